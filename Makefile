@@ -1,0 +1,55 @@
+# Needs make and Python 3.11 or newer, nothing else. `make PYTHON=python3.12 test` names another interpreter
+# (run `make clean` first if .venv was made with a different one).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean
+.NOTPARALLEL: # two pips must not write to one environment at the same time
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.ready-demo ## install what the demo needs and run it
+	$(BIN)/tinygrad-edu demo
+
+test: lint ## install everything, then lint, check types and run the tests
+	$(BIN)/python -m pytest -rs
+
+lint: $(VENV)/.ready-test ## ruff and mypy, without the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.ready-test ## sort imports, mend what ruff can mend, format
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready-bench ## install the libraries to compare with (large) and measure
+	$(BIN)/python -m bench
+
+clean: ## remove .venv and everything generated
+	rm -rf $(VENV) out build dist bench/results .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Set-up. Each stamp file stands for one finished step, which is repeated only when pyproject.toml changes.
+
+$(VENV)/.ready-demo:  EXTRAS := viz
+$(VENV)/.ready-test:  EXTRAS := viz,sklearn,test,dev
+$(VENV)/.ready-bench: EXTRAS := viz,bench
+
+$(VENV)/.ready-demo $(VENV)/.ready-test $(VENV)/.ready-bench: $(VENV)/.created pyproject.toml
+	@echo "Installing tinygrad_edu with the extras $(EXTRAS) into $(VENV)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[$(EXTRAS)]"
+	@touch $@
+
+# The version check is written so that Python 2 can run it as well. --clear: what an interrupted run left is no use.
+OLD = tinygrad_edu needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one with make PYTHON=...
+
+$(VENV)/.created:
+	@command -v "$(PYTHON)" > /dev/null || { echo "There is no $(PYTHON): name a Python 3.11 or newer with make PYTHON=..." >&2; exit 1; }
+	@"$(PYTHON)" -c "import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit('$(OLD)' % v)"
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@touch $@

@@ -1,0 +1,219 @@
+"""The size budgets and the one-way import rule of CONTRIBUTING.md, read off the source of tinygrad_edu."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MEDIAN_BODY, LONGEST_FUNCTION, LONGEST_FILE = 7, 45, 350
+SHAPELESS = {"utils", "helpers", "misc"}  # names that do not say what is inside
+ROOMS = ["errors", "core", "ops", "compile", "nn", "optim", "data", "train", "estimators", "clinic", "draw"]
+TOP = {"demo", "cli", "expression", "__init__", "__main__"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class Module:
+    path: Path  # from the root of the checkout
+    text: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return self.path.with_suffix("").parts
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.parts).removesuffix(".__init__")
+
+    @property
+    def nodes(self) -> Iterator[ast.AST]:
+        return ast.walk(ast.parse(self.text))
+
+    @property
+    def functions(self) -> list[Function]:
+        return [node for node in self.nodes if isinstance(node, Function)]
+
+    def at(self, line: int, text: str) -> str:
+        return f"{self.path.as_posix()}:{line}: {text}"
+
+
+def read(root: Path) -> list[Module]:
+    files = sorted((root / "tinygrad_edu").rglob("*.py"))
+    return [Module(file.relative_to(root), file.read_text(encoding="utf-8")) for file in files]
+
+
+# Sizes
+
+
+def body_length(module: Module, function: Function) -> int:
+    """Lines from the first statement on, without the docstring and blank lines."""
+    body = function.body[ast.get_docstring(function) is not None :]
+    lines = module.text.splitlines()[body[0].lineno - 1 : function.end_lineno] if body else []
+    return sum(bool(line.strip()) for line in lines)
+
+
+def total_length(function: Function) -> int:
+    return function.end_lineno - min(node.lineno for node in (function, *function.decorator_list)) + 1
+
+
+def median_function_is_short(modules: list[Module]) -> list[str]:
+    sizes = [(body_length(m, f), m.at(f.lineno, f.name)) for m in modules for f in m.functions]
+    middle = median(size for size, _ in sizes) if sizes else 0
+    longest = [f"{place} has {size}" for size, place in sorted(sizes, reverse=True)[:10]]
+    return [f"the median body has {middle:g} lines, budget {MEDIAN_BODY}", *longest] * (middle > MEDIAN_BODY)
+
+
+def no_function_is_long(modules: list[Module]) -> list[str]:
+    sizes = [(total_length(f), m.at(f.lineno, f.name)) for m in modules for f in m.functions]
+    return [f"{place} has {n} lines, budget {LONGEST_FUNCTION}" for n, place in sizes if n > LONGEST_FUNCTION]
+
+
+def no_file_is_long(modules: list[Module]) -> list[str]:
+    sizes = [(len(module.text.splitlines()), module) for module in modules]
+    return [m.at(n, f"{n} lines, budget {LONGEST_FILE}") for n, m in sizes if n > LONGEST_FILE]
+
+
+def no_name_is_shapeless(modules: list[Module]) -> list[str]:
+    shapeless = [m for m in modules if SHAPELESS & {part.strip("_") for part in m.parts}]
+    return [module.at(1, "name it after what it holds") for module in shapeless]
+
+
+# Imports
+
+
+def imports(module: Module, nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
+    """(line, absolute name) of each import from this package; `from a import b` gives a.b."""
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            base = [*module.parts[: -node.level], node.module or ""] if node.level else [node.module]
+            names = [".".join(filter(None, [*base, alias.name])) for alias in node.names]
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        yield from ((node.lineno, name) for name in names if name.split(".")[0] == "tinygrad_edu")
+
+
+def every_file_has_a_room(modules: list[Module]) -> list[str]:
+    return [m.at(1, f"{m.parts[1]} is not a room") for m in modules if m.parts[1] not in TOP.union(ROOMS)]
+
+
+def imports_run_one_way(modules: list[Module]) -> list[str]:
+    def floor(room: str) -> int:
+        return ROOMS.index(room) if room in ROOMS else len(ROOMS)
+
+    return [
+        module.at(line, f"{module.parts[1]} (floor {floor(module.parts[1])}) imports {name} (floor {above})")
+        for module in modules
+        for line, name in imports(module, module.nodes)
+        if (above := floor(f"{name}.".split(".")[1])) > floor(module.parts[1])
+    ]
+
+
+def at_import_time(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run when the module is imported: none in functions or under `if TYPE_CHECKING`."""
+    types_only = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+    for child in node.orelse if types_only else ast.iter_child_nodes(node):
+        if not isinstance(child, Function):
+            yield child
+            yield from at_import_time(child)
+
+
+def nearest(name: str, known: set[str]) -> str:
+    """The module that holds a dotted name: the longest part of it that is a module."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def way(graph: dict[str, set[str]], start: str, goal: str) -> list[str]:
+    """A shortest way from start to goal along the imports, or []."""
+    ways, seen = [[start]], {start}
+    for path in ways:  # grows while it is read: breadth first
+        if path[-1] == goal:
+            return path
+        ahead = graph.get(path[-1], set()) - seen
+        ways += [[*path, name] for name in sorted(ahead)]
+        seen |= ahead
+    return []
+
+
+def imports_have_no_cycle(modules: list[Module]) -> list[str]:
+    known = {module.name for module in modules}
+    edges = {
+        (module, line, nearest(name, known)): None  # a dict keeps the order and drops repeats
+        for module in modules
+        for line, name in imports(module, at_import_time(ast.parse(module.text)))
+    }
+    graph = {module.name: {to for source, _, to in edges if source is module} for module in modules}
+    return [
+        module.at(line, f"a cycle of {len(back)}: " + " -> ".join([module.name, *back]))
+        for module, line, to in edges
+        if (back := way(graph, to, module.name))
+    ]
+
+
+# Each check with the smallest trees that break it, so that a check that never finds anything is itself found.
+
+CYCLE = {
+    "core/a.py": "from . import b",
+    "core/b.py": "try:\n    import tinygrad_edu.core.c as c\nfinally: pass",
+    "core/c.py": "if TYPE_CHECKING:\n    from . import b\nfrom .a import f",
+    "core/d.py": "def f():\n    from . import a",
+}
+SLIPS = [
+    (
+        median_function_is_short,
+        {"cli.py": "def f(x):\n    'Doc.'\n" + "    x += 1\n\n" * 8},
+        "cli.py:1: f has 8",
+    ),
+    (no_function_is_long, {"cli.py": "@g\ndef f(x):\n" + "    x += 1\n" * 44}, "cli.py:2: f has 46 lines"),
+    (no_file_is_long, {"nn/init.py": "x = 1\n" * 351}, "nn/init.py:351: 351 lines"),
+    (no_name_is_shapeless, {"core/_utils.py": ""}, "core/_utils.py:1:"),
+    (no_name_is_shapeless, {"misc/a.py": ""}, "misc/a.py:1:"),
+    (every_file_has_a_room, {"loose.py": ""}, "loose.py:1: loose is not a room"),
+    (
+        imports_run_one_way,
+        {"nn/a.py": "def f():\n    from .. import optim"},
+        "nn/a.py:2: nn (floor 4) imports",
+    ),
+    (
+        imports_run_one_way,
+        {"nn/__init__.py": "from ..optim.rules import sgd"},
+        "nn/__init__.py:1: nn (floor 4)",
+    ),
+    (imports_run_one_way, {"draw/a.py": "import tinygrad_edu as tg"}, "draw/a.py:1: draw (floor 10) imports"),
+    (
+        imports_have_no_cycle,
+        CYCLE,
+        "core/b.py:2: a cycle of 3: tinygrad_edu.core.b -> tinygrad_edu.core.c ->",
+    ),
+]
+CHECKS = list(dict.fromkeys(check for check, _, _ in SLIPS))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_package(check):
+    found = check(read(ROOT))
+    assert not found, "\n" + "\n".join(found)
+
+
+def plant(root: Path, files: dict[str, str]) -> list[Module]:
+    for name, text in files.items():
+        path = root / "tinygrad_edu" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return read(root)
+
+
+@pytest.mark.parametrize(("check", "files", "expected"), SLIPS)
+def test_check_finds_the_slip(check, files, expected, tmp_path):
+    assert f"tinygrad_edu/{expected}" in "\n".join(check(plant(tmp_path, files)))
+
+
+def test_only_the_modules_of_a_cycle_are_blamed(tmp_path):
+    found = imports_have_no_cycle(plant(tmp_path, CYCLE))
+    assert [line.partition(":")[0] for line in found] == [f"tinygrad_edu/core/{x}.py" for x in "abc"]

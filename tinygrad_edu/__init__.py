@@ -1,0 +1,58 @@
+"""tinygrad_edu: learn backprop in plain Python, and find out why a network does not converge.
+
+Names are loaded when they are first used, so that `from tinygrad_edu import Value` loads the scalar engine alone,
+without NumPy.
+
+>>> from tinygrad_edu import Value
+>>> x = Value(3.0)
+>>> (x * x).backward()
+>>> x.grad
+6.0
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+HOMES = {
+    "core.value": ("Value",),
+    "core.tensor": ("Tensor",),
+    "core.modes": ("no_grad", "detect_anomaly"),
+    "core.transforms": ("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp"),
+    "core.check": ("gradcheck", "taylor_slope"),
+    "draw": ("draw", "Drawing"),
+}
+MODULES = ("errors", "nn", "ops", "optim", "data", "train")
+WHERE = {name: module for module, names in HOMES.items() for name in names}
+
+if TYPE_CHECKING:
+    from tinygrad_edu import data, errors, nn, ops, optim, train
+    from tinygrad_edu.core.check import gradcheck, taylor_slope
+    from tinygrad_edu.core.modes import detect_anomaly, no_grad
+    from tinygrad_edu.core.tensor import Tensor
+    from tinygrad_edu.core.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from tinygrad_edu.core.value import Value
+    from tinygrad_edu.draw import Drawing, draw
+
+__all__ = [
+    "Drawing", "Tensor", "Value", "data", "detect_anomaly", "draw", "errors", "grad", "gradcheck", "hessian", "hvp",
+    "jacobian", "jvp", "nn", "no_grad", "ops", "optim", "taylor_slope", "train", "value_and_grad", "vjp",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in WHERE:
+        found = getattr(importlib.import_module(f"{__name__}.{WHERE[name]}"), name)
+    elif name in MODULES:
+        found = importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It has: {', '.join(__all__)}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

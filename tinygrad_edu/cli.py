@@ -1,0 +1,89 @@
+"""The command line: tinygrad-edu demo | draw."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tinygrad_edu import __version__
+from tinygrad_edu.errors import ExpressionError, TinygradError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 if it went well, 1 with one sentence on standard error if not."""
+    chosen = parser().parse_args(arguments)
+    try:
+        chosen.run(chosen)
+    except (TinygradError, OSError) as error:
+        print(f"tinygrad-edu: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ntinygrad-edu: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(prog="tinygrad-edu", description="Learn backprop, and see every gradient.")
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(title="commands", required=True)
+    demo = commands.add_parser("demo", help="train OR and XOR on both back ends, and draw what happens")
+    demo.add_argument("--steps", type=positive, default=2000, help="samples to learn from, for each gate (2000)")
+    demo.add_argument("--seed", type=int, default=0, help="where the weights begin (0)")
+    demo.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures (out)")
+    demo.set_defaults(run=run_demo)
+    draw = commands.add_parser(
+        "draw", help='gradients and picture of an expression: draw "tanh(a*b + c)" a=2 b=-3 c=10'
+    )
+    draw.add_argument("expression", help="numbers, names, + - * / ** and operations such as tanh(x)")
+    draw.add_argument("variables", nargs="*", type=assignment, metavar="name=number", help="a value for each name")
+    draw.add_argument("-o", "--output", type=Path, default=Path("out/graph.svg"), help="svg, png, pdf, dot or html")
+    draw.set_defaults(run=run_draw)
+    return top
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a whole number above 0")
+    return number
+
+
+def assignment(text: str) -> tuple[str, float]:
+    """name=number as a pair."""
+    name, equals, number = text.partition("=")
+    try:
+        if not (equals and name.isidentifier()):
+            raise ValueError
+        return name, float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form name=number, such as a=2.5") from None
+
+
+def run_demo(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.demo import demo
+
+    demo(chosen.out, chosen.steps, chosen.seed)
+
+
+def run_draw(chosen: argparse.Namespace) -> None:
+    """Print the value and every gradient, and write the picture."""
+    from tinygrad_edu.draw import draw
+    from tinygrad_edu.expression import evaluate
+
+    variables = dict(chosen.variables)
+    if len(variables) < len(chosen.variables):
+        raise ExpressionError("a name is given two values: " + " ".join(f"{n}={x:g}" for n, x in chosen.variables))
+    root, leaves = evaluate(chosen.expression, variables)
+    root.backward()
+    print(f"{chosen.expression} = {root.data!r}")
+    for name, leaf in leaves.items():
+        print(f"  d/d{name} = {leaf.grad!r:<24} at {name} = {leaf.data:g}")
+    print(f"wrote {draw(root, title=chosen.expression).save(chosen.output)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

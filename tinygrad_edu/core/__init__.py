@@ -1,0 +1,1 @@
+"""The engine: one table of operations, and the back ends that interpret it."""

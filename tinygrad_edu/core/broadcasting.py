@@ -1,0 +1,71 @@
+"""Repeating and summing, each the pull-back of the other: what broadcasting did forward is undone backward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.operation import array_op
+from tinygrad_edu.core.shapes import reshape
+
+Axes = int | Sequence[int] | None
+Shape = tuple[int, ...]
+
+
+@array_op(vjp=lambda g, _y, x, shape: (unbroadcast(g, x.shape),), linear=True)
+def broadcast_to(x: Any, /, shape: int | Sequence[int]) -> Any:
+    """x repeated along new axes and axes of size 1.  x̄ = ȳ summed over them."""
+    return np.broadcast_to(x, shape)
+
+
+@array_op(vjp=lambda g, _y, x, axis, keepdims: (spread(g, x, axis),), linear=True)
+def sum(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Σ x over the axes.  x̄ = ȳ at every x."""
+    return reduced("sum", x, axis, keepdims)
+
+
+def unbroadcast(g: Any, shape: Shape) -> Any:
+    """Sum a gradient over the axes along which its array was stretched: from g's shape back to `shape`.
+
+    >>> unbroadcast(np.ones((5, 2, 3)), (2, 1)).tolist()
+    [[15.0], [15.0]]
+    """
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    stretched = tuple(i for i, n in enumerate(g.shape) if i < extra or (shape[i - extra] == 1 and n != 1))
+    return reshape(sum(g, stretched), shape)
+
+
+def axes_of(x: Any, axis: Axes) -> tuple[int, ...]:
+    """The axes named, counted from the front: all of them for None."""
+    dimensions = np.ndim(x)
+    named = range(dimensions) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
+    return tuple(np.lib.array_utils.normalize_axis_tuple(tuple(named), dimensions))
+
+
+def kept_shape(x: Any, axis: Axes) -> tuple[int, ...]:
+    """The shape of a reduction with keepdims=True."""
+    reduced = axes_of(x, axis)
+    return tuple(1 if i in reduced else n for i, n in enumerate(np.shape(x)))
+
+
+def count(x: Any, axis: Axes) -> int:
+    """How many numbers go into each result."""
+    return math.prod(np.shape(x)[i] for i in axes_of(x, axis))
+
+
+def spread(g: Any, x: Any, axis: Axes) -> Any:
+    """The gradient of a reduction, repeated to the shape of its input."""
+    return broadcast_to(reshape(g, kept_shape(x, axis)), x.shape)
+
+
+def reduced(name: str, x: Any, axis: Axes, keepdims: bool) -> Any:
+    return getattr(np, name)(x, axis=axis_argument(axis), keepdims=keepdims)
+
+
+def axis_argument(axis: Axes) -> Any:
+    return axis if axis is None or isinstance(axis, (int, np.integer)) else tuple(axis)

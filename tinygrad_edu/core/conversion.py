@@ -1,0 +1,77 @@
+"""What may become a Tensor or stand beside one in an operation, and what to say about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import DtypeError, OperandError, ShapeError
+
+Array = np.ndarray[Any, Any]
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+def float_array(data: Any, dtype: Any = None) -> Array:
+    """A copy as a float32 or float64 array; integers only where a dtype is asked for."""
+    array = plain(data)
+    if dtype is not None and np.dtype(dtype) not in FLOATS:
+        raise DtypeError(f"a Tensor holds float32 or float64, not dtype={np.dtype(dtype)}")
+    if array.dtype in FLOATS or (dtype is not None and array.dtype.kind in "fiub"):
+        return np.array(array, dtype=dtype)
+    raise DtypeError(f"a Tensor holds float32 or float64, not {array.dtype}: {preview(data)}. {remedy(array)}")
+
+
+def plain(data: Any) -> Array:
+    """The array inside a Tensor, an array as it is, lists as an array."""
+    try:
+        return np.asarray(getattr(data, "array", data))
+    except ValueError as error:
+        raise ShapeError(f"the rows of {preview(data)} differ in length: {error}") from None
+
+
+def remedy(array: Array) -> str:
+    """What to write instead, by kind of dtype."""
+    if array.dtype.kind in "iub":
+        return "Integers have no gradient: write 1.0 for 1, or ask for dtype=float"
+    if array.dtype.kind == "c":
+        return "Complex numbers are not supported: use .real and .imag as two Tensors"
+    if array.dtype.kind == "O" and array.size and hasattr(array.flat[0], "parents"):
+        return "Values belong to the scalar back end: make a Tensor of their plain numbers, or stay with Values"
+    if array.dtype.kind in "US":
+        return "Text has to become numbers first, such as float(text) or one column for each category"
+    return "Convert it with .astype(float) first"
+
+
+def preview(data: Any) -> str:
+    text = " ".join(repr(data).split())
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def elementwise_operand(x: Any, dtype: Any) -> Any:
+    """A number as a Python number (it takes the array's dtype), booleans as they are, other arrays as floats."""
+    if isinstance(x, (bool, int, float)):
+        return x if x.__class__ in (bool, int) else float(x)
+    array = array_operand(x)
+    if array.ndim == 0 and array.dtype.kind == "f":
+        return float(array)
+    return array if array.dtype.kind == "b" or array.dtype in FLOATS else array.astype(dtype)
+
+
+def array_operand(x: Any) -> Array:
+    """Lists and arrays of real numbers; Values, text, None and objects are refused."""
+    if hasattr(x, "partials"):
+        raise OperandError(
+            f"{preview(x)} is a Value and does not mix with Tensors: use Tensor({x.data!r}, requires_grad=True), "
+            "or stay with Values throughout"
+        )
+    array = plain(x)
+    if array.dtype.kind not in "fiub":
+        raise OperandError(f"{preview(x)} (dtype {array.dtype}) cannot stand beside a Tensor. {remedy(array)}")
+    return array
+
+
+def unpacked(arguments: Sequence[Any]) -> Any:
+    """f(2, 3) and f((2, 3)) mean the same."""
+    return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], (int, np.integer)) else tuple(arguments)

@@ -1,0 +1,58 @@
+"""Walks over a graph of nodes: loops, never recursion, so that a chain of a million nodes is no trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+Node = Any
+
+
+def recorded_parents(node: Node) -> Iterable[Node]:
+    """The parents that are nodes themselves; plain numbers and arrays are constants."""
+    return [parent for parent in node.parents if hasattr(parent, "parents")]
+
+
+def topological(root: Node, parents: Callable[[Node], Iterable[Node]] = recorded_parents) -> list[Node]:
+    """All nodes that `root` depends on, every node after its parents; each once, in a stable order.
+
+    Depth first with a stack of its own. A node is pushed twice: first to open it (its parents go on top),
+    then, under a None, to list it.
+
+    >>> from tinygrad_edu import Value
+    >>> a = Value(2.0, label="a"); b = (a * a); b.label = "b"
+    >>> [node.label for node in topological(b)]
+    ['a', 'b']
+    """
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[Node] = [root]
+    while stack:
+        node = stack.pop()
+        if node is None:
+            order.append(stack.pop())
+        elif node not in seen:
+            seen.add(node)
+            stack += (node, None)
+            for parent in parents(node):
+                if parent not in seen:
+                    stack.append(parent)
+    return order
+
+
+def cotangents(
+    order: Sequence[Node], seed: Any, pull: Callable[[Node, Any], Iterable[tuple[Node, Any]]]
+) -> dict[Node, Any]:
+    """Reverse mode: d root / d node for every node of a topological order, by the chain rule from the root down.
+
+    `pull(node, g)` yields (parent, g · ∂node/∂parent); a parent that is used twice gets the sum.
+    """
+    found: dict[Node, Any] = {order[-1]: seed}
+    for node in reversed(order):
+        gradient = found.get(node)
+        if gradient is None or not node.parents:
+            continue
+        for parent, contribution in pull(node, gradient):
+            earlier = found.get(parent)
+            found[parent] = contribution if earlier is None else earlier + contribution
+    return found

@@ -1,0 +1,169 @@
+"""Plain NumPy code on Values and Tensors: np.tanh(x) finds the operation, an unknown function is refused by name."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import broadcasting, products
+from tinygrad_edu.core import losses as losses  # its operations enter the table
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
+from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
+
+# On the plain numbers: these have no derivative, and their result is an index, a shape, a yes or no.
+WITHOUT_DERIVATIVE = (
+    *("shape", "ndim", "size", "zeros_like", "ones_like", "empty_like", "full_like", "result_type", "can_cast"),
+    *("argmax", "argmin", "argsort", "searchsorted", "count_nonzero", "nonzero", "flatnonzero"),
+    *("isnan", "isinf", "isfinite", "isclose", "allclose", "array_equal", "iscomplexobj", "isrealobj"),
+    *("any", "all", "logical_and", "logical_or", "logical_not", "signbit", "may_share_memory", "shares_memory"),
+)
+
+
+def find(path: str) -> Any:
+    """NumPy's object of that dotted name, or None."""
+    place: Any = np
+    for name in path.split("."):
+        place = getattr(place, name, None)
+    return place
+
+
+@functools.cache
+def differentiable() -> dict[Any, Any]:
+    """NumPy's function → ours, from the three tables."""
+    entries: list[Any] = [*TABLE.values(), *ARRAY_TABLE.values(), *COMPOSED.values()]
+    known = {find(entry.numpy_name): entry for entry in entries if find(entry.numpy_name) is not None}
+    return known | {np.linalg.matmul: products.matmul, np.permute_dims: ARRAY_TABLE["transpose"]}
+
+
+@functools.cache
+def without_derivative() -> frozenset[Any]:
+    return frozenset(find(name) for name in WITHOUT_DERIVATIVE)
+
+
+def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    """np.add(x, y), np.tanh(x), and array + x, which NumPy spells np.add(array, x)."""
+    if method == "reduce" and ufunc is np.add:
+        return broadcasting.sum(*inputs, **{"axis": 0, **options})
+    if options.get("out") is not None:
+        raise DetachedError(
+            f"np.{ufunc.__name__} would write a {kind(inputs)} into a plain array and lose its gradient: "
+            f"write a = a {'+' if ufunc is np.add else 'op'} x in place of a += x or out="
+        )
+    if method != "__call__" or options:
+        raise UnsupportedNumpyError(refusal(f"{ufunc.__name__}.{method}({', '.join(options)})"))
+    if ufunc in without_derivative():
+        return ufunc(*map(number, inputs))
+    if ufunc not in differentiable():
+        raise UnsupportedNumpyError(refusal(ufunc.__name__))
+    operation = differentiable()[ufunc]
+    if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and x.ndim for x in inputs):
+        return operation.on_arrays(*map(boxed, inputs))
+    return operation(*inputs)
+
+
+def call_function(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
+    """np.sum(x, axis=0), np.where(...), np.concatenate([...]): everything that is not a ufunc."""
+    if function in without_derivative():
+        return function(*map(number, arguments), **{name: number(x) for name, x in options.items()})
+    if function not in differentiable():
+        raise UnsupportedNumpyError(refusal(name_of(function)))
+    entry = differentiable()[function]
+    if isinstance(entry, Operation):
+        return entry(*(bounds(*arguments, **options) if function is np.clip else arguments))
+    arrays, named = by_name(function, arguments, options, len(getattr(entry, "arrays", "x")) or 1)
+    return entry(*arrays, **dict(option for x in named.items() for option in translated(function, entry, *x)))
+
+
+# NumPy's options under our names, and the values of NumPy's options that ask for what is done anyway.
+ALIASES = {"newshape": "shape", "correction": "ddof"}
+NEUTRAL = {"order": ("C",), "mode": ("constant", "raise"), "copy": (True, False), "subok": (True, False)}
+
+
+def bounds(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> tuple[Any, Any, Any]:
+    """The arguments of np.clip, which has two names for each bound; None is no bound."""
+    low, high = options.pop("min", a_min), options.pop("max", a_max)
+    for name, value in {"out": out, **options}.items():
+        refuse_option(np.clip, name, value)
+    return x, -np.inf if low is None else low, np.inf if high is None else high
+
+
+def by_name(
+    function: Any, arguments: Sequence[Any], options: dict[str, Any], count: int
+) -> tuple[list[Any], dict[str, Any]]:
+    """(the first `count` arguments, the others by NumPy's names): np.sum(x, 0, None) has axis=0 and dtype=None."""
+    names = parameter_names(function)
+    if len(arguments) > len(names):
+        return list(arguments), options
+    named = dict(zip(names, arguments, strict=False)) | options
+    return [named.pop(name) for name in names[:count] if name in named], named
+
+
+@functools.cache
+def parameter_names(function: Any) -> tuple[str, ...]:
+    """Empty where NumPy's C code tells none."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return ()
+    return tuple(x.name for x in parameters if x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD))
+
+
+def translated(function: Any, entry: Any, name: str, value: Any) -> list[tuple[str, Any]]:
+    """An option by our name; none where it asks for what is done anyway. Any other is refused, never ignored."""
+    ours = ALIASES.get(name, name)
+    if ours in (entry.options if isinstance(entry, ArrayOperation) else parameter_names(entry)):
+        return [(ours, value)]
+    refuse_option(function, name, value)
+    return []
+
+
+def refuse_option(function: Any, name: str, value: Any) -> None:
+    if value is None or (isinstance(value, (str, bool)) and value in NEUTRAL.get(name, ())):
+        return
+    if name == "out":
+        raise DetachedError(
+            f"np.{name_of(function)}(out=) would write into a plain array and lose the gradient: use the result"
+        )
+    raise UnsupportedNumpyError(
+        f"np.{name_of(function)}({name}={value!r:.60}) has no derivative here; without {name} it has one"
+    )
+
+
+def boxed(x: Any) -> Any:
+    """A Value as an array of one object, which ufuncs take as it is."""
+    if isinstance(x, np.ndarray):
+        return x
+    box = np.empty((), dtype=object)
+    box[()] = x
+    return box
+
+
+def kind(inputs: Sequence[Any]) -> str:
+    return next((type(x).__name__ for x in inputs if hasattr(x, "parents")), "node")
+
+
+def number(x: Any) -> Any:
+    """What a node holds."""
+    return x.data if hasattr(x, "parents") else x
+
+
+def name_of(function: Any) -> str:
+    module = getattr(function, "__module__", "numpy").removeprefix("numpy").strip(".")
+    return f"{module}.{function.__name__}" if module in ("linalg", "fft") else str(function.__name__)
+
+
+def refusal(name: str) -> str:
+    """What to use in place of a NumPy function that has no derivative here."""
+    known = sorted({entry.numpy_name for entry in differentiable().values() if hasattr(entry, "numpy_name")} - {""})
+    usable = [x for x in known if find(x) is not None]
+    nearest = difflib.get_close_matches(name.split("(")[0], usable, n=3)
+    hint = f" Nearest: {', '.join('np.' + x for x in nearest)}." if nearest else ""
+    return (
+        f"np.{name} has no derivative here.{hint} Use one of {', '.join(usable)}; "
+        "or leave the graph on purpose with x.detach().data"
+    )

@@ -1,0 +1,69 @@
+"""Products of vectors, matrices and stacks of matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.broadcasting import sum, unbroadcast
+from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, transpose
+
+
+@array_op(vjp=lambda g, _y, a, b: matmul_vjp(g, a, b))
+def matmul(a: Any, b: Any, /) -> Any:
+    """a @ b for vectors, matrices and stacks of matrices.  Ā = Ȳ @ Bᵀ, B̄ = Aᵀ @ Ȳ."""
+    return np.matmul(a, b)
+
+
+def matmul_vjp(g: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """A vector counts as a matrix of one row (left) or one column (right)."""
+    if a.ndim == 2 and b.ndim == 2:  # the usual case: (n, k) @ (k, m)
+        return g @ b.T, a.T @ g
+    rows = a if a.ndim > 1 else reshape(a, (1, a.shape[0]))
+    columns = b if b.ndim > 1 else reshape(b, (b.shape[0], 1))
+    if b.ndim == 1:
+        g = expand_dims(g, -1)
+    if a.ndim == 1:
+        g = expand_dims(g, -2)
+    left = unbroadcast(g @ swapaxes(columns, -1, -2), rows.shape)
+    right = unbroadcast(swapaxes(rows, -1, -2) @ g, columns.shape)
+    return reshape(left, a.shape), reshape(right, b.shape)
+
+
+@composed()
+def dot(a: Any, b: Any) -> Any:
+    """a · b: Σ aᵢ·bᵢ over the last axis of a and the last but one of b; a number times an array."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    return matmul(a, b) if np.ndim(b) < 3 else inner(a, swapaxes(b, -1, -2))
+
+
+@composed()
+def outer(a: Any, b: Any) -> Any:
+    """The matrix of all products aᵢ·bⱼ."""
+    return expand_dims(ravel(a), 1) * expand_dims(ravel(b), 0)
+
+
+@composed()
+def inner(a: Any, b: Any) -> Any:
+    """Σ aᵢ·bᵢ over the last axis of both."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return a * b
+    *others, length = np.shape(b)
+    columns = transpose(reshape(b, (math.prod(others), length)))
+    return reshape(matmul(a, columns), (*np.shape(a)[:-1], *others))
+
+
+@composed()
+def vdot(a: Any, b: Any) -> Any:
+    """Σ of all aᵢ·bᵢ."""
+    return sum(ravel(a) * ravel(b))
+
+
+@composed(numpy="linalg.norm")
+def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """√(Σ x²) over the axes: the Euclidean length."""
+    return sum(x * x, axis=axis, keepdims=keepdims) ** 0.5

@@ -1,0 +1,242 @@
+"""The backward pass over Tensors: partials and pull-backs of the table, on arrays or, for higher order, on Tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.broadcasting import unbroadcast
+from tinygrad_edu.core.explain import explain
+from tinygrad_edu.core.fingerprint import fingerprint
+from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.operation import ArrayOperation, Operation
+from tinygrad_edu.errors import (
+    AnomalyError,
+    BackwardTwiceError,
+    GraphError,
+    NonScalarBackwardError,
+    SavedArrayChangedError,
+    ShapeError,
+    TinygradError,
+    warn_forgotten,
+)
+
+Node = Any  # a Tensor; named so here because tensor.py stands above this file
+Contributions = list[tuple[Node, Any]]
+
+
+def backward(root: Node, grad: Any, retain_graph: bool) -> None:
+    """One backward pass from `root`, written into the `.grad` of the nodes."""
+    seed = checked_seed(root, grad)
+    if not root.requires_grad:
+        raise GraphError(f"backward() from {root!r}, which depends on no Tensor with requires_grad=True")
+    if root.spent is True and root.parents and not retain_graph:
+        raise BackwardTwiceError(
+            f"backward() has already run from {root!r}: its gradients would be counted twice. "
+            "Compute it again, or say retain_graph=True to add them on purpose"
+        )
+    with np.errstate(all="ignore"):  # 1/0 in a derivative is inf; a path without gradient drops it
+        order = topological(root, wanting)
+        quick = not MODES.anomaly and not written_since(order)
+        found = cotangents(order, seed, pull if quick else pull_with_care)
+        if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
+            found = cotangents(order, seed, pull_with_care)
+    spent = [x for x in found if not x.parents and x.spent is not False and x.spent is x.grad and x.grad.any()]
+    if spent:
+        warn_forgotten(spent, stacklevel=4)
+    for x, g in found.items():
+        store(x, np.asarray(g))
+    root.spent = True if root.parents else root.spent
+
+
+def checked_seed(root: Node, grad: Any) -> Any:
+    """d(root)/d(self): 1 for a single number, else an array of root's shape that the caller must give."""
+    if grad is None:
+        if root.size != 1:
+            raise NonScalarBackwardError(
+                f"backward() from shape {root.shape}: the gradient of {root.size} numbers needs a weight for each. "
+                "Reduce them first, as in y.sum().backward(), or pass grad= of that shape"
+            )
+        return np.ones_like(root.array)
+    seed = np.asarray(getattr(grad, "array", grad), dtype=root.dtype)
+    if seed.shape != root.shape:
+        raise ShapeError(f"backward(grad): the seed has shape {seed.shape}, the Tensor {root.shape}")
+    return seed
+
+
+def store(x: Node, g: Any) -> None:
+    """An inner node shows this pass's gradient; a leaf adds it, in an array of its own, to what it has."""
+    if x.parents:
+        x.grad = g
+    else:
+        x.grad = g.copy() if x.grad is None else x.grad + g
+
+
+def wanting(x: Node) -> list[Node]:
+    """The parents whose gradient is wanted."""
+    kind = x.__class__
+    return [p for p in x.parents if p.__class__ is kind and p.requires_grad]
+
+
+def pull(x: Node, g: Any) -> Contributions:
+    """(parent, contribution) for each parent that wants one: the chain rule at one node, on arrays."""
+    operation, kind = x.op, x.__class__
+    arrays = [p.array if p.__class__ is kind else p for p in x.parents]
+    if operation.__class__ is Operation:
+        partials = operation.array_partials(x.array, *arrays)
+        return [
+            (p, fitted(g if d.__class__ is float and d == 1.0 else g * d, p.array))
+            for p, d in zip(x.parents, partials, strict=True)
+            if p.__class__ is kind and p.requires_grad
+        ]
+    found = zip(x.parents, operation.vjp(g, x.array, *arrays, **x.options), strict=True)
+    return [(p, fitted(c, p.array)) for p, c in found if p.__class__ is kind and p.requires_grad]
+
+
+def fitted(contribution: Any, array: Any) -> Any:
+    """A contribution in the shape and dtype of the array that it belongs to."""
+    if contribution.shape != array.shape:
+        contribution = unbroadcast(contribution, array.shape)
+    return contribution if contribution.dtype is array.dtype else contribution.astype(array.dtype, copy=False)
+
+
+def pull_with_care(x: Node, g: Any) -> Contributions:
+    """The same, for the rare case: arrays were written to, NaN came out, or `detect_anomaly` is on."""
+    refuse_changed(x)
+    kind = x.__class__
+    arrays = [p.array if p.__class__ is kind else p for p in x.parents]
+    each = zip(x.parents, contributions(x.op, g, x.array, arrays, x.options), strict=True)
+    found = [(p, fitted(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
+    if MODES.anomaly:
+        refuse_bad_gradient(x, g, found)
+    return found
+
+
+def pull_tensors(x: Node, g: Node) -> Contributions:
+    """The same on Tensors: every step is recorded, so that the gradient can be differentiated again."""
+    refuse_changed(x)
+    found = zip(x.parents, contributions(x.op, g, x, x.parents, x.options), strict=True)
+    wanted = wanting(x)
+    return [(p, unbroadcast(as_node(c, x), p.shape)) for p, c in found if any(p is w for w in wanted)]
+
+
+def as_node(contribution: Any, like: Node) -> Node:
+    return contribution if contribution.__class__ is like.__class__ else like.__class__(contribution, dtype=like.dtype)
+
+
+def contributions(
+    operation: Operation | ArrayOperation, g: Any, y: Any, inputs: Sequence[Any], options: Any
+) -> Sequence[Any]:
+    """g·∂y/∂xᵢ for every input xᵢ."""
+    if isinstance(operation, ArrayOperation):
+        return operation.vjp(g, y, *inputs, **options)
+    assert operation.partials is not None
+    return [times(g, partial) for partial in operation.partials(y, *inputs)]
+
+
+def times(g: Any, partial: Any) -> Any:
+    """g·∂y/∂x, where a gradient of exactly 0 stays 0 even through an infinite derivative.
+
+    log inside `where` is the case: 0·inf would put NaN where no gradient flows.
+    """
+    product = g * partial
+    return ops.where(g == 0.0, 0.0, product) if has_nan(getattr(product, "array", product)) else product
+
+
+def has_nan(array: Any) -> bool:
+    """The product with itself is NaN only if an entry is; this takes 0.4 µs, np.isnan(x).any() 2 µs."""
+    square = np.vdot(array, array)
+    return bool(square != square)
+
+
+def written_since(order: Sequence[Node]) -> bool:
+    """Was any array of the graph written to after its use? Whether that matters, `refuse_changed` says."""
+    kind, seen = order[-1].__class__, set()
+    for x in order:
+        made = x.made
+        for p in x.parents:
+            if p.__class__ is kind:
+                if p.written > made:
+                    return True
+                if p.exposed and p not in seen:
+                    seen.add(p)
+                    if fingerprint(p.array) != p.print:
+                        return True
+    return False
+
+
+def tensor_gradients(root: Node, inputs: Sequence[Node], seed: Node) -> list[Node]:
+    """d root / d input as Tensors that can be differentiated again; None where the root does not depend on it."""
+    with np.errstate(all="ignore"):
+        found = cotangents(topological(root, wanting), seed, pull_tensors)
+    return [found.get(x) for x in inputs]
+
+
+def refuse_changed(x: Node) -> None:
+    """An array whose value the derivative reads must still be what it was in the forward pass."""
+    operation, kind = x.op, x.__class__
+    saves = operation.saves if isinstance(operation, Operation) else None
+    if saves is None and operation.linear:
+        return
+    for i, node in enumerate((x, *x.parents)):
+        if node.__class__ is kind and (saves is None or saves[i]):
+            late = node.written > x.made
+            if late or (node.exposed and fingerprint(node.array) != node.print):
+                raise SavedArrayChangedError(
+                    f"{node!r} was written to after {operation.name} had used it, and the derivative "
+                    f"of {operation.name} needs the old numbers. Change data after backward(), or compute with a copy"
+                )
+
+
+def refuse_bad_gradient(x: Node, g: Any, found: Contributions) -> None:
+    for parent, contribution in found:
+        if not np.isfinite(contribution).all():
+            raise AnomalyError(
+                f"backward through {x.op.name} gave {bad_entries(contribution)} for {parent!r}; "
+                f"the gradient that came in was {'finite' if np.isfinite(g).all() else 'not finite'}"
+            )
+
+
+def bad_entries(array: Any) -> str:
+    """How many entries are not finite, and where the first one is."""
+    bad = ~np.isfinite(array)
+    first = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))
+    return f"{np.atleast_1d(array)[first]} (first at index {first}, {bad.sum()} of {array.size} entries not finite)"
+
+
+def refuse_anomaly(operation: Operation | ArrayOperation, y: Any, operands: Sequence[Any]) -> None:
+    """Under detect_anomaly: the first NaN or infinity of the forward pass, with what went in."""
+    if not np.isfinite(y).all():
+        arrays = [
+            (name, getattr(x, "array", x)) for name, x in zip(names_of(operation, operands), operands, strict=True)
+        ]
+        inputs = "; ".join(
+            f"{name}: "
+            + (f"{bad_entries(a)}" if not np.isfinite(a).all() else f"min {np.min(a):.4g}, max {np.max(a):.4g}")
+            for name, a in ((name, np.asarray(a)) for name, a in arrays)
+            if a.size
+        )
+        raise AnomalyError(f"{operation.name} gave {bad_entries(np.asarray(y))}. Its inputs: {inputs}")
+
+
+def names_of(operation: Operation | ArrayOperation, operands: Sequence[Any]) -> list[str]:
+    """Labels where there are any, else the names of the operation's parameters."""
+    parameters = operation.parameters if isinstance(operation, Operation) else operation.arrays
+    given = list(parameters) if len(parameters) == len(operands) else [f"array {i}" for i in range(len(operands))]
+    return [getattr(x, "label", "") or name for x, name in zip(operands, given, strict=True)]
+
+
+def shape_error(operation: Operation | ArrayOperation, operands: Sequence[Any], error: Exception) -> TinygradError:
+    """NumPy's complaint in our words, with the names, the shapes and the likely fix."""
+    if isinstance(error, TinygradError):
+        return error
+    shapes = [np.shape(getattr(x, "array", x)) for x in operands]
+    names = names_of(operation, operands)
+    if isinstance(operation, Operation) or operation.name == "matmul":
+        return ShapeError(explain(operation.name, names, shapes))
+    listed = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
+    return ShapeError(f"{operation.name} of {listed}: {error}")

@@ -1,0 +1,96 @@
+"""Operations that make fewer numbers of many: each with its pull-back, which spreads a gradient out again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.broadcasting import Axes, axes_of, axis_argument, count, kept_shape, reduced, spread, sum
+from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.shapes import reshape, transpose
+
+
+@composed()
+def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Σ x / n over the axes."""
+    return sum(x, axis=axis, keepdims=keepdims) / float(count(x, axis))
+
+
+@array_op(vjp=lambda g, y, x, axis, keepdims: (chosen(g, y, x, axis),))
+def max(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The largest over the axes.  x̄ = ȳ where x is the largest, shared equally by ties."""
+    return reduced("max", x, axis, keepdims)
+
+
+@array_op(vjp=lambda g, y, x, axis, keepdims: (chosen(g, y, x, axis),))
+def min(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The smallest over the axes.  x̄ = ȳ where x is the smallest, shared equally by ties."""
+    return reduced("min", x, axis, keepdims)
+
+
+def chosen(g: Any, y: Any, x: Any, axis: Axes) -> Any:
+    hit = x == reshape(y, kept_shape(x, axis))
+    ties = np.sum(hit, axis=axes_of(x, axis), keepdims=True, dtype=x.dtype)
+    return spread(g, x, axis) * (hit / ties)
+
+
+@array_op(vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * products_of_others(x, y, axis),))
+def prod(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Π x over the axes.  x̄ = ȳ · the product of all others."""
+    return reduced("prod", x, axis, keepdims)
+
+
+def products_of_others(x: Any, y: Any, axis: Axes) -> Any:
+    """Π of all x but this one: y/x, and written out (n² numbers) where some x is 0."""
+    if np.all(x != 0.0):
+        return reshape(y, kept_shape(x, axis)) / x
+    inner = axes_of(x, axis)
+    order = [i for i in range(np.ndim(x)) if i not in inner] + list(inner)
+    outer_shape = tuple(x.shape[i] for i in order[: x.ndim - len(inner)])
+    n = count(x, axis)
+    rows = reshape(transpose(x, order), (*outer_shape, 1, n))
+    others = prod(ops.where(np.eye(n, dtype=bool), 1.0, rows), axis=-1)
+    back = [int(i) for i in np.argsort(order)]
+    return transpose(reshape(others, tuple(x.shape[i] for i in order)), back)
+
+
+@composed()
+def var(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """Σ (x - mean)² / (n - ddof) over the axes."""
+    deviation = x - mean(x, axis=axis, keepdims=True)
+    return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / float(count(x, axis) - ddof)
+
+
+@composed()
+def std(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """√var."""
+    return ops.sqrt(var(x, axis=axis, ddof=ddof, keepdims=keepdims))
+
+
+@array_op(vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * ops.exp(x - reshape(y, kept_shape(x, axis))),))
+def logsumexp(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+    """log Σ eˣ over the axes, with the largest x taken out first.  x̄ = ȳ · softmax(x)."""
+    largest = np.max(x, axis=axis_argument(axis), keepdims=True)
+    shift = ops.where(finite(largest), largest, 0.0)
+    total = ops.log(np.sum(ops.exp(x - shift), axis=axis_argument(axis), keepdims=True)) + shift
+    return total if keepdims else np.squeeze(total, axis=axes_of(x, axis))
+
+
+def finite(x: Any) -> Any:
+    """Which are neither NaN nor infinite: x - x is 0 for those alone. Works on arrays of Values too."""
+    with np.errstate(invalid="ignore"):
+        return (x - x) == 0.0
+
+
+@array_op(vjp=lambda g, y, _x, axis: (y * (g - sum(g * y, axis=axis, keepdims=True)),))
+def softmax(x: Any, /, axis: Axes = -1) -> Any:
+    """eˣ / Σ eˣ along the axis.  x̄ = y·(ȳ - Σ ȳ·y)."""
+    return ops.exp(x - logsumexp(x, axis=axis, keepdims=True))
+
+
+@array_op(vjp=lambda g, y, _x, axis: (g - ops.exp(y) * sum(g, axis=axis, keepdims=True),))
+def log_softmax(x: Any, /, axis: Axes = -1) -> Any:
+    """x - log Σ eˣ along the axis.  x̄ = ȳ - softmax(x)·Σ ȳ."""
+    return x - logsumexp(x, axis=axis, keepdims=True)

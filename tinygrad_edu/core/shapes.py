@@ -1,0 +1,179 @@
+"""Operations that move numbers without changing them: each is linear, and its pull-back moves them back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.errors import ShapeError
+
+Axes = int | Sequence[int]
+
+
+@array_op(vjp=lambda g, _y, x, shape: (reshape(g, x.shape),), linear=True)
+def reshape(x: Any, /, shape: Axes) -> Any:
+    """The same numbers in another shape; one size may be -1.  x̄ = reshape(ȳ, shape of x)."""
+    return np.reshape(x, shape)
+
+
+@array_op(vjp=lambda g, _y, x, axes: (transpose(g, inverse(axes)),), linear=True)
+def transpose(x: Any, /, axes: Sequence[int] | None = None) -> Any:
+    """The axes in another order, reversed by default.  x̄ = ȳ transposed back."""
+    return np.transpose(x, axes)
+
+
+def inverse(axes: Sequence[int] | None) -> list[int] | None:
+    """The order of axes that undoes `axes`."""
+    return None if axes is None else [int(i) for i in np.argsort([axis % len(axes) for axis in axes])]
+
+
+@array_op(vjp=lambda g, _y, x, index: (put(g, index, x.shape),), linear=True)
+def getitem(x: Any, /, index: Any) -> Any:
+    """x[index]: slices, integers, arrays of integers, boolean masks.  x̄ = 0, plus ȳ at every index it was read."""
+    return x[index]
+
+
+@array_op(vjp=lambda g, _y, _x, index, shape: (getitem(g, index),), numpy="-", linear=True)  # np.put writes into x
+def put(x: Any, /, index: Any, shape: tuple[int, ...]) -> Any:
+    """An array of zeros of that shape, with x added at `index` (twice where it stands twice).  x̄ = ȳ[index]."""
+    out = np.zeros(shape, dtype=x.dtype)
+    if is_basic(index):
+        out[index] = x
+    else:
+        np.add.at(out, index, x)
+    return out
+
+
+def is_basic(index: Any) -> bool:
+    """Numbers, slices, None and ... meet no element twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)) for part in parts)
+
+
+@array_op(vjp=lambda g, _y, *xs, axis: pieces(g, xs, axis), linear=True)
+def concatenate(*xs: Any, axis: int | None = 0) -> Any:
+    """Arrays joined along an axis that exists (flattened for None).  x̄ᵢ = its piece of ȳ."""
+    return np.concatenate(xs, axis=axis)
+
+
+def pieces(g: Any, xs: Sequence[Any], axis: int | None) -> tuple[Any, ...]:
+    """g cut along the axis into pieces as long as the xs."""
+    lengths = [x.size if axis is None else x.shape[axis] for x in xs]
+    before = (slice(None),) * ((axis or 0) % g.ndim)
+    ends = np.cumsum(lengths).tolist()
+    cut = [getitem(g, (*before, slice(end - n, end))) for n, end in zip(lengths, ends, strict=True)]
+    return tuple(reshape(piece, x.shape) for piece, x in zip(cut, xs, strict=True)) if axis is None else tuple(cut)
+
+
+@array_op(vjp=lambda g, _y, x, pad_width, constant_values: (unpad(g, x, pad_width),), linear=True)
+def pad(x: Any, /, pad_width: Any, constant_values: float = 0.0) -> Any:
+    """x with a border of a constant, `pad_width` as in numpy.pad.  x̄ = ȳ without the border."""
+    return np.pad(x, pad_width, constant_values=constant_values)
+
+
+def unpad(g: Any, x: Any, pad_width: Any) -> Any:
+    before = np.broadcast_to(pad_width, (x.ndim, 2))[:, 0]
+    return getitem(g, tuple(slice(int(b), int(b) + n) for b, n in zip(before, x.shape, strict=True)))
+
+
+@array_op(vjp=lambda g, _y, x, axis: (reverse_cumsum(g, x.shape, axis),), linear=True)
+def cumsum(x: Any, /, axis: int | None = None) -> Any:
+    """Running sums along an axis (of all numbers by default).  x̄ᵢ = the sum of ȳⱼ over j ≥ i."""
+    return np.cumsum(x, axis=axis)
+
+
+def reverse_cumsum(g: Any, shape: tuple[int, ...], axis: int | None) -> Any:
+    backwards = (slice(None),) * ((axis or 0) % max(g.ndim, 1)) + (slice(None, None, -1),)
+    return reshape(getitem(cumsum(getitem(g, backwards), 0 if axis is None else axis), backwards), shape)
+
+
+@composed()
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    axes = list(range(np.ndim(x)))
+    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    return transpose(x, axes)
+
+
+@composed()
+def squeeze(x: Any, axis: Axes | None = None) -> Any:
+    """x without its axes of size 1, or without the ones named."""
+    shape = np.shape(x)
+    named = [i for i, n in enumerate(shape) if n == 1] if axis is None else axis
+    dropped = {i % len(shape) for i in np.atleast_1d(np.asarray(named, dtype=int))} if shape else set()
+    if any(shape[i] != 1 for i in dropped):
+        raise ShapeError(f"squeeze(axis={axis}) drops axes of size 1 only, and the shape is {shape}")
+    return reshape(x, tuple(n for i, n in enumerate(shape) if i not in dropped))
+
+
+@composed()
+def expand_dims(x: Any, axis: Axes) -> Any:
+    """x with new axes of size 1 at the given places of the result."""
+    axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    dimensions = np.ndim(x) + len(axes)
+    places = {i % dimensions for i in axes}
+    sizes = iter(np.shape(x))
+    return reshape(x, tuple(1 if i in places else next(sizes) for i in range(dimensions)))
+
+
+@composed()
+def stack(xs: Sequence[Any], axis: int = 0) -> Any:
+    """Arrays of one shape joined along a new axis."""
+    return concatenate([expand_dims(x, axis) for x in xs], axis=axis)
+
+
+@composed()
+def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
+    """x cut along an axis, into equal sections or at the given indices."""
+    length = np.shape(x)[axis]
+    at = indices_or_sections
+    if isinstance(at, (int, np.integer)):
+        if at < 1 or length % at:
+            raise ShapeError(f"split: axis {axis} has {length} entries, which {at} equal sections do not divide")
+        at = range(length // at, length, length // at)
+    before = (slice(None),) * (axis % np.ndim(x))
+    return [getitem(x, (*before, slice(a, b))) for a, b in zip([0, *at], [*at, length], strict=True)]
+
+
+@composed()
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """The entries at `indices` along an axis (of the flattened array by default)."""
+    if axis is None:
+        return getitem(ravel(x), np.asarray(indices))
+    return getitem(x, (*(slice(None),) * (axis % np.ndim(x)), np.asarray(indices)))
+
+
+@composed()
+def ravel(x: Any) -> Any:
+    """All numbers in one row."""
+    return reshape(x, (math.prod(np.shape(x)),))
+
+
+@composed()
+def flip(x: Any, axis: Axes | None = None) -> Any:
+    """The entries in reverse order along the axes (along all by default)."""
+    axes = range(np.ndim(x)) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
+    backwards = {i % np.ndim(x) for i in axes}
+    return getitem(x, tuple(slice(None, None, -1 if i in backwards else None) for i in range(np.ndim(x))))
+
+
+@composed()
+def atleast_2d(x: Any) -> Any:
+    """A number or row as a matrix of one row; anything larger as it is."""
+    return x if np.ndim(x) >= 2 else reshape(x, (1, math.prod(np.shape(x))))
+
+
+@composed()
+def hstack(xs: Sequence[Any]) -> Any:
+    """Arrays joined along the second axis, rows end to end."""
+    return concatenate(xs, axis=0 if np.ndim(xs[0]) == 1 else 1)
+
+
+@composed()
+def vstack(xs: Sequence[Any]) -> Any:
+    """Arrays joined along the first axis, each row a matrix of one row."""
+    return concatenate([atleast_2d(x) for x in xs], axis=0)

@@ -1,0 +1,348 @@
+"""The array back end: a NumPy array, the operation that made it, and eager reverse mode over whole arrays.
+
+Forward: each operation is one NumPy call and a thin node. Backward: from the last node to the first, an elementwise
+operation multiplies by its partials, an array operation runs its pull-back.
+
+>>> x = Tensor([[1.0, 2.0]], requires_grad=True, label="x")
+>>> W = Tensor([[0.5], [-1.0]], requires_grad=True, label="W")
+>>> y = (x @ W).tanh().sum()
+>>> y.backward()
+>>> W.grad.round(6).tolist()
+[[0.180707], [0.361413]]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.core import losses as losses  # its operations enter the table
+from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, unpacked
+from tinygrad_edu.core.fingerprint import fingerprint
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
+from tinygrad_edu.core.operators import BINARY, install
+from tinygrad_edu.core.pullback import backward, refuse_anomaly, shape_error
+from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
+
+Array = np.ndarray[Any, Any]
+AnyOperation = Operation | ArrayOperation
+NO_OPTIONS: Mapping[str, Any] = {}
+CLOCK = count(1)
+
+
+class Tensor:
+    """An array of float32 or float64 that remembers how it was computed.
+
+    Args: `data`, an array, nested lists of floats or a number (copied); `requires_grad`, whether gradients are wanted;
+    `dtype`, float32 or float64 (integers are converted only when it is given); `label`, for pictures and errors.
+    Attributes: `.grad`, an array of the same shape after `backward()`, else None.
+    Errors: DtypeError for integers, complex numbers, objects and text.
+
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    array([2., 4.])
+    """
+
+    __slots__ = (
+        "array", "exposed", "grad", "label", "made", "op", "options", "parents", "print", "requires_grad", "spent",
+        "written",
+    )  # fmt: skip
+
+    array: Array
+    grad: Array | None
+    label: str
+    requires_grad: bool
+    parents: tuple[Any, ...]  # Tensors, and plain numbers and arrays for constants
+    op: AnyOperation | None
+    options: Mapping[str, Any]
+    made: int  # ticks of CLOCK: when it was computed, and when its array was last written to
+    written: int
+    exposed: bool  # somebody outside holds the array, so that a write can only be seen by its fingerprint
+    print: int | None
+    spent: Any  # of a root: True when backward has run; of a leaf: the gradient array that an optimizer has used
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, label: str = "") -> None:
+        start(self, float_array(data, dtype), label)
+        self.requires_grad = requires_grad
+
+    @staticmethod
+    def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
+        """What an elementwise operation means on Tensors: one NumPy call over the whole arrays."""
+        operands = [x if x.__class__ is Tensor or x.__class__ is float else operand(x, arguments) for x in arguments]
+        arrays = [x.array if x.__class__ is Tensor else x for x in operands]
+        try:
+            y = operation.array_function(*arrays)
+        except ValueError as error:
+            raise shape_error(operation, operands, error) from None
+        if operation.partials is None:
+            return y  # a comparison: a plain array of booleans
+        return record(operation, y, tuple(operands), NO_OPTIONS)
+
+    @staticmethod
+    def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """What an array operation means on Tensors: its function on the arrays."""
+        operands = tuple([x if x.__class__ is Tensor else whole(x, arrays, operation) for x in arrays])
+        try:
+            y = operation.function(*[x.array if x.__class__ is Tensor else x for x in operands], **options)
+        except (ValueError, IndexError) as error:
+            raise shape_error(operation, operands, error) from None
+        return record(operation, y, operands, options)
+
+    @property
+    def data(self) -> Array:
+        """The array itself. Writing to it between forward and backward is noticed."""
+        if not self.exposed:
+            self.exposed, self.print = True, fingerprint(self.array)
+        return self.array
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        array = float_array(value, None if np.asarray(value).dtype in FLOATS else self.array.dtype)
+        if self.parents:
+            raise GraphError(f"{self!r} was computed by {self.op}; only the data of a leaf can be replaced")
+        self.assign(array)
+
+    def assign(self, array: Array) -> None:
+        """Take a new array without copying it, as an optimizer does; earlier graphs notice."""
+        self.array, self.exposed, self.written = array, False, next(CLOCK)
+
+    def backward(self, grad: Any = None, *, retain_graph: bool = False) -> None:
+        """Add d(self)/d(leaf) to the `.grad` of every leaf that requires it; inner nodes show this pass's gradient.
+
+        `grad`: d(root)/d(self), of this Tensor's shape; 1 by default, which needs a single number.
+        Errors: NonScalarBackwardError, BackwardTwiceError (unless `retain_graph`), SavedArrayChangedError.
+        """
+        backward(self, grad, retain_graph)
+
+    def detach(self) -> Tensor:
+        """The same numbers (shared, not copied) as a leaf without history and without gradient."""
+        self.exposed, self.print = True, fingerprint(self.array)
+        alias = leaf(self.array, self.label)
+        alias.exposed, alias.print = True, self.print
+        return alias
+
+    def numpy(self) -> Array:
+        """The array itself, without the graph."""
+        return self.data
+
+    def item(self) -> float:
+        """The one number that this Tensor holds. Errors: ShapeError when it holds more."""
+        if self.size != 1:
+            raise ShapeError(f"item() gives one number, and {self!r} holds {self.size}: index or reduce it first")
+        return float(self.array.item())
+
+    shape = property(lambda self: self.array.shape)
+    dtype = property(lambda self: self.array.dtype)
+    ndim = property(lambda self: self.array.ndim)
+    size = property(lambda self: self.array.size)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802  (NumPy's name)
+        """The axes in reverse order."""
+        return ARRAY_TABLE["transpose"](self)  # type: ignore[no-any-return]
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same numbers in another shape: x.reshape(2, 3), x.reshape((2, 3)) or x.reshape(-1)."""
+        return ARRAY_TABLE["reshape"](self, unpacked(shape))  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order: x.transpose(), x.transpose(1, 0) or x.transpose((1, 0))."""
+        return ARRAY_TABLE["transpose"](self, unpacked(axes) if axes else None)  # type: ignore[no-any-return]
+
+    def flatten(self) -> Tensor:
+        """All numbers in one row."""
+        return self.reshape(-1)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ARRAY_TABLE["getitem"](self, plain_index(index))  # type: ignore[no-any-return]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self.parents or (self.requires_grad and MODES.recording):
+            raise GraphError(
+                f"{self!r}[...] = value would lose the gradient of what it overwrites: build the result with "
+                "tg.ops.where or concatenate, or change a leaf under tg.no_grad()"
+            )
+        self.array[plain_index(index)] = number(value)
+        self.exposed, self.written = False, next(CLOCK)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    def __float__(self) -> float:
+        raise DetachedError(f"float({self!r}) would lose its gradient: x.item() gives the plain number")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad:
+            raise DetachedError(
+                f"a plain array made of {self!r} would silently lose its gradient: use NumPy's functions or tg.ops on "
+                "the Tensor itself, or leave the graph on purpose with x.data or x.detach()"
+            )
+        return np.array(self.array, dtype=dtype, copy=True if copy is None else copy)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return call_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        return call_function(function, arguments, options)
+
+    def __repr__(self) -> str:
+        body = np.array2string(self.array, precision=4, threshold=12, separator=", ", prefix="Tensor(")
+        facts = [f"shape={self.shape}"] if self.array.size > 12 else []
+        facts += ["dtype=float32"] if self.array.dtype == np.float32 else []
+        facts += [f"label={self.label!r}"] if self.label else []
+        facts += [f"op={self.op.name!r}"] if self.op else []
+        facts += ["requires_grad=True"] if self.requires_grad and not self.parents else []
+        return f"Tensor({', '.join([body, *facts])})"
+
+    __hash__ = object.__hash__
+
+    if TYPE_CHECKING:  # operators and methods come from the tables, see operators.install
+
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Array: ...
+        def __ge__(self, other: Any) -> Array: ...
+        def __lt__(self, other: Any) -> Array: ...
+        def __le__(self, other: Any) -> Array: ...
+        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
+
+
+def start(x: Tensor, array: Array, label: str = "") -> None:
+    """A Tensor without history."""
+    x.array, x.grad, x.label, x.requires_grad = array, None, label, False
+    x.op, x.parents, x.options = None, (), NO_OPTIONS
+    x.made = x.written = 0
+    x.exposed, x.print, x.spent = False, None, False
+
+
+def leaf(array: Array, label: str = "") -> Tensor:
+    """A Tensor around an array that is not copied."""
+    made = Tensor.__new__(Tensor)
+    start(made, array, label)
+    return made
+
+
+def record(operation: AnyOperation, y: Any, operands: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor:
+    """The result of an operation; it keeps its parents where a gradient may be asked for."""
+    made = leaf(y if y.__class__ is np.ndarray else np.asarray(y))
+    if not MODES.usual:
+        if MODES.anomaly:
+            refuse_anomaly(operation, y, operands)
+        if not MODES.recording:
+            return made
+    for x in operands:
+        if x.__class__ is Tensor:
+            if x.requires_grad:
+                made.requires_grad = True
+            if x.exposed:
+                notice_write(x)
+        elif x.__class__ is np.ndarray:
+            operands = tuple([x.copy() if x.__class__ is np.ndarray else x for x in operands])
+    if made.requires_grad:
+        made.op, made.parents, made.options, made.made = operation, operands, options, next(CLOCK)
+    return made
+
+
+def notice_write(x: Tensor) -> None:
+    """Somebody holds x's array: if it has changed since we last looked, earlier graphs must know."""
+    now = fingerprint(x.array)
+    if now != x.print:
+        x.print, x.written = now, next(CLOCK)
+
+
+def operand(x: Any, others: Sequence[Any]) -> Any:
+    """A constant beside Tensors, in their dtype."""
+    return elementwise_operand(x, dtype_of(others))
+
+
+def whole(x: Any, others: Sequence[Any], operation: ArrayOperation) -> Any:
+    """The same for an operation on whole arrays, where integers may be class labels."""
+    array = array_operand(x)
+    return array if operation.labels or array.dtype.kind == "f" else array.astype(dtype_of(others))
+
+
+def dtype_of(operands: Sequence[Any]) -> Any:
+    return next(x.array.dtype for x in operands if x.__class__ is Tensor)
+
+
+def number(x: Any) -> Any:
+    return x.array if x.__class__ is Tensor else x
+
+
+def plain_index(index: Any) -> Any:
+    """An index with the Tensors in it as arrays (a mask such as x[mask] is a plain array already)."""
+    return tuple(map(number, index)) if isinstance(index, tuple) else number(index)
+
+
+def array_method(operation: Any) -> Callable[..., Any]:
+    def bound(self: Tensor, *arguments: Any, **options: Any) -> Any:
+        return operation(self, *arguments, **options)
+
+    bound.__name__, bound.__doc__ = operation.name, operation.__doc__
+    return bound
+
+
+def of_one(operation: Operation) -> Callable[..., Any]:
+    """A method of one Tensor, written out: a third of the time of the general `__apply__` is spent elsewhere."""
+    general = getattr(Tensor, operation.name)
+
+    def bound(self: Tensor, *others: Any) -> Any:
+        if others:
+            return general(self, *others)
+        return record(operation, operation.array_function(self.array), (self,), NO_OPTIONS)
+
+    bound.__name__, bound.__doc__ = operation.name, operation.__doc__
+    return bound
+
+
+def of_two(operation: Operation) -> Callable[[Any, Any], Any]:
+    """An operator of two Tensors, or of a Tensor and a float, written out."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if other.__class__ is Tensor:
+            right: Any = other.array
+        elif other.__class__ is float:
+            right = other
+        else:
+            return Tensor.__apply__(operation, (self, other))
+        try:
+            return record(operation, operation.array_function(self.array, right), (self, other), NO_OPTIONS)
+        except ValueError:
+            return Tensor.__apply__(operation, (self, other))  # for its explanation
+
+    return operator
+
+
+install(Tensor)
+for name, operation in BINARY.items():
+    setattr(Tensor, f"__{name}__", of_two(operation))
+for operation in TABLE.values():
+    if len(operation.parameters) == 1:
+        setattr(Tensor, operation.name, of_one(operation))
+for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
+    if not hasattr(Tensor, name):
+        setattr(Tensor, name, array_method(entry))
+Tensor.__matmul__ = array_method(ARRAY_TABLE["matmul"])  # type: ignore[method-assign]
+Tensor.__rmatmul__ = lambda self, other: ARRAY_TABLE["matmul"](other, self)  # type: ignore[method-assign]

@@ -1,0 +1,265 @@
+"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp, on both back ends.
+
+A plain number goes through the scalar back end, an array through the tensor back end; dicts, lists and tuples of
+them count as one argument. Inside another transform the results stay nodes, so that grad(grad(f)) works.
+
+>>> grad(grad(lambda x: x**3))(2.0)
+12.0
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops, value
+from tinygrad_edu.core.containers import leaves, mapped
+from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.modes import recording
+from tinygrad_edu.core.pullback import pull_with_care, tensor_gradients, wanting
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import NonScalarBackwardError, OperandError, ShapeError
+
+Function = Callable[..., Any]
+
+
+class _Depth(threading.local):
+    level = 0  # how many transforms are at work around this one
+
+
+DEPTH = _Depth()
+
+
+@contextmanager
+def inside_transform() -> Iterator[None]:
+    DEPTH.level += 1
+    try:
+        with recording():
+            yield
+    finally:
+        DEPTH.level -= 1
+
+
+def grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
+    """The gradient ∂f/∂x of a function with one number as its result, as a function of the same arguments.
+
+    Args: `argnum`, the argument to differentiate by (several: a tuple of gradients).
+    Errors: NonScalarBackwardError where f gives more than one number; use `jacobian` there.
+
+    >>> round(grad(lambda w, x: (w * x).tanh())(0.5, 2.0), 6)
+    0.839949
+    """
+
+    @functools.wraps(f)
+    def gradient(*arguments: Any, **options: Any) -> Any:
+        return value_and_grad(f, argnum)(*arguments, **options)[1]
+
+    return gradient
+
+
+def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
+    """(f, ∂f/∂x) in one pass, as a function of the same arguments.
+
+    >>> value_and_grad(lambda x: x * x)(3.0)
+    (9.0, 6.0)
+    """
+
+    @functools.wraps(f)
+    def both(*arguments: Any, **options: Any) -> tuple[Any, Any]:
+        chosen = [argnum] if isinstance(argnum, int) else list(argnum)
+        y, pull = vjp(lambda *x: f(*replaced(arguments, chosen, x), **options), *[arguments[i] for i in chosen])
+        if np.size(getattr(y, "data", y)) != 1:
+            raise NonScalarBackwardError(
+                f"grad needs a function with one number as its result; this one gives shape {np.shape(y)}. "
+                "Reduce it, as in f(x).sum(), or use jacobian"
+            )
+        gradients = pull(1.0)
+        return y, gradients[0] if isinstance(argnum, int) else gradients
+
+    return both
+
+
+def replaced(arguments: Sequence[Any], places: Sequence[int], by: Sequence[Any]) -> list[Any]:
+    """The arguments with some of them exchanged."""
+    exchanged = dict(zip(places, by, strict=True))
+    return [exchanged.get(i, x) for i, x in enumerate(arguments)]
+
+
+def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
+    """f(*primals), and the pull-back ȳ ↦ (ȳ·∂f/∂x₁, ȳ·∂f/∂x₂, ...).
+
+    >>> y, pull = vjp(lambda a, b: a * b, 2.0, 5.0)
+    >>> y, pull(1.0)
+    (10.0, (5.0, 2.0))
+    """
+    nested = DEPTH.level > 0 or any(is_node(x) for x in leaves(primals))
+    with inside_transform():
+        variables = mapped(variable, primals)
+        y = f(*variables)
+
+    def pull(seed: Any) -> tuple[Any, ...]:
+        again = nested or DEPTH.level > 0 or is_node(seed)
+        found = iter(derivatives(y, list(leaves(variables)), seed, again))
+        return tuple(mapped(lambda x: next(found) if again else plain_like(x, next(found)), primals))
+
+    return (y if nested else plain(y)), pull
+
+
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """f(*primals), and its derivative along the tangents, Σ ∂f/∂xᵢ·tᵢ.
+
+    The pull-back is linear in ȳ; its own pull-back, at the tangents, is the push-forward.
+
+    >>> jvp(lambda x: x * x, (3.0,), (1.0,))
+    (9.0, 6.0)
+    """
+    nested = DEPTH.level > 0 or any(is_node(x) for x in leaves([list(primals), list(tangents)]))
+    with inside_transform():
+        y, pull = vjp(f, *primals)
+        dummy = variable(np.zeros(np.shape(y)) if isinstance(y, Tensor) else 0.0)
+        weighted = [as_node(g) * t for g, t in zip(leaves(pull(dummy)), leaves(list(tangents)), strict=True)]
+        total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
+        tangent = derivatives(total, [dummy], 1.0, nested)[0]
+    return (y, tangent) if nested else (plain(y), plain_like(plain(y), tangent))
+
+
+def jacobian(f: Function, argnum: int = 0) -> Function:
+    """All ∂yᵢ/∂xⱼ as a function of the same arguments; shape of y, then shape of x.
+
+    >>> jacobian(lambda x: x * x)(np.array([1.0, 2.0])).tolist()
+    [[2.0, 0.0], [0.0, 4.0]]
+    """
+
+    @functools.wraps(f)
+    def matrix(*arguments: Any, **options: Any) -> Any:
+        y, pull = vjp(lambda x: f(*replaced(arguments, [argnum], [x]), **options), arguments[argnum])
+        if not np.ndim(y):
+            return pull(1.0)[0]
+        rows = [pull(one_hot(i, y))[0] for i in range(np.size(y))]
+        stacked = np.stack(rows)
+        return stacked.reshape(np.shape(y) + np.shape(arguments[argnum]))
+
+    return matrix
+
+
+def one_hot(i: int, y: Any) -> Any:
+    seed = np.zeros(np.size(y))
+    seed[i] = 1.0
+    return seed.reshape(np.shape(y))
+
+
+def hessian(f: Function, argnum: int = 0) -> Function:
+    """All ∂²f/∂xᵢ∂xⱼ of a function with one number as its result, as a function of the same arguments.
+
+    >>> hessian(lambda x: (x * x * x).sum())(np.array([1.0, 2.0])).tolist()
+    [[6.0, 0.0], [0.0, 12.0]]
+    """
+    return jacobian(grad(f, argnum), argnum)
+
+
+def hvp(f: Function, primals: Any, tangents: Any) -> Any:
+    """The Hessian of f at the primals times the tangents, without the matrix: the gradient of ∇f·t.
+
+    `hvp(f, x, v)` for one argument, `hvp(f, (x, y), (v, w))` for several.
+
+    >>> hvp(lambda x: (x * x * x).sum(), np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
+    [6.0, 0.0]
+    """
+    several = isinstance(primals, (tuple, list))
+    x, t = (tuple(primals), tuple(tangents)) if several else ((primals,), (tangents,))
+    gradient = grad(f, tuple(range(len(x))))
+
+    def along(*arguments: Any) -> Any:
+        pairs = zip(leaves(gradient(*arguments)), leaves(t), strict=True)
+        return functools.reduce(lambda a, b: a + b, [ops_sum(as_node(g) * v) for g, v in pairs])
+
+    found = grad(along, tuple(range(len(x))))(*x)
+    return found if several and len(x) > 1 else (found if several else found[0])
+
+
+def ops_sum(x: Any) -> Any:
+    return x.sum() if isinstance(x, Tensor) else x
+
+
+def is_node(x: Any) -> bool:
+    return isinstance(x, (Value, Tensor))
+
+
+def as_node(x: Any) -> Any:
+    return x if is_node(x) else variable(x)
+
+
+def variable(x: Any) -> Any:
+    """What the function is called with: a new node, so that only this use of x is differentiated by."""
+    if isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
+        return ops.pos(x)
+    if isinstance(x, (Tensor, np.ndarray)):
+        return Tensor(x, requires_grad=True)
+    return Value(x)
+
+
+def derivatives(y: Any, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
+    """ȳ·∂y/∂x for each input, as nodes when they are to be differentiated again."""
+    if isinstance(y, Value):
+        return value.gradients(y, inputs, seed) if again else plain_gradients(y, inputs, seed)
+    if isinstance(y, Tensor):
+        return tensor_derivatives(y, inputs, seed, again)
+    if np.ndim(y) or hasattr(y, "parents"):
+        raise OperandError(
+            f"a transform needs a function that returns one Value, Tensor or number, not {type(y).__name__}"
+        )
+    return [zero_like(x) for x in inputs]  # y is a plain number: it depends on none of them
+
+
+def plain_gradients(y: Value, inputs: list[Any], seed: Any) -> list[Any]:
+    """The same as numbers, from the partials that the nodes kept."""
+    pairs = cotangents(
+        topological(y, value.PARENTS),
+        float(seed),
+        lambda x, g: [(p, g * d if g else 0.0) for p, d in zip(x.parents, x.partials, strict=True)],
+    )
+    return [pairs.get(x, 0.0) for x in inputs]
+
+
+def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
+    shape = np.shape(seed)
+    if shape not in (y.shape, ()):
+        raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {shape}")
+    if not y.requires_grad:
+        return [zero_like(x) for x in inputs]
+    if again:
+        full = (
+            ops.mul(seed, np.ones(y.shape, y.dtype))
+            if is_node(seed)
+            else Tensor(np.broadcast_to(seed, y.shape), dtype=y.dtype)
+        )
+        found = tensor_gradients(y, inputs, full)
+    else:
+        with np.errstate(all="ignore"):
+            start = np.array(np.broadcast_to(np.asarray(seed, dtype=y.dtype), y.shape))
+            pairs = cotangents(topological(y, wanting), start, pull_with_care)
+        found = [pairs.get(x) for x in inputs]
+    return [zero_like(x) if g is None else g for x, g in zip(inputs, found, strict=True)]
+
+
+def zero_like(x: Any) -> Any:
+    return Tensor(np.zeros(x.shape, x.dtype)) if isinstance(x, Tensor) else Value(0.0)
+
+
+def plain(x: Any) -> Any:
+    """A node as the number or array that it holds; lists and tuples of nodes too."""
+    if isinstance(x, Tensor):
+        return x.array if x.ndim else x.array.item()
+    return mapped(plain, x) if isinstance(x, (list, tuple, dict)) else getattr(x, "data", x) if is_node(x) else x
+
+
+def plain_like(x: Any, g: Any) -> Any:
+    """A gradient as what x is: a float for a number, an array for an array."""
+    array = getattr(g, "array", getattr(g, "data", g)) if is_node(g) else g
+    return np.asarray(array) if isinstance(x, np.ndarray) else float(array)

@@ -1,0 +1,306 @@
+"""The scalar back end: one number, the operation that made it, and its local derivatives. Standard library only.
+
+Forward: each operation calls its float function and keeps ∂y/∂x for each parent x.
+Backward: from the last node to the first, every node hands its gradient times that derivative to its parents.
+
+>>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+>>> y = (a * b + 10.0).tanh()
+>>> y.backward()
+>>> round(a.grad, 6), round(b.grad, 6)
+(-0.004023, 0.002682)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.operation import TABLE, Operation
+from tinygrad_edu.core.operators import BINARY, UNARY, install
+from tinygrad_edu.errors import (
+    AnomalyError,
+    BackwardTwiceError,
+    DetachedError,
+    OperandError,
+    SavedArrayChangedError,
+    warn_forgotten,
+)
+
+PARENTS = attrgetter("parents")
+
+
+class Value:
+    """A number that remembers how it was computed.
+
+    Args: `data`, a real number; `label`, the name shown in pictures and errors.
+    Attributes: `.grad`, d(root)/d(self) after `root.backward()`; `.op`, `.parents` and `.partials`, the operation,
+    its inputs and ∂self/∂input. Errors: OperandError where `data` is not a real number.
+
+    >>> x = Value(3.0, label="x")
+    >>> x * x + 1.0
+    Value(data=10.0, grad=0.0, op='add')
+    """
+
+    __slots__ = ("data", "grad", "label", "op", "parents", "partials", "spent")
+
+    data: float
+    grad: float
+    op: Operation | None
+    parents: tuple[Value, ...]
+    partials: tuple[float, ...]
+    spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient
+
+    def __init__(self, data: Any, label: str = "") -> None:
+        self.data = data if data.__class__ is float else real_number(data)
+        self.grad, self.label, self.spent = 0.0, label, False
+        self.op, self.parents, self.partials = None, (), ()
+
+    @staticmethod
+    def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
+        """What an operation means on Values: compute the number, keep the local derivatives."""
+        try:
+            parents = tuple([x if x.__class__ is Value else constant(x) for x in arguments])
+        except OperandError:
+            if any(map(is_array, arguments)):
+                return over_arrays(operation, arguments)
+            raise
+        inputs = [x.data for x in parents]
+        try:
+            y = operation.float_function(*inputs)
+            partials = operation.float_partials(y, *inputs)
+        except (ArithmeticError, ValueError):  # 1/0, log 0, an overflow: what IEEE 754 says
+            y = operation.on_floats(*inputs)
+            partials = operation.partials_on_floats(y, inputs)
+        if operation.partials is None:
+            return y  # a comparison: a plain bool
+        if MODES.anomaly:
+            refuse_anomaly(operation, y, parents)
+        return node(y, operation, parents, partials) if MODES.recording else Value(y)
+
+    def backward(self, *, retain_graph: bool = False) -> None:
+        """Add d(self)/d(leaf) to the `.grad` of every leaf; inner nodes show the gradient of this pass.
+
+        Errors: BackwardTwiceError when run again from the same node, unless `retain_graph` says that adding
+        the same gradients again is meant.
+
+        >>> x = Value(3.0)
+        >>> (x * x).backward()
+        >>> x.grad
+        6.0
+        """
+        if self.spent and self.parents and not retain_graph:
+            raise BackwardTwiceError(
+                f"backward() has already run from {self!r}: its gradients would be counted twice. "
+                "Compute the expression again, or say retain_graph=True to add them on purpose"
+            )
+        order = topological(self, PARENTS)
+        start(order)
+        self.grad += 1.0
+        self.spent = True
+        for x in reversed(order):
+            g = x.grad
+            if g:  # a path without gradient contributes none, even through an infinite derivative
+                for parent, partial in zip(x.parents, x.partials, strict=True):
+                    parent.grad += g * partial
+        if MODES.anomaly:
+            refuse_bad_gradient(order)
+
+    def detach(self) -> Value:
+        """The same number as a leaf of its own, cut off from its history."""
+        return Value(self.data, self.label)
+
+    def item(self) -> float:
+        """The plain number."""
+        return self.data
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        op = f", op={self.op.name!r}" if self.op else ""
+        return f"Value(data={self.data!r}, grad={self.grad!r}{label}{op})"
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        raise DetachedError(
+            f"float({self!r}) would lose its gradient, and so would math.tanh(x) or float('...'): "
+            "use x.tanh() or tg.ops.tanh(x) to stay in the graph, x.data for the plain number"
+        )
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        from tinygrad_edu.core.numpy_protocol import call_ufunc
+
+        return call_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        from tinygrad_edu.core.numpy_protocol import call_function
+
+        return call_function(function, arguments, options)
+
+    if TYPE_CHECKING:  # operators and methods come from the table, see operators.install
+
+        def __add__(self, other: Any) -> Value: ...
+        def __radd__(self, other: Any) -> Value: ...
+        def __sub__(self, other: Any) -> Value: ...
+        def __rsub__(self, other: Any) -> Value: ...
+        def __mul__(self, other: Any) -> Value: ...
+        def __rmul__(self, other: Any) -> Value: ...
+        def __truediv__(self, other: Any) -> Value: ...
+        def __rtruediv__(self, other: Any) -> Value: ...
+        def __pow__(self, other: Any) -> Value: ...
+        def __rpow__(self, other: Any) -> Value: ...
+        def __neg__(self) -> Value: ...
+        def __abs__(self) -> Value: ...
+        def __gt__(self, other: Any) -> bool: ...
+        def __ge__(self, other: Any) -> bool: ...
+        def __lt__(self, other: Any) -> bool: ...
+        def __le__(self, other: Any) -> bool: ...
+        def __getattr__(self, name: str) -> Callable[..., Value]: ...
+
+
+def of_two(operation: Operation) -> Callable[[Any, Any], Any]:
+    """An operator of two Values, written out: three times as fast as the general `__apply__` (0.6 against 1.9 µs)."""
+    function, derivatives = operation.float_function, operation.float_partials
+
+    def operator(self: Value, other: Any) -> Any:
+        if other.__class__ is not Value or not MODES.usual:
+            return Value.__apply__(operation, (self, other))
+        a, b = self.data, other.data
+        try:
+            y = function(a, b)
+            return node(y, operation, (self, other), derivatives(y, a, b))
+        except (ArithmeticError, ValueError):
+            return Value.__apply__(operation, (self, other))
+
+    return operator
+
+
+def of_one(operation: Operation) -> Callable[..., Any]:
+    """A method of one Value, written out like `of_two`."""
+    function, derivatives = operation.float_function, operation.float_partials
+    general = getattr(Value, operation.name)
+
+    def bound(self: Value, *others: Any) -> Any:
+        if others or not MODES.usual:
+            return general(self, *others)
+        x = self.data
+        try:
+            y = function(x)
+            return node(y, operation, (self,), derivatives(y, x))
+        except (ArithmeticError, ValueError):
+            return general(self)
+
+    bound.__name__, bound.__doc__ = operation.name, operation.__doc__
+    return bound
+
+
+def node(y: float, operation: Operation, parents: tuple[Value, ...], partials: tuple[float, ...]) -> Value:
+    """A Value that an operation made. It skips __init__: half of an expression's time is spent here."""
+    made = Value.__new__(Value)
+    made.data, made.grad, made.label, made.spent = y, 0.0, "", False
+    made.op, made.parents, made.partials = operation, parents, partials
+    return made
+
+
+def constant(x: Any) -> Value:
+    """A plain number as a leaf."""
+    return x if isinstance(x, Value) else Value(x)
+
+
+def is_array(x: Any) -> bool:
+    return getattr(x, "ndim", 0) > 0 and not hasattr(x, "parents")
+
+
+def over_arrays(operation: Operation, arguments: Sequence[Any]) -> Any:
+    """A Value beside arrays: an array of Values, one for each entry."""
+    from tinygrad_edu.core.numpy_protocol import boxed
+
+    return operation.on_arrays(*map(boxed, arguments))
+
+
+def real_number(data: Any) -> float:
+    """int, bool and NumPy's real scalars as a float; text, complex numbers, arrays and Values are refused."""
+    if isinstance(data, (int, float)):
+        return float(data)
+    if getattr(data, "shape", None) == () and data.dtype.kind in "fiub" and not hasattr(data, "parents"):
+        return float(data)
+    raise OperandError(
+        f"a Value holds one real number, not {type(data).__name__} {data!r:.60}. For arrays use tg.Tensor; "
+        "a list of numbers is [Value(x) for x in numbers]"
+    )
+
+
+def start(order: Iterable[Value]) -> None:
+    """Before a backward pass: inner nodes begin at 0, leaves keep what earlier passes gave them."""
+    spent = []
+    for x in order:
+        if x.parents:
+            x.grad = 0.0
+        elif x.spent and x.grad:
+            x.spent = False
+            spent.append(x)
+    if spent:
+        warn_forgotten(spent, stacklevel=4)
+
+
+def gradients(root: Value, inputs: Sequence[Value], seed: Any = 1.0) -> list[Value]:
+    """d root / d input as Values that can be differentiated again: the table's partials, run on Values."""
+
+    def pull(x: Value, g: Value) -> Iterable[tuple[Value, Value]]:
+        return [(p, g * d) for p, d in zip(x.parents, checked_partials(x), strict=True) if not lost(g, d)]
+
+    found = cotangents(topological(root, PARENTS), constant(seed), pull)
+    return [found.get(x, Value(0.0)) for x in inputs]
+
+
+def lost(g: Value, partial: Any) -> bool:
+    """No gradient flows through a derivative of 0, nor 0 through an infinite one."""
+    d = partial.data if partial.__class__ is Value else partial
+    return (d == 0.0 and partial.__class__ is not Value) or (g.data == 0.0 and d - d != 0.0)
+
+
+def checked_partials(x: Value) -> tuple[Any, ...]:
+    """The partials as Values, once it is sure that nobody wrote to a `.data` since the forward pass."""
+    assert x.op is not None
+    assert x.op.partials is not None
+    now = x.op.partials_on_floats(x.data, [p.data for p in x.parents])
+    if any(a != b and a == a for a, b in zip(now, x.partials, strict=True)):
+        raise SavedArrayChangedError(
+            f"the inputs of {x!r} were written to after it was computed: its derivatives were {x.partials} "
+            f"and are now {now}. Compute the expression again after changing .data"
+        )
+    return x.op.partials(x, *x.parents)
+
+
+def refuse_anomaly(operation: Operation, y: float, parents: Sequence[Value]) -> None:
+    if y - y != 0.0:  # NaN and ±inf, of all numbers
+        names = [p.label or f"argument {i}" for i, p in enumerate(parents)]
+        inputs = ", ".join(f"{name} = {p.data!r}" for name, p in zip(names, parents, strict=True))
+        raise AnomalyError(f"{operation.name}({', '.join(names)}) gave {y!r}. Its inputs: {inputs}")
+
+
+def refuse_bad_gradient(order: Sequence[Value]) -> None:
+    for x in reversed(order):
+        if x.grad - x.grad != 0.0:
+            raise AnomalyError(f"backward gave the gradient {x.grad!r} at {x!r}, the first such node from the root")
+
+
+def identity(x: Value) -> Value:
+    """x as a node of its own, so that a derivative with respect to it does not see other uses of x."""
+    return ops.pos(x)  # type: ignore[no-any-return]
+
+
+install(Value)
+for name, operation in BINARY.items():
+    setattr(Value, f"__{name}__", of_two(operation))
+for name, operation in UNARY.items():
+    setattr(Value, f"__{name}__", of_one(operation))
+for operation in TABLE.values():
+    if len(operation.parameters) == 1:
+        setattr(Value, operation.name, of_one(operation))

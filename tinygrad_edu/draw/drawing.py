@@ -1,0 +1,126 @@
+"""The drawing that `draw` returns: shown by notebooks, saved to files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinygrad_edu.draw.page import page
+from tinygrad_edu.draw.render import ADVICE, available, render
+from tinygrad_edu.errors import DrawError
+
+if TYPE_CHECKING:
+    import graphviz
+
+SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".html")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Drawing:
+    """A picture of a computation graph as it was when `draw` was called; a notebook shows it as SVG.
+
+    dot: the picture in the DOT language; summary: what it shows, in words; title: what stands above it.
+    time_limit: seconds for the layout; collapsed_dot: drawn instead of `dot` when that takes longer;
+    advice: what to do when this takes too long too, or is "".
+
+    >>> from tinygrad_edu import Value
+    >>> from tinygrad_edu.draw import draw
+    >>> drawing = draw(Value(2.0, label="a") * Value(3.0, label="b"))
+    >>> drawing.summary
+    'Computation graph of 3 nodes: 1 operation; inputs a, b; output 6'
+    >>> print(drawing.dot.splitlines()[0])
+    digraph "computation graph" {
+    """
+
+    dot: str
+    summary: str
+    title: str = ""
+    time_limit: float = 20.0
+    collapsed_dot: str = ""
+    advice: str = ""
+    _pictures: dict[str, bytes] = field(default_factory=dict, init=False, compare=False)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture to a file; the suffix says how: .svg, .png, .pdf, .dot or .html.
+
+        path: missing folders are made; the file is replaced in one step, so a failure leaves the old one.
+        Returns the path written: with the suffix .dot, and a warning, where there is no Graphviz.
+        Errors: DrawError for another suffix, or a layout that takes longer than the time limit.
+
+        >>> import tempfile
+        >>> from tinygrad_edu import Value
+        >>> from tinygrad_edu.draw import draw
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     draw(Value(2.0, label="a").tanh()).save(folder + "/tanh.dot").name
+        'tanh.dot'
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix not in SUFFIXES:
+            raise DrawError(f"cannot save a picture as {path.name!r}. Use one of {', '.join(SUFFIXES)}")
+        content = self.dot.encode() if suffix == ".dot" else self.content(suffix)
+        if content is None:
+            path, content = path.with_suffix(".dot"), self.dot.encode()
+            warnings.warn(f"{ADVICE} The picture's DOT text is in {path} instead.", stacklevel=2)
+        replace(path, content)
+        return path
+
+    def source(self) -> graphviz.Source:
+        """The picture as the graphviz package's Source: for other layout engines, and to change it by hand.
+
+        >>> from tinygrad_edu import Value
+        >>> from tinygrad_edu.draw import draw
+        >>> draw(Value(2.0, label="a").tanh()).source().engine
+        'dot'
+        """
+        import graphviz
+
+        return graphviz.Source(self.dot, engine="dot")
+
+    def content(self, suffix: str) -> bytes | None:
+        """What a file with this suffix holds; None without Graphviz."""
+        if suffix != ".html":
+            return self.picture(suffix[1:])
+        svg = self.picture("svg")
+        return svg and page(svg.decode(), self.title, self.summary).encode()
+
+    def picture(self, form: str) -> bytes | None:
+        """The picture as svg, png or pdf; None without Graphviz. It is laid out once and kept."""
+        if form not in self._pictures:
+            picture = self.rendered(form)
+            if picture is None:
+                return None
+            self._pictures[form] = picture
+        return self._pictures[form]
+
+    def rendered(self, form: str) -> bytes | None:
+        """The picture, or the collapsed one when its layout takes too long."""
+        for dot in filter(None, (self.dot, self.collapsed_dot)):
+            try:
+                return render(dot, form, self.time_limit)
+            except subprocess.TimeoutExpired:
+                continue
+        raise DrawError(f"the layout took more than time_limit={self.time_limit:g} s. {self.advice}")
+
+    def _repr_svg_(self) -> str | None:
+        svg = self.picture("svg")
+        return None if svg is None else svg.decode()
+
+    def __repr__(self) -> str:
+        return f"<{self.summary}>" if available() else f"{self.dot}\n{ADVICE}"
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file in one step: readers see the old content or the new, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

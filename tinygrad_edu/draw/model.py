@@ -1,0 +1,77 @@
+"""The graph of a model: its answer to a sample input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu.draw.graph import is_node
+from tinygrad_edu.errors import DrawError
+
+
+def is_model(target: object) -> bool:
+    """Has it parameters with names?"""
+    return hasattr(target, "named_parameters")
+
+
+def sample_run(model: Any, inputs: Any = None) -> tuple[list[Any], dict[int, str]]:
+    """(outputs, names of the parameters by id) of one forward run.
+
+    inputs: what the model is called with; None: zeros, as many as it has inputs.
+    Errors: DrawError when that number is unknown, or the model gives back no nodes.
+    """
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    sample = scalar_sample if is_scalar(model) else tensor_sample
+    outputs = flat(model(sample(zeros(model) if inputs is None else inputs)))
+    if not outputs or not all(map(is_node, outputs)):
+        raise DrawError(f"{type(model).__name__} made {outputs[:1]!r:.80} of a sample input: nothing to draw")
+    return outputs, names
+
+
+def is_scalar(model: Any) -> bool:
+    """Is it made of Values? It says so, or its first parameter is a single float."""
+    if hasattr(model, "backend"):
+        return bool(model.backend == "scalar")
+    _, first = next(iter(model.named_parameters()), ("", None))
+    return isinstance(getattr(first, "data", None), float)
+
+
+def zeros(model: Any) -> list[float]:
+    """As many zeros as the model, or its first layer, has inputs."""
+    for part in (model, *getattr(model, "layers", ())[:1]):
+        width: Any = getattr(part, "in_features", None)
+        if hasattr(width, "__index__"):  # int, or NumPy's
+            return [0.0] * int(width)
+    name = type(model).__name__
+    raise DrawError(f"{name} does not say how many inputs it has. Pass a sample: draw(model, inputs=...)")
+
+
+def scalar_sample(inputs: Any) -> Any:
+    """Values with the labels x0, x1, ...; nodes stay as they are."""
+    from tinygrad_edu.core.value import Value
+
+    numbers = inputs.tolist() if hasattr(inputs, "tolist") else inputs
+    return [x if is_node(x) else Value(float(x), label=f"x{place}") for place, x in enumerate(numbers)]
+
+
+def tensor_sample(inputs: Any) -> Any:
+    """A Tensor with the label x; one sample becomes a batch of one; a node stays as it is."""
+    if is_node(inputs):
+        return inputs
+    import numpy
+
+    from tinygrad_edu.core.tensor import Tensor
+
+    return Tensor(numpy.atleast_2d(numpy.asarray(inputs, dtype=float)), label="x")
+
+
+def flat(outputs: Any) -> list[Any]:
+    """The nodes in lists, tuples and object arrays, first to last."""
+    found: list[Any] = []
+    stack = [outputs]
+    while stack:
+        item = stack.pop()
+        if is_node(item) or not (isinstance(item, list | tuple) or hasattr(item, "tolist")):
+            found.append(item)
+        else:
+            stack.extend([item.tolist()] if hasattr(item, "tolist") else item[::-1])
+    return found

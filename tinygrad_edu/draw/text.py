@@ -1,0 +1,181 @@
+"""Numbers, arrays, options and user text as they stand in a picture."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SMALL = 4  # arrays of up to this many elements are written out
+SYMBOLS = {  # by the names of the table of operations
+    "add": "+",
+    "sub": "−",
+    "neg": "−",
+    "mul": "×",
+    "div": "/",
+    "pow": "**",
+    "matmul": "@",
+    "abs": "|x|",
+    "square": "x²",
+    "sqrt": "√",
+    "reciprocal": "1/x",
+    "sum": "Σ",
+    "maximum": "max",
+    "minimum": "min",
+    "getitem": "[ ]",
+}
+
+
+def symbol(operation: str) -> str:
+    """The usual sign of an operation, or its name."""
+    return SYMBOLS.get(operation, operation)
+
+
+def number(value: Any) -> str:
+    """Four significant digits; below a million without an exponent.
+
+    >>> number(-3.0), number(2 ** -0.5), number(0.000012), number(54321.6), number(-0.0)
+    ('-3', '0.7071', '1.2e-05', '54322', '0')
+    """
+    x = float(value)
+    if 9999.5 <= abs(x) < 1e6 or x == 0.0:
+        return f"{x + 0.0:.0f}"  # + 0.0 turns -0.0 into 0.0
+    return f"{x:.4g}"
+
+
+def count(amount: int, noun: str) -> str:
+    """An amount and its noun.
+
+    >>> count(1, "node"), count(1234, "node"), count(2, "box")
+    ('1 node', '1,234 nodes', '2 boxes')
+    """
+    plural = "es" if noun.endswith("x") else "s"
+    return f"{amount:,} {noun}{'' if amount == 1 else plural}"
+
+
+def nested(items: Any) -> str:
+    """The numbers of a small array, in the brackets of its shape; as deep as the array has axes."""
+    if isinstance(items, list):
+        return f"[{', '.join(nested(item) for item in items)}]"
+    return number(items)
+
+
+def plain(value: Any) -> Any:
+    """A number or an array; of a node (a gradient can be one, for higher order) its data."""
+    return value.data if hasattr(value, "parents") else value
+
+
+def norm(array: Any) -> float:
+    """The Euclidean norm of a number or an array; hypot also where the squares would overflow.
+
+    >>> norm(-3.0), norm(1e200)
+    (3.0, 1e+200)
+    """
+    return math.hypot(*array.reshape(-1).tolist()) if hasattr(array, "reshape") else abs(float(array))
+
+
+def size(array: Any) -> int:
+    """The number of elements, 1 for a number."""
+    return int(getattr(array, "size", 1))
+
+
+def is_large(array: Any) -> bool:
+    """Too many elements to write them out?"""
+    return size(array) > SMALL
+
+
+def rows(data: Any, grad: Any) -> list[tuple[str, str]]:
+    """What a box says about its node: (name, value) lines.
+
+    >>> rows(0.5, -3.0)
+    [('data', '0.5'), ('grad', '-3')]
+    """
+    data, grad = plain(data), plain(grad)
+    if not is_large(data):
+        pairs = [("data", data), ("grad", grad)]
+        return [(name, written(value)) for name, value in pairs if value is not None]
+    lines = [("shape", str(tuple(data.shape))), ("|data|", number(norm(data)))]
+    return lines if grad is None else [*lines, ("|grad|", number(norm(grad)))]
+
+
+def written(value: Any) -> str:
+    """A number, or a small array in full; a large one as its norm."""
+    if is_large(value):
+        return f"|{number(norm(value))}|"
+    return nested(value.tolist()) if hasattr(value, "tolist") else number(value)
+
+
+def brief(data: Any) -> str:
+    """A number, or a small array in full; a large one as its shape and norm."""
+    data = plain(data)
+    return f"{tuple(data.shape)} |data| {number(norm(data))}" if is_large(data) else written(data)
+
+
+def option_text(options: Mapping[str, Any] | None) -> str:
+    """The options that were set, in one short line.
+
+    >>> option_text({"axis": 0, "keepdims": False, "where": None})
+    'axis=0'
+    """
+    given = [(name, value) for name, value in (options or {}).items() if value is not None]
+    return ", ".join(f"{name}={option_value(value)}" for name, value in given if value is not False)
+
+
+def option_value(value: Any) -> str:
+    """An option without memory addresses and long arrays: a picture is the same in every run."""
+    if isinstance(value, slice):
+        ends = ("" if end is None else option_value(end) for end in (value.start, value.stop))
+        return ":".join(ends) + ("" if value.step is None else f":{option_value(value.step)}")
+    if isinstance(value, tuple | list):
+        return f"({', '.join(map(option_value, value))})"
+    if hasattr(value, "tolist"):
+        return f"array{tuple(value.shape)}" if value.shape else option_value(value.tolist())
+    if value is Ellipsis:
+        return "..."
+    if value is None or isinstance(value, bool | int | float | str):
+        return str(value)
+    return str(getattr(value, "__name__", type(value).__name__))
+
+
+def cleaned(text: str, limit: int = 60) -> str:
+    """User text on one line, without characters that cannot be seen.
+
+    >>> cleaned("loss\\n of  batch")
+    'loss of batch'
+    """
+    visible = "".join(letter if letter.isprintable() else " " for letter in text)
+    line = " ".join(visible.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def escaped(text: str, limit: int = 60) -> str:
+    """User text for an HTML-like label: nothing in it can end the label or be taken for markup.
+
+    A backslash is doubled, since Graphviz replaces its own escapes (\\N, \\G, ...) after decoding entities.
+
+    >>> escaped('a"b<c>|{}')
+    'a&quot;b&lt;c&gt;|{}'
+    """
+    return html.escape(cleaned(text, limit)).replace("\\", "&#92;&#92;")
+
+
+def quoted(text: str) -> str:
+    """User text as a label in quotes, which stays in the middle of its node whatever the reader's fonts.
+
+    >>> print(quoted('a"b\\\\N & c'))
+    "a\\"b\\\\N &amp; c"
+    """
+    doubled = cleaned(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+    return f'"{doubled}"'
+
+
+def listed(items: Iterable[str], limit: int = 8) -> str:
+    """A few of many names, for a sentence.
+
+    >>> listed(["a", "b", "c"], limit=2)
+    'a, b and 1 more'
+    """
+    names = list(items)
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,39 @@
+"""Every operation by name, on numbers, arrays, Values and Tensors: `tg.ops.tanh(x)`, `tg.ops.matmul(a, b)`.
+
+The elementwise ones need the standard library only; the ones on whole arrays load NumPy when first asked for.
+
+>>> from tinygrad_edu import ops
+>>> ops.relu(-2.0), ops.sum([1.0, 2.0])
+(0.0, np.float64(3.0))
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from tinygrad_edu.core import ops as elementwise
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
+from tinygrad_edu.errors import unknown_name
+
+ARRAY_MODULES = ("shapes", "broadcasting", "reductions", "products", "losses")
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    operation = TABLE.get(name) or array_operations().get(name)
+    if operation is None:
+        raise AttributeError(str(unknown_name("operation", name, __dir__())))
+    return operation
+
+
+def __dir__() -> list[str]:
+    return sorted({**TABLE, **array_operations()})
+
+
+def array_operations() -> dict[str, Any]:
+    """The operations on whole arrays, by name."""
+    for module in ARRAY_MODULES:
+        importlib.import_module(f"{elementwise.__package__}.{module}")
+    return {**ARRAY_TABLE, **COMPOSED}

@@ -1,0 +1,136 @@
+"""Optimizers: a rule, its settings, and a memory for each parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.optim import rules
+
+
+class Optimizer:
+    """Changes parameters by a rule, from the gradients that backward() left in them.
+
+    Args: `params`, Values or Tensors, such as model.parameters(); `lr`, the learning rate η > 0; and the rule's own.
+    Errors: SettingError for settings out of range or a parameter listed twice.
+
+    >>> w = Value(1.0)
+    >>> optimizer = SGD([w], lr=0.1)
+    >>> (w * w).backward(); optimizer.step(); w.data
+    0.8
+    """
+
+    rule: Callable[..., tuple[Any, ...]]
+    memories: int  # how many numbers the rule keeps for each weight
+
+    def __init__(self, params: Iterable[Value | Tensor], lr: float, **settings: Any) -> None:
+        self.params = checked(list(params))
+        if not lr >= 0.0:
+            raise SettingError(f"lr={lr}: the learning rate is a number of at least 0")
+        self.lr, self.settings, self.t = lr, settings, 0
+        self.memory: list[tuple[Any, ...]] = [(zero(p),) * self.memories for p in self.params]
+
+    def step(self) -> None:
+        """One update of every parameter that has a gradient."""
+        self.t += 1
+        for i, p in enumerate(self.params):
+            if p.grad is None:
+                continue
+            w = p.array if isinstance(p, Tensor) else p.data
+            w, *memory = type(self).rule(w, p.grad, *self.memory[i], self.t, self.lr, **self.settings)
+            self.memory[i] = tuple(memory)
+            replace(p, w)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, before the next backward pass."""
+        for p in self.params:
+            if isinstance(p, Tensor):
+                p.grad = None
+            else:
+                p.grad, p.spent = 0.0, False
+
+
+class SGD(Optimizer):
+    """Gradient descent with momentum μ, Nesterov's form of it, and weight decay λ. See rules.sgd.
+
+    >>> SGD([Value(1.0)], lr=0.1, momentum=-1.0)
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: momentum=-1.0 lies outside [0, 1)
+    """
+
+    rule = staticmethod(rules.sgd)
+    memories = 1
+
+    def __init__(
+        self,
+        params: Iterable[Value | Tensor],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        within("momentum", momentum)
+        if nesterov and momentum == 0.0:
+            raise SettingError("nesterov=True looks ahead along the momentum, which is 0: set momentum, such as 0.9")
+        super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+
+
+class Adam(Optimizer):
+    """Adam with bias correction, defaults of the paper. See rules.adam.
+
+    >>> w = Value(1.0)
+    >>> optimizer = Adam([w], lr=0.1)
+    >>> (w * w).backward(); optimizer.step(); round(w.data, 6)
+    0.9
+    """
+
+    rule = staticmethod(rules.adam)
+    memories = 2
+
+    def __init__(
+        self,
+        params: Iterable[Value | Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        for name, beta in zip(("beta1", "beta2"), betas, strict=True):
+            within(name, beta)
+        super().__init__(params, lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
+
+
+def within(name: str, x: float) -> None:
+    if not 0.0 <= x < 1.0:
+        raise SettingError(f"{name}={x} lies outside [0, 1)")
+
+
+def checked(params: list[Any]) -> list[Any]:
+    """Leaves of the two back ends, each once."""
+    strange = [p for p in params if not isinstance(p, (Value, Tensor)) or p.parents]
+    if strange or not params:
+        what = f"{strange[0]!r:.60}" if strange else "an empty list"
+        raise OperandError(f"an optimizer changes leaves, Values or Tensors such as model.parameters(), not {what}")
+    if len({id(p) for p in params}) < len(params):
+        twice = next(p for i, p in enumerate(params) if any(p is q for q in params[:i]))
+        raise SettingError(f"{twice!r} is listed twice: it would be updated twice a step. List each parameter once")
+    return params
+
+
+def zero(p: Value | Tensor) -> Any:
+    return np.zeros_like(p.array) if isinstance(p, Tensor) else 0.0
+
+
+def replace(p: Value | Tensor, w: Any) -> None:
+    """Write the new weight, and note that this gradient has been used."""
+    if isinstance(p, Tensor):
+        p.assign(w)
+        p.spent = p.grad
+    else:
+        p.data, p.spent = w, True
