@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it went well, 1 with one sentence on standard error if not."""
     chosen = parser().parse_args(arguments)
     try:
-        chosen.run(chosen)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"tinygrad-edu: {message}", file=sys.stderr)
+            chosen.run(chosen)
     except (TinygradError, OSError) as error:
         print(f"tinygrad-edu: {error}", file=sys.stderr)
         return 1
@@ -38,7 +41,10 @@ def parser() -> argparse.ArgumentParser:
     draw = commands.add_parser(
         "draw", help='gradients and picture of an expression: draw "tanh(a*b + c)" a=2 b=-3 c=10'
     )
-    draw.add_argument("expression", help="numbers, names, + - * / ** and operations such as tanh(x)")
+    draw.add_argument(
+        "expression",
+        help="numbers, names, + - * / ** and operations such as tanh(x); a minus in front goes in brackets, (-a)",
+    )
     draw.add_argument("variables", nargs="*", type=assignment, metavar="name=number", help="a value for each name")
     draw.add_argument("-o", "--output", type=Path, default=Path("out/graph.svg"), help="svg, png, pdf, dot or html")
     draw.set_defaults(run=run_draw)
@@ -46,10 +52,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not a whole number above 0")
-    return number
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def assignment(text: str) -> tuple[str, float]:

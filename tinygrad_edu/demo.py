@@ -7,6 +7,7 @@ where an "epoch" was a single sample).
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.data import or_gate, xor_gate
 from tinygrad_edu.draw import draw
+from tinygrad_edu.draw.render import ADVICE, available
 from tinygrad_edu.nn import MLP, Module, losses
 from tinygrad_edu.optim import SGD, Optimizer
 from tinygrad_edu.train import accuracy
@@ -88,6 +90,7 @@ def relative_difference(a: Array, b: Array) -> float:
 
 def demo(out: Path = Path("out"), steps: int = 2000, seed: int = 0) -> list[Lockstep]:
     """Train both gates on both back ends, print what happens, and write the pictures into `out`."""
+    out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is better known before the training
     print("OR and XOR: a 2-3-1 tanh network, one sample a step, on the scalar and the tensor back end side by side")
     runs = [trained(gate, steps, seed) for gate in GATES]
     print(f"\nLargest relative difference between the two back ends over {2 * steps:,} steps:")
@@ -95,6 +98,8 @@ def demo(out: Path = Path("out"), steps: int = 2000, seed: int = 0) -> list[Lock
     print(f"losses {max(run.loss_difference for run in runs):.1e}\n")
     for path in pictures(runs, out):
         print(f"wrote {path}")
+    for sentence in missing():
+        print(sentence)
     return runs
 
 
@@ -117,7 +122,7 @@ def progress(steps: int, name: str) -> Iterator[int]:
 
 def pictures(runs: list[Lockstep], out: Path) -> Iterator[Path]:
     """The graph of one XOR sample on both back ends, with gradients, and the losses of all runs."""
-    out.mkdir(parents=True, exist_ok=True)
+    suffixes = ("svg", "png") if available() else ("dot",)
     xor = runs[-1]
     for name, model in xor.models.items():
         model.zero_grad()
@@ -125,9 +130,22 @@ def pictures(runs: list[Lockstep], out: Path) -> Iterator[Path]:
         loss = half_squared_error(model(x), xor.y[1])
         loss.label = "loss"
         loss.backward()
-        for suffix in ("svg", "png"):
+        for suffix in suffixes:
             yield draw(loss, title=f"XOR, one sample, {name} back end").save(out / f"xor_{name}.{suffix}")
-    yield loss_plot(runs, out / "loss.png")
+    if has_matplotlib():
+        yield loss_plot(runs, out / "loss.png")
+
+
+def missing() -> Iterator[str]:
+    """What to install for the pictures that could not be drawn."""
+    if not available():
+        yield ADVICE
+    if not has_matplotlib():
+        yield 'No loss plot without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.'
+
+
+def has_matplotlib() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None
 
 
 def labelled(x: Array, backend: str) -> Any:

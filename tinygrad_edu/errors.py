@@ -69,6 +69,10 @@ class DetachedError(GraphError):
     """A step that would leave the graph without saying so."""
 
 
+class TraceError(TinygradError, RuntimeError):
+    """A function that cannot be compiled from one trace."""
+
+
 class UnsupportedNumpyError(TinygradError, TypeError):
     """A NumPy function that has no derivative here."""
 

@@ -7,14 +7,18 @@ meaning. Nothing of it is ever executed as Python.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import math
+import unicodedata
+from collections.abc import Collection, Mapping
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import ExpressionError, unknown_name
 
-LONGEST = 1000  # characters: deeper nesting than this allows would exhaust Python's own parser
+LONGEST = 1000  # characters
+DEEPEST = 200  # levels: Python's parser allows as many brackets, and its recursion a few times as many calls
 SYMBOLS: dict[type[ast.AST], Operation] = {
     ast.Add: ops.add,
     ast.Sub: ops.sub,
@@ -30,59 +34,95 @@ FUNCTIONS = {name: operation for name, operation in TABLE.items() if operation.p
 def evaluate(text: str, variables: Mapping[str, float]) -> tuple[Value, dict[str, Value]]:
     """The graph of an expression, and the leaf of each variable that it names.
 
-    Errors: ExpressionError for anything that is not arithmetic, NameNotFoundError for an unknown operation.
+    Errors: ExpressionError for anything that is not arithmetic and for variables that do not fit, OperandError for
+    a wrong number of arguments.
 
     >>> y, leaves = evaluate("a * b + 1", {"a": 2.0, "b": -3.0})
     >>> y.backward(); y.data, leaves["a"].grad
     (-5.0, -3.0)
     """
+    text = text.strip()
+    tree = parsed(text)
+    given = {unicodedata.normalize("NFKC", name): x for name, x in variables.items()}  # as Python reads names
+    leaves = {name: Value(given.get(name, math.nan), label=name) for name in names_in(tree)}
+    root = walk(tree, text, leaves)
+    refuse_mismatch(leaves, given)
+    return root, leaves
+
+
+def parsed(text: str) -> ast.expr:
+    """The text as a tree that is shallow enough to walk."""
     if len(text) > LONGEST:
-        raise ExpressionError(f"the expression has {len(text)} characters; {LONGEST} are allowed")
+        raise ExpressionError(f"the expression has {len(text):,} characters; {LONGEST:,} are allowed")
     try:
-        tree = ast.parse(text.strip(), mode="eval")
-        leaves = {name: Value(variables[name], label=name) for name in names_in(tree, variables)}
-        return walk(tree.body, leaves), leaves
+        tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        raise ExpressionError(f"{text!r} is not an expression: {error.msg} at character {error.offset}") from None
-    except (RecursionError, MemoryError, ValueError) as error:
-        if isinstance(error, ExpressionError) or (hasattr(error, "add_note") and type(error).__module__ != "builtins"):
-            raise
-        raise ExpressionError(f"the expression cannot be read: {error}") from None
+        raise ExpressionError(
+            f"{preview(text)} is not an expression: {error.msg} at character {error.offset or 1}"
+        ) from None
+    except (ValueError, MemoryError, RecursionError) as error:  # half a character; nesting beyond Python's own limit
+        raise ExpressionError(f"{preview(text)} cannot be read: {str(error) or 'it is nested too deeply'}") from None
+    if (levels := depth(tree)) > DEEPEST:
+        raise ExpressionError(f"{preview(text)} is nested {levels} levels deep; {DEEPEST} are allowed")
+    return tree
 
 
-def names_in(tree: ast.AST, variables: Mapping[str, float]) -> list[str]:
-    """The variables in the order in which they stand; every one needs a value, and every value a place."""
+def depth(tree: ast.AST) -> int:
+    """The number of levels, counted by a loop."""
+    levels, level = 0, [tree]
+    while level:
+        levels, level = levels + 1, [part for node in level for part in ast.iter_child_nodes(node)]
+    return levels
+
+
+def names_in(tree: ast.AST) -> list[str]:
+    """The variables in the order in which they stand."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = [(n.lineno, n.col_offset, n.id) for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called]
-    names = list(dict.fromkeys(name for _, _, name in sorted(found)))
-    missing = [name for name in names if name not in variables]
+    return list(dict.fromkeys(name for _, _, name in sorted(found)))
+
+
+def refuse_mismatch(names: Collection[str], given: Collection[str]) -> None:
+    """Every variable needs a value, and every value a place."""
+    missing = [name for name in names if name not in given]
     if missing:
         raise ExpressionError(f"no value for {', '.join(missing)}: add {' '.join(f'{name}=1.0' for name in missing)}")
-    unused = [name for name in variables if name not in names]
+    unused = [name for name in given if name not in names]
     if unused:
-        raise ExpressionError(f"{', '.join(unused)} does not stand in the expression, which names {', '.join(names)}")
-    return names
+        raise ExpressionError(f"no place for {', '.join(unused)}: the expression names {', '.join(names) or 'nothing'}")
 
 
-def walk(tree: ast.AST, leaves: Mapping[str, Value]) -> Value:
+def walk(tree: ast.AST, text: str, leaves: Mapping[str, Value]) -> Value:
     """One part of the expression as a Value."""
     match tree:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return Value(number)
+            return constant(number)
         case ast.Name(id=name):
             return leaves[name]
         case ast.UnaryOp(op=symbol, operand=operand) if type(symbol) in SYMBOLS:
-            return called(SYMBOLS[type(symbol)], walk(operand, leaves))
+            return called(SYMBOLS[type(symbol)], walk(operand, text, leaves))
         case ast.BinOp(left=left, op=symbol, right=right) if type(symbol) in SYMBOLS:
-            return called(SYMBOLS[type(symbol)], walk(left, leaves), walk(right, leaves))
+            return called(SYMBOLS[type(symbol)], walk(left, text, leaves), walk(right, text, leaves))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-            if name not in FUNCTIONS:
-                raise unknown_name("operation", name, FUNCTIONS)
-            return called(FUNCTIONS[name], *[walk(x, leaves) for x in arguments])
+            return called(function(name), *[walk(x, text, leaves) for x in arguments])
     raise ExpressionError(
-        f"{ast.unparse(tree)!r} has no meaning here: an expression holds numbers, names, + - * / ** and "
-        f"operations such as tanh(x)"
+        f"{preview(ast.get_source_segment(text, tree))} has no meaning here: an expression holds numbers, names, "
+        "+ - * / ** and operations such as tanh(x)"
     )
+
+
+def constant(number: float) -> Value:
+    try:
+        return Value(number)
+    except OverflowError:
+        raise ExpressionError(f"a whole number of {len(str(number))} digits is too large; write it as 1e300") from None
+
+
+def function(name: str) -> Operation:
+    """The operation of that name; one with a derivative."""
+    if name not in FUNCTIONS:
+        raise ExpressionError(str(unknown_name("operation", name, FUNCTIONS)))
+    return FUNCTIONS[name]
 
 
 def called(operation: Operation, *arguments: Value) -> Value:

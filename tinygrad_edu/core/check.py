@@ -83,7 +83,7 @@ def fitted_slope(remainders: Sequence[float], rounding: float) -> float:
 
 
 def moved(x: Sequence[Any], v: Sequence[Any], h: float) -> list[Any]:
-    return [a + h * w if isinstance(a, np.ndarray) else float(a + h * w) for a, w in zip(x, v, strict=True)]
+    return [np.asarray(a + h * w) if isinstance(a, np.ndarray) else float(a + h * w) for a, w in zip(x, v, strict=True)]
 
 
 def is_real(x: Any) -> bool:

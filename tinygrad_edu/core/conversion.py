@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import DtypeError, OperandError, ShapeError
+from tinygrad_edu.errors import DetachedError, DtypeError, OperandError, ShapeError
 
 Array = np.ndarray[Any, Any]
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
@@ -16,11 +16,23 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 def float_array(data: Any, dtype: Any = None) -> Array:
     """A copy as a float32 or float64 array; integers only where a dtype is asked for."""
     array = plain(data)
-    if dtype is not None and np.dtype(dtype) not in FLOATS:
-        raise DtypeError(f"a Tensor holds float32 or float64, not dtype={np.dtype(dtype)}")
+    if dtype is not None and not is_float(dtype):
+        raise DtypeError(f"a Tensor holds float32 or float64, not dtype={dtype!r}")
+    if getattr(data, "requires_grad", False):
+        raise DetachedError(
+            f"a new Tensor made of {preview(data)} would silently lose its gradient: "
+            "use that one as it is, or leave the graph on purpose with .detach()"
+        )
     if array.dtype in FLOATS or (dtype is not None and array.dtype.kind in "fiub"):
         return np.array(array, dtype=dtype)
     raise DtypeError(f"a Tensor holds float32 or float64, not {array.dtype}: {preview(data)}. {remedy(array)}")
+
+
+def is_float(dtype: Any) -> bool:
+    try:
+        return np.dtype(dtype) in FLOATS
+    except TypeError:  # NumPy knows no such dtype
+        return False
 
 
 def plain(data: Any) -> Array:
@@ -28,6 +40,8 @@ def plain(data: Any) -> Array:
     try:
         return np.asarray(getattr(data, "array", data))
     except ValueError as error:
+        if isinstance(data, (list, tuple)) and any(hasattr(x, "requires_grad") for x in data):
+            raise OperandError(f"{preview(data)} is a list of Tensors: join them with tg.ops.stack first") from None
         raise ShapeError(f"the rows of {preview(data)} differ in length: {error}") from None
 
 
@@ -75,3 +89,11 @@ def array_operand(x: Any) -> Array:
 def unpacked(arguments: Sequence[Any]) -> Any:
     """f(2, 3) and f((2, 3)) mean the same."""
     return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], (int, np.integer)) else tuple(arguments)
+
+
+def plain_index(index: Any) -> Any:
+    """An index as it is now: Tensors in it as arrays, and arrays and lists copied, since they may change later."""
+    if isinstance(index, tuple):
+        return tuple(map(plain_index, index))
+    index = getattr(index, "array", index)
+    return index.copy() if isinstance(index, (np.ndarray, list)) else index

@@ -10,6 +10,7 @@ They work on arrays, on Tensors, and on lists of Values.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def mse(prediction: Any, target: Any, /) -> Any:
     """Σ (p - t)² / n, the mean squared error.  p̄ = 2(p - t)/n = -t̄."""
     same_shape("mse", prediction, target)
     error = np.asarray(prediction) - np.asarray(target)
-    return (error * error).sum() / error.size
+    return np.sum(error * error) / np.size(error)
 
 
 def squared_error_vjp(error: Any) -> tuple[Any, Any]:
@@ -48,6 +49,7 @@ def cross_entropy(logits: Any, target: Any, /) -> Any:
     z (rows, classes) or (classes,).  z̄ = (softmax(z)·Σt - t)/rows.
     """
     t = probabilities(target, logits)
+    refuse_empty("cross_entropy", logits)
     return -np.sum(t * log_softmax(logits)) / rows(logits)
 
 
@@ -59,7 +61,7 @@ def cross_entropy_vjp(g: Any, z: Any, target: Any) -> tuple[Any, Any]:
 
 
 def rows(logits: Any) -> float:
-    return float(np.prod(np.shape(logits)[:-1]))
+    return math.prod(np.shape(logits)[:-1]) * 1.0
 
 
 def probabilities(target: Any, logits: Any) -> Any:
@@ -93,3 +95,11 @@ def same_shape(name: str, a: Any, b: Any) -> None:
     if np.shape(a) != np.shape(b):
         fix = f" Did you mean target.reshape{np.shape(a)}?" if np.size(a) == np.size(b) else ""
         raise ShapeError(f"{name}: prediction {np.shape(a)} and target {np.shape(b)} differ in shape.{fix}")
+    refuse_empty(name, a)
+
+
+def refuse_empty(name: str, prediction: Any) -> None:
+    if not np.size(prediction):
+        raise ShapeError(
+            f"{name}: the mean of no numbers is undefined, and the prediction has shape {np.shape(prediction)}"
+        )

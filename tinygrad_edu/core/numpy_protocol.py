@@ -24,6 +24,9 @@ WITHOUT_DERIVATIVE = (
 )
 
 
+SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read off the node; its numbers are not needed
+
+
 def find(path: str) -> Any:
     """NumPy's object of that dotted name, or None."""
     place: Any = np
@@ -61,13 +64,15 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
     if ufunc not in differentiable():
         raise UnsupportedNumpyError(refusal(ufunc.__name__))
     operation = differentiable()[ufunc]
-    if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and x.ndim for x in inputs):
+    if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and (x.ndim or x.dtype == object) for x in inputs):
         return operation.on_arrays(*map(boxed, inputs))
     return operation(*inputs)
 
 
 def call_function(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
     """np.sum(x, axis=0), np.where(...), np.concatenate([...]): everything that is not a ufunc."""
+    if function in SHAPE_OF and hasattr(arguments[0], "shape") and len(arguments) == 1 and not options:
+        return getattr(arguments[0], SHAPE_OF[function])
     if function in without_derivative():
         return function(*map(number, arguments), **{name: number(x) for name, x in options.items()})
     if function not in differentiable():

@@ -117,7 +117,7 @@ class Operation:
 
     def on_arrays(self, *arguments: Any) -> Any:
         """The operation over arrays, element by element, with NumPy's broadcasting."""
-        if any(is_object(argument) for argument in arguments):
+        if self.partials and any(is_object(argument) for argument in arguments):
             import numpy
 
             return numpy.frompyfunc(self, len(arguments), 1)(*arguments)  # an array of Values

@@ -183,13 +183,30 @@ def refuse_changed(x: Node) -> None:
     if saves is None and operation.linear:
         return
     for i, node in enumerate((x, *x.parents)):
-        if node.__class__ is kind and (saves is None or saves[i]):
-            late = node.written > x.made
-            if late or (node.exposed and fingerprint(node.array) != node.print):
-                raise SavedArrayChangedError(
-                    f"{node!r} was written to after {operation.name} had used it, and the derivative "
-                    f"of {operation.name} needs the old numbers. Change data after backward(), or compute with a copy"
-                )
+        if node.__class__ is kind and (saves is None or saves[i]) and changed_since(node, x.made):
+            raise SavedArrayChangedError(
+                f"{node!r} was written to after {operation.name} had used it, and the derivative "
+                f"of {operation.name} needs the old numbers. Change data after backward(), or compute with a copy"
+            )
+
+
+def guarded(view: Node) -> Node:
+    """A write through a view would reach its base unseen: it is read-only, or a copy where the graph holds no base."""
+    if view.parents:
+        view.array.flags.writeable = False
+    else:
+        view.array = view.array.copy(order="K")
+    return view
+
+
+def changed_since(node: Node, made: int) -> bool:
+    """Was the array written to after that tick? Of a view (W.T), also through the array that it looks at."""
+    while node is not None:
+        if node.written > made or (node.exposed and fingerprint(node.array) != node.print):
+            return True
+        bases = [p for p in node.parents if hasattr(p, "array") and np.may_share_memory(p.array, node.array)]
+        node = bases[0] if bases else None
+    return False
 
 
 def refuse_bad_gradient(x: Node, g: Any, found: Contributions) -> None:

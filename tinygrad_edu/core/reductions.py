@@ -15,7 +15,7 @@ from tinygrad_edu.core.shapes import reshape, transpose
 @composed()
 def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ x / n over the axes."""
-    return sum(x, axis=axis, keepdims=keepdims) / float(count(x, axis))
+    return sum(x, axis=axis, keepdims=keepdims) / (count(x, axis) * 1.0)
 
 
 @array_op(vjp=lambda g, y, x, axis, keepdims: (chosen(g, y, x, axis),))
@@ -60,7 +60,7 @@ def products_of_others(x: Any, y: Any, axis: Axes) -> Any:
 def var(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Σ (x - mean)² / (n - ddof) over the axes."""
     deviation = x - mean(x, axis=axis, keepdims=True)
-    return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / float(count(x, axis) - ddof)
+    return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / (count(x, axis) * 1.0 - ddof)
 
 
 @composed()

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.core import losses as losses  # its operations enter the table
-from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, unpacked
+from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpacked
 from tinygrad_edu.core.fingerprint import fingerprint
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.operators import BINARY, install
-from tinygrad_edu.core.pullback import backward, refuse_anomaly, shape_error
+from tinygrad_edu.core.pullback import backward, guarded, refuse_anomaly, shape_error
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -87,26 +87,31 @@ class Tensor:
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """What an array operation means on Tensors: its function on the arrays."""
+        if "index" in options:
+            options = {**options, "index": plain_index(options["index"])}
         operands = tuple([x if x.__class__ is Tensor else whole(x, arrays, operation) for x in arrays])
         try:
             y = operation.function(*[x.array if x.__class__ is Tensor else x for x in operands], **options)
         except (ValueError, IndexError) as error:
             raise shape_error(operation, operands, error) from None
-        return record(operation, y, operands, options)
+        made = record(operation, y, operands, options)
+        return made if y.base is None else guarded(made)
 
     @property
     def data(self) -> Array:
-        """The array itself. Writing to it between forward and backward is noticed."""
+        """The array itself (read-only if it is a view). Writing to it between forward and backward is noticed."""
         if not self.exposed:
             self.exposed, self.print = True, fingerprint(self.array)
         return self.array
 
     @data.setter
     def data(self, value: Any) -> None:
-        array = float_array(value, None if np.asarray(value).dtype in FLOATS else self.array.dtype)
         if self.parents:
             raise GraphError(f"{self!r} was computed by {self.op}; only the data of a leaf can be replaced")
-        self.assign(array)
+        if value is self.array:  # after x.data -= step; views of it still look at it
+            self.written = next(CLOCK)
+        else:
+            self.assign(float_array(value, None if np.asarray(value).dtype in FLOATS else self.array.dtype))
 
     def assign(self, array: Array) -> None:
         """Take a new array without copying it, as an optimizer does; earlier graphs notice."""
@@ -160,7 +165,7 @@ class Tensor:
         return self.reshape(-1)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return ARRAY_TABLE["getitem"](self, plain_index(index))  # type: ignore[no-any-return]
+        return ARRAY_TABLE["getitem"](self, index)  # type: ignore[no-any-return]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if self.parents or (self.requires_grad and MODES.recording):
@@ -289,11 +294,6 @@ def dtype_of(operands: Sequence[Any]) -> Any:
 
 def number(x: Any) -> Any:
     return x.array if x.__class__ is Tensor else x
-
-
-def plain_index(index: Any) -> Any:
-    """An index with the Tensors in it as arrays (a mask such as x[mask] is a plain array already)."""
-    return tuple(map(number, index)) if isinstance(index, tuple) else number(index)
 
 
 def array_method(operation: Any) -> Callable[..., Any]:

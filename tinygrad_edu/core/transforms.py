@@ -100,7 +100,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     """
     nested = DEPTH.level > 0 or any(is_node(x) for x in leaves(primals))
     with inside_transform():
-        variables = mapped(variable, primals)
+        variables = mapped(functools.partial(variable, dtype=dtype_of_arrays(primals)), primals)
         y = f(*variables)
 
     def pull(seed: Any) -> tuple[Any, ...]:
@@ -195,13 +195,21 @@ def as_node(x: Any) -> Any:
     return x if is_node(x) else variable(x)
 
 
-def variable(x: Any) -> Any:
-    """What the function is called with: a new node, so that only this use of x is differentiated by."""
+def dtype_of_arrays(primals: Any) -> Any:
+    """The dtype of the first array among the leaves; None where all are numbers."""
+    return next((x.dtype for x in leaves(primals) if isinstance(x, (Tensor, np.ndarray))), None)
+
+
+def variable(x: Any, dtype: Any = None) -> Any:
+    """What the function is called with: a new node, so that only this use of x is differentiated by.
+
+    `dtype`: of the arrays beside it, where a number becomes an array without axes.
+    """
     if isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
         return ops.pos(x)
     if isinstance(x, (Tensor, np.ndarray)):
         return Tensor(x, requires_grad=True)
-    return Value(x)
+    return Value(x) if dtype is None else Tensor(x, requires_grad=True, dtype=dtype)
 
 
 def derivatives(y: Any, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
@@ -210,9 +218,10 @@ def derivatives(y: Any, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
         return value.gradients(y, inputs, seed) if again else plain_gradients(y, inputs, seed)
     if isinstance(y, Tensor):
         return tensor_derivatives(y, inputs, seed, again)
-    if np.ndim(y) or hasattr(y, "parents"):
+    if np.ndim(y) or not isinstance(y, (int, float, np.number, np.ndarray)):
         raise OperandError(
             f"a transform needs a function that returns one Value, Tensor or number, not {type(y).__name__}"
+            + (": does it lack a `return`?" if y is None else "")
         )
     return [zero_like(x) for x in inputs]  # y is a plain number: it depends on none of them
 

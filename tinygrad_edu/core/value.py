@@ -100,7 +100,7 @@ class Value:
         order = topological(self, PARENTS)
         start(order)
         self.grad += 1.0
-        self.spent = True
+        self.spent = bool(self.parents)
         for x in reversed(order):
             g = x.grad
             if g:  # a path without gradient contributes none, even through an infinite derivative
@@ -242,9 +242,10 @@ def start(order: Iterable[Value]) -> None:
     for x in order:
         if x.parents:
             x.grad = 0.0
-        elif x.spent and x.grad:
+        elif x.spent:
             x.spent = False
-            spent.append(x)
+            if x.grad:
+                spent.append(x)
     if spent:
         warn_forgotten(spent, stacklevel=4)
 

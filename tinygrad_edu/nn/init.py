@@ -53,6 +53,6 @@ def find(name: str | Initializer) -> Initializer:
     """
     if callable(name):
         return name
-    if name not in INITIALIZERS:
+    if not isinstance(name, str) or name not in INITIALIZERS:
         raise unknown_name("init", name, INITIALIZERS)
     return INITIALIZERS[name]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
@@ -16,6 +17,7 @@ from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.module import Module, parameter
 
 Activation = Callable[[Any], Any]
+SHARED = np.random.default_rng(0)  # where layers draw from that are given no generator, each what comes next
 
 
 class Linear(Module):
@@ -39,10 +41,14 @@ class Linear(Module):
         backend: str = "tensor",
     ) -> None:
         for name, width in (("in_features", in_features), ("out_features", out_features)):
-            if not (isinstance(width, (int, np.integer)) and width > 0):
+            if not (is_whole(width) and width > 0):
                 raise SettingError(f"Linear({name}={width!r}): a width is a whole number above 0")
-        rng = np.random.default_rng(0) if rng is None else rng
-        weight = initializers.find(init)(rng, in_features, out_features)
+        rng = SHARED if rng is None else rng
+        weight = np.asarray(initializers.find(init)(rng, in_features, out_features))
+        if weight.shape != (out_features, in_features):
+            raise ShapeError(
+                f"init={init!r} gave shape {weight.shape}, but W is {(out_features, in_features)}: (out, in)"
+            )
         self.in_features, self.out_features, self.backend = in_features, out_features, backend
         self.weight = parameter(weight, backend, "weight")
         self.bias = parameter(np.zeros(out_features), backend, "bias") if bias else None
@@ -56,7 +62,7 @@ class Linear(Module):
 
 def as_input(x: Any, layer: Linear) -> Any:
     """Lists as arrays; the last axis must be the layer's width."""
-    x = x if isinstance(x, (Tensor, np.ndarray)) else np.asarray(x)
+    x = x if isinstance(x, (Tensor, np.ndarray)) else plain(x)
     if layer.backend == "scalar" and isinstance(x, Tensor):
         raise SettingError('a model with backend="scalar" takes numbers, arrays or Values, not a Tensor')
     if not x.ndim or x.shape[-1] != layer.in_features:
@@ -106,7 +112,7 @@ class MLP(Module):
 
     def __init__(
         self,
-        sizes: Sequence[int],
+        sizes: Iterable[int],
         activation: str = "tanh",
         out_activation: str = "identity",
         bias: bool = True,
@@ -114,10 +120,13 @@ class MLP(Module):
         seed: int = 0,
         backend: str = "tensor",
     ) -> None:
+        sizes = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,)
         if len(sizes) < 2:
             raise SettingError(f"MLP({list(sizes)}) needs at least two widths: the input's and the output's")
+        if not (is_whole(seed) and seed >= 0):
+            raise SettingError(f"MLP(seed={seed!r}): a seed is a whole number of at least 0")
         rng = np.random.default_rng(seed)
-        self.sizes, self.backend, self.in_features = tuple(sizes), backend, sizes[0]
+        self.sizes, self.backend, self.in_features = sizes, backend, sizes[0]
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
         self.layers = [Linear(a, b, bias, init=init, rng=rng, backend=backend) for a, b in pairwise(sizes)]
         self.label_parameters()
@@ -139,9 +148,13 @@ def find_activation(name: str) -> Activation:
     """An operation of one argument, by name."""
     of_one = {key: operation for key, operation in TABLE.items() if is_activation(operation)}
     known: dict[str, Activation] = {**of_one, "identity": identity, "softmax": ops.softmax}
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise unknown_name("activation", name, known)
     return known[name]
+
+
+def is_whole(x: Any) -> bool:
+    return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
 
 
 def is_activation(operation: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.conversion import float_array
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import SettingError, ShapeError
@@ -45,8 +46,8 @@ class Module:
                 yield name, array
 
     def parameters(self) -> list[Parameter]:
-        """Every Tensor or Value that training changes."""
-        return [parameter for _, parameter in self.named_parameters()]
+        """Every Tensor or Value that training changes, once even where two layers share it."""
+        return list(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
 
     def label_parameters(self) -> None:
         """Name every parameter after its place, for pictures and errors."""
@@ -69,16 +70,17 @@ class Module:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take the numbers of `state`; names and shapes must be this module's, or nothing is changed.
 
-        Errors: SettingError for names, ShapeError for shapes.
+        Errors: SettingError for names, ShapeError for shapes, DtypeError for what is not a real number.
         """
         arrays = dict(self.named_arrays())
         if arrays.keys() != state.keys():
             raise SettingError(f"load_state_dict: names differ: {sorted(arrays.keys() ^ state.keys())}")
+        new = {name: float_array(state[name], dtype=float) for name in arrays}
         for name, array in arrays.items():
-            if np.shape(state[name]) != array.shape:
-                raise ShapeError(f"load_state_dict: {name} has shape {array.shape}, not {np.shape(state[name])}")
+            if new[name].shape != array.shape:
+                raise ShapeError(f"load_state_dict: {name} has shape {array.shape}, not {new[name].shape}")
         for name, array in arrays.items():
-            fill(array, np.asarray(state[name], dtype=float))
+            fill(array, new[name])
 
     def __repr__(self) -> str:
         lines = [f"  {name}: {array.shape}" for name, array in self.named_arrays()]

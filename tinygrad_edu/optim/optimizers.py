@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError
@@ -16,8 +18,9 @@ from tinygrad_edu.optim import rules
 class Optimizer:
     """Changes parameters by a rule, from the gradients that backward() left in them.
 
-    Args: `params`, Values or Tensors, such as model.parameters(); `lr`, the learning rate η > 0; and the rule's own.
-    Errors: SettingError for settings out of range or a parameter listed twice.
+    Args: `params`, Values or Tensors, such as model.parameters(); `lr`, the learning rate η ≥ 0; and the rule's own.
+    A Tensor without a gradient (None) is left alone; a Value always has one, 0 where the loss does not depend on it.
+    Errors: SettingError for settings out of range or a parameter listed twice, OperandError for what is no parameter.
 
     >>> w = Value(1.0)
     >>> optimizer = SGD([w], lr=0.1)
@@ -29,20 +32,20 @@ class Optimizer:
     memories: int  # how many numbers the rule keeps for each weight
 
     def __init__(self, params: Iterable[Value | Tensor], lr: float, **settings: Any) -> None:
-        self.params = checked(list(params))
-        if not lr >= 0.0:
-            raise SettingError(f"lr={lr}: the learning rate is a number of at least 0")
-        self.lr, self.settings, self.t = lr, settings, 0
+        self.params = checked(params)
+        within("lr", lr)
+        self.lr, self.settings = lr, settings
+        self.t = [0] * len(self.params)  # the updates of each parameter: those without a gradient have had fewer
         self.memory: list[tuple[Any, ...]] = [(zero(p),) * self.memories for p in self.params]
 
     def step(self) -> None:
         """One update of every parameter that has a gradient."""
-        self.t += 1
         for i, p in enumerate(self.params):
             if p.grad is None:
                 continue
+            self.t[i] += 1
             w = p.array if isinstance(p, Tensor) else p.data
-            w, *memory = type(self).rule(w, p.grad, *self.memory[i], self.t, self.lr, **self.settings)
+            w, *memory = type(self).rule(w, p.grad, *self.memory[i], self.t[i], self.lr, **self.settings)
             self.memory[i] = tuple(memory)
             replace(p, w)
 
@@ -75,7 +78,8 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        within("momentum", momentum)
+        within("momentum", momentum, 1)
+        within("weight_decay", weight_decay)
         if nesterov and momentum == 0.0:
             raise SettingError("nesterov=True looks ahead along the momentum, which is 0: set momentum, such as 0.9")
         super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
@@ -101,26 +105,39 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        for name, beta in zip(("beta1", "beta2"), betas, strict=True):
-            within(name, beta)
+        if not (isinstance(betas, (tuple, list)) and len(betas) == 2):
+            raise SettingError(f"betas={betas!r}: Adam has two, β₁ and β₂, such as (0.9, 0.999)")
+        within("beta1", betas[0], 1)
+        within("beta2", betas[1], 1)
+        within("weight_decay", weight_decay)
+        within("eps", eps)
+        if eps == 0:
+            raise SettingError(
+                "eps=0: a weight whose gradient is 0 would be moved by 0/0. Use a small number, such as 1e-8"
+            )
         super().__init__(params, lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
 
 
-def within(name: str, x: float) -> None:
-    if not 0.0 <= x < 1.0:
-        raise SettingError(f"{name}={x} lies outside [0, 1)")
+def within(name: str, x: Any, end: float = math.inf) -> None:
+    if not (isinstance(x, (int, float, np.floating)) and 0 <= x < end):
+        raise SettingError(f"{name}={x!r} lies outside [0, {end})")
 
 
-def checked(params: list[Any]) -> list[Any]:
+def checked(params: Iterable[Any]) -> list[Any]:
     """Leaves of the two back ends, each once."""
-    strange = [p for p in params if not isinstance(p, (Value, Tensor)) or p.parents]
-    if strange or not params:
-        what = f"{strange[0]!r:.60}" if strange else "an empty list"
+    if isinstance(params, (Value, Tensor)) or not isinstance(params, Iterable):
+        raise OperandError(
+            f"an optimizer takes a list of parameters, such as model.parameters(), not one {type(params).__name__}"
+        )
+    leaves = list(params)
+    strange = [p for p in leaves if not isinstance(p, (Value, Tensor)) or p.parents]
+    if strange or not leaves:
+        what = preview(strange[0]) if strange else "an empty list"
         raise OperandError(f"an optimizer changes leaves, Values or Tensors such as model.parameters(), not {what}")
-    if len({id(p) for p in params}) < len(params):
-        twice = next(p for i, p in enumerate(params) if any(p is q for q in params[:i]))
+    if len({id(p) for p in leaves}) < len(leaves):
+        twice = next(p for i, p in enumerate(leaves) if any(p is q for q in leaves[:i]))
         raise SettingError(f"{twice!r} is listed twice: it would be updated twice a step. List each parameter once")
-    return params
+    return leaves
 
 
 def zero(p: Value | Tensor) -> Any:

@@ -1,0 +1,330 @@
+"""Every row of the operation table, held against theory: slopes, agreement of the back ends, kinks, infinities."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.core.operation import TABLE, Operation, op
+from tinygrad_edu.core.ops import tanh
+from tinygrad_edu.errors import GradcheckError, OperandError
+
+ROWS = dict(TABLE)  # as imported: the tests below add rows of their own and take them out again
+SMOOTH = {name: row for name, row in ROWS.items() if row.partials is not None}
+COMPARISONS = {name: row for name, row in ROWS.items() if row.partials is None}
+POINTS = 3  # random points in each box
+
+each_row = pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+each_smooth = pytest.mark.parametrize("row", SMOOTH.values(), ids=SMOOTH)
+each_comparison = pytest.mark.parametrize("row", COMPARISONS.values(), ids=COMPARISONS)
+back_ends = pytest.mark.parametrize("size", [None, 4], ids=["scalar", "tensor"])
+
+
+def intervals(row, box):
+    """One interval for each parameter; the last one of a box repeats."""
+    return [box[min(i, len(box) - 1)] for i in range(len(row.parameters))]
+
+
+def points(row, size=None, seed=0):
+    """Random points of the domain, a few in each box: lists of floats, or of arrays of `size` floats."""
+    rng = np.random.default_rng(seed)
+    for box in row.domain:
+        for _ in range(POINTS if size is None else 1):
+            yield [rng.uniform(low, high, size) if low < high else low for low, high in intervals(row, box)]
+
+
+def in_free_arguments(row, point):
+    """The operation as a function of the arguments that an interval leaves free (a condition is not), and those."""
+    box = next(b for b in row.domain if all(holds(i, x) for i, x in zip(intervals(row, b), point, strict=True)))
+    free = [i for i, (low, high) in enumerate(intervals(row, box)) if low < high]
+
+    def f(*chosen):
+        full = list(point)
+        for i, x in zip(free, chosen, strict=True):
+            full[i] = x
+        return row(*full)
+
+    return f, [point[i] for i in free]
+
+
+def holds(interval, x):
+    return np.all((interval[0] <= x) & (x <= interval[1]))
+
+
+def total(y):
+    return y.sum() if isinstance(y, tg.Tensor) else y
+
+
+# Derivatives
+
+
+@back_ends
+@each_smooth
+def test_taylor_slope_is_two(row, size):
+    for point in points(row, size):
+        f, free = in_free_arguments(row, point)
+        assert tg.taylor_slope(f, *free) >= 1.8, point
+
+
+@back_ends
+@each_smooth
+def test_taylor_slope_of_the_derivative_is_two(row, size):
+    for point in points(row, size, seed=1):
+        f, free = in_free_arguments(row, point)
+        for i in range(len(free)):
+            derivative = tg.grad(lambda *x, f=f: total(f(*x)), i)
+            assert tg.taylor_slope(derivative, *free) >= 1.8, (i, point)
+
+
+@back_ends
+@each_smooth
+def test_gradcheck_agrees(row, size):
+    for point in points(row, size, seed=2):
+        f, free = in_free_arguments(row, point)
+        assert tg.gradcheck(f, *free)
+
+
+@back_ends
+@each_smooth
+def test_the_checkers_catch_a_derivative_wrong_by_a_thousandth(row, size):
+    def off(y, *x):
+        return tuple(1.001 * d for d in row.partials(y, *x))
+
+    wrong = Operation(row.function, off, row.domain, row.numpy_name, row.scipy_name)
+    for point in points(row, size, seed=3):
+        f, free = in_free_arguments(wrong, point)
+        if not any(np.any(g) for g in tg.vjp(f, *free)[1](1.0)):
+            continue  # left of relu's kink every derivative is 0, and 0.1 % of it is nothing
+        assert min(tg.taylor_slope(f, *free, seed=direction) for direction in range(3)) < 1.8, point
+        with pytest.raises(GradcheckError, match=r"argument \d, index"):
+            tg.gradcheck(f, *free)
+
+
+# One meaning on everything
+
+
+def plain(x):
+    return x.data if isinstance(x, (tg.Value, tg.Tensor)) else x
+
+
+@each_row
+def test_float_array_value_and_tensor_agree(row):
+    for point in points(row):
+        expected = row(*point)
+        arrays = [np.array([x, x]) for x in point]
+        assert type(expected) is (bool if row.name in COMPARISONS else float)
+        np.testing.assert_allclose(row(*arrays), [expected] * 2, rtol=1e-13)
+        assert plain(row(*map(tg.Value, point))) == expected
+        np.testing.assert_array_equal(plain(row(*map(tg.Tensor, arrays))), row(*arrays))
+
+
+@each_smooth
+def test_gradients_of_value_and_tensor_agree(row):
+    for point in points(row):
+        values = [tg.Value(x) for x in point]
+        tensors = [tg.Tensor([x], requires_grad=True) for x in point]
+        row(*values).backward()
+        row(*tensors).sum().backward()
+        for v, t in zip(values, tensors, strict=True):
+            np.testing.assert_allclose(t.grad, [v.grad], rtol=1e-12, atol=1e-15)
+
+
+@each_smooth
+def test_float32_stays_float32(row):
+    for point in points(row, size=3):
+        arrays = [np.asarray(x, dtype=np.float32) for x in point]
+        assert row(*arrays).dtype == np.float32
+        tensors = [tg.Tensor(x, requires_grad=True) for x in arrays]
+        y = row(*tensors)
+        y.sum().backward()
+        assert {y.dtype, *(t.grad.dtype for t in tensors)} == {np.dtype(np.float32)}
+
+
+@each_comparison
+def test_comparisons_give_plain_booleans(row):
+    assert type(row(tg.Value(1.0), 2.0)) is bool
+    assert type(row(1.0, tg.Value(2.0))) is bool
+    y = row(tg.Tensor([1.0, 2.0], requires_grad=True), 2.0)
+    assert type(y) is np.ndarray
+    assert y.dtype == bool
+
+
+def ways(row, make):
+    """The same call spelled in every way: tg.ops, method, NumPy's name."""
+    first, *others = map(make, next(points(row)))
+    yield getattr(tg.ops, row.name)(first, *others)
+    yield getattr(first, row.name)(*others)
+    if hasattr(np, row.numpy_name):
+        yield getattr(np, row.numpy_name)(first, *others)
+        yield getattr(first, row.numpy_name)(*others)
+
+
+@pytest.mark.parametrize("make", [tg.Value, lambda x: tg.Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+@each_row
+def test_every_row_is_reached_by_every_name(row, make):
+    kind = type(make(1.0)) if row.name in SMOOTH else (bool, np.bool_)
+    results = list(ways(row, make))
+    assert all(isinstance(y, kind) for y in results)
+    assert all(plain(y) == plain(results[0]) and getattr(y, "op", row) is row for y in results)
+    assert row.name in dir(tg.ops)
+
+
+def test_rows_with_a_numpy_name_are_counted():
+    own = {"erf", "sigmoid", "log_sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu"}
+    assert {name for name, row in ROWS.items() if not hasattr(np, row.numpy_name)} == own
+    assert len(ROWS) == 44
+
+
+@each_row
+def test_docstring_is_the_formula(row):
+    assert row.__doc__
+    assert row.name in COMPARISONS or "∂" in row.__doc__ or "dy/dx" in row.__doc__ or "gradient" in row.__doc__
+
+
+def test_a_wrong_number_of_arguments_is_named():
+    with pytest.raises(OperandError, match=r"tanh takes \(x\), but was given 2 arguments"):
+        tanh(1.0, 2.0)
+    assert tg.ops.leaky_relu(-2.0) == -0.02
+    assert tg.ops.leaky_relu(-2.0, 0.5) == -1.0
+
+
+# One place to touch
+
+
+@pytest.fixture
+def bump():
+    @op(partials=lambda y, x: (-y * tanh(x),))
+    def bump(x):
+        """1/cosh x.  dy/dx = -y·tanh x."""
+        return 1.0 / math.cosh(x) if isinstance(x, float) else 1.0 / np.cosh(x)
+
+    yield bump
+    del TABLE["bump"]
+
+
+def test_one_declaration_is_enough(bump):
+    assert tg.ops.bump is bump
+    assert bump(0.5) == pytest.approx(1.0 / math.cosh(0.5))
+    np.testing.assert_allclose(tg.ops.bump(np.array([0.5, -1.0])), 1.0 / np.cosh([0.5, -1.0]))
+    for x in (0.5, np.array([0.5, -1.0])):
+        assert tg.gradcheck(tg.ops.bump, x)
+        assert tg.taylor_slope(tg.grad(lambda x: total(tg.ops.bump(x))), x) >= 1.8
+
+
+# Conventions at a kink, at infinity, far out
+
+KINKS = [  # operation, point, ∂/∂x for each argument
+    ("relu", (0.0,), (0.0,)),
+    ("abs", (0.0,), (0.0,)),
+    ("sign", (0.0,), (0.0,)),
+    ("leaky_relu", (0.0, 0.1), (0.1, 0.0)),
+    ("elu", (0.0, 1.0), (1.0, 0.0)),
+    ("maximum", (2.0, 2.0), (0.5, 0.5)),
+    ("minimum", (2.0, 2.0), (0.5, 0.5)),
+    ("clip", (1.0, 1.0, 2.0), (1.0, 0.0, 0.0)),
+    ("clip", (2.0, 1.0, 2.0), (1.0, 0.0, 0.0)),
+    ("clip", (3.0, 1.0, 2.0), (0.0, 0.0, 1.0)),
+    ("clip", (0.0, 1.0, 2.0), (0.0, 1.0, 0.0)),
+    ("where", (1.0, 5.0, 6.0), (0.0, 1.0, 0.0)),
+    ("where", (0.0, 5.0, 6.0), (0.0, 0.0, 1.0)),
+    ("pow", (0.0, 0.0), (0.0, 0.0)),
+    ("pow", (0.0, 1.0), (1.0, 0.0)),
+    ("pow", (0.0, 2.0), (0.0, 0.0)),
+    ("pow", (-2.0, 3.0), (12.0, 0.0)),
+]
+
+
+@pytest.mark.parametrize(("name", "point", "slopes"), KINKS)
+def test_conventions_at_a_kink(name, point, slopes):
+    values = [tg.Value(x) for x in point]
+    tensors = [tg.Tensor(x, requires_grad=True) for x in point]
+    ROWS[name](*values).backward()
+    ROWS[name](*tensors).backward()
+    assert tuple(v.grad for v in values) == slopes
+    assert tuple(t.grad.item() for t in tensors) == slopes
+
+
+FAR = [  # operation, f(-1000), f(1000), f'(-1000), f'(1000)
+    ("sigmoid", 0.0, 1.0, 0.0, 0.0),
+    ("log_sigmoid", -1000.0, 0.0, 1.0, 0.0),
+    ("softplus", 0.0, 1000.0, 0.0, 1.0),
+    ("silu", 0.0, 1000.0, 0.0, 1.0),
+    ("gelu", 0.0, 1000.0, 0.0, 1.0),
+    ("elu", -1.0, 1000.0, 0.0, 1.0),
+    ("tanh", -1.0, 1.0, 0.0, 0.0),
+    ("erf", -1.0, 1.0, 0.0, 0.0),
+    ("relu", 0.0, 1000.0, 0.0, 1.0),
+    ("leaky_relu", -10.0, 1000.0, 0.01, 1.0),
+]
+
+
+@pytest.mark.parametrize(("name", "low", "high", "slope_low", "slope_high"), FAR)
+def test_nothing_overflows_far_out(name, low, high, slope_low, slope_high):
+    """Warnings are errors here, so no step in between overflows either; second order included."""
+    f = ROWS[name]
+    x = np.array([-1000.0, 1000.0])
+    assert (f(-1000.0), f(1000.0)) == (low, high)
+    np.testing.assert_array_equal(f(x), [low, high])
+    first = tg.grad(lambda x: total(f(x)))
+    second = tg.grad(lambda x: total(first(x)))
+    assert (first(-1000.0), first(1000.0)) == (slope_low, slope_high)
+    np.testing.assert_array_equal(first(x), [slope_low, slope_high])
+    assert (second(-1000.0), second(1000.0)) == (0.0, 0.0)
+    np.testing.assert_array_equal(second(x), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("x", [1e-20, -1e-20])
+@pytest.mark.parametrize("name", ["expm1", "log1p"])
+def test_small_arguments_keep_their_digits(name, x):
+    assert ROWS[name](x) == ROWS[name](tg.Value(x)).data == ROWS[name](np.array([x]))[0] == x
+
+
+INF, NAN = math.inf, math.nan
+IEEE = [
+    ("div", (1.0, 0.0), INF),
+    ("div", (-1.0, 0.0), -INF),
+    ("div", (0.0, 0.0), NAN),
+    ("reciprocal", (0.0,), INF),
+    ("log", (0.0,), -INF),
+    ("log", (-1.0,), NAN),
+    ("log1p", (-1.0,), -INF),
+    ("sqrt", (-1.0,), NAN),
+    ("exp", (1000.0,), INF),
+    ("expm1", (1000.0,), INF),
+    ("sinh", (-1000.0,), -INF),
+    ("cosh", (1000.0,), INF),
+    ("square", (1e200,), INF),
+    ("mul", (INF, 0.0), NAN),
+    ("pow", (0.0, -1.0), INF),
+    ("pow", (-8.0, 1.0 / 3.0), NAN),
+    ("pow", (10.0, 400.0), INF),
+    ("asin", (2.0,), NAN),
+    ("sin", (INF,), NAN),
+    ("maximum", (NAN, 1.0), NAN),
+    ("maximum", (1.0, NAN), NAN),
+    ("minimum", (NAN, 1.0), NAN),
+    ("minimum", (1.0, NAN), NAN),
+    ("relu", (NAN,), NAN),
+    ("sign", (NAN,), NAN),
+    ("abs", (-INF,), INF),
+    ("sigmoid", (-INF,), 0.0),
+    ("softplus", (INF,), INF),
+    ("tanh", (INF,), 1.0),
+]
+
+
+@pytest.mark.parametrize(("name", "point", "expected"), IEEE)
+def test_ieee_754_decides_where_python_raises(name, point, expected):
+    row = ROWS[name]
+    with np.errstate(all="ignore"):
+        found = [row(*point), row(*map(tg.Value, point)).data, row(*map(tg.Tensor, point)).item()]
+        found.append(float(row(*map(np.float64, point))))
+    np.testing.assert_array_equal(found, [expected] * 4)
+
+
+@pytest.mark.parametrize("make", [tg.Value, lambda x: tg.Tensor(x, requires_grad=True)], ids=["Value", "Tensor"])
+def test_an_infinite_derivative_is_shown_as_infinite(make):
+    x = make(0.0)
+    x.sqrt().backward()
+    assert float(x.grad) == INF

@@ -1,0 +1,150 @@
+"""Example calls of every operation on whole arrays: (call, shapes of its arrays).
+
+`call(n, *arrays)` is written for any namespace n that spells the operations as `tg.ops` does: that one itself,
+NumPy's, PyTorch's.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+Example = tuple[Callable[..., Any], *tuple[Shape, ...]]
+
+ROWS = np.array([0, 2, 2, -1])
+MASK = np.array([True, False, True, True])
+LABELS = np.array([2, 0, 1])
+
+ARRAYS: dict[str, list[Example]] = {
+    "reshape": [(lambda n, x: n.reshape(x, (3, -1)), (2, 6)), (lambda n, x: n.reshape(x, ()), (1, 1))],
+    "transpose": [(lambda n, x: n.transpose(x), (2, 3)), (lambda n, x: n.transpose(x, (2, 0, 1)), (2, 3, 4))],
+    "getitem": [
+        (lambda n, x: x[1], (3, 2)),
+        (lambda n, x: x[..., -1], (2, 3)),
+        (lambda n, x: x[:, None, 1:3], (2, 4)),
+        (lambda n, x: x[ROWS], (4, 2)),
+        (lambda n, x: x[ROWS, ROWS[::-1].copy()], (4, 4)),
+        (lambda n, x: x[MASK], (4, 2)),
+        (lambda n, x: x[1:, ROWS], (3, 4)),
+    ],
+    "put": [
+        (lambda n, x: n.put(x, slice(1, 3), (4,)), (2,)),
+        (lambda n, x: n.put(x, ROWS, (5, 2)), (4, 2)),
+        (lambda n, x: n.put(x, MASK, (4,)), (3,)),
+    ],
+    "concatenate": [
+        (lambda n, a, b: n.concatenate([a, b], 0), (2, 3), (1, 3)),
+        (lambda n, a, b: n.concatenate([a, b, a], axis=-1), (2, 3), (2, 1)),
+        (lambda n, a, b: n.concatenate([a, b], axis=None), (2, 3), (4,)),
+    ],
+    "pad": [
+        (lambda n, x: n.pad(x, 1), (2, 3)),
+        (lambda n, x: n.pad(x, ((1, 0), (0, 2)), constant_values=7.0), (2, 3)),
+    ],
+    "cumsum": [
+        (lambda n, x: n.cumsum(x, 0), (3, 2)),
+        (lambda n, x: n.cumsum(x, axis=-1), (3, 2)),
+        (lambda n, x: n.cumsum(x), (2, 3)),
+    ],
+    "broadcast_to": [
+        (lambda n, x: n.broadcast_to(x, (4, 2, 3)), (2, 1)),
+        (lambda n, x: n.broadcast_to(x, (2, 3)), ()),
+    ],
+    "matmul": [
+        (lambda n, a, b: n.matmul(a, b), (2, 3), (3, 4)),
+        (lambda n, a, b: n.matmul(a, b), (3,), (3,)),
+        (lambda n, a, b: n.matmul(a, b), (2, 3), (3,)),
+        (lambda n, a, b: n.matmul(a, b), (3,), (3, 4)),
+        (lambda n, a, b: a @ b, (5, 2, 3), (3,)),
+        (lambda n, a, b: a @ b, (3,), (5, 3, 2)),
+        (lambda n, a, b: a @ b, (5, 2, 3), (3, 4)),
+        (lambda n, a, b: a @ b, (2, 3), (5, 3, 4)),
+        (lambda n, a, b: a @ b, (2, 1, 2, 3), (4, 3, 2)),
+    ],
+    "softmax": [
+        (lambda n, x: n.softmax(x), (2, 3)),
+        (lambda n, x: n.softmax(x, axis=0), (2, 3)),
+        (lambda n, x: n.softmax(x), (4,)),
+    ],
+    "log_softmax": [
+        (lambda n, x: n.log_softmax(x), (2, 3)),
+        (lambda n, x: n.log_softmax(x, axis=-2), (2, 3)),
+    ],
+    "mse": [(lambda n, p, t: n.mse(p, t), (2, 3), (2, 3)), (lambda n, p, t: n.mse(p, t), (), ())],
+    "bce_with_logits": [(lambda n, z, t: n.bce_with_logits(z, t), (4, 2), (4, 2))],
+    "cross_entropy": [
+        (lambda n, z: n.cross_entropy(z, LABELS), (3, 4)),
+        (lambda n, z, t: n.cross_entropy(z, t), (3, 4), (3, 4)),
+        (lambda n, z: n.cross_entropy(z, LABELS[0]), (4,)),
+    ],
+}
+
+
+def reductions(name: str) -> list[Example]:
+    return [
+        (lambda n, x: getattr(n, name)(x), (2, 3)),
+        (lambda n, x: getattr(n, name)(x, axis=-1), (2, 3)),
+        (lambda n, x: getattr(n, name)(x, axis=(0, 2)), (2, 3, 2)),
+        (lambda n, x: getattr(n, name)(x, axis=1, keepdims=True), (2, 3)),
+        (lambda n, x: getattr(n, name)(x), ()),
+    ]
+
+
+ARRAYS |= {name: reductions(name) for name in ("sum", "max", "min", "prod", "logsumexp")}
+
+COMPOSED: dict[str, list[Example]] = {
+    "swapaxes": [(lambda n, x: n.swapaxes(x, 0, -1), (2, 3, 4))],
+    "squeeze": [(lambda n, x: n.squeeze(x), (1, 3, 1)), (lambda n, x: n.squeeze(x, axis=-1), (1, 3, 1))],
+    "expand_dims": [(lambda n, x: n.expand_dims(x, -1), (2, 3)), (lambda n, x: n.expand_dims(x, (0, 2)), (2, 3))],
+    "stack": [
+        (lambda n, a, b: n.stack([a, b]), (2, 3), (2, 3)),
+        (lambda n, a, b: n.stack([a, b], axis=-1), (2, 3), (2, 3)),
+    ],
+    "split": [
+        (lambda n, x: n.split(x, 2, axis=1), (2, 4)),
+        (lambda n, x: n.split(x, [1, 3])[1], (4, 2)),
+    ],
+    "take": [
+        (lambda n, x: n.take(x, ROWS), (2, 3)),
+        (lambda n, x: n.take(x, ROWS, axis=-1), (2, 3)),
+    ],
+    "ravel": [(lambda n, x: n.ravel(x), (2, 3))],
+    "flip": [(lambda n, x: n.flip(x), (2, 3)), (lambda n, x: n.flip(x, axis=-1), (2, 3))],
+    "atleast_2d": [(lambda n, x: n.atleast_2d(x), (3,)), (lambda n, x: n.atleast_2d(x), ())],
+    "hstack": [
+        (lambda n, a, b: n.hstack([a, b]), (2,), (3,)),
+        (lambda n, a, b: n.hstack([a, b]), (2, 1), (2, 3)),
+    ],
+    "vstack": [(lambda n, a, b: n.vstack([a, b]), (3,), (2, 3))],
+    "mean": reductions("mean"),
+    "var": [*reductions("var"), (lambda n, x: n.var(x, axis=0, ddof=1), (4, 2))],
+    "std": [*reductions("std")[:4], (lambda n, x: n.std(x, ddof=1), (4, 2))],
+    "dot": [
+        (lambda n, a, b: n.dot(a, b), (2, 3), (3, 2)),
+        (lambda n, a, b: n.dot(a, b), (3,), (3,)),
+        (lambda n, a, b: n.dot(a, b), (), (2, 3)),
+        (lambda n, a, b: n.dot(a, b), (2, 3), (2, 3, 4)),
+    ],
+    "outer": [(lambda n, a, b: n.outer(a, b), (2,), (3, 2))],
+    "inner": [
+        (lambda n, a, b: n.inner(a, b), (2, 3), (4, 3)),
+        (lambda n, a, b: n.inner(a, b), (3,), (3,)),
+        (lambda n, a, b: n.inner(a, b), (2, 3), (4, 2, 3)),
+    ],
+    "vdot": [(lambda n, a, b: n.vdot(a, b), (2, 3), (2, 3))],
+    "norm": [
+        (lambda n, x: n.norm(x), (2, 3)),
+        (lambda n, x: n.norm(x, axis=0, keepdims=True), (2, 3)),
+    ],
+}
+
+EXAMPLES = ARRAYS | COMPOSED
+CALLS = [(name, call, shapes) for name, calls in EXAMPLES.items() for call, *shapes in calls]
+IDS = [f"{name}-{'-'.join(map(str, shapes))}" for name, _, shapes in CALLS]
+
+
+def drawn(shapes: list[Shape], seed: int = 0) -> list[np.ndarray]:
+    """Random arrays without ties and without zeros."""
+    rng = np.random.default_rng(seed)
+    return [np.asarray(rng.uniform(0.3, 2.0, shape) * rng.choice([-1.0, 1.0], shape)) for shape in shapes]

@@ -1,0 +1,102 @@
+"""PyTorch under the names and arguments of `tg.ops`, so that the examples of tests/examples.py run on it."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch (torch) is not installed: python -m pip install torch==2.13.0")
+F = torch.nn.functional
+
+ELEMENTWISE = {
+    "pos": torch.positive,
+    "log_sigmoid": F.logsigmoid,
+    "softplus": F.softplus,
+    "leaky_relu": lambda x, slope: torch.where(x > 0, x, slope * x),
+    "elu": lambda x, alpha: torch.where(x > 0, x, alpha * torch.expm1(torch.clamp(x, max=0.0))),
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "relu": F.relu,
+    "where": lambda c, a, b: torch.where(c != 0, a, b),
+    "clip": lambda x, low, high: torch.minimum(torch.maximum(x, low), high),  # clamp cannot broadcast x backward
+    "equal": torch.eq,
+}
+
+
+def elementwise(name):
+    return ELEMENTWISE.get(name) or getattr(torch, name)
+
+
+def axes(x, axis):
+    """(x, its axes as a tuple); all of them by flattening."""
+    return (x.reshape(-1), (0,)) if axis is None else (x, (axis,) if isinstance(axis, int) else axis)
+
+
+def reduction(function):
+    def reduce(x, axis=None, keepdims=False, **options):
+        x, dim = axes(x, axis)
+        return function(x, dim=dim, keepdim=keepdims, **options)
+
+    return staticmethod(reduce)
+
+
+def product(x, dim, keepdim):
+    for axis in sorted(dim, reverse=True):
+        x = torch.prod(x, dim=axis, keepdim=keepdim)
+    return x
+
+
+def spread(function):
+    return lambda x, dim, keepdim, ddof=0: function(x, dim=dim, correction=ddof, keepdim=keepdim)
+
+
+def concatenate(xs, axis=0):
+    return torch.cat([x.reshape(-1) for x in xs]) if axis is None else torch.cat(xs, dim=axis)
+
+
+def put(x, index, shape):
+    places = torch.arange(math.prod(shape)).reshape(shape)[index].reshape(-1)
+    return torch.zeros(math.prod(shape), dtype=x.dtype).index_add(0, places, x.reshape(-1)).reshape(shape)
+
+
+def pad(x, pad_width, constant_values=0.0):
+    pairs = np.broadcast_to(pad_width, (x.ndim, 2))[::-1]
+    return F.pad(x, [int(n) for n in pairs.ravel()], value=constant_values)
+
+
+def take(x, indices, axis=None):
+    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis)
+    return torch.index_select(x, axis, torch.as_tensor(np.asarray(indices) % x.shape[axis]))
+
+
+def expand_dims(x, axis):
+    for place in (axis,) if isinstance(axis, int) else sorted(axis):
+        x = torch.unsqueeze(x, place)
+    return x
+
+
+def dot(a, b):
+    return a * b if a.ndim == 0 else torch.tensordot(a, b, dims=([-1], [max(b.ndim - 2, 0)]))
+
+
+class Torch:
+    reshape, matmul, inner, broadcast_to = torch.reshape, torch.matmul, torch.inner, torch.broadcast_to
+    atleast_2d, hstack, vstack = torch.atleast_2d, torch.hstack, torch.vstack
+    bce_with_logits, mse = F.binary_cross_entropy_with_logits, F.mse_loss
+    concatenate, put, pad, take, expand_dims, dot = map(staticmethod, (concatenate, put, pad, take, expand_dims, dot))
+    sum, mean = reduction(torch.sum), reduction(torch.mean)
+    max, min, logsumexp = reduction(torch.amax), reduction(torch.amin), reduction(torch.logsumexp)
+    prod, norm = reduction(product), reduction(torch.linalg.vector_norm)
+    var, std = reduction(spread(torch.var)), reduction(spread(torch.std))
+    transpose = staticmethod(lambda x, axes=None: x.permute(*(range(x.ndim)[::-1] if axes is None else axes)))
+    swapaxes, ravel = torch.swapaxes, torch.ravel
+    squeeze = staticmethod(lambda x, axis=None: x.squeeze() if axis is None else x.squeeze(axis))
+    stack = staticmethod(lambda xs, axis=0: torch.stack(xs, dim=axis))
+    split = staticmethod(lambda x, at, axis=0: list(torch.tensor_split(x, at, dim=axis)))
+    flip = staticmethod(lambda x, axis=None: torch.flip(x, tuple(range(x.ndim)) if axis is None else (axis,)))
+    cumsum = staticmethod(lambda x, axis=None: torch.cumsum(*((x.reshape(-1), 0) if axis is None else (x, axis))))
+    softmax = staticmethod(lambda x, axis=-1: torch.softmax(x, dim=axis))
+    log_softmax = staticmethod(lambda x, axis=-1: torch.log_softmax(x, dim=axis))
+    cross_entropy = staticmethod(lambda z, t: F.cross_entropy(z, torch.as_tensor(t)))
+    outer = staticmethod(lambda a, b: torch.outer(a.reshape(-1), b.reshape(-1)))
+    vdot = staticmethod(lambda a, b: torch.dot(a.reshape(-1), b.reshape(-1)))

@@ -1,0 +1,175 @@
+"""The command line: what it prints, what it writes, and one sentence for each thing that goes wrong."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinygrad_edu import __version__
+from tinygrad_edu.cli import main
+from tinygrad_edu.draw import drawing, render
+
+PICTURES = {"xor_scalar.svg", "xor_scalar.png", "xor_tensor.svg", "xor_tensor.png", "loss.png"}
+ROOT = Path(__file__).parents[1]
+needs_pictures = pytest.mark.skipif(not render.available(), reason="needs Graphviz: the extra viz")
+
+
+def files(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+# draw
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf", "dot", "html"])
+@needs_pictures
+def test_draw_prints_the_gradients_and_writes_the_picture(suffix, tmp_path, capsys):
+    picture = tmp_path / "new" / f"g.{suffix}"
+    assert main(["draw", "tanh(a*b + c)", "a=2", "b=-3", "c=10", "-o", str(picture)]) == 0
+    first, *gradients, last = capsys.readouterr().out.splitlines()
+    assert first == "tanh(a*b + c) = 0.999329299739067"
+    assert [line.split()[0] for line in gradients] == ["d/da", "d/db", "d/dc"]
+    assert [float(line.split()[2]) for line in gradients] == pytest.approx([-0.004022852, 0.002681901, 0.001340951])
+    assert gradients[1].endswith("at b = -3")
+    assert last == f"wrote {picture}"
+    assert picture.stat().st_size > 500
+
+
+def test_draw_writes_into_out_by_default(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(drawing.Drawing, "picture", lambda self, form: b"a picture")
+    assert main(["draw", "1/a", "a=0"]) == 0
+    assert "1/a = inf" in capsys.readouterr().out
+    assert files(tmp_path / "out") == {"graph.svg"}
+
+
+@pytest.mark.parametrize("arguments", [["3"], ["a", "a=1"], ["(-a)", "a=1e3"], ["a + 1", "a=nan"]])
+def test_the_smallest_expressions_are_drawn(arguments, tmp_path, capsys):
+    assert main(["draw", *arguments, "-o", str(tmp_path / "g.dot")]) == 0
+    assert capsys.readouterr().out.startswith(f"{arguments[0]} = ")
+
+
+@pytest.mark.filterwarnings("default")
+def test_without_graphviz_the_advice_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(render, "commands", lambda form: iter(()))
+    assert main(["draw", "a*2", "a=1", "-o", str(tmp_path / "g.svg")]) == 0
+    out, err = capsys.readouterr()
+    assert out.endswith(f"wrote {tmp_path / 'g.dot'}\n")
+    assert err.startswith("tinygrad-edu: No picture without Graphviz: `pip install")
+    assert err.count("\n") == 1
+
+
+WRONG = [  # arguments after `draw`, what the one sentence names
+    (["a +"], "'a +' is not an expression"),
+    (["a.real", "a=1"], "'a.real' has no meaning here"),
+    (["tahn(a)", "a=1"], "Did you mean"),
+    (["tanh(a, a)", "a=1"], "tanh takes"),
+    (["a*b", "a=1"], "no value for b: add b=1.0"),
+    (["a", "a=1", "b=2"], "no place for b"),
+    (["a", "a=1", "a=2"], "given two values: a=1 a=2"),
+    (["a", "a=1", "-o", "g.gif"], "'g.gif'. Use one of .svg"),
+    (["a", "a=1", "-o", "a_file/g.dot"], "a_file"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG)
+def test_what_is_wrong_is_said_in_one_sentence(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_file").touch()
+    assert main(["draw", *arguments]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("tinygrad-edu: ")
+    assert words in err
+    assert err.count("\n") == 1
+    assert files(tmp_path) == {"a_file"}
+
+
+USAGE = [  # arguments that the parser itself refuses, what it says
+    ([], "required"),
+    (["dance"], "dance"),
+    (["draw"], "expression"),
+    (["draw", "a", "a"], "'a' is not of the form name=number, such as a=2.5"),
+    (["draw", "a", "a=x"], "'a=x' is not of the form"),
+    (["draw", "a", "2=a"], "'2=a' is not of the form"),
+    (["demo", "--steps", "0"], "'0' is not a whole number above 0"),
+    (["demo", "--steps", "-5"], "'-5' is not a whole number above 0"),
+    (["demo", "--steps", "2.5"], "'2.5' is not a whole number above 0"),
+    (["demo", "--steps", "many"], "'many' is not a whole number above 0"),
+    (["demo", "--seed", "x"], "--seed"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), USAGE, ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+def test_usage_errors_exit_with_2(arguments, words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"{__version__}\n")
+
+
+# demo
+
+
+@needs_pictures
+def test_demo_prints_how_close_the_back_ends_are_and_writes_its_pictures(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert main(["demo", "--steps", "40", "--out", str(tmp_path / "out")]) == 0
+    out, err = capsys.readouterr()
+    gradients, losses = map(float, re.search(r"gradients (\S+) +losses (\S+)", out).groups())
+    assert max(gradients, losses) < 1e-12
+    assert files(tmp_path / "out") == PICTURES
+    assert all(f"wrote {tmp_path / 'out' / name}" in out for name in PICTURES)
+    assert [line.split()[:3] for line in out.splitlines() if "accuracy" in line] == [
+        [gate, steps, "steps"] for gate in ("OR", "XOR") for steps in ("10", "20", "40")
+    ]
+    assert err == ""
+
+
+@pytest.mark.parametrize(("arguments", "words"), [(["--seed", "-1"], "seed=-1"), (["--out", "a_file/out"], "a_file")])
+def test_demo_says_what_is_wrong_before_it_trains(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_file").touch()
+    assert main(["demo", *arguments]) == 1
+    out, err = capsys.readouterr()
+    assert words in err
+    assert err.count("\n") == 1
+    assert "steps   loss" not in out
+
+
+def test_ctrl_c_is_not_a_traceback(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tinygrad_edu.demo.demo", interrupted)
+    assert main(["demo"]) == 130
+    assert capsys.readouterr().err == "\ntinygrad-edu: interrupted\n"
+
+
+# As a program
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "tinygrad_edu", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=60, check=False)
+
+
+def test_the_program_writes_a_plain_log(tmp_path):
+    done = run("demo", "--steps", "8", "--out", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not re.search(r"[\r\x1b█▏|]|it/s|\d+%\|", done.stdout), "a bar in a log file"
+    assert "OR and XOR" in done.stdout
+
+
+def test_the_program_ends_with_the_exit_code_of_main(tmp_path):
+    done = run("draw", "a.b", "a=1", "-o", str(tmp_path / "g.dot"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("tinygrad-edu: 'a.b' has no meaning here")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,306 @@
+"""Optimizers: the same steps on both back ends and in PyTorch; settings; the warning about a forgotten zero_grad."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, Value, nn
+from tinygrad_edu.data import moons
+from tinygrad_edu.errors import ForgottenZeroGradWarning, OperandError, SettingError
+from tinygrad_edu.nn import losses
+from tinygrad_edu.optim import SGD, Adam, rules
+
+STEPS = 50
+RECIPES = [
+    (SGD, {"lr": 0.1}),
+    (SGD, {"lr": 0.1, "momentum": 0.9}),
+    (SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    (SGD, {"lr": 0.1, "weight_decay": 0.05}),
+    (SGD, {"lr": 0.05, "momentum": 0.8, "weight_decay": 0.02, "nesterov": True}),
+    (Adam, {}),
+    (Adam, {"lr": 0.05}),
+    (Adam, {"lr": 0.05, "betas": (0.8, 0.95)}),
+    (Adam, {"lr": 0.05, "eps": 1e-3}),
+    (Adam, {"lr": 0.05, "weight_decay": 0.05}),
+]
+every_recipe = pytest.mark.parametrize(
+    ("optimizer", "settings"), RECIPES, ids=[f"{kind.__name__} {settings}" for kind, settings in RECIPES]
+)
+
+
+def parameter(x):
+    return Tensor(x, requires_grad=True)
+
+
+makers = pytest.mark.parametrize("make", [Value, parameter], ids=["Value", "Tensor"])
+X, Y = moons(12)
+
+
+def states(backend, optimizer, settings):
+    """The weights after each step on the same data."""
+    model = nn.MLP([2, 4, 1], seed=1, backend=backend)
+    updates = optimizer(model.parameters(), **settings)
+    for _ in range(STEPS):
+        updates.zero_grad()
+        losses.mse(model(X), Y).backward()
+        updates.step()
+        yield model.state_dict()
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+# The same steps everywhere
+
+
+@every_recipe
+def test_both_back_ends_step_alike(optimizer, settings):
+    pairs = zip(states("scalar", optimizer, settings), states("tensor", optimizer, settings), strict=True)
+    for scalar, tensor in pairs:
+        for name in scalar:
+            close(scalar[name], tensor[name])
+
+
+@pytest.mark.torch
+@every_recipe
+def test_pytorch_steps_alike(optimizer, settings):
+    torch = pytest.importorskip("torch")
+    weights = [torch.tensor(w, requires_grad=True) for w in nn.MLP([2, 4, 1], seed=1).state_dict().values()]
+    theirs = getattr(torch.optim, optimizer.__name__)(weights, **settings)
+    data, labels = torch.tensor(X), torch.tensor(Y)
+    for ours in states("tensor", optimizer, settings):
+        theirs.zero_grad()
+        W, b, V, c = weights
+        output = torch.tanh(data @ W.T + b) @ V.T + c
+        torch.nn.functional.mse_loss(output, labels).backward()
+        theirs.step()
+        for w, own in zip(weights, ours.values(), strict=True):
+            close(own, w.detach().numpy())
+
+
+@pytest.mark.torch
+@every_recipe
+def test_pytorch_agrees_where_a_gradient_is_missing_now_and_then(optimizer, settings):
+    """Momentum and Adam's bias correction count the updates of each parameter, not the calls of step()."""
+    torch = pytest.importorskip("torch")
+    ours, theirs = Tensor([1.0, -2.0], requires_grad=True), torch.tensor([1.0, -2.0], dtype=float, requires_grad=True)
+    own = optimizer([ours], **settings)
+    other = getattr(torch.optim, optimizer.__name__)([theirs], **settings)
+    for i in range(12):
+        own.zero_grad()
+        other.zero_grad()
+        if i % 3 == 2:
+            (ours * ours).sum().backward()
+            (theirs * theirs).sum().backward()
+        own.step()
+        other.step()
+        close(ours.data, theirs.detach().numpy())
+
+
+# What a step does
+
+
+@makers
+def test_a_step_goes_against_the_gradient(make):
+    w = make(3.0)
+    optimizer = SGD([w], lr=0.25)
+    (w * w).backward()
+    optimizer.step()
+    assert w.item() == 3.0 - 0.25 * 6.0
+
+
+@pytest.mark.parametrize("g", [1e-6, 1.0, -1e6])
+def test_adams_first_step_is_the_learning_rate(g):
+    """Without the bias correction it would be η(1-β₁)/√(1-β₂) = 3.2 η."""
+    w, *_ = rules.adam(0.0, g, 0.0, 0.0, 1, lr=0.1, beta1=0.9, beta2=0.999, eps=1e-30, weight_decay=0.0)
+    assert w == pytest.approx(-0.1 * np.sign(g), rel=1e-12)
+
+
+@pytest.mark.parametrize("t", [1, 2, 10, 1000])
+def test_adam_recovers_a_constant_gradient_at_every_step(t):
+    """m̂ = g and v̂ = g² for constant g, so that every step is the learning rate."""
+    m, v = 2.0 * (1 - 0.9 ** (t - 1)), 4.0 * (1 - 0.999 ** (t - 1))
+    w, *_ = rules.adam(0.0, 2.0, m, v, t, lr=0.1, beta1=0.9, beta2=0.999, eps=1e-30, weight_decay=0.0)
+    assert w == pytest.approx(-0.1, rel=1e-10)
+
+
+def test_momentum_ends_at_a_step_of_g_over_one_minus_mu():
+    w, v = 0.0, 0.0
+    for t in range(1, 400):
+        before = w
+        w, v = rules.sgd(w, 1.0, v, t, lr=0.1, momentum=0.9, weight_decay=0.0, nesterov=False)
+    assert before - w == pytest.approx(0.1 / (1.0 - 0.9), rel=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam])
+def test_a_tensor_without_a_gradient_is_left_alone(optimizer):
+    used, unused = Tensor([1.0], requires_grad=True), Tensor([5.0], requires_grad=True)
+    updates = optimizer([used, unused], lr=0.1, weight_decay=0.1)
+    used.sum().backward()
+    updates.step()
+    assert unused.data[0] == 5.0
+    assert used.data[0] < 1.0
+
+
+def test_a_value_that_the_loss_does_not_use_stays():
+    used, unused = Value(1.0), Value(5.0)
+    updates = Adam([used, unused], lr=0.1)
+    (used * 2.0).backward()
+    updates.step()
+    assert (used.data < 1.0, unused.data) == (True, 5.0)
+
+
+def test_float32_stays_float32():
+    w = Tensor(np.ones(3, dtype=np.float32), requires_grad=True)
+    optimizer = Adam([w], lr=0.1)
+    (w * w).sum().backward()
+    optimizer.step()
+    assert w.dtype == np.float32
+
+
+def test_a_step_leaves_arrays_that_were_given_out():
+    w = Tensor([1.0], requires_grad=True)
+    kept = w.data
+    w.sum().backward()
+    SGD([w], lr=0.5).step()
+    assert (kept[0], w.data[0]) == (1.0, 0.5)
+
+
+# What is refused
+
+SETTINGS = [
+    (SGD, {"lr": -0.1}, r"lr=-0\.1 lies outside \[0, inf\)"),
+    (SGD, {"lr": float("nan")}, "lr=nan"),
+    (Adam, {"lr": float("inf")}, "lr=inf"),
+    (Adam, {"lr": "0.1"}, "lr='0.1'"),
+    (SGD, {"momentum": 1.0}, r"momentum=1\.0 lies outside \[0, 1\)"),
+    (SGD, {"momentum": -0.1}, r"momentum=-0\.1"),
+    (SGD, {"nesterov": True}, "set momentum"),
+    (SGD, {"weight_decay": -1.0}, r"weight_decay=-1\.0"),
+    (Adam, {"weight_decay": float("nan")}, "weight_decay=nan"),
+    (Adam, {"betas": (1.0, 0.9)}, r"beta1=1\.0 lies outside"),
+    (Adam, {"betas": (0.9, -0.1)}, r"beta2=-0\.1"),
+    (Adam, {"betas": (0.9,)}, r"betas=\(0\.9,\)"),
+    (Adam, {"betas": 0.9}, r"betas=0\.9"),
+    (Adam, {"eps": 0.0}, "eps=0"),
+    (Adam, {"eps": -1e-8}, "eps=-1e-08"),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "settings", "text"), SETTINGS)
+def test_settings_out_of_range_are_refused(optimizer, settings, text):
+    with pytest.raises(SettingError, match=text):
+        optimizer([Value(1.0)], **settings)
+
+
+@makers
+def test_a_parameter_listed_twice_is_refused(make):
+    w = make(1.0)
+    with pytest.raises(SettingError, match=r"1\.?0?.*listed twice"):
+        SGD([w, make(1.0), w])
+
+
+STRANGE = [
+    (lambda: [Value(1.0) * 2.0], "op='mul'"),
+    (lambda: [Tensor([1.0], requires_grad=True) * 2.0], "op='mul'"),
+    (lambda: ["w"], "not 'w'"),
+    (lambda: "weights", "not 'w'"),
+    (lambda: [1.0], r"not 1\.0"),
+    (lambda: [np.ones(2)], "not array"),
+    (lambda: [], "an empty list"),
+    (lambda: nn.MLP([2, 1]), r"model\.parameters\(\), not one MLP"),
+    (lambda: Value(1.0), "not one Value"),
+    (lambda: Tensor([1.0]), "not one Tensor"),
+    (lambda: None, "not one NoneType"),
+]
+
+
+@pytest.mark.parametrize(("params", "text"), STRANGE)
+def test_only_leaves_are_changed(params, text):
+    with pytest.raises(OperandError, match=text):
+        SGD(params())
+
+
+# A forgotten zero_grad
+
+
+def step_of(make):
+    """Two weights and an optimizer that has used their gradients."""
+    weights = [make(1.0), make(2.0)]
+    optimizer = SGD(weights, lr=0.1)
+    loss(weights).backward()
+    optimizer.step()
+    return weights, optimizer
+
+
+def loss(weights):
+    return weights[0] * weights[1]
+
+
+@makers
+def test_a_forgotten_zero_grad_is_one_warning_for_each_backward_pass(make):
+    weights, optimizer = step_of(make)
+    for _ in range(2):
+        with pytest.warns(ForgottenZeroGradWarning, match=r"and 1 more.*zero_grad") as caught:
+            loss(weights).backward()
+        assert len(caught) == 1
+        assert caught[0].filename == __file__, "the warning points at the caller"
+        optimizer.step()
+
+
+@makers
+def test_one_step_is_warned_of_once(make):
+    weights, _ = step_of(make)
+    with pytest.warns(ForgottenZeroGradWarning):
+        loss(weights).backward()
+    loss(weights).backward()  # warnings are errors here
+
+
+@makers
+def test_the_gradient_is_added_all_the_same(make):
+    weights, _ = step_of(make)
+    before = float(weights[0].grad)
+    with warnings.catch_warnings(action="ignore"):
+        loss(weights).backward()
+    assert float(weights[0].grad) == before + weights[1].item()
+
+
+CURES = [
+    (Value, lambda w, optimizer: optimizer.zero_grad()),
+    (Value, lambda w, optimizer: setattr(w, "grad", 0.0)),
+    (parameter, lambda w, optimizer: optimizer.zero_grad()),
+    (parameter, lambda w, optimizer: setattr(w, "grad", None)),
+    (parameter, lambda w, optimizer: setattr(w, "grad", np.zeros(()))),
+    (parameter, lambda w, optimizer: w.grad.fill(0.0)),
+]
+
+
+@pytest.mark.parametrize(("make", "cure"), CURES)
+def test_cleared_gradients_are_not_warned_of(make, cure):
+    weights, optimizer = step_of(make)
+    for w in weights:
+        cure(w, optimizer)
+    loss(weights).backward()
+    loss(weights).backward()  # gathers a second gradient on purpose
+    assert float(weights[0].grad) == 2.0 * weights[1].item()
+
+
+@makers
+def test_gathering_gradients_before_a_step_is_not_warned_of(make):
+    weights = [make(1.0), make(2.0)]
+    optimizer = SGD(weights, lr=0.1)
+    for _ in range(3):
+        for _ in range(4):
+            loss(weights).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@makers
+def test_backward_from_a_leaf_is_not_a_step(make):
+    w = make(3.0)
+    w.backward()
+    (w * w).backward()
+    assert float(w.grad) == 7.0
