@@ -59,7 +59,7 @@ def workload(name: str, link: Link) -> Workload:
         what=f"{LENGTH} operations ({link.__doc__.rstrip('.')}) on 8 float64, forward + backward, 1 thread",
         peers={OURS: lambda: ours(link), "torch": lambda: torch(link)},
         at_least={"torch": 1.0},
-        rounds=201,
+        rounds=51,
         rtol=1e-10,
     )
 

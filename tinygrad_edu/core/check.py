@@ -54,7 +54,7 @@ def gradcheck(f: Callable[..., Any], *arguments: Any, rtol: float = 1e-5, atol: 
 def taylor_slope(f: Callable[..., Any], *arguments: Any, seed: int = 0) -> float:
     """The slope of log |f(x + hv) - f(x) - h·∇f·v| over log h, for a random direction v.
 
-    2 for a right gradient (the remainder is of second order), about 1 for a wrong one (1.2 when it is wrong by
+    2 for a right gradient (the remainder is of second order), about 1 for a wrong one (also when it is wrong by
     0.1 %), inf where f is linear along v, so that the remainder is rounding.
 
     >>> from tinygrad_edu import ops
