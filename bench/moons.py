@@ -87,4 +87,5 @@ MOONS = Workload(
     what=f"MLP {'-'.join(map(str, SIZES))} relu, {SAMPLES} samples, hinge + L2, forward + backward, default collector",
     peers={OURS: ours, "micrograd": micrograd},
     at_least={"micrograd": 3.0},
+    rounds=11,
 )
