@@ -2,6 +2,7 @@
 
 from bench.chains import CHAINS
 from bench.moons import MOONS
+from bench.training import TRAINING
 from bench.workload import Workload
 
-WORKLOADS: list[Workload] = [MOONS, *CHAINS]
+WORKLOADS: list[Workload] = [MOONS, *CHAINS, *TRAINING]

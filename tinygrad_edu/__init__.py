@@ -23,23 +23,30 @@ HOMES = {
     "core.modes": ("no_grad", "detect_anomaly"),
     "core.transforms": ("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp"),
     "core.check": ("gradcheck", "taylor_slope"),
+    "compile.jit": ("jit",),
     "draw": ("draw", "Drawing"),
+    "train.fit": ("fit",),
+    "train.many": ("fit_many",),
 }
 MODULES = ("errors", "nn", "ops", "optim", "data", "train")
 WHERE = {name: module for module, names in HOMES.items() for name in names}
 
 if TYPE_CHECKING:
     from tinygrad_edu import data, errors, nn, ops, optim, train
+    from tinygrad_edu.compile.jit import jit
     from tinygrad_edu.core.check import gradcheck, taylor_slope
     from tinygrad_edu.core.modes import detect_anomaly, no_grad
     from tinygrad_edu.core.tensor import Tensor
     from tinygrad_edu.core.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
     from tinygrad_edu.core.value import Value
     from tinygrad_edu.draw import Drawing, draw
+    from tinygrad_edu.train.fit import fit
+    from tinygrad_edu.train.many import fit_many
 
 __all__ = [
-    "Drawing", "Tensor", "Value", "data", "detect_anomaly", "draw", "errors", "grad", "gradcheck", "hessian", "hvp",
-    "jacobian", "jvp", "nn", "no_grad", "ops", "optim", "taylor_slope", "train", "value_and_grad", "vjp",
+    "Drawing", "Tensor", "Value", "data", "detect_anomaly", "draw", "errors", "fit", "fit_many", "grad", "gradcheck",
+    "hessian", "hvp", "jacobian", "jit", "jvp", "nn", "no_grad", "ops", "optim", "taylor_slope", "train",
+    "value_and_grad", "vjp",
 ]  # fmt: skip
 
 

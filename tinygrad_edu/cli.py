@@ -1,4 +1,4 @@
-"""The command line: tinygrad-edu demo | draw."""
+"""The command line: tinygrad-edu demo | draw | cache."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ def parser() -> argparse.ArgumentParser:
     draw.add_argument("variables", nargs="*", type=assignment, metavar="name=number", help="a value for each name")
     draw.add_argument("-o", "--output", type=Path, default=Path("out/graph.svg"), help="svg, png, pdf, dot or html")
     draw.set_defaults(run=run_draw)
+    cache = commands.add_parser("cache", help="the compiled programs on this disk: cache info, cache clear")
+    cache.add_argument("action", choices=("info", "clear"), help="say what there is, or throw it away")
+    cache.set_defaults(run=run_cache)
     return top
 
 
@@ -89,6 +92,12 @@ def run_draw(chosen: argparse.Namespace) -> None:
     for name, leaf in leaves.items():
         print(f"  d/d{name} = {leaf.grad!r:<24} at {name} = {leaf.data:g}")
     print(f"wrote {draw(root, title=chosen.expression).save(chosen.output)}")
+
+
+def run_cache(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.compile import cache
+
+    print(cache.info() if chosen.action == "info" else f"thrown away: {cache.clear()}")
 
 
 if __name__ == "__main__":

@@ -33,9 +33,9 @@ def unbroadcast(g: Any, shape: Shape) -> Any:
     >>> unbroadcast(np.ones((5, 2, 3)), (2, 1)).tolist()
     [[15.0], [15.0]]
     """
-    if g.shape == shape:
-        return g
     extra = g.ndim - len(shape)
+    if not extra and g.shape == shape:
+        return g
     stretched = tuple(i for i, n in enumerate(g.shape) if i < extra or (shape[i - extra] == 1 and n != 1))
     return reshape(sum(g, stretched), shape)
 

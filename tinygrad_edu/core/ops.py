@@ -88,7 +88,7 @@ def abs(x: float) -> float:
 @op(partials=lambda *_: (0.0,), domain=PIECES)
 def sign(x: float) -> float:
     """-1, 0 or 1 as x is below, at or above 0.  dy/dx = 0."""
-    return float((x > 0.0) - (x < 0.0)) if x == x else x
+    return 1.0 if x > 0.0 else -1.0 if x < 0.0 else x
 
 
 @op(partials=lambda _, x: (2.0 * x,))

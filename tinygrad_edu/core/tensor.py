@@ -74,6 +74,8 @@ class Tensor:
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
         """What an elementwise operation means on Tensors: one NumPy call over the whole arrays."""
+        if MODES.tensor_trace is not None:
+            return MODES.tensor_trace.__apply__(operation, arguments)
         operands = [x if x.__class__ is Tensor or x.__class__ is float else operand(x, arguments) for x in arguments]
         arrays = [x.array if x.__class__ is Tensor else x for x in operands]
         try:
@@ -87,6 +89,8 @@ class Tensor:
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """What an array operation means on Tensors: its function on the arrays."""
+        if MODES.tensor_trace is not None:
+            return MODES.tensor_trace.__apply_array__(operation, arrays, options)
         if "index" in options:
             options = {**options, "index": plain_index(options["index"])}
         operands = tuple([x if x.__class__ is Tensor else whole(x, arrays, operation) for x in arrays])
@@ -228,9 +232,7 @@ class Tensor:
         def __matmul__(self, other: Any) -> Tensor: ...
         def __rmatmul__(self, other: Any) -> Tensor: ...
         def __gt__(self, other: Any) -> Array: ...
-        def __ge__(self, other: Any) -> Array: ...
         def __lt__(self, other: Any) -> Array: ...
-        def __le__(self, other: Any) -> Array: ...
         def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
 
 
@@ -265,7 +267,7 @@ def record(operation: AnyOperation, y: Any, operands: tuple[Any, ...], options: 
                 notice_write(x)
         elif x.__class__ is np.ndarray:
             operands = tuple([x.copy() if x.__class__ is np.ndarray else x for x in operands])
-    if made.requires_grad:
+    if made.requires_grad or MODES.tensor_trace is not None:
         made.op, made.parents, made.options, made.made = operation, operands, options, next(CLOCK)
     return made
 

@@ -62,6 +62,8 @@ class Value:
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
         """What an operation means on Values: compute the number, keep the local derivatives."""
+        if MODES.value_trace is not None:
+            return MODES.value_trace.__apply__(operation, arguments)
         try:
             parents = tuple([x if x.__class__ is Value else constant(x) for x in arguments])
         except OperandError:

@@ -49,6 +49,14 @@ class Optimizer:
             self.memory[i] = tuple(memory)
             replace(p, w)
 
+    def state(self) -> tuple[list[int], list[tuple[Any, ...]]]:
+        """Step counts and memories, to go back to: rules make new arrays, so these stay as they are."""
+        return list(self.t), list(self.memory)
+
+    def load_state(self, state: tuple[list[int], list[tuple[Any, ...]]]) -> None:
+        """Go back to an earlier `state()`."""
+        self.t, self.memory = list(state[0]), list(state[1])
+
     def zero_grad(self) -> None:
         """Forget the gradients, before the next backward pass."""
         for p in self.params:

@@ -1,0 +1,360 @@
+"""jit of functions of numbers: the tape against Value, bit by bit where both call the same C library."""
+
+import math
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tests.core.test_table import ROWS, SMOOTH, points
+from tinygrad_edu import Value, jit, nn, ops, optim
+from tinygrad_edu.compile.tape import Tape
+from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandError, TraceError
+
+EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -300.0, 800.0, math.inf, -math.inf, math.nan]
+ULP = np.finfo(float).eps
+LIBM = 4 * ULP  # Numba calls LLVM's pow, tanh, ...: not always the same library as Python's
+
+
+def close(a, b, tolerance=LIBM):
+    return np.allclose(a, b, rtol=tolerance, atol=1e-300, equal_nan=True)
+
+
+def eager(f, *numbers):
+    """Value and gradients by Value itself."""
+    leaves = [Value(x) for x in numbers]
+    y = f(*leaves)
+    if not isinstance(y, Value):  # a comparison, or a constant
+        return float(y), [0.0] * len(leaves)
+    y.backward()
+    return y.data, [x.grad for x in leaves]
+
+
+def compiled(f, *numbers):
+    return jit(f).value_and_grad(*numbers, argnum=range(len(numbers)))
+
+
+# Every operation
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_every_operation_is_the_same_on_the_tape(row):
+    f = jit(lambda *x: row(*x))
+    for point in [*points(row), *([x] * len(row.parameters) for x in EDGES)]:
+        y, gradients = f.value_and_grad(*point, argnum=range(len(point)))
+        expected, wanted = eager(row, *point)
+        assert close(y, expected), point
+        assert close(gradients, wanted), point
+
+
+EXACT = ["add", "sub", "mul", "div", "neg", "abs", "square", "sqrt", "reciprocal", "relu", "maximum", "where", "clip"]
+
+
+@pytest.mark.parametrize("row", [SMOOTH[name] for name in EXACT], ids=EXACT)
+def test_arithmetic_is_the_same_to_the_last_bit(row):
+    for point in points(row, seed=3):
+        y, gradients = compiled(lambda *x: row(*x), *point)
+        assert (y, list(gradients)) == eager(row, *point)
+
+
+# Random graphs
+
+
+@st.composite
+def graphs(draw):
+    """A list of (operation, rows of its inputs), as a function of three numbers."""
+    names = st.sampled_from(sorted(set(ROWS) - {"tan", "sinh", "cosh", "exp", "expm1", "pow"}))  # these overflow
+    steps = []
+    for i in range(3, 3 + draw(st.integers(1, 12))):
+        row = ROWS[draw(names)]
+        steps.append((row, [draw(st.integers(0, i - 1)) for _ in row.parameters]))
+    return steps
+
+
+def run(steps, *inputs):
+    """The sum of all nodes: each one matters. Comparisons enter as a choice."""
+    nodes = list(inputs)
+    for row, at in steps:
+        y = row(*[nodes[i] for i in at])
+        nodes.append(y if row.partials else ops.where(y, nodes[0], nodes[1]))
+    return sum(nodes[1:], nodes[0])
+
+
+@given(graphs(), st.lists(st.tuples(*[st.floats(-2.5, 2.5)] * 3), min_size=2, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_random_graphs(steps, inputs):
+    f = jit(lambda a, b, c: run(steps, a, b, c))
+    with np.errstate(all="ignore"):
+        for numbers in inputs:
+            y, gradients = f.value_and_grad(*numbers, argnum=(0, 1, 2))
+            expected, wanted = eager(lambda *x: run(steps, *x), *numbers)
+            scale = max([1.0, *(abs(g) for g in wanted if math.isfinite(g))])
+            assert close(y, expected, 1e-9)
+            if math.isfinite(expected):
+                assert np.allclose(gradients, wanted, rtol=1e-7, atol=1e-9 * scale, equal_nan=True)
+
+
+# What is read anew, and what is traced anew
+
+
+def test_arguments_and_closed_over_values_are_read_anew_without_a_new_trace():
+    w, traces = Value(2.0), []
+
+    @jit
+    def f(x):
+        traces.append(x)
+        return w * x + w**2
+
+    assert [f(1.0), f(3.0)] == [6.0, 10.0]
+    w.data = 10.0
+    assert f.value_and_grad(3.0) == (130.0, 10.0)
+    assert len(traces) == 1
+
+
+def test_backward_adds_to_the_gradients_of_closed_over_values():
+    w, b = Value(2.0), Value(1.0)
+    f = jit(lambda x: (w * x + b) ** 2)
+    assert f.backward(3.0) == f(3.0) == 49.0
+    assert (w.grad, b.grad) == (42.0, 14.0)
+    f.backward(3.0)
+    assert (w.grad, b.grad) == (84.0, 28.0)
+
+
+def test_containers_keep_their_nesting_and_another_one_is_traced_anew():
+    traces = []
+
+    @jit
+    def f(p):
+        traces.append(p)
+        return {"sum": sum(p["w"]), "all": [p["b"] * x for x in p["w"]]}
+
+    assert f({"w": [1.0, 2.0], "b": 3.0}) == {"sum": 3.0, "all": [3.0, 6.0]}
+    assert f({"w": [2.0, 2.0], "b": 1.0}) == {"sum": 4.0, "all": [2.0, 2.0]}
+    assert len(traces) == 1
+    assert f({"w": [1.0, 2.0, 3.0], "b": 1.0})["sum"] == 6.0
+    assert len(traces) == 2
+    y, gradient = jit(lambda p: sum(p["w"]) * p["b"]).value_and_grad({"w": [1.0, 2.0], "b": 3.0})
+    assert (y, gradient) == (9.0, {"w": [3.0, 3.0], "b": 3.0})
+
+
+def test_several_outputs():
+    f = jit(lambda a, b: (a * b, a + b, a))
+    assert f(2.0, 3.0) == (6.0, 5.0, 2.0)
+    with pytest.raises(NonScalarBackwardError, match="there are 3"):
+        f.value_and_grad(2.0, 3.0)
+
+
+def test_a_node_used_twice_and_an_argument_that_is_not_used():
+    assert compiled(lambda x, y: x * x + x, 3.0, 5.0) == (12.0, (7.0, 0.0))
+    assert compiled(lambda x: x, 3.0) == (3.0, (1.0,))
+
+
+# Branches
+
+
+def test_if_on_a_traced_value_is_refused_with_the_alternative():
+    for f in (lambda x: x if x > 0.0 else -x, lambda x: x if x else -x, lambda x: max(x, 0.0)):
+        with pytest.raises(TraceError, match=r"tg\.ops\.where\(condition, a, b\)"):
+            jit(f)(1.0)
+
+
+def test_if_on_a_closed_over_value_is_refused_too():
+    w = Value(1.0)
+    for f in (
+        lambda x: x if w > 0.0 else -x,
+        lambda x: x if ops.maximum(w, x) > 0.0 else -x,
+        lambda x: x if w * 2.0 > 1.0 else -x,
+    ):
+        with pytest.raises(TraceError, match="where"):
+            jit(f)(1.0)
+
+
+def test_comparisons_and_where_follow_the_numbers():
+    w = Value(0.0)
+    f = jit(lambda x: ops.where(x > w, x * 2.0, -x))
+    assert [f.value_and_grad(x) for x in (3.0, -3.0)] == [(6.0, 2.0), (3.0, -1.0)]
+    w.data = 5.0
+    assert f.value_and_grad(3.0) == (-3.0, -1.0)
+    assert jit(lambda x: x > 1.0)(2.0) == 1.0
+
+
+def test_a_gradient_of_zero_stays_zero_through_an_infinite_derivative():
+    f = jit(lambda x: ops.where(x > 0.0, ops.log(x), 0.0) + ops.where(x > 0.0, x**0.5, 0.0))
+    assert f.value_and_grad(0.0) == (0.0, 0.0)
+    assert f.value_and_grad(4.0) == (math.log(4.0) + 2.0, 0.5)
+
+
+def test_a_trace_leaves_the_thread_as_it_was():
+    with pytest.raises(TraceError):
+        jit(lambda x: x if x > 0 else -x)(1.0)
+    assert (Value(2.0) > 1.0) is True
+    with tg.no_grad():
+        assert jit(lambda x: x * x).value_and_grad(3.0) == (9.0, 6.0)
+        assert (Value(2.0) * 1.0).parents == ()
+
+
+# Compiled functions in compiled functions, and in transforms
+
+
+def test_a_compiled_function_inside_another_is_part_of_its_trace():
+    w = Value(2.0)
+    inner = jit(lambda x: w * x)
+    outer = jit(lambda x: inner(x) + inner(1.0))
+    assert outer(3.0) == 8.0
+    w.data = 3.0
+    assert outer.value_and_grad(3.0) == (12.0, 3.0)
+    with pytest.raises(TraceError, match="a gradient inside"):
+        jit(lambda x: inner.value_and_grad(x)[0])(1.0)
+
+
+def test_what_is_no_number_is_refused():
+    for f in (lambda x: "text", lambda x: None, lambda x: [x, "text"]):
+        with pytest.raises(OperandError, match="returns what it computes"):
+            jit(f)(1.0)
+    with pytest.raises(DetachedError):
+        jit(lambda x: math.tanh(x))(1.0)
+    with pytest.raises(TraceError, match="call the function once"):
+        jit(lambda x: x).source  # noqa: B018
+
+
+# Source
+
+
+def sourced(f, *numbers):
+    """Results and gradients by the printed source."""
+    f(*numbers)
+    space = {name: getattr(ops, name) for name in ROWS}
+    exec(f.source, space)
+    return space[f.__name__ if f.__name__ != "<lambda>" else "program"](*numbers)
+
+
+def test_the_source_is_plain_python_with_the_names_of_the_values():
+    w = Value(0.5, label="w")
+
+    @jit
+    def neuron(x):
+        return (w * x).tanh()
+
+    results, gradients = sourced(neuron, 2.0)
+    assert neuron.source.startswith("def neuron(x0):\n    w = 0.5\n")
+    assert "tanh(" in neuron.source
+    assert results == (math.tanh(1.0),)
+    assert gradients == pytest.approx([0.5 * (1 - math.tanh(1.0) ** 2)])
+
+
+@pytest.mark.parametrize("label", ["tanh", "x0", "d_x0", "lambda", "layers.0.weight[1,2]", "math", "sum"])
+def test_labels_that_are_taken_do_no_harm(label):
+    w, v = Value(0.5, label=label), Value(1.5, label=label)
+    (y,), gradients = sourced(jit(lambda x: ops.tanh(w * x) + ops.clip(v * x, 0.0)), 2.0)
+    assert y == math.tanh(1.0) + 3.0
+    assert gradients == pytest.approx([0.5 * (1 - math.tanh(1.0) ** 2) + 1.5])
+
+
+@given(graphs(), st.tuples(*[st.floats(0.25, 2.5)] * 3))
+@settings(max_examples=60, deadline=None)
+def test_the_source_gives_the_same_numbers(steps, numbers):
+    f = jit(lambda a, b, c: run(steps, a, b, c))
+    y, gradients = f.value_and_grad(*numbers, argnum=(0, 1, 2))
+    if not np.isfinite([y, *gradients]).all():
+        return  # plain Python raises where IEEE 754 has inf or nan
+    try:
+        results, found = sourced(f, *numbers)
+    except ZeroDivisionError:
+        return
+    assert close(results, [y], 1e-9)
+    assert np.allclose(found, gradients, rtol=1e-7, atol=1e-9 * max(1.0, *map(abs, gradients)), equal_nan=True)
+
+
+# Networks
+
+
+@pytest.mark.parametrize("optimizer", [lambda p: optim.SGD(p, lr=0.1, momentum=0.9), lambda p: optim.Adam(p, lr=0.02)])
+def test_training_is_the_same_as_without(optimizer):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    weights = []
+    for compile in (False, True):
+        model = nn.MLP([3, 4, 2], seed=1, backend="scalar")
+        step = optimizer(model.parameters())
+        loss = jit(lambda model=model: nn.losses.mse(model(X), y))
+        for _ in range(50):
+            step.zero_grad()
+            loss.backward() if compile else nn.losses.mse(model(X), y).backward()
+            step.step()
+        weights.append([p.data for p in model.parameters()])
+    assert np.allclose(*weights, rtol=1e-12, atol=1e-14)
+
+
+def test_batches_as_arguments_need_one_trace():
+    model = nn.MLP([2, 3, 1], seed=0, backend="scalar")
+    traces = []
+
+    @jit
+    def loss(rows, targets):
+        traces.append(1)
+        return nn.losses.mse(model(np.array(rows)), np.array(targets))
+
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        X, y = rng.normal(size=(4, 2)), rng.normal(size=(4, 1))
+        found = loss.value_and_grad(X.tolist(), y.tolist())
+        assert close(found[0], nn.losses.mse(model(X), y).data, 1e-13)
+    assert len(traces) == 1
+
+
+def test_a_graph_of_fifty_thousand_nodes():
+    def f(x):
+        y = x
+        for _ in range(25_000):
+            y = y * 0.9999 + 0.0001
+        return y
+
+    g = jit(f)
+    y, slope = g.value_and_grad(3.0)
+    assert len(g.scalars.program((3.0,)).tape.code) > 50_000
+    assert close(y, f(3.0), 1e-12)
+    assert close(slope, 0.9999**25_000, 1e-11)
+
+
+def test_the_tape_alone():
+    x = Value(3.0)
+    tape = Tape([x * x + 1.0])
+    tape.data[tape.row(x)] = 4.0
+    tape.forward()
+    tape.backward([1.0])
+    assert (tape.data[-1], tape.grad[tape.row(x)]) == (17.0, 8.0)
+
+
+def test_two_threads_get_their_own_numbers():
+    f = jit(lambda x, y: sum((x * k).tanh() * y for k in range(200)))
+    expected = {x: f.value_and_grad(x, 2.0, argnum=(0, 1)) for x in (0.1, 0.2, 0.3)}
+    wrong = []
+
+    def work(x):
+        wrong.extend(x for _ in range(300) if f.value_and_grad(x, 2.0, argnum=(0, 1)) != expected[x])
+
+    threads = [threading.Thread(target=work, args=(x,)) for x in expected]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_two_threads_may_trace_at_once():
+    found = {}
+
+    def work(k):
+        for i in range(20):
+            w = Value(float(k))
+            found[k, i] = jit(lambda x, w=w: w * x + ops.where(x > w, 1.0, 0.0))(10.0)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {(k, i): 10.0 * k + 1.0 for k in range(4) for i in range(20)}

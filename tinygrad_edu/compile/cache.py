@@ -1,0 +1,205 @@
+"""Generated modules on disk, named by their content: written whole, compiled once, shared by all processes.
+
+The name covers the program text, the versions of generator and Numba, and the processor, because Numba does not
+notice when a function that a cached one calls has changed. A generated module imports nothing of this package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import platformdirs
+
+GENERATOR = "1"  # raise it when the same text is to be compiled in another way
+VARIABLE = "TINYGRAD_EDU_CACHE"
+MACHINE_CODE = "__pycache__/*.nb[ic]"
+LOCK = threading.Lock()  # one compilation at a time in a process
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the cache holds: where, how many programs, and their size in bytes with the machine code."""
+
+    folder: Path
+    programs: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.programs} compiled programs, {self.size / 1e6:.1f} MB, in {self.folder}"
+
+
+def folder() -> Path:
+    """Where programs are kept: $TINYGRAD_EDU_CACHE, else the user's cache folder, else a temporary one with a note."""
+    chosen = os.environ.get(VARIABLE)
+    wanted = Path(chosen) if chosen else platformdirs.user_cache_path("tinygrad_edu")
+    return wanted if writable(wanted) else temporary(wanted)
+
+
+def writable(path: Path) -> bool:
+    """Can files be made there? The folder is made for this user alone: what is loaded from it is run."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=path):
+            return True
+    except OSError:
+        return False
+
+
+TEMPORARY: list[Path] = []
+
+
+def temporary(wanted: Path) -> Path:
+    """A private folder for this process, where the usual one cannot be written."""
+    if not TEMPORARY:
+        TEMPORARY.append(Path(tempfile.mkdtemp(prefix="tinygrad_edu-")))
+        warnings.warn(
+            f"compiled programs cannot be kept in {wanted}: it cannot be written. They go to {TEMPORARY[0]} and are "
+            f"compiled again next time; set {VARIABLE} to a folder that can",
+            stacklevel=2,
+        )
+    return TEMPORARY[0]
+
+
+def load(text: str, name: str) -> ModuleType:
+    """The module with this text, compiled now or earlier.
+
+    A program text that was damaged is written again; machine code that cannot be read is made anew.
+    """
+    module_name = name_of(text, name)
+    with LOCK:
+        if module_name in sys.modules:
+            return sys.modules[module_name]
+        home = folder() / module_name
+        if not sound(home):
+            shutil.rmtree(home, ignore_errors=True)
+        try:
+            return executed(module_name, text, written(home, text))
+        except Exception:
+            shutil.rmtree(home, ignore_errors=True)
+            return executed(module_name, text, written(home, text))
+
+
+def name_of(text: str, name: str) -> str:
+    """The module's name: what it is for, and a hash of all that its machine code depends on."""
+    key = hashlib.sha256("\0".join([text, GENERATOR, environment()]).encode()).hexdigest()[:20]
+    return f"tinygrad_edu_{name}_{key}"
+
+
+def holds(text: str, name: str) -> bool:
+    """Is the machine code for this text there, in this process or on the disk?"""
+    module_name = name_of(text, name)
+    return module_name in sys.modules or any((folder() / module_name).rglob("*.nbc"))
+
+
+def environment() -> str:
+    """What machine code depends on besides the text."""
+    import llvmlite.binding
+    import numba
+
+    return " ".join([numba.__version__, sys.version.split()[0], llvmlite.binding.get_host_cpu_name()])
+
+
+def written(home: Path, text: str) -> Path:
+    """The file with this text, whole: readers see the old file or the new one."""
+    path = home / "program.py"
+    content = text.encode()
+    if not (path.is_file() and path.read_bytes() == content):
+        home.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=home, suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(draft, path)
+    return path
+
+
+def executed(name: str, text: str, path: Path) -> ModuleType:
+    """Run a generated text as a module. It is registered first: Numba looks its module up while it compiles.
+
+    The text itself is run, not what Python has kept of it in a .pyc file, where no damage is noticed.
+    """
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    try:
+        exec(compile(text, str(path), "exec"), vars(module))
+    except BaseException:
+        del sys.modules[name]
+        raise
+    seal(path.parent)
+    for thing in vars(module).values():
+        if hasattr(thing, "enable_caching"):  # a function compiled by Numba
+            guard(thing._cache, path.parent)
+    return module
+
+
+def sound(home: Path) -> bool:
+    """Is all machine code what was once written? A single wrong bit in it would end the process."""
+    try:
+        return all(seal_of(path).read_text() == digest(path) for path in home.glob(MACHINE_CODE))
+    except OSError:
+        return False
+
+
+def seal(home: Path) -> None:
+    """Note the hash of machine code that has none yet."""
+    with suppress(OSError):
+        for path in home.glob(MACHINE_CODE):
+            if not seal_of(path).exists():
+                seal_of(path).write_text(digest(path))
+
+
+def seal_of(path: Path) -> Path:
+    return path.with_suffix(f"{path.suffix}.sha256")
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def guard(machine_code: Any, home: Path) -> None:
+    """Files that Numba cannot read count as missing, and a file that it cannot write is done without."""
+    load_overload, save_overload = machine_code.load_overload, machine_code.save_overload
+
+    def read(signature: Any, target: Any) -> Any:
+        try:
+            return load_overload(signature, target)
+        except Exception:  # whatever a pickle raises that another process has half removed
+            with suppress(OSError):
+                machine_code.flush()
+            return None
+
+    def write(signature: Any, data: Any) -> None:
+        with suppress(OSError):
+            for old in home.glob("__pycache__/*.sha256"):
+                old.unlink(missing_ok=True)
+            save_overload(signature, data)
+        seal(home)
+
+    if type(machine_code).__name__ == "FunctionCache":
+        machine_code.load_overload, machine_code.save_overload = read, write
+
+
+def info() -> Info:
+    """What the cache holds now."""
+    home = folder()
+    files = [path for program in home.glob("tinygrad_edu_*") for path in program.rglob("*") if path.is_file()]
+    return Info(home, sum(path.name == "program.py" for path in files), sum(path.stat().st_size for path in files))
+
+
+def clear() -> Info:
+    """Throw all compiled programs away; says what there was."""
+    before = info()
+    for path in before.folder.glob("tinygrad_edu_*"):
+        shutil.rmtree(path, ignore_errors=True)
+    return before

@@ -1,0 +1,212 @@
+"""From a function of arrays to a compiled program: trace, differentiate, lower, fuse, write, load."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile import cache
+from tinygrad_edu.compile.emit import HEADER, Writer
+from tinygrad_edu.compile.fuse import Names, is_view, schedule
+from tinygrad_edu.compile.lower import copied, lowered
+from tinygrad_edu.compile.naming import free_name
+from tinygrad_edu.compile.sizes import ACTIVE, Conditions, measured
+from tinygrad_edu.compile.trace import Size, Traced, differentiate
+from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.modes import tracing
+from tinygrad_edu.core.operation import ArrayOperation
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import NonScalarBackwardError, OperandError
+
+Array = np.ndarray[Any, Any]
+INDENT = "    "
+
+
+@dataclass
+class Trace:
+    """A function run on nodes: its inputs by name, the arrays that it closes over, its results, equal sizes."""
+
+    inputs: dict[str, Traced] = field(default_factory=dict)
+    captured: dict[str, Any] = field(default_factory=dict)
+    results: Any = None
+    conditions: Conditions = field(default_factory=Conditions)
+
+    def input(self, name: str, array: Any) -> Traced:
+        """A new input with the shape of an array; an axis of length 1 keeps that length in the program."""
+        name = free_name(name, self.inputs)
+        sizes = tuple(1 if n == 1 else Size(n, f"{name}_{axis}") for axis, n in enumerate(np.shape(array)))
+        self.inputs[name] = Traced(sizes, name=name, label=name)
+        return self.inputs[name]
+
+    def capture(self, array: Any) -> Traced:
+        """The input for an array that the function closes over, the same one each time."""
+        for name, known in self.captured.items():
+            if known is array:
+                return self.inputs[name]
+        if isinstance(array, Tensor) and array.parents:
+            return self.lifted(array)
+        if not isinstance(array, Tensor) and np.asarray(array).dtype.kind not in "fiub":
+            raise OperandError(f"{array!r:.60} in a compiled function is neither a number nor an array of them")
+        node = self.input(getattr(array, "label", "") or "given", array)
+        self.captured[node.name] = array
+        return node
+
+    def lifted(self, root: Tensor) -> Traced:
+        """What was computed from Tensors before it met a traced value, such as W.T, as part of the program."""
+        done: dict[Any, Traced] = {}
+        for x in topological(root):
+            inputs = [done.get(p, p) if isinstance(p, Tensor) else p for p in x.parents]
+            done[x] = replayed(x, inputs) if x.parents else self.capture(x)
+        return done[root]
+
+    def run(self, f: Callable[[], Any]) -> Any:
+        """f(), with whatever it closes over as further inputs; sizes that it finds equal are noted."""
+        ACTIVE.traces.append(self)
+        try:
+            with tracing("tensor_trace", Traced):
+                return f()
+        finally:
+            ACTIVE.traces.pop()
+
+    def gradients(self, wanted: Sequence[Traced]) -> list[Traced]:
+        """The derivatives of the one result."""
+        if not isinstance(self.results, Traced) or self.results.sizes:
+            raise NonScalarBackwardError(
+                f"a gradient needs one number as the result, not {self.results!r:.80}. Reduce it, as in loss.sum()"
+            )
+        return self.run(lambda: differentiate(self.results, wanted))  # type: ignore[no-any-return]
+
+
+def replayed(x: Tensor, inputs: list[Any]) -> Traced:
+    """The operation that made a Tensor, on traced inputs."""
+    if isinstance(x.op, ArrayOperation):
+        return Traced.__apply_array__(x.op, inputs, x.options)
+    assert x.op is not None
+    return Traced.__apply__(x.op, inputs)
+
+
+class Program:
+    """A compiled trace: `run(arrays)` computes the results into new arrays.
+
+    `inputs`, the names in order; `text`, the Python source; `conditions`, sizes that have to be equal. `accurate`: the
+    C library's exp, tanh and so on instead of our faster ones, and sums in the order of their items.
+    """
+
+    def __init__(
+        self, trace: Trace, results: Mapping[str, Traced], dtype: str, name: str = "program", accurate: bool = False
+    ) -> None:
+        self.trace, self.dtype = trace, dtype
+        roots = own_nodes(trace.run(lambda: lowered(list(results.values()))))
+        self.names = Names(trace.conditions.equal)
+        plan = schedule(roots, self.names)
+        self.scalars = [key for key, x in results.items() if not x.sizes]
+        self.shapes = {key: self.names.shape(x) for key, x in results.items() if x.sizes}
+        writer = Writer(plan, self.names, self.places(results, roots), dtype, accurate)
+        writer.taken.update(trace.inputs, self.shapes)
+        body = writer.body()
+        self.buffers = writer.buffers
+        self.functions = writer.functions()
+        self.body = [*self.size_lines(), *body]
+        self.steps = plan.steps
+        self.parameters = list(dict.fromkeys([*trace.inputs, *self.buffers, *self.shapes, "results"]))
+        self.name = name
+        self.workspaces = threading.local()
+        self.captured_structure: list[Any] = []
+
+    def places(self, results: Mapping[str, Traced], roots: Sequence[Traced]) -> dict[Traced, str]:
+        """Where each result is written: an array of its own, or a place among the single numbers."""
+        keys = [f"results[{self.scalars.index(key)}]" if key in self.scalars else key for key in results]
+        return dict(zip(roots, keys, strict=True))
+
+    def size_lines(self) -> list[str]:
+        """n = x.shape[0] for every name of a size."""
+        return [
+            f"{size.text} = {name}.shape[{axis}]"
+            for name, x in self.trace.inputs.items()
+            for axis, size in enumerate(x.sizes)
+            if isinstance(size, Size) and self.names.of(size) == size.text
+        ]
+
+    @property
+    def text(self) -> str:
+        """The module: the operations, then the program as one function."""
+        return HEADER + self.functions + self.function_text()
+
+    def function_text(self, cached: bool = True) -> str:
+        options = 'error_model="numpy", nogil=True, no_cfunc_wrapper=True'
+        options += ", cache=True" if cached else ", no_cpython_wrapper=True"
+        head = [f"@njit({options})", f"def {self.name}({', '.join(self.parameters)}):", *self.shape_comments()]
+        return "\n".join([*head, *(INDENT + line for line in self.body)]) + "\n"
+
+    def shape_comments(self) -> list[str]:
+        shapes = [f"{name} ({', '.join(self.names.shape(x))})" for name, x in self.trace.inputs.items() if x.sizes]
+        shapes += [f"{name} ({', '.join(sizes)})" for name, sizes in self.buffers.items()]
+        return [f"{INDENT}# {'; '.join(shapes[i : i + 5])}" for i in range(0, len(shapes), 5)]
+
+    def compiled(self) -> Callable[..., None]:
+        """The machine code."""
+        return getattr(cache.load(self.text, self.name), self.name)  # type: ignore[no-any-return]
+
+    def sizes(self, arrays: Sequence[Any]) -> dict[str, int] | None:
+        """Name → length for these inputs; None where the trace would have found other answers."""
+        found: dict[str, int] = {}
+        for x, array in zip(self.trace.inputs.values(), arrays, strict=True):
+            shape = np.shape(array)
+            if len(shape) != x.ndim:
+                return None
+            for size, n in zip(x.sizes, shape, strict=True):
+                if (found.setdefault(size.text, n) if isinstance(size, Size) else size) != n:
+                    return None
+        return found if self.trace.conditions.hold(found) else None
+
+    def workspace(self, sizes: Mapping[str, int]) -> list[Array]:
+        """The arrays for intermediate results: made once for these sizes, in each thread its own."""
+        key = tuple(sizes.items())
+        kept: dict[Any, list[Array]] = self.workspaces.__dict__.setdefault("kept", {})
+        if key not in kept:
+            if len(kept) > 8:
+                kept.clear()
+            kept[key] = self.workspace_arrays(sizes)
+        return kept[key]
+
+    def workspace_arrays(self, sizes: Mapping[str, int]) -> list[Array]:
+        """New arrays for intermediate results."""
+        return [np.empty(shape_of(s, sizes), self.dtype) for s in self.buffers.values()]
+
+    def results(self, sizes: Mapping[str, int]) -> list[Array]:
+        """New arrays for the results."""
+        return [np.empty(shape_of(s, sizes), self.dtype) for s in self.shapes.values()]
+
+    def run(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> tuple[list[float], list[Array]]:
+        """(the single numbers, the arrays) that the program computes."""
+        numbers, out = np.empty(len(self.scalars)), self.results(sizes)
+        self.code(*arrays, *self.workspace(sizes), *out, numbers)
+        return numbers.tolist(), out
+
+    @property
+    def code(self) -> Callable[..., None]:
+        found = self.__dict__.get("_code")
+        if found is None:
+            found = self.__dict__["_code"] = self.compiled()
+        return found
+
+
+def own_nodes(roots: Sequence[Traced]) -> list[Traced]:
+    """Each result as a node with an array of its own: a copy where it is an input, a view, or another result too."""
+    found: dict[Traced, None] = {}
+    for x in roots:
+        found[copied(x) if x.op is None or is_view(x) or x in found else x] = None
+    return list(found)
+
+
+def shape_of(texts: Sequence[str], sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """Named sizes as numbers: ("n", "2 * m") → (10, 6)."""
+    return tuple(measured(text, sizes) for text in texts)
+
+
+def number_array(x: Any) -> Array:
+    return x.array if isinstance(x, Tensor) else np.asarray(x)

@@ -1,0 +1,133 @@
+"""`fit_many`: the same training from many seeds and with several learning rates, in threads of compiled code."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.fit import Job, Loss, checked_job, run_blocks, training_program
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class ManyRuns:
+    """Outcomes of many runs, an entry for each learning rate and seed.
+
+    `seeds` (s,), `learning_rates` (r,), `losses` (r, s) after the last epoch, `loss_curves` (r, s, epochs; NaN after
+    a run has ended), `n_epochs` (r, s), `predictions` (r, s, samples, outputs) of the trained models on X.
+    """
+
+    seeds: Array
+    learning_rates: Array
+    losses: Array
+    loss_curves: Array
+    n_epochs: Array
+    predictions: Array
+
+    def success_rate(self, goal: float) -> Array:
+        """The share of seeds whose last loss is at most `goal`, for each learning rate."""
+        return np.asarray(np.mean(self.losses <= goal, axis=1))
+
+    def __repr__(self) -> str:
+        rates, seeds = self.losses.shape
+        return f"<{rates * seeds} runs, {seeds} seeds for each learning rate, median loss {np.median(self.losses):.3g}>"
+
+
+def fit_many(
+    make_model: Callable[[int], Module],
+    X: Any,
+    y: Any,
+    *,
+    loss: str | Loss,
+    optimizer: Callable[[Any], Optimizer],
+    epochs: int,
+    seeds: Iterable[int] = range(100),
+    learning_rates: Sequence[float] | None = None,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    tol: float | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> ManyRuns:
+    """Train make_model(seed) for every seed (and learning rate), each run as `fit` would, and collect the outcomes.
+
+    optimizer: makes one from the parameters, such as `lambda p: optim.SGD(p, lr=0.5)`; learning_rates replaces its
+    lr. The samples of a run are shuffled from its seed. threads: as many as the machine has processors by default.
+    Errors: as `fit`; TraceError where the training cannot be compiled.
+
+    >>> from tinygrad_edu import nn, optim
+    >>> from tinygrad_edu.data import or_gate
+    >>> runs = fit_many(lambda seed: nn.MLP([2, 3, 1], seed=seed), *or_gate(), loss="mse",
+    ...     optimizer=lambda p: optim.SGD(p, lr=0.5), epochs=300, seeds=range(4))
+    >>> runs.success_rate(0.05)
+    array([1.])
+    """
+    chosen = [int(seed) for seed in seeds]
+    rates = [math.nan] if learning_rates is None else [float(rate) for rate in learning_rates]
+    if not chosen or not rates:
+        raise SettingError(f"fit_many needs a seed and a learning rate or more, not {len(chosen)} and {len(rates)}")
+    settings = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "tol": tol}
+    recipe = ManyJobs(make_model, optimizer, X, y, settings)
+    first = recipe.job((rates[0], chosen[0]))
+    program = training_program(first)
+    program.program.code()  # compiled once, before the threads start
+    places = [(rate, seed) for rate in rates for seed in chosen]
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        done = pool.map(lambda place: recipe.outcome(place, program), places)
+        jobs = list(tqdm(done, total=len(places), unit="run", disable=not progress, leave=False))
+    return collected(jobs, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
+
+
+@dataclass(frozen=True)
+class ManyJobs:
+    """How each of the runs is made."""
+
+    make_model: Callable[[int], Module]
+    optimizer: Callable[[Any], Optimizer]
+    X: Any
+    y: Any
+    settings: dict[str, Any]
+
+    def job(self, place: tuple[float, int]) -> Job:
+        """The run of one learning rate (NaN for the optimizer's own) and seed."""
+        rate, seed = place
+        model = self.make_model(seed)
+        made = self.optimizer(model.parameters())
+        made.lr = made.lr if math.isnan(rate) else rate
+        return checked_job(model, self.X, self.y, optimizer=made, seed=seed, progress=False, **self.settings)
+
+    def outcome(self, place: tuple[float, int], program: Any) -> Job:
+        """The run, done in this thread."""
+        job = self.job(place)
+        run_blocks(job, program, lambda block: bool(block.run()))
+        return job
+
+
+def collected(jobs: Sequence[Job], seeds: Sequence[int], rates: Any, epochs: int) -> ManyRuns:
+    """The outcomes of all jobs as arrays."""
+    shape = (len(jobs) // len(seeds), len(seeds))
+    curves = np.full((len(jobs), epochs), np.nan)
+    for curve, job in zip(curves, jobs, strict=True):
+        curve[: len(job.losses)] = job.losses
+    lengths = np.array([len(job.losses) for job in jobs])
+    last = np.array([job.losses[-1] if job.losses else np.nan for job in jobs])
+    predictions = np.array([job.model(job.X).array for job in jobs])
+    return ManyRuns(
+        np.array(seeds),
+        np.atleast_1d(np.array(rates, dtype=float)),
+        last.reshape(shape),
+        curves.reshape(*shape, epochs),
+        lengths.reshape(shape),
+        predictions.reshape(*shape, *predictions.shape[1:]),
+    )
