@@ -167,3 +167,13 @@ def checked(f, *arguments, tolerance=1e-12, g=None):
     with np.errstate(all="ignore"):
         agree(g.value_and_grad(*arguments, argnum=range(len(arguments))), eager(f, *arguments), tolerance)
     return g
+
+
+def normal(*shape, dtype=float):
+    """The same numbers for the same shape."""
+    return np.random.default_rng(sum(shape) + len(shape)).normal(size=shape).astype(dtype)
+
+
+def shifted(x, y):
+    """A function that meets products, a reduction and broadcasting."""
+    return ops.sum(ops.tanh(x) * y)

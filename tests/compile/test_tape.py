@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tests.core.test_table import ROWS, SMOOTH, points
 from tinygrad_edu import Value, jit, nn, ops, optim
-from tinygrad_edu.compile.tape import Tape
 from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandError, TraceError
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.5, -300.0, 800.0, math.inf, -math.inf, math.nan]
@@ -317,15 +316,6 @@ def test_a_graph_of_fifty_thousand_nodes():
     assert len(g.scalars.program((3.0,)).tape.code) > 50_000
     assert close(y, f(3.0), 1e-12)
     assert close(slope, 0.9999**25_000, 1e-11)
-
-
-def test_the_tape_alone():
-    x = Value(3.0)
-    tape = Tape([x * x + 1.0])
-    tape.data[tape.row(x)] = 4.0
-    tape.forward()
-    tape.backward([1.0])
-    assert (tape.data[-1], tape.grad[tape.row(x)]) == (17.0, 8.0)
 
 
 def test_two_threads_get_their_own_numbers():
