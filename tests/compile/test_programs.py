@@ -220,6 +220,18 @@ def test_a_size_is_not_frozen_by_accident(f):
         jit(f)(normal(3, 2))
 
 
+def test_axes_in_any_order():
+    def f(x, y):
+        cube = ops.expand_dims(y, 0) * ops.expand_dims(x, 2)  # (n, m, k)
+        turned = [cube.transpose(order) for order in ((0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1))]
+        product = x.transpose(0, 1) @ y.T.transpose(1, 0).T.transpose(-2, -1).T
+        return ops.sum(product**2) + sum(ops.sum(ops.max(ops.tanh(t) * t, axis=0)) for t in turned)
+
+    with without_numba():
+        g = checked(f, normal(2, 3), normal(3, 4))
+        checked(f, normal(4, 2), normal(2, 3), g=g)
+
+
 def test_sizes_as_numbers():
     def f(x):
         n, m = x.shape
