@@ -47,7 +47,7 @@ def epochs(
     X, Y, orders, batch, {given}state, saved, gradient, {views}{full}{last}
     numbers, t, lr, {settings}previous, tol, losses, norms, control,
 ):
-    # control: [stop when not 0, whole epochs done, steps done]; a run that is stopped or meets NaN goes back one epoch
+    # control: [stop when not 0, whole epochs done, 1 after NaN]; a run that is stopped or meets NaN goes back one epoch
     n = X.shape[0]
     for epoch in range(orders.shape[0]):
         keep(state, saved)
@@ -146,11 +146,6 @@ class TrainingProgram:
     def code(self) -> Callable[..., None]:
         """The compiled `epochs`."""
         return cache.load(self.text, "training").epochs  # type: ignore[no-any-return]
-
-    def fits(self, x: Array, y: Array) -> bool:
-        """Are the sizes that the trace found equal still equal?"""
-        captured = [np.asarray(a.array if isinstance(a, Tensor) else a) for a in self.step.trace.captured.values()]
-        return self.step.sizes([x, y, *captured]) is not None
 
 
 class Buffers:

@@ -12,6 +12,7 @@ from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.nn.module import clear
 from tinygrad_edu.optim import rules
 
 
@@ -60,10 +61,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients, before the next backward pass."""
         for p in self.params:
-            if isinstance(p, Tensor):
-                p.grad = None
-            else:
-                p.grad, p.spent = 0.0, False
+            clear(p)
 
 
 class SGD(Optimizer):
