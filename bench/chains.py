@@ -48,7 +48,6 @@ def ours(link: Link) -> Run:
 def torch(link: Link) -> Run:
     import torch
 
-    torch.set_num_threads(1)
     x, w = (torch.tensor(array, requires_grad=True) for array in (X, W))
     return lambda: run_chain(link, x, w)
 
@@ -56,7 +55,7 @@ def torch(link: Link) -> Run:
 def workload(name: str, link: Link) -> Workload:
     return Workload(
         name=f"eager chain, {name}",
-        what=f"{LENGTH} operations ({link.__doc__.rstrip('.')}) on 8 float64, forward + backward, 1 thread",
+        what=f"{LENGTH} operations ({link.__doc__.rstrip('.')}) on 8 float64, forward + backward",
         peers={OURS: lambda: ours(link), "torch": lambda: torch(link)},
         at_least={"torch": 1.0},
         rounds=51,

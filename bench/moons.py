@@ -1,11 +1,11 @@
 """The moons step of micrograd's demo: an MLP 2-16-16-1 of scalars, 100 samples, hinge loss + L2, forward + backward.
 
-The same network code runs on both engines, so that what differs is the engine.
+The same network code runs on both engines, so that what differs is the engine; `jit` of it is replayed on the tape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -19,9 +19,9 @@ L2 = 1e-4
 
 
 class Network:
-    """Lists of neurons, each (weights, bias); relu between the layers. `Value` is the engine's class."""
+    """Lists of neurons, each (weights, bias); relu between the layers. `Value` makes a parameter from a number."""
 
-    def __init__(self, Value: Any) -> None:
+    def __init__(self, Value: Callable[[float], Any]) -> None:
         rng = np.random.default_rng(1)
         self.layers = [
             [([Value(w) for w in rng.uniform(-1.0, 1.0, a).tolist()], Value(0.0)) for _ in range(b)]
@@ -82,10 +82,39 @@ def micrograd() -> Run:
     return prepared(Value)
 
 
-MOONS = Workload(
-    name="moons step, scalars",
-    what=f"MLP {'-'.join(map(str, SIZES))} relu, {SAMPLES} samples, hinge + L2, forward + backward, default collector",
-    peers={OURS: ours, "micrograd": micrograd},
-    at_least={"micrograd": 3.0},
-    rounds=11,
-)
+def tape() -> Run:
+    """The parameters are the argument; the samples, which are the same in every step, are part of the trace."""
+    from tinygrad_edu import jit
+
+    X, targets = samples()
+    weights = list(Network(float).parameters())
+
+    @jit
+    def loss(parameters: list[Any]) -> Any:
+        given = iter(parameters)  # a network asks for its parameters in the order in which it lists them
+        return loss_of(Network(lambda _: next(given)), X, targets, parameters)
+
+    def run() -> list[float]:
+        value, gradient = loss.value_and_grad(weights)
+        return [value, *gradient]
+
+    return run
+
+
+WHAT = f"MLP {'-'.join(map(str, SIZES))} relu, {SAMPLES} samples, hinge + L2, forward + backward"
+MOONS = [
+    Workload(
+        name="moons step, scalars",
+        what=f"{WHAT}, `Value`s, default collector",
+        peers={OURS: ours, "micrograd": micrograd},
+        at_least={"micrograd": 3.0},
+        rounds=11,
+    ),
+    Workload(
+        name="moons step, tape",
+        what=f"{WHAT}, `jit` of a function of the parameters, as `Value`s",
+        peers={OURS: tape, "micrograd": micrograd},
+        at_least={"micrograd": 800.0},
+        rounds=11,
+    ),
+]

@@ -3,40 +3,89 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 from time import perf_counter
 
-from bench.workload import OURS, Run, Workload
+import numpy as np
+
+from bench.workload import OURS, Answer, Probe, Run, Workload
+
+Tick = Callable[[], None]  # called after each round, for whoever shows progress
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds: the first call, which may compile or load something, and the median of the later ones."""
+    """Seconds: the first call, which may compile or load something, and all later ones."""
 
     first: float
-    median: float
+    runs: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        return median(self.runs)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """Half of the runs lie between these."""
+        if len(self.runs) == 1:
+            return self.runs[0], self.runs[0]
+        low, _, high = quantiles(self.runs, n=4, method="inclusive")
+        return low, high
 
 
-def measure(workload: Workload, rounds: int | None = None) -> dict[str, Timing]:
-    """Every installed peer, one after the other in each round."""
+def measure(workload: Workload, rounds: int | None = None, tick: Tick = lambda: None) -> dict[str, Timing]:
+    """Every installed peer, one after the other in each round. Errors: ArithmeticError where two answers differ."""
     runs = {package: workload.peers[package]() for package in workload.installed()}
-    first = {package: timed(run) for package, run in runs.items()}
+    first, answers = {}, {}
+    for package, run in runs.items():
+        first[package], answers[package] = timed(run)
+    agree(workload, answers)
     later: dict[str, list[float]] = {package: [] for package in runs}
     for _ in range(rounds or workload.rounds):
         for package, run in runs.items():
-            later[package].append(timed(run))
-    return {package: Timing(first[package], median(later[package])) for package in runs}
+            later[package].append(timed(run)[0])
+        tick()
+    return {package: whole(workload, package, first[package], later[package]) for package in runs}
 
 
-def timed(run: Run) -> float:
+def timed(run: Run) -> tuple[float, Answer]:
     """One run, with the collector on as Python has it, and nothing left over from the run before."""
     gc.collect()
     start = perf_counter()
-    run()
-    return perf_counter() - start
+    answer = run()
+    return perf_counter() - start, answer
 
 
-def speedups(timings: dict[str, Timing]) -> dict[str, float]:
+def agree(workload: Workload, answers: Mapping[str, Answer]) -> None:
+    """A time counts only for the right answer."""
+    ours = np.asarray(answers[OURS])
+    for package, answer in answers.items():
+        theirs = np.asarray(answer)
+        if theirs.shape != ours.shape or not np.allclose(theirs, ours, rtol=workload.rtol, atol=0.0):
+            raise ArithmeticError(
+                f"{workload.name}: {package} answers {list(answer)[:3]} ..., {OURS} {list(answers[OURS])[:3]} ...; "
+                f"relative differences up to {workload.rtol:g} are allowed"
+            )
+
+
+def whole(workload: Workload, package: str, first: float, later: Sequence[float]) -> Timing:
+    """The time of the whole work, for a peer that did a part of it."""
+    repeats = workload.repeats.get(package, 1)
+    return Timing(first * repeats, [seconds * repeats for seconds in later])
+
+
+def probed(probe: Probe, rounds: int | None = None, tick: Tick = lambda: None) -> dict[str, float]:
+    """The median of each quantity."""
+    found: dict[str, list[float]] = {quantity: [] for quantity in probe.at_most}
+    for _ in range(rounds or probe.rounds):
+        for quantity, number in probe.measure().items():
+            found[quantity].append(number)
+        tick()
+    return {quantity: median(numbers) for quantity, numbers in found.items()}
+
+
+def speedups(timings: Mapping[str, Timing]) -> dict[str, float]:
     """How many times as fast as each peer we are."""
     return {package: timing.median / timings[OURS].median for package, timing in timings.items() if package != OURS}

@@ -1,7 +1,7 @@
 """Whole training runs: `fit` as compiled code, torch operation by operation, JAX with the loop inside one jit.
 
 All start from the same weights and see the samples in the same order; the answer that they must agree on is the last
-loss. Two threads each.
+loss.
 """
 
 from __future__ import annotations
@@ -71,7 +71,6 @@ def torch(task: Task) -> Run:
     import torch
     from torch.nn import functional
 
-    torch.set_num_threads(THREADS)
     X, y = (torch.tensor(array) for array in task.data())
     activation = getattr(torch, task.activation)
 
@@ -150,7 +149,7 @@ MAKERS: dict[str, Callable[[Task], Run]] = {OURS: ours, "torch": torch, "jax": j
 
 def workload(name: str, what: str, task: Task, at_least: dict[str, float], rounds: int, rtol: float) -> Workload:
     peers = {package: lambda make=make: make(task) for package, make in MAKERS.items() if package in (OURS, *at_least)}
-    return Workload(f"train {name}", f"{what}, {THREADS} threads", peers, at_least, rounds, rtol)
+    return Workload(f"train {name}", what, peers, at_least, rounds, rtol, THREADS)
 
 
 DIGITS = (900, 64, 10)

@@ -1,4 +1,4 @@
-"""What is measured: one piece of work, and how each peer does it."""
+"""What is measured: one piece of work, and how each peer does it; or a quantity of ours that has a limit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 OURS = "tinygrad_edu"
 
@@ -16,7 +17,12 @@ Prepare = Callable[[], Run]  # imports the peer and makes inputs and weights, wh
 
 @dataclass(frozen=True)
 class Workload:
-    """`peers`: by the name of the package, ours first. `at_least`: how many times as fast as a peer we must be."""
+    """One piece of work and who does it.
+
+    `peers`: by the name of the package, ours first. `at_least`: how many times as fast as a peer we must be.
+    `repeats`: how many runs of a peer make the whole work, where it does a part only; its time is multiplied by that.
+    `threads`: of every peer, in force from before its import (child.py).
+    """
 
     name: str
     what: str
@@ -24,12 +30,37 @@ class Workload:
     at_least: Mapping[str, float] = field(default_factory=dict)
     rounds: int = 7
     rtol: float = 1e-12
+    threads: int = 1
+    repeats: Mapping[str, float] = field(default_factory=dict)
 
     def installed(self) -> list[str]:
         return [package for package in self.peers if is_installed(package)]
 
     def missing(self) -> list[str]:
-        return [package for package in self.peers if not is_installed(package)]
+        return [f"{package} is not installed, skipped" for package in self.peers if not is_installed(package)]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Quantities of ours alone, each with its limit: `measure` gives one number for each name in `at_most`.
+
+    `needs`: a file of the system without which it cannot be measured.
+    """
+
+    name: str
+    what: str
+    measure: Callable[[], Mapping[str, float]]
+    at_most: Mapping[str, float]
+    unit: str
+    rounds: int = 1
+    threads: int = 2
+    needs: str = ""
+
+    def missing(self) -> list[str]:
+        return [] if not self.needs or Path(self.needs).exists() else [f"this system has no {self.needs}, skipped"]
+
+
+Row = Workload | Probe
 
 
 def is_installed(package: str) -> bool:

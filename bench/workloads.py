@@ -1,8 +1,14 @@
-"""The table: every workload with its peers. A new row here is tested and measured."""
+"""The table: every workload with its peers, every limit of ours. A new row here is tested and measured."""
 
 from bench.chains import CHAINS
+from bench.elementwise import ELEMENTWISE
+from bench.first_call import FIRST_CALL
+from bench.memory import MEMORY
 from bench.moons import MOONS
+from bench.seeds import SEEDS
 from bench.training import TRAINING
-from bench.workload import Workload
+from bench.workload import Probe, Row, Workload
 
-WORKLOADS: list[Workload] = [MOONS, *CHAINS, *TRAINING]
+WORKLOADS: list[Workload] = [*MOONS, *CHAINS, *TRAINING, ELEMENTWISE, SEEDS]
+PROBES: list[Probe] = [FIRST_CALL, MEMORY]
+ROWS: dict[str, Row] = {row.name: row for row in [*WORKLOADS, *PROBES]}

@@ -15,6 +15,7 @@ Example = tuple[Callable[..., Any], *tuple[Shape, ...]]
 ROWS = np.array([0, 2, 2, -1])
 MASK = np.array([True, False, True, True])
 LABELS = np.array([2, 0, 1])
+SIGNS = np.array([1.0, -1.0, 1.0])
 
 ARRAYS: dict[str, list[Example]] = {
     "reshape": [(lambda n, x: n.reshape(x, (3, -1)), (2, 6)), (lambda n, x: n.reshape(x, ()), (1, 1))],
@@ -71,13 +72,6 @@ ARRAYS: dict[str, list[Example]] = {
         (lambda n, x: n.log_softmax(x), (2, 3)),
         (lambda n, x: n.log_softmax(x, axis=-2), (2, 3)),
     ],
-    "mse": [(lambda n, p, t: n.mse(p, t), (2, 3), (2, 3)), (lambda n, p, t: n.mse(p, t), (), ())],
-    "bce_with_logits": [(lambda n, z, t: n.bce_with_logits(z, t), (4, 2), (4, 2))],
-    "cross_entropy": [
-        (lambda n, z: n.cross_entropy(z, LABELS), (3, 4)),
-        (lambda n, z, t: n.cross_entropy(z, t), (3, 4), (3, 4)),
-        (lambda n, z: n.cross_entropy(z, LABELS[0]), (4,)),
-    ],
 }
 
 
@@ -133,6 +127,19 @@ COMPOSED: dict[str, list[Example]] = {
         (lambda n, a, b: n.inner(a, b), (2, 3), (4, 2, 3)),
     ],
     "vdot": [(lambda n, a, b: n.vdot(a, b), (2, 3), (2, 3))],
+    "mse": [(lambda n, p, t: n.mse(p, t), (2, 3), (2, 3)), (lambda n, p, t: n.mse(p, t), (), ())],
+    "mae": [(lambda n, p, t: n.mae(p, t), (2, 3), (2, 3))],
+    "huber": [(lambda n, p, t: n.huber(p, t), (2, 3), (2, 3)), (lambda n, p, t: n.huber(p, t, delta=2.5), (4,), (4,))],
+    "bce": [(lambda n, p, t: n.bce(p * p / 4.1, t * t / 4.1), (4, 2), (4, 2))],  # from 0.02 to 0.98
+    "bce_with_logits": [(lambda n, z, t: n.bce_with_logits(z, t * t / 4.1), (4, 2), (4, 2))],
+    "delta_rule": [(lambda n, z: n.delta_rule(z, SIGNS > 0.0), (3,))],
+    "hinge": [(lambda n, p: n.hinge(p, SIGNS), (3,))],
+    "poisson": [(lambda n, z, t: n.poisson(z, t), (3, 2), (3, 2))],
+    "cross_entropy": [
+        (lambda n, z: n.cross_entropy(z, LABELS), (3, 4)),
+        (lambda n, z, t: n.cross_entropy(z, t), (3, 4), (3, 4)),
+        (lambda n, z: n.cross_entropy(z, LABELS[0]), (4,)),
+    ],
     "norm": [
         (lambda n, x: n.norm(x), (2, 3)),
         (lambda n, x: n.norm(x, axis=0, keepdims=True), (2, 3)),

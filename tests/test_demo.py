@@ -51,7 +51,8 @@ def test_pictures_begin_with_the_bytes_of_their_format(whole):
 
 @needs_pictures
 @pytest.mark.parametrize(
-    ("backend", "words"), [("scalar", ["x0", "layers.0.weight[2,1]", "tanh"]), ("tensor", ["layers.1.weight", "mse"])]
+    ("backend", "words"),
+    [("scalar", ["x0", "layers.0.weight[2,1]", "tanh"]), ("tensor", ["layers.1.weight", "squared_error"])],
 )
 def test_the_graph_shows_inputs_weights_operations_and_the_loss(backend, words, whole):
     svg = (whole[1] / f"xor_{backend}.svg").read_text(encoding="utf-8")

@@ -7,7 +7,19 @@ import pytest
 
 import tinygrad_edu as tg
 
-HEAVY = {"numpy", "numba", "scipy", "matplotlib", "torch", "jax", "sklearn", "graphviz", "pygraphviz", "tqdm"}
+HEAVY = {
+    "numpy",
+    "numba",
+    "scipy",
+    "matplotlib",
+    "torch",
+    "jax",
+    "sklearn",
+    "graphviz",
+    "pygraphviz",
+    "tqdm",
+    "safetensors",
+}
 
 
 def imported_by(code):

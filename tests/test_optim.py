@@ -9,7 +9,7 @@ from tinygrad_edu import Tensor, Value, nn
 from tinygrad_edu.data import moons
 from tinygrad_edu.errors import ForgottenZeroGradWarning, OperandError, SettingError
 from tinygrad_edu.nn import losses
-from tinygrad_edu.optim import SGD, Adam, rules
+from tinygrad_edu.optim import SGD, Adagrad, Adam, AdamW, RMSprop, Rprop, rules, schedules
 
 STEPS = 50
 RECIPES = [
@@ -18,12 +18,30 @@ RECIPES = [
     (SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
     (SGD, {"lr": 0.1, "weight_decay": 0.05}),
     (SGD, {"lr": 0.05, "momentum": 0.8, "weight_decay": 0.02, "nesterov": True}),
+    (SGD, {"lr": 0.0, "momentum": 0.9}),
     (Adam, {}),
     (Adam, {"lr": 0.05}),
     (Adam, {"lr": 0.05, "betas": (0.8, 0.95)}),
     (Adam, {"lr": 0.05, "eps": 1e-3}),
     (Adam, {"lr": 0.05, "weight_decay": 0.05}),
+    (AdamW, {}),
+    (AdamW, {"lr": 0.05, "weight_decay": 0.0}),
+    (AdamW, {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.3}),
+    (RMSprop, {"lr": 0.02, "alpha": 0.9}),
+    (RMSprop, {"lr": 0.02, "alpha": 0.99, "eps": 1e-3}),
+    (RMSprop, {"lr": 0.02, "alpha": 0.8, "weight_decay": 0.05}),
+    (RMSprop, {"lr": 0.01, "alpha": 0.9, "momentum": 0.8}),
+    (RMSprop, {"lr": 0.02, "alpha": 0.9, "centered": True}),
+    (RMSprop, {"lr": 0.01, "alpha": 0.9, "weight_decay": 0.02, "momentum": 0.7, "centered": True, "eps": 1e-4}),
+    (Adagrad, {}),
+    (Adagrad, {"lr": 0.1, "eps": 1e-3}),
+    (Adagrad, {"lr": 0.2, "lr_decay": 0.05}),
+    (Adagrad, {"lr": 0.1, "weight_decay": 0.05, "initial_accumulator_value": 0.2}),
+    (Rprop, {"lr": 0.1}),
+    (Rprop, {"lr": 0.01, "etas": (0.7, 1.5)}),
+    (Rprop, {"lr": 0.01, "step_sizes": (5e-3, 0.02)}),
 ]
+DIFFERENT = [recipe for i, recipe in enumerate(RECIPES) if recipe[0] not in {kind for kind, _ in RECIPES[:i]}]
 every_recipe = pytest.mark.parametrize(
     ("optimizer", "settings"), RECIPES, ids=[f"{kind.__name__} {settings}" for kind, settings in RECIPES]
 )
@@ -33,6 +51,7 @@ def parameter(x):
     return Tensor(x, requires_grad=True)
 
 
+every_optimizer = pytest.mark.parametrize(("optimizer", "settings"), DIFFERENT, ids=[x.__name__ for x, _ in DIFFERENT])
 makers = pytest.mark.parametrize("make", [Value, parameter], ids=["Value", "Tensor"])
 X, Y = moons(12)
 
@@ -134,7 +153,7 @@ def test_momentum_ends_at_a_step_of_g_over_one_minus_mu():
     assert before - w == pytest.approx(0.1 / (1.0 - 0.9), rel=1e-12)
 
 
-@pytest.mark.parametrize("optimizer", [SGD, Adam])
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW, RMSprop, Adagrad])
 def test_a_tensor_without_a_gradient_is_left_alone(optimizer):
     used, unused = Tensor([1.0], requires_grad=True), Tensor([5.0], requires_grad=True)
     updates = optimizer([used, unused], lr=0.1, weight_decay=0.1)
@@ -152,12 +171,179 @@ def test_a_value_that_the_loss_does_not_use_stays():
     assert (used.data < 1.0, unused.data) == (True, 5.0)
 
 
-def test_float32_stays_float32():
-    w = Tensor(np.ones(3, dtype=np.float32), requires_grad=True)
-    optimizer = Adam([w], lr=0.1)
-    (w * w).sum().backward()
+@every_optimizer
+@pytest.mark.parametrize("shape", [(3,), (), (2, 0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_and_shape_stay(optimizer, settings, shape, dtype):
+    w = Tensor(np.ones(shape, dtype=dtype), requires_grad=True)
+    updates = optimizer([w], **settings)
+    for _ in range(3):
+        updates.zero_grad()
+        (w * w).sum().backward()
+        updates.step()
+        assert all(np.asarray(each).dtype == dtype for each in (w.array, *updates.memory[0]))
+        assert (type(w.array), w.shape) == (np.ndarray, shape)
+
+
+@every_optimizer
+def test_each_optimizer_finds_the_bottom_of_a_bowl(optimizer, settings):
+    w = Tensor([0.5, -0.3], requires_grad=True)
+    updates = optimizer([w], lr=0.1)
+    for _ in range(400):
+        updates.zero_grad()
+        (w * w).sum().backward()
+        updates.step()
+        updates.lr = 0.99 * updates.lr
+    assert np.abs(w.data).max() < 0.05
+
+
+@every_optimizer
+def test_a_state_is_gone_back_to(optimizer, settings):
+    """The state stays as it was while the optimizer goes on."""
+    w = Tensor([1.0, -2.0], requires_grad=True)
+    updates = optimizer([w], **settings)
+
+    def steps(count):
+        for _ in range(count):
+            updates.zero_grad()
+            (w * w).sum().backward()
+            updates.step()
+        return w.data.tolist()
+
+    steps(3)
+    before = w.data.copy(), updates.state()
+    expected = steps(4)
+    w.data = before[0]
+    updates.load_state(before[1])
+    assert steps(4) == expected
+
+
+def test_adamws_decay_is_apart_from_the_step():
+    """Without a gradient the weight falls by ηλ of itself; Adam, which divides by the gradient's size, takes η."""
+    decoupled, coupled = Value(2.0), Value(2.0)
+    AdamW([decoupled], lr=0.1, weight_decay=0.5).step()
+    Adam([coupled], lr=0.1, weight_decay=0.5).step()
+    assert decoupled.data == pytest.approx(2.0 * (1.0 - 0.05), rel=1e-15)
+    assert coupled.data == pytest.approx(1.9, rel=1e-6)
+
+
+def test_centred_rmsprop_of_a_constant_gradient_stays_finite():
+    """v - m² is then 0 but for rounding, which may fall below 0 and has no root."""
+    w, v, m, b = 0.0, 0.0, 0.0, 0.0
+    for t in range(1, 500):
+        w, v, m, b = rules.rmsprop(
+            w, 0.1, v, m, b, t, lr=1e-9, alpha=0.7, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=True
+        )
+        assert np.isfinite(w)
+
+
+@makers
+def test_memories_begin_at_their_declared_values(make):
+    for optimizer, expected in (
+        (Adagrad([make(1.0)], initial_accumulator_value=0.5), (0.5,)),
+        (Rprop([make(1.0)], lr=0.02), (0.0, 0.02)),
+        (RMSprop([make(1.0)]), (0.0, 0.0, 0.0)),
+    ):
+        assert tuple(map(float, optimizer.memory[0])) == expected == optimizer.start()
+
+
+@makers
+def test_rprops_step_grows_shrinks_and_waits(make):
+    """g = 1, 1, -1, -1, -1: Δ = 0.1, 0.12, then halved without a step, then as it is, then grown."""
+    w = make(0.0)
+    optimizer, path = Rprop([w], lr=0.1), []
+    for g in (1.0, 1.0, -1.0, -1.0, -1.0):
+        w.grad = g if make is Value else np.array(g)
+        optimizer.step()
+        path.append(w.item())
+    assert path == pytest.approx([-0.1, -0.22, -0.22, -0.16, -0.088], rel=1e-12)
+
+
+def test_a_learning_rate_given_before_the_first_step_is_rprops_first_step():
+    optimizer = Rprop([Value(1.0)], lr=0.1)
+    optimizer.lr = 0.02
+    assert optimizer.memory == [(0.0, 0.02)]
     optimizer.step()
-    assert w.dtype == np.float32
+    optimizer.lr = 0.5
+    assert optimizer.memory == [(0.0, 0.02)]
+
+
+@every_optimizer
+@makers
+def test_nan_gradients_are_not_hidden(optimizer, settings, make):
+    w = make(1.0)
+    updates = optimizer([w], **settings)
+    w.grad = float("nan") if make is Value else np.array(np.nan)
+    updates.step()
+    assert np.isnan(w.item())
+
+
+# The learning rate
+
+
+@makers
+def test_a_schedule_gives_each_step_its_rate(make):
+    w = make(0.0)
+    schedule = schedules.inverse_time(0.5)
+    optimizer, path = SGD([w], lr=schedule), []
+    for _ in range(4):
+        path.append((optimizer.lr, w.item()))
+        w.grad = 1.0 if make is Value else np.array(1.0)
+        optimizer.step()
+    rates = [schedule(t) for t in range(4)]
+    assert path == [(rate, pytest.approx(-sum(rates[:i]))) for i, rate in enumerate(rates)]
+    np.testing.assert_array_equal(optimizer.rates(optimizer.steps, 3), [schedule(t) for t in (4, 5, 6)])
+
+
+def test_a_plain_function_is_a_schedule_too():
+    optimizer = SGD([Value(1.0)], lr=lambda t: 0.1 / (t + 1))
+    optimizer.step()
+    assert optimizer.lr == 0.05
+    assert "by_function" in repr(optimizer)
+
+
+def test_a_number_replaces_a_schedule():
+    optimizer = Adam([Value(1.0)], lr=schedules.exponential(0.1, 0.5))
+    optimizer.step()
+    assert optimizer.lr == 0.05
+    optimizer.lr = 0.3
+    optimizer.step()
+    assert optimizer.lr == 0.3
+    assert optimizer.rates(7, 2).tolist() == [0.3, 0.3]
+
+
+def test_a_step_without_gradients_is_no_step():
+    optimizer = SGD([Tensor([1.0], requires_grad=True)], lr=schedules.inverse_time(0.1))
+    optimizer.step()
+    assert (optimizer.steps, optimizer.lr) == (0, 0.1)
+
+
+def test_the_state_of_a_schedule_is_gone_back_to():
+    optimizer = SGD([Value(1.0)], lr=schedules.reduce_on_plateau(0.1, factor=0.5, patience=0))
+    optimizer.schedule.observe(1.0)
+    before = optimizer.state()
+    optimizer.schedule.observe(2.0)
+    assert optimizer.lr == 0.05
+    optimizer.load_state(before)
+    assert optimizer.lr == 0.1
+
+
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "0.1", None, True, [0.1]])
+def test_a_bad_learning_rate_is_refused_later_too(value):
+    optimizer = SGD([Value(1.0)], lr=0.1)
+    with pytest.raises(SettingError, match=r"lr=.* lies outside \[0, inf\)"):
+        optimizer.lr = value
+    assert optimizer.lr == 0.1
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+def test_a_schedule_that_goes_astray_is_refused_at_the_step(bad):
+    w = Value(1.0)
+    optimizer = SGD([w], lr=lambda t: 0.1 if t < 2 else bad)
+    optimizer.step()
+    optimizer.step()
+    with pytest.raises(SettingError, match=r"gives the learning rate .* at t=2"):
+        optimizer.step()
 
 
 def test_a_step_leaves_arrays_that_were_given_out():
@@ -186,6 +372,28 @@ SETTINGS = [
     (Adam, {"betas": 0.9}, r"betas=0\.9"),
     (Adam, {"eps": 0.0}, "eps=0"),
     (Adam, {"eps": -1e-8}, "eps=-1e-08"),
+    (AdamW, {"weight_decay": -0.1}, r"weight_decay=-0\.1"),
+    (AdamW, {"betas": (0.9, 1.0)}, r"beta2=1\.0"),
+    (AdamW, {"lr": -1.0}, r"lr=-1\.0"),
+    (RMSprop, {"alpha": 1.0}, r"alpha=1\.0 lies outside \[0, 1\)"),
+    (RMSprop, {"alpha": float("nan")}, "alpha=nan"),
+    (RMSprop, {"momentum": -0.5}, r"momentum=-0\.5"),
+    (RMSprop, {"eps": 0}, "eps=0"),
+    (RMSprop, {"weight_decay": "much"}, "weight_decay='much'"),
+    (RMSprop, {"lr": float("nan")}, "lr=nan"),
+    (Adagrad, {"lr_decay": -1.0}, r"lr_decay=-1\.0"),
+    (Adagrad, {"initial_accumulator_value": -1.0}, r"initial_accumulator_value=-1\.0"),
+    (Adagrad, {"initial_accumulator_value": float("inf")}, "initial_accumulator_value=inf"),
+    (Adagrad, {"eps": 0.0}, r"eps=0: .* 0/0"),
+    (Adagrad, {"weight_decay": -1.0}, "weight_decay"),
+    (Rprop, {"etas": (1.2, 0.5)}, r"etas=\(1\.2, 0\.5\): steps shrink"),
+    (Rprop, {"etas": (0.0, 1.2)}, r"eta_minus=0\.0 lies outside \(0, inf\]"),
+    (Rprop, {"etas": 0.5}, "Rprop has two"),
+    (Rprop, {"step_sizes": (1.0, 0.1)}, r"smallest=1\.0 lies outside \(0, 0\.1\]"),
+    (Rprop, {"step_sizes": (1e-6,)}, "Δmin and Δmax"),
+    (Rprop, {"lr": 0.0}, r"lr=0\.0 is Rprop's first step Δ.*\(1e-06, 50\.0\)"),
+    (Rprop, {"lr": 99.0}, r"lr=99\.0 is Rprop's first step"),
+    (Rprop, {"lr": float("nan")}, "lr=nan"),
 ]
 
 

@@ -1,12 +1,14 @@
-"""The command line: tinygrad-edu demo | draw | cache."""
+"""The command line: tinygrad-edu demo | draw | bench | cache."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tinygrad_edu import __version__
 from tinygrad_edu.errors import ExpressionError, TinygradError
@@ -48,6 +50,11 @@ def parser() -> argparse.ArgumentParser:
     draw.add_argument("variables", nargs="*", type=assignment, metavar="name=number", help="a value for each name")
     draw.add_argument("-o", "--output", type=Path, default=Path("out/graph.svg"), help="svg, png, pdf, dot or html")
     draw.set_defaults(run=run_draw)
+    bench = commands.add_parser("bench", help="two minutes of measurements against other libraries; in a checkout")
+    bench.add_argument("names", nargs="*", metavar="NAME", help="only the rows whose name contains this")
+    bench.add_argument("--rounds", type=positive, help="runs of each peer, in place of the row's own number")
+    bench.add_argument("--out", type=Path, default=Path("out"), help="folder for bench.md and bench.svg (out)")
+    bench.set_defaults(run=run_bench)
     cache = commands.add_parser("cache", help="the compiled programs on this disk: cache info, cache clear")
     cache.add_argument("action", choices=("info", "clear"), help="say what there is, or throw it away")
     cache.set_defaults(run=run_cache)
@@ -92,6 +99,27 @@ def run_draw(chosen: argparse.Namespace) -> None:
     for name, leaf in leaves.items():
         print(f"  d/d{name} = {leaf.grad!r:<24} at {name} = {leaf.data:g}")
     print(f"wrote {draw(root, title=chosen.expression).save(chosen.output)}")
+
+
+def run_bench(chosen: argparse.Namespace) -> None:
+    command = measurements()
+    try:
+        command.run(chosen.names, quick=True, rounds=chosen.rounds, out=chosen.out)
+    except (LookupError, command.MeasurementError) as problem:
+        raise TinygradError(str(problem)) from None
+
+
+def measurements() -> Any:
+    """The command of the folder `bench`, which a checkout has beside the package and a wheel has not."""
+    try:
+        return importlib.import_module("bench.command")
+    except ModuleNotFoundError as problem:
+        if (problem.name or "").partition(".")[0] != "bench":
+            raise
+        raise TinygradError(
+            "the measurements are not part of an installed package: get a checkout of the repository, and there "
+            '`pip install -e ".[viz,bench]"` and `python -m bench --quick`'
+        ) from None
 
 
 def run_cache(chosen: argparse.Namespace) -> None:

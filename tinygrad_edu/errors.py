@@ -14,7 +14,9 @@ TinygradError
 ├── UnsupportedNumpyError (TypeError)        a NumPy function without a derivative here
 ├── AnomalyError          (FloatingPointError)  NaN or infinity, met under detect_anomaly
 ├── GradcheckError        (AssertionError)      analytic and numerical gradient differ
+├── CheckpointError       (ValueError)          a file of weights that cannot be read
 ├── DrawError             (ValueError)          a picture that cannot be made
+├── ImageError            (ValueError)          an image, or a folder of images, that cannot be read
 └── ExpressionError       (ValueError)          text that is not an arithmetic expression
 """
 
@@ -85,8 +87,16 @@ class GradcheckError(TinygradError, AssertionError):
     """An analytic gradient that differs from the numerical one."""
 
 
+class CheckpointError(TinygradError, ValueError):
+    """A file of weights that cannot be read."""
+
+
 class DrawError(TinygradError, ValueError):
     """A picture that cannot be made."""
+
+
+class ImageError(TinygradError, ValueError):
+    """An image, or a folder of images, that cannot be read."""
 
 
 class ExpressionError(TinygradError, ValueError):

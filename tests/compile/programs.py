@@ -45,7 +45,9 @@ def programs(draw, steps=8):
     shapes, found = list(INPUTS.values()), []
     for _ in range(draw(st.integers(1, steps))):
         i = draw(st.integers(0, len(shapes) - 1))
-        kind = draw(st.sampled_from(["unary", "binary", "binary", "reduce", "matmul", "view", "where", "normalise"]))
+        kind = draw(
+            st.sampled_from(["unary", "binary", "binary", "reduce", "matmul", "view", "part", "where", "normalise"])
+        )
         step, shape = getattr(Steps, kind)(draw, shapes, i)
         if shape is not None:
             found.append(step)
@@ -77,7 +79,7 @@ class Steps:
         keep = draw(st.booleans())
         axis = None if len(axes) == len(shape) and draw(st.booleans()) else tuple(a - len(shape) for a in axes)
         kept = "".join("1" if a in axes else c for a, c in enumerate(shape) if keep or a not in axes)
-        name = draw(st.sampled_from(["sum", "max", "min", "mean", "var", "logsumexp"]))
+        name = draw(st.sampled_from(["sum", "max", "min", "prod", "mean", "var", "logsumexp"]))
         return (name, [i], {"axis": axis, "keepdims": keep}), kept
 
     @staticmethod
@@ -103,8 +105,55 @@ class Steps:
         return ("transpose", [i], {}), shape[::-1]
 
     @staticmethod
+    def part(draw, shapes, i):
+        if not shapes[i]:
+            return None, None
+        axis = draw(st.integers(0, len(shapes[i]) - 1))
+        name = draw(
+            st.sampled_from(["cut_and_padded", "rolled", "reversed", "put_back", "running_sum", "stacked", "row"])
+        )
+        return (name, [i], {"axis": axis}), shapes[i]
+
+    @staticmethod
     def normalise(draw, shapes, i):
         return (draw(st.sampled_from(["softmax", "log_softmax"])), [i], {}), shapes[i] or None
+
+
+class Parts:
+    """Steps that read parts of an array, and give one of its own shape."""
+
+    @staticmethod
+    def along(axis, *piece):
+        return (*(slice(None),) * axis, slice(*piece))
+
+    @staticmethod
+    def cut_and_padded(x, axis):
+        widths = [(1, 2) if i == axis else (0, 0) for i in range(x.ndim)]
+        return ops.pad(x, widths, constant_values=0.5)[Parts.along(axis, 2, -1)]
+
+    @staticmethod
+    def rolled(x, axis):
+        return ops.concatenate([x[Parts.along(axis, 1, None)], x[Parts.along(axis, 1)] * 2.0], axis=axis)
+
+    @staticmethod
+    def reversed(x, axis):
+        return x[Parts.along(axis, None, None, -1)]
+
+    @staticmethod
+    def put_back(x, axis):
+        return ops.put(x[Parts.along(axis, None, None, 2)], Parts.along(axis, None, None, 2), x.shape)
+
+    @staticmethod
+    def running_sum(x, axis):
+        return ops.cumsum(x, axis=axis)
+
+    @staticmethod
+    def stacked(x, axis):
+        return ops.sum(ops.stack([x, ops.sin(x), x * 0.5], axis=axis)[Parts.along(axis, 1, None)], axis=axis)
+
+    @staticmethod
+    def row(x, axis):
+        return x * ops.expand_dims(x[(*(slice(None),) * axis, -1)], axis)
 
 
 def step_of(name, inputs, options, n):
@@ -116,6 +165,8 @@ def step_of(name, inputs, options, n):
         return ops.reshape(x, (x.shape[1], x.shape[0]))
     if name == "flat_and_back":
         return ops.reshape(ops.tanh(ops.reshape(x, -1)), x.shape)
+    if hasattr(Parts, name):
+        return getattr(Parts, name)(x, options["axis"])
     if name == "where":
         return ops.where((x > 0.25) | (x < -1.0), inputs[1], inputs[2])
     return getattr(ops, name)(*inputs, **options)

@@ -116,6 +116,15 @@ def test_the_name_covers_text_versions_and_processor(home, monkeypatch):
     assert len(names) == 5
 
 
+def test_numbas_own_folder_is_not_used(home, tmp_path):
+    """There no damage to machine code would be noticed, and neither `info` nor `clear` would find it."""
+    elsewhere = tmp_path / "numba"
+    first, second = (lines(process(NUMBA_CACHE_DIR=str(elsewhere))) for _ in range(2))
+    assert (first[1], second[1]) == ("hits 0 misses 1", "hits 1 misses 0")
+    assert not elsewhere.exists() or not list(elsewhere.rglob("*program*"))
+    assert len(list(home.rglob("*.nbc.sha256"))) == len(list(home.rglob("*.nbc"))) > 0
+
+
 def test_holds(home):
     assert not cache.holds(TEXT, "test")
     twice()

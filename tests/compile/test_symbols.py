@@ -1,7 +1,9 @@
 """The table run on text: what is written evaluates to what the table itself computes."""
 
+import ast
 import math
 import operator
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.core.test_table import ROWS, SMOOTH, points
 from tinygrad_edu import ops
-from tinygrad_edu.compile.naming import GENERATED, free_name, is_free
+from tinygrad_edu.compile.naming import GENERATED, TRAINING, free_name, is_free
 from tinygrad_edu.compile.symbols import Symbol, definitions, in_float32, literal, partial_texts, text_of
+from tinygrad_edu.compile.templates import EPOCHS
 from tinygrad_edu.core.operation import TABLE, op
 from tinygrad_edu.errors import TraceError
 
@@ -142,6 +145,23 @@ def test_float32_text_has_float32_constants():
 def test_names_of_the_generated_text_are_not_given_away(name):
     assert not is_free(name)
     assert free_name(name, ()) != name
+
+
+@pytest.mark.parametrize("name", sorted(TRAINING))
+def test_names_of_the_training_around_a_step_are_not_given_away(name):
+    assert free_name(name, ()) not in TRAINING
+    assert free_name(name, (), ()) == (name if is_free(name) else f"{name}_")
+
+
+@pytest.mark.parametrize("name", ["h_last", "y_rows", "at_b", "u3"])
+def test_names_that_the_training_makes_of_others_are_not_given_away(name):
+    assert not is_free(name)
+
+
+def test_what_the_training_program_calls_its_own_is_reserved():
+    tree = ast.parse(EPOCHS.format_map(defaultdict(str, plus="+=")))
+    names = {x.arg if isinstance(x, ast.arg) else x.id for x in ast.walk(tree) if isinstance(x, (ast.arg, ast.Name))}
+    assert {name for name in names if free_name(name, ()) == name} == set()
 
 
 @given(st.text(max_size=8), st.integers(1, 5))

@@ -160,17 +160,6 @@ def test_if_on_a_traced_value_is_refused_with_the_alternative():
             jit(f)(1.0)
 
 
-def test_if_on_a_closed_over_value_is_refused_too():
-    w = Value(1.0)
-    for f in (
-        lambda x: x if w > 0.0 else -x,
-        lambda x: x if ops.maximum(w, x) > 0.0 else -x,
-        lambda x: x if w * 2.0 > 1.0 else -x,
-    ):
-        with pytest.raises(TraceError, match="where"):
-            jit(f)(1.0)
-
-
 def test_comparisons_and_where_follow_the_numbers():
     w = Value(0.0)
     f = jit(lambda x: ops.where(x > w, x * 2.0, -x))
@@ -313,7 +302,7 @@ def test_a_graph_of_fifty_thousand_nodes():
 
     g = jit(f)
     y, slope = g.value_and_grad(3.0)
-    assert len(g.scalars.program((3.0,)).tape.code) > 50_000
+    assert len(g.scalars.program((3.0,))[0].tape.code) > 50_000
     assert close(y, f(3.0), 1e-12)
     assert close(slope, 0.9999**25_000, 1e-11)
 

@@ -12,7 +12,8 @@ from tinygrad_edu.core import operation
 from tinygrad_edu.errors import SettingError, ShapeError
 
 each_call = pytest.mark.parametrize(("name", "call", "shapes"), CALLS, ids=IDS)
-ALONE = {"getitem", "put", "softmax", "log_softmax", "logsumexp", "mse", "bce_with_logits", "cross_entropy"}
+LOSSES = {"mse", "mae", "huber", "bce", "bce_with_logits", "delta_rule", "hinge", "poisson", "cross_entropy"}
+ALONE = {"getitem", "put", "softmax", "log_softmax", "logsumexp"} | LOSSES
 
 
 def put(x, index, shape):
@@ -35,6 +36,11 @@ class Reference:
     """NumPy and SciPy, and our own formula where they have none."""
 
     put, bce_with_logits, cross_entropy = map(staticmethod, (put, bce_with_logits, cross_entropy))
+    delta_rule, bce = bce_with_logits, staticmethod(lambda p, t: bce_with_logits(np.log(p / (1.0 - p)), t))
+    mae = staticmethod(lambda p, t: np.mean(np.abs(p - t)))
+    huber = staticmethod(lambda p, t, delta=1.0: np.mean(scipy.special.huber(delta, p - t)))
+    hinge = staticmethod(lambda p, t: np.mean(np.where(p * t < 1.0, 1.0 - p * t, 0.0)))
+    poisson = staticmethod(lambda z, t: np.mean(np.exp(z) - t * z))
     softmax = staticmethod(lambda x, axis=-1: scipy.special.softmax(x, axis=axis))
     log_softmax = staticmethod(lambda x, axis=-1: scipy.special.log_softmax(x, axis=axis))
     logsumexp, norm = staticmethod(scipy.special.logsumexp), staticmethod(np.linalg.norm)

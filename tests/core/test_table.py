@@ -172,8 +172,10 @@ def test_every_row_is_reached_by_every_name(row, make):
 
 def test_rows_with_a_numpy_name_are_counted():
     own = {"erf", "sigmoid", "log_sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu"}
+    own |= {"selu", "celu", "mish", "softsign", "relu6", "hard_tanh", "hard_sigmoid", "hard_swish"}
+    own |= {"squared_error", "absolute_error", "huber_loss", "logistic_loss", "log_loss", "hinge_loss", "poisson_loss"}
     assert {name for name, row in ROWS.items() if not hasattr(np, row.numpy_name)} == own
-    assert len(ROWS) == 44
+    assert len(ROWS) == 59
 
 
 @each_row
@@ -220,6 +222,23 @@ KINKS = [  # operation, point, ∂/∂x for each argument
     ("sign", (0.0,), (0.0,)),
     ("leaky_relu", (0.0, 0.1), (0.1, 0.0)),
     ("elu", (0.0, 1.0), (1.0, 0.0)),
+    ("selu", (0.0,), (1.0507009873554805 * 1.6732632423543772,)),
+    ("celu", (0.0, 1.0), (1.0, 0.0)),
+    ("softsign", (0.0,), (1.0,)),
+    ("relu6", (0.0,), (0.0,)),
+    ("relu6", (6.0,), (0.0,)),
+    ("hard_tanh", (-1.0,), (0.0,)),
+    ("hard_tanh", (1.0,), (0.0,)),
+    ("hard_sigmoid", (-3.0,), (0.0,)),
+    ("hard_sigmoid", (3.0,), (0.0,)),
+    ("hard_swish", (-3.0,), (0.0,)),
+    ("hard_swish", (3.0,), (1.0,)),
+    ("absolute_error", (2.0, 2.0), (0.0, 0.0)),
+    ("huber_loss", (1.0, 0.0, 1.0), (1.0, -1.0, 0.0)),
+    ("hinge_loss", (1.0, 1.0), (0.0, 0.0)),
+    ("log_loss", (0.0, 0.0), (0.0, 100.0)),
+    ("log_loss", (0.0, 1.0), (-1e12, 100.0)),
+    ("log_loss", (1.0, 0.0), (1e12, -100.0)),
     ("maximum", (2.0, 2.0), (0.5, 0.5)),
     ("minimum", (2.0, 2.0), (0.5, 0.5)),
     ("clip", (1.0, 1.0, 2.0), (1.0, 0.0, 0.0)),
@@ -256,6 +275,13 @@ FAR = [  # operation, f(-1000), f(1000), f'(-1000), f'(1000)
     ("erf", -1.0, 1.0, 0.0, 0.0),
     ("relu", 0.0, 1000.0, 0.0, 1.0),
     ("leaky_relu", -10.0, 1000.0, 0.01, 1.0),
+    ("selu", -1.0507009873554805 * 1.6732632423543772, 1000.0 * 1.0507009873554805, 0.0, 1.0507009873554805),
+    ("celu", -1.0, 1000.0, 0.0, 1.0),
+    ("mish", 0.0, 1000.0, 0.0, 1.0),
+    ("relu6", 0.0, 6.0, 0.0, 0.0),
+    ("hard_tanh", -1.0, 1.0, 0.0, 0.0),
+    ("hard_sigmoid", 0.0, 1.0, 0.0, 0.0),
+    ("hard_swish", 0.0, 1000.0, 0.0, 1.0),
 ]
 
 

@@ -20,6 +20,21 @@ ELEMENTWISE = {
     "where": lambda c, a, b: torch.where(c != 0, a, b),
     "clip": lambda x, low, high: torch.minimum(torch.maximum(x, low), high),  # clamp cannot broadcast x backward
     "equal": torch.eq,
+    "selu": F.selu,
+    "celu": lambda x, alpha: torch.where(x > 0, x, alpha * torch.expm1(torch.clamp(x, max=0.0) / alpha)),
+    "mish": F.mish,
+    "softsign": F.softsign,
+    "relu6": F.relu6,
+    "hard_tanh": F.hardtanh,
+    "hard_sigmoid": lambda x: torch.clamp(x / 6.0 + 0.5, 0.0, 1.0),  # F.hardsigmoid has 1/6 in float32, no 2nd order
+    "hard_swish": F.hardswish,
+    "squared_error": lambda p, t: (p - t) ** 2,
+    "absolute_error": lambda p, t: (p - t).abs(),
+    "huber_loss": lambda p, t, d: torch.where((p - t).abs() <= d, (p - t) ** 2 / 2, d * ((p - t).abs() - d / 2)),
+    "logistic_loss": lambda z, t: F.softplus(z) - z * t,
+    "log_loss": lambda p, t: -(t * torch.log(p) + (1.0 - t) * torch.log1p(-p)),
+    "hinge_loss": lambda p, t: torch.clamp(1.0 - p * t, min=0.0),
+    "poisson_loss": lambda z, t: torch.exp(z) - t * z,
 }
 
 
@@ -82,7 +97,10 @@ def dot(a, b):
 class Torch:
     reshape, matmul, inner, broadcast_to = torch.reshape, torch.matmul, torch.inner, torch.broadcast_to
     atleast_2d, hstack, vstack = torch.atleast_2d, torch.hstack, torch.vstack
-    bce_with_logits, mse = F.binary_cross_entropy_with_logits, F.mse_loss
+    bce_with_logits, mse, mae, bce = F.binary_cross_entropy_with_logits, F.mse_loss, F.l1_loss, F.binary_cross_entropy
+    huber, poisson = F.huber_loss, F.poisson_nll_loss
+    delta_rule = staticmethod(lambda z, t: F.binary_cross_entropy_with_logits(z, torch.as_tensor(t).double()))
+    hinge = staticmethod(lambda p, t: torch.clamp(1.0 - p * torch.as_tensor(t), min=0.0).mean())
     concatenate, put, pad, take, expand_dims, dot = map(staticmethod, (concatenate, put, pad, take, expand_dims, dot))
     sum, mean = reduction(torch.sum), reduction(torch.mean)
     max, min, logsumexp = reduction(torch.amax), reduction(torch.amin), reduction(torch.logsumexp)

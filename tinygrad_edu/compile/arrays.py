@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,48 @@ from tinygrad_edu.compile.trace import Traced, traced
 from tinygrad_edu.core.containers import leaves, mapped
 from tinygrad_edu.core.conversion import FLOATS
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import DtypeError, OperandError
+from tinygrad_edu.errors import DtypeError, OperandError, SettingError, ShapeError
 
 Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A program and what it needs to run on arguments of certain shapes and dtypes, found out once."""
+
+    program: Program
+    sizes: dict[str, int]
+    dtypes: list[Any]  # of each input; of a number its type
+    captured: list[tuple[Any, tuple[int, ...], Any]]  # what the function closes over, its shape and its dtype then
+    shapes: list[tuple[int, ...]]  # of the results that are arrays
+
+    def fits(self) -> bool:
+        """Have the arrays that the function closes over kept their shapes and dtypes?"""
+        for x, shape, dtype in self.captured:
+            array = number_array(x)
+            if array.shape != shape or array.dtype != dtype:
+                return False
+        return True
+
+    def inputs(self, given: Iterable[Any]) -> list[Any]:
+        """All inputs in C order and the program's dtype."""
+        arrays = [*given, *[x for x, _, _ in self.captured]]
+        return [laid_out(x, dtype) for x, dtype in zip(arrays, self.dtypes, strict=True)]
+
+    def run(self, inputs: list[Any]) -> tuple[list[float], list[Array]]:
+        """(the single numbers, the arrays) that the program computes."""
+        program = self.program
+        numbers, out = np.empty(len(program.scalars)), [np.empty(shape, program.dtype) for shape in self.shapes]
+        try:
+            program.code(*inputs, *program.workspace(self.sizes), *out, numbers)
+        except IndexError as error:
+            raise outside(str(error), program, inputs) from None
+        return numbers.tolist(), out
+
+    def named(self, inputs: list[Any]) -> dict[str, Any]:
+        """All results by name."""
+        numbers, out = self.run(inputs)
+        return dict(zip(self.program.scalars, numbers, strict=True)) | dict(zip(self.program.shapes, out, strict=True))
 
 
 class ArrayFunction:
@@ -28,6 +68,7 @@ class ArrayFunction:
     def __init__(self, f: Function, accurate: bool = False) -> None:
         self.f, self.accurate = f, accurate
         self.programs: dict[Any, list[Program]] = {}
+        self.calls: dict[Any, Call] = {}
 
     def source(self, name: str) -> str:
         """The newest program's text."""
@@ -35,10 +76,9 @@ class ArrayFunction:
 
     def backward(self, arguments: Sequence[Any]) -> Any:
         """The result, its gradient added to the Tensors that the function closes over."""
-        program, arrays, sizes = self.prepared(arguments, by="closed over")
-        numbers, out = program.run(arrays, sizes)
-        found = dict(zip(program.shapes, out, strict=True)) | dict(zip(program.scalars, numbers, strict=True))
-        for name, x in program.trace.captured.items():
+        call, inputs = self.prepared(arguments, by="closed over")
+        found = call.named(inputs)
+        for name, x in call.program.trace.captured.items():
             if f"d_{name}" in found:
                 g = np.asarray(found[f"d_{name}"], dtype=x.dtype)
                 x.grad = g if x.grad is None else x.grad + g
@@ -46,42 +86,61 @@ class ArrayFunction:
 
     def call(self, arguments: Sequence[Any]) -> Any:
         """The results as plain numbers and arrays."""
-        program, arrays, sizes = self.prepared(arguments, by="")
-        return restored(program, *program.run(arrays, sizes))
+        call, inputs = self.prepared(arguments, by="")
+        if isinstance(call.program.trace.results, Traced):
+            numbers, out = call.run(inputs)
+            return out[0] if out else numbers[0]
+        found = call.named(inputs)
+        parts = iter(range(len(found)))
+        return mapped(lambda _: found[f"result{next(parts)}"], call.program.trace.results)
 
     def value_and_gradients(self, arguments: Sequence[Any]) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments)."""
-        program, arrays, sizes = self.prepared(arguments, by="arguments")
-        numbers, out = program.run(arrays, sizes)
-        found = dict(zip(program.scalars, numbers, strict=True)) | dict(zip(program.shapes, out, strict=True))
-        names = iter(list(program.trace.inputs))
+        call, inputs = self.prepared(arguments, by="arguments")
+        found = call.named(inputs)
+        names = iter(list(call.program.trace.inputs))
         nested = mapped(lambda _: found.get(f"d_{next(names)}"), tuple(arguments))
         return found["result"], nested
 
-    def prepared(self, arguments: Sequence[Any], by: str) -> tuple[Program, list[Any], dict[str, int]]:
-        """The program for these arguments, its inputs and their sizes; traced now if there is none yet.
+    def prepared(self, arguments: Sequence[Any], by: str) -> tuple[Call, list[Any]]:
+        """What to run for these arguments, and its inputs; traced now if there is no program yet.
 
         `by`: what it differentiates by, "arguments", "closed over" (Tensors that require a gradient) or "" for nothing.
         """
-        given = [checked(x) for x in leaves(tuple(arguments))]
+        given, key = arguments, signature(arguments, by)
+        if key is None:  # nested arguments, or what has to become an array first
+            given = list(leaves(tuple(arguments)))
+            given = given if signature(given, by) else [checked(x) for x in given]
+            key = (repr(mapped(lambda _: 0, tuple(arguments))), signature(given, by))
+        call = self.calls.get(key)
+        if call is None or not call.fits():
+            if len(self.calls) > 64:  # sizes change all the time: do not keep them all
+                self.calls.clear()
+            call = self.calls[key] = self.found(arguments, [checked(x) for x in leaves(tuple(arguments))], by)
+        return call, call.inputs(given)
+
+    def found(self, arguments: Sequence[Any], given: list[Any], by: str) -> Call:
+        """The program of this structure and these sizes."""
         key = (by, repr(mapped(lambda _: 0, tuple(arguments))), *map(structure, given))
         for program in self.programs.get(key, []):
-            arrays = [*given, *map(number_array, program.trace.captured.values())]
-            sizes = program.sizes(arrays)
-            if sizes is not None and [structure(x) for x in arrays[len(given) :]] == program.captured_structure:
-                return program, laid_out(arrays, program.dtype), sizes
+            captured = [number_array(x) for x in program.trace.captured.values()]
+            sizes = program.sizes([*given, *captured])
+            if sizes is not None and [structure(x) for x in captured] == program.captured_structure:
+                return prepared_call(program, sizes, [*given, *captured])
         program = self.traced(arguments, given, by)
         self.programs.setdefault(key, []).append(program)
         arrays = [*given, *map(number_array, program.trace.captured.values())]
         sizes = program.sizes(arrays)
         assert sizes is not None
-        return program, laid_out(arrays, program.dtype), sizes
+        return prepared_call(program, sizes, arrays)
 
     def traced(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
-        trace, numbers = Trace(), iter(given)
+        trace, numbers = Trace(reserved=()), iter(given)
         names = parameter_names(self.f, len(arguments))
         nodes = [mapped(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)]
         own = list(trace.inputs.values())
+        for node, x in zip(own, given, strict=True):
+            node.integer = holds_integers(x)
         trace.results = trace.run(lambda: mapped(as_traced, self.f(*nodes)))
         outputs = list(leaves(trace.results))
         if not outputs or not all(isinstance(y, Traced) for y in outputs):
@@ -129,18 +188,58 @@ def structure(x: Any) -> Any:
 
 
 def common_dtype(arrays: Sequence[Any]) -> str:
-    """float32 where every array is float32, else float64."""
-    dtypes = {x.dtype for x in arrays if isinstance(x, np.ndarray) and x.ndim}
+    """float32 where every array of floats is float32, else float64."""
+    dtypes = {x.dtype for x in arrays if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind == "f"}
     return "float32" if dtypes == {FLOATS[1]} else "float64"
 
 
-def laid_out(arrays: Sequence[Any], dtype: str) -> list[Any]:
-    """Arrays in C order and one dtype, numbers as they are."""
-    return [np.ascontiguousarray(x, dtype) if np.ndim(x) else np.dtype(dtype).type(x) for x in arrays]
+def signature(arguments: Sequence[Any], by: str) -> tuple[Any, ...] | None:
+    """Shapes and dtypes of arguments that are arrays, Tensors or numbers; None where there are others."""
+    found: list[Any] = [by]
+    for x in arguments:
+        kind = x.__class__
+        if kind is Tensor:
+            x = x.array
+            kind = x.__class__
+        if kind is np.ndarray and x.dtype.kind in "fiub":
+            found.append((x.shape, x.dtype))
+        elif kind is float or kind is int:
+            found.append(kind)
+        else:
+            return None
+    return tuple(found)
 
 
-def restored(program: Program, numbers: list[float], arrays: list[Array]) -> Any:
-    """The results in the nesting that the function returns."""
-    found = dict(zip(program.scalars, numbers, strict=True)) | dict(zip(program.shapes, arrays, strict=True))
-    parts = iter(range(len(found)))
-    return mapped(lambda _: found[f"result{next(parts)}"], program.trace.results)
+def prepared_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any]) -> Call:
+    nodes = program.trace.inputs.values()
+    dtype = np.dtype(program.dtype)
+    dtypes = [
+        (np.dtype(np.int64) if node.integer else dtype) if np.ndim(x) else dtype.type
+        for node, x in zip(nodes, arrays, strict=True)
+    ]
+    own = program.trace.captured.values()
+    captured = [(x, a.shape, a.dtype) for x, a in zip(own, arrays[len(arrays) - len(own) :], strict=True)]
+    return Call(program, sizes, dtypes, captured, [out.shape for out in program.results(sizes)])
+
+
+def laid_out(x: Any, dtype: Any) -> Any:
+    """An array in C order and its dtype; a number as a scalar of its type."""
+    if x.__class__ is Tensor:
+        x = x.array
+    if dtype.__class__ is type:
+        return dtype(x)
+    ready = x.__class__ is np.ndarray and x.dtype is dtype and x.flags.c_contiguous
+    return x if ready else np.ascontiguousarray(x, dtype)
+
+
+def holds_integers(x: Any) -> bool:
+    return getattr(getattr(x, "dtype", None), "kind", "") in ("i", "u")
+
+
+def outside(what: str, program: Program, inputs: Sequence[Any]) -> Exception:
+    """The error for whole numbers that are no index of what they are to read."""
+    pairs = [(name, x) for name, x in zip(program.trace.inputs, inputs, strict=True) if np.ndim(x)]
+    held = [f"{k} holds {x.min()} to {x.max()}" for k, x in pairs if x.dtype.kind == "i" and x.size]
+    shapes = [f"{k} {x.shape}" for k, x in pairs]
+    kind = SettingError if what.startswith("a class") else ShapeError
+    return kind(f"{what}: {', '.join(held)}; the shapes are {', '.join(shapes)}")

@@ -1,7 +1,8 @@
 """Generated modules on disk, named by their content: written whole, compiled once, shared by all processes.
 
 The name covers the program text, the versions of generator and Numba, and the processor, because Numba does not
-notice when a function that a cached one calls has changed. A generated module imports nothing of this package.
+notice when a function that a cached one calls has changed. Of this package a generated module imports native.py alone,
+whose text is part of the name too.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +25,7 @@ from typing import Any
 import platformdirs
 
 GENERATOR = "1"  # raise it when the same text is to be compiled in another way
+NATIVE = Path(__file__).with_name("native.py").read_text(encoding="utf-8")  # becomes part of the machine code
 VARIABLE = "TINYGRAD_EDU_CACHE"
 MACHINE_CODE = "__pycache__/*.nb[ic]"
 LOCK = threading.Lock()  # one compilation at a time in a process
@@ -92,7 +96,7 @@ def load(text: str, name: str) -> ModuleType:
 
 def name_of(text: str, name: str) -> str:
     """The module's name: what it is for, and a hash of all that its machine code depends on."""
-    key = hashlib.sha256("\0".join([text, GENERATOR, environment()]).encode()).hexdigest()[:20]
+    key = hashlib.sha256("\0".join([text, GENERATOR, environment(), NATIVE]).encode()).hexdigest()[:20]
     return f"tinygrad_edu_{name}_{key}"
 
 
@@ -132,7 +136,8 @@ def executed(name: str, text: str, path: Path) -> ModuleType:
     module.__file__ = str(path)
     sys.modules[name] = module
     try:
-        exec(compile(text, str(path), "exec"), vars(module))
+        with beside_the_text():
+            exec(compile(text, str(path), "exec"), vars(module))
     except BaseException:
         del sys.modules[name]
         raise
@@ -143,8 +148,32 @@ def executed(name: str, text: str, path: Path) -> ModuleType:
     return module
 
 
+@contextmanager
+def beside_the_text() -> Iterator[None]:
+    """Numba keeps machine code beside the text: with $NUMBA_CACHE_DIR it would lie where no damage is noticed."""
+    from numba import config as numba_config
+
+    config: Any = numba_config
+    elsewhere, config.CACHE_DIR = config.CACHE_DIR, ""
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = elsewhere
+
+
 def sound(home: Path) -> bool:
-    """Is all machine code what was once written? A single wrong bit in it would end the process."""
+    """Is all machine code what was once written? A single wrong bit in it would end the process.
+
+    Another process may be between writing and sealing, which takes it less than a millisecond: it gets 0.1 s.
+    """
+    for _ in range(5):
+        if sealed(home):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def sealed(home: Path) -> bool:
     try:
         return all(seal_of(path).read_text() == digest(path) for path in home.glob(MACHINE_CODE))
     except OSError:
@@ -156,7 +185,17 @@ def seal(home: Path) -> None:
     with suppress(OSError):
         for path in home.glob(MACHINE_CODE):
             if not seal_of(path).exists():
-                seal_of(path).write_text(digest(path))
+                write_seal(path)
+
+
+def written_at(home: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in home.glob(MACHINE_CODE)}
+
+
+def write_seal(path: Path) -> None:
+    """Note the hash of a file that other processes may write too: whoever is last finds its own seal right."""
+    while not seal_of(path).exists() or seal_of(path).read_text() != digest(path):
+        seal_of(path).write_text(digest(path))
 
 
 def seal_of(path: Path) -> Path:
@@ -181,10 +220,11 @@ def guard(machine_code: Any, home: Path) -> None:
 
     def write(signature: Any, data: Any) -> None:
         with suppress(OSError):
-            for old in home.glob("__pycache__/*.sha256"):
-                old.unlink(missing_ok=True)
+            before = written_at(home)
             save_overload(signature, data)
-        seal(home)
+            for path, time_ns in written_at(home).items():
+                if before.get(path) != time_ns:  # what was there keeps its seal: it may be damaged by now
+                    write_seal(path)
 
     if type(machine_code).__name__ == "FunctionCache":
         machine_code.load_overload, machine_code.save_overload = read, write

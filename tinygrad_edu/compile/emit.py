@@ -9,66 +9,20 @@ from typing import Any
 from tinygrad_edu.compile.fuse import Loop, Names, Product, Schedule, is_reduction, is_view
 from tinygrad_edu.compile.kernels import kernels
 from tinygrad_edu.compile.naming import free_name
-from tinygrad_edu.compile.shapes import order_of_axes
-from tinygrad_edu.compile.symbols import NOTHING, Symbol, definitions, in_float32, text_of
-from tinygrad_edu.compile.trace import Traced, op_name, value_of
+from tinygrad_edu.compile.places import bare, landing, through
+from tinygrad_edu.compile.symbols import NOTHING, Symbol, definitions, in_float32, literal, text_of
+from tinygrad_edu.compile.templates import CONTRACT, ENTRY, INLINED, PLUS
+from tinygrad_edu.compile.trace import Traced, is_boolean, op_name, value_of
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.operation import Operation
 
-HEADER = """\
-import math
-
-import numpy as np
-
-try:
-    from numba import njit
-except ImportError:  # the same numbers without it, slowly
-    from types import SimpleNamespace
-
-    # NumPy's functions give inf and nan where Python's own raise.
-    math = SimpleNamespace(**vars(math) | {name: f for name, f in vars(np).items() if name in vars(math)})
-
-    def njit(**options):
-        return lambda function: function
-
-"""
-MATMUL = """\
-@njit(error_model="numpy")
-def matmul(a, b, out):
-    if a.shape[0] * a.shape[1] * b.shape[1] > 512:
-        np.dot(a, b, out)
-        return
-    if a.shape[1] == 0:
-        out[...] = 0.0
-        return
-    for i in range(a.shape[0]):
-        for j in range(b.shape[1]):
-            total = a[i, 0] * b[0, j]
-            for k in range(1, a.shape[1]):
-                total += a[i, k] * b[k, j]
-            out[i, j] = total
-
-"""
-# No entry points of their own for the pieces of a program: a third of their compile time (5 of them: 0.55 → 0.4 s).
-# "contract": a product and a sum may become one instruction, rounded once (float64 exp 1.4 ns instead of 2.3).
-INLINED = """\
-# The pieces of the program, put where they are used; they cannot be called from Python.
-inlined = njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True{})
-
-"""
-CONTRACT = ', fastmath={"contract"}'
-# A loop with a sum is vectorised only where the items may be added in another order. This holds for the one addition.
-PLUS = """\
-@njit(fastmath={"reassoc"}, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def plus(total, item):  # in several partial sums
-    return total + item
-
-"""
 SIGNS = {
     "add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "neg": "__neg__",
     "greater": "__gt__", "greater_equal": "__ge__", "less": "__lt__", "less_equal": "__le__", "equal": "__eq__",
     "not_equal": "__ne__",
 }  # fmt: skip
+
+STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # of a reduction, before its first item
 
 
 @dataclass
@@ -87,14 +41,16 @@ class Writer:
     buffers: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arrays of the workspace and their sizes
     writes: list[str] = field(default_factory=list)  # of the loop at work: what stands at the end of its body
     taken: set[str] = field(default_factory=set)  # names
+    wide: bool = False  # single numbers are float64 until they meet an array, as Python's are in an eager update
+    letter: str = "t"  # of results without a label: t1, t2, ...
     counter: int = 0
-    products: bool = False
     sums: bool = False
+    entries: bool = False
 
     def fresh(self, x: Traced) -> str:
         """A name for a result: its label where it has one."""
         self.counter += 1
-        name = free_name(x.label, self.taken) if x.label else f"t{self.counter}"
+        name = free_name(x.label, self.taken) if x.label else f"{self.letter}{self.counter}"
         self.taken.add(name)
         return name
 
@@ -118,15 +74,22 @@ class Writer:
                 self.buffers[self.arrays[x]] = self.names.shape(x)
 
     def write_product(self, node: Traced) -> None:
-        self.products = True
-        a, b = (self.matrix(p) for p in node.parents)
-        self.lines.append(f"matmul({a}, {b}, {self.arrays[node]})  # ({', '.join(self.names.shape(node))})")
+        points, indent = [], ""
+        for i, size in enumerate(self.names.shape(node)[:-2]):  # of a stack of matrices
+            points.append("0" if size == "1" else f"i{i}")
+            if size != "1":
+                self.lines.append(f"{indent}for i{i} in range({bare(size)}):")
+                indent += "    "
+        a, b, out = (self.matrix(x, points) for x in (*node.parents, node))
+        self.lines.append(f"{indent}dot({a}, {b}, {out})  # ({', '.join(self.names.shape(node))})")
 
-    def matrix(self, x: Traced) -> str:
-        """An operand of a product: an array, or the transpose of one."""
+    def matrix(self, x: Traced, points: Sequence[str]) -> str:
+        """A matrix of a product: an array, one of a stack, or the transpose of that."""
         if is_view(x):
-            return f"{self.matrix(x.parents[0])}.T"
-        return x.name if x.op is None else self.arrays[x]
+            return f"{self.matrix(x.parents[0], points)}.T"
+        name, lead = x.name if x.op is None else self.arrays[x], self.names.shape(x)[:-2]
+        at = ["0" if n == "1" else i for n, i in zip(lead, points[len(points) - len(lead) :], strict=True)]
+        return f"{name}[{', '.join(at)}]" if at else name
 
     def write_loop(self, loop: Loop) -> None:
         """The loop nest: what comes before, inside and after each level."""
@@ -138,16 +101,21 @@ class Writer:
         for node in loop.nodes:
             if is_reduction(node):
                 self.write_reduction(node, points, before, inside, after)
+            elif op_name(node) == "cumsum":
+                self.write_running_sum(node, points, before[rank - 1], inside)
             else:
                 self.write_elementwise(node, loop, points, inside)
-        for depth in range(rank + 1):
-            self.lines += ["    " * depth + line for line in before[depth]]
-            if depth < rank:
-                self.lines.append("    " * depth + f"for i{depth} in range({loop.sizes[depth]}):")
-        self.lines += ["    " * rank + line for line in inside + self.writes]
+        indent = ""
+        for depth in range(rank + 1 if inside or self.writes else 0):  # else all is computed where it is read
+            self.lines += [indent + line for line in before[depth]]
+            if depth < rank and points[depth] != "0":
+                self.lines.append(f"{indent}for i{depth} in range({bare(loop.sizes[depth])}):")
+                indent += "    "
+        self.lines += [indent + line for line in inside + self.writes]
         self.writes = []
         for depth in reversed(range(rank + 1)):
-            self.lines += ["    " * depth + line for line in after[depth]]
+            self.lines += [indent + line for line in after[depth]]
+            indent = indent[4 * (depth > 0 and points[depth - 1] != "0") :]
         self.forget(loop)
 
     def forget(self, loop: Loop) -> None:
@@ -166,7 +134,7 @@ class Writer:
                 inside.append(f"{local} = {symbol.text}")
                 self.text[node], symbol = Symbol(local), Symbol(local)
             self.writes.append(f"{name} = {symbol.text}")
-        elif uses > 1 or not loop.sizes or len(symbol.text) > 80:
+        elif uses > 1 or not loop.sizes or (uses and len(symbol.text) > 80):
             name = self.fresh(node)
             inside.append(f"{name} = {symbol.text}")
             self.text[node] = Symbol(name)
@@ -175,13 +143,26 @@ class Writer:
         if not loop.sizes and node in self.outputs:
             inside.append(f"{self.outputs[node]} = {self.text[node].text}")
 
+    def write_running_sum(self, node: Traced, points: list[str], before: list[str], inside: list[str]) -> None:
+        """Along the innermost loop: the sum so far is the number at the point."""
+        name = self.fresh(node)
+        before.append(f"{name} = {self.constant('0.0')}")
+        inside.append(f"{name} += {self.at(node.parents[0], points).text}")
+        self.text[node] = Symbol(name)
+        if node in self.arrays:
+            self.writes.append(f"{self.arrays[node]}[{', '.join(points)}] = {name}")
+
     def formula(self, node: Traced, points: Sequence[str]) -> Symbol:
         """An elementwise operation on its inputs at a point."""
-        parts: list[Any] = [self.at(p, points) for p in node.parents]
+        if op_name(node) == "class_of":
+            return self.floating(self.entry("class_of", node.parents[0], points, node.options["classes"]))
+        wide = self.wide and not node.sizes
+        parts: list[Any] = [self.double(p) if wide else self.at(p, points) for p in node.parents]
         assert isinstance(node.op, Operation)
         if node.op.name == "pos":
             return parts[0]  # type: ignore[no-any-return]
         if node.op.name in SIGNS:
+            parts = [self.numeric(x, part) for x, part in zip(node.parents, parts, strict=True)]
             return getattr(parts[0], SIGNS[node.op.name])(*parts[1:])  # type: ignore[no-any-return]
         self.called[node.op.name] = node.op
         return Symbol(f"{node.op.name}({', '.join(map(text_of, parts))})")
@@ -190,15 +171,61 @@ class Writer:
         """The number of x at a point of the loop, through views and broadcasting."""
         points = list(points)[len(points) - x.ndim :]
         if is_view(x):
-            return self.at(x.parents[0], through(x, points, self.names))
+            return self.viewed(x, points)
         if x in self.text:
-            return self.text[x]
+            return self.floating(self.text[x].text) if self.wide and not x.sizes else self.text[x]
         if not x.sizes:
             return self.number(x)
         if x.op is not None and x not in self.arrays:
             return self.formula(x, points)  # cheaper to compute again than to keep
-        indices = ["0" if self.names.of(n) == "1" else i for n, i in zip(x.sizes, points, strict=True)]
-        return Symbol(f"{x.name if x.op is None else self.arrays[x]}[{', '.join(indices)}]")
+        if x.name.startswith("range("):  # a counter
+            return self.floating(points[0])
+        known = [self.names.of(n) == "1" and not i.startswith("entry(") for n, i in zip(x.sizes, points, strict=True)]
+        indices = ["0" if one else i for one, i in zip(known, points, strict=True)]
+        text = f"{x.name if x.op is None else self.arrays[x]}[{', '.join(indices)}]"
+        return self.floating(text) if x.integer else Symbol(text)
+
+    def numeric(self, x: Traced, part: Symbol) -> Symbol:
+        """A condition as 1 or 0: a product with a truth value keeps a float64 loop from being vectorised (3x)."""
+        if not is_boolean(x) or x in self.arrays:
+            return part
+        return Symbol(f"({self.constant('1.0')} if {part.text} else {self.constant('0.0')})")
+
+    def viewed(self, x: Traced, points: list[str]) -> Symbol:
+        """The number that a view shows at a point."""
+        source = x.parents[0]
+        if op_name(x) == "gather":
+            return self.at(source, self.looked_up(x, points, source.sizes))
+        if op_name(x) == "place":
+            conditions, inner = landing(x, points, self.names)
+            text, fill = self.at(source, inner), self.constant(literal(x.options["fill"]))
+            return Symbol(f"({text.text} if {' and '.join(conditions)} else {fill})") if conditions else text
+        return self.at(source, through(x, points, self.names))
+
+    def looked_up(self, x: Traced, points: list[str], sizes: Sequence[Any]) -> list[str]:
+        """The points of a gather or scatter with the array's whole number in place of its own indices."""
+        axis, index = x.options["axis"], x.parents[1]
+        end = axis + index.ndim
+        return [*points[:axis], self.entry("entry", index, points[axis:end], sizes[axis]), *points[end:]]
+
+    def entry(self, check: str, index: Traced, points: Sequence[str], n: Any) -> str:
+        """The whole number of an input at a point, which has to lie inside of an axis of length n."""
+        self.entries, points = True, list(points)
+        while is_view(index):
+            points, index = through(index, points, self.names), index.parents[0]
+        at = ["0" if self.names.of(m) == "1" else i for m, i in zip(index.sizes, points, strict=True)]
+        return f"{check}({index.name}[{', '.join(at)}], {self.names.of(n)})"
+
+    def floating(self, text: str) -> Symbol:
+        """A whole number for arithmetic."""
+        return Symbol(f"np.float32({text})" if self.dtype == "float32" else f"float({text})")
+
+    def constant(self, text: str) -> str:
+        return f"np.float32({text})" if self.dtype == "float32" else text
+
+    def double(self, x: Traced) -> Symbol:
+        """A single number as float64."""
+        return self.text[x] if x in self.text else Symbol(x.name)
 
     def number(self, x: Traced) -> Symbol:
         """A constant, a size or a number that was given."""
@@ -214,14 +241,17 @@ class Writer:
         self, node: Traced, points: list[str], before: list[list[str]], inside: list[str], after: list[list[str]]
     ) -> None:
         """A running sum or maximum: in a variable where the inner loops are reduced, else in the array of results."""
+        if op_name(node) == "scatter":
+            before[0] += self.fill(node, self.constant("0.0"))
+            where = self.looked_up(node, points, node.sizes)
+            inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.at(node.parents[0], points).text}")
+            return
         axes = broadcasting.axes_of(node.parents[0], node.options["axis"])
         kept = [axis for axis in range(len(points)) if axis not in axes]
         depth = 1 + max(kept, default=-1)
         keepdims = node.options["keepdims"]
         where = [points[a] if a in kept else "0" for a in range(len(points)) if a in kept or keepdims]
-        start = "0.0" if op_name(node) == "sum" else "-math.inf"
-        if self.dtype == "float32":
-            start = f"np.float32({start})"
+        start = self.constant(STARTS[op_name(node)])
         item = self.at(node.parents[0], points).text
         if all(axis >= depth for axis in axes):
             name = self.fresh(node)
@@ -234,14 +264,26 @@ class Writer:
                 if node in self.outputs:
                     after[0].append(f"{self.outputs[node]} = {name}")
         else:
-            before[0].append(f"{self.arrays[node]}[...] = {start}")
+            before[0] += self.fill(node, start)
             inside.append(self.accumulate(node, f"{self.arrays[node]}[{', '.join(where)}]", item, in_order=True))
 
+    def fill(self, x: Traced, start: str) -> list[str]:
+        """A loop: Numba takes 0.5 s to compile x[...] = start."""
+        lines: list[str] = []
+        points: list[str] = []
+        for axis, size in enumerate(self.names.shape(x)):
+            points.append("0" if size == "1" else f"i{axis}")
+            if size != "1":
+                lines.append("    " * len(lines) + f"for i{axis} in range({bare(size)}):")
+        return [*lines, "    " * len(lines) + f"{self.arrays[x]}[{', '.join(points)}] = {start}"]
+
     def accumulate(self, node: Traced, name: str, item: str, in_order: bool) -> str:
-        """One more item into a sum or maximum."""
+        """One more item into a sum, a product or a maximum."""
         if op_name(node) == "max":
             self.called["maximum"] = ops.maximum
             return f"{name} = maximum({name}, {item})"
+        if op_name(node) == "prod":
+            return f"{name} *= {item}"
         if in_order:
             return f"{name} += {item}"
         self.sums = True
@@ -253,30 +295,6 @@ class Writer:
         texts = map(in_float32, found) if self.dtype == "float32" else found
         pieces = [f"@inlined\n{text}\n\n" if text.startswith("def ") else f"{text}\n" for text in texts]
         head = INLINED.format("" if self.accurate else CONTRACT) if pieces else ""
-        return head + "".join(pieces) + (PLUS if self.sums else "") + (MATMUL if self.products else "")
-
-
-def through(view: Traced, points: Sequence[str], names: Names) -> list[str]:
-    """The indices of a view's source for the indices of the view."""
-    source = view.parents[0]
-    if op_name(view) == "transpose":
-        order = order_of_axes(source, view.options["axes"])
-        return [points[order.index(axis)] for axis in range(source.ndim)]
-    if op_name(view) == "broadcast_to":
-        return list(points)[len(points) - source.ndim :]
-    long = [(size, i) for size, i in zip(names.shape(view), points, strict=True) if size != "1"]
-    wanted = [size for size in names.shape(source) if size != "1"]
-    found = iter([i for _, i in long] if [size for size, _ in long] == wanted else unravelled(wanted, long))
-    return ["0" if size == "1" else next(found) for size in names.shape(source)]
-
-
-def unravelled(sizes: Sequence[str], given: Sequence[tuple[str, str]]) -> list[str]:
-    """The indices along `sizes` of the number that stands at the (size, index) pairs `given` of another shape."""
-    place = ""
-    for size, index in given:
-        place = f"({place}) * ({size}) + {index}" if place else index
-    found: list[str] = []
-    for size in reversed(sizes):
-        found.append(f"({place}) % ({size})" if len(found) < len(sizes) - 1 else place)
-        place = f"({place}) // ({size})"
-    return found[::-1]
+        return (
+            head + "".join(pieces) + "".join(text for text, used in ((PLUS, self.sums), (ENTRY, self.entries)) if used)
+        )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.compile.lower import VIEWS
+from tinygrad_edu.compile.sizes import NAME
 from tinygrad_edu.compile.trace import Traced, op_name
 from tinygrad_edu.core.graph import topological
 
-REDUCTIONS = ("sum", "max")
-KEPT = ("matmul", *REDUCTIONS)  # their results lie in memory anyway
-CHEAP = ("add", "sub", "mul", "neg", "greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+REDUCTIONS = ("sum", "max", "prod", "scatter")
+KEPT = ("matmul", "class_of", *REDUCTIONS)  # their results lie in memory anyway
+COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+CHEAP = ("add", "sub", "mul", "neg", "square", "where", "maximum", "minimum", "relu", *COMPARISONS)
 Sizes = tuple[str, ...]
 
 
@@ -24,12 +26,18 @@ class Names:
     root: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for a, b in sorted(self.pairs):
-            first, second = sorted((self.find(a), self.find(b)), key=lambda name: (name.count("*"), name))
-            if first != second:
-                self.root[second] = first
+        while any(self.unite(a, b) for a, b in sorted(self.pairs)):
+            pass  # once x_0 is y_0, (x_0 - 1) is (y_0 - 1)
+
+    def unite(self, a: str, b: str) -> bool:
+        first, second = sorted((self.find(a), self.find(b)), key=lambda name: (name.count("*"), "(" in name, name))
+        if first != second:
+            self.root[second] = first
+        return first != second
 
     def find(self, name: str) -> str:
+        if name.startswith("("):  # a sum of sizes
+            name = NAME.sub(lambda found: self.find(found[0]), name)
         while name in self.root:
             name = self.root[name]
         return name
@@ -140,32 +148,39 @@ def same_point(parent: Traced, sizes: Sizes, names: Names) -> bool:
 
 
 def mark_stored(order: list[Traced], roots: list[Traced], plan: Schedule) -> None:
-    """What a later step, a product or the caller reads has to lie in memory; single numbers are variables."""
-    for node in order:
-        if node.op is not None and not is_view(node):
-            require_inputs(node, plan.at[node], plan)
+    """What a later step, a product or the caller reads has to lie in memory; single numbers are variables.
+
+    Found twice: what the first round stores is at hand for the second one, which then computes more of it again.
+    """
+    known: dict[Traced, None] = {}
+    for _ in range(2):
+        known, plan.stored = plan.stored, {}
+        for node in order:
+            if node.op is not None and not is_view(node):
+                require_inputs(node, plan.at[node], plan, known)
     for root in roots:
         if root.op is not None and root.sizes:
             plan.stored[root] = None
 
 
-def require_inputs(node: Traced, step: int, plan: Schedule) -> None:
+def require_inputs(node: Traced, step: int, plan: Schedule, known: Container[Traced]) -> None:
     """Store what `node`, computed in that step, reads from earlier ones, unless it is cheaper to compute it again."""
     for parent in node.parents:
         source = base(parent)
         inside = step == plan.at.get(source) and parent is source and not is_reduction(source)
         if source.op is None or not source.sizes or inside:
             continue
-        if recomputed(source) and isinstance(plan.steps[step], Loop):
-            require_inputs(source, step, plan)
+        if recomputed(source, known) and isinstance(plan.steps[step], Loop):
+            require_inputs(source, step, plan, known)
         else:
             plan.stored[source] = None
 
 
-def recomputed(x: Traced, budget: int = 3) -> bool:
+def recomputed(x: Traced, known: Container[Traced], budget: int = 3) -> bool:
     """A few additions, products and comparisons of numbers in memory cost less than a pass through memory."""
-    return op_name(x) in CHEAP and budget > 0 and all(at_hand(base(p), budget - 1) for p in x.parents)
+    return op_name(x) in CHEAP and budget > 0 and all(at_hand(base(p), known, budget - 1) for p in x.parents)
 
 
-def at_hand(x: Traced, budget: int) -> bool:
-    return x.op is None or not x.sizes or op_name(x) in KEPT or recomputed(x, budget)
+def at_hand(x: Traced, known: Container[Traced], budget: int) -> bool:
+    in_memory = x in known or op_name(x) in KEPT
+    return x.op is None or not x.sizes or in_memory or recomputed(x, known, budget)

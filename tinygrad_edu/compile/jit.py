@@ -7,34 +7,52 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
+import numpy as np
+
 from tinygrad_edu.compile.arrays import ArrayFunction
 from tinygrad_edu.compile.naming import free_name
 from tinygrad_edu.compile.symbols import literal, partial_texts
 from tinygrad_edu.compile.tape import Tape
-from tinygrad_edu.core.containers import leaves, mapped
+from tinygrad_edu.core.containers import flattened, rebuilt
 from tinygrad_edu.core.modes import MODES, tracing
-from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.operation import EVERYWHERE, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.value import Value, constant, is_array, over_arrays
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
 Function = Callable[..., Any]
+PLAIN = frozenset([float, int])
+NUMBER: Any = vars(Value)["data"]  # the slot itself, whatever a subclass makes of the name
 
 
 class TracedValue(Value):
-    """A Value during tracing: a comparison is recorded like any operation, and `if` on it is refused.
+    """A Value during tracing: a comparison is recorded like any operation, and neither `if` nor `.data` is allowed.
 
     Whatever is computed from Values while the trace is at work becomes one, and so does a plain number.
     """
 
     __slots__ = ()
 
+    @property
+    def data(self) -> float:
+        """The number of the first call: refused while the trace is at work, which would keep it for all calls."""
+        if MODES.value_trace is not None:
+            raise TraceError(
+                "the number of a traced Value would be frozen in the program: a compiled function computes with "
+                "operations alone. To decide by a number use tg.ops.where(condition, a, b)"
+            )
+        return NUMBER.__get__(self)  # type: ignore[no-any-return]
+
+    @data.setter
+    def data(self, x: float) -> None:
+        NUMBER.__set__(self, x)
+
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
         if any(map(is_array, arguments)):
             return over_arrays(operation, arguments)
         parents = tuple([x if isinstance(x, Value) else TracedValue(x) for x in arguments])
-        inputs = [x.data for x in parents]
+        inputs = [NUMBER.__get__(x) for x in parents]
         y = operation.on_floats(*inputs)
         made = TracedValue(float(y))
         made.op, made.parents = operation, parents
@@ -42,11 +60,15 @@ class TracedValue(Value):
         return made
 
     def __bool__(self) -> bool:
-        what = f"{self.op.name} " if self.op else ""
+        what = self.op.name if self.op else self.label or "a Value"
         raise TraceError(
-            f"a compiled function cannot decide by the value of {what}{self!r}: the trace would keep one branch for "
-            "all inputs. Compute both branches and choose with tg.ops.where(condition, a, b)"
+            f"a compiled function cannot decide by the value of {what} = {NUMBER.__get__(self)!r}: the trace would "
+            "keep one branch for all inputs. Compute both branches and choose with tg.ops.where(condition, a, b)"
         )
+
+    def __repr__(self) -> str:
+        op = f", op={self.op.name!r}" if self.op else ""
+        return f"TracedValue({NUMBER.__get__(self)!r}{op})"
 
     __hash__ = object.__hash__
 
@@ -57,32 +79,31 @@ install(TracedValue)
 class Program:
     """One trace: the tape, where the arguments stand on it, and what the function returns."""
 
-    def __init__(self, f: Function, arguments: Sequence[Any]) -> None:
-        self.variables = mapped(lambda x: TracedValue(number(x)), tuple(arguments))
+    def __init__(self, f: Function, nesting: Any, given: Sequence[Any]) -> None:
+        self.nesting = nesting
+        inputs = [TracedValue(number(x)) for x in given]
         with tracing("value_trace", TracedValue):
-            self.result = f(*self.variables)
-        outputs = list(leaves(self.result))
+            self.result = f(*rebuilt(nesting, iter(inputs)))
+        outputs: list[Any] = []
+        self.result_nesting = flattened(self.result, outputs)
         if not all(isinstance(y, Value) for y in outputs):
             raise OperandError(
                 f"a compiled function returns numbers that it computes from its arguments, not {self.result!r:.80}"
             )
-        inputs = list(leaves(self.variables))
-        self.tape = Tape([*inputs, *outputs])
-        self.count = len(inputs)
-        self.input_rows = self.tape.outputs[: self.count]
-        self.output_rows = self.tape.outputs[self.count :]
+        self.tape = Tape(outputs, inputs)
+        self.input_rows = np.array([self.tape.row(x) for x in inputs], dtype=np.int64)
+        self.output_rows = self.tape.outputs
         self.closed_over = [x for x in self.tape.leaves if not isinstance(x, TracedValue)]
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
         self.lock = threading.RLock()  # of the tape's numbers
 
-    def forward(self, arguments: Sequence[Any]) -> Any:
+    def forward(self, given: Sequence[Any]) -> Any:
         """The result for these arguments and the present data of the Values that the function closes over."""
         data = self.tape.data
-        data[self.input_rows] = [number(x) for x in leaves(tuple(arguments))]
+        data[self.input_rows] = given if set(map(type, given)) == {float} else [number(x) for x in given]
         data[self.closed_over_rows] = [x.data for x in self.closed_over]
         self.tape.forward()
-        found = iter(data[self.output_rows].tolist())
-        return mapped(lambda _: next(found), self.result)
+        return rebuilt(self.result_nesting, iter(data[self.output_rows].tolist()))
 
     def backward(self) -> Any:
         """The gradient of the one output, in the nesting of the arguments."""
@@ -90,9 +111,8 @@ class Program:
             raise NonScalarBackwardError(
                 f"a gradient needs one number as the result; here there are {len(self.output_rows)}. Sum them first"
             )
-        self.tape.backward([0.0] * self.count + [1.0])
-        found = iter(self.tape.grad[self.input_rows].tolist())
-        return mapped(lambda _: next(found), self.variables)
+        self.tape.backward([1.0])
+        return rebuilt(self.nesting, iter(self.tape.grad[self.input_rows].tolist()))
 
 
 class ScalarFunction:
@@ -100,32 +120,34 @@ class ScalarFunction:
 
     def __init__(self, f: Function) -> None:
         self.f = f
-        self.programs: dict[str, Program] = {}
+        self.programs: dict[Any, Program] = {}
+
+    def program(self, arguments: Sequence[Any]) -> tuple[Program, list[Any]]:
+        """The trace for arguments nested like these, and the numbers in them."""
+        given: list[Any] = []
+        nesting = flattened(tuple(arguments), given)
+        if nesting not in self.programs:
+            self.programs[nesting] = Program(self.f, nesting, given)
+        return self.programs[nesting], given
 
     def call(self, arguments: Sequence[Any]) -> Any:
         """The result as plain numbers."""
-        program = self.program(arguments)
+        program, given = self.program(arguments)
         with program.lock:
-            return program.forward(arguments)
-
-    def program(self, arguments: Sequence[Any]) -> Program:
-        """The trace for arguments nested like these."""
-        key = nesting(arguments)
-        if key not in self.programs:
-            self.programs[key] = Program(self.f, arguments)
-        return self.programs[key]
+            return program.forward(given)
 
     def value_and_gradients(self, arguments: Sequence[Any]) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments)."""
-        program = self.program(arguments)
+        program, given = self.program(arguments)
         with program.lock:
-            return program.forward(arguments), program.backward()
+            return program.forward(given), program.backward()
 
     def backward(self, arguments: Sequence[Any]) -> Any:
         """The result, its gradient added to the Values that the function closes over."""
-        program = self.program(arguments)
+        program, given = self.program(arguments)
         with program.lock:
-            result, _ = self.value_and_gradients(arguments)
+            result = program.forward(given)
+            program.backward()
             gradients = program.tape.grad[program.closed_over_rows].tolist()
         for x, g in zip(program.closed_over, gradients, strict=True):
             x.grad += g
@@ -133,7 +155,7 @@ class ScalarFunction:
 
     def source(self, name: str) -> str:
         """The newest trace as plain Python."""
-        text = "\n".join(python_lines(list(self.programs.values())[-1], free_name(name, ())))
+        text = "\n".join(python_lines(list(self.programs.values())[-1], free_name(name, (), ())))
         return f"import math\n\n\n{text}" if "math." in text else text
 
 
@@ -154,11 +176,11 @@ class CompiledFunction:
         self.__name__ = name if name.isidentifier() else "program"
         self.scalars, self.arrays = ScalarFunction(f), ArrayFunction(f, accurate)
         self.f = f
-        self.of_tensors: set[str] = set()  # nestings of plain numbers for which the function computes with Tensors
+        self.of_tensors: set[Any] = set()  # nestings of plain numbers for which the function computes with Tensors
         self.newest: ScalarFunction | ArrayFunction | None = None
 
     def __call__(self, *arguments: Any) -> Any:
-        if at_work():  # a compiled function inside another one is part of its trace
+        if not MODES.usual and at_work():  # a compiled function inside another one is part of its trace
             return self.f(*arguments)
         return self.chosen(arguments).call(arguments)
 
@@ -176,21 +198,22 @@ class CompiledFunction:
 
     def chosen(self, arguments: Sequence[Any]) -> ScalarFunction | ArrayFunction:
         """Which of the two ways fits the arguments."""
-        if at_work():
+        if not MODES.usual and at_work():
             raise TraceError(f"{self.__name__}: a gradient inside a compiled function cannot be compiled")
-        arrays = any(hasattr(x, "shape") and x.shape != () for x in leaves(tuple(arguments)))
-        self.newest = self.arrays if arrays or self.computes_tensors(arguments) else self.scalars
+        given: list[Any] = []
+        nesting = flattened(tuple(arguments), given)
+        arrays = not PLAIN.issuperset(map(type, given)) and any(map(has_axes, given))
+        self.newest = self.arrays if arrays or self.computes_tensors(nesting, arguments) else self.scalars
         return self.newest
 
-    def computes_tensors(self, arguments: Sequence[Any]) -> bool:
+    def computes_tensors(self, nesting: Any, arguments: Sequence[Any]) -> bool:
         """Do these plain numbers meet Tensors that the function closes over? Found out by a first trace."""
-        key = nesting(arguments)
-        if key not in self.of_tensors:
+        if nesting not in self.of_tensors and nesting not in self.scalars.programs:
             try:
                 self.scalars.program(arguments)
             except OperandError:
-                self.of_tensors.add(key)
-        return key in self.of_tensors
+                self.of_tensors.add(nesting)
+        return nesting in self.of_tensors
 
     @property
     def source(self) -> str:
@@ -210,6 +233,9 @@ def jit(f: Function | None = None, accurate: bool = False) -> Any:
     In programs of arrays exp, expm1, log, log1p, tanh, erf and what is made of them come from our own fast kernels
     (within 3 ulp), and sums are added in partial sums; `@jit(accurate=True)` computes them with the C library, in
     order. Functions of numbers always do.
+
+    What a function reads from `.data`, `.item()` or `float(...)` of a Value or Tensor that it closes over is a plain
+    number, which the program keeps: compute with the Value or Tensor itself. Of arguments these are refused.
 
     `f.value_and_grad(*arguments)`, `f.backward(*arguments)` and `f.source` come with it.
     Errors: TraceError where the function decides by a traced value, or uses an operation that cannot be compiled.
@@ -232,9 +258,8 @@ def at_work() -> bool:
     return MODES.value_trace is not None or MODES.tensor_trace is not None
 
 
-def nesting(arguments: Sequence[Any]) -> str:
-    """How numbers are nested in the arguments."""
-    return repr(mapped(lambda _: 0, tuple(arguments)))
+def has_axes(x: Any) -> bool:
+    return getattr(x, "shape", ()) != ()
 
 
 def number(x: Any) -> float:
@@ -259,8 +284,12 @@ def python_lines(program: Program, name: str) -> Iterable[str]:
     for i, node in reversed(list(enumerate(nodes))):
         if node.op is not None and node.op.partials is not None:
             letters = [at[tape.rows[p]] for p in node.parents]
+            indent = "    "
+            if node.op.domain is not EVERYWHERE:  # its derivative may be infinite
+                yield f"    if d_{at[i]} != 0.0:"
+                indent = "        "
             for letter, text in zip(letters, partial_texts(node.op, at[i], letters), strict=True):
-                yield f"    d_{letter} += d_{at[i]} * ({text})"
+                yield f"{indent}d_{letter} += d_{at[i]} * ({text})"
     results = ", ".join(at[i] for i in program.output_rows)
     yield f"    return ({results},), ({''.join(f'd_{at[i]}, ' for i in program.input_rows)})"
 
@@ -274,6 +303,6 @@ def row_names(program: Program) -> list[str]:
     for row, label in labelled:
         if not label:
             continue
-        found[row] = free_name(label, taken)
+        found[row] = free_name(label, taken, ())
         taken.add(found[row])
     return [found.get(i, f"v_{i}") for i in range(len(program.tape.rows))]

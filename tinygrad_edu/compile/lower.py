@@ -10,7 +10,8 @@ from tinygrad_edu.compile.trace import Traced, op_name, order_of_axes
 from tinygrad_edu.core import broadcasting, ops, reductions
 from tinygrad_edu.core.graph import topological
 
-VIEWS = ("reshape", "transpose", "broadcast_to")  # no new numbers: another way to find them
+# No new numbers: another way to find them.
+VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather")
 
 
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
@@ -28,23 +29,6 @@ def axes(x: Any, axis: Any) -> tuple[int, ...]:
     return broadcasting.axes_of(x, axis)
 
 
-def mse(p: Any, t: Any) -> Any:
-    error = p - t
-    return broadcasting.sum(error * error) / p.size
-
-
-def bce_with_logits(z: Any, t: Any) -> Any:
-    each = ops.maximum(z, 0.0) - z * t + ops.log1p(ops.exp(-ops.abs(z)))
-    return broadcasting.sum(each) / z.size
-
-
-def cross_entropy(z: Any, t: Any) -> Any:
-    rows = 1
-    for n in z.shape[:-1]:
-        rows = rows * n
-    return -broadcasting.sum(t * log_softmax(z, -1)) / rows
-
-
 def softmax(x: Any, axis: Any) -> Any:
     return ops.exp(log_softmax(x, axis))
 
@@ -53,9 +37,7 @@ def log_softmax(x: Any, axis: Any) -> Any:
     return x - logsumexp(x, axis, True)
 
 
-LOWERED: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (min, logsumexp, softmax, log_softmax, mse, bce_with_logits, cross_entropy)
-}
+LOWERED: dict[str, Callable[..., Any]] = {f.__name__: f for f in (min, logsumexp, softmax, log_softmax)}
 
 
 def lowered(roots: list[Traced]) -> list[Traced]:
@@ -73,32 +55,61 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
     """One node over rewritten parents: lowered where it has to be, shared where the same stands already."""
     if node.op is None:
         return unique.setdefault(node.name, node)
-    if node.op.name in LOWERED:
-        return lowered_again(LOWERED[node.op.name](*parents, **node.options), unique)
+    other = in_other_words(node, parents)
+    if other is not None:
+        return lowered_again(other, unique)
     options = node.options
     if node.op.name == "transpose":
         order = order_of_axes(node, options["axes"])
         if order == sorted(order):
             return parents[0]
-        options = {"axes": None} if order == sorted(order)[::-1] else {"axes": tuple(order)}
-        product = transposed_product(parents[0], options["axes"])
-        if product is not None:
-            return lowered_again(product, unique)
+        options = {"axes": None if order == sorted(order)[::-1] else tuple(order)}
     if node.op.name == "matmul":
         parents = [p if is_matrix(p) else rewritten(copied(p), [p], unique) for p in parents]
+    if node.op.name == "gather" and parents[0].sizes[node.options["axis"]] == 1 and op_name(parents[0]) in VIEWS:
+        parents[0] = rewritten(copied(parents[0]), [parents[0]], unique)  # the index stays in the text, and is checked
     key = (node.op.name, tuple(map(id, parents)), texts(sorted(options.items())), texts(node.sizes))
     return unique.setdefault(key, Traced(node.sizes, node.op, tuple(parents), options, node.name, node.label))
 
 
-def transposed_product(inner: Traced, axes: Any) -> Any:
+def in_other_words(node: Traced, parents: list[Traced]) -> Any:
+    """The same result by operations that are quicker here, or that loops are written for; None to leave it as it is."""
+    name, options, x = op_name(node), node.options, parents[0]
+    if name in LOWERED:
+        return LOWERED[name](*parents, **options)
+    if name == "transpose" and order_of_axes(node, options["axes"]) == [*range(node.ndim)][::-1] and node.ndim > 1:
+        return transposed_product(x)
+    if name in ("sum", "max", "prod") and all(x.sizes[i] == 1 for i in axes(node.parents[0], options["axis"])):
+        return x.reshape(node.sizes)
+    if name == "matmul" and node.ndim == 2 and 1 in (*node.sizes, x.sizes[1]):
+        return thin_product(*parents)
+    return None
+
+
+def thin_product(a: Traced, b: Traced) -> Any:
+    """A product with a row or column, as loops that share their body with what stands around it.
+
+    The innermost loop runs along the rows of the matrix, as they lie in memory.
+    """
+    (n, k), m = a.sizes, b.sizes[1]
+    if k == 1:
+        return a * b
+    if n == 1 and op_name(b) == "transpose":
+        return broadcasting.sum(a * b.T, axis=1).reshape((n, m))
+    if m == 1 and op_name(a) != "transpose":
+        return broadcasting.sum(a * b.T, axis=1, keepdims=True)
+    return broadcasting.sum(a.T * b, axis=0).reshape((n, m))
+
+
+def transposed_product(inner: Traced) -> Any:
     """What need not be transposed: (xᵀ)ᵀ = x, and (ab)ᵀ = bᵀaᵀ, where the transposes are views."""
-    if axes is not None:
-        return None
     if op_name(inner) == "transpose" and inner.options["axes"] is None:
         return inner.parents[0]
     if op_name(inner) == "matmul":
         a, b = inner.parents
         return b.T @ a.T
+    if op_name(inner) == "mul" and inner.parents[0].sizes[1:] == (1,) and inner.parents[1].sizes[:1] == (1,):
+        return inner.parents[1].T * inner.parents[0].T  # of a column and a row
     return None
 
 
@@ -116,8 +127,15 @@ def lowered_again(root: Traced, unique: dict[Any, Traced]) -> Traced:
 
 
 def is_matrix(x: Traced) -> bool:
-    """Can a product read it where it lies: an array in memory, or the transpose of one?"""
-    return op_name(x.parents[0] if op_name(x) == "transpose" else x) not in VIEWS
+    """Can a product read it where it lies: floats in memory, or the transpose of them?"""
+    source = x.parents[0] if swaps_last_two(x) else x
+    return op_name(source) not in VIEWS and not source.integer
+
+
+def swaps_last_two(x: Traced) -> bool:
+    """Is it the transpose of a matrix, or of each matrix of a stack?"""
+    order = order_of_axes(x, x.options["axes"]) if op_name(x) == "transpose" else []
+    return len(order) > 1 and order == [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2]
 
 
 def copied(x: Traced) -> Traced:

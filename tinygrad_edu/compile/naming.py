@@ -12,8 +12,18 @@ from tinygrad_edu.compile import kernels
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import TABLE
 
-# Names of the generated text itself: a loop's index, a temporary, a result, a gradient, the length of an axis.
-GENERATED = re.compile(r"[ti]\d+|result\d*|d_.*|.*_\d+")
+# Names of the generated text itself: a loop's index, a temporary, a result, a gradient, the length of an axis, the
+# last batch, the rows of a batch, the place of a parameter that is a single number.
+GENERATED = re.compile(r"[tiu]\d+|result\d*|d_.*|.*_\d+|.*_last|.*_rows|at_.*")
+# What the training programs around a step call their own: see templates.py and train/online_program.py.
+TRAINING = frozenset(
+    [
+        *("X", "Y", "orders", "batch", "state", "saved", "gradient", "work", "sizes", "rates", "settings", "numbers"),
+        *("t", "lr", "w", "g", "m0", "m1", "m2", "previous", "tol", "losses", "norms", "control", "loss", "weights"),
+        *("n", "at", "start", "size", "epoch", "epochs", "first", "total", "square", "i", "j", "k"),
+        *("before", "after", "next_state", "step", "update", "keep"),
+    ]
+)
 RESERVED = frozenset(
     [
         *keyword.kwlist,
@@ -21,7 +31,9 @@ RESERVED = frozenset(
         *vars(ops),
         *vars(kernels),
         "njit",
-        "matmul",
+        *("copy", "dot", "gather", "view"),
+        "entry",
+        "class_of",
         "plus",
         "inlined",
         "results",
@@ -31,15 +43,15 @@ RESERVED = frozenset(
 )
 
 
-def free_name(name: str, taken: Container[str]) -> str:
-    """An identifier made of the name, that nothing else in the program has.
+def free_name(name: str, taken: Container[str], reserved: Container[str] = TRAINING) -> str:
+    """An identifier made of the name, that nothing else in the program has; `reserved` by what stands around it.
 
     >>> free_name("layers.0.weight", {}), free_name("x", {"x"}), free_name("exp", {}), free_name("x_0", {})
     ('layers_0_weight', 'x2', 'exp_', 'x_0_')
     """
     clean = "".join(c if c.isalnum() and c.isascii() else "_" for c in name) or "x"
     clean = clean if clean[0].isalpha() else f"x{clean}"
-    clean = next(n for n in (clean, f"{clean}_", f"x_{clean}_") if is_free(n))
+    clean = next(n for n in (clean, f"{clean}_", f"x_{clean}_") if is_free(n) and n not in reserved)
     if clean not in taken:
         return clean
     numbered = (n if is_free(n := f"{clean}{i}") else f"{clean}_{i}_" for i in count(2))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile import cache
-from tinygrad_edu.compile.emit import HEADER, Writer
+from tinygrad_edu.compile.emit import Writer
 from tinygrad_edu.compile.fuse import Names, is_view, schedule
 from tinygrad_edu.compile.lower import copied, lowered
-from tinygrad_edu.compile.naming import free_name
+from tinygrad_edu.compile.naming import TRAINING, free_name
 from tinygrad_edu.compile.sizes import ACTIVE, Conditions, measured
-from tinygrad_edu.compile.trace import Size, Traced, differentiate
+from tinygrad_edu.compile.templates import FAST, HEADER
+from tinygrad_edu.compile.trace import Size, Traced, differentiate, op_name
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
 from tinygrad_edu.core.operation import ArrayOperation
@@ -34,10 +35,11 @@ class Trace:
     captured: dict[str, Any] = field(default_factory=dict)
     results: Any = None
     conditions: Conditions = field(default_factory=Conditions)
+    reserved: Container[str] = TRAINING  # names that stand around the program
 
     def input(self, name: str, array: Any) -> Traced:
         """A new input with the shape of an array; an axis of length 1 keeps that length in the program."""
-        name = free_name(name, self.inputs)
+        name = free_name(name, self.inputs, self.reserved)
         sizes = tuple(1 if n == 1 else Size(n, f"{name}_{axis}") for axis, n in enumerate(np.shape(array)))
         self.inputs[name] = Traced(sizes, name=name, label=name)
         return self.inputs[name]
@@ -89,67 +91,44 @@ def replayed(x: Tensor, inputs: list[Any]) -> Traced:
     return Traced.__apply__(x.op, inputs)
 
 
-class Program:
-    """A compiled trace: `run(arrays)` computes the results into new arrays.
+class Body:
+    """The lines that compute the results of a trace, and what they need.
 
-    `inputs`, the names in order; `text`, the Python source; `conditions`, sizes that have to be equal. `accurate`: the
-    C library's exp, tanh and so on instead of our faster ones, and sums in the order of their items.
+    `lines`; `functions`, the text of the operations that they call; `buffers`, the arrays for intermediate results by
+    name, with their sizes as texts; `shapes` of the results that are arrays. `accurate`: the C library's exp, tanh and
+    so on instead of our faster ones, and sums in the order of their items. `style`: settings of the Writer.
     """
 
     def __init__(
-        self, trace: Trace, results: Mapping[str, Traced], dtype: str, name: str = "program", accurate: bool = False
+        self,
+        trace: Trace,
+        results: Mapping[str, Traced],
+        dtype: str,
+        accurate: bool = False,
+        scalar: str = "{key}",
+        **style: Any,
     ) -> None:
-        self.trace, self.dtype = trace, dtype
-        roots = own_nodes(trace.run(lambda: lowered(list(results.values()))))
+        self.trace, self.dtype, self.accurate = trace, dtype, accurate
+        nodes = trace.run(lambda: lowered(list(results.values())))
         self.names = Names(trace.conditions.equal)
+        roots = own_nodes([without_reshape(x, self.names) for x in nodes])
         plan = schedule(roots, self.names)
         self.scalars = [key for key, x in results.items() if not x.sizes]
         self.shapes = {key: self.names.shape(x) for key, x in results.items() if x.sizes}
-        writer = Writer(plan, self.names, self.places(results, roots), dtype, accurate)
-        writer.taken.update(trace.inputs, self.shapes)
-        body = writer.body()
-        self.buffers = writer.buffers
-        self.functions = writer.functions()
-        self.body = [*self.size_lines(), *body]
-        self.steps = plan.steps
-        self.parameters = list(dict.fromkeys([*trace.inputs, *self.buffers, *self.shapes, "results"]))
-        self.name = name
-        self.workspaces = threading.local()
-        self.captured_structure: list[Any] = []
+        places = [scalar.format(i=self.scalars.index(k), key=k) if k in self.scalars else k for k in results]
+        writer = Writer(plan, self.names, dict(zip(roots, places, strict=True)), dtype, accurate, **style)
+        writer.taken.update(trace.inputs, results)
+        self.lines = writer.body()
+        self.buffers, self.functions, self.steps = writer.buffers, writer.functions(), plan.steps
 
-    def places(self, results: Mapping[str, Traced], roots: Sequence[Traced]) -> dict[Traced, str]:
-        """Where each result is written: an array of its own, or a place among the single numbers."""
-        keys = [f"results[{self.scalars.index(key)}]" if key in self.scalars else key for key in results]
-        return dict(zip(roots, keys, strict=True))
-
-    def size_lines(self) -> list[str]:
-        """n = x.shape[0] for every name of a size."""
-        return [
-            f"{size.text} = {name}.shape[{axis}]"
+    def own_sizes(self) -> dict[str, tuple[str, int]]:
+        """Each name of a size that the lines use → (input, axis) where it is found."""
+        return {
+            size.text: (name, axis)
             for name, x in self.trace.inputs.items()
             for axis, size in enumerate(x.sizes)
             if isinstance(size, Size) and self.names.of(size) == size.text
-        ]
-
-    @property
-    def text(self) -> str:
-        """The module: the operations, then the program as one function."""
-        return HEADER + self.functions + self.function_text()
-
-    def function_text(self, cached: bool = True) -> str:
-        options = 'error_model="numpy", nogil=True, no_cfunc_wrapper=True'
-        options += ", cache=True" if cached else ", no_cpython_wrapper=True"
-        head = [f"@njit({options})", f"def {self.name}({', '.join(self.parameters)}):", *self.shape_comments()]
-        return "\n".join([*head, *(INDENT + line for line in self.body)]) + "\n"
-
-    def shape_comments(self) -> list[str]:
-        shapes = [f"{name} ({', '.join(self.names.shape(x))})" for name, x in self.trace.inputs.items() if x.sizes]
-        shapes += [f"{name} ({', '.join(sizes)})" for name, sizes in self.buffers.items()]
-        return [f"{INDENT}# {'; '.join(shapes[i : i + 5])}" for i in range(0, len(shapes), 5)]
-
-    def compiled(self) -> Callable[..., None]:
-        """The machine code."""
-        return getattr(cache.load(self.text, self.name), self.name)  # type: ignore[no-any-return]
+        }
 
     def sizes(self, arrays: Sequence[Any]) -> dict[str, int] | None:
         """Name → length for these inputs; None where the trace would have found other answers."""
@@ -162,6 +141,40 @@ class Program:
                 if (found.setdefault(size.text, n) if isinstance(size, Size) else size) != n:
                     return None
         return found if self.trace.conditions.hold(found) else None
+
+    def shape_comments(self) -> list[str]:
+        shapes = [f"{name} ({', '.join(self.names.shape(x))})" for name, x in self.trace.inputs.items() if x.sizes]
+        shapes += [f"{name} ({', '.join(sizes)})" for name, sizes in self.buffers.items()]
+        return [f"# {'; '.join(shapes[i : i + 5])}" for i in range(0, len(shapes), 5)]
+
+
+class Program(Body):
+    """A compiled trace: `run(arrays)` computes the results into new arrays; `text` is the Python source."""
+
+    def __init__(
+        self, trace: Trace, results: Mapping[str, Traced], dtype: str, name: str = "program", accurate: bool = False
+    ) -> None:
+        super().__init__(trace, results, dtype, accurate, scalar="results[{i}]")
+        self.parameters = list(dict.fromkeys([*trace.inputs, *self.buffers, *self.shapes, "results"]))
+        self.name = name
+        self.workspaces = threading.local()
+        self.captured_structure: list[Any] = []
+
+    @property
+    def text(self) -> str:
+        """The module: the operations, then the program as one function."""
+        return HEADER + self.functions + self.function_text()
+
+    def function_text(self) -> str:
+        fast = "" if self.accurate else FAST
+        head = f'@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True{fast})'
+        sizes = [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
+        lines = [*self.shape_comments(), *sizes, *self.lines]
+        return "\n".join([head, f"def {self.name}({', '.join(self.parameters)}):", *indented(lines)]) + "\n"
+
+    def compiled(self) -> Callable[..., None]:
+        """The machine code."""
+        return getattr(cache.load(self.text, self.name), self.name)  # type: ignore[no-any-return]
 
     def workspace(self, sizes: Mapping[str, int]) -> list[Array]:
         """The arrays for intermediate results: made once for these sizes, in each thread its own."""
@@ -193,6 +206,17 @@ class Program:
         if found is None:
             found = self.__dict__["_code"] = self.compiled()
         return found
+
+
+def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
+    return [INDENT * depth + line for line in lines]
+
+
+def without_reshape(x: Traced, names: Names) -> Traced:
+    """The node whose shape is kept by a reshape, as that of a sum over broadcast axes often is."""
+    while op_name(x) == "reshape" and names.shape(x) == names.shape(x.parents[0]):
+        x = x.parents[0]
+    return x
 
 
 def own_nodes(roots: Sequence[Traced]) -> list[Traced]:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.compile.sizes import length, lengths, rest
+from tinygrad_edu.compile.spans import axis_length
 from tinygrad_edu.core import broadcasting
 from tinygrad_edu.core.explain import explain
-from tinygrad_edu.errors import ShapeError, TraceError
+from tinygrad_edu.errors import ShapeError
 
 Sizes = tuple[Any, ...]
 
@@ -50,29 +51,6 @@ def normalised_shape(parents: Sequence[Any], axis: Any) -> Sizes:
     return parents[0].sizes  # type: ignore[no-any-return]
 
 
-def product_shape(parents: Sequence[Any]) -> Sizes:
-    a, b = parents
-    if a.ndim != 2 or b.ndim != 2:
-        raise TraceError(
-            f"a compiled product needs two matrices, not {a.ndim} and {b.ndim} axes: reshape vectors to (1, n)"
-        )
-    if a.sizes[1] != b.sizes[0]:
-        raise ShapeError(explain("matmul", names_of(parents), [lengths(x) for x in parents]))
-    return (a.sizes[0], b.sizes[1])
-
-
-def loss_shape(parents: Sequence[Any]) -> Sizes:
-    """One number for predictions and targets of the same shape."""
-    a, b = parents
-    if a.ndim != b.ndim or a.sizes != b.sizes:
-        raise ShapeError(
-            f"prediction {lengths(a)} and target {lengths(b)} differ in shape. A compiled loss broadcasts nothing, and "
-            "classes are given as one row of probabilities for each sample"
-        )
-    refuse_empty("the mean", a.sizes)
-    return ()
-
-
 def refuse_empty(what: str, sizes: Sequence[Any]) -> None:
     if any(n == 0 for n in sizes):
         raise ShapeError(f"{what} of no numbers is undefined: an axis is 0 long")
@@ -84,7 +62,7 @@ def reshaped(parents: Sequence[Any], shape: Any) -> Sizes:
     unknown = [i for i, n in enumerate(sizes) if n == -1]
     if len(unknown) == 1:
         at = unknown[0]
-        sizes = (*sizes[:at], rest(total, sizes[:at] + sizes[at + 1 :]), *sizes[at + 1 :])
+        sizes = (*sizes[:at], axis_length(rest(total, sizes[:at] + sizes[at + 1 :])), *sizes[at + 1 :])
     if len(unknown) > 1 or total != math.prod(sizes):
         raise ShapeError(f"an array of shape {lengths(parents[0])} cannot take the shape {tuple(map(length, sizes))}")
     return sizes
@@ -104,16 +82,12 @@ def order_of_axes(x: Any, axes: Sequence[int] | None) -> list[int]:
 
 
 SHAPES: dict[str, Callable[..., Sizes]] = {
-    "matmul": product_shape,
     "sum": reduced_shape,
     "max": extreme_shape,
     "min": extreme_shape,
     "logsumexp": extreme_shape,
     "softmax": normalised_shape,
     "log_softmax": normalised_shape,
-    "mse": loss_shape,
-    "bce_with_logits": loss_shape,
-    "cross_entropy": loss_shape,
     "reshape": reshaped,
     "transpose": lambda parents, axes: tuple(parents[0].sizes[i] for i in order_of_axes(parents[0], axes)),
     "broadcast_to": stretched,

@@ -6,13 +6,17 @@ it is another one the function is traced anew.
 
 from __future__ import annotations
 
+import functools
 import math
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.errors import TraceError
+
+NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 @dataclass
@@ -21,6 +25,7 @@ class Conditions:
 
     equal: set[tuple[str, str]] = field(default_factory=set)  # pairs of names with one length
     answers: set[tuple[str, str, bool]] = field(default_factory=set)  # every comparison, with numbers too
+    signs: set[tuple[str, bool]] = field(default_factory=set)  # of differences: are they 0 or more?
 
     def note(self, a: str, b: str, equal: bool, named: bool) -> None:
         self.answers.add((a, b, equal))
@@ -29,7 +34,9 @@ class Conditions:
 
     def hold(self, lengths: Mapping[str, int]) -> bool:
         """Would the trace get the same answers for these lengths?"""
-        return all((measured(a, lengths) == measured(b, lengths)) == equal for a, b, equal in self.answers)
+        return all((measured(a, lengths) == measured(b, lengths)) == equal for a, b, equal in self.answers) and all(
+            (measured(text, lengths) >= 0) == reached for text, reached in self.signs
+        )
 
 
 class Active(threading.local):
@@ -43,15 +50,16 @@ ACTIVE = Active()
 
 
 class Size:
-    """The length of an axis and its name in the program; products of sizes are sizes too.
+    """The length of an axis and its name in the program; products of sizes are sizes too, and sums in brackets.
 
     It is not an int: whatever would turn it into a plain number, and so freeze it in the program, is refused.
+    `linear` of a sum: how often it contains each size, by name, and its number without a name.
     """
 
-    __slots__ = ("length", "text")
+    __slots__ = ("length", "linear", "text")
 
-    def __init__(self, length: int, text: str) -> None:
-        self.length, self.text = length, text
+    def __init__(self, length: int, text: str, linear: tuple[Mapping[str, int], int] | None = None) -> None:
+        self.length, self.text, self.linear = length, text, linear or ({text: 1}, 0)
 
     def __repr__(self) -> str:
         return str(self.length)
@@ -115,18 +123,36 @@ def lengths(x: Any) -> tuple[int, ...]:
 
 
 def measured(text: str, found: Mapping[str, int]) -> int:
-    """A size's text as a number: "2 * n" → 10 where n is 5."""
-    return math.prod(found[part] if part in found else int(part) for part in text.split(" * "))
+    """A size's text as a number: "2 * n" → 10 and "(n - 1)" → 4 where n is 5."""
+    return math.prod(found[part] if part in found else computed(part, found) for part in text.split(" * "))
+
+
+def computed(part: str, found: Mapping[str, int]) -> int:
+    """A number, or a sum in brackets."""
+    if not part.startswith("("):
+        return int(part)
+    function, names = formula(part)
+    return function(*[found[name] for name in names])
+
+
+@functools.lru_cache(maxsize=4096)
+def formula(text: str) -> tuple[Callable[..., int], list[str]]:
+    """A sum's text, which we wrote ourselves, as a function of the names in it."""
+    names = sorted(set(NAME.findall(text)))
+    return eval(f"lambda {', '.join(names)}: {text}"), names
 
 
 def rest(total: Any, known: Sequence[Any]) -> Any:
-    """What -1 stands for in a reshape: the total without the sizes that are known. Errors: TraceError."""
-    parts = text_of(total).split(" * ")
-    divisor = 1
+    """What -1 stands for in a reshape: the total without the sizes that are known."""
+    parts, others, divisor = text_of(total).split(" * "), [], 1
     for n in known:
         divisor *= length(n)
         for part in text_of(n).split(" * "):
-            if part != "1" and part not in parts:
-                raise TraceError(f"the size for -1 is not known beside {part}: write all sizes out")
-            parts = [*parts[: parts.index(part)], *parts[parts.index(part) + 1 :]] if part in parts else parts
-    return Size(length(total) // max(divisor, 1), " * ".join(parts)) if parts else 1
+            if part in parts:
+                parts.remove(part)
+            elif part != "1":
+                others.append(part)
+    left = length(total) // max(divisor, 1)
+    if others:
+        return Size(left, f"({'*'.join(parts) or '1'} // ({'*'.join(others)}))")
+    return Size(left, " * ".join(parts)) if parts else 1

@@ -96,8 +96,8 @@ class Tape:
     (17.0, 8.0)
     """
 
-    def __init__(self, outputs: Sequence[Value]) -> None:
-        order = joint_order(outputs)
+    def __init__(self, outputs: Sequence[Value], inputs: Sequence[Value] = ()) -> None:
+        order = joint_order([*inputs, *outputs])
         self.rows: Mapping[Value, int] = {node: i for i, node in enumerate(order)}
         numbers = numbering()
         self.code = np.array([LEAF if x.op is None else numbers[x.op.name] for x in order], dtype=np.int16)
@@ -122,7 +122,7 @@ class Tape:
 
     def backward(self, seeds: Sequence[float]) -> None:
         """Compute every gradient, from one seed for each output."""
-        self.grad[:] = 0.0
+        self.grad.fill(0.0)
         for row, seed in zip(self.outputs, seeds, strict=True):
             self.grad[row] += seed
         self.loop.backward(self.code, self.inputs, self.data, self.grad)

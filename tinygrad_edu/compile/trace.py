@@ -28,10 +28,11 @@ from tinygrad_edu.errors import TraceError
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
-    __slots__ = ("name", "sizes")
+    __slots__ = ("integer", "name", "sizes")
 
     name: str  # of an input: what the program calls it; of a constant: its text
     sizes: tuple[Any, ...]
+    integer: bool  # an input of whole numbers: it may be an index
 
     def __init__(
         self,
@@ -43,7 +44,7 @@ class Traced(Tensor):
         label: str = "",
     ) -> None:
         self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
-        self.label, self.grad, self.requires_grad, self.spent = label, None, True, False
+        self.label, self.grad, self.requires_grad, self.spent, self.integer = label, None, True, False, False
 
     shape = property(lambda self: self.sizes)
     ndim = property(lambda self: len(self.sizes))
@@ -72,12 +73,21 @@ class Traced(Tensor):
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
-        if operation.name not in SHAPES:
-            raise TraceError(
-                f"{operation.name} cannot be compiled yet: of the array operations {', '.join(SHAPES)} can"
-            )
+        from tinygrad_edu.compile.rewrite import REWRITTEN
+
+        if operation.name not in SHAPES and operation.name not in REWRITTEN:
+            can = ", ".join([*SHAPES, *REWRITTEN])
+            raise TraceError(f"{operation.name} cannot be compiled: of the array operations {can} can")
         parents: tuple[Traced, ...] = tuple([traced(x) for x in arrays])
+        if operation.name in REWRITTEN:
+            return REWRITTEN[operation.name](*parents, **options)
         return Traced(SHAPES[operation.name](parents, **options), operation, parents, options)
+
+    def rows_of(self, labels: Any) -> Traced:
+        """Of logits: the classes as rows of 0 and 1. Errors: TraceError where the labels are no integers."""
+        from tinygrad_edu.compile.windows import rows_of_classes
+
+        return rows_of_classes(labels, self.sizes[-1])
 
     def __bool__(self) -> bool:
         raise TraceError(
@@ -85,6 +95,10 @@ class Traced(Tensor):
         )
 
     data = array
+
+    def detach(self) -> Traced:
+        """The same numbers, for which no gradient is asked."""
+        return Traced(self.sizes, DETACHED, (self,))
 
     def __len__(self) -> int:
         raise TraceError(f"len({self!r}) would be frozen in the program: use x.shape[0], as in x.sum() / x.shape[0]")
@@ -113,6 +127,10 @@ class Traced(Tensor):
     __hash__ = object.__hash__
 
 
+# Written like `pos`, which leaves no trace in the program's text; differentiated like a comparison, not at all.
+DETACHED = Operation(ops.pos.function, None, EVERYWHERE, ops.pos.numpy_name, "")
+
+
 def constant(x: Any) -> Traced:
     """A number that stands in the program's text."""
     return Traced((), name=x.text if isinstance(x, Size) else literal(float(x)))
@@ -126,7 +144,10 @@ def traced(x: Any) -> Traced:
         return constant(x)
     if not ACTIVE.traces:
         raise TraceError(f"{x!r:.60} meets a traced value outside of a trace")
-    return ACTIVE.traces[-1].capture(x)  # type: ignore[no-any-return]
+    node: Traced = ACTIVE.traces[-1].capture(x)
+    if node.op is None and not isinstance(x, Tensor):
+        node.integer = np.asarray(x).dtype.kind in "iu"
+    return node
 
 
 def op_name(x: Traced) -> str:
@@ -144,15 +165,23 @@ def value_of(x: Traced) -> float | None:
         return None
 
 
+def spread_value(x: Traced) -> float | None:
+    """The number that every entry is, if it stands in the program's text."""
+    while op_name(x) in ("reshape", "transpose", "broadcast_to"):
+        x = x.parents[0]
+    return value_of(x)
+
+
 POWERS: dict[float | None, Callable[[Any], Any]] = {2.0: ops.square, 0.5: ops.sqrt, -1.0: ops.reciprocal}
 
 
 def simplified(operation: Operation, node: Traced) -> Traced:
     """x + 0, x - 0, x·1, x/1 and x¹ are x, where the shape stays; operations of constants are constants; x² is x·x."""
-    values = [value_of(x) for x in node.parents]
+    values = [spread_value(x) for x in node.parents]
     known = [v for v in values if v is not None]
     if len(known) == len(values):
-        return constant(operation.on_floats(*known))
+        number = constant(operation.on_floats(*known))
+        return shapes_like(number, node) if node.sizes else number
     if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes:
         return POWERS[values[1]](node.parents[0])  # type: ignore[no-any-return]
     neutral = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}.get(operation.name)
@@ -191,9 +220,10 @@ def shapes_like(x: Traced, like: Traced) -> Any:
 
 def contributions(x: Traced, g: Traced) -> Sequence[Any]:
     """g·∂x/∂parent for each parent; None where it is 0."""
-    if isinstance(x.op, ArrayOperation):
+    if x.op is None:
+        return []
+    if not isinstance(x.op, Operation):
         return x.op.vjp(g, x, *x.parents, **x.options)
-    assert isinstance(x.op, Operation)
     if x.op.partials is None:
         return [None] * len(x.parents)
     singular = x.op.domain is not EVERYWHERE  # its derivative may be infinite: then 0 stays 0, as everywhere
@@ -211,7 +241,7 @@ def times(g: Traced, partial: Any, singular: bool) -> Any:
 
 
 def is_boolean(x: Traced) -> bool:
-    return isinstance(x.op, Operation) and x.op.partials is None
+    return isinstance(x.op, Operation) and x.op.partials is None and x.op is not DETACHED
 
 
 install(Traced)

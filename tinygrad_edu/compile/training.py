@@ -1,85 +1,30 @@
-"""Whole training runs inside compiled code: gather a batch, step, update, epoch after epoch.
+"""Whole training runs inside compiled code: gather a batch, step, update, epoch after epoch, in one function.
 
 All parameters lie in one flat buffer, and so do their gradients and each of the optimizer's memories: an update is one
-loop over one vector. The weights that the step reads are views of that buffer.
+loop over one vector. The weights, and the intermediate results of a batch, are views of flat memory: few arguments,
+which Numba compiles and calls quickly.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile import cache
-from tinygrad_edu.compile.emit import HEADER
 from tinygrad_edu.compile.fuse import Loop
-from tinygrad_edu.compile.program import Array, Program, Trace
+from tinygrad_edu.compile.program import Array, Body, Trace, indented, shape_of
 from tinygrad_edu.compile.sizes import Size
+from tinygrad_edu.compile.templates import BATCH, EPOCHS, FAST, HEADER
 from tinygrad_edu.compile.trace import Traced
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
 Rule = Callable[..., tuple[Any, ...]]
 MEMORY_NAMES = ("m0", "m1", "m2")
-
-EPOCHS = """
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def gather(X, Y, order, start, x, y):
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            x[i, j] = X[order[start + i], j]
-        for j in range(y.shape[1]):
-            y[i, j] = Y[order[start + i], j]
-
-
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def keep(source, copy):  # a loop: Numba takes 0.5 s to compile copy[...] = source
-    for i in range(source.shape[0]):
-        for j in range(source.shape[1]):
-            copy[i, j] = source[i, j]
-
-
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
-def epochs(
-    X, Y, orders, batch, {given}state, saved, gradient, {views}{full}{last}
-    numbers, t, lr, {settings}previous, tol, losses, norms, control,
-):
-    # control: [stop when not 0, whole epochs done, 1 after NaN]; a run that is stopped or meets NaN goes back one epoch
-    n = X.shape[0]
-    for epoch in range(orders.shape[0]):
-        keep(state, saved)
-        total = 0.0
-        for start in range(0, n, batch):
-            if control[0] != 0:
-                keep(saved, state)
-                return
-            size = min(batch, n - start)
-            if size == batch:
-                gather(X, Y, orders[epoch], start, x, y)
-                step({step_full})
-            else:
-                gather(X, Y, orders[epoch], start, x_last, y_last)
-                step({step_last})
-            total += numbers[0] * size
-            t += 1.0
-            update({update})
-        losses[epoch] = total / n
-        if not (losses[epoch] - losses[epoch] == 0.0):
-            keep(saved, state)
-            control[2] = 1
-            return
-        square = 0.0
-        for i in range(gradient.size):
-            square += gradient[i] * gradient[i]
-        norms[epoch] = math.sqrt(square)
-        control[1] = epoch + 1
-        if tol >= 0.0 and abs(losses[epoch] - previous) <= tol * abs(previous):
-            return
-        previous = losses[epoch]
-"""
 
 
 @dataclass(frozen=True)
@@ -96,52 +41,98 @@ class Recipe:
 
 
 class TrainingProgram:
-    """A recipe, compiled for batches of any size: `buffers` for one run, then `run` on them.
+    """A recipe, compiled for batches and layers of any size: `Buffers` for one run, then `code` on them.
 
     Errors: TraceError where the loss uses what cannot be compiled.
     """
 
     def __init__(self, recipe: Recipe, x: Array, y: Array, batch: int) -> None:
-        self.recipe = recipe
-        self.step = step_program(recipe, x, y, batch)
-        self.update, self.floats = update_program(recipe)
-        self.given = [name for name in self.step.trace.captured if name not in self.parameter_names]
+        self.step = step_body(recipe, x, y, batch)
+        self.update, self.floats = update_body(recipe)
+        captured = self.step.trace.captured
+        found = {id(array): name for name, array in captured.items()}
+        self.parameters = [found[id(p)] for p in recipe.parameters]  # what the step calls them
+        self.given = [name for name in captured if name not in self.parameters]
+        self.memories, self.dtype, self.accurate = recipe.memories, recipe.dtype, recipe.accurate
+        self.rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data_names} - {"1"}
+        self.size_names = [name for name in self.step.own_sizes() if name not in self.rows]
         self.text = self.module_text()
 
     @property
-    def parameter_names(self) -> list[str]:
-        """What the step calls the parameters, in the recipe's order."""
-        found = {id(x): name for name, x in self.step.trace.captured.items()}
-        return [found[id(p)] for p in self.recipe.parameters]
+    def data_names(self) -> list[str]:
+        """What the step calls the samples and the targets."""
+        return list(self.step.trace.inputs)[:2]
 
     def module_text(self) -> str:
-        """Step, update and epochs in one module."""
-        names = self.parameter_names
-        views = [*names, *(f"d_{name}" for name in names)]
-        buffers = list(self.step.buffers)
-        last = [f"{name}_last" for name in buffers]
-        memory = {"w": "state[0]", "g": "gradient"} | {m: f"state[{i + 1}]" for i, m in enumerate(MEMORY_NAMES)}
+        """The operations, and one function that trains."""
         text = EPOCHS.format(
-            given=listed(self.given),
-            views=listed(views),
-            full=listed(["x", "y", *buffers]),
-            last=listed(["x_last", "y_last", *last]),
-            settings=listed(self.floats),
-            step_full=", ".join(self.renamed(self.step.parameters, {})),
-            step_last=", ".join(
-                self.renamed(
-                    self.step.parameters, dict(zip(["x", "y", *buffers], ["x_last", "y_last", *last], strict=True))
-                )
-            ),
-            update=", ".join(self.renamed(self.update.parameters, memory)),
+            fast="" if self.accurate else FAST,
+            given=", ".join(self.given),
+            sizes=joined(1, (f"{name} = sizes[{i}]" for i, name in enumerate(self.size_names))),
+            parameters=joined(1, self.parameter_lines()),
+            vectors=joined(1, self.vector_lines()),
+            batch=joined(3, self.batch_lines()),
+            step=joined(3, self.step_lines()),
+            update=joined(3, self.update.lines),
+            plus="+=" if self.accurate else "= square +",
         )
-        functions = self.step.functions + self.update.functions
-        return HEADER + functions + self.step.function_text(False) + "\n" + self.update.function_text(False) + text
+        return HEADER + merged(self.step.functions, self.update.functions) + text
 
-    @staticmethod
-    def renamed(names: Sequence[str], names_here: Mapping[str, str]) -> list[str]:
-        here = {"results": "numbers", **names_here}
-        return [here.get(name, name) for name in names]
+    def parameter_lines(self) -> Iterable[str]:
+        """Views of each parameter and its gradient; of a single number, its place."""
+        for name in self.parameters:
+            shape = self.step.names.shape(self.step.trace.inputs[name])
+            if shape:
+                yield f"{name}, d_{name} = view(state, at, {pair(shape)}), view(gradient, at, {pair(shape)})"
+            else:
+                yield f"at_{name} = at"
+            yield f"at += {product(shape)}"
+
+    def vector_lines(self) -> Iterable[str]:
+        """All weights as one vector, their gradients, the optimizer's memories, its settings."""
+        yield "w, g = view(state, 0, (at,)), view(gradient, 0, (at,))"
+        for i in range(self.memories):
+            yield f"{MEMORY_NAMES[i]} = view(state, {i + 1} * at, (at,))"
+        yield "weights = at"
+        for i, name in enumerate(self.floats):
+            yield f"{name} = settings[{i}]"
+
+    def batch_lines(self) -> Iterable[str]:
+        """The batch's own sizes, its samples, and arrays for its intermediate results."""
+        names = self.step.names
+        x, y = self.data_names
+        x_shape, y_shape = (pair(names.shape(self.step.trace.inputs[k])) for k in (x, y))
+        yield from (f"{rows} = size" for rows in sorted(self.rows))
+        yield from BATCH.format(x=x, y=y, x_shape=x_shape, y_shape=y_shape).splitlines()
+        yield "at = size * (X.shape[1] + Y.shape[1])"
+        for name, shape in self.step.buffers.items():
+            yield f"{name} = view(work, at, {pair(shape)})"
+            yield f"at += {product(shape)}"
+
+    def step_lines(self) -> Iterable[str]:
+        """Loss and gradients; parameters that are single numbers are read and written where they stand."""
+        single = [name for name in self.parameters if not self.step.trace.inputs[name].sizes]
+        yield from (f"{name} = w[at_{name}]" for name in single)
+        yield from self.step.lines
+        yield from (f"g[at_{name}] = d_{name}" for name in single)
+
+    def captured(self, parameters: Sequence[Tensor]) -> list[Any]:
+        """What the loss closes over, in the program's order, with these parameters in place of those first seen."""
+        given = dict(zip(self.parameters, parameters, strict=True))
+        found = [given.get(name, x) for name, x in self.step.trace.captured.items()]
+        return [getattr(x, "array", x) for x in found]
+
+    def forget(self) -> None:
+        """Let go of the model that was traced: `captured` is given the parameters of each that is trained."""
+        self.step.trace.captured = dict.fromkeys(self.step.trace.captured)
+
+    def sizes_of(self, parameters: Sequence[Tensor], x: Array, y: Array, rows: int) -> dict[str, int]:
+        """Every size by name, for a batch of so many rows. Errors: TraceError where the program is not made for it."""
+        batch = [np.broadcast_to(0.0, (rows, *a.shape[1:])) for a in (x, y)]
+        sizes = self.step.sizes([*batch, *self.captured(parameters)])
+        if sizes is None:
+            raise TraceError("the sizes of this batch differ from those that the program was made for")
+        return sizes
 
     def code(self) -> Callable[..., None]:
         """The compiled `epochs`."""
@@ -149,39 +140,29 @@ class TrainingProgram:
 
 
 class Buffers:
-    """The arrays of one run: the flat state and gradient with their views, batches and intermediate results."""
+    """The memory of one run: the flat state and gradient, and room for a batch and its intermediate results."""
 
-    def __init__(self, program: TrainingProgram, x: Array, y: Array, batch: int) -> None:
-        self.program, self.batch = program, batch
-        recipe, dtype = program.recipe, program.recipe.dtype
-        total = sum(p.size for p in recipe.parameters)
-        self.state = np.zeros((1 + recipe.memories, total), dtype)
-        self.saved, self.gradient = np.zeros_like(self.state), np.zeros(total, dtype)
-        shapes = [p.shape for p in recipe.parameters]
-        self.weights, gradients = views(self.state[0], shapes), views(self.gradient, shapes)
-        self.full = self.batch_arrays(x, y, batch)
-        self.last = self.batch_arrays(x, y, len(x) % batch or batch)
-        captured = program.step.trace.captured
-        given = [np.ascontiguousarray(getattr(captured[k], "array", captured[k]), dtype) for k in program.given]
-        self.fixed = (*given, self.state, self.saved, self.gradient, *self.weights, *gradients, *self.full, *self.last)
-        self.numbers = np.zeros(1)
-
-    def batch_arrays(self, x: Array, y: Array, rows: int) -> list[Array]:
-        """x and y of a batch, and the intermediate results for it."""
-        program, dtype = self.program, self.program.recipe.dtype
-        xb, yb = np.empty((rows, x.shape[1]), dtype), np.empty((rows, y.shape[1]), dtype)
-        captured = [getattr(a, "array", a) for a in program.step.trace.captured.values()]
-        sizes = program.step.sizes([xb, yb, *captured])
-        if sizes is None:
-            raise TraceError("the sizes of this batch differ from those that the program was made for")
-        return [xb, yb, *program.step.workspace_arrays(sizes)]
+    def __init__(self, program: TrainingProgram, parameters: Sequence[Tensor], x: Array, y: Array, batch: int) -> None:
+        dtype, full = program.dtype, program.sizes_of(parameters, x, y, batch)
+        program.sizes_of(parameters, x, y, len(x) % batch or batch)
+        total = sum(p.size for p in parameters)
+        self.state = np.zeros((1 + program.memories, total), dtype)
+        shapes = [(batch, *x.shape[1:]), (batch, *y.shape[1:])]
+        shapes += [shape_of(shape, full) for shape in program.step.buffers.values()]
+        work = np.zeros(sum(map(math.prod, shapes)), dtype)
+        sizes = np.array([full[name] for name in program.size_names], dtype=np.int64)
+        self.weights = views(self.state[0], [p.shape for p in parameters])
+        self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, sizes)
+        captured = dict(zip(program.step.trace.captured, program.captured(parameters), strict=True))
+        found = [captured[name] for name in program.given]
+        self.given = [np.ascontiguousarray(a, dtype) if np.ndim(a) else np.dtype(dtype).type(a) for a in found]
 
 
-def step_program(recipe: Recipe, x: Array, y: Array, batch: int) -> Program:
+def step_body(recipe: Recipe, x: Array, y: Array, batch: int) -> Body:
     """Loss and gradients of one batch."""
     rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
     trace = Trace()
-    xb, yb = trace.input("x", np.empty((rows, x.shape[1]))), trace.input("y", np.empty((rows, y.shape[1])))
+    xb, yb = (trace.input(k, np.broadcast_to(0.0, (rows, *a.shape[1:]))) for k, a in (("x", x), ("y", y)))
     trace.results = trace.run(lambda: recipe.loss(xb, yb))
     found = {id(array): name for name, array in trace.captured.items()}
     missing = [p for p in recipe.parameters if id(p) not in found]
@@ -190,34 +171,57 @@ def step_program(recipe: Recipe, x: Array, y: Array, batch: int) -> Program:
     wanted = [trace.inputs[found[id(p)]] for p in recipe.parameters]
     gradients = trace.gradients(wanted)
     results = {"loss": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, gradients, strict=True)}
-    return Program(trace, results, recipe.dtype, "step", recipe.accurate)
+    return Body(trace, results, recipe.dtype, recipe.accurate)
 
 
-def update_program(recipe: Recipe) -> tuple[Program, list[str]]:
+def update_body(recipe: Recipe) -> tuple[Body, list[str]]:
     """The rule as one loop over all weights, and which of its settings are given at run time.
 
     Settings that are 0, or not floats, belong to the program's structure.
     """
     trace = Trace()
-    vectors = [Traced((Size(2, "n"),), name=name) for name in ("w", "g", *MEMORY_NAMES[: recipe.memories])]
+    vectors = [Traced((Size(2, "weights"),), name=name) for name in ("w", "g", *MEMORY_NAMES[: recipe.memories])]
     floats = [name for name, x in recipe.settings.items() if isinstance(x, float) and x != 0.0]
     numbers = [Traced((), name=name) for name in ("t", "lr", *floats)]
     trace.inputs = {x.name: x for x in [*vectors, *numbers]}
     t, lr, *rest = numbers
-    settings = {**recipe.settings, **dict(zip(floats, rest, strict=True))}
+    zeros = {name: Nothing() for name, x in recipe.settings.items() if isinstance(x, float) and x == 0.0}
+    settings = {**recipe.settings, **zeros, **dict(zip(floats, rest, strict=True))}
     w, *memory = trace.run(lambda: recipe.rule(*vectors, t, lr, **settings))
     results = {"w": w} | dict(zip(MEMORY_NAMES, memory, strict=False))
-    program = Program(trace, results, recipe.dtype, "update", recipe.accurate)
-    if sum(isinstance(step, Loop) and bool(step.sizes) for step in program.steps) != 1:
+    body = Body(trace, results, recipe.dtype, recipe.accurate, letter="u", wide=True)
+    if sum(isinstance(step, Loop) and bool(step.sizes) for step in body.steps) != 1:
         raise TraceError("an update rule has to be one loop over the weights, because it writes in place")
-    return program, floats
+    return body, floats
+
+
+class Nothing(float):
+    """A setting that is 0: what is multiplied by it is neither computed nor read, so that 0·∞ is 0 here."""
+
+    def __mul__(self, other: Any) -> float:
+        return 0.0
+
+
+def merged(*texts: str) -> str:
+    """The definitions in these texts, each once."""
+    pieces = dict.fromkeys(piece for text in texts for piece in text.split("\n\n"))
+    return "\n\n".join(pieces)
+
+
+def joined(depth: int, lines: Iterable[str]) -> str:
+    return "\n".join(indented(lines, depth))
+
+
+def pair(shape: Sequence[str]) -> str:
+    """A shape as a tuple: (a, b), (a,)."""
+    return f"({', '.join(shape)}{',' * (len(shape) == 1)})"
+
+
+def product(shape: Sequence[str]) -> str:
+    return " * ".join(shape) or "1"
 
 
 def views(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
     """Pieces of a flat array in the shapes given."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     return [flat[e - math.prod(s) : e].reshape(s) for e, s in zip(ends, shapes, strict=True)]
-
-
-def listed(names: Sequence[str]) -> str:
-    return "".join(f"{name}, " for name in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 
@@ -32,3 +33,32 @@ def mapped(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     if isinstance(tree, (list, tuple)):
         return type(tree)([mapped(function, *branches) for branches in zip(tree, *others, strict=True)])
     return function(tree, *others)
+
+
+def flattened(tree: Any, found: list[Any]) -> Any:
+    """Adds the leaves of a tree to `found` and returns its nesting, which can be compared and hashed; see `rebuilt`.
+
+    >>> found = []
+    >>> nesting = flattened({"W": [1.0, 2.0], "b": 3.0}, found)
+    >>> found, rebuilt(nesting, iter([10.0, 20.0, 30.0]))
+    ([1.0, 2.0, 3.0], {'W': [10.0, 20.0], 'b': 30.0})
+    """
+    if isinstance(tree, dict):
+        return dict, tuple(tree), tuple([flattened(branch, found) for branch in tree.values()])
+    if not isinstance(tree, (list, tuple)):
+        found.append(tree)
+        return None
+    if any(issubclass(kind, (dict, list, tuple)) for kind in set(map(type, tree))):
+        return type(tree), tuple([flattened(branch, found) for branch in tree])
+    found += tree  # leaves alone: quick for long lists
+    return type(tree), len(tree)
+
+
+def rebuilt(nesting: Any, found: Iterator[Any]) -> Any:
+    """A tree of that nesting with the leaves that come next."""
+    if nesting is None:
+        return next(found)
+    if nesting[0] is dict:
+        return {key: rebuilt(branch, found) for key, branch in zip(*nesting[1:], strict=True)}
+    kind, branches = nesting
+    return kind(islice(found, branches) if isinstance(branches, int) else [rebuilt(x, found) for x in branches])

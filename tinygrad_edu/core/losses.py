@@ -1,9 +1,17 @@
-"""Losses as operations: a mean over all entries or rows, written so that large logits neither overflow nor cancel.
+"""Losses: what one entry or one row costs, written with operations, and then the mean, the sum or each of them.
 
-They work on arrays, on Tensors, and on lists of Values.
+`loss(prediction, target, *, reduction="mean", sample_weight=None)` works on arrays, on Tensors and on lists of Values.
+
+reduction: "mean" over all entries (for cross_entropy over rows), "sum", or "none" for each one.
+sample_weight: a number for each sample, which are counted along the first axis, or for each entry. The weighted mean
+is Σ w·ℓ / Σ w, as in scikit-learn's MLPClassifier and PyTorch's class weights: doubling all weights changes nothing.
+Errors: ShapeError where shapes differ (a loss broadcasts nothing) or a mean has no numbers, SettingError for targets or
+weights that are NaN or out of range, NameNotFoundError for an unknown reduction.
 
 >>> float(mse([1.0, 3.0], [0.0, 0.0]))
 5.0
+>>> float(mse([1.0, 3.0], [0.0, 0.0], sample_weight=[3.0, 1.0]))
+3.0
 >>> abs(float(cross_entropy([[0.0, 1000.0]], [1])))
 0.0
 """
@@ -11,95 +19,205 @@ They work on arrays, on Tensors, and on lists of Values.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import ops
-from tinygrad_edu.core.operation import array_op
-from tinygrad_edu.core.reductions import log_softmax, softmax
-from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.conversion import plain
+from tinygrad_edu.core.operation import COMPOSED, Composed
+from tinygrad_edu.core.reductions import log_softmax
+from tinygrad_edu.core.shapes import expand_dims
+from tinygrad_edu.core.targets import (
+    classes_or_probabilities,
+    from_0_to_1,
+    known,
+    like_prediction,
+    plus_or_minus_one,
+    positive,
+    probabilities,
+    refuse_text,
+)
+from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
+
+Check = Callable[[str, Any, Any], Any]
+REDUCTIONS = ("mean", "sum", "none")
 
 
-@array_op(vjp=lambda g, _y, p, t: squared_error_vjp(g * 2.0 / p.size * (p - t)))
-def mse(prediction: Any, target: Any, /) -> Any:
-    """Σ (p - t)² / n, the mean squared error.  p̄ = 2(p - t)/n = -t̄."""
-    same_shape("mse", prediction, target)
-    error = np.asarray(prediction) - np.asarray(target)
-    return np.sum(error * error) / np.size(error)
+class Loss(Composed):
+    """What each entry costs, `function(prediction, target)`, reduced; `check(name, prediction, target)` gives the
+    targets in the form that the function needs, or refuses them."""
+
+    def __init__(self, function: Callable[..., Any], check: Check) -> None:
+        super().__init__(function, function.__name__)
+        self.check = check
+
+    def __repr__(self) -> str:
+        return f"<loss {self.name}>"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+    def __call__(
+        self, prediction: Any, target: Any, *, reduction: str = "mean", sample_weight: Any = None, **options: Any
+    ) -> Any:
+        prediction, target = listed(prediction), listed(target)
+        target = in_dtype_of(prediction, self.check(self.name, prediction, target))
+        if reduction == "mean":
+            refuse_empty(self.name, prediction)
+        each = self.function(prediction, target, **options)
+        return reduced(self.name, each, reduction, sample_weight)
 
 
-def squared_error_vjp(error: Any) -> tuple[Any, Any]:
-    return error, -error
+def loss(check: Check = like_prediction) -> Callable[[Callable[..., Any]], Loss]:
+    """Declare a loss: the decorated function says what each entry costs."""
+
+    def declare(function: Callable[..., Any]) -> Loss:
+        entry = Loss(function, check)
+        COMPOSED[entry.name] = entry
+        return entry
+
+    return declare
 
 
-@array_op(vjp=lambda g, _y, z, t: (g / z.size * (ops.sigmoid(z) - t), -(g / z.size) * z))
-def bce_with_logits(logits: Any, target: Any, /) -> Any:
-    """Cross-entropy of σ(z) against t in [0, 1]: Σ max(z, 0) - z·t + log(1 + e^(-|z|)), / n.  z̄ = (σ(z) - t)/n."""
-    same_shape("bce_with_logits", logits, target)
-    z, t = np.asarray(logits), np.asarray(target)
-    each = ops.maximum(z, 0.0) - z * t + ops.log1p(ops.exp(-ops.abs(z)))
-    return np.sum(each) / z.size
+@loss()
+def mse(prediction: Any, target: Any) -> Any:
+    """(p - t)², in the mean the mean squared error.  p̄ = 2(p - t)/n."""
+    return ops.squared_error(prediction, target)
 
 
-@array_op(vjp=lambda g, _y, z, t: cross_entropy_vjp(g, z, t), labels=True)
-def cross_entropy(logits: Any, target: Any, /) -> Any:
-    """-Σ t·log softmax(z) / rows. Targets: one class index a row, or one row of probabilities a row.
+@loss()
+def mae(prediction: Any, target: Any) -> Any:
+    """|p - t|, in the mean the mean absolute error.  p̄ = sign(p - t)/n."""
+    return ops.absolute_error(prediction, target)
 
-    z (rows, classes) or (classes,).  z̄ = (softmax(z)·Σt - t)/rows.
+
+@loss()
+def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
+    """e²/2 where |e| ≤ δ, else δ(|e| - δ/2), e = p - t.  p̄ = e/n, kept within ±δ/n. (Huber 1964)"""
+    positive("huber", "delta", delta)
+    return ops.huber_loss(prediction, target, delta)
+
+
+@loss(probabilities)
+def bce(prediction: Any, target: Any) -> Any:
+    """-(t·log p + (1 - t)·log(1 - p)) of probabilities p, each logarithm at least -100 as in PyTorch.
+
+    p̄ = (p - t)/(p(1 - p))/n. Of logits, bce_with_logits loses no digits where p is near 0 or 1.
     """
-    t = probabilities(target, logits)
-    refuse_empty("cross_entropy", logits)
-    return -np.sum(t * log_softmax(logits)) / rows(logits)
+    return ops.log_loss(prediction, target)
 
 
-def cross_entropy_vjp(g: Any, z: Any, target: Any) -> tuple[Any, Any]:
-    t = probabilities(target, z)
-    scale = g / rows(z)
-    total = t.sum(axis=-1, keepdims=True)
-    return scale * (softmax(z) * total - t), -scale * log_softmax(z)
+@loss(from_0_to_1)
+def bce_with_logits(prediction: Any, target: Any) -> Any:
+    """The cross-entropy of p = σ(z) against t in [0, 1]: max(z, 0) - z·t + log(1 + e^(-|z|)).  z̄ = (σ(z) - t)/n."""
+    return ops.logistic_loss(prediction, target)
 
 
-def rows(logits: Any) -> Any:
-    return math.prod(np.shape(logits)[:-1]) * 1.0
+@loss(from_0_to_1)
+def delta_rule(prediction: Any, target: Any) -> Any:
+    """The loss of logits z whose gradient is the delta rule without σ'(z), z̄ = (σ(z) - t)/n.
+
+    That rule is exact for the cross-entropy of σ(z), so this is bce_with_logits; the squared error of σ(z) has the
+    gradient (σ(z) - t)·σ'(z), which vanishes where a unit is saturated, right or wrong.
+
+    >>> from tinygrad_edu.core import losses, ops, transforms
+    >>> z = np.array([4.0])  # of a saturated unit whose target is 0
+    >>> transforms.grad(lambda z: losses.delta_rule(z, [0.0]))(z).round(4)
+    array([0.982])
+    >>> transforms.grad(lambda z: 0.5 * losses.mse(ops.sigmoid(z), [0.0]))(z).round(4)
+    array([0.0173])
+    """
+    return ops.logistic_loss(prediction, target)
 
 
-def probabilities(target: Any, logits: Any) -> Any:
-    """Class indices as rows of 0 and 1; rows of probabilities as they are."""
-    shape = np.shape(logits)
-    if getattr(target, "shape", None) == shape and len(shape) and not is_integer(target):
-        return target
-    labels = np.asarray(target)
-    if labels.shape == shape:
-        return labels.astype(getattr(logits, "dtype", float))
-    if labels.shape != shape[:-1] or not is_integer(labels):
+@loss(plus_or_minus_one)
+def hinge(prediction: Any, target: Any) -> Any:
+    """max(1 - p·t, 0) for targets t = -1 or 1.  p̄ = -t/n where p·t < 1, else 0.
+
+    Targets 0 and 1 are refused: a class called 0 would cost 1 whatever the prediction, and never be learnt.
+    """
+    return ops.hinge_loss(prediction, target)
+
+
+@loss()
+def poisson(prediction: Any, target: Any) -> Any:
+    """e^z - t·z, for counts t and z the logarithm of the rate, as PyTorch's poisson_nll_loss.  z̄ = (e^z - t)/n.
+
+    scikit-learn's half Poisson deviance has t·log t - t more, which no prediction changes: the gradient is the same.
+    """
+    return ops.poisson_loss(prediction, target)
+
+
+@loss(classes_or_probabilities)
+def cross_entropy(prediction: Any, target: Any) -> Any:
+    """-Σ t·log softmax(z) of each row of z (rows, classes), or of one row (classes,).  z̄ = (softmax(z)·Σt - t)/rows.
+
+    Targets: one class index a row, or one row of probabilities a row.
+    """
+    return -broadcasting.sum(log_softmax(prediction) * target, axis=-1)
+
+
+def reduced(name: str, each: Any, reduction: str, sample_weight: Any) -> Any:
+    """The costs of all entries as one number, weighted."""
+    if reduction not in REDUCTIONS:
+        raise unknown_name("reduction", reduction, REDUCTIONS)
+    weight = None if sample_weight is None else weight_for(name, each, sample_weight)
+    if weight is not None:
+        each = each * weight
+    if reduction == "none":
+        return each
+    total = broadcasting.sum(each)
+    return total if reduction == "sum" else total / total_weight(each, weight)
+
+
+def total_weight(each: Any, weight: Any) -> Any:
+    """Σ w over all entries: their number where there are no weights."""
+    shape = np.shape(each)
+    if weight is None:
+        return math.prod(shape) * 1.0
+    repeats = math.prod(n for n, own in zip(shape, np.shape(weight), strict=True) if own == 1)
+    return broadcasting.sum(weight) * (repeats * 1.0)
+
+
+def weight_for(name: str, each: Any, sample_weight: Any) -> Any:
+    """The weights in a shape that broadcasts over the costs: (n,) → (n, 1, ...)."""
+    weight = in_dtype_of(each, listed(sample_weight))
+    shape, given = np.shape(each), np.shape(weight)
+    if given != shape and given != shape[:1]:
         raise ShapeError(
-            f"cross_entropy: logits of shape {shape} need integer classes of shape {shape[:-1]} or probabilities "
-            f"of shape {shape}; the targets have shape {labels.shape} and dtype {labels.dtype}"
+            f"{name}: sample_weight has shape {given}; one for each sample would be {shape[:1]}, for each entry {shape}"
         )
-    classes = shape[-1]
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        outside = labels[(labels < 0) | (labels >= classes)].flat[0]
-        raise SettingError(
-            f"cross_entropy: class {outside} is outside 0..{classes - 1}: the logits have {classes} columns"
-        )
-    return np.eye(classes, dtype=getattr(logits, "dtype", float))[labels]
+    refuse_bad_weights(name, known(weight))
+    return expand_dims(weight, tuple(range(len(given), len(shape)))) if len(given) < len(shape) else weight
 
 
-def is_integer(target: Any) -> bool:
-    return bool(np.issubdtype(target.dtype, np.integer))
+def refuse_bad_weights(name: str, weight: Any) -> None:
+    """Weights are finite, none is below 0, and one of them above."""
+    if weight is not None:
+        refuse_text(name, "weights", weight)
+    if weight is None or (np.isfinite(weight).all() and (weight >= 0.0).all() and weight.any()):
+        return
+    raise SettingError(
+        f"{name}: a sample_weight is a finite number of at least 0, and not all are 0; these lie between "
+        f"{np.min(weight, initial=math.inf):g} and {np.max(weight, initial=-math.inf):g}"
+    )
 
 
-def same_shape(name: str, a: Any, b: Any) -> None:
-    """A loss broadcasts nothing: (n,) against (n, 1) would silently compare all pairs."""
-    if np.shape(a) != np.shape(b):
-        fix = f" Did you mean target.reshape{np.shape(a)}?" if np.size(a) == np.size(b) else ""
-        raise ShapeError(f"{name}: prediction {np.shape(a)} and target {np.shape(b)} differ in shape.{fix}")
-    refuse_empty(name, a)
+def listed(x: Any) -> Any:
+    """Lists as arrays."""
+    return plain(x) if isinstance(x, (list, tuple)) else x
+
+
+def in_dtype_of(like: Any, numbers: Any) -> Any:
+    """Plain numbers beside a float32 array as float32, so that the loss stays it too."""
+    narrow = getattr(like, "dtype", None) == np.float32 and isinstance(numbers, np.ndarray)
+    return numbers.astype(np.float32) if narrow and numbers.dtype.kind == "f" else numbers
 
 
 def refuse_empty(name: str, prediction: Any) -> None:
-    if not np.size(prediction):
+    if any(n == 0 for n in np.shape(prediction)):
         raise ShapeError(
             f"{name}: the mean of no numbers is undefined, and the prediction has shape {np.shape(prediction)}"
         )

@@ -71,8 +71,8 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
 
 def call_function(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
     """np.sum(x, axis=0), np.where(...), np.concatenate([...]): everything that is not a ufunc."""
-    if function in SHAPE_OF and hasattr(arguments[0], "shape") and len(arguments) == 1 and not options:
-        return getattr(arguments[0], SHAPE_OF[function])
+    if function in SHAPE_OF and hasattr(arguments[0], "parents") and len(arguments) == 1 and not options:
+        return getattr(arguments[0], SHAPE_OF[function], function(0.0))  # a Value has the shape of a number
     if function in without_derivative():
         return function(*map(number, arguments), **{name: number(x) for name, x in options.items()})
     if function not in differentiable():

@@ -140,17 +140,16 @@ class Operation:
 class ArrayOperation:
     """An operation on whole arrays: y = function(*arrays, **options), and its pull-back
     vjp(g, y, *arrays, **options) = (g·∂y/∂array₁, ...), written with operations, so that it runs on
-    arrays and, for higher order, on Tensors. `linear` says that the pull-back reads shapes only, `labels` that
-    integers among the arrays name classes; elsewhere they are numbers and take the dtype of the Tensors.
+    arrays and, for higher order, on Tensors. `linear` says that the pull-back reads shapes only.
     """
 
     def __init__(
-        self, function: Callable[..., Any], vjp: Callable[..., tuple[Any, ...]], numpy: str, linear: bool, labels: bool
+        self, function: Callable[..., Any], vjp: Callable[..., tuple[Any, ...]], numpy: str, linear: bool
     ) -> None:
         functools.update_wrapper(self, function)
         self.name: str = function.__name__
         self.function, self.vjp, self.numpy_name = function, vjp, numpy
-        self.linear, self.labels = linear, labels
+        self.linear = linear
         parameters = inspect.signature(function).parameters.values()
         self.arrays = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
@@ -220,12 +219,12 @@ def op(
 
 
 def array_op(
-    vjp: Callable[..., tuple[Any, ...]], numpy: str = "", linear: bool = False, labels: bool = False
+    vjp: Callable[..., tuple[Any, ...]], numpy: str = "", linear: bool = False
 ) -> Callable[[Callable[..., Any]], ArrayOperation]:
     """Declare an operation on whole arrays: positional-only parameters are arrays, the others options."""
 
     def declare(function: Callable[..., Any]) -> ArrayOperation:
-        operation = ArrayOperation(function, vjp, numpy or function.__name__, linear, labels)
+        operation = ArrayOperation(function, vjp, numpy or function.__name__, linear)
         ARRAY_TABLE[operation.name] = operation
         return operation
 

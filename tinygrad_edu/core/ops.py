@@ -4,10 +4,11 @@ A row is a function of plain floats and `partials(y, x, ...)`, which gives ∂y/
 `Value`, `Tensor`, the pictures, the command line and the tests are interpreters of this table; nothing else
 knows a derivative of an elementwise operation. A comparison in a derivative, such as `x > 0`, counts as 1 or 0.
 Conventions at a kink: relu'(0) = 0, abs'(0) = 0, and ties of maximum and minimum share the gradient equally.
+The elementary rows stand in `core.elementary`; here are activations and the losses of single entries.
 
->>> y = tanh(0.5)
->>> round(y, 6), [round(d, 6) for d in tanh.partials(y, 0.5)]
-(0.462117, [0.786448])
+>>> y = sigmoid(0.5)
+>>> round(y, 6), [round(d, 6) for d in sigmoid.partials(y, 0.5)]
+(0.622459, [0.235004])
 """
 
 from __future__ import annotations
@@ -15,189 +16,32 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinygrad_edu.core.elementary import *  # noqa: F403  (a list of names would be a second place for every row)
+from tinygrad_edu.core.elementary import (
+    PIECES,
+    abs,
+    clip,
+    erf,
+    exp,
+    expm1,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    reciprocal,
+    sign,
+    square,
+    tanh,
+    where,
+)
 from tinygrad_edu.core.operation import TABLE as TABLE
 from tinygrad_edu.core.operation import op
 
-PIECES = ([(-3.0, -0.3)], [(0.3, 3.0)])  # both sides of a kink at 0
-POSITIVE = ([(0.3, 3.0)],)
 SQRT_HALF = math.sqrt(0.5)
 INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
-
-# arithmetic
-
-
-@op(partials=lambda *_: (1.0, 1.0))
-def add(a: float, b: float) -> float:
-    """a + b.  ∂/∂a = 1, ∂/∂b = 1."""
-    return a + b
-
-
-@op(partials=lambda *_: (1.0, -1.0), numpy="subtract")
-def sub(a: float, b: float) -> float:
-    """a - b.  ∂/∂a = 1, ∂/∂b = -1."""
-    return a - b
-
-
-@op(partials=lambda _y, a, b: (b, a), numpy="multiply")
-def mul(a: float, b: float) -> float:
-    """a·b.  ∂/∂a = b, ∂/∂b = a."""
-    return a * b
-
-
-@op(
-    partials=lambda y, _a, b: (1.0 / b, -y / b),
-    domain=([(-3.0, 3.0), (0.5, 3.0)], [(-3.0, 3.0), (-3.0, -0.5)]),
-    numpy="divide",
-)
-def div(a: float, b: float) -> float:
-    """a / b.  ∂/∂a = 1/b, ∂/∂b = -y/b."""
-    return a / b
-
-
-@op(
-    partials=lambda y, x, n: (
-        n * pow(x, where(n == 0.0, 1.0, n - 1.0)),
-        y * log(where(x > 0.0, x, 1.0)),
-    ),
-    domain=([(0.3, 3.0), (-3.0, 3.0)],),
-    numpy="power",
-)
-def pow(x: float, n: float) -> float:
-    """xⁿ.  ∂/∂x = n·xⁿ⁻¹ (0 for n = 0, so 0⁰ has slope 0), ∂/∂n = y·log x (0 by convention where x ≤ 0)."""
-    return math.pow(x, n)
-
-
-@op(partials=lambda *_: (-1.0,), numpy="negative")
-def neg(x: float) -> float:
-    """-x.  dy/dx = -1."""
-    return -x
-
-
-@op(partials=lambda *_: (1.0,), numpy="positive")
-def pos(x: float) -> float:
-    """x itself, as a new node.  dy/dx = 1."""
-    return x
-
-
-@op(partials=lambda _, x: (sign(x),), domain=PIECES, numpy="absolute")
-def abs(x: float) -> float:
-    """|x|.  dy/dx = sign x, and 0 at 0."""
-    return math.fabs(x)
-
-
-@op(partials=lambda *_: (0.0,), domain=PIECES)
-def sign(x: float) -> float:
-    """-1, 0 or 1 as x is below, at or above 0.  dy/dx = 0."""
-    return 1.0 if x > 0.0 else -1.0 if x < 0.0 else x
-
-
-@op(partials=lambda _, x: (2.0 * x,))
-def square(x: float) -> float:
-    """x².  dy/dx = 2x."""
-    return x * x
-
-
-@op(partials=lambda y, _: (0.5 / y,), domain=POSITIVE)
-def sqrt(x: float) -> float:
-    """√x.  dy/dx = 1/(2y)."""
-    return math.sqrt(x)
-
-
-@op(partials=lambda y, _: (-y * y,), domain=([(0.5, 3.0)], [(-3.0, -0.5)]))
-def reciprocal(x: float) -> float:
-    """1/x.  dy/dx = -y²."""
-    return 1.0 / x
-
-
-# exponentials and logarithms
-
-
-@op(partials=lambda y, _: (y,))
-def exp(x: float) -> float:
-    """eˣ.  dy/dx = y."""
-    return math.exp(x)
-
-
-@op(partials=lambda y, _: (y + 1.0,))
-def expm1(x: float) -> float:
-    """eˣ - 1, exact near 0.  dy/dx = y + 1."""
-    return math.expm1(x)
-
-
-@op(partials=lambda _, x: (1.0 / x,), domain=POSITIVE)
-def log(x: float) -> float:
-    """Natural logarithm.  dy/dx = 1/x."""
-    return math.log(x)
-
-
-@op(partials=lambda _, x: (1.0 / (1.0 + x),), domain=([(-0.6, 3.0)],))
-def log1p(x: float) -> float:
-    """log(1 + x), exact near 0.  dy/dx = 1/(1 + x)."""
-    return math.log1p(x)
-
-
-# trigonometry
-
-
-@op(partials=lambda _, x: (cos(x),))
-def sin(x: float) -> float:
-    """Sine of x in radians.  dy/dx = cos x."""
-    return math.sin(x)
-
-
-@op(partials=lambda _, x: (-sin(x),))
-def cos(x: float) -> float:
-    """Cosine of x in radians.  dy/dx = -sin x."""
-    return math.cos(x)
-
-
-@op(partials=lambda y, _: (1.0 + y * y,), domain=([(-1.2, 1.2)],))
-def tan(x: float) -> float:
-    """Tangent of x in radians.  dy/dx = 1 + y²."""
-    return math.tan(x)
-
-
-@op(partials=lambda _, x: (1.0 / sqrt(1.0 - x * x),), domain=([(-0.8, 0.8)],), numpy="arcsin")
-def asin(x: float) -> float:
-    """Inverse sine, in radians.  dy/dx = 1/√(1 - x²)."""
-    return math.asin(x)
-
-
-@op(partials=lambda _, x: (-1.0 / sqrt(1.0 - x * x),), domain=([(-0.8, 0.8)],), numpy="arccos")
-def acos(x: float) -> float:
-    """Inverse cosine, in radians.  dy/dx = -1/√(1 - x²)."""
-    return math.acos(x)
-
-
-@op(partials=lambda _, x: (1.0 / (1.0 + x * x),), numpy="arctan")
-def atan(x: float) -> float:
-    """Inverse tangent, in radians.  dy/dx = 1/(1 + x²)."""
-    return math.atan(x)
-
-
-@op(partials=lambda _, x: (cosh(x),))
-def sinh(x: float) -> float:
-    """(eˣ - e⁻ˣ)/2.  dy/dx = cosh x."""
-    return math.sinh(x)
-
-
-@op(partials=lambda _, x: (sinh(x),))
-def cosh(x: float) -> float:
-    """(eˣ + e⁻ˣ)/2.  dy/dx = sinh x."""
-    return math.cosh(x)
-
-
-@op(partials=lambda y, _: (1.0 - y * y,))
-def tanh(x: float) -> float:
-    """Hyperbolic tangent.  dy/dx = 1 - y², from the output alone."""
-    return math.tanh(x)
-
-
-@op(partials=lambda _, x: (2.0 / math.sqrt(math.pi) * exp(-x * x),), scipy="erf")
-def erf(x: float) -> float:
-    """Error function 2/√π ∫₀ˣ e⁻ᵗ² dt.  dy/dx = 2/√π · e^(-x²)."""
-    return math.erf(x)
-
+SIX_WIDE = ([(-6.0, -3.3)], [(-2.7, 2.7)], [(3.3, 6.0)])  # the pieces of a ramp from -3 to 3
+SMALLEST = math.exp(-100.0)
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # mean 0 and variance 1 are a fixed point
 
 # activations
 
@@ -221,7 +65,7 @@ def softplus(x: float) -> float:
     return maximum(x, 0.0) + log1p(exp(-abs(x)))  # type: ignore[no-any-return]
 
 
-@op(partials=lambda _, x: (x > 0.0,), domain=PIECES)
+@op(partials=lambda y, _: (y > 0.0,), domain=PIECES)
 def relu(x: float) -> float:
     """max(x, 0).  dy/dx = [x > 0], so 0 at 0."""
     return maximum(x, 0.0)  # type: ignore[no-any-return]
@@ -259,79 +103,123 @@ def silu(x: float) -> float:
     return x * sigmoid(x)  # type: ignore[no-any-return]
 
 
-# choices
+@op(partials=lambda y, x: (where(x > 0.0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA),), domain=PIECES)
+def selu(x: float) -> float:
+    """λ·elu(x, α), λ = 1.0507, α = 1.6733.  dy/dx = λ where x > 0, else y + λα. (Klambauer et al. 2017)"""
+    return SELU_SCALE * where(x > 0.0, x, SELU_ALPHA * expm1(minimum(x, 0.0)))  # type: ignore[no-any-return]
 
 
 @op(
-    partials=lambda _, a, b: ((a > b) + 0.5 * (a == b), (b > a) + 0.5 * (a == b)),
+    partials=lambda _, x, alpha: (exp(minimum(x, 0.0) / alpha), celu_by_alpha(minimum(x, 0.0) / alpha)),
+    domain=([(-3.0, -0.3), (0.5, 2.0)], [(0.3, 3.0), (0.5, 2.0)]),
+)
+def celu(x: float, alpha: float = 1.0) -> float:
+    """x where x > 0, else α(e^(x/α) - 1).  ∂/∂x = e^m, ∂/∂α = e^m - 1 - m·e^m, m = min(x, 0)/α. (Barron 2017)"""
+    return where(x > 0.0, x, alpha * expm1(minimum(x, 0.0) / alpha))  # type: ignore[no-any-return]
+
+
+def celu_by_alpha(m: Any) -> Any:
+    return expm1(m) - m * exp(m)
+
+
+@op(partials=lambda y, x: ((tanh(softplus(x)) + x * sigmoid(x) * (1.0 - square(tanh(softplus(x))))),))
+def mish(x: float) -> float:
+    """x·w, w = tanh(log(1 + eˣ)).  dy/dx = w + x·σ(x)·(1 - w²). (Misra 2019)"""
+    return x * tanh(softplus(x))  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, x: (reciprocal(square(1.0 + abs(x))),), domain=PIECES)
+def softsign(x: float) -> float:
+    """x/(1 + |x|).  dy/dx = 1/(1 + |x|)²."""
+    return x / (1.0 + abs(x))  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, x: ((x > -1.0) & (x < 1.0),), domain=([(-3.0, -1.3)], [(-0.7, 0.7)], [(1.3, 3.0)]))
+def hard_tanh(x: float) -> float:
+    """x kept between -1 and 1.  dy/dx = 1 between them, 0 on them and outside."""
+    return clip(x, -1.0, 1.0)  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, x: ((x > 0.0) & (x < 6.0),), domain=(*PIECES, [(6.3, 9.0)]))
+def relu6(x: float) -> float:
+    """x kept between 0 and 6.  dy/dx = 1 between them, 0 on them and outside. (Krizhevsky 2010)"""
+    return clip(x, 0.0, 6.0)  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, x: (((x > -3.0) & (x < 3.0)) / 6.0,), domain=SIX_WIDE)
+def hard_sigmoid(x: float) -> float:
+    """x/6 + 1/2 kept between 0 and 1.  dy/dx = 1/6 where -3 < x < 3, else 0. (Howard et al. 2019)"""
+    return clip(x / 6.0 + 0.5, 0.0, 1.0)  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, x: (where(x < 3.0, where(x > -3.0, x / 3.0 + 0.5, 0.0), 1.0),), domain=SIX_WIDE)
+def hard_swish(x: float) -> float:
+    """x·hard_sigmoid(x).  dy/dx = 0 up to x = -3, x/3 + 1/2 between, 1 from x = 3 on. (Howard et al. 2019)"""
+    return x * hard_sigmoid(x)  # type: ignore[no-any-return]
+
+
+# losses of one entry: of a prediction p and its target t; losses.py makes means of them
+
+
+@op(partials=lambda _, p, t: (2.0 * (p - t), 2.0 * (t - p)))
+def squared_error(p: float, t: float) -> float:
+    """(p - t)².  ∂/∂p = 2(p - t) = -∂/∂t."""
+    return (p - t) * (p - t)
+
+
+@op(
+    partials=lambda _, p, t: (sign(p - t), sign(t - p)),
     domain=([(-3.0, 0.0), (0.5, 3.0)], [(0.5, 3.0), (-3.0, 0.0)]),
 )
-def maximum(a: float, b: float) -> float:
-    """The larger of a and b; NaN where either is NaN.  The larger one gets the gradient, ties share it."""
-    return a if a >= b or a != a else b
+def absolute_error(p: float, t: float) -> float:
+    """|p - t|.  ∂/∂p = sign(p - t) = -∂/∂t, and 0 where they are equal."""
+    return abs(p - t)  # type: ignore[no-any-return]
 
 
 @op(
-    partials=lambda _, a, b: ((a < b) + 0.5 * (a == b), (b < a) + 0.5 * (a == b)),
-    domain=([(-3.0, 0.0), (0.5, 3.0)], [(0.5, 3.0), (-3.0, 0.0)]),
+    partials=lambda _, p, t, delta: (
+        clip(p - t, -delta, delta),
+        clip(t - p, -delta, delta),
+        maximum(abs(p - t) - delta, 0.0),
+    ),
+    domain=([(-1.0, 1.0), (1.5, 3.0), (0.1, 0.4)], [(-1.0, 1.0), (-1.0, 1.0), (2.5, 3.0)]),
 )
-def minimum(a: float, b: float) -> float:
-    """The smaller of a and b; NaN where either is NaN.  The smaller one gets the gradient, ties share it."""
-    return a if a <= b or a != a else b
+def huber_loss(p: float, t: float, delta: float = 1.0) -> float:
+    """e²/2 where |e| ≤ δ, else δ(|e| - δ/2), e = p - t.  ∂/∂p = e kept within ±δ, ∂/∂δ = max(|e| - δ, 0)."""
+    return where(abs(p - t) <= delta, 0.5 * (p - t) * (p - t), delta * (abs(p - t) - 0.5 * delta))  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, z, t: (sigmoid(z) - t, -z))
+def logistic_loss(z: float, t: float) -> float:
+    """-(t·log σ(z) + (1 - t)·log(1 - σ(z))) = max(z, 0) - z·t + log(1 + e^(-|z|)).  ∂/∂z = σ(z) - t, ∂/∂t = -z."""
+    return maximum(z, 0.0) - z * t + log1p(exp(-abs(z)))  # type: ignore[no-any-return]
 
 
 @op(
-    partials=lambda _y, condition, _a, _b: (0.0, condition != 0.0, condition == 0.0),
-    domain=([(1.0, 1.0), (-3.0, 3.0)], [(0.0, 0.0), (-3.0, 3.0)]),
+    partials=lambda _, p, t: (
+        (p - t) / maximum(p * (1.0 - p), 1e-12),
+        log(maximum(1.0 - p, SMALLEST)) - log(maximum(p, SMALLEST)),
+    ),
+    domain=([(0.1, 0.9), (0.1, 0.9)],),
 )
-def where(condition: float, a: float, b: float) -> float:
-    """a where the condition holds, else b.  The one that was chosen gets the gradient, the condition none."""
-    return a if condition else b
+def log_loss(p: float, t: float) -> float:
+    """-(t·log p + (1 - t)·log(1 - p)).  ∂/∂p = (p - t)/(p(1 - p)), ∂/∂t = log(1 - p) - log p.
+
+    As in PyTorch the logarithms are at least -100, and p(1 - p) in the derivative at least 1e-12.
+    """
+    return -(t * log(maximum(p, SMALLEST)) + (1.0 - t) * log(maximum(1.0 - p, SMALLEST)))  # type: ignore[no-any-return]
 
 
 @op(
-    partials=lambda _, x, low, high: ((x >= low) & (x <= high), x < low, x > high),
-    domain=([(-3.0, 3.0), (-9.0, -4.0), (4.0, 9.0)], [(3.0, 4.0), (-2.0, -1.0), (1.0, 2.0)]),
+    partials=lambda _, p, t: (-t * (p * t < 1.0), -p * (p * t < 1.0)),
+    domain=([(-3.0, 0.3), (0.5, 2.0)], [(2.5, 3.0), (0.5, 3.0)]),
 )
-def clip(x: float, low: float = -math.inf, high: float = math.inf) -> float:
-    """x kept between low and high.  ∂/∂x = 1 inside and on the bounds; a bound that holds x gets its gradient."""
-    return minimum(maximum(x, low), high)  # type: ignore[no-any-return]
+def hinge_loss(p: float, t: float) -> float:
+    """max(1 - p·t, 0).  ∂/∂p = -t, ∂/∂t = -p where p·t < 1, else 0."""
+    return maximum(1.0 - p * t, 0.0)  # type: ignore[no-any-return]
 
 
-# comparisons: plain booleans, without derivative
-
-
-@op()
-def greater(a: float, b: float) -> bool:
-    """a > b."""
-    return a > b
-
-
-@op()
-def greater_equal(a: float, b: float) -> bool:
-    """a ≥ b."""
-    return a >= b
-
-
-@op()
-def less(a: float, b: float) -> bool:
-    """a < b."""
-    return a < b
-
-
-@op()
-def less_equal(a: float, b: float) -> bool:
-    """a ≤ b."""
-    return a <= b
-
-
-@op()
-def equal(a: float, b: float) -> bool:
-    """a = b."""
-    return a == b
-
-
-@op()
-def not_equal(a: float, b: float) -> bool:
-    """a ≠ b."""
-    return a != b
+@op(partials=lambda _, z, t: (exp(z) - t, -z))
+def poisson_loss(z: float, t: float) -> float:
+    """e^z - t·z, of the logarithm z of a rate.  ∂/∂z = e^z - t, ∂/∂t = -z."""
+    return exp(z) - t * z  # type: ignore[no-any-return]

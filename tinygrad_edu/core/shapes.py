@@ -142,9 +142,10 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 @composed()
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """The entries at `indices` along an axis (of the flattened array by default)."""
+    indices = indices if hasattr(indices, "parents") else np.asarray(indices)  # in a trace it has no numbers
     if axis is None:
-        return getitem(ravel(x), np.asarray(indices))
-    return getitem(x, (*(slice(None),) * (axis % np.ndim(x)), np.asarray(indices)))
+        return getitem(ravel(x), indices)
+    return getitem(x, (*(slice(None),) * (axis % np.ndim(x)), indices))
 
 
 @composed()

@@ -93,7 +93,7 @@ class Tensor:
             return MODES.tensor_trace.__apply_array__(operation, arrays, options)
         if "index" in options:
             options = {**options, "index": plain_index(options["index"])}
-        operands = tuple([x if x.__class__ is Tensor else whole(x, arrays, operation) for x in arrays])
+        operands = tuple([x if x.__class__ is Tensor else whole(x, arrays) for x in arrays])
         try:
             y = operation.function(*[x.array if x.__class__ is Tensor else x for x in operands], **options)
         except (ValueError, IndexError) as error:
@@ -187,7 +187,7 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(self.array)
+        return bool(MODES.tensor_trace.__bool__(self) if MODES.tensor_trace else self.array)  # refused in a trace
 
     def __float__(self) -> float:
         raise DetachedError(f"float({self!r}) would lose its gradient: x.item() gives the plain number")
@@ -284,10 +284,10 @@ def operand(x: Any, others: Sequence[Any]) -> Any:
     return elementwise_operand(x, dtype_of(others))
 
 
-def whole(x: Any, others: Sequence[Any], operation: ArrayOperation) -> Any:
-    """The same for an operation on whole arrays, where integers may be class labels."""
+def whole(x: Any, others: Sequence[Any]) -> Any:
+    """The same for an operation on whole arrays."""
     array = array_operand(x)
-    return array if operation.labels or array.dtype.kind == "f" else array.astype(dtype_of(others))
+    return array if array.dtype.kind == "f" else array.astype(dtype_of(others))
 
 
 def dtype_of(operands: Sequence[Any]) -> Any:

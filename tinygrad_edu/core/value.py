@@ -127,6 +127,8 @@ class Value:
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
+        if MODES.value_trace is not None:
+            MODES.value_trace.__bool__(self)  # refuses: a trace would keep one branch for all numbers
         return bool(self.data)
 
     def __float__(self) -> float:

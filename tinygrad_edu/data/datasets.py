@@ -1,10 +1,17 @@
-"""Data sets as (X, y): X of shape (samples, features), y of shape (samples, 1)."""
+"""Data sets made by a formula, the same from the same seed, as (X, y) with X of shape (samples, features).
+
+The gates and `sine` have targets y of shape (samples, 1); `moons` and `circles` have two classes, -1 and 1, in the same
+shape; `spirals` and `blobs` have any number of classes, 0, 1, 2, ..., with y of shape (samples,), as `cross_entropy`
+takes them. Samples come in random order and as evenly divided among the classes as their number allows.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+
+from tinygrad_edu.data.arguments import number, whole
 
 Array = np.ndarray[Any, Any]
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -19,6 +26,15 @@ def or_gate() -> tuple[Array, Array]:
     return CORNERS.copy(), np.array([[0.0], [1.0], [1.0], [1.0]])
 
 
+def and_gate() -> tuple[Array, Array]:
+    """The four corners and their logical and.
+
+    >>> and_gate()[1].ravel().tolist()
+    [0.0, 0.0, 0.0, 1.0]
+    """
+    return CORNERS.copy(), np.array([[0.0], [0.0], [0.0], [1.0]])
+
+
 def xor_gate() -> tuple[Array, Array]:
     """The four corners and their exclusive or, which no single line separates.
 
@@ -28,6 +44,19 @@ def xor_gate() -> tuple[Array, Array]:
     return CORNERS.copy(), np.array([[0.0], [1.0], [1.0], [0.0]])
 
 
+def sine(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
+    """A regression: y = sin x + noise·N(0, 1), x uniform in [-π, π]; X and y (samples, 1).
+
+    >>> X, y = sine(50, noise=0.0)
+    >>> bool(np.all(y == np.sin(X)))
+    True
+    """
+    count, spread = whole("samples", samples), number("noise", noise)
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-np.pi, np.pi, (count, 1))
+    return X, np.sin(X) + rng.normal(0.0, spread, (count, 1))
+
+
 def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
     """Two interleaved half circles with Gaussian noise, classes -1 and 1.
 
@@ -35,12 +64,78 @@ def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array,
     >>> X.shape, sorted(set(y.ravel().tolist()))
     ((100, 2), [-1.0, 1.0])
     """
+    count, spread = whole("samples", samples), number("noise", noise)
     rng = np.random.default_rng(seed)
-    upper = samples // 2
-    angle = np.concatenate([np.linspace(0.0, np.pi, upper), np.linspace(0.0, np.pi, samples - upper)])
-    lower = np.arange(samples) >= upper
+    upper = count // 2
+    angle = np.concatenate([np.linspace(0.0, np.pi, upper), np.linspace(0.0, np.pi, count - upper)])
+    lower = np.arange(count) >= upper
     x, y = np.cos(angle), np.sin(angle)
     X = np.stack([np.where(lower, 1.0 - x, x), np.where(lower, 0.5 - y, y)], axis=1)
-    order = rng.permutation(samples)
-    noisy = X + rng.normal(0.0, noise, (samples, 2))
+    order = rng.permutation(count)
+    noisy = X + rng.normal(0.0, spread, (count, 2))
     return noisy[order], np.where(lower, 1.0, -1.0)[order, None]
+
+
+def circles(samples: int = 100, noise: float = 0.1, inner: float = 0.5, seed: int = 0) -> tuple[Array, Array]:
+    """Two circles around one centre with Gaussian noise: radius 1 is class -1, radius `inner` is class 1.
+
+    >>> X, y = circles(100, noise=0.0)
+    >>> np.hypot(*X[y[:, 0] == 1.0].T).max().round(12)
+    np.float64(0.5)
+    """
+    count, spread, radius = whole("samples", samples), number("noise", noise), number("inner", inner)
+    rng = np.random.default_rng(seed)
+    y = classes(rng, count, 2)
+    circle = unit_circle(rng.uniform(0.0, 2.0 * np.pi, count))
+    X = circle * np.where(y == 1, radius, 1.0)[:, None] + rng.normal(0.0, spread, (count, 2))
+    return X, np.where(y == 1, 1.0, -1.0)[:, None]
+
+
+def spirals(
+    samples: int = 300, arms: int = 3, turns: float = 0.75, noise: float = 0.03, seed: int = 0
+) -> tuple[Array, Array]:
+    """Arms that wind outwards from the centre, each a class: X (samples, 2), y (samples,) numbers from 0 to arms - 1.
+
+    A point at the share r of its arm, r uniform in [0, 1], lies at radius r and angle 2π·(turns·r + class/arms); to
+    both coordinates comes noise·N(0, 1).
+
+    >>> X, y = spirals(300, arms=3)
+    >>> X.shape, np.bincount(y).tolist()
+    ((300, 2), [100, 100, 100])
+    """
+    count, many = whole("samples", samples), whole("arms", arms, 2)
+    spread, winding = number("noise", noise), number("turns", turns, -np.inf)
+    rng = np.random.default_rng(seed)
+    y = classes(rng, count, many)
+    radius = rng.uniform(0.0, 1.0, count)
+    arm = radius[:, None] * unit_circle(2.0 * np.pi * (winding * radius + y / many))
+    return arm + rng.normal(0.0, spread, (count, 2)), y
+
+
+def blobs(
+    samples: int = 300, centers: int = 3, features: int = 2, spread: float = 1.0, seed: int = 0
+) -> tuple[Array, Array]:
+    """Round clouds, each a class: X (samples, features), y (samples,) numbers from 0 to centers - 1.
+
+    Centres are uniform in [-10, 10] along each axis; around its centre a point is N(0, spread²) along each axis. Two
+    centres can come close to each other: another seed moves them.
+
+    >>> X, y = blobs(90, centers=3, features=4)
+    >>> X.shape, np.bincount(y).tolist()
+    ((90, 4), [30, 30, 30])
+    """
+    count, many, width = whole("samples", samples), whole("centers", centers), whole("features", features)
+    rng = np.random.default_rng(seed)
+    middles = rng.uniform(-10.0, 10.0, (many, width))
+    y = classes(rng, count, many)
+    return middles[y] + rng.normal(0.0, number("spread", spread), (count, width)), y
+
+
+def classes(rng: np.random.Generator, samples: int, many: int) -> Array:
+    """Class numbers in random order, each as often as the others or once less."""
+    return rng.permutation(np.arange(samples) % many)
+
+
+def unit_circle(angle: Array) -> Array:
+    """The points (cos, sin) of angles, (samples, 2)."""
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)

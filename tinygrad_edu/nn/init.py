@@ -1,14 +1,19 @@
-"""How weights begin: functions of a random generator and the two widths, giving a (fan_out, fan_in) array."""
+"""How weights begin: functions of a random generator and the two widths, giving a (fan_out, fan_in) array.
+
+`zeros` or "zeros" are used as they are; `constant(0.1)`, `normal(std=0.5)` and the like make an initializer. One that
+has a method `bias(rng, fan_in, fan_out)` draws the bias too, after the weight; else it begins at 0.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import unknown_name
+from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
 
 Array = np.ndarray[Any, Any]
 Initializer = Callable[[np.random.Generator, int, int], Array]
@@ -19,15 +24,19 @@ def zeros(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
     return np.zeros((fan_out, fan_in))
 
 
-def normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """N(0, 1)."""
-    return rng.standard_normal((fan_out, fan_in))
-
-
 def glorot_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
     """U(-a, a), a = √(6/(fan_in + fan_out)). (Glorot and Bengio 2010)"""
-    bound = math.sqrt(6.0 / (fan_in + fan_out))
-    return rng.uniform(-bound, bound, (fan_out, fan_in))
+    return symmetric(rng, math.sqrt(6.0 / (fan_in + fan_out)), fan_in, fan_out)
+
+
+def glorot_normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    """N(0, 2/(fan_in + fan_out)). (Glorot and Bengio 2010)"""
+    return rng.standard_normal((fan_out, fan_in)) * math.sqrt(2.0 / (fan_in + fan_out))
+
+
+def he_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    """U(-a, a), a = √(6/fan_in), for ReLU layers. (He et al. 2015)"""
+    return symmetric(rng, math.sqrt(6.0 / fan_in), fan_in, fan_out)
 
 
 def he_normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
@@ -35,24 +44,127 @@ def he_normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
     return rng.standard_normal((fan_out, fan_in)) * math.sqrt(2.0 / fan_in)
 
 
+def lecun_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    """U(-a, a), a = √(3/fan_in). (LeCun et al. 1998)"""
+    return symmetric(rng, math.sqrt(3.0 / fan_in), fan_in, fan_out)
+
+
 def lecun_normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
     """N(0, 1/fan_in). (LeCun et al. 1998)"""
     return rng.standard_normal((fan_out, fan_in)) * math.sqrt(1.0 / fan_in)
 
 
-INITIALIZERS: dict[str, Initializer] = {f.__name__: f for f in (zeros, normal, glorot_uniform, he_normal, lecun_normal)}
+def symmetric(rng: np.random.Generator, bound: float, fan_in: int, fan_out: int) -> Array:
+    return rng.uniform(-bound, bound, (fan_out, fan_in))
+
+
+def refuse_not_finite(name: str, **settings: Any) -> None:
+    for key, x in settings.items():
+        if not (isinstance(x, (int, float, np.number)) and math.isfinite(x)):
+            raise SettingError(f"{name}({key}={x!r}): a finite number is needed")
+
+
+def constant(c: float) -> Initializer:
+    """c everywhere.
+
+    >>> constant(0.1)(np.random.default_rng(0), 2, 1)
+    array([[0.1, 0.1]])
+    """
+    refuse_not_finite("constant", c=c)
+    return lambda rng, fan_in, fan_out: np.full((fan_out, fan_in), float(c))
+
+
+def uniform(a: float = -1.0, b: float = 1.0) -> Initializer:
+    """U(a, b)."""
+    refuse_not_finite("uniform", a=a, b=b)
+    if not a < b:
+        raise SettingError(f"uniform(a={a!r}, b={b!r}): a must be below b")
+    return lambda rng, fan_in, fan_out: rng.uniform(a, b, (fan_out, fan_in))
+
+
+def normal(std: float = 1.0) -> Initializer:
+    """N(0, std²)."""
+    refuse_not_finite("normal", std=std)
+    if std < 0.0:
+        raise SettingError(f"normal(std={std!r}): a standard deviation is at least 0")
+    return lambda rng, fan_in, fan_out: rng.standard_normal((fan_out, fan_in)) * std
+
+
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """gain·Q with QᵀQ = I, or QQᵀ = I where fan_in is larger: every such Q equally likely. (Saxe et al. 2014)
+
+    >>> W = orthogonal()(np.random.default_rng(0), 2, 3)
+    >>> (W.T @ W).round(12) + 0.0
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    refuse_not_finite("orthogonal", gain=gain)
+
+    def draw(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+        long, short = max(fan_in, fan_out), min(fan_in, fan_out)
+        q, r = np.linalg.qr(rng.standard_normal((long, short)))
+        q = q * np.where(np.diagonal(r) < 0.0, -1.0, 1.0)  # QR's own signs are not random (Mezzadri 2007)
+        return gain * (q if fan_out == long else q.T)
+
+    return draw
+
+
+@dataclass(frozen=True)
+class ScikitLearn:
+    """U(-a, a), a = √(factor/(fan_in + fan_out)), for the weight, then for the bias: scikit-learn's order of draws."""
+
+    factor: float
+
+    def bound(self, fan_in: int, fan_out: int) -> float:
+        return math.sqrt(self.factor / (fan_in + fan_out))
+
+    def __call__(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+        return symmetric(rng, self.bound(fan_in, fan_out), fan_out, fan_in).T  # its weights are (fan_in, fan_out)
+
+    def bias(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+        """(fan_out,)"""
+        bound = self.bound(fan_in, fan_out)
+        return rng.uniform(-bound, bound, fan_out)
+
+
+def scikit_learn(activation: str = "relu") -> Initializer:
+    """How scikit-learn's MLPs begin: Glorot's uniform, narrower (2 in place of 6) for "logistic"; biases drawn too.
+
+    With rng=np.random.RandomState(seed) for the generator the draws are those of random_state=seed.
+    """
+    return ScikitLearn(2.0 if activation in ("logistic", "sigmoid") else 6.0)
+
+
+PLAIN = (zeros, glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal)
+MAKERS: dict[str, Any] = {f.__name__: f for f in (uniform, normal, orthogonal, scikit_learn)}
+INITIALIZERS: dict[str, Initializer] = {f.__name__: f for f in PLAIN} | {name: f() for name, f in MAKERS.items()}
 
 
 def find(name: str | Initializer) -> Initializer:
-    """An initializer by name, or the function itself.
+    """An initializer by name, with the defaults of those that are made, or the function itself.
 
     >>> find("glorot")
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.NameNotFoundError: unknown init 'glorot'. Did you mean 'glorot_uniform'? Known: ...
+    tinygrad_edu.errors.NameNotFoundError: unknown init 'glorot'. Did you mean 'glorot_normal'? Known: ...
     """
     if callable(name):
-        return name
+        made = getattr(name, "__name__", "")
+        return INITIALIZERS[made] if MAKERS.get(made) is name else name  # `init.normal` stands for init.normal()
     if not isinstance(name, str) or name not in INITIALIZERS:
         raise unknown_name("init", name, INITIALIZERS)
     return INITIALIZERS[name]
+
+
+def drawn(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    """A weight as it begins. Errors: ShapeError where the function gives another shape."""
+    weight = np.asarray(find(init)(rng, fan_in, fan_out))
+    if weight.shape != (fan_out, fan_in):
+        raise ShapeError(f"init={init!r} gave shape {weight.shape}, but W is {(fan_out, fan_in)}: (out, in)")
+    return weight
+
+
+def drawn_bias(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+    """A bias as it begins: 0 where the initializer does not say."""
+    bias = getattr(find(init), "bias", None)
+    return np.zeros(fan_out) if bias is None else np.asarray(bias(rng, fan_in, fan_out))

@@ -9,21 +9,26 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.operation import TABLE
-from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
+from tinygrad_edu.errors import SettingError, unknown_name
 from tinygrad_edu.nn import init as initializers
+from tinygrad_edu.nn.dropout import Dropout
+from tinygrad_edu.nn.inputs import SHARED as SHARED
+from tinygrad_edu.nn.inputs import as_input as as_input
+from tinygrad_edu.nn.inputs import is_whole as is_whole
+from tinygrad_edu.nn.inputs import random_generator, refuse_widths
 from tinygrad_edu.nn.module import Module, parameter
+from tinygrad_edu.nn.normalization import BatchNorm, LayerNorm
 
 Activation = Callable[[Any], Any]
-SHARED = np.random.default_rng(0)  # where layers draw from that are given no generator, each what comes next
+NORMS = {"layer": LayerNorm, "batch": BatchNorm}
 
 
 class Linear(Module):
     """y = x Wᵀ + b, with W of shape (out, in) and b of shape (out,).
 
-    Args: `init`, how W begins (nn.init, by name or function), b begins at 0; `rng`, the random generator.
+    Args: `init`, how W begins (nn.init, by name or function), b begins at 0 unless `init` says otherwise; `rng`, the
+    random generator or a seed.
 
     >>> layer = Linear(2, 3, backend="scalar")
     >>> layer([1.0, 2.0]).shape
@@ -37,42 +42,22 @@ class Linear(Module):
         bias: bool = True,
         *,
         init: str | initializers.Initializer = "glorot_uniform",
-        rng: np.random.Generator | None = None,
+        rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
     ) -> None:
-        for name, width in (("in_features", in_features), ("out_features", out_features)):
-            if not (is_whole(width) and width > 0):
-                raise SettingError(f"Linear({name}={width!r}): a width is a whole number above 0")
-        rng = SHARED if rng is None else rng
-        weight = np.asarray(initializers.find(init)(rng, in_features, out_features))
-        if weight.shape != (out_features, in_features):
-            raise ShapeError(
-                f"init={init!r} gave shape {weight.shape}, but W is {(out_features, in_features)}: (out, in)"
-            )
+        refuse_widths("Linear", in_features=in_features, out_features=out_features)
+        rng = random_generator("Linear", rng)
+        weight = initializers.drawn(init, rng, in_features, out_features)
         self.in_features, self.out_features, self.backend = in_features, out_features, backend
         self.weight = parameter(weight, backend, "weight")
-        self.bias = parameter(np.zeros(out_features), backend, "bias") if bias else None
+        start = initializers.drawn_bias(init, rng, in_features, out_features) if bias else None
+        self.bias = None if start is None else parameter(start, backend, "bias")
 
     def forward(self, x: Any) -> Any:
         """x (..., in) → (..., out)."""
         x = as_input(x, self)
         y = x @ self.weight.T
         return y if self.bias is None else y + self.bias
-
-
-def as_input(x: Any, layer: Linear) -> Any:
-    """Lists as arrays; the last axis must be the layer's width."""
-    x = x if isinstance(x, (Tensor, np.ndarray)) else plain(x)
-    if layer.backend == "scalar" and isinstance(x, Tensor):
-        raise SettingError('a model with backend="scalar" takes numbers, arrays or Values, not a Tensor')
-    if not x.ndim or x.shape[-1] != layer.in_features:
-        raise ShapeError(
-            f"the input has shape {x.shape}, but its last axis must be {layer.in_features} wide "
-            f"(one row for each sample, one column for each of the {layer.in_features} features)"
-        )
-    if isinstance(x, np.ndarray) and x.dtype.kind in "iub":
-        x = x.astype(float)
-    return x
 
 
 class Sequential(Module):
@@ -98,7 +83,8 @@ class MLP(Module):
 
     Args: `sizes`, the widths from input to output; `activation`, of the hidden layers, and `out_activation`, of
     the last ("identity" for none), any operation of one argument by name; `init`, see nn.init; `seed`, an integer;
-    `backend`, "tensor", or "scalar" for NumPy arrays of Values.
+    `backend`, "tensor", or "scalar" for NumPy arrays of Values; `norm`, "layer" or "batch", before the activation of
+    each hidden layer; `dropout`, the share of hidden units that is silent in training, after it.
     Errors: SettingError and NameNotFoundError for settings, ShapeError for an input of another width.
 
     >>> model = MLP([2, 3, 1], seed=1)
@@ -119,6 +105,9 @@ class MLP(Module):
         init: str | initializers.Initializer = "glorot_uniform",
         seed: int = 0,
         backend: str = "tensor",
+        *,
+        dropout: float = 0.0,
+        norm: str | None = None,
     ) -> None:
         sizes = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,)
         if len(sizes) < 2:
@@ -129,14 +118,27 @@ class MLP(Module):
         self.sizes, self.backend, self.in_features = sizes, backend, sizes[0]
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
         self.layers = [Linear(a, b, bias, init=init, rng=rng, backend=backend) for a, b in pairwise(sizes)]
+        self.norms = [made_norm(norm, width, backend) for width in sizes[1:-1]]
+        # A stream of its own: with and without dropout the weights begin the same.
+        self.dropout = Dropout(dropout, rng=np.random.default_rng([seed, 1])) if dropout else None
         self.label_parameters()
 
     def forward(self, x: Any) -> Any:
         """x (..., sizes[0]) → (..., sizes[-1])."""
         *hidden, last = self.layers
-        for layer in hidden:
-            x = self.activation(layer(x))
+        for layer, norm in zip(hidden, self.norms, strict=True):
+            x = self.activation(norm(layer(x)))
+            x = x if self.dropout is None else self.dropout(x)
         return self.out_activation(last(x))
+
+
+def made_norm(norm: str | None, width: int, backend: str) -> Any:
+    """The normalization of one hidden layer."""
+    if norm is None:
+        return identity
+    if not isinstance(norm, str) or norm not in NORMS:
+        raise unknown_name("norm", norm, NORMS)
+    return NORMS[norm](width, backend=backend)
 
 
 def identity(x: Any) -> Any:
@@ -144,17 +146,20 @@ def identity(x: Any) -> Any:
     return x
 
 
+OTHER_NAMES = {  # PyTorch's and scikit-learn's
+    "logistic": "sigmoid", "swish": "silu", "logsigmoid": "log_sigmoid", "hardtanh": "hard_tanh",
+    "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish",
+}  # fmt: skip
+
+
 def find_activation(name: str) -> Activation:
     """An operation of one argument, by name."""
     of_one = {key: operation for key, operation in TABLE.items() if is_activation(operation)}
-    known: dict[str, Activation] = {**of_one, "identity": identity, "softmax": ops.softmax}
+    others = {other: TABLE[key] for other, key in OTHER_NAMES.items()}
+    known: dict[str, Activation] = {**of_one, **others, "identity": identity, "softmax": ops.softmax}
     if not isinstance(name, str) or name not in known:
         raise unknown_name("activation", name, known)
     return known[name]
-
-
-def is_whole(x: Any) -> bool:
-    return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
 
 
 def is_activation(operation: Any) -> bool:

@@ -1,7 +1,30 @@
-"""Losses on both back ends: of Tensors, or of arrays and lists of Values."""
+"""Losses on both back ends: of Tensors, or of arrays and lists of Values. What all take: see core.losses.
 
-from tinygrad_edu.core.losses import bce_with_logits, cross_entropy, mse
+>>> from tinygrad_edu.core.value import Value
+>>> y = Value(0.5)
+>>> huber([y], [3.0], delta=2.0, reduction="sum").backward()
+>>> y.grad
+-2.0
+"""
 
-LOSSES = {loss.name: loss for loss in (mse, bce_with_logits, cross_entropy)}
+from tinygrad_edu.core.losses import (
+    Loss,
+    bce,
+    bce_with_logits,
+    cross_entropy,
+    delta_rule,
+    hinge,
+    huber,
+    mae,
+    mse,
+    poisson,
+)
 
-__all__ = ["LOSSES", "bce_with_logits", "cross_entropy", "mse"]
+LOSSES = {
+    loss.name: loss for loss in (mse, mae, huber, bce, bce_with_logits, delta_rule, cross_entropy, hinge, poisson)
+}
+
+__all__ = [
+    "LOSSES", "Loss", "bce", "bce_with_logits", "cross_entropy", "delta_rule", "hinge", "huber", "mae", "mse",
+    "poisson",
+]  # fmt: skip

@@ -1,72 +1,18 @@
-"""Optimizers: a rule, its settings, and a memory for each parameter."""
+"""The optimizers: each a rule with its settings checked. Defaults are those of the papers."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from typing import Any
-
-import numpy as np
-
-from tinygrad_edu.core.conversion import preview
-from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.value import Value
-from tinygrad_edu.errors import OperandError, SettingError
-from tinygrad_edu.nn.module import clear
+from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim import rules
-
-
-class Optimizer:
-    """Changes parameters by a rule, from the gradients that backward() left in them.
-
-    Args: `params`, Values or Tensors, such as model.parameters(); `lr`, the learning rate η ≥ 0; and the rule's own.
-    A Tensor without a gradient (None) is left alone; a Value always has one, 0 where the loss does not depend on it.
-    Errors: SettingError for settings out of range or a parameter listed twice, OperandError for what is no parameter.
-
-    >>> w = Value(1.0)
-    >>> optimizer = SGD([w], lr=0.1)
-    >>> (w * w).backward(); optimizer.step(); w.data
-    0.8
-    """
-
-    rule: Callable[..., tuple[Any, ...]]
-    memories: int  # how many numbers the rule keeps for each weight
-
-    def __init__(self, params: Iterable[Value | Tensor], lr: float, **settings: Any) -> None:
-        self.params = checked(params)
-        within("lr", lr)
-        self.lr, self.settings = lr, settings
-        self.t = [0] * len(self.params)  # the updates of each parameter: those without a gradient have had fewer
-        self.memory: list[tuple[Any, ...]] = [(zero(p),) * self.memories for p in self.params]
-
-    def step(self) -> None:
-        """One update of every parameter that has a gradient."""
-        for i, p in enumerate(self.params):
-            if p.grad is None:
-                continue
-            self.t[i] += 1
-            w = p.array if isinstance(p, Tensor) else p.data
-            w, *memory = type(self).rule(w, p.grad, *self.memory[i], self.t[i], self.lr, **self.settings)
-            self.memory[i] = tuple(memory)
-            replace(p, w)
-
-    def state(self) -> tuple[list[int], list[tuple[Any, ...]]]:
-        """Step counts and memories, to go back to: rules make new arrays, so these stay as they are."""
-        return list(self.t), list(self.memory)
-
-    def load_state(self, state: tuple[list[int], list[tuple[Any, ...]]]) -> None:
-        """Go back to an earlier `state()`."""
-        self.t, self.memory = list(state[0]), list(state[1])
-
-    def zero_grad(self) -> None:
-        """Forget the gradients, before the next backward pass."""
-        for p in self.params:
-            clear(p)
+from tinygrad_edu.optim.optimizer import Optimizer, Parameters
+from tinygrad_edu.optim.schedule import LearningRate
+from tinygrad_edu.optim.settings import divisor, pair, positive, within
 
 
 class SGD(Optimizer):
     """Gradient descent with momentum μ, Nesterov's form of it, and weight decay λ. See rules.sgd.
 
+    >>> from tinygrad_edu import Value
     >>> SGD([Value(1.0)], lr=0.1, momentum=-1.0)
     Traceback (most recent call last):
         ...
@@ -78,8 +24,8 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Value | Tensor],
-        lr: float = 1e-3,
+        params: Parameters,
+        lr: LearningRate = 1e-3,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
@@ -92,8 +38,9 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam with bias correction, defaults of the paper. See rules.adam.
+    """Adam with bias correction; weight decay λ is added to the gradient. See rules.adam.
 
+    >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
     >>> optimizer = Adam([w], lr=0.1)
     >>> (w * w).backward(); optimizer.step(); round(w.data, 6)
@@ -105,55 +52,150 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Value | Tensor],
-        lr: float = 1e-3,
+        params: Parameters,
+        lr: LearningRate = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        if not (isinstance(betas, (tuple, list)) and len(betas) == 2):
-            raise SettingError(f"betas={betas!r}: Adam has two, β₁ and β₂, such as (0.9, 0.999)")
+        pair("betas", betas, "Adam has two, β₁ and β₂, such as (0.9, 0.999)")
         within("beta1", betas[0], 1)
         within("beta2", betas[1], 1)
         within("weight_decay", weight_decay)
-        within("eps", eps)
-        if eps == 0:
-            raise SettingError(
-                "eps=0: a weight whose gradient is 0 would be moved by 0/0. Use a small number, such as 1e-8"
-            )
+        divisor("eps", eps)
         super().__init__(params, lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
 
 
-def within(name: str, x: Any, end: float = math.inf) -> None:
-    if not (isinstance(x, (int, float, np.floating)) and 0 <= x < end):
-        raise SettingError(f"{name}={x!r} lies outside [0, {end})")
+class AdamW(Adam):
+    """Adam with decoupled weight decay: w ← w - η·λw apart from Adam's step. See rules.adamw.
+
+    The paper leaves λ open; 0.01 is PyTorch's, and so is the factor η in front of it.
+
+    >>> from tinygrad_edu import Value
+    >>> w = Value(1.0)
+    >>> AdamW([w], lr=0.1, weight_decay=0.5).step(); w.data
+    0.95
+    """
+
+    rule = staticmethod(rules.adamw)
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: LearningRate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
 
 
-def checked(params: Iterable[Any]) -> list[Any]:
-    """Leaves of the two back ends, each once."""
-    if isinstance(params, (Value, Tensor)) or not isinstance(params, Iterable):
-        raise OperandError(
-            f"an optimizer takes a list of parameters, such as model.parameters(), not one {type(params).__name__}"
-        )
-    leaves = list(params)
-    strange = [p for p in leaves if not isinstance(p, (Value, Tensor)) or p.parents]
-    if strange or not leaves:
-        what = preview(strange[0]) if strange else "an empty list"
-        raise OperandError(f"an optimizer changes leaves, Values or Tensors such as model.parameters(), not {what}")
-    if len({id(p) for p in leaves}) < len(leaves):
-        twice = next(p for i, p in enumerate(leaves) if any(p is q for q in leaves[:i]))
-        raise SettingError(f"{twice!r} is listed twice: it would be updated twice a step. List each parameter once")
-    return leaves
+class RMSprop(Optimizer):
+    """The gradient over the root of its running mean square; momentum and centring by choice. See rules.rmsprop.
+
+    α = 0.9 as in the lecture; PyTorch's default is 0.99. The lecture gives no η: 0.01 is PyTorch's.
+
+    >>> from tinygrad_edu import Value
+    >>> w = Value(1.0)
+    >>> optimizer = RMSprop([w], lr=0.1, alpha=0.75)
+    >>> (w * w).backward(); optimizer.step(); round(w.data, 6)
+    0.8
+    """
+
+    rule = staticmethod(rules.rmsprop)
+    memories = 3
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: LearningRate = 1e-2,
+        alpha: float = 0.9,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        within("alpha", alpha, 1)
+        within("weight_decay", weight_decay)
+        within("momentum", momentum, 1)
+        divisor("eps", eps)
+        rest = {"eps": eps, "weight_decay": weight_decay, "momentum": momentum, "centered": centered}
+        super().__init__(params, lr, alpha=alpha, **rest)
 
 
-def zero(p: Value | Tensor) -> Any:
-    return np.zeros_like(p.array) if isinstance(p, Tensor) else 0.0
+class Adagrad(Optimizer):
+    """The gradient over the root of the sum of all squares so far, which begins at a value given. See rules.adagrad.
+
+    The paper leaves η and ε open; 0.01 and 1e-10 are PyTorch's.
+
+    >>> from tinygrad_edu import Value
+    >>> w = Value(1.0)
+    >>> optimizer = Adagrad([w], lr=0.5, initial_accumulator_value=12.0)
+    >>> (w * w).backward(); optimizer.step(); round(w.data, 6)
+    0.75
+    """
+
+    rule = staticmethod(rules.adagrad)
+    memories = 1
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: LearningRate = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        within("lr_decay", lr_decay)
+        within("weight_decay", weight_decay)
+        within("initial_accumulator_value", initial_accumulator_value)
+        divisor("eps", eps)
+        self.initial_accumulator_value = float(initial_accumulator_value)
+        super().__init__(params, lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps)
+
+    def start(self) -> tuple[float, ...]:
+        """The sum of squares begins at initial_accumulator_value."""
+        return (self.initial_accumulator_value,)
 
 
-def replace(p: Value | Tensor, w: Any) -> None:
-    """Write the new weight, and note that this gradient has been used."""
-    if isinstance(p, Tensor):
-        p.assign(w)
-        p.spent = p.grad
-    else:
-        p.data, p.spent = w, True
+class Rprop(Optimizer):
+    """Each weight has a step Δ of its own, which grows while the gradient keeps its sign. See rules.rprop.
+
+    `lr` is Δ at the start: 0.1 as in the paper (PyTorch's default is 0.01), as are η⁻ = 0.5, η⁺ = 1.2 and Δ within
+    [1e-6, 50]. Later changes of lr, as by a schedule, have no effect. For gradients of all samples, not of batches.
+
+    >>> from tinygrad_edu import Value
+    >>> w = Value(1.0)
+    >>> optimizer = Rprop([w])
+    >>> (w * w).backward(); optimizer.step(); w.data
+    0.9
+    """
+
+    rule = staticmethod(rules.rprop)
+    memories = 2
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: LearningRate = 0.1,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50.0),
+    ) -> None:
+        pair("etas", etas, "Rprop has two, η⁻ and η⁺, such as (0.5, 1.2)")
+        pair("step_sizes", step_sizes, "Rprop has two, Δmin and Δmax, such as (1e-6, 50)")
+        positive("eta_minus", etas[0])
+        positive("eta_plus", etas[1])
+        positive("largest", step_sizes[1])
+        positive("smallest", step_sizes[0], step_sizes[1])
+        if not etas[0] < 1 < etas[1]:
+            raise SettingError(f"etas={etas!r}: steps shrink by η⁻ < 1 and grow by η⁺ > 1, such as (0.5, 1.2)")
+        bounds = {"smallest": float(step_sizes[0]), "largest": float(step_sizes[1])}
+        super().__init__(params, lr, eta_minus=etas[0], eta_plus=etas[1], **bounds)
+
+    def start(self) -> tuple[float, ...]:
+        """No gradient before the first, and Δ = lr."""
+        low, high = self.settings["smallest"], self.settings["largest"]
+        if not low <= self.lr <= high:
+            raise SettingError(f"lr={self.lr!r} is Rprop's first step Δ, and lies outside step_sizes=({low}, {high})")
+        return 0.0, self.lr

@@ -1,8 +1,9 @@
-"""Training: `fit`, `fit_many`, and the plain loop."""
+"""Training: `fit`, `fit_many`, `fit_online` for series in time, and the plain loop."""
 
 from tinygrad_edu.train.fit import fit
 from tinygrad_edu.train.loop import accuracy, train
 from tinygrad_edu.train.many import ManyRuns, fit_many
+from tinygrad_edu.train.online import fit_online
 from tinygrad_edu.train.run import Run
 
-__all__ = ["ManyRuns", "Run", "accuracy", "fit", "fit_many", "train"]
+__all__ = ["ManyRuns", "Run", "accuracy", "fit", "fit_many", "fit_online", "train"]

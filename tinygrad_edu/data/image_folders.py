@@ -1,0 +1,191 @@
+"""Grey images in one folder for each class, the form in which many collections of pictures are handed on.
+
+Written are PGM files: a header of one line, then a byte for each pixel, so that NumPy writes and reads them and no
+package for pictures has to be installed; GIMP, ImageMagick, Preview, IrfanView and Pillow open them. Other formats are
+read too (PNG, JPEG, ...), with Pillow, which comes with the extra `viz`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.data.arguments import finite, pairs
+from tinygrad_edu.data.preparation import class_labels
+from tinygrad_edu.errors import ImageError, SettingError, ShapeError
+
+Array = np.ndarray[Any, Any]
+PARTIAL = ".partial-"  # in the name of a folder that is being written
+# P5, width, height, the largest grey, one blank; comments run from # to the end of the line (netpbm's pgm.5)
+PGM = re.compile(rb"P5(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)\s")
+
+
+def write_image_folders(path: str | Path, X: Any, y: Any, names: Sequence[str] | None = None) -> None:
+    """Write images as path/NAME/NUMBER.pgm, NAME being the class and NUMBER the place in X.
+
+    X (samples, height, width), or (samples, side²) for square images, grey from 0 (black) to 1, kept to 1/255;
+    y (samples,) class numbers; names: one for each class, else the numbers with leading zeros. A class without images
+    gets no folder. The folder bears the name `path` only when it is complete: an interrupted write leaves none, or one
+    with ".partial-" in its name, which is not read.
+    Errors: SettingError for greys outside [0, 1], names that cannot be folders, or a path that is there already;
+    ShapeError, DtypeError.
+
+    >>> import tempfile
+    >>> from tinygrad_edu.data import glyphs
+    >>> X, y = glyphs(20, "AB")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_image_folders(Path(folder, "letters"), X, y, names="AB")
+    ...     images, labels, names = read_image_folders(Path(folder, "letters"))
+    >>> images.shape, labels.tolist() == sorted(y), names
+    ((20, 30, 30), True, ['A', 'B'])
+    """
+    images, targets = pairs(squares(X), y)
+    labels = class_labels(targets)
+    folders = folder_names(labels, names)
+    goal = Path(path)
+    if goal.exists():
+        raise SettingError(f"{goal} is there already: name another folder, or remove it first")
+    partial = goal.with_name(f"{goal.name}{PARTIAL}{secrets.token_hex(4)}")
+    partial.mkdir(parents=True)
+    try:
+        write_all(partial, images, labels, folders)
+        os.rename(partial, goal)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def read_image_folders(path: str | Path) -> tuple[Array, Array, list[str]]:
+    """(images, labels, names) from one folder for each class: images (samples, height, width), grey from 0 to 1.
+
+    Labels (samples,) are the places in `names`, the names of the folders in sorted order; images stand class after
+    class and by file name in a class, so learn them shuffled. Pictures in colour become grey. Files and folders whose
+    name begins with a dot are left out.
+    Errors: ImageError, with the file or folder, for what is missing, empty, unfinished, no image or of another
+    size, or cannot be read without Pillow.
+
+    >>> read_image_folders("no such folder")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.ImageError: no such folder: one folder for each class is needed, and this is no folder
+    """
+    root = Path(path)
+    folders = visible(root)
+    names = [folder.name for folder in folders]
+    files = [visible(folder) for folder in folders]
+    images = read_all([file for inside in files for file in inside])
+    return images, np.repeat(np.arange(len(files)), [len(inside) for inside in files]), names
+
+
+def squares(X: Any) -> Array:
+    """Images as bytes, (samples, height, width)."""
+    array = finite("X", X)
+    if array.ndim == 2:
+        side = round(array.shape[1] ** 0.5)
+        if side * side != array.shape[1]:
+            raise ShapeError(f"X has shape {array.shape}: {array.shape[1]} is no square, give (samples, height, width)")
+        array = array.reshape(-1, side, side)
+    if array.ndim != 3 or 0 in array.shape:
+        raise ShapeError(f"X has shape {array.shape}: images are needed, (samples, height, width)")
+    if array.min() < 0.0 or array.max() > 1.0:
+        raise SettingError(f"greys run from {array.min():g} to {array.max():g}: 0 to 1 are needed; divide bytes by 255")
+    return np.rint(array * 255.0).astype(np.uint8)
+
+
+def folder_names(labels: Array, names: Sequence[str] | None) -> list[str]:
+    """One folder name for each class, different on every system and in the order of the classes."""
+    many = int(labels.max()) + 1
+    chosen = [f"{i:0{len(str(many - 1))}d}" for i in range(many)] if names is None else [str(name) for name in names]
+    if len(chosen) < many:
+        raise SettingError(f"{len(chosen)} names for the classes 0 to {many - 1}: one for each is needed")
+    for name in chosen:
+        if not re.fullmatch(r"[\w\-. ]+", name) or name != name.strip(". "):
+            raise SettingError(f"{name!r} cannot name a folder everywhere: take letters, digits, - and _")
+    if len({name.casefold() for name in chosen}) < len(chosen):
+        raise SettingError(f"names={chosen!r}: two are the same, or differ in capitals only, as some systems do not")
+    return chosen
+
+
+def write_all(root: Path, images: Array, labels: Array, names: list[str]) -> None:
+    """A folder for each class that occurs and a file for each image."""
+    for number in np.unique(labels):
+        (root / names[number]).mkdir()
+    digits = len(str(len(images) - 1))
+    _, height, width = images.shape
+    header = b"P5 %d %d 255\n" % (width, height)
+    for i, (image, number) in enumerate(zip(images, labels, strict=True)):
+        (root / names[number] / f"{i:0{digits}d}.pgm").write_bytes(header + image.tobytes())
+
+
+def visible(folder: Path) -> list[Path]:
+    """What a folder holds, in sorted order, or an error if that cannot be."""
+    if PARTIAL in folder.name:
+        raise ImageError(f"{folder}: writing it was interrupted, so images are missing; write it again")
+    if not folder.is_dir():
+        raise ImageError(f"{folder}: one folder for each class is needed, and this is no folder")
+    found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    if not found:
+        raise ImageError(f"{folder}: the folder is empty; images are needed, in one folder for each class")
+    return found
+
+
+def read_all(files: list[Path]) -> Array:
+    """Images of one size, (samples, height, width), from 0 to 1."""
+    first = read_image(files[0])
+    images = np.empty((len(files), *first.shape))
+    for image, file in zip(images, files, strict=True):
+        grey = read_image(file)
+        if grey.shape != first.shape:
+            (h, w), (height, width) = grey.shape, first.shape
+            raise ImageError(
+                f"{file}: {w} by {h} pixels, while {files[0]} has {width} by {height}; bring all to one size"
+            )
+        image[:] = grey
+    return images
+
+
+def read_image(file: Path) -> Array:
+    """One image, (height, width), from 0 to 1."""
+    if file.is_dir():
+        raise ImageError(f"{file}: a folder inside of a class; only images are expected there")
+    content = file.read_bytes()
+    return pgm(file, content) if content.startswith(b"P5") else decoded(file)
+
+
+def pgm(file: Path, content: bytes) -> Array:
+    """The pixels of a PGM file."""
+    header = PGM.match(content)
+    width, height, top = map(int, header.groups()) if header else (0, 0, 0)
+    if not header or not 0 < top < 256 or not width * height:
+        raise ImageError(f"{file}: not a PGM image of one byte for each pixel; its header is {content[:20]!r}")
+    pixels = np.frombuffer(content, np.uint8, offset=header.end())
+    if len(pixels) != width * height:
+        raise ImageError(
+            f"{file}: {len(pixels)} bytes of pixels, while {width} by {height} are {width * height}; the file is "
+            f"{'truncated' if len(pixels) < width * height else 'too long'}"
+        )
+    return pixels.reshape(height, width) / top
+
+
+def decoded(file: Path) -> Array:
+    """The grey pixels of an image in another format."""
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:
+        raise ImageError(f'{file}: not PGM, and other formats need Pillow: `pip install "tinygrad_edu[viz]"`') from None
+    try:
+        with Image.open(file) as image:
+            if image.mode[0] in "IF":  # Pillow would cut greys above 255 off
+                raise ImageError(
+                    f"{file}: greys of more than 8 bits ({image.mode}); save it with 8 bits for each pixel"
+                )
+            return np.asarray(image.convert("L")) / 255.0
+    except (OSError, SyntaxError) as error:  # Pillow's for no image, a truncated one, a broken PNG
+        raise ImageError(f"{file}: no image that can be read ({error})") from error

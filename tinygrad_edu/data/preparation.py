@@ -1,0 +1,147 @@
+"""From raw data to what a network takes: a part kept aside, inputs of one scale, classes as rows, series as lags."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.data.arguments import finite, pairs, rows, whole
+from tinygrad_edu.data.batching import class_numbers, orders
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
+
+Array = np.ndarray[Any, Any]
+
+
+def train_test_split(
+    X: Any, y: Any, test: float = 0.25, seed: int = 0, stratify: bool = False
+) -> tuple[Array, Array, Array, Array]:
+    """(X_train, X_test, y_train, y_test): a random share of the samples, rounded up, kept aside for the test.
+
+    stratify: each class has the same share in both parts, as nearly as whole samples allow.
+    Errors: SettingError if a part would be empty, or for a class of a single sample; ShapeError for other lengths.
+
+    >>> parts = train_test_split(np.zeros((10, 3)), np.arange(10), test=0.3)
+    >>> [part.shape for part in parts]
+    [(7, 3), (3, 3), (7,), (3,)]
+    """
+    inputs, targets = pairs(X, y)
+    count = math.ceil(test * len(inputs)) if 0.0 < test < 1.0 else 0
+    if not 0 < count < len(inputs):
+        raise SettingError(f"test={test!r} of {len(inputs)} samples: both parts need one sample or more")
+    if stratify:
+        no_single(targets)
+    (order,) = orders(targets, 1, "stratified" if stratify else "shuffled", seed)
+    kept, learned = order[:count], order[count:]
+    return inputs[learned], inputs[kept], targets[learned], targets[kept]
+
+
+def no_single(y: Array) -> None:
+    """An error if a class has a single sample, which cannot stand in both parts."""
+    counts = np.bincount(class_numbers(y))
+    if counts.min() < 2:
+        i = int(np.flatnonzero(class_numbers(y) == counts.argmin())[0])
+        raise SettingError(f"stratify: class {y[i]!s} has a single sample (row {i}), and two parts need two or more")
+
+
+class Scaling(NamedTuple):
+    """z = (x - shift)/scale, one shift and one scale for each feature: measured on one array, applied to any."""
+
+    shift: Array
+    scale: Array
+
+    def __call__(self, X: Any) -> Array:
+        """The features of X, scaled."""
+        scaled: Array = (np.asarray(X) - self.shift) / self.scale
+        return scaled
+
+    def inverse(self, Z: Any) -> Array:
+        """The features as they were before."""
+        raw: Array = np.asarray(Z) * self.scale + self.shift
+        return raw
+
+
+def standardize(X: Any) -> tuple[Array, Scaling]:
+    """Each feature with mean 0 and standard deviation 1, and the scaling to use on new data.
+
+    z = (x - mean)/std, over the first axis; the standard deviation divides by the number of samples. A feature that
+    never changes becomes 0.
+    Errors: SettingError for NaN or infinity; ShapeError without samples.
+
+    >>> Z, scaling = standardize([[1.0], [3.0]])
+    >>> Z.tolist(), scaling([[2.0], [5.0]]).tolist()
+    ([[-1.0], [1.0]], [[0.0], [3.0]])
+    """
+    array = finite("X", rows("X", X)).astype(float)
+    return scaled(array, array.mean(axis=0), array.std(axis=0))
+
+
+def min_max(X: Any) -> tuple[Array, Scaling]:
+    """Each feature from 0 to 1, and the scaling to use on new data.
+
+    z = (x - min)/(max - min), over the first axis. A feature that never changes becomes 0. New data can lie outside
+    of [0, 1].
+    Errors: SettingError for NaN or infinity; ShapeError without samples.
+
+    >>> Z, scaling = min_max([2.0, 4.0, 6.0])
+    >>> Z.tolist(), scaling.inverse(0.25).tolist()
+    ([0.0, 0.5, 1.0], 3.0)
+    """
+    array = finite("X", rows("X", X)).astype(float)
+    return scaled(array, array.min(axis=0), np.ptp(array, axis=0))
+
+
+def scaled(array: Array, shift: Array, scale: Array) -> tuple[Array, Scaling]:
+    """An array and its scaling; a feature that never changes is not divided."""
+    constant = np.ptp(array, axis=0) == 0.0  # its standard deviation can be 1e-17 instead of 0
+    scaling = Scaling(np.where(constant, array[0], shift), np.where(constant, 1.0, scale))
+    return scaling(array), scaling
+
+
+def one_hot(labels: Any, classes: int | None = None) -> Array:
+    """Class numbers (samples,) or (samples, 1) as rows (samples, classes) with one 1 each.
+
+    classes: the largest number and one, if it is not given.
+    Errors: DtypeError for labels that are not whole numbers; SettingError for a label outside of 0 to classes - 1.
+
+    >>> one_hot([0, 2]).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    numbers = class_labels(labels, classes)
+    return np.eye(int(numbers.max()) + 1 if classes is None else classes)[numbers]
+
+
+def class_labels(labels: Any, classes: int | None = None) -> Array:
+    """Class numbers as (samples,), or an error if they are none, or not below `classes`."""
+    numbers = rows("labels", labels)
+    if numbers.dtype.kind not in "iu":
+        raise DtypeError(f"labels hold {numbers.dtype}: class numbers 0, 1, 2, ... of an integer type are needed")
+    if numbers.size != len(numbers):
+        raise ShapeError(f"labels have shape {numbers.shape}: one class for each sample is needed")
+    flat: Array = numbers.ravel()
+    end = np.inf if classes is None else whole("classes", classes)
+    outside = np.flatnonzero((flat < 0) | (flat >= end))
+    if outside.size:
+        i = int(outside[0])
+        raise SettingError(f"label {flat[i]} in row {i}: labels are numbers from 0 to below {end:g}")
+    return flat
+
+
+def lagged(series: Any, lags: int) -> tuple[Array, Array]:
+    """A series as a regression on its own past: X[i] = (s[t-1], s[t-2], ..., s[t-lags]) and y[i] = s[t], t = lags + i.
+
+    series (times,) or (times, 1); X (times - lags, lags), y (times - lags, 1).
+    Errors: SettingError for lags below 1, for a series that is not longer, and for NaN; ShapeError for other shapes.
+
+    >>> X, y = lagged([1, 2, 3, 4, 5], lags=2)
+    >>> X.tolist(), y.ravel().tolist()
+    ([[2.0, 1.0], [3.0, 2.0], [4.0, 3.0]], [3.0, 4.0, 5.0])
+    """
+    values = finite("series", rows("series", series)).astype(float)
+    if values.size != len(values):
+        raise ShapeError(f"series has shape {values.shape}: one number for each time is needed")
+    if whole("lags", lags) >= len(values):
+        raise SettingError(f"lags={lags} of a series of {len(values)}: a longer series or fewer lags are needed")
+    windows = np.lib.stride_tricks.sliding_window_view(values.ravel(), lags + 1)[:, ::-1].copy()
+    return windows[:, 1:], windows[:, :1]

@@ -1,0 +1,39 @@
+"""Dropout: in training a random part of the units is silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu.nn.inputs import as_array, random_generator, refuse_outside, refuse_trace
+from tinygrad_edu.nn.module import Module
+
+
+class Dropout(Module):
+    """In training each number becomes 0 with probability p and is divided by 1 - p otherwise; after eval(), y = x.
+
+    So the mean of y is x either way. Args: `p`, from 0 on and below 1; `rng`, a random generator or a seed, from which
+    both back ends draw the same. Errors: SettingError for p and rng; TraceError where it is compiled in training.
+    (Srivastava et al. 2014)
+
+    >>> layer = Dropout(0.5, rng=1)
+    >>> layer([1.0, 1.0, 1.0, 1.0])
+    array([2., 2., 0., 2.])
+    >>> layer.eval()([1.0, 1.0])
+    array([1., 1.])
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
+        refuse_outside("Dropout", "p", p, 0.0, 1.0)
+        self.p, self.rng = p, random_generator("Dropout", rng)
+
+    def forward(self, x: Any) -> Any:
+        """x of any shape → the same shape."""
+        x = as_array(x)
+        if not self.training or not self.p:
+            return x
+        refuse_trace("Dropout", "draws new numbers at every step")
+        dtype = float if x.dtype.kind == "O" else x.dtype
+        return x * ((self.rng.random(x.shape) >= self.p) / (1.0 - self.p)).astype(dtype)
+
+    def __repr__(self) -> str:
+        return f"Dropout(p={self.p})"

@@ -1,0 +1,64 @@
+"""What layers are given: inputs, widths and random generators, checked in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.conversion import plain
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import SettingError, ShapeError, TraceError
+
+SHARED = np.random.default_rng(0)  # where layers draw from that are given no generator, each what comes next
+
+
+def as_array(x: Any) -> Any:
+    """Lists as arrays, whole numbers as floats; Tensors as they are."""
+    x = x if isinstance(x, (Tensor, np.ndarray)) else plain(x)
+    return x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind in "iub" else x
+
+
+def as_input(x: Any, layer: Any) -> Any:
+    """The same, for a layer of one back end; the last axis must be the layer's width."""
+    x = as_array(x)
+    if layer.backend == "scalar" and isinstance(x, Tensor):
+        raise SettingError('a model with backend="scalar" takes numbers, arrays or Values, not a Tensor')
+    if not x.ndim or x.shape[-1] != layer.in_features:
+        raise ShapeError(
+            f"the input has shape {x.shape}, but its last axis must be {layer.in_features} wide "
+            f"(one row for each sample, one column for each of the {layer.in_features} features)"
+        )
+    return x
+
+
+def is_whole(x: Any) -> bool:
+    return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
+
+
+def refuse_widths(layer: str, **widths: Any) -> None:
+    for name, width in widths.items():
+        if not (is_whole(width) and width > 0):
+            raise SettingError(f"{layer}({name}={width!r}): a width is a whole number above 0")
+
+
+def refuse_outside(layer: str, name: str, number: Any, low: float, high: float) -> None:
+    """A setting is a number from `low` on and below `high`."""
+    if not (isinstance(number, (int, float, np.number)) and low <= number < high):
+        raise SettingError(f"{layer}({name}={number!r}): a number from {low:g} on and below {high:g} is needed")
+
+
+def random_generator(layer: str, rng: Any) -> np.random.Generator:
+    """A generator as it is, one of its own for a seed, the shared one for None."""
+    if is_whole(rng) and rng >= 0:
+        return np.random.default_rng(rng)
+    if rng is not None and not hasattr(rng, "uniform"):
+        raise SettingError(f"{layer}(rng={rng!r}): a random generator, or a seed: a whole number of at least 0")
+    return SHARED if rng is None else rng
+
+
+def refuse_trace(layer: str, reason: str) -> None:
+    """What a layer does anew at every call of training cannot stand in a compiled program."""
+    if MODES.tensor_trace is not None or MODES.value_trace is not None:
+        raise TraceError(f"{layer} in training {reason}: train with compiled=False, or compile after model.eval()")

@@ -1,0 +1,199 @@
+"""Recurrent layers: RNN, GRU, LSTM and Elman's network. `sequence` has the walk over time that they share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.inputs import is_whole, random_generator
+from tinygrad_edu.nn.layers import Linear, find_activation
+from tinygrad_edu.nn.module import parameter
+from tinygrad_edu.nn.sequence import Gate, Init, Recurrent, Start
+
+
+class RNN(Recurrent):
+    """The plain recurrent layer, hₜ = f(xₜ W_ihᵀ + hₜ₋₁ W_hhᵀ + b); its output is h.
+
+    Args: `activation`, f, any operation of one argument by name; `horizon`, how many steps a gradient flows back (None:
+    all); `init`, of the input weights, and `recurrent_init`, of the recurrent ones (nn.init; the same by default);
+    `rng`, a random generator or a seed. h begins at 0.
+    Errors: SettingError and NameNotFoundError for settings, ShapeError for an input or a state that does not fit.
+
+    >>> outputs, h = RNN(2, 3, rng=0)(np.ones((5, 4, 2)))  # five series of four times
+    >>> outputs.shape, h.shape
+    ((5, 4, 3), (5, 3))
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        activation: str = "tanh",
+        bias: bool = True,
+        *,
+        horizon: int | None = None,
+        init: Init = "glorot_uniform",
+        recurrent_init: Init | None = None,
+        rng: np.random.Generator | int | None = None,
+        backend: str = "tensor",
+    ) -> None:
+        super().__init__(in_features, hidden_features, horizon, backend)
+        self.activation = find_activation(activation)
+        self.hidden = Gate(self, Start(random_generator("RNN", rng), init, recurrent_init), bias)
+        self.label_parameters()
+
+    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """h = f(x W_ihᵀ + h W_hhᵀ + b), twice: as the output and as the state."""
+        h = self.activation(self.hidden(x, state))
+        return h, h
+
+
+class GRU(Recurrent):
+    """Gated recurrent units: h′ = (1 - z)∘n + z∘h, with a candidate n that sees as much of h as r lets through.
+
+    r = σ(x W_irᵀ + h W_hrᵀ + b_r),  z = σ(x W_izᵀ + h W_hzᵀ + b_z),
+    n = tanh(x W_inᵀ + b_n + r∘(h W_hnᵀ + b_hn)).  (Cho et al. 2014; torch's form, r after the product)
+    The parameters are `reset`, `update`, `candidate` and `candidate_bias` (b_hn). Arguments and errors as RNN's.
+
+    >>> outputs, h = GRU(2, 3, rng=0)(np.ones((4, 2)))
+    >>> bool(np.all(outputs.data[-1] == h.data))
+    True
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        bias: bool = True,
+        *,
+        horizon: int | None = None,
+        init: Init = "glorot_uniform",
+        recurrent_init: Init | None = None,
+        rng: np.random.Generator | int | None = None,
+        backend: str = "tensor",
+    ) -> None:
+        super().__init__(in_features, hidden_features, horizon, backend)
+        start = Start(random_generator("GRU", rng), init, recurrent_init)
+        self.reset, self.update, self.candidate = (Gate(self, start, bias) for _ in range(3))
+        self.candidate_bias = parameter(np.zeros(hidden_features), backend, "candidate_bias") if bias else None
+        self.label_parameters()
+
+    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """h′ = (1 - z)∘n + z∘h, twice: as the output and as the state."""
+        r, z = ops.sigmoid(self.reset(x, state)), ops.sigmoid(self.update(x, state))
+        seen = self.candidate.of_state(state)
+        seen = seen if self.candidate_bias is None else seen + self.candidate_bias
+        n = ops.tanh(self.candidate(x) + r * seen)
+        h = (1.0 - z) * n + z * state
+        return h, h
+
+
+class LSTM(Recurrent):
+    """Long short-term memory: a cell c that gates write to, forget and read; its state is (h, c).
+
+    i, f, o = σ(x Wᵀ + h Uᵀ + b) with weights of their own,  g = tanh(x W_gᵀ + h U_gᵀ + b_g),
+    c′ = f∘c + i∘g,  h′ = o∘tanh(c′).  (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000)
+    `forget_bias`, where b_f begins: 1 keeps the cell at first (Jozefowicz et al. 2015); torch draws it around 0.
+    The parameters are `input_gate`, `forget_gate`, `cell_gate`, `output_gate`. Arguments and errors as RNN's.
+
+    >>> outputs, (h, c) = LSTM(2, 3, rng=0)(np.ones((4, 2)))
+    >>> outputs.shape, h.shape, c.shape
+    ((4, 3), (3,), (3,))
+    """
+
+    states = ("h", "c")
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        bias: bool = True,
+        *,
+        forget_bias: float = 1.0,
+        horizon: int | None = None,
+        init: Init = "glorot_uniform",
+        recurrent_init: Init | None = None,
+        rng: np.random.Generator | int | None = None,
+        backend: str = "tensor",
+    ) -> None:
+        super().__init__(in_features, hidden_features, horizon, backend)
+        start = Start(random_generator("LSTM", rng), init, recurrent_init)
+        self.input_gate = Gate(self, start, bias)
+        self.forget_gate = Gate(self, start, bias, forget_bias)
+        self.cell_gate = Gate(self, start, bias)
+        self.output_gate = Gate(self, start, bias)
+        self.label_parameters()
+
+    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """h′ = o∘tanh(c′) as the output, and (h′, c′) as the state."""
+        h, c = state
+        i, f = ops.sigmoid(self.input_gate(x, h)), ops.sigmoid(self.forget_gate(x, h))
+        g, o = ops.tanh(self.cell_gate(x, h)), ops.sigmoid(self.output_gate(x, h))
+        c = f * c + i * g
+        h = o * ops.tanh(c)
+        return h, (h, c)
+
+
+class Elman(Recurrent):
+    """Elman's network with an output layer: the hidden units see the input and a context, a fading copy of themselves.
+
+    h = σ(x W_ihᵀ + c W_hhᵀ + b),  y = f(h Vᵀ),  then c ← λ·c + h.  (Elman 1990: λ = 0; as in RSNNS)
+    c is a constant for the gradient: `horizon=1`, the truncated gradient; None for all of backpropagation through time.
+
+    Args: `self_feedback`, λ, and `context_start`, where c begins: as in RSNNS; `activation`, of the hidden units,
+    `out_activation`, f, and `out_bias`, whether it gets a bias; the others as MLP's and RNN's.
+    Errors: SettingError and NameNotFoundError for settings, ShapeError for an input or a context that does not fit.
+
+    >>> model = Elman(5, 4, 1)
+    >>> outputs, context = model(np.ones((7, 5)))
+    >>> outputs.shape, context.shape
+    ((7, 1), (4,))
+    """
+
+    states = ("context",)
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        out_features: int,
+        activation: str = "sigmoid",
+        out_activation: str = "identity",
+        out_bias: bool = False,
+        *,
+        self_feedback: float = 0.3,
+        context_start: float = 0.5,
+        horizon: int | None = 1,
+        init: Init = "glorot_uniform",
+        recurrent_init: Init | None = None,
+        seed: int = 0,
+        backend: str = "tensor",
+    ) -> None:
+        super().__init__(in_features, hidden_features, horizon, backend)
+        if not -1.0 < number("self_feedback", self_feedback) < 1.0:
+            raise SettingError(
+                f"Elman(self_feedback={self_feedback!r}): the context c ← λ·c + h stays bounded for λ in (-1, 1) only"
+            )
+        if not (is_whole(seed) and seed >= 0):
+            raise SettingError(f"Elman(seed={seed!r}): a seed is a whole number of at least 0")
+        start = Start(np.random.default_rng(seed), init, recurrent_init)
+        self.self_feedback, self.start = float(self_feedback), number("context_start", context_start)
+        self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
+        self.hidden = Gate(self, start, bias=True)
+        self.output = Linear(hidden_features, out_features, out_bias, init=init, rng=start.rng, backend=backend)
+        self.out_features = out_features
+        self.label_parameters()
+
+    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """y = f(h Vᵀ), and the context λ·c + h for the next step."""
+        h = self.activation(self.hidden(x, state))
+        return self.out_activation(self.output(h)), self.self_feedback * state + h
+
+
+def number(name: str, x: Any) -> float:
+    if not isinstance(x, (int, float, np.integer, np.floating)) or not np.isfinite(x):
+        raise SettingError(f"Elman({name}={x!r}): a finite number is needed")
+    return float(x)

@@ -1,0 +1,185 @@
+"""The walk over time: one step is applied to every time in turn, and hands its state on to the next.
+
+Input is (time, features) or, batch first, (batch, time, features). `horizon=k` cuts the gradient before each k-th step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.nn import init as initializers
+from tinygrad_edu.nn.inputs import as_array, as_input, is_whole, refuse_widths
+from tinygrad_edu.nn.module import Module, parameter
+
+Init = str | initializers.Initializer
+
+
+class Recurrent(Module):
+    """The walk over time that all recurrent layers share; each says in `step` what happens at one time."""
+
+    states: tuple[str, ...] = ("h",)  # what is handed on from step to step; one array, or a tuple of several
+    start: float = 0.0  # the state before the first step
+
+    def __init__(self, in_features: int, hidden_features: int, horizon: int | None, backend: str) -> None:
+        kind = type(self).__name__
+        refuse_widths(kind, in_features=in_features, hidden_features=hidden_features)
+        if horizon is not None and not (is_whole(horizon) and horizon > 0):
+            raise SettingError(
+                f"{kind}(horizon={horizon!r}): the steps that a gradient flows back, a whole number above 0, or None "
+                "for all of them"
+            )
+        self.in_features, self.hidden_features, self.backend = in_features, hidden_features, backend
+        self.horizon = horizon
+
+    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """One time: x (batch, in) and the state (batch, hidden) → the output (batch, out) and the next state."""
+        raise NotImplementedError(f"{type(self).__name__} has no step(x, state)")
+
+    def __call__(self, x: Any, state: Any = None) -> Any:
+        return self.forward(x, state)
+
+    def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
+        """(outputs over time, last state), for x (time, in) or (batch, time, in).
+
+        `state`: the last state of the time before, (hidden,) or (batch, hidden), for LSTM two of them; without it
+        the layer's start value. With a horizon the gradient does not flow into it; without one, it does.
+        """
+        x = series(x, self)
+        state, batched = self.begin(state, x), x.ndim == 3
+        outputs = []
+        steps = steps_of(x)
+        for t in range(steps):
+            if self.horizon is not None and t % self.horizon == 0:
+                state = detach(state)
+            y, state = self.step(at_time(x, t, steps), state)
+            outputs.append(y)
+        if batched:
+            return ops.stack(outputs, axis=1), state
+        whole = ops.concatenate(outputs, axis=0) if steps > 1 else outputs[0]
+        return whole, in_each(state, lambda s: s.reshape(s.shape[1:]))
+
+    def begin(self, state: Any, x: Any) -> Any:
+        """The state before the first step, (batch, hidden); a start value is one row, which every sample shares."""
+        if state is None:
+            rows = tuple(np.full((1, self.hidden_features), self.start) for _ in self.states)
+            return rows if len(rows) > 1 else rows[0]
+        given = state if isinstance(state, tuple) else (state,)
+        if len(given) != len(self.states):
+            wanted = f"({', '.join(self.states)})" if len(self.states) > 1 else f"one array, {self.states[0]}"
+            raise ShapeError(f"{type(self).__name__}: the state is {wanted}; here are {len(given)} arrays")
+        rows = tuple(self.checked_state(s, name, x) for s, name in zip(given, self.states, strict=True))
+        return rows if len(rows) > 1 else rows[0]
+
+    def checked_state(self, state: Any, name: str, x: Any) -> Any:
+        state = as_array(state)
+        if self.backend == "scalar" and isinstance(state, Tensor):
+            raise SettingError('a model with backend="scalar" takes a state of numbers or Values, not a Tensor')
+        wanted = (*x.shape[:-2], self.hidden_features)
+        if state.shape != wanted:
+            raise ShapeError(
+                f"{type(self).__name__}: the state {name} has shape {state.shape}, but an input of shape {x.shape} "
+                f"needs {wanted}: {self.hidden_features} hidden units"
+                + (", for each sample of the batch" if x.ndim == 3 else "")
+            )
+        return state if x.ndim == 3 else state.reshape((1, *state.shape))
+
+
+class Gate(Module):
+    """x W_ihᵀ + h W_hhᵀ + b: what an input and a state say to the units of a layer, before their activation.
+
+    W_ih is (hidden, in), W_hh (hidden, hidden), b (hidden,). torch keeps two biases, b_ih and b_hh: b is their sum.
+    """
+
+    def __init__(self, layer: Recurrent, start: Start, bias: bool, bias_start: float = 0.0) -> None:
+        widths, hidden, backend = (layer.in_features, layer.hidden_features), layer.hidden_features, layer.backend
+        self.weight_ih = parameter(initializers.drawn(start.init, start.rng, *widths), backend, "weight_ih")
+        weight_hh = initializers.drawn(start.recurrent_init, start.rng, hidden, hidden)
+        self.weight_hh = parameter(weight_hh, backend, "weight_hh")
+        drawn = initializers.drawn_bias(start.init, start.rng, *widths) + bias_start if bias else None
+        self.bias = None if drawn is None else parameter(drawn, backend, "bias")
+
+    def __call__(self, x: Any, h: Any = None) -> Any:
+        return self.forward(x, h)
+
+    def forward(self, x: Any, h: Any = None) -> Any:
+        """x (batch, in) and h (batch, hidden) → (batch, hidden); without h, what the input says alone."""
+        y = x @ self.weight_ih.T
+        y = y if self.bias is None else y + self.bias
+        return y if h is None else y + self.of_state(h)
+
+    def of_state(self, h: Any) -> Any:
+        """h W_hhᵀ."""
+        return h @ self.weight_hh.T
+
+
+class Start:
+    """Where weights come from: a random generator, and the initializers of input and recurrent weights."""
+
+    def __init__(self, rng: np.random.Generator, init: Init, recurrent_init: Init | None) -> None:
+        self.rng, self.init = rng, init
+        self.recurrent_init = init if recurrent_init is None else recurrent_init
+
+
+def series(x: Any, layer: Any) -> Any:
+    """Lists as arrays; (time, in) or (batch, time, in), at least one time."""
+    x = as_array(x)
+    if x.ndim not in (2, 3) or x.shape[-1] != layer.in_features:
+        hint = " One series of single numbers is x.reshape(-1, 1)." if x.ndim == layer.in_features == 1 else ""
+        raise ShapeError(
+            f"{type(layer).__name__}: the input has shape {x.shape}, but (time, {layer.in_features}) or "
+            f"(batch, time, {layer.in_features}) is needed: {layer.in_features} features at each time.{hint}"
+        )
+    if x.shape[-2] == 0:
+        raise ShapeError(f"{type(layer).__name__}: the input has shape {x.shape}: at least one time is needed")
+    return as_input(x, layer)
+
+
+def steps_of(x: Any) -> int:
+    """How many times there are. In a trace a size is compared, not converted: the number becomes a condition."""
+    n = x.shape[-2]
+    return n if isinstance(n, int) else next(i for i in count(1) if n == i)
+
+
+def at_time(x: Any, t: int, steps: int) -> Any:
+    """One time of every series in the batch, (batch, in); of one series, (1, in)."""
+    if x.ndim == 3:
+        return x[:, t]
+    return x[t : t + 1] if steps > 1 else x
+
+
+def in_each(state: Any, f: Callable[[Any], Any]) -> Any:
+    """f of a state, or of each of several."""
+    return tuple(map(f, state)) if isinstance(state, tuple) else f(state)
+
+
+def detach(state: Any) -> Any:
+    """The same numbers without their history, of a state or a tuple of states, on both back ends.
+
+    >>> w = Tensor([1.0], requires_grad=True)
+    >>> detach((w * 2.0, np.array([Value(1.0).tanh()])))[0].requires_grad
+    False
+    """
+    if isinstance(state, tuple):
+        return in_each(state, detach)
+    if isinstance(state, np.ndarray) and state.dtype.kind == "O":
+        return np.array([detach(v) for v in state.flat], dtype=object).reshape(state.shape)
+    return state.detach() if isinstance(state, (Tensor, Value)) else state
+
+
+def last_output(result: tuple[Any, Any]) -> Any:
+    """The output at the last time alone, from what a recurrent layer returns.
+
+    >>> from tinygrad_edu.nn import GRU, Linear, Sequential
+    >>> Sequential(GRU(2, 3), last_output, Linear(3, 1))(np.ones((5, 4, 2))).shape  # five series of four times
+    (5, 1)
+    """
+    outputs, _ = result
+    return outputs[:, steps_of(outputs) - 1] if outputs.ndim == 3 else outputs[steps_of(outputs) - 1]

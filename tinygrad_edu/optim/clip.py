@@ -1,0 +1,54 @@
+"""Gradient clipping: between backward() and step(), gradients that are too large are cut or scaled down."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.optim import flat
+from tinygrad_edu.optim.optimizer import Parameters, checked
+from tinygrad_edu.optim.settings import positive
+
+
+def clip_by_value(params: Parameters, limit: float) -> None:
+    """g ← min(max(g, -limit), limit), each number for itself; PyTorch's clip_grad_value_.
+
+    Errors: SettingError where limit is not above 0. A gradient that is NaN stays NaN.
+
+    >>> from tinygrad_edu import Value
+    >>> w = Value(3.0)
+    >>> (w * w).backward(); clip_by_value([w], 1.0); w.grad
+    1.0
+    """
+    positive("limit", limit)
+    bound = float(limit)
+    flat.change_gradients(checked(params), lambda g: ops.minimum(ops.maximum(g, -bound), bound))
+
+
+def clip_by_norm(params: Parameters, max_norm: float) -> float:
+    """g ← g·min(1, max_norm/(‖g‖ + 1e-6)), with ‖g‖ the length of all gradients together; returns ‖g‖.
+
+    The direction stays. As PyTorch's clip_grad_norm_ (Pascanu et al. 2013), but where ‖g‖ is NaN or infinite every
+    gradient is left as it is, so that the bad one can be found. Errors: SettingError where max_norm is not above 0.
+
+    >>> from tinygrad_edu import Tensor
+    >>> w = Tensor([3.0, 4.0], requires_grad=True)
+    >>> (0.5 * w * w).sum().backward()
+    >>> clip_by_norm([w], 1.0), w.grad.round(4).tolist()
+    (5.0, [0.6, 0.8])
+    """
+    positive("max_norm", max_norm)
+    leaves = checked(params)
+    norm = length(flat.gradients(leaves))
+    factor = min(1.0, float(max_norm) / (norm + 1e-6))
+    if math.isfinite(norm) and factor < 1.0:
+        flat.change_gradients(leaves, lambda g: g * factor)
+    return norm
+
+
+def length(vector: flat.Array) -> float:
+    """√Σx², scaled by the largest entry: the squares of 1e200 would be infinite."""
+    largest = float(np.abs(vector).max(initial=0.0))
+    return largest * float(np.linalg.norm(vector / largest)) if 0.0 < largest < math.inf else largest

@@ -1,0 +1,111 @@
+"""L-BFGS for small models and whole data sets: SciPy's, over all parameters as one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import AnomalyError, OperandError, SettingError
+from tinygrad_edu.nn.module import clear
+from tinygrad_edu.optim import flat
+from tinygrad_edu.optim.optimizer import Parameters, checked
+from tinygrad_edu.optim.settings import whole, within
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Where L-BFGS ended: the loss there, how far it went, and why it stopped."""
+
+    loss: float
+    n_iter: int
+    n_evaluations: int
+    converged: bool
+    reason: str
+
+
+class LBFGS:
+    """Minimises a loss of all samples by a quasi-Newton method: SciPy's L-BFGS-B. (Liu and Nocedal 1989)
+
+    Args: `params`, Values or Tensors; `max_iter` and `max_fun`, the most iterations and evaluations; `tol`, the largest
+    entry of the gradient at which it stops (it stops too when the loss falls by less than 2.2e-9 of itself);
+    `history`, how many steps its picture of the curvature is made of. Defaults are SciPy's. There is no learning rate:
+    a line search finds the length of each step.
+
+    >>> from tinygrad_edu import Tensor
+    >>> w = Tensor([5.0, -3.0], requires_grad=True)
+    >>> found = LBFGS([w]).minimize(lambda: ((w - 1.0) * (w - 1.0)).sum())
+    >>> found.converged, w.data.round(6).tolist()
+    (True, [1.0, 1.0])
+    """
+
+    def __init__(
+        self, params: Parameters, max_iter: int = 15_000, tol: float = 1e-5, history: int = 10, max_fun: int = 15_000
+    ) -> None:
+        self.params = checked(params)
+        for name, x in (("max_iter", max_iter), ("history", history), ("max_fun", max_fun)):
+            whole(name, x, 1)
+        within("tol", tol)
+        self.max_iter, self.tol, self.history, self.max_fun = max_iter, tol, history, max_fun
+
+    def minimize(self, closure: Callable[[], Any], callback: Callable[[float], object] | None = None) -> Minimum:
+        """Change the parameters until the loss that `closure()` computes from them is least.
+
+        closure returns the loss, one Value or Tensor; its backward() is run here, unless closure has run it.
+        callback(loss) is called after each iteration. Errors: AnomalyError where the loss is NaN or infinite at the
+        start. Whatever is raised on the way, Ctrl-C too, the parameters are then as they were before.
+        """
+        from scipy.optimize import minimize
+
+        options = {"maxiter": self.max_iter, "maxfun": self.max_fun, "maxcor": self.history, "gtol": self.tol}
+        before = flat.weights(self.params)
+        try:
+            self.refuse_bad_start(self.evaluate(before, closure)[0])
+            found = minimize(
+                self.evaluate, before, (closure,), "L-BFGS-B", jac=True, options=options, callback=told(callback)
+            )
+        except BaseException:
+            flat.assign(self.params, before)
+            raise
+        flat.assign(self.params, found.x)
+        self.zero_grad()
+        return Minimum(float(found.fun), int(found.nit), int(found.nfev), bool(found.success), str(found.message))
+
+    def step(self, closure: Callable[[], Any] | None = None) -> float:
+        """`minimize(closure)` by PyTorch's name: the loss at the end."""
+        if closure is None:
+            raise SettingError(
+                "L-BFGS evaluates the loss many times a step: give step(), or minimize(), a function that computes it, "
+                "such as lambda: loss(model(X), y)"
+            )
+        return self.minimize(closure).loss
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for p in self.params:
+            clear(p)
+
+    def evaluate(self, vector: flat.Array, closure: Callable[[], Any]) -> tuple[float, flat.Array]:
+        """Loss and gradient at a point."""
+        flat.assign(self.params, vector)
+        self.zero_grad()
+        loss = closure()
+        if not hasattr(loss, "backward"):
+            raise OperandError(f"L-BFGS: closure() has to return the loss, a Value or a Tensor, not {loss!r:.60}")
+        if loss.spent is not True:
+            loss.backward()
+        return float(loss.item()), flat.gradients(self.params)
+
+    @staticmethod
+    def refuse_bad_start(loss: float) -> None:
+        if not np.isfinite(loss):
+            raise AnomalyError(
+                f"L-BFGS: the loss is {loss} before the first step. detect_anomaly() finds the operation"
+            )
+
+
+def told(callback: Callable[[float], object] | None) -> Any:
+    """The callback as SciPy calls it: it looks at the parameter's name."""
+    return None if callback is None else lambda intermediate_result: callback(float(intermediate_result.fun))

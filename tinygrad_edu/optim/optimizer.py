@@ -1,0 +1,132 @@
+"""What an optimizer is: a rule, its settings, a learning rate, and a memory for each parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.conversion import preview
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.nn.module import clear
+from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
+
+Parameters = Iterable[Value | Tensor]
+
+
+class Optimizer:
+    """Changes parameters by a rule, from the gradients that backward() left in them.
+
+    Args: `params`, Values or Tensors, such as model.parameters(); `lr`, the learning rate η ≥ 0 or a schedule of it;
+    and the rule's own. `optimizer.lr` is the number that the next step uses; setting it replaces the schedule.
+    A Tensor without a gradient (None) is left alone; a Value always has one, 0 where the loss does not depend on it.
+    Errors: SettingError for settings out of range or a parameter listed twice, OperandError for what is no parameter.
+
+    >>> from tinygrad_edu.optim import SGD, schedules
+    >>> w = Value(1.0)
+    >>> optimizer = SGD([w], lr=schedules.inverse_time(0.1))
+    >>> (w * w).backward(); optimizer.step(); w.data, optimizer.lr
+    (0.8, 0.05)
+    """
+
+    rule: Callable[..., tuple[Any, ...]]
+    memories: int  # how many numbers the rule keeps for each weight
+
+    def __init__(self, params: Parameters, lr: LearningRate, **settings: Any) -> None:
+        self.params = checked(params)
+        self.settings = settings
+        self.t = [0] * len(self.params)  # the updates of each parameter: those without a gradient have had fewer
+        self.lr = lr
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return self.schedule(self.steps)
+
+    @lr.setter
+    def lr(self, lr: LearningRate) -> None:
+        self.schedule = as_schedule(lr)
+        if not self.steps:  # Rprop's memory begins at the learning rate
+            starts = self.start()
+            self.memory: list[tuple[Any, ...]] = [tuple([filled(p, x) for x in starts]) for p in self.params]
+
+    @property
+    def steps(self) -> int:
+        """How many steps have been made: the schedule's t of the next one. A step without any gradient is none."""
+        return max(self.t)
+
+    def start(self) -> tuple[float, ...]:
+        """What each of a weight's memories is before the first step."""
+        return (0.0,) * self.memories
+
+    def rates(self, first_step: int, count: int) -> Array:
+        """The learning rates of `count` steps from first_step on, where 0 is the first of all: (count,).
+
+        Those of the next steps: optimizer.rates(optimizer.steps, count). A rate that follows the loss is the present
+        one throughout.
+        """
+        return self.schedule.rates(first_step, count)
+
+    def step(self) -> None:
+        """One update of every parameter that has a gradient."""
+        lr = self.lr
+        for i, p in enumerate(self.params):
+            if p.grad is None:
+                continue
+            self.t[i] += 1
+            w = p.array if isinstance(p, Tensor) else p.data
+            w, *memory = type(self).rule(w, p.grad, *self.memory[i], self.t[i], lr, **self.settings)
+            self.memory[i] = tuple(memory)
+            replace(p, w)
+
+    def state(self) -> tuple[list[int], list[tuple[Any, ...]], Any]:
+        """Step counts, memories and the schedule's state, to go back to: rules make new arrays, so these stay."""
+        return list(self.t), list(self.memory), self.schedule.state()
+
+    def load_state(self, state: tuple[list[int], list[tuple[Any, ...]], Any]) -> None:
+        """Go back to an earlier `state()`."""
+        self.t, self.memory = list(state[0]), list(state[1])
+        self.schedule.load_state(state[2])
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, before the next backward pass."""
+        for p in self.params:
+            clear(p)
+
+    def __repr__(self) -> str:
+        settings = {"lr": self.schedule if self.schedule.kind != "constant" else self.lr, **self.settings}
+        count = sum(getattr(p, "size", 1) for p in self.params)
+        return f"<{type(self).__name__} of {count:,} numbers, {', '.join(f'{k}={x!r}' for k, x in settings.items())}>"
+
+
+def checked(params: Iterable[Any]) -> list[Any]:
+    """Leaves of the two back ends, each once."""
+    if isinstance(params, (Value, Tensor)) or not isinstance(params, Iterable):
+        raise OperandError(
+            f"an optimizer takes a list of parameters, such as model.parameters(), not one {type(params).__name__}"
+        )
+    leaves = list(params)
+    strange = [p for p in leaves if not isinstance(p, (Value, Tensor)) or p.parents]
+    if strange or not leaves:
+        what = preview(strange[0]) if strange else "an empty list"
+        raise OperandError(f"an optimizer changes leaves, Values or Tensors such as model.parameters(), not {what}")
+    if len({id(p) for p in leaves}) < len(leaves):
+        twice = next(p for i, p in enumerate(leaves) if any(p is q for q in leaves[:i]))
+        raise SettingError(f"{twice!r} is listed twice: it would be updated twice a step. List each parameter once")
+    return leaves
+
+
+def filled(p: Value | Tensor, x: float) -> Any:
+    return np.full_like(p.array, x) if isinstance(p, Tensor) else x
+
+
+def replace(p: Value | Tensor, w: Any) -> None:
+    """Write the new weight, and note that this gradient has been used."""
+    if isinstance(p, Tensor):
+        p.assign(np.asarray(w))  # arithmetic makes a NumPy number of an array without axes
+        p.spent = p.grad
+    else:
+        p.data, p.spent = w, True

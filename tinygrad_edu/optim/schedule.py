@@ -1,0 +1,204 @@
+"""What a schedule is: a formula of the step t, its parameters, and how it behaves as t grows."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Concatenate, ParamSpec
+
+import numpy as np
+
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.optim.settings import is_number, positive, whole, within
+
+Array = np.ndarray[Any, Any]
+Settings = ParamSpec("Settings")
+LearningRate = Any  # a number, a Schedule, or any function of t
+
+
+class Schedule:
+    """The learning rate of each step: schedule(t) for t = 0, 1, 2, ..., where t = 0 is the first step.
+
+    Made by the functions of `optim.schedules`. `kind` and `parameters` say which one it is; `rates(first, count)` gives
+    many at once. Errors: SettingError where t is below 0, or the rate is NaN, negative or infinite.
+
+    >>> from tinygrad_edu.optim import schedules
+    >>> schedule = schedules.inverse_time(0.1, decay=1.0)
+    >>> schedule, schedule(0), schedule(1)
+    (inverse_time(lr=0.1, decay=1.0), 0.1, 0.05)
+    """
+
+    def __init__(
+        self,
+        maker: Callable[..., Schedule],
+        formula: Callable[..., Any],
+        tail: Callable[..., float | None],
+        parameters: Mapping[str, Any],
+    ) -> None:
+        self.maker, self.formula, self.power = maker, formula, tail
+        self.parameters = dict(parameters)
+
+    @property
+    def kind(self) -> str:
+        """The name of the function that made it."""
+        return self.maker.__name__
+
+    def __call__(self, t: int) -> float:
+        if not t >= 0:
+            raise SettingError(f"{self!r} at t={t!r}: steps are counted t = 0, 1, 2, ...")
+        rate = float(self.at(t))
+        if not 0.0 <= rate < math.inf:
+            raise SettingError(f"{self!r} gives the learning rate {rate!r} at t={t}: it has to lie in [0, inf)")
+        return rate
+
+    def rates(self, first_step: int, count: int) -> Array:
+        """The rates of the steps first_step, first_step + 1, ..., (count,)."""
+        whole("first_step", first_step)
+        whole("count", count)
+        t = np.arange(first_step, first_step + count, dtype=float)
+        rates = np.broadcast_to(np.asarray(self.at(t), dtype=float), t.shape).copy()
+        bad = np.flatnonzero(~((rates >= 0.0) & (rates < math.inf)))
+        if bad.size:
+            self(first_step + int(bad[0]))
+        return rates
+
+    def at(self, t: Any) -> Any:
+        """The formula at a step or an array of steps, unchecked."""
+        return self.formula(t, **self.parameters)
+
+    def tail(self) -> float | None:
+        """p where the rate falls like 1/tᵖ as t grows (∞: faster than any power, or 0); None where it is not known."""
+        return math.inf if self.parameters.get("lr") == 0 else self.power(**self.parameters)
+
+    def parts(self) -> Iterator[Schedule]:
+        """The schedules that it is put together from."""
+        for x in self.parameters.values():
+            for part in x if isinstance(x, tuple) else (x,):
+                if isinstance(part, Schedule):
+                    yield part
+
+    @property
+    def follows_loss(self) -> bool:
+        """Does the rate depend on the losses told to `observe`, and not on t alone?"""
+        return any(part.follows_loss for part in self.parts())
+
+    def observe(self, loss: float) -> None:
+        """Tell it the loss of an epoch. Nothing happens where the rate depends on t alone."""
+        for part in self.parts():
+            part.observe(loss)
+
+    def state(self) -> Any:
+        """What it has learned from losses, to go back to; as plain lists and numbers."""
+        return [part.state() for part in self.parts()]
+
+    def load_state(self, state: Any) -> None:
+        """Go back to an earlier `state()`."""
+        for part, each in zip(self.parts(), state, strict=True):
+            part.load_state(each)
+
+    def __repr__(self) -> str:
+        return f"{self.kind}({', '.join(f'{name}={shown(x)}' for name, x in self.parameters.items())})"
+
+    def __reduce__(self) -> Any:
+        return rebuilt, (self.maker, self.parameters, self.state())
+
+
+def rebuilt(maker: Callable[..., Schedule], parameters: Mapping[str, Any], state: Any) -> Schedule:
+    """A schedule out of a pickle or a copy: formulas are looked up, not stored."""
+    made = maker(**parameters)
+    made.load_state(state)
+    return made
+
+
+def shown(x: Any) -> str:
+    if isinstance(x, Schedule) and x.kind == "constant":
+        return repr(x.parameters["lr"])
+    if isinstance(x, tuple):
+        return f"[{', '.join(map(shown, x))}]"
+    return getattr(x, "__name__", repr(x)) if not isinstance(x, Schedule) else repr(x)
+
+
+def within_unit(name: str, x: Any) -> None:
+    positive(name, x, 1)
+
+
+def at_least_one(name: str, x: Any) -> None:
+    whole(name, x, 1)
+
+
+# By name, because a parameter means the same in every schedule.
+CHECKS: dict[str, Callable[[str, Any], None]] = {
+    **dict.fromkeys(("lr", "final", "decay", "power", "tol"), within),
+    **dict.fromkeys(("every", "steps", "samples", "batch_size"), at_least_one),
+    **dict.fromkeys(("patience", "cooldown"), whole),
+    "factor": within_unit,
+    "threshold": lambda name, x: within(name, x, 1),
+}
+
+
+def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as they are kept, each in its range; what may be a number or a schedule as a schedule."""
+    for name, x in parameters.items():
+        if name in CHECKS:
+            CHECKS[name](name, x)
+    return {name: as_schedule(x) if name == "schedule" else x for name, x in parameters.items()}
+
+
+def declared(
+    tail: Callable[..., float | None],
+) -> Callable[[Callable[Concatenate[Any, Settings], Any]], Callable[Settings, Schedule]]:
+    """Declare a schedule: the formula f(t, settings...), on floats and arrays, becomes the function that makes one.
+
+    `tail(settings...)` gives p where the formula falls like 1/tᵖ as t grows: see Schedule.tail.
+    """
+
+    def declare(formula: Callable[Concatenate[Any, Settings], Any]) -> Callable[Settings, Schedule]:
+        signature = inspect.signature(formula)
+        signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+
+        @functools.wraps(formula)
+        def make(*arguments: Settings.args, **options: Settings.kwargs) -> Schedule:
+            given = signature.bind(*arguments, **options)
+            given.apply_defaults()
+            return Schedule(make, formula, tail, checked(given.arguments))
+
+        make.__signature__ = signature  # type: ignore[attr-defined]
+        return make
+
+    return declare
+
+
+@declared(tail=lambda lr: 0.0)
+def constant(t: Any, lr: float) -> Any:
+    """η(t) = lr. It is scikit-learn's `constant` too.
+
+    >>> constant(0.1)(1000)
+    0.1
+    """
+    return lr
+
+
+@declared(tail=lambda function: None)
+def by_function(t: Any, function: Callable[[int], float]) -> Any:
+    """η(t) = function(t), for any function of t = 0, 1, 2, ...
+
+    >>> by_function(lambda t: 0.1 / (1 + t))(4)
+    0.02
+    """
+    return function(t) if np.ndim(t) == 0 else np.array([function(int(i)) for i in t], dtype=float)
+
+
+def as_schedule(lr: LearningRate) -> Schedule:
+    """A schedule as it is, a number as a constant one, any function of t as one of unknown form.
+
+    Errors: SettingError for anything else, and for a number that is negative, NaN or infinite.
+    """
+    if isinstance(lr, Schedule):
+        return lr
+    if callable(lr) and not isinstance(lr, type):
+        return by_function(lr)
+    if is_number(lr):
+        return constant(float(lr) if isinstance(lr, (np.floating, np.integer)) else lr)
+    raise SettingError(f"lr={lr!r} lies outside [0, inf): a number, a schedule or a function of the step is needed")

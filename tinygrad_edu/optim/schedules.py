@@ -1,0 +1,246 @@
+"""Schedules: the learning rate η as a function of the step t = 0, 1, 2, ... (t = 0 is the first step).
+
+Each function makes a small object that is called with t, prints, and is given to an optimizer: SGD(params, schedule).
+Two of them go by the loss instead: tell them the loss of each epoch by `observe`.
+
+>>> [round(cosine(1.0, steps=4)(t), 3) for t in range(6)]
+[1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.optim.schedule import LearningRate, Schedule, as_schedule, by_function, checked, constant, declared
+from tinygrad_edu.optim.settings import whole
+
+__all__ = [
+    "Plateau", "Schedule", "adaptive", "as_schedule", "by_function", "constant", "cosine", "exponential",
+    "inverse_power", "inverse_time", "invscaling", "piecewise", "reduce_on_plateau", "step", "warmup",
+]  # fmt: skip
+
+
+def geometric(factor: float, **_: Any) -> float:
+    """The tail of a power of `factor`."""
+    return 0.0 if factor == 1 else math.inf
+
+
+@declared(tail=lambda lr, decay: 1.0 if decay > 0 else 0.0)
+def inverse_time(t: Any, lr: float, decay: float = 1.0) -> Any:
+    """η(t) = lr / (1 + decay·t). (Robbins and Monro 1951)
+
+    >>> inverse_time(0.1)(9)
+    0.01
+    """
+    return lr / (1.0 + decay * t)
+
+
+@declared(tail=lambda lr, power: power)
+def inverse_power(t: Any, lr: float, power: float = 1.0) -> Any:
+    """η(t) = lr / (t + 1)ᵖ.
+
+    >>> inverse_power(0.1, power=0.5)(3)
+    0.05
+    """
+    return lr * (t + 1.0) ** -power
+
+
+@declared(tail=geometric)
+def exponential(t: Any, lr: float, factor: float) -> Any:
+    """η(t) = lr · factorᵗ, with factor in (0, 1]; PyTorch's ExponentialLR.
+
+    >>> exponential(0.8, factor=0.5)(3)
+    0.1
+    """
+    return lr * factor ** (1.0 * t)
+
+
+@declared(tail=geometric)
+def step(t: Any, lr: float, every: int, factor: float = 0.1) -> Any:
+    """η(t) = lr · factor^⌊t/every⌋, with factor in (0, 1]; PyTorch's StepLR.
+
+    >>> [step(1.0, every=2, factor=0.5)(t) for t in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
+    return lr * factor ** (1.0 * (t // every))
+
+
+@declared(tail=lambda final, **_: 0.0 if final > 0 else math.inf)
+def cosine(t: Any, lr: float, steps: int, final: float = 0.0) -> Any:
+    """η(t) = final + (lr - final)·(1 + cos(πt/steps))/2 up to t = steps, then final. (Loshchilov and Hutter 2017)
+
+    PyTorch's CosineAnnealingLR rises again afterwards; this one stays.
+
+    >>> cosine(0.1, steps=100)(50)
+    0.05
+    """
+    done = ops.minimum(t / steps, 1.0)
+    return final + (lr - final) * (0.5 + 0.5 * ops.cos(math.pi * done))
+
+
+@declared(tail=lambda schedule, steps: schedule.tail())
+def warmup(t: Any, schedule: LearningRate, steps: int) -> Any:
+    """η(t) = η₀·(t + 1)/(steps + 1) for t < steps, with η₀ = schedule(0); from then on schedule(t - steps).
+
+    `schedule` may be a number: a constant after the warm-up.
+
+    >>> [warmup(inverse_time(1.0), steps=3)(t) for t in range(6)]
+    [0.25, 0.5, 0.75, 1.0, 0.5, 0.3333333333333333]
+    """
+    rising = schedule.at(0) * (t + 1.0) / (steps + 1.0)
+    return ops.where(t < steps, rising, schedule.at(ops.maximum(t - steps, 0)))
+
+
+def piecewise(boundaries: Sequence[int], rates: Sequence[LearningRate]) -> Schedule:
+    """η(t) = rates[0] for t < boundaries[0], rates[1] for boundaries[0] ≤ t < boundaries[1], and so on.
+
+    There is one rate more than boundaries. Each is a number or a schedule, which counts its own steps from 0.
+    Errors: SettingError where the boundaries do not rise, or the numbers of them do not fit.
+
+    >>> [piecewise([2, 4], [0.1, 0.01, 0.001])(t) for t in (0, 1, 2, 4, 99)]
+    [0.1, 0.1, 0.01, 0.001, 0.001]
+    """
+    if len(rates) != len(boundaries) + 1:
+        raise SettingError(
+            f"piecewise: {len(boundaries)} boundaries separate {len(boundaries) + 1} rates, not {len(rates)}"
+        )
+    for i, t in enumerate(boundaries):
+        whole("boundary", t, 1)
+        if i and t <= boundaries[i - 1]:
+            raise SettingError(f"piecewise: the boundaries {list(boundaries)} have to rise, step by step")
+    parts = tuple(map(as_schedule, rates))
+    return Schedule(
+        piecewise, pieces, lambda rates, **_: rates[-1].tail(), {"boundaries": tuple(boundaries), "rates": parts}
+    )
+
+
+def pieces(t: Any, boundaries: Sequence[int], rates: Sequence[Schedule]) -> Any:
+    """The formula of `piecewise`."""
+    rate = rates[0].at(t)
+    for start, part in zip(boundaries, rates[1:], strict=True):
+        rate = ops.where(t >= start, part.at(ops.maximum(t - start, 0)), rate)
+    return rate
+
+
+@declared(tail=lambda power, **_: power)
+def invscaling(t: Any, lr: float, power: float = 0.5, samples: int = 1, batch_size: int = 1) -> Any:
+    """η(t) = lr / (n + 1)ᵖ, where n counts the samples of the epochs before; scikit-learn's `invscaling`.
+
+    An epoch is `samples` samples in ⌈samples/batch_size⌉ steps. Without the two numbers n = t.
+
+    >>> [round(invscaling(1.0, samples=8, batch_size=4)(t), 6) for t in range(5)]
+    [1.0, 1.0, 0.333333, 0.333333, 0.242536]
+    """
+    epoch = t // -(-samples // batch_size)
+    return lr * (samples * epoch + 1.0) ** -power
+
+
+class Plateau(Schedule):
+    """A rate that falls when the loss does not: `observe(loss)` after each epoch, t plays no part.
+
+    `rate`, the present one; `best`, the loss to improve on; `bad_epochs`, how many in a row have not; `finished`,
+    whether it was to fall once more and could not.
+    """
+
+    follows_loss = True
+
+    def __init__(self, maker: Callable[..., Schedule], parameters: dict[str, Any]) -> None:
+        super().__init__(maker, lambda t, **_: self.rate, lambda **_: None, checked(parameters))
+        self.rate, self.best = float(self.parameters["lr"]), math.inf
+        self.bad_epochs, self.resting, self.finished = 0, 0, False
+
+    def tail(self) -> float | None:
+        """0 where the rate cannot fall below a number above 0; else its end depends on the losses."""
+        return 0.0 if self.floor > 0 else None
+
+    @property
+    def floor(self) -> float:
+        """At or below this rate it falls no more."""
+        return float(self.parameters["final"])
+
+    def observe(self, loss: float) -> None:
+        """Count the epochs without improvement, and lower the rate when there were more than `patience`."""
+        if self.better(loss):
+            self.best, self.bad_epochs = float(loss), 0
+        else:
+            self.bad_epochs += 1
+        if self.resting:
+            self.resting, self.bad_epochs = self.resting - 1, 0
+        if self.bad_epochs > self.parameters["patience"]:
+            self.bad_epochs, self.resting = 0, self.parameters.get("cooldown", 0)
+            self.finished = self.rate <= self.floor
+            self.rate = self.rate if self.finished else self.lowered()
+
+    def better(self, loss: float) -> bool:
+        """Is it below the best one by more than `threshold` of that?"""
+        return bool(loss < self.best * (1.0 - self.parameters["threshold"]))
+
+    def lowered(self) -> float:
+        """The next rate."""
+        return float(max(self.rate * self.parameters["factor"], self.floor))
+
+    def state(self) -> Any:
+        """What it has learned from losses, to go back to."""
+        return [self.rate, self.best, self.bad_epochs, self.resting, self.finished]
+
+    def load_state(self, state: Any) -> None:
+        """Go back to an earlier `state()`."""
+        self.rate, self.best, self.bad_epochs, self.resting, self.finished = state
+
+
+class Adaptive(Plateau):
+    """scikit-learn's `adaptive`: improvement is absolute, and the rate is divided by 5 until it is at most 1e-6."""
+
+    floor = 1e-6
+
+    def observe(self, loss: float) -> None:
+        """As Plateau does, but every lower loss is the one to improve on, however little it is lower."""
+        super().observe(loss)
+        self.best = min(self.best, float(loss))
+
+    def better(self, loss: float) -> bool:
+        """Is it below the best one by at least `tol`?"""
+        return bool(loss <= self.best - self.parameters["tol"])
+
+    def lowered(self) -> float:
+        """A fifth of the rate."""
+        return self.rate / 5.0
+
+
+def reduce_on_plateau(
+    lr: float,
+    factor: float = 0.1,
+    patience: int = 10,
+    threshold: float = 1e-4,
+    cooldown: int = 0,
+    final: float = 0.0,
+) -> Schedule:
+    """η ← max(η·factor, final) after more than `patience` epochs in a row without improvement; ReduceLROnPlateau.
+
+    An epoch improves when its loss lies below the best one by more than `threshold` of it. After each cut, `cooldown`
+    epochs are not counted. Tell it the loss of each epoch by `observe(loss)`.
+
+    >>> schedule = reduce_on_plateau(0.1, factor=0.5, patience=1)
+    >>> for loss in (1.0, 0.9, 0.9, 0.9): schedule.observe(loss)
+    >>> schedule(4)
+    0.05
+    """
+    given = {"lr": lr, "factor": factor, "patience": patience, "threshold": threshold, "cooldown": cooldown}
+    return Plateau(reduce_on_plateau, {**given, "final": final})
+
+
+def adaptive(lr: float, tol: float = 1e-4, patience: int = 10) -> Schedule:
+    """η ← η/5 after more than `patience` epochs without a loss at least `tol` below the best; scikit-learn's.
+
+    Once η is at most 1e-6 it stays, and `.finished` becomes True where scikit-learn stops. `patience` is its
+    n_iter_no_change.
+
+    >>> schedule = adaptive(0.1, patience=0)
+    >>> schedule.observe(1.0); schedule.observe(1.0); schedule(2)
+    0.02
+    """
+    return Adaptive(adaptive, {"lr": lr, "tol": tol, "patience": patience})
