@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.cache import called
 from tinygrad_edu.compile.program import Array, Program, Trace, number_array
 from tinygrad_edu.compile.trace import Traced, traced
 from tinygrad_edu.core.containers import leaves, mapped
@@ -47,7 +48,7 @@ class Call:
         program = self.program
         numbers, out = np.empty(len(program.scalars)), [np.empty(shape, program.dtype) for shape in self.shapes]
         try:
-            program.code(*inputs, *program.workspace(self.sizes), *out, numbers)
+            called(program.code, *inputs, *program.workspace(self.sizes), *out, numbers)
         except IndexError as error:
             raise outside(str(error), program, inputs) from None
         return numbers.tolist(), out

@@ -17,7 +17,9 @@ from numba.np import arrayobj
 
 CHARACTER = ir.IntType(8)
 POINTER = CHARACTER.as_pointer()
-SMALL = 20  # multiplications: above it BLAS is quicker than loops (2·2·3: 40 ns, loops 15; 4·4·2: 47, 56)
+SMALL = (
+    64  # multiplications: up to here loops, which need not wait for a lock of BLAS as two threads do (4·4·2: 56, 47 ns)
+)
 
 
 @intrinsic

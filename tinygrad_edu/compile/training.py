@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,14 @@ class Recipe:
     accurate: bool = False
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The sizes that the program asks for, in its order, and how many numbers a batch and its results take."""
+
+    sizes: Array
+    work: int
+
+
 class TrainingProgram:
     """A recipe, compiled for batches and layers of any size: `Buffers` for one run, then `code` on them.
 
@@ -53,6 +63,7 @@ class TrainingProgram:
         found = {id(array): name for name, array in captured.items()}
         self.parameters = [found[id(p)] for p in recipe.parameters]  # what the step calls them
         self.given = [name for name in captured if name not in self.parameters]
+        self.layouts: dict[Any, Layout] = {}
         self.memories, self.dtype, self.accurate = recipe.memories, recipe.dtype, recipe.accurate
         self.rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data_names} - {"1"}
         self.size_names = [name for name in self.step.own_sizes() if name not in self.rows]
@@ -126,14 +137,29 @@ class TrainingProgram:
         """Let go of the model that was traced: `captured` is given the parameters of each that is trained."""
         self.step.trace.captured = dict.fromkeys(self.step.trace.captured)
 
-    def sizes_of(self, parameters: Sequence[Tensor], x: Array, y: Array, rows: int) -> dict[str, int]:
-        """Every size by name, for a batch of so many rows. Errors: TraceError where the program is not made for it."""
-        batch = [np.broadcast_to(0.0, (rows, *a.shape[1:])) for a in (x, y)]
-        sizes = self.step.sizes([*batch, *self.captured(parameters)])
-        if sizes is None:
-            raise TraceError("the sizes of this batch differ from those that the program was made for")
-        return sizes
+    def layout(self, parameters: Sequence[Tensor], x: Array, y: Array, batch: int) -> Layout:
+        """What batches of this size need, from the shapes alone, the same object for the same shapes.
 
+        Errors: TraceError where the program is not made for them.
+        """
+        captured = self.captured(parameters)
+        key = (batch, len(x) % batch, x.shape[1:], y.shape[1:], *map(np.shape, captured))
+        if key not in self.layouts:
+            full, last = (self.sizes_of(captured, x, y, rows) for rows in (batch, len(x) % batch or batch))
+            if full is None or last is None:
+                raise TraceError("the sizes of a batch differ from those that the program was made for")
+            shapes = [(batch, *x.shape[1:]), (batch, *y.shape[1:])]
+            shapes += [shape_of(shape, full) for shape in self.step.buffers.values()]
+            sizes = np.array([full[name] for name in self.size_names], dtype=np.int64)
+            self.layouts[key] = Layout(sizes, sum(map(math.prod, shapes)))
+        return self.layouts[key]
+
+    def sizes_of(self, captured: Sequence[Any], x: Array, y: Array, rows: int) -> dict[str, int] | None:
+        """Every size by name, for a batch of so many rows."""
+        batch = [np.broadcast_to(0.0, (rows, *a.shape[1:])) for a in (x, y)]
+        return self.step.sizes([*batch, *captured])
+
+    @cached_property
     def code(self) -> Callable[..., None]:
         """The compiled `epochs`."""
         return cache.load(self.text, "training").epochs  # type: ignore[no-any-return]
@@ -143,16 +169,11 @@ class Buffers:
     """The memory of one run: the flat state and gradient, and room for a batch and its intermediate results."""
 
     def __init__(self, program: TrainingProgram, parameters: Sequence[Tensor], x: Array, y: Array, batch: int) -> None:
-        dtype, full = program.dtype, program.sizes_of(parameters, x, y, batch)
-        program.sizes_of(parameters, x, y, len(x) % batch or batch)
+        dtype, layout = program.dtype, program.layout(parameters, x, y, batch)
         total = sum(p.size for p in parameters)
         self.state = np.zeros((1 + program.memories, total), dtype)
-        shapes = [(batch, *x.shape[1:]), (batch, *y.shape[1:])]
-        shapes += [shape_of(shape, full) for shape in program.step.buffers.values()]
-        work = np.zeros(sum(map(math.prod, shapes)), dtype)
-        sizes = np.array([full[name] for name in program.size_names], dtype=np.int64)
-        self.weights = views(self.state[0], [p.shape for p in parameters])
-        self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, sizes)
+        work = np.zeros(layout.work, dtype)
+        self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, layout.sizes)
         captured = dict(zip(program.step.trace.captured, program.captured(parameters), strict=True))
         found = [captured[name] for name in program.given]
         self.given = [np.ascontiguousarray(a, dtype) if np.ndim(a) else np.dtype(dtype).type(a) for a in found]
@@ -223,5 +244,5 @@ def product(shape: Sequence[str]) -> str:
 
 def views(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
     """Pieces of a flat array in the shapes given."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    ends = list(accumulate(map(math.prod, shapes)))
     return [flat[e - math.prod(s) : e].reshape(s) for e, s in zip(ends, shapes, strict=True)]

@@ -146,6 +146,7 @@ def identity(x: Any) -> Any:
     return x
 
 
+FUNCTIONS: dict[str, Activation] = {"identity": identity, "softmax": ops.softmax}
 OTHER_NAMES = {  # PyTorch's and scikit-learn's
     "logistic": "sigmoid", "swish": "silu", "logsigmoid": "log_sigmoid", "hardtanh": "hard_tanh",
     "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish",
@@ -154,12 +155,14 @@ OTHER_NAMES = {  # PyTorch's and scikit-learn's
 
 def find_activation(name: str) -> Activation:
     """An operation of one argument, by name."""
-    of_one = {key: operation for key, operation in TABLE.items() if is_activation(operation)}
-    others = {other: TABLE[key] for other, key in OTHER_NAMES.items()}
-    known: dict[str, Activation] = {**of_one, **others, "identity": identity, "softmax": ops.softmax}
-    if not isinstance(name, str) or name not in known:
-        raise unknown_name("activation", name, known)
-    return known[name]
+    if isinstance(name, str):
+        name = OTHER_NAMES.get(name, name)
+        if name in FUNCTIONS:
+            return FUNCTIONS[name]
+        if name in TABLE and is_activation(TABLE[name]):
+            return TABLE[name]
+    known = [key for key, operation in TABLE.items() if is_activation(operation)]
+    raise unknown_name("activation", name, [*known, *FUNCTIONS, *OTHER_NAMES])
 
 
 def is_activation(operation: Any) -> bool:

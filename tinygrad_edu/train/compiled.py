@@ -84,14 +84,9 @@ def structure_of(x: Any) -> Any:
 
 def traced(job: Any) -> TrainingProgram:
     optimizer, model = job.optimizer, job.model
-    tensors = [p for p in optimizer.params if isinstance(p, Tensor)]
-    dtypes = {p.dtype for p in tensors}
-    if len(dtypes) != 1 or len(tensors) < len(optimizer.params):
-        raise TraceError(f"compiled training needs Tensors of one dtype, not {sorted(map(str, dtypes))}")
-    rule = type(optimizer).rule
-    settings, dtype = optimizer.settings, str(dtypes.pop())
+    dtype, rule, settings = common_dtype(optimizer), type(optimizer).rule, optimizer.settings
     recipe = Recipe(
-        lambda x, t: job.loss(model(x), t), tensors, rule, settings, optimizer.memories, dtype, job.accurate
+        lambda x, t: job.loss(model(x), t), optimizer.params, rule, settings, optimizer.memories, dtype, job.accurate
     )
     return TrainingProgram(recipe, job.X, job.y, job.batch_size)
 
@@ -113,17 +108,16 @@ class Session:
 
     def read(self) -> None:
         """Weights and the optimizer's memory into the flat state."""
-        for i, p in enumerate(self.parameters):
-            self.buffers.weights[i][...] = p.array
-            for row, memory in enumerate(self.optimizer.memory[i]):
-                views(self.buffers.state[1 + row], self.shapes)[i][...] = memory
+        for i, row in enumerate(self.buffers.state):
+            parts = [m[i - 1] for m in self.optimizer.memory] if i else [p.array for p in self.parameters]
+            np.concatenate([np.ravel(part) for part in parts], out=row)
 
     def write_back(self) -> None:
         """The state of the last whole epoch into the model and the optimizer."""
         rows = [views(row.copy(), self.shapes) for row in self.buffers.state]
         for i, p in enumerate(self.parameters):
             p.assign(rows[0][i])
-            self.optimizer.memory[i] = tuple(row[i] for row in rows[1:])
+            self.optimizer.memory[i] = tuple([row[i] for row in rows[1:]])
             self.optimizer.t[i] = self.steps
 
     def block(self, orders: Array) -> Block:
@@ -145,10 +139,9 @@ class Block:
         steps = -(-len(s.X) // s.batch)
         settings = np.array([float(s.optimizer.settings[name]) for name in s.program.floats])
         rates = s.optimizer.rates(s.steps, len(self.losses) * steps)
-        code = s.program.code()
-        code(
-            s.X, s.y, self.orders, s.batch, *s.buffers.fixed, rates, settings, float(s.steps), s.previous, s.tol,
-            self.losses, self.norms, self.control, *s.buffers.given,
+        cache.called(
+            s.program.code, s.X, s.y, self.orders, s.batch, *s.buffers.fixed, rates, settings, float(s.steps),
+            s.previous, s.tol, self.losses, self.norms, self.control, *s.buffers.given,
         )  # fmt: skip
         s.steps += self.done * steps
         s.previous = self.losses[self.done - 1] if self.done else s.previous
@@ -180,3 +173,11 @@ def common_steps(optimizer: Optimizer) -> int:
     if len(steps) > 1:
         raise TraceError(f"the parameters have seen different numbers of steps, {steps}: train on without compiling")
     return steps[0]
+
+
+def common_dtype(optimizer: Optimizer) -> str:
+    """The dtype of all parameters. Errors: TraceError where they differ, or are Values."""
+    dtypes = {str(p.dtype) for p in optimizer.params if isinstance(p, Tensor)}
+    if len(dtypes) != 1 or not all(isinstance(p, Tensor) for p in optimizer.params):
+        raise TraceError(f"compiled training needs Tensors of one dtype, not {sorted(dtypes)}")
+    return dtypes.pop()

@@ -166,7 +166,8 @@ def samples(data: Any, name: str, dtype: Any) -> Array:
         raise DtypeError(f"{name} holds {array.dtype}: numbers are needed")
     if array.ndim not in (1, 2):
         raise ShapeError(f"{name} has shape {array.shape}: one row for each sample is needed, so two axes")
-    bad = ~np.isfinite(array)
+    with np.errstate(all="ignore"):
+        bad = ~np.isfinite(array) if not np.isfinite(array.sum()) else array[:0]  # NaN and ∞ stay in every sum
     if bad.any():
         raise SettingError(
             f"{name} holds {int(bad.sum())} entries that are NaN or infinite, the first at index "
@@ -290,26 +291,37 @@ def bar(job: Job) -> Any:
 
 def run_compiled(job: Job, program: Any) -> str:
     """Compiled code runs in a thread of its own; this one watches for Ctrl-C and shows progress."""
+    course = Course(job, program)
     with bar(job) as shown, ThreadPoolExecutor(1) as pool:
-        return run_blocks(job, program, lambda block: watch(pool.submit(block.run), block, shown))
+        reason = None
+        while reason is None:
+            try:
+                block = course.block()
+            except KeyboardInterrupt:  # between two blocks
+                return job.reason(interrupted=True)
+            reason = course.take(block, watch(pool.submit(block.run), block, shown))
+    return reason
 
 
-def run_blocks(job: Job, program: Any, run: Callable[[Any], bool]) -> str:
-    """Blocks of epochs, one after the other; `run` says whether it was interrupted."""
-    rng, session = np.random.default_rng(job.seed), program.session(job)
-    try:
-        while len(job.losses) < job.epochs:
-            block = session.block(job.orders(job.epochs - len(job.losses), rng))
-            interrupted = run(block)
-            job.losses += block.losses[: block.done].tolist()
-            job.norms += block.norms[: block.done].tolist()
-            session.write_back()
-            if interrupted or block.bad or job.converged():
-                return job.reason(interrupted, block.bad)
-    except KeyboardInterrupt:  # between two blocks
-        session.write_back()
-        return job.reason(interrupted=True)
-    return job.reason()
+class Course:
+    """A compiled run, block of epochs after block of epochs: ask for one, run it, hand it back."""
+
+    def __init__(self, job: Job, program: Any) -> None:
+        self.job, self.session, self.rng = job, program.session(job), np.random.default_rng(job.seed)
+
+    def block(self) -> Any:
+        """The next epochs."""
+        return self.session.block(self.job.orders(self.job.epochs - len(self.job.losses), self.rng))
+
+    def take(self, block: Any, interrupted: bool = False) -> str | None:
+        """The results of a block that has been run; why the run has ended, if it has."""
+        job = self.job
+        job.losses += block.losses[: block.done].tolist()
+        job.norms += block.norms[: block.done].tolist()
+        self.session.write_back()
+        if interrupted or block.bad or job.converged() or len(job.losses) == job.epochs:
+            return job.reason(interrupted, block.bad)
+        return None
 
 
 def watch(future: Future[None], block: Any, shown: Any) -> bool:

@@ -15,9 +15,10 @@ from tqdm import tqdm
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.train.fit import Job, Loss, checked_job, run_blocks, training_program
+from tinygrad_edu.train.fit import Course, Job, Loss, checked_job, training_program
 
 Array = np.ndarray[Any, Any]
+TOGETHER = 32  # runs whose buffers are in memory at once
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,9 @@ def fit_many(
     settings = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "tol": tol}
     recipe = ManyJobs(make_model, optimizer, X, y, settings)
     first = recipe.job((rates[0], chosen[0]))
-    program = training_program(first)
-    program.program.code()  # compiled once, before the threads start
     places = [(rate, seed) for rate in rates for seed in chosen]
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        done = pool.map(lambda place: recipe.outcome(place, program), places)
-        jobs = list(tqdm(done, total=len(places), unit="run", disable=not progress, leave=False))
+    with tqdm(total=len(places), unit="run", disable=not progress, leave=False) as shown:
+        jobs = recipe.outcomes(places, training_program(first), threads or os.cpu_count() or 1, shown)
     return collected(jobs, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
 
 
@@ -107,11 +105,28 @@ class ManyJobs:
         made.lr = made.lr if math.isnan(rate) else rate
         return checked_job(model, self.X, self.y, optimizer=made, seed=seed, progress=False, **self.settings)
 
-    def outcome(self, place: tuple[float, int], program: Any) -> Job:
-        """The run, done in this thread."""
-        job = self.job(place)
-        run_blocks(job, program, lambda block: bool(block.run()))
-        return job
+    def outcomes(self, places: Sequence[tuple[float, int]], program: Any, threads: int, shown: Any) -> list[Job]:
+        """All runs, some at a time: what Python does for them stands between what the threads do.
+
+        Threads that came back to Python at different times would wait for one another: two were as slow as one.
+        """
+        jobs: list[Job] = []
+        with ThreadPoolExecutor(threads) as pool:
+            while len(jobs) < len(places):
+                some = [self.job(place) for place in places[len(jobs) : len(jobs) + TOGETHER]]
+                active = [Course(job, program) for job in some]
+                while active:
+                    blocks = [course.block() for course in active]
+                    list(pool.map(run_all, [blocks[i::threads] for i in range(threads)]))
+                    active = [c for c, block in zip(active, blocks, strict=True) if c.take(block) is None]
+                jobs += some
+                shown.update(len(some))
+        return jobs
+
+
+def run_all(blocks: Sequence[Any]) -> None:
+    for block in blocks:
+        block.run()
 
 
 def collected(jobs: Sequence[Job], seeds: Sequence[int], rates: Any, epochs: int) -> ManyRuns:

@@ -17,6 +17,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.nn.sequence import Recurrent
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.compiled import common_dtype, common_steps
 
 Array = np.ndarray[Any, Any]
 SMALL = 1024  # multiplications: up to here loops win (5 hidden units: 0.24 µs a time, with BLAS 0.46; 48: 6.2 and 4.7)
@@ -200,10 +201,10 @@ class OnlineProgram:
                 self.views(row)[i][...] = array
         start = np.full_like(self.state, self.model.start)
         settings = np.array([float(self.optimizer.settings[name]) for name in self.floats])
-        code(
-            self.X, self.y, start, self.before, self.after, np.empty_like(self.before), self.state, self.next_state,
-            self.gradient, rates(self.optimizer, steps, len(losses) * n), settings, losses, norms, float(steps),
-            *self.arrays.values(),
+        cache.called(
+            code, self.X, self.y, start, self.before, self.after, np.empty_like(self.before), self.state,
+            self.next_state, self.gradient, self.optimizer.rates(steps, len(losses) * n), settings, losses, norms,
+            float(steps), *self.arrays.values(),
         )  # fmt: skip
 
     def write_back(self, steps: int) -> None:
@@ -213,24 +214,3 @@ class OnlineProgram:
             w.assign(rows[0][i])
             self.optimizer.memory[i] = tuple(row[i] for row in rows[1:])
             self.optimizer.t[i] += steps
-
-
-def common_dtype(optimizer: Optimizer) -> str:
-    dtypes = {str(p.dtype) for p in optimizer.params if isinstance(p, Tensor)}
-    if len(dtypes) != 1 or not all(isinstance(p, Tensor) for p in optimizer.params):
-        raise TraceError(f"compiled training needs Tensors of one dtype, not {sorted(dtypes)}")
-    return dtypes.pop()
-
-
-def common_steps(optimizer: Optimizer) -> int:
-    """How many updates all parameters have had. Errors: TraceError where they differ."""
-    steps = sorted(set(optimizer.t))
-    if len(steps) > 1:
-        raise TraceError(f"the parameters have seen different numbers of steps, {steps}: train on without compiling")
-    return steps[0]
-
-
-def rates(optimizer: Optimizer, first: int, count: int) -> Array:
-    """The learning rate of each of the next updates."""
-    schedule = getattr(optimizer, "rates", None)
-    return np.full(count, float(optimizer.lr)) if schedule is None else np.asarray(schedule(first, count), dtype=float)
