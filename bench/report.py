@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from bench.child import Result
 from bench.machine import conditions
@@ -90,7 +91,7 @@ def limit_table(probes: Sequence[Probe], results: Results) -> str:
     for probe in probes:
         for quantity, found in results[probe.name].quantities.items():
             limit = probe.at_most[quantity]
-            verdict = f"{limit:g} {probe.unit}: {'met' if found <= limit else '**MISSED**'}"
+            verdict = f"{limit:g} {probe.unit}: {'met' if found <= limit else '**MISSED**'}" if limit < inf else ""
             lines.append(line([probe.name, str(probe.threads), quantity, f"{number(found)} {probe.unit}", verdict]))
     return "\n".join(lines)
 

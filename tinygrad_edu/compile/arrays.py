@@ -66,8 +66,8 @@ class ArrayFunction:
     one. Tensors and arrays that the function closes over are read anew at every call.
     """
 
-    def __init__(self, f: Function, accurate: bool = False) -> None:
-        self.f, self.accurate = f, accurate
+    def __init__(self, f: Function, accurate: bool = False, parallel: bool = False) -> None:
+        self.f, self.accurate, self.parallel = f, accurate, parallel
         self.programs: dict[Any, list[Program]] = {}
         self.calls: dict[Any, Call] = {}
 
@@ -156,7 +156,7 @@ class ArrayFunction:
         else:
             results = {f"result{i}": y for i, y in enumerate(outputs)}
         captured = [number_array(x) for x in trace.captured.values()]
-        program = Program(trace, results, common_dtype([*given, *captured]), accurate=self.accurate)
+        program = Program(trace, results, common_dtype([*given, *captured]), self.accurate, self.parallel)
         program.captured_structure = [structure(x) for x in captured]
         return program
 

@@ -22,6 +22,8 @@ SIGNS = {
     "not_equal": "__ne__",
 }  # fmt: skip
 
+INDENT = "    "
+PARTS = 64  # of a loop that threads share
 STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # of a reduction, before its first item
 
 
@@ -39,8 +41,10 @@ class Writer:
     text: dict[Traced, Symbol] = field(default_factory=dict)  # of numbers, at the present point of a loop
     arrays: dict[Traced, str] = field(default_factory=dict)
     buffers: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arrays of the workspace and their sizes
+    partial: list[str] = field(default_factory=list)  # sums that the threads of the loop at work add up by themselves
     writes: list[str] = field(default_factory=list)  # of the loop at work: what stands at the end of its body
     taken: set[str] = field(default_factory=set)  # names
+    parallel: bool = False  # threads share the outermost loops
     wide: bool = False  # single numbers are float64 until they meet an array, as Python's are in an eager update
     letter: str = "t"  # of results without a label: t1, t2, ...
     counter: int = 0
@@ -98,25 +102,53 @@ class Writer:
         before: list[list[str]] = [[] for _ in range(rank + 1)]
         after: list[list[str]] = [[] for _ in range(rank + 1)]
         inside: list[str] = []
+        shared = self.shared(loop)
         for node in loop.nodes:
             if is_reduction(node):
-                self.write_reduction(node, points, before, inside, after)
+                self.write_reduction(node, points, before, inside, after, shared)
             elif op_name(node) == "cumsum":
                 self.write_running_sum(node, points, before[rank - 1], inside)
             else:
                 self.write_elementwise(node, loop, points, inside)
-        indent = ""
-        for depth in range(rank + 1 if inside or self.writes else 0):  # else all is computed where it is read
-            self.lines += [indent + line for line in before[depth]]
-            if depth < rank and points[depth] != "0":
-                self.lines.append(f"{indent}for i{depth} in range({bare(loop.sizes[depth])}):")
-                indent += "    "
-        self.lines += [indent + line for line in inside + self.writes]
-        self.writes = []
-        for depth in reversed(range(rank + 1)):
-            self.lines += [indent + line for line in after[depth]]
-            indent = indent[4 * (depth > 0 and points[depth - 1] != "0") :]
+        nest = self.nested(loop, points, before, inside + self.writes, after)
+        self.lines += before[0] + (self.in_parts(nest, loop) if shared and nest else nest) + after[0]
+        self.writes, self.partial = [], []
         self.forget(loop)
+
+    def nested(
+        self, loop: Loop, points: list[str], before: list[list[str]], inside: list[str], after: list[list[str]]
+    ) -> list[str]:
+        """The loops themselves; none where all is computed where it is read."""
+        lines, indents = [], [""]
+        for depth, (size, point) in enumerate(zip(loop.sizes, points, strict=True), start=1):
+            if point != "0" and inside:
+                lines.append(f"{indents[-1]}for {point} in range({bare(size)}):")
+            indents.append(indents[-1] + INDENT * (point != "0"))
+            lines += [indents[-1] + line for line in before[depth]]
+        lines += [indents[-1] + line for line in inside]
+        for depth in reversed(range(1, len(points) + 1)):
+            lines += [indents[depth] + line for line in after[depth]]
+        return lines
+
+    def in_parts(self, nest: list[str], loop: Loop) -> list[str]:
+        """The outermost loop in parts that threads share; each adds up by itself. (An unsigned index cannot be < 0.)"""
+        n = bare(loop.sizes[0])
+        nest[0] = f"for i0 in range(np.uint64(part * ({n}) // {PARTS}), np.uint64((part + 1) * ({n}) // {PARTS})):"
+        starts = [f"{name}_part = {self.constant('0.0')}" for name in self.partial]
+        sums = [f"{name} += {name}_part" for name in self.partial]
+        return [f"for part in prange({PARTS}):", *(INDENT + line for line in [*starts, *nest, *sums])]
+
+    def shared(self, loop: Loop) -> bool:
+        """May threads share the outermost loop: does no pass through it need what another one has left?"""
+        return self.parallel and loop.sizes[:1] not in ((), ("1",)) and all(map(self.alone, loop.nodes))
+
+    def alone(self, x: Traced) -> bool:
+        if not is_reduction(x):
+            return op_name(x) not in ("cumsum", "class_of")
+        if op_name(x) == "scatter":
+            return False
+        axes = broadcasting.axes_of(x.parents[0], x.options["axis"])
+        return 0 not in axes or (op_name(x) == "sum" and len(axes) == x.parents[0].ndim)
 
     def forget(self, loop: Loop) -> None:
         """Numbers of a loop's points mean nothing after it."""
@@ -238,7 +270,13 @@ class Writer:
         return Symbol(text, 4 if x.name.startswith("-") else 6)
 
     def write_reduction(
-        self, node: Traced, points: list[str], before: list[list[str]], inside: list[str], after: list[list[str]]
+        self,
+        node: Traced,
+        points: list[str],
+        before: list[list[str]],
+        inside: list[str],
+        after: list[list[str]],
+        shared: bool,
     ) -> None:
         """A running sum or maximum: in a variable where the inner loops are reduced, else in the array of results."""
         if op_name(node) == "scatter":
@@ -256,7 +294,9 @@ class Writer:
         if all(axis >= depth for axis in axes):
             name = self.fresh(node)
             before[depth].append(f"{name} = {start}")
-            inside.append(self.accumulate(node, name, item, self.accurate))
+            if not kept and shared:
+                self.partial.append(name)
+            inside.append(self.accumulate(node, f"{name}_part" if not kept and shared else name, item, self.accurate))
             if node in self.arrays:
                 after[depth].append(f"{self.arrays[node]}[{', '.join(where)}] = {name}")
             else:

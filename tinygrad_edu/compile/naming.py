@@ -31,7 +31,7 @@ RESERVED = frozenset(
         *vars(ops),
         *vars(kernels),
         "njit",
-        *("copy", "dot", "gather", "view"),
+        *("copy", "dot", "gather", "prange", "view"),
         "entry",
         "class_of",
         "plus",

@@ -15,7 +15,7 @@ from tinygrad_edu.compile.fuse import Names, is_view, schedule
 from tinygrad_edu.compile.lower import copied, lowered
 from tinygrad_edu.compile.naming import TRAINING, free_name
 from tinygrad_edu.compile.sizes import ACTIVE, Conditions, measured
-from tinygrad_edu.compile.templates import FAST, HEADER
+from tinygrad_edu.compile.templates import FAST, HEADER, PRANGE
 from tinygrad_edu.compile.trace import Size, Traced, differentiate, op_name
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
@@ -151,23 +151,25 @@ class Body:
 class Program(Body):
     """A compiled trace: `run(arrays)` computes the results into new arrays; `text` is the Python source."""
 
+    name = "program"
+
     def __init__(
-        self, trace: Trace, results: Mapping[str, Traced], dtype: str, name: str = "program", accurate: bool = False
+        self, trace: Trace, results: Mapping[str, Traced], dtype: str, accurate: bool = False, parallel: bool = False
     ) -> None:
-        super().__init__(trace, results, dtype, accurate, scalar="results[{i}]")
+        super().__init__(trace, results, dtype, accurate, scalar="results[{i}]", parallel=parallel)
+        self.parallel = any("prange(" in line for line in self.lines)
         self.parameters = list(dict.fromkeys([*trace.inputs, *self.buffers, *self.shapes, "results"]))
-        self.name = name
         self.workspaces = threading.local()
         self.captured_structure: list[Any] = []
 
     @property
     def text(self) -> str:
         """The module: the operations, then the program as one function."""
-        return HEADER + self.functions + self.function_text()
+        return HEADER + PRANGE * self.parallel + self.functions + self.function_text()
 
     def function_text(self) -> str:
-        fast = "" if self.accurate else FAST
-        head = f'@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True{fast})'
+        options = ("" if self.accurate else FAST) + ", parallel=True" * self.parallel
+        head = f'@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True{options})'
         sizes = [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
         lines = [*self.shape_comments(), *sizes, *self.lines]
         return "\n".join([head, f"def {self.name}({', '.join(self.parameters)}):", *indented(lines)]) + "\n"

@@ -28,6 +28,13 @@ except ImportError:  # the same numbers without Numba, slowly
         out[...] = source
 
 """
+PRANGE = """\
+try:
+    from numba import prange
+except ImportError:
+    prange = range
+
+"""
 # No entry points of their own for the pieces of a program: a third of their compile time (5 of them: 0.55 → 0.4 s).
 # "contract": a product and a sum may become one instruction, rounded once (float64 exp 1.4 ns instead of 2.3).
 # "arcp": x / y may become x · (1/y), which is worth it where y is the same in the whole loop (Adam: 76 → 57 µs).
