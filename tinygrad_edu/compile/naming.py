@@ -19,7 +19,8 @@ GENERATED = re.compile(r"[tiu]\d+|result\d*|d_.*|.*_\d+|.*_last|.*_rows|at_.*")
 TRAINING = frozenset(
     [
         *("X", "Y", "orders", "batch", "state", "saved", "gradient", "work", "sizes", "rates", "settings", "numbers"),
-        *("t", "lr", "w", "g", "m0", "m1", "m2", "previous", "tol", "losses", "norms", "control", "loss", "weights"),
+        *("t", "lr", "w", "g", "m0", "m1", "m2", "losses", "norms", "changes", "control", "loss", "weights"),
+        *("W", "whole", "stopping", "stops", "clip_norm", "factor", "moved", "place", "previous", "tol"),
         *("n", "at", "start", "size", "epoch", "epochs", "first", "total", "square", "i", "j", "k"),
         *("before", "after", "next_state", "step", "update", "keep"),
     ]

@@ -71,8 +71,8 @@ def class_of(label, n):
 EPOCHS = """
 @njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True{fast})
 def epochs(
-    X, Y, orders, batch, state, saved, gradient, work, sizes, rates, settings, t, previous, tol,
-    losses, norms, control, {given}
+    {data}, orders, batch, state, saved, gradient, work, whole, sizes, rates, settings, t, stopping,
+    losses, norms, changes, control, {given}
 ):
     n = X.shape[0]
 {sizes}
@@ -80,6 +80,7 @@ def epochs(
     at = 0
 {parameters}
 {vectors}
+    before = view(saved, 0, (at,))
     first = t
     for epoch in range(losses.size):
         copy(state, saved)
@@ -93,29 +94,33 @@ def epochs(
             total += loss * size
             t += 1.0
             lr = rates[int(t - first) - 1]
+{clip}
 {update}
         losses[epoch] = total / n
         if control[0] != 0 or losses[epoch] - losses[epoch] != 0.0:
             control[2] = control[0] == 0
             copy(saved, state)
             return
-        square = 0.0
+        square, moved = 0.0, 0.0
         for i in range(g.size):
-            square {plus} g[i] * g[i]
-        norms[epoch] = math.sqrt(square)
+            square {plus_square} g[i] * g[i]
+            moved {plus_moved} (w[i] - before[i]) * (w[i] - before[i])
+        norms[epoch], changes[epoch] = math.sqrt(square), math.sqrt(moved)
         control[1] = epoch + 1
-        if tol >= 0.0 and abs(losses[epoch] - previous) <= tol * abs(previous):
-            return
-        previous = losses[epoch]
+{stop}
 """
 # The samples of a batch, copied together in their order; without an order they are read where they lie.
-BATCH = """\
-if orders.shape[1] == 0:
-    {x} = view(X, start * X.shape[1], {x_shape})
-    {y} = view(Y, start * Y.shape[1], {y_shape})
-else:
-    {x}, {x}_rows = view(work, 0, {x_shape}), view(work, 0, (size, X.shape[1]))
-    {y}, {y}_rows = view(work, size * X.shape[1], {y_shape}), view(work, size * X.shape[1], (size, Y.shape[1]))
-    gather(X, orders, epoch * n + start, {x}_rows)
-    gather(Y, orders, epoch * n + start, {y}_rows)
-"""
+IN_TURN = "{name} = view({array}, start * {array}.shape[1], {shape})"
+IN_ORDER = """\
+{name}, {name}_rows = view({memory}, {place}, {shape}), view({memory}, {place}, (size, {array}.shape[1]))
+gather({array}, orders, epoch * n + start, {name}_rows)
+{place} += size * {array}.shape[1]"""
+# As optim.clip_by_norm.
+CLIP = """\
+square = 0.0
+for i in range(g.size):
+    square {plus_square} g[i] * g[i]
+if math.sqrt(square) + 1e-6 > clip_norm and square - square == 0.0:
+    factor = clip_norm / (math.sqrt(square) + 1e-6)
+    for i in range(g.size):
+        g[i] *= factor"""

@@ -20,34 +20,43 @@ from tinygrad_edu.compile import cache
 from tinygrad_edu.compile.fuse import Loop
 from tinygrad_edu.compile.program import Array, Body, Trace, indented, shape_of
 from tinygrad_edu.compile.sizes import Size
-from tinygrad_edu.compile.templates import BATCH, EPOCHS, FAST, HEADER
+from tinygrad_edu.compile.symbols import function_text
+from tinygrad_edu.compile.templates import CLIP, EPOCHS, FAST, HEADER, IN_ORDER, IN_TURN
 from tinygrad_edu.compile.trace import Traced
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
 Rule = Callable[..., tuple[Any, ...]]
 MEMORY_NAMES = ("m0", "m1", "m2")
+BATCH_NAMES, ARRAY_NAMES = ("x", "y", "sample_weight"), ("X", "Y", "W")  # in the step, and of all samples
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is compiled: the loss of a batch, the parameters that it is differentiated by, and the update rule."""
+    """What is compiled: the loss of a batch, the parameters that it is differentiated by, and the update rule.
 
-    loss: Callable[[Any, Any], Any]  # (x, y) → one number
+    `clip_norm`: are gradients scaled down to a length given at run time? `stops`: a rule (stopping, loss) → bool in
+    arithmetic of an array's entries, asked after each epoch, or None.
+    """
+
+    loss: Callable[..., Any]  # (x, y, ...) → one number
     parameters: Sequence[Tensor]
     rule: Rule
     settings: Mapping[str, Any]
     memories: int
     dtype: str
     accurate: bool = False
+    clip_norm: bool = False
+    stops: Callable[[Any, float], Any] | None = None
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The sizes that the program asks for, in its order, and how many numbers a batch and its results take."""
+    """The sizes that the program asks for, in its order; how many numbers, and how many whole ones, a batch takes."""
 
     sizes: Array
     work: int
+    whole: int
 
 
 class TrainingProgram:
@@ -56,38 +65,41 @@ class TrainingProgram:
     Errors: TraceError where the loss uses what cannot be compiled.
     """
 
-    def __init__(self, recipe: Recipe, x: Array, y: Array, batch: int) -> None:
-        self.step = step_body(recipe, x, y, batch)
+    def __init__(self, recipe: Recipe, data: Sequence[Array], batch: int) -> None:
+        self.step = step_body(recipe, data, batch)
         self.update, self.floats = update_body(recipe)
+        self.floats += ["clip_norm"] * recipe.clip_norm
         captured = self.step.trace.captured
         found = {id(array): name for name, array in captured.items()}
         self.parameters = [found[id(p)] for p in recipe.parameters]  # what the step calls them
         self.given = [name for name in captured if name not in self.parameters]
         self.layouts: dict[Any, Layout] = {}
         self.memories, self.dtype, self.accurate = recipe.memories, recipe.dtype, recipe.accurate
-        self.rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data_names} - {"1"}
+        self.data = dict(zip(self.step.trace.inputs, ARRAY_NAMES[: len(data)], strict=False))  # of a batch, of all
+        self.rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data} - {"1"}
         self.size_names = [name for name in self.step.own_sizes() if name not in self.rows]
-        self.text = self.module_text()
+        self.text = self.module_text(recipe)
 
-    @property
-    def data_names(self) -> list[str]:
-        """What the step calls the samples and the targets."""
-        return list(self.step.trace.inputs)[:2]
-
-    def module_text(self) -> str:
+    def module_text(self, recipe: Recipe) -> str:
         """The operations, and one function that trains."""
+        plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("square", "moved")}
+        stops = recipe.stops
         text = EPOCHS.format(
             fast="" if self.accurate else FAST,
+            data=", ".join(self.data.values()),
             given=", ".join(self.given),
             sizes=joined(1, (f"{name} = sizes[{i}]" for i, name in enumerate(self.size_names))),
             parameters=joined(1, self.parameter_lines()),
             vectors=joined(1, self.vector_lines()),
             batch=joined(3, self.batch_lines()),
             step=joined(3, self.step_lines()),
+            clip=joined(3, CLIP.format(**plus).splitlines() if recipe.clip_norm else []),
             update=joined(3, self.update.lines),
-            plus="+=" if self.accurate else "= square +",
+            stop=joined(2, ["if stops(stopping, losses[epoch]):", "    return"] if stops else []),
+            **plus,
         )
-        return HEADER + merged(self.step.functions, self.update.functions) + text
+        rule = '\n@njit(error_model="numpy")\n' + function_text("stops", stops) + "\n" if stops else ""
+        return HEADER + merged(self.step.functions, self.update.functions) + rule + text
 
     def parameter_lines(self) -> Iterable[str]:
         """Views of each parameter and its gradient; of a single number, its place."""
@@ -110,15 +122,21 @@ class TrainingProgram:
 
     def batch_lines(self) -> Iterable[str]:
         """The batch's own sizes, its samples, and arrays for its intermediate results."""
-        names = self.step.names
-        x, y = self.data_names
-        x_shape, y_shape = (pair(names.shape(self.step.trace.inputs[k])) for k in (x, y))
         yield from (f"{rows} = size" for rows in sorted(self.rows))
-        yield from BATCH.format(x=x, y=y, x_shape=x_shape, y_shape=y_shape).splitlines()
-        yield "at = size * (X.shape[1] + Y.shape[1])"
-        for name, shape in self.step.buffers.items():
-            yield f"{name} = view(work, at, {pair(shape)})"
-            yield f"at += {product(shape)}"
+        inputs = [(name, array, self.step.trace.inputs[name]) for name, array in self.data.items()]
+        shapes = [pair(self.step.names.shape(x)) for _, _, x in inputs]
+        yield "at, place = 0, 0"
+        yield "if orders.shape[1] == 0:"
+        for (name, array, _), shape in zip(inputs, shapes, strict=True):
+            yield "    " + IN_TURN.format(name=name, array=array, shape=shape)
+        yield "else:"
+        for (name, array, x), shape in zip(inputs, shapes, strict=True):
+            memory, place = ("whole", "place") if x.integer else ("work", "at")
+            text = IN_ORDER.format(name=name, array=array, shape=shape, memory=memory, place=place)
+            yield from indented(text.splitlines())
+        for name, sizes in self.step.buffers.items():
+            yield f"{name} = view(work, at, {pair(sizes)})"
+            yield f"at += {product(sizes)}"
 
     def step_lines(self) -> Iterable[str]:
         """Loss and gradients; parameters that are single numbers are read and written where they stand."""
@@ -137,26 +155,27 @@ class TrainingProgram:
         """Let go of the model that was traced: `captured` is given the parameters of each that is trained."""
         self.step.trace.captured = dict.fromkeys(self.step.trace.captured)
 
-    def layout(self, parameters: Sequence[Tensor], x: Array, y: Array, batch: int) -> Layout:
+    def layout(self, parameters: Sequence[Tensor], data: Sequence[Array], batch: int) -> Layout:
         """What batches of this size need, from the shapes alone, the same object for the same shapes.
 
         Errors: TraceError where the program is not made for them.
         """
         captured = self.captured(parameters)
-        key = (batch, len(x) % batch, x.shape[1:], y.shape[1:], *map(np.shape, captured))
+        key = (batch, len(data[0]) % batch, *(a.shape[1:] for a in data), *map(np.shape, captured))
         if key not in self.layouts:
-            full, last = (self.sizes_of(captured, x, y, rows) for rows in (batch, len(x) % batch or batch))
+            full, last = (self.sizes_of(captured, data, rows) for rows in (batch, len(data[0]) % batch or batch))
             if full is None or last is None:
                 raise TraceError("the sizes of a batch differ from those that the program was made for")
-            shapes = [(batch, *x.shape[1:]), (batch, *y.shape[1:])]
-            shapes += [shape_of(shape, full) for shape in self.step.buffers.values()]
+            results = sum(math.prod(shape_of(shape, full)) for shape in self.step.buffers.values())
+            kinds = [[a for a in data if is_whole(a) == whole] for whole in (False, True)]
+            rows = [batch * sum(math.prod(a.shape[1:]) for a in arrays) for arrays in kinds]
             sizes = np.array([full[name] for name in self.size_names], dtype=np.int64)
-            self.layouts[key] = Layout(sizes, sum(map(math.prod, shapes)))
+            self.layouts[key] = Layout(sizes, rows[0] + results, rows[1])
         return self.layouts[key]
 
-    def sizes_of(self, captured: Sequence[Any], x: Array, y: Array, rows: int) -> dict[str, int] | None:
+    def sizes_of(self, captured: Sequence[Any], data: Sequence[Array], rows: int) -> dict[str, int] | None:
         """Every size by name, for a batch of so many rows."""
-        batch = [np.broadcast_to(0.0, (rows, *a.shape[1:])) for a in (x, y)]
+        batch = [np.broadcast_to(0.0, (rows, *a.shape[1:])) for a in data]
         return self.step.sizes([*batch, *captured])
 
     @cached_property
@@ -168,23 +187,29 @@ class TrainingProgram:
 class Buffers:
     """The memory of one run: the flat state and gradient, and room for a batch and its intermediate results."""
 
-    def __init__(self, program: TrainingProgram, parameters: Sequence[Tensor], x: Array, y: Array, batch: int) -> None:
-        dtype, layout = program.dtype, program.layout(parameters, x, y, batch)
+    def __init__(
+        self, program: TrainingProgram, parameters: Sequence[Tensor], data: Sequence[Array], batch: int
+    ) -> None:
+        dtype, layout = program.dtype, program.layout(parameters, data, batch)
         total = sum(p.size for p in parameters)
         self.state = np.zeros((1 + program.memories, total), dtype)
-        work = np.zeros(layout.work, dtype)
-        self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, layout.sizes)
+        work, whole = np.zeros(layout.work, dtype), np.zeros(layout.whole, dtype=np.int64)
+        self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, whole, layout.sizes)
         captured = dict(zip(program.step.trace.captured, program.captured(parameters), strict=True))
         found = [captured[name] for name in program.given]
         self.given = [np.ascontiguousarray(a, dtype) if np.ndim(a) else np.dtype(dtype).type(a) for a in found]
 
 
-def step_body(recipe: Recipe, x: Array, y: Array, batch: int) -> Body:
+def step_body(recipe: Recipe, data: Sequence[Array], batch: int) -> Body:
     """Loss and gradients of one batch."""
     rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
     trace = Trace()
-    xb, yb = (trace.input(k, np.broadcast_to(0.0, (rows, *a.shape[1:]))) for k, a in (("x", x), ("y", y)))
-    trace.results = trace.run(lambda: recipe.loss(xb, yb))
+    inputs = []
+    for name, array in zip(BATCH_NAMES, data, strict=False):
+        x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])))
+        x.integer = is_whole(array)
+        inputs.append(x)
+    trace.results = trace.run(lambda: recipe.loss(*inputs))
     found = {id(array): name for name, array in trace.captured.items()}
     missing = [p for p in recipe.parameters if id(p) not in found]
     if missing:
@@ -221,6 +246,10 @@ class Nothing(float):
 
     def __mul__(self, other: Any) -> float:
         return 0.0
+
+
+def is_whole(array: Array) -> bool:
+    return array.dtype.kind in "iu"
 
 
 def merged(*texts: str) -> str:

@@ -28,6 +28,8 @@ class Embedding(Module):
     [1.0, 0.0, 0.0, 2.0, 0.0]
     """
 
+    takes_indices = True
+
     def __init__(
         self,
         entries: int,

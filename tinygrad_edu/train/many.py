@@ -15,7 +15,8 @@ from tqdm import tqdm
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.train.fit import Course, Job, Loss, checked_job, training_program
+from tinygrad_edu.train.fit import training_program
+from tinygrad_edu.train.job import Job, Loss, Settings, job_of
 
 Array = np.ndarray[Any, Any]
 TOGETHER = 32  # runs whose buffers are in memory at once
@@ -103,7 +104,7 @@ class ManyJobs:
         model = self.make_model(seed)
         made = self.optimizer(model.parameters())
         made.lr = made.lr if math.isnan(rate) else rate
-        return checked_job(model, self.X, self.y, optimizer=made, seed=seed, progress=False, **self.settings)
+        return job_of(model, self.X, self.y, made, Settings(seed=seed, **self.settings))
 
     def outcomes(self, places: Sequence[tuple[float, int]], program: Any, threads: int, shown: Any) -> list[Job]:
         """All runs, some at a time: what Python does for them stands between what the threads do.
@@ -114,14 +115,20 @@ class ManyJobs:
         with ThreadPoolExecutor(threads) as pool:
             while len(jobs) < len(places):
                 some = [self.job(place) for place in places[len(jobs) : len(jobs) + TOGETHER]]
-                active = [Course(job, program) for job in some]
+                active = [program.course(job) for job in some]
                 while active:
                     blocks = [course.block() for course in active]
                     list(pool.map(run_all, [blocks[i::threads] for i in range(threads)]))
-                    active = [c for c, block in zip(active, blocks, strict=True) if c.take(block) is None]
+                    active = [c for c, block in zip(active, blocks, strict=True) if goes_on(c, block)]
                 jobs += some
                 shown.update(len(some))
         return jobs
+
+
+def goes_on(course: Any, block: Any) -> bool:
+    """Take a block back; is there more to do?"""
+    stopped = course.take(block)
+    return not (stopped or block.bad) and course.job.left > 0
 
 
 def run_all(blocks: Sequence[Any]) -> None:
@@ -137,7 +144,7 @@ def collected(jobs: Sequence[Job], seeds: Sequence[int], rates: Any, epochs: int
         curve[: len(job.losses)] = job.losses
     lengths = np.array([len(job.losses) for job in jobs])
     last = np.array([job.losses[-1] if job.losses else np.nan for job in jobs])
-    predictions = np.array([job.model(job.X).array for job in jobs])
+    predictions = np.array([job.model(job.data[0]).array for job in jobs])
     return ManyRuns(
         np.array(seeds),
         np.atleast_1d(np.array(rates, dtype=float)),

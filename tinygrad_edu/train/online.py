@@ -15,8 +15,8 @@ from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sequence import Recurrent, detach
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.train.fit import samples
 from tinygrad_edu.train.run import Run
+from tinygrad_edu.train.samples import samples
 
 Array = np.ndarray[Any, Any]
 Loss = Callable[[Any, Any], Any]
@@ -90,7 +90,7 @@ def checked(
     if function is None:
         raise unknown_name("loss", loss, LOSSES)
     inputs, targets = samples(X, "X", np.dtype(float)), samples(y, "y", np.dtype(float))
-    if inputs.shape[1] != model.in_features:
+    if inputs.ndim != 2 or inputs.shape[1] != model.in_features:
         raise ShapeError(
             f"X has shape {inputs.shape}: {inputs.shape[1]} features at each time, and the model takes "
             f"{model.in_features} features"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
@@ -22,8 +23,9 @@ class Run:
     """What happened in a call of `fit`.
 
     `loss_curve`, the mean loss of each epoch; `grad_norms`, the length of the gradient at the last step of each;
-    `stop_reason`, why it ended, in one sentence; `how`, which way it ran ("compiled", "eager") and why; `config`,
-    the settings; `model`, trained in place.
+    `update_norms`, how far the weights came in each; `validation_curve`, the loss of what was held out; `stop_reason`,
+    why it ended, in one sentence; `how`, which way it ran ("compiled", "eager") and why; `config`, the settings;
+    `model`, trained in place.
     """
 
     loss_curve: Array
@@ -32,6 +34,18 @@ class Run:
     how: str
     model: Module
     config: Mapping[str, Any] = field(default_factory=dict)
+    update_norms: Array = field(default_factory=lambda: np.empty(0))
+    validation_curve: Array = field(default_factory=lambda: np.empty(0))
+    again: Callable[[int], Run] | None = field(default=None, repr=False)
+
+    def resume(self, epochs: int) -> Run:
+        """Go on to so many epochs in all, as if the run had not ended before: the same numbers as without a pause.
+
+        Errors: SettingError for a number of epochs that is not above those done, or a run that cannot go on.
+        """
+        if self.again is None or epochs <= self.n_epochs:
+            raise SettingError(f"resume({epochs}): this run has done {self.n_epochs} epochs, more of them are needed")
+        return self.again(epochs)
 
     @property
     def n_epochs(self) -> int:
@@ -55,6 +69,8 @@ class Run:
         record = {
             "loss_curve": self.loss_curve.tolist(),
             "grad_norms": self.grad_norms.tolist(),
+            "update_norms": self.update_norms.tolist(),
+            "validation_curve": self.validation_curve.tolist(),
             "stop_reason": self.stop_reason,
             "how": self.how,
             "config": {name: repr(value) for name, value in self.config.items()},

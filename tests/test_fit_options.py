@@ -1,0 +1,159 @@
+"""What `fit` can be told besides the essentials: compiled, tensor and scalar training do the same, and say the same."""
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import fit, nn, optim
+from tinygrad_edu.data import moons
+from tinygrad_edu.errors import NameNotFoundError, SettingError, ShapeError
+from tinygrad_edu.optim import schedules
+
+X, Y = moons(30)
+WEIGHTS = np.random.default_rng(0).uniform(0.1, 2.0, 30)
+CURVES = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
+
+
+def trained(way, make=lambda p: optim.SGD(p, lr=0.1), y=Y, loss="mse", outputs=1, **settings):
+    """way: "compiled", "eager", or "scalar"."""
+    model = nn.MLP([2, 4, outputs], seed=1, backend="scalar" if way == "scalar" else "tensor")
+    given = {"epochs": 6, "batch_size": 8, "accurate": True} | settings
+    return fit(model, X, y, loss=loss, optimizer=make(model.parameters()), compiled=way == "compiled", **given)
+
+
+def assert_same(a, b, rtol=1e-10):
+    for name in CURVES:
+        np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol, atol=1e-15, err_msg=name)
+    assert a.stop_reason == b.stop_reason
+    for x, y in zip(a.model.state_dict().values(), b.model.state_dict().values(), strict=True):
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-14)
+
+
+OPTIONS = {
+    "nothing": {},
+    "weights": {"sample_weight": WEIGHTS},
+    "clip": {"clip_norm": 0.05},
+    "labels": {"loss": "cross_entropy", "y": (Y[:, 0] > 0).astype(int), "outputs": 2},
+    "labels and weights": {
+        "loss": "cross_entropy", "y": (Y[:, 0] > 0).astype(int), "outputs": 2, "sample_weight": WEIGHTS,
+    },
+    "held out": {"validation": 0.2},
+    "held out by hand": {"validation": (X[:5], Y[:5])},
+    "stratified": {"shuffle": "stratified"},
+    "sorted": {"shuffle": "sorted"},
+    "schedule": {"make": lambda p: optim.SGD(p, lr=schedules.inverse_time(0.2))},
+    "plateau": {"make": lambda p: optim.SGD(p, lr=schedules.reduce_on_plateau(0.1)), "epochs": 20},
+    "tol": {"tol": 1e-3, "epochs": 500},
+    "patience": {"patience": 3, "tol": 0.05, "epochs": 200},
+    "early stopping": {"patience": 2, "tol": 0.05, "epochs": 50, "validation": 0.2},
+    "callback": {"callbacks": [lambda job: len(job.losses) >= 4]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_compiled_and_eager_do_the_same(option):
+    assert_same(trained("compiled", **OPTIONS[option]), trained("eager", **OPTIONS[option]))
+
+
+@pytest.mark.parametrize("option", ["nothing", "weights", "clip", "held out", "early stopping"])
+def test_the_scalar_back_end_does_the_same(option):
+    settings = OPTIONS[option] | {"epochs": 3}
+    assert_same(trained("scalar", **settings), trained("eager", **settings))
+
+
+@pytest.mark.parametrize("way", ["compiled", "eager"])
+@pytest.mark.parametrize("parts", [(3, 7), (1, 2, 3)])
+def test_a_resumed_run_equals_an_uninterrupted_one(way, parts):
+    make = lambda p: optim.Adam(p, lr=0.01)  # noqa: E731
+    whole, run = trained(way, make, epochs=10), trained(way, make, epochs=parts[0])
+    for epochs in (*parts[1:], 10):
+        run = run.resume(epochs)
+    for name in CURVES:
+        assert getattr(run, name).tolist() == getattr(whole, name).tolist()
+    for x, y in zip(run.model.state_dict().values(), whole.model.state_dict().values(), strict=True):
+        assert (x == y).all()
+
+
+def test_a_run_is_resumed_only_to_more_epochs():
+    run = trained("eager", epochs=3)
+    with pytest.raises(SettingError, match="has done 3 epochs"):
+        run.resume(3)
+
+
+@pytest.mark.parametrize("way", ["compiled", "eager", "scalar"])
+def test_nan_is_named_with_epoch_batch_and_operation(way):
+    run = trained(way, lambda p: optim.SGD(p, lr=1e9), epochs=50)
+    assert run.stop_reason.startswith(f"stopped in epoch {run.n_epochs + 1}: the loss became NaN or infinite in batch ")
+    assert "gave inf" in run.stop_reason or "gave nan" in run.stop_reason
+    assert all(np.isfinite(x).all() for x in run.model.state_dict().values())
+
+
+def test_the_best_weights_are_restored():
+    make = lambda p: optim.SGD(p, lr=0.3)  # noqa: E731
+    run = trained("compiled", make, patience=4, epochs=60, validation=0.2)
+    best = int(np.argmin(run.validation_curve)) + 1
+    assert f"those of epoch {best}, the best by validation" in run.stop_reason
+    assert best < run.n_epochs
+    as_long = trained("compiled", make, validation=0.2, epochs=best)
+    for x, y in zip(run.model.state_dict().values(), as_long.model.state_dict().values(), strict=True):
+        assert (x == y).all()
+
+
+def test_the_sentence_of_patience_has_numbers():
+    run = trained("compiled", **OPTIONS["patience"])
+    expected = "the loss improved by less than 0.05 of itself for 3 epochs in a row"
+    assert run.stop_reason == f"stopped after {run.n_epochs} epochs: {expected}"
+
+
+def test_dropout_is_silent_while_validating_and_while_estimating():
+    def run(compiled):
+        model = nn.MLP([2, 4, 1], seed=1, dropout=0.5)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        return fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=4, validation=0.2, compiled=compiled)
+
+    assert run("auto").loss_curve.tolist() == run(False).loss_curve.tolist()
+    assert run(False).model.training
+
+
+def test_an_embedding_is_trained_on_indices():
+    tokens, y = np.arange(30)[:, None] % 5, Y
+    runs = []
+    for compiled in (True, False):
+        model = nn.Sequential(
+            nn.Embedding(5, 3, rng=0), lambda e: e[:, 0], nn.Linear(3, 1, rng=np.random.default_rng(1))
+        )
+        runs.append(
+            fit(
+                model,
+                tokens,
+                y,
+                loss="mse",
+                optimizer=optim.SGD(model.parameters(), lr=0.1),
+                epochs=3,
+                batch_size=7,
+                compiled=compiled,
+                accurate=True,
+            )
+        )
+    assert_same(*runs)
+
+
+BAD = [
+    ({"epochs": 0}, SettingError, "epochs=0"),
+    ({"batch_size": 0}, SettingError, "batch_size=0"),
+    ({"patience": -1}, SettingError, "patience=-1"),
+    ({"clip_norm": 0.0}, SettingError, "clip_norm=0.0"),
+    ({"shuffle": "sort"}, NameNotFoundError, "Did you mean 'sorted'"),
+    ({"validation": 1.0}, SettingError, "holds out 30"),
+    ({"validation": (X, Y[:3])}, ShapeError, "X has 30 rows and y has 3"),
+    ({"sample_weight": WEIGHTS[:4]}, ShapeError, "needs one weight"),
+    ({"sample_weight": -WEIGHTS}, SettingError, "none below 0"),
+    ({"sample_weight": WEIGHTS * np.nan}, SettingError, "NaN or infinite"),
+    ({"sample_weight": WEIGHTS, "validation": 0.2}, SettingError, "split the samples yourself"),
+]
+
+
+@pytest.mark.parametrize(("settings", "error", "message"), BAD, ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize("way", ["compiled", "eager"])
+def test_what_does_not_fit_is_refused_and_nothing_is_trained(settings, error, message, way):
+    with pytest.raises(error, match=message):
+        trained(way, **settings)

@@ -1,0 +1,60 @@
+"""Why a run ended, in one sentence with numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.modes import detect_anomaly
+from tinygrad_edu.errors import AnomalyError
+from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.stopping import PATIENCE
+
+
+def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
+    """Of a run that met no NaN."""
+    done, s = len(job.losses), job.settings
+    if interrupted:
+        return f"interrupted after {done} of {s.epochs} epochs"
+    if job.ended:
+        return job.ended
+    if stopped and job.stopping[PATIENCE]:
+        what = "validation loss" if job.held_out else "loss"
+        return (
+            f"stopped after {done} epochs: the {what} improved by less than {s.tol or 0.0:g} of itself for "
+            f"{s.patience} epochs in a row"
+        )
+    if stopped:
+        curve = job.validation or job.losses
+        return (
+            f"converged after {done} epochs: the loss changed by {abs(curve[-1] - curve[-2]):.2g}, "
+            f"at most {s.tol:g} of itself"
+        )
+    return f"all {done} epochs done"
+
+
+def bad_reason(job: Job, order: Any) -> str:
+    """Of a run that met NaN or infinity in the epoch with this order; the model is as before it."""
+    done = len(job.losses)
+    return (
+        f"stopped in epoch {done + 1}: the loss became NaN or infinite{first_bad(job, order)}; the model is as after "
+        f"epoch {done}; try a smaller learning rate than {job.optimizer.lr:g}"
+    )
+
+
+def first_bad(job: Job, order: Any) -> str:
+    """Where, found by doing the epoch once more and looking at every operation."""
+    from tinygrad_edu.train.eager import Snapshot, batches, step
+
+    before, all_batches = Snapshot(job), list(batches(job, order))
+    try:
+        with detect_anomaly(), np.errstate(all="ignore"):
+            for i, rows in enumerate(all_batches):
+                place = f" in batch {i + 1} of {len(all_batches)}"
+                step(job, rows)
+    except AnomalyError as error:
+        return f"{place}, where {error}"
+    finally:
+        before.restore()
+    return ""

@@ -1,0 +1,83 @@
+"""The arrays that a model is trained on, checked: finite numbers, one row for each sample, in the model's dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
+from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.nn.module import Module
+
+Array = np.ndarray[Any, Any]
+
+
+def dtype_of(model: Module) -> Any:
+    """The dtype of the first Tensor among the parameters; float64 for Values."""
+    return next((p.dtype for p in model.parameters() if isinstance(p, Tensor)), np.dtype(float))
+
+
+def samples(data: Any, name: str, dtype: Any) -> Array:
+    """An array with a row for each sample, finite and in that dtype; a plain row of numbers is one column."""
+    array = np.asarray(getattr(data, "array", data))
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(f"{name} holds {array.dtype}: numbers are needed")
+    if not array.ndim:
+        raise ShapeError(f"{name} is one number: one row for each sample is needed")
+    with np.errstate(all="ignore"):
+        bad = ~np.isfinite(array) if not np.isfinite(array.sum()) else array[:0]  # NaN and ∞ stay in every sum
+    if bad.any():
+        raise SettingError(
+            f"{name} holds {int(bad.sum())} entries that are NaN or infinite, the first at index "
+            f"{tuple(int(i[0]) for i in np.nonzero(bad))}: remove or replace them"
+        )
+    return np.ascontiguousarray(array if array.ndim > 1 else array[:, None], dtype=dtype)
+
+
+def pair(model: Module, loss: Any, X: Any, y: Any) -> tuple[Array, Array]:
+    """X and y for this model and loss: whole numbers stay what they are as indices and as classes.
+
+    Errors: DtypeError, ShapeError, SettingError for what does not fit.
+    """
+    dtype = dtype_of(model)
+    indices = any(getattr(module, "takes_indices", False) for _, module in model.named_modules())
+    inputs = samples(X, "X", np.int64 if indices else dtype)
+    labels = np.asarray(getattr(y, "array", y))
+    if loss is LOSSES["cross_entropy"] and labels.ndim == 1:
+        return inputs, same_length(inputs, classes(labels, model, inputs), "y")
+    return inputs, same_length(inputs, samples(y, "y", dtype), "y")
+
+
+def same_length(inputs: Array, other: Array, name: str) -> Array:
+    if len(inputs) != len(other):
+        raise ShapeError(f"X has {len(inputs)} rows and {name} has {len(other)}: each sample needs one {WHAT[name]}")
+    return other
+
+
+WHAT = {"y": "target", "sample_weight": "weight"}
+
+
+def classes(y: Array, model: Module, X: Array) -> Array:
+    """Class numbers, each of which the model has an output for."""
+    training = model.training
+    count = model.eval()(X[:1]).shape[-1] if len(X) else 0
+    model.train(training)
+    if y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < count):
+        raise SettingError(
+            f"y holds classes from {y.min()} to {y.max()} ({y.dtype}), the model has {count} outputs: "
+            f"whole numbers from 0 to {count - 1} are needed"
+        )
+    return np.ascontiguousarray(y, dtype=np.int64)
+
+
+def weights(sample_weight: Any, X: Array, dtype: Any) -> Array:
+    """A weight for each sample, none below 0 and not all 0."""
+    found = samples(sample_weight, "sample_weight", dtype)[:, 0]
+    same_length(X, found, "sample_weight")
+    if found.min() < 0.0 or not found.any():
+        raise SettingError(
+            f"sample_weight runs from {found.min():g} to {found.max():g}: none below 0 and one above are needed"
+        )
+    return np.ascontiguousarray(found)

@@ -1,0 +1,33 @@
+"""When training ends before its last epoch."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+PREVIOUS, TOL, BEST, WAITED, PATIENCE = range(5)  # the places of a stopping rule's numbers
+
+
+def stopping(tol: float | None, patience: int | None) -> Any:
+    """The numbers of a rule before the first epoch; patience 0 stands for none."""
+    return np.array([np.nan, tol or 0.0, sys.float_info.max, 0.0, patience or 0.0])
+
+
+def stops(stopping: Any, loss: float) -> Any:
+    """Is this the last epoch? Notes its loss. The compiler lifts this function into its programs.
+
+    With patience k: when the loss has not come below (1 - tol) of the best one for k epochs in a row. Without: when it
+    differs from the one before by at most tol of it.
+
+    >>> rule = stopping(tol=0.1, patience=2)
+    >>> [stops(rule, loss) for loss in (1.0, 0.5, 0.48, 0.47)]
+    [False, False, False, True]
+    """
+    previous, best = stopping[0], stopping[2]
+    stopping[0], stopping[2] = loss, min(best, loss)
+    stopping[3] = 0.0 if loss < best - stopping[1] * abs(best) else stopping[3] + 1.0
+    if stopping[4] > 0.0:
+        return bool(stopping[3] >= stopping[4])
+    return bool(abs(loss - previous) <= stopping[1] * abs(previous))
