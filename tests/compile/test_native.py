@@ -1,0 +1,105 @@
+"""The words that Numba has not: what their machine code does is what their NumPy form in templates.py says."""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from tests.compile.programs import normal
+from tinygrad_edu.compile.native import copy, dot, gather, view
+from tinygrad_edu.compile.templates import HEADER
+
+
+@njit
+def product(a, b, out):
+    dot(a, b, out)
+
+
+@njit
+def product_of_transposes(a, b, out):
+    dot(a.T, b.T, out)
+
+
+@njit
+def summed(memory, at, n, m):
+    x = view(memory, at, (n, m))
+    total = 0.0
+    for i in range(n):
+        for j in range(m):
+            total += x[i, j] * (i * m + j)
+    return total
+
+
+@njit
+def written(memory, at, n):
+    x = view(memory, at, (n,))
+    for i in range(n):
+        x[i] = i
+
+
+@njit
+def copied(source, out):
+    copy(source, out)
+
+
+@njit
+def gathered(source, order, place, out):
+    gather(source, order, place, out)
+
+
+SIZES = [
+    (1, 1, 1),
+    (2, 3, 4),
+    (4, 4, 4),
+    (5, 4, 4),
+    (30, 20, 10),
+    (1, 50, 7),
+    (7, 1, 9),
+    (0, 3, 2),
+    (3, 0, 2),
+    (3, 2, 0),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_products_of_every_layout(sizes, dtype):
+    n, k, m = sizes
+    a, b, out = normal(n, k, dtype=dtype), normal(k, m, dtype=dtype), np.full((n, m), np.nan, dtype)
+    tolerance = 1e-13 if dtype is np.float64 else 1e-5
+    for left, right in ((a, b), (np.asfortranarray(a), b), (a, np.asfortranarray(b))):
+        out[...] = np.nan
+        product(left, right, out)
+        np.testing.assert_allclose(out, a @ b, rtol=tolerance, atol=tolerance)
+    out[...] = np.nan
+    product_of_transposes(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T), out)
+    np.testing.assert_allclose(out, a @ b, rtol=tolerance, atol=tolerance)
+
+
+def test_a_view_reads_and_writes_the_memory_in_c_order():
+    memory = np.arange(20.0)
+    assert summed(memory, 5, 3, 4) == np.sum(memory[5:17] * np.arange(12))
+    assert summed(memory, 5, 0, 4) == 0.0
+    written(memory, 18, 2)
+    assert memory[17:].tolist() == [17.0, 0.0, 1.0]
+
+
+def test_copies():
+    source, out = normal(3, 4), np.zeros((3, 4))
+    copied(source, out)
+    assert (out == source).all()
+    order, picked = np.array([[0, 1, 2], [2, 0, 1]]), np.zeros((2, 4))
+    gathered(source, order, 3, picked)
+    assert (picked == source[[2, 0]]).all()
+
+
+def test_numpys_form_does_the_same():
+    space = {}
+    plain = HEADER[HEADER.index("    dot = np.dot") :].replace("\n    ", "\n").lstrip()
+    exec(f"import numpy as np\n{plain}", space)
+    memory, source = np.arange(20.0), normal(3, 4)
+    assert (space["view"](memory, 5, (3, 4)) == memory[5:17].reshape(3, 4)).all()
+    out, picked = np.zeros((3, 4)), np.zeros((2, 4))
+    space["copy"](source, out)
+    space["gather"](source, np.array([[0, 1, 2], [2, 0, 1]]), 3, picked)
+    assert (out == source).all()
+    assert (picked == source[[2, 0]]).all()
