@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_edu import fit, nn, optim
+from tinygrad_edu import fit, fit_many, nn, optim
 from tinygrad_edu.data import moons
 from tinygrad_edu.errors import NameNotFoundError, SettingError, ShapeError
 from tinygrad_edu.optim import schedules
@@ -112,6 +112,48 @@ def test_dropout_is_silent_while_validating_and_while_estimating():
 
     assert run("auto").loss_curve.tolist() == run(False).loss_curve.tolist()
     assert run(False).model.training
+
+
+LAYERS = {"dropout": {"dropout": 0.4}, "norm": {"norm": "batch"}, "both": {"dropout": 0.3, "norm": "batch"}}
+
+
+def with_layers(name, compiled, parts=(6,), lr=0.05):
+    model = nn.MLP([2, 5, 4, 1], seed=1, **LAYERS[name])
+    optimizer = optim.SGD(model.parameters(), lr=lr)
+    run = fit(
+        model, X, Y, loss="mse", optimizer=optimizer, epochs=parts[0], batch_size=8, compiled=compiled, accurate=True
+    )
+    for epochs in parts[1:]:
+        run = run.resume(epochs)
+    return run
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("settings", [{}, {"parts": (2, 5, 6)}, {"lr": 1e60}], ids=["once", "in parts", "to NaN"])
+def test_layers_that_draw_or_keep_numbers_do_the_same_compiled(name, settings):
+    compiled, eager = (with_layers(name, way, **settings) for way in (True, False))
+    assert compiled.how == "compiled: asked for"
+    assert_same(compiled, eager)
+    assert (name == "norm") or compiled.model.dropout.rng.random() == eager.model.dropout.rng.random()
+
+
+def test_many_models_have_their_own_running_statistics_and_draws():
+    def make(seed):
+        return nn.MLP([2, 5, 1], seed=seed, dropout=0.2, norm="batch")
+
+    settings = {"loss": "mse", "epochs": 5, "batch_size": 8}
+    many = fit_many(make, X, Y, seeds=range(3), optimizer=lambda p: optim.SGD(p, lr=0.05), **settings)
+    for seed in range(3):
+        model = make(seed)
+        run = fit(model, X, Y, optimizer=optim.SGD(model.parameters(), lr=0.05), seed=seed, compiled=True, **settings)
+        assert many.loss_curves[0, seed].tolist() == run.loss_curve.tolist()
+
+
+def test_batchnorm_refuses_a_last_batch_of_one_before_it_trains():
+    model = nn.MLP([2, 5, 1], seed=1, norm="batch")
+    optimizer = optim.SGD(model.parameters(), lr=0.05)
+    with pytest.raises(ShapeError, match="30 samples in batches of 29 leave a batch of one"):
+        fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=2, batch_size=29, compiled=True)
 
 
 def test_an_embedding_is_trained_on_indices():

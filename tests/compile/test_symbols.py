@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.core.test_table import ROWS, SMOOTH, points
 from tinygrad_edu import ops
+from tinygrad_edu.compile import kernels
 from tinygrad_edu.compile.naming import GENERATED, TRAINING, free_name, is_free
 from tinygrad_edu.compile.symbols import Symbol, definitions, in_float32, literal, partial_texts, text_of
 from tinygrad_edu.compile.templates import CLIP, EPOCHS
@@ -158,15 +159,17 @@ def test_names_that_the_training_makes_of_others_are_not_given_away(name):
     assert not is_free(name)
 
 
-CLIP_TEXT = "\n".join(f"            {line}" for line in CLIP.format(plus_square="+=").splitlines())
+CLIP_TEXT = "\n".join(f"            {line}" for line in CLIP.format(plus_squares="+=").splitlines())
 IN_BATCH = "            at, place, stops = 0, 0, 0"
 
 
 def test_what_the_training_program_calls_its_own_is_reserved():
-    pieces = {"data": "X, Y, W", "plus_square": "+=", "plus_moved": "+=", "batch": IN_BATCH, "clip": CLIP_TEXT}
+    pieces = {"data": "X, Y, W", "plus_squares": "+=", "plus_moved": "+=", "batch": IN_BATCH, "clip": CLIP_TEXT}
     tree = ast.parse(EPOCHS.format_map(defaultdict(str, pieces)))
     names = {x.arg if isinstance(x, ast.arg) else x.id for x in ast.walk(tree) if isinstance(x, (ast.arg, ast.Name))}
     assert {name for name in names if free_name(name, ()) == name} == set()
+    assigned = {x.id for x in ast.walk(tree) if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Store)}
+    assert assigned.isdisjoint([*TABLE, *vars(kernels)])  # a variable would hide the function
 
 
 @given(st.text(max_size=8), st.integers(1, 5))

@@ -14,14 +14,14 @@ from tinygrad_edu.core.operation import TABLE
 
 # Names of the generated text itself: a loop's index, a temporary, a result, a gradient, the length of an axis, the
 # last batch, the rows of a batch, the place of a parameter that is a single number.
-GENERATED = re.compile(r"[tiu]\d+|result\d*|d_.*|.*_\d+|.*_last|.*_rows|at_.*")
+GENERATED = re.compile(r"[tiu]\d+|result\d*|d_.*|.*_\d+|.*_last|.*_rows|.*_kept|.*_rng|at_.*|after_.*")
 # What the training programs around a step call their own: see templates.py and train/online_program.py.
 TRAINING = frozenset(
     [
         *("X", "Y", "orders", "batch", "state", "saved", "gradient", "work", "sizes", "rates", "settings", "numbers"),
         *("t", "lr", "w", "g", "m0", "m1", "m2", "losses", "norms", "changes", "control", "loss", "weights"),
         *("W", "whole", "stopping", "stops", "clip_norm", "factor", "moved", "place", "previous", "tol"),
-        *("n", "at", "start", "size", "epoch", "epochs", "first", "total", "square", "i", "j", "k"),
+        *("n", "at", "start", "size", "epoch", "epochs", "first", "total", "squares", "i", "j", "k"),
         *("before", "after", "next_state", "step", "update", "keep"),
     ]
 )

@@ -21,10 +21,19 @@ from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
 from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import NonScalarBackwardError, OperandError
+from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
 Array = np.ndarray[Any, Any]
 INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What is drawn for a dropout layer in each step."""
+
+    node: Traced
+    p: float
+    rng: np.random.Generator
 
 
 @dataclass
@@ -36,6 +45,9 @@ class Trace:
     results: Any = None
     conditions: Conditions = field(default_factory=Conditions)
     reserved: Container[str] = TRAINING  # names that stand around the program
+    draws: bool = False  # is it of a training step, which may draw random numbers and change what a model keeps?
+    masks: dict[str, Mask] = field(default_factory=dict)
+    followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
 
     def input(self, name: str, array: Any) -> Traced:
         """A new input with the shape of an array; an axis of length 1 keeps that length in the program."""
@@ -43,6 +55,20 @@ class Trace:
         sizes = tuple(1 if n == 1 else Size(n, f"{name}_{axis}") for axis, n in enumerate(np.shape(array)))
         self.inputs[name] = Traced(sizes, name=name, label=name)
         return self.inputs[name]
+
+    def mask(self, like: Traced, p: float, rng: np.random.Generator) -> Traced:
+        """An array of that shape that is drawn anew in each step: 0 with probability p, else 1/(1 - p)."""
+        if not self.draws:
+            raise TraceError("Dropout draws new numbers at every call: compile it after eval(), or train it by tg.fit")
+        name = free_name("mask", {**self.inputs, **self.masks}, self.reserved)
+        self.masks[name] = Mask(Traced(like.sizes, name=name, label=name), p, rng)
+        return self.masks[name].node
+
+    def follow(self, kept: Tensor, new: Traced) -> None:
+        """What is kept of earlier steps, such as a running mean, is `new` after this one."""
+        if not self.draws:
+            raise TraceError("BatchNorm changes its running statistics: compile it after eval(), or train it by tg.fit")
+        self.followed.append((kept, new))
 
     def capture(self, array: Any) -> Traced:
         """The input for an array that the function closes over, the same one each time."""
@@ -117,7 +143,7 @@ class Body:
         self.shapes = {key: self.names.shape(x) for key, x in results.items() if x.sizes}
         places = [scalar.format(i=self.scalars.index(k), key=k) if k in self.scalars else k for k in results]
         writer = Writer(plan, self.names, dict(zip(roots, places, strict=True)), dtype, accurate, **style)
-        writer.taken.update(trace.inputs, results)
+        writer.taken.update(trace.inputs, trace.masks, results)
         self.lines = writer.body()
         self.buffers, self.functions, self.steps = writer.buffers, writer.functions(), plan.steps
 

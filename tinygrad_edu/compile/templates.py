@@ -84,6 +84,7 @@ def epochs(
     first = t
     for epoch in range(losses.size):
         copy(state, saved)
+{keep}
         total = 0.0
         for start in range(0, n, batch):
             if control[0] != 0:
@@ -100,12 +101,13 @@ def epochs(
         if control[0] != 0 or losses[epoch] - losses[epoch] != 0.0:
             control[2] = control[0] == 0
             copy(saved, state)
+{restore}
             return
-        square, moved = 0.0, 0.0
+        squares, moved = 0.0, 0.0
         for i in range(g.size):
-            square {plus_square} g[i] * g[i]
+            squares {plus_squares} g[i] * g[i]
             moved {plus_moved} (w[i] - before[i]) * (w[i] - before[i])
-        norms[epoch], changes[epoch] = math.sqrt(square), math.sqrt(moved)
+        norms[epoch], changes[epoch] = math.sqrt(squares), math.sqrt(moved)
         control[1] = epoch + 1
 {stop}
 """
@@ -117,10 +119,10 @@ gather({array}, orders, epoch * n + start, {name}_rows)
 {place} += size * {array}.shape[1]"""
 # As optim.clip_by_norm.
 CLIP = """\
-square = 0.0
+squares = 0.0
 for i in range(g.size):
-    square {plus_square} g[i] * g[i]
-if math.sqrt(square) + 1e-6 > clip_norm and square - square == 0.0:
-    factor = clip_norm / (math.sqrt(square) + 1e-6)
+    squares {plus_squares} g[i] * g[i]
+if math.sqrt(squares) + 1e-6 > clip_norm and squares - squares == 0.0:
+    factor = clip_norm / (math.sqrt(squares) + 1e-6)
     for i in range(g.size):
         g[i] *= factor"""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import Any
 
@@ -57,6 +57,7 @@ class Layout:
     sizes: Array
     work: int
     whole: int
+    drawn: list[tuple[int, ...]]  # random numbers for each mask, in a full batch and in the last one
 
 
 class TrainingProgram:
@@ -73,21 +74,29 @@ class TrainingProgram:
         found = {id(array): name for name, array in captured.items()}
         self.parameters = [found[id(p)] for p in recipe.parameters]  # what the step calls them
         self.given = [name for name in captured if name not in self.parameters]
+        self.followed = [key.removeprefix("after_") for key in self.step.shapes if key.startswith("after_")]
         self.layouts: dict[Any, Layout] = {}
         self.memories, self.dtype, self.accurate = recipe.memories, recipe.dtype, recipe.accurate
         self.data = dict(zip(self.step.trace.inputs, ARRAY_NAMES[: len(data)], strict=False))  # of a batch, of all
         self.rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data} - {"1"}
         self.size_names = [name for name in self.step.own_sizes() if name not in self.rows]
+        self.masks = self.step.trace.masks
+        self.drawn_from: list[int] = []  # which of a model's generators each mask is drawn from
+        self.kept_in: list[int] = []  # which of a model's buffers each of the followed arrays is
         self.text = self.module_text(recipe)
 
     def module_text(self, recipe: Recipe) -> str:
         """The operations, and one function that trains."""
-        plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("square", "moved")}
+        plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("squares", "moved")}
         stops = recipe.stops
         text = EPOCHS.format(
             fast="" if self.accurate else FAST,
             data=", ".join(self.data.values()),
-            given=", ".join(self.given),
+            given=", ".join(
+                [*self.given, *(f"{name}_kept" for name in self.followed), *(f"{name}_rng" for name in self.masks)]
+            ),
+            keep=joined(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
+            restore=joined(3, (f"copy({name}_kept, {name})" for name in self.followed)),
             sizes=joined(1, (f"{name} = sizes[{i}]" for i, name in enumerate(self.size_names))),
             parameters=joined(1, self.parameter_lines()),
             vectors=joined(1, self.vector_lines()),
@@ -134,9 +143,19 @@ class TrainingProgram:
             memory, place = ("whole", "place") if x.integer else ("work", "at")
             text = IN_ORDER.format(name=name, array=array, shape=shape, memory=memory, place=place)
             yield from indented(text.splitlines())
-        for name, sizes in self.step.buffers.items():
+        for name, mask in self.masks.items():
+            shape = self.step.names.shape(mask.node)
+            yield f"{name}, {name}_rows = view(work, at, {pair(shape)}), view(work, at, ({product(shape)},))"
+            yield f"for i in range({name}_rows.size):"
+            yield f"    {name}_rows[i] = {1.0 / (1.0 - mask.p)!r} if {name}_rng.random() >= {mask.p!r} else 0.0"
+            yield f"at += {product(shape)}"
+        for name, sizes in self.results().items():
             yield f"{name} = view(work, at, {pair(sizes)})"
             yield f"at += {product(sizes)}"
+
+    def results(self) -> dict[str, Sequence[str]]:
+        """What a step computes into memory of its own: intermediate results, and what is kept for the next step."""
+        return {**self.step.buffers, **{f"after_{name}": self.step.shapes[f"after_{name}"] for name in self.followed}}
 
     def step_lines(self) -> Iterable[str]:
         """Loss and gradients; parameters that are single numbers are read and written where they stand."""
@@ -144,6 +163,7 @@ class TrainingProgram:
         yield from (f"{name} = w[at_{name}]" for name in single)
         yield from self.step.lines
         yield from (f"g[at_{name}] = d_{name}" for name in single)
+        yield from (f"copy(after_{name}, {name})" for name in self.followed)
 
     def captured(self, parameters: Sequence[Tensor]) -> list[Any]:
         """What the loss closes over, in the program's order, with these parameters in place of those first seen."""
@@ -166,11 +186,13 @@ class TrainingProgram:
             full, last = (self.sizes_of(captured, data, rows) for rows in (batch, len(data[0]) % batch or batch))
             if full is None or last is None:
                 raise TraceError("the sizes of a batch differ from those that the program was made for")
-            results = sum(math.prod(shape_of(shape, full)) for shape in self.step.buffers.values())
+            masks = [self.step.names.shape(mask.node) for mask in self.masks.values()]
+            results = sum(math.prod(shape_of(shape, full)) for shape in [*self.results().values(), *masks])
+            drawn = [tuple(math.prod(shape_of(shape, sizes)) for sizes in (full, last)) for shape in masks]
             kinds = [[a for a in data if is_whole(a) == whole] for whole in (False, True)]
             rows = [batch * sum(math.prod(a.shape[1:]) for a in arrays) for arrays in kinds]
             sizes = np.array([full[name] for name in self.size_names], dtype=np.int64)
-            self.layouts[key] = Layout(sizes, rows[0] + results, rows[1])
+            self.layouts[key] = Layout(sizes, rows[0] + results, rows[1], drawn)
         return self.layouts[key]
 
     def sizes_of(self, captured: Sequence[Any], data: Sequence[Array], rows: int) -> dict[str, int] | None:
@@ -194,16 +216,19 @@ class Buffers:
         total = sum(p.size for p in parameters)
         self.state = np.zeros((1 + program.memories, total), dtype)
         work, whole = np.zeros(layout.work, dtype), np.zeros(layout.whole, dtype=np.int64)
+        self.drawn = layout.drawn
         self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, whole, layout.sizes)
         captured = dict(zip(program.step.trace.captured, program.captured(parameters), strict=True))
         found = [captured[name] for name in program.given]
-        self.given = [np.ascontiguousarray(a, dtype) if np.ndim(a) else np.dtype(dtype).type(a) for a in found]
+        self.given = [np.array(a, dtype) if np.ndim(a) else np.dtype(dtype).type(a) for a in found]
+        self.followed = [self.given[program.given.index(name)] for name in program.followed]
+        self.given += [np.zeros_like(a) for a in self.followed]
 
 
 def step_body(recipe: Recipe, data: Sequence[Array], batch: int) -> Body:
     """Loss and gradients of one batch."""
     rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
-    trace = Trace()
+    trace = Trace(draws=True)
     inputs = []
     for name, array in zip(BATCH_NAMES, data, strict=False):
         x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])))
@@ -217,6 +242,7 @@ def step_body(recipe: Recipe, data: Sequence[Array], batch: int) -> Body:
     wanted = [trace.inputs[found[id(p)]] for p in recipe.parameters]
     gradients = trace.gradients(wanted)
     results = {"loss": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, gradients, strict=True)}
+    results |= {f"after_{trace.run(partial(trace.capture, kept)).name}": new for kept, new in trace.followed}
     return Body(trace, results, recipe.dtype, recipe.accurate)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu.compile.sizes import ACTIVE
+from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.nn.inputs import as_array, random_generator, refuse_outside, refuse_trace
 from tinygrad_edu.nn.module import Module
 
@@ -12,7 +14,8 @@ class Dropout(Module):
     """In training each number becomes 0 with probability p and is divided by 1 - p otherwise; after eval(), y = x.
 
     So the mean of y is x either way. Args: `p`, from 0 on and below 1; `rng`, a random generator or a seed, from which
-    both back ends draw the same. Errors: SettingError for p and rng; TraceError where it is compiled in training.
+    both back ends draw the same. Errors: SettingError for p and rng; TraceError where it is compiled in training
+    by anything but `fit`.
     (Srivastava et al. 2014)
 
     >>> layer = Dropout(0.5, rng=1)
@@ -31,6 +34,8 @@ class Dropout(Module):
         x = as_array(x)
         if not self.training or not self.p:
             return x
+        if ACTIVE.traces and isinstance(x, Tensor):  # compiled training draws the same numbers, in the same order
+            return x * ACTIVE.traces[-1].mask(x, self.p, self.rng)
         refuse_trace("Dropout", "draws new numbers at every step")
         dtype = float if x.dtype.kind == "O" else x.dtype
         return x * ((self.rng.random(x.shape) >= self.p) / (1.0 - self.p)).astype(dtype)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.compile.sizes import ACTIVE
+from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn.inputs import as_input, refuse_outside, refuse_trace, refuse_widths
 from tinygrad_edu.nn.module import Module, buffer, fill, numbers, parameter
@@ -92,9 +94,11 @@ class BatchNorm(Normalization):
         x = as_input(x, self)
         if not self.training:
             return self.scaled(x - self.running_mean, self.running_var)
-        refuse_trace("BatchNorm", "changes its running statistics at every step")
+        compiled = bool(ACTIVE.traces) and isinstance(x, Tensor)
+        if not compiled:
+            refuse_trace("BatchNorm", "changes its running statistics at every step")
         samples, axes = math.prod(x.shape[:-1]), tuple(range(x.ndim - 1))
-        if samples < 2:
+        if not compiled and samples < 2:
             raise ShapeError(
                 f"BatchNorm in training needs at least two samples for a variance, and the input has shape {x.shape}: "
                 "use larger batches (the last one of an epoch may hold a single sample), or call eval() first"
@@ -102,10 +106,14 @@ class BatchNorm(Normalization):
         mean = ops.mean(x, axis=axes)
         centred = x - mean
         variance = ops.mean(ops.square(centred), axis=axes)
-        self.follow(self.running_mean, numbers(mean))
-        self.follow(self.running_var, numbers(variance) * (samples / (samples - 1)))
+        self.follow(self.running_mean, mean)
+        self.follow(self.running_var, variance, 1.0 / (1.0 - 1.0 / samples))
         return self.scaled(centred, variance)
 
-    def follow(self, running: Any, batch: Any) -> None:
+    def follow(self, running: Any, batch: Any, factor: Any = 1.0) -> None:
         """Move a running statistic a part of the way."""
-        fill(running, (1.0 - self.momentum) * numbers(running) + self.momentum * batch)
+        if ACTIVE.traces and isinstance(batch, Tensor):
+            new = (1.0 - self.momentum) * running + self.momentum * (batch * factor)
+            ACTIVE.traces[-1].follow(running, new)
+        else:
+            fill(running, (1.0 - self.momentum) * numbers(running) + self.momentum * (numbers(batch) * factor))

@@ -11,7 +11,7 @@ from tinygrad_edu.compile import cache
 from tinygrad_edu.compile.training import Buffers, Recipe, TrainingProgram, views
 from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import TraceError
+from tinygrad_edu.errors import ShapeError, TraceError
 from tinygrad_edu.nn.layers import identity
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
@@ -102,7 +102,23 @@ def traced(job: Job) -> TrainingProgram:
         settings.clip_norm is not None,
         stops if job.rule and not job.watched else None,
     )
-    return TrainingProgram(recipe, job.data, job.batch_size)
+    program = TrainingProgram(recipe, job.data, job.batch_size)
+    known = [id(rng) for rng in generators(job.model)]
+    program.drawn_from = [known.index(id(mask.rng)) for mask in program.masks.values()]
+    buffers = [id(array) for _, array in job.model.named_buffers()]
+    program.kept_in = [buffers.index(id(kept)) for kept, _ in program.step.trace.followed]
+    if program.followed and 1 in (job.batch_size, job.samples % job.batch_size):
+        raise ShapeError(
+            f"BatchNorm needs at least two samples in every batch, and {job.samples} samples in batches of "
+            f"{job.batch_size} leave a batch of one: use another batch_size"
+        )
+    return program
+
+
+def generators(model: Module) -> list[np.random.Generator]:
+    """The random generators of its layers."""
+    found = [getattr(module, "rng", None) for _, module in model.named_modules()]
+    return [rng for rng in found if isinstance(rng, np.random.Generator)]
 
 
 class Course:
@@ -116,6 +132,8 @@ class Course:
         self.arrays = [np.reshape(a, (len(a), -1)) for a in job.data]
         self.shapes = [p.shape for p in self.parameters]
         self.steps = common_steps(job.optimizer)
+        self.rngs = [generators(job.model)[i] for i in program.drawn_from]
+        self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
         self.read()
 
     def read(self) -> None:
@@ -123,6 +141,8 @@ class Course:
         for i, row in enumerate(self.buffers.state):
             parts = [m[i - 1] for m in self.optimizer.memory] if i else [p.array for p in self.parameters]
             np.concatenate([np.ravel(part) for part in parts], out=row)
+        for tensor, array in zip(self.kept, self.buffers.followed, strict=True):
+            array[...] = tensor.array
 
     def write_back(self) -> None:
         """The state of the last whole epoch into the model and the optimizer."""
@@ -131,6 +151,17 @@ class Course:
             p.assign(rows[0][i])
             self.optimizer.memory[i] = tuple([row[i] for row in rows[1:]])
             self.optimizer.t[i] = self.steps
+        for tensor, array in zip(self.kept, self.buffers.followed, strict=True):
+            tensor.assign(array.copy())
+
+    def rewind(self, before: Sequence[Any], epochs: int) -> None:
+        """The generators as after so many whole epochs since they were in the states `before`."""
+        batches = self.job.samples // self.job.batch_size
+        uneven = self.job.samples % self.job.batch_size > 0
+        for rng, state in zip(self.rngs, before, strict=True):
+            rng.bit_generator.state = state
+        for rng, (full, last) in zip(self.rngs, self.buffers.drawn, strict=True):
+            rng.random(epochs * (batches * full + uneven * last))
 
     def block(self) -> Block:
         """The next epochs: one where Python looks after each of them."""
@@ -162,11 +193,14 @@ class Block:
         given = {**c.optimizer.settings, "clip_norm": job.settings.clip_norm}
         settings = np.array([float(given[name]) for name in c.program.floats])
         rates = c.optimizer.rates(c.steps, len(self.orders) * steps)
+        before = [rng.bit_generator.state for rng in c.rngs]
         cache.called(
             c.program.code, *c.arrays, self.orders, job.batch_size, *c.buffers.fixed, rates, settings, float(c.steps),
-            job.stopping, self.losses, self.norms, self.changes, self.control, *c.buffers.given,
+            job.stopping, self.losses, self.norms, self.changes, self.control, *c.buffers.given, *c.rngs,
         )  # fmt: skip
         c.steps += self.done * steps
+        if self.bad or self.control[0]:
+            c.rewind(before, self.done)
 
     @property
     def done(self) -> int:
