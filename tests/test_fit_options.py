@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tinygrad_edu import fit, fit_many, nn, optim
+from tinygrad_edu import Tensor, fit, fit_many, nn, optim
 from tinygrad_edu.data import moons
-from tinygrad_edu.errors import NameNotFoundError, SettingError, ShapeError
+from tinygrad_edu.errors import NameNotFoundError, SettingError, ShapeError, TraceError
 from tinygrad_edu.optim import schedules
 
 X, Y = moons(30)
@@ -147,6 +147,19 @@ def test_many_models_have_their_own_running_statistics_and_draws():
         model = make(seed)
         run = fit(model, X, Y, optimizer=optim.SGD(model.parameters(), lr=0.05), seed=seed, compiled=True, **settings)
         assert many.loss_curves[0, seed].tolist() == run.loss_curve.tolist()
+
+
+def test_many_models_with_frozen_arrays_of_their_own_are_refused():
+    class Scaled(nn.Module):
+        def __init__(self, seed):
+            self.scale = Tensor(np.random.default_rng(seed).normal(size=2))
+            self.layer = nn.Linear(2, 1, rng=np.random.default_rng(seed))
+
+        def forward(self, x):
+            return self.layer(x * self.scale)
+
+    with pytest.raises(TraceError, match="one by one"):
+        fit_many(Scaled, X, Y, loss="mse", epochs=2, seeds=range(2), optimizer=lambda p: optim.SGD(p, lr=0.1))
 
 
 def test_batchnorm_refuses_a_last_batch_of_one_before_it_trains():

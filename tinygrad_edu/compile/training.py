@@ -144,11 +144,11 @@ class TrainingProgram:
             text = IN_ORDER.format(name=name, array=array, shape=shape, memory=memory, place=place)
             yield from indented(text.splitlines())
         for name, mask in self.masks.items():
-            shape = self.step.names.shape(mask.node)
-            yield f"{name}, {name}_rows = view(work, at, {pair(shape)}), view(work, at, ({product(shape)},))"
+            extent = self.step.names.shape(mask.node)
+            yield f"{name}, {name}_rows = view(work, at, {pair(extent)}), view(work, at, ({product(extent)},))"
             yield f"for i in range({name}_rows.size):"
             yield f"    {name}_rows[i] = {1.0 / (1.0 - mask.p)!r} if {name}_rng.random() >= {mask.p!r} else 0.0"
-            yield f"at += {product(shape)}"
+            yield f"at += {product(extent)}"
         for name, sizes in self.results().items():
             yield f"{name} = view(work, at, {pair(sizes)})"
             yield f"at += {product(sizes)}"

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tinygrad_edu.errors import SettingError
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train.fit import training_program
@@ -83,9 +84,20 @@ def fit_many(
     recipe = ManyJobs(make_model, optimizer, X, y, settings)
     first = recipe.job((rates[0], chosen[0]))
     places = [(rate, seed) for rate in rates for seed in chosen]
+    program = training_program(first)
+    refuse_own_arrays(first, program.program)
     with tqdm(total=len(places), unit="run", disable=not progress, leave=False) as shown:
-        jobs = recipe.outcomes(places, training_program(first), threads or os.cpu_count() or 1, shown)
+        jobs = recipe.outcomes(places, program, threads or os.cpu_count() or 1, shown)
     return collected(jobs, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
+
+
+def refuse_own_arrays(job: Job, program: Any) -> None:
+    """Every model has parameters and buffers of its own; of other arrays the program knows the first model's alone."""
+    attributes = [x for _, module in job.model.named_modules() for x in vars(module).values()]
+    own = {id(x) for x in attributes if isinstance(x, (Tensor, np.ndarray))}
+    for name in set(program.given) - set(program.followed):
+        if id(program.step.trace.captured[name]) in own:
+            raise TraceError(f"{name} is not trained, and may differ between the models: train them one by one by fit")
 
 
 @dataclass(frozen=True)
