@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import functools
 import inspect
 import math
 import textwrap
@@ -145,6 +146,7 @@ def define(name: str, thing: Any, found: dict[str, str], replaced: Mapping[str, 
     found[name] = function_text(name, function)
 
 
+@functools.cache
 def function_text(name: str, function: Callable[..., Any]) -> str:
     """A function without its decorator, annotations, defaults and docstring."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
@@ -155,6 +157,7 @@ def function_text(name: str, function: Callable[..., Any]) -> str:
     return "\n".join(lines)
 
 
+@functools.cache
 def in_float32(text: str) -> str:
     """The same text with float32 constants: with float64 ones a compiler computes in float64."""
     return ast.unparse(Narrowing().visit(ast.parse(text)))
