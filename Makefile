@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo examples test lint format bench clean
 .NOTPARALLEL: # two pips must not write to one environment at the same time
 
 help: ## list the targets
@@ -14,6 +14,9 @@ help: ## list the targets
 
 demo: $(VENV)/.ready-demo ## install what the demo needs and run it
 	$(BIN)/tinygrad-edu demo
+
+examples: $(VENV)/.ready-test ## run the cases, networks that did not converge, in full; pictures go to out/
+	@for file in examples/case_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 test: lint ## install everything, then lint, check types and run the tests
 	$(BIN)/python -m pytest -rs

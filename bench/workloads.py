@@ -2,6 +2,7 @@
 
 from bench.chains import CHAINS
 from bench.elementwise import ELEMENTWISE
+from bench.estimators import ESTIMATORS
 from bench.first_call import FIRST_CALL
 from bench.memory import MEMORY
 from bench.moons import MOONS
@@ -9,6 +10,6 @@ from bench.seeds import SEEDS
 from bench.training import TRAINING
 from bench.workload import Probe, Row, Workload
 
-WORKLOADS: list[Workload] = [*MOONS, *CHAINS, *TRAINING, ELEMENTWISE, SEEDS]
+WORKLOADS: list[Workload] = [*MOONS, *CHAINS, *TRAINING, ELEMENTWISE, SEEDS, *ESTIMATORS]
 PROBES: list[Probe] = [FIRST_CALL, MEMORY]
 ROWS: dict[str, Row] = {row.name: row for row in [*WORKLOADS, *PROBES]}

@@ -1,17 +1,15 @@
 """Online training of recurrent models: RSNNS's Elman run on the lynx series, eager, compiled, and by hand."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import data, nn, optim
+from tinygrad_edu.cases import lynx_elman
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError, TraceError
 from tinygrad_edu.train import fit_online
 
-RSNNS = json.loads((Path(__file__).parent / "data" / "rsnns_elman_lynx.json").read_text(encoding="utf-8"))
+RSNNS = lynx_elman.reference()
 SSE = np.array(RSNNS["sse"])
 BACK_ENDS = ["scalar", "tensor"]
 

@@ -28,11 +28,11 @@ HOMES = {
     "train.fit": ("fit",),
     "train.many": ("fit_many",),
 }
-MODULES = ("errors", "nn", "ops", "optim", "data", "train")
+MODULES = ("cases", "clinic", "errors", "estimators", "nn", "ops", "optim", "data", "train")
 WHERE = {name: module for module, names in HOMES.items() for name in names}
 
 if TYPE_CHECKING:
-    from tinygrad_edu import data, errors, nn, ops, optim, train
+    from tinygrad_edu import cases, clinic, data, errors, estimators, nn, ops, optim, train
     from tinygrad_edu.compile.jit import jit
     from tinygrad_edu.core.check import gradcheck, taylor_slope
     from tinygrad_edu.core.modes import detect_anomaly, no_grad
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from tinygrad_edu.train.many import fit_many
 
 __all__ = [
-    "Drawing", "Tensor", "Value", "data", "detect_anomaly", "draw", "errors", "fit", "fit_many", "grad", "gradcheck",
-    "hessian", "hvp", "jacobian", "jit", "jvp", "nn", "no_grad", "ops", "optim", "taylor_slope", "train",
-    "value_and_grad", "vjp",
+    "Drawing", "Tensor", "Value", "cases", "clinic", "data", "detect_anomaly", "draw", "errors", "estimators", "fit",
+    "fit_many", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp", "nn", "no_grad", "ops", "optim",
+    "taylor_slope", "train", "value_and_grad", "vjp",
 ]  # fmt: skip
 
 

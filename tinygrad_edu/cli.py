@@ -1,4 +1,4 @@
-"""The command line: tinygrad-edu demo | draw | bench | cache."""
+"""The command line: tinygrad-edu demo | draw | case | bench | cache."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def parser() -> argparse.ArgumentParser:
     draw.add_argument("variables", nargs="*", type=assignment, metavar="name=number", help="a value for each name")
     draw.add_argument("-o", "--output", type=Path, default=Path("out/graph.svg"), help="svg, png, pdf, dot or html")
     draw.set_defaults(run=run_draw)
+    case = commands.add_parser("case", help="a real network that did not converge: the trouble, the cause, the cure")
+    case.add_argument("name", nargs="?", help="which one; without a name they are listed")
+    case.add_argument("--quick", action="store_true", help="fewer seeds and shorter courses, the same figures")
+    case.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture (out)")
+    case.set_defaults(run=run_case)
     bench = commands.add_parser("bench", help="two minutes of measurements against other libraries; in a checkout")
     bench.add_argument("names", nargs="*", metavar="NAME", help="only the rows whose name contains this")
     bench.add_argument("--rounds", type=positive, help="runs of each peer, in place of the row's own number")
@@ -99,6 +104,16 @@ def run_draw(chosen: argparse.Namespace) -> None:
     for name, leaf in leaves.items():
         print(f"  d/d{name} = {leaf.grad!r:<24} at {name} = {leaf.data:g}")
     print(f"wrote {draw(root, title=chosen.expression).save(chosen.output)}")
+
+
+def run_case(chosen: argparse.Namespace) -> None:
+    """Print one case, or the names of all."""
+    from tinygrad_edu import cases
+
+    if chosen.name is None:
+        print("\n".join(f"{name:<14} {about}" for name, about in cases.CASES.items()))
+    else:
+        print(cases.run(chosen.name, chosen.out, chosen.quick))
 
 
 def run_bench(chosen: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,29 +17,17 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from tinygrad_edu.cases.or_xor import GATES, LEARNING_RATE, half_squared_error, network
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.data import or_gate, xor_gate
 from tinygrad_edu.draw import draw
 from tinygrad_edu.draw.render import ADVICE, available
-from tinygrad_edu.nn import MLP, Module, losses
+from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import SGD, Optimizer
 from tinygrad_edu.train import accuracy
 
 Array = np.ndarray[Any, Any]
-GATES: dict[str, Callable[[], tuple[Array, Array]]] = {"OR": or_gate, "XOR": xor_gate}
-LEARNING_RATE = 0.2
 REPORTED = (0.25, 0.5, 1.0)  # where in the run a line is printed
-
-
-def half_squared_error(output: Any, target: Any) -> Any:
-    """½(p - t)² of one sample."""
-    return 0.5 * losses.mse(output, target)
-
-
-def network(backend: str, seed: int = 0) -> MLP:
-    """The 2-3-1 network of the question."""
-    return MLP([2, 3, 1], "tanh", out_activation="tanh", bias=False, init="normal", seed=seed, backend=backend)
 
 
 @dataclass

@@ -16,6 +16,7 @@ TinygradError
 ├── GradcheckError        (AssertionError)      analytic and numerical gradient differ
 ├── CheckpointError       (ValueError)          a file of weights that cannot be read
 ├── DrawError             (ValueError)          a picture that cannot be made
+├── ExaminerError         (ValueError)          hand-written backprop that cannot be judged
 ├── ImageError            (ValueError)          an image, or a folder of images, that cannot be read
 └── ExpressionError       (ValueError)          text that is not an arithmetic expression
 """
@@ -93,6 +94,10 @@ class CheckpointError(TinygradError, ValueError):
 
 class DrawError(TinygradError, ValueError):
     """A picture that cannot be made."""
+
+
+class ExaminerError(TinygradError, ValueError):
+    """Hand-written backprop that cannot be judged: no gradients, NaN, a forward that is not a function."""
 
 
 class ImageError(TinygradError, ValueError):

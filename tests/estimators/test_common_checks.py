@@ -1,0 +1,12 @@
+"""scikit-learn's own checks of every estimator; it excuses none for its MLPs, and neither do we."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from tinygrad_edu.estimators import MLPClassifier, MLPRegressor
+
+
+@pytest.mark.filterwarnings("ignore")  # as scikit-learn's tests of its own estimators: the checks stop early, say
+@parametrize_with_checks([MLPClassifier(), MLPRegressor()])
+def test_common_check(estimator, check):
+    check(estimator)

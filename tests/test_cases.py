@@ -1,0 +1,394 @@
+"""The cases: published figures, one-change trials, pictures and examples; each case is run once, shortened."""
+
+import re
+import runpy
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import cases, nn, ops
+from tinygrad_edu.cases import (
+    body_metrics,
+    by_hand,
+    delta_rule,
+    image_order,
+    lynx_elman,
+    one_one_one,
+    or_xor,
+    robbins_monro,
+)
+from tinygrad_edu.cases.report import ADVICE, Figure, Report, Trial
+from tinygrad_edu.cli import main
+from tinygrad_edu.errors import NameNotFoundError
+from tinygrad_edu.optim import SGD
+from tinygrad_edu.train import accuracy, fit, train
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NUMBERS = {
+    "body_metrics": 1, "grid_search": 2, "or_xor": 3, "image_order": 4, "one_one_one": 5, "delta_rule": 6,
+    "lynx_elman": 7, "robbins_monro": 8, "by_hand": 9,
+}  # fmt: skip
+FIGURES = {
+    "body_metrics": 6, "grid_search": 2, "or_xor": 4, "image_order": 0, "one_one_one": 0, "delta_rule": 16,
+    "lynx_elman": 7, "robbins_monro": 0, "by_hand": 9,
+}  # fmt: skip
+NEED_SCIKIT_LEARN = ("body_metrics", "grid_search")
+
+
+def example(name):
+    return EXAMPLES / f"case_{NUMBERS[name]}_{name}.py"
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The report of a case, from its example, run once in a folder of its own."""
+    pytest.importorskip("matplotlib")
+    folder, found = tmp_path_factory.mktemp("cases"), {}
+
+    def report(name):
+        if name in NEED_SCIKIT_LEARN:
+            pytest.importorskip("sklearn")
+        if name not in found:
+            with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():  # two examples set a filter
+                patch.chdir(folder)
+                patch.setattr(sys, "argv", [str(example(name)), "--quick"])
+                found[name] = runpy.run_path(str(example(name)))["report"]
+        return replace(found[name], picture=folder / found[name].picture)
+
+    return report
+
+
+def trials(report):
+    return {trial.change: trial for trial in report.trials}
+
+
+# What holds for all of them
+
+
+def test_each_case_has_an_example_and_each_example_is_a_case():
+    assert {path.name for path in EXAMPLES.glob("case_*.py")} == {example(name).name for name in cases.CASES}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_the_published_figures_are_reproduced(name, ran):
+    report = ran(name)
+    assert report.name == name
+    assert [str(figure) for figure in report.figures if not figure.reproduced] == []
+    assert len(report.figures) == FIGURES[name]
+    assert report.reproduced
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_the_picture_is_written_and_the_report_reads(name, ran):
+    report = ran(name)
+    assert report.picture.name == f"{name}.png"
+    assert report.picture.read_bytes().startswith(b"\x89PNG")
+    assert report.picture.stat().st_size > 20_000
+    text = str(report)
+    assert text.startswith(f"{name}: ")
+    assert "Answer: " in text
+    assert "differs by more" not in text
+    assert not re.search(r"\bnan\b|None", text)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_an_example_is_short(name):
+    assert len(example(name).read_text(encoding="utf-8").splitlines()) < 120
+
+
+# 1 and 2: scikit-learn's
+
+
+def test_scaled_inputs_and_enough_epochs_are_right_on_nearly_every_seed(ran):
+    share = [trial.reached / trial.runs for trial in ran("body_metrics").trials]
+    assert share[0] < 0.2
+    assert share[1] < 0.5
+    assert share[2] < 0.2
+    assert share[3] > 0.98
+
+
+def test_five_of_five_seeds_and_saturated_units():
+    pytest.importorskip("sklearn")
+    assert body_metrics.outcomes(5, scaled=True, max_iter=5000).right == 5
+    assert body_metrics.saturated(scaled=False, seeds=10) > 0.9
+    assert body_metrics.saturated(scaled=True, seeds=10) < 0.05
+
+
+def test_scaled_cells_are_trained(ran):
+    published, scaled = ran("grid_search").trials
+    assert published.reached < 0.4 * published.runs
+    assert scaled.reached > 0.7 * scaled.runs
+
+
+# 3: OR and XOR
+
+
+def test_or_xor_one_change_each(ran):
+    share = {change: trial.reached / trial.runs for change, trial in trials(ran("or_xor")).items()}
+    assert share["as the question says: XOR, 0.2, N(0, 1)"] == 0.0
+    assert 0.1 < share["the data as they were: OR"] < 0.5
+    assert share["OR, learning rate 0.3"] > 0.6
+    assert share["OR, learning rate 0.5"] > 0.95
+    assert share["OR, weights from N(0, 2²)"] > 0.4
+    assert share["OR, 1,900 epochs, which are 7,600 steps"] == 1.0
+
+
+def test_or_xor_of_forty_seeds_is_within_a_hundredth():
+    for gate, steps, published, _ in or_xor.PUBLISHED:
+        assert np.median(or_xor.accuracies(gate, steps, 40)) == pytest.approx(published, abs=1e-2)
+
+
+@pytest.mark.parametrize("gate", or_xor.GATES)
+def test_or_xor_on_the_scalar_back_end(gate):
+    X, y = or_xor.GATES[gate]()
+    reached = or_xor.accuracies(gate, 400, 2)[0]
+    for seed, expected in enumerate(reached):
+        model = or_xor.network("scalar", seed)
+        optimizer = SGD(model.parameters(), lr=or_xor.LEARNING_RATE)
+        train(model, X, y, or_xor.half_squared_error, optimizer, [i % 4 for i in range(400)])
+        assert accuracy(model, X, y) == pytest.approx(expected, rel=1e-10)
+
+
+# 4: order
+
+
+def test_sorted_images_are_forgotten_and_shuffled_ones_are_not(ran):
+    found = ran("image_order").trials
+    assert len(found) == 16
+    for ordered, shuffled in zip(found[::2], found[1::2], strict=True):
+        assert ordered.change.replace("sorted", "shuffled") == shuffled.change
+        if "30 epochs" in ordered.change:  # what is learned slowly and often is not lost
+            assert ordered.reached == ordered.runs
+        else:
+            assert ordered.reached == 0
+        if "iris, 3 epochs, batches" not in shuffled.change:
+            assert shuffled.reached == shuffled.runs
+
+
+def test_the_forgetting_curve():
+    X, y = image_order.images(1_000)
+    curve = image_order.forgetting(X, y, "sorted")
+    each = image_order.LOOKS
+    assert curve.shape == (10 * each + 1, 10)
+    assert min(curve[each * (digit + 1), digit] for digit in range(10)) > 0.9
+    assert curve[-1, :9].mean() < 0.1
+
+
+def test_images_from_folders_are_sorted_and_the_same():
+    X, y = image_order.images(100)
+    drawn, labels = image_order.glyphs(100)
+    assert np.all(np.diff(y) >= 0)
+    order = np.argsort(labels, kind="stable")
+    np.testing.assert_allclose(X, drawn[order], atol=1e-12)
+    np.testing.assert_array_equal(y, labels[order])
+
+
+def test_all_samples_in_one_batch_have_no_order():
+    X, y = image_order.species()
+    assert image_order.full_batch(X, y) < 1e-13
+
+
+# 5: 1-1-1
+
+
+def test_only_all_three_repairs_mend_the_network(ran):
+    found = ran("one_one_one").trials
+    assert len(found) == 8
+    assert [trial.change for trial in found if trial.reached] == ["all three mended"]
+    assert found[-1].reached == found[-1].runs
+
+
+@pytest.mark.parametrize("start", one_one_one.STARTS)
+def test_their_outputs_become_one_and_a_weight_runs_away(start):
+    net, small = one_one_one.Published(start), one_one_one.Published(start)
+    for _ in range(300):
+        net.learn(one_one_one.X, one_one_one.targets())
+        small.learn(one_one_one.X, one_one_one.targets(100.0))
+    outputs = net.forward(one_one_one.X)[1]
+    assert np.ptp(outputs) < 1e-12
+    assert outputs.mean() == pytest.approx(one_one_one.targets().mean(), abs=0.03)
+    assert net.hidden[0] > 1e30
+    assert abs(small.output[0]) < 1e-30
+
+
+def test_targets_go_beyond_a_sigmoid():
+    assert (one_one_one.targets().min(), one_one_one.targets().max()) == pytest.approx((0.22, 1.18))
+
+
+# 6: the delta rule
+
+
+@pytest.mark.parametrize("rule", delta_rule.RULES)
+def test_all_35000_epochs_of_the_delta_rule(rule):
+    outputs = delta_rule.course(rule, 35_000)[[9, 34]]
+    expected = [delta_rule.PUBLISHED[rule, epochs] for epochs in (10_000, 35_000)]
+    np.testing.assert_allclose(outputs, expected, rtol=0.0, atol=1e-11)
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_gradients_by_the_logit(target):
+    z = np.linspace(-9.0, 9.0, 37)
+    p = 1.0 / (1.0 + np.exp(-z))
+    found = delta_rule.gradients(z, target)
+    np.testing.assert_allclose(found[delta_rule.WITHOUT], p - target, atol=1e-15)
+    np.testing.assert_allclose(found[delta_rule.WITH], (p - target) * p * (1.0 - p), atol=1e-15)
+
+
+# 7: lynx
+
+
+def test_the_tests_of_convergence():
+    curve = lynx_elman.errors(lynx_elman.trained(2_000))
+    assert lynx_elman.fired(curve, lynx_elman.TOO_SMALL) is None
+    assert lynx_elman.fired(np.array([3.0, 2.0, 2.0, 1.0]), 1e-20) == 3
+    end, _, _ = lynx_elman.plateau(curve[:1000])
+    assert 0.9 < end < curve[999]
+
+
+def test_a_plateau_is_found_where_there_is_one():
+    t = np.arange(1.0, 1001.0)
+    assert lynx_elman.plateau(0.7 + 3.0 * t**-0.8) == pytest.approx((0.7, 3.0, 0.8), rel=1e-4)
+
+
+def test_truncation_leaves_something_out():
+    short, full = lynx_elman.gradient(1), lynx_elman.gradient(None)
+    cosine = short @ full / np.linalg.norm(short) / np.linalg.norm(full)
+    assert 0.95 < cosine < 0.999
+
+
+# 8: Robbins and Monro
+
+
+@pytest.mark.parametrize(("name", "schedule", "holds"), robbins_monro.SCHEDULES, ids=lambda x: str(x)[:20])
+def test_verdicts(name, schedule, holds):
+    assert robbins_monro.robbins_monro(schedule).converges is holds
+
+
+def test_the_noise_floor_of_a_constant_rate_and_the_decay_of_1_over_t():
+    courses = {name: robbins_monro.descent(schedule, 1500) for name, schedule, _ in robbins_monro.SCHEDULES[:2]}
+    floor = robbins_monro.mean_square(courses["constant 0.1"])[500:].mean()
+    assert floor == pytest.approx(0.1 / 1.9, rel=0.03)
+    assert robbins_monro.mean_square(courses["1/t"])[1000] == pytest.approx(1e-3, rel=0.25)
+
+
+def test_the_exponential_rate_freezes(ran):
+    found = trials(ran("robbins_monro"))
+    assert {name for name, trial in found.items() if trial.reached} >= {"1/t", "1/t^0.75"}
+    assert not {name for name, trial in found.items() if trial.reached} & {"constant 0.1", "exponential", "1/t^1.5"}
+
+
+# 9: by hand
+
+
+def test_by_hand_one_change_each(ran):
+    reached = [trial.reached for trial in ran("by_hand").trials]
+    assert reached == [0, 1, 1, 0]
+
+
+def test_by_hand_on_the_tensor_back_end():
+    model = nn.Sequential(nn.Linear(2, 2), ops.sigmoid, nn.Linear(2, 2, bias=False), ops.sigmoid)
+    hidden = np.array(by_hand.HIDDEN)
+    start = {"layers.0.weight": hidden[:, :2], "layers.0.bias": hidden[:, 2], "layers.2.weight": by_hand.OUTPUT}
+    model.load_state_dict(start)
+    X, y = np.array([by_hand.INPUT[:2]]), np.array([by_hand.TARGET])
+    fit(
+        model, X, y, loss=lambda p, t: 0.5 * nn.losses.mse(p, t, reduction="sum"), epochs=999, compiled=False,
+        optimizer=SGD(model.parameters(), lr=by_hand.LEARNING_RATE),
+    )  # fmt: skip
+    expected = by_hand.course(by_hand.right, 1000)[-1]
+    np.testing.assert_allclose(model(X).numpy()[0], expected, rtol=1e-11)
+
+
+def test_their_weights_never_change_sign():
+    """1/2 is σ(0): as near to 0.01 as positive weights come."""
+    outputs = by_hand.course(by_hand.published, 1000)
+    assert min(first for first, _ in outputs) >= 0.5
+
+
+# What a report is
+
+
+def bare(**fields):
+    return Report(**{"name": "x", "question": "q", "answer": "a", "draw": lambda canvas: None, **fields})
+
+
+def test_a_figure_that_is_off_is_said_and_counts():
+    figures = (Figure("f", 1.0, 1.1, 0.2), Figure("g", 1.0, 1.3, 0.2), Figure("h", 1.0, float("nan"), 0.2))
+    assert [figure.reproduced for figure in figures] == [True, False, False]
+    report = bare(figures=figures)
+    assert not report.reproduced
+    assert str(report).count("differs by more than 0.2") == 2
+
+
+def test_a_report_without_figures_and_trials():
+    assert str(bare()) == "x: q\n\nAnswer: a"
+    assert "3 of 4" in str(bare(trials=(Trial("c", 3, 4, "m"),), goal="it"))
+
+
+def test_without_matplotlib_one_sentence_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert bare().drawn(tmp_path / "new") == ADVICE
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_unknown_case_names_the_nearest():
+    with pytest.raises(NameNotFoundError, match="Did you mean 'or_xor'"):
+        cases.run("xor_or")
+
+
+# The command
+
+
+def test_the_command_lists_the_cases(capsys):
+    assert main(["case"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(cases.CASES)
+
+
+def test_the_command_runs_a_case(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    assert main(["case", "by_hand", "--quick", "--out", str(tmp_path / "new")]) == 0
+    assert f"picture: {tmp_path / 'new' / 'by_hand.png'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["lynx_elmann"], "Did you mean 'lynx_elman'"), (["x"], "unknown case 'x'")]
+)
+def test_the_command_says_what_is_wrong_in_one_sentence(arguments, words, capsys):
+    assert main(["case", *arguments]) == 1
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
+
+
+WITHOUT_SCIKIT_LEARN = """
+import sys
+
+class Missing:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] == "sklearn":
+            raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
+
+sys.meta_path.insert(0, Missing())
+from tinygrad_edu.cli import main
+sys.exit(main(["case", "body_metrics"]))
+"""
+
+
+def test_without_scikit_learn_one_sentence_says_what_to_install():
+    command = [sys.executable, "-c", WITHOUT_SCIKIT_LEARN]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES.parent, check=False)
+    assert found.returncode == 1
+    assert found.stderr.startswith("tinygrad-edu: MLPClassifier needs scikit-learn: `pip install")
+    assert found.stderr.count("\n") == 1
+
+
+def test_the_list_needs_neither_numpy_nor_numba():
+    code = "import sys; from tinygrad_edu import cases; print({'numba', 'numpy', 'matplotlib'} & set(sys.modules))"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES.parent, check=True)
+    assert found.stdout.strip() == "set()"

@@ -1,0 +1,163 @@
+"""Case 2: the answer to case 1, a grid search: 4 activations, 3 solvers, 21 widths, 3 folds of eleven people.
+
+scikit-learn's own GridSearchCV, with its estimator and with ours: the same scores, in less time. And which of its cells
+say anything.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.cases.charts import RED
+from tinygrad_edu.cases.report import Figure, Report, Trial
+from tinygrad_edu.data import body_metrics, standardize
+from tinygrad_edu.estimators import MLPClassifier
+
+Array = np.ndarray[Any, Any]
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+SOLVERS = ("lbfgs", "sgd", "adam")
+WIDTHS = range(1, 22)
+FEW = (1, 21)  # widths for which scikit-learn runs too: all 21 take it about a minute
+FOLDS = 3
+
+
+def search(
+    kind: Any, widths: Iterable[int], scaled: bool = False, factor: float = 1.0, **settings: Any
+) -> tuple[Any, float]:
+    """(the grid search, its seconds); factor: what all inputs are multiplied by."""
+    from sklearn.model_selection import GridSearchCV
+
+    X, y = body_metrics()
+    grid = {"activation": ACTIVATIONS, "solver": SOLVERS, "hidden_layer_sizes": [(width,) for width in widths]}
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ConvergenceWarning: `trained` counts them
+        found = GridSearchCV(kind(random_state=0, **settings), grid, cv=FOLDS)
+        found.fit((standardize(X)[0] if scaled else X) * factor, y)
+    return found, time.perf_counter() - start
+
+
+def trained(params: dict[str, Any], scaled: bool = False, **settings: Any) -> tuple[bool, bool]:
+    """(did it stop before the last epoch, does it know its own training data better than the larger class does)."""
+    X, y = body_metrics()
+    inputs = standardize(X)[0] if scaled else X
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MLPClassifier(random_state=0, **params, **settings).fit(inputs, y)
+    guess = np.bincount(y).max() / len(y)
+    return model.n_iter_ < model.max_iter, float(model.score(inputs, y)) > guess
+
+
+def states(search: Any, scaled: bool = False, **settings: Any) -> Array:
+    """What `trained` says of each cell: (cells, 2)."""
+    return np.array([trained(params, scaled, **settings) for params in search.cv_results_["params"]])
+
+
+def run(quick: bool = False) -> Report:
+    """Both searches, the cells that are not trained, and what mends them; quick: two widths."""
+    search(MLPClassifier, (1,))  # loads the compiled programs
+    (ours, seconds), (theirs, their_seconds) = search(MLPClassifier, FEW), search(scikit_learns(), FEW)
+    widths = FEW if quick else WIDTHS
+    whole, whole_seconds = (ours, seconds) if quick else search(MLPClassifier, widths)
+    longer: dict[str, Any] = {"scaled": True, "max_iter": 2000}
+    mended, _ = search(MLPClassifier, widths, **longer)
+    before, after = states(whole), states(mended, **longer)
+    trials = (trial("as published", whole, before), trial("inputs scaled, up to 2,000 epochs", mended, after))
+    return Report(
+        name="grid_search",
+        question="which activation, solver and width are best for the eleven people of case 1? And is it fast?",
+        figures=(
+            Figure("scores of all cells beside scikit-learn's", 0.0, apart(ours, theirs), 0.0),
+            Figure("best_params_ other than scikit-learn's", 0.0, float(ours.best_params_ != theirs.best_params_), 0.0),
+        ),
+        goal="training that ended, and taught them something",
+        trials=trials,
+        findings=(
+            f"The same {len(FEW) * 12 * FOLDS + 1} fits took {their_seconds:.1f} s with scikit-learn's estimator and "
+            f"{seconds:.1f} s with ours; {len(before) * FOLDS + 1} fits with ours: {whole_seconds:.1f} s.",
+            f"{np.sum(~before[:, 0])} of {len(before)} cells used all 200 epochs, and {np.sum(~before[:, 1])} know "
+            "their own training data no better than whoever always names the larger class: not to be trusted.",
+            ties(whole),
+            rounding(whole, widths),
+        ),
+        answer="the grid tells trained cells from untrained ones, not good settings from bad ones: "
+        f"{trials[0].reached} of {len(before)} cells are trained. Scale the inputs and let training end, and "
+        f"{trials[1].reached} are; what is left between them is a person more or less, which eleven people cannot "
+        "decide.",
+        draw=lambda canvas: draw(canvas, list(widths), (whole, before), (mended, after)),
+    )
+
+
+def rounding(whole: Any, widths: Iterable[int]) -> str:
+    """How many scores change with the last bits of the inputs."""
+    again, _ = search(MLPClassifier, widths, factor=1.0 + 2.0**-50)
+    changed = sum(int(np.sum(a != b)) for a, b in zip(of_folds(whole), of_folds(again), strict=True))
+    return (
+        f"With all inputs multiplied by 1 + 2⁻⁵⁰, {changed} of {FOLDS * len(scores(whole))} scores of a fold change. "
+        "Inputs that were not scaled make SGD amplify a rounding error until it decides: there two libraries give the "
+        "same score only as long as they add in the same order."
+    )
+
+
+def ties(search: Any) -> str:
+    """How far the winner is ahead."""
+    winner = ", ".join(str(value) for value in search.best_params_.values())
+    others = int(np.sum(scores(search) == search.best_score_)) - 1
+    return (
+        f"The winner, {winner}, has the score {search.best_score_:.3f}; cells that share it: {others} more. A fold has "
+        "three or four people: one of them is 0.083 or 0.111 of the score."
+    )
+
+
+def scikit_learns() -> Any:
+    from sklearn.neural_network import MLPClassifier as Original
+
+    return Original
+
+
+def scores(search: Any) -> Array:
+    """The mean score of each cell: (cells,)."""
+    return np.asarray(search.cv_results_["mean_test_score"])
+
+
+def apart(ours: Any, theirs: Any) -> float:
+    """The largest difference of any score of any fold."""
+    return max(float(np.abs(a - b).max()) for a, b in zip(of_folds(ours), of_folds(theirs), strict=True))
+
+
+def of_folds(search: Any) -> list[Array]:
+    """The scores of each fold, (cells,)."""
+    return [search.cv_results_[f"split{fold}_test_score"] for fold in range(FOLDS)]
+
+
+def trial(change: str, search: Any, state: Array) -> Trial:
+    """How many cells are trained, and what they score."""
+    found = scores(search)
+    measured = f"score: median {np.median(found):.3f}, best {found.max():.3f}"
+    return Trial(change, int(np.sum(state.all(axis=1))), len(found), measured)
+
+
+def draw(canvas: Any, widths: list[int], *found: tuple[Any, Array]) -> None:
+    """The score of each cell, as published and mended, and a cross where it was not trained."""
+    shape = (len(ACTIVATIONS), len(widths), len(SOLVERS))  # GridSearchCV sorts by name, the last one fastest
+    both = canvas.subplots(1, 2, sharey=True)
+    for axes, (search, state), title in zip(both, found, ("as published", "scaled, up to 2,000 epochs"), strict=True):
+        cells, bad = (as_rows(each, shape) for each in (scores(search), np.logical_not(state.all(axis=1))))
+        image = axes.imshow(cells, aspect="auto", vmin=0.0, vmax=1.0, interpolation="nearest")
+        axes.plot(*np.argwhere(bad).T[::-1], "x", color=RED, markersize=4)
+        shown = range(0, len(widths), max(1, len(widths) // 7))
+        axes.set_xticks(shown, [str(widths[i]) for i in shown])
+        axes.set(xlabel="hidden units", title=f"{title}; x: not trained")
+    rows = [f"{activation}, {solver}" for activation in ACTIVATIONS for solver in SOLVERS]
+    both[0].set_yticks(range(len(rows)), rows)
+    canvas.colorbar(image, ax=both, label="mean score")
+
+
+def as_rows(cells: Array, shape: tuple[int, int, int]) -> Array:
+    """Cells in the order of the grid as (activation and solver, width)."""
+    return cells.reshape(shape).transpose(0, 2, 1).reshape(-1, shape[1])

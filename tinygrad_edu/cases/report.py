@@ -1,0 +1,101 @@
+"""What a case has to show: published figures beside measured ones, trials of one change each, and the answer."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+WIDTH = 100
+ADVICE = 'no picture without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it'
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number from the question or its answers, and what this library computes for it.
+
+    >>> print(Figure("accuracy", 0.984, 0.97, tolerance=1e-3))
+    accuracy                                             0.984                  0.97   differs by more than 0.001
+    """
+
+    what: str
+    published: float
+    found: float
+    tolerance: float  # of the difference
+
+    @property
+    def reproduced(self) -> bool:
+        """Is the difference within the tolerance?"""
+        return abs(self.found - self.published) <= self.tolerance
+
+    def __str__(self) -> str:
+        mark = "" if self.reproduced else f"   differs by more than {self.tolerance:g}"
+        return f"{self.what:<52} {self.published!r:<22} {self.found!r}{mark}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Runs that differ from others of the list in the one thing that `change` names, and how many reach the goal."""
+
+    change: str
+    reached: int
+    runs: int
+    measured: str
+
+    def __str__(self) -> str:
+        return f"{self.change:<52} {f'{self.reached} of {self.runs}':<12} {self.measured}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A case: print it. `goal`: what a run of `trials` has to reach; `draw(figure)` draws into one of Matplotlib's."""
+
+    name: str
+    question: str
+    answer: str
+    draw: Callable[[Any], None]
+    figures: tuple[Figure, ...] = ()
+    goal: str = ""
+    trials: tuple[Trial, ...] = ()
+    findings: tuple[str, ...] = ()
+    picture: Path | str | None = None
+
+    @property
+    def reproduced(self) -> bool:
+        """Are all published figures reproduced?"""
+        return all(figure.reproduced for figure in self.figures)
+
+    def drawn(self, out: Path) -> Path | str:
+        """The picture, written into `out`; or a sentence that says what to install for it."""
+        if importlib.util.find_spec("matplotlib") is None:
+            return ADVICE
+        from matplotlib.figure import Figure as Canvas  # without pyplot, so that a notebook's back end stays
+
+        canvas = Canvas(figsize=(10.0, 4.2), layout="constrained")
+        self.draw(canvas)
+        out.mkdir(parents=True, exist_ok=True)
+        canvas.savefig(out / f"{self.name}.png", dpi=110)
+        return out / f"{self.name}.png"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> Iterator[str]:
+        """The report as text."""
+        yield from wrap(f"{self.name}: {self.question}", WIDTH)
+        if self.figures:
+            yield f"\n  {'':<52} {'published':<22} measured"
+            yield from (f"  {figure}" for figure in self.figures)
+        if self.trials:
+            yield f"\n  one change at a time; runs that reach {self.goal}"
+            yield from (f"  {trial}" for trial in self.trials)
+        for sentence in self.findings:
+            yield ""
+            yield from wrap(sentence, WIDTH, initial_indent="  ", subsequent_indent="  ")
+        yield ""
+        yield from wrap(f"Answer: {self.answer}", WIDTH)
+        if self.picture:
+            yield f"\npicture: {self.picture}"

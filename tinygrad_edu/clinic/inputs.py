@@ -1,0 +1,132 @@
+"""What a learner hands in, checked before anything is judged: names, shapes, numbers, a forward to be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import ExaminerError, NameNotFoundError, SettingError, ShapeError, unknown_name
+
+Array = np.ndarray[Any, Any]
+Forward = Callable[[dict[str, Any]], Any]
+
+
+def arrays(kind: str, given: Any) -> dict[str, Array]:
+    """A dict of name → float array, all finite."""
+    if not isinstance(given, Mapping) or not given:
+        raise ExaminerError(
+            f"{kind} must be a dict of name → array, such as {{'W1': W1, 'b1': b1}}; this is {given!r:.60}"
+        )
+    return {str(name): finite_array(f"{kind}[{name!r}]", x) for name, x in given.items()}
+
+
+def finite_array(what: str, given: Any) -> Array:
+    try:
+        array = np.array(given, dtype=float)
+    except (TypeError, ValueError):
+        raise ExaminerError(f"{what} is no array of numbers: {given!r:.60}") from None
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        place = "" if not array.ndim else f" (first at {tuple(map(int, bad[0]))})"
+        raise ExaminerError(
+            f"{what} has {len(bad)} of {array.size} numbers that are NaN or infinite{place}. "
+            "Look for an overflow in exp, a log of 0 or a division by 0 before you look for a slip"
+        )
+    return array
+
+
+def check_names(params: Iterable[str], grads: Iterable[str]) -> None:
+    """One gradient for each parameter."""
+    known, given = list(params), list(grads)
+    missing, extra = [n for n in known if n not in given], [n for n in given if n not in known]
+    if missing:
+        raise NameNotFoundError(
+            f"grads has nothing for {', '.join(map(repr, missing))}. A gradient that you do not compute is 0: "
+            f"pass np.zeros_like(params[{missing[0]!r}])"
+        )
+    if extra:
+        raise unknown_name("gradient", extra[0], known)
+
+
+def check_shapes(
+    params: Mapping[str, Array], grads: Mapping[str, Array], rows: Mapping[str, tuple[int, ...]]
+) -> set[str]:
+    """Each gradient has its parameter's shape; the names whose gradient has a row for each sample (`rows`) instead."""
+    unsummed = set()
+    for name, x in params.items():
+        shape = grads[name].shape
+        if shape == x.shape:
+            continue
+        if shape != rows.get(name):
+            turned = " It is transposed." if shape == x.shape[::-1] else ""
+            raise ShapeError(f"grads[{name!r}] has shape {shape}, but params[{name!r}] has {x.shape}.{turned}")
+        unsummed.add(name)
+    return unsummed
+
+
+def check_rate(lr: Any) -> float | None:
+    if lr is not None and not (isinstance(lr, (int, float)) and np.isfinite(lr) and lr > 0.0):
+        raise SettingError(
+            f"lr={lr!r}: a learning rate is a finite number above 0, and the update subtracts lr times the gradient"
+        )
+    return None if lr is None else float(lr)
+
+
+def plain_loss(forward: Forward, params: Mapping[str, Array]) -> float:
+    """The loss on plain arrays, computed twice; refuses what cannot be judged."""
+    first, second = (one_loss(forward, params) for _ in range(2))
+    if first != second:
+        raise ExaminerError(
+            f"forward gave {first!r} and then {second!r} for the same params: it is not deterministic. "
+            "Draw noise, dropout masks and batches outside of it, or fix the seed inside"
+        )
+    return first
+
+
+def one_loss(forward: Forward, params: Mapping[str, Array]) -> float:
+    copies = {name: x.copy() for name, x in params.items()}
+    loss = forward(copies)
+    for name, x in params.items():
+        if copies.get(name) is None or not np.array_equal(np.asarray(copies[name]), x):
+            raise ExaminerError(
+                f"forward writes into params[{name!r}]: what it computes then depends on how often it is called. "
+                f"Work on a copy: {name} = params[{name!r}].copy()"
+            )
+    return loss_number(loss)
+
+
+def loss_number(loss: Any) -> float:
+    if loss is None:
+        raise ExaminerError("forward returned None: does it lack a `return loss`?")
+    try:
+        array = np.asarray(loss, dtype=float)
+    except (TypeError, ValueError):
+        raise ExaminerError(f"forward must return the loss, one number; it returned {loss!r:.60}") from None
+    if array.size != 1:
+        raise ShapeError(
+            f"forward must return the loss, one number; it returned shape {array.shape}. Take the mean or the sum"
+        )
+    if not np.isfinite(array).all():
+        raise ExaminerError(f"the loss is {float(array.reshape(-1)[0])}: there is no gradient to compare with")
+    return float(array.reshape(-1)[0])
+
+
+def slopes(forward: Forward, params: Mapping[str, Array]) -> dict[str, Array]:
+    """The gradient by central differences: (L(w + h) - L(w - h))/2h, h = ε^⅓ max(1, |w|)."""
+    found = {}
+    for name, x in params.items():
+        gradient = np.zeros(x.size)
+        for i, w in enumerate(x.reshape(-1)):
+            h = 6e-6 * max(1.0, abs(float(w)))
+            up, down = (one_loss(forward, {**params, name: nudged(x, i, step)}) for step in (h, -h))
+            gradient[i] = (up - down) / (2.0 * h)
+        found[name] = gradient.reshape(x.shape)
+    return found
+
+
+def nudged(x: Array, i: int, step: float) -> Array:
+    copy = x.copy()
+    copy.reshape(-1)[i] += step
+    return copy

@@ -1,0 +1,32 @@
+"""scikit-learn's MLPClassifier and MLPRegressor, trained by one compiled program: change the import, keep the numbers.
+
+They need the extra `sklearn`. What goes beyond scikit-learn is off by default: see `perceptron.Perceptron`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+HOMES = {"MLPClassifier": "classifier", "MLPRegressor": "regressor"}
+
+if TYPE_CHECKING:
+    from tinygrad_edu.estimators.classifier import MLPClassifier
+    from tinygrad_edu.estimators.regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It has: {', '.join(__all__)}")
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "sklearn":
+            raise
+        raise ImportError(f'{name} needs scikit-learn: `pip install "tinygrad_edu[sklearn]"` brings it') from error
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,88 @@
+"""Predictions, in NumPy: a few array operations, with sparse samples too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+EPSILON: dict[str, Any] = {"f": np.finfo(np.float32).eps, "d": np.finfo(np.float64).eps}
+
+
+def logistic(z: Array) -> None:
+    from scipy.special import expit
+
+    expit(z, out=z)
+
+
+def softmax(z: Array) -> None:
+    np.exp(z - z.max(axis=1, keepdims=True), out=z)
+    z /= z.sum(axis=1, keepdims=True)
+
+
+IN_PLACE: dict[str, Callable[[Array], Any]] = {
+    "identity": lambda z: None,
+    "logistic": logistic,
+    "tanh": lambda z: np.tanh(z, out=z),
+    "relu": lambda z: np.maximum(z, 0, out=z),
+    "exp": lambda z: np.exp(z, out=z),
+    "softmax": softmax,
+}
+
+
+def layers(X: Any, coefs: Sequence[Array], intercepts: Sequence[Array], activations: Sequence[str]) -> list[Any]:
+    """The samples, and the activations (samples, width) of each layer after them."""
+    found = [X]
+    for W, b, name in zip(coefs, intercepts, activations, strict=True):
+        z = np.asarray(found[-1] @ W)
+        z += b
+        IN_PLACE[name](z)
+        found.append(z)
+    return found
+
+
+def outputs(X: Any, coefs: Sequence[Array], intercepts: Sequence[Array], activations: Sequence[str]) -> Array:
+    """The activations of the last layer, (samples, outputs)."""
+    return np.asarray(layers(X, coefs, intercepts, activations)[-1])
+
+
+def accuracy(y: Array, p: Array, weight: Array | None, exclusive: bool) -> float:
+    """The share of samples that are right in all classes: y (samples, outputs) of 0 and 1, p probabilities.
+
+    exclusive: each sample is of one class, the most probable.
+    """
+    right = p.argmax(axis=1) == y.argmax(axis=1) if exclusive else ((p > 0.5) == (y > 0.5)).all(axis=1)
+    return float(np.average(right, weights=weight))
+
+
+def r2(y: Array, p: Array, weight: Array | None) -> float:
+    """1 - Σ(y - p)²/Σ(y - ȳ)², the mean over outputs; NaN of predictions that are not finite. A constant y: 1 or 0."""
+    if not np.isfinite(p).all():
+        return float("nan")
+    own = np.ones(len(y)) if weight is None else np.asarray(weight, float)
+    missed, spread = own @ np.square(y - p), own @ np.square(y - np.average(y, axis=0, weights=own))
+    share = np.divide(missed, spread, out=np.where(missed == 0.0, 0.0, 1.0), where=spread != 0.0)
+    return float(np.mean(1.0 - share))
+
+
+def loss(code: int, y: Array, p: Array, weight: Array | None) -> Any:
+    """The mean loss without penalty; `code` is one of network.LOSSES. In scikit-learn's order of operations."""
+    from scipy.special import xlogy
+
+    if code == 0:
+        return 0.5 * np.mean(average((y - p) ** 2, weight))
+    if code == 1:
+        return average(xlogy(y, y / p) - y + p, weight).sum()
+    low = EPSILON[p.dtype.char]
+    q = np.minimum(np.maximum(p, low), 1 - low)
+    each = xlogy(y, q) if code == 2 else xlogy(y, q) + xlogy(1 - y, 1 - q)
+    return -np.add.reduce(average(each, weight))
+
+
+def average(each: Array, weight: Array | None) -> Array:
+    """The weighted mean of all samples."""
+    if weight is None:
+        return np.asarray(np.add.reduce(each, axis=0) / len(each))
+    return np.asarray(np.average(each, weights=weight, axis=0))

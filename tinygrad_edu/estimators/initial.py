@@ -1,0 +1,48 @@
+"""The state before the first epoch: weights drawn in scikit-learn's order, empty records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from tinygrad_edu.estimators.memory import Array
+from tinygrad_edu.nn import init as nn_init
+
+
+def initialize(model: Any, widths: Sequence[int], dtype: Any) -> None:
+    """All attributes of a model that begins to learn."""
+    model.n_iter_, model.t_, model.n_layers_ = 0, 0, len(widths)
+    model.out_activation_ = out_activation(model)
+    layers = [layer(model, *pair, dtype) for pair in pairwise(widths)]
+    model.coefs_, model.intercepts_ = [W for W, _ in layers], [b for _, b in layers]
+    model._best_coefs, model._best_intercepts = ([x.copy() for x in xs] for xs in (model.coefs_, model.intercepts_))
+    if model.solver != "lbfgs":
+        records(model)
+
+
+def records(model: Any) -> None:
+    model.loss_curve_, model.gradient_norms_, model._no_improvement_count = [], [], 0
+    early = model.early_stopping
+    model.validation_scores_, model.best_validation_score_ = ([], -np.inf) if early else (None, None)
+    model.best_loss_ = None if early else np.inf
+    if model.validation_curve:
+        model.validation_loss_curve_ = []
+
+
+def out_activation(model: Any) -> str:
+    """softmax for one class of several, logistic for two classes or several labels; numbers as they are, or exp."""
+    if not is_classifier(model):
+        return "exp" if model.loss == "poisson" else "identity"
+    return "softmax" if model._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+
+def layer(model: Any, n_in: int, n_out: int, dtype: Any) -> tuple[Array, Array]:
+    """W (n_in, n_out) and b (n_out,) as scikit-learn draws them, or as `init` says."""
+    init = model.init or ("scikit_learn" if model.activation != "logistic" else nn_init.scikit_learn("logistic"))
+    W = nn_init.drawn(init, model._random_state, n_in, n_out).T
+    b = nn_init.drawn_bias(init, model._random_state, n_in, n_out)
+    return np.ascontiguousarray(W, dtype), b.astype(dtype, copy=False)

@@ -1,0 +1,81 @@
+"""scikit-learn's warnings and errors in its words, each with a sentence more that helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+PARTIAL_EARLY = (
+    "partial_fit does not support early_stopping=True. One call sees one batch of data, from which none can be held "
+    "out: score the model on data of your own between the calls"
+)
+
+
+def not_converged(model: Any) -> str:
+    return (
+        f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the optimization hasn't converged "
+        f"yet. {trend(model)}"
+    )
+
+
+def trend(model: Any) -> str:
+    """Does the loss still fall, and by how much an epoch?"""
+    recent = np.array(model.loss_curve_[-10:])
+    if not np.isfinite(recent).all():
+        return f"The loss is {recent[-1]}: lower learning_rate_init={model.learning_rate_init:g} or scale the data."
+    if len(recent) < 2:
+        return f"One epoch shows no trend: raise max_iter={model.max_iter}."
+    fall = (recent[0] - recent[-1]) / (len(recent) - 1)
+    if fall > 0.0:
+        return (
+            f"The loss still falls, by {fall:.2g} an epoch over the last {len(recent)} to {recent[-1]:.4g} "
+            f"(tol={model.tol:g}): raise max_iter, or learning_rate_init={model.learning_rate_init:g}."
+        )
+    return (
+        f"The loss no longer falls: over the last {len(recent)} epochs it rose by {-fall:.2g} an epoch to "
+        f"{recent[-1]:.4g}: lower learning_rate_init={model.learning_rate_init:g}."
+    )
+
+
+def interrupted(model: Any) -> str:
+    return f"Training interrupted by user. {model.n_iter_} whole epochs of {model.max_iter} are done, and kept."
+
+
+def clipped_batch(size: Any, samples: int) -> str:
+    return (
+        "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
+        f"batch_size={size}, and there are {samples} samples, so each epoch is one step."
+    )
+
+
+def event(model: Any, kind: int, rate: float) -> str:
+    """What scikit-learn prints when the loss or the score has not improved for too long."""
+    what = "Validation score" if model.early_stopping else "Training loss"
+    text = f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change:d} consecutive epochs."
+    ends = {1: " Stopping.", 2: " Learning rate too small. Stopping.", 3: f" Setting learning rate to {rate:f}"}
+    return text + ends[kind]
+
+
+def not_finite(model: Any) -> str:
+    """Weights are NaN or infinite."""
+    text = (
+        "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+        "preprocessed."
+    )
+    if model.solver == "lbfgs":
+        return f"{text} Scale them, for example with StandardScaler."
+    curve = np.array(model.loss_curve_)
+    bad = np.flatnonzero(~np.isfinite(curve))
+    when = f"from epoch {bad[0] + 1} on" if bad.size else "in the last epoch"
+    return (
+        f"{text} The loss was not finite {when}, with learning_rate_init={model.learning_rate_init:g}: lower it, or "
+        "scale the data, for example with StandardScaler."
+    )
+
+
+def small_validation(rows: int, held: int) -> str:
+    return (
+        "The validation set is too small. Increase 'validation_fraction' or the size of your dataset. "
+        f"Of {rows} samples {held} would be held out, and 2 are needed."
+    )

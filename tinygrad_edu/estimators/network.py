@@ -1,0 +1,109 @@
+"""The compiled network program, written from the table of operations, the update rules and the templates."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile import cache
+from tinygrad_edu.compile.program import Body, Trace, indented
+from tinygrad_edu.compile.templates import FAST, HEADER, PLUS
+from tinygrad_edu.compile.training import Recipe, merged, update_body
+from tinygrad_edu.core import ops
+from tinygrad_edu.estimators import rules
+from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WHOLE, WIDTHS
+from tinygrad_edu.estimators.templates import CLIP, DROPOUT, DROPOUT_BACK, NETWORK, QUICK
+
+ACTIVATIONS: dict[str, Any] = {
+    "logistic": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu, "exp": ops.exp,
+}  # fmt: skip
+CODES = {name: code for code, name in enumerate(["identity", *ACTIVATIONS, "softmax"])}
+LOSSES = {"squared_error": 0, "poisson": 1, "log_loss": 2, "binary_log_loss": 3}
+SOLVERS = {"sgd": 0, "nesterov": 1, "adam": 2}
+SCHEDULES = {"constant": 0, "invscaling": 1, "adaptive": 2}
+# Any numbers above 0: each is given when the program runs.
+PLACES = {
+    name: f"{memory}[{i}]" for memory, names in (("whole", WHOLE), ("numbers", NUMBERS)) for i, name in enumerate(names)
+}
+ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+
+
+def activation_body(name: str, dtype: str) -> Body:
+    """z ← f(z), of all samples and units as one vector."""
+    trace = Trace()
+    z = trace.input("zs", np.zeros(2))
+    return Body(trace, {"zs": trace.run(lambda: ACTIVATIONS[name](z))}, dtype)
+
+
+def derivative_body(name: str, dtype: str) -> Body:
+    """d ← d·f'(z), which every activation here can tell from its result y = f(z)."""
+    trace = Trace()
+    d, y = trace.input("ds", np.zeros(2)), trace.input("ys", np.zeros(2))
+    trace.conditions.note("ds_0", "ys_0", True, True)
+    return Body(trace, {"ds": trace.run(lambda: d * ACTIVATIONS[name].partials(y, y)[0])}, dtype)
+
+
+def rule_bodies(dtype: str) -> list[Body]:
+    """w, m0 and m1 after a step of each of SOLVERS."""
+
+    def body(rule: Callable[..., Any], memories: int, **settings: Any) -> Body:
+        return update_body(Recipe(lambda x, y: x, [], rule, settings, memories, dtype))[0]
+
+    plain, nesterov = (body(rules.sgd, 1, momentum=0.9, nesterov=flag) for flag in (False, True))
+    return [plain, nesterov, body(rules.adam, 2, **ADAM)]
+
+
+def choice(variable: str, bodies: Iterable[tuple[int, Body]], depth: int) -> str:
+    """One of several pieces of text, by a number."""
+    lines: list[str] = []
+    for code, body in bodies:
+        lines += [f"{'elif' if lines else 'if'} {variable} == {code}:", *indented(body.lines)]
+    return "\n".join(indented(lines, depth))
+
+
+def program_text(dtype: str, extras: bool = False) -> str:
+    """The program for float32 or float64; with `extras` it can drop units out and clip gradients."""
+    forward = [(CODES[name], activation_body(name, dtype)) for name in ACTIVATIONS]
+    backward = [(CODES[name], derivative_body(name, dtype)) for name in ("logistic", "tanh", "relu")]
+    updates = list(enumerate(rule_bodies(dtype)))
+    functions = merged(*[body.functions for _, body in [*forward, *backward, *updates]])
+    end = "end_of_epoch(-total / n, record, failures, lr, samples, tol, patience, schedule, lr_init, power_t)"
+    texts = {
+        "places": "\n".join(indented(f"{name} = {place}" for name, place in PLACES.items())),
+        "activations": choice("kind", forward, 3),
+        "derivatives": choice("kind", backward, 4),
+        "updates": choice("solver", updates, 2),
+        "end_of_epoch": end,
+        "kept": "\n".join(indented(f"{PLACES[name]} = {name}" for name in CHANGED)),
+        "dropout": DROPOUT if extras else "",
+        "dropout_back": DROPOUT_BACK if extras else "",
+        "clip": CLIP if extras else "",
+        "fast": FAST,
+        "epsilon": repr(float(np.finfo(dtype).eps)),
+        "softmax": CODES["softmax"],
+        "widths": WIDTHS,
+    }
+    functions = merged(functions, PLUS, f"@inlined\n{function_text(rules.end_of_epoch)}")
+    return HEADER + functions + f"\n\nreal = np.{dtype}\n" + QUICK + NETWORK.format(**texts)
+
+
+def function_text(function: Callable[..., Any]) -> str:
+    """A function of plain numbers as text without types and docstring."""
+    tree = ast.parse(inspect.getsource(function)).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    tree.body, tree.returns = tree.body[1:], None
+    for argument in tree.args.args:
+        argument.annotation = None
+    return ast.unparse(tree)
+
+
+@functools.cache
+def program(dtype: str, extras: bool = False) -> ModuleType:
+    """The compiled functions `gradient` and `train`."""
+    return cache.load(program_text(dtype, extras), "network")
