@@ -167,21 +167,25 @@ class Course:
         """The next epochs: one where Python looks after each of them."""
         return Block(self, self.job.orders(self.rng, 1 if self.job.watched else self.job.left))
 
-    def take(self, block: Block) -> bool:
-        """The results of a block that has been run; True if the rule or a callback has ended the training."""
-        for each in zip(block.losses, block.norms, block.changes, range(block.done), strict=False):
-            self.job.record(*map(float, each[:3]))
+    def record(self, block: Block) -> None:
+        """The results of a block that has been run; twice is the same as once."""
+        job, start, done = self.job, block.start, block.done
+        for known, new in ((job.losses, block.losses), (job.norms, block.norms), (job.changes, block.changes)):
+            known[start:] = new[:done].tolist()
         self.write_back()
+
+    def ended(self, block: Block) -> bool:
+        """Has the rule or a callback ended the training after a block that was recorded?"""
         if block.done and self.job.watched:
             return self.job.look()
-        return block.done < len(block.orders) and not block.bad and not block.control[0]
+        return block.done < len(block.orders)
 
 
 class Block:
     """Some epochs in one compiled call."""
 
     def __init__(self, course: Course, orders: Array) -> None:
-        self.course, self.orders = course, orders
+        self.course, self.orders, self.start = course, orders, len(course.job.losses)
         self.losses, self.norms, self.changes = np.full((3, len(orders)), np.nan)
         self.control = np.zeros(3, dtype=np.int64)
         self.shown = 0

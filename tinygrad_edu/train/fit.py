@@ -154,16 +154,23 @@ def run_compiled(job: Job, program: Any, shown: Any) -> str:
     course = program.course(job)
     with ThreadPoolExecutor(1) as pool:
         while job.left:
+            block = future = None
             try:
                 block = course.block()
-            except KeyboardInterrupt:  # between two blocks
+                future = pool.submit(block.run)
+                interrupted = watch(future, block, shown)
+                course.record(block)
+                ended = interrupted or block.bad or course.ended(block)
+            except KeyboardInterrupt:  # outside of the wait for the block
+                if block is not None:
+                    block.stop()
+                    wait([future] if future else [])
+                    course.record(block)
                 return reason(job, interrupted=True)
-            interrupted = watch(pool.submit(block.run), block, shown)
-            stopped = course.take(block)
             if block.bad:
                 return bad_reason(job, block.orders[block.done])
-            if interrupted or stopped:
-                return reason(job, interrupted, stopped)
+            if ended:
+                return reason(job, interrupted, stopped=True)
     return reason(job)
 
 

@@ -139,8 +139,8 @@ class ManyJobs:
 
 def goes_on(course: Any, block: Any) -> bool:
     """Take a block back; is there more to do?"""
-    stopped = course.take(block)
-    return not (stopped or block.bad) and course.job.left > 0
+    course.record(block)
+    return not (block.bad or course.ended(block)) and course.job.left > 0
 
 
 def run_all(blocks: Sequence[Any]) -> None:
