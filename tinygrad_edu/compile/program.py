@@ -175,7 +175,7 @@ class Body:
 
 
 class Program(Body):
-    """A compiled trace: `run(arrays)` computes the results into new arrays; `text` is the Python source."""
+    """A compiled trace: `code`, with arrays for the workspace and the results; `text` is its Python source."""
 
     name = "program"
 
@@ -211,22 +211,12 @@ class Program(Body):
         if key not in kept:
             if len(kept) > 8:
                 kept.clear()
-            kept[key] = self.workspace_arrays(sizes)
+            kept[key] = [np.empty(shape_of(s, sizes), self.dtype) for s in self.buffers.values()]
         return kept[key]
-
-    def workspace_arrays(self, sizes: Mapping[str, int]) -> list[Array]:
-        """New arrays for intermediate results."""
-        return [np.empty(shape_of(s, sizes), self.dtype) for s in self.buffers.values()]
 
     def results(self, sizes: Mapping[str, int]) -> list[Array]:
         """New arrays for the results."""
         return [np.empty(shape_of(s, sizes), self.dtype) for s in self.shapes.values()]
-
-    def run(self, arrays: Sequence[Any], sizes: Mapping[str, int]) -> tuple[list[float], list[Array]]:
-        """(the single numbers, the arrays) that the program computes."""
-        numbers, out = np.empty(len(self.scalars)), self.results(sizes)
-        self.code(*arrays, *self.workspace(sizes), *out, numbers)
-        return numbers.tolist(), out
 
     @property
     def code(self) -> Callable[..., None]:

@@ -16,6 +16,7 @@ from tinygrad_edu.nn.layers import identity
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.eager import generators
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.stopping import stops
 
@@ -113,12 +114,6 @@ def traced(job: Job) -> TrainingProgram:
             f"{job.batch_size} leave a batch of one: use another batch_size"
         )
     return program
-
-
-def generators(model: Module) -> list[np.random.Generator]:
-    """The random generators of its layers."""
-    found = [getattr(module, "rng", None) for _, module in model.named_modules()]
-    return [rng for rng in found if isinstance(rng, np.random.Generator)]
 
 
 class Course:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import clip_by_norm
 from tinygrad_edu.train.ending import bad_reason, reason
 from tinygrad_edu.train.job import Job
@@ -41,8 +42,12 @@ def epoch(job: Job, order: Array) -> tuple[float, float]:
     total = 0.0
     for rows in batches(job, order):
         total += step(job, rows) * len(rows)
-    squares = sum(float(np.sum(g * g)) for g in job.model.gradients().values())
-    return total / job.samples, math.sqrt(squares)
+    return total / job.samples, gradient_norm(job.model)
+
+
+def gradient_norm(model: Module) -> float:
+    """The length of all gradients together."""
+    return math.sqrt(sum(float(np.sum(g * g)) for g in model.gradients().values()))
 
 
 def batches(job: Job, order: Array) -> Iterator[Array]:
@@ -63,13 +68,18 @@ def step(job: Job, rows: Array) -> float:
     return float(loss.item())
 
 
+def generators(model: Module) -> list[np.random.Generator]:
+    """The random generators of its layers."""
+    found = [getattr(module, "rng", None) for _, module in model.named_modules()]
+    return [rng for rng in found if isinstance(rng, np.random.Generator)]
+
+
 class Snapshot:
     """Model and optimizer as they are now, to go back to."""
 
     def __init__(self, job: Job) -> None:
         self.job, self.weights, self.memory = job, job.model.state_dict(), job.optimizer.state()
-        modules = [module for _, module in job.model.named_modules()]
-        self.generators = [(m.rng, m.rng.bit_generator.state) for m in modules if hasattr(m, "rng")]
+        self.generators = [(rng, rng.bit_generator.state) for rng in generators(job.model)]
 
     def restore(self) -> None:
         self.job.model.load_state_dict(self.weights)

@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.data.batching import ORDERS, orders
 from tinygrad_edu.errors import SettingError, unknown_name
-from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train import samples
@@ -63,12 +63,6 @@ class Settings:
             raise SettingError(f"clip_norm={self.clip_norm!r}: a length above 0 is needed")
         if isinstance(self.shuffle, str) and self.shuffle not in WAYS:
             raise unknown_name("order", self.shuffle, WAYS)
-
-    def chosen_loss(self) -> Loss:
-        function = LOSSES.get(self.loss) if isinstance(self.loss, str) else self.loss
-        if function is None:
-            raise unknown_name("loss", self.loss, LOSSES)
-        return function
 
 
 WAYS = [name for name in ORDERS if name != "weighted"]  # drawing by weight is what sample_weight stands for here
@@ -194,7 +188,7 @@ class Job:
 
 def job_of(model: Module, X: Any, y: Any, optimizer: Optimizer, settings: Settings) -> Job:
     """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
-    loss = settings.chosen_loss()
+    loss = losses.find(settings.loss)
     if not np.size(getattr(X, "array", X)):
         raise SettingError("samples=0: there is nothing to train on")
     data: tuple[Array, ...] = samples.pair(model, loss, X, y)

@@ -156,7 +156,7 @@ def collected(jobs: Sequence[Job], seeds: Sequence[int], rates: Any, epochs: int
         curve[: len(job.losses)] = job.losses
     lengths = np.array([len(job.losses) for job in jobs])
     last = np.array([job.losses[-1] if job.losses else np.nan for job in jobs])
-    predictions = np.array([job.model(job.data[0]).array for job in jobs])
+    predictions = np.array([job.model.eval()(job.data[0]).array for job in jobs])
     return ManyRuns(
         np.array(seeds),
         np.atleast_1d(np.array(rates, dtype=float)),

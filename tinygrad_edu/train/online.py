@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import SettingError, ShapeError, TraceError, unknown_name
-from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.errors import SettingError, ShapeError, TraceError
+from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.sequence import Recurrent, detach
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import samples
 
@@ -86,9 +86,7 @@ def checked(
         raise SettingError(
             f"fit_online trains a recurrent layer, such as nn.Elman, not {type(model).__name__}: use tg.fit"
         )
-    function = LOSSES.get(loss) if isinstance(loss, str) else loss
-    if function is None:
-        raise unknown_name("loss", loss, LOSSES)
+    function = losses.find(loss)
     inputs, targets = samples(X, "X", np.dtype(float)), samples(y, "y", np.dtype(float))
     if inputs.ndim != 2 or inputs.shape[1] != model.in_features:
         raise ShapeError(
@@ -156,10 +154,6 @@ def eager_epoch(job: Series) -> float:
         state = detach(state)
         total += float(loss.item()) * len(job.X[times])
     return total / len(job.X)
-
-
-def gradient_norm(model: Module) -> float:
-    return math.sqrt(sum(float(np.sum(g * g)) for g in model.gradients().values()))
 
 
 def recorded(job: Series, epochs: Iterator[tuple[float, float]]) -> tuple[list[float], list[float], str]:

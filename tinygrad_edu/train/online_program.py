@@ -13,6 +13,7 @@ from tinygrad_edu.compile import cache
 from tinygrad_edu.compile.program import Body, Trace, indented, shape_of
 from tinygrad_edu.compile.templates import HEADER
 from tinygrad_edu.compile.trace import Traced
+from tinygrad_edu.compile.training import views
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.nn.sequence import Recurrent
@@ -40,13 +41,6 @@ def dot(a, b, out):
                 out[i, j] = total
 
 
-@njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def keep(source, copy):  # a loop: Numba takes 0.5 s to compile copy[...] = source
-    for i in range(source.shape[0]):
-        for j in range(source.shape[1]):
-            copy[i, j] = source[i, j]
-
-
 @njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
 def epochs(
     X, Y, start, before, after, saved, state, next_state, gradient, rates, settings, losses, norms, t, {arrays}
@@ -55,8 +49,8 @@ def epochs(
     n = X.shape[0]
 {sizes}
     for epoch in range(losses.shape[0]):
-        keep(before, saved)
-        keep(start, state)
+        copy(before, saved)
+        copy(start, state)
         total = 0.0
         for time in range(n):
             for j in range(X.shape[1]):
@@ -67,11 +61,11 @@ def epochs(
             lr = rates[epoch * n + time]
 {step}
             total += loss
-            keep(after, before)
-            keep(next_state, state)
+            copy(after, before)
+            copy(next_state, state)
         losses[epoch] = total / n
         if not (losses[epoch] - losses[epoch] == 0.0):
-            keep(saved, before)
+            copy(saved, before)
             return
         square = 0.0
         for j in range(gradient.size):
@@ -162,8 +156,7 @@ class OnlineProgram:
 
     def views(self, flat: Array) -> list[Array]:
         """Pieces of a flat array in the weights' shapes."""
-        ends = np.cumsum([w.size for w in self.weights])
-        return [flat[e - w.size : e].reshape(w.shape) for e, w in zip(ends, self.weights, strict=True)]
+        return views(flat, [w.shape for w in self.weights])
 
     def module_text(self) -> str:
         """The operations, and the loops over epochs and times with one time's lines in the middle."""
