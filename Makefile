@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test lint format bench clean
+.PHONY: help demo examples test lint format docs bench clean
 .NOTPARALLEL: # two pips must not write to one environment at the same time
 
 help: ## list the targets
@@ -15,8 +15,8 @@ help: ## list the targets
 demo: $(VENV)/.ready-demo ## install what the demo needs and run it
 	$(BIN)/tinygrad-edu demo
 
-examples: $(VENV)/.ready-test ## run the cases, networks that did not converge, in full; pictures go to out/
-	@for file in examples/case_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+examples: $(VENV)/.ready-test ## run the guided path, then the cases in full; pictures go to out/
+	@for file in examples/[01]*.py examples/case_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
 test: lint ## install everything, then lint, check types and run the tests
 	$(BIN)/python -m pytest -rs
@@ -30,6 +30,9 @@ format: $(VENV)/.ready-test ## sort imports, mend what ruff can mend, format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.ready-docs ## build the documentation into out/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 bench: $(VENV)/.ready-bench ## install the libraries to compare with (large) and measure
 	$(BIN)/python -m bench
 
@@ -40,10 +43,11 @@ clean: ## remove .venv and everything generated
 # Set-up. Each stamp file stands for one finished step, which is repeated only when pyproject.toml changes.
 
 $(VENV)/.ready-demo:  EXTRAS := viz
-$(VENV)/.ready-test:  EXTRAS := viz,sklearn,test,dev
+$(VENV)/.ready-test:  EXTRAS := viz,sklearn,test,dev,docs
+$(VENV)/.ready-docs:  EXTRAS := sklearn,docs
 $(VENV)/.ready-bench: EXTRAS := viz,bench
 
-$(VENV)/.ready-demo $(VENV)/.ready-test $(VENV)/.ready-bench: $(VENV)/.created pyproject.toml
+$(VENV)/.ready-demo $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-bench: $(VENV)/.created pyproject.toml
 	@echo "Installing tinygrad_edu with the extras $(EXTRAS) into $(VENV)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[$(EXTRAS)]"
 	@touch $@

@@ -36,7 +36,7 @@ class Task:
     def data(self) -> tuple[Any, Any]:
         """X and y: the moons for the hinge loss, else made up, because only the time matters."""
         if self.loss == "hinge":
-            return moons(self.samples)
+            return tuple(array.astype(self.dtype) for array in moons(self.samples))
         rng = np.random.default_rng(0)
         X = rng.normal(size=(self.samples, self.sizes[0])).astype(self.dtype)
         if self.loss == "cross_entropy":
@@ -173,6 +173,14 @@ TRAINING = [
         {"torch": 40.0, "jax": 1.2},
         5,
         1e-6,
+    ),
+    workload(
+        "2-16-16-1 float32",
+        "the same in float32, which torch and JAX take unless told otherwise",
+        Task((2, 16, 16, 1), 100, 100, 1000, "relu", "hinge", "sgd", 0.05, "float32", weight_decay=2e-4),
+        {"torch": 40.0, "jax": 1.2},
+        5,
+        1e-3,
     ),
     workload(
         "2-3-1 online",

@@ -12,7 +12,11 @@ import pytest
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import moons, or_gate, xor_gate
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError, TraceError
+from tinygrad_edu.nn.sequence import last_output
 from tinygrad_edu.train import fit, fit_many
+from tinygrad_edu.train.compiled import program_for
+from tinygrad_edu.train.fit import compiled_if_worth
+from tinygrad_edu.train.job import Settings, job_of
 
 OPTIMIZERS = {
     "sgd": lambda p: optim.SGD(p, lr=0.1),
@@ -142,6 +146,59 @@ def test_ctrl_c_ends_a_compiled_run_within_half_a_second():
 def test_auto_runs_a_short_job_eagerly_and_says_why():
     run = trained("auto", epochs=3)
     assert run.how.startswith("eager: 3 steps at an estimated")
+
+
+def lstm(times):
+    return nn.Sequential(nn.LSTM(2, 3, rng=0), last_output, nn.Linear(3, 1, rng=1)), np.ones((6, times, 2))
+
+
+WORTH = [  # (model and inputs, seconds of all steps eagerly, is a new program worth it?)
+    (lambda: (nn.MLP([2, 3, 1]), np.ones((6, 2))), 3.0, True),
+    (lambda: (nn.MLP([2, 3, 1]), np.ones((6, 2))), 0.5, False),
+    (lambda: lstm(2), 3.0, False),
+    (lambda: lstm(2), 30.0, True),
+    (lambda: lstm(6), 20.0, False),
+    (lambda: lstm(6), 90.0, True),
+]
+
+
+@pytest.mark.parametrize(("made", "seconds", "worth"), WORTH)
+def test_a_walk_over_time_is_compiled_only_where_its_long_program_pays(made, seconds, worth):
+    model, inputs = made()
+    settings = Settings(loss="bce_with_logits", epochs=1000)
+    job = job_of(model, inputs, np.ones((6, 1)), optim.RMSprop(model.parameters()), settings)
+    program, how = compiled_if_worth(job, seconds)
+    assert (program is not None) is worth
+    begin = f"1,000 steps would take an estimated {seconds:g} s eagerly"
+    assert how.startswith(f"{'compiled' if worth else 'eager'}: {begin}")
+    if not worth:
+        lines = program_for(job).lines
+        assert how.endswith(f"s that a new program of {lines} lines takes to compile")
+        assert 0.8 + 0.02 * lines <= program_for(job).compile_seconds()
+
+
+def test_recurrent_models_and_embeddings_are_trained():
+    """Eagerly, unless there is very much to do: series of whole numbers, looked up, walked over, the last output."""
+    tokens, y = np.arange(60).reshape(10, 6) % 5, np.arange(10.0) % 2
+    model = nn.Sequential(
+        nn.Embedding(5, 3, rng=0), nn.GRU(3, 4, rng=1), last_output, nn.Linear(4, 1, rng=2)
+    )  # fmt: skip
+    run = fit(
+        model, tokens, y, loss="bce_with_logits", optimizer=optim.Adam(model.parameters(), lr=0.05), epochs=4,
+        batch_size=5,
+    )  # fmt: skip
+    assert run.how.startswith("eager: ")
+    assert run.loss_curve[-1] < run.loss_curve[0]
+    other = nn.Sequential(nn.RNN(2, 4, rng=1), last_output, nn.Linear(4, 1, rng=2))
+    inputs = np.random.default_rng(0).normal(size=(7, 2, 2))
+    runs, start = [], other.state_dict()
+    for compiled in (True, False):
+        other.load_state_dict(start)
+        optimizer = optim.SGD(other.parameters(), lr=0.1)
+        runs.append(
+            fit(other, inputs, np.ones(7), loss="mse", optimizer=optimizer, epochs=3, batch_size=3, compiled=compiled)
+        )
+    np.testing.assert_allclose(runs[0].loss_curve, runs[1].loss_curve, rtol=1e-12)
 
 
 def test_auto_takes_a_program_that_is_in_the_cache():

@@ -1,8 +1,11 @@
 """What `fit` can be told besides the essentials: compiled, tensor and scalar training do the same, and say the same."""
 
+import copy
+
 import numpy as np
 import pytest
 
+from tests.test_optim_schedules import EVERY
 from tinygrad_edu import Tensor, fit, fit_many, nn, optim
 from tinygrad_edu.data import moons
 from tinygrad_edu.errors import NameNotFoundError, SettingError, ShapeError, TraceError
@@ -32,6 +35,10 @@ OPTIONS = {
     "nothing": {},
     "weights": {"sample_weight": WEIGHTS},
     "clip": {"clip_norm": 0.05},
+    "clip each": {"clip_value": 0.02},
+    "clip both": {"clip_value": 0.02, "clip_norm": 0.05},
+    "drawn": {"shuffle": "weighted", "sample_weight": WEIGHTS},
+    "drawn at once": {"shuffle": "weighted", "sample_weight": WEIGHTS, "batch_size": None},
     "labels": {"loss": "cross_entropy", "y": (Y[:, 0] > 0).astype(int), "outputs": 2},
     "labels and weights": {
         "loss": "cross_entropy", "y": (Y[:, 0] > 0).astype(int), "outputs": 2, "sample_weight": WEIGHTS,
@@ -54,7 +61,19 @@ def test_compiled_and_eager_do_the_same(option):
     assert_same(trained("compiled", **OPTIONS[option]), trained("eager", **OPTIONS[option]))
 
 
-@pytest.mark.parametrize("option", ["nothing", "weights", "clip", "held out", "early stopping"])
+@pytest.mark.parametrize("schedule", EVERY, ids=repr)
+def test_every_schedule_gives_each_step_its_rate(schedule):
+    """24 steps; those that follow the loss are told it after each epoch."""
+    runs = [
+        trained(way, lambda p: optim.SGD(p, lr=copy.deepcopy(schedule)), validation=0.2)
+        for way in ("compiled", "eager", "scalar")
+    ]
+    assert_same(*runs[:2])
+    assert_same(*runs[1:])
+    assert runs[0].config["lr"] == 0.1 if schedule.kind == "constant" else runs[0].config["lr"].kind == schedule.kind
+
+
+@pytest.mark.parametrize("option", ["nothing", "weights", "clip", "clip both", "drawn", "held out", "early stopping"])
 def test_the_scalar_back_end_does_the_same(option):
     settings = OPTIONS[option] | {"epochs": 3}
     assert_same(trained("scalar", **settings), trained("eager", **settings))
@@ -197,6 +216,11 @@ BAD = [
     ({"batch_size": 0}, SettingError, "batch_size=0"),
     ({"patience": -1}, SettingError, "patience=-1"),
     ({"clip_norm": 0.0}, SettingError, "clip_norm=0.0"),
+    ({"clip_value": -1.0}, SettingError, "clip_value=-1.0"),
+    ({"clip_value": "1"}, SettingError, "clip_value='1'"),
+    ({"clip_norm": np.nan}, SettingError, "clip_norm=nan"),
+    ({"shuffle": "weighted"}, SettingError, "give sample_weight"),
+    ({"validation": 3 * [X]}, SettingError, r"a share of the samples, is needed"),
     ({"shuffle": "sort"}, NameNotFoundError, "Did you mean 'sorted'"),
     ({"validation": 1.0}, SettingError, "holds out 30"),
     ({"validation": (X, Y[:3])}, ShapeError, "X has 30 rows and y has 3"),
@@ -212,3 +236,72 @@ BAD = [
 def test_what_does_not_fit_is_refused_and_nothing_is_trained(settings, error, message, way):
     with pytest.raises(error, match=message):
         trained(way, **settings)
+
+
+# What an option does
+
+
+def test_entries_of_the_gradient_are_cut_and_then_its_length():
+    first = trained("eager", epochs=1, batch_size=None)
+    gradient = np.concatenate([g.ravel() for g in first.model.gradients().values()])  # of the only step
+    cut = np.clip(gradient, -0.02, 0.02)
+    for way in ("compiled", "eager", "scalar"):
+        run = trained(way, epochs=1, batch_size=None, clip_value=0.02)
+        assert run.grad_norms[0] == pytest.approx(np.linalg.norm(cut), rel=1e-12)
+        assert run.update_norms[0] == pytest.approx(0.1 * np.linalg.norm(cut), rel=1e-12)
+    assert np.abs(gradient).max() > 0.02
+    both = trained("eager", epochs=1, batch_size=None, clip_value=0.02, clip_norm=0.01)
+    assert both.grad_norms[0] == pytest.approx(0.01, rel=1e-3)
+
+
+def test_samples_of_weight_0_are_not_drawn():
+    """Two samples with weights 1 and 3, the others 0: the mean loss over many draws is their weighted mean."""
+    weight = np.zeros(30)
+    weight[[4, 9]] = 1.0, 3.0
+    model = nn.MLP([2, 4, 1], seed=1)
+    each = ((model(X).data - Y) ** 2).ravel()
+    for way in ("compiled", "eager"):
+        given = {"sample_weight": weight, "epochs": 60, "batch_size": None}
+        run = trained(way, lambda p: optim.SGD(p, lr=0.0), shuffle="weighted", **given)
+        assert run.loss_curve.min() > min(each[4], each[9])
+        assert run.loss_curve.max() < max(each[4], each[9])
+        assert run.loss_curve.mean() == pytest.approx(0.25 * each[4] + 0.75 * each[9], rel=0.05)
+        assert len(set(run.loss_curve)) > 5
+        by_weight = trained(way, lambda p: optim.SGD(p, lr=0.0), **given)
+        assert by_weight.loss_curve[0] == pytest.approx(0.25 * each[4] + 0.75 * each[9], rel=1e-12)
+
+
+def test_stratified_batches_have_the_share_of_each_class():
+    seen = []
+
+    class Watch(nn.Linear):
+        def forward(self, x):
+            seen.append(x.data.ravel() if isinstance(x, Tensor) else x.ravel())
+            return super().forward(x)
+
+    labels = np.repeat([0.0, 1.0], [24, 8])[:, None]
+    model = Watch(1, 1, rng=0)
+    optimizer = optim.SGD(model.parameters(), lr=0.0)
+    settings = {"loss": "mse", "optimizer": optimizer, "epochs": 5, "batch_size": 4, "compiled": False}
+    fit(model, labels, labels, shuffle="stratified", **settings)
+    assert [batch.sum() for batch in seen] == [1.0] * 40
+
+
+@pytest.mark.parametrize("rule", [{"tol": 1e-2}, {"patience": 3, "tol": 0.05}])
+def test_a_rule_that_fires_in_the_last_epoch_has_ended_the_run(rule):
+    whole = trained("eager", epochs=500, **rule)
+    assert whole.n_epochs < 500
+    runs = [trained(way, epochs=whole.n_epochs, **rule) for way in ("compiled", "eager")]
+    for run in runs:
+        assert run.stop_reason == whole.stop_reason
+        again = run.resume(500)
+        assert (again.n_epochs, again.stop_reason) == (whole.n_epochs, whole.stop_reason)
+
+
+@pytest.mark.parametrize("way", ["compiled", "eager", "scalar"])
+@pytest.mark.parametrize("shown", [True, False, None])
+def test_a_bar_of_progress_is_shown_where_it_is_asked_for(way, shown, capsys):
+    """By default in a terminal, which a test is not; it is gone at the end."""
+    trained(way, progress=shown)
+    text = capsys.readouterr().err
+    assert ("/6 [" in text, text.count("\n")) == (shown is True, 0)

@@ -27,7 +27,7 @@ def function_of(body):
     """The update as plain Python: where Numba is not installed, njit changes nothing."""
     lines = [f"def update({', '.join(body.trace.inputs)}, weights):", *(f"    {line}" for line in body.lines)]
     space = {}
-    with mock.patch.dict(sys.modules, {"numba": None}):
+    with mock.patch.dict(sys.modules, {"numba": None, "tinygrad_edu.compile.native": None}):
         exec(HEADER + body.functions + "\n" + "\n".join(lines), space)
     return space["update"]
 

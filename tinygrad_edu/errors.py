@@ -11,13 +11,15 @@ TinygradError
 │   ├── NonScalarBackwardError                  backward from many numbers without a seed
 │   ├── SavedArrayChangedError                  an array that backward needs was written to
 │   └── DetachedError                           a step that would silently leave the graph
-├── UnsupportedNumpyError (TypeError)        a NumPy function without a derivative here
+├── TraceError            (RuntimeError)        a function that cannot be compiled from one trace
+├── UnsupportedNumpyError (TypeError)           a NumPy function without a derivative here
 ├── AnomalyError          (FloatingPointError)  NaN or infinity, met under detect_anomaly
 ├── GradcheckError        (AssertionError)      analytic and numerical gradient differ
 ├── CheckpointError       (ValueError)          a file of weights that cannot be read
 ├── DrawError             (ValueError)          a picture that cannot be made
 ├── ExaminerError         (ValueError)          hand-written backprop that cannot be judged
 ├── ImageError            (ValueError)          an image, or a folder of images, that cannot be read
+├── InputFileError        (ValueError)          a file given to `tinygrad-edu diagnose` that cannot be used
 └── ExpressionError       (ValueError)          text that is not an arithmetic expression
 """
 
@@ -29,87 +31,261 @@ from collections.abc import Iterable, Sequence
 
 
 class TinygradError(Exception):
-    """The root of the tree: `except TinygradError` catches whatever this package raises on purpose."""
+    """The root of the tree: `except TinygradError` catches whatever this package raises on purpose.
+
+    >>> from tinygrad_edu import nn
+    >>> try:
+    ...     nn.MLP([2, 3, 1], activation="tanhh")
+    ... except TinygradError as error:
+    ...     print(type(error).__name__, error)
+    NameNotFoundError unknown activation 'tanhh'. Did you mean 'tanh'? Known: ...
+    """
 
 
 class ShapeError(TinygradError, ValueError):
-    """Shapes that do not meet."""
+    """Shapes that do not meet.
+
+    >>> from tinygrad_edu import Tensor
+    >>> Tensor([[1.0, 2.0]], label="x") @ Tensor([[1.0, 2.0]], label="W")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.ShapeError: x @ W: shapes (1, 2) and (1, 2) do not meet: 2 != 1. Did you mean W.T, ...
+    """
 
 
 class DtypeError(TinygradError, TypeError):
-    """An array that is neither float32 nor float64."""
+    """An array that is neither float32 nor float64.
+
+    >>> from tinygrad_edu import Tensor
+    >>> Tensor([1, 2])
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.DtypeError: ...
+    """
 
 
 class OperandError(TinygradError, TypeError):
-    """An operand that is not a number or array, or two back ends in one operation."""
+    """An operand that is not a number or array, or two back ends in one operation.
+
+    >>> from tinygrad_edu import Value
+    >>> Value("3")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.OperandError: a Value holds one real number, not str '3'. For arrays use tg.Tensor; ...
+    """
 
 
 class NameNotFoundError(TinygradError, ValueError):
-    """A name that no table holds."""
+    """A name that no table holds.
+
+    >>> from tinygrad_edu import nn
+    >>> nn.losses.find("msee")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.NameNotFoundError: unknown loss 'msee'. Did you mean 'mse'? Known: ...
+    """
 
 
 class SettingError(TinygradError, ValueError):
-    """A setting outside its range."""
+    """A setting outside its range.
+
+    >>> from tinygrad_edu import Value, optim
+    >>> optim.SGD([Value(1.0)], lr=-0.1)
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: lr=-0.1 lies outside [0, inf)
+    """
 
 
 class GraphError(TinygradError, RuntimeError):
-    """A graph that cannot be walked as asked."""
+    """A graph that cannot be walked as asked.
+
+    >>> issubclass(BackwardTwiceError, GraphError), issubclass(GraphError, RuntimeError)
+    (True, True)
+    """
 
 
 class BackwardTwiceError(GraphError):
-    """backward() a second time from the same node."""
+    """backward() a second time from the same node.
+
+    >>> from tinygrad_edu import Value
+    >>> y = Value(2.0) * 3.0
+    >>> y.backward(); y.backward()
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.BackwardTwiceError: backward() has already run from Value(...): its gradients would ...
+    """
 
 
 class NonScalarBackwardError(GraphError):
-    """backward() from more than one number without a seed."""
+    """backward() from more than one number without a seed.
+
+    >>> from tinygrad_edu import Tensor
+    >>> (2.0 * Tensor([1.0, 2.0], requires_grad=True)).backward()
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.NonScalarBackwardError: ...
+    """
 
 
 class SavedArrayChangedError(GraphError):
-    """An array that the derivative needs was written to after it was used."""
+    """An array that the derivative needs was written to after it was used.
+
+    >>> from tinygrad_edu import Tensor
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> x.data[0] = 5.0
+    >>> y.backward()
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SavedArrayChangedError: ...
+    """
 
 
 class DetachedError(GraphError):
-    """A step that would leave the graph without saying so."""
+    """A step that would leave the graph without saying so.
+
+    >>> import math
+    >>> from tinygrad_edu import Value
+    >>> math.tanh(Value(0.5))
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.DetachedError: float(Value(...)) would lose its gradient, ...
+    """
 
 
 class TraceError(TinygradError, RuntimeError):
-    """A function that cannot be compiled from one trace."""
+    """A function that cannot be compiled from one trace.
+
+    >>> from tinygrad_edu import jit
+    >>> jit(lambda x: x if x > 0.0 else -x)(2.0)
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.TraceError: a compiled function cannot decide by the value of ...
+    """
 
 
 class UnsupportedNumpyError(TinygradError, TypeError):
-    """A NumPy function that has no derivative here."""
+    """A NumPy function that has no derivative here.
+
+    >>> import numpy
+    >>> from tinygrad_edu import Tensor
+    >>> numpy.fft.fft(Tensor([1.0, 2.0]))
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.UnsupportedNumpyError: ...
+    """
 
 
 class AnomalyError(TinygradError, FloatingPointError):
-    """NaN or infinity, met under `detect_anomaly`."""
+    """NaN or infinity, met under `detect_anomaly`.
+
+    >>> from tinygrad_edu import Value, detect_anomaly
+    >>> with detect_anomaly():
+    ...     1.0 / Value(0.0, label="x")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.AnomalyError: div(..., x) gave inf. Its inputs: ... = 1.0, x = 0.0
+    """
 
 
 class GradcheckError(TinygradError, AssertionError):
-    """An analytic gradient that differs from the numerical one."""
+    """An analytic gradient that differs from the numerical one.
+
+    >>> from tinygrad_edu import gradcheck
+    >>> gradcheck(lambda x: x * x.detach(), 3.0)
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.GradcheckError: argument 0, index (): the gradient is 3, central differences give 6 ...
+    """
 
 
 class CheckpointError(TinygradError, ValueError):
-    """A file of weights that cannot be read."""
+    """A file of weights that cannot be read.
+
+    >>> import pathlib, tempfile
+    >>> from tinygrad_edu import nn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "model.safetensors")
+    ...     _ = path.write_bytes(b"cut off")
+    ...     nn.Linear(2, 1).load(path)
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.CheckpointError: ...
+    """
 
 
 class DrawError(TinygradError, ValueError):
-    """A picture that cannot be made."""
+    """A picture that cannot be made.
+
+    >>> from tinygrad_edu.draw import draw
+    >>> draw("tanh(x)")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.DrawError: cannot draw str 'tanh(x)': draw takes a Value, a Tensor, a list of them, or a model
+    """
 
 
 class ExaminerError(TinygradError, ValueError):
-    """Hand-written backprop that cannot be judged: no gradients, NaN, a forward that is not a function."""
+    """Hand-written backprop that cannot be judged: no gradients, NaN, a forward that is not a function.
+
+    >>> from tinygrad_edu.clinic import check_backprop
+    >>> check_backprop(lambda p: p["w"] ** 2, {"w": 3.0})
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.ExaminerError: give either grads= (what your backward computed) or updated= ...
+    """
 
 
 class ImageError(TinygradError, ValueError):
-    """An image, or a folder of images, that cannot be read."""
+    """An image, or a folder of images, that cannot be read.
+
+    >>> import tempfile
+    >>> from tinygrad_edu.data import read_image_folders
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     read_image_folders(folder)
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.ImageError: ...
+    """
+
+
+class InputFileError(TinygradError, ValueError):
+    """A file of losses, of data or of an estimator that is not there, or not what it should be.
+
+    >>> import pathlib
+    >>> from tinygrad_edu.clinic.files import read_curve
+    >>> read_curve(pathlib.Path("nowhere.json"))
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.InputFileError: ...nowhere.json...
+    """
 
 
 class ExpressionError(TinygradError, ValueError):
-    """Text that is not an arithmetic expression."""
+    """Text that is not an arithmetic expression.
+
+    >>> from tinygrad_edu.expression import evaluate
+    >>> evaluate("a *", {"a": 1.0})
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.ExpressionError: ...
+    """
 
 
 class ForgottenZeroGradWarning(UserWarning):
-    """A gradient that an optimizer has used already is being added to."""
+    """A gradient that an optimizer has used already is being added to.
+
+    >>> from tinygrad_edu import Value, optim
+    >>> w = Value(1.0, label="w")
+    >>> optimizer = optim.SGD([w], lr=0.1)
+    >>> (w * w).backward(); optimizer.step()
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     (w * w).backward()
+    >>> print(caught[0].message)
+    Value(...label='w'): an optimizer has used this gradient already, and a second one is now being added to it. ...
+    """
 
 
 def warn_forgotten(leaves: Sequence[object], stacklevel: int) -> None:

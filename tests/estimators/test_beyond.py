@@ -205,14 +205,16 @@ WARNED = [
 
 @pytest.mark.parametrize(("settings", "words"), WARNED)
 def test_convergence_warnings_point_at_the_caller(settings, words):
-    with pytest.warns(ConvergenceWarning, match=words):
+    with pytest.warns(ConvergenceWarning, match=words) as caught:
         small(**settings).fit(X, Y)
+    assert caught[0].filename == __file__
 
 
 @quiet
 def test_a_batch_that_is_too_large():
-    with pytest.warns(UserWarning, match="sample size. It is going to be clipped: batch_size=1000"):
+    with pytest.warns(UserWarning, match="sample size. It is going to be clipped: batch_size=1000") as caught:
         small(batch_size=1000).fit(X, Y)
+    assert {warning.filename for warning in caught} == {__file__}
 
 
 @quiet

@@ -1,11 +1,13 @@
 """The network program looks at no bounds: by its own arithmetic it has to stay inside of its flat memory."""
 
+import sys
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from tinygrad_edu.compile import cache
-from tinygrad_edu.estimators import MLPClassifier, MLPRegressor, memory
+from tinygrad_edu.estimators import MLPClassifier, MLPRegressor, memory, network
 
 MARGIN, MARK = 5000, 77
 WRITTEN = {"orders": 6, "whole": 8, "numbers": 9, "memory": 10, "curves": 11}  # places among the arguments
@@ -53,3 +55,22 @@ def test_nothing_is_written_elsewhere(walled, form, target, settings):
     model = (MLPRegressor if target == "numbers" else MLPClassifier)(max_iter=4, random_state=0, **settings)
     model.fit(form(X), Y[target])
     assert walled == []
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("settings", [s for s in SETTINGS if not {"dropout", "clip_norm"} & set(s)], ids=str)
+def test_the_program_is_plain_python(monkeypatch, settings):
+    """Run by Python itself, without Numba, the text gives what the compiled program gives."""
+    kind = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0, "activation": "tanh", **settings}
+    compiled = [MLPClassifier(**kind).fit(X, Y["labels"]), MLPRegressor(**kind).fit(X, Y["numbers"])]
+    for missing in ("numba", "tinygrad_edu.compile.native", "tinygrad_edu.compile.direct"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    names = {}
+    exec(network.program_text("float64"), names)
+    monkeypatch.undo()
+    monkeypatch.setattr(cache, "called", lambda code, *arguments: names["run"](*arguments))
+    plain = [MLPClassifier(**kind).fit(X, Y["labels"]), MLPRegressor(**kind).fit(X, Y["numbers"])]
+    for a, b in zip(compiled, plain, strict=True):
+        assert a.n_iter_ == b.n_iter_
+        for w, v in zip(a.coefs_ + a.intercepts_, b.coefs_ + b.intercepts_, strict=True):
+            np.testing.assert_allclose(w, v, rtol=1e-9, atol=1e-12)

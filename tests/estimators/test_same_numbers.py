@@ -96,6 +96,32 @@ def test_sample_weights(task, solver):
     agree(a.fit(X, y, WEIGHT), b.fit(X, y, WEIGHT))
 
 
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_batch_of_weight_zero(kind, solver, shuffle):
+    """scikit-learn's error, and which batch it was; lbfgs, which has no batches, takes such weights."""
+    weight = np.repeat([1.0, 0.0], 75)
+    for model in pair(kind, solver=solver, batch_size=1 if shuffle else 75, shuffle=shuffle, max_iter=3):
+        with pytest.raises(ZeroDivisionError, match="Weights sum to zero, can't be normalized") as caught:
+            model.fit(X, CLASSES, weight)
+    assert "In epoch 1 those of samples " in str(caught.value)
+    assert shuffle or "samples 75 to 149 in their order" in str(caught.value)
+    a, b = pair(kind, solver="lbfgs", max_iter=5)
+    agree(a.fit(X, CLASSES, weight), b.fit(X, CLASSES, weight))
+
+
+@pytest.mark.parametrize("labels", [CLASSES, CLASSES.astype(str), CLASSES > 0, CLASSES.astype(float), LABELS])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+def test_score(labels, weight):
+    a, b = pair("MLPClassifier", max_iter=10)
+    a.fit(X, labels), b.fit(X, labels)
+    for given in (labels, labels.tolist()):
+        assert a.score(X, given, weight) == b.score(X, given, weight)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        b.score(X, labels[:-1])
+
+
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_sparse_samples(form, solver):

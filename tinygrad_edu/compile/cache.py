@@ -1,8 +1,8 @@
 """Generated modules on disk, named by their content: written whole, compiled once, shared by all processes.
 
 The name covers the program text, the versions of generator and Numba, and the processor, because Numba does not
-notice when a function that a cached one calls has changed. Of this package a generated module imports native.py alone,
-whose text is part of the name too.
+notice when a function that a cached one calls has changed. Of this package a generated module imports native.py and
+direct.py alone, whose text, and that of expressions.py, is part of the name too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from typing import Any
 import platformdirs
 
 GENERATOR = "1"  # raise it when the same text is to be compiled in another way
-NATIVE = Path(__file__).with_name("native.py").read_text(encoding="utf-8")  # becomes part of the machine code
+# become part of the machine code
+OWN = [Path(__file__).with_name(f"{name}.py") for name in ("native", "direct", "expressions")]
+NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)
 VARIABLE = "TINYGRAD_EDU_CACHE"
 MACHINE_CODE = "__pycache__/*.nb[ic]"
 LOCK = threading.Lock()  # one compilation at a time in a process
@@ -149,6 +151,7 @@ def executed(name: str, text: str, path: Path) -> ModuleType:
     """
     module = ModuleType(name)
     module.__file__ = str(path)
+    vars(module)["__text__"] = text  # for direct.py: another process may remove the file at any moment
     sys.modules[name] = module
     try:
         with beside_the_text():

@@ -20,7 +20,7 @@ TRAINING = frozenset(
     [
         *("X", "Y", "orders", "batch", "state", "saved", "gradient", "work", "sizes", "rates", "settings", "numbers"),
         *("t", "lr", "w", "g", "m0", "m1", "m2", "losses", "norms", "changes", "control", "loss", "weights"),
-        *("W", "whole", "stopping", "stops", "clip_norm", "factor", "moved", "place", "previous", "tol"),
+        *("W", "whole", "stopping", "stops", "clip_norm", "clip_value", "factor", "moved", "place", "previous", "tol"),
         *("n", "at", "start", "size", "epoch", "epochs", "first", "total", "squares", "i", "j", "k"),
         *("before", "after", "next_state", "step", "update", "keep"),
     ]
@@ -31,7 +31,7 @@ RESERVED = frozenset(
         *dir(builtins),
         *vars(ops),
         *vars(kernels),
-        "njit",
+        *("njit", "direct", "loops", "program"),
         *("copy", "dot", "gather", "prange", "view"),
         "entry",
         "class_of",

@@ -1,17 +1,20 @@
-"""Words that generated programs need and Numba has not: views of flat memory, copies, a bare BLAS product.
+"""Words that generated programs need and Numba has not: views of flat memory, copies, a bare BLAS product; njit.
 
-Each becomes a few machine instructions where it is used: `np.dot` takes 0.5 s to compile for each pair of layouts, and
-so do a slice with `reshape` and an array assignment (measured). Their meaning in NumPy stands in templates.py, for
-programs run without Numba. The cache's key covers this file.
+Each of the first becomes a few machine instructions where it is used: `np.dot` takes 0.5 s to compile for each pair of
+layouts, and so do a slice with `reshape` and an array assignment (measured). Their meaning in NumPy stands in
+templates.py, for programs run without Numba. The cache's key covers this file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
@@ -20,6 +23,30 @@ POINTER = CHARACTER.as_pointer()
 SMALL = (
     64  # multiplications: up to here loops, which need not wait for a lock of BLAS as two threads do (4·4·2: 56, 47 ns)
 )
+
+# Numba's passes for what no generated text has (closures, array expressions, literal loops, with, raise).
+UNUSED = (
+    "WithLifting", "InlineClosureLikes", "RewriteSemanticConstants", "RewriteDynamicRaises", "InlineInlinables",
+    "MakeFunctionToJitFunction", "FindLiterallyCalls", "LiteralUnroll", "LiteralPropagationSubPipelinePass",
+    "InlineOverloads", "NopythonRewrites", "DumpParforDiagnostics",
+)  # fmt: skip
+
+
+class Passes(CompilerBase):
+    """Numba's own passes without the unused ones."""
+
+    def define_pipelines(self) -> list[Any]:
+        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.passes = [entry for entry in passes.passes if entry[0].__name__ not in UNUSED]
+        passes._finalized = False
+        passes.finalize()
+        return [passes]
+
+
+def njit(*signature: str, **options: Any) -> Any:
+    """numba.njit with the passes that generated programs need; parallel ones need all."""
+    compiler: Any = numba.njit
+    return compiler(*signature, **({} if options.get("parallel") else {"pipeline_class": Passes}), **options)
 
 
 @intrinsic
@@ -71,14 +98,21 @@ def gather(context: Any, source: Any, order: Any, place: Any, out: Any) -> Any:
     def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x, rows, out_ = (target.make_array(signature.args[i])(target, builder, arguments[i]) for i in (0, 1, 3))
         start = target.cast(builder, arguments[2], signature.args[2], types.intp)
-        count, width = cgutils.unpack_tuple(builder, out_.shape)
-        with cgutils.for_range(builder, count) as loop:
-            row = builder.load(builder.gep(rows.data, [builder.add(start, loop.index)]))
-            to = builder.gep(out_.data, [builder.mul(loop.index, width)])
-            cgutils.raw_memcpy(builder, to, builder.gep(x.data, [builder.mul(row, width)]), width, x.itemsize)
+        shape = cgutils.unpack_tuple(builder, out_.shape)
+        gather_rows(builder, x.data, rows.data, start, out_.data, shape, x.itemsize)
         return target.get_dummy_value()
 
     return types.void(source, order, place, out), build
+
+
+def gather_rows(
+    builder: Any, source: Any, rows: Any, start: Any, out: Any, shape: Sequence[Any], itemsize: Any
+) -> None:
+    """`gather` in LLVM's terms, by addresses; `shape` is that of `out`."""
+    with cgutils.for_range(builder, shape[0]) as loop:
+        row = builder.load(builder.gep(rows, [builder.add(start, loop.index)]))
+        to = builder.gep(out, [builder.mul(loop.index, shape[1])])
+        cgutils.raw_memcpy(builder, to, builder.gep(source, [builder.mul(row, shape[1])]), shape[1], itemsize)
 
 
 @intrinsic
@@ -86,27 +120,31 @@ def dot(context: Any, a: Any, b: Any, out: Any) -> Any:
     """out = a b for matrices in C order, or transposes of such: small ones by loops, large ones by BLAS."""
 
     def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        operands = [Matrix(target, builder, kind, x) for kind, x in zip(signature.args, arguments, strict=True)]
-        n, k = operands[0].shape
-        m = operands[2].shape[1]
-        work = builder.mul(builder.mul(n, m), k)
-        with builder.if_else(builder.icmp_signed("<=", work, work.type(SMALL))) as (small, large):
-            with small:
-                builder.call(loops(builder.module, operands[2].number), [*operands_of(operands), n, k, m])
-            with large:
-                builder.call(product_function(builder), blas_arguments(builder, *operands))
+        made = [target.make_array(kind)(target, builder, x) for kind, x in zip(signature.args, arguments, strict=True)]
+        shapes = [cgutils.unpack_tuple(builder, x.shape) for x in made]
+        in_rows = [kind.layout == "C" for kind in signature.args]
+        product(builder, *(Matrix(x.data, *rest) for x, *rest in zip(made, shapes, in_rows, strict=True)))
         return target.get_dummy_value()
 
     return types.void(a, b, out), build
 
 
+def product(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
+    """`dot` in LLVM's terms."""
+    (n, k), m = a.shape, out.shape[1]
+    work = builder.mul(builder.mul(n, m), k)
+    with builder.if_else(builder.icmp_signed("<=", work, work.type(SMALL))) as (small, large):
+        with small:
+            builder.call(loops(builder.module, out.number), [*operands_of([a, b, out]), n, k, m])
+        with large:
+            builder.call(product_function(builder), blas_arguments(builder, a, b, out))
+
+
 class Matrix:
     """What machine code knows of a matrix: address, shape, and the distances of its rows and columns in items."""
 
-    def __init__(self, target: Any, builder: Any, kind: Any, value: Any) -> None:
-        array = target.make_array(kind)(target, builder, value)
-        self.data, self.number, self.in_rows = array.data, array.data.type.pointee, kind.layout == "C"
-        self.shape = cgutils.unpack_tuple(builder, array.shape)
+    def __init__(self, data: Any, shape: Sequence[Any], in_rows: bool) -> None:
+        self.data, self.number, self.shape, self.in_rows = data, data.type.pointee, shape, in_rows
         long, one = self.shape[1 if self.in_rows else 0], self.shape[0].type(1)
         self.steps = (long, one) if self.in_rows else (one, long)
         self.long = long

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile import cache
+from tinygrad_edu.compile import cache, shell
 from tinygrad_edu.compile.emit import Writer
 from tinygrad_edu.compile.fuse import Names, is_view, schedule
 from tinygrad_edu.compile.lower import copied, lowered
 from tinygrad_edu.compile.naming import TRAINING, free_name
 from tinygrad_edu.compile.sizes import ACTIVE, Conditions, measured
-from tinygrad_edu.compile.templates import FAST, HEADER, PRANGE
 from tinygrad_edu.compile.trace import Size, Traced, differentiate, op_name
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
@@ -191,14 +190,12 @@ class Program(Body):
     @property
     def text(self) -> str:
         """The module: the operations, then the program as one function."""
-        return HEADER + PRANGE * self.parallel + self.functions + self.function_text()
-
-    def function_text(self) -> str:
-        options = ("" if self.accurate else FAST) + ", parallel=True" * self.parallel
-        head = f'@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True{options})'
         sizes = [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
-        lines = [*self.shape_comments(), *sizes, *self.lines]
-        return "\n".join([head, f"def {self.name}({', '.join(self.parameters)}):", *indented(lines)]) + "\n"
+        lines = "\n".join(indented([*self.shape_comments(), *sizes, *self.lines]))
+        parameters = ", ".join(self.parameters)
+        return shell.module(
+            self.functions, self.name, parameters, lines, accurate=self.accurate, parallel=self.parallel
+        )
 
     def compiled(self) -> Callable[..., None]:
         """The machine code."""

@@ -6,8 +6,8 @@ import math
 import numpy as np
 
 try:
-    from numba import njit
-    from tinygrad_edu.compile.native import copy, dot, gather, view
+    from tinygrad_edu.compile.direct import direct
+    from tinygrad_edu.compile.native import copy, dot, gather, njit, view
 except ImportError:  # the same numbers without Numba, slowly
     from types import SimpleNamespace
 
@@ -17,6 +17,9 @@ except ImportError:  # the same numbers without Numba, slowly
 
     def njit(**options):
         return lambda function: function
+
+    def direct(**options):
+        return lambda function: lambda given: function(*given)
 
     def view(memory, at, shape):
         return memory.reshape(-1)[at : at + int(np.prod(shape))].reshape(shape)
@@ -68,12 +71,11 @@ def class_of(label, n):
 
 """
 # control: [stop when not 0, whole epochs done, 1 after NaN]; a run that is stopped or meets NaN goes back one epoch.
-EPOCHS = """
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True{fast})
-def epochs(
-    {data}, orders, batch, state, saved, gradient, work, whole, sizes, rates, settings, t, stopping,
-    losses, norms, changes, control, {given}
-):
+ARGUMENTS = (
+    "orders, batch, state, saved, gradient, work, whole, sizes, rates, settings, t, stopping, losses, norms, changes, "
+    "control"
+)
+EPOCHS = """\
     n = X.shape[0]
 {sizes}
     # every parameter and its gradient stand at the same place of two flat buffers
@@ -109,14 +111,21 @@ def epochs(
             moved {plus_moved} (w[i] - before[i]) * (w[i] - before[i])
         norms[epoch], changes[epoch] = math.sqrt(squares), math.sqrt(moved)
         control[1] = epoch + 1
-{stop}
-"""
+{stop}"""
 # The samples of a batch, copied together in their order; without an order they are read where they lie.
 IN_TURN = "{name} = view({array}, start * {array}.shape[1], {shape})"
 IN_ORDER = """\
 {name}, {name}_rows = view({memory}, {place}, {shape}), view({memory}, {place}, (size, {array}.shape[1]))
 gather({array}, orders, epoch * n + start, {name}_rows)
 {place} += size * {array}.shape[1]"""
+# As optim.clip_by_value: what is NaN stays.
+CLIP_VALUE = """\
+for i in range(g.size):
+    if g[i] > clip_value:
+        g[i] = clip_value
+    elif g[i] < -clip_value:
+        g[i] = -clip_value
+"""
 # As optim.clip_by_norm.
 CLIP = """\
 squares = 0.0

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile import cache
+from tinygrad_edu.compile import cache, shell
 from tinygrad_edu.compile.fuse import Loop
 from tinygrad_edu.compile.program import Array, Body, Trace, indented, shape_of
 from tinygrad_edu.compile.sizes import Size
 from tinygrad_edu.compile.symbols import function_text
-from tinygrad_edu.compile.templates import CLIP, EPOCHS, FAST, HEADER, IN_ORDER, IN_TURN
+from tinygrad_edu.compile.templates import ARGUMENTS, CLIP, CLIP_VALUE, EPOCHS, IN_ORDER, IN_TURN
 from tinygrad_edu.compile.trace import Traced
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
@@ -35,7 +35,8 @@ BATCH_NAMES, ARRAY_NAMES = ("x", "y", "sample_weight"), ("X", "Y", "W")  # in th
 class Recipe:
     """What is compiled: the loss of a batch, the parameters that it is differentiated by, and the update rule.
 
-    `clip_norm`: are gradients scaled down to a length given at run time? `stops`: a rule (stopping, loss) → bool in
+    `clip_norm`, `clip_value`: are gradients scaled down to a length, and their entries cut to a size, given at run
+    time? `stops`: a rule (stopping, loss) → bool in
     arithmetic of an array's entries, asked after each epoch, or None.
     """
 
@@ -48,6 +49,7 @@ class Recipe:
     accurate: bool = False
     clip_norm: bool = False
     stops: Callable[[Any, float], Any] | None = None
+    clip_value: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class TrainingProgram:
     def __init__(self, recipe: Recipe, data: Sequence[Array], batch: int) -> None:
         self.step = step_body(recipe, data, batch)
         self.update, self.floats = update_body(recipe)
-        self.floats += ["clip_norm"] * recipe.clip_norm
+        self.floats += ["clip_norm"] * recipe.clip_norm + ["clip_value"] * recipe.clip_value
         captured = self.step.trace.captured
         found = {id(array): name for name, array in captured.items()}
         self.parameters = [found[id(p)] for p in recipe.parameters]  # what the step calls them
@@ -89,12 +91,7 @@ class TrainingProgram:
         """The operations, and one function that trains."""
         plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("squares", "moved")}
         stops = recipe.stops
-        text = EPOCHS.format(
-            fast="" if self.accurate else FAST,
-            data=", ".join(self.data.values()),
-            given=", ".join(
-                [*self.given, *(f"{name}_kept" for name in self.followed), *(f"{name}_rng" for name in self.masks)]
-            ),
+        lines = EPOCHS.format(
             keep=joined(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
             restore=joined(3, (f"copy({name}_kept, {name})" for name in self.followed)),
             sizes=joined(1, (f"{name} = sizes[{i}]" for i, name in enumerate(self.size_names))),
@@ -102,13 +99,19 @@ class TrainingProgram:
             vectors=joined(1, self.vector_lines()),
             batch=joined(3, self.batch_lines()),
             step=joined(3, self.step_lines()),
-            clip=joined(3, CLIP.format(**plus).splitlines() if recipe.clip_norm else []),
+            clip=joined(3, clip_lines(recipe, plus)),
             update=joined(3, self.update.lines),
             stop=joined(2, ["if stops(stopping, losses[epoch]):", "    return"] if stops else []),
             **plus,
         )
         rule = '\n@njit(error_model="numpy")\n' + function_text("stops", stops) + "\n" if stops else ""
-        return HEADER + merged(self.step.functions, self.update.functions) + rule + text
+        functions = merged(self.step.functions, self.update.functions) + rule
+        return shell.module(functions, "epochs", self.arguments(), lines, accurate=self.accurate)
+
+    def arguments(self) -> str:
+        """What the function takes, in order."""
+        kept, drawn = [f"{name}_kept" for name in self.followed], [f"{name}_rng" for name in self.masks]
+        return ", ".join([*self.data.values(), ARGUMENTS, *self.given, *kept, *drawn])
 
     def parameter_lines(self) -> Iterable[str]:
         """Views of each parameter and its gradient; of a single number, its place."""
@@ -272,6 +275,12 @@ class Nothing(float):
 
     def __mul__(self, other: Any) -> float:
         return 0.0
+
+
+def clip_lines(recipe: Recipe, plus: Mapping[str, str]) -> list[str]:
+    """What is done to the gradients before the update."""
+    text = CLIP_VALUE * recipe.clip_value + CLIP.format(**plus) * recipe.clip_norm
+    return text.splitlines()
 
 
 def is_whole(array: Array) -> bool:

@@ -43,7 +43,7 @@ def gradcheck(f: Callable[..., Any], *arguments: Any, rtol: float = 1e-5, atol: 
 
     inputs = [point[i] for i in places]
     y, pull = vjp(weighted, *inputs)
-    weights = np.random.default_rng(0).uniform(0.5, 1.5, np.shape(y))
+    weights: Any = np.random.default_rng(0).uniform(0.5, 1.5, np.shape(y)) if np.ndim(y) else 1.0
     again = evaluate(weighted, inputs, weights)
     refuse_random(again, evaluate(weighted, inputs, weights))
     for i, x, analytic in zip(places, inputs, pull(weights if np.ndim(y) else float(weights)), strict=True):

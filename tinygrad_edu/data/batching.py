@@ -157,7 +157,12 @@ def batches(X: Any, y: Any, batch_size: int, *, order: str = "shuffled", seed: i
 
 @dataclass(frozen=True)
 class Batches:
-    """What `batches` returns: loop over it once for each epoch."""
+    """What `batches` returns: loop over it once for each epoch.
+
+    >>> found = batches(np.zeros((5, 2)), np.arange(5), batch_size=2, order="given")
+    >>> [y.tolist() for _, y in found]
+    [[0, 1], [2, 3], [4]]
+    """
 
     X: Array
     y: Array

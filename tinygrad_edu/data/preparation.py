@@ -46,7 +46,12 @@ def no_single(y: Array) -> None:
 
 
 class Scaling(NamedTuple):
-    """z = (x - shift)/scale, one shift and one scale for each feature: measured on one array, applied to any."""
+    """z = (x - shift)/scale, one shift and one scale for each feature: measured on one array, applied to any.
+
+    >>> scaling = Scaling(np.array([1.0, 0.0]), np.array([2.0, 1.0]))
+    >>> scaling([[3.0, 5.0]]).tolist(), scaling.inverse([[1.0, 5.0]]).tolist()
+    ([[1.0, 5.0]], [[3.0, 5.0]])
+    """
 
     shift: Array
     scale: Array

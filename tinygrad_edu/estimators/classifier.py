@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
@@ -109,6 +110,14 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         """The logarithm of `predict_proba`."""
         p = self.predict_proba(X)
         return np.asarray(np.log(p, out=p))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of samples that are right, in all of their labels."""
+        found = self.predict(X)
+        kinds = {getattr(a, "dtype", np.dtype(object)).kind for a in (y, found)}
+        if sample_weight is None and type(y) is np.ndarray and y.shape == found.shape[:1] and kinds in map(set, EXACT):
+            return float(np.mean(y == found))  # its checks take a quarter of the time of a grid search
+        return float(accuracy_score(y, found, sample_weight=sample_weight))
 
     def _score(self, y: Array, p: Array, weight: Array | None) -> float:
         return forward.accuracy(y, p, weight, exclusive=self.out_activation_ == "softmax")

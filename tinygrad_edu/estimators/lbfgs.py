@@ -7,19 +7,15 @@ little, because most of the time goes to SciPy.
 
 from __future__ import annotations
 
-import functools
-import threading
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import ThreadpoolController
 
-from tinygrad_edu.estimators import forward
+from tinygrad_edu.estimators import forward, threads
 from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
 
 # Below so many multiplications an evaluation waits longer for a second BLAS thread than that saves (45 ms, 6 a fit).
@@ -90,47 +86,14 @@ def minimized(model: Any, X: Any, Y: Array, weight: Array | None) -> None:
     objective = Objective(model, X, Y, weight)
     start = objective.w.copy()
     limits = {"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol}
-    with threads(start.size * X.shape[0]):
+    with threads.for_product(start.size * X.shape[0], most=SMALL):
         found = minimize(objective, start, method="L-BFGS-B", jac=True, options=limits)
     model.n_iter_, model.loss_ = min(found.nit, model.max_iter), found.fun
     model.coefs_, model.intercepts_ = parts(found.x, [w.shape for w in [*model.coefs_, *model.intercepts_]])
     if model.verbose:
         print(f"lbfgs: {found.nit} iterations, {found.nfev} evaluations, loss = {found.fun:.8f}")
     if found.status != 0:
-        warnings.warn(not_converged(model, found), ConvergenceWarning, stacklevel=5)
-
-
-class OneThread:
-    """BLAS in one thread while anyone is inside; the number from before comes back with the last who leaves."""
-
-    def __init__(self) -> None:
-        self.lock, self.inside = threading.Lock(), 0
-        self.limit: Any = None
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.inside == 0:
-                self.limit = controller().limit(limits=1, user_api="blas")
-            self.inside += 1
-
-    def __exit__(self, *error: Any) -> None:
-        with self.lock:
-            self.inside -= 1
-            if self.inside == 0:
-                self.limit.restore_original_limits()
-
-
-ONE_THREAD = OneThread()
-
-
-def threads(work: int) -> AbstractContextManager[Any]:
-    """One thread of BLAS for small work."""
-    return ONE_THREAD if work < SMALL else nullcontext()
-
-
-@functools.cache
-def controller() -> Any:
-    return ThreadpoolController()
+        warnings.warn(not_converged(model, found), ConvergenceWarning, stacklevel=6)
 
 
 def not_converged(model: Any, found: Any) -> str:

@@ -21,14 +21,15 @@ CHANGED = ("t", "lr", "record", "total", "failures", "samples", *PROGRESS)
 WIDTHS = len(WHOLE)
 STATE = 4  # vectors as long as all weights together: the weights, their gradient, two memories of the solver
 AT_ONCE = 4e8  # multiplications between two looks at Ctrl-C: 0.02 to 0.3 s
+WEIGHTLESS = 4  # the event, after those of rules.end_of_epoch, that a batch has sample weights of sum 0
 NO_WORDS = np.empty(0, np.uint32)
 
 
 class Memory:
     """Data, weights and progress of one run.
 
-    `weights` (n,), `gradient` (n,) and `moments`
-    (2, n) are views. The numbers named in WHOLE and NUMBERS are read as items and set by `update`.
+    `weights` (n,), `gradient` (n,) and `moments` (2, n) are views. The numbers named in WHOLE and NUMBERS are read as
+    items and set by `update`.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Memory:
         dtype, widths = X.dtype, [width for width, _ in layers]
         self.batch, self.shapes = batch, shapes_of(widths)
         n = sum(map(math.prod, self.shapes))
+        self.product = batch * max(map(math.prod, self.shapes))  # multiplications in the largest product
         work = batch * (sum(widths) + 2 * max(widths[1:]))
         self.memory = np.empty(STATE * n + (1 + masks) * work, dtype)
         self.memory[: STATE * n] = 0.0

@@ -38,6 +38,14 @@ def trend(model: Any) -> str:
     )
 
 
+def weightless(epoch: int, begin: int, size: int, rows: int) -> str:
+    """A step's samples weigh nothing together."""
+    return (
+        f"Weights sum to zero, can't be normalized. In epoch {epoch} those of samples {begin} to "
+        f"{min(begin + size, rows) - 1} in their order do: leave samples of weight 0 out, or raise batch_size={size}."
+    )
+
+
 def interrupted(model: Any) -> str:
     return f"Training interrupted by user. {model.n_iter_} whole epochs of {model.max_iter} are done, and kept."
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile import cache
+from tinygrad_edu.compile import cache, shell
 from tinygrad_edu.compile.program import Body, Trace, indented
-from tinygrad_edu.compile.templates import FAST, HEADER, PLUS
+from tinygrad_edu.compile.templates import PLUS
 from tinygrad_edu.compile.training import Recipe, merged, update_body
 from tinygrad_edu.core import ops
 from tinygrad_edu.estimators import rules
-from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WHOLE, WIDTHS
-from tinygrad_edu.estimators.templates import CLIP, DROPOUT, DROPOUT_BACK, NETWORK, QUICK
+from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WEIGHTLESS, WHOLE, WIDTHS
+from tinygrad_edu.estimators.templates import ARGUMENTS, CLIP, DROPOUT, DROPOUT_BACK, NETWORK
 
 ACTIVATIONS: dict[str, Any] = {
     "logistic": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu, "exp": ops.exp,
@@ -84,13 +84,14 @@ def program_text(dtype: str, extras: bool = False) -> str:
         "dropout": DROPOUT if extras else "",
         "dropout_back": DROPOUT_BACK if extras else "",
         "clip": CLIP if extras else "",
-        "fast": FAST,
         "epsilon": repr(float(np.finfo(dtype).eps)),
         "softmax": CODES["softmax"],
         "widths": WIDTHS,
+        "weightless": WEIGHTLESS,
     }
     functions = merged(functions, PLUS, f"@inlined\n{function_text(rules.end_of_epoch)}")
-    return HEADER + functions + f"\n\nreal = np.{dtype}\n" + QUICK + NETWORK.format(**texts)
+    functions += f"\n\nreal = np.{dtype}\n"
+    return shell.module(functions, "run", ARGUMENTS, NETWORK.format(**texts), accurate=False)
 
 
 def function_text(function: Callable[..., Any]) -> str:

@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from tinygrad_edu.compile import cache
-from tinygrad_edu.estimators import messages, rules
-from tinygrad_edu.estimators.memory import NO_WORDS, Array, Memory, flat, parts
+from tinygrad_edu.estimators import messages, rules, threads
+from tinygrad_edu.estimators.memory import NO_WORDS, WEIGHTLESS, Array, Memory, flat, parts
 from tinygrad_edu.estimators.network import SCHEDULES, SOLVERS, program
 from tinygrad_edu.estimators.shuffling import Words
 
@@ -48,7 +48,7 @@ class Optimizer:
     def kept(self, memory: Memory) -> None:
         """Where the run has got to."""
         self.moments, self.t, self.learning_rate = memory.moments.copy(), int(memory["t"]), float(memory["lr"])
-        if self.solver == "adam":
+        if self.solver == "adam" and self.t:
             b1, b2 = self.settings["beta_1"], self.settings["beta_2"]
             self.learning_rate = self.settings["lr_init"] * math.sqrt(1.0 - b2**self.t) / (1.0 - b1**self.t)
 
@@ -101,12 +101,13 @@ class Training:
         shared, best = model.coefs_ is model._best_coefs, model._best_coefs
         model.coefs_, model.intercepts_ = parts(self.memory.weights, self.memory.shapes)
         try:
-            while not ended and model.n_iter_ < self.epochs:
-                ended = self.block()
+            with threads.for_product(self.memory.product, least=threads.ALONE):
+                while not ended and model.n_iter_ < self.epochs:
+                    ended = self.block()
             if not (ended or self.incremental):
-                warnings.warn(messages.not_converged(model), ConvergenceWarning, stacklevel=4)
+                warnings.warn(messages.not_converged(model), ConvergenceWarning, stacklevel=6)
         except KeyboardInterrupt:
-            warnings.warn(messages.interrupted(model), stacklevel=4)
+            warnings.warn(messages.interrupted(model), stacklevel=6)
         finally:
             model._optimizer.kept(self.memory)
             model.coefs_, model.intercepts_ = parts(self.memory.weights.copy(), self.memory.shapes)
@@ -137,6 +138,8 @@ class Training:
         while done < curves.shape[1] and event not in (1, 2):
             cache.called(self.code, *arguments)
             now = int(self.memory["epoch"])
+            if curves[3, min(now, curves.shape[1] - 1)] == WEIGHTLESS:
+                raise ZeroDivisionError(self.weightless(now - done + 1))
             for epoch in range(done, now) if self.held or self.model.verbose or self.model.callbacks else ():
                 event = self.after_epoch(curves[:, epoch], epoch)
             if now > done and not (self.held or self.model.verbose or self.model.callbacks):
@@ -144,6 +147,10 @@ class Training:
                 event = int(curves[3, now - 1])
             done = now
         return event in (1, 2)
+
+    def weightless(self, epochs: int) -> str:
+        begin, size = int(self.memory["begin"]), int(self.memory["batch"])
+        return messages.weightless(self.model.n_iter_ + epochs, begin, size, self.samples)
 
     def record(self, curves: Array) -> None:
         """What the epochs have brought."""
@@ -198,7 +205,7 @@ def batch_size(model: Any, samples: int) -> int:
     if model.batch_size == "auto":
         return min(200, samples)
     if model.batch_size > samples:
-        warnings.warn(messages.clipped_batch(model.batch_size, samples), stacklevel=5)
+        warnings.warn(messages.clipped_batch(model.batch_size, samples), stacklevel=7)
     return int(np.clip(model.batch_size, 1, samples))
 
 

@@ -15,42 +15,75 @@ import numpy as np
 
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
 
+__all__ = [
+    "constant", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "normal",
+    "orthogonal", "scikit_learn", "uniform", "zeros",
+]  # fmt: skip
+
 Array = np.ndarray[Any, Any]
 Initializer = Callable[[np.random.Generator, int, int], Array]
 
 
 def zeros(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """0 everywhere: every unit of a layer then stays equal to every other."""
+    """0 everywhere: every unit of a layer then stays equal to every other.
+
+    >>> zeros(np.random.default_rng(0), 2, 1)
+    array([[0., 0.]])
+    """
     return np.zeros((fan_out, fan_in))
 
 
 def glorot_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """U(-a, a), a = √(6/(fan_in + fan_out)). (Glorot and Bengio 2010)"""
+    """U(-a, a), a = √(6/(fan_in + fan_out)). (Glorot and Bengio 2010)
+
+    >>> bool(abs(glorot_uniform(np.random.default_rng(0), 100, 50)).max() <= 0.2)
+    True
+    """
     return symmetric(rng, math.sqrt(6.0 / (fan_in + fan_out)), fan_in, fan_out)
 
 
 def glorot_normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """N(0, 2/(fan_in + fan_out)). (Glorot and Bengio 2010)"""
+    """N(0, 2/(fan_in + fan_out)). (Glorot and Bengio 2010)
+
+    >>> round(float(glorot_normal(np.random.default_rng(0), 100, 100).var() * 100), 1)
+    1.0
+    """
     return rng.standard_normal((fan_out, fan_in)) * math.sqrt(2.0 / (fan_in + fan_out))
 
 
 def he_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """U(-a, a), a = √(6/fan_in), for ReLU layers. (He et al. 2015)"""
+    """U(-a, a), a = √(6/fan_in), for ReLU layers. (He et al. 2015)
+
+    >>> bool(abs(he_uniform(np.random.default_rng(0), 100, 50)).max() <= 0.06**0.5)
+    True
+    """
     return symmetric(rng, math.sqrt(6.0 / fan_in), fan_in, fan_out)
 
 
 def he_normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """N(0, 2/fan_in), for ReLU layers. (He et al. 2015)"""
+    """N(0, 2/fan_in), for ReLU layers. (He et al. 2015)
+
+    >>> round(float(he_normal(np.random.default_rng(0), 100, 100).var() * 50), 1)
+    1.0
+    """
     return rng.standard_normal((fan_out, fan_in)) * math.sqrt(2.0 / fan_in)
 
 
 def lecun_uniform(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """U(-a, a), a = √(3/fan_in). (LeCun et al. 1998)"""
+    """U(-a, a), a = √(3/fan_in). (LeCun et al. 1998)
+
+    >>> bool(abs(lecun_uniform(np.random.default_rng(0), 100, 50)).max() <= 0.03**0.5)
+    True
+    """
     return symmetric(rng, math.sqrt(3.0 / fan_in), fan_in, fan_out)
 
 
 def lecun_normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """N(0, 1/fan_in). (LeCun et al. 1998)"""
+    """N(0, 1/fan_in). (LeCun et al. 1998)
+
+    >>> round(float(lecun_normal(np.random.default_rng(0), 100, 100).var() * 100), 1)
+    1.0
+    """
     return rng.standard_normal((fan_out, fan_in)) * math.sqrt(1.0 / fan_in)
 
 
@@ -75,7 +108,11 @@ def constant(c: float) -> Initializer:
 
 
 def uniform(a: float = -1.0, b: float = 1.0) -> Initializer:
-    """U(a, b)."""
+    """U(a, b).
+
+    >>> bool(uniform(2.0, 3.0)(np.random.default_rng(0), 5, 4).min() >= 2.0)
+    True
+    """
     refuse_not_finite("uniform", a=a, b=b)
     if not a < b:
         raise SettingError(f"uniform(a={a!r}, b={b!r}): a must be below b")
@@ -83,7 +120,11 @@ def uniform(a: float = -1.0, b: float = 1.0) -> Initializer:
 
 
 def normal(std: float = 1.0) -> Initializer:
-    """N(0, std²)."""
+    """N(0, std²).
+
+    >>> round(float(normal(std=0.1)(np.random.default_rng(0), 100, 100).std()), 2)
+    0.1
+    """
     refuse_not_finite("normal", std=std)
     if std < 0.0:
         raise SettingError(f"normal(std={std!r}): a standard deviation is at least 0")
@@ -131,6 +172,10 @@ def scikit_learn(activation: str = "relu") -> Initializer:
     """How scikit-learn's MLPs begin: Glorot's uniform, narrower (2 in place of 6) for "logistic"; biases drawn too.
 
     With rng=np.random.RandomState(seed) for the generator the draws are those of random_state=seed.
+
+    >>> begin = scikit_learn("logistic")
+    >>> begin(np.random.default_rng(0), 3, 2).shape, begin.bias(np.random.default_rng(0), 3, 2).shape
+    ((2, 3), (2,))
     """
     return ScikitLearn(2.0 if activation in ("logistic", "sigmoid") else 6.0)
 

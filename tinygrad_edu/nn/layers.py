@@ -116,6 +116,7 @@ class MLP(Module):
             raise SettingError(f"MLP(seed={seed!r}): a seed is a whole number of at least 0")
         rng = np.random.default_rng(seed)
         self.sizes, self.backend, self.in_features = sizes, backend, sizes[0]
+        self.bias, self.init, self.seed, self.norm = bias, init, seed, norm
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
         self.layers = [Linear(a, b, bias, init=init, rng=rng, backend=backend) for a, b in pairwise(sizes)]
         self.norms = [made_norm(norm, width, backend) for width in sizes[1:-1]]

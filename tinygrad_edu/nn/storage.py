@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from collections.abc import Mapping
@@ -38,12 +39,19 @@ def replace(path: Path, data: bytes) -> None:
 
 def read(path: str | os.PathLike[str]) -> dict[str, Array]:
     """The arrays of a file by name. Errors: CheckpointError where it is cut off or of another format."""
+    return read_all(path)[0]
+
+
+def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
+    """The arrays of a file, and the texts that stand beside them. Errors: as `read`."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     data = Path(path).read_bytes()
     try:
-        return load(data)
+        arrays = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # as the format's description says
+        return arrays, header.get("__metadata__", {})
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} ({len(data):,} bytes) is not a whole safetensors file: {error}. It was cut off on its way here, "

@@ -29,6 +29,10 @@ class Verdict:
 
     `sum_diverges`: Σα = ∞, so that any distance can be covered. `squares_converge`: Σα² < ∞, so that the noise of the
     gradients dies out. Both together suffice for convergence to a minimum of a well-behaved loss, with probability 1.
+
+    >>> verdict = robbins_monro(0.1)  # a constant rate
+    >>> verdict.sum_diverges, verdict.squares_converge, bool(verdict)
+    (True, False, False)
     """
 
     schedule: Schedule

@@ -50,28 +50,36 @@ class LBFGS:
         within("tol", tol)
         self.max_iter, self.tol, self.history, self.max_fun = max_iter, tol, history, max_fun
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What it was made with besides the parameters, by the names of its arguments."""
+        return {name: getattr(self, name) for name in ("max_iter", "tol", "history", "max_fun")}
+
     def minimize(self, closure: Callable[[], Any], callback: Callable[[float], object] | None = None) -> Minimum:
         """Change the parameters until the loss that `closure()` computes from them is least.
 
         closure returns the loss, one Value or Tensor; its backward() is run here, unless closure has run it.
-        callback(loss) is called after each iteration. Errors: AnomalyError where the loss is NaN or infinite at the
-        start. Whatever is raised on the way, Ctrl-C too, the parameters are then as they were before.
+        callback(loss) is called after each iteration; it ends the search by raising StopIteration. Errors: AnomalyError
+        where the loss is NaN or infinite at the start. Whatever else is raised on the way, Ctrl-C too, the parameters
+        are then as they were before.
         """
-        from scipy.optimize import minimize
-
-        options = {"maxiter": self.max_iter, "maxfun": self.max_fun, "maxcor": self.history, "gtol": self.tol}
         before = flat.weights(self.params)
         try:
             self.refuse_bad_start(self.evaluate(before, closure)[0])
-            found = minimize(
-                self.evaluate, before, (closure,), "L-BFGS-B", jac=True, options=options, callback=told(callback)
-            )
+            found = self.search(lambda x: self.evaluate(x, closure), before, told(callback))
         except BaseException:
             flat.assign(self.params, before)
             raise
         flat.assign(self.params, found.x)
         self.zero_grad()
         return Minimum(float(found.fun), int(found.nit), int(found.nfev), bool(found.success), str(found.message))
+
+    def search(self, function: Callable[[flat.Array], Any], start: flat.Array, callback: Any, **options: Any) -> Any:
+        """SciPy's result for a function that gives (loss, gradient); further options are SciPy's."""
+        from scipy.optimize import minimize
+
+        given = {"maxiter": self.max_iter, "maxfun": self.max_fun, "maxcor": self.history, "gtol": self.tol}
+        return minimize(function, start, (), "L-BFGS-B", jac=True, options={**given, **options}, callback=callback)
 
     def step(self, closure: Callable[[], Any] | None = None) -> float:
         """`minimize(closure)` by PyTorch's name: the loss at the end."""

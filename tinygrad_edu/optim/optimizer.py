@@ -54,6 +54,11 @@ class Optimizer:
             self.memory: list[tuple[Any, ...]] = [tuple([filled(p, x) for x in starts]) for p in self.params]
 
     @property
+    def options(self) -> dict[str, Any]:
+        """What it was made with besides parameters and lr, by the names of its arguments."""
+        return dict(self.settings)
+
+    @property
     def steps(self) -> int:
         """How many steps have been made: the schedule's t of the next one. A step without any gradient is none."""
         return max(self.t)

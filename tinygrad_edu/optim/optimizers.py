@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.optimizer import Optimizer, Parameters
@@ -64,6 +66,12 @@ class Adam(Optimizer):
         within("weight_decay", weight_decay)
         divisor("eps", eps)
         super().__init__(params, lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """See Optimizer.options."""
+        rest = dict(self.settings)
+        return {"betas": (rest.pop("beta1"), rest.pop("beta2")), **rest}
 
 
 class AdamW(Adam):
@@ -154,6 +162,11 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value = float(initial_accumulator_value)
         super().__init__(params, lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """See Optimizer.options."""
+        return {**self.settings, "initial_accumulator_value": self.initial_accumulator_value}
+
     def start(self) -> tuple[float, ...]:
         """The sum of squares begins at initial_accumulator_value."""
         return (self.initial_accumulator_value,)
@@ -192,6 +205,12 @@ class Rprop(Optimizer):
             raise SettingError(f"etas={etas!r}: steps shrink by η⁻ < 1 and grow by η⁺ > 1, such as (0.5, 1.2)")
         bounds = {"smallest": float(step_sizes[0]), "largest": float(step_sizes[1])}
         super().__init__(params, lr, eta_minus=etas[0], eta_plus=etas[1], **bounds)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """See Optimizer.options."""
+        low, high, smallest, largest = (self.settings[k] for k in ("eta_minus", "eta_plus", "smallest", "largest"))
+        return {"etas": (low, high), "step_sizes": (smallest, largest)}
 
     def start(self) -> tuple[float, ...]:
         """No gradient before the first, and Δ = lr."""

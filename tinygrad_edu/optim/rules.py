@@ -13,6 +13,8 @@ from typing import Any
 
 from tinygrad_edu.core import ops
 
+__all__ = ["adagrad", "adam", "adamw", "rmsprop", "rprop", "sgd"]
+
 
 def sgd(
     w: Any, g: Any, v: Any, t: int, lr: float, momentum: float, weight_decay: float, nesterov: bool
@@ -34,6 +36,10 @@ def adam(
     """m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,  w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 
     Kingma and Ba 2015, algorithm 1; g includes λw.
+
+    >>> w, m, v = adam(1.0, 4.0, 0.0, 0.0, 1, lr=0.1, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.0)
+    >>> round(w, 6), round(m, 6), round(v, 6)
+    (0.9, 0.4, 0.16)
     """
     return adam_step(w, g + weight_decay * w, m, v, t, lr, beta1, beta2, eps)
 

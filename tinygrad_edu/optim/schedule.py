@@ -194,6 +194,9 @@ def as_schedule(lr: LearningRate) -> Schedule:
     """A schedule as it is, a number as a constant one, any function of t as one of unknown form.
 
     Errors: SettingError for anything else, and for a number that is negative, NaN or infinite.
+
+    >>> as_schedule(0.1), as_schedule(lambda t: 0.5**t)(2)
+    (constant(lr=0.1), 0.25)
     """
     if isinstance(lr, Schedule):
         return lr

@@ -144,6 +144,11 @@ class Plateau(Schedule):
 
     `rate`, the present one; `best`, the loss to improve on; `bad_epochs`, how many in a row have not; `finished`,
     whether it was to fall once more and could not.
+
+    >>> schedule = reduce_on_plateau(0.1, patience=0)
+    >>> schedule.observe(1.0); schedule.observe(2.0)
+    >>> schedule.bad_epochs, round(schedule.rate, 6), schedule.best
+    (0, 0.01, 1.0)
     """
 
     follows_loss = True

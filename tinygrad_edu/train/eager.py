@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim import clip_by_norm
+from tinygrad_edu.optim import clip_by_norm, clip_by_value
 from tinygrad_edu.train.ending import bad_reason, reason
 from tinygrad_edu.train.job import Job
 
@@ -19,22 +19,31 @@ Array = np.ndarray[Any, Any]
 def run_eager(job: Job, shown: Any) -> str:
     """All epochs that are left; why they ended."""
     rng = job.generator()
-    while job.left:
-        for order in job.orders(rng, job.left):
-            before = Snapshot(job)
-            try:
-                mean, norm = epoch(job, order)
-            except KeyboardInterrupt:
-                before.restore()
-                return reason(job, interrupted=True)
-            if not np.isfinite(mean):
-                before.restore()
-                return bad_reason(job, order)
-            job.record(mean, norm, before.distance())
-            shown.update()
-            if job.look():
-                return reason(job, stopped=True)
+    try:
+        while job.left:
+            for order in job.orders(rng, job.left):
+                if not one_epoch(job, order):
+                    return bad_reason(job, order)
+                shown.update()
+                if job.look():
+                    return reason(job, stopped=True)
+    except KeyboardInterrupt:
+        job.measure()
+        return reason(job, interrupted=True)
     return reason(job)
+
+
+def one_epoch(job: Job, order: Array) -> bool:
+    """An epoch, recorded; False where the loss became NaN. One that does not end well is undone."""
+    before, mean = Snapshot(job), math.nan
+    try:
+        mean, norm = epoch(job, order)
+    finally:
+        if not math.isfinite(mean):
+            before.restore()
+    if math.isfinite(mean):
+        job.record(mean, norm, before.distance())
+    return math.isfinite(mean)
 
 
 def epoch(job: Job, order: Array) -> tuple[float, float]:
@@ -62,6 +71,8 @@ def step(job: Job, rows: Array) -> float:
     job.optimizer.zero_grad()
     loss = job.batch_loss(*[array[rows] for array in job.data])
     loss.backward()
+    if job.settings.clip_value is not None:
+        clip_by_value(job.optimizer.params, job.settings.clip_value)
     if job.settings.clip_norm is not None:
         clip_by_norm(job.optimizer.params, job.settings.clip_norm)
     job.optimizer.step()

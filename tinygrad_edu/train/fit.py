@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,17 @@ from tqdm import tqdm
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.optim import LBFGS, Optimizer
+from tinygrad_edu.train import checkpoint
+from tinygrad_edu.train.config import config
 from tinygrad_edu.train.eager import Snapshot, run_eager
 from tinygrad_edu.train.ending import bad_reason, reason
 from tinygrad_edu.train.job import Job, Loss, Settings, job_of, progress_shown
+from tinygrad_edu.train.quasi_newton import run_minimizer
 from tinygrad_edu.train.run import Run
 
 LOAD_SECONDS = 0.3  # a compiled program from the disk
+SETTINGS = [field.name for field in fields(Settings)]
 LOOK = 0.05  # seconds between looks at a compiled run: Ctrl-C, progress
 
 
@@ -30,7 +35,7 @@ def fit(
     y: Any,
     *,
     loss: str | Loss,
-    optimizer: Optimizer,
+    optimizer: Optimizer | LBFGS,
     epochs: int,
     batch_size: int | None = None,
     shuffle: bool | str = True,
@@ -41,16 +46,20 @@ def fit(
     validation: Any = None,
     sample_weight: Any = None,
     clip_norm: float | None = None,
+    clip_value: float | None = None,
     callbacks: Sequence[Callable[[Any], Any]] = (),
     progress: bool | None = None,
     accurate: bool = False,
+    resume_from: str | os.PathLike[str] | None = None,
 ) -> Run:
     """Train `model` in place on X (samples, ...) and y (samples, ...), and record the run.
 
-    loss, epochs, batch_size, shuffle, seed, tol, patience, validation, sample_weight, clip_norm, callbacks, progress
-    and accurate: see train.job.Settings. compiled: True, False, or "auto", which compiles when the run is estimated to
-    take longer than that. A run that meets NaN, or is interrupted, leaves the model as after the last whole epoch.
-    Errors: SettingError, ShapeError, DtypeError for what does not fit; TraceError if compiled=True cannot be.
+    What is not named here: see train.job.Settings. optimizer: with LBFGS an epoch is one iteration over all samples,
+    and its loss the one after it. compiled: True, False, or "auto", which compiles where that is estimated to pay.
+    resume_from: the file of an earlier run (Run.save), to go on to so many epochs in all as if it had not been left;
+    everything else is given again. A run that meets NaN, or is interrupted, leaves the model as after the last epoch.
+    Errors, with the model as before: SettingError, ShapeError, DtypeError for what does not fit, CheckpointError for a
+    file that cannot be read, TraceError if compiled=True cannot be.
 
     >>> from tinygrad_edu import nn, optim
     >>> from tinygrad_edu.data import xor_gate
@@ -59,12 +68,11 @@ def fit(
     >>> run.n_epochs, bool(run.loss_curve[-1] < 0.01)
     (100, True)
     """
-    settings = Settings(
-        loss=loss, epochs=epochs, batch_size=batch_size, shuffle=shuffle, seed=seed, tol=tol, patience=patience,
-        validation=validation, sample_weight=sample_weight, clip_norm=clip_norm, callbacks=callbacks,
-        progress=progress, accurate=accurate,
-    )  # fmt: skip
-    return trained(job_of(model, X, y, optimizer, settings), compiled)
+    given = {name: x for name, x in locals().items() if name in SETTINGS}
+    job = job_of(model, X, y, optimizer, Settings(**given))
+    if resume_from is not None:
+        checkpoint.resume(job, resume_from)
+    return trained(job, compiled)
 
 
 def trained(job: Job, compiled: bool | str) -> Run:
@@ -72,20 +80,40 @@ def trained(job: Job, compiled: bool | str) -> Run:
     training = job.model.training
     job.model.train()
     try:
-        program, how = choose(job, compiled)
+        program, job.how = choose(job, compiled)
+        job.ending = ""
+        job.go_on()
         with bar(job) as shown, np.errstate(all="ignore"):  # what overflows ends the run, and it says where
-            ending = run_eager(job, shown) if program is None else run_compiled(job, program, shown)
-            ending += job.restore_best()
+            ending = gone_through(job, program, shown) + job.restore_best()
     finally:
         job.model.train(training)
+    return record(job, ending, compiled)
+
+
+def gone_through(job: Job, program: Any, shown: Any) -> str:
+    """All epochs that are left; why they ended. Where the stopping rule has ended it before, none are."""
+    if job.stopped:
+        return reason(job, stopped=True)
+    if job.minimizer:
+        return run_minimizer(job, program, shown)
+    return run_compiled(job, program, shown) if program else run_eager(job, shown)
+
+
+def record(job: Job, ending: str, compiled: bool | str) -> Run:
+    """What has happened so far."""
 
     def resume(epochs: int) -> Run:
+        if job.minimizer:
+            raise SettingError(
+                "L-BFGS cannot go on: SciPy keeps its memory. Call fit, which starts anew from these weights"
+            )
         job.settings, job.ended = replace(job.settings, epochs=epochs), ""
         return trained(job, compiled)
 
+    job.ending, job.steps_made = ending, list(job.optimizer.t)
     return Run(
-        np.array(job.losses), np.array(job.norms), ending, how, job.model, job.config(), np.array(job.changes),
-        np.array(job.validation), resume,
+        np.array(job.losses), np.array(job.norms), ending, job.how, job.model, config(job), np.array(job.changes),
+        np.array(job.validation), resume, job,
     )  # fmt: skip
 
 
@@ -101,6 +129,8 @@ def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
         return None, "eager: the scalar back end"
     if compiled is True:
         return training_program(job), "compiled: asked for"
+    if job.how:  # the other way would round otherwise
+        return (training_program(job), "compiled: as before") if job.compiled else (None, "eager: as before")
     seconds = eager_seconds(job)
     if seconds < LOAD_SECONDS:
         return None, f"eager: {job.steps:,} steps at an estimated {seconds:.2g} s in all need no compiler"
@@ -118,10 +148,8 @@ def compiled_if_worth(job: Job, seconds: float) -> tuple[Any, str]:
         return program, f"compiled: {estimate}, and the program is in the cache"
     if seconds > program.compile_seconds():
         return program, f"compiled: {estimate}"
-    return (
-        None,
-        f"eager: {estimate}, less than the {program.compile_seconds():.2g} s that a new program takes to compile",
-    )
+    needed = f"the {program.compile_seconds():.2g} s that a new program of {program.lines} lines takes to compile"
+    return None, f"eager: {estimate}, less than {needed}"
 
 
 def eager_seconds(job: Job) -> float:
@@ -166,6 +194,7 @@ def run_compiled(job: Job, program: Any, shown: Any) -> str:
                     block.stop()
                     wait([future] if future else [])
                     course.record(block)
+                job.measure()
                 return reason(job, interrupted=True)
             if block.bad:
                 return bad_reason(job, block.orders[block.done])

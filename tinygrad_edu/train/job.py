@@ -11,10 +11,11 @@ import numpy as np
 
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.data.batching import ORDERS, orders
-from tinygrad_edu.errors import SettingError, unknown_name
+from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
 from tinygrad_edu.nn import losses
+from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.stopping import stopping, stops
 
@@ -29,11 +30,13 @@ class Settings:
 
     loss: a name from nn.losses or a function of output and target; cross_entropy also takes y as class numbers
     (samples,). batch_size: all samples by default. shuffle: a new order each epoch from `seed`, or one of the orders of
-    data.batches by name; of all samples in one batch the order is left as it is.
+    data.batches by name ("weighted": drawn with replacement by sample_weight, which then does not weigh the loss); of
+    all samples in one batch the order is left as it is, unless it is drawn.
     tol: stop when the loss of an epoch differs from the one before by at most tol of it; with patience=k, when it has
     not improved by more than tol of the best one for k epochs in a row. validation: (X, y), or a share of the samples
     to hold out; its loss is then what the rule looks at, and the best weights by it are restored. sample_weight: one
-    for each sample. clip_norm: the length that gradients are scaled down to. callbacks: called with the Job after each
+    for each sample. clip_value: the size that each entry of the gradient is cut to; clip_norm: the length that the
+    gradient is scaled down to, after that. callbacks: called with the Job after each
     epoch; one that returns True ends the run. progress: a bar (by default in a terminal). accurate: compiled exp, tanh,
     log as the C library has them, for the last digits (the compiler's own are within 3 units in the last place, and
     several times as fast).
@@ -50,6 +53,7 @@ class Settings:
     validation: Any = None
     sample_weight: Any = None
     clip_norm: float | None = None
+    clip_value: float | None = None
     callbacks: Sequence[Callable[[Any], Any]] = ()
     progress: bool | None = None
     accurate: bool = False
@@ -59,21 +63,28 @@ class Settings:
             number = getattr(self, name)
             if not (isinstance(number, (int, np.integer)) and number > 0) and (number is not None or name == "epochs"):
                 raise SettingError(f"{name}={number!r}: a whole number above 0 is needed")
-        if self.clip_norm is not None and not 0.0 < self.clip_norm < np.inf:
-            raise SettingError(f"clip_norm={self.clip_norm!r}: a length above 0 is needed")
-        if isinstance(self.shuffle, str) and self.shuffle not in WAYS:
-            raise unknown_name("order", self.shuffle, WAYS)
+        for name in ("clip_norm", "clip_value"):
+            limit = getattr(self, name)
+            if limit is not None and not (isinstance(limit, (int, float, np.number)) and 0.0 < limit < np.inf):
+                raise SettingError(f"{name}={limit!r}: a finite number above 0 is needed")
+        if isinstance(self.shuffle, str) and self.shuffle not in ORDERS:
+            raise unknown_name("order", self.shuffle, ORDERS)
+        if self.drawn and self.sample_weight is None:
+            raise SettingError('shuffle="weighted" draws samples by their weights: give sample_weight')
 
-
-WAYS = [name for name in ORDERS if name != "weighted"]  # drawing by weight is what sample_weight stands for here
+    @property
+    def drawn(self) -> bool:
+        """Are samples drawn by their weights, and not weighted in the loss?"""
+        return self.shuffle == "weighted"
 
 
 @dataclass
 class Job:
     """A training run: what it works on, and its record so far.
 
-    `data`: X, y and, where they are given, the weights of the samples. `losses`, `norms`, `changes`, `validation`: a
-    number for each whole epoch.
+    `data`: X, y and, where they are given, the weights of the samples; `chances`: the weights, where samples are drawn
+    by them. `losses`, `norms`, `changes`, `validation`: a number for each whole epoch. `minimizer`: L-BFGS, where it is
+    asked for; `optimizer` is then a stand-in that changes nothing.
     """
 
     model: Module
@@ -82,14 +93,24 @@ class Job:
     data: tuple[Array, ...]
     held_out: tuple[Array, Array] | None
     loss: Loss
+    chances: Array | None = None
+    minimizer: LBFGS | None = None
     losses: list[float] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
     changes: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     best: Any = None  # (loss, epoch, state) of the best epoch by validation
-    ended: str = ""  # why, where a callback or the stopping rule has ended it
+    last: Any = None  # the state after the last epoch, where the model holds the best one
+    seen: int = 0  # epochs that have been looked at
+    how: str = ""  # which way it goes, and why
+    ending: str = ""  # the sentence of the record
+    steps_made: list[int] = field(default_factory=list)  # by the optimizer, at the end
+    ended: str = ""  # why, where a callback has ended it
+    stopped: bool = False  # has the stopping rule ended it?
+    start: Mapping[str, Array] = field(default_factory=dict)  # the weights before the first epoch, for the clinic
 
     def __post_init__(self) -> None:
+        self.start = self.start or self.model.state_dict()
         self.stopping = stopping(self.settings.tol, self.settings.patience)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
 
@@ -111,7 +132,12 @@ class Job:
     def watched(self) -> bool:
         """Has Python to look after every epoch?"""
         s = self.settings
-        return bool(self.held_out or s.callbacks or self.optimizer.schedule.follows_loss)
+        return bool(self.held_out or s.callbacks or self.optimizer.schedule.follows_loss or self.minimizer)
+
+    @property
+    def compiled(self) -> bool:
+        """Does it go as compiled code?"""
+        return self.how.startswith("compiled")
 
     @property
     def rule(self) -> bool:
@@ -132,14 +158,20 @@ class Job:
         """
         count = min(count, max(1, AT_A_TIME // self.samples))
         how = self.settings.shuffle
-        if how in (False, "given") or self.batch_size == self.samples:
+        if how in (False, "given") or (self.batch_size == self.samples and self.chances is None):
             return np.empty((count, 0), dtype=np.int64)
-        return orders(self.data[1], count, how if isinstance(how, str) else "shuffled", rng)
+        return orders(self.data[1], count, how if isinstance(how, str) else "shuffled", rng, self.chances)
 
     def batch_loss(self, *batch: Any) -> Any:
         """The loss of a batch (x, y) or (x, y, weights)."""
         weight = {"sample_weight": batch[2]} if len(batch) > 2 else {}
-        return self.loss(self.model(batch[0]), batch[1], **weight)
+        output = self.model(batch[0])
+        if isinstance(output, tuple) and isinstance(self.loss, losses.Loss):
+            raise ShapeError(
+                "the model returns a tuple, as recurrent layers return (outputs, state): train it by fit_online, or "
+                "choose one, such as nn.Sequential(layer, nn.last_output, nn.Linear(...))"
+            )
+        return self.loss(output, batch[1], **weight)
 
     def record(self, loss: float, norm: float, change: float) -> None:
         """One more whole epoch."""
@@ -149,13 +181,21 @@ class Job:
 
     def look(self) -> bool:
         """What is done after an epoch that Python watches: True if it was the last one."""
-        watched = self.losses[-1] if self.held_out is None else self.validate(*self.held_out)
-        self.optimizer.schedule.observe(watched)
+        self.measure()
         for callback in self.settings.callbacks:
             if callback(self):
                 self.ended = f"stopped after {len(self.losses)} epochs by {getattr(callback, '__name__', callback)}"
                 return True
-        return self.rule and bool(stops(self.stopping, watched))
+        return self.stopped
+
+    def measure(self) -> None:
+        """Validation and what goes by the loss, once for each epoch."""
+        if self.seen == len(self.losses):
+            return
+        watched = self.losses[-1] if self.held_out is None else self.validate(*self.held_out)
+        self.seen = len(self.losses)
+        self.optimizer.schedule.observe(watched)
+        self.stopped = self.rule and bool(stops(self.stopping, watched))
 
     def validate(self, X: Array, y: Array) -> float:
         """The loss of what was held out; the best state so far is kept where the run may stop early."""
@@ -168,40 +208,70 @@ class Job:
             self.best = (loss, len(self.losses), self.model.state_dict())
         return loss
 
+    def refuse_indices(self) -> None:
+        """The error of the layer that takes an index which is out of range, if one does."""
+        training = self.model.training
+        try:
+            with no_grad():
+                self.model.eval()(self.data[0])
+        finally:
+            self.model.train(training)
+
     def restore_best(self) -> str:
         """The best weights by validation, if the last ones are others; says so."""
         if self.best is None or self.best[1] == len(self.losses):
             return ""
+        self.last = self.model.state_dict()
         self.model.load_state_dict(self.best[2])
         return f"; the weights are those of epoch {self.best[1]}, the best by validation ({self.best[0]:.4g})"
 
-    def config(self) -> Mapping[str, Any]:
-        """The settings, for the record."""
-        s, o = self.settings, self.optimizer
-        names = ("loss", "epochs", "shuffle", "seed", "tol", "patience", "clip_norm")
-        rate = o.lr if o.schedule.kind == "constant" else o.schedule
-        return {
-            "optimizer": type(o).__name__, "lr": rate, **o.settings, "batch_size": self.batch_size,
-            **{name: getattr(s, name) for name in names},
-        }  # fmt: skip
+    def go_on(self) -> None:
+        """Back to the weights after the last epoch, where those of the best one were restored."""
+        if self.last is not None:
+            self.model.load_state_dict(self.last)
+            self.last = None
 
 
-def job_of(model: Module, X: Any, y: Any, optimizer: Optimizer, settings: Settings) -> Job:
+def job_of(model: Module, X: Any, y: Any, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
     """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
     loss = losses.find(settings.loss)
     if not np.size(getattr(X, "array", X)):
         raise SettingError("samples=0: there is nothing to train on")
     data: tuple[Array, ...] = samples.pair(model, loss, X, y)
-    held_out = None
+    held_out = chances = minimizer = None
     if isinstance(settings.validation, (int, float)):
         data, held_out = split(data, settings)
     elif settings.validation is not None:
-        held_out = samples.pair(model, loss, *settings.validation)
+        held_out = samples.pair(model, loss, *two(settings.validation))
     if settings.sample_weight is not None:
-        if held_out is not None and isinstance(settings.validation, (int, float)):
+        if isinstance(settings.validation, (int, float)):
             raise SettingError("validation as a share does not go with sample_weight: split the samples yourself")
-        data = (*data, samples.weights(settings.sample_weight, data[0], samples.dtype_of(model)))
-    return Job(model, optimizer, settings, data, held_out, loss)
+        weights = samples.weights(settings.sample_weight, data[0], samples.dtype_of(model))
+        data, chances = (data, weights.astype(float)) if settings.drawn else ((*data, weights), None)
+    if isinstance(optimizer, LBFGS):
+        refuse_for_lbfgs(model, settings, len(data[0]))
+        minimizer, optimizer = optimizer, SGD(optimizer.params, lr=0.0)
+    return Job(model, optimizer, settings, data, held_out, loss, chances, minimizer)
+
+
+def two(validation: Any) -> Any:
+    if not (isinstance(validation, (tuple, list)) and len(validation) == 2):
+        raise SettingError(f"validation={validation!r:.40}: (X, y), or a share of the samples, is needed")
+    return validation
+
+
+def refuse_for_lbfgs(model: Module, settings: Settings, n: int) -> None:
+    """It goes by one function of the weights: that of all samples, without chance, and by its exact gradient."""
+    why = "L-BFGS compares losses at several weights, which have to be of the same samples"
+    if settings.batch_size is not None and settings.batch_size < n:
+        raise SettingError(f"batch_size={settings.batch_size} of {n} samples: {why}; leave batch_size out")
+    if settings.drawn:
+        raise SettingError(f'shuffle="weighted" draws new samples for each epoch: {why}; leave shuffle out')
+    for name in ("clip_norm", "clip_value"):
+        if getattr(settings, name) is not None:
+            raise SettingError(f"{name}={getattr(settings, name)!r}: L-BFGS needs the gradient as it is")
+    if any(getattr(module, "p", 0.0) for _, module in model.named_modules() if isinstance(module, Dropout)):
+        raise SettingError("Dropout draws other units for each evaluation, and L-BFGS needs one loss: use p=0, or Adam")
 
 
 def split(data: tuple[Array, ...], settings: Settings) -> Any:

@@ -38,7 +38,13 @@ def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, b
 
 
 def accuracy(model: Module, X: Array, y: Array) -> float:
-    """1 - the mean absolute error, the measure of the OR/XOR question."""
+    """1 - the mean absolute error, the measure of the OR/XOR question.
+
+    >>> from tinygrad_edu import nn
+    >>> from tinygrad_edu.data import or_gate
+    >>> 0.0 < accuracy(nn.MLP([2, 1], out_activation="sigmoid", seed=0), *or_gate()) < 1.0
+    True
+    """
     with no_grad():
         output = model(X)
     predicted = [p.data for p in output.flat] if isinstance(output, np.ndarray) else output.array.ravel()

@@ -29,6 +29,12 @@ class ManyRuns:
 
     `seeds` (s,), `learning_rates` (r,), `losses` (r, s) after the last epoch, `loss_curves` (r, s, epochs; NaN after
     a run has ended), `n_epochs` (r, s), `predictions` (r, s, samples, outputs) of the trained models on X.
+
+    >>> losses = np.array([[0.5, 0.001], [0.002, 0.003]])  # a row for each rate, a column for each seed
+    >>> curves = losses[:, :, None]
+    >>> runs = ManyRuns(np.arange(2), np.array([0.1, 0.5]), losses, curves, np.ones((2, 2)), np.zeros((2, 2, 4, 1)))
+    >>> runs, runs.success_rate(0.01).tolist()
+    (<4 runs, 2 seeds for each learning rate, median loss 0.0025>, [0.5, 1.0])
     """
 
     seeds: Array
@@ -115,6 +121,8 @@ class ManyJobs:
         rate, seed = place
         model = self.make_model(seed)
         made = self.optimizer(model.parameters())
+        if not isinstance(made, Optimizer):
+            raise SettingError(f"fit_many trains by steps of an optimizer, not by {type(made).__name__}: use fit")
         made.lr = made.lr if math.isnan(rate) else rate
         return job_of(model, self.X, self.y, made, Settings(seed=seed, **self.settings))
 

@@ -14,9 +14,11 @@ from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.sequence import Recurrent, detach
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.config import essentials
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import samples
+from tinygrad_edu.train.samples import targets as checked_targets
 
 Array = np.ndarray[Any, Any]
 Loss = Callable[[Any, Any], Any]
@@ -71,10 +73,7 @@ def fit_online(
     job = checked(model, X, y, loss, optimizer, epochs, steps)
     program, how = choose(job, compiled)
     losses, norms, reason = recorded(job, program.epochs(job) if program else eager_epochs(job))
-    config = {
-        "loss": loss, "optimizer": type(optimizer).__name__, "lr": optimizer.lr, **optimizer.settings,
-        "epochs": epochs, "steps": steps,
-    }  # fmt: skip
+    config = {**essentials(model, job.loss, optimizer), "epochs": epochs, "steps": steps}
     return Run(np.array(losses), np.array(norms), reason, how, model, config)
 
 
@@ -86,8 +85,10 @@ def checked(
         raise SettingError(
             f"fit_online trains a recurrent layer, such as nn.Elman, not {type(model).__name__}: use tg.fit"
         )
+    if not isinstance(optimizer, Optimizer):
+        raise SettingError(f"fit_online trains by steps of an optimizer, not by {type(optimizer).__name__}: use SGD")
     function = losses.find(loss)
-    inputs, targets = samples(X, "X", np.dtype(float)), samples(y, "y", np.dtype(float))
+    inputs, targets = samples(X, "X", np.dtype(float)), checked_targets(samples(y, "y", np.dtype(float)), function)
     if inputs.ndim != 2 or inputs.shape[1] != model.in_features:
         raise ShapeError(
             f"X has shape {inputs.shape}: {inputs.shape[1]} features at each time, and the model takes "

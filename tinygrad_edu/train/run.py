@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import SettingError
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import CheckpointError, SettingError
+from tinygrad_edu.nn import storage
+from tinygrad_edu.nn.layers import MLP
+from tinygrad_edu.train import checkpoint
+from tinygrad_edu.train.config import plain
 
 Array = np.ndarray[Any, Any]
+CURVES = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
 
 
 @dataclass
@@ -24,25 +28,31 @@ class Run:
 
     `loss_curve`, the mean loss of each epoch; `grad_norms`, the length of the gradient at the last step of each;
     `update_norms`, how far the weights came in each; `validation_curve`, the loss of what was held out; `stop_reason`,
-    why it ended, in one sentence; `how`, which way it ran ("compiled", "eager") and why; `config`, the settings;
-    `model`, trained in place.
+    why it ended, in one sentence; `how`, which way it ran ("compiled", "eager") and why; `config`, the settings, all
+    that is needed to do it again (see train.config); `model`, a Module, trained in place.
+
+    >>> run = Run(np.array([1.0, 0.5, 0.49]), np.ones(3), "all 3 epochs done", "eager: asked for", model=None)
+    >>> run, run.converged_at(tol=0.05)
+    (<Run of 3 epochs, loss 0.49, eager: asked for: all 3 epochs done>, 3)
     """
 
     loss_curve: Array
     grad_norms: Array
     stop_reason: str
     how: str
-    model: Module
+    model: Any
     config: Mapping[str, Any] = field(default_factory=dict)
     update_norms: Array = field(default_factory=lambda: np.empty(0))
     validation_curve: Array = field(default_factory=lambda: np.empty(0))
     again: Callable[[int], Run] | None = field(default=None, repr=False)
+    job: Any = field(default=None, repr=False, compare=False)  # what was trained, for the clinic
 
     def resume(self, epochs: int) -> Run:
-        """Go on to so many epochs in all, as if the run had not ended before: the same numbers as without a pause.
+        """Go on to so many epochs in all: the same numbers as without a pause. One that its own rule ended stays so.
 
         Errors: SettingError for a number of epochs that is not above those done, or a run that cannot go on.
         """
+        self.refuse_moved(f"resume({epochs})")
         if self.again is None or epochs <= self.n_epochs:
             raise SettingError(f"resume({epochs}): this run has done {self.n_epochs} epochs, more of them are needed")
         return self.again(epochs)
@@ -64,24 +74,64 @@ class Run:
         return int(hits[0]) + 2 if hits.size else None
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the curves and settings as JSON, in one step; returns the path."""
+        """Write the run in one step, and return the path: curves and settings as JSON to a path that ends in .json.
+
+        To any other path all that `fit(..., resume_from=path)` needs to go on as if it had not been left, as
+        safetensors: weights, the optimizer's memory, curves, settings, the state of random generators.
+        Errors: SettingError for a run that `fit` cannot go on with, or that has gone on since.
+        """
         path = Path(path)
-        record = {
-            "loss_curve": self.loss_curve.tolist(),
-            "grad_norms": self.grad_norms.tolist(),
-            "update_norms": self.update_norms.tolist(),
-            "validation_curve": self.validation_curve.tolist(),
-            "stop_reason": self.stop_reason,
-            "how": self.how,
-            "config": {name: repr(value) for name, value in self.config.items()},
-        }
+        if path.suffix != ".json":
+            self.refuse_moved(f"save({str(path)!r})")
+            return checkpoint.write(self.job, path)
+        record = {name: getattr(self, name).tolist() for name in CURVES}
+        record |= {"stop_reason": self.stop_reason, "how": self.how, "config": plain(self.config)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1)
-        os.replace(draft, path)
+        storage.replace(path.resolve(), json.dumps(record, indent=1).encode())
         return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: Any = None) -> Run:
+        """The record that `save` has written, to look at; to go on with it is what `fit(..., resume_from=path)` is for.
+
+        model: takes the weights of the file, if it has any; an MLP is made anew without one. A schedule or a function
+        in `config` is its name. Errors: CheckpointError for a file of another form; those of load_state_dict.
+        """
+        found, facts = checkpoint.curves(path) if Path(path).suffix != ".json" else from_json(path)
+        state = found.pop("state", {})
+        model = rebuilt(facts["config"]) if state and model is None else model
+        if state and model is not None:
+            model.load_state_dict(state)
+        record: dict[str, Any] = {name: np.array(x, dtype=float) for name, x in found.items()}
+        return cls(model=model, **record, **facts)
+
+    def refuse_moved(self, what: str) -> None:
+        """The model, the optimizer and the job are one with this record only while nothing has trained them on."""
+        if self.job is None:
+            raise SettingError(f"{what}: fit has not made this run: there is nothing to go on with")
+        if len(self.job.losses) != self.n_epochs or self.job.optimizer.t != self.job.steps_made:
+            raise SettingError(f"{what}: this run of {self.n_epochs} epochs was trained on since: use the later run")
 
     def __repr__(self) -> str:
         last = f"{self.loss_curve[-1]:.4g}" if self.n_epochs else "none"
         return f"<Run of {self.n_epochs} epochs, loss {last}, {self.how}: {self.stop_reason}>"
+
+
+def from_json(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Curves, and the rest."""
+    try:
+        record = json.loads(Path(path).read_bytes())
+        return {name: record[name] for name in CURVES}, {k: record[k] for k in ("stop_reason", "how", "config")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a run that Run.save has written: {error!r}") from None
+
+
+def rebuilt(config: Mapping[str, Any]) -> Any:
+    """An MLP of the form and dtype that the settings name; None for any other model."""
+    if not isinstance(config["model"], dict):
+        return None
+    made = MLP(**{**config["model"], "init": "zeros"})
+    for p in made.parameters():
+        if isinstance(p, Tensor):
+            p.data = p.data.astype(config["dtype"])
+    return made

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
-from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.nn.losses import LOSSES, Loss
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
@@ -45,9 +45,17 @@ def pair(model: Module, loss: Any, X: Any, y: Any) -> tuple[Array, Array]:
     indices = any(getattr(module, "takes_indices", False) for _, module in model.named_modules())
     inputs = samples(X, "X", np.int64 if indices else dtype)
     labels = np.asarray(getattr(y, "array", y))
+    same_length(inputs, np.atleast_1d(labels), "y")
     if loss is LOSSES["cross_entropy"] and labels.ndim == 1:
-        return inputs, same_length(inputs, classes(labels, model, inputs), "y")
-    return inputs, same_length(inputs, samples(y, "y", dtype), "y")
+        return inputs, classes(labels, model, inputs)
+    return inputs, targets(samples(y, "y", dtype), loss)
+
+
+def targets(y: Array, loss: Any) -> Array:
+    """Targets that the loss can mean, all of them: the last batch is not to be the first to be refused."""
+    if isinstance(loss, Loss):
+        loss.check(loss.name, np.zeros_like(y), y)
+    return y
 
 
 def same_length(inputs: Array, other: Array, name: str) -> Array:

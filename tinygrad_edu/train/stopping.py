@@ -31,3 +31,10 @@ def stops(stopping: Any, loss: float) -> Any:
     if stopping[4] > 0.0:
         return bool(stopping[3] >= stopping[4])
     return bool(abs(loss - previous) <= stopping[1] * abs(previous))
+
+
+def fired(stopping: Any, losses: Any) -> bool:
+    """Has the rule said so after the last of these losses, which it was told?"""
+    if stopping[PATIENCE] > 0.0:
+        return bool(stopping[WAITED] >= stopping[PATIENCE])
+    return len(losses) > 1 and bool(abs(losses[-1] - losses[-2]) <= stopping[TOL] * abs(losses[-2]))

@@ -1,0 +1,91 @@
+"""What a run was told: all that is needed to do it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.nn.layers import MLP
+from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim.schedule import Schedule
+from tinygrad_edu.train.samples import dtype_of
+
+SETTINGS = ("epochs", "shuffle", "seed", "tol", "patience", "clip_norm", "clip_value", "accurate")
+GIVEN = ("sizes", "activation", "out_activation", "bias", "init", "seed", "backend", "dropout", "norm")
+
+
+def config(job: Any) -> dict[str, Any]:
+    """The settings of a job.
+
+    `getattr(optim, c["optimizer"])(parameters, lr=c["lr"], **c["optimizer_settings"])` makes the optimizer again (LBFGS
+    has no lr), `nn.MLP(**c["model"])` a model that is an MLP; the rest are arguments of `fit` by their names.
+    """
+    return {
+        **essentials(job.model, job.loss, job.minimizer or job.optimizer),
+        "samples": job.samples,
+        "batch_size": job.batch_size,
+        "sample_weight": job.settings.sample_weight is not None,
+        "validation": held_out(job),
+        **{name: getattr(job.settings, name) for name in SETTINGS},
+    }
+
+
+def essentials(model: Module, loss: Any, optimizer: Any) -> dict[str, Any]:
+    """What every way of training is told."""
+    return {
+        "model": described(model),
+        "dtype": str(dtype_of(model)),
+        "loss": next((name for name, known in LOSSES.items() if known is loss), loss),
+        "optimizer": type(optimizer).__name__,
+        "lr": rate(optimizer),
+        "optimizer_settings": optimizer.options,
+    }
+
+
+def rate(optimizer: Any) -> Any:
+    """The learning rate, or the schedule of it; None for L-BFGS."""
+    schedule = getattr(optimizer, "schedule", None)
+    return optimizer.lr if schedule and schedule.kind == "constant" else schedule
+
+
+def held_out(job: Any) -> Any:
+    """The share of the samples that was held out, or how many were given."""
+    given = job.settings.validation
+    return given if given is None or isinstance(given, (int, float)) else f"{len(job.held_out[0])} samples"
+
+
+def described(model: Module) -> Any:
+    """The arguments that an MLP was made with; any other model as it prints."""
+    if type(model) is not MLP:
+        return repr(model)
+    return {name: getattr(model, name) for name in GIVEN} | {
+        "activation": name_of(model.activation),
+        "out_activation": name_of(model.out_activation),
+        "sizes": list(model.sizes),
+        "dropout": model.dropout.p if model.dropout else 0.0,
+    }
+
+
+def name_of(x: Any) -> str:
+    return str(getattr(x, "name", getattr(x, "__name__", x)))
+
+
+def plain(x: Any) -> Any:
+    """The same in JSON's own kinds: a schedule as it prints, a function by its name.
+
+    >>> plain({"lr": 0.1, "loss": len, "betas": (0.9, np.float64(0.99))})
+    {'lr': 0.1, 'loss': 'builtins.len', 'betas': [0.9, 0.99]}
+    """
+    if isinstance(x, dict):
+        return {name: plain(each) for name, each in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [plain(each) for each in x]
+    if isinstance(x, (np.generic, np.ndarray)):
+        return x.tolist()
+    if isinstance(x, (str, int, float, type(None))):
+        return x
+    if isinstance(x, Schedule) or not hasattr(x, "__qualname__"):
+        return repr(x)
+    return f"{x.__module__}.{x.__qualname__}"

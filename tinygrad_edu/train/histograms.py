@@ -1,0 +1,299 @@
+"""Histograms of what goes through each layer, taken while `fit` trains: a callback with bounded memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.graph import recorded_parents, topological
+from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import CheckpointError, SettingError
+from tinygrad_edu.nn.layers import is_activation
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.storage import replace
+
+Array = np.ndarray[Any, Any]
+BINS = 40
+LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # of the quantiles
+LOGARITHMIC = ("gradients",)  # of these the sizes are looked at, as powers of ten: they span many
+FAR = 30.0  # an input at which a bounded activation has reached its end
+NEARLY_FLAT = 0.05  # of the slope at 0
+FLAT = 0.005  # a slope of the activation below this lets nothing through: tanh beyond ±0.9975, relu at 0
+VALUES_AT_MOST = 16  # samples that a model of Values is measured on: each costs a graph of its own
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How numbers are spread, without those that are not finite.
+
+    `quantiles` at LEVELS and `counts` in BINS equal bins between the first and the last of them, both of log₁₀|x| for
+    what is LOGARITHMIC (zeros are then left out); `zeros` and `broken`, the shares of zeros and of NaN and infinite
+    entries; `size`, the root of the mean square.
+    """
+
+    quantiles: tuple[float, ...]
+    counts: tuple[int, ...]
+    zeros: float
+    broken: float
+    size: float
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """The spreads of one layer; `stuck`, the share of its units whose activation is flat for every sample; `saturated`,
+    the share of its activations that are far out on one of two flat sides, as tanh and sigmoid have them.
+
+    Both are NaN where they have no meaning: `stuck` for a layer that ends in no activation.
+    """
+
+    activations: Spread
+    gradients: Spread
+    weights: Spread
+    stuck: float
+    saturated: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of every layer, by name and from the input on, after an epoch."""
+
+    epoch: int
+    layers: Mapping[str, LayerState]
+
+
+class Histograms:
+    """A callback for `fit` that keeps histograms of activations, gradients and weights of each layer.
+
+    every: epochs between two snapshots; it doubles, and every second snapshot is dropped, when there are more than
+    `most`. samples: how many samples they are taken on, in eval mode (of a model of Values at most 16). The run is the
+    same as without it.
+    Errors: SettingError for numbers that are not whole and above 0.
+
+    >>> from tinygrad_edu import fit, nn, optim
+    >>> from tinygrad_edu.data import xor_gate
+    >>> model, histograms = nn.MLP([2, 3, 1]), Histograms()
+    >>> optimizer = optim.Adam(model.parameters())
+    >>> run = fit(model, *xor_gate(), loss="mse", optimizer=optimizer, epochs=5, callbacks=[histograms])
+    >>> [snapshot.epoch for snapshot in histograms.snapshots], list(histograms.snapshots[-1].layers)
+    ([1, 2, 3, 4, 5], ['layers.0', 'layers.1'])
+    """
+
+    def __init__(self, every: int = 1, *, most: int = 40, samples: int = 256) -> None:
+        for name, number in (("every", every), ("most", most), ("samples", samples)):
+            if not (isinstance(number, (int, np.integer)) and number > 0):
+                raise SettingError(f"Histograms({name}={number!r}): a whole number above 0 is needed")
+        self.first_every, self.every, self.most, self.samples = int(every), int(every), int(most), int(samples)
+        self.snapshots: list[Snapshot] = []
+
+    def __call__(self, job: Any) -> None:
+        epoch = len(job.losses)
+        if self.snapshots and epoch <= self.snapshots[-1].epoch:  # another run
+            self.snapshots, self.every = [], self.first_every
+        if epoch % self.every == 0 or not job.left:
+            self.snapshots.append(Snapshot(epoch, measured(job.model, job.loss, job.data, self.samples)))
+            self.thin()
+
+    def thin(self) -> None:
+        """Every second snapshot, and the last one."""
+        while len(self.snapshots) > self.most:
+            self.every *= 2
+            *before, last = self.snapshots
+            self.snapshots = [*(s for s in before if s.epoch % self.every == 0), last]
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the snapshots as JSON, in one step; returns the path."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, json.dumps({"snapshots": [asdict(snapshot) for snapshot in self.snapshots]}).encode())
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Histograms:
+        """The histograms that `save` has written. Errors: CheckpointError for a file of another form."""
+        found = cls()
+        try:
+            record = json.loads(Path(path).read_text(encoding="utf-8"))
+            found.snapshots = [snapshot_from(entry) for entry in record["snapshots"]]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{path} holds no histograms ({type(error).__name__}: {error}): Histograms.save writes such a file"
+            ) from None
+        return found
+
+    def __repr__(self) -> str:
+        epochs = [snapshot.epoch for snapshot in self.snapshots]
+        return f"<Histograms: {len(epochs)} snapshots, epochs {epochs[:1]} to {epochs[-1:]}>"
+
+
+def snapshot_from(entry: Mapping[str, Any]) -> Snapshot:
+    """A snapshot out of what JSON holds of it."""
+    layers = {name: layer_from(**state) for name, state in entry["layers"].items()}
+    return Snapshot(int(entry["epoch"]), layers)
+
+
+def layer_from(stuck: float, saturated: float, **spreads: Mapping[str, Any]) -> LayerState:
+    found = {name: spread_from(**spread) for name, spread in spreads.items()}
+    return LayerState(stuck=float(stuck), saturated=float(saturated), **found)
+
+
+def spread_from(quantiles: Any, counts: Any, zeros: float, broken: float, size: float) -> Spread:
+    numbers = tuple(float(q) for q in quantiles), tuple(int(c) for c in counts)
+    if (len(numbers[0]), len(numbers[1])) != (len(LEVELS), BINS):
+        raise ValueError(f"{len(numbers[0])} quantiles and {len(numbers[1])} counts, not {len(LEVELS)} and {BINS}")
+    return Spread(*numbers, float(zeros), float(broken), float(size))
+
+
+def spread(values: Array, logarithmic: bool = False) -> Spread:
+    """The spread of an array.
+
+    >>> spread(np.array([0.0, 1.0, 2.0, 3.0, 4.0])).quantiles
+    (0.0, 0.2, 1.0, 2.0, 3.0, 3.8, 4.0)
+    """
+    finite = values[np.isfinite(values)].astype(float)
+    shown = np.log10(np.abs(finite[finite != 0.0])) if logarithmic else finite
+    quantiles = np.quantile(shown, LEVELS).round(12) if shown.size else np.full(len(LEVELS), np.nan)
+    low, high = (quantiles[0], quantiles[-1]) if shown.size else (0.0, 1.0)
+    room = 0.0 if high - low > 1e-9 * max(abs(low), abs(high)) else max(abs(low), 1.0) * 1e-6
+    counts, _ = np.histogram(np.clip(shown, low, high), BINS, (low - room, high + room))
+    count = max(values.size, 1)
+    size = float(np.sqrt(np.mean(finite**2))) if finite.size else float("nan")
+    broken = 1.0 - finite.size / count
+    return Spread(tuple(quantiles.tolist()), tuple(counts.tolist()), float(np.sum(finite == 0.0)) / count, broken, size)
+
+
+def measured(
+    model: Module, loss: Callable[..., Any], data: tuple[Array, ...], samples: int = 256
+) -> dict[str, LayerState]:
+    """The state of each layer for some samples of data, (X, y) or (X, y, weights); it leaves no trace in the model."""
+    rows = rows_of(model, data[0], samples)
+    X, y, *weights = (array[rows] for array in data)
+    with untouched(model), np.errstate(all="ignore"):
+        output = model(X)
+        loss(output, y, **({"sample_weight": weights[0]} if weights else {})).backward()
+        gradients = model.gradients()
+        ends = ends_of_layers(model, output)
+    return {name: layer_state(name, model, gradients, nodes, len(rows)) for name, nodes in ends.items()}
+
+
+def rows_of(model: Module, X: Array, samples: int = 256) -> Array:
+    """The samples to measure on, evenly chosen: data may be sorted."""
+    scalar = not all(isinstance(p, Tensor) for p in model.parameters())
+    count = min(len(X), samples, VALUES_AT_MOST if scalar else samples)
+    return np.linspace(0, len(X) - 1, count).astype(int)
+
+
+@contextmanager
+def untouched(model: Module) -> Iterator[None]:
+    """Eval mode, without gradients; everything is as before afterwards."""
+    training, parameters = model.training, model.parameters()
+    before = [(p.grad, p.spent) for p in parameters]
+    model.eval()
+    model.zero_grad()
+    try:
+        yield
+    finally:
+        model.train(training)
+        for parameter, (grad, spent) in zip(parameters, before, strict=True):
+            parameter.grad, parameter.spent = grad, spent
+
+
+def layer_state(name: str, model: Module, gradients: Mapping[str, Array], nodes: list[Any], samples: int) -> LayerState:
+    weights = [array for place, array in model.state_dict().items() if layer_of(place, model) == name]
+    slopes = [gradients[place] for place in gradients if layer_of(place, model) == name]
+    return LayerState(
+        spread(joined([data_of(node) for node in nodes])),
+        spread(joined(slopes), logarithmic=True),
+        spread(joined(weights)),
+        stuck(nodes, samples),
+        saturated(nodes),
+    )
+
+
+def layer_of(place: str, model: Module) -> str:
+    """The layer of a parameter: layers.0 of layers.0.weight; the model itself where no layer is named."""
+    return place.rpartition(".")[0] or type(model).__name__
+
+
+def joined(arrays: list[Array]) -> Array:
+    return np.concatenate([np.ravel(array) for array in arrays]) if arrays else np.empty(0)
+
+
+def data_of(node: Any) -> Array:
+    return np.asarray(node.array if isinstance(node, Tensor) else node.data)
+
+
+class _Sink:
+    """Stands below all outputs, so that one walk from it meets every node."""
+
+    def __init__(self, parents: list[Any]) -> None:
+        self.parents = parents
+
+
+def ends_of_layers(model: Module, output: Any) -> dict[str, list[Any]]:
+    """The nodes with which each layer ends, by its name: those that another layer reads, or that are the output.
+
+    A node belongs to the deepest layer whose parameters it depends on; the deeper one is met later on the way down.
+    """
+    found: dict[str, dict[Any, None]] = {}
+    names = {id(node): layer_of(place, model) for place, array in model.named_arrays() for node in nodes_in(array)}
+    sink = _Sink(nodes_in(output))
+    keys, depth = {id(sink): "the output"}, {"": 0}
+    for node in topological(sink, lambda node: list(recorded_parents(node))[::-1]):
+        above = list(recorded_parents(node))
+        for parent in above:
+            depth.setdefault(keys[id(parent)], len(depth))
+        if id(node) not in keys:
+            keys[id(node)] = names.get(id(node)) or max((keys[id(p)] for p in above), key=depth.__getitem__, default="")
+        for parent in above:
+            if parent.parents and keys[id(parent)] not in ("", keys[id(node)]):
+                found.setdefault(keys[id(parent)], {})[parent] = None
+    return {name: list(nodes) for name, nodes in sorted(found.items(), key=lambda item: depth[item[0]])}
+
+
+def nodes_in(array: Any) -> list[Any]:
+    """The Tensor itself, or the Values of an array."""
+    return [array] if isinstance(array, Tensor) else list(np.ravel(np.asarray(array, dtype=object)))
+
+
+def stuck(nodes: list[Any], samples: int) -> float:
+    """The share of units whose activation is flat for all samples; NaN where no activation ends the layer."""
+    slopes = joined([slope(node) for node in nodes])
+    if not slopes.size or slopes.size % samples:
+        return float("nan")
+    return float(np.mean(np.all(np.abs(slopes.reshape(samples, -1)) < FLAT, axis=0)))
+
+
+def saturated(nodes: list[Any]) -> float:
+    """The share of activations with nearly no slope; NaN where the function is not flat on both sides."""
+    operation = nodes[0].op
+    if not ends_in_activation(nodes[0]) or max(abs(slope_at(operation, x)) for x in (-FAR, FAR)) > FLAT:
+        return float("nan")
+    slopes = joined([slope(node) for node in nodes])
+    return float(np.mean(np.abs(slopes) < NEARLY_FLAT * abs(slope_at(operation, 0.0))))
+
+
+def slope_at(operation: Operation, x: float) -> float:
+    arguments = operation.complete((x,))
+    return float(operation.partials_on_floats(operation.on_floats(*arguments), arguments)[0])
+
+
+def ends_in_activation(node: Any) -> bool:
+    return isinstance(node.op, Operation) and is_activation(node.op)
+
+
+def slope(node: Any) -> Array:
+    """The derivative of the activation that made a node, one for each entry."""
+    operation = node.op
+    if not ends_in_activation(node):
+        return np.empty(0)
+    inputs = [data_of(p) if hasattr(p, "parents") else p for p in node.parents]
+    with np.errstate(all="ignore"):
+        return np.broadcast_to(operation.array_partials(data_of(node), *inputs)[0], data_of(node).shape)
