@@ -11,7 +11,21 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MEDIAN_BODY, LONGEST_FUNCTION, LONGEST_FILE = 7, 45, 350
 SHAPELESS = {"utils", "helpers", "misc"}  # names that do not say what is inside
-ROOMS = ["errors", "core", "ops", "compile", "nn", "optim", "data", "train", "estimators", "draw", "clinic", "cases"]
+ROOMS = [
+    "errors",
+    "core",
+    "ops",
+    "compile",
+    "nn",
+    "optim",
+    "data",
+    "train",
+    "estimators",
+    "draw",
+    "clinic",
+    "cases",
+    "reporting",
+]
 TOP = {"demo", "cli", "expression", "__init__", "__main__"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

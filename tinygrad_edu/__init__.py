@@ -25,6 +25,7 @@ HOMES = {
     "core.check": ("gradcheck", "taylor_slope"),
     "compile.jit": ("jit",),
     "draw": ("draw", "Drawing"),
+    "reporting": ("report",),
     "train.fit": ("fit",),
     "train.many": ("fit_many",),
 }
@@ -40,13 +41,14 @@ if TYPE_CHECKING:
     from tinygrad_edu.core.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
     from tinygrad_edu.core.value import Value
     from tinygrad_edu.draw import Drawing, draw
+    from tinygrad_edu.reporting import report
     from tinygrad_edu.train.fit import fit
     from tinygrad_edu.train.many import fit_many
 
 __all__ = [
     "Drawing", "Tensor", "Value", "cases", "clinic", "data", "detect_anomaly", "draw", "errors", "estimators", "fit",
     "fit_many", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp", "nn", "no_grad", "ops", "optim",
-    "taylor_slope", "train", "value_and_grad", "vjp",
+    "report", "taylor_slope", "train", "value_and_grad", "vjp",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The command line: tinygrad-edu demo | draw | case | bench | cache."""
+"""The command line: tinygrad-edu demo | draw | case | diagnose | report | bench | cache."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_edu import __version__
-from tinygrad_edu.errors import ExpressionError, TinygradError
+from tinygrad_edu.errors import ExpressionError, InputFileError, TinygradError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if it went well, 1 with one sentence on standard error if not."""
+    """Run one command; 0 if it went well, 1 with one sentence on standard error if not, 2 for a file to diagnose."""
     chosen = parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen.run(chosen)
     except (TinygradError, OSError) as error:
         print(f"tinygrad-edu: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, InputFileError) else 1
     except KeyboardInterrupt:
         print("\ntinygrad-edu: interrupted", file=sys.stderr)
         return 130
@@ -55,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     case.add_argument("--quick", action="store_true", help="fewer seeds and shorter courses, the same figures")
     case.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture (out)")
     case.set_defaults(run=run_case)
+    diagnose_options(commands)
+    report_options(commands)
     bench = commands.add_parser("bench", help="two minutes of measurements against other libraries; in a checkout")
     bench.add_argument("names", nargs="*", metavar="NAME", help="only the rows whose name contains this")
     bench.add_argument("--rounds", type=positive, help="runs of each peer, in place of the row's own number")
@@ -64,6 +66,30 @@ def parser() -> argparse.ArgumentParser:
     cache.add_argument("action", choices=("info", "clear"), help="say what there is, or throw it away")
     cache.set_defaults(run=run_cache)
     return top
+
+
+def diagnose_options(commands: Any) -> None:
+    diagnose = commands.add_parser("diagnose", help="why does it not converge? a loss curve, or an estimator and data")
+    diagnose.add_argument(
+        "file", type=Path, help="losses in JSON (a list, or from Run.save) or CSV (column loss), or a pickled estimator"
+    )
+    diagnose.add_argument("--data", type=Path, help="CSV that the estimator learned from, the target last in each row")
+    diagnose.add_argument(
+        "--trust-pickle", action="store_true", help="load a pickle: it can run any code, so only your own"
+    )
+    diagnose.add_argument("--budget", type=positive, default=30, help="seconds for training again (30)")
+    diagnose.set_defaults(run=run_diagnose)
+
+
+def report_options(commands: Any) -> None:
+    report = commands.add_parser("report", help="a training run as one page of HTML, from the file of Run.save")
+    report.add_argument("run_file", type=Path, metavar="RUN", help="what run.save(...) wrote")
+    report.add_argument("--data", type=Path, help="a CSV file of samples to measure on; the last column is the target")
+    report.add_argument("--histograms", type=Path, help="what train.Histograms.save(...) wrote")
+    report.add_argument("--diagnose", action="store_true", help="add what the clinic makes of the loss curve")
+    report.add_argument("--title", default="", help="heading of the page")
+    report.add_argument("-o", "--output", type=Path, default=Path("out/report.html"), help="(out/report.html)")
+    report.set_defaults(run=run_report)
 
 
 def positive(text: str) -> int:
@@ -114,6 +140,37 @@ def run_case(chosen: argparse.Namespace) -> None:
         print("\n".join(f"{name:<14} {about}" for name, about in cases.CASES.items()))
     else:
         print(cases.run(chosen.name, chosen.out, chosen.quick))
+
+
+def run_diagnose(chosen: argparse.Namespace) -> None:
+    """Print what a loss curve shows, or why an estimator does not learn."""
+    from tinygrad_edu import clinic
+    from tinygrad_edu.clinic import files
+
+    if not files.is_pickle(chosen.file):
+        if chosen.data is not None:
+            raise InputFileError(f"--data goes with a pickled estimator, and {chosen.file} is none")
+        print(clinic.diagnose_curve(files.read_curve(chosen.file)))
+        return
+    estimator = files.read_estimator(chosen.file, chosen.trust_pickle)
+    if chosen.data is None:
+        raise InputFileError(f"{chosen.file} is an estimator: --data FILE.csv is needed, what it was trained on")
+    data = files.read_data(chosen.data, getattr(estimator, "classes_", None))
+    print(clinic.diagnose(estimator, *data, budget_s=chosen.budget))
+
+
+def run_report(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.clinic import diagnose_curve, files
+    from tinygrad_edu.reporting import report
+    from tinygrad_edu.train import Histograms, Run
+
+    X, y = files.read_data(chosen.data) if chosen.data else (None, None)
+    histograms = Histograms.load(chosen.histograms) if chosen.histograms else None
+    run = Run.load(chosen.run_file)
+    diagnosis = diagnose_curve(run.loss_curve) if chosen.diagnose else None
+    named = {"title": chosen.title, "path": chosen.output}
+    path = report(run, X, y, diagnosis=diagnosis, histograms=histograms, **named)
+    print(f"wrote {path}")
 
 
 def run_bench(chosen: argparse.Namespace) -> None:

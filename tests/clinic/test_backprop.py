@@ -112,7 +112,7 @@ def test_slips_that_give_the_same_numbers_are_all_named_with_a_probe():
 
     report = check_backprop(loss, {"W1": W, "W2": W}, grads({"W1": W, "W2": W}))
     assert {s.code for s in report.slips} == {"not_transposed", "wrong_matrix_in_propagation"}
-    assert report.slips[0].code == report.probe.codes[0] == "not_transposed"
+    assert report.slips[0].code == "not_transposed"
     assert grads(report.probe.params)[report.probe.name][report.probe.index] == pytest.approx(report.probe.first)
     assert abs(report.probe.first - report.probe.second) > 1e-3
     assert str(report.probe) in str(report)
@@ -194,6 +194,19 @@ def test_a_forward_that_cannot_be_traced_is_compared_by_differences():
     assert check_backprop(hidden_from_us, PARAMS, grads).slips[0].code == "gradient_times_weight"
 
 
+def test_single_numbers_compared_by_differences():
+    """A single number times a number is no penalty."""
+
+    def loss(p):
+        return float((np.asarray(p["w"]).item() * 3.0 - 1.0) ** 2)
+
+    right = 2 * (0.5 * 3.0 - 1.0) * 3.0
+    assert check_backprop(loss, {"w": np.array([0.5])}, {"w": np.array([right])}).ok
+    report = check_backprop(loss, {"w": np.array([0.5])}, {"w": np.array([0.5 * right])})
+    assert {"gradient_times_weight", "constant_factor"} <= {s.code for s in report.slips}
+    assert report.probe is not None
+
+
 def test_single_precision_is_judged_by_its_own_rounding():
     assert check_backprop(forward, PARAMS, {n: g.astype(np.float32) for n, g in backward().items()}).ok
 
@@ -211,17 +224,40 @@ def test_html_is_escaped_and_the_picture_marks_the_slip():
     marked = [line for line in drawing.dot.splitlines() if "#b22222" in line]
     assert len(marked) == 1
     assert "missing_activation_derivative" in marked[0]
+    assert "Every gradient is right" in check_backprop(forward, PARAMS, backward()).draw().dot
     assert all("missing" not in step.node.label for step in report.network.steps)
 
 
-def test_three_layers_of_ten_thousand_weights_in_two_seconds():
-    net = Learner((60, 80, 50, 24), ("tanh", "sigmoid", "softmax"), "cross-entropy", 32, "vector", 0.0, 3)
-    assert sum(x.size for x in net.params.values()) > 10_000
-    slips = (Injected("derivative_at_error", 0), Injected("wrong_layer_input", 1))
-    begin = time.process_time()
-    report = check_backprop(net.forward, net.params, net.backward(slips), lr=0.3)
-    assert time.process_time() - begin < 2.0
-    assert {s.code for s in report.explanations[0]} == {"derivative_at_error", "wrong_layer_input"}
+LARGE = Learner((60, 80, 50, 24), ("tanh", "sigmoid", "softmax"), "cross-entropy", 32, "vector", 0.0, 3)
+IN_TWO_SECONDS = {
+    "right": (),
+    "one slip": (Injected("derivative_at_error", 0),),
+    "one slip in every layer": (Injected("gradient_times_weight", -1),),
+    "two slips": (Injected("derivative_at_error", 0), Injected("wrong_layer_input", 1)),
+    "two slips, one with the updated weights": (Injected("updated_weights_used", 2), Injected("sign_flipped", 0)),
+}
+
+
+@pytest.mark.parametrize("name", IN_TWO_SECONDS)
+def test_three_layers_of_ten_thousand_weights_in_two_seconds(name):
+    """Measured: right 0.01 s, one slip 0.2 s, two 0.3-0.5 s. Processor time, so that a busy machine does not count."""
+    assert sum(x.size for x in LARGE.params.values()) > 10_000
+    slips = IN_TWO_SECONDS[name]
+    grads = LARGE.backward(slips)
+    begin = time.thread_time()
+    report = check_backprop(LARGE.forward, LARGE.params, grads, lr=0.3)
+    assert time.thread_time() - begin < 2.0
+    assert {s.code for s in slips} == {s.code for s in (report.explanations or [()])[0]}
+
+
+def test_numbers_that_nothing_explains_take_no_longer():
+    """Measured: 1.0-1.4 s."""
+    noise = np.random.default_rng(1)
+    grads = {name: g * (1.0 + 0.1 * noise.normal(size=g.shape)) for name, g in LARGE.backward().items()}
+    begin = time.thread_time()
+    report = check_backprop(LARGE.forward, LARGE.params, grads, lr=0.3)
+    assert time.thread_time() - begin < 2.0
+    assert not report.certain
 
 
 def with_noise(p):
@@ -266,6 +302,18 @@ def test_grads_or_updated_and_not_both():
     for options in ({}, {"grads": backward(), "updated": PARAMS, "lr": 0.1}, {"updated": PARAMS}):
         with pytest.raises(ExaminerError):
             check_backprop(forward, PARAMS, **options)
+
+
+UPDATED = [
+    ({"v": np.ones(3)}, r"updated has nothing for 'w'.*goes in unchanged"),
+    ({"w": np.ones(3), "W": np.ones(3)}, "unknown updated parameter 'W'"),
+]
+
+
+@pytest.mark.parametrize(("updated", "message"), UPDATED)
+def test_a_step_returns_every_parameter_and_no_others(updated, message):
+    with pytest.raises(NameNotFoundError, match=message):
+        check_step(lambda p: updated, lambda p: np.sum(p["w"]), W, lr=0.1)
 
 
 def test_a_transposed_gradient_of_another_shape_is_called_so():

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from bench import examiner, slipped, slipped_elman
+from bench.slipped import Injected
+from tinygrad_edu.clinic import check_backprop
 from tinygrad_edu.clinic.activations import ACTIVATIONS
-from tinygrad_edu.clinic.catalogue import CATALOGUE, Mutant, mutants
+from tinygrad_edu.clinic.catalogue import CATALOGUE, Mutant, Variant, mutants, slip
 from tinygrad_edu.clinic.catalogue import Learner as Given
 from tinygrad_edu.clinic.network import Network
-from tinygrad_edu.clinic.report import found_slip
+from tinygrad_edu.clinic.program import Change
+from tinygrad_edu.clinic.report import SCOPE, found_slip
 from tinygrad_edu.clinic.search import Search
 from tinygrad_edu.clinic.tracing import record
 
@@ -39,8 +42,64 @@ def test_every_text_can_be_filled_in(net):
     network = Network(record(net.forward, net.params))
     for mutant in mutants(network, Given(net.params, net.backward(), 0.3)):
         assert isinstance(mutant, Mutant)
-        slip = found_slip(network, mutant, 0.0, True, ())
-        assert "{" not in slip.sentence + slip.fix + slip.line + slip.right + slip.where
+        found = found_slip(network, mutant, 0.0, True, ())
+        assert "{" not in found.sentence + found.fix + found.line + found.right + found.where
+
+
+def test_a_new_slip_is_one_declaration(monkeypatch):
+    """Nothing else is touched: it is searched for, alone, in every layer, in each scope and in pairs, and explained."""
+    monkeypatch.setitem(CATALOGUE, "absolute_delta", None)  # taken out again afterwards
+
+    @slip(
+        "absolute_delta",
+        sentence="The delta {d} has lost its signs.",
+        fix="Leave abs() out: {d} = ∂L/∂{z}.",
+        right="{d} = ∂L/∂{z}",
+        example="d1 = np.abs(d1)                     # should be d1",
+    )
+    def absolute_delta(net, _):
+        for layer in net.layers:
+            yield Variant(layer, "{d} = |∂L/∂{z}|", (Change("into", layer.z, np.abs, owner=layer.z),))
+
+    X, T = np.random.default_rng(0).normal(size=(2, 6, 3))
+    P = {f"W{k}": np.random.default_rng(k).normal(size=(3, 3)) for k in (1, 2)}
+
+    def grads(deltas, sign=1.0):
+        a = np.tanh(X @ P["W1"])
+        d2 = a @ P["W2"] - T
+        d2 = np.abs(d2) if deltas == "every" else d2
+        d1 = d2 @ P["W2"].T * (1 - a * a)
+        return {"W1": sign * X.T @ np.abs(d1), "W2": a.T @ d2}
+
+    def named(*args):
+        report = check_backprop(lambda p: 0.5 * np.sum((np.tanh(X @ p["W1"]) @ p["W2"] - T) ** 2), P, grads(*args))
+        assert report.certain
+        return report.explanations[0]
+
+    (alone,) = named("first")
+    assert (alone.code, alone.where, alone.line) == ("absolute_delta", "hidden layer 1", "δ1 = |∂L/∂z1|")
+    assert alone.sentence == "The delta δ1 has lost its signs."
+    assert [(s.code, s.where) for s in named("every")] == [("absolute_delta", "every layer")]
+    assert {s.code for s in named("every", -1.0)} == {"absolute_delta", "sign_flipped"}
+
+
+SCOPES = {
+    "at one node": (Injected("derivative_at_activation", 1), "hidden layer 2", ""),
+    "at every node of its kind": (Injected("derivative_at_activation", slipped.EVERY), "every layer", ""),
+    "only in a parameter's own gradient": (Injected("derivative_at_activation", 1, "own"), "hidden layer 2", "own"),
+    "only in what is propagated below": (Injected("derivative_at_activation", 1, "below"), "hidden layer 2", "below"),
+}
+
+
+@pytest.mark.parametrize("name", SCOPES)
+def test_each_scope_is_searched(name):
+    injected, where, scope = SCOPES[name]
+    net = slipped.Learner((3, 4, 5, 2), ("tanh", "sigmoid", "sigmoid"), "mse", 6, "vector", 0.0, 1)
+    report = check_backprop(net.forward, net.params, net.backward((injected,)))
+    (found,) = report.explanations[0]
+    assert report.certain
+    assert (found.code, found.where, found.mutant.scope) == ("derivative_at_activation", where, scope)
+    assert SCOPE[scope] in found.sentence
 
 
 @pytest.mark.parametrize("net", examiner.networks(), ids=examiner.describe)

@@ -1,6 +1,8 @@
 """Pure Python: nested lists and `math`, as in case 9."""
 
+import importlib
 import math
+import random
 from math import exp, tanh
 
 import pytest
@@ -84,6 +86,80 @@ def test_names_imported_from_math_and_closures_are_exchanged():
     assert check_lists(loss, {"w": w}, {"w": -right}).slips[0].code == "sign_flipped"
 
 
+MATH = {
+    "exp": (lambda w: math.exp(w), math.exp(0.3)),
+    "log": (lambda w: math.log(w), 1 / 0.3),
+    "log with a base": (lambda w: math.log(w, 3.0), 1 / (0.3 * math.log(3.0))),
+    "log10": (lambda w: math.log10(w), 1 / (0.3 * math.log(10.0))),
+    "log2": (lambda w: math.log2(w), 1 / (0.3 * math.log(2.0))),
+    "fsum": (lambda w: math.fsum([w, 2.0 * w]) + math.fsum([0.1] * 10), 3.0),
+    "hypot": (lambda w: math.hypot(w, 0.4), 0.3 / 0.5),
+    "pow": (lambda w: math.pow(w, 3), 3 * 0.09),
+    "fabs": (lambda w: math.fabs(-w), 1.0),
+    "prod": (lambda w: math.prod([w, w, 2.0]), 4 * 0.3),
+    "a guard": (lambda w: w if math.isfinite(w) and not math.isnan(w) and not math.isinf(w) else 0.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", MATH)
+def test_functions_of_math(name):
+    forward, right = MATH[name]
+    assert check_lists(lambda p: forward(p["w"]), {"w": 0.3}, {"w": right}).ok
+
+
+class Net:
+    """As most are written: a class, whose methods call each other and `math`."""
+
+    rate = 0.1
+
+    def __init__(self, forget=False):
+        self.w, self.forget = [[0.3, -0.2], [0.5, 0.4]], forget
+
+    def sigmoid(self, z):
+        return 1 / (1 + math.exp(-z))
+
+    @staticmethod
+    def squash(z):
+        return tanh(z)
+
+    def predict(self, p):
+        return [self.sigmoid(sum(w * v for w, v in zip(row, [1.0, -2.0], strict=True))) for row in p["w"]]
+
+    def loss(self, p):
+        return sum((self.squash(y) - t) ** 2 for y, t in zip(self.predict(p), TARGET, strict=True))
+
+    __call__ = loss
+
+    def gradients(self):
+        found = []
+        for y, t in zip(self.predict({"w": self.w}), TARGET, strict=True):
+            d = 2 * (math.tanh(y) - t) * (1 - math.tanh(y) ** 2) * (1.0 if self.forget else y * (1 - y))
+            found.append([d * 1.0, d * -2.0])
+        return {"w": found}
+
+
+@pytest.mark.parametrize("forward", [Net().loss, Net()], ids=["a method", "a callable object"])
+def test_a_network_that_is_a_class(forward):
+    net = Net()
+    assert check_lists(forward, {"w": net.w}, net.gradients()).ok
+    report = check_lists(forward, {"w": net.w}, Net(forget=True).gradients())
+    assert list(report.wrong) == ["w"]
+    assert math.exp is exp
+    assert isinstance(math.exp(1.0), float)
+
+
+def test_a_function_in_another_module_of_the_learner(monkeypatch, tmp_path):
+    (tmp_path / "my_layers.py").write_text("from math import exp\n\ndef sigmoid(z):\n    return 1 / (1 + exp(-z))\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(globals(), "layers", importlib.import_module("my_layers"))
+
+    def loss(p):
+        return (globals()["layers"].sigmoid(p["w"]) - 1.0) ** 2
+
+    y = sigmoid(0.3)
+    assert check_lists(loss, {"w": 0.3}, {"w": 2 * (y - 1) * y * (1 - y)}).ok
+
+
 def test_numbers_that_are_no_layers_are_still_compared():
     def loss(p):
         return p["a"][0] * p["a"][1] * p["a"][2]
@@ -100,6 +176,12 @@ def test_numbers_that_are_no_layers_are_still_compared():
         (lambda p: p["a"], ShapeError, "one number"),
         (lambda p: None, ExaminerError, "return"),
         (lambda p: 1.0, ExaminerError, "on Values returned 1.0"),
+        (lambda p: sum(p["a"]) + random.random(), ExaminerError, "not deterministic"),
+        (lambda p: p["a"].pop(), ExaminerError, r"writes into params\['a'\]"),
+        (lambda p: p["a"].append(3.0) or 1.0, ExaminerError, r"writes into params\['a'\]"),
+        (lambda p: p.pop("a")[0], ExaminerError, r"writes into params\['a'\]"),
+        (lambda p: p["a"][0] / 0.0, ZeroDivisionError, "division by zero"),
+        (lambda p: p["a"][0] * math.inf, ExaminerError, "the loss is inf"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(f, error, message):

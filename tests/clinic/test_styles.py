@@ -77,6 +77,24 @@ def vector_backward(slip):
     return {"W1": np.outer(d1, X[0]), "b1": d1, "W2": np.outer(d2, a), "b2": d2}
 
 
+def minus(p):
+    """The minus before the input, as in exp(-x @ W): it binds to x."""
+    h = 1 / (1 + np.exp(-X @ p["W1"].T - p["b1"]))
+    return 0.5 * np.sum((1 / (1 + np.exp(-h @ p["W2"].T - p["b2"])) - T) ** 2)
+
+
+def minus_backward(slip):
+    z = X @ P["W1"].T + P["b1"]
+    h = 1 / (1 + np.exp(-z))
+    y = 1 / (1 + np.exp(-(h @ P["W2"].T + P["b2"])))
+    d2 = (y - T) * (1.0 if slip == "missing_activation_derivative" else y * (1 - y))
+    slope = z * (1 - z) if slip == "derivative_at_preactivation" else h * (1 - h)
+    d1 = (0.0 if slip == "delta_not_propagated" else d2 @ P["W2"]) * slope
+    x2 = z if slip == "wrong_layer_input" else h
+    dW1 = d1.sum(0)[:, None] * P["W1"] if slip == "weight_instead_of_input" else d1.T @ X
+    return {"W1": dW1, "b1": d1.sum(0), "W2": d2.T @ x2, "b2": d2.sum(0)}
+
+
 STYLES = [
     (
         columns,
@@ -88,6 +106,8 @@ STYLES = [
     (looped, P, looped_backward, "missing_activation_derivative only_last_sample constant_factor"),
     (logits, SOFTMAX, logits_backward, "missing_softmax_ce_simplification constant_factor"),
     (vector, P, vector_backward, "relu_mask_wrong missing_activation_derivative"),
+    (minus, P, minus_backward, "missing_activation_derivative derivative_at_preactivation weight_instead_of_input"),
+    (minus, P, minus_backward, "wrong_layer_input delta_not_propagated"),
 ]
 CASES = [(*style, code) for *style, codes in STYLES for code in codes.split()]
 

@@ -5,11 +5,13 @@ No NumPy here either: `Value` is the engine. Their step is w ← w - α·w·∂L
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.cases.charts import BLUE, GREEN, RED
 from tinygrad_edu.cases.report import Figure, Report, Trial
+from tinygrad_edu.clinic import BackpropReport, check_lists
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.value import Value
 
@@ -22,6 +24,7 @@ ROUNDS, MANY = 1000, 10_000
 NEAR = 0.05  # of the target, for both outputs
 
 Step = Callable[[Value], float]  # what is taken off a weight
+Rows = list[list[Any]]
 
 
 def right(w: Value) -> float:
@@ -74,6 +77,47 @@ def descend(loss: Any, weights: Sequence[Value], step: Step) -> None:
         w.data -= step(w)
 
 
+class InPlainPython:
+    """The network as the question has it: nested lists, `math`, and a backward pass written out."""
+
+    def __init__(self) -> None:
+        self.weights = {"hidden": [list(row) for row in HIDDEN], "output": [list(row) for row in OUTPUT]}
+
+    @staticmethod
+    def outputs(weights: dict[str, Rows]) -> tuple[list[Any], list[Any]]:
+        """The activations of the hidden units and of the outputs."""
+        h = [logistic(sum(w * x for w, x in zip(row, INPUT, strict=True))) for row in weights["hidden"]]
+        return h, [logistic(sum(w * x for w, x in zip(row, h, strict=True))) for row in weights["output"]]
+
+    def forward(self, weights: dict[str, Rows]) -> Any:
+        """½ Σ (o - t)²."""
+        return half_squared_error(self.outputs(weights)[1])
+
+    def updated(self) -> dict[str, Rows]:
+        """The weights after their step, w += (-α·w)∘(δ·inputᵀ); the deltas are right."""
+        h, o = self.outputs(self.weights)
+        deltas = [(y - t) * y * (1.0 - y) for y, t in zip(o, TARGET, strict=True)]
+        back = [sum(d * row[j] for d, row in zip(deltas, self.weights["output"], strict=True)) for j in range(len(h))]
+        below = [e * y * (1.0 - y) for e, y in zip(back, h, strict=True)]
+        return {
+            name: [
+                [w + (-ALPHA * w) * (d * x) for w, x in zip(row, inputs, strict=True)]
+                for row, d in zip(rows, ds, strict=True)
+            ]
+            for (name, rows), ds, inputs in zip(self.weights.items(), (below, deltas), (INPUT, h), strict=True)
+        }
+
+
+def logistic(z: Any) -> Any:
+    return 1.0 / (1.0 + math.exp(-z))
+
+
+def examined() -> BackpropReport:
+    """Their step before the examiner."""
+    net = InPlainPython()
+    return check_lists(net.forward, net.weights, updated=net.updated(), lr=ALPHA)
+
+
 def worked_example(rounds: int) -> list[float]:
     """The errors of the well-known 2-2-2 example, whose biases 0.35 and 0.6 are not learned."""
     hidden, output = [[Value(w) for w in row[:2]] for row in HIDDEN], [[Value(w) for w in row] for row in OUTPUT]
@@ -119,6 +163,7 @@ def run(quick: bool = False) -> Report:
             "ReLU hides the slip, because it needs no negative sum to give 0.01: at a tenth of their rate it comes to "
             f"({slow[0]:.4f}, {slow[1]:.4f}) with the wrong update. At their rate its units die.",
         ),
+        examined=examined(),
         answer="the gradient is multiplied by the weight. The sigmoid is not to blame: with the factor w taken out it "
         "learns the pattern. The published answer, that sigmoids perform badly and ReLU is to be used, is wrong.",
         draw=lambda canvas: draw(canvas, theirs, ours[:ROUNDS], rectified),

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.cases.charts import BLUE, GREEN, GREY, RED, bars
 from tinygrad_edu.cases.report import Report, Trial
+from tinygrad_edu.clinic import BackpropReport, check_backprop
 from tinygrad_edu.nn import MLP
 from tinygrad_edu.optim import Adam
 from tinygrad_edu.train import fit_many
@@ -52,13 +53,30 @@ class Published:
         z = with_one(h, self.output) @ self.output
         return h, z if self.linear else sigmoid(z)
 
+    def changes(self, x: Array, t: Array) -> tuple[Array, Array]:
+        """What their update adds to the weights after a sample: Δ of the hidden unit, Δ of the output."""
+        error = float(t[0, 0] - self.forward(x)[1][0])
+        hidden_error = slope(error) * self.output[0]
+        return hidden_error * slope(hidden_error) * self.hidden, error * slope(error) * self.output
+
     def learn(self, x: Array, t: Array) -> None:
         """One epoch of their update."""
         for i in range(len(x)):
-            error = float(t[i, 0] - self.forward(x[i : i + 1])[1][0])
-            hidden_error = slope(error) * self.output[0]
-            self.output = self.output + error * slope(error) * self.output
-            self.hidden = self.hidden + hidden_error * slope(hidden_error) * self.hidden
+            hidden, output = self.changes(x[i : i + 1], t[i : i + 1])
+            self.hidden, self.output = self.hidden + hidden, self.output + output
+
+
+def examined(start: float = 0.5) -> BackpropReport:
+    """Their update, summed over the nine samples, before the examiner: it adds minus the gradient."""
+    net, t = Published(start), targets()
+    pairs = [net.changes(X[i : i + 1], t[i : i + 1]) for i in range(len(X))]
+
+    def forward(p: dict[str, Any]) -> Any:
+        h = sigmoid(X @ p["w1"])
+        return 0.5 * np.sum((t[:, 0] - sigmoid(h * p["w2"])) ** 2)
+
+    grads = {"w1": -sum(hidden for hidden, _ in pairs), "w2": -sum(output for _, output in pairs)}
+    return check_backprop(forward, {"w1": net.hidden, "w2": net.output}, grads)
 
 
 def with_one(x: Array, weights: Array) -> Array:
@@ -120,6 +138,7 @@ def run(quick: bool = False) -> Report:
             "update has σ' of the error for σ' of the sum, and the weight for its input: a weight is only multiplied, "
             "never moved, and as the error of the hidden unit is always positive, w₁ grows for ever.",
         ),
+        examined=examined(),
         answer="three causes at once, and each alone is enough: with any two of them mended no run gets there, with "
         "all three every one does. That is why changing one thing after the other led nowhere.",
         draw=lambda canvas: draw(canvas, ends, trials),

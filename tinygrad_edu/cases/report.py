@@ -38,7 +38,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Trial:
-    """Runs that differ from others of the list in the one thing that `change` names, and how many reach the goal."""
+    """Runs that differ from others of the list in the one thing that `change` names, and how many reach the goal.
+
+    >>> print(Trial("learning rate 0.5", reached=9, runs=10, measured="loss 0.01"))
+    learning rate 0.5                                    9 of 10      loss 0.01
+    """
 
     change: str
     reached: int
@@ -51,7 +55,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Report:
-    """A case: print it. `goal`: what a run of `trials` has to reach; `draw(figure)` draws into one of Matplotlib's."""
+    """A case: print it. `goal`: what a run of `trials` has to reach; `draw(figure)` draws into one of Matplotlib's.
+
+    >>> trials = (Trial("learning rate 0.5", reached=9, runs=10, measured=""),)
+    >>> report = Report("or_xor", "Why 97 %?", "Too few steps.", draw=print, goal="99 %", trials=trials)
+    >>> report.reproduced, str(report).splitlines()[0]
+    (True, 'or_xor: Why 97 %?')
+    """
 
     name: str
     question: str
@@ -61,6 +71,7 @@ class Report:
     goal: str = ""
     trials: tuple[Trial, ...] = ()
     findings: tuple[str, ...] = ()
+    examined: Any = None  # what `tinygrad_edu.clinic` says of the question's own backward pass
     picture: Path | str | None = None
 
     @property
@@ -95,7 +106,18 @@ class Report:
         for sentence in self.findings:
             yield ""
             yield from wrap(sentence, WIDTH, initial_indent="  ", subsequent_indent="  ")
+        if self.examined is not None:
+            yield "\n  The examiner of hand-written backprop, given their code:\n"
+            yield from (indented for line in str(self.examined).splitlines() for indented in shifted(line))
         yield ""
         yield from wrap(f"Answer: {self.answer}", WIDTH)
         if self.picture:
             yield f"\npicture: {self.picture}"
+
+
+def shifted(line: str) -> list[str]:
+    """A line of a card, four columns in; long ones are broken where they began."""
+    if len(line) <= WIDTH - 4:
+        return [f"    {line}".rstrip()]
+    inner = " " * (4 + len(line) - len(line.lstrip()))
+    return wrap(line.lstrip(), WIDTH, initial_indent=inner, subsequent_indent=inner)

@@ -10,6 +10,12 @@
 >>> report = check_backprop(forward, params, {"W1": X.T @ d1, "W2": h.T @ d2})
 >>> list(report.wrong), report.slips[0].code, report.slips[0].where
 (['W1'], 'missing_activation_derivative', 'hidden layer 1')
+
+To read the examiner, follow what it does: `inputs` checks what is given; `tracing` (with `signs`, `recognise`) makes a
+`program` of the forward, in which `network` finds the layers; the `catalogue` makes mutants of the slips declared in
+`slips_activation`, `slips_layer`, `slips_sums`; `search` (with `factors`) runs the backward pass with each and
+compares; `report` says what was found, `marking` draws it, `probe` tells equals apart. `lists` (with `exchange`,
+`vectors`) brings pure Python to the same.
 """
 
 from __future__ import annotations
@@ -27,11 +33,12 @@ from tinygrad_edu.clinic.inputs import (
     check_rate,
     check_shapes,
     loss_number,
+    one_loss,
     plain_loss,
     slopes,
 )
 from tinygrad_edu.clinic.network import Layer, Network, Use
-from tinygrad_edu.clinic.probe import find_probe
+from tinygrad_edu.clinic.probe import NetworkAt, add_probe
 from tinygrad_edu.clinic.program import Program
 from tinygrad_edu.clinic.report import BackpropReport, FoundSlip, found_slip
 from tinygrad_edu.clinic.search import TOLERANCE, Explanation, Search
@@ -58,12 +65,24 @@ def check_backprop(
     lr: also tells whether a delta went through weights that had been updated.
     A slip is certain when the backward pass with it gives the learner's numbers to 1e-6 (relative, each gradient).
     Errors: ExaminerError, NameNotFoundError, ShapeError, SettingError for what cannot be judged; each says what.
+
+    >>> X, t, W = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[1.0], [0.0]]), np.array([[0.5], [-1.0]])
+    >>> def forward(p):
+    ...     return np.sum((X @ p["W"] - t) ** 2)
+    >>> check_backprop(forward, {"W": W}, {"W": 2 * X.T @ (X @ W - t)}).ok
+    True
+    >>> check_backprop(forward, {"W": W}, {"W": -2 * X.T @ (X @ W - t)}).slips[0].sentence
+    'The sign is wrong: this gradient points uphill.'
     """
     weights, rate = arrays("params", params), check_rate(lr)
     given, tolerances = learner_gradients(weights, grads, updated, rate)
     loss = plain_loss(forward, weights)
     net, method, note = network_of(forward, weights, loss)
-    return examine(net, Learner(weights, given, rate), tolerances, method, note, forward)
+
+    def network_at(p: dict[str, Array]) -> Network:
+        return network_of(forward, p, one_loss(forward, p))[0]
+
+    return examine(net, Learner(weights, given, rate), tolerances, network_at, method, note)
 
 
 def learner_gradients(
@@ -82,7 +101,7 @@ def learner_gradients(
     if lr is None:
         raise ExaminerError("updated= needs lr=: the gradient is (params - updated)/lr")
     new = arrays("updated", updated)
-    check_names(params, new)
+    check_names(params, new, "updated")
     given = {name: (x - new[name]) / lr if new[name].shape == x.shape else new[name] for name, x in params.items()}
     return given, {name: TOLERANCE + rounding(params[name], given[name], lr) for name in params}
 
@@ -112,16 +131,16 @@ def stand_in(params: Mapping[str, Array], gradients: Mapping[str, Array]) -> Net
     """A network with these gradients and no layers: the loss Σ w·∂L/∂w has the same slope."""
     program: Program = record(lambda p: sum((p[n] * g).sum() for n, g in gradients.items()), params)
     net = Network(program)
-    pairs = [(n, next(iter(net.uses[n]))) for n in params if net.uses[n]]
-    net.layers = [Layer(u.step, [Use(u.step, u.slot, n, u.data)], title=f"gradient of {n}") for n, u in pairs]
-    net.samples = 1
+    net.penalties, net.samples = [], 1  # what a single number is multiplied by could be taken for a penalty
+    net.uses = {n: [Use(u.step, u.slot, n, 1 - u.slot) for u in uses] for n, uses in net.uses.items()}
+    net.layers = [Layer(use.step, [use], title=f"gradient of {n}") for n in params for use in net.uses[n]]
     return net
 
 
 def examine(
-    net: Network, learner: Learner, tolerances: dict[str, float], method: str, note: str, forward: Forward | None
+    net: Network, learner: Learner, tolerances: dict[str, float], network_at: NetworkAt, method: str, note: str
 ) -> BackpropReport:
-    """Compare, and search for what explains the difference."""
+    """Compare, and search for what explains the difference; `network_at` gives the network at other parameters."""
     if method != "traced":
         tolerances = {name: max(t, BY_DIFFERENCES) for name, t in tolerances.items()}
     unsummed = check_shapes(learner.params, learner.grads, rows_of_biases(net))
@@ -132,7 +151,7 @@ def examine(
     report = BackpropReport(errors, wrong, [], dict(learner.grads), right, method=method, note=note, network=net)
     if wrong:
         explain(report, search, unsummed)
-        report.probe = find_probe(report, forward, learner)
+        add_probe(report, learner, network_at)
     return report
 
 
@@ -162,7 +181,7 @@ def explain(report: BackpropReport, search: Search, unsummed: set[str]) -> None:
 
 def put(search: Search, mutant: Mutant, e: Explanation, certain: bool) -> FoundSlip:
     alone = {n: search.gradient((mutant,), n) for n in search.names} if mutant.changes else {}
-    explains = mutant.names or {n for n, g in alone.items() if search.apart(g, search.true[n])}
+    explains = mutant.scales or {n for n, g in alone.items() if search.apart(g, search.true[n])}
     return found_slip(search.net, mutant, e.residual, certain, tuple(n for n in search.names if n in explains))
 
 

@@ -2,6 +2,8 @@
 
 A slip is one declaration: a code, the sentence and the fix that a learner reads, the right line of mathematics, an
 example of the wrong code, and a generator that yields `Variant`s, each a change of the backward pass in one layer.
+To add one, write it into the module for its place: `slips_activation` (what a delta is multiplied by, what it starts
+from), `slips_layer` (a layer's products and bias), `slips_sums` (samples, time steps, penalties); nothing else changes.
 Everything else (the same slip in every layer, at one time step, only for a layer's own parameters, only for what is
 propagated below) is made of these here.
 
@@ -13,22 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.activations import ACTIVATIONS
 from tinygrad_edu.clinic.network import Layer, Network, Use
-from tinygrad_edu.clinic.program import Change
+from tinygrad_edu.clinic.program import Change, Scope
 
 Array = np.ndarray[Any, Any]
-Scope = Literal["", "own", "below"]
 SCOPES: tuple[Scope, ...] = ("", "own", "below")
 
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """What the learner gave: parameters, gradients, learning rate, and the parameters after the step if known."""
+    """What the learner gave: parameters, gradients, and the learning rate if it is told."""
 
     params: Mapping[str, Array]
     grads: Mapping[str, Array]
@@ -93,7 +94,7 @@ class Mutant:
     order: int = 0  # of variants of one slip, plain ones first
     factor: str = ""  # of constant_factor, in words
     chance: bool = False  # a number was fitted to the learner's, and it is no number that has a reason
-    names: frozenset[str] = field(default_factory=frozenset)  # of the parameters that a factor is at
+    scales: Mapping[str, float] = field(default_factory=dict)  # parameter → factor of its finished gradient
 
     @property
     def rank(self) -> tuple[int, ...]:
@@ -145,7 +146,7 @@ def many(variants: list[Variant]) -> bool:
 
 def scoped(net: Network, entry: Slip, line: str, places: list[Variant], order: int) -> Iterator[Mutant]:
     changes = tuple(change for v in places for change in v.changes)
-    scopes = SCOPES if any(change.owner >= 0 for change in changes) else ("",)
+    scopes = SCOPES if any(change.owner >= 0 and not change.scope for change in changes) else ("",)
     layers = list({id(v.layer): v.layer for v in places}.values())
     parameter = places[0].parameter if len({v.parameter for v in places}) == 1 else ""
     kind = places[0].parameter and kind_of(places[0]) if not parameter else ""

@@ -57,7 +57,7 @@ class Factors:
                 if c and abs(c - 1.0) > 1e-6 and all(self.search.fits(m, powers[m] * base[m]) for m in names):
                     layers = tuple(self.search.net.layers)
                     group = Group(frozenset(names), text, "δ = c·(right delta), again in each layer", layers)
-                    yield self.explanation(before, group, c, {m: powers.get(m, 1.0) * g for m, g in base.items()})
+                    yield self.explanation(before, self.mutant(group, c, powers), base)
 
     def combined(self) -> Iterator[Explanation]:
         """A factor and one other slip, or two factors."""
@@ -79,8 +79,7 @@ class Factors:
         if factor is None or any(not self.search.fits(n, factor * base[n]) for n in wrong):
             return
         for group in self.fitting(wrong, factor, base):
-            gradients = {n: factor * g if n in group.names else g for n, g in base.items()}
-            yield self.explanation(before, group, factor, gradients)
+            yield self.explanation(before, self.mutant(group, factor), base)
 
     def fitting(self, wrong: Sequence[str], factor: float, base: Mapping[str, Array]) -> Iterator[Group]:
         """The groups that hold all wrong gradients, and of the right ones only those that a factor leaves right."""
@@ -109,14 +108,13 @@ class Factors:
                         first = self.mutant(group, factor)
                         yield from list(self.one((first,), scaled))[:1]
 
-    def explanation(
-        self, before: tuple[Mutant, ...], group: Group, factor: float, gradients: dict[str, Array]
-    ) -> Explanation:
+    def explanation(self, before: tuple[Mutant, ...], mutant: Mutant, base: Mapping[str, Array]) -> Explanation:
         from tinygrad_edu.clinic.search import Explanation
 
-        return Explanation((*before, self.mutant(group, factor)), self.search.worst(gradients), gradients)
+        gradients = {n: mutant.scales.get(n, 1.0) * g for n, g in base.items()}
+        return Explanation((*before, mutant), self.search.worst(gradients), gradients)
 
-    def mutant(self, group: Group, factor: float) -> Mutant:
+    def mutant(self, group: Group, factor: float, scales: Mapping[str, float] | None = None) -> Mutant:
         flipped = abs(factor + 1.0) < 1e-5
         entry = CATALOGUE["sign_flipped" if flipped else "constant_factor"]
         text = "-1" if flipped else named_factor(factor, self.known) or f"{factor:.6g}"
@@ -134,7 +132,7 @@ class Factors:
             self.order(group),
             text,
             chance,
-            group.names,
+            scales or dict.fromkeys(group.names, factor),
         )
 
     def order(self, group: Group) -> int:
@@ -166,7 +164,18 @@ def groups(net: Network, names: Sequence[str]) -> list[Group]:
 def known_factors(net: Network, lr: float | None) -> dict[str, float]:
     """Factors that have a reason."""
     n, m = float(net.samples), float(max((net.steps[x.end].y.size // net.samples for x in net.outputs), default=1))
-    found = {"2": 2.0, "1/2": 0.5, "0": 0.0, "4": 4.0, "1/4": 0.25, "10": 10.0, "1/10": 0.1, "3": 3.0, "1/3": 1 / 3}
+    found = {
+        "1": 1.0,
+        "2": 2.0,
+        "1/2": 0.5,
+        "0": 0.0,
+        "4": 4.0,
+        "1/4": 0.25,
+        "10": 10.0,
+        "1/10": 0.1,
+        "3": 3.0,
+        "1/3": 1 / 3,
+    }
     if n > 1.0:
         found |= {
             f"n = {n:g} samples": n,

@@ -11,6 +11,7 @@ from tinygrad_edu.errors import ExaminerError, NameNotFoundError, SettingError, 
 
 Array = np.ndarray[Any, Any]
 Forward = Callable[[dict[str, Any]], Any]
+Form = Callable[[Mapping[str, Array]], dict[str, Any]]  # arrays as the forward wants them: copies, nested lists
 
 
 def arrays(kind: str, given: Any) -> dict[str, Array]:
@@ -37,17 +38,18 @@ def finite_array(what: str, given: Any) -> Array:
     return array
 
 
-def check_names(params: Iterable[str], grads: Iterable[str]) -> None:
-    """One gradient for each parameter."""
+def check_names(params: Iterable[str], grads: Iterable[str], kind: str = "grads") -> None:
+    """One array for each parameter, in `grads` or in `updated`."""
     known, given = list(params), list(grads)
     missing, extra = [n for n in known if n not in given], [n for n in given if n not in known]
     if missing:
-        raise NameNotFoundError(
-            f"grads has nothing for {', '.join(map(repr, missing))}. A gradient that you do not compute is 0: "
-            f"pass np.zeros_like(params[{missing[0]!r}])"
-        )
+        advice = {
+            "grads": f"A gradient that you do not compute is 0: pass np.zeros_like(params[{missing[0]!r}])",
+            "updated": f"A parameter that the step leaves as it is goes in unchanged: params[{missing[0]!r}]",
+        }
+        raise NameNotFoundError(f"{kind} has nothing for {', '.join(map(repr, missing))}. {advice[kind]}")
     if extra:
-        raise unknown_name("gradient", extra[0], known)
+        raise unknown_name({"grads": "gradient", "updated": "updated parameter"}[kind], extra[0], known)
 
 
 def check_shapes(
@@ -74,9 +76,13 @@ def check_rate(lr: Any) -> float | None:
     return None if lr is None else float(lr)
 
 
-def plain_loss(forward: Forward, params: Mapping[str, Array]) -> float:
-    """The loss on plain arrays, computed twice; refuses what cannot be judged."""
-    first, second = (one_loss(forward, params) for _ in range(2))
+def copied(params: Mapping[str, Array]) -> dict[str, Any]:
+    return {name: x.copy() for name, x in params.items()}
+
+
+def plain_loss(forward: Forward, params: Mapping[str, Array], form: Form = copied) -> float:
+    """The loss on plain numbers, in the form that the forward wants, twice; refuses what cannot be judged."""
+    first, second = (one_loss(forward, params, form) for _ in range(2))
     if first != second:
         raise ExaminerError(
             f"forward gave {first!r} and then {second!r} for the same params: it is not deterministic. "
@@ -85,16 +91,24 @@ def plain_loss(forward: Forward, params: Mapping[str, Array]) -> float:
     return first
 
 
-def one_loss(forward: Forward, params: Mapping[str, Array]) -> float:
-    copies = {name: x.copy() for name, x in params.items()}
-    loss = forward(copies)
+def one_loss(forward: Forward, params: Mapping[str, Array], form: Form = copied) -> float:
+    handed = form(params)
+    loss = forward(handed)
     for name, x in params.items():
-        if copies.get(name) is None or not np.array_equal(np.asarray(copies[name]), x):
+        if not holds(handed.get(name), x):
             raise ExaminerError(
                 f"forward writes into params[{name!r}]: what it computes then depends on how often it is called. "
-                f"Work on a copy: {name} = params[{name!r}].copy()"
+                f"Work on a copy: {name} = copy.deepcopy(params[{name!r}])"
             )
     return loss_number(loss)
+
+
+def holds(given: Any, numbers: Array) -> bool:
+    """Are these still the same numbers? Lists may have grown, and no longer make an array."""
+    try:
+        return np.array_equal(np.asarray(given, dtype=float).reshape(-1), numbers.reshape(-1))
+    except (TypeError, ValueError):
+        return False
 
 
 def loss_number(loss: Any) -> float:

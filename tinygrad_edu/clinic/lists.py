@@ -15,21 +15,20 @@ same name while it runs. That gives exact gradients. Where the graph of single n
 
 from __future__ import annotations
 
-import math
-import types
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.backprop import examine, learner_gradients, stand_in
 from tinygrad_edu.clinic.catalogue import Learner
-from tinygrad_edu.clinic.inputs import Forward, arrays, check_rate, loss_number
+from tinygrad_edu.clinic.exchange import operations_for_math
+from tinygrad_edu.clinic.inputs import Forward, arrays, check_rate, plain_loss
 from tinygrad_edu.clinic.network import Network
 from tinygrad_edu.clinic.report import BackpropReport
 from tinygrad_edu.clinic.tracing import listed
 from tinygrad_edu.clinic.vectors import NoLayersError, rebuilt
-from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import ExaminerError
@@ -52,20 +51,36 @@ def check_lists(
 
     grads, lr, updated: as of `check_backprop`, as nested lists of the same form.
     Errors: as `check_backprop`.
+
+    >>> def forward(p):
+    ...     return (p["w"][0] * 2.0 + p["w"][1] * 3.0 - 1.0) ** 2
+    >>> check_lists(forward, {"w": [1.0, 1.0]}, {"w": [16.0, 24.0]}).ok
+    True
+    >>> check_lists(forward, {"w": [1.0, 1.0]}, {"w": [-16.0, -24.0]}).slips[0].code
+    'sign_flipped'
     """
     weights, rate = arrays("params", params), check_rate(lr)
     given, tolerances = learner_gradients(weights, grads, updated, rate)
-    plain = loss_number(forward(nested(params, weights, float)))
-    if plain != loss_number(forward(nested(params, weights, float))):
-        raise ExaminerError("forward gave two different losses for the same params: it is not deterministic")
-    leaves = {name: np.array([Value(w, label=name) for w in x.flat], dtype=object) for name, x in weights.items()}
-    loss = on_values(forward)(nested(params, {n: v.reshape(weights[n].shape) for n, v in leaves.items()}, None))
+    plain_loss(forward, weights, lambda numbers: nested(params, numbers, float))
+    net, note = traced(forward, params, weights)
+    report = examine(
+        net, Learner(weights, given, rate), tolerances, lambda p: traced(forward, params, p)[0], "traced", note
+    )
+    if report.probe is not None:
+        report.probe = replace(report.probe, params=nested(params, report.probe.params, float))
+    return report
+
+
+def traced(forward: Forward, like: Mapping[str, Any], params: Mapping[str, Array]) -> tuple[Network, str]:
+    """The network that the forward computes at these parameters, handed to it in the form of `like`; and a note."""
+    leaves = {name: np.array([Value(w, label=name) for w in x.flat], dtype=object) for name, x in params.items()}
+    with operations_for_math(forward):
+        loss = forward(nested(like, {n: v.reshape(params[n].shape) for n, v in leaves.items()}, None))
     if not isinstance(loss, Value):
         raise ExaminerError(
             f"forward on Values returned {loss!r:.60}: use + - * / ** and the functions of `math` on the numbers"
         )
-    net, note = network_of_values(loss, leaves, weights)
-    return examine(net, Learner(weights, given, rate), tolerances, "traced", note, None)
+    return network_of_values(loss, leaves, params)
 
 
 def nested(like: Mapping[str, Any], numbers: Mapping[str, Any], kind: Callable[[Any], Any] | None) -> dict[str, Any]:
@@ -101,35 +116,3 @@ def total(net: Network, name: str) -> Any:
         for u in net.uses[name]
     ]
     return sum(parts[1:], parts[0]) if parts else 0.0
-
-
-def on_values(forward: Forward) -> Forward:
-    """The learner's function with `math` exchanged, in itself and in every function of its module that it can call."""
-    return exchanged(forward, {}) if isinstance(forward, types.FunctionType) else forward
-
-
-def exchanged(function: types.FunctionType, worlds: dict[int, dict[str, Any]]) -> Any:
-    own = function.__globals__
-    if id(own) not in worlds:
-        worlds[id(own)] = world = dict(own)
-        world.update({n: exchange(x, worlds, own) for n, x in own.items() if not n.startswith("__")})
-    cells = tuple(types.CellType(exchange(c.cell_contents, worlds, own)) for c in function.__closure__ or ())
-    made = types.FunctionType(
-        function.__code__, worlds[id(own)], function.__name__, function.__defaults__, cells or None
-    )
-    made.__kwdefaults__ = function.__kwdefaults__
-    return made
-
-
-def exchange(x: Any, worlds: dict[int, dict[str, Any]], own: dict[str, Any]) -> Any:
-    """math → our operations; math.exp → ours; a function of the learner's module → itself with `math` exchanged."""
-    if x is math:
-        return types.SimpleNamespace(**{n: exchange(f, worlds, own) for n, f in vars(math).items()})
-    if isinstance(x, types.BuiltinFunctionType) and x.__module__ == "math":
-        return OPERATIONS.get(x.__name__, x)
-    if isinstance(x, types.FunctionType) and x.__globals__ is own:
-        return exchanged(x, worlds)
-    return x
-
-
-OPERATIONS: dict[str, Operation] = {**TABLE, "fabs": TABLE["abs"]}

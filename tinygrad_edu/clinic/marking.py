@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.clinic.report import BackpropReport, FoundSlip
     from tinygrad_edu.draw import Drawing
 
+LONG = 12  # steps; 35 of them from left to right are 9,000 pixels, of which no screen shows the words
 FAULT = 'fillcolor="#ffd6d6", color="#b22222", penwidth=3'
 
 
@@ -32,7 +33,9 @@ def marked(report: BackpropReport, options: dict[str, Any]) -> Drawing:
         for index, code in faults.items():
             nodes[index].label = f"{nodes[index].label}: {code}".strip(": ")
         names = [nodes[index].label for index in faults]
-        drawing = draw(nodes[-1], **{"title": "Where the backward pass is wrong", **options})
+        shape = {"direction": "TB"} if len(nodes) > LONG else {}
+        title = "Every gradient is right" if report.ok else "Where the backward pass is wrong"
+        drawing = draw(nodes[-1], **{"title": title, **shape, **options})
     finally:
         for node, label in zip(nodes, before, strict=True):
             node.label = label

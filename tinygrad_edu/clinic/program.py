@@ -17,7 +17,9 @@ from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
+MOVES = ("transpose", "reshape", "getitem", "broadcast_to", "pos")  # a parameter moved about is still that parameter
 Contributions = dict[int, Array]  # slot of the parent → what flows to it
+Scope = Literal["", "own", "below"]
 
 
 @dataclass(slots=True, eq=False)
@@ -54,8 +56,9 @@ class Change:
     kind "into": g = function(g), the gradient that has arrived at `step`; "edge": what `step` hands to the parent in
     `slot` is function(g); "final": the finished gradient of `parameter` is function(gradient).
     `owner`: the layer (by the step of its z) at which it happens, where it can also happen for that layer's own
-    parameters alone, or only for what is propagated below. `stage`: of changes at one place the lower is made first, as
-    in a backward pass: the derivative of the loss before a sign, a penalty before what happens to the whole gradient.
+    parameters alone, or only for what is propagated below; `scope` says so for this change. `stage`: of changes at one
+    place the lower is made first, as in a backward pass: the derivative of the loss before a sign, a penalty before
+    what happens to the whole gradient.
     """
 
     kind: Literal["into", "edge", "final"]
@@ -65,6 +68,7 @@ class Change:
     parameter: str = ""
     owner: int = -1
     stage: int = 1
+    scope: Scope = ""
 
 
 @dataclass(eq=False)

@@ -22,6 +22,7 @@ SCOPE = {
     "below": " Only in what goes down to the layer below: this layer's own gradients are right.",
 }
 EXAMPLES = 3  # numbers shown side by side
+ALIKE = "No other weights that were tried tell them apart: on these data they are the same."
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class FoundSlip:
     code: its name in the catalogue; where: the layer; name: the learner's own name for what is hit; explains: the
     parameters whose gradients it changes; residual: ‖learner's - slip's‖ / ‖learner's‖, the largest of all gradients;
     line, right: the line of mathematics as it is and as it should be.
+
+    >>> from tinygrad_edu.clinic import check_backprop
+    >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
+    >>> slip = check_backprop(lambda p: np.sum((x @ p["W"]) ** 2), {"W": W}, {"W": -2 * x.T @ (x @ W)}).slips[0]
+    >>> slip.code, slip.explains, slip.certain
+    ('sign_flipped', ('W',), True)
     """
 
     code: str
@@ -57,7 +64,14 @@ class BackpropReport:
     ok: every gradient is right. wrong: name → relative error of the others. slips: what gives the wrong numbers, best
     first: the slips of the best explanation, then those of others that give the same numbers. explanations: the same
     as tuples, one slip or a pair. unexplained: the names whose wrong gradient no certain slip gives. method: "traced",
-    or "finite differences" where the forward could not be traced. probe: parameters at which two explanations differ.
+    or "finite differences" where the forward could not be traced. probe: parameters at which two explanations differ;
+    alike: they gave the same numbers at all other parameters that were tried.
+
+    >>> from tinygrad_edu.clinic import check_backprop
+    >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
+    >>> report = check_backprop(lambda p: np.sum((x @ p["W"]) ** 2), {"W": W}, {"W": -2 * x.T @ (x @ W)})
+    >>> report.ok, report.wrong, report.certain, report.method
+    (False, {'W': 2.0}, True, 'traced')
     """
 
     errors: dict[str, float]
@@ -69,6 +83,7 @@ class BackpropReport:
     method: str = "traced"
     note: str = ""
     probe: Any = None
+    alike: bool = False
     network: Network | None = field(default=None, repr=False)
 
     @property
@@ -152,7 +167,7 @@ class BackpropReport:
             return []
         named = [" with ".join(map(str, e)) for e in self.explanations[1:]]
         found = ["", f"The same numbers come from: {'; or '.join(dict.fromkeys(named))}."]
-        return found + ([str(self.probe)] if self.probe else [])
+        return found + ([str(self.probe)] if self.probe else [ALIKE] if self.alike else [])
 
     def _repr_html_(self) -> str:
         colour = "#00795a" if self.ok else "#b22222"

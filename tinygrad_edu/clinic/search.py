@@ -23,6 +23,7 @@ BUDGET, AT_LEAST = 1.4, 0.4  # seconds for the whole search, and for the pairs i
 GRACE = 0.1  # seconds to look for others that give the same numbers
 FLOOR = 1e-12  # of the largest gradient: below it a gradient is rounding
 ENOUGH = 4  # explanations of one kind
+MEMBERS = 12  # pairs of two groups of slips that give the same numbers
 
 DECLARED = (slips_activation, slips_layer, slips_sums)  # importing them fills the catalogue
 
@@ -37,7 +38,9 @@ class Explanation:
 
     @property
     def rank(self) -> tuple[Any, ...]:
-        return (len(self.mutants), self.by_chance, *(m.rank for m in self.mutants))
+        """Fewer slips first, where a number fitted to the learner's counts as one; of pairs, the plainer ones."""
+        strange = sum(far_fetched(m) for m in self.mutants) if len(self.mutants) > 1 else 0.0
+        return (len(self.mutants) + self.by_chance, self.by_chance, strange, *sorted(m.rank for m in self.mutants))
 
     @property
     def by_chance(self) -> bool:
@@ -57,7 +60,7 @@ class Search:
         codes: Collection[str] = (),
     ) -> None:
         self.net, self.learner, self.tolerances = net, learner, tolerances
-        self.unsummed, self.codes, self.begin = frozenset(unsummed), codes, time.perf_counter()
+        self.unsummed, self.codes, self.begin = frozenset(unsummed), codes, time.thread_time()
         self.names = [name for name in learner.params if name in learner.grads]
         self.cache: dict[frozenset[Change], tuple[int, tuple[dict[int, Contributions], dict[int, Array]]]] = {}
         self.at_uses: set[Change] = set()
@@ -70,7 +73,7 @@ class Search:
 
     def gradient(self, chosen: Sequence[Mutant], name: str) -> Array:
         """A parameter's gradient in the backward pass with these slips."""
-        scoped = [(change, mutant.scope) for mutant in chosen for change in mutant.changes]
+        scoped = [(change, change.scope or mutant.scope) for mutant in chosen for change in mutant.changes]
         total: Any = 0.0
         for use in self.net.uses.get(name, ()):
             active = frozenset(
@@ -83,6 +86,8 @@ class Search:
         for change, _ in sorted(scoped, key=lambda x: x[0].stage):
             if change.kind == "final" and change.parameter == name and name not in self.unsummed:
                 total = change.function(total)
+        for mutant in chosen:
+            total = mutant.scales.get(name, 1.0) * total
         return np.asarray(total)
 
     def acts(self, change: Change, scope: str, use: Use) -> bool:
@@ -132,13 +137,18 @@ class Search:
         with np.errstate(all="ignore"):
             singles = self.singles()
             certain = [e for e in singles if self.certain(e)] + list(Factors(self, []).alone())
-            if not certain:
-                certain = list(Factors(self, singles).combined())
-                certain += list(self.pairs(singles)) if all(e.by_chance for e in certain) else []
+            if all(e.by_chance for e in certain):
+                certain += Factors(self, singles).combined()
+            if all(e.by_chance for e in certain):
+                certain += self.pairs(singles)
         if certain:
-            return sorted(certain, key=lambda e: e.rank)
+            return sorted(certain, key=lambda e: (e.rank[0], self.too_exact(e), e.rank))
         near = [e for e in singles if np.isfinite(e.residual)]
         return sorted(near, key=lambda e: e.residual)[:1]
+
+    def too_exact(self, e: Explanation) -> bool:
+        """Does it give exact zeros where the learner's numbers are rounding? Who computes nothing, gets exact zeros."""
+        return any(not g.any() and self.learner.grads[name].any() for name, g in e.gradients.items())
 
     def certain(self, e: Explanation) -> bool:
         return all(self.fits(name, g) for name, g in e.gradients.items())
@@ -173,20 +183,28 @@ class Search:
         return list(groups.values())
 
     def pairs(self, singles: Sequence[Explanation]) -> Iterator[Explanation]:
-        """Pairs that could be right: where only one of them has an effect, it must already be right alone."""
+        """Pairs that could be right: where only one of them has an effect, it must already be right alone.
+
+        The simplest slips of each group first. Slips that give the same numbers alone need not do so beside another
+        one, as two that are both made at one weight: so then the rest of the groups.
+        """
         groups = {group[0]: group for group in self.distinct(singles)}
-        limit, found = max(self.begin + BUDGET, time.perf_counter() + AT_LEAST), 0
-        for a, b, unknown in self.candidates(list(groups)):
-            if self.agree((a.mutants[0], b.mutants[0]), unknown):
-                found, limit = found + 1, min(limit, time.perf_counter() + GRACE)
-                yield from self.alike(groups[a], groups[b])
-            if found >= ENOUGH or time.perf_counter() > limit:
+        limit, found = max(self.begin + BUDGET, time.thread_time() + AT_LEAST), 0
+        for members in (slice(0, 1), slice(1, MEMBERS)):
+            for a, b, unknown in self.candidates(list(groups)):
+                pairs = itertools.islice(itertools.product(groups[a], groups[b]), members.start, members.stop)
+                if any(self.agree((x.mutants[0], y.mutants[0]), unknown) for x, y in pairs):
+                    found, limit = found + 1, min(limit, time.thread_time() + GRACE)
+                    yield from self.alike(groups[a], groups[b])
+                if found >= ENOUGH or time.thread_time() > limit:
+                    return
+            if found:
                 return
 
     def alike(self, first: Sequence[Explanation], second: Sequence[Explanation]) -> Iterator[Explanation]:
         """The pairs of two groups that give the learner's numbers, one for each pair of codes."""
         codes: set[tuple[str, str]] = set()
-        for a, b in itertools.islice(itertools.product(first, second), 12):
+        for a, b in itertools.islice(itertools.product(first, second), MEMBERS):
             both = (a.mutants[0], b.mutants[0])
             if (both[0].slip.code, both[1].slip.code) not in codes:
                 gradients = {name: self.gradient(both, name) for name in self.names}

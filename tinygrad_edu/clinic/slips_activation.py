@@ -87,6 +87,19 @@ def derivative_at_error(net: Network, _: Learner) -> Variants:
             yield local(layer, line + "{f}'(error)", at(form.slope_at_input, factor))
             yield local(layer, line + "{slope_of_error}", at(form.slope_from_output, factor))
             yield local(layer, line + "{slope_of_minus}", at(form.slope_from_output, -factor))
+        for text, factor in {"": scale, "-": -scale}.items():
+            yield error_left_behind(layer, text, at(form.slope_at_input, factor), factor)
+
+
+def error_left_behind(layer: Layer, sign: str, own: Callable[[Array], Array], factor: float) -> Variant:
+    """f'(error) is the delta that goes down; only this layer's own gradients are multiplied by the error."""
+
+    def below(g: Array) -> Array:
+        return factor * own(g) / np.where(g == 0.0, 1.0, g)
+
+    places = {"own": own, "below": below}
+    changes = tuple(Change("edge", layer.activation, f, owner=layer.z, scope=s) for s, f in places.items())  # type: ignore[arg-type]
+    return Variant(layer, f"{{d}} = error ∘ {{f}}'(error), and {sign}{{f}}'(error) is handed down", changes)
 
 
 def at(slope: Callable[[Array], Array], factor: float) -> Callable[[Array], Array]:

@@ -159,18 +159,19 @@ def parameters(net: Network) -> Iterator[tuple[Layer, Use]]:
 def wrong_layer_input(net: Network, _: Learner) -> Variants:
     for layer, use, step in weights(net):
         a = step.operand(use.data)
-        for name, other in arrays_of(net):
+        for name, other in arrays_of(net, layer.time):
             for array in fitting(net, step, use, other):
                 if array.shape == a.shape and not np.array_equal(array, a):
                     function = with_operand(step, use.slot, use.data, array)
                     yield own(layer, use, f"∂L/∂{{W}} = {name}ᵀ {{d}}", function)
 
 
-def arrays_of(net: Network) -> Iterator[tuple[str, Array]]:
-    """Every array of the forward pass that a learner has a name for."""
+def arrays_of(net: Network, now: int) -> Iterator[tuple[str, Array]]:
+    """Every array of the forward pass that a learner has a name for, as seen from time step `now`."""
     seen: set[int] = set()
     for layer in net.layers:
-        time = f" of step {layer.time + 1}" if layer.time >= 0 else ""
+        times = {now: " of the same step", now - 1: " of the step before"}
+        time = times.get(layer.time, f" of step {layer.time + 1}") if layer.time >= 0 else ""
         for use in layer.weights:
             x, parent = net.steps[use.step].operand(use.data), net.steps[use.step].parents[use.data]
             if parent < 0 and id(net.steps[use.step].node.parents[use.data]) not in seen:

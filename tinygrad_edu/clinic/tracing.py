@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.program import Program, Step
+from tinygrad_edu.clinic.program import MOVES, Program, Step
 from tinygrad_edu.clinic.recognise import mark_activations
+from tinygrad_edu.clinic.signs import meant
 from tinygrad_edu.core.graph import recorded_parents, topological
 from tinygrad_edu.core.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
-MOVES = ("transpose", "reshape", "getitem", "broadcast_to", "pos")  # a parameter moved about is still that parameter
 
 
 def record(forward: Callable[[dict[str, Any]], Any], params: Mapping[str, Array]) -> Program:
@@ -22,7 +22,7 @@ def record(forward: Callable[[dict[str, Any]], Any], params: Mapping[str, Array]
     loss = forward(dict(leaves))
     if not isinstance(loss, Tensor):
         raise TypeError(f"the loss became a {type(loss).__name__} without a graph")
-    return listed(loss, leaves)
+    return listed(meant(loss), leaves)
 
 
 def listed(loss: Tensor, leaves: Mapping[str, Tensor]) -> Program:

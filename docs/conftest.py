@@ -1,0 +1,24 @@
+"""The pages are tests: what a recipe adds to a table is taken out again, and pictures go to a folder of the test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+collect_ignore = ["docstrings.py", "generate.py"]  # parts of the site's build, which need the extra `docs`
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    from tinygrad_edu.clinic import causes, consultation, symptoms
+    from tinygrad_edu.clinic.catalogue import CATALOGUE
+    from tinygrad_edu.core.operation import TABLE
+
+    tables = [TABLE, CATALOGUE, causes.BY_CODE]
+    before = [dict(table) for table in tables]
+    monkeypatch.setattr(consultation, "CAUSES", consultation.CAUSES)  # back to this when the page is done
+    monkeypatch.setattr(symptoms, "NETWORK", symptoms.NETWORK)
+    monkeypatch.chdir(tmp_path_factory.mktemp("page"))
+    yield
+    for table, rows in zip(tables, before, strict=True):
+        for name in table.keys() - rows.keys():
+            del table[name]

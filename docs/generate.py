@@ -1,0 +1,164 @@
+"""What the pages show and nobody writes by hand: `<!-- generated: NAME -->` in a page becomes the result of NAME().
+
+Runs when the site is built, with the package that stands beside it, so that a page cannot show what is no longer so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+MARK = re.compile(r"<!-- generated: (\w+) -->")
+MODULE = re.compile(r"<!-- reference: ([\w.]+) -->")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """The page with every mark replaced; an unknown name is an error, which ends the build.
+
+    `<!-- reference: nn -->` becomes an entry for each public name of that module.
+    """
+    markdown = MODULE.sub(lambda found: entries(found[1]), markdown)
+    return MARK.sub(lambda found: GENERATED[found[1]](), markdown)
+
+
+def entries(name: str) -> str:
+    """What mkdocstrings makes an entry of: `::: tinygrad_edu.nn.Linear`, a line for each."""
+    module = importlib.import_module(f"tinygrad_edu.{name}")
+    paths = [f"{module.__name__}.{x}" for x in public(module)]
+    own = [f"{path}.{path.rpartition('.')[2]}" if path in sys.modules else path for path in paths]  # train.fit.fit
+    return "\n\n".join(f"::: {path}" for path in own)
+
+
+def public(module: ModuleType) -> list[str]:
+    """The names in `__all__` that are not modules; of the errors, which have none, every class."""
+    listed = getattr(module, "__all__", None) or [
+        name
+        for name, x in vars(module).items()
+        if getattr(x, "__module__", "") == module.__name__ and inspect.isclass(x)
+    ]
+    return [n for n in listed if not isinstance(getattr(module, n), ModuleType)]
+
+
+def fenced(text: str, language: str = "python") -> str:
+    return f"```{language}\n{text.rstrip()}\n```"
+
+
+# The operations
+
+
+def elementwise() -> str:
+    """The table itself as a table."""
+    from tinygrad_edu.core.operation import TABLE
+
+    rows = [(operation, example(operation)) for operation in TABLE.values()]
+    lines = [f"| `{signature(x)}` | {cell(x.__doc__)} | `{shown}` |" for x, shown in rows]
+    return "\n".join(["| operation | formula and derivative | example |", "|---|---|---|", *lines])
+
+
+def example(operation: Any) -> str:
+    """The operation at a point inside its domain, as it is when this page is made."""
+    boxes = operation.domain[0]
+    point = [round(low + (high - low) * share, 1) for (low, high), share in zip(boxes, (0.7, 0.4, 0.6), strict=False)]
+    point += [0.5] * (len(operation.parameters) - len(operation.defaults) - len(point))
+    point = point[: len(operation.parameters)]
+    value = operation(*point)
+    text = f"{value:.4g}" if isinstance(value, float) else repr(value)
+    return f"{operation.name}({', '.join(f'{x:g}' for x in point)}) = {text}"
+
+
+def array_operations() -> str:
+    from tinygrad_edu import ops
+    from tinygrad_edu.core.operation import ARRAY_TABLE
+
+    assert ops.sum  # brings the array operations in
+    return described(ARRAY_TABLE)
+
+
+def composed() -> str:
+    from tinygrad_edu import ops
+    from tinygrad_edu.core.operation import COMPOSED
+
+    assert ops.sum
+    return described(COMPOSED)
+
+
+def described(table: dict[str, Any]) -> str:
+    lines = [f"| `{signature(x)}` | {cell(x.__doc__.split('>>>')[0])} |" for x in table.values()]
+    return "\n".join(["| operation | what it is |", "|---|---|", *lines])
+
+
+def signature(operation: Any) -> str:
+    given = inspect.signature(operation.function).parameters.values()
+    return f"{operation.name}({', '.join(str(p.replace(annotation=p.empty)) for p in given)})"
+
+
+def cell(text: str | None) -> str:
+    """Text in a cell of a table."""
+    one_line = " ".join((text or "").split())
+    return re.sub(r"([*_>\[\]])", r"\\\1", one_line).replace("<", "&lt;").replace("|", "&#124;")
+
+
+# A program
+
+
+def fused_program() -> str:
+    """The `.source` of the explanation's loss, without the operations above it."""
+    import numpy as np
+
+    import tinygrad_edu as tg
+
+    @tg.jit
+    def loss(W: Any, x: Any, y: Any) -> Any:
+        return np.mean((np.tanh(x @ W) - y) ** 2)
+
+    loss.value_and_grad(np.ones((3, 2)), np.ones((4, 3)), np.zeros((4, 2)))
+    return fenced(loss.source[loss.source.rindex("@njit") :])
+
+
+# Catalogues
+
+
+def slips() -> str:
+    """The examiner's catalogue."""
+    from tinygrad_edu import clinic
+    from tinygrad_edu.clinic.catalogue import CATALOGUE
+
+    assert clinic.check_backprop  # brings every slip in
+    return "\n".join(blocks(CATALOGUE.values()))
+
+
+def blocks(entries: Any) -> Iterator[str]:
+    for entry in entries:
+        yield f"**`{entry.code}`** {entry.sentence}\n\n{fenced(entry.example)}\n"
+
+
+def causes() -> str:
+    """What `diagnose` can name, and what to do about it."""
+    from tinygrad_edu.clinic.causes import BY_CODE, PROVED_OTHERWISE
+
+    rows = [(cause.code, cause.sentence, cause.remedy) for cause in BY_CODE.values()]
+    rows += [(code, *texts) for code, texts in PROVED_OTHERWISE.items()]
+    lines = [f"| `{code}` | {cell(sentence)} | {cell(remedy)} |" for code, sentence, remedy in rows]
+    return "\n".join(["| cause | what is wrong | what to do |", "|---|---|---|", *lines])
+
+
+def commands() -> str:
+    """The help of the command line, a block for each command."""
+    from tinygrad_edu.cli import parser
+
+    top = parser()
+    below = next(a for a in top._actions if isinstance(a.choices, dict)).choices  # argparse keeps no public list
+    return "\n\n".join(
+        [fenced(top.format_help(), "text")]
+        + [f"## {name}\n\n{fenced(command.format_help(), 'text')}" for name, command in below.items()]
+    )
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    made.__name__: made for made in (elementwise, array_operations, composed, fused_program, slips, causes, commands)
+}

@@ -1,0 +1,210 @@
+"""The documentation: built strictly, complete, loading nothing from elsewhere. Its code runs as doctests."""
+
+import importlib.util
+import inspect
+import re
+import subprocess
+import sys
+import zlib
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, Composed
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+ROOMS = [
+    "cases", "clinic", "data", "draw", "errors", "estimators", "nn", "nn.init", "nn.losses", "optim", "optim.rules",
+    "optim.schedules", "train",
+]  # fmt: skip
+# What a reader loads with a page, by tag: the attribute that names it.
+LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src", "video": "src"}
+
+
+def names_of(module):
+    """Its `__all__`; errors alone has none: every class that is declared there."""
+    declared = [name for name, x in vars(module).items() if getattr(x, "__module__", "") == module.__name__]
+    return getattr(module, "__all__", None) or [name for name in declared if name.endswith(("Error", "Warning"))]
+
+
+def public_names():
+    """Every public name of the package: "Value", "nn.Linear", ... without the operations, which have a table."""
+    rooms = {f"{room}.": importlib.import_module(f"tinygrad_edu.{room}") for room in ROOMS}
+    everything = [(prefix, module, name) for prefix, module in {"": tg, **rooms}.items() for name in names_of(module)]
+    return [prefix + name for prefix, module, name in everything if not isinstance(getattr(module, name), ModuleType)]
+
+
+def found(name):
+    parts = name.split(".")
+    home = importlib.import_module(".".join(["tinygrad_edu", *parts[:-1]]))
+    return getattr(home, parts[-1])
+
+
+# Docstrings
+
+CONSTANTS = (str, tuple, dict)
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_a_public_name_says_what_it_is_and_shows_it(name):
+    thing = found(name)
+    if isinstance(thing, CONSTANTS):  # a comment at its place says what it is
+        return
+    text = inspect.getdoc(thing) if not isinstance(thing, Composed) else inspect.getdoc(thing.function)
+    assert text, f"{name} has no docstring"
+    assert ">>>" in text, f"{name} has no example"
+
+
+@pytest.mark.parametrize("name", [*TABLE, *ARRAY_TABLE, *COMPOSED])
+def test_an_operation_says_its_formula(name):
+    """Its example is computed in the reference, for every row of the table."""
+    text = getattr(tg.ops, name).__doc__
+    assert text
+    if name in TABLE and TABLE[name].partials is not None:
+        assert re.search(r"dy/d|∂/∂|gradient", text), text
+
+
+def test_the_tree_of_errors_holds_every_error():
+    tree = tg.errors.__doc__
+    assert [name for name in names_of(tg.errors) if name.endswith("Error") and f" {name} " not in tree] == [
+        "TinygradError"
+    ]
+
+
+# What the site is made with
+
+
+def loaded(name):
+    """A module of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("y = a*b, x < |w_1|.", r"y = a\*b, x &lt; &#124;w\_1&#124;."),
+        ("`a*b` stays.", "`a*b` stays."),
+        ("Adds.\nErrors: ShapeError.", "Adds.\n\nErrors: ShapeError."),
+        ("Adds.\nlr, decay: numbers.", "Adds.\n\nlr, decay: numbers."),
+        ("the best\nfirst: wrapped\nand so: on.", "the best\nfirst: wrapped\nand so: on."),
+        ("Adds.\n\n>>> 1 * 1\n1", "Adds.\n\n\n```pycon\n>>> 1 * 1\n1\n```"),
+        ("A\n├── b\n└── c\nD", "A\n\n```text\n├── b\n└── c\n```\n\nD"),
+    ],
+)
+def test_a_docstring_becomes_markdown(text, markdown):
+    pytest.importorskip("griffe", reason="needs the extra docs")
+    assert loaded("docstrings").markdown(text) == markdown
+
+
+def test_a_mark_that_nothing_generates_ends_the_build():
+    generate = loaded("generate")
+    assert generate.on_page_markdown("plain") == "plain"
+    assert "::: tinygrad_edu.train.fit.fit" in generate.on_page_markdown("<!-- reference: train -->")
+    with pytest.raises(KeyError):
+        generate.on_page_markdown("<!-- generated: nothing -->")
+
+
+# The site
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("mkdocs", reason="needs the extra docs")
+    pytest.importorskip("sklearn", reason="needs the extra sklearn")
+    folder = tmp_path_factory.mktemp("site")
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--site-dir",
+        str(folder),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+class Loads(HTMLParser):
+    """The addresses of what a page loads, and its headings."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.addresses = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if LOADED.get(tag) in given and given.get("rel") not in ("canonical", "next", "prev"):
+            self.addresses.append(given[LOADED[tag]])
+
+
+def test_every_page_is_built(site):
+    sources = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
+    assert sources <= {path.relative_to(site) for path in site.rglob("*.html")}
+
+
+def test_the_pages_load_nothing_from_another_host(site):
+    pages = list(site.rglob("*.html"))
+    addresses = {address for page in pages for address in Loads(page).addresses}
+    assert addresses
+    assert [address for address in addresses if re.match(r"(https?:)?//", address)] == []
+    for style in site.rglob("*.css"):
+        text = style.read_text(encoding="utf-8")
+        assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", text), style
+
+
+def test_a_page_that_loads_from_another_host_is_found(tmp_path):
+    (tmp_path / "x.html").write_text('<script src="//cdn/x.js"></script><a href="https://x">x</a>', encoding="utf-8")
+    assert Loads(tmp_path / "x.html").addresses == ["//cdn/x.js"]
+
+
+def test_every_public_name_stands_in_the_reference(site):
+    inventory = zlib.decompress((site / "objects.inv").read_bytes().split(b"\n", 4)[4]).decode()
+    entries = {line.split()[0] for line in inventory.splitlines()}
+    missing = [
+        name
+        for name in public_names()
+        if not {f"tinygrad_edu.{name}", f"tinygrad_edu.{name}.{name.rpartition('.')[2]}"} & entries
+    ]
+    assert missing == []
+
+
+def test_every_operation_cause_and_slip_stands_in_the_reference(site):
+    from tinygrad_edu.clinic.catalogue import CATALOGUE
+    from tinygrad_edu.clinic.causes import BY_CODE, PROVED_OTHERWISE
+
+    operations = (site / "reference/operations.html").read_text(encoding="utf-8")
+    assert [name for name in [*TABLE, *ARRAY_TABLE, *COMPOSED] if f"<code>{name}(" not in operations] == []
+    clinic = (site / "reference/clinic.html").read_text(encoding="utf-8")
+    assert [code for code in [*BY_CODE, *PROVED_OTHERWISE] if f"<code>{code}</code>" not in clinic] == []
+    assert [code for code in CATALOGUE if f"<code>{code}</code>" not in clinic] == []
+
+
+def test_the_explanation_shows_the_program_of_today(site):
+    page = (site / "explanation/fused-program.html").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "def program(W, x, y," in text
+    assert "generated:" not in page
+
+
+def test_every_page_with_code_runs_in_the_tests():
+    """Recipes and how-tos are doctests; a page without any is one that only points elsewhere."""
+    silent = {
+        str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md") if ">>>" not in path.read_text(encoding="utf-8")
+    }
+    assert {name.split("/")[0] for name in silent} <= {"reference", "tutorial"}
+    assert silent - {f"reference/{path.name}" for path in DOCS.glob("reference/*")} == {
+        "tutorial/index.md", "tutorial/checking.md", "tutorial/speed.md",
+    }  # fmt: skip

@@ -1,0 +1,53 @@
+"""The notebooks: valid, stored without outputs, and run from top to bottom with their pictures as SVG."""
+
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+pytest.importorskip("ipykernel")
+pytest.importorskip("matplotlib")
+
+from tinygrad_edu.draw import render  # noqa: E402  (after what says that the extra `test` is missing)
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PICTURES = {"backprop_picture_by_picture": 7, "why_does_my_network_not_converge": 3}  # SVG pictures in each
+NOTEBOOKS = pytest.mark.parametrize("name", PICTURES)
+
+
+def read(name):
+    return nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
+
+
+def test_every_notebook_is_listed_here():
+    assert {path.stem for path in EXAMPLES.glob("*.ipynb")} == set(PICTURES)
+
+
+@NOTEBOOKS
+def test_a_notebook_is_valid_and_begins_with_what_one_learns(name):
+    notebook = read(name)
+    nbformat.validate(notebook)
+    assert notebook.cells[0].cell_type == "markdown"
+    assert "You will" in notebook.cells[0].source
+
+
+@NOTEBOOKS
+def test_a_notebook_is_stored_without_outputs(name):
+    cells = [cell for cell in read(name).cells if cell.cell_type == "code"]
+    assert [(cell.outputs, cell.execution_count) for cell in cells] == [([], None)] * len(cells)
+
+
+@NOTEBOOKS
+@pytest.mark.skipif(not render.available(), reason="needs Graphviz: the extra viz")
+@pytest.mark.filterwarnings("default")  # of the kernel's own libraries; those of the cells are looked at below
+def test_a_notebook_runs_and_shows_its_drawings(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))
+    notebook = read(name)
+    client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute()  # raises where a cell does: the cells assert what they claim
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    drawings = [output.data["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})]
+    assert len(drawings) == PICTURES[name]
+    assert all("</svg>" in drawing for drawing in drawings)

@@ -1,0 +1,150 @@
+"""What `tinygrad-edu diagnose` reads: loss curves from JSON or CSV, tables of data, and pickles where they are trusted.
+
+Errors: InputFileError for a file that is not there, or does not hold what it should; it says in which line.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import InputFileError
+
+Array = np.ndarray[Any, Any]
+CURVES = ("loss_curve", "losses", "loss")  # names of a curve in JSON; the first is that of Run.save
+PICKLES = (".pkl", ".pickle", ".joblib")
+
+
+def is_pickle(path: Path) -> bool:
+    """By its name, or by the byte with which pickles of protocol 2 and later begin."""
+    return path.suffix.lower() in PICKLES or content(path)[:1] == b"\x80"
+
+
+def content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise InputFileError(f"{path}: {problem.strerror or problem}") from None
+
+
+def text(path: Path) -> str:
+    try:
+        return content(path).decode("utf-8-sig")  # spreadsheets put a mark in front
+    except UnicodeDecodeError:
+        raise InputFileError(f"{path} is no text: a loss curve in JSON or CSV is needed") from None
+
+
+def read_curve(path: Path) -> Array:
+    """The loss of each epoch: a JSON list, what Run.save wrote, or CSV with a column `loss`, else its last column.
+
+    NaN and null stand for a loss that was not finite.
+    """
+    found = text(path)
+    if not found.strip():
+        raise InputFileError(f"{path} is empty: the loss of each epoch is needed")
+    as_json = path.suffix.lower() == ".json" or found.lstrip()[0] in "[{"
+    return from_json(path, found) if as_json else from_csv(path, found)
+
+
+def from_json(path: Path, found: str) -> Array:
+    try:
+        record = json.loads(found)
+    except json.JSONDecodeError as problem:
+        raise InputFileError(f"{path}, line {problem.lineno}: no JSON, {problem.msg}") from None
+    if isinstance(record, dict):
+        name = next((name for name in CURVES if name in record), None)
+        if name is None:
+            raise InputFileError(f"{path} has no {' or '.join(CURVES)}; it has: {', '.join(record) or 'nothing'}")
+        record = record[name]
+    if not isinstance(record, list) or not record:
+        raise InputFileError(f"{path}: a list of the loss of each epoch is needed, not {shown(record)}")
+    for i, x in enumerate(record):
+        if x is not None and (isinstance(x, bool) or not isinstance(x, (int, float))):
+            raise InputFileError(f"{path}: entry {i} is {shown(x)}, a number is needed")
+    return np.array([np.nan if x is None else x for x in record], dtype=float)
+
+
+def shown(x: Any) -> str:
+    short = json.dumps(x)
+    return short if len(short) <= 40 else f"{short[:40]}..."
+
+
+def from_csv(path: Path, found: str) -> Array:
+    rows = table(found)
+    header = [] if number(rows[0][1][-1]) is not None else [cell.strip().lower() for cell in rows[0][1]]
+    column = header.index("loss") if "loss" in header else -1
+    return np.array([cell(path, line, row, column) for line, row in rows[bool(header) :]] or missing(path))
+
+
+def table(found: str) -> list[tuple[int, list[str]]]:
+    """(number of the line, its cells) of each line that is not empty."""
+    first = found.lstrip().partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(found.splitlines(), delimiter=delimiter)
+    return [(reader.line_num, row) for row in reader if any(x.strip() for x in row)]
+
+
+def missing(path: Path) -> Any:
+    raise InputFileError(f"{path} has a header and no numbers")
+
+
+def number(entry: str) -> float | None:
+    try:
+        return float(entry)
+    except ValueError:
+        return None
+
+
+def cell(path: Path, line: int, row: list[str], column: int) -> float:
+    """One number of a table."""
+    if not -len(row) <= column < len(row):
+        raise InputFileError(f"{path}, line {line}: it has {len(row)} columns, and number {column + 1} is needed")
+    found = number(row[column])
+    if found is None:
+        raise InputFileError(f"{path}, line {line}: {row[column]!r} is not a number")
+    return found
+
+
+def read_data(path: Path, classes: Any = None) -> tuple[Array, Array]:
+    """(X, y) of a CSV whose last column is the target, with or without a header; classes: those that y is one of."""
+    found = text(path)
+    rows = table(found) if found.strip() else []
+    if rows and any(number(entry) is None for entry in rows[0][1][:-1]):
+        rows = rows[1:]  # the header
+    if not rows:
+        raise InputFileError(f"{path} has no samples: a row for each is needed, its target in the last column")
+    width = len(rows[0][1])
+    for line, row in rows:
+        if len(row) != width or width < 2:
+            raise InputFileError(
+                f"{path}, line {line}: it has {len(row)} columns, and {max(width, 2)} are needed, the last one for the "
+                "target"
+            )
+    X = np.array([[cell(path, line, row, i) for i in range(width - 1)] for line, row in rows])
+    if classes is None or np.asarray(classes).dtype.kind in "iufb":
+        y = np.array([cell(path, line, row, -1) for line, row in rows])
+        return X, y if classes is None else y.astype(np.asarray(classes).dtype)
+    return X, np.array([row[-1].strip() for _, row in rows])
+
+
+def read_estimator(path: Path, trusted: bool) -> Any:
+    """A pickled estimator. A pickle runs code when it is loaded: without `trusted` it is not opened."""
+    if not trusted:
+        raise InputFileError(
+            f"{path} is a pickle, and a pickle runs code when it is loaded: with --trust-pickle it is, if you made it "
+            "yourself or trust who did"
+        )
+    try:
+        if path.suffix.lower() == ".joblib":
+            return importlib.import_module("joblib").load(path)  # it comes with scikit-learn
+        return pickle.loads(content(path))
+    except InputFileError:
+        raise
+    except Exception as problem:  # what unpickling raises depends on what is in the file
+        raise InputFileError(f"{path} cannot be unpickled: {type(problem).__name__}: {problem}") from problem

@@ -1,0 +1,119 @@
+"""Loss, validation loss, gradient and update norms over the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.draw.text import count
+from tinygrad_edu.reporting.pictures import Canvas, picture
+from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.tables import behind, figure, text
+from tinygrad_edu.reporting.theme import MARKS, SERIES
+
+Array = np.ndarray[Any, Any]
+Curves = Mapping[str, Array]
+BUCKETS = 250  # of a longer curve the lowest and the highest point of each of so many pieces are drawn
+DASHES = ("-", (0, (5, 2)))  # told apart without colour too
+
+
+def curves_html(record: Record) -> str:
+    """Two charts, each linear and logarithmic, and the numbers behind them."""
+    run = record.run
+    if not run.n_epochs:
+        return "<p>No epoch was finished, so there are no curves.</p>"
+    loss = present({"training": run.loss_curve, "validation": run.validation_curve})
+    norms = present({"gradient": run.grad_norms, "update": run.update_norms})
+    charts = [chart(f"Loss ({record.loss_name})", loss)]
+    charts += [chart("Length of gradient and update", norms)] if norms else []
+    return CONTROLS + f'<div class="grid">{"".join(charts)}</div>'
+
+
+CONTROLS = (
+    '<fieldset class="controls" data-switch="scale" hidden><legend>Scale of both charts</legend>'
+    '<label><input type="radio" name="scale" value="linear"> Linear</label>'
+    '<label><input type="radio" name="scale" value="log" checked> Logarithmic</label></fieldset>'
+)
+
+
+def present(curves: Curves) -> Curves:
+    return {name: curve for name, curve in curves.items() if curve.size}
+
+
+def chart(title: str, curves: Curves) -> str:
+    """One chart on both scales; the linear one alone where a logarithm would leave something out."""
+    said = sentence(title, curves)
+    scales = ["log", "linear"] if all(np.all(curve > 0.0) for curve in curves.values()) else ["linear"]
+    pictures = []
+    for scale in scales:
+        name = f"{said} {'Logarithmic' if scale == 'log' else 'Linear'} scale."
+        hidden = "" if scale == scales[0] else " hidden"
+        switched = f' data-case="scale:{scale}"{hidden}' if len(scales) > 1 else ""
+        pictures.append(f"<div{switched}>{picture(name, partial(drawn, curves=curves, scale=scale))}</div>")
+    alone = "" if len(scales) > 1 else '<p class="note">Linear only: it is not above 0 everywhere.</p>'
+    rows = [(str(epoch + 1), *numbers) for epoch, numbers in enumerate(zip(*padded(curves), strict=True))]
+    numbers = behind(title, ["epoch", *curves], rows)
+    return f"<figure><figcaption>{text(title)}</figcaption>{''.join(pictures)}{alone}{numbers}</figure>"
+
+
+def padded(curves: Curves) -> list[list[float | None]]:
+    """All curves as long as the longest."""
+    longest = max(map(len, curves.values()))
+    return [[*curve.tolist(), *[None] * (longest - len(curve))] for curve in curves.values()]
+
+
+def drawn(canvas: Canvas, curves: Curves, scale: str) -> None:
+    axes = canvas.axes
+    for (name, curve), colour, dash in zip(curves.items(), SERIES, DASHES, strict=False):
+        places = thinned(curve)
+        axes.plot(places + 1, curve[places], label=name, color=MARKS[colour], linestyle=dash, **dots(curve))
+    axes.set(xlabel="epoch", yscale=scale)
+    if scale == "log":
+        plain_numbers(axes.yaxis)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if len(curves) > 1:
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0)
+
+
+def plain_numbers(axis: Any) -> None:
+    """Powers of ten where the axis spans much, 0.1, 0.2, 0.5 where it spans less, even steps where it spans little."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+    low, high = axis.get_view_interval()
+    of_powers = LogLocator(subs=(1.0, 2.0, 5.0) if high < 200.0 * low else (1.0,))
+    axis.set_major_locator(of_powers if high > 5.0 * low else MaxNLocator(4))
+    axis.set_major_formatter(lambda x, _: f"{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def dots(curve: Array) -> dict[str, Any]:
+    """A curve of one point is a dot."""
+    return {"marker": "o"} if curve.size == 1 else {}
+
+
+def thinned(curve: Array) -> Array:
+    """The numbers of the points to draw: of a long curve the extremes of each piece, so that no peak is lost.
+
+    >>> thinned(np.arange(3.0)).tolist()
+    [0, 1, 2]
+    """
+    if len(curve) <= 2 * BUCKETS:
+        return np.arange(len(curve))
+    pieces = np.array_split(np.arange(len(curve)), BUCKETS)
+    ends = [piece[extreme(curve[piece])] for piece in pieces for extreme in (np.argmin, np.argmax)]
+    return np.unique([0, *ends, len(curve) - 1])
+
+
+def sentence(title: str, curves: Curves) -> str:
+    """A chart in words."""
+    parts = [
+        f"{name} from {figure(curve[0])} to {figure(curve[-1])}, lowest {figure(np.nanmin(curve))} "
+        f"in epoch {int(np.nanargmin(curve)) + 1}"
+        for name, curve in curves.items()
+        if np.isfinite(curve).any()
+    ]
+    epochs = max(map(len, curves.values()))
+    return f"{title} over {count(epochs, 'epoch')}: {'; '.join(parts)}."

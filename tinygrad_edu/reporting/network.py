@@ -1,0 +1,160 @@
+"""The graph of the network, each layer in the colour of its health, and the numbers that the colour stands for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinygrad_edu.clinic.thresholds import LIMITS
+from tinygrad_edu.draw import Drawing, draw
+from tinygrad_edu.draw.dot import ALARM, COLOURS, QUIET
+from tinygrad_edu.draw.graph import layer_of
+from tinygrad_edu.draw.render import ADVICE
+from tinygrad_edu.draw.text import escaped
+from tinygrad_edu.errors import DrawError
+from tinygrad_edu.reporting.pictures import element
+from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.tables import figure, scrolling, table, text
+from tinygrad_edu.reporting.theme import MARKS, themed
+from tinygrad_edu.train.histograms import LayerState, measured, nodes_in, rows_of, untouched
+
+# Signs to look at, not verdicts: what really is the matter, a diagnosis proves. A layer is worth a look where the
+# clinic sees a symptom too, beyond what healthy runs show; it is in trouble where next to nothing gets through.
+STUCK_WATCH, STUCK_BAD = LIMITS["dead"], 0.8  # share of units that let nothing through
+SATURATED_WATCH, SATURATED_BAD = LIMITS["saturated"], 0.8  # share of activations
+FADED_WATCH, FADED_BAD = LIMITS["vanishing"], 1e-5  # size of the gradient, of that of the layer where it is largest
+WORDS = {"good": "no sign of trouble", "watch": "worth a look", "bad": "in trouble"}
+# The colours of tg.draw as those of the page.
+OWN = {
+    "#d6ecfa": "box-input", "#fdebc8": "box-result", "#d3f0e5": "box-result", "#e8e8e8": "box-constant",
+    "#6e6e6e": "box-edge", "#3c3c3c": "box-edge", "#8a8a8a": "box-edge", "#ffffff": "card", QUIET: "muted",
+    ALARM: "bad", **{border: "box-edge" for _, border in COLOURS.values()},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Health:
+    """good, watch or bad, and why in a few words."""
+
+    level: str
+    why: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"{WORDS[self.level]}: {self.why}" if self.why else WORDS[self.level]
+
+
+def healths(states: Mapping[str, LayerState]) -> dict[str, Health]:
+    """The health of each layer, the gravest sign first."""
+    largest = max((s.gradients.size for s in states.values() if np.isfinite(s.gradients.size)), default=0.0)
+    return {name: health(state, largest) for name, state in states.items()}
+
+
+def health(state: LayerState, largest: float) -> Health:
+    broken = max(spread.broken for spread in (state.activations, state.gradients, state.weights))
+    share = state.gradients.size / largest if largest > 0.0 else 0.0
+    signs = [
+        (broken > 0.0, "bad", f"{broken:.0%} of its numbers are NaN or infinite"),
+        (state.gradients.size == 0.0, "bad", "its gradient is 0"),
+        (state.stuck >= STUCK_BAD, "bad", f"{state.stuck:.0%} of its units are flat for every sample"),
+        (state.saturated >= SATURATED_BAD, "bad", f"{state.saturated:.0%} of its activations are saturated"),
+        (share < FADED_BAD, "bad", f"its gradient is {share:.0e} of the largest layer's"),
+        (state.stuck >= STUCK_WATCH, "watch", f"{state.stuck:.0%} of its units are flat for every sample"),
+        (state.saturated >= SATURATED_WATCH, "watch", f"{state.saturated:.0%} of its activations are saturated"),
+        (share < FADED_WATCH, "watch", f"its gradient is {share:.1%} of the largest layer's"),
+    ]
+    return next((Health(level, why) for found, level, why in signs if found), Health("good"))
+
+
+def network_html(record: Record) -> str:
+    """The graph, its legend and the table of layers, as much of it as the record knows."""
+    states = states_of(record)
+    found = healths(states) if states else {}
+    parts = [graph(record, found), legend() if found else "", layer_table(states, found) if states else ""]
+    if not states:
+        parts.append("<p>What each layer does is measured on data: <code>tg.report(run, X, y)</code>.</p>")
+    return "".join(parts)
+
+
+def states_of(record: Record) -> Mapping[str, LayerState]:
+    """Of the trained model on its data; else of the last snapshot; else nothing."""
+    if record.measurable and record.data is not None:
+        return measured(record.model, record.loss, record.data)
+    kept = record.histograms.snapshots if record.histograms else []
+    return kept[-1].layers if kept else {}
+
+
+def graph(record: Record, found: Mapping[str, Health]) -> str:
+    """The picture, or a sentence that says why there is none."""
+    if record.model is None:
+        return "<p>The model is not in this record, so its graph is not drawn.</p>"
+    try:
+        drawing = pictured(record)
+        dot = in_marks(coloured(drawing.dot, found))
+        svg = Drawing(dot, drawing.summary, time_limit=drawing.time_limit).picture("svg")
+    except DrawError as error:
+        return f"<p>{text(error)}</p>"
+    if svg is None:
+        return f"<p>{text(ADVICE)}</p>"
+    signs = "; ".join(f"{name} {sign.words}" for name, sign in found.items())
+    picture = element(svg.decode(), f"{drawing.summary}. {signs}")
+    return scrolling("Graph of the network", f'<div class="graph">{themed(picture)}</div>')
+
+
+def pictured(record: Record) -> Drawing:
+    """The graph of the answer to a few samples, with the gradients of the loss, one box for each layer."""
+    model = record.model
+    assert model is not None
+    named = any(layer_of(name) and layer_of(p.label) for name, p in model.named_parameters())
+    if not record.measurable or record.data is None:
+        return draw(model, collapse="layer" if named else "auto")
+    X, y = (array[rows_of(model, record.data[0])] for array in record.data)
+    with untouched(model), np.errstate(all="ignore"):
+        output = model(X)
+        record.loss(output, y).backward()
+        return draw(nodes_in(output), collapse="layer" if named else "auto")
+
+
+def coloured(dot: str, found: Mapping[str, Health]) -> str:
+    """The boxes with these layers' names in the colours of their health, and its name in a line of its own."""
+    for name, sign in found.items():
+        head = rf"label=<<TABLE[^\n]*<B>{re.escape(escaped(name))}</B>"
+        pattern = rf'(fillcolor=")[^"]*(", color=")[^"]*(", penwidth=)\S+(, {head}.*)(</TABLE>>)'
+        words = f'<TR><TD COLSPAN="2"><FONT COLOR="{MARKS[sign.level]}"><B>{WORDS[sign.level]}</B></FONT></TD></TR>'
+        colours = rf"\g<1>{MARKS['box-' + sign.level]}\g<2>{MARKS[sign.level]}\g<3>1.6\g<4>{words}\g<5>"
+        dot = re.sub(pattern, colours, dot)
+    return dot
+
+
+def in_marks(dot: str) -> str:
+    """The other colours of a drawing as marks of the theme."""
+    dot = dot.replace("bgcolor=white", "bgcolor=transparent")
+    for colour, name in OWN.items():
+        dot = dot.replace(colour, MARKS[name])
+    return dot
+
+
+def legend() -> str:
+    entries = "".join(f'<li><span class="swatch {level}"></span>{words}</li>' for level, words in WORDS.items())
+    return f'<ul class="legend">{entries}</ul>'
+
+
+def share_of(share: float) -> str:
+    return "-" if np.isnan(share) else f"{share:.0%}"
+
+
+def layer_table(states: Mapping[str, LayerState], found: Mapping[str, Health]) -> str:
+    """One row for each layer."""
+    head = ["layer", "health", "flat units", "saturated", "gradient", "weights", "activations"]
+    rows = [
+        (
+            name, found[name].words, share_of(s.stuck), share_of(s.saturated),
+            figure(s.gradients.size), figure(s.weights.size), figure(s.activations.size),
+        )
+        for name, s in states.items()
+    ]  # fmt: skip
+    caption = "Layers from the input on; sizes are root mean squares"
+    return scrolling("Table of layers", table(caption, head, rows))

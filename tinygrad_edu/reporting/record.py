@@ -1,0 +1,76 @@
+"""What a report is made from: a Run, and what is known of its data, its loss and its layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import NameNotFoundError, SettingError
+from tinygrad_edu.nn import losses
+from tinygrad_edu.train import Histograms, Run
+from tinygrad_edu.train.samples import pair
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run; `data` (X, y), `loss` as a function, and `histograms` are None where they are not known."""
+
+    run: Run
+    data: tuple[Array, Array] | None
+    loss: Any
+    histograms: Histograms | None
+
+    @property
+    def model(self) -> Any:
+        return self.run.model
+
+    @property
+    def loss_name(self) -> str:
+        """The loss that it was trained with, for reading."""
+        loss = self.run.config.get("loss", "loss")
+        return str(getattr(loss, "name", None) or getattr(loss, "__name__", None) or loss)
+
+    @property
+    def measurable(self) -> bool:
+        """Can the model be run on its data?"""
+        return self.model is not None and self.data is not None and self.loss is not None
+
+
+def record_of(run: Run, X: Any = None, y: Any = None, histograms: Histograms | None = None) -> Record:
+    """The record of a run. X and y: those it was trained on, where they are not given.
+
+    Errors: SettingError for one of them alone; ShapeError and DtypeError for what does not fit the model.
+    """
+    if (X is None) != (y is None):
+        raise SettingError(f"report({'X' if y is None else 'y'}) alone: X and y are needed, or neither of them")
+    job = run.job
+    loss = job.loss if job is not None else loss_of(run)
+    data = tuple(job.data[:2]) if job is not None else None
+    if X is not None and run.model is not None:
+        data = pair(run.model, loss, X, whole(y))
+    watching = [callback for callback in job.settings.callbacks if isinstance(callback, Histograms)] if job else []
+    return Record(run, data, loss, histograms or (watching[-1] if watching else None))
+
+
+def whole(y: Any) -> Array:
+    """Classes as whole numbers, which they are not in a file: only where every entry is one.
+
+    >>> whole([0.0, 2.0]), whole([0.5, 2.0])
+    (array([0, 2]), array([0.5, 2. ]))
+    """
+    numbers = np.asarray(getattr(y, "array", y))
+    if numbers.ndim == 1 and numbers.dtype.kind == "f" and np.isfinite(numbers).all():
+        return numbers.astype(np.int64) if np.array_equal(numbers, np.round(numbers)) else numbers
+    return numbers
+
+
+def loss_of(run: Run) -> Any:
+    """The loss of a run out of a file: None where it is a function of the user's, of which the file has the name."""
+    try:
+        return losses.find(run.config["loss"])
+    except (KeyError, NameNotFoundError):
+        return None
