@@ -117,7 +117,7 @@ def fused_program() -> str:
         return np.mean((np.tanh(x @ W) - y) ** 2)
 
     loss.value_and_grad(np.ones((3, 2)), np.ones((4, 3)), np.zeros((4, 2)))
-    return fenced(loss.source[loss.source.rindex("@njit") :])
+    return fenced(loss.source[loss.source.rindex("@direct") :])
 
 
 # Catalogues

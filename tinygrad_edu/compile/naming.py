@@ -31,7 +31,7 @@ RESERVED = frozenset(
         *dir(builtins),
         *vars(ops),
         *vars(kernels),
-        *("njit", "direct", "loops", "program"),
+        *("njit", "direct", "loops"),
         *("copy", "dot", "gather", "prange", "view"),
         "entry",
         "class_of",

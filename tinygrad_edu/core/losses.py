@@ -89,6 +89,7 @@ def loss(check: Check = like_prediction) -> Callable[[Callable[..., Any]], Loss]
 def mse(prediction: Any, target: Any) -> Any:
     """(p - t)², in the mean the mean squared error.  p̄ = 2(p - t)/n.
 
+    >>> from tinygrad_edu.core.losses import mse
     >>> float(mse([1.0, 3.0], [1.0, 1.0]))
     2.0
     """
@@ -99,6 +100,7 @@ def mse(prediction: Any, target: Any) -> Any:
 def mae(prediction: Any, target: Any) -> Any:
     """|p - t|, in the mean the mean absolute error.  p̄ = sign(p - t)/n.
 
+    >>> from tinygrad_edu.core.losses import mae
     >>> float(mae([1.0, 3.0], [1.0, 1.0]))
     1.0
     """
@@ -109,6 +111,7 @@ def mae(prediction: Any, target: Any) -> Any:
 def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
     """e²/2 where |e| ≤ δ, else δ(|e| - δ/2), e = p - t.  p̄ = e/n, kept within ±δ/n. (Huber 1964)
 
+    >>> from tinygrad_edu.core.losses import huber
     >>> float(huber([0.5], [0.0])), float(huber([3.0], [0.0]))
     (0.125, 2.5)
     """
@@ -122,6 +125,7 @@ def bce(prediction: Any, target: Any) -> Any:
 
     p̄ = (p - t)/(p(1 - p))/n. Of logits, bce_with_logits loses no digits where p is near 0 or 1.
 
+    >>> from tinygrad_edu.core.losses import bce
     >>> round(float(bce([0.5], [1.0])), 4)
     0.6931
     """
@@ -132,6 +136,7 @@ def bce(prediction: Any, target: Any) -> Any:
 def bce_with_logits(prediction: Any, target: Any) -> Any:
     """The cross-entropy of p = σ(z) against t in [0, 1]: max(z, 0) - z·t + log(1 + e^(-|z|)).  z̄ = (σ(z) - t)/n.
 
+    >>> from tinygrad_edu.core.losses import bce_with_logits
     >>> round(float(bce_with_logits([0.0], [1.0])), 4), float(bce_with_logits([1000.0], [1.0]))
     (0.6931, 0.0)
     """
@@ -161,6 +166,7 @@ def hinge(prediction: Any, target: Any) -> Any:
 
     Targets 0 and 1 are refused: a class called 0 would cost 1 whatever the prediction, and never be learnt.
 
+    >>> from tinygrad_edu.core.losses import hinge
     >>> float(hinge([0.5, 3.0], [1.0, 1.0]))
     0.25
     """
@@ -173,6 +179,7 @@ def poisson(prediction: Any, target: Any) -> Any:
 
     scikit-learn's half Poisson deviance has t·log t - t more, which no prediction changes: the gradient is the same.
 
+    >>> from tinygrad_edu.core.losses import poisson
     >>> float(poisson([0.0], [2.0]))
     1.0
     """
@@ -185,6 +192,7 @@ def cross_entropy(prediction: Any, target: Any) -> Any:
 
     Targets: one class index a row, or one row of probabilities a row.
 
+    >>> from tinygrad_edu.core.losses import cross_entropy
     >>> round(float(cross_entropy([[0.0, 0.0]], [1])), 4)
     0.6931
     """

@@ -49,7 +49,8 @@ class Memory:
         self.orders = np.empty((2, len(Y)), np.int64)
         self.orders[0] = np.arange(len(Y))
         weights = np.ones(len(Y), dtype) if weight is None else np.ascontiguousarray(weight, dtype)
-        self.data = (*samples(X), np.ascontiguousarray(Y, dtype), weights, self.orders)
+        targets = unlocked(np.ascontiguousarray(Y, dtype))
+        self.data = (*samples(X), targets, unlocked(weights), self.orders)
         self.at_once = max(1, int(AT_ONCE / (batch * n)))
         self.update(batch=batch, layers=len(layers) - 1, steps=self.at_once, shift=work)
 
