@@ -23,7 +23,9 @@ from tinygrad_edu.clinic.record import Record
 from tinygrad_edu.clinic.subject import subject_of
 from tinygrad_edu.clinic.symptoms import NETWORK
 from tinygrad_edu.clinic.symptoms_data import DATA
+from tinygrad_edu.clinic.symptoms_seeds import spread_over_seeds
 from tinygrad_edu.clinic.thresholds import LIMITS
+from tinygrad_edu.clinic.trial import trained
 
 PERCENTILES = (1, 5, 50, 95, 99)
 # A symptom by the name of its function: (limit, is it one below the limit?)
@@ -37,8 +39,12 @@ MEASURED = {
     "target_outside": ("outside", False), "label_runs": ("runs", True), "imbalance": ("minority", True),
     "few_steps": ("few_steps", True), "few_epochs": ("few_epochs", True), "decay": ("decay", False),
     "frozen": ("frozen", True), "rate_large": ("rate_large", False), "rate_small": ("rate_small", True),
+    "noisy_batches": ("noise", False), "spread_over_seeds": ("seeds", False),
 }  # fmt: skip
 LOOKS: dict[str, Callable[[Any], Any]] = {look.__name__: look for look in (*NETWORK, *DATA)}
+LOOKS["spread_over_seeds"] = lambda record: spread_over_seeds(
+    [run.losses for run in trained(record.setup, record.task, range(1, 6))]  # as many seeds as `diagnose` takes
+)
 LOOKS |= {look.__name__: lambda record, look=look: look(record.losses) for look in curve.CURVE}  # type: ignore[misc]
 
 

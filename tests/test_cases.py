@@ -96,6 +96,59 @@ def test_the_picture_is_written_and_the_report_reads(name, ran):
     assert not re.search(r"\bnan\b|None", text)
 
 
+NAMED = {  # case: the causes that its diagnosis must name, the first one first
+    "body_metrics": ("inputs_not_scaled", "saturated_activations", "too_few_epochs"),
+    "grid_search": ("too_few_epochs",),
+    "or_xor": ("too_few_epochs",),
+    "image_order": ("not_shuffled",),
+    "one_one_one": ("targets_out_of_range", "missing_bias"),
+    "delta_rule": ("wrong_loss",),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_diagnosis_names_the_causes_with_their_proof(name, ran):
+    report = ran(name)
+    words, diagnosis = report.diagnosed
+    codes = [cause.code for cause in diagnosis.causes]
+    assert diagnosis.healthy is False
+    assert codes[0] == NAMED[name][0]
+    assert set(NAMED[name]) <= set(codes)
+    assert all("as is: 0 of " in cause.proof for cause in diagnosis.causes)
+    text = " ".join(str(report).split())
+    assert f"clinic.diagnose, given {words}:" in text
+    assert all(f"{number}. {code}:" in text for number, code in enumerate(codes, 1))
+
+
+def test_of_the_run_through_time_the_curve_is_diagnosed(ran):
+    _, diagnosis = ran("lynx_elman").diagnosed
+    assert diagnosis.healthy is None
+    assert [symptom.code for symptom in diagnosis.symptoms] == ["improving"]
+    assert "too_few_epochs" in diagnosis.summary
+    assert "halve after" in str(diagnosis)
+
+
+BESIDE = {  # case: what a diagnosis of a run cannot say, in the words of the examiner or of the verdicts
+    "one_one_one": ("derivative_at_error", "weight_instead_of_input"),
+    "by_hand": ("gradient_times_weight in every weight",),
+    "robbins_monro": ("Σα = ∞ holds, Σα² < ∞ holds", "Σα = ∞ holds, Σα² < ∞ fails", "Σα = ∞ fails, Σα² < ∞ holds"),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_the_examiner_and_the_verdicts_name_theirs(name, ran):
+    assert [words for words in BESIDE[name] if words not in str(ran(name))] == []
+    assert set(NAMED) | set(BESIDE) | {"lynx_elman"} == set(cases.CASES)
+
+
+def test_the_order_of_thumbnails_is_the_order_of_the_images():
+    X = np.arange(2 * 900.0).reshape(2, 900)
+    small = image_order.thumbnails(X)
+    assert small.shape == (2, 100)
+    assert small[1, 0] == X[1].reshape(30, 30)[:3, :3].mean()
+    assert small[0, 11] == X[0].reshape(30, 30)[3:6, 3:6].mean()
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 def test_an_example_is_short(name):
     assert len(example(name).read_text(encoding="utf-8").splitlines()) < 120

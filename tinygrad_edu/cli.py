@@ -86,7 +86,7 @@ def report_options(commands: Any) -> None:
     report.add_argument("run_file", type=Path, metavar="RUN", help="what run.save(...) wrote")
     report.add_argument("--data", type=Path, help="a CSV file of samples to measure on; the last column is the target")
     report.add_argument("--histograms", type=Path, help="what train.Histograms.save(...) wrote")
-    report.add_argument("--diagnose", action="store_true", help="add what the clinic makes of the loss curve")
+    report.add_argument("--diagnose", action="store_true", help="add a diagnosis, with --data by training again")
     report.add_argument("--title", default="", help="heading of the page")
     report.add_argument("-o", "--output", type=Path, default=Path("out/report.html"), help="(out/report.html)")
     report.set_defaults(run=run_report)
@@ -160,14 +160,14 @@ def run_diagnose(chosen: argparse.Namespace) -> None:
 
 
 def run_report(chosen: argparse.Namespace) -> None:
-    from tinygrad_edu.clinic import diagnose_curve, files
+    from tinygrad_edu.clinic import diagnose, files
     from tinygrad_edu.reporting import report
     from tinygrad_edu.train import Histograms, Run
 
     X, y = files.read_data(chosen.data) if chosen.data else (None, None)
     histograms = Histograms.load(chosen.histograms) if chosen.histograms else None
     run = Run.load(chosen.run_file)
-    diagnosis = diagnose_curve(run.loss_curve) if chosen.diagnose else None
+    diagnosis = diagnose(run, X, y) if chosen.diagnose else None
     named = {"title": chosen.title, "path": chosen.output}
     path = report(run, X, y, diagnosis=diagnosis, histograms=histograms, **named)
     print(f"wrote {path}")

@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
-from tinygrad_edu.clinic import curve, symptoms, symptoms_data
+from tinygrad_edu.clinic import curve, diagnose, symptoms, symptoms_data, symptoms_seeds
 from tinygrad_edu.clinic.causes import BY_CODE, CAUSES
 from tinygrad_edu.clinic.record import Record
 from tinygrad_edu.clinic.start import measured
@@ -71,6 +71,7 @@ ILL = {  # symptom: what makes it
     symptoms.sharp: {"optimizer": lambda p: optim.SGD(p, lr=30.0), "epochs": 1},
     symptoms.slow: {"optimizer": lambda p: optim.SGD(p, lr=1e-6)},
     symptoms.quiet_batches: {"batch_size": None},
+    symptoms.noisy_batches: {"y": np.random.default_rng(0).choice([-1.0, 1.0], (80, 1)), "batch_size": 1},
     symptoms.initial_loss: {"y": (MOONS[1].ravel() > 0).astype(int), "sizes": (2, 8, 2), "loss": "cross_entropy",
                             "net": {"init": nn.init.normal(20.0)}},
     symptoms_data.constant_input: {"X": np.hstack([MOONS[0], np.full((80, 1), 99.0)]), "sizes": (3, 8, 1)},
@@ -123,6 +124,57 @@ def test_sharpness_is_the_largest_eigenvalue_of_the_hessian():
     found = record(X, X @ [[1.0], [2.0]], (2, 1), batch_size=None).start.sharpness
     design = np.hstack([X, np.ones((30, 1))])
     assert found == pytest.approx(np.linalg.eigvalsh(2.0 * design.T @ design / 30.0)[-1], rel=0.02)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 16])
+def test_gradient_noise_is_that_of_a_mean_of_so_many(batch):
+    """√(tr Σ / batch) over |G|, from the gradients of single samples."""
+    state = record().start
+    single = np.array([np.concatenate([np.ravel(g) for g in state.gradient_of([i]).values()]) for i in range(80)])
+    mean = single.mean(axis=0)
+    expected = math.sqrt(np.sum((single - mean) ** 2) / 80 / batch) / np.linalg.norm(mean)
+    assert state.noise(batch) == pytest.approx(expected, rel=0.6)  # it draws four batches
+
+
+def test_the_sentence_of_noise_names_both_batches():
+    sentence = symptoms.noisy_batches(record(**ILL[symptoms.noisy_batches])).sentence
+    assert "batches of 1 lie" in sentence
+    assert symptoms.noisy_batches(record(batch_size=None)) is None
+
+
+# Seeds
+
+SPREAD = {  # what seeds do: (the first and the last loss of each, the symptom's value, a part of its sentence)
+    "one stays": ([(1.0, 0.0), (1.0, 0.0), (1.0, 1.0)], 1.0, "Of 3 seeds, with nothing else changed"),
+    "some stay half way": ([(2.0, 1.0), (2.0, 0.2), (2.0, 1.4)], 1.2 / 1.8, "67%"),
+    "one is lost": ([(1.0, 0.1), (1.0, math.nan), (1.0, 0.1)], math.inf, "the last loss of 1 is not finite"),
+    "all are lost": ([(1.0, math.inf)] * 3, math.inf, "none is finite"),
+    "all arrive": ([(1.0, 0.01), (1.2, 0.02), (0.9, 0.03)], None, ""),
+    "all stay": ([(1.0, 1.0), (1.0, 1.1), (1.0, 1.2)], None, ""),
+    "too few": ([(1.0, 0.0), (1.0, 1.0)], None, ""),
+    "no epochs": ([(), (), ()], None, ""),
+}
+
+
+@pytest.mark.parametrize("name", SPREAD)
+def test_spread_over_seeds(name):
+    curves, value, words = SPREAD[name]
+    symptom = symptoms_seeds.spread_over_seeds([np.array(each) for each in curves])
+    if value is None:
+        assert symptom is None
+        return
+    assert symptom.code == "spread_over_seeds"
+    assert symptom.value == pytest.approx(value)
+    assert words in symptom.sentence
+
+
+@pytest.mark.parametrize(("width", "spread"), [(2, True), (16, False)])
+def test_the_spread_of_trainings(width, spread):
+    """Of two hidden units XOR is learned from some starts; of sixteen from all."""
+    X, y = (2.0 * a - 1.0 for a in tg.data.xor_gate())
+    model = nn.MLP([2, width, 1], seed=0)
+    run = tg.fit(model, X, y, loss="mse", optimizer=optim.Adam(model.parameters(), lr=0.05), epochs=200, compiled=False)
+    assert ("spread_over_seeds" in [s.code for s in diagnose(run, seeds=8).symptoms]) is spread
 
 
 # Starts

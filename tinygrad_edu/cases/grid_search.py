@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.cases.charts import RED
 from tinygrad_edu.cases.report import Figure, Report, Trial
+from tinygrad_edu.clinic import Diagnosis, diagnose
 from tinygrad_edu.data import body_metrics, standardize
 from tinygrad_edu.estimators import MLPClassifier
 
@@ -24,6 +25,7 @@ SOLVERS = ("lbfgs", "sgd", "adam")
 WIDTHS = range(1, 22)
 FEW = (1, 21)  # widths for which scikit-learn runs too: all 21 take it about a minute
 FOLDS = 3
+UNDER_TRAINED: dict[str, Any] = {"activation": "logistic", "solver": "adam", "hidden_layer_sizes": (21,)}
 
 
 def search(
@@ -51,6 +53,15 @@ def trained(params: dict[str, Any], scaled: bool = False, **settings: Any) -> tu
         model = MLPClassifier(random_state=0, **params, **settings).fit(inputs, y)
     guess = np.bincount(y).max() / len(y)
     return model.n_iter_ < model.max_iter, float(model.score(inputs, y)) > guess
+
+
+def diagnosed(quick: bool = False) -> tuple[str, Diagnosis]:
+    """What the clinic makes of one of the cells that used all of their epochs."""
+    X, y = body_metrics()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MLPClassifier(random_state=0, **UNDER_TRAINED).fit(X, y)
+    return "the cell logistic, adam, (21,), trained on all eleven", diagnose(model, X, y, seeds=3 if quick else 5)
 
 
 def states(search: Any, scaled: bool = False, **settings: Any) -> Array:
@@ -85,6 +96,7 @@ def run(quick: bool = False) -> Report:
             ties(whole),
             rounding(whole, widths),
         ),
+        diagnosed=diagnosed(quick),
         answer="the grid tells trained cells from untrained ones, not good settings from bad ones: "
         f"{trials[0].reached} of {len(before)} cells are trained. Scale the inputs and let training end, and "
         f"{trials[1].reached} are; what is left between them is a person more or less, which eleven people cannot "

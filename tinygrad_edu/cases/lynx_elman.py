@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu.cases.charts import BLUE, GREEN, RED, at_moments
 from tinygrad_edu.cases.report import Figure, Report
+from tinygrad_edu.clinic import diagnose_curve
 from tinygrad_edu.data import lagged, lynx, min_max
 from tinygrad_edu.nn import Elman, losses
 from tinygrad_edu.optim import SGD
@@ -118,6 +119,7 @@ def run(quick: bool = False) -> Report:
             Figure("largest relative difference, all 1,000 epochs", 0.0, worst, TOLERANCE),
         ),
         findings=(*tests_of_convergence(long, curve), truncation(through_time)),
+        diagnosed=("the errors of the 1,000 epochs", diagnose_curve(curve[: len(published)])),
         answer="it has not, and the published test cannot tell: in floating point the errors of two epochs differ by "
         f"less than {TOO_SMALL:g} only when training has stopped moving at all. Ask for a share of the error, and say "
         "which; or keep some years aside and stop when their error rises.",

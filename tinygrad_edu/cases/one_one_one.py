@@ -13,10 +13,10 @@ import numpy as np
 
 from tinygrad_edu.cases.charts import BLUE, GREEN, GREY, RED, bars
 from tinygrad_edu.cases.report import Report, Trial
-from tinygrad_edu.clinic import BackpropReport, check_backprop
+from tinygrad_edu.clinic import BackpropReport, Diagnosis, check_backprop, diagnose
 from tinygrad_edu.nn import MLP
 from tinygrad_edu.optim import Adam
-from tinygrad_edu.train import fit_many
+from tinygrad_edu.train import fit, fit_many
 
 Array = np.ndarray[Any, Any]
 X = np.arange(1.0, 10.0)[:, None]
@@ -79,6 +79,14 @@ def examined(start: float = 0.5) -> BackpropReport:
     return check_backprop(forward, {"w1": net.hidden, "w2": net.output}, grads)
 
 
+def diagnosed(quick: bool = False) -> tuple[str, Diagnosis]:
+    """What the clinic makes of their network when the gradient is right: the two causes that are left."""
+    model = MLP([1, 1, 1], "sigmoid", "sigmoid", bias=False)
+    seen = fit(model, X, targets(), loss="mse", optimizer=Adam(model.parameters(), lr=0.01), epochs=EPOCHS)
+    found = diagnose(seen, goal={"mse": GOAL}, seeds=3 if quick else 5)
+    return f"their network, trained by the right gradient for {EPOCHS:,} epochs", found
+
+
 def with_one(x: Array, weights: Array) -> Array:
     """The inputs, and a 1 where there is a weight for it."""
     return x if len(weights) == x.shape[1] else np.hstack([x, np.ones_like(x)])
@@ -139,6 +147,7 @@ def run(quick: bool = False) -> Report:
             "never moved, and as the error of the hidden unit is always positive, w₁ grows for ever.",
         ),
         examined=examined(),
+        diagnosed=diagnosed(quick),
         answer="three causes at once, and each alone is enough: with any two of them mended no run gets there, with "
         "all three every one does. That is why changing one thing after the other led nowhere.",
         draw=lambda canvas: draw(canvas, ends, trials),

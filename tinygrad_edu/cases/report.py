@@ -72,6 +72,7 @@ class Report:
     trials: tuple[Trial, ...] = ()
     findings: tuple[str, ...] = ()
     examined: Any = None  # what `tinygrad_edu.clinic` says of the question's own backward pass
+    diagnosed: tuple[str, Any] | None = None  # a run of the case in words, and what `clinic.diagnose` makes of it
     picture: Path | str | None = None
 
     @property
@@ -107,12 +108,21 @@ class Report:
             yield ""
             yield from wrap(sentence, WIDTH, initial_indent="  ", subsequent_indent="  ")
         if self.examined is not None:
-            yield "\n  The examiner of hand-written backprop, given their code:\n"
-            yield from (indented for line in str(self.examined).splitlines() for indented in shifted(line))
+            yield from card("The examiner of hand-written backprop, given their code:", self.examined)
+        if self.diagnosed is not None:
+            yield from card(f"clinic.diagnose, given {self.diagnosed[0]}:", self.diagnosed[1])
         yield ""
         yield from wrap(f"Answer: {self.answer}", WIDTH)
         if self.picture:
             yield f"\npicture: {self.picture}"
+
+
+def card(title: str, found: Any) -> Iterator[str]:
+    """What the clinic says, below who says it of what."""
+    yield ""
+    yield from wrap(title, WIDTH, initial_indent="  ", subsequent_indent="  ")
+    yield ""
+    yield from (indented for line in str(found).splitlines() for indented in shifted(line))
 
 
 def shifted(line: str) -> list[str]:

@@ -22,6 +22,7 @@ from tinygrad_edu.clinic.setup import Change
 from tinygrad_edu.clinic.subject import Subject
 from tinygrad_edu.clinic.symptoms import of_network
 from tinygrad_edu.clinic.symptoms_data import of_data
+from tinygrad_edu.clinic.symptoms_seeds import of_seeds
 from tinygrad_edu.clinic.trial import Bench, Trained, Trial, answered, judged, short, trained
 
 Row = tuple[float, Cause, Trial]  # a cause that a trial proves, and how much it is suspected
@@ -55,6 +56,7 @@ class Consultation:
         self.estimate = answered(self.subject.model, self.subject.setup, self.task)
         self.bench.goal = self.goal([run.estimate for run in first])
         self.as_is = judged({}, self.subject.setup, "as is", first, self.bench, seconds, "")
+        self.symptoms += of_seeds([np.append(run.losses, [np.nan] * run.diverged) for run in first])
         self.hit = not self.subject.diverged and self.bench.goal.reached(self.estimate, self.task)
         if self.random:
             return self.named([self.labels_random()])
@@ -141,7 +143,8 @@ class Consultation:
         if self.hit or share < LUCK:
             return []
         sentence, remedy = PROVED_OTHERWISE["unlucky_init"]
-        seen = f"This run misses the goal ({self.measured()})."
+        spread = [s.sentence for s in self.symptoms if s.code == "spread_over_seeds"]
+        seen = " ".join([f"This run misses the goal ({self.measured()}).", *spread])
         seed = self.as_is.runs[int(np.argmax(self.as_is.worths))].seed
         low, high = self.as_is.interval
         proof = (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic import loaded
 from tinygrad_edu.clinic.causes import BY_CODE
 from tinygrad_edu.clinic.consultation import Consultation
 from tinygrad_edu.clinic.curve import FEWEST, of_curve
@@ -24,8 +26,9 @@ def diagnose(
     """Why a training run did not learn: symptoms are measured, and causes are named only with a proof.
 
     run_or_estimator: a Run of `fit` (X and y may be left out), a fitted MLPClassifier or MLPRegressor of ours or of
-    scikit-learn's, or a Pipeline that ends in one; of a Run of `fit_online` only the curve is looked at. goal: a loss,
-    or a measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or {"mae": ...}; by default it is derived from
+    scikit-learn's, or a Pipeline that ends in one. A Run of `Run.load` needs X and y, and an nn.MLP with its weights;
+    of other ones, and of `fit_online`, only the curve is looked at, and `not_checked` says why. goal: a loss, or a
+    measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or {"mae": ...}; by default it is derived from
     what the data can give, and said so. seeds: the starts that each change is tried from. budget_s: seconds, roughly.
     The proof of a cause: of the same seeds, so many more reach the goal with one change than as is that the 90 %
     Wilson intervals are apart.
@@ -46,13 +49,25 @@ def diagnose(
     broken = nonfinite(X)
     if broken is not None:
         return broken
+    notes: list[str] = []
     if isinstance(run_or_estimator, Run) and run_or_estimator.job is None:  # of fit_online, or read from a file
-        return diagnose_curve(run_or_estimator.loss_curve)
+        if missing := loaded.why_not(run_or_estimator, X, y):
+            return of_curve_alone(run_or_estimator, missing)
+        run_or_estimator, X, y = loaded.with_job(run_or_estimator, X, y), None, None
+        notes = loaded.other_data(run_or_estimator)
     subject = subject_of(run_or_estimator, X, y)
     flat = subject.task.X.ndim == 2
     if flat and len(constant_columns(subject.task)) == subject.task.X.shape[1]:
         return nothing_in(subject.task.X)
-    return Consultation(subject, goal, range(1, seeds + 1), budget_s).result()
+    found = Consultation(subject, goal, range(1, seeds + 1), budget_s).result()
+    return replace(found, not_checked=[*notes, *found.not_checked])
+
+
+def of_curve_alone(run: Run, missing: str) -> Diagnosis:
+    """What the curve says, and why the run was not trained again."""
+    found = diagnose_curve(run.loss_curve)
+    rest = [row for row in found.not_checked if row != CANNOT]
+    return replace(found, not_checked=[*rest, f"which of the causes it is, by training again: {missing}"])
 
 
 def nonfinite(X: Any) -> Diagnosis | None:

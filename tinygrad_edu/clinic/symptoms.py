@@ -12,6 +12,7 @@ from tinygrad_edu.clinic.record import Layer, Record, State, length
 from tinygrad_edu.clinic.thresholds import LIMITS
 
 Look = Callable[[Record], Symptom | None]
+NONE = 1e4  # times the whole gradient, which is then 0 but for rounding, as it is where all weights begin at 0
 
 
 def found(code: str, value: float, limit: str, sentence: str, below: bool = False) -> Symptom | None:
@@ -153,6 +154,25 @@ def quiet_batches(record: Record) -> Symptom | None:
     )  # fmt: skip
 
 
+def noisy_batches(record: Record) -> Symptom | None:
+    """Batches so small that their gradients are mostly chance.
+
+    The noise of a mean falls like 1/√batch: noise² · batch is the batch at which it is as long as the gradient, the
+    simple noise scale of McCandlish et al. 2018.
+    """
+    batch = record.batch
+    if batch >= len(record.rows):
+        return None
+    noise = record.start.noise(batch)
+    if not noise < NONE:
+        return None
+    sentence = (
+        f"At the start the gradients of batches of {batch} lie {noise:.2g} times the length of the whole gradient away "
+        f"from it; those of batches of {math.ceil(noise**2 * batch):,} would lie about once its length away."
+    )
+    return found("noisy_batches", noise, "noise", sentence)
+
+
 def initial_loss(record: Record) -> Symptom | None:
     """The first loss of classes should be about log(classes)."""
     if record.setup.loss_name not in ("cross_entropy", "bce_with_logits"):
@@ -174,5 +194,5 @@ def of_network(record: Record) -> list[Symptom]:
 
 NETWORK: tuple[Look, ...] = (
     saturated_start, saturated_end, saturated_output, dead_start, dead_end, vanishing, exploding, alike, large_weights,
-    update_small, update_large, sharp, slow, quiet_batches, initial_loss,
+    update_small, update_large, sharp, slow, quiet_batches, noisy_batches, initial_loss,
 )  # fmt: skip

@@ -35,5 +35,7 @@ LIMITS = {
     "frozen": 0.02,  # mean learning rate of the last two thirds over the largest: rare
     "rate_large": 0.1,  # of an adaptive optimizer, whose step is about the rate: 0.01 to 0.06
     "rate_small": 4e-4,  # likewise
+    "noise": 2.0,  # distance of a batch's gradient from the whole one over its length: 0.19 to 0.87
+    "seeds": 0.35,  # spread of the last loss over seeds, over the way down to the best: 0.001 to 0.11
     "small_net": 3,  # units of the narrowest hidden layer
 }

@@ -21,7 +21,7 @@ from tinygrad_edu.errors import TinygradError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.train.fit import bar, eager_seconds, training_program
 from tinygrad_edu.train.fit import trained as trained_by
-from tinygrad_edu.train.job import Job, Settings, job_of
+from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.many import ManyJobs
 from tinygrad_edu.train.stopping import PATIENCE, WAITED
 
@@ -120,12 +120,6 @@ class Jobs(ManyJobs):
         options = {name: getattr(setup, name) for name in TAKEN} | {"progress": False}
         options |= {"loss": setup.loss, "sample_weight": weights(setup, task)}
         super().__init__(setup.model, setup.stepper, task.inputs(setup), task.targets(setup), options)
-
-    def job(self, place: tuple[float, int]) -> Job:
-        """One run, ready to begin; its optimizer keeps its schedule."""
-        model = self.make_model(place[1])
-        optimizer = self.optimizer(model.parameters())
-        return job_of(model, self.X, self.y, optimizer, Settings(seed=place[1], **self.settings))
 
 
 def trained(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> list[Trained]:

@@ -36,6 +36,7 @@ from tinygrad_edu.compile.expressions import (
     parts,
     rebuilt,
 )
+from tinygrad_edu.compile.syntax import parsed
 
 Slot = Any  # (kind of value, the places of its machine words)
 
@@ -44,7 +45,7 @@ class Text:
     """The functions and constants of a program."""
 
     def __init__(self, text: str) -> None:
-        statements = ast.parse(text).body
+        statements = parsed(text).body
         self.functions = {node.name: node for node in statements if isinstance(node, ast.FunctionDef)}
         assigned = [node for node in statements if isinstance(node, ast.Assign)]
         self.constants = {node.targets[0].id: node.value for node in assigned if isinstance(node.targets[0], ast.Name)}

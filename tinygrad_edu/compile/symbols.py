@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tinygrad_edu.compile.syntax import parsed
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import TraceError
 
@@ -149,7 +150,7 @@ def define(name: str, thing: Any, found: dict[str, str], replaced: Mapping[str, 
 @functools.cache
 def function_text(name: str, function: Callable[..., Any]) -> str:
     """A function without its decorator, annotations, defaults and docstring."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    tree = parsed(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(tree, ast.FunctionDef)
     parameters = ", ".join(argument.arg for argument in tree.args.args)
     body = tree.body[ast.get_docstring(tree) is not None :]
@@ -160,7 +161,7 @@ def function_text(name: str, function: Callable[..., Any]) -> str:
 @functools.cache
 def in_float32(text: str) -> str:
     """The same text with float32 constants: with float64 ones a compiler computes in float64."""
-    return ast.unparse(Narrowing().visit(ast.parse(text)))
+    return ast.unparse(Narrowing().visit(parsed(text)))
 
 
 class Narrowing(ast.NodeTransformer):
@@ -178,4 +179,4 @@ class Narrowing(ast.NodeTransformer):
 
 
 def float32_of(node: ast.expr) -> ast.expr:
-    return ast.Call(ast.parse("np.float32", mode="eval").body, [node], [])
+    return ast.Call(parsed("np.float32", mode="eval").body, [node], [])

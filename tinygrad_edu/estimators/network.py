@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.compile import cache, shell
 from tinygrad_edu.compile.program import Body, Trace, indented
+from tinygrad_edu.compile.syntax import parsed
 from tinygrad_edu.compile.templates import PLUS
 from tinygrad_edu.compile.training import Recipe, merged, update_body
 from tinygrad_edu.core import ops
@@ -96,7 +97,7 @@ def program_text(dtype: str, extras: bool = False) -> str:
 
 def function_text(function: Callable[..., Any]) -> str:
     """A function of plain numbers as text without types and docstring."""
-    tree = ast.parse(inspect.getsource(function)).body[0]
+    tree = parsed(inspect.getsource(function)).body[0]
     assert isinstance(tree, ast.FunctionDef)
     tree.body, tree.returns = tree.body[1:], None
     for argument in tree.args.args:

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.errors import NameNotFoundError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.train import Histograms, Run
-from tinygrad_edu.train.samples import pair
+from tinygrad_edu.train.samples import pair, whole
 
 Array = np.ndarray[Any, Any]
 
@@ -54,18 +54,6 @@ def record_of(run: Run, X: Any = None, y: Any = None, histograms: Histograms | N
         data = pair(run.model, loss, X, whole(y))
     watching = [callback for callback in job.settings.callbacks if isinstance(callback, Histograms)] if job else []
     return Record(run, data, loss, histograms or (watching[-1] if watching else None))
-
-
-def whole(y: Any) -> Array:
-    """Classes as whole numbers, which they are not in a file: only where every entry is one.
-
-    >>> whole([0.0, 2.0]), whole([0.5, 2.0])
-    (array([0, 2]), array([0.5, 2. ]))
-    """
-    numbers = np.asarray(getattr(y, "array", y))
-    if numbers.ndim == 1 and numbers.dtype.kind == "f" and np.isfinite(numbers).all():
-        return numbers.astype(np.int64) if np.array_equal(numbers, np.round(numbers)) else numbers
-    return numbers
 
 
 def loss_of(run: Run) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer
-from tinygrad_edu.train import checkpoint
+from tinygrad_edu.train import checkpoint, parallel
 from tinygrad_edu.train.config import config
 from tinygrad_edu.train.eager import Snapshot, run_eager
 from tinygrad_edu.train.ending import bad_reason, reason
 from tinygrad_edu.train.job import Job, Loss, Settings, job_of, progress_shown
 from tinygrad_edu.train.quasi_newton import run_minimizer
+from tinygrad_edu.train.ranks import Ranks
 from tinygrad_edu.train.run import Run
 
 LOAD_SECONDS = 0.3  # a compiled program from the disk
@@ -51,13 +53,16 @@ def fit(
     progress: bool | None = None,
     accurate: bool = False,
     resume_from: str | os.PathLike[str] | None = None,
+    comm: Any = None,
+    comm_timeout_s: float = 300.0,
 ) -> Run:
     """Train `model` in place on X (samples, ...) and y (samples, ...), and record the run.
 
-    What is not named here: see train.job.Settings. optimizer: with LBFGS an epoch is one iteration over all samples,
-    and its loss the one after it. compiled: True, False, or "auto", which compiles where that is estimated to pay.
-    resume_from: the file of an earlier run (Run.save), to go on to so many epochs in all as if it had not been left;
-    everything else is given again. A run that meets NaN, or is interrupted, leaves the model as after the last epoch.
+    What is not named here: see train.job.Settings. optimizer: with LBFGS an epoch is one iteration over all samples.
+    compiled: True, False, or "auto", which compiles where that is estimated to pay. resume_from: the file of an earlier
+    run (Run.save), to go on to so many epochs in all; everything else is given again. A run that meets NaN, or is
+    interrupted, leaves the model as after the last epoch. comm: mpi4py's MPI.COMM_WORLD, which splits each batch over
+    the ranks of `mpiexec` (see train.parallel); a rank that waits comm_timeout_s for the others ends them all.
     Errors, with the model as before: SettingError, ShapeError, DtypeError for what does not fit, CheckpointError for a
     file that cannot be read, TraceError if compiled=True cannot be.
 
@@ -69,10 +74,18 @@ def fit(
     (100, True)
     """
     given = {name: x for name, x in locals().items() if name in SETTINGS}
+    make = partial(begun, model, X, y, optimizer, given, resume_from)
+    return trained(make() if comm is None else parallel.prepared(Ranks(comm, comm_timeout_s), make), compiled)
+
+
+def begun(
+    model: Module, X: Any, y: Any, optimizer: Optimizer | LBFGS, given: Mapping[str, Any], resume_from: Any = None
+) -> Job:
+    """The job, at its start or where the file of an earlier run left it."""
     job = job_of(model, X, y, optimizer, Settings(**given))
     if resume_from is not None:
         checkpoint.resume(job, resume_from)
-    return trained(job, compiled)
+    return job
 
 
 def trained(job: Job, compiled: bool | str) -> Run:
@@ -80,7 +93,7 @@ def trained(job: Job, compiled: bool | str) -> Run:
     training = job.model.training
     job.model.train()
     try:
-        program, job.how = choose(job, compiled)
+        program, job.how = choose_together(job, compiled) if job.ranks else choose(job, compiled)
         job.ending = ""
         job.go_on()
         with bar(job) as shown, np.errstate(all="ignore"):  # what overflows ends the run, and it says where
@@ -96,6 +109,8 @@ def gone_through(job: Job, program: Any, shown: Any) -> str:
         return reason(job, stopped=True)
     if job.minimizer:
         return run_minimizer(job, program, shown)
+    if job.ranks:
+        return parallel.run_ranks(job, program, shown)
     return run_compiled(job, program, shown) if program else run_eager(job, shown)
 
 
@@ -135,6 +150,18 @@ def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
     if seconds < LOAD_SECONDS:
         return None, f"eager: {job.steps:,} steps at an estimated {seconds:.2g} s in all need no compiler"
     return compiled_if_worth(job, seconds)
+
+
+def choose_together(job: Job, compiled: bool | str) -> tuple[Any, str]:
+    """`choose`, for the gradient alone; rank 0 decides for all."""
+    bare = parallel.gradient_job(job)
+    bare.how = job.how
+
+    found = parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
+    compiles = parallel.of_rank_0(job.ranks, found[0] is not None)
+    if compiles != (found[0] is not None):
+        found = choose(bare, compiles)
+    return found[0], f"{found[1]}; the gradient of each step, on {job.ranks.size} ranks"
 
 
 def compiled_if_worth(job: Job, seconds: float) -> tuple[Any, str]:

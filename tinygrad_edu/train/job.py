@@ -108,6 +108,7 @@ class Job:
     ended: str = ""  # why, where a callback has ended it
     stopped: bool = False  # has the stopping rule ended it?
     start: Mapping[str, Array] = field(default_factory=dict)  # the weights before the first epoch, for the clinic
+    ranks: Any = None  # the train.ranks.Ranks among which batches are split
 
     def __post_init__(self) -> None:
         self.start = self.start or self.model.state_dict()

@@ -1,12 +1,14 @@
-"""`fit_many`: the same training from many seeds and with several learning rates, in threads of compiled code."""
+"""`fit_many`: the same training from many seeds and with several learning rates, here or on a cluster."""
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,12 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train import workers
 from tinygrad_edu.train.fit import training_program
 from tinygrad_edu.train.job import Job, Loss, Settings, job_of
 
 Array = np.ndarray[Any, Any]
+Outcome = tuple[Array, Array]  # the losses of a run, its model's answers on X
 TOGETHER = 32  # runs whose buffers are in memory at once
 
 
@@ -67,13 +71,19 @@ def fit_many(
     shuffle: bool = True,
     tol: float | None = None,
     threads: int | None = None,
+    parallel: str | None = None,
     progress: bool | None = None,
 ) -> ManyRuns:
     """Train make_model(seed) for every seed (and learning rate), each run as `fit` would, and collect the outcomes.
 
     optimizer: makes one from the parameters, such as `lambda p: optim.SGD(p, lr=0.5)`; learning_rates replaces its
     lr. The samples of a run are shuffled from its seed. threads: as many as the machine has processors by default.
-    Errors: as `fit`; TraceError where the training cannot be compiled.
+    parallel: "loky" for processes of this machine, "dask" for the cluster of the `distributed.Client` in force, or
+    another backend of joblib; without it, that of a `joblib.parallel_config` around the call, else threads of this
+    process. The numbers are the same to the last bit wherever a run goes, on processors of one kind. A worker is sent
+    make_model, optimizer, data and settings, pickled by cloudpickle, so that a lambda will do; it compiles the program
+    itself, or finds it on the disk of its machine. `threads` is then of each worker, 1 by default.
+    Errors: as `fit`; TraceError where the training cannot be compiled; SettingError for a backend that is not there.
 
     >>> from tinygrad_edu import nn, optim
     >>> from tinygrad_edu.data import or_gate
@@ -84,17 +94,14 @@ def fit_many(
     """
     chosen = [int(seed) for seed in seeds]
     rates = [math.nan] if learning_rates is None else [float(rate) for rate in learning_rates]
-    if not chosen or not rates:
-        raise SettingError(f"fit_many needs a seed and a learning rate or more, not {len(chosen)} and {len(rates)}")
     settings = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "tol": tol}
     recipe = ManyJobs(make_model, optimizer, X, y, settings)
-    first = recipe.job((rates[0], chosen[0]))
+    first = recipe.first(rates, chosen)
     places = [(rate, seed) for rate in rates for seed in chosen]
-    program = training_program(first)
-    refuse_own_arrays(first, program.program)
-    with tqdm(total=len(places), unit="run", disable=not progress, leave=False) as shown:
-        jobs = recipe.outcomes(places, program, threads or os.cpu_count() or 1, shown)
-    return collected(jobs, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
+    bar = tqdm(total=len(places), unit="run", disable=not progress, leave=False)
+    with bar as shown, workers.backend(parallel) as count:
+        outcomes = recipe.spread(places, count, threads, shown)
+    return collected(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
 
 
 def refuse_own_arrays(job: Job, program: Any) -> None:
@@ -116,14 +123,25 @@ class ManyJobs:
     y: Any
     settings: dict[str, Any]
 
+    def first(self, rates: Sequence[float], seeds: Sequence[int]) -> Job:
+        """The first run, which none of the others may differ from in kind. Errors: those of `fit_many`."""
+        if not seeds or not rates:
+            raise SettingError(f"fit_many needs a seed and a learning rate or more, not {len(seeds)} and {len(rates)}")
+        first = self.job((rates[0], seeds[0]))
+        made = first.minimizer or first.optimizer
+        if not isinstance(made, Optimizer):
+            raise SettingError(f"fit_many trains by steps of an optimizer, not by {type(made).__name__}: use fit")
+        refuse_own_arrays(first, training_program(first).program)
+        return first
+
     def job(self, place: tuple[float, int]) -> Job:
         """The run of one learning rate (NaN for the optimizer's own) and seed."""
         rate, seed = place
         model = self.make_model(seed)
         made = self.optimizer(model.parameters())
-        if not isinstance(made, Optimizer):
-            raise SettingError(f"fit_many trains by steps of an optimizer, not by {type(made).__name__}: use fit")
-        made.lr = made.lr if math.isnan(rate) else rate
+        if isinstance(made, Optimizer):
+            # a schedule of its own: one that follows the loss keeps what it has seen
+            made.lr = copy.deepcopy(made.schedule) if math.isnan(rate) else rate
         return job_of(model, self.X, self.y, made, Settings(seed=seed, **self.settings))
 
     def outcomes(self, places: Sequence[tuple[float, int]], program: Any, threads: int, shown: Any) -> list[Job]:
@@ -141,8 +159,21 @@ class ManyJobs:
                     list(pool.map(run_all, [blocks[i::threads] for i in range(threads)]))
                     active = [c for c, block in zip(active, blocks, strict=True) if goes_on(c, block)]
                 jobs += some
-                shown.update(len(some))
+                if shown is not None:
+                    shown.update(len(some))
         return jobs
+
+    def spread(self, places: Sequence[tuple[float, int]], count: int, threads: int | None, shown: Any) -> list[Outcome]:
+        """All runs, by `count` workers elsewhere, or in threads of this process."""
+        if count:
+            return workers.spread(partial(self.trained, threads=threads or 1), places, count, shown)
+        return self.trained(places, threads or os.cpu_count() or 1, shown)
+
+    def trained(self, places: Sequence[tuple[float, int]], threads: int, shown: Any = None) -> list[Outcome]:
+        """The same as arrays; a worker elsewhere makes the program itself."""
+        with workers.one_blas_thread():
+            program = training_program(self.job(places[0]))
+            return [outcome(job) for job in self.outcomes(places, program, threads, shown)]
 
 
 def goes_on(course: Any, block: Any) -> bool:
@@ -156,15 +187,19 @@ def run_all(blocks: Sequence[Any]) -> None:
         block.run()
 
 
-def collected(jobs: Sequence[Job], seeds: Sequence[int], rates: Any, epochs: int) -> ManyRuns:
-    """The outcomes of all jobs as arrays."""
-    shape = (len(jobs) // len(seeds), len(seeds))
-    curves = np.full((len(jobs), epochs), np.nan)
-    for curve, job in zip(curves, jobs, strict=True):
-        curve[: len(job.losses)] = job.losses
-    lengths = np.array([len(job.losses) for job in jobs])
-    last = np.array([job.losses[-1] if job.losses else np.nan for job in jobs])
-    predictions = np.array([job.model.eval()(job.data[0]).array for job in jobs])
+def outcome(job: Job) -> Outcome:
+    return np.array(job.losses), job.model.eval()(job.data[0]).array
+
+
+def collected(outcomes: Sequence[Outcome], seeds: Sequence[int], rates: Any, epochs: int) -> ManyRuns:
+    """The outcomes of all runs as arrays."""
+    shape = (len(outcomes) // len(seeds), len(seeds))
+    curves = np.full((len(outcomes), epochs), np.nan)
+    for curve, (losses, _) in zip(curves, outcomes, strict=True):
+        curve[: len(losses)] = losses
+    lengths = np.array([len(losses) for losses, _ in outcomes])
+    last = np.array([losses[-1] if len(losses) else np.nan for losses, _ in outcomes])
+    predictions = np.array([answers for _, answers in outcomes])
     return ManyRuns(
         np.array(seeds),
         np.atleast_1d(np.array(rates, dtype=float)),

@@ -81,6 +81,8 @@ class Run:
         Errors: SettingError for a run that `fit` cannot go on with, or that has gone on since.
         """
         path = Path(path)
+        if self.job is not None and getattr(self.job, "ranks", None) and self.job.ranks.rank:
+            return path  # rank 0 writes
         if path.suffix != ".json":
             self.refuse_moved(f"save({str(path)!r})")
             return checkpoint.write(self.job, path)

@@ -51,6 +51,18 @@ def pair(model: Module, loss: Any, X: Any, y: Any) -> tuple[Array, Array]:
     return inputs, targets(samples(y, "y", dtype), loss)
 
 
+def whole(y: Any) -> Array:
+    """Classes as whole numbers, which they are not in a file: only where every entry is one.
+
+    >>> whole([0.0, 2.0]), whole([0.5, 2.0])
+    (array([0, 2]), array([0.5, 2. ]))
+    """
+    numbers = np.asarray(getattr(y, "array", y))
+    if numbers.ndim == 1 and numbers.dtype.kind == "f" and np.isfinite(numbers).all():
+        return numbers.astype(np.int64) if np.array_equal(numbers, np.round(numbers)) else numbers
+    return numbers
+
+
 def targets(y: Array, loss: Any) -> Array:
     """Targets that the loss can mean, all of them: the last batch is not to be the first to be refused."""
     if isinstance(loss, Loss):

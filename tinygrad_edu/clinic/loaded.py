@@ -1,0 +1,101 @@
+"""A Run that was read from a file, given what it lacks to be trained again: its data, its start, its optimizer."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.nn.layers import MLP
+from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.optim import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop, Rprop, schedules
+from tinygrad_edu.optim.schedule import Schedule
+from tinygrad_edu.train.job import Job, Settings, job_of
+from tinygrad_edu.train.run import Run, rebuilt
+from tinygrad_edu.train.samples import whole
+
+OPTIMIZERS: dict[str, Any] = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop, Adagrad, Rprop, LBFGS)}
+TAKEN = ("epochs", "batch_size", "shuffle", "seed", "tol", "patience", "clip_norm", "clip_value", "accurate")
+
+
+def why_not(run: Run, X: Any, y: Any) -> str:
+    """What is missing to train it again, in a sentence; "" where nothing is."""
+    config = run.config
+    if "shuffle" not in config:
+        return "it is no run of fit, whose settings say how to train again"
+    if X is None or y is None:
+        return "a file holds no samples: give X and y, those that it was trained on"
+    if run.model is None:
+        return "the file holds curves alone: to a path that does not end in .json, Run.save writes the weights too"
+    if not isinstance(config["model"], dict) or not isinstance(run.model, MLP):
+        return "only an nn.MLP can be made as it began by what a file says of it"
+    if config["sample_weight"]:
+        return "the samples were weighted, and their weights are not in the file"
+    return unreadable(config)
+
+
+def unreadable(config: Mapping[str, Any]) -> str:
+    """The first setting that is a function of somebody else's, of which a file has only the name."""
+    rate = config["lr"]
+    known = {
+        "loss": config["loss"] in LOSSES,
+        "optimizer": config["optimizer"] in OPTIMIZERS,
+        "lr": rate is None or isinstance(rate, (int, float, Schedule)) or schedule_of(rate) is not None,
+    }
+    missing = [f"{name}={config[name]}" for name, found in known.items() if not found]
+    try:
+        MLP(**config["model"])
+    except TinygradError as problem:
+        missing.append(str(problem))
+    return f"a file has only its name: {missing[0]}" if missing else ""
+
+
+def schedule_of(text: str) -> Schedule | None:
+    """A schedule by what it prints; None for one that is made of others, or of a function.
+
+    >>> schedule_of("exponential(lr=0.1, factor=0.5)")
+    exponential(lr=0.1, factor=0.5)
+    >>> schedule_of("__import__('os')"), schedule_of("function(f=f)")
+    (None, None)
+    """
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            return None
+        given = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
+        made = getattr(schedules, call.func.id)(**given)
+    except (SyntaxError, ValueError, TypeError, AttributeError, TinygradError):
+        return None
+    return made if isinstance(made, Schedule) and made.kind == call.func.id else None
+
+
+def with_job(run: Run, X: Any, y: Any) -> Run:
+    """The same with what was trained, as `fit` keeps it. Errors: those of fit for X and y."""
+    config, model = run.config, rebuilt(run.config)
+    model.load_state_dict(MLP(**config["model"]).state_dict())
+    share = config["validation"]
+    whole_set = isinstance(share, (int, float)) and len(X) - round(share * len(X)) == config["samples"]
+    settings = Settings(
+        loss=config["loss"], validation=share if whole_set else None, **{name: config[name] for name in TAKEN}
+    )
+    job: Job = job_of(model, X, whole(y), optimizer_of(config, model), settings)
+    return replace(run, job=job)
+
+
+def optimizer_of(config: Mapping[str, Any], model: MLP) -> Any:
+    """As the settings name it, before its first step."""
+    pairs = config["optimizer_settings"].items()
+    options: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in pairs}
+    if config["lr"] is not None:  # L-BFGS has none
+        options["lr"] = schedule_of(config["lr"]) if isinstance(config["lr"], str) else config["lr"]
+    return OPTIMIZERS[config["optimizer"]](model.parameters(), **options)
+
+
+def other_data(run: Run) -> list[str]:
+    """How the samples differ from those of the training, where their number shows it."""
+    ours, theirs = run.job.samples, run.config["samples"]
+    return (
+        [] if ours == theirs else [f"the run on its own data: it was trained on {theirs} samples, and here are {ours}"]
+    )
