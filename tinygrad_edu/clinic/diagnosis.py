@@ -20,7 +20,7 @@ from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
-WIDTH = 100
+WIDTH = 96  # a case shows the card four columns in
 
 
 @dataclass(frozen=True)
