@@ -87,13 +87,6 @@ def cubic(seed: int, samples: int = 100, noise: float = 0.05) -> Pair:
     return X, X**3 - X + rng.normal(0.0, noise, X.shape)
 
 
-def parabola(seed: int, samples: int = 100, noise: float = 0.05, shift: float = 1.0) -> Pair:
-    """x² + shift on [-1, 1]."""
-    rng = np.random.default_rng(seed)
-    X = rng.uniform(-1.0, 1.0, (samples, 1))
-    return X, X**2 + shift + rng.normal(0.0, noise, X.shape)
-
-
 def line(seed: int, samples: int = 80, noise: float = 0.1, features: int = 3, shift: float = 0.0) -> Pair:
     """A noisy linear function of some features."""
     rng = np.random.default_rng(seed)
@@ -185,14 +178,3 @@ def constant_column(number: float) -> Callable[..., Pair]:
 def constant(X: Array, y: Array, rng: np.random.Generator) -> Pair:
     """Every feature is its mean: the columns were lost on the way."""
     return np.tile(X.mean(axis=0), (len(X), 1)), y
-
-
-def outliers(count: int, size: float) -> Callable[..., Pair]:
-    """Some targets with errors of that size, all upwards."""
-
-    def apply(X: Array, y: Array, rng: np.random.Generator) -> Pair:
-        noisy = y.copy()
-        noisy[rng.choice(len(y), count, replace=False)] += size
-        return X, noisy
-
-    return apply

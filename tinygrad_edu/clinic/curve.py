@@ -36,12 +36,6 @@ class Symptom:
         return self.sentence
 
 
-def smooth(losses: Array) -> Array:
-    """Means over windows of a tenth of the curve."""
-    width = max(1, len(losses) // 10)
-    return np.convolve(losses, np.full(width, 1.0 / width), mode="valid")
-
-
 def divergence(losses: Array) -> Symptom | None:
     """The loss is not finite, or ends well above where it began."""
     limit = LIMITS["divergence"]

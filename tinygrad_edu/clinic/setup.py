@@ -67,10 +67,6 @@ class Setup:
         return float(as_schedule(self.lr)(0))
 
     @property
-    def scheduled(self) -> bool:
-        return as_schedule(self.lr).kind != "constant"
-
-    @property
     def loss_name(self) -> str:
         return str(getattr(self.loss, "name", getattr(self.loss, "__name__", self.loss)))
 

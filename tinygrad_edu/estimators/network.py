@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import functools
-import inspect
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.compile import cache, shell
 from tinygrad_edu.compile.program import Body, Trace, indented
-from tinygrad_edu.compile.syntax import parsed
+from tinygrad_edu.compile.symbols import function_text
 from tinygrad_edu.compile.templates import PLUS
 from tinygrad_edu.compile.training import Recipe, merged, update_body
 from tinygrad_edu.core import ops
@@ -90,22 +88,12 @@ def program_text(dtype: str, extras: bool = False) -> str:
         "widths": WIDTHS,
         "weightless": WEIGHTLESS,
     }
-    functions = merged(functions, PLUS, f"@inlined\n{function_text(rules.end_of_epoch)}")
+    functions = merged(functions, PLUS, f"@inlined\n{function_text('end_of_epoch', rules.end_of_epoch)}")
     functions += f"\n\nreal = np.{dtype}\n"
     return shell.module(functions, "run", ARGUMENTS, NETWORK.format(**texts), accurate=False)
 
 
-def function_text(function: Callable[..., Any]) -> str:
-    """A function of plain numbers as text without types and docstring."""
-    tree = parsed(inspect.getsource(function)).body[0]
-    assert isinstance(tree, ast.FunctionDef)
-    tree.body, tree.returns = tree.body[1:], None
-    for argument in tree.args.args:
-        argument.annotation = None
-    return ast.unparse(tree)
-
-
 @functools.cache
 def program(dtype: str, extras: bool = False) -> ModuleType:
-    """The compiled functions `gradient` and `train`."""
+    """The module with the compiled function `run`."""
     return cache.load(program_text(dtype, extras), "network")
