@@ -24,8 +24,8 @@ EVIDENCE = {
     "09": (r"inverse_time\(lr=0\.1, decay=1\.0\): both hold\n", ("09_optimizers.svg",)),
     "10": (r"Two slips together(.|\n)*One slip(.|\n)*All 6 gradients are right", ()),
     "11": (
-        r"Healthy(.|\n)*1\. symmetric_init(.|\n)*0 of 5 reach the goal; only weights at the start(.|\n)*: 5\s+of 5; "
-        r"as a control(.|\n)*1\. lr_too_low(.|\n)*repaired: lr_too_low",
+        r"Healthy(.|\n)*1\. symmetric_init(.|\n)*0 of 5 reach the goal; only weights at the start(.|\n)*"
+        r":\s+5\s+of\s+5;\s+as\s+a\s+control(.|\n)*1\. lr_too_low(.|\n)*repaired: lr_too_low",
         (),
     ),
     "12": (r"0\.30 +100% +\d+ +0%\n +1\.00 +0% +never +100%\n", ("12_sweep.svg",)),
