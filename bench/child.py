@@ -1,7 +1,8 @@
 """One row of the table, measured in a process of its own: `python -m bench.child NAME ROUNDS FILE`.
 
 How many threads a library uses is read from the environment when it is loaded, so each row gets a new process in
-whose environment its number stands. The cache of compiled programs begins empty, so that a first call is one.
+whose environment its number stands, and from there one for each peer (peer.py). The cache of compiled programs begins
+empty, so that a first call is one.
 The result goes to FILE as JSON; each finished round is a line on standard output.
 """
 
@@ -12,22 +13,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.peer import clocks, peers_of, threads_of
+from bench.threads import limits, threads_in_force
 from bench.timing import Tick, Timing, measure, probed
-from bench.workload import Row, Workload, is_installed
+from bench.workload import Row, Workload
 from bench.workloads import ROWS
 
 ROOT = Path(__file__).parents[1]
-# OpenMP (torch), the BLAS of NumPy and SciPy in its usual builds, Numba; NPROC is what XLA (JAX) sizes its pool by.
-VARIABLES = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS", "NPROC",
-)  # fmt: skip
 ROUND = "round done"
 
 
@@ -78,8 +75,7 @@ def last_words(row: Row, errors: str, code: int) -> str:
 def environment(threads: int, folder: str) -> dict[str, str]:
     """Ours, with the number of threads, an empty cache, and this checkout first on the path."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    limits = dict.fromkeys(VARIABLES, str(threads))
-    return {**os.environ, **limits, "TINYGRAD_EDU_CACHE": str(Path(folder, "cache")), "PYTHONPATH": path}
+    return {**os.environ, **limits(threads), "TINYGRAD_EDU_CACHE": str(Path(folder, "cache")), "PYTHONPATH": path}
 
 
 def parsed(found: dict[str, Any]) -> Result:
@@ -88,36 +84,13 @@ def parsed(found: dict[str, Any]) -> Result:
 
 
 def measured(row: Row, rounds: int, tick: Tick) -> Result:
-    if isinstance(row, Workload):
-        return Result(timings=measure(row, rounds, tick), threads=threads_in_force())
-    return Result(quantities=probed(row, rounds, tick), threads=threads_in_force())
-
-
-def threads_in_force() -> dict[str, int]:
-    """How many threads each library that is loaded would use, asked of the library itself."""
-    found: Counter[str] = Counter()
-    if is_installed("threadpoolctl"):
-        import threadpoolctl
-
-        for pool in threadpoolctl.threadpool_info():
-            found[pool["internal_api"]] = max(found[pool["internal_api"]], pool["num_threads"])
-    if "torch" in sys.modules:
-        found["torch"] = sys.modules["torch"].get_num_threads()
-    if "numba" in sys.modules:
-        found["numba"] = sys.modules["numba"].get_num_threads()
-    if "jax" in sys.modules:
-        found["xla"] = sum(name.startswith("tf_XLAEigen") for name in own_threads())
-    return {library: number for library, number in found.items() if number}
-
-
-def own_threads() -> list[str]:
-    """The names of this process's threads, where the system lists them (Linux)."""
-    return [path.read_text(encoding="utf-8").strip() for path in Path("/proc/self/task").glob("*/comm")]
+    if not isinstance(row, Workload):
+        return Result(quantities=probed(row, rounds, tick), threads=threads_in_force())
+    with peers_of(row) as peers:
+        return Result(timings=measure(row, rounds, tick, clocks(peers)), threads=threads_of(peers))
 
 
 def main(name: str, rounds: str, file: str) -> None:
-    import numba  # noqa: F401  (before torch, whose LLVM is reported to clash with a Numba that comes later)
-
     result = measured(ROWS[name], int(rounds), lambda: print(ROUND, flush=True))
     Path(file).write_text(json.dumps(asdict(result)), encoding="utf-8")
 

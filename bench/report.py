@@ -13,7 +13,7 @@ from bench.workload import OURS, Probe, Row, Workload
 
 Results = Mapping[str, Result]  # by the name of the row
 NOTE = (
-    "Each row ran in a process of its own, with the same number of threads for every peer and an empty cache of "
+    "Each peer of each row ran in a process of its own, with the same number of threads and an empty cache of "
     "compiled programs. First call: of that process. Median and quartiles: of the later runs, which take turns. "
     "Ratio: how many times as fast tinygrad_edu is as the peer."
 )

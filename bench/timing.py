@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median, quantiles
 from time import perf_counter
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from bench.workload import OURS, Answer, Probe, Run, Workload
 
+Clock = Callable[[], tuple[float, Answer]]  # does the work once: its seconds, its answer
 Tick = Callable[[], None]  # called after each round, for whoever shows progress
 
 
@@ -35,19 +37,24 @@ class Timing:
         return low, high
 
 
-def measure(workload: Workload, rounds: int | None = None, tick: Tick = lambda: None) -> dict[str, Timing]:
-    """Every installed peer, one after the other in each round. Errors: ArithmeticError where two answers differ."""
-    runs = {package: workload.peers[package]() for package in workload.installed()}
+def measure(
+    workload: Workload, rounds: int | None = None, tick: Tick = lambda: None, clocks: Mapping[str, Clock] | None = None
+) -> dict[str, Timing]:
+    """Every installed peer, one after the other in each round; in this process, unless `clocks` says otherwise.
+
+    Errors: ArithmeticError where two answers differ.
+    """
+    clocks = clocks or {package: partial(timed, workload.peers[package]()) for package in workload.installed()}
     first, answers = {}, {}
-    for package, run in runs.items():
-        first[package], answers[package] = timed(run)
+    for package, clock in clocks.items():
+        first[package], answers[package] = clock()
     agree(workload, answers)
-    later: dict[str, list[float]] = {package: [] for package in runs}
+    later: dict[str, list[float]] = {package: [] for package in clocks}
     for _ in range(rounds or workload.rounds):
-        for package, run in runs.items():
-            later[package].append(timed(run)[0])
+        for package, clock in clocks.items():
+            later[package].append(clock()[0])
         tick()
-    return {package: whole(workload, package, first[package], later[package]) for package in runs}
+    return {package: whole(workload, package, first[package], later[package]) for package in clocks}
 
 
 def timed(run: Run) -> tuple[float, Answer]:

@@ -6,15 +6,18 @@ import mmap
 import os
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numba
 import numpy as np
 import pytest
 
-from bench import chart, child, command, first_call, memory
+from bench import chart, command, first_call, memory, threads
 from bench.child import Result, environment, in_own_process
+from bench.peer import Peer, peers_of, threads_of
 from bench.report import cells, duration, markdown, number
 from bench.timing import Timing, measure, probed, speedups
 from bench.workload import OURS, Probe, Workload, is_installed
@@ -168,21 +171,21 @@ def test_a_quantity_is_the_median_of_the_rounds():
 # A process of its own
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_threads_of_a_row_are_in_force(threads, tmp_path):
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_threads_of_a_row_are_in_force(number, tmp_path):
     pytest.importorskip("threadpoolctl")
     lines = ["import numpy, scipy.linalg, numba"]
     if is_installed("jax"):
         lines += ["import jax", "jax.numpy.ones(4).block_until_ready()"]
     lines += ["import torch"] * is_installed("torch")
-    lines += ["import json", "from bench.child import threads_in_force", "print(json.dumps(threads_in_force()))"]
-    variables = environment(threads, str(tmp_path))
+    lines += ["import json", "from bench.threads import threads_in_force", "print(json.dumps(threads_in_force()))"]
+    variables = environment(number, str(tmp_path))
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], env=variables, cwd=ROOT, capture_output=True, text=True, check=True
     )
     found = json.loads(done.stdout)
     assert found.keys() >= {"numba", *(name for name in ("torch",) if is_installed(name))}
-    assert set(found.values()) == {threads}
+    assert set(found.values()) == {number}
 
 
 def test_a_row_is_measured_in_a_process_of_its_own():
@@ -191,6 +194,26 @@ def test_a_row_is_measured_in_a_process_of_its_own():
     assert (len(ticks), result.failure) == (2, "")
     assert len(result.timings[OURS].runs) == 2
     assert result.timings[OURS].median > 0.0
+
+
+def test_each_peer_works_in_a_process_of_its_own_and_they_end_together():
+    row = ROWS["moons step, tape"]
+    with peers_of(replace(row, peers={OURS: row.peers[OURS], "micrograd": row.peers[OURS]})) as peers:
+        processes = [each.process for each in peers.values()]
+        seconds, answer = peers[OURS].work()
+        assert len({os.getpid(), *(each.pid for each in processes)}) == len(peers) + 1
+        assert threads_of(peers)["numba"] == numba.get_num_threads()
+    assert seconds > 0.0
+    assert answer == our_answer(row.name)
+    assert all(each.returncode is not None for each in processes)
+
+
+def test_a_peer_whose_process_ends_is_named():
+    with (
+        closing(Peer("no such row", OURS)) as gone,
+        pytest.raises(RuntimeError, match="no such row: tinygrad_edu ended"),
+    ):
+        gone.work()
 
 
 def test_what_interrupts_us_ends_the_process_too(monkeypatch):
@@ -208,7 +231,7 @@ def test_what_interrupts_us_ends_the_process_too(monkeypatch):
 def test_the_variables_hold_one_number_and_the_rest_of_the_environment_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     found = environment(3, str(tmp_path))
-    assert {found[name] for name in child.VARIABLES} == {"3"}
+    assert {found[name] for name in threads.VARIABLES} == {"3"}
     assert found["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "elsewhere"]
     assert found["PATH"] == os.environ["PATH"]
 

@@ -1,0 +1,90 @@
+"""Each peer of a row in a process of its own: `python -m bench.peer ROW PACKAGE` works whenever a line asks it to.
+
+Beside another library in one process ours took 13 to 17 µs where it takes 10 alone (2-16-16-1, and likewise with wide
+layers): what the others leave behind, threads that wait by spinning for one, is not what a user of one library has.
+They still take turns, so that a slow moment of the machine meets all.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any
+
+from bench.threads import threads_in_force
+from bench.timing import Clock, timed
+from bench.workload import OURS, Answer, Workload
+from bench.workloads import WORKLOADS
+
+WORK, THREADS = "work", "threads"  # what may be asked for
+ANSWER = "answer: "  # begins the line that answers; a library may print what it likes
+
+
+class Peer:
+    """The process of one peer: it prepares its inputs, then works when it is asked, until its input ends."""
+
+    def __init__(self, row: str, package: str) -> None:
+        self.name = f"{row}: {package}"
+        command = [sys.executable, "-m", "bench.peer", row, package]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, for_what: str) -> Any:
+        """Errors: RuntimeError where the process has ended."""
+        if self.process.stdin and self.process.stdout and self.process.poll() is None:
+            self.process.stdin.write(for_what + "\n")
+            self.process.stdin.flush()
+            for line in self.process.stdout:
+                if line.startswith(ANSWER):
+                    return json.loads(line.removeprefix(ANSWER))
+        raise RuntimeError(f"the process of {self.name} ended with exit code {self.process.wait()}")
+
+    def work(self) -> tuple[float, Answer]:
+        seconds, answer = self.ask(WORK)
+        return float(seconds), answer
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@contextmanager
+def peers_of(workload: Workload) -> Iterator[Mapping[str, Peer]]:
+    """A process for each installed peer, all of which end with the block."""
+    with ExitStack() as stack:
+        yield {package: stack.enter_context(closing(Peer(workload.name, package))) for package in workload.installed()}
+
+
+def clocks(peers: Mapping[str, Peer]) -> dict[str, Clock]:
+    return {package: each.work for package, each in peers.items()}
+
+
+def threads_of(peers: Mapping[str, Peer]) -> dict[str, int]:
+    """What the libraries say in each process; the largest number where several have loaded one."""
+    found: Counter[str] = Counter()
+    for each in peers.values():
+        for library, number in each.ask(THREADS).items():
+            found[library] = max(found[library], number)
+    return dict(found)
+
+
+def main(row: str, package: str) -> None:
+    if package == OURS:
+        import numba  # noqa: F401  (the first call is that of the program, with its compiler loaded)
+
+    (workload,) = [w for w in WORKLOADS if w.name == row]
+    run = workload.peers[package]()
+    for line in sys.stdin:
+        answer: Any = threads_in_force() if line.strip() == THREADS else listed(*timed(run))
+        print(f"\n{ANSWER}{json.dumps(answer)}", flush=True)
+
+
+def listed(seconds: float, answer: Answer) -> list[Any]:
+    return [seconds, [float(x) for x in answer]]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
