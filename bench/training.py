@@ -171,7 +171,7 @@ TRAINING = [
         "moons, 100 samples, hinge loss, full batch, SGD with weight decay, 1,000 steps, float64",
         Task((2, 16, 16, 1), 100, 100, 1000, "relu", "hinge", "sgd", 0.05, weight_decay=2e-4),
         {"torch": 40.0, "jax": 1.2},
-        5,
+        15,
         1e-6,
     ),
     workload(
@@ -179,7 +179,7 @@ TRAINING = [
         "the same in float32, which torch and JAX take unless told otherwise",
         Task((2, 16, 16, 1), 100, 100, 1000, "relu", "hinge", "sgd", 0.05, "float32", weight_decay=2e-4),
         {"torch": 40.0, "jax": 1.2},
-        5,
+        15,
         1e-3,
     ),
     workload(
@@ -187,7 +187,7 @@ TRAINING = [
         "4 samples in turn, SGD, 100,000 steps, float64",
         Task((2, 3, 1), 4, 1, 25_000, "tanh", "mse", "sgd", 1e-4),
         {"jax": 0.8},
-        5,
+        15,
         1e-6,
     ),
     workload(
@@ -195,7 +195,7 @@ TRAINING = [
         "10,000 samples, Adam, one epoch, float32",
         Task(DIGITS, 10_016, 32, 1, "relu", "cross_entropy", "adam", 1e-3, "float32"),
         {"torch": 4.0, "jax": 0.85},
-        5,
+        15,
         1e-3,
     ),
     workload(
@@ -203,7 +203,7 @@ TRAINING = [
         "10,000 samples, Adam, one epoch, float32",
         Task(DIGITS, 10_112, 128, 1, "relu", "cross_entropy", "adam", 1e-3, "float32"),
         {"torch": 2.0, "jax": 0.8},
-        5,
+        15,
         1e-3,
     ),
     workload(
@@ -211,7 +211,7 @@ TRAINING = [
         "10,000 samples, Adam, one epoch, float32",
         Task((784, 512, 512, 10), 10_112, 128, 1, "relu", "cross_entropy", "adam", 1e-3, "float32"),
         {"torch": 1.1, "jax": 0.5},
-        3,
+        7,
         1e-3,
     ),
 ]

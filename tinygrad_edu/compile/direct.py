@@ -21,6 +21,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from tinygrad_edu.compile.aliasing import Scopes
 from tinygrad_edu.compile.expressions import (
     ARITHMETIC,
     COMPARISONS,
@@ -100,6 +101,7 @@ class Statements(Expressions):
         self.scope: dict[str, Slot] = {}
         self.slots: dict[Any, Slot] = {} if caller is None else caller.slots
         self.loops: list[Any] = []  # where each ends
+        self.memory = Scopes(builder.module, self.function) if caller is None else None
         self.end, self.result = builder.append_basic_block(f"{name}.end"), None
         for argument, value in zip(self.function.args.args, given, strict=True):
             self.bind(argument.arg, value)
@@ -114,6 +116,12 @@ class Statements(Expressions):
 
     def called(self, name: str, given: list[Any]) -> Any:
         return Statements(self.builder, self.text, name, given, self).run()
+
+    def marked(self, access: Any, node: ast.Subscript) -> Any:
+        """A load or a store; what is written out where it is called knows nothing of its caller's arrays."""
+        if self.memory is not None and isinstance(node.value, ast.Name):
+            self.memory.mark(access, node.value.id)
+        return access
 
     # Variables
 
@@ -159,7 +167,7 @@ class Statements(Expressions):
         else:
             assert isinstance(target, ast.Subscript)
             place = self.address(target)
-            self.builder.store(cast(self.builder, value, place.type.pointee), place)
+            self.marked(self.builder.store(cast(self.builder, value, place.type.pointee), place), target)
 
     def on_Expr(self, node: ast.Expr) -> None:  # noqa: N802
         if not isinstance(node.value, ast.Constant):  # a docstring

@@ -120,6 +120,9 @@ class Expressions:
     def called(self, name: str, given: list[Any]) -> Any:
         raise NotImplementedError
 
+    def marked(self, access: Any, node: ast.Subscript) -> Any:
+        raise NotImplementedError
+
     # Numbers
 
     def on_Constant(self, node: ast.Constant) -> Any:  # noqa: N802  (named after the nodes of ast)
@@ -217,7 +220,7 @@ class Expressions:
             return self.visit(node.value)[ast.literal_eval(node.slice)]  # x.shape[1]
         if self.is_row(node):
             return self.row(node)
-        x = self.builder.load(self.address(node))
+        x = self.marked(self.builder.load(self.address(node)), node)
         return self.builder.zext(x, INT) if x.type == ir.IntType(32) else x  # uint32
 
     def is_row(self, node: ast.Subscript) -> bool:
@@ -324,6 +327,6 @@ def absolute(at_work: Expressions, x: Any) -> Any:
 
 
 WORDS: dict[str, Callable[..., Any]] = {
-    "view": view, "copy": copy, "gather": gather, "dot": dot, "max": larger, "min": smaller,
+    "view": view, "room": view, "copy": copy, "gather": gather, "dot": dot, "max": larger, "min": smaller,
     "float": float_, "int": int_, "bool": bool_, "abs": absolute,
 }  # fmt: skip

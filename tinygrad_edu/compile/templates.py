@@ -7,7 +7,7 @@ import numpy as np
 
 try:
     from tinygrad_edu.compile.direct import direct
-    from tinygrad_edu.compile.native import copy, dot, gather, njit, view
+    from tinygrad_edu.compile.native import copy, dot, gather, njit, room, view
 except ImportError:  # the same numbers without Numba, slowly
     from types import SimpleNamespace
 
@@ -23,6 +23,8 @@ except ImportError:  # the same numbers without Numba, slowly
 
     def view(memory, at, shape):
         return memory.reshape(-1)[at : at + int(np.prod(shape))].reshape(shape)
+
+    room = view  # memory that nothing else is read or written through
 
     def gather(source, order, place, out):
         out[...] = source[order.reshape(-1)[place : place + len(out)]]

@@ -153,7 +153,7 @@ class TrainingProgram:
             yield f"    {name}_rows[i] = {1.0 / (1.0 - mask.p)!r} if {name}_rng.random() >= {mask.p!r} else 0.0"
             yield f"at += {product(extent)}"
         for name, sizes in self.results().items():
-            yield f"{name} = view(work, at, {pair(sizes)})"
+            yield f"{name} = room(work, at, {pair(sizes)})"
             yield f"at += {product(sizes)}"
 
     def results(self) -> dict[str, Sequence[str]]:

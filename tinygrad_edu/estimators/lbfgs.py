@@ -15,7 +15,8 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from tinygrad_edu.estimators import forward, threads
+from tinygrad_edu.compile.one_thread import for_product
+from tinygrad_edu.estimators import forward
 from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
 
 # Below so many multiplications an evaluation waits longer for a second BLAS thread than that saves (45 ms, 6 a fit).
@@ -57,13 +58,20 @@ class Objective:
         self.penalized = [W.ravel() for W in self.coefs]
         self.mass = X.shape[0] if weight is None else weight.sum()
 
-    def __call__(self, w: Array) -> tuple[Any, Array]:
+    def loss(self, w: Array) -> Any:
+        """At these weights; the gradient is made on the way."""
         self.w[:] = w
         layers = forward.layers(self.X, self.coefs, self.intercepts, self.activations)
         loss = forward.loss(self.code, self.Y, layers[-1], self.weight)
         loss += 0.5 * self.alpha * sum([np.dot(W, W) for W in self.penalized]) / self.mass
         self.differentiate(layers)
-        return loss, self.g
+        return loss
+
+    def gradient(self, w: Array) -> Array:
+        """SciPy asks for it where it has asked for the loss; one function for both would cost it 12 µs a time."""
+        if (w != self.w).any():
+            self.loss(w)
+        return self.g
 
     def differentiate(self, layers: list[Any]) -> None:
         """The gradient, from the layers' activations."""
@@ -86,8 +94,8 @@ def minimized(model: Any, X: Any, Y: Array, weight: Array | None) -> None:
     objective = Objective(model, X, Y, weight)
     start = objective.w.copy()
     limits = {"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol}
-    with threads.for_product(start.size * X.shape[0], most=SMALL):
-        found = minimize(objective, start, method="L-BFGS-B", jac=True, options=limits)
+    with for_product(start.size * X.shape[0], least=0, most=SMALL):
+        found = minimize(objective.loss, start, method="L-BFGS-B", jac=objective.gradient, options=limits)
     model.n_iter_, model.loss_ = min(found.nit, model.max_iter), found.fun
     model.coefs_, model.intercepts_ = parts(found.x, [w.shape for w in [*model.coefs_, *model.intercepts_]])
     if model.verbose:

@@ -13,7 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from tinygrad_edu.compile import cache
-from tinygrad_edu.estimators import messages, rules, threads
+from tinygrad_edu.compile.one_thread import for_product
+from tinygrad_edu.estimators import messages, rules
 from tinygrad_edu.estimators.memory import NO_WORDS, WEIGHTLESS, Array, Memory, flat, parts
 from tinygrad_edu.estimators.network import SCHEDULES, SOLVERS, program
 from tinygrad_edu.estimators.shuffling import Words
@@ -101,7 +102,7 @@ class Training:
         shared, best = model.coefs_ is model._best_coefs, model._best_coefs
         model.coefs_, model.intercepts_ = parts(self.memory.weights, self.memory.shapes)
         try:
-            with threads.for_product(self.memory.product, least=threads.ALONE):
+            with for_product(self.memory.product):
                 while not ended and model.n_iter_ < self.epochs:
                     ended = self.block()
             if not (ended or self.incremental):

@@ -15,6 +15,7 @@ from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TinygradEr
 
 Parameter = Value | Tensor
 BACK_ENDS = ("tensor", "scalar")
+PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold no parameter and no module
 
 
 class Module:
@@ -41,13 +42,14 @@ class Module:
     def named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
         """(name, parameter array): a Tensor, or on the scalar back end a NumPy array of Values."""
         for name, attribute in vars(self).items():
-            if name not in self.buffer_names:
+            if type(attribute) not in PLAIN and name not in self.buffer_names:
                 yield from named_arrays_in(attribute, f"{prefix}{name}")
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """(name, module): this one under "", then every module inside it."""
         yield prefix, self
-        for name, attribute in vars(self).items():
+        inside = [(name, attribute) for name, attribute in vars(self).items() if type(attribute) not in PLAIN]
+        for name, attribute in inside:
             for place, module in modules_in(attribute, f"{prefix}.{name}" if prefix else name):
                 yield from module.named_modules(place)
 

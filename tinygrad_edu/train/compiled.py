@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ Array = np.ndarray[Any, Any]
 OURS = "tinygrad_edu.nn"
 START = ("init", "seed")  # say where a model began, which the program does not depend on
 PROGRAMS: dict[Any, TrainingProgram] = {}  # by kind of job
+STEP, PRODUCTS = 2e-5, 2e8  # a slow guess at an epoch: seconds a step, weights times samples a second
 
 
 class CompiledJob:
@@ -144,6 +146,8 @@ class Course:
         self.steps = common_steps(job.optimizer)
         self.rngs = [generators(job.model)[i] for i in program.drawn_from]
         self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
+        self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)  # the largest
+        self.pace = -(-job.samples // job.batch_size) * (STEP + len(self.buffers.fixed[2]) * job.batch_size / PRODUCTS)
         self.read()
 
     def read(self) -> None:
@@ -173,9 +177,10 @@ class Course:
         for rng, (full, last) in zip(self.rngs, self.buffers.drawn, strict=True):
             rng.random(epochs * (batches * full + uneven * last))
 
-    def block(self) -> Block:
-        """The next epochs: one where Python looks after each of them."""
-        return Block(self, self.job.orders(self.rng, 1 if self.job.watched else self.job.left))
+    def block(self, most: int | None = None) -> Block:
+        """The next epochs, all that are left or no more than so many: one where Python looks after each of them."""
+        count = min(self.job.left, most or self.job.left)
+        return Block(self, self.job.orders(self.rng, 1 if self.job.watched else count))
 
     def loss_and_gradient(self, weights: Array) -> tuple[float, Array]:
         """Of all samples in one batch, at other weights: one epoch, with an optimizer that changes nothing."""
@@ -187,6 +192,11 @@ class Course:
     def record(self, block: Block) -> None:
         """The results of a block that has been run; twice is the same as once."""
         job, start, done = self.job, block.start, block.done
+        self.steps = block.steps + done * -(-job.samples // job.batch_size)
+        if done < len(block.losses):
+            self.rewind(block.drawn, done)
+        if block.seconds and done:
+            self.pace = block.seconds / done
         for known, new in ((job.losses, block.losses), (job.norms, block.norms), (job.changes, block.changes)):
             known[start:] = new[:done].tolist()
         if not job.watched:  # the program itself has looked at them
@@ -209,6 +219,8 @@ class Block:
         self.losses, self.norms, self.changes = np.full((3, len(orders)), np.nan)
         self.control = np.zeros(3, dtype=np.int64)
         self.shown = 0
+        self.steps, self.drawn = course.steps, [rng.bit_generator.state for rng in course.rngs]  # before it
+        self.seconds = 0.0
 
     def run(self) -> None:
         """All epochs of the block, or as far as it gets."""
@@ -216,21 +228,19 @@ class Block:
         steps = -(-job.samples // job.batch_size)
         given = {**c.optimizer.settings, "clip_norm": job.settings.clip_norm, "clip_value": job.settings.clip_value}
         settings = np.array([float(given[name]) for name in c.program.floats])
-        rates = c.optimizer.rates(c.steps, len(self.orders) * steps)
-        before = [rng.bit_generator.state for rng in c.rngs]
+        rates = c.optimizer.rates(self.steps, len(self.orders) * steps)
+        code, start = c.program.code, time.perf_counter()
         try:
             cache.called(
-                c.program.code, *c.arrays, self.orders, job.batch_size, *c.buffers.fixed, rates, settings,
-                float(c.steps), job.stopping, self.losses, self.norms, self.changes, self.control, *c.buffers.given,
-                *c.rngs,
+                code, *c.arrays, self.orders, job.batch_size, *c.buffers.fixed, rates, settings,
+                float(self.steps), job.stopping, self.losses, self.norms, self.changes, self.control,
+                *c.buffers.given, *c.rngs,
             )  # fmt: skip
         except IndexError:
-            c.rewind(before, 0)
+            c.rewind(self.drawn, 0)
             job.refuse_indices()
             raise
-        c.steps += self.done * steps
-        if self.bad or self.control[0]:
-            c.rewind(before, self.done)
+        self.seconds = time.perf_counter() - start
 
     @property
     def done(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from tinygrad_edu.compile.one_thread import for_product
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
@@ -29,6 +30,7 @@ from tinygrad_edu.train.run import Run
 LOAD_SECONDS = 0.3  # a compiled program from the disk
 SETTINGS = [field.name for field in fields(Settings)]
 LOOK = 0.05  # seconds between looks at a compiled run: Ctrl-C, progress
+HERE = 0.1  # seconds of a block that is not worth a thread, which takes 1 to 3 ms to begin and to come back from
 
 
 def fit(
@@ -205,15 +207,16 @@ def bar(job: Job) -> Any:
 
 
 def run_compiled(job: Job, program: Any, shown: Any) -> str:
-    """Compiled code runs in a thread of its own; this one watches for Ctrl-C and shows progress."""
+    """Short blocks of epochs run here, long ones in a thread that this one watches, for Ctrl-C and progress."""
     course = program.course(job)
-    with ThreadPoolExecutor(1) as pool:
+    with for_product(course.product), ThreadPoolExecutor(1) as pool:  # its thread begins with the first long block
         while job.left:
             block = future = None
             try:
-                block = course.block()
-                future = pool.submit(block.run)
-                interrupted = watch(future, block, shown)
+                few = int(HERE / course.pace)
+                block = course.block(few)
+                future = None if few else pool.submit(block.run)
+                interrupted = watch(future, block, shown) if future else here(block, shown)
                 course.record(block)
                 ended = interrupted or block.bad or course.ended(block)
             except KeyboardInterrupt:  # outside of the wait for the block
@@ -228,6 +231,13 @@ def run_compiled(job: Job, program: Any, shown: Any) -> str:
             if ended:
                 return reason(job, interrupted, stopped=True)
     return reason(job)
+
+
+def here(block: Any, shown: Any) -> bool:
+    """A block that is over before anyone could wish to end it."""
+    block.run()
+    shown.update(block.news())
+    return False
 
 
 def watch(future: Future[None], block: Any, shown: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from tinygrad_edu.compile.one_thread import ONE_THREAD
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
@@ -171,7 +172,7 @@ class ManyJobs:
 
     def trained(self, places: Sequence[tuple[float, int]], threads: int, shown: Any = None) -> list[Outcome]:
         """The same as arrays; a worker elsewhere makes the program itself."""
-        with workers.one_blas_thread():
+        with ONE_THREAD:  # which shares the processors among the runs, and gives their last bits on any number
             program = training_program(self.job(places[0]))
             return [outcome(job) for job in self.outcomes(places, program, threads, shown)]
 

@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 
 def dtype_of(model: Module) -> Any:
     """The dtype of the first Tensor among the parameters; float64 for Values."""
-    return next((p.dtype for p in model.parameters() if isinstance(p, Tensor)), np.dtype(float))
+    return next((p.dtype for _, p in model.named_parameters() if isinstance(p, Tensor)), np.dtype(float))
 
 
 def samples(data: Any, name: str, dtype: Any) -> Array:

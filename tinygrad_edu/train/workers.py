@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
-from tinygrad_edu.compile.one_thread import ONE_THREAD
 from tinygrad_edu.errors import SettingError, unknown_name
 
 TASKS = 4  # for each worker: the last ones to finish are then not long alone
@@ -70,12 +68,3 @@ def spread(task: Callable[[Sequence[Any]], Sequence[Any]], places: Sequence[Any]
         results += part
         shown.update(len(part))
     return results
-
-
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """The runs share the processors, and products of wide layers differ in the last bits by the threads of BLAS.
-
-    Measured: 90 samples, 2-300-300-1, two threads against the one that joblib leaves to each process. Without
-    threadpoolctl, which scikit-learn and the extra `cluster` bring, it stays as it is.
-    """
-    return ONE_THREAD if importlib.util.find_spec("threadpoolctl") else nullcontext()

@@ -1,0 +1,72 @@
+"""Which arrays of a program lie in memory of their own: LLVM then need not ask at run time whether two overlap.
+
+It asks before every inner loop that it vectorises, which for rows of 16 numbers takes longer than the loop: 2-16-16-1,
+batch 100, float64: 10.5 → 10.0 µs a step.
+
+The parameters of a generated function never overlap where one of them is written to. A `view` lies in the memory that
+it is a view of; a `room` lies in memory that nothing else is read or written through while it is used.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+Roots = Mapping[str, frozenset[str]]
+NOWHERE: frozenset[str] = frozenset()
+
+
+def roots_of(function: ast.FunctionDef) -> Roots:
+    """Where each variable's numbers may lie: in parameters, or in rooms, by the names of these."""
+    found = {argument.arg: frozenset([argument.arg]) for argument in function.args.args}
+    bound = [pair for node in ast.walk(function) if isinstance(node, ast.Assign) for pair in pairs(node)]
+    before: Roots = {}
+    while found != before:  # a variable may get its value further down, in the round before
+        before = dict(found)
+        for name, value in bound:
+            found[name] = found.get(name, NOWHERE) | lies_in(value, name, found)
+    return found
+
+
+def pairs(node: ast.Assign) -> Iterable[tuple[str, ast.expr]]:
+    """(variable, what it is given) of `a = x` and `a, b = x, y`."""
+    target, value = node.targets[0], node.value
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, ast.Tuple):
+        values = value.elts if isinstance(value, ast.Tuple) else [value] * len(target.elts)
+        yield from ((x.id, y) for x, y in zip(target.elts, values, strict=True) if isinstance(x, ast.Name))
+
+
+def lies_in(value: ast.expr, name: str, found: Roots) -> frozenset[str]:
+    """The memory of an expression whose value is given to a variable of that name."""
+    if isinstance(value, ast.Name):
+        return found.get(value.id, NOWHERE)
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "room":
+        return frozenset([name])
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "view":
+        return lies_in(value.args[0], name, found)
+    parts = [x for x in ast.iter_child_nodes(value) if isinstance(x, ast.expr)]
+    return frozenset(chain.from_iterable(lies_in(x, name, found) for x in parts))
+
+
+class Scopes:
+    """What is said to LLVM of each access: where it lies, and where it does not."""
+
+    def __init__(self, module: Any, function: ast.FunctionDef) -> None:
+        self.module, self.roots = module, roots_of(function)
+        self.names = sorted(frozenset(chain.from_iterable(self.roots.values())))
+        domain = module.add_metadata([f"memory of {function.name}"])
+        self.scopes = {name: module.add_metadata([f"{function.name}: {name}", domain]) for name in self.names}
+
+    def mark(self, access: Any, name: str) -> None:
+        """A load or a store by an array of that name."""
+        own = self.roots.get(name, NOWHERE)
+        if own:
+            access.set_metadata("alias.scope", self.list_of(own))
+            access.set_metadata("noalias", self.list_of(frozenset(self.names) - own))
+
+    def list_of(self, names: Iterable[str]) -> Any:
+        return self.module.add_metadata([self.scopes[name] for name in sorted(names)])
