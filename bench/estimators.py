@@ -114,8 +114,8 @@ ESTIMATORS = [
         "grid",
         f"GridSearchCV of 4 activations, 3 solvers, 21 widths on 3 folds: 757 fits; scikit-learn does {len(COMPARED)} "
         f"of the widths, its time is multiplied by {len(WIDTHS) // len(COMPARED)}",
-        grid, 12.0, 1, 1e-12, len(WIDTHS) / len(COMPARED),
+        grid, 12.0, 3, 1e-12, len(WIDTHS) / len(COMPARED),
     ),
-    workload("900-64-10 batch 32", "10,000 samples, adam, one epoch", digits, 4.0, 3, 1e-6),
+    workload("900-64-10 batch 32", "10,000 samples, adam, one epoch", digits, 4.0, 9, 1e-6),
     *map(shape_workload, SHAPES),
 ]  # fmt: skip

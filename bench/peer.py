@@ -20,7 +20,7 @@ from bench.timing import Clock, timed
 from bench.workload import OURS, Answer, Workload
 from bench.workloads import WORKLOADS
 
-WORK, THREADS = "work", "threads"  # what may be asked for
+WORK, THREADS = "work", "threads"  # what may be asked for: "work 0.02", for a turn of 20 ms or more
 ANSWER = "answer: "  # begins the line that answers; a library may print what it likes
 
 
@@ -42,8 +42,8 @@ class Peer:
                     return json.loads(line.removeprefix(ANSWER))
         raise RuntimeError(f"the process of {self.name} ended with exit code {self.process.wait()}")
 
-    def work(self) -> tuple[float, Answer]:
-        seconds, answer = self.ask(WORK)
+    def work(self, turn: float = 0.0) -> tuple[float, Answer]:
+        seconds, answer = self.ask(f"{WORK} {turn}")
         return float(seconds), answer
 
     def close(self) -> None:
@@ -78,7 +78,8 @@ def main(row: str, package: str) -> None:
     (workload,) = [w for w in WORKLOADS if w.name == row]
     run = workload.peers[package]()
     for line in sys.stdin:
-        answer: Any = threads_in_force() if line.strip() == THREADS else listed(*timed(run))
+        what, *turn = line.split()
+        answer: Any = threads_in_force() if what == THREADS else listed(*timed(run, *map(float, turn)))
         print(f"\n{ANSWER}{json.dumps(answer)}", flush=True)
 
 

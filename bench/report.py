@@ -14,8 +14,8 @@ from bench.workload import OURS, Probe, Row, Workload
 Results = Mapping[str, Result]  # by the name of the row
 NOTE = (
     "Each peer of each row ran in a process of its own, with the same number of threads and an empty cache of "
-    "compiled programs. First call: of that process. Median and quartiles: of the later runs, which take turns. "
-    "Ratio: how many times as fast tinygrad_edu is as the peer."
+    "compiled programs. First call: of that process. Median and quartiles: of the later runs, which take turns of "
+    "20 ms or more. Ratio: how many times as fast tinygrad_edu is as the peer."
 )
 
 

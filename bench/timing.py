@@ -13,7 +13,8 @@ import numpy as np
 
 from bench.workload import OURS, Answer, Probe, Run, Workload
 
-Clock = Callable[[], tuple[float, Answer]]  # does the work once: its seconds, its answer
+TURN = 0.02  # seconds
+Clock = Callable[[float], tuple[float, Answer]]  # a turn of so many seconds or more: those of a run, and its answer
 Tick = Callable[[], None]  # called after each round, for whoever shows progress
 
 
@@ -47,22 +48,28 @@ def measure(
     clocks = clocks or {package: partial(timed, workload.peers[package]()) for package in workload.installed()}
     first, answers = {}, {}
     for package, clock in clocks.items():
-        first[package], answers[package] = clock()
+        first[package], answers[package] = clock(0.0)
     agree(workload, answers)
     later: dict[str, list[float]] = {package: [] for package in clocks}
     for _ in range(rounds or workload.rounds):
         for package, clock in clocks.items():
-            later[package].append(clock()[0])
+            later[package].append(clock(TURN)[0])
         tick()
     return {package: whole(workload, package, first[package], later[package]) for package in clocks}
 
 
-def timed(run: Run) -> tuple[float, Answer]:
-    """One run, with the collector on as Python has it, and nothing left over from the run before."""
+def timed(run: Run, turn: float = 0.0) -> tuple[float, Answer]:
+    """A run, with the collector on as Python has it, and nothing left over from the run before.
+
+    It is repeated until the turn is over, and the mean counts: a single run of 1 ms after another process has had its
+    turn mostly measures how memory comes back into the caches.
+    """
     gc.collect()
-    start = perf_counter()
-    answer = run()
-    return perf_counter() - start, answer
+    start, runs, seconds = perf_counter(), 0, 0.0
+    while not runs or seconds < turn:
+        answer = run()
+        runs, seconds = runs + 1, perf_counter() - start
+    return seconds / runs, answer
 
 
 def agree(workload: Workload, answers: Mapping[str, Answer]) -> None:

@@ -6,6 +6,7 @@ import mmap
 import os
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from bench import chart, command, first_call, memory, threads
 from bench.child import Result, environment, in_own_process
 from bench.peer import Peer, peers_of, threads_of
 from bench.report import cells, duration, markdown, number
-from bench.timing import Timing, measure, probed, speedups
+from bench.timing import Timing, measure, probed, speedups, timed
 from bench.workload import OURS, Probe, Workload, is_installed
 from bench.workloads import PROBES, ROWS, WORKLOADS
 from tinygrad_edu.cli import main
@@ -123,7 +124,17 @@ def toy(monkeypatch):
     return TOY
 
 
-def test_peers_take_turns(toy):
+def test_a_run_is_repeated_until_its_turn_is_over():
+    calls = []
+    seconds, answer = timed(lambda: time.sleep(0.004) or calls.append(1) or [len(calls)], 0.02)
+    assert 2 <= len(calls) <= 5
+    assert answer == [len(calls)]
+    assert 0.004 <= seconds < 0.02
+    assert timed(lambda: calls.append(1) or [0])[1] == [0]
+
+
+def test_peers_take_turns(toy, monkeypatch):
+    monkeypatch.setattr("bench.timing.TURN", 0.0)
     calls, ticks = [], []
 
     def counting(package):
@@ -137,7 +148,7 @@ def test_peers_take_turns(toy):
 
 
 def test_the_time_of_a_part_is_multiplied(toy, monkeypatch):
-    monkeypatch.setattr("bench.timing.timed", lambda run: (2.0, run()))
+    monkeypatch.setattr("bench.timing.timed", lambda run, turn: (2.0, run()))
     timings = measure(replace(toy, repeats={"micrograd": 100.0}), rounds=2)
     assert (timings[OURS].first, timings[OURS].runs) == (2.0, [2.0, 2.0])
     assert (timings["micrograd"].first, timings["micrograd"].runs) == (200.0, [200.0, 200.0])

@@ -161,8 +161,8 @@ def choose_together(job: Job, compiled: bool | str) -> tuple[Any, str]:
 
     found = parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
     compiles = parallel.of_rank_0(job.ranks, found[0] is not None)
-    if compiles != (found[0] is not None):
-        found = choose(bare, compiles)
+    other = compiles != (found[0] is not None)
+    found = parallel.together(job.ranks, lambda: choose(bare, compiles) if other else found, "follow rank 0")
     return found[0], f"{found[1]}; the gradient of each step, on {job.ranks.size} ranks"
 
 
