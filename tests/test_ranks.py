@@ -106,14 +106,20 @@ def test_two_ranks_give_the_numbers_of_one_process(compiled, tmp_path):
 def test_more_ranks_and_float32(ranks, dtype, rtol, tmp_path):
     code, out, err = on_ranks(
         f"""
-        run = trained(lambda p: optim.Adam(p, lr=0.02), model={{"dtype": "{dtype}"}})
+        model = nn.MLP([2, 5, 1], seed=1)
+        for p in model.parameters():
+            p.data = p.data.astype("{dtype}")
+        run = fit(model, X, y, loss="mse", epochs=4, batch_size=8, comm=comm, comm_timeout_s=60.0,
+                  optimizer=optim.Adam(model.parameters(), lr=0.02))
         print("@" + json.dumps(run.loss_curve.tolist()), flush=True)
         """,
         tmp_path,
         ranks,
     )
     assert code == 0, err
-    model = nn.MLP([2, 5, 1], seed=1, dtype=dtype)
+    model = nn.MLP([2, 5, 1], seed=1)
+    for p in model.parameters():
+        p.data = p.data.astype(dtype)
     optimizer = optim.Adam(model.parameters(), lr=0.02)
     alone = fit(model, *moons(33, seed=0), loss="mse", epochs=4, batch_size=8, optimizer=optimizer, compiled=False)
     lines = [line for line in out.splitlines() if line.startswith("@")]

@@ -186,7 +186,7 @@ class Statements(Expressions):
 
     def on_If(self, node: ast.If) -> None:  # noqa: N802
         blocks = [self.builder.append_basic_block(name) for name in ("then", "else", "end")]
-        self.builder.cbranch(self.visit(node.test), *blocks[:2])
+        self.builder.cbranch(self.condition(node.test), *blocks[:2])
         before, scopes = self.scope, []
         for block, statements in zip(blocks, (node.body, node.orelse), strict=False):
             self.builder.position_at_end(block)
@@ -199,7 +199,7 @@ class Statements(Expressions):
         self.scope = agreed(scopes or [before])
 
     def on_While(self, node: ast.While) -> None:  # noqa: N802
-        self.loop(node, lambda: self.visit(node.test), lambda: None)
+        self.loop(node, lambda: self.condition(node.test), lambda: None)
 
     def on_For(self, node: ast.For) -> None:  # noqa: N802
         if isinstance(node.iter, ast.Tuple):

@@ -194,7 +194,12 @@ class Expressions:
         return reduce(make, map(self.visit, node.values))
 
     def on_IfExp(self, node: ast.IfExp) -> Any:  # noqa: N802
-        return self.chosen(self.visit(node.test), self.visit(node.body), self.visit(node.orelse))
+        return self.chosen(self.condition(node.test), self.visit(node.body), self.visit(node.orelse))
+
+    def condition(self, node: ast.AST) -> Any:
+        """One bit; of a number, whether it is not 0, as NaN is not."""
+        x = self.visit(node)
+        return x if x.type == BOOL else bool_(self, x)
 
     def chosen(self, test: Any, a: Any, b: Any) -> Any:
         if not isinstance(a, (tuple, Array)):
