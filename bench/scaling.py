@@ -85,8 +85,9 @@ def asleep(comm: Any) -> None:
 def all_reduce_seconds(comm: Any, n: int) -> float:
     from tinygrad_edu.train.ranks import Ranks
 
-    ranks, buffer, repeats = Ranks(comm), np.zeros(n), max(1, 100_000 // n)
+    ranks, buffer, repeats = Ranks(comm), np.zeros(n), max(3, 300_000 // n)
     asleep(comm)
+    comm.Barrier()  # both at the same moment, to which `asleep` is not exact
     start = perf_counter()
     for _ in range(repeats):
         ranks.sum(buffer)

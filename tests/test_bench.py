@@ -16,7 +16,7 @@ import numba
 import numpy as np
 import pytest
 
-from bench import chart, command, first_call, memory, threads
+from bench import chart, command, first_call, memory, scaling, threads
 from bench.child import Result, environment, in_own_process
 from bench.peer import Peer, peers_of, threads_of
 from bench.report import cells, duration, markdown, number
@@ -477,3 +477,31 @@ def test_a_package_that_the_measurements_lack_is_not_mistaken_for_a_missing_chec
     monkeypatch.setitem(sys.modules, "tqdm", None)
     with pytest.raises(ModuleNotFoundError, match="tqdm"):
         main(["bench"])
+
+
+# bench.scaling
+
+
+def test_the_model_of_an_all_reduce_is_fitted_back_from_its_own_points():
+    latency, bandwidth = scaling.fitted({n: scaling.ring(2, 8.0 * n, 3e-6, 2e9) for n in scaling.SIZES})
+    assert (latency, bandwidth) == pytest.approx((3e-6, 2e9))
+    assert scaling.ring(1, 8e6, latency, bandwidth) == 0.0
+
+
+def test_efficiency_is_1_on_one_machine_and_falls_with_what_is_not_shared():
+    network = (5e-6, 12.5e9)
+    assert scaling.efficiency(1, 0.04, 0.01, 8e6, network) == 1.0
+    free = [scaling.efficiency(p, 0.04, 0.0, 0.0, (0.0, 1.0)) for p in scaling.MACHINES]
+    assert free == pytest.approx([1.0] * len(free))
+    assert scaling.efficiency(4, 0.04, 0.01, 0.0, (0.0, 1.0)) == pytest.approx(0.05 / (4 * 0.02))
+
+
+def test_the_report_names_what_was_measured_and_the_errors_of_the_model(tmp_path):
+    found = {"one": 5.0, "half": 3.0, "two": 3.5, "all_reduce": {"1000": 1e-5, "10000": 5e-5}, "parameters": 1000}
+    text = scaling.report(found, 5e-6, 1e9)
+    assert "a step takes 5000.00 ms in 1 process (4000.00 ms for the rows, 1000.00 ms" in text
+    assert "| 1,000 | 10.0 µs | 18.0 µs | +80% |" in text
+    assert "| 1,024 |" in text
+    if chart.available():
+        assert scaling.draw(found, tmp_path / "scaling.svg")
+        assert (tmp_path / "scaling.svg").stat().st_size > 5000

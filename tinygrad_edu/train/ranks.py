@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ class Ranks:
 
     comm: Any
     timeout_s: float = 300.0
+    received: dict[Any, Array] = field(default_factory=dict, repr=False)  # by size and dtype
 
     def __post_init__(self) -> None:
         missing = [name for name in NEEDED if not hasattr(self.comm, name)]
@@ -50,7 +51,10 @@ class Ranks:
 
     def sum(self, buffer: Array) -> None:
         """buffer ← Σ over the ranks, in place: one all-reduce, the same bits on every rank."""
-        received = np.empty_like(buffer)
+        key = (buffer.size, buffer.dtype)
+        if key not in self.received:
+            self.received[key] = np.empty_like(buffer)  # new memory for each sum takes as long as the sum
+        received = self.received[key]
         self.wait(self.comm.Iallreduce(buffer, received), "the sum of the gradients")
         buffer[...] = received
 
