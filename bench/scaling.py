@@ -28,6 +28,7 @@ from bench.threads import limits
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)  # parameters, float64
 NETWORKS = {"10 Gbit/s, 50 µs": (50e-6, 1.25e9), "100 Gbit/s, 5 µs": (5e-6, 12.5e9)}  # latency s, bytes/s
+WAYS = {"divided": True, "a batch each": False}
 MACHINES = [2**k for k in range(11)]
 LAYERS, BATCH, STEPS, EPOCHS, ROUNDS = (784, 512, 10), 1024, 4, 4, 7
 CHILD = "child"
@@ -141,8 +142,12 @@ def shared_and_own(found: Mapping[str, float]) -> tuple[float, float]:
     return shared, found["one"] - shared
 
 
-def efficiency(p: int, shared: float, own: float, size: float, network: tuple[float, float]) -> float:
-    return (shared + own) / (p * (own + shared / p + ring(p, size, *network)))
+def efficiency(
+    p: int, shared: float, own: float, size: float, network: tuple[float, float], divided: bool = True
+) -> float:
+    """Of one batch divided over p machines, or of p such batches, one for each machine."""
+    step = own + shared / (p if divided else 1) + ring(p, size, *network)
+    return (shared + own) / (step * (p if divided else 1))
 
 
 # The report
@@ -160,9 +165,10 @@ def report(found: Any, latency: float, bandwidth: float) -> str:
         f"{found['one'] * 1e3:.2f} ms in 1 process ({shared * 1e3:.2f} ms for the rows, {own * 1e3:.2f} ms for what "
         f"every process does), {found['two'] * 1e3:.2f} ms in 2; the model says {predicted * 1e3:.2f} ms (error "
         f"{predicted / found['two'] - 1:+.0%}): it leaves out that two processes here share cache and memory.", "",
-        f"| machines | {' | '.join(NETWORKS)} |", "|---|" + "---|" * len(NETWORKS),
+        f"| machines | {' | '.join(f'{how}: {name}' for how in WAYS for name in NETWORKS)} |",
+        "|---|" + "---|" * len(WAYS) * len(NETWORKS),
         *[efficiency_row(p, shared, own, size) for p in MACHINES], "",
-        f"Efficiency by the model, for this batch of {BATCH} rows divided over the machines.", "",
+        f"Efficiency by the model: one batch of {BATCH} rows divided over the machines, or one for each machine.", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
@@ -172,7 +178,7 @@ def reduce_row(n: int, seconds: float, model: float) -> str:
 
 
 def efficiency_row(p: int, shared: float, own: float, size: float) -> str:
-    found = [efficiency(p, shared, own, size, network) for network in NETWORKS.values()]
+    found = [efficiency(p, shared, own, size, n, divided) for divided in WAYS.values() for n in NETWORKS.values()]
     return f"| {p:,} | {' | '.join(f'{x:.1%}' for x in found)} |"
 
 
@@ -183,8 +189,10 @@ def draw(found: Any, path: Path) -> bool:
 
     figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     axes, size = figure.subplots(), 8.0 * found["parameters"]
-    for name, given in NETWORKS.items():
-        axes.semilogx(MACHINES, [efficiency(p, *shared_and_own(found), size, given) for p in MACHINES], label=name)
+    for (name, given), color in zip(NETWORKS.items(), ("C0", "C1"), strict=True):
+        for (how, divided), style in zip(WAYS.items(), ("-", "--"), strict=True):
+            y = [efficiency(p, *shared_and_own(found), size, given, divided) for p in MACHINES]
+            axes.semilogx(MACHINES, y, style, color=color, label=f"{name}, {how}")
     axes.set(xlabel="machines", ylabel="efficiency by the model", ylim=(0.0, 1.05))
     axes.grid(color=INK, alpha=0.25)
     axes.legend(frameon=False)
