@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bench import chart
+from bench import chart, readme
 from bench.child import Result, in_own_process
 from bench.report import markdown
 from bench.workload import Workload
@@ -35,36 +35,43 @@ SUBSET = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """`python -m bench [NAME ...] [--quick] [--rounds N] [--out FOLDER]`."""
+    """`python -m bench [NAME ...] [--quick] [--rounds N] [--out FOLDER] [--readme]`."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of the names of rows; all when none is given")
     parser.add_argument("--quick", action="store_true", help="two minutes: the rows of `tinygrad-edu bench`")
     parser.add_argument("--rounds", type=positive, help="runs of each peer, in place of the row's own number")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for bench.md and bench.svg (%(default)s)")
+    parser.add_argument("--readme", action="store_true", help="write README.md's table and chart too, of all rows")
     options = parser.parse_args(arguments)
     try:
-        run(options.names, options.quick, options.rounds, options.out)
+        run(options.names, options.quick, options.rounds, options.out, options.readme)
     except (LookupError, MeasurementError) as problem:
         raise SystemExit(str(problem)) from None
     except KeyboardInterrupt:
         raise SystemExit("\ninterrupted") from None
 
 
-def run(names: Sequence[str], quick: bool, rounds: int | None, out: Path) -> None:
+def run(names: Sequence[str], quick: bool, rounds: int | None, out: Path, for_readme: bool = False) -> None:
     """Measure, print the report and write it. Errors: LookupError for a name, MeasurementError after the report."""
+    if for_readme and (names or quick):
+        raise LookupError("--readme is for all rows: name none, and leave --quick out")
     plan = {name: rounds or own for name, own in planned(names, quick).items()}
     out.mkdir(parents=True, exist_ok=True)  # before the minutes are spent
     results = measured(plan)
     rows = [ROWS[name] for name in plan]
     picture, report = out / "bench.svg", out / "bench.md"
     drawn = chart.write(rows, results, picture)
-    text = markdown(rows, results, f"{date.today():%d %B %Y}", picture.name if drawn else "")
+    day = f"{date.today():%d %B %Y}"
+    text = markdown(rows, results, day, picture.name if drawn else "")
     report.write_text(text, encoding="utf-8")
     print(f"{text}\nwrote {report}")
     print(f"wrote {picture}" if drawn else "no ratio to draw" if chart.available() else chart.ADVICE)
     failed = [name for name, result in results.items() if result.failure]
     if failed:
         raise MeasurementError(f"could not be measured: {', '.join(failed)}; {report} says why")
+    if for_readme:
+        readme.write(results, day)
+        print(f"wrote {readme.README} and {readme.CHART}")
 
 
 def planned(names: Sequence[str], quick: bool) -> dict[str, int]:

@@ -16,10 +16,13 @@ def conditions(packages: Iterable[str], day: str) -> list[str]:
     """Machine and date; versions."""
     names = dict.fromkeys([*packages, *ALWAYS])
     return [
-        f"{processor()}, {os.cpu_count()} cores; {platform.system()} {platform.machine()}; "
-        f"Python {platform.python_version()}; {day}",
+        f"{machine()}; {platform.system()} {platform.machine()}; Python {platform.python_version()}; {day}",
         ", ".join(f"{package} {version(package)}" for package in names),
     ]
+
+
+def machine() -> str:
+    return f"{processor()}, {os.cpu_count()} cores"
 
 
 def processor() -> str:

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 import pytest
 
-from bench import chart, command, first_call, memory, scaling, threads
+from bench import chart, command, first_call, memory, readme, scaling, threads
 from bench.child import Result, environment, in_own_process
 from bench.peer import Peer, peers_of, threads_of
 from bench.report import cells, duration, markdown, number
@@ -505,3 +505,49 @@ def test_the_report_names_what_was_measured_and_the_errors_of_the_model(tmp_path
     if chart.available():
         assert scaling.draw(found, tmp_path / "scaling.svg")
         assert (tmp_path / "scaling.svg").stat().st_size > 5000
+
+
+# The table of README
+
+
+def test_the_readme_shows_every_row_and_every_peer():
+    text = (ROOT / readme.README).read_text(encoding="utf-8")
+    table = text.partition(readme.BEGIN)[2].partition(readme.END)[0]
+    for name, label in readme.LABELS.items():
+        for package in ROWS[name].peers.keys() - {OURS}:
+            assert f"| {label} | {readme.PEERS.get(package, package)} |" in table
+    assert readme.LABELS.keys() | set(readme.SHAPES) | {p.name for p in PROBES} == ROWS.keys()
+    assert (ROOT / readme.CHART).exists()
+
+
+def everything_measured():
+    found = {w.name: Result({p: Timing(1.0, [1.0 if p == OURS else 4.0]) for p in w.peers}) for w in WORKLOADS}
+    found["elementwise"].timings["jax"] = Timing(1.0, [0.5])
+    quantities = {"cold": 1.26, "from the disk": 0.34, first_call.NUMBA: 0.31}
+    return {**found, first_call.FIRST_CALL.name: Result(quantities=quantities)}
+
+
+def test_the_readme_is_written_between_its_marks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    readme.README.write_text(f"above\n{readme.BEGIN}\nold\n{readme.END}\nbelow\n", encoding="utf-8")
+    readme.write(everything_measured(), "1 May 2026")
+    text = readme.README.read_text(encoding="utf-8")
+    assert text.startswith("above\n")
+    assert text.endswith("below\n")
+    assert "\nold\n" not in text
+    assert f"| {readme.LABELS['elementwise']} | JAX, jit | 1.00 s | 500 ms | **0.500x** |" in text
+    assert "takes 1.3 s at its first call, and 0.3 s in a new process" in text
+    assert "On 12 more shapes, from 10 x 2 to 50,000 x 200, the estimators are 4.0 to 4 times as fast" in text
+    readme.write(everything_measured(), "1 May 2026")
+    assert readme.README.read_text(encoding="utf-8") == text
+
+
+def test_the_readme_needs_all_rows_and_a_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LookupError, match="were not measured: moons step, scalars"):
+        readme.write({}, "today")
+    with pytest.raises(LookupError, match="has no <!-- by python"):
+        readme.replaced("no marks", "table")
+    with pytest.raises(LookupError, match="name none"):
+        command.run(["moons"], False, 1, tmp_path, for_readme=True)

@@ -52,7 +52,7 @@ def trained(params: dict[str, Any], scaled: bool = False, **settings: Any) -> tu
         warnings.simplefilter("ignore")
         model = MLPClassifier(random_state=0, **params, **settings).fit(inputs, y)
     guess = np.bincount(y).max() / len(y)
-    return model.n_iter_ < model.max_iter, float(model.score(inputs, y)) > guess
+    return model.n_iter_ < model.max_iter, bool(model.score(inputs, y) > guess)
 
 
 def diagnosed(quick: bool = False) -> tuple[str, Diagnosis]:

@@ -21,7 +21,7 @@ def fingerprint(array: np.ndarray[Any, Any]) -> int:
     flat = np.ascontiguousarray(array).reshape(-1)
     if flat.size <= SMALL:
         return zlib.crc32(flat.data)
-    bits = flat.view(np.uint64 if flat.itemsize == 8 else np.uint32)
+    bits: np.ndarray[Any, Any] = flat.view(np.uint64 if flat.itemsize == 8 else np.uint32)
     whole = bits.size // BLOCK * BLOCK
     sums = bits[:whole].reshape(-1, BLOCK).sum(axis=1, dtype=np.uint64)
     return zlib.crc32(bits[whole:].data, zlib.crc32(sums.data))
