@@ -245,7 +245,8 @@ class Change:
         job.optimizer.load_state((arrays["steps"].tolist(), self.memory, facts["schedule"]))
         job.stopping[:] = facts["stopping"]
         for name in CURVES:
-            getattr(job, name)[:] = arrays[f"curve.{name}"].tolist()
+            del getattr(job, name)[:]
+            getattr(job, name).extend(arrays[f"curve.{name}"].tolist())
         job.seen, job.stopped, job.how = facts["seen"], facts["stopped"], facts["how"]
         for rng, state in self.generator_states():
             rng.bit_generator.state = state

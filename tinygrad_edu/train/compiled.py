@@ -19,7 +19,7 @@ from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train.eager import generators
-from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.job import Job, curve
 from tinygrad_edu.train.stopping import fired, stops
 
 Array = np.ndarray[Any, Any]
@@ -198,7 +198,7 @@ class Course:
         if block.seconds and done:
             self.pace = block.seconds / done
         for known, new in ((job.losses, block.losses), (job.norms, block.norms), (job.changes, block.changes)):
-            known[start:] = new[:done].tolist()
+            known[start:] = curve(new[:done].tobytes())
         if not job.watched:  # the program itself has looked at them
             job.seen = len(job.losses)
         self.write_back()

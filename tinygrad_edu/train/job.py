@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,13 @@ from tinygrad_edu.train.stopping import stopping, stops
 
 Array = np.ndarray[Any, Any]
 Loss = Callable[..., Any]
+Curve = MutableSequence[float]
 AT_A_TIME = 1_000_000  # sample numbers drawn together
+
+
+def curve(numbers: Any = b"") -> Curve:
+    """Numbers of each epoch, from the bytes of an array or a list: without an object for each (75 µs in a thousand)."""
+    return array("d", numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +102,9 @@ class Job:
     loss: Loss
     chances: Array | None = None
     minimizer: LBFGS | None = None
-    losses: list[float] = field(default_factory=list)
-    norms: list[float] = field(default_factory=list)
-    changes: list[float] = field(default_factory=list)
+    losses: Curve = field(default_factory=curve)
+    norms: Curve = field(default_factory=curve)
+    changes: Curve = field(default_factory=curve)
     validation: list[float] = field(default_factory=list)
     best: Any = None  # (loss, epoch, state) of the best epoch by validation
     last: Any = None  # the state after the last epoch, where the model holds the best one

@@ -141,8 +141,10 @@ class ManyJobs:
         model = self.make_model(seed)
         made = self.optimizer(model.parameters())
         if isinstance(made, Optimizer):
-            # a schedule of its own: one that follows the loss keeps what it has seen
-            made.lr = copy.deepcopy(made.schedule) if math.isnan(rate) else rate
+            if not math.isnan(rate):
+                made.lr = rate
+            elif made.schedule.follows_loss:  # it keeps what it has seen: one for each run
+                made.lr = copy.deepcopy(made.schedule)
         return job_of(model, self.X, self.y, made, Settings(seed=seed, **self.settings))
 
     def outcomes(self, places: Sequence[tuple[float, int]], program: Any, threads: int, shown: Any) -> list[Job]:
