@@ -1,5 +1,7 @@
 """The words that Numba has not: what their machine code does is what their NumPy form in templates.py says."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numba import njit
@@ -73,6 +75,28 @@ def test_products_of_every_layout(sizes, dtype):
     out[...] = np.nan
     product_of_transposes(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T), out)
     np.testing.assert_allclose(out, a @ b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("k", [1, 2, 15, 16, 17, 33])
+def test_a_product_with_a_short_inner_axis_writes_its_own_numbers_alone(k, dtype):
+    """Panels: rows from 8 on, columns in full registers and in parts of one, nothing beyond either."""
+    tolerance = 1e-13 if dtype is np.float64 else 1e-5
+    for n, m in itertools.product((7, 8, 9, 16, 25), (1, 3, 4, 7, 8, 9, 15, 16, 17, 40)):
+        a, b, around = normal(n, k, dtype=dtype), normal(m, k, dtype=dtype), np.full(n * m + 64, np.nan, dtype)
+        out = around[32 : 32 + n * m].reshape(n, m)
+        product(a, b.T, out)
+        np.testing.assert_allclose(out, a @ b.T, rtol=tolerance, atol=tolerance)
+        assert np.isnan(around[:32]).all()
+        assert np.isnan(around[-32:]).all()
+
+
+def test_nan_and_infinity_go_through_panels_as_through_numpy():
+    a, b, out = normal(9, 3), normal(5, 3), np.zeros((9, 5))
+    a[2, 1], a[4, 0], b[3, 2] = np.nan, np.inf, -np.inf
+    product(a, b.T, out)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(out, a @ b.T, rtol=1e-13)
 
 
 def test_a_view_reads_and_writes_the_memory_in_c_order():

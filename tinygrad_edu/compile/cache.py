@@ -2,7 +2,7 @@
 
 The name covers the program text, the versions of generator and Numba, and the processor, because Numba does not
 notice when a function that a cached one calls has changed. Of this package a generated module imports native.py and
-direct.py alone, whose text, and that of expressions.py, is part of the name too.
+direct.py alone; their text, and that of what they make machine code with, is part of the name too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import platformdirs
 
 GENERATOR = "1"  # raise it when the same text is to be compiled in another way
 # become part of the machine code
-OWN = [Path(__file__).with_name(f"{name}.py") for name in ("native", "direct", "expressions")]
+OWN = [Path(__file__).with_name(f"{name}.py") for name in ("native", "product", "direct", "expressions", "aliasing")]
 NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)
 VARIABLE = "TINYGRAD_EDU_CACHE"
 MACHINE_CODE = "__pycache__/*.nb[ic]"

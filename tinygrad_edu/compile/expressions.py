@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from tinygrad_edu.compile import native
+from tinygrad_edu.compile.product import Matrix, product
 
 DOUBLE, FLOAT, INT, BOOL = ir.DoubleType(), ir.FloatType(), ir.IntType(64), ir.IntType(1)
 NAMED = {"float64": DOUBLE, "float32": FLOAT, "int64": INT, "int32": ir.IntType(32)}
@@ -302,7 +303,7 @@ def gather(at_work: Expressions, source: Array, order: Array, place: Any, out: A
 
 
 def dot(at_work: Expressions, *operands: Array) -> None:
-    native.product(at_work.builder, *(native.Matrix(x.data, x.shape, x.in_rows) for x in operands))
+    product(at_work.builder, *(Matrix(x.data, x.shape, x.in_rows) for x in operands))
 
 
 def larger(at_work: Expressions, a: Any, b: Any) -> Any:

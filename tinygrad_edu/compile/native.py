@@ -11,18 +11,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numba
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
-CHARACTER = ir.IntType(8)
-POINTER = CHARACTER.as_pointer()
-SMALL = (
-    64  # multiplications: up to here loops, which need not wait for a lock of BLAS as two threads do (4·4·2: 56, 47 ns)
-)
+from tinygrad_edu.compile.product import Matrix, product
 
 # Numba's passes for what no generated text has (closures, array expressions, literal loops, with, raise).
 UNUSED = (
@@ -120,7 +115,7 @@ def gather_rows(
 
 @intrinsic
 def dot(context: Any, a: Any, b: Any, out: Any) -> Any:
-    """out = a b for matrices in C order, or transposes of such: small ones by loops, large ones by BLAS."""
+    """out = a b for matrices in C order, or transposes of such (product.py)."""
 
     def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         made = [target.make_array(kind)(target, builder, x) for kind, x in zip(signature.args, arguments, strict=True)]
@@ -130,82 +125,3 @@ def dot(context: Any, a: Any, b: Any, out: Any) -> Any:
         return target.get_dummy_value()
 
     return types.void(a, b, out), build
-
-
-def product(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
-    """`dot` in LLVM's terms."""
-    (n, k), m = a.shape, out.shape[1]
-    work = builder.mul(builder.mul(n, m), k)
-    with builder.if_else(builder.icmp_signed("<=", work, work.type(SMALL))) as (small, large):
-        with small:
-            builder.call(loops(builder.module, out.number), [*operands_of([a, b, out]), n, k, m])
-        with large:
-            builder.call(product_function(builder), blas_arguments(builder, a, b, out))
-
-
-class Matrix:
-    """What machine code knows of a matrix: address, shape, and the distances of its rows and columns in items."""
-
-    def __init__(self, data: Any, shape: Sequence[Any], in_rows: bool) -> None:
-        self.data, self.number, self.shape, self.in_rows = data, data.type.pointee, shape, in_rows
-        long, one = self.shape[1 if self.in_rows else 0], self.shape[0].type(1)
-        self.steps = (long, one) if self.in_rows else (one, long)
-        self.long = long
-
-
-def operands_of(operands: list[Matrix]) -> list[Any]:
-    return [part for x in operands for part in (x.data, *x.steps)]
-
-
-def loops(module: Any, number: Any) -> Any:
-    """The function out[i, j] = Σ a[i, k] b[k, j] in LLVM's terms, once in a module."""
-    name = f"small_product_{number}"
-    if name in module.globals:
-        return module.globals[name]
-    size, pointer = ir.IntType(64), number.as_pointer()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, size, size] * 3 + [size] * 3), name)
-    function.linkage = "internal"
-    a, a_row, a_column, b, b_row, b_column, out, out_row, out_column, n, k, m = function.args
-    for x in (a, b, out):
-        x.add_attribute("noalias")
-    builder = ir.IRBuilder(function.append_basic_block())
-    total = builder.alloca(number)
-
-    def item(x: Any, i: Any, row: Any, j: Any, column: Any) -> Any:
-        return builder.gep(x, [builder.add(builder.mul(i, row), builder.mul(j, column))])
-
-    with cgutils.for_range(builder, n) as i, cgutils.for_range(builder, m) as j:
-        builder.store(number(0.0), total)
-        with cgutils.for_range(builder, k) as inner:
-            left = builder.load(item(a, i.index, a_row, inner.index, a_column))
-            right = builder.load(item(b, inner.index, b_row, j.index, b_column))
-            term = builder.fmul(left, right, flags=["contract"])
-            builder.store(builder.fadd(builder.load(total), term, flags=["contract"]), total)
-        builder.store(builder.load(total), item(out, i.index, out_row, j.index, out_column))
-    builder.ret_void()
-    return function
-
-
-def blas_arguments(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> list[Any]:
-    """BLAS reads columns first, so it sees the transposes, and computes outᵀ = bᵀ aᵀ."""
-    (n, k), m = a.shape, out.shape[1]
-    kind = CHARACTER(ord("d" if isinstance(out.number, ir.DoubleType) else "s"))
-    raw = [builder.bitcast(x.data, POINTER) for x in (b, a, out)]
-    one, zero = (address(builder, out.number(x)) for x in (1.0, 0.0))
-    return [kind, transposed(b), transposed(a), m, n, k, one, raw[0], b.long, raw[1], a.long, zero, raw[2], m]
-
-
-def transposed(x: Matrix) -> Any:
-    return CHARACTER(ord("n" if x.in_rows else "t"))
-
-
-def address(builder: Any, x: Any) -> Any:
-    """Where a number stands in memory."""
-    return builder.bitcast(cgutils.alloca_once_value(builder, x), POINTER)
-
-
-def product_function(builder: Any) -> Any:
-    """int numba_xxgemm(kind, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc), which np.dot calls too."""
-    size = ir.IntType(64)
-    arguments = [CHARACTER] * 3 + [size] * 3 + [POINTER, POINTER, size, POINTER, size, POINTER, POINTER, size]
-    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), arguments), "numba_xxgemm")

@@ -26,7 +26,9 @@ Array = np.ndarray[Any, Any]
 OURS = "tinygrad_edu.nn"
 START = ("init", "seed")  # say where a model began, which the program does not depend on
 PROGRAMS: dict[Any, TrainingProgram] = {}  # by kind of job
-STEP, PRODUCTS = 2e-5, 2e8  # a slow guess at an epoch: seconds a step, weights times samples a second
+# A guess at an epoch before there is a measurement, too long even for a walk over a hundred times: seconds a step,
+# weights times samples a second.
+STEP, PRODUCTS = 4e-4, 1e7
 
 
 class CompiledJob:

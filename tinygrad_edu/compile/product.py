@@ -1,0 +1,214 @@
+"""The product of two matrices in machine code: BLAS, and what is faster where the sizes are small.
+
+Up to 64 multiplications three loops, which need not wait for a lock of BLAS as two threads do (4·4·2: 56, 47 ns).
+For a·bᵀ with a short inner axis, as in a layer of few inputs, panels: BLAS takes 1.1 to 6 times as long up to k = 16.
+(For a·b panels would be slower.)
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import binding, ir
+from numba.core import cgutils
+
+CHARACTER, SIZE = ir.IntType(8), ir.IntType(64)
+POINTER = CHARACTER.as_pointer()
+SMALL = 64  # multiplications
+SHORT = 16  # the longest inner axis of a product by panels
+ROWS = 8  # of a panel: so many sums are under way at once, as many as the processor has additions in flight
+
+
+def product(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
+    """out = a b in LLVM's terms; which way is chosen when it runs."""
+    (n, k), m = a.shape, out.shape[1]
+    work = builder.mul(builder.mul(n, m), k)
+    with builder.if_else(builder.icmp_signed("<=", work, SIZE(SMALL))) as (small, large):
+        with small:
+            builder.call(loops(builder.module, out.number), [*operands_of([a, b, out]), n, k, m])
+        with large:
+            (by_blas if b.in_rows else by_panels)(builder, a, b, out)
+
+
+def by_panels(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
+    """a·bᵀ, where the inner axis is short."""
+    (n, k), m = a.shape, out.shape[1]
+    short, tall = builder.icmp_signed("<=", k, SIZE(SHORT)), builder.icmp_signed(">=", n, SIZE(ROWS))
+    with builder.if_else(builder.and_(short, tall)) as (yes, no):
+        with yes:
+            builder.call(panels(builder.module, out.number), [*operands_of([a, b, out]), n, k, m])
+        with no:
+            by_blas(builder, a, b, out)
+
+
+def by_blas(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
+    builder.call(product_function(builder), blas_arguments(builder, a, b, out))
+
+
+class Matrix:
+    """What machine code knows of a matrix: address, shape, and the distances of its rows and columns in items."""
+
+    def __init__(self, data: Any, shape: Sequence[Any], in_rows: bool) -> None:
+        self.data, self.number, self.shape, self.in_rows = data, data.type.pointee, shape, in_rows
+        long, one = self.shape[1 if self.in_rows else 0], self.shape[0].type(1)
+        self.steps = (long, one) if self.in_rows else (one, long)
+        self.long = long
+
+
+def operands_of(operands: list[Matrix]) -> list[Any]:
+    return [part for x in operands for part in (x.data, *x.steps)]
+
+
+def loops(module: Any, number: Any) -> Any:
+    """The function out[i, j] = Σ a[i, k] b[k, j] in LLVM's terms, once in a module."""
+    name = f"small_product_{number}"
+    if name in module.globals:
+        return module.globals[name]
+    pointer = number.as_pointer()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, SIZE, SIZE] * 3 + [SIZE] * 3), name)
+    function.linkage = "internal"
+    a, a_row, a_column, b, b_row, b_column, out, out_row, out_column, n, k, m = function.args
+    for x in (a, b, out):
+        x.add_attribute("noalias")
+    builder = ir.IRBuilder(function.append_basic_block())
+    total = builder.alloca(number)
+
+    def item(x: Any, i: Any, row: Any, j: Any, column: Any) -> Any:
+        return builder.gep(x, [builder.add(builder.mul(i, row), builder.mul(j, column))])
+
+    with cgutils.for_range(builder, n) as i, cgutils.for_range(builder, m) as j:
+        builder.store(number(0.0), total)
+        with cgutils.for_range(builder, k) as inner:
+            left = builder.load(item(a, i.index, a_row, inner.index, a_column))
+            right = builder.load(item(b, inner.index, b_row, j.index, b_column))
+            term = builder.fmul(left, right, flags=["contract"])
+            builder.store(builder.fadd(builder.load(total), term, flags=["contract"]), total)
+        builder.store(builder.load(total), item(out, i.index, out_row, j.index, out_column))
+    builder.ret_void()
+    return function
+
+
+def panels(module: Any, number: Any) -> Any:
+    """The function out = a b, once in a module: of at least ROWS rows, k up to SHORT, out in C order.
+
+    As many columns of b as a vector register has numbers become a panel; then ROWS rows of a at a time are multiplied
+    with it, each sum in a register. The last rows may be computed twice, the last columns are masked.
+    """
+    name = f"panels_{number}"
+    if name in module.globals:
+        return module.globals[name]
+    pointer = number.as_pointer()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, SIZE, SIZE] * 3 + [SIZE] * 3), name)
+    function.linkage = "internal"
+    a, a_row, a_column, b, b_row, b_column, out, out_row, _, n, k, m = function.args
+    for x in (a, b, out):
+        x.add_attribute("noalias")
+    builder, width = ir.IRBuilder(function.append_basic_block()), lanes(number)
+    room = builder.bitcast(builder.alloca(ir.ArrayType(number, SHORT * width)), pointer)
+    sums = [builder.alloca(ir.VectorType(number, width)) for _ in range(ROWS)]
+    with cgutils.for_range_slice(builder, SIZE(0), m, SIZE(width)) as (j, _):
+        columns = least(builder, builder.sub(m, j), SIZE(width))
+        given = builder.gep(b, [builder.mul(j, b_column)])
+        gather(builder, given, (b_row, b_column), room, (k, columns), width)
+        with cgutils.for_range_slice(builder, SIZE(0), n, SIZE(ROWS)) as (first, _):
+            row = least(builder, first, builder.sub(n, SIZE(ROWS)))
+            rows = builder.gep(a, [builder.mul(row, a_row)])
+            panel(builder, rows, (a_row, a_column), room, sums, k)
+            store(builder, sums, builder.gep(out, [builder.add(builder.mul(row, out_row), j)]), out_row, columns)
+    builder.ret_void()
+    return function
+
+
+def gather(builder: Any, given: Any, steps: Sequence[Any], room: Any, shape: Sequence[Any], width: int) -> None:
+    """The columns of a panel, and 0 beyond the last one: whatever lay there could be slow to compute with."""
+    (k, columns), size = shape, SIZE(alignment(room.type.pointee))
+    with builder.if_then(builder.icmp_signed("<", columns, SIZE(width))):
+        cgutils.memset(builder, room, builder.mul(builder.mul(k, SIZE(width)), size), 0)
+    with cgutils.for_range(builder, columns) as c, cgutils.for_range(builder, k) as inner:
+        at = builder.add(builder.mul(inner.index, steps[0]), builder.mul(c.index, steps[1]))
+        to = builder.add(builder.mul(inner.index, SIZE(width)), c.index)
+        builder.store(builder.load(builder.gep(given, [at])), builder.gep(room, [to]))
+
+
+def panel(builder: Any, rows: Any, steps: Sequence[Any], room: Any, sums: Sequence[Any], k: Any) -> None:
+    """sums[r] = Σ rows[r, l] room[l]; LLVM keeps the sums in registers."""
+    vector, width = sums[0].type.pointee, sums[0].type.pointee.count
+    for total in sums:
+        builder.store(ir.Constant(vector, None), total)
+    with cgutils.for_range(builder, k) as inner:
+        right = load(builder, builder.gep(room, [builder.mul(inner.index, SIZE(width))]), vector)
+        for r, total in enumerate(sums):
+            at = builder.add(builder.mul(SIZE(r), steps[0]), builder.mul(inner.index, steps[1]))
+            left = builder.load(builder.gep(rows, [at]))
+            term = builder.fmul(everywhere(builder, left, width), right, flags=["contract"])
+            builder.store(builder.fadd(builder.load(total), term, flags=["contract"]), total)
+
+
+def store(builder: Any, sums: Sequence[Any], at: Any, step: Any, columns: Any) -> None:
+    """The first columns of each sum, into rows that are so far apart."""
+    vector = sums[0].type.pointee
+    counted = ir.Constant(ir.VectorType(SIZE, vector.count), list(range(vector.count)))
+    mask = builder.icmp_signed("<", counted, everywhere(builder, columns, vector.count))
+    kind = ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), ir.IntType(32), mask.type])
+    bits = 8 * alignment(vector.element)
+    masked = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.v{vector.count}f{bits}.p0")
+    for r, total in enumerate(sums):
+        place = builder.bitcast(builder.gep(at, [builder.mul(SIZE(r), step)]), vector.as_pointer())
+        builder.call(masked, [builder.load(total), place, ir.IntType(32)(alignment(vector.element)), mask])
+
+
+def load(builder: Any, at: Any, vector: Any) -> Any:
+    return builder.load(builder.bitcast(at, vector.as_pointer()), align=alignment(vector.element))
+
+
+def everywhere(builder: Any, x: Any, width: int) -> Any:
+    """A vector that holds this number in every place."""
+    empty = ir.Constant(ir.VectorType(x.type, width), ir.Undefined)
+    one = builder.insert_element(empty, x, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width))
+
+
+def least(builder: Any, a: Any, b: Any) -> Any:
+    return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+
+def alignment(number: Any) -> int:
+    """Bytes."""
+    return 8 if isinstance(number, ir.DoubleType) else 4
+
+
+def lanes(number: Any) -> int:
+    """How many such numbers a vector register holds."""
+    return register_bytes() // alignment(number)
+
+
+@functools.cache
+def register_bytes() -> int:
+    features = binding.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
+
+
+def blas_arguments(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> list[Any]:
+    """BLAS reads columns first, so it sees the transposes, and computes outᵀ = bᵀ aᵀ."""
+    (n, k), m = a.shape, out.shape[1]
+    kind = CHARACTER(ord("d" if isinstance(out.number, ir.DoubleType) else "s"))
+    raw = [builder.bitcast(x.data, POINTER) for x in (b, a, out)]
+    one, zero = (address(builder, out.number(x)) for x in (1.0, 0.0))
+    return [kind, transposed(b), transposed(a), m, n, k, one, raw[0], b.long, raw[1], a.long, zero, raw[2], m]
+
+
+def transposed(x: Matrix) -> Any:
+    return CHARACTER(ord("n" if x.in_rows else "t"))
+
+
+def address(builder: Any, x: Any) -> Any:
+    """Where a number stands in memory."""
+    return builder.bitcast(cgutils.alloca_once_value(builder, x), POINTER)
+
+
+def product_function(builder: Any) -> Any:
+    """int numba_xxgemm(kind, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc), which np.dot calls too."""
+    arguments = [CHARACTER] * 3 + [SIZE] * 3 + [POINTER, POINTER, SIZE, POINTER, SIZE, POINTER, POINTER, SIZE]
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), arguments), "numba_xxgemm")
