@@ -77,7 +77,7 @@ def shown(x: Any) -> str:
 
 def from_csv(path: Path, found: str) -> Array:
     rows = table(found)
-    header = [] if number(rows[0][1][-1]) is not None else [cell.strip().lower() for cell in rows[0][1]]
+    header = [] if number(rows[0][1][-1]) is not None else [name.strip().lower() for name in rows[0][1]]
     column = header.index("loss") if "loss" in header else -1
     return np.array([cell(path, line, row, column) for line, row in rows[bool(header) :]] or missing(path))
 
