@@ -8,7 +8,7 @@ For a·bᵀ with a short inner axis, as in a layer of few inputs, panels: BLAS t
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import binding, ir
@@ -27,7 +27,7 @@ def product(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
     work = builder.mul(builder.mul(n, m), k)
     with builder.if_else(builder.icmp_signed("<=", work, SIZE(SMALL))) as (small, large):
         with small:
-            builder.call(loops(builder.module, out.number), [*operands_of([a, b, out]), n, k, m])
+            called(builder, loops, [a, b, out], (n, k, m))
         with large:
             (by_blas if b.in_rows else by_panels)(builder, a, b, out)
 
@@ -38,7 +38,7 @@ def by_panels(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
     short, tall = builder.icmp_signed("<=", k, SIZE(SHORT)), builder.icmp_signed(">=", n, SIZE(ROWS))
     with builder.if_else(builder.and_(short, tall)) as (yes, no):
         with yes:
-            builder.call(panels(builder.module, out.number), [*operands_of([a, b, out]), n, k, m])
+            called(builder, panels, [a, b, out], (n, k, m))
         with no:
             by_blas(builder, a, b, out)
 
@@ -57,22 +57,28 @@ class Matrix:
         self.long = long
 
 
-def operands_of(operands: list[Matrix]) -> list[Any]:
-    return [part for x in operands for part in (x.data, *x.steps)]
+def called(builder: Any, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
+    """Call the function of three matrices whose body `write` makes, once in a module and for a kind of number."""
+    module, number = builder.module, operands[0].number
+    name = f"{write.__name__}_{number}"
+    if name not in module.globals:
+        matrix = [number.as_pointer(), SIZE, SIZE]  # its numbers, the distances of its rows and columns
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), matrix * 3 + [SIZE] * 3), name)
+        function.linkage = "internal"
+        for pointer in function.args[0:9:3]:
+            pointer.add_attribute("noalias")
+        inside = ir.IRBuilder(function.append_basic_block())
+        write(inside, number, *function.args)
+        inside.ret_void()
+    given = [part for x in operands for part in (x.data, *x.steps)]
+    builder.call(module.globals[name], [*given, *sizes])
 
 
-def loops(module: Any, number: Any) -> Any:
-    """The function out[i, j] = Σ a[i, k] b[k, j] in LLVM's terms, once in a module."""
-    name = f"small_product_{number}"
-    if name in module.globals:
-        return module.globals[name]
-    pointer = number.as_pointer()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, SIZE, SIZE] * 3 + [SIZE] * 3), name)
-    function.linkage = "internal"
-    a, a_row, a_column, b, b_row, b_column, out, out_row, out_column, n, k, m = function.args
-    for x in (a, b, out):
-        x.add_attribute("noalias")
-    builder = ir.IRBuilder(function.append_basic_block())
+def loops(
+    builder: Any, number: Any, a: Any, a_row: Any, a_column: Any, b: Any, b_row: Any, b_column: Any, out: Any,
+    out_row: Any, out_column: Any, n: Any, k: Any, m: Any,
+) -> None:  # fmt: skip
+    """out[i, j] = Σ a[i, l] b[l, j]."""
     total = builder.alloca(number)
 
     def item(x: Any, i: Any, row: Any, j: Any, column: Any) -> Any:
@@ -86,27 +92,19 @@ def loops(module: Any, number: Any) -> Any:
             term = builder.fmul(left, right, flags=["contract"])
             builder.store(builder.fadd(builder.load(total), term, flags=["contract"]), total)
         builder.store(builder.load(total), item(out, i.index, out_row, j.index, out_column))
-    builder.ret_void()
-    return function
 
 
-def panels(module: Any, number: Any) -> Any:
-    """The function out = a b, once in a module: of at least ROWS rows, k up to SHORT, out in C order.
+def panels(
+    builder: Any, number: Any, a: Any, a_row: Any, a_column: Any, b: Any, b_row: Any, b_column: Any, out: Any,
+    out_row: Any, _: Any, n: Any, k: Any, m: Any,
+) -> None:  # fmt: skip
+    """out = a b: of at least ROWS rows, k up to SHORT, out in C order.
 
     As many columns of b as a vector register has numbers become a panel; then ROWS rows of a at a time are multiplied
     with it, each sum in a register. The last rows may be computed twice, the last columns are masked.
     """
-    name = f"panels_{number}"
-    if name in module.globals:
-        return module.globals[name]
-    pointer = number.as_pointer()
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, SIZE, SIZE] * 3 + [SIZE] * 3), name)
-    function.linkage = "internal"
-    a, a_row, a_column, b, b_row, b_column, out, out_row, _, n, k, m = function.args
-    for x in (a, b, out):
-        x.add_attribute("noalias")
-    builder, width = ir.IRBuilder(function.append_basic_block()), lanes(number)
-    room = builder.bitcast(builder.alloca(ir.ArrayType(number, SHORT * width)), pointer)
+    width = lanes(number)
+    room = builder.bitcast(builder.alloca(ir.ArrayType(number, SHORT * width)), number.as_pointer())
     sums = [builder.alloca(ir.VectorType(number, width)) for _ in range(ROWS)]
     with cgutils.for_range_slice(builder, SIZE(0), m, SIZE(width)) as (j, _):
         columns = least(builder, builder.sub(m, j), SIZE(width))
@@ -117,8 +115,6 @@ def panels(module: Any, number: Any) -> Any:
             rows = builder.gep(a, [builder.mul(row, a_row)])
             panel(builder, rows, (a_row, a_column), room, sums, k)
             store(builder, sums, builder.gep(out, [builder.add(builder.mul(row, out_row), j)]), out_row, columns)
-    builder.ret_void()
-    return function
 
 
 def gather(builder: Any, given: Any, steps: Sequence[Any], room: Any, shape: Sequence[Any], width: int) -> None:
