@@ -1,8 +1,7 @@
 """Each peer of a row in a process of its own: `python -m bench.peer ROW PACKAGE` works whenever a line asks it to.
 
-Beside another library in one process ours took 13 to 17 µs where it takes 10 alone (2-16-16-1, and likewise with wide
-layers): what the others leave behind, threads that wait by spinning for one, is not what a user of one library has.
-They still take turns, so that a slow moment of the machine meets all.
+What other libraries leave behind in a process (threads that wait by spinning, memory, settings such as JAX's
+float64) is not what a user of one of them has. They still take turns, so that a slow moment of the machine meets all.
 """
 
 from __future__ import annotations
