@@ -10,8 +10,8 @@ from tinygrad_edu.compile.fuse import Loop, Names, Product, Schedule, is_reducti
 from tinygrad_edu.compile.kernels import kernels
 from tinygrad_edu.compile.naming import free_name
 from tinygrad_edu.compile.places import bare, landing, through
-from tinygrad_edu.compile.symbols import NOTHING, Symbol, definitions, in_float32, literal, text_of
-from tinygrad_edu.compile.templates import CONTRACT, ENTRY, INLINED, PLUS
+from tinygrad_edu.compile.symbols import NOTHING, Symbol, definitions, in_float32, inlined, literal, text_of
+from tinygrad_edu.compile.templates import CONTRACT, ENTRY, PLUS
 from tinygrad_edu.compile.trace import Traced, is_boolean, op_name, value_of
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.operation import Operation
@@ -333,8 +333,5 @@ class Writer:
         """The definitions of all operations that the body calls."""
         found = definitions(self.called.values(), NOTHING if self.accurate else kernels(self.dtype)).values()
         texts = map(in_float32, found) if self.dtype == "float32" else found
-        pieces = [f"@inlined\n{text}\n\n" if text.startswith("def ") else f"{text}\n" for text in texts]
-        head = INLINED.format("" if self.accurate else CONTRACT) if pieces else ""
-        return (
-            head + "".join(pieces) + "".join(text for text, used in ((PLUS, self.sums), (ENTRY, self.entries)) if used)
-        )
+        more = "".join(text for text, used in ((PLUS, self.sums), (ENTRY, self.entries)) if used)
+        return inlined(texts, "" if self.accurate else CONTRACT) + more

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tinygrad_edu.compile.syntax import parsed
+from tinygrad_edu.compile.templates import INLINED
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import TraceError
 
@@ -118,6 +119,12 @@ def partial_texts(operation: Operation, y: str, inputs: Sequence[str]) -> list[s
     """
     assert operation.partials is not None
     return [text_of(d) for d in operation.partials(Symbol(y), *map(Symbol, inputs))]
+
+
+def inlined(texts: Iterable[str], options: str = "") -> str:
+    """Definitions and constants as a program holds them, each function to be written out where it is called."""
+    pieces = [f"@inlined\n{text}\n\n" if text.startswith("def ") else f"{text}\n" for text in texts]
+    return "".join([INLINED.format(options), *pieces]) if pieces else ""
 
 
 def definitions(operations: Iterable[Operation], replaced: Mapping[str, Any] = NOTHING) -> dict[str, str]:

@@ -15,8 +15,7 @@ import numpy as np
 
 from tinygrad_edu.compile import cache, shell
 from tinygrad_edu.compile.program import indented
-from tinygrad_edu.compile.symbols import definitions, partial_texts
-from tinygrad_edu.compile.templates import INLINED
+from tinygrad_edu.compile.symbols import definitions, inlined, partial_texts
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.value import PARENTS, Value
@@ -34,9 +33,7 @@ def numbering() -> dict[str, int]:
 @functools.cache
 def programs(rows: Sequence[Operation]) -> tuple[str, str]:
     """The texts of the modules with `forward` and `backward` for a table of these rows."""
-    texts = definitions(rows).values()
-    functions = "".join(f"@inlined\n{text}\n\n" if text.startswith("def ") else f"{text}\n" for text in texts)
-    head = INLINED.format("") + functions
+    head = inlined(definitions(rows).values())
     return (
         shell.module(head, "forward", "code, inputs, data", "\n".join(forward_lines()), accurate=True),
         shell.module(head, "backward", "code, inputs, data, grad", "\n".join(backward_lines()), accurate=True),
@@ -105,7 +102,6 @@ class Tape:
         self.grad = np.zeros(len(order))
         self.outputs = [self.rows[x] for x in outputs]
         self.leaves = [x for x in order if x.op is None]
-        self.leaf_rows = np.array([self.rows[x] for x in self.leaves], dtype=np.int64)
         forward, backward = programs(tuple(TABLE.values()))
         self.loops = cache.load(forward, "tape").forward, cache.load(backward, "tape").backward
 

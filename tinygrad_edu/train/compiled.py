@@ -149,7 +149,7 @@ class Course:
         self.rngs = [generators(job.model)[i] for i in program.drawn_from]
         self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
         self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)  # the largest
-        self.pace = -(-job.samples // job.batch_size) * (STEP + len(self.buffers.fixed[2]) * job.batch_size / PRODUCTS)
+        self.pace = job.batches * (STEP + len(self.buffers.fixed[2]) * job.batch_size / PRODUCTS)
         self.read()
 
     def read(self) -> None:
@@ -194,7 +194,7 @@ class Course:
     def record(self, block: Block) -> None:
         """The results of a block that has been run; twice is the same as once."""
         job, start, done = self.job, block.start, block.done
-        self.steps = block.steps + done * -(-job.samples // job.batch_size)
+        self.steps = block.steps + done * job.batches
         if done < len(block.losses):
             self.rewind(block.drawn, done)
         if block.seconds and done:
@@ -227,10 +227,9 @@ class Block:
     def run(self) -> None:
         """All epochs of the block, or as far as it gets."""
         c, job = self.course, self.course.job
-        steps = -(-job.samples // job.batch_size)
         given = {**c.optimizer.settings, "clip_norm": job.settings.clip_norm, "clip_value": job.settings.clip_value}
         settings = np.array([float(given[name]) for name in c.program.floats])
-        rates = c.optimizer.rates(self.steps, len(self.orders) * steps)
+        rates = c.optimizer.rates(self.steps, len(self.orders) * job.batches)
         code, start = c.program.code, time.perf_counter()
         try:
             cache.called(

@@ -127,9 +127,14 @@ class Job:
         return len(self.data[0])
 
     @property
+    def batches(self) -> int:
+        """Updates in an epoch."""
+        return -(-self.samples // self.batch_size)
+
+    @property
     def steps(self) -> int:
         """Updates in all epochs."""
-        return self.settings.epochs * -(-self.samples // self.batch_size)
+        return self.settings.epochs * self.batches
 
     @property
     def left(self) -> int:
