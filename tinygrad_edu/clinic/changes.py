@@ -8,8 +8,10 @@ from typing import Any
 
 from tinygrad_edu.clinic.record import Record
 from tinygrad_edu.clinic.setup import Change, Setup
-from tinygrad_edu.clinic.symptoms_data import ADAPTIVE, constant_columns, mismatch
-from tinygrad_edu.clinic.task import FOR_CLASSES, Task
+from tinygrad_edu.clinic.symptoms_data import ADAPTIVE, constant_columns, mismatch, takes_logits
+from tinygrad_edu.clinic.task import Task
+from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.optim.schedule import Schedule
 
 MOST_STEPS = 20_000  # of a run with more epochs
@@ -64,7 +66,7 @@ def scaled_inputs(record: Record) -> Iterator[Change]:
 def targets_in_range(record: Record) -> Iterator[Change]:
     """Numbers scaled; classes coded so that the output reaches them."""
     setup, task = record.setup, record.task
-    if setup.loss_name in FOR_CLASSES or setup.targets is not None:
+    if setup.for_classes or setup.targets is not None:
         return
     if setup.out_activation == "identity":
         yield from one(not task.classes, targets="standardized")
@@ -80,16 +82,17 @@ def shuffled(record: Record) -> Iterator[Change]:
 
 def other_activation(record: Record) -> Iterator[Change]:
     """One that does not saturate, the weights as they were."""
-    return one(
-        record.setup.activation in ("sigmoid", "tanh", "softsign", "hard_tanh", "hard_sigmoid"), activation="relu"
-    )
+    row = find_activation(record.setup.activation)
+    return one(record.setup.pattern is None and isinstance(row, Operation) and row.saturates, activation="relu")
 
 
 def leaky(record: Record) -> Iterator[Change]:
     """Where they are dead at the start, other weights; else an activation that does not die."""
     if any(layer.dead > 0.4 for layer in record.start.hidden):
         yield from usual_start(record)
-    yield from one(record.setup.activation in ("relu", "relu6"), activation="leaky_relu")
+    row = find_activation(record.setup.activation)
+    mortal = isinstance(row, Operation) and row.rectifies
+    yield from one(record.setup.pattern is None and mortal, activation="leaky_relu")
 
 
 def usual_init(activation: str) -> str:
@@ -129,9 +132,9 @@ def fitting_loss(record: Record) -> Iterator[Change]:
 
 def fitting(setup: Setup, task: Task) -> dict[str, Any]:
     """What makes loss, last activation and coding of the targets fit; {} where they do."""
-    if not mismatch(setup.loss_name, setup.out_activation, task):
+    if not mismatch(setup, task):
         return {}
-    if setup.loss_name in ("cross_entropy", "bce_with_logits", "delta_rule") and task.classes:
+    if takes_logits(setup) and task.classes:
         return {"out_activation": "identity"}
     if not task.classes:
         return {"loss": "mse", "out_activation": "identity"}

@@ -64,12 +64,19 @@ def accuracy(goal: Goal, estimate: Array, task: Task) -> float:
 
 def own_loss(goal: Goal, estimate: Array, task: Task) -> float:
     """The run's own loss, of probabilities where it takes logits."""
-    name, p, t = str(getattr(goal.loss, "name", goal.loss)), estimate, task.truth
-    if name == "cross_entropy":
-        return float(-(t * np.log(np.clip(p, 1e-300, 1.0))).sum(axis=1).mean())
-    if name in ("bce", "bce_with_logits", "delta_rule"):
-        return float(np.mean(losses.bce(np.clip(p, 0.0, 1.0), t)))
-    return float(np.mean(losses.find(goal.loss)(p, t)))
+    loss = losses.find(goal.loss)
+    outputs = UNLINKED[getattr(loss, "link", "identity")](estimate)
+    return float(np.mean(loss(outputs, task.truth)))
+
+
+TINY = 1e-300
+UNLINKED: dict[str, Callable[[Array], Array]] = {  # by the link of a loss: outputs that give such an estimate
+    "identity": lambda p: p,
+    "hard_tanh": lambda p: p,
+    "softmax": lambda p: np.asarray(np.log(np.maximum(p, TINY))),
+    "exp": lambda p: np.asarray(np.log(np.maximum(p, TINY))),
+    "sigmoid": lambda p: np.asarray(np.log(np.maximum(p, TINY)) - np.log(np.maximum(1.0 - p, TINY))),
+}
 
 
 MEASURES: dict[str, Callable[[Goal, Array, Task], float]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,49 +14,45 @@ from tinygrad_edu.clinic.setup import Setup
 from tinygrad_edu.clinic.start import glorot
 from tinygrad_edu.clinic.subject import Subject
 from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.operation import FLAT, Operation
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.normalization import BatchNorm
+from tinygrad_edu.train.histograms import NEARLY_FLAT, data_of, ends_in_activation, ends_of_layers, slope
 
 Array = np.ndarray[Any, Any]
 ROWS = 512  # samples that a measurement looks at
 POWER_STEPS = 12  # of the power iteration: the largest eigenvalue to a few per cent, by experience
-BOUNDED = {"sigmoid": 0.25, "tanh": 1.0, "softsign": 1.0, "hard_tanh": 1.0, "hard_sigmoid": 1.0 / 6.0, "erf": 1.13}
-RECTIFIERS = ("relu", "relu6", "hard_swish")
-FLAT = 0.05  # a unit whose slope is below this share of its largest one is saturated for that sample
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of an nn.MLP on the samples: (samples, units) before and after the activation, and its parameters."""
+    """A layer of weights on the samples: what it gives, the slopes of its activation there, and its parameters.
+
+    slopes (samples, units): of the row of THE table that ends the layer; empty where none does.
+    """
 
     number: int
-    before: Array
     after: Array
+    slopes: Array
+    activation: Operation | None
     weight: Array
     gradient: Array
-    bounded: float  # the largest slope of the activation, 0 where it does not saturate
-    rectifier: bool
 
     @property
     def saturated(self) -> float:
-        """The share of (sample, unit) that is saturated."""
-        return float(np.mean(self.slope < FLAT * self.bounded)) if self.bounded else 0.0
-
-    @property
-    def slope(self) -> Array:
-        return self._slope()
-
-    def _slope(self) -> Array:
-        a = self.after
-        if self.bounded == 0.25:
-            return a * (1.0 - a)
-        return 1.0 - a * a
+        """The share of (sample, unit) that sits at a flat end of an activation with two of them."""
+        if self.activation is None or not self.activation.saturates:
+            return 0.0
+        return float(np.mean(np.abs(self.slopes) < NEARLY_FLAT * abs(float(self.activation.slope(0.0)))))
 
     @property
     def dead(self) -> float:
-        """The share of units that are 0 for every sample."""
-        return float(np.mean((self.after <= 0.0).all(axis=0))) if self.rectifier else 0.0
+        """The share of units that let nothing through for any sample, of an activation with one flat side."""
+        if self.activation is None or not self.activation.rectifies:
+            return 0.0
+        return float(np.mean((np.abs(self.slopes) < FLAT).reshape(-1, self.slopes.shape[-1]).all(axis=0)))
 
     @property
     def gain(self) -> float:
@@ -72,11 +68,20 @@ class Layer:
 class State:
     """One moment of a network: `model` at the start or at the end."""
 
-    def __init__(self, model: Module, setup: Setup, X: Array, y: Array) -> None:
+    def __init__(self, model: Module, setup: Setup, X: Array, y: Array, fresh: bool = False) -> None:
         self.model, self.setup, self.X, self.y = model, setup, X, y
+        self.fresh = fresh  # before the first step, where BatchNorm has no statistics but those of the batch
+
+    def output(self, rows: Any = slice(None)) -> Any:
+        """What the model gives, by its own forward, without dropout."""
+        self.model.eval()
+        for _, module in self.model.named_modules():
+            if self.fresh and isinstance(module, BatchNorm):
+                module.train()
+        return self.model(self.X[rows])
 
     def loss(self, rows: Any = slice(None)) -> Any:
-        return losses.find(self.setup.loss)(self.model.eval()(self.X[rows]), self.y[rows])
+        return losses.find(self.setup.loss)(self.output(rows), self.y[rows])
 
     @cached_property
     def value(self) -> float:
@@ -108,35 +113,27 @@ class State:
 
     @cached_property
     def layers(self) -> list[Layer]:
-        """The layers with their activations; none for a Module other than nn.MLP."""
-        if not isinstance(self.model, MLP):
-            return []
-        found: list[Layer] = []
-        x = self.X
+        """The layers that end in a matrix of weights, from the input on, seen in the model's own forward."""
         with np.errstate(all="ignore"):
-            for i, layer in enumerate(self.model.layers):
-                x = self.layer(found, i, layer, x)
-        return found
+            ends = ends_of_layers(self.model, self.output())
+            found = [(weight, ends[name]) for name, weight in self.weights() if name in ends]
+            return [self.layer(i, weight, nodes[-1]) for i, (weight, nodes) in enumerate(found)]
 
-    def layer(self, found: list[Layer], i: int, layer: Any, x: Array) -> Array:
-        """Note one layer; its output."""
-        last = i == len(self.model.layers) - 1  # type: ignore[attr-defined]
-        name = self.setup.out_activation if last else self.setup.activation
-        function = self.model.out_activation if last else self.model.activation  # type: ignore[attr-defined]
-        z = x @ layer.weight.array.T + (0.0 if layer.bias is None else layer.bias.array)
-        a = np.asarray(function(z))
-        found.append(
-            Layer(
-                i,
-                z,
-                a,
-                layer.weight.array,
-                self.gradients[f"layers.{i}.weight"],
-                BOUNDED.get(name, 0.0),
-                name in RECTIFIERS,
-            )
-        )
-        return a
+    def weights(self) -> Iterator[tuple[str, str]]:
+        """(name of the layer as its activation ends it, name of its weights): a norm stands between the two."""
+        norms = getattr(self.model, "norms", []) if isinstance(self.model, MLP) else []
+        for name, array in self.model.state_dict().items():
+            if name.endswith(".weight") and array.ndim == 2:
+                layer = name.removesuffix(".weight")
+                number = int(layer.rpartition(".")[2]) if norms else 0
+                normed = number < len(norms) and isinstance(norms[number], Module)
+                yield (f"norms.{number}" if normed else layer), name
+
+    def layer(self, number: int, weight: str, node: Any) -> Layer:
+        """One layer, which ends in a node of the graph."""
+        row = node.op if ends_in_activation(node) else None
+        weights: dict[str, Array] = self.model.state_dict()
+        return Layer(number, data_of(node), slope(node), row, weights[weight], self.gradients[weight])
 
     @property
     def hidden(self) -> list[Layer]:
@@ -210,9 +207,9 @@ class Record:
         n = self.task.samples
         return np.arange(n) if n <= ROWS else np.sort(np.random.default_rng(0).choice(n, ROWS, replace=False))
 
-    def state(self, model: Module) -> State:
+    def state(self, model: Module, fresh: bool = False) -> State:
         X, y = self.task.inputs(self.setup), self.task.targets(self.setup)
-        return State(model, self.setup, X[self.rows], y[self.rows])
+        return State(model, self.setup, X[self.rows], y[self.rows], fresh)
 
     @cached_property
     def start(self) -> State:
@@ -220,7 +217,7 @@ class Record:
         model = self.setup.model(0)
         if self.subject.start:
             model.load_state_dict(self.subject.start)
-        return self.state(model)
+        return self.state(model, fresh=True)
 
     @cached_property
     def end(self) -> State:

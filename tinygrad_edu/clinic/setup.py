@@ -10,7 +10,8 @@ import numpy as np
 
 from tinygrad_edu.clinic.start import LayerStart, Start
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.nn.layers import MLP, Linear
+from tinygrad_edu.nn import losses
+from tinygrad_edu.nn.layers import MLP, Linear, find_activation, range_of
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, optimizers
 from tinygrad_edu.optim.schedule import Schedule, as_schedule
@@ -65,6 +66,26 @@ class Setup:
     def rate(self) -> float:
         """The learning rate of the first step."""
         return float(as_schedule(self.lr)(0))
+
+    @property
+    def link(self) -> str:
+        """The operation that makes of outputs what they say about the targets; of a loss of one's own, none."""
+        return str(getattr(self.loss_row, "link", "identity"))
+
+    @property
+    def for_classes(self) -> bool:
+        """Is the loss for classes?"""
+        return bool(getattr(self.loss_row, "for_classes", False))
+
+    @property
+    def loss_row(self) -> Any:
+        """The loss as `nn.losses` has it, or the function itself."""
+        return losses.find(self.loss)
+
+    @property
+    def out_range(self) -> tuple[float, float]:
+        """What the last activation can give."""
+        return range_of(find_activation(self.out_activation))
 
     @property
     def loss_name(self) -> str:

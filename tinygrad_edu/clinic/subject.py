@@ -99,21 +99,7 @@ def stepping(job: Any) -> dict[str, Any]:
         return {"optimizer": "LBFGS", "lr": 1.0, "options": job.minimizer.options}
     schedule = job.optimizer.schedule
     lr = schedule.parameters["lr"] if schedule.kind == "constant" else schedule
-    return {"optimizer": type(job.optimizer).__name__, "lr": lr, "options": options_of(job.optimizer)}
-
-
-def options_of(optimizer: Any) -> dict[str, Any]:
-    """The arguments that make such an optimizer, apart from lr."""
-    found = dict(optimizer.settings)
-    for name, pair in (("betas", ("beta1", "beta2")), ("etas", ("eta_minus", "eta_plus")), ("step_sizes", ENDS)):
-        if pair[0] in found:
-            found[name] = tuple(found.pop(key) for key in pair)
-    if hasattr(optimizer, "initial_accumulator_value"):
-        found["initial_accumulator_value"] = optimizer.initial_accumulator_value
-    return found
-
-
-ENDS = ("smallest", "largest")
+    return {"optimizer": type(job.optimizer).__name__, "lr": lr, "options": job.optimizer.options}
 
 
 def structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]:

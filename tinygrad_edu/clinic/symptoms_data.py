@@ -10,9 +10,12 @@ import numpy as np
 
 from tinygrad_edu.clinic.curve import Symptom
 from tinygrad_edu.clinic.record import Record
+from tinygrad_edu.clinic.setup import Setup
 from tinygrad_edu.clinic.symptoms import found
-from tinygrad_edu.clinic.task import FOR_CLASSES, LOGITS, RANGES, Task
+from tinygrad_edu.clinic.task import Task
 from tinygrad_edu.clinic.thresholds import LIMITS
+from tinygrad_edu.nn.layers import find_activation, range_of
+from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import as_schedule
 
 Array = np.ndarray[Any, Any]
@@ -68,12 +71,8 @@ def flat(record: Record) -> bool:
 
 def target_outside(record: Record) -> Symptom | None:
     """Targets that the last activation can never give."""
-    low, high = RANGES.get(record.setup.out_activation, (-np.inf, np.inf))
-    if (
-        record.setup.coding is not None
-        or record.setup.loss_name == "cross_entropy"
-        or not np.isfinite([low, high]).any()
-    ):
+    low, high = record.setup.out_range
+    if record.setup.coding is not None or record.setup.link == "softmax" or not np.isfinite([low, high]).any():
         return None
     t = record.task.truth
     share = float(np.mean((t < low) | (t > high)))
@@ -222,24 +221,28 @@ def no_bias(record: Record) -> Symptom | None:
 def mismatched(record: Record) -> Symptom | None:
     """A loss that is not for these targets, or not for this last activation."""
     setup, task = record.setup, record.task
-    text = mismatch(setup.loss_name, setup.out_activation, task)
+    text = mismatch(setup, task)
     mild = text.startswith(CLASSES) or text.startswith(NUMBERED)  # such a loss often does
     return Symptom("for_numbers" if mild else "mismatched", math.inf, 1.0, text) if text else None
 
 
-def mismatch(loss: str, out: str, task: Task) -> str:
+def mismatch(setup: Setup, task: Task) -> str:
     """What does not fit, in a sentence, or ""."""
-    if loss == "cross_entropy" and out != "identity":
-        return f"cross_entropy takes logits and has its own softmax; the last activation is {out}."
-    if loss in LOGITS and out != "identity":
-        return f"{loss} takes logits and has its own sigmoid; the last activation is {out}."
-    if loss in FOR_CLASSES and not task.classes:
+    loss, out = setup.loss_name, setup.out_activation
+    if takes_logits(setup) and out != "identity":
+        return f"{loss} takes logits and has its own {setup.link}; the last activation is {out}."
+    if setup.for_classes and not task.classes:
         return f"{loss} is for classes, and the targets are numbers."
-    if loss == "poisson" and (task.truth < 0.0).any():
-        return "poisson is for counts, and targets lie below 0."
-    if task.classes and loss not in FOR_CLASSES:
+    if setup.link == "exp" and (task.truth < 0.0).any():
+        return f"{loss} is for counts, and targets lie below 0."
+    if task.classes and not setup.for_classes:
         return f"{NUMBERED if counted(task) else CLASSES}, and {loss} is for numbers."
     return ""
+
+
+def takes_logits(setup: Setup) -> bool:
+    """Does the loss make probabilities of the outputs itself?"""
+    return setup.for_classes and range_of(find_activation(setup.link)) == (0.0, 1.0)
 
 
 CLASSES = "The targets are classes"
@@ -254,7 +257,8 @@ def counted(task: Task) -> bool:
 def squashed(record: Record) -> Symptom | None:
     """The gradient of a squared error has the slope of the last activation as a factor."""
     setup, task = record.setup, record.task
-    if not task.classes or setup.loss_name not in ("mse", "mae", "huber") or setup.out_activation == "identity":
+    squashing = np.isfinite(setup.out_range).all()
+    if not task.classes or setup.for_classes or setup.loss_name not in LOSSES or not squashing:
         return None
     return Symptom(
         "squashed", math.inf, 1.0,

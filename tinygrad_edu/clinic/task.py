@@ -10,10 +10,9 @@ import numpy as np
 
 from tinygrad_edu.clinic.setup import Setup
 from tinygrad_edu.data import Scaling, standardize
+from tinygrad_edu.nn.layers import find_activation
 
 Array = np.ndarray[Any, Any]
-LOGITS = ("bce_with_logits", "delta_rule")
-FOR_CLASSES = (*LOGITS, "cross_entropy", "bce", "hinge")
 MOST_CLASSES = 30
 EDGE = 0.1  # targets brought into the range of an output stay this share of it away from its ends
 
@@ -60,8 +59,7 @@ class Task:
             return None
         if setup.targets == "standardized":
             return standardize(self.truth)[1]
-        (low, high), (least, most) = RANGES[setup.out_activation], (self.truth.min(axis=0), self.truth.max(axis=0))
-        low, high = (low if np.isfinite(low) else 0.0), (high if np.isfinite(high) else 1.0)
+        (low, high), (least, most) = finite_part(*setup.out_range), (self.truth.min(axis=0), self.truth.max(axis=0))
         margin = EDGE * (high - low)
         scale = np.maximum(most - least, 1e-12) / (high - low - 2.0 * margin)
         return Scaling(least - (low + margin) * scale, scale)
@@ -108,31 +106,28 @@ class Task:
         return 1.0 - float(((estimate - self.truth) ** 2).sum()) / max(spread, 1e-300)
 
 
-RANGES = {
-    "sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "softsign": (-1.0, 1.0),
-    "hard_tanh": (-1.0, 1.0), "relu": (0.0, np.inf), "softplus": (0.0, np.inf), "exp": (0.0, np.inf),
-    "softmax": (0.0, 1.0), "relu6": (0.0, 6.0), "identity": (-np.inf, np.inf), "erf": (-1.0, 1.0),
-}  # fmt: skip
+def finite_part(low: float, high: float) -> tuple[float, float]:
+    """A range without its infinite ends: one unit from the finite one, or 0 to 1.
+
+    >>> finite_part(-np.inf, 0.0), finite_part(1.0, np.inf)
+    ((-1.0, 0.0), (1.0, 2.0))
+    """
+    if np.isfinite(low):
+        return low, high if np.isfinite(high) else low + 1.0
+    return (high - 1.0, high) if np.isfinite(high) else (0.0, 1.0)
 
 
 def linked(outputs: Array, setup: Setup) -> Array:
     """Outputs as probabilities, or as numbers in the units of the targets that the loss takes."""
     z: Array = outputs.reshape(len(outputs), -1).astype(float)
-    if setup.loss_name == "cross_entropy":
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True))
-    if setup.loss_name in LOGITS:
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * z)))
-    if setup.loss_name == "poisson":
-        return np.asarray(np.exp(np.minimum(z, 700.0)))
-    return np.clip(z, -1.0, 1.0) if setup.loss_name == "hinge" else z
+    return np.asarray(find_activation(setup.link)(z))
 
 
 def task_of(X: Any, y: Any, setup: Setup) -> Task:
     """What X and y ask for. Classes: whole numbers for cross_entropy, one-hot rows, or two levels in one column."""
     X, y = np.asarray(X, dtype=float), np.asarray(y)
     rows = y.reshape(len(y), -1)
-    if setup.loss_name == "cross_entropy" and y.ndim == 1:
+    if setup.link == "softmax" and y.ndim == 1:
         count = max(int(y.max()) + 1, setup.sizes[-1])
         return Task(X, y.astype(np.int64), np.eye(count)[y.astype(int)], y.astype(np.int64), np.eye(count))
     rows = rows.astype(float)
@@ -152,5 +147,5 @@ def are_classes(codes: Array, setup: Setup, samples: int) -> bool:
         return False
     if width > 1:
         return bool(np.isin(codes, (0.0, 1.0)).all() and (codes.sum(axis=1) == 1.0).all())
-    counting = np.array_equal(codes[:, 0], np.arange(count)) and setup.loss_name != "poisson"
-    return count == 2 or setup.loss_name in FOR_CLASSES or bool(counting and count * 5 <= samples)
+    counting = np.array_equal(codes[:, 0], np.arange(count)) and setup.link != "exp"
+    return count == 2 or setup.for_classes or bool(counting and count * 5 <= samples)

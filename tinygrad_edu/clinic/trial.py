@@ -23,7 +23,7 @@ from tinygrad_edu.train.fit import bar, eager_seconds, training_program
 from tinygrad_edu.train.fit import trained as trained_by
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.many import ManyJobs
-from tinygrad_edu.train.stopping import PATIENCE, WAITED
+from tinygrad_edu.train.stopping import fired
 
 Array = np.ndarray[Any, Any]
 Z = 1.645  # of the normal distribution: 90 % of it lie within; 0 of 5 and 4 of 5 are then apart, 1 of 5 and 4 are not
@@ -164,14 +164,7 @@ def finished(seed: int, job: Job, setup: Setup, task: Task) -> Trained:
 
 def stopped(job: Job) -> bool:
     """Has its rule ended it, rather than NaN?"""
-    if job.stopped or job.ended or job.minimizer:
-        return True
-    if not job.rule or len(job.losses) < 2:
-        return False
-    if job.stopping[PATIENCE]:
-        return bool(job.stopping[WAITED] >= job.stopping[PATIENCE])
-    before, last = job.losses[-2:]
-    return abs(last - before) <= (job.settings.tol or 0.0) * abs(before)
+    return bool(job.stopped or job.ended or job.minimizer or (job.rule and fired(job.stopping, job.losses)))
 
 
 def answered(model: Module, setup: Setup, task: Task, X: Array | None = None) -> Array:

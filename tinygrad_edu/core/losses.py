@@ -49,13 +49,18 @@ class Loss(Composed):
     """What each entry costs, `function(prediction, target)`, reduced; `check(name, prediction, target)` gives the
     targets in the form that the function needs, or refuses them.
 
+    link: the operation that makes of outputs what they say about the targets: "sigmoid" where the loss takes logits.
+    for_classes: is it for classes, and not for numbers?
+
     >>> mse, float(mse([1.0, 2.0], [1.0, 4.0], reduction="sum"))
     (<loss mse>, 4.0)
     """
 
-    def __init__(self, function: Callable[..., Any], check: Check) -> None:
+    def __init__(
+        self, function: Callable[..., Any], check: Check, link: str = "identity", for_classes: bool = False
+    ) -> None:
         super().__init__(function, function.__name__)
-        self.check = check
+        self.check, self.link, self.for_classes = check, link, for_classes
 
     def __repr__(self) -> str:
         return f"<loss {self.name}>"
@@ -74,11 +79,13 @@ class Loss(Composed):
         return reduced(self.name, each, reduction, sample_weight)
 
 
-def loss(check: Check = like_prediction) -> Callable[[Callable[..., Any]], Loss]:
-    """Declare a loss: the decorated function says what each entry costs."""
+def loss(
+    check: Check = like_prediction, link: str = "identity", for_classes: bool = False
+) -> Callable[[Callable[..., Any]], Loss]:
+    """Declare a loss: the decorated function says what each entry costs; `link`, `for_classes`: see Loss."""
 
     def declare(function: Callable[..., Any]) -> Loss:
-        entry = Loss(function, check)
+        entry = Loss(function, check, link, for_classes)
         COMPOSED[entry.name] = entry
         return entry
 
@@ -119,7 +126,7 @@ def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
     return ops.huber_loss(prediction, target, delta)
 
 
-@loss(probabilities)
+@loss(probabilities, for_classes=True)
 def bce(prediction: Any, target: Any) -> Any:
     """-(t·log p + (1 - t)·log(1 - p)) of probabilities p, each logarithm at least -100 as in PyTorch.
 
@@ -132,7 +139,7 @@ def bce(prediction: Any, target: Any) -> Any:
     return ops.log_loss(prediction, target)
 
 
-@loss(from_0_to_1)
+@loss(from_0_to_1, link="sigmoid", for_classes=True)
 def bce_with_logits(prediction: Any, target: Any) -> Any:
     """The cross-entropy of p = σ(z) against t in [0, 1]: max(z, 0) - z·t + log(1 + e^(-|z|)).  z̄ = (σ(z) - t)/n.
 
@@ -143,7 +150,7 @@ def bce_with_logits(prediction: Any, target: Any) -> Any:
     return ops.logistic_loss(prediction, target)
 
 
-@loss(from_0_to_1)
+@loss(from_0_to_1, link="sigmoid", for_classes=True)
 def delta_rule(prediction: Any, target: Any) -> Any:
     """The loss of logits z whose gradient is the delta rule without σ'(z), z̄ = (σ(z) - t)/n.
 
@@ -160,7 +167,7 @@ def delta_rule(prediction: Any, target: Any) -> Any:
     return ops.logistic_loss(prediction, target)
 
 
-@loss(plus_or_minus_one)
+@loss(plus_or_minus_one, link="hard_tanh", for_classes=True)
 def hinge(prediction: Any, target: Any) -> Any:
     """max(1 - p·t, 0) for targets t = -1 or 1.  p̄ = -t/n where p·t < 1, else 0.
 
@@ -173,7 +180,7 @@ def hinge(prediction: Any, target: Any) -> Any:
     return ops.hinge_loss(prediction, target)
 
 
-@loss()
+@loss(link="exp")
 def poisson(prediction: Any, target: Any) -> Any:
     """e^z - t·z, for counts t and z the logarithm of the rate, as PyTorch's poisson_nll_loss.  z̄ = (e^z - t)/n.
 
@@ -186,7 +193,7 @@ def poisson(prediction: Any, target: Any) -> Any:
     return ops.poisson_loss(prediction, target)
 
 
-@loss(classes_or_probabilities)
+@loss(classes_or_probabilities, link="softmax", for_classes=True)
 def cross_entropy(prediction: Any, target: Any) -> Any:
     """-Σ t·log softmax(z) of each row of z (rows, classes), or of one row (classes,).  z̄ = (softmax(z)·Σt - t)/rows.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.core.operation import TABLE
+from tinygrad_edu.core.operation import TABLE, Operation, lowest_and_highest
 from tinygrad_edu.errors import SettingError, unknown_name
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.dropout import Dropout
@@ -164,6 +164,17 @@ def find_activation(name: str) -> Activation:
             return TABLE[name]
     known = [key for key, operation in TABLE.items() if is_activation(operation)]
     raise unknown_name("activation", name, [*known, *FUNCTIONS, *OTHER_NAMES])
+
+
+def range_of(activation: Activation) -> tuple[float, float]:
+    """The lowest and the highest output of an activation, ±inf where it has no end.
+
+    >>> range_of(ops.tanh), range_of(identity), range_of(ops.softmax)
+    ((-1.0, 1.0), (-inf, inf), (0.0, 1.0))
+    """
+    if isinstance(activation, Operation):
+        return activation.range
+    return lowest_and_highest(lambda x: activation(np.stack([x, -x], axis=1)))
 
 
 def is_activation(operation: Any) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.reporting.pictures import Canvas, picture
 from tinygrad_edu.reporting.record import Record
@@ -18,7 +19,6 @@ from tinygrad_edu.reporting.theme import MARKS, SERIES
 Array = np.ndarray[Any, Any]
 SIDE, SIDE_OF_VALUES = 121, 31  # points of the grid along one side; a model of Values takes 0.1 ms for each
 MOST_POINTS = 400  # samples that are drawn
-LOGITS = ("bce_with_logits", "hinge", "delta_rule")  # losses whose output says yes above 0
 MARKERS = "os^DvPX*"
 SHADES = (0.08, 0.16, 0.24, 0.32)  # from the boundary outwards
 SIZE = (5.0, 4.0)
@@ -121,7 +121,8 @@ def answer(record: Record, outputs: Array, y: Array) -> Answer | None:
         return None
     if len(values) != 2:
         return Answer(flat, outputs[:, 0])
-    threshold = 0.0 if record.loss_name in LOGITS else float(values.mean())
+    loss = LOSSES.get(record.loss_name)
+    threshold = 0.0 if loss and loss.for_classes and loss.link != "identity" else float(values.mean())
     given = np.where(np.isfinite(outputs[:, 0]), values[(outputs[:, 0] > threshold).astype(int)], np.nan)
     return Answer(flat, given, (float(values[0]), float(values[1])), threshold)
 

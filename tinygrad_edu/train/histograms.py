@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.graph import recorded_parents, topological
-from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.operation import FLAT, Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn.layers import is_activation
@@ -24,9 +24,7 @@ Array = np.ndarray[Any, Any]
 BINS = 40
 LEVELS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # of the quantiles
 LOGARITHMIC = ("gradients",)  # of these the sizes are looked at, as powers of ten: they span many
-FAR = 30.0  # an input at which a bounded activation has reached its end
 NEARLY_FLAT = 0.05  # of the slope at 0
-FLAT = 0.005  # a slope of the activation below this lets nothing through: tanh beyond ±0.9975, relu at 0
 VALUES_AT_MOST = 16  # samples that a model of Values is measured on: each costs a graph of its own
 
 
@@ -274,15 +272,10 @@ def stuck(nodes: list[Any], samples: int) -> float:
 def saturated(nodes: list[Any]) -> float:
     """The share of activations with nearly no slope; NaN where the function is not flat on both sides."""
     operation = nodes[0].op
-    if not ends_in_activation(nodes[0]) or max(abs(slope_at(operation, x)) for x in (-FAR, FAR)) > FLAT:
+    if not ends_in_activation(nodes[0]) or not operation.saturates:
         return float("nan")
     slopes = joined([slope(node) for node in nodes])
-    return float(np.mean(np.abs(slopes) < NEARLY_FLAT * abs(slope_at(operation, 0.0))))
-
-
-def slope_at(operation: Operation, x: float) -> float:
-    arguments = operation.complete((x,))
-    return float(operation.partials_on_floats(operation.on_floats(*arguments), arguments)[0])
+    return float(np.mean(np.abs(slopes) < NEARLY_FLAT * abs(float(operation.slope(0.0)))))
 
 
 def ends_in_activation(node: Any) -> bool:
