@@ -13,8 +13,9 @@ import numpy as np
 from tinygrad_edu.clinic.setup import Setup
 from tinygrad_edu.clinic.start import glorot
 from tinygrad_edu.clinic.subject import Subject
+from tinygrad_edu.core.limits import FLAT
 from tinygrad_edu.core.modes import no_grad
-from tinygrad_edu.core.operation import FLAT, Operation
+from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import Module

@@ -21,13 +21,11 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinygrad_edu.core import limits
 from tinygrad_edu.errors import DtypeError, OperandError
 
 Box = Sequence[tuple[float, float]]
 EVERYWHERE: Sequence[Box] = ([(-3.0, 3.0)],)
-FAR = (30.0, 47.0, 71.0)  # inputs at which a slope has come near to its limit, and no period of sine
-ENDLESS = 300.0  # log 1e300 is 690
-FLAT = 0.005  # a slope below this lets next to nothing through: tanh beyond ±0.9975
 NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a float too, but stays with NumPy
 
 TABLE: dict[str, Operation] = {}
@@ -148,37 +146,23 @@ class Operation:
         >>> ops.sigmoid.range, ops.relu.range, ops.sin.range
         ((0.0, 1.0), (0.0, inf), (-1.0, 1.0))
         """
-        return lowest_and_highest(lambda x: self.on_arrays(*self.complete((x,))))
+        return limits.lowest_and_highest(lambda x: self.on_arrays(*self.complete((x,))))
 
     def slope(self, x: Any) -> Any:
         """dy/dx of an activation at a number or at each entry of an array, the other arguments at their defaults."""
-        import numpy
-
-        x = numpy.asarray(x, dtype=float)
-        arguments = self.complete((x,))
-        with numpy.errstate(all="ignore"):
-            return numpy.broadcast_to(
-                numpy.asarray(self.array_partials(self.on_arrays(*arguments), *arguments)[0], float), x.shape
-            )
+        return limits.slope(self, x)
 
     @functools.cached_property
     def flat_sides(self) -> tuple[bool, bool]:
-        """Does the slope go to 0 towards -∞, and towards +∞?
+        """Does the slope go to 0 towards -∞, and towards +∞?"""
+        return limits.flat_sides(self)
 
-        >>> from tinygrad_edu import ops
-        >>> ops.tanh.flat_sides, ops.relu.flat_sides, ops.leaky_relu.flat_sides
-        ((True, True), (True, False), (False, False))
-        """
-        low, high = (bool((abs(self.slope([s * x for x in FAR])) < FLAT).all()) for s in (-1.0, 1.0))
-        return low, high
-
-    @functools.cached_property
+    @property
     def saturates(self) -> bool:
-        """Is it steep in the middle and flat on both sides, as sigmoid and tanh are?"""
-        bounded = max(map(abs, self.range)) < math.inf
-        return bounded and all(self.flat_sides) and abs(float(self.slope(0.0))) > FLAT
+        """Is it steep in the middle, and flat on both sides, as sigmoid and tanh are?"""
+        return all(self.flat_sides) and max(map(abs, self.range)) < math.inf and abs(self.slope(0.0)) > limits.FLAT
 
-    @functools.cached_property
+    @property
     def rectifies(self) -> bool:
         """Has it a flat side on which units die, without being one that saturates: relu and its kin?"""
         return any(self.flat_sides) and not self.saturates
@@ -315,24 +299,6 @@ def saved_values(partials: Callable[..., Any], count: int) -> tuple[bool, ...]:
     code = partials.__code__
     names = code.co_varnames[: code.co_argcount]
     return tuple(not name.startswith("_") for name in names) + (False,) * (count - len(names))
-
-
-def lowest_and_highest(function: Callable[[Any], Any]) -> tuple[float, float]:
-    """The range of a function on a net of points from -1e300 to 1e300; beyond ENDLESS it counts as infinite."""
-    import numpy
-
-    dense, far = numpy.linspace(-20.0, 20.0, 4001), numpy.logspace(-300.0, 300.0, 61)
-    poles = numpy.array(
-        [0.0, 1.0, math.pi / 2.0, math.pi]
-    )  # where logarithms, inverses, tangents and cosines have their ends
-    points = numpy.concatenate([-far, -poles, dense, poles, far])
-    with numpy.errstate(all="ignore"):
-        found = numpy.asarray(function(points), dtype=float)
-    found = found[~numpy.isnan(found)]
-    low, high = float(found.min(initial=math.inf)), float(found.max(initial=-math.inf))
-    return (-math.inf if low < -ENDLESS else round(low, 12) + 0.0), (
-        math.inf if high > ENDLESS else round(high, 12) + 0.0
-    )
 
 
 def is_object(x: Any) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.core.operation import TABLE, Operation, lowest_and_highest
+from tinygrad_edu.core.limits import lowest_and_highest
+from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.errors import SettingError, unknown_name
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.dropout import Dropout

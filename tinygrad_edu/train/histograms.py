@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.graph import recorded_parents, topological
-from tinygrad_edu.core.operation import FLAT, Operation
+from tinygrad_edu.core.limits import FLAT
+from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn.layers import is_activation

@@ -1,0 +1,53 @@
+"""What a function of one argument comes to far out: its range, and the sides on which it is flat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+FAR = (30.0, 47.0, 71.0)  # inputs at which a slope has come near to its limit; no period of sine is met
+ENDLESS = 300.0  # larger outputs count as infinite: log 1e300 is 690
+FLAT = 0.005  # a slope below this lets next to nothing through: tanh beyond ±0.9975
+
+
+def lowest_and_highest(function: Callable[[Any], Any]) -> tuple[float, float]:
+    """The range of a function on a net of points from -1e300 to 1e300; beyond ENDLESS it counts as infinite.
+
+    >>> lowest_and_highest(abs)
+    (0.0, inf)
+    """
+    import numpy
+
+    dense, far = numpy.linspace(-20.0, 20.0, 4001), numpy.logspace(-300.0, 300.0, 61)
+    ends = numpy.array([0.0, 1.0, math.pi / 2.0, math.pi])  # of logarithms, inverses, tangents, cosines
+    points = numpy.concatenate([-far, -ends, dense, ends, far])
+    with numpy.errstate(all="ignore"):
+        found = numpy.asarray(function(points), dtype=float)
+    found = found[~numpy.isnan(found)]
+    low, high = float(found.min(initial=math.inf)), float(found.max(initial=-math.inf))
+    return (-math.inf if low < -ENDLESS else round(low, 12) + 0.0), (
+        math.inf if high > ENDLESS else round(high, 12) + 0.0
+    )
+
+
+def slope(operation: Any, x: Any) -> Any:
+    """dy/dx of a row of the table at each entry of x, its other arguments at their defaults."""
+    import numpy
+
+    x = numpy.asarray(x, dtype=float)
+    arguments = operation.complete((x,))
+    with numpy.errstate(all="ignore"):
+        found = operation.array_partials(operation.on_arrays(*arguments), *arguments)[0]
+        return numpy.broadcast_to(numpy.asarray(found, dtype=float), x.shape)
+
+
+def flat_sides(operation: Any) -> tuple[bool, bool]:
+    """Does the slope go to 0 towards -∞, and towards +∞?
+
+    >>> from tinygrad_edu import ops
+    >>> flat_sides(ops.tanh), flat_sides(ops.relu), flat_sides(ops.leaky_relu)
+    ((True, True), (True, False), (False, False))
+    """
+    low, high = (bool((abs(slope(operation, [sign * x for x in FAR])) < FLAT).all()) for sign in (-1.0, 1.0))
+    return low, high
