@@ -113,11 +113,12 @@ def test_the_two_ways_of_running_back_agree(net):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_the_forms_of_a_derivative_agree_with_its_slope(name):
-    z = np.array([-2.0, -0.3, 0.4, 1.7])
     form = ACTIVATIONS[name]
+    z = np.concatenate([np.linspace(*piece, 5)[1:-1] for piece in form.pieces])
     difference = (form.function(z + 1e-6) - form.function(z - 1e-6)) / 2e-6
-    np.testing.assert_allclose(form.slope_at_input(z), difference, rtol=1e-7)
-    np.testing.assert_allclose(form.slope_from_output(form.function(z)), difference, rtol=1e-7)
+    np.testing.assert_allclose(form.slope_at_input(z), difference, rtol=1e-6, atol=1e-9)
+    if form.slope_from_output is not None:
+        np.testing.assert_allclose(form.slope_from_output(form.function(z)), difference, rtol=1e-6, atol=1e-9)
 
 
 SPELLINGS = [(name, k) for name, forms in slipped.SPELLED.items() if name != "identity" for k in range(len(forms))]

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import ops as ops  # its operations enter the table
+from tinygrad_edu.core.operation import TABLE, Operation
+
 Array = np.ndarray[Any, Any]
 OfArray = Callable[[Array], Array]
 
@@ -26,8 +29,9 @@ class Activation:
     symbol: str
     function: OfArray
     slope_at_input: OfArray
-    slope_from_output: OfArray
+    slope_from_output: OfArray | None  # None where the output does not tell it
     slope_text: str
+    pieces: tuple[tuple[float, float], ...] = ((-2.0, 0.0), (0.0, 2.0))  # where numbers are drawn to tell it from others
 
 
 def sigmoid(z: Array) -> Array:
@@ -63,6 +67,39 @@ ACTIVATIONS = {
         ),
     )
 }  # fmt: skip
+
+
+def from_table(operation: Operation) -> Activation:
+    """A row of the table of operations, with its defaults."""
+
+    def function(z: Array) -> Array:
+        return np.asarray(operation.array_function(z, *operation.defaults))
+
+    def slope(z: Array) -> Array:
+        partial = operation.array_partials(function(z), z, *operation.defaults)[0]
+        return np.asarray(np.broadcast_to(np.asarray(partial, dtype=float), z.shape))
+
+    name = operation.name
+    return Activation(name, name, function, slope, None, f"{name}'(z)", tuple(box[0] for box in operation.domain))
+
+
+# Rows that are steps of other functions (of a spelled sigmoid, a norm, a cross-entropy: log σ(z) is one half of it), and
+# so no activations of their own: taken for one, they would cut those in two.
+PARTS = frozenset(
+    ("abs", "acos", "asin", "clip", "cosh", "exp", "expm1", "log", "log1p", "log_sigmoid", "neg", "pos", "reciprocal", "sign",
+     "sinh", "sqrt", "square", "tan")
+)  # fmt: skip
+
+
+def read_table() -> None:
+    """Add what THE table has beyond the five that have words of their own above."""
+    for name, row in TABLE.items():
+        unary = row.partials is not None and len(row.parameters) - len(row.defaults) == 1
+        if unary and name not in PARTS and name not in ACTIVATIONS:
+            ACTIVATIONS[name] = from_table(row)
+
+
+read_table()
 
 
 def softmax(z: Array, axis: int = -1) -> Array:

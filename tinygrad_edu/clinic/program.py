@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.clinic.activations import ACTIVATIONS, softmax_pull
+from tinygrad_edu.clinic.activations import softmax_pull
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.tensor import Tensor
 
@@ -167,8 +167,6 @@ def pulled(step: Step, g: Array) -> Contributions:
     if step.activation == "softmax":
         return {0: softmax_pull(g, step.y, step.axis)}
     if step.activation:
-        if step.partials is None:
-            step.partials = ACTIVATIONS[step.activation].slope_from_output(step.y)
         return {0: g * step.partials}
     if step.operation in ("add", "reshape") and step.live:
         return {k: summed(g, step.operand(k)) if g.ndim >= step.operand(k).ndim and step.operation == "add" else

@@ -29,6 +29,8 @@ def mark_activations(program: Program) -> None:
                 if name:
                     step.activation, _, axis = name.partition(":")
                     step.source, step.axis = source, int(axis or -1)
+                    if step.activation != SOFTMAX:
+                        step.partials = ACTIVATIONS[step.activation].slope_at_input(program.steps[source].y)
 
 
 def regions(program: Program, step: Step) -> Iterator[tuple[int, list[Step]]]:
@@ -56,20 +58,24 @@ def spelled(program: Program, step: Step, source: int, region: list[Step]) -> st
         axes = range(-min(step.y.ndim, 2), 0)
         candidates |= {f"{SOFTMAX}:{k}": lambda x, k=k: softmax(x, k) for k in axes if step.y.shape[k] > 1}  # type: ignore[misc]
     found = [name for name, function in candidates.items() if same(function(z), step.y)]
-    return next((name for name in found if confirmed(candidates[name], source, region, z)), "")
+    pieces = {name: ACTIVATIONS[name].pieces for name in found if name in ACTIVATIONS}
+    return next(
+        (n for n in found if confirmed(candidates[n], source, region, z, pieces.get(n, ((-2.0, 2.0),)))), ""
+    )
 
 
 def same(a: Array, b: Array) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=1e-12))
 
 
-def confirmed(function: Any, source: int, region: list[Step], z: Array) -> bool:
+def confirmed(function: Any, source: int, region: list[Step], z: Array, pieces: Any = ((-2.0, 2.0),)) -> bool:
     """Does it hold for other numbers too? A mask that the forward has fixed can be judged by its own z only."""
     masked = any(is_mask(x) for step in region for x in constants(step))
     if masked:
         return bool((z > 0.0).any() and (z <= 0.0).any()) or all(step.operation != "mul" for step in region)
-    other = np.asarray(np.random.default_rng(0).uniform(-2.0, 2.0, z.shape))
-    return all(same(function(x), replayed(source, region, x)) for x in (other, -other))
+    rng = np.random.default_rng(0)
+    drawn = [np.asarray(rng.uniform(low, high, z.shape)) for low, high in pieces]
+    return all(same(function(x), replayed(source, region, x)) for x in (*drawn, *(-x for x in drawn)))
 
 
 def constants(step: Step) -> list[Any]:

@@ -69,7 +69,8 @@ def derivative_at_activation(net: Network, _: Learner) -> Variants:
 )
 def derivative_at_preactivation(net: Network, _: Learner) -> Variants:
     for layer, form, z, _a in activated(net):
-        yield times(layer, "{d} = ∂L/∂{a} ∘ {slope_of_z}", form.slope_from_output(z))
+        if form.slope_from_output is not None:
+            yield times(layer, "{d} = ∂L/∂{a} ∘ {slope_of_z}", form.slope_from_output(z))
 
 
 @slip(
@@ -85,8 +86,9 @@ def derivative_at_error(net: Network, _: Learner) -> Variants:
         for text, factor in {"error": 1.0, "(y - t)": scale}.items():
             line = "{d} = " + text + " ∘ "
             yield local(layer, line + "{f}'(error)", at(form.slope_at_input, factor))
-            yield local(layer, line + "{slope_of_error}", at(form.slope_from_output, factor))
-            yield local(layer, line + "{slope_of_minus}", at(form.slope_from_output, -factor))
+            if form.slope_from_output is not None:
+                yield local(layer, line + "{slope_of_error}", at(form.slope_from_output, factor))
+                yield local(layer, line + "{slope_of_minus}", at(form.slope_from_output, -factor))
         for text, factor in {"": scale, "-": -scale}.items():
             yield error_left_behind(layer, text, at(form.slope_at_input, factor), factor)
 
@@ -125,7 +127,7 @@ def wrong_activation_derivative(net: Network, _: Learner) -> Variants:
             "{f}({a})": form.function(a), "(1 - 2{a})": 1.0 - 2.0 * a,
         }  # fmt: skip
         for text, slope in forms.items():
-            if not np.allclose(slope, form.slope_from_output(a)):
+            if not np.allclose(slope, form.slope_at_input(z)):
                 yield times(layer, "{d} = ∂L/∂{a} ∘ " + text, slope)
 
 
