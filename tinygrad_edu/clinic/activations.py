@@ -31,7 +31,10 @@ class Activation:
     slope_at_input: OfArray
     slope_from_output: OfArray | None  # None where the output does not tell it
     slope_text: str
-    pieces: tuple[tuple[float, float], ...] = ((-2.0, 0.0), (0.0, 2.0))  # where numbers are drawn to tell it from others
+    pieces: tuple[tuple[float, float], ...] = (
+        (-2.0, 0.0),
+        (0.0, 2.0),
+    )  # where numbers are drawn to tell it from others
 
 
 def sigmoid(z: Array) -> Array:

@@ -59,9 +59,7 @@ def spelled(program: Program, step: Step, source: int, region: list[Step]) -> st
         candidates |= {f"{SOFTMAX}:{k}": lambda x, k=k: softmax(x, k) for k in axes if step.y.shape[k] > 1}  # type: ignore[misc]
     found = [name for name, function in candidates.items() if same(function(z), step.y)]
     pieces = {name: ACTIVATIONS[name].pieces for name in found if name in ACTIVATIONS}
-    return next(
-        (n for n in found if confirmed(candidates[n], source, region, z, pieces.get(n, ((-2.0, 2.0),)))), ""
-    )
+    return next((n for n in found if confirmed(candidates[n], source, region, z, pieces.get(n, ((-2.0, 2.0),)))), "")
 
 
 def same(a: Array, b: Array) -> bool:
