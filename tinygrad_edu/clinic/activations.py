@@ -86,11 +86,11 @@ def from_table(operation: Operation) -> Activation:
     return Activation(name, name, function, slope, None, f"{name}'(z)", tuple(box[0] for box in operation.domain))
 
 
-# Rows that are steps of other functions (of a spelled sigmoid, a norm, a cross-entropy: log σ(z) is one half of it), and
-# so no activations of their own: taken for one, they would cut those in two.
+# Rows that are steps of other functions (of a spelled sigmoid, a norm, a cross-entropy: log σ(z) is one half of it) and
+# no activations of their own: taken for one, they would cut those in two.
 PARTS = frozenset(
-    ("abs", "acos", "asin", "clip", "cosh", "exp", "expm1", "log", "log1p", "log_sigmoid", "neg", "pos", "reciprocal", "sign",
-     "sinh", "sqrt", "square", "tan")
+    ("abs", "acos", "asin", "clip", "cosh", "exp", "expm1", "log", "log1p", "log_sigmoid", "neg", "pos", "reciprocal",
+     "sign", "sinh", "sqrt", "square", "tan")
 )  # fmt: skip
 
 

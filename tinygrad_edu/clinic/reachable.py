@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,11 +112,23 @@ def attributes(x: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A spot that holds something: `put` writes it."""
+    """A spot that holds something: an item, an attribute, a closure's cell, or a function's defaults."""
 
-    name: str
+    owner: Any
+    key: Any
     value: Any
-    put: Callable[[Any], None]
+    attribute: bool = False
+
+    def put(self, new: Any) -> None:
+        """Let the spot hold something else."""
+        if isinstance(self.owner, types.CellType):
+            self.owner.cell_contents = new
+        elif self.attribute and isinstance(self.owner, types.FunctionType):
+            setattr(self.owner, self.key, new)
+        elif self.attribute:
+            object.__setattr__(self.owner, self.key, new)
+        else:
+            self.owner[self.key] = new
 
 
 def places(roots: Iterable[Any]) -> Iterator[Place]:
@@ -124,30 +136,27 @@ def places(roots: Iterable[Any]) -> Iterator[Place]:
     worlds: set[tuple[int, str]] = set()
     for x in walk(roots):
         if isinstance(x, dict):
-            yield from (Place(str(k), v, lambda new, x=x, k=k: x.__setitem__(k, new)) for k, v in [*x.items()])
+            yield from (Place(x, key, value) for key, value in [*x.items()])
         elif isinstance(x, list):
-            yield from (Place(str(k), v, lambda new, x=x, k=k: x.__setitem__(k, new)) for k, v in enumerate([*x]))
+            yield from (Place(x, key, value) for key, value in enumerate([*x]))
         elif isinstance(x, types.FunctionType):
             yield from of_function(x, worlds)
         else:
-            for name, v in attributes(x).items():
-                yield Place(name, v, lambda new, x=x, name=name: object.__setattr__(x, name, new))
+            yield from (Place(x, name, value, attribute=True) for name, value in attributes(x).items())
 
 
 def of_function(f: types.FunctionType, worlds: set[tuple[int, str]]) -> Iterator[Place]:
     if installed(f.__globals__):
         return
-    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-        yield Place(name, contents(cell), lambda new, cell=cell: setattr(cell, "cell_contents", new))
+    yield from (Place(cell, "", contents(cell)) for cell in f.__closure__ or ())
     if f.__defaults__:
-        yield Place("", f.__defaults__, lambda new, f=f: setattr(f, "__defaults__", new))
+        yield Place(f, "__defaults__", f.__defaults__, attribute=True)
     if f.__kwdefaults__:
-        yield from (Place(k, v, lambda new, d=f.__kwdefaults__, k=k: d.__setitem__(k, new))
-                    for k, v in [*f.__kwdefaults__.items()])  # fmt: skip
+        yield from (Place(f.__kwdefaults__, key, value) for key, value in [*f.__kwdefaults__.items()])
     for name in set(names_in(f.__code__)):
         if name in f.__globals__ and (id(f.__globals__), name) not in worlds:
             worlds.add((id(f.__globals__), name))
-            yield Place(name, f.__globals__[name], lambda new, w=f.__globals__, n=name: w.__setitem__(n, new))
+            yield Place(f.__globals__, name, f.__globals__[name])
 
 
 @dataclass
