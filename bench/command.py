@@ -1,4 +1,4 @@
-"""The commands `python -m bench` and `tinygrad-edu bench`: choose rows, measure each in its own process, report."""
+"""The command `python -m bench`: choose rows, measure each in its own process, report."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`python -m bench [NAME ...] [--quick] [--rounds N] [--out FOLDER] [--readme]`."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", help="parts of the names of rows; all when none is given")
-    parser.add_argument("--quick", action="store_true", help="two minutes: the rows of `tinygrad-edu bench`")
+    parser.add_argument("--quick", action="store_true", help="the rows that take two minutes together")
     parser.add_argument("--rounds", type=positive, help="runs of each peer, in place of the row's own number")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for bench.md and bench.svg (%(default)s)")
     parser.add_argument("--readme", action="store_true", help="write README.md's table and chart too, of all rows")

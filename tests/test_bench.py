@@ -23,7 +23,7 @@ from bench.report import cells, duration, markdown, number
 from bench.timing import Timing, measure, probed, speedups, timed
 from bench.workload import OURS, Probe, Workload, is_installed
 from bench.workloads import PROBES, ROWS, WORKLOADS
-from tinygrad_edu.cli import main
+from tinygrad_edu.cli import parser
 
 ROOT = Path(__file__).parents[1]
 PAIRS = [
@@ -439,47 +439,26 @@ def test_rounds_are_a_number_above_0(rounds, capsys):
     assert "is not a whole number above 0" in capsys.readouterr().err
 
 
-def test_our_own_command_measures_the_subset(tmp_path, monkeypatch, capsys):
+def test_quick_measures_the_subset(tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(
         command, "in_own_process", lambda row, rounds, tick: asked.append((row.name, rounds)) or Result()
     )
-    assert main(["bench", "--out", str(tmp_path)]) == 0
+    command.main(["--quick", "--out", str(tmp_path)])
     assert dict(asked) == command.SUBSET
     asked.clear()
-    assert main(["bench", "elementwise", "--rounds", "1", "--out", str(tmp_path)]) == 0
+    command.main(["--quick", "elementwise", "--rounds", "1", "--out", str(tmp_path)])
     assert asked == [("elementwise", 1)]
     assert f"wrote {tmp_path / 'bench.md'}" in capsys.readouterr().out
 
 
-def test_our_own_command_with_one_tiny_round(tmp_path):
-    done = run("tinygrad_edu", "bench", "chain, soft", "--rounds", "1", "--out", str(tmp_path))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "## Losing cells" in done.stdout
-    assert (tmp_path / "bench.md").exists()
+def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
+    with pytest.raises(SystemExit, match=r"^no row is called 'dance'; there are: moons[^\n]*$"):
+        command.main(["dance", "--out", str(tmp_path)])
 
 
-@pytest.mark.parametrize(("name", "words"), [("dance", "no row is called 'dance'; there are: moons")])
-def test_our_own_command_says_what_is_wrong_in_one_sentence(name, words, tmp_path, capsys):
-    assert main(["bench", name, "--out", str(tmp_path)]) == 1
-    err = capsys.readouterr().err
-    assert err.startswith(f"tinygrad-edu: {words}")
-    assert err.count("\n") == 1
-
-
-def test_without_a_checkout_our_own_command_says_how_to_get_it(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "bench.command", None)
-    assert main(["bench"]) == 1
-    err = capsys.readouterr().err
-    assert err.startswith("tinygrad-edu: the measurements are not part of an installed package: get a checkout")
-    assert err.count("\n") == 1
-
-
-def test_a_package_that_the_measurements_lack_is_not_mistaken_for_a_missing_checkout(monkeypatch):
-    monkeypatch.delitem(sys.modules, "bench.command")
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    with pytest.raises(ModuleNotFoundError, match="tqdm"):
-        main(["bench"])
+def test_the_package_has_no_command_that_would_run_a_folder_called_bench():
+    assert "bench" not in parser().format_help()
 
 
 # bench.scaling

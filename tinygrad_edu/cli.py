@@ -1,9 +1,8 @@
-"""The command line: tinygrad-edu demo | draw | case | diagnose | report | bench | cache."""
+"""The command line: tinygrad-edu demo | draw | case | diagnose | report | cache."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 import warnings
 from collections.abc import Sequence
@@ -57,11 +56,6 @@ def parser() -> argparse.ArgumentParser:
     case.set_defaults(run=run_case)
     diagnose_options(commands)
     report_options(commands)
-    bench = commands.add_parser("bench", help="two minutes of measurements against other libraries; in a checkout")
-    bench.add_argument("names", nargs="*", metavar="NAME", help="only the rows whose name contains this")
-    bench.add_argument("--rounds", type=positive, help="runs of each peer, in place of the row's own number")
-    bench.add_argument("--out", type=Path, default=Path("out"), help="folder for bench.md and bench.svg (out)")
-    bench.set_defaults(run=run_bench)
     cache = commands.add_parser("cache", help="the compiled programs on this disk: cache info, cache clear")
     cache.add_argument("action", choices=("info", "clear"), help="say what there is, or throw it away")
     cache.set_defaults(run=run_cache)
@@ -171,27 +165,6 @@ def run_report(chosen: argparse.Namespace) -> None:
     named = {"title": chosen.title, "path": chosen.output}
     path = report(run, X, y, diagnosis=diagnosis, histograms=histograms, **named)
     print(f"wrote {path}")
-
-
-def run_bench(chosen: argparse.Namespace) -> None:
-    command = measurements()
-    try:
-        command.run(chosen.names, quick=True, rounds=chosen.rounds, out=chosen.out)
-    except (LookupError, command.MeasurementError) as problem:
-        raise TinygradError(str(problem)) from None
-
-
-def measurements() -> Any:
-    """The command of the folder `bench`, which a checkout has beside the package and a wheel has not."""
-    try:
-        return importlib.import_module("bench.command")
-    except ModuleNotFoundError as problem:
-        if (problem.name or "").partition(".")[0] != "bench":
-            raise
-        raise TinygradError(
-            "the measurements are not part of an installed package: get a checkout of the repository, and there "
-            '`pip install -e ".[viz,bench]"` and `python -m bench --quick`'
-        ) from None
 
 
 def run_cache(chosen: argparse.Namespace) -> None:

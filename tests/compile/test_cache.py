@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -140,6 +141,7 @@ DAMAGES = {
     "overwritten": lambda data: b"something else",
     "zeros": lambda data: bytes(len(data)),
     "one bit": lambda data: data[:-500] + bytes([data[-500] ^ 4]) + data[-499:],
+    "high bits": lambda data: bytes(byte | 0x80 for byte in data),
 }
 SUFFIXES = ["py", "nbi", "nbc", "nbc.sha256"]
 
@@ -185,6 +187,143 @@ def test_a_text_that_does_not_run_is_an_error_and_leaves_no_module(home):
     with pytest.raises(ZeroDivisionError):
         cache.load("1 / 0\n", "test")
     assert not [name for name in sys.modules if name.startswith("tinygrad_edu_test")]
+
+
+def as_folder(path):
+    path.unlink()
+    path.mkdir()
+    (path / "in it").touch()
+
+
+def as_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def as_circle(path):
+    path.unlink()
+    path.symlink_to(path)
+
+
+REPLACED = {"a folder": as_folder, "a pipe": as_pipe, "a circle of links": as_circle}
+
+
+@pytest.mark.filterwarnings("ignore:a compiled program is not used")
+@pytest.mark.parametrize("replace", REPLACED.values(), ids=REPLACED)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_something_else_in_place_of_a_file_is_made_anew(home, suffix, replace):
+    twice()
+    replace(next(home.rglob(f"*.{suffix}")))
+    twice()
+    assert twice()[1], "the damage stayed"
+
+
+def file_for(folder):
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+
+
+def link_for(folder):
+    elsewhere = folder.parents[1] / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    shutil.rmtree(folder)
+    folder.symlink_to(elsewhere)
+
+
+@pytest.mark.filterwarnings("ignore:a compiled program is not used")
+@pytest.mark.parametrize("which", ["the program's", "__pycache__"])
+@pytest.mark.parametrize("replace", [file_for, link_for])
+def test_something_else_in_place_of_a_folder_is_made_anew(home, which, replace, tmp_path):
+    twice()
+    program = next(home.glob("tinygrad_edu_test_*"))
+    replace(program if which == "the program's" else program / "__pycache__")
+    twice()
+    assert twice()[1], "the damage stayed"
+    assert next(home.rglob("*.nbc")).is_relative_to(home)
+    assert [path.name for path in tmp_path.glob("elsewhere/*")] in ([], ["kept"])
+
+
+@pytest.mark.filterwarnings("ignore:a compiled program is not used")
+def test_no_damage_ends_in_an_exception(home):
+    """Bytes of any of the files cut, changed or added, from a fixed seed."""
+    rng = np.random.default_rng(0)
+    twice()
+    for _ in range(40):
+        path = rng.choice([path for path in home.rglob("*") if path.is_file()])
+        data = bytearray(path.read_bytes())
+        at, kind = int(rng.integers(len(data) + 1)), rng.integers(3)
+        path.write_bytes([data[:at], data[:at] + rng.bytes(9) + data[at:], data[:at] + rng.bytes(9)][kind])
+        twice()
+
+
+# Whose it is
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no owners and modes of this kind")
+superuser = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+
+
+def give_away(path):
+    os.chown(path, 65534, 65534)
+
+
+def open_to_all(path):
+    path.chmod(0o777)
+
+
+def open_to_group(path):
+    path.chmod(0o770)
+
+
+GIVEN = [
+    pytest.param(give_away, "belongs to another user (number 65534)", marks=superuser),
+    (open_to_all, "can be written by other users"),
+    (open_to_group, "can be written by other users"),
+]
+
+
+@posix
+@pytest.mark.parametrize(("give", "words"), GIVEN)
+def test_a_folder_of_somebody_else_is_not_used_and_one_sentence_says_why(home, give, words):
+    home.mkdir()
+    give(home)
+    with pytest.warns(UserWarning, match=re.escape(words)) as caught:
+        twice()
+        twice()
+    assert len(caught) == 1
+    assert list(home.iterdir()) == []
+    assert cache.folder() in cache.TEMPORARY
+
+
+@posix
+@pytest.mark.parametrize(("give", "words"), GIVEN)
+@pytest.mark.parametrize("which", ["tinygrad_edu_test_*", "*/__pycache__", *(f"**/*.{suffix}" for suffix in SUFFIXES)])
+def test_what_somebody_else_may_have_written_is_not_loaded(home, which, give, words):
+    twice()
+    give(next(home.glob(which)))
+    with pytest.warns(UserWarning, match=re.escape(words)) as caught:
+        assert not twice()[1], "it was loaded"
+    assert len(caught) == 1
+    assert twice()[1], "it was not made anew"
+
+
+@posix
+def test_whatever_the_umask_is_what_is_written_is_loaded_again(home):
+    before = os.umask(0o000)
+    try:
+        twice()
+        assert twice()[1]
+    finally:
+        os.umask(before)
+    assert not [path for path in [home, *home.rglob("*")] if path.stat().st_mode & 0o022]
+
+
+@posix
+def test_a_link_to_a_folder_of_ones_own_is_used(home, tmp_path):
+    (tmp_path / "disk").mkdir(mode=0o700)
+    home.symlink_to(tmp_path / "disk")
+    twice()
+    assert twice()[1]
 
 
 # Folders
@@ -242,6 +381,22 @@ def test_info_and_clear(home, capsys):
     assert third.startswith("0 compiled programs")
     assert [path.name for path in home.iterdir()] == ["of somebody else"]
     assert not twice()[1]
+
+
+def test_clear_leaves_what_others_have_written(home):
+    """Names like ours, and files in our own folders."""
+    twice()
+    program = next(home.glob("tinygrad_edu_test_*"))
+    theirs = [home / "tinygrad_edu_my_thesis/thesis.tex", program / "notes.txt", program / "__pycache__/other.nbi"]
+    theirs += [
+        home / "tinygrad_edu_x_0123456789abcdef0123.tex",
+        home / "tinygrad_edu_y_0123456789abcdef0123/a/program.py",
+    ]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("kept")
+    cache.clear()
+    assert sorted(path for path in home.rglob("*") if path.is_file()) == sorted(theirs)
 
 
 def test_cache_needs_an_action(capsys):

@@ -19,6 +19,9 @@ from numba.np import arrayobj
 
 from tinygrad_edu.compile.product import Matrix, product
 
+if numba.config.DISABLE_JIT:  # its intrinsics cannot be called then: templates.py says the same in NumPy
+    raise ImportError("Numba is switched off: NUMBA_DISABLE_JIT is set")
+
 # Numba's passes for what no generated text has (closures, array expressions, literal loops, with, raise).
 UNUSED = (
     "WithLifting", "InlineClosureLikes", "RewriteSemanticConstants", "RewriteDynamicRaises", "InlineInlinables",

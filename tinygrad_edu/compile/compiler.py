@@ -1,0 +1,16 @@
+"""Is there a compiler? Without one, or with it switched off, the same programs run as Python or operation by operation."""
+
+from __future__ import annotations
+
+import functools
+
+
+@functools.cache
+def missing() -> str:
+    """Why nothing can be compiled here, in a sentence that says what to do; "" where it can."""
+    try:
+        import llvmlite  # noqa: F401
+        import numba
+    except ImportError:
+        return "Numba is not installed (`pip install numba` brings the compiler)"
+    return "Numba is switched off (NUMBA_DISABLE_JIT is set)" if numba.config.DISABLE_JIT else ""

@@ -1,0 +1,49 @@
+"""Who may write to a file: what is loaded from the cache is run, so it has to be this user's alone, as for ssh's keys."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def danger(path: Path) -> str:
+    """Why a file or folder may have been written by somebody else, in one sentence; "" where it was not.
+
+    A symbolic link is not followed: it is neither a file nor a folder. Windows has no such owners and modes.
+    """
+    found = path.lstat()
+    if not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
+        return f"{path} is neither a folder nor a plain file"
+    if os.name != "posix":
+        return ""
+    if found.st_uid != os.geteuid():
+        return f"{path} belongs to another user (number {found.st_uid}), whose code would run"
+    if found.st_mode & OTHERS:
+        return f"{path} can be written by other users, whose code would run (`chmod go-w` takes that away)"
+    return ""
+
+
+def danger_within(folder: Path) -> str:
+    """The first such reason in a folder and all that is in it."""
+    try:
+        return next((reason for path in (folder, *inside(folder)) if (reason := danger(path))), "")
+    except FileNotFoundError:  # another process is at work there
+        return ""
+    except OSError as error:
+        return f"{folder} cannot be looked at ({error.strerror})"
+
+
+def inside(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        yield from (Path(place, name) for name in (*folders, *files))
+
+
+def close(path: Path) -> None:
+    """For this user alone, whatever the umask was when it was written."""
+    with suppress(OSError):
+        path.chmod(0o600)
