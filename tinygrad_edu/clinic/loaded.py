@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,11 +9,13 @@ from typing import Any
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.optim import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop, Rprop, schedules
+from tinygrad_edu.optim import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop, Rprop
 from tinygrad_edu.optim.schedule import Schedule
+from tinygrad_edu.optim.schedule_text import schedule_of
 from tinygrad_edu.train.job import Job, Settings, job_of
-from tinygrad_edu.train.run import Run, rebuilt
+from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import whole
+from tinygrad_edu.train.stored import rebuilt
 
 OPTIMIZERS: dict[str, Any] = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop, Adagrad, Rprop, LBFGS)}
 TAKEN = ("epochs", "batch_size", "shuffle", "seed", "tol", "patience", "clip_norm", "clip_value", "accurate")
@@ -52,29 +53,10 @@ def unreadable(config: Mapping[str, Any]) -> str:
     return f"a file has only its name: {missing[0]}" if missing else ""
 
 
-def schedule_of(text: str) -> Schedule | None:
-    """A schedule by what it prints; None for one that is made of others, or of a function.
-
-    >>> schedule_of("exponential(lr=0.1, factor=0.5)")
-    exponential(lr=0.1, factor=0.5)
-    >>> schedule_of("__import__('os')"), schedule_of("function(f=f)")
-    (None, None)
-    """
-    try:
-        call = ast.parse(text, mode="eval").body
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
-            return None
-        given = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
-        made = getattr(schedules, call.func.id)(**given)
-    except (SyntaxError, ValueError, TypeError, AttributeError, TinygradError):
-        return None
-    return made if isinstance(made, Schedule) and made.kind == call.func.id else None
-
-
 def with_job(run: Run, X: Any, y: Any) -> Run:
     """The same with what was trained, as `fit` keeps it. Errors: those of fit for X and y."""
-    config, model = run.config, rebuilt(run.config)
-    model.load_state_dict(MLP(**config["model"]).state_dict())
+    config = run.config
+    model = rebuilt(config, MLP(**config["model"]).state_dict())
     share = config["validation"]
     whole_set = isinstance(share, (int, float)) and len(X) - round(share * len(X)) == config["samples"]
     settings = Settings(

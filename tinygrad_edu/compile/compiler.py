@@ -1,4 +1,4 @@
-"""Is there a compiler? Without one, or with it switched off, the same programs run as Python or operation by operation."""
+"""Is there a compiler? Without one, the same programs run as Python, or operation by operation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ def missing() -> str:
     """Why nothing can be compiled here, in a sentence that says what to do; "" where it can."""
     try:
         import llvmlite  # noqa: F401
-        import numba
+        from numba import config
     except ImportError:
         return "Numba is not installed (`pip install numba` brings the compiler)"
-    return "Numba is switched off (NUMBA_DISABLE_JIT is set)" if numba.config.DISABLE_JIT else ""
+    off = getattr(config, "DISABLE_JIT", False)
+    return "Numba is switched off (NUMBA_DISABLE_JIT is set)" if off else ""

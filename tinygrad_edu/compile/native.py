@@ -17,9 +17,10 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
+from tinygrad_edu.compile import compiler
 from tinygrad_edu.compile.product import Matrix, product
 
-if numba.config.DISABLE_JIT:  # its intrinsics cannot be called then: templates.py says the same in NumPy
+if compiler.missing():  # switched off: its intrinsics cannot be called then, templates.py says the same in NumPy
     raise ImportError("Numba is switched off: NUMBA_DISABLE_JIT is set")
 
 # Numba's passes for what no generated text has (closures, array expressions, literal loops, with, raise).

@@ -1,4 +1,4 @@
-"""Who may write to a file: what is loaded from the cache is run, so it has to be this user's alone, as for ssh's keys."""
+"""Who may write to a file: what the cache loads is run, so it has to be this user's alone, as ssh's keys."""
 
 from __future__ import annotations
 

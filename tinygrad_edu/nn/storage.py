@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from tinygrad_edu.errors import CheckpointError
 
 Array = np.ndarray[Any, Any]
+MOST = 2**32  # bytes of a file that is read: more is a mistake, or meant to fill the memory
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
@@ -47,13 +49,35 @@ def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, 
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    data = Path(path).read_bytes()
+    data = contents(path)
     try:
         arrays = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # as the format's description says
-        return arrays, header.get("__metadata__", {})
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])  # as the format's description says
+        return arrays, dict(header.get("__metadata__") or {})
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise CheckpointError(
             f"{path} ({len(data):,} bytes) is not a whole safetensors file: {error}. It was cut off on its way here, "
             "or holds something else: save it again"
         ) from None
+
+
+def contents(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a plain file: a pipe would be waited for, and a device may have no end.
+
+    Errors: CheckpointError for what is no plain file, or larger than MOST; OSError where it cannot be read.
+    """
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a device or the like"
+        raise CheckpointError(f"{path} is {kind}: a plain file is needed")
+    if found.st_size > MOST:
+        raise CheckpointError(f"{path} has {found.st_size:,} bytes: files of up to {MOST:,} are read")
+    return Path(path).read_bytes()
+
+
+def parse_json(data: bytes | str) -> Any:
+    """What JSON holds. Errors: ValueError for whatever is wrong with it, its depth and too long numbers included."""
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("its lists and objects are nested too deep") from None

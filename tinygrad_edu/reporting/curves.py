@@ -18,6 +18,7 @@ Array = np.ndarray[Any, Any]
 Curves = Mapping[str, Array]
 BUCKETS = 250  # of a longer curve the lowest and the highest point of each of so many pieces are drawn
 DASHES = ("-", (0, (5, 2)))  # told apart without colour too
+FARTHEST = 1e100  # from 1, of a number that is drawn
 
 
 def curves_html(record: Record) -> str:
@@ -69,13 +70,19 @@ def drawn(canvas: Canvas, curves: Curves, scale: str) -> None:
     axes = canvas.axes
     for (name, curve), colour, dash in zip(curves.items(), SERIES, DASHES, strict=False):
         places = thinned(curve)
-        axes.plot(places + 1, curve[places], label=name, color=MARKS[colour], linestyle=dash, **dots(curve))
+        axes.plot(places + 1, drawable(curve[places]), label=name, color=MARKS[colour], linestyle=dash, **dots(curve))
     axes.set(xlabel="epoch", yscale=scale)
     if scale == "log":
         plain_numbers(axes.yaxis)
     axes.xaxis.get_major_locator().set_params(integer=True)
     if len(curves) > 1:
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0)
+
+
+def drawable(curve: Array) -> Array:
+    """Gaps for what no axis can hold: Matplotlib takes differences and powers of its ends."""
+    size = np.abs(curve)
+    return np.where((size < FARTHEST) & ((size > 1.0 / FARTHEST) | (size == 0.0)), curve, np.nan)
 
 
 def plain_numbers(axis: Any) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import html
 import inspect
+import math
 import platform
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
-from textwrap import wrap
 from typing import Any
 
+import tinygrad_edu.optim as optim
+from tinygrad_edu.draw.text import cleaned
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.optim import schedules
+from tinygrad_edu.optim.schedule import Schedule
+from tinygrad_edu.optim.schedule_text import program_of, schedule_of
 from tinygrad_edu.reporting.tables import scrolling, table
 from tinygrad_edu.train import Run
 from tinygrad_edu.train.job import Settings
@@ -66,15 +68,26 @@ def program_lines(run: Run) -> Iterator[str]:
     yield ""
     model = config["model"]
     if isinstance(model, Mapping):
-        yield from call("model", "tg.nn.MLP", changed(model, defaults_of(MLP)))
+        known = {key: model[key] for key in defaults_of(MLP) if key in model}
+        yield from call("model", "tg.nn.MLP", changed(known, defaults_of(MLP)))
     else:
-        yield f"model = ...  # {' '.join(str(model).split())[:LINE]}"
-    options = {"lr": config.get("lr")} | dict(config.get("optimizer_settings", {}))
-    given = changed(options, {"lr": None})
-    yield from call("optimizer", f"tg.optim.{config['optimizer']}", given, "model.parameters()")
+        yield f"model = ...  # {cleaned(' '.join(str(model).split()), LINE)}"
+    yield from optimizer_lines(config)
     usual = {**FITTED, "batch_size": config.get("samples"), "sample_weight": False}
     given = changed({name: config[name] for name in FITTED if name in config}, usual)
     yield from call("run", "tg.fit", given, "model", "X", "y", "optimizer=optimizer")
+
+
+def optimizer_lines(config: Mapping[str, Any]) -> Iterator[str]:
+    """The optimizer with its settings, those that it knows; one of somebody else's is left open."""
+    name = config["optimizer"]
+    maker = getattr(optim, name) if name in optim.__all__ and name[0].isupper() else None
+    if maker is None:
+        yield f"optimizer = ...  # {str(name) if str(name).isidentifier() else 'of your own'}"
+        return
+    options = {"lr": config.get("lr")} | dict(config.get("optimizer_settings", {}))
+    known = {key: x for key, x in options.items() if key in defaults_of(maker)}
+    yield from call("optimizer", f"tg.optim.{name}", changed(known, {"lr": None}), "model.parameters()")
 
 
 def defaults_of(maker: Callable[..., Any]) -> dict[str, Any]:
@@ -91,17 +104,32 @@ def changed(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
 
 
 def written(name: str, value: Any) -> str:
-    """One setting as Python. A setting out of a file may be the text of a schedule, or the name of a function.
+    """One setting as Python: plain values, schedules made of them, and the names of functions in this process.
 
-    What no text can make again, such as a lambda, is left out: "...".
+    Text that stood in a file becomes a text again, and never code. What no text can make again, such as a lambda or a
+    function of which a file has only the name, is left out: "...".
     """
     if name in GIVEN and not isinstance(value, float):
         return GIVEN[name]
-    if isinstance(value, str) and name != "lr":
-        known = name != "loss" or value in LOSSES
-        return repr(value) if known else value
-    text = str(getattr(value, "__name__", None) or (value if isinstance(value, str) else repr(value)))
-    return "..." if "<" in text else re.sub(rf"\b({'|'.join(schedules.__all__)})\(", r"tg.optim.schedules.\1(", text)
+    if name == "lr":
+        schedule = schedule_of(value) if isinstance(value, str) else value
+        return program_of(schedule) if isinstance(schedule, (int, float, Schedule)) else "..."
+    if name == "loss" and isinstance(value, str) and value not in LOSSES:
+        return "..."
+    if callable(value):
+        own = str(getattr(value, "__name__", ""))
+        return own if own.isidentifier() else "..."
+    return literal(value)
+
+
+def literal(value: Any) -> str:
+    """A plain value as Python; "..." for anything else."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    if isinstance(value, (list, tuple)):
+        items = ", ".join(map(literal, value))
+        return f"[{items}]" if isinstance(value, list) else f"({items}{',' * (len(value) == 1)})"
+    return repr(value) if isinstance(value, (str, int, float, type(None))) else "..."
 
 
 def call(name: str, function: str, settings: Mapping[str, str], *first: str) -> Iterator[str]:
@@ -111,5 +139,17 @@ def call(name: str, function: str, settings: Mapping[str, str], *first: str) -> 
     if len(line) <= LINE:
         yield line
         return
-    lines = wrap(", ".join(arguments) + ",", LINE - 4, break_long_words=False, break_on_hyphens=False)
-    yield from (f"{name} = {function}(", *(f"    {part}" for part in lines), ")")
+    yield f"{name} = {function}("
+    yield from filled(arguments)
+    yield ")"
+
+
+def filled(arguments: Sequence[str]) -> Iterator[str]:
+    """Arguments in lines, each of them whole."""
+    line = "   "
+    for argument in arguments:
+        if len(line) > 4 and len(line) + len(argument) + 2 > LINE:
+            yield line
+            line = "   "
+        line += f" {argument},"
+    yield line

@@ -130,7 +130,7 @@ def read(path: str | os.PathLike[str]) -> Found:
             f"{path} holds arrays, but not a run as Run.save writes it ({FORMAT!r}): model.load reads weights alone"
         )
     try:
-        facts = json.loads(metadata["run"])
+        facts = storage.parse_json(metadata["run"])
         return Found(found, {name: facts[name] for name in FACTS})
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} lacks a part of the run, or holds another one: {error!r}") from None

@@ -19,7 +19,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn.layers import is_activation
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.storage import replace
+from tinygrad_edu.nn.storage import contents, parse_json, replace
 
 Array = np.ndarray[Any, Any]
 BINS = 40
@@ -119,9 +119,12 @@ class Histograms:
         """The histograms that `save` has written. Errors: CheckpointError for a file of another form."""
         found = cls()
         try:
-            record = json.loads(Path(path).read_text(encoding="utf-8"))
+            record = parse_json(contents(path))
             found.snapshots = [snapshot_from(entry) for entry in record["snapshots"]]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            refuse_other_layers(found.snapshots)
+        except CheckpointError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise CheckpointError(
                 f"{path} holds no histograms ({type(error).__name__}: {error}): Histograms.save writes such a file"
             ) from None
@@ -130,6 +133,15 @@ class Histograms:
     def __repr__(self) -> str:
         epochs = [snapshot.epoch for snapshot in self.snapshots]
         return f"<Histograms: {len(epochs)} snapshots, epochs {epochs[:1]} to {epochs[-1:]}>"
+
+
+def refuse_other_layers(snapshots: list[Snapshot]) -> None:
+    """All snapshots are of one model, in the order of its epochs."""
+    if len({tuple(snapshot.layers) for snapshot in snapshots}) > 1:
+        raise ValueError("the snapshots name different layers")
+    epochs = [snapshot.epoch for snapshot in snapshots]
+    if epochs != sorted(set(epochs)) or min(epochs, default=1) < 1:
+        raise ValueError("the epochs of the snapshots are not in order")
 
 
 def snapshot_from(entry: Mapping[str, Any]) -> Snapshot:

@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
-from tinygrad_edu.nn.layers import MLP
-from tinygrad_edu.train import checkpoint
+from tinygrad_edu.train import checkpoint, stored
 from tinygrad_edu.train.config import plain
 
 Array = np.ndarray[Any, Any]
@@ -101,11 +99,15 @@ class Run:
         """
         found, facts = checkpoint.curves(path) if Path(path).suffix != ".json" else from_json(path)
         state = found.pop("state", {})
-        model = rebuilt(facts["config"]) if state and model is None else model
+        try:
+            record: dict[str, Any] = stored.checked_curves(found)
+            facts = stored.checked_facts(facts)
+            made = stored.rebuilt(facts["config"], state) if state and model is None else model
+        except ValueError as error:
+            raise CheckpointError(f"{path} is not a run that Run.save has written: {error}") from None
         if state and model is not None:
             model.load_state_dict(state)
-        record: dict[str, Any] = {name: np.array(x, dtype=float) for name, x in found.items()}
-        return cls(model=model, **record, **facts)
+        return cls(model=made, **record, **facts)
 
     def refuse_moved(self, what: str) -> None:
         """The model, the optimizer and the job are one with this record only while nothing has trained them on."""
@@ -121,19 +123,9 @@ class Run:
 
 def from_json(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Curves, and the rest."""
+    data = storage.contents(path)
     try:
-        record = json.loads(Path(path).read_bytes())
+        record = storage.parse_json(data)
         return {name: record[name] for name in CURVES}, {k: record[k] for k in ("stop_reason", "how", "config")}
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is not a run that Run.save has written: {error!r}") from None
-
-
-def rebuilt(config: Mapping[str, Any]) -> Any:
-    """An MLP of the form and dtype that the settings name; None for any other model."""
-    if not isinstance(config["model"], dict):
-        return None
-    made = MLP(**{**config["model"], "init": "zeros"})
-    for p in made.parameters():
-        if isinstance(p, Tensor):
-            p.data = p.data.astype(config["dtype"])
-    return made

@@ -1,0 +1,160 @@
+"""What a file says of a run, checked before anything is made of it: a file may come from anywhere.
+
+Errors: ValueError with what is wrong; `Run.load` puts the file's name before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.nn.layers import MLP
+
+Array = np.ndarray[Any, Any]
+DTYPES = ("float32", "float64")
+WIDEST = 2**31  # of a layer; the weights in the file say whether it is so
+
+
+def whole(x: Any) -> bool:
+    return isinstance(x, int) and not isinstance(x, bool) and 0 <= x < 2**63
+
+
+def real(x: Any) -> bool:
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e300  # a comparison: no conversion
+
+
+def text(x: Any) -> bool:
+    return isinstance(x, str)
+
+
+def either(*checks: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda x: any(check(x) for check in checks)
+
+
+def none(x: Any) -> bool:
+    return x is None
+
+
+def truth(x: Any) -> bool:
+    return isinstance(x, bool)
+
+
+def settings(x: Any) -> bool:
+    """Names with plain numbers, texts, truth values, or lists of them."""
+    plain = either(real, text, truth, none)
+    listed = either(plain, lambda each: isinstance(each, list) and all(map(plain, each)))
+    return isinstance(x, dict) and all(name.isidentifier() and listed(each) for name, each in x.items())
+
+
+def mlp_or_text(x: Any) -> bool:
+    """The arguments of an MLP, or what another model prints."""
+    if not isinstance(x, dict):
+        return text(x)
+    sizes = x.get("sizes")
+    wide = isinstance(sizes, list) and len(sizes) > 1 and all(whole(n) and 0 < n < WIDEST for n in sizes)
+    return wide and settings({name: each for name, each in x.items() if name != "sizes"})
+
+
+# Of `fit`: what `train.config` writes. A setting that is not named here is free, but plain.
+KINDS: dict[str, Callable[[Any], bool]] = {
+    "model": mlp_or_text,
+    "dtype": lambda x: x in DTYPES,
+    "loss": text,
+    "optimizer": text,
+    "lr": either(none, real, text),
+    "optimizer_settings": settings,
+    "samples": whole,
+    "batch_size": either(none, whole),
+    "sample_weight": truth,
+    "validation": either(none, real, text),
+    "epochs": whole,
+    "shuffle": either(truth, text),
+    "seed": whole,
+    **dict.fromkeys(("tol", "patience", "clip_norm", "clip_value"), either(none, real)),
+    "accurate": truth,
+    "steps": whole,
+}
+
+
+def checked_curve(name: str, found: Any) -> Array:
+    """A number for each epoch; null stands for one that was not finite."""
+    if not isinstance(found, (list, np.ndarray)):
+        raise ValueError(f"{name} is no list of numbers")
+    if isinstance(found, list) and not all(x is None or isinstance(x, (int, float)) for x in found):
+        raise ValueError(f"{name} holds something else than numbers")
+    try:
+        made = np.array([np.nan if x is None else x for x in found] if isinstance(found, list) else found, dtype=float)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from None
+    if made.ndim != 1:
+        raise ValueError(f"{name} has the shape {made.shape}: a number for each epoch is needed")
+    return made
+
+
+def checked_curves(found: Mapping[str, Any]) -> dict[str, Array]:
+    """All curves, as long as the first, or empty where they are not kept."""
+    made = {name: checked_curve(name, x) for name, x in found.items()}
+    epochs = len(next(iter(made.values())))
+    for name, curve in made.items():
+        if len(curve) not in (0, epochs):
+            raise ValueError(f"{name} has {len(curve)} entries for {epochs} epochs")
+    return made
+
+
+def checked_facts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Why it ended, how it ran, and the settings."""
+    for name in ("stop_reason", "how"):
+        if not text(found[name]):
+            raise ValueError(f"{name} is {type(found[name]).__name__}, and no text")
+    config = found["config"]
+    if not isinstance(config, dict):
+        raise ValueError(f"config is {type(config).__name__}, and no settings by name")
+    if {"model", "optimizer"} <= config.keys():  # of `fit` or `fit_online`, not of an estimator
+        for name in KINDS.keys() & config.keys():
+            if not KINDS[name](config[name]):
+                raise ValueError(f"config: {name}={shown(config[name])} is nothing that a run is told")
+    return dict(found)
+
+
+def shown(x: Any) -> str:
+    """A short form of what a file holds. The number of a thousand digits has no text."""
+    try:
+        found = repr(x)
+    except (ValueError, RecursionError):
+        return f"a {type(x).__name__}"
+    return found if len(found) <= 60 else f"{found[:60]}..."
+
+
+def rebuilt(config: Mapping[str, Any], state: Mapping[str, Array]) -> Any:
+    """An MLP of the form and dtype that the settings name, with these weights; None for any other model.
+
+    The widths are compared with the weights first: 5 kB of settings could ask for any memory.
+    Errors: ValueError, also where the weights are not its own.
+    """
+    if not isinstance(config.get("model"), dict):
+        return None
+    sizes = config["model"]["sizes"]
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
+        found = state.get(f"layers.{i}.weight")
+        if found is None or found.shape != (n_out, n_in):
+            there = "is missing" if found is None else f"has the shape {found.shape}"
+            raise ValueError(f"a model of widths {shown(sizes)} is named, and its layers.{i}.weight {there}")
+    try:
+        made = MLP(**{**config["model"], "init": "zeros"})
+        take(made, str(config["dtype"]), state)
+    except (TinygradError, TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        raise ValueError(f"its model cannot be made: {error}") from None
+    return made
+
+
+def take(model: MLP, dtype: str, state: Mapping[str, Array]) -> None:
+    """Dtype and numbers."""
+    for p in model.parameters():
+        if isinstance(p, Tensor):
+            p.data = p.data.astype(dtype)
+    model.load_state_dict(state)
