@@ -87,7 +87,7 @@ BODIES = {
     "rows": "gather(view(x, 0, (3, 2)), k, 1, view(out, 0, (2, 2)))",
     "product": "dot(view(x, 0, (1, 3)), view(x, 0, (1, 3)).T, view(out, 0, (1, 1)))\n"
     "dot(view(x, 0, (2, 1)), view(x, 1, (1, 2)), view(out, 1, (2, 2)))",
-    **{name: f"out[0] = math.{name}({', '.join(['0.75', '1.25'][:n])})" for name, n in MATHS.items()},
+    **{name: f"out[0] = math.{name}({', '.join(['1.75' if name == 'acosh' else '0.75', '1.25'][:n])})" for name, n in MATHS.items()},
 }  # fmt: skip
 
 
@@ -127,7 +127,9 @@ def in_python(body):
 def test_as_in_python(tmp_path, name):
     found = np.zeros(6)
     module_of(tmp_path / f"direct_{name}.py", BODIES[name]).compiled(X.copy(), K.copy(), found)
-    np.testing.assert_allclose(found, in_python(BODIES[name]), rtol=1e-15)
+    np.testing.assert_allclose(
+        found, in_python(BODIES[name]), rtol=1e-15 if name != "lgamma" else 1e-14
+    )  # Python has its own
 
 
 REFUSED = {

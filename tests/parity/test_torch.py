@@ -13,15 +13,17 @@ from tinygrad_edu.core.ops import TABLE
 
 pytestmark = pytest.mark.torch
 RTOL = 1e-12
+TRIGAMMA = 1e-9  # PyTorch's own is off by up to 5e-10; ours agrees with SciPy's to 1e-14 (tests/core/test_special.py)
+ROUGH = dict.fromkeys(("gammaln", "betaln", "digamma", "polygamma"), TRIGAMMA)
 SMOOTH = {name: row for name, row in TABLE.items() if row.partials is not None}
 
 
-def assert_close(found, expected, scale=None):
+def assert_close(found, expected, scale=None, rtol=RTOL):
     """Equal to 1e-12 of each entry, and of `scale` where terms cancel (by default the largest entry)."""
     found, expected = np.asarray(found), np.asarray(expected)
     scale = np.abs(expected).max(initial=0.0) if scale is None else scale
     assert found.shape == expected.shape
-    assert (np.abs(found - expected) <= RTOL * np.maximum(np.abs(expected), scale)).all()
+    assert (np.abs(found - expected) <= rtol * np.maximum(np.abs(expected), scale)).all()
 
 
 def results(y):
@@ -33,16 +35,16 @@ def variables(arrays):
     return ours, [torch.tensor(x, requires_grad=True) for x in arrays]
 
 
-def compare(f, g, arrays):
+def compare(f, g, arrays, rtol=RTOL):
     """f on Tensors and g on torch's: values, and gradients of Σ sin of them."""
     ours, theirs = variables(arrays)
     mine, other = results(f(*ours)), results(g(*theirs))
     for y, e in zip(mine, other, strict=True):
-        assert_close(y.data, e.detach().numpy())
+        assert_close(y.data, e.detach().numpy(), rtol=rtol)
     sum(tg.ops.sum(tg.ops.sin(y)) for y in mine).backward()
     sum(torch.sin(y).sum() for y in other).backward()
     for x, t in zip(ours, theirs, strict=True):
-        assert_close(gradient(x.grad, x.shape), gradient(t.grad, x.shape))
+        assert_close(gradient(x.grad, x.shape), gradient(t.grad, x.shape), rtol=rtol)
 
 
 def gradient(g, shape):
@@ -61,7 +63,8 @@ def test_elementwise_operations(row):
     for box in row.domain:
         shapes = BROADCAST[len(row.parameters)]
         intervals = [box[min(i, len(box) - 1)] for i in range(len(shapes))]
-        compare(row, elementwise(row.name), [rng.uniform(*ends, s) for ends, s in zip(intervals, shapes, strict=True)])
+        arrays = [rng.uniform(*ends, s) for ends, s in zip(intervals, shapes, strict=True)]
+        compare(row, elementwise(row.name), arrays, ROUGH.get(row.name, RTOL))
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE.values() if row.partials is None], ids=lambda row: row.name)
@@ -102,7 +105,7 @@ def test_second_derivatives(row):
     slopes = [torch.zeros_like(t) if g is None else g for t, g in zip(theirs, slopes, strict=True)]
     (sum(torch.cos(g).sum() for g in slopes) + 0.0 * sum(t.sum() for t in theirs)).backward()
     for t, e in zip(ours, theirs, strict=True):
-        assert_close(gradient(t.grad, t.shape), gradient(e.grad, t.shape))
+        assert_close(gradient(t.grad, t.shape), gradient(e.grad, t.shape), rtol=ROUGH.get(row.name, RTOL))
 
 
 # Random expressions: each step adds a node made of earlier ones by a function whose slopes add up to 1 at most, so

@@ -35,6 +35,15 @@ ELEMENTWISE = {
     "log_loss": lambda p, t: -(t * torch.log(p) + (1.0 - t) * torch.log1p(-p)),
     "hinge_loss": lambda p, t: torch.clamp(1.0 - p * t, min=0.0),
     "poisson_loss": lambda z, t: torch.exp(z) - t * z,
+    "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1.0 / 3.0),
+    "rint": torch.round,
+    "floor_divide": lambda a, b: torch.floor(a.detach() / b.detach()) + 0.0 * (a + b),
+    "heaviside": lambda x, h: torch.where(x == 0.0, h, (x > 0.0).double() + 0.0 * (x + h)),
+    "mod": torch.remainder,
+    "gammaln": torch.lgamma,
+    "betaln": lambda a, b: torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b),
+    "ndtr": torch.special.ndtr,
+    "polygamma": lambda n, x: torch.polygamma(int(n.reshape(-1)[0]), x) + 0.0 * n,
 }
 
 

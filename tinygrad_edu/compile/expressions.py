@@ -30,8 +30,13 @@ COMPARISONS: dict[type, str] = {
 }  # fmt: skip
 CONSTANTS = {"math.inf": math.inf, "math.nan": math.nan, "math.pi": math.pi, "math.e": math.e}
 # Words of LLVM, and from C's library, where the name for float32 ends in f; how many numbers each takes.
-LIBRARY = dict.fromkeys(["tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "erf", "expm1", "log1p"], 1)
-MATHS = {"sqrt": 1, "log": 1, "exp": 1, "fabs": 1, "sin": 1, "cos": 1, "copysign": 2, "pow": 2} | LIBRARY
+ONE = (
+    *("tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "expm1", "log1p", "cbrt"),
+    *("erf", "erfc", "lgamma"),
+)
+LIBRARY = dict.fromkeys(ONE, 1) | dict.fromkeys(["atan2", "hypot", "fmod"], 2)
+INTRINSIC = dict.fromkeys(["sqrt", "log", "log2", "log10", "exp", "fabs", "sin", "cos", "floor"], 1)
+MATHS = INTRINSIC | dict.fromkeys(["copysign", "pow"], 2) | LIBRARY
 
 
 @dataclass(frozen=True)

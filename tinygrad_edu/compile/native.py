@@ -7,14 +7,16 @@ templates.py, for programs run without Numba. The cache's key covers this file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numba
+import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 from numba.np import arrayobj
 
 from tinygrad_edu.compile import compiler
@@ -46,6 +48,26 @@ def njit(*signature: str, **options: Any) -> Any:
     """numba.njit with the passes that generated programs need; parallel ones need all."""
     compiler: Any = numba.njit
     return compiler(*signature, **({} if options.get("parallel") else {"pipeline_class": Passes}), **options)
+
+
+@overload(math.fmod)
+def fmod(a: Any, b: Any) -> Callable[..., Any]:
+    """Python's math.fmod, which Numba lacks."""
+
+    def of_numpy(a: Any, b: Any) -> Any:
+        return np.fmod(a, b)
+
+    return of_numpy
+
+
+@overload(math.cbrt)
+def cbrt(x: Any) -> Callable[..., Any]:
+    """Python's math.cbrt, which Numba lacks."""
+
+    def of_numpy(x: Any) -> Any:
+        return np.cbrt(x)
+
+    return of_numpy
 
 
 @intrinsic

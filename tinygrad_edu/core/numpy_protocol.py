@@ -40,7 +40,16 @@ def differentiable() -> dict[Any, Any]:
     """NumPy's function → ours, from the three tables."""
     entries: list[Any] = [*TABLE.values(), *ARRAY_TABLE.values(), *COMPOSED.values()]
     known = {find(entry.numpy_name): entry for entry in entries if find(entry.numpy_name) is not None}
-    return known | {np.linalg.matmul: products.matmul, np.permute_dims: ARRAY_TABLE["transpose"]}
+    return known | scipys() | {np.linalg.matmul: products.matmul, np.permute_dims: ARRAY_TABLE["transpose"]}
+
+
+def scipys() -> dict[Any, Any]:
+    """Universal functions of scipy.special, which a caller can only have where SciPy is installed."""
+    try:
+        import scipy.special as special
+    except ImportError:
+        return {}
+    return {getattr(special, row.scipy_name): row for row in TABLE.values() if row.scipy_name}
 
 
 @functools.cache

@@ -4,7 +4,8 @@ A row is a function of plain floats and `partials(y, x, ...)`, which gives ∂y/
 `Value`, `Tensor`, the pictures, the command line and the tests are interpreters of this table; nothing else
 knows a derivative of an elementwise operation. A comparison in a derivative, such as `x > 0`, counts as 1 or 0.
 Conventions at a kink: relu'(0) = 0, abs'(0) = 0, and ties of maximum and minimum share the gradient equally.
-The elementary rows stand in `core.elementary`; here are activations and the losses of single entries.
+The elementary rows stand in `core.elementary`, then `transcendental`, `rounding` and `special`; here are activations
+and the losses of single entries.
 
 >>> y = sigmoid(0.5)
 >>> round(y, 6), [round(d, 6) for d in sigmoid.partials(y, 0.5)]
@@ -36,6 +37,9 @@ from tinygrad_edu.core.elementary import (
 )
 from tinygrad_edu.core.operation import TABLE as TABLE
 from tinygrad_edu.core.operation import op
+from tinygrad_edu.core.rounding import *  # noqa: F403
+from tinygrad_edu.core.special import *  # noqa: F403
+from tinygrad_edu.core.transcendental import *  # noqa: F403
 
 SQRT_HALF = math.sqrt(0.5)
 INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
@@ -53,7 +57,7 @@ def sigmoid(x: float) -> float:
     return where(x >= 0.0, 1.0, e) / (1.0 + e)  # type: ignore[no-any-return]
 
 
-@op(partials=lambda _, x: (sigmoid(-x),))
+@op(partials=lambda _, x: (sigmoid(-x),), scipy="log_expit")
 def log_sigmoid(x: float) -> float:
     """log σ(x) = min(x, 0) - log(1 + e^(-|x|)).  dy/dx = σ(-x)."""
     return minimum(x, 0.0) - log1p(exp(-abs(x)))  # type: ignore[no-any-return]

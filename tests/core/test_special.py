@@ -1,0 +1,72 @@
+"""The formulas of core.special for floats and compiled programs against SciPy's functions, far from the origin too."""
+
+import numpy as np
+import pytest
+import scipy.special
+
+import tinygrad_edu as tg
+
+X = np.array([1e-3, 0.1, 0.5, 1.0, 1.5, 2.0, 3.7, 10.0, 25.5, 1e3, 1e6])
+NEGATIVE = np.array([-0.1, -0.5, -1.25, -3.7])
+
+
+@pytest.mark.parametrize("n", [0.0, 1.0, 2.0, 3.0, 5.0])
+def test_polygamma_is_scipys(n):
+    expected = scipy.special.polygamma(int(n), X)
+    np.testing.assert_allclose([tg.ops.polygamma(n, float(x)) for x in X], expected, rtol=1e-13)
+    np.testing.assert_allclose(tg.ops.polygamma(n, X), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["digamma", "gammaln"])
+def test_floats_and_arrays_agree(name):
+    x = np.concatenate([X, NEGATIVE])
+    scale = np.maximum(np.abs(getattr(scipy.special, name)(x)), 1.0)
+    found = np.array([getattr(tg.ops, name)(float(v)) for v in x])
+    assert (np.abs(found - getattr(scipy.special, name)(x)) <= 1e-13 * scale).all()
+
+
+@pytest.mark.parametrize("name", ["expit", "logit", "log_expit", "erf", "erfc", "gammaln", "digamma", "psi", "ndtr"])
+def test_scipys_own_functions_are_differentiable(name):
+    x = np.array([0.2, 0.7])
+    f = getattr(scipy.special, name)
+    y = f(tg.Tensor(x, requires_grad=True))
+    assert isinstance(y, tg.Tensor)
+    np.testing.assert_array_equal(y.data, f(x))
+    assert tg.gradcheck(lambda x: np.sum(np.sin(f(x))), x)
+    assert tg.gradcheck(tg.grad(lambda x: np.sum(np.sin(f(x)))), x)
+
+
+@pytest.mark.parametrize("name", ["betaln", "xlogy"])
+def test_scipys_functions_of_two_numbers_too(name):
+    f = getattr(scipy.special, name)
+    assert tg.gradcheck(lambda a, b: np.sum(f(a, b)), np.array([0.2, 0.7]), np.array([1.5, 0.3]))
+    assert isinstance(f(tg.Value(0.5), 2.0), tg.Value)
+
+
+def test_sinc_is_smooth_at_0():
+    """1 - p²/6 + p⁴/120 with p = πx, so that the derivatives at 0 are 0, -π²/3, 0, π⁴/5."""
+    f, found = tg.ops.sinc, []
+    for _ in range(5):
+        found.append(f(0.0))
+        f = tg.grad(f)
+    np.testing.assert_allclose(found, [1.0, 0.0, -(np.pi**2) / 3.0, 0.0, np.pi**4 / 5.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["floor", "ceil", "trunc", "rint"])
+def test_whole_numbers_are_numpys(name):
+    """Also halves, numbers above 2⁵², infinities and NaN: as floats and compiled."""
+    x = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 0.49999999999999994, 2.0**53 + 2.0, 1e300, np.inf, -np.inf, np.nan, 0.0])
+    f = getattr(tg.ops, name)
+    expected = getattr(np, name)(x)
+    np.testing.assert_array_equal([f(float(v)) for v in x], expected)
+    np.testing.assert_array_equal(tg.jit(lambda x: f(x) + 0.0)(x), expected)
+
+
+@pytest.mark.parametrize("name", ["mod", "fmod", "floor_divide"])
+def test_remainders_are_numpys(name):
+    a, b = (v.ravel() for v in np.meshgrid([7.5, -7.5, 1.0, 0.3, -1e-300, 0.0], [2.0, -2.0, 0.1, np.inf]))
+    f = getattr(tg.ops, name)
+    expected = getattr(np, name)(a, b)
+    finite = np.isfinite(b) if name == "floor_divide" else slice(None)
+    np.testing.assert_array_equal(np.array([f(float(p), float(q)) for p, q in zip(a, b)])[finite], expected[finite])
+    np.testing.assert_array_equal(tg.jit(lambda a, b: f(a, b) + 0.0)(a, b)[finite], expected[finite])

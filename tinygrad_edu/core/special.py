@@ -1,0 +1,113 @@
+"""More rows of the table: functions of `scipy.special` whose derivatives are known.
+
+On arrays most are SciPy's own. On floats, and in compiled programs, they are the straight-line formulas below, so
+that Values need neither SciPy nor NumPy.
+
+>>> round(gammaln(5.0), 6), round(digamma(1.0), 6)  # log 24, and minus Euler's constant
+(3.178054, -0.577216)
+"""
+
+from __future__ import annotations
+
+import math
+
+from tinygrad_edu.core.elementary import POSITIVE, exp, log, tan, where
+from tinygrad_edu.core.operation import op
+from tinygrad_edu.core.rounding import mod
+
+PI = math.pi
+SQRT_HALF = math.sqrt(0.5)
+INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
+TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
+
+
+@op(partials=lambda _, x: (-TWO_OVER_SQRT_PI * exp(-x * x),), scipy="erfc")
+def erfc(x: float) -> float:
+    """1 - erf(x), exact far out.  dy/dx = -2/√π · e^(-x²)."""
+    return math.erfc(x)
+
+
+@op(partials=lambda _, x: (INVERSE_SQRT_TWO_PI * exp(-0.5 * x * x),), scipy="ndtr")
+def ndtr(x: float) -> float:
+    """Φ(x), the share of a normal distribution below x.  dy/dx = e^(-x²/2)/√(2π)."""
+    return 0.5 * math.erfc(-SQRT_HALF * x)
+
+
+# the logistic function's relatives
+
+
+@op(partials=lambda _, x: (1.0 / (x * (1.0 - x)),), domain=([(0.1, 0.9)],), scipy="logit")
+def logit(x: float) -> float:
+    """log(x/(1 - x)), the inverse of the sigmoid.  dy/dx = 1/(x(1 - x))."""
+    return log(x / (1.0 - x))  # type: ignore[no-any-return]
+
+
+@op(
+    partials=lambda _, a, b: (where(a == 0.0, 0.0, log(where(a == 0.0, 1.0, b))), a / where(a == 0.0, 1.0, b)),
+    domain=([(-3.0, 3.0), (0.3, 3.0)],),
+    scipy="xlogy",
+)
+def xlogy(a: float, b: float) -> float:
+    """a·log b, and 0 where a = 0, for b = 0 too.  ∂/∂a = log b (0 where a = 0), ∂/∂b = a/b."""
+    return where(a == 0.0, 0.0 * b, a * log(where(a == 0.0, 1.0, b)))  # type: ignore[no-any-return]
+
+
+# the logarithm of the gamma function, and its derivatives
+
+
+@op(partials=lambda _, x: (psi(0.0, x),), domain=POSITIVE, scipy="gammaln")
+def gammaln(x: float) -> float:
+    """log |Γ(x)|; Γ(n) = (n - 1)! of whole n.  dy/dx = ψ(x), the digamma function."""
+    return math.lgamma(x)
+
+
+@op(
+    partials=lambda _, a, b: (psi(0.0, a) - psi(0.0, a + b), psi(0.0, b) - psi(0.0, a + b)),
+    domain=POSITIVE,
+    scipy="betaln",
+)
+def betaln(a: float, b: float) -> float:
+    """log B(a, b) = log Γ(a) + log Γ(b) - log Γ(a + b).  ∂/∂a = ψ(a) - ψ(a + b)."""
+    return gammaln(a) + gammaln(b) - gammaln(a + b)  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, x: (psi(1.0, x),), domain=([(0.3, 3.0)], [(-0.8, -0.2)]), scipy="digamma")
+def digamma(x: float) -> float:
+    """ψ(x) = d log Γ(x)/dx.  dy/dx = ψ₁(x).
+
+    ψ(z) = ψ(z + 10) - Σ 1/(z + k), and there Stirling's series to w⁻¹² (error 1e-15); ψ(x) = ψ(1 - x) - π/tan(πx).
+    """
+    z = where(x <= 0.0, 1.0 - x, x)
+    steps = 1.0 / z + 1.0 / (z + 1.0) + 1.0 / (z + 2.0) + 1.0 / (z + 3.0) + 1.0 / (z + 4.0)
+    steps = steps + 1.0 / (z + 5.0) + 1.0 / (z + 6.0) + 1.0 / (z + 7.0) + 1.0 / (z + 8.0) + 1.0 / (z + 9.0)
+    w = z + 10.0
+    q = 1.0 / (w * w)
+    tail = 1.0 / 252.0 - q * (1.0 / 240.0 - q * (1.0 / 132.0 - q * (691.0 / 32760.0)))
+    series = log(w) - 0.5 / w - q * (1.0 / 12.0 - q * (1.0 / 120.0 - q * tail))
+    mirrored = where(x <= 0.0, PI / tan(PI * where(x <= 0.0, x, 0.25)), 0.0)
+    return series - steps - mirrored  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, n, x: (0.0, psi(n + 1.0, x)), domain=([(1.0, 1.0), (0.3, 3.0)], [(2.0, 2.0), (0.3, 3.0)]))
+def polygamma(n: float, x: float) -> float:
+    """The n-th derivative of ψ, for whole n ≥ 0 and x > -9: (-1)ⁿ⁺¹·n!·Σ (x + k)⁻ⁿ⁻¹.  ∂/∂x = polygamma(n + 1, x).
+
+    Ten terms of the sum, and Euler's and Maclaurin's formula for the rest of it. No derivative by n.
+    """
+    s = where(n == 0.0, 2.0, n + 1.0)
+    w = x + 10.0
+    total = x**-s + (x + 1.0) ** -s + (x + 2.0) ** -s + (x + 3.0) ** -s + (x + 4.0) ** -s
+    total = total + (x + 5.0) ** -s + (x + 6.0) ** -s + (x + 7.0) ** -s + (x + 8.0) ** -s + (x + 9.0) ** -s
+    q = 1.0 / (w * w)
+    fifth = (s + 7.0) * (s + 8.0) * q * (1.0 / 47900160.0 - (s + 9.0) * (s + 10.0) * q * (691.0 / 1307674368000.0))
+    fourth = (s + 5.0) * (s + 6.0) * q * (1.0 / 1209600.0 - fifth)
+    third = (s + 3.0) * (s + 4.0) * q * (1.0 / 30240.0 - fourth)
+    second = (s + 1.0) * (s + 2.0) * q * (1.0 / 720.0 - third)
+    rest = w ** (1.0 - s) * (1.0 / (s - 1.0) + 0.5 / w + s * q * (1.0 / 12.0 - second))
+    sign_of_n = 2.0 * mod(n, 2.0) - 1.0
+    return where(n == 0.0, digamma(x), sign_of_n * exp(gammaln(s)) * (total + rest))  # type: ignore[no-any-return]
+
+
+def psi(n: float, x: float) -> float:
+    """ψ or its n-th derivative."""
+    return digamma(x) if n.__class__ is float and n == 0.0 else polygamma(n, x)  # type: ignore[no-any-return]
