@@ -68,5 +68,7 @@ def test_remainders_are_numpys(name):
     f = getattr(tg.ops, name)
     expected = getattr(np, name)(a, b)
     finite = np.isfinite(b) if name == "floor_divide" else slice(None)
-    np.testing.assert_array_equal(np.array([f(float(p), float(q)) for p, q in zip(a, b)])[finite], expected[finite])
+    np.testing.assert_array_equal(
+        np.array([f(float(p), float(q)) for p, q in zip(a, b, strict=True)])[finite], expected[finite]
+    )
     np.testing.assert_array_equal(tg.jit(lambda a, b: f(a, b) + 0.0)(a, b)[finite], expected[finite])

@@ -98,7 +98,7 @@ def read_table() -> None:
     """Add what THE table has beyond the five that have words of their own above."""
     for name, row in TABLE.items():
         unary = row.partials is not None and len(row.parameters) - len(row.defaults) == 1
-        if unary and name not in PARTS and name not in ACTIVATIONS:
+        if unary and row.activation and name not in PARTS and name not in ACTIVATIONS:
             ACTIVATIONS[name] = from_table(row)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib
 import inspect
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,15 +42,13 @@ def differentiable() -> dict[Any, Any]:
     """NumPy's function → ours, from the three tables."""
     entries: list[Any] = [*TABLE.values(), *ARRAY_TABLE.values(), *COMPOSED.values()]
     known = {find(entry.numpy_name): entry for entry in entries if find(entry.numpy_name) is not None}
-    return known | scipys() | {np.linalg.matmul: products.matmul, np.permute_dims: ARRAY_TABLE["transpose"]}
+    return known | {np.linalg.matmul: products.matmul, np.permute_dims: ARRAY_TABLE["transpose"]}
 
 
+@functools.cache
 def scipys() -> dict[Any, Any]:
-    """Universal functions of scipy.special, which a caller can only have where SciPy is installed."""
-    try:
-        import scipy.special as special
-    except ImportError:
-        return {}
+    """Universal functions of scipy.special; looked at when a caller has brought one, so it is not loaded for this."""
+    special = importlib.import_module("scipy.special")
     return {getattr(special, row.scipy_name): row for row in TABLE.values() if row.scipy_name}
 
 
@@ -70,9 +70,9 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
         raise UnsupportedNumpyError(refusal(f"{ufunc.__name__}.{method}({', '.join(options)})"))
     if ufunc in without_derivative():
         return ufunc(*map(number, inputs))
-    if ufunc not in differentiable():
+    operation = differentiable().get(ufunc) or ("scipy.special" in sys.modules and scipys().get(ufunc))
+    if not operation:
         raise UnsupportedNumpyError(refusal(ufunc.__name__))
-    operation = differentiable()[ufunc]
     if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and (x.ndim or x.dtype == object) for x in inputs):
         return operation.on_arrays(*map(boxed, inputs))
     return operation(*inputs)

@@ -57,10 +57,12 @@ class Operation:
         domain: Sequence[Box],
         numpy: str,
         scipy: str,
+        activation: bool = True,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name: str = function.__name__
         self.function, self.partials, self.domain = function, partials, domain
+        self.activation = activation
         self.numpy_name, self.scipy_name = numpy, scipy
         self.parameters = tuple(inspect.signature(function).parameters)
         self.defaults: tuple[float, ...] = function.__defaults__ or ()
@@ -233,16 +235,18 @@ def op(
     domain: Sequence[Box] = EVERYWHERE,
     numpy: str = "",
     scipy: str = "",
+    activation: bool = True,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare an elementwise operation: the decorated function of floats becomes a row of TABLE.
 
     `partials(y, *x)` gives ∂y/∂x from output and inputs, written with operators and operations; an argument
     whose value it does not need is named with a leading underscore. None: not differentiable.
-    `numpy`, `scipy`: the array function's name where it is not the operation's own.
+    `numpy`, `scipy`: the array function's name where it is not the operation's own. `activation`: False of a function
+    of one argument that no layer would put at its end (a rounding, a logarithm of another base).
     """
 
     def declare(function: Callable[..., Any]) -> Operation:
-        operation = Operation(function, partials, domain, numpy or function.__name__, scipy)
+        operation = Operation(function, partials, domain, numpy or function.__name__, scipy, activation)
         TABLE[operation.name] = operation
         return operation
 

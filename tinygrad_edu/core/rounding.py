@@ -18,26 +18,26 @@ BETWEEN = ([(-2.9, -2.1)], [(-0.9, -0.6)], [(1.6, 1.9)])  # away from the steps 
 QUOTIENTS = ([(0.4, 0.9), (1.0, 1.5)], [(-3.4, -2.6), (2.0, 2.5)], [(3.2, 3.8), (-3.0, -2.0)])  # a/b between steps
 
 
-@op(partials=lambda *_: (0.0,), domain=BETWEEN)
+@op(partials=lambda *_: (0.0,), domain=BETWEEN, activation=False)
 def floor(x: float) -> float:
     """The largest whole number that is not above x.  dy/dx = 0."""
     small = abs(x) < WHOLE  # NaN and infinity are not, and stay what they are
     return where(small, float(math.floor(where(small, x, 0.0))), x)  # type: ignore[no-any-return]
 
 
-@op(partials=lambda *_: (0.0,), domain=BETWEEN)
+@op(partials=lambda *_: (0.0,), domain=BETWEEN, activation=False)
 def ceil(x: float) -> float:
     """The smallest whole number that is not below x.  dy/dx = 0."""
     return -floor(-x)  # type: ignore[no-any-return]
 
 
-@op(partials=lambda *_: (0.0,), domain=BETWEEN)
+@op(partials=lambda *_: (0.0,), domain=BETWEEN, activation=False)
 def trunc(x: float) -> float:
     """x without what stands behind the point.  dy/dx = 0."""
     return where(x < 0.0, -floor(-x), floor(x))  # type: ignore[no-any-return]
 
 
-@op(partials=lambda *_: (0.0,), domain=BETWEEN)
+@op(partials=lambda *_: (0.0,), domain=BETWEEN, activation=False)
 def rint(x: float) -> float:
     """The nearest whole number, of two the even one.  dy/dx = 0."""
     low = floor(x)

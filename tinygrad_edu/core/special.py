@@ -21,13 +21,13 @@ INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 
 
-@op(partials=lambda _, x: (-TWO_OVER_SQRT_PI * exp(-x * x),), scipy="erfc")
+@op(partials=lambda _, x: (-TWO_OVER_SQRT_PI * exp(-x * x),), scipy="erfc", activation=False)
 def erfc(x: float) -> float:
     """1 - erf(x), exact far out.  dy/dx = -2/√π · e^(-x²)."""
     return math.erfc(x)
 
 
-@op(partials=lambda _, x: (INVERSE_SQRT_TWO_PI * exp(-0.5 * x * x),), scipy="ndtr")
+@op(partials=lambda _, x: (INVERSE_SQRT_TWO_PI * exp(-0.5 * x * x),), scipy="ndtr", activation=False)
 def ndtr(x: float) -> float:
     """Φ(x), the share of a normal distribution below x.  dy/dx = e^(-x²/2)/√(2π)."""
     return 0.5 * math.erfc(-SQRT_HALF * x)
@@ -36,7 +36,7 @@ def ndtr(x: float) -> float:
 # the logistic function's relatives
 
 
-@op(partials=lambda _, x: (1.0 / (x * (1.0 - x)),), domain=([(0.1, 0.9)],), scipy="logit")
+@op(partials=lambda _, x: (1.0 / (x * (1.0 - x)),), domain=([(0.1, 0.9)],), scipy="logit", activation=False)
 def logit(x: float) -> float:
     """log(x/(1 - x)), the inverse of the sigmoid.  dy/dx = 1/(x(1 - x))."""
     return log(x / (1.0 - x))  # type: ignore[no-any-return]
@@ -55,7 +55,7 @@ def xlogy(a: float, b: float) -> float:
 # the logarithm of the gamma function, and its derivatives
 
 
-@op(partials=lambda _, x: (psi(0.0, x),), domain=POSITIVE, scipy="gammaln")
+@op(partials=lambda _, x: (psi(0.0, x),), domain=POSITIVE, scipy="gammaln", activation=False)
 def gammaln(x: float) -> float:
     """log |Γ(x)|; Γ(n) = (n - 1)! of whole n.  dy/dx = ψ(x), the digamma function."""
     return math.lgamma(x)
@@ -71,7 +71,7 @@ def betaln(a: float, b: float) -> float:
     return gammaln(a) + gammaln(b) - gammaln(a + b)  # type: ignore[no-any-return]
 
 
-@op(partials=lambda _, x: (psi(1.0, x),), domain=([(0.3, 3.0)], [(-0.8, -0.2)]), scipy="digamma")
+@op(partials=lambda _, x: (psi(1.0, x),), domain=([(0.3, 3.0)], [(-0.8, -0.2)]), scipy="digamma", activation=False)
 def digamma(x: float) -> float:
     """ψ(x) = d log Γ(x)/dx.  dy/dx = ψ₁(x).
 

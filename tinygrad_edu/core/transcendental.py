@@ -21,25 +21,25 @@ SINC_SERIES = 0.5  # below this |πx| its derivative is summed as a series, whic
 # powers and logarithms
 
 
-@op(partials=lambda _, x: (1.0 / (LN2 * x),), domain=POSITIVE)
+@op(partials=lambda _, x: (1.0 / (LN2 * x),), domain=POSITIVE, activation=False)
 def log2(x: float) -> float:
     """Logarithm to base 2.  dy/dx = 1/(x·log 2)."""
     return math.log2(x)
 
 
-@op(partials=lambda _, x: (1.0 / (LN10 * x),), domain=POSITIVE)
+@op(partials=lambda _, x: (1.0 / (LN10 * x),), domain=POSITIVE, activation=False)
 def log10(x: float) -> float:
     """Logarithm to base 10.  dy/dx = 1/(x·log 10)."""
     return math.log10(x)
 
 
-@op(partials=lambda y, _: (LN2 * y,))
+@op(partials=lambda y, _: (LN2 * y,), activation=False)
 def exp2(x: float) -> float:
     """2ˣ.  dy/dx = y·log 2."""
     return math.pow(2.0, x)
 
 
-@op(partials=lambda y, _: (1.0 / (3.0 * y * y),), domain=([(0.3, 3.0)], [(-3.0, -0.3)]))
+@op(partials=lambda y, _: (1.0 / (3.0 * y * y),), domain=([(0.3, 3.0)], [(-3.0, -0.3)]), activation=False)
 def cbrt(x: float) -> float:
     """The real cube root, of negative numbers too.  dy/dx = 1/(3y²), infinite at 0."""
     return math.cbrt(x)
@@ -66,13 +66,13 @@ def asinh(x: float) -> float:
     return math.asinh(x)
 
 
-@op(partials=lambda _, x: (1.0 / sqrt(x * x - 1.0),), domain=([(1.3, 4.0)],), numpy="arccosh")
+@op(partials=lambda _, x: (1.0 / sqrt(x * x - 1.0),), domain=([(1.3, 4.0)],), numpy="arccosh", activation=False)
 def acosh(x: float) -> float:
     """Inverse hyperbolic cosine, log(x + √(x² - 1)), of x ≥ 1.  dy/dx = 1/√(x² - 1)."""
     return math.acosh(x)
 
 
-@op(partials=lambda _, x: (1.0 / (1.0 - x * x),), domain=([(-0.8, 0.8)],), numpy="arctanh")
+@op(partials=lambda _, x: (1.0 / (1.0 - x * x),), domain=([(-0.8, 0.8)],), numpy="arctanh", activation=False)
 def atanh(x: float) -> float:
     """Inverse hyperbolic tangent, log((1 + x)/(1 - x))/2.  dy/dx = 1/(1 - x²)."""
     return math.atanh(x)
@@ -81,13 +81,13 @@ def atanh(x: float) -> float:
 # angles and distances
 
 
-@op(partials=lambda *_: (DEGREE,))
+@op(partials=lambda *_: (DEGREE,), activation=False)
 def deg2rad(x: float) -> float:
     """Degrees as radians, x·π/180.  dy/dx = π/180."""
     return x * DEGREE
 
 
-@op(partials=lambda *_: (1.0 / DEGREE,))
+@op(partials=lambda *_: (1.0 / DEGREE,), activation=False)
 def rad2deg(x: float) -> float:
     """Radians as degrees, x·180/π.  dy/dx = 180/π."""
     return x * (180.0 / PI)
@@ -112,7 +112,7 @@ def atan2(a: float, b: float) -> float:
     return math.atan2(a, b)
 
 
-@op(partials=lambda y, x: (sinc_slope(y, x),))
+@op(partials=lambda y, x: (sinc_slope(y, x),), activation=False)
 def sinc(x: float) -> float:
     """sin(πx)/(πx), and 1 at 0.  dy/dx = (cos(πx) - y)/x, and 0 at 0."""
     p = PI * where(x == 0.0, 1.0, x)

@@ -178,5 +178,6 @@ def range_of(activation: Activation) -> tuple[float, float]:
     return lowest_and_highest(lambda x: activation(np.stack([x, -x], axis=1)))
 
 
-def is_activation(operation: Any) -> bool:
-    return operation.partials is not None and len(operation.parameters) - len(operation.defaults) == 1
+def is_activation(operation: Operation) -> bool:
+    unary = operation.partials is not None and len(operation.parameters) - len(operation.defaults) == 1
+    return operation.activation and unary
