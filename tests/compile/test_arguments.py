@@ -125,7 +125,7 @@ def test_empty_batches():
     assert f(normal(5, 0), normal(0, 2)) == f(normal(0, 3), normal(3, 2)) == 0.0
 
 
-@pytest.mark.parametrize("f", [lambda x: nn.losses.mse(x, x), lambda x: ops.max(x), lambda x: ops.logsumexp(x)])
+@pytest.mark.parametrize("f", [lambda x: nn.losses.mse(x, x), lambda x: ops.max(x)])
 def test_what_has_no_meaning_for_no_numbers_is_refused_at_any_call(f):
     with without_numba():
         g = jit(f)

@@ -31,7 +31,10 @@ from tinygrad_edu.compile import compiler, private
 
 GENERATOR = "1"  # raise it when the same text is to be compiled in another way
 # become part of the machine code
-OWN = [Path(__file__).with_name(f"{name}.py") for name in ("native", "product", "direct", "expressions", "aliasing")]
+OWN = [
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("native", "product", "direct", "expressions", "operands", "aliasing")
+]
 NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)
 VARIABLE = "TINYGRAD_EDU_CACHE"
 MACHINE_CODE = "__pycache__/*.nb[ic]"

@@ -5,14 +5,16 @@ statements of the network program that is 4 s of 5 (measured). Here the type of 
 Numba still does what is around: signature, release of the GIL, machine code, cache.
 
 The language: numbers and arrays in C order; assignments, `if`, `while`, `for` over a range or a few constants, `break`;
-arithmetic, comparisons, `math`, the words of native.py, and functions of the same file, which are written out where
-they are called. Both sides of `and`, `or` and `a if c else b` are computed. The arithmetic is Numba's with
+`raise IndexError("text")`; arithmetic, comparisons, `math`, the words of native.py, and functions of the same file,
+which are written out where they are called. Both sides of `and` and `or` are computed, and so are those of
+`a if c else b` where neither reads an array. The arithmetic is Numba's with
 error_model="numpy", the rounding that `fastmath` allows is given for each function.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any
@@ -22,21 +24,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tinygrad_edu.compile.aliasing import Scopes
-from tinygrad_edu.compile.expressions import (
-    ARITHMETIC,
-    COMPARISONS,
-    INT,
-    MATHS,
-    NAMED,
-    WHOLE,
-    WORDS,
-    Expressions,
-    array_of,
-    cast,
-    kind_of,
-    parts,
-    rebuilt,
-)
+from tinygrad_edu.compile.expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
+from tinygrad_edu.compile.operands import INT, NAMED, array_of, cast, kind_of, parts, rebuilt
 from tinygrad_edu.compile.syntax import parsed
 
 Slot = Any  # (kind of value, the places of its machine words)
@@ -74,7 +63,7 @@ def direct(fastmath: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]
                     array_of(target, builder, t, x) if isinstance(t, types.Array) else x
                     for t, x in zip(given.types, values, strict=True)
                 ]
-                Statements(builder, text, function.__name__, known).run()
+                Statements(builder, text, function.__name__, known, target=target).run()
                 return target.get_dummy_value()
 
             return types.void(given), build
@@ -94,9 +83,16 @@ class Statements(Expressions):
     """One call of a function: each variable is a place on the stack, which LLVM turns into registers."""
 
     def __init__(
-        self, builder: Any, text: Text, name: str, given: Iterable[Any], caller: Statements | None = None
+        self,
+        builder: Any,
+        text: Text,
+        name: str,
+        given: Iterable[Any],
+        caller: Statements | None = None,
+        target: Any = None,
     ) -> None:
         super().__init__(builder, text, text.flags(name))
+        self.target = target  # what Numba compiles for
         self.function, self.caller = text.functions[name], caller
         self.scope: dict[str, Slot] = {}
         self.slots: dict[Any, Slot] = {} if caller is None else caller.slots
@@ -115,7 +111,7 @@ class Statements(Expressions):
         return None if self.result is None else self.read(self.result)
 
     def called(self, name: str, given: list[Any]) -> Any:
-        return Statements(self.builder, self.text, name, given, self).run()
+        return Statements(self.builder, self.text, name, given, self, self.target).run()
 
     def marked(self, access: Any, node: ast.Subscript) -> Any:
         """A load or a store; what is written out where it is called knows nothing of its caller's arrays."""
@@ -183,6 +179,12 @@ class Statements(Expressions):
 
     def on_Break(self, node: ast.Break) -> None:  # noqa: N802
         self.builder.branch(self.loops[-1])
+
+    def on_Raise(self, node: ast.Raise) -> None:  # noqa: N802
+        """`raise IndexError("text")`: the function that Numba compiles ends with it."""
+        assert isinstance(node.exc, ast.Call)
+        kind, text = getattr(builtins, ast.unparse(node.exc.func)), ast.literal_eval(node.exc.args[0])
+        self.target.call_conv.return_user_exc(self.builder, kind, (text,))
 
     def on_If(self, node: ast.If) -> None:  # noqa: N802
         blocks = [self.builder.append_basic_block(name) for name in ("then", "else", "end")]
@@ -268,6 +270,8 @@ def understands(text: str) -> bool:
 
 
 def knows(node: ast.AST, names: Container[str]) -> bool:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "IndexError":  # of a raise
+        return True
     if isinstance(node, ast.Call):
         owner = ast.unparse(node.func).rpartition(".")
         library = {"math": MATHS, "np": NAMED}.get(owner[0], ["view"] if owner[0] else names)

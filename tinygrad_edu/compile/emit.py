@@ -8,6 +8,7 @@ from typing import Any
 
 from tinygrad_edu.compile.fuse import Loop, Names, Product, Schedule, is_reduction, is_view
 from tinygrad_edu.compile.kernels import kernels
+from tinygrad_edu.compile.lookups import Lookups
 from tinygrad_edu.compile.naming import free_name
 from tinygrad_edu.compile.places import bare, landing, through
 from tinygrad_edu.compile.symbols import NOTHING, Symbol, definitions, in_float32, inlined, literal, text_of
@@ -28,7 +29,7 @@ STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # of a reduction, be
 
 
 @dataclass
-class Writer:
+class Writer(Lookups):
     """Writes the body of one program; knows what every node is called."""
 
     plan: Schedule
@@ -50,6 +51,7 @@ class Writer:
     counter: int = 0
     sums: bool = False
     entries: bool = False
+    checks: dict[tuple[str, ...], None] = field(default_factory=dict)
 
     def fresh(self, x: Traced) -> str:
         """A name for a result: its label where it has one."""
@@ -66,6 +68,7 @@ class Writer:
                 self.write_product(step.node)
             else:
                 self.write_loop(step)
+        self.lines[:0] = [line for check in self.checks for line in check]
         return self.lines
 
     def allocate(self) -> None:
@@ -179,7 +182,7 @@ class Writer:
         """Along the innermost loop: the sum so far is the number at the point."""
         name = self.fresh(node)
         before.append(f"{name} = {self.constant('0.0')}")
-        inside.append(f"{name} += {self.at(node.parents[0], points).text}")
+        inside.append(f"{name} += {self.item(node.parents[0], points)}")
         self.text[node] = Symbol(name)
         if node in self.arrays:
             self.writes.append(f"{self.arrays[node]}[{', '.join(points)}] = {name}")
@@ -187,7 +190,7 @@ class Writer:
     def formula(self, node: Traced, points: Sequence[str]) -> Symbol:
         """An elementwise operation on its inputs at a point."""
         if op_name(node) == "class_of":
-            return self.floating(self.entry("class_of", node.parents[0], points, node.options["classes"]))
+            return self.floating(self.class_number(node.parents[0], points, node.options["classes"]))
         wide = self.wide and not node.sizes
         parts: list[Any] = [self.double(p) if wide else self.at(p, points) for p in node.parents]
         assert isinstance(node.op, Operation)
@@ -212,8 +215,7 @@ class Writer:
             return self.formula(x, points)  # cheaper to compute again than to keep
         if x.name.startswith("range("):  # a counter
             return self.floating(points[0])
-        known = [self.names.of(n) == "1" and not i.startswith("entry(") for n, i in zip(x.sizes, points, strict=True)]
-        indices = ["0" if one else i for one, i in zip(known, points, strict=True)]
+        indices = ["0" if self.names.of(n) == "1" else i for n, i in zip(x.sizes, points, strict=True)]
         text = f"{x.name if x.op is None else self.arrays[x]}[{', '.join(indices)}]"
         return self.floating(text) if x.integer else Symbol(text)
 
@@ -223,30 +225,23 @@ class Writer:
             return part
         return Symbol(f"({self.constant('1.0')} if {part.text} else {self.constant('0.0')})")
 
+    def item(self, x: Traced, points: Sequence[str]) -> str:
+        """What is added up at a point: of a condition 1 or 0, as a sum of truth values would not stay float32."""
+        return self.numeric(x, self.at(x, points)).text
+
     def viewed(self, x: Traced, points: list[str]) -> Symbol:
         """The number that a view shows at a point."""
-        source = x.parents[0]
+        source, conditions = x.parents[0], []
         if op_name(x) == "gather":
-            return self.at(source, self.looked_up(x, points, source.sizes))
-        if op_name(x) == "place":
-            conditions, inner = landing(x, points, self.names)
-            text, fill = self.at(source, inner), self.constant(literal(x.options["fill"]))
-            return Symbol(f"({text.text} if {' and '.join(conditions)} else {fill})") if conditions else text
-        return self.at(source, through(x, points, self.names))
-
-    def looked_up(self, x: Traced, points: list[str], sizes: Sequence[Any]) -> list[str]:
-        """The points of a gather or scatter with the array's whole number in place of its own indices."""
-        axis, index = x.options["axis"], x.parents[1]
-        end = axis + index.ndim
-        return [*points[:axis], self.entry("entry", index, points[axis:end], sizes[axis]), *points[end:]]
-
-    def entry(self, check: str, index: Traced, points: Sequence[str], n: Any) -> str:
-        """The whole number of an input at a point, which has to lie inside of an axis of length n."""
-        self.entries, points = True, list(points)
-        while is_view(index):
-            points, index = through(index, points, self.names), index.parents[0]
-        at = ["0" if self.names.of(m) == "1" else i for m, i in zip(index.sizes, points, strict=True)]
-        return f"{check}({index.name}[{', '.join(at)}], {self.names.of(n)})"
+            points = self.looked_up(x, points, source.sizes)
+        elif op_name(x) == "place":
+            conditions, points = landing(x, points, self.names)
+        else:
+            points = through(x, points, self.names)
+        found = self.numeric(source, self.at(source, points))
+        if not conditions:
+            return found
+        return Symbol(f"({found.text} if {' and '.join(conditions)} else {self.constant(literal(x.options['fill']))})")
 
     def floating(self, text: str) -> Symbol:
         """A whole number for arithmetic."""
@@ -282,7 +277,7 @@ class Writer:
         if op_name(node) == "scatter":
             before[0] += self.fill(node, self.constant("0.0"))
             where = self.looked_up(node, points, node.sizes)
-            inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.at(node.parents[0], points).text}")
+            inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.item(node.parents[0], points)}")
             return
         axes = broadcasting.axes_of(node.parents[0], node.options["axis"])
         kept = [axis for axis in range(len(points)) if axis not in axes]
@@ -290,7 +285,7 @@ class Writer:
         keepdims = node.options["keepdims"]
         where = [points[a] if a in kept else "0" for a in range(len(points)) if a in kept or keepdims]
         start = self.constant(STARTS[op_name(node)])
-        item = self.at(node.parents[0], points).text
+        item = self.item(node.parents[0], points)
         if all(axis >= depth for axis in axes):
             name = self.fresh(node)
             before[depth].append(f"{name} = {start}")

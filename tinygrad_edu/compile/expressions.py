@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -13,12 +12,22 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from tinygrad_edu.compile import native
+from tinygrad_edu.compile.operands import (
+    BOOL,
+    DOUBLE,
+    FLOAT,
+    INT,
+    NAMED,
+    REAL,
+    Array,
+    cast,
+    common,
+    kind_of,
+    parts,
+    rebuilt,
+)
 from tinygrad_edu.compile.product import Matrix, product
 
-DOUBLE, FLOAT, INT, BOOL = ir.DoubleType(), ir.FloatType(), ir.IntType(64), ir.IntType(1)
-NAMED = {"float64": DOUBLE, "float32": FLOAT, "int64": INT, "int32": ir.IntType(32)}
-SIZES = {DOUBLE: 8, FLOAT: 4, INT: 8}
-REAL = (ir.DoubleType, ir.FloatType)
 # of two real numbers, of two whole ones
 ARITHMETIC: dict[type, tuple[str, str]] = {
     ast.Add: ("fadd", "add"), ast.Sub: ("fsub", "sub"), ast.Mult: ("fmul", "mul"), ast.Div: ("fdiv", ""),
@@ -37,70 +46,6 @@ ONE = (
 LIBRARY = dict.fromkeys(ONE, 1) | dict.fromkeys(["atan2", "hypot", "fmod"], 2)
 INTRINSIC = dict.fromkeys(["sqrt", "log", "log2", "log10", "exp", "fabs", "sin", "cos", "floor"], 1)
 MATHS = INTRINSIC | dict.fromkeys(["copysign", "pow"], 2) | LIBRARY
-
-
-@dataclass(frozen=True)
-class Array:
-    """Memory with a shape: in C order, or, without `in_rows`, the transpose of such a matrix."""
-
-    data: Any
-    shape: tuple[Any, ...]
-    in_rows: bool = True
-
-    @property
-    def size(self) -> int:
-        return SIZES[self.data.type.pointee]
-
-
-def array_of(target: Any, builder: Any, kind: Any, value: Any) -> Array:
-    """An array that Numba gives."""
-    made = target.make_array(kind)(target, builder, value)
-    return Array(made.data, tuple(cgutils.unpack_tuple(builder, made.shape)))
-
-
-def kind_of(value: Any) -> Any:
-    """The type of a number, an array or a tuple of such: what may stand in one variable."""
-    if isinstance(value, tuple):
-        return tuple(map(kind_of, value))
-    return (Array, len(value.shape), value.in_rows, str(value.data.type)) if isinstance(value, Array) else value.type
-
-
-def parts(value: Any) -> list[Any]:
-    """All machine words of a value."""
-    if isinstance(value, tuple):
-        return [x for item in value for x in parts(item)]
-    return [value.data, *value.shape] if isinstance(value, Array) else [value]
-
-
-def rebuilt(kind: Any, words: Iterator[Any]) -> Any:
-    """The value of that kind with these words."""
-    if not isinstance(kind, tuple):
-        return next(words)
-    if kind[0] is not Array:
-        return tuple(rebuilt(each, words) for each in kind)
-    return Array(next(words), tuple(next(words) for _ in range(kind[1])), kind[2])
-
-
-def common(a: Any, b: Any) -> Any:
-    """The type of a + b, as in Numba: of a whole number and a float32 it is float64."""
-    if DOUBLE in (a, b) or isinstance(a, REAL) != isinstance(b, REAL):
-        return DOUBLE
-    return FLOAT if a == FLOAT else BOOL if a == b == BOOL else INT
-
-
-def cast(builder: Any, x: Any, kind: Any) -> Any:
-    """A number as one of another type."""
-    if x.type == kind:
-        return x
-    real, to_real = isinstance(x.type, REAL), isinstance(kind, REAL)
-    if real and to_real:
-        return builder.fpext(x, kind) if kind == DOUBLE else builder.fptrunc(x, kind)
-    if to_real:
-        return builder.uitofp(x, kind) if x.type == BOOL else builder.sitofp(x, kind)
-    if real:
-        return builder.fptosi(x, kind)
-    wider = kind.width > x.type.width
-    return (builder.zext if x.type == BOOL else builder.sext)(x, kind) if wider else builder.trunc(x, kind)
 
 
 class Expressions:
@@ -200,7 +145,27 @@ class Expressions:
         return reduce(make, map(self.visit, node.values))
 
     def on_IfExp(self, node: ast.IfExp) -> Any:  # noqa: N802
-        return self.chosen(self.condition(node.test), self.visit(node.body), self.visit(node.orelse))
+        test = self.condition(node.test)
+        if any(isinstance(x, ast.Subscript) for side in (node.body, node.orelse) for x in ast.walk(side)):
+            return self.one_side(test, node.body, node.orelse)  # the other side may lie outside of its array
+        return self.chosen(test, self.visit(node.body), self.visit(node.orelse))
+
+    def one_side(self, test: Any, body: ast.expr, orelse: ast.expr) -> Any:
+        """a or b, of which only the one that is chosen is computed."""
+        builder, found = self.builder, []
+        with builder.if_else(test) as sides:
+            for side, node in zip(sides, (body, orelse), strict=True):
+                with side:
+                    found.append((self.visit(node), builder.block))
+        kind = common(*[x.type for x, _ in found])
+        incoming = []
+        for x, block in found:
+            with builder.goto_block(block):
+                incoming.append((cast(builder, x, kind), block))
+        made = builder.phi(kind)
+        for x, block in incoming:
+            made.add_incoming(x, block)
+        return made
 
     def condition(self, node: ast.AST) -> Any:
         """One bit; of a number, whether it is not 0, as NaN is not."""
@@ -229,20 +194,29 @@ class Expressions:
     def on_Subscript(self, node: ast.Subscript) -> Any:  # noqa: N802
         if isinstance(node.value, ast.Attribute):
             return self.visit(node.value)[ast.literal_eval(node.slice)]  # x.shape[1]
-        if self.is_row(node):
-            return self.row(node)
+        if self.is_part(node):
+            return self.part(node)
         x = self.marked(self.builder.load(self.address(node)), node)
         return self.builder.zext(x, INT) if x.type == ir.IntType(32) else x  # uint32
 
-    def is_row(self, node: ast.Subscript) -> bool:
+    def is_part(self, node: ast.Subscript) -> bool:
+        """Are there fewer indices than axes?"""
         x = self.visit(node.value)
-        return not isinstance(node.slice, ast.Tuple) and len(x.shape) > 1 and x.in_rows
+        return x.in_rows and (len(node.slice.elts) if isinstance(node.slice, ast.Tuple) else 1) < len(x.shape)
 
-    def row(self, node: ast.Subscript) -> Array:
-        """x[i] of an array of more than one axis."""
-        x = self.visit(node.value)
-        at = reduce(self.builder.mul, x.shape[1:], self.visit(node.slice))
-        return Array(self.builder.gep(x.data, [at], inbounds=True), x.shape[1:])
+    def part(self, node: ast.Subscript) -> Array:
+        """x[i] or x[i, j] of an array of more axes: what lies there, in C order."""
+        x, index = self.visit(node.value), self.visit(node.slice)
+        index = index if isinstance(index, tuple) else (index,)
+        at = reduce(self.builder.mul, x.shape[len(index) :], self.offset(index, x.shape))
+        return Array(self.builder.gep(x.data, [at], inbounds=True), x.shape[len(index) :])
+
+    def offset(self, index: tuple[Any, ...], shape: tuple[Any, ...]) -> Any:
+        """How many parts x[index] lie before this one."""
+        at = index[0]
+        for i, n in zip(index[1:], shape[1:], strict=False):
+            at = self.builder.add(self.builder.mul(at, n), i)
+        return at
 
     def address(self, node: ast.Subscript) -> Any:
         """Of x[i] or x[i, j], with i and j not negative."""
@@ -250,10 +224,7 @@ class Expressions:
         index = index if isinstance(index, tuple) else (index,)
         if len(index) != len(x.shape) or not x.in_rows:
             raise self.refused(node, f"needs {len(x.shape)} indices of an array in C order")
-        at = index[0]
-        for i, n in zip(index[1:], x.shape[1:], strict=True):
-            at = self.builder.add(self.builder.mul(at, n), i)
-        return self.builder.gep(x.data, [at], inbounds=True)
+        return self.builder.gep(x.data, [self.offset(index, x.shape)], inbounds=True)
 
     # Calls
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_edu.compile.shapes import reduced_shape
 from tinygrad_edu.compile.sizes import text_of
 from tinygrad_edu.compile.trace import Traced, op_name, order_of_axes
 from tinygrad_edu.core import broadcasting, ops, reductions
 from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.operation import ARRAY_TABLE
 
 # No new numbers: another way to find them.
 VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather")
 
 
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
-    largest = reductions.max(x, axis=axis, keepdims=True)
+    options = {"axis": axis, "keepdims": True}
+    largest = Traced(reduced_shape((x,), **options), ARRAY_TABLE["max"], (x,), options)  # -∞ of no numbers
     shift = ops.where(largest - largest == 0.0, largest, 0.0)
     total = ops.log(broadcasting.sum(ops.exp(x - shift), axis=axis, keepdims=True)) + shift
     return total if keepdims else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes(x, axis)))
@@ -66,8 +69,6 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
         options = {"axes": None if order == sorted(order)[::-1] else tuple(order)}
     if node.op.name == "matmul":
         parents = [p if is_matrix(p) else rewritten(copied(p), [p], unique) for p in parents]
-    if node.op.name == "gather" and parents[0].sizes[node.options["axis"]] == 1 and op_name(parents[0]) in VIEWS:
-        parents[0] = rewritten(copied(parents[0]), [parents[0]], unique)  # the index stays in the text, and is checked
     key = (node.op.name, tuple(map(id, parents)), texts(sorted(options.items())), texts(node.sizes))
     return unique.setdefault(key, Traced(node.sizes, node.op, tuple(parents), options, node.name, node.label))
 
@@ -105,7 +106,7 @@ def transposed_product(inner: Traced) -> Any:
     """What need not be transposed: (xᵀ)ᵀ = x, and (ab)ᵀ = bᵀaᵀ, where the transposes are views."""
     if op_name(inner) == "transpose" and inner.options["axes"] is None:
         return inner.parents[0]
-    if op_name(inner) == "matmul":
+    if op_name(inner) == "matmul" and inner.ndim == 2:  # of a stack the transpose reverses all axes
         a, b = inner.parents
         return b.T @ a.T
     if op_name(inner) == "mul" and inner.parents[0].sizes[1:] == (1,) and inner.parents[1].sizes[:1] == (1,):

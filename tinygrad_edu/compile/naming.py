@@ -34,7 +34,6 @@ RESERVED = frozenset(
         *("njit", "direct", "loops"),
         *("copy", "dot", "gather", "prange", "view"),
         "entry",
-        "class_of",
         "plus",
         "inlined",
         "results",

@@ -47,7 +47,7 @@ def extreme_shape(parents: Sequence[Any], axis: Any, keepdims: bool) -> Sizes:
 
 
 def normalised_shape(parents: Sequence[Any], axis: Any) -> Sizes:
-    extreme_shape(parents, axis, True)
+    broadcasting.axes_of(parents[0], axis)  # are they there?
     return parents[0].sizes  # type: ignore[no-any-return]
 
 
@@ -85,7 +85,7 @@ SHAPES: dict[str, Callable[..., Sizes]] = {
     "sum": reduced_shape,
     "max": extreme_shape,
     "min": extreme_shape,
-    "logsumexp": extreme_shape,
+    "logsumexp": reduced_shape,
     "softmax": normalised_shape,
     "log_softmax": normalised_shape,
     "reshape": reshaped,

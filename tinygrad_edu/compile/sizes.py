@@ -73,7 +73,15 @@ class Size:
             ACTIVE.traces[-1].conditions.note(self.text, text, equal, named)
         return equal
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        """That of the number, so that a size finds its entry in a dictionary: another length is traced anew."""
+        return hash(self.fixed())
+
+    def fixed(self) -> int:
+        """The length as a plain number, which this trace keeps: another length gets a trace of its own."""
+        if ACTIVE.traces:
+            ACTIVE.traces[-1].conditions.note(self.text, str(self.length), True, False)
+        return self.length
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Size):

@@ -57,19 +57,11 @@ def plus(total, item):  # in several partial sums
     return total + item
 
 """
-# An index of an input is only known when the program runs. arrays.py says which numbers were out of range.
+# Whether an index lies inside of its axis is asked before all loops: see emit.py.
 ENTRY = """\
 @njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def entry(index, n):
-    if index < -n or index >= n:
-        raise IndexError("an index is outside of its axis")
+def entry(index, n):  # -1 is the last one
     return index + n if index < 0 else index
-
-@njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def class_of(label, n):
-    if label < 0 or label >= n:
-        raise IndexError("a class has no column in the logits")
-    return label
 
 """
 # control: [stop when not 0, whole epochs done, 1 after NaN]; a run that is stopped or meets NaN goes back one epoch.

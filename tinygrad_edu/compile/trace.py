@@ -6,6 +6,7 @@ frozen in the program: neither `W.T` nor `W > 0` of a W that it closes over.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -175,8 +176,17 @@ def spread_value(x: Traced) -> float | None:
 POWERS: dict[float | None, Callable[[Any], Any]] = {2.0: ops.square, 0.5: ops.sqrt, -1.0: ops.reciprocal}
 
 
+# What leaves every number as it is: -0.0 + 0.0 would be 0.0.
+NEUTRAL = {"add": -0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}
+
+
+def same(value: float | None, neutral: float) -> bool:
+    """Equal, in the sign of 0 too?"""
+    return value == neutral and math.copysign(1.0, value) == math.copysign(1.0, neutral)
+
+
 def simplified(operation: Operation, node: Traced) -> Traced:
-    """x + 0, x - 0, x·1, x/1 and x¹ are x, where the shape stays; operations of constants are constants; x² is x·x."""
+    """x - 0, x·1, x/1 and x¹ are x, where the shape stays; operations of constants are constants; x² is x·x."""
     values = [spread_value(x) for x in node.parents]
     known = [v for v in values if v is not None]
     if len(known) == len(values):
@@ -184,15 +194,15 @@ def simplified(operation: Operation, node: Traced) -> Traced:
         return shapes_like(number, node) if node.sizes else number
     if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes:
         return POWERS[values[1]](node.parents[0])  # type: ignore[no-any-return]
-    neutral = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}.get(operation.name)
+    neutral = NEUTRAL.get(operation.name)
     if operation.name == "where" and values[0] is not None:
         chosen = node.parents[1] if values[0] else node.parents[2]
         return chosen if chosen.ndim == node.ndim and chosen.sizes == node.sizes else shapes_like(chosen, node)  # type: ignore[no-any-return]
     if neutral is not None:
         a, b = node.parents
-        if values[1] == neutral and a.sizes == node.sizes:
+        if same(values[1], neutral) and a.sizes == node.sizes:
             return a  # type: ignore[no-any-return]
-        if operation.name in ("add", "mul") and values[0] == neutral and b.sizes == node.sizes:
+        if operation.name in ("add", "mul") and same(values[0], neutral) and b.sizes == node.sizes:
             return b  # type: ignore[no-any-return]
     return node
 

@@ -49,8 +49,8 @@ def div(a: float, b: float) -> float:
 
 @op(
     partials=lambda y, x, n: (
-        n * pow(x, where(n == 0.0, 1.0, n - 1.0)),
-        y * log(where(x > 0.0, x, 1.0)),
+        n * pow(x, where(n == 0.0, 0.0, n - 1.0)),
+        where(x > 0.0, y, 0.0) * log(where(x > 0.0, x, 1.0)),
     ),
     domain=([(0.3, 3.0), (-3.0, 3.0)],),
     numpy="power",

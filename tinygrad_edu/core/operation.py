@@ -169,6 +169,13 @@ class Operation:
         """Has it a flat side on which units die, without being one that saturates: relu and its kin?"""
         return any(self.flat_sides) and not self.saturates
 
+    def partials_on_arrays(self, y: Any, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """partials(y, *arguments) of arrays and plain numbers, with inf or nan where Python divides by the number 0."""
+        try:
+            return self.array_partials(y, *arguments)
+        except ZeroDivisionError:
+            return self.array_partials(y, *map(of_numpy, arguments))
+
 
 class ArrayOperation:
     """An operation on whole arrays: y = function(*arrays, **options), and its pull-back
@@ -296,6 +303,13 @@ def ieee(function: Callable[..., Any], arguments: Sequence[float]) -> Any:
     with numpy.errstate(all="ignore"):
         result = function(*map(numpy.float64, arguments))
     return result if isinstance(result, tuple) else float(result)
+
+
+def of_numpy(x: Any) -> Any:
+    """A plain number as one of NumPy's, whose division by 0 gives inf or nan."""
+    import numpy
+
+    return numpy.float64(x) if x.__class__ in NUMBERS else x
 
 
 def saved_values(partials: Callable[..., Any], count: int) -> tuple[bool, ...]:

@@ -101,9 +101,9 @@ def normal_cdf(x: Any) -> Any:
     return 0.5 * (1.0 + erf(SQRT_HALF * x))
 
 
-@op(partials=lambda y, x: (y + sigmoid(x) * (1.0 - y),))
+@op(partials=lambda _, x: (sigmoid(x) * (1.0 + x * sigmoid(-x)),))
 def silu(x: float) -> float:
-    """x·σ(x).  dy/dx = y + σ(x)(1 - y)."""
+    """x·σ(x).  dy/dx = σ(x)(1 + x·σ(-x)), in which no large numbers cancel."""
     return x * sigmoid(x)  # type: ignore[no-any-return]
 
 

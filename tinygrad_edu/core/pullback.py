@@ -13,7 +13,7 @@ from tinygrad_edu.core.explain import explain
 from tinygrad_edu.core.fingerprint import fingerprint
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.operation import ArrayOperation, Operation
+from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
@@ -87,7 +87,7 @@ def pull(x: Node, g: Any) -> Contributions:
     operation, kind = x.op, x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
     if operation.__class__ is Operation:
-        partials = operation.array_partials(x.array, *arrays)
+        partials = operation.partials_on_arrays(x.array, arrays)
         return [
             (p, fitted(g if d.__class__ is float and d == 1.0 else g * d, p.array))
             for p, d in zip(x.parents, partials, strict=True)
@@ -135,7 +135,11 @@ def contributions(
     if isinstance(operation, ArrayOperation):
         return operation.vjp(g, y, *inputs, **options)
     assert operation.partials is not None
-    return [times(g, partial) for partial in operation.partials(y, *inputs)]
+    try:
+        partials = operation.partials(y, *inputs)
+    except ZeroDivisionError:  # of plain numbers
+        partials = operation.partials(y, *map(of_numpy, inputs))
+    return [times(g, partial) for partial in partials]
 
 
 def times(g: Any, partial: Any) -> Any:

@@ -60,19 +60,27 @@ def products_of_others(x: Any, y: Any, axis: Axes) -> Any:
 def var(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Σ (x - mean)² / (n - ddof) over the axes."""
     deviation = x - mean(x, axis=axis, keepdims=True)
-    return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / (count(x, axis) * 1.0 - ddof)
+    free = ops.maximum(count(x, axis) * 1.0 - ddof, 0.0)  # as NumPy: never below 0, and of one number NaN
+    return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / free
 
 
 @composed()
 def std(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """√var."""
-    return ops.sqrt(var(x, axis=axis, ddof=ddof, keepdims=keepdims))
+    """√var, whose derivative counts as 0 where all numbers are equal, as in PyTorch."""
+    return root(var(x, axis=axis, ddof=ddof, keepdims=keepdims))
+
+
+def root(squares: Any) -> Any:
+    """√squares. At 0 the derivative is infinite times 0 for every number that was squared: 0 by convention."""
+    flat = squares == 0.0
+    return ops.where(flat, 0.0, ops.sqrt(ops.where(flat, 1.0, squares)))
 
 
 @array_op(vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * ops.exp(x - reshape(y, kept_shape(x, axis))),))
 def logsumexp(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """log Σ eˣ over the axes, with the largest x taken out first.  x̄ = ȳ · softmax(x)."""
-    largest = np.max(x, axis=axis_argument(axis), keepdims=True)
+    least = {} if np.size(x) else {"initial": -np.inf}  # log 0 of no numbers, as in PyTorch
+    largest = np.max(x, axis=axis_argument(axis), keepdims=True, **least)
     shift = ops.where(finite(largest), largest, 0.0)
     total = ops.log(np.sum(ops.exp(x - shift), axis=axis_argument(axis), keepdims=True)) + shift
     return total if keepdims else np.squeeze(total, axis=axes_of(x, axis))
