@@ -231,7 +231,8 @@ class Writer(Lookups):
 
     def viewed(self, x: Traced, points: list[str]) -> Symbol:
         """The number that a view shows at a point."""
-        source, conditions = x.parents[0], []
+        source: Traced = x.parents[0]
+        conditions: list[str] = []
         if op_name(x) == "gather":
             points = self.looked_up(x, points, source.sizes)
         elif op_name(x) == "place":

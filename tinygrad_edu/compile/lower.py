@@ -18,7 +18,7 @@ VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather")
 
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
     options = {"axis": axis, "keepdims": True}
-    largest = Traced(reduced_shape((x,), **options), ARRAY_TABLE["max"], (x,), options)  # -∞ of no numbers
+    largest: Any = Traced(reduced_shape((x,), **options), ARRAY_TABLE["max"], (x,), options)  # -∞ of no numbers
     shift = ops.where(largest - largest == 0.0, largest, 0.0)
     total = ops.log(broadcasting.sum(ops.exp(x - shift), axis=axis, keepdims=True)) + shift
     return total if keepdims else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes(x, axis)))

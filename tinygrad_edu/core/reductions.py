@@ -79,7 +79,7 @@ def root(squares: Any) -> Any:
 @array_op(vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * ops.exp(x - reshape(y, kept_shape(x, axis))),))
 def logsumexp(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """log Σ eˣ over the axes, with the largest x taken out first.  x̄ = ȳ · softmax(x)."""
-    least = {} if np.size(x) else {"initial": -np.inf}  # log 0 of no numbers, as in PyTorch
+    least: Any = {} if np.size(x) else {"initial": -np.inf}  # log 0 of no numbers, as in PyTorch
     largest = np.max(x, axis=axis_argument(axis), keepdims=True, **least)
     shift = ops.where(finite(largest), largest, 0.0)
     total = ops.log(np.sum(ops.exp(x - shift), axis=axis_argument(axis), keepdims=True)) + shift
