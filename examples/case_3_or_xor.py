@@ -18,7 +18,7 @@ optimizer = tg.optim.SGD(model.parameters(), lr=0.2)
 for steps in (100, 400, 2000):
     epochs = (steps - optimizer.steps) // 4
     tg.fit(model, X, y, loss=half_squared_error, optimizer=optimizer, epochs=epochs, batch_size=1, shuffle=False)
-    print(f"{steps:5,} steps, {steps // 4:3} epochs: accuracy {tg.train.accuracy(model, X, y):.2%}")
+    print(f"{steps:5,} steps, {steps // 4:3} epochs: 1 - mean error {tg.train.one_minus_mae(model, X, y):.2%}")
 print()
 
 # One run says little: 200 seeds, OR and XOR, one change at a time.

@@ -87,7 +87,7 @@ BAD_SETTINGS = [
     (lambda: data.circles(noise=-1.0), "noise=-1.0"),
     (lambda: data.circles(noise=float("nan")), "noise=nan"),
     (lambda: data.circles(inner="big"), "inner='big'"),
-    (lambda: data.spirals(arms=1), "arms=1: a whole number, 2 or more"),
+    (lambda: data.spirals(arms=1), "arms=1: a whole number of at least 2"),
     (lambda: data.spirals(turns=float("nan")), "turns=nan"),
     (lambda: data.blobs(centers=0), "centers=0"),
     (lambda: data.blobs(spread=float("inf")), "spread=inf"),

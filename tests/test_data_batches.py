@@ -146,7 +146,7 @@ def test_a_batch_can_be_larger_than_the_data_and_images_keep_their_shape():
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, "all"])
 def test_a_bad_batch_size_is_named(size):
-    with pytest.raises(SettingError, match=f"batch_size={size!r}: a whole number, 1 or more"):
+    with pytest.raises(SettingError, match=f"batch_size={size!r}: a whole number of at least 1"):
         batches(LABELS, LABELS, size)
 
 

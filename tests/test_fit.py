@@ -1,8 +1,10 @@
 """`fit` and `fit_many`: compiled and eager training are the same training, and end in the same way."""
 
+import itertools
 import json
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -201,6 +203,14 @@ def test_recurrent_models_and_embeddings_are_trained():
     np.testing.assert_allclose(runs[0].loss_curve, runs[1].loss_curve, rtol=1e-12)
 
 
+@pytest.fixture
+def slow(monkeypatch):
+    """A clock by which each eager step takes 10 ms, however busy the machine is."""
+    now = itertools.count(0.0, 0.01)
+    monkeypatch.setattr(sys.modules["tinygrad_edu.train.fit"], "clock", lambda: next(now))
+
+
+@pytest.mark.usefixtures("slow")
 def test_auto_takes_a_program_that_is_in_the_cache():
     trained(True)
     run = trained("auto", epochs=3000)
@@ -208,11 +218,12 @@ def test_auto_takes_a_program_that_is_in_the_cache():
     assert run.how.endswith("the program is in the cache")
 
 
+@pytest.mark.usefixtures("slow")
 def test_what_cannot_be_compiled_is_trained_eagerly_unless_asked_for():
     def loss(p, t):
         return (p - t).sum() if p.sum() > 0.0 else (t - p).sum()  # decides by a value
 
-    how = trained("auto", loss=loss, epochs=2000, data=or_gate).how
+    how = trained("auto", loss=loss, epochs=200, data=or_gate).how
     assert how.startswith("eager: a compiled function cannot decide")
     with pytest.raises(TraceError, match="decide"):
         trained(True, loss=loss)

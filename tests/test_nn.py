@@ -230,7 +230,7 @@ SETTINGS = [
     ({"seed": -1}, SettingError, "seed=-1"),
     ({"seed": "a"}, SettingError, "seed='a'"),
     ({"norm": "bach"}, NameNotFoundError, "unknown norm 'bach'. Did you mean 'batch'"),
-    ({"dropout": 1.0}, SettingError, r"Dropout\(p=1.0\): a number from 0 on and below 1"),
+    ({"dropout": 1.0}, SettingError, r"Dropout\(p=1.0\) lies outside \[0, 1\)"),
     ({"dropout": "much"}, SettingError, "p='much'"),
 ]
 

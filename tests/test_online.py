@@ -300,5 +300,5 @@ def test_models_that_do_not_fit_are_refused():
         fit_online(scalar, X, y, loss="mse", optimizer=optimizer, epochs=1, compiled=True)
     model, other = nn.Elman(1, 2, 1), nn.Elman(1, 2, 1)
     optimizer = optim.SGD(other.parameters(), lr=0.1)
-    with pytest.raises(TraceError, match="does not depend"):
+    with pytest.raises(SettingError, match="holds none of this model's parameters"):
         fit_online(model, X, y, loss="mse", optimizer=optimizer, epochs=1, compiled=True)

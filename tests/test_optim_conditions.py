@@ -110,7 +110,7 @@ def test_a_verdict_reads_as_a_verdict(schedule, diverges, converge):
 BAD = [
     (lambda: robbins_monro(lambda t: -0.1), r"gives the learning rate -0\.1 at t=0"),
     (lambda: robbins_monro(lambda t: math.nan if t == 77 else 0.1), "learning rate nan at t=77"),
-    (lambda: robbins_monro(lambda t: 0.1, horizon=10), "horizon=10: a whole number from 10000 on"),
+    (lambda: robbins_monro(lambda t: 0.1, horizon=10), "horizon=10: a whole number of at least 10000"),
     (lambda: robbins_monro(-0.1), r"lr=-0\.1"),
     (lambda: robbins_monro("1/t"), "lr='1/t'"),
 ]

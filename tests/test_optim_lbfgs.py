@@ -135,7 +135,7 @@ def test_after_ctrl_c_the_parameters_are_as_before(backend):
 
 
 BAD = [
-    ({"max_iter": 0}, "max_iter=0: a whole number from 1 on"),
+    ({"max_iter": 0}, "max_iter=0: a whole number of at least 1"),
     ({"max_iter": 1.5}, r"max_iter=1\.5"),
     ({"tol": -1.0}, r"tol=-1\.0"),
     ({"tol": math.nan}, "tol=nan"),

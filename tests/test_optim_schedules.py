@@ -222,7 +222,7 @@ BAD = [
     (lambda: schedules.inverse_power(0.1, power=-0.5), r"power=-0\.5"),
     (lambda: schedules.exponential(0.1, factor=1.1), r"factor=1\.1 lies outside \(0, 1\]"),
     (lambda: schedules.exponential(0.1, factor=0.0), r"factor=0\.0"),
-    (lambda: schedules.step(0.1, every=0), "every=0: a whole number from 1 on"),
+    (lambda: schedules.step(0.1, every=0), "every=0: a whole number of at least 1"),
     (lambda: schedules.step(0.1, every=2.5), r"every=2\.5"),
     (lambda: schedules.cosine(0.1, steps=0), "steps=0"),
     (lambda: schedules.cosine(0.1, steps=5, final=-1.0), r"final=-1\.0"),

@@ -416,7 +416,11 @@ def test_a_horizon_is_refused_on_the_scalar_tape():
 SETTINGS = [
     ({"in_features": 0}, SettingError, "in_features=0"),
     ({"hidden_features": 2.5}, SettingError, "hidden_features=2.5"),
-    ({"horizon": 0}, SettingError, r"horizon=0\): the steps that a gradient flows back"),
+    (
+        {"horizon": 0},
+        SettingError,
+        r"horizon=0\): a whole number of at least 1 is needed, the steps that a gradient flows back",
+    ),
     ({"horizon": 1.5}, SettingError, "horizon=1.5"),
     ({"horizon": True}, SettingError, "horizon=True"),
     ({"init": "glorot"}, NameNotFoundError, "unknown init 'glorot'"),
@@ -436,10 +440,10 @@ def test_settings_are_refused(kind, options, error, text):
 
 
 ELMAN_SETTINGS = [
-    ({"self_feedback": 1.0}, SettingError, r"bounded for λ in \(-1, 1\)"),
-    ({"self_feedback": np.nan}, SettingError, "self_feedback=nan.*finite"),
+    ({"self_feedback": 1.0}, SettingError, r"outside \(-1, 1\), where the context .* stays bounded"),
+    ({"self_feedback": np.nan}, SettingError, r"self_feedback=nan\) lies outside"),
     ({"context_start": "half"}, SettingError, "context_start='half'"),
-    ({"context_start": np.inf}, SettingError, "finite"),
+    ({"context_start": np.inf}, SettingError, r"outside \(-inf, inf\)"),
     ({"seed": -1}, SettingError, "seed=-1"),
     ({"out_features": 0}, SettingError, "out_features=0"),
     ({"activation": "sigmod"}, NameNotFoundError, "Did you mean 'sigmoid'"),

@@ -24,7 +24,7 @@ from tinygrad_edu.draw import draw
 from tinygrad_edu.draw.render import ADVICE, available
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import SGD, Optimizer
-from tinygrad_edu.train import accuracy
+from tinygrad_edu.train import one_minus_mae
 
 Array = np.ndarray[Any, Any]
 REPORTED = (0.25, 0.5, 1.0)  # where in the run a line is printed
@@ -65,9 +65,9 @@ class Lockstep:
     def line(self) -> str:
         """Where the run stands."""
         steps = len(self.losses["tensor"])
-        reached = accuracy(self.models["tensor"], self.X, self.y)
+        reached = one_minus_mae(self.models["tensor"], self.X, self.y)
         loss = float(np.mean(self.losses["tensor"][-len(self.X) :]))
-        return f"  {self.gate:3} {steps:6,} steps   loss {loss:.3e}   accuracy {reached:7.2%}"
+        return f"  {self.gate:3} {steps:6,} steps   loss {loss:.3e}   1 - mean error {reached:7.2%}"
 
 
 def relative_difference(a: Array, b: Array) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.clinic import loaded
 from tinygrad_edu.clinic.causes import BY_CODE
 from tinygrad_edu.clinic.consultation import Consultation
@@ -42,10 +43,9 @@ def diagnose(
     >>> diagnose(run).causes[0].code
     'symmetric_init'
     """
-    if not (isinstance(seeds, int) and 3 <= seeds <= 100):
+    if not 3 <= checks.whole("seeds", seeds, 3) <= 100:
         raise SettingError(f"seeds={seeds!r}: from 3, with which a share can be told from chance, to 100")
-    if not budget_s > 0.0:
-        raise SettingError(f"budget_s={budget_s!r}: some seconds are needed")
+    checks.number("budget_s", budget_s, "(0, inf]")
     broken = nonfinite(X)
     if broken is not None:
         return broken

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.clinic.setup import Setup
 from tinygrad_edu.clinic.task import Task
 from tinygrad_edu.errors import SettingError, unknown_name
@@ -106,8 +107,7 @@ def given_goal(goal: float | Mapping[str, float], setup: Setup, task: Task) -> G
     ((measure, number),) = chosen.items()
     if measure not in MEASURES:
         raise unknown_name("measure of a goal", measure, MEASURES)
-    if not isinstance(number, (int, float, np.number)) or not math.isfinite(number):
-        raise SettingError(f"goal={goal!r}: a finite number is needed, the loss at which the run counts as good")
+    checks.number(f"goal: {measure}", number)
     if measure == "accuracy" and not task.classes:
         raise SettingError(f"goal={goal!r}: the targets are numbers, not classes: ask for r2, mse, mae or loss")
     return Goal(measure, float(number), f"{WORDS[measure]} {number:.4g}, as asked for", setup.loss)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import ExaminerError, NameNotFoundError, SettingError, ShapeError, unknown_name
+from tinygrad_edu.checks import number, optional
+from tinygrad_edu.errors import ExaminerError, NameNotFoundError, ShapeError, unknown_name
 
 Array = np.ndarray[Any, Any]
 Forward = Callable[[dict[str, Any]], Any]
@@ -69,11 +70,10 @@ def check_shapes(
 
 
 def check_rate(lr: Any) -> float | None:
-    if lr is not None and not (isinstance(lr, (int, float)) and np.isfinite(lr) and lr > 0.0):
-        raise SettingError(
-            f"lr={lr!r}: a learning rate is a finite number above 0, and the update subtracts lr times the gradient"
-        )
-    return None if lr is None else float(lr)
+    found: float | None = optional(
+        number, "lr", lr, "(0, inf)", "", "the learning rate that the update multiplies the gradient by"
+    )
+    return found
 
 
 def copied(params: Mapping[str, Array]) -> dict[str, Any]:

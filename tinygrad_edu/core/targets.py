@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
@@ -135,5 +136,5 @@ def float_dtype(logits: Any) -> Any:
 
 def positive(name: str, setting: str, number: Any) -> None:
     """A setting above 0."""
-    if not hasattr(number, "parents") and not (np.isfinite(number) and number > 0.0):
-        raise SettingError(f"{name}({setting}={number!r}): a number above 0 is needed")
+    if not hasattr(number, "parents"):
+        checks.number(setting, number, "(0, inf)", name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import Any
 
 import numpy as np
@@ -11,21 +9,6 @@ import numpy as np
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 Array = np.ndarray[Any, Any]
-
-
-def whole(name: str, number: Any, least: int = 1) -> int:
-    """A whole number that is not too small, or an error that names it."""
-    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < least:
-        raise SettingError(f"{name}={number!r}: a whole number, {least} or more, is needed")
-    return int(number)
-
-
-def number(name: str, value: Any, least: float = 0.0) -> float:
-    """A finite number that is not too small, or an error that names it."""
-    if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < least:
-        bound = "" if least == -math.inf else f", {least:g} or more,"
-        raise SettingError(f"{name}={value!r}: a finite number{bound} is needed")
-    return float(value)
 
 
 def finite(name: str, array: Any) -> Array:

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.data.arguments import finite, pairs, rows, whole
+from tinygrad_edu.checks import whole
+from tinygrad_edu.data.arguments import finite, pairs, rows
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
 
 Array = np.ndarray[Any, Any]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.data.arguments import number, whole
+from tinygrad_edu.checks import number, whole
 
 Array = np.ndarray[Any, Any]
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -51,7 +51,7 @@ def sine(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, 
     >>> bool(np.all(y == np.sin(X)))
     True
     """
-    count, spread = whole("samples", samples), number("noise", noise)
+    count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
     rng = np.random.default_rng(seed)
     X = rng.uniform(-np.pi, np.pi, (count, 1))
     return X, np.sin(X) + rng.normal(0.0, spread, (count, 1))
@@ -64,7 +64,7 @@ def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array,
     >>> X.shape, sorted(set(y.ravel().tolist()))
     ((100, 2), [-1.0, 1.0])
     """
-    count, spread = whole("samples", samples), number("noise", noise)
+    count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
     rng = np.random.default_rng(seed)
     upper = count // 2
     angle = np.concatenate([np.linspace(0.0, np.pi, upper), np.linspace(0.0, np.pi, count - upper)])
@@ -83,7 +83,11 @@ def circles(samples: int = 100, noise: float = 0.1, inner: float = 0.5, seed: in
     >>> np.hypot(*X[y[:, 0] == 1.0].T).max().round(12)
     np.float64(0.5)
     """
-    count, spread, radius = whole("samples", samples), number("noise", noise), number("inner", inner)
+    count, spread, radius = (
+        whole("samples", samples),
+        number("noise", noise, "[0, inf)"),
+        number("inner", inner, "[0, inf)"),
+    )
     rng = np.random.default_rng(seed)
     y = classes(rng, count, 2)
     circle = unit_circle(rng.uniform(0.0, 2.0 * np.pi, count))
@@ -104,7 +108,7 @@ def spirals(
     ((300, 2), [100, 100, 100])
     """
     count, many = whole("samples", samples), whole("arms", arms, 2)
-    spread, winding = number("noise", noise), number("turns", turns, -np.inf)
+    spread, winding = number("noise", noise, "[0, inf)"), number("turns", turns)
     rng = np.random.default_rng(seed)
     y = classes(rng, count, many)
     radius = rng.uniform(0.0, 1.0, count)
@@ -128,7 +132,7 @@ def blobs(
     rng = np.random.default_rng(seed)
     middles = rng.uniform(-10.0, 10.0, (many, width))
     y = classes(rng, count, many)
-    return middles[y] + rng.normal(0.0, number("spread", spread), (count, width)), y
+    return middles[y] + rng.normal(0.0, number("spread", spread, "[0, inf)"), (count, width)), y
 
 
 def classes(rng: np.random.Generator, samples: int, many: int) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.data.arguments import number, whole
+from tinygrad_edu.checks import number, whole
 from tinygrad_edu.data.datasets import classes
 from tinygrad_edu.data.strokes import BOTTOM, DIGITS, FINE, LEFT, RIGHT, STROKES, TOP, distances
 from tinygrad_edu.errors import SettingError, unknown_name
@@ -48,7 +48,7 @@ def glyphs(
     rng = np.random.default_rng(seed)
     y = classes(rng, count, len(characters))
     poses = Poses.drawn(rng, count, side, shift, scale, slant, width)
-    grain = number("noise", noise)
+    grain = number("noise", noise, "[0, inf)")
     X = np.empty((count, side * side))
     for start in range(0, count, BLOCK):
         block = slice(start, start + BLOCK)
@@ -91,9 +91,8 @@ class Poses:
         width: tuple[float, float],
     ) -> Poses:
         """Random poses within the bounds."""
-        moved, leaning = number("shift", shift), number("slant", slant)
-        if not number("scale", scale) < 1.0:
-            raise SettingError(f"scale={scale!r}: a share below 1 is needed, or letters shrink to nothing")
+        moved, leaning = number("shift", shift, "[0, inf)"), number("slant", slant, "[0, inf)")
+        number("scale", scale, "[0, 1)", what="where letters do not shrink to nothing")
         if np.shape(width) != (2,) or not 0.0 < width[0] <= width[1] < np.inf:
             raise SettingError(f"width={width!r}: two numbers above 0, the smaller one first, are needed")
         low = np.array([-moved, -moved, 1.0 - scale, -leaning, width[0]])

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.data.arguments import finite, pairs, rows, whole
+from tinygrad_edu.checks import whole
+from tinygrad_edu.data.arguments import finite, pairs, rows
 from tinygrad_edu.data.batching import class_numbers, orders
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu.checks import number
 from tinygrad_edu.compile.sizes import ACTIVE
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.nn.inputs import as_array, random_generator, refuse_outside, refuse_trace
+from tinygrad_edu.nn.inputs import as_array, random_generator, refuse_trace
 from tinygrad_edu.nn.module import Module
 
 
@@ -26,7 +27,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
-        refuse_outside("Dropout", "p", p, 0.0, 1.0)
+        number("p", p, "[0, 1)", "Dropout")
         self.p, self.rng = p, random_generator("Dropout", rng)
 
     def forward(self, x: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import number
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
 
 __all__ = [
@@ -93,8 +94,7 @@ def symmetric(rng: np.random.Generator, bound: float, fan_in: int, fan_out: int)
 
 def refuse_not_finite(name: str, **settings: Any) -> None:
     for key, x in settings.items():
-        if not (isinstance(x, (int, float, np.number)) and math.isfinite(x)):
-            raise SettingError(f"{name}({key}={x!r}): a finite number is needed")
+        number(key, x, owner=name)
 
 
 def constant(c: float) -> Initializer:

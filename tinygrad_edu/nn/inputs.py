@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import is_whole, whole
 from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
@@ -33,20 +34,9 @@ def as_input(x: Any, layer: Any) -> Any:
     return x
 
 
-def is_whole(x: Any) -> bool:
-    return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
-
-
 def refuse_widths(layer: str, **widths: Any) -> None:
     for name, width in widths.items():
-        if not (is_whole(width) and width > 0):
-            raise SettingError(f"{layer}({name}={width!r}): a width is a whole number above 0")
-
-
-def refuse_outside(layer: str, name: str, number: Any, low: float, high: float) -> None:
-    """A setting is a number from `low` on and below `high`."""
-    if not (isinstance(number, (int, float, np.number)) and low <= number < high):
-        raise SettingError(f"{layer}({name}={number!r}): a number from {low:g} on and below {high:g} is needed")
+        whole(name, width, owner=layer)
 
 
 def random_generator(layer: str, rng: Any) -> np.random.Generator:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import ops
+from tinygrad_edu import checks, ops
 from tinygrad_edu.core.limits import lowest_and_highest
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.errors import SettingError, unknown_name
@@ -16,7 +16,6 @@ from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.inputs import SHARED as SHARED
 from tinygrad_edu.nn.inputs import as_input as as_input
-from tinygrad_edu.nn.inputs import is_whole as is_whole
 from tinygrad_edu.nn.inputs import random_generator, refuse_widths
 from tinygrad_edu.nn.module import Module, parameter
 from tinygrad_edu.nn.normalization import BatchNorm, LayerNorm
@@ -113,9 +112,7 @@ class MLP(Module):
         sizes = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,)
         if len(sizes) < 2:
             raise SettingError(f"MLP({list(sizes)}) needs at least two widths: the input's and the output's")
-        if not (is_whole(seed) and seed >= 0):
-            raise SettingError(f"MLP(seed={seed!r}): a seed is a whole number of at least 0")
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(checks.seed("seed", seed, "MLP"))
         self.sizes, self.backend, self.in_features = sizes, backend, sizes[0]
         self.bias, self.init, self.seed, self.norm = bias, init, seed, norm
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)

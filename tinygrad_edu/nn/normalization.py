@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.checks import number
 from tinygrad_edu.compile.sizes import ACTIVE
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import SettingError, ShapeError
-from tinygrad_edu.nn.inputs import as_input, refuse_outside, refuse_trace, refuse_widths
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.inputs import as_input, refuse_trace, refuse_widths
 from tinygrad_edu.nn.module import Module, buffer, fill, numbers, parameter
 
 
@@ -21,7 +22,7 @@ class Normalization(Module):
     def __init__(self, features: int, eps: float, affine: bool, bias: bool, backend: str) -> None:
         name = type(self).__name__
         refuse_widths(name, features=features)
-        refuse_outside(name, "eps", eps, 0.0, math.inf)
+        number("eps", eps, "[0, inf)", name)
         self.in_features, self.eps, self.backend = features, eps, backend
         self.weight = parameter(np.ones(features), backend, "weight") if affine else None
         self.bias = parameter(np.zeros(features), backend, "bias") if affine and bias else None
@@ -83,9 +84,7 @@ class BatchNorm(Normalization):
         backend: str = "tensor",
     ) -> None:
         super().__init__(features, eps, affine, bias, backend)
-        if not (isinstance(momentum, (int, float)) and 0.0 <= momentum <= 1.0):
-            raise SettingError(f"BatchNorm(momentum={momentum!r}): a number from 0 to 1 is needed")
-        self.momentum = momentum
+        self.momentum = number("momentum", momentum, "[0, 1]", "BatchNorm")
         self.running_mean = buffer(np.zeros(features), backend, "running_mean")
         self.running_var = buffer(np.ones(features), backend, "running_var")
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import ops
-from tinygrad_edu.errors import SettingError
-from tinygrad_edu.nn.inputs import is_whole, random_generator
+from tinygrad_edu import checks, ops
+from tinygrad_edu.nn.inputs import random_generator
 from tinygrad_edu.nn.layers import Linear, find_activation
 from tinygrad_edu.nn.module import parameter
 from tinygrad_edu.nn.sequence import Gate, Init, Recurrent, Start
@@ -173,14 +172,10 @@ class Elman(Recurrent):
         backend: str = "tensor",
     ) -> None:
         super().__init__(in_features, hidden_features, horizon, backend)
-        if not -1.0 < number("self_feedback", self_feedback) < 1.0:
-            raise SettingError(
-                f"Elman(self_feedback={self_feedback!r}): the context c ← λ·c + h stays bounded for λ in (-1, 1) only"
-            )
-        if not (is_whole(seed) and seed >= 0):
-            raise SettingError(f"Elman(seed={seed!r}): a seed is a whole number of at least 0")
-        start = Start(np.random.default_rng(seed), init, recurrent_init)
-        self.self_feedback, self.start = float(self_feedback), number("context_start", context_start)
+        start = Start(np.random.default_rng(checks.seed("seed", seed, "Elman")), init, recurrent_init)
+        bounded = "where the context c ← λ·c + h stays bounded"
+        self.self_feedback = checks.number("self_feedback", self_feedback, "(-1, 1)", "Elman", bounded)
+        self.start = checks.number("context_start", context_start, owner="Elman")
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
         self.hidden = Gate(self, start, bias=True)
         self.output = Linear(hidden_features, out_features, out_bias, init=init, rng=start.rng, backend=backend)
@@ -191,9 +186,3 @@ class Elman(Recurrent):
         """y = f(h Vᵀ), and the context λ·c + h for the next step."""
         h = self.activation(self.hidden(x, state))
         return self.out_activation(self.output(h)), self.self_feedback * state + h
-
-
-def number(name: str, x: Any) -> float:
-    if not isinstance(x, (int, float, np.integer, np.floating)) or not np.isfinite(x):
-        raise SettingError(f"Elman({name}={x!r}): a finite number is needed")
-    return float(x)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.checks import optional, whole
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import init as initializers
-from tinygrad_edu.nn.inputs import as_array, as_input, is_whole, refuse_widths
+from tinygrad_edu.nn.inputs import as_array, as_input, refuse_widths
 from tinygrad_edu.nn.module import Module, parameter
 
 Init = str | initializers.Initializer
@@ -31,11 +32,7 @@ class Recurrent(Module):
     def __init__(self, in_features: int, hidden_features: int, horizon: int | None, backend: str) -> None:
         kind = type(self).__name__
         refuse_widths(kind, in_features=in_features, hidden_features=hidden_features)
-        if horizon is not None and not (is_whole(horizon) and horizon > 0):
-            raise SettingError(
-                f"{kind}(horizon={horizon!r}): the steps that a gradient flows back, a whole number above 0, or None "
-                "for all of them"
-            )
+        optional(whole, "horizon", horizon, 1, kind, "the steps that a gradient flows back, or None for all of them")
         self.in_features, self.hidden_features, self.backend = in_features, hidden_features, backend
         self.horizon = horizon
 

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from tinygrad_edu.checks import number
 from tinygrad_edu.core import ops
 from tinygrad_edu.optim import flat
 from tinygrad_edu.optim.optimizer import Parameters, checked
-from tinygrad_edu.optim.settings import positive
 
 
 def clip_by_value(params: Parameters, limit: float) -> None:
@@ -22,7 +22,7 @@ def clip_by_value(params: Parameters, limit: float) -> None:
     >>> (w * w).backward(); clip_by_value([w], 1.0); w.grad
     1.0
     """
-    positive("limit", limit)
+    number("limit", limit, "(0, inf]")
     bound = float(limit)
     flat.change_gradients(checked(params), lambda g: ops.minimum(ops.maximum(g, -bound), bound))
 
@@ -39,7 +39,7 @@ def clip_by_norm(params: Parameters, max_norm: float) -> float:
     >>> clip_by_norm([w], 1.0), w.grad.round(4).tolist()
     (5.0, [0.6, 0.8])
     """
-    positive("max_norm", max_norm)
+    number("max_norm", max_norm, "(0, inf]")
     leaves = checked(params)
     norm = length(flat.gradients(leaves))
     factor = min(1.0, float(max_norm) / (norm + 1e-6))

@@ -13,8 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from tinygrad_edu.checks import whole
 from tinygrad_edu.optim.schedule import LearningRate, Schedule, as_schedule
-from tinygrad_edu.optim.settings import whole
 
 NEAR = 0.05  # an estimated exponent this close to 1 decides nothing, unless it is 1
 EXACT = 1e-3  # ... to this accuracy, where 1/(t log t) still gives 1.09 at t = 10⁶

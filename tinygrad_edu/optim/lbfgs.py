@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import number, whole
 from tinygrad_edu.errors import AnomalyError, OperandError, SettingError
 from tinygrad_edu.nn.module import clear
 from tinygrad_edu.optim import flat
 from tinygrad_edu.optim.optimizer import Parameters, checked
-from tinygrad_edu.optim.settings import whole, within
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LBFGS:
         self.params = checked(params)
         for name, x in (("max_iter", max_iter), ("history", history), ("max_fun", max_fun)):
             whole(name, x, 1)
-        within("tol", tol)
+        number("tol", tol, "[0, inf)")
         self.max_iter, self.tol, self.history, self.max_fun = max_iter, tol, history, max_fun
 
     @property

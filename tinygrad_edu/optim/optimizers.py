@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu.checks import divisor, number, pair
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.optimizer import Optimizer, Parameters
 from tinygrad_edu.optim.schedule import LearningRate
-from tinygrad_edu.optim.settings import divisor, pair, positive, within
 
 
 class SGD(Optimizer):
@@ -32,8 +32,8 @@ class SGD(Optimizer):
         weight_decay: float = 0.0,
         nesterov: bool = False,
     ) -> None:
-        within("momentum", momentum, 1)
-        within("weight_decay", weight_decay)
+        number("momentum", momentum, "[0, 1)")
+        number("weight_decay", weight_decay, "[0, inf)")
         if nesterov and momentum == 0.0:
             raise SettingError("nesterov=True looks ahead along the momentum, which is 0: set momentum, such as 0.9")
         super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
@@ -61,9 +61,9 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         pair("betas", betas, "Adam has two, β₁ and β₂, such as (0.9, 0.999)")
-        within("beta1", betas[0], 1)
-        within("beta2", betas[1], 1)
-        within("weight_decay", weight_decay)
+        number("beta1", betas[0], "[0, 1)")
+        number("beta2", betas[1], "[0, 1)")
+        number("weight_decay", weight_decay, "[0, inf)")
         divisor("eps", eps)
         super().__init__(params, lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
 
@@ -123,9 +123,9 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         centered: bool = False,
     ) -> None:
-        within("alpha", alpha, 1)
-        within("weight_decay", weight_decay)
-        within("momentum", momentum, 1)
+        number("alpha", alpha, "[0, 1)")
+        number("weight_decay", weight_decay, "[0, inf)")
+        number("momentum", momentum, "[0, 1)")
         divisor("eps", eps)
         rest = {"eps": eps, "weight_decay": weight_decay, "momentum": momentum, "centered": centered}
         super().__init__(params, lr, alpha=alpha, **rest)
@@ -155,9 +155,9 @@ class Adagrad(Optimizer):
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
     ) -> None:
-        within("lr_decay", lr_decay)
-        within("weight_decay", weight_decay)
-        within("initial_accumulator_value", initial_accumulator_value)
+        number("lr_decay", lr_decay, "[0, inf)")
+        number("weight_decay", weight_decay, "[0, inf)")
+        number("initial_accumulator_value", initial_accumulator_value, "[0, inf)")
         divisor("eps", eps)
         self.initial_accumulator_value = float(initial_accumulator_value)
         super().__init__(params, lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps)
@@ -197,10 +197,10 @@ class Rprop(Optimizer):
     ) -> None:
         pair("etas", etas, "Rprop has two, η⁻ and η⁺, such as (0.5, 1.2)")
         pair("step_sizes", step_sizes, "Rprop has two, Δmin and Δmax, such as (1e-6, 50)")
-        positive("eta_minus", etas[0])
-        positive("eta_plus", etas[1])
-        positive("largest", step_sizes[1])
-        positive("smallest", step_sizes[0], step_sizes[1])
+        number("eta_minus", etas[0], "(0, inf]")
+        number("eta_plus", etas[1], "(0, inf]")
+        number("largest", step_sizes[1], "(0, inf]")
+        number("smallest", step_sizes[0], f"(0, {step_sizes[1]}]")
         if not etas[0] < 1 < etas[1]:
             raise SettingError(f"etas={etas!r}: steps shrink by η⁻ < 1 and grow by η⁺ > 1, such as (0.5, 1.2)")
         bounds = {"smallest": float(step_sizes[0]), "largest": float(step_sizes[1])}

@@ -10,8 +10,8 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
+from tinygrad_edu.checks import is_number, number, whole
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.optim.settings import is_number, positive, whole, within
 
 Array = np.ndarray[Any, Any]
 Settings = ParamSpec("Settings")
@@ -55,8 +55,8 @@ class Schedule:
 
     def rates(self, first_step: int, count: int) -> Array:
         """The rates of the steps first_step, first_step + 1, ..., (count,)."""
-        whole("first_step", first_step)
-        whole("count", count)
+        whole("first_step", first_step, 0)
+        whole("count", count, 0)
         t = np.arange(first_step, first_step + count, dtype=float)
         rates = np.broadcast_to(np.asarray(self.at(t), dtype=float), t.shape).copy()
         bad = np.flatnonzero(~((rates >= 0.0) & (rates < math.inf)))
@@ -120,29 +120,22 @@ def shown(x: Any) -> str:
     return getattr(x, "__name__", repr(x)) if not isinstance(x, Schedule) else repr(x)
 
 
-def within_unit(name: str, x: Any) -> None:
-    positive(name, x, 1)
-
-
-def at_least_one(name: str, x: Any) -> None:
-    whole(name, x, 1)
-
-
 # By name, because a parameter means the same in every schedule.
-CHECKS: dict[str, Callable[[str, Any], None]] = {
-    **dict.fromkeys(("lr", "final", "decay", "power", "tol"), within),
-    **dict.fromkeys(("every", "steps", "samples", "batch_size"), at_least_one),
-    **dict.fromkeys(("patience", "cooldown"), whole),
-    "factor": within_unit,
-    "threshold": lambda name, x: within(name, x, 1),
+INTERVALS = {
+    **dict.fromkeys(("lr", "final", "decay", "power", "tol"), "[0, inf)"),
+    "factor": "(0, 1]",
+    "threshold": "[0, 1)",
 }
+LEAST = {**dict.fromkeys(("every", "steps", "samples", "batch_size"), 1), **dict.fromkeys(("patience", "cooldown"), 0)}
 
 
 def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as they are kept, each in its range; what may be a number or a schedule as a schedule."""
     for name, x in parameters.items():
-        if name in CHECKS:
-            CHECKS[name](name, x)
+        if name in INTERVALS:
+            number(name, x, INTERVALS[name])
+        elif name in LEAST:
+            whole(name, x, LEAST[name])
     return {name: as_schedule(x) if name == "schedule" else x for name, x in parameters.items()}
 
 

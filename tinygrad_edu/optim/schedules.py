@@ -13,10 +13,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinygrad_edu.checks import whole
 from tinygrad_edu.core import ops
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim.schedule import LearningRate, Schedule, as_schedule, by_function, checked, constant, declared
-from tinygrad_edu.optim.settings import whole
 
 __all__ = [
     "Plateau", "Schedule", "adaptive", "as_schedule", "by_function", "constant", "cosine", "exponential",

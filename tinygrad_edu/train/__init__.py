@@ -3,9 +3,20 @@
 from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.fit import fit
 from tinygrad_edu.train.histograms import Histograms
-from tinygrad_edu.train.loop import accuracy, train
+from tinygrad_edu.train.loop import accuracy, one_minus_mae, train
 from tinygrad_edu.train.many import ManyRuns, fit_many
 from tinygrad_edu.train.online import fit_online
 from tinygrad_edu.train.run import Run
 
-__all__ = ["Checkpoint", "Histograms", "ManyRuns", "Run", "accuracy", "fit", "fit_many", "fit_online", "train"]
+__all__ = [
+    "Checkpoint",
+    "Histograms",
+    "ManyRuns",
+    "Run",
+    "accuracy",
+    "fit",
+    "fit_many",
+    "fit_online",
+    "one_minus_mae",
+    "train",
+]

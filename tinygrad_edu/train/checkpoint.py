@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import whole
 from tinygrad_edu.core.fingerprint import fingerprint
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError
@@ -47,9 +48,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        if not (isinstance(every, (int, np.integer)) and every > 0):
-            raise SettingError(f"Checkpoint(every={every!r}): a whole number above 0 is needed")
-        self.path, self.every = Path(path), int(every)
+        self.path, self.every = Path(path), whole("every", every, owner="Checkpoint")
 
     def __call__(self, job: Job) -> None:
         if len(job.losses) % self.every == 0:

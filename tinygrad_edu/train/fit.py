@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from tinygrad_edu import checks
 from tinygrad_edu.compile.one_thread import for_product
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim import LBFGS, Optimizer
+from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
 from tinygrad_edu.train import checkpoint, parallel
 from tinygrad_edu.train.config import config
 from tinygrad_edu.train.eager import Snapshot, run_eager
 from tinygrad_edu.train.ending import bad_reason, reason
-from tinygrad_edu.train.job import Job, Loss, Settings, job_of, progress_shown
+from tinygrad_edu.train.job import Job, Loss, Settings, job_of, note_of_parts, progress_shown
 from tinygrad_edu.train.quasi_newton import run_minimizer
 from tinygrad_edu.train.ranks import Ranks
 from tinygrad_edu.train.run import Run
 
+clock = time.perf_counter
 LOAD_SECONDS = 0.3  # a compiled program from the disk
 SETTINGS = [field.name for field in fields(Settings)]
 LOOK = 0.05  # seconds between looks at a compiled run: Ctrl-C, progress
@@ -39,7 +41,7 @@ def fit(
     y: Any,
     *,
     loss: str | Loss,
-    optimizer: Optimizer | LBFGS,
+    optimizer: str | Optimizer | LBFGS | Callable[[Any], Any],
     epochs: int,
     batch_size: int | None = None,
     shuffle: bool | str = True,
@@ -60,11 +62,12 @@ def fit(
 ) -> Run:
     """Train `model` in place on X (samples, ...) and y (samples, ...), and record the run.
 
-    What is not named here: see train.job.Settings. optimizer: with LBFGS an epoch is one iteration over all samples.
-    compiled: True, False, or "auto", which compiles where that is estimated to pay. resume_from: the file of an earlier
-    run (Run.save), to go on to so many epochs in all; everything else is given again. A run that meets NaN, or is
-    interrupted, leaves the model as after the last epoch. comm: mpi4py's MPI.COMM_WORLD, which splits each batch over
-    the ranks of `mpiexec` (see train.parallel); a rank that waits comm_timeout_s for the others ends them all.
+    What is not named here: see train.job.Settings. optimizer: one of this model's parameters, its name, or a function
+    that makes it of them; with LBFGS an epoch is one iteration over all samples. compiled: True, False, or "auto",
+    which compiles where that is estimated to pay. resume_from: the file of an earlier run (Run.save), to go on to so
+    many epochs in all; everything else is given again. A run that meets NaN, or is interrupted, leaves the model as
+    after the last epoch. comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see
+    train.parallel); a rank that waits comm_timeout_s for the others ends them all.
     Errors, with the model as before: SettingError, ShapeError, DtypeError for what does not fit, CheckpointError for a
     file that cannot be read, TraceError if compiled=True cannot be.
 
@@ -75,16 +78,13 @@ def fit(
     >>> run.n_epochs, bool(run.loss_curve[-1] < 0.01)
     (100, True)
     """
-    given = {name: x for name, x in locals().items() if name in SETTINGS}
-    make = partial(begun, model, X, y, optimizer, given, resume_from)
+    make = partial(begun, model, X, y, optimizer, {k: x for k, x in locals().items() if k in SETTINGS}, resume_from)
     return trained(make() if comm is None else parallel.prepared(Ranks(comm, comm_timeout_s), make), compiled)
 
 
-def begun(
-    model: Module, X: Any, y: Any, optimizer: Optimizer | LBFGS, given: Mapping[str, Any], resume_from: Any = None
-) -> Job:
+def begun(model: Module, X: Any, y: Any, optimizer: Any, given: Mapping[str, Any], resume_from: Any = None) -> Job:
     """The job, at its start or where the file of an earlier run left it."""
-    job = job_of(model, X, y, optimizer, Settings(**given))
+    job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), Settings(**given))
     if resume_from is not None:
         checkpoint.resume(job, resume_from)
     return job
@@ -96,6 +96,7 @@ def trained(job: Job, compiled: bool | str) -> Run:
     job.model.train()
     try:
         program, job.how = choose_together(job, compiled) if job.ranks else choose(job, compiled)
+        job.how += note_of_parts(job)
         job.ending = ""
         job.go_on()
         with bar(job) as shown, np.errstate(all="ignore"):  # what overflows ends the run, and it says where
@@ -136,9 +137,8 @@ def record(job: Job, ending: str, compiled: bool | str) -> Run:
 
 def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
     """(the compiled program or None, which way the run goes and why)."""
-    if compiled not in (True, False, "auto"):
-        raise SettingError(f'compiled={compiled!r}: True, False or "auto"')
-    if compiled is False:
+    checks.one_of("compiled", compiled, (True, False, "auto"))
+    if not compiled:
         return None, "eager: asked for"
     if not all(isinstance(p, Tensor) for p in job.model.parameters()):
         if compiled is True:
@@ -186,9 +186,9 @@ def eager_seconds(job: Job) -> float:
     times, before = [], Snapshot(job)
     for _ in range(2):
         job.optimizer.zero_grad()
-        start = time.perf_counter()
+        start = clock()
         job.batch_loss(*[array[: job.batch_size] for array in job.data]).backward()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     job.optimizer.zero_grad()
     before.restore()
     return min(times) * job.steps

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import whole
 from tinygrad_edu.core.graph import recorded_parents, topological
 from tinygrad_edu.core.limits import FLAT
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import CheckpointError, SettingError
+from tinygrad_edu.errors import CheckpointError
 from tinygrad_edu.nn.layers import is_activation
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.storage import contents, parse_json, replace
@@ -86,10 +87,8 @@ class Histograms:
     """
 
     def __init__(self, every: int = 1, *, most: int = 40, samples: int = 256) -> None:
-        for name, number in (("every", every), ("most", most), ("samples", samples)):
-            if not (isinstance(number, (int, np.integer)) and number > 0):
-                raise SettingError(f"Histograms({name}={number!r}): a whole number above 0 is needed")
-        self.first_every, self.every, self.most, self.samples = int(every), int(every), int(most), int(samples)
+        self.first_every = self.every = whole("every", every, owner="Histograms")
+        self.most, self.samples = whole("most", most, owner="Histograms"), whole("samples", samples, owner="Histograms")
         self.snapshots: list[Snapshot] = []
 
     def __call__(self, job: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.data.batching import ORDERS, orders
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
@@ -66,16 +67,31 @@ class Settings:
     accurate: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            number = getattr(self, name)
-            if not (isinstance(number, (int, np.integer)) and number > 0) and (number is not None or name == "epochs"):
-                raise SettingError(f"{name}={number!r}: a whole number above 0 is needed")
-        for name in ("clip_norm", "clip_value"):
-            limit = getattr(self, name)
-            if limit is not None and not (isinstance(limit, (int, float, np.number)) and 0.0 < limit < np.inf):
-                raise SettingError(f"{name}={limit!r}: a finite number above 0 is needed")
+        self.check("epochs", checks.whole)
+        self.check("seed", checks.seed)
+        self.check("accurate", checks.flag)
+        for name in ("batch_size", "patience"):
+            self.check(name, checks.optional, checks.whole)
+        for name, interval in (("tol", "[0, inf)"), ("clip_norm", "(0, inf)"), ("clip_value", "(0, inf)")):
+            self.check(name, checks.optional, checks.number, interval)
+        self.check("progress", checks.optional, checks.flag)
+        self.check_order_and_callbacks()
+
+    def check(self, name: str, check: Any, *more: Any) -> None:
+        """A setting as Python's own number: of NumPy's small ones, products overflow."""
+        inner, rest = more[:1], more[1:]
+        object.__setattr__(self, name, check(*inner, name, getattr(self, name), *rest))
+
+    def check_order_and_callbacks(self) -> None:
+        """What is a word, or a list of functions."""
         if isinstance(self.shuffle, str) and self.shuffle not in ORDERS:
             raise unknown_name("order", self.shuffle, ORDERS)
+        if not isinstance(self.shuffle, str):
+            checks.flag("shuffle", self.shuffle)
+        if checks.is_flag(self.validation):
+            raise SettingError(f"validation={self.validation!r}: (X, y), or a share of the samples, is needed")
+        if not isinstance(self.callbacks, Sequence) or not all(map(callable, self.callbacks)):
+            raise SettingError(f"callbacks={self.callbacks!r:.80}: a list of functions of the job is needed")
         if self.drawn and self.sample_weight is None:
             raise SettingError('shuffle="weighted" draws samples by their weights: give sample_weight')
 
@@ -261,10 +277,31 @@ def job_of(model: Module, X: Any, y: Any, optimizer: Optimizer | LBFGS, settings
             raise SettingError("validation as a share does not go with sample_weight: split the samples yourself")
         weights = samples.weights(settings.sample_weight, data[0], samples.dtype_of(model))
         data, chances = (data, weights.astype(float)) if settings.drawn else ((*data, weights), None)
+    refuse_other_parameters(model, optimizer)
     if isinstance(optimizer, LBFGS):
         refuse_for_lbfgs(model, settings, len(data[0]))
         minimizer, optimizer = optimizer, SGD(optimizer.params, lr=0.0)
     return Job(model, optimizer, settings, data, held_out, loss, chances, minimizer)
+
+
+def refuse_other_parameters(model: Module, optimizer: Optimizer | LBFGS) -> None:
+    """An optimizer of another model would train nothing, and the loss would stand still."""
+    own = {id(p) for p in model.parameters()}
+    if not any(id(p) in own for p in optimizer.params):
+        raise SettingError(
+            f"the optimizer holds none of this model's parameters: {type(optimizer).__name__} was made of another "
+            f"model, perhaps of one that had the same name. Make it again: optim.{type(optimizer).__name__}"
+            "(model.parameters())"
+        )
+
+
+def note_of_parts(job: Job) -> str:
+    """Says so where the optimizer holds some of the parameters only, as it does where layers are frozen."""
+    held, own = {id(p) for p in job.optimizer.params}, job.model.parameters()
+    count = sum(id(p) in held for p in own)
+    if count == len(own):
+        return ""
+    return f"; the optimizer holds {count} of the model's {len(own)} parameters, the others stay as they are"
 
 
 def two(validation: Any) -> Any:

@@ -37,15 +37,44 @@ def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, b
     return [step(model, X[rows], y[rows], loss, optimizer) for rows in batches]
 
 
-def accuracy(model: Module, X: Array, y: Array) -> float:
-    """1 - the mean absolute error, the measure of the OR/XOR question.
+def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) -> float:
+    """The share of samples that a model gets right, from 0 to 1.
+
+    Args: `X` (samples, ...); `y`, class numbers, rows of 0 and 1, or one column of two levels such as 0 and 1, or -1
+    and 1. With several outputs the largest one is the answer. With one output the answer is the upper level above
+    `threshold`, which lies midway between the levels by default; for logits it is 0.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import or_gate
-    >>> 0.0 < accuracy(nn.MLP([2, 1], out_activation="sigmoid", seed=0), *or_gate()) < 1.0
+    >>> accuracy(nn.MLP([2, 1], out_activation="sigmoid", seed=0), *or_gate())
+    0.75
+    """
+    output, truth = outputs(model, X), np.asarray(y)
+    if output.shape[-1] > 1:
+        classes = truth.argmax(-1) if truth.shape == output.shape else truth.reshape(output.shape[:-1])
+        return float(np.mean(output.argmax(-1) == classes))
+    middle = (truth.min() + truth.max()) / 2.0
+    limit = middle if threshold is None else threshold
+    return float(np.mean((output.ravel() > limit) == (truth.ravel() > middle)))
+
+
+def one_minus_mae(model: Module, X: Array, y: Array) -> float:
+    """1 - the mean absolute error: how near outputs in [0, 1] are to targets of 0 and 1, the OR/XOR question's measure.
+
+    >>> from tinygrad_edu import nn
+    >>> from tinygrad_edu.data import or_gate
+    >>> 0.0 < one_minus_mae(nn.MLP([2, 1], out_activation="sigmoid", seed=0), *or_gate()) < 1.0
     True
     """
+    return 1.0 - float(np.mean(np.abs(outputs(model, X).ravel() - np.ravel(y))))
+
+
+def outputs(model: Module, X: Array) -> Array:
+    """The model's outputs as plain numbers, on either back end; without its dropout."""
+    training = model.training
     with no_grad():
-        output = model(X)
-    predicted = [p.data for p in output.flat] if isinstance(output, np.ndarray) else output.array.ravel()
-    return 1.0 - float(np.mean(np.abs(np.array(predicted) - np.ravel(y))))
+        output = model.eval()(X)
+    model.train(training)
+    if not isinstance(output, np.ndarray):
+        return np.asarray(output.array)
+    return np.array([p.data for p in output.flat]).reshape(output.shape)

@@ -18,7 +18,7 @@ from tinygrad_edu.compile.one_thread import ONE_THREAD
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train import workers
 from tinygrad_edu.train.fit import training_program
 from tinygrad_edu.train.job import Job, Loss, Settings, job_of
@@ -64,7 +64,7 @@ def fit_many(
     y: Any,
     *,
     loss: str | Loss,
-    optimizer: Callable[[Any], Optimizer],
+    optimizer: str | Callable[[Any], Optimizer],
     epochs: int,
     seeds: Iterable[int] = range(100),
     learning_rates: Sequence[float] | None = None,
@@ -77,8 +77,8 @@ def fit_many(
 ) -> ManyRuns:
     """Train make_model(seed) for every seed (and learning rate), each run as `fit` would, and collect the outcomes.
 
-    optimizer: makes one from the parameters, such as `lambda p: optim.SGD(p, lr=0.5)`; learning_rates replaces its
-    lr. The samples of a run are shuffled from its seed. threads: as many as the machine has processors by default.
+    optimizer: makes one from the parameters, such as `lambda p: optim.SGD(p, lr=0.5)`, or a name; learning_rates
+    replace its lr. The samples of a run are shuffled from its seed. threads: as many as there are processors.
     parallel: "loky" for processes of this machine, "dask" for the cluster of the `distributed.Client` in force, or
     another backend of joblib; without it, that of a `joblib.parallel_config` around the call, else threads of this
     process. The numbers are the same to the last bit wherever a run goes, on processors of one kind. A worker is sent
@@ -119,7 +119,7 @@ class ManyJobs:
     """How each of the runs is made."""
 
     make_model: Callable[[int], Module]
-    optimizer: Callable[[Any], Optimizer]
+    optimizer: str | Callable[[Any], Optimizer]
     X: Any
     y: Any
     settings: dict[str, Any]
@@ -139,7 +139,7 @@ class ManyJobs:
         """The run of one learning rate (NaN for the optimizer's own) and seed."""
         rate, seed = place
         model = self.make_model(seed)
-        made = self.optimizer(model.parameters())
+        made = optimizer_for(self.optimizer, model.parameters())
         if isinstance(made, Optimizer):
             if not math.isnan(rate):
                 made.lr = rate

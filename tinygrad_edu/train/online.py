@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import one_of, whole
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.sequence import Recurrent, detach
-from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train.config import essentials
 from tinygrad_edu.train.eager import gradient_norm
+from tinygrad_edu.train.job import refuse_other_parameters
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import samples
 from tinygrad_edu.train.samples import targets as checked_targets
@@ -48,7 +50,7 @@ def fit_online(
     y: Any,
     *,
     loss: str | Loss,
-    optimizer: Optimizer,
+    optimizer: str | Optimizer | Callable[[Any], Optimizer],
     epochs: int,
     steps: int = 1,
     compiled: bool | str = "auto",
@@ -70,16 +72,15 @@ def fit_online(
     >>> bool(run.loss_curve[-1] < 0.5 * run.loss_curve[0])
     True
     """
-    job = checked(model, X, y, loss, optimizer, epochs, steps)
+    checked_optimizer = optimizer_for(optimizer, model.parameters()) if isinstance(model, Recurrent) else optimizer
+    job = checked(model, X, y, loss, checked_optimizer, epochs, steps)
     program, how = choose(job, compiled)
     losses, norms, reason = recorded(job, program.epochs(job) if program else eager_epochs(job))
-    config = {**essentials(model, job.loss, optimizer), "epochs": epochs, "steps": steps}
+    config = {**essentials(model, job.loss, job.optimizer), "epochs": epochs, "steps": steps}
     return Run(np.array(losses), np.array(norms), reason, how, model, config)
 
 
-def checked(
-    model: Recurrent, X: Any, y: Any, loss: str | Loss, optimizer: Optimizer, epochs: int, steps: int
-) -> Series:
+def checked(model: Recurrent, X: Any, y: Any, loss: str | Loss, optimizer: Any, epochs: int, steps: int) -> Series:
     """The settings, or an error that says which of them does not fit."""
     if not isinstance(model, Recurrent):
         raise SettingError(
@@ -87,6 +88,7 @@ def checked(
         )
     if not isinstance(optimizer, Optimizer):
         raise SettingError(f"fit_online trains by steps of an optimizer, not by {type(optimizer).__name__}: use SGD")
+    refuse_other_parameters(model, optimizer)
     function = losses.find(loss)
     inputs, targets = samples(X, "X", np.dtype(float)), checked_targets(samples(y, "y", np.dtype(float)), function)
     if inputs.ndim != 2 or inputs.shape[1] != model.in_features:
@@ -97,15 +99,13 @@ def checked(
     if len(inputs) != len(targets):
         raise ShapeError(f"X has {len(inputs)} times and y has {len(targets)}: each time needs one target")
     for name, n in (("times", len(inputs)), ("epochs", epochs), ("steps", steps)):
-        if not (isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0):
-            raise SettingError(f"{name}={n!r}: a whole number above 0 is needed")
+        whole(name, n)
     return Series(model, inputs, targets, function, optimizer, epochs, min(steps, len(inputs)))
 
 
 def choose(job: Series, compiled: bool | str) -> tuple[Any, str]:
     """(the compiled program or None, which way the run goes and why)."""
-    if compiled not in (True, False, "auto"):
-        raise SettingError(f'compiled={compiled!r}: True, False or "auto"')
+    one_of("compiled", compiled, (True, False, "auto"))
     if compiled is False:
         return None, "eager: asked for"
     if compiled is True:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import number
 from tinygrad_edu.errors import SettingError
 
 Array = np.ndarray[Any, Any]
@@ -33,8 +34,7 @@ class Ranks:
                 f"comm={self.comm!r:.60} has no {missing[0]}: a communicator of mpi4py is needed, such as "
                 'MPI.COMM_WORLD (`pip install "tinygrad_edu[mpi]"` brings mpi4py and an MPI)'
             )
-        if not (isinstance(self.timeout_s, (int, float)) and 0.0 < self.timeout_s < np.inf):
-            raise SettingError(f"comm_timeout_s={self.timeout_s!r}: a finite number of seconds above 0 is needed")
+        number("comm_timeout_s", self.timeout_s, "(0, inf)")
 
     @property
     def rank(self) -> int:

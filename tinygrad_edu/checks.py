@@ -1,0 +1,119 @@
+"""Checks of settings, with one wording for all: each returns the setting, or says which one lies where it must not.
+
+A bool is no number here: `epochs=True` is a mistake, not 1.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Container, Iterable
+from typing import Any
+
+from tinygrad_edu.errors import SettingError
+
+UNLIMITED = "(-inf, inf)"
+
+
+def is_whole(x: Any) -> bool:
+    """Is it an integer of Python or NumPy?"""
+    return isinstance(x, numbers.Integral) and not is_flag(x)
+
+
+def is_number(x: Any) -> bool:
+    """Is it a real number of Python or NumPy? NaN and infinity are."""
+    return isinstance(x, numbers.Real) and not is_flag(x)
+
+
+def is_flag(x: Any) -> bool:
+    """Is it True or False, Python's or NumPy's?"""
+    return isinstance(x, bool) or type(x).__name__ in ("bool_", "bool")
+
+
+def whole(name: str, x: Any, least: int = 1, owner: str = "", what: str = "") -> int:
+    """A whole number of at least `least`; `owner`, the layer or class whose argument it is; `what`, what it means.
+
+    >>> whole("epochs", True)
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: epochs=True: a whole number of at least 1 is needed
+    """
+    if not is_whole(x) or x < least:
+        raise SettingError(f"{argument(name, x, owner)}: a whole number of at least {least} is needed{meaning(what)}")
+    return int(x)
+
+
+def number(name: str, x: Any, interval: str = UNLIMITED, owner: str = "", what: str = "") -> float:
+    """A number within an interval, which is written as in mathematics: [ ] with the end, ( ) without.
+
+    >>> number("p", 0.5, "[0, 1)"), number("limit", math.inf, "(0, inf]")
+    (0.5, inf)
+    >>> number("p", 1.0, "[0, 1)", owner="Dropout")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: Dropout(p=1.0) lies outside [0, 1)
+    """
+    if not is_number(x):
+        raise SettingError(f"{argument(name, x, owner)} lies outside {interval}: a number is needed{meaning(what)}")
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    above = x >= low if interval[0] == "[" else x > low
+    below = x <= high if interval[-1] == "]" else x < high
+    if not (above and below):
+        raise SettingError(f"{argument(name, x, owner)} lies outside {interval}{meaning(what)}")
+    return float(x)
+
+
+def flag(name: str, x: Any, owner: str = "") -> bool:
+    """True or False, and not merely something that Python takes for one."""
+    return bool(one_of(name, x, (True, False), owner))
+
+
+def one_of(name: str, x: Any, allowed: Iterable[Any], owner: str = "") -> Any:
+    """One of a few values, of the same type: 1 is not True."""
+    choices = list(allowed)
+    plain = x is None or isinstance(x, (str, int, float)) or is_flag(x)
+    if not (plain and any(is_flag(x) == is_flag(each) and x == each for each in choices)):
+        *most, last = map(repr, choices)
+        raise SettingError(f"{argument(name, x, owner)}: {', '.join(most)} or {last} is needed")
+    return x
+
+
+def seed(name: str, x: Any, owner: str = "") -> int:
+    """What a random generator begins with."""
+    return whole(name, x, 0, owner)
+
+
+def pair(name: str, x: Any, what: str) -> tuple[Any, Any]:
+    """Two of something; `what` says of what."""
+    if not (isinstance(x, (tuple, list)) and len(x) == 2):
+        raise SettingError(f"{name}={x!r}: {what}")
+    return x[0], x[1]
+
+
+def divisor(name: str, x: Any) -> float:
+    """What keeps a quotient finite where the gradient is 0."""
+    if number(name, x, "[0, inf)") == 0:
+        raise SettingError(
+            f"{name}=0: a weight whose gradient is 0 would be moved by 0/0. Use a small number, such as 1e-8"
+        )
+    return float(x)
+
+
+def optional(check: Any, name: str, x: Any, *arguments: Any) -> Any:
+    """The same check of a setting that may be left out: None stays None."""
+    return None if x is None else check(name, x, *arguments)
+
+
+def unless(words: Container[Any], check: Any, name: str, x: Any, *arguments: Any) -> Any:
+    """The same check of a setting that may be one of a few words instead."""
+    return x if isinstance(x, str) and x in words else check(name, x, *arguments)
+
+
+def meaning(what: str) -> str:
+    """What a setting means, at the end of an error."""
+    return f", {what}" if what else ""
+
+
+def argument(name: str, x: Any, owner: str) -> str:
+    """How an error names it: p=1.5, or Dropout(p=1.5)."""
+    text = f"{name}={x!r:.80}"
+    return f"{owner}({text})" if owner else text

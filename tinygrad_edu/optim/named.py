@@ -1,0 +1,51 @@
+"""An optimizer from whatever `fit` is given: one that is made already, its name, or a function of the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tinygrad_edu.errors import SettingError, unknown_name
+from tinygrad_edu.optim import optimizers as optimizers  # what is declared there is found by name
+from tinygrad_edu.optim.lbfgs import LBFGS
+from tinygrad_edu.optim.optimizer import Optimizer
+
+
+def subclasses(kind: type) -> Iterator[type]:
+    """Every class that is derived from it."""
+    each: type
+    for each in kind.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
+def find(name: str) -> Any:
+    """The optimizer of that name, upper or lower case.
+
+    >>> find("adam").__name__, find("LBFGS").__name__
+    ('Adam', 'LBFGS')
+    """
+    known = {each.__name__: each for each in (*subclasses(Optimizer), LBFGS)}
+    lower = {each.lower(): each for each in known}
+    if name.lower() not in lower:
+        raise unknown_name("optimizer", name, known)
+    return known[lower[name.lower()]]
+
+
+def optimizer_for(given: Any, parameters: Any) -> Any:
+    """An Optimizer or LBFGS as it is; by name or by a function it is made of the parameters.
+
+    >>> from tinygrad_edu import Value
+    >>> optimizer_for("sgd", [Value(1.0)]), optimizer_for(lambda p: find("adam")(p, lr=0.1), [Value(1.0)])
+    (<SGD of 1 numbers, lr=0.001, ...>, <Adam of 1 numbers, lr=0.1, ...>)
+    """
+    made = find(given)(parameters) if isinstance(given, str) else given
+    if callable(given) and not isinstance(given, (Optimizer, LBFGS)):
+        made = given(parameters)
+    if not isinstance(made, (Optimizer, LBFGS)):
+        what = f"{given!r:.80}" if made is given else f"{given!r:.80}, which gives {made!r:.80}"
+        raise SettingError(
+            f"optimizer={what}: an optimizer of tinygrad_edu.optim is needed, its name, or a function that makes one "
+            "of the parameters, such as lambda p: optim.Adam(p, lr=0.01)"
+        )
+    return made
