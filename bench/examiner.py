@@ -1,6 +1,6 @@
 """How often is the examiner of hand-written backprop right? `python -m bench.examiner [--singles N] [--doubles N]`
 
-Every slip wherever it applies, and pairs of slips, in the networks of bench.slipped. A verdict is right if it is
+Every slip wherever it applies, and pairs of slips, in the networks of bench.clinic.slipped. A verdict is right if it is
 certain (it gives the learner's numbers to 1e-6 in every gradient) with no more slips than were made; "listed" says how
 often the very code is among those that the report names, since other slips can give identical numbers.
 """
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import slipped, slipped_elman
-from bench.slipped import LR, Injected
+from bench.clinic import slipped, slipped_elman
+from bench.clinic.slipped import LR, Injected
 
 Case = tuple[Any, tuple[Injected, ...]]
 

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.chart import ADVICE, INK, available
-from bench.machine import conditions
-from bench.threads import limits
+from bench.speed.chart import ADVICE, INK, available
+from bench.speed.machine import conditions
+from bench.speed.threads import limits
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)  # parameters, float64
 NETWORKS = {"10 Gbit/s, 50 µs": (50e-6, 1.25e9), "100 Gbit/s, 5 µs": (5e-6, 12.5e9)}  # latency s, bytes/s
@@ -84,7 +84,7 @@ def asleep(comm: Any) -> None:
 
 
 def all_reduce_seconds(comm: Any, n: int) -> float:
-    from tinygrad_edu.train.ranks import Ranks
+    from tinygrad_edu.train.mpi.ranks import Ranks
 
     ranks, buffer, repeats = Ranks(comm), np.zeros(n), max(3, 300_000 // n)
     asleep(comm)

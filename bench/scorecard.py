@@ -1,9 +1,10 @@
 """How often is the diagnosis right? `python -m bench.scorecard [--half tuning|unseen] [--only NAME] [--fresh]`
 
-Each problem of bench.problems is trained from a seed that its check has not used and given to tg.clinic.diagnose, which
-knows neither goal nor fault. A fix is proved if the change of the first cause reaches the problem's own goal from at
-least four of five fresh seeds. Results are kept in out/scorecard.json: what was interrupted goes on, and what was
-measured of other sources of the clinic or of the problems is measured again. The table goes to out/scorecard.md.
+Each problem of bench.clinic.problems is trained from a seed that its check has not used and given to
+tg.clinic.diagnose, which knows neither goal nor fault. A fix is proved if the change of the first cause reaches the
+problem's own goal from at least four of five fresh seeds. Results are kept in out/scorecard.json: what was interrupted
+goes on, and what was measured of other sources of the clinic or of the problems is measured again. The table goes to
+out/scorecard.md.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bench import repairer, scorecard_table
-from bench.problems import FIRST_SEED, HALVES, PROBLEMS, chosen
-from bench.problems_kinds import Problem, score
+from bench.clinic import repairer, scorecard_table
+from bench.clinic.problems import FIRST_SEED, HALVES, PROBLEMS, chosen
+from bench.clinic.problems_kinds import Problem, score
 from tinygrad_edu.errors import TinygradError
 
 ROOT = Path(__file__).parents[1]
@@ -149,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unique(PROBLEMS)
     problems = chosen(options.half, options.only)
     if not problems:
-        raise SystemExit(f"no problem is called {options.only!r}; `python -m bench.problems` lists them")
+        raise SystemExit(f"no problem is called {options.only!r}; `python -m bench.clinic.problems` lists them")
     options.out.mkdir(parents=True, exist_ok=True)
     store = options.out / "scorecard.json"
     results = {} if options.fresh else kept(store)

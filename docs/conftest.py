@@ -9,13 +9,15 @@ collect_ignore = ["docstrings.py", "generate.py"]  # parts of the site's build, 
 
 @pytest.fixture(autouse=True)
 def as_it_was(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    from tinygrad_edu.clinic import causes, consultation, symptoms
-    from tinygrad_edu.clinic.catalogue import CATALOGUE
+    from tinygrad_edu.clinic.diagnosis import session
+    from tinygrad_edu.clinic.diagnosis.causes import table as causes
+    from tinygrad_edu.clinic.diagnosis.symptoms import network as symptoms
+    from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE
     from tinygrad_edu.core.operation import TABLE
 
     tables = [TABLE, CATALOGUE, causes.BY_CODE]
     before = [dict(table) for table in tables]
-    monkeypatch.setattr(consultation, "CAUSES", consultation.CAUSES)  # back to this when the page is done
+    monkeypatch.setattr(session, "CAUSES", session.CAUSES)  # back to this when the page is done
     monkeypatch.setattr(symptoms, "NETWORK", symptoms.NETWORK)
     monkeypatch.chdir(tmp_path_factory.mktemp("page"))
     yield

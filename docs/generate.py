@@ -126,7 +126,7 @@ def fused_program() -> str:
 def slips() -> str:
     """The examiner's catalogue."""
     from tinygrad_edu import clinic
-    from tinygrad_edu.clinic.catalogue import CATALOGUE
+    from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE
 
     assert clinic.check_backprop  # brings every slip in
     return "\n".join(blocks(CATALOGUE.values()))
@@ -139,7 +139,7 @@ def blocks(entries: Any) -> Iterator[str]:
 
 def causes() -> str:
     """What `diagnose` can name, and what to do about it."""
-    from tinygrad_edu.clinic.causes import BY_CODE, PROVED_OTHERWISE
+    from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
 
     rows = [(cause.code, cause.sentence, cause.remedy) for cause in BY_CODE.values()]
     rows += [(code, *texts) for code, texts in PROVED_OTHERWISE.items()]

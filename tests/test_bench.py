@@ -16,13 +16,14 @@ import numba
 import numpy as np
 import pytest
 
-from bench import chart, command, first_call, memory, readme, scaling, threads
-from bench.child import Result, environment, in_own_process
-from bench.peer import Peer, peers_of, threads_of
-from bench.report import cells, duration, markdown, number
-from bench.timing import Timing, measure, probed, speedups, timed
-from bench.workload import OURS, Probe, Workload, is_installed
-from bench.workloads import PROBES, ROWS, WORKLOADS
+from bench import scaling
+from bench.speed import chart, command, first_call, memory, readme, threads
+from bench.speed.child import Result, environment, in_own_process
+from bench.speed.peer import Peer, peers_of, threads_of
+from bench.speed.report import cells, duration, markdown, number
+from bench.speed.timing import Timing, measure, probed, speedups, timed
+from bench.speed.workload import OURS, Probe, Workload, is_installed
+from bench.speed.workloads import PROBES, ROWS, WORKLOADS
 from tinygrad_edu.cli import parser
 
 ROOT = Path(__file__).parents[1]
@@ -119,14 +120,14 @@ WEIGHT = Probe("weight", "how heavy", lambda: {"big": 3.0, "small": 0.5}, {"big"
 
 @pytest.fixture
 def toy(monkeypatch):
-    monkeypatch.setattr("bench.workload.is_installed", lambda package: package != "not_a_package")
-    monkeypatch.setattr("bench.machine.version", lambda package: "1.0")
+    monkeypatch.setattr("bench.speed.workload.is_installed", lambda package: package != "not_a_package")
+    monkeypatch.setattr("bench.speed.machine.version", lambda package: "1.0")
     return TOY
 
 
 def test_a_run_is_repeated_until_its_turn_is_over(monkeypatch):
     clock, calls = itertools.count(0.0, 0.008), []  # 8 ms from one look at it to the next
-    monkeypatch.setattr("bench.timing.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("bench.speed.timing.perf_counter", lambda: next(clock))
 
     def run():
         calls.append(1)
@@ -137,7 +138,7 @@ def test_a_run_is_repeated_until_its_turn_is_over(monkeypatch):
 
 
 def test_peers_take_turns(toy, monkeypatch):
-    monkeypatch.setattr("bench.timing.TURN", 0.0)
+    monkeypatch.setattr("bench.speed.timing.TURN", 0.0)
     calls, ticks = [], []
 
     def counting(package):
@@ -151,7 +152,7 @@ def test_peers_take_turns(toy, monkeypatch):
 
 
 def test_the_time_of_a_part_is_multiplied(toy, monkeypatch):
-    monkeypatch.setattr("bench.timing.timed", lambda run, turn: (2.0, run()))
+    monkeypatch.setattr("bench.speed.timing.timed", lambda run, turn: (2.0, run()))
     timings = measure(replace(toy, repeats={"micrograd": 100.0}), rounds=2)
     assert (timings[OURS].first, timings[OURS].runs) == (2.0, [2.0, 2.0])
     assert (timings["micrograd"].first, timings["micrograd"].runs) == (200.0, [200.0, 200.0])
@@ -192,7 +193,11 @@ def test_the_threads_of_a_row_are_in_force(number, tmp_path):
     if is_installed("jax"):
         lines += ["import jax", "jax.numpy.ones(4).block_until_ready()"]
     lines += ["import torch"] * is_installed("torch")
-    lines += ["import json", "from bench.threads import threads_in_force", "print(json.dumps(threads_in_force()))"]
+    lines += [
+        "import json",
+        "from bench.speed.threads import threads_in_force",
+        "print(json.dumps(threads_in_force()))",
+    ]
     variables = environment(number, str(tmp_path))
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], env=variables, cwd=ROOT, capture_output=True, text=True, check=True
@@ -256,7 +261,7 @@ def test_a_row_that_fails_says_why_and_the_others_are_reported(toy, tmp_path, mo
     with pytest.raises(command.MeasurementError, match=f"could not be measured: {toy.name}; "):
         command.run(["toy", "chain, soft"], False, 1, tmp_path)
     text = (tmp_path / "bench.md").read_text(encoding="utf-8")
-    assert "toy: **could not be measured**: KeyError: 'toy' (`python -m bench.child 'toy' 1" in text
+    assert "toy: **could not be measured**: KeyError: 'toy' (`python -m bench.speed.child 'toy' 1" in text
     assert f"| eager chain, soft | 1 | {OURS} |" in text
     assert chart.ADVICE in capsys.readouterr().out
 

@@ -182,8 +182,8 @@ def test_every_public_name_stands_in_the_reference(site):
 
 
 def test_every_operation_cause_and_slip_stands_in_the_reference(site):
-    from tinygrad_edu.clinic.catalogue import CATALOGUE
-    from tinygrad_edu.clinic.causes import BY_CODE, PROVED_OTHERWISE
+    from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
+    from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE
 
     operations = (site / "reference/operations.html").read_text(encoding="utf-8")
     assert [name for name in [*TABLE, *ARRAY_TABLE, *COMPOSED] if f"<code>{name}(" not in operations] == []

@@ -160,7 +160,7 @@ def test_diagnose_says_one_sentence_for_any_file(suffix, tmp_path, capsys):
 
 
 def test_tables_of_data(tmp_path):
-    from tinygrad_edu.clinic import files
+    from tinygrad_edu.clinic.diagnosis import files
 
     path = tmp_path / "data.csv"
     for data in [*CURVES, *hostile.damaged(b"a,b,c\n1,2,3\n4,5,6\n", 200)]:

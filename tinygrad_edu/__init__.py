@@ -27,7 +27,7 @@ HOMES = {
     "draw": ("draw", "Drawing"),
     "reporting": ("report",),
     "train.fit": ("fit",),
-    "train.many": ("fit_many",),
+    "train.sweep.many": ("fit_many",),
 }
 MODULES = ("cases", "clinic", "errors", "estimators", "nn", "ops", "optim", "data", "train")
 WHERE = {name: module for module, names in HOMES.items() for name in names}
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.draw import Drawing, draw
     from tinygrad_edu.reporting import report
     from tinygrad_edu.train.fit import fit
-    from tinygrad_edu.train.many import fit_many
+    from tinygrad_edu.train.sweep.many import fit_many
 
 __all__ = [
     "Drawing", "Tensor", "Value", "cases", "clinic", "data", "detect_anomaly", "draw", "errors", "estimators", "fit",

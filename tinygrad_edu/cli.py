@@ -154,7 +154,7 @@ def run_case(chosen: argparse.Namespace) -> None:
 def run_diagnose(chosen: argparse.Namespace) -> None:
     """Print what a loss curve shows, or why an estimator does not learn."""
     from tinygrad_edu import clinic
-    from tinygrad_edu.clinic import files
+    from tinygrad_edu.clinic.diagnosis import files
 
     if not files.is_pickle(chosen.file):
         if chosen.data is not None:
@@ -169,7 +169,8 @@ def run_diagnose(chosen: argparse.Namespace) -> None:
 
 
 def run_report(chosen: argparse.Namespace) -> None:
-    from tinygrad_edu.clinic import diagnose, files
+    from tinygrad_edu.clinic import diagnose
+    from tinygrad_edu.clinic.diagnosis import files
     from tinygrad_edu.reporting import report
     from tinygrad_edu.train import Histograms, Run
 
@@ -183,7 +184,7 @@ def run_report(chosen: argparse.Namespace) -> None:
 
 
 def run_cache(chosen: argparse.Namespace) -> None:
-    from tinygrad_edu.compile import cache
+    from tinygrad_edu.compile.backend import cache
 
     print(cache.info() if chosen.action == "info" else f"thrown away: {cache.clear()}")
 

@@ -254,7 +254,7 @@ class InputFileError(TinygradError, ValueError):
     """A file of losses, of data or of an estimator that is not there, or not what it should be.
 
     >>> import pathlib
-    >>> from tinygrad_edu.clinic.files import read_curve
+    >>> from tinygrad_edu.clinic.diagnosis.files import read_curve
     >>> read_curve(pathlib.Path("nowhere.json"))
     Traceback (most recent call last):
         ...

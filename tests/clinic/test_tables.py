@@ -6,9 +6,9 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
-from tinygrad_edu.clinic.goal import UNLINKED
-from tinygrad_edu.clinic.record import Record
-from tinygrad_edu.clinic.subject import subject_of
+from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
+from tinygrad_edu.clinic.diagnosis.proof.goal import UNLINKED
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.data import moons
 from tinygrad_edu.nn.layers import FUNCTIONS, find_activation, is_activation, range_of

@@ -20,7 +20,7 @@ BINARY = ["add", "sub", "mul", "maximum", "minimum"]
 def plain(program):
     """The program's function, run by Python alone: where Numba is not installed, njit changes nothing."""
     space = {}
-    with mock.patch.dict(sys.modules, {"numba": None, "tinygrad_edu.compile.native": None}):
+    with mock.patch.dict(sys.modules, {"numba": None, "tinygrad_edu.compile.backend.intrinsics": None}):
         exec(program.text, space)
     return space[program.name]
 

@@ -5,9 +5,10 @@ import ast
 import numpy as np
 import pytest
 
-from tinygrad_edu.compile import cache, shell
-from tinygrad_edu.compile.aliasing import roots_of
-from tinygrad_edu.compile.templates import HEADER
+from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.compile.backend.alias_scopes import roots_of
+from tinygrad_edu.compile.codegen import module_writer
+from tinygrad_edu.compile.codegen.templates import HEADER
 
 
 def roots(text):
@@ -45,7 +46,7 @@ SHIFTED = """\
 def test_views_that_overlap_are_computed_one_number_after_the_other(n):
     """Where LLVM took them for different memory, it would compute several at once, from the numbers before."""
     pytest.importorskip("numba")
-    text = shell.module("", "run", "x, times", SHIFTED, accurate=False)
+    text = module_writer.module("", "run", "x, times", SHIFTED, accurate=False)
     assert text.startswith(HEADER)
     assert "@direct" in text
     x = np.zeros(n)

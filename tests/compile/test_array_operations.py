@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.compile.programs import agree, checked, eager, normal, without_numba
 from tests.examples import CALLS, IDS, drawn
 from tinygrad_edu import Tensor, jit, nn, ops
-from tinygrad_edu.compile.rewrite import REWRITTEN
-from tinygrad_edu.compile.shapes import SHAPES
-from tinygrad_edu.compile.sizes import Size, length, measured, text_of
-from tinygrad_edu.compile.spans import span
+from tinygrad_edu.compile.ir.dims import Size, length, measured, text_of
+from tinygrad_edu.compile.ir.rules import REWRITTEN
+from tinygrad_edu.compile.ir.shape_rules import SHAPES
+from tinygrad_edu.compile.ir.slices import span
 from tinygrad_edu.core.containers import leaves
 from tinygrad_edu.core.operation import ARRAY_TABLE
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError

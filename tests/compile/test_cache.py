@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.cli import main
-from tinygrad_edu.compile import cache
+from tinygrad_edu.compile.backend import cache
 
 ROOT = Path(__file__).parents[2]
 TEXT = """\
@@ -27,7 +27,7 @@ import numpy as np, time
 from tinygrad_edu import jit, ops
 f = jit(lambda x, y: ops.sum(ops.tanh(x) * y))
 print(repr(f(np.ones((2, 3)), np.ones((2, 3)))))
-from tinygrad_edu.compile import cache
+from tinygrad_edu.compile.backend import cache
 import sys
 from numba.core.dispatcher import Dispatcher
 for module in list(sys.modules):
@@ -409,7 +409,7 @@ def test_cache_needs_an_action(capsys):
 def test_a_program_from_the_disk_is_there_at_once(home):
     """The issue asks for 0.3 s once Numba is imported; here with room for a busy machine."""
     timed = PROGRAM.replace("f = jit", "import numba, scipy.linalg; start = time.perf_counter()\nf = jit").replace(
-        "from tinygrad_edu.compile import cache", "print(time.perf_counter() - start)"
+        "from tinygrad_edu.compile.backend import cache", "print(time.perf_counter() - start)"
     )
     lines(process(timed))
     start = time.perf_counter()

@@ -8,16 +8,16 @@ import pytest
 from numba.core.errors import LoweringError
 
 from tinygrad_edu import jit, ops
-from tinygrad_edu.compile import shell
-from tinygrad_edu.compile.expressions import MATHS
+from tinygrad_edu.compile.backend.llvm_expressions import MATHS
+from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.core.operation import TABLE, op
 
 HEAD = """
 import math
 import numpy as np
 from numba import njit
-from tinygrad_edu.compile.direct import direct
-from tinygrad_edu.compile.native import copy, dot, gather, view
+from tinygrad_edu.compile.backend.llvm_statements import direct
+from tinygrad_edu.compile.backend.intrinsics import copy, dot, gather, view
 
 inlined = njit(fastmath={"contract"})
 real = np.float64
@@ -160,9 +160,9 @@ def test_what_is_not_in_the_language_is_refused(tmp_path, body):
 def test_what_is_not_in_the_language_goes_to_numba_whole():
     refused = [body for body in REFUSED if "language" in REFUSED[body] and "unknown" not in body]
     for body in refused:
-        text = shell.module("", "program", "x, k, out", f"    {body}", accurate=True)
+        text = module_writer.module("", "program", "x, k, out", f"    {body}", accurate=True)
         assert "@direct" not in text.partition("def program")[0].rpartition("\n\n")[2], body
-    assert "\n@direct" in shell.module("", "program", "x, k, out", "    out[0] = x[0]", accurate=True)
+    assert "\n@direct" in module_writer.module("", "program", "x, k, out", "    out[0] = x[0]", accurate=True)
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numba import njit, types
 
+from tinygrad_edu.compile.codegen.formulas import definitions, in_float32
+from tinygrad_edu.compile.codegen.math_approximations import FUNCTIONS, kernels
 from tinygrad_edu.compile.jit import jit
-from tinygrad_edu.compile.kernels import FUNCTIONS, kernels
-from tinygrad_edu.compile.symbols import definitions, in_float32
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.tensor import Tensor

@@ -7,8 +7,8 @@ import pytest
 from numba import njit
 
 from tests.compile.programs import normal
-from tinygrad_edu.compile.native import copy, dot, gather, view
-from tinygrad_edu.compile.templates import HEADER
+from tinygrad_edu.compile.backend.intrinsics import copy, dot, gather, view
+from tinygrad_edu.compile.codegen.templates import HEADER
 
 
 @njit

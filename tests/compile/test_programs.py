@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tests.compile.programs import agree, checked, drawn, function_of, normal, programs, shifted, without_numba
 from tinygrad_edu import Tensor, jit, nn, ops, optim
-from tinygrad_edu.compile import cache
+from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.errors import DtypeError, OperandError, ShapeError, TraceError
 
 SIZES = st.fixed_dictionaries({letter: st.integers(1, 4) for letter in "nmk"})

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.core.test_table import ROWS, SMOOTH, points
 from tinygrad_edu import ops
-from tinygrad_edu.compile import kernels, shell
-from tinygrad_edu.compile.naming import GENERATED, TRAINING, free_name, is_free
-from tinygrad_edu.compile.symbols import Symbol, definitions, in_float32, literal, partial_texts, text_of
-from tinygrad_edu.compile.templates import ARGUMENTS, CLIP, EPOCHS, HEADER
+from tinygrad_edu.compile.codegen import math_approximations, module_writer
+from tinygrad_edu.compile.codegen.formulas import Symbol, definitions, in_float32, literal, partial_texts, text_of
+from tinygrad_edu.compile.codegen.names import GENERATED, TRAINING, free_name, is_free
+from tinygrad_edu.compile.codegen.templates import ARGUMENTS, CLIP, EPOCHS, HEADER
 from tinygrad_edu.core.operation import TABLE, op
 from tinygrad_edu.errors import TraceError
 
@@ -166,12 +166,12 @@ IN_BATCH = "            at, place, stops = 0, 0, 0"
 def test_what_the_training_program_calls_its_own_is_reserved():
     pieces = {"plus_squares": "+=", "plus_moved": "+=", "batch": IN_BATCH, "clip": CLIP_TEXT}
     lines = EPOCHS.format_map(defaultdict(str, pieces))
-    text = shell.module("", "epochs", f"X, Y, W, {ARGUMENTS}", lines, accurate=False)
+    text = module_writer.module("", "epochs", f"X, Y, W, {ARGUMENTS}", lines, accurate=False)
     tree = ast.parse(text.removeprefix(HEADER))
     names = {x.arg if isinstance(x, ast.arg) else x.id for x in ast.walk(tree) if isinstance(x, (ast.arg, ast.Name))}
     assert {name for name in names if free_name(name, ()) == name} == set()
     assigned = {x.id for x in ast.walk(tree) if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Store)}
-    assert assigned.isdisjoint([*TABLE, *vars(kernels)])  # a variable would hide the function
+    assert assigned.isdisjoint([*TABLE, *vars(math_approximations)])  # a variable would hide the function
 
 
 @given(st.text(max_size=8), st.integers(1, 5))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from tinygrad_edu.compile import cache
+from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.estimators import MLPClassifier, MLPRegressor, memory, network
 
 MARGIN, MARK = 5000, 77
@@ -63,7 +63,7 @@ def test_the_program_is_plain_python(monkeypatch, settings):
     """Run by Python itself, without Numba, the text gives what the compiled program gives."""
     kind = {"hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0, "activation": "tanh", **settings}
     compiled = [MLPClassifier(**kind).fit(X, Y["labels"]), MLPRegressor(**kind).fit(X, Y["numbers"])]
-    for missing in ("numba", "tinygrad_edu.compile.native", "tinygrad_edu.compile.direct"):
+    for missing in ("numba", "tinygrad_edu.compile.backend.intrinsics", "tinygrad_edu.compile.backend.llvm_statements"):
         monkeypatch.setitem(sys.modules, missing, None)
     names = {}
     exec(network.program_text("float64"), names)

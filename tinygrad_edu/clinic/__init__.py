@@ -1,11 +1,11 @@
 """The clinic: why a network does not learn, with proof."""
 
-from tinygrad_edu.clinic.backprop import check_backprop, check_step
-from tinygrad_edu.clinic.diagnosis import Diagnosis, FoundCause
-from tinygrad_edu.clinic.doctor import diagnose, diagnose_curve
-from tinygrad_edu.clinic.lists import check_lists
-from tinygrad_edu.clinic.probe import Probe
-from tinygrad_edu.clinic.report import BackpropReport, FoundSlip
+from tinygrad_edu.clinic.diagnosis.diagnose import diagnose, diagnose_curve
+from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
+from tinygrad_edu.clinic.examiner.check import check_backprop, check_step
+from tinygrad_edu.clinic.examiner.distinguish import Probe
+from tinygrad_edu.clinic.examiner.lists import check_lists
+from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 
 __all__ = [
     "BackpropReport", "Diagnosis", "FoundCause", "FoundSlip", "Probe", "check_backprop", "check_lists", "check_step",

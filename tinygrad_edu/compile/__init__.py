@@ -1,1 +1,6 @@
-"""Programs made from the table of operations: generated as Python text, compiled by Numba, kept on disk."""
+"""A function becomes a program: traced, rewritten, printed as Python text, compiled, kept on disk.
+
+jit.py is the front door. In the order in which a function passes through: ir/ (what tracing records, with symbolic
+sizes), passes/ (what is lowered and fused), codegen/ (text of loops), backend/ (machine code, and the cache on disk);
+scalar/ holds the tape of single numbers.
+"""

@@ -9,10 +9,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from tinygrad_edu.compile.arrays import ArrayFunction
-from tinygrad_edu.compile.naming import free_name
-from tinygrad_edu.compile.symbols import literal, partial_texts
-from tinygrad_edu.compile.tape import Tape
+from tinygrad_edu.compile.array_function import ArrayFunction
+from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
+from tinygrad_edu.compile.codegen.names import free_name
+from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.core.containers import flattened, rebuilt
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.operation import EVERYWHERE, Operation

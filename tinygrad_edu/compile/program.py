@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile import cache, shell
-from tinygrad_edu.compile.emit import Writer
-from tinygrad_edu.compile.fuse import Names, is_view, schedule
-from tinygrad_edu.compile.lower import copied, lowered
-from tinygrad_edu.compile.naming import TRAINING, free_name
-from tinygrad_edu.compile.sizes import ACTIVE, Conditions, measured
-from tinygrad_edu.compile.trace import Size, Traced, differentiate, op_name
+from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.compile.codegen import module_writer
+from tinygrad_edu.compile.codegen.loops import Writer
+from tinygrad_edu.compile.codegen.names import TRAINING, free_name
+from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, measured
+from tinygrad_edu.compile.ir.node import Size, Traced, differentiate, op_name
+from tinygrad_edu.compile.passes.fuse import Names, is_view, schedule
+from tinygrad_edu.compile.passes.lower import copied, lowered
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
 from tinygrad_edu.core.operation import ArrayOperation
@@ -193,7 +194,7 @@ class Program(Body):
         sizes = [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
         lines = "\n".join(indented([*self.shape_comments(), *sizes, *self.lines]))
         parameters = ", ".join(self.parameters)
-        return shell.module(
+        return module_writer.module(
             self.functions, self.name, parameters, lines, accurate=self.accurate, parallel=self.parallel
         )
 

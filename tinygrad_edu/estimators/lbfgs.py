@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from tinygrad_edu.compile.one_thread import for_product
+from tinygrad_edu.compile.backend.blas_threads import for_product
 from tinygrad_edu.estimators import forward
 from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile import cache, shell
+from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.compile.codegen import module_writer
+from tinygrad_edu.compile.codegen.formulas import function_text
+from tinygrad_edu.compile.codegen.templates import PLUS
 from tinygrad_edu.compile.program import Body, Trace, indented
-from tinygrad_edu.compile.symbols import function_text
-from tinygrad_edu.compile.templates import PLUS
-from tinygrad_edu.compile.training import Recipe, merged, update_body
 from tinygrad_edu.core import ops
 from tinygrad_edu.estimators import rules
 from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WEIGHTLESS, WHOLE, WIDTHS
 from tinygrad_edu.estimators.templates import ARGUMENTS, CLIP, DROPOUT, DROPOUT_BACK, NETWORK
+from tinygrad_edu.train.compiled.program import Recipe, merged, update_body
 
 ACTIVATIONS: dict[str, Any] = {
     "logistic": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu, "exp": ops.exp,
@@ -90,7 +91,7 @@ def program_text(dtype: str, extras: bool = False) -> str:
     }
     functions = merged(functions, PLUS, f"@inlined\n{function_text('end_of_epoch', rules.end_of_epoch)}")
     functions += f"\n\nreal = np.{dtype}\n"
-    return shell.module(functions, "run", ARGUMENTS, NETWORK.format(**texts), accurate=False)
+    return module_writer.module(functions, "run", ARGUMENTS, NETWORK.format(**texts), accurate=False)
 
 
 @functools.cache

@@ -12,8 +12,8 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from tinygrad_edu.compile import cache
-from tinygrad_edu.compile.one_thread import for_product
+from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.compile.backend.blas_threads import for_product
 from tinygrad_edu.estimators import messages, rules
 from tinygrad_edu.estimators.memory import NO_WORDS, WEIGHTLESS, Array, Memory, flat, parts
 from tinygrad_edu.estimators.network import SCHEDULES, SOLVERS, program

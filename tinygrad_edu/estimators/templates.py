@@ -1,9 +1,9 @@
 """The text of the network program: any depth, width, activation, loss and solver, chosen when it runs.
 
 One program for all of them, because a grid search visits them all, and each new program would have to be compiled. It
-is long, so that compile/direct.py translates it: 1.3 s instead of 4.8 s of Numba's own (processor time, cold). A run
-can stop after any step and go on later: its progress lies in `whole` and `numbers`, its weights in `memory`; memory.py
-says what stands where.
+is long, so that compile/backend/llvm_statements.py translates it: 1.3 s instead of 4.8 s of Numba's own (processor
+time, cold). A run can stop after any step and go on later: its progress lies in `whole` and `numbers`, its weights in
+`memory`; memory.py says what stands where.
 """
 
 ARGUMENTS = "X, values, columns, ends, Y, weight, orders, words, whole, numbers, memory, curves"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.checks import number
-from tinygrad_edu.compile.sizes import ACTIVE
+from tinygrad_edu.compile.ir.dims import ACTIVE
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.nn.inputs import as_array, random_generator, refuse_trace
 from tinygrad_edu.nn.module import Module

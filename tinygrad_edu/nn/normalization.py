@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import number
-from tinygrad_edu.compile.sizes import ACTIVE
+from tinygrad_edu.compile.ir.dims import ACTIVE
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.inputs import as_input, refuse_trace, refuse_widths

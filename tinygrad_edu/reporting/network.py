@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinygrad_edu.clinic.thresholds import LIMITS
+from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
 from tinygrad_edu.draw import Drawing, draw
 from tinygrad_edu.draw.dot import ALARM, COLOURS, QUIET
 from tinygrad_edu.draw.graph import layer_of

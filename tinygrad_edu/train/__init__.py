@@ -4,9 +4,9 @@ from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.fit import fit
 from tinygrad_edu.train.histograms import Histograms
 from tinygrad_edu.train.loop import accuracy, one_minus_mae, train
-from tinygrad_edu.train.many import ManyRuns, fit_many
 from tinygrad_edu.train.online import fit_online
 from tinygrad_edu.train.run import Run
+from tinygrad_edu.train.sweep.many import ManyRuns, fit_many
 
 __all__ = [
     "Checkpoint",

@@ -14,18 +14,19 @@ import numpy as np
 from tqdm import tqdm
 
 from tinygrad_edu import checks
-from tinygrad_edu.compile.one_thread import for_product
+from tinygrad_edu.compile.backend.blas_threads import for_product
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
-from tinygrad_edu.train import checkpoint, parallel
+from tinygrad_edu.train import checkpoint
 from tinygrad_edu.train.config import config
 from tinygrad_edu.train.eager import Snapshot, run_eager
 from tinygrad_edu.train.ending import bad_reason, reason
 from tinygrad_edu.train.job import Job, Loss, Settings, job_of, note_of_parts, progress_shown
+from tinygrad_edu.train.mpi import data_parallel
+from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.quasi_newton import run_minimizer
-from tinygrad_edu.train.ranks import Ranks
 from tinygrad_edu.train.run import Run
 
 clock = time.perf_counter
@@ -79,7 +80,7 @@ def fit(
     (100, True)
     """
     make = partial(begun, model, X, y, optimizer, {k: x for k, x in locals().items() if k in SETTINGS}, resume_from)
-    return trained(make() if comm is None else parallel.prepared(Ranks(comm, comm_timeout_s), make), compiled)
+    return trained(make() if comm is None else data_parallel.prepared(Ranks(comm, comm_timeout_s), make), compiled)
 
 
 def begun(model: Module, X: Any, y: Any, optimizer: Any, given: Mapping[str, Any], resume_from: Any = None) -> Job:
@@ -113,7 +114,7 @@ def gone_through(job: Job, program: Any, shown: Any) -> str:
     if job.minimizer:
         return run_minimizer(job, program, shown)
     if job.ranks:
-        return parallel.run_ranks(job, program, shown)
+        return data_parallel.run_ranks(job, program, shown)
     return run_compiled(job, program, shown) if program else run_eager(job, shown)
 
 
@@ -156,13 +157,13 @@ def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
 
 def choose_together(job: Job, compiled: bool | str) -> tuple[Any, str]:
     """`choose`, for the gradient alone; rank 0 decides for all."""
-    bare = parallel.gradient_job(job)
+    bare = data_parallel.gradient_job(job)
     bare.how = job.how
 
-    found = parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
-    compiles = parallel.of_rank_0(job.ranks, found[0] is not None)
+    found = data_parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
+    compiles = data_parallel.of_rank_0(job.ranks, found[0] is not None)
     other = compiles != (found[0] is not None)
-    found = parallel.together(job.ranks, lambda: choose(bare, compiles) if other else found, "follow rank 0")
+    found = data_parallel.together(job.ranks, lambda: choose(bare, compiles) if other else found, "follow rank 0")
     return found[0], f"{found[1]}; the gradient of each step, on {job.ranks.size} ranks"
 
 
@@ -196,7 +197,7 @@ def eager_seconds(job: Job) -> float:
 
 def training_program(job: Job) -> Any:
     """The compiled form of this job; Numba is loaded here, not before."""
-    from tinygrad_edu.train.compiled import program_for
+    from tinygrad_edu.train.compiled.session import program_for
 
     return program_for(job)
 

@@ -124,7 +124,7 @@ def program_for(job: Series) -> Any:
         raise TraceError(f"steps={job.steps}: only an update after every single time can be compiled")
     if not all(isinstance(p, Tensor) for p in job.model.parameters()):
         raise TraceError('compiled=True needs a model with backend="tensor"')
-    from tinygrad_edu.train.online_program import OnlineProgram
+    from tinygrad_edu.train.compiled.online import OnlineProgram
 
     return OnlineProgram(job.model, job.loss, job.optimizer, job.X, job.y)
 

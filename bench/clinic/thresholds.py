@@ -1,0 +1,100 @@
+"""Where healthy runs lie, which the limits of the clinic are set by: `python -m bench.clinic.thresholds [--seeds N]`.
+
+For each measurement of tinygrad_edu.clinic.diagnosis.symptoms.limits: its percentiles over the healthy problems of
+bench.clinic.problems that are for tuning, and the share of those runs that lie beyond the limit. Limits are opened wide
+while it measures, so that every symptom tells its number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from bench.clinic.problems import PROBLEMS
+from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
+from tinygrad_edu.clinic.diagnosis.proof.trial import trained
+from tinygrad_edu.clinic.diagnosis.symptoms import curve
+from tinygrad_edu.clinic.diagnosis.symptoms.data import DATA
+from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
+from tinygrad_edu.clinic.diagnosis.symptoms.network import NETWORK
+from tinygrad_edu.clinic.diagnosis.symptoms.seeds import spread_over_seeds
+
+PERCENTILES = (1, 5, 50, 95, 99)
+# A symptom by the name of its function: (limit, is it one below the limit?)
+MEASURED = {
+    "divergence": ("divergence", False), "oscillation": ("oscillation", False), "flat": ("flat", True),
+    "plateau": ("plateau", True), "improving": ("improving", False), "saturated_start": ("saturated", False),
+    "saturated_end": ("saturated", False), "dead_start": ("dead", False), "dead_end": ("dead", False),
+    "vanishing": ("vanishing", True), "exploding": ("exploding", False), "large_weights": ("gain", False),
+    "update_small": ("update_small", True), "update_large": ("update_large", False), "sharp": ("reach", False),
+    "slow": ("reach_small", True), "initial_loss": ("initial", False), "target_scale": ("target_scale", False),
+    "target_outside": ("outside", False), "label_runs": ("runs", True), "imbalance": ("minority", True),
+    "few_steps": ("few_steps", True), "few_epochs": ("few_epochs", True), "decay": ("decay", False),
+    "frozen": ("frozen", True), "rate_large": ("rate_large", False), "rate_small": ("rate_small", True),
+    "noisy_batches": ("noise", False), "spread_over_seeds": ("seeds", False),
+}  # fmt: skip
+LOOKS: dict[str, Callable[[Any], Any]] = {look.__name__: look for look in (*NETWORK, *DATA)}
+LOOKS["spread_over_seeds"] = lambda record: spread_over_seeds(
+    [run.losses for run in trained(record.setup, record.task, range(1, 6))]  # as many seeds as `diagnose` takes
+)
+LOOKS |= {look.__name__: lambda record, look=look: look(record.losses) for look in curve.CURVE}  # type: ignore[misc]
+
+
+@contextmanager
+def wide_open() -> Iterator[dict[str, float]]:
+    """Every limit where anything is beyond it; gives the limits as they were."""
+    before = dict(LIMITS)
+    LIMITS.update({limit: math.inf if below else -math.inf for limit, below in MEASURED.values()}, left=0.0)
+    try:
+        yield before
+    finally:
+        LIMITS.update(before)
+
+
+def measured(seeds: int) -> dict[str, list[float]]:
+    """The numbers of all healthy runs by symptom."""
+    problems = [p for p in PROBLEMS if not p.faulty and p.half == "tuning"]
+    values: dict[str, list[float]] = defaultdict(list)
+    for problem in tqdm(problems, disable=None, leave=False):
+        for seed in range(100, 100 + seeds):
+            record = Record(subject_of(*problem.train(seed)))
+            for name in MEASURED:
+                with np.errstate(all="ignore"):
+                    symptom = LOOKS[name](record)
+                values[name] += [] if symptom is None else [float(symptom.value)]
+    return values
+
+
+def row(name: str, values: Sequence[float], limit: float) -> str:
+    """One measurement as a row of the table."""
+    below = MEASURED[name][1]
+    found = np.array(values)
+    beyond = float(np.mean(found < limit if below else found > limit))
+    numbers = " | ".join(f"{x:.3g}" for x in np.percentile(found, PERCENTILES))
+    return f"| {name} | {'<' if below else '>'} {limit:g} | {numbers} | {beyond:.0%} | {len(found)} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.clinic.thresholds", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2, help="runs of each healthy problem")
+    options = parser.parse_args(arguments)
+    with wide_open() as limits:
+        values = measured(options.seeds)
+    print("| symptom | limit | " + " | ".join(f"{p} %" for p in PERCENTILES) + " | beyond | runs |")
+    print("|---|---|" + "--:|" * (len(PERCENTILES) + 2))
+    for name, (limit, _) in MEASURED.items():
+        if values[name]:
+            print(row(name, values[name], limits[limit]))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

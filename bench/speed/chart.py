@@ -1,0 +1,92 @@
+"""The ratios as a picture: a bar for each row and peer from 1x, and a mark where it is required to end."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.speed.report import Cell, Results, cells, number
+from bench.speed.workload import Row, Workload
+
+ADVICE = 'No chart without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.'
+# On a transparent ground, so all colours stand out from white and from black: contrast 3.6 to 5.3 with each.
+INK, FASTER, SLOWER, MARK = "#777c84", "#2a8bc9", "#d9661f", "#d13c8c"
+
+
+def available() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def write(rows: Sequence[Row], results: Results, path: Path) -> bool:
+    """Draw the chart into a file; False where there is nothing to draw, or nothing to draw with."""
+    shown = cells([row for row in rows if isinstance(row, Workload) and row.name in results], results)
+    if not (shown and available()):
+        return False
+    import matplotlib
+
+    # Text stays text; ids and date are fixed, so that the same numbers give the same file.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bench", "font.family": "sans-serif"}):
+        figure(shown).savefig(path, transparent=True, dpi=144, metadata={"Date": None} if path.suffix == ".svg" else {})
+    return True
+
+
+def figure(shown: Sequence[Cell]) -> Any:
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(9.0, 1.3 + 0.34 * len(shown)), layout="constrained")
+    axes = made.subplots()
+    axes.patch.set_visible(False)
+    for y, cell in enumerate(shown):
+        bar(axes, y, cell)
+    axes.axvline(1.0, color=INK, linewidth=1.2)
+    axes.set_yticks(range(len(shown)), [f"{cell.workload.name} vs. {cell.package}" for cell in shown])
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlim(*limits(shown))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}x")
+    axes.set_title("How many times as fast as the peer (log scale)", color=INK, fontsize=11)
+    plain(axes)
+    legend(axes)
+    return made
+
+
+def bar(axes: Any, y: int, cell: Cell) -> None:
+    """From 1x to the ratio, leftwards where the peer is faster; the number beyond both the bar and the mark."""
+    axes.barh(y, cell.ratio - 1.0, left=1.0, height=0.62, color=SLOWER if cell.lost else FASTER)
+    if cell.required is not None:
+        axes.vlines(cell.required, y - 0.42, y + 0.42, color=MARK, linewidth=2.6)
+    at = max(1.0, cell.ratio, cell.required or 0.0)
+    axes.annotate(
+        f"{number(cell.ratio)}x", (at, y), xytext=(5, 0), textcoords="offset points", va="center", color=INK, fontsize=9
+    )
+
+
+def limits(shown: Sequence[Cell]) -> tuple[float, float]:
+    """From below the smallest bar or mark, 1x included, to beyond the largest, with room for its number."""
+    ends = [1.0, *(cell.ratio for cell in shown), *(cell.required for cell in shown if cell.required)]
+    return min(ends) / 1.4, max(ends) * 2.5
+
+
+def plain(axes: Any) -> None:
+    """Ink that shows on any ground, and no frame."""
+    axes.tick_params(colors=INK, which="both", labelsize=9)
+    axes.tick_params(axis="y", length=0)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(INK)
+    axes.grid(axis="x", color=INK, alpha=0.25)
+    axes.set_axisbelow(True)
+
+
+def legend(axes: Any) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    entries = [
+        Patch(color=FASTER, label="tinygrad_edu is faster"),
+        Patch(color=SLOWER, label="the peer is faster"),
+        Line2D([], [], color=MARK, linewidth=2.6, label="required"),
+    ]
+    axes.figure.legend(handles=entries, loc="outside lower center", ncols=3, frameon=False, labelcolor=INK, fontsize=9)

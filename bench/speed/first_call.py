@@ -1,0 +1,84 @@
+"""How long a network of a new structure takes to begin training: compiled now, and read from the disk.
+
+Each call is timed in a Python of its own, after the imports: `python -m bench.speed.first_call` prints the seconds.
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from math import inf
+from pathlib import Path
+from time import perf_counter
+
+from bench.speed.workload import Probe
+
+NUMBA = "of these, Numba's own start: a function that adds 1"
+
+
+def first_call() -> float:
+    """Seconds of a first epoch of MLP 4-8-8-1 with Adam, Numba imported."""
+    import numba  # noqa: F401
+    import numpy as np
+
+    from tinygrad_edu import fit, nn, optim
+
+    X = np.random.default_rng(0).normal(size=(64, 4))
+    model = nn.MLP([4, 8, 8, 1], seed=0)
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    start = perf_counter()
+    fit(model, X, X[:, :1], loss="mse", optimizer=optimizer, epochs=1, batch_size=32, compiled=True)
+    return perf_counter() - start
+
+
+def numba_alone() -> float:
+    """Seconds of the first call of a function that adds 1 to a number, compiled by Numba and nothing else."""
+    from numba import njit
+
+    @njit
+    def successor(x: float) -> float:
+        return x + 1.0
+
+    start = perf_counter()
+    successor(1.0)
+    return perf_counter() - start
+
+
+def cold_and_from_disk() -> Mapping[str, float]:
+    """Three processes, one after the other, two of them over a cache folder that begins empty.
+
+    Python's own bytecode is there, as in a package that pip has installed, however Python was told to treat it here.
+    """
+    compileall.compile_dir(Path(__file__).parents[2] / "tinygrad_edu", quiet=2)
+    with tempfile.TemporaryDirectory() as folder:
+        return {
+            "cold": in_a_new_process(folder, "first_call"),
+            "from the disk": in_a_new_process(folder, "first_call"),
+            NUMBA: in_a_new_process(folder, "numba_alone"),
+        }
+
+
+def in_a_new_process(cache: str, what: str) -> float:
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"TINYGRAD_EDU_CACHE": cache}
+    command = [sys.executable, "-m", "bench.speed.first_call", what]
+    done = subprocess.run(command, cwd=root, env=environment, stdout=subprocess.PIPE, check=True)
+    return float(done.stdout)
+
+
+FIRST_CALL = Probe(
+    name="first call",
+    what="`fit` of a new structure (two hidden layers, Adam), compiled: the first call with an empty cache, then in a "
+    "new process from the disk, Numba imported",
+    measure=cold_and_from_disk,
+    at_most={"cold": 2.5, "from the disk": 0.3, NUMBA: inf},
+    unit="s",
+    rounds=3,
+)
+
+if __name__ == "__main__":
+    print({"first_call": first_call, "numba_alone": numba_alone}[sys.argv[1]]())

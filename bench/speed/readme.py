@@ -1,0 +1,93 @@
+"""The speed table of README.md, from the same measurements: `python -m bench --readme` replaces it and its chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bench.speed import chart, first_call
+from bench.speed.child import Result
+from bench.speed.machine import machine
+from bench.speed.report import Cell, cells, duration, line, number
+from bench.speed.workload import OURS, Workload
+from bench.speed.workloads import ROWS
+
+README, CHART = Path("README.md"), Path("docs/speed.svg")
+BEGIN, END = "<!-- by python -m bench --readme -->", "<!-- end of what it writes -->"
+# What the rows of `python -m bench` are called where there is little room, in the order of the table.
+LABELS = {
+    "moons step, scalars": "`Value`: MLP 2-16-16-1, 100 samples, forward + backward",
+    "moons step, tape": "the same, replayed by `tg.jit`",
+    "eager chain, soft": "`Tensor`: 200 operations (mul, tanh, add, sin) on 8 numbers",
+    "eager chain, steep": "the same with sub, exp, div, sigmoid",
+    "train 2-16-16-1": "`fit`: 2-16-16-1, 100 samples, 1,000 steps, float64",
+    "train 2-16-16-1 float32": "the same in float32",
+    "train 2-3-1 online": "`fit`: XOR 2-3-1, 100,000 steps of one sample",
+    "train 900-64-10 batch 32": "`fit`: 900-64-10, Adam, batch 32, float32",
+    "train 900-64-10 batch 128": "the same, batch 128",
+    "train 784-512-512-10 batch 128": "`fit`: 784-512-512-10, Adam, batch 128, float32",
+    "elementwise": "`tg.jit`: tanh(x)·sigmoid(x) + x², summed, 10⁶ float32",
+    "1,000 seeds of XOR": "`fit_many`: 1,000 seeds of XOR 2-4-1, 2,000 epochs",
+    "estimators body metrics": "`MLPClassifier`: 11 rows, 200 epochs",
+    "estimators grid": "grid search of 757 fits",
+    "estimators 900-64-10 batch 32": "`MLPClassifier`: 900-64-10, batch 32, one epoch",
+}
+PEERS = {"torch": "torch eager", "jax": "JAX, jit", "sklearn": "scikit-learn"}
+SHAPES = [name for name in ROWS if name.startswith("estimators ") and name not in LABELS]
+
+Results = Mapping[str, Result]  # by the name of the row
+
+
+def write(results: Results, day: str) -> None:
+    """Both files. Errors: LookupError where a row was not measured, or README has no place for the table."""
+    missing = [name for name in [*LABELS, *SHAPES, first_call.FIRST_CALL.name] if name not in results]
+    if missing:
+        raise LookupError(f"README.md shows all rows, and these were not measured: {', '.join(missing)}")
+    README.write_text(replaced(README.read_text(encoding="utf-8"), block(results, day)), encoding="utf-8")
+    chart.write([ROWS[name] for name in LABELS], results, CHART)
+
+
+def replaced(text: str, new: str) -> str:
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise LookupError(f"README.md has no {BEGIN} ... {END}")
+    return f"{before}{BEGIN}\n\n{new}\n\n{END}{after}"
+
+
+def block(results: Results, day: str) -> str:
+    """What stands between the two marks."""
+    introduction = (
+        f"How many times as fast as others: {machine()}; 2 threads each (one where there are no arrays), every library "
+        f"in a process of its own, medians of runs that take turns, compile time apart; {day}, `python -m bench`. In "
+        "bold what we lose."
+    )
+    head = "| workload | against | ours | theirs | ratio |\n|---|---|--:|--:|--:|"
+    picture = f"![How many times as fast as each peer, by workload]({CHART.as_posix()})"
+    return "\n\n".join([introduction, picture, "\n".join([head, *lines(results)]), beside(results)])
+
+
+def lines(results: Results) -> Iterator[str]:
+    rows = {name: row for name, row in ROWS.items() if name in LABELS and isinstance(row, Workload)}
+    for name, label in LABELS.items():
+        for cell in cells([rows[name]], results):
+            timings = results[name].timings
+            ours, theirs = duration(timings[OURS].median), duration(timings[cell.package].median)
+            yield line([label, PEERS.get(cell.package, cell.package), ours, theirs, ratio(cell)])
+
+
+def ratio(cell: Cell) -> str:
+    return f"**{number(cell.ratio)}x**" if cell.lost else f"{number(cell.ratio)}x"
+
+
+def beside(results: Results) -> str:
+    """What has no row of its own."""
+    seconds = results[first_call.FIRST_CALL.name].quantities
+    rows = [row for row in map(ROWS.__getitem__, SHAPES) if isinstance(row, Workload)]
+    others = [cell.ratio for cell in cells(rows, results)]
+    return (
+        f"A training program of a new structure takes {seconds['cold']:.1f} s at its first call, and "
+        f"{seconds['from the disk']:.1f} s in a new process, which reads it from the disk (Numba's own first call "
+        f"takes {seconds[first_call.NUMBA]:.1f} s). On {len(others)} more shapes, from 10 x 2 to 50,000 x 200, the "
+        f"estimators are {min(others):.1f} to {max(others):.0f} times as fast as scikit-learn."
+    )

@@ -1,0 +1,15 @@
+"""The table: every workload with its peers, every limit of ours. A new row here is tested and measured."""
+
+from bench.speed.chains import CHAINS
+from bench.speed.elementwise import ELEMENTWISE
+from bench.speed.estimators import ESTIMATORS
+from bench.speed.first_call import FIRST_CALL
+from bench.speed.memory import MEMORY
+from bench.speed.moons import MOONS
+from bench.speed.seeds import SEEDS
+from bench.speed.training import TRAINING
+from bench.speed.workload import Probe, Row, Workload
+
+WORKLOADS: list[Workload] = [*MOONS, *CHAINS, *TRAINING, ELEMENTWISE, SEEDS, *ESTIMATORS]
+PROBES: list[Probe] = [FIRST_CALL, MEMORY]
+ROWS: dict[str, Row] = {row.name: row for row in [*WORKLOADS, *PROBES]}

@@ -1,0 +1,386 @@
+"""Pause and resume by a file: the same numbers, bit for bit, as without a pause; what does not fit is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import fit, nn, optim
+from tinygrad_edu.data import moons
+from tinygrad_edu.errors import CheckpointError, DtypeError, SettingError, ShapeError, TinygradError
+from tinygrad_edu.nn import storage
+from tinygrad_edu.optim import schedules
+from tinygrad_edu.train import Checkpoint, Run, fit_online
+
+X, Y = moons(30)
+WEIGHTS = np.random.default_rng(0).uniform(0.1, 2.0, 30)
+CURVES = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
+OPTIMIZERS = {
+    "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9),
+    "Adam": lambda p: optim.Adam(p, lr=0.02),
+    "RMSprop": lambda p: optim.RMSprop(p, lr=0.02, momentum=0.5, centered=True),
+    "Adagrad": lambda p: optim.Adagrad(p, lr=0.05, lr_decay=0.01, initial_accumulator_value=0.1),
+    "Rprop": lambda p: optim.Rprop(p, lr=0.01),
+}
+LAYERS = {"sizes": [2, 5, 4, 1]}
+OPTIONS = {
+    "schedule": {"make": lambda p: optim.SGD(p, lr=schedules.cosine(0.2, steps=40))},
+    "plateau": {
+        "make": lambda p: optim.SGD(
+            p, lr=schedules.warmup(schedules.reduce_on_plateau(0.3, patience=0, threshold=0.1), steps=3)
+        )
+    },
+    "dropout": LAYERS | {"dropout": 0.4},
+    "both": LAYERS | {"norm": "batch", "dropout": 0.3},
+    "float32": {"float32": True},
+    "stratified": {"shuffle": "stratified"},
+    "drawn": {"shuffle": "weighted", "sample_weight": WEIGHTS},
+    "weights": {"sample_weight": WEIGHTS},
+    "all at once": {"batch_size": None},
+    "clipped": {"clip_norm": 0.05, "clip_value": 0.02},
+    "rule": {"tol": 1e-2, "patience": 2, "epochs": 40},
+    "early stopping": {"validation": 0.2, "patience": 3, "tol": 1e-2, "epochs": 40},
+    "the best weights": {"validation": (X[:6], -Y[:6]), "patience": 90},
+}
+
+
+def model_of(settings, backend="tensor", start=1):
+    """Takes the model's own settings out."""
+    own = {name: settings.pop(name) for name in ("activation", "dropout", "norm") if name in settings}
+    model = nn.MLP(settings.pop("sizes", [2, 4, 1]), seed=start, backend=backend, **own)
+    for p in model.parameters() if settings.pop("float32", False) else []:
+        p.data = p.data.astype(np.float32)
+    return model
+
+
+def trained(way, *, make=lambda p: optim.SGD(p, lr=0.1), start=1, **settings):
+    """way: "compiled", "eager", "scalar" or "auto"; start: the seed of the model."""
+    given = {"epochs": 9, "batch_size": 8, "accurate": True} | settings
+    model = model_of(given, "scalar" if way == "scalar" else "tensor", start)
+    how = {"compiled": True, "auto": "auto"}.get(way, False)
+    return fit(model, X, Y, loss="mse", optimizer=make(model.parameters()), compiled=how, **given)
+
+
+def assert_equal(a, b):
+    for name in CURVES:
+        assert getattr(a, name).tolist() == getattr(b, name).tolist(), name
+    assert a.stop_reason == b.stop_reason
+    for (name, x), y in zip(a.model.state_dict().items(), b.model.state_dict().values(), strict=True):
+        assert x.dtype == y.dtype
+        assert x.tolist() == y.tolist(), name
+
+
+def resumed(path, way, **settings):
+    """In parts of 3, 2 and the rest, each with a new model and a new optimizer."""
+    last = settings.pop("epochs", 9)
+    trained(way, **settings, epochs=3).save(path)
+    trained(way, **settings, epochs=5, start=7, resume_from=path).save(path)
+    return trained(way, **settings, epochs=last, start=8, resume_from=path)
+
+
+@pytest.mark.parametrize("way", ["compiled", "eager", "scalar"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_run_goes_on_from_its_file_bit_for_bit(name, way, tmp_path):
+    make = OPTIMIZERS[name]
+    run, whole = resumed(tmp_path / "run", way, make=make), trained(way, make=make)
+    assert_equal(run, whole)
+    np.testing.assert_allclose(run.loss_curve, trained("eager", make=make).loss_curve, rtol=1e-10)
+
+
+@pytest.mark.parametrize("way", ["compiled", "eager"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_with_every_option(option, way, tmp_path):
+    settings = OPTIONS[option]
+    assert_equal(resumed(tmp_path / "run", way, **settings), trained(way, **settings))
+
+
+@pytest.mark.parametrize("way", ["compiled", "eager"])
+def test_in_this_process_the_best_weights_are_not_where_it_goes_on(way):
+    """A pause restores the best weights; the run goes on from the last ones."""
+    settings = OPTIONS["the best weights"]
+    first = trained(way, **settings, epochs=4)
+    assert "the best by validation" in first.stop_reason
+    assert_equal(first.resume(9), trained(way, **settings))
+
+
+PROGRAM = """
+import sys
+import numpy as np
+from tests.train.test_fit_checkpoint import trained
+way, path, epochs, start = sys.argv[1:]
+settings = {"sizes": [2, 5, 4, 1], "dropout": 0.4, "validation": 0.2, "patience": 50, "epochs": int(epochs)}
+run = trained(way, **settings, **({"resume_from": path} if start == "again" else {}))
+run.save(path)
+run.save(path + ".json")
+"""
+
+
+@pytest.mark.parametrize("way", ["compiled", "eager"])
+def test_in_another_process(way, tmp_path):
+    def run(path, epochs, start):
+        command = [sys.executable, "-c", PROGRAM, way, str(tmp_path / path), str(epochs), start]
+        subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env=os.environ, timeout=300)
+        return storage.read(tmp_path / path), (tmp_path / f"{path}.json").read_text(encoding="utf-8")
+
+    run("parts", 4, "new")
+    parts, whole = run("parts", 9, "again"), run("whole", 9, "new")
+    assert json.loads(parts[1]) | {"how": ""} == json.loads(whole[1]) | {"how": ""}
+    for name, x in whole[0].items():
+        assert x.tolist() == parts[0][name].tolist(), name
+
+
+@pytest.mark.parametrize("way", ["compiled", "eager"])
+def test_after_ctrl_c(way, tmp_path):
+    """Somewhere in an epoch, with a rule that has to be where it was, and units dropped out."""
+    settings = OPTIONS["dropout"] | {"tol": 1e-12, "patience": 10**6}
+    trained(way, **settings, epochs=2)  # compiled before it is interrupted
+    timer = threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    run = trained(way, **settings, epochs=10**7)
+    timer.join()
+    assert "interrupted" in run.stop_reason
+    run.save(tmp_path / "run")
+    assert_equal(
+        trained(way, **settings, epochs=run.n_epochs + 3, resume_from=tmp_path / "run"),
+        trained(way, **settings, epochs=run.n_epochs + 3),
+    )
+
+
+def test_a_run_goes_on_the_way_it_went(tmp_path):
+    """compiled="auto" would choose by the number of epochs, and the other way rounds otherwise."""
+    trained("compiled", epochs=3).save(tmp_path / "run")
+    on = trained("auto", resume_from=tmp_path / "run")
+    assert on.how == "compiled: as before"
+    assert_equal(on, trained("compiled"))
+    trained("eager", epochs=3).save(tmp_path / "run")
+    assert trained("auto", resume_from=tmp_path / "run").how == "eager: as before"
+
+
+@pytest.mark.parametrize("way", ["compiled", "eager"])
+@pytest.mark.parametrize("every", [1, 4])
+def test_a_file_written_on_the_way(way, every, tmp_path):
+    """As after a power cut: the last whole file is what there is. Its stopping rule has seen its last epoch."""
+    settings = {"validation": 0.2, "patience": 6, "epochs": 60, "make": lambda p: optim.SGD(p, lr=0.3)}
+    cut = trained(way, **settings | {"epochs": 6}, callbacks=[Checkpoint(tmp_path / "run", every)])
+    found = Run.load(tmp_path / "run")
+    assert found.n_epochs == 6 - 6 % every
+    assert found.stop_reason == f"not ended: saved after {found.n_epochs} of 6 epochs"
+    assert found.loss_curve.tolist() == cut.loss_curve[: found.n_epochs].tolist()
+    on = trained(way, **settings, resume_from=tmp_path / "run")
+    assert 6 < on.n_epochs < 60
+    assert_equal(on, trained(way, **settings))
+
+
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.Philox, np.random.SFC64, np.random.PCG64DXSM])
+def test_every_kind_of_generator_is_kept(kind, tmp_path):
+    def run(epochs, seed=3, **options):
+        layers = [nn.Linear(2, 4, rng=0), nn.Dropout(0.5, rng=np.random.Generator(kind(seed))), nn.Linear(4, 1, rng=1)]
+        model = nn.Sequential(*layers)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        return fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=epochs, compiled=False, **options)
+
+    run(3).save(tmp_path / "run")
+    assert_equal(run(6, seed=99, resume_from=tmp_path / "run"), run(6))
+
+
+# What is read back
+
+
+def test_a_run_is_read_back(tmp_path):
+    run = trained("eager", make=lambda p: optim.SGD(p, lr=schedules.step(0.1, every=4)), validation=0.2)
+    for path in (tmp_path / "run.json", tmp_path / "run"):
+        assert run.save(path) == path
+        found = Run.load(path)
+        for name in CURVES:
+            np.testing.assert_array_equal(getattr(found, name), getattr(run, name))
+        assert (found.stop_reason, found.how) == (run.stop_reason, run.how)
+        assert found.config["lr"] == "step(lr=0.1, every=4, factor=0.1)"
+        assert {**found.config, "lr": 0} == json.loads(json.dumps({**run.config, "lr": 0}))
+        with pytest.raises(SettingError, match="nothing to go on with"):
+            found.resume(20)
+    assert found.model(X).data.tolist() == run.model(X).data.tolist()
+    assert Run.load(tmp_path / "run.json").model is None
+
+
+def test_the_weights_go_into_a_model_of_ones_own(tmp_path):
+    def made():
+        return nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+
+    model = made()
+    run = fit(model, X, Y, loss="mse", optimizer=optim.Adam(model.parameters()), epochs=2)
+    run.save(tmp_path / "run")
+    assert Run.load(tmp_path / "run").model is None
+    other = made()
+    assert Run.load(tmp_path / "run", other).model is other
+    assert other(X).data.tolist() == model(X).data.tolist()
+    with pytest.raises(SettingError, match="names differ"):
+        Run.load(tmp_path / "run", nn.MLP([2, 3, 3, 1]))
+
+
+def test_float32_models_are_read_back_as_float32(tmp_path):
+    run = trained("eager", float32=True)
+    run.save(tmp_path / "run")
+    assert {p.dtype for p in Run.load(tmp_path / "run").model.parameters()} == {np.dtype(np.float32)}
+
+
+# What is refused
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "run.safetensors"
+    trained("eager", make=OPTIMIZERS["Adam"], epochs=3).save(path)
+    return path
+
+
+def refused(path, **settings):
+    """The error, after which model and optimizer are as they were."""
+    model = model_of(settings, start=5)
+    optimizer = settings.pop("make", OPTIMIZERS["Adam"])(model.parameters())
+    before, memory = model.state_dict(), repr(getattr(optimizer, "memory", None))
+    given = {"X": X, "y": Y, "loss": "mse", "epochs": 9, "batch_size": 8, "accurate": True} | settings
+    with pytest.raises(TinygradError) as error:
+        fit(model, given.pop("X"), given.pop("y"), optimizer=optimizer, compiled=False, resume_from=path, **given)
+    assert all(np.array_equal(before[name], x) for name, x in model.state_dict().items())
+    assert repr(getattr(optimizer, "memory", None)) == memory
+    return error.value
+
+
+OTHER = [
+    ({"sizes": [2, 5, 1]}, ShapeError, r"layers\.0\.weight has shape \(5, 2\), not \(4, 2\)"),
+    ({"sizes": [2, 4, 4, 1]}, SettingError, "missing"),
+    ({"sizes": [2, 1]}, SettingError, "unknown"),
+    ({"float32": True}, DtypeError, "is float32, and the file holds float64"),
+    ({"activation": "relu"}, SettingError, "activation was 'tanh' and is 'relu' now"),
+    ({"dropout": 0.5}, SettingError, "dropout was 0.0 and is 0.5 now"),
+    ({"X": X[:20], "y": Y[:20]}, ShapeError, r"X had the shape \[30, 2\], and has \[20, 2\] now"),
+    ({"X": X + 1e-9}, SettingError, "X holds other numbers than before"),
+    ({"y": -Y}, SettingError, "y holds other numbers"),
+    ({"sample_weight": WEIGHTS}, ShapeError, r"sample_weight had the shape None, and has \[30\] now"),
+    ({"validation": 0.2}, ShapeError, r"X had the shape \[30, 2\], and has \[24, 2\]"),
+    ({"make": OPTIMIZERS["momentum"]}, SettingError, "optimizer was 'Adam' and is 'SGD' now"),
+    ({"make": lambda p: optim.Adam(p, lr=0.3)}, SettingError, r"lr was 0\.02 and is 0\.3 now"),
+    ({"make": lambda p: optim.Adam(p, lr=0.02, eps=1e-3)}, SettingError, "optimizer_settings was .*'eps': 1e-08"),
+    ({"make": lambda p: optim.LBFGS(p), "batch_size": None}, SettingError, "optimizer was 'Adam' and is 'LBFGS' now"),
+    ({"loss": "huber"}, SettingError, "loss was 'mse' and is 'huber' now"),
+    ({"batch_size": 4}, SettingError, "batch_size was 8 and is 4 now"),
+    ({"shuffle": False}, SettingError, "shuffle was True and is False now"),
+    ({"seed": 1}, SettingError, "seed was 0 and is 1 now"),
+    ({"clip_norm": 1.0}, SettingError, r"clip_norm was None and is 1\.0 now"),
+    ({"tol": 0.1}, SettingError, r"tol was None and is 0\.1 now"),
+    ({"epochs": 3}, SettingError, "epochs=3: this run has done 3 epochs"),
+]
+
+
+@pytest.mark.parametrize(("settings", "kind", "text"), OTHER, ids=[text for *_, text in OTHER])
+def test_another_task_is_refused(settings, kind, text, saved):
+    error = refused(saved, **settings)
+    assert type(error) is kind
+    assert str(error).startswith(str(saved))
+    with pytest.raises(kind, match=text):
+        raise error
+
+
+def damaged(saved, path, change):
+    arrays, texts = storage.read_all(saved)
+    change(arrays, texts)
+    storage.write(path, arrays, texts)
+
+
+def facts(change):
+    def damage(arrays, texts):
+        found = json.loads(texts["run"])
+        change(found)
+        texts["run"] = json.dumps(found)
+
+    return damage
+
+
+DAMAGE = [
+    (lambda arrays, texts: arrays.pop("memory.1"), CheckpointError, "lacks a part"),
+    (lambda arrays, texts: arrays.pop("curve.losses"), CheckpointError, "lacks a part"),
+    (lambda arrays, texts: arrays.pop("model.layers.0.weight"), SettingError, "missing"),
+    (lambda arrays, texts: arrays.update({"model.nose": np.ones(1)}), SettingError, "unknown .*nose"),
+    (lambda arrays, texts: arrays.update({"memory.0": np.ones(3)}), ShapeError, "memory does not fit"),
+    (lambda arrays, texts: arrays.update({"steps": np.ones(3, int)}), ShapeError, "memory does not fit"),
+    (lambda arrays, texts: texts.clear(), CheckpointError, "holds arrays, but not a run"),
+    (lambda arrays, texts: texts.update(format="another"), CheckpointError, "holds arrays, but not a run"),
+    (lambda arrays, texts: texts.update(run="{"), CheckpointError, "lacks a part"),
+    (facts(lambda found: found.pop("stopping")), CheckpointError, "lacks a part"),
+    (facts(lambda found: found.pop("config")), CheckpointError, "lacks a part"),
+    (facts(lambda found: found.update(generators=[{"bit_generator": "PCG64"}])), SettingError, "random generators"),
+]
+
+
+@pytest.mark.parametrize(("change", "kind", "text"), DAMAGE)
+def test_a_file_with_parts_missing_is_refused(change, kind, text, saved, tmp_path):
+    damaged(saved, tmp_path / "run", change)
+    with pytest.raises(kind, match=text):
+        raise refused(tmp_path / "run")
+
+
+@pytest.mark.parametrize("length", [0, 5, 200, -1])
+def test_a_truncated_file_is_refused(length, saved, tmp_path):
+    (tmp_path / "run").write_bytes(saved.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        raise refused(tmp_path / "run")
+    with pytest.raises(CheckpointError):
+        Run.load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", '{"loss_curve": [1.0]}'])
+def test_other_json_is_refused(text, tmp_path):
+    (tmp_path / "run.json").write_text(text, encoding="utf-8")
+    with pytest.raises(CheckpointError, match="is not a run that"):
+        Run.load(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize("name", ["run.json", "run.safetensors"])
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_an_interrupted_save_leaves_the_old_file_whole(name, moment, tmp_path, monkeypatch):
+    path = tmp_path / name
+    run = trained("eager", epochs=2)
+    run.save(path)
+    before = path.read_bytes()
+
+    def failed(*_):
+        raise KeyboardInterrupt
+
+    on = run.resume(4)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, moment, failed)
+        with pytest.raises(KeyboardInterrupt):
+            on.save(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_a_run_that_went_on_is_not_saved_as_it_was(tmp_path):
+    run = trained("eager", epochs=2)
+    later = run.resume(4)
+    for call in (lambda: run.save(tmp_path / "run"), lambda: run.resume(8)):
+        with pytest.raises(SettingError, match="this run of 2 epochs was trained on since"):
+            call()
+    run.save(tmp_path / "run.json")
+    later.save(tmp_path / "run")
+    assert Run.load(tmp_path / "run").n_epochs == 4
+
+
+def test_runs_that_fit_has_not_made_have_curves_alone(tmp_path):
+    model = nn.Elman(1, 3, 1)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    run = fit_online(model, np.ones((5, 1)), np.ones((5, 1)), loss="mse", optimizer=optimizer, epochs=2)
+    with pytest.raises(SettingError, match="nothing to go on with"):
+        run.save(tmp_path / "run")
+    assert Run.load(run.save(tmp_path / "run.json")).loss_curve.tolist() == run.loss_curve.tolist()
+
+
+def test_settings_of_the_callback():
+    with pytest.raises(SettingError, match="every=0"):
+        Checkpoint("run", every=0)

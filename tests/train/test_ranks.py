@@ -1,0 +1,293 @@
+"""`fit` on two ranks of MPI: the numbers of one process; what goes wrong on one rank ends both, in time, in words."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import fit, nn, optim
+from tinygrad_edu.data import moons
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.train import Run
+
+MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel mpich
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("mpi4py") is None or not MPIEXEC.exists(), reason="needs mpi4py and mpich: the extra mpi"
+)
+SECONDS = 120
+START = """
+import json, os, signal, sys, time
+import numpy as np
+from mpi4py import MPI
+from tinygrad_edu import fit, nn, optim
+from tinygrad_edu.data import moons
+from tinygrad_edu.train import Checkpoint
+comm, rank = MPI.COMM_WORLD, MPI.COMM_WORLD.Get_rank()
+sys.stdout = open(os.environ["OUTPUT"] + str(rank), "w", encoding="utf-8")  # in one pipe, lines of both would mix
+X, y = moons(33, seed=0)
+
+def trained(make, size=[2, 5, 1], start=1, X=X, y=y, **settings):
+    model = nn.MLP(size, seed=start, **settings.pop("model", {}))
+    given = dict(loss="mse", epochs=4, batch_size=8, comm=comm, comm_timeout_s=60.0, compiled=False) | settings
+    return fit(model, X, y, optimizer=make(model.parameters()), **given)
+
+def told(error):
+    print(f"rank {rank}: {type(error).__name__}: {error}", flush=True)
+"""
+
+
+def on_ranks(code, folder, ranks=2):
+    """Return code, standard output and error of the program on so many ranks."""
+    file = folder / "program.py"
+    file.write_text(START + textwrap.dedent(code), encoding="utf-8")
+    command = [MPIEXEC, "-n", str(ranks), sys.executable, str(file)]
+    root = str(Path(__file__).parents[2])
+    given = {**os.environ, "PYTHONPATH": root, "OUTPUT": str(folder / "rank_")}
+    done = subprocess.run(command, cwd=root, env=given, capture_output=True, text=True, timeout=SECONDS)
+    out = "".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("rank_*")))
+    return done.returncode, out, done.stderr
+
+
+MAKERS = {
+    "SGD": "lambda p: optim.SGD(p, lr=0.1)",
+    "momentum": "lambda p: optim.SGD(p, lr=0.1, momentum=0.9)",
+    "Adam": "lambda p: optim.Adam(p, lr=0.02)",
+}
+WEIGHTS = np.where(np.arange(33) % 3 == 0, 0.0, np.arange(33.0))
+OPTIONS = {
+    "uneven": {"batch_size": 8},  # the last batch of 33 samples has one row, and rank 1 none of it
+    "full": {"batch_size": 11},
+    "all at once": {"batch_size": None},
+    "weights": {"batch_size": 7, "sample_weight": WEIGHTS.tolist()},
+    "one row": {"batch_size": 1},
+    "clipped": {"batch_size": 8, "clip_norm": 0.1, "clip_value": 0.05},
+    "early stopping": {"batch_size": 8, "validation": 0.2, "patience": 2, "tol": 0.5, "epochs": 20},
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_two_ranks_give_the_numbers_of_one_process(compiled, tmp_path):
+    cases = [(m, o) for m in MAKERS for o in (OPTIONS if not compiled else ["uneven", "weights"])]
+    makers = ", ".join(f'"{name}": {text}' for name, text in MAKERS.items())
+    code, out, err = on_ranks(
+        f"""
+        makers, options = {{{makers}}}, {OPTIONS!r}
+        for m, o in {cases!r}:
+            run = trained(makers[m], accurate=True, **{{"compiled": {compiled}, **options[o]}})
+            weights = [w.tolist() for w in run.model.state_dict().values()]
+            told = [rank, m, o, run.loss_curve.tolist(), weights, run.stop_reason, run.how]
+            print("@" + json.dumps(told), flush=True)
+        """,
+        tmp_path,
+    )
+    assert code == 0, err
+    found = [json.loads(line[1:]) for line in out.splitlines() if line.startswith("@")]
+    assert len(found) == 2 * len(cases)
+    X, y = moons(33, seed=0)
+    for _, m, o, losses, weights, ending, how in found:
+        model = nn.MLP([2, 5, 1], seed=1)
+        settings = {"epochs": 4, **OPTIONS[o], "loss": "mse", "compiled": False}
+        alone = fit(model, X, y, optimizer=eval(MAKERS[m])(model.parameters()), **settings)
+        np.testing.assert_allclose(losses, alone.loss_curve, rtol=1e-12, err_msg=f"{m}, {o}")
+        for ours, theirs in zip(weights, model.state_dict().values(), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13, err_msg=f"{m}, {o}")
+        assert ending == alone.stop_reason
+        assert how.startswith("compiled" if compiled else "eager")
+        assert "on 2 ranks" in how
+
+
+@pytest.mark.parametrize(("ranks", "dtype", "rtol"), [(3, "float64", 1e-12), (2, "float32", 2e-5)])
+def test_more_ranks_and_float32(ranks, dtype, rtol, tmp_path):
+    code, out, err = on_ranks(
+        f"""
+        model = nn.MLP([2, 5, 1], seed=1)
+        for p in model.parameters():
+            p.data = p.data.astype("{dtype}")
+        run = fit(model, X, y, loss="mse", epochs=4, batch_size=8, comm=comm, comm_timeout_s=60.0,
+                  optimizer=optim.Adam(model.parameters(), lr=0.02))
+        print("@" + json.dumps(run.loss_curve.tolist()), flush=True)
+        """,
+        tmp_path,
+        ranks,
+    )
+    assert code == 0, err
+    model = nn.MLP([2, 5, 1], seed=1)
+    for p in model.parameters():
+        p.data = p.data.astype(dtype)
+    optimizer = optim.Adam(model.parameters(), lr=0.02)
+    alone = fit(model, *moons(33, seed=0), loss="mse", epochs=4, batch_size=8, optimizer=optimizer, compiled=False)
+    lines = [line for line in out.splitlines() if line.startswith("@")]
+    assert len(lines) == ranks
+    for line in lines:
+        np.testing.assert_allclose(json.loads(line[1:]), alone.loss_curve, rtol=rtol)
+
+
+def test_a_run_on_ranks_is_resumed_on_ranks_and_in_one_process(tmp_path):
+    file = str(tmp_path / "run.safetensors")
+    code, out, err = on_ranks(
+        f"""
+        adam = lambda p: optim.Adam(p, lr=0.02)
+        trained(adam, epochs=2, callbacks=[Checkpoint({file!r})])
+        comm.Barrier()  # rank 0 has written the file
+        run = trained(adam, epochs=5, start=7, resume_from={file!r})
+        print("@" + json.dumps(run.loss_curve.tolist()), flush=True)
+        """,
+        tmp_path,
+    )
+    assert code == 0, err
+    whole, resumed = (nn.MLP([2, 5, 1], seed=seed) for seed in (1, 7))
+    X, y = moons(33, seed=0)
+    given = {"loss": "mse", "epochs": 5, "batch_size": 8, "compiled": False}
+    alone = fit(whole, X, y, optimizer=optim.Adam(whole.parameters(), lr=0.02), **given)
+    for line in [line for line in out.splitlines() if line.startswith("@")]:
+        np.testing.assert_allclose(json.loads(line[1:]), alone.loss_curve, rtol=1e-12)
+    found = fit(resumed, X, y, optimizer=optim.Adam(resumed.parameters(), lr=0.02), resume_from=file, **given)
+    np.testing.assert_allclose(found.loss_curve, alone.loss_curve, rtol=1e-12)
+
+
+def test_ctrl_c_on_one_rank_ends_all_after_the_same_whole_epoch(tmp_path):
+    code, out, err = on_ranks(
+        """
+        def stopping(job):
+            if len(job.losses) == 3:
+                os.kill(os.getpid(), signal.SIGINT)  # in the middle of what follows: the next step
+        run = trained(lambda p: optim.Adam(p, lr=0.02), epochs=100, callbacks=[stopping])
+        weights = [w.tolist() for w in run.model.state_dict().values()]
+        print("@" + json.dumps([run.n_epochs, run.stop_reason, weights]), flush=True)
+        """,
+        tmp_path,
+    )
+    assert code == 0, err
+    first, second = [json.loads(line[1:]) for line in out.splitlines() if line.startswith("@")]
+    assert first == second
+    assert first[0] == 3
+    assert "interrupted" in first[1]
+    model = nn.MLP([2, 5, 1], seed=1)
+    optimizer = optim.Adam(model.parameters(), lr=0.02)
+    fit(model, *moons(33, seed=0), loss="mse", epochs=3, batch_size=8, optimizer=optimizer, compiled=False)
+    for ours, theirs in zip(first[2], model.state_dict().values(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)
+
+
+def test_a_rank_that_fails_in_the_middle_of_a_step_is_named_on_every_rank(tmp_path):
+    code, out, err = on_ranks(
+        """
+        class Failing(nn.MLP):
+            calls = 0
+            def forward(self, x):
+                Failing.calls += 1
+                if rank == 1 and Failing.calls == 7:
+                    raise MemoryError("no room for the seventh batch")
+                return super().forward(x)
+        try:
+            model = Failing([2, 5, 1], seed=1)
+            before = model.state_dict()
+            fit(model, X, y, loss="mse", epochs=4, batch_size=8, comm=comm, comm_timeout_s=60.0, compiled=False,
+                optimizer=optim.SGD(model.parameters(), lr=0.1))
+        except Exception as error:
+            told(error)
+        whole = all(np.isfinite(w).all() for w in model.state_dict().values())
+        print(f"@{whole}", flush=True)
+        """,
+        tmp_path,
+    )
+    assert code == 0, err
+    assert "rank 1: MemoryError: no room for the seventh batch" in out
+    assert "rank 0: SettingError: comm: rank 1 of 2 could not compute its gradient, so all stop. It met MemoryE" in out
+    assert out.count("@True") == 2
+
+
+def test_ranks_of_two_releases_do_not_begin(tmp_path):
+    code, out, err = on_ranks(
+        """
+        from tinygrad_edu.train.mpi import data_parallel
+        data_parallel.release = lambda: f"0.{rank}"
+        try:
+            trained(lambda p: optim.SGD(p, lr=0.1))
+        except Exception as error:
+            told(error)
+        """,
+        tmp_path,
+    )
+    assert code == 0, err
+    assert out.count("rank 1 has tinygrad_edu='0.1', rank 0 has tinygrad_edu='0.0'") == 2
+
+
+DISAGREE = {
+    "seed": ("seed=rank", "rank 1 has seed=1, rank 0 has seed=0"),
+    "epochs": ("epochs=4 + rank", "rank 1 has epochs=5, rank 0 has epochs=4"),
+    "length": ("X=X[: 33 - rank], y=y[: 33 - rank]", "rank 1 has samples=32, rank 0 has samples=33"),
+    "numbers": ("X=X + rank", "rank 1 has X (shape, CRC)"),
+    "structure": ("size=[2, 5 + rank, 1]", "rank 1 has model"),
+    "weights": ("start=1 + rank", "rank 1 has weights"),
+    "one is refused": ("batch_size=8 - 8 * rank", "batch_size=0"),
+    "Dropout": ('model={"dropout": 0.5}', "Dropout"),
+    "BatchNorm": ('model={"norm": "batch"}', "BatchNorm"),
+    "own loss": ("loss=lambda p, t: ((p - t) ** 2).sum()", "means over rows"),
+    "a callback raises": ("callbacks=[lambda job: 1 / 0]", "ZeroDivisionError: division by zero"),
+}
+
+
+def test_what_does_not_fit_is_an_error_on_every_rank(tmp_path):
+    calls = "\n".join(f"    lambda: trained(adam, **dict({text}))," for text, _ in DISAGREE.values())
+    program = "adam = " + MAKERS["Adam"] + "\nfor call in [\n" + calls + "\n]:\n    try:\n        call()\n"
+    program += "    except Exception as error:\n        told(error)\n"
+    code, out, err = on_ranks(program, tmp_path)
+    assert code == 0, err
+    for rank in (0, 1):
+        lines = [line for line in out.splitlines() if line.startswith(f"rank {rank}: ")]
+        assert len(lines) == len(DISAGREE)
+        for line, (name, (_, words)) in zip(lines, DISAGREE.items(), strict=True):
+            assert words in line or (words.endswith("zero") and "ZeroDivisionError" in line), (name, line)
+
+
+def test_nan_stops_all_at_the_same_step_for_the_same_reason(tmp_path):
+    code, out, err = on_ranks(
+        """
+        run = trained(lambda p: optim.SGD(p, lr=1e200), model={"activation": "relu"})
+        print(f"@{run.n_epochs} {run.stop_reason}", flush=True)
+        """,
+        tmp_path,
+    )
+    assert code == 0, err
+    first, second = [line for line in out.splitlines() if line.startswith("@")]
+    assert first == second
+    assert "became NaN or infinite" in first
+
+
+@pytest.mark.parametrize(("end", "limit", "words"), [
+    ("os.kill(os.getpid(), signal.SIGKILL)", 60.0, ""),
+    ("time.sleep(600)", 3.0, "has waited 3 s for"),
+])  # fmt: skip
+def test_a_rank_that_dies_or_hangs_ends_the_job_and_leaves_a_whole_checkpoint(end, limit, words, tmp_path):
+    code, _, err = on_ranks(
+        f"""
+        def loss_hook(model, count=[0]):
+            call = type(model).__call__
+            def counted(self, *x):
+                count[0] += 1
+                if rank == 1 and count[0] > 40:
+                    {end}
+                return call(self, *x)
+            type(model).__call__ = counted
+        loss_hook(nn.MLP([2, 5, 1]))
+        trained(lambda p: optim.Adam(p), epochs=1000, comm_timeout_s={limit},
+                callbacks=[Checkpoint({str(tmp_path / "run.safetensors")!r})])
+        """,
+        tmp_path,
+    )
+    assert code != 0
+    assert words in err
+    assert Run.load(tmp_path / "run.safetensors").n_epochs >= 1
+
+
+def test_what_is_no_communicator_is_refused():
+    model = nn.MLP([2, 1], seed=0)
+    with pytest.raises(SettingError, match=r"comm='world'.* MPI\.COMM_WORLD"):
+        fit(model, *moons(8), loss="mse", optimizer=optim.SGD(model.parameters(), lr=0.1), epochs=1, comm="world")

@@ -1,0 +1,205 @@
+"""The single changes that test causes: functions of a Record, which give dicts of fields of its Setup."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup
+from tinygrad_edu.clinic.diagnosis.facts.task import Task
+from tinygrad_edu.clinic.diagnosis.symptoms.data import ADAPTIVE, constant_columns, mismatch, takes_logits
+from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.nn.layers import find_activation
+from tinygrad_edu.optim.schedule import Schedule
+
+MOST_STEPS = 20_000  # of a run with more epochs
+WIDER = 4
+
+
+def one(possible: bool, **change: Any) -> Iterator[Change]:
+    """The one change, if it is possible."""
+    if possible:
+        yield change
+
+
+def times(lr: Any, factor: float) -> Any:
+    """The rate, or the first rate of a schedule, times a factor."""
+    if not isinstance(lr, Schedule):
+        return float(f"{float(lr) * factor:.6g}")
+    if "lr" in lr.parameters:
+        return lr.maker(**{**lr.parameters, "lr": lr.parameters["lr"] * factor})
+    return None
+
+
+def lower_rate(record: Record) -> Iterator[Change]:
+    """A tenth, half of the largest stable rate, a hundredth."""
+    lr, reach = record.setup.lr, record.reach
+    factors = [0.1, 0.01]
+    if math.isfinite(reach) and reach > 2.0:
+        factors.insert(0, float(f"{0.5 / reach:.1g}"))
+    factors += [0.001] * (record.subject.diverged or record.setup.rate >= 10.0)
+    for factor in dict.fromkeys(factors):
+        if (new := times(lr, factor)) is not None:
+            yield {"lr": new}
+
+
+def higher_rate(record: Record) -> Iterator[Change]:
+    """Ten times, a hundred times, half of the largest stable rate; of Adam and its kin 0.01."""
+    lr, reach = record.setup.lr, record.reach
+    factors = [10.0, 100.0]
+    if record.setup.optimizer in ADAPTIVE and record.setup.rate < 3e-3:
+        factors.insert(0, float(f"{0.01 / record.setup.rate:.3g}"))
+    if math.isfinite(reach) and 0.0 < reach < 0.005:
+        factors.append(float(f"{0.5 / reach:.1g}"))
+    for factor in dict.fromkeys(factors):
+        if (new := times(lr, factor)) is not None:
+            yield {"lr": new}
+
+
+def scaled_inputs(record: Record) -> Iterator[Change]:
+    plain = record.setup.inputs is None and record.setup.pattern is None and record.task.X.ndim == 2
+    return one(plain, inputs="standardized")
+
+
+def targets_in_range(record: Record) -> Iterator[Change]:
+    """Numbers scaled; classes coded so that the output reaches them."""
+    setup, task = record.setup, record.task
+    if setup.for_classes or setup.targets is not None:
+        return
+    if setup.out_activation == "identity":
+        yield from one(not task.classes, targets="standardized")
+    else:
+        yield {"targets": "in range"}
+        yield {"out_activation": "identity"}
+
+
+def shuffled(record: Record) -> Iterator[Change]:
+    fixed = record.setup.shuffle in (False, "given", "sorted")
+    return one(fixed and record.batch < record.task.samples, shuffle=True)
+
+
+def other_activation(record: Record) -> Iterator[Change]:
+    """One that does not saturate, the weights as they were."""
+    row = find_activation(record.setup.activation)
+    return one(record.setup.pattern is None and isinstance(row, Operation) and row.saturates, activation="relu")
+
+
+def leaky(record: Record) -> Iterator[Change]:
+    """Where they are dead at the start, other weights; else an activation that does not die."""
+    if any(layer.dead > 0.4 for layer in record.start.hidden):
+        yield from usual_start(record)
+    row = find_activation(record.setup.activation)
+    mortal = isinstance(row, Operation) and row.rectifies
+    yield from one(record.setup.pattern is None and mortal, activation="leaky_relu")
+
+
+def usual_init(activation: str) -> str:
+    return "he_uniform" if "relu" in activation else "glorot_uniform"
+
+
+def usual_start(record: Record) -> Iterator[Change]:
+    """Weights of the usual size, biases 0."""
+    usual = usual_init(record.setup.activation)
+    return one(record.setup.pattern is None and record.setup.init != usual, init=usual)
+
+
+def carry_gradient(record: Record) -> Iterator[Change]:
+    """The usual weights where they were smaller; else another activation."""
+    setup = record.setup
+    if setup.pattern is not None:
+        return
+    gains = [layer.gain for layer in record.start.hidden]
+    if min(gains, default=1.0) < 0.5:
+        yield from usual_start(record)
+    yield from one(setup.activation == "sigmoid", activation="tanh")
+    yield from one(setup.activation != "relu", activation="relu")
+
+
+def tamed_gradient(record: Record) -> Iterator[Change]:
+    yield from one(record.setup.clip_norm is None, clip_norm=1.0)
+    yield from usual_start(record)
+
+
+def fitting_loss(record: Record) -> Iterator[Change]:
+    """The loss for these targets, on outputs without an activation."""
+    setup, task = record.setup, record.task
+    change = fitting(setup, task)
+    if change and setup.pattern is None:
+        yield change
+
+
+def fitting(setup: Setup, task: Task) -> dict[str, Any]:
+    """What makes loss, last activation and coding of the targets fit; {} where they do."""
+    if not mismatch(setup, task):
+        return {}
+    if takes_logits(setup) and task.classes:
+        return {"out_activation": "identity"}
+    if not task.classes:
+        return {"loss": "mse", "out_activation": "identity"}
+    out: dict[str, Any] = {} if setup.out_activation == "identity" else {"out_activation": "identity"}
+    if task.classes == 2 and setup.sizes[-1] == 1:
+        return {"loss": "bce_with_logits", "coding": "zero_one", **out}
+    sizes = {} if setup.sizes[-1] == task.classes else {"sizes": (*setup.sizes[:-1], task.classes)}
+    return {"loss": "cross_entropy", "coding": "numbers", **sizes, **out}
+
+
+def larger_network(record: Record) -> Iterator[Change]:
+    """Four times the hidden units, at least 16; a hidden layer where there is none."""
+    first, *hidden, last = record.setup.sizes
+    wide = [max(16, min(WIDER * width, 128)) for width in hidden] or [16]
+    return one(record.setup.pattern is None and max(hidden, default=0) < 64, sizes=(first, *wide, last))
+
+
+def more_epochs(record: Record) -> Iterator[Change]:
+    """Ten and thirty times as many, if that does not take for ever; where steps were few, a hundred times."""
+    setup = record.setup
+    if isinstance(setup.lr, Schedule) and setup.lr.kind != "constant":
+        return
+    per_epoch = max(1, setup.steps(record.task.samples) // setup.epochs)
+    factors = (10, 30, 100) if record.steps < 1000 else (10, 30)
+    most = max(3 * setup.epochs, MOST_STEPS // per_epoch)
+    for epochs in dict.fromkeys(min(factor * setup.epochs, most) for factor in factors):
+        yield {"epochs": epochs}
+
+
+def no_stopping(record: Record) -> Iterator[Change]:
+    """To the last epoch."""
+    ruled = record.setup.tol is not None or record.setup.patience is not None
+    return one(ruled and record.subject.ended_early, tol=None, patience=None)
+
+
+def less_momentum(record: Record) -> Iterator[Change]:
+    options = record.setup.options
+    if options.get("momentum", 0.0) > 0.9:
+        yield {"options": {"momentum": 0.9}}
+        yield {"options": {"momentum": 0.5}}
+    if options.get("betas", (0.0, 0.0))[0] > 0.9:
+        yield {"options": {"betas": (0.9, options["betas"][1])}}
+
+
+def no_decay(record: Record) -> Iterator[Change]:
+    return one(record.setup.options.get("weight_decay", 0.0) > 0.0, options={"weight_decay": 0.0})
+
+
+def smaller_batches(record: Record) -> Iterator[Change]:
+    """An eighth, and at least 4 samples."""
+    small = max(4, record.batch // 8)
+    return one(small <= record.batch // 2, batch_size=small)
+
+
+def without_constants(record: Record) -> Iterator[Change]:
+    if record.setup.pattern is not None or record.task.X.ndim != 2:
+        return
+    constants, total = constant_columns(record.task), record.task.X.shape[1]
+    if constants and len(constants) < total:
+        kept = tuple(c for c in range(total) if c not in constants)
+        yield {"columns": kept, "sizes": (len(kept), *record.setup.sizes[1:])}
+
+
+def steady_rate(record: Record) -> Iterator[Change]:
+    """The first rate throughout."""
+    setup = record.setup
+    yield from one(isinstance(setup.lr, Schedule) and setup.lr.kind != "constant", lr=setup.rate)
+    yield from one(setup.options.get("lr_decay", 0.0) > 0.0, options={"lr_decay": 0.0})

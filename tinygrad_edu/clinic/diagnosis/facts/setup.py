@@ -1,0 +1,177 @@
+"""Everything needed to train a network again, so that one thing can be changed and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Start
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.nn import losses
+from tinygrad_edu.nn.layers import MLP, Linear, find_activation, range_of
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim import LBFGS, optimizers
+from tinygrad_edu.optim.schedule import Schedule, as_schedule
+
+Array = np.ndarray[Any, Any]
+Change = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How a network is trained. A change of it is a dict of fields.
+
+    sizes ... dropout: of `nn.MLP`; `pattern` stands for it where the network is another Module, whose parameters are
+    then drawn anew. init: how each layer was found to begin, or a name of `nn.init`. inputs, targets: None, or
+    "standardized"; targets also "in range". coding: None for targets as they are given, else "numbers" or "zero_one"
+    for classes. columns: the features kept. options: of the optimizer, apart from lr. The rest: of `fit`.
+    """
+
+    sizes: tuple[int, ...]
+    activation: str = "tanh"
+    out_activation: str = "identity"
+    bias: bool = True
+    norm: str | None = None
+    dropout: float = 0.0
+    init: Any = "glorot_uniform"
+    loss: Any = "mse"
+    optimizer: str = "SGD"
+    lr: Any = 0.01
+    options: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int = 100
+    batch_size: int | None = None
+    shuffle: bool | str = True
+    tol: float | None = None
+    patience: int | None = None
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    weights: Any = None
+    inputs: str | None = None
+    targets: str | None = None
+    coding: str | None = None
+    columns: tuple[int, ...] | None = None
+    pattern: Module | None = None
+
+    def but(self, change: Change) -> Setup:
+        """The same with one change; `options` are added to."""
+        new = dict(change)
+        if "options" in new:
+            new["options"] = {**self.options, **new["options"]}
+        return replace(self, **new)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the first step."""
+        return float(as_schedule(self.lr)(0))
+
+    @property
+    def link(self) -> str:
+        """The operation that makes of outputs what they say about the targets; of a loss of one's own, none."""
+        return str(getattr(self.loss_row, "link", "identity"))
+
+    @property
+    def for_classes(self) -> bool:
+        """Is the loss for classes?"""
+        return bool(getattr(self.loss_row, "for_classes", False))
+
+    @property
+    def loss_row(self) -> Any:
+        """The loss as `nn.losses` has it, or the function itself."""
+        return losses.find(self.loss)
+
+    @property
+    def out_range(self) -> tuple[float, float]:
+        """What the last activation can give."""
+        return range_of(find_activation(self.out_activation))
+
+    @property
+    def loss_name(self) -> str:
+        return str(getattr(self.loss, "name", getattr(self.loss, "__name__", self.loss)))
+
+    def steps(self, samples: int) -> int:
+        """Updates in all epochs."""
+        return self.epochs * -(-samples // min(self.batch_size or samples, samples))
+
+    def model(self, seed: int) -> Module:
+        """The network as it begins from a seed."""
+        if self.pattern is not None:
+            return redrawn(self.pattern, self.init, seed)
+        named = isinstance(self.init, str) or callable(self.init)
+        made = MLP(
+            self.sizes, self.activation, self.out_activation, self.bias, self.init if named else "glorot_uniform", seed,
+            dropout=self.dropout, norm=self.norm,
+        )  # fmt: skip
+        if not named:
+            begin(made.layers, self.init, seed)
+        return made
+
+    def stepper(self, parameters: Any) -> Any:
+        """The optimizer, with a schedule that has seen no loss yet."""
+        if self.optimizer == "LBFGS":
+            return LBFGS(parameters, **self.options)
+        lr = self.lr.maker(**self.lr.parameters) if isinstance(self.lr, Schedule) else self.lr
+        return getattr(optimizers, self.optimizer)(parameters, lr=lr, **self.options)
+
+    def difference(self, change: Change) -> str:
+        """A change in words: "lr 1 → 0.1"."""
+        return ", ".join(part for name in change for part in self.parts(name, change[name]))
+
+    def parts(self, name: str, new: Any) -> list[str]:
+        old = getattr(self, name)
+        if name == "options":
+            return [f"{key} {shown(old.get(key, 'default'))} → {shown(x)}" for key, x in new.items()]
+        return [f"{NAMES.get(name, name)} {shown(old)} → {shown(new)}"]
+
+    def changed(self, other: Setup) -> dict[str, Any]:
+        """The fields in which another setup differs."""
+        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return {name: new for name, old, new in pairs if old is not new and not equal(old, new)}
+
+
+NAMES = {"sizes": "layers", "init": "weights at the start"}
+
+
+def equal(a: Any, b: Any) -> bool:
+    return bool(np.array_equal(a, b)) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else bool(a == b)
+
+
+def shown(x: Any) -> str:
+    """A setting as a reader writes it."""
+    if x is None:
+        return "none"
+    if isinstance(x, float):
+        return f"{x:.4g}"
+    if isinstance(x, tuple) and x and isinstance(x[0], LayerStart):
+        return "as they were"
+    if isinstance(x, tuple):
+        return "-".join(map(str, x))
+    return str(getattr(x, "name", x)) if not isinstance(x, np.ndarray) else f"{len(x)} weights"
+
+
+def begin(layers: Any, starts: tuple[LayerStart, ...], seed: int) -> None:
+    """Draw weights and biases as each layer was found to begin; further layers as the last one."""
+    rng = np.random.default_rng([seed, 3])
+    for i, layer in enumerate(layers):
+        start = starts[min(i, len(starts) - 1)]
+        layer.weight.data = start.weight.draw(rng, layer.weight.shape)
+        if layer.bias is not None:
+            layer.bias.data = start.bias.draw(rng, layer.bias.shape)
+
+
+def redrawn(pattern: Module, starts: Mapping[str, Start] | str, seed: int) -> Module:
+    """A copy of any Module whose parameters are drawn as they were found to begin."""
+    import copy
+
+    made, rng = copy.deepcopy(pattern), np.random.default_rng([seed, 3])
+    for name, array in made.named_arrays():
+        if isinstance(array, Tensor) and not isinstance(starts, str):
+            array.data = starts[name].draw(rng, array.shape).astype(array.dtype)
+    return made
+
+
+def layers_of(model: Module) -> list[Linear] | None:
+    """The layers of an nn.MLP, or None for any other Module."""
+    return model.layers if isinstance(model, MLP) else None

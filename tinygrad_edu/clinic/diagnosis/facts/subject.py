@@ -1,0 +1,231 @@
+"""What was trained and how, read off a Run, an estimator of ours or scikit-learn's, or a Pipeline ending in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.facts import lbfgs
+from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Start, of_layers, of_module
+from tinygrad_edu.clinic.diagnosis.facts.setup import Setup, layers_of
+from tinygrad_edu.clinic.diagnosis.facts.task import Task, task_of
+from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.nn import losses
+from tinygrad_edu.nn.layers import FUNCTIONS, MLP
+from tinygrad_edu.nn.losses import Loss
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim import schedules
+from tinygrad_edu.train.run import Run
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is under diagnosis.
+
+    setup, how it was trained; task, on what; model, as it is now; start, the parameters before (empty if not known);
+    losses, of each epoch; reason, why it ended; norms, of the gradient in each epoch.
+    """
+
+    setup: Setup
+    task: Task
+    model: Module
+    start: Mapping[str, Array]
+    losses: Array
+    norms: Array
+    reason: str
+
+    @property
+    def ended_early(self) -> bool:
+        """Before its last epoch, and not by NaN."""
+        return len(self.losses) < self.setup.epochs and not self.diverged
+
+    @property
+    def diverged(self) -> bool:
+        """Did it end by NaN or infinity?"""
+        return "NaN" in self.reason or not np.isfinite(self.losses).all()
+
+
+def subject_of(trained: Any, X: Any, y: Any) -> Subject:
+    """Errors: OperandError for what is neither a Run nor an MLP estimator, SettingError without its data."""
+    if isinstance(trained, Run):
+        return of_run(trained, X, y)
+    if hasattr(trained, "steps") and hasattr(trained, "named_steps"):
+        X = needed(X, "X")
+        for _, step in trained.steps[:-1]:
+            X = X if step in (None, "passthrough") else step.transform(X)
+        return of_estimator(trained.steps[-1][1], X, y)
+    return of_estimator(trained, X, y)
+
+
+def needed(data: Any, name: str) -> Any:
+    if data is None:
+        raise SettingError(f"diagnose(..., {name}=None): the data that it was trained on is needed to train it again")
+    return data
+
+
+def of_run(run: Run, X: Any, y: Any) -> Subject:
+    """A record of `fit`."""
+    job = run.job
+    if job is None:
+        raise OperandError("this Run is not one of fit's: diagnose_curve(run.loss_curve) says what the curve can tell")
+    X, y = (job.data[0] if X is None else X), (job.data[1] if y is None else y)
+    setup = Setup(**structure(run.model, job.start), **training(job))
+    known = dict(job.start)
+    return Subject(setup, task_of(X, y, setup), run.model, known, run.loss_curve, run.grad_norms, run.stop_reason)
+
+
+def training(job: Any) -> dict[str, Any]:
+    """How `fit` trained."""
+    s = job.settings
+    return {
+        "loss": s.loss if isinstance(s.loss, str) else job.loss,
+        "weights": s.sample_weight,
+        **{name: getattr(s, name) for name in TAKEN},
+        **stepping(job),
+    }
+
+
+TAKEN = ("epochs", "batch_size", "shuffle", "tol", "patience", "clip_norm", "clip_value")
+
+
+def stepping(job: Any) -> dict[str, Any]:
+    """The optimizer, its rate and its options."""
+    if job.minimizer is not None:
+        return {"optimizer": "LBFGS", "lr": 1.0, "options": job.minimizer.options}
+    schedule = job.optimizer.schedule
+    lr = schedule.parameters["lr"] if schedule.kind == "constant" else schedule
+    return {"optimizer": type(job.optimizer).__name__, "lr": lr, "options": job.optimizer.options}
+
+
+def structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]:
+    """The fields of a Setup that describe the network."""
+    layers = layers_of(model)
+    if layers is None or not isinstance(model, MLP) or model.backend != "tensor":
+        return other_structure(model, start)
+    norm = {"LayerNorm": "layer", "BatchNorm": "batch"}.get(type(model.norms[0]).__name__) if model.norms else None
+    return {
+        "sizes": tuple(model.sizes),
+        "activation": name_of(model.activation),
+        "out_activation": name_of(model.out_activation),
+        "bias": layers[0].bias is not None,
+        "norm": norm,
+        "dropout": float(getattr(model.dropout, "p", 0.0)) if model.dropout is not None else 0.0,
+        "init": of_layers(start, len(layers)) if start else "glorot_uniform",
+    }
+
+
+def other_structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]:
+    """Another Module is taken as it is: of an MLP of Values its tensor twin, of others a copy drawn anew."""
+    if isinstance(model, MLP):
+        twin = MLP(
+            model.sizes, name_of(model.activation), name_of(model.out_activation), model.layers[0].bias is not None
+        )
+        return structure(twin, start)
+    drawn: dict[str, Start] = of_module(start or model.state_dict())
+    return {"sizes": (0, 0), "init": drawn, "pattern": model}
+
+
+def name_of(activation: Any) -> str:
+    known = next((name for name, f in FUNCTIONS.items() if f is activation), None)
+    return known or str(getattr(activation, "name", getattr(activation, "__name__", activation)))
+
+
+# Estimators
+
+
+def half_squared_error(prediction: Any, target: Any) -> Any:
+    """½(p - t)², which scikit-learn's MLPRegressor minimises."""
+    return 0.5 * losses.mse.function(prediction, target)
+
+
+HALF = Loss(half_squared_error, losses.mse.check)
+
+
+def of_estimator(model: Any, X: Any, y: Any) -> Subject:
+    """A fitted MLPClassifier or MLPRegressor, of ours or of scikit-learn's."""
+    if not hasattr(model, "coefs_") or not hasattr(model, "get_params"):
+        raise OperandError(
+            f"diagnose takes a Run of fit, a fitted MLPClassifier or MLPRegressor, or a Pipeline that ends in one, not "
+            f"{model!r:.60}"
+        )
+    X = np.asarray(needed(X, "X").toarray() if hasattr(X, "toarray") else needed(X, "X"), dtype=float)
+    y = targets_of(model, needed(y, "y"))
+    setup = estimator_setup(model, len(X))
+    curve = np.array(getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)]), dtype=float)
+    return Subject(
+        setup, task_of(X, y, setup), lbfgs.network(model, setup), {}, curve, np.full(len(curve), np.nan),
+        f"{model.n_iter_} of {model.max_iter} epochs done",
+    )  # fmt: skip
+
+
+def targets_of(model: Any, y: Any) -> Array:
+    """y as `fit` takes it: class numbers, 0 and 1 in a column for two classes, or numbers."""
+    y = np.asarray(y)
+    if not hasattr(model, "classes_"):
+        return np.asarray(y.reshape(len(y), -1), dtype=float)
+    if y.ndim == 2 and y.shape[1] > 1:
+        return np.asarray(y, dtype=float)
+    numbers: Array = np.searchsorted(model.classes_, y.reshape(-1))
+    return numbers if len(model.classes_) > 2 else numbers[:, None].astype(float)
+
+
+def estimator_setup(model: Any, samples: int) -> Setup:
+    """The parameters of an estimator in the words of `fit`. Errors: SettingError for what has no counterpart."""
+    if not isinstance(model.activation, str):
+        raise SettingError(f"activation={model.activation}: one for all hidden layers is needed for a diagnosis")
+    batch = min(200, samples) if model.batch_size == "auto" else min(model.batch_size, samples)
+    multiclass = model.out_activation_ == "softmax"
+    classifier = hasattr(model, "classes_")
+    return Setup(
+        sizes=(model.coefs_[0].shape[0], *(len(b) for b in model.intercepts_)),
+        activation={"logistic": "sigmoid"}.get(model.activation, model.activation),
+        init=getattr(model, "init", None) or scikit_start(model),
+        loss=("cross_entropy" if multiclass else "bce_with_logits") if classifier else HALF,
+        epochs=model.max_iter, batch_size=batch, shuffle=bool(model.shuffle),
+        dropout=float(getattr(model, "dropout", 0.0)), clip_norm=getattr(model, "clip_norm", None),
+        weights="balanced" if getattr(model, "class_weight", None) == "balanced" else None,
+        **stepper_of(model, batch, samples), **rule_of(model),
+    )  # fmt: skip
+
+
+def scikit_start(model: Any) -> tuple[LayerStart, ...]:
+    """Uniform within √(6/(in + out)), of logistic units √(2/(in + out)); biases too."""
+    gain = 3.0**-0.5 if model.activation == "logistic" else 1.0
+    return tuple(
+        LayerStart(Start("uniform", 0.0, gain), Start("uniform", 0.0, gain * (2.0 * w.shape[1] / sum(w.shape)) ** 0.5))
+        for w in model.coefs_
+    )
+
+
+def stepper_of(model: Any, batch: int, samples: int) -> dict[str, Any]:
+    """Optimizer, rate and options; the penalty alpha/2·‖w‖² is divided by the samples of a batch there."""
+    decay = float(model.alpha) / batch
+    if model.solver == lbfgs.NAME:
+        return {"optimizer": lbfgs.NAME, "lr": 1.0, "options": {"weight_decay": float(model.alpha)}}
+    if model.solver == "adam":
+        options: dict[str, Any] = {"betas": (model.beta_1, model.beta_2), "eps": model.epsilon, "weight_decay": decay}
+        return {"optimizer": "Adam", "lr": float(model.learning_rate_init), "options": options}
+    nesterov = bool(model.nesterovs_momentum and model.momentum > 0.0)
+    rate: Any = float(model.learning_rate_init)
+    if model.learning_rate == "invscaling":
+        rate = schedules.invscaling(rate, model.power_t, samples, batch)
+    elif model.learning_rate == "adaptive":
+        rate = schedules.adaptive(rate, model.tol)
+    options = {"momentum": float(model.momentum), "nesterov": nesterov, "weight_decay": decay}
+    return {"optimizer": "SGD", "lr": rate, "options": options}
+
+
+def rule_of(model: Any) -> dict[str, Any]:
+    """Its rule for stopping: an improvement of less than tol, here a share of the loss, for so many epochs."""
+    waits = model.n_iter_no_change
+    if model.solver == lbfgs.NAME:
+        return {"tol": float(model.tol)}
+    if not np.isfinite(waits) or waits >= model.max_iter or getattr(model, "learning_rate", "") == "adaptive":
+        return {}
+    scale = max(abs(float(getattr(model, "best_loss_", None) or 1.0)), 1e-12)
+    return {"tol": float(model.tol) / scale, "patience": int(waits) + 1}

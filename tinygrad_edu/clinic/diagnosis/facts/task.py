@@ -1,0 +1,151 @@
+"""What is to be learned: classes or numbers, how targets are coded for a loss, and what outputs say about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
+from tinygrad_edu.data import Scaling, standardize
+from tinygrad_edu.nn.layers import find_activation
+
+Array = np.ndarray[Any, Any]
+MOST_CLASSES = 30
+EDGE = 0.1  # targets brought into the range of an output stay this share of it away from its ends
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data as the network was given it: X (n, ...), y (n,) or (n, k); for classes `labels` (n,) and `codes` (G, k).
+
+    truth (n, k): the targets as rows of numbers.
+    """
+
+    X: Array
+    y: Array
+    truth: Array
+    labels: Array | None = None
+    codes: Array | None = None
+
+    @property
+    def samples(self) -> int:
+        return len(self.X)
+
+    @property
+    def classes(self) -> int:
+        """How many classes; 0 for numbers."""
+        return 0 if self.codes is None else len(self.codes)
+
+    @cached_property
+    def counts(self) -> Array:
+        """How often each class comes."""
+        return np.bincount(self.labels, minlength=self.classes) if self.labels is not None else np.array([self.samples])
+
+    @cached_property
+    def standard(self) -> Scaling:
+        return standardize(self.X)[1]
+
+    def inputs(self, setup: Setup) -> Array:
+        """X as a setup feeds it."""
+        X = self.standard(self.X) if setup.inputs == "standardized" else self.X
+        return np.ascontiguousarray(X if setup.columns is None else X[:, list(setup.columns)])
+
+    def scaling(self, setup: Setup) -> Scaling | None:
+        """What a setup does to targets that are numbers."""
+        if setup.targets is None:
+            return None
+        if setup.targets == "standardized":
+            return standardize(self.truth)[1]
+        (low, high), (least, most) = finite_part(*setup.out_range), (self.truth.min(axis=0), self.truth.max(axis=0))
+        margin = EDGE * (high - low)
+        scale = np.maximum(most - least, 1e-12) / (high - low - 2.0 * margin)
+        return Scaling(least - (low + margin) * scale, scale)
+
+    def targets(self, setup: Setup) -> Array:
+        """y as a setup's loss takes it."""
+        if setup.coding is not None:
+            assert self.labels is not None
+            return self.labels if setup.coding == "numbers" else self.labels[:, None].astype(float)
+        scaling = self.scaling(setup)
+        return self.y if scaling is None else np.asarray(scaling(self.truth))
+
+    def estimate(self, outputs: Array, setup: Setup) -> Array:
+        """What a network's outputs say about `truth`, (n, k)."""
+        p = linked(outputs, setup)
+        if setup.coding is not None:
+            assert self.codes is not None
+            return np.asarray((p if p.shape[1] > 1 else np.hstack([1.0 - p, p])) @ self.codes)
+        scaling = self.scaling(setup)
+        return p if scaling is None else scaling.inverse(p)
+
+    def named(self, estimate: Array) -> Array:
+        """The class that each estimate is nearest to."""
+        assert self.codes is not None
+        if np.array_equal(self.codes, np.eye(self.classes)):
+            return np.asarray(estimate.argmax(axis=1))
+        return np.asarray(((estimate[:, None, :] - self.codes) ** 2).sum(axis=2).argmin(axis=1))
+
+    def recalls(self, estimate: Array) -> Array:
+        """The share of each class that is found, (G,)."""
+        assert self.labels is not None
+        hits = self.named(np.clip(estimate, -1e100, 1e100)) == self.labels
+        return np.bincount(self.labels, hits, self.classes) / np.maximum(self.counts, 1)
+
+    @np.errstate(over="ignore")
+    def share(self, estimate: Array) -> float:
+        """1 for all right, 0 for the best constant: accuracy above chance, all classes alike; R² of numbers."""
+        if not np.isfinite(estimate).all():
+            return -1.0
+        if self.classes:
+            chance = 1.0 / self.classes
+            return float((self.recalls(estimate).mean() - chance) / (1.0 - chance))
+        spread = float(((self.truth - self.truth.mean(axis=0)) ** 2).sum())
+        return 1.0 - float(((estimate - self.truth) ** 2).sum()) / max(spread, 1e-300)
+
+
+def finite_part(low: float, high: float) -> tuple[float, float]:
+    """A range without its infinite ends: one unit from the finite one, or 0 to 1.
+
+    >>> finite_part(-np.inf, 0.0), finite_part(1.0, np.inf)
+    ((-1.0, 0.0), (1.0, 2.0))
+    """
+    if np.isfinite(low):
+        return low, high if np.isfinite(high) else low + 1.0
+    return (high - 1.0, high) if np.isfinite(high) else (0.0, 1.0)
+
+
+def linked(outputs: Array, setup: Setup) -> Array:
+    """Outputs as probabilities, or as numbers in the units of the targets that the loss takes."""
+    z: Array = outputs.reshape(len(outputs), -1).astype(float)
+    return np.asarray(find_activation(setup.link)(z))
+
+
+def task_of(X: Any, y: Any, setup: Setup) -> Task:
+    """What X and y ask for. Classes: whole numbers for cross_entropy, one-hot rows, or two levels in one column."""
+    X, y = np.asarray(X, dtype=float), np.asarray(y)
+    rows = y.reshape(len(y), -1)
+    if setup.link == "softmax" and y.ndim == 1:
+        count = max(int(y.max()) + 1, setup.sizes[-1])
+        return Task(X, y.astype(np.int64), np.eye(count)[y.astype(int)], y.astype(np.int64), np.eye(count))
+    rows = rows.astype(float)
+    given = rows if y.ndim == 1 else y.astype(float)
+    codes, labels = np.unique(rows, axis=0, return_inverse=True)
+    if not are_classes(codes, setup, len(y)):
+        return Task(X, given, rows)
+    if rows.shape[1] > 1:
+        codes, labels = np.eye(rows.shape[1]), rows.argmax(axis=1)
+    return Task(X, given, rows, labels.reshape(-1).astype(np.int64), codes)
+
+
+def are_classes(codes: Array, setup: Setup, samples: int) -> bool:
+    """Are these different rows of targets classes?"""
+    count, width = codes.shape
+    if not 2 <= count <= min(MOST_CLASSES, max(2, samples // 2)):
+        return False
+    if width > 1:
+        return bool(np.isin(codes, (0.0, 1.0)).all() and (codes.sum(axis=1) == 1.0).all())
+    counting = np.array_equal(codes[:, 0], np.arange(count)) and setup.link != "exp"
+    return count == 2 or setup.for_classes or bool(counting and count * 5 <= samples)

@@ -1,0 +1,230 @@
+"""Proof by training again: the same seeds, one change, and how many of them reach the goal."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.facts import lbfgs
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup
+from tinygrad_edu.clinic.diagnosis.facts.task import Task
+from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
+from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.errors import TinygradError, TraceError
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.train.fit import bar, eager_seconds, training_program
+from tinygrad_edu.train.fit import trained as trained_by
+from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.stopping import fired
+from tinygrad_edu.train.sweep.many import ManyJobs
+
+Array = np.ndarray[Any, Any]
+Z = 1.645  # of the normal distribution: 90 % of it lie within; 0 of 5 and 4 of 5 are then apart, 1 of 5 and 4 are not
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One run: its network, the loss of each epoch, what it says about the targets, and did it end by NaN?"""
+
+    seed: int
+    model: Module
+    losses: Array
+    estimate: Array
+    diverged: bool
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setup that was trained from several seeds; `change` makes it of the setup under diagnosis."""
+
+    change: Change
+    setup: Setup
+    words: str
+    runs: tuple[Trained, ...]
+    worths: tuple[float, ...]
+    hits: tuple[bool, ...]
+    seconds: float
+    code: str = ""
+
+    @property
+    def reached(self) -> int:
+        return sum(self.hits)
+
+    @property
+    def share(self) -> float:
+        return self.reached / self.count
+
+    @property
+    def count(self) -> int:
+        return len(self.hits)
+
+    @property
+    def worth(self) -> float:
+        """The median of the goal's measure, larger is better."""
+        return float(np.median(self.worths))
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        return wilson(self.reached, self.count)
+
+    def beats(self, other: Trial) -> bool:
+        """Do so many more seeds reach the goal that the 90 % intervals are apart?"""
+        return self.interval[0] > other.interval[1]
+
+    def again(self, bench: Bench) -> Trial:
+        """The same runs, measured by another goal."""
+        return judged(self.change, self.setup, self.words, self.runs, bench, self.seconds, self.code)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.words}: {self.reached} of {self.count} reach the goal (90 % interval {low:.0%} to {high:.0%})"
+
+
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """The interval of a share of which `hits` of `count` were seen. (Wilson 1927)
+
+    >>> [round(x, 2) for x in wilson(0, 5)], [round(x, 2) for x in wilson(5, 5)]
+    ([0.0, 0.35], [0.65, 1.0])
+    """
+    if not count:
+        return 0.0, 1.0
+    p, z2 = hits / count, Z * Z
+    middle = (p + z2 / (2 * count)) / (1.0 + z2 / count)
+    half = Z * math.sqrt(p * (1.0 - p) / count + z2 / (4 * count * count)) / (1.0 + z2 / count)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+TAKEN = ("epochs", "batch_size", "shuffle", "tol", "patience", "clip_norm", "clip_value")
+
+
+def weights(setup: Setup, task: Task) -> Any:
+    """What each sample counts."""
+    if not isinstance(setup.weights, str):
+        return setup.weights
+    assert task.labels is not None
+    present = task.counts[task.counts > 0]
+    return task.samples / (len(present) * np.maximum(task.counts, 1))[task.labels]
+
+
+class Jobs(ManyJobs):
+    """The runs of a setup, for `fit_many`'s threads."""
+
+    def __init__(self, setup: Setup, task: Task) -> None:
+        options = {name: getattr(setup, name) for name in TAKEN} | {"progress": False}
+        options |= {"loss": setup.loss, "sample_weight": weights(setup, task)}
+        super().__init__(setup.model, setup.stepper, task.inputs(setup), task.targets(setup), options)
+
+
+def trained(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> list[Trained]:
+    """The setup from each seed: compiled where that is quicker, `times` times over, else operation by operation."""
+    if setup.optimizer == lbfgs.NAME:
+        return [by_lbfgs(setup, task, seed) for seed in seeds]
+    recipe, places = Jobs(setup, task), [(math.nan, seed) for seed in seeds]
+    first = recipe.job(places[0])
+    program = None if first.minimizer else program_for(first, len(seeds) * times)
+    with np.errstate(all="ignore"):
+        if program is None:
+            jobs = [first, *map(recipe.job, places[1:])]
+            for each in jobs:
+                trained_by(each, "auto" if each.minimizer else False)
+        else:
+            jobs = recipe.outcomes(places, program, os.cpu_count() or 1, bar(first))
+        return [finished(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
+
+
+def by_lbfgs(setup: Setup, task: Task, seed: int) -> Trained:
+    model, losses = lbfgs.fitted(setup, task, seed)
+    return Trained(seed, model, losses, answered(model, setup, task), not np.isfinite(losses).all())
+
+
+def program_for(first: Job, runs: int) -> Any:
+    """The compiled program, or None where steps without it take less time than making it."""
+    try:
+        program = training_program(first)
+    except TraceError:
+        return None
+    if program.at_hand() or eager_seconds(first) * runs > program.compile_seconds():
+        return program
+    return None
+
+
+def finished(seed: int, job: Job, setup: Setup, task: Task) -> Trained:
+    """A job that has been run."""
+    return Trained(
+        seed, job.model, np.array(job.losses), answered(job.model, setup, task), job.left > 0 and not stopped(job)
+    )
+
+
+def stopped(job: Job) -> bool:
+    """Has its rule ended it, rather than NaN?"""
+    return bool(job.stopped or job.ended or job.minimizer or (job.rule and fired(job.stopping, job.losses)))
+
+
+def answered(model: Module, setup: Setup, task: Task, X: Array | None = None) -> Array:
+    """What a network says about the targets, (n, k)."""
+    with no_grad(), np.errstate(all="ignore"):
+        outputs = np.asarray(model.eval()(task.inputs(setup) if X is None else X).numpy())
+        return task.estimate(outputs, setup)
+
+
+@dataclass
+class Bench:
+    """Where trials are made: the setup under diagnosis, its task and goal, the seeds, and the time left."""
+
+    setup: Setup
+    task: Task
+    goal: Goal
+    seeds: Sequence[int]
+    ends: float  # time.perf_counter() by which to be done
+    per_step: float = math.inf  # the fewest seconds that a step has taken
+    known: dict[str, Trial] = field(default_factory=dict)  # by the change and the number of seeds
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def left(self) -> float:
+        return self.ends - time.perf_counter()
+
+    def note(self, setup: Setup, seconds: float) -> None:
+        """How long all seeds of a setup took."""
+        self.per_step = min(self.per_step, seconds / setup.steps(self.task.samples))
+
+    def seconds(self, setup: Setup) -> float:
+        """How long all seeds of a setup will take, roughly."""
+        return self.per_step * setup.steps(self.task.samples)
+
+    def trial(self, change: Change, code: str = "") -> Trial | None:
+        """One change from all seeds; None, with the reason in `failed`, where it cannot be trained."""
+        if repr(change) in self.known:
+            return replace(self.known[repr(change)], code=code).again(self)
+        setup, start = self.setup.but(change), time.perf_counter()
+        try:
+            runs = trained(setup, self.task, self.seeds)
+        except (TinygradError, FloatingPointError) as error:
+            self.failed.append(f"{code}: {error}")
+            return None
+        words = f"only {self.setup.difference(change)}" if change else "as is"
+        seconds = time.perf_counter() - start
+        self.note(setup, seconds)
+        self.known[repr(change)] = judged(change, setup, words, runs, self, seconds, code)
+        return self.known[repr(change)]
+
+
+def judged(
+    change: Change, setup: Setup, words: str, runs: Sequence[Trained], bench: Bench, seconds: float, code: str
+) -> Trial:
+    """Runs measured by the goal."""
+    worths = tuple(bench.goal.worth(run.estimate, bench.task) for run in runs)
+    hits = tuple(not run.diverged and bench.goal.reached(run.estimate, bench.task) for run in runs)
+    return Trial(change, setup, words, tuple(runs), worths, hits, seconds, code)
+
+
+def short(trial: Trial) -> str:
+    """A trial in a proof."""
+    return f"{trial.words}: {trial.reached} of {trial.count}{' reach the goal' if not trial.change else ''}"

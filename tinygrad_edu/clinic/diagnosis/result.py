@@ -1,0 +1,159 @@
+"""The result of a diagnosis: causes with their proofs, best first, as text, as HTML, and as repaired settings."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
+from tinygrad_edu.clinic.diagnosis.facts.task import Task
+from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trained, Trial
+from tinygrad_edu.clinic.diagnosis.symptoms.curve import Symptom
+from tinygrad_edu.data import Scaling
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.module import Module
+
+Array = np.ndarray[Any, Any]
+WIDTH = 96  # a case shows the card four columns in
+
+
+@dataclass(frozen=True)
+class FoundCause:
+    """A cause that was proved.
+
+    code; sentence, what is wrong; evidence, what was measured; proof, what training again showed; remedy; change, the
+    settings that repair it; trial, the runs of the proof.
+
+    >>> print(*FoundCause("a_cause", "It is wrong.", "Seen.", "0 of 5; then 5 of 5.", "Mend it.").lines(1), sep="\\n")
+    1. a_cause: It is wrong.
+       Seen: Seen.
+       Proof: 0 of 5; then 5 of 5.
+       Remedy: Mend it.
+    """
+
+    code: str
+    sentence: str
+    evidence: str
+    proof: str
+    remedy: str
+    change: Mapping[str, Any] = field(default_factory=dict)
+    trial: Trial | None = field(default=None, repr=False, compare=False)
+
+    def lines(self, number: int) -> list[str]:
+        """Its part of the card."""
+        text = [f"{number}. {self.code}: {self.sentence}"]
+        rows = (("Seen", self.evidence), ("Proof", self.proof), ("Remedy", self.remedy))
+        return text + [f"   {name}: {each}" for name, each in rows if each]
+
+
+@dataclass
+class Diagnosis:
+    """What `diagnose` found.
+
+    healthy: the run learned, or nothing that was tried does better; None where that cannot be told (of a curve alone).
+    causes: each a FoundCause, best first. tried_without_effect: sentences, and not_checked. goal: a Goal, with number
+    and sentence. symptoms: all that was measured, with or without a proof. seconds: how long it took.
+
+    >>> from tinygrad_edu.clinic import diagnose_curve
+    >>> found = diagnose_curve([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0])
+    >>> found.healthy, found.causes, found.symptoms[0].code
+    (None, [], 'divergence')
+    """
+
+    healthy: bool | None
+    causes: list[FoundCause]
+    goal: Goal | None = None
+    summary: str = ""
+    symptoms: list[Symptom] = field(default_factory=list)
+    tried_without_effect: list[str] = field(default_factory=list)
+    not_checked: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    setup: Setup | None = field(default=None, repr=False)
+    task: Task | None = field(default=None, repr=False)
+    model: Module | None = field(default=None, repr=False)
+
+    def apply(self) -> tuple[dict[str, Any], Module]:
+        """(the repaired settings, the trained model): of the first cause's proof, the best of its runs.
+
+        The model takes X as it was given; where inputs or targets are scaled, it does that itself.
+        Errors: SettingError where no change repairs it.
+        """
+        if self.setup is None or self.task is None or self.model is None:
+            raise SettingError("apply(): a loss curve holds no model and no data; diagnose(run) does")
+        if self.healthy:
+            return settings(self.setup, {}), self.model
+        trial = self.causes[0].trial if self.causes else None
+        if trial is None:
+            what = self.causes[0].code if self.causes else "an unknown cause"
+            raise SettingError(f"apply(): no change of settings is known to repair {what}")
+        best = max(zip(trial.worths, range(trial.count), strict=True))[1]
+        run: Trained = trial.runs[best]
+        return settings(trial.setup, {"seed": run.seed}), repaired(run.model, trial.setup, self.task)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    __repr__ = __str__
+
+    def lines(self) -> list[str]:
+        """The card."""
+        text = [self.summary]
+        text += [f"Goal: {self.goal.sentence}."] if self.goal else []
+        for number, cause in enumerate(self.causes, 1):
+            text += ["", *cause.lines(number)]
+        unused = [] if self.causes and self.healthy is False else [s.sentence for s in self.symptoms]
+        for title, rows in (
+            ("Noticed:", unused),
+            ("Tried without effect:", self.tried_without_effect),
+            ("Not checked:", self.not_checked),
+        ):
+            text += ["", title, *(f"   {row}" for row in rows)] if rows else []
+        return [line for part in text for line in folded(part)]
+
+    def _repr_html_(self) -> str:
+        colour = {True: "#00795a", False: "#b22222", None: "#8a6d00"}[self.healthy]
+        head, *rest = self.lines()
+        return (
+            f'<div style="border-left:4px solid {colour};padding-left:0.8em"><b>{html.escape(head)}</b>'
+            f"<pre>{html.escape(chr(10).join(rest))}</pre></div>"
+        )
+
+
+def folded(line: str) -> list[str]:
+    """A line of the card in lines of its width."""
+    indent = " " * (len(line) - len(line.lstrip()) + 3)
+    return wrap(line.lstrip(), WIDTH, initial_indent=indent[3:], subsequent_indent=indent) or [""]
+
+
+def settings(setup: Setup, more: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a setup by name, apart from the network itself."""
+    return {**{k: v for k, v in vars(setup).items() if k != "pattern"}, **more}
+
+
+class Scaled(Module):
+    """A model between the scalings of its inputs and of its targets."""
+
+    def __init__(self, model: Module, columns: Any, inputs: Scaling | None, targets: Scaling | None) -> None:
+        self.model, self.columns = model, columns
+        self.scalings = {"inputs": inputs, "targets": targets}
+
+    def forward(self, x: Any) -> Any:
+        """x (n, features) as given → outputs in the units of the targets."""
+        inputs, targets = self.scalings["inputs"], self.scalings["targets"]
+        x = x if inputs is None else (x - inputs.shift) / inputs.scale
+        x = x if self.columns is None else x[:, list(self.columns)]
+        z = self.model(x)
+        return z if targets is None else z * targets.scale + targets.shift
+
+
+def repaired(model: Module, setup: Setup, task: Task) -> Module:
+    """The trained model, for X as it was given."""
+    if setup.inputs is None and setup.targets is None and setup.columns is None:
+        return model
+    return Scaled(model, setup.columns, task.standard if setup.inputs else None, task.scaling(setup))

@@ -1,0 +1,147 @@
+"""What a loss curve alone tells: pure functions of it, each a Symptom with numbers, or None."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
+
+Array = np.ndarray[Any, Any]
+FEWEST = 8  # epochs that say anything
+POOR = 0.9  # a tail fitted with less of its variance explained is not extrapolated
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """Something measured that healthy runs do not show. strength: the value over its threshold, as a logarithm."""
+
+    code: str
+    value: float
+    threshold: float
+    sentence: str
+
+    @property
+    def strength(self) -> float:
+        """0 at the threshold, 1 at ten times of it (or a tenth, for what should be large), at most 3."""
+        value, limit = abs(self.value), abs(self.threshold)
+        if not (math.isfinite(value) and value > 0.0 and limit > 0.0):
+            return 3.0
+        return min(3.0, abs(math.log10(value / limit)))
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def divergence(losses: Array) -> Symptom | None:
+    """The loss is not finite, or ends well above where it began."""
+    limit = LIMITS["divergence"]
+    if not np.isfinite(losses).all():
+        epoch = int(np.isfinite(losses).argmin()) + 1
+        return Symptom("divergence", math.inf, limit, f"The loss is not finite in epoch {epoch}.")
+    first, last = float(losses[0]), float(np.median(losses[-max(1, len(losses) // 10) :]))
+    if first <= 0.0 or last <= limit * first:
+        return None
+    sentence = f"The loss rises, from {first:.3g} to {last:.3g} ({last / first:.2g} times)."
+    return Symptom("divergence", last / first, limit, sentence)
+
+
+def oscillation(losses: Array) -> Symptom | None:
+    """In the second half the loss goes up and down by much of what it fell in all."""
+    limit = LIMITS["oscillation"]
+    if len(losses) < FEWEST or not np.isfinite(losses).all():
+        return None
+    half = losses[len(losses) // 2 :]
+    ups = np.diff(half)
+    turns = float(np.mean(ups > 0.0))
+    swing = float(np.abs(ups).mean()) / max(float(losses.max() - losses.min()), 1e-300)
+    if swing <= limit or not 0.2 < turns < 0.8:
+        return None
+    return Symptom(
+        "oscillation", swing, limit,
+        f"In the second half the loss rises in {turns:.0%} of the epochs, and moves by {swing:.0%} of its whole range "
+        "from one to the next.",
+    )  # fmt: skip
+
+
+def plateau(losses: Array) -> Symptom | None:
+    """The last fifth changes the loss by next to nothing, while most of it is left."""
+    limit = LIMITS["plateau"]
+    if len(losses) < FEWEST or not np.isfinite(losses).all():
+        return None
+    part = max(2, len(losses) // 5)
+    fall = float(losses[-part] - losses[-1]) / max(abs(float(losses[0])), 1e-300)
+    left = float(losses[-1]) / max(abs(float(losses[0])), 1e-300)
+    if abs(fall) > limit or left < LIMITS["left"]:
+        return None
+    return Symptom(
+        "plateau", fall, limit,
+        f"Over the last {part} epochs the loss falls by {fall:.1%} of its first value, and {left:.0%} of it is left.",
+    )  # fmt: skip
+
+
+def improving(losses: Array) -> Symptom | None:
+    """The loss was still falling when training ended; how long it would take to halve, where the tail can be fitted."""
+    limit = LIMITS["improving"]
+    if len(losses) < FEWEST or not np.isfinite(losses).all() or losses[-1] <= 0.0:
+        return None
+    part = max(3, len(losses) // 10)
+    before, after = float(np.mean(losses[-2 * part : -part])), float(np.mean(losses[-part:]))
+    fall = (before - after) / before
+    if fall <= limit:
+        return None
+    return Symptom(
+        "improving", fall, limit,
+        f"The loss was still falling when training ended: by {fall:.1%} from the last but one to the last "
+        f"{part} epochs. {extrapolated(losses)}",
+    )  # fmt: skip
+
+
+def extrapolated(losses: Array) -> str:
+    """The epochs to half of the last loss, by log loss ~ a - p·log t fitted to the second half; refused where poor."""
+    found = halving(losses)
+    if found is None:
+        return "The tail does not follow a power of the epoch well enough to be extrapolated."
+    low, middle, high = found
+    return f"Going on like that, it would halve after {middle:,.0f} epochs in all ({low:,.0f} to {high:,.0f})."
+
+
+def halving(losses: Array) -> tuple[float, float, float] | None:
+    """(low, middle, high): epochs at which the fitted power law has half of the last loss, with 90 % for its slope."""
+    n = len(losses)
+    t = np.log(np.arange(n // 2 + 1, n + 1))
+    y = np.log(np.maximum(losses[n // 2 :], 1e-300))
+    centred = t - t.mean()
+    slope = float(centred @ y / (centred @ centred))
+    rest = y - y.mean() - slope * centred
+    explained = 1.0 - float(rest @ rest) / max(float(((y - y.mean()) ** 2).sum()), 1e-300)
+    error = 1.645 * math.sqrt(float(rest @ rest) / max(n - n // 2 - 2, 1) / float(centred @ centred))
+    if slope >= 0.0 or explained < POOR or slope + error >= 0.0 or math.log(2.0) / -(slope + error) > 50.0:
+        return None
+    low, middle, high = (n * 2.0 ** (1.0 / -s) for s in (slope - error, slope, slope + error))
+    return low, middle, high
+
+
+def flat(losses: Array) -> Symptom | None:
+    """The loss hardly moves at all, from the first epoch on."""
+    limit = LIMITS["flat"]
+    if len(losses) < FEWEST or not np.isfinite(losses).all():
+        return None
+    fall = float(losses[0] - losses.min()) / max(abs(float(losses[0])), 1e-300)
+    if fall >= limit:
+        return None
+    return Symptom(
+        "flat", fall, limit, f"In {len(losses)} epochs the loss falls by only {fall:.2%} of its first value."
+    )
+
+
+CURVE = (divergence, oscillation, flat, plateau, improving)
+
+
+def of_curve(losses: Array) -> list[Symptom]:
+    """All that a curve shows."""
+    found = (look(losses) for look in CURVE)
+    return [symptom for symptom in found if symptom is not None]

@@ -1,0 +1,47 @@
+"""Symptoms of the same setup trained from several seeds: pure functions of the losses of each run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.symptoms.curve import Symptom
+from tinygrad_edu.clinic.diagnosis.symptoms.network import found
+
+Array = np.ndarray[Any, Any]
+Look = Callable[[Sequence[Array]], Symptom | None]
+FEWEST = 3  # seeds whose spread says anything
+
+
+def spread_over_seeds(curves: Sequence[Array]) -> Symptom | None:
+    """The start decides where the training ends.
+
+    curves: the loss of each epoch of each run. value: (largest - smallest last loss) / (smallest first loss - smallest
+    last loss), 0 where all seeds end alike, and 1 where one ends no better than another begins.
+    """
+    if len(curves) < FEWEST or not all(len(curve) for curve in curves):
+        return None
+    last = np.array([curve[-1] for curve in curves], dtype=float)
+    best, lost = float(np.min(last, initial=math.inf, where=np.isfinite(last))), int(np.sum(~np.isfinite(last)))
+    first = min(float(curve[0]) for curve in curves)
+    fall = first - best
+    if lost:
+        most = "none is finite" if lost == len(last) else f"the best one ends at {best:.3g}"
+        value, rest = math.inf, f"the last loss of {lost} is not finite, and {most}."
+    elif fall > 0.0:
+        value = (float(last.max()) - best) / fall
+        rest = f"the last loss runs from {best:.3g} to {last.max():.3g}, {value:.0%} of the way down from {first:.3g}."
+    else:
+        return None
+    return found("spread_over_seeds", value, "seeds", f"Of {len(curves)} seeds, with nothing else changed, {rest}")
+
+
+def of_seeds(curves: Sequence[Array]) -> list[Symptom]:
+    """All symptoms of runs from several seeds."""
+    return [symptom for look in SEEDS if (symptom := look(curves)) is not None]
+
+
+SEEDS: tuple[Look, ...] = (spread_over_seeds,)

@@ -1,0 +1,197 @@
+"""The catalogue of slips: how one is declared, and how its places, scopes and repetitions become mutants to try.
+
+A slip is one declaration: a code, the sentence and the fix that a learner reads, the right line of mathematics, an
+example of the wrong code, and a generator that yields `Variant`s, each a change of the backward pass in one layer.
+To add one, write it into the module for its place: `slips_activation` (what a delta is multiplied by, what it starts
+from), `slips_layer` (a layer's products and bias), `slips_sums` (samples, time steps, penalties); nothing else changes.
+Everything else (the same slip in every layer, at one time step, only for a layer's own parameters, only for what is
+propagated below) is made of these here.
+
+In the texts {k} is the layer's number, {W} and {b} the learner's names of its weights and bias, {a} and {z} its
+output and input of the activation, {d} = ∂L/∂z, {f} the activation, {x} what comes into the layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.activations import ACTIVATIONS
+from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
+from tinygrad_edu.clinic.examiner.program import Change, Scope
+
+Array = np.ndarray[Any, Any]
+SCOPES: tuple[Scope, ...] = ("", "own", "below")
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """What the learner gave: parameters, gradients, and the learning rate if it is told."""
+
+    params: Mapping[str, Array]
+    grads: Mapping[str, Array]
+    lr: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A change in one layer. `line`: the line of mathematics as the learner has it; `parameter`: where only one is hit.
+
+    `repeats`: may it also stand in every layer at once? `chance`: a number in it was fitted to the learner's.
+    """
+
+    layer: Layer
+    line: str
+    changes: tuple[Change, ...]
+    parameter: str = ""
+    repeats: bool = True
+    chance: bool = False
+
+
+Generator = Callable[[Network, Learner], Iterator[Variant]]
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A row of the catalogue."""
+
+    code: str
+    sentence: str
+    fix: str
+    right: str
+    example: str
+    variants: Generator
+    rank: int
+
+
+CATALOGUE: dict[str, Slip] = {}
+
+
+def slip(code: str, *, sentence: str, fix: str, right: str, example: str) -> Callable[[Generator], Generator]:
+    """Declare a slip; the decorated generator yields its variants in a network."""
+
+    def declare(variants: Generator) -> Generator:
+        CATALOGUE[code] = Slip(code, sentence, fix, right, example, variants, len(CATALOGUE))
+        return variants
+
+    return declare
+
+
+@dataclass(eq=False)
+class Mutant:
+    """A backward pass with one slip: in one place, in several, in one scope."""
+
+    slip: Slip
+    line: str
+    layers: list[Layer]
+    changes: tuple[Change, ...]
+    scope: Scope = ""
+    parameter: str = ""
+    where: str = ""
+    order: int = 0  # of variants of one slip, plain ones first
+    factor: str = ""  # of constant_factor, in words
+    chance: bool = False  # a number was fitted to the learner's, and it is no number that has a reason
+    scales: Mapping[str, float] = field(default_factory=dict)  # parameter → factor of its finished gradient
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Plain before far-fetched: one scope and one place, or every place, before a single time step."""
+        place = bool(self.changes) if self.slip.code in ("sign_flipped", "constant_factor") else False
+        return (self.chance, SCOPES.index(self.scope), self.slip.rank, place, self.order, len(self.layers))
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The same slip in the same place, also in the trace of another run."""
+        return (self.slip.code, self.line, self.where, self.scope, self.parameter)
+
+
+def mutants(net: Network, learner: Learner, codes: Collection[str] = ()) -> Iterator[Mutant]:
+    """Everything to try, once; `codes` names the slips, all by default."""
+    for entry in (x for x in CATALOGUE.values() if not codes or x.code in codes):
+        groups: dict[tuple[str, str], list[Variant]] = {}
+        for variant in entry.variants(net, learner):
+            kind = variant.parameter and kind_of(variant)
+            groups.setdefault((variant.line, kind), []).append(variant)
+        for order, ((line, _), variants) in enumerate(groups.items()):
+            for places in repetitions(net, variants):
+                yield from scoped(net, entry, line, places, order)
+
+
+def kind_of(variant: Variant) -> str:
+    """weight or bias: what is done to every weight is one slip, what is done to all biases another."""
+    return "weight" if any(use.parameter == variant.parameter for use in variant.layer.weights) else "bias"
+
+
+def repetitions(net: Network, variants: list[Variant]) -> list[list[Variant]]:
+    """Each alone, all time steps of a layer, every hidden layer, every layer."""
+    found = [[v] for v in variants]
+    repeating = [v for v in variants if v.repeats]
+    times: dict[tuple[int, str], list[Variant]] = {}
+    for v in repeating:
+        times.setdefault((v.layer.number, v.parameter), []).append(v)
+    found += [group for group in times.values() if len(group) > 1]
+    hidden = [v for v in repeating if not v.layer.is_output]
+    layers = [v for v in repeating if v.layer.number == repeating[0].layer.number]
+    if len(repeating) > 1 and len(layers) < len(repeating):
+        found += [repeating] + ([hidden] if 1 < len(hidden) < len(repeating) and many(hidden) else [])
+    return found
+
+
+def many(variants: list[Variant]) -> bool:
+    return len({v.layer.number for v in variants}) > 1
+
+
+def scoped(net: Network, entry: Slip, line: str, places: list[Variant], order: int) -> Iterator[Mutant]:
+    changes = tuple(change for v in places for change in v.changes)
+    scopes = SCOPES if any(change.owner >= 0 and not change.scope for change in changes) else ("",)
+    layers = list({id(v.layer): v.layer for v in places}.values())
+    parameter = places[0].parameter if len({v.parameter for v in places}) == 1 else ""
+    kind = places[0].parameter and kind_of(places[0]) if not parameter else ""
+    for scope in scopes:
+        where = where_text(net, layers, kind)
+        yield Mutant(entry, line, layers, changes, scope, parameter, where, order, chance=places[0].chance)
+
+
+def where_text(net: Network, layers: list[Layer], kind: str = "") -> str:
+    """hidden layer 1 · every hidden layer · hidden layer 1, time step 3."""
+    if kind:
+        return "every weight" if kind == "weight" else "every bias"
+    numbers = {layer.number for layer in layers}
+    first = layers[0]
+    if len(numbers) > 1:
+        return "every hidden layer" if not any(x.is_output for x in layers) else "every layer"
+    if first.time >= 0 and len(layers) == 1:
+        return f"{first.where}, {first.unit} {first.time + 1}"
+    return f"{first.where}, every {first.unit}" if first.time >= 0 else first.where
+
+
+def letters(net: Network, layer: Layer, parameter: str = "") -> dict[str, str]:
+    """What stands for {W}, {a}, ... in the texts of a slip."""
+    weights = list(dict.fromkeys(u.parameter for u in layer.weights))
+    biases = list(dict.fromkeys(u.parameter for u in layer.biases))
+    step = net.steps[layer.activation] if layer.activation >= 0 else None
+    form = ACTIVATIONS.get(step.activation) if step else None
+    k = layer.number
+    return {
+        "k": str(k), "W": parameter or " and ".join(weights), "b": " and ".join(biases) or "the bias",
+        "z": f"z{k}", "a": f"a{k}" if step else f"z{k}" if net.is_plain(layer) else "p", "d": f"δ{k}",
+        "f": form.symbol if form else (step.activation if step else "identity"),
+        "slope": form.slope_text.format(a=f"a{k}") if form else "1",
+        "slope_of_z": form.slope_text.format(a=f"z{k}") if form else "1",
+        "slope_of_error": form.slope_text.format(a="error") if form else "1",
+        "slope_of_minus": form.slope_text.format(a="(-error)") if form else "1", "x": f"a{k - 1}" if k > 1 else "x",
+    }  # fmt: skip
+
+
+def parameter_layer(net: Network, name: str) -> Layer | None:
+    """The first layer that a parameter belongs to."""
+    return next((layer for layer in net.layers if name in layer.names), None)
+
+
+def final(net: Network, use: Use, function: Callable[[Array], Array], stage: int = 1) -> Change:
+    """A change of a parameter's finished gradient."""
+    last = max(u.step for u in net.uses[use.parameter])
+    return Change("final", last, function, parameter=use.parameter, stage=stage)

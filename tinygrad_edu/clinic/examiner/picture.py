@@ -1,0 +1,63 @@
+"""The picture of a report: the forward's graph, with the node of each slip marked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu.draw import draw
+from tinygrad_edu.errors import DrawError
+
+if TYPE_CHECKING:
+    from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
+    from tinygrad_edu.draw import Drawing
+
+LONG = 12  # steps; 35 of them from left to right are 9,000 pixels, of which no screen shows the words
+FAULT = 'fillcolor="#ffd6d6", color="#b22222", penwidth=3'
+
+
+def marked(report: BackpropReport, options: dict[str, Any]) -> Drawing:
+    """Labels for z1, a1, ... and the loss; the boxes of faulty nodes in red, with the slip's code."""
+    net = report.network
+    if net is None or net.titled:
+        raise DrawError("there is no graph to draw: the forward could not be traced as layers")
+    nodes = [step.node for step in net.steps]
+    before = [node.label for node in nodes]
+    try:
+        for layer in net.layers:
+            nodes[layer.z].label = f"z{layer.number}"
+            nodes[layer.end].label = f"a{layer.number}" if layer.end != layer.z else f"z{layer.number}"
+        nodes[-1].label = "loss"
+        faults = {i: slip.code for slip in (report.explanations or [()])[0] for i in faulty(report, slip)}
+        for index, code in faults.items():
+            nodes[index].label = f"{nodes[index].label}: {code}".strip(": ")
+        names = [nodes[index].label for index in faults]
+        shape = {"direction": "TB"} if len(nodes) > LONG else {}
+        title = "Every gradient is right" if report.ok else "Where the backward pass is wrong"
+        drawing = draw(nodes[-1], **{"title": title, **shape, **options})
+    finally:
+        for node, label in zip(nodes, before, strict=True):
+            node.label = label
+    return replace(drawing, dot=coloured(drawing.dot, names), collapsed_dot=coloured(drawing.collapsed_dot, names))
+
+
+def faulty(report: BackpropReport, slip: FoundSlip) -> set[int]:
+    """The steps at which a slip is: those that it changes, the parameter whose gradient it is, or a layer's z."""
+    net, mutant = report.network, slip.mutant
+    assert net is not None
+    assert mutant is not None
+    changed = {net.program.parameters[c.parameter] if c.kind == "final" else c.step for c in mutant.changes}
+    if not changed and mutant.parameter:
+        changed = {net.program.parameters[mutant.parameter]}
+    return changed or {layer.z for layer in mutant.layers} or {len(net.steps) - 1}
+
+
+def coloured(dot: str, names: list[str]) -> str:
+    """The boxes with these titles in red."""
+    for name in names:
+        head = re.escape(f"<B>{name}")
+        dot = re.sub(
+            rf'fillcolor="[^"]*", color="[^"]*", penwidth=\S+(, label=<<TABLE[^\n]*{head})', FAULT + r"\1", dot
+        )
+    return dot

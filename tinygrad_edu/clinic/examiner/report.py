@@ -1,0 +1,227 @@
+"""What the examiner says: a card that a beginner can read, and the same as HTML and as a picture."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.catalogue import Mutant, letters
+from tinygrad_edu.clinic.examiner.network import Network
+
+if TYPE_CHECKING:
+    from tinygrad_edu.draw import Drawing
+
+Array = np.ndarray[Any, Any]
+SCOPE = {
+    "": "",
+    "own": " Only in this layer's own gradients: what goes down to the layer below is right.",
+    "below": " Only in what goes down to the layer below: this layer's own gradients are right.",
+}
+EXAMPLES = 3  # numbers shown side by side
+ALIKE = "No other weights that were tried tell them apart: on these data they are the same."
+
+
+@dataclass(frozen=True)
+class FoundSlip:
+    """A slip that gives the learner's numbers (`certain`), or the one that comes nearest.
+
+    code: its name in the catalogue; where: the layer; name: the learner's own name for what is hit; explains: the
+    parameters whose gradients it changes; residual: ‖learner's - slip's‖ / ‖learner's‖, the largest of all gradients;
+    line, right: the line of mathematics as it is and as it should be.
+
+    >>> from tinygrad_edu.clinic import check_backprop
+    >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
+    >>> slip = check_backprop(lambda p: np.sum((x @ p["W"]) ** 2), {"W": W}, {"W": -2 * x.T @ (x @ W)}).slips[0]
+    >>> slip.code, slip.explains, slip.certain
+    ('sign_flipped', ('W',), True)
+    """
+
+    code: str
+    where: str
+    name: str
+    explains: tuple[str, ...]
+    residual: float
+    certain: bool
+    sentence: str
+    fix: str
+    line: str
+    right: str
+    example: str = ""
+    mutant: Mutant | None = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.code} in the {self.where}".replace("the every", "every").replace("the the", "the")
+
+
+@dataclass
+class BackpropReport:
+    """What `check_backprop` found.
+
+    ok: every gradient is right. wrong: name → relative error of the others. slips: what gives the wrong numbers, best
+    first: the slips of the best explanation, then those of others that give the same numbers. explanations: the same
+    as tuples, one slip or a pair. unexplained: the names whose wrong gradient no certain slip gives. method: "traced",
+    or "finite differences" where the forward could not be traced. probe: parameters at which two explanations differ;
+    alike: they gave the same numbers at all other parameters that were tried.
+
+    >>> from tinygrad_edu.clinic import check_backprop
+    >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
+    >>> report = check_backprop(lambda p: np.sum((x @ p["W"]) ** 2), {"W": W}, {"W": -2 * x.T @ (x @ W)})
+    >>> report.ok, report.wrong, report.certain, report.method
+    (False, {'W': 2.0}, True, 'traced')
+    """
+
+    errors: dict[str, float]
+    wrong: dict[str, float]
+    explanations: list[tuple[FoundSlip, ...]]
+    given: dict[str, Array] = field(repr=False)
+    right: dict[str, Array] = field(repr=False)
+    predicted: dict[str, Array] = field(default_factory=dict, repr=False)
+    method: str = "traced"
+    note: str = ""
+    probe: Any = None
+    alike: bool = False
+    network: Network | None = field(default=None, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        return not self.wrong
+
+    @property
+    def slips(self) -> list[FoundSlip]:
+        unique = {(s.code, s.where, s.name, s.line): s for e in reversed(self.explanations) for s in reversed(e)}
+        return list(reversed(unique.values()))
+
+    @property
+    def certain(self) -> bool:
+        return bool(self.explanations) and all(slip.certain for slip in self.explanations[0])
+
+    @property
+    def unexplained(self) -> list[str]:
+        return [] if self.certain else list(self.wrong)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    __repr__ = __str__
+
+    def lines(self) -> list[str]:
+        """The card."""
+        right = len(self.errors) - len(self.wrong)
+        head = (
+            f"All {right} gradients are right."
+            if self.ok
+            else f"{right} of {len(self.errors)} gradients are right, {len(self.wrong)} wrong."
+        )
+        width = max(map(len, self.errors), default=1)
+        table = [
+            f"  {name:<{width}}  {'WRONG' if name in self.wrong else 'right'}  relative error {error:.2g}"
+            for name, error in self.errors.items()
+        ]
+        return [head, *([self.note] if self.note else []), "", *table, *self.slip_lines()]
+
+    def slip_lines(self) -> list[str]:
+        if self.ok:
+            return []
+        if not self.explanations:
+            return ["", "No single or double slip of the catalogue comes near your numbers."]
+        found = ["", self.verdict()]
+        for slip in self.explanations[0]:
+            found += ["", *slip_card(slip)]
+        found += ["", *self.numbers(), *self.others()]
+        return found
+
+    def verdict(self) -> str:
+        count = len(self.explanations[0])
+        residual = self.explanations[0][0].residual
+        if self.certain:
+            slips = "One slip gives" if count == 1 else "Two slips together give"
+            return f"{slips} exactly your numbers (to {max(residual, 1e-16):.0e}):"
+        return (
+            "No single or double slip of the catalogue explains your numbers. "
+            f"The nearest, as a hint only (it misses them by {residual:.1%}):"
+        )
+
+    def numbers(self) -> list[str]:
+        """Entries of a wrong gradient: the learner's, the right ones, the slip's."""
+        name = next(iter(self.wrong))
+        given, right = self.given[name], self.right[name]
+        if given.shape != right.shape:
+            return [f"  {name}: yours has shape {given.shape}, the right gradient {right.shape}"]
+        order = np.argsort(-np.abs(given - right), axis=None, kind="stable")[:EXAMPLES]
+        rows = [("", "yours", "right", "this slip")]
+        for i in order:
+            place = np.unravel_index(i, given.shape)
+            index = f"[{', '.join(map(str, place))}]" if place else ""
+            slip = self.predicted.get(name, np.full(given.shape, np.nan))
+            yours, best, wrong = (f"{float(x[place]):.6g}" for x in (given, right, slip))
+            rows.append((f"d{name}{index}", yours, best, wrong))
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        return [f"  {row[0]:<{widths[0]}}  " + "  ".join(f"{row[k]:>{widths[k]}}" for k in (1, 2, 3)) for row in rows]
+
+    def others(self) -> list[str]:
+        if len(self.explanations) < 2:
+            return []
+        named = [" with ".join(map(str, e)) for e in self.explanations[1:]]
+        found = ["", f"The same numbers come from: {'; or '.join(dict.fromkeys(named))}."]
+        return found + ([str(self.probe)] if self.probe else [ALIKE] if self.alike else [])
+
+    def _repr_html_(self) -> str:
+        colour = "#00795a" if self.ok else "#b22222"
+        head, *rest = self.lines()
+        return (
+            f'<div style="border-left:4px solid {colour};padding-left:0.8em"><b>{html.escape(head)}</b>'
+            f"<pre>{html.escape(chr(10).join(rest))}</pre></div>"
+        )
+
+    def draw(self, **options: Any) -> Drawing:
+        """The learner's forward as a picture, in which the node of each slip is marked; options as of `tg.draw`."""
+        from tinygrad_edu.clinic.examiner.picture import marked
+
+        return marked(self, options)
+
+
+def slip_card(slip: FoundSlip) -> list[str]:
+    name = f" ({slip.name})" if slip.name else ""
+    lines = [f"  {slip}{name}", f"    {slip.sentence}"]
+    lines += [f"    yours:      {slip.line}", f"    should be:  {slip.right}"]
+    return [*lines, f"    Fix: {slip.fix}"]
+
+
+def found_slip(net: Network, mutant: Mutant, residual: float, certain: bool, explains: tuple[str, ...]) -> FoundSlip:
+    """A mutant in words."""
+    words = spoken(net, mutant)
+    entry = mutant.slip
+    line, right, sentence, fix = (
+        text.format_map(words) for text in (mutant.line, entry.right, entry.sentence, entry.fix)
+    )
+    name = mutant.parameter or ", ".join(dict.fromkeys(n for layer in mutant.layers for n in layer.names))
+    return FoundSlip(
+        entry.code, mutant.where, name, explains, residual, certain, sentence + SCOPE[mutant.scope], fix, line, right,
+        entry.example, mutant,
+    )  # fmt: skip
+
+
+def spoken(net: Network, mutant: Mutant) -> Mapping[str, str]:
+    """The letters of a slip's texts; for a slip in several layers those of any layer l."""
+    several = len({layer.number for layer in mutant.layers}) > 1
+    if not mutant.layers:
+        words = dict.fromkeys(("k", "W", "b", "z", "a", "d", "f", "slope", "x"), mutant.parameter or "?")
+    else:
+        words = letters(net, mutant.layers[0], mutant.parameter)
+    if several:
+        mark = words["a"] if words["a"].startswith("a") else ""
+        words |= {
+            "k": "l",
+            "z": "z_l",
+            "a": "a_l",
+            "d": "δ_l",
+            "x": "a_(l-1)",
+            "W": mutant.parameter or "W_l",
+            "b": "b_l",
+        }
+        words["slope"] = words["slope"].replace(mark, "a_l") if mark else words["slope"]
+    return words | {"factor": mutant.factor or mutant.line.split("=")[-1].split("·")[0].strip()}

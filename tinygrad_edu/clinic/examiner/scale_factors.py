@@ -1,0 +1,206 @@
+"""Signs and constant factors: read off the ratio of the learner's gradients to those of a backward pass.
+
+A factor commutes with the whole backward pass, so it need not be tried: gradients that differ by a factor c in every
+parameter of a group (all of them, one layer's, all below a layer, one) differ by a slip at that place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Mutant, parameter_layer
+from tinygrad_edu.clinic.examiner.network import Layer, Network
+
+if TYPE_CHECKING:
+    from tinygrad_edu.clinic.examiner.search import Explanation, Search
+
+Array = np.ndarray[Any, Any]
+FREE = 2  # numbers that a factor without a name must explain: fewer could be chance
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share a factor when the slip is at one place."""
+
+    names: frozenset[str]
+    where: str
+    line: str
+    layers: tuple[Layer, ...]
+
+
+class Factors:
+    """The explanations that contain a factor or a sign."""
+
+    def __init__(self, search: Search, singles: Sequence[Explanation]) -> None:
+        self.search, self.singles = search, singles
+        self.groups = groups(search.net, search.names)
+        self.known = known_factors(search.net, search.learner.lr)
+        top = max((layer.number for layer in search.net.layers), default=0)
+        self.level = {name: top - layer.number for layer in search.net.layers for name in layer.names}
+        self.deepest = max(self.level.values(), default=0)
+
+    def alone(self) -> Iterator[Explanation]:
+        """One factor, and nothing else."""
+        yield from self.one((), self.search.true)
+
+    def compound(self, before: tuple[Mutant, ...], base: Mapping[str, Array]) -> Iterator[Explanation]:
+        """c in the delta of every layer: c at the output, c² in the layer below, and so on; or from the second on."""
+        names = [n for n in self.search.names if n in self.level]
+        for first, text in ((1, "every layer"), (0, "every layer, on its way down")):
+            for n in [n for n in names if self.level[n] + first == 1 and self.deepest + first > 1][:1]:
+                c = self.ratio(n, base)
+                powers = {m: (c or 0.0) ** (self.level[m] + first) for m in names}
+                if c and abs(c - 1.0) > 1e-6 and all(self.search.fits(m, powers[m] * base[m]) for m in names):
+                    layers = tuple(self.search.net.layers)
+                    group = Group(frozenset(names), text, "δ = c·(right delta), again in each layer", layers)
+                    yield self.explanation(before, self.mutant(group, c, powers), base)
+
+    def combined(self) -> Iterator[Explanation]:
+        """A factor and one other slip, or two factors."""
+        found = 0
+        for e in self.singles:
+            if found < 4:
+                for explanation in self.one(e.mutants, e.gradients):
+                    found += 1
+                    yield explanation
+        if not found:
+            yield from self.two()
+
+    def one(self, before: tuple[Mutant, ...], base: Mapping[str, Array]) -> Iterator[Explanation]:
+        wrong = [n for n in self.search.names if not self.search.fits(n, base[n])]
+        if not wrong or any(base[n].shape != self.search.learner.grads[n].shape for n in wrong):
+            return
+        yield from self.compound(before, base)
+        factor = self.ratio(wrong[0], base)
+        if factor is None or any(not self.search.fits(n, factor * base[n]) for n in wrong):
+            return
+        for group in self.fitting(wrong, factor, base):
+            yield self.explanation(before, self.mutant(group, factor), base)
+
+    def fitting(self, wrong: Sequence[str], factor: float, base: Mapping[str, Array]) -> Iterator[Group]:
+        """The groups that hold all wrong gradients, and of the right ones only those that a factor leaves right."""
+        for group in self.groups:
+            others = group.names - set(wrong)
+            if set(wrong) <= group.names and all(self.search.fits(n, factor * base[n]) for n in others):
+                numbers = sum(int(np.count_nonzero(base[n])) for n in wrong)
+                if numbers >= FREE or named_factor(factor, self.known):
+                    yield group
+
+    def ratio(self, name: str, base: Mapping[str, Array]) -> float | None:
+        h = base[name]
+        total = float(np.vdot(h, h))
+        factor = float(np.vdot(h, self.search.learner.grads[name])) / total if total else 0.0
+        return factor or None
+
+    def two(self) -> Iterator[Explanation]:
+        """Two factors at two places: the ratios of all gradients take the values c₁, c₂ and c₁c₂."""
+        base = self.search.true
+        for group in self.groups:
+            for factor in {f"{c:.9g}": c for c in (self.ratio(n, base) for n in group.names) if c}.values():
+                if abs(factor - 1.0) > 1e-6:
+                    scaled = {n: factor * g if n in group.names else g for n, g in base.items()}
+                    numbers = sum(int(np.count_nonzero(base[n])) for n in group.names)
+                    if numbers >= FREE or named_factor(factor, self.known):
+                        first = self.mutant(group, factor)
+                        yield from list(self.one((first,), scaled))[:1]
+
+    def explanation(self, before: tuple[Mutant, ...], mutant: Mutant, base: Mapping[str, Array]) -> Explanation:
+        from tinygrad_edu.clinic.examiner.search import Explanation
+
+        gradients = {n: mutant.scales.get(n, 1.0) * g for n, g in base.items()}
+        return Explanation((*before, mutant), self.search.worst(gradients), gradients)
+
+    def mutant(self, group: Group, factor: float, scales: Mapping[str, float] | None = None) -> Mutant:
+        flipped = abs(factor + 1.0) < 1e-5
+        entry = CATALOGUE["sign_flipped" if flipped else "constant_factor"]
+        text = "-1" if flipped else named_factor(factor, self.known) or f"{factor:.6g}"
+        parameter = next(iter(group.names)) if len(group.names) == 1 else ""
+        line = group.line.replace("c·", "-" if flipped else f"{text} · ")
+        chance = not flipped and not named_factor(factor, self.known)
+        return Mutant(
+            entry,
+            line,
+            list(group.layers),
+            (),
+            "",
+            parameter,
+            group.where,
+            self.order(group),
+            text,
+            chance,
+            scales or dict.fromkeys(group.names, factor),
+        )
+
+    def order(self, group: Group) -> int:
+        """The loss first, then what is smaller."""
+        return self.groups.index(group) if group in self.groups else len(self.groups)
+
+
+def groups(net: Network, names: Sequence[str]) -> list[Group]:
+    """Where a factor can stand: at the loss, in a delta, in what goes further down, in one gradient."""
+    given, layers = set(names), {layer.number: layer for layer in net.layers}
+    found = [Group(frozenset(names), "the loss", "∂L/∂{a} = c·(right derivative of the loss)", tuple(net.outputs))]
+    for name in names:
+        layer = parameter_layer(net, name)
+        where = layer.where if layer else "its gradient"
+        line = "∂L/∂{W} = c·(right gradient)" if layer else f"∂L/∂{name} = c·(right gradient)"
+        found.append(Group(frozenset([name]), where, line, (layer,) if layer else ()))
+    for number, layer in sorted(layers.items(), reverse=True):
+        mine = frozenset(n for x in net.layers if x.number == number for n in x.names) & given
+        lower = frozenset(n for x in net.layers if x.number <= number for n in x.names) & given
+        found.append(Group(lower, f"{layer.where} and all below it", "{d} = c·(right delta)", (layer,)))
+        found.append(Group(mine, layer.where, "{d} = c·(right delta), in this layer's own gradients", (layer,)))
+    for kind, chosen in {"every weight": "weights", "every bias": "biases"}.items():
+        uses = frozenset(u.parameter for x in net.layers for u in getattr(x, chosen)) & given
+        found.append(Group(uses, kind, "∂L/∂{W} = c·(right gradient)", tuple(net.layers)))
+    unique = {g.names: g for g in reversed(found) if g.names}
+    return [g for g in found if unique.get(g.names) is g]
+
+
+def known_factors(net: Network, lr: float | None) -> dict[str, float]:
+    """Factors that have a reason."""
+    n, m = float(net.samples), float(max((net.steps[x.end].y.size // net.samples for x in net.outputs), default=1))
+    found = {
+        "1": 1.0,
+        "2": 2.0,
+        "1/2": 0.5,
+        "0": 0.0,
+        "4": 4.0,
+        "1/4": 0.25,
+        "10": 10.0,
+        "1/10": 0.1,
+        "3": 3.0,
+        "1/3": 1 / 3,
+    }
+    if n > 1.0:
+        found |= {
+            f"n = {n:g} samples": n,
+            f"1/n, n = {n:g} samples": 1 / n,
+            f"n/2, n = {n:g}": n / 2,
+            f"2/n, n = {n:g}": 2 / n,
+        }
+    if m > 1.0:
+        found |= {f"m = {m:g} outputs": m, f"1/m, m = {m:g} outputs": 1 / m, f"m/2, m = {m:g}": m / 2}
+    if n > 1.0 and m > 1.0:
+        found |= {
+            f"n·m = {n * m:g} numbers": n * m,
+            f"1/(n·m), n·m = {n * m:g}": 1 / (n * m),
+            f"n·m/2 = {n * m / 2:g}": n * m / 2,
+        }
+    return found | ({f"lr = {lr:g}": lr, f"1/lr = {1 / lr:g}": 1 / lr} if lr else {})
+
+
+def named_factor(factor: float, known: Mapping[str, float]) -> str:
+    """The name of a factor, with a minus in front where it has the other sign; "" for one without a name.
+
+    >>> named_factor(-2.0, {"2": 2.0})
+    '-2'
+    """
+    for text, value in known.items():
+        if value and abs(abs(factor) / value - 1.0) < 1e-5:
+            return text if factor > 0.0 else f"-{text}"
+    return ""

@@ -1,0 +1,255 @@
+"""The search: every slip alone, then with a factor, then in pairs, until one gives the learner's numbers."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.catalogue import Learner, Mutant, mutants
+from tinygrad_edu.clinic.examiner.network import Network, Use
+from tinygrad_edu.clinic.examiner.program import Change, Contributions, fit
+from tinygrad_edu.clinic.examiner.scale_factors import Factors
+from tinygrad_edu.clinic.examiner.slips import activation as slips_activation
+from tinygrad_edu.clinic.examiner.slips import layer as slips_layer
+from tinygrad_edu.clinic.examiner.slips import sums as slips_sums
+
+Array = np.ndarray[Any, Any]
+Gradients = dict[str, Array]
+TOLERANCE = 1e-6
+BUDGET, AT_LEAST = 1.4, 0.4  # seconds for the whole search, and for the pairs in any case
+GRACE = 0.1  # seconds to look for others that give the same numbers
+FLOOR = 1e-12  # of the largest gradient: below it a gradient is rounding
+ENOUGH = 4  # explanations of one kind
+MEMBERS = 12  # pairs of two groups of slips that give the same numbers
+
+DECLARED = (slips_activation, slips_layer, slips_sums)  # importing them fills the catalogue
+
+
+@dataclass(eq=False)
+class Explanation:
+    """One or two slips, and how far the gradients that they give are from the learner's."""
+
+    mutants: tuple[Mutant, ...]
+    residual: float
+    gradients: Gradients = field(default_factory=dict)
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """Fewer slips first, where a number fitted to the learner's counts as one; of pairs, the plainer ones."""
+        strange = sum(far_fetched(m) for m in self.mutants) if len(self.mutants) > 1 else 0.0
+        return (len(self.mutants) + self.by_chance, self.by_chance, strange, *sorted(m.rank for m in self.mutants))
+
+    @property
+    def by_chance(self) -> bool:
+        """Is a number in it fitted to the learner's?"""
+        return any(m.chance for m in self.mutants)
+
+
+class Search:
+    """Gradients of backward passes with slips, compared with a learner's."""
+
+    def __init__(
+        self,
+        net: Network,
+        learner: Learner,
+        tolerances: dict[str, float],
+        unsummed: Iterable[str] = (),
+        codes: Collection[str] = (),
+    ) -> None:
+        self.net, self.learner, self.tolerances = net, learner, tolerances
+        self.unsummed, self.codes, self.begin = frozenset(unsummed), codes, time.thread_time()
+        self.names = [name for name in learner.params if name in learner.grads]
+        self.cache: dict[frozenset[Change], tuple[int, tuple[dict[int, Contributions], dict[int, Array]]]] = {}
+        self.at_uses: set[Change] = set()
+        self.true = {name: self.gradient((), name) for name in self.names}
+        largest = max((float(np.linalg.norm(x)) for x in [*self.true.values(), *learner.grads.values()]), default=0.0)
+        self.floor = FLOOR * largest or 1e-300
+        self.depth = {name: max((u.step for u in net.uses.get(name, ())), default=-1) for name in self.names}
+
+    # gradients
+
+    def gradient(self, chosen: Sequence[Mutant], name: str) -> Array:
+        """A parameter's gradient in the backward pass with these slips."""
+        scoped = [(change, change.scope or mutant.scope) for mutant in chosen for change in mutant.changes]
+        total: Any = 0.0
+        for use in self.net.uses.get(name, ()):
+            active = frozenset(
+                c for c, scope in scoped if c.kind != "final" and c.step >= use.step and self.acts(c, scope, use)
+            )
+            total = total + self.contribution(active, use)
+        total = (
+            np.zeros_like(self.learner.params[name]) if np.ndim(total) == 0 and not self.net.uses.get(name) else total
+        )
+        for change, _ in sorted(scoped, key=lambda x: x[0].stage):
+            if change.kind == "final" and change.parameter == name and name not in self.unsummed:
+                total = change.function(total)
+        for mutant in chosen:
+            total = mutant.scales.get(name, 1.0) * total
+        return np.asarray(total)
+
+    def acts(self, change: Change, scope: str, use: Use) -> bool:
+        """Does the change count for what this use gets?"""
+        if not scope or change.owner < 0:
+            return True
+        mine = any(use in layer.uses for layer in self.net.layers if layer.z == change.owner)
+        return mine == (scope == "own")
+
+    def contribution(self, active: frozenset[Change], use: Use) -> Array:
+        """What a use gets. A change of its own edge needs no other backward pass than the changes above it."""
+        above = frozenset(c for c in active if c not in self.at_uses)
+        mine = [c for c in active if c.step == use.step and c.slot == use.slot and c in self.at_uses]
+        done, arrived = self.run(above, use.step) if above else ({}, {})
+        g = arrived.get(use.step)
+        g = self.net.program.gradients[use.step] if g is None else g
+        if use.parameter in self.unsummed:
+            return g  # the delta at a bias, before it is summed
+        handed = (done.get(use.step) or self.net.program.handed[use.step])[use.slot]
+        for change in mine:
+            handed = fit(change.function(g), handed)
+        return self.net.program.moved_back(self.net.steps[use.step].parents[use.slot], handed)
+
+    def run(self, active: frozenset[Change], until: int) -> tuple[dict[int, Contributions], dict[int, Array]]:
+        found = self.cache.get(active)
+        if found is None or found[0] > until:
+            found = (until, self.net.program.run(active, until))
+            self.cache[active] = found
+        return found[1]
+
+    def residual(self, name: str, gradient: Array) -> float:
+        given = self.learner.grads[name]
+        scale = max(float(np.linalg.norm(given)), float(np.linalg.norm(gradient)), self.floor)
+        difference = float(np.linalg.norm(given - gradient)) if given.shape == gradient.shape else np.inf
+        return 0.0 if difference <= self.floor else difference / scale
+
+    def fits(self, name: str, gradient: Array) -> bool:
+        return self.residual(name, gradient) <= self.tolerances[name]
+
+    def worst(self, gradients: Gradients) -> float:
+        return max((self.residual(name, g) for name, g in gradients.items()), default=0.0)
+
+    # the search
+
+    def explanations(self) -> list[Explanation]:
+        """The certain ones, simplest first; if there are none, the nearest."""
+        with np.errstate(all="ignore"):
+            singles = self.singles()
+            certain = [e for e in singles if self.certain(e)] + list(Factors(self, []).alone())
+            if all(e.by_chance for e in certain):
+                certain += Factors(self, singles).combined()
+            if all(e.by_chance for e in certain):
+                certain += self.pairs(singles)
+        if certain:
+            return sorted(certain, key=lambda e: (e.rank[0], self.too_exact(e), e.rank))
+        near = [e for e in singles if np.isfinite(e.residual)]
+        return sorted(near, key=lambda e: e.residual)[:1]
+
+    def too_exact(self, e: Explanation) -> bool:
+        """Does it give exact zeros where the learner's numbers are rounding? Who computes nothing, gets exact zeros."""
+        return any(not g.any() and self.learner.grads[name].any() for name, g in e.gradients.items())
+
+    def certain(self, e: Explanation) -> bool:
+        return all(self.fits(name, g) for name, g in e.gradients.items())
+
+    def singles(self) -> list[Explanation]:
+        """Each slip alone; those that change nothing are left out, since nothing can speak for them."""
+        found: list[Explanation] = []
+        edges = {(use.step, use.slot) for uses in self.net.uses.values() for use in uses}
+        for mutant in mutants(self.net, self.learner, self.codes):
+            self.at_uses.update(c for c in mutant.changes if c.kind == "edge" and (c.step, c.slot) in edges)
+            gradients = {name: self.gradient((mutant,), name) for name in self.names}
+            if not all(np.isfinite(g).all() for g in gradients.values()):
+                continue
+            if any(self.apart(gradients[name], self.true[name]) for name in self.names):
+                found.append(Explanation((mutant,), self.worst(gradients), gradients))
+        return found
+
+    def apart(self, a: Array, b: Array) -> bool:
+        if a.shape != b.shape:
+            return True
+        return float(np.linalg.norm(a - b)) > 1e-10 * float(np.linalg.norm(b)) + self.floor
+
+    def distinct(self, singles: Sequence[Explanation]) -> list[list[Explanation]]:
+        """The groups of slips that give the same numbers, the simplest of each first."""
+        rng = np.random.default_rng(0)
+        probes = {name: rng.normal(size=g.shape) for name, g in self.true.items()}
+        groups: dict[tuple[str, ...], list[Explanation]] = {}
+        for e in sorted(singles, key=lambda e: e.rank):
+            groups.setdefault(tuple(f"{float(np.vdot(probes[n], g)):.7e}" for n, g in e.gradients.items()), []).append(
+                e
+            )
+        return list(groups.values())
+
+    def pairs(self, singles: Sequence[Explanation]) -> Iterator[Explanation]:
+        """Pairs that could be right: where only one of them has an effect, it must already be right alone.
+
+        The simplest slips of each group first. Slips that give the same numbers alone need not do so beside another
+        one, as two that are both made at one weight: so then the rest of the groups.
+        """
+        groups = {group[0]: group for group in self.distinct(singles)}
+        limit, found = max(self.begin + BUDGET, time.thread_time() + AT_LEAST), 0
+        for members in (slice(0, 1), slice(1, MEMBERS)):
+            for a, b, unknown in self.candidates(list(groups)):
+                pairs = itertools.islice(itertools.product(groups[a], groups[b]), members.start, members.stop)
+                if any(self.agree((x.mutants[0], y.mutants[0]), unknown) for x, y in pairs):
+                    found, limit = found + 1, min(limit, time.thread_time() + GRACE)
+                    yield from self.alike(groups[a], groups[b])
+                if found >= ENOUGH or time.thread_time() > limit:
+                    return
+            if found:
+                return
+
+    def alike(self, first: Sequence[Explanation], second: Sequence[Explanation]) -> Iterator[Explanation]:
+        """The pairs of two groups that give the learner's numbers, one for each pair of codes."""
+        codes: set[tuple[str, str]] = set()
+        for a, b in itertools.islice(itertools.product(first, second), MEMBERS):
+            both = (a.mutants[0], b.mutants[0])
+            if (both[0].slip.code, both[1].slip.code) not in codes:
+                gradients = {name: self.gradient(both, name) for name in self.names}
+                e = Explanation(both, self.worst(gradients), gradients)
+                if self.certain(e):
+                    codes.add((both[0].slip.code, both[1].slip.code))
+                    yield e
+
+    def candidates(self, distinct: Sequence[Explanation]) -> Iterator[tuple[Explanation, Explanation, list[str]]]:
+        """(a, b, the parameters on which both have an effect), the likeliest first."""
+        effect = np.array([[self.apart(e.gradients[n], self.true[n]) for n in self.names] for e in distinct])
+        match = np.array([[self.fits(n, e.gradients[n]) for n in self.names] for e in distinct])
+        right = np.array([self.fits(n, self.true[n]) for n in self.names])
+        if not len(distinct):
+            return
+        possible = np.ones((len(distinct), len(distinct)), dtype=bool)
+        for k in range(len(self.names)):
+            e, alone = effect[:, k], effect[:, k] & match[:, k]
+            quiet = ~e
+            possible &= (
+                np.outer(e, e) | np.outer(alone, quiet) | np.outer(quiet, alone) | (right[k] & np.outer(quiet, quiet))
+            )
+        seen = (effect & match & ~right).astype(int) @ (~effect).T.astype(int)
+        yield from self.ordered(distinct, possible, effect, (seen + seen.T) > 0)
+
+    def ordered(
+        self, distinct: Sequence[Explanation], possible: Array, effect: Array, seen: Array
+    ) -> Iterator[tuple[Explanation, Explanation, list[str]]]:
+        """First the pairs of which one alone already gives a wrong gradient (`seen`), then the plainer ones."""
+        first, second = np.nonzero(np.triu(possible, 1))
+        ranks = np.array([far_fetched(e.mutants[0]) for e in distinct])
+        for k in np.argsort(ranks[first] + ranks[second] - 100.0 * seen[first, second], kind="stable"):
+            i, j = int(first[k]), int(second[k])
+            shared = [n for n, x in zip(self.names, effect[i] & effect[j], strict=True) if x]
+            yield distinct[i], distinct[j], sorted(shared, key=lambda n: (-self.depth[n], self.true[n].size))
+
+    def agree(self, both: Sequence[Mutant], unknown: Sequence[str]) -> bool:
+        """Does the pair give the learner's numbers where both have an effect? The one nearest the loss goes first."""
+        self.cache = {k: v for k, v in self.cache.items() if len(k) <= 1} if len(self.cache) > 2000 else self.cache
+        return all(self.fits(name, self.gradient(both, name)) for name in unknown)
+
+
+def far_fetched(mutant: Mutant) -> float:
+    """How late a slip is tried in pairs: after plainer forms, wider scopes, and more places than one time step."""
+    one_of_many = len(mutant.layers) == 1 and mutant.layers[0].time >= 0 and mutant.slip.code != "time_step_dropped"
+    return min(mutant.order, 12) + 3.0 * bool(mutant.scope) + 4.0 * one_of_many + 5.0 * mutant.chance

@@ -1,0 +1,271 @@
+"""Slips in what is added up and scaled: samples, time steps, penalties, signs and factors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, slip
+from tinygrad_edu.clinic.examiner.network import Layer, Network, Use, proportion
+from tinygrad_edu.clinic.examiner.program import Change
+from tinygrad_edu.clinic.examiner.slips.layer import parameters
+
+Array = np.ndarray[Any, Any]
+Variants = Iterator[Variant]
+
+
+@slip(
+    "only_last_sample",
+    sentence="Only one sample of the batch reaches the gradient: it is overwritten in the loop, not added to.",
+    fix="Begin with zeros and add every sample: dW += ..., not dW = ....",
+    right="∂L/∂{W} = Σ over all samples",
+    example="for x, t in zip(X, T): dW = np.outer(x, delta)   # should be dW += ...",
+)
+def only_last_sample(net: Network, _: Learner) -> Variants:
+    n = float(net.samples)
+    for layer in net.layers:
+        axis = net.batch_axis(layer)
+        for text, row, factor in (("last", -1, 1.0), ("last", -1, n), ("first", 0, 1.0), ("first", 0, n)):
+            if axis is not None:
+                line = f"δ{{k}} = {'n·' if factor != 1.0 else ''}(δ of the {text} sample alone)"
+                one = only(row, axis, factor)
+                yield Variant(layer, line, (Change("into", layer.z, one, owner=layer.z),), repeats=False)
+                for use in layer.uses:
+                    edge = own_rows(net, use, one)
+                    yield Variant(layer, line, (Change("edge", use.step, edge, use.slot),), use.parameter)
+    yield from only_one_copy(net)
+
+
+def only(row: int, axis: int, factor: float) -> Callable[[Array], Array]:
+    """All but one sample's gradient set to 0."""
+
+    def masked(g: Array) -> Array:
+        mask = np.zeros(g.shape[axis])
+        mask[row] = factor
+        return g * (mask[:, None] if axis == -2 or (axis == 0 and g.ndim == 2) else mask)
+
+    return masked
+
+
+def own_rows(net: Network, use: Use, one: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    from tinygrad_edu.clinic.examiner.program import pulled
+
+    return lambda g: pulled(net.steps[use.step], one(g))[use.slot]
+
+
+def only_one_copy(net: Network) -> Variants:
+    """Samples that the forward takes one by one: copies of a layer, of which none feeds another."""
+    for group in copies(net):
+        if not any(x.after & {y.z for y in group} for x in group):
+            for text, kept in {"last": group[-1], "first": group[0]}.items():
+                for factor in (1.0, float(len(group))):
+                    changes = [silent(use) for x in group if x is not kept for use in x.uses]
+                    if factor != 1.0:
+                        changes += [Change("into", kept.z, lambda g, c=factor: c * g)]  # type: ignore[misc]
+                    yield Variant(group[0], f"{{d}} = the {text} sample's alone, times {factor:g}", tuple(changes))
+
+
+def copies(net: Network) -> list[list[Layer]]:
+    """The layers that are used several times."""
+    groups: dict[int, list[Layer]] = {}
+    for layer in sorted(net.layers, key=lambda x: x.time):
+        groups.setdefault(layer.number, []).append(layer)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def nothing(_: Array) -> Array:
+    return np.zeros(())
+
+
+def silent(use: Use) -> Change:
+    """The parameter gets nothing from this use."""
+    return Change("edge", use.step, nothing, use.slot)
+
+
+@slip(
+    "time_step_dropped",
+    sentence="Not every time step counts: a weight that is used at each step gets the sum over all of them.",
+    fix="Add the contribution of every step, and hand the delta on to the step before.",
+    right="∂L/∂{W} = Σ over all time steps",
+    example="for t in reversed(range(1, T)): dW += ...   # should go down to t = 0",
+)
+def time_step_dropped(net: Network, _: Learner) -> Variants:
+    for group in copies(net):
+        times = {x.z: t for t, x in enumerate(group)}
+        if any(x.after & times.keys() for x in group):
+            for t, layer in enumerate(group):
+                yield from dropped_step(group, layer, t)
+            last = [use for x in group[:-1] for use in x.uses]
+            yield Variant(group[-1], "∂L/∂{W} from the last step alone", tuple(map(silent, last)), repeats=False)
+            yield from cut_in_time(net, group, times)
+        elif any(x.is_output for x in group):
+            for t, layer in enumerate(group):
+                change = Change("into", layer.z, np.zeros_like)
+                yield Variant(layer, f"the loss of step {t + 1} left out", (change,), repeats=False)
+
+
+def dropped_step(group: list[Layer], layer: Layer, t: int) -> Variants:
+    """A step left out: for all parameters of the layer, for one of them, with all that is before it."""
+    line = f"step {t + 1} left out of the sum"
+    yield Variant(layer, line, tuple(map(silent, layer.uses)), repeats=False)
+    yield Variant(
+        layer, f"nothing goes back through step {t + 1}", (Change("into", layer.z, np.zeros_like),), repeats=False
+    )
+    for use in layer.uses:
+        yield Variant(layer, line, (silent(use),), use.parameter, repeats=False)
+    for name in layer.names:
+        others = [use for x in group if x is not layer for use in x.uses if use.parameter == name]
+        yield Variant(layer, f"only step {t + 1} counted", tuple(map(silent, others)), name, repeats=False)
+
+
+def cut_in_time(net: Network, group: list[Layer], times: dict[int, int]) -> Variants:
+    """The delta is not handed on to the step before."""
+    cuts = []
+    for layer in group:
+        for use in layer.weights:
+            parent = net.steps[use.step].parents[use.data]
+            if layer.after & times.keys() and any(net.steps[parent].index == x.end for x in group):
+                cuts.append((layer, Change("edge", use.step, nothing, use.data)))
+    for layer, cut in cuts:
+        yield Variant(layer, "the state of the step before taken as a constant", (cut,))
+    if cuts:
+        yield Variant(cuts[0][0], "only the last step handed back", tuple(c for _, c in cuts[:-1]), repeats=False)
+
+
+def penalty_of(net: Network, name: str) -> Array | float:
+    """What the penalty adds to a parameter's gradient."""
+    found = [u for u in net.penalties if u.parameter == name]
+    parts = [net.program.moved_back(p, net.program.handed[u.step][u.slot]) for u in found
+             for p in [net.steps[u.step].parents[u.slot]]]  # fmt: skip
+    return sum(parts[1:], parts[0]) if parts else 0.0
+
+
+@slip(
+    "regularisation_missing",
+    sentence="The loss has a penalty on {W}, but the gradient of {W} has not.",
+    fix="Add the derivative of the penalty: for (λ/2)·Σw² that is λ·{W}.",
+    right="∂L/∂{W} = data term + penalty term",
+    example="dW1 = X.T @ d1                      # should be X.T @ d1 + lam * W1",
+)
+def regularisation_missing(net: Network, _: Learner) -> Variants:
+    for layer, use in parameters(net):
+        R = penalty_of(net, use.parameter)
+        if np.any(R):
+            change = final(net, use, lambda g, R=R: g - R, 0)  # type: ignore[misc]
+            yield Variant(layer, "∂L/∂{W} = data term alone", (change,), use.parameter)
+
+
+@slip(
+    "regularisation_on_bias",
+    sentence="The penalty is added to the gradient of the bias too, but the loss has it on the weights only.",
+    fix="Leave the penalty out of the bias's gradient, or put the bias into the penalty of the loss.",
+    right="∂L/∂{b} = Σ over the samples of {d}",
+    example="db1 = d1.sum(0) + lam * b1          # should be d1.sum(0)",
+)
+def regularisation_on_bias(net: Network, learner: Learner) -> Variants:
+    rates = {decay(net, learner, u.parameter) for _, u in parameters(net)} - {0.0}
+    for layer, use in parameters(net):
+        b = learner.params[use.parameter]
+        for c in (r * k for r in rates for k in (1.0, 0.5, 2.0)) if not use.is_weight else ():
+            change = final(net, use, lambda g, c=c, b=b: g + c * b)  # type: ignore[misc]
+            factor = "" if c in rates else ", with another factor"
+            yield Variant(layer, "∂L/∂{b} = Σ {d} + λ{b}" + factor, (change,), use.parameter)
+
+
+def decay(net: Network, learner: Learner, name: str) -> float:
+    """λ where the penalty adds λw; 0 where it adds something else."""
+    R, w = penalty_of(net, name), learner.params[name]
+    total = float(np.vdot(w, w))
+    rate = float(np.vdot(w, R)) / total if np.any(R) and total else 0.0
+    return float(f"{rate:.9g}") if np.allclose(R, rate * w) else 0.0
+
+
+@slip(
+    "regularisation_wrong",
+    sentence="The penalty's part of the gradient of {W} is not the derivative of the penalty in the loss.",
+    fix="λ·Σw² has the derivative 2λw, (λ/2)·Σw² has λw; what the loss divides by n, the gradient does too.",
+    right="∂L/∂{W} = data term + derivative of the penalty",
+    example="loss += lam * (W**2).sum(); dW += lam * W   # should be 2 * lam * W",
+)
+def regularisation_wrong(net: Network, learner: Learner) -> Variants:
+    n = float(net.samples)
+    for layer, use in parameters(net):
+        R, w = penalty_of(net, use.parameter), learner.params[use.parameter]
+        if np.any(R):
+            factors = {"half": 0.5, "twice": 2.0, "minus": -1.0, "n times": n, "1/n of": 1.0 / n, "n/2 times": n / 2}
+            if learner.lr:
+                factors |= {"lr times": learner.lr}
+            for text, c in factors.items():
+                change = final(net, use, lambda g, c=c, R=R: g + (c - 1.0) * R, 0)  # type: ignore[misc]
+                yield Variant(layer, f"∂L/∂{{W}} = data term + {text} the penalty term", (change,), use.parameter)
+            rate = decay(net, learner, use.parameter)
+            for c in (rate, rate / 2):
+                signs = final(net, use, lambda g, c=c, R=R, w=w: g - R + c * np.sign(w), 0)  # type: ignore[misc]
+                yield Variant(layer, "∂L/∂{W} = data term + λ·sign({W})", (signs,), use.parameter)
+        yield from fitted_decay(net, learner, layer, use)
+
+
+def fitted_decay(net: Network, learner: Learner, layer: Layer, use: Use) -> Variants:
+    """c·w with the c that fits the learner's numbers best; only where numbers enough could contradict it."""
+    w, g = learner.params[use.parameter], learner.grads[use.parameter]
+    G = gradient_of(net, use.parameter)
+    if w.size >= 3 and use.is_weight and np.shape(G) == g.shape:
+        c = float(np.vdot(w, g - G) / (np.vdot(w, w) or 1.0))
+        change = final(net, use, lambda g: g + c * w, 0)
+        line = "∂L/∂{W} = right gradient + c·{W}, with a c that the loss has not"
+        yield Variant(layer, line, (change,), use.parameter, chance=True)
+
+
+@slip(
+    "sign_flipped",
+    sentence="The sign is wrong: this gradient points uphill.",
+    fix="For the loss (y - t)² the delta begins with y - t, and the update subtracts: W -= lr * dW. "
+    "If your update adds, W += lr * dW, pass minus your numbers here.",
+    right="{d} = +∂L/∂{z}",
+    example="d2 = (t - y) * y * (1 - y)          # should be (y - t) * y * (1 - y)",
+)
+def sign_flipped(net: Network, _: Learner) -> Variants:
+    for layer in net.layers:
+        yield Variant(layer, "{d} = -∂L/∂{z}", (Change("into", layer.z, np.negative, owner=layer.z),))
+
+
+@slip(
+    "constant_factor",
+    sentence="This gradient is right up to a constant factor: {factor}.",
+    fix="Compare with the loss: a mean divides by n, a square brings a 2, a half takes it away. "
+    "Lr belongs in the update, not in the gradient.",
+    right="∂L/∂{W} = 1 · right gradient",
+    example="dW = X.T @ delta                    # should be X.T @ delta / n for a mean",
+)
+def constant_factor(net: Network, learner: Learner) -> Variants:
+    """As a change only where a factor of some terms of a sum cannot be seen in the ratio of finished gradients."""
+    n = float(net.samples)
+    factors = {"2": 2.0, "1/2": 0.5, "n": n, "1/n": 1.0 / n, "n/2": n / 2, "2/n": 2.0 / n}
+    factors |= {f"{c:.6g}": c for c in measured(net, learner)}
+    for layer in net.layers if net.penalties or copies(net) else ():
+        for text, c in factors.items():
+            change = Change("into", layer.z, lambda g, c=c: c * g, owner=layer.z)  # type: ignore[misc]
+            yield Variant(layer, f"{{d}} = {text} · ∂L/∂{{z}}", (change,), chance="." in text)
+
+
+def measured(net: Network, learner: Learner) -> list[float]:
+    """The factors of the data terms, where the learner's gradient less the penalty is a multiple of them."""
+    found = []
+    for name, uses in net.uses.items():
+        if any(u in net.penalties for u in uses) and learner.params[name].size > 1:
+            R, given = penalty_of(net, name), learner.grads[name]
+            D = gradient_of(net, name) - R
+            c = proportion(D, given - R) if np.shape(given) == np.shape(D) else None
+            found += [c] if c is not None and abs(c - 1.0) > 1e-6 else []
+    roots = [abs(c) ** (1.0 / k) for c in found for k in (2, 3)]
+    return list({f"{c:.8g}": c for c in found + roots}.values())
+
+
+def gradient_of(net: Network, name: str) -> Any:
+    parts = [
+        net.program.moved_back(net.steps[u.step].parents[u.slot], net.program.handed[u.step][u.slot])
+        for u in net.uses[name]
+    ]
+    return sum(parts[1:], parts[0])

@@ -1,0 +1,246 @@
+"""`jit` of functions of arrays: one program for each structure of the arguments, whatever the sizes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.backend.cache import called
+from tinygrad_edu.compile.ir.node import Traced, traced
+from tinygrad_edu.compile.program import Array, Program, Trace, number_array
+from tinygrad_edu.core.containers import leaves, mapped
+from tinygrad_edu.core.conversion import FLOATS
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import DtypeError, OperandError, SettingError, ShapeError
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A program and what it needs to run on arguments of certain shapes and dtypes, found out once."""
+
+    program: Program
+    sizes: dict[str, int]
+    dtypes: list[Any]  # of each input; of a number its type
+    captured: list[tuple[Any, tuple[int, ...], Any]]  # what the function closes over, its shape and its dtype then
+    shapes: list[tuple[int, ...]]  # of the results that are arrays
+
+    def fits(self) -> bool:
+        """Have the arrays that the function closes over kept their shapes and dtypes?"""
+        for x, shape, dtype in self.captured:
+            array = number_array(x)
+            if array.shape != shape or array.dtype != dtype:
+                return False
+        return True
+
+    def inputs(self, given: Iterable[Any]) -> list[Any]:
+        """All inputs in C order and the program's dtype."""
+        arrays = [*given, *[x for x, _, _ in self.captured]]
+        return [laid_out(x, dtype) for x, dtype in zip(arrays, self.dtypes, strict=True)]
+
+    def run(self, inputs: list[Any]) -> tuple[list[float], list[Array]]:
+        """(the single numbers, the arrays) that the program computes."""
+        program = self.program
+        numbers, out = np.empty(len(program.scalars)), [np.empty(shape, program.dtype) for shape in self.shapes]
+        try:
+            called(program.code, *inputs, *program.workspace(self.sizes), *out, numbers)
+        except IndexError as error:
+            raise outside(str(error), program, inputs) from None
+        return numbers.tolist(), out
+
+    def named(self, inputs: list[Any]) -> dict[str, Any]:
+        """All results by name."""
+        numbers, out = self.run(inputs)
+        return dict(zip(self.program.scalars, numbers, strict=True)) | dict(zip(self.program.shapes, out, strict=True))
+
+
+class ArrayFunction:
+    """A function of arrays, compiled: for results alone, and for one result with all its gradients.
+
+    A program serves every size; another nesting, number of axes, dtype, or an axis that becomes 1 long makes a new
+    one. Tensors and arrays that the function closes over are read anew at every call.
+    """
+
+    def __init__(self, f: Function, accurate: bool = False, parallel: bool = False) -> None:
+        self.f, self.accurate, self.parallel = f, accurate, parallel
+        self.programs: dict[Any, list[Program]] = {}
+        self.calls: dict[Any, Call] = {}
+
+    def source(self, name: str) -> str:
+        """The newest program's text."""
+        return list(self.programs.values())[-1][-1].text
+
+    def backward(self, arguments: Sequence[Any]) -> Any:
+        """The result, its gradient added to the Tensors that the function closes over."""
+        call, inputs = self.prepared(arguments, by="closed over")
+        found = call.named(inputs)
+        for name, x in call.program.trace.captured.items():
+            if f"d_{name}" in found:
+                g = np.asarray(found[f"d_{name}"], dtype=x.dtype)
+                x.grad = g if x.grad is None else x.grad + g
+        return found["result"]
+
+    def call(self, arguments: Sequence[Any]) -> Any:
+        """The results as plain numbers and arrays."""
+        call, inputs = self.prepared(arguments, by="")
+        if isinstance(call.program.trace.results, Traced):
+            numbers, out = call.run(inputs)
+            return out[0] if out else numbers[0]
+        found = call.named(inputs)
+        parts = iter(range(len(found)))
+        return mapped(lambda _: found[f"result{next(parts)}"], call.program.trace.results)
+
+    def value_and_gradients(self, arguments: Sequence[Any]) -> tuple[Any, Any]:
+        """(result, gradients nested like the arguments)."""
+        call, inputs = self.prepared(arguments, by="arguments")
+        found = call.named(inputs)
+        names = iter(list(call.program.trace.inputs))
+        nested = mapped(lambda _: found.get(f"d_{next(names)}"), tuple(arguments))
+        return found["result"], nested
+
+    def prepared(self, arguments: Sequence[Any], by: str) -> tuple[Call, list[Any]]:
+        """What to run for these arguments, and its inputs; traced now if there is no program yet.
+
+        `by`: what it differentiates by, "arguments", "closed over" (Tensors that require a gradient) or "" for nothing.
+        """
+        given, key = arguments, signature(arguments, by)
+        if key is None:  # nested arguments, or what has to become an array first
+            given = list(leaves(tuple(arguments)))
+            given = given if signature(given, by) else [checked(x) for x in given]
+            key = (repr(mapped(lambda _: 0, tuple(arguments))), signature(given, by))
+        call = self.calls.get(key)
+        if call is None or not call.fits():
+            if len(self.calls) > 64:  # sizes change all the time: do not keep them all
+                self.calls.clear()
+            call = self.calls[key] = self.found(arguments, [checked(x) for x in leaves(tuple(arguments))], by)
+        return call, call.inputs(given)
+
+    def found(self, arguments: Sequence[Any], given: list[Any], by: str) -> Call:
+        """The program of this structure and these sizes."""
+        key = (by, repr(mapped(lambda _: 0, tuple(arguments))), *map(structure, given))
+        for program in self.programs.get(key, []):
+            captured = [number_array(x) for x in program.trace.captured.values()]
+            sizes = program.sizes([*given, *captured])
+            if sizes is not None and [structure(x) for x in captured] == program.captured_structure:
+                return prepared_call(program, sizes, [*given, *captured])
+        program = self.traced(arguments, given, by)
+        self.programs.setdefault(key, []).append(program)
+        arrays = [*given, *map(number_array, program.trace.captured.values())]
+        sizes = program.sizes(arrays)
+        assert sizes is not None
+        return prepared_call(program, sizes, arrays)
+
+    def traced(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
+        trace, numbers = Trace(reserved=()), iter(given)
+        names = parameter_names(self.f, len(arguments))
+        nodes = [mapped(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)]
+        own = list(trace.inputs.values())
+        for node, x in zip(own, given, strict=True):
+            node.integer = holds_integers(x)
+        trace.results = trace.run(lambda: mapped(as_traced, self.f(*nodes)))
+        outputs = list(leaves(trace.results))
+        if not outputs or not all(isinstance(y, Traced) for y in outputs):
+            raise OperandError(
+                f"a compiled function returns what it computes from its arguments, not {trace.results!r:.80}"
+            )
+        if by:
+            closed_over = [trace.inputs[k] for k, x in trace.captured.items() if getattr(x, "requires_grad", False)]
+            wanted = own if by == "arguments" else closed_over
+            found = trace.gradients(wanted)
+            results = {"result": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, found, strict=True)}
+        else:
+            results = {f"result{i}": y for i, y in enumerate(outputs)}
+        captured = [number_array(x) for x in trace.captured.values()]
+        program = Program(trace, results, common_dtype([*given, *captured]), self.accurate, self.parallel)
+        program.captured_structure = [structure(x) for x in captured]
+        return program
+
+
+def as_traced(y: Any) -> Any:
+    """A result that was computed from closed-over Tensors alone becomes part of the program too."""
+    return traced(y) if isinstance(y, Tensor) else y
+
+
+def parameter_names(f: Function, count: int) -> list[str]:
+    """The function's own names for its arguments, as far as it has them."""
+    try:
+        names = [p.name for p in inspect.signature(f).parameters.values() if p.kind != p.VAR_POSITIONAL]
+    except (TypeError, ValueError):
+        names = []
+    return [*names[:count], *(f"x{i}" for i in range(len(names), count))]
+
+
+def checked(x: Any) -> Any:
+    """An argument as a number or an array of floats."""
+    array = number_array(x)
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(f"a compiled function takes real numbers and arrays of them, not {x!r:.60} ({array.dtype})")
+    return array if array.ndim else float(array)
+
+
+def structure(x: Any) -> Any:
+    """What a program depends on: axes, which of them are 1 long, and the dtype."""
+    return (tuple(n == 1 for n in np.shape(x)), str(getattr(x, "dtype", "")))
+
+
+def common_dtype(arrays: Sequence[Any]) -> str:
+    """float32 where every array of floats is float32, else float64."""
+    dtypes = {x.dtype for x in arrays if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind == "f"}
+    return "float32" if dtypes == {FLOATS[1]} else "float64"
+
+
+def signature(arguments: Sequence[Any], by: str) -> tuple[Any, ...] | None:
+    """Shapes and dtypes of arguments that are arrays, Tensors or numbers; None where there are others."""
+    found: list[Any] = [by]
+    for x in arguments:
+        kind = x.__class__
+        if kind is Tensor:
+            x = x.array
+            kind = x.__class__
+        if kind is np.ndarray and x.dtype.kind in "fiub":
+            found.append((x.shape, x.dtype))
+        elif kind is float or kind is int:
+            found.append(kind)
+        else:
+            return None
+    return tuple(found)
+
+
+def prepared_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any]) -> Call:
+    nodes = program.trace.inputs.values()
+    dtype = np.dtype(program.dtype)
+    dtypes = [
+        (np.dtype(np.int64) if node.integer else dtype) if np.ndim(x) else dtype.type
+        for node, x in zip(nodes, arrays, strict=True)
+    ]
+    own = program.trace.captured.values()
+    captured = [(x, a.shape, a.dtype) for x, a in zip(own, arrays[len(arrays) - len(own) :], strict=True)]
+    return Call(program, sizes, dtypes, captured, [out.shape for out in program.results(sizes)])
+
+
+def laid_out(x: Any, dtype: Any) -> Any:
+    """An array in C order and its dtype; a number as a scalar of its type."""
+    if x.__class__ is Tensor:
+        x = x.array
+    if dtype.__class__ is type:
+        return dtype(x)
+    ready = x.__class__ is np.ndarray and x.dtype is dtype and x.flags.c_contiguous
+    return x if ready else np.ascontiguousarray(x, dtype)
+
+
+def holds_integers(x: Any) -> bool:
+    return getattr(getattr(x, "dtype", None), "kind", "") in ("i", "u")
+
+
+def outside(what: str, program: Program, inputs: Sequence[Any]) -> Exception:
+    """The error for whole numbers that are no index of what they are to read."""
+    pairs = [(name, x) for name, x in zip(program.trace.inputs, inputs, strict=True) if np.ndim(x)]
+    held = [f"{k} holds {x.min()} to {x.max()}" for k, x in pairs if x.dtype.kind == "i" and x.size]
+    shapes = [f"{k} {x.shape}" for k, x in pairs]
+    kind = SettingError if what.startswith("a class") else ShapeError
+    return kind(f"{what}: {', '.join(held)}; the shapes are {', '.join(shapes)}")

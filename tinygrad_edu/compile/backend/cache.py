@@ -1,0 +1,340 @@
+"""Generated modules on disk, named by their content: written whole, compiled once, shared by all processes.
+
+The name covers the program text, the versions of generator and Numba, and the processor, because Numba does not
+notice when a function that a cached one calls has changed. Of this package a generated module imports intrinsics.py and
+llvm_statements.py alone; their text, and that of what they make machine code with, is part of the name too.
+
+What lies here is run, so only folders and files of this user are loaded, and only those that nobody else may write to
+(private.py). Whatever is damaged is compiled again.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tinygrad_edu.compile.backend import compiler, private_folders
+
+GENERATOR = "1"  # raise it when the same text is to be compiled in another way
+# what generated modules import becomes part of the machine code
+OWN = [
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("intrinsics", "matmul", "llvm_statements", "llvm_expressions", "llvm_values", "alias_scopes")
+]
+NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)
+VARIABLE = "TINYGRAD_EDU_CACHE"
+MACHINE_CODE = "__pycache__/*.nb[ic]"
+PROGRAM = re.compile(r"tinygrad_edu_\w+_[0-9a-f]{20}")  # a folder's name, as `name_of` makes it
+WRITTEN = ("program.py", "*.tmp", "__pycache__/program.*")  # all that is ever written into such a folder
+LOCK = threading.Lock()  # one compilation at a time in a process
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the cache holds: where, how many programs, and their size in bytes with the machine code."""
+
+    folder: Path
+    programs: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.programs} compiled programs, {self.size / 1e6:.1f} MB, in {self.folder}"
+
+
+def folder() -> Path:
+    """Where programs are kept: $TINYGRAD_EDU_CACHE, else the user's cache folder, else a temporary one with a note."""
+    chosen = os.environ.get(VARIABLE)
+    wanted = Path(chosen) if chosen else users_folder()
+    reason = unusable(wanted)
+    return temporary(wanted, reason) if reason else wanted
+
+
+def users_folder() -> Path:
+    """Where this system keeps a user's caches; the usual place of Linux where platformdirs is not installed."""
+    try:
+        import platformdirs
+    except ImportError:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinygrad_edu"
+    return platformdirs.user_cache_path("tinygrad_edu")
+
+
+def unusable(path: Path) -> str:
+    """Why no programs can be kept there; "" where they can. The folder is made for this user alone."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if reason := private_folders.danger(path.resolve()):
+            return reason
+        with tempfile.TemporaryFile(dir=path):
+            return ""
+    except (OSError, RuntimeError):  # RuntimeError: a circle of symbolic links
+        return "it cannot be written"
+
+
+TEMPORARY: list[Path] = []
+
+
+def temporary(wanted: Path, reason: str) -> Path:
+    """A private folder for this process, where the usual one cannot be used."""
+    if not TEMPORARY:
+        TEMPORARY.append(Path(tempfile.mkdtemp(prefix="tinygrad_edu-")))
+        warnings.warn(
+            f"compiled programs cannot be kept in {wanted}: {reason}. They go to {TEMPORARY[0]} and are compiled again "
+            f"next time; set {VARIABLE} to a folder that only you can write to",
+            stacklevel=2,
+        )
+    return TEMPORARY[0]
+
+
+def load(text: str, name: str) -> ModuleType:
+    """The module with this text, compiled now or earlier.
+
+    A program text that was damaged is written again; machine code that cannot be read, or that somebody else may have
+    written, is made anew. Without a compiler the text runs as plain Python.
+    """
+    module_name = name_of(text, name)
+    with LOCK:
+        if module_name in sys.modules:
+            return sys.modules[module_name]
+        if compiler.missing():
+            return executed(module_name, text)
+        home = ready(folder() / module_name)
+        try:
+            return executed(module_name, text, written(home, text))
+        except Exception:
+            home = emptied(home)
+            return executed(module_name, text, written(home, text))
+
+
+def ready(home: Path) -> Path:
+    """A program's folder, of which all that is in it can be loaded."""
+    if not os.path.lexists(home):
+        return home
+    if reason := lasting(home):
+        warnings.warn(f"a compiled program is not used, but made again: {reason}", stacklevel=4)
+    return home if not reason and sound(home) else emptied(home)
+
+
+def lasting(home: Path) -> str:
+    """Why its files may be somebody else's. Between writing a file and closing it to others pass microseconds."""
+    for _ in range(5):
+        if not (reason := private_folders.danger_within(home)):
+            return ""
+        time.sleep(0.02)
+    return reason
+
+
+def emptied(home: Path) -> Path:
+    """The same folder without what lay there, or another one where that cannot be removed."""
+    if home.is_symlink() or home.is_file():
+        with suppress(OSError):
+            home.unlink()
+    shutil.rmtree(home, ignore_errors=True)
+    if not os.path.lexists(home):
+        return home
+    return temporary(home, "what lies there cannot be removed") / home.name
+
+
+def called(function: Any, *arguments: Any) -> Any:
+    """function(*arguments), compiled first where this is the first call.
+
+    Python's cyclic collector rests meanwhile: it finds nothing to free and takes an eighth of the time.
+    """
+    if getattr(function, "overloads", True) or not gc.isenabled():
+        return function(*arguments)
+    gc.disable()
+    try:
+        return function(*arguments)
+    finally:
+        gc.enable()
+
+
+def name_of(text: str, name: str) -> str:
+    """The module's name: what it is for, and a hash of all that its machine code depends on."""
+    key = hashlib.sha256("\0".join([text, GENERATOR, environment(), NATIVE]).encode()).hexdigest()[:20]
+    return f"tinygrad_edu_{name}_{key}"
+
+
+def holds(text: str, name: str) -> bool:
+    """Is the machine code for this text there, in this process or on the disk?"""
+    module_name = name_of(text, name)
+    return module_name in sys.modules or any((folder() / module_name).rglob("*.nbc"))
+
+
+def environment() -> str:
+    """What machine code depends on besides the text."""
+    if reason := compiler.missing():
+        return reason
+    import llvmlite.binding
+    import numba
+
+    return " ".join([numba.__version__, sys.version.split()[0], llvmlite.binding.get_host_cpu_name()])
+
+
+def written(home: Path, text: str) -> Path:
+    """The file with this text, whole: readers see the old file or the new one."""
+    path = home / "program.py"
+    content = text.encode()
+    for folder in (home, home / "__pycache__"):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (path.is_file() and path.read_bytes() == content):
+        handle, draft = tempfile.mkstemp(dir=home, suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(draft, path)
+    return path
+
+
+def executed(name: str, text: str, path: Path | None = None) -> ModuleType:
+    """Run a generated text as a module. It is registered first: Numba looks its module up while it compiles.
+
+    The text itself is run, not what Python has kept of it in a .pyc file, where no damage is noticed.
+    """
+    module = ModuleType(name)
+    vars(module)["__text__"] = text  # for llvm_statements.py: another process may remove the file at any moment
+    sys.modules[name] = module
+    try:
+        if path is None:
+            exec(compile(text, name, "exec"), vars(module))
+            return module
+        module.__file__ = str(path)
+        with beside_the_text():
+            exec(compile(text, str(path), "exec"), vars(module))
+    except BaseException:
+        del sys.modules[name]
+        raise
+    seal(path.parent)
+    for thing in vars(module).values():
+        if hasattr(thing, "enable_caching"):  # a function compiled by Numba
+            guard(thing._cache, path.parent)
+    return module
+
+
+@contextmanager
+def beside_the_text() -> Iterator[None]:
+    """Numba keeps machine code beside the text: with $NUMBA_CACHE_DIR it would lie where no damage is noticed."""
+    from numba import config as numba_config
+
+    config: Any = numba_config
+    elsewhere, config.CACHE_DIR = config.CACHE_DIR, ""
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = elsewhere
+
+
+def sound(home: Path) -> bool:
+    """Is all machine code what was once written? A single wrong bit in it would end the process.
+
+    Another process may be between writing and sealing, which takes it less than a millisecond: it gets 0.1 s.
+    """
+    for _ in range(5):
+        if sealed(home):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def sealed(home: Path) -> bool:
+    try:
+        return all(seal_of(path).read_bytes() == digest(path) for path in home.glob(MACHINE_CODE))
+    except OSError:
+        return False
+
+
+def seal(home: Path) -> None:
+    """Note the hash of machine code that has none yet."""
+    with suppress(OSError):
+        for path in home.glob(MACHINE_CODE):
+            if not seal_of(path).exists():
+                write_seal(path)
+
+
+def written_at(home: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in home.glob(MACHINE_CODE)}
+
+
+def write_seal(path: Path) -> None:
+    """Note the hash of a file that other processes may write too: whoever is last finds its own seal right."""
+    private_folders.close(path)
+    while not seal_of(path).exists() or seal_of(path).read_bytes() != digest(path):
+        seal_of(path).write_bytes(digest(path))
+        private_folders.close(seal_of(path))
+
+
+def seal_of(path: Path) -> Path:
+    return path.with_suffix(f"{path.suffix}.sha256")
+
+
+def digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).hexdigest().encode()
+
+
+def guard(machine_code: Any, home: Path) -> None:
+    """Files that Numba cannot read count as missing, and a file that it cannot write is done without."""
+    load_overload, save_overload = machine_code.load_overload, machine_code.save_overload
+
+    def read(signature: Any, target: Any) -> Any:
+        try:
+            return load_overload(signature, target)
+        except Exception:  # whatever a pickle raises that another process has half removed
+            with suppress(OSError):
+                machine_code.flush()
+            return None
+
+    def write(signature: Any, data: Any) -> None:
+        with suppress(OSError):
+            before = written_at(home)
+            save_overload(signature, data)
+            for path, time_ns in written_at(home).items():
+                if before.get(path) != time_ns:  # what was there keeps its seal: it may be damaged by now
+                    write_seal(path)
+
+    if type(machine_code).__name__ == "FunctionCache":
+        machine_code.load_overload, machine_code.save_overload = read, write
+
+
+def info() -> Info:
+    """What the cache holds now."""
+    home, sizes = folder(), []
+    for path in (path for program in programs(home) for path in files_of(program)):
+        with suppress(OSError):  # another process may remove it meanwhile
+            sizes.append((path.name == "program.py", path.lstat().st_size))
+    return Info(home, sum(is_text for is_text, _ in sizes), sum(size for _, size in sizes))
+
+
+def programs(home: Path) -> list[Path]:
+    """The folders that `load` has made."""
+    return [path for path in home.iterdir() if PROGRAM.fullmatch(path.name) and path.is_dir() and not path.is_symlink()]
+
+
+def files_of(program: Path) -> list[Path]:
+    """Those that `load` and Numba have written into a program's folder."""
+    found = [path for pattern in WRITTEN for path in program.glob(pattern)]
+    return [path for path in found if path.is_file() and not path.parent.is_symlink()]
+
+
+def clear() -> Info:
+    """Throw all compiled programs away; says what there was. Files of others, in these folders too, stay."""
+    before = info()
+    for program in programs(before.folder):
+        for path in files_of(program):
+            with suppress(OSError):
+                path.unlink()
+        for folder in (program / "__pycache__", program):  # only where nothing else is in it
+            with suppress(OSError):
+                folder.rmdir()
+    return before

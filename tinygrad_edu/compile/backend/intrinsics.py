@@ -1,0 +1,153 @@
+"""Words that generated programs need and Numba has not: views of flat memory, copies, a bare BLAS product; njit.
+
+Each of the first becomes a few machine instructions where it is used: `np.dot` takes 0.5 s to compile for each pair of
+layouts, and so do a slice with `reshape` and an array assignment (measured). Their meaning in NumPy stands in
+templates.py, for programs run without Numba. The cache's key covers this file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.extending import intrinsic, overload
+from numba.np import arrayobj
+
+from tinygrad_edu.compile.backend import compiler
+from tinygrad_edu.compile.backend.matmul import Matrix, product
+
+if compiler.missing():  # switched off: its intrinsics cannot be called then, templates.py says the same in NumPy
+    raise ImportError("Numba is switched off: NUMBA_DISABLE_JIT is set")
+
+# Numba's passes for what no generated text has (closures, array expressions, literal loops, with, raise).
+UNUSED = (
+    "WithLifting", "InlineClosureLikes", "RewriteSemanticConstants", "RewriteDynamicRaises", "InlineInlinables",
+    "MakeFunctionToJitFunction", "FindLiterallyCalls", "LiteralUnroll", "LiteralPropagationSubPipelinePass",
+    "InlineOverloads", "NopythonRewrites", "DumpParforDiagnostics",
+)  # fmt: skip
+
+
+class Passes(CompilerBase):
+    """Numba's own passes without the unused ones."""
+
+    def define_pipelines(self) -> list[Any]:
+        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.passes = [entry for entry in passes.passes if entry[0].__name__ not in UNUSED]
+        passes._finalized = False
+        passes.finalize()
+        return [passes]
+
+
+def njit(*signature: str, **options: Any) -> Any:
+    """numba.njit with the passes that generated programs need; parallel ones need all."""
+    compiler: Any = numba.njit
+    return compiler(*signature, **({} if options.get("parallel") else {"pipeline_class": Passes}), **options)
+
+
+@overload(math.fmod)
+def fmod(a: Any, b: Any) -> Callable[..., Any]:
+    """Python's math.fmod, which Numba lacks."""
+
+    def of_numpy(a: Any, b: Any) -> Any:
+        return np.fmod(a, b)
+
+    return of_numpy
+
+
+@overload(math.cbrt)
+def cbrt(x: Any) -> Callable[..., Any]:
+    """Python's math.cbrt, which Numba lacks."""
+
+    def of_numpy(x: Any) -> Any:
+        return np.cbrt(x)
+
+    return of_numpy
+
+
+@intrinsic
+def view(context: Any, memory: Any, at: Any, shape: Any) -> Any:
+    """memory[at:] as an array of that shape in C order. The memory has to outlive it: no reference is counted."""
+    kind = types.Array(memory.dtype, len(shape), "C")
+
+    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, (start, *sizes) = arguments[0], whole_numbers(target, builder, signature, arguments)
+        itemsize = target.get_constant(types.intp, target.get_abi_sizeof(target.get_data_type(memory.dtype)))
+        strides = [itemsize]
+        for n in reversed(sizes[1:]):
+            strides.insert(0, builder.mul(strides[0], n))
+        made = target.make_array(kind)(target, builder)
+        data = builder.gep(target.make_array(memory)(target, builder, source).data, [start])
+        arrayobj.populate_array(
+            made, data=data, shape=sizes, strides=strides[: len(sizes)], itemsize=itemsize, meminfo=None
+        )
+        return made._getvalue()
+
+    return kind(memory, at, shape), build
+
+
+room: Any = view  # what llvm_statements.py is told more of (alias_scopes.py)
+
+
+def whole_numbers(target: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
+    """`at` and the sizes as machine integers."""
+    given = [
+        (arguments[1], signature.args[1]),
+        *zip(cgutils.unpack_tuple(builder, arguments[2]), signature.args[2], strict=True),
+    ]
+    return [target.cast(builder, x, kind, types.intp) for x, kind in given]
+
+
+@intrinsic
+def copy(context: Any, source: Any, out: Any) -> Any:
+    """out = source, flat memory of one size."""
+
+    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, y = (target.make_array(t)(target, builder, a) for t, a in zip(signature.args, arguments, strict=True))
+        cgutils.raw_memcpy(builder, y.data, x.data, y.nitems, y.itemsize)
+        return target.get_dummy_value()
+
+    return types.void(source, out), build
+
+
+@intrinsic
+def gather(context: Any, source: Any, order: Any, place: Any, out: Any) -> Any:
+    """out[i] = source[order[place + i]], rows of two matrices in C order; `order` is read as flat memory."""
+
+    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, rows, out_ = (target.make_array(signature.args[i])(target, builder, arguments[i]) for i in (0, 1, 3))
+        start = target.cast(builder, arguments[2], signature.args[2], types.intp)
+        shape = cgutils.unpack_tuple(builder, out_.shape)
+        gather_rows(builder, x.data, rows.data, start, out_.data, shape, x.itemsize)
+        return target.get_dummy_value()
+
+    return types.void(source, order, place, out), build
+
+
+def gather_rows(
+    builder: Any, source: Any, rows: Any, start: Any, out: Any, shape: Sequence[Any], itemsize: Any
+) -> None:
+    """`gather` in LLVM's terms, by addresses; `shape` is that of `out`."""
+    with cgutils.for_range(builder, shape[0]) as loop:
+        row = builder.load(builder.gep(rows, [builder.add(start, loop.index)]))
+        to = builder.gep(out, [builder.mul(loop.index, shape[1])])
+        cgutils.raw_memcpy(builder, to, builder.gep(source, [builder.mul(row, shape[1])]), shape[1], itemsize)
+
+
+@intrinsic
+def dot(context: Any, a: Any, b: Any, out: Any) -> Any:
+    """out = a b for matrices in C order, or transposes of such (product.py)."""
+
+    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        made = [target.make_array(kind)(target, builder, x) for kind, x in zip(signature.args, arguments, strict=True)]
+        shapes = [cgutils.unpack_tuple(builder, x.shape) for x in made]
+        in_rows = [kind.layout == "C" for kind in signature.args]
+        product(builder, *(Matrix(x.data, *rest) for x, *rest in zip(made, shapes, in_rows, strict=True)))
+        return target.get_dummy_value()
+
+    return types.void(a, b, out), build

@@ -1,0 +1,283 @@
+"""A small compiler for long programs of plain loops: from their text to LLVM's terms, one statement at a time.
+
+Numba searches for the types of a whole function at once and writes an access for arrays of every kind; on the 300
+statements of the network program that is 4 s of 5 (measured). Here the type of each expression follows from its parts.
+Numba still does what is around: signature, release of the GIL, machine code, cache.
+
+The language: numbers and arrays in C order; assignments, `if`, `while`, `for` over a range or a few constants, `break`;
+`raise IndexError("text")`; arithmetic, comparisons, `math`, the words of intrinsics.py, and functions of the same file,
+which are written out where they are called. Both sides of `and` and `or` are computed, and so are those of
+`a if c else b` where neither reads an array. The arithmetic is Numba's with
+error_model="numpy", the rounding that `fastmath` allows is given for each function.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Callable, Container, Iterable
+from pathlib import Path
+from typing import Any
+
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from tinygrad_edu.compile.backend.alias_scopes import Scopes
+from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
+from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, array_of, cast, kind_of, parts, rebuilt
+from tinygrad_edu.compile.backend.parse import parsed
+
+Slot = Any  # (kind of value, the places of its machine words)
+
+
+class Text:
+    """The functions and constants of a program."""
+
+    def __init__(self, text: str) -> None:
+        statements = parsed(text).body
+        self.functions = {node.name: node for node in statements if isinstance(node, ast.FunctionDef)}
+        assigned = [node for node in statements if isinstance(node, ast.Assign)]
+        self.constants = {node.targets[0].id: node.value for node in assigned if isinstance(node.targets[0], ast.Name)}
+
+    def flags(self, name: str) -> list[str]:
+        """What the decorator's `fastmath` says, directly or by its name."""
+        found: list[str] = []
+        for decorator in self.functions[name].decorator_list:
+            call = self.constants[decorator.id] if isinstance(decorator, ast.Name) else decorator
+            assert isinstance(call, ast.Call)
+            found += [flag for k in call.keywords if k.arg == "fastmath" for flag in ast.literal_eval(k.value)]
+        return sorted(found)
+
+
+def direct(fastmath: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]:
+    """Decorator: the function becomes a word for Numba that takes its arguments as one tuple, arrays and numbers."""
+
+    def word_for(function: Callable[..., None]) -> Any:
+        @intrinsic
+        def word(context: Any, given: Any) -> Any:
+            def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                text = Text(text_around(function))
+                values = cgutils.unpack_tuple(builder, arguments[0])
+                known = [
+                    array_of(target, builder, t, x) if isinstance(t, types.Array) else x
+                    for t, x in zip(given.types, values, strict=True)
+                ]
+                Statements(builder, text, function.__name__, known, target=target).run()
+                return target.get_dummy_value()
+
+            return types.void(given), build
+
+        return word
+
+    return word_for
+
+
+def text_around(function: Callable[..., None]) -> str:
+    """The program that a function stands in."""
+    kept = function.__globals__.get("__text__")
+    return str(kept) if kept else Path(function.__code__.co_filename).read_text(encoding="utf-8")
+
+
+class Statements(Expressions):
+    """One call of a function: each variable is a place on the stack, which LLVM turns into registers."""
+
+    def __init__(
+        self,
+        builder: Any,
+        text: Text,
+        name: str,
+        given: Iterable[Any],
+        caller: Statements | None = None,
+        target: Any = None,
+    ) -> None:
+        super().__init__(builder, text, text.flags(name))
+        self.target = target  # what Numba compiles for
+        self.function, self.caller = text.functions[name], caller
+        self.scope: dict[str, Slot] = {}
+        self.slots: dict[Any, Slot] = {} if caller is None else caller.slots
+        self.loops: list[Any] = []  # where each ends
+        self.memory = Scopes(builder.module, self.function) if caller is None else None
+        self.end, self.result = builder.append_basic_block(f"{name}.end"), None
+        for argument, value in zip(self.function.args.args, given, strict=True):
+            self.bind(argument.arg, value)
+
+    def run(self) -> Any:
+        """The statements, and what the function returns."""
+        self.block(self.function.body)
+        if not self.builder.block.is_terminated:
+            self.builder.branch(self.end)
+        self.builder.position_at_end(self.end)
+        return None if self.result is None else self.read(self.result)
+
+    def called(self, name: str, given: list[Any]) -> Any:
+        return Statements(self.builder, self.text, name, given, self, self.target).run()
+
+    def marked(self, access: Any, node: ast.Subscript) -> Any:
+        """A load or a store; what is written out where it is called knows nothing of its caller's arrays."""
+        if self.memory is not None and isinstance(node.value, ast.Name):
+            self.memory.mark(access, node.value.id)
+        return access
+
+    # Variables
+
+    def bind(self, name: str, value: Any) -> Slot:
+        """Give a variable its value: one place for each type it has."""
+        key = (self.depth, self.function.name, name, kind_of(value))
+        if key not in self.slots:
+            self.slots[key] = (kind_of(value), [cgutils.alloca_once(self.builder, x.type) for x in parts(value)])
+        for x, place in zip(parts(value), self.slots[key][1], strict=True):
+            self.builder.store(x, place)
+        self.scope[name] = self.slots[key]
+        return self.scope[name]
+
+    @property
+    def depth(self) -> int:
+        return 0 if self.caller is None else self.caller.depth + 1
+
+    def read(self, slot: Slot) -> Any:
+        kind, places = slot
+        return rebuilt(kind, iter([self.builder.load(place) for place in places]))
+
+    # Statements
+
+    def block(self, statements: Iterable[ast.stmt]) -> None:
+        for node in statements:
+            if self.builder.block.is_terminated:
+                break
+            self.visit(node)
+
+    def on_Assign(self, node: ast.Assign) -> None:  # noqa: N802  (named after the nodes of ast)
+        self.store(node.targets[0], self.visit(node.value))
+
+    def on_AugAssign(self, node: ast.AugAssign) -> None:  # noqa: N802
+        old = ast.Name(node.target.id) if isinstance(node.target, ast.Name) else node.target
+        self.store(node.target, self.binary(node, self.visit(old), self.visit(node.value)))
+
+    def store(self, target: ast.expr, value: Any) -> None:
+        if isinstance(target, ast.Name):
+            self.bind(target.id, value)
+        elif isinstance(target, ast.Tuple):
+            for each, item in zip(target.elts, value, strict=True):
+                self.store(each, item)
+        else:
+            assert isinstance(target, ast.Subscript)
+            place = self.address(target)
+            self.marked(self.builder.store(cast(self.builder, value, place.type.pointee), place), target)
+
+    def on_Expr(self, node: ast.Expr) -> None:  # noqa: N802
+        if not isinstance(node.value, ast.Constant):  # a docstring
+            self.visit(node.value)
+
+    def on_Return(self, node: ast.Return) -> None:  # noqa: N802
+        if node.value is not None:
+            slot = self.bind("return", self.visit(node.value))
+            if self.result not in (None, slot):
+                raise self.refused(node, "returns another type than before")
+            self.result = slot
+        self.builder.branch(self.end)
+
+    def on_Break(self, node: ast.Break) -> None:  # noqa: N802
+        self.builder.branch(self.loops[-1])
+
+    def on_Raise(self, node: ast.Raise) -> None:  # noqa: N802
+        """`raise IndexError("text")`: the function that Numba compiles ends with it."""
+        assert isinstance(node.exc, ast.Call)
+        kind, text = getattr(builtins, ast.unparse(node.exc.func)), ast.literal_eval(node.exc.args[0])
+        self.target.call_conv.return_user_exc(self.builder, kind, (text,))
+
+    def on_If(self, node: ast.If) -> None:  # noqa: N802
+        blocks = [self.builder.append_basic_block(name) for name in ("then", "else", "end")]
+        self.builder.cbranch(self.condition(node.test), *blocks[:2])
+        before, scopes = self.scope, []
+        for block, statements in zip(blocks, (node.body, node.orelse), strict=False):
+            self.builder.position_at_end(block)
+            self.scope = dict(before)
+            self.block(statements)
+            if not self.builder.block.is_terminated:
+                self.builder.branch(blocks[2])
+                scopes.append(self.scope)
+        self.builder.position_at_end(blocks[2])
+        self.scope = agreed(scopes or [before])
+
+    def on_While(self, node: ast.While) -> None:  # noqa: N802
+        self.loop(node, lambda: self.condition(node.test), lambda: None)
+
+    def on_For(self, node: ast.For) -> None:  # noqa: N802
+        if isinstance(node.iter, ast.Tuple):
+            for item in node.iter.elts:
+                self.store(node.target, self.visit(item))
+                self.block(node.body)
+            return
+        start, stop, step, rising = self.range_of(node)
+        builder, place = self.builder, cgutils.alloca_once(self.builder, start.type)
+        builder.store(start, place)
+
+        def going() -> Any:
+            self.store(node.target, builder.load(place))
+            return builder.icmp_signed("<" if rising else ">", builder.load(place), stop)
+
+        def further() -> None:
+            builder.store(builder.add(builder.load(place), step, flags=["nsw"]), place)
+
+        self.loop(node, going, further)
+
+    def range_of(self, node: ast.For) -> tuple[Any, Any, Any, bool]:
+        """Start, stop and step of a range, and does it rise? It falls where the step is written with a minus."""
+        if not (isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range"):
+            raise self.refused(node.iter, "is no range")
+        given = node.iter.args
+        start = self.visit(given[0]) if len(given) > 1 else INT(0)
+        step = self.visit(given[2]) if len(given) == 3 else INT(1)
+        rising = len(given) < 3 or not isinstance(given[2], ast.UnaryOp)
+        return start, self.visit(given[min(1, len(given) - 1)]), step, rising
+
+    def loop(self, node: ast.While | ast.For, going: Callable[[], Any], further: Callable[[], None]) -> None:
+        test, body, end = (self.builder.append_basic_block(name) for name in ("test", "body", "end"))
+        before = dict(self.scope)
+        self.builder.branch(test)
+        self.builder.position_at_end(test)
+        self.builder.cbranch(going(), body, end)
+        self.builder.position_at_end(body)
+        self.loops.append(end)
+        self.block(node.body)
+        if not self.builder.block.is_terminated:
+            further()
+            self.builder.branch(test)
+        self.loops.pop()
+        changed = [name for name, slot in before.items() if self.scope.get(name, slot) is not slot]
+        if changed and not set(changed) <= names_in(getattr(node, "target", None)):
+            raise self.refused(node, f"changes the type of {', '.join(changed)} from one round to the next")
+        self.builder.position_at_end(end)
+        self.scope = before
+
+
+def names_in(node: ast.AST | None) -> set[str]:
+    return {x.id for x in ast.walk(node) if isinstance(x, ast.Name)} if node else set()
+
+
+def agreed(scopes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The variables that have a value, of one type, whichever way was taken."""
+    return {name: slot for name, slot in scopes[0].items() if all(s.get(name) is slot for s in scopes)}
+
+
+def understands(text: str) -> bool:
+    """Is everything in a module's functions in the language? What needs types to be known is not looked at."""
+    program = Text(text)
+    known = program.functions.keys() | program.constants.keys() | WORDS.keys()
+    statements = [x for function in program.functions.values() for x in function.body]
+    return all(knows(node, known) for x in statements for node in ast.walk(x))
+
+
+def knows(node: ast.AST, names: Container[str]) -> bool:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "IndexError":  # of a raise
+        return True
+    if isinstance(node, ast.Call):
+        owner = ast.unparse(node.func).rpartition(".")
+        library = {"math": MATHS, "np": NAMED}.get(owner[0], ["view"] if owner[0] else names)
+        return owner[2] in library or owner[2] == "range"
+    if isinstance(node, (ast.BinOp, ast.AugAssign)):
+        return isinstance(node.op, (ast.Pow, *WHOLE, *ARITHMETIC))
+    if isinstance(node, ast.Compare):
+        return len(node.ops) == 1 and type(node.ops[0]) in COMPARISONS
+    return not isinstance(node, (ast.stmt, ast.expr)) or hasattr(Statements, f"on_{type(node).__name__}")

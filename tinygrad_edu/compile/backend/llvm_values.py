@@ -1,0 +1,81 @@
+"""Numbers and arrays in LLVM's terms: what the expressions of llvm_statements.py are computed with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+DOUBLE, FLOAT, INT, BOOL = ir.DoubleType(), ir.FloatType(), ir.IntType(64), ir.IntType(1)
+NAMED = {"float64": DOUBLE, "float32": FLOAT, "int64": INT, "int32": ir.IntType(32)}
+SIZES = {DOUBLE: 8, FLOAT: 4, INT: 8}
+REAL = (ir.DoubleType, ir.FloatType)
+
+
+@dataclass(frozen=True)
+class Array:
+    """Memory with a shape: in C order, or, without `in_rows`, the transpose of such a matrix."""
+
+    data: Any
+    shape: tuple[Any, ...]
+    in_rows: bool = True
+
+    @property
+    def size(self) -> int:
+        return SIZES[self.data.type.pointee]
+
+
+def array_of(target: Any, builder: Any, kind: Any, value: Any) -> Array:
+    """An array that Numba gives."""
+    made = target.make_array(kind)(target, builder, value)
+    return Array(made.data, tuple(cgutils.unpack_tuple(builder, made.shape)))
+
+
+def kind_of(value: Any) -> Any:
+    """The type of a number, an array or a tuple of such: what may stand in one variable."""
+    if isinstance(value, tuple):
+        return tuple(map(kind_of, value))
+    return (Array, len(value.shape), value.in_rows, str(value.data.type)) if isinstance(value, Array) else value.type
+
+
+def parts(value: Any) -> list[Any]:
+    """All machine words of a value."""
+    if isinstance(value, tuple):
+        return [x for item in value for x in parts(item)]
+    return [value.data, *value.shape] if isinstance(value, Array) else [value]
+
+
+def rebuilt(kind: Any, words: Iterator[Any]) -> Any:
+    """The value of that kind with these words."""
+    if not isinstance(kind, tuple):
+        return next(words)
+    if kind[0] is not Array:
+        return tuple(rebuilt(each, words) for each in kind)
+    return Array(next(words), tuple(next(words) for _ in range(kind[1])), kind[2])
+
+
+def common(a: Any, b: Any) -> Any:
+    """The type of a + b, as in Numba: of a whole number and a float32 it is float64; a truth value has no say."""
+    if BOOL in (a, b):
+        return b if a == BOOL else a
+    if DOUBLE in (a, b) or isinstance(a, REAL) != isinstance(b, REAL):
+        return DOUBLE
+    return FLOAT if a == FLOAT else INT
+
+
+def cast(builder: Any, x: Any, kind: Any) -> Any:
+    """A number as one of another type."""
+    if x.type == kind:
+        return x
+    real, to_real = isinstance(x.type, REAL), isinstance(kind, REAL)
+    if real and to_real:
+        return builder.fpext(x, kind) if kind == DOUBLE else builder.fptrunc(x, kind)
+    if to_real:
+        return builder.uitofp(x, kind) if x.type == BOOL else builder.sitofp(x, kind)
+    if real:
+        return builder.fptosi(x, kind)
+    wider = kind.width > x.type.width
+    return (builder.zext if x.type == BOOL else builder.sext)(x, kind) if wider else builder.trunc(x, kind)

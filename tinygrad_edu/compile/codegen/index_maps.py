@@ -1,0 +1,93 @@
+"""Where a view finds its numbers: index texts for a point of a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinygrad_edu.compile.ir.node import Traced, op_name
+from tinygrad_edu.compile.ir.shape_rules import order_of_axes
+from tinygrad_edu.compile.ir.slices import minus, plus
+from tinygrad_edu.compile.passes.fuse import Names
+
+
+def through(view: Traced, points: Sequence[str], names: Names) -> list[str]:
+    """The indices of a view's source for the indices of the view."""
+    source = view.parents[0]
+    if op_name(view) == "transpose":
+        order = order_of_axes(source, view.options["axes"])
+        return [points[order.index(axis)] for axis in range(source.ndim)]
+    if op_name(view) == "broadcast_to":
+        return list(points)[len(points) - source.ndim :]
+    if op_name(view) == "window":
+        return windowed(view, points, names)
+    long = [(size, i) for size, i in zip(names.shape(view), points, strict=True) if size != "1"]
+    wanted = [size for size in names.shape(source) if size != "1"]
+    found = iter([i for _, i in long] if [size for size, _ in long] == wanted else unravelled(wanted, long))
+    return ["0" if size == "1" else next(found) for size in names.shape(source)]
+
+
+def unravelled(sizes: Sequence[str], given: Sequence[tuple[str, str]]) -> list[str]:
+    """The indices along `sizes` of the number that stands at the (size, index) pairs `given` of another shape."""
+    place = ""
+    for size, index in given:
+        place = f"({place}) * ({size}) + {index}" if place else index
+    found: list[str] = []
+    for size in reversed(sizes):
+        found.append(f"({place}) % ({size})" if len(found) < len(sizes) - 1 else place)
+        place = f"({place}) // ({size})"
+    return found[::-1]
+
+
+def windowed(view: Traced, points: Sequence[str], names: Names) -> list[str]:
+    """start + step·i along every axis."""
+    moved = []
+    options = zip(view.options["starts"], view.options["steps"], strict=True)
+    for (start, step), size, i in zip(options, names.shape(view), points, strict=True):
+        first, k = names.of(start), "" if abs(step) == 1 else f"{abs(step)} * "
+        further = f"{k}{bracketed(i)}"
+        if size == "1":
+            moved.append(first)
+        else:
+            moved.append(further if step > 0 and first == "0" else f"{first} {'+' if step > 0 else '-'} {further}")
+    return moved
+
+
+def landing(view: Traced, points: Sequence[str], names: Names) -> tuple[list[str], list[str]]:
+    """(conditions under which something was placed at the point, its index in the source)."""
+    source, conditions, found = view.parents[0], [], []
+    options = zip(view.options["starts"], view.options["steps"], strict=True)
+    for (start, step), n, total, i in zip(options, source.sizes, view.sizes, points, strict=True):
+        size, first = names.of(n), names.of(start)
+        if size == "1":
+            conditions += [] if names.of(total) == "1" else [f"{i} == {first}"]
+            found.append("0")
+            continue
+        offset = i if first == "0" else f"{bracketed(i)} - {first}"
+        offset = offset if step > 0 else f"{first} - {bracketed(i)}"
+        if abs(step) == 1:
+            conditions += inside(start, step, n, total, i, offset, names)
+            found.append(offset)
+        else:
+            k = abs(step)
+            conditions += [f"0 <= {offset} < {k} * {size}", f"({offset}) % {k} == 0"]
+            found.append(f"({offset}) // {k}")
+    return conditions, found
+
+
+def inside(start: Any, step: int, n: Any, total: Any, i: str, offset: str, names: Names) -> list[str]:
+    """The ends of what was placed without gaps, as far as they are not those of the whole axis."""
+    last = plus(start, n) if step > 0 else minus(start, n)  # one further than the last
+    low, high = (start, last) if step > 0 else (plus(last, 1), plus(start, 1))
+    found = [] if names.of(low) == "0" else [f"{i} >= {names.of(low)}"]
+    return found if names.of(high) == names.of(total) else [*found, f"{i} < {names.of(high)}"]
+
+
+def bracketed(index: str) -> str:
+    """An index as part of a product or a difference."""
+    return index if index.isidentifier() or index.isdigit() else f"({index})"
+
+
+def bare(size: str) -> str:
+    """A size that stands alone: (n - 1) without its brackets. A product of sums keeps them."""
+    return size[1:-1] if size.startswith("(") and size.endswith(")") and " * " not in size else size

@@ -1,0 +1,52 @@
+"""Whole numbers of an input as an index: how they read in a program, and the question whether they lie inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinygrad_edu.compile.codegen.index_maps import bare, bracketed, through
+from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.passes.fuse import Names, is_view
+
+INDENT = "    "
+
+
+class Lookups:
+    """What a Writer needs for gather, scatter and class numbers.
+
+    Every index is checked before anything is read. In the loops themselves it would be asked again for each operand,
+    and not at all for operands that are broadcast along the axis, whose one entry is read whatever the index is.
+    """
+
+    names: Names
+    entries: bool  # does the text call `entry`?
+    checks: dict[tuple[str, ...], None]  # the lines of each check, which stand before all others
+
+    def looked_up(self, x: Traced, points: Sequence[str], sizes: Sequence[Any]) -> list[str]:
+        """The points of a gather or scatter with the array's whole number in place of its own indices."""
+        axis, index = x.options["axis"], x.parents[1]
+        end, n, self.entries = axis + index.ndim, self.names.of(sizes[axis]), True
+        self.require(index, f"-{bracketed(n)}", n, "an index is outside of its axis")
+        return [*points[:axis], f"entry({self.whole_number(index, points[axis:end])}, {n})", *points[end:]]
+
+    def class_number(self, labels: Traced, points: Sequence[str], classes: Any) -> str:
+        """A class label at a point, which has to be one of so many classes."""
+        self.require(labels, "0", self.names.of(classes), "a class has no column in the logits")
+        return self.whole_number(labels, points)
+
+    def whole_number(self, index: Traced, points: Sequence[str]) -> str:
+        """The whole number of an input at a point."""
+        points = list(points)
+        while is_view(index):
+            points, index = through(index, points, self.names), index.parents[0]
+        at = ["0" if self.names.of(m) == "1" else i for m, i in zip(index.sizes, points, strict=True)]
+        return f"{index.name}[{', '.join(at)}]" if at else index.name
+
+    def require(self, index: Traced, low: str, high: str, error: str) -> None:
+        """Every whole number of the index lies in low ≤ i < high, or the program ends before it reads anything."""
+        shape = self.names.shape(index)
+        lines = [f"for i{axis} in range({bare(n)}):" for axis, n in enumerate(shape) if n != "1"]
+        i = self.whole_number(index, ["0" if n == "1" else f"i{axis}" for axis, n in enumerate(shape)])
+        lines += [f"if {i} < {low} or {i} >= {bracketed(high)}:", f'raise IndexError("{error}")']
+        self.checks[tuple(INDENT * depth + line for depth, line in enumerate(lines))] = None

@@ -1,0 +1,333 @@
+"""The text of a program: the loops of a schedule as Python that a student could have written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinygrad_edu.compile.codegen.formulas import NOTHING, Symbol, definitions, in_float32, inlined, literal, text_of
+from tinygrad_edu.compile.codegen.index_maps import bare, landing, through
+from tinygrad_edu.compile.codegen.lookups import Lookups
+from tinygrad_edu.compile.codegen.math_approximations import kernels
+from tinygrad_edu.compile.codegen.names import free_name
+from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, PLUS
+from tinygrad_edu.compile.ir.node import Traced, is_boolean, op_name, value_of
+from tinygrad_edu.compile.passes.fuse import Loop, Names, Product, Schedule, is_reduction, is_view
+from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.operation import Operation
+
+SIGNS = {
+    "add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__", "neg": "__neg__",
+    "greater": "__gt__", "greater_equal": "__ge__", "less": "__lt__", "less_equal": "__le__", "equal": "__eq__",
+    "not_equal": "__ne__",
+}  # fmt: skip
+
+INDENT = "    "
+PARTS = 64  # of a loop that threads share
+STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # of a reduction, before its first item
+
+
+@dataclass
+class Writer(Lookups):
+    """Writes the body of one program; knows what every node is called."""
+
+    plan: Schedule
+    names: Names
+    outputs: dict[Traced, str]  # results that the caller has arrays for
+    dtype: str = "float64"
+    accurate: bool = False  # the C library's functions, and sums from the first item to the last
+    lines: list[str] = field(default_factory=list)
+    called: dict[str, Operation] = field(default_factory=dict)
+    text: dict[Traced, Symbol] = field(default_factory=dict)  # of numbers, at the present point of a loop
+    arrays: dict[Traced, str] = field(default_factory=dict)
+    buffers: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arrays of the workspace and their sizes
+    partial: list[str] = field(default_factory=list)  # sums that the threads of the loop at work add up by themselves
+    writes: list[str] = field(default_factory=list)  # of the loop at work: what stands at the end of its body
+    taken: set[str] = field(default_factory=set)  # names
+    parallel: bool = False  # threads share the outermost loops
+    wide: bool = False  # single numbers are float64 until they meet an array, as Python's are in an eager update
+    letter: str = "t"  # of results without a label: t1, t2, ...
+    counter: int = 0
+    sums: bool = False
+    entries: bool = False
+    checks: dict[tuple[str, ...], None] = field(default_factory=dict)
+
+    def fresh(self, x: Traced) -> str:
+        """A name for a result: its label where it has one."""
+        self.counter += 1
+        name = free_name(x.label, self.taken) if x.label else f"{self.letter}{self.counter}"
+        self.taken.add(name)
+        return name
+
+    def body(self) -> list[str]:
+        """Every step of the plan."""
+        self.allocate()
+        for step in self.plan.steps:
+            if isinstance(step, Product):
+                self.write_product(step.node)
+            else:
+                self.write_loop(step)
+        self.lines[:0] = [line for check in self.checks for line in check]
+        return self.lines
+
+    def allocate(self) -> None:
+        """Every stored result gets an array: the caller's, or one of the workspace."""
+        for x in self.plan.stored:
+            if x in self.outputs:
+                self.arrays[x] = self.outputs[x]
+            else:
+                self.arrays[x] = self.fresh(x)
+                self.buffers[self.arrays[x]] = self.names.shape(x)
+
+    def write_product(self, node: Traced) -> None:
+        points, indent = [], ""
+        for i, size in enumerate(self.names.shape(node)[:-2]):  # of a stack of matrices
+            points.append("0" if size == "1" else f"i{i}")
+            if size != "1":
+                self.lines.append(f"{indent}for i{i} in range({bare(size)}):")
+                indent += "    "
+        a, b, out = (self.matrix(x, points) for x in (*node.parents, node))
+        self.lines.append(f"{indent}dot({a}, {b}, {out})  # ({', '.join(self.names.shape(node))})")
+
+    def matrix(self, x: Traced, points: Sequence[str]) -> str:
+        """A matrix of a product: an array, one of a stack, or the transpose of that."""
+        if is_view(x):
+            return f"{self.matrix(x.parents[0], points)}.T"
+        name, lead = x.name if x.op is None else self.arrays[x], self.names.shape(x)[:-2]
+        at = ["0" if n == "1" else i for n, i in zip(lead, points[len(points) - len(lead) :], strict=True)]
+        return f"{name}[{', '.join(at)}]" if at else name
+
+    def write_loop(self, loop: Loop) -> None:
+        """The loop nest: what comes before, inside and after each level."""
+        rank = len(loop.sizes)
+        points = [f"i{axis}" if size != "1" else "0" for axis, size in enumerate(loop.sizes)]
+        before: list[list[str]] = [[] for _ in range(rank + 1)]
+        after: list[list[str]] = [[] for _ in range(rank + 1)]
+        inside: list[str] = []
+        shared = self.shared(loop)
+        for node in loop.nodes:
+            if is_reduction(node):
+                self.write_reduction(node, points, before, inside, after, shared)
+            elif op_name(node) == "cumsum":
+                self.write_running_sum(node, points, before[rank - 1], inside)
+            else:
+                self.write_elementwise(node, loop, points, inside)
+        nest = self.nested(loop, points, before, inside + self.writes, after)
+        self.lines += before[0] + (self.in_parts(nest, loop) if shared and nest else nest) + after[0]
+        self.writes, self.partial = [], []
+        self.forget(loop)
+
+    def nested(
+        self, loop: Loop, points: list[str], before: list[list[str]], inside: list[str], after: list[list[str]]
+    ) -> list[str]:
+        """The loops themselves; none where all is computed where it is read."""
+        lines, indents = [], [""]
+        for depth, (size, point) in enumerate(zip(loop.sizes, points, strict=True), start=1):
+            if point != "0" and inside:
+                lines.append(f"{indents[-1]}for {point} in range({bare(size)}):")
+            indents.append(indents[-1] + INDENT * (point != "0"))
+            lines += [indents[-1] + line for line in before[depth]]
+        lines += [indents[-1] + line for line in inside]
+        for depth in reversed(range(1, len(points) + 1)):
+            lines += [indents[depth] + line for line in after[depth]]
+        return lines
+
+    def in_parts(self, nest: list[str], loop: Loop) -> list[str]:
+        """The outermost loop in parts that threads share; each adds up by itself. (An unsigned index cannot be < 0.)"""
+        n = bare(loop.sizes[0])
+        nest[0] = f"for i0 in range(np.uint64(part * ({n}) // {PARTS}), np.uint64((part + 1) * ({n}) // {PARTS})):"
+        starts = [f"{name}_part = {self.constant('0.0')}" for name in self.partial]
+        sums = [f"{name} += {name}_part" for name in self.partial]
+        return [f"for part in prange({PARTS}):", *(INDENT + line for line in [*starts, *nest, *sums])]
+
+    def shared(self, loop: Loop) -> bool:
+        """May threads share the outermost loop: does no pass through it need what another one has left?"""
+        return self.parallel and loop.sizes[:1] not in ((), ("1",)) and all(map(self.alone, loop.nodes))
+
+    def alone(self, x: Traced) -> bool:
+        if not is_reduction(x):
+            return op_name(x) not in ("cumsum", "class_of")
+        if op_name(x) == "scatter":
+            return False
+        axes = broadcasting.axes_of(x.parents[0], x.options["axis"])
+        return 0 not in axes or (op_name(x) == "sum" and len(axes) == x.parents[0].ndim)
+
+    def forget(self, loop: Loop) -> None:
+        """Numbers of a loop's points mean nothing after it."""
+        for node in loop.nodes if loop.sizes else ():
+            if not is_reduction(node):
+                self.text.pop(node, None)
+
+    def write_elementwise(self, node: Traced, loop: Loop, points: list[str], inside: list[str]) -> None:
+        symbol = self.formula(node, points)
+        uses = sum(p is node for other in loop.nodes for p in other.parents)
+        if node in self.arrays:
+            name = f"{self.arrays[node]}[{', '.join(points)}]"
+            if uses or node in self.outputs:  # the caller's array may be an input too: it is written last
+                local = self.fresh(node)
+                inside.append(f"{local} = {symbol.text}")
+                self.text[node], symbol = Symbol(local), Symbol(local)
+            self.writes.append(f"{name} = {symbol.text}")
+        elif uses > 1 or not loop.sizes or (uses and len(symbol.text) > 80):
+            name = self.fresh(node)
+            inside.append(f"{name} = {symbol.text}")
+            self.text[node] = Symbol(name)
+        else:
+            self.text[node] = symbol
+        if not loop.sizes and node in self.outputs:
+            inside.append(f"{self.outputs[node]} = {self.text[node].text}")
+
+    def write_running_sum(self, node: Traced, points: list[str], before: list[str], inside: list[str]) -> None:
+        """Along the innermost loop: the sum so far is the number at the point."""
+        name = self.fresh(node)
+        before.append(f"{name} = {self.constant('0.0')}")
+        inside.append(f"{name} += {self.item(node.parents[0], points)}")
+        self.text[node] = Symbol(name)
+        if node in self.arrays:
+            self.writes.append(f"{self.arrays[node]}[{', '.join(points)}] = {name}")
+
+    def formula(self, node: Traced, points: Sequence[str]) -> Symbol:
+        """An elementwise operation on its inputs at a point."""
+        if op_name(node) == "class_of":
+            return self.floating(self.class_number(node.parents[0], points, node.options["classes"]))
+        wide = self.wide and not node.sizes
+        parts: list[Any] = [self.double(p) if wide else self.at(p, points) for p in node.parents]
+        assert isinstance(node.op, Operation)
+        if node.op.name == "pos":
+            return parts[0]  # type: ignore[no-any-return]
+        if node.op.name in SIGNS:
+            parts = [self.numeric(x, part) for x, part in zip(node.parents, parts, strict=True)]
+            return getattr(parts[0], SIGNS[node.op.name])(*parts[1:])  # type: ignore[no-any-return]
+        self.called[node.op.name] = node.op
+        return Symbol(f"{node.op.name}({', '.join(map(text_of, parts))})")
+
+    def at(self, x: Traced, points: Sequence[str]) -> Symbol:
+        """The number of x at a point of the loop, through views and broadcasting."""
+        points = list(points)[len(points) - x.ndim :]
+        if is_view(x):
+            return self.viewed(x, points)
+        if x in self.text:
+            return self.floating(self.text[x].text) if self.wide and not x.sizes else self.text[x]
+        if not x.sizes:
+            return self.number(x)
+        if x.op is not None and x not in self.arrays:
+            return self.formula(x, points)  # cheaper to compute again than to keep
+        if x.name.startswith("range("):  # a counter
+            return self.floating(points[0])
+        indices = ["0" if self.names.of(n) == "1" else i for n, i in zip(x.sizes, points, strict=True)]
+        text = f"{x.name if x.op is None else self.arrays[x]}[{', '.join(indices)}]"
+        return self.floating(text) if x.integer else Symbol(text)
+
+    def numeric(self, x: Traced, part: Symbol) -> Symbol:
+        """A condition as 1 or 0: a product with a truth value keeps a float64 loop from being vectorised (3x)."""
+        if not is_boolean(x) or x in self.arrays:
+            return part
+        return Symbol(f"({self.constant('1.0')} if {part.text} else {self.constant('0.0')})")
+
+    def item(self, x: Traced, points: Sequence[str]) -> str:
+        """What is added up at a point: of a condition 1 or 0, as a sum of truth values would not stay float32."""
+        return self.numeric(x, self.at(x, points)).text
+
+    def viewed(self, x: Traced, points: list[str]) -> Symbol:
+        """The number that a view shows at a point."""
+        source: Traced = x.parents[0]
+        conditions: list[str] = []
+        if op_name(x) == "gather":
+            points = self.looked_up(x, points, source.sizes)
+        elif op_name(x) == "place":
+            conditions, points = landing(x, points, self.names)
+        else:
+            points = through(x, points, self.names)
+        found = self.numeric(source, self.at(source, points))
+        if not conditions:
+            return found
+        return Symbol(f"({found.text} if {' and '.join(conditions)} else {self.constant(literal(x.options['fill']))})")
+
+    def floating(self, text: str) -> Symbol:
+        """A whole number for arithmetic."""
+        return Symbol(f"np.float32({text})" if self.dtype == "float32" else f"float({text})")
+
+    def constant(self, text: str) -> str:
+        return f"np.float32({text})" if self.dtype == "float32" else text
+
+    def double(self, x: Traced) -> Symbol:
+        """A single number as float64."""
+        return self.text[x] if x in self.text else Symbol(x.name)
+
+    def number(self, x: Traced) -> Symbol:
+        """A constant, a size or a number that was given."""
+        if value_of(x) is None:
+            product = " * ".join(self.names.find(part) for part in x.name.split(" * "))
+            if self.dtype == "float32" and not x.label:  # an integer would make the result float64
+                return Symbol(f"np.float32({product})")
+            return Symbol(product if product.isidentifier() else f"({product})")
+        text = f"np.float32({x.name})" if self.dtype == "float32" else x.name
+        return Symbol(text, 4 if x.name.startswith("-") else 6)
+
+    def write_reduction(
+        self,
+        node: Traced,
+        points: list[str],
+        before: list[list[str]],
+        inside: list[str],
+        after: list[list[str]],
+        shared: bool,
+    ) -> None:
+        """A running sum or maximum: in a variable where the inner loops are reduced, else in the array of results."""
+        if op_name(node) == "scatter":
+            before[0] += self.fill(node, self.constant("0.0"))
+            where = self.looked_up(node, points, node.sizes)
+            inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.item(node.parents[0], points)}")
+            return
+        axes = broadcasting.axes_of(node.parents[0], node.options["axis"])
+        kept = [axis for axis in range(len(points)) if axis not in axes]
+        depth = 1 + max(kept, default=-1)
+        keepdims = node.options["keepdims"]
+        where = [points[a] if a in kept else "0" for a in range(len(points)) if a in kept or keepdims]
+        start = self.constant(STARTS[op_name(node)])
+        item = self.item(node.parents[0], points)
+        if all(axis >= depth for axis in axes):
+            name = self.fresh(node)
+            before[depth].append(f"{name} = {start}")
+            if not kept and shared:
+                self.partial.append(name)
+            inside.append(self.accumulate(node, f"{name}_part" if not kept and shared else name, item, self.accurate))
+            if node in self.arrays:
+                after[depth].append(f"{self.arrays[node]}[{', '.join(where)}] = {name}")
+            else:
+                self.text[node] = Symbol(name)
+                if node in self.outputs:
+                    after[0].append(f"{self.outputs[node]} = {name}")
+        else:
+            before[0] += self.fill(node, start)
+            inside.append(self.accumulate(node, f"{self.arrays[node]}[{', '.join(where)}]", item, in_order=True))
+
+    def fill(self, x: Traced, start: str) -> list[str]:
+        """A loop: Numba takes 0.5 s to compile x[...] = start."""
+        lines: list[str] = []
+        points: list[str] = []
+        for axis, size in enumerate(self.names.shape(x)):
+            points.append("0" if size == "1" else f"i{axis}")
+            if size != "1":
+                lines.append("    " * len(lines) + f"for i{axis} in range({bare(size)}):")
+        return [*lines, "    " * len(lines) + f"{self.arrays[x]}[{', '.join(points)}] = {start}"]
+
+    def accumulate(self, node: Traced, name: str, item: str, in_order: bool) -> str:
+        """One more item into a sum, a product or a maximum."""
+        if op_name(node) == "max":
+            self.called["maximum"] = ops.maximum
+            return f"{name} = maximum({name}, {item})"
+        if op_name(node) == "prod":
+            return f"{name} *= {item}"
+        if in_order:
+            return f"{name} += {item}"
+        self.sums = True
+        return f"{name} = plus({name}, {item})"
+
+    def functions(self) -> str:
+        """The definitions of all operations that the body calls."""
+        found = definitions(self.called.values(), NOTHING if self.accurate else kernels(self.dtype)).values()
+        texts = map(in_float32, found) if self.dtype == "float32" else found
+        more = "".join(text for text, used in ((PLUS, self.sums), (ENTRY, self.entries)) if used)
+        return inlined(texts, "" if self.accurate else CONTRACT) + more

@@ -1,0 +1,62 @@
+"""Names in generated programs: those of the user's variables, as far as they are free."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Container
+from itertools import count
+
+from tinygrad_edu.compile.codegen import math_approximations
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.operation import TABLE
+
+# Names of the generated text itself: a loop's index, a temporary, a result, a gradient, the length of an axis, the
+# last batch, the rows of a batch, the place of a parameter that is a single number.
+GENERATED = re.compile(r"[tiu]\d+|result\d*|d_.*|.*_\d+|.*_last|.*_rows|.*_kept|.*_rng|at_.*|after_.*")
+# What the training programs around a step call their own: see templates.py and train/compiled/online.py.
+TRAINING = frozenset(
+    [
+        *("X", "Y", "orders", "batch", "state", "saved", "gradient", "work", "sizes", "rates", "settings", "numbers"),
+        *("t", "lr", "w", "g", "m0", "m1", "m2", "losses", "norms", "changes", "control", "loss", "weights"),
+        *("W", "whole", "stopping", "stops", "clip_norm", "clip_value", "factor", "moved", "place", "previous", "tol"),
+        *("n", "at", "start", "size", "epoch", "epochs", "first", "total", "squares", "i", "j", "k"),
+        *("before", "after", "next_state", "step", "update", "keep"),
+    ]
+)
+RESERVED = frozenset(
+    [
+        *keyword.kwlist,
+        *dir(builtins),
+        *vars(ops),
+        *vars(math_approximations),
+        *("njit", "direct", "loops"),
+        *("copy", "dot", "gather", "prange", "view"),
+        "entry",
+        "plus",
+        "inlined",
+        "results",
+        "np",
+        "math",
+    ]
+)
+
+
+def free_name(name: str, taken: Container[str], reserved: Container[str] = TRAINING) -> str:
+    """An identifier made of the name, that nothing else in the program has; `reserved` by what stands around it.
+
+    >>> free_name("layers.0.weight", {}), free_name("x", {"x"}), free_name("exp", {}), free_name("x_0", {})
+    ('layers_0_weight', 'x2', 'exp_', 'x_0_')
+    """
+    clean = "".join(c if c.isalnum() and c.isascii() else "_" for c in name) or "x"
+    clean = clean if clean[0].isalpha() else f"x{clean}"
+    clean = next(n for n in (clean, f"{clean}_", f"x_{clean}_") if is_free(n) and n not in reserved)
+    if clean not in taken:
+        return clean
+    numbered = (n if is_free(n := f"{clean}{i}") else f"{clean}_{i}_" for i in count(2))
+    return next(n for n in numbered if n not in taken)
+
+
+def is_free(name: str) -> bool:
+    return not (name in RESERVED or name in TABLE or GENERATED.fullmatch(name))

@@ -1,0 +1,131 @@
+"""The fixed texts of generated programs."""
+
+HEADER = """\
+import math
+
+import numpy as np
+
+try:
+    from tinygrad_edu.compile.backend.llvm_statements import direct
+    from tinygrad_edu.compile.backend.intrinsics import copy, dot, gather, njit, room, view
+except ImportError:  # the same numbers without Numba, slowly
+    from types import SimpleNamespace
+
+    # NumPy's functions give inf and nan where Python's own raise.
+    math = SimpleNamespace(**vars(math) | {name: f for name, f in vars(np).items() if name in vars(math)})
+    dot = np.dot
+
+    def njit(**options):
+        return lambda function: function
+
+    def direct(**options):
+        return lambda function: lambda given: function(*given)
+
+    def view(memory, at, shape):
+        return memory.reshape(-1)[at : at + int(np.prod(shape))].reshape(shape)
+
+    room = view  # memory that nothing else is read or written through
+
+    def gather(source, order, place, out):
+        out[...] = source[order.reshape(-1)[place : place + len(out)]]
+
+    def copy(source, out):
+        out[...] = source
+
+"""
+PRANGE = """\
+try:
+    from numba import prange
+except ImportError:
+    prange = range
+
+"""
+# No entry points of their own for the pieces of a program: a third of their compile time (5 of them: 0.55 → 0.4 s).
+# "contract": a product and a sum may become one instruction, rounded once (float64 exp 1.4 ns instead of 2.3).
+# "arcp": x / y may become x · (1/y), which is worth it where y is the same in the whole loop (Adam: 76 → 57 µs).
+INLINED = """\
+# The pieces of the program, put where they are used; they cannot be called from Python.
+inlined = njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True{})
+
+"""
+CONTRACT = ', fastmath={"contract"}'
+FAST = ', fastmath={"contract", "arcp"}'
+# A loop with a sum is vectorised only where the items may be added in another order. This holds for the one addition.
+PLUS = """\
+@njit(fastmath={"reassoc"}, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def plus(total, item):  # in several partial sums
+    return total + item
+
+"""
+# Whether an index lies inside of its axis is asked before all loops: see emit.py.
+ENTRY = """\
+@njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def entry(index, n):  # -1 is the last one
+    return index + n if index < 0 else index
+
+"""
+# control: [stop when not 0, whole epochs done, 1 after NaN]; a run that is stopped or meets NaN goes back one epoch.
+ARGUMENTS = (
+    "orders, batch, state, saved, gradient, work, whole, sizes, rates, settings, t, stopping, losses, norms, changes, "
+    "control"
+)
+EPOCHS = """\
+    n = X.shape[0]
+{sizes}
+    # every parameter and its gradient stand at the same place of two flat buffers
+    at = 0
+{parameters}
+{vectors}
+    before = view(saved, 0, (at,))
+    first = t
+    for epoch in range(losses.size):
+        copy(state, saved)
+{keep}
+        total = 0.0
+        for start in range(0, n, batch):
+            if control[0] != 0:
+                break
+            size = min(batch, n - start)
+{batch}
+{step}
+            total += loss * size
+            t += 1.0
+            lr = rates[int(t - first) - 1]
+{clip}
+{update}
+        losses[epoch] = total / n
+        if control[0] != 0 or losses[epoch] - losses[epoch] != 0.0:
+            control[2] = control[0] == 0
+            copy(saved, state)
+{restore}
+            return
+        squares, moved = 0.0, 0.0
+        for i in range(g.size):
+            squares {plus_squares} g[i] * g[i]
+            moved {plus_moved} (w[i] - before[i]) * (w[i] - before[i])
+        norms[epoch], changes[epoch] = math.sqrt(squares), math.sqrt(moved)
+        control[1] = epoch + 1
+{stop}"""
+# The samples of a batch, copied together in their order; without an order they are read where they lie.
+IN_TURN = "{name} = view({array}, start * {array}.shape[1], {shape})"
+IN_ORDER = """\
+{name}, {name}_rows = view({memory}, {place}, {shape}), view({memory}, {place}, (size, {array}.shape[1]))
+gather({array}, orders, epoch * n + start, {name}_rows)
+{place} += size * {array}.shape[1]"""
+# As optim.clip_by_value: what is NaN stays.
+CLIP_VALUE = """\
+for i in range(g.size):
+    if g[i] > clip_value:
+        g[i] = clip_value
+    elif g[i] < -clip_value:
+        g[i] = -clip_value
+"""
+# As optim.clip_by_norm.
+CLIP = """\
+squares = 0.0
+for i in range(g.size):
+    squares {plus_squares} g[i] * g[i]
+if math.sqrt(squares) + 1e-6 > clip_norm and squares - squares == 0.0:
+    factor = clip_norm / (math.sqrt(squares) + 1e-6)
+    for i in range(g.size):
+        g[i] *= factor"""

@@ -1,0 +1,166 @@
+"""Lengths of axes that have names: what makes one program serve every batch and width.
+
+Where a function compares two sizes, the answer becomes a condition of the trace: it is checked at every call, and where
+it is another one the function is traced anew.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinygrad_edu.errors import TraceError
+
+NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass
+class Conditions:
+    """What a trace has found out about its sizes."""
+
+    equal: set[tuple[str, str]] = field(default_factory=set)  # pairs of names with one length
+    answers: set[tuple[str, str, bool]] = field(default_factory=set)  # every comparison, with numbers too
+    signs: set[tuple[str, bool]] = field(default_factory=set)  # of differences: are they 0 or more?
+
+    def note(self, a: str, b: str, equal: bool, named: bool) -> None:
+        self.answers.add((a, b, equal))
+        if equal and named:
+            self.equal.add((a, b))
+
+    def hold(self, lengths: Mapping[str, int]) -> bool:
+        """Would the trace get the same answers for these lengths?"""
+        return all((measured(a, lengths) == measured(b, lengths)) == equal for a, b, equal in self.answers) and all(
+            (measured(text, lengths) >= 0) == reached for text, reached in self.signs
+        )
+
+
+class Active(threading.local):
+    """The traces at work in this thread, the innermost one last."""
+
+    def __init__(self) -> None:
+        self.traces: list[Any] = []
+
+
+ACTIVE = Active()
+
+
+class Size:
+    """The length of an axis and its name in the program; products of sizes are sizes too, and sums in brackets.
+
+    It is not an int: whatever would turn it into a plain number, and so freeze it in the program, is refused.
+    `linear` of a sum: how often it contains each size, by name, and its number without a name.
+    """
+
+    __slots__ = ("length", "linear", "text")
+
+    def __init__(self, length: int, text: str, linear: tuple[Mapping[str, int], int] | None = None) -> None:
+        self.length, self.text, self.linear = length, text, linear or ({text: 1}, 0)
+
+    def __repr__(self) -> str:
+        return str(self.length)
+
+    def __eq__(self, other: object) -> bool:
+        named = isinstance(other, Size)
+        equal = bool(self.length == (other.length if isinstance(other, Size) else other))
+        text = text_of(other)
+        # A size is never -1, and 1 only where the whole structure is another one: neither needs a condition.
+        if ACTIVE.traces and text != self.text and text.isascii() and text not in ("-1", "1"):
+            ACTIVE.traces[-1].conditions.note(self.text, text, equal, named)
+        return equal
+
+    def __hash__(self) -> int:
+        """That of the number, so that a size finds its entry in a dictionary: another length is traced anew."""
+        return hash(self.fixed())
+
+    def fixed(self) -> int:
+        """The length as a plain number, which this trace keeps: another length gets a trace of its own."""
+        if ACTIVE.traces:
+            ACTIVE.traces[-1].conditions.note(self.text, str(self.length), True, False)
+        return self.length
+
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, Size):
+            return Size(self.length * other.length, f"{self.text} * {other.text}")
+        if isinstance(other, int):
+            return self if other == 1 else Size(self.length * other, f"{self.text} * {other}")
+        return as_node(other) * as_node(self)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Any:
+        return as_node(self) / other
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return as_node(other) / as_node(self)
+
+    def frozen(self, *_: Any) -> Any:
+        raise TraceError(
+            f"the size {self.text} would be frozen in the program as {self.length}: compute with the size itself, "
+            "as in x.sum() / x.shape[0]"
+        )
+
+    __float__ = __int__ = __index__ = __add__ = __radd__ = __sub__ = __rsub__ = __floordiv__ = __mod__ = frozen
+    __lt__ = __gt__ = __le__ = __ge__ = __bool__ = __neg__ = __pow__ = frozen
+
+
+def as_node(x: Any) -> Any:
+    """A size or number as a node of the trace."""
+    from tinygrad_edu.compile.ir.node import traced
+
+    return traced(x)
+
+
+def text_of(n: Any) -> str:
+    """A size as it stands in the program: its name, or a number."""
+    return n.text if isinstance(n, Size) else str(n)
+
+
+def length(n: Any) -> int:
+    """The length of an axis in this trace."""
+    return n.length if isinstance(n, Size) else int(n)
+
+
+def lengths(x: Any) -> tuple[int, ...]:
+    """The shape of a node in this trace, as plain numbers."""
+    return tuple(map(length, x.sizes))
+
+
+def measured(text: str, found: Mapping[str, int]) -> int:
+    """A size's text as a number: "2 * n" → 10 and "(n - 1)" → 4 where n is 5."""
+    return math.prod(found[part] if part in found else computed(part, found) for part in text.split(" * "))
+
+
+def computed(part: str, found: Mapping[str, int]) -> int:
+    """A number, or a sum in brackets."""
+    if not part.startswith("("):
+        return int(part)
+    function, names = formula(part)
+    return function(*[found[name] for name in names])
+
+
+@functools.lru_cache(maxsize=4096)
+def formula(text: str) -> tuple[Callable[..., int], list[str]]:
+    """A sum's text, which we wrote ourselves, as a function of the names in it."""
+    names = sorted(set(NAME.findall(text)))
+    return eval(f"lambda {', '.join(names)}: {text}"), names
+
+
+def rest(total: Any, known: Sequence[Any]) -> Any:
+    """What -1 stands for in a reshape: the total without the sizes that are known."""
+    parts, others, divisor = text_of(total).split(" * "), [], 1
+    for n in known:
+        divisor *= length(n)
+        for part in text_of(n).split(" * "):
+            if part in parts:
+                parts.remove(part)
+            elif part != "1":
+                others.append(part)
+    left = length(total) // max(divisor, 1)
+    if others:
+        return Size(left, f"({'*'.join(parts) or '1'} // ({'*'.join(others)}))")
+    return Size(left, " * ".join(parts)) if parts else 1

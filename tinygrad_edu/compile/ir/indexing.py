@@ -1,0 +1,228 @@
+"""Parts of arrays in a trace: what an index reads, what is put at one, and arrays joined end to end.
+
+Every index becomes `window` (start and step along each axis) or `gather` (whole numbers from an array), and the
+derivative of each is the other way about: `place` into zeros, or `scatter`, which adds where an index stands twice.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.ir.dims import Size, length, lengths, text_of
+from tinygrad_edu.compile.ir.node import Traced, op_name, traced
+from tinygrad_edu.compile.ir.shape_rules import names_of
+from tinygrad_edu.compile.ir.slices import Span, at_least, axis_length, entry, plus, span
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.operation import ARRAY_TABLE
+from tinygrad_edu.errors import SettingError, ShapeError, TraceError
+
+Sizes = tuple[Any, ...]
+BORDER = -0.0  # y + -0.0 is y for every y; 0.0 would lose the sign of -0.0
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """An operation of the compiler's own, by name, and its pull-back as in `ArrayOperation`."""
+
+    name: str
+    vjp: Callable[..., tuple[Any, ...]]
+
+
+WINDOW = Primitive("window", lambda g, _y, x, starts, steps: (place(g, starts, steps, x.sizes, 0.0),))
+PLACE = Primitive("place", lambda g, _y, x, starts, steps, fill: (window(g, starts, steps, x.sizes),))
+GATHER = Primitive("gather", lambda g, _y, x, index, axis: (scatter(g, index, x.sizes, axis), None))
+SCATTER = Primitive("scatter", lambda g, _y, x, index, axis: (gather(g, index, axis), None))
+CLASS_OF = Primitive("class_of", lambda *_, classes: (None,))
+
+
+def window(x: Traced, starts: Sizes, steps: Sequence[int], sizes: Sizes) -> Traced:
+    """x[start + step·i] along every axis, with i below the size."""
+    if covers(x, starts, steps, sizes):
+        return x
+    return Traced(tuple(sizes), WINDOW, (x,), {"starts": tuple(starts), "steps": tuple(steps)})
+
+
+def place(x: Traced, starts: Sizes, steps: Sequence[int], sizes: Sizes, fill: float) -> Traced:
+    """An array of `sizes`, x at start + step·i along every axis, and `fill` elsewhere."""
+    if covers(x, starts, steps, sizes):
+        return x
+    return Traced(tuple(sizes), PLACE, (x,), {"starts": tuple(starts), "steps": tuple(steps), "fill": fill})
+
+
+def covers(x: Traced, starts: Sizes, steps: Sequence[int], sizes: Sizes) -> bool:
+    """Is it all of x, in order?"""
+    same = all(text_of(n) == text_of(own) for n, own in zip(sizes, x.sizes, strict=True))
+    return same and all(text_of(n) == "0" for n in starts) and all(step == 1 for step in steps)
+
+
+def gather(x: Traced, index: Traced, axis: int) -> Traced:
+    """x at every whole number of `index` along the axis."""
+    sizes = (*x.sizes[:axis], *index.sizes, *x.sizes[axis + 1 :])
+    return Traced(sizes, GATHER, (x, index), {"axis": axis})
+
+
+def scatter(x: Traced, index: Traced, sizes: Sizes, axis: int) -> Traced:
+    """Zeros of `sizes`, with every x added at its index along the axis."""
+    return Traced(tuple(sizes), SCATTER, (x, index), {"axis": axis})
+
+
+def counter(n: Any) -> Traced:
+    """0, 1, 2, ... up to n: the index of a loop."""
+    return Traced((n,), name=f"range({text_of(n)})")
+
+
+def rows_of_classes(labels: Any, classes: Any) -> Traced:
+    """Class 2 of 3 as the row 0, 0, 1, without a matrix: a comparison with the column's number."""
+    if isinstance(labels, (int, np.integer)):
+        if labels < 0 or not at_least(classes, int(labels) + 1):
+            raise SettingError(f"class {labels} has no column in the logits, which have {length(classes)}")
+        return ops.equal(counter(classes), float(labels))  # type: ignore[no-any-return]
+    index = whole_numbers(labels, "as class labels")
+    column = Traced(index.sizes, CLASS_OF, (index,), {"classes": classes})
+    return ops.equal(counter(classes), reshaped(column, (*column.sizes, 1)))  # type: ignore[no-any-return]
+
+
+def whole_numbers(x: Any, use: str = "as an index") -> Traced:
+    """An array of integers that can be an index. Errors: TraceError for anything else."""
+    index = traced(np.asarray(x) if isinstance(x, (list, tuple)) else x)
+    source = index
+    while op_name(source) in ("reshape", "transpose", "broadcast_to", "window"):
+        source = source.parents[0]
+    if not source.integer:
+        raise TraceError(
+            f"{x!r:.60} {use}: a compiled function needs an array of integers here, which it is given or closes over. "
+            "A boolean mask makes sizes that depend on numbers: choose with tg.ops.where"
+        )
+    return index
+
+
+# Indices
+
+
+def getitem(x: Traced, index: Any) -> Traced:
+    """x[index]."""
+    parts = expanded(x, index)
+    arrays = [part for part in parts if is_array(part)]
+    if arrays:
+        return gather(*advanced(x, parts))
+    spans = spans_of(x, parts)
+    read = window(x, *columns(spans))
+    return reshaped(read, kept(spans, parts))
+
+
+def put(x: Traced, index: Any, shape: Sizes) -> Traced:
+    """Zeros of that shape, with x added at `index`."""
+    whole = Traced(tuple(shape))
+    parts = expanded(whole, index)
+    if any(map(is_array, parts)):
+        _, rows, axis = advanced(whole, parts)
+        return scatter(x, rows, whole.sizes, axis)
+    starts, steps, sizes = columns(spans_of(whole, parts))
+    return place(reshaped(x, sizes), starts, steps, whole.sizes, 0.0)
+
+
+def expanded(x: Traced, index: Any) -> list[Any]:
+    """The index with a part for each axis of x."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    used = sum(part is not None and part is not Ellipsis for part in parts)
+    if used > x.ndim:
+        raise ShapeError(f"getitem: {used} indices for {x!r}, which has {x.ndim} axes")
+    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
+    return [*parts[:at], *[slice(None)] * (x.ndim - used), *parts[at + 1 :]]
+
+
+def is_array(part: Any) -> bool:
+    whole = isinstance(part, (int, np.integer)) and not isinstance(part, bool)
+    return not (part is None or whole or isinstance(part, (slice, Size)))
+
+
+def spans_of(x: Traced, parts: Sequence[Any]) -> list[Span]:
+    """What the parts other than None read of each axis."""
+    read = [part for part in parts if part is not None]
+    return [span(part, n) if isinstance(part, slice) else entry(part, n) for part, n in zip(read, x.sizes, strict=True)]
+
+
+def columns(spans: Sequence[Span]) -> tuple[Sizes, tuple[int, ...], Sizes]:
+    return tuple(s.start for s in spans), tuple(s.step for s in spans), tuple(s.size for s in spans)
+
+
+def kept(spans: Sequence[Span], parts: Sequence[Any]) -> Sizes:
+    """The shape of x[index]: no axis for a number, a new one for None."""
+    read, found = iter(spans), []
+    for part in parts:
+        size = 1 if part is None else next(read).size
+        if part is None or isinstance(part, slice):
+            found.append(size)
+    return tuple(found)
+
+
+def reshaped(x: Traced, sizes: Sizes) -> Traced:
+    same = len(sizes) == x.ndim and all(text_of(a) == text_of(b) for a, b in zip(sizes, x.sizes, strict=True))
+    return x if same else ARRAY_TABLE["reshape"](x, sizes)
+
+
+def advanced(x: Traced, parts: Sequence[Any]) -> tuple[Traced, Traced, int]:
+    """(what the slices leave of x, the array of integers, its axis)."""
+    others = [slice(None) if is_array(part) else part for part in parts]
+    if sum(map(is_array, parts)) > 1 or not all(isinstance(part, slice) for part in others):
+        raise TraceError(
+            "an index in a compiled function has one array of integers at most, and slices beside it. For the entries "
+            "of the classes, as in z[range(n), labels], use cross_entropy"
+        )
+    axis = next(i for i, part in enumerate(parts) if is_array(part))
+    return window(x, *columns(spans_of(x, others))), whole_numbers(parts[axis]), axis
+
+
+# Arrays end to end
+
+
+def concatenate(*xs: Traced, axis: int | None) -> Traced:
+    """Every array in its place, and their sum."""
+    if axis is None:
+        return concatenate(*[reshaped(x, (x.size,)) for x in xs], axis=0)
+    axis = axis_of(xs[0], axis)
+    refuse_other_shapes(xs, axis)
+    total: Any = 0
+    for x in xs:
+        total = plus(total, x.sizes[axis])
+    total, end, pieces = axis_length(total), 0, []
+    for x in xs:
+        starts = [0] * x.ndim
+        starts[axis] = end
+        sizes = (*x.sizes[:axis], total, *x.sizes[axis + 1 :])
+        pieces.append(place(x, tuple(starts), [1] * x.ndim, sizes, BORDER))
+        end = plus(end, x.sizes[axis])
+    return functools.reduce(ops.add, pieces)
+
+
+def axis_of(x: Traced, axis: int) -> int:
+    rank = len(x.sizes)
+    if not -rank <= axis < rank:
+        raise ShapeError(f"axis {axis} of {x!r}, which has {rank} axes")
+    return int(axis) % rank
+
+
+def refuse_other_shapes(xs: Sequence[Traced], axis: int) -> None:
+    first = xs[0].sizes
+    if any(x.ndim != len(first) or any(x.sizes[i] != n for i, n in enumerate(first) if i != axis) for x in xs):
+        listed = ", ".join(f"{n} {lengths(x)}" for n, x in zip(names_of(xs), xs, strict=True))
+        raise ShapeError(f"concatenate of {listed}: the shapes may differ along axis {axis} alone")
+
+
+def pad(x: Traced, pad_width: Any, constant_values: Any) -> Traced:
+    """x inside of a border."""
+    if np.ndim(constant_values) or isinstance(constant_values, Traced):
+        raise TraceError("a compiled pad has one plain number as its constant_values")
+    try:
+        widths = np.broadcast_to(pad_width, (x.ndim, 2)).astype(np.int64, casting="safe").tolist()
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"pad of {x!r} by {pad_width!r:.60}: {error}") from None
+    if any(n < 0 for pair in widths for n in pair):
+        raise ShapeError(f"pad of {x!r} by {pad_width!r:.60}: a width is below 0")
+    sizes = tuple(axis_length(plus(n, before + after)) for n, (before, after) in zip(x.sizes, widths, strict=True))
+    return place(x, tuple(before for before, _ in widths), [1] * x.ndim, sizes, float(constant_values))

@@ -1,0 +1,257 @@
+"""A function of arrays run without numbers: every operation becomes a node with a shape whose sizes have names.
+
+Whatever an operation does with Tensors while a trace is at work becomes a node, so that nothing the function reads is
+frozen in the program: neither `W.T` nor `W > 0` of a W that it closes over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.codegen.formulas import literal
+from tinygrad_edu.compile.ir.dims import ACTIVE, lengths
+from tinygrad_edu.compile.ir.dims import Size as Size
+from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
+from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
+from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.numpy_protocol import call_function
+from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
+from tinygrad_edu.core.operators import install
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TraceError
+
+
+class Traced(Tensor):
+    """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
+
+    __slots__ = ("integer", "name", "sizes")
+
+    name: str  # of an input: what the program calls it; of a constant: its text
+    sizes: tuple[Any, ...]
+    integer: bool  # an input of whole numbers: it may be an index
+
+    def __init__(
+        self,
+        sizes: tuple[Any, ...],
+        op: Any = None,
+        parents: tuple[Any, ...] = (),
+        options: Mapping[str, Any] | None = None,
+        name: str = "",
+        label: str = "",
+    ) -> None:
+        self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
+        self.label, self.grad, self.requires_grad, self.spent, self.integer = label, None, True, False, False
+
+    shape = property(lambda self: self.sizes)
+    ndim = property(lambda self: len(self.sizes))
+    dtype = property(lambda self: np.dtype(np.float64))
+
+    @property
+    def size(self) -> Any:
+        """How many numbers: a product of named sizes."""
+        total: Any = 1
+        for n in self.sizes:
+            total = total * n
+        return total
+
+    @property
+    def array(self) -> Any:  # type: ignore[override]
+        """Not known while tracing."""
+        raise TraceError(
+            f"{self!r} has no numbers while it is traced: a compiled function computes with operations alone. "
+            "To decide by a value use tg.ops.where; to look at one, call the function without jit"
+        )
+
+    @staticmethod
+    def __apply__(operation: Operation, arguments: Sequence[Any]) -> Traced:
+        parents = tuple([traced(x) for x in arguments])
+        return simplified(operation, Traced(elementwise_shape(operation.name, parents), operation, parents))
+
+    @staticmethod
+    def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
+        from tinygrad_edu.compile.ir.rules import REWRITTEN
+
+        if operation.name not in SHAPES and operation.name not in REWRITTEN:
+            can = ", ".join([*SHAPES, *REWRITTEN])
+            raise TraceError(f"{operation.name} cannot be compiled: of the array operations {can} can")
+        parents: tuple[Traced, ...] = tuple([traced(x) for x in arrays])
+        if operation.name in REWRITTEN:
+            return REWRITTEN[operation.name](*parents, **options)
+        return Traced(SHAPES[operation.name](parents, **options), operation, parents, options)
+
+    def rows_of(self, labels: Any) -> Traced:
+        """Of logits: the classes as rows of 0 and 1. Errors: TraceError where the labels are no integers."""
+        from tinygrad_edu.compile.ir.indexing import rows_of_classes
+
+        return rows_of_classes(labels, self.sizes[-1])
+
+    def __bool__(self) -> bool:
+        raise TraceError(
+            "a compiled function cannot decide by a traced value: choose with tg.ops.where(condition, a, b)"
+        )
+
+    data = array
+
+    def detach(self) -> Traced:
+        """The same numbers, for which no gradient is asked."""
+        return Traced(self.sizes, DETACHED, (self,))
+
+    def __len__(self) -> int:
+        raise TraceError(f"len({self!r}) would be frozen in the program: use x.shape[0], as in x.sum() / x.shape[0]")
+
+    def __and__(self, other: Any) -> Any:
+        return self * other  # of two conditions, each 0 or 1
+
+    __rand__ = __and__
+
+    def __or__(self, other: Any) -> Any:
+        return ops.maximum(self, other)
+
+    __ror__ = __or__
+
+    def __invert__(self) -> Any:
+        return ops.equal(self, 0.0)
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        asked = {name: x for name, x in options.items() if name != "dtype" or x != self.dtype}
+        return call_function(function, arguments, asked)
+
+    def __repr__(self) -> str:
+        what = self.op.name if self.op else "input" if self.sizes else "number"
+        return f"Traced({self.label or self.name or what}, shape={lengths(self)})"
+
+    __hash__ = object.__hash__
+
+
+# Written like `pos`, which leaves no trace in the program's text; differentiated like a comparison, not at all.
+DETACHED = Operation(ops.pos.function, None, EVERYWHERE, ops.pos.numpy_name, "")
+
+
+def constant(x: Any) -> Traced:
+    """A number that stands in the program's text."""
+    return Traced((), name=x.text if isinstance(x, Size) else literal(float(x)))
+
+
+def traced(x: Any) -> Traced:
+    """Numbers as constants; Tensors and arrays from outside as further inputs of the program."""
+    if isinstance(x, Traced):
+        return x
+    if isinstance(x, (int, float, np.number, Size)):
+        return constant(x)
+    if not ACTIVE.traces:
+        raise TraceError(f"{x!r:.60} meets a traced value outside of a trace")
+    node: Traced = ACTIVE.traces[-1].capture(x)
+    if node.op is None and not isinstance(x, Tensor):
+        node.integer = np.asarray(x).dtype.kind in "iu"
+    return node
+
+
+def op_name(x: Traced) -> str:
+    """The operation that computes a node; nothing for an input or a constant."""
+    return x.op.name if x.op is not None else ""
+
+
+def value_of(x: Traced) -> float | None:
+    """The number that a constant is, if it is one and not a size."""
+    if x.op is not None or x.sizes:
+        return None
+    try:
+        return float(x.name.replace("math.", ""))
+    except ValueError:
+        return None
+
+
+def spread_value(x: Traced) -> float | None:
+    """The number that every entry is, if it stands in the program's text."""
+    while op_name(x) in ("reshape", "transpose", "broadcast_to"):
+        x = x.parents[0]
+    return value_of(x)
+
+
+POWERS: dict[float | None, Callable[[Any], Any]] = {2.0: ops.square, 0.5: ops.sqrt, -1.0: ops.reciprocal}
+
+
+# What leaves every number as it is: -0.0 + 0.0 would be 0.0.
+NEUTRAL = {"add": -0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}
+
+
+def same(value: float | None, neutral: float) -> bool:
+    """Equal, in the sign of 0 too?"""
+    return value == neutral and math.copysign(1.0, value) == math.copysign(1.0, neutral)
+
+
+def simplified(operation: Operation, node: Traced) -> Traced:
+    """x - 0, x·1, x/1 and x¹ are x, where the shape stays; operations of constants are constants; x² is x·x."""
+    values = [spread_value(x) for x in node.parents]
+    known = [v for v in values if v is not None]
+    if len(known) == len(values):
+        number = constant(operation.on_floats(*known))
+        return shapes_like(number, node) if node.sizes else number
+    if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes:
+        return POWERS[values[1]](node.parents[0])  # type: ignore[no-any-return]
+    neutral = NEUTRAL.get(operation.name)
+    if operation.name == "where" and values[0] is not None:
+        chosen = node.parents[1] if values[0] else node.parents[2]
+        return chosen if chosen.ndim == node.ndim and chosen.sizes == node.sizes else shapes_like(chosen, node)  # type: ignore[no-any-return]
+    if neutral is not None:
+        a, b = node.parents
+        if same(values[1], neutral) and a.sizes == node.sizes:
+            return a  # type: ignore[no-any-return]
+        if operation.name in ("add", "mul") and same(values[0], neutral) and b.sizes == node.sizes:
+            return b  # type: ignore[no-any-return]
+    return node
+
+
+def differentiate(root: Traced, inputs: Iterable[Traced]) -> list[Traced]:
+    """d root / d input as further nodes of the trace: the same partials and pull-backs, run on Traced."""
+    wanted = list(inputs)
+    order = topological(root, lambda x: x.parents)
+    needed = set(wanted)
+    for x in order:
+        if any(p in needed for p in x.parents):
+            needed.add(x)
+
+    def pull(x: Traced, g: Traced) -> list[tuple[Traced, Traced]]:
+        found = zip(x.parents, contributions(x, g), strict=True)
+        return [(p, broadcasting.unbroadcast(traced(c), p.sizes)) for p, c in found if p in needed and c is not None]
+
+    found = cotangents(order, constant(1.0), pull)
+    return [found[x] if x in found else shapes_like(constant(0.0), x) for x in wanted]
+
+
+def shapes_like(x: Traced, like: Traced) -> Any:
+    return broadcasting.broadcast_to(x, like.sizes)
+
+
+def contributions(x: Traced, g: Traced) -> Sequence[Any]:
+    """g·∂x/∂parent for each parent; None where it is 0."""
+    if x.op is None:
+        return []
+    if not isinstance(x.op, Operation):
+        return x.op.vjp(g, x, *x.parents, **x.options)
+    if x.op.partials is None:
+        return [None] * len(x.parents)
+    singular = x.op.domain is not EVERYWHERE  # its derivative may be infinite: then 0 stays 0, as everywhere
+    return [times(g, d, singular) for d in x.op.partials(x, *x.parents)]
+
+
+def times(g: Traced, partial: Any, singular: bool) -> Any:
+    """g·∂y/∂x; None where the derivative is 0 everywhere."""
+    d = partial if isinstance(partial, Traced) else constant(partial)
+    if value_of(d) == 0.0:
+        return None
+    product = g * d
+    steep = singular and value_of(d) is None and not is_boolean(d)
+    return ops.where(ops.equal(g, 0.0), 0.0, product) if steep else product
+
+
+def is_boolean(x: Traced) -> bool:
+    return isinstance(x.op, Operation) and x.op.partials is None and x.op is not DETACHED
+
+
+install(Traced)

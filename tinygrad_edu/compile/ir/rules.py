@@ -1,0 +1,84 @@
+"""Array operations that a trace records as other ones: each gives its result in terms of what can be compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_edu.compile.ir import indexing
+from tinygrad_edu.compile.ir.dims import lengths
+from tinygrad_edu.compile.ir.indexing import Primitive, axis_of, reshaped
+from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.ir.shape_rules import names_of, reduced_shape
+from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.explain import explain
+from tinygrad_edu.core.operation import ARRAY_TABLE
+from tinygrad_edu.core.products import matmul as product
+from tinygrad_edu.core.shapes import swapaxes
+from tinygrad_edu.errors import ShapeError
+
+
+def cumsum(x: Traced, axis: int | None) -> Traced:
+    """Running sums along the last axis, which is the innermost loop."""
+    if axis is None:
+        return cumsum(reshaped(x, (x.size,)), 0)
+    last, axis = x.ndim - 1, axis_of(x, axis)
+    if axis != last:
+        return swapaxes(cumsum(swapaxes(x, axis, last), last), axis, last)  # type: ignore[no-any-return]
+    return Traced(x.sizes, ARRAY_TABLE["cumsum"], (x,), {"axis": axis})
+
+
+def prod(x: Traced, axis: Any, keepdims: bool) -> Traced:
+    return Traced(reduced_shape((x,), axis, keepdims), PROD, (x,), {"axis": axis, "keepdims": keepdims})
+
+
+def prod_vjp(g: Any, _y: Any, x: Any, axis: Any, keepdims: bool) -> tuple[Any]:
+    """ȳ times the product of all others: y/x, where one x is 0 the product of the rest, where two are 0 nothing."""
+    zero = ops.equal(x, 0.0)
+    others = ARRAY_TABLE["prod"](ops.where(zero, 1.0, x), axis=axis, keepdims=True)
+    zeros = broadcasting.sum(zero, axis=axis, keepdims=True)
+    found = ops.where(zero, ops.where(zeros == 1.0, others, 0.0), ops.where(zeros == 0.0, others / x, 0.0))
+    return (broadcasting.spread(g, x, axis) * found,)
+
+
+PROD = Primitive("prod", prod_vjp)
+
+
+def matmul(a: Traced, b: Traced) -> Traced:
+    """A product with a vector is a sum of products; stacks of matrices are multiplied one by one."""
+    if not a.ndim or not b.ndim:
+        raise ShapeError(explain("matmul", names_of((a, b)), [lengths(a), lengths(b)]))
+    if a.ndim > 1 and b.ndim > 1:
+        return Traced(stacked(a, b), product, (a, b))
+    inner = b.sizes[-2] if b.ndim > 1 else b.sizes[0]
+    if a.sizes[-1] != inner:
+        raise ShapeError(explain("matmul", names_of((a, b)), [lengths(a), lengths(b)]))
+    if b.ndim == 1:
+        return broadcasting.sum(a * b, axis=-1)  # type: ignore[no-any-return]
+    return broadcasting.sum(reshaped(a, (*a.sizes, 1)) * b, axis=-2)  # type: ignore[no-any-return]
+
+
+def stacked(a: Traced, b: Traced) -> tuple[Any, ...]:
+    """The shape of a product of matrices, or of stacks of them, which are repeated where one is missing."""
+    width = max(a.ndim, b.ndim) - 2
+    pairs = zip((1,) * (width + 2 - a.ndim) + a.sizes[:-2], (1,) * (width + 2 - b.ndim) + b.sizes[:-2], strict=True)
+    lead = [n if m == 1 else m if n == 1 or m == n else None for m, n in pairs]
+    if a.sizes[-1] != b.sizes[-2] or any(n is None for n in lead):
+        raise ShapeError(explain("matmul", names_of((a, b)), [lengths(a), lengths(b)]))
+    return (*lead, a.sizes[-2], b.sizes[-1])
+
+
+REWRITTEN: dict[str, Callable[..., Traced]] = {
+    "getitem": indexing.getitem,
+    "put": indexing.put,
+    "concatenate": indexing.concatenate,
+    "pad": indexing.pad,
+    "cumsum": cumsum,
+    "prod": prod,
+    "matmul": matmul,
+}
+
+
+def rewritten(name: str, parents: Sequence[Traced], options: Any) -> Traced:
+    """What the trace records for an operation of that name."""
+    return REWRITTEN[name](*parents, **options)

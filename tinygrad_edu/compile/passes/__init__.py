@@ -1,0 +1,1 @@
+"""From what was recorded to what is printed: lower.py to primitives, then fuse.py into loops."""

@@ -1,0 +1,189 @@
+"""Which operations share a loop: elementwise chains and the reductions at their end, over the same sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinygrad_edu.compile.ir.dims import NAME, Size
+from tinygrad_edu.compile.ir.node import Traced, op_name
+from tinygrad_edu.compile.passes.lower import VIEWS
+from tinygrad_edu.core.graph import topological
+
+REDUCTIONS = ("sum", "max", "prod", "scatter")
+KEPT = ("matmul", "class_of", *REDUCTIONS)  # their results lie in memory anyway
+COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+CHEAP = ("add", "sub", "mul", "neg", "square", "where", "maximum", "minimum", "relu", *COMPARISONS)
+Sizes = tuple[str, ...]
+
+
+@dataclass
+class Names:
+    """Sizes that were found equal have one name, rather one of an axis than a product."""
+
+    pairs: Iterable[tuple[str, str]]
+    root: dict[str, str] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict)  # what `of` has found: a quarter of the time of a trace else
+
+    def __post_init__(self) -> None:
+        while any(self.unite(a, b) for a, b in sorted(self.pairs)):
+            pass  # once x_0 is y_0, (x_0 - 1) is (y_0 - 1)
+
+    def unite(self, a: str, b: str) -> bool:
+        first, second = sorted((self.find(a), self.find(b)), key=lambda name: (name.count("*"), "(" in name, name))
+        if first != second:
+            self.root[second] = first
+        return first != second
+
+    def find(self, name: str) -> str:
+        if name.startswith("("):  # a sum of sizes
+            name = NAME.sub(lambda found: self.find(found[0]), name)
+        while name in self.root:
+            name = self.root[name]
+        return name
+
+    def of(self, size: Any) -> str:
+        """A size as text: a number, a name, or a product of names."""
+        text = size.text if isinstance(size, Size) else str(size)
+        if text not in self.known:
+            self.known[text] = self.parts(self.find(self.parts(text)))
+        return self.known[text]
+
+    def parts(self, text: str) -> str:
+        return " * ".join(self.find(part) for part in text.split(" * "))
+
+    def shape(self, x: Traced) -> Sizes:
+        return tuple(map(self.of, x.sizes))
+
+
+@dataclass
+class Loop:
+    """One loop nest over `sizes`, with the operations that are computed at each point."""
+
+    sizes: Sizes
+    nodes: list[Traced] = field(default_factory=list)
+
+
+@dataclass
+class Product:
+    """One matrix product."""
+
+    node: Traced
+
+
+Step = Loop | Product
+
+
+@dataclass
+class Schedule:
+    """The steps in order; where each node is computed; which results need an array in memory."""
+
+    steps: list[Step] = field(default_factory=list)
+    at: dict[Traced, int] = field(default_factory=dict)
+    stored: dict[Traced, None] = field(default_factory=dict)  # in order
+
+
+def is_view(x: Traced) -> bool:
+    return op_name(x) in VIEWS
+
+
+def base(x: Traced) -> Traced:
+    """The node whose numbers a view shows."""
+    while is_view(x):
+        x = x.parents[0]
+    return x
+
+
+def is_reduction(x: Traced) -> bool:
+    return op_name(x) in REDUCTIONS
+
+
+def loop_sizes(x: Traced, names: Names) -> Sizes:
+    """The sizes over which a node is computed: a reduction over those of its input."""
+    return names.shape(x.parents[0] if is_reduction(x) else x)
+
+
+def schedule(roots: list[Traced], names: Names) -> Schedule:
+    """Greedy: every node joins the first loop of its sizes that stands late enough, else a new one is opened."""
+    plan = Schedule()
+    order = list(dict.fromkeys(node for root in roots for node in topological(root, lambda x: x.parents)))
+    for node in order:
+        if node.op is None or is_view(node):
+            continue
+        if node.op.name == "matmul":
+            plan.at[node] = len(plan.steps)
+            plan.steps.append(Product(node))
+        else:
+            place(node, plan, names)
+    mark_stored(order, roots, plan)
+    return plan
+
+
+def place(node: Traced, plan: Schedule, names: Names) -> None:
+    sizes = loop_sizes(node, names)
+    earliest = max((ready(p, sizes, plan, names) for p in node.parents), default=0)
+    for i in range(earliest, len(plan.steps)):
+        step = plan.steps[i]
+        if isinstance(step, Loop) and step.sizes == sizes:
+            break
+    else:
+        i = len(plan.steps)
+        plan.steps.append(Loop(sizes))
+    step = plan.steps[i]
+    assert isinstance(step, Loop)
+    step.nodes.append(node)
+    plan.at[node] = i
+
+
+def ready(parent: Traced, sizes: Sizes, plan: Schedule, names: Names) -> int:
+    """The first step that can use the parent: its own loop, if it is read there at the same point; else the next."""
+    source = base(parent)
+    if source.op is None:
+        return 0
+    return plan.at[source] + (0 if same_point(parent, sizes, names) else 1)
+
+
+def same_point(parent: Traced, sizes: Sizes, names: Names) -> bool:
+    """Is the parent's number at a point of the loop computed at that very point?"""
+    computed = parent.op is not None and op_name(parent) not in (*VIEWS, *KEPT)
+    return computed and names.shape(parent) == sizes
+
+
+def mark_stored(order: list[Traced], roots: list[Traced], plan: Schedule) -> None:
+    """What a later step, a product or the caller reads has to lie in memory; single numbers are variables.
+
+    Found twice: what the first round stores is at hand for the second one, which then computes more of it again.
+    """
+    known: dict[Traced, None] = {}
+    for _ in range(2):
+        known, plan.stored = plan.stored, {}
+        for node in order:
+            if node.op is not None and not is_view(node):
+                require_inputs(node, plan.at[node], plan, known)
+    for root in roots:
+        if root.op is not None and root.sizes:
+            plan.stored[root] = None
+
+
+def require_inputs(node: Traced, step: int, plan: Schedule, known: Container[Traced]) -> None:
+    """Store what `node`, computed in that step, reads from earlier ones, unless it is cheaper to compute it again."""
+    for parent in node.parents:
+        source = base(parent)
+        inside = step == plan.at.get(source) and parent is source and not is_reduction(source)
+        if source.op is None or not source.sizes or inside:
+            continue
+        if recomputed(source, known) and isinstance(plan.steps[step], Loop):
+            require_inputs(source, step, plan, known)
+        else:
+            plan.stored[source] = None
+
+
+def recomputed(x: Traced, known: Container[Traced], budget: int = 3) -> bool:
+    """A few additions, products and comparisons of numbers in memory cost less than a pass through memory."""
+    return op_name(x) in CHEAP and budget > 0 and all(at_hand(base(p), known, budget - 1) for p in x.parents)
+
+
+def at_hand(x: Traced, known: Container[Traced], budget: int) -> bool:
+    in_memory = x in known or op_name(x) in KEPT
+    return x.op is None or not x.sizes or in_memory or recomputed(x, known, budget)

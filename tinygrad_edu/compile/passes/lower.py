@@ -1,0 +1,143 @@
+"""Array operations in terms of the few that loops are written for: elementwise, sum, max, matmul, changes of view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_edu.compile.ir.dims import text_of
+from tinygrad_edu.compile.ir.node import Traced, op_name, order_of_axes
+from tinygrad_edu.compile.ir.shape_rules import reduced_shape
+from tinygrad_edu.core import broadcasting, ops, reductions
+from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.operation import ARRAY_TABLE
+
+# No new numbers: another way to find them.
+VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather")
+
+
+def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
+    options = {"axis": axis, "keepdims": True}
+    largest: Any = Traced(reduced_shape((x,), **options), ARRAY_TABLE["max"], (x,), options)  # -∞ of no numbers
+    shift = ops.where(largest - largest == 0.0, largest, 0.0)
+    total = ops.log(broadcasting.sum(ops.exp(x - shift), axis=axis, keepdims=True)) + shift
+    return total if keepdims else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes(x, axis)))
+
+
+def min(x: Any, axis: Any, keepdims: bool) -> Any:
+    return -reductions.max(-x, axis=axis, keepdims=keepdims)
+
+
+def axes(x: Any, axis: Any) -> tuple[int, ...]:
+    return broadcasting.axes_of(x, axis)
+
+
+def softmax(x: Any, axis: Any) -> Any:
+    return ops.exp(log_softmax(x, axis))
+
+
+def log_softmax(x: Any, axis: Any) -> Any:
+    return x - logsumexp(x, axis, True)
+
+
+LOWERED: dict[str, Callable[..., Any]] = {f.__name__: f for f in (min, logsumexp, softmax, log_softmax)}
+
+
+def lowered(roots: list[Traced]) -> list[Traced]:
+    """The same results from primitive nodes alone, each distinct computation once."""
+    done: dict[Traced, Traced] = {}
+    unique: dict[Any, Traced] = {}
+    for root in roots:
+        for node in topological(root, lambda x: x.parents):
+            if node not in done:
+                done[node] = rewritten(node, [done[p] for p in node.parents], unique)
+    return [done[root] for root in roots]
+
+
+def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) -> Traced:
+    """One node over rewritten parents: lowered where it has to be, shared where the same stands already."""
+    if node.op is None:
+        return unique.setdefault(node.name, node)
+    other = in_other_words(node, parents)
+    if other is not None:
+        return lowered_again(other, unique)
+    options = node.options
+    if node.op.name == "transpose":
+        order = order_of_axes(node, options["axes"])
+        if order == sorted(order):
+            return parents[0]
+        options = {"axes": None if order == sorted(order)[::-1] else tuple(order)}
+    if node.op.name == "matmul":
+        parents = [p if is_matrix(p) else rewritten(copied(p), [p], unique) for p in parents]
+    key = (node.op.name, tuple(map(id, parents)), texts(sorted(options.items())), texts(node.sizes))
+    return unique.setdefault(key, Traced(node.sizes, node.op, tuple(parents), options, node.name, node.label))
+
+
+def in_other_words(node: Traced, parents: list[Traced]) -> Any:
+    """The same result by operations that are quicker here, or that loops are written for; None to leave it as it is."""
+    name, options, x = op_name(node), node.options, parents[0]
+    if name in LOWERED:
+        return LOWERED[name](*parents, **options)
+    if name == "transpose" and order_of_axes(node, options["axes"]) == [*range(node.ndim)][::-1] and node.ndim > 1:
+        return transposed_product(x)
+    if name in ("sum", "max", "prod") and all(x.sizes[i] == 1 for i in axes(node.parents[0], options["axis"])):
+        return x.reshape(node.sizes)
+    if name == "matmul" and node.ndim == 2 and 1 in (*node.sizes, x.sizes[1]):
+        return thin_product(*parents)
+    return None
+
+
+def thin_product(a: Traced, b: Traced) -> Any:
+    """A product with a row or column, as loops that share their body with what stands around it.
+
+    The innermost loop runs along the rows of the matrix, as they lie in memory.
+    """
+    (n, k), m = a.sizes, b.sizes[1]
+    if k == 1:
+        return a * b
+    if n == 1 and op_name(b) == "transpose":
+        return broadcasting.sum(a * b.T, axis=1).reshape((n, m))
+    if m == 1 and op_name(a) != "transpose":
+        return broadcasting.sum(a * b.T, axis=1, keepdims=True)
+    return broadcasting.sum(a.T * b, axis=0).reshape((n, m))
+
+
+def transposed_product(inner: Traced) -> Any:
+    """What need not be transposed: (xᵀ)ᵀ = x, and (ab)ᵀ = bᵀaᵀ, where the transposes are views."""
+    if op_name(inner) == "transpose" and inner.options["axes"] is None:
+        return inner.parents[0]
+    if op_name(inner) == "matmul" and inner.ndim == 2:  # of a stack the transpose reverses all axes
+        a, b = inner.parents
+        return b.T @ a.T
+    if op_name(inner) == "mul" and inner.parents[0].sizes[1:] == (1,) and inner.parents[1].sizes[:1] == (1,):
+        return inner.parents[1].T * inner.parents[0].T  # of a column and a row
+    return None
+
+
+def texts(x: Any) -> Any:
+    """Options with sizes by their names: two sizes that have the same length today are not the same."""
+    return tuple(map(texts, x)) if isinstance(x, (tuple, list)) else text_of(x)
+
+
+def lowered_again(root: Traced, unique: dict[Any, Traced]) -> Traced:
+    done: dict[Traced, Traced] = {}
+    known = set(unique.values())
+    for node in topological(root, lambda x: () if x in known else x.parents):
+        done[node] = node if node in known else rewritten(node, [done[p] for p in node.parents], unique)
+    return done[root]
+
+
+def is_matrix(x: Traced) -> bool:
+    """Can a product read it where it lies: floats in memory, or the transpose of them?"""
+    source = x.parents[0] if swaps_last_two(x) else x
+    return op_name(source) not in VIEWS and not source.integer
+
+
+def swaps_last_two(x: Traced) -> bool:
+    """Is it the transpose of a matrix, or of each matrix of a stack?"""
+    order = order_of_axes(x, x.options["axes"]) if op_name(x) == "transpose" else []
+    return len(order) > 1 and order == [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2]
+
+
+def copied(x: Traced) -> Traced:
+    return Traced(x.sizes, ops.pos, (x,))

@@ -1,0 +1,209 @@
+"""`fit_online` as compiled code: forward, backward and update of one time, inside a loop over times and epochs."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.compile.codegen.templates import HEADER
+from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.program import Body, Trace, indented, shape_of
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TraceError
+from tinygrad_edu.nn.sequence import Recurrent
+from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.compiled.program import views
+from tinygrad_edu.train.compiled.session import common_dtype, common_steps
+
+Array = np.ndarray[Any, Any]
+SMALL = 1024  # multiplications: up to here loops win (5 hidden units: 0.24 µs a time, with BLAS 0.46; 48: 6.2 and 4.7)
+BLOCK = 50_000  # updates between two looks at the keyboard: 14 ms for Elman 5-5-1, 0.5 s for 5-64-1
+
+EPOCHS = """
+product = dot  # goes to BLAS early, where one row times a small matrix costs less than the call
+
+
+@njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def dot(a, b, out):
+    if a.shape[0] * a.shape[1] * b.shape[1] > {small}:
+        product(a, b, out)
+    else:
+        for i in range(a.shape[0]):
+            for j in range(b.shape[1]):
+                total = a[i, 0] * b[0, j]
+                for k in range(1, a.shape[1]):
+                    total += a[i, k] * b[k, j]
+                out[i, j] = total
+
+
+@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
+def epochs(
+    X, Y, start, before, after, saved, state, next_state, gradient, rates, settings, losses, norms, t, {arrays}
+):
+    # before, after: the weights and the optimizer's memories; state: what one time hands on to the next
+    n = X.shape[0]
+{sizes}
+    for epoch in range(losses.shape[0]):
+        copy(before, saved)
+        copy(start, state)
+        total = 0.0
+        for time in range(n):
+            for j in range(X.shape[1]):
+                x[0, j] = X[time, j]
+            for j in range(Y.shape[1]):
+                y[0, j] = Y[time, j]
+            t += 1.0
+            lr = rates[epoch * n + time]
+{step}
+            total += loss
+            copy(after, before)
+            copy(next_state, state)
+        losses[epoch] = total / n
+        if not (losses[epoch] - losses[epoch] == 0.0):
+            copy(saved, before)
+            return
+        square = 0.0
+        for j in range(gradient.size):
+            square += gradient[0, j] * gradient[0, j]
+        norms[epoch] = math.sqrt(square)
+"""
+OWN = set(re.findall(r"[A-Za-z_]\w*", re.sub("#.*", "", EPOCHS))) - {"x", "y", "t", "lr"}
+
+
+class OnlineProgram:
+    """One time's loss, its gradients, the optimizer's update and the next state, compiled for one model and optimizer.
+
+    Errors: TraceError where the model, the loss or the update rule cannot be compiled.
+    """
+
+    def __init__(self, model: Recurrent, loss: Callable[[Any, Any], Any], optimizer: Optimizer, X: Array, y: Array):
+        self.model, self.optimizer = model, optimizer
+        self.dtype = common_dtype(optimizer)
+        self.X, self.y = np.ascontiguousarray(X, self.dtype), np.ascontiguousarray(y, self.dtype)
+        self.weights: list[Tensor] = list(optimizer.params)
+        self.floats = [name for name, x in optimizer.settings.items() if isinstance(x, float) and x != 0.0]
+        self.trace = Trace()
+        self.step = Body(self.trace, self.traced(loss), self.dtype)
+        self.arrays = self.allocated()
+        self.text = self.module_text()
+
+    def traced(self, loss: Callable[[Any, Any], Any]) -> dict[str, Any]:
+        """The results of one time by name."""
+        trace = self.trace
+        x, y = trace.input("x", self.X[:1]), trace.input("y", self.y[:1])
+        state = tuple(trace.input(name, np.empty(self.model.hidden_features)) for name in self.model.states)
+        self.states = [x.name for x in state]
+        numbers = [Traced((), name=name) for name in ("t", "lr", *self.floats)]
+        trace.inputs |= {number.name: number for number in numbers}
+
+        def one_time() -> tuple[Any, Any]:
+            output, after = self.model(x, state if len(state) > 1 else state[0])
+            return loss(output, y), after
+
+        trace.results, after = trace.run(one_time)
+        gradients = trace.gradients([self.input_of(w) for w in self.weights])
+        results = {"loss": trace.results} | self.updates(gradients, numbers)
+        after = after if isinstance(after, tuple) else (after,)
+        return results | {f"next_{name}": x for name, x in zip(self.states, after, strict=True)}
+
+    def updates(self, gradients: Sequence[Any], numbers: Sequence[Any]) -> dict[str, Any]:
+        """Gradients, new weights and new memories, from the rule that the other ways of training use."""
+        rule, (t, lr, *rest) = type(self.optimizer).rule, numbers
+        settings = {**self.optimizer.settings, **dict(zip(self.floats, rest, strict=True))}
+        results: dict[str, Any] = {}
+        self.names: list[list[str]] = []  # of each weight and its memories
+        for weight, g in zip(self.weights, gradients, strict=True):
+            w = self.input_of(weight)
+            memory = [self.trace.input(f"m{k}_{w.name}", weight.array) for k in range(self.optimizer.memories)]
+            new = self.trace.run(functools.partial(rule, w, g, *memory, t, lr, **settings))
+            self.names.append([w.name, *(m.name for m in memory)])
+            results |= {f"d_{w.name}": g} | {f"new_{name}": x for name, x in zip(self.names[-1], new, strict=True)}
+        return results
+
+    def input_of(self, weight: Tensor) -> Any:
+        for name, array in self.trace.captured.items():
+            if array is weight:
+                return self.trace.inputs[name]
+        raise TraceError(f"the loss does not depend on {weight!r:.60}")
+
+    def allocated(self) -> dict[str, Array]:
+        """Every array of the program by name; weights, memories and gradients are views of one flat array each."""
+        total, count = sum(w.size for w in self.weights), 1 + self.optimizer.memories
+        self.before, self.after = np.zeros((count, total), self.dtype), np.zeros((count, total), self.dtype)
+        self.gradient = np.zeros((1, total), self.dtype)
+        self.state = np.zeros((len(self.model.states), self.model.hidden_features), self.dtype)
+        self.next_state = np.zeros_like(self.state)
+        found = dict(zip(self.states, self.state, strict=True))
+        found |= {f"next_{name}": row for name, row in zip(self.states, self.next_state, strict=True)}
+        for row, names in enumerate(zip(*self.names, strict=True)):
+            found |= dict(zip(names, self.views(self.before[row]), strict=True))
+            found |= {f"new_{name}": v for name, v in zip(names, self.views(self.after[row]), strict=True)}
+        found |= {f"d_{names[0]}": v for names, v in zip(self.names, self.views(self.gradient[0]), strict=True)}
+        found |= {"x": np.empty_like(self.X[:1]), "y": np.empty_like(self.y[:1])}
+        given = {k: np.ascontiguousarray(a, self.dtype) for k, a in self.trace.captured.items() if k not in found}
+        return found | given | self.workspace(found | given)
+
+    def workspace(self, found: dict[str, Array]) -> dict[str, Array]:
+        """Arrays for intermediate results, of the sizes that the inputs have."""
+        sizes = self.step.sizes([found.get(name, 0.0) for name in self.trace.inputs])
+        assert sizes is not None
+        return {name: np.empty(shape_of(s, sizes), self.dtype) for name, s in self.step.buffers.items()}
+
+    def views(self, flat: Array) -> list[Array]:
+        """Pieces of a flat array in the weights' shapes."""
+        return views(flat, [w.shape for w in self.weights])
+
+    def module_text(self) -> str:
+        """The operations, and the loops over epochs and times with one time's lines in the middle."""
+        clash = OWN & {*self.trace.inputs, *self.arrays}
+        if clash:
+            raise TraceError(f"the loop around the step has names of its own, {sorted(clash)}: label these otherwise")
+        sizes = [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.step.own_sizes().items()]
+        scalars = [f"{name} = settings[{i}]" for i, name in enumerate(self.floats)]
+        text = EPOCHS.format(
+            small=SMALL,
+            arrays=", ".join(self.arrays),
+            sizes="\n".join(indented([*self.step.shape_comments(), *sizes, *scalars])),
+            step="\n".join(indented(self.step.lines, 3)),
+        )
+        return HEADER + self.step.functions + text
+
+    def epochs(self, job: Any) -> Iterator[tuple[float, float]]:
+        """(mean loss, length of the last gradient) of epoch after epoch; model and optimizer follow block by block."""
+        code = cache.load(self.text, "online").epochs
+        left, n = job.epochs, len(self.X)
+        while left > 0:
+            count = min(left, max(1, BLOCK // n))
+            losses, norms = np.full(count, np.nan), np.full(count, np.nan)
+            self.run(code, losses, norms)
+            done = int(np.isfinite(losses).argmin()) if not np.isfinite(losses).all() else count
+            self.write_back(done * n)
+            yield from zip(losses[: done + 1].tolist(), norms[: done + 1].tolist(), strict=True)
+            left -= count
+
+    def run(self, code: Callable[..., None], losses: Array, norms: Array) -> None:
+        """One block of epochs, from the present weights."""
+        steps, n = common_steps(self.optimizer), len(self.X)
+        for i, (w, memory) in enumerate(zip(self.weights, self.optimizer.memory, strict=True)):
+            for row, array in zip(self.before, (w.array, *memory), strict=True):
+                self.views(row)[i][...] = array
+        start = np.full_like(self.state, self.model.start)
+        settings = np.array([float(self.optimizer.settings[name]) for name in self.floats])
+        cache.called(
+            code, self.X, self.y, start, self.before, self.after, np.empty_like(self.before), self.state,
+            self.next_state, self.gradient, self.optimizer.rates(steps, len(losses) * n), settings, losses, norms,
+            float(steps), *self.arrays.values(),
+        )  # fmt: skip
+
+    def write_back(self, steps: int) -> None:
+        """The weights and memories after the last whole epoch into the model and the optimizer."""
+        rows = [self.views(row.copy()) for row in self.before]
+        for i, w in enumerate(self.weights):
+            w.assign(rows[0][i])
+            self.optimizer.memory[i] = tuple(row[i] for row in rows[1:])
+            self.optimizer.t[i] += steps

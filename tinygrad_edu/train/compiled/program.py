@@ -1,0 +1,313 @@
+"""Whole training runs inside compiled code: gather a batch, step, update, epoch after epoch, in one function.
+
+All parameters lie in one flat buffer, and so do their gradients and each of the optimizer's memories: an update is one
+loop over one vector. The weights, and the intermediate results of a batch, are views of flat memory: few arguments,
+which Numba compiles and calls quickly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.compile.codegen import module_writer
+from tinygrad_edu.compile.codegen.formulas import function_text
+from tinygrad_edu.compile.codegen.templates import ARGUMENTS, CLIP, CLIP_VALUE, EPOCHS, IN_ORDER, IN_TURN
+from tinygrad_edu.compile.ir.dims import Size
+from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.passes.fuse import Loop
+from tinygrad_edu.compile.program import Array, Body, Trace, indented, shape_of
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TraceError
+
+Rule = Callable[..., tuple[Any, ...]]
+MEMORY_NAMES = ("m0", "m1", "m2")
+BATCH_NAMES, ARRAY_NAMES = ("x", "y", "sample_weight"), ("X", "Y", "W")  # in the step, and of all samples
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is compiled: the loss of a batch, the parameters that it is differentiated by, and the update rule.
+
+    `clip_norm`, `clip_value`: are gradients scaled down to a length, and their entries cut to a size, given at run
+    time? `stops`: a rule (stopping, loss) → bool in
+    arithmetic of an array's entries, asked after each epoch, or None.
+    """
+
+    loss: Callable[..., Any]  # (x, y, ...) → one number
+    parameters: Sequence[Tensor]
+    rule: Rule
+    settings: Mapping[str, Any]
+    memories: int
+    dtype: str
+    accurate: bool = False
+    clip_norm: bool = False
+    stops: Callable[[Any, float], Any] | None = None
+    clip_value: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The sizes that the program asks for, in its order; how many numbers, and how many whole ones, a batch takes."""
+
+    sizes: Array
+    work: int
+    whole: int
+    drawn: list[tuple[int, ...]]  # random numbers for each mask, in a full batch and in the last one
+
+
+class TrainingProgram:
+    """A recipe, compiled for batches and layers of any size: `Buffers` for one run, then `code` on them.
+
+    Errors: TraceError where the loss uses what cannot be compiled.
+    """
+
+    def __init__(self, recipe: Recipe, data: Sequence[Array], batch: int) -> None:
+        self.step = step_body(recipe, data, batch)
+        self.update, self.floats = update_body(recipe)
+        self.floats += ["clip_norm"] * recipe.clip_norm + ["clip_value"] * recipe.clip_value
+        captured = self.step.trace.captured
+        found = {id(array): name for name, array in captured.items()}
+        self.parameters = [found[id(p)] for p in recipe.parameters]  # what the step calls them
+        self.given = [name for name in captured if name not in self.parameters]
+        self.followed = [key.removeprefix("after_") for key in self.step.shapes if key.startswith("after_")]
+        self.layouts: dict[Any, Layout] = {}
+        self.memories, self.dtype, self.accurate = recipe.memories, recipe.dtype, recipe.accurate
+        self.data = dict(zip(self.step.trace.inputs, ARRAY_NAMES[: len(data)], strict=False))  # of a batch, of all
+        self.rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data} - {"1"}
+        self.size_names = [name for name in self.step.own_sizes() if name not in self.rows]
+        self.masks = self.step.trace.masks
+        self.drawn_from: list[int] = []  # which of a model's generators each mask is drawn from
+        self.kept_in: list[int] = []  # which of a model's buffers each of the followed arrays is
+        self.text = self.module_text(recipe)
+
+    def module_text(self, recipe: Recipe) -> str:
+        """The operations, and one function that trains."""
+        plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("squares", "moved")}
+        stops = recipe.stops
+        lines = EPOCHS.format(
+            keep=joined(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
+            restore=joined(3, (f"copy({name}_kept, {name})" for name in self.followed)),
+            sizes=joined(1, (f"{name} = sizes[{i}]" for i, name in enumerate(self.size_names))),
+            parameters=joined(1, self.parameter_lines()),
+            vectors=joined(1, self.vector_lines()),
+            batch=joined(3, self.batch_lines()),
+            step=joined(3, self.step_lines()),
+            clip=joined(3, clip_lines(recipe, plus)),
+            update=joined(3, self.update.lines),
+            stop=joined(2, ["if stops(stopping, losses[epoch]):", "    return"] if stops else []),
+            **plus,
+        )
+        rule = '\n@njit(error_model="numpy")\n' + function_text("stops", stops) + "\n" if stops else ""
+        functions = merged(self.step.functions, self.update.functions) + rule
+        return module_writer.module(functions, "epochs", self.arguments(), lines, accurate=self.accurate)
+
+    def arguments(self) -> str:
+        """What the function takes, in order."""
+        kept, drawn = [f"{name}_kept" for name in self.followed], [f"{name}_rng" for name in self.masks]
+        return ", ".join([*self.data.values(), ARGUMENTS, *self.given, *kept, *drawn])
+
+    def parameter_lines(self) -> Iterable[str]:
+        """Views of each parameter and its gradient; of a single number, its place."""
+        for name in self.parameters:
+            shape = self.step.names.shape(self.step.trace.inputs[name])
+            if shape:
+                yield f"{name}, d_{name} = view(state, at, {pair(shape)}), view(gradient, at, {pair(shape)})"
+            else:
+                yield f"at_{name} = at"
+            yield f"at += {product(shape)}"
+
+    def vector_lines(self) -> Iterable[str]:
+        """All weights as one vector, their gradients, the optimizer's memories, its settings."""
+        yield "w, g = view(state, 0, (at,)), view(gradient, 0, (at,))"
+        for i in range(self.memories):
+            yield f"{MEMORY_NAMES[i]} = view(state, {i + 1} * at, (at,))"
+        yield "weights = at"
+        for i, name in enumerate(self.floats):
+            yield f"{name} = settings[{i}]"
+
+    def batch_lines(self) -> Iterable[str]:
+        """The batch's own sizes, its samples, and arrays for its intermediate results."""
+        yield from (f"{rows} = size" for rows in sorted(self.rows))
+        inputs = [(name, array, self.step.trace.inputs[name]) for name, array in self.data.items()]
+        shapes = [pair(self.step.names.shape(x)) for _, _, x in inputs]
+        yield "at, place = 0, 0"
+        yield "if orders.shape[1] == 0:"
+        for (name, array, _), shape in zip(inputs, shapes, strict=True):
+            yield "    " + IN_TURN.format(name=name, array=array, shape=shape)
+        yield "else:"
+        for (name, array, x), shape in zip(inputs, shapes, strict=True):
+            memory, place = ("whole", "place") if x.integer else ("work", "at")
+            text = IN_ORDER.format(name=name, array=array, shape=shape, memory=memory, place=place)
+            yield from indented(text.splitlines())
+        for name, mask in self.masks.items():
+            extent = self.step.names.shape(mask.node)
+            yield f"{name}, {name}_rows = view(work, at, {pair(extent)}), view(work, at, ({product(extent)},))"
+            yield f"for i in range({name}_rows.size):"
+            yield f"    {name}_rows[i] = {1.0 / (1.0 - mask.p)!r} if {name}_rng.random() >= {mask.p!r} else 0.0"
+            yield f"at += {product(extent)}"
+        for name, sizes in self.results().items():
+            yield f"{name} = room(work, at, {pair(sizes)})"
+            yield f"at += {product(sizes)}"
+
+    def results(self) -> dict[str, Sequence[str]]:
+        """What a step computes into memory of its own: intermediate results, and what is kept for the next step."""
+        return {**self.step.buffers, **{f"after_{name}": self.step.shapes[f"after_{name}"] for name in self.followed}}
+
+    def step_lines(self) -> Iterable[str]:
+        """Loss and gradients; parameters that are single numbers are read and written where they stand."""
+        single = [name for name in self.parameters if not self.step.trace.inputs[name].sizes]
+        yield from (f"{name} = w[at_{name}]" for name in single)
+        yield from self.step.lines
+        yield from (f"g[at_{name}] = d_{name}" for name in single)
+        yield from (f"copy(after_{name}, {name})" for name in self.followed)
+
+    def captured(self, parameters: Sequence[Tensor]) -> list[Any]:
+        """What the loss closes over, in the program's order, with these parameters in place of those first seen."""
+        given = dict(zip(self.parameters, parameters, strict=True))
+        found = [given.get(name, x) for name, x in self.step.trace.captured.items()]
+        return [getattr(x, "array", x) for x in found]
+
+    def forget(self) -> None:
+        """Let go of the model that was traced: `captured` is given the parameters of each that is trained."""
+        self.step.trace.captured = dict.fromkeys(self.step.trace.captured)
+
+    def layout(self, parameters: Sequence[Tensor], data: Sequence[Array], batch: int) -> Layout:
+        """What batches of this size need, from the shapes alone, the same object for the same shapes.
+
+        Errors: TraceError where the program is not made for them.
+        """
+        captured = self.captured(parameters)
+        key = (batch, len(data[0]) % batch, *(a.shape[1:] for a in data), *map(np.shape, captured))
+        if key not in self.layouts:
+            full, last = (self.sizes_of(captured, data, rows) for rows in (batch, len(data[0]) % batch or batch))
+            if full is None or last is None:
+                raise TraceError("the sizes of a batch differ from those that the program was made for")
+            masks = [self.step.names.shape(mask.node) for mask in self.masks.values()]
+            results = sum(math.prod(shape_of(shape, full)) for shape in [*self.results().values(), *masks])
+            drawn = [tuple(math.prod(shape_of(shape, sizes)) for sizes in (full, last)) for shape in masks]
+            kinds = [[a for a in data if is_whole(a) == whole] for whole in (False, True)]
+            rows = [batch * sum(math.prod(a.shape[1:]) for a in arrays) for arrays in kinds]
+            sizes = np.array([full[name] for name in self.size_names], dtype=np.int64)
+            self.layouts[key] = Layout(sizes, rows[0] + results, rows[1], drawn)
+        return self.layouts[key]
+
+    def sizes_of(self, captured: Sequence[Any], data: Sequence[Array], rows: int) -> dict[str, int] | None:
+        """Every size by name, for a batch of so many rows."""
+        batch = [np.broadcast_to(0.0, (rows, *a.shape[1:])) for a in data]
+        return self.step.sizes([*batch, *captured])
+
+    @cached_property
+    def code(self) -> Callable[..., None]:
+        """The compiled `epochs`."""
+        return cache.load(self.text, "training").epochs  # type: ignore[no-any-return]
+
+
+class Buffers:
+    """The memory of one run: the flat state and gradient, and room for a batch and its intermediate results."""
+
+    def __init__(
+        self, program: TrainingProgram, parameters: Sequence[Tensor], data: Sequence[Array], batch: int
+    ) -> None:
+        dtype, layout = program.dtype, program.layout(parameters, data, batch)
+        total = sum(p.size for p in parameters)
+        self.state = np.zeros((1 + program.memories, total), dtype)
+        work, whole = np.zeros(layout.work, dtype), np.zeros(layout.whole, dtype=np.int64)
+        self.drawn = layout.drawn
+        self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, whole, layout.sizes)
+        captured = dict(zip(program.step.trace.captured, program.captured(parameters), strict=True))
+        found = [captured[name] for name in program.given]
+        self.given = [np.array(a, dtype) if np.ndim(a) else np.dtype(dtype).type(a) for a in found]
+        self.followed = [self.given[program.given.index(name)] for name in program.followed]
+        self.given += [np.zeros_like(a) for a in self.followed]
+
+
+def step_body(recipe: Recipe, data: Sequence[Array], batch: int) -> Body:
+    """Loss and gradients of one batch."""
+    rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
+    trace = Trace(draws=True)
+    inputs = []
+    for name, array in zip(BATCH_NAMES, data, strict=False):
+        x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])))
+        x.integer = is_whole(array)
+        inputs.append(x)
+    trace.results = trace.run(lambda: recipe.loss(*inputs))
+    found = {id(array): name for name, array in trace.captured.items()}
+    missing = [p for p in recipe.parameters if id(p) not in found]
+    if missing:
+        raise TraceError(f"the loss does not depend on {missing[0]!r:.60}, or is computed outside of the trace")
+    wanted = [trace.inputs[found[id(p)]] for p in recipe.parameters]
+    gradients = trace.gradients(wanted)
+    results = {"loss": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, gradients, strict=True)}
+    results |= {f"after_{trace.run(partial(trace.capture, kept)).name}": new for kept, new in trace.followed}
+    return Body(trace, results, recipe.dtype, recipe.accurate)
+
+
+def update_body(recipe: Recipe) -> tuple[Body, list[str]]:
+    """The rule as one loop over all weights, and which of its settings are given at run time.
+
+    Settings that are 0, or not floats, belong to the program's structure.
+    """
+    trace = Trace()
+    vectors = [Traced((Size(2, "weights"),), name=name) for name in ("w", "g", *MEMORY_NAMES[: recipe.memories])]
+    floats = [name for name, x in recipe.settings.items() if isinstance(x, float) and x != 0.0]
+    numbers = [Traced((), name=name) for name in ("t", "lr", *floats)]
+    trace.inputs = {x.name: x for x in [*vectors, *numbers]}
+    t, lr, *rest = numbers
+    zeros = {name: Nothing() for name, x in recipe.settings.items() if isinstance(x, float) and x == 0.0}
+    settings = {**recipe.settings, **zeros, **dict(zip(floats, rest, strict=True))}
+    w, *memory = trace.run(lambda: recipe.rule(*vectors, t, lr, **settings))
+    results = {"w": w} | dict(zip(MEMORY_NAMES, memory, strict=False))
+    body = Body(trace, results, recipe.dtype, recipe.accurate, letter="u", wide=True)
+    if sum(isinstance(step, Loop) and bool(step.sizes) for step in body.steps) != 1:
+        raise TraceError("an update rule has to be one loop over the weights, because it writes in place")
+    return body, floats
+
+
+class Nothing(float):
+    """A setting that is 0: what is multiplied by it is neither computed nor read, so that 0·∞ is 0 here."""
+
+    def __mul__(self, other: Any) -> float:
+        return 0.0
+
+
+def clip_lines(recipe: Recipe, plus: Mapping[str, str]) -> list[str]:
+    """What is done to the gradients before the update."""
+    text = CLIP_VALUE * recipe.clip_value + CLIP.format(**plus) * recipe.clip_norm
+    return text.splitlines()
+
+
+def is_whole(array: Array) -> bool:
+    return array.dtype.kind in "iu"
+
+
+def merged(*texts: str) -> str:
+    """The definitions in these texts, each once."""
+    pieces = dict.fromkeys(piece for text in texts for piece in text.split("\n\n"))
+    return "\n\n".join(pieces)
+
+
+def joined(depth: int, lines: Iterable[str]) -> str:
+    return "\n".join(indented(lines, depth))
+
+
+def pair(shape: Sequence[str]) -> str:
+    """A shape as a tuple: (a, b), (a,)."""
+    return f"({', '.join(shape)}{',' * (len(shape) == 1)})"
+
+
+def product(shape: Sequence[str]) -> str:
+    return " * ".join(shape) or "1"
+
+
+def views(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """Pieces of a flat array in the shapes given."""
+    ends = list(accumulate(map(math.prod, shapes)))
+    return [flat[e - math.prod(s) : e].reshape(s) for e, s in zip(ends, shapes, strict=True)]

@@ -1,0 +1,283 @@
+"""`fit` on the ranks of an MPI job: each computes the gradient of its part of a batch, one all-reduce adds them up.
+
+Every rank holds all samples and draws the same orders, so that nothing but gradients is ever sent. With shares
+s_r = n_r/n of the rows of a batch (of its weights, where samples are weighted): loss = Σ s_r·loss_r, g = Σ s_r·g_r.
+Every rank then makes the same update from the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.core.fingerprint import fingerprint
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.optim import SGD, clip_by_norm, clip_by_value, flat
+from tinygrad_edu.train.checkpoint import prints
+from tinygrad_edu.train.config import config, plain
+from tinygrad_edu.train.eager import Snapshot, batches, generators, gradient_norm
+from tinygrad_edu.train.ending import bad_reason, reason
+from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.mpi.ranks import Ranks
+from tinygrad_edu.train.samples import dtype_of
+
+Array = np.ndarray[Any, Any]
+LOSS, RAISED, INTERRUPTED = -3, -2, -1  # the last places of the buffer, behind the gradient
+
+
+def prepared(ranks: Ranks, make: Callable[[], Job]) -> Job:
+    """The job, where all ranks could make theirs and all are the same. Errors: SettingError, on every rank."""
+
+    def checked() -> tuple[Job, dict[str, Any]]:
+        job = make()
+        refuse(job)
+        return job, facts(job)
+
+    job, told = together(ranks, checked, "begin")
+    ranks.agree(told, "before the first step")
+    assert isinstance(job, Job)
+    if ranks.rank:  # rank 0 alone writes and prints
+        job.settings = replace(job.settings, callbacks=(), progress=False)
+    job.ranks = ranks
+    return job
+
+
+def together(ranks: Ranks, work: Callable[[], Any], what: str) -> Any:
+    """What this rank's work gives; where it fails on any rank, an error on every one."""
+    result, error = None, None
+    try:
+        result = work()
+    except Exception as met:
+        error = met
+    ranks.fail_together(error, what)
+    return result
+
+
+def refuse(job: Job) -> None:
+    """What the parts of a batch do not add up to. Errors: SettingError."""
+    if job.minimizer:
+        raise SettingError("comm with L-BFGS: its search runs in one process; train with SGD or Adam on the ranks")
+    if job.loss not in LOSSES.values():
+        raise SettingError(
+            f"comm with loss={job.loss!r:.60}: only losses of nn.losses are known to be means over rows, which parts "
+            "of a batch add up to"
+        )
+    if next(iter(job.model.named_buffers()), None):
+        raise SettingError("comm with BatchNorm: each rank would see the statistics of its part alone; use LayerNorm")
+    if generators(job.model):
+        raise SettingError("comm with Dropout: each rank would draw other units than one process; leave Dropout out")
+
+
+def facts(job: Job) -> dict[str, Any]:
+    """All that has to be the same on every rank; arrays by their shapes and fingerprints."""
+    state = job.model.state_dict()
+    memory = [np.asarray(x) for each in job.optimizer.memory for x in each]
+    found = {
+        "tinygrad_edu": release(),
+        **config(job),
+        "parameters": {name: list(np.shape(x)) for name, x in state.items()},
+        "weights": marks(state.values()),
+        "memory of the optimizer": marks(memory),
+        "steps": job.optimizer.t,
+        "epochs done": len(job.losses),
+    }
+    told: dict[str, Any] = json.loads(json.dumps(plain(found)))
+    return told | {f"{name} (shape, CRC)": mark for name, mark in prints(job).items()}
+
+
+def release() -> str:
+    """The version of this package."""
+    try:
+        return version("tinygrad-edu")
+    except PackageNotFoundError:  # run from its source
+        return "from source"
+
+
+def marks(arrays: Any) -> str:
+    """A short name for these numbers."""
+    return "CRC " + "".join(f"{fingerprint(np.asarray(x)):08x}" for x in arrays)[-64:]
+
+
+# The gradient of a part of a batch
+
+
+class EagerGradient:
+    """Operation by operation."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def __call__(self, rows: Array) -> tuple[float, Array]:
+        self.job.optimizer.zero_grad()
+        loss = self.job.batch_loss(*[array[rows] for array in self.job.data])
+        loss.backward()
+        return float(loss.item()), flat.gradients(self.job.optimizer.params)
+
+
+class CompiledGradient:
+    """One epoch of one batch, by the program of a job whose optimizer changes nothing."""
+
+    def __init__(self, program: Any, job: Job) -> None:
+        self.course = program.course(job)
+        self.settings = np.zeros(len(self.course.program.floats))
+
+    def __call__(self, rows: Array) -> tuple[float, Array]:
+        c = self.course
+        np.concatenate([np.ravel(p.array) for p in c.parameters], out=c.buffers.state[0])
+        (loss, norm, change), control = np.full((3, 1), np.nan), np.zeros(3, dtype=np.int64)
+        cache.called(
+            c.program.code, *[array[rows] for array in c.arrays], np.empty((1, 0), dtype=np.int64), len(rows),
+            *c.buffers.fixed, np.zeros(1), self.settings, 0.0, c.job.stopping, loss, norm, change, control,
+            *c.buffers.given,
+        )  # fmt: skip
+        return float(loss[0]), c.buffers.fixed[2]
+
+
+def gradient_job(job: Job) -> Job:
+    """The same model, loss and data, with an optimizer that changes nothing, neither clipped nor stopped."""
+    bare = replace(job.settings, clip_norm=None, clip_value=None, tol=None, patience=None, callbacks=(), progress=False)
+    return Job(job.model, SGD(job.optimizer.params, lr=0.0), bare, job.data, None, job.loss, start=job.start)
+
+
+# The run
+
+
+@dataclass
+class Team:
+    """This rank's share in a run."""
+
+    job: Job
+    ranks: Ranks
+    gradient: Callable[[Array], tuple[float, Array]]
+    interrupted: bool = False
+    ended: bool = False  # by Ctrl-C on any rank, at the same step on all
+
+    def __post_init__(self) -> None:
+        job = self.job
+        sizes = [getattr(p, "size", 1) for p in job.optimizer.params]
+        self.buffer = np.zeros(sum(sizes) + 3, dtype_of(job.model))
+        job.optimizer.zero_grad()
+        job.batch_loss(*[array[:1] for array in job.data[:2]]).backward()
+        self.used = [p.grad is not None for p in job.optimizer.params]  # the rule leaves the others as they are
+        job.optimizer.zero_grad()
+
+    def share(self, rows: Array, part: Array) -> float:
+        """How much of the batch's loss this part is; NaN where all weights of a batch are 0, as in one process."""
+        if len(self.job.data) < 3:
+            return len(part) / len(rows)
+        weights = self.job.data[2]
+        with np.errstate(invalid="ignore"):
+            return float(weights[part].sum() / weights[rows].sum())
+
+    def step(self, rows: Array) -> float:
+        """One update on every rank; the loss of the whole batch before it."""
+        part, error = self.ranks.part(rows), None
+        self.buffer[:] = 0.0
+        try:
+            share = self.share(rows, part)
+            if share != 0.0:
+                loss, gradient = self.gradient(part)
+                np.multiply(gradient, share, out=self.buffer[:LOSS], casting="same_kind")
+                self.buffer[LOSS] = share * loss
+        except Exception as met:
+            error = met
+        self.buffer[RAISED], self.buffer[INTERRUPTED] = error is not None, self.interrupted
+        self.ranks.sum(self.buffer)
+        if self.buffer[RAISED]:
+            self.ranks.fail_together(error, "compute its gradient")
+        self.ended = bool(self.buffer[INTERRUPTED])
+        if not self.ended:
+            self.update()
+        return float(self.buffer[LOSS])
+
+    def update(self) -> None:
+        """What one process does after backward()."""
+        start, optimizer, s = 0, self.job.optimizer, self.job.settings
+        for p, used in zip(optimizer.params, self.used, strict=True):
+            piece = self.buffer[start : start + getattr(p, "size", 1)].copy()
+            start += piece.size
+            if isinstance(p, Tensor):
+                p.grad = piece.reshape(p.shape) if used else None
+            else:
+                p.grad = float(piece[0])
+        if s.clip_value is not None:
+            clip_by_value(optimizer.params, s.clip_value)
+        if s.clip_norm is not None:
+            clip_by_norm(optimizer.params, s.clip_norm)
+        optimizer.step()
+
+    def epoch(self, order: Array) -> bool:
+        """An epoch, recorded; False, and undone, where the loss became NaN or any rank was interrupted."""
+        before, total, whole = Snapshot(self.job), 0.0, False
+        try:
+            for rows in batches(self.job, order):
+                total += self.step(rows) * len(rows)
+                if self.ended or not math.isfinite(total):
+                    return False
+            self.job.record(total / self.job.samples, gradient_norm(self.job.model), before.distance())
+            whole = True
+        finally:
+            if not whole:
+                before.restore()
+        return True
+
+    def look(self) -> bool:
+        """After an epoch: the callbacks of rank 0; has any rank met an error, have they drifted apart, is it over?"""
+        what = "finish an epoch (validation, callbacks, checkpoint)"
+        over = bool(together(self.ranks, self.job.look, what))
+        state = self.job.model.state_dict().values()
+        self.ranks.agree({"weights": marks(state), "lr": self.job.optimizer.lr}, f"after epoch {len(self.job.losses)}")
+        first = self.ranks.texts(self.job.ended if over else "", "the end of an epoch")[0]
+        self.job.ended = first
+        return over or bool(first)
+
+
+def run_ranks(job: Job, program: Any, shown: Any) -> str:
+    """All epochs that are left; why they ended, in the same words on every rank."""
+    assert job.ranks is not None
+    gradient = CompiledGradient(program, gradient_job(job)) if program else EagerGradient(job)
+    team, rng = Team(job, job.ranks, gradient), job.generator()
+    with ctrl_c_noted(team):
+        while job.left:
+            for order in job.orders(rng, job.left):
+                if not team.epoch(order):
+                    return reason(job, interrupted=True) if team.ended else bad_reason(job, order)
+                shown.update()
+                if team.look():
+                    return reason(job, stopped=True)
+    return reason(job)
+
+
+@contextmanager
+def ctrl_c_noted(team: Team) -> Iterator[None]:
+    """Ctrl-C ends all ranks at the same step: in the middle of a sum, it would leave the others waiting."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(*_: Any) -> None:
+        team.interrupted = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def of_rank_0(ranks: Ranks, compiled: bool) -> bool:
+    """The estimates of the ranks may differ: rank 0 decides which way they all go."""
+    answers: Sequence[str] = ranks.texts("compiled" if compiled else "", "the choice of compiled or eager")
+    return bool(answers[0])

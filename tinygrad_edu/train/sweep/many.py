@@ -1,0 +1,213 @@
+"""`fit_many`: the same training from many seeds and with several learning rates, here or on a cluster."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import SettingError, TraceError
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim import Optimizer, optimizer_for
+from tinygrad_edu.train.fit import training_program
+from tinygrad_edu.train.job import Job, Loss, Settings, job_of
+from tinygrad_edu.train.sweep import workers
+
+Array = np.ndarray[Any, Any]
+Outcome = tuple[Array, Array]  # the losses of a run, its model's answers on X
+TOGETHER = 32  # runs whose buffers are in memory at once
+
+
+@dataclass(frozen=True)
+class ManyRuns:
+    """Outcomes of many runs, an entry for each learning rate and seed.
+
+    `seeds` (s,), `learning_rates` (r,), `losses` (r, s) after the last epoch, `loss_curves` (r, s, epochs; NaN after
+    a run has ended), `n_epochs` (r, s), `predictions` (r, s, samples, outputs) of the trained models on X.
+
+    >>> losses = np.array([[0.5, 0.001], [0.002, 0.003]])  # a row for each rate, a column for each seed
+    >>> curves = losses[:, :, None]
+    >>> runs = ManyRuns(np.arange(2), np.array([0.1, 0.5]), losses, curves, np.ones((2, 2)), np.zeros((2, 2, 4, 1)))
+    >>> runs, runs.success_rate(0.01).tolist()
+    (<4 runs, 2 seeds for each learning rate, median loss 0.0025>, [0.5, 1.0])
+    """
+
+    seeds: Array
+    learning_rates: Array
+    losses: Array
+    loss_curves: Array
+    n_epochs: Array
+    predictions: Array
+
+    def success_rate(self, goal: float) -> Array:
+        """The share of seeds whose last loss is at most `goal`, for each learning rate."""
+        return np.asarray(np.mean(self.losses <= goal, axis=1))
+
+    def __repr__(self) -> str:
+        rates, seeds = self.losses.shape
+        return f"<{rates * seeds} runs, {seeds} seeds for each learning rate, median loss {np.median(self.losses):.3g}>"
+
+
+def fit_many(
+    make_model: Callable[[int], Module],
+    X: Any,
+    y: Any,
+    *,
+    loss: str | Loss,
+    optimizer: str | Callable[[Any], Optimizer],
+    epochs: int,
+    seeds: Iterable[int] = range(100),
+    learning_rates: Sequence[float] | None = None,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    tol: float | None = None,
+    threads: int | None = None,
+    parallel: str | None = None,
+    progress: bool | None = None,
+) -> ManyRuns:
+    """Train make_model(seed) for every seed (and learning rate), each run as `fit` would, and collect the outcomes.
+
+    optimizer: makes one from the parameters, such as `lambda p: optim.SGD(p, lr=0.5)`, or a name; learning_rates
+    replace its lr. The samples of a run are shuffled from its seed. threads: as many as there are processors.
+    parallel: "loky" for processes of this machine, "dask" for the cluster of the `distributed.Client` in force, or
+    another backend of joblib; without it, that of a `joblib.parallel_config` around the call, else threads of this
+    process. The numbers are the same to the last bit wherever a run goes, on processors of one kind. A worker is sent
+    make_model, optimizer, data and settings, pickled by cloudpickle, so that a lambda will do; it compiles the program
+    itself, or finds it on the disk of its machine. `threads` is then of each worker, 1 by default.
+    Errors: as `fit`; TraceError where the training cannot be compiled; SettingError for a backend that is not there.
+
+    >>> from tinygrad_edu import nn, optim
+    >>> from tinygrad_edu.data import or_gate
+    >>> runs = fit_many(lambda seed: nn.MLP([2, 3, 1], seed=seed), *or_gate(), loss="mse",
+    ...     optimizer=lambda p: optim.SGD(p, lr=0.5), epochs=300, seeds=range(4))
+    >>> runs.success_rate(0.05)
+    array([1.])
+    """
+    chosen = [int(seed) for seed in seeds]
+    rates = [math.nan] if learning_rates is None else [float(rate) for rate in learning_rates]
+    settings = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "tol": tol}
+    recipe = ManyJobs(make_model, optimizer, X, y, settings)
+    first = recipe.first(rates, chosen)
+    places = [(rate, seed) for rate in rates for seed in chosen]
+    bar = tqdm(total=len(places), unit="run", disable=not progress, leave=False)
+    with bar as shown, workers.backend(parallel) as count:
+        outcomes = recipe.spread(places, count, threads, shown)
+    return collected(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
+
+
+def refuse_own_arrays(job: Job, program: Any) -> None:
+    """Every model has parameters and buffers of its own; of other arrays the program knows the first model's alone."""
+    attributes = [x for _, module in job.model.named_modules() for x in vars(module).values()]
+    own = {id(x) for x in attributes if isinstance(x, (Tensor, np.ndarray))}
+    for name in set(program.given) - set(program.followed):
+        if id(program.step.trace.captured[name]) in own:
+            raise TraceError(f"{name} is not trained, and may differ between the models: train them one by one by fit")
+
+
+@dataclass(frozen=True)
+class ManyJobs:
+    """How each of the runs is made."""
+
+    make_model: Callable[[int], Module]
+    optimizer: str | Callable[[Any], Optimizer]
+    X: Any
+    y: Any
+    settings: dict[str, Any]
+
+    def first(self, rates: Sequence[float], seeds: Sequence[int]) -> Job:
+        """The first run, which none of the others may differ from in kind. Errors: those of `fit_many`."""
+        if not seeds or not rates:
+            raise SettingError(f"fit_many needs a seed and a learning rate or more, not {len(seeds)} and {len(rates)}")
+        first = self.job((rates[0], seeds[0]))
+        made = first.minimizer or first.optimizer
+        if not isinstance(made, Optimizer):
+            raise SettingError(f"fit_many trains by steps of an optimizer, not by {type(made).__name__}: use fit")
+        refuse_own_arrays(first, training_program(first).program)
+        return first
+
+    def job(self, place: tuple[float, int]) -> Job:
+        """The run of one learning rate (NaN for the optimizer's own) and seed."""
+        rate, seed = place
+        model = self.make_model(seed)
+        made = optimizer_for(self.optimizer, model.parameters())
+        if isinstance(made, Optimizer):
+            if not math.isnan(rate):
+                made.lr = rate
+            elif made.schedule.follows_loss:  # it keeps what it has seen: one for each run
+                made.lr = copy.deepcopy(made.schedule)
+        return job_of(model, self.X, self.y, made, Settings(seed=seed, **self.settings))
+
+    def outcomes(self, places: Sequence[tuple[float, int]], program: Any, threads: int, shown: Any) -> list[Job]:
+        """All runs, some at a time: what Python does for them stands between what the threads do.
+
+        Threads that came back to Python at different times would wait for one another: two were as slow as one.
+        """
+        jobs: list[Job] = []
+        with ThreadPoolExecutor(threads) as pool:
+            while len(jobs) < len(places):
+                some = [self.job(place) for place in places[len(jobs) : len(jobs) + TOGETHER]]
+                active = [program.course(job) for job in some]
+                while active:
+                    blocks = [course.block() for course in active]
+                    list(pool.map(run_all, [blocks[i::threads] for i in range(threads)]))
+                    active = [c for c, block in zip(active, blocks, strict=True) if goes_on(c, block)]
+                jobs += some
+                if shown is not None:
+                    shown.update(len(some))
+        return jobs
+
+    def spread(self, places: Sequence[tuple[float, int]], count: int, threads: int | None, shown: Any) -> list[Outcome]:
+        """All runs, by `count` workers elsewhere, or in threads of this process."""
+        if count:
+            return workers.spread(partial(self.trained, threads=threads or 1), places, count, shown)
+        return self.trained(places, threads or os.cpu_count() or 1, shown)
+
+    def trained(self, places: Sequence[tuple[float, int]], threads: int, shown: Any = None) -> list[Outcome]:
+        """The same as arrays; a worker elsewhere makes the program itself."""
+        with ONE_THREAD:  # which shares the processors among the runs, and gives their last bits on any number
+            program = training_program(self.job(places[0]))
+            return [outcome(job) for job in self.outcomes(places, program, threads, shown)]
+
+
+def goes_on(course: Any, block: Any) -> bool:
+    """Take a block back; is there more to do?"""
+    course.record(block)
+    return not (block.bad or course.ended(block)) and course.job.left > 0
+
+
+def run_all(blocks: Sequence[Any]) -> None:
+    for block in blocks:
+        block.run()
+
+
+def outcome(job: Job) -> Outcome:
+    return np.array(job.losses), job.model.eval()(job.data[0]).array
+
+
+def collected(outcomes: Sequence[Outcome], seeds: Sequence[int], rates: Any, epochs: int) -> ManyRuns:
+    """The outcomes of all runs as arrays."""
+    shape = (len(outcomes) // len(seeds), len(seeds))
+    curves = np.full((len(outcomes), epochs), np.nan)
+    for curve, (losses, _) in zip(curves, outcomes, strict=True):
+        curve[: len(losses)] = losses
+    lengths = np.array([len(losses) for losses, _ in outcomes])
+    last = np.array([losses[-1] if len(losses) else np.nan for losses, _ in outcomes])
+    predictions = np.array([answers for _, answers in outcomes])
+    return ManyRuns(
+        np.array(seeds),
+        np.atleast_1d(np.array(rates, dtype=float)),
+        last.reshape(shape),
+        curves.reshape(*shape, epochs),
+        lengths.reshape(shape),
+        predictions.reshape(*shape, *predictions.shape[1:]),
+    )
