@@ -5,7 +5,7 @@ notice when a function that a cached one calls has changed. Of this package a ge
 llvm_statements.py alone; their text, and that of what they make machine code with, is part of the name too.
 
 What lies here is run, so only folders and files of this user are loaded, and only those that nobody else may write to
-(private.py). Whatever is damaged is compiled again.
+(private_folders.py). Whatever is damaged is compiled again.
 """
 
 from __future__ import annotations
