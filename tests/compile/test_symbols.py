@@ -31,7 +31,7 @@ def ieee(text, **numbers):
     """A text evaluated on NumPy's floats, which divide by zero as IEEE 754 says."""
     functions = {name: lambda *x, f=f: np.float64(f(*x)) for name, f in NAMESPACE.items() if name != "math"}
     with np.errstate(all="ignore"):
-        return float(eval(text, functions, {name: np.float64(x) for name, x in numbers.items()}))
+        return float(eval(text, {**functions, "math": math}, {name: np.float64(x) for name, x in numbers.items()}))
 
 
 # Derivatives

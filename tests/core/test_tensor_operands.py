@@ -62,8 +62,10 @@ def test_no_operand_but_real_numbers(other):
 def test_lists_that_are_no_array_are_explained():
     with pytest.raises(ShapeError, match="differ in length"):
         tg.Tensor([[1.0], [1.0, 2.0]])
-    with pytest.raises(OperandError, match=r"list of Tensors: join them with tg.ops.stack"):
-        tg.Tensor([tg.Tensor(1.0), tg.Tensor(2.0)])
+    for entry in (1.0, [1.0]):
+        with pytest.raises((OperandError, DetachedError), match=r"(join|np\.stack)"):
+            tg.Tensor([tg.Tensor(entry, requires_grad=True), tg.Tensor(entry)])
+    assert tg.Tensor([tg.Tensor(1.0), tg.Tensor(2.0)]).data.tolist() == [1.0, 2.0]  # no gradient would be lost
 
 
 X, W, B = (tg.Tensor(np.ones(s), label=n) for n, s in [("x", (32, 4)), ("W", (8, 4)), ("b", (32,))])

@@ -247,3 +247,43 @@ def test_a_seed_of_another_shape_is_refused():
     _, pull = tg.vjp(tg.ops.exp, X)
     with pytest.raises(ShapeError, match=r"seed of the result's shape \(3,\), not \(2,\)"):
         pull(np.ones(2))
+
+
+CURVES = {  # of a number, into an array
+    "stack": lambda t: np.stack([np.cos(t), np.sin(t)]),
+    "array": lambda t: np.array([[t, t * t], [1.0, t]]),
+    "times array": lambda t: t * t * np.arange(3.0),
+    "array times": lambda t: np.arange(3.0) * np.exp(t),
+    "matrix": lambda t: np.array([[1.0, 2.0], [3.0, 4.0]]) @ np.stack([t, t**3]),
+    "power": lambda t: np.arange(1.0, 4.0) ** t,
+    "constant entry": lambda t: np.stack([t * 0.0, np.tanh(t)]),
+    "concatenate": lambda t: np.concatenate([t * np.ones(2), np.ones(1) / t]),
+}
+
+
+@pytest.mark.parametrize("f", CURVES.values(), ids=CURVES)
+def test_a_number_into_an_array(f):
+    t, h = 0.5, 1e-6
+    slope = (f(t + h) - f(t - h)) / (2.0 * h)
+    found = tg.jacobian(f)(t)
+    assert found.dtype == float
+    np.testing.assert_allclose(found, slope, rtol=1e-7, atol=1e-9)
+    y, tangent = tg.jvp(f, (t,), (2.0,))
+    np.testing.assert_allclose(y, f(t), rtol=1e-15)
+    np.testing.assert_allclose(tangent, 2.0 * found, rtol=1e-12)
+    y, pull = tg.vjp(f, t)
+    weights = np.arange(1.0, 1.0 + y.size).reshape(y.shape)
+    assert pull(weights)[0] == pytest.approx(np.sum(weights * found), rel=1e-12)
+    second = tg.jacobian(tg.jacobian(f))(t)
+    np.testing.assert_allclose(
+        second, (tg.jacobian(f)(t + h) - tg.jacobian(f)(t - h)) / (2.0 * h), rtol=1e-6, atol=1e-8
+    )
+    np.testing.assert_allclose(tg.grad(lambda t: np.sum(f(t) ** 2))(t), np.sum(2.0 * f(t) * found), rtol=1e-12)
+    assert tg.gradcheck(f, t)
+    with pytest.raises(NonScalarBackwardError):
+        tg.grad(f)(t)
+
+
+def test_a_seed_of_another_shape_than_the_curve_is_refused():
+    with pytest.raises(ShapeError, match=r"\(2,\)"):
+        tg.vjp(CURVES["stack"], 0.5)[1](np.ones(3))

@@ -50,13 +50,13 @@ def div(a: float, b: float) -> float:
 @op(
     partials=lambda y, x, n: (
         n * pow(x, where(n == 0.0, 0.0, n - 1.0)),
-        where(x > 0.0, y, 0.0) * log(where(x > 0.0, x, 1.0)),
+        where(x > 0.0, y * log(where(x > 0.0, x, 1.0)), where((x == 0.0) & (n < 0.0), -math.inf, 0.0)),
     ),
     domain=([(0.3, 3.0), (-3.0, 3.0)],),
     numpy="power",
 )
 def pow(x: float, n: float) -> float:
-    """xⁿ.  ∂/∂x = n·xⁿ⁻¹ (0 for n = 0, so 0⁰ has slope 0), ∂/∂n = y·log x (0 by convention where x ≤ 0)."""
+    """xⁿ.  ∂/∂x = n·xⁿ⁻¹ (0 for n = 0, so 0⁰ has slope 0), ∂/∂n = y·log x (0 where x ≤ 0; -∞ for 0ⁿ, n < 0)."""
     return math.pow(x, n)
 
 

@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from typing import Any
 
 import numpy as np
 
-BLOCK = 64
-SMALL = 8192  # entries up to which every byte goes through CRC-32 (1 ns a byte); above, blocks are summed first
+Array = np.ndarray[Any, Any]
+
+SMALL = 16_384  # bytes up to which CRC-32 is quicker than the fixed cost of the sums, 4 µs
+BLOCK = 16_384  # pieces of 32 bits: a block, its weights and the room between fit into a core's second cache (320 kB)
 
 
-def fingerprint(array: np.ndarray[Any, Any]) -> int:
-    """CRC-32 of the array's bits; of a large array, of the sums of its blocks of 64 entries (memory speed).
+def fingerprint(array: Array) -> int:
+    """32 bits that depend on every bit of the array and on its place.
 
-    >>> x = np.zeros(3); before = fingerprint(x); x[1] = 1e-300
-    >>> fingerprint(x) == before
-    False
+    A small array goes through CRC-32. A large one is read as pieces xⱼ of 32 bits: each block of them gives
+    Σⱼ wⱼ·xⱼ mod 2⁶⁴ with fixed random odd weights wⱼ of 64 bits, and CRC-32 joins the sums.
+
+    What it can miss: a change of one piece alters the sum for certain, because 0 < |change| < 2³² and wⱼ is odd. A
+    change of several pieces (signs, a permutation, a mirror image) is missed by chance, with a probability of 2⁻³² at
+    most (multilinear hashing, Carter and Wegman 1979): a change holds no factor 2³², so 32 random bits of w remain.
+    CRC-32 adds another 2⁻³². It is no protection against somebody who looks for two arrays of one fingerprint.
+
+    Cost on one core of a Xeon, for an entry of 8 bytes: 1.4 ns up to 2048 entries, 1.1 ns above. (CRC-32 for all takes
+    1.4 or, by zlib's build, up to 8 ns; sha256 3.9, blake2b 7.3; sums without weights, which are blind to order, 0.4.)
+
+    >>> x = np.ones(10_000); before = fingerprint(x)
+    >>> np.negative(x, out=x)[0], fingerprint(x) == before
+    (np.float64(-1.0), False)
     """
-    flat = np.ascontiguousarray(array).reshape(-1)
-    if flat.size <= SMALL:
-        return zlib.crc32(flat.data)
-    bits: np.ndarray[Any, Any] = flat.view(np.uint64 if flat.itemsize == 8 else np.uint32)
-    whole = bits.size // BLOCK * BLOCK
-    sums = bits[:whole].reshape(-1, BLOCK).sum(axis=1, dtype=np.uint64)
-    return zlib.crc32(bits[whole:].data, zlib.crc32(sums.data))
+    packed = np.ascontiguousarray(array)
+    if packed.nbytes <= SMALL:
+        return zlib.crc32(packed.data)
+    flat = packed.reshape(-1).view(np.uint8)
+    whole = flat.size // 4 * 4
+    return zlib.crc32(block_sums(flat[:whole].view(np.uint32)).data, zlib.crc32(flat[whole:].data))
+
+
+def block_sums(pieces: Array) -> Array:
+    """Σ w·x of each block, modulo 2⁶⁴ as is all arithmetic of uint64."""
+    factors, room = weights(), np.empty(min(BLOCK, pieces.size), dtype=np.uint64)
+    sums = np.empty(-(-pieces.size // BLOCK), dtype=np.uint64)
+    for i in range(sums.size):
+        block = pieces[i * BLOCK : (i + 1) * BLOCK]
+        widened = room[: block.size]
+        widened[...] = block
+        sums[i] = np.dot(widened, factors[: block.size])
+    return sums
+
+
+@functools.cache
+def weights() -> Array:
+    """Random odd numbers, the same in every process and release, since checkpoints keep fingerprints of the data."""
+    return np.asarray(np.random.PCG64(2**32 - 5).random_raw(BLOCK)) | np.uint64(1)

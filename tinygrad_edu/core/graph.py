@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 Node = Any
+
+# Held while a backward pass adds to gradients: "read, add, write" of two threads at one leaf would lose one of them.
+ACCUMULATING = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a thread that holds it at a fork does not exist in the child, and never lets go
+    os.register_at_fork(
+        before=ACCUMULATING.acquire, after_in_parent=ACCUMULATING.release, after_in_child=ACCUMULATING.release
+    )
 
 
 def recorded_parents(node: Node) -> Iterable[Node]:

@@ -14,6 +14,8 @@ import numpy as np
 
 from tinygrad_edu.core import broadcasting, products
 from tinygrad_edu.core import losses as losses  # its operations enter the table
+from tinygrad_edu.core.containers import leaves, mapped
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 
@@ -25,6 +27,13 @@ WITHOUT_DERIVATIVE = (
     *("any", "all", "logical_and", "logical_or", "logical_not", "signbit", "may_share_memory", "shares_memory"),
 )
 
+
+SYNONYMS = {  # a second name of NumPy's that is a function object of its own
+    "linalg.matmul": products.matmul,
+    "permute_dims": ARRAY_TABLE["transpose"],
+    "amax": ARRAY_TABLE["max"],
+    "amin": ARRAY_TABLE["min"],
+}
 
 SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read off the node; its numbers are not needed
 
@@ -42,14 +51,15 @@ def differentiable() -> dict[Any, Any]:
     """NumPy's function → ours, from the three tables."""
     entries: list[Any] = [*TABLE.values(), *ARRAY_TABLE.values(), *COMPOSED.values()]
     known = {find(entry.numpy_name): entry for entry in entries if find(entry.numpy_name) is not None}
-    return known | {np.linalg.matmul: products.matmul, np.permute_dims: ARRAY_TABLE["transpose"]}
+    return known | {find(name): entry for name, entry in SYNONYMS.items()}
 
 
 @functools.cache
 def scipys() -> dict[Any, Any]:
     """Universal functions of scipy.special; looked at when a caller has brought one, so it is not loaded for this."""
     special = importlib.import_module("scipy.special")
-    return {getattr(special, row.scipy_name): row for row in TABLE.values() if row.scipy_name}
+    named = [(getattr(special, row.scipy_name or row.name, None), row) for row in TABLE.values()]
+    return {ufunc: row for ufunc, row in named if isinstance(ufunc, np.ufunc)}
 
 
 @functools.cache
@@ -59,6 +69,16 @@ def without_derivative() -> frozenset[Any]:
 
 def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """np.add(x, y), np.tanh(x), and array + x, which NumPy spells np.add(array, x)."""
+    try:
+        return call_operation(ufunc, method, inputs, options)
+    except (DetachedError, UnsupportedNumpyError):
+        if wants_gradient([inputs, options]):
+            raise
+        return getattr(ufunc, method)(*mapped(number, inputs), **mapped(number, options))
+
+
+def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    """The operation of that ufunc. Errors: where it has no derivative, or NumPy's options would lose it."""
     if method == "reduce" and ufunc is np.add:
         return broadcasting.sum(*inputs, **{"axis": 0, **options})
     if options.get("out") is not None:
@@ -69,7 +89,7 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
     if method != "__call__" or options:
         raise UnsupportedNumpyError(refusal(f"{ufunc.__name__}.{method}({', '.join(options)})"))
     if ufunc in without_derivative():
-        return ufunc(*map(number, inputs))
+        return ufunc(*map(held, inputs))
     operation = differentiable().get(ufunc) or ("scipy.special" in sys.modules and scipys().get(ufunc))
     if not operation:
         raise UnsupportedNumpyError(refusal(ufunc.__name__))
@@ -80,10 +100,20 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
 
 def call_function(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
     """np.sum(x, axis=0), np.where(...), np.concatenate([...]): everything that is not a ufunc."""
+    try:
+        return call_differentiable(function, arguments, options)
+    except (DetachedError, UnsupportedNumpyError):
+        if wants_gradient([list(arguments), options]):
+            raise
+        return function(*mapped(number, list(arguments)), **mapped(number, options))
+
+
+def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Our function of that name. Errors: where it has no derivative, or an option of NumPy's would change it."""
     if function in SHAPE_OF and hasattr(arguments[0], "parents") and len(arguments) == 1 and not options:
         return getattr(arguments[0], SHAPE_OF[function], function(0.0))  # a Value has the shape of a number
     if function in without_derivative():
-        return function(*map(number, arguments), **{name: number(x) for name, x in options.items()})
+        return function(*mapped(held, list(arguments)), **mapped(held, options))
     if function not in differentiable():
         raise UnsupportedNumpyError(refusal(name_of(function)))
     entry = differentiable()[function]
@@ -161,9 +191,21 @@ def kind(inputs: Sequence[Any]) -> str:
     return next((type(x).__name__ for x in inputs if hasattr(x, "parents")), "node")
 
 
+def wants_gradient(arguments: Any) -> bool:
+    """Is there a node whose gradient may be asked for? A Tensor that requires none has no say, nor has `no_grad`."""
+    nodes = [x for x in leaves(arguments) if hasattr(x, "parents")]
+    traced = MODES.tensor_trace is not None or MODES.value_trace is not None
+    return traced or (MODES.recording and any(getattr(x, "requires_grad", True) for x in nodes))
+
+
 def number(x: Any) -> Any:
-    """What a node holds."""
+    """What a node holds, to be given away: a result of NumPy's may be a view of it."""
     return x.data if hasattr(x, "parents") else x
+
+
+def held(x: Any) -> Any:
+    """What a node holds, to be looked at only."""
+    return (x.array if hasattr(x, "requires_grad") else x.data) if hasattr(x, "parents") else x
 
 
 def name_of(function: Any) -> str:

@@ -173,7 +173,7 @@ class Operation:
         """partials(y, *arguments) of arrays and plain numbers, with inf or nan where Python divides by the number 0."""
         try:
             return self.array_partials(y, *arguments)
-        except ZeroDivisionError:
+        except ArithmeticError:
             return self.array_partials(y, *map(of_numpy, arguments))
 
 

@@ -11,7 +11,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.explain import explain
 from tinygrad_edu.core.fingerprint import fingerprint
-from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.errors import (
@@ -45,12 +45,13 @@ def backward(root: Node, grad: Any, retain_graph: bool) -> None:
         found = cotangents(order, seed, pull if quick else pull_with_care)
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
             found = cotangents(order, seed, pull_with_care)
-    spent = [x for x in found if not x.parents and x.spent is not False and x.spent is x.grad and x.grad.any()]
-    if spent:
-        warn_forgotten(spent, stacklevel=4)
-    for x, g in found.items():
-        store(x, np.asarray(g))
-    root.spent = True if root.parents else root.spent
+    with ACCUMULATING:
+        spent = [x for x in found if not x.parents and forgotten(x.grad, x.spent)]
+        if spent:
+            warn_forgotten(spent, stacklevel=4)
+        for x, g in found.items():
+            store(x, np.asarray(g))
+        root.spent = True if root.parents else root.spent
 
 
 def checked_seed(root: Node, grad: Any) -> Any:
@@ -68,12 +69,18 @@ def checked_seed(root: Node, grad: Any) -> Any:
     return seed
 
 
+def forgotten(grad: Any, spent: Any) -> bool:
+    """Has an optimizer used this gradient of a leaf, and nobody set it back since?"""
+    return spent is not False and grad is not None and spent is grad and bool(grad.any())
+
+
 def store(x: Node, g: Any) -> None:
     """An inner node shows this pass's gradient; a leaf adds it, in an array of its own, to what it has."""
     if x.parents:
         x.grad = g
     else:
-        x.grad = g.copy() if x.grad is None else x.grad + g
+        held = x.grad
+        x.grad = g.copy() if held is None else held + g
 
 
 def wanting(x: Node) -> list[Node]:
@@ -137,7 +144,7 @@ def contributions(
     assert operation.partials is not None
     try:
         partials = operation.partials(y, *inputs)
-    except ZeroDivisionError:  # of plain numbers
+    except ArithmeticError:  # of plain numbers
         partials = operation.partials(y, *map(of_numpy, inputs))
     return [times(g, partial) for partial in partials]
 

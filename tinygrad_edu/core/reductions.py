@@ -58,7 +58,7 @@ def products_of_others(x: Any, y: Any, axis: Axes) -> Any:
 
 @composed()
 def var(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """Σ (x - mean)² / (n - ddof) over the axes."""
+    """Σ (x - mean)² / max(n - ddof, 0) over the axes; as in NumPy inf or nan where that is 0."""
     deviation = x - mean(x, axis=axis, keepdims=True)
     free = ops.maximum(count(x, axis) * 1.0 - ddof, 0.0)  # as NumPy: never below 0, and of one number NaN
     return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / free
@@ -79,8 +79,9 @@ def root(squares: Any) -> Any:
 @array_op(vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * ops.exp(x - reshape(y, kept_shape(x, axis))),))
 def logsumexp(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """log Σ eˣ over the axes, with the largest x taken out first.  x̄ = ȳ · softmax(x)."""
-    least: Any = {} if np.size(x) else {"initial": -np.inf}  # log 0 of no numbers, as in PyTorch
-    largest = np.max(x, axis=axis_argument(axis), keepdims=True, **least)
+    if not np.size(x):
+        return np.sum(x, axis=axis_argument(axis), keepdims=keepdims) - np.inf  # log of the sum of nothing
+    largest = np.max(x, axis=axis_argument(axis), keepdims=True)
     shift = ops.where(finite(largest), largest, 0.0)
     total = ops.log(np.sum(ops.exp(x - shift), axis=axis_argument(axis), keepdims=True)) + shift
     return total if keepdims else np.squeeze(total, axis=axes_of(x, axis))

@@ -21,12 +21,15 @@ import numpy as np
 
 from tinygrad_edu.core import losses as losses  # its operations enter the table
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpacked
+from tinygrad_edu.core.fast_paths import install_for_tensors
 from tinygrad_edu.core.fingerprint import fingerprint
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
-from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
-from tinygrad_edu.core.operators import BINARY, install
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
+from tinygrad_edu.core.operators import install
+from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.pullback import backward, guarded, refuse_anomaly, shape_error
+from tinygrad_edu.core.spellings import missing
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -84,6 +87,8 @@ class Tensor:
             raise shape_error(operation, operands, error) from None
         if operation.partials is None:
             return y  # a comparison: a plain array of booleans
+        if y.dtype.kind != "f":  # where(x, 1, 0)
+            y = y.astype(dtype_of(operands))
         return record(operation, y, tuple(operands), NO_OPTIONS)
 
     @staticmethod
@@ -189,14 +194,33 @@ class Tensor:
     def __bool__(self) -> bool:
         return bool(MODES.tensor_trace.__bool__(self) if MODES.tensor_trace else self.array)  # refused in a trace
 
+    def __format__(self, spec: str) -> str:
+        return format(self.one_number("f'{x:" + spec + "}'"), spec) if spec else str(self)
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(self.one_number("round(x)"), digits)
+
     def __float__(self) -> float:
+        if in_percent_format() or not (self.requires_grad and MODES.recording):
+            return self.one_number("float(x)")
         raise DetachedError(f"float({self!r}) would lose its gradient: x.item() gives the plain number")
 
+    def one_number(self, call: str) -> float:
+        """The number of a Tensor that holds one. Errors: TypeError, as of a list, that names `call`."""
+        if self.size != 1:
+            raise TypeError(f"{call} is for one number, and x holds {self.size}: x = {self!r}. Take x[i], or x.data")
+        return self.item()
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(self, name)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        if self.requires_grad:
+        if self.requires_grad and MODES.recording:
             raise DetachedError(
-                f"a plain array made of {self!r} would silently lose its gradient: use NumPy's functions or tg.ops on "
-                "the Tensor itself, or leave the graph on purpose with x.data or x.detach()"
+                f"a plain array made of {self!r} would silently lose its gradient. To join several Tensors use "
+                "np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_; use NumPy's "
+                "functions or tg.ops on the Tensor itself (tg.ops.logsumexp, softmax, erf, sigmoid for SciPy's); or "
+                "leave the graph on purpose with x.data or x.detach()"
             )
         return np.array(self.array, dtype=dtype, copy=True if copy is None else copy)
 
@@ -233,7 +257,6 @@ class Tensor:
         def __rmatmul__(self, other: Any) -> Tensor: ...
         def __gt__(self, other: Any) -> Array: ...
         def __lt__(self, other: Any) -> Array: ...
-        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
 
 
 def start(x: Tensor, array: Array, label: str = "") -> None:
@@ -306,43 +329,8 @@ def array_method(operation: Any) -> Callable[..., Any]:
     return bound
 
 
-def of_one(operation: Operation) -> Callable[..., Any]:
-    """A method of one Tensor, written out: a third of the time of the general `__apply__` is spent elsewhere."""
-    general = getattr(Tensor, operation.name)
-
-    def bound(self: Tensor, *others: Any) -> Any:
-        if others:
-            return general(self, *others)
-        return record(operation, operation.array_function(self.array), (self,), NO_OPTIONS)
-
-    bound.__name__, bound.__doc__ = operation.name, operation.__doc__
-    return bound
-
-
-def of_two(operation: Operation) -> Callable[[Any, Any], Any]:
-    """An operator of two Tensors, or of a Tensor and a float, written out."""
-
-    def operator(self: Tensor, other: Any) -> Any:
-        if other.__class__ is Tensor:
-            right: Any = other.array
-        elif other.__class__ is float:
-            right = other
-        else:
-            return Tensor.__apply__(operation, (self, other))
-        try:
-            return record(operation, operation.array_function(self.array, right), (self, other), NO_OPTIONS)
-        except ValueError:
-            return Tensor.__apply__(operation, (self, other))  # for its explanation
-
-    return operator
-
-
 install(Tensor)
-for name, operation in BINARY.items():
-    setattr(Tensor, f"__{name}__", of_two(operation))
-for operation in TABLE.values():
-    if len(operation.parameters) == 1:
-        setattr(Tensor, operation.name, of_one(operation))
+install_for_tensors(Tensor, record, NO_OPTIONS)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name):
         setattr(Tensor, name, array_method(entry))

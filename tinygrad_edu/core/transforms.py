@@ -21,6 +21,7 @@ from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.containers import leaves, mapped
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import recording
+from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pullback import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
@@ -74,7 +75,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     def both(*arguments: Any, **options: Any) -> tuple[Any, Any]:
         chosen = [argnum] if isinstance(argnum, int) else list(argnum)
         y, pull = vjp(lambda *x: f(*replaced(arguments, chosen, x), **options), *[arguments[i] for i in chosen])
-        if np.size(getattr(y, "data", y)) != 1:
+        if np.size(y) != 1:
             raise NonScalarBackwardError(
                 f"grad needs a function with one number as its result; this one gives shape {np.shape(y)}. "
                 "Reduce it, as in f(x).sum(), or use jacobian"
@@ -122,11 +123,20 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     nested = DEPTH.level > 0 or any(is_node(x) for x in leaves([list(primals), list(tangents)]))
     with inside_transform():
         y, pull = vjp(f, *primals)
-        dummy = variable(np.zeros(np.shape(y)) if isinstance(y, Tensor) else 0.0)
+        dummy = seed_variable(y)
         weighted = [as_node(g) * t for g, t in zip(leaves(pull(dummy)), leaves(list(tangents)), strict=True)]
         total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
-        tangent = derivatives(total, [dummy], 1.0, nested)[0]
+        dummies = list(dummy.flat) if is_object(dummy) else [dummy]
+        found = derivatives(total, dummies, 1.0, nested)
+        tangent = np.reshape(np.array(found, dtype=object), y.shape) if is_object(dummy) else found[0]
     return (y, tangent) if nested else (plain(y), plain_like(plain(y), tangent))
+
+
+def seed_variable(y: Any) -> Any:
+    """Zeros like y, as nodes: what a pull-back is linear in."""
+    if is_object(y):
+        return np.reshape(np.array([Value(0.0) for _ in y.flat], dtype=object), y.shape)
+    return variable(np.zeros(np.shape(y)) if isinstance(y, Tensor) else 0.0)
 
 
 def jacobian(f: Function, argnum: int = 0) -> Function:
@@ -218,12 +228,23 @@ def derivatives(y: Any, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
         return value.gradients(y, inputs, seed) if again else plain_gradients(y, inputs, seed)
     if isinstance(y, Tensor):
         return tensor_derivatives(y, inputs, seed, again)
+    if is_object(y):
+        return derivatives(weighted_sum(y, seed), inputs, 1.0, again)
     if np.ndim(y) or not isinstance(y, (int, float, np.number, np.ndarray)):
         raise OperandError(
             f"a transform needs a function that returns one Value, Tensor or number, not {type(y).__name__}"
             + (": does it lack a `return`?" if y is None else "")
+            + (": join them with np.stack or np.concatenate" if isinstance(y, (list, tuple)) else "")
         )
     return [zero_like(x) for x in inputs]  # y is a plain number: it depends on none of them
+
+
+def weighted_sum(y: Any, weights: Any) -> Any:
+    """Σ wᵢ·yᵢ of an array of Values, made of numbers: its gradient is the pull-back of the weights."""
+    if np.shape(weights) not in (y.shape, ()):
+        raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {np.shape(weights)}")
+    each = np.broadcast_to(np.asarray(weights, dtype=object), y.shape)
+    return functools.reduce(ops.add, [ops.mul(v, w) for v, w in zip(y.flat, each.flat, strict=True)], Value(0.0))
 
 
 def plain_gradients(y: Value, inputs: list[Any], seed: Any) -> list[Any]:
@@ -265,10 +286,12 @@ def plain(x: Any) -> Any:
     """A node as the number or array that it holds; lists and tuples of nodes too."""
     if isinstance(x, Tensor):
         return x.array if x.ndim else x.array.item()
+    if is_object(x):
+        return np.reshape([float(plain(v)) for v in x.flat], x.shape)
     return mapped(plain, x) if isinstance(x, (list, tuple, dict)) else getattr(x, "data", x) if is_node(x) else x
 
 
 def plain_like(x: Any, g: Any) -> Any:
     """A gradient as what x is: a float for a number, an array for an array."""
     array = getattr(g, "array", getattr(g, "data", g)) if is_node(g) else g
-    return np.asarray(array) if isinstance(x, np.ndarray) else float(array)
+    return np.asarray(plain(array)) if isinstance(x, np.ndarray) else float(array)

@@ -41,7 +41,7 @@ class Module:
 
     def named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
         """(name, parameter array): a Tensor, or on the scalar back end a NumPy array of Values."""
-        for name, attribute in vars(self).items():
+        for name, attribute in list(vars(self).items()):  # a list: another thread may set an attribute meanwhile
             if type(attribute) not in PLAIN and name not in self.buffer_names:
                 yield from named_arrays_in(attribute, f"{prefix}{name}")
 

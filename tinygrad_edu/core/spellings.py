@@ -1,0 +1,81 @@
+"""What to write for a name that NumPy, torch or micrograd have and a Value or a Tensor has not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# name: what to write for x.name, as this library has it
+OF_TENSOR = {
+    "view": "x.reshape(shape)",
+    "permute": "x.transpose(axes)",
+    "t": "x.T",
+    "mT": "np.swapaxes(x, -1, -2)",
+    "unsqueeze": "np.expand_dims(x, axis)",
+    "masked_fill": "np.where(mask, value, x)",
+    "argmax": "np.argmax(x, axis)",
+    "argmin": "np.argmin(x, axis)",
+    "argsort": "np.argsort(x, axis)",
+    "any": "np.any(x.data)",
+    "all": "np.all(x.data)",
+    "nonzero": "np.nonzero(x.data)",
+    "topk": "np.argsort(x.data)[..., -k:]",
+    "numel": "x.size",
+    "dim": "x.ndim",
+    "clone": "+x, a node of its own in the graph, or Tensor(x.data) for a new leaf",
+    "copy": "+x, a node of its own in the graph, or x.data.copy() for the plain numbers",
+    "astype": "Tensor(x.data, dtype=...) for a new leaf: an operation keeps its dtype",
+    "float": "Tensor(x.data, dtype=np.float32) for a new leaf",
+    "double": "Tensor(x.data, dtype=np.float64) for a new leaf",
+    "tolist": "x.data.tolist()",
+    "round": "np.round(x.data)",
+    "repeat": "np.concatenate([x, x]) or np.broadcast_to(x, shape)",
+    "expand": "np.broadcast_to(x, shape)",
+    "cat": "np.concatenate([x, y])",
+    "chunk": "np.split(x, sections)",
+    "mm": "x @ y",
+    "bmm": "x @ y",
+    "fill": "x.data = np.full(x.shape, value)",
+    "fill_": "x.data = np.full(x.shape, value)",
+    "zero_": "x.data = np.zeros(x.shape); for a gradient, x.grad = None",
+    "add_": "x.data = x.data + y",
+    "sub_": "x.data = x.data - y",
+    "mul_": "x.data = x.data * y",
+    "copy_": "x.data = y",
+    "normal_": "x.data = rng.normal(size=x.shape), with a rng of np.random.default_rng(seed)",
+    "uniform_": "x.data = rng.uniform(size=x.shape), with a rng of np.random.default_rng(seed)",
+    "requires_grad_": "x.requires_grad = True",
+    "is_leaf": "not x.parents",
+    "grad_fn": "x.op and x.parents",
+    "retain_grad": "x.grad, which inner nodes keep after backward()",
+    "cpu": "x itself: a Tensor's array lies in the memory of the CPU",
+    "cuda": "x itself: this library computes on the CPU",
+    "to": "x itself: this library computes on the CPU; for another dtype Tensor(x.data, dtype=...)",
+    "device": "nothing in its place: this library computes on the CPU",
+    "partials": "x.op and x.parents: a Tensor keeps no derivatives, backward() computes them",
+}
+ONE_NUMBER = "x.data, since a Value is one number; for arrays take tg.Tensor, or an array of Values"
+OF_VALUE = dict.fromkeys(
+    ["shape", "ndim", "size", "dtype", "reshape", "T", "sum", "mean", "max", "min", "astype", "numpy", "requires_grad"],
+    ONE_NUMBER,
+) | {
+    "clone": "+x, a new node in the graph, or x.detach(), a new leaf",
+    "copy": "+x, a new node in the graph, or x.detach(), a new leaf",
+    "zero_grad": "x.grad = 0.0",
+    "_backward": "x.partials, the derivatives by x.parents: nodes hold numbers here, no functions",
+    "_local_grads": "x.partials",
+    "_children": "x.parents",
+}
+
+
+def missing(x: Any, name: str) -> AttributeError:
+    """The error for x.name. Python adds the nearest name that x has, if there is one.
+
+    >>> from tinygrad_edu import Value
+    >>> Value(2.0).copy()
+    Traceback (most recent call last):
+        ...
+    AttributeError: 'Value' object has no attribute 'copy'. Write +x, a new node in the graph, or x.detach(), a new leaf
+    """
+    written = (OF_VALUE if hasattr(type(x), "partials") else OF_TENSOR).get(name)
+    hint = f". Write {written}" if written else ""
+    return AttributeError(f"{type(x).__name__!r} object has no attribute {name!r}{hint}", name=name, obj=x)
