@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.losses import LOSSES, Loss
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
+ROWS = 2  # samples that are tried
 
 
 def dtype_of(model: Module) -> Any:
@@ -21,6 +25,12 @@ def dtype_of(model: Module) -> Any:
 
 def samples(data: Any, name: str, dtype: Any) -> Array:
     """An array with a row for each sample, finite and in that dtype; a plain row of numbers is one column."""
+    array = checked(data, name)
+    return np.ascontiguousarray(array if array.ndim > 1 else array[:, None], dtype=dtype)
+
+
+def checked(data: Any, name: str) -> Array:
+    """Finite numbers, one row or one number for each sample."""
     array = np.asarray(getattr(data, "array", data))
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"{name} holds {array.dtype}: numbers are needed")
@@ -33,7 +43,7 @@ def samples(data: Any, name: str, dtype: Any) -> Array:
             f"{name} holds {int(bad.sum())} entries that are NaN or infinite, the first at index "
             f"{tuple(int(i[0]) for i in np.nonzero(bad))}: remove or replace them"
         )
-    return np.ascontiguousarray(array if array.ndim > 1 else array[:, None], dtype=dtype)
+    return array
 
 
 def pair(model: Module, loss: Any, X: Any, y: Any) -> tuple[Array, Array]:
@@ -41,14 +51,61 @@ def pair(model: Module, loss: Any, X: Any, y: Any) -> tuple[Array, Array]:
 
     Errors: DtypeError, ShapeError, SettingError for what does not fit.
     """
-    dtype = dtype_of(model)
-    indices = any(getattr(module, "takes_indices", False) for _, module in model.named_modules())
-    inputs = samples(X, "X", np.int64 if indices else dtype)
-    labels = np.asarray(getattr(y, "array", y))
+    inputs, labels = inputs_for(model, X), np.asarray(getattr(y, "array", y))
     same_length(inputs, np.atleast_1d(labels), "y")
-    if loss is LOSSES["cross_entropy"] and labels.ndim == 1:
-        return inputs, classes(labels, model, inputs)
-    return inputs, targets(samples(y, "y", dtype), loss)
+    if loss is LOSSES["cross_entropy"] and (labels.ndim == 1 or labels.dtype.kind in "iu"):
+        outputs = output_shape(model, inputs)
+        if labels.ndim == 1 or labels.shape[1:] == outputs[1:-1]:
+            return inputs, classes(labels, outputs[-1])
+    columns = samples(y, "y", dtype_of(model))
+    if labels.dtype.kind in "iu" and not isinstance(loss, Loss):
+        forms = columns, np.ascontiguousarray(labels, dtype=np.int64)
+        return inputs, first_that_works(lambda t: loss(model(inputs[:ROWS]), t[:ROWS]), model, forms)
+    return inputs, targets(columns, loss)
+
+
+def inputs_for(model: Module, X: Any) -> Array:
+    """X in the model's dtype; whole numbers as such, and in their own shape, for a model that looks rows up by them.
+
+    Does it? A layer may say so, as Embedding does. Of another model it shows when numbers with a point are an error.
+    """
+    array = checked(X, "X")
+    numbers = samples(X, "X", dtype_of(model))
+    if any(getattr(module, "takes_indices", False) for _, module in model.named_modules()):
+        return np.ascontiguousarray(array, dtype=np.int64) if (array == np.floor(array)).all() else numbers
+    if array.dtype.kind not in "iu":
+        return numbers
+    return first_that_works(lambda x: model(x[:ROWS]), model, (numbers, np.ascontiguousarray(array, dtype=np.int64)))
+
+
+def first_that_works(call: Callable[[Array], Any], model: Module, forms: Sequence[Array]) -> Array:
+    """The first form of an array that a call takes; where none does, the first, whose error is then the user's."""
+    for form in forms:
+        with suppress(Exception), aside(model):
+            call(form)
+            return form
+    return forms[0]
+
+
+@contextmanager
+def aside(model: Module) -> Iterator[None]:
+    """A look at what a model gives, without gradients, dropout or statistics of a batch."""
+    training = model.training
+    try:
+        with no_grad():
+            model.eval()
+            yield
+    finally:
+        model.train(training)
+
+
+def output_shape(model: Module, inputs: Array) -> tuple[int, ...]:
+    """The shape of what the model gives for one sample."""
+    if not len(inputs):
+        return (0, 0)
+    with aside(model):
+        output = model(inputs[:1])
+    return tuple(np.shape(output[0] if isinstance(output, tuple) else output))
 
 
 def whole(y: Any) -> Array:
@@ -79,11 +136,8 @@ def same_length(inputs: Array, other: Array, name: str) -> Array:
 WHAT = {"y": "target", "sample_weight": "weight"}
 
 
-def classes(y: Array, model: Module, X: Array) -> Array:
+def classes(y: Array, count: int) -> Array:
     """Class numbers, each of which the model has an output for."""
-    training = model.training
-    count = model.eval()(X[:1]).shape[-1] if len(X) else 0
-    model.train(training)
     if y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < count):
         raise SettingError(
             f"y holds classes from {y.min()} to {y.max()} ({y.dtype}), the model has {count} outputs: "

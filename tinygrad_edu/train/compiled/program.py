@@ -224,7 +224,10 @@ class Buffers:
         self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, whole, layout.sizes)
         captured = dict(zip(program.step.trace.captured, program.captured(parameters), strict=True))
         found = [captured[name] for name in program.given]
-        self.given = [np.array(a, dtype) if np.ndim(a) else np.dtype(dtype).type(a) for a in found]
+        kinds = [np.int64 if program.step.trace.inputs[name].integer else dtype for name in program.given]
+        self.given: list[Any] = [
+            np.array(a, k) if np.ndim(a) else np.dtype(k).type(a) for a, k in zip(found, kinds, strict=True)
+        ]
         self.followed = [self.given[program.given.index(name)] for name in program.followed]
         self.given += [np.zeros_like(a) for a in self.followed]
 

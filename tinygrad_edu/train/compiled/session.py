@@ -168,7 +168,7 @@ class Course:
             self.optimizer.memory[i] = tuple([row[i] for row in rows[1:]])
             self.optimizer.t[i] = self.steps
         for tensor, array in zip(self.kept, self.buffers.followed, strict=True):
-            tensor.assign(array.copy())
+            tensor.assign(array.astype(tensor.dtype))
 
     def rewind(self, before: Sequence[Any], epochs: int) -> None:
         """The generators as after so many whole epochs since they were in the states `before`."""
