@@ -4,7 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-collect_ignore = ["docstrings.py", "generate.py"]  # parts of the site's build, which need the extra `docs`
+collect_ignore = [
+    "docstrings.py",
+    "generate.py",
+    "programs.py",
+]  # parts of the site's build, which need the extra `docs`
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,6 @@
 """The documentation: built strictly, complete, loading nothing from elsewhere. Its code runs as doctests."""
 
+import html
 import importlib.util
 import inspect
 import re
@@ -81,7 +82,7 @@ def test_the_tree_of_errors_holds_every_error():
 def loaded(name):
     """A module of docs/, which is no package."""
     spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
 
@@ -190,6 +191,44 @@ def test_every_operation_cause_and_slip_stands_in_the_reference(site):
     clinic = (site / "reference/clinic.html").read_text(encoding="utf-8")
     assert [code for code in [*BY_CODE, *PROVED_OTHERWISE] if f"<code>{code}</code>" not in clinic] == []
     assert [code for code in CATALOGUE if f"<code>{code}</code>" not in clinic] == []
+
+
+def unmarked(page):
+    """What a reader sees of a page, with spaces made equal."""
+    text = re.sub(r"<(script|style).*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", text)).split())
+
+
+GUIDED = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
+
+
+@pytest.mark.parametrize("program", GUIDED, ids=lambda path: path.stem)
+def test_the_tutorial_shows_each_program_its_output_and_its_pictures(site, program):
+    pages = {path: unmarked(path) for path in (site / "tutorial").glob("*.html")}
+    text = " ".join(program.read_text(encoding="utf-8").split())
+    holding = [path for path, shown in pages.items() if text in shown]
+    assert len(holding) == 1, f"{program.name} stands on {len(holding)} pages"
+    assert "It prints:" in pages[holding[0]].partition(text)[2]
+    written = re.findall(r"out\b.*?(\w+\.svg)", program.read_text(encoding="utf-8"))
+    shown = [Path(address).name for address in Loads(holding[0]).addresses]
+    assert set(written) <= set(shown)
+    assert all((site / "tutorial/pictures" / name).is_file() for name in written)
+
+
+def test_no_page_shows_a_mark(site):
+    marks = re.compile(r"--8\s*<|<!-- (program|generated|reference)|&lt;!-- (program|generated|reference)")
+    assert [path.name for path in site.rglob("*.html") if marks.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_a_picture_of_a_program_shrinks_with_the_page():
+    programs = loaded("programs")
+    svg = '<svg a="b" width="300pt" height="20pt" viewBox="0 0 300 20"></svg>'
+    assert programs.fluid(svg) == '<svg a="b" width="100%" style="max-width:300pt" viewBox="0 0 300 20"></svg>'
+
+
+def test_a_program_that_is_not_there_ends_the_build():
+    with pytest.raises(FileNotFoundError):
+        loaded("programs").on_page_markdown("<!-- program: 99_nothing -->")
 
 
 def test_the_explanation_shows_the_program_of_today(site):
