@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"<!-- program: (\w+) -->")
 PICTURES = "tutorial/pictures"  # where they stand in the site
 TIMEOUT_S = 300
-SIZES = re.compile(r'(<svg[^>]*?) width="([\d.]+)pt" height="[\d.]+pt"', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,9 @@ class Ran:
 
 @cache
 def run(name: str) -> Ran:
-    """Run examples/NAME.py. Errors: FileNotFoundError or CalledProcessError, which end the build."""
+    """Run examples/NAME.py. Errors: FileNotFoundError, or RuntimeError with what it printed; they end the build."""
+    from tinygrad_edu.draw.page import fluid
+
     file = (ROOT / "examples" / f"{name}.py").resolve(strict=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", "PYTHONHASHSEED": "0"}
     with tempfile.TemporaryDirectory() as folder:
@@ -51,11 +52,6 @@ def run(name: str) -> Ran:
         written = sorted(Path(folder).glob("out/*.svg"))
         pictures = {path.name: fluid(path.read_text(encoding="utf-8")) for path in written}
     return Ran(file.read_text(encoding="utf-8").rstrip(), done.stdout.rstrip(), pictures)
-
-
-def fluid(svg: str) -> str:
-    """A picture that shrinks with the page: its size in points becomes the largest one."""
-    return SIZES.sub(r'\1 width="100%" style="max-width:\2pt"', svg, count=1)
 
 
 def alt_text(file: str) -> str:

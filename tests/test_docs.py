@@ -220,12 +220,6 @@ def test_no_page_shows_a_mark(site):
     assert [path.name for path in site.rglob("*.html") if marks.search(path.read_text(encoding="utf-8"))] == []
 
 
-def test_a_picture_of_a_program_shrinks_with_the_page():
-    programs = loaded("programs")
-    svg = '<svg a="b" width="300pt" height="20pt" viewBox="0 0 300 20"></svg>'
-    assert programs.fluid(svg) == '<svg a="b" width="100%" style="max-width:300pt" viewBox="0 0 300 20"></svg>'
-
-
 def test_a_program_that_is_not_there_ends_the_build():
     with pytest.raises(FileNotFoundError):
         loaded("programs").on_page_markdown("<!-- program: 99_nothing -->")

@@ -50,4 +50,6 @@ def test_a_notebook_runs_and_shows_its_drawings(name, tmp_path, monkeypatch):
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
     drawings = [output.data["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})]
     assert len(drawings) == PICTURES[name]
-    assert all("</svg>" in drawing for drawing in drawings)
+    assert all("</svg>" in drawing and 'width="100%"' in drawing for drawing in drawings), "cut off at the right"
+    in_both_forms = [set(output.data) for output in outputs if "image/svg+xml" in output.get("data", {})]
+    assert all("image/png" in forms for forms in in_both_forms), "nothing to see where the notebook is not trusted"

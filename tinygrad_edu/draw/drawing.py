@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import threading
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinygrad_edu.draw.page import page
+from tinygrad_edu.draw.page import fluid, page
 from tinygrad_edu.draw.render import ADVICE, available, render
 from tinygrad_edu.errors import DrawError
 
@@ -110,6 +111,17 @@ class Drawing:
     def _repr_svg_(self) -> str | None:
         svg = self.picture("svg")
         return None if svg is None else svg.decode()
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """What a notebook keeps: SVG as wide as the cell at most, and PNG for where it shows no SVG.
+
+        JupyterLab removes SVG from a notebook that is not trusted (made by nbconvert, or sent by a colleague).
+        """
+        svg, png = self.picture("svg"), self.picture("png")
+        bundle = {"text/plain": repr(self)}
+        if svg and png:
+            bundle |= {"image/svg+xml": fluid(svg.decode()), "image/png": base64.b64encode(png).decode()}
+        return bundle
 
     def __repr__(self) -> str:
         return f"<{self.summary}>" if available() else f"{self.dot}\n{ADVICE}"

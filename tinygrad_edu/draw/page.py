@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 from tinygrad_edu.draw.dot import COLOURS
 from tinygrad_edu.draw.text import cleaned
@@ -18,6 +19,18 @@ ul { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; list-style: none; paddin
 li span { display: inline-block; width: 1rem; height: 1rem; border-radius: 4px; margin-right: .4rem;
   vertical-align: -.15rem; border: 1px solid; }
 """
+
+
+SIZE = re.compile(r'(<svg\b[^>]*?) width="([\d.]+pt)" height="[\d.]+pt"', re.DOTALL)
+
+
+def fluid(svg: str) -> str:
+    """The picture as wide as its frame at most: a fixed width in points is cut off where the frame is narrower.
+
+    >>> fluid('<svg width="300pt" height="20pt" viewBox="0 0 300 20"/>')
+    '<svg width="100%" style="max-width:300pt" viewBox="0 0 300 20"/>'
+    """
+    return SIZE.sub(r'\1 width="100%" style="max-width:\2"', svg, count=1)
 
 
 def page(svg: str, title: str, summary: str) -> str:
