@@ -1,5 +1,6 @@
 """The notebooks: valid, stored without outputs, and run from top to bottom with their pictures as SVG."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ from tinygrad_edu.draw import render  # noqa: E402  (after what says that the ex
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PICTURES = {"backprop_picture_by_picture": 7, "why_does_my_network_not_converge": 3}  # SVG pictures in each
 NOTEBOOKS = pytest.mark.parametrize("name", PICTURES)
+
+
+CELL = 900.0  # points that fit into a cell of a notebook beside its prompt, in a window of 1,400 pixels
+
+
+def width(svg):
+    """In points; 0 for a picture that takes the width it is given."""
+    given = re.search(r'<svg[^>]*? width="([\d.]+)(pt|%)"', svg)
+    return 0.0 if given[2] == "%" else float(given[1])
 
 
 def read(name):
@@ -50,6 +60,7 @@ def test_a_notebook_runs_and_shows_its_drawings(name, tmp_path, monkeypatch):
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
     drawings = [output.data["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})]
     assert len(drawings) == PICTURES[name]
-    assert all("</svg>" in drawing and 'width="100%"' in drawing for drawing in drawings), "cut off at the right"
+    assert all("</svg>" in drawing for drawing in drawings)
+    assert all(width(drawing) <= CELL for drawing in drawings), "cut off at the right"
     in_both_forms = [set(output.data) for output in outputs if "image/svg+xml" in output.get("data", {})]
     assert all("image/png" in forms for forms in in_both_forms), "nothing to see where the notebook is not trusted"
