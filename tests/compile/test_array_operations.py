@@ -12,7 +12,7 @@ from tests.compile.programs import agree, checked, eager, normal, without_numba
 from tests.examples import CALLS, IDS, drawn
 from tinygrad_edu import Tensor, jit, nn, ops
 from tinygrad_edu.compile.ir.dims import Size, length, measured, text_of
-from tinygrad_edu.compile.ir.rules import REWRITTEN
+from tinygrad_edu.compile.ir.node import DECOMPOSITIONS
 from tinygrad_edu.compile.ir.shape_rules import SHAPES
 from tinygrad_edu.compile.ir.slices import span
 from tinygrad_edu.core.containers import leaves
@@ -40,7 +40,7 @@ def total(results):
 
 
 def test_every_array_operation_can_be_compiled():
-    assert ARRAY_TABLE.keys() <= SHAPES.keys() | REWRITTEN.keys()
+    assert ARRAY_TABLE.keys() <= SHAPES.keys() | DECOMPOSITIONS.keys()
 
 
 IDENTIFIED = [(IDS[i] + str(sum(x == IDS[i] for x in IDS[:i]) or ""), *CALLS[i]) for i in range(len(CALLS))]

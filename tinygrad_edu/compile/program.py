@@ -13,8 +13,9 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.loops import Writer
 from tinygrad_edu.compile.codegen.names import TRAINING, free_name
+from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, measured
-from tinygrad_edu.compile.ir.node import Size, Traced, differentiate, op_name
+from tinygrad_edu.compile.ir.node import Size, Traced, differentiate, op_name, traced
 from tinygrad_edu.compile.passes.fuse import Names, is_view, schedule
 from tinygrad_edu.compile.passes.lower import copied, lowered
 from tinygrad_edu.core.graph import topological
@@ -48,6 +49,8 @@ class Trace:
     draws: bool = False  # is it of a training step, which may draw random numbers and change what a model keeps?
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
+
+    node = staticmethod(traced)
 
     def input(self, name: str, array: Any) -> Traced:
         """A new input with the shape of an array; an axis of length 1 keeps that length in the program."""

@@ -109,10 +109,8 @@ class Size:
 
 
 def as_node(x: Any) -> Any:
-    """A size or number as a node of the trace."""
-    from tinygrad_edu.compile.ir.node import traced
-
-    return traced(x)
+    """A size or number as a node of the trace at work."""
+    return ACTIVE.traces[-1].node(x)
 
 
 def text_of(n: Any) -> str:

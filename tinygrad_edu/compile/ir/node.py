@@ -25,6 +25,8 @@ from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
+DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # filled by rules.py: what is recorded as other operations
+
 
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
@@ -74,21 +76,17 @@ class Traced(Tensor):
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
-        from tinygrad_edu.compile.ir.rules import REWRITTEN
-
-        if operation.name not in SHAPES and operation.name not in REWRITTEN:
-            can = ", ".join([*SHAPES, *REWRITTEN])
+        if operation.name not in SHAPES and operation.name not in DECOMPOSITIONS:
+            can = ", ".join([*SHAPES, *DECOMPOSITIONS])
             raise TraceError(f"{operation.name} cannot be compiled: of the array operations {can} can")
         parents: tuple[Traced, ...] = tuple([traced(x) for x in arrays])
-        if operation.name in REWRITTEN:
-            return REWRITTEN[operation.name](*parents, **options)
+        if operation.name in DECOMPOSITIONS:
+            return DECOMPOSITIONS[operation.name](*parents, **options)
         return Traced(SHAPES[operation.name](parents, **options), operation, parents, options)
 
     def rows_of(self, labels: Any) -> Traced:
         """Of logits: the classes as rows of 0 and 1. Errors: TraceError where the labels are no integers."""
-        from tinygrad_edu.compile.ir.indexing import rows_of_classes
-
-        return rows_of_classes(labels, self.sizes[-1])
+        return DECOMPOSITIONS["rows_of_classes"](labels, self.sizes[-1])
 
     def __bool__(self) -> bool:
         raise TraceError(

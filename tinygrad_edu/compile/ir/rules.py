@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.compile.ir import indexing
 from tinygrad_edu.compile.ir.dims import lengths
 from tinygrad_edu.compile.ir.indexing import Primitive, axis_of, reshaped
-from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced
 from tinygrad_edu.compile.ir.shape_rules import names_of, reduced_shape
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.explain import explain
@@ -68,7 +67,7 @@ def stacked(a: Traced, b: Traced) -> tuple[Any, ...]:
     return (*lead, a.sizes[-2], b.sizes[-1])
 
 
-REWRITTEN: dict[str, Callable[..., Traced]] = {
+DECOMPOSITIONS |= {
     "getitem": indexing.getitem,
     "put": indexing.put,
     "concatenate": indexing.concatenate,
@@ -76,9 +75,5 @@ REWRITTEN: dict[str, Callable[..., Traced]] = {
     "cumsum": cumsum,
     "prod": prod,
     "matmul": matmul,
+    "rows_of_classes": indexing.rows_of_classes,
 }
-
-
-def rewritten(name: str, parents: Sequence[Traced], options: Any) -> Traced:
-    """What the trace records for an operation of that name."""
-    return REWRITTEN[name](*parents, **options)
