@@ -15,8 +15,8 @@ from tinygrad_edu.compile.ir.dims import Size, length, measured, text_of
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS
 from tinygrad_edu.compile.ir.shape_rules import SHAPES
 from tinygrad_edu.compile.ir.slices import span
-from tinygrad_edu.core.containers import leaves
 from tinygrad_edu.core.operation import ARRAY_TABLE
+from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
 # Two index arrays, a size that depends on numbers, a number of sections that depends on a size.
@@ -35,7 +35,9 @@ def made(f):
 
 def total(results):
     """One number of all results, in which every entry counts differently."""
-    parts = [ops.tanh(y) * ops.cumsum(y * 0.0 + 1.0).reshape(y.shape) if np.ndim(y) else y for y in leaves(results)]
+    parts = [
+        ops.tanh(y) * ops.cumsum(y * 0.0 + 1.0).reshape(y.shape) if np.ndim(y) else y for y in tree_leaves(results)
+    ]
     return sum(ops.sum(part) if np.ndim(part) else part for part in parts)
 
 

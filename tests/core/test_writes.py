@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.fingerprint import BLOCK, SMALL, fingerprint
+from tinygrad_edu.core.checksum import BLOCK, SMALL, checksum
 from tinygrad_edu.errors import SavedArrayChangedError
 
 RNG = np.random.default_rng(0)
@@ -53,19 +53,19 @@ SIZES = [
 @pytest.mark.parametrize("name", WRITES)
 def test_every_write_changes_the_fingerprint(name, shape, dtype):
     array = RNG.normal(size=shape).astype(dtype)
-    before, bytes_before = fingerprint(array), array.tobytes()
+    before, bytes_before = checksum(array), array.tobytes()
     WRITES[name](array)
     assert array.tobytes() != bytes_before
-    assert fingerprint(array) != before
+    assert checksum(array) != before
 
 
 def test_each_single_bit_of_a_large_array():
     array = RNG.normal(size=SMALL // 8 + 100)
-    seen = {fingerprint(array)}
+    seen = {checksum(array)}
     bits, places = array.view(np.uint8), RNG.integers(array.nbytes, size=2000)
     for i in places:
         bits[i] ^= 1 << (i % 8)
-        seen.add(fingerprint(array))
+        seen.add(checksum(array))
         bits[i] ^= 1 << (i % 8)
     assert len(seen) == 1 + len(set(places.tolist()))
 
@@ -73,17 +73,17 @@ def test_each_single_bit_of_a_large_array():
 @pytest.mark.parametrize("n", [0, 1, SMALL, SMALL + 1, SMALL + 7, 4 * BLOCK, 4 * BLOCK + 4])
 def test_any_layout_dtype_and_size(n):
     array = RNG.integers(0, 256, n).astype(np.uint8)
-    before = fingerprint(array)
-    assert before == fingerprint(array.copy()) == fingerprint(np.repeat(array, 2)[::2])
+    before = checksum(array)
+    assert before == checksum(array.copy()) == checksum(np.repeat(array, 2)[::2])
     if n:
         array[-1] ^= 1
-        assert fingerprint(array) != before
+        assert checksum(array) != before
 
 
 def test_the_fingerprint_of_a_file_is_the_same_everywhere():
     """Checkpoints keep it: these numbers must not depend on the process, the machine or the release."""
-    assert fingerprint(np.arange(5.0)) == 4228581943
-    assert fingerprint(np.arange(50_000.0)) == 3289805244
+    assert checksum(np.arange(5.0)) == 4228581943
+    assert checksum(np.arange(50_000.0)) == 3289805244
 
 
 PROGRAMS = {

@@ -12,8 +12,8 @@ import numpy as np
 from tinygrad_edu.compile.backend.cache import called
 from tinygrad_edu.compile.ir.node import Traced, traced
 from tinygrad_edu.compile.program import Array, Program, Trace, number_array
-from tinygrad_edu.core.containers import leaves, mapped
 from tinygrad_edu.core.conversion import FLOATS
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, OperandError, SettingError, ShapeError
 
@@ -93,14 +93,14 @@ class ArrayFunction:
             return out[0] if out else numbers[0]
         found = call.named(inputs)
         parts = iter(range(len(found)))
-        return mapped(lambda _: found[f"result{next(parts)}"], call.program.trace.results)
+        return tree_map(lambda _: found[f"result{next(parts)}"], call.program.trace.results)
 
     def value_and_gradients(self, arguments: Sequence[Any]) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments)."""
         call, inputs = self.prepared(arguments, by="arguments")
         found = call.named(inputs)
         names = iter(list(call.program.trace.inputs))
-        nested = mapped(lambda _: found.get(f"d_{next(names)}"), tuple(arguments))
+        nested = tree_map(lambda _: found.get(f"d_{next(names)}"), tuple(arguments))
         return found["result"], nested
 
     def prepared(self, arguments: Sequence[Any], by: str) -> tuple[Call, list[Any]]:
@@ -110,19 +110,19 @@ class ArrayFunction:
         """
         given, key = arguments, signature(arguments, by)
         if key is None:  # nested arguments, or what has to become an array first
-            given = list(leaves(tuple(arguments)))
+            given = list(tree_leaves(tuple(arguments)))
             given = given if signature(given, by) else [checked(x) for x in given]
-            key = (repr(mapped(lambda _: 0, tuple(arguments))), signature(given, by))
+            key = (repr(tree_map(lambda _: 0, tuple(arguments))), signature(given, by))
         call = self.calls.get(key)
         if call is None or not call.fits():
             if len(self.calls) > 64:  # sizes change all the time: do not keep them all
                 self.calls.clear()
-            call = self.calls[key] = self.found(arguments, [checked(x) for x in leaves(tuple(arguments))], by)
+            call = self.calls[key] = self.found(arguments, [checked(x) for x in tree_leaves(tuple(arguments))], by)
         return call, call.inputs(given)
 
     def found(self, arguments: Sequence[Any], given: list[Any], by: str) -> Call:
         """The program of this structure and these sizes."""
-        key = (by, repr(mapped(lambda _: 0, tuple(arguments))), *map(structure, given))
+        key = (by, repr(tree_map(lambda _: 0, tuple(arguments))), *map(structure, given))
         for program in self.programs.get(key, []):
             captured = [number_array(x) for x in program.trace.captured.values()]
             sizes = program.sizes([*given, *captured])
@@ -138,12 +138,14 @@ class ArrayFunction:
     def traced(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
         trace, numbers = Trace(reserved=()), iter(given)
         names = parameter_names(self.f, len(arguments))
-        nodes = [mapped(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)]
+        nodes = [
+            tree_map(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)
+        ]
         own = list(trace.inputs.values())
         for node, x in zip(own, given, strict=True):
             node.integer = holds_integers(x)
-        trace.results = trace.run(lambda: mapped(as_traced, self.f(*nodes)))
-        outputs = list(leaves(trace.results))
+        trace.results = trace.run(lambda: tree_map(as_traced, self.f(*nodes)))
+        outputs = list(tree_leaves(trace.results))
         if not outputs or not all(isinstance(y, Traced) for y in outputs):
             raise OperandError(
                 f"a compiled function returns what it computes from its arguments, not {trace.results!r:.80}"

@@ -13,10 +13,10 @@ from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.scalar.tape import Tape
-from tinygrad_edu.core.containers import flattened, rebuilt
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.operation import EVERYWHERE, Operation
 from tinygrad_edu.core.operators import install
+from tinygrad_edu.core.pytree import flatten, unflatten
 from tinygrad_edu.core.value import Value, constant, is_array, over_arrays
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
@@ -83,9 +83,9 @@ class Program:
         self.nesting = nesting
         inputs = [TracedValue(number(x)) for x in given]
         with tracing("value_trace", TracedValue):
-            self.result = f(*rebuilt(nesting, iter(inputs)))
+            self.result = f(*unflatten(nesting, iter(inputs)))
         outputs: list[Any] = []
-        self.result_nesting = flattened(self.result, outputs)
+        self.result_nesting = flatten(self.result, outputs)
         if not all(isinstance(y, Value) for y in outputs):
             raise OperandError(
                 f"a compiled function returns numbers that it computes from its arguments, not {self.result!r:.80}"
@@ -103,7 +103,7 @@ class Program:
         data[self.input_rows] = given if set(map(type, given)) == {float} else [number(x) for x in given]
         data[self.closed_over_rows] = [x.data for x in self.closed_over]
         self.tape.forward()
-        return rebuilt(self.result_nesting, iter(data[self.output_rows].tolist()))
+        return unflatten(self.result_nesting, iter(data[self.output_rows].tolist()))
 
     def backward(self) -> Any:
         """The gradient of the one output, in the nesting of the arguments."""
@@ -112,7 +112,7 @@ class Program:
                 f"a gradient needs one number as the result; here there are {len(self.output_rows)}. Sum them first"
             )
         self.tape.backward([1.0])
-        return rebuilt(self.nesting, iter(self.tape.grad[self.input_rows].tolist()))
+        return unflatten(self.nesting, iter(self.tape.grad[self.input_rows].tolist()))
 
 
 class ScalarFunction:
@@ -125,7 +125,7 @@ class ScalarFunction:
     def program(self, arguments: Sequence[Any]) -> tuple[Program, list[Any]]:
         """The trace for arguments nested like these, and the numbers in them."""
         given: list[Any] = []
-        nesting = flattened(tuple(arguments), given)
+        nesting = flatten(tuple(arguments), given)
         if nesting not in self.programs:
             self.programs[nesting] = Program(self.f, nesting, given)
         return self.programs[nesting], given
@@ -201,7 +201,7 @@ class CompiledFunction:
         if not MODES.usual and at_work():
             raise TraceError(f"{self.__name__}: a gradient inside a compiled function cannot be compiled")
         given: list[Any] = []
-        nesting = flattened(tuple(arguments), given)
+        nesting = flatten(tuple(arguments), given)
         arrays = not PLAIN.issuperset(map(type, given)) and any(map(has_axes, given))
         self.newest = self.arrays if arrays or self.computes_tensors(nesting, arguments) else self.scalars
         return self.newest

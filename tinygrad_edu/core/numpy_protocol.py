@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import broadcasting, products
+from tinygrad_edu.core import broadcasting, linalg
 from tinygrad_edu.core import losses as losses  # its operations enter the table
-from tinygrad_edu.core.containers import leaves, mapped
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 
 # On the plain numbers: these have no derivative, and their result is an index, a shape, a yes or no.
@@ -29,7 +29,7 @@ WITHOUT_DERIVATIVE = (
 
 
 SYNONYMS = {  # a second name of NumPy's that is a function object of its own
-    "linalg.matmul": products.matmul,
+    "linalg.matmul": linalg.matmul,
     "permute_dims": ARRAY_TABLE["transpose"],
     "amax": ARRAY_TABLE["max"],
     "amin": ARRAY_TABLE["min"],
@@ -74,7 +74,7 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
     except (DetachedError, UnsupportedNumpyError):
         if wants_gradient([inputs, options]):
             raise
-        return getattr(ufunc, method)(*mapped(number, inputs), **mapped(number, options))
+        return getattr(ufunc, method)(*tree_map(number, inputs), **tree_map(number, options))
 
 
 def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -105,7 +105,7 @@ def call_function(function: Any, arguments: Sequence[Any], options: dict[str, An
     except (DetachedError, UnsupportedNumpyError):
         if wants_gradient([list(arguments), options]):
             raise
-        return function(*mapped(number, list(arguments)), **mapped(number, options))
+        return function(*tree_map(number, list(arguments)), **tree_map(number, options))
 
 
 def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -113,7 +113,7 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if function in SHAPE_OF and hasattr(arguments[0], "parents") and len(arguments) == 1 and not options:
         return getattr(arguments[0], SHAPE_OF[function], function(0.0))  # a Value has the shape of a number
     if function in without_derivative():
-        return function(*mapped(held, list(arguments)), **mapped(held, options))
+        return function(*tree_map(held, list(arguments)), **tree_map(held, options))
     if function not in differentiable():
         raise UnsupportedNumpyError(refusal(name_of(function)))
     entry = differentiable()[function]
@@ -193,7 +193,7 @@ def kind(inputs: Sequence[Any]) -> str:
 
 def wants_gradient(arguments: Any) -> bool:
     """Is there a node whose gradient may be asked for? A Tensor that requires none has no say, nor has `no_grad`."""
-    nodes = [x for x in leaves(arguments) if hasattr(x, "parents")]
+    nodes = [x for x in tree_leaves(arguments) if hasattr(x, "parents")]
     traced = MODES.tensor_trace is not None or MODES.value_trace is not None
     return traced or (MODES.recording and any(getattr(x, "requires_grad", True) for x in nodes))
 

@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.core import losses as losses  # its operations enter the table
+from tinygrad_edu.core.backward import backward, guarded, refuse_anomaly, shape_error
+from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpacked
 from tinygrad_edu.core.fast_paths import install_for_tensors
-from tinygrad_edu.core.fingerprint import fingerprint
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.printing import in_percent_format
-from tinygrad_edu.core.pullback import backward, guarded, refuse_anomaly, shape_error
 from tinygrad_edu.core.spellings import missing
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
@@ -66,7 +66,7 @@ class Tensor:
     options: Mapping[str, Any]
     made: int  # ticks of CLOCK: when it was computed, and when its array was last written to
     written: int
-    exposed: bool  # somebody outside holds the array, so that a write can only be seen by its fingerprint
+    exposed: bool  # somebody outside holds the array, so that a write can only be seen by its checksum
     print: int | None
     spent: Any  # of a root: True when backward has run; of a leaf: the gradient array that an optimizer has used
 
@@ -110,7 +110,7 @@ class Tensor:
     def data(self) -> Array:
         """The array itself (read-only if it is a view). Writing to it between forward and backward is noticed."""
         if not self.exposed:
-            self.exposed, self.print = True, fingerprint(self.array)
+            self.exposed, self.print = True, checksum(self.array)
         return self.array
 
     @data.setter
@@ -136,7 +136,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same numbers (shared, not copied) as a leaf without history and without gradient."""
-        self.exposed, self.print = True, fingerprint(self.array)
+        self.exposed, self.print = True, checksum(self.array)
         alias = leaf(self.array, self.label)
         alias.exposed, alias.print = True, self.print
         return alias
@@ -297,7 +297,7 @@ def record(operation: AnyOperation, y: Any, operands: tuple[Any, ...], options: 
 
 def notice_write(x: Tensor) -> None:
     """Somebody holds x's array: if it has changed since we last looked, earlier graphs must know."""
-    now = fingerprint(x.array)
+    now = checksum(x.array)
     if now != x.print:
         x.print, x.written = now, next(CLOCK)
 

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops, value
-from tinygrad_edu.core.containers import leaves, mapped
+from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import recording
 from tinygrad_edu.core.operation import is_object
-from tinygrad_edu.core.pullback import pull_with_care, tensor_gradients, wanting
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, ShapeError
@@ -99,15 +99,15 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     >>> y, pull(1.0)
     (10.0, (5.0, 2.0))
     """
-    nested = DEPTH.level > 0 or any(is_node(x) for x in leaves(primals))
+    nested = DEPTH.level > 0 or any(is_node(x) for x in tree_leaves(primals))
     with inside_transform():
-        variables = mapped(functools.partial(variable, dtype=dtype_of_arrays(primals)), primals)
+        variables = tree_map(functools.partial(variable, dtype=dtype_of_arrays(primals)), primals)
         y = f(*variables)
 
     def pull(seed: Any) -> tuple[Any, ...]:
         again = nested or DEPTH.level > 0 or is_node(seed)
-        found = iter(derivatives(y, list(leaves(variables)), seed, again))
-        return tuple(mapped(lambda x: next(found) if again else plain_like(x, next(found)), primals))
+        found = iter(derivatives(y, list(tree_leaves(variables)), seed, again))
+        return tuple(tree_map(lambda x: next(found) if again else plain_like(x, next(found)), primals))
 
     return (y if nested else plain(y)), pull
 
@@ -120,11 +120,11 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     >>> jvp(lambda x: x * x, (3.0,), (1.0,))
     (9.0, 6.0)
     """
-    nested = DEPTH.level > 0 or any(is_node(x) for x in leaves([list(primals), list(tangents)]))
+    nested = DEPTH.level > 0 or any(is_node(x) for x in tree_leaves([list(primals), list(tangents)]))
     with inside_transform():
         y, pull = vjp(f, *primals)
         dummy = seed_variable(y)
-        weighted = [as_node(g) * t for g, t in zip(leaves(pull(dummy)), leaves(list(tangents)), strict=True)]
+        weighted = [as_node(g) * t for g, t in zip(tree_leaves(pull(dummy)), tree_leaves(list(tangents)), strict=True)]
         total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
         dummies = list(dummy.flat) if is_object(dummy) else [dummy]
         found = derivatives(total, dummies, 1.0, nested)
@@ -186,7 +186,7 @@ def hvp(f: Function, primals: Any, tangents: Any) -> Any:
     gradient = grad(f, tuple(range(len(x))))
 
     def along(*arguments: Any) -> Any:
-        pairs = zip(leaves(gradient(*arguments)), leaves(t), strict=True)
+        pairs = zip(tree_leaves(gradient(*arguments)), tree_leaves(t), strict=True)
         return functools.reduce(lambda a, b: a + b, [ops_sum(as_node(g) * v) for g, v in pairs])
 
     found = grad(along, tuple(range(len(x))))(*x)
@@ -207,7 +207,7 @@ def as_node(x: Any) -> Any:
 
 def dtype_of_arrays(primals: Any) -> Any:
     """The dtype of the first array among the leaves; None where all are numbers."""
-    return next((x.dtype for x in leaves(primals) if isinstance(x, (Tensor, np.ndarray))), None)
+    return next((x.dtype for x in tree_leaves(primals) if isinstance(x, (Tensor, np.ndarray))), None)
 
 
 def variable(x: Any, dtype: Any = None) -> Any:
@@ -288,7 +288,7 @@ def plain(x: Any) -> Any:
         return x.array if x.ndim else x.array.item()
     if is_object(x):
         return np.reshape([float(plain(v)) for v in x.flat], x.shape)
-    return mapped(plain, x) if isinstance(x, (list, tuple, dict)) else getattr(x, "data", x) if is_node(x) else x
+    return tree_map(plain, x) if isinstance(x, (list, tuple, dict)) else getattr(x, "data", x) if is_node(x) else x
 
 
 def plain_like(x: Any, g: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import whole
-from tinygrad_edu.core.fingerprint import fingerprint
+from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError
 from tinygrad_edu.nn import storage
@@ -98,12 +98,12 @@ def facts(job: Job) -> dict[str, Any]:
 
 
 def prints(job: Job) -> dict[str, Any]:
-    """Shape and fingerprint of all that it is trained and validated on."""
+    """Shape and checksum of all that it is trained and validated on."""
     names = ("X", "y", "sample_weight")
     found = dict(zip(names, job.data, strict=False))
     found |= {} if job.chances is None else {"sample_weight": job.chances}
     found |= dict(zip(("validation X", "validation y"), job.held_out or (), strict=False))
-    return {name: [list(x.shape), fingerprint(x)] for name, x in found.items()}
+    return {name: [list(x.shape), checksum(x)] for name, x in found.items()}
 
 
 # Reading

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_edu.core.broadcasting import sum as total_of
 from tinygrad_edu.core.graph import topological
-from tinygrad_edu.core.products import matmul
+from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.shapes import concatenate, reshape
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import PARENTS, Value

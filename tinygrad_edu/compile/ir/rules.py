@@ -10,9 +10,9 @@ from tinygrad_edu.compile.ir.indexing import Primitive, axis_of, reshaped
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced
 from tinygrad_edu.compile.ir.shape_rules import names_of, reduced_shape
 from tinygrad_edu.core import broadcasting, ops
-from tinygrad_edu.core.explain import explain
+from tinygrad_edu.core.linalg import matmul as product
 from tinygrad_edu.core.operation import ARRAY_TABLE
-from tinygrad_edu.core.products import matmul as product
+from tinygrad_edu.core.shape_errors import explain
 from tinygrad_edu.core.shapes import swapaxes
 from tinygrad_edu.errors import ShapeError
 

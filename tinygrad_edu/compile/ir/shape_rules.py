@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_edu.compile.ir.dims import length, lengths, rest
 from tinygrad_edu.compile.ir.slices import axis_length
 from tinygrad_edu.core import broadcasting
-from tinygrad_edu.core.explain import explain
+from tinygrad_edu.core.shape_errors import explain
 from tinygrad_edu.errors import ShapeError
 
 Sizes = tuple[Any, ...]

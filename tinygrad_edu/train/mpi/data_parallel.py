@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend import cache
-from tinygrad_edu.core.fingerprint import fingerprint
+from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.losses import LOSSES
@@ -107,7 +107,7 @@ def release() -> str:
 
 def marks(arrays: Any) -> str:
     """A short name for these numbers."""
-    return "CRC " + "".join(f"{fingerprint(np.asarray(x)):08x}" for x in arrays)[-64:]
+    return "CRC " + "".join(f"{checksum(np.asarray(x)):08x}" for x in arrays)[-64:]
 
 
 # The gradient of a part of a batch

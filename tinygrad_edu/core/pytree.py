@@ -7,58 +7,58 @@ from itertools import islice
 from typing import Any
 
 
-def leaves(tree: Any) -> Iterator[Any]:
+def tree_leaves(tree: Any) -> Iterator[Any]:
     """The leaves of nested dicts, lists and tuples, in their order.
 
-    >>> list(leaves({"W": 1.0, "b": [2.0, 3.0]}))
+    >>> list(tree_leaves({"W": 1.0, "b": [2.0, 3.0]}))
     [1.0, 2.0, 3.0]
     """
     if isinstance(tree, dict):
         tree = list(tree.values())
     if isinstance(tree, (list, tuple)):
         for branch in tree:
-            yield from leaves(branch)
+            yield from tree_leaves(branch)
     else:
         yield tree
 
 
-def mapped(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """The same nesting with function(leaf, its counterparts in the other trees) at every leaf.
 
-    >>> mapped(lambda a, b: a + b, {"x": 1, "y": (2, 3)}, {"x": 10, "y": (20, 30)})
+    >>> tree_map(lambda a, b: a + b, {"x": 1, "y": (2, 3)}, {"x": 10, "y": (20, 30)})
     {'x': 11, 'y': (22, 33)}
     """
     if isinstance(tree, dict):
-        return {key: mapped(function, branch, *[other[key] for other in others]) for key, branch in tree.items()}
+        return {key: tree_map(function, branch, *[other[key] for other in others]) for key, branch in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return type(tree)([mapped(function, *branches) for branches in zip(tree, *others, strict=True)])
+        return type(tree)([tree_map(function, *branches) for branches in zip(tree, *others, strict=True)])
     return function(tree, *others)
 
 
-def flattened(tree: Any, found: list[Any]) -> Any:
-    """Adds the leaves of a tree to `found` and returns its nesting, which can be compared and hashed; see `rebuilt`.
+def flatten(tree: Any, found: list[Any]) -> Any:
+    """Adds the leaves of a tree to `found` and returns its nesting, which can be compared and hashed; see `unflatten`.
 
     >>> found = []
-    >>> nesting = flattened({"W": [1.0, 2.0], "b": 3.0}, found)
-    >>> found, rebuilt(nesting, iter([10.0, 20.0, 30.0]))
+    >>> nesting = flatten({"W": [1.0, 2.0], "b": 3.0}, found)
+    >>> found, unflatten(nesting, iter([10.0, 20.0, 30.0]))
     ([1.0, 2.0, 3.0], {'W': [10.0, 20.0], 'b': 30.0})
     """
     if isinstance(tree, dict):
-        return dict, tuple(tree), tuple([flattened(branch, found) for branch in tree.values()])
+        return dict, tuple(tree), tuple([flatten(branch, found) for branch in tree.values()])
     if not isinstance(tree, (list, tuple)):
         found.append(tree)
         return None
     if any(issubclass(kind, (dict, list, tuple)) for kind in set(map(type, tree))):
-        return type(tree), tuple([flattened(branch, found) for branch in tree])
+        return type(tree), tuple([flatten(branch, found) for branch in tree])
     found += tree  # leaves alone: quick for long lists
     return type(tree), len(tree)
 
 
-def rebuilt(nesting: Any, found: Iterator[Any]) -> Any:
+def unflatten(nesting: Any, found: Iterator[Any]) -> Any:
     """A tree of that nesting with the leaves that come next."""
     if nesting is None:
         return next(found)
     if nesting[0] is dict:
-        return {key: rebuilt(branch, found) for key, branch in zip(*nesting[1:], strict=True)}
+        return {key: unflatten(branch, found) for key, branch in zip(*nesting[1:], strict=True)}
     kind, branches = nesting
-    return kind(islice(found, branches) if isinstance(branches, int) else [rebuilt(x, found) for x in branches])
+    return kind(islice(found, branches) if isinstance(branches, int) else [unflatten(x, found) for x in branches])

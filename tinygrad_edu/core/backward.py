@@ -9,11 +9,11 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.broadcasting import unbroadcast
-from tinygrad_edu.core.explain import explain
-from tinygrad_edu.core.fingerprint import fingerprint
+from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
+from tinygrad_edu.core.shape_errors import explain
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
@@ -175,7 +175,7 @@ def written_since(order: Sequence[Node]) -> bool:
                     return True
                 if p.exposed and p not in seen:
                     seen.add(p)
-                    if fingerprint(p.array) != p.print:
+                    if checksum(p.array) != p.print:
                         return True
     return False
 
@@ -213,7 +213,7 @@ def guarded(view: Node) -> Node:
 def changed_since(node: Node, made: int) -> bool:
     """Was the array written to after that tick? Of a view (W.T), also through the array that it looks at."""
     while node is not None:
-        if node.written > made or (node.exposed and fingerprint(node.array) != node.print):
+        if node.written > made or (node.exposed and checksum(node.array) != node.print):
             return True
         bases = [p for p in node.parents if hasattr(p, "array") and np.may_share_memory(p.array, node.array)]
         node = bases[0] if bases else None

@@ -14,7 +14,7 @@ SMALL = 16_384  # bytes up to which CRC-32 is quicker than the fixed cost of the
 BLOCK = 16_384  # pieces of 32 bits: a block, its weights and the room between fit into a core's second cache (320 kB)
 
 
-def fingerprint(array: Array) -> int:
+def checksum(array: Array) -> int:
     """32 bits that depend on every bit of the array and on its place.
 
     A small array goes through CRC-32. A large one is read as pieces xⱼ of 32 bits: each block of them gives
@@ -23,13 +23,13 @@ def fingerprint(array: Array) -> int:
     What it can miss: a change of one piece alters the sum for certain, because 0 < |change| < 2³² and wⱼ is odd. A
     change of several pieces (signs, a permutation, a mirror image) is missed by chance, with a probability of 2⁻³² at
     most (multilinear hashing, Carter and Wegman 1979): a change holds no factor 2³², so 32 random bits of w remain.
-    CRC-32 adds another 2⁻³². It is no protection against somebody who looks for two arrays of one fingerprint.
+    CRC-32 adds another 2⁻³². It is no protection against somebody who looks for two arrays of one checksum.
 
     Cost on one core of a Xeon, for an entry of 8 bytes: 1.4 ns up to 2048 entries, 1.1 ns above. (CRC-32 for all takes
     1.4 or, by zlib's build, up to 8 ns; sha256 3.9, blake2b 7.3; sums without weights, which are blind to order, 0.4.)
 
-    >>> x = np.ones(10_000); before = fingerprint(x)
-    >>> np.negative(x, out=x)[0], fingerprint(x) == before
+    >>> x = np.ones(10_000); before = checksum(x)
+    >>> np.negative(x, out=x)[0], checksum(x) == before
     (np.float64(-1.0), False)
     """
     packed = np.ascontiguousarray(array)
