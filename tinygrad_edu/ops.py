@@ -16,7 +16,7 @@ from tinygrad_edu.core import ops as elementwise
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 from tinygrad_edu.errors import unknown_name
 
-ARRAY_MODULES = ("shapes", "broadcasting", "reductions", "products", "losses")
+ARRAY_MODULES = ("shapes", "broadcasting", "reductions", "linalg", "losses")
 
 
 def __getattr__(name: str) -> Any:
