@@ -2,9 +2,8 @@
 
 from tinygrad_edu.clinic.diagnosis.diagnose import diagnose, diagnose_curve
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
-from tinygrad_edu.clinic.examiner.check import check_backprop, check_step
+from tinygrad_edu.clinic.examiner.check import check_backprop, check_lists, check_step
 from tinygrad_edu.clinic.examiner.distinguish import Probe
-from tinygrad_edu.clinic.examiner.lists import check_lists
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 
 __all__ = [

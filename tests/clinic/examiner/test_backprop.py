@@ -178,13 +178,14 @@ def test_numbers_that_no_slip_explains_are_a_hint_only():
     report = check_backprop(forward, PARAMS, grads)
     assert not report.certain
     assert report.unexplained == list(PARAMS)
-    assert "No single or double slip" in str(report)
+    assert report.explanations == []
+    assert "not in the catalogue" in str(report)
     assert all(not slip.certain for slip in report.slips)
 
 
 def test_a_forward_that_cannot_be_traced_is_compared_by_differences():
     def hidden_from_us(p):
-        return forward({name: np.asarray(x.tolist()) for name, x in p.items()})
+        return forward({name: np.frombuffer(x.tobytes()).reshape(x.shape) for name, x in p.items()})
 
     right = check_backprop(hidden_from_us, PARAMS, backward())
     assert right.ok
@@ -271,7 +272,8 @@ def in_place(p):
 
 W = {"w": np.ones(3)}
 REFUSED = [
-    (lambda p: np.sum(p["w"]), W, [1.0, 1.0, 1.0], ExaminerError, "dict of name"),
+    (lambda p: np.sum(p["w"]), W, "1.0", ExaminerError, "dict of name"),
+    (lambda p: np.sum(p["w"]) + p["v"], {**W, "v": 1.0}, [1.0, 1.0, 1.0], ExaminerError, "one gradient for each"),
     (lambda p: np.sum(p["w"]), W, {"v": np.ones(3)}, NameNotFoundError, r"nothing for 'w'.*zeros_like"),
     (lambda p: np.sum(p["w"]), W, {"w": np.ones(3), "W": np.ones(3)}, NameNotFoundError, "unknown gradient 'W'"),
     (lambda p: np.sum(p["w"]), W, {"w": np.ones(2)}, ShapeError, r"grads\['w'\] has shape \(2,\).*\(3,\)"),

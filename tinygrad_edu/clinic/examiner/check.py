@@ -21,50 +21,57 @@ compares; `report` says what was found, `marking` draws it, `probe` tells equals
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.book import truth_of
 from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Learner, Mutant, parameter_layer
 from tinygrad_edu.clinic.examiner.distinguish import NetworkAt, add_probe
+from tinygrad_edu.clinic.examiner.forward_network import network_of
+from tinygrad_edu.clinic.examiner.gradients import Given, match_gradients, of_call
 from tinygrad_edu.clinic.examiner.inputs import (
     Forward,
-    arrays,
+    LearnerForward,
     check_names,
     check_rate,
     check_shapes,
-    loss_number,
-    one_loss,
-    plain_loss,
-    slopes,
+    parameters,
 )
-from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
-from tinygrad_edu.clinic.examiner.program import Program
+from tinygrad_edu.clinic.examiner.lines import find_places
+from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.reachable import kept
+from tinygrad_edu.clinic.examiner.recording import Recording, record_run
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, found_slip
+from tinygrad_edu.clinic.examiner.scale_factors import known_factors
 from tinygrad_edu.clinic.examiner.search import TOLERANCE, Explanation, Search
-from tinygrad_edu.clinic.examiner.tracing import record
 from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
 BY_DIFFERENCES = 1e-5  # what central differences can tell apart
+DIGITS = 6e-4  # relative; below it gradients are right to three digits: rounded, or differences themselves
+ELSEWHERE = (
+    "At your parameters the gradients are right, at others they are not: "
+    "these numbers are of random parameters near yours."
+)
+HINT = 0.05  # relative; a slip that misses the numbers by more explains nothing
 WITHOUT_GRAPH = ("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong")
 
 
 def check_backprop(
-    forward: Forward,
-    params: Mapping[str, Any],
-    grads: Mapping[str, Any] | None = None,
-    *,
-    lr: float | None = None,
-    updated: Mapping[str, Any] | None = None,
+    forward: Forward, params: Any, grads: Any = None, *, lr: float | None = None, updated: Any = None
 ) -> BackpropReport:
-    """Compare gradients written by hand with the right ones, and name the slip that gives the wrong ones.
+    """Compare gradients written by hand with the right ones, and name the mistake that gives the wrong ones.
 
-    forward: params → loss, plain NumPy code, as it is. params: name → array. grads: name → ∂loss/∂params[name] as the
-    learner's backward computes it; or updated: the parameters after one step w - lr·∂loss/∂w, with that lr.
+    forward: params → loss, plain NumPy or pure Python, as it is. params: arrays, numbers or lists, in a dict, a list, a
+    tuple or an object, nested. grads: the gradients that the learner's backward computes, in the same form or as a dict
+    (`dW1` is the gradient of `W1`); or the backward itself, a function of params, which is then followed line by line;
+    or updated: the parameters after one step w - lr·∂loss/∂w, with that lr.
     lr: also tells whether a delta went through weights that had been updated.
-    A slip is certain when the backward pass with it gives the learner's numbers to 1e-6 (relative, each gradient).
-    Errors: ExaminerError, NameNotFoundError, ShapeError, SettingError for what cannot be judged; each says what.
+    A mistake is certain when the backward pass with it gives the learner's numbers to 1e-6 (relative, each gradient).
+    The learner's objects are left as they were. Errors: ExaminerError, NameNotFoundError, ShapeError, SettingError for
+    what cannot be judged; each says what.
 
     >>> X, t, W = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[1.0], [0.0]]), np.array([[0.5], [-1.0]])
     >>> def forward(p):
@@ -74,36 +81,103 @@ def check_backprop(
     >>> check_backprop(forward, {"W": W}, {"W": -2 * X.T @ (X @ W - t)}).slips[0].sentence
     'The sign is wrong: this gradient points uphill.'
     """
-    weights, rate = arrays("params", params), check_rate(lr)
-    given, tolerances = learner_gradients(weights, grads, updated, rate)
-    loss = plain_loss(forward, weights)
-    net, method, note = network_of(forward, weights, loss)
-
-    def network_at(p: dict[str, Array]) -> Network:
-        return network_of(forward, p, one_loss(forward, p))[0]
-
-    return examine(net, Learner(weights, given, rate), tolerances, network_at, method, note)
-
-
-def learner_gradients(
-    params: Mapping[str, Array], grads: Any, updated: Any, lr: float | None
-) -> tuple[dict[str, Array], dict[str, float]]:
-    """The gradients as given, or as the update implies them, and how exactly each can be known."""
+    form, weights = parameters(params)
+    rate = check_rate(lr)
     if (grads is None) == (updated is None):
         raise ExaminerError(
             "give either grads= (what your backward computed) or updated= (the parameters after a step)"
         )
-    if updated is None:
-        check_names(params, grads if isinstance(grads, Mapping) else arrays("grads", grads))
-        given = arrays("grads", grads)
-        single = [name for name in given if np.asarray(grads[name]).dtype == np.float32]
-        return given, {name: 1e-4 if name in single else TOLERANCE for name in params}
+    with kept(forward, params, grads) as state:
+        if callable(grads) and not isinstance(grads, Mapping):
+            return check_backward(LearnerForward(forward, form, state), weights, grads, rate)
+        learner = LearnerForward(forward, form)
+        if updated is None:
+            given = match_gradients([*weights], form, grads)
+            return judge(learner, weights, given, rate)
+        implied, tolerances = implied_gradients(weights, updated, rate, learner)
+        return judge(learner, weights, implied, rate, tolerances)
+
+
+def check_backward(
+    learner: LearnerForward, weights: dict[str, Array], backward: Callable[..., Any], rate: float | None
+) -> BackpropReport:
+    """The learner's own backward, followed while it runs; where it is right, also at other parameters."""
+    recording, given = follow(learner, weights, backward)
+    named = {n: x for n, x in weights.items() if n not in given.missing or isinstance(learner.form.given, Mapping)}
+    if len(named) < len(weights):  # an object holds data and results beside its parameters
+        learner, weights = replace(learner, form=learner.form.only(named)), named
+        given = replace(given, missing=())
+    report = judge(learner, weights, given, rate)
+    if report.ok:
+        return elsewhere(learner, weights, backward, given, rate) or report
+    add_places(report, recording, weights, rate)
+    return report
+
+
+def follow(learner: LearnerForward, weights: dict[str, Array], backward: Callable[..., Any]) -> tuple[Recording, Given]:
+    """Run the backward once, and take its gradients."""
+    learner.rewind()
+    recording = record_run(backward, learner.form.fill(weights))
+    grads = of_call(recording.result, backward)
+    if grads is None:
+        raise ExaminerError("the backward returned None: does it lack a `return grads`?")
+    return recording, match_gradients([*weights], learner.form, grads)
+
+
+def elsewhere(
+    learner: LearnerForward,
+    weights: dict[str, Array],
+    backward: Callable[..., Any],
+    here: Given,
+    rate: float | None,
+) -> BackpropReport | None:
+    """A mistake that does not show at these parameters (gamma = 1, a bias of 0), looked for at random ones nearby."""
+    rng = np.random.default_rng(1)
+    moved = {n: x + 0.1 * rng.normal(size=x.shape) * (1.0 + np.abs(x)) for n, x in weights.items()}
+    try:
+        recording, there = follow(learner, moved, backward)
+        if there.missing or all(np.array_equal(g, here.grads[n]) for n, g in there.grads.items()):
+            return None  # it does not read the parameters that it is given
+        report = judge(learner, moved, there, rate)
+    except Exception:  # the program need not work at other parameters, whatever it raises
+        return None
+    if report.ok or report.method != "traced":
+        return None
+    report.note = f"{ELSEWHERE} {report.note}".strip()
+    add_places(report, recording, moved, rate)
+    return report
+
+
+def add_places(report: BackpropReport, recording: Recording, weights: Mapping[str, Array], rate: float | None) -> None:
+    """The lines at which the learner's backward leaves the derivatives."""
+    if report.network is not None and report.method == "traced":
+        known = [1.0, *known_factors(report.network, rate).values()]
+        factors = [s * c * k for c in known if c for s in (1.0, -1.0) for k in ((1.0, rate) if rate else (1.0,))]
+        ends = {n: report.raw.get(n, report.given[n]) for n in report.wrong if n in report.given}
+        report.places = find_places(recording, truth_of(report.network, weights), ends, factors)
+    report.followed = True
+
+
+def implied_gradients(
+    params: Mapping[str, Array], updated: Any, lr: float | None, learner: LearnerForward
+) -> tuple[Given, dict[str, float]]:
+    """The gradients that an update w - lr·g implies, and how exactly each can be known."""
     if lr is None:
         raise ExaminerError("updated= needs lr=: the gradient is (params - updated)/lr")
-    new = arrays("updated", updated)
+    if isinstance(updated, Mapping) and isinstance(learner.form.given, Mapping):
+        check_names(learner.form.given, updated, "updated")
+    _, new = parameters(updated)
     check_names(params, new, "updated")
-    given = {name: (x - new[name]) / lr if new[name].shape == x.shape else new[name] for name, x in params.items()}
-    return given, {name: TOLERANCE + rounding(params[name], given[name], lr) for name in params}
+    given = {name: difference(x, new[name]) / lr for name, x in params.items()}
+    return Given(given), {name: TOLERANCE + rounding(params[name], given[name], lr) for name in params}
+
+
+def difference(old: Array, new: Array) -> Array:
+    """What was subtracted; a bias that has grown to a matrix began as the bias, broadcast."""
+    try:
+        return np.asarray(old - new)
+    except ValueError:
+        return new
 
 
 def rounding(w: Array, g: Array, lr: float) -> float:
@@ -111,48 +185,67 @@ def rounding(w: Array, g: Array, lr: float) -> float:
     return float(4e-16 * np.linalg.norm(w) / (lr * float(np.linalg.norm(g)) or np.inf))
 
 
-def network_of(forward: Forward, params: Mapping[str, Array], loss: float) -> tuple[Network, str, str]:
-    """The traced forward; where tracing fails, a stand-in with the gradients that finite differences give."""
-    try:
-        program = record(forward, params)
-        same = abs(loss_number(program.steps[-1].y) - loss) <= 1e-9 * max(1.0, abs(loss))
-        reason = "" if same else f"traced, it gives {loss_number(program.steps[-1].y):.6g} in place of {loss:.6g}"
-    except ExaminerError:
-        raise
-    except Exception as error:  # whatever the learner's code raises on Tensors, it works on arrays
-        reason = f"{type(error).__name__}: {error}".split("\n")[0]
-    if not reason:
-        return Network(program), "traced", ""
-    note = f"The forward could not be traced ({reason:.160}); compared by finite differences, so only slips that show in finished gradients can be named."  # noqa: E501
-    return stand_in(params, slopes(forward, params)), "finite differences", note
+def judge(
+    learner: LearnerForward,
+    weights: dict[str, Array],
+    given: Given,
+    rate: float | None,
+    tolerances: dict[str, float] | None = None,
+) -> BackpropReport:
+    """Compare the learner's gradients with the right ones, and explain the difference."""
+    loss = learner.checked_loss(weights)
+    net, method, note = network_of(learner, weights, loss)
 
+    def network_at(p: dict[str, Array]) -> Network:
+        return network_of(learner, p, learner.loss(p))[0]
 
-def stand_in(params: Mapping[str, Array], gradients: Mapping[str, Array]) -> Network:
-    """A network with these gradients and no layers: the loss Σ w·∂L/∂w has the same slope."""
-    program: Program = record(lambda p: sum((p[n] * g).sum() for n, g in gradients.items()), params)
-    net = Network(program)
-    net.penalties, net.samples = [], 1  # what a single number is multiplied by could be taken for a penalty
-    net.uses = {n: [Use(u.step, u.slot, n, 1 - u.slot) for u in uses] for n, uses in net.uses.items()}
-    net.layers = [Layer(use.step, [use], title=f"gradient of {n}") for n in params for use in net.uses[n]]
-    return net
+    exact = tolerances or {n: 1e-4 if n in given.single else TOLERANCE for n in weights}
+    report = examine(net, Learner(weights, given.grads, rate), exact, network_at, method, note, given.missing)
+    if report.probe is not None:
+        report.probe = replace(report.probe, params=learner.form.fill(report.probe.params))
+    return report
 
 
 def examine(
-    net: Network, learner: Learner, tolerances: dict[str, float], network_at: NetworkAt, method: str, note: str
+    net: Network,
+    learner: Learner,
+    tolerances: dict[str, float],
+    network_at: NetworkAt,
+    method: str,
+    note: str,
+    missing: tuple[str, ...] = (),
 ) -> BackpropReport:
     """Compare, and search for what explains the difference; `network_at` gives the network at other parameters."""
     if method != "traced":
         tolerances = {name: max(t, BY_DIFFERENCES) for name, t in tolerances.items()}
-    unsummed = check_shapes(learner.params, learner.grads, rows_of_biases(net))
+    present = {n: x for n, x in learner.params.items() if n in learner.grads}
+    unsummed = check_shapes(present, learner.grads, rows_of_biases(net))
     search = Search(net, learner, tolerances, unsummed, WITHOUT_GRAPH if net.titled else ())
     right = search.true if not unsummed else Search(net, learner, tolerances).true
     errors = {n: np.inf if n in unsummed else search.residual(n, right[n]) for n in search.names}
-    wrong = {n: e for n, e in errors.items() if e > tolerances[n]}
+    errors = {n: errors.get(n, np.inf) for n in learner.params}
+    wrong = {n: e for n, e in errors.items() if n in missing or e > tolerances[n]}
     report = BackpropReport(errors, wrong, [], dict(learner.grads), right, method=method, note=note, network=net)
-    if wrong:
+    report.missing = tuple(n for n in wrong if n in missing or not np.any(learner.grads[n]))
+    if any(n not in report.missing for n in wrong) or (report.missing and not all_empty(report)):
         explain(report, search, unsummed)
         add_probe(report, learner, network_at)
+    if wrong and not missing and not report.certain and max(wrong.values()) <= DIGITS:
+        right_to_digits(report)
     return report
+
+
+def all_empty(report: BackpropReport) -> bool:
+    """Has the learner computed nothing yet?"""
+    return set(report.missing) >= {n for n in report.errors if np.any(report.right.get(n, 1.0))}
+
+
+def right_to_digits(report: BackpropReport) -> None:
+    """Gradients that differ only as rounded numbers or finite differences do are right as far as they go."""
+    digits = int(-np.log10(max(report.wrong.values())))
+    text = f"Right to {digits} digits: are your numbers rounded, or computed by finite differences?"
+    report.note = f"{text} {report.note}".strip()
+    report.explanations = []
 
 
 def rows_of_biases(net: Network) -> dict[str, tuple[int, ...]]:
@@ -170,6 +263,7 @@ def explain(report: BackpropReport, search: Search, unsummed: set[str]) -> None:
     rows = [row_slip(search, name) for name in sorted(unsummed)]
     right = all(search.fits(n, search.true[n]) for n in search.names)
     found = [Explanation((), 0.0, search.true)] if right else search.explanations()
+    found = [e for e in found if search.certain(e) or worth_a_hint(e, report)]
     for e in found:
         certain = search.certain(e)
         slips = [put(search, m, e, certain) for m in e.mutants] + rows
@@ -177,6 +271,12 @@ def explain(report: BackpropReport, search: Search, unsummed: set[str]) -> None:
     report.explanations = without_repeats(report.explanations)
     if found:
         report.predicted = found[0].gradients
+
+
+def worth_a_hint(e: Explanation, report: BackpropReport) -> bool:
+    """A slip that is not certain is shown only where it removes most of the error and no number in it was fitted."""
+    error = max(report.wrong.values())
+    return not e.by_chance and e.residual < HINT and e.residual < 0.1 * error
 
 
 def put(search: Search, mutant: Mutant, e: Explanation, certain: bool) -> FoundSlip:
@@ -198,9 +298,7 @@ def without_repeats(explanations: list[tuple[FoundSlip, ...]]) -> list[tuple[Fou
     return list(reversed(unique.values()))
 
 
-def check_step(
-    step: Callable[[dict[str, Array]], Any], forward: Forward, params: Mapping[str, Any], *, lr: float
-) -> BackpropReport:
+def check_step(step: Callable[[Any], Any], forward: Forward, params: Any, *, lr: float) -> BackpropReport:
     """The same for a whole training step, step(params) → new params (or params changed in place).
 
     The gradient is what the step has subtracted, divided by lr: (w - w_new)/lr.
@@ -212,6 +310,28 @@ def check_step(
     >>> check_step(step, forward, {"w": np.array([1.0, 2.0, 3.0])}, lr=0.1).slips[0].code
     'sign_flipped'
     """
-    copies = {name: x.copy() for name, x in arrays("params", params).items()}
-    result = step(copies)
-    return check_backprop(forward, params, updated=copies if result is None else result, lr=lr)
+    form, weights = parameters(params)
+    with kept(step, forward, params):
+        handed = form.fill(weights)
+        result = step(handed)
+    new = handed if result is None else result
+    if result is None and all(np.array_equal(parameters(handed)[1][n], x) for n, x in weights.items()):
+        raise ExaminerError(
+            "the step changed nothing in the params it was given, and returned nothing: return the new parameters"
+        )
+    return check_backprop(forward, params, updated=new, lr=lr)
+
+
+def check_lists(
+    forward: Forward, params: Any, grads: Any = None, *, lr: float | None = None, updated: Any = None
+) -> BackpropReport:
+    """`check_backprop`, which takes numbers and nested lists too; kept under the name that it had for pure Python.
+
+    >>> def forward(p):
+    ...     return (p["w"][0] * 2.0 + p["w"][1] * 3.0 - 1.0) ** 2
+    >>> check_lists(forward, {"w": [1.0, 1.0]}, {"w": [16.0, 24.0]}).ok
+    True
+    >>> check_lists(forward, {"w": [1.0, 1.0]}, {"w": [-16.0, -24.0]}).slips[0].code
+    'sign_flipped'
+    """
+    return check_backprop(forward, params, grads, lr=lr, updated=updated)

@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.examiner.program import Program, Step, applied
 Array = np.ndarray[Any, Any]
 REACH = 12  # nodes that one activation may take; a stable sigmoid with `where` takes 9
 SOFTMAX = "softmax"
+FEW = 3  # numbers by which most functions are told apart before all are compared
 
 
 def mark_activations(program: Program) -> None:
@@ -53,7 +54,8 @@ def regions(program: Program, step: Step) -> Iterator[tuple[int, list[Step]]]:
 def spelled(program: Program, step: Step, source: int, region: list[Step]) -> str:
     """The activation whose numbers the region computes from z: "tanh", "softmax:-1", or ""."""
     z = program.steps[source].y
-    candidates = {name: x.function for name, x in ACTIVATIONS.items()}
+    some, ends = z.ravel()[:FEW], step.y.ravel()[:FEW]
+    candidates = {n: x.function for n, x in ACTIVATIONS.items() if np.allclose(x.function(some), ends, 1e-9, 1e-12)}
     if step.y.ndim and step.operation in ("div", "softmax", "mul", "exp"):
         axes = range(-min(step.y.ndim, 2), 0)
         candidates |= {f"{SOFTMAX}:{k}": lambda x, k=k: softmax(x, k) for k in axes if step.y.shape[k] > 1}  # type: ignore[misc]

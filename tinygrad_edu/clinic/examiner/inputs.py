@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.checks import number, optional
+from tinygrad_edu.clinic.examiner.reachable import State
+from tinygrad_edu.clinic.examiner.structure import Structure
 from tinygrad_edu.errors import ExaminerError, NameNotFoundError, ShapeError, unknown_name
 
 Array = np.ndarray[Any, Any]
-Forward = Callable[[dict[str, Any]], Any]
-Form = Callable[[Mapping[str, Array]], dict[str, Any]]  # arrays as the forward wants them: copies, nested lists
+Forward = Callable[[Any], Any]
 
 
-def arrays(kind: str, given: Any) -> dict[str, Array]:
-    """A dict of name → float array, all finite."""
-    if not isinstance(given, Mapping) or not given:
+def parameters(given: Any) -> tuple[Structure, dict[str, Array]]:
+    """The form of the parameters, and their numbers by name, all finite."""
+    form = Structure.of(given)
+    if not form.leaves:
         raise ExaminerError(
-            f"{kind} must be a dict of name → array, such as {{'W1': W1, 'b1': b1}}; this is {given!r:.60}"
+            "params must hold arrays or numbers: a dict of name → array, such as {'W1': W1, 'b1': b1}, a list, or an "
+            f"object with them; this is {given!r:.60}"
         )
-    return {str(name): finite_array(f"{kind}[{name!r}]", x) for name, x in given.items()}
+    return form, {leaf.name: finite_array(f"params[{leaf.name!r}]", leaf.given) for leaf in form.leaves}
 
 
 def finite_array(what: str, given: Any) -> Array:
@@ -76,31 +82,80 @@ def check_rate(lr: Any) -> float | None:
     return found
 
 
-def copied(params: Mapping[str, Array]) -> dict[str, Any]:
-    return {name: x.copy() for name, x in params.items()}
+@dataclass(eq=False)
+class LearnerForward:
+    """The learner's forward, called on numbers in the form in which the learner keeps parameters.
 
+    `state`: what it can reach, whose random generators are set back before each call where the learner's backward is
+    run by us too, so that both draw the same dropout masks.
+    """
 
-def plain_loss(forward: Forward, params: Mapping[str, Array], form: Form = copied) -> float:
-    """The loss on plain numbers, in the form that the forward wants, twice; refuses what cannot be judged."""
-    first, second = (one_loss(forward, params, form) for _ in range(2))
-    if first != second:
-        raise ExaminerError(
-            f"forward gave {first!r} and then {second!r} for the same params: it is not deterministic. "
-            "Draw noise, dropout masks and batches outside of it, or fix the seed inside"
-        )
-    return first
+    function: Forward
+    form: Structure
+    state: State | None = None
 
+    def rewind(self) -> None:
+        if self.state is not None:
+            self.state.rewind()
 
-def one_loss(forward: Forward, params: Mapping[str, Array], form: Form = copied) -> float:
-    handed = form(params)
-    loss = forward(handed)
-    for name, x in params.items():
-        if not holds(handed.get(name), x):
+    def loss(self, params: Mapping[str, Array]) -> float:
+        """The loss on plain numbers, one call."""
+        self.rewind()
+        handed = self.form.fill(params)
+        loss = self.function(handed)
+        after = Structure.of(handed)
+        now = {leaf.name: leaf.given for leaf in after.leaves}
+        for name, x in params.items():
+            if not holds(now.get(name), x):
+                raise ExaminerError(
+                    f"forward writes into params[{name!r}]: what it computes then depends on how often it is called. "
+                    f"Work on a copy: {name} = copy.deepcopy(params[{name!r}])"
+                )
+        return loss_number(loss)
+
+    def checked_loss(self, params: Mapping[str, Array]) -> float:
+        """The loss, computed twice; refuses what cannot be judged."""
+        first, second = (self.loss(params) for _ in range(2))
+        if first != second:
             raise ExaminerError(
-                f"forward writes into params[{name!r}]: what it computes then depends on how often it is called. "
-                f"Work on a copy: {name} = copy.deepcopy(params[{name!r}])"
+                f"forward gave {first!r} and then {second!r} for the same params: it is not deterministic. "
+                "Draw noise, dropout masks and batches outside of it, or fix the seed inside"
             )
-    return loss_number(loss)
+        return first
+
+    def slopes(self, params: Mapping[str, Array]) -> dict[str, Array]:
+        """The gradient by central differences: (L(w + h) - L(w - h))/2h, h = ε^⅓ max(1, |w|)."""
+        found, begin = {}, time.perf_counter()
+        self.loss(params)
+        each = 2.0 * (time.perf_counter() - begin)
+        with progress(sum(x.size for x in params.values()), each) as advance:
+            for name, x in params.items():
+                gradient = np.zeros(x.size)
+                for i, w in enumerate(x.reshape(-1)):
+                    h = 6e-6 * max(1.0, abs(float(w)))
+                    up, down = (self.loss({**params, name: nudged(x, i, step)}) for step in (h, -h))
+                    gradient[i] = (up - down) / (2.0 * h)
+                    advance()
+                found[name] = gradient.reshape(x.shape)
+        return found
+
+    def slope_along(self, params: Mapping[str, Array], direction: Mapping[str, Array], h: float = 1e-6) -> float:
+        """How fast the loss changes in one direction."""
+        up, down = (self.loss({n: x + s * direction[n] for n, x in params.items()}) for s in (h, -h))
+        return (up - down) / (2.0 * h)
+
+
+@contextmanager
+def progress(count: int, each: float) -> Iterator[Callable[[], Any]]:
+    """A bar with a word on how long it takes, where that is more than two seconds."""
+    if count * each < 2.0:
+        yield lambda: None
+        return
+    from tqdm import tqdm
+
+    took = f"about {count * each:.0f} s" if count * each < 100.0 else f"about {count * each / 60.0:.0f} min"
+    with tqdm(total=count, desc=f"finite differences, {count:,} parameters, {took}", leave=False) as bar:
+        yield bar.update
 
 
 def holds(given: Any, numbers: Array) -> bool:
@@ -125,19 +180,6 @@ def loss_number(loss: Any) -> float:
     if not np.isfinite(array).all():
         raise ExaminerError(f"the loss is {float(array.reshape(-1)[0])}: there is no gradient to compare with")
     return float(array.reshape(-1)[0])
-
-
-def slopes(forward: Forward, params: Mapping[str, Array]) -> dict[str, Array]:
-    """The gradient by central differences: (L(w + h) - L(w - h))/2h, h = ε^⅓ max(1, |w|)."""
-    found = {}
-    for name, x in params.items():
-        gradient = np.zeros(x.size)
-        for i, w in enumerate(x.reshape(-1)):
-            h = 6e-6 * max(1.0, abs(float(w)))
-            up, down = (one_loss(forward, {**params, name: nudged(x, i, step)}) for step in (h, -h))
-            gradient[i] = (up - down) / (2.0 * h)
-        found[name] = gradient.reshape(x.shape)
-    return found
 
 
 def nudged(x: Array, i: int, step: float) -> Array:

@@ -1,10 +1,11 @@
-"""Hand-written backprop in pure Python, on nested lists and `math`: run on Values, then written over as arrays.
+"""Forwards that Tensors cannot follow: run on single Values, then written over as arrays.
 
-The learner's forward is called as it is, except that `math.exp` and its like are exchanged for the operations of the
-same name while it runs. That gives exact gradients. Where the graph of single numbers turns out to be layers
-(`vectors.py`), the same search as for NumPy code follows; else only slips that show in finished gradients are named.
+Pure Python on nested lists and `math`, and NumPy code that computes number by number, run on Values: exact gradients of
+everything. Where the graph of single numbers turns out to be layers (`vectors.py`), the same search as for NumPy code
+follows; else only slips that show in finished gradients are named.
 
 >>> import math
+>>> from tinygrad_edu.clinic import check_lists
 >>> def forward(p):
 ...     z = sum(w * x for w, x in zip(p["w"], [0.5, -1.0, 2.0]))
 ...     return 0.5 * (1 / (1 + math.exp(-z)) - 1.0) ** 2
@@ -15,67 +16,40 @@ same name while it runs. That gives exact gradients. Where the graph of single n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.catalogue import Learner
-from tinygrad_edu.clinic.examiner.check import examine, learner_gradients, stand_in
-from tinygrad_edu.clinic.examiner.inputs import Forward, arrays, check_rate, plain_loss
-from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.inputs import LearnerForward
+from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
 from tinygrad_edu.clinic.examiner.patch_math import operations_for_math
-from tinygrad_edu.clinic.examiner.report import BackpropReport
-from tinygrad_edu.clinic.examiner.tracing import listed
+from tinygrad_edu.clinic.examiner.program import Program
+from tinygrad_edu.clinic.examiner.reachable import walk
+from tinygrad_edu.clinic.examiner.traced_numpy import object_world
+from tinygrad_edu.clinic.examiner.tracing import listed, record
 from tinygrad_edu.clinic.examiner.vectorize import NoLayersError, rebuilt
+from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.value import Value
+from tinygrad_edu.core.value import PARENTS, Value
 from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
 NOT_LAYERS = (
     "The numbers could not be put together to layers ({}), so only slips that show in finished gradients can be named."
 )
+WEIGHTS, DATA = 4_000, 20_000  # numbers; with more, single Values take longer than finite differences would
 
 
-def check_lists(
-    forward: Forward,
-    params: Mapping[str, Any],
-    grads: Mapping[str, Any] | None = None,
-    *,
-    lr: float | None = None,
-    updated: Mapping[str, Any] | None = None,
-) -> BackpropReport:
-    """`check_backprop` for pure Python: forward(params) → loss, with params a dict of name → number or nested lists.
-
-    grads, lr, updated: as of `check_backprop`, as nested lists of the same form.
-    Errors: as `check_backprop`.
-
-    >>> def forward(p):
-    ...     return (p["w"][0] * 2.0 + p["w"][1] * 3.0 - 1.0) ** 2
-    >>> check_lists(forward, {"w": [1.0, 1.0]}, {"w": [16.0, 24.0]}).ok
-    True
-    >>> check_lists(forward, {"w": [1.0, 1.0]}, {"w": [-16.0, -24.0]}).slips[0].code
-    'sign_flipped'
-    """
-    weights, rate = arrays("params", params), check_rate(lr)
-    given, tolerances = learner_gradients(weights, grads, updated, rate)
-    plain_loss(forward, weights, lambda numbers: nested(params, numbers, float))
-    net, note = traced(forward, params, weights)
-    report = examine(
-        net, Learner(weights, given, rate), tolerances, lambda p: traced(forward, params, p)[0], "traced", note
-    )
-    if report.probe is not None:
-        report.probe = replace(report.probe, params=nested(params, report.probe.params, float))
-    return report
-
-
-def traced(forward: Forward, like: Mapping[str, Any], params: Mapping[str, Array]) -> tuple[Network, str]:
-    """The network that the forward computes at these parameters, handed to it in the form of `like`; and a note."""
+def network_on_values(learner: LearnerForward, params: Mapping[str, Array]) -> tuple[Network, str]:
+    """The network that the forward computes at these parameters, handed to it as Values; and a note."""
     leaves = {name: np.array([Value(w, label=name) for w in x.flat], dtype=object) for name, x in params.items()}
-    with operations_for_math(forward):
-        loss = forward(nested(like, {n: v.reshape(params[n].shape) for n, v in leaves.items()}, None))
+    numbers = {name: v.reshape(params[name].shape) for name, v in leaves.items()}
+    learner.rewind()
+    with object_world(learner.function), operations_for_math(learner.function):
+        loss = learner.function(learner.form.fill(numbers, as_values))
+    if isinstance(loss, np.ndarray) and loss.size == 1:
+        loss = loss.reshape(-1)[0]
     if not isinstance(loss, Value):
         raise ExaminerError(
             f"forward on Values returned {loss!r:.60}: use + - * / ** and the functions of `math` on the numbers"
@@ -83,14 +57,21 @@ def traced(forward: Forward, like: Mapping[str, Any], params: Mapping[str, Array
     return network_of_values(loss, leaves, params)
 
 
-def nested(like: Mapping[str, Any], numbers: Mapping[str, Any], kind: Callable[[Any], Any] | None) -> dict[str, Any]:
-    """The numbers in the form in which the learner keeps them: fresh lists, which may be written to."""
-    made = {}
-    for name, given in like.items():
-        array = numbers[name]
-        convert = array.astype(float).tolist() if kind else array.tolist()
-        made[str(name)] = convert if np.ndim(given) or not isinstance(convert, list) else convert[0]
-    return made
+def small_enough(learner: LearnerForward, params: Mapping[str, Array]) -> bool:
+    """Can the forward be run number by number?"""
+    largest = max((x.size for x in walk([learner.function]) if isinstance(x, np.ndarray)), default=0)
+    return sum(x.size for x in params.values()) <= WEIGHTS and largest <= DATA
+
+
+def as_values(numbers: Any, given: Any) -> Any:
+    """Values in the form of the learner's leaf: arrays of objects, nested lists, one Value."""
+    if isinstance(given, np.matrix):
+        raise TypeError("np.matrix multiplies by *, and cannot hold Values")
+    if isinstance(given, np.ndarray):
+        return numbers.copy() if numbers.ndim else numbers.item()
+    if isinstance(given, (list, tuple)):
+        return type(given)(as_values(inner, like) for inner, like in zip(numbers, given, strict=True))
+    return numbers.item() if isinstance(numbers, np.ndarray) else numbers
 
 
 def network_of_values(loss: Value, leaves: Mapping[str, Array], params: Mapping[str, Array]) -> tuple[Network, str]:
@@ -101,12 +82,31 @@ def network_of_values(loss: Value, leaves: Mapping[str, Array], params: Mapping[
         tensors = {n: Tensor(x, requires_grad=True, dtype=float, label=n) for n, x in params.items()}
         net = Network(listed(rebuilt(loss, leaves, tensors), tensors))
         same = all(np.allclose(total(net, n), g, rtol=1e-9, atol=1e-14) for n, g in exact.items())
-        if same and net.layers:
-            return net, ""
-        reason = "written as arrays they give other gradients"
+        reason = "" if same and net.layers else "written as arrays they give other gradients"
     except NoLayersError as error:
         reason = str(error)
-    return stand_in(params, exact), NOT_LAYERS.format(reason)
+    if reason:
+        net = stand_in(params, exact)
+    net.scalars = scalars_of(loss)
+    return net, NOT_LAYERS.format(reason) if reason else ""
+
+
+def scalars_of(loss: Value) -> tuple[Array, Array]:
+    """Every number of the forward; every derivative, and what each node hands to each parent."""
+    nodes = topological(loss, PARENTS)
+    values = np.array([node.data for node in nodes])
+    shares = [node.grad * d for node in nodes for d in node.partials]
+    return values, np.array([*(node.grad for node in nodes), *shares])
+
+
+def stand_in(params: Mapping[str, Array], gradients: Mapping[str, Array]) -> Network:
+    """A network with these gradients and no layers: the loss Σ w·∂L/∂w has the same slope."""
+    program: Program = record(lambda p: sum((p[n] * g).sum() for n, g in gradients.items()), params)
+    net = Network(program)
+    net.penalties, net.samples = [], 1  # what a single number is multiplied by could be taken for a penalty
+    net.uses = {n: [Use(u.step, u.slot, n, 1 - u.slot) for u in uses] for n, uses in net.uses.items()}
+    net.layers = [Layer(use.step, [use], title=f"gradient of {n}") for n in params for use in net.uses[n]]
+    return net
 
 
 def total(net: Network, name: str) -> Any:

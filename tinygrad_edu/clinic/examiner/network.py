@@ -77,6 +77,7 @@ class Network:
     uses: dict[str, list[Use]] = field(default_factory=dict)  # parameter → every use of it
     penalties: list[Use] = field(default_factory=list)  # uses in a regularisation term
     samples: int = 1
+    scalars: tuple[Array, Array] | None = None  # of a graph of single numbers: its values, and their derivatives
 
     def __post_init__(self) -> None:
         with np.errstate(all="ignore"):

@@ -142,7 +142,8 @@ class Program:
         """A gradient of a moved parameter (W.T, W[1:]) as one of the parameter itself."""
         while self.steps[index].parents:
             node, index = self.steps[index].node, self.steps[index].parents[0]
-            (g,) = node.op.vjp(g, node.array, self.steps[index].y, **node.options)  # type: ignore[union-attr]
+            if not isinstance(node.op, Operation):  # +x leaves it as it is
+                (g,) = node.op.vjp(g, node.array, self.steps[index].y, **node.options)  # type: ignore[union-attr]
         return g
 
     def moved(self, index: int, array: Array) -> Array:

@@ -56,7 +56,7 @@ def inside(x: Any) -> Iterable[Any]:
     if isinstance(x, property):
         return [f for f in (x.fget, x.fset) if f]
     if isinstance(x, types.ModuleType):
-        return ()
+        return [] if installed(vars(x)) else [value for name, value in [*vars(x).items()] if not name.startswith("__")]
     return [*attributes(x).values(), type(x), *partial_of(x)]
 
 
@@ -141,6 +141,9 @@ def places(roots: Iterable[Any]) -> Iterator[Place]:
             yield from (Place(x, key, value) for key, value in enumerate([*x]))
         elif isinstance(x, types.FunctionType):
             yield from of_function(x, worlds)
+        elif isinstance(x, types.ModuleType):
+            own = () if installed(vars(x)) else [*vars(x).items()]
+            yield from (Place(vars(x), name, value) for name, value in own if not name.startswith("__"))
         else:
             yield from (Place(x, name, value, attribute=True) for name, value in attributes(x).items())
 
@@ -148,7 +151,8 @@ def places(roots: Iterable[Any]) -> Iterator[Place]:
 def of_function(f: types.FunctionType, worlds: set[tuple[int, str]]) -> Iterator[Place]:
     if installed(f.__globals__):
         return
-    yield from (Place(cell, "", contents(cell)) for cell in f.__closure__ or ())
+    cells = [cell for cell in f.__closure__ or () if contents(cell) is not None]  # an empty one stays empty
+    yield from (Place(cell, "", contents(cell)) for cell in cells)
     if f.__defaults__:
         yield Place(f, "__defaults__", f.__defaults__, attribute=True)
     if f.__kwdefaults__:
@@ -206,6 +210,10 @@ class State:
             place.put(place.value)
         for array, before in self.arrays:
             array[...] = before
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Random generators as they were: the next draws are the same again."""
         for generator, before in self.generators:
             rewind(generator, before)
         if self.random:
@@ -214,19 +222,30 @@ class State:
 
 
 def refill(container: Any, before: Any) -> None:
+    """The same things in the same order; what has not changed is not touched."""
+    if flat(container) == flat(before):
+        return
     if isinstance(container, list):
         container[:] = before
-    elif list(container) != list(before) or isinstance(container, (dict, set)):
+    else:
         container.clear()
         container.extend(before) if isinstance(container, deque) else container.update(before)
 
 
+def flat(container: Any) -> list[int]:
+    """What a container holds, by identity."""
+    items = [x for item in container.items() for x in item] if isinstance(container, dict) else container
+    return [*map(id, items)]
+
+
 def reset(x: Any, before: dict[str, Any]) -> None:
     """The attributes as they were; those that have come since are taken away."""
-    for name in attributes(x).keys() - before.keys():
+    now = attributes(x)
+    for name in now.keys() - before.keys():
         object.__delattr__(x, name)
     for name, value in before.items():
-        object.__setattr__(x, name, value)
+        if name not in now or now[name] is not value:
+            object.__setattr__(x, name, value)
 
 
 def rewind(generator: Any, before: Any) -> None:

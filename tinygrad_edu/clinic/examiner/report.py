@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Mutant, letters
+from tinygrad_edu.clinic.examiner.lines import FoundPlace
 from tinygrad_edu.clinic.examiner.network import Network
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class BackpropReport:
     first: the slips of the best explanation, then those of others that give the same numbers. explanations: the same
     as tuples, one slip or a pair. unexplained: the names whose wrong gradient no certain slip gives. method: "traced",
     or "finite differences" where the forward could not be traced. probe: parameters at which two explanations differ;
-    alike: they gave the same numbers at all other parameters that were tried.
+    alike: they gave the same numbers at all other parameters that were tried. places: lines of the learner's backward,
+    best first, where it was handed over as a callable and so could be `followed`. missing: no gradient, or all 0.
 
     >>> from tinygrad_edu.clinic import check_backprop
     >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
@@ -85,6 +87,10 @@ class BackpropReport:
     probe: Any = None
     alike: bool = False
     network: Network | None = field(default=None, repr=False)
+    places: list[FoundPlace] = field(default_factory=list)
+    followed: bool = False
+    missing: tuple[str, ...] = ()
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -126,13 +132,35 @@ class BackpropReport:
     def slip_lines(self) -> list[str]:
         if self.ok:
             return []
+        if self.missing and set(self.missing) == set(self.wrong) and not self.explanations:
+            return ["", self.nothing_yet()]
+        if not self.explanations and self.note.startswith("Right to"):
+            return ["", *self.numbers()]
         if not self.explanations:
-            return ["", "No single or double slip of the catalogue comes near your numbers."]
+            return ["", *self.unnamed(), *self.place_lines(), "", *self.numbers()]
         found = ["", self.verdict()]
         for slip in self.explanations[0]:
             found += ["", *slip_card(slip)]
-        found += ["", *self.numbers(), *self.others()]
+        found += [*self.place_lines(), "", *self.numbers(), *self.others()]
         return found
+
+    def nothing_yet(self) -> str:
+        names = ", ".join(self.missing)
+        given = [n for n in self.missing if n in self.given]
+        what = "are all 0" if len(given) == len(self.missing) else "have no gradient"
+        return f"{names}: {what}. Not written yet?"
+
+    def unnamed(self) -> list[str]:
+        """What can be said where no slip of the catalogue explains the numbers."""
+        if self.places:
+            return ["This mistake is not in the catalogue. Look at these lines:"]
+        text = "This mistake is not in the catalogue."
+        if not self.followed:
+            return [text + " Hand over your backward itself, check_backprop(forward, params, backward), for the line."]
+        return [text + " The line where it happens was not found."]
+
+    def place_lines(self) -> list[str]:
+        return [line for place in self.places for line in ["", *(f"  {x}" for x in str(place).split("\n"))]]
 
     def verdict(self) -> str:
         count = len(self.explanations[0])

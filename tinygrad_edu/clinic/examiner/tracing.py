@@ -10,19 +10,41 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.detect_activations import mark_activations
 from tinygrad_edu.clinic.examiner.negation import meant
 from tinygrad_edu.clinic.examiner.program import MOVES, Program, Step
+from tinygrad_edu.clinic.examiner.structure import Structure
+from tinygrad_edu.clinic.examiner.traced_array import WRITES, LostError, unwrap, wrap
+from tinygrad_edu.clinic.examiner.traced_numpy import traced_world
 from tinygrad_edu.core.graph import recorded_parents, topological
 from tinygrad_edu.core.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 
 
-def record(forward: Callable[[dict[str, Any]], Any], params: Mapping[str, Array]) -> Program:
-    """Call the function on Tensors and list what it computed. Whatever the function raises on them is passed on."""
+def record(forward: Callable[[Any], Any], params: Mapping[str, Array], form: Structure | None = None) -> Program:
+    """Call the function on arrays that remember, in the learner's form, and list what it computed.
+
+    Whatever the function raises on them is passed on.
+    """
     leaves = {name: Tensor(np.asarray(x), requires_grad=True, dtype=float, label=name) for name, x in params.items()}
-    loss = forward(dict(leaves))
-    if not isinstance(loss, Tensor):
-        raise TypeError(f"the loss became a {type(loss).__name__} without a graph")
+    form = form or Structure.of(dict(params))
+    WRITES.floats.clear()
+    with traced_world(forward):
+        loss = graph_of(forward(form.fill({name: wrap(node) for name, node in leaves.items()}, traced_leaf)))
     return listed(meant(loss), leaves)
+
+
+def traced_leaf(traced: Any, given: Any) -> Any:
+    """A parameter as the learner keeps it: in nested lists, its single numbers."""
+    if isinstance(given, (list, tuple)):
+        return type(given)(traced_leaf(inner, like) for inner, like in zip(traced, given, strict=True))
+    return traced
+
+
+def graph_of(loss: Any) -> Tensor:
+    """The node of what a forward has returned."""
+    node = WRITES.node_of(loss) if isinstance(loss, float) else unwrap(loss)
+    if not isinstance(node, Tensor):
+        raise LostError(f"the loss became a {type(loss).__name__} without a graph")
+    return node
 
 
 def listed(loss: Tensor, leaves: Mapping[str, Tensor]) -> Program:

@@ -1,0 +1,178 @@
+"""What is right: every value of the forward and every derivative, to be found again by its numbers.
+
+The learner's intermediate results have names and shapes of their own. Whether one is a derivative of the loss is
+therefore asked of its numbers: equal to an entry, transposed or not, or a multiple of one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.program import above
+
+Array = np.ndarray[Any, Any]
+SAME = 1e-7  # relative; what two ways of computing one number may differ by
+NOTHING = 1e-13
+SAMPLED = 128  # entries by which candidates are found before they are compared whole
+PERMUTED = 20_000  # entries up to which all orders of the axes are entered
+ROWS = 300  # rows and columns of one derivative that are entered by themselves
+OUTER = 200_000  # numbers in all shares of single samples that are entered
+
+
+@dataclass
+class Shelf:
+    """The entries of one size."""
+
+    arrays: list[Array] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    directions: Array | None = None
+
+    def add(self, flat: Array, label: str) -> None:
+        self.arrays.append(flat)
+        self.labels.append(label)
+        self.directions = None
+
+    def find(self, flat: Array) -> Iterator[tuple[str, float]]:
+        """(label, c) of the entries of which it is c times."""
+        if self.directions is None:
+            self.directions = np.array([direction(a) for a in self.arrays])
+        cosines = self.directions @ direction(flat)
+        for k in np.flatnonzero(np.abs(cosines) > 1.0 - 1e-9):
+            a = self.arrays[k]
+            c = float(np.vdot(a, flat) / np.vdot(a, a))
+            if np.linalg.norm(flat - c * a) <= SAME * np.linalg.norm(flat):
+                yield self.labels[k], c
+
+
+def direction(flat: Array) -> Array:
+    """A few entries, of length 1."""
+    few = flat[np.linspace(0, flat.size - 1, SAMPLED).astype(int)] if flat.size > SAMPLED else flat
+    length = float(np.linalg.norm(few))
+    return np.asarray(few / length if length > 0.0 else few)
+
+
+class Book:
+    """Arrays by size; single numbers in one sorted list."""
+
+    def __init__(self) -> None:
+        self.shelves: dict[int, Shelf] = {}
+        self.numbers: list[Array] = []
+        self.ordered: Array | None = None
+        self.seen: set[tuple[int, int]] = set()
+
+    def add(self, array: Any, label: str = "", *, parts: bool = False) -> None:
+        """Enter an array, in every order of its axes; with its rows and columns if `parts`."""
+        x = np.asarray(array, dtype=float)
+        if not x.size or not np.isfinite(x).all() or np.linalg.norm(x) < NOTHING:
+            return
+        self.numbers.append(x.ravel())
+        self.ordered = None
+        orders = itertools.permutations(range(x.ndim)) if x.size <= PERMUTED and x.ndim <= 4 else [range(x.ndim)]
+        for order in orders:
+            self.put(x.transpose(tuple(order)).ravel(), label)
+        if parts and x.ndim > 1:
+            for axis in range(x.ndim):
+                if 1 < x.shape[axis] <= ROWS:
+                    for k in range(x.shape[axis]):
+                        self.put(x.take(k, axis=axis).ravel(), label)
+
+    def put(self, flat: Array, label: str) -> None:
+        key = (flat.size, hash(flat.tobytes()))
+        if flat.size > 1 and key not in self.seen and np.linalg.norm(flat) >= NOTHING:
+            self.seen.add(key)
+            self.shelves.setdefault(flat.size, Shelf()).add(flat, label)
+
+    def find(self, array: Array) -> tuple[str, float] | None:
+        """(label, c) where the array is c times an entry; c = 1 if there is such a one."""
+        flat = np.asarray(array, dtype=float).ravel()
+        if flat.size == 1:
+            return ("", 1.0) if self.has_number(float(flat[0])) else None
+        shelf = self.shelves.get(flat.size)
+        found = [*shelf.find(flat)] if shelf is not None and np.isfinite(flat).all() else []
+        exact = [entry for entry in found if abs(entry[1] - 1.0) <= SAME]
+        nearest = sorted(found, key=lambda e: abs(np.log(abs(e[1]) or 1e-300)))
+        return next(iter(exact or nearest), None)
+
+    def has_number(self, x: float) -> bool:
+        """Is it one of the entries' numbers?"""
+        if self.ordered is None:
+            self.ordered = np.unique(np.concatenate(self.numbers)) if self.numbers else np.zeros(0)
+        at = int(np.searchsorted(self.ordered, x))
+        near = self.ordered[max(at - 1, 0) : at + 1]
+        return bool(near.size and np.min(np.abs(near - x)) <= 1e-9 * abs(x))
+
+    def has_each(self, array: Array) -> bool:
+        """Is every number of it one of the entries' numbers?"""
+        flat = np.unique(np.asarray(array, dtype=float).ravel())
+        return all(self.has_number(float(x)) for x in flat[:400] if x)
+
+
+@dataclass
+class Truth:
+    """Books of the forward's values and of the derivatives; `singly`: only single numbers are known."""
+
+    values: Book = field(default_factory=Book)
+    derivatives: Book = field(default_factory=Book)
+    singly: bool = False
+
+
+def truth_of(net: Network, params: Mapping[str, Array]) -> Truth:
+    """All that a right backward pass of this network can compute."""
+    truth = Truth(singly=net.scalars is not None)
+    for x in params.values():
+        truth.values.add(x, parts=True)
+    if net.scalars is not None:
+        truth.values.numbers.append(net.scalars[0])
+        truth.derivatives.numbers.append(net.scalars[1])
+    names = {layer.z: f"∂L/∂z{layer.number}" for layer in net.layers if not layer.title}
+    names |= {layer.end: f"∂L/∂a{layer.number}" for layer in net.layers if layer.end != layer.z and not layer.title}
+    for step in net.steps:
+        truth.values.add(step.y, parts=True)
+        for x, parent in zip(step.node.parents, step.parents, strict=True):
+            if parent < 0 and np.size(x) > 1:
+                truth.values.add(x, parts=True)
+        g = net.program.gradients.get(step.index)
+        if g is not None:
+            label = names.get(step.index, f"∂L/∂{step.parameter}" if step.parameter else "")
+            truth.derivatives.add(g, label, parts=True)
+            for slot, part in net.program.handed.get(step.index, {}).items():
+                truth.derivatives.add(part, names.get(above(step)[slot], label_of(net, above(step)[slot])), parts=True)
+    add_samples(net, truth.derivatives)
+    for name in params:
+        truth.derivatives.add(total(net, name), f"∂L/∂{name}", parts=True)
+    return truth
+
+
+def label_of(net: Network, index: int) -> str:
+    name = net.steps[index].parameter if index >= 0 else ""
+    return f"∂L/∂{name}" if name else ""
+
+
+def add_samples(net: Network, book: Book) -> None:
+    """What each sample alone gives to a weight's gradient: x ⊗ δ of one row."""
+    for layer in net.layers:
+        for use in layer.weights:
+            step = net.steps[use.step]
+            g, x = net.program.gradients.get(step.index), step.operand(use.data)
+            if g is None or step.operation != "matmul" or g.ndim != 2 or x.ndim != 2:
+                continue
+            rows, columns = (x, g) if use.data == 0 else (x.T, g.T)
+            if rows.shape[0] * rows.shape[1] * columns.shape[1] <= OUTER:
+                for a, d in zip(rows, columns, strict=True):
+                    book.add(np.outer(a, d), f"∂L/∂{use.parameter} of one sample")
+
+
+def total(net: Network, name: str) -> Any:
+    """A parameter's finished gradient."""
+    program = net.program
+    parts = [
+        program.moved_back(program.steps[u.step].parents[u.slot], program.handed[u.step][u.slot])
+        for u in net.uses.get(name, ())
+    ]
+    return sum(parts[1:], parts[0]) if parts else 0.0

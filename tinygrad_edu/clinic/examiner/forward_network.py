@@ -1,0 +1,94 @@
+"""A learner's forward as a network: traced on arrays that remember, on single Values, or by finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.inputs import LearnerForward, loss_number
+from tinygrad_edu.clinic.examiner.lists import network_on_values, small_enough, stand_in, total
+from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.tracing import record
+from tinygrad_edu.errors import DetachedError, ExaminerError
+
+Array = np.ndarray[Any, Any]
+AGREES = 1e-4  # relative; a traced slope against a measured one, along a random direction
+DIRECTIONS = 3
+BY_DIFFERENCES = "The forward could not be traced ({:.160}); compared by finite differences, so only slips that show in finished gradients can be named."  # noqa: E501
+
+
+def network_of(learner: LearnerForward, params: Mapping[str, Array], loss: float) -> tuple[Network, str, str]:
+    """(network, how it was found, a note). What tracing gives is believed if loss and slopes are the measured ones."""
+    reason = ""
+    if not learner.form.in_lists:
+        net, reason = on_arrays(learner, params, loss)
+        if net is not None and not by_single_numbers(net):
+            return net, "traced", ""
+        other, note = on_values(learner, params)
+        if other is not None and (net is None or not other.titled):
+            return other, "traced", note
+        if net is not None:
+            return net, "traced", ""
+    else:
+        found, reason = on_values(learner, params, must=True)
+        if found is not None:
+            return found, "traced", reason
+    return stand_in(params, learner.slopes(params)), "finite differences", BY_DIFFERENCES.format(reason)
+
+
+def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float) -> tuple[Network | None, str]:
+    """The forward traced on arrays, or why not."""
+    try:
+        learner.rewind()
+        net = Network(record(learner.function, params, learner.form))
+        traced = loss_number(net.steps[-1].y)
+        if abs(traced - loss) > 1e-9 * max(1.0, abs(loss)):
+            return None, f"traced, it gives {traced:.6g} in place of {loss:.6g}"
+        if not agrees(learner, params, {n: total(net, n) for n in params}):
+            return None, "traced, it has another slope than the one that is measured"
+        return net, ""
+    except ExaminerError:
+        raise
+    except Exception as error:  # whatever the learner's code raises on traced arrays, it works on plain ones
+        return None, f"{type(error).__name__}: {error}".split("\n")[0]
+
+
+def on_values(learner: LearnerForward, params: Mapping[str, Array], must: bool = False) -> tuple[Network | None, str]:
+    """The same on single Values, with a note; `must`: what pure Python code raises is passed on."""
+    if not must and not small_enough(learner, params):
+        return None, "too many numbers for Values"
+    try:
+        net, note = network_on_values(learner, params)
+        same = agrees(learner, params, {n: total(net, n) for n in params})
+        return (net, note) if same else (None, "on Values, it has another slope than the one that is measured")
+    except DetachedError as error:
+        return None, f"{type(error).__name__}: {error}".split("\n")[0]
+    except Exception as error:
+        if must and isinstance(error, (ExaminerError, ArithmeticError)):
+            raise
+        return None, f"{type(error).__name__}: {error}".split("\n")[0]
+
+
+def by_single_numbers(net: Network) -> bool:
+    """Was it computed entry by entry, so that Values show the layers and arrays do not?"""
+    single = [u for uses in net.uses.values() for u in uses if net.steps[u.step].y.ndim == 0 and u.is_weight]
+    return not net.layers or len(single) > len(net.uses) + 1
+
+
+def agrees(learner: LearnerForward, params: Mapping[str, Array], gradients: Mapping[str, Array]) -> bool:
+    """Is the slope along a random direction the measured one? A kink can spoil one direction, not three."""
+    rng, size = np.random.default_rng(0), abs(learner.loss(params))
+    for _ in range(DIRECTIONS):
+        d = {n: rng.normal(size=x.shape) * np.maximum(np.abs(x), 0.1) for n, x in params.items()}
+        predicted = sum(float(np.sum(np.asarray(gradients[n]) * d[n])) for n in params)
+        scale = sum(float(np.linalg.norm(gradients[n]) * np.linalg.norm(d[n])) for n in params)
+        for h in (1e-6, 1e-8):
+            try:
+                measured = learner.slope_along(params, d, h)
+            except Exception:  # a forward that works at its own parameters only cannot be measured
+                return True
+            if abs(measured - predicted) <= AGREES * max(scale, abs(measured)) + 1e-14 * size / h:
+                return True
+    return False

@@ -1,0 +1,172 @@
+"""The line at which a backward pass leaves the derivatives: found by following the learner's own run.
+
+Every value that a line made is one of these: *right* (a derivative of the loss, or a value of the forward, or made of
+such values alone), *scaled* (a derivative times a plain factor such as -1 or n, which may be the learner's way of
+writing it), or *unknown*. An unknown value from which a right one is made later is a detour, and pardoned. What is
+left, and is made of right things only, is where it went wrong. Walking back from the wrong gradients finds those lines;
+the line that explains most of the wrong gradients, and was run first, comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.book import NOTHING, Truth
+from tinygrad_edu.clinic.examiner.recording import Key, Made, Recording, key_of, values_in
+
+Array = np.ndarray[Any, Any]
+MOST = 5  # places that are shown
+RIGHT, FORWARD, SCALED, UNKNOWN = "right", "forward", "scaled", "unknown"
+
+
+@dataclass(frozen=True)
+class FoundPlace:
+    """A line of the learner's program; `sentence` says what it makes that is no derivative.
+
+    >>> print(FoundPlace("net.py", 3, "d = d * 2", "This line is the first that makes something else.", "d"))
+    net.py:3: d = d * 2
+      This line is the first that makes something else.
+    """
+
+    file: str
+    line: int
+    source: str
+    sentence: str
+    variable: str = ""
+    explains: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.source}\n  {self.sentence}"
+
+
+class Trail:
+    """A recording with what each of its values is."""
+
+    def __init__(self, recording: Recording, truth: Truth, factors: Iterable[float]) -> None:
+        self.made, self.truth = recording.made, truth
+        self.factors = [*factors]
+        self.kinds: dict[Key, str] = {}
+        self.found: dict[Key, tuple[str, float]] = {}
+        for key, made in self.made.items():  # in the order of execution: inputs first
+            self.kinds[key] = self.kind(made)
+        self.pardoned = self.detours()
+
+    def kind(self, made: Made) -> str:
+        x = made.value
+        if float(np.linalg.norm(x)) < NOTHING or not np.isfinite(x).all():
+            return FORWARD
+        found = self.truth.derivatives.find(x)
+        if found is None and self.truth.singly and x.size > 1 and self.truth.derivatives.has_each(x):
+            found = ("", 1.0)
+        if found is not None:
+            self.found[made.key] = found
+            if abs(found[1] - 1.0) <= 1e-7:
+                return RIGHT
+        of_forward = self.truth.values.find(x)
+        if (of_forward and abs(of_forward[1] - 1.0) <= 1e-7) or (self.truth.singly and self.truth.values.has_each(x)):
+            return FORWARD
+        if found is not None and any(abs(found[1] / c - 1.0) < 1e-6 for c in self.factors):
+            return SCALED
+        if made.view:
+            return self.kinds.get(made.inputs[0], UNKNOWN)
+        kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]
+        if not made.line or (kinds and all(k == FORWARD for k in kinds)):
+            return FORWARD
+        return UNKNOWN
+
+    def detours(self) -> set[Key]:
+        """The unknown values from which a right derivative was made later."""
+        pardoned: set[Key] = set()
+        waiting = [k for key, kind in self.kinds.items() if kind == RIGHT for k in self.made[key].inputs]
+        while waiting:
+            key = waiting.pop()
+            if key not in pardoned and self.kinds.get(key) in (UNKNOWN, SCALED):
+                pardoned.add(key)
+                waiting += self.made[key].inputs
+        return pardoned
+
+    def known(self, key: Key, strict: bool) -> bool:
+        """Is it right, or on a way of the learner's own to something right?"""
+        kind = self.kinds.get(key, UNKNOWN)
+        return kind in (RIGHT, FORWARD) or key in self.pardoned or (kind == SCALED and not strict)
+
+    def suspects(self, end: Key, strict: bool) -> set[Key]:
+        """The unknown values behind `end` that are made of known things only."""
+        found: set[Key] = set()
+        seen: set[Key] = set()
+        waiting = [end]
+        while waiting:
+            key = waiting.pop()
+            made = self.made.get(key)
+            if key in seen or made is None:
+                continue
+            seen.add(key)
+            if self.known(key, strict) and key != end:
+                continue
+            open_inputs = [k for k in made.inputs if not self.known(k, strict)]
+            if open_inputs:
+                waiting += open_inputs
+            elif made.line:
+                found.add(key)
+        return found
+
+
+def find_places(
+    recording: Recording, truth: Truth, ends: Mapping[str, Any], factors: Sequence[float] = ()
+) -> list[FoundPlace]:
+    """The lines behind the wrong gradients (`ends`: name → the learner's numbers), best first."""
+    trail = Trail(recording, truth, factors)
+    order: list[tuple[tuple[int, int, int], Made, tuple[str, ...]]] = []
+    for strict in (False, True):
+        reached: dict[Key, list[str]] = {}
+        for name, value in ends.items():
+            for key in ends_of(trail, value):
+                for suspect in trail.suspects(key, strict):
+                    reached.setdefault(suspect, []).append(name)
+        for key, reasons in reached.items():
+            made, unique = trail.made[key], tuple(dict.fromkeys(reasons))
+            order.append(((int(strict), -len(unique), made.order), made, unique))
+    places: dict[tuple[str, int], FoundPlace] = {}
+    for _, made, names in sorted(order, key=lambda x: x[0]):
+        places.setdefault((made.file, made.line), spoken(trail, made, names))
+    return [*places.values()][:MOST]
+
+
+def ends_of(trail: Trail, value: Any) -> list[Key]:
+    """The recorded values that are a gradient, whole or number by number."""
+    array = np.asarray(value, dtype=float)
+    whole = key_of(array)
+    if whole in trail.made and trail.made[whole].line:
+        return [whole]
+    same = [m.key for m in trail.made.values() if m.line and m.value.size == array.size
+            and np.allclose(m.value.ravel(), array.ravel(), rtol=1e-12, atol=0.0)]  # fmt: skip
+    if same:
+        return same[-1:]
+    single = [key_of(np.asarray(float(x))) for x in array.ravel()[:200]]
+    rows = [key_of(np.ascontiguousarray(row)) for row in array] if array.ndim > 1 else []
+    return [key for key in (*rows, *single) if key in trail.made and trail.made[key].line]
+
+
+def spoken(trail: Trail, made: Made, names: tuple[str, ...]) -> FoundPlace:
+    """What is wrong with a line, in words."""
+    label, factor = trail.found.get(made.key, ("", 1.0))
+    what = f"`{made.variable}`"
+    if abs(factor - 1.0) > 1e-7:
+        text = f"{what} is {factor:.4g} times {label or 'the derivative'}: a factor too many or too few."
+    elif trail.kinds.get(made.key) == RIGHT:
+        text = f"{what} is a derivative of the loss ({label}), but not the one that is wanted here." if label else (
+            f"{what} is a derivative of the loss, but not the one that is wanted here.")  # fmt: skip
+    else:
+        text = f"{what} is made of right values here and is no derivative of the loss: the first that is not."
+    ends = ", ".join(names)
+    return FoundPlace(
+        made.file, made.line, made.source, f"{text} It goes into the gradient of {ends}.", made.variable, names
+    )
+
+
+def values_of(result: Any) -> list[Array]:
+    return [np.asarray(x) for x in values_in(result)]

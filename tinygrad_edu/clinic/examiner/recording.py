@@ -1,0 +1,241 @@
+"""A run of the learner's own code, line by line: which values each line made, and of which others.
+
+`record_run` calls a function under `sys.settrace`. Before a statement of the learner's runs, the values that it reads
+are noted; after it, those that it wrote. A value is known by its numbers: the first line that made it counts.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.patch_math import installed
+from tinygrad_edu.clinic.examiner.reachable import attributes
+from tinygrad_edu.clinic.examiner.statements import MISSING, Assignment, Statement, look_up, statements_of
+
+Array = np.ndarray[Any, Any]
+Key = tuple[Any, ...]
+MOST, SECONDS = 60_000, 8.0  # statements that are followed, and for how long
+INSIDE = 400  # values of one container that are looked at
+
+
+@dataclass(eq=False)
+class Made:
+    """A value, the line that made it, and the values of which it is made. `total`: of x += ..., the sum so far."""
+
+    key: Key
+    value: Array
+    order: int
+    file: str = ""
+    line: int = 0
+    variable: str = ""
+    inputs: tuple[Key, ...] = ()
+    total: bool = False
+    view: bool = False  # only a part of its one input, or that turned
+
+    @property
+    def source(self) -> str:
+        return linecache.getline(self.file, self.line).strip()
+
+
+@dataclass
+class Recording:
+    """Everything that was made, in order; `result` of the call; `complete`: was it followed to the end?"""
+
+    made: dict[Key, Made] = field(default_factory=dict)
+    result: Any = None
+    complete: bool = True
+    error: BaseException | None = None
+
+    def note(self, value: Any, *, again: bool = False, **where: Any) -> Key | None:
+        """The key of a value; what is new is entered with where it comes from."""
+        array = as_numbers(value)
+        if array is None:
+            return None
+        key = key_of(array)
+        if key not in self.made:
+            self.made[key] = Made(key, array.copy(), len(self.made), **where)
+        return key
+
+
+def as_numbers(x: Any) -> Array | None:
+    """A float, or an array of floats."""
+    if isinstance(x, np.ndarray):
+        return np.asarray(x) if x.dtype.kind == "f" and x.size else None
+    if isinstance(x, (float, np.floating)):
+        return np.asarray(float(x))
+    return None
+
+
+def key_of(array: Array) -> Key:
+    return (array.shape, hash(array.tobytes()))
+
+
+def values_in(x: Any, deep: int = 3) -> Iterator[Any]:
+    """The numbers in a value: itself, or those in lists, dicts and the learner's objects."""
+    if as_numbers(x) is not None:
+        yield x
+    elif isinstance(x, dict) and deep:
+        for inner in [*x.values()][:INSIDE]:
+            yield from values_in(inner, deep - 1)
+    elif isinstance(x, (list, tuple)) and deep:
+        if x and len(x) <= INSIDE and all(isinstance(y, float) for y in x):
+            yield np.array(x)
+        for inner in [*x][:INSIDE]:
+            yield from values_in(inner, deep - 1)
+    elif deep and not isinstance(x, (str, bytes, type)) and x is not MISSING:
+        for inner in attributes(x).values():
+            yield from values_in(inner, min(deep - 1, 2))
+
+
+class Recorder:
+    """The trace function, and the statements that are under way in each frame."""
+
+    def __init__(self) -> None:
+        self.recording = Recording()
+        self.open: dict[int, tuple[Any, Statement, list[Before]]] = {}
+        self.own: dict[Any, bool] = {}
+        self.begin, self.count = time.monotonic(), 0
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Recording:
+        before = sys.gettrace()
+        sys.settrace(self.enter)
+        try:
+            self.recording.result = function(*arguments)
+        finally:
+            sys.settrace(before)
+        return self.recording
+
+    def enter(self, frame: Any, event: str, argument: Any) -> Any:
+        code = frame.f_code
+        if code not in self.own:
+            self.own[code] = not installed(frame.f_globals) and not code.co_name.startswith("<gen")
+        return self.step if self.own[code] and self.recording.complete else None
+
+    def step(self, frame: Any, event: str, argument: Any) -> Any:
+        if not self.recording.complete:
+            return None
+        if event in ("line", "return"):
+            self.finish(frame, argument if event == "return" else MISSING)
+        if event == "line":
+            self.start(frame)
+        return self.step
+
+    def start(self, frame: Any) -> None:
+        statement = statements_of(frame.f_code.co_filename).get(frame.f_lineno)
+        self.count += 1
+        if self.count > MOST or (self.count % 64 == 0 and time.monotonic() - self.begin > SECONDS):
+            self.recording.complete = False
+        if statement is not None and frame.f_code.co_name != "<lambda>":
+            names, world = frame.f_locals, frame.f_globals
+            before = [self.before(a, names, world) for a in (*statement.assignments, *statement.returns)]
+            self.open[id(frame)] = (frame, statement, before)
+
+    def before(self, assignment: Assignment, names: Any, world: Any) -> Before:
+        inputs: list[Key] = []
+        for read in assignment.reads:
+            inputs += self.inputs(read, names, world)
+        old = look_up(assignment.target, names, world) if assignment.target is not None else None
+        kept = old.copy() if isinstance(old, np.ndarray) else old
+        target = assignment.target
+        whole = look_up(target.value, names, world) if isinstance(target, ast.Subscript) else None
+        around = self.recording.note(whole) if isinstance(whole, np.ndarray) else None
+        return Before(assignment, tuple(dict.fromkeys(inputs)), kept, around)
+
+    def inputs(self, read: ast.expr, names: Any, world: Any) -> list[Key]:
+        """The keys of what a chain stands for; a part of an array is entered as a view of the array."""
+        value = look_up(read, names, world)
+        if value is MISSING and isinstance(read, (ast.Attribute, ast.Subscript)):
+            return self.inputs(read.value, names, world)
+        keys = [self.recording.note(x) for x in values_in(value)]
+        found = [key for key in keys if key]
+        if found and isinstance(read, (ast.Attribute, ast.Subscript)):
+            whole = look_up(read.value, names, world)
+            if isinstance(whole, np.ndarray):
+                behind = self.recording.note(whole)
+                made = self.recording.made[found[0]]
+                if behind and behind != found[0] and not made.inputs and not made.line:
+                    made.inputs, made.view = (behind,), True
+        return found
+
+    def finish(self, frame: Any, returned: Any) -> None:
+        waiting = self.open.pop(id(frame), None)
+        if waiting is None:
+            return
+        _, statement, befores = waiting
+        names, world, file = frame.f_locals, frame.f_globals, frame.f_code.co_filename
+        for before in befores:
+            where = {"file": file, "line": statement.first, "inputs": before.inputs}
+            if before.assignment.target is None:
+                if returned is not MISSING:
+                    self.enter_returned(before, returned, where)
+            else:
+                self.enter_written(before, names, world, where)
+
+    def enter_returned(self, before: Before, returned: Any, where: dict[str, Any]) -> None:
+        key = before.assignment.key
+        part = returned if key is None else item_of_returned(returned, key)
+        for value in values_in(part):
+            self.recording.note(value, variable="the result", **where)
+
+    def enter_written(self, before: Before, names: Any, world: Any, where: dict[str, Any]) -> None:
+        target = before.assignment.target
+        assert target is not None
+        new, name = look_up(target, names, world), ast.unparse(target)
+        old = before.old if as_numbers(before.old) is not None else None
+        if before.assignment.adds and as_numbers(new) is not None and old is not None:
+            increment = np.asarray(new) - old if np.shape(old) == np.shape(new) or np.ndim(old) == 0 else new
+            part = self.recording.note(np.asarray(increment, dtype=float), variable=f"what is added to {name}", **where)
+            before_key = self.recording.note(old)
+            total = {**where, "inputs": tuple(k for k in (part, before_key) if k)}
+            self.recording.note(new, variable=name, total=True, **total)
+        else:
+            for value in values_in(new):
+                self.recording.note(value, variable=name, **where)
+        if isinstance(target, ast.Subscript):
+            self.enter_container(target, names, world, where, before)
+
+    def enter_container(self, target: ast.Subscript, names: Any, world: Any, where: Any, before: Before) -> None:
+        """The whole array, after a part of it was written."""
+        whole = look_up(target.value, names, world)
+        if isinstance(whole, np.ndarray):
+            part = as_numbers(look_up(target, names, world))
+            keys = (key_of(part),) if part is not None else before.inputs
+            keys += (before.around,) if before.around else ()
+            self.recording.note(whole, variable=ast.unparse(target.value), total=True, **{**where, "inputs": keys})
+
+
+@dataclass(frozen=True)
+class Before:
+    """An assignment before it is carried out: what it reads, and what its target held."""
+
+    assignment: Assignment
+    inputs: tuple[Key, ...]
+    old: Any
+    around: Key | None = None  # the array of which the target is a part
+
+
+def item_of_returned(returned: Any, key: Any) -> Any:
+    try:
+        return returned[key]
+    except (KeyError, IndexError, TypeError):
+        return returned
+
+
+def record_run(function: Callable[..., Any], *arguments: Any) -> Recording:
+    """Call the function and write down what its lines made.
+
+    >>> def f(x):
+    ...     y = 2.0 * x
+    ...     return y + 1.0
+    >>> record_run(f, 3.0).result
+    7.0
+    """
+    return Recorder().run(function, *arguments)

@@ -1,0 +1,223 @@
+"""The statements of a learner's file as the recorder needs them: what each line reads, and what it writes.
+
+Only names, attributes, indices and plain arithmetic in indices are looked up again, never a call: looking at a program
+must not run any of it.
+
+>>> import ast
+>>> statement = Statement.of(ast.parse("dW += x.T @ d[1:]").body[0])
+>>> [ast.unparse(x) for x in statement.assignments[0].reads], statement.assignments[0].adds
+(['x.T', 'd[1:]'], True)
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.reachable import attributes
+
+MISSING = object()
+NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One target with what its value is made of. `adds`: x += ..., whose value is an increment."""
+
+    target: ast.expr | None  # None for what is returned
+    reads: tuple[ast.expr, ...]
+    adds: bool = False
+    key: Any = None  # in what is returned: which item
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A line's assignments; `calls`: a bare call, which may write to anything that it is given."""
+
+    first: int
+    assignments: tuple[Assignment, ...]
+    returns: tuple[Assignment, ...] = ()
+    calls: bool = False
+    again: bool = field(default=False)  # the head of a loop
+
+    @classmethod
+    def of(cls, node: ast.stmt) -> Statement:
+        first = node.lineno
+        if isinstance(node, ast.Assign):
+            return cls(first, tuple(a for t in node.targets for a in paired(t, node.value)))
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            return cls(first, tuple(paired(node.target, node.value)))
+        if isinstance(node, ast.AugAssign):
+            adds = isinstance(node.op, (ast.Add, ast.Sub))
+            read = (*reads(node.value), *(() if adds else (load(node.target),)))
+            return cls(first, (Assignment(node.target, read, adds),))
+        if isinstance(node, ast.Return) and node.value is not None:
+            return cls(first, (), tuple(returned(node.value)))
+        if isinstance(node, ast.For):
+            return cls(first, tuple(Assignment(t, reads(node.iter)) for t in flat(node.target)), again=True)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            read = reads(node.value)
+            return cls(first, tuple(Assignment(load(x), read) for x in read), calls=True)
+        return cls(first, ())
+
+
+def load(target: ast.expr) -> ast.expr:
+    """A target as something that is read."""
+    return ast.parse(ast.unparse(target), mode="eval").body
+
+
+def paired(target: ast.expr, value: ast.expr) -> Iterator[Assignment]:
+    """a, b = f(x), g(y) is taken apart, so that each target has its own inputs."""
+    both = isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List))
+    if both and len(target.elts) == len(value.elts):  # type: ignore[attr-defined]
+        for t, v in zip(target.elts, value.elts, strict=True):  # type: ignore[attr-defined]
+            yield from paired(t, v)
+    elif isinstance(value, ast.Dict) and isinstance(target, ast.Name):
+        for key, v in zip(value.keys, value.values, strict=True):
+            if key is not None:
+                place = ast.Subscript(load(target), key, ast.Load())
+                yield Assignment(place, reads(v))
+    elif sum_of_itself(target, value):
+        yield Assignment(target, tuple(r for r in reads(value) if ast.unparse(r) != ast.unparse(target)), adds=True)
+    else:
+        for t in flat(target):
+            yield Assignment(t, reads(value))
+
+
+def sum_of_itself(target: ast.expr, value: ast.expr) -> bool:
+    """x = x + ..., written out."""
+    names = isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.Sub))
+    return names and ast.unparse(value.left) == ast.unparse(target)  # type: ignore[attr-defined]
+
+
+def returned(value: ast.expr) -> Iterator[Assignment]:
+    if isinstance(value, (ast.Tuple, ast.List)):
+        yield from (Assignment(None, reads(v), key=k) for k, v in enumerate(value.elts))
+    elif isinstance(value, ast.Dict):
+        for key, v in zip(value.keys, value.values, strict=True):
+            yield Assignment(None, reads(v), key=key.value if isinstance(key, ast.Constant) else MISSING)
+    else:
+        yield Assignment(None, reads(value))
+
+
+def flat(target: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(target, (ast.Tuple, ast.List)):
+        for inner in target.elts:
+            yield from flat(inner)
+    elif isinstance(target, ast.Starred):
+        yield from flat(target.value)
+    else:
+        yield target
+
+
+def reads(value: ast.AST) -> tuple[ast.expr, ...]:
+    """The longest chains of names, attributes and indices in an expression."""
+    found: list[ast.expr] = []
+    waiting: list[ast.AST] = [value]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, ast.Lambda):
+            continue
+        if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) and is_chain(node):
+            found.append(node)
+            waiting += indices(node)
+        else:
+            waiting += [
+                x for x in ast.iter_child_nodes(node) if isinstance(x, (ast.expr, ast.comprehension, ast.keyword))
+            ]
+    return tuple({ast.unparse(x): x for x in found}.values())
+
+
+def is_chain(node: ast.AST) -> bool:
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        node = node.value
+    return isinstance(node, ast.Name)
+
+
+def indices(node: ast.AST) -> list[ast.AST]:
+    """What stands in the brackets of a chain, which is read too."""
+    found: list[ast.AST] = []
+    while isinstance(node, (ast.Attribute, ast.Subscript)):
+        if isinstance(node, ast.Subscript):
+            found.append(node.slice)
+        node = node.value
+    return found
+
+
+@lru_cache(maxsize=64)
+def statements_of(filename: str) -> dict[int, Statement]:
+    """Line → the innermost statement that stands there; empty where the source is not to be had."""
+    text = "".join(linecache.getlines(filename))
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return {}
+    found: dict[int, Statement] = {}
+    for node in ast.walk(tree):  # breadth first: inner statements come later and overwrite
+        if isinstance(node, ast.stmt) and not isinstance(node, NESTED):
+            made = Statement.of(node)
+            last = node.body[0].lineno - 1 if getattr(node, "body", None) else node.end_lineno or node.lineno  # type: ignore[attr-defined]
+            found.update(dict.fromkeys(range(node.lineno, max(last, node.lineno) + 1), made))
+    return found
+
+
+def look_up(node: ast.AST, names: Mapping[str, Any], world: Mapping[str, Any]) -> Any:
+    """The value of a chain, an index or plain arithmetic; MISSING where that would need a call."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id, world.get(node.id, MISSING))
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Attribute):
+        return attribute_of(look_up(node.value, names, world), node.attr)
+    if isinstance(node, ast.Subscript):
+        return item_of(look_up(node.value, names, world), look_up(node.slice, names, world))
+    return index_of(node, names, world)
+
+
+def attribute_of(x: Any, name: str) -> Any:
+    if isinstance(x, np.ndarray):
+        return x.T if name == "T" else MISSING
+    return attributes(x).get(name, MISSING) if x is not MISSING else MISSING
+
+
+def item_of(x: Any, index: Any) -> Any:
+    if index is MISSING or not isinstance(x, (dict, list, tuple, np.ndarray)):
+        return MISSING
+    try:
+        return x[index]
+    except (KeyError, IndexError, TypeError, ValueError):
+        return MISSING
+
+
+ARITHMETIC = {ast.Add: lambda a, b: a + b, ast.Sub: lambda a, b: a - b, ast.Mult: lambda a, b: a * b,
+              ast.FloorDiv: lambda a, b: a // b, ast.Mod: lambda a, b: a % b}  # fmt: skip
+
+
+def index_of(node: ast.AST, names: Mapping[str, Any], world: Mapping[str, Any]) -> Any:
+    """Slices, tuples, t - 1, -1, f"W{k}"."""
+    if isinstance(node, ast.Slice):
+        ends = [None if x is None else look_up(x, names, world) for x in (node.lower, node.upper, node.step)]
+        return MISSING if any(x is MISSING for x in ends) else slice(*ends)
+    if isinstance(node, ast.Tuple):
+        parts = [look_up(x, names, world) for x in node.elts]
+        return MISSING if any(x is MISSING for x in parts) else tuple(parts)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        inner = look_up(node.operand, names, world)
+        return -inner if isinstance(inner, int) else MISSING
+    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+        a, b = look_up(node.left, names, world), look_up(node.right, names, world)
+        plain = all(isinstance(x, (int, np.integer, str)) for x in (a, b))
+        try:
+            return ARITHMETIC[type(node.op)](a, b) if plain else MISSING  # type: ignore[no-untyped-call]
+        except (TypeError, ZeroDivisionError):
+            return MISSING
+    if isinstance(node, ast.JoinedStr):
+        parts = [x.value if isinstance(x, ast.Constant) else look_up(x.value, names, world) for x in node.values]  # type: ignore[attr-defined]
+        return "".join(map(str, parts)) if all(isinstance(x, (str, int)) for x in parts) else MISSING
+    return MISSING
