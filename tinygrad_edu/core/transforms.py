@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
-from tinygrad_edu.core.modes import recording
+from tinygrad_edu.core.modes import MODES, recording
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
@@ -217,6 +217,10 @@ def variable(x: Any, dtype: Any = None) -> Any:
     """
     if isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
         return ops.pos(x)
+    if MODES.tensor_trace is not None and (dtype is not None or isinstance(x, (Tensor, np.ndarray))):
+        return ops.pos(Tensor(x, dtype=dtype))
+    if MODES.value_trace is not None:
+        return MODES.value_trace(x)
     if isinstance(x, (Tensor, np.ndarray)):
         return Tensor(x, requires_grad=True)
     return Value(x) if dtype is None else Tensor(x, requires_grad=True, dtype=dtype)
@@ -263,7 +267,9 @@ def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Any, again: bool) -> 
         raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {shape}")
     if not y.requires_grad:
         return [zero_like(x) for x in inputs]
-    if again:
+    if again and MODES.tensor_trace is not None:
+        found = tensor_gradients(y, inputs, seed)
+    elif again:
         full = (
             ops.mul(seed, np.ones(y.shape, y.dtype))
             if is_node(seed)

@@ -84,6 +84,11 @@ class Traced(Tensor):
             return DECOMPOSITIONS[operation.name](*parents, **options)
         return Traced(SHAPES[operation.name](parents, **options), operation, parents, options)
 
+    @staticmethod
+    def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:
+        """seed·∂root/∂input as further nodes: a transform inside of a compiled function."""
+        return differentiate(traced(root), [traced(x) for x in inputs], seed)
+
     def rows_of(self, labels: Any) -> Traced:
         """Of logits: the classes as rows of 0 and 1. Errors: TraceError where the labels are no integers."""
         return DECOMPOSITIONS["rows_of_classes"](labels, self.sizes[-1])
@@ -205,7 +210,7 @@ def simplified(operation: Operation, node: Traced) -> Traced:
     return node
 
 
-def differentiate(root: Traced, inputs: Iterable[Traced]) -> list[Traced]:
+def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0) -> list[Traced]:
     """d root / d input as further nodes of the trace: the same partials and pull-backs, run on Traced."""
     wanted = list(inputs)
     order = topological(root, lambda x: x.parents)
@@ -218,7 +223,7 @@ def differentiate(root: Traced, inputs: Iterable[Traced]) -> list[Traced]:
         found = zip(x.parents, contributions(x, g), strict=True)
         return [(p, broadcasting.unbroadcast(traced(c), p.sizes)) for p, c in found if p in needed and c is not None]
 
-    found = cotangents(order, constant(1.0), pull)
+    found = cotangents(order, shapes_like(traced(seed), root) if root.sizes else traced(seed), pull)
     return [found[x] if x in found else shapes_like(constant(0.0), x) for x in wanted]
 
 
@@ -234,17 +239,21 @@ def contributions(x: Traced, g: Traced) -> Sequence[Any]:
         return x.op.vjp(g, x, *x.parents, **x.options)
     if x.op.partials is None:
         return [None] * len(x.parents)
-    singular = x.op.domain is not EVERYWHERE  # its derivative may be infinite: then 0 stays 0, as everywhere
-    return [times(g, d, singular) for d in x.op.partials(x, *x.parents)]
+    # Where a derivative may be infinite 0 stays 0. The others can be so too, where numbers overflow: a program whose
+    # gradients hold NaN is made again with care.
+    guarded = x.op.domain is not EVERYWHERE or ACTIVE.traces[-1].careful
+    return [times(g, d, guarded) for d in x.op.partials(x, *x.parents)]
 
 
-def times(g: Traced, partial: Any, singular: bool) -> Any:
+def times(g: Traced, partial: Any, guarded: bool) -> Any:
     """g·∂y/∂x; None where the derivative is 0 everywhere."""
     d = partial if isinstance(partial, Traced) else constant(partial)
-    if value_of(d) == 0.0:
+    value = value_of(d)
+    if value == 0.0:
         return None
     product = g * d
-    steep = singular and value_of(d) is None and not is_boolean(d)
+    finite = is_boolean(d) or (value is not None and math.isfinite(value))
+    steep = guarded and not finite
     return ops.where(ops.equal(g, 0.0), 0.0, product) if steep else product
 
 

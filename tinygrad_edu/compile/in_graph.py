@@ -1,0 +1,108 @@
+"""A compiled function inside of a graph: its value and its gradient are those of the function itself.
+
+Where an argument is a node of the graph the plain function runs, and every operation in it is recorded as usual. Where
+only what the function closes over is (a model's parameters), the call becomes one node: its number or array is the
+compiled one, and its derivative is that of the plain function, run again when backward arrives. So it can be
+differentiated again, and a call that nobody differentiates costs nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import value
+from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
+from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.modes import MODES, recording
+from tinygrad_edu.core.operation import ArrayOperation, Operation
+from tinygrad_edu.core.tensor import Tensor, record
+from tinygrad_edu.core.transforms import DEPTH
+from tinygrad_edu.core.value import Value, node
+
+Thunk = Callable[[], Any]
+PLAIN = frozenset([float, int, np.ndarray])
+
+
+def meets_graph(given: Iterable[Any]) -> bool:
+    """Is a graph being recorded that these arguments are part of, or may be; or is every operation looked at?"""
+    if not MODES.recording:
+        return False
+    if MODES.anomaly or DEPTH.level:
+        return True
+    return not PLAIN.issuperset(map(type, given)) and any(map(wants_gradient, given))
+
+
+def wants_gradient(x: Any) -> bool:
+    return isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad)
+
+
+class ArrayCall(ArrayOperation):
+    """One call as an operation on the Tensors that the function closes over; `again` runs the plain function."""
+
+    def __init__(self, name: str, again: Thunk, count: int) -> None:
+        self.name, self.numpy_name, self.linear, self.variadic = name, "-", False, False
+        self.arrays, self.options = [f"closed over {i}" for i in range(count)], {}
+        self.function, self.vjp, self.again = self.refused, self.pulled_back, again
+
+    def refused(self, *_: Any) -> Any:
+        raise NotImplementedError(f"a call of {self.name} has been run already")
+
+    def pulled_back(self, g: Any, _y: Any, *closed_over: Any) -> tuple[Any, ...]:
+        """g·∂y/∂x for each Tensor that the function closes over: arrays, or Tensors where g is one."""
+        with recording():
+            y = self.again()
+            inputs = self.tensors
+            if not isinstance(y, Tensor) or not y.requires_grad:
+                found: dict[Any, Any] = {}
+            elif isinstance(g, Tensor):
+                found = dict(zip(inputs, tensor_gradients(y, inputs, g), strict=True))
+            else:
+                with np.errstate(all="ignore"):
+                    found = cotangents(topological(y, wanting), g, pull_with_care)
+        zeros = [np.zeros_like(x.array) if found.get(x) is None else found[x] for x in inputs]
+        return tuple(Tensor(z) if isinstance(g, Tensor) and isinstance(z, np.ndarray) else z for z in zeros)
+
+    tensors: Sequence[Tensor] = ()
+
+
+def array_node(name: str, y: Any, again: Thunk, closed_over: Sequence[Tensor]) -> Tensor:
+    """The result of a compiled call as a Tensor of the graph."""
+    operation = ArrayCall(name, again, len(closed_over))
+    operation.tensors = closed_over
+    dtype = np.result_type(*[x.dtype for x in closed_over])
+    return record(operation, np.asarray(y, dtype=None if np.ndim(y) else dtype), tuple(closed_over), {})
+
+
+class NumberCall(Operation):
+    """The same for Values. `now` gives the compiled gradient by each of them."""
+
+    def __init__(self, name: str, again: Thunk, now: Callable[[], Sequence[float]], count: int) -> None:
+        self.name, self.numpy_name, self.scipy_name = name, "-", ""
+        self.parameters, self.defaults = tuple(f"closed over {i}" for i in range(count)), ()
+        self.function, self.partials, self.saves = again, self.derivatives, (True,) * (1 + count)
+        self.again, self.now = again, now
+
+    def derivatives(self, _y: Any, *closed_over: Any) -> tuple[Any, ...]:
+        """∂y/∂x as Values that can be differentiated again."""
+        y = self.again()
+        if not isinstance(y, Value):
+            return (0.0,) * len(closed_over)
+        return tuple(value.gradients(y, closed_over))
+
+    def partials_on_floats(self, y: float, arguments: Sequence[float]) -> tuple[Any, ...]:
+        return tuple(self.now())
+
+
+def number_node(
+    name: str,
+    y: float,
+    partials: Sequence[float],
+    now: Callable[[], Sequence[float]],
+    again: Thunk,
+    closed_over: Sequence[Value],
+) -> Value:
+    """The result of a compiled call as a Value of the graph."""
+    return node(y, NumberCall(name, again, now, len(closed_over)), tuple(closed_over), tuple(partials))

@@ -1,0 +1,246 @@
+"""`jit` of functions of numbers: a trace on the tape, replayed forward and backward."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
+from tinygrad_edu.compile.codegen.names import free_name
+from tinygrad_edu.compile.in_graph import number_node
+from tinygrad_edu.compile.scalar.tape import Tape
+from tinygrad_edu.compile.untraceable import explained
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.modes import MODES, tracing
+from tinygrad_edu.core.operation import EVERYWHERE, Operation
+from tinygrad_edu.core.operators import install
+from tinygrad_edu.core.pytree import flatten, unflatten
+from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arrays
+from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
+
+Function = Callable[..., Any]
+NUMBER: Any = vars(Value)["data"]  # the slot itself, whatever a subclass makes of the name
+
+
+class TracedValue(Value):
+    """A Value during tracing: a comparison is recorded like any operation, and neither `if` nor `.data` is allowed.
+
+    Whatever is computed from Values while the trace is at work becomes one, and so does a plain number.
+    """
+
+    __slots__ = ()
+
+    @property
+    def data(self) -> float:
+        """The number of the first call: refused while the trace is at work, which would keep it for all calls."""
+        if MODES.value_trace is not None:
+            raise TraceError(
+                "the number of a traced Value would be frozen in the program: a compiled function computes with "
+                "operations alone. To decide by a number use tg.ops.where(condition, a, b)"
+            )
+        return NUMBER.__get__(self)  # type: ignore[no-any-return]
+
+    @data.setter
+    def data(self, x: float) -> None:
+        NUMBER.__set__(self, x)
+
+    @staticmethod
+    def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
+        if any(map(is_array, arguments)):
+            return over_arrays(operation, arguments)
+        parents = tuple([x if isinstance(x, Value) else TracedValue(x) for x in arguments])
+        inputs = [NUMBER.__get__(x) for x in parents]
+        y = operation.on_floats(*inputs)
+        made = TracedValue(float(y))
+        made.op, made.parents = operation, parents
+        made.partials = operation.partials_on_floats(y, inputs)
+        return made
+
+    @staticmethod
+    def derivatives(root: Value, inputs: Sequence[Value], seed: Any) -> list[Value]:
+        """seed·∂root/∂input as further nodes: a transform inside of a compiled function."""
+
+        def pull(x: Value, g: Value) -> Iterable[tuple[Value, Value]]:
+            partials = x.op.partials(x, *x.parents) if x.op is not None and x.op.partials else ()
+            each = zip(x.parents, partials, strict=False)
+            return [(p, kept_zero(g, d)) for p, d in each if isinstance(d, Value) or d != 0.0]
+
+        start = seed if isinstance(seed, Value) else TracedValue(seed)
+        found = cotangents(topological(root, PARENTS), start, pull)
+        return [found[x] if x in found else TracedValue(0.0) for x in inputs]
+
+    def __bool__(self) -> bool:
+        what = self.op.name if self.op else self.label or "a Value"
+        raise TraceError(
+            f"a compiled function cannot decide by the value of {what} = {NUMBER.__get__(self)!r}: the trace would "
+            "keep one branch for all inputs. Compute both branches and choose with tg.ops.where(condition, a, b)"
+        )
+
+    def __repr__(self) -> str:
+        op = f", op={self.op.name!r}" if self.op else ""
+        return f"TracedValue({NUMBER.__get__(self)!r}{op})"
+
+    __hash__ = object.__hash__
+
+
+def kept_zero(g: Value, partial: Any) -> Any:
+    """g·∂y/∂x, where a gradient of 0 stays 0 whatever the derivative is."""
+    return ops.where(ops.equal(g, 0.0), 0.0, g * partial) if isinstance(partial, Value) else g * partial
+
+
+install(TracedValue)
+
+
+class Program:
+    """One trace: the tape, where the arguments stand on it, and what the function returns."""
+
+    def __init__(self, f: Function, nesting: Any, given: Sequence[Any]) -> None:
+        self.nesting = nesting
+        inputs = [TracedValue(number(x)) for x in given]
+        with tracing("value_trace", TracedValue):
+            self.result = f(*unflatten(nesting, iter(inputs)))
+        outputs: list[Any] = []
+        self.result_nesting = flatten(self.result, outputs)
+        if not all(isinstance(y, Value) for y in outputs):
+            raise OperandError(
+                f"a compiled function returns numbers that it computes from its arguments, not {self.result!r:.80}"
+            )
+        self.tape = Tape(outputs, inputs)
+        self.input_rows = np.array([self.tape.row(x) for x in inputs], dtype=np.int64)
+        self.output_rows = self.tape.outputs
+        self.closed_over = [x for x in self.tape.leaves if not isinstance(x, TracedValue)]
+        self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
+        self.lock = threading.RLock()  # of the tape's numbers
+
+    def forward(self, given: Sequence[Any]) -> Any:
+        """The result for these arguments and the present data of the Values that the function closes over."""
+        data = self.tape.data
+        data[self.input_rows] = given if set(map(type, given)) == {float} else [number(x) for x in given]
+        data[self.closed_over_rows] = [x.data for x in self.closed_over]
+        self.tape.forward()
+        return unflatten(self.result_nesting, iter(data[self.output_rows].tolist()))
+
+    def backward(self) -> Any:
+        """The gradient of the one output, in the nesting of the arguments."""
+        if len(self.output_rows) != 1:
+            raise NonScalarBackwardError(
+                f"a gradient needs one number as the result; here there are {len(self.output_rows)}. Sum them first"
+            )
+        self.tape.backward([1.0])
+        return unflatten(self.nesting, iter(self.tape.grad[self.input_rows].tolist()))
+
+    def slopes(self) -> list[float]:
+        """After `forward`: the gradient by each Value that the function closes over."""
+        self.backward()
+        return self.tape.grad[self.closed_over_rows].tolist()  # type: ignore[no-any-return]
+
+    def slopes_at(self, given: Sequence[Any]) -> Callable[[], list[float]]:
+        """The same for these arguments and whatever those Values hold when it is called."""
+
+        def now() -> list[float]:
+            with self.lock:
+                self.forward(given)
+                return self.slopes()
+
+        return now
+
+
+class ScalarFunction:
+    """A function of numbers, on the tape: another nesting of the arguments is traced anew, other numbers are not."""
+
+    def __init__(self, f: Function) -> None:
+        self.f = f
+        self.programs: dict[Any, Program] = {}
+
+    def program(self, arguments: Sequence[Any]) -> tuple[Program, list[Any]]:
+        """The trace for arguments nested like these, and the numbers in them."""
+        given: list[Any] = []
+        nesting = flatten(tuple(arguments), given)
+        if nesting not in self.programs:
+            with explained(self.f, arguments):
+                self.programs[nesting] = Program(self.f, nesting, given)
+        return self.programs[nesting], given
+
+    def call(self, arguments: Sequence[Any], name: str) -> Any:
+        """The result as plain numbers; as a Value where it depends on Values that the function closes over."""
+        program, given = self.program(arguments)
+        closed_over = program.closed_over if MODES.recording else []
+        if closed_over and program.result_nesting is not None:
+            return self.f(*arguments)
+        with program.lock:
+            y = program.forward(given)
+            partials = program.slopes() if closed_over else []
+        if not closed_over:
+            return y
+        return number_node(name, y, partials, program.slopes_at(given), lambda: self.f(*arguments), closed_over)
+
+    def value_and_gradients(self, arguments: Sequence[Any]) -> tuple[Any, Any]:
+        """(result, gradients nested like the arguments)."""
+        program, given = self.program(arguments)
+        with program.lock:
+            return program.forward(given), program.backward()
+
+    def backward(self, arguments: Sequence[Any]) -> Any:
+        """The result, its gradient added to the Values that the function closes over."""
+        program, given = self.program(arguments)
+        with program.lock:
+            result = program.forward(given)
+            gradients = program.slopes()
+        for x, g in zip(program.closed_over, gradients, strict=True):
+            x.grad += g
+        return result
+
+    def source(self, name: str) -> str:
+        """The newest trace as plain Python."""
+        text = "\n".join(python_lines(list(self.programs.values())[-1], free_name(name, (), ())))
+        return f"import math\n\n\n{text}" if "math." in text else text
+
+
+def number(x: Any) -> float:
+    return x.data if isinstance(x, Value) else constant(x).data
+
+
+def python_lines(program: Program, name: str) -> Iterable[str]:
+    """The trace as a Python function that returns the results and the gradients of the inputs."""
+    tape = program.tape
+    nodes = list(tape.rows)
+    at = row_names(program)
+    yield f"def {name}({', '.join(at[i] for i in program.input_rows)}):"
+    for i, node in enumerate(nodes):
+        inputs = ", ".join(at[tape.rows[p]] for p in node.parents)
+        if node.op is not None:
+            yield f"    {at[i]} = {node.op.name}({inputs})"
+        elif i not in program.input_rows:
+            yield f"    {at[i]} = {literal(float(tape.data[i]))}"
+    yield "    # backward: d_v is the derivative of the result by v"
+    yield f"    {' = '.join(f'd_{x}' for x in at)} = 0.0"
+    yield f"    d_{at[program.output_rows[-1]]} = 1.0"
+    for i, node in reversed(list(enumerate(nodes))):
+        if node.op is not None and node.op.partials is not None:
+            letters = [at[tape.rows[p]] for p in node.parents]
+            indent = "    "
+            if node.op.domain is not EVERYWHERE:  # its derivative may be infinite
+                yield f"    if d_{at[i]} != 0.0:"
+                indent = "        "
+            for letter, text in zip(letters, partial_texts(node.op, at[i], letters), strict=True):
+                yield f"{indent}d_{letter} += d_{at[i]} * ({text})"
+    results = ", ".join(at[i] for i in program.output_rows)
+    yield f"    return ({results},), ({''.join(f'd_{at[i]}, ' for i in program.input_rows)})"
+
+
+def row_names(program: Program) -> list[str]:
+    """What each row is called: labels and argument names where they are free, v and the row's number elsewhere."""
+    found: dict[int, str] = {}
+    taken: set[str] = set()
+    labelled = [(row, f"x{k}") for k, row in enumerate(program.input_rows)]
+    labelled += zip(program.closed_over_rows, (x.label for x in program.closed_over), strict=True)
+    for row, label in labelled:
+        if not label:
+            continue
+        found[row] = free_name(label, taken, ())
+        taken.add(found[row])
+    return [found.get(i, f"v_{i}") for i in range(len(program.tape.rows))]

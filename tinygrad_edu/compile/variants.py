@@ -1,0 +1,130 @@
+"""Arguments that are given by name, or that are no numbers: each combination makes a function of its own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.pytree import flatten, unflatten
+from tinygrad_edu.errors import OperandError, TraceError
+
+Function = Callable[..., Any]
+Task = Callable[[Any, Sequence[Any]], Any]
+MOST = 256  # forms that are kept
+
+
+class Variants:
+    """The compiled forms of one function, by what belongs to the program: names, text, None, flags, axes.
+
+    Whole numbers and truth values are numbers like others, until a trace fails: then they are options such as
+    `axis=1`, belong to the program, and another one is traced anew.
+    """
+
+    def __init__(self, f: Function, compiled: Callable[[Function], Any]) -> None:
+        self.f, self.compiled = f, compiled
+        self.made: dict[Any, Any] = {}
+        self.by_value: set[Any] = set()  # nestings whose whole numbers are options
+        self.newest: Any = None
+
+    def concern(self, nesting: Any, given: Sequence[Any]) -> bool:
+        """Is there an argument that is given by name, or belongs to the program?"""
+        named = nesting[1][1][1]
+        return bool(named) or nesting in self.by_value or any(map(is_fixed, given))
+
+    def run(self, task: Task, nesting: Any, given: Sequence[Any], nested: bool) -> Any:
+        """The task with the compiled form for these arguments."""
+        try:
+            return self.run_form(task, nesting, given, nested, nesting in self.by_value)
+        except TraceError:
+            found = self.attempt(task, nesting, given, nested)
+            if found is None:
+                raise
+            return found[0]
+
+    def attempt(self, task: Task, nesting: Any, given: Sequence[Any], nested: bool) -> tuple[Any] | None:
+        """The result with all whole numbers and truth values as options, if that can be traced."""
+        if nesting in self.by_value or not any(map(is_option, given)):
+            return None
+        try:
+            found = self.run_form(task, nesting, given, nested, True)
+        except Exception:
+            return None  # the first error says more
+        self.by_value.add(nesting)
+        return (found,)
+
+    def run_form(self, task: Task, nesting: Any, given: Sequence[Any], nested: bool, by_value: bool) -> Any:
+        fixed = {i: x for i, x in enumerate(given) if is_fixed(x) or (by_value and is_option(x))}
+        form = self.newest = self.form(nesting, len(given), fixed)
+        leaves = [x for i, x in enumerate(given) if i not in fixed]
+        result = task(form.chosen(leaves, flatten(tuple(leaves), []), leaves), leaves)
+        if not nested:
+            return result
+        y, found = result
+        parts = iter(found)
+        arguments, _ = unflatten(nesting, iter([None if i in fixed else next(parts) for i in range(len(given))]))
+        return y, arguments
+
+    def form(self, nesting: Any, count: int, fixed: Mapping[int, Any]) -> Any:
+        """The compiled form with these arguments in it."""
+        key = nesting, tuple([(i, type(x), x) for i, x in fixed.items()])
+        try:
+            if key not in self.made:
+                if len(self.made) >= MOST:
+                    self.made.clear()
+                self.made[key] = self.compiled(flat(self.f, nesting, count, dict(fixed)))
+        except TypeError:  # not hashable
+            listed = ", ".join(type(x).__name__ for x in fixed.values())
+            raise OperandError(f"a compiled function takes numbers, arrays and fixed options, not {listed}") from None
+        return self.made[key]
+
+
+def flat(f: Function, nesting: Any, count: int, fixed: Mapping[int, Any]) -> Function:
+    """f as a function of the numbers among its arguments."""
+
+    def g(*numbers: Any) -> Any:
+        rest = iter(numbers)
+        arguments, named = unflatten(nesting, iter([fixed[i] if i in fixed else next(rest) for i in range(count)]))
+        return f(*arguments, **named)
+
+    g.__name__ = getattr(f, "__name__", "program")
+    names = leaf_names(f, nesting)
+    g.leaf_names = [name for i, name in enumerate(names) if i not in fixed]  # type: ignore[attr-defined]
+    return g
+
+
+def leaf_names(f: Function, nesting: Any) -> list[str]:
+    """What each number is called: the name of the argument that it is, or is in."""
+    arguments, named = unflatten(nesting, iter(int, 1))  # zeros without end
+    names = [*parameter_names(f, len(arguments)), *named]
+    found = []
+    for name, part in zip(names, [*arguments, *named.values()], strict=True):
+        leaves: list[Any] = []
+        flatten(part, leaves)
+        found += [name] * len(leaves)
+    return found
+
+
+def parameter_names(f: Function, count: int) -> list[str]:
+    """The function's own names for its arguments, as far as it has them."""
+    if hasattr(f, "leaf_names"):
+        return list(f.leaf_names[:count])
+    try:
+        names = [p.name for p in inspect.signature(f).parameters.values() if p.kind != p.VAR_POSITIONAL]
+    except (TypeError, ValueError):
+        names = []
+    return [*names[:count], *(f"x{i}" for i in range(len(names), count))]
+
+
+def is_option(x: Any) -> bool:
+    """May it be a number of the program's structure: an axis, a flag?"""
+    return isinstance(x, (int, np.bool_, np.integer))
+
+
+def is_fixed(x: Any) -> bool:
+    """Does it belong to the program: nothing that could be a number or an array of them?"""
+    if isinstance(x, (float, int, np.generic, np.ndarray)):
+        return False
+    return not (hasattr(x, "__array__") or hasattr(x, "__array_ufunc__") or hasattr(x, "partials"))
