@@ -3,7 +3,8 @@
 Where an argument is a node of the graph the plain function runs, and every operation in it is recorded as usual. Where
 only what the function closes over is (a model's parameters), the call becomes one node: its number or array is the
 compiled one, and its derivative is that of the plain function, run again when backward arrives. So it can be
-differentiated again, and a call that nobody differentiates costs nothing more.
+differentiated again, and a call that nobody differentiates costs nothing more. Such a result may also be read as plain
+numbers, by float(y) and np.asarray(y): many compiled calls are for the numbers alone.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def wants_gradient(x: Any) -> bool:
 class ArrayCall(ArrayOperation):
     """One call as an operation on the Tensors that the function closes over; `again` runs the plain function."""
 
+    compiled = True
+
     def __init__(self, name: str, again: Thunk, count: int) -> None:
         self.name, self.numpy_name, self.linear, self.variadic = name, "-", False, False
         self.arrays, self.options = [f"closed over {i}" for i in range(count)], {}
@@ -78,6 +81,8 @@ def array_node(name: str, y: Any, again: Thunk, closed_over: Sequence[Tensor]) -
 
 class NumberCall(Operation):
     """The same for Values. `now` gives the compiled gradient by each of them."""
+
+    compiled = True
 
     def __init__(self, name: str, again: Thunk, now: Callable[[], Sequence[float]], count: int) -> None:
         self.name, self.numpy_name, self.scipy_name = name, "-", ""

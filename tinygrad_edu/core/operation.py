@@ -319,6 +319,11 @@ def saved_values(partials: Callable[..., Any], count: int) -> tuple[bool, ...]:
     return tuple(not name.startswith("_") for name in names) + (False,) * (count - len(names))
 
 
+def is_compiled(x: Any) -> bool:
+    """Is this node the result of a compiled call? It may also be read as plain numbers: float(x), np.asarray(x)."""
+    return getattr(x.op, "compiled", False)
+
+
 def is_object(x: Any) -> bool:
     """Is x an array of objects, which here are Values?"""
     return getattr(getattr(x, "dtype", None), "kind", "") == "O"

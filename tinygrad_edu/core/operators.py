@@ -53,8 +53,8 @@ def reflected(operation: Operation) -> Callable[[Any, Any], Any]:
 
 def comparison(operation: Operation) -> Callable[[Any, Any], Any]:
     def operator(self: Any, other: Any) -> Any:
-        if other is None or isinstance(other, str):
-            return NotImplemented
+        if other is None or isinstance(other, str) or getattr(other, "__array_ufunc__", True) is None:
+            return NotImplemented  # the last: an object that asks NumPy to leave the comparison to it
         return self.__apply__(operation, (self, other))
 
     return operator

@@ -26,7 +26,7 @@ from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_oper
 from tinygrad_edu.core.fast_paths import install_for_tensors
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
-from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import missing
@@ -201,7 +201,7 @@ class Tensor:
         return round(self.one_number("round(x)"), digits)
 
     def __float__(self) -> float:
-        if in_percent_format() or not (self.requires_grad and MODES.recording):
+        if in_percent_format() or not (self.requires_grad and MODES.recording) or is_compiled(self):
             return self.one_number("float(x)")
         raise DetachedError(f"float({self!r}) would lose its gradient: x.item() gives the plain number")
 
@@ -215,7 +215,7 @@ class Tensor:
         raise missing(self, name)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        if self.requires_grad and MODES.recording:
+        if self.requires_grad and MODES.recording and not is_compiled(self):
             raise DetachedError(
                 f"a plain array made of {self!r} would silently lose its gradient. To join several Tensors use "
                 "np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_; use NumPy's "

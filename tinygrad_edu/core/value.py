@@ -20,7 +20,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.fast_paths import install_for_values
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.operation import Operation, is_compiled
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import missing
@@ -142,7 +142,7 @@ class Value:
         return round(self.data, digits)
 
     def __float__(self) -> float:
-        if in_percent_format() or not MODES.recording:
+        if in_percent_format() or not MODES.recording or is_compiled(self):
             return self.data
         raise DetachedError(
             f"float({self!r}) would lose its gradient, and so would math.tanh(x) or float('...'): "
