@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.examples_numpy import NUMPYS
+
 Shape = tuple[int, ...]
 Example = tuple[Callable[..., Any], *tuple[Shape, ...]]
 
@@ -140,13 +142,9 @@ COMPOSED: dict[str, list[Example]] = {
         (lambda n, z, t: n.cross_entropy(z, t), (3, 4), (3, 4)),
         (lambda n, z: n.cross_entropy(z, LABELS[0]), (4,)),
     ],
-    "norm": [
-        (lambda n, x: n.norm(x), (2, 3)),
-        (lambda n, x: n.norm(x, axis=0, keepdims=True), (2, 3)),
-    ],
 }
 
-EXAMPLES = ARRAYS | COMPOSED
+EXAMPLES = ARRAYS | COMPOSED | NUMPYS
 CALLS = [(name, call, shapes) for name, calls in EXAMPLES.items() for call, *shapes in calls]
 IDS = [f"{name}-{'-'.join(map(str, shapes))}" for name, _, shapes in CALLS]
 

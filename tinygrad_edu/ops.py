@@ -16,8 +16,6 @@ from tinygrad_edu.core import ops as elementwise
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 from tinygrad_edu.errors import unknown_name
 
-ARRAY_MODULES = ("shapes", "broadcasting", "reductions", "linalg", "losses")
-
 
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
@@ -34,6 +32,5 @@ def __dir__() -> list[str]:
 
 def array_operations() -> dict[str, Any]:
     """The operations on whole arrays, by name."""
-    for module in ARRAY_MODULES:
-        importlib.import_module(f"{elementwise.__package__}.{module}")
+    importlib.import_module(f"{elementwise.__package__}.array_operations")
     return {**ARRAY_TABLE, **COMPOSED}

@@ -9,7 +9,6 @@ import numpy as np
 
 from tinygrad_edu.core.broadcasting import sum, unbroadcast
 from tinygrad_edu.core.operation import array_op, composed
-from tinygrad_edu.core.reductions import root
 from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, transpose
 
 
@@ -62,9 +61,3 @@ def inner(a: Any, b: Any) -> Any:
 def vdot(a: Any, b: Any) -> Any:
     """Σ of all aᵢ·bᵢ."""
     return sum(ravel(a) * ravel(b))
-
-
-@composed(numpy="linalg.norm")
-def norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """√(Σ x²) over the axes: the Euclidean length. Its derivative counts as 0 where all x are 0, as in PyTorch."""
-    return root(sum(x * x, axis=axis, keepdims=keepdims))

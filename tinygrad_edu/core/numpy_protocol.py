@@ -7,51 +7,27 @@ import functools
 import importlib
 import inspect
 import sys
+import types
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import broadcasting, linalg
-from tinygrad_edu.core import losses as losses  # its operations enter the table
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
+from tinygrad_edu.core.numpy_names import (
+    INSTEAD,
+    METHODS,
+    WHOLE_MODULES,
+    differentiable,
+    find,
+    outer,
+    without_derivative,
+)
+from tinygrad_edu.core.operation import TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 
-# On the plain numbers: these have no derivative, and their result is an index, a shape, a yes or no.
-WITHOUT_DERIVATIVE = (
-    *("shape", "ndim", "size", "zeros_like", "ones_like", "empty_like", "full_like", "result_type", "can_cast"),
-    *("argmax", "argmin", "argsort", "searchsorted", "count_nonzero", "nonzero", "flatnonzero"),
-    *("isnan", "isinf", "isfinite", "isclose", "allclose", "array_equal", "iscomplexobj", "isrealobj"),
-    *("any", "all", "logical_and", "logical_or", "logical_not", "signbit", "may_share_memory", "shares_memory"),
-)
-
-
-SYNONYMS = {  # a second name of NumPy's that is a function object of its own
-    "linalg.matmul": linalg.matmul,
-    "permute_dims": ARRAY_TABLE["transpose"],
-    "amax": ARRAY_TABLE["max"],
-    "amin": ARRAY_TABLE["min"],
-}
-
 SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read off the node; its numbers are not needed
-
-
-def find(path: str) -> Any:
-    """NumPy's object of that dotted name, or None."""
-    place: Any = np
-    for name in path.split("."):
-        place = getattr(place, name, None)
-    return place
-
-
-@functools.cache
-def differentiable() -> dict[Any, Any]:
-    """NumPy's function → ours, from the three tables."""
-    entries: list[Any] = [*TABLE.values(), *ARRAY_TABLE.values(), *COMPOSED.values()]
-    known = {find(entry.numpy_name): entry for entry in entries if find(entry.numpy_name) is not None}
-    return known | {find(name): entry for name, entry in SYNONYMS.items()}
 
 
 @functools.cache
@@ -60,11 +36,6 @@ def scipys() -> dict[Any, Any]:
     special = importlib.import_module("scipy.special")
     named = [(getattr(special, row.scipy_name or row.name, None), row) for row in TABLE.values()]
     return {ufunc: row for ufunc, row in named if isinstance(ufunc, np.ufunc)}
-
-
-@functools.cache
-def without_derivative() -> frozenset[Any]:
-    return frozenset(find(name) for name in WITHOUT_DERIVATIVE)
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -79,20 +50,25 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
 
 def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """The operation of that ufunc. Errors: where it has no derivative, or NumPy's options would lose it."""
-    if method == "reduce" and ufunc is np.add:
-        return broadcasting.sum(*inputs, **{"axis": 0, **options})
+    by_method = METHODS.get(method, {}).get(ufunc.__name__)
+    if by_method is not None and options.keys() <= {"axis", "keepdims"}:
+        return by_method(*inputs, **options)
     if options.get("out") is not None:
         raise DetachedError(
             f"np.{ufunc.__name__} would write a {kind(inputs)} into a plain array and lose its gradient: "
             f"write a = a {'+' if ufunc is np.add else 'op'} x in place of a += x or out="
         )
-    if method != "__call__" or options:
+    if method == "outer" and ufunc in differentiable() and not options:
+        return outer(ufunc, inputs)
+    if method != "__call__" or (options and ufunc.signature is None):
         raise UnsupportedNumpyError(refusal(f"{ufunc.__name__}.{method}({', '.join(options)})"))
     if ufunc in without_derivative():
         return ufunc(*map(held, inputs))
     operation = differentiable().get(ufunc) or ("scipy.special" in sys.modules and scipys().get(ufunc))
     if not operation:
         raise UnsupportedNumpyError(refusal(ufunc.__name__))
+    if not isinstance(operation, Operation):
+        return operation(*inputs, **options)  # matmul, vecdot and their like
     if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and (x.ndim or x.dtype == object) for x in inputs):
         return operation.on_arrays(*map(boxed, inputs))
     return operation(*inputs)
@@ -117,6 +93,8 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if function not in differentiable():
         raise UnsupportedNumpyError(refusal(name_of(function)))
     entry = differentiable()[function]
+    if isinstance(entry, types.FunctionType):
+        return entry(*arguments, **options)
     if isinstance(entry, Operation):
         return entry(*(bounds(*arguments, **options) if function is np.clip else arguments))
     arrays, named = by_name(function, arguments, options, len(getattr(entry, "arrays", "x")) or 1)
@@ -125,7 +103,11 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
 
 # NumPy's options under our names, and the values of NumPy's options that ask for what is done anyway.
 ALIASES = {"newshape": "shape", "correction": "ddof"}
-NEUTRAL = {"order": ("C",), "mode": ("constant", "raise"), "copy": (True, False), "subok": (True, False)}
+NEUTRAL = {
+    "order": ("C",), "mode": ("constant", "raise"), "copy": (True, False), "subok": (True, False),
+    "kind": ("quicksort", "mergesort", "heapsort", "stable", "introselect"), "stable": (True, False),
+    "overwrite_input": (True, False), "hermitian": (False,),
+}  # fmt: skip
 
 
 def bounds(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> tuple[Any, Any, Any]:
@@ -157,10 +139,16 @@ def parameter_names(function: Any) -> tuple[str, ...]:
     return tuple(x.name for x in parameters if x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD))
 
 
+@functools.cache
+def option_names(entry: Any) -> tuple[str, ...]:
+    parameters = inspect.signature(entry).parameters.values()
+    return tuple(x.name for x in parameters if x.kind is not x.VAR_POSITIONAL)
+
+
 def translated(function: Any, entry: Any, name: str, value: Any) -> list[tuple[str, Any]]:
     """An option by our name; none where it asks for what is done anyway. Any other is refused, never ignored."""
     ours = ALIASES.get(name, name)
-    if ours in (entry.options if isinstance(entry, ArrayOperation) else parameter_names(entry)):
+    if ours in (entry.options if isinstance(entry, ArrayOperation) else option_names(entry)):
         return [(ours, value)]
     refuse_option(function, name, value)
     return []
@@ -215,11 +203,13 @@ def name_of(function: Any) -> str:
 
 def refusal(name: str) -> str:
     """What to use in place of a NumPy function that has no derivative here."""
-    known = sorted({entry.numpy_name for entry in differentiable().values() if hasattr(entry, "numpy_name")} - {""})
-    usable = [x for x in known if find(x) is not None]
-    nearest = difflib.get_close_matches(name.split("(")[0], usable, n=3)
-    hint = f" Nearest: {', '.join('np.' + x for x in nearest)}." if nearest else ""
+    bare = name.split("(")[0]
+    hint = INSTEAD.get(bare) or WHOLE_MODULES.get(bare.partition(".")[0])
+    if hint is None:
+        known = sorted({entry.numpy_name for entry in differentiable().values() if hasattr(entry, "numpy_name")} - {""})
+        nearest = difflib.get_close_matches(bare, [x for x in known if find(x) is not None], n=3)
+        hint = ", ".join("np." + x for x in nearest) or "what dir(tg.ops) lists"
     return (
-        f"np.{name} has no derivative here.{hint} Use one of {', '.join(usable)}; "
-        "or leave the graph on purpose with x.detach().data"
+        f"np.{name} has no derivative here. Use {hint}; all that has one stands in dir(tg.ops). "
+        "Or leave the graph on purpose with x.detach().data"
     )

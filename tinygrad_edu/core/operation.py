@@ -12,16 +12,15 @@ object arrays of Values, over which its function runs as ordinary NumPy code.
 
 from __future__ import annotations
 
-import dis
 import functools
 import importlib
 import inspect
 import math
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core import limits
+from tinygrad_edu.core.readings import bound, ieee, saved_values
 from tinygrad_edu.errors import DtypeError, OperandError
 
 Box = Sequence[tuple[float, float]]
@@ -181,15 +180,28 @@ class ArrayOperation:
     """An operation on whole arrays: y = function(*arrays, **options), and its pull-back
     vjp(g, y, *arrays, **options) = (g·∂y/∂array₁, ...), written with operations, so that it runs on
     arrays and, for higher order, on Tensors. `linear` says that the pull-back reads shapes only.
+
+    A compiled program has loops for a few primitives, which `compile` knows. Any other row says here what it is there:
+    made_of(*arrays, **options)   its body, written with operations
+    shape(*arrays, **options)     where there is a body, too: the shape of y. The trace then keeps y as one node, which
+                                  the row's own pull-back differentiates, and puts in the body afterwards
+    instead                       where there is no body: what to write in a compiled function in its place
     """
 
     def __init__(
-        self, function: Callable[..., Any], vjp: Callable[..., tuple[Any, ...]], numpy: str, linear: bool
+        self,
+        function: Callable[..., Any],
+        vjp: Callable[..., tuple[Any, ...]],
+        numpy: str,
+        linear: bool,
+        shape: Callable[..., tuple[Any, ...]] | None = None,
+        made_of: Callable[..., Any] | None = None,
+        instead: str = "",
     ) -> None:
         functools.update_wrapper(self, function)
         self.name: str = function.__name__
         self.function, self.vjp, self.numpy_name = function, vjp, numpy
-        self.linear = linear
+        self.linear, self.shape, self.made_of, self.instead = linear, shape, made_of, instead
         parameters = inspect.signature(function).parameters.values()
         self.arrays = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
@@ -228,10 +240,10 @@ class ArrayOperation:
 class Composed:
     """A function written with operations only: it needs no derivative of its own."""
 
-    def __init__(self, function: Callable[..., Any], numpy: str) -> None:
+    def __init__(self, function: Callable[..., Any], numpy: str, method: bool = True) -> None:
         functools.update_wrapper(self, function)
         self.name: str = function.__name__
-        self.function, self.numpy_name = function, numpy
+        self.function, self.numpy_name, self.method = function, numpy, method
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         return self.function(*arguments, **options)
@@ -261,48 +273,34 @@ def op(
 
 
 def array_op(
-    vjp: Callable[..., tuple[Any, ...]], numpy: str = "", linear: bool = False
+    vjp: Callable[..., tuple[Any, ...]], numpy: str = "", linear: bool = False, **compiled: Any
 ) -> Callable[[Callable[..., Any]], ArrayOperation]:
-    """Declare an operation on whole arrays: positional-only parameters are arrays, the others options."""
+    """Declare an operation on whole arrays: positional-only parameters are arrays, the others options.
+
+    `compiled`: shape=, made_of= or instead=, as `ArrayOperation` says.
+    """
 
     def declare(function: Callable[..., Any]) -> ArrayOperation:
-        operation = ArrayOperation(function, vjp, numpy or function.__name__, linear)
+        operation = ArrayOperation(function, vjp, numpy or function.__name__, linear, **compiled)
         ARRAY_TABLE[operation.name] = operation
         return operation
 
     return declare
 
 
-def composed(numpy: str = "") -> Callable[[Callable[..., Any]], Composed]:
-    """Declare a function that is written with operations and is found by name like one."""
+def composed(numpy: str = "", method: bool = True) -> Callable[[Callable[..., Any]], Composed]:
+    """Declare a function that is written with operations and is found by name like one.
+
+    One body, every reading: on arrays it computes, on Tensors it differentiates, to any order, in a trace it compiles.
+    `numpy`: NumPy's name for it, "-" for none. `method`: False where x.sort() would look like a change of x itself.
+    """
 
     def declare(function: Callable[..., Any]) -> Composed:
-        entry = Composed(function, numpy or function.__name__)
+        entry = Composed(function, numpy or function.__name__, method)
         COMPOSED[entry.name] = entry
         return entry
 
     return declare
-
-
-def bound(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
-    """The same code with every operation that it names bound to that operation's `float_function` or `array_function`.
-
-    One body, several readings: with operations in its globals it works on Values and Tensors; with plain functions
-    there it is Python or NumPy arithmetic, without a dispatch at each step (sigmoid of a float: 0.4 against 5.6 µs).
-    """
-    names = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
-    found = {name: function.__globals__[name] for name in names if name in function.__globals__}
-    plain = {name: getattr(x, reading) if isinstance(x, Operation) else x for name, x in found.items()}
-    return types.FunctionType(function.__code__, plain, function.__name__, function.__defaults__, function.__closure__)
-
-
-def ieee(function: Callable[..., Any], arguments: Sequence[float]) -> Any:
-    """The function on NumPy scalars, which never raise; only this rare path of a scalar needs NumPy."""
-    import numpy
-
-    with numpy.errstate(all="ignore"):
-        result = function(*map(numpy.float64, arguments))
-    return result if isinstance(result, tuple) else float(result)
 
 
 def of_numpy(x: Any) -> Any:
@@ -310,13 +308,6 @@ def of_numpy(x: Any) -> Any:
     import numpy
 
     return numpy.float64(x) if x.__class__ in NUMBERS else x
-
-
-def saved_values(partials: Callable[..., Any], count: int) -> tuple[bool, ...]:
-    """For y, x₁, x₂, ...: does `partials` read it? Arguments named _... are not read."""
-    code = partials.__code__
-    names = code.co_varnames[: code.co_argcount]
-    return tuple(not name.startswith("_") for name in names) + (False,) * (count - len(names))
 
 
 def is_compiled(x: Any) -> bool:

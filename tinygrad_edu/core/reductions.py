@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.broadcasting import Axes, axes_of, axis_argument, count, kept_shape, reduced, spread, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, count, kept_shape, reduced, spread, sum
 from tinygrad_edu.core.operation import array_op, composed
 from tinygrad_edu.core.shapes import reshape, transpose
+from tinygrad_edu.errors import ShapeError
 
 
 @composed()
@@ -24,7 +26,11 @@ def max(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     return reduced("max", x, axis, keepdims)
 
 
-@array_op(vjp=lambda g, y, x, axis, keepdims: (chosen(g, y, x, axis),))
+@array_op(
+    vjp=lambda g, y, x, axis, keepdims: (chosen(g, y, x, axis),),
+    shape=lambda x, axis, keepdims: shape_of_extreme(x, axis, keepdims),
+    made_of=lambda x, axis, keepdims: -max(-x, axis=axis, keepdims=keepdims),
+)
 def min(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """The smallest over the axes.  x̄ = ȳ where x is the smallest, shared equally by ties."""
     return reduced("min", x, axis, keepdims)
@@ -76,15 +82,41 @@ def root(squares: Any) -> Any:
     return ops.where(flat, 0.0, ops.sqrt(ops.where(flat, 1.0, squares)))
 
 
-@array_op(vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * ops.exp(x - reshape(y, kept_shape(x, axis))),))
+def shifted_sum(x: Any, axis: Axes, keepdims: bool) -> Any:
+    if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
+        return sum(x, axis=axis, keepdims=keepdims) - math.inf  # the log of the sum of nothing
+    largest = max(x, axis=axis, keepdims=True)
+    shift = ops.where(finite(largest), largest, 0.0)
+    total = ops.log(sum(ops.exp(x - shift), axis=axis, keepdims=True)) + shift
+    return total if keepdims else reshape(total, rest_shape(x, axis))
+
+
+@array_op(
+    vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * ops.exp(x - reshape(y, kept_shape(x, axis))),),
+    shape=lambda x, axis, keepdims: kept_shape(x, axis) if keepdims else rest_shape(x, axis),
+    made_of=shifted_sum,
+)
 def logsumexp(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """log Σ eˣ over the axes, with the largest x taken out first.  x̄ = ȳ · softmax(x)."""
-    if not np.size(x):
-        return np.sum(x, axis=axis_argument(axis), keepdims=keepdims) - np.inf  # log of the sum of nothing
-    largest = np.max(x, axis=axis_argument(axis), keepdims=True)
-    shift = ops.where(finite(largest), largest, 0.0)
-    total = ops.log(np.sum(ops.exp(x - shift), axis=axis_argument(axis), keepdims=True)) + shift
-    return total if keepdims else np.squeeze(total, axis=axes_of(x, axis))
+    return shifted_sum(x, axis, keepdims)
+
+
+def rest_shape(x: Any, axis: Axes) -> tuple[Any, ...]:
+    """The shape of a reduction without its axes."""
+    reduced_axes = axes_of(x, axis)
+    return tuple(n for i, n in enumerate(np.shape(x)) if i not in reduced_axes)
+
+
+def shape_of_extreme(x: Any, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
+    """The shape of a reduction that needs one number at least, of x with an axis 0 long: ShapeError."""
+    if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
+        raise ShapeError("the largest or smallest of no numbers is undefined: an axis is 0 long")
+    return kept_shape(x, axis) if keepdims else rest_shape(x, axis)
+
+
+def shape_of_normalized(x: Any, axis: Axes) -> tuple[Any, ...]:
+    axes_of(x, axis)  # are they there?
+    return np.shape(x)
 
 
 def finite(x: Any) -> Any:
@@ -93,13 +125,21 @@ def finite(x: Any) -> Any:
         return (x - x) == 0.0
 
 
-@array_op(vjp=lambda g, y, _x, axis: (y * (g - sum(g * y, axis=axis, keepdims=True)),))
+@array_op(
+    vjp=lambda g, y, _x, axis: (y * (g - sum(g * y, axis=axis, keepdims=True)),),
+    shape=shape_of_normalized,
+    made_of=lambda x, axis: ops.exp(x - logsumexp(x, axis=axis, keepdims=True)),
+)
 def softmax(x: Any, /, axis: Axes = -1) -> Any:
     """eˣ / Σ eˣ along the axis.  x̄ = y·(ȳ - Σ ȳ·y)."""
     return ops.exp(x - logsumexp(x, axis=axis, keepdims=True))
 
 
-@array_op(vjp=lambda g, y, _x, axis: (g - ops.exp(y) * sum(g, axis=axis, keepdims=True),))
+@array_op(
+    vjp=lambda g, y, _x, axis: (g - ops.exp(y) * sum(g, axis=axis, keepdims=True),),
+    shape=shape_of_normalized,
+    made_of=lambda x, axis: x - logsumexp(x, axis=axis, keepdims=True),
+)
 def log_softmax(x: Any, /, axis: Axes = -1) -> Any:
     """x - log Σ eˣ along the axis.  x̄ = ȳ - softmax(x)·Σ ȳ."""
     return x - logsumexp(x, axis=axis, keepdims=True)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core import losses as losses  # its operations enter the table
 from tinygrad_edu.core.backward import backward, guarded, refuse_anomaly, shape_error
 from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpacked
@@ -332,7 +331,7 @@ def array_method(operation: Any) -> Callable[..., Any]:
 install(Tensor)
 install_for_tensors(Tensor, record, NO_OPTIONS)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
-    if not hasattr(Tensor, name):
+    if not hasattr(Tensor, name) and getattr(entry, "method", True):
         setattr(Tensor, name, array_method(entry))
 Tensor.__matmul__ = array_method(ARRAY_TABLE["matmul"])  # type: ignore[method-assign]
 Tensor.__rmatmul__ = lambda self, other: ARRAY_TABLE["matmul"](other, self)  # type: ignore[method-assign]

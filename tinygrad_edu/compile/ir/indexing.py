@@ -71,20 +71,15 @@ def scatter(x: Traced, index: Traced, sizes: Sizes, axis: int) -> Traced:
     return Traced(tuple(sizes), SCATTER, (x, index), {"axis": axis})
 
 
-def counter(n: Any) -> Traced:
-    """0, 1, 2, ... up to n: the index of a loop."""
-    return Traced((n,), name=f"range({text_of(n)})")
-
-
 def rows_of_classes(labels: Any, classes: Any) -> Traced:
     """Class 2 of 3 as the row 0, 0, 1, without a matrix: a comparison with the column's number."""
     if isinstance(labels, (int, np.integer)):
         if labels < 0 or not at_least(classes, int(labels) + 1):
             raise SettingError(f"class {labels} has no column in the logits, which have {length(classes)}")
-        return ops.equal(counter(classes), float(labels))  # type: ignore[no-any-return]
+        return ops.equal(Traced.positions(classes), float(labels))  # type: ignore[no-any-return]
     index = whole_numbers(labels, "as class labels")
     column = Traced(index.sizes, CLASS_OF, (index,), {"classes": classes})
-    return ops.equal(counter(classes), reshaped(column, (*column.sizes, 1)))  # type: ignore[no-any-return]
+    return ops.equal(Traced.positions(classes), reshaped(column, (*column.sizes, 1)))  # type: ignore[no-any-return]
 
 
 def whole_numbers(x: Any, use: str = "as an index") -> Traced:

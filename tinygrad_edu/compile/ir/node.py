@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.codegen.formulas import literal
-from tinygrad_edu.compile.ir.dims import ACTIVE, lengths
+from tinygrad_edu.compile.ir.dims import ACTIVE, lengths, text_of
 from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
@@ -26,6 +26,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
 DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # filled by rules.py: what is recorded as other operations
+WITHOUT_JIT = "call the function without jit, which computes it eagerly"
 
 
 class Traced(Tensor):
@@ -76,13 +77,22 @@ class Traced(Tensor):
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
-        if operation.name not in SHAPES and operation.name not in DECOMPOSITIONS:
-            can = ", ".join([*SHAPES, *DECOMPOSITIONS])
-            raise TraceError(f"{operation.name} cannot be compiled: of the array operations {can} can")
+        primitive, rewrite = SHAPES.get(operation.name), DECOMPOSITIONS.get(operation.name)
+        if not (primitive or rewrite or operation.made_of):
+            raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")
         parents: tuple[Traced, ...] = tuple([traced(x) for x in arrays])
-        if operation.name in DECOMPOSITIONS:
-            return DECOMPOSITIONS[operation.name](*parents, **options)
-        return Traced(SHAPES[operation.name](parents, **options), operation, parents, options)
+        if rewrite:
+            return rewrite(*parents, **options)
+        if primitive:
+            return Traced(primitive(parents, **options), operation, parents, options)
+        if operation.shape is None:
+            return operation.made_of(*parents, **options)  # type: ignore[misc, no-any-return]
+        return Traced(operation.shape(*parents, **options), operation, parents, options)
+
+    @staticmethod
+    def positions(n: Any) -> Traced:
+        """0, 1, 2, ... up to n: the index of a loop."""
+        return Traced((n,), name=f"range({text_of(n)})")
 
     @staticmethod
     def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:

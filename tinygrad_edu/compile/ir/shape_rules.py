@@ -1,4 +1,4 @@
-"""The shape of every array operation that can be compiled, from the shapes of its inputs."""
+"""The shapes of the primitives among the array operations; the others have theirs in their rows, see core.operation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from tinygrad_edu.compile.ir.dims import length, lengths, rest
 from tinygrad_edu.compile.ir.slices import axis_length
-from tinygrad_edu.core import broadcasting
+from tinygrad_edu.core import broadcasting, reductions
 from tinygrad_edu.core.shape_errors import explain
 from tinygrad_edu.errors import ShapeError
 
@@ -42,18 +42,7 @@ def reduced_shape(parents: Sequence[Any], axis: Any, keepdims: bool) -> Sizes:
 
 def extreme_shape(parents: Sequence[Any], axis: Any, keepdims: bool) -> Sizes:
     """No numbers have no largest one."""
-    refuse_empty("the largest or smallest", [parents[0].sizes[i] for i in broadcasting.axes_of(parents[0], axis)])
-    return reduced_shape(parents, axis, keepdims)
-
-
-def normalised_shape(parents: Sequence[Any], axis: Any) -> Sizes:
-    broadcasting.axes_of(parents[0], axis)  # are they there?
-    return parents[0].sizes  # type: ignore[no-any-return]
-
-
-def refuse_empty(what: str, sizes: Sequence[Any]) -> None:
-    if any(n == 0 for n in sizes):
-        raise ShapeError(f"{what} of no numbers is undefined: an axis is 0 long")
+    return reductions.shape_of_extreme(parents[0], axis, keepdims)
 
 
 def reshaped(parents: Sequence[Any], shape: Any) -> Sizes:
@@ -84,10 +73,6 @@ def order_of_axes(x: Any, axes: Sequence[int] | None) -> list[int]:
 SHAPES: dict[str, Callable[..., Sizes]] = {
     "sum": reduced_shape,
     "max": extreme_shape,
-    "min": extreme_shape,
-    "logsumexp": reduced_shape,
-    "softmax": normalised_shape,
-    "log_softmax": normalised_shape,
     "reshape": reshaped,
     "transpose": lambda parents, axes: tuple(parents[0].sizes[i] for i in order_of_axes(parents[0], axes)),
     "broadcast_to": stretched,

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu.compile.ir.dims import text_of
 from tinygrad_edu.compile.ir.node import Traced, op_name, order_of_axes
-from tinygrad_edu.compile.ir.shape_rules import reduced_shape
-from tinygrad_edu.core import broadcasting, ops, reductions
+from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import topological
-from tinygrad_edu.core.operation import ARRAY_TABLE
 
 # No new numbers: another way to find them.
 VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather")
 
 
-def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
-    options = {"axis": axis, "keepdims": True}
-    largest: Any = Traced(reduced_shape((x,), **options), ARRAY_TABLE["max"], (x,), options)  # -∞ of no numbers
-    shift = ops.where(largest - largest == 0.0, largest, 0.0)
-    total = ops.log(broadcasting.sum(ops.exp(x - shift), axis=axis, keepdims=True)) + shift
-    return total if keepdims else total.reshape(tuple(n for i, n in enumerate(x.shape) if i not in axes(x, axis)))
-
-
-def min(x: Any, axis: Any, keepdims: bool) -> Any:
-    return -reductions.max(-x, axis=axis, keepdims=keepdims)
-
-
 def axes(x: Any, axis: Any) -> tuple[int, ...]:
     return broadcasting.axes_of(x, axis)
-
-
-def softmax(x: Any, axis: Any) -> Any:
-    return ops.exp(log_softmax(x, axis))
-
-
-def log_softmax(x: Any, axis: Any) -> Any:
-    return x - logsumexp(x, axis, True)
-
-
-LOWERED: dict[str, Callable[..., Any]] = {f.__name__: f for f in (min, logsumexp, softmax, log_softmax)}
 
 
 def lowered(roots: list[Traced]) -> list[Traced]:
@@ -76,8 +50,9 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
 def in_other_words(node: Traced, parents: list[Traced]) -> Any:
     """The same result by operations that are quicker here, or that loops are written for; None to leave it as it is."""
     name, options, x = op_name(node), node.options, parents[0]
-    if name in LOWERED:
-        return LOWERED[name](*parents, **options)
+    body = getattr(node.op, "made_of", None)
+    if body:
+        return body(*parents, **options)
     if name == "transpose" and order_of_axes(node, options["axes"]) == [*range(node.ndim)][::-1] and node.ndim > 1:
         return transposed_product(x)
     if name in ("sum", "max", "prod") and all(x.sizes[i] == 1 for i in axes(node.parents[0], options["axis"])):

@@ -1,0 +1,296 @@
+"""Example calls of NumPy's further operations, which are made of those in tests/examples.py, and of linear algebra."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+Example = tuple[Callable[..., Any], *tuple[Shape, ...]]
+COORDINATES, POINTS, ORDER = np.array([0.0, 1.0, 1.5, 4.0]), np.array([-3.0, -1.0, 0.1, 2.5]), np.array([[2, 0, 1]])
+HOLES = np.array([[True, False, False], [False, False, True]])
+
+
+def holed(n, x):
+    """x with NaN in two places, whatever x is."""
+    return n.where(HOLES, np.nan, x)
+
+
+def positive(n, x):
+    """A positive definite matrix that depends on all of x."""
+    return x @ n.matrix_transpose(x) + np.eye(x.shape[-2], dtype=x.dtype)
+
+
+def regular(x):
+    """A matrix far from singular."""
+    return x * 0.3 + 2.0 * np.eye(x.shape[-1], dtype=x.dtype)
+
+
+REARRANGED: dict[str, list[Example]] = {
+    "repeat": [
+        (lambda n, x: n.repeat(x, 3), (2, 2)),
+        (lambda n, x: n.repeat(x, 2, axis=-1), (2, 3)),
+        (lambda n, x: n.repeat(x, [2, 0, 1], axis=1), (2, 3)),
+    ],
+    "tile": [
+        (lambda n, x: n.tile(x, 2), (2, 3)),
+        (lambda n, x: n.tile(x, (2, 1, 3)), (2, 3)),
+        (lambda n, x: n.tile(x, (2,)), ()),
+    ],
+    "broadcast_arrays": [(lambda n, a, b: n.broadcast_arrays(a, b), (2, 1), (3,))],
+    "meshgrid": [
+        (lambda n, a, b: n.meshgrid(a, b), (2,), (3,)),
+        (lambda n, a, b, c: n.meshgrid(a, b, c, indexing="ij"), (2,), (3,), (2,)),
+        (lambda n, a, b: n.meshgrid(a, b, sparse=True), (2,), (3,)),
+    ],
+    "moveaxis": [
+        (lambda n, x: n.moveaxis(x, 0, -1), (2, 3, 4)),
+        (lambda n, x: n.moveaxis(x, (0, 1), (-1, -2)), (2, 3, 4)),
+    ],
+    "rollaxis": [(lambda n, x: n.rollaxis(x, 2), (2, 3, 4)), (lambda n, x: n.rollaxis(x, 0, 3), (2, 3, 4))],
+    "roll": [
+        (lambda n, x: n.roll(x, 2), (2, 3)),
+        (lambda n, x: n.roll(x, -1, axis=1), (2, 3)),
+        (lambda n, x: n.roll(x, (1, 7), axis=(0, 1)), (2, 3)),
+    ],
+    "rot90": [(lambda n, x, k=k: n.rot90(x, k), (2, 3)) for k in range(-1, 4)],
+    "fliplr": [(lambda n, x: n.fliplr(x), (2, 3))],
+    "flipud": [(lambda n, x: n.flipud(x), (2, 3))],
+    "matrix_transpose": [(lambda n, x: n.matrix_transpose(x), (2, 3, 4))],
+    "atleast_1d": [
+        (lambda n, x: n.atleast_1d(x), ()),
+        (lambda n, a, b: n.atleast_1d(a, b), (2,), ()),
+    ],
+    "atleast_3d": [(lambda n, x: n.atleast_3d(x), s) for s in [(), (2,), (2, 3), (2, 3, 4)]],
+    "dstack": [(lambda n, a, b: n.dstack([a, b]), (2, 3), (2, 3)), (lambda n, a, b: n.dstack([a, b]), (3,), (3,))],
+    "column_stack": [(lambda n, a, b: n.column_stack([a, b]), (3,), (3, 2))],
+    "block": [
+        (lambda n, a, b, c, d: n.block([[a, b], [c, d]]), (2, 2), (2, 1), (1, 2), (1, 1)),
+        (lambda n, a, b: n.block([a, b]), (2,), (3,)),
+    ],
+    "append": [
+        (lambda n, a, b: n.append(a, b), (2, 2), (3,)),
+        (lambda n, a, b: n.append(a, b, axis=0), (2, 2), (1, 2)),
+    ],
+    "delete": [
+        (lambda n, x: n.delete(x, 1), (2, 2)),
+        (lambda n, x: n.delete(x, [0, -1], axis=1), (2, 4)),
+        (lambda n, x: n.delete(x, slice(0, 2), axis=0), (3, 2)),
+    ],
+    "insert": [
+        (lambda n, x, v: n.insert(x, 1, v), (2, 2), ()),
+        (lambda n, x, v: n.insert(x, 1, v, axis=1), (2, 3), (2,)),
+        (lambda n, x, v: n.insert(x, [0, 2], v, axis=1), (2, 3), (2, 2)),
+    ],
+    "array_split": [(lambda n, x: n.array_split(x, 3), (7, 2)), (lambda n, x: n.array_split(x, [1, 3], 1), (2, 4))],
+    "hsplit": [(lambda n, x: n.hsplit(x, 2), (2, 4)), (lambda n, x: n.hsplit(x, 2), (4,))],
+    "vsplit": [(lambda n, x: n.vsplit(x, 2), (4, 2))],
+    "dsplit": [(lambda n, x: n.dsplit(x, 2), (1, 2, 4))],
+    "unstack": [(lambda n, x: n.unstack(x), (2, 3)), (lambda n, x: n.unstack(x, axis=-1), (2, 3))],
+    "select": [(lambda n, a, b: n.select([COORDINATES > 3.0, COORDINATES > 0.5], [a, b], 7.0), (4,), (4,))],
+    "apply_along_axis": [
+        (lambda n, x: n.apply_along_axis(lambda row: row[0] * row, 0, x), (2, 3)),
+        (lambda n, x: n.apply_along_axis(lambda row, k: row[k] * row[0], 1, x, 1), (2, 3, 2)),
+    ],
+    "diagonal": [
+        (lambda n, x: n.diagonal(x), (3, 3)),
+        (lambda n, x: n.diagonal(x, 1), (2, 4)),
+        (lambda n, x: n.diagonal(x, -1, 1, 2), (2, 3, 4)),
+        (lambda n, x: n.diagonal(x, 0, -1, 0), (3, 2, 4)),
+    ],
+    "trace": [(lambda n, x: n.trace(x), (3, 3)), (lambda n, x: n.trace(x, 1, 0, 2), (3, 2, 4))],
+    "diag": [
+        (lambda n, x: n.diag(x), (3, 4)),
+        (lambda n, x: n.diag(x), (3,)),
+        (lambda n, x: n.diag(x, 2), (3,)),
+        (lambda n, x: n.diag(x, -1), (3,)),
+    ],
+    "diagflat": [(lambda n, x: n.diagflat(x), (2, 2))],
+    "tril": [(lambda n, x: n.tril(x), (3, 3)), (lambda n, x: n.tril(x, -1), (2, 3, 4))],
+    "triu": [(lambda n, x: n.triu(x), (3, 3)), (lambda n, x: n.triu(x, 1), (2, 3, 4))],
+    "take_along_axis": [
+        (lambda n, x: n.take_along_axis(x, ORDER, 1), (1, 3)),
+        (lambda n, x: n.take_along_axis(x, np.array([2, 2, 0]), None), (2, 2)),
+    ],
+    "sort": [
+        (lambda n, x: n.sort(x), (2, 4)),
+        (lambda n, x: n.sort(x, axis=0), (4, 2)),
+        (lambda n, x: n.sort(x, axis=None), (2, 3)),
+    ],
+    "partition": [(lambda n, x: n.partition(x, 2), (2, 5)), (lambda n, x: n.partition(x, 1, axis=0), (4, 2))],
+    "median": [
+        (lambda n, x: n.median(x), (3, 3)),
+        (lambda n, x: n.median(x, axis=0), (4, 2)),
+        (lambda n, x: n.median(x, axis=(0, 2), keepdims=True), (2, 3, 2)),
+    ],
+    "percentile": [(lambda n, x: n.percentile(x, 30.0), (5,)), (lambda n, x: n.percentile(x, [5, 50], axis=0), (4, 2))],
+    "quantile": [
+        (lambda n, x: n.quantile(x, 0.3), (2, 3)),
+        (lambda n, x: n.quantile(x, [0.1, 0.9], axis=1), (2, 4)),
+        *((lambda n, x, m=m: n.quantile(x, 0.6, axis=0, method=m), (5, 2)) for m in ("lower", "higher", "nearest")),
+        (lambda n, x: n.quantile(x, 0.6, axis=0, method="midpoint"), (5, 2)),
+    ],
+}
+
+STATISTICS: dict[str, list[Example]] = {
+    "average": [
+        (lambda n, x: n.average(x), (2, 3)),
+        (lambda n, x, w: n.average(x, axis=1, weights=w * w), (2, 3), (3,)),
+        (lambda n, x, w: n.average(x, weights=w * w), (2, 3), (2, 3)),
+        (lambda n, x, w: n.average(x, axis=0, weights=w * w, returned=True), (2, 3), (2,)),
+    ],
+    "ptp": [(lambda n, x: n.ptp(x), (2, 3)), (lambda n, x: n.ptp(x, axis=0), (2, 3))],
+    "cov": [
+        (lambda n, x: n.cov(x), (3, 4)),
+        (lambda n, x: n.cov(x, rowvar=False, bias=True), (4, 2)),
+        (lambda n, x, y: n.cov(x, y), (4,), (4,)),
+        (lambda n, x: n.cov(x, ddof=0), (4,)),
+    ],
+    "corrcoef": [(lambda n, x: n.corrcoef(x), (3, 4)), (lambda n, x, y: n.corrcoef(x, y), (4,), (4,))],
+    "diff": [
+        (lambda n, x: n.diff(x), (2, 4)),
+        (lambda n, x: n.diff(x, 2, axis=0), (4, 2)),
+        (lambda n, x, p: n.diff(x, prepend=p, append=1.5), (2, 3), (2, 1)),
+    ],
+    "ediff1d": [(lambda n, x: n.ediff1d(x), (2, 3))],
+    "trapezoid": [
+        (lambda n, y: n.trapezoid(y), (2, 4)),
+        (lambda n, y: n.trapezoid(y, dx=0.5, axis=0), (4, 2)),
+        (lambda n, y, x: n.trapezoid(y, x), (2, 4), (4,)),
+        (lambda n, y, x: n.trapezoid(y, x, axis=0), (4, 2), (4,)),
+    ],
+    "gradient": [
+        (lambda n, x: n.gradient(x), (5,)),
+        (lambda n, x: n.gradient(x), (3, 4)),
+        (lambda n, x: n.gradient(x, 0.5, axis=1, edge_order=2), (2, 4)),
+        (lambda n, x: n.gradient(x, COORDINATES), (4,)),
+        (lambda n, x: n.gradient(x, COORDINATES, axis=0, edge_order=2), (4, 2)),
+    ],
+    "interp": [
+        (lambda n, x, fp: n.interp(x, POINTS, fp), (5,), (4,)),
+        (lambda n, x: n.interp(x, POINTS, COORDINATES, left=9.0, right=8.0), (2, 3)),
+    ],
+    "cumprod": [
+        (lambda n, x: n.cumprod(x), (2, 3)),
+        (lambda n, x: n.cumprod(x, axis=0), (3, 2)),
+        (lambda n, x: n.cumprod(x, axis=-1), (2, 3)),
+    ],
+    "nan_to_num": [(lambda n, x: n.nan_to_num(holed(n, x), nan=0.5), (2, 3))],
+    "nansum": [(lambda n, x: n.nansum(holed(n, x), axis=1), (2, 3))],
+    "nanprod": [(lambda n, x: n.nanprod(holed(n, x), axis=1), (2, 3))],
+    "nanmean": [(lambda n, x: n.nanmean(holed(n, x), axis=0, keepdims=True), (2, 3))],
+    "nanvar": [(lambda n, x: n.nanvar(holed(n, x), axis=1), (2, 3))],
+    "nanstd": [(lambda n, x: n.nanstd(holed(n, x)), (2, 3))],
+    "nanmax": [(lambda n, x: n.nanmax(holed(n, x), axis=1), (2, 3))],
+    "nanmin": [(lambda n, x: n.nanmin(holed(n, x), axis=1), (2, 3))],
+    "round": [(lambda n, x: n.round(x * 10.1, 1), (2, 3)), (lambda n, x: n.round(x * 10.1), (2, 3))],
+    "real": [(lambda n, x: n.real(x), (2, 3))],
+}
+
+CONTRACTED: dict[str, list[Example]] = {
+    "einsum": [
+        (lambda n, a, b: n.einsum("ij,jk->ik", a, b), (2, 3), (3, 4)),
+        (lambda n, a, b: n.einsum("ij,jk", a, b), (2, 3), (3, 2)),
+        (lambda n, x: n.einsum("ii->i", x), (3, 3)),
+        (lambda n, x: n.einsum("ii", x), (3, 3)),
+        (lambda n, x: n.einsum("ijk->kj", x), (2, 3, 4)),
+        (lambda n, a, b: n.einsum("bij,bjk->bik", a, b), (2, 2, 3), (2, 3, 2)),
+        (lambda n, a, b: n.einsum("...ij,...j->...i", a, b), (2, 2, 3), (3,)),
+        (lambda n, a, b: n.einsum("i,j->ij", a, b), (2,), (3,)),
+        (lambda n, a, b: n.einsum("ij,ij->", a, b), (2, 3), (2, 3)),
+        (lambda n, a, b, c: n.einsum("ij,jk,kl->il", a, b, c), (2, 3), (3, 4), (4, 2)),
+        (lambda n, a, b, c: n.einsum("ij,jk,kl->il", a, b, c, optimize=True), (2, 3), (3, 4), (4, 2)),
+        (lambda n, a, b, c: n.einsum("i,i,i->", a, b, c), (3,), (3,), (3,)),
+        (lambda n, a, b: n.einsum(a, [0, 1], b, [1, 2], [0, 2]), (2, 3), (3, 2)),
+        (lambda n, a, b: n.einsum("iij,jk->ik", a, b), (2, 2, 3), (3, 2)),
+    ],
+    "tensordot": [
+        (lambda n, a, b: n.tensordot(a, b), (2, 3, 4), (3, 4, 2)),
+        (lambda n, a, b: n.tensordot(a, b, 1), (2, 3), (3, 4)),
+        (lambda n, a, b: n.tensordot(a, b, axes=([0, 2], [1, 0])), (2, 3, 4), (4, 2, 3)),
+        (lambda n, a, b: n.tensordot(a, b, 0), (2,), (3,)),
+    ],
+    "kron": [(lambda n, a, b: n.kron(a, b), (2, 2), (3, 2)), (lambda n, a, b: n.kron(a, b), (2,), (2, 3))],
+    "vecdot": [(lambda n, a, b: n.vecdot(a, b), (2, 3), (3,))],
+    "matvec": [(lambda n, a, b: n.matvec(a, b), (2, 3, 4), (4,))],
+    "vecmat": [(lambda n, a, b: n.vecmat(a, b), (2, 3), (2, 3, 4))],
+    "cross": [
+        (lambda n, a, b: n.cross(a, b), (2, 3), (3,)),
+        (lambda n, a, b: n.cross(a, b, axis=0), (3, 2), (3, 2)),
+    ],
+    "convolve": [
+        (lambda n, a, v: n.convolve(a, v), (5,), (3,)),
+        (lambda n, a, v: n.convolve(a, v, "same"), (3,), (6,)),
+        (lambda n, a, v: n.convolve(a, v, mode="valid"), (5,), (2,)),
+    ],
+    "correlate": [
+        (lambda n, a, v: n.correlate(a, v), (5,), (3,)),
+        (lambda n, a, v: n.correlate(a, v, "full"), (5,), (3,)),
+        (lambda n, a, v: n.correlate(a, v, "same"), (5,), (2,)),
+        (lambda n, a, v: n.correlate(a, v, "full"), (2,), (4,)),
+    ],
+    "multi_dot": [
+        (lambda n, a, b, c: n.multi_dot([a, b, c]), (2, 3), (3, 4), (4, 2)),
+        (lambda n, a, b, c: n.multi_dot([a, b, c]), (3,), (3, 4), (4,)),
+    ],
+}
+
+LAPACK: dict[str, list[Example]] = {  # these take no arrays of Values, and are not compiled
+    "inv": [(lambda n, x: n.inv(regular(x)), (3, 3)), (lambda n, x: n.inv(regular(x)), (2, 2, 2))],
+    "solve": [
+        (lambda n, a, b: n.solve(regular(a), b), (3, 3), (3,)),
+        (lambda n, a, b: n.solve(regular(a), b), (3, 3), (3, 2)),
+        (lambda n, a, b: n.solve(regular(a), b), (2, 3, 3), (3, 2)),
+        (lambda n, a, b: n.solve(regular(a), b), (2, 3, 3), (3,)),
+    ],
+    "pinv": [(lambda n, x: n.pinv(x), (4, 2)), (lambda n, x: n.pinv(x), (2, 3)), (lambda n, x: n.pinv(x), (2, 3, 2))],
+    "det": [(lambda n, x: n.det(regular(x)), (3, 3)), (lambda n, x: n.det(x), (2, 2, 2))],
+    "log_abs_det": [(lambda n, x: n.log_abs_det(regular(x)), (2, 3, 3))],
+    "slogdet": [(lambda n, x: n.slogdet(regular(x)), (3, 3)), (lambda n, x: n.slogdet(x), (2, 3, 3))],
+    "matrix_power": [(lambda n, x, k=k: n.matrix_power(regular(x), k), (2, 2)) for k in (-2, 0, 1, 3, 4)],
+    "lower_factor": [(lambda n, x: n.lower_factor(positive(n, x)), (3, 3))],
+    "cholesky": [
+        (lambda n, x: n.cholesky(positive(n, x)), (3, 3)),
+        (lambda n, x: n.cholesky(positive(n, x)), (2, 2, 2)),
+        (lambda n, x: n.cholesky(n.tril(x * 0.2) + 2.0 * np.eye(3, dtype=x.dtype)), (3, 3)),
+        (lambda n, x: n.cholesky(positive(n, x), upper=True), (3, 3)),
+    ],
+    "eigen_columns": [(lambda n, x: n.eigen_columns(positive(n, x)), (3, 3))],
+    "eigh": [
+        (lambda n, x: n.eigh(x), (3, 3)),
+        (lambda n, x: n.eigh(x, "U"), (3, 3)),
+        (lambda n, x: n.eigh(positive(n, x)), (2, 2, 2)),
+    ],
+    "eigvalsh": [(lambda n, x: n.eigvalsh(x), (3, 3))],
+    "singular_rows": [(lambda n, x: n.singular_rows(x), (2, 3))],
+    "svd": [
+        (lambda n, x: n.svd(x), (3, 3)),
+        (lambda n, x: n.svd(x, full_matrices=False), (4, 2)),
+        (lambda n, x: n.svd(x, full_matrices=False), (2, 3)),
+        (lambda n, x: n.svd(x, compute_uv=False), (2, 2, 3)),
+    ],
+    "svdvals": [(lambda n, x: n.svdvals(x), (3, 2))],
+    "norm": [
+        *((lambda n, x, o=o: n.norm(x, o), (2, 3)) for o in ("nuc", 2, -2)),
+        (lambda n, x: n.norm(x, 2, axis=(2, 0), keepdims=True), (3, 2, 4)),
+    ],
+    "matrix_norm": [(lambda n, x: n.matrix_norm(x, ord="nuc"), (2, 3, 2))],
+}
+
+NORMS: dict[str, list[Example]] = {
+    "norm": [
+        (lambda n, x: n.norm(x), (2, 3)),
+        (lambda n, x: n.norm(x, axis=0, keepdims=True), (2, 3)),
+        *((lambda n, x, o=o: n.norm(x, o), (4,)) for o in (1, 2, 3, 0.5, np.inf, -np.inf, 0)),
+        *((lambda n, x, o=o: n.norm(x, o), (2, 3)) for o in ("fro", 1, -1, np.inf, -np.inf)),
+        (lambda n, x: n.norm(x, 3, axis=1, keepdims=True), (2, 3)),
+        (lambda n, x: n.norm(x, 1, axis=(0, 2), keepdims=True), (2, 3, 2)),
+    ],
+    "vector_norm": [
+        (lambda n, x: n.vector_norm(x, ord=3), (2, 3)),
+        (lambda n, x: n.vector_norm(x, axis=(0, 2), keepdims=True), (2, 3, 2)),
+    ],
+    "matrix_norm": [(lambda n, x: n.matrix_norm(x), (2, 3, 2)), (lambda n, x: n.matrix_norm(x, ord=1), (2, 3))],
+}
+PACKED = {"log_abs_det", "lower_factor", "eigen_columns", "singular_rows"}  # array operations without a NumPy name
+NUMPYS = REARRANGED | STATISTICS | CONTRACTED | NORMS | {n: NORMS.get(n, []) + calls for n, calls in LAPACK.items()}

@@ -1,0 +1,15 @@
+"""All operations on whole arrays: importing this enters them in the tables, the ones that others are made of first."""
+
+from tinygrad_edu.core import shapes as shapes  # isort: skip
+from tinygrad_edu.core import broadcasting as broadcasting  # isort: skip
+from tinygrad_edu.core import reductions as reductions  # isort: skip
+from tinygrad_edu.core import linalg as linalg  # isort: skip
+from tinygrad_edu.core import contractions as contractions
+from tinygrad_edu.core import diagonals as diagonals
+from tinygrad_edu.core import factors as factors
+from tinygrad_edu.core import linear_systems as linear_systems
+from tinygrad_edu.core import losses as losses
+from tinygrad_edu.core import missing as missing
+from tinygrad_edu.core import rearrange as rearrange
+from tinygrad_edu.core import sorting as sorting
+from tinygrad_edu.core import statistics as statistics

@@ -1,0 +1,216 @@
+"""Factors of matrices by LAPACK, Cholesky's, eigenvectors, singular values, and the norms that are read off them.
+
+An operation gives one array: what has several parts is packed into one, whose pull-back sees all of them, and taken
+apart again by operations.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.broadcasting import axes_of, count, kept_shape, sum
+from tinygrad_edu.core.diagonals import tril
+from tinygrad_edu.core.linear_systems import OWN_GRADIENT, lapack, solve, turned
+from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.positions import numbers
+from tinygrad_edu.core.rearrange import moveaxis
+from tinygrad_edu.core.reductions import max, min, root
+from tinygrad_edu.core.shapes import expand_dims, getitem, reshape, transpose
+from tinygrad_edu.errors import OperandError, ShapeError
+
+# factors of symmetric matrices, of which, as in NumPy, the lower triangle alone is read
+
+
+def mirrored(x: Any, lower: bool = True) -> Any:
+    """The symmetric matrix with that triangle."""
+    x = x if lower else turned(x)
+    return tril(x) + turned(tril(x, -1))
+
+
+@array_op(vjp=lambda g, y, _x: (cholesky_vjp(g, y),), numpy="-", **OWN_GRADIENT)
+def lower_factor(x: Any, /) -> Any:
+    """The Cholesky factor of a symmetric x.  x̄ = L⁻ᵀ·Φ(Lᵀ·L̄)·L⁻¹, made symmetric; Φ: lower half, diagonal halved."""
+    return lapack("cholesky", x)
+
+
+def cholesky_vjp(g: Any, y: Any) -> Any:
+    inner = tril(turned(y) @ g)
+    inner = inner - 0.5 * (inner * np.eye(np.shape(y)[-1]))
+    left = solve(turned(y), inner)  # L⁻ᵀ·Φ
+    whole = turned(solve(turned(y), turned(left)))  # ·L⁻¹
+    return 0.5 * (whole + turned(whole))
+
+
+@composed(numpy="linalg.cholesky", method=False)
+def cholesky(x: Any, upper: bool = False) -> Any:
+    """The lower L with L·Lᵀ = x of a positive definite x, whose lower triangle is read (`upper`: Lᵀ, of the upper)."""
+    factor = lower_factor(mirrored(x, not upper))
+    return turned(factor) if upper else factor
+
+
+@array_op(vjp=lambda g, y, _x, triangle: (eigh_vjp(g, y),), numpy="-", **OWN_GRADIENT)
+def eigen_columns(x: Any, /, triangle: str = "L") -> Any:
+    """Of a symmetric x the eigenvalues as a first row and below it the eigenvectors as columns."""
+    values, vectors = lapack("eigh", x, UPLO=triangle)
+    return np.concatenate([values[..., None, :], vectors], axis=-2)
+
+
+def eigh_vjp(g: Any, y: Any) -> Any:
+    """V·(diag(w̄) + (Vᵀ·V̄)∘F)·Vᵀ, Fᵢⱼ = 1/(wⱼ - wᵢ), made symmetric. Equal eigenvalues: their vectors count as fixed."""
+    w, v = getitem(y, (..., 0, slice(None))), getitem(y, (..., slice(1, None), slice(None)))
+    gw, gv = getitem(g, (..., 0, slice(None))), getitem(g, (..., slice(1, None), slice(None)))
+    inner = (turned(v) @ gv) * inverse_gaps(w) + expand_dims(gw, -1) * np.eye(np.shape(w)[-1])
+    whole = v @ inner @ turned(v)
+    return 0.5 * (whole + turned(whole))
+
+
+def inverse_gaps(w: Any) -> Any:
+    """1/(wⱼ - wᵢ), and 0 where they are equal, as on the diagonal."""
+    gaps = expand_dims(w, -2) - expand_dims(w, -1)
+    same = numbers(gaps, "eigh") == 0.0
+    return ops.where(same, 0.0, 1.0 / ops.where(same, 1.0, gaps))
+
+
+class EigenPairs(NamedTuple):
+    """Eigenvalues in rising order, and the eigenvectors as columns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+@composed(numpy="linalg.eigh", method=False)
+def eigh(x: Any, UPLO: str = "L") -> EigenPairs:
+    """Eigenvalues, rising, and eigenvectors (columns) of a symmetric x, of which one triangle is read."""
+    y = eigen_columns(mirrored(x, UPLO == "L"), UPLO)
+    return EigenPairs(getitem(y, (..., 0, slice(None))), getitem(y, (..., slice(1, None), slice(None))))
+
+
+@composed(numpy="linalg.eigvalsh", method=False)
+def eigvalsh(x: Any, UPLO: str = "L") -> Any:
+    """Eigenvalues, rising, of a symmetric x, of which one triangle is read.  x̄ = V·diag(ȳ)·Vᵀ."""
+    return eigh(x, UPLO).eigenvalues
+
+
+# singular values
+
+
+@array_op(vjp=lambda g, y, x: (svd_vjp(g, y, x),), numpy="-", **OWN_GRADIENT)
+def singular_rows(x: Any, /) -> Any:
+    """For each singular value a row: the column of U, the value, the row of Vᵀ."""
+    u, s, v = lapack("svd", x, full_matrices=False)
+    return np.concatenate([np.swapaxes(u, -1, -2), s[..., None], v], axis=-1)
+
+
+def svd_vjp(g: Any, y: Any, x: Any) -> Any:
+    """U·((UᵀŪ - ŪᵀU)∘F·S + S·(VᵀV̄ - V̄ᵀV)∘F + diag(s̄))·Vᵀ and what of Ū and V̄ lies outside; Fᵢⱼ = 1/(sⱼ² - sᵢ²)."""
+    m = np.shape(x)[-2]
+    (ut, s, vt), (gut, gs, gvt) = (
+        (getitem(z, (..., slice(m))), getitem(z, (..., m)), getitem(z, (..., slice(m + 1, None)))) for z in (y, g)
+    )
+    u, gaps = turned(ut), inverse_gaps(s * s)
+    inner_u, inner_v = ut @ turned(gut), vt @ turned(gvt)
+    row, column = expand_dims(s, -2), expand_dims(s, -1)
+    inner = gaps * (inner_u - turned(inner_u)) * row + column * (gaps * (inner_v - turned(inner_v)))
+    whole = u @ (inner + expand_dims(gs, -1) * np.eye(np.shape(s)[-1])) @ vt
+    outside_u = (turned(gut) - u @ inner_u) / row
+    outside_v = (gvt - turned(inner_v) @ vt) / column
+    return whole + outside_u @ vt + u @ outside_v
+
+
+class SingularValues(NamedTuple):
+    """U, the singular values in falling order, and Vᵀ: x = U·diag(S)·Vᵀ."""
+
+    U: Any
+    S: Any
+    Vh: Any
+
+
+@composed(numpy="linalg.svd", method=False)
+def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    """U, S (falling) and Vᵀ with x = U·diag(S)·Vᵀ, or S alone. Equal singular values: their vectors count as fixed.
+
+    Errors: OperandError for full_matrices=True of a matrix that is not square: the further columns have no derivative.
+    """
+    m, n = np.shape(x)[-2:]
+    if compute_uv and full_matrices and m != n:
+        raise OperandError(
+            f"svd of shape {np.shape(x)} with full_matrices=True has columns that x does not determine, so that they "
+            "have no derivative: say full_matrices=False"
+        )
+    y = singular_rows(x)
+    s = getitem(y, (..., m))
+    if not compute_uv:
+        return s
+    return SingularValues(turned(getitem(y, (..., slice(m)))), s, getitem(y, (..., slice(m + 1, None))))
+
+
+@composed(numpy="linalg.svdvals", method=False)
+def svdvals(x: Any) -> Any:
+    """The singular values, falling."""
+    return svd(x, compute_uv=False)
+
+
+# lengths
+
+
+@composed(numpy="linalg.norm")
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """The length √(Σ x²) over the axes; its derivative counts as 0 where all x are 0, as in PyTorch.
+
+    ord: of vectors 1 for Σ|x|, p for (Σ|x|ᵖ)¹ᐟᵖ, inf for the largest |x|, -inf for the smallest, 0 for how many are
+    not 0. Of matrices (two axes) "fro" for the length, 1 and inf for the largest sum of a column and a row, 2 for the
+    largest singular value, "nuc" for the sum of all, -1, -inf and -2 for the smallest.
+    """
+    axes = axes_of(x, axis)
+    if ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2):
+        return root(sum(x * x, axis=axis, keepdims=keepdims))
+    if len(axes) == 1:
+        return vector_norm_of(x, ord, axes[0], keepdims)
+    if len(axes) != 2:
+        raise ShapeError(f"norm(ord={ord!r}) is of vectors or matrices, one axis or two, not of {len(axes)} axes")
+    y = matrix_norm_of(moveaxis(x, axes, (-2, -1)), ord)
+    return reshape(y, kept_shape(x, axes)) if keepdims else y
+
+
+def vector_norm_of(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
+    size = ops.abs(x)
+    if ord in (np.inf, -np.inf):
+        return (max if ord > 0 else min)(size, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return sum(ops.square(ops.sign(x)), axis=axis, keepdims=keepdims)
+    if ord == 1:
+        return sum(size, axis=axis, keepdims=keepdims)
+    if not isinstance(ord, (int, float, np.number)):
+        raise OperandError(f"norm(ord={ord!r}) of a vector: a number, inf or -inf")
+    return sum(size ** float(ord), axis=axis, keepdims=keepdims) ** (1.0 / float(ord))
+
+
+def matrix_norm_of(x: Any, ord: Any) -> Any:
+    """Over the last two axes."""
+    if ord == "nuc":
+        return sum(svdvals(x), axis=-1)
+    if ord in (2, -2):
+        return getitem(svdvals(x), (..., 0 if ord == 2 else -1))
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise OperandError(f"norm(ord={ord!r}) of a matrix: 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
+    sums = sum(ops.abs(x), axis=-2 if ord in (1, -1) else -1)
+    return (max if ord > 0 else min)(sums, axis=-1)
+
+
+@composed(numpy="linalg.vector_norm", method=False)
+def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """The length over the axes, all of them as one vector by default; `ord` as in `norm`."""
+    inner = axes_of(x, axis)
+    outer = [i for i in range(np.ndim(x)) if i not in inner]
+    rows = reshape(transpose(x, [*outer, *inner]), (*(np.shape(x)[i] for i in outer), count(x, inner)))
+    y = norm(rows, ord, -1)
+    return reshape(y, kept_shape(x, inner)) if keepdims else y
+
+
+@composed(numpy="linalg.matrix_norm", method=False)
+def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
+    """The norm of the matrices in the last two axes; `ord` as in `norm`."""
+    return norm(x, ord, (-2, -1), keepdims)

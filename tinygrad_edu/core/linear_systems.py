@@ -1,0 +1,131 @@
+"""Linear algebra by LAPACK: systems, inverses, determinants, factors. Stacks of matrices work as in `numpy.linalg`.
+
+A program of loops has no LAPACK: under jit these are refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.core.broadcasting import sum, unbroadcast
+from tinygrad_edu.core.linalg import matmul
+from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.positions import in_dtype_of, numbers
+from tinygrad_edu.core.rearrange import matrix_transpose
+from tinygrad_edu.core.shapes import expand_dims, reshape
+from tinygrad_edu.errors import OperandError, ShapeError
+
+LAPACK = "a program of loops has no LAPACK; call the function without jit, which computes it eagerly"
+OWN_GRADIENT: dict[str, Any] = {"instead": LAPACK}
+
+
+def lapack(name: str, *arrays: Any, **options: Any) -> Any:
+    """NumPy's function on arrays of numbers. Errors: ShapeError with the shape, OperandError for Values."""
+    if any(np.asarray(x).dtype == object for x in arrays):
+        raise OperandError(
+            f"linalg.{name} works on whole arrays, not on Values: make a Tensor of their numbers, or use @ and sums"
+        )
+    try:
+        return getattr(np.linalg, name)(*arrays, **options)
+    except np.linalg.LinAlgError as error:
+        shapes = " and ".join(str(np.shape(x)) for x in arrays)
+        raise ShapeError(f"linalg.{name} of shape {shapes}: {error}") from None
+
+
+# systems and inverses
+
+
+@array_op(vjp=lambda g, y, _x: (-turned(y) @ g @ turned(y),), numpy="linalg.inv", **OWN_GRADIENT)
+def inv(x: Any, /) -> Any:
+    """x⁻¹ of square matrices.  x̄ = -x⁻ᵀ·ȳ·x⁻ᵀ."""
+    return lapack("inv", x)
+
+
+def turned(x: Any) -> Any:
+    return matrix_transpose(x)
+
+
+@array_op(vjp=lambda g, y, a, b: solve_vjp(g, y, a, b), numpy="linalg.solve", **OWN_GRADIENT)
+def solve(a: Any, b: Any, /) -> Any:
+    """The y with a @ y = b; b a vector (one axis) or a matrix.  b̄ = a⁻ᵀ·ȳ, ā = -b̄·yᵀ."""
+    return lapack("solve", a, b)
+
+
+def solve_vjp(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    vector = b.ndim == 1
+    g, y = (expand_dims(x, -1) if vector else x for x in (g, y))
+    back = solve(turned(a), g)
+    left = unbroadcast(-back @ turned(y), a.shape)
+    return left, unbroadcast(sum(back, axis=-1), b.shape) if vector else unbroadcast(back, b.shape)
+
+
+@array_op(vjp=lambda g, y, x, rcond: (pinv_vjp(g, y, x),), numpy="linalg.pinv", **OWN_GRADIENT)
+def pinv(x: Any, /, rcond: float | None = None) -> Any:
+    """The pseudo-inverse, of a matrix whose rank does not change nearby.  x̄ by Golub and Pereyra (1973)."""
+    return lapack("pinv", x, rcond=rcond)
+
+
+def pinv_vjp(g: Any, y: Any, x: Any) -> Any:
+    yt, gt = turned(y), turned(g)
+    outside = gt - x @ (y @ gt)  # the part of ȳᵀ outside of x's columns
+    beside = gt - (gt @ y) @ x  # and outside of its rows
+    return -yt @ g @ yt + outside @ y @ yt + yt @ y @ beside
+
+
+# determinants
+
+
+@array_op(vjp=lambda g, y, x: (det_vjp(g, y, x),), numpy="linalg.det", **OWN_GRADIENT)
+def det(x: Any, /) -> Any:
+    """The determinant of square matrices.  x̄ = ȳ·y·x⁻ᵀ, of a singular x ȳ times its cofactors."""
+    return np.asarray(lapack("det", x))
+
+
+def det_vjp(g: Any, y: Any, x: Any) -> Any:
+    scale = reshape(g * y, (*np.shape(y), 1, 1))
+    if np.all(numbers(y, "det") != 0.0):
+        return scale * turned(inv(x))
+    return reshape(g, (*np.shape(y), 1, 1)) * cofactors(numbers(x, "det"))
+
+
+def cofactors(x: Any) -> Any:
+    """det(U)·det(V)·U·(Π of the other singular values)·Vᵀ, where the inverse does not exist. No second derivative."""
+    u, s, v = np.linalg.svd(x)
+    others = np.stack([np.prod(np.delete(s, i, axis=-1), axis=-1) for i in range(s.shape[-1])], axis=-1)
+    sign = np.linalg.det(u) * np.linalg.det(v)
+    return sign[..., None, None] * ((u * others[..., None, :]) @ v)
+
+
+@array_op(vjp=lambda g, _y, x: (reshape(g, (*np.shape(g), 1, 1)) * turned(inv(x)),), numpy="-", **OWN_GRADIENT)
+def log_abs_det(x: Any, /) -> Any:
+    """log |det x|, without overflow.  x̄ = ȳ·x⁻ᵀ."""
+    return np.asarray(lapack("slogdet", x)[1])
+
+
+class SignAndLog(NamedTuple):
+    """Of a determinant: sign·e^logabsdet."""
+
+    sign: Any
+    logabsdet: Any
+
+
+@composed(numpy="linalg.slogdet", method=False)
+def slogdet(x: Any) -> SignAndLog:
+    """(sign, log |det x|) without overflow; the sign, -1, 0 or 1, has derivative 0."""
+    return SignAndLog(np.sign(lapack("slogdet", numbers(x, "slogdet"))[0]), log_abs_det(x))
+
+
+# powers
+
+
+@composed(numpy="linalg.matrix_power", method=False)
+def matrix_power(x: Any, n: int) -> Any:
+    """x @ x @ ... n times, by squaring; of a negative n the inverse's power."""
+    if n < 0:
+        return matrix_power(inv(x), -n)
+    if n == 0:
+        return x * 0.0 + in_dtype_of(np.eye(np.shape(x)[-1]), x)
+    half = matrix_power(x, n // 2) if n > 1 else None
+    return x if half is None else matmul(matmul(half, half), x) if n % 2 else matmul(half, half)

@@ -1,0 +1,98 @@
+"""Numbers made tidy: rounded, or without NaN, which gets gradient 0."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.broadcasting import Axes, sum
+from tinygrad_edu.core.operation import composed
+from tinygrad_edu.core.positions import in_dtype_of
+from tinygrad_edu.core.reductions import max, min, prod
+
+
+def is_nan(x: Any) -> Any:
+    return ops.not_equal(x, x)
+
+
+@composed()
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+    """x with other numbers for NaN and infinities (by default 0 and the largest finite ones). Their gradient is 0."""
+    dtype = getattr(x, "dtype", np.dtype(float))
+    largest = float(np.finfo(dtype if dtype.kind == "f" else float).max)
+    y = ops.where(ops.equal(x, math.inf), largest if posinf is None else posinf, x)
+    y = ops.where(ops.equal(x, -math.inf), -largest if neginf is None else neginf, y)
+    return ops.where(is_nan(x), nan, y)
+
+
+@composed()
+def nansum(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Σ over the axes of what is no NaN; NaN gets gradient 0."""
+    return sum(ops.where(is_nan(x), 0.0, x), axis=axis, keepdims=keepdims)
+
+
+@composed()
+def nanprod(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Π over the axes of what is no NaN."""
+    return prod(ops.where(is_nan(x), 1.0, x), axis=axis, keepdims=keepdims)
+
+
+@composed()
+def nanmean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The mean over the axes of what is no NaN; NaN where there is nothing else."""
+    return nansum(x, axis=axis, keepdims=keepdims) / known(x, axis, keepdims)
+
+
+def known(x: Any, axis: Axes, keepdims: bool) -> Any:
+    """How many entries are no NaN."""
+    return sum(in_dtype_of(ops.where(is_nan(x), 0.0, 1.0), x), axis=axis, keepdims=keepdims)
+
+
+@composed()
+def nanvar(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """The variance over the axes of what is no NaN."""
+    off = ops.where(is_nan(x), 0.0, x - nanmean(x, axis=axis, keepdims=True))
+    return sum(off * off, axis=axis, keepdims=keepdims) / (known(x, axis, keepdims) - ddof)
+
+
+@composed()
+def nanstd(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """√nanvar."""
+    return ops.sqrt(nanvar(x, axis=axis, ddof=ddof, keepdims=keepdims))
+
+
+def without_nan(reduce: Any, x: Any, axis: Axes, keepdims: bool, lowest: float) -> Any:
+    """The largest or smallest of what is no NaN; NaN where there is nothing else."""
+    y = reduce(ops.where(is_nan(x), lowest, x), axis=axis, keepdims=keepdims)
+    return ops.where(ops.equal(known(x, axis, keepdims), 0.0), math.nan, y)
+
+
+@composed()
+def nanmax(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The largest over the axes of what is no NaN; ties share the gradient."""
+    return without_nan(max, x, axis, keepdims, -math.inf)
+
+
+@composed()
+def nanmin(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The smallest over the axes of what is no NaN; ties share the gradient."""
+    return without_nan(min, x, axis, keepdims, math.inf)
+
+
+# rounded, real
+
+
+@composed()
+def round(x: Any, decimals: int = 0) -> Any:
+    """x to that many digits behind the point, a half to the even one. The gradient is 0."""
+    scale = 10.0**decimals
+    return ops.rint(x) if decimals == 0 else ops.rint(x * scale) / scale
+
+
+@composed(method=False)
+def real(x: Any) -> Any:
+    """x itself: all numbers here are real."""
+    return ops.pos(x)

@@ -1,0 +1,118 @@
+"""Which of NumPy's functions is which operation, beyond the name in its row; and what to use in place of the rest."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import array_operations as array_operations  # its operations enter the tables
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
+
+# NumPy's second names of one function.
+SECOND_NAMES = {
+    "amax": "max", "amin": "min", "fabs": "abs", "degrees": "rad2deg", "radians": "deg2rad", "fix": "trunc",
+    "around": "round", "conjugate": "pos", "permute_dims": "transpose", "concat": "concatenate", "float_power": "pow",
+    "linalg.matmul": "matmul", "linalg.outer": "outer", "linalg.tensordot": "tensordot", "linalg.cross": "cross",
+    "linalg.vecdot": "vecdot", "linalg.matrix_transpose": "matrix_transpose", "cumulative_sum": "cumsum",
+    "cumulative_prod": "cumprod",
+}  # fmt: skip
+
+# On the plain numbers: these have no derivative, and their result is an index, a shape, a yes or no.
+WITHOUT_DERIVATIVE = (
+    *("shape", "ndim", "size", "zeros_like", "ones_like", "empty_like", "full_like", "result_type", "can_cast"),
+    *("argmax", "argmin", "argsort", "argpartition", "argwhere", "lexsort", "searchsorted", "digitize", "nanargmax"),
+    *("nanargmin", "count_nonzero", "nonzero", "flatnonzero", "isin", "array_equiv"),
+    *("isnan", "isinf", "isfinite", "isposinf", "isneginf", "isclose", "allclose", "array_equal"),
+    *("iscomplexobj", "isrealobj", "isreal", "iscomplex", "any", "all", "logical_and", "logical_or", "logical_xor"),
+    *("logical_not", "signbit", "may_share_memory", "shares_memory"),
+)
+
+# What to write in place of a function that has no derivative here.
+INSTEAD = {
+    "piecewise": "np.select(conditions, choices) or np.where(condition, a, b)",
+    "choose": "np.select(conditions, choices) or an index",
+    "put": "np.where(condition, new, x), which makes a new array",
+    "place": "np.where(mask, new, x), which makes a new array",
+    "putmask": "np.where(mask, new, x), which makes a new array",
+    "copyto": "np.where(mask, new, x), which makes a new array",
+    "put_along_axis": "np.where(condition, new, x), which makes a new array",
+    "fill_diagonal": "np.where(np.eye(n, dtype=bool), new, x), which makes a new array",
+    "resize": "np.tile and np.reshape",
+    "vander": "np.stack([x**k for k in range(n)], axis=-1)",
+    "polyval": "Horner's rule in a loop, y = y * x + c",
+    "unwrap": "the angles themselves, or np.sin and np.cos of them",
+    "linalg.qr": "np.linalg.cholesky(x.T @ x).T, which is R up to signs",
+    "linalg.lstsq": "np.linalg.solve(a.T @ a, a.T @ b) or np.linalg.pinv(a) @ b",
+    "linalg.eig": "np.linalg.eigh of a symmetric matrix (the others have complex eigenvalues)",
+    "linalg.eigvals": "np.linalg.eigvalsh of a symmetric matrix (the others have complex eigenvalues)",
+    "linalg.cond": "np.linalg.norm(x, 2) * np.linalg.norm(np.linalg.inv(x), 2)",
+    "linalg.matrix_rank": "np.linalg.matrix_rank(x.detach().data): a whole number has no derivative",
+    "imag": "nothing: all numbers here are real, so that it is 0",
+    "nanmedian": "np.median(x[~np.isnan(x.data)])",
+    "nanpercentile": "np.percentile(x[~np.isnan(x.data)], q)",
+    "nanquantile": "np.quantile(x[~np.isnan(x.data)], q)",
+    "nancumsum": "np.cumsum(np.where(np.isnan(x), 0.0, x))",
+    "nancumprod": "np.cumprod(np.where(np.isnan(x), 1.0, x))",
+    "unique": "np.unique(x.detach().data) for the values",
+    "histogram": "np.histogram(x.detach().data): counts have no derivative",
+    "bincount": "a sum of products with a matrix of 0 and 1: (labels[:, None] == np.arange(n)).T @ weights",
+    "maximum.accumulate": "np.max of slices",
+    "minimum.accumulate": "np.min of slices",
+}
+WHOLE_MODULES = {"fft": "products with np.cos and np.sin: its complex numbers are not supported"}
+
+# A ufunc's methods, as operations of the arrays they reduce, run along or pair.
+METHODS: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "reduce": {
+        "add": lambda x, axis=0, keepdims=False: ARRAY_TABLE["sum"](x, axis=axis, keepdims=keepdims),
+        "multiply": lambda x, axis=0, keepdims=False: ARRAY_TABLE["prod"](x, axis=axis, keepdims=keepdims),
+        "maximum": lambda x, axis=0, keepdims=False: ARRAY_TABLE["max"](x, axis=axis, keepdims=keepdims),
+        "minimum": lambda x, axis=0, keepdims=False: ARRAY_TABLE["min"](x, axis=axis, keepdims=keepdims),
+        "logaddexp": lambda x, axis=0, keepdims=False: ARRAY_TABLE["logsumexp"](x, axis=axis, keepdims=keepdims),
+    },
+    "accumulate": {
+        "add": lambda x, axis=0: ARRAY_TABLE["cumsum"](x, axis=axis),
+        "multiply": lambda x, axis=0: ARRAY_TABLE["cumprod"](x, axis=axis),
+    },
+}
+
+
+def find(path: str) -> Any:
+    """NumPy's object of that dotted name, or None."""
+    place: Any = np
+    for name in path.split("."):
+        place = getattr(place, name, None)
+    return place
+
+
+@functools.cache
+def differentiable() -> dict[Any, Any]:
+    """NumPy's function → ours, from the three tables."""
+    entries: dict[str, Any] = {**COMPOSED, **ARRAY_TABLE, **TABLE}
+    known = {find(entry.numpy_name): entry for entry in entries.values() if find(entry.numpy_name) is not None}
+    others = {find(numpys): entries[ours] for numpys, ours in SECOND_NAMES.items() if find(numpys) is not None}
+    return others | known | of_matrices()
+
+
+def of_matrices() -> dict[Any, Any]:
+    """np.linalg's trace and diagonal are of the last two axes."""
+    last = {"axis1": -2, "axis2": -1}
+    return {
+        find("linalg.trace"): lambda x, offset=0: COMPOSED["trace"](x, offset, **last),
+        find("linalg.diagonal"): lambda x, offset=0: ARRAY_TABLE["diagonal"](x, offset, **last),
+    }
+
+
+@functools.cache
+def without_derivative() -> frozenset[Any]:
+    return frozenset(find(name) for name in WITHOUT_DERIVATIVE)
+
+
+def outer(ufunc: Any, inputs: Any) -> Any:
+    """np.add.outer(a, b): the operation of every entry of a with every entry of b."""
+    a, b = inputs
+    wide = ARRAY_TABLE["reshape"](a, (*np.shape(a), *(1,) * np.ndim(b)))
+    return differentiable()[ufunc](wide, b)

@@ -1,0 +1,47 @@
+"""Numbers that positions stand for: 0, 1, 2, ..., triangles and diagonals as conditions, and what a node holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.shapes import reshape
+from tinygrad_edu.errors import TraceError
+
+Array = np.ndarray[Any, Any]
+
+
+def positions(n: Any) -> Any:
+    """0, 1, ..., n - 1. In a trace, where n is the name of a size, the index of a loop."""
+    trace = MODES.tensor_trace
+    return np.arange(n) if trace is None or isinstance(n, int) else trace.positions(n)
+
+
+def offsets(rows: Any, columns: Any) -> Any:
+    """Column minus row of every place in a matrix: 0 on the diagonal, above it 1 and more.
+
+    >>> offsets(2, 3).tolist()
+    [[0, 1, 2], [-1, 0, 1]]
+    """
+    return reshape(positions(columns), (1, columns)) - reshape(positions(rows), (rows, 1))
+
+
+def in_dtype_of(array: Any, x: Any) -> Any:
+    """A plain array in the float dtype of x, so that float32 stays float32; nodes and numbers as they are."""
+    if hasattr(array, "parents") or not isinstance(array, np.ndarray) or array.dtype.kind == "O":
+        return array
+    dtype = getattr(x, "dtype", None)
+    return array.astype(dtype) if dtype is not None and dtype.kind == "f" else array
+
+
+def numbers(x: Any, operation: str) -> Array:
+    """The plain numbers of an array, of a Tensor or of Values, by which an operation decides; a trace has none."""
+    if MODES.tensor_trace is not None and isinstance(x, MODES.tensor_trace):
+        raise TraceError(
+            f"{operation} cannot be compiled: which entries it takes depends on their numbers. For the largest and "
+            "smallest use max and min; else call the function without jit, which computes it eagerly"
+        )
+    held = np.asarray(getattr(x, "array", x))
+    return np.vectorize(lambda v: getattr(v, "data", v), otypes=[float])(held) if held.dtype == object else held

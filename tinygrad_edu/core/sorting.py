@@ -1,0 +1,109 @@
+"""Order: sorted entries and what is read off them. Which entry goes where is decided by the plain numbers.
+
+The gradient of a sorted entry goes to where it came from; of equal entries to the first one first (a stable sort).
+None of these compiles, since a program's indices cannot depend on its numbers; `max` and `min` do.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.broadcasting import Axes, axes_of, kept_shape
+from tinygrad_edu.core.operation import composed
+from tinygrad_edu.core.positions import numbers
+from tinygrad_edu.core.reductions import rest_shape
+from tinygrad_edu.core.shapes import getitem, ravel, reshape, stack, transpose
+from tinygrad_edu.errors import SettingError, ShapeError
+
+
+@composed()
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+    """x at one index for each place: y[i, j] = x[indices[i, j], j] for axis 0, and so on."""
+    indices = np.asarray(indices)
+    if axis is None:
+        return getitem(ravel(x), indices)
+    shape = np.shape(x)
+    if indices.ndim != len(shape):
+        raise ShapeError(f"take_along_axis: indices of shape {indices.shape} need as many axes as x, {shape}")
+    at = axis % len(shape)
+    others = [np.arange(n).reshape(*(1,) * i, n, *(1,) * (len(shape) - 1 - i)) for i, n in enumerate(shape)]
+    return getitem(x, tuple(indices if i == at else other for i, other in enumerate(others)))
+
+
+@composed(method=False)
+def sort(x: Any, axis: int | None = -1) -> Any:
+    """The entries in order along the axis (of the flattened array for None); NaN at the end."""
+    x, axis = (ravel(x), 0) if axis is None else (x, axis)
+    return take_along_axis(x, np.argsort(numbers(x, "sort"), axis=axis, kind="stable"), axis)
+
+
+@composed(method=False)
+def partition(x: Any, kth: Any, axis: int | None = -1) -> Any:
+    """The entries so arranged that the kth stands where it would if they were sorted, no larger one before it."""
+    x, axis = (ravel(x), 0) if axis is None else (x, axis)
+    return take_along_axis(x, np.argpartition(numbers(x, "partition"), kth, axis=axis), axis)
+
+
+@composed()
+def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The middle entry over the axes, or the mean of the two in the middle; NaN where one entry is NaN."""
+    return quantile(x, 0.5, axis=axis, keepdims=keepdims)
+
+
+@composed()
+def percentile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """The number below which q percent of the entries lie."""
+    return quantile(x, np.true_divide(q, 100.0), axis=axis, method=method, keepdims=keepdims)
+
+
+# where the place p between two entries goes: their numbers, and the weight of the second
+METHODS = {
+    "linear": lambda p: (np.floor(p), np.ceil(p), p - np.floor(p)),
+    "lower": lambda p: (np.floor(p), np.floor(p), 0.0 * p),
+    "higher": lambda p: (np.ceil(p), np.ceil(p), 0.0 * p),
+    "nearest": lambda p: (np.rint(p), np.rint(p), 0.0 * p),
+    "midpoint": lambda p: (np.floor(p), np.ceil(p), 0.5 + 0.0 * p),
+}
+
+
+@composed()
+def quantile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """The number below which the share q of the entries over the axes lies, between entries by `method`.
+
+    q: numbers from 0 to 1; its axes come first in the result. No derivative by q. NaN where one entry is NaN.
+    """
+    q = np.asarray(q, dtype=float)
+    if method not in METHODS:
+        raise SettingError(
+            f"quantile(method={method!r}): of NumPy's methods {', '.join(METHODS)} have a derivative here"
+        )
+    if not ((q >= 0.0) & (q <= 1.0)).all():
+        raise SettingError(f"quantile: q is a share from 0 to 1 (a percentile from 0 to 100), not {q.tolist()}")
+    rows, shape = rows_over(x, axis), kept_shape(x, axis) if keepdims else rest_shape(x, axis)
+    ordered, n = sort(rows), np.shape(rows)[-1]
+    if n == 0:
+        raise ShapeError("the median or a quantile of no numbers is undefined: an axis is 0 long")
+    low, high, share = METHODS[method](q.ravel() * (n - 1))
+    found = [between(ordered, int(a), int(b), float(t)) for a, b, t in zip(low, high, share, strict=True)]
+    return reshape(stack(found), (*q.shape, *shape))
+
+
+def between(ordered: Any, low: int, high: int, share: float) -> Any:
+    """Of sorted rows the number between two entries; NaN, which is sorted to the end, where there is one."""
+    last = getitem(ordered, (..., -1))
+    lower, upper = getitem(ordered, (..., low)), getitem(ordered, (..., high))
+    y = lower if share == 0.0 else lower * (1.0 - share) + upper * share
+    return ops.where(ops.not_equal(numbers(last, "quantile"), numbers(last, "quantile")), last, y)
+
+
+def rows_over(x: Any, axis: Axes) -> Any:
+    """The axes as one, the last."""
+    inner = axes_of(x, axis)
+    outer = [i for i in range(np.ndim(x)) if i not in inner]
+    shape = np.shape(x)
+    turned = transpose(x, [*outer, *inner])
+    return reshape(turned, (*(shape[i] for i in outer), math.prod(shape[i] for i in inner)))

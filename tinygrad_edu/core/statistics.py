@@ -1,0 +1,221 @@
+"""Averages, differences, running products and what skips NaN: made of operations, so that all derivatives follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count, sum
+from tinygrad_edu.core.linalg import matmul
+from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.positions import in_dtype_of, numbers, offsets
+from tinygrad_edu.core.reductions import max, mean, min, prod
+from tinygrad_edu.core.shapes import (
+    atleast_2d,
+    concatenate,
+    expand_dims,
+    getitem,
+    pad,
+    ravel,
+    reshape,
+    reverse_cumsum,
+    swapaxes,
+    transpose,
+)
+from tinygrad_edu.errors import ShapeError
+
+# averages
+
+
+@composed()
+def average(x: Any, axis: Axes = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
+    """Σ w·x / Σ w over the axes; the mean without weights. `returned`: a pair with Σ w, in the shape of the result."""
+    if weights is None:
+        y = mean(x, axis=axis, keepdims=keepdims)
+        return (y, broadcast_to(count(x, axis) * 1.0, np.shape(y))) if returned else y
+    weights = weights if hasattr(weights, "parents") else np.asarray(weights)
+    if np.shape(weights) != np.shape(x):
+        weights = broadcast_to(spread_weights(weights, x, axis), np.shape(x))
+    total = sum(weights, axis=axis, keepdims=keepdims)
+    y = sum(x * weights, axis=axis, keepdims=keepdims) / total
+    return (y, broadcast_to(total, np.shape(y))) if returned else y
+
+
+def spread_weights(weights: Any, x: Any, axis: Axes) -> Any:
+    """Weights of some axes, with axes of size 1 for the others."""
+    named = [axis] if isinstance(axis, (int, np.integer)) else list(axis or ())
+    along = [i % np.ndim(x) for i in named]
+    if np.shape(weights) != tuple(np.shape(x)[i] for i in along):
+        raise ShapeError(
+            f"average: weights of shape {np.shape(weights)} for x of shape {np.shape(x)} and axis={axis!r}: they need "
+            "the shape of x, or of its axes that are averaged over"
+        )
+    turned = transpose(weights, np.argsort(along).tolist())
+    return reshape(turned, tuple(n if i in along else 1 for i, n in enumerate(np.shape(x))))
+
+
+@composed()
+def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The largest minus the smallest over the axes."""
+    return max(x, axis=axis, keepdims=keepdims) - min(x, axis=axis, keepdims=keepdims)
+
+
+@composed()
+def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
+    """Covariances Σ (a - ā)(b - b̄) / (n - ddof) of all pairs of rows (of columns with rowvar=False).
+
+    ddof: 1, or 0 with bias=True.
+    """
+    rows = atleast_2d(m)
+    rows = transpose(rows) if not rowvar and np.ndim(m) > 1 else rows
+    if y is not None:
+        others = atleast_2d(y)
+        rows = concatenate([rows, transpose(others) if not rowvar and np.ndim(y) > 1 else others])
+    off = rows - mean(rows, axis=1, keepdims=True)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    found = matmul(off, transpose(off)) / (count(rows, 1) * 1.0 - ddof)
+    return reshape(found, ()) if np.shape(found) == (1, 1) else found
+
+
+@composed()
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
+    """Correlations of all pairs of rows: covariances divided by both standard deviations."""
+    c = cov(x, y, rowvar)
+    if np.ndim(c) == 0:
+        return c / c
+    spread = ops.sqrt(sum(ops.where(ops.equal(offsets(*np.shape(c)), 0.0), c, 0.0), axis=1))
+    return c / (expand_dims(spread, 0) * expand_dims(spread, 1))
+
+
+# differences and integrals
+
+
+@composed()
+def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """x[i + 1] - x[i] along the axis, n times over."""
+    axis = axis % np.ndim(x)
+    ends = [prepend, x, append]
+    x = concatenate([as_piece(end, x, axis) for end in ends if end is not None], axis=axis) if n else x
+    before = (slice(None),) * axis
+    for _ in range(n):
+        x = getitem(x, (*before, slice(1, None))) - getitem(x, (*before, slice(None, -1)))
+    return x
+
+
+def as_piece(end: Any, x: Any, axis: int) -> Any:
+    """A number as one entry along the axis."""
+    if end is x or np.ndim(end):
+        return end
+    if hasattr(end, "parents"):
+        return broadcast_to(end, tuple(1 if i == axis else n for i, n in enumerate(np.shape(x))))
+    nothing = getitem(x, (*(slice(None),) * axis, slice(0, 0)))
+    return pad(nothing, [(int(i == axis), 0) for i in range(np.ndim(x))], constant_values=end)
+
+
+@composed()
+def ediff1d(x: Any) -> Any:
+    """Differences of neighbours in the flattened array."""
+    return diff(ravel(x))
+
+
+@composed()
+def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
+    """∫ y dx along the axis by trapezoids: Σ (xᵢ₊₁ - xᵢ)(yᵢ₊₁ + yᵢ)/2, with steps dx where there is no x."""
+    axis = axis % np.ndim(y)
+    before = (slice(None),) * axis
+    sums = getitem(y, (*before, slice(1, None))) + getitem(y, (*before, slice(None, -1)))
+    if x is None:
+        return sum(sums, axis=axis) * (0.5 * dx)
+    steps = diff(x, axis=axis if np.ndim(x) > 1 else 0)
+    if np.ndim(x) == 1:
+        steps = reshape(steps, (*np.shape(steps), *(1,) * (np.ndim(y) - 1 - axis)))
+    return sum(sums * steps, axis=axis) * 0.5
+
+
+@composed()
+def gradient(f: Any, *spacing: Any, axis: Axes = None, edge_order: int = 1) -> Any:
+    """Slopes of neighbours (NumPy's `gradient`, not a derivative by backprop): central inside, one-sided at the ends.
+
+    spacing: nothing, one step for all axes, or for each axis a step or the coordinates. A list for several axes.
+    """
+    along = axes_of(f, axis)
+    steps = spacing or (1.0,)
+    steps = steps * len(along) if len(steps) == 1 else steps
+    if len(steps) != len(along):
+        raise ShapeError(f"gradient: {len(steps)} spacings for {len(along)} axes")
+    found = [slopes(f, step, i, edge_order) for step, i in zip(steps, along, strict=True)]
+    return found[0] if len(along) == 1 else found
+
+
+def slopes(f: Any, step: Any, axis: int, edge_order: int) -> Any:
+    """Along one axis: parabolas through three neighbours, at both ends lines or parabolas."""
+    n = np.shape(f)[axis]
+    if edge_order not in (1, 2) or n <= edge_order:
+        raise ShapeError(f"gradient: axis {axis} of {n} entries needs edge_order 1 or 2, and more entries than that")
+    before = (slice(None),) * axis
+    h = diff(step) if np.ndim(step) else step * np.ones(n - 1)
+    h = in_dtype_of(reshape(h, (n - 1, *(1,) * (np.ndim(f) - 1 - axis))), f)
+    rise = diff(f, axis=axis) / h
+    a, b = h[:-1], h[1:]
+    low, high = getitem(rise, (*before, slice(None, -1))), getitem(rise, (*before, slice(1, None)))
+    inside = (low * b + high * a) / (a + b)
+    first, last = getitem(rise, (*before, slice(1))), getitem(rise, (*before, slice(n - 2, None)))
+    if edge_order == 2:
+        bend = (high - low) / (a + b)
+        first = first - getitem(bend, (*before, slice(1))) * h[:1]
+        last = last + getitem(bend, (*before, slice(n - 3, None))) * h[n - 2 :]
+    return concatenate([first, inside, last], axis=axis)
+
+
+@composed()
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
+    """The line through the points (xp, fp), read at x; `left` and `right` (by default the end points) outside of xp.
+
+    Differentiable by x, xp and fp; at a point itself the slope is the one to its right.
+    """
+    at, known = numbers(x, "interp"), numbers(xp, "interp")
+    if known.ndim != 1 or np.shape(fp) != known.shape or not known.size:
+        raise ShapeError(f"interp: xp and fp are rows of one length, not of shapes {known.shape} and {np.shape(fp)}")
+    low = np.clip(np.searchsorted(known, at, side="right") - 1, 0, np.maximum(known.size - 2, 0))
+    high = np.minimum(low + 1, known.size - 1)
+    node = next((v for v in (x, fp, xp) if hasattr(v, "parents")), x)
+    x, xp, fp = (v if hasattr(v, "parents") else in_dtype_of(np.asarray(v), node) for v in (x, xp, fp))
+    run = getitem(xp, high) - getitem(xp, low)
+    run = ops.where(high == low, 1.0, run)
+    y = getitem(fp, low) + (getitem(fp, high) - getitem(fp, low)) * ((x - getitem(xp, low)) / run)
+    y = ops.where(at < known[0], fp[0] if left is None else left, y)
+    return ops.where(at > known[-1], fp[-1] if right is None else right, y)
+
+
+# running products
+
+
+def products_so_far(x: Any, axis: int | None) -> Any:
+    """Each as the product of a row with 1 behind its place: n² numbers, and right where some are 0."""
+    x, axis = (ravel(x), 0) if axis is None else (x, axis % np.ndim(x))
+    last = swapaxes(x, axis, -1)
+    n = np.shape(last)[-1]
+    ahead = ops.where(ops.less_equal(offsets(n, n), 0.0), expand_dims(last, -2), 1.0)
+    return swapaxes(prod(ahead, axis=-1), axis, -1)
+
+
+def running_product_vjp(g: Any, y: Any, x: Any, axis: int | None) -> Any:
+    """x̄ᵢ = Σ ȳⱼ·yⱼ / xᵢ over j ≥ i; with zeros by the n² products, whose pull-back has no quotient."""
+    if np.all(x != 0.0):
+        return reverse_cumsum(g * y, np.shape(x), axis) / x
+    x2, axis = (ravel(x), 0) if axis is None else (x, axis % np.ndim(x))
+    last, g = swapaxes(x2, axis, -1), swapaxes(reshape(g, np.shape(x2)), axis, -1)
+    n = np.shape(last)[-1]
+    i, k, j = (np.arange(n).reshape(shape) for shape in ((n, 1, 1), (1, n, 1), (1, 1, n)))
+    others = prod(ops.where((j <= k) & (j != i), reshape(last, (*np.shape(last)[:-1], 1, 1, n)), 1.0), axis=-1)
+    weights = ops.where(np.arange(n)[None, :] >= np.arange(n)[:, None], others, 0.0)
+    found = sum(weights * expand_dims(g, -2), axis=-1)
+    return reshape(swapaxes(found, axis, -1), np.shape(x))
+
+
+@array_op(vjp=lambda g, y, x, axis: (running_product_vjp(g, y, x, axis),), made_of=products_so_far)
+def cumprod(x: Any, /, axis: int | None = None) -> Any:
+    """Running products along an axis (of all numbers by default).  x̄ᵢ = Σ ȳⱼ·yⱼ/xᵢ, j ≥ i. Compiled: n² products."""
+    return np.cumprod(x, axis=axis)
