@@ -120,6 +120,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         return float(accuracy_score(y, found, sample_weight=sample_weight))
 
     def _score(self, y: Array, p: Array, weight: Array | None) -> float:
+        if self.classes_.size == 1 and self.n_outputs_ == 1:  # whatever the probability says, there is no other answer
+            return 1.0
         return forward.accuracy(y, p, weight, exclusive=self.out_activation_ == "softmax")
 
     def __sklearn_tags__(self) -> Any:

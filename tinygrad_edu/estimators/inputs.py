@@ -41,8 +41,8 @@ def usable(y: Array, kinds: str) -> bool:
 
 
 def plain(X: Any) -> bool:
-    """Is it a finite matrix of floats, with something in it?"""
-    if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0 or X.dtype.type not in FLOATS:
+    """Is it a finite matrix of floats in this machine's order of bytes, with something in it?"""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0 or X.dtype not in FLOATS:
         return False
     with np.errstate(all="ignore"):
         return bool(np.isfinite(X.sum()))  # NaN and infinity stay in every sum
