@@ -13,6 +13,7 @@ MEDIAN_BODY, LONGEST_FUNCTION, LONGEST_FILE = 7, 45, 350
 SHAPELESS = {"utils", "helpers", "misc"}  # names that do not say what is inside
 ROOMS = [
     "errors",
+    "packages",
     "checks",
     "core",
     "ops",

@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu import packages
+
 __version__ = "0.1.0"
 
 HOMES = {
@@ -53,14 +55,24 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in WHERE:
-        found = getattr(importlib.import_module(f"{__name__}.{WHERE[name]}"), name)
-    elif name in MODULES:
-        found = importlib.import_module(f"{__name__}.{name}")
-    else:
+    if name not in WHERE and name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It has: {', '.join(__all__)}")
-    globals()[name] = found
-    return found
+    try:
+        found = importlib.import_module(f"{__name__}.{WHERE.get(name, name)}")
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        return without_numpy(name)
+    globals()[name] = getattr(found, name) if name in WHERE else found
+    return globals()[name]
+
+
+def without_numpy(name: str) -> Any:
+    """What there is of a name on a machine without NumPy: the derivatives of functions of numbers."""
+    found = importlib.import_module(f"{__name__}.core.scalar_transforms")
+    if name not in found.__all__:
+        raise packages.missing("numpy", f"tg.{name}") from None
+    return getattr(found, name)
 
 
 def __dir__() -> list[str]:

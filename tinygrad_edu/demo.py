@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from tinygrad_edu.cases.or_xor import GATES, LEARNING_RATE, half_squared_error, network
 from tinygrad_edu.core.tensor import Tensor
@@ -24,7 +23,7 @@ from tinygrad_edu.draw import draw
 from tinygrad_edu.draw.render import ADVICE, available
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import SGD, Optimizer
-from tinygrad_edu.train import one_minus_mae
+from tinygrad_edu.train import one_minus_mae, progress
 
 Array = np.ndarray[Any, Any]
 REPORTED = (0.25, 0.5, 1.0)  # where in the run a line is printed
@@ -95,17 +94,13 @@ def trained(gate: str, steps: int, seed: int) -> Lockstep:
     """One gate, with a progress bar in a terminal and plain lines in a log."""
     run = Lockstep(gate, seed)
     lines = {max(1, round(steps * part)) for part in REPORTED}
-    for i in progress(steps, gate):
-        run.step(i % len(run.X))
-        if i + 1 in lines:
-            tqdm.write(run.line())
+    with progress.bar(steps, "step", sys.stderr.isatty(), asked=False) as shown:
+        for i in range(steps):
+            run.step(i % len(run.X))
+            shown.update()
+            if i + 1 in lines:
+                progress.say(run.line())
     return run
-
-
-def progress(steps: int, name: str) -> Iterator[int]:
-    """0, 1, ..., with a bar where somebody watches."""
-    bar = tqdm(range(steps), desc=name, unit="step", leave=False, mininterval=0.1, disable=not sys.stderr.isatty())
-    return iter(bar)
 
 
 def pictures(runs: list[Lockstep], out: Path) -> Iterator[Path]:

@@ -20,7 +20,8 @@ TinygradError
 ├── ExaminerError         (ValueError)          hand-written backprop that cannot be judged
 ├── ImageError            (ValueError)          an image, or a folder of images, that cannot be read
 ├── InputFileError        (ValueError)          a file given to `tinygrad-edu diagnose` that cannot be used
-└── ExpressionError       (ValueError)          text that is not an arithmetic expression
+├── ExpressionError       (ValueError)          text that is not an arithmetic expression
+└── MissingPackageError   (ImportError)         a package that this part needs is not installed
 """
 
 from __future__ import annotations
@@ -270,6 +271,17 @@ class ExpressionError(TinygradError, ValueError):
     Traceback (most recent call last):
         ...
     tinygrad_edu.errors.ExpressionError: ...
+    """
+
+
+class MissingPackageError(TinygradError, ImportError):
+    """A package that only a part of the library needs is not installed.
+
+    >>> from tinygrad_edu import packages
+    >>> packages.find("no_such_package", "a picture")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.MissingPackageError: a picture needs no_such_package: `pip install no_such_package` brings it
     """
 
 

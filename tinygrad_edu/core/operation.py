@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core import limits
+from tinygrad_edu.core.ieee_floats import elementwise
 from tinygrad_edu.core.readings import bound, ieee, saved_values
 from tinygrad_edu.errors import DtypeError, OperandError
 
@@ -99,6 +100,11 @@ class Operation:
         return bound(self.function, "float_function")
 
     @functools.cached_property
+    def ieee_function(self) -> Callable[..., Any]:
+        """The function for floats that give inf and nan where Python's raise."""
+        return bound(self.function, "ieee_function")
+
+    @functools.cached_property
     def float_partials(self) -> Callable[..., tuple[Any, ...]]:
         """The partials for floats alone."""
         return bound(self.partials, "float_function") if self.partials else lambda *_: (0.0,) * len(self.parameters)
@@ -130,7 +136,10 @@ class Operation:
     def array_function(self) -> Callable[..., Any]:
         """NumPy's function of this name where there is one, else SciPy's, else our own run on arrays."""
         if self.scipy_name:
-            return getattr(importlib.import_module("scipy.special"), self.scipy_name)  # type: ignore[no-any-return]
+            try:
+                return getattr(importlib.import_module("scipy.special"), self.scipy_name)  # type: ignore[no-any-return]
+            except ImportError:
+                return elementwise(self.ieee_function, len(self.parameters))
         own = getattr(importlib.import_module("numpy"), self.numpy_name, None)
         return own or bound(self.function, "array_function")
 

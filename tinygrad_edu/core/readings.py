@@ -7,6 +7,8 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinygrad_edu.core.ieee_floats import MATH, Real
+
 
 def bound(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
     """The same code with every operation that it names bound to that operation's `float_function` or `array_function`.
@@ -17,16 +19,28 @@ def bound(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
     names = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
     found = {name: function.__globals__[name] for name in names if name in function.__globals__}
     plain = {name: getattr(x, reading, x) for name, x in found.items()}
+    if reading == "ieee_function" and "math" in plain:
+        plain["math"] = MATH
     return types.FunctionType(function.__code__, plain, function.__name__, function.__defaults__, function.__closure__)
 
 
 def ieee(function: Callable[..., Any], arguments: Sequence[float]) -> Any:
-    """The function on NumPy scalars, which never raise; only this rare path of a scalar needs NumPy."""
-    import numpy
-
+    """The function on NumPy scalars, which never raise; on floats that do not either where there is no NumPy."""
+    try:
+        import numpy
+    except ImportError:
+        return without_numpy(function, arguments)
     with numpy.errstate(all="ignore"):
         result = function(*map(numpy.float64, arguments))
     return result if isinstance(result, tuple) else float(result)
+
+
+def without_numpy(function: Callable[..., Any], arguments: Sequence[float]) -> Any:
+    """The function, or that of the operation whose method it is, on floats that never raise."""
+    own: Any = getattr(function, "__self__", None)
+    body = bound(function, "ieee_function") if own is None else own.ieee_function
+    result = body(*map(Real, arguments))
+    return tuple(map(float, result)) if isinstance(result, tuple) else float(result)
 
 
 def saved_values(partials: Callable[..., Any], count: int) -> tuple[bool, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinygrad_edu import packages
 from tinygrad_edu.draw.page import fluid, page
 from tinygrad_edu.draw.render import ADVICE, available, render
 from tinygrad_edu.errors import DrawError
@@ -79,9 +80,8 @@ class Drawing:
         >>> draw(Value(2.0, label="a").tanh()).source().engine
         'dot'
         """
-        import graphviz
-
-        return graphviz.Source(self.dot, engine="dot")
+        found: graphviz.Source = packages.find("graphviz", "Drawing.source()").Source(self.dot, engine="dot")
+        return found
 
     def content(self, suffix: str) -> bytes | None:
         """What a file with this suffix holds; None without Graphviz."""

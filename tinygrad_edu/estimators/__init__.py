@@ -8,6 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.errors import MissingPackageError
+
+NEEDED = ("sklearn", "scipy", "joblib", "threadpoolctl", "numpy")
 HOMES = {"MLPClassifier": "classifier", "MLPRegressor": "regressor"}
 
 if TYPE_CHECKING:
@@ -23,9 +26,14 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module(f"{__name__}.{HOMES[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name != "sklearn":
+        missing = (error.name or "").partition(".")[0]
+        if missing not in NEEDED:
             raise
-        raise ImportError(f'{name} needs scikit-learn: `pip install "tinygrad_edu[sklearn]"` brings it') from error
+        raise MissingPackageError(
+            f"{name} needs scikit-learn{'' if missing == 'sklearn' else f', which needs {missing}'}: "
+            '`pip install "tinygrad_edu[sklearn]"` brings it',
+            name=error.name,
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import packages
 from tinygrad_edu.errors import CheckpointError
 
 Array = np.ndarray[Any, Any]
@@ -20,8 +21,7 @@ MOST = 2**32  # bytes of a file that is read: more is a mistake, or meant to fil
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
     """Write arrays; until all of it is on the disk, the file that stood there before stays whole."""
-    from safetensors.numpy import save
-
+    save = packages.find("safetensors.numpy", "a file of weights").save
     in_order = {name: np.array(array, order="C") for name, array in arrays.items()}  # transposed ones are copied
     replace(Path(path).resolve(), save(in_order, dict(metadata or {}) or None))
 
@@ -46,9 +46,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays of a file, and the texts that stand beside them. Errors: as `read`."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
+    load = packages.find("safetensors.numpy", "a file of weights").load
+    SafetensorError = packages.find("safetensors", "a file of weights").SafetensorError
     data = contents(path)
     try:
         arrays = load(data)

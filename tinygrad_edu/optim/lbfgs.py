@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import packages
 from tinygrad_edu.checks import number, whole
 from tinygrad_edu.errors import AnomalyError, OperandError, SettingError
 from tinygrad_edu.nn.module import clear
@@ -76,8 +77,7 @@ class LBFGS:
 
     def search(self, function: Callable[[flat.Array], Any], start: flat.Array, callback: Any, **options: Any) -> Any:
         """SciPy's result for a function that gives (loss, gradient); further options are SciPy's."""
-        from scipy.optimize import minimize
-
+        minimize = packages.find("scipy.optimize", "L-BFGS").minimize
         given = {"maxiter": self.max_iter, "maxfun": self.max_fun, "maxcor": self.history, "gtol": self.tol}
         return minimize(function, start, (), "L-BFGS-B", jac=True, options={**given, **options}, callback=callback)
 

@@ -11,15 +11,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from tinygrad_edu import checks
+from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.compile.backend.blas_threads import for_product
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
 from tinygrad_edu.train import checkpoint
+from tinygrad_edu.train import progress as progress_bars
 from tinygrad_edu.train.config import config
 from tinygrad_edu.train.eager import Snapshot, run_eager
 from tinygrad_edu.train.ending import bad_reason, reason
@@ -196,15 +197,19 @@ def eager_seconds(job: Job) -> float:
 
 
 def training_program(job: Job) -> Any:
-    """The compiled form of this job; Numba is loaded here, not before."""
+    """The compiled form of this job; Numba is loaded here, not before. Errors: TraceError where it cannot be made."""
+    if reason := compiler.missing():
+        raise TraceError(f"{reason}: nothing can be compiled")
     from tinygrad_edu.train.compiled.session import program_for
 
     return program_for(job)
 
 
 def bar(job: Job) -> Any:
-    options = {"disable": not progress_shown(job.settings), "mininterval": 0.1, "leave": False}
-    return tqdm(total=job.settings.epochs, initial=len(job.losses), unit="epoch", **options)
+    settings = job.settings
+    return progress_bars.bar(
+        settings.epochs, "epoch", progress_shown(settings), len(job.losses), asked=bool(settings.progress)
+    )
 
 
 def run_compiled(job: Job, program: Any, shown: Any) -> str:

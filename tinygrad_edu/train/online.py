@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import one_of, whole
+from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 from tinygrad_edu.nn import losses
@@ -119,7 +120,9 @@ def choose(job: Series, compiled: bool | str) -> tuple[Any, str]:
 
 
 def program_for(job: Series) -> Any:
-    """The compiled form of this job; Numba is loaded here, not before."""
+    """The compiled form of this job; Numba is loaded here, not before. Errors: TraceError where it cannot be made."""
+    if reason := compiler.missing():
+        raise TraceError(f"{reason}: nothing can be compiled")
     if job.steps > 1:
         raise TraceError(f"steps={job.steps}: only an update after every single time can be compiled")
     if not all(isinstance(p, Tensor) for p in job.model.parameters()):

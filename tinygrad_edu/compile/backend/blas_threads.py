@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 ALONE = 2**18  # multiplications: up to here OpenBLAS keeps to one thread of itself
@@ -44,9 +44,24 @@ def for_product(work: int, least: int = ALONE, most: int = SMALL) -> AbstractCon
     return ONE_THREAD if least < work <= most else nullcontext()
 
 
+class AnyThreads:
+    """In place of a controller where threadpoolctl is not installed: BLAS uses as many threads as it likes."""
+
+    def limit(self, **options: Any) -> AnyThreads:
+        """Nothing is limited, so there is nothing to restore."""
+        return self
+
+    def restore_original_limits(self) -> None:
+        pass
+
+
 @functools.cache
 def controller() -> Any:
-    import scipy.linalg  # noqa: F401  (brings the BLAS of compiled programs: only what is loaded is found)
-    from threadpoolctl import ThreadpoolController
-
+    """Of all BLAS that are loaded; SciPy's, which compiled programs call, is loaded before."""
+    with suppress(ImportError):
+        import scipy.linalg  # noqa: F401
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return AnyThreads()
     return ThreadpoolController()

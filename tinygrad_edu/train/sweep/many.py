@@ -7,18 +7,20 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
+from tinygrad_edu.train import progress as progress_bars
+from tinygrad_edu.train.fit import trained as train_on
 from tinygrad_edu.train.fit import training_program
 from tinygrad_edu.train.job import Job, Loss, Settings, job_of
 from tinygrad_edu.train.sweep import workers
@@ -99,8 +101,7 @@ def fit_many(
     recipe = ManyJobs(make_model, optimizer, X, y, settings)
     first = recipe.first(rates, chosen)
     places = [(rate, seed) for rate in rates for seed in chosen]
-    bar = tqdm(total=len(places), unit="run", disable=not progress, leave=False)
-    with bar as shown, workers.backend(parallel) as count:
+    with progress_bars.bar(len(places), "run", bool(progress)) as shown, workers.backend(parallel) as count:
         outcomes = recipe.spread(places, count, threads, shown)
     return collected(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
 
@@ -132,7 +133,8 @@ class ManyJobs:
         made = first.minimizer or first.optimizer
         if not isinstance(made, Optimizer):
             raise SettingError(f"fit_many trains by steps of an optimizer, not by {type(made).__name__}: use fit")
-        refuse_own_arrays(first, training_program(first).program)
+        if not compiler.missing():
+            refuse_own_arrays(first, training_program(first).program)
         return first
 
     def job(self, place: tuple[float, int]) -> Job:
@@ -173,10 +175,21 @@ class ManyJobs:
         return self.trained(places, threads or os.cpu_count() or 1, shown)
 
     def trained(self, places: Sequence[tuple[float, int]], threads: int, shown: Any = None) -> list[Outcome]:
-        """The same as arrays; a worker elsewhere makes the program itself."""
+        """The same as arrays; a worker elsewhere makes the program itself. Without a compiler, run after run."""
+        if compiler.missing():
+            return [self.eager(place, shown) for place in places]
         with ONE_THREAD:  # which shares the processors among the runs, and gives their last bits on any number
             program = training_program(self.job(places[0]))
             return [outcome(job) for job in self.outcomes(places, program, threads, shown)]
+
+    def eager(self, place: tuple[float, int], shown: Any) -> Outcome:
+        """One run, operation by operation."""
+        job = self.job(place)
+        job.settings = replace(job.settings, progress=False)
+        train_on(job, compiled=False)
+        if shown is not None:
+            shown.update()
+        return outcome(job)
 
 
 def goes_on(course: Any, block: Any) -> bool:

@@ -1,0 +1,106 @@
+"""grad, value_and_grad and gradcheck of functions of numbers, for a machine without NumPy: the same results.
+
+>>> grad(grad(lambda x: x**3))(2.0)
+12.0
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_edu.core import ops, value
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import GradcheckError, NonScalarBackwardError, OperandError
+
+__all__ = ["grad", "gradcheck", "value_and_grad"]
+Function = Callable[..., Any]
+STEP = 1e-6  # of a central difference, as in core.check
+
+
+class _Depth(threading.local):
+    level = 0  # how many transforms are at work around this one
+
+
+DEPTH = _Depth()
+
+
+def grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
+    """The gradient of a function of numbers, as a function of the same arguments.
+
+    >>> grad(lambda a, b: a * b, argnum=(0, 1))(2.0, 5.0)
+    (5.0, 2.0)
+    """
+
+    @functools.wraps(f)
+    def gradient(*arguments: Any, **options: Any) -> Any:
+        return value_and_grad(f, argnum)(*arguments, **options)[1]
+
+    return gradient
+
+
+def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
+    """(f, gradient) in one pass, as a function of the same arguments.
+
+    >>> value_and_grad(lambda x: x * x)(3.0)
+    (9.0, 6.0)
+    """
+    chosen = [argnum] if isinstance(argnum, int) else list(argnum)
+
+    @functools.wraps(f)
+    def both(*arguments: Any, **options: Any) -> tuple[Any, Any]:
+        nested = DEPTH.level > 0 or any(isinstance(arguments[i], Value) for i in chosen)
+        given = list(arguments)
+        for i in chosen:
+            given[i] = variable(arguments[i])
+        DEPTH.level += 1
+        try:
+            y = f(*given, **options)
+            found = tuple(gradients(y, [given[i] for i in chosen]))
+        finally:
+            DEPTH.level -= 1
+        y, found = (y, found) if nested else (number(y), tuple(map(number, found)))
+        return y, found[0] if isinstance(argnum, int) else found
+
+    return both
+
+
+def variable(x: Any) -> Value:
+    """A new node, so that only this use of x is differentiated by."""
+    if isinstance(x, Value):
+        return ops.pos(x)  # type: ignore[no-any-return]
+    if not isinstance(x, (int, float)):
+        raise OperandError(f"without NumPy a derivative is by a number, not {type(x).__name__} {x!r:.40}")
+    return Value(x)
+
+
+def gradients(y: Any, inputs: list[Value]) -> list[Any]:
+    """The derivatives of one number, as nodes."""
+    if isinstance(y, (int, float)):
+        return [0.0 for _ in inputs]  # a plain number depends on none of them
+    if not isinstance(y, Value):
+        raise NonScalarBackwardError(f"grad needs a function with one number as its result, not {type(y).__name__}")
+    return value.gradients(y, inputs, 1.0)
+
+
+def number(x: Any) -> Any:
+    return x.data if isinstance(x, Value) else x
+
+
+def gradcheck(f: Function, *arguments: float, rtol: float = 1e-5, atol: float = 1e-7) -> bool:
+    """True if the gradient by every number agrees with central differences. Errors: GradcheckError.
+
+    >>> gradcheck(lambda x: x.tanh() if isinstance(x, Value) else ops.tanh(x), 0.3)
+    True
+    """
+    for i, x in enumerate(arguments):
+        analytic, h = grad(f, i)(*arguments), STEP * max(1.0, abs(x))
+        ends = [number(f(*arguments[:i], Value(end), *arguments[i + 1 :])) for end in (x + h, x - h)]
+        numerical = (ends[0] - ends[1]) / (2.0 * h)
+        if not abs(analytic - numerical) <= atol + rtol * max(abs(analytic), abs(numerical)):
+            raise GradcheckError(
+                f"argument {i}, index (): the gradient is {analytic:.10g}, central differences give {numerical:.10g}"
+            )
+    return True

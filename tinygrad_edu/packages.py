@@ -1,0 +1,42 @@
+"""Packages that only a part of the library needs: without one that part says in a sentence what to install."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from tinygrad_edu.errors import MissingPackageError
+
+# module → what `pip install` calls it, where that is another name
+INSTALLED_AS = {"sklearn": "scikit-learn", "scipy.optimize": "scipy"}
+
+
+def find(module: str, what: str) -> Any:
+    """The module, imported now. Errors: MissingPackageError that says what needs it and how to get it.
+
+    >>> find("json", "this").loads("1")
+    1
+    >>> find("no_such_package", "a test")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.MissingPackageError: a test needs no_such_package: `pip install no_such_package` brings it
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise missing(module, what) from error
+
+
+def missing(module: str, what: str) -> MissingPackageError:
+    """The error for one that is not there."""
+    name = INSTALLED_AS.get(module, module.partition(".")[0])
+    return MissingPackageError(f"{what} needs {name}: `pip install {name}` brings it", name=module)
+
+
+def available(module: str) -> bool:
+    """Can it be imported?"""
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True
