@@ -18,6 +18,11 @@ POLES = {"log": (0.0, -1.0), "log2": (0.0, -1.0), "log10": (0.0, -1.0), "log1p":
 class Real(float):
     """A float whose operators never raise, and give floats of this kind."""
 
+    @staticmethod
+    def __apply__(operation: Any, arguments: tuple[Any, ...]) -> Any:
+        """An operation of the table called on such floats."""
+        return operation.ieee_function(*map(Real, arguments))
+
     def __truediv__(self, other: Any) -> Real:
         return quotient(float(self), float(other))
 
