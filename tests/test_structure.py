@@ -194,14 +194,14 @@ SLIPS = [
     (
         imports_run_one_way,
         {"nn/a.py": "def f():\n    from .. import optim"},
-        "nn/a.py:2: nn (floor 5) imports",
+        "nn/a.py:2: nn (floor 6) imports",
     ),
     (
         imports_run_one_way,
         {"nn/__init__.py": "from ..optim.rules import sgd"},
-        "nn/__init__.py:1: nn (floor 5)",
+        "nn/__init__.py:1: nn (floor 6)",
     ),
-    (imports_run_one_way, {"draw/a.py": "import tinygrad_edu as tg"}, "draw/a.py:1: draw (floor 10) imports"),
+    (imports_run_one_way, {"draw/a.py": "import tinygrad_edu as tg"}, "draw/a.py:1: draw (floor 11) imports"),
     (
         imports_have_no_cycle,
         CYCLE,

@@ -7,7 +7,6 @@ where an "epoch" was a single sample).
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import packages
 from tinygrad_edu.cases.or_xor import GATES, LEARNING_RATE, half_squared_error, network
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
@@ -128,7 +128,7 @@ def missing() -> Iterator[str]:
 
 
 def has_matplotlib() -> bool:
-    return importlib.util.find_spec("matplotlib") is not None
+    return packages.available("matplotlib")
 
 
 def labelled(x: Array, backend: str) -> Any:

@@ -171,7 +171,7 @@ class UnsupportedNumpyError(TinygradError, TypeError):
 
     >>> import numpy
     >>> from tinygrad_edu import Tensor
-    >>> numpy.fft.fft(Tensor([1.0, 2.0]))
+    >>> numpy.fft.fft(Tensor([1.0, 2.0], requires_grad=True))
     Traceback (most recent call last):
         ...
     tinygrad_edu.errors.UnsupportedNumpyError: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from tinygrad_edu.errors import MissingPackageError
@@ -34,9 +35,8 @@ def missing(module: str, what: str) -> MissingPackageError:
 
 
 def available(module: str) -> bool:
-    """Can it be imported?"""
+    """Is it installed? It is looked for, and not imported."""
     try:
-        importlib.import_module(module)
-    except ImportError:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # ValueError: a module without a specification stands under that name
         return False
-    return True

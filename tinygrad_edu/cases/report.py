@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
+
+from tinygrad_edu import packages
 
 WIDTH = 100
 ADVICE = 'no picture without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it'
@@ -82,7 +83,7 @@ class Report:
 
     def drawn(self, out: Path) -> Path | str:
         """The picture, written into `out`; or a sentence that says what to install for it."""
-        if importlib.util.find_spec("matplotlib") is None:
+        if not packages.available("matplotlib"):
             return ADVICE
         from matplotlib.figure import Figure as Canvas  # without pyplot, so that a notebook's back end stays
 

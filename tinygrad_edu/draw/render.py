@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 
+from tinygrad_edu import packages
 from tinygrad_edu.errors import DrawError
 
 ADVICE = (
@@ -30,7 +30,7 @@ def commands(form: str) -> Iterator[list[str]]:
     program = shutil.which("dot")
     if program:
         yield [program, f"-T{form}", *(f"-Gdpi={dots}" for dots in resolution)]
-    if sys.executable and importlib.util.find_spec("pygraphviz"):
+    if sys.executable and packages.available("pygraphviz"):
         yield [sys.executable, "-c", IN_PYGRAPHVIZ, form, *resolution]
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.compile.backend import cache, compiler
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.formulas import function_text
 from tinygrad_edu.compile.codegen.templates import PLUS
 from tinygrad_edu.compile.program import Body, Trace, indented
 from tinygrad_edu.core import ops
-from tinygrad_edu.estimators import rules
+from tinygrad_edu.estimators import numpy_program, rules
 from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WEIGHTLESS, WHOLE, WIDTHS
 from tinygrad_edu.estimators.templates import ARGUMENTS, CLIP, DROPOUT, DROPOUT_BACK, NETWORK
 from tinygrad_edu.train.compiled.program import Recipe, merged, update_body
@@ -96,5 +96,7 @@ def program_text(dtype: str, extras: bool = False) -> str:
 
 @functools.cache
 def program(dtype: str, extras: bool = False) -> ModuleType:
-    """The module with the compiled function `run`."""
+    """The module with the compiled function `run`, or with the same in NumPy where nothing can be compiled."""
+    if compiler.missing():
+        return numpy_program
     return cache.load(program_text(dtype, extras), "network")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 
+from tinygrad_edu import packages
+
 
 @functools.cache
 def missing() -> str:
@@ -13,5 +15,7 @@ def missing() -> str:
         from numba import config
     except ImportError:
         return "Numba is not installed (`pip install numba` brings the compiler)"
+    if not packages.available("scipy"):
+        return "SciPy is not installed (`pip install scipy` brings the matrix product of compiled programs)"
     off = getattr(config, "DISABLE_JIT", False)
     return "Numba is switched off (NUMBA_DISABLE_JIT is set)" if off else ""
