@@ -23,7 +23,8 @@ from tinygrad_edu.draw import draw
 from tinygrad_edu.draw.render import ADVICE, available
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import SGD, Optimizer
-from tinygrad_edu.train import one_minus_mae, progress
+from tinygrad_edu.train import one_minus_mae
+from tinygrad_edu.train.progress import bar, say
 
 Array = np.ndarray[Any, Any]
 REPORTED = (0.25, 0.5, 1.0)  # where in the run a line is printed
@@ -94,13 +95,19 @@ def trained(gate: str, steps: int, seed: int) -> Lockstep:
     """One gate, with a progress bar in a terminal and plain lines in a log."""
     run = Lockstep(gate, seed)
     lines = {max(1, round(steps * part)) for part in REPORTED}
-    with progress.bar(steps, "step", sys.stderr.isatty(), asked=False) as shown:
-        for i in range(steps):
-            run.step(i % len(run.X))
-            shown.update()
-            if i + 1 in lines:
-                progress.say(run.line())
+    for i in progress(steps, gate):
+        run.step(i % len(run.X))
+        if i + 1 in lines:
+            say(run.line())
     return run
+
+
+def progress(steps: int, name: str) -> Iterator[int]:
+    """0, 1, ..., with a bar where somebody watches."""
+    with bar(steps, "step", sys.stderr.isatty(), title=name, asked=False) as shown:
+        for i in range(steps):
+            yield i
+            shown.update()
 
 
 def pictures(runs: list[Lockstep], out: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from typing import Any, Self
 from tinygrad_edu import packages
 
 
-def bar(total: int, unit: str, shown: bool, initial: int = 0, asked: bool = True) -> Any:
+def bar(total: int, unit: str, shown: bool, initial: int = 0, title: str = "", asked: bool = True) -> Any:
     """A bar over `total` units, cleared at the end: a context manager with `update(n)`.
 
     asked: did the user ask for it? Then its absence is worth a sentence.
@@ -22,7 +22,7 @@ def bar(total: int, unit: str, shown: bool, initial: int = 0, asked: bool = True
         return NoBar()
     from tqdm import tqdm
 
-    return tqdm(total=total, initial=initial, unit=unit, mininterval=0.1, leave=False)
+    return tqdm(total=total, initial=initial, unit=unit, desc=title or None, mininterval=0.1, leave=False)
 
 
 def say(line: str) -> None:
