@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest_plugins = ["tests.browser"]  # the fixture `browser`, started once for all tests of pages
+
 
 @pytest.fixture(autouse=True, scope="session")
 def session_cache(tmp_path_factory):

@@ -335,7 +335,7 @@ def test_page_stands_alone_and_says_what_it_shows(tmp_path):
     page = draw(tanh_of_product(), title="a < b").save(tmp_path / "a.html").read_text(encoding="utf-8")
     assert '<html lang="en">' in page
     assert "<title>a &lt; b</title>" in page
-    assert 'role="img" aria-label="Computation graph of 4 nodes: 2 operations; inputs a, b; output y = -1"' in page
+    assert 'role="group" aria-label="Computation graph of 4 nodes: 2 operations; inputs a, b; output y = -1"' in page
     assert "color-scheme: light dark" in page
     assert "<?xml" not in page
     assert not re.search(r'(src|href)="', page)

@@ -1,44 +1,17 @@
 """The page in a real browser: no complaint, nothing cut off, everything by keyboard, light and dark.
 
-Needs Debian's Chromium and ChromeDriver, which `.ci/run` installs where it may. Without them these tests are skipped,
-but where CI is set they fail: there the page has to be looked at.
+Needs a browser: see tests/browser.py.
 """
-
-import importlib
-import os
-import shutil
 
 import pytest
 
 import tinygrad_edu as tg
+from tests.browser import focus, prefer, press, resize, shown, webdriver
 from tests.report.runs import HOSTILE, Card, of_moons
 from tinygrad_edu.reporting import theme
 
-CI = bool(os.environ.get("CI"))
 pytest.importorskip("matplotlib")
-webdriver = importlib.import_module("selenium.webdriver") if CI else pytest.importorskip("selenium.webdriver")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 WIDTHS = [360, 1280]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Chromium with a profile of its own; the driver's path is given, so that Selenium looks for none elsewhere."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        reason = "needs a browser: apt-get install --no-install-recommends chromium chromium-driver"
-        pytest.fail(reason) if CI else pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield found
-    found.quit()
 
 
 @pytest.fixture(scope="module")
@@ -55,33 +28,6 @@ def page(browser, address):
     browser.get(address)
     browser.get_log("browser")
     return browser
-
-
-def resize(browser, width):
-    screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-
-
-def prefer(browser, scheme):
-    """The wishes of a reader's system: the theme, and no gliding, so that a click meets what has come into view."""
-    wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
-    features = [{"name": name, "value": value} for name, value in wishes.items()]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-
-def press(browser, key):
-    """One key, as from a keyboard: to whatever has the focus."""
-    webdriver.ActionChains(browser).send_keys(getattr(webdriver.Keys, key)).perform()
-
-
-def focus(browser, selector):
-    browser.execute_script("document.querySelector(arguments[0]).focus({focusVisible: true})", selector)
-
-
-def shown(browser, selector):
-    """How many elements are to be seen."""
-    found = browser.find_elements("css selector", selector)
-    return sum(element.is_displayed() for element in found)
 
 
 # What a reader sees

@@ -11,6 +11,7 @@ from tinygrad_edu.draw.dot import document, full, grouped, note_of
 from tinygrad_edu.draw.drawing import Drawing
 from tinygrad_edu.draw.graph import Graph, graph_of, is_node
 from tinygrad_edu.draw.model import is_model, sample_run
+from tinygrad_edu.draw.story import story
 from tinygrad_edu.draw.text import brief, cleaned, count, listed
 from tinygrad_edu.errors import DrawError, SettingError, unknown_name
 
@@ -58,7 +59,9 @@ def draw(
     if by is None and collapse == "auto":
         reason = f"The layout takes more than {time_limit:g} s: "
         reserve = in_groups(graph, best_grouping(graph), direction, title, reason)
-    return Drawing(dot, summary(graph), title, time_limit, reserve, advice(graph, max_nodes))
+    folded = in_groups(graph, "layer", direction, title) if by is None and layers_of(graph) else ""
+    told = story(graph, full=by is None)
+    return Drawing(dot, summary(graph), title, time_limit, reserve, advice(graph, max_nodes), folded, told)
 
 
 def check_settings(direction: str, max_nodes: int, time_limit: float, collapse: str) -> None:

@@ -7,9 +7,10 @@ import os
 import subprocess
 import threading
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import packages
 from tinygrad_edu.draw.page import fluid, page
@@ -29,6 +30,7 @@ class Drawing:
     dot: the picture in the DOT language; summary: what it shows, in words; title: what stands above it.
     time_limit: seconds for the layout; collapsed_dot: drawn instead of `dot` when that takes longer;
     advice: what to do when this takes too long too, or is "".
+    layers_dot: a box for each layer, for the page (.html), in which layers fold; story: what it tells of each node.
 
     >>> from tinygrad_edu import Value
     >>> from tinygrad_edu.draw import draw
@@ -45,6 +47,8 @@ class Drawing:
     time_limit: float = 20.0
     collapsed_dot: str = ""
     advice: str = ""
+    layers_dot: str = ""
+    story: Mapping[str, Any] = field(default_factory=dict, compare=False)
     _pictures: dict[str, bytes] = field(default_factory=dict, init=False, compare=False)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -88,7 +92,11 @@ class Drawing:
         if suffix != ".html":
             return self.picture(suffix[1:])
         svg = self.picture("svg")
-        return svg and page(svg.decode(), self.title, self.summary).encode()
+        if svg is None:
+            return None
+        folded = render(self.layers_dot, "svg", self.time_limit) if self.layers_dot else None
+        views = {"nodes": svg.decode(), **({"layers": folded.decode()} if folded else {})}
+        return page(views, self.title, self.summary, self.story).encode()
 
     def picture(self, form: str) -> bytes | None:
         """The picture as svg, png or pdf; None without Graphviz. It is laid out once and kept."""

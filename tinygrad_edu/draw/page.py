@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
+import json
 import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from tinygrad_edu.draw.dot import COLOURS
 from tinygrad_edu.draw.text import cleaned
 
-# The picture stays dark on white in dark mode: its colours are chosen for that.
-STYLE = """
-:root { color-scheme: light dark; }
-body { font-family: Helvetica, Arial, sans-serif; margin: 2rem auto; padding: 0 1rem; max-width: 80rem; }
-figure { margin: 0; }
-.picture { background: #fff; border-radius: 8px; overflow: auto; padding: .5rem; text-align: center; }
-svg { height: auto; }
-ul { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; list-style: none; padding: 0; font-size: .9rem; }
-li span { display: inline-block; width: 1rem; height: 1rem; border-radius: 4px; margin-right: .4rem;
-  vertical-align: -.15rem; border: 1px solid; }
-"""
-
-
+HINT = "Choose a node to see its numbers and the chain rule at it, or step through the passes."
+CONTROLS = """<div class="bar" role="group" aria-label="View">
+<button type="button" id="zoom-in" aria-label="Zoom in">+</button>
+<button type="button" id="zoom-out" aria-label="Zoom out">&minus;</button>
+<button type="button" id="fit">Fit</button>
+<label id="choice">Layers <select id="layers"><option value="">all open</option>
+<option value="*folded">all folded</option></select></label>
+</div>
+<div class="bar" id="steps" role="group" aria-label="Forward and backward pass, one node at a time">
+<button type="button" id="previous" aria-label="One step back">&larr;</button>
+<button type="button" id="play">Play</button>
+<button type="button" id="next" aria-label="One step on">&rarr;</button>
+<input type="range" id="step" min="0" value="0" aria-label="Step">
+<span class="hint" id="said" role="status"></span>
+</div>"""
 SIZE = re.compile(r'(<svg\b[^>]*?) width="([\d.]+pt)" height="[\d.]+pt"', re.DOTALL)
 
 
@@ -33,35 +41,59 @@ def fluid(svg: str) -> str:
     return SIZE.sub(r'\1 width="100%" style="max-width:\2"', svg, count=1)
 
 
-def page(svg: str, title: str, summary: str) -> str:
-    """The page around a picture.
+def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, Any]) -> str:
+    """The interactive page around a picture: one file that loads nothing and works without a network.
 
-    svg: as Graphviz writes it; title: heading of the page; summary: says in words what the picture shows.
+    svgs: as Graphviz writes them, by what they show ("nodes", "layers"); the first one is seen at the start.
+    title: heading of the page; summary: says in words what the picture shows; story: see story.py.
     """
     heading, alternative = html.escape(cleaned(title, 120) or "Computation graph"), html.escape(summary)
-    picture = svg[svg.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{alternative}" ', 1)
+    pictures = "".join(shown(view, svg, alternative, place) for place, (view, svg) in enumerate(svgs.items()))
+    script, style = asset("graph.js"), asset("graph.css")
+    legend = "".join(legend_entry(kind, *colours) for kind, colours in COLOURS.items())
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy(script)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{heading}</title>
-<style>{STYLE}</style>
+<style>{style}</style>
 </head>
 <body>
-<h1>{heading}</h1>
-<figure>
-<div class="picture">
-{picture.strip()}
-</div>
-<figcaption>
-<p>{alternative}</p>
-<ul>{"".join(legend_entry(kind, *colours) for kind, colours in COLOURS.items())}</ul>
-</figcaption>
-</figure>
+<header><h1>{heading}</h1><p class="summary">{alternative}</p></header>
+{CONTROLS}
+<main>
+<div class="sheet" id="sheet">{pictures}</div>
+<aside aria-label="The chosen node" aria-live="polite" id="panel"><p class="hint">{HINT}</p></aside>
+</main>
+<ul class="legend" aria-label="Colours">{legend}</ul>
+<script type="application/json" id="story">{as_json(story)}</script>
+<script>{script}</script>
 </body>
 </html>
 """
+
+
+def shown(view: str, svg: str, alternative: str, place: int) -> str:
+    """A picture without its size in points, so that it fills its frame; all but the first are hidden."""
+    frame = f'<svg data-view="{view}" role="group" aria-label="{alternative}"{" hidden" * bool(place)}'
+    return SIZE.sub(r"\1", svg[svg.index("<svg") :], count=1).replace("<svg", frame, 1).strip()
+
+
+def as_json(story: Mapping[str, Any]) -> str:
+    """Data inside a page: no text in it can end the script element."""
+    return json.dumps(story, ensure_ascii=False).replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def policy(script: str) -> str:
+    """A Content-Security-Policy that loads nothing and runs this one script."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def asset(name: str) -> str:
+    return (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
 
 
 def legend_entry(name: str, fill: str, border: str) -> str:

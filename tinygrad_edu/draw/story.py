@@ -1,0 +1,102 @@
+"""What the interactive page tells of each node: its numbers, its formula, and the chain rule at it, in numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu.draw.collapse import layer_keys
+from tinygrad_edu.draw.graph import Graph, is_node
+from tinygrad_edu.draw.text import brief, cleaned, number, option_text, plain, size, symbol
+
+Node = Any
+INFIX = {"add", "sub", "mul", "div", "pow", "matmul"}
+
+
+def story(graph: Graph, full: bool) -> dict[str, Any]:
+    """The graph as data for the page.
+
+    "nodes": in the order of the forward pass, named as in the picture (n0, n1, ...), where it is drawn in full;
+    "groups": the layer behind each box of the folded picture (g0, g1, ...).
+    """
+    layers = layer_keys(graph)
+    groups = {f"g{place}": key for place, key in enumerate(dict.fromkeys(layers))}
+    nodes = [told(graph, place, layers[place]) for place in range(len(graph.nodes))] if full else []
+    return {"nodes": nodes, "groups": groups}
+
+
+def told(graph: Graph, place: int, layer: str) -> dict[str, Any]:
+    """One node: what stands in its panel, and what each step says about it."""
+    node = graph.nodes[place]
+    facts = {"id": f"n{place}", "kind": graph.kind(place), "layer": layer, "name": name_of(graph, place)}
+    if not is_node(node):
+        return {**facts, "value": brief(node), "parents": []}
+    gradient = plain(getattr(node, "grad", None))
+    return {
+        **facts,
+        "value": brief(node.data),
+        "gradient": "" if gradient is None else brief(gradient),
+        "shape": list(getattr(node.data, "shape", ())),
+        **(made(graph, place) if graph.operations[place] else {"parents": []}),
+    }
+
+
+def made(graph: Graph, place: int) -> dict[str, Any]:
+    """Of a result: the operation, its formula, the line of the forward pass, and what it hands back to each parent."""
+    node, operation = graph.nodes[place], graph.operations[place]
+    options = option_text(getattr(node, "options", None))
+    names = [name_of(graph, parent) for parent in graph.parents[place]]
+    values = [brief_number(graph.nodes[parent]) for parent in graph.parents[place]]
+    mine = name_of(graph, place)
+    return {
+        "parents": [f"n{parent}" for parent in graph.parents[place]],
+        "operation": symbol(operation),
+        "formula": formula(node),
+        "forward": f"{mine} = {call(operation, names, options)}"
+        + (f" = {call(operation, values, options)}" if all(values) else "")
+        + f" = {brief(node.data)}",
+        "backward": [back for k in range(len(names)) if (back := handed_back(graph, place, k))],
+    }
+
+
+def handed_back(graph: Graph, place: int, slot: int) -> dict[str, str] | None:
+    """The chain rule for one parent: ∂L/∂parent += ∂L/∂node · ∂node/∂parent, in numbers where they are kept."""
+    parent = graph.parents[place][slot]
+    if graph.kind(parent) == "constant":
+        return None
+    mine, name = name_of(graph, place), name_of(graph, parent)
+    rule = f"∂L/∂{name} += ∂L/∂{mine} · ∂{mine}/∂{name}"
+    node = graph.nodes[place]
+    partials = getattr(node, "partials", ())
+    if len(partials) <= slot or size(plain(node.grad)) != 1:
+        return {"parent": f"n{parent}", "rule": rule, "numbers": ""}
+    g, d = float(plain(node.grad)), float(plain(partials[slot]))
+    return {"parent": f"n{parent}", "rule": rule, "numbers": f"{number(g)} · {number(d)} = {number(g * d)}"}
+
+
+def name_of(graph: Graph, place: int) -> str:
+    """A node's label, the number of a constant, or v3 for the fourth node."""
+    if not is_node(graph.nodes[place]):
+        return brief(graph.nodes[place]) if size(graph.nodes[place]) == 1 else f"c{place}"
+    return cleaned(graph.labels[place]) or f"v{place}"
+
+
+def brief_number(node: Node) -> str:
+    """A single number as text, in brackets where it is negative; "" for an array."""
+    data = plain(getattr(node, "data", node)) if is_node(node) else node
+    if size(data) != 1:
+        return ""
+    text = brief(data)
+    return f"({text})" if text.startswith("-") else text
+
+
+def call(operation: str, arguments: list[str], options: str) -> str:
+    """An operation as one writes it: a · b, a @ b, tanh(x), sum(x, axis=0)."""
+    if operation in INFIX and len(arguments) == 2:
+        return f" {symbol(operation)} ".join(arguments)
+    return f"{operation}({', '.join([*arguments, *filter(None, [options])])})"
+
+
+def formula(node: Node) -> str:
+    """The first line of the operation's docstring: its formula and derivative."""
+    text = getattr(getattr(node, "op", None), "__doc__", "") or ""
+    return " ".join(text.strip().splitlines()[0].split()) if text.strip() else ""
