@@ -20,12 +20,11 @@ from tinygrad_edu.core.operation import ARRAY_TABLE
 from tinygrad_edu.core.pytree import tree_leaves
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
-# Two index arrays, a size that depends on numbers, a number of sections that depends on a size.
+# Two index arrays, a size that depends on numbers.
 REFUSED = {
     "getitem-(4, 4)": "one array of integers at most",
     "getitem-(4, 2)1": r"boolean mask .* tg\.ops\.where",
     "put-(3,)": r"boolean mask .* tg\.ops\.where",
-    "split-(2, 4)": "would be frozen",
 }
 
 

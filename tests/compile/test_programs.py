@@ -1,5 +1,7 @@
 """jit of functions of arrays: generated programs against the tensor back end, at one size after another."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -204,20 +206,47 @@ def test_reshape_with_a_size_to_be_found():
         checked(f, normal(2, 3, 4), g=checked(f, normal(5, 2, 2)))
 
 
-@pytest.mark.parametrize(
-    "f",
-    [
-        lambda x: ops.sum(x) / len(x),
-        lambda x: ops.sum(x) / float(x.shape[0]),
-        lambda x: ops.sum(x) * (x.shape[0] - 1),
-        lambda x: sum(ops.sum(x) for _ in range(x.shape[0])),
-        lambda x: ops.sum(x * np.ones(x.shape)),
-        lambda x: ops.sum(x) if x.shape[0] > 3 else x,
-    ],
-)
-def test_a_size_is_not_frozen_by_accident(f):
-    with pytest.raises(TraceError, match=r"would be frozen .*x\.sum\(\) / x\.shape\[0\]"):
-        jit(f)(normal(3, 2))
+MASK = np.tril(np.ones((9, 9)))
+SIZES_IN_PYTHON = {
+    "len": lambda x: ops.sum(x) / len(x),
+    "float": lambda x: ops.sum(x) / float(x.shape[0]),
+    "int": lambda x: ops.sum(x) * int(x.shape[0]),
+    "minus": lambda x: ops.sum(x) * (x.shape[0] - 1),
+    "range": lambda x: sum(ops.sum(x[:, i] ** 2) * i for i in range(x.shape[1])),
+    "rows": lambda x: sum(ops.sum(row * row) for row in x),
+    "ones": lambda x: ops.sum(x * np.ones(x.shape)),
+    "zeros": lambda x: ops.sum(np.zeros((x.shape[0], 3)) + x[:, :1] * 2.0),
+    "tril": lambda x: ops.sum(np.tril(np.ones((x.shape[1], x.shape[1]))) * x[:1].T),
+    "arange": lambda x: ops.sum(x[np.arange(x.shape[0])] * np.arange(x.shape[1])),
+    "if": lambda x: ops.sum(x) if x.shape[0] > 3 else ops.sum(x * x),
+    "halves": lambda x: ops.sum(x[: x.shape[0] // 2] ** 2),
+    "power": lambda x: ops.sum(x / x.shape[-1] ** 0.5),
+    "math.sqrt": lambda x: ops.sum(x / math.sqrt(x.shape[-1])),
+    "np.sqrt": lambda x: ops.sum(x / np.sqrt(x.shape[-1])),
+    "mask": lambda x: ops.sum(np.where(MASK[: x.shape[0], : x.shape[1]] == 0, -1.0, x) * x),
+    "step": lambda x: ops.sum(x[:: x.shape[0]]),
+    "list": lambda x: ops.sum(x) * [1.0, 2.0, 3.0, 4.0, 5.0][x.shape[0] - 1],
+    "dict": lambda x: ops.sum(x) * {4: 2.0, (2, 3): 5.0}.get(x.shape[0], {(3, 6): 7.0}.get(x.shape, 1.0)),
+    "text": lambda x: ops.sum(x) * (1.0 + len(f"{x.shape[0]:>{x.shape[1]}}")),
+    "heads": lambda x: ops.sum(ops.tanh(x.reshape(x.shape[0], 1, x.shape[1] // 3, 3).transpose(0, 2, 1, 3)) ** 2),
+}
+
+
+@pytest.mark.parametrize("f", SIZES_IN_PYTHON.values(), ids=SIZES_IN_PYTHON)
+def test_a_size_that_python_uses_is_another_program_for_another_size(f):
+    with without_numba():
+        g = jit(f)
+        for shape in ((4, 6), (3, 6), (4, 3), (2, 3), (1, 3), (4, 6)):
+            checked(f, normal(*shape), g=g)
+
+
+def test_what_fails_with_named_sizes_is_traced_for_these_sizes():
+    """np.roll's shift and the list of axes are plain numbers in NumPy itself."""
+    f = lambda x: ops.sum(x * np.roll(np.arange(x.shape[0] * 1.0), shift=[x.shape[0] - 1])[:, None])  # noqa: E731
+    with without_numba():
+        g = jit(f)
+        for n in (4, 3, 4):
+            checked(f, normal(n, 2), g=g)
 
 
 def test_axes_in_any_order():

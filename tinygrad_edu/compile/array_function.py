@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,7 +171,18 @@ class ArrayFunction:
         return prepared_call(program, sizes, arrays)
 
     def traced(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
-        trace, numbers = Trace(reserved=(), careful=by.endswith(CAREFUL)), iter(given)
+        """A program for sizes with names; where that fails, for these very sizes, which are plain numbers then."""
+        try:
+            return self.program_for(arguments, given, by, fixed=False)
+        except (MemoryError, RecursionError):
+            raise
+        except Exception:
+            with suppress(Exception):  # the first error says more
+                return self.program_for(arguments, given, by, fixed=True)
+            raise
+
+    def program_for(self, arguments: Sequence[Any], given: list[Any], by: str, fixed: bool) -> Program:
+        trace, numbers = Trace(reserved=(), careful=by.endswith(CAREFUL), fixed=fixed), iter(given)
         names = parameter_names(self.f, len(arguments))
         nodes = [
             tree_map(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)

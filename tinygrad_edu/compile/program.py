@@ -46,6 +46,7 @@ class Trace:
     results: Any = None
     conditions: Conditions = field(default_factory=Conditions)
     reserved: Container[str] = TRAINING  # names that stand around the program
+    fixed: bool = False  # are sizes plain numbers, and the program for these alone?
     careful: bool = False  # a gradient of 0 stays 0, whatever derivative it meets: see differentiate
     draws: bool = False  # is it of a training step, which may draw random numbers and change what a model keeps?
     masks: dict[str, Mask] = field(default_factory=dict)
@@ -56,7 +57,8 @@ class Trace:
     def input(self, name: str, array: Any) -> Traced:
         """A new input with the shape of an array; an axis of length 1 keeps that length in the program."""
         name = free_name(name, self.inputs, self.reserved)
-        sizes = tuple(1 if n == 1 else Size(n, f"{name}_{axis}") for axis, n in enumerate(np.shape(array)))
+        shape = np.shape(array)
+        sizes = shape if self.fixed else tuple(1 if n == 1 else Size(n, f"{name}_{i}") for i, n in enumerate(shape))
         self.inputs[name] = Traced(sizes, name=name, label=name)
         return self.inputs[name]
 

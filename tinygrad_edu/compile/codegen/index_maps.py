@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tinygrad_edu.compile.ir.dims import minus, plus
 from tinygrad_edu.compile.ir.node import Traced, op_name
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes
-from tinygrad_edu.compile.ir.slices import minus, plus
 from tinygrad_edu.compile.passes.fuse import Names
 
 

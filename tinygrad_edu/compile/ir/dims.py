@@ -1,4 +1,4 @@
-"""Lengths of axes that have names: what makes one program serve every batch and width.
+"""Lengths of axes that have names: what makes one program serve every batch and width. Sums of them, too.
 
 Where a function compares two sizes, the answer becomes a condition of the trace: it is checked at every call, and where
 it is another one the function is traced anew.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-from tinygrad_edu.errors import TraceError
 
 NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -52,8 +51,8 @@ ACTIVE = Active()
 class Size:
     """The length of an axis and its name in the program; products of sizes are sizes too, and sums in brackets.
 
-    It is not an int: whatever would turn it into a plain number, and so freeze it in the program, is refused.
-    `linear` of a sum: how often it contains each size, by name, and its number without a name.
+    It is not an int: whatever turns it into a plain number (range, `//`, `**`, math.sqrt, np.zeros) keeps the length of
+    this trace, as a condition. `linear` of a sum: how often it contains each size, by name, and its number without one.
     """
 
     __slots__ = ("length", "linear", "text")
@@ -80,8 +79,44 @@ class Size:
     def fixed(self) -> int:
         """The length as a plain number, which this trace keeps: another length gets a trace of its own."""
         if ACTIVE.traces:
-            ACTIVE.traces[-1].conditions.note(self.text, str(self.length), True, False)
+            ACTIVE.traces[-1].conditions.note(self.text, str(self.length), True, True)
         return self.length
+
+    __index__ = __int__ = __trunc__ = fixed
+
+    def __float__(self) -> float:
+        return float(self.fixed())
+
+    def __str__(self) -> str:
+        return str(self.fixed())
+
+    def __divmod__(self, other: Any) -> Any:
+        return divmod(self.fixed(), other)
+
+    def __round__(self, digits: int | None = None) -> int:
+        return self.fixed()
+
+    def __format__(self, how: str) -> str:
+        return format(self.fixed(), how)
+
+    def __bool__(self) -> bool:
+        return self != 0
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        import numpy
+
+        return numpy.array(self.fixed(), dtype=dtype)
+
+    def __add__(self, other: Any) -> Any:
+        return whole(plus(self, other)) if isinstance(other, (int, Size)) else self.fixed() + other
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return whole(plus(self, other, -1)) if isinstance(other, (int, Size)) else self.fixed() - other
+
+    def __rsub__(self, other: Any) -> Any:
+        return whole(plus(other, self, -1)) if isinstance(other, (int, Size)) else other - self.fixed()
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Size):
@@ -98,14 +133,25 @@ class Size:
     def __rtruediv__(self, other: Any) -> Any:
         return as_node(other) / as_node(self)
 
-    def frozen(self, *_: Any) -> Any:
-        raise TraceError(
-            f"the size {self.text} would be frozen in the program as {self.length}: compute with the size itself, "
-            "as in x.sum() / x.shape[0]"
-        )
 
-    __float__ = __int__ = __index__ = __add__ = __radd__ = __sub__ = __rsub__ = __floordiv__ = __mod__ = frozen
-    __lt__ = __gt__ = __le__ = __ge__ = __bool__ = __neg__ = __pow__ = frozen
+def on_plain_numbers(name: str) -> Callable[..., Any]:
+    """An operator of whole numbers: the length is kept in the trace."""
+
+    def operate(self: Size, *others: Any) -> Any:
+        plain = [x.fixed() if isinstance(x, Size) else x for x in others]
+        return getattr(operator, name)(self.fixed(), *plain)
+
+    return operate
+
+
+def reflected(name: str) -> Callable[..., Any]:
+    return lambda self, other: getattr(operator, name)(other, self.fixed())
+
+
+for name in ("floordiv", "mod", "pow", "lt", "le", "gt", "ge", "neg", "pos", "abs"):
+    setattr(Size, f"__{name}__", on_plain_numbers(name))
+for name in ("floordiv", "mod", "pow"):
+    setattr(Size, f"__r{name}__", reflected(name))
 
 
 def as_node(x: Any) -> Any:
@@ -148,6 +194,42 @@ def formula(text: str) -> tuple[Callable[..., int], list[str]]:
     return eval(f"lambda {', '.join(names)}: {text}"), names
 
 
+def plus(a: Any, b: Any, sign: int = 1) -> Any:
+    """a + b of sizes and numbers; a - b for the sign -1."""
+    (mine, own), (others, other) = linear(a), linear(b)
+    names = [*mine, *(name for name in others if name not in mine)]
+    terms = {name: k for name in names if (k := mine.get(name, 0) + sign * others.get(name, 0))}
+    return summed(terms, own + sign * other, length(a) + sign * length(b))
+
+
+def whole(n: Any) -> Any:
+    """A sum that a function has computed: below 0 it is no length, and a plain number."""
+    if not isinstance(n, Size):
+        return n
+    return axis_length(n) if at_least(n, 0) else n.fixed()
+
+
+def minus(a: Any, b: Any) -> Any:
+    return plus(a, b, -1)
+
+
+def linear(n: Any) -> tuple[Mapping[str, int], int]:
+    return n.linear if isinstance(n, Size) else ({}, int(n))
+
+
+def summed(terms: Mapping[str, int], number: int, total: int) -> Any:
+    """The sum as a number, a size, a product, or a text in brackets."""
+    if not terms:
+        return number
+    ((name, k), *more) = terms.items()
+    if not more and not number and k > 0:
+        return Size(total, name if k == 1 else f"{name} * {k}")
+    items = [(k, f"{abs(k)}*" * (abs(k) != 1) + name.replace(" * ", "*")) for name, k in terms.items()]
+    items += [(number, str(abs(number)))] if number else []
+    signed = [f"{'-' if k < 0 else '+'} {item}" for k, item in sorted(items, key=lambda item: item[0] < 0)]
+    return Size(total, f"({' '.join(signed).removeprefix('+ ')})", (terms, number))
+
+
 def rest(total: Any, known: Sequence[Any]) -> Any:
     """What -1 stands for in a reshape: the total without the sizes that are known."""
     parts, others, divisor = text_of(total).split(" * "), [], 1
@@ -162,3 +244,27 @@ def rest(total: Any, known: Sequence[Any]) -> Any:
     if others:
         return Size(left, f"({'*'.join(parts) or '1'} // ({'*'.join(others)}))")
     return Size(left, " * ".join(parts)) if parts else 1
+
+
+def at_least(a: Any, b: Any) -> bool:
+    """Is a ≥ b? Unless it always is, or never, a condition of the trace."""
+    difference = minus(a, b)
+    terms, number = linear(difference)
+    if number >= 0 and all(k > 0 for k in terms.values()):
+        return True
+    if number < 0 and all(k < 0 for k in terms.values()):
+        return False
+    reached = length(difference) >= 0
+    if ACTIVE.traces:
+        ACTIVE.traces[-1].conditions.signs.add((text_of(difference), reached))
+    return reached
+
+
+def axis_length(n: Any) -> Any:
+    """A sum as the length of an axis: whether it is 1 belongs to the structure of the program."""
+    if isinstance(n, Size) and n.text.startswith("("):
+        one = n.length == 1
+        if ACTIVE.traces:
+            ACTIVE.traces[-1].conditions.note(n.text, "1", one, False)
+        return 1 if one else n
+    return n

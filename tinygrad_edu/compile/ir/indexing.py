@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.ir.dims import Size, length, lengths, text_of
+from tinygrad_edu.compile.ir.dims import Size, at_least, axis_length, length, lengths, plus, text_of
 from tinygrad_edu.compile.ir.node import Traced, op_name, traced
 from tinygrad_edu.compile.ir.shape_rules import names_of
-from tinygrad_edu.compile.ir.slices import Span, at_least, axis_length, entry, plus, span
+from tinygrad_edu.compile.ir.slices import Span, entry, span
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import ARRAY_TABLE
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError

@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_edu.compile.ir.dims import length, lengths, rest
-from tinygrad_edu.compile.ir.slices import axis_length
+from tinygrad_edu.compile.ir.dims import axis_length, length, lengths, rest
 from tinygrad_edu.core import broadcasting, reductions
 from tinygrad_edu.core.shape_errors import explain
 from tinygrad_edu.errors import ShapeError

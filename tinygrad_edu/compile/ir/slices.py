@@ -1,4 +1,4 @@
-"""Sums and differences of sizes, and what a slice reads of an axis whose length has a name.
+"""What a slice reads of an axis whose length has a name.
 
 Where a slice would reach over the end of an axis, or end before it starts, depends on the length: the answer becomes a
 condition of the trace, and so the sizes in the program stay simple, such as `(n - 1)` for x[1:].
@@ -6,67 +6,13 @@ condition of the trace, and so the sizes in the program stay simple, such as `(n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.ir.dims import ACTIVE, Size, length, text_of
+from tinygrad_edu.compile.ir.dims import Size, at_least, axis_length, length, minus, plus, text_of
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
-
-
-def plus(a: Any, b: Any, sign: int = 1) -> Any:
-    """a + b of sizes and numbers; a - b for the sign -1."""
-    (mine, own), (others, other) = linear(a), linear(b)
-    names = [*mine, *(name for name in others if name not in mine)]
-    terms = {name: k for name in names if (k := mine.get(name, 0) + sign * others.get(name, 0))}
-    return summed(terms, own + sign * other, length(a) + sign * length(b))
-
-
-def minus(a: Any, b: Any) -> Any:
-    return plus(a, b, -1)
-
-
-def linear(n: Any) -> tuple[Mapping[str, int], int]:
-    return n.linear if isinstance(n, Size) else ({}, int(n))
-
-
-def summed(terms: Mapping[str, int], number: int, total: int) -> Any:
-    """The sum as a number, a size, a product, or a text in brackets."""
-    if not terms:
-        return number
-    ((name, k), *more) = terms.items()
-    if not more and not number and k > 0:
-        return Size(total, name if k == 1 else f"{name} * {k}")
-    items = [(k, f"{abs(k)}*" * (abs(k) != 1) + name.replace(" * ", "*")) for name, k in terms.items()]
-    items += [(number, str(abs(number)))] if number else []
-    signed = [f"{'-' if k < 0 else '+'} {item}" for k, item in sorted(items, key=lambda item: item[0] < 0)]
-    return Size(total, f"({' '.join(signed).removeprefix('+ ')})", (terms, number))
-
-
-def at_least(a: Any, b: Any) -> bool:
-    """Is a ≥ b? Unless it always is, or never, a condition of the trace."""
-    difference = minus(a, b)
-    terms, number = linear(difference)
-    if number >= 0 and all(k > 0 for k in terms.values()):
-        return True
-    if number < 0 and all(k < 0 for k in terms.values()):
-        return False
-    reached = length(difference) >= 0
-    if ACTIVE.traces:
-        ACTIVE.traces[-1].conditions.signs.add((text_of(difference), reached))
-    return reached
-
-
-def axis_length(n: Any) -> Any:
-    """A sum as the length of an axis: whether it is 1 belongs to the structure of the program."""
-    if isinstance(n, Size) and n.text.startswith("("):
-        one = n.length == 1
-        if ACTIVE.traces:
-            ACTIVE.traces[-1].conditions.note(n.text, "1", one, False)
-        return 1 if one else n
-    return n
 
 
 @dataclass(frozen=True)
