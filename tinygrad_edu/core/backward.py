@@ -9,17 +9,16 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.broadcasting import unbroadcast
-from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.core.shape_errors import explain
+from tinygrad_edu.core.write_guard import refuse_changed, was_written
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
     GraphError,
     NonScalarBackwardError,
-    SavedArrayChangedError,
     ShapeError,
     TinygradError,
     warn_forgotten,
@@ -41,7 +40,7 @@ def backward(root: Node, grad: Any, retain_graph: bool) -> None:
         )
     with np.errstate(all="ignore"):  # 1/0 in a derivative is inf; a path without gradient drops it
         order = topological(root, wanting)
-        quick = not MODES.anomaly and not written_since(order)
+        quick = not MODES.anomaly and not was_written(order)
         found = cotangents(order, seed, pull if quick else pull_with_care)
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
             found = cotangents(order, seed, pull_with_care)
@@ -164,22 +163,6 @@ def has_nan(array: Any) -> bool:
     return bool(square != square)
 
 
-def written_since(order: Sequence[Node]) -> bool:
-    """Was any array of the graph written to after its use? Whether that matters, `refuse_changed` says."""
-    kind, seen = order[-1].__class__, set()
-    for x in order:
-        made = x.made
-        for p in x.parents:
-            if p.__class__ is kind:
-                if p.written > made:
-                    return True
-                if p.exposed and p not in seen:
-                    seen.add(p)
-                    if checksum(p.array) != p.print:
-                        return True
-    return False
-
-
 def tensor_gradients(root: Node, inputs: Sequence[Node], seed: Node) -> list[Node]:
     """d root / d input as Tensors that can be differentiated again; None where the root does not depend on it."""
     if MODES.tensor_trace is not None:
@@ -187,39 +170,6 @@ def tensor_gradients(root: Node, inputs: Sequence[Node], seed: Node) -> list[Nod
     with np.errstate(all="ignore"):
         found = cotangents(topological(root, wanting), seed, pull_tensors)
     return [found.get(x) for x in inputs]
-
-
-def refuse_changed(x: Node) -> None:
-    """An array whose value the derivative reads must still be what it was in the forward pass."""
-    operation, kind = x.op, x.__class__
-    saves = operation.saves if isinstance(operation, Operation) else None
-    if saves is None and operation.linear:
-        return
-    for i, node in enumerate((x, *x.parents)):
-        if node.__class__ is kind and (saves is None or saves[i]) and changed_since(node, x.made):
-            raise SavedArrayChangedError(
-                f"{node!r} was written to after {operation.name} had used it, and the derivative "
-                f"of {operation.name} needs the old numbers. Change data after backward(), or compute with a copy"
-            )
-
-
-def guarded(view: Node) -> Node:
-    """A write through a view would reach its base unseen: it is read-only, or a copy where the graph holds no base."""
-    if view.parents:
-        view.array.flags.writeable = False
-    else:
-        view.array = view.array.copy(order="K")
-    return view
-
-
-def changed_since(node: Node, made: int) -> bool:
-    """Was the array written to after that tick? Of a view (W.T), also through the array that it looks at."""
-    while node is not None:
-        if node.written > made or (node.exposed and checksum(node.array) != node.print):
-            return True
-        bases = [p for p in node.parents if hasattr(p, "array") and np.may_share_memory(p.array, node.array)]
-        node = bases[0] if bases else None
-    return False
 
 
 def refuse_bad_gradient(x: Node, g: Any, found: Contributions) -> None:

@@ -1,25 +1,140 @@
-"""Python's operators and the methods, spelled once for every back end from the table."""
+"""Python's operators and the methods: each says which row of the table it stands for, and lets the class interpret it.
+
+`a * b` is `a.__apply__(ops.mul, (a, b))`, on Values, on Tensors and on what a trace records alike. The usual cases are
+written out once more in `fast_paths.py`, for speed alone.
+"""
+
+# An operation on a Value is a Value, on a Tensor a Tensor: `__apply__` decides, which mypy cannot know.
+# mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import TABLE, Operation
 
-BINARY = {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow}
-UNARY = {"neg": ops.neg, "pos": ops.pos, "abs": ops.abs}
-COMPARISONS = {
-    "gt": ops.greater,
-    "ge": ops.greater_equal,
-    "lt": ops.less,
-    "le": ops.less_equal,
-    "eq": ops.equal,
-    "ne": ops.not_equal,
-}
+
+class Operators:
+    """+ - * / // % ** and the comparisons, and a method for each elementwise operation, also by NumPy's name."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
+        """What an operation means to this class: every back end says it in a few lines of its own."""
+        raise NotImplementedError
+
+    # arithmetic
+
+    def __add__(self, other: Any) -> Self:
+        return self.__apply__(ops.add, (self, other))
+
+    def __radd__(self, other: Any) -> Self:
+        return self.__apply__(ops.add, (other, self))
+
+    def __sub__(self, other: Any) -> Self:
+        return self.__apply__(ops.sub, (self, other))
+
+    def __rsub__(self, other: Any) -> Self:
+        return self.__apply__(ops.sub, (other, self))
+
+    def __mul__(self, other: Any) -> Self:
+        return self.__apply__(ops.mul, (self, other))
+
+    def __rmul__(self, other: Any) -> Self:
+        return self.__apply__(ops.mul, (other, self))
+
+    def __truediv__(self, other: Any) -> Self:
+        return self.__apply__(ops.div, (self, other))
+
+    def __rtruediv__(self, other: Any) -> Self:
+        return self.__apply__(ops.div, (other, self))
+
+    def __pow__(self, other: Any) -> Self:
+        return self.__apply__(ops.pow, (self, other))
+
+    def __rpow__(self, other: Any) -> Self:
+        return self.__apply__(ops.pow, (other, self))
+
+    def __mod__(self, other: Any) -> Self:
+        return self.__apply__(ops.mod, (self, other))
+
+    def __rmod__(self, other: Any) -> Self:
+        return self.__apply__(ops.mod, (other, self))
+
+    def __floordiv__(self, other: Any) -> Self:
+        return self.__apply__(ops.floor_divide, (self, other))
+
+    def __rfloordiv__(self, other: Any) -> Self:
+        return self.__apply__(ops.floor_divide, (other, self))
+
+    def __divmod__(self, other: Any) -> tuple[Self, Self]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
+        return other // self, other % self
+
+    def __neg__(self) -> Self:
+        return self.__apply__(ops.neg, (self,))
+
+    def __pos__(self) -> Self:
+        return self.__apply__(ops.pos, (self,))
+
+    def __abs__(self) -> Self:
+        return self.__apply__(ops.abs, (self,))
+
+    # comparisons: a plain bool, or an array of them
+
+    def __gt__(self, other: Any) -> Any:
+        return self.__apply__(ops.greater, (self, other)) if comparable(other) else NotImplemented
+
+    def __ge__(self, other: Any) -> Any:
+        return self.__apply__(ops.greater_equal, (self, other)) if comparable(other) else NotImplemented
+
+    def __lt__(self, other: Any) -> Any:
+        return self.__apply__(ops.less, (self, other)) if comparable(other) else NotImplemented
+
+    def __le__(self, other: Any) -> Any:
+        return self.__apply__(ops.less_equal, (self, other)) if comparable(other) else NotImplemented
+
+    def __eq__(self, other: Any) -> Any:
+        return self.__apply__(ops.equal, (self, other)) if comparable(other) else NotImplemented
+
+    def __ne__(self, other: Any) -> Any:
+        return self.__apply__(ops.not_equal, (self, other)) if comparable(other) else NotImplemented
+
+    __hash__ = object.__hash__  # a node is itself, whatever number it holds
+
+    # the methods that networks are written with; the other rows of the table get theirs below
+
+    def exp(self) -> Self:
+        return self.__apply__(ops.exp, (self,))
+
+    def log(self) -> Self:
+        return self.__apply__(ops.log, (self,))
+
+    def sin(self) -> Self:
+        return self.__apply__(ops.sin, (self,))
+
+    def cos(self) -> Self:
+        return self.__apply__(ops.cos, (self,))
+
+    def sqrt(self) -> Self:
+        return self.__apply__(ops.sqrt, (self,))
+
+    def tanh(self) -> Self:
+        return self.__apply__(ops.tanh, (self,))
+
+    def sigmoid(self) -> Self:
+        return self.__apply__(ops.sigmoid, (self,))
+
+    def relu(self) -> Self:
+        return self.__apply__(ops.relu, (self,))
 
 
+<<<<<<< HEAD
 def install(back_end: type) -> None:
     """Give a class + - * / ** abs, the comparisons, and a method for each operation (also by NumPy's name).
 
@@ -58,11 +173,32 @@ def comparison(operation: Operation) -> Callable[[Any, Any], Any]:
         return self.__apply__(operation, (self, other))
 
     return operator
+=======
+def comparable(other: Any) -> bool:
+    """None and text are equal to no number, and neither smaller nor larger: Python says so itself."""
+    return not (other is None or isinstance(other, str))
+>>>>>>> d0dc7a4 (Operators spelled out in one mixin, write detection in a class of its own, the fast forms in a file to skip)
 
 
 def method(operation: Operation) -> Callable[..., Any]:
+    """x.leaky_relu(0.1) for ops.leaky_relu(x, 0.1)."""
+
     def bound(self: Any, *others: Any) -> Any:
         return self.__apply__(operation, operation.complete((self, *others)))
 
-    bound.__name__, bound.__doc__ = operation.name, operation.__doc__
+    bound.__name__ = operation.name
     return bound
+
+
+for operation in TABLE.values():
+    for name in (operation.name, operation.numpy_name):
+        if not hasattr(Operators, name):
+            setattr(Operators, name, method(operation))
+        getattr(Operators, name).__doc__ = operation.__doc__
+
+
+def install(back_end: type) -> None:
+    """Put these general forms onto a class, over the faster ones of a class that it derives from."""
+    for name, form in vars(Operators).items():
+        if callable(form) and name != "__apply__":
+            setattr(back_end, name, form)

@@ -14,30 +14,39 @@ operation multiplies by its partials, an array operation runs its pull-back.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+<<<<<<< HEAD
 from tinygrad_edu.core.backward import backward, guarded, refuse_anomaly, shape_error
 from tinygrad_edu.core.checksum import checksum
+=======
+from tinygrad_edu.core import losses as losses  # its operations enter the table
+from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
+>>>>>>> d0dc7a4 (Operators spelled out in one mixin, write detection in a class of its own, the fast forms in a file to skip)
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpacked
 from tinygrad_edu.core.fast_paths import install_for_tensors
-from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
+<<<<<<< HEAD
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
 from tinygrad_edu.core.operators import install
+=======
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
+from tinygrad_edu.core.operators import Operators
+>>>>>>> d0dc7a4 (Operators spelled out in one mixin, write detection in a class of its own, the fast forms in a file to skip)
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import missing
+from tinygrad_edu.core.write_guard import CLOCK, WriteGuard, guard_of, protect_view
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
 Array = np.ndarray[Any, Any]
 AnyOperation = Operation | ArrayOperation
 NO_OPTIONS: Mapping[str, Any] = {}
-CLOCK = count(1)
 
 
-class Tensor:
+class Tensor(Operators):
     """An array of float32 or float64 that remembers how it was computed.
 
     Args: `data`, an array, nested lists of floats or a number (copied); `requires_grad`, whether gradients are wanted;
@@ -51,10 +60,7 @@ class Tensor:
     array([2., 4.])
     """
 
-    __slots__ = (
-        "array", "exposed", "grad", "label", "made", "op", "options", "parents", "print", "requires_grad", "spent",
-        "written",
-    )  # fmt: skip
+    __slots__ = ("array", "grad", "guard", "label", "made", "op", "options", "parents", "requires_grad", "spent")
 
     array: Array
     grad: Array | None
@@ -63,10 +69,8 @@ class Tensor:
     parents: tuple[Any, ...]  # Tensors, and plain numbers and arrays for constants
     op: AnyOperation | None
     options: Mapping[str, Any]
-    made: int  # ticks of CLOCK: when it was computed, and when its array was last written to
-    written: int
-    exposed: bool  # somebody outside holds the array, so that a write can only be seen by its checksum
-    print: int | None
+    made: int  # the tick of write_guard's clock at which it was computed
+    guard: WriteGuard | None  # knows of writes to the array, once somebody could have written to it
     spent: Any  # of a root: True when backward has run; of a leaf: the gradient array that an optimizer has used
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, label: str = "") -> None:
@@ -103,13 +107,12 @@ class Tensor:
         except (ValueError, IndexError) as error:
             raise shape_error(operation, operands, error) from None
         made = record(operation, y, operands, options)
-        return made if y.base is None else guarded(made)
+        return made if y.base is None else protect_view(made)
 
     @property
     def data(self) -> Array:
         """The array itself (read-only if it is a view). Writing to it between forward and backward is noticed."""
-        if not self.exposed:
-            self.exposed, self.print = True, checksum(self.array)
+        guard_of(self).hand_out(self.array)
         return self.array
 
     @data.setter
@@ -117,13 +120,14 @@ class Tensor:
         if self.parents:
             raise GraphError(f"{self!r} was computed by {self.op}; only the data of a leaf can be replaced")
         if value is self.array:  # after x.data -= step; views of it still look at it
-            self.written = next(CLOCK)
+            guard_of(self).report()
         else:
             self.assign(float_array(value, None if np.asarray(value).dtype in FLOATS else self.array.dtype))
 
     def assign(self, array: Array) -> None:
         """Take a new array without copying it, as an optimizer does; earlier graphs notice."""
-        self.array, self.exposed, self.written = array, False, next(CLOCK)
+        self.array = array
+        guard_of(self).replace()
 
     def backward(self, grad: Any = None, *, retain_graph: bool = False) -> None:
         """Add d(self)/d(leaf) to the `.grad` of every leaf that requires it; inner nodes show this pass's gradient.
@@ -135,9 +139,8 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same numbers (shared, not copied) as a leaf without history and without gradient."""
-        self.exposed, self.print = True, checksum(self.array)
-        alias = leaf(self.array, self.label)
-        alias.exposed, alias.print = True, self.print
+        alias = leaf(self.data, self.label)
+        alias.guard = WriteGuard(guard_of(self).known)
         return alias
 
     def numpy(self) -> Array:
@@ -159,6 +162,12 @@ class Tensor:
     def T(self) -> Tensor:  # noqa: N802  (NumPy's name)
         """The axes in reverse order."""
         return ARRAY_TABLE["transpose"](self)  # type: ignore[no-any-return]
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return ARRAY_TABLE["matmul"](self, other)  # type: ignore[no-any-return]
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ARRAY_TABLE["matmul"](other, self)  # type: ignore[no-any-return]
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same numbers in another shape: x.reshape(2, 3), x.reshape((2, 3)) or x.reshape(-1)."""
@@ -182,7 +191,7 @@ class Tensor:
                 "tg.ops.where or concatenate, or change a leaf under tg.no_grad()"
             )
         self.array[plain_index(index)] = number(value)
-        self.exposed, self.written = False, next(CLOCK)
+        guard_of(self).report()
 
     def __len__(self) -> int:
         return len(self.array)
@@ -238,32 +247,12 @@ class Tensor:
         facts += ["requires_grad=True"] if self.requires_grad and not self.parents else []
         return f"Tensor({', '.join([body, *facts])})"
 
-    __hash__ = object.__hash__
-
-    if TYPE_CHECKING:  # operators and methods come from the tables, see operators.install
-
-        def __add__(self, other: Any) -> Tensor: ...
-        def __radd__(self, other: Any) -> Tensor: ...
-        def __sub__(self, other: Any) -> Tensor: ...
-        def __rsub__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rmul__(self, other: Any) -> Tensor: ...
-        def __truediv__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __pow__(self, other: Any) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __matmul__(self, other: Any) -> Tensor: ...
-        def __rmatmul__(self, other: Any) -> Tensor: ...
-        def __gt__(self, other: Any) -> Array: ...
-        def __lt__(self, other: Any) -> Array: ...
-
 
 def start(x: Tensor, array: Array, label: str = "") -> None:
     """A Tensor without history."""
     x.array, x.grad, x.label, x.requires_grad = array, None, label, False
     x.op, x.parents, x.options = None, (), NO_OPTIONS
-    x.made = x.written = 0
-    x.exposed, x.print, x.spent = False, None, False
+    x.made, x.guard, x.spent = 0, None, False
 
 
 def leaf(array: Array, label: str = "") -> Tensor:
@@ -276,7 +265,7 @@ def leaf(array: Array, label: str = "") -> Tensor:
 def record(operation: AnyOperation, y: Any, operands: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor:
     """The result of an operation; it keeps its parents where a gradient may be asked for."""
     made = leaf(y if y.__class__ is np.ndarray else np.asarray(y))
-    if not MODES.usual:
+    if UNUSUAL:
         if MODES.anomaly:
             refuse_anomaly(operation, y, operands)
         if not MODES.recording:
@@ -285,20 +274,13 @@ def record(operation: AnyOperation, y: Any, operands: tuple[Any, ...], options: 
         if x.__class__ is Tensor:
             if x.requires_grad:
                 made.requires_grad = True
-            if x.exposed:
-                notice_write(x)
+            if x.guard is not None:
+                x.guard.look(x.array)
         elif x.__class__ is np.ndarray:
             operands = tuple([x.copy() if x.__class__ is np.ndarray else x for x in operands])
     if made.requires_grad or MODES.tensor_trace is not None:
         made.op, made.parents, made.options, made.made = operation, operands, options, next(CLOCK)
     return made
-
-
-def notice_write(x: Tensor) -> None:
-    """Somebody holds x's array: if it has changed since we last looked, earlier graphs must know."""
-    now = checksum(x.array)
-    if now != x.print:
-        x.print, x.written = now, next(CLOCK)
 
 
 def operand(x: Any, others: Sequence[Any]) -> Any:
@@ -328,10 +310,7 @@ def array_method(operation: Any) -> Callable[..., Any]:
     return bound
 
 
-install(Tensor)
 install_for_tensors(Tensor, record, NO_OPTIONS)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name) and getattr(entry, "method", True):
         setattr(Tensor, name, array_method(entry))
-Tensor.__matmul__ = array_method(ARRAY_TABLE["matmul"])  # type: ignore[method-assign]
-Tensor.__rmatmul__ = lambda self, other: ARRAY_TABLE["matmul"](other, self)  # type: ignore[method-assign]

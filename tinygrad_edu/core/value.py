@@ -14,14 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.fast_paths import install_for_values
+from tinygrad_edu.core.fast_paths import inner_nodes, install_for_values
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
+<<<<<<< HEAD
 from tinygrad_edu.core.operation import Operation, is_compiled
 from tinygrad_edu.core.operators import install
+=======
+from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.operators import Operators
+>>>>>>> d0dc7a4 (Operators spelled out in one mixin, write detection in a class of its own, the fast forms in a file to skip)
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import missing
 from tinygrad_edu.errors import (
@@ -34,9 +39,10 @@ from tinygrad_edu.errors import (
 )
 
 PARENTS = attrgetter("parents")
+UNSET = {"label": "", "spent": False}  # what an inner node holds until somebody sets it
 
 
-class Value:
+class Value(Operators):
     """A number that remembers how it was computed.
 
     Args: `data`, a real number; `label`, the name shown in pictures and errors.
@@ -102,15 +108,17 @@ class Value:
                 f"backward() has already run from {self!r}: its gradients would be counted twice. "
                 "Compute the expression again, or say retain_graph=True to add them on purpose"
             )
-        order = topological(self, PARENTS)
-        with ACCUMULATING:
-            start(order)
+        if not self.parents:  # a leaf: d(self)/d(self)
             self.grad += 1.0
-            self.spent = bool(self.parents)
+            return
+        with ACCUMULATING:
+            order, spent = inner_nodes(self)  # a topological order; all their gradients are 0
+            refuse_forgotten(spent)
+            self.grad, self.spent = 1.0, True
             for x in reversed(order):
                 g = x.grad
                 if g:  # a path without gradient contributes none, even through an infinite derivative
-                    for parent, partial in zip(x.parents, x.partials, strict=True):
+                    for parent, partial in zip(x.parents, x.partials):  # noqa: B905  (`strict` would cost 60 ns)
                         parent.grad += g * partial
             if MODES.anomaly:
                 refuse_bad_gradient(order)
@@ -127,8 +135,6 @@ class Value:
         label = f", label={self.label!r}" if self.label else ""
         op = f", op={self.op.name!r}" if self.op else ""
         return f"Value(data={self.data!r}, grad={self.grad!r}{label}{op})"
-
-    __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
         if MODES.value_trace is not None:
@@ -154,6 +160,8 @@ class Value:
         return self
 
     def __getattr__(self, name: str) -> Any:
+        if name in UNSET:
+            return UNSET[name]
         raise missing(self, name)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -165,25 +173,6 @@ class Value:
         from tinygrad_edu.core.numpy_protocol import call_function
 
         return call_function(function, arguments, options)
-
-    if TYPE_CHECKING:  # operators and methods come from the table, see operators.install
-
-        def __add__(self, other: Any) -> Value: ...
-        def __radd__(self, other: Any) -> Value: ...
-        def __sub__(self, other: Any) -> Value: ...
-        def __rsub__(self, other: Any) -> Value: ...
-        def __mul__(self, other: Any) -> Value: ...
-        def __rmul__(self, other: Any) -> Value: ...
-        def __truediv__(self, other: Any) -> Value: ...
-        def __rtruediv__(self, other: Any) -> Value: ...
-        def __pow__(self, other: Any) -> Value: ...
-        def __rpow__(self, other: Any) -> Value: ...
-        def __neg__(self) -> Value: ...
-        def __abs__(self) -> Value: ...
-        def __gt__(self, other: Any) -> bool: ...
-        def __ge__(self, other: Any) -> bool: ...
-        def __lt__(self, other: Any) -> bool: ...
-        def __le__(self, other: Any) -> bool: ...
 
 
 def node(y: float, operation: Operation, parents: tuple[Value, ...], partials: tuple[float, ...]) -> Value:
@@ -213,7 +202,10 @@ def over_arrays(operation: Operation, arguments: Sequence[Any]) -> Any:
 def real_number(data: Any) -> float:
     """int, bool and NumPy's real scalars as a float; text, complex numbers, arrays and Values are refused."""
     if isinstance(data, (int, float)):
-        return float(data)
+        try:
+            return float(data)
+        except OverflowError:
+            raise OperandError("a Value holds a float, up to 1.8e308: this whole number is larger") from None
     if getattr(data, "shape", None) == () and data.dtype.kind in "fiub" and not hasattr(data, "parents"):
         return float(data)
     raise OperandError(
@@ -222,18 +214,13 @@ def real_number(data: Any) -> float:
     )
 
 
-def start(order: Iterable[Value]) -> None:
-    """Before a backward pass: inner nodes begin at 0, leaves keep what earlier passes gave them."""
-    spent = []
-    for x in order:
-        if x.parents:
-            x.grad = 0.0
-        elif x.spent:
-            x.spent = False
-            if x.grad:
-                spent.append(x)
-    if spent:
-        warn_forgotten(spent, stacklevel=4)
+def refuse_forgotten(spent: Iterable[Value]) -> None:
+    """Leaves whose gradient an optimizer has used: a warning where nobody has set it back since."""
+    leaves = list(dict.fromkeys(spent))
+    for x in leaves:
+        x.spent = False
+    if forgotten := [x for x in leaves if x.grad]:
+        warn_forgotten(forgotten, stacklevel=4)
 
 
 def gradients(root: Value, inputs: Sequence[Value], seed: Any = 1.0) -> list[Value]:
@@ -275,9 +262,10 @@ def refuse_anomaly(operation: Operation, y: float, parents: Sequence[Value]) -> 
 
 
 def refuse_bad_gradient(order: Sequence[Value]) -> None:
-    for x in reversed(order):
-        if x.grad - x.grad != 0.0:
-            raise AnomalyError(f"backward gave the gradient {x.grad!r} at {x!r}, the first such node from the root")
+    for node in reversed(order):
+        for x in (node, *node.parents):
+            if x.grad - x.grad != 0.0:
+                raise AnomalyError(f"backward gave the gradient {x.grad!r} at {x!r}, the first such node from the root")
 
 
 def identity(x: Value) -> Value:
@@ -285,5 +273,4 @@ def identity(x: Value) -> Value:
     return ops.pos(x)  # type: ignore[no-any-return]
 
 
-install(Value)
-install_for_values(Value, node)
+install_for_values(Value)

@@ -1,0 +1,115 @@
+"""Was an array written to between forward and backward? A gradient from other numbers would be wrong without a word.
+
+Each Tensor that was computed knows its tick of one clock (`made`). A Tensor whose array was handed out (`x.data`) or
+replaced has a `WriteGuard` that knows the tick of the last write; the others have none and cost nothing. Backward
+compares the two where the derivative reads the array, and raises SavedArrayChangedError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.checksum import checksum
+from tinygrad_edu.core.operation import ArrayOperation, Operation
+from tinygrad_edu.errors import SavedArrayChangedError
+
+Array = np.ndarray[Any, Any]
+Node = Any  # a Tensor; named so here because tensor.py stands above this file
+CLOCK = count(1)
+
+
+class WriteGuard:
+    """When a Tensor's array was last written to, as far as can be known.
+
+    Our own writes (`x.data = ...`, `x[0] = ...`) report themselves. Of an array that somebody outside holds, only
+    a checksum can tell; it is taken when the array is handed out, whenever an operation uses it, and in backward.
+    """
+
+    __slots__ = ("known", "written")
+
+    def __init__(self, known: int | None = None) -> None:
+        self.written = 0  # the tick of the last write
+        self.known = known  # the checksum of an array that somebody outside holds
+
+    def hand_out(self, array: Array) -> None:
+        """Somebody outside holds the array from now on."""
+        if self.known is None:
+            self.known = checksum(array)
+
+    def report(self) -> None:
+        """It was written to just now."""
+        self.written = next(CLOCK)
+
+    def replace(self) -> None:
+        """Another array has taken its place just now, which nobody outside holds yet."""
+        self.known, self.written = None, next(CLOCK)
+
+    def look(self, array: Array) -> int:
+        """The tick of the last write: just now, where the checksum has changed."""
+        if self.known is not None:
+            now = checksum(array)
+            if now != self.known:
+                self.known, self.written = now, next(CLOCK)
+        return self.written
+
+
+def guard_of(x: Node) -> WriteGuard:
+    """The guard of a Tensor, which gets one at the first need."""
+    if x.guard is None:
+        x.guard = WriteGuard()
+    return x.guard  # type: ignore[no-any-return]
+
+
+def was_written(order: Sequence[Node]) -> bool:
+    """Was any array of the graph written to after its use? Whether that matters, `refuse_changed` says."""
+    kind = order[-1].__class__
+    written: dict[Node, int] = {}  # a weight may be used a hundred times: its checksum is taken once
+    for x in order:
+        for p in x.parents:
+            if p.__class__ is kind and p.guard is not None:
+                if p not in written:
+                    written[p] = p.guard.look(p.array)
+                if written[p] > x.made:
+                    return True
+    return False
+
+
+def refuse_changed(x: Node) -> None:
+    """An array whose value the derivative reads must still be what it was in the forward pass."""
+    operation, kind = x.op, x.__class__
+    saves = operation.saves if isinstance(operation, Operation) else None
+    if saves is None and is_linear(operation):
+        return
+    for i, node in enumerate((x, *x.parents)):
+        if node.__class__ is kind and (saves is None or saves[i]) and changed_since(node, x.made):
+            raise SavedArrayChangedError(
+                f"{node!r} was written to after {operation.name} had used it, and the derivative "
+                f"of {operation.name} needs the old numbers. Change data after backward(), or compute with a copy"
+            )
+
+
+def is_linear(operation: Any) -> bool:
+    return isinstance(operation, ArrayOperation) and operation.linear
+
+
+def changed_since(node: Node, made: int) -> bool:
+    """Was the array written to after that tick? Of a view (W.T), also through the array that it looks at."""
+    while node is not None:
+        if node.guard is not None and node.guard.look(node.array) > made:
+            return True
+        bases = [p for p in node.parents if hasattr(p, "array") and np.may_share_memory(p.array, node.array)]
+        node = bases[0] if bases else None
+    return False
+
+
+def protect_view(view: Node) -> Node:
+    """A write through a view would reach its base unseen: it is read-only, or a copy where the graph holds no base."""
+    if view.parents:
+        view.array.flags.writeable = False
+    else:
+        view.array = view.array.copy(order="K")
+    return view
