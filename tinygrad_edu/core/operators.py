@@ -134,50 +134,10 @@ class Operators:
         return self.__apply__(ops.relu, (self,))
 
 
-<<<<<<< HEAD
-def install(back_end: type) -> None:
-    """Give a class + - * / ** abs, the comparisons, and a method for each operation (also by NumPy's name).
-
-    The class says in `__apply__(operation, arguments)` what an operation means to it.
-    """
-    for name, operation in BINARY.items():
-        setattr(back_end, f"__{name}__", binary(operation))
-        setattr(back_end, f"__r{name}__", reflected(operation))
-    for name, operation in UNARY.items():
-        setattr(back_end, f"__{name}__", method(operation))
-    for name, operation in COMPARISONS.items():
-        setattr(back_end, f"__{name}__", comparison(operation))
-    for operation in TABLE.values():
-        setattr(back_end, operation.name, method(operation))
-        setattr(back_end, operation.numpy_name, method(operation))
-
-
-def binary(operation: Operation) -> Callable[[Any, Any], Any]:
-    def operator(self: Any, other: Any) -> Any:
-        return self.__apply__(operation, (self, other))
-
-    return operator
-
-
-def reflected(operation: Operation) -> Callable[[Any, Any], Any]:
-    def operator(self: Any, other: Any) -> Any:
-        return self.__apply__(operation, (other, self))
-
-    return operator
-
-
-def comparison(operation: Operation) -> Callable[[Any, Any], Any]:
-    def operator(self: Any, other: Any) -> Any:
-        if other is None or isinstance(other, str) or getattr(other, "__array_ufunc__", True) is None:
-            return NotImplemented  # the last: an object that asks NumPy to leave the comparison to it
-        return self.__apply__(operation, (self, other))
-
-    return operator
-=======
 def comparable(other: Any) -> bool:
-    """None and text are equal to no number, and neither smaller nor larger: Python says so itself."""
-    return not (other is None or isinstance(other, str))
->>>>>>> d0dc7a4 (Operators spelled out in one mixin, write detection in a class of its own, the fast forms in a file to skip)
+    """None and text are equal to no number, and neither smaller nor larger; Python says so itself. And an object that
+    asks NumPy to leave an operation to it (`__array_ufunc__ = None`) compares by itself."""
+    return not (other is None or isinstance(other, str) or getattr(other, "__array_ufunc__", True) is None)
 
 
 def method(operation: Operation) -> Callable[..., Any]:

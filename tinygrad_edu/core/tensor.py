@@ -18,24 +18,13 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD
-from tinygrad_edu.core.backward import backward, guarded, refuse_anomaly, shape_error
-from tinygrad_edu.core.checksum import checksum
-=======
-from tinygrad_edu.core import losses as losses  # its operations enter the table
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
->>>>>>> d0dc7a4 (Operators spelled out in one mixin, write detection in a class of its own, the fast forms in a file to skip)
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpacked
 from tinygrad_edu.core.fast_paths import install_for_tensors
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
-<<<<<<< HEAD
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
-from tinygrad_edu.core.operators import install
-=======
-from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation
 from tinygrad_edu.core.operators import Operators
->>>>>>> d0dc7a4 (Operators spelled out in one mixin, write detection in a class of its own, the fast forms in a file to skip)
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import missing
 from tinygrad_edu.core.write_guard import CLOCK, WriteGuard, guard_of, protect_view

@@ -20,13 +20,8 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.fast_paths import inner_nodes, install_for_values
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
-<<<<<<< HEAD
 from tinygrad_edu.core.operation import Operation, is_compiled
-from tinygrad_edu.core.operators import install
-=======
-from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.operators import Operators
->>>>>>> d0dc7a4 (Operators spelled out in one mixin, write detection in a class of its own, the fast forms in a file to skip)
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import missing
 from tinygrad_edu.errors import (
