@@ -65,6 +65,27 @@ ARRAYS: dict[str, list[Example]] = {
         (lambda n, a, b: a @ b, (2, 3), (5, 3, 4)),
         (lambda n, a, b: a @ b, (2, 1, 2, 3), (4, 3, 2)),
     ],
+    "unfold": [
+        (lambda n, x: n.unfold(x, (3,), (1,), (1,)), (2, 5)),
+        (lambda n, x: n.unfold(x, (2, 2), (2, 1), (1, 2)), (1, 4, 4)),
+    ],
+    "fold": [
+        (lambda n, x: n.fold(x, None, (1,), (2,)), (2, 3, 2)),
+        (lambda n, x: n.fold(x, (5, 5), (2, 2), (1, 1)), (2, 2, 2, 2)),
+        (lambda n, x: n.fold(x, (4, 4), (1, 1), (1, 2)), (2, 2, 3, 2)),
+    ],
+    "conv": [
+        (lambda n, x, w: n.conv(x, w, (1,), (1,), 1), (2, 2, 4), (2, 2, 3)),
+        (lambda n, x, w: n.conv(x, w, (2, 1), (1, 2), 2), (2, 4, 3, 4), (2, 2, 2, 2)),
+    ],
+    "conv_transpose": [
+        (lambda n, x, w: n.conv_transpose(x, w, None, (2,), (1,), 1), (2, 2, 2), (2, 1, 2)),
+        (lambda n, x, w: n.conv_transpose(x, w, (4, 4), (1, 2), (2, 1), 2), (1, 2, 2, 2), (2, 1, 2, 2)),
+    ],
+    "conv_weight": [
+        (lambda n, x, y: n.conv_weight(x, y, (2,), (1,), (1,), 1), (2, 2, 3), (2, 2, 2)),
+        (lambda n, x, y: n.conv_weight(x, y, (2, 2), (1, 1), (1, 2), 2), (2, 2, 3, 3), (2, 2, 2, 1)),
+    ],
     "softmax": [
         (lambda n, x: n.softmax(x), (2, 3)),
         (lambda n, x: n.softmax(x, axis=0), (2, 3)),
@@ -142,6 +163,38 @@ COMPOSED: dict[str, list[Example]] = {
         (lambda n, z, t: n.cross_entropy(z, t), (3, 4), (3, 4)),
         (lambda n, z: n.cross_entropy(z, LABELS[0]), (4,)),
     ],
+    "conv1d": [
+        (lambda n, x, w, b: n.conv1d(x, w, b, stride=2, padding=1), (2, 2, 4), (3, 2, 2), (3,)),
+        (lambda n, x, w: n.conv1d(x, w, padding="same", groups=2), (2, 4), (2, 1, 3)),
+    ],
+    "conv2d": [
+        (lambda n, x, w, b: n.conv2d(x, w, b, padding=(1, 0)), (2, 2, 3, 3), (2, 2, 2, 2), (2,)),
+        (lambda n, x, w: n.conv2d(x, w, dilation=2, stride=(1, 2)), (1, 3, 4), (2, 1, 2, 2)),
+    ],
+    "conv_transpose1d": [
+        (
+            lambda n, x, w, b: n.conv_transpose1d(x, w, b, stride=2, padding=1, output_padding=1),
+            (2, 2, 3),
+            (2, 1, 2),
+            (1,),
+        ),
+    ],
+    "conv_transpose2d": [
+        (lambda n, x, w: n.conv_transpose2d(x, w, stride=(2, 1), groups=2), (1, 2, 2, 2), (2, 1, 2, 2)),
+        (lambda n, x, w: n.conv_transpose2d(x, w, dilation=2), (2, 2, 2), (2, 1, 2, 2)),
+    ],
+    "max_pool1d": [(lambda n, x: n.max_pool1d(x, 2, stride=1, padding=1), (2, 4))],
+    "max_pool2d": [
+        (lambda n, x: n.max_pool2d(x, 2), (2, 4, 4)),
+        (lambda n, x: n.max_pool2d(x, (2, 3), stride=2, ceil_mode=True), (1, 2, 5, 4)),
+    ],
+    "avg_pool1d": [(lambda n, x: n.avg_pool1d(x, 3, stride=2, padding=1), (2, 5))],
+    "avg_pool2d": [
+        (lambda n, x: n.avg_pool2d(x, 2), (1, 2, 4, 4)),
+        (lambda n, x: n.avg_pool2d(x, 2, stride=1, padding=1, count_include_pad=False), (2, 2, 3)),
+        (lambda n, x: n.avg_pool2d(x, (2, 3), padding=1, ceil_mode=True), (1, 4, 5)),
+    ],
+    "adaptive_avg_pool2d": [(lambda n, x: n.adaptive_avg_pool2d(x, (2, 3)), (2, 3, 4))],
 }
 
 EXAMPLES = ARRAYS | COMPOSED | NUMPYS

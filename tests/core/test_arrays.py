@@ -7,6 +7,7 @@ import pytest
 import scipy.special
 
 import tinygrad_edu as tg
+from tests import windows
 from tests.examples import CALLS, COMPOSED, EXAMPLES, IDS, drawn
 from tests.examples_numpy import LAPACK, NORMS, PACKED
 from tinygrad_edu.core import operation
@@ -14,7 +15,7 @@ from tinygrad_edu.errors import SettingError, ShapeError
 
 each_call = pytest.mark.parametrize(("name", "call", "shapes"), CALLS, ids=IDS)
 LOSSES = {"mse", "mae", "huber", "bce", "bce_with_logits", "delta_rule", "hinge", "poisson", "cross_entropy"}
-ALONE = {"getitem", "put", "softmax", "log_softmax", "logsumexp", *PACKED} | LOSSES
+ALONE = {"getitem", "put", "softmax", "log_softmax", "logsumexp", *PACKED, *windows.FUNCTIONS} | LOSSES
 OF_LOOPS = [call for calls in NORMS.values() for call, *_ in calls]  # of norms, those that need no LAPACK
 
 
@@ -62,7 +63,7 @@ class Reference:
     mse = staticmethod(lambda p, t: np.mean((p - t) ** 2))
 
     def __getattr__(self, name):
-        return numpys(name)
+        return windows.FUNCTIONS.get(name) or numpys(name)
 
 
 NUMPY = Reference()

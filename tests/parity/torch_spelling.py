@@ -103,7 +103,50 @@ def dot(a, b):
     return a * b if a.ndim == 0 else torch.tensordot(a, b, dims=([-1], [max(b.ndim - 2, 0)]))
 
 
+def as_windows(x, size, stride, dilation):
+    """unfold: by torch's for images, with one row where there is a single spatial axis."""
+    one = len(size) == 1
+    x, size, stride, dilation = (
+        (x[..., None, :], (1, *size), (1, *stride), (1, *dilation)) if one else (x, size, stride, dilation)
+    )
+    lead = x.shape[:-2]
+    y = F.unfold(x.reshape(-1, 1, *x.shape[-2:]), size, dilation=dilation, stride=stride)
+    counts = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[-2:], size, stride, dilation, strict=True)]
+    y = y.reshape(*lead, *size, *counts)
+    return y[..., 0, :, 0, :] if one else y
+
+
+def from_windows(x, shape, stride, dilation):
+    n = len(stride)
+    size, counts = x.shape[-2 * n : -n], x.shape[-n:]
+    shape = shape or [(m - 1) * s + (k - 1) * d + 1 for k, m, s, d in zip(size, counts, stride, dilation, strict=True)]
+    rows = x.reshape(-1, math.prod(size), math.prod(counts))
+    more = (1,) * (2 - n)
+    y = F.fold(rows, (*more, *shape), (*more, *size), dilation=(*more, *dilation), stride=(*more, *stride))
+    return y.reshape(*x.shape[: -2 * n], *shape)
+
+
+def conv(x, w, stride, dilation, groups):
+    return (F.conv1d if x.ndim == 3 else F.conv2d)(x, w, None, stride, 0, dilation, groups)
+
+
+def conv_transpose(x, w, shape, stride, dilation, groups):
+    y = (F.conv_transpose1d if x.ndim == 3 else F.conv_transpose2d)(x, w, None, stride, 0, 0, groups, dilation)
+    spare = [n - m for n, m in zip(shape or y.shape[2:], y.shape[2:], strict=True)]
+    return F.pad(y, [n for m in spare[::-1] for n in (0, m)])
+
+
+def conv_weight(x, y, size, stride, dilation, groups):
+    w = torch.zeros(y.shape[1], x.shape[1] // groups, *size, dtype=x.dtype, requires_grad=True)
+    return torch.autograd.grad(conv(x, w, stride, dilation, groups), w, y, create_graph=True)[0]
+
+
 class Torch:
+    conv1d, conv2d, max_pool1d, max_pool2d = F.conv1d, F.conv2d, F.max_pool1d, F.max_pool2d
+    conv_transpose1d, conv_transpose2d = F.conv_transpose1d, F.conv_transpose2d
+    avg_pool1d, avg_pool2d, adaptive_avg_pool2d = F.avg_pool1d, F.avg_pool2d, F.adaptive_avg_pool2d
+    conv, conv_transpose, conv_weight = map(staticmethod, (conv, conv_transpose, conv_weight))
+    unfold, fold = staticmethod(as_windows), staticmethod(from_windows)
     reshape, matmul, inner, broadcast_to = torch.reshape, torch.matmul, torch.inner, torch.broadcast_to
     atleast_2d, hstack, vstack = torch.atleast_2d, torch.hstack, torch.vstack
     bce_with_logits, mse, mae, bce = F.binary_cross_entropy_with_logits, F.mse_loss, F.l1_loss, F.binary_cross_entropy

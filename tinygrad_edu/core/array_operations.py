@@ -5,11 +5,14 @@ from tinygrad_edu.core import broadcasting as broadcasting  # isort: skip
 from tinygrad_edu.core import reductions as reductions  # isort: skip
 from tinygrad_edu.core import linalg as linalg  # isort: skip
 from tinygrad_edu.core import contractions as contractions
+from tinygrad_edu.core import conv as conv
+from tinygrad_edu.core import convolutions as convolutions
 from tinygrad_edu.core import diagonals as diagonals
 from tinygrad_edu.core import factors as factors
 from tinygrad_edu.core import linear_systems as linear_systems
 from tinygrad_edu.core import losses as losses
 from tinygrad_edu.core import missing as missing
+from tinygrad_edu.core import pooling as pooling
 from tinygrad_edu.core import rearrange as rearrange
 from tinygrad_edu.core import sorting as sorting
 from tinygrad_edu.core import statistics as statistics

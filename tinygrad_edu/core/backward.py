@@ -26,6 +26,7 @@ from tinygrad_edu.errors import (
 
 Node = Any  # a Tensor; named so here because tensor.py stands above this file
 Contributions = list[tuple[Node, Any]]
+LARGE = 4096  # numbers
 
 
 def backward(root: Node, grad: Any, retain_graph: bool) -> None:
@@ -95,12 +96,26 @@ def pull(x: Node, g: Any) -> Contributions:
     if operation.__class__ is Operation:
         partials = operation.partials_on_arrays(x.array, arrays)
         return [
-            (p, fitted(g if d.__class__ is float and d == 1.0 else g * d, p.array))
+            (p, fitted(multiplied(g, d, partials, x.array, arrays), p.array))
             for p, d in zip(x.parents, partials, strict=True)
             if p.__class__ is kind and p.requires_grad
         ]
+    if operation.pulls:
+        each = zip(x.parents, operation.pulls, strict=True)
+        wanted = [(p, f) for p, f in each if p.__class__ is kind and p.requires_grad]
+        return [(p, fitted(f(g, x.array, *arrays, **x.options), p.array)) for p, f in wanted]
     found = zip(x.parents, operation.vjp(g, x.array, *arrays, **x.options), strict=True)
     return [(p, fitted(c, p.array)) for p, c in found if p.__class__ is kind and p.requires_grad]
+
+
+def multiplied(g: Any, d: Any, partials: Sequence[Any], y: Any, arrays: Sequence[Any]) -> Any:
+    """g·d, in the memory of d where that is large and nothing else: fresh memory costs as much as the product."""
+    if d.__class__ is float:
+        return g if d == 1.0 else g * d
+    if d.__class__ is not np.ndarray or d.size < LARGE or d.shape != g.shape or d.dtype is not g.dtype:
+        return g * d
+    fresh = d.base is None and d is not y and sum(d is other for other in (*arrays, *partials)) == 1
+    return np.multiply(g, d, d) if fresh else g * d
 
 
 def fitted(contribution: Any, array: Any) -> Any:

@@ -12,25 +12,34 @@ from tinygrad_edu.core.operation import array_op, composed
 from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, transpose
 
 
-@array_op(vjp=lambda g, _y, a, b: matmul_vjp(g, a, b))
+@array_op(vjp=(lambda g, _y, a, b: share_of_left(g, a, b), lambda g, _y, a, b: share_of_right(g, a, b)))
 def matmul(a: Any, b: Any, /) -> Any:
     """a @ b for vectors, matrices and stacks of matrices.  Ā = Ȳ @ Bᵀ, B̄ = Aᵀ @ Ȳ."""
     return np.matmul(a, b)
 
 
-def matmul_vjp(g: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    """A vector counts as a matrix of one row (left) or one column (right)."""
+def share_of_left(g: Any, a: Any, b: Any) -> Any:
+    """Ā. A vector counts as a matrix of one row (left) or one column (right)."""
     if a.ndim == 2 and b.ndim == 2:  # the usual case: (n, k) @ (k, m)
-        return g @ b.T, a.T @ g
-    rows = a if a.ndim > 1 else reshape(a, (1, a.shape[0]))
+        return g @ b.T
     columns = b if b.ndim > 1 else reshape(b, (b.shape[0], 1))
-    if b.ndim == 1:
-        g = expand_dims(g, -1)
-    if a.ndim == 1:
-        g = expand_dims(g, -2)
-    left = unbroadcast(g @ swapaxes(columns, -1, -2), rows.shape)
-    right = unbroadcast(swapaxes(rows, -1, -2) @ g, columns.shape)
-    return reshape(left, a.shape), reshape(right, b.shape)
+    rows = a.shape if a.ndim > 1 else (1, a.shape[0])
+    return reshape(unbroadcast(as_matrices(g, a, b) @ swapaxes(columns, -1, -2), rows), a.shape)
+
+
+def share_of_right(g: Any, a: Any, b: Any) -> Any:
+    """B̄."""
+    if a.ndim == 2 and b.ndim == 2:
+        return a.T @ g
+    rows = a if a.ndim > 1 else reshape(a, (1, a.shape[0]))
+    columns = b.shape if b.ndim > 1 else (b.shape[0], 1)
+    return reshape(unbroadcast(swapaxes(rows, -1, -2) @ as_matrices(g, a, b), columns), b.shape)
+
+
+def as_matrices(g: Any, a: Any, b: Any) -> Any:
+    """Ȳ with the axes that a vector has not."""
+    g = expand_dims(g, -1) if b.ndim == 1 else g
+    return expand_dims(g, -2) if a.ndim == 1 else g
 
 
 @composed()

@@ -25,6 +25,7 @@ from tinygrad_edu.core.readings import bound, ieee, saved_values
 from tinygrad_edu.errors import DtypeError, OperandError
 
 Box = Sequence[tuple[float, float]]
+PullBack = Callable[..., tuple[Any, ...]] | tuple[Callable[..., Any], ...]
 EVERYWHERE: Sequence[Box] = ([(-3.0, 3.0)],)
 NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a float too, but stays with NumPy
 
@@ -189,6 +190,7 @@ class ArrayOperation:
     """An operation on whole arrays: y = function(*arrays, **options), and its pull-back
     vjp(g, y, *arrays, **options) = (g·∂y/∂array₁, ...), written with operations, so that it runs on
     arrays and, for higher order, on Tensors. `linear` says that the pull-back reads shapes only.
+    Where it costs much, vjp is a tuple of functions, one for each array: only those that are wanted are called.
 
     A compiled program has loops for a few primitives, which `compile` knows. Any other row says here what it is there:
     made_of(*arrays, **options)   its body, written with operations
@@ -200,7 +202,7 @@ class ArrayOperation:
     def __init__(
         self,
         function: Callable[..., Any],
-        vjp: Callable[..., tuple[Any, ...]],
+        vjp: PullBack,
         numpy: str,
         linear: bool,
         shape: Callable[..., tuple[Any, ...]] | None = None,
@@ -209,7 +211,9 @@ class ArrayOperation:
     ) -> None:
         functools.update_wrapper(self, function)
         self.name: str = function.__name__
-        self.function, self.vjp, self.numpy_name = function, vjp, numpy
+        self.pulls = vjp if isinstance(vjp, tuple) else ()
+        self.vjp = functools.partial(pulled, vjp) if isinstance(vjp, tuple) else vjp
+        self.function, self.numpy_name = function, numpy
         self.linear, self.shape, self.made_of, self.instead = linear, shape, made_of, instead
         parameters = inspect.signature(function).parameters.values()
         self.arrays = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
@@ -235,6 +239,8 @@ class ArrayOperation:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """(arrays, options with their defaults): concatenate([a, b], 1) becomes (a, b), axis=1."""
         count = 1 if self.variadic else len(self.arrays)
+        if len(arguments) == count and not options and not self.variadic:  # the usual case, in a tenth of the time
+            return arguments, self.options
         arrays = tuple(arguments[0]) if self.variadic else arguments[:count]
         given = dict(zip(self.options, arguments[count:], strict=False)) | options
         unknown = given.keys() - self.options.keys()
@@ -281,8 +287,13 @@ def op(
     return declare
 
 
+def pulled(pulls: Sequence[Callable[..., Any]], *arguments: Any, **options: Any) -> tuple[Any, ...]:
+    """All parts of a pull-back that is given in parts."""
+    return tuple([pull(*arguments, **options) for pull in pulls])
+
+
 def array_op(
-    vjp: Callable[..., tuple[Any, ...]], numpy: str = "", linear: bool = False, **compiled: Any
+    vjp: PullBack, numpy: str = "", linear: bool = False, **compiled: Any
 ) -> Callable[[Callable[..., Any]], ArrayOperation]:
     """Declare an operation on whole arrays: positional-only parameters are arrays, the others options.
 

@@ -6,20 +6,25 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import ops
+from tinygrad_edu.checks import whole as whole_number
 from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.inputs import random_generator, refuse_widths
-from tinygrad_edu.nn.module import Module, parameter
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import parameter
+from tinygrad_edu.nn.sequence import detach
 
 
 class Embedding(Module):
     """y = W[index], with W of shape (entries, features); a row that is read n times gets the sum of n gradients.
 
-    Args: `init`, how W begins, N(0, 1) by default; `rng`, the random generator or a seed. Indices are whole numbers
-    from 0 on; floats that are whole, as `fit` hands them on, are taken too.
+    Args: `init`, how W begins, N(0, 1) by default; `padding_idx`, a row that begins at 0 and is never trained; `rng`,
+    the random generator or a seed; `dtype`, "float32" or "float64". Indices are whole numbers from 0 on; floats that
+    are whole, as `fit` hands them on, are taken too.
     Errors: DtypeError for what is no whole number, SettingError for an index outside and for settings.
 
     >>> layer = Embedding(5, 2)
@@ -36,19 +41,28 @@ class Embedding(Module):
         features: int,
         *,
         init: str | initializers.Initializer = "normal",
+        padding_idx: int | None = None,
         rng: Any = None,
         backend: str = "tensor",
+        dtype: Any = None,
     ) -> None:
         refuse_widths("Embedding", entries=entries, features=features)
         weight = initializers.drawn(init, random_generator("Embedding", rng), features, entries)
         self.entries, self.features, self.backend = entries, features, backend
-        self.weight = parameter(weight, backend, "weight")
+        self.padding_idx = None if padding_idx is None else row_of("padding_idx", padding_idx, entries)
+        if self.padding_idx is not None:
+            weight[self.padding_idx] = 0.0
+        self.weight = parameter(weight, backend, "weight", dtype)
 
     def forward(self, index: Any) -> Any:
         """index of any shape (...) → (..., features)."""
-        if MODES.tensor_trace is not None and isinstance(index, Tensor):
-            return self.weight[index]  # the compiler looks at the numbers
-        return self.weight[self.checked(plain(index))]
+        traced = MODES.tensor_trace is not None and isinstance(index, Tensor)
+        whole = index if traced else self.checked(plain(index))  # in a trace the compiler looks at the numbers
+        rows = self.weight[whole]
+        if self.padding_idx is None:
+            return rows
+        trained = ops.expand_dims(ops.not_equal(whole, float(self.padding_idx)), -1)
+        return ops.where(trained, rows, detach(rows))  # the padding's row is read, and gets no gradient
 
     def checked(self, index: Any) -> Any:
         """The indices as integers, all of them rows of the table."""
@@ -62,3 +76,11 @@ class Embedding(Module):
                 f"{self.entries} entries"
             )
         return index.astype(np.intp)
+
+
+def row_of(name: str, row: int, entries: int) -> int:
+    """A row of a table, counted from its end where it is below 0. Errors: SettingError."""
+    whole_number(name, row, -entries, "Embedding")
+    if row >= entries:
+        raise SettingError(f"Embedding({name}={row}): the table has the rows 0..{entries - 1}")
+    return row % entries

@@ -23,14 +23,33 @@ def as_array(x: Any) -> Any:
 
 def as_input(x: Any, layer: Any) -> Any:
     """The same, for a layer of one back end; the last axis must be the layer's width."""
-    x = as_array(x)
-    if layer.backend == "scalar" and isinstance(x, Tensor):
-        raise SettingError('a model with backend="scalar" takes numbers, arrays or Values, not a Tensor')
+    x = of_back_end(x, layer)
     if not x.ndim or x.shape[-1] != layer.in_features:
         raise ShapeError(
             f"the input has shape {x.shape}, but its last axis must be {layer.in_features} wide "
             f"(one row for each sample, one column for each of the {layer.in_features} features)"
         )
+    return x
+
+
+def as_input_of(x: Any, layer: Any, shape: tuple[int, ...]) -> Any:
+    """The same, where the last axes must have that shape."""
+    x = of_back_end(x, layer)
+    if len(shape) == 1:
+        return as_input(x, layer)
+    if x.ndim < len(shape) or any(n != m for n, m in zip(x.shape[x.ndim - len(shape) :], shape, strict=True)):
+        raise ShapeError(f"the input has shape {x.shape}, but its last axes must be {shape}")
+    return x
+
+
+def of_back_end(x: Any, layer: Any) -> Any:
+    """An array of the layer's dtype (a plain one: a Tensor keeps its own), and no Tensor for a layer of Values."""
+    x, weight = as_array(x), getattr(layer, "weight", None)
+    if isinstance(x, Tensor):
+        if layer.backend == "scalar":
+            raise SettingError('a model with backend="scalar" takes numbers, arrays or Values, not a Tensor')
+    elif isinstance(weight, Tensor) and x.dtype.kind == "f" and x.dtype != weight.dtype:
+        x = x.astype(weight.dtype)
     return x
 
 

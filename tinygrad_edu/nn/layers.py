@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_edu import checks, ops
-from tinygrad_edu.core.limits import lowest_and_highest
-from tinygrad_edu.core.operation import TABLE, Operation
-from tinygrad_edu.errors import SettingError, unknown_name
+from tinygrad_edu import checks
+from tinygrad_edu.errors import OperandError, SettingError, unknown_name
 from tinygrad_edu.nn import init as initializers
+from tinygrad_edu.nn.activations import FUNCTIONS as FUNCTIONS
+from tinygrad_edu.nn.activations import OTHER_NAMES as OTHER_NAMES
+from tinygrad_edu.nn.activations import find_activation as find_activation
+from tinygrad_edu.nn.activations import identity as identity
+from tinygrad_edu.nn.activations import is_activation as is_activation
+from tinygrad_edu.nn.activations import range_of as range_of
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.inputs import SHARED as SHARED
 from tinygrad_edu.nn.inputs import as_input as as_input
 from tinygrad_edu.nn.inputs import random_generator, refuse_widths
-from tinygrad_edu.nn.module import Module, parameter
+from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm, LayerNorm
+from tinygrad_edu.nn.parameters import parameter
 
-Activation = Callable[[Any], Any]
 NORMS = {"layer": LayerNorm, "batch": BatchNorm}
 
 
@@ -28,7 +32,7 @@ class Linear(Module):
     """y = x Wᵀ + b, with W of shape (out, in) and b of shape (out,).
 
     Args: `init`, how W begins (nn.init, by name or function), b begins at 0 unless `init` says otherwise; `rng`, the
-    random generator or a seed.
+    random generator or a seed; `dtype`, "float32" or "float64", the default.
 
     >>> layer = Linear(2, 3, backend="scalar")
     >>> layer([1.0, 2.0]).shape
@@ -44,14 +48,15 @@ class Linear(Module):
         init: str | initializers.Initializer = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
+        dtype: Any = None,
     ) -> None:
         refuse_widths("Linear", in_features=in_features, out_features=out_features)
         rng = random_generator("Linear", rng)
         weight = initializers.drawn(init, rng, in_features, out_features)
         self.in_features, self.out_features, self.backend = in_features, out_features, backend
-        self.weight = parameter(weight, backend, "weight")
+        self.weight = parameter(weight, backend, "weight", dtype)
         start = initializers.drawn_bias(init, rng, in_features, out_features) if bias else None
-        self.bias = None if start is None else parameter(start, backend, "bias")
+        self.bias = None if start is None else parameter(start, backend, "bias", dtype)
 
     def forward(self, x: Any) -> Any:
         """x (..., in) → (..., out)."""
@@ -61,15 +66,36 @@ class Linear(Module):
 
 
 class Sequential(Module):
-    """Layers and functions, one after the other.
+    """Layers and functions, one after the other; of a dict, its values in their order.
 
-    >>> Sequential(Linear(2, 3), ops.tanh, Linear(3, 1))(np.ones((4, 2))).shape
-    (4, 1)
+    >>> model = Sequential(Linear(2, 3), ops.tanh, Linear(3, 1))
+    >>> model(np.ones((4, 2))).shape, len(model), model[0].weight.shape
+    ((4, 1), 3, (3, 2))
     """
 
     def __init__(self, *layers: Any) -> None:
-        self.layers = list(layers)
+        given = layers[0].values() if len(layers) == 1 and isinstance(layers[0], Mapping) else layers
+        self.layers = list(given)
+        strange = [layer for layer in self.layers if not callable(layer)]
+        if strange:
+            hint = ": write Sequential(*layers)" if isinstance(strange[0], (list, tuple)) else ""
+            raise OperandError(f"Sequential holds layers and functions, not {strange[0]!r:.60}{hint}")
         self.label_parameters()
+
+    def append(self, layer: Any) -> Self:
+        """Add a layer at the end."""
+        self.layers.append(layer)
+        self.label_parameters()
+        return self
+
+    def __getitem__(self, i: Any) -> Any:
+        return Sequential(*self.layers[i]) if isinstance(i, slice) else self.layers[i]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.layers)
 
     def forward(self, x: Any) -> Any:
         """Each layer's output is the next one's input."""
@@ -84,7 +110,8 @@ class MLP(Module):
     Args: `sizes`, the widths from input to output; `activation`, of the hidden layers, and `out_activation`, of
     the last ("identity" for none), any operation of one argument by name; `init`, see nn.init; `seed`, an integer;
     `backend`, "tensor", or "scalar" for NumPy arrays of Values; `norm`, "layer" or "batch", before the activation of
-    each hidden layer; `dropout`, the share of hidden units that is silent in training, after it.
+    each hidden layer; `dropout`, the share of hidden units that is silent in training, after it; `dtype`, "float32" or
+    "float64", the default.
     Errors: SettingError and NameNotFoundError for settings, ShapeError for an input of another width.
 
     >>> model = MLP([2, 3, 1], seed=1)
@@ -108,16 +135,21 @@ class MLP(Module):
         *,
         dropout: float = 0.0,
         norm: str | None = None,
+        dtype: Any = None,
     ) -> None:
         sizes = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,)
+        if isinstance(activation, (list, tuple)) and all(map(checks.is_whole, activation)):
+            raise SettingError(
+                f"MLP({list(sizes)}, {activation!r}): write all widths in one list, {[*sizes, *activation]}"
+            )
         if len(sizes) < 2:
             raise SettingError(f"MLP({list(sizes)}) needs at least two widths: the input's and the output's")
         rng = np.random.default_rng(checks.seed("seed", seed, "MLP"))
         self.sizes, self.backend, self.in_features = sizes, backend, sizes[0]
         self.bias, self.init, self.seed, self.norm = bias, init, seed, norm
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
-        self.layers = [Linear(a, b, bias, init=init, rng=rng, backend=backend) for a, b in pairwise(sizes)]
-        self.norms = [made_norm(norm, width, backend) for width in sizes[1:-1]]
+        self.layers = [Linear(a, b, bias, init=init, rng=rng, backend=backend, dtype=dtype) for a, b in pairwise(sizes)]
+        self.norms = [made_norm(norm, width, backend, dtype) for width in sizes[1:-1]]
         # A stream of its own: with and without dropout the weights begin the same.
         self.dropout = Dropout(dropout, rng=np.random.default_rng([seed, 1])) if dropout else None
         self.label_parameters()
@@ -131,50 +163,10 @@ class MLP(Module):
         return self.out_activation(last(x))
 
 
-def made_norm(norm: str | None, width: int, backend: str) -> Any:
+def made_norm(norm: str | None, width: int, backend: str, dtype: Any) -> Any:
     """The normalization of one hidden layer."""
     if norm is None:
         return identity
     if not isinstance(norm, str) or norm not in NORMS:
         raise unknown_name("norm", norm, NORMS)
-    return NORMS[norm](width, backend=backend)
-
-
-def identity(x: Any) -> Any:
-    """x itself."""
-    return x
-
-
-FUNCTIONS: dict[str, Activation] = {"identity": identity, "softmax": ops.softmax}
-OTHER_NAMES = {  # PyTorch's and scikit-learn's
-    "logistic": "sigmoid", "swish": "silu", "logsigmoid": "log_sigmoid", "hardtanh": "hard_tanh",
-    "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish",
-}  # fmt: skip
-
-
-def find_activation(name: str) -> Activation:
-    """An operation of one argument, by name."""
-    if isinstance(name, str):
-        name = OTHER_NAMES.get(name, name)
-        if name in FUNCTIONS:
-            return FUNCTIONS[name]
-        if name in TABLE and is_activation(TABLE[name]):
-            return TABLE[name]
-    known = [key for key, operation in TABLE.items() if is_activation(operation)]
-    raise unknown_name("activation", name, [*known, *FUNCTIONS, *OTHER_NAMES])
-
-
-def range_of(activation: Activation) -> tuple[float, float]:
-    """The lowest and the highest output of an activation, ±inf where it has no end.
-
-    >>> range_of(ops.tanh), range_of(identity), range_of(ops.softmax)
-    ((-1.0, 1.0), (-inf, inf), (0.0, 1.0))
-    """
-    if isinstance(activation, Operation):
-        return activation.range
-    return lowest_and_highest(lambda x: activation(np.stack([x, -x], axis=1)))
-
-
-def is_activation(operation: Operation) -> bool:
-    unary = operation.partials is not None and len(operation.parameters) - len(operation.defaults) == 1
-    return operation.activation and unary
+    return NORMS[norm](width, backend=backend, dtype=dtype)

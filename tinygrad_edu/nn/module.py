@@ -1,28 +1,42 @@
-"""A module is its attributes: parameters, other modules, and lists of them."""
+"""A module is its attributes: parameters, other modules, and lists and dicts of them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
 
-from tinygrad_edu.core.conversion import float_array
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TinygradError
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
+from tinygrad_edu.nn.hooks import Handle, Hooks, registered
+from tinygrad_edu.nn.parameters import (
+    clear,
+    convert,
+    count,
+    fill,
+    fitting,
+    gradient,
+    index_name,
+    is_kept,
+    is_parameter,
+    numbers,
+    refuse_dtypes,
+    refuse_names,
+)
 
 Parameter = Value | Tensor
-BACK_ENDS = ("tensor", "scalar")
 PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold no parameter and no module
 
 
 class Module:
     """The base of layers and models: finds the parameters among its attributes, in the order they were set.
 
-    `training` says which of two ways a layer such as Dropout goes: `train()` and `eval()` set it, here and in every
-    module inside. `buffer_names` names attributes that are kept in a checkpoint but not trained.
+    An attribute is a parameter, a module, or a list, tuple or dict of them, nested as deep as you like. `training` says
+    which of two ways a layer such as Dropout goes: `train()` and `eval()` set it, here and in every module inside.
+    What is kept in a checkpoint but not trained: Tensors that need no gradient, and attributes named in `buffer_names`.
 
     >>> from tinygrad_edu import nn
     >>> [name for name, _ in nn.Linear(2, 1).named_parameters()]
@@ -31,33 +45,53 @@ class Module:
 
     training = True
     buffer_names: tuple[str, ...] = ()
+    hooks: Hooks | None = None
 
-    def __call__(self, x: Any) -> Any:
-        return self.forward(x)
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        if self.hooks is None:
+            return self.forward(*inputs, **options)
+        return self.hooks.call(self, inputs, options)
 
-    def forward(self, x: Any) -> Any:
-        """The output for an input; each module says how."""
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """The output for the inputs; each module says how."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
 
-    def named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        """(name, parameter array): a Tensor, or on the scalar back end a NumPy array of Values."""
+    # What is inside
+
+    def members(self) -> Iterator[tuple[str, Any]]:
+        """(name, attribute) of everything that may hold parameters or modules."""
         for name, attribute in list(vars(self).items()):  # a list: another thread may set an attribute meanwhile
-            if type(attribute) not in PLAIN and name not in self.buffer_names:
-                yield from named_arrays_in(attribute, f"{prefix}{name}")
+            if type(attribute) not in PLAIN:
+                yield name, attribute
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """(name, module): this one under "", then every module inside it."""
-        yield prefix, self
-        inside = [(name, attribute) for name, attribute in vars(self).items() if type(attribute) not in PLAIN]
-        for name, attribute in inside:
-            for place, module in modules_in(attribute, f"{prefix}.{name}" if prefix else name):
-                yield from module.named_modules(place)
+        yield from modules_in(self, prefix, ())
+
+    def modules(self) -> Iterator[Module]:
+        """This module and every module inside it."""
+        yield from (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) of the modules right inside this one, those in lists and dicts too."""
+        for name, attribute in self.members():
+            for place, leaf in leaves_of(attribute, name):
+                if isinstance(leaf, Module):
+                    yield place, leaf
+
+    def children(self) -> Iterator[Module]:
+        """The modules right inside this one."""
+        yield from (module for _, module in self.named_children())
+
+    def named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
+        """(name, parameter array): a Tensor, or on the scalar back end a NumPy array of Values."""
+        yield from ((name, leaf) for name, leaf in arrays_in(self, prefix, ()) if is_parameter(leaf))
 
     def named_buffers(self) -> Iterator[tuple[str, Any]]:
         """(name, array) of what is kept but not trained, such as BatchNorm's running mean."""
         for place, module in self.named_modules():
-            for name in module.buffer_names:
-                yield f"{place}.{name}" if place else name, getattr(module, name)
+            yield from ((f"{place}.{name}" if place else name, getattr(module, name)) for name in module.buffer_names)
+        yield from ((name, leaf) for name, leaf in arrays_in(self, "", ()) if is_kept(leaf))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter): `layers.0.weight`, and on the scalar back end `layers.0.weight[1,2]`."""
@@ -72,10 +106,33 @@ class Module:
         """Every Tensor or Value that training changes, once even where two layers share it."""
         return list(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
 
+    def register_buffer(self, name: str, array: Any) -> None:
+        """Keep an array under that name in checkpoints, without training it; it becomes the attribute `name`."""
+        setattr(self, name, array)
+        if name not in self.buffer_names:
+            self.buffer_names = (*self.buffer_names, name)
+
+    # What is done to all of it
+
     def label_parameters(self) -> None:
         """Name every parameter after its place, for pictures and errors."""
         for name, parameter in self.named_parameters():
             parameter.label = name
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call a function on every module inside, and on this one last."""
+        for module in list(self.modules())[::-1]:
+            function(module)
+        return self
+
+    def astype(self, dtype: Any) -> Self:
+        """Turn all parameters and buffers into float32 or float64, in place; gradients are forgotten.
+
+        Make the optimizer afterwards. Errors: DtypeError for another dtype, and for Values, which have 64 bits.
+        """
+        for array in kept(self).values():
+            convert(array, dtype)
+        return self
 
     def zero_grad(self) -> None:
         """Forget the gradients, before the next backward pass."""
@@ -84,13 +141,26 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """This module and all inside it learn from now on (or not): Dropout drops, BatchNorm goes by the batch."""
-        for _, module in self.named_modules():
+        for module in self.modules():
             module.training = bool(mode)
         return self
 
     def eval(self) -> Self:
         """This module and all inside it are used from now on, not trained: one input has one output."""
         return self.train(False)
+
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call hook(module, inputs, output) after every forward; what it returns, if not None, is the output.
+
+        The handle's `remove()` ends it. A look at all modules at once: nn.activations.
+        """
+        return registered(self, "after", hook)
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call hook(module, inputs) before every forward; what it returns, if not None, are the inputs."""
+        return registered(self, "before", hook)
+
+    # Checkpoints
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of the numbers of parameters and buffers by name, equal on both back ends."""
@@ -148,117 +218,33 @@ def kept(module: Module) -> dict[str, Any]:
     return {**dict(module.named_arrays()), **dict(module.named_buffers())}
 
 
-def named_arrays_in(attribute: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """The parameter arrays in one attribute."""
-    if isinstance(attribute, Module):
-        yield from attribute.named_arrays(f"{name}.")
-    elif isinstance(attribute, (list, tuple)):
+def leaves_of(attribute: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """What one attribute holds: itself, or what is in the list or dict that it is."""
+    if isinstance(attribute, (list, tuple)):
         for i, each in enumerate(attribute):
-            yield from named_arrays_in(each, f"{name}.{i}")
-    elif is_parameter(attribute):
+            yield from leaves_of(each, f"{name}.{i}")
+    elif isinstance(attribute, dict):
+        for key, each in attribute.items():
+            yield from leaves_of(each, f"{name}.{key}")
+    else:
         yield name, attribute
 
 
-def modules_in(attribute: Any, name: str) -> Iterator[tuple[str, Module]]:
-    """The modules in one attribute: itself, or those in a list."""
-    if isinstance(attribute, Module):
-        yield name, attribute
-    elif isinstance(attribute, (list, tuple)):
-        for i, each in enumerate(attribute):
-            yield from modules_in(each, f"{name}.{i}")
+def arrays_in(module: Module, prefix: str, path: tuple[Module, ...]) -> Iterator[tuple[str, Any]]:
+    """(name, leaf) of all that is no module and no buffer by name, in the order in which the attributes were set."""
+    path = (*path, module)
+    for name, attribute in module.members():
+        for place, leaf in leaves_of(attribute, prefix + name) if name not in module.buffer_names else ():
+            if not isinstance(leaf, Module):
+                yield place, leaf
+            elif not any(leaf is above for above in path):
+                yield from arrays_in(leaf, f"{place}.", path)
 
 
-def count(arrays: Mapping[str, Any]) -> int:
-    """How many numbers they hold, those of a shared array once."""
-    return sum(array.size for array in {id(array): array for array in arrays.values()}.values())
-
-
-def is_parameter(attribute: Any) -> bool:
-    of_values = isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O"
-    return of_values or (isinstance(attribute, Tensor) and attribute.requires_grad)
-
-
-def parameter(array: np.ndarray[Any, Any], backend: str, label: str) -> Any:
-    """Numbers as a parameter of that back end: a Tensor, or a NumPy array of labelled Values."""
-    return made(array, backend, label, requires_grad=True)
-
-
-def buffer(array: np.ndarray[Any, Any], backend: str, label: str) -> Any:
-    """Numbers that are kept but not trained, for an attribute that `buffer_names` names."""
-    return made(array, backend, label, requires_grad=False)
-
-
-def made(array: np.ndarray[Any, Any], backend: str, label: str, requires_grad: bool) -> Any:
-    if backend not in BACK_ENDS:
-        raise SettingError(f"backend={backend!r}: there are {' and '.join(map(repr, BACK_ENDS))}")
-    if backend == "tensor":
-        return Tensor(array, requires_grad=requires_grad, label=label)
-    values = np.empty(array.shape, dtype=object)
-    for index in np.ndindex(array.shape):
-        values[index] = Value(float(array[index]), label=index_name(label, index))
-    return values
-
-
-def index_name(name: str, index: tuple[int, ...]) -> str:
-    return f"{name}[{','.join(map(str, index))}]"
-
-
-def clear(x: Parameter) -> None:
-    """No gradient: 0 for a Value, None for a Tensor."""
-    if isinstance(x, Tensor):
-        x.grad = None
-    else:
-        x.grad, x.spent = 0.0, False
-
-
-def numbers(array: Any) -> np.ndarray[Any, Any]:
-    """A copy of the plain numbers in a Tensor, an array of Values or a plain array."""
-    if isinstance(array, Tensor):
-        return array.array.copy()
-    return each(array, "data") if array.dtype.kind == "O" else array.copy()
-
-
-def gradient(array: Any) -> np.ndarray[Any, Any]:
-    if not isinstance(array, Tensor):
-        return each(array, "grad")
-    return np.zeros_like(array.array) if array.grad is None else array.grad.copy()
-
-
-def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """The names of a state must be the module's."""
-    missing, unknown = sorted(arrays.keys() - state.keys()), sorted(state.keys() - arrays.keys())
-    if missing or unknown:
-        parts = [f"{word} {names}" for word, names in (("missing", missing), ("unknown", unknown)) if names]
-        raise SettingError(f"load_state_dict: names differ: {', '.join(parts)}")
-
-
-def fitting(name: str, array: Any, given: Any) -> np.ndarray[Any, Any]:
-    """The numbers given for one parameter."""
-    try:
-        new = float_array(given, dtype=float)
-    except TinygradError as error:
-        raise type(error)(f"load_state_dict: {name}: {error}") from None
-    if new.shape != array.shape:
-        raise ShapeError(f"load_state_dict: {name} has shape {array.shape}, not {new.shape}")
-    return new
-
-
-def refuse_dtypes(arrays: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """A file holds what the module does: float32 numbers are not silently taken for float64, nor cut down to them."""
-    for name in arrays.keys() & found.keys():
-        own, given = numbers(arrays[name]).dtype, found[name].dtype
-        if own != given:
-            raise DtypeError(f"{name} is {own}, and the file holds {given}: load_state_dict converts on purpose")
-
-
-def each(values: np.ndarray[Any, Any], attribute: str) -> np.ndarray[Any, Any]:
-    flat = [getattr(value, attribute) for value in values.flat]
-    return np.array(flat, dtype=float).reshape(values.shape)
-
-
-def fill(array: Any, new: np.ndarray[Any, Any]) -> None:
-    if isinstance(array, Tensor):
-        array.data = new.astype(array.dtype)
-    else:
-        for index in np.ndindex(array.shape):
-            array[index].data = float(new[index])
+def modules_in(module: Module, name: str, path: tuple[Module, ...]) -> Iterator[tuple[str, Module]]:
+    """A module and all inside it; one that holds the module that it stands in, such as a parent, is left out."""
+    yield name, module
+    path = (*path, module)
+    for place, child in module.named_children():
+        if not any(child is above for above in path):
+            yield from modules_in(child, f"{name}.{place}" if name else place, path)

@@ -1,43 +1,58 @@
-"""Layers that bring numbers to mean 0 and variance 1, and then to a scale and shift that are learnt."""
+"""Layers that bring numbers to mean 0 and variance 1, and then to a scale and shift that are learned."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import ops
-from tinygrad_edu.checks import number
+from tinygrad_edu import checks, ops
 from tinygrad_edu.compile.ir.dims import ACTIVE
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.inputs import as_input, refuse_trace, refuse_widths
-from tinygrad_edu.nn.module import Module, buffer, fill, numbers, parameter
+from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.nn.inputs import as_input, as_input_of, refuse_trace, refuse_widths
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import buffer, fill, numbers, parameter
 
 
 class Normalization(Module):
     """y = γ·(x - μ)/√(σ² + ε) + β, with γ (features,) and β (features,); each layer says over which x μ and σ² go."""
 
-    def __init__(self, features: int, eps: float, affine: bool, bias: bool, backend: str) -> None:
+    behind = 0  # how many axes stand behind that of the features
+
+    def __init__(
+        self, features: int | Sequence[int], eps: float, affine: bool, bias: bool, backend: str, dtype: Any
+    ) -> None:
         name = type(self).__name__
-        refuse_widths(name, features=features)
-        number("eps", eps, "[0, inf)", name)
-        self.in_features, self.eps, self.backend = features, eps, backend
-        self.weight = parameter(np.ones(features), backend, "weight") if affine else None
-        self.bias = parameter(np.zeros(features), backend, "bias") if affine and bias else None
+        shape = tuple(features) if isinstance(features, (tuple, list)) else (features,)
+        for width in shape:
+            refuse_widths(name, features=width)
+        checks.number("eps", eps, "[0, inf)", name)
+        self.shape, self.in_features, self.eps, self.backend = shape, shape[-1], eps, backend
+        self.weight = parameter(np.ones(shape), backend, "weight", dtype) if affine else None
+        self.bias = parameter(np.zeros(shape), backend, "bias", dtype) if affine and bias else None
 
     def scaled(self, centred: Any, variance: Any) -> Any:
         """(x - μ) and σ² → y."""
-        y = centred / ops.sqrt(variance + self.eps)
-        y = y if self.weight is None else y * self.weight
-        return y if self.bias is None else y + self.bias
+        return self.shifted(centred / ops.sqrt(variance + self.eps))
+
+    def shifted(self, y: Any) -> Any:
+        """γ·y + β."""
+        y = y if self.weight is None else y * self.spread(self.weight, np.ndim(y))
+        return y if self.bias is None else y + self.spread(self.bias, np.ndim(y))
+
+    def spread(self, numbers: Any, axes: int) -> Any:
+        """Numbers of the features in a shape that broadcasts over x."""
+        return numbers
 
 
 class LayerNorm(Normalization):
     """y = γ·(x - μ)/√(σ² + ε) + β, with mean μ and variance σ² of each sample over its features.
 
-    Args: `features`, the width of the last axis; `affine=False` leaves γ and β out, `bias=False` β alone.
+    Args: `features`, the width of the last axis, or the widths of the last few; `affine=False` leaves γ and β out,
+    `bias=False` β alone; `dtype`, "float32" or "float64".
     Errors: SettingError for settings, ShapeError for an input of another width. (Ba et al. 2016)
 
     >>> LayerNorm(3)(np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])).data.round(3)
@@ -46,15 +61,51 @@ class LayerNorm(Normalization):
     """
 
     def __init__(
-        self, features: int, eps: float = 1e-5, *, affine: bool = True, bias: bool = True, backend: str = "tensor"
+        self,
+        features: int | Sequence[int],
+        eps: float = 1e-5,
+        *,
+        affine: bool = True,
+        bias: bool = True,
+        backend: str = "tensor",
+        dtype: Any = None,
     ) -> None:
-        super().__init__(features, eps, affine, bias, backend)
+        super().__init__(features, eps, affine, bias, backend, dtype)
 
     def forward(self, x: Any) -> Any:
         """x (..., features) → the same shape."""
-        x = as_input(x, self)
-        centred = x - ops.mean(x, axis=-1, keepdims=True)
-        return self.scaled(centred, ops.mean(ops.square(centred), axis=-1, keepdims=True))
+        x = as_input_of(x, self, self.shape)
+        axes = tuple(range(-len(self.shape), 0))
+        centred = x - ops.mean(x, axis=axes, keepdims=True)
+        return self.scaled(centred, ops.mean(ops.square(centred), axis=axes, keepdims=True))
+
+
+class RMSNorm(Normalization):
+    """y = γ·x/√(mean x² + ε), the mean over the features of each sample: no centre, no β. (Zhang and Sennrich 2019)
+
+    Args: `features`, the width of the last axis, or the widths of the last few; `eps`, None for the distance from 1 to
+    the next float, as in PyTorch; `affine=False` leaves γ out; `dtype`, "float32" or "float64".
+
+    >>> RMSNorm(2)([[3.0, 4.0]]).data.round(3).tolist()
+    [[0.849, 1.131]]
+    """
+
+    def __init__(
+        self,
+        features: int | Sequence[int],
+        eps: float | None = None,
+        *,
+        affine: bool = True,
+        backend: str = "tensor",
+        dtype: Any = None,
+    ) -> None:
+        smallest = float(np.finfo(np.dtype(dtype or np.float64)).eps)
+        super().__init__(features, smallest if eps is None else eps, affine, False, backend, dtype)
+
+    def forward(self, x: Any) -> Any:
+        """x (..., features) → the same shape."""
+        x = as_input_of(x, self, self.shape)
+        return self.scaled(x, ops.mean(ops.square(x), axis=tuple(range(-len(self.shape), 0)), keepdims=True))
 
 
 class BatchNorm(Normalization):
@@ -62,9 +113,9 @@ class BatchNorm(Normalization):
 
     In training the running statistics become (1 - momentum) of themselves and momentum of the batch's (of the variance
     with n - 1); after eval() they stand in for μ and σ². They are buffers: in state_dict, not trained. Numbers and
-    defaults are those of PyTorch's BatchNorm1d, whose features stand on axis 1; here they are the last.
+    defaults are PyTorch's. The features are the last axis; BatchNorm1d and BatchNorm2d have them on axis 1.
     Errors: SettingError for settings, ShapeError for another width or, in training, fewer than two samples; TraceError
-    where it is compiled in training. (Ioffe and Szegedy 2015)
+    where it is compiled in training by anything but `fit`. (Ioffe and Szegedy 2015)
 
     >>> layer = BatchNorm(1)
     >>> layer([[1.0], [3.0]]).data.round(3).tolist(), layer.running_mean.data.tolist()
@@ -82,32 +133,46 @@ class BatchNorm(Normalization):
         affine: bool = True,
         bias: bool = True,
         backend: str = "tensor",
+        dtype: Any = None,
     ) -> None:
-        super().__init__(features, eps, affine, bias, backend)
-        self.momentum = number("momentum", momentum, "[0, 1]", "BatchNorm")
-        self.running_mean = buffer(np.zeros(features), backend, "running_mean")
-        self.running_var = buffer(np.ones(features), backend, "running_var")
+        refuse_widths(type(self).__name__, features=features)
+        super().__init__(features, eps, affine, bias, backend, dtype)
+        checks.number("momentum", momentum, "[0, 1]", type(self).__name__)
+        self.momentum = momentum
+        self.running_mean = buffer(np.zeros(features), backend, "running_mean", dtype)
+        self.running_var = buffer(np.ones(features), backend, "running_var", dtype)
 
     def forward(self, x: Any) -> Any:
         """x (..., features) → the same shape."""
-        x = as_input(x, self)
+        x = self.checked(x)
+        axis = self.axis(np.ndim(x))
         if not self.training:
-            return self.scaled(x - self.running_mean, self.running_var)
+            mean, variance = (self.spread(s, np.ndim(x)) for s in (self.running_mean, self.running_var))
+            return self.scaled(x - mean, variance)
         compiled = bool(ACTIVE.traces) and isinstance(x, Tensor)
         if not compiled:
-            refuse_trace("BatchNorm", "changes its running statistics at every step")
-        samples, axes = math.prod(x.shape[:-1]), tuple(range(x.ndim - 1))
+            refuse_trace(type(self).__name__, "changes its running statistics at every step")
+        samples, axes = math.prod((*x.shape[:axis], *x.shape[axis + 1 :])), tuple(i for i in range(x.ndim) if i != axis)
         if not compiled and samples < 2:
             raise ShapeError(
-                f"BatchNorm in training needs at least two samples for a variance, and the input has shape {x.shape}: "
-                "use larger batches (the last one of an epoch may hold a single sample), or call eval() first"
+                f"{type(self).__name__} in training needs at least two samples for a variance, and the input has shape "
+                f"{x.shape}: use larger batches (the last one of an epoch may hold a single sample), or call eval() "
+                "first"
             )
         mean = ops.mean(x, axis=axes)
-        centred = x - mean
+        centred = x - self.spread(mean, x.ndim)
         variance = ops.mean(ops.square(centred), axis=axes)
         self.follow(self.running_mean, mean)
         self.follow(self.running_var, variance, 1.0 / (1.0 - 1.0 / samples))
-        return self.scaled(centred, variance)
+        return self.scaled(centred, self.spread(variance, x.ndim))
+
+    def checked(self, x: Any) -> Any:
+        """The input as an array whose features are where they should be."""
+        return as_input(x, self)
+
+    def axis(self, axes: int) -> int:
+        """Where the features stand."""
+        return axes - 1
 
     def follow(self, running: Any, batch: Any, factor: Any = 1.0) -> None:
         """Move a running statistic a part of the way."""
@@ -116,3 +181,91 @@ class BatchNorm(Normalization):
             ACTIVE.traces[-1].follow(running, new)
         else:
             fill(running, (1.0 - self.momentum) * numbers(running) + self.momentum * (numbers(batch) * factor))
+
+
+class OverChannels(Normalization):
+    """What layers share whose features are the channels of (batch, channels, ...)."""
+
+    layouts: tuple[str, ...] = ()
+
+    def checked(self, x: Any) -> Any:
+        """The input as an array with this many channels. Errors: ShapeError."""
+        return channels_of(x, self, self.shape[0], self.layouts)
+
+    def axis(self, axes: int) -> int:
+        """Channels stand behind the batch."""
+        return 1
+
+    def spread(self, numbers: Any, axes: int) -> Any:
+        """(channels,) → (channels, 1, ...)"""
+        return ops.reshape(numbers, (*self.shape, *(1,) * (axes - 2)))
+
+
+class BatchNorm1d(OverChannels, BatchNorm):
+    """BatchNorm over the channels of (batch, channels) or (batch, channels, length), as PyTorch's.
+
+    >>> BatchNorm1d(2)(np.ones((4, 2, 5))).shape
+    (4, 2, 5)
+    """
+
+    layouts = ("(batch, {n})", "(batch, {n}, length)")
+
+
+class BatchNorm2d(OverChannels, BatchNorm):
+    """BatchNorm over the channels of images (batch, channels, height, width), as PyTorch's.
+
+    >>> BatchNorm2d(2)(np.ones((4, 2, 5, 5))).shape
+    (4, 2, 5, 5)
+    """
+
+    layouts = ("(batch, {n}, height, width)",)
+
+
+class GroupNorm(OverChannels):
+    """y = γ·(x - μ)/√(σ² + ε) + β, with μ and σ² of each sample over all numbers of a group of channels.
+
+    Args: `num_groups`, which has to divide `num_channels`; γ and β have one number for each channel. (Wu and He 2018)
+    Errors: SettingError for settings, ShapeError for an input that is not (batch, num_channels, ...).
+
+    >>> GroupNorm(1, 2)(np.array([[[1.0], [3.0]]])).data.round(3).tolist()
+    [[[-1.0], [1.0]]]
+    """
+
+    layouts = ("(batch, {n}, ...)",)
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        *,
+        affine: bool = True,
+        backend: str = "tensor",
+        dtype: Any = None,
+    ) -> None:
+        refuse_widths("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
+            raise SettingError(
+                f"GroupNorm(num_groups={num_groups}, num_channels={num_channels}): the channels cannot be shared out"
+            )
+        super().__init__(num_channels, eps, affine, True, backend, dtype)
+        self.num_groups = num_groups
+
+    def forward(self, x: Any) -> Any:
+        """x (batch, channels, ...) → the same shape."""
+        x = self.checked(x)
+        rows = ops.reshape(x, (x.shape[0] * self.num_groups, -1))
+        centred = rows - ops.mean(rows, axis=1, keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=1, keepdims=True)
+        return self.shifted(ops.reshape(centred / ops.sqrt(variance + self.eps), x.shape))
+
+
+def channels_of(x: Any, layer: Any, channels: int, layouts: Sequence[str]) -> Any:
+    """An input as an array with so many channels on axis 1. Errors: ShapeError."""
+    x = as_input_of(x, layer, ())
+    lengths = [text.count(",") + 1 for text in layouts]
+    fits = x.ndim in lengths or (layouts[0].endswith("...)") and x.ndim >= 2)
+    if not fits or x.shape[1] != channels:
+        wanted = " or ".join(text.format(n=channels) for text in layouts)
+        raise ShapeError(f"{type(layer).__name__}: the input has shape {x.shape}, but {wanted} is needed")
+    return x

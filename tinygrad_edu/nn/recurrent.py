@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from tinygrad_edu import checks, ops
 from tinygrad_edu.nn.inputs import random_generator
 from tinygrad_edu.nn.layers import Linear, find_activation
-from tinygrad_edu.nn.module import parameter
+from tinygrad_edu.nn.levels import levels
+from tinygrad_edu.nn.parameters import parameter
 from tinygrad_edu.nn.sequence import Gate, Init, Recurrent, Start
 
 
@@ -18,7 +20,8 @@ class RNN(Recurrent):
 
     Args: `activation`, f, any operation of one argument by name; `horizon`, how many steps a gradient flows back (None:
     all); `init`, of the input weights, and `recurrent_init`, of the recurrent ones (nn.init; the same by default);
-    `rng`, a random generator or a seed. h begins at 0.
+    `rng`, a random generator or a seed; `num_layers` of them on top of each other, with `dropout` between them;
+    `bidirectional`, whether a second one reads the times backwards; `dtype`, "float32" or "float64". h begins at 0.
     Errors: SettingError and NameNotFoundError for settings, ShapeError for an input or a state that does not fit.
 
     >>> outputs, h = RNN(2, 3, rng=0)(np.ones((5, 4, 2)))  # five series of four times
@@ -38,10 +41,24 @@ class RNN(Recurrent):
         recurrent_init: Init | None = None,
         rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(in_features, hidden_features, horizon, backend)
+        super().__init__(in_features, hidden_features, horizon, backend, dtype)
+        rng = random_generator("RNN", rng)
+        own: dict[str, Any] = {
+            "horizon": horizon,
+            "init": init,
+            "recurrent_init": recurrent_init,
+            "rng": rng,
+            "backend": backend,
+        }
         self.activation = find_activation(activation)
-        self.hidden = Gate(self, Start(random_generator("RNN", rng), init, recurrent_init), bias)
+        self.hidden = Gate(self, Start(rng, init, recurrent_init), bias)
+        make = partial(RNN, hidden_features=hidden_features, activation=activation, bias=bias, dtype=dtype, **own)
+        self.levels = levels(self, num_layers, bidirectional, dropout, rng, make)
         self.label_parameters()
 
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
@@ -73,11 +90,25 @@ class GRU(Recurrent):
         recurrent_init: Init | None = None,
         rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(in_features, hidden_features, horizon, backend)
-        start = Start(random_generator("GRU", rng), init, recurrent_init)
+        super().__init__(in_features, hidden_features, horizon, backend, dtype)
+        rng = random_generator("GRU", rng)
+        own: dict[str, Any] = {
+            "horizon": horizon,
+            "init": init,
+            "recurrent_init": recurrent_init,
+            "rng": rng,
+            "backend": backend,
+        }
+        start = Start(rng, init, recurrent_init)
         self.reset, self.update, self.candidate = (Gate(self, start, bias) for _ in range(3))
-        self.candidate_bias = parameter(np.zeros(hidden_features), backend, "candidate_bias") if bias else None
+        self.candidate_bias = parameter(np.zeros(hidden_features), backend, "candidate_bias", dtype) if bias else None
+        make = partial(GRU, hidden_features=hidden_features, bias=bias, dtype=dtype, **own)
+        self.levels = levels(self, num_layers, bidirectional, dropout, rng, make)
         self.label_parameters()
 
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
@@ -117,13 +148,28 @@ class LSTM(Recurrent):
         recurrent_init: Init | None = None,
         rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        dtype: Any = None,
     ) -> None:
-        super().__init__(in_features, hidden_features, horizon, backend)
-        start = Start(random_generator("LSTM", rng), init, recurrent_init)
+        super().__init__(in_features, hidden_features, horizon, backend, dtype)
+        rng = random_generator("LSTM", rng)
+        own: dict[str, Any] = {
+            "horizon": horizon,
+            "init": init,
+            "recurrent_init": recurrent_init,
+            "rng": rng,
+            "backend": backend,
+        }
+        start = Start(rng, init, recurrent_init)
         self.input_gate = Gate(self, start, bias)
         self.forget_gate = Gate(self, start, bias, forget_bias)
         self.cell_gate = Gate(self, start, bias)
         self.output_gate = Gate(self, start, bias)
+        own |= {"forget_bias": forget_bias, "dtype": dtype}
+        make = partial(LSTM, hidden_features=hidden_features, bias=bias, **own)
+        self.levels = levels(self, num_layers, bidirectional, dropout, rng, make)
         self.label_parameters()
 
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
@@ -170,15 +216,18 @@ class Elman(Recurrent):
         recurrent_init: Init | None = None,
         seed: int = 0,
         backend: str = "tensor",
+        dtype: Any = None,
     ) -> None:
-        super().__init__(in_features, hidden_features, horizon, backend)
+        super().__init__(in_features, hidden_features, horizon, backend, dtype)
         start = Start(np.random.default_rng(checks.seed("seed", seed, "Elman")), init, recurrent_init)
         bounded = "where the context c ← λ·c + h stays bounded"
         self.self_feedback = checks.number("self_feedback", self_feedback, "(-1, 1)", "Elman", bounded)
         self.start = checks.number("context_start", context_start, owner="Elman")
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
         self.hidden = Gate(self, start, bias=True)
-        self.output = Linear(hidden_features, out_features, out_bias, init=init, rng=start.rng, backend=backend)
+        self.output = Linear(
+            hidden_features, out_features, out_bias, init=init, rng=start.rng, backend=backend, dtype=dtype
+        )
         self.out_features = out_features
         self.label_parameters()
 

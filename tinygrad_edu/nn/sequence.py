@@ -18,7 +18,9 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.inputs import as_array, as_input, refuse_widths
-from tinygrad_edu.nn.module import Module, parameter
+from tinygrad_edu.nn.levels import Levels
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import parameter
 
 Init = str | initializers.Initializer
 
@@ -28,27 +30,33 @@ class Recurrent(Module):
 
     states: tuple[str, ...] = ("h",)  # what is handed on from step to step; one array, or a tuple of several
     start: float = 0.0  # the state before the first step
+    levels: Levels | None = None  # further layers and the other direction
 
-    def __init__(self, in_features: int, hidden_features: int, horizon: int | None, backend: str) -> None:
+    def __init__(
+        self, in_features: int, hidden_features: int, horizon: int | None, backend: str, dtype: Any = None
+    ) -> None:
         kind = type(self).__name__
         refuse_widths(kind, in_features=in_features, hidden_features=hidden_features)
         optional(whole, "horizon", horizon, 1, kind, "the steps that a gradient flows back, or None for all of them")
         self.in_features, self.hidden_features, self.backend = in_features, hidden_features, backend
-        self.horizon = horizon
+        self.horizon, self.dtype = horizon, dtype
 
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
         """One time: x (batch, in) and the state (batch, hidden) → the output (batch, out) and the next state."""
         raise NotImplementedError(f"{type(self).__name__} has no step(x, state)")
-
-    def __call__(self, x: Any, state: Any = None) -> Any:
-        return self.forward(x, state)
 
     def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
         """(outputs over time, last state), for x (time, in) or (batch, time, in).
 
         `state`: the last state of the time before, (hidden,) or (batch, hidden), for LSTM two of them; without it
         the layer's start value. With a horizon the gradient does not flow into it; without one, it does.
+        Of several layers or two directions each state has an axis more in front, one entry for each layer and, within
+        it, each direction; the outputs of two directions stand side by side, (..., 2·hidden).
         """
+        return self.run(x, state) if self.levels is None else self.levels.run(self, x, state)
+
+    def run(self, x: Any, state: Any) -> tuple[Any, Any]:
+        """One layer in one direction."""
         x = series(x, self)
         state, batched = self.begin(state, x), x.ndim == 3
         outputs = []
@@ -97,14 +105,13 @@ class Gate(Module):
 
     def __init__(self, layer: Recurrent, start: Start, bias: bool, bias_start: float = 0.0) -> None:
         widths, hidden, backend = (layer.in_features, layer.hidden_features), layer.hidden_features, layer.backend
-        self.weight_ih = parameter(initializers.drawn(start.init, start.rng, *widths), backend, "weight_ih")
+        self.weight_ih = parameter(
+            initializers.drawn(start.init, start.rng, *widths), backend, "weight_ih", layer.dtype
+        )
         weight_hh = initializers.drawn(start.recurrent_init, start.rng, hidden, hidden)
-        self.weight_hh = parameter(weight_hh, backend, "weight_hh")
+        self.weight_hh = parameter(weight_hh, backend, "weight_hh", layer.dtype)
         drawn = initializers.drawn_bias(start.init, start.rng, *widths) + bias_start if bias else None
-        self.bias = None if drawn is None else parameter(drawn, backend, "bias")
-
-    def __call__(self, x: Any, h: Any = None) -> Any:
-        return self.forward(x, h)
+        self.bias = None if drawn is None else parameter(drawn, backend, "bias", layer.dtype)
 
     def forward(self, x: Any, h: Any = None) -> Any:
         """x (batch, in) and h (batch, hidden) → (batch, hidden); without h, what the input says alone."""

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu import packages
 from tinygrad_edu.checks import number, whole
 from tinygrad_edu.errors import AnomalyError, OperandError, SettingError
-from tinygrad_edu.nn.module import clear
+from tinygrad_edu.nn.parameters import clear
 from tinygrad_edu.optim import flat
 from tinygrad_edu.optim.optimizer import Parameters, checked
 

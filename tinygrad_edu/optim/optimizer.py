@@ -11,7 +11,7 @@ from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError
-from tinygrad_edu.nn.module import clear
+from tinygrad_edu.nn.parameters import clear
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
 
 Parameters = Iterable[Value | Tensor]

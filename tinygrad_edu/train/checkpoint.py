@@ -16,7 +16,8 @@ from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError
 from tinygrad_edu.nn import storage
-from tinygrad_edu.nn.module import fitting, kept, refuse_dtypes, refuse_names
+from tinygrad_edu.nn.module import kept
+from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.config import config, plain
 from tinygrad_edu.train.eager import generators
 from tinygrad_edu.train.job import Job

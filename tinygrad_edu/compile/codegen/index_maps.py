@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,14 +22,54 @@ def through(view: Traced, points: Sequence[str], names: Names) -> list[str]:
         return list(points)[len(points) - source.ndim :]
     if op_name(view) == "window":
         return windowed(view, points, names)
+    if op_name(view) == "slide":
+        return slid(view, points)
     long = [(size, i) for size, i in zip(names.shape(view), points, strict=True) if size != "1"]
     wanted = [size for size in names.shape(source) if size != "1"]
-    found = iter([i for _, i in long] if [size for size, _ in long] == wanted else unravelled(wanted, long))
+    found = iter([i for sizes, given in groups(wanted, long) for i in unravelled(sizes, given)])
     return ["0" if size == "1" else next(found) for size in names.shape(source)]
+
+
+def groups(
+    wanted: Sequence[str], given: Sequence[tuple[str, str]]
+) -> list[tuple[Sequence[str], Sequence[tuple[str, str]]]]:
+    """Axes that a reshape joins or splits, group by group: the others keep their index, and need no division.
+
+    >>> groups(["n", "c * h", "w"], [("n", "i0"), ("c", "i1"), ("h", "i2"), ("w", "i3")])
+    [(['n'], [('n', 'i0')]), (['c * h'], [('c', 'i1'), ('h', 'i2')]), (['w'], [('w', 'i3')])]
+    """
+    found, start, first = [], 0, 0
+    for end in range(1, len(wanted)):
+        whole = factors(wanted[start:end])
+        for last in range(first + 1, len(given)):
+            if factors([size for size, _ in given[first:last]]) == whole:
+                found.append((list(wanted[start:end]), list(given[first:last])))
+                start, first = end, last
+                break
+    return [*found, (list(wanted[start:]), list(given[first:]))] if wanted else []
+
+
+def factors(sizes: Sequence[str]) -> tuple[int, list[str]]:
+    """A product of sizes: its number and its names."""
+    parts = " * ".join(sizes).split(" * ")
+    return math.prod(int(x) for x in parts if x.isdigit()), sorted(x for x in parts if not x.isdigit())
+
+
+def slid(node: Traced, points: Sequence[str]) -> list[str]:
+    """i·stride + k·dilation along each of the last axes, of what reads windows or writes them."""
+    stride, dilation = node.options["stride"], node.options["dilation"]
+    n = len(stride)
+    moved = []
+    for k, i, s, d in zip(points[-2 * n : -n], points[-n:], stride, dilation, strict=True):
+        parts = [bracketed(x) if m == 1 else f"{bracketed(x)} * {m}" for x, m in ((i, s), (k, d)) if x != "0"]
+        moved.append(" + ".join(parts) or "0")
+    return [*points[: -2 * n], *moved]
 
 
 def unravelled(sizes: Sequence[str], given: Sequence[tuple[str, str]]) -> list[str]:
     """The indices along `sizes` of the number that stands at the (size, index) pairs `given` of another shape."""
+    if [size for size, _ in given] == list(sizes):
+        return [i for _, i in given]
     place = ""
     for size, index in given:
         place = f"({place}) * ({size}) + {index}" if place else index

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.compile.codegen.formulas import NOTHING, Symbol, definitions, in_float32, inlined, literal, text_of
-from tinygrad_edu.compile.codegen.index_maps import bare, landing, through
+from tinygrad_edu.compile.codegen.index_maps import bare, landing, slid, through
 from tinygrad_edu.compile.codegen.lookups import Lookups
 from tinygrad_edu.compile.codegen.math_approximations import kernels
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, PLUS
 from tinygrad_edu.compile.ir.node import Traced, is_boolean, op_name, value_of
-from tinygrad_edu.compile.passes.fuse import Loop, Names, Product, Schedule, is_reduction, is_view
+from tinygrad_edu.compile.passes.fuse import Loop, Names, Product, Schedule, base, is_reduction, is_view
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.operation import Operation
 
@@ -91,10 +91,13 @@ class Writer(Lookups):
         self.lines.append(f"{indent}dot({a}, {b}, {out})  # ({', '.join(self.names.shape(node))})")
 
     def matrix(self, x: Traced, points: Sequence[str]) -> str:
-        """A matrix of a product: an array, one of a stack, or the transpose of that."""
-        if is_view(x):
+        """A matrix of a product: an array (in another shape, too), one of a stack, or the transpose of that."""
+        if op_name(x) == "transpose":
             return f"{self.matrix(x.parents[0], points)}.T"
-        name, lead = x.name if x.op is None else self.arrays[x], self.names.shape(x)[:-2]
+        source = base(x)
+        name, lead = source.name if source.op is None else self.arrays[source], self.names.shape(x)[:-2]
+        if self.names.shape(x) != self.names.shape(source):
+            name = f"view({name}, 0, ({', '.join(map(bare, self.names.shape(x)))}))"
         at = ["0" if n == "1" else i for n, i in zip(lead, points[len(points) - len(lead) :], strict=True)]
         return f"{name}[{', '.join(at)}]" if at else name
 
@@ -148,7 +151,7 @@ class Writer(Lookups):
     def alone(self, x: Traced) -> bool:
         if not is_reduction(x):
             return op_name(x) not in ("cumsum", "class_of")
-        if op_name(x) == "scatter":
+        if op_name(x) in ("scatter", "settle"):
             return False
         axes = broadcasting.axes_of(x.parents[0], x.options["axis"])
         return 0 not in axes or (op_name(x) == "sum" and len(axes) == x.parents[0].ndim)
@@ -275,9 +278,10 @@ class Writer(Lookups):
         shared: bool,
     ) -> None:
         """A running sum or maximum: in a variable where the inner loops are reduced, else in the array of results."""
-        if op_name(node) == "scatter":
+        if op_name(node) in ("scatter", "settle"):
             before[0] += self.fill(node, self.constant("0.0"))
-            where = self.looked_up(node, points, node.sizes)
+            look = self.looked_up(node, points, node.sizes) if op_name(node) == "scatter" else None
+            where = look or slid(node, points)
             inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.item(node.parents[0], points)}")
             return
         axes = broadcasting.axes_of(node.parents[0], node.options["axis"])

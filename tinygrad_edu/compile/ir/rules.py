@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_edu.compile.ir import indexing
+from tinygrad_edu.compile.ir import convolution, indexing
 from tinygrad_edu.compile.ir.dims import lengths
 from tinygrad_edu.compile.ir.indexing import Primitive, axis_of, reshaped
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced
@@ -76,4 +76,6 @@ DECOMPOSITIONS |= {
     "prod": prod,
     "matmul": matmul,
     "rows_of_classes": indexing.rows_of_classes,
+    **{f.__name__: f for f in (convolution.unfold, convolution.fold, convolution.conv, convolution.conv_transpose)},
+    "conv_weight": convolution.conv_weight,
 }

@@ -11,7 +11,7 @@ from tinygrad_edu.compile.ir.node import Traced, op_name
 from tinygrad_edu.compile.passes.lower import VIEWS
 from tinygrad_edu.core.graph import topological
 
-REDUCTIONS = ("sum", "max", "prod", "scatter")
+REDUCTIONS = ("sum", "max", "prod", "scatter", "settle")
 KEPT = ("matmul", "class_of", *REDUCTIONS)  # their results lie in memory anyway
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 CHEAP = ("add", "sub", "mul", "neg", "square", "where", "maximum", "minimum", "relu", *COMPARISONS)

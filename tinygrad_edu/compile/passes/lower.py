@@ -10,7 +10,7 @@ from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import topological
 
 # No new numbers: another way to find them.
-VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather")
+VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide")
 
 
 def axes(x: Any, axis: Any) -> tuple[int, ...]:
@@ -105,7 +105,9 @@ def lowered_again(root: Traced, unique: dict[Any, Traced]) -> Traced:
 def is_matrix(x: Traced) -> bool:
     """Can a product read it where it lies: floats in memory, or the transpose of them?"""
     source = x.parents[0] if swaps_last_two(x) else x
-    return op_name(source) not in VIEWS and not source.integer
+    while op_name(source) == "reshape":  # of what lies in memory: the same memory
+        source = source.parents[0]
+    return op_name(source) not in VIEWS and not source.integer and bool(source.sizes)
 
 
 def swaps_last_two(x: Traced) -> bool:

@@ -1,0 +1,109 @@
+"""Convolution as an operation: three rows, of which each is the pull-back of the others.
+
+y = conv(x, w) reads windows of x; conv_transpose(y, w) writes them; conv_weight(x, y) is the share of the weight. Each
+is linear in both of its arrays, so that derivatives of every order are calls of the same three.
+
+x is (batch, channels, *spatial), w (out, channels/groups, *size), y (batch, out, *windows); `stride` and `dilation`
+have one number for each spatial axis. What users call, with padding and bias, stands in convolutions.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.operation import array_op
+from tinygrad_edu.core.windows import places, spanned, view_of_windows, window_counts
+
+CHUNK = 2**19  # bytes of columns that are laid out at once: they stay in the cache until the product has read them
+
+
+@array_op(
+    vjp=(
+        lambda g, _y, x, w, stride, dilation, groups: written(g, w, x, stride, dilation, groups),
+        lambda g, _y, x, w, stride, dilation, groups: summed(x, g, w, stride, dilation, groups),
+    )
+)
+def conv(x: Any, w: Any, /, stride: Sequence[int], dilation: Sequence[int], groups: int) -> Any:
+    """y[o, i] = Σ w[o, c, k]·x[c, i·stride + k·dilation] over channels c and places k of the kernel."""
+    counts = window_counts(x.shape[2:], w.shape[2:], stride, dilation)
+    y = np.empty((len(x), groups, len(w) // groups, math.prod(counts)), np.result_type(x, w))
+    rows = w.reshape(groups, len(w) // groups, -1)
+    for part, columns in chunks(x, w.shape[2:], counts, stride, dilation, groups):
+        np.matmul(rows, columns, out=y[part])
+    return y.reshape(len(x), len(w), *counts)
+
+
+def chunks(
+    x: Any, size: Sequence[int], counts: Sequence[int], stride: Sequence[int], dilation: Sequence[int], groups: int
+) -> Iterator[tuple[slice, Any]]:
+    """(some samples, their windows as columns: (samples, groups, channels/groups·size, windows)), one after the other.
+
+    The memory is the same each time.
+    """
+    windows = view_of_windows(x, size, stride, dilation, counts)
+    one = math.prod(windows.shape[1:]) * x.itemsize
+    at_once = min(max(CHUNK // max(one, 1), 1), max(len(x), 1))
+    room = np.empty((at_once, *windows.shape[1:]), x.dtype)
+    columns = room.reshape(at_once, groups, x.shape[1] // groups * math.prod(size), math.prod(counts))
+    for start in range(0, len(x), at_once):
+        n = min(at_once, len(x) - start)
+        room[:n] = windows[start : start + n]
+        yield slice(start, start + n), columns[:n]
+
+
+@array_op(
+    vjp=(
+        lambda g, _y, x, w, shape, stride, dilation, groups: conv(g, w, stride, dilation, groups),
+        lambda g, _y, x, w, shape, stride, dilation, groups: summed(g, x, w, stride, dilation, groups),
+    )
+)
+def conv_transpose(
+    x: Any, w: Any, /, shape: Sequence[int] | None, stride: Sequence[int], dilation: Sequence[int], groups: int
+) -> Any:
+    """y[c, i·stride + k·dilation] += Σ w[o, c, k]·x[o, i] over o: from the windows back to what they were read from.
+
+    x is (batch, out, *windows), y (batch, channels, *shape); `shape` None, the smallest that holds all windows.
+    """
+    counts, size, channels = x.shape[2:], w.shape[2:], w.shape[1] * groups
+    shape = shape or spanned(size, counts, stride, dilation)
+    # With the batch behind the places, what is added for one place of the kernel lies in one long row.
+    given = np.moveaxis(x, (0, 1), (-2, -1)).reshape(-1, groups, len(w) // groups).swapaxes(0, 1)
+    weight = w.reshape(groups, len(w) // groups, *w.shape[1:])
+    out = np.zeros((*shape, len(x), channels), np.result_type(x, w))
+    for at in np.ndindex(*size):
+        share = np.matmul(given, weight[(..., *at)])  # (groups, windows·batch, channels/groups)
+        share = share.swapaxes(0, 1).reshape(*counts, len(x), channels)
+        out[places(at, counts, stride, dilation)] += share
+    return np.ascontiguousarray(np.moveaxis(out, (-2, -1), (0, 1)))
+
+
+@array_op(
+    vjp=(
+        lambda g, _y, x, y, size, stride, dilation, groups: written(y, g, x, stride, dilation, groups),
+        lambda g, _y, x, y, size, stride, dilation, groups: conv(x, g, stride, dilation, groups),
+    )
+)
+def conv_weight(
+    x: Any, y: Any, /, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int], groups: int
+) -> Any:
+    """w[o, c, k] = Σ y[o, i]·x[c, i·stride + k·dilation] over samples and windows i: (out, channels/groups, *size)."""
+    counts, out = y.shape[2:], y.shape[1]
+    given = y.reshape(len(y), groups, out // groups, math.prod(counts))
+    total = np.zeros((groups, out // groups, x.shape[1] // groups * math.prod(size)), np.result_type(x, y))
+    for part, columns in chunks(x, size, counts, stride, dilation, groups):
+        total += np.matmul(given[part], columns.swapaxes(-1, -2)).sum(axis=0)
+    return total.reshape(out, x.shape[1] // groups, *size)
+
+
+def written(y: Any, w: Any, x: Any, stride: Any, dilation: Any, groups: int) -> Any:
+    """The share of an input: `conv_transpose` in the shape of x."""
+    return conv_transpose(y, w, x.shape[2:], stride, dilation, groups)
+
+
+def summed(x: Any, y: Any, w: Any, stride: Any, dilation: Any, groups: int) -> Any:
+    """The share of a weight: `conv_weight` in the shape of w."""
+    return conv_weight(x, y, w.shape[2:], stride, dilation, groups)

@@ -1,0 +1,141 @@
+"""conv1d, conv2d and their transposes, with the names, arguments and numbers of torch.nn.functional.
+
+x is (batch, channels, *spatial) or, of one sample, (channels, *spatial).
+Errors: ShapeError for what does not fit, SettingError for settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.conv import conv, conv_transpose
+from tinygrad_edu.core.operation import composed
+from tinygrad_edu.core.shapes import expand_dims, pad, reshape
+from tinygrad_edu.core.windows import PerAxis, cropped, each_axis, fixed, padding_of, refuse_channels, refuse_wide
+from tinygrad_edu.errors import SettingError
+
+
+def convolution(
+    name: str, x: Any, weight: Any, bias: Any, stride: PerAxis, padding: Any, dilation: PerAxis, groups: int
+) -> Any:
+    """The border, the bias and the checks that all convolutions share."""
+    x, batched = batch_of(name, x, weight, groups)
+    n = np.ndim(x) - 2
+    stride, dilation = each_axis(name, "stride", stride, n, 1), each_axis(name, "dilation", dilation, n, 1)
+    size = tuple(map(fixed, np.shape(weight)[2:]))
+    x = bordered(x, padding_of(name, padding, size, stride, dilation), 0.0)
+    refuse_wide(name, np.shape(x)[2:], size, dilation)
+    return finished(conv(x, weight, stride, dilation, groups), bias, batched)
+
+
+def finished(y: Any, bias: Any, batched: bool) -> Any:
+    """y + b, without the batch axis where the input had none."""
+    y = y if bias is None else y + reshape(bias, (np.shape(bias)[0], *(1,) * (np.ndim(y) - 2)))
+    return y if batched else reshape(y, np.shape(y)[1:])
+
+
+def batch_of(name: str, x: Any, weight: Any, groups: int, transposed: bool = False) -> tuple[Any, bool]:
+    """(x with a batch axis, whether it had one)."""
+    refuse_channels(name, np.shape(x), np.shape(weight), groups, transposed)
+    batched = np.ndim(x) == np.ndim(weight)
+    return (x if batched else expand_dims(x, 0)), batched
+
+
+def bordered(x: Any, widths: Sequence[tuple[int, int]], constant: float) -> Any:
+    """x with a border along its last axes."""
+    if not any(map(any, widths)):
+        return x
+    return pad(x, [(0, 0)] * (np.ndim(x) - len(widths)) + list(widths), constant)
+
+
+@composed()
+def conv1d(
+    x: Any, weight: Any, bias: Any = None, stride: PerAxis = 1, padding: Any = 0, dilation: PerAxis = 1, groups: int = 1
+) -> Any:
+    """y[o, i] = Σ w[o, c, k]·x[c, i·stride + k·dilation] + b[o], of x (batch, channels, length).
+
+    `weight` (out, channels/groups, size), `bias` (out,); `padding`, zeros on both sides, "same" or "valid".
+
+    >>> conv1d(np.array([[[1.0, 2.0, 3.0, 4.0]]]), np.array([[[1.0, -1.0]]])).tolist()
+    [[[-1.0, -1.0, -1.0]]]
+    """
+    return convolution("conv1d", x, weight, bias, stride, padding, dilation, groups)
+
+
+@composed()
+def conv2d(
+    x: Any, weight: Any, bias: Any = None, stride: PerAxis = 1, padding: Any = 0, dilation: PerAxis = 1, groups: int = 1
+) -> Any:
+    """The same of images x (batch, channels, height, width), with `weight` (out, channels/groups, height, width).
+
+    `stride`, `padding`, `dilation`: a number, or one for each of the two axes.
+
+    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), padding=1).tolist()
+    [[[[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]]]
+    """
+    return convolution("conv2d", x, weight, bias, stride, padding, dilation, groups)
+
+
+def transposed(
+    name: str,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+) -> Any:
+    """The pull-back of a convolution by its input, as an operation of its own: windows are written, not read."""
+    x, batched = batch_of(name, x, weight, groups, transposed=True)
+    n = np.ndim(x) - 2
+    stride, dilation = each_axis(name, "stride", stride, n, 1), each_axis(name, "dilation", dilation, n, 1)
+    padding, more = each_axis(name, "padding", padding, n, 0), each_axis(name, "output_padding", output_padding, n, 0)
+    if any(m >= max(s, d) for m, s, d in zip(more, stride, dilation, strict=True)):
+        raise SettingError(f"{name}(output_padding={more}): smaller than the stride {stride} or the dilation is needed")
+    y = conv_transpose(x, weight, None, stride, dilation, groups)
+    return finished(cropped(bordered(y, [(0, k) for k in more], 0.0), padding), bias, batched)
+
+
+@composed()
+def conv_transpose1d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: PerAxis = 1,
+    padding: PerAxis = 0,
+    output_padding: PerAxis = 0,
+    groups: int = 1,
+    dilation: PerAxis = 1,
+) -> Any:
+    """y[o, i·stride + k·dilation - padding] = Σ w[c, o, k]·x[c, i] + b[o], of x (batch, channels, length).
+
+    `weight` (channels, out/groups, size); `output_padding`, zeros that are added at the end alone.
+
+    >>> conv_transpose1d(np.array([[[1.0, 2.0]]]), np.array([[[1.0, 10.0]]]), stride=2).tolist()
+    [[[1.0, 10.0, 2.0, 20.0]]]
+    """
+    return transposed("conv_transpose1d", x, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+@composed()
+def conv_transpose2d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: PerAxis = 1,
+    padding: PerAxis = 0,
+    output_padding: PerAxis = 0,
+    groups: int = 1,
+    dilation: PerAxis = 1,
+) -> Any:
+    """The same of images, with `weight` (channels, out/groups, height, width).
+
+    >>> conv_transpose2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)), padding=1).tolist()
+    [[[[4.0]]]]
+    """
+    return transposed("conv_transpose2d", x, weight, bias, stride, padding, output_padding, groups, dilation)

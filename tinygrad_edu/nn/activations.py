@@ -1,0 +1,132 @@
+"""Activations by name, and one layer for each: nn.ReLU, nn.Tanh, ... are made from the rows of THE table."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.core.limits import lowest_and_highest
+from tinygrad_edu.core.operation import TABLE, Operation
+from tinygrad_edu.errors import SettingError, unknown_name
+from tinygrad_edu.nn.inputs import as_array
+from tinygrad_edu.nn.module import Module
+
+Function = Callable[[Any], Any]
+
+
+def identity(x: Any) -> Any:
+    """x itself."""
+    return x
+
+
+FUNCTIONS: dict[str, Function] = {"identity": identity, "softmax": ops.softmax}
+OTHER_NAMES = {  # PyTorch's and scikit-learn's
+    "logistic": "sigmoid", "swish": "silu", "logsigmoid": "log_sigmoid", "hardtanh": "hard_tanh",
+    "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish",
+}  # fmt: skip
+
+
+def find_activation(name: Any) -> Function:
+    """An operation of one argument, by name, capitals or not; of a layer such as nn.Tanh(), its operation."""
+    kind = name if isinstance(name, type) else type(name)
+    if issubclass(kind, Activation) and getattr(name, "settings", {}) in ({}, dict(kind.options)):
+        return kind.operation  # type: ignore[no-any-return]
+    if isinstance(name, str):
+        found = OTHER_NAMES.get(name.lower(), name.lower())
+        if found in FUNCTIONS:
+            return FUNCTIONS[found]
+        if found in TABLE and is_activation(TABLE[found]):
+            return TABLE[found]
+    known = [key for key, operation in TABLE.items() if is_activation(operation)]
+    raise unknown_name("activation", name, [*known, *FUNCTIONS, *OTHER_NAMES])
+
+
+def range_of(activation: Function) -> tuple[float, float]:
+    """The lowest and the highest output of an activation, ±inf where it has no end.
+
+    >>> range_of(ops.tanh), range_of(identity), range_of(ops.softmax)
+    ((-1.0, 1.0), (-inf, inf), (0.0, 1.0))
+    """
+    if isinstance(activation, Operation):
+        return activation.range
+    return lowest_and_highest(lambda x: activation(np.stack([x, -x], axis=1)))
+
+
+def is_activation(operation: Operation) -> bool:
+    """Is it an operation of one argument, which others with defaults may follow?"""
+    unary = operation.partials is not None and len(operation.parameters) - len(operation.defaults) == 1
+    return operation.activation and unary
+
+
+ALIASES = {"negative_slope": "slope", "min_val": "low", "max_val": "high", "dim": "axis"}  # PyTorch's names
+
+
+class Activation(Module):
+    """An activation as a layer: y = operation(x, settings...), element by element.
+
+    >>> from tinygrad_edu import nn
+    >>> nn.LeakyReLU(0.1)([-2.0, 3.0]).tolist(), nn.LeakyReLU(0.1)
+    ([-0.2, 3.0], LeakyReLU(slope=0.1))
+    """
+
+    operation: Any = identity
+    options: tuple[tuple[str, Any], ...] = ()  # the settings and their defaults
+
+    def __init__(self, *settings: Any, **named: Any) -> None:
+        defaults, name = dict(self.options), type(self).__name__
+        named.pop("inplace", None)  # PyTorch's; here nothing is overwritten
+        given = dict(zip(defaults, settings, strict=False)) | {ALIASES.get(k, k): x for k, x in named.items()}
+        unknown = sorted(given.keys() - defaults.keys())
+        if unknown or len(settings) > len(defaults):
+            raise SettingError(
+                f"{name} takes {', '.join(defaults) or 'no settings'}; given: {settings}, {sorted(named)}"
+            )
+        self.settings = {**defaults, **given}
+
+    def forward(self, x: Any) -> Any:
+        """x of any shape → the same shape."""
+        return type(self).operation(as_array(x), *self.settings.values())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.settings.items())})"
+
+
+SPELLED = {  # where a class is not called after the parts of its row's name: PyTorch's names
+    "relu": "ReLU", "leaky_relu": "LeakyReLU", "relu6": "ReLU6", "elu": "ELU", "gelu": "GELU", "silu": "SiLU",
+    "selu": "SELU", "celu": "CELU", "hard_tanh": "Hardtanh", "hard_sigmoid": "Hardsigmoid", "hard_swish": "Hardswish",
+}  # fmt: skip
+
+
+def class_name(row: str) -> str:
+    """What the layer of a row is called.
+
+    >>> class_name("log_sigmoid"), class_name("gelu")
+    ('LogSigmoid', 'GELU')
+    """
+    return SPELLED.get(row, "".join(part.capitalize() for part in row.split("_")))
+
+
+def layer_of(name: str, operation: Any, options: tuple[tuple[str, Any], ...]) -> type[Activation]:
+    """The class of one activation."""
+    text = f"{inspect.getdoc(operation)}\n\nAs a layer: see Activation."
+    body = {"operation": staticmethod(operation), "options": options, "__doc__": text, "__module__": __name__}
+    return type(name, (Activation,), body)
+
+
+def layers() -> dict[str, type[Activation]]:
+    """name → class, for every activation row, and for softmax, log_softmax and the identity."""
+    found = {}
+    for row in filter(is_activation, TABLE.values()):
+        options = tuple(zip(row.parameters[1:], row.defaults, strict=True))
+        found[class_name(row.name)] = layer_of(class_name(row.name), row, options)
+    for name, function in (("Softmax", ops.softmax), ("LogSoftmax", ops.log_softmax)):
+        found[name] = layer_of(name, function, (("axis", -1),))
+    return {**found, "Identity": layer_of("Identity", identity, ())}
+
+
+LAYERS = layers()
+globals().update(LAYERS)  # so that a class is found where it says that it stands: pickle looks there

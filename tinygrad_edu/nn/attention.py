@@ -1,0 +1,187 @@
+"""Attention: each position looks at others and takes a weighted mean of what they offer. Heads, and a whole block."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import checks, ops
+from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.nn import init as initializers
+from tinygrad_edu.nn.activations import find_activation
+from tinygrad_edu.nn.dropout import Dropout
+from tinygrad_edu.nn.inputs import random_generator, refuse_widths
+from tinygrad_edu.nn.layers import Linear
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.normalization import LayerNorm
+
+Init = str | initializers.Initializer
+SHORTEST = 256  # the side of the smallest mask that is kept
+
+
+def scaled_dot_product_attention(
+    query: Any, key: Any, value: Any, mask: Any = None, causal: bool = False, dropout: Any = None
+) -> Any:
+    """softmax(Q Kᵀ/√d + mask) V, of queries (..., T, d), keys (..., S, d) and values (..., S, e) → (..., T, e).
+
+    `mask`, booleans, True where a query may look at a key, or numbers that are added; (T, S), or with axes in front.
+    `causal`: query t sees the keys 0..t alone. `dropout`, a layer for the weights. (Vaswani et al. 2017)
+
+    >>> q = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> scaled_dot_product_attention(q, q, q, causal=True).round(3).tolist()
+    [[1.0, 0.0], [0.33, 0.67]]
+    """
+    return attended(query, key, value, mask, causal, dropout)[0]
+
+
+def attended(query: Any, key: Any, value: Any, mask: Any, causal: bool, dropout: Any) -> tuple[Any, Any]:
+    """(the output, the weights (..., T, S))."""
+    scores = query @ ops.swapaxes(key, -1, -2) * (1.0 / math.sqrt(int(key.shape[-1])))
+    if causal:
+        scores = ops.where(lower(np.shape(scores)[-2], np.shape(scores)[-1]), scores, -math.inf)
+    if mask is not None:
+        plain = np.asarray(mask) if isinstance(mask, (list, tuple)) else mask
+        allowed = getattr(getattr(plain, "dtype", None), "kind", "") == "b"
+        scores = ops.where(plain, scores, -math.inf) if allowed else scores + plain
+    weights = ops.softmax(scores, axis=-1)
+    weights = weights if dropout is None else dropout(weights)
+    return weights @ value, weights
+
+
+def lower(rows: Any, columns: Any) -> Any:
+    """True on and below the diagonal: a part of a mask that is made once, so that a trace keeps no length."""
+    longest = max(getattr(n, "length", n) for n in (rows, columns))
+    return triangle(max(SHORTEST, 1 << (longest - 1).bit_length()))[:rows, :columns]
+
+
+@functools.lru_cache(maxsize=8)
+def triangle(n: int) -> Any:
+    made = np.tril(np.ones((n, n), dtype=bool))
+    made.flags.writeable = False
+    return made
+
+
+class MultiHeadAttention(Module):
+    """Attention in `num_heads` subspaces of the width at once: y = concat(head₁, ..., headₕ) W_oᵀ + b_o.
+
+    headᵢ = softmax(Qᵢ Kᵢᵀ/√d) Vᵢ, with Q = q W_qᵀ + b_q and so on, d = embed_dim/num_heads. (Vaswani et al. 2017)
+    Args: `embed_dim`, the width of input and output; `dropout`, of the weights in training; `causal`, whether each
+    position sees itself and those before it alone; `init`, how each weight begins; `rng`, a random generator or a seed;
+    `dtype`, "float32" or "float64". Layers: `query`, `key`, `value` and `out`.
+    Errors: SettingError for settings, ShapeError for an input of another width.
+
+    >>> layer = MultiHeadAttention(8, 2, causal=True, rng=0)
+    >>> y, weights = layer(np.ones((3, 5, 8)), need_weights=True)
+    >>> y.shape, weights.shape, weights.data[0, 0, 1].round(3).tolist()
+    ((3, 5, 8), (3, 2, 5, 5), [0.5, 0.5, 0.0, 0.0, 0.0])
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        *,
+        causal: bool = False,
+        init: Init = "glorot_uniform",
+        rng: np.random.Generator | int | None = None,
+        backend: str = "tensor",
+        dtype: Any = None,
+    ) -> None:
+        refuse_widths("MultiHeadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        checks.number("dropout", dropout, "[0, 1)", "MultiHeadAttention")
+        if embed_dim % num_heads:
+            raise SettingError(
+                f"MultiHeadAttention(embed_dim={embed_dim}, num_heads={num_heads}): the width has to be a multiple of "
+                "the number of heads"
+            )
+        rng = random_generator("MultiHeadAttention", rng)
+        self.embed_dim, self.num_heads, self.causal, self.backend = embed_dim, num_heads, causal, backend
+        self.query, self.key, self.value, self.out = (
+            Linear(embed_dim, embed_dim, bias, init=init, rng=rng, backend=backend, dtype=dtype) for _ in range(4)
+        )
+        self.dropout = Dropout(dropout, rng=rng) if dropout else None
+        self.label_parameters()
+
+    def forward(
+        self, query: Any, key: Any = None, value: Any = None, mask: Any = None, *, need_weights: bool = False
+    ) -> Any:
+        """query (..., T, width) → (..., T, width); with need_weights also the weights (..., heads, T, S).
+
+        `key` (..., S, width) is the query by default, `value` the key. `mask`: see scaled_dot_product_attention.
+        """
+        key = query if key is None else key
+        value = key if value is None else value
+        if np.ndim(query) < 2:
+            raise ShapeError(f"MultiHeadAttention: (..., time, {self.embed_dim}) is needed, not {np.shape(query)}")
+        q, k, v = self.in_heads(self.query(query)), self.in_heads(self.key(key)), self.in_heads(self.value(value))
+        y, weights = attended(q, k, v, mask, self.causal, self.dropout)
+        joined = ops.swapaxes(y, -2, -3)
+        y = self.out(ops.reshape(joined, (*np.shape(joined)[:-2], self.embed_dim)))
+        return (y, weights) if need_weights else y
+
+    def in_heads(self, x: Any) -> Any:
+        """(..., T, width) → (..., heads, T, width/heads)."""
+        split = ops.reshape(x, (*np.shape(x)[:-1], self.num_heads, self.embed_dim // self.num_heads))
+        return ops.swapaxes(split, -2, -3)
+
+
+class TransformerEncoderLayer(Module):
+    """A transformer block: attention, then a network of two layers for each position, each added to what goes in.
+
+    x ← x + attention(norm(x)), x ← x + W₂ f(W₁ norm(x) + b₁) + b₂ with `norm_first`; without it, as in the paper and in
+    PyTorch, x ← norm(x + attention(x)) and so on. (Vaswani et al. 2017; Xiong et al. 2020)
+    Args: `d_model`, the width; `nhead`; `dim_feedforward`, the width between the two layers; `dropout`, after attention
+    and within and after the network; `activation`, f, by name; `layer_norm_eps`; `causal`: see MultiHeadAttention.
+
+    >>> TransformerEncoderLayer(8, 2, 16, causal=True, norm_first=True, rng=0).eval()(np.ones((3, 5, 8))).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str = "relu",
+        layer_norm_eps: float = 1e-5,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        causal: bool = False,
+        init: Init = "glorot_uniform",
+        rng: np.random.Generator | int | None = None,
+        backend: str = "tensor",
+        dtype: Any = None,
+    ) -> None:
+        rng = random_generator("TransformerEncoderLayer", rng)
+        own: dict[str, Any] = {"init": init, "rng": rng, "backend": backend, "dtype": dtype}
+        self.norm_first, self.activation = norm_first, find_activation(activation)
+        self.attention = MultiHeadAttention(d_model, nhead, dropout, bias, causal=causal, **own)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, **own)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, **own)
+        self.norm1, self.norm2 = (
+            LayerNorm(d_model, layer_norm_eps, bias=bias, backend=backend, dtype=dtype) for _ in range(2)
+        )
+        self.dropout = Dropout(dropout, rng=rng) if dropout else None
+        self.label_parameters()
+
+    def forward(self, x: Any, mask: Any = None) -> Any:
+        """x (..., T, d_model) → the same shape."""
+        if self.norm_first:
+            x = x + self.dropped(self.attention(self.norm1(x), mask=mask))
+            return x + self.network(self.norm2(x))
+        x = self.norm1(x + self.dropped(self.attention(x, mask=mask)))
+        return self.norm2(x + self.network(x))
+
+    def network(self, x: Any) -> Any:
+        """What is done to each position by itself."""
+        return self.dropped(self.linear2(self.dropped(self.activation(self.linear1(x)))))
+
+    def dropped(self, x: Any) -> Any:
+        return x if self.dropout is None else self.dropout(x)

@@ -1,0 +1,186 @@
+"""Convolutional layers, with PyTorch's names and arguments, over (batch, channels, length) and images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import checks, ops
+from tinygrad_edu.core.windows import each_axis, padding_of
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn import init as initializers
+from tinygrad_edu.nn.inputs import of_back_end, random_generator, refuse_widths
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import parameter
+
+PerAxis = int | Sequence[int]
+Init = str | initializers.Initializer
+
+
+class Convolution(Module):
+    """What all convolutions share: a weight (out, in/groups, *size), transposed (in, out/groups, *size), and a bias.
+
+    `init` draws the weight as a matrix of out rows and in/groups·size columns; the bias begins at 0 unless it says
+    otherwise.
+    """
+
+    axes = 2
+    transposed = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: PerAxis,
+        stride: PerAxis,
+        padding: Any,
+        dilation: PerAxis,
+        groups: int,
+        bias: bool,
+        init: Init,
+        rng: Any,
+        backend: str,
+        dtype: Any,
+    ) -> None:
+        name = type(self).__name__
+        refuse_widths(name, in_channels=in_channels, out_channels=out_channels)
+        checks.whole("groups", groups, owner=name)
+        if in_channels % groups or out_channels % groups:
+            raise SettingError(
+                f"{name}(groups={groups}): neither {in_channels} channels nor {out_channels} may leave a rest"
+            )
+        self.in_channels, self.out_channels, self.groups, self.backend = in_channels, out_channels, groups, backend
+        self.kernel_size = each_axis(name, "kernel_size", kernel_size, self.axes, 1)
+        self.stride = each_axis(name, "stride", stride, self.axes, 1)
+        self.dilation = each_axis(name, "dilation", dilation, self.axes, 1)
+        padding_of(name, padding, self.kernel_size, self.stride, self.dilation)
+        self.padding = padding if isinstance(padding, str) else each_axis(name, "padding", padding, self.axes, 0)
+        rng, fan_in = random_generator(name, rng), in_channels // groups * math.prod(self.kernel_size)
+        weight = initializers.drawn(init, rng, fan_in, out_channels)
+        weight = weight.reshape(out_channels, in_channels // groups, *self.kernel_size)
+        start = initializers.drawn_bias(init, rng, fan_in, out_channels) if bias else None
+        weight = by_input(weight, groups) if self.transposed else weight
+        self.weight = parameter(weight, backend, "weight", dtype)
+        self.bias = None if start is None else parameter(start, backend, "bias", dtype)
+
+    def __repr__(self) -> str:
+        count = self.weight.size + (0 if self.bias is None else self.bias.size)
+        settings = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        return f"{type(self).__name__}({settings}, padding={self.padding!r}): {count:,} parameters"
+
+
+def by_input(weight: Any, groups: int) -> Any:
+    """(out, in/groups, *size) as (in, out/groups, *size)."""
+    out, inputs, *size = weight.shape
+    return weight.reshape(groups, out // groups, inputs, *size).swapaxes(1, 2).reshape(-1, out // groups, *size)
+
+
+class Forward(Convolution):
+    """A convolution that reads windows."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: PerAxis,
+        stride: PerAxis = 1,
+        padding: PerAxis | str = 0,
+        dilation: PerAxis = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        init: Init = "glorot_uniform",
+        rng: np.random.Generator | int | None = None,
+        backend: str = "tensor",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, init, rng, backend, dtype
+        )
+
+    def forward(self, x: Any) -> Any:
+        """x (batch, in, *spatial) or (in, *spatial) → (batch, out, *windows)."""
+        convolve: Callable[..., Any] = ops.conv1d if self.axes == 1 else ops.conv2d
+        x = of_back_end(x, self)
+        return convolve(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class Conv1d(Forward):
+    """y[o, i] = Σ w[o, c, k]·x[c, i·stride + k·dilation] + b[o], of x (batch, in_channels, length).
+
+    Args: `kernel_size`, how many places a window has; `padding`, how many zeros stand on both sides, or "same" or
+    "valid"; `groups`, in how many parts the channels are shared out, of which none sees another's; `init`, how the
+    weight begins (nn.init); `rng`, a random generator or a seed; `dtype`, "float32" or "float64".
+    Errors: SettingError for settings, ShapeError for an input that does not fit.
+
+    >>> Conv1d(2, 3, 5, padding="same")(np.ones((4, 2, 10))).shape
+    (4, 3, 10)
+    """
+
+    axes = 1
+
+
+class Conv2d(Forward):
+    """The same of images (batch, in_channels, height, width); sizes are a number, or one for each of the two axes.
+
+    >>> Conv2d(1, 6, 5, padding=2, rng=0)(np.ones((4, 1, 28, 28))).shape
+    (4, 6, 28, 28)
+    """
+
+
+class Transposed(Convolution):
+    """A convolution that writes windows."""
+
+    transposed = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: PerAxis,
+        stride: PerAxis = 1,
+        padding: PerAxis = 0,
+        output_padding: PerAxis = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: PerAxis = 1,
+        *,
+        init: Init = "glorot_uniform",
+        rng: np.random.Generator | int | None = None,
+        backend: str = "tensor",
+        dtype: Any = None,
+    ) -> None:
+        each_axis(type(self).__name__, "padding", padding, self.axes, 0)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, init, rng, backend, dtype
+        )
+        self.output_padding = each_axis(type(self).__name__, "output_padding", output_padding, self.axes, 0)
+
+    def forward(self, x: Any) -> Any:
+        """x (batch, in, *spatial) or (in, *spatial) → (batch, out, *longer)."""
+        convolve: Callable[..., Any] = ops.conv_transpose1d if self.axes == 1 else ops.conv_transpose2d
+        more = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return convolve(of_back_end(x, self), self.weight, self.bias, *more)
+
+
+class ConvTranspose1d(Transposed):
+    """y[o, i·stride + k·dilation - padding] = Σ w[c, o, k]·x[c, i] + b[o], of x (batch, in_channels, length).
+
+    `padding` is cut off at both ends, `output_padding` added at the last one. Arguments and errors as Conv1d's.
+
+    >>> ConvTranspose1d(2, 1, 2, stride=2)(np.ones((4, 2, 5))).shape
+    (4, 1, 10)
+    """
+
+    axes = 1
+
+
+class ConvTranspose2d(Transposed):
+    """The same of images (batch, in_channels, height, width).
+
+    >>> ConvTranspose2d(2, 1, 3, stride=2, padding=1, output_padding=1)(np.ones((4, 2, 7, 7))).shape
+    (4, 1, 14, 14)
+    """

@@ -1,0 +1,142 @@
+"""Parameters: numbers that training changes, as Tensors or as NumPy arrays of Values, made, read and filled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.conversion import float_array, is_float
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TinygradError
+
+BACK_ENDS = ("tensor", "scalar")
+
+
+def count(arrays: Mapping[str, Any]) -> int:
+    """How many numbers they hold, those of a shared array once."""
+    return sum(array.size for array in {id(array): array for array in arrays.values()}.values())
+
+
+def is_parameter(attribute: Any) -> bool:
+    of_values = isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O"
+    return of_values or (isinstance(attribute, Tensor) and attribute.requires_grad)
+
+
+def is_kept(attribute: Any) -> bool:
+    """A Tensor that needs no gradient: a constant, or a parameter that is frozen."""
+    return isinstance(attribute, Tensor) and not attribute.requires_grad and not attribute.parents
+
+
+def Parameter(data: Any, requires_grad: bool = True, dtype: Any = None) -> Tensor:  # noqa: N802  (PyTorch's name)
+    """A Tensor that training changes, for an attribute of a module.
+
+    >>> Parameter([1.0, 2.0])
+    Tensor([1., 2.], requires_grad=True)
+    """
+    return Tensor(data, requires_grad=requires_grad, dtype=dtype)
+
+
+def parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any = None) -> Any:
+    """Numbers as a parameter of that back end: a Tensor of that dtype, or a NumPy array of labelled Values."""
+    return made(array, backend, label, dtype, requires_grad=True)
+
+
+def buffer(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any = None) -> Any:
+    """Numbers that are kept but not trained, for an attribute that `buffer_names` names."""
+    return made(array, backend, label, dtype, requires_grad=False)
+
+
+def made(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any, requires_grad: bool) -> Any:
+    if backend not in BACK_ENDS:
+        raise SettingError(f"backend={backend!r}: there are {' and '.join(map(repr, BACK_ENDS))}")
+    if backend == "tensor":
+        return Tensor(array, requires_grad=requires_grad, label=label, dtype=dtype)
+    if dtype is not None and np.dtype(dtype) != np.float64:
+        raise DtypeError(
+            f'Values are Python\'s floats, which have 64 bits: dtype={dtype!r} needs the back end "tensor"'
+        )
+    values = np.empty(array.shape, dtype=object)
+    for index in np.ndindex(array.shape):
+        values[index] = Value(float(array[index]), label=index_name(label, index))
+    return values
+
+
+def index_name(name: str, index: tuple[int, ...]) -> str:
+    return f"{name}[{','.join(map(str, index))}]"
+
+
+def clear(x: Value | Tensor) -> None:
+    """No gradient: 0 for a Value, None for a Tensor."""
+    if isinstance(x, Tensor):
+        x.grad = None
+    else:
+        x.grad, x.spent = 0.0, False
+
+
+def numbers(array: Any) -> np.ndarray[Any, Any]:
+    """A copy of the plain numbers in a Tensor, an array of Values or a plain array."""
+    if isinstance(array, Tensor):
+        return array.array.copy()
+    return each(array, "data") if array.dtype.kind == "O" else array.copy()
+
+
+def gradient(array: Any) -> np.ndarray[Any, Any]:
+    if not isinstance(array, Tensor):
+        return each(array, "grad")
+    return np.zeros_like(array.array) if array.grad is None else array.grad.copy()
+
+
+def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """The names of a state must be the module's."""
+    missing, unknown = sorted(arrays.keys() - state.keys()), sorted(state.keys() - arrays.keys())
+    if missing or unknown:
+        parts = [f"{word} {names}" for word, names in (("missing", missing), ("unknown", unknown)) if names]
+        raise SettingError(f"load_state_dict: names differ: {', '.join(parts)}")
+
+
+def fitting(name: str, array: Any, given: Any) -> np.ndarray[Any, Any]:
+    """The numbers given for one parameter."""
+    try:
+        new = float_array(given, dtype=float)
+    except TinygradError as error:
+        raise type(error)(f"load_state_dict: {name}: {error}") from None
+    if new.shape != array.shape:
+        raise ShapeError(f"load_state_dict: {name} has shape {array.shape}, not {new.shape}")
+    return new
+
+
+def refuse_dtypes(arrays: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """A file holds what the module does: float32 numbers are not silently taken for float64, nor cut down to them."""
+    for name in arrays.keys() & found.keys():
+        own, given = numbers(arrays[name]).dtype, found[name].dtype
+        if own != given:
+            raise DtypeError(f"{name} is {own}, and the file holds {given}: load_state_dict converts on purpose")
+
+
+def each(values: np.ndarray[Any, Any], attribute: str) -> np.ndarray[Any, Any]:
+    flat = [getattr(value, attribute) for value in values.flat]
+    return np.array(flat, dtype=float).reshape(values.shape)
+
+
+def fill(array: Any, new: np.ndarray[Any, Any]) -> None:
+    """Write numbers into a parameter or a buffer."""
+    if isinstance(array, Tensor):
+        array.data = new.astype(array.dtype)
+    elif array.dtype.kind != "O":
+        array[...] = new
+    else:
+        for index in np.ndindex(array.shape):
+            array[index].data = float(new[index])
+
+
+def convert(array: Any, dtype: Any) -> None:
+    """Turn a parameter or a buffer into another dtype of floats, in place."""
+    if not is_float(dtype):
+        raise DtypeError(f"astype({dtype!r}): parameters are float32 or float64")
+    if isinstance(array, Tensor):
+        array.data, array.grad = array.array.astype(dtype), None
+    elif array.dtype.kind == "O" and np.dtype(dtype) != np.float64:
+        raise DtypeError(f"astype({dtype!r}): Values are Python's floats, which have 64 bits")
