@@ -211,8 +211,8 @@ class ArrayOperation:
     ) -> None:
         functools.update_wrapper(self, function)
         self.name: str = function.__name__
-        self.pulls = vjp if isinstance(vjp, tuple) else ()
-        self.vjp = functools.partial(pulled, vjp) if isinstance(vjp, tuple) else vjp
+        self.pulls = parts = vjp if isinstance(vjp, tuple) else ()
+        self.vjp = (lambda *x, **options: tuple([part(*x, **options) for part in parts])) if parts else vjp
         self.function, self.numpy_name = function, numpy
         self.linear, self.shape, self.made_of, self.instead = linear, shape, made_of, instead
         parameters = inspect.signature(function).parameters.values()
@@ -285,11 +285,6 @@ def op(
         return operation
 
     return declare
-
-
-def pulled(pulls: Sequence[Callable[..., Any]], *arguments: Any, **options: Any) -> tuple[Any, ...]:
-    """All parts of a pull-back that is given in parts."""
-    return tuple([pull(*arguments, **options) for pull in pulls])
 
 
 def array_op(
