@@ -211,8 +211,10 @@ class ArrayOperation:
     ) -> None:
         functools.update_wrapper(self, function)
         self.name: str = function.__name__
+        self.vjp: Callable[..., tuple[Any, ...]]
         self.pulls = parts = vjp if isinstance(vjp, tuple) else ()
-        self.vjp = (lambda *x, **options: tuple([part(*x, **options) for part in parts])) if parts else vjp
+        whole = lambda *x, **options: tuple([part(*x, **options) for part in parts])  # noqa: E731
+        self.vjp = whole if isinstance(vjp, tuple) else vjp
         self.function, self.numpy_name = function, numpy
         self.linear, self.shape, self.made_of, self.instead = linear, shape, made_of, instead
         parameters = inspect.signature(function).parameters.values()

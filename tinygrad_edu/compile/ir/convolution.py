@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tinygrad_edu.compile.ir.dims import Size, lengths
+from tinygrad_edu.compile.ir.dims import Size, at_least, axis_length, lengths, plus
 from tinygrad_edu.compile.ir.indexing import Primitive, reshaped
 from tinygrad_edu.compile.ir.node import Traced, op_name
-from tinygrad_edu.compile.ir.slices import at_least, axis_length, divided, plus
+from tinygrad_edu.compile.ir.slices import divided
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.shapes import swapaxes
