@@ -18,12 +18,33 @@ def holed(n, x):
 
 def positive(n, x):
     """A positive definite matrix that depends on all of x."""
-    return x @ n.matrix_transpose(x) + np.eye(x.shape[-2], dtype=x.dtype)
+    return x @ n.matrix_transpose(x) + eye(n, x, 1.0)
 
 
-def regular(x):
+def regular(n, x):
     """A matrix far from singular."""
-    return x * 0.3 + 2.0 * np.eye(x.shape[-1], dtype=x.dtype)
+    return x * 0.3 + eye(n, x, 2.0)
+
+
+def eye(n, x, size):
+    """That many times the unit matrix, as whatever x is."""
+    return n.diag(x[(0,) * (x.ndim - 1)] * 0.0 + size)
+
+
+def unsigned(pair):
+    """Eigenvalues and eigenvectors, each times its first entry: two libraries may give them opposite signs."""
+    values, vectors = pair
+    return values, vectors * vectors[..., :1, :]
+
+
+def squared(x):
+    return x * x
+
+
+def unsigned_singular(triple):
+    """The same of U, S and Vᵀ, which change sign together."""
+    u, s, v = triple
+    return u * u[..., :1, :], s, u[..., :1, :] * v.swapaxes(-1, -2)
 
 
 REARRANGED: dict[str, list[Example]] = {
@@ -108,8 +129,11 @@ REARRANGED: dict[str, list[Example]] = {
     "diagflat": [(lambda n, x: n.diagflat(x), (2, 2))],
     "tril": [(lambda n, x: n.tril(x), (3, 3)), (lambda n, x: n.tril(x, -1), (2, 3, 4))],
     "triu": [(lambda n, x: n.triu(x), (3, 3)), (lambda n, x: n.triu(x, 1), (2, 3, 4))],
+    "entries_along": [(lambda n, x: n.entries_along(x, ORDER[0], 0), (3,))],
     "take_along_axis": [
         (lambda n, x: n.take_along_axis(x, ORDER, 1), (1, 3)),
+        (lambda n, x: n.take_along_axis(x, np.array([[0, -1, 1], [1, 0, 1]]), 0), (2, 3)),
+        (lambda n, x: n.take_along_axis(x, np.array([[[1]], [[0]]]), 1), (2, 3, 2)),
         (lambda n, x: n.take_along_axis(x, np.array([2, 2, 0]), None), (2, 2)),
     ],
     "sort": [
@@ -236,37 +260,37 @@ CONTRACTED: dict[str, list[Example]] = {
 }
 
 LAPACK: dict[str, list[Example]] = {  # these take no arrays of Values, and are not compiled
-    "inv": [(lambda n, x: n.inv(regular(x)), (3, 3)), (lambda n, x: n.inv(regular(x)), (2, 2, 2))],
+    "inv": [(lambda n, x: n.inv(regular(n, x)), (3, 3)), (lambda n, x: n.inv(regular(n, x)), (2, 2, 2))],
     "solve": [
-        (lambda n, a, b: n.solve(regular(a), b), (3, 3), (3,)),
-        (lambda n, a, b: n.solve(regular(a), b), (3, 3), (3, 2)),
-        (lambda n, a, b: n.solve(regular(a), b), (2, 3, 3), (3, 2)),
-        (lambda n, a, b: n.solve(regular(a), b), (2, 3, 3), (3,)),
+        (lambda n, a, b: n.solve(regular(n, a), b), (3, 3), (3,)),
+        (lambda n, a, b: n.solve(regular(n, a), b), (3, 3), (3, 2)),
+        (lambda n, a, b: n.solve(regular(n, a), b), (2, 3, 3), (3, 2)),
+        (lambda n, a, b: n.solve(regular(n, a), b), (2, 3, 3), (3,)),
     ],
     "pinv": [(lambda n, x: n.pinv(x), (4, 2)), (lambda n, x: n.pinv(x), (2, 3)), (lambda n, x: n.pinv(x), (2, 3, 2))],
-    "det": [(lambda n, x: n.det(regular(x)), (3, 3)), (lambda n, x: n.det(x), (2, 2, 2))],
-    "log_abs_det": [(lambda n, x: n.log_abs_det(regular(x)), (2, 3, 3))],
-    "slogdet": [(lambda n, x: n.slogdet(regular(x)), (3, 3)), (lambda n, x: n.slogdet(x), (2, 3, 3))],
-    "matrix_power": [(lambda n, x, k=k: n.matrix_power(regular(x), k), (2, 2)) for k in (-2, 0, 1, 3, 4)],
+    "det": [(lambda n, x: n.det(regular(n, x)), (3, 3)), (lambda n, x: n.det(x), (2, 2, 2))],
+    "log_abs_det": [(lambda n, x: n.log_abs_det(regular(n, x)), (2, 3, 3))],
+    "slogdet": [(lambda n, x: n.slogdet(regular(n, x)), (3, 3)), (lambda n, x: n.slogdet(x), (2, 3, 3))],
+    "matrix_power": [(lambda n, x, k=k: n.matrix_power(regular(n, x), k), (2, 2)) for k in (-2, 0, 1, 3, 4)],
     "lower_factor": [(lambda n, x: n.lower_factor(positive(n, x)), (3, 3))],
     "cholesky": [
         (lambda n, x: n.cholesky(positive(n, x)), (3, 3)),
         (lambda n, x: n.cholesky(positive(n, x)), (2, 2, 2)),
-        (lambda n, x: n.cholesky(n.tril(x * 0.2) + 2.0 * np.eye(3, dtype=x.dtype)), (3, 3)),
+        (lambda n, x: n.cholesky(n.tril(x * 0.2) + eye(n, x, 2.0)), (3, 3)),
         (lambda n, x: n.cholesky(positive(n, x), upper=True), (3, 3)),
     ],
-    "eigen_columns": [(lambda n, x: n.eigen_columns(positive(n, x)), (3, 3))],
+    "eigen_columns": [(lambda n, x: squared(n.eigen_columns(positive(n, x))), (3, 3))],
     "eigh": [
-        (lambda n, x: n.eigh(x), (3, 3)),
-        (lambda n, x: n.eigh(x, "U"), (3, 3)),
-        (lambda n, x: n.eigh(positive(n, x)), (2, 2, 2)),
+        (lambda n, x: unsigned(n.eigh(x)), (3, 3)),
+        (lambda n, x: unsigned(n.eigh(x, "U")), (3, 3)),
+        (lambda n, x: unsigned(n.eigh(positive(n, x))), (2, 2, 2)),
     ],
     "eigvalsh": [(lambda n, x: n.eigvalsh(x), (3, 3))],
-    "singular_rows": [(lambda n, x: n.singular_rows(x), (2, 3))],
+    "singular_rows": [(lambda n, x: squared(n.singular_rows(x)), (2, 3))],
     "svd": [
-        (lambda n, x: n.svd(x), (3, 3)),
-        (lambda n, x: n.svd(x, full_matrices=False), (4, 2)),
-        (lambda n, x: n.svd(x, full_matrices=False), (2, 3)),
+        (lambda n, x: unsigned_singular(n.svd(x)), (3, 3)),
+        (lambda n, x: unsigned_singular(n.svd(x, full_matrices=False)), (4, 2)),
+        (lambda n, x: unsigned_singular(n.svd(x, full_matrices=False)), (2, 3)),
         (lambda n, x: n.svd(x, compute_uv=False), (2, 2, 3)),
     ],
     "svdvals": [(lambda n, x: n.svdvals(x), (3, 2))],
@@ -292,5 +316,11 @@ NORMS: dict[str, list[Example]] = {
     ],
     "matrix_norm": [(lambda n, x: n.matrix_norm(x), (2, 3, 2)), (lambda n, x: n.matrix_norm(x, ord=1), (2, 3))],
 }
-PACKED = {"log_abs_det", "lower_factor", "eigen_columns", "singular_rows"}  # array operations without a NumPy name
+PACKED = {
+    "entries_along",
+    "log_abs_det",
+    "lower_factor",
+    "eigen_columns",
+    "singular_rows",
+}  # array operations without a NumPy name
 NUMPYS = REARRANGED | STATISTICS | CONTRACTED | NORMS | {n: NORMS.get(n, []) + calls for n, calls in LAPACK.items()}

@@ -56,6 +56,7 @@ class Reference:
     softmax = staticmethod(lambda x, axis=-1: scipy.special.softmax(x, axis=axis))
     log_softmax = staticmethod(lambda x, axis=-1: scipy.special.log_softmax(x, axis=axis))
     logsumexp = staticmethod(scipy.special.logsumexp)
+    entries_along = staticmethod(np.take_along_axis)
     log_abs_det = staticmethod(lambda x: np.linalg.slogdet(x)[1])
     lower_factor = staticmethod(np.linalg.cholesky)
     eigen_columns = staticmethod(lambda x: np.concatenate([np.linalg.eigh(x)[0][None], np.linalg.eigh(x)[1]]))
@@ -152,7 +153,7 @@ def test_arrays_of_values_give_the_same(name, call, shapes):
 
 @pytest.mark.parametrize(("name", "call", "shapes"), [c for c in CALLS if c[0] not in ALONE])
 def test_numpys_own_name_is_differentiable(name, call, shapes):
-    numpy = SimpleNamespace(**{n: numpys(n) for n in (name, "where", "matrix_transpose", "tril")})
+    numpy = SimpleNamespace(**{n: numpys(n) for n in (name, "where", "matrix_transpose", "tril", "diag")})
     tensors = [tg.Tensor(x, requires_grad=True) for x in drawn(shapes)]
     for y, e in zip(results(call(numpy, *tensors)), results(call(tg.ops, *tensors)), strict=True):
         assert isinstance(y, tg.Tensor) or name == "slogdet"  # whose sign is a plain number

@@ -27,7 +27,7 @@ def assert_close(found, expected, scale=None, rtol=RTOL):
 
 
 def results(y):
-    return y if isinstance(y, list) else [y]
+    return list(y) if isinstance(y, (list, tuple)) else [y]
 
 
 def variables(arrays):

@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from tests.parity.torch_numpy import numpys
+
 torch = pytest.importorskip("torch", reason="PyTorch (torch) is not installed: python -m pip install torch==2.13.0")
 F = torch.nn.functional
 
@@ -141,7 +143,12 @@ def conv_weight(x, y, size, stride, dilation, groups):
     return torch.autograd.grad(conv(x, w, stride, dilation, groups), w, y, create_graph=True)[0]
 
 
-class Torch:
+class Otherwise(type):
+    def __getattr__(cls, name):
+        return numpys(name)
+
+
+class Torch(metaclass=Otherwise):
     conv1d, conv2d, max_pool1d, max_pool2d = F.conv1d, F.conv2d, F.max_pool1d, F.max_pool2d
     conv_transpose1d, conv_transpose2d = F.conv_transpose1d, F.conv_transpose2d
     avg_pool1d, avg_pool2d, adaptive_avg_pool2d = F.avg_pool1d, F.avg_pool2d, F.adaptive_avg_pool2d
@@ -156,7 +163,7 @@ class Torch:
     concatenate, put, pad, take, expand_dims, dot = map(staticmethod, (concatenate, put, pad, take, expand_dims, dot))
     sum, mean = reduction(torch.sum), reduction(torch.mean)
     max, min, logsumexp = reduction(torch.amax), reduction(torch.amin), reduction(torch.logsumexp)
-    prod, norm = reduction(product), reduction(torch.linalg.vector_norm)
+    prod = reduction(product)
     var, std = reduction(spread(torch.var)), reduction(spread(torch.std))
     transpose = staticmethod(lambda x, axes=None: x.permute(*(range(x.ndim)[::-1] if axes is None else axes)))
     swapaxes, ravel = torch.swapaxes, torch.ravel

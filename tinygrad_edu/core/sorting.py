@@ -1,7 +1,7 @@
 """Order: sorted entries and what is read off them. Which entry goes where is decided by the plain numbers.
 
 The gradient of a sorted entry goes to where it came from; of equal entries to the first one first (a stable sort).
-None of these compiles, since a program's indices cannot depend on its numbers; `max` and `min` do.
+What sorts does not compile, since a program's indices cannot depend on its numbers; `max` and `min` do.
 """
 
 from __future__ import annotations
@@ -12,33 +12,65 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.broadcasting import Axes, axes_of, kept_shape
-from tinygrad_edu.core.operation import composed
-from tinygrad_edu.core.positions import numbers
+from tinygrad_edu.core.broadcasting import Axes, axes_of, kept_shape, sum
+from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.positions import numbers, positions
+from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.reductions import rest_shape
-from tinygrad_edu.core.shapes import getitem, ravel, reshape, stack, transpose
+from tinygrad_edu.core.shapes import expand_dims, getitem, put, ravel, reshape, stack, transpose
 from tinygrad_edu.errors import SettingError, ShapeError
 
 
 @composed()
 def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
-    """x at one index for each place: y[i, j] = x[indices[i, j], j] for axis 0, and so on."""
-    indices = np.asarray(indices)
+    """x at one index for each place: y[i, j] = x[indices[i, j], j] for axis 0, and so on. Compiled: n products each."""
+    indices = indices if hasattr(indices, "parents") else np.asarray(indices)
     if axis is None:
         return getitem(ravel(x), indices)
-    shape = np.shape(x)
-    if indices.ndim != len(shape):
-        raise ShapeError(f"take_along_axis: indices of shape {indices.shape} need as many axes as x, {shape}")
+    if np.ndim(indices) != np.ndim(x):
+        raise ShapeError(
+            f"take_along_axis: indices of shape {np.shape(indices)} need as many axes as x, of shape {np.shape(x)}"
+        )
+    return entries_along(x, indices, axis)
+
+
+def index_along(shape: Any, index: Any, axis: int) -> tuple[Any, ...]:
+    """The index of every entry, with a row of positions for each other axis."""
     at = axis % len(shape)
     others = [np.arange(n).reshape(*(1,) * i, n, *(1,) * (len(shape) - 1 - i)) for i, n in enumerate(shape)]
-    return getitem(x, tuple(indices if i == at else other for i, other in enumerate(others)))
+    return tuple(index if i == at else other for i, other in enumerate(others))
+
+
+def chosen_by_position(x: Any, index: Any, axis: int) -> Any:
+    """The same where an index has one array at most: Σ over k of x[k] where the index is k; NaN where it is no k."""
+    last, places = moveaxis(x, axis, -1), moveaxis(index, axis, -1)
+    n = np.shape(last)[-1]
+    places = expand_dims(ops.where(ops.less(places, 0), places + n, places) * 1.0, -1)
+    hit = ops.equal(places, positions(n))
+    y = sum(ops.where(hit, expand_dims(last, -2), 0.0), axis=-1)
+    return moveaxis(ops.where(ops.equal(sum(hit * 1.0, axis=-1), 0.0), math.nan, y), -1, axis)
+
+
+@array_op(
+    vjp=lambda g, _y, x, index, axis: (put(g, index_along(x.shape, index, axis), x.shape),),
+    numpy="-",
+    linear=True,
+    made_of=chosen_by_position,
+)
+def entries_along(x: Any, /, index: Any, axis: int) -> Any:
+    """x at one index for each place along an axis.  x̄ = 0, plus ȳ at every index it was read."""
+    return x[index_along(np.shape(x), index, axis)]
 
 
 @composed(method=False)
 def sort(x: Any, axis: int | None = -1) -> Any:
     """The entries in order along the axis (of the flattened array for None); NaN at the end."""
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
-    return take_along_axis(x, np.argsort(numbers(x, "sort"), axis=axis, kind="stable"), axis)
+    return in_order(x, axis, "sort")
+
+
+def in_order(x: Any, axis: int, operation: str) -> Any:
+    return take_along_axis(x, np.argsort(numbers(x, operation), axis=axis, kind="stable"), axis)
 
 
 @composed(method=False)
@@ -84,7 +116,7 @@ def quantile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims
     if not ((q >= 0.0) & (q <= 1.0)).all():
         raise SettingError(f"quantile: q is a share from 0 to 1 (a percentile from 0 to 100), not {q.tolist()}")
     rows, shape = rows_over(x, axis), kept_shape(x, axis) if keepdims else rest_shape(x, axis)
-    ordered, n = sort(rows), np.shape(rows)[-1]
+    ordered, n = in_order(rows, -1, "a median or quantile"), np.shape(rows)[-1]
     if n == 0:
         raise ShapeError("the median or a quantile of no numbers is undefined: an axis is 0 long")
     low, high, share = METHODS[method](q.ravel() * (n - 1))
