@@ -13,18 +13,17 @@ collect_ignore = [
 
 @pytest.fixture(autouse=True)
 def as_it_was(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    from tinygrad_edu.clinic.diagnosis import session
     from tinygrad_edu.clinic.diagnosis.causes import table as causes
-    from tinygrad_edu.clinic.diagnosis.symptoms import network as symptoms
+    from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
+    from tinygrad_edu.clinic.diagnosis.symptoms.symptom import SYMPTOMS
     from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE
     from tinygrad_edu.core.operation import TABLE
 
-    tables = [TABLE, CATALOGUE, causes.BY_CODE]
-    before = [dict(table) for table in tables]
-    monkeypatch.setattr(session, "CAUSES", session.CAUSES)  # back to this when the page is done
-    monkeypatch.setattr(symptoms, "NETWORK", symptoms.NETWORK)
+    tables = [TABLE, CATALOGUE, causes.BY_CODE, SYMPTOMS, LIMITS]
+    before, rows_before = [dict(table) for table in tables], len(causes.CAUSES)
     monkeypatch.chdir(tmp_path_factory.mktemp("page"))
     yield
     for table, rows in zip(tables, before, strict=True):
         for name in table.keys() - rows.keys():
             del table[name]
+    del causes.CAUSES[rows_before:]

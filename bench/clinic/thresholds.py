@@ -21,31 +21,18 @@ from bench.clinic.problems import PROBLEMS
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.proof.trial import trained
-from tinygrad_edu.clinic.diagnosis.symptoms import curve
-from tinygrad_edu.clinic.diagnosis.symptoms.data import DATA
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
-from tinygrad_edu.clinic.diagnosis.symptoms.network import NETWORK
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import spread_over_seeds
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import SYMPTOMS, looks
 
 PERCENTILES = (1, 5, 50, 95, 99)
-# A symptom by the name of its function: (limit, is it one below the limit?)
-MEASURED = {
-    "divergence": ("divergence", False), "oscillation": ("oscillation", False), "flat": ("flat", True),
-    "plateau": ("plateau", True), "improving": ("improving", False), "saturated_start": ("saturated", False),
-    "saturated_end": ("saturated", False), "dead_start": ("dead", False), "dead_end": ("dead", False),
-    "vanishing": ("vanishing", True), "exploding": ("exploding", False), "large_weights": ("gain", False),
-    "update_small": ("update_small", True), "update_large": ("update_large", False), "sharp": ("reach", False),
-    "slow": ("reach_small", True), "initial_loss": ("initial", False), "target_scale": ("target_scale", False),
-    "target_outside": ("outside", False), "label_runs": ("runs", True), "imbalance": ("minority", True),
-    "few_steps": ("few_steps", True), "few_epochs": ("few_epochs", True), "decay": ("decay", False),
-    "frozen": ("frozen", True), "rate_large": ("rate_large", False), "rate_small": ("rate_small", True),
-    "noisy_batches": ("noise", False), "spread_over_seeds": ("seeds", False),
-}  # fmt: skip
-LOOKS: dict[str, Callable[[Any], Any]] = {look.__name__: look for look in (*NETWORK, *DATA)}
+# A symptom by its code: (limit, is it one below the limit?), as its declaration has it
+MEASURED = {row.code: (row.limit, row.below) for row in SYMPTOMS.values() if row.limit}
+LOOKS: dict[str, Callable[[Any], Any]] = {row.code: row.look for row in SYMPTOMS.values()}
 LOOKS["spread_over_seeds"] = lambda record: spread_over_seeds(
     [run.losses for run in trained(record.setup, record.task, range(1, 6))]  # as many seeds as `diagnose` takes
 )
-LOOKS |= {look.__name__: lambda record, look=look: look(record.losses) for look in curve.CURVE}  # type: ignore[misc]
+LOOKS |= {look.__name__: lambda record, look=look: look(record.losses) for look in looks("curve")}  # type: ignore[misc]
 
 
 @contextmanager

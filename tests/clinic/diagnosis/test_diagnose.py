@@ -223,7 +223,7 @@ def test_constant_inputs_need_no_trial():
         ({"seeds": 2}, SettingError, "seeds=2"),
         ({"budget_s": 0}, SettingError, "budget_s"),
         ({"goal": {"acuracy": 0.9}}, NameNotFoundError, "Did you mean 'accuracy'"),
-        ({"goal": math.nan}, SettingError, "finite"),
+        ({"goal": math.nan}, SettingError, "loss=nan"),
         ({"goal": {"mse": 1.0, "mae": 1.0}}, SettingError, "one measure"),
     ],
 )

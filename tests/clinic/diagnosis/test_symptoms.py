@@ -17,6 +17,8 @@ from tinygrad_edu.clinic.diagnosis.symptoms import curve
 from tinygrad_edu.clinic.diagnosis.symptoms import data as symptoms_data
 from tinygrad_edu.clinic.diagnosis.symptoms import network as symptoms
 from tinygrad_edu.clinic.diagnosis.symptoms import seeds as symptoms_seeds
+from tinygrad_edu.clinic.diagnosis.symptoms import settings as symptoms_settings
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import SYMPTOMS, Symptom, looks
 from tinygrad_edu.data import moons
 
 MOONS = moons(80, seed=2)
@@ -85,26 +87,48 @@ ILL = {  # symptom: what makes it
     symptoms_data.label_runs: {"X": MOONS[0][SORTED], "y": MOONS[1][SORTED], "shuffle": False},
     symptoms_data.imbalance: {"y": (np.arange(80) < 4)[:, None].astype(float)},
     symptoms_data.no_structure: {"y": np.random.default_rng(3).permutation(MOONS[1])},
-    symptoms_data.few_steps: {"epochs": 1},
-    symptoms_data.few_epochs: {"epochs": 2},
-    symptoms_data.ended_early: {"tol": 0.9},
-    symptoms_data.high_momentum: {"optimizer": lambda p: optim.SGD(p, lr=1e-3, momentum=0.999)},
-    symptoms_data.decay: {"optimizer": lambda p: optim.SGD(p, lr=1e-3, weight_decay=1.0)},
-    symptoms_data.frozen: {"optimizer": lambda p: optim.SGD(p, lr=optim.schedules.exponential(0.1, 0.5))},
-    symptoms_data.rate_large: {"optimizer": lambda p: optim.Adam(p, lr=1.0)},
-    symptoms_data.rate_small: {"optimizer": lambda p: optim.Adam(p, lr=1e-6)},
-    symptoms_data.small_net: {"sizes": (2, 1, 1)},
-    symptoms_data.no_bias: {"net": {"bias": False}},
-    symptoms_data.mismatched: {"y": (MOONS[1] > 0).astype(float), "loss": "bce_with_logits",
+    symptoms_settings.few_steps: {"epochs": 1},
+    symptoms_settings.few_epochs: {"epochs": 2},
+    symptoms_settings.ended_early: {"tol": 0.9},
+    symptoms_settings.high_momentum: {"optimizer": lambda p: optim.SGD(p, lr=1e-3, momentum=0.999)},
+    symptoms_settings.decay: {"optimizer": lambda p: optim.SGD(p, lr=1e-3, weight_decay=1.0)},
+    symptoms_settings.frozen: {"optimizer": lambda p: optim.SGD(p, lr=optim.schedules.exponential(0.1, 0.5))},
+    symptoms_settings.rate_large: {"optimizer": lambda p: optim.Adam(p, lr=1.0)},
+    symptoms_settings.rate_small: {"optimizer": lambda p: optim.Adam(p, lr=1e-6)},
+    symptoms_settings.small_net: {"sizes": (2, 1, 1)},
+    symptoms_settings.no_bias: {"net": {"bias": False}},
+    symptoms_settings.mismatched: {"y": (MOONS[1] > 0).astype(float), "loss": "bce_with_logits",
                                "net": {"out_activation": "sigmoid"}},
-    symptoms_data.squashed: {"net": {"out_activation": "tanh"}},
+    symptoms_settings.squashed: {"net": {"out_activation": "tanh"}},
+    symptoms_data.heavy_tail: {"X": np.exp(2.0 * MOONS[0] ** 2)},
+    symptoms_data.target_outliers: {"y": np.where(np.arange(80)[:, None] % 20 == 0, -999.0, MOONS[0][:, :1])},
+    symptoms_data.target_small: {"y": MOONS[0][:, :1] * 1e-3},
+    symptoms_settings.much_dropout: {"net": {"dropout": 0.8}},
+    symptoms_settings.linear: {"net": {"activation": "identity"}},
+    symptoms_settings.own_loss: {"loss": lambda p, t: ((p - t) ** 2).mean()},
+    symptoms.output_dead: {"net": {"out_activation": "relu", "init": nn.init.constant(-1.0)}, "X": MOONS[0] + 5.0},
+    symptoms.tight_clipping: {"clip_norm": 1e-3},
+    symptoms.batch_statistics: {"net": {"norm": "batch"}, "X": MOONS[0] + 50.0, "epochs": 1},
 }  # fmt: skip
-ALL = (*symptoms.NETWORK, *symptoms_data.DATA)
+ALL = (*looks("network"), *looks("data"))
 
 
 def test_no_symptom_is_left_out():
-    assert set(ILL) == set(ALL)
-    assert set(CURVES) == set(curve.CURVE)
+    assert {*ILL, symptoms_data.padded} == set(ALL)
+    assert set(CURVES) == set(looks("curve"))
+
+
+def test_padding_behind_sequences_is_counted():
+    X = np.random.default_rng(0).normal(1.0, 1.0, (30, 8, 2))
+    X[:20, 3:] = 0.0
+    X[20:] = 1.0
+    shares = []
+    for data in (X, np.abs(X) + 0.1):
+        net = nn.Sequential(nn.RNN(2, 3, rng=0), nn.last_output, nn.Linear(3, 1, rng=0))
+        run = tg.fit(net, data, X[:, 0, :1], loss="mse", optimizer=optim.SGD(net.parameters(), lr=0.01), epochs=1)
+        found = symptoms_data.padded(Record(subject_of(run, None, None)))
+        shares.append(found and found.value)
+    assert shares == [pytest.approx(20 * 5 / (30 * 8)), None]
 
 
 @pytest.fixture(scope="module")
@@ -216,8 +240,7 @@ def test_none_of_none_is_anything():
 
 
 def test_each_cause_is_suggested_by_symptoms_that_exist():
-    made = {look.__name__: look for look in (*ALL, *curve.CURVE)}
-    known = {*made, "momentum", "for_numbers"}  # the two whose code is not the name of their function
+    known = {*SYMPTOMS, "for_numbers"}  # a mild form of `mismatched`
     assert len(BY_CODE) == len(CAUSES)
     for cause in CAUSES:
         assert set(cause.symptoms) <= known
@@ -227,6 +250,6 @@ def test_each_cause_is_suggested_by_symptoms_that_exist():
 
 
 def test_strength_is_a_logarithm_of_the_ratio():
-    assert curve.Symptom("x", 10.0, 1.0, "").strength == 1.0
-    assert curve.Symptom("x", 0.01, 1.0, "").strength == 2.0
-    assert curve.Symptom("x", math.inf, 1.0, "").strength == 3.0
+    assert Symptom("x", 10.0, 1.0, "").strength == 1.0
+    assert Symptom("x", 0.01, 1.0, "").strength == 2.0
+    assert Symptom("x", math.inf, 1.0, "").strength == 3.0

@@ -2,80 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
 
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
+from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
+from tinygrad_edu.clinic.diagnosis.single import SUSPECTED, ranked
 
-if TYPE_CHECKING:
-    from tinygrad_edu.clinic.diagnosis.session import Consultation
-
-SUSPECTED = 0.4  # from here on a cause is tried in any case
 BONUS = 0.3  # for a change that brings a run nearer to its goal, where several are tried together
+MOST = 5  # changes of which sets are made
+LONGER = 10  # times the epochs of a trial that is on its way
+PAIRS = 6  # sets of two that are tried before those of more
 
 
-def together(c: Consultation) -> list[FoundCause]:
-    """Where no single change is enough: the fewest of the promising ones that are, each shown to be needed."""
-    chosen = promising(c)
-    for count in range(2, len(chosen) + 1):
-        change = merged([trial.change for trial in chosen[:count]])
-        if not c.affordable(change):
+def together(t: Trials) -> list[FoundCause]:
+    """The fewest of the promising changes that are enough, the most suspected sets first."""
+    for chosen in sets(promising(t)):
+        trial = t.trial(merged([trial.change for trial in chosen]), "together")
+        if trial is None:
             break
-        trial = c.bench.trial(change, "together")
-        if trial is not None and trial.beats(c.as_is):
-            return needed(c, chosen[:count], trial)
+        if not t.beats(trial) and trial.share > max(x.share for x in chosen):
+            chosen, trial = longer(t, chosen, trial)
+        if t.beats(trial):
+            return needed(t, chosen, trial)
     return []
 
 
-def promising(c: Consultation) -> list[Trial]:
+def longer(t: Trials, chosen: list[Trial], trial: Trial) -> tuple[list[Trial], Trial]:
+    """What brings the run nearer, where more epochs are a part of it, with still more of them."""
+    epochs = trial.change.get("epochs")
+    if epochs is None:
+        return chosen, trial
+    more = [{**x.change, "epochs": LONGER * epochs} if "epochs" in x.change else x.change for x in chosen]
+    whole = t.trial(merged(more), "together")
+    if whole is None or whole.share <= trial.share:
+        return chosen, trial
+    parts = [t.trial(change, x.code) for change, x in zip(more, chosen, strict=True)]
+    return [x for x in parts if x is not None], whole
+
+
+def sets(chosen: list[Trial]) -> Iterator[list[Trial]]:
+    """Pairs, the most promising first, and then the first three, four and five."""
+    pairs = sorted(combinations(range(len(chosen)), 2), key=lambda pair: (sum(pair), pair))
+    yield from ([chosen[i], chosen[j]] for i, j in pairs[:PAIRS])
+    yield from (chosen[:count] for count in range(3, len(chosen) + 1))
+
+
+def promising(t: Trials) -> list[Trial]:
     """The best trial of each cause that is suspected or helped, in the order of suspicion; one for each field."""
-    suspicion = {cause.code: level for level, cause in c.suspects()}
-    best: dict[str, Trial] = {}
-    for trial in c.trials:
-        if trial.code not in best or trial.worth > best[trial.code].worth:
-            best[trial.code] = trial
-    gain = {code: trial.worth - c.as_is.worth for code, trial in best.items()}
-    useful = [t for code, t in best.items() if suspicion.get(code, 0.0) >= SUSPECTED or gain[code] > 0.0]
-    useful.sort(key=lambda t: -(max(suspicion.get(t.code, 0.0), 0.0) + BONUS * (gain[t.code] > 0.0)))
+    suspicion = {cause.code: level for level, cause in t.suspects()}
+    best = t.best()
+    gain = {code: trial.worth - t.as_is.worth for code, trial in best.items()}
+    useful = [x for code, x in best.items() if suspicion.get(code, 0.0) >= SUSPECTED or gain[code] > 0.0]
+    useful.sort(key=lambda x: -(max(suspicion.get(x.code, 0.0), 0.0) + BONUS * (gain[x.code] > 0.0)))
     taken: set[str] = set()
     kept = []
     for trial in useful:
         if taken.isdisjoint(trial.change):
             taken |= trial.change.keys()
             kept.append(trial)
-    return kept[:5]
+    return kept[:MOST]
 
 
-def needed(c: Consultation, chosen: Sequence[Trial], whole: Trial) -> list[FoundCause]:
+def needed(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCause]:
     """The changes without which the others are not enough; those without which they do as well are left out."""
     found, kept = [], list(chosen)
     for trial in reversed(chosen):
         rest = [other for other in kept if other is not trial]
-        without = c.bench.trial(merged([t.change for t in rest]), "together") if rest else None
+        without = t.trial(merged([x.change for x in rest]), "together") if rest else None
         if without is None:
             continue
         if without.share < whole.share and not whole.beats(without):
-            whole, without = c.extended(whole), c.extended(without)
+            whole, without = t.extended(whole), t.extended(without)
         if whole.beats(without):
             found.append((trial, without))
         elif without.share >= whole.share:
             kept, whole = rest, without
     if len(kept) < 2:
-        return c.ranked([(1.0, BY_CODE[trial.code], trial) for trial in kept])
-    return [part(c, trial, without, whole, len(kept)) for trial, without in reversed(found) if trial in kept]
+        return ranked(t, [(1.0, BY_CODE[trial.code], trial) for trial in kept])
+    rows = [(trial, without) for trial, without in reversed(found) if trial in kept]
+    rows.sort(key=lambda row: row[1].share)  # what is missed most comes first
+    return [part(t, trial, without, whole, len(kept)) for trial, without in rows]
 
 
-def part(c: Consultation, trial: Trial, without: Trial, whole: Trial, count: int) -> FoundCause:
+def part(t: Trials, trial: Trial, without: Trial, whole: Trial, count: int) -> FoundCause:
     cause = BY_CODE[trial.code]
     proof = (
-        f"{short(c.as_is)}; {short(trial)}; {count} changes together "
-        f"({c.subject.setup.difference(whole.change)}): {whole.reached} of {whole.count}; the same without this "
+        f"{short(t.as_is)}; {short(trial)}; {count} changes together "
+        f"({t.record.setup.difference(whole.change)}): {whole.reached} of {whole.count}; the same without this "
         f"one: {without.reached} of {without.count}."
     )
-    evidence = cause.evidence(c.symptoms)
+    evidence = cause.evidence(t.symptoms)
     return FoundCause(cause.code, cause.sentence, evidence, proof, cause.remedy, dict(whole.change), whole)
 
 

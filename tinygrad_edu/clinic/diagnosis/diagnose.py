@@ -56,8 +56,9 @@ def diagnose(
         run_or_estimator, X, y = reload.with_job(run_or_estimator, X, y), None, None
         notes = reload.other_data(run_or_estimator)
     subject = subject_of(run_or_estimator, X, y)
-    flat = subject.task.X.ndim == 2
-    if flat and len(constant_columns(subject.task)) == subject.task.X.shape[1]:
+    flat, t = subject.task.X.ndim == 2, subject.task.truth
+    asked = np.ptp(t, axis=0).max(initial=0.0) > 1e-12 * max(float(np.abs(t).max(initial=0.0)), 1e-300)
+    if flat and asked and len(constant_columns(subject.task)) == subject.task.X.shape[1]:
         return nothing_in(subject.task.X)
     found = Consultation(subject, goal, range(1, seeds + 1), budget_s).result()
     return replace(found, not_checked=[*notes, *found.not_checked])

@@ -14,9 +14,10 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trained, Trial
-from tinygrad_edu.clinic.diagnosis.symptoms.curve import Symptom
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 from tinygrad_edu.data import Scaling
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
@@ -77,6 +78,7 @@ class Diagnosis:
     setup: Setup | None = field(default=None, repr=False)
     task: Task | None = field(default=None, repr=False)
     model: Module | None = field(default=None, repr=False)
+    as_is: str = ""
 
     def apply(self) -> tuple[dict[str, Any], Module]:
         """(the repaired settings, the trained model): of the first cause's proof, the best of its runs.
@@ -94,7 +96,7 @@ class Diagnosis:
             raise SettingError(f"apply(): no change of settings is known to repair {what}")
         best = max(zip(trial.worths, range(trial.count), strict=True))[1]
         run: Trained = trial.runs[best]
-        return settings(trial.setup, {"seed": run.seed}), repaired(run.model, trial.setup, self.task)
+        return settings(trial.setup, {"seed": run.seed}), repaired(run.model, trial.setup, self.task, self.setup)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -110,7 +112,7 @@ class Diagnosis:
         unused = [] if self.causes and self.healthy is False else [s.sentence for s in self.symptoms]
         for title, rows in (
             ("Noticed:", unused),
-            ("Tried without effect:", self.tried_without_effect),
+            (f"Tried, not proved ({self.as_is}):" if self.as_is else "Tried, not proved:", self.tried_without_effect),
             ("Not checked:", self.not_checked),
         ):
             text += ["", title, *(f"   {row}" for row in rows)] if rows else []
@@ -139,21 +141,29 @@ def settings(setup: Setup, more: Mapping[str, Any]) -> dict[str, Any]:
 class Scaled(Module):
     """A model between the scalings of its inputs and of its targets."""
 
-    def __init__(self, model: Module, columns: Any, inputs: Scaling | None, targets: Scaling | None) -> None:
-        self.model, self.columns = model, columns
+    def __init__(self, model: Module, columns: Any, inputs: Any, targets: Scaling | None, link: Any = None) -> None:
+        self.model, self.columns, self.link = model, columns, link
         self.scalings = {"inputs": inputs, "targets": targets}
 
     def forward(self, x: Any) -> Any:
         """x (n, features) as given → outputs in the units of the targets."""
         inputs, targets = self.scalings["inputs"], self.scalings["targets"]
-        x = x if inputs is None else (x - inputs.shift) / inputs.scale
+        if isinstance(inputs, Scaling):
+            x = (x - inputs.shift) / inputs.scale
+        elif inputs is not None:
+            x = inputs(np.asarray(x, dtype=float))
         x = x if self.columns is None else x[:, list(self.columns)]
         z = self.model(x)
+        z = z if self.link is None else self.link(z)
         return z if targets is None else z * targets.scale + targets.shift
 
 
-def repaired(model: Module, setup: Setup, task: Task) -> Module:
-    """The trained model, for X as it was given."""
-    if setup.inputs is None and setup.targets is None and setup.columns is None:
+def repaired(model: Module, setup: Setup, task: Task, usual: Setup | None = None) -> Module:
+    """The trained model, for X as it was given; usual: the run's own setup, whose kind of outputs it gives."""
+    link = None
+    if usual is not None and setup.link != usual.link and usual.link == "identity":
+        link = find_activation(setup.link)
+    if setup.inputs is None and setup.targets is None and setup.columns is None and link is None:
         return model
-    return Scaled(model, setup.columns, task.standard if setup.inputs else None, task.scaling(setup))
+    prepare = task.preparation(setup) if setup.inputs else None
+    return Scaled(model, setup.columns, prepare, task.scaling(setup), link)

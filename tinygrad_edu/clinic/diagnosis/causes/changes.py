@@ -6,10 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.facts.encoding import encoding, whole
+from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
-from tinygrad_edu.clinic.diagnosis.symptoms.data import ADAPTIVE, constant_columns, mismatch, takes_logits
+from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns, heavy_tail, padded
+from tinygrad_edu.clinic.diagnosis.symptoms.settings import mismatch
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.optim.schedule import Schedule
@@ -59,14 +63,27 @@ def higher_rate(record: Record) -> Iterator[Change]:
 
 
 def scaled_inputs(record: Record) -> Iterator[Change]:
-    plain = record.setup.inputs is None and record.setup.pattern is None and record.task.X.ndim == 2
-    return one(plain, inputs="standardized")
+    """By mean and deviation; where a few samples lie far out, by logarithms, or with these cut off, first."""
+    if record.setup.inputs is not None or record.task.X.dtype.kind != "f" or record.task.X.ndim not in (2, 3):
+        return
+    if heavy_tail(record) is not None:
+        yield {"inputs": "without extremes"} if sentinel(record.task.X) else {"inputs": "logarithms"}
+    yield {"inputs": "standardized"}
+    if heavy_tail(record) is not None:
+        yield {"inputs": "logarithms"} if sentinel(record.task.X) else {"inputs": "without extremes"}
+
+
+def sentinel(X: Any) -> bool:
+    """Is the farthest entry of a feature one that comes again and again, as -999 for missing does?"""
+    away = np.abs(X - np.median(X, axis=0))
+    column, row = int(away.max(axis=0).argmax()), int(away.max(axis=1).argmax())
+    return bool(np.sum(X[:, column] == X[row, column]) > 2)
 
 
 def targets_in_range(record: Record) -> Iterator[Change]:
     """Numbers scaled; classes coded so that the output reaches them."""
     setup, task = record.setup, record.task
-    if setup.for_classes or setup.targets is not None:
+    if setup.for_classes or setup.targets is not None or (setup.own_loss and setup.estimator is None):
         return
     if setup.out_activation == "identity":
         yield from one(not task.classes, targets="standardized")
@@ -126,15 +143,24 @@ def fitting_loss(record: Record) -> Iterator[Change]:
     """The loss for these targets, on outputs without an activation."""
     setup, task = record.setup, record.task
     change = fitting(setup, task)
+    if setup.own_loss and setup.estimator is None:
+        change = standard_loss(setup, task)
     if change and setup.pattern is None:
         yield change
+
+
+def standard_loss(setup: Setup, task: Task) -> dict[str, Any]:
+    """The loss that is usual for the targets, in the place of one's own."""
+    if not task.classes:
+        return {"loss": "mse"}
+    return fitting(setup.but({"loss": "mse"}), task)
 
 
 def fitting(setup: Setup, task: Task) -> dict[str, Any]:
     """What makes loss, last activation and coding of the targets fit; {} where they do."""
     if not mismatch(setup, task):
         return {}
-    if takes_logits(setup) and task.classes:
+    if setup.takes_logits and task.classes:
         return {"out_activation": "identity"}
     if not task.classes:
         return {"loss": "mse", "out_activation": "identity"}
@@ -168,6 +194,62 @@ def no_stopping(record: Record) -> Iterator[Change]:
     """To the last epoch."""
     ruled = record.setup.tol is not None or record.setup.patience is not None
     return one(ruled and record.subject.ended_early, tol=None, patience=None)
+
+
+def without_outliers(record: Record) -> Iterator[Change]:
+    """Those samples left out; else a loss that takes them less seriously."""
+    if record.task.outliers is None:
+        return
+    plain = (
+        record.setup.targets is None
+        and record.setup.out_activation == "identity"
+        and record.setup.loss_name != "poisson"
+    )
+    yield {"rows": "without outliers"}
+    yield from one(plain, rows="without outliers", targets="standardized")
+    yield from one(record.setup.loss_name == "mse", loss="huber")
+
+
+def less_dropout(record: Record) -> Iterator[Change]:
+    return one(record.setup.silenced > 0.0, dropout=0.0)
+
+
+def some_activation(record: Record) -> Iterator[Change]:
+    """What lets a network bend."""
+    bare = record.setup.pattern is None and record.setup.activation == "identity" and len(record.setup.sizes) > 2
+    yield from one(bare, activation="relu")
+    yield from one(bare, activation="tanh")
+
+
+def open_output(record: Record) -> Iterator[Change]:
+    """No last activation, and the loss that makes probabilities itself where there are classes."""
+    setup, task = record.setup, record.task
+    if setup.pattern is not None or setup.out_activation == "identity":
+        return
+    usual = fitting(setup.but({"loss": "mse"}), task) if task.classes else {}
+    yield usual or {"out_activation": "identity"}
+
+
+def no_clipping(record: Record) -> Iterator[Change]:
+    clipped = record.setup.clip_norm is not None or record.setup.clip_value is not None
+    return one(clipped, clip_norm=None, clip_value=None)
+
+
+def other_norm(record: Record) -> Iterator[Change]:
+    """One that needs no statistics of a batch, or none."""
+    yield from one(record.setup.norm == "batch", norm="layer")
+    yield from one(record.setup.norm == "batch", norm=None)
+
+
+def other_form(record: Record) -> Iterator[Change]:
+    """Whole numbers as their bits; sequences with their padding in front."""
+    setup, X = record.setup, record.task.X
+    if setup.inputs is not None or setup.columns is not None or X.dtype.kind != "f":
+        return
+    if setup.pattern is None and whole(X):
+        width = encoding("bits", X)(X[:1]).shape[1]
+        yield {"inputs": "bits", "sizes": (width, *setup.sizes[1:])}
+    yield from one(padded(record) is not None, inputs="padding first")
 
 
 def less_momentum(record: Record) -> Iterator[Change]:

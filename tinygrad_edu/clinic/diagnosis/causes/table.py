@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_edu.clinic.diagnosis.causes import changes
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
-from tinygrad_edu.clinic.diagnosis.symptoms.curve import Symptom
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Cause:
         return " ".join(s.sentence for s in symptoms if self.symptoms.get(s.code, 0.0) > 0.0)
 
 
-CAUSES = (
+CAUSES: list[Cause] = [
     Cause(
         "lr_too_high",
         {
             "divergence": 1.5, "oscillation": 1.2, "sharp": 1.2, "update_large": 1.0, "rate_large": 1.5,
             "dead_end": 0.3, "saturated_end": 0.2, "input_scale": -1.0, "large_weights": -2.0,
-            "exploding": -1.0, "momentum": -1.5, "improving": -0.3,
+            "exploding": -1.0, "high_momentum": -1.5, "improving": -0.3,
         },
         changes.lower_rate,
         "The learning rate is too high: steps jump over what they should come down to.",
@@ -56,14 +56,14 @@ CAUSES = (
     ),
     Cause(
         "inputs_not_scaled",
-        {"input_scale": 1.6, "sharp": 0.1, "saturated_start": 0.2},
+        {"input_scale": 1.6, "heavy_tail": 1.2, "sharp": 0.1, "saturated_start": 0.2},
         changes.scaled_inputs,
         "The inputs are not scaled: large features drown the others, saturate units and force small steps.",
         "Give each feature mean 0 and deviation 1, by the training data (data.standardize, StandardScaler).",
     ),
     Cause(
         "targets_out_of_range",
-        {"target_outside": 2.5, "target_scale": 1.2},
+        {"target_outside": 2.5, "target_scale": 1.2, "target_small": 1.2},
         changes.targets_in_range,
         "The targets lie where the output cannot come, or can come only after very many steps.",
         "Scale the targets into the range of the output, or take a last activation that reaches them.",
@@ -119,7 +119,7 @@ CAUSES = (
     ),
     Cause(
         "wrong_loss",
-        {"mismatched": 1.5, "for_numbers": 0.3, "squashed": 1.0, "saturated_output": 0.5},
+        {"mismatched": 1.5, "for_numbers": 0.3, "squashed": 1.0, "saturated_output": 0.5, "own_loss": 1.0},
         changes.fitting_loss,
         "The loss does not fit the targets or the last activation.",
         "Classes: cross_entropy or bce_with_logits on outputs without an activation. Numbers: mse.",
@@ -154,7 +154,7 @@ CAUSES = (
     ),
     Cause(
         "momentum_too_high",
-        {"momentum": 3.0, "oscillation": 0.2},
+        {"high_momentum": 3.0, "oscillation": 0.2},
         changes.less_momentum,
         "The momentum is too high: old gradients carry the weights past where they should stop.",
         "Lower the momentum to 0.9 or less.",
@@ -194,13 +194,84 @@ CAUSES = (
         "The schedule brings the learning rate to nearly nothing long before the network has learned.",
         "Let the learning rate fall more slowly, or keep it.",
     ),
-)  # fmt: skip
+    Cause(
+        "target_outliers",
+        {"target_outliers": 4.0},
+        changes.without_outliers,
+        "A few targets lie far from all the others, and a squared error follows them rather than the rest.",
+        "Look what they are (a missing number written as -999?), leave those rows out, or take loss='huber' or 'mae'.",
+    ),
+    Cause(
+        "dropout_too_high",
+        {"much_dropout": 2.5},
+        changes.less_dropout,
+        "Dropout silences so many units that what is left cannot learn the task.",
+        "Lower the dropout, or leave it out.",
+    ),
+    Cause(
+        "no_activation",
+        {"linear": 3.0},
+        changes.some_activation,
+        "The hidden layers have no activation, so that the network can learn sums and nothing that bends.",
+        "Give each hidden layer an activation (relu, tanh).",
+    ),
+    Cause(
+        "wrong_output_activation",
+        {"output_dead": 2.5},
+        changes.open_output,
+        "The last activation lets nothing through: the outputs cannot follow the targets.",
+        "Leave the last activation out, and take the loss that goes with it (bce_with_logits, cross_entropy, mse).",
+    ),
+    Cause(
+        "clip_too_tight",
+        {"tight_clipping": 2.0},
+        changes.no_clipping,
+        "The gradient is clipped to so small a part of itself that the steps are next to nothing.",
+        "Clip at about the length that the gradient usually has (clip_norm=1), or not at all.",
+    ),
+    Cause(
+        "batch_norm_statistics",
+        {"batch_statistics": 2.0},
+        changes.other_norm,
+        "The running statistics of BatchNorm, which are used after training, are not those of the data.",
+        "Train for more steps, in batches that are like the data, or take norm='layer'.",
+    ),
+    Cause(
+        "representation",
+        {"padded": 2.0},
+        changes.other_form,
+        "The inputs hold the answer in a form from which the network cannot read it.",
+        "Encode the inputs otherwise: the digits of a number one by one, padding in front of a sequence.",
+    ),
+]  # fmt: skip
 BY_CODE: dict[str, Cause] = {cause.code: cause for cause in CAUSES}
+
+
+def declare(cause: Cause) -> Cause:
+    """One more row of the table."""
+    CAUSES.append(cause)
+    BY_CODE[cause.code] = cause
+    return cause
+
 
 # Named by other proofs than one change of the setup
 PROVED_OTHERWISE: dict[str, tuple[str, str]] = {
+    "overfitting": (
+        "The network has learned its training samples by heart: of others it knows less and less.",
+        "Stop where the validation loss is lowest (patience=10 with validation=...), take more samples, weight decay "
+        "or dropout, or a smaller network.",
+    ),
+    "broadcast_in_loss": (
+        "The loss compares each output with all targets: shapes (n, 1) and (n,) are broadcast to (n, n).",
+        "Bring predictions and targets to one shape, by y.reshape(-1, 1), or take a loss of this library, which "
+        "refuses shapes that do not match.",
+    ),
+    "unregistered_parameters": (
+        "Some parameters of the model are never trained: they are not among those that the optimizer is given.",
+        "Keep layers as attributes of the Module, or in lists, so that model.parameters() finds them.",
+    ),
     "unlucky_init": (
-        "The setup works from most starts, and this one was unlucky.",
+        "The same setup works from other starts, and this one was unlucky.",
         "Train from a few other seeds and keep the best; a wider network depends less on luck.",
     ),
     "labels_random": (

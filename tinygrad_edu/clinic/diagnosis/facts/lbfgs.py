@@ -1,7 +1,8 @@
-"""Estimators with solver="lbfgs" trained again: by our estimator itself, since its steps are no steps of batches."""
+"""An estimator trained again by our own, whose numbers are scikit-learn's: stopping, orders, start, penalty and all."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -11,32 +12,94 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.layers import MLP
+from tinygrad_edu.optim.schedule import Schedule
 
 NAME = "lbfgs"
-DEFAULTS = {"out_activation": "identity", "bias": True, "norm": None, "dropout": 0.0, "clip_norm": None}
+SOLVERS = {NAME: NAME, "Adam": "adam", "SGD": "sgd"}
+PLAIN = {"out_activation": "identity", "bias": True, "norm": None, "clip_value": None, "coding": None}
 ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}
+KEPT = ("early_stopping", "validation_fraction", "n_iter_no_change", "tol", "power_t", "max_fun")
+
+
+def refused(setup: Setup, task: Task) -> str:
+    """What the estimator cannot be told of a setup; "" where it can be trained so."""
+    rule = setup.estimator
+    if rule is None:
+        return "this is no estimator"
+    different = [name for name, usual in PLAIN.items() if getattr(setup, name) != usual]
+    if different or setup.activation not in ACTIVATIONS or setup.optimizer not in SOLVERS:
+        return f"an estimator has no {', '.join(different) or setup.activation}"
+    if setup.loss is not rule.first_loss or not isinstance(setup.init, (str, tuple)):
+        return "an estimator has one loss and its own start"
+    if setup.weights not in (None, "balanced") or (setup.weights and rule.kind != "MLPClassifier"):
+        return "an estimator has no such weights"
+    if isinstance(setup.lr, Schedule) and setup.lr.kind not in ("invscaling", "adaptive", "constant"):
+        return f"an estimator has no schedule {setup.lr}"
+    if setup.shuffle not in (True, False):
+        return f"an estimator has no order {setup.shuffle}"
+    lonely = setup.optimizer == NAME and (setup.dropout or setup.clip_norm or setup.weights)
+    return f"solver={NAME!r} has no dropout, clip_norm or class_weight" if lonely else ""
+
+
+def parameters(setup: Setup, seed: int) -> dict[str, Any]:
+    """The parameters of our estimator for a setup."""
+    rule = setup.estimator
+    assert rule is not None
+    options, kept = setup.options, dict(rule.kept)
+    if rule.stops and setup.tol is None and setup.patience is None:  # the change "to the last epoch"
+        kept |= {"early_stopping": False, "n_iter_no_change": math.inf}
+        kept |= {"tol": 0.0} if setup.optimizer == NAME else {}
+    alpha = float(options.get("weight_decay", 0.0)) * (1 if setup.optimizer == NAME else rule.batch)
+    found: dict[str, Any] = {
+        "hidden_layer_sizes": setup.sizes[1:-1], "activation": ACTIVATIONS[setup.activation],
+        "solver": SOLVERS[setup.optimizer], "alpha": alpha, "max_iter": setup.epochs, "random_state": seed,
+        "init": setup.init if isinstance(setup.init, str) else None, **kept,
+    }  # fmt: skip
+    if setup.optimizer == NAME:
+        return found
+    found |= {"batch_size": setup.batch_size or "auto", "shuffle": bool(setup.shuffle), "dropout": setup.dropout}
+    found |= {"learning_rate_init": setup.rate, "clip_norm": setup.clip_norm}
+    if isinstance(setup.lr, Schedule):
+        found["learning_rate"] = setup.lr.kind
+    if setup.optimizer == "Adam":
+        betas = options.get("betas", (0.9, 0.999))
+        return found | {"beta_1": betas[0], "beta_2": betas[1], "epsilon": options.get("eps", 1e-8)}
+    momentum = float(options.get("momentum", 0.0))
+    return found | {"momentum": momentum, "nesterovs_momentum": bool(options.get("nesterov", False))}
 
 
 def fitted(setup: Setup, task: Task, seed: int) -> tuple[MLP, Any]:
-    """(the network, its loss curve) after a fit. Errors: SettingError for a change that L-BFGS cannot be given."""
+    """(the network, its loss curve) after a fit. Errors: SettingError for what an estimator cannot be told."""
     import sklearn.exceptions
 
     from tinygrad_edu import estimators
 
-    refused = [name for name, usual in DEFAULTS.items() if getattr(setup, name) != usual]
-    if refused or setup.activation not in ACTIVATIONS or setup.weights is not None:
-        raise SettingError(f"solver='lbfgs' has no {', '.join(refused) or setup.activation}")
-    kind: Any = estimators.MLPClassifier if task.classes else estimators.MLPRegressor
-    model = kind(
-        hidden_layer_sizes=setup.sizes[1:-1], activation=ACTIVATIONS[setup.activation], solver=NAME,
-        alpha=setup.options.get("weight_decay", 0.0), max_iter=setup.epochs, random_state=seed, tol=setup.tol or 0.0,
-        init=setup.init if isinstance(setup.init, str) else None,
-    )  # fmt: skip
-    targets = task.labels if task.classes else np.squeeze(task.targets(setup))
-    with warnings.catch_warnings():
+    if why := refused(setup, task):
+        raise SettingError(why)
+    rule = setup.estimator
+    assert rule is not None
+    model = getattr(estimators, rule.kind)(**parameters(setup, seed))
+    if rule.kind == "MLPClassifier":
+        model.set_params(class_weight=setup.weights)
+    else:
+        model.set_params(loss=rule.loss)
+    curve = np.empty(0)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)  # whether it converged is measured
-        model.fit(task.inputs(setup), targets)
-    return network(model, setup), np.array(model.loss_curve_ if hasattr(model, "loss_curve_") else [model.loss_])
+        try:
+            model.fit(task.fed(setup), targets(setup, task))
+        except ValueError:  # the weights are no longer finite
+            curve = np.array([np.nan])
+    found = getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)])
+    return network(model, setup), np.append(np.array(found, dtype=float), curve)
+
+
+def targets(setup: Setup, task: Task) -> Any:
+    """y as an estimator takes it, of the samples that are learned from."""
+    if task.labels is not None and task.classes:
+        return task.labels[task.kept(setup)]
+    y = task.targets(setup)[task.kept(setup)]
+    return y.astype(int) if setup.estimator and setup.estimator.kind == "MLPClassifier" else np.squeeze(y)
 
 
 def network(model: Any, setup: Setup) -> MLP:

@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.diagnosis.facts import look
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import glorot
+from tinygrad_edu.clinic.diagnosis.facts.nearest_neighbours import told
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
+from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.core.limits import FLAT
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.operation import Operation
@@ -24,6 +27,8 @@ from tinygrad_edu.train.histograms import NEARLY_FLAT, data_of, ends_in_activati
 
 Array = np.ndarray[Any, Any]
 ROWS = 512  # samples that a measurement looks at
+ADAPTIVE = ("Adam", "AdamW", "RMSprop")
+WIDEST = 256  # numbers in a sequence that is looked at as a row
 POWER_STEPS = 12  # of the power iteration: the largest eigenvalue to a few per cent, by experience
 
 
@@ -222,9 +227,13 @@ class Record:
 
     @cached_property
     def end(self) -> State:
+        return self.state(self.ended())
+
+    def ended(self) -> Module:
+        """A copy of the network as it is now."""
         model = self.setup.model(0)
         model.load_state_dict(self.subject.model.state_dict())
-        return self.state(model)
+        return model
 
     @cached_property
     def steps(self) -> int:
@@ -244,8 +253,19 @@ class Record:
         return self.setup.rate * self.start.sharpness / (2.0 * (1.0 + mu))
 
     @cached_property
+    def flat(self) -> Task | None:
+        """What yardsticks are measured on: each sample once, without outliers, sequences as rows; None where they
+        cannot be made rows of."""
+        if self.setup.pattern is not None and (self.task.X.dtype.kind != "f" or self.task.X[0].size > WIDEST):
+            return None
+        task = self.task.judged
+        rows = look.unique_rows(task)
+        labels = None if task.labels is None else task.labels[rows]
+        X = task.X.reshape(task.samples, -1)[rows]
+        return Task(X, task.y[rows], task.truth[rows], labels, task.codes)
+
+    @cached_property
     def neighbours(self) -> tuple[float, float]:
         """The share of the task that the nearest neighbours of a sample tell, and the most of permuted targets."""
-        from tinygrad_edu.clinic.diagnosis.facts.nearest_neighbours import told
-
-        return told(self.task)
+        assert self.flat is not None
+        return told(self.flat)

@@ -18,7 +18,7 @@ def told(task: Task) -> tuple[float, float]:
     """(Task.share that the mean of the 5 nearest other samples reaches, the most of 40 permutations of the targets)."""
     rng = np.random.default_rng(0)
     rows = rng.permutation(task.samples)[:MOST]
-    X = task.standard(task.X)[rows].reshape(len(rows), -1)
+    X = task.standard(task.X).reshape(task.samples, -1)[rows]
     near = nearest(X, min(NEAREST, len(rows) - 1))
     if not near.size:
         return 0.0, 0.0

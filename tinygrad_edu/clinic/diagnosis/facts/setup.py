@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Start
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.nn import losses
+from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.layers import MLP, Linear, find_activation, range_of
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, optimizers
@@ -18,6 +19,25 @@ from tinygrad_edu.optim.schedule import Schedule, as_schedule
 
 Array = np.ndarray[Any, Any]
 Change = Mapping[str, Any]
+AS_IT_IS = -1.0  # the dropout of a network whose layers have their own
+
+
+@dataclass(frozen=True)
+class EstimatorRule:
+    """What a Setup does not say of an estimator.
+
+    kind: "MLPClassifier" or "MLPRegressor"; batch, of the run, which its penalty was divided by; kept, parameters that
+    are passed on as they are; stops, whether a rule ends it before max_iter; loss, of a regressor; state, its
+    random_state where that is a number; first_loss, the Setup's own.
+    """
+
+    kind: str
+    batch: int
+    kept: Mapping[str, Any]
+    stops: bool
+    loss: str = "squared_error"
+    state: int | None = None
+    first_loss: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +47,9 @@ class Setup:
     sizes ... dropout: of `nn.MLP`; `pattern` stands for it where the network is another Module, whose parameters are
     then drawn anew. init: how each layer was found to begin, or a name of `nn.init`. inputs, targets: None, or
     "standardized"; targets also "in range". coding: None for targets as they are given, else "numbers" or "zero_one"
-    for classes. columns: the features kept. options: of the optimizer, apart from lr. The rest: of `fit`.
+    for classes. columns: the features kept. options: of the optimizer, apart from lr. rows: None for all samples, or
+    "without outliers". validated: does what was held out decide when it ends? estimator: what else an estimator was
+    told. dialect: the tool whose words a remedy is told in. The rest: of `fit`.
     """
 
     sizes: tuple[int, ...]
@@ -54,11 +76,15 @@ class Setup:
     coding: str | None = None
     columns: tuple[int, ...] | None = None
     pattern: Module | None = None
+    rows: str | None = None
+    validated: bool = False
+    estimator: EstimatorRule | None = None
+    dialect: str = "fit"
 
     def but(self, change: Change) -> Setup:
-        """The same with one change; `options` are added to."""
+        """The same with one change; `options` of the same optimizer are added to."""
         new = dict(change)
-        if "options" in new:
+        if "options" in new and new.get("optimizer", self.optimizer) == self.optimizer:
             new["options"] = {**self.options, **new["options"]}
         return replace(self, **new)
 
@@ -76,6 +102,23 @@ class Setup:
     def for_classes(self) -> bool:
         """Is the loss for classes?"""
         return bool(getattr(self.loss_row, "for_classes", False))
+
+    @property
+    def takes_logits(self) -> bool:
+        """Does the loss make probabilities of the outputs itself?"""
+        return self.for_classes and range_of(find_activation(self.link)) == (0.0, 1.0)
+
+    @property
+    def silenced(self) -> float:
+        """The largest share of units that a dropout silences."""
+        if self.dropout != AS_IT_IS or self.pattern is None:
+            return self.dropout
+        return max((m.p for _, m in self.pattern.named_modules() if isinstance(m, Dropout)), default=0.0)
+
+    @property
+    def own_loss(self) -> bool:
+        """Is the loss somebody's own function?"""
+        return not isinstance(self.loss_row, losses.Loss)
 
     @property
     def loss_row(self) -> Any:
@@ -98,7 +141,7 @@ class Setup:
     def model(self, seed: int) -> Module:
         """The network as it begins from a seed."""
         if self.pattern is not None:
-            return redrawn(self.pattern, self.init, seed)
+            return redrawn(self.pattern, self.init, seed, None if self.dropout == AS_IT_IS else self.dropout)
         named = isinstance(self.init, str) or callable(self.init)
         made = MLP(
             self.sizes, self.activation, self.out_activation, self.bias, self.init if named else "glorot_uniform", seed,
@@ -123,6 +166,7 @@ class Setup:
         old = getattr(self, name)
         if name == "options":
             return [f"{key} {shown(old.get(key, 'default'))} → {shown(x)}" for key, x in new.items()]
+        old = self.silenced if name == "dropout" else old
         return [f"{NAMES.get(name, name)} {shown(old)} → {shown(new)}"]
 
     def changed(self, other: Setup) -> dict[str, Any]:
@@ -161,11 +205,14 @@ def begin(layers: Any, starts: tuple[LayerStart, ...], seed: int) -> None:
             layer.bias.data = start.bias.draw(rng, layer.bias.shape)
 
 
-def redrawn(pattern: Module, starts: Mapping[str, Start] | str, seed: int) -> Module:
+def redrawn(pattern: Module, starts: Mapping[str, Start] | str, seed: int, dropout: float | None = None) -> Module:
     """A copy of any Module whose parameters are drawn as they were found to begin."""
     import copy
 
     made, rng = copy.deepcopy(pattern), np.random.default_rng([seed, 3])
+    for _, module in made.named_modules():
+        if dropout is not None and isinstance(module, Dropout):
+            module.p = dropout
     for name, array in made.named_arrays():
         if isinstance(array, Tensor) and not isinstance(starts, str):
             array.data = starts[name].draw(rng, array.shape).astype(array.dtype)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts import lbfgs
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Start, of_layers, of_module
-from tinygrad_edu.clinic.diagnosis.facts.setup import Setup, layers_of
+from tinygrad_edu.clinic.diagnosis.facts.look import looked_at
+from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, EstimatorRule, Setup, layers_of
 from tinygrad_edu.clinic.diagnosis.facts.task import Task, task_of
-from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layers import FUNCTIONS, MLP
 from tinygrad_edu.nn.losses import Loss
@@ -28,7 +29,9 @@ class Subject:
     """What is under diagnosis.
 
     setup, how it was trained; task, on what; model, as it is now; start, the parameters before (empty if not known);
-    losses, of each epoch; reason, why it ended; norms, of the gradient in each epoch.
+    losses, of each epoch; reason, why it ended; norms, of the gradient in each epoch; validation, the loss of what was
+    held out after each epoch (or, of an estimator, its score); moved, how far the weights came in each; restored, are
+    the weights those of the best epoch by validation?
     """
 
     setup: Setup
@@ -38,6 +41,9 @@ class Subject:
     losses: Array
     norms: Array
     reason: str
+    validation: Array = field(default_factory=lambda: np.empty(0))
+    moved: Array = field(default_factory=lambda: np.empty(0))
+    restored: bool = False
 
     @property
     def ended_early(self) -> bool:
@@ -54,11 +60,16 @@ def subject_of(trained: Any, X: Any, y: Any) -> Subject:
     """Errors: OperandError for what is neither a Run nor an MLP estimator, SettingError without its data."""
     if isinstance(trained, Run):
         return of_run(trained, X, y)
+    for attribute in ("best_estimator_", "regressor_", "estimator_"):  # a search, scaled targets, a wrapper
+        if hasattr(trained, attribute):
+            scaled = getattr(trained, "transformer_", None)
+            y = y if scaled is None else scaled.transform(np.asarray(needed(y, "y"), dtype=float).reshape(len(y), -1))
+            return subject_of(getattr(trained, attribute), X, y)
     if hasattr(trained, "steps") and hasattr(trained, "named_steps"):
         X = needed(X, "X")
         for _, step in trained.steps[:-1]:
             X = X if step in (None, "passthrough") else step.transform(X)
-        return of_estimator(trained.steps[-1][1], X, y)
+        return subject_of(trained.steps[-1][1], X, y)
     return of_estimator(trained, X, y)
 
 
@@ -75,16 +86,21 @@ def of_run(run: Run, X: Any, y: Any) -> Subject:
         raise OperandError("this Run is not one of fit's: diagnose_curve(run.loss_curve) says what the curve can tell")
     X, y = (job.data[0] if X is None else X), (job.data[1] if y is None else y)
     setup = Setup(**structure(run.model, job.start), **training(job))
-    known = dict(job.start)
-    return Subject(setup, task_of(X, y, setup), run.model, known, run.loss_curve, run.grad_norms, run.stop_reason)
+    task = replace(looked_at(task_of(X, y, setup)), held_out=job.held_out)
+    return Subject(
+        setup, task, run.model, dict(job.start), run.loss_curve, run.grad_norms, run.stop_reason,
+        np.asarray(run.validation_curve, dtype=float), run.update_norms, job.last is not None,
+    )  # fmt: skip
 
 
 def training(job: Any) -> dict[str, Any]:
-    """How `fit` trained."""
+    """How `fit` trained. What was held out is needed where it decides when the run ends, or how fast it goes."""
     s = job.settings
+    watched = job.held_out is not None and (job.rule or job.optimizer.schedule.follows_loss)
     return {
         "loss": s.loss if isinstance(s.loss, str) else job.loss,
         "weights": s.sample_weight,
+        "validated": watched,
         **{name: getattr(s, name) for name in TAKEN},
         **stepping(job),
     }
@@ -127,7 +143,7 @@ def other_structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]
         )
         return structure(twin, start)
     drawn: dict[str, Start] = of_module(start or model.state_dict())
-    return {"sizes": (0, 0), "init": drawn, "pattern": model}
+    return {"sizes": (0, 0), "init": drawn, "pattern": model, "dropout": AS_IT_IS}
 
 
 def name_of(activation: Any) -> str:
@@ -150,17 +166,48 @@ def of_estimator(model: Any, X: Any, y: Any) -> Subject:
     """A fitted MLPClassifier or MLPRegressor, of ours or of scikit-learn's."""
     if not hasattr(model, "coefs_") or not hasattr(model, "get_params"):
         raise OperandError(
-            f"diagnose takes a Run of fit, a fitted MLPClassifier or MLPRegressor, or a Pipeline that ends in one, not "
-            f"{model!r:.60}"
+            f"diagnose takes a Run of fit, a fitted MLPClassifier or MLPRegressor (also inside a Pipeline or a search "
+            f"such as GridSearchCV), a torch.nn.Module or a Keras model, not {model!r:.60}. Of anything else "
+            "diagnose_curve(losses) says what the curve of its losses can tell"
         )
     X = np.asarray(needed(X, "X").toarray() if hasattr(X, "toarray") else needed(X, "X"), dtype=float)
-    y = targets_of(model, needed(y, "y"))
+    refuse_other_data(model, X, needed(y, "y"))
+    y = targets_of(model, y)
     setup = estimator_setup(model, len(X))
     curve = np.array(getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)]), dtype=float)
+    held, task = getattr(model, "validation_losses_", None), looked_at(task_of(X, y, setup))
     return Subject(
-        setup, task_of(X, y, setup), lbfgs.network(model, setup), {}, curve, np.full(len(curve), np.nan),
+        setup, task, lbfgs.network(model, setup), {}, curve, np.full(len(curve), np.nan),
         f"{model.n_iter_} of {model.max_iter} epochs done",
+        np.empty(0) if held is None else np.asarray(held, dtype=float), restored=bool(model.early_stopping),
     )  # fmt: skip
+
+
+def refuse_other_data(model: Any, X: Array, y: Any) -> None:
+    """Data that this estimator was not trained on. Errors: ShapeError, SettingError."""
+    width, y = model.coefs_[0].shape[0], np.asarray(y)
+    if X.ndim != 2 or X.shape[1] != width:
+        raise ShapeError(f"X has shape {X.shape}; this estimator was trained on {width} features: (samples, {width})")
+    if len(y) != len(X):
+        raise ShapeError(f"X has {len(X)} samples and y {len(y)}: one target for each sample is needed")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        row = int(np.argwhere(~np.isfinite(y))[0][0])
+        raise SettingError(
+            f"y is NaN or infinite in {np.sum(~np.isfinite(y))} places, first in row {row}: fill or drop them"
+        )
+    if hasattr(model, "classes_") and y.reshape(len(y), -1).shape[1] == 1:
+        known = list(np.asarray(model.classes_).tolist())
+        strange = [label for label in np.unique(y).tolist() if label not in known]
+        if strange:
+            raise SettingError(
+                f"y holds {listed(np.unique(y).tolist())}, and this classifier was trained on {listed(known)}: "
+                "give y as fit was given it"
+            )
+
+
+def listed(labels: list[Any]) -> str:
+    """The first labels, in words."""
+    return ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
 
 
 def targets_of(model: Any, y: Any) -> Array:
@@ -179,17 +226,40 @@ def estimator_setup(model: Any, samples: int) -> Setup:
     if not isinstance(model.activation, str):
         raise SettingError(f"activation={model.activation}: one for all hidden layers is needed for a diagnosis")
     batch = min(200, samples) if model.batch_size == "auto" else min(model.batch_size, samples)
-    multiclass = model.out_activation_ == "softmax"
-    classifier = hasattr(model, "classes_")
+    loss = estimator_loss(model)
     return Setup(
         sizes=(model.coefs_[0].shape[0], *(len(b) for b in model.intercepts_)),
         activation={"logistic": "sigmoid"}.get(model.activation, model.activation),
         init=getattr(model, "init", None) or scikit_start(model),
-        loss=("cross_entropy" if multiclass else "bce_with_logits") if classifier else HALF,
-        epochs=model.max_iter, batch_size=batch, shuffle=bool(model.shuffle),
+        loss=loss, epochs=model.max_iter, batch_size=batch, shuffle=bool(model.shuffle),
         dropout=float(getattr(model, "dropout", 0.0)), clip_norm=getattr(model, "clip_norm", None),
         weights="balanced" if getattr(model, "class_weight", None) == "balanced" else None,
+        estimator=estimator_rule(model, batch, loss), dialect=whose(model),
         **stepper_of(model, batch, samples), **rule_of(model),
+    )  # fmt: skip
+
+
+def whose(model: Any) -> str:
+    """The library of an estimator."""
+    return "sklearn" if type(model).__module__.startswith("sklearn") else "ours"
+
+
+def estimator_loss(model: Any) -> Any:
+    """The loss of an estimator, of outputs without their last activation."""
+    if hasattr(model, "classes_"):
+        return "cross_entropy" if model.out_activation_ == "softmax" else "bce_with_logits"
+    return "poisson" if model.loss == "poisson" else HALF
+
+
+def estimator_rule(model: Any, batch: int, loss: Any) -> EstimatorRule:
+    """What a Setup does not say of an estimator."""
+    known = model.get_params()
+    kept = {name: known[name] for name in lbfgs.KEPT if name in known}
+    state = model.random_state
+    return EstimatorRule(
+        "MLPClassifier" if hasattr(model, "classes_") else "MLPRegressor", batch, kept, bool(rule_of(model)),
+        str(getattr(model, "loss", "squared_error")),
+        int(state) if isinstance(state, (int, np.integer)) else None, loss,
     )  # fmt: skip
 
 

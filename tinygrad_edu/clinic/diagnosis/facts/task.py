@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.diagnosis.facts.encoding import encoding
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.data import Scaling, standardize
 from tinygrad_edu.nn.layers import find_activation
+from tinygrad_edu.nn.losses import LOSSES
 
 Array = np.ndarray[Any, Any]
 MOST_CLASSES = 30
@@ -21,7 +23,8 @@ EDGE = 0.1  # targets brought into the range of an output stay this share of it 
 class Task:
     """Data as the network was given it: X (n, ...), y (n,) or (n, k); for classes `labels` (n,) and `codes` (G, k).
 
-    truth (n, k): the targets as rows of numbers.
+    truth (n, k): the targets as rows of numbers. held_out: (X, y) that decide when the run ends, or None. outliers
+    (n,): which targets lie far from all the others and from those of their neighbours; they are not judged.
     """
 
     X: Array
@@ -29,6 +32,8 @@ class Task:
     truth: Array
     labels: Array | None = None
     codes: Array | None = None
+    held_out: tuple[Array, Array] | None = None
+    outliers: Array | None = None
 
     @property
     def samples(self) -> int:
@@ -46,19 +51,49 @@ class Task:
 
     @cached_property
     def standard(self) -> Scaling:
-        return standardize(self.X)[1]
+        """Of each feature; in sequences (samples, steps, features) over all steps."""
+        return standardize(self.X if self.X.ndim == 2 else self.X.reshape(-1, self.X.shape[-1]))[1]
 
     def inputs(self, setup: Setup) -> Array:
         """X as a setup feeds it."""
-        X = self.standard(self.X) if setup.inputs == "standardized" else self.X
+        return self.prepared(self.X, setup)
+
+    def prepared(self, X: Array, setup: Setup) -> Array:
+        """Any inputs as a setup feeds them."""
+        X = X if setup.inputs is None else self.preparation(setup)(X)
         return np.ascontiguousarray(X if setup.columns is None else X[:, list(setup.columns)])
+
+    def preparation(self, setup: Setup) -> Any:
+        """What a setup does to inputs."""
+        return self.standard if setup.inputs == "standardized" else encoding(setup.inputs, self.X)
+
+    def kept(self, setup: Setup) -> Any:
+        """The samples that a setup learns from."""
+        return slice(None) if setup.rows is None or self.outliers is None else ~self.outliers
+
+    def fed(self, setup: Setup) -> Array:
+        """The inputs that a setup learns from."""
+        return np.ascontiguousarray(self.inputs(setup)[self.kept(setup)])
+
+    @cached_property
+    def judged(self) -> Task:
+        """Without the samples whose targets are no measure of anything."""
+        if self.outliers is None:
+            return self
+        rows = ~self.outliers
+        labels = None if self.labels is None else self.labels[rows]
+        return Task(self.X[rows], self.y[rows], self.truth[rows], labels, self.codes)
+
+    def judgeable(self, estimate: Array) -> Array:
+        """The rows of an estimate that `judged` has."""
+        return estimate if self.outliers is None else estimate[~self.outliers]
 
     def scaling(self, setup: Setup) -> Scaling | None:
         """What a setup does to targets that are numbers."""
         if setup.targets is None:
             return None
         if setup.targets == "standardized":
-            return standardize(self.truth)[1]
+            return standardize(self.truth[self.kept(setup)])[1]
         (low, high), (least, most) = finite_part(*setup.out_range), (self.truth.min(axis=0), self.truth.max(axis=0))
         margin = EDGE * (high - low)
         scale = np.maximum(most - least, 1e-12) / (high - low - 2.0 * margin)
@@ -70,7 +105,10 @@ class Task:
             assert self.labels is not None
             return self.labels if setup.coding == "numbers" else self.labels[:, None].astype(float)
         scaling = self.scaling(setup)
-        return self.y if scaling is None else np.asarray(scaling(self.truth))
+        if scaling is not None:
+            return np.asarray(scaling(self.truth))
+        single = self.y.ndim == 1 and setup.sizes[-1] == 1 and setup.loss_name in LOSSES
+        return self.truth if single and setup.link != "softmax" else self.y
 
     def estimate(self, outputs: Array, setup: Setup) -> Array:
         """What a network's outputs say about `truth`, (n, k)."""
@@ -102,7 +140,9 @@ class Task:
         if self.classes:
             chance = 1.0 / self.classes
             return float((self.recalls(estimate).mean() - chance) / (1.0 - chance))
+        size = float((self.truth**2).sum())
         spread = float(((self.truth - self.truth.mean(axis=0)) ** 2).sum())
+        spread = spread if spread > 1e-20 * size else size  # of a constant, the way from 0 to it
         return 1.0 - float(((estimate - self.truth) ** 2).sum()) / max(spread, 1e-300)
 
 

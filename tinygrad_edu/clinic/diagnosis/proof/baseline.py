@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Array, Task
+from tinygrad_edu.clinic.diagnosis.proof.goal import WORDS, Goal
 from tinygrad_edu.clinic.diagnosis.proof.trial import answered, trained
+from tinygrad_edu.nn import losses
 
 FEWEST = 40  # samples; of fewer none are held out
 FOLDS = 4
@@ -75,7 +78,8 @@ def reached(task: Task, order: Array | None = None, times: int = 1) -> float:
 
 def measured(record: Record) -> Yardstick:
     """The better of the reference and the nearest neighbours."""
-    task = record.task
+    task = record.flat
+    assert task is not None
     found = [Yardstick(reached(task), SMALL if task.samples < FEWEST else HELD_OUT)]
     if task.samples >= FEWEST:
         found.append(Yardstick(record.neighbours[0], NEIGHBOURS))
@@ -92,3 +96,31 @@ def of_permuted(task: Task) -> Sequence[float]:
     """What the reference reaches on targets in random orders."""
     rng = np.random.default_rng(1)
     return [reached(task, rng.permutation(task.samples), PERMUTED) for _ in range(PERMUTED)]
+
+
+CONSTANTS = 41  # constant answers that are tried
+OF_OWN_LOSS = 0.8  # of the way from the best of them to what the reference reaches
+
+
+def loss_goal(setup: Setup, task: Task) -> Goal:
+    """By a loss of somebody's own: most of the way from the best constant to what the run's own loss makes possible.
+
+    What is possible is what a network with scaled inputs and 2 x 24 units reaches by that loss.
+    """
+    loss, t = losses.find(setup.loss), task.truth
+    levels = np.quantile(t, np.linspace(0.0, 1.0, CONSTANTS), axis=0)
+    constant = min(float(np.mean(number(loss(np.broadcast_to(c, t.shape).copy(), t)))) for c in levels)
+    own = replace(
+        reference(task), loss=setup.loss, targets=None, coding=None, sizes=(*reference(task).sizes[:-1], t.shape[1])
+    )
+    best = float(np.median([float(np.mean(number(loss(run.estimate, t)))) for run in trained(own, task, range(3), 3)]))
+    aim = constant - OF_OWN_LOSS * (constant - best)
+    text = (
+        f"{WORDS['loss']} {aim:.4g} (derived: {OF_OWN_LOSS:.0%} of the way from the best constant, {constant:.4g}, to "
+        f"{best:.4g}, which a network with scaled inputs and 2 x 24 tanh units reaches)"
+    )
+    return Goal("loss", aim, text, setup.loss)
+
+
+def number(loss: Any) -> Any:
+    return getattr(loss, "data", loss)

@@ -38,6 +38,7 @@ class Goal:
     @np.errstate(over="ignore")
     def measured(self, estimate: Array, task: Task) -> float:
         """The measure of an estimate; NaN where it is not finite."""
+        estimate, task = task.judgeable(estimate), task.judged
         if not np.isfinite(estimate).all():
             return math.nan
         return MEASURES[self.measure](self, estimate, task)

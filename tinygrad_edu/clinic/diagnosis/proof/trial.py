@@ -19,6 +19,7 @@ from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.errors import TinygradError, TraceError
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.train.fit import bar, eager_seconds, training_program
 from tinygrad_edu.train.fit import trained as trained_by
 from tinygrad_edu.train.job import Job
@@ -118,14 +119,30 @@ class Jobs(ManyJobs):
 
     def __init__(self, setup: Setup, task: Task) -> None:
         options = {name: getattr(setup, name) for name in TAKEN} | {"progress": False}
-        options |= {"loss": setup.loss, "sample_weight": weights(setup, task)}
-        super().__init__(setup.model, setup.stepper, task.inputs(setup), task.targets(setup), options)
+        weight, rows = weights(setup, task), task.kept(setup)
+        options |= {"loss": setup.loss, "sample_weight": weight if weight is None else np.asarray(weight)[rows]}
+        if setup.validated and task.held_out is not None and (setup.tol or setup.patience or follows(setup.lr)):
+            options["validation"] = held_out(setup, task)
+        y = np.ascontiguousarray(task.targets(setup)[rows])
+        super().__init__(setup.model, setup.stepper, task.fed(setup), y, options)
+
+
+def follows(lr: Any) -> bool:
+    return isinstance(lr, Schedule) and lr.follows_loss
+
+
+def held_out(setup: Setup, task: Task) -> tuple[Array, Array]:
+    """What decides when the run ends, prepared as a setup does."""
+    assert task.held_out is not None
+    X, y = task.held_out
+    scaling = task.scaling(setup)
+    return task.prepared(X, setup), y if scaling is None else np.asarray(scaling(y.reshape(len(y), -1)))
 
 
 def trained(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> list[Trained]:
     """The setup from each seed: compiled where that is quicker, `times` times over, else operation by operation."""
-    if setup.optimizer == lbfgs.NAME:
-        return [by_lbfgs(setup, task, seed) for seed in seeds]
+    if setup.estimator is not None and not (setup.optimizer != lbfgs.NAME and lbfgs.refused(setup, task)):
+        return [by_estimator(setup, task, seed) for seed in seeds]
     recipe, places = Jobs(setup, task), [(math.nan, seed) for seed in seeds]
     first = recipe.job(places[0])
     program = None if first.minimizer else program_for(first, len(seeds) * times)
@@ -136,10 +153,12 @@ def trained(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> l
                 trained_by(each, "auto" if each.minimizer else False)
         else:
             jobs = recipe.outcomes(places, program, os.cpu_count() or 1, bar(first))
+            for each in jobs:
+                each.restore_best()
         return [finished(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
 
 
-def by_lbfgs(setup: Setup, task: Task, seed: int) -> Trained:
+def by_estimator(setup: Setup, task: Task, seed: int) -> Trained:
     model, losses = lbfgs.fitted(setup, task, seed)
     return Trained(seed, model, losses, answered(model, setup, task), not np.isfinite(losses).all())
 

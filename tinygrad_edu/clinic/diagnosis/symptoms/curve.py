@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, looks, symptom
 
 Array = np.ndarray[Any, Any]
 FEWEST = 8  # epochs that say anything
 POOR = 0.9  # a tail fitted with less of its variance explained is not extrapolated
 
 
-@dataclass(frozen=True)
-class Symptom:
-    """Something measured that healthy runs do not show. strength: the value over its threshold, as a logarithm."""
-
-    code: str
-    value: float
-    threshold: float
-    sentence: str
-
-    @property
-    def strength(self) -> float:
-        """0 at the threshold, 1 at ten times of it (or a tenth, for what should be large), at most 3."""
-        value, limit = abs(self.value), abs(self.threshold)
-        if not (math.isfinite(value) and value > 0.0 and limit > 0.0):
-            return 3.0
-        return min(3.0, abs(math.log10(value / limit)))
-
-    def __str__(self) -> str:
-        return self.sentence
-
-
-def divergence(losses: Array) -> Symptom | None:
+@symptom("divergence", kind="curve")
+def divergence(losses: Array) -> Measured:
     """The loss is not finite, or ends well above where it began."""
     limit = LIMITS["divergence"]
     if not np.isfinite(losses).all():
@@ -49,7 +29,8 @@ def divergence(losses: Array) -> Symptom | None:
     return Symptom("divergence", last / first, limit, sentence)
 
 
-def oscillation(losses: Array) -> Symptom | None:
+@symptom("oscillation", kind="curve")
+def oscillation(losses: Array) -> Measured:
     """In the second half the loss goes up and down by much of what it fell in all."""
     limit = LIMITS["oscillation"]
     if len(losses) < FEWEST or not np.isfinite(losses).all():
@@ -67,7 +48,8 @@ def oscillation(losses: Array) -> Symptom | None:
     )  # fmt: skip
 
 
-def plateau(losses: Array) -> Symptom | None:
+@symptom("plateau", kind="curve", below=True)
+def plateau(losses: Array) -> Measured:
     """The last fifth changes the loss by next to nothing, while most of it is left."""
     limit = LIMITS["plateau"]
     if len(losses) < FEWEST or not np.isfinite(losses).all():
@@ -83,7 +65,8 @@ def plateau(losses: Array) -> Symptom | None:
     )  # fmt: skip
 
 
-def improving(losses: Array) -> Symptom | None:
+@symptom("improving", kind="curve")
+def improving(losses: Array) -> Measured:
     """The loss was still falling when training ended; how long it would take to halve, where the tail can be fitted."""
     limit = LIMITS["improving"]
     if len(losses) < FEWEST or not np.isfinite(losses).all() or losses[-1] <= 0.0:
@@ -125,7 +108,8 @@ def halving(losses: Array) -> tuple[float, float, float] | None:
     return low, middle, high
 
 
-def flat(losses: Array) -> Symptom | None:
+@symptom("flat", kind="curve", below=True)
+def flat(losses: Array) -> Measured:
     """The loss hardly moves at all, from the first epoch on."""
     limit = LIMITS["flat"]
     if len(losses) < FEWEST or not np.isfinite(losses).all():
@@ -138,10 +122,7 @@ def flat(losses: Array) -> Symptom | None:
     )
 
 
-CURVE = (divergence, oscillation, flat, plateau, improving)
-
-
 def of_curve(losses: Array) -> list[Symptom]:
     """All that a curve shows."""
-    found = (look(losses) for look in CURVE)
+    found = (look(losses) for look in looks("curve"))
     return [symptom for symptom in found if symptom is not None]

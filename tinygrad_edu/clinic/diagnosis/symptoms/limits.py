@@ -37,5 +37,11 @@ LIMITS = {
     "rate_small": 4e-4,  # likewise
     "noise": 2.0,  # distance of a batch's gradient from the whole one over its length: 0.19 to 0.87
     "seeds": 0.35,  # spread of the last loss over seeds, over the way down to the best: 0.001 to 0.11
+    "tails": 8.0,  # largest deviation of a feature from its median over its 90 % one: rare
+    "target_small": 0.05,  # standard deviation of targets: 0.68 to 0.71
+    "dropout": 0.45,  # share of hidden units that is silent: 0 to 0.2
+    "clipped": 0.1,  # longest gradient that is followed over the length of the gradient at the start: rare
+    "off_mean": 0.25,  # loss by the running statistics of BatchNorm less that by the batch's, over the latter: rare
+    "padded": 0.3,  # share of the steps of all sequences that are padding behind them: 0
     "small_net": 3,  # units of the narrowest hidden layer
 }

@@ -7,19 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.facts.measurements import Layer, Record, State, length
-from tinygrad_edu.clinic.diagnosis.symptoms.curve import Symptom, of_curve
-from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
+from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, Layer, Record, State, length
+from tinygrad_edu.clinic.diagnosis.symptoms.curve import of_curve
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, looks, symptom
+from tinygrad_edu.nn.normalization import BatchNorm
 
-Look = Callable[[Record], Symptom | None]
 NONE = 1e4  # times the whole gradient, which is then 0 but for rounding, as it is where all weights begin at 0
-
-
-def found(code: str, value: float, limit: str, sentence: str, below: bool = False) -> Symptom | None:
-    """The symptom where the value lies beyond its limit."""
-    threshold = LIMITS[limit]
-    beyond = value < threshold if below else value > threshold
-    return Symptom(code, value, threshold, sentence) if beyond else None
 
 
 def worst(layers: list[Layer], share: Callable[[Layer], float]) -> tuple[float, int]:
@@ -27,64 +20,67 @@ def worst(layers: list[Layer], share: Callable[[Layer], float]) -> tuple[float, 
     return max(((share(layer), layer.number + 1) for layer in layers), default=(0.0, 0))
 
 
-def saturated_at(state: State, code: str, when: str) -> Symptom | None:
+def saturated_at(state: State, when: str) -> tuple[float, str]:
     share, number = worst(state.hidden, lambda layer: layer.saturated)
-    return found(
-        code, share, "saturated",
-        f"{when}, {share:.0%} of what the units of hidden layer {number} give is saturated: its slope is below 5 % of "
-        "the largest.",
-    )  # fmt: skip
+    flat = f"{share:.0%} of what the units of hidden layer {number} give is saturated"
+    return share, f"{when}, {flat}: its slope is below 5 % of the largest."
 
 
-def saturated_start(record: Record) -> Symptom | None:
+@symptom("saturated", kind="network")
+def saturated_start(record: Record) -> Measured:
     """Hidden units that begin at the flat ends of their activation."""
-    return saturated_at(record.start, "saturated_start", "Before training")
+    return saturated_at(record.start, "Before training")
 
 
-def saturated_end(record: Record) -> Symptom | None:
-    return saturated_at(record.end, "saturated_end", "After training")
+@symptom("saturated", kind="network")
+def saturated_end(record: Record) -> Measured:
+    return saturated_at(record.end, "After training")
 
 
-def saturated_output(record: Record) -> Symptom | None:
+@symptom("saturated", kind="network")
+def saturated_output(record: Record) -> Measured:
     """An output that begins flat gets no gradient from a squared error."""
     layers = record.start.layers
     share = layers[-1].saturated if layers else 0.0
-    return found("saturated_output", share, "saturated", f"Before training {share:.0%} of the outputs are saturated.")
+    return share, f"Before training {share:.0%} of the outputs are saturated."
 
 
-def dead_at(state: State, code: str, when: str) -> Symptom | None:
+def dead_at(state: State, when: str) -> tuple[float, str]:
     share, number = worst(state.hidden, lambda layer: layer.dead)
-    return found(
-        code, share, "dead", f"{when}, {share:.0%} of the units of hidden layer {number} are 0 for every sample."
-    )
+    return share, f"{when}, {share:.0%} of the units of hidden layer {number} let nothing through for any sample."
 
 
-def dead_start(record: Record) -> Symptom | None:
-    return dead_at(record.start, "dead_start", "Before training")
+@symptom("dead", kind="network")
+def dead_start(record: Record) -> Measured:
+    return dead_at(record.start, "Before training")
 
 
-def dead_end(record: Record) -> Symptom | None:
-    return dead_at(record.end, "dead_end", "After training")
+@symptom("dead", kind="network")
+def dead_end(record: Record) -> Measured:
+    return dead_at(record.end, "After training")
 
 
-def vanishing(record: Record) -> Symptom | None:
+@symptom("vanishing", kind="network", below=True)
+def vanishing(record: Record) -> Measured:
     """The first layer of a deep network gets next to no gradient."""
     ratio = record.start.ratio
     if len(record.start.hidden) < 2 or not math.isfinite(ratio):
         return None
     sentence = f"At the start the gradient by the sums of the first layer is {ratio:.1e} of that by those of the last."
-    return found("vanishing", ratio, "vanishing", sentence, below=True)
+    return ratio, sentence
 
 
-def exploding(record: Record) -> Symptom | None:
+@symptom("exploding", kind="network")
+def exploding(record: Record) -> Measured:
     ratio = record.start.ratio
     if len(record.start.hidden) < 2 or not math.isfinite(ratio):
         return None
     sentence = f"At the start the gradient by the first layer's sums is {ratio:.3g} times that by those of the last."
-    return found("exploding", ratio, "exploding", sentence)
+    return ratio, sentence
 
 
-def alike(record: Record) -> Symptom | None:
+@symptom(kind="network")
+def alike(record: Record) -> Measured:
     """Units of one layer that begin equal stay equal."""
     numbers = [layer.number + 1 for layer in record.start.hidden if layer.alike]
     if not numbers:
@@ -92,10 +88,11 @@ def alike(record: Record) -> Symptom | None:
     return Symptom("alike", math.inf, 1.0, f"All units of hidden layer {numbers[0]} begin with the same weights.")
 
 
-def large_weights(record: Record) -> Symptom | None:
+@symptom("gain", kind="network")
+def large_weights(record: Record) -> Measured:
     gain, number = worst(record.start.layers, lambda layer: layer.gain)
     sentence = f"The weights of layer {number} begin {gain:.2g} times as large as Glorot's."
-    return found("large_weights", gain, "gain", sentence)
+    return gain, sentence
 
 
 def first_step(record: Record) -> float:
@@ -107,17 +104,20 @@ def first_step(record: Record) -> float:
     return setup.rate * moved / (1.0 - min(mu, 0.999)) / max(state.size, length({"": np.ones(count)}) * 0.05)
 
 
-def update_small(record: Record) -> Symptom | None:
+@symptom("update_small", kind="network", below=True)
+def update_small(record: Record) -> Measured:
     ratio = first_step(record)
-    return found("update_small", ratio, "update_small", f"A step moves the weights by {ratio:.1e} of their size.", True)
+    return ratio, f"A step moves the weights by {ratio:.1e} of their size."
 
 
-def update_large(record: Record) -> Symptom | None:
+@symptom("update_large", kind="network")
+def update_large(record: Record) -> Measured:
     ratio = first_step(record)
-    return found("update_large", ratio, "update_large", f"A step moves the weights by {ratio:.2g} of their size.")
+    return ratio, f"A step moves the weights by {ratio:.2g} of their size."
 
 
-def sharp(record: Record) -> Symptom | None:
+@symptom("reach", kind="network")
+def sharp(record: Record) -> Measured:
     """Gradient descent diverges where lr > 2/λ, λ the largest eigenvalue of the Hessian; with momentum 2(1 + μ)/λ."""
     reach = record.reach
     if math.isnan(reach):
@@ -126,10 +126,11 @@ def sharp(record: Record) -> Symptom | None:
         f"The largest eigenvalue of the Hessian at the start is {record.start.sharpness:.3g}: lr = "
         f"{record.setup.rate:.3g} is {reach:.2g} times the largest stable one."
     )
-    return found("sharp", reach, "reach", sentence)
+    return reach, sentence
 
 
-def slow(record: Record) -> Symptom | None:
+@symptom("reach_small", kind="network", below=True)
+def slow(record: Record) -> Measured:
     reach = record.reach
     if math.isnan(reach) or record.setup.options.get("momentum", 0.0) > 0.5:
         return None
@@ -137,10 +138,11 @@ def slow(record: Record) -> Symptom | None:
         f"lr = {record.setup.rate:.3g} is {reach:.1e} of the largest stable one at the start, 2/λ = "
         f"{2.0 / max(record.start.sharpness, 1e-300):.3g}."
     )
-    return found("slow", reach, "reach_small", sentence, below=True)
+    return reach, sentence
 
 
-def quiet_batches(record: Record) -> Symptom | None:
+@symptom(kind="network")
+def quiet_batches(record: Record) -> Measured:
     """Batches whose gradients are all alike say the same thing: smaller ones would give more steps."""
     if record.task.samples < 64 or record.batch < record.task.samples // 2:
         return None
@@ -154,7 +156,8 @@ def quiet_batches(record: Record) -> Symptom | None:
     )  # fmt: skip
 
 
-def noisy_batches(record: Record) -> Symptom | None:
+@symptom("noise", kind="network")
+def noisy_batches(record: Record) -> Measured:
     """Batches so small that their gradients are mostly chance.
 
     The noise of a mean falls like 1/√batch: noise² · batch is the batch at which it is as long as the gradient, the
@@ -170,29 +173,56 @@ def noisy_batches(record: Record) -> Symptom | None:
         f"At the start the gradients of batches of {batch} lie {noise:.2g} times the length of the whole gradient away "
         f"from it; those of batches of {math.ceil(noise**2 * batch):,} would lie about once its length away."
     )
-    return found("noisy_batches", noise, "noise", sentence)
+    return noise, sentence
 
 
-def initial_loss(record: Record) -> Symptom | None:
+@symptom("initial", kind="network")
+def initial_loss(record: Record) -> Measured:
     """The first loss of classes should be about log(classes)."""
-    if record.setup.loss_name not in ("cross_entropy", "bce_with_logits"):
+    if not record.setup.takes_logits or not record.task.classes:
         return None
     first, usual = record.start.value, math.log(max(2, record.task.classes))
     sentence = f"The loss begins at {first:.3g}; a network that knows nothing has log({max(2, record.task.classes)}) = "
-    return found("initial_loss", first / usual, "initial", f"{sentence}{usual:.3g}.")
+    return first / usual, f"{sentence}{usual:.3g}."
+
+
+@symptom("dead", kind="network")
+def output_dead(record: Record) -> Measured:
+    """Outputs that let nothing through, so that nothing below them learns."""
+    share = max((state.layers[-1].dead for state in (record.start, record.end) if state.layers), default=0.0)
+    return share, f"{share:.0%} of the outputs let nothing through for any sample."
+
+
+@symptom("clipped", kind="network", below=True)
+def tight_clipping(record: Record) -> Measured:
+    """A gradient that is cut to a small part of itself is a small learning rate."""
+    limit = record.setup.clip_norm
+    if record.setup.clip_value is not None:
+        limit = record.setup.clip_value * math.sqrt(sum(g.size for g in record.start.gradients.values()))
+    if limit is None or not record.start.norm > 0.0 or record.setup.optimizer in ADAPTIVE:
+        return None
+    return limit / record.start.norm, (
+        f"The gradient is clipped to a length of {limit:.3g}, and at the start it is {record.start.norm:.3g} long."
+    )
+
+
+@symptom("off_mean", kind="network")
+def batch_statistics(record: Record) -> Measured:
+    """BatchNorm that gives other numbers by its running statistics, after training, than by those of a batch."""
+    if not any(isinstance(module, BatchNorm) for _, module in record.end.model.named_modules()):
+        return None
+    running = record.end.value
+    own = record.state(record.ended(), fresh=True).value
+    return (running - own) / max(abs(own), 0.05), (
+        f"By the running statistics of BatchNorm the loss is {running:.3g}, by those of the samples {own:.3g}."
+    )
 
 
 def of_network(record: Record) -> list[Symptom]:
     """All symptoms of curve and network."""
     symptoms = of_curve(record.losses)
-    for look in NETWORK:
+    for look in looks("network"):
         with np.errstate(all="ignore"):
             symptom = look(record)
         symptoms += [symptom] if symptom is not None else []
     return symptoms
-
-
-NETWORK: tuple[Look, ...] = (
-    saturated_start, saturated_end, saturated_output, dead_start, dead_end, vanishing, exploding, alike, large_weights,
-    update_small, update_large, sharp, slow, quiet_batches, noisy_batches, initial_loss,
-)  # fmt: skip

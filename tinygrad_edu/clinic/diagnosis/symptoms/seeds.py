@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.symptoms.curve import Symptom
-from tinygrad_edu.clinic.diagnosis.symptoms.network import found
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, looks, symptom
 
 Array = np.ndarray[Any, Any]
-Look = Callable[[Sequence[Array]], Symptom | None]
 FEWEST = 3  # seeds whose spread says anything
 
 
-def spread_over_seeds(curves: Sequence[Array]) -> Symptom | None:
+@symptom("seeds", kind="seeds")
+def spread_over_seeds(curves: Sequence[Array]) -> Measured:
     """The start decides where the training ends.
 
     curves: the loss of each epoch of each run. value: (largest - smallest last loss) / (smallest first loss - smallest
@@ -36,12 +35,9 @@ def spread_over_seeds(curves: Sequence[Array]) -> Symptom | None:
         rest = f"the last loss runs from {best:.3g} to {last.max():.3g}, {value:.0%} of the way down from {first:.3g}."
     else:
         return None
-    return found("spread_over_seeds", value, "seeds", f"Of {len(curves)} seeds, with nothing else changed, {rest}")
+    return value, f"Of {len(curves)} seeds, with nothing else changed, {rest}"
 
 
 def of_seeds(curves: Sequence[Array]) -> list[Symptom]:
     """All symptoms of runs from several seeds."""
-    return [symptom for look in SEEDS if (symptom := look(curves)) is not None]
-
-
-SEEDS: tuple[Look, ...] = (spread_over_seeds,)
+    return [symptom for look in looks("seeds") if (symptom := look(curves)) is not None]

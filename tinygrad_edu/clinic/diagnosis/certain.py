@@ -1,0 +1,121 @@
+"""Causes that one forward and backward pass shows for certain, before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.causes.changes import open_output, standard_loss
+from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change
+from tinygrad_edu.core.graph import recorded_parents, topological
+from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TinygradError
+
+Array = np.ndarray[Any, Any]
+ROWS = 64
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What was found: the sentence of what was seen, the proof, and the change that mends it, if there is one."""
+
+    seen: str
+    proof: str
+    change: Change | None = None
+
+
+Check = Callable[[Record], Certainty | None]
+CHECKS: dict[str, Check] = {}
+
+
+def certain(code: str) -> Callable[[Check], Check]:
+    """Declare a check that is certain, by the code of its cause."""
+
+    def declare(check: Check) -> Check:
+        CHECKS[code] = check
+        return check
+
+    return declare
+
+
+@certain("wrong_output_activation")
+def softmax_of_one(record: Record) -> Certainty | None:
+    """A softmax over one output is 1 whatever the weights."""
+    setup = record.setup
+    if setup.pattern is not None or setup.out_activation != "softmax" or setup.sizes[-1] != 1:
+        return None
+    return Certainty(
+        "The last layer has one unit and a softmax.",
+        "a softmax divides each output by the sum of all, here by itself: it is 1 for every input and all weights, and "
+        "its gradient is 0. No training is needed to see it.",
+        next(open_output(record), None),
+    )
+
+
+@certain("broadcast_in_loss")
+def blind_to_order(record: Record) -> Certainty | None:
+    """A loss that stays the same when the targets are permuted does not pair predictions with targets."""
+    setup, y = record.setup, record.task.y
+    if not setup.own_loss or setup.estimator is not None or len(y) < 3 or len(np.unique(y)) < 2:
+        return None
+    rng, rows = np.random.default_rng(0), slice(0, ROWS)
+    with no_grad(), np.errstate(all="ignore"):
+        shape = np.shape(record.subject.model.eval()(record.task.inputs(setup)[rows]))
+        p, t = rng.uniform(0.1, 0.9, shape), record.task.targets(setup)[rows]
+        order = rng.permutation(len(t))
+        if np.array_equal(t, t[order]):
+            return None
+        paired, permuted = (loss_of(setup.loss, p, each) for each in (t, t[order]))
+    if not (np.isfinite(paired) and abs(paired - permuted) <= 1e-9 * max(abs(paired), 1e-12)):
+        return None
+    return Certainty(
+        f"Predictions have shape {p.shape}, targets {t.shape}.",
+        f"the loss of {len(t)} random predictions is {paired:.6g} with the targets as they are, and {permuted:.6g} "
+        "with the targets permuted: it does not know which target belongs to which sample.",
+        standard_loss(setup, record.task) or {"loss": "mse"},
+    )
+
+
+def loss_of(loss: Any, p: Array, t: Array) -> float:
+    """A loss of one's own; NaN where it cannot be computed of such arrays."""
+    try:
+        return float(np.asarray(getattr(found := loss(Tensor(p), t), "data", found)))
+    except (TinygradError, TypeError, ValueError):
+        return float("nan")
+
+
+@certain("unregistered_parameters")
+def never_trained(record: Record) -> Certainty | None:
+    """Leaves of the graph that want a gradient, and that the model does not name among its parameters."""
+    model = record.subject.model
+    known = {id(p) for p in model.parameters()}
+    output = model.eval()(record.task.inputs(record.setup)[:2])
+    if not isinstance(output, Tensor):
+        return None
+    nodes = topological(output, lambda node: list(recorded_parents(node)))
+    strange = [n for n in nodes if isinstance(n, Tensor) and not n.parents and n.requires_grad and id(n) not in known]
+    if not strange:
+        return None
+    shapes = ", ".join(str(n.shape) for n in strange[:4])
+    return Certainty(
+        f"{len(strange)} arrays that the output depends on, of shape {shapes}, are not in model.parameters().",
+        "the graph of one forward pass ends in them, they want a gradient, and no optimizer is given them.",
+    )
+
+
+def certainties(record: Record) -> dict[str, Certainty]:
+    """All that is certain, by code."""
+    found = {}
+    for code, check in CHECKS.items():
+        try:
+            certainty = check(record)
+        except TinygradError:  # a model that cannot be called as it is measured has no such certainty
+            certainty = None
+        if certainty is not None:
+            found[code] = certainty
+    return found

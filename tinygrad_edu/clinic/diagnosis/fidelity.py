@@ -1,0 +1,60 @@
+"""Does the repetition repeat the run? What is proved on another training than the user's is proved of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.facts import lbfgs
+from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trained
+
+TIMES = 2.0  # the run's epochs may lie so far outside of those of the repetitions
+FIRST = 3.0  # likewise its first loss, times the spread of theirs
+CLOSE = 1e-3  # relative, of a first loss from the same random_state: rounding is far below
+
+
+def differs(subject: Subject, runs: Sequence[Trained]) -> str:
+    """How the repetitions differ from the run in what does not hang on luck, in a sentence; "" where they do not."""
+    if not len(subject.losses) or subject.setup.optimizer in ("LBFGS", lbfgs.NAME):
+        return ""
+    exact = repeated(subject)
+    if exact is not None:
+        return exact
+    return by_first_loss(subject, runs) or by_epochs(subject, runs)
+
+
+def repeated(subject: Subject) -> str | None:
+    """The same fit again from the same random_state; None where it has none, or cannot be repeated so."""
+    setup, rule = subject.setup, subject.setup.estimator
+    if rule is None or rule.state is None or lbfgs.refused(setup, subject.task):
+        return None
+    _, losses = lbfgs.fitted(setup, subject.task, rule.state)
+    ours, theirs = float(losses[0]), float(subject.losses[0])
+    if np.isclose(ours, theirs, rtol=CLOSE):
+        return ""
+    return (
+        f"fitted again with random_state={rule.state} its first loss is {ours:.4g}, and this estimator's is "
+        f"{theirs:.4g}: was it trained on other data, with sample_weight, warm_start or partial_fit?"
+    )
+
+
+def by_first_loss(subject: Subject, runs: Sequence[Trained]) -> str:
+    theirs = float(subject.losses[0])
+    ours = np.array([run.losses[0] for run in runs if len(run.losses)])
+    if not np.isfinite(theirs) or not ours.size or not np.isfinite(ours).all() or ours.min() <= 0.0:
+        return ""
+    room = FIRST * ours.max() / ours.min()  # seeds that differ much among themselves say little
+    low, high = ours.min() / room, ours.max() * room
+    if low <= theirs <= high:
+        return ""
+    return f"its first loss was {theirs:.4g}, and trained again it is {ours.min():.4g} to {ours.max():.4g}"
+
+
+def by_epochs(subject: Subject, runs: Sequence[Trained]) -> str:
+    theirs, ours = len(subject.losses), np.array([len(run.losses) for run in runs])
+    ended = subject.diverged or any(run.diverged for run in runs)
+    if ended or ours.min() / TIMES <= theirs <= ours.max() * TIMES:
+        return ""
+    return f"it ended after {theirs} epochs, and trained again after {ours.min()} to {ours.max()}"

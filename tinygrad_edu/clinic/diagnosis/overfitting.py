@@ -1,0 +1,90 @@
+"""Overfitting: the validation loss turns up while the training loss goes on falling, and stopping there helps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.causes.table import PROVED_OTHERWISE
+from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trained, Trial, held_out, short, trained
+from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
+from tinygrad_edu.clinic.diagnosis.result import FoundCause
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
+from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.nn import losses
+
+Array = np.ndarray[Any, Any]
+FEWEST = 8  # epochs that show a turn
+RISE = 0.1  # of its lowest value, from there to the end, for a turn to be one
+NOISE = 4.0  # times what the curve moves from epoch to epoch after its lowest point
+LATE = 0.8  # of the epochs: a turn after them is none yet
+PART = 0.3  # of the way from the lowest to the last: a run that stays below does not overfit
+
+
+def turn(validation: Array, training: Array | None = None) -> Symptom | None:
+    """A validation loss that rises again after its lowest point, while the training loss does not."""
+    v = np.asarray(validation, dtype=float)
+    if len(v) < FEWEST or not np.isfinite(v).all():
+        return None
+    lowest, tail = int(v.argmin()), v[-max(1, len(v) // 10) :]
+    last, least = float(np.median(tail)), float(v.min())
+    rise = last - least
+    rest = np.abs(np.diff(v[lowest:]))
+    noise = float(np.median(rest)) / math.sqrt(max(len(tail), 1)) if rest.size else math.inf
+    if lowest >= LATE * len(v) or rise <= RISE * abs(least) or rise <= NOISE * noise:
+        return None
+    if training is not None and len(training) == len(v) and float(training[-1]) > float(training[lowest]):
+        return None  # both rise: that is no overfitting
+    sentence = (
+        f"The validation loss is lowest after epoch {lowest + 1}, {least:.4g}, and rises to {last:.4g} at the end"
+    )
+    if training is not None and len(training) == len(v):
+        sentence += f", while the training loss falls from {training[lowest]:.4g} to {training[-1]:.4g}"
+    return Symptom("overfitting", last / least if least > 0.0 else math.inf, 1.0 + RISE, f"{sentence}.")
+
+
+def seen(record: Record) -> Symptom | None:
+    """The turn in the run's own curves; none where it holds the weights of its best epoch."""
+    subject = record.subject
+    if subject.restored or not subject.validation.size:
+        return None
+    return turn(subject.validation, subject.losses)
+
+
+def proved(t: Trials) -> list[FoundCause]:
+    """Training that ends at the lowest point, compared with the run as it is, on what was held out."""
+    symptom = seen(t.record)
+    if symptom is None or t.record.task.held_out is None:
+        return []
+    v = t.record.subject.validation
+    change = {"epochs": int(v.argmin()) + 1}
+    goal = float(v.min()) + PART * (float(np.median(v[-max(1, len(v) // 10) :])) - float(v.min()))
+    setup = t.record.setup
+    as_is = judged(t, {}, "as is", t.as_is.runs, goal)
+    runs = trained(setup.but(change), t.record.task, t.bench.seeds)
+    stopped = judged(t, change, setup.difference(change), runs, goal)
+    if not stopped.beats(as_is):
+        return []
+    sentence, remedy = PROVED_OTHERWISE["overfitting"]
+    middle = [-float(np.median(trial.worths)) for trial in (as_is, stopped)]
+    proof = (
+        f"{short(as_is)} a validation loss of at most {goal:.4g}; {short(stopped)}. "
+        f"The medians are {middle[0]:.4g} and {middle[1]:.4g}."
+    ).replace("reach the goal a", "reach a")
+    return [FoundCause("overfitting", sentence, symptom.sentence, proof, remedy, change, stopped)]
+
+
+def judged(t: Trials, change: dict[str, Any], words: str, runs: Sequence[Trained], goal: float) -> Trial:
+    """Runs by their loss on what was held out."""
+    setup = t.record.setup.but(change)
+    X, y = held_out(setup, t.record.task)
+    found = []
+    for run in runs:
+        with no_grad(), np.errstate(all="ignore"):
+            found.append(float(losses.find(setup.loss)(run.model.eval()(X), y).item()))
+    hits = tuple(x <= goal for x in found)
+    return Trial(change, setup, words, tuple(runs), tuple(-x for x in found), hits, 0.0, "overfitting")

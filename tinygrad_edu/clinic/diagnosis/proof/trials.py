@@ -1,0 +1,167 @@
+"""The trials of one diagnosis: the run as it is from several seeds, each change, and what time is left."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from tinygrad_edu.clinic.diagnosis.causes.table import CAUSES, Cause
+from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change
+from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
+from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, Trained, Trial, judged, trained
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
+
+ENOUGH = 20  # seeds that tell bad luck from a broken setup
+OFTEN = 6  # trials that a program of the structure as it is will serve
+FEWEST = 3  # seeds that can tell a change from chance: 0 and 3 of 3 have 90 % intervals that are apart
+SHARE = 0.25  # of the budget that the run as it is may take
+REPAIRS = 0.7  # of the seeds reach the goal by a change that repairs
+QUIET = 1.0  # seconds before a line of progress is shown
+
+
+class Trials:
+    """What was tried: `as_is`, the setup unchanged; `done`, each change; `not_checked`, what there was no time for."""
+
+    def __init__(self, record: Record, seeds: Sequence[int], budget: float) -> None:
+        self.began = time.perf_counter()
+        self.record, self.symptoms = record, list[Symptom]()
+        self.done: list[Trial] = []
+        self.not_checked: list[str] = []
+        self.bench = Bench(record.setup, record.task, Goal("r2", 0.0, ""), seeds, self.began + budget)
+        self.budget, self.shown = budget, False
+        self.as_is = Trial({}, record.setup, "as is", (), (), (), 0.0)
+
+    # The run as it is
+
+    def first(self) -> list[Trained]:
+        """The setup as it is, from all seeds, or from as many as a quarter of the time allows, at least three."""
+        setup, task, seeds = self.record.setup, self.record.task, self.bench.seeds
+        self.show("training it again as it is")
+        start = time.perf_counter()
+        runs = trained(setup, task, seeds[:1], OFTEN * len(seeds))
+        seconds = time.perf_counter() - start
+        if seconds > 0.5:  # it may have been the compiler
+            start = time.perf_counter()
+            runs += trained(setup, task, seeds[1:2], OFTEN * len(seeds))
+            seconds = time.perf_counter() - start
+        most = int(SHARE * self.budget / max(seconds, 1e-9))
+        self.bench.seeds = seeds[: max(FEWEST, min(len(seeds), most))]
+        start, rest = time.perf_counter(), self.bench.seeds[len(runs) :]
+        runs += trained(setup, task, rest, OFTEN) if rest else []
+        each = (time.perf_counter() - start) / len(rest) if rest else seconds
+        self.bench.note(setup, min(each, seconds) * len(runs))
+        self.seconds = min(each, seconds) * len(runs)
+        return runs
+
+    def judge_first(self, runs: list[Trained], goal: Goal) -> None:
+        """The first runs by the goal."""
+        self.bench.goal = goal
+        self.as_is = judged({}, self.record.setup, "as is", runs, self.bench, self.seconds, "")
+
+    # One change
+
+    def trial(self, change: Change, code: str = "") -> Trial | None:
+        """One change from all seeds, where there is time for it, and no more is to be seen of it."""
+        self.show(f"trying {code}")
+        if not self.affordable(change):
+            self.not_checked.append(f"{code} ({self.record.setup.difference(change)}): no time left")
+            return None
+        return self.bench.trial(change, code)
+
+    def affordable(self, change: Change) -> bool:
+        """Is there time for it?"""
+        return repr(change) in self.bench.known or self.bench.seconds(self.record.setup.but(change)) < self.bench.left
+
+    def tried(self, cause: Cause) -> Trial | None:
+        """The best trial of a cause's changes; stops at the first that repairs."""
+        best: Trial | None = None
+        for change in cause.changes(self.record):
+            trial = self.trial(change, cause.code)
+            if trial is None:
+                continue
+            if trial.reached >= 0.8 * trial.count and not self.beats(trial):
+                trial = self.extended(trial)
+            self.done.append(trial)
+            if best is None or (trial.reached, trial.worth) > (best.reached, best.worth):
+                best = trial
+            if self.beats(trial):
+                break
+        return best
+
+    def beats(self, trial: Trial) -> bool:
+        """Does it repair: most seeds reach the goal by it, and more than as it is, beyond chance?"""
+        return trial.share >= REPAIRS and trial.beats(self.as_is)
+
+    def extended(self, trial: Trial) -> Trial:
+        """The same from more seeds, where time allows."""
+        last = max(run.seed for run in trial.runs)
+        more = range(last + 1, last + 1 + ENOUGH - trial.count)
+        cost = trial.seconds / trial.count * len(more)
+        if not more or cost > 0.4 * self.bench.left:
+            return trial
+        runs = [*trial.runs, *trained(trial.setup, self.record.task, more)]
+        return judged(trial.change, trial.setup, trial.words, runs, self.bench, trial.seconds + cost, trial.code)
+
+    # Goals
+
+    def by(self, goal: Goal) -> None:
+        """Everything that was done, measured by another goal."""
+        self.bench.goal = goal
+        self.as_is = self.as_is.again(self.bench)
+        self.done = [trial.again(self.bench) for trial in self.done]
+
+    # Suspicion
+
+    def suspects(self) -> list[tuple[float, Cause]]:
+        """Causes that can be tried, the most suspected first."""
+        found = [(cause.suspicion(self.symptoms), cause) for cause in CAUSES]
+        return sorted(found, key=lambda pair: -pair[0])
+
+    def suspicion(self, code: str) -> float:
+        return next((level for level, cause in self.suspects() if cause.code == code), 0.0)
+
+    def best(self) -> Mapping[str, Trial]:
+        """The best trial of each cause."""
+        found: dict[str, Trial] = {}
+        for trial in self.done:
+            if trial.code not in found or (trial.reached, trial.worth) > (
+                found[trial.code].reached,
+                found[trial.code].worth,
+            ):
+                found[trial.code] = trial
+        return found
+
+    # Progress
+
+    def show(self, what: str) -> None:
+        """A line on a terminal, for what takes more than a second."""
+        spent = time.perf_counter() - self.began
+        if spent < QUIET or not sys.stderr.isatty():
+            return
+        self.shown = True
+        print(
+            f"\r\033[Kdiagnose: {what} ({spent:.0f} of at most {self.budget:.0f} s)",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def end(self) -> None:
+        """Take the line of progress away."""
+        if self.shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def chance(good: int, of: int, less: int, of_less: int) -> float:
+    """How likely so many more of one kind are by chance alone: Fisher's exact test, one-sided.
+
+    >>> round(chance(20, 20, 16, 20), 3), round(chance(5, 5, 0, 5), 3)
+    (0.053, 0.004)
+    """
+    hits, total = good + less, of + of_less
+    ways = math.comb(total, of)
+    most = min(hits, of)
+    return sum(math.comb(hits, k) * math.comb(total - hits, of - k) for k in range(good, most + 1)) / ways

@@ -1,0 +1,98 @@
+"""From trials to causes: which change repairs, in which order, with a control and with the words of the proof."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.causes.changes import times
+from tinygrad_edu.clinic.diagnosis.causes.table import Cause
+from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
+from tinygrad_edu.clinic.diagnosis.proof.trials import Trials, chance
+from tinygrad_edu.clinic.diagnosis.result import FoundCause
+
+Row = tuple[float, Cause, Trial]  # a cause that a trial proves, and how much it is suspected
+SUSPECTED = 0.4  # from here on a cause is tried in any case
+BEYOND_CHANCE = 0.1  # largest probability that a change which always helps has done so by chance
+ALWAYS = 0.95  # of the seeds
+
+
+def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) -> list[FoundCause]:
+    """Causes that one change repairs, of those suspected at least so much.
+
+    lucky: most other seeds do well without a change; then one that always does is enough.
+    """
+    proved: list[Row] = []
+    for suspicion, cause in t.suspects():
+        if suspicion < least or (proved and suspicion < max(SUSPECTED, 0.5 * proved[0][0])):
+            break
+        if cause.code in looked_at:
+            continue
+        looked_at.add(cause.code)
+        trial = t.tried(cause)
+        if trial is not None and (t.beats(trial) or (lucky and always(t, trial))):
+            proved.append((suspicion, cause, trial))
+    return ranked(t, proved)
+
+
+def always(t: Trials, trial: Trial) -> bool:
+    """Does it reach the goal from every seed, and the run as it is not, beyond chance?"""
+    better = trial.share >= ALWAYS and trial.share > t.as_is.share
+    return better and chance(trial.reached, trial.count, t.as_is.reached, t.as_is.count) < BEYOND_CHANCE
+
+
+def ranked(t: Trials, proved: list[Row]) -> list[FoundCause]:
+    """By effect, where the intervals are apart, then by what they reach where that differs much, then by suspicion."""
+    if not proved:
+        return []
+    best = max((trial for _, _, trial in proved), key=lambda trial: trial.interval[0])
+    order = sorted(proved, key=lambda row: (best.interval[0] > row[2].interval[1], -row[0]))
+    check = control(t, order[0][2])
+    if check is not None:
+        order = [row for row in order if row[2].share > check.share]
+    return [found(t, cause, trial, check) for _, cause, trial in order]
+
+
+def control(t: Trials, trial: Trial) -> Trial | None:
+    """A change that is no cause: the learning rate as far the other way, or a little up or down at random."""
+    rng = np.random.default_rng(0)
+    old, new = t.record.setup.rate, trial.setup.rate
+    factor = old / new if 0.0 < new != old else float(rng.choice([1.0 / 1.1, 1.1]))
+    lr = times(t.record.setup.lr, factor)
+    return None if lr is None or not t.affordable({}) else t.bench.trial({"lr": lr}, "control")
+
+
+def found(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> FoundCause:
+    proof = f"{short(t.as_is)}; {short(trial)}"
+    proof += f"; as a control, {short(check)}." if check is not None else "."
+    evidence = cause.evidence(t.symptoms)
+    return FoundCause(cause.code, cause.sentence, evidence, proof, cause.remedy, dict(trial.change), trial)
+
+
+def by_lower_goal(t: Trials) -> list[FoundCause]:
+    """No change, and no set of them, does all that a yardstick does: which do most of it?
+
+    The goal does not go below what the run or a trial has reached anyway.
+    """
+    lower = t.bench.goal.lower(t.record.task)
+    if lower is None:
+        return []
+    best, before = t.best(), t.bench.goal
+    reached = max([t.as_is.worth, *(trial.worth for trial in best.values())])
+    t.by(raised(lower, min(reached, before.number)))
+    rows = [(level, cause, t.best()[cause.code]) for level, cause in t.suspects() if cause.code in best and level > 0.0]
+    rows = [row for row in rows if t.beats(row[2])]
+    if not rows or rows[0][0] < SUSPECTED:
+        t.by(before)
+        return []
+    return ranked(t, rows)
+
+
+def raised(goal: Goal, reached: float) -> Goal:
+    """A goal of at least nine tenths of what something has reached."""
+    from dataclasses import replace
+
+    number = max(goal.number, 0.9 * reached)
+    if number == goal.number:
+        return goal
+    return replace(goal, number=number, sentence=goal.sentence.replace(f"{goal.number:.3f}", f"{number:.3f}"))

@@ -1,0 +1,154 @@
+"""The walk from the reference: a network that learns the task is changed back to the run, one group of settings at a
+time. What can be undone is undone; what cannot is the smallest set of changes that repairs the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_edu.clinic.diagnosis.causes.changes import times
+from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
+from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart
+from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
+from tinygrad_edu.clinic.diagnosis.proof.baseline import reference
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
+from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
+from tinygrad_edu.clinic.diagnosis.result import FoundCause
+from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.nn.layers import find_activation
+
+DEFAULTS = {"betas": (0.9, 0.999), "eps": 1e-8}  # of Adam, which the reference is trained by
+RATES = (10.0, 100.0, 0.1)  # times the run's own
+ENOUGH = 0.8  # of the seeds have to reach the goal
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings that are changed together; `codes`, the causes that they may stand for, the most suspected is named."""
+
+    fields: tuple[str, ...]
+    codes: tuple[str, ...]
+
+
+GROUPS = {  # the least suspected first, so that they are undone first
+    "normalization": Group(("norm",), ("vanishing_gradient", "batch_norm_statistics")),
+    "dropout": Group(("dropout",), ("dropout_too_high",)),
+    "stopping": Group(("tol", "patience"), ("stopped_too_early",)),
+    "clipping": Group(("clip_norm", "clip_value"), ("clip_too_tight",)),
+    "order": Group(("shuffle",), ("not_shuffled",)),
+    "bias": Group(("bias",), ("missing_bias",)),
+    "weights": Group(("weights",), ("class_imbalance",)),
+    "start": Group(("init",), ("init_too_large", "symmetric_init", "saturated_activations", "dead_relu")),
+    "batches": Group(("batch_size",), ("batch_too_large_for_epochs",)),
+    "targets": Group(("targets",), ("targets_out_of_range",)),
+    "inputs": Group(("inputs",), ("inputs_not_scaled",)),
+    "layers": Group(("sizes",), ("too_small_network",)),
+    "activation": Group(("activation",), ("no_activation", "dead_relu", "saturated_activations", "vanishing_gradient")),
+    "steps": Group(
+        ("optimizer", "lr", "options"),
+        ("lr_too_low", "lr_too_high", "momentum_too_high", "weight_decay_too_high", "schedule_freezes_early"),
+    ),
+    "epochs": Group(("epochs",), ("too_few_epochs",)),
+    "output": Group(("loss", "coding", "out_activation"), ("wrong_loss", "wrong_output_activation")),
+}
+
+
+def walked(t: Trials) -> list[FoundCause]:
+    """The changes that cannot be undone, each with its proof; none where the reference fails, or there is no time."""
+    setup, task = t.record.setup, t.record.task
+    if setup.pattern is not None or (setup.optimizer in ("LBFGS", "lbfgs") and setup.estimator is None):
+        return []
+    goal = reference(task)
+    kept = [name for name, group in GROUPS.items() if differs(setup, goal, group)]
+    build: Callable[[list[str]], dict[str, Any]] = lambda names: change(setup, goal, names)  # noqa: E731
+    whole = t.trial(build(kept), "reference")
+    if whole is None or whole.share < ENOUGH or not t.beats(whole):
+        return []
+    needed: dict[str, Trial] = {}
+    for name in list(kept):
+        rest = [other for other in kept if other != name]
+        trial = t.trial(build(rest), "reference") if rest else t.as_is
+        if trial is None:
+            return []
+        if trial.share >= ENOUGH:
+            kept, whole = rest, trial
+        else:
+            needed[name] = trial
+    whole = own_optimizer(t, whole, kept)
+    return [part(t, name, needed[name], whole, kept) for name in ordered(t, kept) if name in needed]
+
+
+def own_optimizer(t: Trials, whole: Trial, kept: list[str]) -> Trial:
+    """The same by the run's own optimizer at another rate, where that does as well."""
+    setup = t.record.setup
+    if "steps" not in kept or whole.setup.optimizer == setup.optimizer:
+        return whole
+    rest = {key: value for key, value in whole.change.items() if key not in GROUPS["steps"].fields}
+    for factor in RATES:
+        lr = times(setup.lr, factor)
+        trial = t.trial({**rest, "lr": lr}, "reference") if lr is not None else None
+        if trial is not None and trial.share >= ENOUGH:
+            return trial
+    return whole
+
+
+def differs(setup: Setup, goal: Setup, group: Group) -> bool:
+    return any(name in setup.changed(goal) for name in group.fields)
+
+
+def change(setup: Setup, goal: Setup, names: list[str]) -> dict[str, Any]:
+    """The fields of these groups, taken from the reference; the output's width goes with the loss."""
+    found = {name: getattr(goal, name) for group in names for name in GROUPS[group].fields}
+    hidden, outputs = setup.sizes[1:-1], setup.sizes[-1]
+    if "layers" in names:
+        hidden = goal.sizes[1:-1]
+    if "output" in names:
+        outputs = goal.sizes[-1]
+    sizes = (setup.sizes[0], *hidden, outputs)
+    found.pop("sizes", None)
+    found |= {"sizes": sizes} if sizes != setup.sizes else {}
+    started = isinstance(setup.init, tuple) and all(isinstance(x, LayerStart) for x in setup.init)
+    if "layers" in names and "start" not in names and started:
+        found["init"] = "glorot_uniform"  # of other layers there is no other start
+    if "optimizer" in found and goal.optimizer == setup.optimizer:
+        found["options"] = {**dict.fromkeys(setup.options, 0.0), **DEFAULTS, **goal.options}
+    return found
+
+
+def ordered(t: Trials, names: list[str]) -> list[str]:
+    """The most suspected first."""
+    return sorted(names, key=lambda name: -max(t.suspicion(code) for code in GROUPS[name].codes))
+
+
+def code_of(t: Trials, name: str) -> str:
+    """The most suspected cause that a group of settings may stand for."""
+    codes = of_activation(t.record.setup) if name == "activation" else GROUPS[name].codes
+    return max(codes, key=lambda code: (t.suspicion(code), -codes.index(code)))
+
+
+def of_activation(setup: Setup) -> tuple[str, ...]:
+    """What may be wrong with an activation of this kind."""
+    row = find_activation(setup.activation)
+    if not isinstance(row, Operation):
+        return ("no_activation",)
+    return ("dead_relu",) if row.rectifies else ("saturated_activations", "vanishing_gradient")
+
+
+def part(t: Trials, name: str, without: Trial, whole: Trial, kept: list[str]) -> FoundCause:
+    """One group that cannot be undone."""
+    setup = t.record.setup
+    cause = BY_CODE[code_of(t, name)]
+    fields = {key: value for key, value in whole.change.items() if key in GROUPS[name].fields}
+    others = f"; with all of it but this ({setup.difference(fields)}): {without.reached} of {without.count}" * (
+        len(kept) > 1
+    )
+    proof = (
+        f"{short(t.as_is)}; a network that learns the task, brought back to this run as far as it goes on learning, "
+        f"differs from it in {setup.difference(whole.change)}: {whole.reached} of {whole.count}{others}."
+    )
+    evidence = cause.evidence(t.symptoms)
+    what = setup.difference(fields)
+    sentence = cause.sentence if evidence else f"What stands between this run and one that learns is {what}."
+    remedy = cause.remedy if evidence else f"Change {what}."
+    return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(whole.change), whole)
