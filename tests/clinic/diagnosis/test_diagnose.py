@@ -160,7 +160,7 @@ def test_case_7_a_run_through_time_is_judged_by_its_curve():
     found = diagnose(elman(300))
     assert found.healthy is None
     assert [s.code for s in found.symptoms] == ["improving"]
-    assert "halve after" in str(found)
+    assert "still falling" in str(found)
 
 
 # Kinds of subjects

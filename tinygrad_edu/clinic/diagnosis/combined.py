@@ -27,8 +27,8 @@ def together(t: Trials) -> list[FoundCause]:
             break
         if not t.beats(trial) and trial.share > max(x.share for x in chosen):
             chosen, trial = longer(t, chosen, trial)
-        if t.beats(trial):
-            return needed(t, chosen, trial)
+        if t.beats(trial) and (found := needed(t, chosen, trial)):
+            return found
     return []
 
 
@@ -85,7 +85,10 @@ def needed(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCause]
     if len(kept) < 2:
         return ranked(t, [(1.0, BY_CODE[trial.code], trial) for trial in kept])
     rows = [(trial, without) for trial, without in reversed(found) if trial in kept]
-    rows.sort(key=lambda row: row[1].share)  # what is missed most comes first
+    if not t.beats(whole):  # of more seeds it is not enough
+        return []
+    least = min((without for _, without in rows), key=lambda x: x.share, default=None)
+    rows.sort(key=lambda row: least is not None and row[1].beats(least))  # what can be spared best comes last
     return [part(t, trial, without, whole, len(kept)) for trial, without in rows]
 
 

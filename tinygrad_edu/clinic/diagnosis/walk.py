@@ -17,6 +17,7 @@ from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn.layers import find_activation
+from tinygrad_edu.optim.schedule import Schedule
 
 DEFAULTS = {"betas": (0.9, 0.999), "eps": 1e-8}  # of Adam, which the reference is trained by
 RATES = (10.0, 100.0, 0.1)  # times the run's own
@@ -121,10 +122,23 @@ def ordered(t: Trials, names: list[str]) -> list[str]:
     return sorted(names, key=lambda name: -max(t.suspicion(code) for code in GROUPS[name].codes))
 
 
-def code_of(t: Trials, name: str) -> str:
+def code_of(t: Trials, name: str, whole: Trial) -> str:
     """The most suspected cause that a group of settings may stand for."""
-    codes = of_activation(t.record.setup) if name == "activation" else GROUPS[name].codes
+    codes = GROUPS[name].codes
+    if name in ("activation", "steps"):
+        codes = of_activation(t.record.setup) if name == "activation" else of_steps(t, whole.setup)
     return max(codes, key=lambda code: (t.suspicion(code), -codes.index(code)))
+
+
+def of_steps(t: Trials, new: Setup) -> tuple[str, ...]:
+    """What may be wrong with an optimizer and its rate: what it has, and which way the rate went."""
+    setup = t.record.setup
+    low = new.rate > setup.rate if new.optimizer == setup.optimizer else not t.record.reach > 1.0
+    found = ["lr_too_low" if low else "lr_too_high"]
+    found += ["momentum_too_high"] * (float(setup.options.get("momentum", 0.0)) > 0.9)
+    found += ["weight_decay_too_high"] * (float(setup.options.get("weight_decay", 0.0)) > 0.0)
+    found += ["schedule_freezes_early"] * (isinstance(setup.lr, Schedule) and setup.lr.kind != "constant")
+    return tuple(found)
 
 
 def of_activation(setup: Setup) -> tuple[str, ...]:
@@ -138,7 +152,7 @@ def of_activation(setup: Setup) -> tuple[str, ...]:
 def part(t: Trials, name: str, without: Trial, whole: Trial, kept: list[str]) -> FoundCause:
     """One group that cannot be undone."""
     setup = t.record.setup
-    cause = BY_CODE[code_of(t, name)]
+    cause = BY_CODE[code_of(t, name, whole)]
     fields = {key: value for key, value in whole.change.items() if key in GROUPS[name].fields}
     others = f"; with all of it but this ({setup.difference(fields)}): {without.reached} of {without.count}" * (
         len(kept) > 1

@@ -18,7 +18,7 @@ ENOUGH = 20  # seeds that tell bad luck from a broken setup
 OFTEN = 6  # trials that a program of the structure as it is will serve
 FEWEST = 3  # seeds that can tell a change from chance: 0 and 3 of 3 have 90 % intervals that are apart
 SHARE = 0.25  # of the budget that the run as it is may take
-REPAIRS = 0.7  # of the seeds reach the goal by a change that repairs
+REPAIRS = 0.8  # of the seeds reach the goal by a change that repairs
 QUIET = 1.0  # seconds before a line of progress is shown
 
 

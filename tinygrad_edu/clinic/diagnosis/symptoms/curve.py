@@ -12,7 +12,6 @@ from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, lo
 
 Array = np.ndarray[Any, Any]
 FEWEST = 8  # epochs that say anything
-POOR = 0.9  # a tail fitted with less of its variance explained is not extrapolated
 
 
 @symptom("divergence", kind="curve")
@@ -67,7 +66,10 @@ def plateau(losses: Array) -> Measured:
 
 @symptom("improving", kind="curve")
 def improving(losses: Array) -> Measured:
-    """The loss was still falling when training ended; how long it would take to halve, where the tail can be fitted."""
+    """The loss was still falling when training ended.
+
+    When it would halve is not said: of 15 runs that were trained on, a power law through the tail was right in none.
+    """
     limit = LIMITS["improving"]
     if len(losses) < FEWEST or not np.isfinite(losses).all() or losses[-1] <= 0.0:
         return None
@@ -78,34 +80,9 @@ def improving(losses: Array) -> Measured:
         return None
     return Symptom(
         "improving", fall, limit,
-        f"The loss was still falling when training ended: by {fall:.1%} from the last but one to the last "
-        f"{part} epochs. {extrapolated(losses)}",
+        f"The loss was still falling when training ended: by {fall:.1%} from the last but one to the last {part} "
+        "epochs.",
     )  # fmt: skip
-
-
-def extrapolated(losses: Array) -> str:
-    """The epochs to half of the last loss, by log loss ~ a - p·log t fitted to the second half; refused where poor."""
-    found = halving(losses)
-    if found is None:
-        return "The tail does not follow a power of the epoch well enough to be extrapolated."
-    low, middle, high = found
-    return f"Going on like that, it would halve after {middle:,.0f} epochs in all ({low:,.0f} to {high:,.0f})."
-
-
-def halving(losses: Array) -> tuple[float, float, float] | None:
-    """(low, middle, high): epochs at which the fitted power law has half of the last loss, with 90 % for its slope."""
-    n = len(losses)
-    t = np.log(np.arange(n // 2 + 1, n + 1))
-    y = np.log(np.maximum(losses[n // 2 :], 1e-300))
-    centred = t - t.mean()
-    slope = float(centred @ y / (centred @ centred))
-    rest = y - y.mean() - slope * centred
-    explained = 1.0 - float(rest @ rest) / max(float(((y - y.mean()) ** 2).sum()), 1e-300)
-    error = 1.645 * math.sqrt(float(rest @ rest) / max(n - n // 2 - 2, 1) / float(centred @ centred))
-    if slope >= 0.0 or explained < POOR or slope + error >= 0.0 or math.log(2.0) / -(slope + error) > 50.0:
-        return None
-    low, middle, high = (n * 2.0 ** (1.0 / -s) for s in (slope - error, slope, slope + error))
-    return low, middle, high
 
 
 @symptom("flat", kind="curve", below=True)
