@@ -11,6 +11,7 @@ from tinygrad_edu.draw.dot import document, full, grouped, note_of
 from tinygrad_edu.draw.drawing import Drawing
 from tinygrad_edu.draw.graph import Graph, graph_of, is_node
 from tinygrad_edu.draw.model import is_model, sample_run
+from tinygrad_edu.draw.network import Colour, draw_network
 from tinygrad_edu.draw.story import story
 from tinygrad_edu.draw.text import brief, cleaned, count, listed
 from tinygrad_edu.errors import DrawError, SettingError, unknown_name
@@ -19,6 +20,7 @@ __all__ = ["Drawing", "draw"]
 
 Direction = Literal["LR", "TB", "RL", "BT"]
 Collapse = Literal["auto", "layer", "operation", "none"]
+Style = Literal["graph", "network"]
 MANY_LAYERS = 60  # more boxes in a row than a page shows
 
 
@@ -31,6 +33,9 @@ def draw(
     title: str = "",
     time_limit: float = 20.0,
     collapse: Collapse = "auto",
+    style: Style = "graph",
+    color: Colour = "weight",
+    derivatives: bool = False,
 ) -> Drawing:
     """Draw the computation graph that leads to a node, to several, or to a model's output.
 
@@ -40,40 +45,72 @@ def draw(
     title: written above the picture.
     time_limit: seconds for the layout; a graph that takes longer is collapsed.
     collapse: "auto" as above, "layer" or "operation" always, "none" never.
+    style: "graph"; or "network" for a model of linear layers: a circle for each unit, an edge for each weight.
+    color: what the network shows: "weight", "gradient", or "health" of its units on `inputs` (saturated, dead).
+    derivatives: write the local derivative ∂result/∂argument on each edge of a graph of Values.
     Errors: DrawError for a target without a graph; SettingError, NameNotFoundError for wrong settings.
 
     >>> from tinygrad_edu import Value
     >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
-    >>> print(*[line for line in draw((a * b).tanh()).dot.splitlines() if "->" in line], sep="\\n")
+    >>> print(*[line for line in draw(a * b).dot.splitlines() if "->" in line], sep="\\n")
       n0 -> op2
       n1 -> op2
       op2 -> n2
-      n2 -> op3
-      op3 -> n3
     """
-    check_settings(direction, max_nodes, time_limit, collapse)
-    graph = graph_to_draw(target, inputs)
+    check_settings(direction, max_nodes, time_limit, collapse, style, color)
+    if style == "network":
+        return Drawing(*draw_network(model_to_draw(target), inputs, color, title), title, time_limit)
+    return draw_graph(graph_to_draw(target, inputs), direction, max_nodes, title, time_limit, collapse, derivatives)
+
+
+def draw_graph(
+    graph: Graph,
+    direction: str,
+    max_nodes: int,
+    title: str,
+    time_limit: float,
+    collapse: Collapse,
+    derivatives: bool,
+) -> Drawing:
+    """A graph in full, or in groups where it is too large to read."""
     by = grouping(graph, max_nodes, collapse)
-    dot = in_groups(graph, by, direction, title) if by else document(full(graph), direction, title)
-    reserve = ""
-    if by is None and collapse == "auto":
-        reason = f"The layout takes more than {time_limit:g} s: "
-        reserve = in_groups(graph, best_grouping(graph), direction, title, reason)
-    folded = in_groups(graph, "layer", direction, title) if by is None and layers_of(graph) else ""
+    dot = in_groups(graph, by, direction, title) if by else document(full(graph, derivatives), direction, title)
+    reserve = slow_form(graph, direction, title, time_limit) if by is None and collapse == "auto" else ""
+    folded = foldable(graph, by, direction, title)
     told = story(graph, full=by is None)
     return Drawing(dot, summary(graph), title, time_limit, reserve, advice(graph, max_nodes), folded, told)
 
 
-def check_settings(direction: str, max_nodes: int, time_limit: float, collapse: str) -> None:
+def slow_form(graph: Graph, direction: str, title: str, time_limit: float) -> str:
+    """What is drawn where the layout of the whole graph takes too long."""
+    return in_groups(graph, best_grouping(graph), direction, title, f"The layout takes more than {time_limit:g} s: ")
+
+
+def foldable(graph: Graph, by: By | None, direction: str, title: str) -> str:
+    """The same graph with a box for each layer, for the page in which layers fold; "" where there are none."""
+    return in_groups(graph, "layer", direction, title) if by is None and layers_of(graph) else ""
+
+
+def check_settings(direction: str, max_nodes: int, time_limit: float, collapse: str, style: str, color: str) -> None:
     """Refuse settings that mean nothing."""
-    if direction not in get_args(Direction):
-        raise unknown_name("direction", direction, get_args(Direction))
-    if collapse not in get_args(Collapse):
-        raise unknown_name("collapse", collapse, get_args(Collapse))
+    words = {
+        "direction": (direction, Direction), "collapse": (collapse, Collapse), "style": (style, Style),
+        "color": (color, Colour),
+    }  # fmt: skip
+    for name, (given, allowed) in words.items():
+        if given not in get_args(allowed):
+            raise unknown_name(name, given, get_args(allowed))
     if not max_nodes >= 1:
         raise SettingError(f"max_nodes={max_nodes}: the largest graph to draw in full has 1 node or more")
     if not time_limit > 0:
         raise SettingError(f"time_limit={time_limit}: the layout needs a number of seconds above 0")
+
+
+def model_to_draw(target: Any) -> Any:
+    """The model for a network. Errors: DrawError for anything else."""
+    if not is_model(target):
+        raise DrawError(f'style="network" draws a model, not {type(target).__name__} {target!r:.60}')
+    return target
 
 
 def graph_to_draw(target: Any, inputs: Any = None) -> Graph:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from tinygrad_edu.draw.collapse import Collapsed, Group
 from tinygrad_edu.draw.graph import Graph, Kind
@@ -13,6 +14,7 @@ from tinygrad_edu.draw.text import (
     is_large,
     number,
     option_text,
+    plain,
     quoted,
     rows,
     symbol,
@@ -62,8 +64,11 @@ def heading(title: str, note: str) -> Iterator[str]:
         yield f"  graph [labelloc=t, label=<{'<BR/>'.join([*lines, gap])}>]"
 
 
-def full(graph: Graph) -> Iterator[str]:
-    """Every node: a box for its numbers, and before it an ellipse for the operation that made it."""
+def full(graph: Graph, derivatives: bool = False) -> Iterator[str]:
+    """Every node: a box for its numbers, and before it an ellipse for the operation that made it.
+
+    derivatives: the local derivatives on the edges into an operation, where the node keeps them (Values).
+    """
     for place, node in enumerate(graph.nodes):
         kind, name = graph.kind(place), f"n{place}"
         if kind == "constant":
@@ -72,11 +77,12 @@ def full(graph: Graph) -> Iterator[str]:
             yield box(name, kind, graph.labels[place], rows(node.data, node.grad))
         if graph.operations[place]:
             yield ellipse(f"op{place}", graph.operations[place], option_text(getattr(node, "options", None)))
-            yield from arrows(f"op{place}", graph.parents[place], graph.operations[place])
+            partials = getattr(node, "partials", ()) if derivatives else ()
+            yield from arrows(f"op{place}", graph.parents[place], graph.operations[place], partials)
             yield f"op{place} -> {name}"
 
 
-def arrows(name: str, parents: tuple[int, ...], operation: str) -> Iterator[str]:
+def arrows(name: str, parents: tuple[int, ...], operation: str, partials: Sequence[Any] = ()) -> Iterator[str]:
     """The edges into an operation, numbered where their order matters: a - b is not b - a.
 
     Graphviz moves arguments up and down to avoid crossings, and its ordering=in, which keeps them in order,
@@ -84,7 +90,9 @@ def arrows(name: str, parents: tuple[int, ...], operation: str) -> Iterator[str]
     """
     numbered = len(parents) > 1 and operation not in COMMUTATIVE
     for position, parent in enumerate(parents, 1):
-        yield f"n{parent} -> {name}" + (f' [headlabel="{position}"]' if numbered else "")
+        labels = [f'headlabel="{position}"'] if numbered else []
+        labels += [f'label=" {number(plain(partials[position - 1]))} "'] if len(partials) >= position else []
+        yield f"n{parent} -> {name}" + (f" [{', '.join(labels)}]" if labels else "")
 
 
 def ellipse(name: str, operation: str, options: str) -> str:

@@ -20,7 +20,8 @@ IN_PYGRAPHVIZ = """
 import sys, pygraphviz
 graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())
 if sys.argv[2:]: graph.graph_attr["dpi"] = sys.argv[2]
-sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
+prog = dict(graph.graph_attr).get("layout", "dot")  # the program dot looks there by itself
+sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog=prog))
 """
 
 
