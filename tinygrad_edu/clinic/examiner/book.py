@@ -22,6 +22,7 @@ NOTHING = 1e-13
 SAMPLED = 128  # entries by which candidates are found before they are compared whole
 PERMUTED = 20_000  # entries up to which all orders of the axes are entered
 ROWS = 300  # rows and columns of one derivative that are entered by themselves
+SUMMED, PAIRS = 5_000, 900  # numbers in a derivative, and pairs with values, of which sums are entered
 OUTER = 200_000  # numbers in all shares of single samples that are entered
 
 
@@ -119,6 +120,7 @@ class Truth:
 
     values: Book = field(default_factory=Book)
     derivatives: Book = field(default_factory=Book)
+    parts: Book = field(default_factory=Book)  # sums that a backward pass in closed form is made of
     singly: bool = False
 
 
@@ -144,6 +146,7 @@ def truth_of(net: Network, params: Mapping[str, Array]) -> Truth:
             for slot, part in net.program.handed.get(step.index, {}).items():
                 truth.derivatives.add(part, names.get(above(step)[slot], label_of(net, above(step)[slot])), parts=True)
     add_samples(net, truth.derivatives)
+    add_sums(net, truth.parts)
     for name in params:
         truth.derivatives.add(total(net, name), f"∂L/∂{name}", parts=True)
     return truth
@@ -166,6 +169,25 @@ def add_samples(net: Network, book: Book) -> None:
             if rows.shape[0] * rows.shape[1] * columns.shape[1] <= OUTER:
                 for a, d in zip(rows, columns, strict=True):
                     book.add(np.outer(a, d), f"∂L/∂{use.parameter} of one sample")
+
+
+def add_sums(net: Network, book: Book) -> None:
+    """Σ g and Σ g·y along an axis, as the closed forms of a norm's or a softmax's backward pass have them."""
+    gradients = {tuple(g.shape): [] for g in net.program.gradients.values()}  # type: ignore[var-annotated]
+    for index, g in net.program.gradients.items():
+        if 1 < g.ndim < 4 and g.size <= SUMMED:
+            gradients[g.shape].append((index, g))
+    values: dict[tuple[int, ...], list[Array]] = {}
+    for step in net.steps:
+        if not step.parameter:
+            values.setdefault(step.y.shape, []).append(step.y)
+    for shape, found in gradients.items():
+        for _, g in found:
+            for axis in (k for k, n in enumerate(shape) if n > 1):
+                beside = values.get(shape, ()) if len(found) * len(values.get(shape, ())) <= PAIRS else ()
+                for x in (g.sum(axis=axis), *((g * y).sum(axis=axis) for y in beside)):
+                    book.add(x)
+                    book.add(x / shape[axis])
 
 
 def total(net: Network, name: str) -> Any:

@@ -24,6 +24,7 @@ from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
 from tinygrad_edu.clinic.examiner.program import Change, Scope
 
 Array = np.ndarray[Any, Any]
+MANY = 24  # copies of a layer that are tried one by one
 SCOPES: tuple[Scope, ...] = ("", "own", "below")
 
 
@@ -127,7 +128,8 @@ def kind_of(variant: Variant) -> str:
 
 def repetitions(net: Network, variants: list[Variant]) -> list[list[Variant]]:
     """Each alone, all time steps of a layer, every hidden layer, every layer."""
-    found = [[v] for v in variants]
+    last = max((v.layer.time for v in variants), default=0)  # of a hundred copies of a layer, the first and last alone
+    found = [[v] for v in variants if last < MANY or v.layer.time in (-1, 0, last)]
     repeating = [v for v in variants if v.repeats]
     times: dict[tuple[int, str], list[Variant]] = {}
     for v in repeating:

@@ -151,11 +151,16 @@ def elsewhere(
 def add_places(report: BackpropReport, recording: Recording, weights: Mapping[str, Array], rate: float | None) -> None:
     """The lines at which the learner's backward leaves the derivatives."""
     if report.network is not None and report.method == "traced":
-        known = [1.0, *known_factors(report.network, rate).values()]
-        factors = [s * c * k for c in known if c for s in (1.0, -1.0) for k in ((1.0, rate) if rate else (1.0,))]
+        factors = factors_of(report.network, rate)
         ends = {n: report.raw.get(n, report.given[n]) for n in report.wrong if n in report.given}
         report.places = find_places(recording, truth_of(report.network, weights), ends, factors)
     report.followed = True
+
+
+def factors_of(net: Network, rate: float | None) -> list[float]:
+    """Factors by which people scale all their deltas, to take them out later: -1, n, 2/n, lr."""
+    known = [1.0, *known_factors(net, rate).values()]
+    return [s * c * k for c in known if c for s in (1.0, -1.0) for k in ((1.0, rate) if rate else (1.0,))]
 
 
 def implied_gradients(

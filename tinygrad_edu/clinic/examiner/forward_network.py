@@ -42,7 +42,7 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
     """The forward traced on arrays, or why not."""
     try:
         learner.rewind()
-        net = Network(record(learner.function, params, learner.form))
+        net = Network(record(learner.function, params, learner.form, learner.roots))
         traced = loss_number(net.steps[-1].y)
         if abs(traced - loss) > 1e-9 * max(1.0, abs(loss)):
             return None, f"traced, it gives {traced:.6g} in place of {loss:.6g}"

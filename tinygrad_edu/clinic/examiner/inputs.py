@@ -93,10 +93,16 @@ class LearnerForward:
     function: Forward
     form: Structure
     state: State | None = None
+    held_by: tuple[Any, ...] = ()  # what the function reaches, where it is ours and the learner's is inside
+    whole: bool = False  # put back everything before a call, not the generators alone
+
+    @property
+    def roots(self) -> tuple[Any, ...]:
+        return self.held_by or (self.function,)
 
     def rewind(self) -> None:
         if self.state is not None:
-            self.state.rewind()
+            (self.state.restore if self.whole else self.state.rewind)()
 
     def loss(self, params: Mapping[str, Array]) -> float:
         """The loss on plain numbers, one call."""

@@ -10,7 +10,7 @@ the line that explains most of the wrong gradients, and was run first, comes fir
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from tinygrad_edu.clinic.examiner.recording import Key, Made, Recording, key_of,
 
 Array = np.ndarray[Any, Any]
 MOST = 5  # places that are shown
-RIGHT, FORWARD, SCALED, UNKNOWN = "right", "forward", "scaled", "unknown"
+RIGHT, FORWARD, SCALED, PART, UNKNOWN = "right", "forward", "scaled", "part", "unknown"
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,9 @@ class Trail:
             return FORWARD
         if found is not None and any(abs(found[1] / c - 1.0) < 1e-6 for c in self.factors):
             return SCALED
+        part = self.truth.parts.find(x) if x.size > 1 else None
+        if part and abs(abs(part[1]) - 1.0) < 1e-7:
+            return PART
         if made.view:
             return self.kinds.get(made.inputs[0], UNKNOWN)
         kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]
@@ -81,7 +84,7 @@ class Trail:
     def detours(self) -> set[Key]:
         """The unknown values from which a right derivative was made later."""
         pardoned: set[Key] = set()
-        waiting = [k for key, kind in self.kinds.items() if kind == RIGHT for k in self.made[key].inputs]
+        waiting = [k for key, kind in self.kinds.items() if kind in (RIGHT, PART) for k in self.made[key].inputs]
         while waiting:
             key = waiting.pop()
             if key not in pardoned and self.kinds.get(key) in (UNKNOWN, SCALED):
@@ -92,15 +95,15 @@ class Trail:
     def known(self, key: Key, strict: bool) -> bool:
         """Is it right, or on a way of the learner's own to something right?"""
         kind = self.kinds.get(key, UNKNOWN)
-        return kind in (RIGHT, FORWARD) or key in self.pardoned or (kind == SCALED and not strict)
+        return kind in (RIGHT, FORWARD, PART) or key in self.pardoned or (kind == SCALED and not strict)
 
     def suspects(self, end: Key, strict: bool) -> set[Key]:
         """The unknown values behind `end` that are made of known things only."""
         found: set[Key] = set()
         seen: set[Key] = set()
-        waiting = [end]
+        waiting = [(end, False)]
         while waiting:
-            key = waiting.pop()
+            key, adds_on = waiting.pop()
             made = self.made.get(key)
             if key in seen or made is None:
                 continue
@@ -108,11 +111,26 @@ class Trail:
             if self.known(key, strict) and key != end:
                 continue
             open_inputs = [k for k in made.inputs if not self.known(k, strict)]
-            if open_inputs:
-                waiting += open_inputs
-            elif made.line:
+            waiting += [(k, made.total) for k in open_inputs]
+            if made.line and (not adds_on and self.adds_right_things(made, strict) if made.total else not open_inputs):
                 found.add(key)
         return found
+
+    def adds_right_things(self, made: Made, strict: bool) -> bool:
+        """A sum that grew line by line: is all that was added right, so that it is the adding that is not?"""
+        seen: set[Key] = set()
+        waiting = [made.key]
+        while waiting:
+            total = self.made[waiting.pop()]
+            seen.add(total.key)
+            for key in total.inputs:
+                inner = self.made.get(key)
+                if inner is None or key in seen or self.known(key, strict):
+                    continue
+                if not inner.total:
+                    return False
+                waiting.append(key)
+        return True
 
 
 def find_places(
@@ -129,11 +147,22 @@ def find_places(
                     reached.setdefault(suspect, []).append(name)
         for key, reasons in reached.items():
             made, unique = trail.made[key], tuple(dict.fromkeys(reasons))
-            order.append(((int(strict), -len(unique), made.order), made, unique))
+            group = [(n,) for n in unique] if trail.kinds.get(key) == RIGHT else [unique]
+            for names in group:
+                last = last_named(made, names[0]) if trail.kinds.get(key) == RIGHT else made
+                order.append(((int(strict), -len(unique), made.order), last, names))
     places: dict[tuple[str, int], FoundPlace] = {}
     for _, made, names in sorted(order, key=lambda x: x[0]):
         places.setdefault((made.file, made.line), spoken(trail, made, names))
     return [*places.values()][:MOST]
+
+
+def last_named(made: Made, name: str) -> Made:
+    """A right derivative that is handed out as another: the line that gave it the other's name."""
+    for file, line, variable in reversed(made.named):
+        if name.rpartition(".")[2] in variable:
+            return replace(made, file=file, line=line, variable=variable)
+    return made
 
 
 def ends_of(trail: Trail, value: Any) -> list[Key]:

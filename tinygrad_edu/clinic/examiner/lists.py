@@ -17,6 +17,7 @@ follows; else only slips that show in finished gradients are named.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,10 @@ def network_on_values(learner: LearnerForward, params: Mapping[str, Array]) -> t
     leaves = {name: np.array([Value(w, label=name) for w in x.flat], dtype=object) for name, x in params.items()}
     numbers = {name: v.reshape(params[name].shape) for name, v in leaves.items()}
     learner.rewind()
-    with object_world(learner.function), operations_for_math(learner.function):
+    with ExitStack() as exchanged:
+        exchanged.enter_context(object_world(*learner.roots))
+        for root in filter(callable, learner.roots):
+            exchanged.enter_context(operations_for_math(root))
         loss = learner.function(learner.form.fill(numbers, as_values))
     if isinstance(loss, np.ndarray) and loss.size == 1:
         loss = loss.reshape(-1)[0]
@@ -59,7 +63,7 @@ def network_on_values(learner: LearnerForward, params: Mapping[str, Array]) -> t
 
 def small_enough(learner: LearnerForward, params: Mapping[str, Array]) -> bool:
     """Can the forward be run number by number?"""
-    largest = max((x.size for x in walk([learner.function]) if isinstance(x, np.ndarray)), default=0)
+    largest = max((x.size for x in walk(learner.roots) if isinstance(x, np.ndarray)), default=0)
     return sum(x.size for x in params.values()) <= WEIGHTS and largest <= DATA
 
 

@@ -23,6 +23,7 @@ from tinygrad_edu.clinic.examiner.statements import MISSING, Assignment, Stateme
 Array = np.ndarray[Any, Any]
 Key = tuple[Any, ...]
 MOST, SECONDS = 60_000, 8.0  # statements that are followed, and for how long
+NAMES = 40  # names of one value that are kept
 INSIDE = 400  # values of one container that are looked at
 
 
@@ -39,6 +40,7 @@ class Made:
     inputs: tuple[Key, ...] = ()
     total: bool = False
     view: bool = False  # only a part of its one input, or that turned
+    named: list[tuple[str, int, str]] = field(default_factory=list)  # (file, line, variable) of each assignment of it
 
     @property
     def source(self) -> str:
@@ -62,6 +64,8 @@ class Recording:
         key = key_of(array)
         if key not in self.made:
             self.made[key] = Made(key, array.copy(), len(self.made), **where)
+        if where and len(self.made[key].named) < NAMES:
+            self.made[key].named.append((where["file"], where["line"], where.get("variable", "")))
         return key
 
 

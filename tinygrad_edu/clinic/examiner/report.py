@@ -175,7 +175,9 @@ class BackpropReport:
 
     def numbers(self) -> list[str]:
         """Entries of a wrong gradient: the learner's, the right ones, the slip's."""
-        name = next(iter(self.wrong))
+        name = next((n for n in self.wrong if n in self.given), "")
+        if not name:
+            return []
         given, right = self.given[name], self.right[name]
         if given.shape != right.shape:
             return [f"  {name}: yours has shape {given.shape}, the right gradient {right.shape}"]
@@ -187,8 +189,9 @@ class BackpropReport:
             slip = self.predicted.get(name, np.full(given.shape, np.nan))
             yours, best, wrong = (f"{float(x[place]):.6g}" for x in (given, right, slip))
             rows.append((f"d{name}{index}", yours, best, wrong))
+        shown = range(1, 4 if name in self.predicted else 3)
         widths = [max(len(row[k]) for row in rows) for k in range(4)]
-        return [f"  {row[0]:<{widths[0]}}  " + "  ".join(f"{row[k]:>{widths[k]}}" for k in (1, 2, 3)) for row in rows]
+        return [f"  {row[0]:<{widths[0]}}  " + "  ".join(f"{row[k]:>{widths[k]}}" for k in shown) for row in rows]
 
     def others(self) -> list[str]:
         if len(self.explanations) < 2:

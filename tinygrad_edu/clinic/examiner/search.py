@@ -22,6 +22,7 @@ Array = np.ndarray[Any, Any]
 Gradients = dict[str, Array]
 TOLERANCE = 1e-6
 BUDGET, AT_LEAST = 1.4, 0.4  # seconds for the whole search, and for the pairs in any case
+ALONE = 3.0  # seconds for the slips one by one; ten thousand weights in three layers take 0.5
 GRACE = 0.1  # seconds to look for others that give the same numbers
 FLOOR = 1e-12  # of the largest gradient: below it a gradient is rounding
 ENOUGH = 4  # explanations of one kind
@@ -160,6 +161,8 @@ class Search:
         found: list[Explanation] = []
         edges = {(use.step, use.slot) for uses in self.net.uses.values() for use in uses}
         for mutant in mutants(self.net, self.learner, self.codes):
+            if time.thread_time() - self.begin > ALONE:
+                break
             self.at_uses.update(c for c in mutant.changes if c.kind == "edge" and (c.step, c.slot) in edges)
             gradients = {name: self.gradient((mutant,), name) for name in self.names}
             if not all(np.isfinite(g).all() for g in gradients.values()):

@@ -19,15 +19,20 @@ from tinygrad_edu.core.tensor import Tensor
 Array = np.ndarray[Any, Any]
 
 
-def record(forward: Callable[[Any], Any], params: Mapping[str, Array], form: Structure | None = None) -> Program:
+def record(
+    forward: Callable[[Any], Any],
+    params: Mapping[str, Array],
+    form: Structure | None = None,
+    roots: tuple[Any, ...] = (),
+) -> Program:
     """Call the function on arrays that remember, in the learner's form, and list what it computed.
 
-    Whatever the function raises on them is passed on.
+    roots: what the function reaches, if that is more than itself. Whatever it raises is passed on.
     """
     leaves = {name: Tensor(np.asarray(x), requires_grad=True, dtype=float, label=name) for name, x in params.items()}
     form = form or Structure.of(dict(params))
     WRITES.floats.clear()
-    with traced_world(forward):
+    with traced_world(*(roots or (forward,))):
         loss = graph_of(forward(form.fill({name: wrap(node) for name, node in leaves.items()}, traced_leaf)))
     return listed(meant(loss), leaves)
 

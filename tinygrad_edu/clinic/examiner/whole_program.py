@@ -1,0 +1,357 @@
+"""A whole program that trains itself: its parameters are found, its step is followed and judged."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.book import total, truth_of
+from tinygrad_edu.clinic.examiner.check import difference, factors_of, judge, rounding
+from tinygrad_edu.clinic.examiner.forward_network import network_of
+from tinygrad_edu.clinic.examiner.gradients import Given
+from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate, finite_array
+from tinygrad_edu.clinic.examiner.lines import find_places
+from tinygrad_edu.clinic.examiner.reachable import Place, State, kept, places, walk
+from tinygrad_edu.clinic.examiner.recording import Recording, record_run
+from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
+from tinygrad_edu.clinic.examiner.search import TOLERANCE
+from tinygrad_edu.clinic.examiner.structure import Leaf, Structure
+from tinygrad_edu.clinic.examiner.update_step import FoundRule, Walk, find_rule, moments_of
+from tinygrad_edu.errors import ExaminerError
+
+Array = np.ndarray[Any, Any]
+STEPS = 3  # in a row: one tells gradient descent, three tell momentum from Adam
+RATES = ("lr", "learning_rate", "alpha", "rate", "eta", "step_size", "learningrate", "l_rate")
+
+
+def check_program(
+    obj: Any, *, step: Callable[[], Any], loss: Callable[[], Any], lr: float | None = None
+) -> BackpropReport:
+    """Examine a program that updates itself: its gradients, and its update.
+
+    obj: what holds the parameters (an object, a list of layers, a dict). step: trains it once; loss: measures it, on
+    the same data. lr: the learning rate, where it is known. What a step changes and the loss depends on is a parameter;
+    it is named by its path. A right step of SGD, momentum, Nesterov, Adam, RMSprop or Adagrad, clipped or with weight
+    decay, is right. Everything that the program can reach is left as it was, also when its step raises.
+    Errors: ExaminerError where the step changes nothing, or the loss cannot be judged.
+
+    >>> net = {"w": 3.0}
+    >>> def train():
+    ...     net["w"] -= 0.1 * 2.0 * (net["w"] - 1.0)
+    >>> check_program(net, step=train, loss=lambda: (net["w"] - 1.0) ** 2, lr=0.1).ok, net
+    (True, {'w': 3.0})
+    """
+    rate, name = check_rate(lr), variable_of(obj)
+    with kept(obj, step, loss) as state:
+        program = LearnerProgram(obj, step, loss, state, name)
+        return program.examine(rate)
+
+
+def variable_of(obj: Any) -> str:
+    """What the caller calls the object."""
+    frame = sys._getframe(2)
+    names = [n for n, x in frame.f_locals.items() if x is obj and not n.startswith("_")]
+    return names[0] if names and not isinstance(obj, dict) else ""
+
+
+@dataclass(eq=False)
+class LearnerProgram:
+    """The program, and how to put numbers into it."""
+
+    obj: Any
+    step: Callable[[], Any]
+    measure: Callable[[], Any]
+    state: State
+    name: str
+
+    @property
+    def roots(self) -> tuple[Any, ...]:
+        return (self.obj, self.step, self.measure)
+
+    def leaves(self) -> dict[str, Leaf]:
+        """The numbers in the object, each once, by their path."""
+        found: dict[str, Leaf] = {}
+        seen: set[int] = set()
+        for leaf in Structure.of(self.obj).leaves:
+            array = isinstance(leaf.given, (np.ndarray, list))
+            if array and id(leaf.given) in seen:
+                continue
+            seen.add(id(leaf.given))
+            found[self.named(leaf)] = leaf
+        return found
+
+    def named(self, leaf: Leaf) -> str:
+        if not self.name or not leaf.path:
+            return leaf.name
+        return f"{self.name}{leaf.name}" if leaf.name.startswith("[") else f"{self.name}.{leaf.name}"
+
+    def numbers(self) -> dict[str, Array]:
+        return {name: finite_array(name, leaf.given) for name, leaf in self.leaves().items() if self.finite(leaf)}
+
+    def finite(self, leaf: Leaf) -> bool:
+        return bool(np.isfinite(leaf.array).all())
+
+    def put(self, leaf: Leaf, new: Any) -> None:
+        """New numbers wherever the program holds this leaf."""
+        if isinstance(leaf.given, np.ndarray):
+            for place in self.spots.get(id(leaf.given), ()):
+                place.put(new)
+        else:
+            end = self.obj
+            for kind, key in leaf.path[:-1]:
+                end = getattr(end, key) if kind == "attribute" else end[key]
+            kind, key = leaf.path[-1]
+            Place(end, key, None, attribute=kind == "attribute").put(new)
+
+    def find_spots(self) -> None:
+        self.spots: dict[int, list[Place]] = {}
+        for place in places(self.roots):
+            if isinstance(place.value, np.ndarray):
+                self.spots.setdefault(id(place.value), []).append(place)
+
+    def loss(self, leaves: Mapping[str, Leaf]) -> Callable[[Any], Any]:
+        """The loss as a function of the parameters."""
+
+        def forward(p: Mapping[str, Any]) -> Any:
+            for name, leaf in leaves.items():
+                self.put(leaf, p[name])
+            return self.measure()
+
+        return forward
+
+    def examine(self, rate: float | None) -> BackpropReport:
+        before, numbers = self.leaves(), self.numbers()
+        states = floats_in(self.roots)
+        recording = record_run(self.step)
+        after, later = self.numbers(), floats_in(self.roots)
+        counts = [k for k in whole_numbers(states[1]) if k + 1 in set(whole_numbers(later[1]))]
+        self.state.restore()
+        self.find_spots()
+        changed = [n for n in numbers if n in after and not same(numbers[n], after[n])]
+        if not changed:
+            raise ExaminerError(f"step() changed nothing that can be reached from {self.name or 'the object'}")
+        chosen = {n: before[n] for n in changed if self.matters(before[n])}
+        if not chosen:
+            raise ExaminerError(
+                f"step() changed {', '.join(changed)}, but loss() does not depend on any of them: does it measure "
+                "the same object?"
+            )
+        learner = LearnerForward(self.loss(chosen), form_of(chosen), self.state, self.roots, whole=True)
+        weights = {n: numbers[n] for n in chosen}
+        new = {n: after[n] for n in chosen}
+        return Verdict(self, learner, weights, new, rate, recording, (states[0], later[0]), counts).report()
+
+    def matters(self, leaf: Leaf) -> bool:
+        """Does the loss depend on it?"""
+        rng = np.random.default_rng(0)
+        plain = self.number_or_none()
+        for size in (0.1, 1.0):
+            moved = leaf.array + size * rng.normal(size=np.shape(leaf.array))
+            self.state.restore()
+            self.put(leaf, Structure.of(leaf.given).fill({"params": moved}))
+            other = self.number_or_none()
+            self.state.restore()
+            if plain != other:
+                return True
+        return False
+
+    def number_or_none(self) -> Any:
+        try:
+            return float(np.asarray(self.measure(), dtype=float).reshape(-1)[0])
+        except ArithmeticError:
+            return None
+
+
+def form_of(leaves: Mapping[str, Leaf]) -> Structure:
+    """A dict of the chosen leaves, each as the learner has it."""
+    given = {name: leaf.given for name, leaf in leaves.items()}
+    return Structure(given, [Leaf(name, (("item", name),), x) for name, x in given.items()])
+
+
+def same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and bool(np.array_equal(a, b))
+
+
+def floats_in(roots: Iterable[Any]) -> tuple[list[Array], list[Any]]:
+    """(copies of all float arrays, all plain numbers) that can be reached."""
+    arrays, numbers = [], []
+    for x in walk(roots):
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+            arrays.append(x.copy())
+        elif isinstance(x, types.FunctionType):
+            numbers += [c for c in constants_of(x.__code__) if isinstance(c, float)]
+    numbers += [place.value for place in places(roots) if isinstance(place.value, (int, float))]
+    for place in places(roots):
+        if isinstance(place.value, tuple):
+            numbers += [x for x in place.value if isinstance(x, (int, float))]
+    return arrays, [x for x in numbers if not isinstance(x, bool)]
+
+
+def constants_of(code: types.CodeType) -> list[Any]:
+    found: list[Any] = []
+    for x in code.co_consts:
+        found += constants_of(x) if isinstance(x, types.CodeType) else [x]
+    return found
+
+
+def whole_numbers(numbers: Iterable[Any]) -> list[int]:
+    return [*dict.fromkeys(int(x) for x in numbers if isinstance(x, int) and 0 <= x < 10**7)]
+
+
+@dataclass(eq=False)
+class Verdict:
+    """One step against the right gradients."""
+
+    program: LearnerProgram
+    learner: LearnerForward
+    weights: dict[str, Array]
+    new: dict[str, Array]
+    lr: float | None
+    recording: Recording
+    states: tuple[list[Array], list[Array]]
+    counts: list[int]
+
+    def report(self) -> BackpropReport:
+        start = self.learner.checked_loss(self.weights)
+        net, method, note = network_of(self.learner, self.weights, start)
+        right = {n: np.asarray(total(net, n)) + np.zeros(x.shape) for n, x in self.weights.items()}
+        if all(self.new[n].shape == x.shape for n, x in self.weights.items()):
+            walk_taken = self.walk(right)
+            rule = find_rule(walk_taken)
+            if rule is not None:
+                return self.by_rule(net, right, rule, walk_taken, method, note)
+            if self.made(right):
+                return self.other_update(net, right, walk_taken, method, note)
+        return self.by_gradient(right)
+
+    def walk(self, right: dict[str, Array]) -> Walk:
+        """The step, a few times in a row, with the right gradient at each point."""
+        weights, gradients = [self.weights, self.new], [right]
+        numbers = [float(x) for x in floats_in(self.program.roots)[1]]
+        for k in range(1, STEPS):
+            self.program.state.restore()
+            try:
+                for _ in range(k + 1):
+                    self.program.step()
+                now = {n: x for n, x in self.program.numbers().items() if n in self.weights}
+                self.program.state.restore()
+                gradients.append(self.gradient_at(weights[-1]))
+            except Exception:  # the program need not run several steps: what is known is used
+                self.program.state.restore()
+                break
+            if any(now[n].shape != x.shape for n, x in self.weights.items()):
+                break
+            weights.append(now)
+        return Walk(weights, gradients[: len(weights) - 1], self.lr, numbers, self.states, self.counts)
+
+    def gradient_at(self, params: dict[str, Array]) -> dict[str, Array]:
+        net, _, _ = network_of(self.learner, params, self.learner.loss(params))
+        return {n: np.asarray(total(net, n)) + np.zeros(x.shape) for n, x in params.items()}
+
+    def made(self, right: Mapping[str, Array]) -> bool:
+        """Are the right gradients, or multiples of them, among the values that the step made?"""
+        return all(self.line_of(g) is not None for g in right.values() if np.linalg.norm(g) > 1e-12)
+
+    def line_of(self, g: Array) -> int | None:
+        flat = g.ravel()
+        norm = float(np.linalg.norm(flat))
+        for made in self.recording.made.values():
+            if made.line and made.value.size == flat.size and flat.size > 1:
+                x = made.value.ravel()
+                cosine = abs(float(np.vdot(x, flat))) / (norm * float(np.linalg.norm(x)) or 1.0)
+                if cosine > 1.0 - 1e-12:
+                    return made.line
+        rates = [s * c for s in (1.0, -1.0) for c in ((1.0, self.lr) if self.lr else (1.0,))]
+        single = np.sort([float(m.value) for m in self.recording.made.values() if m.value.ndim == 0 and m.line])
+        for c in rates if single.size else ():
+            at = (
+                np.clip(np.searchsorted(single, c * flat), 1, len(single) - 1)
+                if single.size > 1
+                else np.zeros(flat.size, int)
+            )
+            gaps = np.minimum(np.abs(single[at] - c * flat), np.abs(single[at - 1] - c * flat))
+            if np.all(gaps <= 1e-9 * np.abs(flat)):
+                return 1
+        return None
+
+    def by_rule(
+        self, net: Any, right: dict[str, Array], rule: FoundRule, walk: Walk, method: str, note: str
+    ) -> BackpropReport:
+        """A step whose rule is known: all is right, or the gradients are and the rule is not."""
+        if rule.rule.right:
+            text = f"The step is {rule}."
+            zero = dict.fromkeys(self.weights, 0.0)
+            note = f"{text} {note}".strip()
+            return BackpropReport(zero, {}, [], right, right, method=method, note=note, network=net, followed=True)
+        report = self.wrong_update(net, right, method, note)
+        slip = FoundSlip(
+            rule.rule.name, "update", ", ".join(self.weights), tuple(self.weights), 0.0, True, rule.rule.sentence,
+            rule.rule.fix, rule.rule.formula, "w - lr·g, with g right", "",
+        )  # fmt: skip
+        report.explanations = [(slip,)]
+        self.add_places(report, net, walk)
+        return report
+
+    def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str) -> BackpropReport:
+        lr = self.lr or 1.0
+        given = {n: (x - self.new[n]) / lr for n, x in self.weights.items()}
+        errors = {n: relative(given[n], g) for n, g in right.items()}
+        wrong = {n: e for n, e in errors.items() if e > TOLERANCE}
+        text = "The gradients are right, the update is not."
+        note = f"{text} {note}".strip()
+        return BackpropReport(errors, wrong, [], given, right, method=method, note=note, network=net, followed=True)
+
+    def other_update(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
+        """The right gradients are made, and something that is no known rule is done with them."""
+        report = self.wrong_update(net, right, method, note)
+        self.add_places(report, net, walk)
+        return report
+
+    def by_gradient(self, right: dict[str, Array]) -> BackpropReport:
+        """The gradients that the step implies, against the right ones."""
+        lr = self.lr or self.rate_of(right)
+        implied = {n: difference(x, self.new[n]) / lr for n, x in self.weights.items()}
+        tolerances = {n: TOLERANCE + rounding(x, implied[n], lr) for n, x in self.weights.items()}
+        report = judge(self.learner, self.weights, Given(implied), self.lr, tolerances)
+        report.followed = True
+        if not report.ok and report.network is not None:
+            self.add_places(report, report.network, None)
+        return report
+
+    def rate_of(self, right: dict[str, Array]) -> float:
+        """The learning rate where it is not told: of the parameters whose change is a multiple of the gradient."""
+        ratios = []
+        for n, g in right.items():
+            d = difference(self.weights[n], self.new[n])
+            c = float(np.vdot(g, d)) / (float(np.vdot(g, g)) or 1.0) if d.shape == g.shape else 0.0
+            if c > 0.0 and np.linalg.norm(d - c * g) <= 1e-6 * np.linalg.norm(d):
+                ratios.append(c)
+        held = [
+            p.value for p in places(self.program.roots) if str(p.key).lower() in RATES and isinstance(p.value, float)
+        ]
+        return float(np.median(ratios)) if ratios else (held[0] if held else 1.0)
+
+    def add_places(self, report: BackpropReport, net: Any, walk: Walk | None) -> None:
+        """The lines at which the step leaves what is right, from the changed parameters back."""
+        if report.method != "traced":
+            return
+        lr = self.lr or 1.0
+        truth = truth_of(net, self.weights)
+        for n, g in report.right.items():
+            truth.derivatives.add(self.weights[n] - lr * g, f"the right new {n}", parts=True)
+            for x in (g, lr * g):
+                truth.derivatives.add(x, f"∂L/∂{n}", parts=True)
+        for n, x in moments_of(walk) if walk is not None else ():
+            truth.derivatives.add(x, f"an average of ∂L/∂{n}")
+        ends = {n: self.new[n] for n in report.wrong}
+        report.places = find_places(self.recording, truth, ends, factors_of(net, self.lr))
+
+
+def relative(a: Array, b: Array) -> float:
+    scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
+    return float(np.linalg.norm(a - b)) / scale if scale else 0.0
