@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +13,13 @@ from tinygrad_edu.clinic.examiner.book import total, truth_of
 from tinygrad_edu.clinic.examiner.check import difference, factors_of, judge, rounding
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given
-from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate, finite_array
+from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate
+from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, form_of, same, whole_numbers
 from tinygrad_edu.clinic.examiner.lines import find_places
-from tinygrad_edu.clinic.examiner.reachable import Place, State, kept, places, walk
+from tinygrad_edu.clinic.examiner.reachable import kept, places
 from tinygrad_edu.clinic.examiner.recording import Recording, record_run
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
-from tinygrad_edu.clinic.examiner.structure import Leaf, Structure
 from tinygrad_edu.clinic.examiner.update_step import FoundRule, Walk, find_rule, moments_of
 from tinygrad_edu.errors import ExaminerError
 
@@ -49,7 +48,7 @@ def check_program(
     rate, name = check_rate(lr), variable_of(obj)
     with kept(obj, step, loss) as state:
         program = LearnerProgram(obj, step, loss, state, name)
-        return program.examine(rate)
+        return examine_program(program, rate)
 
 
 def variable_of(obj: Any) -> str:
@@ -59,148 +58,28 @@ def variable_of(obj: Any) -> str:
     return names[0] if names and not isinstance(obj, dict) else ""
 
 
-@dataclass(eq=False)
-class LearnerProgram:
-    """The program, and how to put numbers into it."""
-
-    obj: Any
-    step: Callable[[], Any]
-    measure: Callable[[], Any]
-    state: State
-    name: str
-
-    @property
-    def roots(self) -> tuple[Any, ...]:
-        return (self.obj, self.step, self.measure)
-
-    def leaves(self) -> dict[str, Leaf]:
-        """The numbers in the object, each once, by their path."""
-        found: dict[str, Leaf] = {}
-        seen: set[int] = set()
-        for leaf in Structure.of(self.obj).leaves:
-            array = isinstance(leaf.given, (np.ndarray, list))
-            if array and id(leaf.given) in seen:
-                continue
-            seen.add(id(leaf.given))
-            found[self.named(leaf)] = leaf
-        return found
-
-    def named(self, leaf: Leaf) -> str:
-        if not self.name or not leaf.path:
-            return leaf.name
-        return f"{self.name}{leaf.name}" if leaf.name.startswith("[") else f"{self.name}.{leaf.name}"
-
-    def numbers(self) -> dict[str, Array]:
-        return {name: finite_array(name, leaf.given) for name, leaf in self.leaves().items() if self.finite(leaf)}
-
-    def finite(self, leaf: Leaf) -> bool:
-        return bool(np.isfinite(leaf.array).all())
-
-    def put(self, leaf: Leaf, new: Any) -> None:
-        """New numbers wherever the program holds this leaf."""
-        if isinstance(leaf.given, np.ndarray):
-            for place in self.spots.get(id(leaf.given), ()):
-                place.put(new)
-        else:
-            end = self.obj
-            for kind, key in leaf.path[:-1]:
-                end = getattr(end, key) if kind == "attribute" else end[key]
-            kind, key = leaf.path[-1]
-            Place(end, key, None, attribute=kind == "attribute").put(new)
-
-    def find_spots(self) -> None:
-        self.spots: dict[int, list[Place]] = {}
-        for place in places(self.roots):
-            if isinstance(place.value, np.ndarray):
-                self.spots.setdefault(id(place.value), []).append(place)
-
-    def loss(self, leaves: Mapping[str, Leaf]) -> Callable[[Any], Any]:
-        """The loss as a function of the parameters."""
-
-        def forward(p: Mapping[str, Any]) -> Any:
-            for name, leaf in leaves.items():
-                self.put(leaf, p[name])
-            return self.measure()
-
-        return forward
-
-    def examine(self, rate: float | None) -> BackpropReport:
-        before, numbers = self.leaves(), self.numbers()
-        states = floats_in(self.roots)
-        recording = record_run(self.step)
-        after, later = self.numbers(), floats_in(self.roots)
-        counts = [k for k in whole_numbers(states[1]) if k + 1 in set(whole_numbers(later[1]))]
-        self.state.restore()
-        self.find_spots()
-        changed = [n for n in numbers if n in after and not same(numbers[n], after[n])]
-        if not changed:
-            raise ExaminerError(f"step() changed nothing that can be reached from {self.name or 'the object'}")
-        chosen = {n: before[n] for n in changed if self.matters(before[n])}
-        if not chosen:
-            raise ExaminerError(
-                f"step() changed {', '.join(changed)}, but loss() does not depend on any of them: does it measure "
-                "the same object?"
-            )
-        learner = LearnerForward(self.loss(chosen), form_of(chosen), self.state, self.roots, whole=True)
-        weights = {n: numbers[n] for n in chosen}
-        new = {n: after[n] for n in chosen}
-        return Verdict(self, learner, weights, new, rate, recording, (states[0], later[0]), counts).report()
-
-    def matters(self, leaf: Leaf) -> bool:
-        """Does the loss depend on it?"""
-        rng = np.random.default_rng(0)
-        plain = self.number_or_none()
-        for size in (0.1, 1.0):
-            moved = leaf.array + size * rng.normal(size=np.shape(leaf.array))
-            self.state.restore()
-            self.put(leaf, Structure.of(leaf.given).fill({"params": moved}))
-            other = self.number_or_none()
-            self.state.restore()
-            if plain != other:
-                return True
-        return False
-
-    def number_or_none(self) -> Any:
-        try:
-            return float(np.asarray(self.measure(), dtype=float).reshape(-1)[0])
-        except ArithmeticError:
-            return None
-
-
-def form_of(leaves: Mapping[str, Leaf]) -> Structure:
-    """A dict of the chosen leaves, each as the learner has it."""
-    given = {name: leaf.given for name, leaf in leaves.items()}
-    return Structure(given, [Leaf(name, (("item", name),), x) for name, x in given.items()])
-
-
-def same(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and bool(np.array_equal(a, b))
-
-
-def floats_in(roots: Iterable[Any]) -> tuple[list[Array], list[Any]]:
-    """(copies of all float arrays, all plain numbers) that can be reached."""
-    arrays, numbers = [], []
-    for x in walk(roots):
-        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
-            arrays.append(x.copy())
-        elif isinstance(x, types.FunctionType):
-            numbers += [c for c in constants_of(x.__code__) if isinstance(c, float)]
-    numbers += [place.value for place in places(roots) if isinstance(place.value, (int, float))]
-    for place in places(roots):
-        if isinstance(place.value, tuple):
-            numbers += [x for x in place.value if isinstance(x, (int, float))]
-    return arrays, [x for x in numbers if not isinstance(x, bool)]
-
-
-def constants_of(code: types.CodeType) -> list[Any]:
-    found: list[Any] = []
-    for x in code.co_consts:
-        found += constants_of(x) if isinstance(x, types.CodeType) else [x]
-    return found
-
-
-def whole_numbers(numbers: Iterable[Any]) -> list[int]:
-    return [*dict.fromkeys(int(x) for x in numbers if isinstance(x, int) and 0 <= x < 10**7)]
+def examine_program(program: LearnerProgram, rate: float | None) -> BackpropReport:
+    """Run the step once, find what it changed, and judge that."""
+    before, numbers = program.leaves(), program.numbers()
+    states = floats_in(program.roots)
+    recording = record_run(program.step)
+    after, later = program.numbers(), floats_in(program.roots)
+    counts = [k for k in whole_numbers(states[1]) if k + 1 in set(whole_numbers(later[1]))]
+    program.state.restore()
+    program.find_spots()
+    changed = [n for n in numbers if n in after and not same(numbers[n], after[n])]
+    if not changed:
+        raise ExaminerError(f"step() changed nothing that can be reached from {program.name or 'the object'}")
+    chosen = {n: before[n] for n in changed if program.matters(before[n])}
+    if not chosen:
+        raise ExaminerError(
+            f"step() changed {', '.join(changed)}, but loss() does not depend on any of them: does it measure "
+            "the same object?"
+        )
+    learner = LearnerForward(program.loss(chosen), form_of(chosen), program.state, program.roots, whole=True)
+    weights = {n: numbers[n] for n in chosen}
+    new = {n: after[n] for n in chosen}
+    return Verdict(program, learner, weights, new, rate, recording, (states[0], later[0]), counts).report()
 
 
 @dataclass(eq=False)

@@ -1,0 +1,138 @@
+"""The learner's program as the examiner sees it: what it holds, and how to put numbers into it."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.inputs import finite_array
+from tinygrad_edu.clinic.examiner.reachable import Place, State, places, walk
+from tinygrad_edu.clinic.examiner.structure import Leaf, Structure
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(eq=False)
+class LearnerProgram:
+    """The program, and how to put numbers into it."""
+
+    obj: Any
+    step: Callable[[], Any]
+    measure: Callable[[], Any]
+    state: State
+    name: str
+
+    @property
+    def roots(self) -> tuple[Any, ...]:
+        return (self.obj, self.step, self.measure)
+
+    def leaves(self) -> dict[str, Leaf]:
+        """The numbers in the object, each once, by their path."""
+        found: dict[str, Leaf] = {}
+        seen: set[int] = set()
+        for leaf in Structure.of(self.obj).leaves:
+            array = isinstance(leaf.given, (np.ndarray, list))
+            if array and id(leaf.given) in seen:
+                continue
+            seen.add(id(leaf.given))
+            found[self.named(leaf)] = leaf
+        return found
+
+    def named(self, leaf: Leaf) -> str:
+        if not self.name or not leaf.path:
+            return leaf.name
+        return f"{self.name}{leaf.name}" if leaf.name.startswith("[") else f"{self.name}.{leaf.name}"
+
+    def numbers(self) -> dict[str, Array]:
+        return {name: finite_array(name, leaf.given) for name, leaf in self.leaves().items() if self.finite(leaf)}
+
+    def finite(self, leaf: Leaf) -> bool:
+        return bool(np.isfinite(leaf.array).all())
+
+    def put(self, leaf: Leaf, new: Any) -> None:
+        """New numbers wherever the program holds this leaf."""
+        if isinstance(leaf.given, np.ndarray):
+            for place in self.spots.get(id(leaf.given), ()):
+                place.put(new)
+        else:
+            end = self.obj
+            for kind, key in leaf.path[:-1]:
+                end = getattr(end, key) if kind == "attribute" else end[key]
+            kind, key = leaf.path[-1]
+            Place(end, key, None, attribute=kind == "attribute").put(new)
+
+    def find_spots(self) -> None:
+        self.spots: dict[int, list[Place]] = {}
+        for place in places(self.roots):
+            if isinstance(place.value, np.ndarray):
+                self.spots.setdefault(id(place.value), []).append(place)
+
+    def loss(self, leaves: Mapping[str, Leaf]) -> Callable[[Any], Any]:
+        """The loss as a function of the parameters."""
+
+        def forward(p: Mapping[str, Any]) -> Any:
+            for name, leaf in leaves.items():
+                self.put(leaf, p[name])
+            return self.measure()
+
+        return forward
+
+    def matters(self, leaf: Leaf) -> bool:
+        """Does the loss depend on it?"""
+        rng = np.random.default_rng(0)
+        plain = self.number_or_none()
+        for size in (0.1, 1.0):
+            moved = leaf.array + size * rng.normal(size=np.shape(leaf.array))
+            self.state.restore()
+            self.put(leaf, Structure.of(leaf.given).fill({"params": moved}))
+            other = self.number_or_none()
+            self.state.restore()
+            if plain != other:
+                return True
+        return False
+
+    def number_or_none(self) -> Any:
+        try:
+            return float(np.asarray(self.measure(), dtype=float).reshape(-1)[0])
+        except ArithmeticError:
+            return None
+
+
+def form_of(leaves: Mapping[str, Leaf]) -> Structure:
+    """A dict of the chosen leaves, each as the learner has it."""
+    given = {name: leaf.given for name, leaf in leaves.items()}
+    return Structure(given, [Leaf(name, (("item", name),), x) for name, x in given.items()])
+
+
+def same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and bool(np.array_equal(a, b))
+
+
+def floats_in(roots: Iterable[Any]) -> tuple[list[Array], list[Any]]:
+    """(copies of all float arrays, all plain numbers) that can be reached."""
+    arrays, numbers = [], []
+    for x in walk(roots):
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+            arrays.append(x.copy())
+        elif isinstance(x, types.FunctionType):
+            numbers += [c for c in constants_of(x.__code__) if isinstance(c, float)]
+    numbers += [place.value for place in places(roots) if isinstance(place.value, (int, float))]
+    for place in places(roots):
+        if isinstance(place.value, tuple):
+            numbers += [x for x in place.value if isinstance(x, (int, float))]
+    return arrays, [x for x in numbers if not isinstance(x, bool)]
+
+
+def constants_of(code: types.CodeType) -> list[Any]:
+    found: list[Any] = []
+    for x in code.co_consts:
+        found += constants_of(x) if isinstance(x, types.CodeType) else [x]
+    return found
+
+
+def whole_numbers(numbers: Iterable[Any]) -> list[int]:
+    return [*dict.fromkeys(int(x) for x in numbers if isinstance(x, int) and 0 <= x < 10**7)]
