@@ -12,6 +12,7 @@ TinygradError
 │   ├── SavedArrayChangedError                  an array that backward needs was written to
 │   └── DetachedError                           a step that would silently leave the graph
 ├── TraceError            (RuntimeError)        a function that cannot be compiled from one trace
+│   └── CompileError                            a program that the compiler cannot make or go on with
 ├── UnsupportedNumpyError (TypeError)           a NumPy function without a derivative here
 ├── AnomalyError          (FloatingPointError)  NaN or infinity, met under detect_anomaly
 ├── GradcheckError        (AssertionError)      analytic and numerical gradient differ
@@ -166,6 +167,14 @@ class TraceError(TinygradError, RuntimeError):
     """
 
 
+class CompileError(TraceError):
+    """A program that the compiler cannot make, or that a change in Python has made a wrong one.
+
+    >>> issubclass(CompileError, TraceError)
+    True
+    """
+
+
 class UnsupportedNumpyError(TinygradError, TypeError):
     """A NumPy function that has no derivative here.
 
@@ -309,6 +318,17 @@ def warn_forgotten(leaves: Sequence[object], stacklevel: int) -> None:
         ForgottenZeroGradWarning,
         stacklevel=stacklevel,
     )
+
+
+def first_line(error: BaseException) -> str:
+    """An error on one line; one that is not ours with the name of its kind.
+
+    >>> first_line(KeyError("a")), first_line(TraceError("it cannot"))
+    ("KeyError: 'a'", 'it cannot')
+    """
+    text = " ".join(str(error).split())
+    text = text if len(text) <= 300 else f"{text[:300]}..."
+    return text if isinstance(error, TinygradError) and text else f"{type(error).__name__}: {text}"
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> NameNotFoundError:

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import signal
-import sys
 import threading
 import time
 
@@ -15,10 +14,11 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.data import moons, or_gate, xor_gate
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError, TraceError
 from tinygrad_edu.nn.sequence import last_output
-from tinygrad_edu.train import fit, fit_many
-from tinygrad_edu.train.compiled.session import program_for
-from tinygrad_edu.train.fit import compiled_if_worth
-from tinygrad_edu.train.job import Settings, job_of
+from tinygrad_edu.train import choose, fit, fit_many
+from tinygrad_edu.train.choose import compiled_if_worth
+from tinygrad_edu.train.compiled.programs import program_for
+from tinygrad_edu.train.job import job_of
+from tinygrad_edu.train.recipe import Settings
 
 OPTIMIZERS = {
     "sgd": lambda p: optim.SGD(p, lr=0.1),
@@ -207,7 +207,7 @@ def test_recurrent_models_and_embeddings_are_trained():
 def slow(monkeypatch):
     """A clock by which each eager step takes 10 ms, however busy the machine is."""
     now = itertools.count(0.0, 0.01)
-    monkeypatch.setattr(sys.modules["tinygrad_edu.train.fit"], "clock", lambda: next(now))
+    monkeypatch.setattr(choose, "clock", lambda: next(now))
 
 
 @pytest.mark.usefixtures("slow")

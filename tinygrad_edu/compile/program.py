@@ -51,6 +51,7 @@ class Trace:
     draws: bool = False  # is it of a training step, which may draw random numbers and change what a model keeps?
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
+    signature: Any = None  # equal for traces that are the same program
 
     node = staticmethod(traced)
 

@@ -19,7 +19,7 @@ from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.optim.schedule_text import program_of, schedule_of
 from tinygrad_edu.reporting.tables import scrolling, table
 from tinygrad_edu.train import Run
-from tinygrad_edu.train.job import Settings
+from tinygrad_edu.train.recipe import Settings
 
 LINE = 76  # letters of the program that a page shows without scrolling
 FITTED = {field.name: field.default for field in fields(Settings) if field.name != "callbacks"}

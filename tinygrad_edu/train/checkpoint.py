@@ -19,8 +19,8 @@ from tinygrad_edu.nn import storage
 from tinygrad_edu.nn.module import kept
 from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.config import config, plain
-from tinygrad_edu.train.eager import generators
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.snapshot import generators
 
 Array = np.ndarray[Any, Any]
 FORMAT = "tinygrad_edu run, 1"

@@ -8,7 +8,9 @@ import numpy as np
 
 from tinygrad_edu.core.modes import detect_anomaly
 from tinygrad_edu.errors import AnomalyError
+from tinygrad_edu.train.batches import batches, step
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.snapshot import Snapshot
 from tinygrad_edu.train.stopping import PATIENCE
 
 
@@ -45,9 +47,7 @@ def bad_reason(job: Job, order: Any) -> str:
 
 def first_bad(job: Job, order: Any) -> str:
     """Where, found by doing the epoch once more and looking at every operation."""
-    from tinygrad_edu.train.eager import Snapshot, batches, step
-
-    before, all_batches = Snapshot(job), list(batches(job, order))
+    before, all_batches = Snapshot(job.model, job.optimizer), list(batches(job, order))
     try:
         with detect_anomaly(), np.errstate(all="ignore"):
             for i, rows in enumerate(all_batches):

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import checks
-from tinygrad_edu.compile.backend import compiler
-from tinygrad_edu.compile.backend.blas_threads import for_product
-from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import SettingError, TraceError
+from tinygrad_edu.errors import CompileError, SettingError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
 from tinygrad_edu.train import checkpoint
 from tinygrad_edu.train import progress as progress_bars
+from tinygrad_edu.train.choose import choose, choose_together, stepper_for
 from tinygrad_edu.train.config import config
-from tinygrad_edu.train.eager import Snapshot, run_eager
-from tinygrad_edu.train.ending import bad_reason, reason
-from tinygrad_edu.train.job import Job, Loss, Settings, job_of, note_of_parts, progress_shown
+from tinygrad_edu.train.ending import reason
+from tinygrad_edu.train.job import Job, job_of, note_of_parts, progress_shown
 from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.mpi.ranks import Ranks
-from tinygrad_edu.train.quasi_newton import run_minimizer
+from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.run import Run
+from tinygrad_edu.train.snapshot import Point, for_certain
+from tinygrad_edu.train.stepper import Epochs, Stepper
+from tinygrad_edu.train.stopping import fired
 
-clock = time.perf_counter
-LOAD_SECONDS = 0.3  # a compiled program from the disk
 SETTINGS = [field.name for field in fields(Settings)]
-LOOK = 0.05  # seconds between looks at a compiled run: Ctrl-C, progress
-HERE = 0.1  # seconds of a block that is not worth a thread, which takes 1 to 3 ms to begin and to come back from
 
 
 def fit(
@@ -94,29 +88,122 @@ def begun(model: Module, X: Any, y: Any, optimizer: Any, given: Mapping[str, Any
 
 def trained(job: Job, compiled: bool | str) -> Run:
     """The epochs of the job that are left, and its record."""
-    training = job.model.training
-    job.model.train()
-    try:
-        program, job.how = choose_together(job, compiled) if job.ranks else choose(job, compiled)
-        job.how += note_of_parts(job)
-        job.ending = ""
+    return Training(job, compiled).run()
+
+
+class Training:
+    """One call of `fit`: a stepper gives whole epochs; here they are recorded, looked at and ended.
+
+    `point`: the last whole epoch, which Ctrl-C, NaN and errors lead back to, wherever they come. An epoch is whole when
+    the callbacks have seen it, because they may write; those that only look may be interrupted.
+    """
+
+    def __init__(self, job: Job, compiled: bool | str) -> None:
+        self.job, self.compiled, self.training = job, compiled, job.model.training
+        self.point, self.stepper = Point(job), Stepper(job, None)
+        self.measured: Point | None = None  # before the callbacks of an epoch
+        self.callbacks_write = False
+
+    def run(self) -> Run:
+        """All of it; the record, also after Ctrl-C."""
+        try:
+            self.job.model.train()
+            with bar(self.job) as shown, np.errstate(all="ignore"):  # what overflows ends the run, and it says where
+                ending = self.all_epochs(shown)
+            return self.finish(ending)
+        except KeyboardInterrupt:
+            for_certain(self.back_to_whole_epoch)
+            return for_certain(lambda: self.finish(reason(self.job, interrupted=True)))
+        except BaseException:
+            for_certain(self.back_to_point)
+            for_certain(lambda: self.job.model.train(self.training))
+            raise
+
+    def all_epochs(self, shown: Any) -> str:
+        """All epochs that are left, in a way that is chosen for them; why they ended."""
+        job = self.job
         job.go_on()
-        with bar(job) as shown, np.errstate(all="ignore"):  # what overflows ends the run, and it says where
-            ending = gone_through(job, program, shown) + job.restore_best()
-    finally:
-        job.model.train(training)
-    return record(job, ending, compiled)
+        self.point = Point(job)
+        course, job.how = choose_together(job, self.compiled) if job.ranks else choose(job, self.compiled)
+        job.how, job.ending = job.how + note_of_parts(job), ""
+        if job.stopped:  # the stopping rule has ended it before
+            return reason(job, stopped=True)
+        while True:
+            self.stepper = stepper_for(job, course, shown)
+            try:
+                return self.epochs_of(self.stepper)
+            except CompileError as error:
+                for_certain(self.stepper.close)
+                self.point.restore()
+                course = self.another_way(error)
 
+    def another_way(self, error: CompileError) -> Any:
+        """A new program, where one is asked for and epochs were done since the last; else operation by operation."""
+        done = len(self.job.losses)
+        if self.compiled is True:
+            if self.stepper.start == done:
+                raise error
+            return choose(self.job, True)[0]
+        self.job.how = f"eager{f' after {done} epochs' if done else ''}: {error}{note_of_parts(self.job)}"
+        return None
 
-def gone_through(job: Job, program: Any, shown: Any) -> str:
-    """All epochs that are left; why they ended. Where the stopping rule has ended it before, none are."""
-    if job.stopped:
-        return reason(job, stopped=True)
-    if job.minimizer:
-        return run_minimizer(job, program, shown)
-    if job.ranks:
-        return data_parallel.run_ranks(job, program, shown)
-    return run_compiled(job, program, shown) if program else run_eager(job, shown)
+    def epochs_of(self, stepper: Stepper) -> str:
+        """The epochs that a stepper gives, recorded; why they ended."""
+        with closing(stepper.epochs()) as epochs:
+            for done in epochs:
+                over = self.keep(done)
+                if done.bad is not None:
+                    self.point.restore()
+                    return stepper.bad_ending(done.bad)
+                if over:
+                    for_certain(stepper.close)
+                    return reason(self.job, stopped=True)
+                stepper.read_again()
+        for_certain(stepper.close)
+        self.point.restore()  # of an epoch that was begun
+        return reason(self.job, interrupted=True) if stepper.interrupted else stepper.ending()
+
+    def keep(self, done: Epochs) -> bool:
+        """Record epochs and look at them; is it over?"""
+        job, over = self.job, False
+        job.record(done.losses, done.norms, done.changes)
+        if done.looked:
+            job.seen = len(job.losses)
+            over = job.stopped = bool(len(done.losses)) and job.rule and fired(job.stopping, job.losses)
+        elif len(done.losses):
+            over = self.stepper.look(self.note)
+        if len(done.losses):
+            self.callbacks_write |= self.measured is not None and not self.measured.is_now()
+            self.point, self.measured = Point(job), None
+        return over
+
+    def note(self) -> None:
+        """How it is before the callbacks."""
+        self.measured = Point(self.job) if self.job.settings.callbacks else None
+
+    def back_to_point(self) -> None:
+        """The last whole epoch; to do it twice is the same as once."""
+        if self.measured is not None and not self.callbacks_write and self.measured.is_now():
+            self.point = self.measured
+        self.stepper.close()
+        self.point.restore()
+
+    def back_to_whole_epoch(self) -> None:
+        """The same after Ctrl-C, with the epochs that a compiled block has done meanwhile."""
+        self.back_to_point()
+        self.measured, left = None, self.stepper.settle()
+        if left is not None and len(left.losses):
+            self.job.record(left.losses, left.norms, left.changes)
+            self.job.seen = len(self.job.losses) if left.looked else self.job.seen
+            self.job.measure()
+            self.point = Point(self.job)
+
+    def finish(self, ending: str) -> Run:
+        """The best weights, where they are asked for, and the record; to do it twice is the same as once."""
+        self.point.restore()
+        run = record(self.job, ending + self.job.restore_best(), self.compiled)
+        self.job.model.train(self.training)
+        return run
 
 
 def record(job: Job, ending: str, compiled: bool | str) -> Run:
@@ -137,124 +224,8 @@ def record(job: Job, ending: str, compiled: bool | str) -> Run:
     )  # fmt: skip
 
 
-def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
-    """(the compiled program or None, which way the run goes and why)."""
-    checks.one_of("compiled", compiled, (True, False, "auto"))
-    if not compiled:
-        return None, "eager: asked for"
-    if not all(isinstance(p, Tensor) for p in job.model.parameters()):
-        if compiled is True:
-            raise TraceError('compiled=True needs a model with backend="tensor"')
-        return None, "eager: the scalar back end"
-    if compiled is True:
-        return training_program(job), "compiled: asked for"
-    if job.how:  # the other way would round otherwise
-        return (training_program(job), "compiled: as before") if job.compiled else (None, "eager: as before")
-    seconds = eager_seconds(job)
-    if seconds < LOAD_SECONDS:
-        return None, f"eager: {job.steps:,} steps at an estimated {seconds:.2g} s in all need no compiler"
-    return compiled_if_worth(job, seconds)
-
-
-def choose_together(job: Job, compiled: bool | str) -> tuple[Any, str]:
-    """`choose`, for the gradient alone; rank 0 decides for all."""
-    bare = data_parallel.gradient_job(job)
-    bare.how = job.how
-
-    found = data_parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
-    compiles = data_parallel.of_rank_0(job.ranks, found[0] is not None)
-    other = compiles != (found[0] is not None)
-    found = data_parallel.together(job.ranks, lambda: choose(bare, compiles) if other else found, "follow rank 0")
-    return found[0], f"{found[1]}; the gradient of each step, on {job.ranks.size} ranks"
-
-
-def compiled_if_worth(job: Job, seconds: float) -> tuple[Any, str]:
-    """A program that is there already, or that takes less time to make than it saves."""
-    try:
-        program = training_program(job)
-    except TraceError as error:
-        return None, f"eager: {error}"
-    estimate = f"{job.steps:,} steps would take an estimated {seconds:.2g} s eagerly"
-    if program.at_hand():
-        return program, f"compiled: {estimate}, and the program is in the cache"
-    if seconds > program.compile_seconds():
-        return program, f"compiled: {estimate}"
-    needed = f"the {program.compile_seconds():.2g} s that a new program of {program.lines} lines takes to compile"
-    return None, f"eager: {estimate}, less than {needed}"
-
-
-def eager_seconds(job: Job) -> float:
-    """All steps, estimated from the quicker of two forward and backward passes of one batch. They leave no trace."""
-    times, before = [], Snapshot(job)
-    for _ in range(2):
-        job.optimizer.zero_grad()
-        start = clock()
-        job.batch_loss(*[array[: job.batch_size] for array in job.data]).backward()
-        times.append(clock() - start)
-    job.optimizer.zero_grad()
-    before.restore()
-    return min(times) * job.steps
-
-
-def training_program(job: Job) -> Any:
-    """The compiled form of this job; Numba is loaded here, not before. Errors: TraceError where it cannot be made."""
-    if reason := compiler.missing():
-        raise TraceError(f"{reason}: nothing can be compiled")
-    from tinygrad_edu.train.compiled.session import program_for
-
-    return program_for(job)
-
-
 def bar(job: Job) -> Any:
     settings = job.settings
     return progress_bars.bar(
         settings.epochs, "epoch", progress_shown(settings), len(job.losses), asked=bool(settings.progress)
     )
-
-
-def run_compiled(job: Job, program: Any, shown: Any) -> str:
-    """Short blocks of epochs run here, long ones in a thread that this one watches, for Ctrl-C and progress."""
-    course = program.course(job)
-    with for_product(course.product), ThreadPoolExecutor(1) as pool:  # its thread begins with the first long block
-        while job.left:
-            block = future = None
-            try:
-                few = int(HERE / course.pace)
-                block = course.block(few)
-                future = None if few else pool.submit(block.run)
-                interrupted = watch(future, block, shown) if future else here(block, shown)
-                course.record(block)
-                ended = interrupted or block.bad or course.ended(block)
-            except KeyboardInterrupt:  # outside of the wait for the block
-                if block is not None:
-                    block.stop()
-                    wait([future] if future else [])
-                    course.record(block)
-                job.measure()
-                return reason(job, interrupted=True)
-            if block.bad:
-                return bad_reason(job, block.orders[block.done])
-            if ended:
-                return reason(job, interrupted, stopped=True)
-    return reason(job)
-
-
-def here(block: Any, shown: Any) -> bool:
-    """A block that is over before anyone could wish to end it."""
-    block.run()
-    shown.update(block.news())
-    return False
-
-
-def watch(future: Future[None], block: Any, shown: Any) -> bool:
-    """Wait for a block; True if Ctrl-C ended it (at the next step, long before half a second is over)."""
-    interrupted = False
-    while not future.done():
-        try:
-            wait([future], timeout=LOOK)
-            shown.update(block.news())
-        except KeyboardInterrupt:
-            interrupted = True
-            block.stop()
-    future.result()
-    return interrupted

@@ -1,18 +1,26 @@
-"""`fit` with L-BFGS: an epoch is one iteration of SciPy's search, which evaluates all samples once or a few times."""
+"""`fit` with L-BFGS: an epoch is one iteration of SciPy's search, which evaluates all samples once or a few times.
+
+SciPy calls back after each iteration, and the loop of train.fit asks for epochs. So the search runs in a thread of its
+own, which waits while the loop looks at an epoch: one of the two works at a time, and Ctrl-C reaches the loop alone.
+"""
 
 from __future__ import annotations
 
 import math
+import threading
+from collections.abc import Generator
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.modes import detect_anomaly
+from tinygrad_edu.core.modes import MODES, detect_anomaly
 from tinygrad_edu.errors import AnomalyError
 from tinygrad_edu.optim import LBFGS, flat
 from tinygrad_edu.optim.clip import length
 from tinygrad_edu.train.ending import reason
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.stepper import Epochs, Stepper
 
 Array = np.ndarray[Any, Any]
 
@@ -21,35 +29,86 @@ class NotFiniteError(ArithmeticError):
     """The loss at some weights of the search is NaN or infinite."""
 
 
-def run_minimizer(job: Job, program: Any, shown: Any) -> str:
-    """All epochs; why they ended. The weights are those after the last whole one, whatever happens."""
-    assert job.minimizer is not None
-    search = Search(job, program, shown)
-    limit = min(job.settings.epochs, job.minimizer.max_iter)
-    try:
-        found = job.minimizer.search(search.evaluate, search.at, search.iteration, maxiter=limit)
-    except NotFiniteError:
-        return not_finite(job, search.trial, search.at)
-    except KeyboardInterrupt:
-        return reason(job, interrupted=True)
-    finally:
-        search.settle()
-    return ending(job, job.minimizer, found)
+class LbfgsStepper(Stepper):
+    """Iterations of SciPy's search, as epochs; by operations, or by a compiled session."""
+
+    def __init__(self, job: Job, shown: Any, course: Any = None) -> None:
+        super().__init__(job, shown)
+        assert job.minimizer is not None
+        self.minimizer, self.search = job.minimizer, Search(job, course)
+        self.found: Any = None
+
+    def epochs(self) -> Generator[Epochs, None, None]:
+        """One at a time, until the search ends."""
+        limit = min(self.job.settings.epochs, self.minimizer.max_iter)
+        self.search.begin(self.minimizer, limit)
+        while isinstance(done := self.search.results.get(), Epochs):
+            self.shown.update()
+            yield done
+            if done.bad is not None:
+                return
+            self.search.orders.put("go on")
+        if isinstance(done, BaseException):
+            raise done
+        self.found = done
+
+    def settle(self) -> None:
+        """The search ends, and the weights are those of the last whole iteration."""
+        self.close()
+
+    def close(self) -> None:
+        """End the thread."""
+        self.search.end()
+
+    def ending(self) -> str:
+        """SciPy's reason in a sentence with numbers."""
+        return ending(self.job, self.minimizer, self.found)
+
+    def bad_ending(self, order: Any) -> str:
+        """Where the loss was NaN or infinite, at the weights `order`."""
+        return not_finite(self.job, order, self.search.at)
 
 
 class Search:
-    """The loss as a function of one vector, evaluated by operations or by a compiled program, and the record of it."""
+    """The loss as a function of one vector, evaluated by operations or by a compiled program, in a thread."""
 
-    def __init__(self, job: Job, program: Any, shown: Any) -> None:
-        self.job, self.shown, self.params = job, shown, job.optimizer.params
-        self.course = program and program.course(job)
+    def __init__(self, job: Job, course: Any) -> None:
+        self.job, self.course, self.params = job, course, job.optimizer.params
         self.at = self.trial = flat.weights(self.params)
         self.gradient = np.zeros_like(self.at)
+        self.results: SimpleQueue[Any] = SimpleQueue()  # to the loop: Epochs, then SciPy's result or an error
+        self.orders: SimpleQueue[str] = SimpleQueue()  # from the loop
+        self.ended, self.thread = False, threading.Thread(target=self.run, daemon=True)
+
+    def begin(self, minimizer: LBFGS, limit: int) -> None:
+        self.minimizer, self.limit, self.modes = minimizer, limit, dict(vars(MODES))
+        self.thread.start()
+
+    def end(self) -> None:
+        """Come to an end at the next evaluation or iteration; the weights are those of the last whole one."""
+        self.ended = True
+        self.orders.put("end")
+        if self.thread.ident is not None:
+            self.thread.join()
+            self.settle()
+
+    def run(self) -> None:
+        """The whole search, in its thread."""
+        vars(MODES).update(self.modes)  # as in the thread that it was begun in
+        try:
+            with np.errstate(all="ignore"):
+                self.results.put(self.minimizer.search(self.evaluate, self.at, self.iteration, maxiter=self.limit))
+        except NotFiniteError:
+            self.results.put(Epochs([], [], [], bad=self.trial))
+        except BaseException as error:
+            self.results.put(error)
 
     def evaluate(self, x: Array) -> tuple[float, Array]:
         """Loss and gradient at x."""
+        if self.ended:
+            raise InterruptedError
         self.trial = x.copy()
-        loss, self.gradient = self.by_program(x) if self.course else self.by_operations(x)
+        loss, self.gradient = self.course.loss_and_gradient(x) if self.course else self.by_operations(x)
         if not math.isfinite(loss):
             raise NotFiniteError
         return loss, self.gradient
@@ -61,26 +120,21 @@ class Search:
         loss.backward()
         return float(loss.item()), flat.gradients(self.params)
 
-    def by_program(self, x: Array) -> tuple[float, Array]:
-        """One epoch of all samples in one batch, with the learning rate of the stand-in, 0."""
-        return self.course.loss_and_gradient(x)  # type: ignore[no-any-return]
-
     def iteration(self, intermediate_result: Any) -> None:
-        """SciPy, which goes by the argument's name, has found better weights: an epoch."""
+        """SciPy, which goes by the argument's name, has found better weights: an epoch. Waits for the loop."""
         x, before = intermediate_result.x.copy(), self.at
         if not np.array_equal(x, self.trial):
             self.evaluate(x)
         self.at = x
+        if self.course:
+            self.course.write_back()  # running statistics too
         flat.assign(self.params, x)
-        self.job.record(float(intermediate_result.fun), length(self.gradient), length(x - before))
-        self.shown.update()
-        if self.job.look():
+        self.results.put(Epochs([float(intermediate_result.fun)], [length(self.gradient)], [length(x - before)]))
+        if self.orders.get() == "end":
             raise StopIteration
 
     def settle(self) -> None:
         """The weights after the last whole epoch."""
-        if self.course:
-            self.course.write_back()
         flat.assign(self.params, self.at)
         self.job.optimizer.zero_grad()
 
@@ -88,8 +142,6 @@ class Search:
 def ending(job: Job, minimizer: LBFGS, found: Any) -> str:
     """SciPy's reason in a sentence with numbers."""
     done, message = len(job.losses), str(found.message)
-    if found.status == 99:
-        return reason(job, stopped=True)
     if found.status == 1 and done == job.settings.epochs:
         return reason(job)
     if "PGTOL" in message:

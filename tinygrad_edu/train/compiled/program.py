@@ -26,10 +26,11 @@ from tinygrad_edu.compile.passes.fuse import Loop
 from tinygrad_edu.compile.program import Array, Body, Trace, indented, shape_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.train.compiled.forward import forward_trace, is_whole
 
 Rule = Callable[..., tuple[Any, ...]]
 MEMORY_NAMES = ("m0", "m1", "m2")
-BATCH_NAMES, ARRAY_NAMES = ("x", "y", "sample_weight"), ("X", "Y", "W")  # in the step, and of all samples
+ARRAY_NAMES = ("X", "Y", "W")  # of all samples
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class TrainingProgram:
         self.masks = self.step.trace.masks
         self.drawn_from: list[int] = []  # which of a model's generators each mask is drawn from
         self.kept_in: list[int] = []  # which of a model's buffers each of the followed arrays is
+        self.foreign = False  # does the user's own code take part?
+        self.signature = self.step.trace.signature
         self.text = self.module_text(recipe)
 
     def module_text(self, recipe: Recipe) -> str:
@@ -228,20 +231,23 @@ class Buffers:
         self.given: list[Any] = [
             np.array(a, k) if np.ndim(a) else np.dtype(k).type(a) for a, k in zip(found, kinds, strict=True)
         ]
+        self.names = list(program.given)
         self.followed = [self.given[program.given.index(name)] for name in program.followed]
         self.given += [np.zeros_like(a) for a in self.followed]
+        self.places = [list(program.step.trace.captured).index(name) for name in program.given]
+
+    def read(self, captured: Sequence[Any]) -> None:
+        """What the program is given besides the parameters, as it is now."""
+        for i, place in enumerate(self.places):
+            if np.ndim(self.given[i]):
+                self.given[i][...] = captured[place]
+            else:
+                self.given[i] = self.given[i].dtype.type(captured[place])
 
 
 def step_body(recipe: Recipe, data: Sequence[Array], batch: int) -> Body:
     """Loss and gradients of one batch."""
-    rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
-    trace = Trace(draws=True)
-    inputs = []
-    for name, array in zip(BATCH_NAMES, data, strict=False):
-        x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])))
-        x.integer = is_whole(array)
-        inputs.append(x)
-    trace.results = trace.run(lambda: recipe.loss(*inputs))
+    trace = forward_trace(recipe.loss, data, batch)
     found = {id(array): name for name, array in trace.captured.items()}
     missing = [p for p in recipe.parameters if id(p) not in found]
     if missing:
@@ -285,10 +291,6 @@ def clip_lines(recipe: Recipe, plus: Mapping[str, str]) -> list[str]:
     """What is done to the gradients before the update."""
     text = CLIP_VALUE * recipe.clip_value + CLIP.format(**plus) * recipe.clip_norm
     return text.splitlines()
-
-
-def is_whole(array: Array) -> bool:
-    return array.dtype.kind in "iu"
 
 
 def merged(*texts: str) -> str:

@@ -1,4 +1,4 @@
-"""`fit` as compiled code: the job's arrays handed to a TrainingProgram, and brought back."""
+"""A compiled run: the job's arrays handed to a TrainingProgram, and brought back."""
 
 from __future__ import annotations
 
@@ -10,135 +10,26 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend import cache
-from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import ShapeError, TraceError
-from tinygrad_edu.nn.layers import identity
-from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.errors import CompileError, ShapeError, TraceError, first_line
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.train.compiled.program import Buffers, Recipe, TrainingProgram, views
-from tinygrad_edu.train.eager import generators
-from tinygrad_edu.train.job import Job, curve
-from tinygrad_edu.train.stopping import fired, stops
+from tinygrad_edu.train.compiled.program import Buffers, TrainingProgram, views
+from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.snapshot import generators
+from tinygrad_edu.train.stepper import Epochs
+from tinygrad_edu.train.stopping import fired
 
 Array = np.ndarray[Any, Any]
-OURS = "tinygrad_edu.nn"
-START = ("init", "seed")  # say where a model began, which the program does not depend on
-PROGRAMS: dict[Any, TrainingProgram] = {}  # by kind of job
 # A guess at an epoch before there is a measurement, too long even for a walk over a hundred times: seconds a step,
 # weights times samples a second.
 STEP, PRODUCTS = 4e-4, 1e7
-
-
-class CompiledJob:
-    """The program of one kind of job, and a session for each run of it."""
-
-    def __init__(self, program: TrainingProgram) -> None:
-        self.program = program
-
-    def at_hand(self) -> bool:
-        """Is the machine code there already, in this process or on the disk?"""
-        return cache.holds(self.program.text, "training")
-
-    @property
-    def lines(self) -> int:
-        """Lines of the program that the model, the loss and the optimizer make up."""
-        return len(self.program.step.lines) + len(self.program.update.lines)
-
-    def compile_seconds(self) -> float:
-        """How long a new program takes to compile.
-
-        Measured (processor time): MLPs of 47, 75 and 117 lines 0.7, 1.0 and 1.7 s, RNN of 8 times, 199 lines, 4 s,
-        LSTM of 2 and 5 times, 210 and 419 lines, 3.6 and 10 s: walks over time are written out, in one function.
-        """
-        return 0.3 + 0.009 * self.lines + 3.6e-5 * self.lines**2
-
-    def course(self, job: Job) -> Course:
-        return Course(self.program, job)
-
-
-def program_for(job: Job) -> CompiledJob:
-    """The program for a job, traced now or for an equal job earlier.
-
-    Errors: TraceError where the model, the loss or the optimizer cannot be compiled.
-    """
-    key = kind_of(job)
-    if key is None:
-        return CompiledJob(traced(job))
-    if key not in PROGRAMS:
-        found = traced(job)
-        if found.given:  # arrays of this very model
-            return CompiledJob(found)
-        found.forget()
-        PROGRAMS[key] = found
-    return CompiledJob(PROGRAMS[key])
-
-
-def kind_of(job: Job) -> Any:
-    """What the program of a job depends on, if that is known: models of nn with a loss of nn."""
-    model, optimizer = job.model, job.optimizer
-    own = job.loss in LOSSES.values() and optimizer.params == model.parameters()
-    structure = structure_of(model) if own else None
-    if structure is None:
-        return None
-    settings = tuple((name, "given" if type(x) is float and x else x) for name, x in optimizer.settings.items())
-    data = tuple((a.dtype, *(n == 1 for n in a.shape[1:])) for a in job.data)
-    s = job.settings
-    clips = s.clip_norm is None, s.clip_value is None
-    options = job.batch_size == 1, s.accurate, clips, job.rule and not job.watched
-    return structure, job.loss, type(optimizer), settings, data, options
-
-
-def structure_of(x: Any) -> Any:
-    """What a trace of a module depends on, without the numbers in it; None where that is not known.
-
-    Tracing and writing a program takes 5 ms, this 0.05 ms.
-    """
-    if isinstance(x, Tensor):
-        return tuple(n == 1 for n in x.shape), str(x.dtype), x.label, x.requires_grad
-    if isinstance(x, Module):
-        named = [(name, each) for name, each in vars(x).items() if name not in START]
-        attributes = structure_of(named) if type(x).__module__.startswith(OURS) else None
-        return attributes and (type(x), attributes)
-    if isinstance(x, (list, tuple)):
-        parts = tuple(map(structure_of, x))
-        return None if None in parts else parts
-    known = isinstance(x, (int, float, str, type(None), Operation, ArrayOperation, type(identity)))
-    return (type(x), x) if known else None
-
-
-def traced(job: Job) -> TrainingProgram:
-    optimizer, settings = job.optimizer, job.settings
-    recipe = Recipe(
-        job.batch_loss,
-        optimizer.params,
-        type(optimizer).rule,
-        optimizer.settings,
-        optimizer.memories,
-        common_dtype(optimizer),
-        settings.accurate,
-        settings.clip_norm is not None,
-        stops if job.rule and not job.watched else None,
-        settings.clip_value is not None,
-    )
-    program = TrainingProgram(recipe, job.data, job.batch_size)
-    known = [id(rng) for rng in generators(job.model)]
-    program.drawn_from = [known.index(id(mask.rng)) for mask in program.masks.values()]
-    buffers = [id(array) for _, array in job.model.named_buffers()]
-    program.kept_in = [buffers.index(id(kept)) for kept, _ in program.step.trace.followed]
-    if program.followed and 1 in (job.batch_size, job.samples % job.batch_size):
-        raise ShapeError(
-            f"BatchNorm needs at least two samples in every batch, and {job.samples} samples in batches of "
-            f"{job.batch_size} leave a batch of one: use another batch_size"
-        )
-    return program
 
 
 class Course:
     """A compiled run, block of epochs after block of epochs: ask for one, run it, hand it back."""
 
     def __init__(self, program: TrainingProgram, job: Job) -> None:
+        refuse_batch_of_one(job, program)
         self.program, self.job, self.rng = program, job, job.generator()
         self.optimizer: Optimizer = job.optimizer
         self.parameters: Sequence[Tensor] = job.optimizer.params
@@ -157,14 +48,17 @@ class Course:
         for i, row in enumerate(self.buffers.state):
             parts = [m[i - 1] for m in self.optimizer.memory] if i else [p.array for p in self.parameters]
             np.concatenate([np.ravel(part) for part in parts], out=row)
-        for tensor, array in zip(self.kept, self.buffers.followed, strict=True):
-            array[...] = tensor.array
+        self.steps = common_steps(self.optimizer)
+        self.buffers.read(self.program.captured(self.parameters))
 
     def write_back(self) -> None:
         """The state of the last whole epoch into the model and the optimizer."""
         rows = [views(row.copy(), self.shapes) for row in self.buffers.state]
+        gradients = views(self.buffers.fixed[2].copy(), self.shapes)
         for i, p in enumerate(self.parameters):
             p.assign(rows[0][i])
+            if self.job.settings.callbacks:  # which may look at them, as they do after an eager step
+                p.grad = p.spent = gradients[i]
             self.optimizer.memory[i] = tuple([row[i] for row in rows[1:]])
             self.optimizer.t[i] = self.steps
         for tensor, array in zip(self.kept, self.buffers.followed, strict=True):
@@ -191,19 +85,49 @@ class Course:
         block.run()
         return math.nan if block.bad else float(block.losses[0]), self.buffers.fixed[2].astype(float)
 
+    def first_batch(self) -> Array:
+        """Its gradient, and its loss behind it. Weights and memories are read anew afterwards."""
+        (losses, norms, changes), control = np.full((3, 1), np.nan), np.zeros(3, dtype=np.int64)
+        size = self.job.batch_size
+        try:
+            cache.called(
+                self.program.code, *[a[:size] for a in self.arrays], np.empty((1, 0), dtype=np.int64), size,
+                *self.buffers.fixed, np.zeros(1), self.settings(), float(self.steps), self.job.stopping.copy(),
+                losses, norms, changes, control, *self.buffers.given, *self.rngs,
+            )  # fmt: skip
+        except Exception as error:
+            raise CompileError(f"the compiler: {first_line(error)}") from error
+        found = np.append(self.buffers.fixed[2].astype(float), losses[0])
+        self.read()
+        return found
+
+    def settings(self) -> Array:
+        """The numbers of the optimizer, and the limits of the gradient, that the program is given."""
+        limits = {"clip_norm": self.job.settings.clip_norm, "clip_value": self.job.settings.clip_value}
+        given = {**self.optimizer.settings, **limits}
+        return np.array([float(given[name]) for name in self.program.floats])
+
     def record(self, block: Block) -> None:
-        """The results of a block that has been run; twice is the same as once."""
-        job, start, done = self.job, block.start, block.done
+        """The results of a block that has been run, in its job."""
+        done = self.taken(block)
+        self.job.record(done.losses, done.norms, done.changes)
+        if done.looked:
+            self.job.seen = len(self.job.losses)
+
+    def taken(self, block: Block) -> Epochs:
+        """The epochs of a block that has been run, and their weights in the model; twice is the same as once."""
+        job, done = self.job, block.done
         self.steps = block.steps + done * job.batches
         if done < len(block.losses):
             self.rewind(block.drawn, done)
         if block.seconds and done:
             self.pace = block.seconds / done
-        for known, new in ((job.losses, block.losses), (job.norms, block.norms), (job.changes, block.changes)):
-            known[start:] = curve(new[:done].tobytes())
-        if not job.watched:  # the program itself has looked at them
-            job.seen = len(job.losses)
         self.write_back()
+        if not job.watched:
+            job.stopping[:] = block.stopping
+        bad = block.orders[done] if block.bad else None
+        curves = block.losses[:done], block.norms[:done], block.changes[:done]
+        return Epochs(*curves, bad=bad, looked=not job.watched)
 
     def ended(self, block: Block) -> bool:
         """Has the rule or a callback ended the training after a block that was recorded?"""
@@ -217,9 +141,10 @@ class Block:
     """Some epochs in one compiled call."""
 
     def __init__(self, course: Course, orders: Array) -> None:
-        self.course, self.orders, self.start = course, orders, len(course.job.losses)
+        self.course, self.orders, self.start = course, orders, len(course.job.losses)  # epochs before it
         self.losses, self.norms, self.changes = np.full((3, len(orders)), np.nan)
         self.control = np.zeros(3, dtype=np.int64)
+        self.stopping = course.job.stopping.copy()  # what the program notes of the losses, until the block is taken
         self.shown = 0
         self.steps, self.drawn = course.steps, [rng.bit_generator.state for rng in course.rngs]  # before it
         self.seconds = 0.0
@@ -227,20 +152,21 @@ class Block:
     def run(self) -> None:
         """All epochs of the block, or as far as it gets."""
         c, job = self.course, self.course.job
-        given = {**c.optimizer.settings, "clip_norm": job.settings.clip_norm, "clip_value": job.settings.clip_value}
-        settings = np.array([float(given[name]) for name in c.program.floats])
         rates = c.optimizer.rates(self.steps, len(self.orders) * job.batches)
-        code, start = c.program.code, time.perf_counter()
+        start = time.perf_counter()
         try:
             cache.called(
-                code, *c.arrays, self.orders, job.batch_size, *c.buffers.fixed, rates, settings,
-                float(self.steps), job.stopping, self.losses, self.norms, self.changes, self.control,
+                c.program.code, *c.arrays, self.orders, job.batch_size, *c.buffers.fixed, rates, c.settings(),
+                float(self.steps), self.stopping, self.losses, self.norms, self.changes, self.control,
                 *c.buffers.given, *c.rngs,
             )  # fmt: skip
         except IndexError:
             c.rewind(self.drawn, 0)
             job.refuse_indices()
             raise
+        except Exception as error:
+            c.rewind(self.drawn, 0)
+            raise CompileError(f"the compiler: {first_line(error)}") from error
         self.seconds = time.perf_counter() - start
 
     @property
@@ -262,6 +188,15 @@ class Block:
         new = self.done - self.shown
         self.shown += new
         return new
+
+
+def refuse_batch_of_one(job: Job, program: TrainingProgram) -> None:
+    """BatchNorm has no variance of one sample."""
+    if program.followed and 1 in (job.batch_size, job.samples % job.batch_size):
+        raise ShapeError(
+            f"BatchNorm needs at least two samples in every batch, and {job.samples} samples in batches of "
+            f"{job.batch_size} leave a batch of one: use another batch_size"
+        )
 
 
 def common_steps(optimizer: Optimizer) -> int:

@@ -11,9 +11,10 @@ import json
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -25,13 +26,15 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim import SGD, clip_by_norm, clip_by_value, flat
+from tinygrad_edu.train.batches import batches
 from tinygrad_edu.train.checkpoint import prints
 from tinygrad_edu.train.config import config, plain
-from tinygrad_edu.train.eager import Snapshot, batches, generators, gradient_norm
-from tinygrad_edu.train.ending import bad_reason, reason
+from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.samples import dtype_of
+from tinygrad_edu.train.snapshot import Snapshot, generators
+from tinygrad_edu.train.stepper import Epochs, Stepper
 
 Array = np.ndarray[Any, Any]
 LOSS, RAISED, INTERRUPTED = -3, -2, -1  # the last places of the buffer, behind the gradient
@@ -127,10 +130,10 @@ class EagerGradient:
 
 
 class CompiledGradient:
-    """One epoch of one batch, by the program of a job whose optimizer changes nothing."""
+    """One epoch of one batch, by the session of a job whose optimizer changes nothing."""
 
-    def __init__(self, program: Any, job: Job) -> None:
-        self.course = program.course(job)
+    def __init__(self, course: Any) -> None:
+        self.course = course
         self.settings = np.zeros(len(self.course.program.floats))
 
     def __call__(self, rows: Array) -> tuple[float, Array]:
@@ -154,18 +157,14 @@ def gradient_job(job: Job) -> Job:
 # The run
 
 
-@dataclass
-class Team:
-    """This rank's share in a run."""
+class RankStepper(Stepper):
+    """This rank's share in a run: the same epochs, and the same words, on every rank."""
 
-    job: Job
-    ranks: Ranks
-    gradient: Callable[[Array], tuple[float, Array]]
-    interrupted: bool = False
-    ended: bool = False  # by Ctrl-C on any rank, at the same step on all
-
-    def __post_init__(self) -> None:
-        job = self.job
+    def __init__(self, job: Job, shown: Any, course: Any = None) -> None:
+        super().__init__(job, shown)
+        self.ranks: Ranks = job.ranks
+        self.gradient: Any = CompiledGradient(course) if course else EagerGradient(job)
+        self.asked_to_end = False  # by Ctrl-C on this rank; `interrupted`: on any rank, at the same step on all
         sizes = [getattr(p, "size", 1) for p in job.optimizer.params]
         self.buffer = np.zeros(sum(sizes) + 3, dtype_of(job.model))
         job.optimizer.zero_grad()
@@ -193,12 +192,12 @@ class Team:
                 self.buffer[LOSS] = share * loss
         except Exception as met:
             error = met
-        self.buffer[RAISED], self.buffer[INTERRUPTED] = error is not None, self.interrupted
+        self.buffer[RAISED], self.buffer[INTERRUPTED] = error is not None, self.asked_to_end
         self.ranks.sum(self.buffer)
         if self.buffer[RAISED]:
             self.ranks.fail_together(error, "compute its gradient")
-        self.ended = bool(self.buffer[INTERRUPTED])
-        if not self.ended:
+        self.interrupted = bool(self.buffer[INTERRUPTED])
+        if not self.interrupted:
             self.update()
         return float(self.buffer[LOSS])
 
@@ -218,25 +217,31 @@ class Team:
             clip_by_norm(optimizer.params, s.clip_norm)
         optimizer.step()
 
-    def epoch(self, order: Array) -> bool:
-        """An epoch, recorded; False, and undone, where the loss became NaN or any rank was interrupted."""
-        before, total, whole = Snapshot(self.job), 0.0, False
-        try:
-            for rows in batches(self.job, order):
-                total += self.step(rows) * len(rows)
-                if self.ended or not math.isfinite(total):
-                    return False
-            self.job.record(total / self.job.samples, gradient_norm(self.job.model), before.distance())
-            whole = True
-        finally:
-            if not whole:
-                before.restore()
-        return True
+    def epochs(self) -> Generator[Epochs, None, None]:
+        """One at a time, until NaN or an interrupt on any rank."""
+        rng = self.job.generator()
+        with ctrl_c_noted(self):
+            while self.job.left:
+                for order in self.job.orders(rng, self.job.left):
+                    done = self.epoch(order)
+                    if self.interrupted:
+                        return
+                    yield done
 
-    def look(self) -> bool:
+    def epoch(self, order: Array) -> Epochs:
+        """One pass over the samples; it ends where the loss is NaN or any rank was interrupted."""
+        before, total = Snapshot(self.job.model, self.job.optimizer), 0.0
+        for rows in batches(self.job, order):
+            total += self.step(rows) * len(rows)
+            if self.interrupted or not math.isfinite(total):
+                return Epochs([], [], [], bad=order)
+        self.shown.update()
+        return Epochs([total / self.job.samples], [gradient_norm(self.job.model)], [before.distance()])
+
+    def look(self, measured: Callable[[], None]) -> bool:
         """After an epoch: the callbacks of rank 0; has any rank met an error, have they drifted apart, is it over?"""
         what = "finish an epoch (validation, callbacks, checkpoint)"
-        over = bool(together(self.ranks, self.job.look, what))
+        over = bool(together(self.ranks, partial(self.job.look, measured), what))
         state = self.job.model.state_dict().values()
         self.ranks.agree({"weights": marks(state), "lr": self.job.optimizer.lr}, f"after epoch {len(self.job.losses)}")
         first = self.ranks.texts(self.job.ended if over else "", "the end of an epoch")[0]
@@ -244,31 +249,15 @@ class Team:
         return over or bool(first)
 
 
-def run_ranks(job: Job, program: Any, shown: Any) -> str:
-    """All epochs that are left; why they ended, in the same words on every rank."""
-    assert job.ranks is not None
-    gradient = CompiledGradient(program, gradient_job(job)) if program else EagerGradient(job)
-    team, rng = Team(job, job.ranks, gradient), job.generator()
-    with ctrl_c_noted(team):
-        while job.left:
-            for order in job.orders(rng, job.left):
-                if not team.epoch(order):
-                    return reason(job, interrupted=True) if team.ended else bad_reason(job, order)
-                shown.update()
-                if team.look():
-                    return reason(job, stopped=True)
-    return reason(job)
-
-
 @contextmanager
-def ctrl_c_noted(team: Team) -> Iterator[None]:
+def ctrl_c_noted(stepper: RankStepper) -> Iterator[None]:
     """Ctrl-C ends all ranks at the same step: in the middle of a sum, it would leave the others waiting."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def note(*_: Any) -> None:
-        team.interrupted = True
+        stepper.asked_to_end = True
 
     before = signal.signal(signal.SIGINT, note)
     try:

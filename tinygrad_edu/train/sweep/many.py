@@ -20,9 +20,10 @@ from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train import progress as progress_bars
+from tinygrad_edu.train.choose import training_program
 from tinygrad_edu.train.fit import trained as train_on
-from tinygrad_edu.train.fit import training_program
-from tinygrad_edu.train.job import Job, Loss, Settings, job_of
+from tinygrad_edu.train.job import Job, job_of
+from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.sweep import workers
 
 Array = np.ndarray[Any, Any]

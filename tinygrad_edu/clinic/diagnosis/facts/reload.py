@@ -12,7 +12,8 @@ from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop, Rprop
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.optim.schedule_text import schedule_of
-from tinygrad_edu.train.job import Job, Settings, job_of
+from tinygrad_edu.train.job import Job, job_of
+from tinygrad_edu.train.recipe import Settings
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import whole
 from tinygrad_edu.train.stored import rebuilt

@@ -20,7 +20,8 @@ from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.errors import TinygradError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.schedule import Schedule
-from tinygrad_edu.train.fit import bar, eager_seconds, training_program
+from tinygrad_edu.train.choose import eager_seconds, training_program
+from tinygrad_edu.train.fit import bar
 from tinygrad_edu.train.fit import trained as trained_by
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.stopping import fired

@@ -1,0 +1,142 @@
+"""Which way a job is trained: compiled where that is asked for or pays, else operation by operation; and why."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tinygrad_edu import checks
+from tinygrad_edu.compile.backend import compiler
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TraceError, first_line
+from tinygrad_edu.train.eager import EagerStepper
+from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.mpi import data_parallel
+from tinygrad_edu.train.python_state import PythonState
+from tinygrad_edu.train.quasi_newton import LbfgsStepper
+from tinygrad_edu.train.snapshot import Snapshot, for_certain
+from tinygrad_edu.train.stepper import Stepper
+
+clock = time.perf_counter
+LOAD_SECONDS = 0.3  # a compiled program from the disk
+
+
+def stepper_for(job: Job, course: Any, shown: Any) -> Stepper:
+    """The way that a job goes, with its compiled session if it has one."""
+    if job.minimizer:
+        return LbfgsStepper(job, shown, course)
+    if job.ranks:
+        return data_parallel.RankStepper(job, shown, course)
+    if course is None:
+        return EagerStepper(job, shown)
+    from tinygrad_edu.train.compiled.stepper import CompiledStepper
+
+    return CompiledStepper(job, shown, course)
+
+
+def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
+    """(the compiled session or None, which way the run goes and why)."""
+    checks.one_of("compiled", compiled, (True, False, "auto"))
+    if not compiled:
+        return None, "eager: asked for"
+    if not all(isinstance(p, Tensor) for p in job.model.parameters()):
+        if compiled is True:
+            raise TraceError('compiled=True needs a model with backend="tensor"')
+        return None, "eager: the scalar back end"
+    if compiled is True:
+        return compiled_or_error(job), "compiled: asked for"
+    if job.how and not job.compiled:  # the other way would round otherwise
+        return None, "eager: as before"
+    return compiled_or_eager(job)
+
+
+def compiled_or_error(job: Job) -> Any:
+    """The session of a job. Errors: the one of the eager way, if it has one, else TraceError."""
+    try:
+        program = training_program(job)
+    except TraceError:
+        raise
+    except Exception as error:
+        refuse_as_eager(job)
+        raise TraceError(f"compiled=True: {first_line(error)}. With compiled=False it trains") from error
+    return program.course(job)
+
+
+def compiled_or_eager(job: Job) -> tuple[Any, str]:
+    """`choose` for "auto": whatever a trace or the compiler cannot do is done operation by operation."""
+    state = PythonState(model=job.model, loss=job.loss)
+    if state.opaque:
+        return None, f"eager: {state.opaque}"
+    try:
+        if job.how:
+            return training_program(job).course(job), "compiled: as before"
+        seconds = eager_seconds(job)
+        if seconds < LOAD_SECONDS:
+            return None, f"eager: {job.steps:,} steps at an estimated {seconds:.2g} s in all need no compiler"
+        program, how = compiled_if_worth(job, seconds)
+        return program and program.course(job), how
+    except Exception as error:
+        return None, f"eager: {first_line(error)}"
+    finally:
+        for_certain(state.restore)
+
+
+def choose_together(job: Job, compiled: bool | str) -> tuple[Any, str]:
+    """`choose`, for the gradient alone; rank 0 decides for all."""
+    bare = data_parallel.gradient_job(job)
+    bare.how = job.how
+
+    found = data_parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
+    compiles = data_parallel.of_rank_0(job.ranks, found[0] is not None)
+    other = compiles != (found[0] is not None)
+    found = data_parallel.together(job.ranks, lambda: choose(bare, compiles) if other else found, "follow rank 0")
+    return found[0], f"{found[1]}; the gradient of each step, on {job.ranks.size} ranks"
+
+
+def compiled_if_worth(job: Job, seconds: float) -> tuple[Any, str]:
+    """A program that is there already, or that takes less time to make than it saves."""
+    try:
+        program = training_program(job)
+    except TraceError as error:
+        return None, f"eager: {error}"
+    estimate = f"{job.steps:,} steps would take an estimated {seconds:.2g} s eagerly"
+    if program.at_hand():
+        return program, f"compiled: {estimate}, and the program is in the cache"
+    if seconds > program.compile_seconds():
+        return program, f"compiled: {estimate}"
+    needed = f"the {program.compile_seconds():.2g} s that a new program of {program.lines} lines takes to compile"
+    return None, f"eager: {estimate}, less than {needed}"
+
+
+def eager_seconds(job: Job) -> float:
+    """All steps, estimated from the quicker of two forward and backward passes of one batch. They leave no trace."""
+    times, before = [], Snapshot(job.model, job.optimizer)
+    for _ in range(2):
+        job.optimizer.zero_grad()
+        start = clock()
+        job.batch_loss(*[array[: job.batch_size] for array in job.data]).backward()
+        times.append(clock() - start)
+    job.optimizer.zero_grad()
+    before.restore()
+    return min(times) * job.steps
+
+
+def refuse_as_eager(job: Job) -> None:
+    """The error that the first or the last batch gives operation by operation, if it gives one."""
+    state, before = PythonState(model=job.model, loss=job.loss), Snapshot(job.model, job.optimizer)
+    try:
+        for start in {0, job.samples - (job.samples % job.batch_size or job.batch_size)}:
+            job.batch_loss(*[array[start : start + job.batch_size] for array in job.data]).backward()
+    finally:
+        job.optimizer.zero_grad()
+        before.restore()
+        state.restore()
+
+
+def training_program(job: Job) -> Any:
+    """The compiled form of this job; Numba is loaded here, not before. Errors: TraceError where it cannot be made."""
+    if missing := compiler.missing():
+        raise TraceError(f"{missing}: nothing can be compiled")
+    from tinygrad_edu.train.compiled.programs import program_for
+
+    return program_for(job)

@@ -1,0 +1,60 @@
+"""The trace of one batch's loss, and a signature by which two traces can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.ir.dims import Size
+from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.program import Array, Trace
+from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.tensor import Tensor
+
+BATCH_NAMES = ("x", "y", "sample_weight")  # of a batch, in the program
+
+
+def forward_trace(loss: Callable[..., Any], data: Sequence[Array], batch: int) -> Trace:
+    """The loss of one batch, and the signature of what it consists of."""
+    rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
+    trace = Trace(draws=True)
+    inputs = []
+    for name, array in zip(BATCH_NAMES, data, strict=False):
+        x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])))
+        x.integer = is_whole(array)
+        inputs.append(x)
+    trace.results = trace.run(lambda: loss(*inputs))
+    trace.signature = signature(trace)
+    return trace
+
+
+def signature(trace: Trace) -> Any:
+    """Equal for two traces that are the same program on the same arrays: every operation, constant and array."""
+    number: dict[Any, int] = {}
+    nodes = []
+    for x in topological(trace.results, lambda x: x.parents) if isinstance(trace.results, Traced) else []:
+        number[x] = len(number)
+        name = x.op.name if x.op is not None else x.name
+        nodes.append((name, text_of(x.sizes), text_of(x.options), tuple([number[p] for p in x.parents])))
+    captured = [(name, id(x) if isinstance(x, Tensor) else text_of(x)) for name, x in trace.captured.items()]
+    masks = [(name, mask.p, id(mask.rng)) for name, mask in trace.masks.items()]
+    return nodes, captured, masks, [id(kept) for kept, _ in trace.followed]
+
+
+def text_of(x: Any) -> Any:
+    """A setting of an operation, with every number in it; arrays by their bytes."""
+    if isinstance(x, Size):
+        return x.text
+    if isinstance(x, np.ndarray):
+        return x.shape, str(x.dtype), x.tobytes()
+    if isinstance(x, Mapping):
+        return tuple([(key, text_of(each)) for key, each in x.items()])
+    if isinstance(x, (tuple, list)):
+        return tuple(map(text_of, x))
+    return (text_of(x.start), text_of(x.stop), text_of(x.step)) if isinstance(x, slice) else repr(x)
+
+
+def is_whole(array: Array) -> bool:
+    return array.dtype.kind in "iu"

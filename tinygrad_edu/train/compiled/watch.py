@@ -1,0 +1,65 @@
+"""Has a callback changed what a compiled session depends on?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu.errors import first_line
+from tinygrad_edu.train.compiled.programs import forward_signature, kind_of
+from tinygrad_edu.train.compiled.session import Course
+from tinygrad_edu.train.python_state import PythonState
+from tinygrad_edu.train.snapshot import generators
+
+
+class Watch:
+    """What a compiled session depends on in Python, to see whether a callback has changed it."""
+
+    def __init__(self, course: Course) -> None:
+        self.course, self.job = course, course.job
+        self.signature = self.found()
+        self.look()
+
+    def look(self) -> None:
+        """Note what there is now."""
+        self.state = PythonState(model=self.job.model, loss=self.job.loss)
+        self.outer = self.of_job()
+
+    def found(self) -> Any:
+        """What a trace finds, or from what it is known to follow."""
+        state = PythonState(model=self.job.model, loss=self.job.loss)
+        try:
+            return kind_of(self.job) or forward_signature(self.job)
+        finally:
+            state.restore()
+
+    def of_job(self) -> Any:
+        """What stands in the job, and the optimizer's settings that the program's text depends on."""
+        job, o = self.job, self.job.optimizer
+        params = [(id(p), p.shape, str(p.dtype), p.requires_grad) for p in self.course.parameters]
+        structure = [(name, x if type(x) is not float or x == 0.0 else "given") for name, x in o.settings.items()]
+        limits = job.settings.clip_norm is None, job.settings.clip_value is None
+        return (
+            [id(a) for a in job.data],
+            id(job.loss),
+            job.batch_size,
+            params,
+            structure,
+            limits,
+            list(map(id, o.params)),
+        )
+
+    def changed(self) -> str:
+        """What makes another program necessary; "" where a trace finds what it found before."""
+        c = self.course
+        moving = {id(x) for x in (*c.parameters, *c.kept, *generators(self.job.model))}  # they change as it trains
+        what = self.state.changed(but=moving)
+        if self.outer != self.of_job():
+            return what or "what the job or its optimizer consists of"
+        if what:
+            try:
+                if self.found() != self.signature:
+                    return what
+            except Exception as error:
+                return f"{what} ({first_line(error)})"
+            self.look()
+        return ""

@@ -1,0 +1,329 @@
+"""What a model and a loss keep in Python from step to step, and whether somebody has changed it.
+
+A compiled program does what one trace of `forward` did. Counters, random generators, schedules, lists that grow,
+masks, attributes that a callback sets: a trace sees them once, an eager step each time. So they are noted before the
+trace and compared after it, and put back, because a trace is no step.
+
+What is noted: attributes, containers, arrays, random generators, closures, defaults, the globals that a function
+names and the attributes of the user's own classes. Where code is not the user's (this package, NumPy, the standard
+library) nothing is looked for.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import deque
+from collections.abc import Callable, Container, Iterator, Mapping
+from functools import partial
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.nn.module import Module
+
+LIBRARIES = {
+    "IPython", "_pytest", "dask", "distributed", "jax", "joblib", "llvmlite", "matplotlib", "numba", "numpy", "pandas",
+    "pytest", "scipy", "sklearn", "tinygrad_edu", "torch", "tqdm",
+}  # fmt: skip
+ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
+HEAP = 1 << 9  # the flag of a type that was made by a class statement
+MOST = 20_000  # things that are noted; beyond, the run is eager
+RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # everyone's generators
+
+
+def is_foreign(name: str | None) -> bool:
+    """Is a module of this name the user's own, so that its code may keep state?
+
+    What `exec` has made without a module has none, or says `builtins`, as no class or function written in Python does.
+    """
+    root = (name or "builtins").partition(".")[0]
+    return root == "builtins" or not (root in LIBRARIES or root in sys.stdlib_module_names)
+
+
+def is_own_class(kind: type) -> bool:
+    """Is it a class that the user has written, and not one of C?"""
+    return is_foreign(kind.__module__) and bool(kind.__flags__ & HEAP)
+
+
+ABSENT = object()  # differs from everything
+
+
+class Kept:
+    """One thing that can change, how it was, and how to put it back."""
+
+    __slots__ = ("entries", "name", "read", "thing", "was", "write")
+
+    def __init__(
+        self, name: str, thing: Any, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
+    ) -> None:
+        self.name, self.thing, self.read, self.write = name, thing, read, write
+        self.entries, self.was = entries, read()  # how an entry of it is spelled, if it has any
+
+    def changed(self) -> str:
+        """What of it is no longer as it was: its name, or that of an entry."""
+        try:
+            now = self.read()
+        except (AttributeError, KeyError, ValueError):
+            return self.name
+        if not self.entries:
+            return "" if same(now, self.was) else self.name
+        other = [key for key in (*now, *self.was) if not same(now.get(key, ABSENT), self.was.get(key, ABSENT))]
+        return self.name + self.entries.format(other[0]) if other else ""
+
+
+class PythonState:
+    """All that is reached from some roots, as it is now.
+
+    `foreign`: does any of the user's own code take part? `opaque`: what cannot be compared, such as an iterator, which
+    every look would move on; "" where there is nothing of the kind.
+    """
+
+    def __init__(self, **roots: Any) -> None:
+        self.kept: list[Kept] = []
+        self.seen: dict[int, Any] = {}
+        self.foreign, self.opaque = False, ""
+        places = list(roots.items())
+        places += [("the random numbers of numpy.random", RANDOM[0]), ("the module random", RANDOM[1])]
+        while places and not self.opaque:
+            name, x = places.pop()
+            if not isinstance(x, ATOMS) and id(x) not in self.seen:
+                self.seen[id(x)] = x  # kept alive, so that its number stays its own
+                places += self.inside(name, x)
+                if len(self.kept) > MOST:
+                    self.opaque = f"{next(iter(roots))} keeps more than {MOST:,} things in Python"
+
+    def changed(self, but: Container[int] = ()) -> str:
+        """The name of the first thing that is no longer as it was, "" if all is; without those of these ids."""
+        return next((found for kept in self.kept if id(kept.thing) not in but and (found := kept.changed())), "")
+
+    def restore(self) -> None:
+        """Put back whatever has changed."""
+        for kept in self.kept:
+            if kept.changed():
+                kept.write(kept.was)
+
+    def keep(
+        self, name: str, thing: Any, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
+    ) -> Any:
+        """Note one thing; what it holds."""
+        self.kept.append(Kept(name, thing, read, write, entries))
+        return self.kept[-1].was
+
+    # What is inside of a thing
+
+    def inside(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        """The things that one leads to, by name; notes what of it can change."""
+        for kinds, look in LOOKS:
+            if isinstance(x, kinds):
+                return look(self, name, x)
+        if hasattr(x, "__next__"):
+            self.opaque = f"{name} is an iterator ({type(x).__name__}), which moves on with each step"
+        elif is_own_class(type(x)):
+            return self.of_instance(name, x)
+        owner = getattr(x, "__self__", None)  # of a method of C, such as rng.normal
+        return iter([(name, owner)] if owner is not None else [])
+
+    def of_tensor(self, name: str, x: Tensor) -> Iterator[tuple[str, Any]]:
+        def write(was: Any) -> None:
+            x.assign(was["numbers"])
+            x.requires_grad = was["requires_grad"]
+
+        self.keep(name, x, lambda: {"numbers": x.array.copy(), "requires_grad": x.requires_grad}, write)
+        return iter(())
+
+    def of_array(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        def write(was: Any) -> None:
+            x[...] = was
+
+        self.keep(name, x, x.copy, write)
+        return ((f"{name}[{i}]", each) for i, each in enumerate(x.flat)) if x.dtype.kind == "O" else iter(())
+
+    def of_mapping(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        def write(was: Any) -> None:
+            x.clear()
+            x.update(was)
+
+        found = self.keep(name, x, lambda: dict(x), write, "[{0!r}]")
+        return ((f"{name}[{key!r:.40}]", each) for key, each in found.items())
+
+    def of_list(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        def write(was: Any) -> None:
+            x.clear()
+            x.extend(was)
+
+        found = self.keep(name, x, lambda: list(x), write)
+        return ((f"{name}[{i}]", each) for i, each in enumerate(found))
+
+    def of_set(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        def write(was: Any) -> None:
+            x.clear()
+            x.update(was)
+
+        return ((name, each) for each in self.keep(name, x, lambda: set(x), write))
+
+    def of_tuple(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        return ((f"{name}[{i}]", each) for i, each in enumerate(x))
+
+    def of_generator(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        bits = x.bit_generator if isinstance(x, np.random.Generator) else x
+
+        def write(was: Any) -> None:
+            bits.state = was
+
+        self.keep(name, x, lambda: bits.state, write)
+        return iter(())
+
+    def of_random_state(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        self.keep(name, x, lambda: x.get_state(legacy=False), x.set_state)
+        return iter(())
+
+    def of_random(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        self.keep(name, x, x.getstate, x.setstate)
+        return iter(())
+
+    def of_cell(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        def write(was: Any) -> None:
+            x.cell_contents = was
+
+        try:
+            return iter([(name, self.keep(name, x, lambda: x.cell_contents, write))])
+        except ValueError:  # it has no contents yet
+            return iter(())
+
+    def of_method(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        return iter([(name, x.__self__), (name, x.__func__)])
+
+    def of_partial(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        return iter([(name, x.func), (f"{name}.args", x.args), (f"{name}.keywords", x.keywords)])
+
+    def of_descriptor(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        parts = [getattr(x, each, None) for each in ("__func__", "fget", "func")]
+        return iter([(name, each) for each in parts if each is not None])
+
+    def of_module(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        """An nn.Module: its attributes, and its class where that is the user's."""
+        return self.of_instance(name, x)
+
+    def of_instance(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        """The attributes of an object, and what its class keeps."""
+        attributes = getattr(x, "__dict__", {})
+
+        def write(was: Any) -> None:
+            attributes.clear()
+            attributes.update(was)
+
+        found = self.keep(name, x, lambda: dict(attributes), write, ".{0}")
+        yield from ((f"{name}.{key}", each) for key, each in found.items())
+        for kind in type(x).__mro__:
+            if is_own_class(kind):
+                yield kind.__name__, kind
+                for slot in slots_of(kind):
+                    yield from self.of_slot(f"{name}.{slot}", x, slot)
+
+    def of_class(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        """What the user's class keeps, and the functions in it."""
+        if not is_own_class(x):
+            return
+
+        def write(was: Any) -> None:
+            for key in own(x).keys() - was.keys():
+                delattr(x, key)
+            for key, each in was.items():
+                if vars(x).get(key) is not each:
+                    setattr(x, key, each)
+
+        self.foreign = True
+        for key, each in self.keep(name, x, lambda: own(x), write, ".{0}").items():
+            yield f"{name}.{key}", each
+
+    def of_slot(self, name: str, x: Any, slot: str) -> Iterator[tuple[str, Any]]:
+        if hasattr(x, slot):
+            yield name, self.keep(name, x, lambda: getattr(x, slot), lambda was: setattr(x, slot, was))
+
+    def of_function(self, name: str, x: FunctionType) -> Iterator[tuple[str, Any]]:
+        """Closure, defaults, own attributes, and the globals that its code names."""
+        if is_foreign(x.__globals__.get("__name__")):
+            self.foreign = True
+            yield from ((free, cell) for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True))
+            yield f"{name}.__defaults__", x.__defaults__
+            yield f"{name}.__kwdefaults__", x.__kwdefaults__
+            yield f"{name}.__dict__", x.__dict__
+            yield from self.of_names(x.__globals__, names_in(x.__code__))
+
+    def of_names(self, space: dict[str, Any], names: set[str]) -> Iterator[tuple[str, Any]]:
+        """The globals of these names; of the user's own modules among them, their attributes of these names."""
+
+        def write(was: Any) -> None:
+            for each in chosen(space, names).keys() - was.keys():
+                del space[each]
+            space.update(was)
+
+        for each, found in self.keep("", space, lambda: chosen(space, names), write, "{0}").items():
+            if isinstance(found, ModuleType):
+                yield from self.of_names(vars(found), names) if is_foreign(found.__name__) else ()
+            else:
+                yield each, found
+
+
+def own(kind: type) -> dict[str, Any]:
+    """The attributes of a class, without those that Python gives to every class."""
+    return {k: x for k, x in vars(kind).items() if not (k.startswith("__") and k.endswith("__")) or k == "__call__"}
+
+
+def chosen(space: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """The globals of these names that are there."""
+    return {each: space[each] for each in sorted(names & space.keys())}
+
+
+LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
+    (Tensor, PythonState.of_tensor),
+    (np.ndarray, PythonState.of_array),
+    (Module, PythonState.of_module),
+    ((dict,), PythonState.of_mapping),
+    ((list, deque, bytearray), PythonState.of_list),
+    (set, PythonState.of_set),
+    ((tuple, frozenset), PythonState.of_tuple),
+    ((np.random.Generator, np.random.BitGenerator), PythonState.of_generator),
+    (np.random.RandomState, PythonState.of_random_state),
+    (random.Random, PythonState.of_random),
+    (FunctionType, PythonState.of_function),
+    (MethodType, PythonState.of_method),
+    (CellType, PythonState.of_cell),
+    (partial, PythonState.of_partial),
+    ((staticmethod, classmethod, property), PythonState.of_descriptor),
+    (type, PythonState.of_class),
+    (ModuleType, lambda state, name, x: iter(())),
+]
+
+
+def names_in(code: CodeType) -> set[str]:
+    """The names that a function's code uses, and the functions written inside of it."""
+    inner = [names_in(each) for each in code.co_consts if isinstance(each, CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def slots_of(kind: type) -> list[str]:
+    slots = vars(kind).get("__slots__", ())
+    return [slots] if isinstance(slots, str) else [each for each in slots if each not in ("__dict__", "__weakref__")]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Is it the same thing, or the same numbers? Of things that hold others, the others are compared by themselves."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        return same(a.tolist(), b.tolist()) if a.dtype.kind == "O" else a.tobytes() == b.tobytes()
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, Mapping):
+        return a.keys() == b.keys() and all(same(x, b[key]) for key, x in a.items())
+    if isinstance(a, (set, frozenset)):
+        return bool(a == b)
+    return isinstance(a, ATOMS) and (bool(a == b) or a != a)

@@ -1,0 +1,92 @@
+"""Model, optimizer and record as they were at a moment, to go back to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tinygrad_edu.nn.module import Module, fill, numbers
+from tinygrad_edu.optim import Optimizer
+
+Result = TypeVar("Result")
+NUMBERS = (bool, int, float, str)
+
+
+def generators(model: Module) -> list[np.random.Generator]:
+    """The random generators of its layers."""
+    found = [x for _, module in model.named_modules() for x in vars(module).values()]
+    return [x for x in found if isinstance(x, np.random.Generator)]
+
+
+def for_certain(work: Callable[[], Result]) -> Result:
+    """work(), and once more where Ctrl-C comes in between: it has to do the same twice."""
+    while True:
+        try:
+            return work()
+        except KeyboardInterrupt:
+            continue
+
+
+class Snapshot:
+    """What training changes: weights, statistics, the optimizer's memory, generators, numbers that layers keep."""
+
+    def __init__(self, model: Module, optimizer: Optimizer) -> None:
+        self.model, self.optimizer = model, optimizer
+        self.schedule, self.settings = optimizer.schedule, dict(optimizer.settings)
+        self.weights, self.memory = model.state_dict(), optimizer.state()
+        own = {id(p) for p in model.parameters()}
+        self.others = [(p, numbers(p)) for p in optimizer.params if id(p) not in own and hasattr(p, "array")]
+        self.generators = [(rng, rng.bit_generator.state) for rng in generators(model)]
+        modules = [vars(module) for _, module in model.named_modules()]
+        self.plain = [(kept, {k: x for k, x in kept.items() if type(x) in NUMBERS}) for kept in modules]
+
+    def restore(self) -> None:
+        """Put everything back; to do it twice is the same as once."""
+        self.model.load_state_dict(self.weights)
+        self.optimizer.schedule = self.schedule
+        self.optimizer.settings.update(self.settings)
+        self.optimizer.load_state(self.memory)
+        for p, array in self.others:
+            fill(p, array)
+        for rng, state in self.generators:
+            rng.bit_generator.state = state
+        for kept, plain in self.plain:
+            kept.update(plain)
+
+    def is_now(self) -> bool:
+        """Is everything still so?"""
+        now = self.model.state_dict()
+        states = [rng.bit_generator.state for rng, _ in self.generators]
+        return (
+            now.keys() == self.weights.keys()
+            and all(now[name].tobytes() == x.tobytes() for name, x in self.weights.items())
+            and repr(states) == repr([state for _, state in self.generators])
+            and self.optimizer.schedule is self.schedule
+            and self.optimizer.settings == self.settings
+            and self.optimizer.t == self.memory[0]
+            and all(a is b for a, b in zip(self.optimizer.memory, self.memory[1], strict=True))
+            and all(kept.get(name) == x for kept, plain in self.plain for name, x in plain.items())
+        )
+
+    def distance(self) -> float:
+        """How far the weights have come since then."""
+        now = self.model.state_dict()
+        names = [name for name, _ in self.model.named_arrays()]
+        return math.sqrt(sum(float(np.sum((now[name] - self.weights[name]) ** 2)) for name in names))
+
+
+class Point:
+    """A whole epoch: the record so far, and the snapshot that belongs to it."""
+
+    def __init__(self, job: Any) -> None:
+        self.job, self.snapshot, self.record = job, Snapshot(job.model, job.optimizer), job.mark()
+
+    def restore(self) -> None:
+        self.snapshot.restore()
+        self.job.back_to(self.record)
+
+    def is_now(self) -> bool:
+        return self.snapshot.is_now()

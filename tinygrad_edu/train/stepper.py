@@ -1,0 +1,62 @@
+"""What each way of training is to the loop in train.fit: whole epochs, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_edu.train.ending import bad_reason, reason
+from tinygrad_edu.train.job import Job
+
+Numbers = Any  # a list or an array
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Whole epochs that were just done: their mean losses, the lengths of their last gradients and of their changes.
+
+    `bad`: the order of the samples in the epoch after these, if its loss became NaN or infinite. `looked`: has the
+    stopping rule been asked already?
+    """
+
+    losses: Numbers
+    norms: Numbers
+    changes: Numbers
+    bad: Any = None
+    looked: bool = False
+
+
+class Stepper:
+    """One way of training. The loop records what `epochs` gives, and then asks for more."""
+
+    interrupted = False  # has Ctrl-C ended it without an exception, as it does on ranks?
+
+    def __init__(self, job: Job, shown: Any) -> None:
+        self.job, self.shown, self.start = job, shown, len(job.losses)  # epochs before it
+
+    def epochs(self) -> Generator[Epochs, None, None]:
+        """All epochs that are left, as they are done."""
+        raise NotImplementedError
+
+    def look(self, measured: Callable[[], None]) -> bool:
+        """What Python does after an epoch; True if it was the last one."""
+        return self.job.look(measured)
+
+    def read_again(self) -> None:
+        """What callbacks may have changed, for a way that keeps copies of it."""
+
+    def settle(self) -> Epochs | None:
+        """After Ctrl-C: whole epochs that the loop has not had yet. To ask twice is the same as once."""
+        return None
+
+    def close(self) -> None:
+        """Let go of threads and the like."""
+
+    def ending(self) -> str:
+        """Why it ended by itself."""
+        return reason(self.job)
+
+    def bad_ending(self, order: Any) -> str:
+        """Why it ended, where the loss became NaN or infinite; the model is as before that epoch."""
+        return bad_reason(self.job, order)
