@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinygrad_edu.nn.module import Module, fill, numbers
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.parameters import fill, numbers
 from tinygrad_edu.optim import Optimizer
 
 Result = TypeVar("Result")
