@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import jit, ops
+from tinygrad_edu.compile.backend.parse import ieee
 from tinygrad_edu.compile.program import Program
 
 INPUTS = {"x": "nm", "y": "m", "z": "n1", "w": "mk", "s": ""}  # letters name the sizes
@@ -21,7 +22,7 @@ def plain(program):
     """The program's function, run by Python alone: where Numba is not installed, njit changes nothing."""
     space = {}
     with mock.patch.dict(sys.modules, {"numba": None, "tinygrad_edu.compile.backend.intrinsics": None}):
-        exec(program.text, space)
+        exec(compile(ieee(program.text), program.name, "exec"), space)
     return space[program.name]
 
 

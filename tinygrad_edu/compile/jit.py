@@ -8,10 +8,10 @@ from typing import Any, overload
 
 from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.in_graph import meets_graph
-from tinygrad_edu.compile.scalar.function import ScalarFunction
+from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.variants import Variants
 from tinygrad_edu.core import transforms
-from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.pytree import flatten
 from tinygrad_edu.core.transforms import DEPTH
 from tinygrad_edu.errors import TraceError
@@ -106,16 +106,16 @@ class CompiledFunction:
         if nesting not in self.of_tensors and nesting not in self.scalars.programs:
             try:
                 self.scalars.program(arguments)
-            except Exception as error:
-                decides = isinstance(error, TraceError) and error.__cause__ is None  # by a number that it must not see
-                if decides or not self.compiles_with_arrays(arguments):
+            except Exception:
+                if not self.compiles_with_arrays(arguments):
                     raise
                 self.of_tensors.add(nesting)
         return nesting in self.of_tensors
 
     def compiles_with_arrays(self, arguments: Sequence[Any]) -> bool:
         try:
-            self.arrays.prepared(arguments, by="")
+            with tracing("value_trace", TracedValue):  # a Value that is closed over decides nothing here either
+                self.arrays.prepared(arguments, by="")
         except Exception:
             return False
         return True

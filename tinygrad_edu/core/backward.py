@@ -154,12 +154,17 @@ def contributions(
 ) -> Sequence[Any]:
     """g·∂y/∂xᵢ for every input xᵢ."""
     if isinstance(operation, ArrayOperation):
-        return operation.vjp(g, y, *inputs, **options)
+        found = operation.vjp(g, y, *inputs, **options)
+        if np.any(getattr(g, "array", g)):
+            return found
+        return [x if x is None else np.zeros_like(getattr(x, "array", x)) for x in found]  # even beside NaN
     assert operation.partials is not None
     try:
         partials = operation.partials(y, *inputs)
     except ArithmeticError:  # of plain numbers
         partials = operation.partials(y, *map(of_numpy, inputs))
+    if not any(operation.saves) and not any(partials):  # flat everywhere, as sign: an infinite gradient ends here too
+        return [np.zeros_like(getattr(g, "array", g))] * len(partials)
     return [times(g, partial) for partial in partials]
 
 

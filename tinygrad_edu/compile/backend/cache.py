@@ -28,6 +28,7 @@ from types import ModuleType
 from typing import Any
 
 from tinygrad_edu.compile.backend import compiler, private_folders
+from tinygrad_edu.compile.backend.parse import ieee
 
 GENERATOR = "1"  # raise it when the same text is to be compiled in another way
 # what generated modules import becomes part of the machine code
@@ -208,7 +209,7 @@ def executed(name: str, text: str, path: Path | None = None) -> ModuleType:
     sys.modules[name] = module
     try:
         if path is None:
-            exec(compile(text, name, "exec"), vars(module))
+            exec(compile(ieee(text), name, "exec"), vars(module))
             return module
         module.__file__ = str(path)
         with beside_the_text():

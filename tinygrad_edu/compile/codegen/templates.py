@@ -12,8 +12,12 @@ except ImportError:  # the same numbers without Numba, slowly
     from types import SimpleNamespace
 
     # NumPy's functions give inf and nan where Python's own raise.
+    own = math
     math = SimpleNamespace(**vars(math) | {name: f for name, f in vars(np).items() if name in vars(math)})
-    dot = np.dot
+    math.lgamma = lambda x: own.lgamma(x) if x > 0.0 or x % 1.0 != 0.0 else own.inf  # poles at 0, -1, -2, ...
+
+    def dot(a, b, out):  # as the eager product: np.dot has 0 for 0·∞ where the inner axis is 1 long
+        np.matmul(a, b, out=out)
 
     def njit(**options):
         return lambda function: function

@@ -248,7 +248,11 @@ def contributions(x: Traced, g: Traced) -> Sequence[Any]:
     if x.op is None:
         return []
     if not isinstance(x.op, Operation):
-        return x.op.vjp(g, x, *x.parents, **x.options)
+        found = x.op.vjp(g, x, *x.parents, **x.options)
+        if not ACTIVE.traces[-1].careful or getattr(x.op, "linear", x.op.name not in NONLINEAR):
+            return found
+        flows = broadcasting.sum(ops.not_equal(g, 0.0)) > 0.0  # a gradient that is 0 everywhere stays 0, beside NaN too
+        return [c if c is None else ops.where(flows, c, 0.0) for c in found]
     if x.op.partials is None:
         return [None] * len(x.parents)
     # Where a derivative may be infinite 0 stays 0. The others can be so too, where numbers overflow: a program whose
@@ -257,11 +261,14 @@ def contributions(x: Traced, g: Traced) -> Sequence[Any]:
     return [times(g, d, guarded) for d in x.op.partials(x, *x.parents)]
 
 
+NONLINEAR = ("prod",)  # of the primitives that are not in the table
+
+
 def times(g: Traced, partial: Any, guarded: bool) -> Any:
     """g·∂y/∂x; None where the derivative is 0 everywhere."""
     d = partial if isinstance(partial, Traced) else constant(partial)
     value = value_of(d)
-    if value == 0.0:
+    if partial.__class__ is float and value == 0.0:
         return None
     product = g * d
     finite = is_boolean(d) or (value is not None and math.isfinite(value))

@@ -32,11 +32,15 @@ def prod(x: Traced, axis: Any, keepdims: bool) -> Traced:
 
 
 def prod_vjp(g: Any, _y: Any, x: Any, axis: Any, keepdims: bool) -> tuple[Any]:
-    """ȳ times the product of all others: y/x, where one x is 0 the product of the rest, where two are 0 nothing."""
+    """ȳ times the product of all others: y/x, where one x is 0 the product of the rest, where two are 0 nothing.
+
+    Nothing is 0 times the rest, which is NaN beside an infinite x.
+    """
     zero = ops.equal(x, 0.0)
     others = ARRAY_TABLE["prod"](ops.where(zero, 1.0, x), axis=axis, keepdims=True)
     zeros = broadcasting.sum(zero, axis=axis, keepdims=True)
-    found = ops.where(zero, ops.where(zeros == 1.0, others, 0.0), ops.where(zeros == 0.0, others / x, 0.0))
+    nothing = 0.0 * others
+    found = ops.where(zero, ops.where(zeros == 1.0, others, nothing), ops.where(zeros == 0.0, others / x, nothing))
     return (broadcasting.spread(g, x, axis) * found,)
 
 
