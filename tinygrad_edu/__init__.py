@@ -25,6 +25,7 @@ HOMES = {
     "core.modes": ("no_grad", "detect_anomaly"),
     "core.transforms": ("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp"),
     "core.check": ("gradcheck", "taylor_slope"),
+    "core.own_operations": ("operation",),
     "compile.jit": ("jit",),
     "draw": ("draw", "Drawing"),
     "reporting": ("report",),
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.compile.jit import jit
     from tinygrad_edu.core.check import gradcheck, taylor_slope
     from tinygrad_edu.core.modes import detect_anomaly, no_grad
+    from tinygrad_edu.core.own_operations import operation
     from tinygrad_edu.core.tensor import Tensor
     from tinygrad_edu.core.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
     from tinygrad_edu.core.value import Value
@@ -49,8 +51,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Drawing", "Tensor", "Value", "cases", "clinic", "data", "detect_anomaly", "draw", "errors", "estimators", "fit",
-    "fit_many", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp", "nn", "no_grad", "ops", "optim",
-    "report", "taylor_slope", "train", "value_and_grad", "vjp",
+    "fit_many", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp", "nn", "no_grad", "operation", "ops",
+    "optim", "report", "taylor_slope", "train", "value_and_grad", "vjp",
 ]  # fmt: skip
 
 

@@ -14,20 +14,21 @@ from typing import Any
 
 from tinygrad_edu.core import ops as elementwise
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
+from tinygrad_edu.core.own_operations import OWN
 from tinygrad_edu.errors import unknown_name
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
-    operation = TABLE.get(name) or array_operations().get(name)
+    operation = TABLE.get(name) or OWN.get(name) or array_operations().get(name)
     if operation is None:
         raise AttributeError(str(unknown_name("operation", name, __dir__())))
     return operation
 
 
 def __dir__() -> list[str]:
-    return sorted({**TABLE, **array_operations()})
+    return sorted({**TABLE, **OWN, **array_operations()})
 
 
 def array_operations() -> dict[str, Any]:

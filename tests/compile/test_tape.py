@@ -19,6 +19,9 @@ ULP = np.finfo(float).eps
 LIBM = 4 * ULP  # Numba calls LLVM's pow, tanh, ...: not always the same library as Python's
 
 
+OWN_LIBRARY = ("gammaln", "betaln")  # Python has a log Γ of its own; near its roots 1 and 2 that shows
+
+
 def close(a, b, tolerance=LIBM):
     return np.allclose(a, b, rtol=tolerance, atol=1e-300, equal_nan=True)
 
@@ -46,7 +49,7 @@ def test_every_operation_is_the_same_on_the_tape(row):
     for point in [*points(row), *([x] * len(row.parameters) for x in EDGES)]:
         y, gradients = f.value_and_grad(*point, argnum=range(len(point)))
         expected, wanted = eager(row, *point)
-        assert close(y, expected), point
+        assert close(y, expected) or (row.name in OWN_LIBRARY and abs(y - expected) < 4.0 * ULP), point
         assert close(gradients, wanted), point
 
 

@@ -93,7 +93,7 @@ def pull(x: Node, g: Any) -> Contributions:
     """(parent, contribution) for each parent that wants one: the chain rule at one node, on arrays."""
     operation, kind = x.op, x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
-    if operation.__class__ is Operation:
+    if isinstance(operation, Operation):
         partials = operation.partials_on_arrays(x.array, arrays)
         return [
             (p, fitted(multiplied(g, d, partials, x.array, arrays), p.array))

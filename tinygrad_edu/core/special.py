@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from tinygrad_edu.core.elementary import POSITIVE, exp, log, tan, where
+from tinygrad_edu.core.elementary import POSITIVE, exp, log, pow, tan, where
 from tinygrad_edu.core.operation import op
 from tinygrad_edu.core.rounding import mod
 
@@ -68,7 +68,8 @@ def gammaln(x: float) -> float:
 )
 def betaln(a: float, b: float) -> float:
     """log B(a, b) = log Γ(a) + log Γ(b) - log Γ(a + b).  ∂/∂a = ψ(a) - ψ(a + b)."""
-    return gammaln(a) + gammaln(b) - gammaln(a + b)  # type: ignore[no-any-return]
+    infinite = where(a == 0.0, True, b == 0.0)
+    return where(infinite, math.inf, gammaln(a) + gammaln(b) - gammaln(a + b))  # type: ignore[no-any-return]
 
 
 @op(partials=lambda _, x: (psi(1.0, x),), domain=([(0.3, 3.0)], [(-0.8, -0.2)]), scipy="digamma", activation=False)
@@ -96,14 +97,14 @@ def polygamma(n: float, x: float) -> float:
     """
     s = where(n == 0.0, 2.0, n + 1.0)
     w = x + 10.0
-    total = x**-s + (x + 1.0) ** -s + (x + 2.0) ** -s + (x + 3.0) ** -s + (x + 4.0) ** -s
-    total = total + (x + 5.0) ** -s + (x + 6.0) ** -s + (x + 7.0) ** -s + (x + 8.0) ** -s + (x + 9.0) ** -s
+    total = pow(x, -s) + pow(x + 1.0, -s) + pow(x + 2.0, -s) + pow(x + 3.0, -s) + pow(x + 4.0, -s)
+    total = total + pow(x + 5.0, -s) + pow(x + 6.0, -s) + pow(x + 7.0, -s) + pow(x + 8.0, -s) + pow(x + 9.0, -s)
     q = 1.0 / (w * w)
     fifth = (s + 7.0) * (s + 8.0) * q * (1.0 / 47900160.0 - (s + 9.0) * (s + 10.0) * q * (691.0 / 1307674368000.0))
     fourth = (s + 5.0) * (s + 6.0) * q * (1.0 / 1209600.0 - fifth)
     third = (s + 3.0) * (s + 4.0) * q * (1.0 / 30240.0 - fourth)
     second = (s + 1.0) * (s + 2.0) * q * (1.0 / 720.0 - third)
-    rest = w ** (1.0 - s) * (1.0 / (s - 1.0) + 0.5 / w + s * q * (1.0 / 12.0 - second))
+    rest = pow(w, 1.0 - s) * (1.0 / (s - 1.0) + 0.5 / w + s * q * (1.0 / 12.0 - second))
     sign_of_n = 2.0 * mod(n, 2.0) - 1.0
     return where(n == 0.0, digamma(x), sign_of_n * exp(gammaln(s)) * (total + rest))  # type: ignore[no-any-return]
 

@@ -29,6 +29,13 @@ DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # filled by rules.py: wha
 WITHOUT_JIT = "call the function without jit, which computes it eagerly"
 
 
+def refuse_own(operation: Operation) -> None:
+    """An operation of somebody's own whose text a program cannot hold."""
+    reason = getattr(operation, "refusal", "")
+    if reason:
+        raise TraceError(f"{operation.name} cannot be compiled: {reason}; or {WITHOUT_JIT}")
+
+
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
@@ -72,6 +79,7 @@ class Traced(Tensor):
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Traced:
+        refuse_own(operation)
         parents = tuple([traced(x) for x in arguments])
         return simplified(operation, Traced(elementwise_shape(operation.name, parents), operation, parents))
 

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.in_graph import number_node
+from tinygrad_edu.compile.ir.node import refuse_own
 from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.untraceable import explained
 from tinygrad_edu.core import ops
@@ -52,6 +53,7 @@ class TracedValue(Value):
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
         if any(map(is_array, arguments)):
             return over_arrays(operation, arguments)
+        refuse_own(operation)
         parents = tuple([x if isinstance(x, Value) else TracedValue(x) for x in arguments])
         inputs = [NUMBER.__get__(x) for x in parents]
         y = operation.on_floats(*inputs)

@@ -26,9 +26,15 @@ LEAF = 2**15 - 1  # in the place of an operation's number
 FREQUENT = ("add", "mul")  # tested first by the loop
 
 
-def numbering() -> dict[str, int]:
+def numbering(rows: Sequence[Operation]) -> dict[str, int]:
     """Operation → its number on the tape."""
-    return {name: i for i, name in enumerate(sorted(TABLE, key=lambda name: name not in FREQUENT))}
+    return {name: i for i, name in enumerate(sorted((x.name for x in rows), key=lambda name: name not in FREQUENT))}
+
+
+def rows_for(order: Sequence[Value]) -> tuple[Operation, ...]:
+    """The table, and operations of somebody's own among the nodes: these make loops of their own."""
+    own = {x.op.name: x.op for x in order if x.op is not None and TABLE.get(x.op.name) is not x.op}
+    return (*TABLE.values(), *own.values())
 
 
 @functools.cache
@@ -36,44 +42,47 @@ def programs(rows: Sequence[Operation]) -> tuple[str, str]:
     """The texts of the modules with `forward` and `backward` for a table of these rows."""
     head = inlined(definitions(rows).values())
     return (
-        module_writer.module(head, "forward", "code, inputs, data", "\n".join(forward_lines()), accurate=True),
-        module_writer.module(head, "backward", "code, inputs, data, grad", "\n".join(backward_lines()), accurate=True),
+        module_writer.module(head, "forward", "code, inputs, data", "\n".join(forward_lines(rows)), accurate=True),
+        module_writer.module(
+            head, "backward", "code, inputs, data, grad", "\n".join(backward_lines(rows)), accurate=True
+        ),
     )
 
 
-def forward_lines() -> list[str]:
+def forward_lines(rows: Sequence[Operation]) -> list[str]:
     return [
         "    for i in range(code.size):",
         "        k = code[i]",
         "        a, b, c = data[inputs[i, 0]], data[inputs[i, 1]], data[inputs[i, 2]]",
-        *branches(2, lambda name, letters: [f"data[i] = {name}({', '.join(letters)})"]),
+        *branches(rows, 2, lambda row, letters: [f"data[i] = {row.name}({', '.join(letters)})"]),
     ]
 
 
-def backward_lines() -> list[str]:
+def backward_lines(rows: Sequence[Operation]) -> list[str]:
     return [
         "    for i in range(code.size - 1, -1, -1):",
         "        k, g = code[i], grad[i]",
         f"        if (k != {LEAF}) & (g != 0.0):",
         "            ia, ib, ic = inputs[i, 0], inputs[i, 1], inputs[i, 2]",
         "            a, b, c, y = data[ia], data[ib], data[ic], data[i]",
-        *branches(3, handed_back),
+        *branches(rows, 3, handed_back),
     ]
 
 
-def handed_back(name: str, letters: Sequence[str]) -> list[str]:
+def handed_back(row: Operation, letters: Sequence[str]) -> list[str]:
     """What the gradient g of a node gives to its inputs."""
-    if TABLE[name].partials is None:
+    if row.partials is None:
         return []
-    partials = partial_texts(TABLE[name], "y", letters)
+    partials = partial_texts(row, "y", letters)
     return [f"grad[i{letter}] += g * ({text})" for letter, text in zip(letters, partials, strict=True)]
 
 
-def branches(depth: int, body: Any) -> list[str]:
+def branches(rows: Sequence[Operation], depth: int, body: Any) -> list[str]:
     """if k == 0: ... elif k == 1: ... for every operation that does something."""
     lines: list[str] = []
-    for name, number in numbering().items():
-        found = body(name, "abc"[: len(TABLE[name].parameters)])
+    named = {row.name: row for row in rows}
+    for name, number in numbering(rows).items():
+        found = body(named[name], "abc"[: len(named[name].parameters)])
         if found:
             lines += [f"{'elif' if lines else 'if'} k == {number}:  # {name}", *indented(found)]
     return list(indented(lines, depth))
@@ -93,7 +102,8 @@ class Tape:
     def __init__(self, outputs: Sequence[Value], inputs: Sequence[Value] = ()) -> None:
         order = joint_order([*inputs, *outputs])
         self.rows: Mapping[Value, int] = {node: i for i, node in enumerate(order)}
-        numbers = numbering()
+        rows = rows_for(order)
+        numbers = numbering(rows)
         self.code = np.array([LEAF if x.op is None else numbers[x.op.name] for x in order], dtype=np.int32)
         self.inputs = np.zeros((len(order), 3), dtype=np.int32)
         for i, x in enumerate(order):
@@ -103,7 +113,7 @@ class Tape:
         self.grad = np.zeros(len(order))
         self.outputs = [self.rows[x] for x in outputs]
         self.leaves = [x for x in order if x.op is None]
-        forward, backward = programs(tuple(TABLE.values()))
+        forward, backward = programs(rows)
         self.loops = cache.load(forward, "tape").forward, cache.load(backward, "tape").backward
 
     def row(self, x: Value) -> int:

@@ -1,0 +1,145 @@
+"""A function of plain floats, as somebody outside wrote it: on arrays, and whether a program may hold its text."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import inspect
+import math
+import types
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.errors import OperandError, ShapeError
+
+NUMPYS_NAMES = {  # of what `math` has
+    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh",
+    "atanh": "arctanh", "pow": "power",
+}  # fmt: skip
+SCIPYS_NAMES = {"erf": "erf", "erfc": "erfc", "gamma": "gamma", "lgamma": "gammaln"}
+PLAIN_WORDS = ("abs", "min", "max", "float", "int", "range")  # builtins that generated programs know, too
+
+
+class OwnOperation(Operation):
+    """An elementwise operation that somebody outside declared.
+
+    On arrays its function runs once where it has neither a branch nor a call that takes floats only, else entry by
+    entry, with NaN where Python's own functions raise.
+    """
+
+    @functools.cached_property
+    def float_function(self) -> Callable[..., Any]:
+        plain = super().float_function
+
+        def number(*arguments: float) -> Any:
+            y = plain(*arguments)
+            try:
+                return float(y)
+            except TypeError:
+                raise OperandError(
+                    f"operation {self.name}: of plain floats its function gives one number, and it gave {y!r:.60}"
+                ) from None
+
+        return number
+
+    @functools.cached_property
+    def array_function(self) -> Callable[..., Any]:
+        import numpy as np
+
+        whole = over_arrays(self.function) if is_straight(self.function) else np.vectorize(self.element, otypes=[float])
+
+        def run(*arrays: Any) -> Any:
+            y = whole(*arrays)
+            shape = np.broadcast_shapes(*map(np.shape, arrays))
+            if np.shape(y) != shape:
+                raise ShapeError(
+                    f"operation {self.name} gave shape {np.shape(y)} for inputs of shape {shape}: with partials= it is "
+                    "computed entry by entry. An operation on whole arrays is declared with vjp="
+                )
+            kinds = [x.dtype for x in arrays if hasattr(x, "dtype") and x.dtype.kind == "f"]
+            return np.asarray(y, dtype=np.result_type(*kinds) if kinds else float)[()]
+
+        return run
+
+    def element(self, *arguments: float) -> float:
+        try:
+            return self.float_function(*map(float, arguments))  # type: ignore[no-any-return]
+        except (ArithmeticError, ValueError):
+            return math.nan
+
+    @functools.cached_property
+    def refusal(self) -> str:
+        """Why no program can hold this function's text; nothing where one can."""
+        return why_not_text(self.function)
+
+
+def globals_of(function: Any) -> dict[str, Any]:
+    """What the function's code names from outside, but for builtins."""
+    names = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
+    return {name: function.__globals__.get(name, name) for name in names}
+
+
+def attributes_of(function: Any) -> set[str]:
+    return {step.argval for step in dis.get_instructions(function) if step.opname in ("LOAD_ATTR", "LOAD_METHOD")}
+
+
+def is_straight(function: Any) -> bool:
+    """Does its code, without branches, loops and calls that take floats only, run on whole arrays too?"""
+    if any("JUMP" in step.opname or step.opname == "FOR_ITER" for step in dis.get_instructions(function)):
+        return False
+    if function.__closure__ and not all(isinstance(c.cell_contents, (int, float)) for c in function.__closure__):
+        return False
+    named = globals_of(function)
+    if named.get("math") is math and any(
+        hasattr(math, n) and not hasattr(array_math(), n) for n in attributes_of(function)
+    ):
+        return False
+    return all(isinstance(x, (int, float, Operation, types.ModuleType)) or x == "abs" for x in named.values())
+
+
+def over_arrays(function: Any) -> Callable[..., Any]:
+    """The same code with NumPy's functions in the place of math's."""
+    space = {**function.__globals__, **{n: array_math() for n, x in globals_of(function).items() if x is math}}
+    return types.FunctionType(function.__code__, space, function.__name__, function.__defaults__, function.__closure__)
+
+
+@functools.cache
+def array_math() -> types.SimpleNamespace:
+    """What `math` has, of arrays: by NumPy and SciPy."""
+    import numpy as np
+    import scipy.special
+
+    space = types.SimpleNamespace(pi=math.pi, e=math.e, inf=math.inf, nan=math.nan, tau=math.tau)
+    for name in vars(math):
+        found = getattr(np, NUMPYS_NAMES.get(name, name), None)
+        if isinstance(found, np.ufunc):
+            setattr(space, name, found)
+    for name, scipys in SCIPYS_NAMES.items():
+        setattr(space, name, getattr(scipy.special, scipys))
+    return space
+
+
+def why_not_text(function: Any, seen: tuple[Any, ...] = ()) -> str:
+    """A program is text: arithmetic, `math`, numbers that have names, and functions written like that."""
+    name = function.__name__
+    if function.__closure__:
+        free = ", ".join(function.__code__.co_freevars)
+        return f"{name} reads {free} of the function around it: make it a parameter with a default, or a global float"
+    try:
+        inspect.getsource(function)
+    except (OSError, TypeError):
+        return f"the source of {name} is not at hand; declare it in a file"
+    for word, thing in globals_of(function).items():
+        if thing is math or isinstance(thing, (float, Operation)) or word in PLAIN_WORDS:
+            continue
+        if isinstance(thing, types.FunctionType) and function not in seen:
+            reason = why_not_text(thing, (*seen, function))
+            if reason:
+                return reason
+        else:
+            return (
+                f"{name} uses {word}, which a program cannot hold: write it with math.exp and its like, floats, and "
+                "operations by their bare names (from tinygrad_edu.ops import exp)"
+            )
+    return ""
