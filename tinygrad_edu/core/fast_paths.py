@@ -23,9 +23,8 @@ new = object.__new__
 
 def install_for_values(value: Any) -> None:
     """Put the fast forms over Value's operators and methods."""
-    leaf = leaf_maker(value)
-    for forms in (sums, products, quotients, powers):
-        for name, form in forms(value, leaf).items():
+    for forms in (sums, differences, products, quotients, powers):
+        for name, form in forms(value).items():
             setattr(value, f"__{name}__", form)
     value.__neg__ = method_of_value(value, ops.neg)
     for operation in TABLE.values():
@@ -33,121 +32,232 @@ def install_for_values(value: Any) -> None:
             setattr(value, operation.name, method_of_value(value, operation))
 
 
-def leaf_maker(value: Any) -> Callable[[Any], Any]:
-    """For `2.0 * x`: the plain number as a leaf; None where it is none, which `__apply__` knows what to do with."""
+# In the operators below a number beside a Value stays a plain float in `left` or `right`; `Value.parents` makes a leaf
+# of it when somebody asks. One assignment a line: four in one would make a tuple first.
 
-    def leaf(x: Any) -> Any:
-        if x.__class__ is int:
-            try:
-                x = float(x)
-            except OverflowError:
-                return None
-        elif x.__class__ is not float:
-            return None
-        made = new(value)
-        made.data, made.grad, made.op, made.parents, made.partials = x, 0.0, None, (), ()
-        made.label, made.spent = "", False
-        return made
-
-    return leaf
+MOST = 2**53  # whole numbers up to here are floats exactly; of larger ones `__apply__` says whether they fit
 
 
-def sums(value: Any, leaf: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
-    """a + b and a - b."""
-    add, sub = ops.add, ops.sub
+def sums(value: Any) -> dict[str, Callable[..., Any]]:
+    """a + b."""
+    add = ops.add
 
     def plus(self: Any, other: Any) -> Any:
-        right = other if other.__class__ is value else leaf(other)
-        if right is None or UNUSUAL:
+        kind = other.__class__
+        if kind is value:
+            b = other.data
+        elif kind is float:
+            b = other
+        else:
+            return (
+                plus(self, float(other))
+                if kind is int and -MOST < other < MOST
+                else value.__apply__(add, (self, other))
+            )
+        if UNUSUAL:
             return value.__apply__(add, (self, other))
         made = new(value)
-        made.data, made.grad, made.op = self.data + right.data, 0.0, add
-        made.parents, made.partials = (self, right), (1.0, 1.0)
+        made.data = self.data + b
+        made.grad = 0.0
+        made.op = add
+        made.left = self
+        made.d_left = 1.0
+        made.right = other
+        made.d_right = 1.0
         return made
 
     def plus_reflected(self: Any, other: Any) -> Any:
-        left = None if UNUSUAL else leaf(other)
-        return value.__apply__(add, (other, self)) if left is None else left + self
+        b = self.data
+        if UNUSUAL or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
+            return value.__apply__(add, (other, self))
+        a = float(other)
+        made = new(value)
+        made.data = a + b
+        made.grad = 0.0
+        made.op = add
+        made.left = a
+        made.d_left = 1.0
+        made.right = self
+        made.d_right = 1.0
+        return made
+
+    return {"add": plus, "radd": plus_reflected}
+
+
+def differences(value: Any) -> dict[str, Callable[..., Any]]:
+    """a - b."""
+    sub = ops.sub
 
     def minus(self: Any, other: Any) -> Any:
-        right = other if other.__class__ is value else leaf(other)
-        if right is None or UNUSUAL:
+        kind = other.__class__
+        if kind is value:
+            b = other.data
+        elif kind is float:
+            b = other
+        else:
+            return (
+                minus(self, float(other))
+                if kind is int and -MOST < other < MOST
+                else value.__apply__(sub, (self, other))
+            )
+        if UNUSUAL:
             return value.__apply__(sub, (self, other))
         made = new(value)
-        made.data, made.grad, made.op = self.data - right.data, 0.0, sub
-        made.parents, made.partials = (self, right), (1.0, -1.0)
+        made.data = self.data - b
+        made.grad = 0.0
+        made.op = sub
+        made.left = self
+        made.d_left = 1.0
+        made.right = other
+        made.d_right = -1.0
         return made
 
     def minus_reflected(self: Any, other: Any) -> Any:
-        left = None if UNUSUAL else leaf(other)
-        return value.__apply__(sub, (other, self)) if left is None else left - self
+        b = self.data
+        if UNUSUAL or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
+            return value.__apply__(sub, (other, self))
+        a = float(other)
+        made = new(value)
+        made.data = a - b
+        made.grad = 0.0
+        made.op = sub
+        made.left = a
+        made.d_left = 1.0
+        made.right = self
+        made.d_right = -1.0
+        return made
 
-    return {"add": plus, "radd": plus_reflected, "sub": minus, "rsub": minus_reflected}
+    return {"sub": minus, "rsub": minus_reflected}
 
 
-def products(value: Any, leaf: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
+def products(value: Any) -> dict[str, Callable[..., Any]]:
     """a · b."""
     mul = ops.mul
 
     def times(self: Any, other: Any) -> Any:
-        right = other if other.__class__ is value else leaf(other)
-        if right is None or UNUSUAL:
+        kind = other.__class__
+        if kind is value:
+            b = other.data
+        elif kind is float:
+            b = other
+        else:
+            return (
+                times(self, float(other))
+                if kind is int and -MOST < other < MOST
+                else value.__apply__(mul, (self, other))
+            )
+        if UNUSUAL:
             return value.__apply__(mul, (self, other))
-        a, b = self.data, right.data
+        a = self.data
         made = new(value)
-        made.data, made.grad, made.op, made.parents, made.partials = a * b, 0.0, mul, (self, right), (b, a)
+        made.data = a * b
+        made.grad = 0.0
+        made.op = mul
+        made.left = self
+        made.d_left = b
+        made.right = other
+        made.d_right = a
         return made
 
     def times_reflected(self: Any, other: Any) -> Any:
-        left = None if UNUSUAL else leaf(other)
-        return value.__apply__(mul, (other, self)) if left is None else left * self
+        b = self.data
+        if UNUSUAL or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
+            return value.__apply__(mul, (other, self))
+        a = float(other)
+        made = new(value)
+        made.data = a * b
+        made.grad = 0.0
+        made.op = mul
+        made.left = a
+        made.d_left = b
+        made.right = self
+        made.d_right = a
+        return made
 
     return {"mul": times, "rmul": times_reflected}
 
 
-def quotients(value: Any, leaf: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
+def quotients(value: Any) -> dict[str, Callable[..., Any]]:
     """a / b."""
     div = ops.div
 
     def over(self: Any, other: Any) -> Any:
-        right = other if other.__class__ is value else leaf(other)
-        if right is None or UNUSUAL or not right.data:
+        kind = other.__class__
+        if kind is value:
+            b = other.data
+        elif kind is float:
+            b = other
+        else:
+            return (
+                over(self, float(other))
+                if kind is int and -MOST < other < MOST
+                else value.__apply__(div, (self, other))
+            )
+        if UNUSUAL or not b:
             return value.__apply__(div, (self, other))
-        b = right.data
         made = new(value)
         made.data = y = self.data / b
-        made.grad, made.op, made.parents, made.partials = 0.0, div, (self, right), (1.0 / b, -y / b)
+        made.grad = 0.0
+        made.op = div
+        made.left = self
+        made.d_left = 1.0 / b
+        made.right = other
+        made.d_right = -y / b
         return made
 
     def over_reflected(self: Any, other: Any) -> Any:
-        left = None if UNUSUAL else leaf(other)
-        return value.__apply__(div, (other, self)) if left is None else left / self
+        b = self.data
+        if UNUSUAL or not b or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
+            return value.__apply__(div, (other, self))
+        a = float(other)
+        made = new(value)
+        made.data = y = a / b
+        made.grad = 0.0
+        made.op = div
+        made.left = a
+        made.d_left = 1.0 / b
+        made.right = self
+        made.d_right = -y / b
+        return made
 
     return {"truediv": over, "rtruediv": over_reflected}
 
 
-def powers(value: Any, leaf: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
-    """x ** n; x ** 2 is the operation `square`."""
+def powers(value: Any) -> dict[str, Callable[..., Any]]:
+    """x ** n for a number n; x ** 2 is the operation `square`."""
     power, square = ops.pow, ops.square
 
     def to_the_power(self: Any, other: Any) -> Any:
-        if UNUSUAL or other.__class__ is value:
-            return value.__apply__(power, (self, other))
         x = self.data
-        if other.__class__ in (int, float) and other == 2:
-            made = new(value)
-            made.data, made.grad, made.op, made.parents, made.partials = x * x, 0.0, square, (self,), (2.0 * x,)
-            return made
-        right = leaf(other)
-        if right is None or x <= 0.0 or x != x:
+        if UNUSUAL or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
             return value.__apply__(power, (self, other))
+        if other == 2:
+            return squared(self, x)
+        if not x > 0.0:
+            return value.__apply__(power, (self, other))
+        n = float(other)
         try:
-            n, y = right.data, math.pow(x, right.data)
-            made = new(value)
-            made.data, made.grad, made.op, made.parents = y, 0.0, power, (self, right)
-            made.partials = n * math.pow(x, n - 1.0 if n else 0.0), y * math.log(x)
+            y, slope = math.pow(x, n), n * math.pow(x, n - 1.0 if n else 0.0)
         except (ArithmeticError, ValueError):
             return value.__apply__(power, (self, other))
+        made = new(value)
+        made.data = y
+        made.grad = 0.0
+        made.op = power
+        made.left = self
+        made.d_left = slope
+        made.right = n
+        made.d_right = None  # y·log x, when somebody asks for it: see Value.partials
+        return made
+
+    def squared(self: Any, x: float) -> Any:
+        made = new(value)
+        made.data = x * x
+        made.grad = 0.0
+        made.op = square
+        made.left = self
+        made.d_left = 2.0 * x
+        made.right = None
         return made
 
     return {"pow": to_the_power}
@@ -164,11 +274,16 @@ def method_of_value(value: Any, operation: Operation) -> Callable[..., Any]:
         x = self.data
         try:
             y = function(x)
-            partials = derivatives(y, x)
+            (slope,) = derivatives(y, x)
         except (ArithmeticError, ValueError):
             return general(self)
         made = new(value)
-        made.data, made.grad, made.op, made.parents, made.partials = y, 0.0, operation, (self,), partials
+        made.data = y
+        made.grad = 0.0
+        made.op = operation
+        made.left = self
+        made.d_left = slope
+        made.right = None
         return made
 
     return named(bound, operation)
@@ -186,23 +301,59 @@ def inner_nodes(root: Any) -> tuple[list[Any], list[Any]]:
     opened, listed = float("0.0"), float("0.0")  # two objects; Python's constants 0.0 would be one
     order: list[Any] = []
     spent: list[Any] = []
-    stack = [root]
-    while stack:
-        x = stack[-1]
-        if x.grad is opened:
+    stack: list[Any] = []
+    x = root
+    while True:
+        mark = x.grad
+        if mark is not listed:
+            ahead = None  # a parent that has to be listed before x
+            if mark is not opened:
+                x.grad = opened
+                left, right = x.left, x.right
+                if left.__class__ is tuple:  # three parents and more: one after the other
+                    spent.extend(p for p in left if p.left is None and p.spent)
+                    stack += (x, *(p for p in left if p.left is not None))
+                    x = stack.pop()
+                    continue
+                if left.__class__ is not float:
+                    if left.left is None:
+                        if left.spent:
+                            spent.append(left)
+                    elif left.grad is not listed:
+                        ahead = left
+                if right is not None and right.__class__ is not float:
+                    if right.left is None:
+                        if right.spent:
+                            spent.append(right)
+                    elif right.grad is not listed:
+                        stack += (x,) if ahead is None else (x, ahead)
+                        x = right
+                        continue
+                if ahead is not None:
+                    stack.append(x)
+                    x = ahead
+                    continue
             x.grad = listed
-            order.append(stack.pop())
-        elif x.grad is listed:
-            stack.pop()
-        else:
-            x.grad = opened
-            for parent in x.parents:
-                if parent.parents:
-                    if parent.grad is not listed:
-                        stack.append(parent)
-                elif parent.spent:
-                    spent.append(parent)
-    return order, spent
+            order.append(x)
+        if not stack:
+            return order, spent
+        x = stack.pop()
+
+
+def accumulate(order: list[Any]) -> None:
+    """The chain rule from the root down: parent.grad += node.grad · ∂node/∂parent, for nodes of `inner_nodes`."""
+    for x in reversed(order):
+        g = x.grad
+        if g:  # a path without gradient contributes none, even through an infinite derivative
+            left, right = x.left, x.right
+            if left.__class__ is tuple:
+                for parent, partial in zip(left, x.d_left, strict=True):
+                    parent.grad += g * partial
+                continue
+            if left.__class__ is not float:
+                left.grad += g * x.d_left
+            if right is not None and right.__class__ is not float:
+                right.grad += g * x.d_right
 
 
 def install_for_tensors(tensor: Any, record: Callable[..., Any], no_options: Any) -> None:

@@ -10,7 +10,7 @@ written out once more in `fast_paths.py`, for speed alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import TABLE, Operation
@@ -25,6 +25,10 @@ class Operators:
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
         """What an operation means to this class: every back end says it in a few lines of its own."""
         raise NotImplementedError
+
+    if TYPE_CHECKING:  # what the tables add: x.leaky_relu(), x.sum()
+
+        def __getattr__(self, name: str) -> Any: ...
 
     # arithmetic
 

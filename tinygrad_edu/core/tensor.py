@@ -26,7 +26,7 @@ from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.printing import in_percent_format
-from tinygrad_edu.core.spellings import missing
+from tinygrad_edu.core.spellings import OF_TENSOR, tell
 from tinygrad_edu.core.write_guard import CLOCK, WriteGuard, guard_of, protect_view
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
@@ -208,9 +208,6 @@ class Tensor(Operators):
             raise TypeError(f"{call} is for one number, and x holds {self.size}: x = {self!r}. Take x[i], or x.data")
         return self.item()
 
-    def __getattr__(self, name: str) -> Any:
-        raise missing(self, name)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if self.requires_grad and MODES.recording and not is_compiled(self):
             raise DetachedError(
@@ -303,3 +300,4 @@ install_for_tensors(Tensor, record, NO_OPTIONS)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name) and getattr(entry, "method", True):
         setattr(Tensor, name, array_method(entry))
+tell(Tensor, OF_TENSOR)

@@ -17,13 +17,13 @@ from operator import attrgetter
 from typing import Any
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.fast_paths import inner_nodes, install_for_values
+from tinygrad_edu.core.fast_paths import accumulate, inner_nodes, install_for_values
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import Operation, is_compiled
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.printing import in_percent_format
-from tinygrad_edu.core.spellings import missing
+from tinygrad_edu.core.spellings import OF_VALUE, tell
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
@@ -34,7 +34,6 @@ from tinygrad_edu.errors import (
 )
 
 PARENTS = attrgetter("parents")
-UNSET = {"label": "", "spent": False}  # what an inner node holds until somebody sets it
 
 
 class Value(Operators):
@@ -49,19 +48,64 @@ class Value(Operators):
     Value(data=10.0, grad=0.0, op='add')
     """
 
-    __slots__ = ("data", "grad", "label", "op", "parents", "partials", "spent")
+    __slots__ = ("_label", "d_left", "d_right", "data", "grad", "left", "op", "right", "spent")
 
     data: float
     grad: float
     op: Operation | None
-    parents: tuple[Value, ...]
-    partials: tuple[float, ...]
-    spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient
+    left: Any  # `parents` and `partials`, stored flat: one object for the garbage collector in place of three
+    d_left: Any
+    right: Any
+    d_right: Any
+    spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient; else perhaps not set
 
     def __init__(self, data: Any, label: str = "") -> None:
         self.data = data if data.__class__ is float else real_number(data)
-        self.grad, self.label, self.spent = 0.0, label, False
-        self.op, self.parents, self.partials = None, (), ()
+        self.grad, self._label, self.spent = 0.0, label, False
+        self.op, self.left = None, None
+
+    @property
+    def label(self) -> str:
+        """The name shown in pictures and errors."""
+        return getattr(self, "_label", "")
+
+    @label.setter
+    def label(self, text: str) -> None:
+        self._label = text
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        """The inputs of the operation. A plain number among them becomes a leaf when it is first asked for."""
+        left, right = self.left, self.right if self.left is not None else None
+        if left.__class__ is float:
+            left = self.left = number_as_leaf(left, self.grad * self.partials[0])
+        if right.__class__ is float:
+            right = self.right = number_as_leaf(right, self.grad * self.partials[1])
+        return (
+            left if left.__class__ is tuple else (() if left is None else (left,) if right is None else (left, right))
+        )
+
+    @parents.setter
+    def parents(self, inputs: tuple[Value, ...]) -> None:
+        self.left, self.right = (inputs, None) if len(inputs) > 2 else (*inputs, None, None)[:2]
+
+    @property
+    def partials(self) -> tuple[float, ...]:
+        """∂self/∂parent for each of the parents."""
+        if self.left is None:
+            return ()
+        if self.left.__class__ is tuple:
+            return self.d_left  # type: ignore[no-any-return]
+        if self.right is None:
+            return (self.d_left,)
+        if self.d_right is None:  # by the exponent of x ** n: nobody else asks for it, and it takes a logarithm
+            assert self.op is not None
+            self.d_right = self.op.partials_on_floats(self.data, [number_in(self.left), number_in(self.right)])[1]
+        return self.d_left, self.d_right
+
+    @partials.setter
+    def partials(self, numbers: tuple[float, ...]) -> None:
+        self.d_left, self.d_right = (numbers, None) if len(numbers) > 2 else (*numbers, None, None)[:2]
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
@@ -98,23 +142,19 @@ class Value(Operators):
         >>> x.grad
         6.0
         """
-        if self.spent and self.parents and not retain_graph:
+        if getattr(self, "spent", False) and self.parents and not retain_graph:
             raise BackwardTwiceError(
                 f"backward() has already run from {self!r}: its gradients would be counted twice. "
                 "Compute the expression again, or say retain_graph=True to add them on purpose"
             )
-        if not self.parents:  # a leaf: d(self)/d(self)
+        if self.left is None:  # a leaf: d(self)/d(self)
             self.grad += 1.0
             return
         with ACCUMULATING:
             order, spent = inner_nodes(self)  # a topological order; all their gradients are 0
             refuse_forgotten(spent)
             self.grad, self.spent = 1.0, True
-            for x in reversed(order):
-                g = x.grad
-                if g:  # a path without gradient contributes none, even through an infinite derivative
-                    for parent, partial in zip(x.parents, x.partials):  # noqa: B905  (`strict` would cost 60 ns)
-                        parent.grad += g * partial
+            accumulate(order)  # parent.grad += node.grad · ∂node/∂parent, from the root down
             if MODES.anomaly:
                 refuse_bad_gradient(order)
 
@@ -154,11 +194,6 @@ class Value(Operators):
         """Itself, as of every real number: np.var of a list of Values asks for it."""
         return self
 
-    def __getattr__(self, name: str) -> Any:
-        if name in UNSET:
-            return UNSET[name]
-        raise missing(self, name)
-
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         from tinygrad_edu.core.numpy_protocol import call_ufunc
 
@@ -173,8 +208,19 @@ class Value(Operators):
 def node(y: float, operation: Operation, parents: tuple[Value, ...], partials: tuple[float, ...]) -> Value:
     """A Value that an operation made. It skips __init__: half of an expression's time is spent here."""
     made = Value.__new__(Value)
-    made.data, made.grad, made.label, made.spent = y, 0.0, "", False
+    made.data, made.grad = y, 0.0
     made.op, made.parents, made.partials = operation, parents, partials
+    return made
+
+
+def number_in(operand: Any) -> float:
+    return operand if operand.__class__ is float else operand.data  # type: ignore[no-any-return]
+
+
+def number_as_leaf(x: float, grad: float) -> Value:
+    """A plain number of an expression as a node: it is used once, so that its gradient is this one share."""
+    made = Value(x)
+    made.grad = grad
     return made
 
 
@@ -269,3 +315,4 @@ def identity(x: Value) -> Value:
 
 
 install_for_values(Value)
+tell(Value, OF_VALUE)
