@@ -113,7 +113,7 @@ def walk(tree: ast.AST, text: str, leaves: Mapping[str, Value]) -> Value:
 
 def constant(number: float) -> Value:
     try:
-        return Value(number)
+        return Value(float(number))
     except OverflowError:
         raise ExpressionError(f"a whole number of {len(str(number))} digits is too large; write it as 1e300") from None
 

@@ -1,9 +1,9 @@
 """The same meaning, three times as fast: skip this file. Nothing is computed here that `__apply__` would not compute.
 
-`Value.__apply__` and `Tensor.__apply__` say what an operation means. They ask many questions (is a trace at work, is
-an argument a plain number, is it an array?) to which the answer is nearly always the same, and they look the derivative
-up in the table. Here the usual case of the operators and methods is written out, and every other case handed to
-`__apply__`. `tests/core/test_fast_paths.py` holds the two against each other, bit for bit.
+`Value.__apply__` says what an operation means. It asks many questions (is a trace at work, is an argument a plain
+number, is it an array?) to which the answer is nearly always the same, and it looks the derivative up in the table.
+Here the usual case of the operators and methods is written out, and every other case is handed to `__apply__`.
+`tests/core/test_fast_paths.py` holds the two against each other, bit for bit.
 
 A node is made by `new(value)` and assignments, not by `Value(...)`: half of an expression's time would be spent there.
 """
@@ -285,124 +285,6 @@ def method_of_value(value: Any, operation: Operation) -> Callable[..., Any]:
         made.d_left = slope
         made.right = None
         return made
-
-    return named(bound, operation)
-
-
-def inner_nodes(root: Any) -> tuple[list[Any], list[Any]]:
-    """The inner nodes that a Value depends on, each after its parents, with gradient 0: `topological` without its set.
-
-    Also the leaves whose gradient an optimizer has used, some more than once.
-
-    Which nodes have been seen is told by the very object that their `.grad` is, in place of a set of them (which is
-    slower and, for a million nodes, larger than the processor's cache): `opened` while the parents of a node are
-    waited for, `listed` when it stands in the order.
-    """
-    opened, listed = float("0.0"), float("0.0")  # two objects; Python's constants 0.0 would be one
-    order: list[Any] = []
-    spent: list[Any] = []
-    stack: list[Any] = []
-    x = root
-    while True:
-        mark = x.grad
-        if mark is not listed:
-            ahead = None  # a parent that has to be listed before x
-            if mark is not opened:
-                x.grad = opened
-                left, right = x.left, x.right
-                if left.__class__ is tuple:  # three parents and more: one after the other
-                    spent.extend(p for p in left if p.left is None and p.spent)
-                    stack += (x, *(p for p in left if p.left is not None))
-                    x = stack.pop()
-                    continue
-                if left.__class__ is not float:
-                    if left.left is None:
-                        if left.spent:
-                            spent.append(left)
-                    elif left.grad is not listed:
-                        ahead = left
-                if right is not None and right.__class__ is not float:
-                    if right.left is None:
-                        if right.spent:
-                            spent.append(right)
-                    elif right.grad is not listed:
-                        stack += (x,) if ahead is None else (x, ahead)
-                        x = right
-                        continue
-                if ahead is not None:
-                    stack.append(x)
-                    x = ahead
-                    continue
-            x.grad = listed
-            order.append(x)
-        if not stack:
-            return order, spent
-        x = stack.pop()
-
-
-def accumulate(order: list[Any]) -> None:
-    """The chain rule from the root down: parent.grad += node.grad · ∂node/∂parent, for nodes of `inner_nodes`."""
-    for x in reversed(order):
-        g = x.grad
-        if g:  # a path without gradient contributes none, even through an infinite derivative
-            left, right = x.left, x.right
-            if left.__class__ is tuple:
-                for parent, partial in zip(left, x.d_left, strict=True):
-                    parent.grad += g * partial
-                continue
-            if left.__class__ is not float:
-                left.grad += g * x.d_left
-            if right is not None and right.__class__ is not float:
-                right.grad += g * x.d_right
-
-
-def install_for_tensors(tensor: Any, record: Callable[..., Any], no_options: Any) -> None:
-    """The same for Tensor; `record(operation, y, operands, options)` makes one."""
-    arithmetic = {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow}
-    for name, operation in arithmetic.items():
-        setattr(tensor, f"__{name}__", operator_of_tensors(tensor, record, no_options, operation))
-    general_power = tensor.__pow__
-
-    def to_the_power(self: Any, other: Any) -> Any:
-        """x ** 2 is the operation `square`: the derivative by a constant exponent would cost a logarithm."""
-        return self.square() if other.__class__ in (int, float) and other == 2 else general_power(self, other)
-
-    tensor.__pow__ = to_the_power
-    for operation in TABLE.values():
-        if len(operation.parameters) == 1:
-            setattr(tensor, operation.name, method_of_tensor(tensor, record, no_options, operation))
-
-
-def operator_of_tensors(
-    tensor: Any, record: Callable[..., Any], no_options: Any, operation: Operation
-) -> Callable[[Any, Any], Any]:
-    """An operator of two Tensors, or of a Tensor and a float."""
-
-    def operator(self: Any, other: Any) -> Any:
-        if other.__class__ is tensor:
-            right = other.array
-        elif other.__class__ is float or other.__class__ is int:
-            right = other
-        else:
-            return tensor.__apply__(operation, (self, other))
-        try:
-            return record(operation, operation.array_function(self.array, right), (self, other), no_options)
-        except (ValueError, OverflowError):
-            return tensor.__apply__(operation, (self, other))  # for its explanation
-
-    return operator
-
-
-def method_of_tensor(
-    tensor: Any, record: Callable[..., Any], no_options: Any, operation: Operation
-) -> Callable[..., Any]:
-    """A method of one Tensor."""
-    general = getattr(tensor, operation.name)
-
-    def bound(self: Any, *others: Any) -> Any:
-        if others:
-            return general(self, *others)
-        return record(operation, operation.array_function(self.array), (self,), no_options)
 
     return named(bound, operation)
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpacked
-from tinygrad_edu.core.fast_paths import install_for_tensors
+from tinygrad_edu.core.fast_tensors import install_for_tensors
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled

@@ -17,7 +17,8 @@ from operator import attrgetter
 from typing import Any
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.fast_paths import accumulate, inner_nodes, install_for_values
+from tinygrad_edu.core.fast_backward import accumulate, inner_nodes
+from tinygrad_edu.core.fast_paths import install_for_values
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import Operation, is_compiled
@@ -214,7 +215,7 @@ def node(y: float, operation: Operation, parents: tuple[Value, ...], partials: t
 
 
 def number_in(operand: Any) -> float:
-    return operand if operand.__class__ is float else operand.data  # type: ignore[no-any-return]
+    return operand if operand.__class__ is float else operand.data
 
 
 def number_as_leaf(x: float, grad: float) -> Value:

@@ -1,0 +1,77 @@
+"""The backward pass over Values, written for speed: skip this file, read `topological` and `cotangents` in `graph.py`.
+
+It finds the same order and adds up the same gradients in a third of the time: without a set of the nodes that it has
+seen, and without tuples of parents.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def inner_nodes(root: Any) -> tuple[list[Any], list[Any]]:
+    """(the inner nodes that a Value depends on, each after its parents, with gradient 0;
+    the leaves whose gradient an optimizer has used, some more than once).
+
+    Which nodes have been seen is told by the very object that their `.grad` is, in place of a set of them (which is
+    slower and, for a million nodes, larger than the processor's cache): `opened` while the parents of a node are
+    waited for, `listed` when it stands in the order.
+    """
+    opened, listed = float("0.0"), float("0.0")  # two objects; Python's constants 0.0 would be one
+    order, spent, stack, x = list[Any](), list[Any](), list[Any](), root
+    while True:
+        mark = x.grad
+        if mark is not listed:
+            ahead = None  # a parent that has to be listed before x
+            if mark is not opened:
+                x.grad = opened
+                left, right = x.left, x.right
+                if left.__class__ is tuple:  # three parents and more: one after the other
+                    stack += (x, *inner_of(left, spent))
+                    x = stack.pop()
+                    continue
+                if left.__class__ is not float:
+                    if left.left is None:
+                        if left.spent:
+                            spent.append(left)
+                    elif left.grad is not listed:
+                        ahead = left
+                if right is not None and right.__class__ is not float:
+                    if right.left is None:
+                        if right.spent:
+                            spent.append(right)
+                    elif right.grad is not listed:
+                        stack += (x,) if ahead is None else (x, ahead)
+                        x = right
+                        continue
+                if ahead is not None:
+                    stack.append(x)
+                    x = ahead
+                    continue
+            x.grad = listed
+            order.append(x)
+        if not stack:
+            return order, spent
+        x = stack.pop()
+
+
+def inner_of(parents: tuple[Any, ...], spent: list[Any]) -> list[Any]:
+    """Those that are no leaves; of the leaves the spent ones are noted."""
+    spent += [p for p in parents if p.left is None and p.spent]
+    return [p for p in parents if p.left is not None]
+
+
+def accumulate(order: list[Any]) -> None:
+    """The chain rule from the root down: parent.grad += node.grad · ∂node/∂parent, for nodes of `inner_nodes`."""
+    for x in reversed(order):
+        g = x.grad
+        if g:  # a path without gradient contributes none, even through an infinite derivative
+            left, right = x.left, x.right
+            if left.__class__ is tuple:
+                for parent, partial in zip(left, x.d_left, strict=True):
+                    parent.grad += g * partial
+                continue
+            if left.__class__ is not float:
+                left.grad += g * x.d_left
+            if right is not None and right.__class__ is not float:
+                right.grad += g * x.d_right

@@ -1,0 +1,61 @@
+"""The operators and methods of Tensors, written out like those of Values in `fast_paths.py`: skip this file, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.fast_paths import named
+from tinygrad_edu.core.operation import TABLE, Operation
+
+
+def install_for_tensors(tensor: Any, record: Callable[..., Any], no_options: Any) -> None:
+    """The same for Tensor; `record(operation, y, operands, options)` makes one."""
+    arithmetic = {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow}
+    for name, operation in arithmetic.items():
+        setattr(tensor, f"__{name}__", operator_of_tensors(tensor, record, no_options, operation))
+    general_power = tensor.__pow__
+
+    def to_the_power(self: Any, other: Any) -> Any:
+        """x ** 2 is the operation `square`: the derivative by a constant exponent would cost a logarithm."""
+        return self.square() if other.__class__ in (int, float) and other == 2 else general_power(self, other)
+
+    tensor.__pow__ = to_the_power
+    for operation in TABLE.values():
+        if len(operation.parameters) == 1:
+            setattr(tensor, operation.name, method_of_tensor(tensor, record, no_options, operation))
+
+
+def operator_of_tensors(
+    tensor: Any, record: Callable[..., Any], no_options: Any, operation: Operation
+) -> Callable[[Any, Any], Any]:
+    """An operator of two Tensors, or of a Tensor and a float."""
+
+    def operator(self: Any, other: Any) -> Any:
+        if other.__class__ is tensor:
+            right = other.array
+        elif other.__class__ is float or other.__class__ is int:
+            right = other
+        else:
+            return tensor.__apply__(operation, (self, other))
+        try:
+            return record(operation, operation.array_function(self.array, right), (self, other), no_options)
+        except (ValueError, OverflowError):
+            return tensor.__apply__(operation, (self, other))  # for its explanation
+
+    return operator
+
+
+def method_of_tensor(
+    tensor: Any, record: Callable[..., Any], no_options: Any, operation: Operation
+) -> Callable[..., Any]:
+    """A method of one Tensor."""
+    general = getattr(tensor, operation.name)
+
+    def bound(self: Any, *others: Any) -> Any:
+        if others:
+            return general(self, *others)
+        return record(operation, operation.array_function(self.array), (self,), no_options)
+
+    return named(bound, operation)
