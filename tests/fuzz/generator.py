@@ -16,7 +16,12 @@ from tinygrad_edu import ops
 MOST_AXES = 5
 LENGTHS = [0, 1, 1, 2, 2, 3, 3, 4]
 SPECIAL = [0.0, 1.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e9, -1e9, 90.0, 0.5]
-POLES = ("betaln", "polygamma")  # SciPy's values beside the poles are their own: usual numbers alone
+POLES = (
+    "gammaln",
+    "betaln",
+    "digamma",
+    "polygamma",
+)  # SciPy's values beside the poles are their own: usual numbers alone
 ELEMENTWISE = sorted(name for name, row in ROWS.items() if row.partials is not None)
 
 

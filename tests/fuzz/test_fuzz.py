@@ -51,7 +51,5 @@ def test_a_wrong_rule_is_noticed():
     x = np.array([[0.5, -1.0, 2.0]])
     made = Case([x], [], [Step("tanh", (0,))])
     assert not differences(made)
-    ops.tanh.__dict__.pop("array_partials", None)
-    with mock.patch.object(ops.tanh, "partials", lambda y, _: (1.001 - y * y,)):
+    with mock.patch.dict(vars(ops.tanh), array_partials=lambda y, _: (1.001 - y * y,)):  # of the eager pass alone
         assert differences(made)
-    ops.tanh.__dict__.pop("array_partials", None)
