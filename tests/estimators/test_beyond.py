@@ -332,7 +332,13 @@ def test_clip_norm():
     np.testing.assert_allclose(long, free, rtol=1e-12)
 
 
-@pytest.mark.parametrize("settings", [{"dropout": 0.5}, {"clip_norm": 1.0}])
-def test_lbfgs_takes_neither(settings):
-    with pytest.raises(ValueError, match="dropout and clip_norm are for steps of batches"):
+OF_BATCHES = [
+    {"dropout": 0.5}, {"clip_norm": 1.0}, {"norm": "batch"}, {"learning_rate": lambda t: 0.1}, {"stop_loss": 0.1},
+    {"weight_decay": 0.1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", OF_BATCHES)
+def test_lbfgs_takes_none_of_them(settings):
+    with pytest.raises(ValueError, match=rf"{next(iter(settings))}: for steps of batches"):
         small(solver="lbfgs", **settings).fit(X, Y)

@@ -15,9 +15,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from tinygrad_edu.estimators import forward, inputs
+from tinygrad_edu.estimators import choices, forward, inputs
+from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.estimators.perceptron import Perceptron, store
+from tinygrad_edu.nn.losses import LOSSES
 
 EXACT = "biuU"  # targets that can only be classes: booleans, whole numbers, strings
 
@@ -38,9 +40,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
 
     _parameter_constraints = {  # noqa: RUF012  (scikit-learn reads it from the class)
         **Perceptron._parameter_constraints,
+        "loss": [StrOptions({"log_loss", *LOSSES})],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
-    loss = "log_loss"
 
     def __init__(
         self, hidden_layer_sizes: Any = (100,), activation: Any = "relu", *, solver: str = "adam",
@@ -51,6 +53,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
         n_iter_no_change: Any = 10, max_fun: int = 15000, init: str | None = None, dropout: float = 0.0,
         clip_norm: float | None = None, class_weight: Any = None, validation_curve: bool = False, callbacks: Any = None,
+        out_activation: str | None = None, l1: float = 0.0, norm: str | None = None, weight_decay: float | None = None,
+        stop_loss: float | None = None, loss: str = "log_loss",
     ) -> None:  # fmt: skip
         store(self, locals())
 
@@ -64,6 +68,15 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         else:
             self._refuse_new_classes(y)
         return X, binarized(self._label_binarizer, y)
+
+    def _targets(self, y: Array) -> Array:
+        """y as the network is given it. Errors: ValueError for classes that are not known."""
+        y = column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y
+        new = np.setdiff1d(unique_labels(y), self.classes_)
+        if new.size:
+            raise ValueError(f"y_val has the classes {new}, which y has not: it has {self.classes_}")
+        found = binarized(self._label_binarizer, y)
+        return found if found.ndim == 2 else found[:, None]
 
     def _refuse_new_classes(self, y: Array) -> None:
         classes = unique_labels(y)
@@ -87,12 +100,24 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         return np.asarray(own if weight is None else own * weight)
 
     @available_if(lambda estimator: estimator._check_solver())  # type: ignore[untyped-decorator]
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
-        """One epoch more; `classes`, all that will ever come, in the first call. Returns self."""
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> Any:
+        """One epoch more; `classes`, all that will ever come, in the first call. Returns self.
+
+        X_val, y_val: with early_stopping, samples to score; `stopped_` says when the score has not improved for too
+        long, and the weights are then those of the best score.
+        """
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, incremental=True, validation=(X_val, y_val))
+
+    def _outputs(self, X: Any, check_input: bool = True) -> Array:
+        """A probability for each class, or one for two classes; of several labels one each."""
+        p = super()._outputs(X, check_input)
+        return choices.probabilities(self, p) if choices.is_beyond_classes(self) else p
 
     def predict(self, X: Any) -> Any:
         """The classes of samples X, (samples,), or their labels, (samples, labels)."""
@@ -122,7 +147,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
     def _score(self, y: Array, p: Array, weight: Array | None) -> float:
         if self.classes_.size == 1 and self.n_outputs_ == 1:  # whatever the probability says, there is no other answer
             return 1.0
-        return forward.accuracy(y, p, weight, exclusive=self.out_activation_ == "softmax")
+        p = choices.probabilities(self, p) if choices.is_beyond_classes(self) else p
+        return forward.accuracy(y, p, weight, exclusive=self._label_binarizer.y_type_ == "multiclass")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

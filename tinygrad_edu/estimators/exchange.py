@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.errors import OperandError
 from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
-from tinygrad_edu.estimators.network import ACTIVATIONS
 from tinygrad_edu.estimators.stochastic import Optimizer
-from tinygrad_edu.nn.layers import Linear, Sequential, identity
+from tinygrad_edu.nn.layers import Linear, Sequential, find_activation
 from tinygrad_edu.train.run import Run
 
 # Attributes of scikit-learn's fitted estimators; what we have beyond these stays here.
@@ -27,6 +27,7 @@ def from_sklearn(kind: type, fitted: Any) -> Any:
         raise OperandError(f"{kind.__name__}.from_sklearn takes scikit-learn's {kind.__name__}, not {fitted!r:.60}")
     made = kind(**fitted.get_params(deep=False))
     carry_over(fitted, made)
+    made.norms_, made._beyond = [], False
     if hasattr(fitted, "loss_curve_"):
         made.gradient_norms_ = [float("nan")] * len(fitted.loss_curve_)
     if hasattr(fitted, "_optimizer"):
@@ -40,6 +41,8 @@ def to_sklearn(model: Any) -> Any:
 
     kind = getattr(neural_network, type(model).__name__)
     names = kind._get_param_names()
+    if getattr(model, "_beyond", False):
+        raise OperandError("scikit-learn has nothing like the activation, loss, solver or normalization of this model")
     if not isinstance(model.activation, str):
         raise OperandError(f"scikit-learn has one activation for all hidden layers, not {model.activation}")
     made = kind(**{name: value for name, value in model.get_params(deep=False).items() if name in names})
@@ -104,12 +107,12 @@ def history(model: Any) -> Run:
 
 def module(model: Any) -> Sequential:
     """The same network as layers of nn, without the activation of its outputs: it ends in logits."""
-    made = Sequential()
-    for W, b, name in zip(model.coefs_, model.intercepts_, model._activations(), strict=True):
+    made, norms = Sequential(), copy.deepcopy(getattr(model, "norms_", []))
+    for i, (W, b, name) in enumerate(zip(model.coefs_, model.intercepts_, model._activations(), strict=True)):
         layer = Linear(*W.shape)
         for p, array in zip(layer.parameters(), (W.T, b), strict=True):
             p.data = np.array(array, order="C")
-        made.layers += [layer, ACTIVATIONS.get(name, identity)]
+        made.layers += [layer, *norms[i : i + 1], find_activation(name)]
     made.layers.pop()
     made.label_parameters()
     return made

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
 
+from tinygrad_edu.estimators import choices, general
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.nn import init as nn_init
 
@@ -16,10 +16,11 @@ from tinygrad_edu.nn import init as nn_init
 def initialize(model: Any, widths: Sequence[int], dtype: Any) -> None:
     """All attributes of a model that begins to learn."""
     model.n_iter_, model.t_, model.n_layers_ = 0, 0, len(widths)
-    model.out_activation_ = out_activation(model)
+    model.out_activation_ = choices.out_activation(model)
     layers = [layer(model, *pair, dtype) for pair in pairwise(widths)]
     model.coefs_, model.intercepts_ = [W for W, _ in layers], [b for _, b in layers]
     model._best_coefs, model._best_intercepts = ([x.copy() for x in xs] for xs in (model.coefs_, model.intercepts_))
+    model.norms_ = general.made_norms(model, widths, dtype)
     if model.solver != "lbfgs":
         records(model)
 
@@ -31,13 +32,6 @@ def records(model: Any) -> None:
     model.best_loss_ = None if early else np.inf
     if model.validation_curve:
         model.validation_loss_curve_ = []
-
-
-def out_activation(model: Any) -> str:
-    """softmax for one class of several, logistic for two classes or several labels; numbers as they are, or exp."""
-    if not is_classifier(model):
-        return "exp" if model.loss == "poisson" else "identity"
-    return "softmax" if model._label_binarizer.y_type_ == "multiclass" else "logistic"
 
 
 def layer(model: Any, n_in: int, n_out: int, dtype: Any) -> tuple[Array, Array]:

@@ -46,3 +46,16 @@ def plain(X: Any) -> bool:
         return False
     with np.errstate(all="ignore"):
         return bool(np.isfinite(X.sum()))  # NaN and infinity stay in every sum
+
+
+def validation(model: Any, X: Any, y: Any) -> Any:
+    """(X, y as the network is given it, no weights) of samples to score, or None. Errors: ValueError for one alone."""
+    if X is None and y is None:
+        return None
+    if X is None or y is None:
+        raise ValueError(f"{'X_val' if y is None else 'y_val'} alone: both of X_val and y_val are needed, or neither")
+    X = samples(model, X)
+    targets = model._targets(np.asarray(y))
+    if len(targets) != X.shape[0] or targets.shape[1] != model.n_outputs_:
+        raise ValueError(f"X_val has {X.shape[0]} samples, and y_val is {np.shape(y)}: one target for each is needed")
+    return X, targets, None

@@ -7,6 +7,7 @@ little, because most of the time goes to SciPy.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from tinygrad_edu.compile.backend.blas_threads import for_product
-from tinygrad_edu.estimators import forward
+from tinygrad_edu.estimators import choices, forward, general, messages
 from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
 
 # Below so many multiplications an evaluation waits longer for a second BLAS thread than that saves (45 ms, 6 a fit).
@@ -89,19 +90,62 @@ class Objective:
                 DERIVATIVES[self.activations[i - 1]](d, layers[i])
 
 
+class GeneralObjective:
+    """The same for what goes beyond scikit-learn, by Tensors in float64."""
+
+    def __init__(self, model: Any, X: Any, Y: Array, weight: Array | None) -> None:
+        self.model, self.network, self.cost = model, general.Network(model), choices.Cost(model)
+        self.X, self.Y, self.parameters = X.astype(float), Y.astype(float), self.network.parameters
+        self.weight = np.ones(len(Y)) if weight is None else np.asarray(weight, float)
+        self.shapes = [p.shape for p in self.parameters]
+        self.w = np.concatenate([p.array.ravel() for p in self.parameters]).astype(float)
+        self.g = np.empty_like(self.w)
+
+    def assign(self, w: Array) -> None:
+        """These weights, in the network and in the estimator's normalization."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        for p, piece in zip(self.parameters, np.split(np.asarray(w, float), ends), strict=True):
+            p.assign(piece.reshape(p.shape))
+
+    def loss(self, w: Array) -> Any:
+        """At these weights; the gradient is made on the way."""
+        self.w[:] = w
+        self.assign(w)
+        for p in self.parameters:
+            p.grad = None
+        mass = self.weight.sum()
+        with np.errstate(all="ignore"):
+            loss = self.cost(self.network.forward(self.X), self.Y, self.weight)
+            loss.backward()
+            general.penalize(self.model, self.network, mass)
+        self.g[:] = np.concatenate([np.ravel(np.zeros(p.shape) if p.grad is None else p.grad) for p in self.parameters])
+        own = self.cost.reported(float(loss.item()), self.Y, self.weight)
+        return own + choices.penalties(self.model, [W.array for W in self.network.coefs]) / mass
+
+    def gradient(self, w: Array) -> Array:
+        """Where SciPy has asked for the loss."""
+        if (w != self.w).any():
+            self.loss(w)
+        return self.g
+
+
 def minimized(model: Any, X: Any, Y: Array, weight: Array | None) -> None:
     """Train the model on all samples at once."""
-    objective = Objective(model, X, Y, weight)
+    objective: Any = (GeneralObjective if model._beyond else Objective)(model, X, Y, weight)
     start = objective.w.copy()
     limits = {"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol}
     with for_product(start.size * X.shape[0], least=0, most=SMALL):
         found = minimize(objective.loss, start, method="L-BFGS-B", jac=objective.gradient, options=limits)
     model.n_iter_, model.loss_ = min(found.nit, model.max_iter), found.fun
-    model.coefs_, model.intercepts_ = parts(found.x, [w.shape for w in [*model.coefs_, *model.intercepts_]])
+    if model._beyond:
+        objective.assign(found.x)
+        model.coefs_, model.intercepts_ = objective.network.arrays()
+    else:
+        model.coefs_, model.intercepts_ = parts(found.x, [w.shape for w in [*model.coefs_, *model.intercepts_]])
     if model.verbose:
         print(f"lbfgs: {found.nit} iterations, {found.nfev} evaluations, loss = {found.fun:.8f}")
     if found.status != 0:
-        warnings.warn(not_converged(model, found), ConvergenceWarning, stacklevel=6)
+        warnings.warn(not_converged(model, found), ConvergenceWarning, stacklevel=messages.callers())
 
 
 def not_converged(model: Any, found: Any) -> str:

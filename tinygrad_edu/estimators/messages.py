@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sklearn
+
+INSIDE = (str(Path(__file__).parent), str(Path(sklearn.__file__).parent), contextlib.__file__)
 
 PARTIAL_EARLY = (
     "partial_fit does not support early_stopping=True. One call sees one batch of data, from which none can be held "
-    "out: score the model on data of your own between the calls"
+    "out: give it samples to score, partial_fit(X, y, X_val=..., y_val=...)"
 )
+
+
+def callers() -> int:
+    """The `stacklevel` at which a warning points at the line that called `fit`, outside of this package and sklearn."""
+    level, frame = 1, inspect.currentframe()
+    frame = frame and frame.f_back
+    while frame is not None and any(part in frame.f_code.co_filename for part in INSIDE):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def not_converged(model: Any) -> str:
@@ -87,3 +102,15 @@ def small_validation(rows: int, held: int) -> str:
         "The validation set is too small. Increase 'validation_fraction' or the size of your dataset. "
         f"Of {rows} samples {held} would be held out, and 2 are needed."
     )
+
+
+def refuse_batches(model: Any, validation: Any) -> None:
+    """What is for steps of batches, and L-BFGS has none. Errors: ValueError."""
+    given = {
+        "dropout": model.dropout > 0.0, "clip_norm": model.clip_norm is not None, "norm": model.norm == "batch",
+        "learning_rate": callable(model.learning_rate), "stop_loss": model.stop_loss is not None,
+        "weight_decay": model.weight_decay is not None, "X_val": validation is not None,
+    }  # fmt: skip
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        raise ValueError(f'{" and ".join(names)}: for steps of batches, not for solver="lbfgs": choose "adam" or "sgd"')

@@ -12,36 +12,42 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from tinygrad_edu.estimators import forward, initial, inputs, messages
+from tinygrad_edu.estimators import callbacks, choices, forward, initial, inputs, messages
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.estimators.network import CODES, LOSSES
 
-STOCHASTIC = ("sgd", "adam")
 VALID: set[Any] = set()  # parameters that have passed scikit-learn's checks
-ACTIVATIONS = {"identity", "logistic", "tanh", "relu"}
 
 
 def positive(kind: Any, closed: str = "left", least: int = 1) -> Interval:
     return Interval(kind, least, None, closed=closed)
 
 
-class Perceptron(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A multi-layer perceptron with the parameters, attributes and numbers of scikit-learn's.
 
-    Beyond scikit-learn, and off by default: `activation` may be a list, one for each hidden layer; `init`, a name of
-    `nn.init` for the weights; `dropout`, the share of hidden units that is silent in each step; `clip_norm`, the
-    longest gradient that a step follows; `validation_curve`, the loss of the samples held out too; `callbacks`,
-    functions of the estimator that are called after each epoch, and end the run by returning True. Fitted beyond:
-    `gradient_norms_`, the length of the gradient at the last step of each epoch; `history_`, a `Run`.
+    Beyond scikit-learn, and off by default:
+    activation: any of the table of operations, such as "gelu"; a list has one for each hidden layer.
+    out_activation: of the last layer; by default the link of the loss, such as softmax.
+    loss: scikit-learn's, or any of `nn.losses`.
+    solver: "adamw", "rmsprop", "rprop", "adagrad" and the other optimizers of `optim` too; weight_decay is theirs.
+    learning_rate: a schedule of `optim.schedules` or any function of the step t = 0, 1, ...
+    l1: weight of Σ|w| beside alpha, that of Σw²/2. norm: "batch" or "layer", before each hidden activation.
+    init: a name of `nn.init` for the weights. dropout: the share of hidden units that is silent in each step.
+    clip_norm: the longest gradient that a step follows. stop_loss: the training loss at which to stop.
+    validation_curve: the loss of the samples held out too. callbacks: functions of the estimator that are called after
+    each epoch, and end the run by returning True; scikit-learn's own are set by `set_callbacks`.
+    Fitted beyond: `gradient_norms_`, the length of the gradient at the last step of each epoch; `history_`, a `Run`;
+    `stopped_`, after partial_fit: has the validation score not improved for too long?
     """
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012  (scikit-learn reads it from the class)
         "hidden_layer_sizes": ["array-like", positive(Integral)],
-        "activation": [StrOptions(ACTIVATIONS), list, tuple],
-        "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
+        "activation": [StrOptions(choices.ACTIVATIONS), list, tuple],
+        "solver": [StrOptions(choices.SOLVERS)],
         "alpha": [positive(Real, least=0)],
         "batch_size": [StrOptions({"auto"}), positive(Integral)],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), callable],
         "learning_rate_init": [positive(Real, "neither", 0)],
         "power_t": [positive(Real, least=0)],
         "max_iter": [positive(Integral)],
@@ -59,6 +65,11 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
         "epsilon": [positive(Real, "neither", 0)],
         "n_iter_no_change": [positive(Integral), Options(Real, {np.inf})],
         "max_fun": [positive(Integral)],
+        "out_activation": [StrOptions(choices.ACTIVATIONS), None],
+        "l1": [positive(Real, least=0)],
+        "norm": [StrOptions(set(choices.NORMS)), None],
+        "weight_decay": [positive(Real, least=0), None],
+        "stop_loss": [Real, None],
         "init": [str, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "clip_norm": [positive(Real, "neither", 0), None],
@@ -66,15 +77,21 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
         "callbacks": [list, tuple, None],
     }
 
+    @callbacks.with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Any:
         """Train on X (samples, features), dense or sparse, and y (samples,) or (samples, outputs); returns self.
 
-        Errors: ValueError for what does not fit, and for weights that become NaN or infinite.
+        X_val, y_val: samples to score after each epoch (`validation_scores_`); with early_stopping they decide when to
+        stop, in place of a share of X. Errors: ValueError for what does not fit, and for weights that become NaN or
+        infinite.
         """
-        return self._fit(X, y, sample_weight, incremental=False)
+        return self._fit(X, y, sample_weight, incremental=False, validation=(X_val, y_val))
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any] = (None, None)
+    ) -> Any:
+        callbacks.fit_begins(self, X, y, None if self.solver == "lbfgs" else 1 if incremental else self.max_iter)
         hidden = self._hidden()
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         X, y = self._validate_input(X, y, incremental, reset=first)
@@ -85,22 +102,24 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
         self._random_state = check_random_state(self.random_state)
         if first:
             initial.initialize(self, [X.shape[1], *hidden, y.shape[1]], X.dtype)
-        self._solve(X, y, weight, incremental)
+        self._beyond = choices.beyond(self)
+        self._solve(X, y, weight, incremental, inputs.validation(self, *validation))
+        callbacks.fit_ended(self, X, y)
         if not all(np.isfinite(w).all() for w in [*self.coefs_, *self.intercepts_]):
             raise ValueError(messages.not_finite(self))
         return self
 
-    def _solve(self, X: Any, y: Array, weight: Array | None, incremental: bool) -> None:
+    def _solve(self, X: Any, y: Array, weight: Array | None, incremental: bool, validation: Any) -> None:
         if self.solver == "lbfgs":
-            if self._extras():
-                raise ValueError('dropout and clip_norm are for steps of batches: choose solver="sgd" or solver="adam"')
+            messages.refuse_batches(self, validation)
             from tinygrad_edu.estimators.lbfgs import minimized
 
             minimized(self, X, y, weight)
         else:
-            from tinygrad_edu.estimators.stochastic import Training
+            from tinygrad_edu.estimators.stochastic import GeneralTraining, Training
 
-            Training(self, X, y, weight, incremental).run()
+            way = GeneralTraining if self._beyond else Training
+            way(self, X, y, weight, incremental, validation).run()
 
     def _hidden(self) -> list[int]:
         sizes = self.hidden_layer_sizes
@@ -114,11 +133,7 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
 
     def _activations(self) -> list[str]:
         """Of each layer after the inputs."""
-        hidden, names = len(self.coefs_) - 1, self.activation
-        names = [names] * hidden if isinstance(names, str) else list(names)
-        if len(names) != hidden or not ACTIVATIONS.issuperset(names):
-            raise ValueError(f"activation={names}: one of {sorted(ACTIVATIONS)}, or a list of {hidden} of them")
-        return [*names, self.out_activation_]
+        return [*choices.per_layer(self.activation, len(self.coefs_) - 1), self.out_activation_]
 
     def _layers(self) -> list[tuple[int, int]]:
         """(width, code of its activation) of each layer, the inputs first."""
@@ -139,16 +154,30 @@ class Perceptron(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no 
         """The last layer's activations, (samples, outputs)."""
         if check_input:
             X = inputs.samples(self, X)
+        return self._forward(X)
+
+    def _forward(self, X: Any) -> Array:
+        if getattr(self, "_beyond", False):
+            from tinygrad_edu.estimators import general
+
+            return general.outputs(self, X)
         return forward.outputs(X, self.coefs_, self.intercepts_, self._activations())
 
     def _scored(self, X: Any, y: Array, weight: Array | None) -> tuple[float, float]:
         """(accuracy or R², mean loss without penalty) of samples that were held out; y as the network is given it."""
-        p = forward.outputs(X, self.coefs_, self.intercepts_, self._activations())
-        loss = forward.loss(self._loss_code(), y, p, weight) if self.validation_curve else np.nan
+        p = self._forward(X)
+        loss = self._loss_of(X, y, p, weight) if self.validation_curve else np.nan
         return self._score(y, p, weight), loss
 
+    def _loss_of(self, X: Any, y: Array, p: Array, weight: Array | None) -> Any:
+        if not self._beyond:
+            return forward.loss(self._loss_code(), y, p, weight)
+        from tinygrad_edu.estimators import general
+
+        return general.loss(self, X, y, weight)
+
     def _check_solver(self) -> bool:
-        if self.solver not in STOCHASTIC:
+        if self.solver == "lbfgs":
             raise AttributeError(
                 f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic. "
                 'Choose solver="sgd" or solver="adam".'

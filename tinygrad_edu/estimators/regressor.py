@@ -10,8 +10,10 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from tinygrad_edu.estimators import forward, inputs
+from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.estimators.perceptron import Perceptron, store
+from tinygrad_edu.nn.losses import LOSSES
 
 
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-learn ships no types
@@ -29,7 +31,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
 
     _parameter_constraints = {  # noqa: RUF012  (scikit-learn reads it from the class)
         **Perceptron._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions({"squared_error", "poisson", *LOSSES})],
     }
 
     def __init__(
@@ -41,6 +43,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
         n_iter_no_change: Any = 10, max_fun: int = 15000, init: str | None = None, dropout: float = 0.0,
         clip_norm: float | None = None, validation_curve: bool = False, callbacks: Any = None,
+        out_activation: str | None = None, l1: float = 0.0, norm: str | None = None, weight_decay: float | None = None,
+        stop_loss: float | None = None,
     ) -> None:  # fmt: skip
         store(self, locals())
 
@@ -48,10 +52,20 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
         X, y = inputs.samples_and_targets(self, X, y, reset, kinds="iubf", y_numeric=True)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
+    def _targets(self, y: Array) -> Array:
+        """y as the network is given it."""
+        found = y.astype(float)
+        return found if found.ndim == 2 else found[:, None]
+
+    @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """One epoch more; with solver="lbfgs" a whole search from where the weights are. Returns self."""
-        return self._fit(X, y, sample_weight, incremental=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Any:
+        """One epoch more; with solver="lbfgs" a whole search from where the weights are. Returns self.
+
+        X_val, y_val: with early_stopping, samples to score; `stopped_` says when the score has not improved for too
+        long, and the weights are then those of the best score.
+        """
+        return self._fit(X, y, sample_weight, incremental=True, validation=(X_val, y_val))
 
     def predict(self, X: Any) -> Array:
         """What the network gives for samples X: (samples,), or (samples, outputs) of several."""

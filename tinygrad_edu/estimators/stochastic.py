@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.backend.blas_threads import for_product
-from tinygrad_edu.estimators import messages, rules
+from tinygrad_edu.estimators import callbacks, general, messages, rules
 from tinygrad_edu.estimators.memory import NO_WORDS, WEIGHTLESS, Array, Memory, flat, parts
 from tinygrad_edu.estimators.network import SCHEDULES, SOLVERS, program
 from tinygrad_edu.estimators.shuffling import Words
@@ -57,19 +58,32 @@ class Optimizer:
 class Training:
     """One call of fit or partial_fit."""
 
-    def __init__(self, model: Any, X: Any, Y: Array, weight: Array | None, incremental: bool) -> None:
-        self.model, self.incremental = model, incremental
-        weights = sum(w.size for w in [*model.coefs_, *model.intercepts_])
-        if not incremental or not hasattr(model, "_optimizer"):
-            model._optimizer = Optimizer.of(model, weights, X.dtype)
-        if model.early_stopping and incremental:
+    def __init__(
+        self, model: Any, X: Any, Y: Array, weight: Array | None, incremental: bool, validation: Any = None
+    ) -> None:
+        self.model, self.incremental, self.validation = model, incremental, validation
+        X, Y, weight = self.split(X, Y, weight)
+        self.epochs, self.samples, self.data = 1 if incremental else model.max_iter, len(Y), (X, Y)
+        self.prepare(X, Y, weight)
+
+    def split(self, X: Any, Y: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:
+        """The samples to train on; `held`, those whose score decides when to stop, are given or held out."""
+        model = self.model
+        self.held: Any = self.validation if model.early_stopping else None
+        if not model.early_stopping or self.held:
+            return X, Y, weight
+        if self.incremental:
             raise ValueError(messages.PARTIAL_EARLY)
-        self.held: Any = None
-        if model.early_stopping:
-            (X, Y, weight), self.held = checked_split(model, X, Y, weight)
-        self.epochs = 1 if incremental else model.max_iter
-        self.memory = Memory(X, Y, weight, model._layers(), batch_size(model, Y.shape[0]), model._extras())
-        self.samples = len(Y)
+        (X, Y, weight), self.held = checked_split(model, X, Y, weight)
+        return X, Y, weight
+
+    def prepare(self, X: Any, Y: Array, weight: Array | None) -> None:
+        """The memory of the compiled program."""
+        model = self.model
+        weights = sum(w.size for w in [*model.coefs_, *model.intercepts_])
+        if not self.incremental or not hasattr(model, "_optimizer"):
+            model._optimizer = Optimizer.of(model, weights, X.dtype)
+        self.memory: Any = Memory(X, Y, weight, model._layers(), batch_size(model, Y.shape[0]), model._extras())
         self.set_up(model, model._optimizer)
 
     def set_up(self, model: Any, optimizer: Optimizer) -> None:
@@ -105,24 +119,42 @@ class Training:
             with for_product(self.memory.product):
                 while not ended and model.n_iter_ < self.epochs:
                     ended = self.block()
-            if not (ended or self.incremental):
-                warnings.warn(messages.not_converged(model), ConvergenceWarning, stacklevel=6)
+            self.finish(ended)
         except KeyboardInterrupt:
-            warnings.warn(messages.interrupted(model), stacklevel=6)
+            warnings.warn(messages.interrupted(model), stacklevel=messages.callers())
         finally:
             model._optimizer.kept(self.memory)
             model.coefs_, model.intercepts_ = parts(self.memory.weights.copy(), self.memory.shapes)
-        if self.held:
+        if self.held and not self.incremental:
             if shared and model._best_coefs is best:
                 model._best_coefs, model._best_intercepts = model.coefs_, model.intercepts_
             model.coefs_, model.intercepts_ = model._best_coefs, model._best_intercepts
+
+    @property
+    def each_epoch(self) -> bool:
+        """Is there something to do after each single epoch?"""
+        model = self.model
+        return bool(self.validation or self.held or model.callbacks or callbacks.set_on(model)) or (
+            model.stop_loss is not None
+        )
+
+    def finish(self, ended: bool) -> None:
+        """Say that all epochs were not enough; of partial_fit, that the score has not improved for too long."""
+        model = self.model
+        if self.incremental:
+            model.stopped_ = bool(ended)
+            if ended and self.held:
+                self.memory.weights[:] = flat(model._best_coefs, model._best_intercepts)
+        elif not ended:
+            warnings.warn(messages.not_converged(model), ConvergenceWarning, stacklevel=messages.callers())
 
     def block(self) -> bool:
         """Some epochs; True if a stopping rule has ended the run."""
         model, memory = self.model, self.memory
         left = self.epochs - model.n_iter_
-        count = 1 if self.held or model.callbacks else min(left, max(1, ORDERS // self.samples))
+        count = 1 if self.each_epoch else min(left, max(1, ORDERS // self.samples))
         curves = np.zeros((4, count))
+        callbacks.epoch_begins(model, *self.data)
         memory.update(epoch=0, word=0, begin=0)
         if not model.shuffle:
             return self.epochs_of(curves, NO_WORDS)
@@ -141,9 +173,10 @@ class Training:
             now = int(self.memory["epoch"])
             if curves[3, min(now, curves.shape[1] - 1)] == WEIGHTLESS:
                 raise ZeroDivisionError(self.weightless(now - done + 1))
-            for epoch in range(done, now) if self.held or self.model.verbose or self.model.callbacks else ():
+            looked = self.each_epoch or self.model.verbose
+            for epoch in range(done, now) if looked else ():
                 event = self.after_epoch(curves[:, epoch], epoch)
-            if now > done and not (self.held or self.model.verbose or self.model.callbacks):
+            if now > done and not looked:
                 self.record(curves[:, done:now])
                 event = int(curves[3, now - 1])
             done = now
@@ -174,22 +207,38 @@ class Training:
         event, rate = int(curve[3]), float(curve[2])
         if self.held:
             event, rate = self.scored(rate)
+        elif self.validation:
+            self.score(self.validation)
         if model.verbose and event:
             print(messages.event(model, event, rate))
+        if model.stop_loss is not None and model.loss_ <= model.stop_loss:
+            event = 1
         stopped = [callback(model) for callback in model.callbacks or ()]
+        stopped.append(callbacks.epoch_ended(model, *self.data))
         return 1 if any(found is True for found in stopped) else event
 
-    def scored(self, rate: float) -> tuple[int, float]:
-        """The stopping rule with the score of the samples that were held out."""
-        model, (X, Y, weight) = self.model, self.held
-        score, loss = model._scored(X, Y, weight)
-        model.validation_scores_.append(score)
+    def score(self, held: Any) -> float:
+        """The score of samples that are not learned from, recorded."""
+        model = self.model
+        score, loss = model._scored(*held)
+        model.validation_scores_ = [*(model.validation_scores_ or []), score]
         if model.validation_curve:
             model.validation_loss_curve_.append(loss)
         if model.verbose:
             print(f"Validation score: {score:f}")
+        return float(score)
+
+    def keep_best(self) -> None:
+        """The weights now, for the end."""
+        model = self.model
+        model._best_coefs, model._best_intercepts = parts(self.memory.weights.copy(), self.memory.shapes)
+
+    def scored(self, rate: float) -> tuple[int, float]:
+        """The stopping rule with the score of the samples that were held out."""
+        model = self.model
+        score = self.score(self.held)
         if score > model.best_validation_score_:
-            model._best_coefs, model._best_intercepts = parts(self.memory.weights.copy(), self.memory.shapes)
+            self.keep_best()
         names = ("samples", "tol", "schedule", "lr_init", "power_t")
         settings = {name: self.memory[name] for name in names}
         record, failures, rate, event = rules.end_of_epoch(
@@ -206,7 +255,7 @@ def batch_size(model: Any, samples: int) -> int:
     if model.batch_size == "auto":
         return min(200, samples)
     if model.batch_size > samples:
-        warnings.warn(messages.clipped_batch(model.batch_size, samples), stacklevel=7)
+        warnings.warn(messages.clipped_batch(model.batch_size, samples), stacklevel=messages.callers())
     return int(np.clip(model.batch_size, 1, samples))
 
 
@@ -224,3 +273,69 @@ def checked_split(model: Any, X: Any, Y: Any, weight: Any) -> tuple[Any, Any]:
     if parts[1][0].shape[0] < 2:
         raise ValueError(messages.small_validation(X.shape[0], parts[1][0].shape[0]))
     return parts[0][:3], parts[1][:3]
+
+
+class Numbers(dict[str, float]):
+    """The named numbers of a run that no compiled program keeps; `weights`, a vector to write back."""
+
+    weights: Array
+
+
+class GeneralTraining(Training):
+    """The same with what goes beyond the compiled program: see general.py."""
+
+    def prepare(self, X: Any, Y: Array, weight: Array | None) -> None:
+        """Tensors, and an optimizer of the table."""
+        model = self.model
+        self.course = general.Epochs(model, X, Y, weight, batch_size(model, Y.shape[0]), self.incremental)
+        schedule = model.learning_rate if model.solver == "sgd" and self.course.rate is None else "constant"
+        self.memory = Numbers(
+            record=-math.inf if self.held else -model.best_loss_, failures=model._no_improvement_count,
+            lr=self.course.lr, samples=model.t_, tol=model.tol, schedule=SCHEDULES[schedule],
+            patience=math.inf if self.held else model.n_iter_no_change, lr_init=model.learning_rate_init,
+            power_t=model.power_t,
+        )  # fmt: skip
+
+    def run(self) -> None:
+        """All epochs, or as far as the stopping rules or Ctrl-C let it get."""
+        model, ended = self.model, False
+        model.n_iter_ = 0
+        try:
+            while not ended and model.n_iter_ < self.epochs:
+                ended = self.epoch()
+            self.finish(ended)
+        except KeyboardInterrupt:
+            warnings.warn(messages.interrupted(model), stacklevel=messages.callers())
+        finally:
+            model.coefs_, model.intercepts_ = self.course.network.arrays()
+            model._rate = self.memory["lr"]
+        if self.held and (ended or not self.incremental):
+            model.coefs_, model.intercepts_ = model._best_coefs, model._best_intercepts
+            model.norms_ = model._best_norms
+
+    def epoch(self) -> bool:
+        """One epoch; True if it was the last."""
+        model, memory = self.model, self.memory
+        callbacks.epoch_begins(model, *self.data)
+        self.course.lr = memory["lr"]
+        try:
+            loss, norm = self.course.epoch()
+        except ZeroDivisionError as error:
+            raise ZeroDivisionError(messages.weightless(model.n_iter_ + 1, 0, error.args[0], self.samples)) from None
+        model.coefs_, model.intercepts_ = self.course.network.arrays()
+        memory["samples"] += self.samples
+        names = ("record", "failures", "lr", "samples", "tol", "patience", "schedule", "lr_init", "power_t")
+        found = rules.end_of_epoch(-loss, *(memory[name] for name in names))
+        memory["record"], memory["failures"], memory["lr"], event = found
+        return self.after_epoch(np.array([loss, norm, memory["lr"], event]), model.n_iter_) in (1, 2)
+
+    def keep_best(self) -> None:
+        model = self.model
+        model._best_coefs, model._best_intercepts = self.course.network.arrays()
+        model._best_norms = copy.deepcopy(model.norms_)
+
+    def finish(self, ended: bool) -> None:
+        if self.incremental:
+            self.model.stopped_ = bool(ended)
+        else:
+            super().finish(ended)

@@ -1,0 +1,394 @@
+"""Every activation, loss and optimizer of the tables in the estimators, and what else goes beyond scikit-learn."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from tests.estimators.test_numpy_program import CASES, DATA, trained
+from tinygrad_edu import optim
+from tinygrad_edu.core.operation import TABLE
+from tinygrad_edu.errors import OperandError
+from tinygrad_edu.estimators import MLPClassifier, MLPRegressor, choices, general
+from tinygrad_edu.nn.layers import FUNCTIONS, OTHER_NAMES, find_activation, is_activation
+from tinygrad_edu.nn.losses import LOSSES
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+RNG = np.random.default_rng(0)
+X = RNG.uniform(0.2, 0.9, size=(60, 3))
+NUMBERS = X @ [1.0, -1.0, 0.5] + 1.0
+BINARY, CLASSES = (X[:, 0] > X[:, 1]).astype(int), np.argmax(X, axis=1)
+LABELS = (X > 0.5).astype(int)
+NAMES = [name for name, row in TABLE.items() if is_activation(row)] + [*FUNCTIONS, *OTHER_NAMES]
+
+
+def small(kind=MLPRegressor, **settings):
+    return kind(
+        **{"hidden_layer_sizes": (6,), "max_iter": 30, "random_state": 0, "learning_rate_init": 0.01, **settings}
+    )
+
+
+def falls(model):
+    assert model.loss_curve_[-1] < model.loss_curve_[0], model.loss_curve_
+    return model
+
+
+# The general way is the compiled one, where that exists
+
+
+@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("name", [name for name in CASES if name != "dropout"])
+def test_the_general_way_gives_scikit_learns_numbers(name, data, monkeypatch):
+    a = trained(*CASES[name], DATA[data], weighted=True)
+    monkeypatch.setattr(choices, "beyond", lambda model: True)
+    b = trained(*CASES[name], DATA[data], weighted=True)
+    rtol = 2e-3 if data == "float32" else 1e-7
+    for x, y in zip([*a.coefs_, *a.intercepts_], [*b.coefs_, *b.intercepts_], strict=True):
+        np.testing.assert_allclose(y, x, rtol=rtol, atol=rtol)
+        assert x.dtype == y.dtype
+    np.testing.assert_allclose(b.loss_curve_, a.loss_curve_, rtol=rtol)
+    np.testing.assert_allclose(b.gradient_norms_, a.gradient_norms_, rtol=10 * rtol, atol=rtol)
+    np.testing.assert_allclose(b._outputs(DATA[data]), a._outputs(DATA[data]), rtol=rtol, atol=rtol)
+    assert (a.n_iter_, a.t_, a._no_improvement_count) == (b.n_iter_, b.t_, b._no_improvement_count)
+    if a.validation_scores_:
+        np.testing.assert_allclose(b.validation_scores_, a.validation_scores_, rtol=rtol)
+
+
+@pytest.mark.parametrize("y", [NUMBERS, BINARY, CLASSES, LABELS], ids=["numbers", "two", "three", "labels"])
+def test_lbfgs_the_general_way(y, monkeypatch):
+    kind = MLPRegressor if y is NUMBERS else MLPClassifier
+    a = small(kind, solver="lbfgs", activation="tanh", alpha=0.1).fit(X, y)
+    monkeypatch.setattr(choices, "beyond", lambda model: True)
+    b = small(kind, solver="lbfgs", activation="tanh", alpha=0.1).fit(X, y)
+    np.testing.assert_allclose(b._outputs(X), a._outputs(X), rtol=1e-4, atol=1e-5)
+    assert b.loss_ == pytest.approx(a.loss_, rel=1e-5)
+
+
+# Activations
+
+
+def fitted_or_out_of_domain(model):
+    """None for the logarithm, root or arc sine of a number that has none, which is said."""
+    try:
+        return model.fit(X, NUMBERS)
+    except ValueError as error:
+        if "non-finite" in str(error):
+            return None
+        raise
+
+
+def test_few_activations_are_out_of_their_domain():
+    found = [name for name in NAMES if fitted_or_out_of_domain(small(activation=name, max_iter=2)) is None]
+    assert set(found) <= {
+        "sqrt",
+        "log",
+        "log1p",
+        "asin",
+        "acos",
+        "acosh",
+        "atanh",
+        "log2",
+        "log10",
+        "reciprocal",
+        "logit",
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_activation(name):
+    model = fitted_or_out_of_domain(
+        small(activation=[name, "tanh"], hidden_layer_sizes=(4, 5), max_iter=5, learning_rate_init=1e-3)
+    )
+    if model is None:
+        return
+    with np.errstate(all="ignore"):
+        first = find_activation(name)(X @ model.coefs_[0] + model.intercepts_[0])
+        first = getattr(first, "array", first)
+        expected = np.tanh(first @ model.coefs_[1] + model.intercepts_[1]) @ model.coefs_[2] + model.intercepts_[2]
+    np.testing.assert_allclose(model.predict(X), expected.ravel(), rtol=1e-10)
+    assert np.isfinite(model.loss_curve_).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_activation_of_the_outputs(name):
+    model = fitted_or_out_of_domain(small(out_activation=name, max_iter=5, learning_rate_init=1e-3, random_state=3))
+    if model is None:
+        return
+    hidden = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0)
+    with np.errstate(all="ignore"):
+        expected = find_activation(name)(hidden @ model.coefs_[1] + model.intercepts_[1])
+    expected = np.asarray(getattr(expected, "array", expected)).ravel()
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-10, atol=1e-14)
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"'activation' parameter of MLPRegressor must be .*'gelu'"):
+        small(activation="gellu").fit(X, NUMBERS)
+    with pytest.raises(ValueError, match=r"one of .*'gelu'.* or a list of 1 of them"):
+        small(activation=["gellu"]).fit(X, NUMBERS)
+    with pytest.raises(ValueError, match=r"'solver' parameter of MLPRegressor must be .*'adamw'"):
+        small(solver="adamm").fit(X, NUMBERS)
+    with pytest.raises(ValueError, match=r"'loss' parameter of MLPClassifier must be .*'hinge'"):
+        small(MLPClassifier, loss="hing").fit(X, BINARY)
+
+
+# Losses
+
+
+@pytest.mark.parametrize("y", [BINARY, CLASSES, LABELS], ids=["two", "three", "labels"])
+@pytest.mark.parametrize("loss", ["log_loss", *LOSSES])
+def test_every_loss_of_classes(loss, y):
+    model = small(MLPClassifier, loss=loss, max_iter=150, learning_rate_init=0.05, activation="tanh")
+    if loss == "cross_entropy" and y is not CLASSES:
+        with np.errstate(all="ignore"):
+            assert np.isfinite(model.fit(X, y).loss_)
+        return
+    falls(model.fit(X, y))
+    p = model.predict_proba(X)
+    assert ((p >= 0.0) & (p <= 1.0)).all()
+    if y is not LABELS:
+        np.testing.assert_allclose(p.sum(axis=1), 1.0)
+    assert model.score(X, y) > (0.5 if y is LABELS else 0.7), loss
+
+
+@pytest.mark.parametrize("loss", ["squared_error", *LOSSES])
+def test_every_loss_of_numbers(loss):
+    y = (NUMBERS - NUMBERS.min()) / (NUMBERS.max() - NUMBERS.min())
+    if choices.LOSSES.get(loss) and LOSSES[loss].check.__name__ == "plus_or_minus_one":
+        y = (y > 0.5).astype(float)
+    if loss == "cross_entropy":
+        y = np.column_stack([y, 1.0 - y])
+    falls(small(loss=loss, max_iter=100).fit(X, y))
+
+
+def test_a_loss_of_logits_needs_its_own_activation():
+    with pytest.raises(ValueError, match="out_activation='tanh': the loss 'hinge' takes the outputs before"):
+        small(MLPClassifier, loss="hinge", out_activation="tanh").fit(X, BINARY)
+    with pytest.raises(ValueError, match="the loss 'bce' is of probabilities"):
+        small(MLPClassifier, loss="bce", out_activation="tanh").fit(X, BINARY)
+    assert (
+        small(MLPClassifier, loss="bce", out_activation="hard_sigmoid").fit(X, BINARY).out_activation_ == "hard_sigmoid"
+    )
+
+
+def test_squared_error_of_a_softmax():
+    model = falls(small(MLPClassifier, loss="mse", out_activation="softmax", max_iter=200).fit(X, CLASSES))
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
+
+
+# Solvers, learning rates, penalties, normalization
+
+
+@pytest.mark.parametrize("solver", [name.lower() for name in choices.OPTIMIZERS])
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_every_optimizer(solver, kind):
+    falls(small(kind, solver=solver, activation="tanh").fit(X, BINARY if kind is MLPClassifier else NUMBERS))
+
+
+def test_every_optimizer_of_optim_is_a_solver():
+    names = {name.lower() for name in optim.__all__ if isinstance(getattr(optim, name), type)}
+    kinds = {name for name in names if name not in ("optimizer", "verdict")}
+    assert kinds <= choices.SOLVERS
+
+
+def test_adamw_is_adam_and_a_decay():
+    """One step of AdamW from equal weights: Adam's of our optimizers, and -lr·λ·w."""
+    settings = {"max_iter": 1, "alpha": 0.0, "random_state": 1, "learning_rate_init": 0.1, "activation": "tanh"}
+    without = small(solver="adamw", weight_decay=0.0, **settings).fit(X, NUMBERS)
+    decayed = small(solver="adamw", weight_decay=0.1, **settings).fit(X, NUMBERS)
+    start = small(**{**settings, "learning_rate_init": 1e-300}).fit(X, NUMBERS)
+    np.testing.assert_allclose(decayed.coefs_[0] - without.coefs_[0], -0.01 * start.coefs_[0], rtol=1e-9, atol=1e-15)
+
+
+def test_weight_decay_is_refused_where_there_is_none():
+    with pytest.raises(ValueError, match=r"weight_decay is not for solver='adam': alpha is the L2 penalty"):
+        small(weight_decay=0.1).fit(X, NUMBERS)
+
+
+def test_a_learning_rate_by_a_function_or_a_schedule():
+    schedule = optim.schedules.exponential(0.01, factor=0.9)
+    a = small(learning_rate=schedule, solver="sgd", batch_size=20).fit(X, NUMBERS)
+    b = small(learning_rate=lambda t: 0.01 * 0.9**t, solver="sgd", batch_size=20).fit(X, NUMBERS)
+    c = small(solver="sgd", batch_size=20).fit(X, NUMBERS)
+    np.testing.assert_allclose(b.coefs_[0], a.coefs_[0], rtol=1e-12)
+    assert not np.allclose(c.coefs_[0], a.coefs_[0])
+    frozen = small(learning_rate=lambda t: 0.0, max_iter=3).fit(X, NUMBERS)
+    np.testing.assert_allclose(frozen.loss_curve_, frozen.loss_curve_[0], rtol=1e-12)
+    with pytest.raises(ValueError, match=r"learning_rate gives -1.0 at step t=0"):
+        small(learning_rate=lambda t: -1.0).fit(X, NUMBERS)
+
+
+def test_the_steps_of_a_schedule_go_on_in_partial_fit():
+    asked = []
+    model = small(learning_rate=lambda t: asked.append(t) or 0.01, batch_size=20)
+    for _ in range(3):
+        model.partial_fit(X, NUMBERS)
+    assert asked == list(range(9))
+
+
+def test_l1_makes_weights_of_unused_features_small():
+    noise = np.column_stack([X, RNG.normal(size=(60, 5))])
+    plain, sparse_ = (small(l1=l1, alpha=0.0, max_iter=400).fit(noise, NUMBERS) for l1 in (0.0, 0.5))
+    assert np.abs(sparse_.coefs_[0][3:]).mean() < 0.2 * np.abs(plain.coefs_[0][3:]).mean()
+    assert sparse_.loss_ > plain.loss_
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_normalization(norm):
+    model = falls(
+        small(MLPClassifier, norm=norm, hidden_layer_sizes=(6, 5), max_iter=60, batch_size=20).fit(X, CLASSES)
+    )
+    assert model.score(X, CLASSES) > 0.8
+    alone = np.vstack([model.predict_proba(row[None]) for row in X])
+    np.testing.assert_allclose(alone, model.predict_proba(X), rtol=1e-10)
+    assert [type(each).__name__ for each in model.norms_] == [{"batch": "BatchNorm", "layer": "LayerNorm"}[norm]] * 2
+    if norm == "batch":
+        assert np.abs(model.norms_[0].running_mean.numpy()).max() > 0.0
+
+
+def test_stop_loss():
+    model = small(stop_loss=0.05, max_iter=1000).fit(X, NUMBERS)
+    assert model.loss_curve_[-1] <= 0.05 < model.loss_curve_[-2]
+    assert small(activation="gelu", stop_loss=0.05, max_iter=1000).fit(X, NUMBERS).loss_ <= 0.05
+
+
+# A validation set of one's own
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_a_validation_set_of_ones_own_is_scored(activation):
+    model = small(activation=activation, validation_curve=True).fit(
+        X[:40], NUMBERS[:40], X_val=X[40:], y_val=NUMBERS[40:]
+    )
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == model.n_iter_ == 30
+    assert model.validation_scores_[-1] == pytest.approx(model.score(X[40:], NUMBERS[40:]))
+    without = small(activation=activation).fit(X[:40], NUMBERS[:40])
+    np.testing.assert_array_equal(model.coefs_[0], without.coefs_[0])
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_a_validation_set_decides_when_to_stop(activation):
+    y_val = RNG.permutation(CLASSES)[:20]
+    model = small(MLPClassifier, activation=activation, early_stopping=True, n_iter_no_change=4, max_iter=300)
+    model.fit(X[:40], CLASSES[:40], X_val=X[40:], y_val=y_val)
+    assert model.n_iter_ < 300
+    assert model.score(X[40:], y_val) == model.best_validation_score_ == max(model.validation_scores_)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_partial_fit_with_early_stopping(activation):
+    y_val = RNG.permutation(CLASSES)[:20]
+    model = small(MLPClassifier, activation=activation, early_stopping=True, n_iter_no_change=3)
+    calls = 0
+    while calls < 300 and not getattr(model, "stopped_", False):
+        model.partial_fit(X[:40], CLASSES[:40], classes=[0, 1, 2], X_val=X[40:], y_val=y_val)
+        calls += 1
+    assert 3 < calls < 300
+    assert len(model.validation_scores_) == calls
+    assert model.score(X[40:], y_val) == model.best_validation_score_
+
+
+WRONG = [
+    ({"X_val": X}, "X_val alone"),
+    ({"y_val": CLASSES}, "y_val alone"),
+    ({"X_val": X[:, :2], "y_val": CLASSES}, "features"),
+    ({"X_val": X, "y_val": CLASSES[:9]}, "one target for each"),
+    ({"X_val": X, "y_val": CLASSES + 9}, r"classes \[ 9 10 11\]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "words"), WRONG)
+def test_wrong_validation_sets_are_refused(given, words):
+    with pytest.raises(ValueError, match=words):
+        small(MLPClassifier).fit(X, CLASSES, **given)
+
+
+# As any estimator of scikit-learn's
+
+BEYOND = {
+    "gelu, adamw, layer": {"activation": "gelu", "solver": "adamw", "norm": "layer"},
+    "batch, dropout, l1": {"norm": "batch", "dropout": 0.2, "l1": 1e-3, "batch_size": 20},
+    "silu, elu": {"activation": ["silu", "elu"], "hidden_layer_sizes": (5, 4), "solver": "rmsprop"},
+    "a schedule": {"learning_rate": optim.schedules.inverse_time(0.05, decay=0.1), "solver": "rprop"},
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_clones_pickles_and_searches(kind, name):
+    y = CLASSES if kind is MLPClassifier else NUMBERS
+    model = falls(small(kind, **BEYOND[name]).fit(X, y))
+    again = clone(model).fit(X, y)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    loaded = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    loaded.partial_fit(X, y), model.partial_fit(X, y)
+    np.testing.assert_array_equal(loaded.coefs_[0], model.coefs_[0])
+    sparse_ = sparse.csr_matrix(X)
+    np.testing.assert_allclose(
+        np.asarray(clone(model).fit(sparse_, y).predict(sparse_), float),
+        np.asarray(again.predict(X), float),
+        rtol=1e-6,
+        atol=1e-6,
+    )
+    search = GridSearchCV(small(kind, **BEYOND[name]), {"alpha": [1e-4, 1.0]}, cv=2)
+    assert search.fit(X, y).best_params_["alpha"] in (1e-4, 1.0)
+    assert np.isfinite(cross_val_score(make_pipeline(StandardScaler(), clone(model)), X, y, cv=2)).all()
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_the_record_and_the_model_that_it_holds(name):
+    model = small(**BEYOND[name]).fit(X, NUMBERS)
+    module = model.history_.model.eval()
+    np.testing.assert_allclose(module(X).numpy().ravel(), model.predict(X), rtol=1e-9)
+    with pytest.raises(OperandError, match="scikit-learn has nothing like"):
+        model.to_sklearn()
+
+
+def test_warm_start_goes_on_with_its_normalization():
+    model = small(norm="batch", warm_start=True, max_iter=5).fit(X, NUMBERS)
+    first, norms = model.loss_, model.norms_
+    assert model.fit(X, NUMBERS).loss_ < first
+    assert model.norms_ is norms
+
+
+def test_ctrl_c_keeps_what_is_done():
+    def stop(model):
+        if model.n_iter_ == 3:
+            raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match="interrupted by user. 3 whole epochs"):
+        model = small(activation="gelu", callbacks=[stop]).fit(X, NUMBERS)
+    assert model.n_iter_ == 3
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_a_warning_points_at_the_caller():
+    with pytest.warns(ConvergenceWarning) as caught:
+        small(activation="gelu", max_iter=2).fit(X, NUMBERS)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [
+        MLPClassifier((8,), activation="gelu", solver="adamw", learning_rate_init=0.05, max_iter=40, random_state=0),
+        MLPRegressor(hidden_layer_sizes=(8,), norm="layer", solver="rmsprop", learning_rate_init=0.02, max_iter=60),
+        MLPClassifier((8,), loss="hinge", activation="tanh", learning_rate_init=0.05, max_iter=40, random_state=0),
+    ]
+)
+def test_scikit_learns_common_checks(estimator, check):
+    check(estimator)
+
+
+def test_what_the_general_way_is_made_of_has_the_table_behind_it():
+    assert set(general.NORMS) == set(choices.NORMS)
+    assert set(LOSSES) <= set(MLPClassifier._parameter_constraints["loss"][0].options)
+    assert set(LOSSES) <= set(MLPRegressor._parameter_constraints["loss"][0].options)

@@ -1,0 +1,66 @@
+"""scikit-learn's own callbacks (its 1.9 has `set_callbacks`): the hooks of a fit and of each of its epochs."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+try:
+    official: Any = importlib.import_module("sklearn.callback")
+except ImportError:  # before 1.9
+    official = None
+
+CallbackSupportMixin: Any = official.CallbackSupportMixin if official else type("CallbackSupportMixin", (), {})
+
+
+def with_callbacks(method: Callable[..., Any]) -> Any:
+    """The method, after which the callbacks are told that it is over, whatever happened."""
+    return official.with_callbacks(method) if official else method
+
+
+FITTED = ("coefs_", "intercepts_", "n_iter_", "loss_", "norms_")  # with which a copy can predict
+
+
+def set_on(model: Any) -> bool:
+    """Has somebody set callbacks on it, or on an estimator that it is part of?"""
+    return bool(getattr(model, "_skl_callbacks", None)) or hasattr(model, "_parent_callback_ctx")
+
+
+def fit_begins(model: Any, X: Any, y: Any, epochs: int | None) -> None:
+    """The task of the whole fit, of so many epochs at most."""
+    if set_on(model):
+        context = model._init_callback_context(max_subtasks=epochs)
+        context.call_on_fit_task_begin(estimator=model, X=X, y=y)
+
+
+def fit_ended(model: Any, X: Any, y: Any) -> None:
+    context = getattr(model, "_callback_fit_ctx", None)
+    if context is not None:
+        context.call_on_fit_task_end(estimator=model, X=X, y=y, reconstruction_attributes=lambda: fitted(model))
+
+
+def epoch_begins(model: Any, X: Any, y: Any) -> None:
+    """The task of one epoch."""
+    context = getattr(model, "_callback_fit_ctx", None)
+    if context is not None:
+        model._epoch_ctx = context.subcontext(task_name="epoch")
+        model._epoch_ctx.call_on_fit_task_begin(
+            estimator=model, X=X, y=y, reconstruction_attributes=lambda: fitted(model)
+        )
+
+
+def epoch_ended(model: Any, X: Any, y: Any) -> bool:
+    """True where a callback asks to stop."""
+    context = vars(model).pop("_epoch_ctx", None)
+    if context is None:
+        return False
+    return bool(
+        context.call_on_fit_task_end(estimator=model, X=X, y=y, reconstruction_attributes=lambda: fitted(model))
+    )
+
+
+def fitted(model: Any) -> dict[str, Any]:
+    """What a copy of the estimator needs to predict as it would now."""
+    found = {name: getattr(model, name) for name in FITTED if name in vars(model)}
+    return found | {name: [array.copy() for array in found[name]] for name in ("coefs_", "intercepts_")}
