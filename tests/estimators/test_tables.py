@@ -14,8 +14,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tests.estimators.test_numpy_program import CASES, DATA, trained
 from tinygrad_edu import optim
+from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.core.operation import TABLE
-from tinygrad_edu.errors import OperandError
+from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.estimators import MLPClassifier, MLPRegressor, choices, general
 from tinygrad_edu.nn.layers import FUNCTIONS, OTHER_NAMES, find_activation, is_activation
 from tinygrad_edu.nn.losses import LOSSES
@@ -392,3 +393,17 @@ def test_what_the_general_way_is_made_of_has_the_table_behind_it():
     assert set(general.NORMS) == set(choices.NORMS)
     assert set(LOSSES) <= set(MLPClassifier._parameter_constraints["loss"][0].options)
     assert set(LOSSES) <= set(MLPRegressor._parameter_constraints["loss"][0].options)
+
+
+LOST = {
+    "solver": "adamw", "loss": "huber", "norm": "layer", "l1": 0.1, "out_activation": "tanh",
+    "learning_rate": lambda t: 0.01,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_diagnosis_refuses_what_it_would_lose(name):
+    with pytest.raises(
+        SettingError, match=f"{name}=.*: a diagnosis trains an estimator again with what scikit-learn has"
+    ):
+        diagnose(small(**{name: LOST[name]}).fit(X, NUMBERS), X, NUMBERS)

@@ -225,6 +225,7 @@ def estimator_setup(model: Any, samples: int) -> Setup:
     """The parameters of an estimator in the words of `fit`. Errors: SettingError for what has no counterpart."""
     if not isinstance(model.activation, str):
         raise SettingError(f"activation={model.activation}: one for all hidden layers is needed for a diagnosis")
+    refuse_beyond(model)
     batch = min(200, samples) if model.batch_size == "auto" else min(model.batch_size, samples)
     loss = estimator_loss(model)
     return Setup(
@@ -261,6 +262,24 @@ def estimator_rule(model: Any, batch: int, loss: Any) -> EstimatorRule:
         str(getattr(model, "loss", "squared_error")),
         int(state) if isinstance(state, (int, np.integer)) else None, loss,
     )  # fmt: skip
+
+
+def refuse_beyond(model: Any) -> None:
+    """Settings that would be lost when the estimator is trained again. Errors: SettingError that names them."""
+    usual = {"log_loss", "squared_error", "poisson"}
+    given = {
+        "solver": model.solver not in ("sgd", "adam", lbfgs.NAME),
+        "loss": getattr(model, "loss", "log_loss") not in usual,
+        "norm": getattr(model, "norm", None) is not None, "l1": getattr(model, "l1", 0.0) > 0.0,
+        "out_activation": getattr(model, "out_activation", None) is not None,
+        "learning_rate": callable(getattr(model, "learning_rate", "")),
+    }  # fmt: skip
+    names = [f"{name}={getattr(model, name)!r:.40}" for name, is_given in given.items() if is_given]
+    if names:
+        raise SettingError(
+            f"{', '.join(names)}: a diagnosis trains an estimator again with what scikit-learn has; train the model by "
+            "tg.fit, and give the diagnosis that run"
+        )
 
 
 def scikit_start(model: Any) -> tuple[LayerStart, ...]:
