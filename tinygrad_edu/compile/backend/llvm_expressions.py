@@ -77,7 +77,8 @@ class Expressions:
     # Numbers
 
     def on_Constant(self, node: ast.Constant) -> Any:  # noqa: N802  (named after the nodes of ast)
-        return (DOUBLE if isinstance(node.value, float) else INT)(node.value)
+        kind = BOOL if isinstance(node.value, bool) else DOUBLE if isinstance(node.value, float) else INT
+        return kind(node.value)
 
     def on_Name(self, node: ast.Name) -> Any:  # noqa: N802
         if node.id in self.scope:
