@@ -80,7 +80,9 @@ def parser() -> argparse.ArgumentParser:
 def diagnose_options(commands: Any) -> None:
     diagnose = commands.add_parser("diagnose", help="why does it not converge? a loss curve, or an estimator and data")
     diagnose.add_argument(
-        "file", type=Path, help="losses in JSON (a list, or from Run.save) or CSV (column loss), or a pickled estimator"
+        "file",
+        type=Path,
+        help="losses in JSON, CSV or a log, as Keras, Lightning, fastai or Run.save keep them, or a pickled estimator",
     )
     diagnose.add_argument("--data", type=Path, help="CSV that the estimator learned from, the target last in each row")
     diagnose.add_argument(
@@ -159,7 +161,7 @@ def run_diagnose(chosen: argparse.Namespace) -> None:
     if not files.is_pickle(chosen.file):
         if chosen.data is not None:
             raise InputFileError(f"--data goes with a pickled estimator, and {chosen.file} is none")
-        print(clinic.diagnose_curve(files.read_curve(chosen.file)))
+        print(clinic.diagnose_history(chosen.file))
         return
     estimator = files.read_estimator(chosen.file, chosen.trust_pickle)
     if chosen.data is None:

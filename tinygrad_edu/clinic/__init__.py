@@ -1,6 +1,6 @@
 """The clinic: why a network does not learn, with proof."""
 
-from tinygrad_edu.clinic.diagnosis.diagnose import diagnose, diagnose_curve
+from tinygrad_edu.clinic.diagnosis.diagnose import diagnose, diagnose_curve, diagnose_history
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.examiner.check import check_backprop, check_lists, check_step
 from tinygrad_edu.clinic.examiner.distinguish import Probe
@@ -10,5 +10,5 @@ from tinygrad_edu.clinic.examiner.whole_program import check_program
 
 __all__ = [
     "BackpropReport", "Diagnosis", "FoundCause", "FoundPlace", "FoundSlip", "Probe", "check_backprop", "check_lists",
-    "check_program", "check_step", "diagnose", "diagnose_curve",
+    "check_program", "check_step", "diagnose", "diagnose_curve", "diagnose_history",
 ]  # fmt: skip

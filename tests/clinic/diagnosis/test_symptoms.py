@@ -30,6 +30,8 @@ CURVES = {  # symptom: (a curve that shows it, one that does not)
     curve.flat: (np.full(20, 0.7), 1.0 / T),
     curve.plateau: (0.6 + 0.4 * np.exp(-T), np.exp(-0.1 * T)),
     curve.improving: (T**-0.5, 0.3 + np.exp(-T)),
+    curve.at_chance: (np.full(20, np.log(3.0)), 1.0 / T),
+    curve.negative: (1.0 - T, 1.0 / T),
 }
 
 

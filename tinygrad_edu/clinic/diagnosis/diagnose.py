@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import checks
+from tinygrad_edu.clinic.diagnosis import files
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.facts import reload
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
+from tinygrad_edu.clinic.diagnosis.histories import History, columns_of, history_of
+from tinygrad_edu.clinic.diagnosis.overfitting import turn
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.session import Consultation
-from tinygrad_edu.clinic.diagnosis.symptoms.curve import FEWEST, of_curve
+from tinygrad_edu.clinic.diagnosis.symptoms.curve import FEWEST, of_curve, smoothed
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train.run import Run
@@ -66,7 +71,7 @@ def diagnose(
 
 def of_curve_alone(run: Run, missing: str) -> Diagnosis:
     """What the curve says, and why the run was not trained again."""
-    found = diagnose_curve(run.loss_curve)
+    found = diagnose_curve(run.loss_curve, run.validation_curve)
     rest = [row for row in found.not_checked if row != CANNOT]
     return replace(found, not_checked=[*rest, f"which of the causes it is, by training again: {missing}"])
 
@@ -99,34 +104,86 @@ def certain(evidence: str, proof: str, remedy: str) -> Diagnosis:
     return Diagnosis(False, [cause], summary=f"The run cannot learn: {code}.")
 
 
-def diagnose_curve(losses: Any) -> Diagnosis:
-    """What a loss curve alone can tell, the loss of each epoch, and what it cannot.
+def diagnose_curve(losses: Any, validation: Any = None) -> Diagnosis:
+    """What loss curves alone can tell, the loss of each epoch, and what they cannot.
 
+    losses: of the training samples; validation: of samples held out, where there are any.
     No cause is named: that needs a proof, and a proof needs the model and the data. `healthy` is None.
     Errors: SettingError for what is no row of numbers.
 
     >>> print(diagnose_curve([1.0, 0.9, 2.0, 5.0, 20.0, 90.0, 400.0, 2000.0]).symptoms[0])
     The loss rises, from 1 to 2e+03 (2e+03 times).
     """
+    if isinstance(losses, (dict, str, Path)):
+        return diagnose_history(losses)
     curve = np.asarray(losses, dtype=float) if np.size(losses) else np.empty(0)
     if curve.ndim != 1 or not curve.size:
         raise SettingError(f"losses has shape {np.shape(losses)}: one number for each epoch is needed")
+    held_out = np.empty(0) if validation is None else np.asarray(validation, dtype=float).reshape(-1)
+    return of_history(History(curve, held_out))
+
+
+def diagnose_history(history: Any) -> Diagnosis:
+    """What the history of a training tells, as Keras, Lightning, fastai, pandas or a console log keep it.
+
+    history: a dict of columns (Keras' `history.history`), an object that has one, a DataFrame, or the path of a file;
+    see clinic.diagnosis.histories. Which columns were read stands on the card.
+    Errors: InputFileError for a file, SettingError where it cannot be told which column is the training loss.
+
+    >>> history = {"loss": [0.9, 0.4, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001],
+    ...            "val_loss": [0.9, 0.6, 0.5, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1]}
+    >>> diagnose_history(history).symptoms[0].code
+    'overfitting'
+    """
+    if isinstance(history, (str, os.PathLike)):
+        return of_history(files.read_history(Path(history)))
+    inner = getattr(history, "history", history)
+    columns = {str(k): list(v) for k, v in inner.items()} if hasattr(inner, "items") else columns_of(inner)
+    if columns is None:
+        raise SettingError(f"history={history!r:.60}: a dict of columns, an object that has one, or a path is needed")
+    return of_history(history_of(columns))
+
+
+def of_history(history: History) -> Diagnosis:
+    """The symptoms of curves, and what they may come from."""
+    curve, width = smoothed(history.losses)
     with np.errstate(all="ignore"):  # differences of the largest floats are infinite, which the tests allow for
         symptoms = of_curve(curve)
+        turned = turn(history.validation, history.losses) if history.validation.size else None
+    symptoms = [turned, *symptoms] if turned else symptoms
     codes = {symptom.code for symptom in symptoms}
-    names = [code for code, suspects in SUGGESTED.items() if code in codes for code in suspects]
-    summary = f"{len(curve)} epochs, loss {curve[0]:.4g} to {curve[-1]:.4g}. "
+    ruled_out = {code for seen, others in RULED_OUT.items() if seen in codes for code in others}
+    names = [code for seen, suspects in SUGGESTED.items() if seen in codes - ruled_out for code in suspects]
+    symptoms = [symptom for symptom in symptoms if symptom.code not in ruled_out]
+    losses = history.losses
+    summary = (
+        f"{len(losses)} epochs, loss {losses[0]:.4g} to {losses[-1]:.4g}. "
+        if width == 1
+        else (
+            f"{len(losses)} numbers, loss {losses[0]:.4g} to {losses[-1]:.4g}; they go up and down as losses of single "
+            f"batches do, and {width} at a time were averaged. "
+        )
+    )
     summary += f"Possible: {', '.join(dict.fromkeys(names))}." if names else "The curve shows nothing unusual."
-    few = [f"plateau, oscillation: {len(curve)} epochs are too few"] * (len(curve) < FEWEST)
+    summary = f"{summary} {history.sentence}".strip()
+    few = [f"plateau, oscillation: {len(losses)} epochs are too few"] * (len(losses) < FEWEST)
     return Diagnosis(None, [], summary=summary, symptoms=symptoms, not_checked=[*few, CANNOT])
 
 
 SUGGESTED = {  # by symptom: what it may come from
+    "overfitting": ("overfitting",),
+    "negative": ("wrong_loss", "targets_out_of_range"),
+    "at_chance": ("lr_too_low", "labels_random", "vanishing_gradient", "dead_relu", "inputs_not_scaled"),
     "divergence": ("lr_too_high", "exploding_gradient", "init_too_large", "inputs_not_scaled"),
     "oscillation": ("lr_too_high", "momentum_too_high"),
     "flat": ("lr_too_low", "vanishing_gradient", "dead_relu", "saturated_activations", "symmetric_init"),
     "plateau": ("too_small_network", "missing_bias", "schedule_freezes_early", "unlucky_init", "labels_random"),
     "improving": ("too_few_epochs", "stopped_too_early", "lr_too_low"),
+}
+RULED_OUT = {  # by symptom: others that then mean nothing
+    "overfitting": ("improving", "plateau"),
+    "negative": ("divergence", "plateau", "improving"),
+    "at_chance": ("oscillation", "flat", "plateau"),
 }
 CANNOT = (
     "which of the causes it is, and whether the loss reached is a good one: a curve does not show that. "

@@ -15,7 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import CheckpointError, InputFileError
+from tinygrad_edu.clinic.diagnosis.histories import (
+    ENTRY,
+    History,
+    columns_of,
+    columns_of_log,
+    history_of,
+    is_loss,
+    plain,
+)
+from tinygrad_edu.errors import CheckpointError, InputFileError, SettingError
 from tinygrad_edu.nn import storage
 
 Array = np.ndarray[Any, Any]
@@ -45,29 +54,47 @@ def text(path: Path) -> str:
 
 
 def read_curve(path: Path) -> Array:
-    """The loss of each epoch: a JSON list, what Run.save wrote, or CSV with a column `loss`, else its last column.
+    """The training loss of each epoch: see read_history."""
+    return read_history(path).losses
 
-    NaN and null stand for a loss that was not finite.
+
+def read_history(path: Path) -> History:
+    """The curves of a training: JSON, CSV, or a log, in the forms of clinic.diagnosis.histories.
+
+    NaN and null stand for a loss that was not finite. A CSV without a header has the losses in its last column.
     """
     found = text(path)
     if not found.strip():
         raise InputFileError(f"{path} is empty: the loss of each epoch is needed")
-    as_json = path.suffix.lower() == ".json" or found.lstrip()[0] in "[{"
-    return from_json(path, found) if as_json else from_csv(path, found)
+    try:
+        as_json = path.suffix.lower() == ".json" or found.lstrip()[0] in "[{"
+        return from_json(path, found) if as_json else from_text(path, found)
+    except SettingError as problem:
+        raise InputFileError(f"{path}: {problem}") from None
 
 
-def from_json(path: Path, found: str) -> Array:
+def from_json(path: Path, found: str) -> History:
     try:
         record = storage.parse_json(found)
     except json.JSONDecodeError as problem:
         raise InputFileError(f"{path}, line {problem.lineno}: no JSON, {problem.msg}") from None
     except ValueError as problem:
         raise InputFileError(f"{path}: no JSON that can be read, {problem}") from None
-    if isinstance(record, dict):
-        name = next((name for name in CURVES if name in record), None)
-        if name is None:
-            raise InputFileError(f"{path} has no {' or '.join(CURVES)}; it has: {', '.join(record) or 'nothing'}")
-        record = record[name]
+    columns = columns_of(record)
+    if columns is None or (isinstance(record, dict) and not columns and any(name in record for name in CURVES)):
+        losses = record if columns is None else next(record[n] for n in CURVES if n in record)
+        return History(listed(path, losses), NONE)
+    for name in columns:
+        if plain(name) in CURVES and isinstance(record, dict) and isinstance(record.get(name), list):
+            columns[name] = listed(path, columns[name]).tolist()
+    return history_of(columns)
+
+
+NONE = np.empty(0)
+
+
+def listed(path: Path, record: Any) -> Array:
+    """A list of numbers, null for one that was not finite."""
     if not isinstance(record, list) or not record:
         raise InputFileError(f"{path}: a list of the loss of each epoch is needed, not {shown(record)}")
     for i, x in enumerate(record):
@@ -92,13 +119,35 @@ def shown(x: Any) -> str:
     return short if len(short) <= 40 else f"{short[:40]}..."
 
 
-def from_csv(path: Path, found: str) -> Array:
+def from_text(path: Path, found: str) -> History:
+    """CSV, or what a console has shown."""
+    first = found.lstrip().partition("\n")[0]
+    separated = any(mark in first for mark in ",;\t") or number(first.strip()) is not None
+    columns = None if separated and not ENTRY.search(first) else columns_of_log(found)
+    return from_csv(path, found) if columns is None else history_of(columns)
+
+
+def from_csv(path: Path, found: str) -> History:
     rows = table(path, found)
     if not rows:
         raise InputFileError(f"{path} has no numbers: the loss of each epoch is needed")
-    header = [] if number(rows[0][1][-1]) is not None else [name.strip().lower() for name in rows[0][1]]
-    column = header.index("loss") if "loss" in header else -1
-    return np.array([cell(path, line, row, column) for line, row in rows[bool(header) :]] or missing(path))
+    header = rows[0][1]
+    if any(number(entry) is not None for entry in header):
+        return History(np.array([cell(path, line, row, -1) for line, row in rows]), NONE)
+    if not rows[1:]:
+        missing(path)
+    if len(header) == 1:
+        return History(np.array([cell(path, line, row, 0) for line, row in rows[1:]]), NONE)
+    columns = {name.strip(): column(path, rows[1:], i, is_loss(name)) for i, name in enumerate(header)}
+    return history_of(columns)
+
+
+def column(path: Path, rows: list[tuple[int, list[str]]], place: int, needed: bool) -> list[float]:
+    """The numbers of a column without its blank cells; a word in it is an error where the column is a loss."""
+    filled = [(line, row) for line, row in rows if place >= len(row) or row[place].strip()]
+    if not needed and any(place >= len(row) or number(row[place]) is None for _, row in filled):
+        return []
+    return [cell(path, line, row, place) for line, row in filled]
 
 
 def table(path: Path, found: str) -> list[tuple[int, list[str]]]:

@@ -12,6 +12,11 @@ from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, lo
 
 Array = np.ndarray[Any, Any]
 FEWEST = 8  # epochs that say anything
+MOST_CLASSES = 1000
+FALL = 0.05  # of its first value: a loss that fell so far has learned something
+MANY = 150  # numbers, of which more may be losses of batches
+WINDOWS = 40  # means that are made of them
+ALTERNATING = -0.25  # correlation of one change with the next, above which changes are no noise (-0.5)
 
 
 @symptom("divergence", kind="curve")
@@ -85,6 +90,35 @@ def improving(losses: Array) -> Measured:
     )  # fmt: skip
 
 
+@symptom("chance", kind="curve", below=True)
+def at_chance(losses: Array) -> Measured:
+    """The loss stays at log(k), which is what guessing among k classes that come equally often costs."""
+    if len(losses) < FEWEST or not np.isfinite(losses).all() or losses.min() <= 0.5:
+        return None
+    level = float(np.median(losses[len(losses) // 2 :]))
+    classes = round(math.exp(min(level, 10.0)))
+    off = float(np.abs(losses[len(losses) // 2 :] - math.log(max(classes, 2))).max()) / level
+    if not 2 <= classes <= MOST_CLASSES or losses[0] - losses[-1] > FALL * losses[0]:
+        return None
+    return max(off, 1e-6), (
+        f"The loss stays at {level:.4g}, which is log({classes}) = {math.log(classes):.4g}: what guessing among "
+        f"{classes} classes costs (2 for yes and no), so that nothing has been learned."
+    )
+
+
+@symptom(kind="curve")
+def negative(losses: Array) -> Measured:
+    """A loss below 0, which no squared error and no cross-entropy of classes can be."""
+    least = float(np.min(losses, initial=math.inf, where=np.isfinite(losses)))
+    if not least < 0.0:
+        return None
+    return Symptom(
+        "negative", math.inf, 1.0,
+        f"The loss comes to {least:.4g}: no squared error is below 0, and no cross-entropy either unless targets lie "
+        "outside of 0 to 1 (labels -1 and 1?); a log-density may.",
+    )  # fmt: skip
+
+
 @symptom("flat", kind="curve", below=True)
 def flat(losses: Array) -> Measured:
     """The loss hardly moves at all, from the first epoch on."""
@@ -97,6 +131,25 @@ def flat(losses: Array) -> Measured:
     return Symptom(
         "flat", fall, limit, f"In {len(losses)} epochs the loss falls by only {fall:.2%} of its first value."
     )
+
+
+def smoothed(losses: Array) -> tuple[Array, int]:
+    """(means of so many numbers, how many): of losses of batches, which go up and down about a falling curve.
+
+    >>> rng = np.random.default_rng(0)
+    >>> smoothed(np.exp(-np.arange(600) / 200) + rng.normal(0.0, 0.2, 600))[1]
+    15
+    """
+    if len(losses) < MANY or not np.isfinite(losses).all():
+        return losses, 1
+    width = len(losses) // WINDOWS
+    means = losses[: width * (len(losses) // width)].reshape(-1, width).mean(axis=1)
+    steps = np.diff(losses)
+    alternating = float(np.corrcoef(steps[:-1], steps[1:])[0, 1]) if np.ptp(steps) > 0.0 else 0.0
+    noise = float(np.median(np.abs(steps)))
+    noisy = alternating < ALTERNATING and noise > float(np.median(np.abs(np.diff(means))))
+    fell = means[-1] < means[0] - noise
+    return (means, width) if noisy and fell else (losses, 1)
 
 
 def of_curve(losses: Array) -> list[Symptom]:

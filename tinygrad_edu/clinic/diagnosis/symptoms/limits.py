@@ -43,5 +43,6 @@ LIMITS = {
     "clipped": 0.1,  # longest gradient that is followed over the length of the gradient at the start: rare
     "off_mean": 0.25,  # loss by the running statistics of BatchNorm less that by the batch's, over the latter: rare
     "padded": 0.3,  # share of the steps of all sequences that are padding behind them: 0
+    "chance": 0.02,  # distance of the loss from log(k), over it: rare
     "small_net": 3,  # units of the narrowest hidden layer
 }
