@@ -64,11 +64,8 @@ def test_whole_numbers_are_numpys(name):
 
 @pytest.mark.parametrize("name", ["mod", "fmod", "floor_divide"])
 def test_remainders_are_numpys(name):
-    a, b = (v.ravel() for v in np.meshgrid([7.5, -7.5, 1.0, 0.3, -1e-300, 0.0], [2.0, -2.0, 0.1, np.inf]))
+    a, b = (v.ravel() for v in np.meshgrid([7.5, -7.5, 1.0, 0.3, -1e-300, 0.0], [2.0, -2.0, 0.1, np.inf, -np.inf]))
     f = getattr(tg.ops, name)
     expected = getattr(np, name)(a, b)
-    finite = np.isfinite(b) if name == "floor_divide" else slice(None)
-    np.testing.assert_array_equal(
-        np.array([f(float(p), float(q)) for p, q in zip(a, b, strict=True)])[finite], expected[finite]
-    )
-    np.testing.assert_array_equal(tg.jit(lambda a, b: f(a, b) + 0.0)(a, b)[finite], expected[finite])
+    np.testing.assert_array_equal(np.array([f(float(p), float(q)) for p, q in zip(a, b, strict=True)]), expected)
+    np.testing.assert_array_equal(tg.jit(lambda a, b: f(a, b) + 0.0)(a, b), expected)

@@ -63,7 +63,8 @@ def fmod(a: float, b: float) -> float:
 @op(partials=lambda *_: (0.0, 0.0), domain=QUOTIENTS)
 def floor_divide(a: float, b: float) -> float:
     """⌊a/b⌋, as a // b.  ∂/∂a = ∂/∂b = 0."""
-    return rint((a - mod(a, b)) / b)  # type: ignore[no-any-return]
+    whole = where(b == 0.0, a / b, rint((a - mod(a, b)) / b))
+    return where(abs(b) == math.inf, 0.0 * a + where(a * b < 0.0, -1.0, 0.0), whole)  # type: ignore[no-any-return]
 
 
 @op(partials=lambda _, x, _h: (0.0, x == 0.0), domain=([(-3.0, -0.3), (-1.0, 1.0)], [(0.3, 3.0), (-1.0, 1.0)]))

@@ -68,8 +68,8 @@ def gammaln(x: float) -> float:
 )
 def betaln(a: float, b: float) -> float:
     """log B(a, b) = log Γ(a) + log Γ(b) - log Γ(a + b).  ∂/∂a = ψ(a) - ψ(a + b)."""
-    y = gammaln(a) + gammaln(b) - gammaln(a + b)
-    return where(a == 0.0, math.inf, where(b == 0.0, math.inf, y))  # type: ignore[no-any-return]
+    pair = gammaln(a) + gammaln(b)  # infinite at the poles, and stays so
+    return where(pair == math.inf, math.inf, pair - gammaln(a + b))  # type: ignore[no-any-return]
 
 
 @op(partials=lambda _, x: (psi(1.0, x),), domain=([(0.3, 3.0)], [(-0.8, -0.2)]), scipy="digamma", activation=False)
