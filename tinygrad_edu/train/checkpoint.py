@@ -13,11 +13,8 @@ import numpy as np
 
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.checksum import checksum
-from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError
+from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
-from tinygrad_edu.nn.module import kept
-from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.config import config, plain
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import generators
@@ -144,109 +141,3 @@ def curves(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]
         return {**record, "state": found.state("model")}, {k: found.facts[k] for k in ("stop_reason", "how", "config")}
     except KeyError as error:
         raise CheckpointError(f"{path} lacks a part of the run: {error}") from None
-
-
-def resume(job: Job, path: str | os.PathLike[str]) -> None:
-    """Put the job where the run in the file was left. If anything does not fit, nothing is changed.
-
-    Errors: CheckpointError for the file, SettingError for settings, data and names, ShapeError and DtypeError.
-    """
-    found = read(path)
-    try:
-        states = {place: checked_state(job, found.state(place)) for place in STATES}
-        refuse_other_data(job, found.facts["data"])
-        refuse_other_settings(job, found.facts["config"])
-        refuse_nothing_to_do(job, len(found.arrays["curve.losses"]))
-        change = Change(job, found, states, memories(job, found.arrays))
-    except TinygradError as error:
-        raise type(error)(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} lacks a part of the run, or holds another one: {error!r}") from None
-    change.make()
-
-
-def refuse_other_data(job: Job, theirs: Mapping[str, Any]) -> None:
-    ours, nothing = prints(job), [None, 0]
-    for name in {**theirs, **ours}:
-        (shape, mark), (other, other_mark) = ours.get(name, nothing), theirs.get(name, nothing)
-        if shape != other:
-            raise ShapeError(f"{name} had the shape {other}, and has {shape} now: a run goes on with its own data")
-        if mark != other_mark:
-            raise SettingError(f"{name} holds other numbers than before: a run goes on with its own data")
-
-
-def checked_state(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
-    """Weights that fit the model, or none."""
-    own = kept(job.model)
-    if state:
-        refuse_names(own, state)
-        refuse_dtypes(own, state)
-    return {name: fitting(name, own[name], state[name]).astype(state[name].dtype) for name in own if state}
-
-
-def refuse_other_settings(job: Job, theirs: Mapping[str, Any]) -> None:
-    """All that the run was told has to be the same, but for the number of epochs and where the weights began."""
-    ours = json.loads(json.dumps(plain(config(job))))
-    pairs = [(name, theirs.get(name), x) for name, x in ours.items() if name not in ("epochs", "model")]
-    if isinstance(ours["model"], dict) and isinstance(theirs["model"], dict):
-        pairs += [(name, theirs["model"].get(name), x) for name, x in ours["model"].items() if name not in START]
-    else:
-        pairs.append(("model", theirs["model"], ours["model"]))
-    other = [f"{name} was {before!r} and is {now!r} now" for name, before, now in pairs if before != now]
-    if other:
-        raise SettingError(f"a run goes on with its own settings: {'; '.join(other)}")
-
-
-def refuse_nothing_to_do(job: Job, done: int) -> None:
-    if done >= job.settings.epochs:
-        raise SettingError(f"epochs={job.settings.epochs}: this run has done {done} epochs, more of them are needed")
-
-
-def memories(job: Job, arrays: Mapping[str, Array]) -> list[tuple[Any, ...]]:
-    """The optimizer's memories, those of each parameter together."""
-    params, count = job.optimizer.params, job.optimizer.memories
-    sizes = [getattr(p, "size", 1) for p in params]
-    rows = [arrays[f"memory.{k}"] for k in range(count)]
-    if {row.shape for row in rows} != {(sum(sizes),)} or arrays["steps"].shape != (len(params),):
-        raise ShapeError(f"the optimizer's memory does not fit {len(params)} parameters of {sum(sizes)} numbers")
-    pieces = [np.split(row, np.cumsum(sizes)[:-1]) for row in rows]
-    return [tuple([piece(p, row) for row in of_one]) for p, *of_one in zip(params, *pieces, strict=True)]
-
-
-def piece(p: Any, row: Array) -> Any:
-    return row.reshape(p.shape).astype(p.dtype) if isinstance(p, Tensor) else float(row[0])
-
-
-@dataclass(frozen=True)
-class Change:
-    """All that is put in place when a run goes on, checked before."""
-
-    job: Job
-    found: Found
-    states: Mapping[str, dict[str, Array]]
-    memory: list[tuple[Any, ...]]
-
-    def __post_init__(self) -> None:
-        self.generator_states()
-
-    def generator_states(self) -> list[tuple[np.random.Generator, Any]]:
-        """The random generators of layers, with the states that they are to have."""
-        own, states = generators(self.job.model), self.found.facts["generators"]
-        names = [rng.bit_generator.state["bit_generator"] for rng in own]
-        if names != [state["bit_generator"] for state in states]:
-            raise SettingError(f"the model has random generators {names}, other ones than the run")
-        return list(zip(own, states, strict=True))
-
-    def make(self) -> None:
-        job, facts, arrays = self.job, self.found.facts, self.found.arrays
-        job.model.load_state_dict(self.states["model"])
-        job.start, job.last = self.states["start"], self.states["last"] or None
-        job.best = (*facts["best"], self.states["best"]) if facts["best"] else None
-        job.optimizer.load_state((arrays["steps"].tolist(), self.memory, facts["schedule"]))
-        job.stopping[:] = facts["stopping"]
-        for name in CURVES:
-            del getattr(job, name)[:]
-            getattr(job, name).extend(arrays[f"curve.{name}"].tolist())
-        job.seen, job.stopped, job.how = facts["seen"], facts["stopped"], facts["how"]
-        for rng, state in self.generator_states():
-            rng.bit_generator.state = state

@@ -14,7 +14,6 @@ import numpy as np
 from tinygrad_edu.errors import CompileError, SettingError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
-from tinygrad_edu.train import checkpoint
 from tinygrad_edu.train import progress as progress_bars
 from tinygrad_edu.train.choose import choose, choose_together, stepper_for
 from tinygrad_edu.train.config import config
@@ -23,6 +22,7 @@ from tinygrad_edu.train.job import Job, job_of, note_of_parts, progress_shown
 from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.recipe import Loss, Settings
+from tinygrad_edu.train.resume import resume
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.snapshot import Point, for_certain
 from tinygrad_edu.train.stepper import Epochs, Stepper
@@ -82,7 +82,7 @@ def begun(model: Module, X: Any, y: Any, optimizer: Any, given: Mapping[str, Any
     """The job, at its start or where the file of an earlier run left it."""
     job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), Settings(**given))
     if resume_from is not None:
-        checkpoint.resume(job, resume_from)
+        resume(job, resume_from)
     return job
 
 
@@ -95,14 +95,14 @@ class Training:
     """One call of `fit`: a stepper gives whole epochs; here they are recorded, looked at and ended.
 
     `point`: the last whole epoch, which Ctrl-C, NaN and errors lead back to, wherever they come. An epoch is whole when
-    the callbacks have seen it, because they may write; those that only look may be interrupted.
+    the callbacks have seen it, because they may write; those that have been seen to only look may be interrupted.
     """
 
     def __init__(self, job: Job, compiled: bool | str) -> None:
         self.job, self.compiled, self.training = job, compiled, job.model.training
         self.point, self.stepper = Point(job), Stepper(job, None)
         self.measured: Point | None = None  # before the callbacks of an epoch
-        self.callbacks_write = False
+        self.only_look: bool | None = None  # have the callbacks of earlier epochs written nothing?
 
     def run(self) -> Run:
         """All of it; the record, also after Ctrl-C."""
@@ -173,7 +173,8 @@ class Training:
         elif len(done.losses):
             over = self.stepper.look(self.note)
         if len(done.losses):
-            self.callbacks_write |= self.measured is not None and not self.measured.is_now()
+            if self.measured is not None:
+                self.only_look = self.only_look is not False and self.measured.is_now()
             self.point, self.measured = Point(job), None
         return over
 
@@ -183,7 +184,7 @@ class Training:
 
     def back_to_point(self) -> None:
         """The last whole epoch; to do it twice is the same as once."""
-        if self.measured is not None and not self.callbacks_write and self.measured.is_now():
+        if self.measured is not None and self.only_look and self.measured.is_now():
             self.point = self.measured
         self.stepper.close()
         self.point.restore()

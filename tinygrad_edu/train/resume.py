@@ -1,0 +1,193 @@
+"""Going on with a run from its file: everything in it is checked, then put in place, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checks import is_flag, is_number, is_whole
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError, first_line
+from tinygrad_edu.nn.module import kept
+from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
+from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, read
+from tinygrad_edu.train.config import config, plain
+from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.snapshot import Point, for_certain, generators
+from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
+
+START = ("init", "seed")  # of a model: where its weights began
+
+
+def resume(job: Job, path: str | os.PathLike[str]) -> None:
+    """Put the job where the run in the file was left. If anything does not fit, nothing is changed.
+
+    Errors: CheckpointError for the file, SettingError for settings, data and names, ShapeError and DtypeError.
+    """
+    found, before, start, how = read(path), Point(job), job.start, job.how
+    try:
+        checked(job, found).make()
+    except BaseException as error:
+        for_certain(before.restore)
+        job.start, job.how = start, how
+        if isinstance(error, TinygradError):
+            raise type(error)(f"{path}: {error}") from None
+        if isinstance(error, Exception):
+            raise CheckpointError(
+                f"{path} lacks a part of the run, or holds another one: {first_line(error)}"
+            ) from None
+        raise
+
+
+def checked(job: Job, found: Found) -> Change:
+    """What the file holds, all of which fits the job."""
+    states = {place: checked_state(job, found.state(place)) for place in STATES}
+    refuse_other_data(job, found.facts["data"])
+    refuse_other_settings(job, found.facts["config"])
+    refuse_nothing_to_do(job, len(found.arrays["curve.losses"]))
+    refuse_other_facts(job, found, states)
+    return Change(job, found, states, memories(job, found.arrays))
+
+
+def refuse_other_data(job: Job, theirs: Mapping[str, Any]) -> None:
+    ours, nothing = prints(job), [None, 0]
+    for name in {**theirs, **ours}:
+        (shape, mark), (other, other_mark) = ours.get(name, nothing), theirs.get(name, nothing)
+        if shape != other:
+            raise ShapeError(f"{name} had the shape {other}, and has {shape} now: a run goes on with its own data")
+        if mark != other_mark:
+            raise SettingError(f"{name} holds other numbers than before: a run goes on with its own data")
+
+
+def checked_state(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
+    """Weights that fit the model, or none."""
+    own = kept(job.model)
+    if state:
+        refuse_names(own, state)
+        refuse_dtypes(own, state)
+    return {name: fitting(name, own[name], state[name]).astype(state[name].dtype) for name in own if state}
+
+
+def refuse_other_settings(job: Job, theirs: Mapping[str, Any]) -> None:
+    """All that the run was told has to be the same, but for the number of epochs and where the weights began."""
+    ours = json.loads(json.dumps(plain(config(job))))
+    pairs = [(name, theirs.get(name), x) for name, x in ours.items() if name not in ("epochs", "model")]
+    if isinstance(ours["model"], dict) and isinstance(theirs["model"], dict):
+        pairs += [(name, theirs["model"].get(name), x) for name, x in ours["model"].items() if name not in START]
+    else:
+        pairs.append(("model", theirs["model"], ours["model"]))
+    other = [f"{name} was {before!r} and is {now!r} now" for name, before, now in pairs if before != now]
+    if other:
+        raise SettingError(f"a run goes on with its own settings: {'; '.join(other)}")
+
+
+def refuse_nothing_to_do(job: Job, done: int) -> None:
+    if done >= job.settings.epochs:
+        raise SettingError(f"epochs={job.settings.epochs}: this run has done {done} epochs, more of them are needed")
+
+
+def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> None:
+    """What Run.save cannot have written, such as curves of other lengths. Errors: CheckpointError."""
+    facts, curves = found.facts, {name: found.arrays[f"curve.{name}"] for name in CURVES}
+    done, best, seen = len(curves["losses"]), facts["best"], facts["seen"]
+    lengths = dict.fromkeys(CURVES, done) | {"validation": done if job.held_out is not None else 0}
+    problems = {
+        "a curve": any(x.shape != (lengths[name],) or x.dtype.kind != "f" for name, x in curves.items()),
+        "a loss": not np.isfinite(curves["losses"]).all(),
+        "the state of the model": not states["model"] or not states["start"],
+        "the best state": (best is None) != (not states["best"]) or not is_best(best, done),
+        "seen": not is_whole(seen) or not 0 <= seen <= done,
+        "stopped": not is_flag(facts["stopped"]),
+        "how": not isinstance(facts["how"], str) or not facts["how"].startswith(("compiled", "eager")),
+        "the stopping rule": not is_rule(facts["stopping"], job.stopping.tolist(), done),
+        "the schedule": not alike(facts["schedule"], job.optimizer.schedule.state()),
+        "the optimizer's steps": found.arrays["steps"].dtype.kind not in "iu"
+        or bool((found.arrays["steps"] < 0).any()),
+    }
+    wrong = [name for name, bad in problems.items() if bad]
+    if wrong:
+        raise CheckpointError(f"it holds another {', another '.join(wrong)} than a run has that was saved")
+
+
+def is_best(best: Any, done: int) -> bool:
+    """None, or the loss and the number of the best epoch so far."""
+    if best is None:
+        return True
+    return (
+        isinstance(best, list) and len(best) == 2 and is_number(best[0]) and is_whole(best[1]) and 0 < best[1] <= done
+    )
+
+
+def is_rule(given: Any, own: list[float], done: int) -> bool:
+    """The numbers of the same stopping rule, after so many epochs."""
+    same = alike(given, own) and given[TOL] == own[TOL] and given[PATIENCE] == own[PATIENCE]
+    return same and 0 <= given[WAITED] <= done
+
+
+def alike(given: Any, own: Any) -> bool:
+    """Is it of the same form: numbers where the other has numbers, lists of the same length, and so on?"""
+    if isinstance(own, (list, tuple)):
+        return isinstance(given, list) and len(given) == len(own) and all(map(alike, given, own))
+    if is_flag(own):
+        return is_flag(given)
+    if is_whole(own):
+        return is_whole(given) and given >= 0
+    return is_number(given) if is_number(own) else type(given) is type(own)
+
+
+def memories(job: Job, arrays: Mapping[str, Array]) -> list[tuple[Any, ...]]:
+    """The optimizer's memories, those of each parameter together."""
+    params, count = job.optimizer.params, job.optimizer.memories
+    sizes = [getattr(p, "size", 1) for p in params]
+    rows = [arrays[f"memory.{k}"] for k in range(count)]
+    fits = all(row.shape == (sum(sizes),) and row.dtype.kind == "f" for row in rows)
+    if not fits or arrays["steps"].shape != (len(params),):
+        raise ShapeError(f"the optimizer's memory does not fit {len(params)} parameters of {sum(sizes)} numbers")
+    pieces = [np.split(row, np.cumsum(sizes)[:-1]) for row in rows]
+    return [tuple([piece(p, row) for row in of_one]) for p, *of_one in zip(params, *pieces, strict=True)]
+
+
+def piece(p: Any, row: Array) -> Any:
+    return row.reshape(p.shape).astype(p.dtype) if isinstance(p, Tensor) else float(row[0])
+
+
+@dataclass(frozen=True)
+class Change:
+    """All that is put in place when a run goes on, checked before."""
+
+    job: Job
+    found: Found
+    states: Mapping[str, dict[str, Array]]
+    memory: list[tuple[Any, ...]]
+
+    def __post_init__(self) -> None:
+        for rng, state in self.generator_states():
+            type(rng.bit_generator)().state = state  # one that is thrown away: will it take that state?
+
+    def generator_states(self) -> list[tuple[np.random.Generator, Any]]:
+        """The random generators of layers, with the states that they are to have."""
+        own, states = generators(self.job.model), self.found.facts["generators"]
+        names = [rng.bit_generator.state["bit_generator"] for rng in own]
+        if names != [state["bit_generator"] for state in states]:
+            raise SettingError(f"the model has random generators {names}, other ones than the run")
+        return list(zip(own, states, strict=True))
+
+    def make(self) -> None:
+        job, facts, arrays = self.job, self.found.facts, self.found.arrays
+        job.model.load_state_dict(self.states["model"])
+        job.start, job.last = self.states["start"], self.states["last"] or None
+        job.best = (*facts["best"], self.states["best"]) if facts["best"] else None
+        job.optimizer.load_state((arrays["steps"].tolist(), self.memory, facts["schedule"]))
+        job.stopping[:] = facts["stopping"]
+        for name in CURVES:
+            del getattr(job, name)[:]
+            getattr(job, name).extend(arrays[f"curve.{name}"].tolist())
+        job.seen, job.stopped, job.how = facts["seen"], facts["stopped"], facts["how"]
+        for rng, state in self.generator_states():
+            rng.bit_generator.state = state
+        job.optimizer.rates(job.optimizer.steps, 1)  # a schedule says so where its numbers lead to no learning rate
