@@ -17,6 +17,7 @@ from operator import attrgetter
 from typing import Any
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.collector import spare
 from tinygrad_edu.core.fast_backward import accumulate, inner_nodes
 from tinygrad_edu.core.fast_paths import install_for_values
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
@@ -316,4 +317,5 @@ def identity(x: Value) -> Value:
 
 
 install_for_values(Value)
+spare(Value)
 tell(Value, OF_VALUE)
