@@ -143,7 +143,7 @@ print(cost(1_000_000, 2) / cost(2_000, 100))
 
 
 def test_a_node_of_a_million_costs_what_a_node_of_two_thousand_does():
-    """1.3 on a quiet machine, the rest is the processor's cache; 3.0 with all collections. Others may work beside us."""
+    """1.3 on a quiet machine, which is the processor's cache, and 3.0 with all collections; here others work too."""
     ratios = []
     for _ in range(3):
         found = subprocess.run([sys.executable, "-c", COST], capture_output=True, text=True, check=True)
