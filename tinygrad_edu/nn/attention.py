@@ -13,7 +13,7 @@ from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.activations import find_activation
 from tinygrad_edu.nn.dropout import Dropout
-from tinygrad_edu.nn.inputs import random_generator, refuse_widths
+from tinygrad_edu.nn.inputs import as_input, random_generator, refuse_widths
 from tinygrad_edu.nn.layers import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
@@ -173,6 +173,7 @@ class TransformerEncoderLayer(Module):
 
     def forward(self, x: Any, mask: Any = None) -> Any:
         """x (..., T, d_model) → the same shape."""
+        x = as_input(x, self.linear1)
         if self.norm_first:
             x = x + self.dropped(self.attention(self.norm1(x), mask=mask))
             return x + self.network(self.norm2(x))

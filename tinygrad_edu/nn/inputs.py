@@ -45,6 +45,7 @@ def as_input_of(x: Any, layer: Any, shape: tuple[int, ...]) -> Any:
 def of_back_end(x: Any, layer: Any) -> Any:
     """An array of the layer's dtype (a plain one: a Tensor keeps its own), and no Tensor for a layer of Values."""
     x, weight = as_array(x), getattr(layer, "weight", None)
+    weight = next((array for _, array in layer.named_arrays()), None) if weight is None else weight
     if isinstance(x, Tensor):
         if layer.backend == "scalar":
             raise SettingError('a model with backend="scalar" takes numbers, arrays or Values, not a Tensor')

@@ -74,7 +74,8 @@ class Recurrent(Module):
     def begin(self, state: Any, x: Any) -> Any:
         """The state before the first step, (batch, hidden); a start value is one row, which every sample shares."""
         if state is None:
-            rows = tuple(np.full((1, self.hidden_features), self.start) for _ in self.states)
+            dtype = next((array.dtype for _, array in self.named_arrays() if isinstance(array, Tensor)), float)
+            rows = tuple(np.full((1, self.hidden_features), self.start, dtype) for _ in self.states)
             return rows if len(rows) > 1 else rows[0]
         given = state if isinstance(state, tuple) else (state,)
         if len(given) != len(self.states):
