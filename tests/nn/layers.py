@@ -53,7 +53,7 @@ def made(name, i=0, **options):
 
 def has_parameters(name):
     """Does its constructor take a back end and a dtype?"""
-    return name in list(LAYERS)[: list(LAYERS).index("Dropout")] + ["Embedding"] and not name.startswith(WITHOUT)
+    return name in (*list(LAYERS)[: list(LAYERS).index("Dropout")], "Embedding") and not name.startswith(WITHOUT)
 
 
 WITHOUT = ("MaxPool", "AvgPool", "Adaptive", "Flatten")

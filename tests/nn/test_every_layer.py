@@ -1,4 +1,4 @@
-"""Every layer: the same on both back ends and compiled, right gradients, float32, checkpoints. A test walks the table."""
+"""Every layer: the same on both back ends and compiled, right gradients, float32, checkpoints."""
 
 import numpy as np
 import pytest

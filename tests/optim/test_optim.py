@@ -9,7 +9,20 @@ from tinygrad_edu import Tensor, Value, nn
 from tinygrad_edu.data import moons
 from tinygrad_edu.errors import ForgottenZeroGradWarning, OperandError, SettingError
 from tinygrad_edu.nn import losses
-from tinygrad_edu.optim import SGD, Adagrad, Adam, AdamW, RMSprop, Rprop, rules, schedules
+from tinygrad_edu.optim import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    NAdam,
+    RMSprop,
+    Rprop,
+    rules,
+    schedules,
+)
 
 STEPS = 50
 RECIPES = [
@@ -37,6 +50,16 @@ RECIPES = [
     (Adagrad, {"lr": 0.1, "eps": 1e-3}),
     (Adagrad, {"lr": 0.2, "lr_decay": 0.05}),
     (Adagrad, {"lr": 0.1, "weight_decay": 0.05, "initial_accumulator_value": 0.2}),
+    (Adam, {"lr": 0.05, "amsgrad": True, "weight_decay": 0.02}),
+    (AdamW, {"lr": 0.05, "amsgrad": True, "betas": (0.8, 0.9), "weight_decay": 0.3}),
+    (NAdam, {}),
+    (NAdam, {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.05, "momentum_decay": 0.02}),
+    (Adamax, {}),
+    (Adamax, {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.05}),
+    (Adadelta, {}),
+    (Adadelta, {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.05}),
+    (Lion, {"lr": 0.01}),
+    (Lion, {"lr": 0.02, "betas": (0.8, 0.9), "weight_decay": 0.3}),
     (Rprop, {"lr": 0.1}),
     (Rprop, {"lr": 0.01, "etas": (0.7, 1.5)}),
     (Rprop, {"lr": 0.01, "step_sizes": (5e-3, 0.02)}),
@@ -82,10 +105,41 @@ def test_both_back_ends_step_alike(optimizer, settings):
             close(scalar[name], tensor[name])
 
 
+@pytest.fixture
+def torch():
+    """PyTorch, whose NAdam keeps a product of float64 numbers in the default dtype."""
+    module = pytest.importorskip("torch")
+    before = module.get_default_dtype()
+    module.set_default_dtype(module.float64)
+    yield module
+    module.set_default_dtype(before)
+
+
+# PyTorch has no Lion; its rule is compared with the paper's in test_lion_is_the_papers.
+of_torch = pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [recipe for recipe in RECIPES if recipe[0] is not Lion],
+    ids=[f"{kind.__name__} {settings}" for kind, settings in RECIPES if kind is not Lion],
+)
+
+
+def test_lion_is_the_papers():
+    """Chen et al. 2023, program 1, written out for one weight."""
+    w, m, own = 1.0, 0.0, Value(1.0)
+    optimizer = Lion([own], lr=0.05, betas=(0.8, 0.9), weight_decay=0.3)
+    for t in range(STEPS):
+        g = np.cos(t) + 0.1 * w
+        own.grad = g
+        optimizer.step()
+        update = np.sign(m * 0.8 + g * (1.0 - 0.8))
+        m = m * 0.9 + g * (1.0 - 0.9)
+        w = w - 0.05 * (update + 0.3 * w)
+        assert own.data == pytest.approx(w, rel=1e-13)
+
+
 @pytest.mark.torch
-@every_recipe
-def test_pytorch_steps_alike(optimizer, settings):
-    torch = pytest.importorskip("torch")
+@of_torch
+def test_pytorch_steps_alike(optimizer, settings, torch):
     weights = [torch.tensor(w, requires_grad=True) for w in nn.MLP([2, 4, 1], seed=1).state_dict().values()]
     theirs = getattr(torch.optim, optimizer.__name__)(weights, **settings)
     data, labels = torch.tensor(X), torch.tensor(Y)
@@ -100,10 +154,9 @@ def test_pytorch_steps_alike(optimizer, settings):
 
 
 @pytest.mark.torch
-@every_recipe
-def test_pytorch_agrees_where_a_gradient_is_missing_now_and_then(optimizer, settings):
+@of_torch
+def test_pytorch_agrees_where_a_gradient_is_missing_now_and_then(optimizer, settings, torch):
     """Momentum and Adam's bias correction count the updates of each parameter, not the calls of step()."""
-    torch = pytest.importorskip("torch")
     ours, theirs = Tensor([1.0, -2.0], requires_grad=True), torch.tensor([1.0, -2.0], dtype=float, requires_grad=True)
     own = optimizer([ours], **settings)
     other = getattr(torch.optim, optimizer.__name__)([theirs], **settings)
@@ -188,7 +241,7 @@ def test_dtype_and_shape_stay(optimizer, settings, shape, dtype):
 @every_optimizer
 def test_each_optimizer_finds_the_bottom_of_a_bowl(optimizer, settings):
     w = Tensor([0.5, -0.3], requires_grad=True)
-    updates = optimizer([w], lr=0.1)
+    updates = optimizer([w], lr=20.0 if optimizer is Adadelta else 0.1)  # whose first steps are 1e-3 long
     for _ in range(400):
         updates.zero_grad()
         (w * w).sum().backward()

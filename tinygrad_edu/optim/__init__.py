@@ -1,14 +1,21 @@
 """Optimizers: one update rule each, on numbers and arrays alike; schedules of the learning rate; gradient clipping."""
 
+from typing import TYPE_CHECKING
+
 from tinygrad_edu.optim import rules, schedules
 from tinygrad_edu.optim.clip import clip_by_norm, clip_by_value
 from tinygrad_edu.optim.conditions import Verdict, robbins_monro
-from tinygrad_edu.optim.lbfgs import LBFGS
-from tinygrad_edu.optim.named import find, optimizer_for
+from tinygrad_edu.optim.named import find, known, optimizer_for
 from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop, Rprop
+
+globals().update(known())  # optim.SGD, optim.Adam, ...: each is declared once, and found by its name
+if TYPE_CHECKING:  # the same for type checkers
+    from tinygrad_edu.optim.lbfgs import *  # noqa: F403
+    from tinygrad_edu.optim.optimizers import *  # noqa: F403
+    from tinygrad_edu.optim.variants import *  # noqa: F403
 
 __all__ = [
-    "LBFGS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "Rprop", "Verdict", "clip_by_norm",
-    "clip_by_value", "find", "optimizer_for", "robbins_monro", "rules", "schedules",
+    "Optimizer", "Verdict", "clip_by_norm", "clip_by_value", "find", "optimizer_for", "robbins_monro", "rules",
+    "schedules",
 ]  # fmt: skip
+__all__ += list(known())

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_edu.errors import SettingError, unknown_name
-from tinygrad_edu.optim import optimizers as optimizers  # what is declared there is found by name
+from tinygrad_edu.optim import optimizers as optimizers  # what is declared there and in `variants` is found by name
+from tinygrad_edu.optim import variants as variants
 from tinygrad_edu.optim.lbfgs import LBFGS
 from tinygrad_edu.optim.optimizer import Optimizer
 
@@ -19,17 +20,22 @@ def subclasses(kind: type) -> Iterator[type]:
         yield from subclasses(each)
 
 
+def known() -> dict[str, Any]:
+    """Every optimizer by its name: the classes that have a rule, and L-BFGS."""
+    with_rule = [each for each in subclasses(Optimizer) if hasattr(each, "rule")]
+    return {each.__name__: each for each in (*with_rule, LBFGS)}
+
+
 def find(name: str) -> Any:
     """The optimizer of that name, upper or lower case.
 
     >>> find("adam").__name__, find("LBFGS").__name__
     ('Adam', 'LBFGS')
     """
-    known = {each.__name__: each for each in (*subclasses(Optimizer), LBFGS)}
-    lower = {each.lower(): each for each in known}
+    lower = {each.lower(): kind for each, kind in known().items()}
     if name.lower() not in lower:
-        raise unknown_name("optimizer", name, known)
-    return known[lower[name.lower()]]
+        raise unknown_name("optimizer", name, known())
+    return lower[name.lower()]
 
 
 def optimizer_for(given: Any, parameters: Any) -> Any:

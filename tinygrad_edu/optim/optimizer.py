@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.nn.parameters import clear
+from tinygrad_edu.optim.groups import Group, are_groups, members
+from tinygrad_edu.optim.groups import made as group_optimizer
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
 
-Parameters = Iterable[Value | Tensor]
+Parameters = Iterable[Any]  # Values or Tensors, or dicts of them and of settings
 
 
 class Optimizer:
@@ -22,6 +25,7 @@ class Optimizer:
 
     Args: `params`, Values or Tensors, such as model.parameters(); `lr`, the learning rate η ≥ 0 or a schedule of it;
     and the rule's own. `optimizer.lr` is the number that the next step uses; setting it replaces the schedule.
+    Groups of parameters with settings of their own: `params` as a list of {"params": ..., "lr": ..., ...}.
     A Tensor without a gradient (None) is left alone; a Value always has one, 0 where the loss does not depend on it.
     Errors: SettingError for settings out of range or a parameter listed twice, OperandError for what is no parameter.
 
@@ -34,12 +38,17 @@ class Optimizer:
 
     rule: Callable[..., tuple[Any, ...]]
     memories: int  # how many numbers the rule keeps for each weight
+    groups: Sequence[Optimizer] = ()  # each says how its parameters are changed; the memory stands in the whole
 
     def __init__(self, params: Parameters, lr: LearningRate, **settings: Any) -> None:
-        self.params = checked(params)
+        grouped = are_groups(params)
+        self.params = checked([p for group in params for p in members(group)] if grouped else params)
         self.settings = settings
         self.t = [0] * len(self.params)  # the updates of each parameter: those without a gradient have had fewer
-        self.lr = lr
+        self.schedule = as_schedule(lr)
+        if grouped:
+            self.groups = [group_optimizer(self, group, lr) for group in params]
+        self.begin()
 
     @property
     def lr(self) -> float:
@@ -49,9 +58,21 @@ class Optimizer:
     @lr.setter
     def lr(self, lr: LearningRate) -> None:
         self.schedule = as_schedule(lr)
+        for group in self.groups:
+            group.lr = lr
         if not self.steps:  # Rprop's memory begins at the learning rate
-            starts = self.start()
-            self.memory: list[tuple[Any, ...]] = [tuple([filled(p, x) for x in starts]) for p in self.params]
+            self.begin()
+
+    def begin(self) -> None:
+        """The memories before the first step."""
+        self.memory: list[tuple[Any, ...]] = [
+            tuple([filled(p, x) for x in own.start()]) for own in self.groups or [self] for p in own.params
+        ]
+
+    @property
+    def param_groups(self) -> list[Group]:
+        """The groups as dicts: g["lr"] *= 0.1; one for all parameters where none were given."""
+        return [Group(own) for own in self.groups or [self]]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -77,24 +98,27 @@ class Optimizer:
 
     def step(self) -> None:
         """One update of every parameter that has a gradient."""
-        lr = self.lr
-        for i, p in enumerate(self.params):
-            if p.grad is None:
-                continue
-            self.t[i] += 1
-            w = p.array if isinstance(p, Tensor) else p.data
-            w, *memory = type(self).rule(w, p.grad, *self.memory[i], self.t[i], lr, **self.settings)
-            self.memory[i] = tuple(memory)
-            replace(p, w)
+        steps, places = self.steps, count()
+        for own in self.groups or [self]:
+            lr = own.schedule(steps)
+            for p, i in zip(own.params, places, strict=False):  # in this order: no number is lost at the end
+                if p.grad is not None:
+                    self.t[i] += 1
+                    w = p.array if isinstance(p, Tensor) else p.data
+                    w, *memory = own.rule(w, p.grad, *self.memory[i], self.t[i], lr, **own.settings)
+                    self.memory[i] = tuple(memory)
+                    replace(p, w)
 
     def state(self) -> tuple[list[int], list[tuple[Any, ...]], Any]:
         """Step counts, memories and the schedule's state, to go back to: rules make new arrays, so these stay."""
-        return list(self.t), list(self.memory), self.schedule.state()
+        schedules = [own.schedule.state() for own in self.groups] if self.groups else self.schedule.state()
+        return list(self.t), list(self.memory), schedules
 
     def load_state(self, state: tuple[list[int], list[tuple[Any, ...]], Any]) -> None:
         """Go back to an earlier `state()`."""
         self.t, self.memory = list(state[0]), list(state[1])
-        self.schedule.load_state(state[2])
+        for own, each in zip(self.groups or [self], state[2] if self.groups else [state[2]], strict=True):
+            own.schedule.load_state(each)
 
     def zero_grad(self) -> None:
         """Forget the gradients, before the next backward pass."""
@@ -103,8 +127,8 @@ class Optimizer:
 
     def __repr__(self) -> str:
         settings = {"lr": self.schedule if self.schedule.kind != "constant" else self.lr, **self.settings}
-        count = sum(getattr(p, "size", 1) for p in self.params)
-        return f"<{type(self).__name__} of {count:,} numbers, {', '.join(f'{k}={x!r}' for k, x in settings.items())}>"
+        size = sum(getattr(p, "size", 1) for p in self.params)
+        return f"<{type(self).__name__} of {size:,} numbers, {', '.join(f'{k}={x!r}' for k, x in settings.items())}>"
 
 
 def checked(params: Iterable[Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_edu.checks import divisor, number, pair
+from tinygrad_edu.checks import divisor, flag, number, pair
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.optimizer import Optimizer, Parameters
@@ -40,7 +40,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam with bias correction; weight decay λ is added to the gradient. See rules.adam.
+    """Adam with bias correction; weight decay λ is added to the gradient; amsgrad: with the largest v. See rules.adam.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -51,6 +51,7 @@ class Adam(Optimizer):
 
     rule = staticmethod(rules.adam)
     memories = 2
+    decoupled = False  # is λ apart from the gradient?
 
     def __init__(
         self,
@@ -59,19 +60,25 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        amsgrad: bool = False,
     ) -> None:
         pair("betas", betas, "Adam has two, β₁ and β₂, such as (0.9, 0.999)")
         number("beta1", betas[0], "[0, 1)")
         number("beta2", betas[1], "[0, 1)")
         number("weight_decay", weight_decay, "[0, inf)")
         divisor("eps", eps)
-        super().__init__(params, lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay)
+        more: dict[str, Any] = {}
+        if flag("amsgrad", amsgrad):
+            more = {"decoupled": self.decoupled}
+            self.rule, self.memories = rules.amsgrad, 3  # type: ignore[assignment]
+        super().__init__(params, lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay, **more)
 
     @property
     def options(self) -> dict[str, Any]:
         """See Optimizer.options."""
         rest = dict(self.settings)
-        return {"betas": (rest.pop("beta1"), rest.pop("beta2")), **rest}
+        amsgrad = {"amsgrad": True} if rest.pop("decoupled", None) is not None else {}
+        return {"betas": (rest.pop("beta1"), rest.pop("beta2")), **rest, **amsgrad}
 
 
 class AdamW(Adam):
@@ -86,6 +93,7 @@ class AdamW(Adam):
     """
 
     rule = staticmethod(rules.adamw)
+    decoupled = True
 
     def __init__(
         self,
@@ -94,8 +102,9 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
 
 
 class RMSprop(Optimizer):

@@ -13,7 +13,7 @@ from typing import Any
 
 from tinygrad_edu.core import ops
 
-__all__ = ["adagrad", "adam", "adamw", "rmsprop", "rprop", "sgd"]
+__all__ = ["adadelta", "adagrad", "adam", "adamax", "adamw", "amsgrad", "lion", "nadam", "rmsprop", "rprop", "sgd"]
 
 
 def sgd(
@@ -66,6 +66,112 @@ def adam_step(
     m_hat = m / (1.0 - beta1**t)
     v_hat = v / (1.0 - beta2**t)
     return w - lr * m_hat / (v_hat**0.5 + eps), m, v
+
+
+def amsgrad(
+    w: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    largest: Any,
+    t: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+) -> tuple[Any, Any, Any, Any]:
+    """Adam with the largest v so far in place of v, so that no step grows again where gradients are rare.
+
+    Reddi, Kale and Kumar 2018, with Adam's corrections as in PyTorch; λ as in `adam`, or `decoupled` as in `adamw`.
+
+    >>> settings = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0, "decoupled": False}
+    >>> [round(x, 6) for x in amsgrad(1.0, 4.0, 0.0, 0.0, 0.64, 1, **settings)]
+    [0.95, 0.4, 0.16, 0.64]
+    """
+    w, g = (w - lr * weight_decay * w, g) if decoupled else (w, g + weight_decay * w)
+    m = beta1 * m + (1.0 - beta1) * g
+    v = beta2 * v + (1.0 - beta2) * g * g
+    largest = ops.maximum(largest, v)
+    m_hat = m / (1.0 - beta1**t)
+    v_hat = largest / (1.0 - beta2**t)
+    return w - lr * m_hat / (v_hat**0.5 + eps), m, v, largest
+
+
+def nadam(
+    w: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    product: Any,
+    t: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    momentum_decay: float,
+) -> tuple[Any, Any, Any, Any]:
+    """Adam with Nesterov's momentum: w ← w - η·(μₜ₊₁·m/(1 - Π μ) + (1-μₜ)·g/(1 - Π μ))/(√v̂ + ε), μₜ = β₁(1 - 0.96^(tψ)/2).
+
+    The first product goes to t + 1, the second to t; it is the third memory, and begins at 1. g includes λw.
+    (Dozat 2016; ψ, the momentum's decay, as in PyTorch)
+
+    >>> settings = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 0.0, "weight_decay": 0.0, "momentum_decay": 0.0}
+    >>> [round(x, 6) for x in nadam(1.0, 4.0, 0.0, 0.0, 1.0, 1, **settings)]
+    [0.894357, 0.4, 0.16, 0.45]
+    """
+    g = g + weight_decay * w
+    now = beta1 * (1.0 - 0.5 * 0.96 ** (t * momentum_decay))
+    later = beta1 * (1.0 - 0.5 * 0.96 ** ((t + 1.0) * momentum_decay))
+    product = product * now
+    m = beta1 * m + (1.0 - beta1) * g
+    v = beta2 * v + (1.0 - beta2) * g * g
+    spread = (v / (1.0 - beta2**t)) ** 0.5 + eps
+    step = g * (1.0 - now) / (1.0 - product) + m * later / (1.0 - product * later)
+    return w - lr * step / spread, m, v, product
+
+
+def adamax(
+    w: Any, g: Any, m: Any, u: Any, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float
+) -> tuple[Any, Any, Any]:
+    """m ← β₁m + (1-β₁)g,  u ← max(β₂u, |g| + ε),  w ← w - η·m/((1-β₁ᵗ)·u), where g includes λw.
+
+    Kingma and Ba 2015, algorithm 2: Adam with the largest gradient in place of the mean square.
+
+    >>> adamax(1.0, 4.0, 0.0, 0.0, 1, lr=0.5, beta1=0.5, beta2=0.99, eps=0.0, weight_decay=0.0)
+    (0.5, 2.0, 4.0)
+    """
+    g = g + weight_decay * w
+    m = beta1 * m + (1.0 - beta1) * g
+    u = ops.maximum(beta2 * u, ops.abs(g) + eps)
+    return w - m / u * (lr / (1.0 - beta1**t)), m, u
+
+
+def lion(w: Any, g: Any, m: Any, t: int, lr: float, beta1: float, beta2: float, weight_decay: float) -> tuple[Any, Any]:
+    """w ← w - η·(sign(β₁m + (1-β₁)g) + λw),  m ← β₂m + (1-β₂)g: every weight moves by η. (Chen et al. 2023)
+
+    >>> lion(1.0, -4.0, 0.5, 1, lr=0.25, beta1=0.75, beta2=0.5, weight_decay=0.0)
+    (1.25, -1.75)
+    """
+    direction = ops.sign(beta1 * m + (1.0 - beta1) * g)
+    w = w - lr * weight_decay * w
+    return w - lr * direction, beta2 * m + (1.0 - beta2) * g
+
+
+def adadelta(
+    w: Any, g: Any, s: Any, d: Any, t: int, lr: float, rho: float, eps: float, weight_decay: float
+) -> tuple[Any, Any, Any]:
+    """s ← ρs + (1-ρ)g²,  Δ = g·√(d + ε)/√(s + ε),  d ← ρd + (1-ρ)Δ²,  w ← w - η·Δ, where g includes λw. (Zeiler 2012)
+
+    >>> adadelta(1.0, 2.0, 0.0, 0.75, 1, lr=1.0, rho=0.5, eps=0.25, weight_decay=0.0)[1:]
+    (2.0, 1.2638888888888888)
+    """
+    g = g + weight_decay * w
+    s = rho * s + g * g * (1.0 - rho)
+    step = g * ops.sqrt(d + eps) / ops.sqrt(s + eps)
+    return w - lr * step, s, rho * d + step * step * (1.0 - rho)
 
 
 def rmsprop(

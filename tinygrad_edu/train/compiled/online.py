@@ -113,7 +113,7 @@ class OnlineProgram:
 
     def updates(self, gradients: Sequence[Any], numbers: Sequence[Any]) -> dict[str, Any]:
         """Gradients, new weights and new memories, from the rule that the other ways of training use."""
-        rule, (t, lr, *rest) = type(self.optimizer).rule, numbers
+        rule, (t, lr, *rest) = self.optimizer.rule, numbers
         settings = {**self.optimizer.settings, **dict(zip(self.floats, rest, strict=True))}
         results: dict[str, Any] = {}
         self.names: list[list[str]] = []  # of each weight and its memories

@@ -60,6 +60,7 @@ def program_for(job: Job) -> CompiledJob:
     from step to step; whatever an operation raises that cannot be traced.
     """
     refuse_frozen(job.optimizer)
+    refuse_groups(job.optimizer)
     key = kind_of(job)
     if key is None:
         return CompiledJob(traced(job))
@@ -70,6 +71,12 @@ def program_for(job: Job) -> CompiledJob:
         found.forget()
         PROGRAMS[key] = found
     return CompiledJob(PROGRAMS[key])
+
+
+def refuse_groups(optimizer: Optimizer) -> None:
+    """A program has one rate and one set of settings."""
+    if optimizer.groups:
+        raise TraceError("groups of parameters with settings of their own are trained operation by operation")
 
 
 def kind_of(job: Job) -> Any:
@@ -150,7 +157,7 @@ def traced_once(job: Job) -> TrainingProgram:
     recipe = Recipe(
         job.batch_loss,
         optimizer.params,
-        type(optimizer).rule,
+        optimizer.rule,
         optimizer.settings,
         optimizer.memories,
         common_dtype(optimizer),

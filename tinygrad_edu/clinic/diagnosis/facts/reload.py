@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.optim import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop, Rprop
+from tinygrad_edu.optim.named import known
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.optim.schedule_text import schedule_of
 from tinygrad_edu.train.job import Job, job_of
@@ -18,7 +18,6 @@ from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import whole
 from tinygrad_edu.train.stored import rebuilt
 
-OPTIMIZERS: dict[str, Any] = {kind.__name__: kind for kind in (SGD, Adam, AdamW, RMSprop, Adagrad, Rprop, LBFGS)}
 TAKEN = ("epochs", "batch_size", "shuffle", "seed", "tol", "patience", "clip_norm", "clip_value", "accurate")
 
 
@@ -41,12 +40,12 @@ def why_not(run: Run, X: Any, y: Any) -> str:
 def unreadable(config: Mapping[str, Any]) -> str:
     """The first setting that is a function of somebody else's, of which a file has only the name."""
     rate = config["lr"]
-    known = {
+    readable = {
         "loss": config["loss"] in LOSSES,
-        "optimizer": config["optimizer"] in OPTIMIZERS,
+        "optimizer": config["optimizer"] in known(),
         "lr": rate is None or isinstance(rate, (int, float, Schedule)) or schedule_of(rate) is not None,
     }
-    missing = [f"{name}={config[name]}" for name, found in known.items() if not found]
+    missing = [f"{name}={config[name]}" for name, found in readable.items() if not found]
     try:
         MLP(**config["model"])
     except TinygradError as problem:
@@ -73,7 +72,7 @@ def optimizer_of(config: Mapping[str, Any], model: MLP) -> Any:
     options: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in pairs}
     if config["lr"] is not None:  # L-BFGS has none
         options["lr"] = schedule_of(config["lr"]) if isinstance(config["lr"], str) else config["lr"]
-    return OPTIMIZERS[config["optimizer"]](model.parameters(), **options)
+    return known()[config["optimizer"]](model.parameters(), **options)
 
 
 def other_data(run: Run) -> list[str]:
