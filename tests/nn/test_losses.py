@@ -13,7 +13,8 @@ from tinygrad_edu.errors import DtypeError, NameNotFoundError, OperandError, Set
 from tinygrad_edu.nn.losses import LOSSES
 
 N, WIDTH = 6, 3
-ENTRIES = [name for name in LOSSES if name != "cross_entropy"]
+OF_ROWS = [name for name, loss in LOSSES.items() if loss.takes_class_numbers]
+ENTRIES = [name for name in LOSSES if name not in OF_ROWS]
 REDUCTIONS = ["mean", "sum", "none"]
 each_loss = pytest.mark.parametrize("name", LOSSES)
 each_reduction = pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -27,7 +28,7 @@ def problem(name, rng, samples=N):
         p = rng.uniform(0.1, 0.9, (samples, WIDTH))
     if name == "hinge":
         t = rng.choice([-1.0, 1.0], (samples, WIDTH))
-    return (p, t / t.sum(axis=1, keepdims=True)) if name == "cross_entropy" else (p, t)
+    return (p, t / t.sum(axis=1, keepdims=True)) if name in OF_ROWS else (p, t)
 
 
 def as_values(array):
@@ -147,7 +148,7 @@ def test_reductions_and_back_ends(name, reduction):
     v = loss(values, t)
     (ops.sum(v) if reduction == "none" else v).backward()
     each = LOSSES[name](p, t, reduction="none")
-    assert each.shape == ((N,) if name == "cross_entropy" else (N, WIDTH))
+    assert each.shape == ((N,) if name in OF_ROWS else (N, WIDTH))
     close(y, {"mean": each.mean(), "sum": each.sum(), "none": each}[reduction])
     close(plain(v), y)
     close(np.vectorize(lambda v: v.grad, otypes=[float])(values), g)
@@ -314,7 +315,7 @@ def test_logits_are_no_probabilities(make):
 
 
 BAD_SETTINGS = [
-    ({"reduction": "avg"}, NameNotFoundError, "unknown reduction 'avg'. .*Known: mean, none, sum"),
+    ({"reduction": "avg"}, NameNotFoundError, "unknown reduction 'avg'. .*Known: batchmean, mean, none, sum"),
     ({"sample_weight": [1.0, 2.0]}, ShapeError, r"sample_weight has shape \(2,\).* \(3,\), for each entry \(3, 2\)"),
     ({"sample_weight": 2.0}, ShapeError, r"sample_weight has shape \(\)"),
     ({"sample_weight": [1.0, -2.0, 1.0]}, SettingError, "between -2 and 1"),

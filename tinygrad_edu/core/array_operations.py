@@ -4,6 +4,7 @@ from tinygrad_edu.core import shapes as shapes  # isort: skip
 from tinygrad_edu.core import broadcasting as broadcasting  # isort: skip
 from tinygrad_edu.core import reductions as reductions  # isort: skip
 from tinygrad_edu.core import linalg as linalg  # isort: skip
+from tinygrad_edu.core import class_losses as class_losses
 from tinygrad_edu.core import contractions as contractions
 from tinygrad_edu.core import conv as conv
 from tinygrad_edu.core import convolutions as convolutions

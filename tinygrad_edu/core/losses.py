@@ -2,7 +2,8 @@
 
 `loss(prediction, target, *, reduction="mean", sample_weight=None)` works on arrays, on Tensors and on lists of Values.
 
-reduction: "mean" over all entries (for cross_entropy over rows), "sum", or "none" for each one.
+reduction: "mean" over all entries (of losses for classes: over rows), "sum", "none" for each one, or "batchmean", the
+sum over the number of samples.
 sample_weight: a number for each sample, which are counted along the first axis, or for each entry. The weighted mean
 is Σ w·ℓ / Σ w, as in scikit-learn's MLPClassifier and PyTorch's class weights: doubling all weights changes nothing.
 Errors: ShapeError where shapes differ (a loss broadcasts nothing) or a mean has no numbers, SettingError for targets or
@@ -12,12 +13,11 @@ weights that are NaN or out of range, NameNotFoundError for an unknown reduction
 5.0
 >>> float(mse([1.0, 3.0], [0.0, 0.0], sample_weight=[3.0, 1.0]))
 3.0
->>> abs(float(cross_entropy([[0.0, 1000.0]], [1])))
-0.0
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +27,6 @@ import numpy as np
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.operation import COMPOSED, Composed
-from tinygrad_edu.core.reductions import log_softmax
 from tinygrad_edu.core.shapes import expand_dims
 from tinygrad_edu.core.targets import (
     classes_or_probabilities,
@@ -39,10 +38,11 @@ from tinygrad_edu.core.targets import (
     probabilities,
     refuse_text,
 )
-from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
+from tinygrad_edu.errors import SettingError, ShapeError, TraceError, unknown_name
 
 Check = Callable[[str, Any, Any], Any]
-REDUCTIONS = ("mean", "sum", "none")
+REDUCTIONS = ("mean", "sum", "none", "batchmean")
+COMMON = ("reduction", "sample_weight")
 
 
 class Loss(Composed):
@@ -50,7 +50,7 @@ class Loss(Composed):
     targets in the form that the function needs, or refuses them.
 
     link: the operation that makes of outputs what they say about the targets: "sigmoid" where the loss takes logits.
-    for_classes: is it for classes, and not for numbers?
+    for_classes: is it for classes, and not for numbers? takes_class_numbers: are targets one number for each row?
 
     >>> mse, float(mse([1.0, 2.0], [1.0, 4.0], reduction="sum"))
     (<loss mse>, 4.0)
@@ -61,6 +61,10 @@ class Loss(Composed):
     ) -> None:
         super().__init__(function, function.__name__)
         self.check, self.link, self.for_classes = check, link, for_classes
+        self.takes_class_numbers = check is classes_or_probabilities
+        options = list(inspect.signature(function).parameters)[2:]
+        self.numbered = "numbered" in options  # does it ask whether the targets are class numbers?
+        self.options = ["ignore_index" if name == "kept" else name for name in options if name != "numbered"]
 
     def __repr__(self) -> str:
         return f"<loss {self.name}>"
@@ -72,11 +76,19 @@ class Loss(Composed):
         self, prediction: Any, target: Any, *, reduction: str = "mean", sample_weight: Any = None, **options: Any
     ) -> Any:
         prediction, target = listed(prediction), listed(target)
+        unknown = sorted(options.keys() - set(self.options))
+        if unknown:
+            raise SettingError(f"{self.name} has the settings {', '.join([*self.options, *COMMON])}, not {unknown}")
+        if "ignore_index" in options:
+            target, options["kept"] = without_ignored(self.name, target, options.pop("ignore_index"))
+        if self.numbered:
+            options["numbered"] = np.ndim(target) < np.ndim(prediction)
         target = in_dtype_of(prediction, self.check(self.name, prediction, target))
         if reduction == "mean":
             refuse_empty(self.name, prediction)
         each = self.function(prediction, target, **options)
-        return reduced(self.name, each, reduction, sample_weight)
+        each, counts = each if isinstance(each, tuple) else (each, None)
+        return reduced(self.name, each, reduction, sample_weight, counts)
 
 
 def loss(
@@ -193,21 +205,8 @@ def poisson(prediction: Any, target: Any) -> Any:
     return ops.poisson_loss(prediction, target)
 
 
-@loss(classes_or_probabilities, link="softmax", for_classes=True)
-def cross_entropy(prediction: Any, target: Any) -> Any:
-    """-Σ t·log softmax(z) of each row of z (rows, classes), or of one row (classes,).  z̄ = (softmax(z)·Σt - t)/rows.
-
-    Targets: one class index a row, or one row of probabilities a row.
-
-    >>> from tinygrad_edu.core.losses import cross_entropy
-    >>> round(float(cross_entropy([[0.0, 0.0]], [1])), 4)
-    0.6931
-    """
-    return -broadcasting.sum(log_softmax(prediction) * target, axis=-1)
-
-
-def reduced(name: str, each: Any, reduction: str, sample_weight: Any) -> Any:
-    """The costs of all entries as one number, weighted."""
+def reduced(name: str, each: Any, reduction: str, sample_weight: Any, counts: Any = None) -> Any:
+    """The costs of all entries as one number, weighted; in a mean each counts as often as `counts` says."""
     if reduction not in REDUCTIONS:
         raise unknown_name("reduction", reduction, REDUCTIONS)
     weight = None if sample_weight is None else weight_for(name, each, sample_weight)
@@ -216,12 +215,16 @@ def reduced(name: str, each: Any, reduction: str, sample_weight: Any) -> Any:
     if reduction == "none":
         return each
     total = broadcasting.sum(each)
-    return total if reduction == "sum" else total / total_weight(each, weight)
+    if reduction == "batchmean":
+        return total / (np.shape(each)[0] * 1.0)
+    return total if reduction == "sum" else total / total_weight(each, weight, counts)
 
 
-def total_weight(each: Any, weight: Any) -> Any:
+def total_weight(each: Any, weight: Any, counts: Any) -> Any:
     """Σ w over all entries: their number where there are no weights."""
     shape = np.shape(each)
+    if counts is not None:
+        return broadcasting.sum(counts if weight is None else counts * weight)
     if weight is None:
         return math.prod(shape) * 1.0
     repeats = math.prod(n for n, own in zip(shape, np.shape(weight), strict=True) if own == 1)
@@ -250,6 +253,19 @@ def refuse_bad_weights(name: str, weight: Any) -> None:
         f"{name}: a sample_weight is a finite number of at least 0, and not all are 0; these lie between "
         f"{np.min(weight, initial=math.inf):g} and {np.max(weight, initial=-math.inf):g}"
     )
+
+
+def without_ignored(name: str, target: Any, ignored: Any) -> tuple[Any, Any]:
+    """(class numbers with 0 for those that are ignored, 1.0 for each that counts)."""
+    labels = known(target)
+    if labels is None:
+        raise TraceError(
+            f"{name}(ignore_index=) looks at each class number: train with compiled=False, or weight samples"
+        )
+    if labels.dtype.kind not in "iu":
+        raise SettingError(f"{name}(ignore_index={ignored!r}) is for class numbers, and the targets are {labels.dtype}")
+    kept = labels != ignored
+    return np.where(kept, labels, 0), kept * 1.0
 
 
 def listed(x: Any) -> Any:

@@ -68,7 +68,7 @@ class Linear(Module):
 class Sequential(Module):
     """Layers and functions, one after the other; of a dict, its values in their order.
 
-    >>> model = Sequential(Linear(2, 3), ops.tanh, Linear(3, 1))
+    >>> model = Sequential(Linear(2, 3), np.tanh, Linear(3, 1))
     >>> model(np.ones((4, 2))).shape, len(model), model[0].weight.shape
     ((4, 1), 3, (3, 2))
     """

@@ -8,25 +8,19 @@
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.core.losses import (
-    Loss,
-    bce,
-    bce_with_logits,
-    cross_entropy,
-    delta_rule,
-    hinge,
-    huber,
-    mae,
-    mse,
-    poisson,
-)
+from tinygrad_edu.core import array_operations as array_operations  # its losses enter the table
+from tinygrad_edu.core.losses import Loss
+from tinygrad_edu.core.operation import COMPOSED
 from tinygrad_edu.errors import unknown_name
 
-LOSSES = {
-    loss.name: loss for loss in (mse, mae, huber, bce, bce_with_logits, delta_rule, cross_entropy, hinge, poisson)
-}
+# Each is declared once, in core, and found by its name here and everywhere.
+LOSSES: dict[str, Loss] = {name: entry for name, entry in COMPOSED.items() if isinstance(entry, Loss)}
+globals().update(LOSSES)
+if TYPE_CHECKING:  # the same for type checkers
+    from tinygrad_edu.core.class_losses import *  # noqa: F403
+    from tinygrad_edu.core.losses import *  # noqa: F403
 
 
 def find(name: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -42,7 +36,5 @@ def find(name: str | Callable[..., Any]) -> Callable[..., Any]:
     return LOSSES[name]
 
 
-__all__ = [
-    "LOSSES", "Loss", "bce", "bce_with_logits", "cross_entropy", "delta_rule", "hinge", "huber", "mae", "mse",
-    "poisson",
-]  # fmt: skip
+__all__ = ["LOSSES", "Loss"]
+__all__ += list(LOSSES)

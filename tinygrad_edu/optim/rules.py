@@ -113,7 +113,9 @@ def nadam(
     weight_decay: float,
     momentum_decay: float,
 ) -> tuple[Any, Any, Any, Any]:
-    """Adam with Nesterov's momentum: w ← w - η·(μₜ₊₁·m/(1 - Π μ) + (1-μₜ)·g/(1 - Π μ))/(√v̂ + ε), μₜ = β₁(1 - 0.96^(tψ)/2).
+    """Adam with Nesterov's momentum: w ← w - η·(μₜ₊₁·m/(1 - Π μ) + (1-μₜ)·g/(1 - Π μ))/(√v̂ + ε).
+
+    μₜ = β₁(1 - 0.96^(tψ)/2).
 
     The first product goes to t + 1, the second to t; it is the third memory, and begins at 1. g includes λw.
     (Dozat 2016; ψ, the momentum's decay, as in PyTorch)

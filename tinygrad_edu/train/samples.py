@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
-from tinygrad_edu.nn.losses import LOSSES, Loss
+from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
@@ -53,7 +53,7 @@ def pair(model: Module, loss: Any, X: Any, y: Any) -> tuple[Array, Array]:
     """
     inputs, labels = inputs_for(model, X), np.asarray(getattr(y, "array", y))
     same_length(inputs, np.atleast_1d(labels), "y")
-    if loss is LOSSES["cross_entropy"] and (labels.ndim == 1 or labels.dtype.kind in "iu"):
+    if getattr(loss, "takes_class_numbers", False) and (labels.ndim == 1 or labels.dtype.kind in "iu"):
         outputs = output_shape(model, inputs)
         if labels.ndim == 1 or labels.shape[1:] == outputs[1:-1]:
             return inputs, classes(labels, outputs[-1])

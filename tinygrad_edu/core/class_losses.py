@@ -1,0 +1,124 @@
+"""Losses of classes, of z or log p (..., classes) and one class number, or one row of probabilities, for each row.
+
+`weight`, a number for each class: a row counts as much as its class, and the mean is over what the rows count.
+`ignore_index`, a class number whose rows cost nothing and do not count. Names, arguments and numbers are those of
+torch.nn.functional, but that the classes always stand on the last axis.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import checks
+from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.losses import in_dtype_of, listed, loss
+from tinygrad_edu.core.reductions import log_softmax
+from tinygrad_edu.core.targets import classes_or_probabilities, known, positive, refuse
+from tinygrad_edu.errors import ShapeError
+
+
+@loss(classes_or_probabilities, for_classes=True, link="softmax")
+def cross_entropy(
+    prediction: Any,
+    target: Any,
+    weight: Any = None,
+    label_smoothing: float = 0.0,
+    kept: Any = None,
+    numbered: bool = True,
+) -> Any:
+    """-Σ t·log softmax(z) of each row of z (rows, classes), or of one row (classes,).  z̄ = (softmax(z)·Σt - t)/rows.
+
+    `label_smoothing`, ε: t becomes (1 - ε)·t + ε/classes.
+
+    >>> from tinygrad_edu.core.class_losses import cross_entropy
+    >>> round(float(cross_entropy([[0.0, 0.0]], [1])), 4), abs(float(cross_entropy([[0.0, 1000.0]], [1])))
+    (0.6931, 0.0)
+    >>> round(float(cross_entropy([[0.0, 0.0], [9.0, 0.0]], [1, -1], ignore_index=-1)), 4)
+    0.6931
+    """
+    checks.number("label_smoothing", label_smoothing, "[0, 1]", "cross_entropy")
+    return of_rows("cross_entropy", log_softmax(prediction), target, weight, label_smoothing, kept, numbered)
+
+
+@loss(classes_or_probabilities, for_classes=True, link="exp")
+def nll(prediction: Any, target: Any, weight: Any = None, kept: Any = None, numbered: bool = True) -> Any:
+    """-Σ t·log p of each row of logarithms log p (rows, classes), as log_softmax makes them; torch's nll_loss.
+
+    >>> from tinygrad_edu.core.class_losses import nll
+    >>> round(float(nll(np.log([[0.25, 0.75]]), [1])), 4)
+    0.2877
+    """
+    return of_rows("nll", prediction, target, weight, 0.0, kept, numbered)
+
+
+def of_rows(
+    name: str, logs: Any, target: Any, weight: Any, smoothing: float, kept: Any, numbered: bool
+) -> tuple[Any, Any]:
+    """(-Σ w·t·log p of each row, how much each row counts in a mean)."""
+    classes = np.shape(logs)[-1]
+    smooth = target if not smoothing else target * (1.0 - smoothing) + smoothing / classes
+    if weight is None:
+        each, counts = -broadcasting.sum(logs * smooth, axis=-1), kept
+    else:
+        weight = class_weights(name, weight, logs)
+        each, counts = -broadcasting.sum(logs * (smooth * weight), axis=-1), broadcasting.sum(target * weight, axis=-1)
+        counts = counts if kept is None else counts * kept
+        counts = counts if numbered else None  # of probabilities the mean is over the rows
+    return (each if kept is None else each * kept), counts
+
+
+def class_weights(name: str, weight: Any, logs: Any) -> Any:
+    """One finite number of at least 0 for each class. Errors: ShapeError, SettingError."""
+    weight = in_dtype_of(logs, listed(weight))
+    if np.shape(weight) != np.shape(logs)[-1:]:
+        raise ShapeError(f"{name}: weight has shape {np.shape(weight)}; one for each class is {np.shape(logs)[-1:]}")
+    numbers = known(weight)
+    if numbers is not None:
+        refuse(
+            name, numbers, ~np.isfinite(numbers) | (numbers < 0.0), "as the weight of a class is not finite or below 0"
+        )
+    return weight
+
+
+@loss()
+def kl_div(prediction: Any, target: Any, log_target: bool = False) -> Any:
+    """t·(log t - log p) of log p and probabilities t, or their logarithms with `log_target`; 0 where t = 0.
+
+    The mean is over all entries, as in PyTorch; the divergence of each row, on average, is reduction="batchmean".
+    (Kullback and Leibler 1951)
+
+    >>> from tinygrad_edu.core.class_losses import kl_div
+    >>> round(float(kl_div(np.log([[0.5, 0.5]]), [[1.0, 0.0]], reduction="batchmean")), 4)
+    0.6931
+    """
+    if log_target:
+        return ops.exp(target) * (target - prediction)
+    numbers = known(target)
+    if numbers is not None:
+        refuse("kl_div", numbers, numbers < 0.0, "is no probability: logarithms need log_target=True")
+    some = target > 0.0
+    return ops.where(some, target * (ops.log(ops.where(some, target, 1.0)) - prediction), 0.0)
+
+
+@loss(classes_or_probabilities, for_classes=True)
+def multi_margin(prediction: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None) -> Any:
+    """Σ max(margin - z_t + z_j, 0)ᵖ over the wrong classes j, over the number of classes: the multiclass hinge loss.
+
+    `p`, 1 or 2. With `weight` each row costs as much as its class says, and the mean is over the rows.
+    (Crammer and Singer 2001; in the form of Weston and Watkins 1999, as torch's multi_margin_loss)
+
+    >>> from tinygrad_edu.core.class_losses import multi_margin
+    >>> float(multi_margin([[0.0, 0.5, 2.0]], [1]))
+    0.8333333333333334
+    """
+    checks.one_of("p", p, (1, 2), "multi_margin")
+    positive("multi_margin", "margin", margin)
+    right = broadcasting.sum(prediction * target, axis=-1, keepdims=True)
+    excess = ops.relu(margin - right + prediction)
+    wrong = (excess if p == 1 else excess * excess) * (1.0 - target)
+    each = broadcasting.sum(wrong, axis=-1) / (np.shape(prediction)[-1] * 1.0)
+    if weight is None:
+        return each
+    return each * broadcasting.sum(target * class_weights("multi_margin", weight, prediction), axis=-1)
