@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, fit, nn, ops, optim
-from tinygrad_edu.errors import TraceError
-from tinygrad_edu.train import Checkpoint, Histograms, choose
+from tinygrad_edu import Tensor, fit, fit_many, nn, ops, optim
+from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.errors import CompileError, TraceError
+from tinygrad_edu.train import Checkpoint, Histograms, choose, fit_online
 from tinygrad_edu.train.compiled import programs
 
 X = np.random.default_rng(0).normal(size=(24, 4))
@@ -439,7 +440,6 @@ class BoomError(Exception):
 @pytest.mark.parametrize("place", ["load", "called"])
 def test_whatever_the_compiler_raises(error, place, monkeypatch):
     """The eager numbers under "auto", one named error when asked to compile."""
-    from tinygrad_edu.compile.backend import cache
 
     def fails(*_):
         raise error("no room")
@@ -461,3 +461,53 @@ def test_errors_of_ones_own_are_the_eager_ones():
     for compiled in (False, True, "auto"):
         with pytest.raises(ValueError, match="shapes"):
             run_of(makes(wrong), compiled)
+
+
+# The other ways of training
+
+
+class Scaled(nn.Module):
+    def __init__(self, seed, beta):
+        self.a, self.beta = nn.Linear(4, 1, rng=seed), beta
+
+    def forward(self, x):
+        return self.a(x) * self.beta
+
+
+def test_many_models_that_differ_in_python_are_not_one_program():
+    given = {"loss": "mse", "optimizer": "sgd", "epochs": 3, "seeds": range(3), "threads": 1}
+    many = fit_many(lambda seed: Scaled(seed, 2.0), X, Y, **given)
+    for seed in range(3):
+        model = Scaled(seed, 2.0)
+        one = fit(model, X, Y, loss="mse", optimizer="sgd", epochs=3, seed=seed, compiled=False)
+        np.testing.assert_allclose(many.loss_curves[0, seed], one.loss_curve, rtol=1e-10)
+    with pytest.raises(TraceError, match="differ in more than their weights"):
+        fit_many(lambda seed: Scaled(seed, 1.0 + seed), X, Y, **given)
+
+
+def online(compiled, loss):
+    model = nn.Elman(4, 3, 1, seed=0)
+    return fit_online(model, X, Y, loss=loss, optimizer=optim.SGD(model.parameters(), lr=0.1), epochs=420,
+                      compiled=compiled)  # fmt: skip
+
+
+@pytest.mark.parametrize("make_loss", [lambda: counting_loss([0]), LossObject])
+def test_state_in_a_loss_is_not_frozen_online(make_loss):
+    auto, eager = online("auto", make_loss()), online(False, make_loss())
+    assert auto.how.startswith(("eager: each step changes", "eager: the loss computes something else"))
+    np.testing.assert_array_equal(auto.loss_curve, eager.loss_curve)
+    with pytest.raises(TraceError):
+        online(True, make_loss())
+
+
+def test_online_is_never_worse_than_eager(monkeypatch):
+    auto = online("auto", lambda z, t: np.mean((z - t.copy()) ** 2))
+    assert auto.how.startswith("eager: AttributeError")
+
+    def fails(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(cache, "load", fails)
+    assert online("auto", "mse").how == "eager: the compiler: MemoryError: no room"
+    with pytest.raises(CompileError, match="no room"):
+        online(True, "mse")

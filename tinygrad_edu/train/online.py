@@ -12,16 +12,18 @@ import numpy as np
 from tinygrad_edu.checks import one_of, whole
 from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import SettingError, ShapeError, TraceError
+from tinygrad_edu.errors import CompileError, SettingError, ShapeError, TraceError, first_line
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.sequence import Recurrent, detach
 from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train.config import essentials
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import refuse_other_parameters
+from tinygrad_edu.train.python_state import PythonState
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import samples
 from tinygrad_edu.train.samples import targets as checked_targets
+from tinygrad_edu.train.snapshot import Snapshot, for_certain
 
 Array = np.ndarray[Any, Any]
 Loss = Callable[[Any, Any], Any]
@@ -76,9 +78,16 @@ def fit_online(
     checked_optimizer = optimizer_for(optimizer, model.parameters()) if isinstance(model, Recurrent) else optimizer
     job = checked(model, X, y, loss, checked_optimizer, epochs, steps)
     program, how = choose(job, compiled)
-    losses, norms, reason = recorded(job, program.epochs(job) if program else eager_epochs(job))
+    try:
+        done, reason = recorded(job, program.blocks(job) if program else eager_blocks(job))
+    except CompileError as error:
+        if compiled is True:
+            raise
+        how = f"eager: {error}"
+        done, reason = recorded(job, eager_blocks(job))
+    losses, norms = np.array(done).reshape(-1, 2).T.copy()
     config = {**essentials(model, job.loss, job.optimizer), "epochs": epochs, "steps": steps}
-    return Run(np.array(losses), np.array(norms), reason, how, model, config)
+    return Run(losses, norms, reason, how, model, config)
 
 
 def checked(model: Recurrent, X: Any, y: Any, loss: str | Loss, optimizer: Any, epochs: int, steps: int) -> Series:
@@ -110,13 +119,30 @@ def choose(job: Series, compiled: bool | str) -> tuple[Any, str]:
     if compiled is False:
         return None, "eager: asked for"
     if compiled is True:
-        return program_for(job), "compiled: asked for"
+        return program_or_error(job), "compiled: asked for"
     if job.updates < COMPILE_FROM:
         return None, f"eager: {job.updates:,} updates need no compiler"
     try:
         return program_for(job), f"compiled: {job.updates:,} updates"
-    except TraceError as error:
-        return None, f"eager: {error}"
+    except Exception as error:  # whatever a trace cannot do
+        return None, f"eager: {first_line(error)}"
+
+
+def program_or_error(job: Series) -> Any:
+    """The compiled form. Errors: the one of the eager way, if one time gives one, else TraceError."""
+    try:
+        return program_for(job)
+    except TraceError:
+        raise
+    except Exception as error:
+        before = Snapshot(job.model, job.optimizer)
+        try:
+            output, _ = job.model(job.X[:1], None)
+            job.loss(output, job.y[:1]).backward()
+        finally:
+            job.optimizer.zero_grad()
+            before.restore()
+        raise TraceError(f"compiled=True: {first_line(error)}. With compiled=False it trains") from error
 
 
 def program_for(job: Series) -> Any:
@@ -129,20 +155,24 @@ def program_for(job: Series) -> Any:
         raise TraceError('compiled=True needs a model with backend="tensor"')
     from tinygrad_edu.train.compiled.online import OnlineProgram
 
-    return OnlineProgram(job.model, job.loss, job.optimizer, job.X, job.y)
+    state = PythonState(model=job.model, loss=job.loss)
+    if state.opaque:
+        raise TraceError(state.opaque)
+    try:
+        made = [OnlineProgram(job.model, job.loss, job.optimizer, job.X, job.y) for _ in range(1 + 2 * state.foreign)]
+        if len({each.text for each in made}) > 1:
+            raise TraceError("the loss computes something else at each call, which a compiled program would hold fast")
+        if state.foreign and (changed := state.changed()):
+            raise TraceError(f"each step changes {changed}, which a compiled program would do once only")
+        return made[0]
+    finally:
+        state.restore()
 
 
-def eager_epochs(job: Series) -> Iterator[tuple[float, float]]:
-    """(mean loss, length of the last gradient) of epoch after epoch; one that does not end well is undone."""
+def eager_blocks(job: Series) -> Iterator[list[tuple[float, float]]]:
+    """(mean loss, length of the last gradient) of epoch after epoch."""
     for _ in range(job.epochs):
-        before, mean = (job.model.state_dict(), job.optimizer.state()), math.nan
-        try:
-            mean = eager_epoch(job)
-        finally:
-            if not math.isfinite(mean):
-                job.model.load_state_dict(before[0])
-                job.optimizer.load_state(before[1])
-        yield mean, gradient_norm(job.model)
+        yield [(eager_epoch(job), gradient_norm(job.model))]
 
 
 def eager_epoch(job: Series) -> float:
@@ -160,19 +190,25 @@ def eager_epoch(job: Series) -> float:
     return total / len(job.X)
 
 
-def recorded(job: Series, epochs: Iterator[tuple[float, float]]) -> tuple[list[float], list[float], str]:
-    """The curves, and why the run ended."""
-    losses: list[float] = []
-    norms: list[float] = []
+def recorded(job: Series, blocks: Iterator[list[tuple[float, float]]]) -> tuple[list[tuple[float, float]], str]:
+    """(loss, length of the last gradient) of each epoch, and why the run ended; the model is as after the last one."""
+    done: list[tuple[float, float]] = []
+    point = Snapshot(job.model, job.optimizer), 0
     try:
-        for loss, norm in epochs:
-            if not math.isfinite(loss):
-                return losses, norms, (
-                    f"stopped in epoch {len(losses) + 1}: the loss became NaN or infinite, the model is as after "
-                    f"epoch {len(losses)}; try a smaller learning rate than {job.optimizer.lr:g}"
+        for block in blocks:
+            good = [pair for pair in block if math.isfinite(pair[0])]
+            if good:
+                done += good
+                point = Snapshot(job.model, job.optimizer), len(done)
+            if len(good) < len(block):
+                point[0].restore()
+                return done, (
+                    f"stopped in epoch {len(done) + 1}: the loss became NaN or infinite, the model is as after "
+                    f"epoch {len(done)}; try a smaller learning rate than {job.optimizer.lr:g}"
                 )  # fmt: skip
-            losses.append(loss)
-            norms.append(norm)
-    except KeyboardInterrupt:
-        return losses, norms, f"interrupted after {len(losses)} of {job.epochs} epochs"
-    return losses, norms, f"all {job.epochs} epochs done"
+    except BaseException as error:
+        for_certain(point[0].restore)
+        if not isinstance(error, KeyboardInterrupt):
+            raise
+        return done[: point[1]], f"interrupted after {point[1]} of {job.epochs} epochs"
+    return done, f"all {job.epochs} epochs done"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from tinygrad_edu.core.tensor import Tensor
 BATCH_NAMES = ("x", "y", "sample_weight")  # of a batch, in the program
 
 
-def forward_trace(loss: Callable[..., Any], data: Sequence[Array], batch: int) -> Trace:
-    """The loss of one batch, and the signature of what it consists of."""
+def forward_trace(
+    loss: Callable[..., Any], data: Sequence[Array], batch: int, known: Mapping[int, int] = MappingProxyType({})
+) -> Trace:
+    """The loss of one batch, and the signature of what it consists of; things in `known` are their numbers there."""
     rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
     trace = Trace(draws=True)
     inputs = []
@@ -26,11 +29,11 @@ def forward_trace(loss: Callable[..., Any], data: Sequence[Array], batch: int) -
         x.integer = is_whole(array)
         inputs.append(x)
     trace.results = trace.run(lambda: loss(*inputs))
-    trace.signature = signature(trace)
+    trace.signature = signature(trace, known)
     return trace
 
 
-def signature(trace: Trace) -> Any:
+def signature(trace: Trace, known: Mapping[int, int]) -> Any:
     """Equal for two traces that are the same program on the same arrays: every operation, constant and array."""
     number: dict[Any, int] = {}
     nodes = []
@@ -38,9 +41,13 @@ def signature(trace: Trace) -> Any:
         number[x] = len(number)
         name = x.op.name if x.op is not None else x.name
         nodes.append((name, text_of(x.sizes), text_of(x.options), tuple([number[p] for p in x.parents])))
-    captured = [(name, id(x) if isinstance(x, Tensor) else text_of(x)) for name, x in trace.captured.items()]
-    masks = [(name, mask.p, id(mask.rng)) for name, mask in trace.masks.items()]
-    return nodes, captured, masks, [id(kept) for kept, _ in trace.followed]
+
+    def number_of(x: Any) -> int:
+        return known.get(id(x), id(x))
+
+    captured = [(name, number_of(x) if isinstance(x, Tensor) else text_of(x)) for name, x in trace.captured.items()]
+    masks = [(name, mask.p, number_of(mask.rng)) for name, mask in trace.masks.items()]
+    return nodes, captured, masks, [number_of(kept) for kept, _ in trace.followed]
 
 
 def text_of(x: Any) -> Any:

@@ -14,7 +14,7 @@ from tinygrad_edu.compile.codegen.templates import HEADER
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.program import Body, Trace, indented, shape_of
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import TraceError
+from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.sequence import Recurrent
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train.compiled.program import views
@@ -173,17 +173,22 @@ class OnlineProgram:
         )
         return HEADER + self.step.functions + text
 
-    def epochs(self, job: Any) -> Iterator[tuple[float, float]]:
-        """(mean loss, length of the last gradient) of epoch after epoch; model and optimizer follow block by block."""
-        code = cache.load(self.text, "online").epochs
+    def blocks(self, job: Any) -> Iterator[list[tuple[float, float]]]:
+        """(mean loss, length of the last gradient) of some epochs, again and again; model and optimizer follow.
+
+        Errors: CompileError, whatever the compiler raises.
+        """
         left, n = job.epochs, len(self.X)
         while left > 0:
             count = min(left, max(1, BLOCK // n))
             losses, norms = np.full(count, np.nan), np.full(count, np.nan)
-            self.run(code, losses, norms)
+            try:
+                self.run(cache.load(self.text, "online").epochs, losses, norms)
+            except Exception as error:
+                raise CompileError(f"the compiler: {first_line(error)}") from error
             done = int(np.isfinite(losses).argmin()) if not np.isfinite(losses).all() else count
             self.write_back(done * n)
-            yield from zip(losses[: done + 1].tolist(), norms[: done + 1].tolist(), strict=True)
+            yield list(zip(losses[: done + 1].tolist(), norms[: done + 1].tolist(), strict=True))
             left -= count
 
     def run(self, code: Callable[..., None], losses: Array, norms: Array) -> None:

@@ -29,8 +29,8 @@ TRACES = 3  # of the user's own code, which are compared
 class CompiledJob:
     """The program of one kind of job, and a session for each run of it."""
 
-    def __init__(self, program: TrainingProgram) -> None:
-        self.program = program
+    def __init__(self, program: TrainingProgram, job: Job | None = None) -> None:
+        self.program, self.job = program, job  # the job that was traced, where the user's own code takes part
 
     def at_hand(self) -> bool:
         """Is the machine code there already, in this process or on the disk?"""
@@ -50,6 +50,9 @@ class CompiledJob:
         return 0.3 + 0.009 * self.lines + 3.6e-5 * self.lines**2
 
     def course(self, job: Job) -> Course:
+        """A session for a job. Errors: TraceError for one whose own code computes something else than the first's."""
+        if self.job is not None and self.job is not job and relative_signature(job) != relative_signature(self.job):
+            raise TraceError("the models differ in more than their weights: train them one by one by fit")
         return Course(self.program, job)
 
 
@@ -63,7 +66,8 @@ def program_for(job: Job) -> CompiledJob:
     refuse_groups(job.optimizer)
     key = kind_of(job)
     if key is None:
-        return CompiledJob(traced(job))
+        program = traced(job)
+        return CompiledJob(program, job if program.foreign else None)
     if key not in PROGRAMS:
         found = traced(job)
         if found.given:  # arrays of this very model
@@ -141,6 +145,14 @@ def traced(job: Job) -> TrainingProgram:
 def forward_signature(job: Job) -> Any:
     """What a trace of one batch's loss finds now."""
     return forward_trace(job.batch_loss, job.data, job.batch_size).signature
+
+
+def relative_signature(job: Job) -> Any:
+    """The same, but for which model it is: parameters, statistics and generators by their places."""
+    model = job.model
+    things = [*job.optimizer.params, *(x for _, x in model.named_buffers()), *generators(model)]
+    known = {id(x): i for i, x in enumerate(things)}
+    return forward_trace(job.batch_loss, job.data, job.batch_size, known).signature
 
 
 def refuse_difference(before: Any, now: Any) -> None:
