@@ -23,9 +23,10 @@ HOMES = {
     "core.value": ("Value",),
     "core.tensor": ("Tensor",),
     "core.modes": ("no_grad", "detect_anomaly"),
-    "core.transforms": ("grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp"),
+    "core.transforms": ("grad", "value_and_grad", "vjp", "vmap", "jvp", "jacobian", "hessian", "hvp"),
     "core.check": ("gradcheck", "taylor_slope"),
     "core.own_operations": ("operation",),
+    "core.vmap": ("vmap",),
     "compile.jit": ("jit",),
     "draw": ("draw", "Drawing"),
     "reporting": ("report",),
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.core.tensor import Tensor
     from tinygrad_edu.core.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
     from tinygrad_edu.core.value import Value
+    from tinygrad_edu.core.vmap import vmap
     from tinygrad_edu.draw import Drawing, draw
     from tinygrad_edu.reporting import report
     from tinygrad_edu.train.fit import fit
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Drawing", "Tensor", "Value", "cases", "clinic", "data", "detect_anomaly", "draw", "errors", "estimators", "fit",
     "fit_many", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp", "nn", "no_grad", "operation", "ops",
-    "optim", "report", "taylor_slope", "train", "value_and_grad", "vjp",
+    "optim", "report", "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 

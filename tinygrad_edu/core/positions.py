@@ -38,7 +38,8 @@ def in_dtype_of(array: Any, x: Any) -> Any:
 
 def numbers(x: Any, operation: str) -> Array:
     """The plain numbers of an array, of a Tensor or of Values, by which an operation decides; a trace has none."""
-    if MODES.tensor_trace is not None and isinstance(x, MODES.tensor_trace):
+    trace = MODES.tensor_trace
+    if trace is not None and isinstance(x, trace) and not hasattr(trace, "of_samples"):
         raise TraceError(
             f"{operation} cannot be compiled: which entries it takes depends on their numbers. For the largest and "
             "smallest use max and min; else call the function without jit, which computes it eagerly"

@@ -99,7 +99,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     >>> y, pull(1.0)
     (10.0, (5.0, 2.0))
     """
-    nested = DEPTH.level > 0 or any(is_node(x) for x in tree_leaves(primals))
+    nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(primals))
     with inside_transform():
         variables = tree_map(functools.partial(variable, dtype=dtype_of_arrays(primals)), primals)
         y = f(*variables)
@@ -217,7 +217,8 @@ def variable(x: Any, dtype: Any = None) -> Any:
     """
     if isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
         return ops.pos(x)
-    if MODES.tensor_trace is not None and (dtype is not None or isinstance(x, (Tensor, np.ndarray))):
+    batched = hasattr(MODES.tensor_trace, "of_samples")  # in a vmap numbers are Tensors, too
+    if MODES.tensor_trace is not None and (batched or dtype is not None or isinstance(x, (Tensor, np.ndarray))):
         return ops.pos(Tensor(x, dtype=dtype))
     if MODES.value_trace is not None:
         return MODES.value_trace(x)

@@ -19,6 +19,7 @@ from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
 from tinygrad_edu.core.operators import install
@@ -79,12 +80,16 @@ class Traced(Tensor):
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Traced:
+        if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside of a vmap
+            return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
         refuse_own(operation)
         parents = tuple([traced(x) for x in arguments])
         return simplified(operation, Traced(elementwise_shape(operation.name, parents), operation, parents))
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
+        if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:
+            return MODES.tensor_trace.__apply_array__(operation, arrays, options)  # type: ignore[no-any-return]
         primitive, rewrite = SHAPES.get(operation.name), DECOMPOSITIONS.get(operation.name)
         if not (primitive or rewrite or operation.made_of):
             raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")

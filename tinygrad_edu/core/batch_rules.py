@@ -1,0 +1,223 @@
+"""What an operation on one sample means on a whole batch, whose first axis counts the samples.
+
+Elementwise: axes of size 1 after the first, until all samples have one rank. Array operations: the same operation with
+its axes one further on. An operation without a rule here runs on each sample, and the results are stacked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.operation import ArrayOperation
+from tinygrad_edu.core.shapes import concatenate, getitem, reshape, stack
+from tinygrad_edu.errors import TraceError
+
+Sample = Any  # a Batched; named so here because batched.py stands above this file
+Rule = Callable[..., Any]
+RULES: dict[str, Rule] = {}
+LAST_TWO = ("inv", "pinv", "det", "log_abs_det", "lower_factor", "eigen_columns", "singular_rows")  # stacks as they are
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    def enter(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return enter
+
+
+def on_common(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any]) -> Any:
+    """An operation on what is the same for all samples."""
+    inner = [x.inner for x in xs]
+    return operation(inner if operation.variadic else inner[0], *([] if operation.variadic else inner[1:]), **options)
+
+
+def on_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+    """An operation on a batch, by its rule or sample by sample."""
+    found = RULES.get(operation.name)
+    of_samples = any(hasattr(x, "inner") for x in options.values())
+    y = None if found is None or of_samples else found(operation, xs, options, size)
+    return one_by_one(operation, xs, options, size) if y is None else y
+
+
+def one_by_one(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+    """Each sample for itself."""
+    if MODES.tensor_trace is not None and not isinstance(size, int):
+        raise TraceError(
+            f"vmap of {operation.name} cannot be compiled with these arguments: it runs sample by sample, and a "
+            "program has one text for any number of samples; call the function without jit"
+        )
+    results = []
+    for i in range(size):
+        chosen = {name: one(x, i) if hasattr(x, "inner") else x for name, x in options.items()}
+        plain = {name: getattr(x, "array", x) if name == "index" else x for name, x in chosen.items()}
+        arrays = [one(x, i) for x in xs]
+        results.append(operation(arrays, **plain) if operation.variadic else operation(*arrays, **plain))
+    return stack(results)
+
+
+def one(x: Sample, i: int) -> Any:
+    return x.inner if x.common else getitem(x.inner, i)
+
+
+def aligned(x: Any, rank: int) -> Any:
+    """The batch with samples of that rank: axes of size 1 behind the one that counts the samples."""
+    if not hasattr(x, "inner"):
+        return x
+    if x.common or x.ndim == rank:
+        return x.inner
+    shape = (np.shape(x.inner)[0], *(1,) * (rank - x.ndim), *x.shape)
+    return np.reshape(x.inner, shape) if isinstance(x.inner, np.ndarray) else reshape(x.inner, shape)
+
+
+def full(x: Sample, size: Any) -> Any:
+    """The batch, also of what is the same for all samples."""
+    return broadcast_to(x.inner, (size, *x.shape)) if x.common else x.inner
+
+
+@rule("sum", "max", "min", "prod", "logsumexp")
+def reduced(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+    axes = tuple(i + 1 for i in axes_of(xs[0], options["axis"]))
+    return operation(xs[0].inner, **{**options, "axis": axes})
+
+
+@rule("softmax", "log_softmax")
+def normalized(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+    axes = tuple(i + 1 for i in axes_of(xs[0], options["axis"]))
+    return operation(xs[0].inner, axis=axes)
+
+
+@rule("cumsum", "cumprod")
+def running(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+    if options["axis"] is None:
+        return operation(reshape(xs[0].inner, (size, xs[0].size)), axis=1)
+    return operation(xs[0].inner, axis=axes_of(xs[0], options["axis"])[0] + 1)
+
+
+@rule("reshape")
+def reshaped(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+    shape = options["shape"]
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    unknown = [i for i, n in enumerate(shape) if n == -1]
+    if unknown:
+        known = 1
+        for n in shape:
+            known = known * (1 if n == -1 else n)
+        shape = tuple(xs[0].size // known if n == -1 else n for n in shape)
+    return operation(xs[0].inner, (size, *shape))
+
+
+@rule("transpose")
+def transposed(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+    rank, axes = xs[0].ndim, options["axes"]
+    order = range(rank)[::-1] if axes is None else [i % rank for i in axes]
+    return operation(xs[0].inner, (0, *(i + 1 for i in order)))
+
+
+@rule("broadcast_to")
+def stretched(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+    shape = options["shape"]
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    return operation(aligned(xs[0], len(shape)), (size, *shape))
+
+
+@rule("getitem")
+def read(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+    index = one_further(options["index"])
+    return None if index is None else operation(xs[0].inner, index)
+
+
+@rule("put")
+def put_back(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+    index = one_further(options["index"])
+    return None if index is None else operation(xs[0].inner, index, (size, *options["shape"]))
+
+
+def one_further(index: Any) -> tuple[Any, ...] | None:
+    """The index behind the one that reads all samples; None where arrays stand apart, whose axes NumPy puts first."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(hasattr(part, "inner") for part in parts):
+        return None
+    arrays = [i for i, part in enumerate(parts) if isinstance(part, (np.ndarray, list))]
+    if arrays:
+        told = [i for i, part in enumerate(parts) if not (isinstance(part, slice) or part is None or part is Ellipsis)]
+        if told != list(range(told[0], told[-1] + 1)):
+            return None
+    return (slice(None), *parts)
+
+
+@rule("concatenate")
+def joined(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+    wholes = [full(x, size) for x in xs]
+    if options["axis"] is None:
+        return concatenate([reshape(w, (size, x.size)) for w, x in zip(wholes, xs, strict=True)], axis=1)
+    return operation(wholes, axis=axes_of(xs[0], options["axis"])[0] + 1)
+
+
+@rule("pad")
+def padded(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+    widths = np.broadcast_to(options["pad_width"], (xs[0].ndim, 2)).tolist()
+    return operation(xs[0].inner, **{**options, "pad_width": [[0, 0], *widths]})
+
+
+@rule("diagonal")
+def along_diagonal(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+    first, second = (options[name] % xs[0].ndim + 1 for name in ("axis1", "axis2"))
+    return operation(xs[0].inner, options["offset"], first, second)
+
+
+@rule("entries_along")
+def taken(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+    return operation(xs[0].inner, index=options["index"][None], axis=options["axis"] % xs[0].ndim + 1)
+
+
+@rule("matmul")
+def multiplied(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: Any) -> Any:
+    """Vectors become rows or columns. A vector for each sample times one matrix is one product of matrices."""
+    a, b = xs
+    if a.ndim == 1 and b.common and b.ndim == 2:
+        return operation(a.inner, b.inner)
+    if b.ndim == 1 and a.common and a.ndim == 2:
+        return operation(b.inner, a.inner.T)
+    left = with_axis(a, -2) if a.ndim == 1 else a
+    right = with_axis(b, -1) if b.ndim == 1 else b
+    rank = max(left.ndim, right.ndim)
+    y = operation(aligned(left, rank), aligned(right, rank))
+    kept = [n for i, n in enumerate(np.shape(y)) if not (
+        (i == len(np.shape(y)) - 2 and a.ndim == 1) or (i == len(np.shape(y)) - 1 and b.ndim == 1))]  # fmt: skip
+    return y if a.ndim > 1 and b.ndim > 1 else reshape(y, tuple(kept))
+
+
+class Widened:
+    """A sample with one axis more, for the rules alone."""
+
+    def __init__(self, inner: Any, common: bool) -> None:
+        self.inner, self.common = inner, common
+        self.shape = tuple(np.shape(inner)) if common else tuple(np.shape(inner))[1:]
+        self.ndim = len(self.shape)
+
+
+def with_axis(x: Sample, at: int) -> Widened:
+    shape = np.shape(x.inner)
+    wide = (*shape[:-1], 1, shape[-1]) if at == -2 else (*shape, 1)
+    return Widened(reshape(x.inner, wide), x.common)
+
+
+@rule("solve")
+def solved(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: Any) -> Any:
+    a, b = xs
+    if b.ndim > 1:
+        rank = max(a.ndim, b.ndim)
+        return operation(aligned(a, rank), aligned(b, rank))
+    y = operation(aligned(a, a.ndim), aligned(with_axis(b, -1), a.ndim))
+    return reshape(y, np.shape(y)[:-1])
+
+
+@rule(*LAST_TWO)
+def stacks(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+    return operation(xs[0].inner, **options)

@@ -1,0 +1,227 @@
+"""A Tensor of one sample that stands for all samples of a batch: what `vmap` calls its function with.
+
+It has the shape of one sample. An operation on it is one operation on the whole batch, by a rule that says which axes
+move; its own graph is of samples, so that a transform inside of the function gives a gradient for each sample.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import batch_rules
+from tinygrad_edu.core.broadcasting import unbroadcast
+from tinygrad_edu.core.graph import cotangents, topological
+from tinygrad_edu.core.modes import MODES, _switched
+from tinygrad_edu.core.numpy_protocol import call_function
+from tinygrad_edu.core.operation import ArrayOperation, Operation
+from tinygrad_edu.core.operators import install
+from tinygrad_edu.core.tensor import Tensor
+
+
+class NumbersNeededError(Exception):
+    """The function looks at the numbers of one sample: it has to run sample by sample."""
+
+
+class _Levels(threading.local):
+    def __init__(self) -> None:
+        self.open: list[tuple[Any, Any]] = []  # of each vmap at work: the trace around it, and how many samples
+
+
+LEVELS = _Levels()
+
+
+@contextmanager
+def batch(size: Any) -> Iterator[None]:
+    """Every operation of this thread is on samples, until the block ends."""
+    LEVELS.open.append((MODES.tensor_trace, size))
+    try:
+        with _switched("tensor_trace", Batched):
+            yield
+    finally:
+        LEVELS.open.pop()
+
+
+@contextmanager
+def outside() -> Iterator[Any]:
+    """Operations are on whole batches, as around the innermost vmap; gives the number of samples."""
+    level = LEVELS.open.pop()
+    try:
+        with _switched("tensor_trace", level[0]):
+            yield level[1]
+    finally:
+        LEVELS.open.append(level)
+
+
+class Batched(Tensor):
+    """One sample of `inner`, whose first axis counts the samples; `common`: inner is the same for all of them."""
+
+    __slots__ = ("common", "inner", "level")
+
+    of_samples = True  # where somebody holds the class alone, as in MODES.tensor_trace
+
+    inner: Any
+    common: bool
+    level: int
+
+    def __init__(self, inner: Any, common: bool, op: Any = None, parents: Any = (), options: Any = None) -> None:
+        self.inner, self.common, self.level = inner, common, len(LEVELS.open)
+        self.op, self.parents, self.options = op, tuple(parents), options or {}
+        self.grad, self.label, self.requires_grad, self.spent = None, "", True, False
+
+    shape = property(lambda self: tuple(np.shape(self.inner)) if self.common else tuple(np.shape(self.inner))[1:])
+    ndim = property(lambda self: len(self.shape))
+    dtype = property(lambda self: getattr(self.inner, "dtype", np.dtype(float)))
+
+    @property
+    def size(self) -> Any:
+        total: Any = 1
+        for n in self.shape:
+            total = total * n
+        return total
+
+    @property
+    def array(self) -> Any:  # type: ignore[override]
+        raise NumbersNeededError
+
+    data = array
+
+    def __bool__(self) -> bool:
+        raise NumbersNeededError
+
+    @staticmethod
+    def __apply__(operation: Operation, arguments: Sequence[Any]) -> Batched:
+        parents = [sample(x) for x in arguments]
+        rank = max((x.ndim for x in parents if isinstance(x, Batched)), default=0)
+        rank = max([rank, *(np.ndim(x) for x in parents if not isinstance(x, Batched))])
+        with outside():
+            inner = operation(*[batch_rules.aligned(x, rank) for x in parents])
+        return Batched(inner, all(is_common(x) for x in parents), operation, parents)
+
+    @staticmethod
+    def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Batched:
+        parents = [as_sample(x) for x in arrays]
+        options = {name: sample(x) if isinstance(x, Tensor) else x for name, x in options.items()}
+        common = all(is_common(x) for x in [*parents, *options.values()])
+        with outside() as size:
+            if common:
+                inner = batch_rules.on_common(operation, parents, options)
+            else:
+                inner = batch_rules.on_batch(operation, parents, options, size)
+        return Batched(inner, common, operation, parents, options)
+
+    @staticmethod
+    def positions(n: Any) -> Any:
+        """0, 1, 2, ... up to n, in the trace around."""
+        trace, _ = LEVELS.open[-1]
+        return Batched(trace.positions(n), True) if trace is not None else np.arange(n)
+
+    @staticmethod
+    def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Any]:
+        """seed·∂root/∂input for each sample, as further nodes."""
+        root = sample(root)
+        order = topological(root, own_parents)
+        needed: set[Any] = {x for x in inputs if isinstance(x, Batched)}
+        for x in order:
+            if any(p in needed for p in own_parents(x)):
+                needed.add(x)
+
+        def pull(x: Batched, g: Any) -> list[tuple[Any, Any]]:
+            found = zip(x.parents, contributions(x, g), strict=True)
+            wanted = [(p, c) for p, c in found if isinstance(p, Batched) and p in needed and c is not None]
+            return [(p, unbroadcast(as_sample(c), p.shape)) for p, c in wanted]
+
+        start = seed if isinstance(seed, Batched) else np.broadcast_to(np.asarray(seed, root.dtype), root.shape)
+        found = cotangents(order, as_sample(start), pull)
+        return [found.get(x) for x in inputs]
+
+    def detach(self) -> Batched:
+        with outside():
+            inner = self.inner.detach() if isinstance(self.inner, Tensor) else self.inner
+        return Batched(inner, self.common)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a number")
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def logical(self, name: str, *others: Any) -> Batched:
+        """~, & and | of conditions."""
+        parents = [self, *[sample(x) for x in others]]
+        rank = max(np.ndim(x) for x in parents)
+        with outside():
+            first, *rest = (batch_rules.aligned(x, rank) for x in parents)
+            inner = getattr(first, name)(*rest)
+        return Batched(inner, all(is_common(x) for x in parents))
+
+    def __and__(self, other: Any) -> Any:
+        return self.logical("__and__", other)
+
+    def __or__(self, other: Any) -> Any:
+        return self.logical("__or__", other)
+
+    def __invert__(self) -> Any:
+        return self.logical("__invert__")
+
+    __rand__, __ror__ = __and__, __or__
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        asked = {name: x for name, x in options.items() if name != "dtype"}
+        return call_function(function, arguments, asked)
+
+    def __repr__(self) -> str:
+        return f"Batched(one sample of shape {self.shape})"
+
+    __hash__ = object.__hash__
+
+
+install(Batched)
+
+
+def is_sample(x: Any) -> bool:
+    """Does x stand for the samples of the innermost vmap, and not of one around it?"""
+    return isinstance(x, Batched) and x.level == len(LEVELS.open)
+
+
+def is_common(x: Any) -> bool:
+    return not isinstance(x, Batched) or x.common
+
+
+def sample(x: Any) -> Any:
+    """What comes from outside is the same for all samples; plain numbers and arrays stay what they are."""
+    return Batched(x, True) if isinstance(x, Tensor) and not is_sample(x) else x
+
+
+def as_sample(x: Any) -> Any:
+    return x if is_sample(x) else Batched(x if isinstance(x, Tensor) else np.asarray(x), True)
+
+
+def own_parents(x: Any) -> list[Any]:
+    return [p for p in x.parents if isinstance(p, Batched)]
+
+
+def contributions(x: Batched, g: Any) -> Sequence[Any]:
+    """g·∂x/∂parent for each parent; None where it is 0."""
+    if x.op is None:
+        return []
+    if isinstance(x.op, ArrayOperation):
+        return x.op.vjp(g, x, *x.parents, **x.options)
+    if x.op.partials is None:
+        return [None] * len(x.parents)
+    return [times(g, d) for d in x.op.partials(x, *x.parents)]
+
+
+def times(g: Any, d: Any) -> Any:
+    """g·d, where a gradient of 0 stays 0 whatever the derivative is."""
+    from tinygrad_edu.core import ops
+
+    if isinstance(d, float):
+        return g * d if d else None
+    return ops.where(ops.equal(g, 0.0), 0.0, g * d)

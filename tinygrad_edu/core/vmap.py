@@ -1,0 +1,159 @@
+"""`vmap`: a function of one sample, run on all samples of a batch at once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.batched import LEVELS, Batched, NumbersNeededError, batch, outside
+from tinygrad_edu.core.broadcasting import broadcast_to
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.rearrange import moveaxis
+from tinygrad_edu.core.shapes import getitem, stack
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.transforms import DEPTH, is_node
+from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
+
+Function = Callable[..., Any]
+
+
+def vmap(f: Function, in_axes: Any = 0, out_axes: int = 0) -> Function:
+    """A function of whole batches that does to every sample what f does to one, and stacks the results.
+
+    in_axes: the axis of each argument that counts the samples; None: the argument is the same for all. One for all
+        arguments, or a tuple with one for each; of a dict or list of arrays one for all of them, or the same nesting.
+    out_axes: the axis of each result that counts the samples. Default: 0.
+    Gradients for each sample: vmap(grad(loss), in_axes=(None, 0)).
+    Cost: every operation runs once, on the whole batch, and takes as long as if the function had been written for
+    batches (plus about 10 µs). Operations on whole arrays that have no rule for batches (convolutions, indices that
+    differ between samples) run sample by sample. A function that looks at numbers (`if x > 0`, x.item(), np.sort) is
+    run once for each sample from its start; under `jit` it is refused by name.
+    Errors: ShapeError where the arguments differ in the number of samples, SettingError for in_axes that do not fit.
+
+    >>> import numpy as np
+    >>> from tinygrad_edu import grad, vmap
+    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> vmap(lambda row: row @ row)(x)
+    array([ 5., 25.])
+    >>> vmap(grad(lambda w, row: (w * row).sum() ** 2), in_axes=(None, 0))(np.array([1.0, 0.5]), x)
+    array([[ 4.,  8.],
+           [30., 40.]])
+    """
+
+    @functools.wraps(f)
+    def over_batch(*arguments: Any, **options: Any) -> Any:
+        axes = axes_for(arguments, in_axes)
+        size = number_of_samples(arguments, axes)
+        try:
+            return all_at_once(f, arguments, options, axes, out_axes, size)
+        except NumbersNeededError:
+            if MODES.tensor_trace is not None and MODES.tensor_trace is not Batched:
+                raise TraceError(
+                    "vmap of a function that looks at numbers of its samples cannot be compiled: choose with "
+                    "tg.ops.where(condition, a, b), or call the function without jit"
+                ) from None
+        return one_after_the_other(f, arguments, options, axes, out_axes, size)
+
+    return over_batch
+
+
+def axes_for(arguments: Sequence[Any], in_axes: Any) -> list[Any]:
+    """For each argument the axis of each of its leaves, in the argument's nesting."""
+    each = list(in_axes) if isinstance(in_axes, (tuple, list)) else [in_axes] * len(arguments)
+    if len(each) != len(arguments):
+        raise SettingError(
+            f"vmap: in_axes={in_axes!r} has {len(each)} entries, and there are {len(arguments)} arguments"
+        )
+    found = []
+    for axis, argument in zip(each, arguments, strict=True):
+        if axis is None or isinstance(axis, (int, np.integer)):
+            found.append(tree_map(lambda _, axis=axis: axis, argument))
+        else:
+            found.append(axis)
+    return found
+
+
+def pairs_of(arguments: Any, axes: Any) -> Iterator[tuple[Any, Any]]:
+    return zip(tree_leaves(list(arguments)), tree_leaves(axes), strict=True)
+
+
+def number_of_samples(arguments: Sequence[Any], axes: Any) -> Any:
+    """The one length that all counting axes have."""
+    sizes = []
+    for x, axis in pairs_of(arguments, axes):
+        if axis is None:
+            continue
+        if not -np.ndim(x) <= axis < np.ndim(x):
+            raise SettingError(
+                f"vmap: axis {axis} cannot count the samples of an argument of shape {np.shape(x)}; None is for "
+                "what is the same for all samples"
+            )
+        sizes.append(np.shape(x)[axis])
+    if not sizes:
+        raise SettingError("vmap: in_axes names no axis that counts samples")
+    if any(n != sizes[0] for n in sizes):
+        raise ShapeError(f"vmap: the arguments have {', '.join(map(str, sizes))} samples; all need the same number")
+    return sizes[0]
+
+
+def first_axis(x: Any, axis: int) -> Any:
+    return x if axis in (0, -np.ndim(x)) else moveaxis(x, axis, 0)
+
+
+def all_at_once(f: Function, arguments: Any, options: Any, axes: Any, out_axes: int, size: Any) -> Any:
+    nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(list(arguments)))
+    wholes = [x if axis is None else first_axis(as_tensor(x), axis) for x, axis in pairs_of(arguments, axes)]
+    with batch(size):
+        leaves = iter(
+            [x if axis is None else Batched(x, False) for x, axis in zip(wholes, tree_leaves(axes), strict=True)]
+        )
+        y = f(*tree_map(lambda _: next(leaves), list(arguments)), **options)
+        with outside():
+            return tree_map(lambda leaf: finished(leaf, size, out_axes, nested, len(LEVELS.open) + 1), y)
+
+
+def as_tensor(x: Any) -> Any:
+    """Arrays of floats as Tensors; arrays of whole numbers stay what they are, to be indices or labels."""
+    if isinstance(x, Tensor) or np.asarray(x).dtype.kind != "f":
+        return x if isinstance(x, Tensor) else np.asarray(x)
+    return Tensor(x)
+
+
+def finished(y: Any, size: Any, axis: int, nested: bool, level: int) -> Any:
+    """A result with all samples along the axis: plain numbers where plain numbers went in."""
+    of_samples = isinstance(y, Batched) and y.level == level
+    inner = y.inner if of_samples else y
+    if not of_samples or y.common:
+        if not isinstance(inner, (Tensor, np.ndarray, float, int, np.number)):
+            raise OperandError(
+                f"vmap: the function returns {type(inner).__name__}: Tensors, arrays and numbers can be stacked"
+            )
+        inner = broadcast_to(inner, (size, *np.shape(inner)))
+    inner = inner if axis == 0 else moveaxis(inner, 0, axis)
+    keep = nested or (isinstance(inner, Tensor) and inner.requires_grad)
+    return inner if keep or not isinstance(inner, Tensor) else inner.array
+
+
+def one_after_the_other(f: Function, arguments: Any, options: Any, axes: Any, out_axes: int, size: Any) -> Any:
+    """The function on each sample, and the results stacked."""
+    if not size:
+        raise ShapeError("vmap of no samples, of a function that looks at their numbers: its result has no shape")
+    results = []
+    for i in range(int(size)):
+        leaves = iter([x if axis is None else sample_of(x, axis, i) for x, axis in pairs_of(arguments, axes)])
+        results.append(f(*tree_map(lambda _, leaves=leaves: next(leaves), list(arguments)), **options))
+    return tree_map(lambda *ys: stacked(ys, out_axes), *results)
+
+
+def sample_of(x: Any, axis: int, i: int) -> Any:
+    return getitem(x, (*(slice(None),) * (axis % np.ndim(x)), i))
+
+
+def stacked(ys: Sequence[Any], axis: int) -> Any:
+    return (
+        stack(ys, axis=axis) if any(isinstance(y, Tensor) for y in ys) else np.stack([np.asarray(y) for y in ys], axis)
+    )
