@@ -20,10 +20,10 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.collector import spare
 from tinygrad_edu.core.fast_backward import accumulate, inner_nodes
 from tinygrad_edu.core.fast_paths import install_for_values
+from tinygrad_edu.core.flat_node import FlatNode
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import Operation, is_compiled
-from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import OF_VALUE, tell
 from tinygrad_edu.errors import (
@@ -36,9 +36,10 @@ from tinygrad_edu.errors import (
 )
 
 PARENTS = attrgetter("parents")
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "square": "**2", "neg": "-", "relu": "ReLU"}
 
 
-class Value(Operators):
+class Value(FlatNode):
     """A number that remembers how it was computed.
 
     Args: `data`, a real number; `label`, the name shown in pictures and errors.
@@ -50,64 +51,12 @@ class Value(Operators):
     Value(data=10.0, grad=0.0, op='add')
     """
 
-    __slots__ = ("_label", "d_left", "d_right", "data", "grad", "left", "op", "right", "spent")
-
-    data: float
-    grad: float
-    op: Operation | None
-    left: Any  # `parents` and `partials`, stored flat: one object for the garbage collector in place of three
-    d_left: Any
-    right: Any
-    d_right: Any
-    spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient; else perhaps not set
+    __slots__ = ()
 
     def __init__(self, data: Any, label: str = "") -> None:
         self.data = data if data.__class__ is float else real_number(data)
         self.grad, self._label, self.spent = 0.0, label, False
-        self.op, self.left = None, None
-
-    @property
-    def label(self) -> str:
-        """The name shown in pictures and errors."""
-        return getattr(self, "_label", "")
-
-    @label.setter
-    def label(self, text: str) -> None:
-        self._label = text
-
-    @property
-    def parents(self) -> tuple[Value, ...]:
-        """The inputs of the operation. A plain number among them becomes a leaf when it is first asked for."""
-        left, right = self.left, self.right if self.left is not None else None
-        if left.__class__ is float:
-            left = self.left = number_as_leaf(left, self.grad * self.partials[0])
-        if right.__class__ is float:
-            right = self.right = number_as_leaf(right, self.grad * self.partials[1])
-        return (
-            left if left.__class__ is tuple else (() if left is None else (left,) if right is None else (left, right))
-        )
-
-    @parents.setter
-    def parents(self, inputs: tuple[Value, ...]) -> None:
-        self.left, self.right = (inputs, None) if len(inputs) > 2 else (*inputs, None, None)[:2]
-
-    @property
-    def partials(self) -> tuple[float, ...]:
-        """∂self/∂parent for each of the parents."""
-        if self.left is None:
-            return ()
-        if self.left.__class__ is tuple:
-            return self.d_left  # type: ignore[no-any-return]
-        if self.right is None:
-            return (self.d_left,)
-        if self.d_right is None:  # by the exponent of x ** n: nobody else asks for it, and it takes a logarithm
-            assert self.op is not None
-            self.d_right = self.op.partials_on_floats(self.data, [number_in(self.left), number_in(self.right)])[1]
-        return self.d_left, self.d_right
-
-    @partials.setter
-    def partials(self, numbers: tuple[float, ...]) -> None:
-        self.d_left, self.d_right = (numbers, None) if len(numbers) > 2 else (*numbers, None, None)[:2]
+        self.op = self.left = None  # no operation and no parents: a leaf
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
@@ -159,6 +108,16 @@ class Value(Operators):
             accumulate(order)  # parent.grad += node.grad · ∂node/∂parent, from the root down
             if MODES.anomaly:
                 refuse_bad_gradient(order)
+
+    @property
+    def _prev(self) -> tuple[Value, ...]:
+        """micrograd's name for the parents, each once: programs that draw its graphs run here."""
+        return tuple(dict.fromkeys(self.parents))
+
+    @property
+    def _op(self) -> str:
+        """micrograd's name for the operation: its sign or name, "" for a leaf."""
+        return "" if self.op is None else SIGNS.get(self.op.name, self.op.name)
 
     def detach(self) -> Value:
         """The same number as a leaf of its own, cut off from its history."""
@@ -212,17 +171,6 @@ def node(y: float, operation: Operation, parents: tuple[Value, ...], partials: t
     made = Value.__new__(Value)
     made.data, made.grad = y, 0.0
     made.op, made.parents, made.partials = operation, parents, partials
-    return made
-
-
-def number_in(operand: Any) -> float:
-    return operand if operand.__class__ is float else operand.data
-
-
-def number_as_leaf(x: float, grad: float) -> Value:
-    """A plain number of an expression as a node: it is used once, so that its gradient is this one share."""
-    made = Value(x)
-    made.grad = grad
     return made
 
 

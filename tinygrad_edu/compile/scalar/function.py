@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arr
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
 Function = Callable[..., Any]
-NUMBER: Any = vars(Value)["data"]  # the slot itself, whatever a subclass makes of the name
+NUMBER: Any = inspect.getattr_static(Value, "data")  # the slot itself, whatever a subclass makes of the name
 
 
 class TracedValue(Value):

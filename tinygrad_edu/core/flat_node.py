@@ -1,0 +1,81 @@
+"""How a Value keeps its parents and partial derivatives: flat, for speed. Skip this file, read `parents`, `partials`.
+
+Two tuples would say the same, and cost half as much time again: each is an object more for the garbage collector. So
+the operands stand in `left` and `right` and the derivatives in `d_left` and `d_right`; a plain number beside a Value
+(2.0 in `2.0 * x`) stays a float until somebody asks for the parents. Of three operands and more, `left` and `d_left`
+are tuples.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.operators import Operators
+
+
+class FlatNode(Operators):
+    """The memory of a Value: number, gradient, operation, parents, partials, label."""
+
+    __slots__ = ("_label", "d_left", "d_right", "data", "grad", "left", "op", "right", "spent")
+
+    data: float
+    grad: float
+    op: Operation | None
+    left: Any  # None in a leaf, whose other three need not be set
+    d_left: Any
+    right: Any  # None where there is one operand
+    d_right: Any
+    spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient; else perhaps not set
+
+    @property
+    def label(self) -> str:
+        """The name shown in pictures and errors."""
+        return getattr(self, "_label", "")
+
+    @label.setter
+    def label(self, text: str) -> None:
+        self._label = text
+
+    @property
+    def parents(self) -> tuple[Self, ...]:
+        """The inputs of the operation. A plain number among them becomes a leaf when it is first asked for."""
+        left = self.left
+        if left is None:
+            return ()
+        if left.__class__ is tuple:
+            return left
+        if left.__class__ is float:
+            left = self.left = self.as_leaf(left, self.d_left)
+        if self.right.__class__ is float:
+            self.right = self.as_leaf(self.right, self.partials[1])
+        return (left,) if self.right is None else (left, self.right)
+
+    @parents.setter
+    def parents(self, inputs: tuple[Any, ...]) -> None:
+        self.left, self.right = (inputs, None) if len(inputs) > 2 else (*inputs, None, None)[:2]
+
+    @property
+    def partials(self) -> tuple[float, ...]:
+        """∂self/∂parent for each of the parents."""
+        if self.left is None:
+            return ()
+        if self.left.__class__ is tuple:
+            return self.d_left  # type: ignore[no-any-return]
+        if self.right is None:
+            return (self.d_left,)
+        if self.d_right is None:  # by the exponent of x ** n: nobody else asks for it, and it takes a logarithm
+            assert self.op is not None
+            inputs = [x if x.__class__ is float else x.data for x in (self.left, self.right)]
+            self.d_right = self.op.partials_on_floats(self.data, inputs)[1]
+        return self.d_left, self.d_right
+
+    @partials.setter
+    def partials(self, numbers: tuple[float, ...]) -> None:
+        self.d_left, self.d_right = (numbers, None) if len(numbers) > 2 else (*numbers, None, None)[:2]
+
+    def as_leaf(self, number: float, partial: float) -> Self:
+        """A plain number of this expression as a node. It is used here alone: its gradient is this one share."""
+        leaf: Self = self.__class__(number)  # type: ignore[call-arg]
+        leaf.grad = self.grad * partial if self.grad else 0.0
+        return leaf
