@@ -23,6 +23,7 @@ ROOMS = [
     "data",
     "train",
     "estimators",
+    "interop",
     "draw",
     "clinic",
     "cases",
@@ -201,7 +202,7 @@ SLIPS = [
         {"nn/__init__.py": "from ..optim.rules import sgd"},
         "nn/__init__.py:1: nn (floor 6)",
     ),
-    (imports_run_one_way, {"draw/a.py": "import tinygrad_edu as tg"}, "draw/a.py:1: draw (floor 11) imports"),
+    (imports_run_one_way, {"draw/a.py": "import tinygrad_edu as tg"}, "draw/a.py:1: draw (floor 12) imports"),
     (
         imports_have_no_cycle,
         CYCLE,

@@ -29,6 +29,7 @@ HOMES = {
     "core.vmap": ("vmap",),
     "compile.jit": ("jit",),
     "draw": ("draw", "Drawing"),
+    "interop": ("from_keras", "from_torch"),
     "reporting": ("report",),
     "train.fit": ("fit",),
     "train.sweep.many": ("fit_many",),
@@ -47,14 +48,16 @@ if TYPE_CHECKING:
     from tinygrad_edu.core.value import Value
     from tinygrad_edu.core.vmap import vmap
     from tinygrad_edu.draw import Drawing, draw
+    from tinygrad_edu.interop import from_keras, from_torch
     from tinygrad_edu.reporting import report
     from tinygrad_edu.train.fit import fit
     from tinygrad_edu.train.sweep.many import fit_many
 
 __all__ = [
-    "Drawing", "Tensor", "Value", "cases", "clinic", "data", "detect_anomaly", "draw", "errors", "estimators", "fit",
-    "fit_many", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp", "nn", "no_grad", "operation", "ops",
-    "optim", "report", "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
+    "Drawing", "Tensor", "Value", "cases", "clinic", "data", "detect_anomaly", "draw", "errors", "estimators",
+    "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp",
+    "nn", "no_grad", "operation", "ops", "optim", "report", "taylor_slope", "train", "value_and_grad", "vjp",
+    "vmap",
 ]  # fmt: skip
 
 

@@ -10,30 +10,45 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks
-from tinygrad_edu.clinic.diagnosis import files
+from tinygrad_edu.clinic.diagnosis import files, one_pass
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
-from tinygrad_edu.clinic.diagnosis.facts import reload
-from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
+from tinygrad_edu.clinic.diagnosis.facts import foreign, reload
+from tinygrad_edu.clinic.diagnosis.facts.subject import Subject, subject_of
 from tinygrad_edu.clinic.diagnosis.histories import History, columns_of, history_of
 from tinygrad_edu.clinic.diagnosis.overfitting import turn
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.session import Consultation
 from tinygrad_edu.clinic.diagnosis.symptoms.curve import FEWEST, of_curve, smoothed
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
-from tinygrad_edu.errors import SettingError
+from tinygrad_edu.errors import SettingError, TinygradError
+from tinygrad_edu.interop import torch_modules
 from tinygrad_edu.train.run import Run
 
 Array = np.ndarray[Any, Any]
 
 
 def diagnose(
-    run_or_estimator: Any, X: Any = None, y: Any = None, *, goal: Any = None, seeds: int = 5, budget_s: float = 30.0
+    run_or_estimator: Any,
+    X: Any = None,
+    y: Any = None,
+    *,
+    goal: Any = None,
+    seeds: int = 5,
+    budget_s: float = 30.0,
+    loss: Any = None,
+    optimizer: Any = None,
+    lr: float | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
 ) -> Diagnosis:
     """Why a training run did not learn: symptoms are measured, and causes are named only with a proof.
 
     run_or_estimator: a Run of `fit` (X and y may be left out), a fitted MLPClassifier or MLPRegressor of ours or of
-    scikit-learn's, or a Pipeline that ends in one. A Run of `Run.load` needs X and y, and an nn.MLP with its weights;
-    of other ones, and of `fit_online`, only the curve is looked at, and `not_checked` says why. goal: a loss, or a
+    scikit-learn's, a Pipeline that ends in one or a search over one (GridSearchCV), a torch.nn.Module, or a Keras model
+    or its JSON; of these two loss, optimizer (an object or a name, with lr), epochs and batch_size say how it was
+    trained, in their own words (a compiled Keras model knows loss and optimizer itself). A Run of `Run.load` needs X
+    and y, and an nn.MLP with its weights; of other ones, and of `fit_online`, only the curve is looked at, and
+    `not_checked` says why. goal: a loss, or a
     measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or {"mae": ...}; by default it is derived from
     what the data can give, and said so. seeds: the starts that each change is tried from. budget_s: seconds, roughly.
     The proof of a cause: of the same seeds, so many more reach the goal with one change than as is that the 90 %
@@ -48,19 +63,54 @@ def diagnose(
     >>> diagnose(run).causes[0].code
     'symmetric_init'
     """
+    how = {"loss": loss, "optimizer": optimizer, "lr": lr, "epochs": epochs, "batch_size": batch_size}
+    refuse(seeds, budget_s)
+    if foreign.is_foreign(run_or_estimator):
+        return of_foreign(run_or_estimator, X, y, how, goal, seeds, budget_s)
+    if given := [name for name, x in how.items() if x is not None]:
+        raise SettingError(f"{', '.join(given)}: a run of fit and an estimator know it themselves: leave it out")
+    return nonfinite(X) or of_our_own(run_or_estimator, X, y, goal, seeds, budget_s)
+
+
+def refuse(seeds: int, budget_s: float) -> None:
+    """Settings that cannot be."""
     if not 3 <= checks.whole("seeds", seeds, 3) <= 100:
         raise SettingError(f"seeds={seeds!r}: from 3, with which a share can be told from chance, to 100")
     checks.number("budget_s", budget_s, "(0, inf]")
-    broken = nonfinite(X)
-    if broken is not None:
-        return broken
+
+
+def of_our_own(trained: Any, X: Any, y: Any, goal: Any, seeds: int, budget_s: float) -> Diagnosis:
+    """A Run, or an estimator."""
     notes: list[str] = []
-    if isinstance(run_or_estimator, Run) and run_or_estimator.job is None:  # of fit_online, or read from a file
-        if missing := reload.why_not(run_or_estimator, X, y):
-            return of_curve_alone(run_or_estimator, missing)
-        run_or_estimator, X, y = reload.with_job(run_or_estimator, X, y), None, None
-        notes = reload.other_data(run_or_estimator)
-    subject = subject_of(run_or_estimator, X, y)
+    if isinstance(trained, Run) and trained.job is None:  # of fit_online, or read from a file
+        if missing := reload.why_not(trained, X, y):
+            return of_curve_alone(trained, missing)
+        trained, X, y = reload.with_job(trained, X, y), None, None
+        notes = reload.other_data(trained)
+    return of_subject(subject_of(trained, X, y), goal, seeds, budget_s, notes)
+
+
+def of_foreign(model: Any, X: Any, y: Any, how: dict[str, Any], goal: Any, seeds: int, budget_s: float) -> Diagnosis:
+    """A network of PyTorch or Keras: trained again as one of ours, or at least looked through."""
+    torch = torch_modules.is_torch(model)
+    try:
+        subject = foreign.of_torch(model, X, y, how) if torch else foreign.of_keras(model, X, y, how)
+    except TinygradError as problem:
+        if not torch or not callable(how["loss"]):
+            raise
+        return one_pass.looked_through(model, X, y, how["loss"], how["optimizer"], f"training again: {problem}")
+    found = of_subject(subject, goal, seeds, budget_s, [])
+    if torch and callable(how["loss"]):  # what only torch's own objects show comes first
+        seen = one_pass.looked_through(model, X, y, how["loss"], how["optimizer"], "")
+        known = {cause.code for cause in found.causes}
+        more = [cause for cause in seen.causes if cause.code not in known]
+        if more and not found.healthy:
+            found = replace(found, causes=[*more, *found.causes], summary=seen.summary)
+    return found
+
+
+def of_subject(subject: Subject, goal: Any, seeds: int, budget_s: float, notes: list[str]) -> Diagnosis:
+    """What was trained is known: the whole way."""
     flat, t = subject.task.X.ndim == 2, subject.task.truth
     asked = np.ptp(t, axis=0).max(initial=0.0) > 1e-12 * max(float(np.abs(t).max(initial=0.0)), 1e-300)
     if flat and asked and len(constant_columns(subject.task)) == subject.task.X.shape[1]:

@@ -60,6 +60,8 @@ class Consultation:
         t = self.trials
         runs = t.first()
         self.estimate = answered(self.subject.model, self.subject.setup, self.task)
+        if not self.record.losses.size:  # of another library only the network is known
+            self.record.losses = np.append(runs[0].losses, [np.nan] * runs[0].diverged)
         t.symptoms = of_data(self.record) + of_network(self.record)
         t.symptoms += of_seeds([np.append(run.losses, [np.nan] * run.diverged) for run in runs])
         t.judge_first(runs, self.goal([run.estimate for run in runs]))

@@ -26,6 +26,8 @@ def lines(setup: Setup, change: Change) -> str:
     table = DIALECTS.get(setup.dialect)
     if table is None or not change:
         return ""
+    if BROADCAST in setup.loss_name and "loss" in change:
+        return f"{TITLES[setup.dialect]}: loss(model(X), y.reshape(-1, 1))."
     if set(change) == {"seed"}:
         words = [SEEDS[setup.dialect].format(change["seed"])]
     else:
@@ -236,6 +238,7 @@ KERAS: dict[str, Words] = {
     "columns": lambda old, new: "X = X[:, X.std(0) > 0]",
 }
 DIALECTS: dict[str, Mapping[str, Words]] = {"sklearn": SCIKIT, "ours": SCIKIT, "torch": TORCH, "keras": KERAS}
+BROADCAST = "of_shapes_that_broadcast"  # a part of the name of such a loss
 SEEDS = {
     "sklearn": "random_state={}", "ours": "random_state={}", "torch": "torch.manual_seed({})",
     "keras": "keras.utils.set_random_seed({})",

@@ -268,7 +268,8 @@ PROVED_OTHERWISE: dict[str, tuple[str, str]] = {
     ),
     "unregistered_parameters": (
         "Some parameters of the model are never trained: they are not among those that the optimizer is given.",
-        "Keep layers as attributes of the Module, or in lists, so that model.parameters() finds them.",
+        "Keep layers as attributes of the Module, or in lists, so that model.parameters() finds them, and give the "
+        "optimizer all of them.",
     ),
     "unlucky_init": (
         "The same setup works from other starts, and this one was unlucky.",

@@ -48,7 +48,7 @@ class Subject:
     @property
     def ended_early(self) -> bool:
         """Before its last epoch, and not by NaN."""
-        return len(self.losses) < self.setup.epochs and not self.diverged
+        return 0 < len(self.losses) < self.setup.epochs and not self.diverged
 
     @property
     def diverged(self) -> bool:

@@ -1,0 +1,154 @@
+"""A torch.nn.Module of any form: what one forward and one backward pass show for certain, without training it again."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
+from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
+from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
+
+ROWS = 256
+CLOSE = 1e-5  # relative: float32 rounds at 6e-8
+AT_CHANCE = 0.02
+
+
+def looked_through(module: Any, X: Any, y: Any, loss: Any, optimizer: Any, why_not: str) -> Diagnosis:
+    """The certain causes, and what was noticed. why_not: why it was not trained again."""
+    torch = import_module("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of shapes that broadcast, which is what is looked for
+        try:
+            seen = Pass(torch, module, X, y, loss, optimizer)
+            causes, symptoms = list(seen.causes()), list(seen.symptoms())
+        except Exception as problem:  # whatever somebody's own forward raises
+            text = f"One pass ends in {type(problem).__name__}: {problem}"
+            return Diagnosis(False, [], summary=text, not_checked=[why_not])
+    summary = "One pass shows nothing that is wrong for certain."
+    summary = f"The module cannot learn as it is: {causes[0].code}." if causes else summary
+    healthy = False if causes else None
+    return Diagnosis(healthy, causes, summary=summary, symptoms=symptoms, not_checked=[why_not])
+
+
+class Pass:
+    """One forward and one backward pass, which leave no trace in the module."""
+
+    def __init__(self, torch: Any, module: Any, X: Any, y: Any, loss: Any, optimizer: Any) -> None:
+        self.torch, self.module, self.loss, self.optimizer = torch, module, loss, optimizer
+        self.named = dict(module.named_parameters())
+        kind = next((p.dtype for p in self.named.values()), torch.float32)
+        self.X, self.y = self.tensor(X, kind), self.tensor(y, kind)
+        before = {name: p.grad for name, p in self.named.items()}
+        training = module.training
+        module.eval()
+        try:
+            self.output = module(self.X)
+            self.value = loss(self.output, self.y)
+            module.zero_grad(set_to_none=True)
+            self.value.backward()
+            self.gradients = {name: None if p.grad is None else float(p.grad.norm()) for name, p in self.named.items()}
+        finally:
+            module.train(training)
+            for name, p in self.named.items():
+                p.grad = before[name]
+
+    def tensor(self, data: Any, kind: Any) -> Any:
+        found = self.torch.as_tensor(data)[:ROWS]
+        return found.to(kind) if found.is_floating_point() else found
+
+    def causes(self) -> Iterator[FoundCause]:
+        yield from self.broadcast()
+        yield from self.not_trained()
+        yield from self.softmax_of_one()
+        yield from self.two_softmaxes()
+
+    def broadcast(self) -> Iterator[FoundCause]:
+        """The loss of permuted targets is the same."""
+        if tuple(self.output.shape) == tuple(self.y.shape) or len(self.y) < 3:
+            return
+        order = self.torch.randperm(len(self.y), generator=self.torch.Generator().manual_seed(0))
+        noise = self.torch.rand(self.output.shape, generator=self.torch.Generator().manual_seed(1)).to(
+            self.output.dtype
+        )
+        try:
+            paired, permuted = float(self.loss(noise, self.y)), float(self.loss(noise, self.y[order]))
+        except Exception:  # a loss that needs the outputs of its own network
+            return
+        different = bool((self.y != self.y[order]).any())
+        if different and abs(paired - permuted) <= CLOSE * max(abs(paired), 1e-12):
+            yield otherwise(
+                "broadcast_in_loss", f"Outputs have shape {tuple(self.output.shape)}, targets {tuple(self.y.shape)}.",
+                f"the loss of {len(self.y)} random outputs is {paired:.6g} with the targets as they are, and "
+                f"{permuted:.6g} with the targets permuted. In PyTorch: loss(model(X), y.reshape(-1, 1)).",
+            )  # fmt: skip
+
+    def not_trained(self) -> Iterator[FoundCause]:
+        """Parameters that get no gradient, or that no optimizer holds."""
+        held = None
+        if hasattr(self.optimizer, "param_groups"):
+            held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        outside = [name for name, p in self.named.items() if held is not None and id(p) not in held]
+        idle = [name for name, size in self.gradients.items() if size is None and self.named[name].requires_grad]
+        if outside:
+            yield otherwise(
+                "unregistered_parameters", f"The optimizer does not hold {named(outside)}.",
+                "it moves only what stands in its groups. In PyTorch: torch.optim.SGD(model.parameters(), lr=...), "
+                "made after the model has its last layers.",
+            )  # fmt: skip
+        elif idle and len(idle) < len(self.gradients):
+            yield otherwise(
+                "unregistered_parameters", f"No gradient comes to {named(idle)}.",
+                "the loss of one pass does not depend on them: their layers are not called, or their results are cut "
+                "off (detach, .item(), no_grad).",
+            )  # fmt: skip
+
+    def softmax_of_one(self) -> Iterator[FoundCause]:
+        """One output that is 1 for every sample."""
+        shape = tuple(self.output.shape)
+        if len(shape) == 2 and shape[1] == 1 and bool((self.output == 1.0).all()):
+            cause = BY_CODE["wrong_output_activation"]
+            yield FoundCause(
+                cause.code, cause.sentence, "The one output is 1 for every sample.",
+                "a softmax over one output is 1 whatever the weights, and its gradient is 0.",
+                f"{cause.remedy} In PyTorch: no nn.Softmax() at the end, and nn.BCEWithLogitsLoss().",
+            )  # fmt: skip
+
+    def two_softmaxes(self) -> Iterator[FoundCause]:
+        """Probabilities where the loss takes logits and makes probabilities of them itself."""
+        if type(self.loss).__name__ != "CrossEntropyLoss" or self.output.ndim != 2 or self.output.shape[1] < 2:
+            return
+        rows = self.output.detach()
+        if bool((rows >= 0.0).all()) and bool(((rows.sum(1) - 1.0).abs() < 1e-4).all()):
+            cause = BY_CODE["wrong_loss"]
+            best = -math.log(math.e / (math.e + rows.shape[1] - 1.0))
+            yield FoundCause(
+                cause.code, cause.sentence, "The outputs of each sample lie between 0 and 1 and add up to 1.",
+                "CrossEntropyLoss takes logits and has its own softmax: of probabilities its least value is "
+                f"{best:.3g}, and its gradient is small.",
+                f"{cause.remedy} In PyTorch: no nn.Softmax() before nn.CrossEntropyLoss().",
+            )  # fmt: skip
+
+    def symptoms(self) -> Iterator[Symptom]:
+        """Numbers that are worth a look."""
+        value = float(self.value.detach())
+        classes = round(math.exp(min(value, 7.0))) if value > 0.5 else 0
+        if classes >= 2 and abs(value - math.log(classes)) < AT_CHANCE * value:
+            yield Symptom("at_chance", 1.0, 1.0, f"The loss is {value:.4g}, about log({classes}): what guessing costs.")
+        zero = [name for name, size in self.gradients.items() if size == 0.0]
+        if zero:
+            yield Symptom("dead_end", 1.0, 1.0, f"The gradient of {named(zero)} is exactly 0 on {len(self.X)} samples.")
+        if not math.isfinite(value):
+            yield Symptom("divergence", math.inf, 1.0, f"The loss is {value}.")
+
+
+def named(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def otherwise(code: str, seen: str, proof: str) -> FoundCause:
+    sentence, remedy = PROVED_OTHERWISE[code]
+    return FoundCause(code, sentence, seen, proof, remedy)

@@ -1,0 +1,151 @@
+"""A network as a row of steps, each of which takes what the one before it gives; and such a row as an nn.Module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import nn, ops
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.layers import MLP, Linear, Sequential, find_activation
+from tinygrad_edu.nn.module import Module
+
+Array = np.ndarray[Any, Any]
+LOG = "log_softmax"  # an activation that nn.MLP does not take: losses have it
+NORMS = {"LayerNorm": "layer", "BatchNorm": "batch"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """kind: "linear", "activation", "dropout", "norm" or "flatten"; what it is called, how large, and its arrays.
+
+    arrays: by the names of our layers, weight (out, in); empty where the library has not told them.
+    """
+
+    kind: str
+    name: str = ""
+    sizes: tuple[int, ...] = ()
+    p: float = 0.0
+    bias: bool = True
+    eps: float = 1e-5
+    arrays: dict[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The steps of a network, from the input on."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def linear(self) -> list[Step]:
+        """The layers of weights."""
+        return [step for step in self.steps if step.kind == "linear"]
+
+    def mlp(self) -> MLP | None:
+        """The nn.MLP that it is; None where it has another form."""
+        form = Form.of(self.steps)
+        if form is None or LOG in form.activations:
+            return None
+        dropout = max(form.dropouts, default=0.0)
+        made = MLP(
+            [form.layers[0].sizes[0], *(layer.sizes[1] for layer in form.layers)], form.activation,
+            form.out_activation, form.layers[0].bias, norm=form.norm, dropout=dropout,
+        )  # fmt: skip
+        state = made.state_dict()
+        for i, layer in enumerate(form.layers):
+            state |= {f"layers.{i}.{name}": array for name, array in layer.arrays.items()}
+        for i, norm in enumerate(form.norms):
+            state |= {f"norms.{i}.{name}": array for name, array in norm.arrays.items()}
+        made.load_state_dict(state)
+        return made
+
+    def module(self) -> Module:
+        """An nn.MLP where it is one, else an nn.Sequential of the same layers."""
+        return self.mlp() or Sequential(*map(layer_of, self.steps))
+
+
+@dataclass
+class Form:
+    """The parts of an nn.MLP, as they are met in a row of steps."""
+
+    layers: list[Step] = field(default_factory=list)
+    norms: list[Step] = field(default_factory=list)
+    activations: list[str] = field(default_factory=list)
+    dropouts: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, steps: Sequence[Step]) -> Form | None:
+        """linear, norm?, activation?, dropout? again and again, the last one without norm and dropout."""
+        found, place = cls(), 0
+        order = {"linear": 0, "norm": 1, "activation": 2, "dropout": 3}
+        for step in steps:
+            if step.kind == "flatten" and not found.layers:
+                continue
+            if step.kind not in order or (not found.layers and step.kind != "linear"):
+                return None
+            if step.kind == "linear":
+                found.add(step)
+            elif order[step.kind] <= place:
+                return None
+            found.note(step)
+            place = order[step.kind]
+        return found if found.uniform() else None
+
+    def add(self, step: Step) -> None:
+        self.layers.append(step)
+        self.activations.append("identity")
+        self.dropouts.append(0.0)
+
+    def note(self, step: Step) -> None:
+        if step.kind == "activation":
+            self.activations[-1] = step.name
+        elif step.kind == "dropout":
+            self.dropouts[-1] = step.p
+        elif step.kind == "norm":
+            self.norms.append(step)
+
+    def uniform(self) -> bool:
+        """Are all hidden layers of one kind, as those of an nn.MLP are?"""
+        hidden = len(self.layers) - 1
+        kinds = {(step.name, step.eps) for step in self.norms}
+        same = len(set(self.activations[:-1])) <= 1 and len(set(self.dropouts[:-1])) <= 1
+        normed = not self.norms or (len(self.norms) == hidden and len(kinds) == 1 and self.norms[0].eps == 1e-5)
+        biased = len({layer.bias for layer in self.layers}) == 1
+        return hidden >= 0 and same and normed and biased and self.dropouts[-1] == 0.0
+
+    @property
+    def activation(self) -> str:
+        return self.activations[0] if len(self.activations) > 1 else "tanh"
+
+    @property
+    def out_activation(self) -> str:
+        return self.activations[-1]
+
+    @property
+    def norm(self) -> str | None:
+        return NORMS[self.norms[0].name] if self.norms else None
+
+
+def layer_of(step: Step) -> Any:
+    """One step as a layer or a function. Errors: SettingError for one that has no counterpart."""
+    if step.kind == "activation":
+        return ops.log_softmax if step.name == LOG else find_activation(step.name)
+    if step.kind == "dropout":
+        return nn.Dropout(step.p)
+    if step.kind == "flatten":
+        return nn.Flatten()
+    if step.kind == "linear":
+        return filled(Linear(step.sizes[0], step.sizes[1], step.bias), step)
+    if step.kind == "norm":
+        return filled(getattr(nn, step.name)(step.sizes[0], step.eps), step)
+    raise SettingError(f"{step.name or step.kind} has no counterpart here")
+
+
+def filled(layer: Module, step: Step) -> Module:
+    """A layer with the arrays of a step."""
+    layer.load_state_dict(layer.state_dict() | step.arrays)
+    return layer

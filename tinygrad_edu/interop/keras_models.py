@@ -1,0 +1,154 @@
+"""From Keras: a Sequential model, or a functional one that is a row of layers, or its JSON; Keras is not needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.interop.chain import Chain, Step
+from tinygrad_edu.nn.module import Module
+
+Array = np.ndarray[Any, Any]
+ACTIVATIONS = {  # Keras' names: ours
+    "linear": "identity", "relu": "relu", "relu6": "relu6", "tanh": "tanh", "sigmoid": "sigmoid", "softmax": "softmax",
+    "elu": "elu", "selu": "selu", "gelu": "gelu", "silu": "silu", "swish": "silu", "softplus": "softplus",
+    "softsign": "softsign", "exponential": "exp", "hard_sigmoid": "hard_sigmoid", "mish": "mish",
+    "hard_silu": "hard_swish", "hard_swish": "hard_swish", "hard_tanh": "hard_tanh", "celu": "celu",
+    "log_sigmoid": "log_sigmoid", "log_softmax": "log_softmax",
+}  # fmt: skip
+SILENT = (
+    "InputLayer",
+    "Rescaling",
+    "GaussianNoise",
+    "ActivityRegularization",
+)  # nothing at prediction, or nothing to learn
+
+
+def from_keras(model: Any) -> Module:
+    """A Keras model as a Module of this library: with its weights, or from its JSON as such a network begins.
+
+    model: a keras.Sequential, a functional model whose layers follow one another, what `model.to_json()` gives, or the
+    dict of `model.get_config()`; of Dense, Activation and its kin, Dropout, LayerNormalization, BatchNormalization and
+    Flatten. What has the form of an nn.MLP becomes one.
+    Errors: OperandError for what is no such model, SettingError for a layer that has no counterpart; both name it.
+
+    >>> layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 2]}},
+    ...           {"class_name": "Dense", "config": {"units": 3, "activation": "relu"}},
+    ...           {"class_name": "Dense", "config": {"units": 1, "activation": "linear"}}]
+    >>> from_keras({"class_name": "Sequential", "config": {"layers": layers}}).sizes
+    (2, 3, 1)
+    """
+    return chain_of(model).module()
+
+
+def is_keras(model: Any) -> bool:
+    """Is it a Keras model, or the JSON or the config of one?"""
+    if isinstance(model, str):
+        return model.lstrip().startswith("{") and '"class_name"' in model
+    if isinstance(model, Mapping):
+        return "layers" in model or "class_name" in model
+    return hasattr(model, "get_config") and hasattr(model, "layers") and hasattr(model, "get_weights")
+
+
+def chain_of(model: Any, features: int | None = None) -> Chain:
+    """Its layers in their order; features: the width of the input, where the model does not say it."""
+    if not is_keras(model):
+        raise OperandError(f"from_keras takes a Keras model, its to_json() or its get_config(), not {model!r:.60}")
+    layers = layers_of(model)
+    weights = weights_of(model, len(layers))
+    width, steps = features or input_width(layers), []
+    for layer, own in zip(layers, weights, strict=True):
+        kind, config = str(layer["class_name"]), layer["config"]
+        if kind in SILENT:
+            continue
+        if kind not in LAYERS:
+            raise SettingError(f"{kind} has no counterpart in from_keras: it takes {', '.join(LAYERS)}")
+        made = LAYERS[kind](config, width, own)
+        steps += made
+        width = made[0].sizes[1] if made and made[0].kind == "linear" else width
+    return Chain(tuple(steps))
+
+
+def layers_of(model: Any) -> list[Mapping[str, Any]]:
+    """[{"class_name": ..., "config": ...}] of each layer."""
+    config = json.loads(model) if isinstance(model, str) else model
+    if not isinstance(config, Mapping):
+        return [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in config.layers]
+    config = config.get("config", config) if "layers" not in config else config
+    layers = config.get("layers", []) if isinstance(config, Mapping) else config
+    for layer in layers:
+        nodes = layer.get("inbound_nodes") or []
+        if len(nodes) > 1 or json.dumps(nodes, default=str).count("keras_history") > 1:
+            raise OperandError(
+                f"{layer['config'].get('name')}: it takes more than one layer gives: it is no row of layers"
+            )
+    if not layers:
+        raise OperandError("the Keras model has no layers")
+    return list(layers)
+
+
+def weights_of(model: Any, count: int) -> list[list[Array]]:
+    """The arrays of each layer; none where only the form is known."""
+    if isinstance(model, (str, Mapping)):
+        return [[] for _ in range(count)]
+    return [[np.asarray(w, dtype=float) for w in layer.get_weights()] for layer in model.layers]
+
+
+def input_width(layers: list[Mapping[str, Any]]) -> int:
+    """How many features the first layer takes."""
+    for layer in layers:
+        config = layer["config"]
+        shape = config.get("batch_shape") or config.get("batch_input_shape") or config.get("build_input_shape")
+        shape = shape or (layer.get("build_config") or {}).get("input_shape")
+        if shape:
+            return int(np.prod([n for n in shape[1:] if n is not None]))
+        if config.get("input_dim"):
+            return int(config["input_dim"])
+    raise SettingError("the model does not say how many features it takes: give it an Input layer")
+
+
+def activation(config: Mapping[str, Any]) -> list[Step]:
+    """The activation of a layer, if it has one. Errors: SettingError for one that is not known."""
+    name = config.get("activation") or "linear"
+    name = name if isinstance(name, str) else str(name.get("config") or name.get("class_name"))
+    if name not in ACTIVATIONS:
+        raise SettingError(f"activation={name!r} has no counterpart: {', '.join(ACTIVATIONS)} have")
+    return [] if ACTIVATIONS[name] == "identity" else [Step("activation", ACTIVATIONS[name])]
+
+
+def dense(config: Mapping[str, Any], width: int, weights: list[Array]) -> list[Step]:
+    bias = bool(config.get("use_bias", True))
+    names = ("weight", "bias")[: 1 + bias]
+    arrays = {name: np.ascontiguousarray(w.T) for name, w in zip(names, weights, strict=False)}
+    return [Step("linear", sizes=(width, int(config["units"])), bias=bias, arrays=arrays), *activation(config)]
+
+
+def norm(name: str, parts: tuple[str, ...]) -> Callable[[Mapping[str, Any], int, list[Array]], list[Step]]:
+    """A normalization: gamma, beta and, of a batch, the running statistics."""
+
+    def made(config: Mapping[str, Any], width: int, weights: list[Array]) -> list[Step]:
+        arrays = dict(zip(parts, weights, strict=False))
+        return [Step("norm", name, (width,), eps=float(config.get("epsilon", 1e-3)), arrays=arrays)]
+
+    return made
+
+
+def named(name: str) -> Callable[[Mapping[str, Any], int, list[Array]], list[Step]]:
+    return lambda config, width, weights: [Step("activation", name)]
+
+
+LAYERS: dict[str, Callable[[Mapping[str, Any], int, list[Array]], list[Step]]] = {
+    "Dense": dense,
+    "Activation": lambda config, width, weights: activation(config),
+    "Dropout": lambda config, width, weights: [Step("dropout", p=float(config["rate"]))],
+    "Flatten": lambda config, width, weights: [Step("flatten")],
+    "LayerNormalization": norm("LayerNorm", ("weight", "bias")),
+    "BatchNormalization": norm("BatchNorm", ("weight", "bias", "running_mean", "running_var")),
+    "ReLU": named("relu"),
+    "Softmax": named("softmax"),
+    "ELU": named("elu"),
+}

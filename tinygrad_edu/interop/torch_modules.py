@@ -1,0 +1,149 @@
+"""From PyTorch: a torch.nn.Module as an nn.Module of this library, with the same weights.
+
+Nothing is imported from torch but torch.fx, which says what a module with a forward of its own calls in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.interop.chain import Chain, Step
+from tinygrad_edu.nn.module import Module
+
+Array = np.ndarray[Any, Any]
+ACTIVATIONS = {  # of torch.nn, by class: our name
+    "ReLU": "relu", "ReLU6": "relu6", "Tanh": "tanh", "Sigmoid": "sigmoid", "ELU": "elu", "GELU": "gelu",
+    "SiLU": "silu", "SELU": "selu", "CELU": "celu", "Mish": "mish", "Softplus": "softplus", "Softsign": "softsign",
+    "Hardtanh": "hard_tanh", "Hardsigmoid": "hard_sigmoid", "Hardswish": "hard_swish", "LogSigmoid": "log_sigmoid",
+    "LeakyReLU": "leaky_relu", "Softmax": "softmax", "LogSoftmax": "log_softmax", "Identity": "identity",
+}  # fmt: skip
+USUAL: dict[str, dict[str, Any]] = {  # arguments that these have where they are the functions of ours
+    "LeakyReLU": {"negative_slope": 0.01}, "ELU": {"alpha": 1.0}, "CELU": {"alpha": 1.0},
+    "GELU": {"approximate": "none"}, "Softplus": {"beta": 1.0}, "Hardtanh": {"min_val": -1.0, "max_val": 1.0},
+}  # fmt: skip
+FUNCTIONS = {name.lower(): name for name in ACTIVATIONS} | {"leaky_relu": "LeakyReLU", "log_softmax": "LogSoftmax"}
+SHAPES = ("flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "float", "double")
+
+
+def from_torch(module: Any) -> Module:
+    """A torch.nn.Module as a Module of this library, with the same weights and, in eval mode, the same outputs.
+
+    module: a torch.nn.Sequential, or a module whose forward calls one layer after the other (found by torch.fx), of
+    Linear, activations, Dropout, LayerNorm, BatchNorm1d and Flatten. What has the form of an nn.MLP becomes one.
+    Errors: OperandError for what is no torch module or no such row of layers, SettingError for a layer that has no
+    counterpart; both name it.
+    """
+    return chain_of(module).module()
+
+
+def is_torch(module: Any) -> bool:
+    """Is it a torch.nn.Module?"""
+    return any(kind.__module__ == "torch.nn.modules.module" for kind in type(module).__mro__)
+
+
+def chain_of(module: Any) -> Chain:
+    """Its layers in the order in which they are called."""
+    if not is_torch(module):
+        raise OperandError(f"from_torch takes a torch.nn.Module, not {module!r:.60}")
+    return Chain(tuple(step for part in parts(module) for step in step_of(part)))
+
+
+def parts(module: Any) -> Iterator[Any]:
+    """The layers that a module calls, one after the other: modules, or names of activations."""
+    if type(module).__name__ in LAYERS or type(module).__name__ in ACTIVATIONS:
+        yield module
+    elif type(module).__name__ == "Sequential":
+        for child in module.children():
+            yield from parts(child)
+    elif type(module).__module__.startswith("torch.nn"):
+        yield module  # a layer of torch's own, which step_of knows or refuses by name
+    else:
+        yield from traced(module)
+
+
+def traced(module: Any) -> Iterator[Any]:
+    """What a forward of its own calls, where each takes what the last one gave."""
+    from importlib import import_module
+
+    fx = import_module("torch.fx")
+    kind = type(module).__name__
+    try:
+        graph = fx.symbolic_trace(module).graph
+    except Exception as problem:  # whatever a forward of somebody's own raises when it is traced
+        raise OperandError(f"{kind}: its forward cannot be followed ({type(problem).__name__}: {problem})") from None
+    last: Any = None
+    for node in graph.nodes:
+        inputs = node.all_input_nodes
+        if len(inputs) > 1 or (inputs and last is not None and inputs[0] is not last):
+            raise OperandError(
+                f"{kind}: {node.name} takes more than what the layer before it gives: it is no row of layers"
+            )
+        last = node
+        yield from called(module, node, kind)
+
+
+def called(module: Any, node: Any, kind: str) -> Iterator[Any]:
+    """One node of the graph."""
+    if node.op == "call_module":
+        yield from parts(module.get_submodule(node.target))
+    elif node.op in ("call_function", "call_method"):
+        name = node.target if isinstance(node.target, str) else node.target.__name__
+        if name in FUNCTIONS:
+            yield FUNCTIONS[name]
+        elif name in SHAPES:
+            yield "Flatten"
+        else:
+            raise OperandError(f"{kind}: its forward calls {name}, which is no layer that can be taken over")
+    elif node.op == "get_attr":
+        raise OperandError(f"{kind}: its forward uses {node.target} itself, not by a layer")
+
+
+def step_of(part: Any) -> list[Step]:
+    """A layer as a step."""
+    name = part if isinstance(part, str) else type(part).__name__
+    if name in ACTIVATIONS:
+        refuse_unusual(name, part)
+        found = ACTIVATIONS[name]
+        return [] if found == "identity" else [Step("activation", found)]
+    if name in LAYERS:
+        return [LAYERS[name](part)]
+    raise SettingError(f"{name} has no counterpart in from_torch: it takes {', '.join([*LAYERS, *ACTIVATIONS])}")
+
+
+def refuse_unusual(name: str, part: Any) -> None:
+    for argument, usual in USUAL.get(name, {}).items():
+        given = getattr(part, argument, usual)
+        if given != usual:
+            raise SettingError(f"{name}({argument}={given}): only {argument}={usual} has a counterpart")
+
+
+def arrays(layer: Any) -> dict[str, Array]:
+    """The parameters and buffers of a layer, by name."""
+    state = {name: value.detach().cpu().numpy().astype(float) for name, value in layer.state_dict().items()}
+    state.pop("num_batches_tracked", None)
+    return state
+
+
+def linear(layer: Any) -> Step:
+    return Step(
+        "linear", sizes=(layer.in_features, layer.out_features), bias=layer.bias is not None, arrays=arrays(layer)
+    )
+
+
+def layer_norm(layer: Any) -> Step:
+    if len(layer.normalized_shape) != 1:
+        raise SettingError(f"LayerNorm({layer.normalized_shape}): only the last axis has a counterpart")
+    return Step("norm", "LayerNorm", tuple(layer.normalized_shape), eps=layer.eps, arrays=arrays(layer))
+
+
+LAYERS: dict[str, Callable[[Any], Step]] = {
+    "Linear": linear,
+    "Dropout": lambda layer: Step("dropout", p=layer.p),
+    "LayerNorm": layer_norm,
+    "BatchNorm1d": lambda layer: Step("norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer)),
+    "Flatten": lambda layer: Step("flatten"),
+}

@@ -1,0 +1,106 @@
+"""What a network of another library was trained with, in the words of `fit`: loss, optimizer, rate and options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tinygrad_edu.errors import SettingError, unknown_name
+from tinygrad_edu.nn.losses import LOSSES
+
+TORCH_LOSSES = {  # classes and functions of torch: (our loss, does it broadcast shapes that do not match?)
+    "MSELoss": ("mse", True), "mse_loss": ("mse", True), "L1Loss": ("mae", True), "l1_loss": ("mae", True),
+    "HuberLoss": ("huber", True), "SmoothL1Loss": ("huber", True), "huber_loss": ("huber", True),
+    "smooth_l1_loss": ("huber", True), "BCELoss": ("bce", False), "binary_cross_entropy": ("bce", False),
+    "BCEWithLogitsLoss": ("bce_with_logits", False), "binary_cross_entropy_with_logits": ("bce_with_logits", False),
+    "CrossEntropyLoss": ("cross_entropy", False), "cross_entropy": ("cross_entropy", False),
+    "NLLLoss": ("nll", False), "nll_loss": ("nll", False), "PoissonNLLLoss": ("poisson", True),
+}  # fmt: skip
+KERAS_LOSSES = {
+    "mean_squared_error": "mse", "mse": "mse", "mean_absolute_error": "mae", "mae": "mae", "huber": "huber",
+    "huber_loss": "huber", "binary_crossentropy": "bce", "categorical_crossentropy": "categorical",
+    "sparse_categorical_crossentropy": "categorical", "poisson": "poisson_of_rates", "hinge": "hinge",
+}  # fmt: skip
+KINDS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Rprop")
+USUAL_RATE = {"SGD": 0.01, "Adam": 0.001, "AdamW": 0.001, "RMSprop": 0.001, "Adagrad": 0.01, "Rprop": 0.01}
+OPTIONS = {  # by optimizer: (name in torch's groups, name here)
+    "SGD": (("momentum", "momentum"), ("weight_decay", "weight_decay"), ("nesterov", "nesterov")),
+    "Adam": (("betas", "betas"), ("eps", "eps"), ("weight_decay", "weight_decay")),
+    "AdamW": (("betas", "betas"), ("eps", "eps"), ("weight_decay", "weight_decay")),
+    "RMSprop": (("alpha", "alpha"), ("eps", "eps"), ("weight_decay", "weight_decay"), ("momentum", "momentum")),
+    "Adagrad": (("lr_decay", "lr_decay"), ("eps", "eps"), ("weight_decay", "weight_decay")),
+    "Rprop": (("etas", "etas"), ("step_sizes", "step_sizes")),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Loss and optimizer by our names, the learning rate, and the other options."""
+
+    loss: str
+    optimizer: str
+    lr: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def name_of(thing: Any) -> str:
+    return thing if isinstance(thing, str) else str(getattr(thing, "__name__", type(thing).__name__))
+
+
+def torch_loss(loss: Any) -> str:
+    """Our name of a torch loss. Errors: SettingError for one that has none."""
+    name = name_of(loss)
+    if name in TORCH_LOSSES:
+        if name == "PoissonNLLLoss" and not getattr(loss, "log_input", True):
+            raise SettingError("PoissonNLLLoss(log_input=False) has no counterpart: only log_input=True has")
+        return TORCH_LOSSES[name][0]
+    if name in LOSSES:
+        return name
+    raise unknown_name("loss of torch", name, [*TORCH_LOSSES, *LOSSES])
+
+
+def keras_loss(loss: Any) -> tuple[str, bool]:
+    """(our name of a Keras loss, or "categorical", does it take logits?). Errors: SettingError for one without."""
+    config = loss.get_config() if hasattr(loss, "get_config") else {}
+    name = str(config.get("name") or name_of(loss))
+    if name in LOSSES and name not in KERAS_LOSSES:
+        return name, LOSSES[name].link != "identity"
+    if name not in KERAS_LOSSES:
+        raise unknown_name("loss of Keras", name, [*KERAS_LOSSES, *LOSSES])
+    return KERAS_LOSSES[name], bool(config.get("from_logits", False))
+
+
+def optimizer_of(optimizer: Any, lr: float | None = None) -> tuple[str, float, dict[str, Any]]:
+    """(our name, rate, options) of an optimizer of torch or Keras, or of a name such as "adam"."""
+    kind = next((k for k in KINDS if k.lower() == name_of(optimizer).lower()), None)
+    if kind is None:
+        raise unknown_name("optimizer", name_of(optimizer), KINDS)
+    if isinstance(optimizer, str):
+        return kind, USUAL_RATE[kind] if lr is None else float(lr), {}
+    groups = getattr(optimizer, "param_groups", None)
+    if groups is None:
+        return kind, *of_keras(optimizer, kind)
+    group = groups[0]
+    if group.get("amsgrad") or group.get("dampening"):
+        raise SettingError(f"{kind}(amsgrad or dampening) has no counterpart")
+    options = {ours: group[theirs] for theirs, ours in OPTIONS[kind] if theirs in group}
+    return kind, float(group["lr"]), options
+
+
+def of_keras(optimizer: Any, kind: str) -> tuple[float, dict[str, Any]]:
+    """The rate and the options in the config of a Keras optimizer."""
+    config = optimizer.get_config()
+    rate = config.get("learning_rate", USUAL_RATE[kind])
+    if not isinstance(rate, (int, float)):
+        rate = float(getattr(optimizer, "learning_rate", USUAL_RATE[kind]))
+    names = {"momentum": "momentum", "nesterov": "nesterov"} if kind == "SGD" else {}
+    options = {ours: config[theirs] for theirs, ours in names.items() if config.get(theirs)}
+    if kind in ("Adam", "AdamW"):
+        options |= {
+            "betas": (config.get("beta_1", 0.9), config.get("beta_2", 0.999)),
+            "eps": config.get("epsilon", 1e-7),
+        }
+    if config.get("weight_decay"):
+        options["weight_decay"] = float(config["weight_decay"])
+    return float(rate), options
