@@ -28,6 +28,7 @@ ROOMS = [
     "clinic",
     "cases",
     "reporting",
+    "course",
 ]
 TOP = {"demo", "cli", "expression", "__init__", "__main__"}
 

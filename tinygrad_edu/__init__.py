@@ -34,11 +34,11 @@ HOMES = {
     "train.fit": ("fit",),
     "train.sweep.many": ("fit_many",),
 }
-MODULES = ("cases", "clinic", "errors", "estimators", "nn", "ops", "optim", "data", "train")
+MODULES = ("cases", "clinic", "course", "errors", "estimators", "nn", "ops", "optim", "data", "train")
 WHERE = {name: module for module, names in HOMES.items() for name in names}
 
 if TYPE_CHECKING:
-    from tinygrad_edu import cases, clinic, data, errors, estimators, nn, ops, optim, train
+    from tinygrad_edu import cases, clinic, course, data, errors, estimators, nn, ops, optim, train
     from tinygrad_edu.compile.jit import jit
     from tinygrad_edu.core.check import gradcheck, taylor_slope
     from tinygrad_edu.core.modes import detect_anomaly, no_grad
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.train.sweep.many import fit_many
 
 __all__ = [
-    "Drawing", "Tensor", "Value", "cases", "clinic", "data", "detect_anomaly", "draw", "errors", "estimators",
+    "Drawing", "Tensor", "Value", "cases", "clinic", "course", "data", "detect_anomaly", "draw", "errors", "estimators",
     "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp",
     "nn", "no_grad", "operation", "ops", "optim", "report", "taylor_slope", "train", "value_and_grad", "vjp",
     "vmap",
@@ -70,6 +70,8 @@ def __getattr__(name: str) -> Any:
         if error.name != "numpy":
             raise
         return without_numpy(name)
+    if name == "clinic":  # whose `grade` takes the exercises of the course
+        importlib.import_module(f"{__name__}.course")
     globals()[name] = getattr(found, name) if name in WHERE else found
     return globals()[name]
 

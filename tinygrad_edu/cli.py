@@ -1,4 +1,4 @@
-"""The command line: tinygrad-edu demo | draw | case | diagnose | report | cache."""
+"""The command line: tinygrad-edu demo | draw | case | diagnose | report | course | check | cache."""
 
 from __future__ import annotations
 
@@ -71,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     case.set_defaults(run=run_case)
     diagnose_options(commands)
     report_options(commands)
+    course_options(commands)
     cache = commands.add_parser("cache", help="the compiled programs on this disk: cache info, cache clear")
     cache.add_argument("action", choices=("info", "clear"), help="say what there is, or throw it away")
     cache.set_defaults(run=run_cache)
@@ -101,6 +102,25 @@ def report_options(commands: Any) -> None:
     report.add_argument("--title", default="", help="heading of the page")
     report.add_argument("-o", "--output", type=Path, default=Path("out/report.html"), help="(out/report.html)")
     report.set_defaults(run=run_report)
+
+
+def course_options(commands: Any) -> None:
+    course = commands.add_parser("course", help="put the exercises into a folder: scripts and notebooks to fill in")
+    course.add_argument("folder", type=Path, nargs="?", default=Path("course"), help="(course)")
+    course.add_argument("--solutions", action="store_true", help="the solutions, for teachers")
+    course.add_argument("--no-notebooks", action="store_true", help="scripts alone")
+    course.add_argument("--force", action="store_true", help="write over files that are there")
+    course.set_defaults(run=run_course)
+    check = commands.add_parser("check", help="grade an exercise, or a folder of submissions")
+    check.add_argument("path", type=Path, help="a script, a notebook, or a folder of them")
+    check.add_argument(
+        "--hint", type=int, choices=(1, 2, 3), default=1, help="1 what is wrong, 2 why, 3 the formula (1)"
+    )
+    check.add_argument("--exercise", default="", help="its name, where the file does not say it")
+    check.add_argument("--seconds", type=positive, default=10, help="time limit of each file (10)")
+    check.add_argument("--csv", type=Path, help="of a folder: a table of all grades")
+    check.add_argument("--gradescope", type=Path, help="of a file: results.json for Gradescope")
+    check.set_defaults(run=run_check)
 
 
 def positive(text: str) -> int:
@@ -183,6 +203,35 @@ def run_report(chosen: argparse.Namespace) -> None:
     named = {"title": chosen.title, "path": chosen.output}
     path = report(run, X, y, diagnosis=diagnosis, histograms=histograms, **named)
     print(f"wrote {path}")
+
+
+def run_course(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.course import folder
+
+    written = folder.write(chosen.folder, not chosen.no_notebooks, chosen.solutions, chosen.force)
+    print(f"wrote {len(written)} files into {chosen.folder}: begin with README.md")
+
+
+def run_check(chosen: argparse.Namespace) -> None:
+    """Print the grade; of a folder a line for each file, and the commonest mistakes."""
+    from tinygrad_edu.course import folder, grade_folder
+    from tinygrad_edu.course.grading import grade_file
+    from tinygrad_edu.nn import storage
+
+    if not chosen.path.is_dir():
+        grade = grade_file(chosen.path, chosen.exercise, chosen.hint, chosen.seconds)
+        print(grade)
+        if chosen.gradescope:
+            print(f"wrote {grade.to_gradescope(chosen.gradescope)}")
+        return
+    found = grade_folder(chosen.path, chosen.exercise, chosen.seconds)
+    for each in found:
+        score = f"{each.grade.score:6.1%}  {each.grade.status}" if each.grade else f"     -  {each.problem}"
+        print(f"{score}  {each.path}")
+    print("\n".join(["", "The commonest mistakes:", *(folder.commonest(found) or ["none that is known"])]))
+    if chosen.csv:
+        storage.replace(chosen.csv.resolve(), folder.as_csv(found).encode())
+        print(f"wrote {chosen.csv}")
 
 
 def run_cache(chosen: argparse.Namespace) -> None:

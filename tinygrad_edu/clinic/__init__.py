@@ -4,11 +4,12 @@ from tinygrad_edu.clinic.diagnosis.diagnose import diagnose, diagnose_curve, dia
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.examiner.check import check_backprop, check_lists, check_step
 from tinygrad_edu.clinic.examiner.distinguish import Probe
+from tinygrad_edu.clinic.examiner.grade import Grade, grade
 from tinygrad_edu.clinic.examiner.lines import FoundPlace
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 from tinygrad_edu.clinic.examiner.whole_program import check_program
 
 __all__ = [
-    "BackpropReport", "Diagnosis", "FoundCause", "FoundPlace", "FoundSlip", "Probe", "check_backprop", "check_lists",
-    "check_program", "check_step", "diagnose", "diagnose_curve", "diagnose_history",
+    "BackpropReport", "Diagnosis", "FoundCause", "FoundPlace", "FoundSlip", "Grade", "Probe", "check_backprop",
+    "check_lists", "check_program", "check_step", "diagnose", "diagnose_curve", "diagnose_history", "grade",
 ]  # fmt: skip

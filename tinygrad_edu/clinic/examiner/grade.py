@@ -1,0 +1,91 @@
+"""A grade: a share from 0 to 1, a text for the learner, and the forms that graders of courses read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tinygrad_edu.clinic.examiner.check import check_backprop
+from tinygrad_edu.clinic.examiner.report import BackpropReport
+from tinygrad_edu.errors import ExaminerError
+from tinygrad_edu.nn.storage import replace
+
+# The course, which stands above this room, puts its grader of files here when it is imported.
+GRADERS: dict[str, Callable[..., Grade]] = {}
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a submission is worth.
+
+    score: the share of results that are right, from 0 to 1. text: what the learner is told. parts: by the name of each
+    result its share, and what is said of it. status: "right", "partly", "wrong", or why nothing could be judged:
+    "empty", "crashed", "slow", "refused", "unreadable". mistakes: codes of those that give the learner's numbers.
+    """
+
+    score: float
+    text: str
+    parts: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    status: str = "right"
+    mistakes: tuple[str, ...] = ()
+    exercise: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+    def to_gradescope(self, path: str | os.PathLike[str], points: float = 100.0) -> Path:
+        """Write Gradescope's results.json, worth so many points; returns the path.
+
+        Source: Gradescope's autograder specification, "Output format".
+        """
+        path, each = Path(path), points / max(len(self.parts), 1)
+        tests = [
+            {"name": name, "score": round(share * each, 6), "max_score": round(each, 6), "output": said}
+            for name, (share, said) in self.parts.items()
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        record = {"score": round(self.score * points, 6), "output": self.text, "tests": tests}
+        replace(path.resolve(), json.dumps(record, indent=1, ensure_ascii=False).encode())
+        return path
+
+
+def grade(submission: Any, params: Any = None, grads: Any = None, *, exercise: str = "", **options: Any) -> Grade:
+    """Grade an exercise of the course, or gradients of any exercise of your own.
+
+    grade(path): a script or a notebook of the course; grade(function, exercise="mlp_layer"): one function of it. Both
+    run in a process of their own, on random inputs. Options: hint, 1 which result is wrong, 2 the mistake and its line,
+    3 the formula (1); seconds, the time limit (10); seed of the inputs (a new one).
+    grade(forward, params, grads): gradients, judged by `check_backprop`, whose arguments these are.
+    In a cell of nbgrader, `grade(...).score` is the credit. Errors: ExaminerError, InputFileError, NameNotFoundError.
+
+    >>> import numpy as np
+    >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
+    >>> found = grade(lambda p: np.sum((x @ p["W"]) ** 2), {"W": W}, {"W": 2 * x.T @ (x @ W)})
+    >>> found.score, found.status
+    (1.0, 'right')
+    """
+    if params is not None or grads is not None:
+        return grade_of(check_backprop(submission, params, grads, **options))
+    if "course" not in GRADERS:
+        raise ExaminerError(
+            "grade(file) needs the exercises: `import tinygrad_edu.course` first, or call tg.clinic.grade"
+        )
+    return GRADERS["course"](submission, exercise=exercise, **options)
+
+
+def grade_of(report: BackpropReport) -> Grade:
+    """The grade for a report of the examiner: the share of gradients that are right."""
+    parts = {
+        name: (0.0 if name in report.wrong else 1.0, f"relative error {error:.2g}")
+        for name, error in report.errors.items()
+    }
+    right = sum(share for share, _ in parts.values())
+    score = right / max(len(parts), 1)
+    status = "right" if report.ok else "partly" if right else "wrong"
+    codes = tuple(dict.fromkeys(slip.code for slip in report.slips if slip.certain))
+    return Grade(score, str(report), parts, status, codes)

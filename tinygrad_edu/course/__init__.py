@@ -1,0 +1,32 @@
+"""The course: exercises with gaps, graded by the examiner on random inputs.
+
+`tinygrad-edu course FOLDER` writes them, `tinygrad-edu check FILE` grades one; `check` and `grade` do it from Python.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu.clinic.examiner.grade import GRADERS, Grade, grade
+from tinygrad_edu.course.catalog import EXERCISES, find
+from tinygrad_edu.course.exercise import Exercise
+from tinygrad_edu.course.folder import grade_folder, write
+from tinygrad_edu.course.grading import grade_file
+
+__all__ = ["EXERCISES", "Exercise", "Grade", "check", "find", "grade", "grade_folder", "write"]
+GRADERS["course"] = grade_file
+
+
+def check(*given: Any, exercise: str = "", hint: int = 1, seconds: float = 10.0, seed: int | None = None) -> Grade:
+    """Grade a file, or the functions of a notebook: check(__file__), check(backward, exercise="mlp_layer").
+
+    Errors: InputFileError, NameNotFoundError for an exercise that is not there.
+    """
+    from tinygrad_edu.course import grading, submission
+
+    if len(given) == 1:
+        return grade_file(given[0], exercise, hint, seconds, seed)
+    texts = [submission.of_function(function) for function in given]
+    joined = submission.of_text("\n\n".join(each.source for each in texts), texts[0].name)
+    joined.problem = joined.problem or next((each.problem for each in texts if each.problem), "")
+    return grading.graded(joined, find(exercise), hint, seconds, 0 if seed is None else seed)

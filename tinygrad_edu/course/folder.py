@@ -1,0 +1,166 @@
+"""The course in a folder: scripts and notebooks with gaps, or solutions; and a folder of submissions graded."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinygrad_edu.clinic.examiner.grade import Grade
+from tinygrad_edu.course import catalog
+from tinygrad_edu.course.exercise import Exercise
+from tinygrad_edu.course.grading import grade_file
+from tinygrad_edu.errors import InputFileError, SettingError, TinygradError
+from tinygrad_edu.nn.storage import replace
+
+SUFFIXES = (".py", ".ipynb")
+CHECK = """
+
+if __name__ == "__main__":
+    from tinygrad_edu.course import check
+
+    print(check(__file__))
+"""
+README = """# The course
+
+{count} exercises, about {hours:.0f} hours. In each file, replace `...` by your own lines, then run it, or
+
+    tinygrad-edu check {first}.py
+    tinygrad-edu check {first}.py --hint 2     names the mistake and its line
+    tinygrad-edu check {first}.py --hint 3     gives the formula
+
+| exercise | minutes |
+|---|--:|
+{rows}
+
+Teachers: `tinygrad-edu course FOLDER --solutions` writes the solutions; `tinygrad-edu check FOLDER --csv grades.csv`
+grades a folder of submissions, and lists the commonest mistakes; `--gradescope results.json` is for one file.
+"""
+
+
+def write(
+    folder: str | os.PathLike[str], notebooks: bool = True, solutions: bool = False, force: bool = False
+) -> list[Path]:
+    """Write the exercises, or their solutions, into a folder; returns the paths.
+
+    A file that is there already is left as it is, unless `force`: it may hold a learner's work.
+    Errors: SettingError where every file is there already; OSError.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = dict(contents(notebooks, solutions))
+    new = {name: text for name, text in texts.items() if force or not (folder / name).exists()}
+    if not new:
+        raise SettingError(
+            f"{folder} holds all {len(texts)} files already: --force writes them anew, over your own work"
+        )
+    for name, text in new.items():
+        replace((folder / name).resolve(), text.encode())
+    return [folder / name for name in new]
+
+
+def contents(notebooks: bool, solutions: bool) -> Iterator[tuple[str, str]]:
+    """(name, text) of each file."""
+    first = catalog.EXERCISES[0]
+    rows = "\n".join(f"| {exercise.title[3:].split(' (')[0]} | {exercise.minutes} |" for exercise in catalog.EXERCISES)
+    hours = sum(exercise.minutes for exercise in catalog.EXERCISES) / 60.0
+    yield "README.md", README.format(count=len(catalog.EXERCISES), hours=hours, first=first.file, rows=rows)
+    for exercise in catalog.EXERCISES:
+        text = exercise.solution if solutions else exercise.starter
+        yield f"{exercise.file}.py", f"# exercise: {exercise.name}\n{text.rstrip()}\n{CHECK}"
+        if notebooks:
+            yield f"{exercise.file}.ipynb", notebook(exercise, text)
+
+
+def notebook(exercise: Exercise, text: str) -> str:
+    """The same as a notebook: the task, the given code, the functions to fill in, the check."""
+    tree = ast.parse(text)
+    lines = text.splitlines()
+    task = ast.get_docstring(tree) or ""
+    parts = ["\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in tree.body[1:]]
+    first = f"# exercise: {exercise.name}\n{parts[0]}" if parts else f"# exercise: {exercise.name}"
+    names = ", ".join(exercise.functions)
+    check = f'from tinygrad_edu.course import check\n\nprint(check({names}, exercise="{exercise.name}"))'
+    title, _, rest = task.partition("\n")
+    cells = [cell("markdown", f"## {title}\n{indented(rest)}", 0)]
+    cells += [cell("code", part, i + 1) for i, part in enumerate([first, *parts[1:], check])]
+    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"
+
+
+def indented(text: str) -> str:
+    """As Markdown shows it: formulas, which stand four spaces in, are code."""
+    return text
+
+
+def cell(kind: str, source: str, number: int) -> dict[str, Any]:
+    """A cell in nbformat 4.5."""
+    made = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": source.splitlines(keepends=True)}
+    return made if kind == "markdown" else {**made, "execution_count": None, "outputs": []}
+
+
+# A folder of submissions
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A file of a folder and its grade; `problem`, why it has none."""
+
+    path: Path
+    grade: Grade | None
+    problem: str = ""
+
+
+def grade_folder(folder: str | os.PathLike[str], exercise: str = "", seconds: float = 10.0) -> list[Graded]:
+    """Every script and notebook below a folder, each in a process of its own; what is no exercise is named as such.
+
+    Errors: InputFileError where the folder holds none.
+    """
+    folder = Path(folder)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    if not paths:
+        raise InputFileError(f"{folder} holds no submissions: .py or .ipynb files are needed")
+    return [graded(path, exercise, seconds) for path in paths]
+
+
+def graded(path: Path, exercise: str, seconds: float) -> Graded:
+    try:
+        return Graded(path, grade_file(path, exercise, seconds=seconds, hint=2))
+    except TinygradError as error:
+        return Graded(path, None, str(error))
+
+
+def as_csv(found: Sequence[Graded]) -> str:
+    """One row for each file: file, exercise, score, status, mistakes, what was said."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "exercise", "score", "status", "mistakes", "remark"])
+    for each in found:
+        g = each.grade
+        row = ["", "", "not an exercise", "", each.problem]
+        if g is not None:
+            row = [g.exercise, f"{g.score:.4f}", g.status, " ".join(g.mistakes), " ".join(g.text.split())]
+        writer.writerow([safe(str(x)) for x in (each.path.as_posix(), *row)])
+    return text.getvalue()
+
+
+def safe(cell: str) -> str:
+    """No formula to a spreadsheet: a cell of a learner's text that begins like one is quoted."""
+    return f"'{cell}" if cell[:1] in "=+-@\t\r" else cell
+
+
+def commonest(found: Sequence[Graded], most: int = 10) -> list[str]:
+    """The mistakes made most often, with their sentences."""
+    counts = Counter((g.grade.exercise, code) for g in found if g.grade for code in g.grade.mistakes)
+    sentences = {(e.name, m.code): m.sentence for e in catalog.EXERCISES for m in e.mistakes}
+    return [
+        f"{count} x {exercise}, {code}: {sentences.get((exercise, code), '')}".rstrip(": ")
+        for (exercise, code), count in counts.most_common(most)
+    ]

@@ -1,0 +1,113 @@
+"""A child process for a learner's functions: a time limit, an empty environment, and numbers back."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+CHILD = Path(__file__).with_name("child.py")
+PASSED_ON = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG")
+START = 20.0  # seconds that Python and NumPy may take to begin on a busy machine
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call gave: `outputs`, or an `error` in words, with its `line` in the learner's file."""
+
+    outputs: Sequence[Any] = ()
+    named: Mapping[str, Any] | None = None
+    value: Any = None
+    error: str = ""
+    line: int = 0
+
+
+def run(
+    source: str, calls: Sequence[tuple[str, Mapping[str, Any]]], seconds: float, arrays: bool = True
+) -> list[Result]:
+    """Each call (function, arguments) of a learner's text, in a process of its own.
+
+    Where the process does not answer in time, or ends without an answer, every call has that as its error.
+    """
+    task = {
+        "source": source, "seconds": int(seconds) + 1, "arrays": arrays,
+        "calls": [{"function": name, "arguments": {n: encoded(x) for n, x in given.items()}} for name, given in calls],
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="tinygrad_edu-check-") as folder:
+        answer = Path(folder, "result.json")
+        problem = ended(answer, json.dumps(task).encode(), folder, seconds)
+        if problem:
+            return [Result(error=problem)] * len(calls)
+        return [result_of(each) for each in json.loads(answer.read_bytes())]
+
+
+def ended(answer: Path, task: bytes, folder: str, seconds: float) -> str:
+    """Run the child; what went wrong with the process itself, "" where it has answered."""
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HOME": folder, "TMPDIR": folder}
+    process = subprocess.Popen(
+        [sys.executable, "-E", "-s", "-B", str(CHILD), str(answer)], cwd=folder, env=environment,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        process.communicate(task, timeout=seconds + START)
+    except subprocess.TimeoutExpired:
+        return f"it was not done after {seconds:g} s: does a loop never end?"
+    finally:
+        end(process)
+    try:
+        json.loads(answer.read_bytes())
+    except (OSError, ValueError):
+        if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+            return f"it was not done after {seconds:g} s: does a loop never end?"
+        return f"its process ended without an answer (exit code {process.returncode})"
+    return ""
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """The process, and all that it has started."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+    process.wait()
+
+
+def encoded(x: Any) -> Any:
+    if not isinstance(x, np.ndarray):
+        return x
+    buffer = io.BytesIO()
+    np.save(buffer, x, allow_pickle=False)
+    return {"array": base64.b64encode(buffer.getvalue()).decode()}
+
+
+def decoded(x: Any) -> Any:
+    """An array, None for nothing, or a text that says what else it is."""
+    if isinstance(x, dict) and "array" in x:
+        return np.load(io.BytesIO(base64.b64decode(x["array"])), allow_pickle=False)
+    return x["strange"] if isinstance(x, dict) and "strange" in x else None
+
+
+def result_of(answer: Any) -> Result:
+    """One answer of the child. A learner's text may have written it: whatever is not as it should be is an error."""
+    try:
+        if "error" in answer:
+            return Result(error=str(answer["error"]), line=int(answer["line"]))
+        if "value" in answer:
+            return Result(value=answer["value"])
+        if "named" in answer:
+            return Result(named={str(name): decoded(x) for name, x in answer["named"].items()})
+        return Result(outputs=[decoded(x) for x in answer["outputs"]])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Result(error="its process ended without an answer that can be read")
