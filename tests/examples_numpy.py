@@ -209,6 +209,7 @@ STATISTICS: dict[str, list[Example]] = {
     "nanmin": [(lambda n, x: n.nanmin(holed(n, x), axis=1), (2, 3))],
     "round": [(lambda n, x: n.round(x * 10.1, 1), (2, 3)), (lambda n, x: n.round(x * 10.1), (2, 3))],
     "real": [(lambda n, x: n.real(x), (2, 3))],
+    "angle": [(lambda n, x: n.angle(x), (2, 3)), (lambda n, x: n.angle(x, deg=True), (4,))],
 }
 
 CONTRACTED: dict[str, list[Example]] = {
@@ -268,6 +269,10 @@ LAPACK: dict[str, list[Example]] = {  # these take no arrays of Values, and are 
         (lambda n, a, b: n.solve(regular(n, a), b), (2, 3, 3), (3,)),
     ],
     "pinv": [(lambda n, x: n.pinv(x), (4, 2)), (lambda n, x: n.pinv(x), (2, 3)), (lambda n, x: n.pinv(x), (2, 3, 2))],
+    "tensorinv": [(lambda n, x: n.tensorinv(regular(n, x.reshape(4, 4)).reshape(2, 2, 4), ind=2), (2, 2, 4))],
+    "tensorsolve": [
+        (lambda n, a, b: n.tensorsolve(regular(n, a.reshape(4, 4)).reshape(2, 2, 2, 2), b), (4, 4), (2, 2)),
+    ],
     "det": [(lambda n, x: n.det(regular(n, x)), (3, 3)), (lambda n, x: n.det(x), (2, 2, 2))],
     "log_abs_det": [(lambda n, x: n.log_abs_det(regular(n, x)), (2, 3, 3))],
     "slogdet": [(lambda n, x: n.slogdet(regular(n, x)), (3, 3)), (lambda n, x: n.slogdet(x), (2, 3, 3))],

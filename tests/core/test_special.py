@@ -25,7 +25,9 @@ def test_floats_and_arrays_agree(name):
     assert (np.abs(found - getattr(scipy.special, name)(x)) <= 1e-13 * scale).all()
 
 
-@pytest.mark.parametrize("name", ["expit", "logit", "log_expit", "erf", "erfc", "gammaln", "digamma", "psi", "ndtr"])
+@pytest.mark.parametrize(
+    "name", ["expit", "logit", "log_expit", "erf", "erfc", "gammaln", "digamma", "psi", "ndtr", "erfinv", "entr"]
+)
 def test_scipys_own_functions_are_differentiable(name):
     x = np.array([0.2, 0.7])
     f = getattr(scipy.special, name)
@@ -69,3 +71,17 @@ def test_remainders_are_numpys(name):
     expected = getattr(np, name)(a, b)
     np.testing.assert_array_equal(np.array([f(float(p), float(q)) for p, q in zip(a, b, strict=True)]), expected)
     np.testing.assert_array_equal(tg.jit(lambda a, b: f(a, b) + 0.0)(a, b), expected)
+
+
+def test_erfinv_is_scipys():
+    x = np.concatenate(
+        [np.linspace(-0.999, 0.999, 51), [0.0, 1e-300, 1.0 - 1e-12, -1.0 + 1e-15, 1.0, -1.0, 1.5, np.nan]]
+    )
+    with np.errstate(all="ignore"):
+        expected = scipy.special.erfinv(x)
+    found = np.array([tg.ops.erfinv(float(v)) for v in x])
+    slope = np.sqrt(np.pi) / 2.0 * np.exp(np.minimum(expected**2, 700.0))  # what a rounding of x is worth
+    with np.errstate(invalid="ignore"):
+        near = np.abs(found - expected) <= 1e-15 * np.abs(expected) + 2.3e-16 * slope
+    assert (near | (found == expected) | (np.isnan(found) & np.isnan(expected))).all()
+    np.testing.assert_allclose(tg.jit(lambda x: tg.ops.erfinv(x) + 0.0)(x[:51]), expected[:51], rtol=1e-13)

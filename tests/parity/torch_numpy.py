@@ -239,6 +239,8 @@ NUMPYS = {
     "vecmat": lambda a, b: (a[..., None, :] @ b)[..., 0, :],
     "cross": lambda a, b, axis=-1: torch.linalg.cross(*torch.broadcast_tensors(a, b), dim=axis),
     "correlate": lambda a, v, mode="valid": correlate(a, v, mode), "multi_dot": torch.linalg.multi_dot,
+    "tensorinv": lambda x, ind: torch.linalg.tensorinv(x, ind), "tensorsolve": torch.linalg.tensorsolve,
+    "angle": lambda x, deg=False: torch.where(x < 0.0, 180.0 if deg else np.pi, 0.0 * x),
     "det": torch.linalg.det, "log_abs_det": lambda x: torch.linalg.slogdet(x)[1],
     "slogdet": lambda x: torch.linalg.slogdet(x), "lower_factor": torch.linalg.cholesky,
     "cholesky": lambda x, upper=False: torch.linalg.cholesky(mirrored(x, upper), upper=upper),

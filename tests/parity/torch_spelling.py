@@ -45,6 +45,7 @@ ELEMENTWISE = {
     "gammaln": torch.lgamma,
     "betaln": lambda a, b: torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b),
     "ndtr": torch.special.ndtr,
+    "entr": torch.special.entr,
     "polygamma": lambda n, x: torch.polygamma(int(n.reshape(-1)[0]), x) + 0.0 * n,
 }
 

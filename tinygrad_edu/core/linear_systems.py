@@ -5,6 +5,7 @@ A program of loops has no LAPACK: under jit these are refused by name.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, composed
 from tinygrad_edu.core.positions import in_dtype_of, numbers
 from tinygrad_edu.core.rearrange import matrix_transpose
-from tinygrad_edu.core.shapes import expand_dims, reshape
+from tinygrad_edu.core.shapes import expand_dims, ravel, reshape
 from tinygrad_edu.errors import OperandError, ShapeError
 
 LAPACK = "a program of loops has no LAPACK; call the function without jit, which computes it eagerly"
@@ -72,6 +73,21 @@ def pinv_vjp(g: Any, y: Any, x: Any) -> Any:
     outside = gt - x @ (y @ gt)  # the part of ȳᵀ outside of x's columns
     beside = gt - (gt @ y) @ x  # and outside of its rows
     return -yt @ g @ yt + outside @ y @ yt + yt @ y @ beside
+
+
+@composed(numpy="linalg.tensorinv", method=False)
+def tensorinv(x: Any, ind: int = 2) -> Any:
+    """The inverse of x as a map from its last axes to its first `ind` ones."""
+    shape = np.shape(x)
+    n = math.prod(shape[:ind])
+    return reshape(inv(reshape(x, (n, math.prod(shape[ind:])))), (*shape[ind:], *shape[:ind]))
+
+
+@composed(numpy="linalg.tensorsolve", method=False)
+def tensorsolve(a: Any, b: Any) -> Any:
+    """The y with tensordot(a, y, y.ndim) = b."""
+    shape = np.shape(a)[np.ndim(b) :]
+    return reshape(solve(reshape(a, (math.prod(np.shape(b)), math.prod(shape))), ravel(b)), shape)
 
 
 # determinants

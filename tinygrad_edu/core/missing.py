@@ -93,6 +93,12 @@ def round(x: Any, decimals: int = 0) -> Any:
 
 
 @composed(method=False)
+def angle(x: Any, deg: bool = False) -> Any:
+    """The angle of a real number in the complex plane: 0, and π (180 degrees) below 0. The gradient is 0."""
+    return ops.where(ops.less(x, 0.0), 180.0 if deg else math.pi, 0.0 * x)
+
+
+@composed(method=False)
 def real(x: Any) -> Any:
     """x itself: all numbers here are real."""
     return ops.pos(x)

@@ -14,7 +14,8 @@ from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 # NumPy's second names of one function.
 SECOND_NAMES = {
     "amax": "max", "amin": "min", "fabs": "abs", "degrees": "rad2deg", "radians": "deg2rad", "fix": "trunc",
-    "around": "round", "conjugate": "pos", "permute_dims": "transpose", "concat": "concatenate", "float_power": "pow",
+    "around": "round", "conjugate": "pos", "copy": "pos", "permute_dims": "transpose", "concat": "concatenate",
+    "float_power": "pow",
     "linalg.matmul": "matmul", "linalg.outer": "outer", "linalg.tensordot": "tensordot", "linalg.cross": "cross",
     "linalg.vecdot": "vecdot", "linalg.matrix_transpose": "matrix_transpose", "cumulative_sum": "cumsum",
     "cumulative_prod": "cumprod",

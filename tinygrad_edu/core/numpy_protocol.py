@@ -66,7 +66,8 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
         return ufunc(*map(held, inputs))
     operation = differentiable().get(ufunc) or ("scipy.special" in sys.modules and scipys().get(ufunc))
     if not operation:
-        raise UnsupportedNumpyError(refusal(ufunc.__name__))
+        numpys = getattr(np, ufunc.__name__, None) is ufunc
+        raise UnsupportedNumpyError(refusal(ufunc.__name__, "np" if numpys else "scipy.special"))
     if not isinstance(operation, Operation):
         return operation(*inputs, **options)  # matmul, vecdot and their like
     if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and (x.ndim or x.dtype == object) for x in inputs):
@@ -201,7 +202,7 @@ def name_of(function: Any) -> str:
     return f"{module}.{function.__name__}" if module in ("linalg", "fft") else str(function.__name__)
 
 
-def refusal(name: str) -> str:
+def refusal(name: str, module: str = "np") -> str:
     """What to use in place of a NumPy function that has no derivative here."""
     bare = name.split("(")[0]
     hint = INSTEAD.get(bare) or WHOLE_MODULES.get(bare.partition(".")[0])
@@ -210,6 +211,6 @@ def refusal(name: str) -> str:
         nearest = difflib.get_close_matches(bare, [x for x in known if find(x) is not None], n=3)
         hint = ", ".join("np." + x for x in nearest) or "what dir(tg.ops) lists"
     return (
-        f"np.{name} has no derivative here. Use {hint}; all that has one stands in dir(tg.ops). "
-        "Or leave the graph on purpose with x.detach().data"
+        f"{module}.{name} has no derivative here. Use {hint}; all that has one stands in dir(tg.ops), and tg.operation "
+        "declares one of your own. Or leave the graph on purpose with x.detach().data"
     )

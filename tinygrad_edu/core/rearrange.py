@@ -251,6 +251,7 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along an axis, at the given indices or into sections of which the first may be longer by 1."""
     at = indices_or_sections
+    at = at.item() if isinstance(at, np.ndarray) and not at.ndim else at
     if not isinstance(at, (int, np.integer)):
         return split(x, at, axis)  # type: ignore[no-any-return]
     if at < 1:

@@ -131,6 +131,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     """x cut along an axis, into equal sections or at the given indices."""
     length = np.shape(x)[axis]
     at = indices_or_sections
+    at = at.item() if isinstance(at, np.ndarray) and not at.ndim else at
     if isinstance(at, (int, np.integer)):
         if at < 1 or length % at:
             raise ShapeError(f"split: axis {axis} has {length} entries, which {at} equal sections do not divide")

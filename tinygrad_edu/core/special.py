@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 
-from tinygrad_edu.core.elementary import POSITIVE, exp, log, pow, tan, where
+from tinygrad_edu.core.elementary import POSITIVE, abs, erf, exp, log, pow, sqrt, tan, where
 from tinygrad_edu.core.operation import op
 from tinygrad_edu.core.rounding import mod
 
 PI = math.pi
+SQRT_PI = math.sqrt(math.pi)
 SQRT_HALF = math.sqrt(0.5)
 INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
@@ -50,6 +51,32 @@ def logit(x: float) -> float:
 def xlogy(a: float, b: float) -> float:
     """a·log b, and 0 where a = 0, for b = 0 too.  ∂/∂a = log b (0 where a = 0), ∂/∂b = a/b."""
     return where(a == 0.0, 0.0 * b, a * log(where(a == 0.0, 1.0, b)))  # type: ignore[no-any-return]
+
+
+@op(partials=lambda y, _: (0.5 * SQRT_PI * exp(y * y),), domain=([(-0.9, 0.9)],), scipy="erfinv", activation=False)
+def erfinv(x: float) -> float:
+    """The inverse of the error function.  dy/dx = √π/2 · e^(y²).
+
+    Winitzki's formula (2008, error 2e-3), and three of Halley's steps; ±1 gives ±∞, anything beyond NaN.
+    """
+    inside = where(abs(x) < 1.0, x, 0.0)
+    w = log((1.0 - inside) * (1.0 + inside))
+    half = 4.330746750799873 + 0.5 * w  # 2/(π·0.147)
+    y = math.copysign(sqrt(sqrt(half * half - w / 0.147) - half), x)
+    e = (erf(y) - inside) * 0.5 * SQRT_PI * exp(y * y)
+    y = y - e / (1.0 + y * e)
+    e = (erf(y) - inside) * 0.5 * SQRT_PI * exp(y * y)
+    y = y - e / (1.0 + y * e)
+    e = (erf(y) - inside) * 0.5 * SQRT_PI * exp(y * y)
+    y = y - e / (1.0 + y * e)
+    return where(abs(x) < 1.0, y, where(abs(x) == 1.0, math.copysign(math.inf, x), math.nan))  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, x: (-1.0 - log(x),), domain=POSITIVE, scipy="entr", activation=False)
+def entr(x: float) -> float:
+    """-x·log x, one term of an entropy: 0 at 0, -∞ below.  dy/dx = -1 - log x."""
+    inner = -x * log(where(x > 0.0, x, 1.0))
+    return where(x < 0.0, -math.inf, inner)  # type: ignore[no-any-return]
 
 
 # the logarithm of the gamma function, and its derivatives
