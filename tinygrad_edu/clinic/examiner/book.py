@@ -120,6 +120,7 @@ class Truth:
 
     values: Book = field(default_factory=Book)
     derivatives: Book = field(default_factory=Book)
+    wholes: Book = field(default_factory=Book)  # of the derivatives those that are complete, and no share of one path
     parts: Book = field(default_factory=Book)  # sums that a backward pass in closed form is made of
     singly: bool = False
 
@@ -143,12 +144,14 @@ def truth_of(net: Network, params: Mapping[str, Array]) -> Truth:
         if g is not None:
             label = names.get(step.index, f"∂L/∂{step.parameter}" if step.parameter else "")
             truth.derivatives.add(g, label, parts=True)
+            truth.wholes.add(g, label, parts=True)
             for slot, part in net.program.handed.get(step.index, {}).items():
                 truth.derivatives.add(part, names.get(above(step)[slot], label_of(net, above(step)[slot])), parts=True)
     add_samples(net, truth.derivatives)
     add_sums(net, truth.parts)
     for name in params:
         truth.derivatives.add(total(net, name), f"∂L/∂{name}", parts=True)
+        truth.wholes.add(total(net, name), f"∂L/∂{name}", parts=True)
     return truth
 
 

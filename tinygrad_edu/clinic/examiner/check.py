@@ -27,36 +27,29 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.book import truth_of
-from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Learner, Mutant, parameter_layer
-from tinygrad_edu.clinic.examiner.distinguish import NetworkAt, add_probe
-from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given, match_gradients, of_call
 from tinygrad_edu.clinic.examiner.inputs import (
     Forward,
     LearnerForward,
     check_names,
     check_rate,
-    check_shapes,
     parameters,
 )
+from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.lines import find_places
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.reachable import kept
 from tinygrad_edu.clinic.examiner.recording import Recording, record_run
-from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, found_slip
+from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.scale_factors import known_factors
-from tinygrad_edu.clinic.examiner.search import TOLERANCE, Explanation, Search
+from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
-BY_DIFFERENCES = 1e-5  # what central differences can tell apart
-DIGITS = 6e-4  # relative; below it gradients are right to three digits: rounded, or differences themselves
 ELSEWHERE = (
     "At your parameters the gradients are right, at others they are not: "
     "these numbers are of random parameters near yours."
 )
-HINT = 0.05  # relative; a slip that misses the numbers by more explains nothing
-WITHOUT_GRAPH = ("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong")
 
 
 def check_backprop(
@@ -153,8 +146,19 @@ def add_places(report: BackpropReport, recording: Recording, weights: Mapping[st
     if report.network is not None and report.method == "traced":
         factors = factors_of(report.network, rate)
         ends = {n: report.raw.get(n, report.given[n]) for n in report.wrong if n in report.given}
-        report.places = find_places(recording, truth_of(report.network, weights), ends, factors)
+        report.places = find_places(
+            recording, truth_of(report.network, weights), ends, factors, deltas_of(report.network)
+        )
     report.followed = True
+
+
+def deltas_of(net: Network) -> dict[str, list[Array]]:
+    """For each parameter, the derivatives by the products in which it stands."""
+    steps, gradients = net.steps, net.program.gradients
+    return {
+        name: [gradients[u.step] for u in uses if u.step in gradients and steps[u.step].y.ndim]
+        for name, uses in net.uses.items()
+    }
 
 
 def factors_of(net: Network, rate: float | None) -> list[float]:
@@ -188,119 +192,6 @@ def difference(old: Array, new: Array) -> Array:
 def rounding(w: Array, g: Array, lr: float) -> float:
     """What is lost of g in w - lr·g, relative."""
     return float(4e-16 * np.linalg.norm(w) / (lr * float(np.linalg.norm(g)) or np.inf))
-
-
-def judge(
-    learner: LearnerForward,
-    weights: dict[str, Array],
-    given: Given,
-    rate: float | None,
-    tolerances: dict[str, float] | None = None,
-) -> BackpropReport:
-    """Compare the learner's gradients with the right ones, and explain the difference."""
-    loss = learner.checked_loss(weights)
-    net, method, note = network_of(learner, weights, loss)
-
-    def network_at(p: dict[str, Array]) -> Network:
-        return network_of(learner, p, learner.loss(p))[0]
-
-    exact = tolerances or {n: 1e-4 if n in given.single else TOLERANCE for n in weights}
-    report = examine(net, Learner(weights, given.grads, rate), exact, network_at, method, note, given.missing)
-    if report.probe is not None:
-        report.probe = replace(report.probe, params=learner.form.fill(report.probe.params))
-    return report
-
-
-def examine(
-    net: Network,
-    learner: Learner,
-    tolerances: dict[str, float],
-    network_at: NetworkAt,
-    method: str,
-    note: str,
-    missing: tuple[str, ...] = (),
-) -> BackpropReport:
-    """Compare, and search for what explains the difference; `network_at` gives the network at other parameters."""
-    if method != "traced":
-        tolerances = {name: max(t, BY_DIFFERENCES) for name, t in tolerances.items()}
-    present = {n: x for n, x in learner.params.items() if n in learner.grads}
-    unsummed = check_shapes(present, learner.grads, rows_of_biases(net))
-    search = Search(net, learner, tolerances, unsummed, WITHOUT_GRAPH if net.titled else ())
-    right = search.true if not unsummed else Search(net, learner, tolerances).true
-    errors = {n: np.inf if n in unsummed else search.residual(n, right[n]) for n in search.names}
-    errors = {n: errors.get(n, np.inf) for n in learner.params}
-    wrong = {n: e for n, e in errors.items() if n in missing or e > tolerances[n]}
-    report = BackpropReport(errors, wrong, [], dict(learner.grads), right, method=method, note=note, network=net)
-    report.missing = tuple(n for n in wrong if n in missing or not np.any(learner.grads[n]))
-    if any(n not in report.missing for n in wrong) or (report.missing and not all_empty(report)):
-        explain(report, search, unsummed)
-        add_probe(report, learner, network_at)
-    if wrong and not missing and not report.certain and max(wrong.values()) <= DIGITS:
-        right_to_digits(report)
-    return report
-
-
-def all_empty(report: BackpropReport) -> bool:
-    """Has the learner computed nothing yet?"""
-    return set(report.missing) >= {n for n in report.errors if np.any(report.right.get(n, 1.0))}
-
-
-def right_to_digits(report: BackpropReport) -> None:
-    """Gradients that differ only as rounded numbers or finite differences do are right as far as they go."""
-    digits = int(-np.log10(max(report.wrong.values())))
-    text = f"Right to {digits} digits: are your numbers rounded, or computed by finite differences?"
-    report.note = f"{text} {report.note}".strip()
-    report.explanations = []
-
-
-def rows_of_biases(net: Network) -> dict[str, tuple[int, ...]]:
-    """The shape that a bias's gradient has before it is summed over the samples."""
-    return {
-        use.parameter: net.steps[use.step].y.shape
-        for layer in net.layers
-        for use in layer.biases
-        if net.batch_axis(layer) is not None and len(net.uses[use.parameter]) == 1
-    }
-
-
-def explain(report: BackpropReport, search: Search, unsummed: set[str]) -> None:
-    """Fill in the explanations, all of them with the biases that are not summed."""
-    rows = [row_slip(search, name) for name in sorted(unsummed)]
-    right = all(search.fits(n, search.true[n]) for n in search.names)
-    found = [Explanation((), 0.0, search.true)] if right else search.explanations()
-    found = [e for e in found if search.certain(e) or worth_a_hint(e, report)]
-    for e in found:
-        certain = search.certain(e)
-        slips = [put(search, m, e, certain) for m in e.mutants] + rows
-        report.explanations.append(tuple(slips))
-    report.explanations = without_repeats(report.explanations)
-    if found:
-        report.predicted = found[0].gradients
-
-
-def worth_a_hint(e: Explanation, report: BackpropReport) -> bool:
-    """A slip that is not certain is shown only where it removes most of the error and no number in it was fitted."""
-    error = max(report.wrong.values())
-    return not e.by_chance and e.residual < HINT and e.residual < 0.1 * error
-
-
-def put(search: Search, mutant: Mutant, e: Explanation, certain: bool) -> FoundSlip:
-    alone = {n: search.gradient((mutant,), n) for n in search.names} if mutant.changes else {}
-    explains = mutant.scales or {n for n, g in alone.items() if search.apart(g, search.true[n])}
-    return found_slip(search.net, mutant, e.residual, certain, tuple(n for n in search.names if n in explains))
-
-
-def row_slip(search: Search, name: str) -> FoundSlip:
-    layer = parameter_layer(search.net, name)
-    assert layer is not None
-    mutant = Mutant(CATALOGUE["bias_not_summed"], "∂L/∂{b} = {d}", [layer], (), "", name, layer.where)
-    return found_slip(search.net, mutant, 0.0, True, (name,))
-
-
-def without_repeats(explanations: list[tuple[FoundSlip, ...]]) -> list[tuple[FoundSlip, ...]]:
-    """One explanation for each set of codes and places."""
-    unique = {tuple((s.code, s.where) for s in e): e for e in reversed(explanations)}
-    return list(reversed(unique.values()))
 
 
 def check_step(step: Callable[[Any], Any], forward: Forward, params: Any, *, lr: float) -> BackpropReport:

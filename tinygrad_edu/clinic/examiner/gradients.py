@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.inputs import finite_array
-from tinygrad_edu.clinic.examiner.structure import Structure
+from tinygrad_edu.clinic.examiner.structure import Structure, is_number
 from tinygrad_edu.errors import ExaminerError, NameNotFoundError, unknown_name
 
 Array = np.ndarray[Any, Any]
@@ -144,7 +144,7 @@ def of_call(result: Any, owner: Any) -> Any:
     if result is None:
         return getattr(owner, "__self__", None)
     if isinstance(result, tuple) and len(result) == 2:
-        numbers = [(np.ndim(x) == 0 and np.isscalar(x)) or (isinstance(x, np.ndarray) and not x.ndim) for x in result]
+        numbers = [is_number(x) or (isinstance(x, np.ndarray) and not x.ndim) for x in result]
         held = [isinstance(x, (Mapping, list, tuple)) for x in result]
         for k in (0, 1):
             if numbers[k] and held[1 - k]:

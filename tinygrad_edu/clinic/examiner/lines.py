@@ -20,7 +20,9 @@ from tinygrad_edu.clinic.examiner.recording import Key, Made, Recording, key_of,
 
 Array = np.ndarray[Any, Any]
 MOST = 5  # places that are shown
-RIGHT, FORWARD, SCALED, PART, UNKNOWN = "right", "forward", "scaled", "part", "unknown"
+RIGHT, FORWARD, MADE, SCALED, PART, UNKNOWN = "right", "forward", "made", "scaled", "part", "unknown"
+# What counts as known, pass by pass: all of these; no scaled derivatives; nothing that is made of the forward's values
+PASSES = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -76,28 +78,40 @@ class Trail:
             return PART
         if made.view:
             return self.kinds.get(made.inputs[0], UNKNOWN)
-        kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]
-        if not made.line or (kinds and all(k == FORWARD for k in kinds)):
+        if x.ndim == 1 and x.size not in self.truth.derivatives.shelves and self.truth.derivatives.has_each(x):
+            return PART  # several derivatives, end to end
+        if not made.line:
             return FORWARD
-        return UNKNOWN
+        kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]
+        return MADE if kinds and all(k in (FORWARD, MADE) for k in kinds) else UNKNOWN
+
+    def is_share(self, key: Key) -> bool:
+        """Is it what one path gives to a derivative that has several, and no complete derivative?"""
+        if self.kinds.get(key) != RIGHT or self.truth.singly:
+            return False
+        x = self.made[key].value
+        whole = self.truth.wholes.find(x) if x.size > 1 else ("", 1.0)
+        return whole is None or abs(whole[1] - 1.0) > 1e-7
 
     def detours(self) -> set[Key]:
-        """The unknown values from which a right derivative was made later."""
+        """The unknown values from which a right derivative was made later: not by taking a part, which may be right."""
         pardoned: set[Key] = set()
-        waiting = [k for key, kind in self.kinds.items() if kind in (RIGHT, PART) for k in self.made[key].inputs]
+        right = [self.made[key] for key, kind in self.kinds.items() if kind in (RIGHT, PART)]
+        waiting = [key for made in right if not made.view for key in made.inputs]
         while waiting:
             key = waiting.pop()
-            if key not in pardoned and self.kinds.get(key) in (UNKNOWN, SCALED):
+            if key not in pardoned and self.kinds.get(key) in (UNKNOWN, SCALED, MADE):
                 pardoned.add(key)
                 waiting += self.made[key].inputs
         return pardoned
 
-    def known(self, key: Key, strict: bool) -> bool:
+    def known(self, key: Key, strict: int) -> bool:
         """Is it right, or on a way of the learner's own to something right?"""
         kind = self.kinds.get(key, UNKNOWN)
-        return kind in (RIGHT, FORWARD, PART) or key in self.pardoned or (kind == SCALED and not strict)
+        lenient = (kind == SCALED and strict < 1) or (kind == MADE and strict < 2)
+        return kind in (RIGHT, FORWARD, PART) or key in self.pardoned or lenient
 
-    def suspects(self, end: Key, strict: bool) -> set[Key]:
+    def suspects(self, end: Key, strict: int) -> set[Key]:
         """The unknown values behind `end` that are made of known things only."""
         found: set[Key] = set()
         seen: set[Key] = set()
@@ -116,7 +130,7 @@ class Trail:
                 found.add(key)
         return found
 
-    def adds_right_things(self, made: Made, strict: bool) -> bool:
+    def adds_right_things(self, made: Made, strict: int) -> bool:
         """A sum that grew line by line: is all that was added right, so that it is the adding that is not?"""
         seen: set[Key] = set()
         waiting = [made.key]
@@ -134,12 +148,25 @@ class Trail:
 
 
 def find_places(
-    recording: Recording, truth: Truth, ends: Mapping[str, Any], factors: Sequence[float] = ()
+    recording: Recording,
+    truth: Truth,
+    ends: Mapping[str, Any],
+    factors: Sequence[float] = (),
+    deltas: Mapping[str, Sequence[Array]] | None = None,
 ) -> list[FoundPlace]:
-    """The lines behind the wrong gradients (`ends`: name → the learner's numbers), best first."""
+    """The lines behind the wrong gradients (`ends`: name → the learner's numbers), best first.
+
+    deltas: name → the derivatives by the products in which the parameter stands, of which its gradient is made.
+    """
     trail = Trail(recording, truth, factors)
-    order: list[tuple[tuple[int, int, int], Made, tuple[str, ...]]] = []
-    for strict in (False, True):
+    in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
+
+    def small(made: Made) -> int:
+        """A single number (a norm, a step count) is suspected last where all is done in arrays."""
+        return int(in_arrays and made.value.size == 1)
+
+    order: list[tuple[tuple[int, ...], Made, tuple[str, ...]]] = []
+    for strict in PASSES:
         reached: dict[Key, list[str]] = {}
         for name, value in ends.items():
             for key in ends_of(trail, value):
@@ -150,11 +177,35 @@ def find_places(
             group = [(n,) for n in unique] if trail.kinds.get(key) == RIGHT else [unique]
             for names in group:
                 last = last_named(made, names[0]) if trail.kinds.get(key) == RIGHT else made
-                order.append(((int(strict), -len(unique), made.order), last, names))
+                order.append(((strict, small(made), -len(unique), made.order, 1), last, names))
+            wanted = [d for name in unique for d in (deltas or {}).get(name, ())]
+            for earlier in misnamed(trail, made, wanted):
+                order.append(((strict, small(made), -len(unique), made.order, 0), earlier, unique))
     places: dict[tuple[str, int], FoundPlace] = {}
     for _, made, names in sorted(order, key=lambda x: x[0]):
         places.setdefault((made.file, made.line), spoken(trail, made, names))
     return [*places.values()][:MOST]
+
+
+def misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Made]:
+    """Inputs that are right derivatives and the wrong ones here: one path's share for the whole, ∂L/∂a for ∂L/∂z.
+
+    A share is wrong where it was made. A whole derivative under another name is wrong where it was given that name.
+    """
+    found = []
+    for key in made.inputs if trail.kinds.get(made.key) in (UNKNOWN, MADE) and not made.total else ():
+        inner = trail.made.get(key)
+        if inner is None or not inner.line or trail.kinds.get(key) != RIGHT:
+            continue
+        if trail.is_share(key):
+            found.append(inner)
+        elif any(
+            d.size == inner.value.size and not np.allclose(d.ravel(), inner.value.ravel()) for d in wanted
+        ) and not any(d.size == inner.value.size and np.allclose(d.ravel(), inner.value.ravel()) for d in wanted):
+            alias = [n for n in inner.named[1:] if n[2] != "the result" and n[2] != inner.variable]
+            if alias:
+                found.append(replace(inner, file=alias[0][0], line=alias[0][1], variable=alias[0][2]))
+    return found
 
 
 def last_named(made: Made, name: str) -> Made:
@@ -186,6 +237,8 @@ def spoken(trail: Trail, made: Made, names: tuple[str, ...]) -> FoundPlace:
     what = f"`{made.variable}`"
     if abs(factor - 1.0) > 1e-7:
         text = f"{what} is {factor:.4g} times {label or 'the derivative'}: a factor too many or too few."
+    elif trail.is_share(made.key):
+        text = f"{what} is one path's share of {label or 'a derivative'}: what comes by other paths is left out."
     elif trail.kinds.get(made.key) == RIGHT:
         text = f"{what} is a derivative of the loss ({label}), but not the one that is wanted here." if label else (
             f"{what} is a derivative of the loss, but not the one that is wanted here.")  # fmt: skip

@@ -64,8 +64,12 @@ class Recording:
         key = key_of(array)
         if key not in self.made:
             self.made[key] = Made(key, array.copy(), len(self.made), **where)
-        if where and len(self.made[key].named) < NAMES:
-            self.made[key].named.append((where["file"], where["line"], where.get("variable", "")))
+        made = self.made[key]
+        if where and made.view and not made.line:  # a part of an array that was read before it was given a name
+            made.file, made.line, made.variable = where["file"], where["line"], where.get("variable", "")
+            made.inputs = made.inputs or where["inputs"]
+        if where and len(made.named) < NAMES:
+            made.named.append((where["file"], where["line"], where.get("variable", "")))
         return key
 
 

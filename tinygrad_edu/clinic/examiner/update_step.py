@@ -17,6 +17,7 @@ from tinygrad_edu.clinic.examiner.update_rules import FRESH, RULES, Start, Updat
 
 Array = np.ndarray[Any, Any]
 FITS = 1e-6  # relative, of every parameter's change at every step
+KEPT = 16  # arrays of one size that a program keeps, which are looked through
 CLIPPED = 1e-4  # relative; clip_grad_norm divides by ‖g‖ + 1e-6
 USUAL = {
     "mu": (0.9, 0.8, 0.95, 0.99, 0.5, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1),
@@ -241,34 +242,47 @@ def with_decay(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Sta
 def starts(walk: Walk) -> list[Start]:
     """Where the averages stand before the first step: at 0, or in arrays that the program keeps."""
     found: list[Start] = [FRESH]
-    first = [moment(walk, n, 1) for n in walk.names]
-    second = [moment(walk, n, 2) for n in walk.names]
-    if any(x is not None and x.any() for x in (*first, *second)):
-        zeros = [np.zeros(walk.gradients[0][n].size) for n in walk.names]
-        m, v = (
-            np.concatenate([z if x is None else x for x, z in zip(moments, zeros, strict=True)])
-            for moments in (first, second)
-        )
-        found += [(m, v, t) for t in [*walk.counts, 0]]
+    first, second = moments(walk, 1), moments(walk, 2)
+    for m in (first, None) if first is not None else (None,):
+        for v in (second, None) if second is not None else (None,):
+            if m is not None or v is not None:
+                zero = np.zeros(walk.slopes[0].size)
+                found += [(zero if m is None else m, zero if v is None else v, t) for t in (*walk.counts, 0)]
     return found
 
 
-def moment(walk: Walk, name: str, power: int) -> Array | None:
-    """An array that the first step has turned into a·(itself) + b·gᵖ, in units of g."""
-    g = walk.gradients[0][name].ravel() ** power
+def moments(walk: Walk, power: int) -> Array | None:
+    """Arrays, one for each parameter, that the first step has turned into a·(itself) + b·gᵖ; in units of gᵖ."""
+    slopes = {n: walk.gradients[0][n].ravel() ** power for n in walk.names}
+    largest = max(walk.names, key=lambda n: slopes[n].size)
+    for a, b in mixtures(walk, slopes[largest]):
+        found = [kept_as(walk, slopes[n], a, b) for n in walk.names]
+        if all(x is not None for x in found):
+            unit = 1.0 if abs(a + b - 1.0) < 1e-6 or abs(b - 1.0) < 1e-6 else b
+            return np.asarray(np.concatenate([x for x in found if x is not None]) / unit)
+    return None
+
+
+def mixtures(walk: Walk, g: Array) -> Iterator[tuple[float, float]]:
+    """(a, b) with after = a·before + b·g, of the arrays of g's size."""
     for before, after in itertools.product(*(sized(s, g.size) for s in walk.states)):
         basis = np.stack([before, g], axis=1)
-        if np.linalg.norm(before) == 0.0:
-            continue
-        (a, b), *_ = np.linalg.lstsq(basis, after, rcond=None)
-        if 0.0 < a <= 1.0 and b and np.linalg.norm(basis @ (a, b) - after) <= 1e-9 * np.linalg.norm(after):
-            unit = 1.0 if abs(a + b - 1.0) < 1e-6 or abs(b - 1.0) < 1e-6 else float(b)
-            return np.asarray(before / unit)
+        if np.linalg.norm(before) > 0.0 and g.size > 2:
+            (a, b), *_ = np.linalg.lstsq(basis, after, rcond=None)
+            if 0.0 < a <= 1.0 and b and np.linalg.norm(basis @ (a, b) - after) <= 1e-9 * np.linalg.norm(after):
+                yield float(a), float(b)
+
+
+def kept_as(walk: Walk, g: Array, a: float, b: float) -> Array | None:
+    """The array before the step, of which there is a·before + b·g after it."""
+    for before, after in itertools.product(*(sized(s, g.size) for s in walk.states)):
+        if np.linalg.norm(a * before + b * g - after) <= 1e-8 * np.linalg.norm(after):
+            return np.asarray(before)
     return None
 
 
 def sized(arrays: Iterable[Array], size: int) -> list[Array]:
-    return [np.ravel(x) for x in arrays if np.size(x) == size][:12]
+    return [np.ravel(x) for x in arrays if np.size(x) == size][:KEPT]
 
 
 def moments_of(walk: Walk) -> Iterator[tuple[str, Array]]:
@@ -286,7 +300,8 @@ def moments_of(walk: Walk) -> Iterator[tuple[str, Array]]:
 
 
 def averages(g: Array, m: Array, v: Array, b: float, t: int) -> Iterator[Array]:
-    first, second = b * m + (1.0 - b) * g, b * v + (1.0 - b) * g * g
-    yield from (b * m, b * v, (1.0 - b) * g, (1.0 - b) * g * g, first, second, np.sqrt(second), b * m + g)
+    first, second = b * m + (1.0 - b) * g, np.abs(b * v + (1.0 - b) * g * g)
+    yield from (b * m, b * v, (1.0 - b) * g, (1.0 - b) * g * g, first, second, np.sqrt(second))
+    yield from (b * m + g, g + b * (b * m + g), v + g * g, np.sqrt(np.abs(v + g * g)))
     yield from (first / (1.0 - b**t), second / (1.0 - b**t), np.sqrt(second / (1.0 - b**t)))
     yield np.sqrt(second / (1.0 - b**t)) + 1e-8

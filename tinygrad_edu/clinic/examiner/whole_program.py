@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.book import total, truth_of
-from tinygrad_edu.clinic.examiner.check import difference, factors_of, judge, rounding
+from tinygrad_edu.clinic.examiner.check import difference, factors_of, rounding
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate
+from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, form_of, same, whole_numbers
 from tinygrad_edu.clinic.examiner.lines import find_places
 from tinygrad_edu.clinic.examiner.reachable import kept, places
@@ -146,7 +147,8 @@ class Verdict:
                 if cosine > 1.0 - 1e-12:
                     return made.line
         rates = [s * c for s in (1.0, -1.0) for c in ((1.0, self.lr) if self.lr else (1.0,))]
-        single = np.sort([float(m.value) for m in self.recording.made.values() if m.value.ndim == 0 and m.line])
+        numbers = [m.value.reshape(()) for m in self.recording.made.values() if m.value.size == 1 and m.line]
+        single = np.sort([float(x) for x in numbers])
         for c in rates if single.size else ():
             at = (
                 np.clip(np.searchsorted(single, c * flat), 1, len(single) - 1)

@@ -44,7 +44,9 @@ def only(row: int, axis: int, factor: float) -> Callable[[Array], Array]:
     def masked(g: Array) -> Array:
         mask = np.zeros(g.shape[axis])
         mask[row] = factor
-        return g * (mask[:, None] if axis == -2 or (axis == 0 and g.ndim == 2) else mask)
+        shape = [1] * g.ndim
+        shape[axis] = g.shape[axis]
+        return g * mask.reshape(shape)
 
     return masked
 
