@@ -82,6 +82,12 @@ def micrograd() -> Run:
     return prepared(Value)
 
 
+def forty_lines() -> Run:
+    from bench.speed.forty_lines import Value
+
+    return prepared(Value)
+
+
 def tape() -> Run:
     """The parameters are the argument; the samples, which are the same in every step, are part of the trace."""
     from tinygrad_edu import jit
@@ -106,8 +112,8 @@ MOONS = [
     Workload(
         name="moons step, scalars",
         what=f"{WHAT}, `Value`s, default collector",
-        peers={OURS: ours, "micrograd": micrograd},
-        at_least={"micrograd": 3.0},
+        peers={OURS: ours, "micrograd": micrograd, "bench.speed.forty_lines": forty_lines},
+        at_least={"micrograd": 3.0, "bench.speed.forty_lines": 1.3},
         rounds=11,
     ),
     Workload(

@@ -18,6 +18,7 @@ BEGIN, END = "<!-- by python -m bench --readme -->", "<!-- end of what it writes
 LABELS = {
     "moons step, scalars": "`Value`: MLP 2-16-16-1, 100 samples, forward + backward",
     "moons step, tape": "the same, replayed by `tg.jit`",
+    "gpt step, scalars": "`Value`: a GPT of one layer, 5 letters, forward + backward",
     "eager chain, soft": "`Tensor`: 200 operations (mul, tanh, add, sin) on 8 numbers",
     "eager chain, steep": "the same with sub, exp, div, sigmoid",
     "train 2-16-16-1": "`fit`: 2-16-16-1, 100 samples, 1,000 steps, float64",
@@ -32,7 +33,12 @@ LABELS = {
     "estimators grid": "grid search of 757 fits",
     "estimators 900-64-10 batch 32": "`MLPClassifier`: 900-64-10, batch 32, one epoch",
 }
-PEERS = {"torch": "torch eager", "jax": "JAX, jit", "sklearn": "scikit-learn"}
+PEERS = {
+    "bench.speed.forty_lines": "`Value` in 40 lines",
+    "torch": "torch eager",
+    "jax": "JAX, jit",
+    "sklearn": "scikit-learn",
+}
 SHAPES = [name for name in ROWS if name.startswith("estimators ") and name not in LABELS]
 
 Results = Mapping[str, Result]  # by the name of the row

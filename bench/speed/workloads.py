@@ -4,12 +4,14 @@ from bench.speed.chains import CHAINS
 from bench.speed.elementwise import ELEMENTWISE
 from bench.speed.estimators import ESTIMATORS
 from bench.speed.first_call import FIRST_CALL
+from bench.speed.growth import GROWTH
 from bench.speed.memory import MEMORY
 from bench.speed.moons import MOONS
+from bench.speed.scalar_gpt import SCALAR_GPT
 from bench.speed.seeds import SEEDS
 from bench.speed.training import TRAINING
 from bench.speed.workload import Probe, Row, Workload
 
-WORKLOADS: list[Workload] = [*MOONS, *CHAINS, *TRAINING, ELEMENTWISE, SEEDS, *ESTIMATORS]
-PROBES: list[Probe] = [FIRST_CALL, MEMORY]
+WORKLOADS: list[Workload] = [*MOONS, SCALAR_GPT, *CHAINS, *TRAINING, ELEMENTWISE, SEEDS, *ESTIMATORS]
+PROBES: list[Probe] = [FIRST_CALL, MEMORY, GROWTH]
 ROWS: dict[str, Row] = {row.name: row for row in [*WORKLOADS, *PROBES]}
