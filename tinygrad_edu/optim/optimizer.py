@@ -63,6 +63,16 @@ class Optimizer:
         if not self.steps:  # Rprop's memory begins at the learning rate
             self.begin()
 
+    @property
+    def parts(self) -> Sequence[Optimizer]:
+        """Its groups, or itself where there are none: each has a schedule and settings of its own."""
+        return self.groups or [self]
+
+    @property
+    def schedules(self) -> list[Any]:
+        """The schedules of all parts, each once."""
+        return list({id(own.schedule): own.schedule for own in self.parts}.values())
+
     def begin(self) -> None:
         """The memories before the first step."""
         self.memory: list[tuple[Any, ...]] = [

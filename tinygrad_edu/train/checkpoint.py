@@ -88,7 +88,7 @@ def facts(job: Job) -> dict[str, Any]:
             "seen": job.seen,
             "stopped": job.stopped,
             "best": job.best and job.best[:2],
-            "schedule": job.optimizer.schedule.state(),
+            "schedule": job.optimizer.state()[2],
             "generators": [rng.bit_generator.state for rng in generators(job.model)],
         }
     )

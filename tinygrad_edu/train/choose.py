@@ -139,4 +139,7 @@ def training_program(job: Job) -> Any:
         raise TraceError(f"{missing}: nothing can be compiled")
     from tinygrad_edu.train.compiled.programs import program_for
 
-    return program_for(job)
+    try:
+        return program_for(job)
+    except SystemError:  # what CPython 3.11 makes of Ctrl-C within ast.parse
+        return program_for(job)

@@ -41,7 +41,13 @@ def essentials(model: Module, loss: Any, optimizer: Any) -> dict[str, Any]:
         "optimizer": type(optimizer).__name__,
         "lr": rate(optimizer),
         "optimizer_settings": optimizer.options,
+        **({"groups": [group(own) for own in optimizer.groups]} if getattr(optimizer, "groups", ()) else {}),
     }
+
+
+def group(optimizer: Any) -> dict[str, Any]:
+    """A group of parameters with settings of its own: how many arrays, and which settings."""
+    return {"params": len(optimizer.params), "lr": rate(optimizer), **optimizer.options}
 
 
 def rate(optimizer: Any) -> Any:

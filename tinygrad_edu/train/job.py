@@ -91,7 +91,8 @@ class Job:
     def watched(self) -> bool:
         """Has Python to look after every epoch?"""
         s = self.settings
-        return bool(self.held_out or s.callbacks or self.optimizer.schedule.follows_loss or self.minimizer)
+        follows = any(schedule.follows_loss for schedule in self.optimizer.schedules)
+        return bool(self.held_out or s.callbacks or follows or self.minimizer)
 
     @property
     def compiled(self) -> bool:
@@ -165,7 +166,8 @@ class Job:
             return
         watched = self.losses[-1] if self.held_out is None else self.validate(*self.held_out)
         self.seen = len(self.losses)
-        self.optimizer.schedule.observe(watched)
+        for schedule in self.optimizer.schedules:
+            schedule.observe(watched)
         self.stopped = self.rule and bool(stops(self.stopping, watched))
 
     def validate(self, X: Array, y: Array) -> float:

@@ -105,7 +105,7 @@ def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> Non
         "stopped": not is_flag(facts["stopped"]),
         "how": not isinstance(facts["how"], str) or not facts["how"].startswith(("compiled", "eager")),
         "the stopping rule": not is_rule(facts["stopping"], job.stopping.tolist(), done),
-        "the schedule": not alike(facts["schedule"], job.optimizer.schedule.state()),
+        "the schedule": not alike(facts["schedule"], job.optimizer.state()[2]),
         "the optimizer's steps": found.arrays["steps"].dtype.kind not in "iu"
         or bool((found.arrays["steps"] < 0).any()),
     }

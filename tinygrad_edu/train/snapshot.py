@@ -36,7 +36,7 @@ class Snapshot:
 
     def __init__(self, model: Module, optimizer: Optimizer) -> None:
         self.model, self.optimizer = model, optimizer
-        self.schedule, self.settings = optimizer.schedule, dict(optimizer.settings)
+        self.parts = [(own, own.schedule, own.settings, dict(own.settings)) for own in (optimizer, *optimizer.groups)]
         self.weights, self.memory = model.state_dict(), optimizer.state()
         own = {id(p) for p in model.parameters()}
         self.others = [(p, numbers(p)) for p in optimizer.params if id(p) not in own and hasattr(p, "array")]
@@ -47,8 +47,9 @@ class Snapshot:
     def restore(self) -> None:
         """Put everything back; to do it twice is the same as once."""
         self.model.load_state_dict(self.weights)
-        self.optimizer.schedule = self.schedule
-        self.optimizer.settings.update(self.settings)
+        for own, schedule, settings, values in self.parts:
+            own.schedule, own.settings = schedule, settings
+            settings.update(values)
         self.optimizer.load_state(self.memory)
         for p, array in self.others:
             fill(p, array)
@@ -65,8 +66,7 @@ class Snapshot:
             now.keys() == self.weights.keys()
             and all(now[name].tobytes() == x.tobytes() for name, x in self.weights.items())
             and repr(states) == repr([state for _, state in self.generators])
-            and self.optimizer.schedule is self.schedule
-            and self.optimizer.settings == self.settings
+            and all(own.schedule is x and own.settings == values for own, x, _, values in self.parts)
             and self.optimizer.t == self.memory[0]
             and all(a is b for a, b in zip(self.optimizer.memory, self.memory[1], strict=True))
             and all(kept.get(name) == x for kept, plain in self.plain for name, x in plain.items())
