@@ -100,6 +100,18 @@ def test_the_same_are_refused_where_a_gradient_would_be_lost(f):
         f(tg.Tensor(DATA, requires_grad=True))
 
 
+@pytest.mark.parametrize("f", [np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, np.fix])
+def test_steps_of_detached_numbers_are_plain_arrays(f):
+    x = tg.Tensor(DATA, requires_grad=True)
+    assert type(f(x)) is tg.Tensor
+    with tg.no_grad():
+        found = f(x)
+    for y in (found, f(x.detach())):
+        assert type(y) is np.ndarray
+        np.testing.assert_array_equal(y, f(DATA))
+    assert type(np.round(x.detach(), 2)) is np.ndarray
+
+
 def test_an_array_takes_up_detached_numbers_in_place():
     total = np.zeros((2, 3))
     total += tg.Tensor(DATA)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.broadcasting import unbroadcast
+from tinygrad_edu.core.fast_tensors import wanted_order
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
@@ -40,7 +41,7 @@ def backward(root: Node, grad: Any, retain_graph: bool) -> None:
             "Compute it again, or say retain_graph=True to add them on purpose"
         )
     with np.errstate(all="ignore"):  # 1/0 in a derivative is inf; a path without gradient drops it
-        order = topological(root, wanting)
+        order = wanted_order(root)
         quick = not MODES.anomaly and not was_written(order)
         found = cotangents(order, seed, pull if quick else pull_with_care)
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
@@ -50,7 +51,7 @@ def backward(root: Node, grad: Any, retain_graph: bool) -> None:
         if spent:
             warn_forgotten(spent, stacklevel=4)
         for x, g in found.items():
-            store(x, np.asarray(g))
+            store(x, g if g.__class__ is np.ndarray else np.asarray(g))
         root.spent = True if root.parents else root.spent
 
 
@@ -93,19 +94,23 @@ def pull(x: Node, g: Any) -> Contributions:
     """(parent, contribution) for each parent that wants one: the chain rule at one node, on arrays."""
     operation, kind = x.op, x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
-    if isinstance(operation, Operation):
+    if operation.__class__ is Operation:
         partials = operation.partials_on_arrays(x.array, arrays)
-        return [
-            (p, fitted(multiplied(g, d, partials, x.array, arrays), p.array))
-            for p, d in zip(x.parents, partials, strict=True)
-            if p.__class__ is kind and p.requires_grad
-        ]
+        found = []
+        for p, d in zip(x.parents, partials):  # noqa: B905  (`strict` would cost 60 ns)
+            if p.__class__ is kind and p.requires_grad:
+                small = d.__class__ is np.ndarray and d.size < LARGE
+                share = g * d if small else multiplied(g, d, partials, x.array, arrays)
+                array = p.array
+                right = share.shape == array.shape and share.dtype is array.dtype
+                found.append((p, share if right else fitted(share, array)))
+        return found
     if operation.pulls:
-        each = zip(x.parents, operation.pulls, strict=True)
-        wanted = [(p, f) for p, f in each if p.__class__ is kind and p.requires_grad]
+        parts = zip(x.parents, operation.pulls, strict=True)
+        wanted = [(p, f) for p, f in parts if p.__class__ is kind and p.requires_grad]
         return [(p, fitted(f(g, x.array, *arrays, **x.options), p.array)) for p, f in wanted]
-    found = zip(x.parents, operation.vjp(g, x.array, *arrays, **x.options), strict=True)
-    return [(p, fitted(c, p.array)) for p, c in found if p.__class__ is kind and p.requires_grad]
+    each = zip(x.parents, operation.vjp(g, x.array, *arrays, **x.options), strict=True)
+    return [(p, fitted(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
 
 
 def multiplied(g: Any, d: Any, partials: Sequence[Any], y: Any, arrays: Sequence[Any]) -> Any:

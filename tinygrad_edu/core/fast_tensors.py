@@ -59,3 +59,21 @@ def method_of_tensor(
         return record(operation, operation.array_function(self.array), (self,), no_options)
 
     return named(bound, operation)
+
+
+def wanted_order(root: Any) -> list[Any]:
+    """`topological` along the Tensors whose gradient is wanted, without a function call and a list for each node."""
+    order: list[Any] = []
+    seen: set[Any] = set()
+    stack, kind = [root], root.__class__
+    while stack:
+        x = stack.pop()
+        if x is None:
+            order.append(stack.pop())
+        elif x not in seen:
+            seen.add(x)
+            stack += (x, None)
+            for parent in x.parents:
+                if parent.__class__ is kind and parent.requires_grad and parent not in seen:
+                    stack.append(parent)
+    return order

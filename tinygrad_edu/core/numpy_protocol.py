@@ -27,6 +27,8 @@ from tinygrad_edu.core.operation import TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 
+# Their gradient is 0: of a Tensor that wants none, the plain numbers are all that there is to say.
+STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, np.fix})
 SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read off the node; its numbers are not needed
 
 
@@ -40,12 +42,13 @@ def scipys() -> dict[Any, Any]:
 
 def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """np.add(x, y), np.tanh(x), and array + x, which NumPy spells np.add(array, x)."""
-    try:
-        return call_operation(ufunc, method, inputs, options)
-    except (DetachedError, UnsupportedNumpyError):
-        if wants_gradient([inputs, options]):
-            raise
-        return getattr(ufunc, method)(*tree_map(number, inputs), **tree_map(number, options))
+    if ufunc not in STEPS or wants_gradient([inputs, options]):
+        try:
+            return call_operation(ufunc, method, inputs, options)
+        except (DetachedError, UnsupportedNumpyError):
+            if wants_gradient([inputs, options]):
+                raise
+    return getattr(ufunc, method)(*tree_map(number, inputs), **tree_map(number, options))
 
 
 def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -77,12 +80,13 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
 
 def call_function(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
     """np.sum(x, axis=0), np.where(...), np.concatenate([...]): everything that is not a ufunc."""
-    try:
-        return call_differentiable(function, arguments, options)
-    except (DetachedError, UnsupportedNumpyError):
-        if wants_gradient([list(arguments), options]):
-            raise
-        return function(*tree_map(number, list(arguments)), **tree_map(number, options))
+    if function not in STEPS or wants_gradient([list(arguments), options]):
+        try:
+            return call_differentiable(function, arguments, options)
+        except (DetachedError, UnsupportedNumpyError):
+            if wants_gradient([list(arguments), options]):
+                raise
+    return function(*tree_map(number, list(arguments)), **tree_map(number, options))
 
 
 def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
