@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.operation import array_op
-from tinygrad_edu.core.shapes import reshape
+from tinygrad_edu.core.shapes import one_axis, reshape
+from tinygrad_edu.errors import ShapeError
 
 Axes = int | Sequence[int] | None
 Shape = tuple[int, ...]
@@ -44,7 +45,12 @@ def axes_of(x: Any, axis: Axes) -> tuple[int, ...]:
     """The axes named, counted from the front: all of them for None."""
     dimensions = np.ndim(x)
     named = range(dimensions) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
-    return tuple(np.lib.array_utils.normalize_axis_tuple(tuple(named), dimensions))
+    if not dimensions and all(i in (0, -1) for i in named):
+        return ()  # NumPy takes these for a number, too
+    found = tuple([one_axis(x, i) for i in named])
+    if len({*found}) < len(found):
+        raise ShapeError(f"axes {tuple(named)} of shape {tuple(np.shape(x))}: one of them is named twice")
+    return found
 
 
 def kept_shape(x: Any, axis: Axes) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from tinygrad_edu.core.diagonals import diagonal
 from tinygrad_edu.core.linalg import matmul, outer
 from tinygrad_edu.core.operation import composed
 from tinygrad_edu.core.rearrange import moveaxis
-from tinygrad_edu.core.shapes import expand_dims, getitem, pad, ravel, reshape, stack, transpose
+from tinygrad_edu.core.shapes import expand_dims, getitem, one_axis, pad, ravel, reshape, stack, transpose
 from tinygrad_edu.errors import OperandError, ShapeError
 
 # einsum
@@ -92,6 +92,10 @@ def refuse_bad_letters(text: str, inputs: Sequence[str], xs: Sequence[Any]) -> N
         if len(letters) != np.ndim(x):
             raise ShapeError(f"einsum({text!r}): {len(letters)} letters for array {i}, of shape {np.shape(x)}")
         for c, n in zip(letters, np.shape(x), strict=True):
+            if letters.count(c) > 1 and np.shape(x)[letters.index(c)] != n:
+                raise ShapeError(
+                    f"einsum({text!r}): a diagonal {c}{c} of array {i}, of shape {np.shape(x)}: not square"
+                )
             if n != 1 and sizes.setdefault(c, n) != n:
                 raise ShapeError(f"einsum({text!r}): the letter {c} is {sizes[c]} long, and {n} in array {i}")
 
@@ -159,7 +163,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         left, right = [*range(np.ndim(a) - axes, np.ndim(a))], [*range(axes)]
     else:
         left, right = ([int(i) for i in np.atleast_1d(side)] for side in axes)
-    left, right = [i % np.ndim(a) for i in left], [i % np.ndim(b) for i in right]
+    left, right = [one_axis(a, i) for i in left], [one_axis(b, i) for i in right]
     if [np.shape(a)[i] for i in left] != [np.shape(b)[i] for i in right]:
         raise ShapeError(f"tensordot: axes {left} of {np.shape(a)} and {right} of {np.shape(b)} differ in size")
     rows = [i for i in range(np.ndim(a)) if i not in left]

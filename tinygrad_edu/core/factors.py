@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.broadcasting import axes_of, count, kept_shape, sum
 from tinygrad_edu.core.diagonals import tril
-from tinygrad_edu.core.linear_systems import OWN_GRADIENT, lapack, solve, turned
+from tinygrad_edu.core.linear_systems import OWN_GRADIENT, lapack, solve, square, turned
 from tinygrad_edu.core.operation import array_op, composed
 from tinygrad_edu.core.positions import numbers
 from tinygrad_edu.core.rearrange import moveaxis
@@ -26,6 +26,7 @@ from tinygrad_edu.errors import OperandError, ShapeError
 
 def mirrored(x: Any, lower: bool = True) -> Any:
     """The symmetric matrix with that triangle."""
+    square(x)
     x = x if lower else turned(x)
     return tril(x) + turned(tril(x, -1))
 

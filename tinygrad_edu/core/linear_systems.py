@@ -44,6 +44,11 @@ def inv(x: Any, /) -> Any:
     return lapack("inv", x)
 
 
+def square(x: Any) -> None:
+    if np.ndim(x) < 2 or np.shape(x)[-2] != np.shape(x)[-1]:
+        raise ShapeError(f"a square matrix, or a stack of them, is needed; the shape is {tuple(np.shape(x))}")
+
+
 def turned(x: Any) -> Any:
     return matrix_transpose(x)
 
@@ -139,6 +144,7 @@ def slogdet(x: Any) -> SignAndLog:
 @composed(numpy="linalg.matrix_power", method=False)
 def matrix_power(x: Any, n: int) -> Any:
     """x @ x @ ... n times, by squaring; of a negative n the inverse's power."""
+    square(x)
     if n < 0:
         return matrix_power(inv(x), -n)
     if n == 0:

@@ -21,13 +21,12 @@ from typing import Any
 
 from tinygrad_edu.core import limits
 from tinygrad_edu.core.ieee_floats import elementwise
-from tinygrad_edu.core.readings import bound, ieee, saved_values
-from tinygrad_edu.errors import DtypeError, OperandError
+from tinygrad_edu.core.readings import NUMBERS, bound, ieee, of_shape, plain_array, saved_values
+from tinygrad_edu.errors import OperandError, ShapeError, TinygradError
 
 Box = Sequence[tuple[float, float]]
 PullBack = Callable[..., tuple[Any, ...]] | tuple[Callable[..., Any], ...]
 EVERYWHERE: Sequence[Box] = ([(-3.0, 3.0)],)
-NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a float too, but stays with NumPy
 
 TABLE: dict[str, Operation] = {}
 ARRAY_TABLE: dict[str, ArrayOperation] = {}
@@ -255,7 +254,12 @@ class ArrayOperation:
 
 
 class Composed:
-    """A function written with operations only: it needs no derivative of its own."""
+    """A function written with operations only: it needs no derivative of its own.
+
+    `calls_others`: it runs somebody's own function, whose errors are not about shapes.
+    """
+
+    calls_others = False
 
     def __init__(self, function: Callable[..., Any], numpy: str, method: bool = True) -> None:
         functools.update_wrapper(self, function)
@@ -263,7 +267,12 @@ class Composed:
         self.function, self.numpy_name, self.method = function, numpy, method
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return self.function(*arguments, **options)
+        try:
+            return self.function(*arguments, **options)
+        except (ValueError, IndexError, ZeroDivisionError) as error:
+            if self.calls_others or isinstance(error, TinygradError):
+                raise
+            raise ShapeError(f"{self.name}{of_shape(arguments)}: {error}") from None
 
 
 def op(
@@ -335,15 +344,3 @@ def is_compiled(x: Any) -> bool:
 def is_object(x: Any) -> bool:
     """Is x an array of objects, which here are Values?"""
     return getattr(getattr(x, "dtype", None), "kind", "") == "O"
-
-
-def plain_array(name: str, argument: Any) -> Any:
-    """A number as it is, a list or array as an array; anything else is refused."""
-    if argument.__class__ in NUMBERS:
-        return argument
-    import numpy
-
-    array = numpy.asarray(argument)
-    if array.dtype.kind in "cUSVMm" or argument is None:
-        raise DtypeError(f"{name} works on real numbers, not on {argument!r:.60} of dtype {array.dtype}")
-    return array

@@ -70,6 +70,7 @@ def operation(
         if partials is not None and vjp is not None:
             raise SettingError(f"operation {name}: either partials= (entry by entry) or vjp= (whole arrays), not both")
         made: Any = Composed(function, "-")
+        made.calls_others = True
         if partials is not None:
             made = elementwise(function, partials, domain)
         elif vjp is not None:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core.ieee_floats import MATH, Real
+from tinygrad_edu.errors import DtypeError
+
+NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a float too, but stays with NumPy
 
 
 def bound(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
@@ -48,3 +51,21 @@ def saved_values(partials: Callable[..., Any], count: int) -> tuple[bool, ...]:
     code = partials.__code__
     names = code.co_varnames[: code.co_argcount]
     return tuple(not name.startswith("_") for name in names) + (False,) * (count - len(names))
+
+
+def of_shape(arguments: Sequence[Any]) -> str:
+    """What an error says of the first argument, if it has a shape."""
+    shape = getattr(arguments[0], "shape", None) if arguments else None
+    return "" if shape is None else f" of shape {tuple(shape)}"
+
+
+def plain_array(name: str, argument: Any) -> Any:
+    """A number as it is, a list or array as an array; anything else is refused."""
+    if argument.__class__ in NUMBERS:
+        return argument
+    import numpy
+
+    array = numpy.asarray(argument)
+    if array.dtype.kind in "cUSVMm" or argument is None:
+        raise DtypeError(f"{name} works on real numbers, not on {argument!r:.60} of dtype {array.dtype}")
+    return array

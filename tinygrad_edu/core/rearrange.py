@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.broadcasting import broadcast_to
+from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
 from tinygrad_edu.core.operation import composed
 from tinygrad_edu.core.shapes import (
     Axes,
@@ -18,6 +18,7 @@ from tinygrad_edu.core.shapes import (
     expand_dims,
     flip,
     getitem,
+    one_axis,
     ravel,
     reshape,
     split,
@@ -33,7 +34,7 @@ from tinygrad_edu.errors import ShapeError
 @composed()
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Every entry along the axis (of the flattened array by default) several times, as often as `repeats` says."""
-    x, axis = (ravel(x), 0) if axis is None else (x, axis % np.ndim(x))
+    x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     shape = np.shape(x)
     if np.size(repeats) != 1:
         return take(x, np.repeat(np.arange(shape[axis]), repeats), axis=axis)
@@ -94,7 +95,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
     """Some axes moved to other places; the others keep their order."""
     rank = np.ndim(x)
-    old, new = (np.lib.array_utils.normalize_axis_tuple(axes, rank) for axes in (source, destination))
+    old, new = (axes_of(x, axes) for axes in (source, destination))
     if len(old) != len(new):
         raise ShapeError(f"moveaxis: {len(old)} axes cannot go to {len(new)} places")
     order = [i for i in range(rank) if i not in old]
@@ -106,8 +107,7 @@ def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
 @composed()
 def rollaxis(x: Any, axis: int, start: int = 0) -> Any:
     """One axis moved back until it stands before `start`."""
-    rank = np.ndim(x)
-    axis, start = axis % rank, start + rank * (start < 0)
+    axis, start = one_axis(x, axis), start + np.ndim(x) * (start < 0)
     return moveaxis(x, axis, start - (axis < start))
 
 
@@ -116,14 +116,13 @@ def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
     """The entries moved along the axis (of the flattened array by default); what falls off comes in at the start."""
     if axis is None:
         return reshape(roll(ravel(x), sum(np.atleast_1d(shift).tolist()), 0), np.shape(x))
-    for by, along in np.broadcast(shift, axis):
+    for by, at_axis in np.broadcast(shift, axis):
+        along = one_axis(x, at_axis)
         n = np.shape(x)[along]
         at = int(by) % n if n else 0
-        before = (slice(None),) * (int(along) % np.ndim(x))
+        before = (slice(None),) * along
         if at:
-            x = concatenate(
-                [getitem(x, (*before, slice(n - at, None))), getitem(x, (*before, slice(n - at)))], int(along)
-            )
+            x = concatenate([getitem(x, (*before, slice(n - at, None))), getitem(x, (*before, slice(n - at)))], along)
     return x
 
 
@@ -227,14 +226,14 @@ def append(x: Any, values: Any, axis: int | None = None) -> Any:
 @composed(method=False)
 def delete(x: Any, obj: Any, axis: int | None = None) -> Any:
     """A new array without the entries at `obj` along the axis (of the flattened array by default)."""
-    x, axis = (ravel(x), 0) if axis is None else (x, axis)
+    x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     return take(x, np.delete(np.arange(np.shape(x)[axis]), obj), axis=axis)
 
 
 @composed(method=False)
 def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """A new array with values before the entries at `obj` along the axis (of the flattened array by default)."""
-    x, axis = (ravel(x), 0) if axis is None else (x, axis % np.ndim(x))
+    x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     n, places = np.shape(x)[axis], np.arange(np.shape(x)[axis])[obj] if isinstance(obj, slice) else obj
     values = reshape(values, (*(1,) * (np.ndim(x) - np.ndim(values)), *np.shape(values)))
     values = moveaxis(values, 0, axis) if np.ndim(places) == 0 else values
@@ -270,6 +269,7 @@ def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
 @composed()
 def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
     """x cut into rows."""
+    one_axis(x, 1)
     return split(x, indices_or_sections, 0)  # type: ignore[no-any-return]
 
 
@@ -282,7 +282,7 @@ def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
 @composed()
 def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     """The arrays that `stack` would join along that axis to x."""
-    before = (slice(None),) * (axis % np.ndim(x))
+    before = (slice(None),) * one_axis(x, axis)
     return tuple(getitem(x, (*before, i)) for i in range(np.shape(x)[axis]))
 
 
@@ -301,10 +301,14 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0.
 @composed(method=False)
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any) -> Any:
     """func1d(row, *args) of every row along the axis, whose place its result takes."""
-    rows, before = moveaxis(arr, axis, -1), axis % np.ndim(arr)
+    before = one_axis(arr, axis)
+    rows = moveaxis(arr, axis, -1)
     others, n = np.shape(rows)[:-1], np.shape(rows)[-1]
     flat_rows = reshape(rows, (math.prod(others), n))
     found = [func1d(getitem(flat_rows, i), *args) for i in range(math.prod(others))]
     inner = np.shape(found[0])
     joined = reshape(concatenate([reshape(y, (1, *inner)) for y in found]), (*others, *inner))
     return moveaxis(joined, [len(others) + i for i in range(len(inner))], [before + i for i in range(len(inner))])
+
+
+apply_along_axis.calls_others = True

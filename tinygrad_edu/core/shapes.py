@@ -26,6 +26,14 @@ def transpose(x: Any, /, axes: Sequence[int] | None = None) -> Any:
     return np.transpose(x, axes)
 
 
+def one_axis(x: Any, axis: int) -> int:
+    """An axis counted from the front. Errors: ShapeError where x has none of that number."""
+    rank = np.ndim(x)
+    if not -rank <= axis < rank:
+        raise ShapeError(f"axis {axis} is out of bounds for array of dimension {rank}, of shape {tuple(np.shape(x))}")
+    return int(axis) % rank
+
+
 def inverse(axes: Sequence[int] | None) -> list[int] | None:
     """The order of axes that undoes `axes`."""
     return None if axes is None else [int(i) for i in np.argsort([axis % len(axes) for axis in axes])]
@@ -104,7 +112,7 @@ def squeeze(x: Any, axis: Axes | None = None) -> Any:
     """x without its axes of size 1, or without the ones named."""
     shape = np.shape(x)
     named = [i for i, n in enumerate(shape) if n == 1] if axis is None else axis
-    dropped = {i % len(shape) for i in np.atleast_1d(np.asarray(named, dtype=int))} if shape else set()
+    dropped = {one_axis(x, i) for i in np.atleast_1d(np.asarray(named, dtype=int))} if shape else set()
     if any(shape[i] != 1 for i in dropped):
         raise ShapeError(f"squeeze(axis={axis}) drops axes of size 1 only, and the shape is {shape}")
     return reshape(x, tuple(n for i, n in enumerate(shape) if i not in dropped))
@@ -115,6 +123,10 @@ def expand_dims(x: Any, axis: Axes) -> Any:
     """x with new axes of size 1 at the given places of the result."""
     axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
     dimensions = np.ndim(x) + len(axes)
+    if any(not -dimensions <= i < dimensions for i in axes) or len({i % dimensions for i in axes}) < len(axes):
+        raise ShapeError(
+            f"expand_dims: the result has {dimensions} axes, of which {axis} names one twice or one too many"
+        )
     places = {i % dimensions for i in axes}
     sizes = iter(np.shape(x))
     return reshape(x, tuple(1 if i in places else next(sizes) for i in range(dimensions)))
@@ -129,14 +141,14 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
 @composed()
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along an axis, into equal sections or at the given indices."""
-    length = np.shape(x)[axis]
+    length = np.shape(x)[one_axis(x, axis)]
     at = indices_or_sections
     at = at.item() if isinstance(at, np.ndarray) and not at.ndim else at
     if isinstance(at, (int, np.integer)):
         if at < 1 or length % at:
             raise ShapeError(f"split: axis {axis} has {length} entries, which {at} equal sections do not divide")
-        at = range(length // at, length, length // at)
-    before = (slice(None),) * (axis % np.ndim(x))
+        at = [length // at * i for i in range(1, at)]
+    before = (slice(None),) * one_axis(x, axis)
     return [getitem(x, (*before, slice(a, b))) for a, b in zip([0, *at], [*at, length], strict=True)]
 
 
@@ -146,7 +158,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     indices = indices if hasattr(indices, "parents") else np.asarray(indices)  # in a trace it has no numbers
     if axis is None:
         return getitem(ravel(x), indices)
-    return getitem(x, (*(slice(None),) * (axis % np.ndim(x)), indices))
+    return getitem(x, (*(slice(None),) * one_axis(x, axis), indices))
 
 
 @composed()
@@ -159,7 +171,7 @@ def ravel(x: Any) -> Any:
 def flip(x: Any, axis: Axes | None = None) -> Any:
     """The entries in reverse order along the axes (along all by default)."""
     axes = range(np.ndim(x)) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
-    backwards = {i % np.ndim(x) for i in axes}
+    backwards = {one_axis(x, i) for i in axes}
     return getitem(x, tuple(slice(None, None, -1 if i in backwards else None) for i in range(np.ndim(x))))
 
 
@@ -172,7 +184,8 @@ def atleast_2d(x: Any) -> Any:
 @composed()
 def hstack(xs: Sequence[Any]) -> Any:
     """Arrays joined along the second axis, rows end to end."""
-    return concatenate(xs, axis=0 if np.ndim(xs[0]) == 1 else 1)
+    rows = [x if np.ndim(x) else reshape(x, (1,)) for x in xs]
+    return concatenate(rows, axis=0 if np.ndim(rows[0]) == 1 else 1)
 
 
 @composed()

@@ -17,6 +17,7 @@ from tinygrad_edu.core.shapes import (
     concatenate,
     expand_dims,
     getitem,
+    one_axis,
     pad,
     ravel,
     reshape,
@@ -46,7 +47,7 @@ def average(x: Any, axis: Axes = None, weights: Any = None, returned: bool = Fal
 def spread_weights(weights: Any, x: Any, axis: Axes) -> Any:
     """Weights of some axes, with axes of size 1 for the others."""
     named = [axis] if isinstance(axis, (int, np.integer)) else list(axis or ())
-    along = [i % np.ndim(x) for i in named]
+    along = [one_axis(x, i) for i in named]
     if np.shape(weights) != tuple(np.shape(x)[i] for i in along):
         raise ShapeError(
             f"average: weights of shape {np.shape(weights)} for x of shape {np.shape(x)} and axis={axis!r}: they need "
@@ -75,7 +76,8 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
         rows = concatenate([rows, transpose(others) if not rowvar and np.ndim(y) > 1 else others])
     off = rows - mean(rows, axis=1, keepdims=True)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    found = matmul(off, transpose(off)) / (count(rows, 1) * 1.0 - ddof)
+    n = count(rows, 1)
+    found = matmul(off, transpose(off)) / (float((n - ddof) * (n > ddof)) if isinstance(n, int) else n * 1.0 - ddof)
     return reshape(found, ()) if np.shape(found) == (1, 1) else found
 
 
@@ -95,7 +97,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
 @composed()
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """x[i + 1] - x[i] along the axis, n times over."""
-    axis = axis % np.ndim(x)
+    axis = one_axis(x, axis)
     ends = [prepend, x, append]
     x = concatenate([as_piece(end, x, axis) for end in ends if end is not None], axis=axis) if n else x
     before = (slice(None),) * axis
@@ -123,7 +125,7 @@ def ediff1d(x: Any) -> Any:
 @composed()
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     """∫ y dx along the axis by trapezoids: Σ (xᵢ₊₁ - xᵢ)(yᵢ₊₁ + yᵢ)/2, with steps dx where there is no x."""
-    axis = axis % np.ndim(y)
+    axis = one_axis(y, axis)
     before = (slice(None),) * axis
     sums = getitem(y, (*before, slice(1, None))) + getitem(y, (*before, slice(None, -1)))
     if x is None:
@@ -194,7 +196,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any
 
 def products_so_far(x: Any, axis: int | None) -> Any:
     """Each as the product of a row with 1 behind its place: n² numbers, and right where some are 0."""
-    x, axis = (ravel(x), 0) if axis is None else (x, axis % np.ndim(x))
+    x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     last = swapaxes(x, axis, -1)
     n = np.shape(last)[-1]
     ahead = ops.where(ops.less_equal(offsets(n, n), 0.0), expand_dims(last, -2), 1.0)
@@ -205,7 +207,7 @@ def running_product_vjp(g: Any, y: Any, x: Any, axis: int | None) -> Any:
     """x̄ᵢ = Σ ȳⱼ·yⱼ / xᵢ over j ≥ i; with zeros by the n² products, whose pull-back has no quotient."""
     if np.all(x != 0.0):
         return reverse_cumsum(g * y, np.shape(x), axis) / x
-    x2, axis = (ravel(x), 0) if axis is None else (x, axis % np.ndim(x))
+    x2, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     last, g = swapaxes(x2, axis, -1), swapaxes(reshape(g, np.shape(x2)), axis, -1)
     n = np.shape(last)[-1]
     i, k, j = (np.arange(n).reshape(shape) for shape in ((n, 1, 1), (1, n, 1), (1, 1, n)))
