@@ -5,6 +5,7 @@ Runs when the site is built, with the package that stands beside it, so that a p
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
@@ -29,9 +30,31 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def entries(name: str) -> str:
     """What mkdocstrings makes an entry of: `::: tinygrad_edu.nn.Linear`, a line for each."""
     module = importlib.import_module(f"tinygrad_edu.{name}")
-    paths = [f"{module.__name__}.{x}" for x in public(module)]
+    named = [(x, getattr(module, x)) for x in public(module)]
+    paths = [place(module, x, thing) for x, thing in named if not of_a_row(thing)]
     own = [f"{path}.{path.rpartition('.')[2]}" if path in sys.modules else path for path in paths]  # train.fit.fit
-    return "\n\n".join(f"::: {path}" for path in own)
+    rows = [
+        f"| `nn.{x}` | {cell(thing.__doc__.split('This is the layer')[0])} |" for x, thing in named if of_a_row(thing)
+    ]
+    table = ["| layer | its operation |", "|---|---|", *rows] if rows else []
+    return "\n\n".join([*(f"::: {path}" for path in own), "\n".join(table)])
+
+
+def of_a_row(thing: Any) -> bool:
+    """Is it a layer that is made from a row of the table of operations? No text declares it."""
+    return inspect.isclass(thing) and "operation" in vars(thing) and thing.__module__.endswith(".activations")
+
+
+def place(module: ModuleType, name: str, thing: Any) -> str:
+    """Where a name is declared, if not where it is listed: what stands in a table is found by its name alone."""
+    tree = ast.parse(inspect.getsource(module))
+    statements = [x for x in tree.body if isinstance(x, (ast.ImportFrom, ast.Import, ast.FunctionDef, ast.ClassDef))]
+    bound = {alias.asname or alias.name for x in statements for alias in getattr(x, "names", [])}
+    bound |= {getattr(x, "name", "") for x in statements}
+    bound |= {t.id for x in tree.body if isinstance(x, ast.Assign) for t in x.targets if isinstance(t, ast.Name)}
+    bound |= {x.target.id for x in tree.body if isinstance(x, ast.AnnAssign) and isinstance(x.target, ast.Name)}
+    declared = getattr(getattr(thing, "function", thing), "__module__", None)
+    return f"{module.__name__}.{name}" if name in bound or declared is None else f"{declared}.{name}"
 
 
 def public(module: ModuleType) -> list[str]:

@@ -17,6 +17,7 @@ Example = tuple[Callable[..., Any], *tuple[Shape, ...]]
 ROWS = np.array([0, 2, 2, -1])
 MASK = np.array([True, False, True, True])
 LABELS = np.array([2, 0, 1])
+CLASS_WEIGHTS = np.array([0.5, 1.0, 2.0, 1.5])
 SIGNS = np.array([1.0, -1.0, 1.0])
 
 ARRAYS: dict[str, list[Example]] = {
@@ -162,6 +163,15 @@ COMPOSED: dict[str, list[Example]] = {
         (lambda n, z: n.cross_entropy(z, LABELS), (3, 4)),
         (lambda n, z, t: n.cross_entropy(z, t), (3, 4), (3, 4)),
         (lambda n, z: n.cross_entropy(z, LABELS[0]), (4,)),
+    ],
+    "nll": [
+        (lambda n, z: n.nll(n.log_softmax(z), LABELS), (3, 4)),
+        (lambda n, z: n.nll(n.log_softmax(z), LABELS, weight=CLASS_WEIGHTS), (3, 4)),
+    ],
+    "kl_div": [(lambda n, z, t: n.kl_div(n.log_softmax(z), n.softmax(t)), (3, 4), (3, 4))],
+    "multi_margin": [
+        (lambda n, z: n.multi_margin(z, LABELS), (3, 4)),
+        (lambda n, z: n.multi_margin(z, LABELS, p=2, margin=0.75), (3, 4)),
     ],
     "conv1d": [
         (lambda n, x, w, b: n.conv1d(x, w, b, stride=2, padding=1), (2, 2, 4), (3, 2, 2), (3,)),

@@ -14,7 +14,20 @@ from tinygrad_edu.core import operation
 from tinygrad_edu.errors import SettingError, ShapeError
 
 each_call = pytest.mark.parametrize(("name", "call", "shapes"), CALLS, ids=IDS)
-LOSSES = {"mse", "mae", "huber", "bce", "bce_with_logits", "delta_rule", "hinge", "poisson", "cross_entropy"}
+LOSSES = {
+    "nll",
+    "kl_div",
+    "multi_margin",
+    "mse",
+    "mae",
+    "huber",
+    "bce",
+    "bce_with_logits",
+    "delta_rule",
+    "hinge",
+    "poisson",
+    "cross_entropy",
+}
 ALONE = {"getitem", "put", "softmax", "log_softmax", "logsumexp", *PACKED, *windows.FUNCTIONS} | LOSSES
 OF_LOOPS = [call for calls in NORMS.values() for call, *_ in calls]  # of norms, those that need no LAPACK
 
@@ -33,6 +46,19 @@ def bce_with_logits(z, t):
 def cross_entropy(z, t):
     z, t = np.atleast_2d(z), np.eye(np.shape(z)[-1])[np.atleast_1d(t)] if np.asarray(t).dtype.kind == "i" else t
     return -np.mean(np.sum(t * scipy.special.log_softmax(z, axis=-1), axis=-1))
+
+
+def nll(p, t, weight=None):
+    w = np.ones(len(t)) if weight is None else weight[t]
+    return -np.sum(w * p[np.arange(len(t)), t]) / np.sum(w)
+
+
+def multi_margin(z, t, p=1, margin=1.0):
+    each = [
+        sum(max(0.0, margin - row[k] + x) ** p for j, x in enumerate(row) if j != k)
+        for row, k in zip(z, t, strict=True)
+    ]
+    return np.mean(each) / z.shape[1]
 
 
 def packed(u, s, v):
@@ -62,6 +88,8 @@ class Reference:
     eigen_columns = staticmethod(lambda x: np.concatenate([np.linalg.eigh(x)[0][None], np.linalg.eigh(x)[1]]))
     singular_rows = staticmethod(lambda x: packed(*np.linalg.svd(x, full_matrices=False)))
     mse = staticmethod(lambda p, t: np.mean((p - t) ** 2))
+    kl_div = staticmethod(lambda p, t: np.mean(t * (np.log(t) - p)))
+    nll, multi_margin = map(staticmethod, (nll, multi_margin))
 
     def __getattr__(self, name):
         return windows.FUNCTIONS.get(name) or numpys(name)

@@ -109,7 +109,7 @@ def test_forward_hooks():
 
 def test_inner_activations_and_their_gradients():
     model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh(), nn.Linear(3, 1, rng=1))
-    with nn.activations(model) as seen:
+    with nn.watch(model) as seen:
         np.sum(model(X)).backward()
     np.testing.assert_array_equal(seen["layers.1"].data, np.tanh(seen["layers.0"].data))
     np.testing.assert_allclose(seen["layers.1"].grad, np.repeat(model[2].weight.data, 6, axis=0))

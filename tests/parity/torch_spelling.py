@@ -176,5 +176,12 @@ class Torch(metaclass=Otherwise):
     softmax = staticmethod(lambda x, axis=-1: torch.softmax(x, dim=axis))
     log_softmax = staticmethod(lambda x, axis=-1: torch.log_softmax(x, dim=axis))
     cross_entropy = staticmethod(lambda z, t: F.cross_entropy(z, torch.as_tensor(t)))
+    nll = staticmethod(
+        lambda z, t, weight=None: F.nll_loss(
+            z, torch.as_tensor(t), weight if weight is None else torch.as_tensor(weight)
+        )
+    )
+    multi_margin = staticmethod(lambda z, t, **more: F.multi_margin_loss(z, torch.as_tensor(t), **more))
+    kl_div = staticmethod(lambda z, t: F.kl_div(z, t, reduction="sum") / z.numel())  # "mean" gives a warning
     outer = staticmethod(lambda a, b: torch.outer(a.reshape(-1), b.reshape(-1)))
     vdot = staticmethod(lambda a, b: torch.dot(a.reshape(-1), b.reshape(-1)))

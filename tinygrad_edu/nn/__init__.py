@@ -13,7 +13,7 @@ from tinygrad_edu.nn.containers import ModuleDict, ModuleList
 from tinygrad_edu.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.embedding import Embedding
-from tinygrad_edu.nn.hooks import activations
+from tinygrad_edu.nn.hooks import watch
 from tinygrad_edu.nn.layers import MLP, Linear, Sequential
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm, BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
@@ -28,8 +28,8 @@ __all__ = [
     "GRU", "LSTM", "MLP", "RNN", "AdaptiveAvgPool2d", "AvgPool1d", "AvgPool2d", "BatchNorm", "BatchNorm1d",
     "BatchNorm2d", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d", "Dropout", "Elman", "Embedding", "Flatten",
     "GroupNorm", "LayerNorm", "Linear", "MaxPool1d", "MaxPool2d", "Module", "ModuleDict", "ModuleList",
-    "MultiHeadAttention", "Parameter", "RMSNorm", "Sequential", "TransformerEncoderLayer", "activations", "detach",
-    "init", "last_output", "losses", "scaled_dot_product_attention",
+    "MultiHeadAttention", "Parameter", "RMSNorm", "Sequential", "TransformerEncoderLayer", "detach",
+    "init", "last_output", "losses", "scaled_dot_product_attention", "watch",
 ]  # fmt: skip
 __all__ += list(LAYERS)
 

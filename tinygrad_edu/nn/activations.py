@@ -112,7 +112,15 @@ def class_name(row: str) -> str:
 
 def layer_of(name: str, operation: Any, options: tuple[tuple[str, Any], ...]) -> type[Activation]:
     """The class of one activation."""
-    text = f"{inspect.getdoc(operation)}\n\nAs a layer: see Activation."
+    text = f"""{inspect.getdoc(operation)}
+
+    This is the layer of that operation: see Activation.
+
+    >>> from tinygrad_edu import nn
+    >>> nn.{name}()(np.full((2, 3), 0.5)).shape
+    (2, 3)
+    """
+    text = inspect.cleandoc(text)
     body = {"operation": staticmethod(operation), "options": options, "__doc__": text, "__module__": __name__}
     return type(name, (Activation,), body)
 

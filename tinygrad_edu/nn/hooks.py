@@ -60,7 +60,7 @@ def registered(module: Any, place: str, hook: Callable[..., Any]) -> Handle:
 
 
 @contextmanager
-def activations(model: Any) -> Iterator[dict[str, Any]]:
+def watch(model: Any) -> Iterator[dict[str, Any]]:
     """The output of every module inside a model, by its name, of the last call within the `with` block.
 
     They are nodes of the graph: after backward() each one's `.grad` is the gradient that reached it. The model's own
@@ -68,7 +68,7 @@ def activations(model: Any) -> Iterator[dict[str, Any]]:
 
     >>> from tinygrad_edu import nn
     >>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh(), nn.Linear(3, 1, rng=1))
-    >>> with nn.activations(model) as seen:
+    >>> with nn.watch(model) as seen:
     ...     model([[1.0, 2.0]]).sum().backward()
     >>> {name: y.shape for name, y in seen.items()}
     {'layers.0': (1, 3), 'layers.1': (1, 3), 'layers.2': (1, 1), '': (1, 1)}

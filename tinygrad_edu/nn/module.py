@@ -152,7 +152,7 @@ class Module:
     def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
         """Call hook(module, inputs, output) after every forward; what it returns, if not None, is the output.
 
-        The handle's `remove()` ends it. A look at all modules at once: nn.activations.
+        The handle's `remove()` ends it. A look at all modules at once: nn.watch.
         """
         return registered(self, "after", hook)
 
