@@ -66,6 +66,7 @@ ARRAYS: dict[str, list[Example]] = {
         (lambda n, a, b: a @ b, (2, 3), (5, 3, 4)),
         (lambda n, a, b: a @ b, (2, 1, 2, 3), (4, 3, 2)),
     ],
+    "astype": [(lambda n, x: n.astype(x, x.dtype), (2, 3))],
     "unfold": [
         (lambda n, x: n.unfold(x, (3,), (1,), (1,)), (2, 5)),
         (lambda n, x: n.unfold(x, (2, 2), (2, 1), (1, 2)), (1, 4, 4)),

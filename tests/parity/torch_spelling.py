@@ -150,6 +150,7 @@ class Otherwise(type):
 
 
 class Torch(metaclass=Otherwise):
+    astype = staticmethod(lambda x, dtype: x.to(dtype))
     conv1d, conv2d, max_pool1d, max_pool2d = F.conv1d, F.conv2d, F.max_pool1d, F.max_pool2d
     conv_transpose1d, conv_transpose2d = F.conv_transpose1d, F.conv_transpose2d
     avg_pool1d, avg_pool2d, adaptive_avg_pool2d = F.avg_pool1d, F.avg_pool2d, F.adaptive_avg_pool2d

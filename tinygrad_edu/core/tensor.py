@@ -13,7 +13,7 @@ operation multiplies by its partials, an array operation runs its pull-back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, O
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import OF_TENSOR, tell
+from tinygrad_edu.core.tensor_methods import TensorMethods, array_method, counted
 from tinygrad_edu.core.write_guard import CLOCK, WriteGuard, guard_of, protect_view
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
@@ -35,7 +36,7 @@ AnyOperation = Operation | ArrayOperation
 NO_OPTIONS: Mapping[str, Any] = {}
 
 
-class Tensor(Operators):
+class Tensor(TensorMethods, Operators):
     """An array of float32 or float64 that remembers how it was computed.
 
     Args: `data`, an array, nested lists of floats or a number (copied); `requires_grad`, whether gradients are wanted;
@@ -145,7 +146,7 @@ class Tensor(Operators):
     shape = property(lambda self: self.array.shape)
     dtype = property(lambda self: self.array.dtype)
     ndim = property(lambda self: self.array.ndim)
-    size = property(lambda self: self.array.size)
+    size = property(counted)
 
     @property
     def T(self) -> Tensor:  # noqa: N802  (NumPy's name)
@@ -161,10 +162,6 @@ class Tensor(Operators):
     def reshape(self, *shape: Any) -> Tensor:
         """The same numbers in another shape: x.reshape(2, 3), x.reshape((2, 3)) or x.reshape(-1)."""
         return ARRAY_TABLE["reshape"](self, unpacked(shape))  # type: ignore[no-any-return]
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """The axes in another order: x.transpose(), x.transpose(1, 0) or x.transpose((1, 0))."""
-        return ARRAY_TABLE["transpose"](self, unpacked(axes) if axes else None)  # type: ignore[no-any-return]
 
     def flatten(self) -> Tensor:
         """All numbers in one row."""
@@ -286,14 +283,6 @@ def dtype_of(operands: Sequence[Any]) -> Any:
 
 def number(x: Any) -> Any:
     return x.array if x.__class__ is Tensor else x
-
-
-def array_method(operation: Any) -> Callable[..., Any]:
-    def bound(self: Tensor, *arguments: Any, **options: Any) -> Any:
-        return operation(self, *arguments, **options)
-
-    bound.__name__, bound.__doc__ = operation.name, operation.__doc__
-    return bound
 
 
 install_for_tensors(Tensor, record, NO_OPTIONS)

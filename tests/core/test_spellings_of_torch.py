@@ -1,0 +1,94 @@
+"""PyTorch's and NumPy's names on a Tensor: the same results as theirs, or an error that names what is here."""
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, jit, ops
+from tinygrad_edu.errors import DtypeError, OperandError
+
+MASK = np.array([[True, False, True], [False, True, False]])
+X = np.random.default_rng(0).normal(size=(2, 3))
+SAME = [  # expressions of x that PyTorch reads in the same way
+    "x.view(3, 2)", "x.view((6,))", "x.view(-1)", "x.permute(1, 0)", "x.permute((1, 0))", "x.t()", "x.mT",
+    "x.unsqueeze(0)", "x.unsqueeze(-1)", "x.unsqueeze(1).squeeze(1)", "x[None].transpose(1, 2)", "x.expand(4, 2, 3)",
+    "x[:1].expand(5, -1)", "x.contiguous()", "x.masked_fill(mask, 7.0)", "x.masked_select(mask)", "x.clone()",
+    "x.clamp(-0.5, 0.5)", "x.clamp(max=0.1)", "x.clamp(min=0.1)", "x.mm(x.t())", "x.unbind(1)", "x.chunk(2, 1)[1]",
+    "x.sum(dim=0)", "x.sum(dim=1, keepdim=True)", "x.mean(dim=0)", "x.std(dim=1)", "x.var(dim=0)",
+    "x.var(dim=0, unbiased=False)", "x.std(dim=1, correction=0)", "x.logsumexp(dim=1)", "x.softmax(dim=0)",
+    "x.log_softmax(dim=-1)", "x.cumsum(dim=1)", "x.prod(dim=1)", "x.view_as(x.t())", "x[:1].expand_as(x)",
+    "x.tile(2, 1)", "x.float()", "x.double()", "x.float().double()", "x.argmax()", "x.argmax(dim=1)",
+    "x.argmin(dim=0)", "x.argsort(dim=1)", "(x > 0).any()", "x.tolist()", "x.numel()", "x.size()", "x.size(1)",
+    "x.dim()", "x.ndimension()", "x.eq(x)", "x.gt(0.0)", "x.le(0.1)", "x.is_leaf", "x.cpu()", "x.to('cpu')",
+    "x.type_as(x.float())", "x.detach().requires_grad_().requires_grad", "x.flip(0)", "x.pow(2.0)",
+    "x.index_select(1, index)", "x.gather(1, where)", "x.flatten()", "x.reshape(3, -1)", "x.swapaxes(0, 1)",
+]  # fmt: skip
+INDEX, WHERE = np.array([2, 0]), np.array([[0, 2], [1, 1]])
+
+
+def numbers(y):
+    if hasattr(y, "detach"):
+        y = y.detach()
+        y = y.numpy() if not isinstance(y, Tensor) else y.data
+    return np.asarray(y)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("text", SAME)
+def test_the_same_as_in_pytorch(text):
+    torch = pytest.importorskip("torch")
+    ours, theirs = Tensor(X, requires_grad=True), torch.tensor(X, requires_grad=True)
+    given = {"mask": MASK, "index": INDEX, "where": WHERE}
+    y = eval(text, {"x": ours, **given})
+    e = eval(text, {"x": theirs, **{name: torch.tensor(a) for name, a in given.items()}})
+    if isinstance(e, (tuple, list)) and isinstance(e[0], torch.Tensor):
+        assert len(y) == len(e)
+        y, e = ops.concatenate(list(y), axis=0), torch.cat(list(e))
+    np.testing.assert_allclose(numbers(y), numbers(e), rtol=1e-12)
+    assert numbers(y).dtype == numbers(e).dtype
+    if isinstance(y, Tensor) and y.requires_grad and y.parents:
+        ops.sum(ops.sin(y)).backward()
+        torch.sin(e).sum().backward()
+        np.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-6 if "float" in text else 1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x.size + 0", 6), ("int(x.size)", 6), ("x.all()", np.True_), ("x.any(axis=0).tolist()", [True] * 3),
+        ("x.nonzero()[0].tolist()", [0, 0, 0, 1, 1, 1]), ("x.nbytes", 48), ("x.astype('float32').dtype", np.float32),
+        ("x.repeat(2, axis=0).shape", (4, 3)), ("x.copy().data[0, 0] == x.data[0, 0]", True),
+        ("x.zero_grad_().grad", None),
+        ("x.to('float32').dtype", np.float32), ("x.transpose(1, 0).shape", (3, 2)), ("x.std(axis=0).data.tolist()", None),
+    ],
+)  # fmt: skip
+def test_numpys_meaning(text, expected):
+    found = eval(text, {"x": Tensor(X, requires_grad=True)})
+    if text.startswith("x.std"):
+        expected = X.std(axis=0).tolist()
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "names"),
+    [
+        ("x.repeat(2, 1)", OperandError, r"x\.tile\(2, 1\)"),
+        ("x.transpose(0, 1)", OperandError, r"x\.T"),
+        ("x.max(dim=1)", OperandError, r"x\.argmax\(axis"),
+        ("x.astype(int)", DtypeError, r"x\.data\.astype"),
+        ("x.to('cuda:0')", DtypeError, "float32 or float64"),
+        ("x[None].t()", OperandError, r"x\.permute"),
+        ("x.add_(1.0)", AttributeError, r"x\.data = x\.data \+ y"),
+        ("x.cuda()", AttributeError, "CPU"),
+    ],
+)
+def test_what_means_two_things_is_refused_by_name(text, error, names):
+    with pytest.raises(error, match=names):
+        eval(text, {"x": Tensor(X)})
+
+
+def test_in_a_trace():
+    def f(x):
+        return ops.sum(ops.sin(x.view(2, 2).permute(1, 0).unsqueeze(0).clamp(-0.5, 0.5)) * x.sum(dim=1, keepdim=True))
+
+    for function in (lambda x: f(x[:, :2]), lambda x: ops.sum(x.t() * x.masked_fill(MASK, 0.5).mT)):
+        np.testing.assert_allclose(jit(function)(X), function(Tensor(X)).item(), rtol=1e-12)

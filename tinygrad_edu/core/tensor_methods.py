@@ -1,0 +1,326 @@
+"""PyTorch's and NumPy's names for what a Tensor can do anyway: x.view(2, 3), x.permute(1, 0), x.sum(dim=1), x.tolist().
+
+Results of methods that give numbers, indices or yes and no are plain: they have no gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.conversion import is_float, unpacked
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
+from tinygrad_edu.errors import DtypeError, OperandError
+
+PAIRS = ("max", "min", "median", "sort", "cummax", "cummin", "mode", "kthvalue")  # torch gives indices beside them
+SPREADS = ("std", "var")
+
+
+@array_op(vjp=lambda g, _y, _x, dtype: (g,), linear=True, made_of=lambda x, dtype: +x)
+def astype(x: Any, /, dtype: Any) -> Any:
+    """x in another dtype of floats.  x̄ = ȳ, in the dtype of x."""
+    return np.asarray(x).astype(dtype)
+
+
+class Count(int):
+    """How many numbers there are; called as PyTorch does it, the shape: x.size() and x.size(0)."""
+
+    shape: tuple[int, ...] = ()
+
+    def __call__(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one axis."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def __reduce__(self) -> Any:
+        return int, (int(self),)
+
+
+def counted(x: Any) -> Count:
+    """The `size` of a Tensor."""
+    count = Count(x.array.size)
+    count.shape = x.array.shape
+    return count
+
+
+class TensorMethods:
+    """The names that are more than one operation by itself."""
+
+    __slots__ = ()
+    if TYPE_CHECKING:  # what a Tensor has
+        array: Any
+        grad: Any
+        parents: Any
+        requires_grad: Any
+        shape: Any
+        dtype: Any
+        ndim: Any
+
+    # The same numbers in another shape
+
+    def view(self, *shape: Any) -> Any:
+        """x.reshape(shape); PyTorch's word for it."""
+        return ARRAY_TABLE["reshape"](self, unpacked(shape))
+
+    def view_as(self, other: Any) -> Any:
+        """x in the shape of another."""
+        return ARRAY_TABLE["reshape"](self, other.shape)
+
+    reshape_as = view_as
+
+    def permute(self, *axes: Any) -> Any:
+        """The axes in another order: x.permute(1, 0)."""
+        return ARRAY_TABLE["transpose"](self, unpacked(axes))
+
+    def t(self) -> Any:
+        """A matrix with rows and columns exchanged; a row of numbers as it is."""
+        if self.ndim > 2:
+            raise OperandError(f"t() is of matrices, and {self!r:.60} has {self.ndim} axes: name them, x.permute(...)")
+        return ARRAY_TABLE["transpose"](self)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order: x.transpose(), x.transpose(1, 0) or x.transpose((1, 0)).
+
+        Two numbers for more than two axes exchange these two, as in PyTorch. Errors: OperandError for x.transpose(0, 1)
+        of a matrix, which NumPy leaves as it is and PyTorch transposes.
+        """
+        two = len(axes) == 2 and all(isinstance(axis, (int, np.integer)) for axis in axes)
+        if two and self.ndim == 2 and [axis % 2 for axis in axes] == [0, 1]:
+            raise OperandError(f"x.transpose{axes} of a matrix is x itself in NumPy, and x.T in PyTorch: write x.T")
+        if two and self.ndim > 2:
+            return COMPOSED["swapaxes"](self, *axes)
+        return ARRAY_TABLE["transpose"](self, unpacked(axes) if axes else None)
+
+    @property
+    def mT(self) -> Any:  # noqa: N802  (NumPy's and PyTorch's name)
+        """Each matrix of a stack with rows and columns exchanged."""
+        return COMPOSED["swapaxes"](self, -1, -2)
+
+    def unsqueeze(self, dim: int) -> Any:
+        """A new axis of size 1 at that place."""
+        return COMPOSED["expand_dims"](self, dim)
+
+    def expand(self, *sizes: Any) -> Any:
+        """Repeated along new axes and axes of size 1; -1 leaves a size as it is."""
+        wanted, shape = tuple(unpacked(sizes)), self.shape
+        before = len(wanted) - len(shape)
+        sizes = tuple(shape[i - before] if n == -1 and i >= before else n for i, n in enumerate(wanted))
+        return ARRAY_TABLE["broadcast_to"](self, sizes)
+
+    def expand_as(self, other: Any) -> Any:
+        """Repeated to the shape of another."""
+        return ARRAY_TABLE["broadcast_to"](self, other.shape)
+
+    def contiguous(self) -> Any:
+        """x itself: every operation takes any order in memory."""
+        return self
+
+    def unbind(self, dim: int = 0) -> list[Any]:
+        """The parts along an axis, each without it."""
+        parts = COMPOSED["split"](self, self.shape[dim], axis=dim)
+        return [COMPOSED["squeeze"](part, axis=dim) for part in parts]
+
+    def chunk(self, chunks: int, dim: int = 0) -> list[Any]:
+        """At most so many parts along an axis, all but the last of one length."""
+        n = self.shape[dim]
+        length = max(math.ceil(n / chunks), 1)
+        return COMPOSED["split"](self, list(range(length, n, length)), axis=dim)  # type: ignore[no-any-return]
+
+    def repeat(self, *repeats: Any, axis: int | None = None) -> Any:
+        """NumPy's: each entry so many times, x.repeat(2, axis=0). PyTorch's repeats the whole: x.tile(2, 1)."""
+        if len(repeats) != 1 or (isinstance(repeats[0], (tuple, list)) and axis is None):
+            raise OperandError(
+                f"x.repeat{repeats} means two things: PyTorch's, the whole so many times, is x.tile{repeats}; NumPy's, "
+                "each entry so many times, is x.repeat(2, axis=0)"
+            )
+        return COMPOSED["repeat"](self, repeats[0], axis=axis)
+
+    def tile(self, *repeats: Any) -> Any:
+        """The whole so many times along each axis."""
+        return COMPOSED["tile"](self, unpacked(repeats))
+
+    # Choice and products
+
+    def masked_fill(self, mask: Any, value: Any) -> Any:
+        """`value` where the mask is True, x elsewhere."""
+        return ops.where(mask, value, self)
+
+    def masked_select(self, mask: Any) -> Any:
+        """The entries where the mask is True, in one row."""
+        return ARRAY_TABLE["getitem"](self, np.broadcast_to(np.asarray(plain(mask), bool), self.shape))
+
+    def index_select(self, dim: int, index: Any) -> Any:
+        """The entries at whole numbers along an axis."""
+        return COMPOSED["take"](self, plain(index), axis=dim)
+
+    def gather(self, dim: int, index: Any) -> Any:
+        """One entry along an axis for each whole number: np.take_along_axis."""
+        return COMPOSED["take_along_axis"](self, plain(index), axis=dim)
+
+    def clamp(self, min: Any = None, max: Any = None) -> Any:
+        """x kept between two bounds, of which either may be left out."""
+        return ops.clip(self, -math.inf if min is None else min, math.inf if max is None else max)
+
+    def mm(self, other: Any) -> Any:
+        """The product of two matrices, x @ other."""
+        return ARRAY_TABLE["matmul"](self, other)
+
+    bmm = mm
+
+    # Copies, dtypes, places
+
+    def clone(self) -> Any:
+        """The same numbers as a node of its own, through which the gradient flows."""
+        return ops.pos(self)
+
+    copy = clone
+
+    def astype(self, dtype: Any) -> Any:
+        """The same numbers as float32 or float64, through which the gradient flows. Errors: DtypeError for others."""
+        if not is_float(dtype):
+            raise DtypeError(
+                f"a Tensor holds float32 or float64: plain numbers of {dtype!r} are x.data.astype({dtype!r})"
+            )
+        return self if np.dtype(dtype) == self.dtype else ARRAY_TABLE["astype"](self, np.dtype(dtype).name)
+
+    def float(self) -> Any:
+        """float32, as in PyTorch."""
+        return self.astype("float32")
+
+    def double(self) -> Any:
+        """float64."""
+        return self.astype("float64")
+
+    def type_as(self, other: Any) -> Any:
+        """In the dtype of another."""
+        return self.astype(other.dtype)
+
+    def to(self, target: Any = None, *_: Any, **options: Any) -> Any:
+        """x.to("float32") or x.to(other); a device is the CPU, here always. Errors: DtypeError."""
+        dtype = options.get("dtype", getattr(target, "dtype", target))
+        on_cpu = dtype is None or str(dtype).split(":")[0] == "cpu"
+        return self if on_cpu else self.astype(dtype)
+
+    def cpu(self) -> Any:
+        """x itself: its array lies in the memory of the CPU."""
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """Ask for its gradient (or no more), and give it back."""
+        self.requires_grad = bool(requires_grad)
+        return self
+
+    def zero_grad_(self) -> Any:
+        """Forget the gradient, and give it back."""
+        self.grad = None
+        return self
+
+    def retain_grad(self) -> None:
+        """Nothing to do: inner nodes show their gradient after backward()."""
+
+    is_leaf = property(lambda self: not self.parents)
+    nbytes = property(lambda self: self.array.nbytes)
+    itemsize = property(lambda self: self.array.itemsize)
+
+    # Plain numbers
+
+    def tolist(self) -> Any:
+        """The numbers as nested lists."""
+        return self.array.tolist()
+
+    def numel(self) -> int:
+        """How many numbers there are."""
+        return int(self.array.size)
+
+    def dim(self) -> int:
+        """How many axes there are."""
+        return int(self.ndim)
+
+    ndimension = dim
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False, dim: int | None = None) -> Any:
+        """Where the largest stands; of several axes along one of them."""
+        return np.argmax(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False, dim: int | None = None) -> Any:
+        """Where the smallest stands."""
+        return np.argmin(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
+
+    def argsort(self, axis: int = -1, dim: int | None = None) -> Any:
+        """Where each number of the sorted ones stands."""
+        return np.argsort(self.array, axis=axis if dim is None else dim)
+
+    def any(self, axis: Any = None, keepdims: bool = False, dim: Any = None) -> Any:
+        """Is one of them not 0?"""
+        return np.any(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False, dim: Any = None) -> Any:
+        """Is none of them 0?"""
+        return np.all(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
+
+    def nonzero(self) -> Any:
+        """NumPy's: one array of indices for each axis."""
+        return np.nonzero(self.array)
+
+    def eq(self, other: Any) -> Any:
+        """x == other, entry by entry."""
+        return ops.equal(self, other)
+
+    def ne(self, other: Any) -> Any:
+        """x != other."""
+        return ops.not_equal(self, other)
+
+    def gt(self, other: Any) -> Any:
+        """x > other."""
+        return ops.greater(self, other)
+
+    def ge(self, other: Any) -> Any:
+        """x >= other."""
+        return ops.greater_equal(self, other)
+
+    def lt(self, other: Any) -> Any:
+        """x < other."""
+        return ops.less(self, other)
+
+    def le(self, other: Any) -> Any:
+        """x <= other."""
+        return ops.less_equal(self, other)
+
+
+def plain(x: Any) -> Any:
+    """The numbers of a Tensor; anything else as it is."""
+    return getattr(x, "array", x)
+
+
+def array_method(operation: Any) -> Callable[..., Any]:
+    """A method for an operation on whole arrays, which also takes PyTorch's names of its options."""
+
+    def bound(self: Any, *arguments: Any, **options: Any) -> Any:
+        if options:
+            options = translated(operation.name, options)
+        return operation(self, *arguments, **options)
+
+    bound.__name__, bound.__doc__ = operation.name, operation.__doc__
+    return bound
+
+
+def translated(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """dim= and keepdim= as axis= and keepdims=; the deviation by dim= is PyTorch's, over n - 1.
+
+    Errors: OperandError where PyTorch's method of that name gives indices too.
+    """
+    if name in PAIRS and "dim" in options:
+        raise OperandError(
+            f"x.{name}(dim=) gives numbers and indices in PyTorch: here x.{name}(axis=...) gives the numbers, and "
+            "x.argmax(axis=...), x.argmin(...) or x.argsort(...) the indices"
+        )
+    found = {{"dim": "axis", "keepdim": "keepdims"}.get(k, k): x for k, x in options.items()}
+    if name in SPREADS:
+        torchs = "dim" in options and "ddof" not in options
+        unbiased = found.pop("unbiased", None)
+        ddof = found.pop("correction", 1 if unbiased or (torchs and unbiased is None) else None)
+        found |= {} if ddof is None and unbiased is None else {"ddof": ddof or 0}
+    return found
