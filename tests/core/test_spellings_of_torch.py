@@ -58,7 +58,8 @@ def test_the_same_as_in_pytorch(text):
         ("x.nonzero()[0].tolist()", [0, 0, 0, 1, 1, 1]), ("x.nbytes", 48), ("x.astype('float32').dtype", np.float32),
         ("x.repeat(2, axis=0).shape", (4, 3)), ("x.copy().data[0, 0] == x.data[0, 0]", True),
         ("x.zero_grad_().grad", None),
-        ("x.to('float32').dtype", np.float32), ("x.transpose(1, 0).shape", (3, 2)), ("x.std(axis=0).data.tolist()", None),
+        ("x.to('float32').dtype", np.float32), ("x.transpose(1, 0).shape", (3, 2)),
+        ("x.std(axis=0).data.tolist()", None),
     ],
 )  # fmt: skip
 def test_numpys_meaning(text, expected):
