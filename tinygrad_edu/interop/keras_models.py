@@ -60,7 +60,7 @@ def chain_of(model: Any, features: int | None = None) -> Chain:
         raise OperandError(f"from_keras takes a Keras model, its to_json() or its get_config(), not {model!r:.60}")
     layers = layers_of(model)
     weights = weights_of(model, len(layers))
-    width, steps = features or input_width(layers), []
+    width, steps = features or built_for(model) or input_width(layers), []
     for layer, own in zip(layers, weights, strict=True):
         kind, config = str(layer["class_name"]), layer["config"]
         if kind in SILENT:
@@ -96,6 +96,12 @@ def weights_of(model: Any, count: int) -> list[list[Array]]:
     if isinstance(model, (str, Mapping)):
         return [[] for _ in range(count)]
     return [[np.asarray(w, dtype=float) for w in layer.get_weights()] for layer in model.layers]
+
+
+def built_for(model: Any) -> int:
+    """The features that a model object was built for; 0 where it does not say, or is none."""
+    shape = getattr(model, "input_shape", None)
+    return int(np.prod([n for n in shape[1:] if n is not None])) if isinstance(shape, tuple) and len(shape) > 1 else 0
 
 
 def input_width(layers: list[Mapping[str, Any]]) -> int:

@@ -21,7 +21,7 @@ from tinygrad_edu.clinic.diagnosis.session import Consultation
 from tinygrad_edu.clinic.diagnosis.symptoms.curve import FEWEST, of_curve, smoothed
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
 from tinygrad_edu.errors import SettingError, TinygradError
-from tinygrad_edu.interop import torch_modules
+from tinygrad_edu.interop import keras_models
 from tinygrad_edu.train.run import Run
 
 Array = np.ndarray[Any, Any]
@@ -92,7 +92,7 @@ def of_our_own(trained: Any, X: Any, y: Any, goal: Any, seeds: int, budget_s: fl
 
 def of_foreign(model: Any, X: Any, y: Any, how: dict[str, Any], goal: Any, seeds: int, budget_s: float) -> Diagnosis:
     """A network of PyTorch or Keras: trained again as one of ours, or at least looked through."""
-    torch = torch_modules.is_torch(model)
+    torch = not keras_models.is_keras(model)  # whose models on torch are modules of torch, too
     try:
         subject = foreign.of_torch(model, X, y, how) if torch else foreign.of_keras(model, X, y, how)
     except TinygradError as problem:

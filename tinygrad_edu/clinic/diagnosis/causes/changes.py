@@ -50,13 +50,15 @@ def lower_rate(record: Record) -> Iterator[Change]:
 
 
 def higher_rate(record: Record) -> Iterator[Change]:
-    """Ten times, a hundred times, half of the largest stable rate; of Adam and its kin 0.01."""
+    """Ten times, a hundred times and so on, up to half of the largest stable rate; of Adam and its kin 0.01."""
     lr, reach = record.setup.lr, record.reach
     factors = [10.0, 100.0]
     if record.setup.optimizer in ADAPTIVE and record.setup.rate < 3e-3:
         factors.insert(0, float(f"{0.01 / record.setup.rate:.3g}"))
     if math.isfinite(reach) and 0.0 < reach < 0.005:
-        factors.append(float(f"{0.5 / reach:.1g}"))
+        most = 0.5 / reach
+        factors += [10.0**k for k in range(3, 12) if 10.0**k < most]  # the smallest that is enough
+        factors.append(float(f"{most:.1g}"))
     for factor in dict.fromkeys(factors):
         if (new := times(lr, factor)) is not None:
             yield {"lr": new}
