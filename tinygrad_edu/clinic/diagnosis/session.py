@@ -152,12 +152,15 @@ class Consultation:
             return most
         found = yardstick.measured(self.record)
         if found.share < NO_STRUCTURE and rows.samples >= yardstick.FEWEST:
-            self.look_for_structure(found.share)
+            self.look_for_structure(found.own)
         return derived_goal(max(found.share, LEAST), found.source, self.task)
 
     def look_for_structure(self, share: float) -> None:
-        """Does the reference learn more of the targets than of permuted ones?"""
+        """Does the reference learn more of the targets than of permuted ones, or do the nearest samples tell more?"""
         assert self.record.flat is not None
+        told, chance = self.record.neighbours
+        if told > max(chance, 0.0) + MARGIN:
+            return
         permuted = yardstick.of_permuted(self.record.flat)
         if share <= max(permuted) + MARGIN:
             self.random = (

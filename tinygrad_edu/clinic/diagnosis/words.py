@@ -13,7 +13,7 @@ TITLES = {
     "ours": "In the estimator",
     "torch": "In PyTorch",
     "keras": "In Keras",
-    "fit": "In fit",
+    "fit": "In NumPy",
 }
 
 
@@ -107,7 +107,9 @@ SCIKIT: dict[str, Words] = {
     "shuffle": lambda old, new: f"shuffle={new.shuffle}",
     "init": lambda old, new: "weights at the start cannot be chosen; try other random_state=",
     "weights": lambda old, new: "fit(X, y, sample_weight=compute_sample_weight('balanced', y))",
-    "rows": lambda old, new: "fit(X[~outliers], y[~outliers])",
+    "rows": lambda old, new: (
+        "fit(X[~outliers], y[~outliers]), or TransformedTargetRegressor(model, transformer=QuantileTransformer())"
+    ),
     "columns": lambda old, new: "VarianceThreshold() before the model",
 }
 
@@ -237,9 +239,25 @@ KERAS: dict[str, Words] = {
     "weights": lambda old, new: "model.fit(..., class_weight=...)",
     "columns": lambda old, new: "X = X[:, X.std(0) > 0]",
 }
-DIALECTS: dict[str, Mapping[str, Words]] = {"sklearn": SCIKIT, "ours": SCIKIT, "torch": TORCH, "keras": KERAS}
+FIT: dict[str, Words] = {
+    "inputs": lambda old, new: {
+        "logarithms": "X = np.sign(X) * np.log1p(np.abs(X) / s), s small against the usual deviation, and scaled",
+        "without extremes": "X = np.clip(X, low, high) by quantiles of each feature, or NaN for what stands for missing",
+        "bits": "X = (X.astype(int) >> np.arange(16)) & 1, the digits of each number",
+        "padding first": "the zeros in front of each sequence, as in X[i, -length:] = sequence",
+    }.get(str(new.inputs), ""),
+    "rows": lambda old, new: "X[~outliers], y[~outliers]",
+}
+DIALECTS: dict[str, Mapping[str, Words]] = {
+    "fit": FIT,
+    "sklearn": SCIKIT,
+    "ours": SCIKIT,
+    "torch": TORCH,
+    "keras": KERAS,
+}
 BROADCAST = "of_shapes_that_broadcast"  # a part of the name of such a loss
 SEEDS = {
+    "fit": "seed={}",
     "sklearn": "random_state={}", "ours": "random_state={}", "torch": "torch.manual_seed({})",
     "keras": "keras.utils.set_random_seed({})",
 }  # fmt: skip

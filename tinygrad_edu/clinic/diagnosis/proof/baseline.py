@@ -24,10 +24,11 @@ PERMUTED = 6  # times that the reference is trained on permuted targets
 
 @dataclass(frozen=True)
 class Yardstick:
-    """`share` (see Task.share) that can be asked for, and `source`, what reaches it."""
+    """`share` (see Task.share) that can be asked for, `source`, what reaches it, and `own`, that of the reference."""
 
     share: float
     source: str
+    own: float = 0.0
 
 
 def reference(task: Task) -> Setup:
@@ -80,9 +81,10 @@ def measured(record: Record) -> Yardstick:
     """The better of the reference and the nearest neighbours."""
     task = record.flat
     assert task is not None
-    found = [Yardstick(reached(task), SMALL if task.samples < FEWEST else HELD_OUT)]
+    own = reached(task)
+    found = [Yardstick(own, SMALL if task.samples < FEWEST else HELD_OUT, own)]
     if task.samples >= FEWEST:
-        found.append(Yardstick(record.neighbours[0], NEIGHBOURS))
+        found.append(Yardstick(record.neighbours[0], NEIGHBOURS, own))
     return max(found, key=lambda y: y.share)
 
 

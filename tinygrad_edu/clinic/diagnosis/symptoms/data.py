@@ -138,7 +138,7 @@ def no_structure(record: Record) -> Measured:
     if record.flat is None or record.flat.samples < 40:
         return None
     told, chance = record.neighbours
-    if told > chance:
+    if told > max(chance, 0.0):
         return None
     return Symptom(
         "no_structure", max(chance, 1e-3), max(told, 1e-3),
