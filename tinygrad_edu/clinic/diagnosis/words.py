@@ -242,7 +242,7 @@ KERAS: dict[str, Words] = {
 FIT: dict[str, Words] = {
     "inputs": lambda old, new: {
         "logarithms": "X = np.sign(X) * np.log1p(np.abs(X) / s), s small against the usual deviation, and scaled",
-        "without extremes": "X = np.clip(X, low, high) by quantiles of each feature, or NaN for what stands for missing",
+        "without extremes": "X = np.clip(X, low, high) by quantiles; look for what stands for a missing number",
         "bits": "X = (X.astype(int) >> np.arange(16)) & 1, the digits of each number",
         "padding first": "the zeros in front of each sequence, as in X[i, -length:] = sequence",
     }.get(str(new.inputs), ""),
