@@ -200,7 +200,7 @@ def test_a_shape_that_does_not_fit_later_is_named_and_the_program_still_works():
 
 def test_what_cannot_be_compiled_says_what_can():
     fourier = ArrayOperation(np.fft.fft, lambda g, _y, x: (g,), "-", False)
-    with pytest.raises(TraceError, match=r"fft cannot be compiled: of the array operations sum, .*, getitem, .* can"):
+    with pytest.raises(TraceError, match=r"fft cannot be compiled: .*without jit"):
         jit(lambda x: Tensor.__apply_array__(fourier, (x,), {}))(normal(3, 2))
 
 

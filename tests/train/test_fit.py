@@ -157,10 +157,10 @@ def lstm(times):
 WORTH = [  # (model and inputs, seconds of all steps eagerly, is a new program worth it?)
     (lambda: (nn.MLP([2, 3, 1]), np.ones((6, 2))), 3.0, True),
     (lambda: (nn.MLP([2, 3, 1]), np.ones((6, 2))), 0.5, False),
-    (lambda: lstm(2), 3.0, False),
+    (lambda: lstm(2), 0.5, False),
     (lambda: lstm(2), 30.0, True),
-    (lambda: lstm(6), 8.0, False),
-    (lambda: lstm(6), 90.0, True),
+    (lambda: lstm(16), 2.0, False),
+    (lambda: lstm(16), 90.0, True),
 ]
 
 

@@ -121,9 +121,10 @@ class ArrayFunction:
         parts = iter(range(len(found)))
         return tree_map(lambda _: found[f"result{next(parts)}"], call.program.trace.results)
 
-    def value_and_gradients(self, arguments: Sequence[Any]) -> tuple[Any, Any]:
-        """(result, gradients nested like the arguments)."""
-        call, found = self.differentiated(arguments, "arguments")
+    def value_and_gradients(self, arguments: Sequence[Any], chosen: frozenset[int] | None = None) -> tuple[Any, Any]:
+        """(result, gradients nested like the arguments), None for those that are not among the chosen ones."""
+        some = chosen is not None and len(chosen) < len(arguments)
+        call, found = self.differentiated(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
         names = iter(list(call.program.trace.inputs))
         nested = tree_map(lambda _: found.get(f"d_{next(names)}"), tuple(arguments))
         return found["result"], nested
@@ -198,15 +199,21 @@ class ArrayFunction:
                     f"a compiled function returns what it computes from its arguments, not {trace.results!r:.80}"
                 )
         with compiling(getattr(self.f, "__name__", "the function")):
-            return self.program_of(trace, own, outputs, given, by)
+            return self.program_of(trace, own, outputs, arguments, given, by)
 
     def program_of(
-        self, trace: Trace, own: Sequence[Traced], outputs: Sequence[Traced], given: Sequence[Any], by: str
+        self,
+        trace: Trace,
+        own: Sequence[Traced],
+        outputs: Sequence[Traced],
+        arguments: Sequence[Any],
+        given: Sequence[Any],
+        by: str,
     ) -> Program:
         """The program of a trace; `own`, its inputs that are arguments."""
         if by:
             closed_over = [trace.inputs[k] for k, x in trace.captured.items() if getattr(x, "requires_grad", False)]
-            wanted = own if by.startswith("arguments") else closed_over
+            wanted = chosen_of(own, arguments, by) if by.startswith("arguments") else closed_over
             found = trace.gradients(wanted)
             results = {"result": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, found, strict=True)}
         else:
@@ -215,6 +222,16 @@ class ArrayFunction:
         program = Program(trace, results, common_dtype([*given, *captured]), self.accurate, self.parallel)
         program.captured_structure = [structure(x) for x in captured]
         return program
+
+
+def chosen_of(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> list[Traced]:
+    """The inputs to differentiate by: all of them, or those of the arguments whose numbers stand in `by`."""
+    numbers = by.removesuffix(CAREFUL).removeprefix("arguments").strip(" []")
+    if not numbers:
+        return list(own)
+    chosen = {int(i) for i in numbers.split(",")}
+    places = [i for i, x in enumerate(arguments) for _ in tree_leaves(x)]
+    return [x for i, x in zip(places, own, strict=True) if i in chosen]
 
 
 def as_traced(y: Any) -> Any:

@@ -62,7 +62,15 @@ class CompiledFunction:
             return transforms.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
         given: list[Any] = []
         nesting = flatten((arguments, named), given)
-        result, gradients = self.run(lambda way, x: way.value_and_gradients(x), arguments, nesting, given, nested=True)
+        wanted = (argnum,) if isinstance(argnum, int) else tuple(argnum)
+        chosen = None if named else frozenset(i % max(len(arguments), 1) for i in wanted)
+        result, gradients = self.run(
+            lambda way, x: way.value_and_gradients(x, chosen if x is arguments else None),
+            arguments,
+            nesting,
+            given,
+            nested=True,
+        )
         return result, gradients[argnum] if isinstance(argnum, int) else tuple(gradients[i] for i in argnum)
 
     def backward(self, *arguments: Any, **named: Any) -> Any:

@@ -16,9 +16,11 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable, Container, Iterable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -28,6 +30,7 @@ from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISON
 from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, array_of, cast, kind_of, parts, rebuilt
 from tinygrad_edu.compile.backend.parse import parsed
 
+COUNTER = count()
 Slot = Any  # (kind of value, the places of its machine words)
 
 
@@ -39,6 +42,12 @@ class Text:
         self.functions = {node.name: node for node in statements if isinstance(node, ast.FunctionDef)}
         assigned = [node for node in statements if isinstance(node, ast.Assign)]
         self.constants = {node.targets[0].id: node.value for node in assigned if isinstance(node.targets[0], ast.Name)}
+        self.shared: dict[Any, int] = {}  # functions of machine code, by name and the kinds of their arguments
+        self.number = next(COUNTER)
+
+    def is_shared(self, name: str) -> bool:
+        """Is it compiled once, and called?"""
+        return any(isinstance(x, ast.Name) and x.id == "shared" for x in self.functions[name].decorator_list)
 
     def flags(self, name: str) -> list[str]:
         """What the decorator's `fastmath` says, directly or by its name."""
@@ -111,7 +120,25 @@ class Statements(Expressions):
         return None if self.result is None else self.read(self.result)
 
     def called(self, name: str, given: list[Any]) -> Any:
+        if self.text.is_shared(name):
+            return self.call_shared(name, given)
         return Statements(self.builder, self.text, name, given, self, self.target).run()
+
+    def call_shared(self, name: str, given: list[Any]) -> None:
+        """Call a step that stands in the program more than once: a function of machine code, made at its first call."""
+        words = [x for value in given for x in parts(value)]
+        kinds = tuple(map(kind_of, given))
+        key = f"{self.text.number}.{name}.{self.text.shared.setdefault((name, kinds), len(self.text.shared))}"
+        if key not in self.builder.module.globals:
+            kind = ir.FunctionType(ir.VoidType(), [x.type for x in words])
+            function = ir.Function(self.builder.module, kind, key)
+            function.linkage = "internal"
+            function.attributes.add("noinline")
+            inside = ir.IRBuilder(function.append_basic_block())
+            known = rebuilt(kinds, iter(function.args))
+            Statements(inside, self.text, name, known, target=self.target).run()
+            inside.ret_void()
+        self.builder.call(self.builder.module.globals[key], words)
 
     def marked(self, access: Any, node: ast.Subscript) -> Any:
         """A load or a store; what is written out where it is called knows nothing of its caller's arrays."""

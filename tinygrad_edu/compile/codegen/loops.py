@@ -11,7 +11,8 @@ from tinygrad_edu.compile.codegen.index_maps import bare, landing, slid, through
 from tinygrad_edu.compile.codegen.lookups import Lookups
 from tinygrad_edu.compile.codegen.math_approximations import kernels
 from tinygrad_edu.compile.codegen.names import free_name
-from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, PLUS
+from tinygrad_edu.compile.codegen.outline import SHARED, outlined
+from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, FAST, PLUS
 from tinygrad_edu.compile.ir.node import Traced, is_boolean, op_name, value_of
 from tinygrad_edu.compile.passes.fuse import Loop, Names, Product, Schedule, base, is_reduction, is_view
 from tinygrad_edu.core import broadcasting, ops
@@ -52,6 +53,7 @@ class Writer(Lookups):
     sums: bool = False
     entries: bool = False
     checks: dict[tuple[str, ...], None] = field(default_factory=dict)
+    shared_steps: str = ""  # definitions of the steps that are alike
 
     def fresh(self, x: Traced) -> str:
         """A name for a result: its label where it has one."""
@@ -63,11 +65,18 @@ class Writer(Lookups):
     def body(self) -> list[str]:
         """Every step of the plan."""
         self.allocate()
+        steps = []
         for step in self.plan.steps:
             if isinstance(step, Product):
                 self.write_product(step.node)
             else:
                 self.write_loop(step)
+            steps.append(self.lines)
+            self.lines = []
+        if self.parallel:
+            self.lines = [line for step in steps for line in step]
+        else:
+            self.lines, self.shared_steps = outlined(steps, set(self.outputs.values()), self.letter)
         self.lines[:0] = [line for check in self.checks for line in check]
         return self.lines
 
@@ -334,4 +343,5 @@ class Writer(Lookups):
         found = definitions(self.called.values(), NOTHING if self.accurate else kernels(self.dtype)).values()
         texts = map(in_float32, found) if self.dtype == "float32" else found
         more = "".join(text for text, used in ((PLUS, self.sums), (ENTRY, self.entries)) if used)
-        return inlined(texts, "" if self.accurate else CONTRACT) + more
+        text = inlined(texts, "" if self.accurate else CONTRACT) + more
+        return text + (SHARED.format("" if self.accurate else FAST) + self.shared_steps) * bool(self.shared_steps)

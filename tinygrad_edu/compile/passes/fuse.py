@@ -15,6 +15,7 @@ REDUCTIONS = ("sum", "max", "prod", "scatter", "settle")
 KEPT = ("matmul", "class_of", *REDUCTIONS)  # their results lie in memory anyway
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 CHEAP = ("add", "sub", "mul", "neg", "square", "where", "maximum", "minimum", "relu", *COMPARISONS)
+LONG = 6  # operations: computing more of them again costs more than a pass through memory
 Sizes = tuple[str, ...]
 
 
@@ -82,6 +83,7 @@ class Schedule:
     steps: list[Step] = field(default_factory=list)
     at: dict[Traced, int] = field(default_factory=dict)
     stored: dict[Traced, None] = field(default_factory=dict)  # in order
+    again: set[Traced] = field(default_factory=set)  # what is computed again where a later step reads it
 
 
 def is_view(x: Traced) -> bool:
@@ -161,9 +163,25 @@ def mark_stored(order: list[Traced], roots: list[Traced], plan: Schedule) -> Non
         for node in order:
             if node.op is not None and not is_view(node):
                 require_inputs(node, plan.at[node], plan, known)
+    break_chains(order, plan)
     for root in roots:
         if root.op is not None and root.sizes:
             plan.stored[root] = None
+
+
+def break_chains(order: list[Traced], plan: Schedule) -> None:
+    """Store what would be computed again from what is itself computed again, and so on: the state of a cell over time
+    would be, at each time, computed from the first one on.
+    """
+    operations: dict[Traced, int] = {}  # how many it takes to have a number again
+    for x in order:
+        inputs = sum(operations.get(p, 0) for p in x.parents)
+        if is_view(x):
+            operations[x] = inputs
+        elif x.op is not None and x.sizes and x not in plan.stored and op_name(x) not in KEPT:
+            operations[x] = 1 + inputs
+            if x in plan.again and operations[x] > LONG:
+                plan.stored[x], operations[x] = None, 0
 
 
 def require_inputs(node: Traced, step: int, plan: Schedule, known: Container[Traced]) -> None:
@@ -174,6 +192,7 @@ def require_inputs(node: Traced, step: int, plan: Schedule, known: Container[Tra
         if source.op is None or not source.sizes or inside:
             continue
         if recomputed(source, known) and isinstance(plan.steps[step], Loop):
+            plan.again.add(source)
             require_inputs(source, step, plan, known)
         else:
             plan.stored[source] = None

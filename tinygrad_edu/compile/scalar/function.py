@@ -181,8 +181,8 @@ class ScalarFunction:
             return y
         return number_node(name, y, partials, program.slopes_at(given), lambda: self.f(*arguments), closed_over)
 
-    def value_and_gradients(self, arguments: Sequence[Any]) -> tuple[Any, Any]:
-        """(result, gradients nested like the arguments)."""
+    def value_and_gradients(self, arguments: Sequence[Any], _: Any = None) -> tuple[Any, Any]:
+        """(result, gradients nested like the arguments), all of them: the tape has them anyway."""
         program, given = self.program(arguments)
         with program.lock:
             return program.forward(given), program.backward()
