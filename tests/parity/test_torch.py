@@ -238,3 +238,19 @@ def test_a_longer_run_stays_together():
         state = {name: (p - 0.1 * p.grad).detach().numpy() for name, p in parameters.items()}
     for name, w in model.state_dict().items():
         assert_close(w, state[name])
+
+
+def test_gradients_for_each_sample():
+    """tg.vmap of tg.grad against torch.func's, of a network with two layers."""
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=s) for s in ((4, 5), (5,), (5, 3))]
+    x = rng.normal(size=(6, 4))
+
+    def loss(n):
+        return lambda w, row: (n.tanh(row @ w[0] + w[1]) @ w[2]).sum() ** 2
+
+    found = tg.vmap(tg.grad(loss(tg.ops)), in_axes=(None, 0))(weights, x)
+    theirs = torch.func.vmap(torch.func.grad(loss(torch)), in_dims=(None, 0))
+    expected = theirs([torch.tensor(w) for w in weights], torch.tensor(x))
+    for g, e in zip(found, expected, strict=True):
+        assert_close(g, e.numpy())

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core import batch_rules
+from tinygrad_edu.core import batch_rules, ops
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, _switched
 from tinygrad_edu.core.numpy_protocol import call_function
-from tinygrad_edu.core.operation import ArrayOperation, Operation
+from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
 
@@ -98,7 +98,7 @@ class Batched(Tensor):
         parents = [sample(x) for x in arguments]
         rank = max((x.ndim for x in parents if isinstance(x, Batched)), default=0)
         rank = max([rank, *(np.ndim(x) for x in parents if not isinstance(x, Batched))])
-        with outside():
+        with outside(), recording_for(parents):
             inner = operation(*[batch_rules.aligned(x, rank) for x in parents])
         return Batched(inner, all(is_common(x) for x in parents), operation, parents)
 
@@ -107,7 +107,7 @@ class Batched(Tensor):
         parents = [as_sample(x) for x in arrays]
         options = {name: sample(x) if isinstance(x, Tensor) else x for name, x in options.items()}
         common = all(is_common(x) for x in [*parents, *options.values()])
-        with outside() as size:
+        with outside() as size, recording_for([*parents, *options.values()]):
             if common:
                 inner = batch_rules.on_common(operation, parents, options)
             else:
@@ -185,6 +185,14 @@ class Batched(Tensor):
 install(Batched)
 
 
+@contextmanager
+def recording_for(parents: Sequence[Any]) -> Iterator[None]:
+    """No graph, and no copies of constants for it, where no inner Tensor asks for one."""
+    wanted = any(getattr(getattr(x, "inner", None), "requires_grad", False) for x in parents)
+    with _switched("recording", MODES.recording and wanted):
+        yield
+
+
 def is_sample(x: Any) -> bool:
     """Does x stand for the samples of the innermost vmap, and not of one around it?"""
     return isinstance(x, Batched) and x.level == len(LEVELS.open)
@@ -215,13 +223,12 @@ def contributions(x: Batched, g: Any) -> Sequence[Any]:
         return x.op.vjp(g, x, *x.parents, **x.options)
     if x.op.partials is None:
         return [None] * len(x.parents)
-    return [times(g, d) for d in x.op.partials(x, *x.parents)]
+    singular = x.op.domain is not EVERYWHERE  # its derivative may be infinite: then 0 stays 0, as everywhere
+    return [times(g, d, singular) for d in x.op.partials(x, *x.parents)]
 
 
-def times(g: Any, d: Any) -> Any:
-    """g·d, where a gradient of 0 stays 0 whatever the derivative is."""
-    from tinygrad_edu.core import ops
-
+def times(g: Any, d: Any, singular: bool) -> Any:
+    """g·d; None where the derivative is 0 everywhere."""
     if isinstance(d, float):
-        return g * d if d else None
-    return ops.where(ops.equal(g, 0.0), 0.0, g * d)
+        return (g if d == 1.0 else g * d) if d else None
+    return ops.where(ops.equal(g, 0.0), 0.0, g * d) if singular else g * d

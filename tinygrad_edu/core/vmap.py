@@ -29,9 +29,9 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: int = 0) -> Function:
     out_axes: the axis of each result that counts the samples. Default: 0.
     Gradients for each sample: vmap(grad(loss), in_axes=(None, 0)).
     Cost: every operation runs once, on the whole batch, and takes as long as if the function had been written for
-    batches (plus about 10 µs). Operations on whole arrays that have no rule for batches (convolutions, indices that
-    differ between samples) run sample by sample. A function that looks at numbers (`if x > 0`, x.item(), np.sort) is
-    run once for each sample from its start; under `jit` it is refused by name.
+    batches, plus 15 to 40 µs (measured); under `jit` nothing is added. Operations on whole arrays that have no rule
+    for batches (convolutions, indices that differ between samples) run sample by sample. A function that looks at
+    numbers (`if x > 0`, x.item(), np.sort) is run from its start for each sample; under `jit` it is refused by name.
     Errors: ShapeError where the arguments differ in the number of samples, SettingError for in_axes that do not fit.
 
     >>> import numpy as np
