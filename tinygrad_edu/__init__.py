@@ -26,6 +26,7 @@ HOMES = {
     "core.transforms": ("grad", "value_and_grad", "vjp", "vmap", "jvp", "jacobian", "hessian", "hvp"),
     "core.check": ("gradcheck", "taylor_slope"),
     "core.own_operations": ("operation",),
+    "core.scan": ("scan",),
     "core.vmap": ("vmap",),
     "compile.jit": ("jit",),
     "draw": ("draw", "Drawing"),
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.core.check import gradcheck, taylor_slope
     from tinygrad_edu.core.modes import detect_anomaly, no_grad
     from tinygrad_edu.core.own_operations import operation
+    from tinygrad_edu.core.scan import scan
     from tinygrad_edu.core.tensor import Tensor
     from tinygrad_edu.core.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
     from tinygrad_edu.core.value import Value
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Drawing", "Tensor", "Value", "cases", "clinic", "course", "data", "detect_anomaly", "draw", "errors", "estimators",
     "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp",
-    "nn", "no_grad", "operation", "ops", "optim", "report", "taylor_slope", "train", "value_and_grad", "vjp",
+    "nn", "no_grad", "operation", "ops", "optim", "report", "scan", "taylor_slope", "train", "value_and_grad", "vjp",
     "vmap",
 ]  # fmt: skip
 

@@ -1,0 +1,70 @@
+"""A loop over time: a state that each round changes, and what each round gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.shapes import stack
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import OperandError, ShapeError
+
+
+def scan(
+    step: Callable[[Any, Any], tuple[Any, Any]], state: Any, xs: Any, length: int | None = None
+) -> tuple[Any, Any]:
+    """(state after the last round, ys): stateₜ₊₁, yₜ = step(stateₜ, xₜ), as `jax.lax.scan`.
+
+    It runs on arrays, Tensors and arrays of Values, and every round is differentiated. In a compiled function the
+    rounds are steps of one program that share their machine code.
+
+    Args: `step`, a function (state, x) → (new state, y); `state`, the first state; `xs`, arrays of shape (T, ...), of
+    which round t is given [t]; `length`, T where xs is None. State, xs and y may be nested in dicts, lists and tuples;
+    y may be None. ys holds each y stacked along a new first axis, (T, ...).
+    Errors: ShapeError where the arrays differ in length, or there is no round at all; OperandError where step does
+    not return a pair.
+
+    >>> scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
+    (np.float64(6.0), array([0., 2., 9.]))
+    """
+    found = []
+    for t in range(rounds(xs, length)):
+        result = step(state, tree_map(lambda x, t=t: x[t], xs) if xs is not None else None)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise OperandError(f"scan: step returns (new state, y), not {result!r:.60}")
+        state, y = result
+        found.append(y)
+    return state, tree_map(lambda *each: joined(each), *found)
+
+
+def rounds(xs: Any, length: int | None) -> int:
+    """How many: the length of the first axis of every array."""
+    leaves = [] if xs is None else list(tree_leaves(xs))
+    if any(not np.ndim(x) for x in leaves):
+        raise ShapeError("scan: xs are arrays with an axis for the rounds, and one of them is a single number")
+    counts = {int(np.shape(x)[0]) for x in leaves} | ({int(length)} if length is not None else set())
+    if len(counts) != 1:
+        raise ShapeError(
+            f"scan: the arrays of xs have {sorted(counts)} entries along their first axis: it has to be one number"
+            if counts
+            else "scan: where xs is None, length= says how many rounds there are"
+        )
+    (count,) = counts
+    if count < 1:
+        raise ShapeError("scan over no entries: what step gives for each round cannot be known")
+    return count
+
+
+def joined(each: Sequence[Any]) -> Any:
+    """What all rounds gave, along a new first axis."""
+    if each[0] is None:
+        return None
+    if any(isinstance(y, Value) for y in each):
+        boxes = np.empty(len(each), dtype=object)
+        boxes[:] = each
+        return boxes
+    return stack(list(each)) if any(isinstance(y, Tensor) for y in each) else np.stack([np.asarray(y) for y in each])
