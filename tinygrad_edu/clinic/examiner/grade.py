@@ -25,6 +25,9 @@ class Grade:
     score: the share of results that are right, from 0 to 1. text: what the learner is told. parts: by the name of each
     result its share, and what is said of it. status: "right", "partly", "wrong", or why nothing could be judged:
     "empty", "crashed", "slow", "refused", "unreadable". mistakes: codes of those that give the learner's numbers.
+
+    >>> Grade(0.5, "1 of 2 right", {"dx": (1.0, ""), "dW": (0.0, "")}, "partly").score
+    0.5
     """
 
     score: float
