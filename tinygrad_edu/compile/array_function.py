@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile import uncompiled
 from tinygrad_edu.compile.backend.cache import called
 from tinygrad_edu.compile.in_graph import array_node
 from tinygrad_edu.compile.ir.node import Traced, traced
@@ -107,7 +108,7 @@ class ArrayFunction:
         call, inputs = self.prepared(arguments, by="")
         wanted = call.wanted()
         if not wanted:
-            return self.results(call, inputs)
+            return uncompiled.results(self.f, arguments) if uncompiled.is_way(arguments) else self.results(call, inputs)
         if not isinstance(call.program.trace.results, Traced):
             return self.f(*arguments)
         kept = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tuple(arguments))
@@ -124,6 +125,9 @@ class ArrayFunction:
     def value_and_gradients(self, arguments: Sequence[Any], chosen: frozenset[int] | None = None) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments), None for those that are not among the chosen ones."""
         some = chosen is not None and len(chosen) < len(arguments)
+        if uncompiled.is_way(arguments):
+            self.prepared(arguments, "arguments")  # what cannot be compiled is refused here too
+            return uncompiled.value_and_gradients(self.f, arguments)
         call, found = self.differentiated(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
         names = iter(list(call.program.trace.inputs))
         nested = tree_map(lambda _: found.get(f"d_{next(names)}"), tuple(arguments))

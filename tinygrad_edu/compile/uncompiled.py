@@ -1,0 +1,52 @@
+"""A traced function of arrays where there is no compiler: its results by NumPy and Tensors, operation by operation.
+
+The generated program would run as Python too, number by number: the sum of tanh(x·W) of 1,000 x 100 inputs takes 1 s
+that way, and 1 ms this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.backend import compiler
+from tinygrad_edu.core import transforms
+from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
+
+Function = Callable[..., Any]
+
+
+def is_way(arguments: Sequence[Any]) -> bool:
+    """Is there no compiler, and are all arguments floats, by which can be differentiated?"""
+    return bool(compiler.missing()) and all(is_float(x) for x in tree_leaves(tuple(arguments)))
+
+
+def is_float(x: Any) -> bool:
+    return isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
+
+
+def results(f: Function, arguments: Sequence[Any]) -> Any:
+    """What the function gives, as plain numbers and arrays."""
+    with no_grad(), np.errstate(all="ignore"):
+        return tree_map(plain, f(*tree_map(as_numpy, tuple(arguments))))
+
+
+def value_and_gradients(f: Function, arguments: Sequence[Any]) -> tuple[Any, Any]:
+    """(result, gradients nested like the arguments)."""
+    arrays = tree_map(lambda x: np.asarray(x, dtype=None if isinstance(x, np.ndarray) else float), tuple(arguments))
+    with np.errstate(all="ignore"):
+        y, found = transforms.value_and_grad(f, tuple(range(len(arguments))))(*arrays)
+    return plain(y), tree_map(plain, tuple(found))
+
+
+def as_numpy(x: Any) -> Any:
+    """A number whose division by 0 gives inf or nan, as in a compiled program."""
+    return np.float64(x) if type(x) is float else x
+
+
+def plain(x: Any) -> Any:
+    array = np.asarray(getattr(x, "array", x))
+    return array if array.ndim else float(array)
