@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 from numba.core.errors import LoweringError
 
-from tinygrad_edu import jit, ops
+from tinygrad_edu import jit, nn, ops, optim
 from tinygrad_edu.compile.backend.llvm_expressions import MATHS
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.core.operation import TABLE, op
+from tinygrad_edu.nn.sequence import last_output
+from tinygrad_edu.train import online
+from tinygrad_edu.train.compiled.programs import program_for
+from tinygrad_edu.train.job import job_of
+from tinygrad_edu.train.recipe import Settings
 
 HEAD = """
 import math
@@ -177,3 +182,30 @@ def gamma():
 
 def test_an_operation_in_words_that_the_language_lacks_compiles_as_well(gamma):
     assert jit(lambda x: ops.sum(gamma(x)))(np.array([1.0, 4.0])) == pytest.approx(7.0)
+
+
+def job(model, x, y, loss="cross_entropy"):
+    return job_of(model, x, y, optim.Adam(model.parameters()), Settings(loss=loss, epochs=2, batch_size=4))
+
+
+ROWS, CLASSES = np.random.default_rng(0).normal(size=(10, 3)), np.arange(10) % 2
+TRAINED = {
+    "rows of classes": lambda: job(nn.MLP([3, 4, 2], seed=0), ROWS, np.eye(2)[CLASSES]),
+    "class numbers": lambda: job(nn.MLP([3, 4, 2], seed=0), ROWS, CLASSES),
+    "dropout": lambda: job(nn.MLP([3, 4, 2], seed=0, dropout=0.5), ROWS, CLASSES),
+    "batch norm": lambda: job(nn.MLP([3, 4, 2], seed=0, norm="batch"), ROWS, CLASSES),
+    "whole numbers": lambda: job(nn.Embedding(5, 2, rng=0), np.arange(10) % 5, CLASSES),
+    "recurrent": lambda: job(nn.Sequential(nn.GRU(3, 2, rng=0), last_output), ROWS.reshape(5, 2, 3), CLASSES[:5]),
+}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_programs_are_in_the_language(name):
+    """None of them takes the slow way, through Numba whole: 1.4 s of processor time instead of 0.5."""
+    assert "@direct(" in program_for(TRAINED[name]()).program.text
+
+
+def test_programs_of_fit_online_are_in_the_language():
+    model = nn.Elman(3, 4, 2, seed=0)
+    series = online.checked(model, ROWS, np.eye(2)[CLASSES], "mse", optim.Adam(model.parameters()), 2, 1)
+    assert "@direct(" in online.program_for(series).text

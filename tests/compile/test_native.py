@@ -7,8 +7,9 @@ import pytest
 from numba import njit
 
 from tests.compile.programs import normal
-from tinygrad_edu.compile.backend.intrinsics import copy, dot, gather, view
+from tinygrad_edu.compile.backend.intrinsics import copy, dot, gather, uniform, view
 from tinygrad_edu.compile.codegen.templates import HEADER
+from tinygrad_edu.train.compiled.session import addresses
 
 
 @njit
@@ -118,7 +119,7 @@ def test_copies():
 
 def test_numpys_form_does_the_same():
     space = {}
-    plain = HEADER[HEADER.index("    dot = np.dot") :].replace("\n    ", "\n").lstrip()
+    plain = HEADER[HEADER.index("    def dot(") :].replace("\n    ", "\n").lstrip()
     exec(f"import numpy as np\n{plain}", space)
     memory, source = np.arange(20.0), normal(3, 4)
     assert (space["view"](memory, 5, (3, 4)) == memory[5:17].reshape(3, 4)).all()
@@ -127,3 +128,20 @@ def test_numpys_form_does_the_same():
     space["gather"](source, np.array([[0, 1, 2], [2, 0, 1]]), 3, picked)
     assert (out == source).all()
     assert (picked == source[[2, 0]]).all()
+    drawn = [space["uniform"](addresses(np.random.default_rng(3)))]
+    assert drawn == np.random.default_rng(3).random(1).tolist()
+
+
+@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64])
+def test_random_numbers_are_those_of_the_generator(bits):
+    """By Numba's word and by the direct compiler's, in the same order, and the generator is then as far."""
+
+    @njit
+    def by_numba(source, out):
+        for i in range(out.size):
+            out[i] = uniform(source)
+
+    rng, other, out = np.random.Generator(bits(5)), np.random.Generator(bits(5)), np.zeros(7)
+    by_numba(addresses(rng), out)
+    assert out.tolist() == other.random(7).tolist()
+    assert rng.random() == other.random()

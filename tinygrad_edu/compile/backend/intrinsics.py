@@ -1,4 +1,4 @@
-"""Words that generated programs need and Numba has not: views of flat memory, copies, a bare BLAS product; njit.
+"""Words that generated programs need and Numba has not: views of flat memory, copies, random numbers, a product; njit.
 
 Each of the first becomes a few machine instructions where it is used: `np.dot` takes 0.5 s to compile for each pair of
 layouts, and so do a slice with `reshape` and an array assignment (measured). Their meaning in NumPy stands in
@@ -13,6 +13,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -137,6 +138,24 @@ def gather_rows(
         row = builder.load(builder.gep(rows, [builder.add(start, loop.index)]))
         to = builder.gep(out, [builder.mul(loop.index, shape[1])])
         cgutils.raw_memcpy(builder, to, builder.gep(source, [builder.mul(row, shape[1])]), shape[1], itemsize)
+
+
+@intrinsic
+def uniform(context: Any, source: Any) -> Any:
+    """rng.random() of NumPy's Generator; source: the addresses of its bit generator's next_double and of its state."""
+
+    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return next_double(builder, target.make_array(signature.args[0])(target, builder, arguments[0]).data)
+
+    return types.float64(source), build
+
+
+def next_double(builder: Any, source: Any) -> Any:
+    """`uniform` in LLVM's terms; `source` is the address of the two addresses."""
+    function, state = (builder.load(builder.gep(source, [ir.Constant(ir.IntType(64), i)])) for i in (0, 1))
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.DoubleType(), [byte]).as_pointer()
+    return builder.call(builder.inttoptr(function, kind), [builder.inttoptr(state, byte)])
 
 
 @intrinsic

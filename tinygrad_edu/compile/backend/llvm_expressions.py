@@ -236,7 +236,7 @@ class Expressions:
         name, given = node.func.id, [self.visit(x) for x in node.args]
         if name in self.text.functions:
             return self.called(name, given)
-        if name in self.text.constants:  # real = np.float32
+        if isinstance(self.text.constants.get(name), ast.Attribute):  # real = np.float32
             return cast(self.builder, given[0], NAMED[self.text.constants[name].attr])
         if name not in WORDS:
             raise self.refused(node, "calls what is not in the language of llvm_statements.py")
@@ -279,6 +279,10 @@ def gather(at_work: Expressions, source: Array, order: Array, place: Any, out: A
     intrinsics.gather_rows(at_work.builder, source.data, order.data, place, out.data, out.shape, out.size)
 
 
+def uniform(at_work: Expressions, source: Array) -> Any:
+    return intrinsics.next_double(at_work.builder, source.data)
+
+
 def dot(at_work: Expressions, *operands: Array) -> None:
     product(at_work.builder, *(Matrix(x.data, x.shape, x.in_rows) for x in operands))
 
@@ -310,6 +314,6 @@ def absolute(at_work: Expressions, x: Any) -> Any:
 
 
 WORDS: dict[str, Callable[..., Any]] = {
-    "view": view, "room": view, "copy": copy, "gather": gather, "dot": dot, "max": larger, "min": smaller,
-    "float": float_, "int": int_, "bool": bool_, "abs": absolute,
+    "view": view, "room": view, "copy": copy, "gather": gather, "dot": dot, "product": dot, "uniform": uniform,
+    "max": larger, "min": smaller, "float": float_, "int": int_, "bool": bool_, "abs": absolute,
 }  # fmt: skip

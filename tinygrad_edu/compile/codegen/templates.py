@@ -7,7 +7,7 @@ import numpy as np
 
 try:
     from tinygrad_edu.compile.backend.llvm_statements import direct
-    from tinygrad_edu.compile.backend.intrinsics import copy, dot, gather, njit, room, view
+    from tinygrad_edu.compile.backend.intrinsics import copy, dot, gather, njit, room, uniform, view
 except ImportError:  # the same numbers without Numba, slowly
     from types import SimpleNamespace
 
@@ -35,6 +35,11 @@ except ImportError:  # the same numbers without Numba, slowly
 
     def copy(source, out):
         out[...] = source
+
+    def uniform(source):
+        from ctypes import CFUNCTYPE, c_double, c_void_p
+
+        return CFUNCTYPE(c_double, c_void_p)(int(source[0]))(int(source[1]))
 
 """
 PRANGE = """\

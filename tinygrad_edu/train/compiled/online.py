@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,27 +11,27 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend import cache
-from tinygrad_edu.compile.codegen.templates import HEADER
+from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.program import Body, Trace, indented, shape_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.sequence import Recurrent
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.train.compiled.program import views
+from tinygrad_edu.train.compiled.program import pair, product, views
 from tinygrad_edu.train.compiled.session import common_dtype, common_steps
 
 Array = np.ndarray[Any, Any]
 SMALL = 1024  # multiplications: up to here loops win (5 hidden units: 0.24 µs a time, with BLAS 0.46; 48: 6.2 and 4.7)
 BLOCK = 50_000  # updates between two looks at the keyboard: 14 ms for Elman 5-5-1, 0.5 s for 5-64-1
 
-EPOCHS = """
-product = dot  # goes to BLAS early, where one row times a small matrix costs less than the call
-
+# Goes to BLAS late: one row times a small matrix costs less than the call.
+PRODUCT = f"""\
+product = dot
 
 @njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def dot(a, b, out):
-    if a.shape[0] * a.shape[1] * b.shape[1] > {small}:
+    if a.shape[0] * a.shape[1] * b.shape[1] > {SMALL}:
         product(a, b, out)
     else:
         for i in range(a.shape[0]):
@@ -40,23 +41,27 @@ def dot(a, b, out):
                     total += a[i, k] * b[k, j]
                 out[i, j] = total
 
-
-@njit(error_model="numpy", nogil=True, cache=True, no_cfunc_wrapper=True)
-def epochs(
-    X, Y, start, before, after, saved, state, next_state, gradient, rates, settings, losses, norms, t, {arrays}
-):
+"""
+PARAMETERS = (
+    "X, Y, start, before, after, saved, state, next_state, gradient, work, sizes, rates, settings, losses, norms, t"
+)
+EPOCHS = """\
     # before, after: the weights and the optimizer's memories; state: what one time hands on to the next
     n = X.shape[0]
 {sizes}
+    # the weights, their memories and their gradients stand at the same places of flat memory
+    at, total_size = 0, gradient.size
+{weights}
+{states}
+    at = 0
+{rooms}
     for epoch in range(losses.shape[0]):
         copy(before, saved)
         copy(start, state)
         total = 0.0
         for time in range(n):
-            for j in range(X.shape[1]):
-                x[0, j] = X[time, j]
-            for j in range(Y.shape[1]):
-                y[0, j] = Y[time, j]
+            x = view(X, time * X.shape[1], (1, X.shape[1]))
+            y = view(Y, time * Y.shape[1], (1, Y.shape[1]))
             t += 1.0
             lr = rates[epoch * n + time]
 {step}
@@ -64,7 +69,7 @@ def epochs(
             copy(after, before)
             copy(next_state, state)
         losses[epoch] = total / n
-        if not (losses[epoch] - losses[epoch] == 0.0):
+        if losses[epoch] - losses[epoch] != 0.0:
             copy(saved, before)
             return
         square = 0.0
@@ -72,7 +77,7 @@ def epochs(
             square += gradient[0, j] * gradient[0, j]
         norms[epoch] = math.sqrt(square)
 """
-OWN = set(re.findall(r"[A-Za-z_]\w*", re.sub("#.*", "", EPOCHS))) - {"x", "y", "t", "lr"}
+OWN = set(re.findall(r"[A-Za-z_]\w*", re.sub("#.*", "", EPOCHS + PARAMETERS))) - {"x", "y", "t", "lr"}
 
 
 class OnlineProgram:
@@ -89,7 +94,7 @@ class OnlineProgram:
         self.floats = [name for name, x in optimizer.settings.items() if isinstance(x, float) and x != 0.0]
         self.trace = Trace()
         self.step = Body(self.trace, self.traced(loss), self.dtype)
-        self.arrays = self.allocated()
+        self.allocated()
         self.text = self.module_text()
 
     def traced(self, loss: Callable[[Any, Any], Any]) -> dict[str, Any]:
@@ -131,28 +136,22 @@ class OnlineProgram:
                 return self.trace.inputs[name]
         raise TraceError(f"the loss does not depend on {weight!r:.60}")
 
-    def allocated(self) -> dict[str, Array]:
-        """Every array of the program by name; weights, memories and gradients are views of one flat array each."""
+    def allocated(self) -> None:
+        """Flat memory: weights and memories before and after a time, gradients, states, intermediate results."""
         total, count = sum(w.size for w in self.weights), 1 + self.optimizer.memories
         self.before, self.after = np.zeros((count, total), self.dtype), np.zeros((count, total), self.dtype)
         self.gradient = np.zeros((1, total), self.dtype)
         self.state = np.zeros((len(self.model.states), self.model.hidden_features), self.dtype)
         self.next_state = np.zeros_like(self.state)
-        found = dict(zip(self.states, self.state, strict=True))
-        found |= {f"next_{name}": row for name, row in zip(self.states, self.next_state, strict=True)}
-        for row, names in enumerate(zip(*self.names, strict=True)):
-            found |= dict(zip(names, self.views(self.before[row]), strict=True))
-            found |= {f"new_{name}": v for name, v in zip(names, self.views(self.after[row]), strict=True)}
-        found |= {f"d_{names[0]}": v for names, v in zip(self.names, self.views(self.gradient[0]), strict=True)}
-        found |= {"x": np.empty_like(self.X[:1]), "y": np.empty_like(self.y[:1])}
-        given = {k: np.ascontiguousarray(a, self.dtype) for k, a in self.trace.captured.items() if k not in found}
-        return found | given | self.workspace(found | given)
-
-    def workspace(self, found: dict[str, Array]) -> dict[str, Array]:
-        """Arrays for intermediate results, of the sizes that the inputs have."""
-        sizes = self.step.sizes([found.get(name, 0.0) for name in self.trace.inputs])
-        assert sizes is not None
-        return {name: np.empty(shape_of(s, sizes), self.dtype) for name, s in self.step.buffers.items()}
+        known = {"x": self.X[:1], "y": self.y[:1]} | dict(zip(self.states, self.state, strict=True))
+        for names, w in zip(self.names, self.weights, strict=True):
+            known |= dict.fromkeys(names, w.array)
+        self.given = {k: np.ascontiguousarray(a, self.dtype) for k, a in self.trace.captured.items() if k not in known}
+        found = self.step.sizes([{**known, **self.given}.get(name, 0.0) for name in self.trace.inputs])
+        assert found is not None
+        rooms = [shape_of(s, found) for s in self.step.buffers.values()]
+        self.work = np.zeros(sum(map(math.prod, rooms)), self.dtype)
+        self.sizes = np.array([found[size] for size in self.step.own_sizes()], dtype=np.int64)
 
     def views(self, flat: Array) -> list[Array]:
         """Pieces of a flat array in the weights' shapes."""
@@ -160,18 +159,42 @@ class OnlineProgram:
 
     def module_text(self) -> str:
         """The operations, and the loops over epochs and times with one time's lines in the middle."""
-        clash = OWN & {*self.trace.inputs, *self.arrays}
+        clash = OWN & {*self.trace.inputs, *self.given, *self.step.buffers}
         if clash:
             raise TraceError(f"the loop around the step has names of its own, {sorted(clash)}: label these otherwise")
-        sizes = [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.step.own_sizes().items()]
+        sizes = [f"{size} = sizes[{i}]" for i, size in enumerate(self.step.own_sizes())]
         scalars = [f"{name} = settings[{i}]" for i, name in enumerate(self.floats)]
-        text = EPOCHS.format(
-            small=SMALL,
-            arrays=", ".join(self.arrays),
+        lines = EPOCHS.format(
             sizes="\n".join(indented([*self.step.shape_comments(), *sizes, *scalars])),
+            weights="\n".join(indented(self.weight_lines())),
+            states="\n".join(indented(self.state_lines())),
+            rooms="\n".join(indented(self.room_lines())),
             step="\n".join(indented(self.step.lines, 3)),
         )
-        return HEADER + self.step.functions + text
+        parameters = ", ".join([PARAMETERS, *self.given])
+        return module_writer.module(self.step.functions + PRODUCT, "epochs", parameters, lines, accurate=True)
+
+    def weight_lines(self) -> Iterator[str]:
+        """Each weight with its memories, before and after a time, and its gradient, as views."""
+        for names in self.names:
+            extent = self.step.names.shape(self.trace.inputs[names[0]])
+            for k, name in enumerate(names):
+                yield f"{name} = view(before, {k} * total_size + at, {pair(extent)})"
+                yield f"new_{name} = view(after, {k} * total_size + at, {pair(extent)})"
+            yield f"d_{names[0]} = view(gradient, at, {pair(extent)})"
+            yield f"at += {product(extent)}"
+
+    def state_lines(self) -> Iterator[str]:
+        """The state and the next one: a row for each part of it."""
+        for k, name in enumerate(self.states):
+            yield f"{name} = view(state, {k} * state.shape[1], (state.shape[1],))"
+            yield f"next_{name} = view(next_state, {k} * state.shape[1], (state.shape[1],))"
+
+    def room_lines(self) -> Iterator[str]:
+        """Arrays for intermediate results."""
+        for name, extent in self.step.buffers.items():
+            yield f"{name} = room(work, at, {pair(extent)})"
+            yield f"at += {product(extent)}"
 
     def blocks(self, job: Any) -> Iterator[list[tuple[float, float]]]:
         """(mean loss, length of the last gradient) of some epochs, again and again; model and optimizer follow.
@@ -201,8 +224,8 @@ class OnlineProgram:
         settings = np.array([float(self.optimizer.settings[name]) for name in self.floats])
         cache.called(
             code, self.X, self.y, start, self.before, self.after, np.empty_like(self.before), self.state,
-            self.next_state, self.gradient, self.optimizer.rates(steps, len(losses) * n), settings, losses, norms,
-            float(steps), *self.arrays.values(),
+            self.next_state, self.gradient, self.work, self.sizes, self.optimizer.rates(steps, len(losses) * n),
+            settings, losses, norms, float(steps), *self.given.values(),
         )  # fmt: skip
 
     def write_back(self, steps: int) -> None:

@@ -154,7 +154,7 @@ class TrainingProgram:
             extent = self.step.names.shape(mask.node)
             yield f"{name}, {name}_rows = view(work, at, {pair(extent)}), view(work, at, ({product(extent)},))"
             yield f"for i in range({name}_rows.size):"
-            yield f"    {name}_rows[i] = {1.0 / (1.0 - mask.p)!r} if {name}_rng.random() >= {mask.p!r} else 0.0"
+            yield f"    {name}_rows[i] = {1.0 / (1.0 - mask.p)!r} if uniform({name}_rng) >= {mask.p!r} else 0.0"
             yield f"at += {product(extent)}"
         for name, sizes in self.results().items():
             yield f"{name} = room(work, at, {pair(sizes)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import time
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ class Course:
         self.shapes = [p.shape for p in self.parameters]
         self.steps = common_steps(job.optimizer)
         self.rngs = [generators(job.model)[i] for i in program.drawn_from]
+        self.sources = [addresses(rng) for rng in self.rngs]
         self.kept = [[array for _, array in job.model.named_buffers()][i] for i in program.kept_in]
         self.product = job.batch_size * max((math.prod(shape) for shape in self.shapes), default=0)  # the largest
         self.pace = job.batches * (STEP + len(self.buffers.fixed[2]) * job.batch_size / PRODUCTS)
@@ -93,7 +95,7 @@ class Course:
             cache.called(
                 self.program.code, *[a[:size] for a in self.arrays], np.empty((1, 0), dtype=np.int64), size,
                 *self.buffers.fixed, np.zeros(1), self.settings(), float(self.steps), self.job.stopping.copy(),
-                losses, norms, changes, control, *self.buffers.given, *self.rngs,
+                losses, norms, changes, control, *self.buffers.given, *self.sources,
             )  # fmt: skip
         except Exception as error:
             raise CompileError(f"the compiler: {first_line(error)}") from error
@@ -158,7 +160,7 @@ class Block:
             cache.called(
                 c.program.code, *c.arrays, self.orders, job.batch_size, *c.buffers.fixed, rates, c.settings(),
                 float(self.steps), self.stopping, self.losses, self.norms, self.changes, self.control,
-                *c.buffers.given, *c.rngs,
+                *c.buffers.given, *c.sources,
             )  # fmt: skip
         except IndexError:
             c.rewind(self.drawn, 0)
@@ -197,6 +199,12 @@ def refuse_batch_of_one(job: Job, program: TrainingProgram) -> None:
             f"BatchNorm needs at least two samples in every batch, and {job.samples} samples in batches of "
             f"{job.batch_size} leave a batch of one: use another batch_size"
         )
+
+
+def addresses(rng: np.random.Generator) -> Array:
+    """Where compiled code finds the next random number, as rng.random() does: the function, and what it is given."""
+    own = rng.bit_generator.ctypes
+    return np.array([ctypes.cast(own.next_double, ctypes.c_void_p).value, own.state_address], dtype=np.int64)
 
 
 def common_steps(optimizer: Optimizer) -> int:
