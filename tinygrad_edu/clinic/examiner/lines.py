@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.book import NOTHING, Truth
-from tinygrad_edu.clinic.examiner.recording import Key, Made, Recording, key_of, values_in
+from tinygrad_edu.clinic.examiner.recording import Key, Made, Recording, key_of
 
 Array = np.ndarray[Any, Any]
 MOST = 5  # places that are shown
@@ -183,7 +183,10 @@ def find_places(
                 order.append(((strict, small(made), -len(unique), made.order, 0), earlier, unique))
     places: dict[tuple[str, int], FoundPlace] = {}
     for _, made, names in sorted(order, key=lambda x: x[0]):
-        places.setdefault((made.file, made.line), spoken(trail, made, names))
+        there = places.get((made.file, made.line))
+        names = tuple(dict.fromkeys((*(there.explains if there else ()), *names)))
+        wanted = [d for name in names for d in (deltas or {}).get(name, ())]
+        places[made.file, made.line] = replace(there, explains=names) if there else spoken(trail, made, names, wanted)
     return [*places.values()][:MOST]
 
 
@@ -231,10 +234,11 @@ def ends_of(trail: Trail, value: Any) -> list[Key]:
     return [key for key in (*rows, *single) if key in trail.made and trail.made[key].line]
 
 
-def spoken(trail: Trail, made: Made, names: tuple[str, ...]) -> FoundPlace:
+def spoken(trail: Trail, made: Made, names: tuple[str, ...], wanted: Sequence[Array]) -> FoundPlace:
     """What is wrong with a line, in words."""
     label, factor = trail.found.get(made.key, ("", 1.0))
-    what = f"`{made.variable}`"
+    what = f"`{made.variable}`" if made.variable.isidentifier() or "." in made.variable else made.variable
+    has, wants = delta_named(trail, made), labels_of(trail, wanted)
     if abs(factor - 1.0) > 1e-7:
         text = f"{what} is {factor:.4g} times {label or 'the derivative'}: a factor too many or too few."
     elif trail.is_share(made.key):
@@ -242,13 +246,20 @@ def spoken(trail: Trail, made: Made, names: tuple[str, ...]) -> FoundPlace:
     elif trail.kinds.get(made.key) == RIGHT:
         text = f"{what} is a derivative of the loss ({label}), but not the one that is wanted here." if label else (
             f"{what} is a derivative of the loss, but not the one that is wanted here.")  # fmt: skip
+    elif has and wants and has not in wants:
+        text = f"{what} is made with {has} here, where {' or '.join(wants)} belongs."
     else:
         text = f"{what} is made of right values here and is no derivative of the loss: the first that is not."
-    ends = ", ".join(names)
-    return FoundPlace(
-        made.file, made.line, made.source, f"{text} It goes into the gradient of {ends}.", made.variable, names
-    )
+    text = f"{text} It goes into the gradient of {', '.join(names)}."
+    return FoundPlace(made.file, made.line, made.source, text, made.variable, names)
 
 
-def values_of(result: Any) -> list[Array]:
-    return [np.asarray(x) for x in values_in(result)]
+def delta_named(trail: Trail, made: Made) -> str:
+    """The derivative that a line reads, if it reads one that has a name: ∂L/∂a1."""
+    labels = [trail.found[k][0] for k in made.inputs if trail.kinds.get(k) == RIGHT and k in trail.found]
+    return next((label for label in labels if label), "")
+
+
+def labels_of(trail: Trail, wanted: Sequence[Array]) -> list[str]:
+    found = [trail.truth.wholes.find(d) for d in wanted if d.size > 1]
+    return [*dict.fromkeys(x[0] for x in found if x and x[0])]

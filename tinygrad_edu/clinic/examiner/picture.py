@@ -34,7 +34,7 @@ def marked(report: BackpropReport, options: dict[str, Any]) -> Drawing:
             nodes[index].label = f"{nodes[index].label}: {code}".strip(": ")
         names = [nodes[index].label for index in faults]
         shape = {"direction": "TB"} if len(nodes) > LONG else {}
-        title = "Every gradient is right" if report.ok else "Where the backward pass is wrong"
+        title = "Every gradient is right" if report.ok else title_of(report)
         drawing = draw(nodes[-1], **{"title": title, **shape, **options})
     finally:
         for node, label in zip(nodes, before, strict=True):
@@ -42,11 +42,18 @@ def marked(report: BackpropReport, options: dict[str, Any]) -> Drawing:
     return replace(drawing, dot=coloured(drawing.dot, names), collapsed_dot=coloured(drawing.collapsed_dot, names))
 
 
+def title_of(report: BackpropReport) -> str:
+    """With the first line that is pointed at, where the learner's backward could be followed."""
+    first = "".join(f"; line {place.line}: {place.source:.60}" for place in report.places[:1])
+    return f"Where the backward pass is wrong{first}"
+
+
 def faulty(report: BackpropReport, slip: FoundSlip) -> set[int]:
     """The steps at which a slip is: those that it changes, the parameter whose gradient it is, or a layer's z."""
     net, mutant = report.network, slip.mutant
     assert net is not None
-    assert mutant is not None
+    if mutant is None:  # a mistake of the update has no node
+        return {net.program.parameters[name] for name in slip.explains if name in net.program.parameters}
     changed = {net.program.parameters[c.parameter] if c.kind == "final" else c.step for c in mutant.changes}
     if not changed and mutant.parameter:
         changed = {net.program.parameters[mutant.parameter]}

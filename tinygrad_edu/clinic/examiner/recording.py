@@ -130,10 +130,13 @@ class Recorder:
     def step(self, frame: Any, event: str, argument: Any) -> Any:
         if not self.recording.complete:
             return None
-        if event in ("line", "return"):
-            self.finish(frame, argument if event == "return" else MISSING)
-        if event == "line":
-            self.start(frame)
+        try:
+            if event in ("line", "return"):
+                self.finish(frame, argument if event == "return" else MISSING)
+            if event == "line":
+                self.start(frame)
+        except Exception:  # whatever a learner's object does when it is looked at, their program goes on
+            self.recording.complete = False
         return self.step
 
     def start(self, frame: Any) -> None:

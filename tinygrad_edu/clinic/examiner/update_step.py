@@ -17,6 +17,7 @@ from tinygrad_edu.clinic.examiner.update_rules import FRESH, RULES, Start, Updat
 
 Array = np.ndarray[Any, Any]
 FITS = 1e-6  # relative, of every parameter's change at every step
+MANY, ENTRIES = 5_000, 200  # numbers in all parameters above which the rules are tried on a few of each first
 KEPT = 16  # arrays of one size that a program keeps, which are looked through
 CLIPPED = 1e-4  # relative; clip_grad_norm divides by ‖g‖ + 1e-6
 USUAL = {
@@ -102,7 +103,24 @@ class FoundRule:
 
 def find_rule(walk: Walk) -> FoundRule | None:
     """The rule that gives every change: a right one if any does."""
-    return plain(walk) or assigned(walk) or clipped(walk) or decayed(walk) or by_table(walk)
+    found = plain(walk) or assigned(walk) or clipped(walk) or decayed(walk)
+    return found or (by_table(thinned(walk)) and by_table(walk) if walk.slopes[0].size > MANY else by_table(walk))
+
+
+def thinned(walk: Walk) -> Walk:
+    """A few entries of every parameter: most rules are told apart by them."""
+    rng = np.random.default_rng(0)
+    sizes = {n: g.size for n, g in walk.gradients[0].items()}
+    chosen = {n: np.sort(rng.permutation(size)[:ENTRIES]) for n, size in sizes.items()}
+
+    def some(arrays: Mapping[str, Array]) -> dict[str, Array]:
+        return {n: np.ravel(arrays[n])[chosen[n]] for n in chosen}
+
+    kept = [
+        [np.ravel(x)[chosen[n]] for x in states for n in chosen if np.size(x) == sizes[n]] for states in walk.states
+    ]
+    weights, gradients = [some(w) for w in walk.weights], [some(g) for g in walk.gradients]
+    return Walk(weights, gradients, walk.lr, walk.numbers, (kept[0], kept[1]), walk.counts)
 
 
 def plain(walk: Walk) -> FoundRule | None:
