@@ -124,6 +124,11 @@ class Truth:
     parts: Book = field(default_factory=Book)  # sums that a backward pass in closed form is made of
     singly: bool = False
 
+    def add_whole(self, array: Any, label: str) -> None:
+        """A complete derivative, or what a right optimizer makes of one."""
+        self.derivatives.add(array, label, parts=True)
+        self.wholes.add(array, label, parts=True)
+
 
 def truth_of(net: Network, params: Mapping[str, Array]) -> Truth:
     """All that a right backward pass of this network can compute."""
@@ -143,15 +148,13 @@ def truth_of(net: Network, params: Mapping[str, Array]) -> Truth:
         g = net.program.gradients.get(step.index)
         if g is not None:
             label = names.get(step.index, f"∂L/∂{step.parameter}" if step.parameter else "")
-            truth.derivatives.add(g, label, parts=True)
-            truth.wholes.add(g, label, parts=True)
+            truth.add_whole(g, label)
             for slot, part in net.program.handed.get(step.index, {}).items():
                 truth.derivatives.add(part, names.get(above(step)[slot], label_of(net, above(step)[slot])), parts=True)
     add_samples(net, truth.derivatives)
     add_sums(net, truth.parts)
     for name in params:
-        truth.derivatives.add(total(net, name), f"∂L/∂{name}", parts=True)
-        truth.wholes.add(total(net, name), f"∂L/∂{name}", parts=True)
+        truth.add_whole(total(net, name), f"∂L/∂{name}")
     return truth
 
 

@@ -65,17 +65,23 @@ class Slip:
     right: str
     example: str
     variants: Generator
-    rank: int
+    rank: float
 
 
 CATALOGUE: dict[str, Slip] = {}
 
 
-def slip(code: str, *, sentence: str, fix: str, right: str, example: str) -> Callable[[Generator], Generator]:
-    """Declare a slip; the decorated generator yields its variants in a network."""
+def slip(
+    code: str, *, sentence: str, fix: str, right: str, example: str, before: str = ""
+) -> Callable[[Generator], Generator]:
+    """Declare a slip; the decorated generator yields its variants in a network.
+
+    before: a more general slip that gives the same numbers, before which this one is named.
+    """
 
     def declare(variants: Generator) -> Generator:
-        CATALOGUE[code] = Slip(code, sentence, fix, right, example, variants, len(CATALOGUE))
+        rank = CATALOGUE[before].rank - 0.5 if before else len(CATALOGUE)
+        CATALOGUE[code] = Slip(code, sentence, fix, right, example, variants, rank)
         return variants
 
     return declare
@@ -98,7 +104,7 @@ class Mutant:
     scales: Mapping[str, float] = field(default_factory=dict)  # parameter → factor of its finished gradient
 
     @property
-    def rank(self) -> tuple[int, ...]:
+    def rank(self) -> tuple[float, ...]:
         """Plain before far-fetched: one scope and one place, or every place, before a single time step."""
         place = bool(self.changes) if self.slip.code in ("sign_flipped", "constant_factor") else False
         return (self.chance, SCOPES.index(self.scope), self.slip.rank, place, self.order, len(self.layers))

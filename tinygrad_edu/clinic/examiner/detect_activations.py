@@ -12,6 +12,7 @@ from tinygrad_edu.clinic.examiner.program import Program, Step, applied
 
 Array = np.ndarray[Any, Any]
 REACH = 12  # nodes that one activation may take; a stable sigmoid with `where` takes 9
+ROWS = 150  # where it is a sum() over as many rows
 SOFTMAX = "softmax"
 FEW = 3  # numbers by which most functions are told apart before all are compared
 
@@ -37,7 +38,7 @@ def mark_activations(program: Program) -> None:
 def regions(program: Program, step: Step) -> Iterator[tuple[int, list[Step]]]:
     """(z, the steps from z to here) for each step z through which everything that comes here must pass."""
     region, frontier = [step], {p for p in step.parents if p >= 0}
-    while frontier and len(region) <= REACH:
+    while frontier and len(region) <= (ROWS if step.operation == "div" and by_rows(region) else REACH):
         top = max(frontier)
         above = program.steps[top]
         if above.parameter:
@@ -49,6 +50,11 @@ def regions(program: Program, step: Step) -> Iterator[tuple[int, list[Step]]]:
         frontier.discard(top)
         frontier.update(p for p in above.parents if p >= 0)
         region = [above, *region]
+
+
+def by_rows(region: list[Step]) -> bool:
+    """Is it long only because Python's sum() adds up the rows one by one?"""
+    return len(region) > REACH and sum(x.operation not in ("getitem", "add") for x in region) <= 4
 
 
 def spelled(program: Program, step: Step, source: int, region: list[Step]) -> str:

@@ -23,7 +23,11 @@ Array = np.ndarray[Any, Any]
 BY_DIFFERENCES = 1e-5  # what central differences can tell apart
 DIGITS = 6e-4  # relative; below it gradients are right to three digits: rounded, or differences themselves
 HINT = 0.05  # relative; a slip that misses the numbers by more explains nothing
-WITHOUT_GRAPH = ("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong")
+WITHOUT_GRAPH = (
+    *("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong"),
+    *("gradient_clipped_by_norm", "gradient_clipped_by_value", "gradient_sign_only", "gradient_normalised"),
+    *("gradient_reversed", "gradient_of_another_parameter"),
+)
 
 
 def judge(

@@ -15,7 +15,9 @@ from tinygrad_edu.clinic.examiner.network import Network, Use
 from tinygrad_edu.clinic.examiner.program import Change, Contributions, fit
 from tinygrad_edu.clinic.examiner.scale_factors import Factors
 from tinygrad_edu.clinic.examiner.slips import activation as slips_activation
+from tinygrad_edu.clinic.examiner.slips import finished as slips_finished
 from tinygrad_edu.clinic.examiner.slips import layer as slips_layer
+from tinygrad_edu.clinic.examiner.slips import nodes as slips_nodes
 from tinygrad_edu.clinic.examiner.slips import sums as slips_sums
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +30,13 @@ FLOOR = 1e-12  # of the largest gradient: below it a gradient is rounding
 ENOUGH = 4  # explanations of one kind
 MEMBERS = 12  # pairs of two groups of slips that give the same numbers
 
-DECLARED = (slips_activation, slips_layer, slips_sums)  # importing them fills the catalogue
+DECLARED = (
+    slips_activation,
+    slips_layer,
+    slips_sums,
+    slips_nodes,
+    slips_finished,
+)  # importing them fills the catalogue
 
 
 @dataclass(eq=False)

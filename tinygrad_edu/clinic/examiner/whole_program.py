@@ -224,11 +224,10 @@ class Verdict:
         lr = self.lr or 1.0
         truth = truth_of(net, self.weights)
         for n, g in report.right.items():
-            truth.derivatives.add(self.weights[n] - lr * g, f"the right new {n}", parts=True)
-            for x in (g, lr * g):
-                truth.derivatives.add(x, f"∂L/∂{n}", parts=True)
+            truth.add_whole(self.weights[n] - lr * g, f"the right new {n}")
+            truth.add_whole(lr * g, f"lr·∂L/∂{n}")
         for n, x in moments_of(walk) if walk is not None else ():
-            truth.derivatives.add(x, f"an average of ∂L/∂{n}")
+            truth.add_whole(x, f"an average of ∂L/∂{n}")
         ends = {n: self.new[n] for n in report.wrong}
         report.places = find_places(self.recording, truth, ends, factors_of(net, self.lr))
 
