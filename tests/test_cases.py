@@ -168,8 +168,8 @@ def test_scaled_inputs_and_enough_epochs_are_right_on_nearly_every_seed(ran):
 def test_five_of_five_seeds_and_saturated_units():
     pytest.importorskip("sklearn")
     assert body_metrics.outcomes(5, scaled=True, max_iter=5000).right == 5
-    assert body_metrics.saturated(scaled=False, seeds=10) > 0.9
-    assert body_metrics.saturated(scaled=True, seeds=10) < 0.05
+    assert body_metrics.saturation(scaled=False, seeds=10) > 0.9
+    assert body_metrics.saturation(scaled=True, seeds=10) < 0.05
 
 
 def test_scaled_cells_are_trained(ran):
@@ -296,9 +296,9 @@ def test_gradients_by_the_logit(target):
 
 
 def test_the_tests_of_convergence():
-    curve = lynx_elman.errors(lynx_elman.trained(2_000))
-    assert lynx_elman.fired(curve, lynx_elman.TOO_SMALL) is None
-    assert lynx_elman.fired(np.array([3.0, 2.0, 2.0, 1.0]), 1e-20) == 3
+    curve = lynx_elman.errors(lynx_elman.train_by_pattern(2_000))
+    assert lynx_elman.first_difference(curve, lynx_elman.TOO_SMALL) is None
+    assert lynx_elman.first_difference(np.array([3.0, 2.0, 2.0, 1.0]), 1e-20) == 3
     end, _, _ = lynx_elman.plateau(curve[:1000])
     assert 0.9 < end < curve[999]
 
@@ -359,7 +359,7 @@ def test_by_hand_on_the_tensor_back_end():
 
 def test_their_weights_never_change_sign():
     """1/2 is σ(0): as near to 0.01 as positive weights come."""
-    outputs = by_hand.course(by_hand.published, 1000)
+    outputs = by_hand.course(by_hand.their_update, 1000)
     assert min(first for first, _ in outputs) >= 0.5
 
 

@@ -80,7 +80,7 @@ def demo(out: Path = Path("out"), steps: int = 2000, seed: int = 0) -> list[Lock
     """Train both gates on both back ends, print what happens, and write the pictures into `out`."""
     out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made is better known before the training
     print("OR and XOR: a 2-3-1 tanh network, one sample a step, on the scalar and the tensor back end side by side")
-    runs = [trained(gate, steps, seed) for gate in GATES]
+    runs = [train_gate(gate, steps, seed) for gate in GATES]
     print(f"\nLargest relative difference between the two back ends over {2 * steps:,} steps:")
     print(f"  gradients {max(run.gradient_difference for run in runs):.1e}", end="   ")
     print(f"losses {max(run.loss_difference for run in runs):.1e}\n")
@@ -91,7 +91,7 @@ def demo(out: Path = Path("out"), steps: int = 2000, seed: int = 0) -> list[Lock
     return runs
 
 
-def trained(gate: str, steps: int, seed: int) -> Lockstep:
+def train_gate(gate: str, steps: int, seed: int) -> Lockstep:
     """One gate, with a progress bar in a terminal and plain lines in a log."""
     run = Lockstep(gate, seed)
     lines = {max(1, round(steps * part)) for part in REPORTED}
@@ -116,7 +116,7 @@ def pictures(runs: list[Lockstep], out: Path) -> Iterator[Path]:
     xor = runs[-1]
     for name, model in xor.models.items():
         model.zero_grad()
-        x = labelled(xor.X[1], name)
+        x = label_sample(xor.X[1], name)
         loss = half_squared_error(model(x), xor.y[1])
         loss.label = "loss"
         loss.backward()
@@ -138,7 +138,7 @@ def has_matplotlib() -> bool:
     return packages.available("matplotlib")
 
 
-def labelled(x: Array, backend: str) -> Any:
+def label_sample(x: Array, backend: str) -> Any:
     """The sample as named inputs of the picture."""
     if backend == "tensor":
         return Tensor(x, label="x")

@@ -42,7 +42,7 @@ def evaluate(text: str, variables: Mapping[str, float]) -> tuple[Value, dict[str
     (-5.0, -3.0)
     """
     text = text.strip()
-    tree = parsed(text)
+    tree = parse(text)
     given = {unicodedata.normalize("NFKC", name): x for name, x in variables.items()}  # as Python reads names
     leaves = {name: Value(given.get(name, math.nan), label=name) for name in names_in(tree)}
     root = walk(tree, text, leaves)
@@ -50,7 +50,7 @@ def evaluate(text: str, variables: Mapping[str, float]) -> tuple[Value, dict[str
     return root, leaves
 
 
-def parsed(text: str) -> ast.expr:
+def parse(text: str) -> ast.expr:
     """The text as a tree that is shallow enough to walk."""
     if len(text) > LONGEST:
         raise ExpressionError(f"the expression has {len(text):,} characters; {LONGEST:,} are allowed")
@@ -100,11 +100,11 @@ def walk(tree: ast.AST, text: str, leaves: Mapping[str, Value]) -> Value:
         case ast.Name(id=name):
             return leaves[name]
         case ast.UnaryOp(op=symbol, operand=operand) if type(symbol) in SYMBOLS:
-            return called(SYMBOLS[type(symbol)], walk(operand, text, leaves))
+            return call_function(SYMBOLS[type(symbol)], walk(operand, text, leaves))
         case ast.BinOp(left=left, op=symbol, right=right) if type(symbol) in SYMBOLS:
-            return called(SYMBOLS[type(symbol)], walk(left, text, leaves), walk(right, text, leaves))
+            return call_function(SYMBOLS[type(symbol)], walk(left, text, leaves), walk(right, text, leaves))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-            return called(function(name), *[walk(x, text, leaves) for x in arguments])
+            return call_function(function(name), *[walk(x, text, leaves) for x in arguments])
     raise ExpressionError(
         f"{preview(ast.get_source_segment(text, tree))} has no meaning here: an expression holds numbers, names, "
         "+ - * / ** and operations such as tanh(x)"
@@ -125,7 +125,7 @@ def function(name: str) -> Operation:
     return FUNCTIONS[name]
 
 
-def called(operation: Operation, *arguments: Value) -> Value:
+def call_function(operation: Operation, *arguments: Value) -> Value:
     result = operation(*arguments)
     assert isinstance(result, Value)
     return result

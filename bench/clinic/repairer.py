@@ -20,7 +20,7 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
-from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, trained
+from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, train_setup
 from tinygrad_edu.errors import TinygradError
 
 SEEDS = range(1, 6)  # as many as the diagnosis takes
@@ -67,7 +67,7 @@ def worth(estimate: Any, task: Task) -> float:
 def repairs(setup: Setup, task: Task, seeds: Sequence[int], goal: float) -> bool:
     """Does the setup reach the goal from most of these seeds?"""
     try:
-        runs = trained(setup, task, seeds)
+        runs = train_setup(setup, task, seeds)
     except (TinygradError, FloatingPointError):
         return False
     return float(np.mean([not r.diverged and worth(r.estimate, task) >= goal for r in runs])) >= MOST

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from bench.clinic.problems import PROBLEMS
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
-from tinygrad_edu.clinic.diagnosis.proof.trial import trained
+from tinygrad_edu.clinic.diagnosis.proof.trial import train_setup
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import spread_over_seeds
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import SYMPTOMS, looks
@@ -30,7 +30,7 @@ PERCENTILES = (1, 5, 50, 95, 99)
 MEASURED = {row.code: (row.limit, row.below) for row in SYMPTOMS.values() if row.limit}
 LOOKS: dict[str, Callable[[Any], Any]] = {row.code: row.look for row in SYMPTOMS.values()}
 LOOKS["spread_over_seeds"] = lambda record: spread_over_seeds(
-    [run.losses for run in trained(record.setup, record.task, range(1, 6))]  # as many seeds as `diagnose` takes
+    [run.losses for run in train_setup(record.setup, record.task, range(1, 6))]  # as many seeds as `diagnose` takes
 )
 LOOKS |= {look.__name__: lambda record, look=look: look(record.losses) for look in looks("curve")}  # type: ignore[misc]
 

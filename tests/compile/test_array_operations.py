@@ -12,7 +12,7 @@ from tests.compile.programs import agree, checked, eager, normal, without_numba
 from tests.examples import CALLS, IDS, drawn
 from tests.examples_numpy import LAPACK, NORMS
 from tinygrad_edu import Tensor, jit, nn, ops
-from tinygrad_edu.compile.ir.dims import Size, length, measured, text_of
+from tinygrad_edu.compile.ir.dims import Size, evaluate, length, text_of
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS
 from tinygrad_edu.compile.ir.shape_rules import SHAPES
 from tinygrad_edu.compile.ir.slices import span
@@ -140,9 +140,9 @@ PARTS = st.builds(slice, BOUNDS, BOUNDS, STEPS)
 @given(PARTS, st.integers(0, 7))
 def test_a_span_is_what_the_slice_reads(part, n):
     found, wanted = span(part, Size(n, "n")), range(n)[part]
-    assert length(found.size) == measured(text_of(found.size), {"n": n}) == len(wanted)
+    assert length(found.size) == evaluate(text_of(found.size), {"n": n}) == len(wanted)
     if wanted:
-        assert length(found.start) == measured(text_of(found.start), {"n": n}) == wanted[0]
+        assert length(found.start) == evaluate(text_of(found.start), {"n": n}) == wanted[0]
     assert found.step == wanted.step or len(wanted) < 2
 
 

@@ -207,5 +207,5 @@ def test_training_programs_are_in_the_language(name):
 
 def test_programs_of_fit_online_are_in_the_language():
     model = nn.Elman(3, 4, 2, seed=0)
-    series = online.checked(model, ROWS, np.eye(2)[CLASSES], "mse", optim.Adam(model.parameters()), 2, 1)
+    series = online.check_series(model, ROWS, np.eye(2)[CLASSES], "mse", optim.Adam(model.parameters()), 2, 1)
     assert "@direct(" in online.program_for(series).text

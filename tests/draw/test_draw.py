@@ -15,9 +15,9 @@ import pytest
 
 from tinygrad_edu.draw import Drawing, draw
 from tinygrad_edu.draw import render as render_module
-from tinygrad_edu.draw.collapse import collapsed
+from tinygrad_edu.draw.collapse import collapse_graph
 from tinygrad_edu.draw.graph import graph_of, layer_of
-from tinygrad_edu.draw.text import escaped, number, option_text, quoted, rows
+from tinygrad_edu.draw.text import escape, number, option_text, quote, rows
 from tinygrad_edu.errors import DrawError, NameNotFoundError, SettingError, TinygradError
 
 NASTY = 'a"b<c>|{}\\N \\ &amp; é𝒳 -->]]> "];x->y'
@@ -212,10 +212,10 @@ def test_options_never_show_addresses_or_whole_arrays(options, text):
 
 
 def test_text_cannot_leave_its_label():
-    assert escaped(NASTY) == html.escape(NASTY).replace("\\", "&#92;&#92;")
-    assert quoted('"\\') == '"\\"\\\\"'
-    assert escaped("a\nb\0\x1b\ud800 c\u202e") == "a b c"
-    assert len(escaped("x" * 1000)) == 60
+    assert escape(NASTY) == html.escape(NASTY).replace("\\", "&#92;&#92;")
+    assert quote('"\\') == '"\\"\\\\"'
+    assert escape("a\nb\0\x1b\ud800 c\u202e") == "a b c"
+    assert len(escape("x" * 1000)) == 60
 
 
 @needs_graphviz
@@ -245,7 +245,7 @@ def test_a_graph_over_max_nodes_is_grouped_by_layer():
 
 
 def test_groups_count_parameters_operations_and_norms():
-    groups = collapsed(graph_of(perceptron(2, 3, 1)), "layer")
+    groups = collapse_graph(graph_of(perceptron(2, 3, 1)), "layer")
     first = next(group for group in groups.groups if group.title == "layers.0")
     assert first.operations == {"mul": 6, "add": 6, "tanh": 3}
     assert first.parameters == 9
@@ -271,7 +271,7 @@ def test_without_layers_it_is_grouped_by_operation():
 
 def test_constants_go_with_the_operation_that_uses_them():
     x = Node(1.0, label="layers.0.weight")
-    groups = collapsed(graph_of([Node(2.0, "mul", (x, 2.0))]), "operation")
+    groups = collapse_graph(graph_of([Node(2.0, "mul", (x, 2.0))]), "operation")
     assert [group.title for group in groups.groups] == ["leaves", "mul"]
 
 

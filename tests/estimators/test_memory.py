@@ -24,7 +24,7 @@ SETTINGS = [
 @pytest.fixture
 def walled(monkeypatch):
     """Every call of the program gets copies of what it writes to, with margins; what is found in them afterwards."""
-    original, broken = cache.called, []
+    original, broken = cache.call_first, []
 
     def called(code, *arguments):
         given, walls = list(arguments), {}
@@ -41,7 +41,7 @@ def walled(monkeypatch):
         if arguments[8][memory.WHOLE.index("word")] > len(arguments[7]):
             broken.append("words")
 
-    monkeypatch.setattr(cache, "called", called)
+    monkeypatch.setattr(cache, "call_first", called)
     return broken
 
 
@@ -68,7 +68,7 @@ def test_the_program_is_plain_python(monkeypatch, settings):
     names = {}
     exec(network.program_text("float64"), names)
     monkeypatch.undo()
-    monkeypatch.setattr(cache, "called", lambda code, *arguments: names["run"](*arguments))
+    monkeypatch.setattr(cache, "call_first", lambda code, *arguments: names["run"](*arguments))
     plain = [MLPClassifier(**kind).fit(X, Y["labels"]), MLPRegressor(**kind).fit(X, Y["numbers"])]
     for a, b in zip(compiled, plain, strict=True):
         assert a.n_iter_ == b.n_iter_

@@ -9,7 +9,7 @@ from tinygrad_edu.data import moons, xor_gate
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.train import Histograms, fit
-from tinygrad_edu.train.histograms import BINS, LEVELS, measured, spread
+from tinygrad_edu.train.histograms import BINS, LEVELS, measure_layers, spread
 
 SHAPES = [  # settings of the network, compiled
     ({}, False),
@@ -57,7 +57,7 @@ def test_both_back_ends_give_the_same_snapshots():
     found = []
     for backend in ("tensor", "scalar"):
         model = nn.MLP([2, 4, 3, 1], seed=5, backend=backend, activation="relu")
-        found.append(measured(model, losses.find("mse"), moons(16), samples=16))
+        found.append(measure_layers(model, losses.find("mse"), moons(16), samples=16))
     assert list(found[0]) == list(found[1]) == ["layers.0", "layers.1", "layers.2"]
     for name in found[0]:
         a, b = found[0][name], found[1][name]
@@ -84,7 +84,7 @@ def by_hand(model, X, y):
 
 def test_the_numbers_are_those_of_numpy():
     model, (X, y) = nn.MLP([2, 6, 1], seed=2), moons(40)
-    states, expected = measured(model, losses.find("mse"), (X, y)), by_hand(model, X, y)
+    states, expected = measure_layers(model, losses.find("mse"), (X, y)), by_hand(model, X, y)
     for name, (activations, gradients) in expected.items():
         state = states[name]
         np.testing.assert_allclose(state.activations.quantiles, np.quantile(activations, LEVELS), rtol=1e-9)
@@ -105,7 +105,7 @@ def test_gradients_are_those_of_torch():
     net = torch.nn.Sequential(a, torch.nn.Sigmoid(), b, torch.nn.Sigmoid(), c)
     net.load_state_dict(dict(zip(net.state_dict(), map(torch.tensor, model.state_dict().values()), strict=True)))
     torch.nn.functional.mse_loss(net(torch.tensor(X)), torch.tensor(y)).backward()
-    states = measured(model, losses.find("mse"), (X, y))
+    states = measure_layers(model, losses.find("mse"), (X, y))
     for name, layer in zip(states, (a, b, c), strict=True):
         entries = np.concatenate([p.grad.numpy().ravel() for p in layer.parameters()])
         assert states[name].gradients.size == pytest.approx(np.sqrt(np.mean(entries**2)), rel=1e-10)
@@ -128,7 +128,7 @@ STUCK = [  # activation, bias of all hidden units, share that is stuck
 def test_stuck_units_are_those_with_no_slope_for_any_sample(activation, bias, share, backend):
     model = nn.MLP([2, 4, 1], activation=activation, backend=backend)
     model.load_state_dict(model.state_dict() | {"layers.0.bias": np.full(4, bias)})
-    found = measured(model, losses.find("mse"), xor_gate())["layers.0"].stuck
+    found = measure_layers(model, losses.find("mse"), xor_gate())["layers.0"].stuck
     assert found == pytest.approx(share, nan_ok=True)
 
 
@@ -151,7 +151,7 @@ def test_saturated_activations_are_those_with_a_twentieth_of_the_largest_slope(
     W, b = list(model.state_dict().values())[:2]
     slopes = derivative(X @ W.T + b) if derivative else np.full(1, np.nan)
     expected = np.mean(slopes < 0.05 * largest) if derivative else np.nan
-    found = measured(model, losses.find("mse"), (X, y))["layers.0"].saturated
+    found = measure_layers(model, losses.find("mse"), (X, y))["layers.0"].saturated
     assert found == pytest.approx(expected, nan_ok=True)
     assert found != 0.0
 

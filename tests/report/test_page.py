@@ -13,7 +13,7 @@ from tests.report.runs import HOSTILE, Card, Page, of_moons, of_spirals
 from tinygrad_edu.draw import render
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError
 from tinygrad_edu.reporting import theme
-from tinygrad_edu.reporting.curves import thinned
+from tinygrad_edu.reporting.curves import thin_points
 from tinygrad_edu.train import Histograms, Run
 
 pytest.importorskip("matplotlib")
@@ -216,7 +216,7 @@ def test_one_epoch(tmp_path):
 def test_long_curves_keep_their_peaks_and_short_their_points():
     curve = np.ones(100_000)
     curve[777], curve[99_000] = 5.0, 0.1
-    places = thinned(curve)
+    places = thin_points(curve)
     assert len(places) <= 502
     assert {0, 777, 99_000, 99_999} <= set(places.tolist())
 

@@ -18,7 +18,7 @@ from tinygrad_edu.reporting.pictures import element
 from tinygrad_edu.reporting.record import Record, record_of
 from tinygrad_edu.reporting.settings import program_lines
 from tinygrad_edu.train import Histograms, Run, fit
-from tinygrad_edu.train.histograms import LayerState, measured, spread
+from tinygrad_edu.train.histograms import LayerState, measure_layers, spread
 
 pytest.importorskip("matplotlib")
 
@@ -58,7 +58,7 @@ def test_signs_of_health(state, largest, level, words):
 )
 def test_ten_sigmoid_layers_lose_the_gradient_and_ten_relu_layers_do_not(activation, init, level):
     model = nn.MLP([2, *[16] * 10, 1], activation=activation, init=init, seed=0)
-    found = healths(measured(model, losses.find("mse"), tg.data.moons(100)))
+    found = healths(measure_layers(model, losses.find("mse"), tg.data.moons(100)))
     assert found["layers.0"].level == level
 
 

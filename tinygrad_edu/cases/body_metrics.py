@@ -50,7 +50,7 @@ def people(scaled: bool) -> tuple[Array, Array, Array, Array]:
     return X, y, X_test, y_test
 
 
-def fitted(seed: int, scaled: bool = False, kind: Any = MLPClassifier, **settings: Any) -> Any:
+def fit_estimator(seed: int, scaled: bool = False, kind: Any = MLPClassifier, **settings: Any) -> Any:
     """The estimator of the question, trained; the warning that training is not over is left to the numbers."""
     X, y, _, _ = people(scaled)
     model = kind(hidden_layer_sizes=(3,), activation="logistic", random_state=seed, **settings)
@@ -62,17 +62,17 @@ def fitted(seed: int, scaled: bool = False, kind: Any = MLPClassifier, **setting
 def outcomes(seeds: int, scaled: bool = False, **settings: Any) -> Outcomes:
     """The same lines with one random_state after the other."""
     _, _, X_test, y_test = people(scaled)
-    models = [fitted(seed, scaled, **settings) for seed in range(seeds)]
+    models = [fit_estimator(seed, scaled, **settings) for seed in range(seeds)]
     rows = [(model.n_iter_, model.loss_, np.mean(model.predict(X_test) == y_test)) for model in models]
     return Outcomes(*np.array(rows).T)
 
 
-def saturated(scaled: bool, seeds: int = 50) -> float:
+def saturation(scaled: bool, seeds: int = 50) -> float:
     """The share of (person, hidden unit) at the start whose slope is below SATURATED."""
     X, _, _, _ = people(scaled)
     shares = []
     for seed in range(seeds):
-        model = fitted(seed, scaled, max_iter=1)
+        model = fit_estimator(seed, scaled, max_iter=1)
         h = 1.0 / (1.0 + np.exp(-(X @ model.coefs_[0] + model.intercepts_[0])))
         shares.append(np.mean(h * (1.0 - h) < SATURATED))
     return float(np.mean(shares))
@@ -82,7 +82,7 @@ def differences() -> tuple[float, float]:
     """The largest differences from scikit-learn's own estimator: in epochs, and anywhere in the loss curves."""
     from sklearn.neural_network import MLPClassifier as Original
 
-    pairs = [(fitted(seed), fitted(seed, kind=Original)) for seed in range(COMPARED)]
+    pairs = [(fit_estimator(seed), fit_estimator(seed, kind=Original)) for seed in range(COMPARED)]
     epochs = max(abs(ours.n_iter_ - theirs.n_iter_) for ours, theirs in pairs)
     if epochs:
         return float(epochs), np.inf
@@ -90,10 +90,10 @@ def differences() -> tuple[float, float]:
     return 0.0, float(max(curves))
 
 
-def diagnosed(quick: bool = False) -> tuple[str, Diagnosis]:
+def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
     """What the clinic makes of one of the runs."""
     X, y, _, _ = people(scaled=False)
-    model = fitted(SHOWN)
+    model = fit_estimator(SHOWN)
     found = diagnose(model, X, y, seeds=3 if quick else 5)
     return f"the run of random_state={SHOWN}: {model.n_iter_} epochs, loss {model.loss_:.2f}", found
 
@@ -126,13 +126,13 @@ def run(quick: bool = False) -> Report:
         findings=(
             f"The weights begin at random: without a random_state each run is another one. {spread(patient)} "
             f"{SEEDS:,} seeds take {seconds:.1f} s.",
-            f"Heights of 150 to 190 saturate the logistic units: {saturated(False):.0%} of them, over people and "
-            f"units, have a slope below {SATURATED} at the start, {saturated(True):.0%} with scaled inputs.",
+            f"Heights of 150 to 190 saturate the logistic units: {saturation(False):.0%} of them, over people and "
+            f"units, have a slope below {SATURATED} at the start, {saturation(True):.0%} with scaled inputs.",
             f"ConvergenceWarning says that all 200 epochs were used, as in {np.mean(patient.epochs == 200):.0%} of "
             "the runs. Its absence says no more than that the loss stood still: "
             f"{np.mean(patient.scores[patient.epochs < 200] == 1.0):.0%} of the runs without it are right twice.",
         ),
-        diagnosed=diagnosed(quick),
+        diagnosed=clinic_verdict(quick),
         answer="chance, on top of inputs that were not scaled. Fix random_state to see the same run again; scale the "
         f"inputs and train until the loss stands still: then {scaled.right} of {seeds} seeds have both people right.",
         draw=lambda canvas: draw(canvas, patient, scaled, trials),

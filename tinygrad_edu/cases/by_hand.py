@@ -32,14 +32,14 @@ def right(w: Value) -> float:
     return LEARNING_RATE * w.grad
 
 
-def published(w: Value) -> float:
+def their_update(w: Value) -> float:
     """α·w·∂L/∂w: the gradient multiplied by the weight itself."""
     return ALPHA * w.data * w.grad
 
 
-def published_slower(w: Value) -> float:
+def their_slower_update(w: Value) -> float:
     """The same at a tenth of the rate."""
-    return 0.1 * published(w)
+    return 0.1 * their_update(w)
 
 
 def right_at_their_rate(w: Value) -> float:
@@ -112,7 +112,7 @@ def logistic(z: Any) -> Any:
     return 1.0 / (1.0 + math.exp(-z))
 
 
-def examined() -> BackpropReport:
+def examine_step() -> BackpropReport:
     """Their step before the examiner."""
     net = InPlainPython()
     return check_lists(net.forward, net.weights, updated=net.updated(), lr=ALPHA)
@@ -132,9 +132,9 @@ def worked_example(rounds: int) -> list[float]:
 
 def run(quick: bool = False) -> Report:
     """The published numbers, one change each, and the worked example; quick or not, the same."""
-    theirs, ours = course(published, ROUNDS), course(right, MANY)
+    theirs, ours = course(their_update, ROUNDS), course(right, MANY)
     errors = worked_example(MANY)
-    rectified, slow = course(published, ROUNDS, ops.relu), course(published_slower, ROUNDS, ops.relu)[-1]
+    rectified, slow = course(their_update, ROUNDS, ops.relu), course(their_slower_update, ROUNDS, ops.relu)[-1]
     return Report(
         name="by_hand",
         question="after 1,000 rounds on one pattern the network gives (0.5, 0.9893) instead of (0.01, 0.99). Why?",
@@ -163,7 +163,7 @@ def run(quick: bool = False) -> Report:
             "ReLU hides the slip, because it needs no negative sum to give 0.01: at a tenth of their rate it comes to "
             f"({slow[0]:.4f}, {slow[1]:.4f}) with the wrong update. At their rate its units die.",
         ),
-        examined=examined(),
+        examined=examine_step(),
         answer="the gradient is multiplied by the weight. The sigmoid is not to blame: with the factor w taken out it "
         "learns the pattern. The published answer, that sigmoids perform badly and ReLU is to be used, is wrong.",
         draw=lambda canvas: draw(canvas, theirs, ours[:ROUNDS], rectified),

@@ -91,7 +91,7 @@ def gradients(logits: Array, target: float) -> dict[str, Array]:
     return found
 
 
-def diagnosed(quick: bool = False) -> tuple[str, Diagnosis]:
+def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
     """What the clinic makes of the rule with σ', in words that it knows: a squared error behind a sigmoid."""
     model = MLP([2, 1], out_activation="sigmoid")
     model.load_state_dict({"layers.0.weight": [START[:2]], "layers.0.bias": START[2:]})
@@ -115,9 +115,9 @@ def run(quick: bool = False) -> Report:
         findings=(
             "Without σ' is no approximation: by the engine's own gradients it differs from p - t by at most "
             f"{exactness():.0e}, which is the gradient of the cross-entropy.",
-            saturated(-6.0),
+            saturation(-6.0),
         ),
-        diagnosed=diagnosed(quick),
+        diagnosed=clinic_verdict(quick),
         answer="leaving σ' out is no slip, it is another loss. The step p - t is exactly the gradient of the "
         "cross-entropy; with σ' it is that of the squared error, whose gradient vanishes where the unit is saturated, "
         "whether it is right or wrong.",
@@ -136,7 +136,7 @@ def figures(courses: dict[tuple[str, str], Array], epochs: int) -> list[Figure]:
     ]
 
 
-def saturated(z: float) -> str:
+def saturation(z: float) -> str:
     """What each rule tells a unit of that logit whose target is 1."""
     short, long = (float(gradients(np.array([z]), 1.0)[rule][0]) for rule in (WITH, WITHOUT))
     return (

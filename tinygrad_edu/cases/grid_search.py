@@ -38,13 +38,13 @@ def search(
     grid = {"activation": ACTIVATIONS, "solver": SOLVERS, "hidden_layer_sizes": [(width,) for width in widths]}
     start = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # ConvergenceWarning: `trained` counts them
+        warnings.simplefilter("ignore")  # ConvergenceWarning: `training_state` counts them
         found = GridSearchCV(kind(random_state=0, **settings), grid, cv=FOLDS)
         found.fit((standardize(X)[0] if scaled else X) * factor, y)
     return found, time.perf_counter() - start
 
 
-def trained(params: dict[str, Any], scaled: bool = False, **settings: Any) -> tuple[bool, bool]:
+def training_state(params: dict[str, Any], scaled: bool = False, **settings: Any) -> tuple[bool, bool]:
     """(did it stop before the last epoch, does it know its own training data better than the larger class does)."""
     X, y = body_metrics()
     inputs = standardize(X)[0] if scaled else X
@@ -55,7 +55,7 @@ def trained(params: dict[str, Any], scaled: bool = False, **settings: Any) -> tu
     return model.n_iter_ < model.max_iter, bool(model.score(inputs, y) > guess)
 
 
-def diagnosed(quick: bool = False) -> tuple[str, Diagnosis]:
+def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
     """What the clinic makes of one of the cells that used all of their epochs."""
     X, y = body_metrics()
     with warnings.catch_warnings():
@@ -65,8 +65,8 @@ def diagnosed(quick: bool = False) -> tuple[str, Diagnosis]:
 
 
 def states(search: Any, scaled: bool = False, **settings: Any) -> Array:
-    """What `trained` says of each cell: (cells, 2)."""
-    return np.array([trained(params, scaled, **settings) for params in search.cv_results_["params"]])
+    """What `training_state` says of each cell: (cells, 2)."""
+    return np.array([training_state(params, scaled, **settings) for params in search.cv_results_["params"]])
 
 
 def run(quick: bool = False) -> Report:
@@ -96,7 +96,7 @@ def run(quick: bool = False) -> Report:
             ties(whole),
             rounding(whole, widths),
         ),
-        diagnosed=diagnosed(quick),
+        diagnosed=clinic_verdict(quick),
         answer="the grid tells trained cells from untrained ones, not good settings from bad ones: "
         f"{trials[0].reached} of {len(before)} cells are trained. Scale the inputs and let training end, and "
         f"{trials[1].reached} are; what is left between them is a person more or less, which eleven people cannot "

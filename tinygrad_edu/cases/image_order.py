@@ -119,7 +119,7 @@ def thumbnails(X: Array) -> Array:
     return np.asarray(X.reshape(len(X), 10, 3, 10, 3).mean(axis=(2, 4)).reshape(len(X), 100))
 
 
-def diagnosed(X: Array, y: Array, quick: bool = False) -> tuple[str, Diagnosis]:
+def clinic_verdict(X: Array, y: Array, quick: bool = False) -> tuple[str, Diagnosis]:
     """What the clinic makes of sorted digits: a thousand, and small, since it trains them dozens of times."""
     X, y = (a[:: max(1, len(a) // PART)] for a in (thumbnails(X), y))
     model = MLP([100, 16, 10])
@@ -146,11 +146,11 @@ def run(quick: bool = False) -> Report:
         goal=f"{GOAL:.0%} right",
         trials=tuple(shown),
         findings=(
-            forgotten(curves),
+            forgetting_text(curves),
             "With all samples in one batch the order is only that of a sum: ten steps from sorted and from shuffled "
             f"samples give the same weights to {full_batch(X, y):.0e}.",
         ),
-        diagnosed=diagnosed(X, y, quick),
+        diagnosed=clinic_verdict(X, y, quick),
         answer="yes, wherever a step is made from less than all samples. Each step makes the network better at what it "
         "just saw, and nobody reminds it of the rest: shuffle, anew for each epoch. The fewer the classes and the "
         "slower the learning, the less it shows: iris gets over it in 30 epochs.",
@@ -158,7 +158,7 @@ def run(quick: bool = False) -> Report:
     )
 
 
-def forgotten(curves: dict[str, Array]) -> str:
+def forgetting_text(curves: dict[str, Array]) -> str:
     """What each of the first nine classes had when its turn ended, and what is left at the end of the pass."""
     curve = curves["sorted"]
     known = np.mean([curve[LOOKS * (digit + 1), digit] for digit in range(9)])

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu.cases.charts import BLUE, GREEN, RED, at_moments
 from tinygrad_edu.cases.report import Figure, Report
 from tinygrad_edu.clinic import diagnose_curve
-from tinygrad_edu.data import lagged, lynx, min_max
+from tinygrad_edu.data import lag, lynx, min_max
 from tinygrad_edu.nn import Elman, losses
 from tinygrad_edu.optim import SGD
 from tinygrad_edu.train import Run, fit_online
@@ -36,7 +36,7 @@ def reference() -> dict[str, Any]:
 
 def series() -> tuple[Array, Array]:
     """The lynx series from 0 to 1: each year from the five before it, X (109, 5), y (109, 1)."""
-    return lagged(min_max(lynx())[0], 5)
+    return lag(min_max(lynx())[0], 5)
 
 
 def network(horizon: int | None = 1) -> Elman:
@@ -54,7 +54,7 @@ def network(horizon: int | None = 1) -> Elman:
     return model
 
 
-def trained(epochs: int) -> Run:
+def train_by_pattern(epochs: int) -> Run:
     """As RSNNS trains: an update after each pattern. Its δ = t - y is of ½(t - y)²: half of its rate for (t - y)²."""
     model = network()
     optimizer = SGD(model.parameters(), lr=reference()["learning_rate"] / 2.0)
@@ -95,7 +95,7 @@ def in_batches(horizon: int | None, epochs: int, lr: float = 0.5) -> Array:
     return errors(run)
 
 
-def fired(curve: Array, limit: float) -> int | None:
+def first_difference(curve: Array, limit: float) -> int | None:
     """The first epoch whose error differs from that of the one before by less than a number."""
     hits = np.flatnonzero(np.abs(np.diff(curve)) < limit)
     return int(hits[0]) + 2 if hits.size else None
@@ -103,7 +103,7 @@ def fired(curve: Array, limit: float) -> int | None:
 
 def run(quick: bool = False) -> Report:
     """RSNNS's errors, three tests of convergence, and backpropagation through time; quick: less of the last."""
-    published, long = np.array(reference()["sse"]), trained(10_000)
+    published, long = np.array(reference()["sse"]), train_by_pattern(10_000)
     curve = errors(long)
     worst = float(np.abs(curve[: len(published)] / published - 1.0).max())
     through_time = {horizon: in_batches(horizon, 20 if quick else 250) for horizon in (1, None)}
@@ -130,7 +130,7 @@ def run(quick: bool = False) -> Report:
 def tests_of_convergence(run: Run, curve: Array) -> tuple[str, ...]:
     """What three tests say of the errors."""
     steps, e = np.abs(np.diff(curve)), plateau(curve[:1000])[0]
-    first = fired(curve, TOO_SMALL)
+    first = first_difference(curve, TOO_SMALL)
     when = f"fires in epoch {first:,}" if first else f"fires in none of {len(curve):,} epochs"
     return (
         f"|Δerror| < {TOO_SMALL:g} {when}; the smallest |Δerror| is {steps.min():.1e}.",

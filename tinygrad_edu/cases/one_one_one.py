@@ -66,7 +66,7 @@ class Published:
             self.hidden, self.output = self.hidden + hidden, self.output + output
 
 
-def examined(start: float = 0.5) -> BackpropReport:
+def examine_update(start: float = 0.5) -> BackpropReport:
     """Their update, summed over the nine samples, before the examiner: it adds minus the gradient."""
     net, t = Published(start), targets()
     pairs = [net.changes(X[i : i + 1], t[i : i + 1]) for i in range(len(X))]
@@ -79,7 +79,7 @@ def examined(start: float = 0.5) -> BackpropReport:
     return check_backprop(forward, {"w1": net.hidden, "w2": net.output}, grads)
 
 
-def diagnosed(quick: bool = False) -> tuple[str, Diagnosis]:
+def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
     """What the clinic makes of their network when the gradient is right: the two causes that are left."""
     model = MLP([1, 1, 1], "sigmoid", "sigmoid", bias=False)
     seen = fit(model, X, targets(), loss="mse", optimizer=Adam(model.parameters(), lr=0.01), epochs=EPOCHS)
@@ -146,8 +146,8 @@ def run(quick: bool = False) -> Report:
             "update has σ' of the error for σ' of the sum, and the weight for its input: a weight is only multiplied, "
             "never moved, and as the error of the hidden unit is always positive, w₁ grows for ever.",
         ),
-        examined=examined(),
-        diagnosed=diagnosed(quick),
+        examined=examine_update(),
+        diagnosed=clinic_verdict(quick),
         answer="three causes at once, and each alone is enough: with any two of them mended no run gets there, with "
         "all three every one does. That is why changing one thing after the other led nowhere.",
         draw=lambda canvas: draw(canvas, ends, trials),

@@ -53,7 +53,7 @@ def accuracies(
     return np.asarray(1.0 - np.abs(runs.predictions - y).mean(axis=(2, 3)))
 
 
-def diagnosed(quick: bool = False) -> tuple[str, Diagnosis]:
+def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
     """What the clinic makes of one run of the 1,900 steps, asked for the 99 % that were promised."""
     model = network(seed=1)
     optimizer = SGD(model.parameters(), lr=LEARNING_RATE / 2.0)  # of (p - t)², in the place of half of it
@@ -79,8 +79,8 @@ def run(quick: bool = False) -> Report:
         figures=tuple(figures),
         goal=f"{GOAL:.0%} after {SEEN:,} steps",
         trials=tuple(shown),
-        findings=(counted(seeds),),
-        diagnosed=diagnosed(quick),
+        findings=(step_counts(seeds),),
+        diagnosed=clinic_verdict(quick),
         answer="nothing but the counting. The data called XOR were OR, and an epoch was one sample: the 1,900 epochs "
         "seen are 475. On OR this network comes to 99 % after some 2,000 steps at the rate 0.2, and after half as many "
         "at 0.5 or with the rate 0.3 and a little luck of the seed; real XOR needs many more.",
@@ -109,7 +109,7 @@ def trial(change: str, reached: Array) -> Trial:
     return Trial(change, int(np.sum(reached >= GOAL)), reached.size, f"median {middle(reached):.2%}")
 
 
-def counted(seeds: int) -> str:
+def step_counts(seeds: int) -> str:
     """How far 100 steps and 100 epochs lead."""
     short, longer = (middle(accuracies("OR", steps, seeds)) for steps in (100, 400))
     return f"Steps are no epochs: on OR the median is {short:.1%} after 100 steps and {longer:.1%} after 100 epochs."

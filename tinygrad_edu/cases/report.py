@@ -123,10 +123,10 @@ def card(title: str, found: Any) -> Iterator[str]:
     yield ""
     yield from wrap(title, WIDTH, initial_indent="  ", subsequent_indent="  ")
     yield ""
-    yield from (indented for line in str(found).splitlines() for indented in shifted(line))
+    yield from (indented for line in str(found).splitlines() for indented in shift(line))
 
 
-def shifted(line: str) -> list[str]:
+def shift(line: str) -> list[str]:
     """A line of a card, four columns in; long ones are broken where they began."""
     if len(line) <= WIDTH - 4:
         return [f"    {line}".rstrip()]

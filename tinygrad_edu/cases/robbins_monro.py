@@ -69,7 +69,7 @@ def run(quick: bool = False) -> Report:
             f"The constant rate stalls: its mean square is {tail:.4f}, and theory says α/(2 - α) = "
             f"{FLOOR / (2 - FLOOR):.4f}. The rate 1/t has {squares['1/t'][-1]:.1e} after {steps:,} steps, theory: "
             f"1/t = {1 / steps:.1e}.",
-            frozen(),
+            final_distances(),
             "The conditions suffice, they are not necessary: 1/√t fails the second one, and on this quadratic its mean "
             f"square still falls, like α/2, to {squares['1/√t'][-1]:.4f}; it is only slower than 1/t.",
         ),
@@ -88,7 +88,7 @@ def trial(name: str, schedule: Schedule, reached: float, goal: float) -> Trial:
     return Trial(name, int(reached < goal), 1, f"distance {np.sqrt(reached):<7.4f} {said}")
 
 
-def frozen() -> str:
+def final_distances() -> str:
     """How far from a start ten times as far each of two schedules ends, without noise."""
     factor = {name: float(np.prod(1.0 - schedule.rates(0, 10_000))) for name, schedule, _ in SCHEDULES}
     return (

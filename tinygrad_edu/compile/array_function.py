@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile import uncompiled
-from tinygrad_edu.compile.backend.cache import called
+from tinygrad_edu.compile.backend.cache import call_first
 from tinygrad_edu.compile.in_graph import array_node
-from tinygrad_edu.compile.ir.node import Traced, traced
+from tinygrad_edu.compile.ir.node import Traced, as_node
 from tinygrad_edu.compile.program import Array, Program, Trace, number_array
-from tinygrad_edu.compile.untraceable import compiling, explained, untraceable
+from tinygrad_edu.compile.untraceable import compiling, explain_failure, untraceable
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.conversion import FLOATS
@@ -54,7 +54,7 @@ class Call:
     def inputs(self, given: Iterable[Any]) -> list[Any]:
         """All inputs in C order and the program's dtype."""
         arrays = [*given, *[x for x, _, _ in self.captured]]
-        return [laid_out(x, dtype) for x, dtype in zip(arrays, self.dtypes, strict=True)]
+        return [lay_out(x, dtype) for x, dtype in zip(arrays, self.dtypes, strict=True)]
 
     def run(self, inputs: list[Any]) -> tuple[list[float], list[Array]]:
         """(the single numbers, the arrays) that the program computes."""
@@ -63,7 +63,7 @@ class Call:
         code = program.code
         compiled = getattr(code, "overloads", True)
         try:
-            called(code, *inputs, *program.workspace(self.sizes), *out, numbers)
+            call_first(code, *inputs, *program.workspace(self.sizes), *out, numbers)
         except IndexError as error:
             raise outside(str(error), program, inputs) from None
         except Exception as error:
@@ -151,13 +151,15 @@ class ArrayFunction:
         given, key = arguments, signature(arguments, by)
         if key is None:  # nested arguments, or what has to become an array first
             given = list(tree_leaves(tuple(arguments)))
-            given = given if signature(given, by) else [checked(x) for x in given]
+            given = given if signature(given, by) else [check_argument(x) for x in given]
             key = (repr(tree_map(lambda _: 0, tuple(arguments))), signature(given, by))
         call = self.calls.get(key)
         if call is None or not call.fits():
             if len(self.calls) > 64:  # sizes change all the time: do not keep them all
                 self.calls.clear()
-            call = self.calls[key] = self.found(arguments, [checked(x) for x in tree_leaves(tuple(arguments))], by)
+            call = self.calls[key] = self.found(
+                arguments, [check_argument(x) for x in tree_leaves(tuple(arguments))], by
+            )
         return call, call.inputs(given)
 
     def found(self, arguments: Sequence[Any], given: list[Any], by: str) -> Call:
@@ -167,13 +169,13 @@ class ArrayFunction:
             captured = [number_array(x) for x in program.trace.captured.values()]
             sizes = program.sizes([*given, *captured])
             if sizes is not None and [structure(x) for x in captured] == program.captured_structure:
-                return prepared_call(program, sizes, [*given, *captured])
+                return prepare_call(program, sizes, [*given, *captured])
         program = self.traced(arguments, given, by)
         self.programs.setdefault(key, []).append(program)
         arrays = [*given, *map(number_array, program.trace.captured.values())]
         sizes = program.sizes(arrays)
         assert sizes is not None
-        return prepared_call(program, sizes, arrays)
+        return prepare_call(program, sizes, arrays)
 
     def traced(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
         """A program for sizes with names; where that fails, for these very sizes, which are plain numbers then."""
@@ -195,7 +197,7 @@ class ArrayFunction:
         own = list(trace.inputs.values())
         for node, x in zip(own, given, strict=True):
             node.integer = holds_integers(x)
-        with explained(self.f, arguments):
+        with explain_failure(self.f, arguments):
             trace.results = trace.run(lambda: tree_map(as_traced, self.f(*nodes)))
             outputs = list(tree_leaves(trace.results))
             if not outputs or not all(isinstance(y, Traced) for y in outputs):
@@ -240,10 +242,10 @@ def chosen_of(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> list[
 
 def as_traced(y: Any) -> Any:
     """A result that was computed from closed-over Tensors alone becomes part of the program too."""
-    return traced(y) if isinstance(y, Tensor) else y
+    return as_node(y) if isinstance(y, Tensor) else y
 
 
-def checked(x: Any) -> Any:
+def check_argument(x: Any) -> Any:
     """An argument as a number or an array of floats."""
     array = number_array(x)
     refuse_too_large(array)
@@ -280,7 +282,7 @@ def signature(arguments: Sequence[Any], by: str) -> tuple[Any, ...] | None:
     return tuple(found)
 
 
-def prepared_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any]) -> Call:
+def prepare_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any]) -> Call:
     nodes = program.trace.inputs.values()
     dtype = np.dtype(program.dtype)
     dtypes = [
@@ -293,7 +295,7 @@ def prepared_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any]
     return Call(program, sizes, dtypes, captured, [out.shape for out in program.results(sizes)], tensors)
 
 
-def laid_out(x: Any, dtype: Any) -> Any:
+def lay_out(x: Any, dtype: Any) -> Any:
     """An array in C order and its dtype; a number as a scalar of its type."""
     if x.__class__ is Tensor:
         x = x.array

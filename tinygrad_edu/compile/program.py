@@ -16,10 +16,10 @@ from tinygrad_edu.compile.codegen.index_maps import bare
 from tinygrad_edu.compile.codegen.loops import Writer
 from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
-from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, measured
-from tinygrad_edu.compile.ir.node import Size, Traced, differentiate, op_name, traced
+from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, evaluate
+from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate, op_name
 from tinygrad_edu.compile.passes.fuse import Names, is_view, schedule
-from tinygrad_edu.compile.passes.lower import copied, lowered
+from tinygrad_edu.compile.passes.lower import copy_node, lower
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
 from tinygrad_edu.core.operation import ArrayOperation
@@ -55,7 +55,7 @@ class Trace:
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
     signature: Any = None  # equal for traces that are the same program
 
-    node = staticmethod(traced)
+    node = staticmethod(as_node)
 
     def input(self, name: str, array: Any) -> Traced:
         """A new input with the shape of an array; an axis of length 1 keeps that length in the program."""
@@ -97,7 +97,7 @@ class Trace:
         done: dict[Any, Traced] = {}
         for x in topological(root):
             inputs = [done.get(p, p) if isinstance(p, Tensor) else p for p in x.parents]
-            done[x] = replayed(x, inputs) if x.parents else self.capture(x)
+            done[x] = replay(x, inputs) if x.parents else self.capture(x)
         return done[root]
 
     def run(self, f: Callable[[], Any]) -> Any:
@@ -118,7 +118,7 @@ class Trace:
         return self.run(lambda: differentiate(self.results, wanted))  # type: ignore[no-any-return]
 
 
-def replayed(x: Tensor, inputs: list[Any]) -> Traced:
+def replay(x: Tensor, inputs: list[Any]) -> Traced:
     """The operation that made a Tensor, on traced inputs."""
     if isinstance(x.op, ArrayOperation):
         return Traced.__apply_array__(x.op, inputs, x.options)
@@ -144,7 +144,7 @@ class Body:
         **style: Any,
     ) -> None:
         self.trace, self.dtype, self.accurate = trace, dtype, accurate
-        nodes = trace.run(lambda: lowered(list(results.values())))
+        nodes = trace.run(lambda: lower(list(results.values())))
         self.names = Names(trace.conditions.equal)
         roots = own_nodes([without_reshape(x, self.names) for x in nodes])
         plan = schedule(roots, self.names)
@@ -201,7 +201,7 @@ class Program(Body):
     def text(self) -> str:
         """The module: the operations, then the program as one function."""
         sizes = [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
-        lines = "\n".join(indented([*self.shape_comments(), *sizes, *self.rooms(), *self.lines]))
+        lines = "\n".join(indent([*self.shape_comments(), *sizes, *self.rooms(), *self.lines]))
         parameters = ", ".join(self.parameters)
         return module_writer.module(
             self.functions, self.name, parameters, lines, accurate=self.accurate, parallel=self.parallel
@@ -245,7 +245,7 @@ class Program(Body):
         return found
 
 
-def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
+def indent(lines: Iterable[str], depth: int = 1) -> list[str]:
     return [INDENT * depth + line for line in lines]
 
 
@@ -260,13 +260,13 @@ def own_nodes(roots: Sequence[Traced]) -> list[Traced]:
     """Each result as a node with an array of its own: a copy where it is an input, a view, or another result too."""
     found: dict[Traced, None] = {}
     for x in roots:
-        found[copied(x) if x.op is None or is_view(x) or x in found else x] = None
+        found[copy_node(x) if x.op is None or is_view(x) or x in found else x] = None
     return list(found)
 
 
 def shape_of(texts: Sequence[str], sizes: Mapping[str, int]) -> tuple[int, ...]:
     """Named sizes as numbers: ("n", "2 * m") → (10, 6)."""
-    return tuple(measured(text, sizes) for text in texts)
+    return tuple(evaluate(text, sizes) for text in texts)
 
 
 def number_array(x: Any) -> Array:

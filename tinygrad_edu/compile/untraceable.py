@@ -14,7 +14,7 @@ from tinygrad_edu.errors import TinygradError, TraceError
 
 
 @contextmanager
-def explained(f: Callable[..., Any], arguments: Sequence[Any]) -> Iterator[None]:
+def explain_failure(f: Callable[..., Any], arguments: Sequence[Any]) -> Iterator[None]:
     """Around a trace of f: TraceError where f itself, run on these arguments, has no error.
 
     An error that it has by itself (a wrong shape, a bug) is not about compiling, and stays what it is.

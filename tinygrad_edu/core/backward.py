@@ -32,7 +32,7 @@ LARGE = 4096  # numbers
 
 def backward(root: Node, grad: Any, retain_graph: bool) -> None:
     """One backward pass from `root`, written into the `.grad` of the nodes."""
-    seed = checked_seed(root, grad)
+    seed = check_seed(root, grad)
     if not root.requires_grad:
         raise GraphError(f"backward() from {root!r}, which depends on no Tensor with requires_grad=True")
     if root.spent is True and root.parents and not retain_graph:
@@ -47,7 +47,7 @@ def backward(root: Node, grad: Any, retain_graph: bool) -> None:
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
             found = cotangents(order, seed, pull_with_care)
     with ACCUMULATING:
-        spent = [x for x in found if not x.parents and forgotten(x.grad, x.spent)]
+        spent = [x for x in found if not x.parents and is_forgotten(x.grad, x.spent)]
         if spent:
             warn_forgotten(spent, stacklevel=4)
         for x, g in found.items():
@@ -55,7 +55,7 @@ def backward(root: Node, grad: Any, retain_graph: bool) -> None:
         root.spent = True if root.parents else root.spent
 
 
-def checked_seed(root: Node, grad: Any) -> Any:
+def check_seed(root: Node, grad: Any) -> Any:
     """d(root)/d(self): 1 for a single number, else an array of root's shape that the caller must give."""
     if grad is None:
         if root.size != 1:
@@ -70,7 +70,7 @@ def checked_seed(root: Node, grad: Any) -> Any:
     return seed
 
 
-def forgotten(grad: Any, spent: Any) -> bool:
+def is_forgotten(grad: Any, spent: Any) -> bool:
     """Has an optimizer used this gradient of a leaf, and nobody set it back since?"""
     return spent is not False and grad is not None and spent is grad and bool(grad.any())
 
@@ -100,20 +100,20 @@ def pull(x: Node, g: Any) -> Contributions:
         for p, d in zip(x.parents, partials):  # noqa: B905  (`strict` would cost 60 ns)
             if p.__class__ is kind and p.requires_grad:
                 small = d.__class__ is np.ndarray and d.size < LARGE
-                share = g * d if small else multiplied(g, d, partials, x.array, arrays)
+                share = g * d if small else multiply_into(g, d, partials, x.array, arrays)
                 array = p.array
                 right = share.shape == array.shape and share.dtype is array.dtype
-                found.append((p, share if right else fitted(share, array)))
+                found.append((p, share if right else fit_to_shape(share, array)))
         return found
     if operation.pulls:
         parts = zip(x.parents, operation.pulls, strict=True)
         wanted = [(p, f) for p, f in parts if p.__class__ is kind and p.requires_grad]
-        return [(p, fitted(f(g, x.array, *arrays, **x.options), p.array)) for p, f in wanted]
+        return [(p, fit_to_shape(f(g, x.array, *arrays, **x.options), p.array)) for p, f in wanted]
     each = zip(x.parents, operation.vjp(g, x.array, *arrays, **x.options), strict=True)
-    return [(p, fitted(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
+    return [(p, fit_to_shape(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
 
 
-def multiplied(g: Any, d: Any, partials: Sequence[Any], y: Any, arrays: Sequence[Any]) -> Any:
+def multiply_into(g: Any, d: Any, partials: Sequence[Any], y: Any, arrays: Sequence[Any]) -> Any:
     """g·d, in the memory of d where that is large and nothing else: fresh memory costs as much as the product."""
     if d.__class__ is float:
         return g if d == 1.0 else g * d
@@ -123,7 +123,7 @@ def multiplied(g: Any, d: Any, partials: Sequence[Any], y: Any, arrays: Sequence
     return np.multiply(g, d, d) if fresh else g * d
 
 
-def fitted(contribution: Any, array: Any) -> Any:
+def fit_to_shape(contribution: Any, array: Any) -> Any:
     """A contribution in the shape and dtype of the array that it belongs to."""
     if contribution.shape != array.shape:
         contribution = unbroadcast(contribution, array.shape)
@@ -136,7 +136,7 @@ def pull_with_care(x: Node, g: Any) -> Contributions:
     kind = x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
     each = zip(x.parents, contributions(x.op, g, x.array, arrays, x.options), strict=True)
-    found = [(p, fitted(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
+    found = [(p, fit_to_shape(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
     if MODES.anomaly:
         refuse_bad_gradient(x, g, found)
     return found

@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_edu.core import batch_rules, ops
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
-from tinygrad_edu.core.modes import MODES, _switched
+from tinygrad_edu.core.modes import MODES, _switch
 from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
 from tinygrad_edu.core.operators import install
@@ -40,7 +40,7 @@ def batch(size: Any) -> Iterator[None]:
     """Every operation of this thread is on samples, until the block ends."""
     LEVELS.open.append((MODES.tensor_trace, size))
     try:
-        with _switched("tensor_trace", Batched):
+        with _switch("tensor_trace", Batched):
             yield
     finally:
         LEVELS.open.pop()
@@ -51,7 +51,7 @@ def outside() -> Iterator[Any]:
     """Operations are on whole batches, as around the innermost vmap; gives the number of samples."""
     level = LEVELS.open.pop()
     try:
-        with _switched("tensor_trace", level[0]):
+        with _switch("tensor_trace", level[0]):
             yield level[1]
     finally:
         LEVELS.open.append(level)
@@ -189,7 +189,7 @@ install(Batched)
 def recording_for(parents: Sequence[Any]) -> Iterator[None]:
     """No graph, and no copies of constants for it, where no inner Tensor asks for one."""
     wanted = any(getattr(getattr(x, "inner", None), "requires_grad", False) for x in parents)
-    with _switched("recording", MODES.recording and wanted):
+    with _switch("recording", MODES.recording and wanted):
         yield
 
 

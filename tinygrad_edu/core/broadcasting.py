@@ -25,7 +25,7 @@ def broadcast_to(x: Any, /, shape: int | Sequence[int]) -> Any:
 @array_op(vjp=lambda g, _y, x, axis, keepdims: (spread(g, x, axis),), linear=True)
 def sum(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ x over the axes.  x̄ = ȳ at every x."""
-    return reduced("sum", x, axis, keepdims)
+    return reduce_axes("sum", x, axis, keepdims)
 
 
 def unbroadcast(g: Any, shape: Shape) -> Any:
@@ -53,7 +53,7 @@ def axes_of(x: Any, axis: Axes) -> tuple[int, ...]:
     return found
 
 
-def kept_shape(x: Any, axis: Axes) -> tuple[int, ...]:
+def keepdims_shape(x: Any, axis: Axes) -> tuple[int, ...]:
     """The shape of a reduction with keepdims=True."""
     reduced = axes_of(x, axis)
     return tuple(1 if i in reduced else n for i, n in enumerate(np.shape(x)))
@@ -66,10 +66,10 @@ def count(x: Any, axis: Axes) -> int:
 
 def spread(g: Any, x: Any, axis: Axes) -> Any:
     """The gradient of a reduction, repeated to the shape of its input."""
-    return broadcast_to(reshape(g, kept_shape(x, axis)), x.shape)
+    return broadcast_to(reshape(g, keepdims_shape(x, axis)), x.shape)
 
 
-def reduced(name: str, x: Any, axis: Axes, keepdims: bool) -> Any:
+def reduce_axes(name: str, x: Any, axis: Axes, keepdims: bool) -> Any:
     return getattr(np, name)(x, axis=axis_argument(axis), keepdims=keepdims)
 
 

@@ -69,11 +69,11 @@ def taylor_slope(f: Callable[..., Any], *arguments: Any, seed: int = 0) -> float
     gradients = pull(weights if np.ndim(y) else float(weights))
     slope = sum(float(np.sum(np.asarray(g) * w)) for g, w in zip(gradients, v, strict=True))
     base = evaluate(f, x, weights)
-    remainders = [abs(evaluate(f, moved(x, v, h), weights) - base - h * slope) for h in TAYLOR_STEPS]
-    return fitted_slope(remainders, 1e-14 * (1.0 + abs(base) + abs(slope)))
+    remainders = [abs(evaluate(f, move_arguments(x, v, h), weights) - base - h * slope) for h in TAYLOR_STEPS]
+    return fit_slope(remainders, 1e-14 * (1.0 + abs(base) + abs(slope)))
 
 
-def fitted_slope(remainders: Sequence[float], rounding: float) -> float:
+def fit_slope(remainders: Sequence[float], rounding: float) -> float:
     """The least-squares slope in log-log, over the steps whose remainder stands above rounding."""
     points = [(math.log(h), math.log(r)) for h, r in zip(TAYLOR_STEPS, remainders, strict=True) if r > 10.0 * rounding]
     if len(points) < 3:
@@ -82,7 +82,7 @@ def fitted_slope(remainders: Sequence[float], rounding: float) -> float:
     return float(np.polyfit(log_h, log_r, 1)[0])
 
 
-def moved(x: Sequence[Any], v: Sequence[Any], h: float) -> list[Any]:
+def move_arguments(x: Sequence[Any], v: Sequence[Any], h: float) -> list[Any]:
     return [np.asarray(a + h * w) if isinstance(a, np.ndarray) else float(a + h * w) for a, w in zip(x, v, strict=True)]
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core import broadcasting, ops
-from tinygrad_edu.core.losses import in_dtype_of, listed, loss
+from tinygrad_edu.core.losses import as_arrays, in_dtype_of, loss
 from tinygrad_edu.core.reductions import log_softmax
-from tinygrad_edu.core.targets import classes_or_probabilities, known, positive, refuse
+from tinygrad_edu.core.targets import classes_or_probabilities, plain_numbers, positive, refuse
 from tinygrad_edu.errors import ShapeError
 
 
@@ -71,10 +71,10 @@ def of_rows(
 
 def class_weights(name: str, weight: Any, logs: Any) -> Any:
     """One finite number of at least 0 for each class. Errors: ShapeError, SettingError."""
-    weight = in_dtype_of(logs, listed(weight))
+    weight = in_dtype_of(logs, as_arrays(weight))
     if np.shape(weight) != np.shape(logs)[-1:]:
         raise ShapeError(f"{name}: weight has shape {np.shape(weight)}; one for each class is {np.shape(logs)[-1:]}")
-    numbers = known(weight)
+    numbers = plain_numbers(weight)
     if numbers is not None:
         refuse(
             name, numbers, ~np.isfinite(numbers) | (numbers < 0.0), "as the weight of a class is not finite or below 0"
@@ -95,7 +95,7 @@ def kl_div(prediction: Any, target: Any, log_target: bool = False) -> Any:
     """
     if log_target:
         return ops.exp(target) * (target - prediction)
-    numbers = known(target)
+    numbers = plain_numbers(target)
     if numbers is not None:
         refuse("kl_div", numbers, numbers < 0.0, "is no probability: logarithms need log_target=True")
     some = target > 0.0

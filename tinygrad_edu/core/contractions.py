@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.core.broadcasting import broadcast_to, sum
 from tinygrad_edu.core.diagonals import diagonal
 from tinygrad_edu.core.linalg import matmul, outer
-from tinygrad_edu.core.operation import composed
+from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.shapes import expand_dims, getitem, one_axis, pad, ravel, reshape, stack, transpose
 from tinygrad_edu.errors import OperandError, ShapeError
@@ -19,20 +19,20 @@ from tinygrad_edu.errors import OperandError, ShapeError
 # einsum
 
 
-@composed(method=False)
+@compose(method=False)
 def einsum(*operands: Any, optimize: Any = False) -> Any:
     """Sums of products as letters say: einsum("ij,jk->ik", a, b) is a @ b, einsum("ii->i", a) a diagonal.
 
     Letters that are missing behind -> are summed over; without -> those that stand once remain, in alphabetical order.
     "..." stands for any further axes. Two arrays at a time, from the left (`optimize`: by NumPy's order).
     """
-    inputs, output, xs = parsed(operands)
+    inputs, output, xs = parse(operands)
     terms = list(zip(inputs, xs, strict=True))
     for pair in cheapest_order(inputs, output, xs, optimize) if optimize else []:
         chosen = [terms[i] for i in pair]
         terms = [term for i, term in enumerate(terms) if i not in pair]
-        terms.append(contracted(chosen, "".join(sorted({*output}.union(*(letters for letters, _ in terms))))))
-    return ordered(contracted(terms, output), output)
+        terms.append(contract(chosen, "".join(sorted({*output}.union(*(letters for letters, _ in terms))))))
+    return order_axes(contract(terms, output), output)
 
 
 def cheapest_order(inputs: Sequence[str], output: str, xs: Sequence[Any], optimize: Any) -> list[Any]:
@@ -41,19 +41,19 @@ def cheapest_order(inputs: Sequence[str], output: str, xs: Sequence[Any], optimi
     return list(np.einsum_path(",".join(inputs) + "->" + output, *shapes, optimize=optimize)[0][1:-1])
 
 
-def contracted(terms: Sequence[tuple[str, Any]], wanted: str) -> tuple[str, Any]:
+def contract(terms: Sequence[tuple[str, Any]], wanted: str) -> tuple[str, Any]:
     """One array of all: letters that neither a later array nor the result has are summed over."""
-    letters, x = reduced_term(*terms[0], wanted + "".join(s for s, _ in terms[1:]))
+    letters, x = reduce_term(*terms[0], wanted + "".join(s for s, _ in terms[1:]))
     for i, (more, y) in enumerate(terms[1:], 2):
         later = wanted + "".join(s for s, _ in terms[i:])
-        letters, x = product_of((letters, x), reduced_term(more, y, later + letters), later)
-    return reduced_term(letters, x, wanted)
+        letters, x = product_of((letters, x), reduce_term(more, y, later + letters), later)
+    return reduce_term(letters, x, wanted)
 
 
-def parsed(operands: Sequence[Any]) -> tuple[list[str], str, list[Any]]:
+def parse(operands: Sequence[Any]) -> tuple[list[str], str, list[Any]]:
     """(letters of each array, letters of the result, the arrays), with "..." spelled out in capital letters."""
     if not isinstance(operands[0], str):
-        operands = spelled(operands)
+        operands = spell(operands)
     text, xs = operands[0].replace(" ", ""), list(operands[1:])
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
@@ -74,7 +74,7 @@ def parsed(operands: Sequence[Any]) -> tuple[list[str], str, list[Any]]:
     return inputs, output, xs
 
 
-def spelled(operands: Sequence[Any]) -> list[Any]:
+def spell(operands: Sequence[Any]) -> list[Any]:
     """einsum(a, [0, 1], b, [1, 2], [0, 2]) with letters."""
     pairs, last = [*zip(operands[::2], operands[1::2], strict=False)], operands[-1] if len(operands) % 2 else None
 
@@ -100,7 +100,7 @@ def refuse_bad_letters(text: str, inputs: Sequence[str], xs: Sequence[Any]) -> N
                 raise ShapeError(f"einsum({text!r}): the letter {c} is {sizes[c]} long, and {n} in array {i}")
 
 
-def reduced_term(letters: str, x: Any, wanted: str) -> tuple[str, Any]:
+def reduce_term(letters: str, x: Any, wanted: str) -> tuple[str, Any]:
     """Diagonals of letters that stand twice; sums over those that nobody else wants."""
     for c in sorted({*letters}):
         while letters.count(c) > 1:
@@ -119,9 +119,12 @@ def product_of(a: tuple[str, Any], b: tuple[str, Any], wanted: str) -> tuple[str
     rows, columns = [c for c in left if c not in right], [c for c in right if c not in left]
     if not inner:
         letters = "".join([*kept, *rows, *columns])
-        return letters, ordered((left, x), letters) * ordered((right, y), letters)
+        return letters, order_axes((left, x), letters) * order_axes((right, y), letters)
     x, y = same_sizes(x, left, y, right, inner)
-    x, y = ordered((left, x), "".join([*kept, *rows, *inner])), ordered((right, y), "".join([*kept, *inner, *columns]))
+    x, y = (
+        order_axes((left, x), "".join([*kept, *rows, *inner])),
+        order_axes((right, y), "".join([*kept, *inner, *columns])),
+    )
     lead, mid = len(kept), len(kept) + len(rows)
     n = np.shape(x)[lead:mid], np.shape(y)[lead + len(inner) :]
     k = math.prod(np.shape(x)[mid:])
@@ -143,7 +146,7 @@ def same_sizes(x: Any, left: str, y: Any, right: str, inner: Sequence[str]) -> t
     return x, y
 
 
-def ordered(term: tuple[str, Any], letters: str) -> Any:
+def order_axes(term: tuple[str, Any], letters: str) -> Any:
     """The array with its axes in the order of the letters, and axes of size 1 for those it has not."""
     own, x = term
     present = [c for c in letters if c in own]
@@ -156,7 +159,7 @@ def ordered(term: tuple[str, Any], letters: str) -> Any:
 # products of arrays of many axes
 
 
-@composed(method=False)
+@compose(method=False)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Σ of products over pairs of axes: the last `axes` of a with the first ones of b, or a pair of lists of axes."""
     if isinstance(axes, (int, np.integer)):
@@ -174,7 +177,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return reshape(matmul(x, reshape(transpose(b, [*right, *columns]), (k, math.prod(m)))), (*n, *m))
 
 
-@composed(method=False)
+@compose(method=False)
 def kron(a: Any, b: Any) -> Any:
     """The array of all blocks aᵢ·b."""
     rank = max(np.ndim(a), np.ndim(b))
@@ -184,27 +187,27 @@ def kron(a: Any, b: Any) -> Any:
     return reshape(x * y, tuple(i * j for i, j in zip(n, m, strict=True)))
 
 
-@composed(method=False)
+@compose(method=False)
 def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     """Σ aᵢ·bᵢ along an axis of both."""
     return sum(moveaxis(a, axis, -1) * moveaxis(b, axis, -1), axis=-1)
 
 
-@composed(method=False)
+@compose(method=False)
 def matvec(a: Any, b: Any) -> Any:
     """Matrices times vectors: Σ aᵢⱼ·bⱼ."""
     found = matmul(a, expand_dims(b, -1))
     return reshape(found, np.shape(found)[:-1])
 
 
-@composed(method=False)
+@compose(method=False)
 def vecmat(a: Any, b: Any) -> Any:
     """Vectors times matrices: Σ aᵢ·bᵢⱼ."""
     found = matmul(expand_dims(a, -2), b)
     return reshape(found, (*np.shape(found)[:-2], np.shape(found)[-1]))
 
 
-@composed(method=False)
+@compose(method=False)
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     """The vector product of vectors with 3 entries, (a₁b₂ - a₂b₁, a₂b₀ - a₀b₂, a₀b₁ - a₁b₀), along an axis."""
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
@@ -215,7 +218,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return moveaxis(stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=-1), -1, axisc)
 
 
-@composed(method=False)
+@compose(method=False)
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Σⱼ aⱼ·vᵢ₋ⱼ, the product of two polynomials.
 
@@ -236,7 +239,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     return getitem(y, slice(start, start + length))
 
 
-@composed(method=False)
+@compose(method=False)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """Σⱼ aᵢ₊ⱼ·vⱼ: a convolution with v in reverse order."""
     return convolve(a, getitem(v, slice(None, None, -1)), mode)
@@ -245,7 +248,7 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 # products of several matrices
 
 
-@composed(numpy="linalg.multi_dot", method=False)
+@compose(numpy="linalg.multi_dot", method=False)
 def multi_dot(arrays: Sequence[Any]) -> Any:
     """The product of several matrices (the ends may be vectors) in the order that needs the fewest multiplications."""
     ends = np.ndim(arrays[0]), np.ndim(arrays[-1])

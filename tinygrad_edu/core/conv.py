@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.operation import array_op
-from tinygrad_edu.core.windows import places, spanned, view_of_windows, window_counts
+from tinygrad_edu.core.windows import places, span_of, view_of_windows, window_counts
 
 CHUNK = 2**19  # bytes of columns that are laid out at once: they stay in the cache until the product has read them
 
 
 @array_op(
     vjp=(
-        lambda g, _y, x, w, stride, dilation, groups: written(g, w, x, stride, dilation, groups),
-        lambda g, _y, x, w, stride, dilation, groups: summed(x, g, w, stride, dilation, groups),
+        lambda g, _y, x, w, stride, dilation, groups: write_share(g, w, x, stride, dilation, groups),
+        lambda g, _y, x, w, stride, dilation, groups: sum_share(x, g, w, stride, dilation, groups),
     )
 )
 def conv(x: Any, w: Any, /, stride: Sequence[int], dilation: Sequence[int], groups: int) -> Any:
@@ -58,7 +58,7 @@ def chunks(
 @array_op(
     vjp=(
         lambda g, _y, x, w, shape, stride, dilation, groups: conv(g, w, stride, dilation, groups),
-        lambda g, _y, x, w, shape, stride, dilation, groups: summed(g, x, w, stride, dilation, groups),
+        lambda g, _y, x, w, shape, stride, dilation, groups: sum_share(g, x, w, stride, dilation, groups),
     )
 )
 def conv_transpose(
@@ -69,7 +69,7 @@ def conv_transpose(
     x is (batch, out, *windows), y (batch, channels, *shape); `shape` None, the smallest that holds all windows.
     """
     counts, size, channels = x.shape[2:], w.shape[2:], w.shape[1] * groups
-    shape = shape or spanned(size, counts, stride, dilation)
+    shape = shape or span_of(size, counts, stride, dilation)
     # With the batch behind the places, what is added for one place of the kernel lies in one long row.
     given = np.moveaxis(x, (0, 1), (-2, -1)).reshape(-1, groups, len(w) // groups).swapaxes(0, 1)
     weight = w.reshape(groups, len(w) // groups, *w.shape[1:])
@@ -83,7 +83,7 @@ def conv_transpose(
 
 @array_op(
     vjp=(
-        lambda g, _y, x, y, size, stride, dilation, groups: written(y, g, x, stride, dilation, groups),
+        lambda g, _y, x, y, size, stride, dilation, groups: write_share(y, g, x, stride, dilation, groups),
         lambda g, _y, x, y, size, stride, dilation, groups: conv(x, g, stride, dilation, groups),
     )
 )
@@ -99,11 +99,11 @@ def conv_weight(
     return total.reshape(out, x.shape[1] // groups, *size)
 
 
-def written(y: Any, w: Any, x: Any, stride: Any, dilation: Any, groups: int) -> Any:
+def write_share(y: Any, w: Any, x: Any, stride: Any, dilation: Any, groups: int) -> Any:
     """The share of an input: `conv_transpose` in the shape of x."""
     return conv_transpose(y, w, x.shape[2:], stride, dilation, groups)
 
 
-def summed(x: Any, y: Any, w: Any, stride: Any, dilation: Any, groups: int) -> Any:
+def sum_share(x: Any, y: Any, w: Any, stride: Any, dilation: Any, groups: int) -> Any:
     """The share of a weight: `conv_weight` in the shape of w."""
     return conv_weight(x, y, w.shape[2:], stride, dilation, groups)

@@ -86,7 +86,7 @@ def array_operand(x: Any) -> Array:
     return array
 
 
-def unpacked(arguments: Sequence[Any]) -> Any:
+def unpack(arguments: Sequence[Any]) -> Any:
     """f(2, 3) and f((2, 3)) mean the same."""
     return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], (int, np.integer)) else tuple(arguments)
 

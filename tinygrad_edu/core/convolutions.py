@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.conv import conv, conv_transpose
-from tinygrad_edu.core.operation import composed
+from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import expand_dims, pad, reshape
-from tinygrad_edu.core.windows import PerAxis, cropped, each_axis, fixed, padding_of, refuse_channels, refuse_wide
+from tinygrad_edu.core.windows import PerAxis, crop, each_axis, fix_length, padding_of, refuse_channels, refuse_wide
 from tinygrad_edu.errors import SettingError
 
 
@@ -25,13 +25,13 @@ def convolution(
     x, batched = batch_of(name, x, weight, groups)
     n = np.ndim(x) - 2
     stride, dilation = each_axis(name, "stride", stride, n, 1), each_axis(name, "dilation", dilation, n, 1)
-    size = tuple(map(fixed, np.shape(weight)[2:]))
-    x = bordered(x, padding_of(name, padding, size, stride, dilation), 0.0)
+    size = tuple(map(fix_length, np.shape(weight)[2:]))
+    x = add_border(x, padding_of(name, padding, size, stride, dilation), 0.0)
     refuse_wide(name, np.shape(x)[2:], size, dilation)
-    return finished(conv(x, weight, stride, dilation, groups), bias, batched)
+    return add_bias(conv(x, weight, stride, dilation, groups), bias, batched)
 
 
-def finished(y: Any, bias: Any, batched: bool) -> Any:
+def add_bias(y: Any, bias: Any, batched: bool) -> Any:
     """y + b, without the batch axis where the input had none."""
     y = y if bias is None else y + reshape(bias, (np.shape(bias)[0], *(1,) * (np.ndim(y) - 2)))
     return y if batched else reshape(y, np.shape(y)[1:])
@@ -44,14 +44,14 @@ def batch_of(name: str, x: Any, weight: Any, groups: int, transposed: bool = Fal
     return (x if batched else expand_dims(x, 0)), batched
 
 
-def bordered(x: Any, widths: Sequence[tuple[int, int]], constant: float) -> Any:
+def add_border(x: Any, widths: Sequence[tuple[int, int]], constant: float) -> Any:
     """x with a border along its last axes."""
     if not any(map(any, widths)):
         return x
     return pad(x, [(0, 0)] * (np.ndim(x) - len(widths)) + list(widths), constant)
 
 
-@composed()
+@compose()
 def conv1d(
     x: Any, weight: Any, bias: Any = None, stride: PerAxis = 1, padding: Any = 0, dilation: PerAxis = 1, groups: int = 1
 ) -> Any:
@@ -65,7 +65,7 @@ def conv1d(
     return convolution("conv1d", x, weight, bias, stride, padding, dilation, groups)
 
 
-@composed()
+@compose()
 def conv2d(
     x: Any, weight: Any, bias: Any = None, stride: PerAxis = 1, padding: Any = 0, dilation: PerAxis = 1, groups: int = 1
 ) -> Any:
@@ -79,7 +79,7 @@ def conv2d(
     return convolution("conv2d", x, weight, bias, stride, padding, dilation, groups)
 
 
-def transposed(
+def transpose_convolution(
     name: str,
     x: Any,
     weight: Any,
@@ -98,10 +98,10 @@ def transposed(
     if any(m >= max(s, d) for m, s, d in zip(more, stride, dilation, strict=True)):
         raise SettingError(f"{name}(output_padding={more}): smaller than the stride {stride} or the dilation is needed")
     y = conv_transpose(x, weight, None, stride, dilation, groups)
-    return finished(cropped(bordered(y, [(0, k) for k in more], 0.0), padding), bias, batched)
+    return add_bias(crop(add_border(y, [(0, k) for k in more], 0.0), padding), bias, batched)
 
 
-@composed()
+@compose()
 def conv_transpose1d(
     x: Any,
     weight: Any,
@@ -119,10 +119,10 @@ def conv_transpose1d(
     >>> conv_transpose1d(np.array([[[1.0, 2.0]]]), np.array([[[1.0, 10.0]]]), stride=2).tolist()
     [[[1.0, 10.0, 2.0, 20.0]]]
     """
-    return transposed("conv_transpose1d", x, weight, bias, stride, padding, output_padding, groups, dilation)
+    return transpose_convolution("conv_transpose1d", x, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-@composed()
+@compose()
 def conv_transpose2d(
     x: Any,
     weight: Any,
@@ -138,4 +138,4 @@ def conv_transpose2d(
     >>> conv_transpose2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)), padding=1).tolist()
     [[[[4.0]]]]
     """
-    return transposed("conv_transpose2d", x, weight, bias, stride, padding, output_padding, groups, dilation)
+    return transpose_convolution("conv_transpose2d", x, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -8,14 +8,14 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.broadcasting import sum
-from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import offsets
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.shapes import pad, put, ravel, reshape
 from tinygrad_edu.errors import ShapeError
 
 
-def placed(g: Any, shape: Any, offset: int, axis1: int, axis2: int) -> Any:
+def place_diagonal(g: Any, shape: Any, offset: int, axis1: int, axis2: int) -> Any:
     """Zeros with g on the diagonal: what `diagonal` read."""
     n, along = g.shape[-1], np.arange(g.shape[-1])
     others = [length for i, length in enumerate(shape) if i not in (axis1 % len(shape), axis2 % len(shape))]
@@ -24,7 +24,7 @@ def placed(g: Any, shape: Any, offset: int, axis1: int, axis2: int) -> Any:
     return moveaxis(whole, (-2, -1), (axis1, axis2))
 
 
-def masked_diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
+def mask_diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
     """The same where an index has no arrays: all but the diagonal set to 0, and the rows summed."""
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     x = x[..., max(-offset, 0) :, max(offset, 0) :]
@@ -37,22 +37,22 @@ def masked_diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
 
 
 @array_op(
-    vjp=lambda g, _y, x, offset, axis1, axis2: (placed(g, x.shape, offset, axis1, axis2),),
+    vjp=lambda g, _y, x, offset, axis1, axis2: (place_diagonal(g, x.shape, offset, axis1, axis2),),
     linear=True,
-    made_of=masked_diagonal,
+    made_of=mask_diagonal,
 )
 def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The entries x[i, i + offset], along the last axis of the result.  x̄ = ȳ on the diagonal, else 0."""
     return np.diagonal(x, offset, axis1, axis2)
 
 
-@composed()
+@compose()
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of a diagonal."""
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
-@composed()
+@compose()
 def diag(v: Any, k: int = 0) -> Any:
     """Of a row the matrix that has it on its k-th diagonal; of a matrix that diagonal."""
     if np.ndim(v) == 2:
@@ -64,19 +64,19 @@ def diag(v: Any, k: int = 0) -> Any:
     return ops.where(ops.equal(offsets(n, n), float(k)), reshape(row, (n, 1) if k > 0 else (1, n)), 0.0)
 
 
-@composed()
+@compose()
 def diagflat(v: Any, k: int = 0) -> Any:
     """The matrix with all numbers of v on its k-th diagonal."""
     return diag(ravel(v), k)
 
 
-@composed()
+@compose()
 def tril(x: Any, k: int = 0) -> Any:
     """x with 0 above its k-th diagonal."""
     return ops.where(ops.less_equal(matrix_offsets(x), float(k)), x, 0.0)
 
 
-@composed()
+@compose()
 def triu(x: Any, k: int = 0) -> Any:
     """x with 0 below its k-th diagonal."""
     return ops.where(ops.greater_equal(matrix_offsets(x), float(k)), x, 0.0)

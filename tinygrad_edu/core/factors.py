@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.broadcasting import axes_of, count, kept_shape, sum
+from tinygrad_edu.core.broadcasting import axes_of, count, keepdims_shape, sum
 from tinygrad_edu.core.diagonals import tril
-from tinygrad_edu.core.linear_systems import OWN_GRADIENT, lapack, solve, square, turned
-from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.linear_systems import OWN_GRADIENT, lapack, solve, square, swap_last_axes
+from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import numbers
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.reductions import max, min, root
@@ -24,11 +24,11 @@ from tinygrad_edu.errors import OperandError, ShapeError
 # factors of symmetric matrices, of which, as in NumPy, the lower triangle alone is read
 
 
-def mirrored(x: Any, lower: bool = True) -> Any:
+def mirror(x: Any, lower: bool = True) -> Any:
     """The symmetric matrix with that triangle."""
     square(x)
-    x = x if lower else turned(x)
-    return tril(x) + turned(tril(x, -1))
+    x = x if lower else swap_last_axes(x)
+    return tril(x) + swap_last_axes(tril(x, -1))
 
 
 @array_op(vjp=lambda g, y, _x: (cholesky_vjp(g, y),), numpy="-", **OWN_GRADIENT)
@@ -38,18 +38,18 @@ def lower_factor(x: Any, /) -> Any:
 
 
 def cholesky_vjp(g: Any, y: Any) -> Any:
-    inner = tril(turned(y) @ g)
+    inner = tril(swap_last_axes(y) @ g)
     inner = inner - 0.5 * (inner * np.eye(np.shape(y)[-1]))
-    left = solve(turned(y), inner)  # L⁻ᵀ·Φ
-    whole = turned(solve(turned(y), turned(left)))  # ·L⁻¹
-    return 0.5 * (whole + turned(whole))
+    left = solve(swap_last_axes(y), inner)  # L⁻ᵀ·Φ
+    whole = swap_last_axes(solve(swap_last_axes(y), swap_last_axes(left)))  # ·L⁻¹
+    return 0.5 * (whole + swap_last_axes(whole))
 
 
-@composed(numpy="linalg.cholesky", method=False)
+@compose(numpy="linalg.cholesky", method=False)
 def cholesky(x: Any, upper: bool = False) -> Any:
     """The lower L with L·Lᵀ = x of a positive definite x, whose lower triangle is read (`upper`: Lᵀ, of the upper)."""
-    factor = lower_factor(mirrored(x, not upper))
-    return turned(factor) if upper else factor
+    factor = lower_factor(mirror(x, not upper))
+    return swap_last_axes(factor) if upper else factor
 
 
 @array_op(vjp=lambda g, y, _x, triangle: (eigh_vjp(g, y),), numpy="-", **OWN_GRADIENT)
@@ -63,9 +63,9 @@ def eigh_vjp(g: Any, y: Any) -> Any:
     """V·(diag(w̄) + (Vᵀ·V̄)∘F)·Vᵀ, Fᵢⱼ = 1/(wⱼ - wᵢ), made symmetric. Equal eigenvalues: their vectors count as fixed."""
     w, v = getitem(y, (..., 0, slice(None))), getitem(y, (..., slice(1, None), slice(None)))
     gw, gv = getitem(g, (..., 0, slice(None))), getitem(g, (..., slice(1, None), slice(None)))
-    inner = (turned(v) @ gv) * inverse_gaps(w) + expand_dims(gw, -1) * np.eye(np.shape(w)[-1])
-    whole = v @ inner @ turned(v)
-    return 0.5 * (whole + turned(whole))
+    inner = (swap_last_axes(v) @ gv) * inverse_gaps(w) + expand_dims(gw, -1) * np.eye(np.shape(w)[-1])
+    whole = v @ inner @ swap_last_axes(v)
+    return 0.5 * (whole + swap_last_axes(whole))
 
 
 def inverse_gaps(w: Any) -> Any:
@@ -82,14 +82,14 @@ class EigenPairs(NamedTuple):
     eigenvectors: Any
 
 
-@composed(numpy="linalg.eigh", method=False)
+@compose(numpy="linalg.eigh", method=False)
 def eigh(x: Any, UPLO: str = "L") -> EigenPairs:
     """Eigenvalues, rising, and eigenvectors (columns) of a symmetric x, of which one triangle is read."""
-    y = eigen_columns(mirrored(x, UPLO == "L"), UPLO)
+    y = eigen_columns(mirror(x, UPLO == "L"), UPLO)
     return EigenPairs(getitem(y, (..., 0, slice(None))), getitem(y, (..., slice(1, None), slice(None))))
 
 
-@composed(numpy="linalg.eigvalsh", method=False)
+@compose(numpy="linalg.eigvalsh", method=False)
 def eigvalsh(x: Any, UPLO: str = "L") -> Any:
     """Eigenvalues, rising, of a symmetric x, of which one triangle is read.  x̄ = V·diag(ȳ)·Vᵀ."""
     return eigh(x, UPLO).eigenvalues
@@ -111,13 +111,13 @@ def svd_vjp(g: Any, y: Any, x: Any) -> Any:
     (ut, s, vt), (gut, gs, gvt) = (
         (getitem(z, (..., slice(m))), getitem(z, (..., m)), getitem(z, (..., slice(m + 1, None)))) for z in (y, g)
     )
-    u, gaps = turned(ut), inverse_gaps(s * s)
-    inner_u, inner_v = ut @ turned(gut), vt @ turned(gvt)
+    u, gaps = swap_last_axes(ut), inverse_gaps(s * s)
+    inner_u, inner_v = ut @ swap_last_axes(gut), vt @ swap_last_axes(gvt)
     row, column = expand_dims(s, -2), expand_dims(s, -1)
-    inner = gaps * (inner_u - turned(inner_u)) * row + column * (gaps * (inner_v - turned(inner_v)))
+    inner = gaps * (inner_u - swap_last_axes(inner_u)) * row + column * (gaps * (inner_v - swap_last_axes(inner_v)))
     whole = u @ (inner + expand_dims(gs, -1) * np.eye(np.shape(s)[-1])) @ vt
-    outside_u = (turned(gut) - u @ inner_u) / row
-    outside_v = (gvt - turned(inner_v) @ vt) / column
+    outside_u = (swap_last_axes(gut) - u @ inner_u) / row
+    outside_v = (gvt - swap_last_axes(inner_v) @ vt) / column
     return whole + outside_u @ vt + u @ outside_v
 
 
@@ -129,7 +129,7 @@ class SingularValues(NamedTuple):
     Vh: Any
 
 
-@composed(numpy="linalg.svd", method=False)
+@compose(numpy="linalg.svd", method=False)
 def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """U, S (falling) and Vᵀ with x = U·diag(S)·Vᵀ, or S alone. Equal singular values: their vectors count as fixed.
 
@@ -145,10 +145,10 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     s = getitem(y, (..., m))
     if not compute_uv:
         return s
-    return SingularValues(turned(getitem(y, (..., slice(m)))), s, getitem(y, (..., slice(m + 1, None))))
+    return SingularValues(swap_last_axes(getitem(y, (..., slice(m)))), s, getitem(y, (..., slice(m + 1, None))))
 
 
-@composed(numpy="linalg.svdvals", method=False)
+@compose(numpy="linalg.svdvals", method=False)
 def svdvals(x: Any) -> Any:
     """The singular values, falling."""
     return svd(x, compute_uv=False)
@@ -157,7 +157,7 @@ def svdvals(x: Any) -> Any:
 # lengths
 
 
-@composed(numpy="linalg.norm")
+@compose(numpy="linalg.norm")
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """The length √(Σ x²) over the axes; its derivative counts as 0 where all x are 0, as in PyTorch.
 
@@ -173,7 +173,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if len(axes) != 2:
         raise ShapeError(f"norm(ord={ord!r}) is of vectors or matrices, one axis or two, not of {len(axes)} axes")
     y = matrix_norm_of(moveaxis(x, axes, (-2, -1)), ord)
-    return reshape(y, kept_shape(x, axes)) if keepdims else y
+    return reshape(y, keepdims_shape(x, axes)) if keepdims else y
 
 
 def vector_norm_of(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
@@ -201,17 +201,17 @@ def matrix_norm_of(x: Any, ord: Any) -> Any:
     return (max if ord > 0 else min)(sums, axis=-1)
 
 
-@composed(numpy="linalg.vector_norm", method=False)
+@compose(numpy="linalg.vector_norm", method=False)
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """The length over the axes, all of them as one vector by default; `ord` as in `norm`."""
     inner = axes_of(x, axis)
     outer = [i for i in range(np.ndim(x)) if i not in inner]
     rows = reshape(transpose(x, [*outer, *inner]), (*(np.shape(x)[i] for i in outer), count(x, inner)))
     y = norm(rows, ord, -1)
-    return reshape(y, kept_shape(x, inner)) if keepdims else y
+    return reshape(y, keepdims_shape(x, inner)) if keepdims else y
 
 
-@composed(numpy="linalg.matrix_norm", method=False)
+@compose(numpy="linalg.matrix_norm", method=False)
 def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
     """The norm of the matrices in the last two axes; `ord` as in `norm`."""
     return norm(x, ord, (-2, -1), keepdims)

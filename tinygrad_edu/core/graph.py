@@ -17,12 +17,12 @@ if hasattr(os, "register_at_fork"):  # a thread that holds it at a fork does not
     )
 
 
-def recorded_parents(node: Node) -> Iterable[Node]:
+def parent_nodes(node: Node) -> Iterable[Node]:
     """The parents that are nodes themselves; plain numbers and arrays are constants."""
     return [parent for parent in node.parents if hasattr(parent, "parents")]
 
 
-def topological(root: Node, parents: Callable[[Node], Iterable[Node]] = recorded_parents) -> list[Node]:
+def topological(root: Node, parents: Callable[[Node], Iterable[Node]] = parent_nodes) -> list[Node]:
     """All nodes that `root` depends on, every node after its parents; each once, in a stable order.
 
     Depth first with a stack of its own. A node is pushed twice: first to open it (its parents go on top),

@@ -30,10 +30,10 @@ class Real(float):
         return quotient(float(other), float(self))
 
     def __floordiv__(self, other: Any) -> Real:
-        return floored(float(self), float(other))
+        return floor_quotient(float(self), float(other))
 
     def __rfloordiv__(self, other: Any) -> Real:
-        return floored(float(other), float(self))
+        return floor_quotient(float(other), float(self))
 
     def __pow__(self, other: Any, modulo: None = None) -> Real:
         return power(float(self), float(other))
@@ -60,7 +60,7 @@ for name in ("add", "radd", "sub", "rsub", "mul", "rmul", "mod", "rmod", "neg", 
     setattr(Real, f"__{name}__", keeping(f"__{name}__"))
 
 
-def floored(a: float, b: float) -> Real:
+def floor_quotient(a: float, b: float) -> Real:
     return quotient(a, b) if b == 0.0 else Real(math.nan if math.isinf(a) else a // b)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.broadcasting import sum, unbroadcast
-from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, transpose
 
 
@@ -42,7 +42,7 @@ def as_matrices(g: Any, a: Any, b: Any) -> Any:
     return expand_dims(g, -2) if a.ndim == 1 else g
 
 
-@composed()
+@compose()
 def dot(a: Any, b: Any) -> Any:
     """a · b: Σ aᵢ·bᵢ over the last axis of a and the last but one of b; a number times an array."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
@@ -50,13 +50,13 @@ def dot(a: Any, b: Any) -> Any:
     return matmul(a, b) if np.ndim(b) < 3 else inner(a, swapaxes(b, -1, -2))
 
 
-@composed()
+@compose()
 def outer(a: Any, b: Any) -> Any:
     """The matrix of all products aᵢ·bⱼ."""
     return expand_dims(ravel(a), 1) * expand_dims(ravel(b), 0)
 
 
-@composed()
+@compose()
 def inner(a: Any, b: Any) -> Any:
     """Σ aᵢ·bᵢ over the last axis of both."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
@@ -66,7 +66,7 @@ def inner(a: Any, b: Any) -> Any:
     return reshape(matmul(a, columns), (*np.shape(a)[:-1], *others))
 
 
-@composed()
+@compose()
 def vdot(a: Any, b: Any) -> Any:
     """Σ of all aᵢ·bᵢ."""
     return sum(ravel(a) * ravel(b))

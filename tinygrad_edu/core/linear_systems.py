@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.core.broadcasting import sum, unbroadcast
 from tinygrad_edu.core.linalg import matmul
-from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import in_dtype_of, numbers
 from tinygrad_edu.core.rearrange import matrix_transpose
 from tinygrad_edu.core.shapes import expand_dims, ravel, reshape
@@ -38,7 +38,7 @@ def lapack(name: str, *arrays: Any, **options: Any) -> Any:
 # systems and inverses
 
 
-@array_op(vjp=lambda g, y, _x: (-turned(y) @ g @ turned(y),), numpy="linalg.inv", **OWN_GRADIENT)
+@array_op(vjp=lambda g, y, _x: (-swap_last_axes(y) @ g @ swap_last_axes(y),), numpy="linalg.inv", **OWN_GRADIENT)
 def inv(x: Any, /) -> Any:
     """x⁻¹ of square matrices.  x̄ = -x⁻ᵀ·ȳ·x⁻ᵀ."""
     return lapack("inv", x)
@@ -49,7 +49,7 @@ def square(x: Any) -> None:
         raise ShapeError(f"a square matrix, or a stack of them, is needed; the shape is {tuple(np.shape(x))}")
 
 
-def turned(x: Any) -> Any:
+def swap_last_axes(x: Any) -> Any:
     return matrix_transpose(x)
 
 
@@ -62,8 +62,8 @@ def solve(a: Any, b: Any, /) -> Any:
 def solve_vjp(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
     vector = b.ndim == 1
     g, y = (expand_dims(x, -1) if vector else x for x in (g, y))
-    back = solve(turned(a), g)
-    left = unbroadcast(-back @ turned(y), a.shape)
+    back = solve(swap_last_axes(a), g)
+    left = unbroadcast(-back @ swap_last_axes(y), a.shape)
     return left, unbroadcast(sum(back, axis=-1), b.shape) if vector else unbroadcast(back, b.shape)
 
 
@@ -74,13 +74,13 @@ def pinv(x: Any, /, rcond: float | None = None) -> Any:
 
 
 def pinv_vjp(g: Any, y: Any, x: Any) -> Any:
-    yt, gt = turned(y), turned(g)
+    yt, gt = swap_last_axes(y), swap_last_axes(g)
     outside = gt - x @ (y @ gt)  # the part of ȳᵀ outside of x's columns
     beside = gt - (gt @ y) @ x  # and outside of its rows
     return -yt @ g @ yt + outside @ y @ yt + yt @ y @ beside
 
 
-@composed(numpy="linalg.tensorinv", method=False)
+@compose(numpy="linalg.tensorinv", method=False)
 def tensorinv(x: Any, ind: int = 2) -> Any:
     """The inverse of x as a map from its last axes to its first `ind` ones."""
     shape = np.shape(x)
@@ -88,7 +88,7 @@ def tensorinv(x: Any, ind: int = 2) -> Any:
     return reshape(inv(reshape(x, (n, math.prod(shape[ind:])))), (*shape[ind:], *shape[:ind]))
 
 
-@composed(numpy="linalg.tensorsolve", method=False)
+@compose(numpy="linalg.tensorsolve", method=False)
 def tensorsolve(a: Any, b: Any) -> Any:
     """The y with tensordot(a, y, y.ndim) = b."""
     shape = np.shape(a)[np.ndim(b) :]
@@ -107,7 +107,7 @@ def det(x: Any, /) -> Any:
 def det_vjp(g: Any, y: Any, x: Any) -> Any:
     scale = reshape(g * y, (*np.shape(y), 1, 1))
     if np.all(numbers(y, "det") != 0.0):
-        return scale * turned(inv(x))
+        return scale * swap_last_axes(inv(x))
     return reshape(g, (*np.shape(y), 1, 1)) * cofactors(numbers(x, "det"))
 
 
@@ -119,7 +119,7 @@ def cofactors(x: Any) -> Any:
     return sign[..., None, None] * ((u * others[..., None, :]) @ v)
 
 
-@array_op(vjp=lambda g, _y, x: (reshape(g, (*np.shape(g), 1, 1)) * turned(inv(x)),), numpy="-", **OWN_GRADIENT)
+@array_op(vjp=lambda g, _y, x: (reshape(g, (*np.shape(g), 1, 1)) * swap_last_axes(inv(x)),), numpy="-", **OWN_GRADIENT)
 def log_abs_det(x: Any, /) -> Any:
     """log |det x|, without overflow.  x̄ = ȳ·x⁻ᵀ."""
     return np.asarray(lapack("slogdet", x)[1])
@@ -132,7 +132,7 @@ class SignAndLog(NamedTuple):
     logabsdet: Any
 
 
-@composed(numpy="linalg.slogdet", method=False)
+@compose(numpy="linalg.slogdet", method=False)
 def slogdet(x: Any) -> SignAndLog:
     """(sign, log |det x|) without overflow; the sign, -1, 0 or 1, has derivative 0."""
     return SignAndLog(np.sign(lapack("slogdet", numbers(x, "slogdet"))[0]), log_abs_det(x))
@@ -141,7 +141,7 @@ def slogdet(x: Any) -> SignAndLog:
 # powers
 
 
-@composed(numpy="linalg.matrix_power", method=False)
+@compose(numpy="linalg.matrix_power", method=False)
 def matrix_power(x: Any, n: int) -> Any:
     """x @ x @ ... n times, by squaring; of a negative n the inverse's power."""
     square(x)

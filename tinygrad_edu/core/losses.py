@@ -31,8 +31,8 @@ from tinygrad_edu.core.shapes import expand_dims
 from tinygrad_edu.core.targets import (
     classes_or_probabilities,
     from_0_to_1,
-    known,
     like_prediction,
+    plain_numbers,
     plus_or_minus_one,
     positive,
     probabilities,
@@ -75,7 +75,7 @@ class Loss(Composed):
     def __call__(
         self, prediction: Any, target: Any, *, reduction: str = "mean", sample_weight: Any = None, **options: Any
     ) -> Any:
-        prediction, target = listed(prediction), listed(target)
+        prediction, target = as_arrays(prediction), as_arrays(target)
         unknown = sorted(options.keys() - set(self.options))
         if unknown:
             raise SettingError(f"{self.name} has the settings {', '.join([*self.options, *COMMON])}, not {unknown}")
@@ -88,7 +88,7 @@ class Loss(Composed):
             refuse_empty(self.name, prediction)
         each = self.function(prediction, target, **options)
         each, counts = each if isinstance(each, tuple) else (each, None)
-        return reduced(self.name, each, reduction, sample_weight, counts)
+        return reduce_costs(self.name, each, reduction, sample_weight, counts)
 
 
 def loss(
@@ -205,7 +205,7 @@ def poisson(prediction: Any, target: Any) -> Any:
     return ops.poisson_loss(prediction, target)
 
 
-def reduced(name: str, each: Any, reduction: str, sample_weight: Any, counts: Any = None) -> Any:
+def reduce_costs(name: str, each: Any, reduction: str, sample_weight: Any, counts: Any = None) -> Any:
     """The costs of all entries as one number, weighted; in a mean each counts as often as `counts` says."""
     if reduction not in REDUCTIONS:
         raise unknown_name("reduction", reduction, REDUCTIONS)
@@ -233,13 +233,13 @@ def total_weight(each: Any, weight: Any, counts: Any) -> Any:
 
 def weight_for(name: str, each: Any, sample_weight: Any) -> Any:
     """The weights in a shape that broadcasts over the costs: (n,) → (n, 1, ...)."""
-    weight = in_dtype_of(each, listed(sample_weight))
+    weight = in_dtype_of(each, as_arrays(sample_weight))
     shape, given = np.shape(each), np.shape(weight)
     if given != shape and given != shape[:1]:
         raise ShapeError(
             f"{name}: sample_weight has shape {given}; one for each sample would be {shape[:1]}, for each entry {shape}"
         )
-    refuse_bad_weights(name, known(weight))
+    refuse_bad_weights(name, plain_numbers(weight))
     return expand_dims(weight, tuple(range(len(given), len(shape)))) if len(given) < len(shape) else weight
 
 
@@ -257,7 +257,7 @@ def refuse_bad_weights(name: str, weight: Any) -> None:
 
 def without_ignored(name: str, target: Any, ignored: Any) -> tuple[Any, Any]:
     """(class numbers with 0 for those that are ignored, 1.0 for each that counts)."""
-    labels = known(target)
+    labels = plain_numbers(target)
     if labels is None:
         raise TraceError(
             f"{name}(ignore_index=) looks at each class number: train with compiled=False, or weight samples"
@@ -268,7 +268,7 @@ def without_ignored(name: str, target: Any, ignored: Any) -> tuple[Any, Any]:
     return np.where(kept, labels, 0), kept * 1.0
 
 
-def listed(x: Any) -> Any:
+def as_arrays(x: Any) -> Any:
     """Lists as arrays."""
     return plain(x) if isinstance(x, (list, tuple)) else x
 

@@ -32,14 +32,14 @@ def no_grad() -> Iterator[None]:
     >>> y.parents
     ()
     """
-    with _switched("recording", False):
+    with _switch("recording", False):
         yield
 
 
 @contextmanager
 def recording() -> Iterator[None]:
     """Record a graph, in this thread, until the block ends: transforms do, even under `no_grad`."""
-    with _switched("recording", True):
+    with _switch("recording", True):
         yield
 
 
@@ -54,19 +54,19 @@ def detect_anomaly() -> Iterator[None]:
         ...
     tinygrad_edu.errors.AnomalyError: log(x) gave nan. Its inputs: x = -1.0
     """
-    with _switched("anomaly", True):
+    with _switch("anomaly", True):
         yield
 
 
 @contextmanager
 def tracing(mode: str, back_end: Any) -> Iterator[None]:
     """Record every operation of this thread on nodes of `back_end`; `mode` is "value_trace" or "tensor_trace"."""
-    with _switched("recording", True), _switched("anomaly", False), _switched(mode, back_end):
+    with _switch("recording", True), _switch("anomaly", False), _switch(mode, back_end):
         yield
 
 
 @contextmanager
-def _switched(mode: str, value: Any) -> Iterator[None]:
+def _switch(mode: str, value: Any) -> Iterator[None]:
     before = getattr(MODES, mode)
     _set(mode, value)
     try:

@@ -66,7 +66,7 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
     if method != "__call__" or (options and ufunc.signature is None):
         raise UnsupportedNumpyError(refusal(f"{ufunc.__name__}.{method}({', '.join(options)})"))
     if ufunc in without_derivative():
-        return ufunc(*map(held, inputs))
+        return ufunc(*map(plain_of, inputs))
     operation = differentiable().get(ufunc) or ("scipy.special" in sys.modules and scipys().get(ufunc))
     if not operation:
         numpys = getattr(np, ufunc.__name__, None) is ufunc
@@ -74,7 +74,7 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
     if not isinstance(operation, Operation):
         return operation(*inputs, **options)  # matmul, vecdot and their like
     if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and (x.ndim or x.dtype == object) for x in inputs):
-        return operation.on_arrays(*map(boxed, inputs))
+        return operation.on_arrays(*map(box_value, inputs))
     return operation(*inputs)
 
 
@@ -94,7 +94,7 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if function in SHAPE_OF and hasattr(arguments[0], "parents") and len(arguments) == 1 and not options:
         return getattr(arguments[0], SHAPE_OF[function], function(0.0))  # a Value has the shape of a number
     if function in without_derivative():
-        return function(*tree_map(held, list(arguments)), **tree_map(held, options))
+        return function(*tree_map(plain_of, list(arguments)), **tree_map(plain_of, options))
     if function not in differentiable():
         raise UnsupportedNumpyError(refusal(name_of(function)))
     entry = differentiable()[function]
@@ -103,7 +103,7 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if isinstance(entry, Operation):
         return entry(*(bounds(*arguments, **options) if function is np.clip else arguments))
     arrays, named = by_name(function, arguments, options, len(getattr(entry, "arrays", "x")) or 1)
-    return entry(*arrays, **dict(option for x in named.items() for option in translated(function, entry, *x)))
+    return entry(*arrays, **dict(option for x in named.items() for option in translate(function, entry, *x)))
 
 
 # NumPy's options under our names, and the values of NumPy's options that ask for what is done anyway.
@@ -150,7 +150,7 @@ def option_names(entry: Any) -> tuple[str, ...]:
     return tuple(x.name for x in parameters if x.kind is not x.VAR_POSITIONAL)
 
 
-def translated(function: Any, entry: Any, name: str, value: Any) -> list[tuple[str, Any]]:
+def translate(function: Any, entry: Any, name: str, value: Any) -> list[tuple[str, Any]]:
     """An option by our name; none where it asks for what is done anyway. Any other is refused, never ignored."""
     ours = ALIASES.get(name, name)
     if ours in (entry.options if isinstance(entry, ArrayOperation) else option_names(entry)):
@@ -171,7 +171,7 @@ def refuse_option(function: Any, name: str, value: Any) -> None:
     )
 
 
-def boxed(x: Any) -> Any:
+def box_value(x: Any) -> Any:
     """A Value as an array of one object, which ufuncs take as it is."""
     if isinstance(x, np.ndarray):
         return x
@@ -196,7 +196,7 @@ def number(x: Any) -> Any:
     return x.data if hasattr(x, "parents") else x
 
 
-def held(x: Any) -> Any:
+def plain_of(x: Any) -> Any:
     """What a node holds, to be looked at only."""
     return (x.array if hasattr(x, "requires_grad") else x.data) if hasattr(x, "parents") else x
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from tinygrad_edu.core import limits
 from tinygrad_edu.core.ieee_floats import elementwise
-from tinygrad_edu.core.readings import NUMBERS, bound, ieee, of_shape, plain_array, saved_values
+from tinygrad_edu.core.readings import NUMBERS, bound, ieee, of_shape, plain_array, values_to_save
 from tinygrad_edu.errors import OperandError, ShapeError, TinygradError
 
 Box = Sequence[tuple[float, float]]
@@ -66,7 +66,7 @@ class Operation:
         self.numpy_name, self.scipy_name = numpy, scipy
         self.parameters = tuple(inspect.signature(function).parameters)
         self.defaults: tuple[float, ...] = function.__defaults__ or ()
-        self.saves = saved_values(partials, 1 + len(self.parameters)) if partials else ()
+        self.saves = values_to_save(partials, 1 + len(self.parameters)) if partials else ()
 
     def __repr__(self) -> str:
         return f"<operation {self.name}({', '.join(self.parameters)})>"
@@ -314,7 +314,7 @@ def array_op(
     return declare
 
 
-def composed(numpy: str = "", method: bool = True) -> Callable[[Callable[..., Any]], Composed]:
+def compose(numpy: str = "", method: bool = True) -> Callable[[Callable[..., Any]], Composed]:
     """Declare a function that is written with operations and is found by name like one.
 
     One body, every reading: on arrays it computes, on Tensors it differentiates, to any order, in a trace it compiles.

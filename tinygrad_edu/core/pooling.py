@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import broadcasting, reductions
-from tinygrad_edu.core.convolutions import bordered
+from tinygrad_edu.core.convolutions import add_border
 from tinygrad_edu.core.linalg import matmul
-from tinygrad_edu.core.operation import composed
+from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.unfold import unfold
-from tinygrad_edu.core.windows import PerAxis, each_axis, fixed, refuse_wide
+from tinygrad_edu.core.windows import PerAxis, each_axis, fix_length, refuse_wide
 from tinygrad_edu.errors import SettingError, ShapeError
 
 
-@composed()
+@compose()
 def max_pool1d(
     x: Any,
     kernel_size: PerAxis,
@@ -41,7 +41,7 @@ def max_pool1d(
     return largest("max_pool1d", 1, x, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-@composed()
+@compose()
 def max_pool2d(
     x: Any,
     kernel_size: PerAxis,
@@ -58,7 +58,7 @@ def max_pool2d(
     return largest("max_pool2d", 2, x, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-@composed()
+@compose()
 def avg_pool1d(
     x: Any,
     kernel_size: PerAxis,
@@ -74,10 +74,10 @@ def avg_pool1d(
     >>> avg_pool1d(np.array([1.0, 3.0, 2.0, 0.0]), 2).tolist()
     [2.0, 1.0]
     """
-    return averaged("avg_pool1d", 1, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return average_windows("avg_pool1d", 1, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
-@composed()
+@compose()
 def avg_pool2d(
     x: Any,
     kernel_size: PerAxis,
@@ -91,10 +91,10 @@ def avg_pool2d(
     >>> avg_pool2d(np.arange(16.0).reshape(4, 4), 2).tolist()
     [[2.5, 4.5], [10.5, 12.5]]
     """
-    return averaged("avg_pool2d", 2, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    return average_windows("avg_pool2d", 2, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
-@composed()
+@compose()
 def adaptive_avg_pool2d(x: Any, output_size: PerAxis) -> Any:
     """Means over windows that share an image out to output_size of them: from ⌊i·n/out⌋ to ⌈(i+1)·n/out⌉.
 
@@ -104,7 +104,7 @@ def adaptive_avg_pool2d(x: Any, output_size: PerAxis) -> Any:
     sizes = each_axis("adaptive_avg_pool2d", "output_size", output_size, 2, 1)
     if np.ndim(x) < 2:
         raise ShapeError(f"adaptive_avg_pool2d: x has shape {np.shape(x)}, but needs (..., height, width)")
-    down, across = (shares(fixed(n), size) for n, size in zip(np.shape(x)[-2:], sizes, strict=True))
+    down, across = (shares(fix_length(n), size) for n, size in zip(np.shape(x)[-2:], sizes, strict=True))
     return matmul(matmul(down.astype(dtype_of(x)), x), across.T.astype(dtype_of(x)))
 
 
@@ -124,15 +124,15 @@ def largest(
     name: str, axes: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
 ) -> Any:
     size, stride, widths, dilation = settings(name, axes, x, kernel, stride, padding, dilation, ceil_mode)
-    columns = unfold(bordered(x, widths, -math.inf), size, stride, dilation)
+    columns = unfold(add_border(x, widths, -math.inf), size, stride, dilation)
     return reductions.max(columns, axis=kernel_axes(axes))
 
 
-def averaged(
+def average_windows(
     name: str, axes: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, count_pad: bool
 ) -> Any:
     size, stride, widths, dilation = settings(name, axes, x, kernel, stride, padding, 1, ceil_mode)
-    columns = unfold(bordered(x, widths, 0.0), size, stride, dilation)
+    columns = unfold(add_border(x, widths, 0.0), size, stride, dilation)
     total = broadcasting.sum(columns, axis=kernel_axes(axes))
     own = [(n, n) for n in each_axis(name, "padding", padding, axes, 0)]
     if widths == own and (count_pad or not any(map(any, own))):
@@ -143,7 +143,7 @@ def averaged(
 
 def counts(shape: Sequence[int], counted: Any, widths: Any, size: Any, stride: Any) -> Any:
     """How many entries of each window count."""
-    ones = np.ones(tuple(map(fixed, shape)))
+    ones = np.ones(tuple(map(fix_length, shape)))
     if counted:
         ones = np.pad(ones, counted, constant_values=1.0)
         widths = [(0, after - n) for (_, after), (_, n) in zip(widths, counted, strict=True)]
@@ -171,7 +171,7 @@ def settings(
     spatial = np.shape(x)[-axes:]
     if ceil_mode:
         each = zip(spatial, size, stride, padding, dilation, strict=True)
-        widths = [(p, p + overhang(fixed(n), k, s, p, d)) for n, k, s, p, d in each]
+        widths = [(p, p + overhang(fix_length(n), k, s, p, d)) for n, k, s, p, d in each]
     refuse_wide(
         name, [n + sum(w) if isinstance(n, int) else n for n, w in zip(spatial, widths, strict=True)], size, dilation
     )

@@ -46,7 +46,7 @@ def without_numpy(function: Callable[..., Any], arguments: Sequence[float]) -> A
     return tuple(map(float, result)) if isinstance(result, tuple) else float(result)
 
 
-def saved_values(partials: Callable[..., Any], count: int) -> tuple[bool, ...]:
+def values_to_save(partials: Callable[..., Any], count: int) -> tuple[bool, ...]:
     """For y, x₁, x₂, ...: does `partials` read it? Arguments named _... are not read."""
     code = partials.__code__
     names = code.co_varnames[: code.co_argcount]

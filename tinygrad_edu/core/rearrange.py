@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
-from tinygrad_edu.core.operation import composed
+from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import (
     Axes,
     concatenate,
@@ -31,7 +31,7 @@ from tinygrad_edu.errors import ShapeError
 # repeated
 
 
-@composed()
+@compose()
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     """Every entry along the axis (of the flattened array by default) several times, as often as `repeats` says."""
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
@@ -45,7 +45,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     return reshape(wide, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
 
 
-@composed()
+@compose()
 def tile(x: Any, reps: Any) -> Any:
     """The whole array several times side by side, `reps` times along each axis."""
     times = [int(n) for n in np.atleast_1d(reps)]
@@ -56,7 +56,7 @@ def tile(x: Any, reps: Any) -> Any:
     return reshape(wide, tuple(n * k for k, n in zip(times, shape, strict=True)))
 
 
-@composed(method=False)
+@compose(method=False)
 def broadcast_arrays(*xs: Any) -> tuple[Any, ...]:
     """All arrays repeated to the shape that they have together."""
     shape = common_shape([np.shape(x) for x in xs])
@@ -75,7 +75,7 @@ def common_shape(shapes: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(found)
 
 
-@composed(method=False)
+@compose(method=False)
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
     """The coordinates of all points of a grid, an array for each axis; "ij": the first argument counts the rows."""
     rank, swap = len(xi), indexing == "xy" and len(xi) > 1
@@ -91,7 +91,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 # turned and moved
 
 
-@composed()
+@compose()
 def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
     """Some axes moved to other places; the others keep their order."""
     rank = np.ndim(x)
@@ -104,14 +104,14 @@ def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
     return transpose(x, order)
 
 
-@composed()
+@compose()
 def rollaxis(x: Any, axis: int, start: int = 0) -> Any:
     """One axis moved back until it stands before `start`."""
     axis, start = one_axis(x, axis), start + np.ndim(x) * (start < 0)
     return moveaxis(x, axis, start - (axis < start))
 
 
-@composed()
+@compose()
 def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
     """The entries moved along the axis (of the flattened array by default); what falls off comes in at the start."""
     if axis is None:
@@ -126,7 +126,7 @@ def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
     return x
 
 
-@composed()
+@compose()
 def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     """The plane of two axes turned by k quarters, from the first axis towards the second."""
     a, b = axes
@@ -134,19 +134,19 @@ def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     return turned.get(k % 4, lambda: flip(swapaxes(x, a, b), b))()
 
 
-@composed()
+@compose()
 def fliplr(x: Any) -> Any:
     """The columns in reverse order."""
     return flip(x, 1)
 
 
-@composed()
+@compose()
 def flipud(x: Any) -> Any:
     """The rows in reverse order."""
     return flip(x, 0)
 
 
-@composed()
+@compose()
 def matrix_transpose(x: Any) -> Any:
     """The last two axes exchanged."""
     return swapaxes(x, -1, -2)
@@ -170,31 +170,31 @@ def of_three_axes(x: Any) -> Any:
     return reshape(x, ((1, 1, 1), (1, *shape, 1), (*shape, 1))[len(shape)]) if len(shape) < 3 else x
 
 
-@composed()
+@compose()
 def atleast_1d(*xs: Any) -> Any:
     """A number as a row of one; anything larger as it is."""
     return each(of_one_axis, xs)
 
 
-@composed()
+@compose()
 def atleast_3d(*xs: Any) -> Any:
     """A number, row or matrix with three axes: (1, 1, 1), (1, n, 1), (n, m, 1)."""
     return each(of_three_axes, xs)
 
 
-@composed()
+@compose()
 def dstack(xs: Sequence[Any]) -> Any:
     """Arrays joined along the third axis."""
     return concatenate([of_three_axes(x) for x in xs], axis=2)
 
 
-@composed()
+@compose()
 def column_stack(xs: Sequence[Any]) -> Any:
     """Rows as the columns of a matrix; matrices side by side."""
     return concatenate([x if np.ndim(x) > 1 else reshape(x, (math.prod(np.shape(x)), 1)) for x in xs], axis=1)
 
 
-@composed(method=False)
+@compose(method=False)
 def block(arrays: Any) -> Any:
     """An array put together from nested lists of blocks: inner lists side by side, outer ones below each other."""
     depth = nesting(arrays)
@@ -217,20 +217,20 @@ def flat(tree: Any) -> list[Any]:
     return [x for branch in tree for x in flat(branch)] if isinstance(tree, list) else [tree]
 
 
-@composed(method=False)
+@compose(method=False)
 def append(x: Any, values: Any, axis: int | None = None) -> Any:
     """A new array with the values at the end (both flattened by default)."""
     return concatenate([x, values], axis=axis) if axis is not None else concatenate([ravel(x), ravel(values)])
 
 
-@composed(method=False)
+@compose(method=False)
 def delete(x: Any, obj: Any, axis: int | None = None) -> Any:
     """A new array without the entries at `obj` along the axis (of the flattened array by default)."""
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     return take(x, np.delete(np.arange(np.shape(x)[axis]), obj), axis=axis)
 
 
-@composed(method=False)
+@compose(method=False)
 def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     """A new array with values before the entries at `obj` along the axis (of the flattened array by default)."""
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
@@ -246,7 +246,7 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 # taken apart
 
 
-@composed()
+@compose()
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along an axis, at the given indices or into sections of which the first may be longer by 1."""
     at = indices_or_sections
@@ -260,26 +260,26 @@ def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0)
     return split(x, ends.tolist(), axis)  # type: ignore[no-any-return]
 
 
-@composed()
+@compose()
 def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
     """x cut into columns; a row into pieces."""
     return split(x, indices_or_sections, 1 if np.ndim(x) > 1 else 0)  # type: ignore[no-any-return]
 
 
-@composed()
+@compose()
 def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
     """x cut into rows."""
     one_axis(x, 1)
     return split(x, indices_or_sections, 0)  # type: ignore[no-any-return]
 
 
-@composed()
+@compose()
 def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
     """x cut along its third axis."""
     return split(x, indices_or_sections, 2)  # type: ignore[no-any-return]
 
 
-@composed()
+@compose()
 def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
     """The arrays that `stack` would join along that axis to x."""
     before = (slice(None),) * one_axis(x, axis)
@@ -289,7 +289,7 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
 # chosen and applied
 
 
-@composed(method=False)
+@compose(method=False)
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0.0) -> Any:
     """Of the choices the one whose condition is the first to hold, else the default."""
     if len(condlist) != len(choicelist):
@@ -298,7 +298,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0.
     return functools.reduce(lambda rest, pair: ops.where(pair[0], pair[1], rest), pairs, default)
 
 
-@composed(method=False)
+@compose(method=False)
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any) -> Any:
     """func1d(row, *args) of every row along the axis, whose place its result takes."""
     before = one_axis(arr, axis)

@@ -8,36 +8,36 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.broadcasting import Axes, axes_of, count, kept_shape, reduced, spread, sum
-from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.broadcasting import Axes, axes_of, count, keepdims_shape, reduce_axes, spread, sum
+from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import reshape, transpose
 from tinygrad_edu.errors import ShapeError
 
 
-@composed()
+@compose()
 def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ x / n over the axes."""
     return sum(x, axis=axis, keepdims=keepdims) / (count(x, axis) * 1.0)
 
 
-@array_op(vjp=lambda g, y, x, axis, keepdims: (chosen(g, y, x, axis),))
+@array_op(vjp=lambda g, y, x, axis, keepdims: (choose(g, y, x, axis),))
 def max(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """The largest over the axes.  x̄ = ȳ where x is the largest, shared equally by ties."""
-    return reduced("max", x, axis, keepdims)
+    return reduce_axes("max", x, axis, keepdims)
 
 
 @array_op(
-    vjp=lambda g, y, x, axis, keepdims: (chosen(g, y, x, axis),),
+    vjp=lambda g, y, x, axis, keepdims: (choose(g, y, x, axis),),
     shape=lambda x, axis, keepdims: shape_of_extreme(x, axis, keepdims),
     made_of=lambda x, axis, keepdims: -max(-x, axis=axis, keepdims=keepdims),
 )
 def min(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """The smallest over the axes.  x̄ = ȳ where x is the smallest, shared equally by ties."""
-    return reduced("min", x, axis, keepdims)
+    return reduce_axes("min", x, axis, keepdims)
 
 
-def chosen(g: Any, y: Any, x: Any, axis: Axes) -> Any:
-    hit = x == reshape(y, kept_shape(x, axis))
+def choose(g: Any, y: Any, x: Any, axis: Axes) -> Any:
+    hit = x == reshape(y, keepdims_shape(x, axis))
     ties = np.sum(hit, axis=axes_of(x, axis), keepdims=True, dtype=x.dtype)
     return spread(g, x, axis) * (hit / ties)
 
@@ -45,13 +45,13 @@ def chosen(g: Any, y: Any, x: Any, axis: Axes) -> Any:
 @array_op(vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * products_of_others(x, y, axis),))
 def prod(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """Π x over the axes.  x̄ = ȳ · the product of all others."""
-    return reduced("prod", x, axis, keepdims)
+    return reduce_axes("prod", x, axis, keepdims)
 
 
 def products_of_others(x: Any, y: Any, axis: Axes) -> Any:
     """Π of all x but this one: y/x, and written out (n² numbers) where some x is 0."""
     if np.all(x != 0.0):
-        return reshape(y, kept_shape(x, axis)) / x
+        return reshape(y, keepdims_shape(x, axis)) / x
     inner = axes_of(x, axis)
     order = [i for i in range(np.ndim(x)) if i not in inner] + list(inner)
     outer_shape = tuple(x.shape[i] for i in order[: x.ndim - len(inner)])
@@ -62,7 +62,7 @@ def products_of_others(x: Any, y: Any, axis: Axes) -> Any:
     return transpose(reshape(others, tuple(x.shape[i] for i in order)), back)
 
 
-@composed()
+@compose()
 def var(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Σ (x - mean)² / max(n - ddof, 0) over the axes; as in NumPy inf or nan where that is 0."""
     deviation = x - mean(x, axis=axis, keepdims=True)
@@ -70,7 +70,7 @@ def var(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> A
     return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / free
 
 
-@composed()
+@compose()
 def std(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """√var, whose derivative counts as 0 where all numbers are equal, as in PyTorch."""
     return root(var(x, axis=axis, ddof=ddof, keepdims=keepdims))
@@ -82,7 +82,7 @@ def root(squares: Any) -> Any:
     return ops.where(flat, 0.0, ops.sqrt(ops.where(flat, 1.0, squares)))
 
 
-def shifted_sum(x: Any, axis: Axes, keepdims: bool) -> Any:
+def shift_sum(x: Any, axis: Axes, keepdims: bool) -> Any:
     if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
         return sum(x, axis=axis, keepdims=keepdims) - math.inf  # the log of the sum of nothing
     largest = max(x, axis=axis, keepdims=True)
@@ -92,13 +92,13 @@ def shifted_sum(x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 @array_op(
-    vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * ops.exp(x - reshape(y, kept_shape(x, axis))),),
-    shape=lambda x, axis, keepdims: kept_shape(x, axis) if keepdims else rest_shape(x, axis),
-    made_of=shifted_sum,
+    vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * ops.exp(x - reshape(y, keepdims_shape(x, axis))),),
+    shape=lambda x, axis, keepdims: keepdims_shape(x, axis) if keepdims else rest_shape(x, axis),
+    made_of=shift_sum,
 )
 def logsumexp(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """log Σ eˣ over the axes, with the largest x taken out first.  x̄ = ȳ · softmax(x)."""
-    return shifted_sum(x, axis, keepdims)
+    return shift_sum(x, axis, keepdims)
 
 
 def rest_shape(x: Any, axis: Axes) -> tuple[Any, ...]:
@@ -111,7 +111,7 @@ def shape_of_extreme(x: Any, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
     """The shape of a reduction that needs one number at least, of x with an axis 0 long: ShapeError."""
     if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
         raise ShapeError("the largest or smallest of no numbers is undefined: an axis is 0 long")
-    return kept_shape(x, axis) if keepdims else rest_shape(x, axis)
+    return keepdims_shape(x, axis) if keepdims else rest_shape(x, axis)
 
 
 def shape_of_normalized(x: Any, axis: Axes) -> tuple[Any, ...]:

@@ -74,7 +74,7 @@ def heaviside(x: float, h: float) -> float:
 
 
 @op(
-    partials=lambda _, a, b: (kept_sign(a, b), 0.0),
+    partials=lambda _, a, b: (sign_factor(a, b), 0.0),
     domain=([(0.3, 3.0), (-3.0, -0.3)], [(-3.0, -0.3), (-3.0, -0.3)], [(-3.0, -0.3), (0.3, 3.0)]),
 )
 def copysign(a: float, b: float) -> float:
@@ -82,7 +82,7 @@ def copysign(a: float, b: float) -> float:
     return math.copysign(a, b)
 
 
-def kept_sign(a: float, b: float) -> float:
+def sign_factor(a: float, b: float) -> float:
     """1 where a has the sign of b, -1 where it has the other one, 0 at a = 0."""
     return sign(a) * copysign(1.0, b)  # type: ignore[no-any-return]
 

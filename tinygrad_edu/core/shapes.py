@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.errors import ShapeError
 
 Axes = int | Sequence[int]
@@ -99,7 +99,7 @@ def reverse_cumsum(g: Any, shape: tuple[int, ...], axis: int | None) -> Any:
     return reshape(getitem(cumsum(getitem(g, backwards), 0 if axis is None else axis), backwards), shape)
 
 
-@composed()
+@compose()
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
     axes = list(range(np.ndim(x)))
@@ -107,7 +107,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     return transpose(x, axes)
 
 
-@composed()
+@compose()
 def squeeze(x: Any, axis: Axes | None = None) -> Any:
     """x without its axes of size 1, or without the ones named."""
     shape = np.shape(x)
@@ -118,7 +118,7 @@ def squeeze(x: Any, axis: Axes | None = None) -> Any:
     return reshape(x, tuple(n for i, n in enumerate(shape) if i not in dropped))
 
 
-@composed()
+@compose()
 def expand_dims(x: Any, axis: Axes) -> Any:
     """x with new axes of size 1 at the given places of the result."""
     axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
@@ -132,13 +132,13 @@ def expand_dims(x: Any, axis: Axes) -> Any:
     return reshape(x, tuple(1 if i in places else next(sizes) for i in range(dimensions)))
 
 
-@composed()
+@compose()
 def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     """Arrays of one shape joined along a new axis."""
     return concatenate([expand_dims(x, axis) for x in xs], axis=axis)
 
 
-@composed()
+@compose()
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along an axis, into equal sections or at the given indices."""
     length = np.shape(x)[one_axis(x, axis)]
@@ -152,7 +152,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     return [getitem(x, (*before, slice(a, b))) for a, b in zip([0, *at], [*at, length], strict=True)]
 
 
-@composed()
+@compose()
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """The entries at `indices` along an axis (of the flattened array by default)."""
     indices = indices if hasattr(indices, "parents") else np.asarray(indices)  # in a trace it has no numbers
@@ -161,13 +161,13 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     return getitem(x, (*(slice(None),) * one_axis(x, axis), indices))
 
 
-@composed()
+@compose()
 def ravel(x: Any) -> Any:
     """All numbers in one row."""
     return reshape(x, (math.prod(np.shape(x)),))
 
 
-@composed()
+@compose()
 def flip(x: Any, axis: Axes | None = None) -> Any:
     """The entries in reverse order along the axes (along all by default)."""
     axes = range(np.ndim(x)) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
@@ -175,20 +175,20 @@ def flip(x: Any, axis: Axes | None = None) -> Any:
     return getitem(x, tuple(slice(None, None, -1 if i in backwards else None) for i in range(np.ndim(x))))
 
 
-@composed()
+@compose()
 def atleast_2d(x: Any) -> Any:
     """A number or row as a matrix of one row; anything larger as it is."""
     return x if np.ndim(x) >= 2 else reshape(x, (1, math.prod(np.shape(x))))
 
 
-@composed()
+@compose()
 def hstack(xs: Sequence[Any]) -> Any:
     """Arrays joined along the second axis, rows end to end."""
     rows = [x if np.ndim(x) else reshape(x, (1,)) for x in xs]
     return concatenate(rows, axis=0 if np.ndim(rows[0]) == 1 else 1)
 
 
-@composed()
+@compose()
 def vstack(xs: Sequence[Any]) -> Any:
     """Arrays joined along the first axis, each row a matrix of one row."""
     return concatenate([atleast_2d(x) for x in xs], axis=0)

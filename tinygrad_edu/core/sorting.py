@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.broadcasting import Axes, axes_of, kept_shape, sum
-from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.broadcasting import Axes, axes_of, keepdims_shape, sum
+from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import numbers, positions
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.reductions import rest_shape
@@ -21,7 +21,7 @@ from tinygrad_edu.core.shapes import expand_dims, getitem, put, ravel, reshape, 
 from tinygrad_edu.errors import SettingError, ShapeError
 
 
-@composed()
+@compose()
 def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     """x at one index for each place: y[i, j] = x[indices[i, j], j] for axis 0, and so on. Compiled: n products each."""
     indices = indices if hasattr(indices, "parents") else np.asarray(indices)
@@ -41,7 +41,7 @@ def index_along(shape: Any, index: Any, axis: int) -> tuple[Any, ...]:
     return tuple(index if i == at else other for i, other in enumerate(others))
 
 
-def chosen_by_position(x: Any, index: Any, axis: int) -> Any:
+def choose_by_position(x: Any, index: Any, axis: int) -> Any:
     """The same where an index has one array at most: Σ over k of x[k] where the index is k; NaN where it is no k."""
     last, places = moveaxis(x, axis, -1), moveaxis(index, axis, -1)
     n = np.shape(last)[-1]
@@ -55,14 +55,14 @@ def chosen_by_position(x: Any, index: Any, axis: int) -> Any:
     vjp=lambda g, _y, x, index, axis: (put(g, index_along(x.shape, index, axis), x.shape),),
     numpy="-",
     linear=True,
-    made_of=chosen_by_position,
+    made_of=choose_by_position,
 )
 def entries_along(x: Any, /, index: Any, axis: int) -> Any:
     """x at one index for each place along an axis.  x̄ = 0, plus ȳ at every index it was read."""
     return x[index_along(np.shape(x), index, axis)]
 
 
-@composed(method=False)
+@compose(method=False)
 def sort(x: Any, axis: int | None = -1) -> Any:
     """The entries in order along the axis (of the flattened array for None); NaN at the end."""
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
@@ -73,20 +73,20 @@ def in_order(x: Any, axis: int, operation: str) -> Any:
     return take_along_axis(x, np.argsort(numbers(x, operation), axis=axis, kind="stable"), axis)
 
 
-@composed(method=False)
+@compose(method=False)
 def partition(x: Any, kth: Any, axis: int | None = -1) -> Any:
     """The entries so arranged that the kth stands where it would if they were sorted, no larger one before it."""
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
     return take_along_axis(x, np.argpartition(numbers(x, "partition"), kth, axis=axis), axis)
 
 
-@composed()
+@compose()
 def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """The middle entry over the axes, or the mean of the two in the middle; NaN where one entry is NaN."""
     return quantile(x, 0.5, axis=axis, keepdims=keepdims)
 
 
-@composed()
+@compose()
 def percentile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
     """The number below which q percent of the entries lie."""
     return quantile(x, np.true_divide(q, 100.0), axis=axis, method=method, keepdims=keepdims)
@@ -102,7 +102,7 @@ METHODS = {
 }
 
 
-@composed()
+@compose()
 def quantile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
     """The number below which the share q of the entries over the axes lies, between entries by `method`.
 
@@ -115,7 +115,7 @@ def quantile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims
         )
     if not ((q >= 0.0) & (q <= 1.0)).all():
         raise SettingError(f"quantile: q is a share from 0 to 1 (a percentile from 0 to 100), not {q.tolist()}")
-    rows, shape = rows_over(x, axis), kept_shape(x, axis) if keepdims else rest_shape(x, axis)
+    rows, shape = rows_over(x, axis), keepdims_shape(x, axis) if keepdims else rest_shape(x, axis)
     ordered, n = in_order(rows, -1, "a median or quantile"), np.shape(rows)[-1]
     if n == 0:
         raise ShapeError("the median or a quantile of no numbers is undefined: an axis is 0 long")

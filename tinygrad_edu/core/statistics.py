@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count, sum
 from tinygrad_edu.core.linalg import matmul
-from tinygrad_edu.core.operation import array_op, composed
+from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import in_dtype_of, numbers, offsets
 from tinygrad_edu.core.reductions import max, mean, min, prod
 from tinygrad_edu.core.shapes import (
@@ -30,7 +30,7 @@ from tinygrad_edu.errors import ShapeError
 # averages
 
 
-@composed()
+@compose()
 def average(x: Any, axis: Axes = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
     """Σ w·x / Σ w over the axes; the mean without weights. `returned`: a pair with Σ w, in the shape of the result."""
     if weights is None:
@@ -57,13 +57,13 @@ def spread_weights(weights: Any, x: Any, axis: Axes) -> Any:
     return reshape(turned, tuple(n if i in along else 1 for i, n in enumerate(np.shape(x))))
 
 
-@composed()
+@compose()
 def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """The largest minus the smallest over the axes."""
     return max(x, axis=axis, keepdims=keepdims) - min(x, axis=axis, keepdims=keepdims)
 
 
-@composed()
+@compose()
 def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
     """Covariances Σ (a - ā)(b - b̄) / (n - ddof) of all pairs of rows (of columns with rowvar=False).
 
@@ -81,7 +81,7 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
     return reshape(found, ()) if np.shape(found) == (1, 1) else found
 
 
-@composed()
+@compose()
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
     """Correlations of all pairs of rows: covariances divided by both standard deviations."""
     c = cov(x, y, rowvar)
@@ -94,7 +94,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
 # differences and integrals
 
 
-@composed()
+@compose()
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """x[i + 1] - x[i] along the axis, n times over."""
     axis = one_axis(x, axis)
@@ -116,13 +116,13 @@ def as_piece(end: Any, x: Any, axis: int) -> Any:
     return pad(nothing, [(int(i == axis), 0) for i in range(np.ndim(x))], constant_values=end)
 
 
-@composed()
+@compose()
 def ediff1d(x: Any) -> Any:
     """Differences of neighbours in the flattened array."""
     return diff(ravel(x))
 
 
-@composed()
+@compose()
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     """∫ y dx along the axis by trapezoids: Σ (xᵢ₊₁ - xᵢ)(yᵢ₊₁ + yᵢ)/2, with steps dx where there is no x."""
     axis = one_axis(y, axis)
@@ -136,7 +136,7 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     return sum(sums * steps, axis=axis) * 0.5
 
 
-@composed()
+@compose()
 def gradient(f: Any, *spacing: Any, axis: Axes = None, edge_order: int = 1) -> Any:
     """Slopes of neighbours (NumPy's `gradient`, not a derivative by backprop): central inside, one-sided at the ends.
 
@@ -171,7 +171,7 @@ def slopes(f: Any, step: Any, axis: int, edge_order: int) -> Any:
     return concatenate([first, inside, last], axis=axis)
 
 
-@composed()
+@compose()
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
     """The line through the points (xp, fp), read at x; `left` and `right` (by default the end points) outside of xp.
 

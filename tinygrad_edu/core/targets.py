@@ -11,7 +11,7 @@ from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 
-def known(x: Any) -> Any:
+def plain_numbers(x: Any) -> Any:
     """The plain numbers of an array, a list or a Tensor; None for Values and for what is being traced."""
     if MODES.tensor_trace is not None and hasattr(x, "parents"):
         return None
@@ -25,7 +25,7 @@ def like_prediction(name: str, prediction: Any, target: Any) -> Any:
     if p != t:
         fix = f" Did you mean target.reshape{p}?" if sizes_agree(p, t) else ""
         raise ShapeError(f"{name}: prediction {p} and target {t} differ in shape.{fix}")
-    numbers = known(target)
+    numbers = plain_numbers(target)
     if numbers is not None:
         refuse_text(name, "targets", numbers)
         refuse(name, numbers, not_finite(numbers), "is not a finite number: remove or replace such samples")
@@ -59,7 +59,7 @@ def sizes_agree(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
 
 def probabilities(name: str, prediction: Any, target: Any) -> Any:
     """Predictions and targets between 0 and 1."""
-    target, numbers = from_0_to_1(name, prediction, target), known(prediction)
+    target, numbers = from_0_to_1(name, prediction, target), plain_numbers(prediction)
     if outside(numbers):
         raise SettingError(
             f"{name} takes probabilities, and the prediction lies between {numbers.min():g} and {numbers.max():g}: "
@@ -70,7 +70,7 @@ def probabilities(name: str, prediction: Any, target: Any) -> Any:
 
 def from_0_to_1(name: str, prediction: Any, target: Any) -> Any:
     """Targets between 0 and 1."""
-    target, numbers = like_prediction(name, prediction, target), known(target)
+    target, numbers = like_prediction(name, prediction, target), plain_numbers(target)
     if outside(numbers):
         bad = (numbers < 0.0) | (numbers > 1.0)
         refuse(name, numbers, bad, "is not between 0 and 1. For classes -1 and 1 use hinge, or write (target + 1)/2")
@@ -85,7 +85,7 @@ def outside(numbers: Any) -> bool:
 def plus_or_minus_one(name: str, prediction: Any, target: Any) -> Any:
     """Targets -1 and 1."""
     target = like_prediction(name, prediction, target)
-    numbers = known(target)
+    numbers = plain_numbers(target)
     if numbers is not None:
         zeros = " For classes 0 and 1 write 2*target - 1" if np.all((numbers == 0) | (numbers == 1)) else ""
         refuse(name, numbers, np.abs(numbers * 1.0) != 1.0, f"is neither -1 nor 1.{zeros}")
@@ -94,7 +94,7 @@ def plus_or_minus_one(name: str, prediction: Any, target: Any) -> Any:
 
 def classes_or_probabilities(name: str, logits: Any, target: Any) -> Any:
     """Class indices as rows of 0 and 1; rows of probabilities as they are."""
-    shape, labels = np.shape(logits), known(target)
+    shape, labels = np.shape(logits), plain_numbers(target)
     if np.shape(target) == shape and shape and (labels is None or labels.dtype.kind == "f"):
         return like_prediction(name, logits, target)
     rows_of = getattr(logits, "rows_of", None)  # of a trace: sizes have names there, and labels perhaps no numbers

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
-from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpacked
+from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
 from tinygrad_edu.core.fast_tensors import install_for_tensors
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
@@ -161,7 +161,7 @@ class Tensor(TensorMethods, Operators):
 
     def reshape(self, *shape: Any) -> Tensor:
         """The same numbers in another shape: x.reshape(2, 3), x.reshape((2, 3)) or x.reshape(-1)."""
-        return ARRAY_TABLE["reshape"](self, unpacked(shape))  # type: ignore[no-any-return]
+        return ARRAY_TABLE["reshape"](self, unpack(shape))  # type: ignore[no-any-return]
 
     def flatten(self) -> Tensor:
         """All numbers in one row."""

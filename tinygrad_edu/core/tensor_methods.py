@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.conversion import is_float, unpacked
+from tinygrad_edu.core.conversion import is_float, unpack
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
 from tinygrad_edu.errors import DtypeError, OperandError
 
@@ -63,7 +63,7 @@ class TensorMethods:
 
     def view(self, *shape: Any) -> Any:
         """x.reshape(shape); PyTorch's word for it."""
-        return ARRAY_TABLE["reshape"](self, unpacked(shape))
+        return ARRAY_TABLE["reshape"](self, unpack(shape))
 
     def view_as(self, other: Any) -> Any:
         """x in the shape of another."""
@@ -73,7 +73,7 @@ class TensorMethods:
 
     def permute(self, *axes: Any) -> Any:
         """The axes in another order: x.permute(1, 0)."""
-        return ARRAY_TABLE["transpose"](self, unpacked(axes))
+        return ARRAY_TABLE["transpose"](self, unpack(axes))
 
     def t(self) -> Any:
         """A matrix with rows and columns exchanged; a row of numbers as it is."""
@@ -92,7 +92,7 @@ class TensorMethods:
             raise OperandError(f"x.transpose{axes} of a matrix is x itself in NumPy, and x.T in PyTorch: write x.T")
         if two and self.ndim > 2:
             return COMPOSED["swapaxes"](self, *axes)
-        return ARRAY_TABLE["transpose"](self, unpacked(axes) if axes else None)
+        return ARRAY_TABLE["transpose"](self, unpack(axes) if axes else None)
 
     @property
     def mT(self) -> Any:  # noqa: N802  (NumPy's and PyTorch's name)
@@ -105,7 +105,7 @@ class TensorMethods:
 
     def expand(self, *sizes: Any) -> Any:
         """Repeated along new axes and axes of size 1; -1 leaves a size as it is."""
-        wanted, shape = tuple(unpacked(sizes)), self.shape
+        wanted, shape = tuple(unpack(sizes)), self.shape
         before = len(wanted) - len(shape)
         sizes = tuple(shape[i - before] if n == -1 and i >= before else n for i, n in enumerate(wanted))
         return ARRAY_TABLE["broadcast_to"](self, sizes)
@@ -140,7 +140,7 @@ class TensorMethods:
 
     def tile(self, *repeats: Any) -> Any:
         """The whole so many times along each axis."""
-        return COMPOSED["tile"](self, unpacked(repeats))
+        return COMPOSED["tile"](self, unpack(repeats))
 
     # Choice and products
 

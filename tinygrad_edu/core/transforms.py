@@ -74,7 +74,9 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     @functools.wraps(f)
     def both(*arguments: Any, **options: Any) -> tuple[Any, Any]:
         chosen = [argnum] if isinstance(argnum, int) else list(argnum)
-        y, pull = vjp(lambda *x: f(*replaced(arguments, chosen, x), **options), *[arguments[i] for i in chosen])
+        y, pull = vjp(
+            lambda *x: f(*replace_arguments(arguments, chosen, x), **options), *[arguments[i] for i in chosen]
+        )
         if np.size(y) != 1:
             raise NonScalarBackwardError(
                 f"grad needs a function with one number as its result; this one gives shape {np.shape(y)}. "
@@ -86,7 +88,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     return both
 
 
-def replaced(arguments: Sequence[Any], places: Sequence[int], by: Sequence[Any]) -> list[Any]:
+def replace_arguments(arguments: Sequence[Any], places: Sequence[int], by: Sequence[Any]) -> list[Any]:
     """The arguments with some of them exchanged."""
     exchanged = dict(zip(places, by, strict=True))
     return [exchanged.get(i, x) for i, x in enumerate(arguments)]
@@ -148,7 +150,7 @@ def jacobian(f: Function, argnum: int = 0) -> Function:
 
     @functools.wraps(f)
     def matrix(*arguments: Any, **options: Any) -> Any:
-        y, pull = vjp(lambda x: f(*replaced(arguments, [argnum], [x]), **options), arguments[argnum])
+        y, pull = vjp(lambda x: f(*replace_arguments(arguments, [argnum], [x]), **options), arguments[argnum])
         if not np.ndim(y):
             return pull(1.0)[0]
         rows = [pull(one_hot(i, y))[0] for i in range(np.size(y))]
@@ -234,7 +236,7 @@ def derivatives(y: Any, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
     if isinstance(y, Tensor):
         return tensor_derivatives(y, inputs, seed, again)
     if is_object(y):
-        return derivatives(weighted_sum(y, seed), inputs, 1.0, again)
+        return derivatives(weight_sum(y, seed), inputs, 1.0, again)
     if np.ndim(y) or not isinstance(y, (int, float, np.number, np.ndarray)):
         raise OperandError(
             f"a transform needs a function that returns one Value, Tensor or number, not {type(y).__name__}"
@@ -244,7 +246,7 @@ def derivatives(y: Any, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
     return [zero_like(x) for x in inputs]  # y is a plain number: it depends on none of them
 
 
-def weighted_sum(y: Any, weights: Any) -> Any:
+def weight_sum(y: Any, weights: Any) -> Any:
     """Σ wᵢ·yᵢ of an array of Values, made of numbers: its gradient is the pull-back of the weights."""
     if np.shape(weights) not in (y.shape, ()):
         raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {np.shape(weights)}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.operation import array_op
-from tinygrad_edu.core.windows import places, spanned, view_of_windows, window_counts
+from tinygrad_edu.core.windows import places, span_of, view_of_windows, window_counts
 
 
 @array_op(vjp=lambda g, _y, x, size, stride, dilation: (fold_like(g, x, stride, dilation),), linear=True)
@@ -32,7 +32,7 @@ def fold(x: Any, /, shape: Sequence[int] | None, stride: Sequence[int], dilation
     """
     n = len(stride)
     lead, size, counts = x.shape[: -2 * n], x.shape[-2 * n : -n], x.shape[-n:]
-    reach = spanned(size, counts, stride, dilation)
+    reach = span_of(size, counts, stride, dilation)
     shape = tuple(shape or reach)
     apart = all(d == 1 and k <= s for k, s, d in zip(size, stride, dilation, strict=True))  # no two windows meet
     whole = apart and tuple(size) == tuple(stride) and shape == reach

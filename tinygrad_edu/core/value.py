@@ -185,9 +185,9 @@ def is_array(x: Any) -> bool:
 
 def over_arrays(operation: Operation, arguments: Sequence[Any]) -> Any:
     """A Value beside arrays: an array of Values, one for each entry."""
-    from tinygrad_edu.core.numpy_protocol import boxed
+    from tinygrad_edu.core.numpy_protocol import box_value
 
-    return operation.on_arrays(*map(boxed, arguments))
+    return operation.on_arrays(*map(box_value, arguments))
 
 
 def real_number(data: Any) -> float:
@@ -220,19 +220,19 @@ def gradients(root: Value, inputs: Sequence[Value], seed: Any = 1.0) -> list[Val
         return MODES.value_trace.derivatives(root, inputs, seed)  # type: ignore[no-any-return]
 
     def pull(x: Value, g: Value) -> Iterable[tuple[Value, Value]]:
-        return [(p, g * d) for p, d in zip(x.parents, checked_partials(x), strict=True) if not lost(g, d)]
+        return [(p, g * d) for p, d in zip(x.parents, check_partials(x), strict=True) if not is_lost(g, d)]
 
     found = cotangents(topological(root, PARENTS), constant(seed), pull)
     return [found.get(x, Value(0.0)) for x in inputs]
 
 
-def lost(g: Value, partial: Any) -> bool:
+def is_lost(g: Value, partial: Any) -> bool:
     """No gradient flows through a derivative of 0, nor 0 through an infinite one."""
     d = partial.data if partial.__class__ is Value else partial
     return (d == 0.0 and partial.__class__ is not Value) or (g.data == 0.0 and d - d != 0.0)
 
 
-def checked_partials(x: Value) -> tuple[Any, ...]:
+def check_partials(x: Value) -> tuple[Any, ...]:
     """The partials as Values, once it is sure that nobody wrote to a `.data` since the forward pass."""
     assert x.op is not None
     assert x.op.partials is not None

@@ -43,10 +43,10 @@ def places(at: Sequence[int], counts: Any, stride: Sequence[int], dilation: Sequ
     return tuple(slice(k * d, k * d + (n - 1) * s + 1, s) for k, n, s, d in each)
 
 
-def spanned(size: Any, counts: Any, stride: Any, dilation: Any) -> tuple[int, ...]:
+def span_of(size: Any, counts: Any, stride: Any, dilation: Any) -> tuple[int, ...]:
     """How far so many windows reach.
 
-    >>> spanned((3,), (4,), (2,), (1,))
+    >>> span_of((3,), (4,), (2,), (1,))
     (9,)
     """
     each = zip(size, counts, stride, dilation, strict=True)
@@ -104,7 +104,7 @@ def refuse_channels(
             f"{name}: x {x} has {channels} channels, but the weight {weight} is for {wanted}"
             + (f" ({groups} groups)" if groups > 1 else "")
         )
-    if groups > 1 and fixed(weight[0]) % groups:
+    if groups > 1 and fix_length(weight[0]) % groups:
         raise SettingError(f"{name}(groups={groups}): {weight[0]} channels cannot be shared out to {groups} groups")
 
 
@@ -118,12 +118,12 @@ def refuse_wide(name: str, shape: Sequence[Any], size: Sequence[int], dilation: 
             )
 
 
-def fixed(n: Any) -> int:
+def fix_length(n: Any) -> int:
     """The length of an axis as a plain number; a trace keeps it, and another length gets a program of its own."""
     return int(n.fixed() if hasattr(n, "fixed") else n)
 
 
-def cropped(x: Any, widths: Sequence[int]) -> Any:
+def crop(x: Any, widths: Sequence[int]) -> Any:
     """x without so many entries at both ends of its last axes."""
     if not any(widths):
         return x

@@ -85,7 +85,7 @@ def refuse_changed(x: Node) -> None:
     if saves is None and is_linear(operation):
         return
     for i, node in enumerate((x, *x.parents)):
-        if node.__class__ is kind and (saves is None or saves[i]) and changed_since(node, x.made):
+        if node.__class__ is kind and (saves is None or saves[i]) and has_changed_since(node, x.made):
             raise SavedArrayChangedError(
                 f"{node!r} was written to after {operation.name} had used it, and the derivative "
                 f"of {operation.name} needs the old numbers. Change data after backward(), or compute with a copy"
@@ -96,7 +96,7 @@ def is_linear(operation: Any) -> bool:
     return isinstance(operation, ArrayOperation) and operation.linear
 
 
-def changed_since(node: Node, made: int) -> bool:
+def has_changed_since(node: Node, made: int) -> bool:
     """Was the array written to after that tick? Of a view (W.T), also through the array that it looks at."""
     while node is not None:
         if node.guard is not None and node.guard.look(node.array) > made:

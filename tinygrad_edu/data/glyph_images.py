@@ -109,12 +109,12 @@ class Poses:
         pixel = np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2.0)
         v = (pixel[:, None] - self.down) / self.unit  # (samples, side, 1): units below the middle of the letter
         u = (pixel - self.right) / self.unit + self.slant * v  # (samples, side, side)
-        far = interpolated(sheets, y[:, None, None], v + np.float32(5.0), u + np.float32(3.0))
+        far = interpolate(sheets, y[:, None, None], v + np.float32(5.0), u + np.float32(3.0))
         covered: Array = np.clip(self.width / 2.0 - far * self.unit + np.float32(0.5), 0.0, 1.0)
         return covered
 
 
-def interpolated(sheets: Array, which: Array, y: Array, x: Array) -> Array:
+def interpolate(sheets: Array, which: Array, y: Array, x: Array) -> Array:
     """The distances on each sheet between the four points around (y, x), in units; beyond the edge, those at the edge.
 
     sheets (characters, rows, columns); which (samples, 1, 1); y (samples, side, 1); x (samples, side, side).

@@ -156,7 +156,7 @@ def read_image(file: Path) -> Array:
     if file.is_dir():
         raise ImageError(f"{file}: a folder inside of a class; only images are expected there")
     content = file.read_bytes()
-    return pgm(file, content) if content.startswith(b"P5") else decoded(file)
+    return pgm(file, content) if content.startswith(b"P5") else decode(file)
 
 
 def pgm(file: Path, content: bytes) -> Array:
@@ -174,7 +174,7 @@ def pgm(file: Path, content: bytes) -> Array:
     return pixels.reshape(height, width) / top
 
 
-def decoded(file: Path) -> Array:
+def decode(file: Path) -> Array:
     """The grey pixels of an image in another format."""
     try:
         from PIL import Image

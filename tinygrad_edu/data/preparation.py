@@ -80,7 +80,7 @@ def standardize(X: Any) -> tuple[Array, Scaling]:
     ([[-1.0], [1.0]], [[0.0], [3.0]])
     """
     array = finite("X", rows("X", X)).astype(float)
-    return scaled(array, array.mean(axis=0), array.std(axis=0))
+    return scale_array(array, array.mean(axis=0), array.std(axis=0))
 
 
 def min_max(X: Any) -> tuple[Array, Scaling]:
@@ -95,10 +95,10 @@ def min_max(X: Any) -> tuple[Array, Scaling]:
     ([0.0, 0.5, 1.0], 3.0)
     """
     array = finite("X", rows("X", X)).astype(float)
-    return scaled(array, array.min(axis=0), np.ptp(array, axis=0))
+    return scale_array(array, array.min(axis=0), np.ptp(array, axis=0))
 
 
-def scaled(array: Array, shift: Array, scale: Array) -> tuple[Array, Scaling]:
+def scale_array(array: Array, shift: Array, scale: Array) -> tuple[Array, Scaling]:
     """An array and its scaling; a feature that never changes is not divided."""
     constant = np.ptp(array, axis=0) == 0.0  # its standard deviation can be 1e-17 instead of 0
     scaling = Scaling(np.where(constant, array[0], shift), np.where(constant, 1.0, scale))
@@ -134,13 +134,13 @@ def class_labels(labels: Any, classes: int | None = None) -> Array:
     return flat
 
 
-def lagged(series: Any, lags: int) -> tuple[Array, Array]:
+def lag(series: Any, lags: int) -> tuple[Array, Array]:
     """A series as a regression on its own past: X[i] = (s[t-1], s[t-2], ..., s[t-lags]) and y[i] = s[t], t = lags + i.
 
     series (times,) or (times, 1); X (times - lags, lags), y (times - lags, 1).
     Errors: SettingError for lags below 1, for a series that is not longer, and for NaN; ShapeError for other shapes.
 
-    >>> X, y = lagged([1, 2, 3, 4, 5], lags=2)
+    >>> X, y = lag([1, 2, 3, 4, 5], lags=2)
     >>> X.tolist(), y.ravel().tolist()
     ([[2.0, 1.0], [3.0, 2.0], [4.0, 3.0]], [3.0, 4.0, 5.0])
     """

@@ -84,11 +84,11 @@ def distances(character: str) -> Array:
     x, y = np.meshgrid(np.arange(LEFT * FINE, RIGHT * FINE + 1), np.arange(TOP * FINE, BOTTOM * FINE + 1))
     points = np.stack([x, y], axis=-1) / FINE
     ends = [pair for stroke in STROKES[character] for pair in itertools.pairwise(stroke)]
-    nearest = functools.reduce(np.minimum, (squared_distance(points, a, b) for a, b in ends))
+    nearest = functools.reduce(np.minimum, (distance_squared(points, a, b) for a, b in ends))
     return np.sqrt(nearest, dtype=np.float32)
 
 
-def squared_distance(points: Array, a: Array, b: Array) -> Array:
+def distance_squared(points: Array, a: Array, b: Array) -> Array:
     """From each point (..., 2) to the line from a to b: |p - a - t·(b - a)|², t the foot of the perpendicular."""
     along = b - a
     t = np.clip((points - a) @ along / (along @ along), 0.0, 1.0)

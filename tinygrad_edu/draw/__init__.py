@@ -6,14 +6,14 @@ import sys
 from types import ModuleType
 from typing import Any, Literal, get_args
 
-from tinygrad_edu.draw.collapse import By, collapsed, layers_of
-from tinygrad_edu.draw.dot import document, full, grouped, note_of
+from tinygrad_edu.draw.collapse import By, collapse_graph, layers_of
+from tinygrad_edu.draw.dot import document, full, group_statements, note_of
 from tinygrad_edu.draw.drawing import Drawing
 from tinygrad_edu.draw.graph import Graph, graph_of, is_node
 from tinygrad_edu.draw.model import is_model, sample_run
 from tinygrad_edu.draw.network import Colour, draw_network
 from tinygrad_edu.draw.story import story
-from tinygrad_edu.draw.text import brief, cleaned, count, listed
+from tinygrad_edu.draw.text import brief, clean, count, list_names
 from tinygrad_edu.errors import DrawError, SettingError, unknown_name
 
 __all__ = ["Drawing", "draw"]
@@ -141,27 +141,27 @@ def best_grouping(graph: Graph) -> By:
 
 def in_groups(graph: Graph, by: By, direction: str, title: str, reason: str = "") -> str:
     """The DOT text of the collapsed graph, with a note that says so."""
-    groups = collapsed(graph, by)
-    return document(grouped(graph, groups), direction, title, reason + note_of(graph, groups))
+    groups = collapse_graph(graph, by)
+    return document(group_statements(graph, groups), direction, title, reason + note_of(graph, groups))
 
 
 def summary(graph: Graph) -> str:
     """The picture in words: for a reader who does not see it, and for `repr`."""
     operations = sum(map(bool, graph.operations))
-    inputs = [cleaned(label) for i, label in enumerate(graph.labels) if label and graph.kind(i) == "input"]
+    inputs = [clean(label) for i, label in enumerate(graph.labels) if label and graph.kind(i) == "input"]
     outputs = [named(graph.labels[i], brief(graph.nodes[i].data)) for i in sorted(graph.outputs)]
     return "; ".join(
         [
             f"Computation graph of {count(len(graph.nodes), 'node')}: {count(operations, 'operation')}",
-            *([f"inputs {listed(inputs)}"] if inputs else []),
-            f"output {listed(outputs)}",
+            *([f"inputs {list_names(inputs)}"] if inputs else []),
+            f"output {list_names(outputs)}",
         ]
     )
 
 
 def named(label: str, value: str) -> str:
     """A value after its label, if it has one."""
-    return f"{cleaned(label)} = {value}" if label else value
+    return f"{clean(label)} = {value}" if label else value
 
 
 def advice(graph: Graph, max_nodes: int) -> str:

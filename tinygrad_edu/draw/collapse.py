@@ -57,7 +57,7 @@ class Collapsed:
     edges: Counter[tuple[int, int]]
 
 
-def collapsed(graph: Graph, by: By) -> Collapsed:
+def collapse_graph(graph: Graph, by: By) -> Collapsed:
     """Every node into the group that its key names; linear in nodes and edges."""
     keys = layer_keys(graph) if by == "layer" else operation_keys(graph)
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}

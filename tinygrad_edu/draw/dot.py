@@ -10,15 +10,15 @@ from tinygrad_edu.draw.graph import Graph, Kind
 from tinygrad_edu.draw.text import (
     brief,
     count,
-    escaped,
+    escape,
     is_large,
     number,
     option_text,
     plain,
-    quoted,
+    quote,
     rows,
     symbol,
-    written,
+    value_text,
 )
 
 Lines = list[tuple[str, str]]  # (name, value)
@@ -57,8 +57,8 @@ def document(statements: Iterable[str], direction: str, title: str, note: str = 
 
 def heading(title: str, note: str) -> Iterator[str]:
     """Title and note above the picture."""
-    lines = [f'<FONT POINT-SIZE="16"><B>{escaped(title, 120)}</B></FONT>'] if escaped(title) else []
-    lines += [f'<FONT POINT-SIZE="11" COLOR="{QUIET}">{escaped(note, 200)}</FONT>'] if note else []
+    lines = [f'<FONT POINT-SIZE="16"><B>{escape(title, 120)}</B></FONT>'] if escape(title) else []
+    lines += [f'<FONT POINT-SIZE="11" COLOR="{QUIET}">{escape(note, 200)}</FONT>'] if note else []
     if lines:
         gap = '<FONT POINT-SIZE="6">&#160;</FONT>'
         yield f"  graph [labelloc=t, label=<{'<BR/>'.join([*lines, gap])}>]"
@@ -72,7 +72,7 @@ def full(graph: Graph, derivatives: bool = False) -> Iterator[str]:
     for place, node in enumerate(graph.nodes):
         kind, name = graph.kind(place), f"n{place}"
         if kind == "constant":
-            yield box(name, kind, "", rows(node, None) if is_large(node) else [("", written(node))])
+            yield box(name, kind, "", rows(node, None) if is_large(node) else [("", value_text(node))])
         else:
             yield box(name, kind, graph.labels[place], rows(node.data, node.grad))
         if graph.operations[place]:
@@ -98,9 +98,9 @@ def arrows(name: str, parents: tuple[int, ...], operation: str, partials: Sequen
 def ellipse(name: str, operation: str, options: str) -> str:
     """An operation: its sign, and its options in small type."""
     sign = symbol(operation)
-    shape, label = "ellipse, margin=0.02", quoted(sign)
+    shape, label = "ellipse, margin=0.02", quote(sign)
     if options:
-        label = f'<{escaped(sign)}<BR/><FONT POINT-SIZE="9" COLOR="{QUIET}">{escaped(options)}</FONT>>'
+        label = f'<{escape(sign)}<BR/><FONT POINT-SIZE="9" COLOR="{QUIET}">{escape(options)}</FONT>>'
     elif len(sign) == 1:
         shape = "circle, fixedsize=true, width=0.38, fontsize=16"
     return f'{name} [shape={shape}, style=filled, fillcolor="#ffffff", color="#3c3c3c", label={label}]'
@@ -109,7 +109,7 @@ def ellipse(name: str, operation: str, options: str) -> str:
 def box(name: str, kind: Kind, title: str, *sections: Lines) -> str:
     """A rounded box: the title on top, then a name and a value on each line, and a gap between sections."""
     fill, border = COLOURS[kind]
-    head = escaped(title)
+    head = escape(title)
     cells = f'<TR><TD COLSPAN="2"><B>{head}</B></TD></TR>' if head else ""
     cells += GAP.join("".join(row(*line) for line in lines) for lines in sections if lines)
     width = 2.2 if kind == "output" else 1
@@ -121,16 +121,16 @@ def box(name: str, kind: Kind, title: str, *sections: Lines) -> str:
 
 def row(name: str, value: str) -> str:
     """A name in quiet type and its value, in alarming type if it is not finite."""
-    text = escaped(value)
+    text = escape(value)
     if "nan" in value or "inf" in value:
         text = f'<FONT COLOR="{ALARM}"><B>{text}</B></FONT>'
     if not name:
         return f'<TR><TD COLSPAN="2">{text}</TD></TR>'
-    quiet = f'<FONT COLOR="{QUIET}">{escaped(name)}&#160;&#160;</FONT>'
+    quiet = f'<FONT COLOR="{QUIET}">{escape(name)}&#160;&#160;</FONT>'
     return f'<TR><TD ALIGN="LEFT">{quiet}</TD><TD ALIGN="RIGHT">{text}</TD></TR>'
 
 
-def grouped(graph: Graph, collapse: Collapsed) -> Iterator[str]:
+def group_statements(graph: Graph, collapse: Collapsed) -> Iterator[str]:
     """Every group as a box, and one edge for all the edges from a group to another."""
     for place, group in enumerate(collapse.groups):
         yield box(f"g{place}", group.kind, symbol(group.title), *group_sections(graph, group, collapse.by))

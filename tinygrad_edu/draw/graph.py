@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tinygrad_edu.core.graph import recorded_parents, topological
+from tinygrad_edu.core.graph import parent_nodes, topological
 
 Node = Any
 Kind = Literal["constant", "input", "parameter", "result", "output"]
@@ -67,7 +67,7 @@ def graph_of(outputs: Sequence[Node], names: Mapping[int, str] | None = None) ->
 
 def last_to_first(node: Node) -> list[Node]:
     """Parents for `topological`, which opens the last one first: a comes before b in a picture of a + b."""
-    return list(recorded_parents(node))[::-1]
+    return list(parent_nodes(node))[::-1]
 
 
 def is_node(candidate: object) -> bool:

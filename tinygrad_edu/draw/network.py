@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from tinygrad_edu.draw.dot import COLOURS, FONT, QUIET, heading
-from tinygrad_edu.draw.text import count, escaped
+from tinygrad_edu.draw.text import count, escape
 from tinygrad_edu.errors import DrawError
 
 Colour = Literal["weight", "gradient", "health"]
@@ -117,7 +117,7 @@ def captions(chain: Chain) -> Iterator[str]:
     """Below each layer what it is: Linear 2→16, tanh."""
     lowest = -ROW * (min(max(chain.widths), MOST_UNITS) - 1) / 2 - 0.55
     for layer, text in enumerate(chain.captions):
-        lines = escaped(text).replace(", ", "<BR/>")
+        lines = escape(text).replace(", ", "<BR/>")
         yield (
             f'c{layer} [shape=plaintext, style="", fixedsize=false, pos="{COLUMN * layer:.3f},{lowest:.3f}!", '
             f'label=<<FONT COLOR="{QUIET}">{lines}</FONT>>]'

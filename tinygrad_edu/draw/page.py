@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_edu.draw.dot import COLOURS
-from tinygrad_edu.draw.text import cleaned
+from tinygrad_edu.draw.text import clean
 
 HINT = "Choose a node to see its numbers and the chain rule at it, or step through the passes."
 CONTROLS = """<div class="bar" role="group" aria-label="View">
@@ -47,8 +47,8 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
     svgs: as Graphviz writes them, by what they show ("nodes", "layers"); the first one is seen at the start.
     title: heading of the page; summary: says in words what the picture shows; story: see story.py.
     """
-    heading, alternative = html.escape(cleaned(title, 120) or "Computation graph"), html.escape(summary)
-    pictures = "".join(shown(view, svg, alternative, place) for place, (view, svg) in enumerate(svgs.items()))
+    heading, alternative = html.escape(clean(title, 120) or "Computation graph"), html.escape(summary)
+    pictures = "".join(place_picture(view, svg, alternative, place) for place, (view, svg) in enumerate(svgs.items()))
     script, style = asset("graph.js"), asset("graph.css")
     legend = "".join(legend_entry(kind, *colours) for kind, colours in COLOURS.items())
     return f"""<!DOCTYPE html>
@@ -75,7 +75,7 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
 """
 
 
-def shown(view: str, svg: str, alternative: str, place: int) -> str:
+def place_picture(view: str, svg: str, alternative: str, place: int) -> str:
     """A picture without its size in points, so that it fills its frame; all but the first are hidden."""
     frame = f'<svg data-view="{view}" role="group" aria-label="{alternative}"{" hidden" * bool(place)}'
     return SIZE.sub(r"\1", svg[svg.index("<svg") :], count=1).replace("<svg", frame, 1).strip()

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinygrad_edu.draw.collapse import layer_keys
 from tinygrad_edu.draw.graph import Graph, is_node
-from tinygrad_edu.draw.text import brief, cleaned, number, option_text, plain, size, symbol
+from tinygrad_edu.draw.text import brief, clean, number, option_text, plain, size, symbol
 
 Node = Any
 INFIX = {"add", "sub", "mul", "div", "pow", "matmul"}
@@ -20,11 +20,11 @@ def story(graph: Graph, full: bool) -> dict[str, Any]:
     """
     layers = layer_keys(graph)
     groups = {f"g{place}": key for place, key in enumerate(dict.fromkeys(layers))}
-    nodes = [told(graph, place, layers[place]) for place in range(len(graph.nodes))] if full else []
+    nodes = [tell_node(graph, place, layers[place]) for place in range(len(graph.nodes))] if full else []
     return {"nodes": nodes, "groups": groups}
 
 
-def told(graph: Graph, place: int, layer: str) -> dict[str, Any]:
+def tell_node(graph: Graph, place: int, layer: str) -> dict[str, Any]:
     """One node: what stands in its panel, and what each step says about it."""
     node = graph.nodes[place]
     facts = {"id": f"n{place}", "kind": graph.kind(place), "layer": layer, "name": name_of(graph, place)}
@@ -36,11 +36,11 @@ def told(graph: Graph, place: int, layer: str) -> dict[str, Any]:
         "value": brief(node.data),
         "gradient": "" if gradient is None else brief(gradient),
         "shape": list(getattr(node.data, "shape", ())),
-        **(made(graph, place) if graph.operations[place] else {"parents": []}),
+        **(tell_result(graph, place) if graph.operations[place] else {"parents": []}),
     }
 
 
-def made(graph: Graph, place: int) -> dict[str, Any]:
+def tell_result(graph: Graph, place: int) -> dict[str, Any]:
     """Of a result: the operation, its formula, the line of the forward pass, and what it hands back to each parent."""
     node, operation = graph.nodes[place], graph.operations[place]
     options = option_text(getattr(node, "options", None))
@@ -54,11 +54,11 @@ def made(graph: Graph, place: int) -> dict[str, Any]:
         "forward": f"{mine} = {call(operation, names, options)}"
         + (f" = {call(operation, values, options)}" if all(values) else "")
         + f" = {brief(node.data)}",
-        "backward": [back for k in range(len(names)) if (back := handed_back(graph, place, k))],
+        "backward": [back for k in range(len(names)) if (back := hand_back(graph, place, k))],
     }
 
 
-def handed_back(graph: Graph, place: int, slot: int) -> dict[str, str] | None:
+def hand_back(graph: Graph, place: int, slot: int) -> dict[str, str] | None:
     """The chain rule for one parent: ∂L/∂parent += ∂L/∂node · ∂node/∂parent, in numbers where they are kept."""
     parent = graph.parents[place][slot]
     if graph.kind(parent) == "constant":
@@ -77,7 +77,7 @@ def name_of(graph: Graph, place: int) -> str:
     """A node's label, the number of a constant, or v3 for the fourth node."""
     if not is_node(graph.nodes[place]):
         return brief(graph.nodes[place]) if size(graph.nodes[place]) == 1 else f"c{place}"
-    return cleaned(graph.labels[place]) or f"v{place}"
+    return clean(graph.labels[place]) or f"v{place}"
 
 
 def brief_number(node: Node) -> str:

@@ -54,10 +54,10 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}{'' if amount == 1 else plural}"
 
 
-def nested(items: Any) -> str:
+def nested_text(items: Any) -> str:
     """The numbers of a small array, in the brackets of its shape; as deep as the array has axes."""
     if isinstance(items, list):
-        return f"[{', '.join(nested(item) for item in items)}]"
+        return f"[{', '.join(nested_text(item) for item in items)}]"
     return number(items)
 
 
@@ -94,22 +94,22 @@ def rows(data: Any, grad: Any) -> list[tuple[str, str]]:
     data, grad = plain(data), plain(grad)
     if not is_large(data):
         pairs = [("data", data), ("grad", grad)]
-        return [(name, written(value)) for name, value in pairs if value is not None]
+        return [(name, value_text(value)) for name, value in pairs if value is not None]
     lines = [("shape", str(tuple(data.shape))), ("|data|", number(norm(data)))]
     return lines if grad is None else [*lines, ("|grad|", number(norm(grad)))]
 
 
-def written(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A number, or a small array in full; a large one as its norm."""
     if is_large(value):
         return f"|{number(norm(value))}|"
-    return nested(value.tolist()) if hasattr(value, "tolist") else number(value)
+    return nested_text(value.tolist()) if hasattr(value, "tolist") else number(value)
 
 
 def brief(data: Any) -> str:
     """A number, or a small array in full; a large one as its shape and norm."""
     data = plain(data)
-    return f"{tuple(data.shape)} |data| {number(norm(data))}" if is_large(data) else written(data)
+    return f"{tuple(data.shape)} |data| {number(norm(data))}" if is_large(data) else value_text(data)
 
 
 def option_text(options: Mapping[str, Any] | None) -> str:
@@ -138,10 +138,10 @@ def option_value(value: Any) -> str:
     return str(getattr(value, "__name__", type(value).__name__))
 
 
-def cleaned(text: str, limit: int = 60) -> str:
+def clean(text: str, limit: int = 60) -> str:
     """User text on one line, without characters that cannot be seen.
 
-    >>> cleaned("loss\\n of  batch")
+    >>> clean("loss\\n of  batch")
     'loss of batch'
     """
     visible = "".join(letter if letter.isprintable() else " " for letter in text)
@@ -149,31 +149,31 @@ def cleaned(text: str, limit: int = 60) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def escaped(text: str, limit: int = 60) -> str:
+def escape(text: str, limit: int = 60) -> str:
     """User text for an HTML-like label: nothing in it can end the label or be taken for markup.
 
     A backslash is doubled, since Graphviz replaces its own escapes (\\N, \\G, ...) after decoding entities.
 
-    >>> escaped('a"b<c>|{}')
+    >>> escape('a"b<c>|{}')
     'a&quot;b&lt;c&gt;|{}'
     """
-    return html.escape(cleaned(text, limit)).replace("\\", "&#92;&#92;")
+    return html.escape(clean(text, limit)).replace("\\", "&#92;&#92;")
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """User text as a label in quotes, which stays in the middle of its node whatever the reader's fonts.
 
-    >>> print(quoted('a"b\\\\N & c'))
+    >>> print(quote('a"b\\\\N & c'))
     "a\\"b\\\\N &amp; c"
     """
-    doubled = cleaned(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+    doubled = clean(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
     return f'"{doubled}"'
 
 
-def listed(items: Iterable[str], limit: int = 8) -> str:
+def list_names(items: Iterable[str], limit: int = 8) -> str:
     """A few of many names, for a sentence.
 
-    >>> listed(["a", "b", "c"], limit=2)
+    >>> list_names(["a", "b", "c"], limit=2)
     'a, b and 1 more'
     """
     names = list(items)

@@ -67,7 +67,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
             self._label_binarizer, self.classes_ = binarizer(y)
         else:
             self._refuse_new_classes(y)
-        return X, binarized(self._label_binarizer, y)
+        return X, binarize(self._label_binarizer, y)
 
     def _targets(self, y: Array) -> Array:
         """y as the network is given it. Errors: ValueError for classes that are not known."""
@@ -75,7 +75,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         new = np.setdiff1d(unique_labels(y), self.classes_)
         if new.size:
             raise ValueError(f"y_val has the classes {new}, which y has not: it has {self.classes_}")
-        found = binarized(self._label_binarizer, y)
+        found = binarize(self._label_binarizer, y)
         return found if found.ndim == 2 else found[:, None]
 
     def _refuse_new_classes(self, y: Array) -> None:
@@ -171,7 +171,7 @@ def binarizer(y: Array) -> tuple[LabelBinarizer, Array]:
     return made, made.classes_
 
 
-def binarized(made: LabelBinarizer, y: Array) -> Array:
+def binarize(made: LabelBinarizer, y: Array) -> Array:
     """y as booleans, a column for each class; one for two."""
     if y.ndim != 1 or y.dtype.kind not in EXACT or y.dtype.kind != made.classes_.dtype.kind:
         return np.asarray(made.transform(y).astype(bool))

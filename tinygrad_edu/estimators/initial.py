@@ -37,6 +37,6 @@ def records(model: Any) -> None:
 def layer(model: Any, n_in: int, n_out: int, dtype: Any) -> tuple[Array, Array]:
     """W (n_in, n_out) and b (n_out,) as scikit-learn draws them, or as `init` says."""
     init = model.init or ("scikit_learn" if model.activation != "logistic" else nn_init.scikit_learn("logistic"))
-    W = nn_init.drawn(init, model._random_state, n_in, n_out).T
-    b = nn_init.drawn_bias(init, model._random_state, n_in, n_out)
+    W = nn_init.draw_weight(init, model._random_state, n_in, n_out).T
+    b = nn_init.draw_bias(init, model._random_state, n_in, n_out)
     return np.ascontiguousarray(W, dtype), b.astype(dtype, copy=False)

@@ -129,7 +129,7 @@ class GeneralObjective:
         return self.g
 
 
-def minimized(model: Any, X: Any, Y: Array, weight: Array | None) -> None:
+def minimize_loss(model: Any, X: Any, Y: Array, weight: Array | None) -> None:
     """Train the model on all samples at once."""
     objective: Any = (GeneralObjective if model._beyond else Objective)(model, X, Y, weight)
     start = objective.w.copy()

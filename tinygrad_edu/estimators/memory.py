@@ -49,8 +49,8 @@ class Memory:
         self.orders = np.empty((2, len(Y)), np.int64)
         self.orders[0] = np.arange(len(Y))
         weights = np.ones(len(Y), dtype) if weight is None else np.ascontiguousarray(weight, dtype)
-        targets = unlocked(np.ascontiguousarray(Y, dtype))
-        self.data = (*samples(X), targets, unlocked(weights), self.orders)
+        targets = unlock(np.ascontiguousarray(Y, dtype))
+        self.data = (*samples(X), targets, unlock(weights), self.orders)
         self.at_once = max(1, int(AT_ONCE / (batch * n)))
         self.update(batch=batch, layers=len(layers) - 1, steps=self.at_once, shift=work)
 
@@ -92,13 +92,13 @@ def samples(X: Any) -> tuple[Array, Array, Array, Array]:
     """(matrix, values, columns, ends): a matrix without rows where the samples are sparse, rows one after another."""
     none = np.empty(0, np.int64)
     if isinstance(X, np.ndarray):
-        return unlocked(np.ascontiguousarray(X)), np.empty(0, X.dtype), none, none
+        return unlock(np.ascontiguousarray(X)), np.empty(0, X.dtype), none, none
     X = X.tocsr()
     columns, ends = (np.ascontiguousarray(a, np.int64) for a in (X.indices, X.indptr))
-    return np.empty((0, X.shape[1]), X.dtype), unlocked(X.data), columns, ends
+    return np.empty((0, X.shape[1]), X.dtype), unlock(X.data), columns, ends
 
 
-def unlocked(x: Array) -> Array:
+def unlock(x: Array) -> Array:
     """A view that may be written to, although it never is: a read-only array would be another program to Numba.
 
     joblib hands large arrays to its processes read-only.

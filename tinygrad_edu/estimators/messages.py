@@ -61,11 +61,11 @@ def weightless(epoch: int, begin: int, size: int, rows: int) -> str:
     )
 
 
-def interrupted(model: Any) -> str:
+def interruption(model: Any) -> str:
     return f"Training interrupted by user. {model.n_iter_} whole epochs of {model.max_iter} are done, and kept."
 
 
-def clipped_batch(size: Any, samples: int) -> str:
+def batch_size_note(size: Any, samples: int) -> str:
     return (
         "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
         f"batch_size={size}, and there are {samples} samples, so each epoch is one step."

@@ -13,12 +13,12 @@ from tinygrad_edu.compile.backend import cache, compiler
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.formulas import function_text
 from tinygrad_edu.compile.codegen.templates import PLUS
-from tinygrad_edu.compile.program import Body, Trace, indented
+from tinygrad_edu.compile.program import Body, Trace, indent
 from tinygrad_edu.core import ops
 from tinygrad_edu.estimators import numpy_program, rules
 from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WEIGHTLESS, WHOLE, WIDTHS
 from tinygrad_edu.estimators.templates import ARGUMENTS, CLIP, DROPOUT, DROPOUT_BACK, NETWORK
-from tinygrad_edu.train.compiled.program import Recipe, merged, update_body
+from tinygrad_edu.train.compiled.program import Recipe, merge, update_body
 
 ACTIVATIONS: dict[str, Any] = {
     "logistic": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu, "exp": ops.exp,
@@ -63,8 +63,8 @@ def choice(variable: str, bodies: Iterable[tuple[int, Body]], depth: int) -> str
     """One of several pieces of text, by a number."""
     lines: list[str] = []
     for code, body in bodies:
-        lines += [f"{'elif' if lines else 'if'} {variable} == {code}:", *indented(body.lines)]
-    return "\n".join(indented(lines, depth))
+        lines += [f"{'elif' if lines else 'if'} {variable} == {code}:", *indent(body.lines)]
+    return "\n".join(indent(lines, depth))
 
 
 def program_text(dtype: str, extras: bool = False) -> str:
@@ -72,15 +72,15 @@ def program_text(dtype: str, extras: bool = False) -> str:
     forward = [(CODES[name], activation_body(name, dtype)) for name in ACTIVATIONS]
     backward = [(CODES[name], derivative_body(name, dtype)) for name in ("logistic", "tanh", "relu")]
     updates = list(enumerate(rule_bodies(dtype)))
-    functions = merged(*[body.functions for _, body in [*forward, *backward, *updates]])
+    functions = merge(*[body.functions for _, body in [*forward, *backward, *updates]])
     end = "end_of_epoch(-total / n, record, failures, lr, samples, tol, patience, schedule, lr_init, power_t)"
     texts = {
-        "places": "\n".join(indented(f"{name} = {place}" for name, place in PLACES.items())),
+        "places": "\n".join(indent(f"{name} = {place}" for name, place in PLACES.items())),
         "activations": choice("kind", forward, 3),
         "derivatives": choice("kind", backward, 4),
         "updates": choice("solver", updates, 2),
         "end_of_epoch": end,
-        "kept": "\n".join(indented(f"{PLACES[name]} = {name}" for name in CHANGED)),
+        "kept": "\n".join(indent(f"{PLACES[name]} = {name}" for name in CHANGED)),
         "dropout": DROPOUT if extras else "",
         "dropout_back": DROPOUT_BACK if extras else "",
         "clip": CLIP if extras else "",
@@ -89,7 +89,7 @@ def program_text(dtype: str, extras: bool = False) -> str:
         "widths": WIDTHS,
         "weightless": WEIGHTLESS,
     }
-    functions = merged(functions, PLUS, f"@inlined\n{function_text('end_of_epoch', rules.end_of_epoch)}")
+    functions = merge(functions, PLUS, f"@inlined\n{function_text('end_of_epoch', rules.end_of_epoch)}")
     functions += f"\n\nreal = np.{dtype}\n"
     return module_writer.module(functions, "run", ARGUMENTS, NETWORK.format(**texts), accurate=False)
 

@@ -112,9 +112,9 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
     def _solve(self, X: Any, y: Array, weight: Array | None, incremental: bool, validation: Any) -> None:
         if self.solver == "lbfgs":
             messages.refuse_batches(self, validation)
-            from tinygrad_edu.estimators.lbfgs import minimized
+            from tinygrad_edu.estimators.lbfgs import minimize_loss
 
-            minimized(self, X, y, weight)
+            minimize_loss(self, X, y, weight)
         else:
             from tinygrad_edu.estimators.stochastic import GeneralTraining, Training
 

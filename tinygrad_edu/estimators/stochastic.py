@@ -74,7 +74,7 @@ class Training:
             return X, Y, weight
         if self.incremental:
             raise ValueError(messages.PARTIAL_EARLY)
-        (X, Y, weight), self.held = checked_split(model, X, Y, weight)
+        (X, Y, weight), self.held = split_samples(model, X, Y, weight)
         return X, Y, weight
 
     def prepare(self, X: Any, Y: Array, weight: Array | None) -> None:
@@ -121,7 +121,7 @@ class Training:
                     ended = self.block()
             self.finish(ended)
         except KeyboardInterrupt:
-            warnings.warn(messages.interrupted(model), stacklevel=messages.callers())
+            warnings.warn(messages.interruption(model), stacklevel=messages.callers())
         finally:
             model._optimizer.kept(self.memory)
             model.coefs_, model.intercepts_ = parts(self.memory.weights.copy(), self.memory.shapes)
@@ -169,7 +169,7 @@ class Training:
         done, event = 0, 0
         arguments = self.memory.arguments(words, curves)
         while done < curves.shape[1] and event not in (1, 2):
-            cache.called(self.code, *arguments)
+            cache.call_first(self.code, *arguments)
             now = int(self.memory["epoch"])
             if curves[3, min(now, curves.shape[1] - 1)] == WEIGHTLESS:
                 raise ZeroDivisionError(self.weightless(now - done + 1))
@@ -255,11 +255,11 @@ def batch_size(model: Any, samples: int) -> int:
     if model.batch_size == "auto":
         return min(200, samples)
     if model.batch_size > samples:
-        warnings.warn(messages.clipped_batch(model.batch_size, samples), stacklevel=messages.callers())
+        warnings.warn(messages.batch_size_note(model.batch_size, samples), stacklevel=messages.callers())
     return int(np.clip(model.batch_size, 1, samples))
 
 
-def checked_split(model: Any, X: Any, Y: Any, weight: Any) -> tuple[Any, Any]:
+def split_samples(model: Any, X: Any, Y: Any, weight: Any) -> tuple[Any, Any]:
     """Samples to learn from, and samples to score with: each (X, Y, weight).
 
     Errors: ValueError where fewer than 2 would be held out.
@@ -305,7 +305,7 @@ class GeneralTraining(Training):
                 ended = self.epoch()
             self.finish(ended)
         except KeyboardInterrupt:
-            warnings.warn(messages.interrupted(model), stacklevel=messages.callers())
+            warnings.warn(messages.interruption(model), stacklevel=messages.callers())
         finally:
             model.coefs_, model.intercepts_ = self.course.network.arrays()
             model._rate = self.memory["lr"]

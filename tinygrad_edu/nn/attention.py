@@ -34,10 +34,10 @@ def scaled_dot_product_attention(
     >>> scaled_dot_product_attention(q, q, q, causal=True).round(3).tolist()
     [[1.0, 0.0], [0.33, 0.67]]
     """
-    return attended(query, key, value, mask, causal, dropout)[0]
+    return attend(query, key, value, mask, causal, dropout)[0]
 
 
-def attended(query: Any, key: Any, value: Any, mask: Any, causal: bool, dropout: Any) -> tuple[Any, Any]:
+def attend(query: Any, key: Any, value: Any, mask: Any, causal: bool, dropout: Any) -> tuple[Any, Any]:
     """(the output, the weights (..., T, S))."""
     scores = query @ ops.swapaxes(key, -1, -2) * (1.0 / math.sqrt(int(key.shape[-1])))
     if causal:
@@ -119,7 +119,7 @@ class MultiHeadAttention(Module):
         if np.ndim(query) < 2:
             raise ShapeError(f"MultiHeadAttention: (..., time, {self.embed_dim}) is needed, not {np.shape(query)}")
         q, k, v = self.in_heads(self.query(query)), self.in_heads(self.key(key)), self.in_heads(self.value(value))
-        y, weights = attended(q, k, v, mask, self.causal, self.dropout)
+        y, weights = attend(q, k, v, mask, self.causal, self.dropout)
         joined = ops.swapaxes(y, -2, -3)
         y = self.out(ops.reshape(joined, (*np.shape(joined)[:-2], self.embed_dim)))
         return (y, weights) if need_weights else y

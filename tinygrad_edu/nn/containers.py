@@ -20,7 +20,7 @@ class ModuleList(Module, MutableSequence[Any]):
     """
 
     def __init__(self, modules: Iterable[Any] = ()) -> None:
-        self.items = [checked(module) for module in modules]
+        self.items = [check_members(module) for module in modules]
 
     def members(self) -> Iterator[tuple[str, Any]]:
         """(number, module)."""
@@ -30,7 +30,7 @@ class ModuleList(Module, MutableSequence[Any]):
         return type(self)(self.items[i]) if isinstance(i, slice) else self.items[i]
 
     def __setitem__(self, i: Any, module: Any) -> None:
-        self.items[i] = [checked(x) for x in module] if isinstance(i, slice) else checked(module)
+        self.items[i] = [check_members(x) for x in module] if isinstance(i, slice) else check_members(module)
 
     def __delitem__(self, i: Any) -> None:
         del self.items[i]
@@ -40,7 +40,7 @@ class ModuleList(Module, MutableSequence[Any]):
 
     def insert(self, index: int, value: Any) -> None:
         """Put a module before the one at `index`."""
-        self.items.insert(index, checked(value))
+        self.items.insert(index, check_members(value))
 
     __hash__ = object.__hash__
 
@@ -55,7 +55,7 @@ class ModuleDict(Module, MutableMapping[str, Any]):
     """
 
     def __init__(self, modules: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
-        self.entries = {str(name): checked(module) for name, module in dict(modules).items()}
+        self.entries = {str(name): check_members(module) for name, module in dict(modules).items()}
 
     def members(self) -> Iterator[tuple[str, Any]]:
         """(name, module)."""
@@ -65,7 +65,7 @@ class ModuleDict(Module, MutableMapping[str, Any]):
         return self.entries[name]
 
     def __setitem__(self, name: str, module: Any) -> None:
-        self.entries[str(name)] = checked(module)
+        self.entries[str(name)] = check_members(module)
 
     def __delitem__(self, name: str) -> None:
         del self.entries[name]
@@ -80,7 +80,7 @@ class ModuleDict(Module, MutableMapping[str, Any]):
     __eq__ = object.__eq__
 
 
-def checked(module: Any) -> Any:
+def check_members(module: Any) -> Any:
     """Modules, parameters and functions; anything else would silently never be trained. Errors: OperandError."""
     if isinstance(module, Module) or is_parameter(module) or callable(module):
         return module

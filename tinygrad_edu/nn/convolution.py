@@ -59,9 +59,9 @@ class Convolution(Module):
         padding_of(name, padding, self.kernel_size, self.stride, self.dilation)
         self.padding = padding if isinstance(padding, str) else each_axis(name, "padding", padding, self.axes, 0)
         rng, fan_in = random_generator(name, rng), in_channels // groups * math.prod(self.kernel_size)
-        weight = initializers.drawn(init, rng, fan_in, out_channels)
+        weight = initializers.draw_weight(init, rng, fan_in, out_channels)
         weight = weight.reshape(out_channels, in_channels // groups, *self.kernel_size)
-        start = initializers.drawn_bias(init, rng, fan_in, out_channels) if bias else None
+        start = initializers.draw_bias(init, rng, fan_in, out_channels) if bias else None
         weight = by_input(weight, groups) if self.transposed else weight
         self.weight = parameter(weight, backend, "weight", dtype)
         self.bias = None if start is None else parameter(start, backend, "bias", dtype)

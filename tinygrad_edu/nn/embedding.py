@@ -47,7 +47,7 @@ class Embedding(Module):
         dtype: Any = None,
     ) -> None:
         refuse_widths("Embedding", entries=entries, features=features)
-        weight = initializers.drawn(init, random_generator("Embedding", rng), features, entries)
+        weight = initializers.draw_weight(init, random_generator("Embedding", rng), features, entries)
         self.entries, self.features, self.backend = entries, features, backend
         self.padding_idx = None if padding_idx is None else row_of("padding_idx", padding_idx, entries)
         if self.padding_idx is not None:

@@ -47,7 +47,7 @@ class Handle:
         self.remove()
 
 
-def registered(module: Any, place: str, hook: Callable[..., Any]) -> Handle:
+def register_hook(module: Any, place: str, hook: Callable[..., Any]) -> Handle:
     """Add a hook to a module. Errors: OperandError for what cannot be called."""
     if not callable(hook):
         raise OperandError(f"a hook is a function of (module, inputs, output), not {hook!r:.60}")
@@ -80,7 +80,7 @@ def watch(model: Any) -> Iterator[dict[str, Any]]:
     def keep(name: str) -> Callable[..., None]:
         return lambda _module, _inputs, output: seen.__setitem__(name, output)
 
-    handles = [registered(module, "after", keep(name)) for name, module in model.named_modules()]
+    handles = [register_hook(module, "after", keep(name)) for name, module in model.named_modules()]
     try:
         yield seen
     finally:

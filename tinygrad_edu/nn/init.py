@@ -201,7 +201,7 @@ def find(name: str | Initializer) -> Initializer:
     return INITIALIZERS[name]
 
 
-def drawn(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+def draw_weight(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
     """A weight as it begins. Errors: ShapeError where the function gives another shape."""
     weight = np.asarray(find(init)(rng, fan_in, fan_out))
     if weight.shape != (fan_out, fan_in):
@@ -209,7 +209,7 @@ def drawn(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_ou
     return weight
 
 
-def drawn_bias(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
+def draw_bias(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
     """A bias as it begins: 0 where the initializer does not say."""
     bias = getattr(find(init), "bias", None)
     return np.zeros(fan_out) if bias is None else np.asarray(bias(rng, fan_in, fan_out))

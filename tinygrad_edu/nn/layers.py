@@ -52,10 +52,10 @@ class Linear(Module):
     ) -> None:
         refuse_widths("Linear", in_features=in_features, out_features=out_features)
         rng = random_generator("Linear", rng)
-        weight = initializers.drawn(init, rng, in_features, out_features)
+        weight = initializers.draw_weight(init, rng, in_features, out_features)
         self.in_features, self.out_features, self.backend = in_features, out_features, backend
         self.weight = parameter(weight, backend, "weight", dtype)
-        start = initializers.drawn_bias(init, rng, in_features, out_features) if bias else None
+        start = initializers.draw_bias(init, rng, in_features, out_features) if bias else None
         self.bias = None if start is None else parameter(start, backend, "bias", dtype)
 
     def forward(self, x: Any) -> Any:
@@ -149,7 +149,7 @@ class MLP(Module):
         self.bias, self.init, self.seed, self.norm = bias, init, seed, norm
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
         self.layers = [Linear(a, b, bias, init=init, rng=rng, backend=backend, dtype=dtype) for a, b in pairwise(sizes)]
-        self.norms = [made_norm(norm, width, backend, dtype) for width in sizes[1:-1]]
+        self.norms = [make_norm(norm, width, backend, dtype) for width in sizes[1:-1]]
         # A stream of its own: with and without dropout the weights begin the same.
         self.dropout = Dropout(dropout, rng=np.random.default_rng([seed, 1])) if dropout else None
         self.label_parameters()
@@ -163,7 +163,7 @@ class MLP(Module):
         return self.out_activation(last(x))
 
 
-def made_norm(norm: str | None, width: int, backend: str, dtype: Any) -> Any:
+def make_norm(norm: str | None, width: int, backend: str, dtype: Any) -> Any:
     """The normalization of one hidden layer."""
     if norm is None:
         return identity

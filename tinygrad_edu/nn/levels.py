@@ -35,8 +35,8 @@ class Levels(Module):
                 x = self.dropout(x)
             outputs = []
             for backwards, layer in enumerate(level):
-                y, last = layer.run(turned(x) if backwards else x, given[len(found)])
-                outputs.append(turned(y) if backwards else y)
+                y, last = layer.run(turn_batch(x) if backwards else x, given[len(found)])
+                outputs.append(turn_batch(y) if backwards else y)
                 found.append(last)
             x = ops.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
         return x, self.joined(found)
@@ -65,7 +65,7 @@ class Levels(Module):
         return ops.stack(states, axis=0)
 
 
-def turned(x: Any) -> Any:
+def turn_batch(x: Any) -> Any:
     """The times of (time, in) or (batch, time, in) in reverse order."""
     return ops.flip(x, axis=-2)
 

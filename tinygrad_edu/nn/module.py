@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
-from tinygrad_edu.nn.hooks import Handle, Hooks, registered
+from tinygrad_edu.nn.hooks import Handle, Hooks, register_hook
 from tinygrad_edu.nn.parameters import (
     clear,
     convert,
@@ -130,7 +130,7 @@ class Module:
 
         Make the optimizer afterwards. Errors: DtypeError for another dtype, and for Values, which have 64 bits.
         """
-        for array in kept(self).values():
+        for array in kept_arrays(self).values():
             convert(array, dtype)
         return self
 
@@ -154,17 +154,17 @@ class Module:
 
         The handle's `remove()` ends it. A look at all modules at once: nn.watch.
         """
-        return registered(self, "after", hook)
+        return register_hook(self, "after", hook)
 
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
         """Call hook(module, inputs) before every forward; what it returns, if not None, are the inputs."""
-        return registered(self, "before", hook)
+        return register_hook(self, "before", hook)
 
     # Checkpoints
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of the numbers of parameters and buffers by name, equal on both back ends."""
-        return {name: numbers(array) for name, array in kept(self).items()}
+        return {name: numbers(array) for name, array in kept_arrays(self).items()}
 
     def gradients(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of the gradients by name, equal on both back ends; zeros before the first backward pass."""
@@ -175,7 +175,7 @@ class Module:
 
         Errors: SettingError for names, ShapeError for shapes, DtypeError for what is not a real number.
         """
-        arrays = kept(self)
+        arrays = kept_arrays(self)
         refuse_names(arrays, state)
         new = {name: fitting(name, array, state[name]) for name, array in arrays.items()}
         for name, array in arrays.items():
@@ -200,7 +200,7 @@ class Module:
 
         found = storage.read(path)
         try:
-            refuse_dtypes(kept(self), found)
+            refuse_dtypes(kept_arrays(self), found)
             self.load_state_dict(found)
         except (SettingError, ShapeError, DtypeError) as error:
             raise type(error)(f"{path}: {error}") from None
@@ -213,7 +213,7 @@ class Module:
         return "\n".join([f"{type(self).__name__}: {count(parameters):,} parameters{more}", *lines])
 
 
-def kept(module: Module) -> dict[str, Any]:
+def kept_arrays(module: Module) -> dict[str, Any]:
     """What a checkpoint holds: parameters and buffers by name."""
     return {**dict(module.named_arrays()), **dict(module.named_buffers())}
 

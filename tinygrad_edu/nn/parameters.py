@@ -41,15 +41,15 @@ def Parameter(data: Any, requires_grad: bool = True, dtype: Any = None) -> Tenso
 
 def parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any = None) -> Any:
     """Numbers as a parameter of that back end: a Tensor of that dtype, or a NumPy array of labelled Values."""
-    return made(array, backend, label, dtype, requires_grad=True)
+    return make_parameter(array, backend, label, dtype, requires_grad=True)
 
 
 def buffer(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any = None) -> Any:
     """Numbers that are kept but not trained, for an attribute that `buffer_names` names."""
-    return made(array, backend, label, dtype, requires_grad=False)
+    return make_parameter(array, backend, label, dtype, requires_grad=False)
 
 
-def made(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any, requires_grad: bool) -> Any:
+def make_parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any, requires_grad: bool) -> Any:
     if backend not in BACK_ENDS:
         raise SettingError(f"backend={backend!r}: there are {' and '.join(map(repr, BACK_ENDS))}")
     if backend == "tensor":

@@ -107,11 +107,11 @@ class Gate(Module):
     def __init__(self, layer: Recurrent, start: Start, bias: bool, bias_start: float = 0.0) -> None:
         widths, hidden, backend = (layer.in_features, layer.hidden_features), layer.hidden_features, layer.backend
         self.weight_ih = parameter(
-            initializers.drawn(start.init, start.rng, *widths), backend, "weight_ih", layer.dtype
+            initializers.draw_weight(start.init, start.rng, *widths), backend, "weight_ih", layer.dtype
         )
-        weight_hh = initializers.drawn(start.recurrent_init, start.rng, hidden, hidden)
+        weight_hh = initializers.draw_weight(start.recurrent_init, start.rng, hidden, hidden)
         self.weight_hh = parameter(weight_hh, backend, "weight_hh", layer.dtype)
-        drawn = initializers.drawn_bias(start.init, start.rng, *widths) + bias_start if bias else None
+        drawn = initializers.draw_bias(start.init, start.rng, *widths) + bias_start if bias else None
         self.bias = None if drawn is None else parameter(drawn, backend, "bias", layer.dtype)
 
     def forward(self, x: Any, h: Any = None) -> Any:

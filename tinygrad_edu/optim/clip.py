@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.checks import number
 from tinygrad_edu.core import ops
 from tinygrad_edu.optim import flat
-from tinygrad_edu.optim.optimizer import Parameters, checked
+from tinygrad_edu.optim.optimizer import Parameters, check_parameters
 
 
 def clip_by_value(params: Parameters, limit: float) -> None:
@@ -24,7 +24,7 @@ def clip_by_value(params: Parameters, limit: float) -> None:
     """
     number("limit", limit, "(0, inf]")
     bound = float(limit)
-    flat.change_gradients(checked(params), lambda g: ops.minimum(ops.maximum(g, -bound), bound))
+    flat.change_gradients(check_parameters(params), lambda g: ops.minimum(ops.maximum(g, -bound), bound))
 
 
 def clip_by_norm(params: Parameters, max_norm: float) -> float:
@@ -40,7 +40,7 @@ def clip_by_norm(params: Parameters, max_norm: float) -> float:
     (5.0, [0.6, 0.8])
     """
     number("max_norm", max_norm, "(0, inf]")
-    leaves = checked(params)
+    leaves = check_parameters(params)
     norm = length(flat.gradients(leaves))
     factor = min(1.0, float(max_norm) / (norm + 1e-6))
     if math.isfinite(norm) and factor < 1.0:

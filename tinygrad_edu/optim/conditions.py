@@ -130,7 +130,7 @@ def diverging(name: str, terms: np.ndarray[tuple[int], np.dtype[np.float64]]) ->
     powers = exponents(sums)
     if not sums[-1]:
         return False, f"{seen}: it has vanished"
-    answer = decided(*powers)
+    answer = decide_divergence(*powers)
     word = {True: "looks infinite", False: "looks finite", None: "is too near to 1, or not steady enough, to decide"}
     return answer, f"{seen}, as of {', '.join(map(inverse, powers))}; this {word[answer]}"
 
@@ -140,7 +140,7 @@ def exponents(sums: Sequence[float]) -> list[float]:
     return [1.0 - math.log10(b / a) if a and b else -math.inf if b else math.inf for a, b in pairwise(sums)]
 
 
-def decided(first: float, middle: float, last: float) -> bool | None:
+def decide_divergence(first: float, middle: float, last: float) -> bool | None:
     """True for a sum that diverges, p ≤ 1. All that p has been lately and may still come to has to agree."""
     before, change = middle - first, last - middle
     if 4.0 * abs(change) <= abs(before):  # it settles quickly, as that of 1/(t + c) does: Aitken's limit

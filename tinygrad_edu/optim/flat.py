@@ -16,19 +16,19 @@ Parameter = Value | Tensor
 
 def weights(params: Sequence[Parameter]) -> Array:
     """All numbers, in float64."""
-    return joined([p.array if isinstance(p, Tensor) else p.data for p in params])
+    return join([p.array if isinstance(p, Tensor) else p.data for p in params])
 
 
 def gradients(params: Sequence[Parameter]) -> Array:
     """All gradients, in float64; 0 for a Tensor that has none."""
-    return joined([gradient(p) for p in params])
+    return join([gradient(p) for p in params])
 
 
 def gradient(p: Parameter) -> Any:
     return np.zeros(p.shape) if isinstance(p, Tensor) and p.grad is None else p.grad
 
 
-def joined(arrays: Sequence[Any]) -> Array:
+def join(arrays: Sequence[Any]) -> Array:
     return np.concatenate([np.ravel(x).astype(float) for x in arrays])
 
 

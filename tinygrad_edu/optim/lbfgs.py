@@ -13,7 +13,7 @@ from tinygrad_edu.checks import number, whole
 from tinygrad_edu.errors import AnomalyError, OperandError, SettingError
 from tinygrad_edu.nn.parameters import clear
 from tinygrad_edu.optim import flat
-from tinygrad_edu.optim.optimizer import Parameters, checked
+from tinygrad_edu.optim.optimizer import Parameters, check_parameters
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LBFGS:
     def __init__(
         self, params: Parameters, max_iter: int = 15_000, tol: float = 1e-5, history: int = 10, max_fun: int = 15_000
     ) -> None:
-        self.params = checked(params)
+        self.params = check_parameters(params)
         for name, x in (("max_iter", max_iter), ("history", history), ("max_fun", max_fun)):
             whole(name, x, 1)
         number("tol", tol, "[0, inf)")
@@ -67,7 +67,7 @@ class LBFGS:
         before = flat.weights(self.params)
         try:
             self.refuse_bad_start(self.evaluate(before, closure)[0])
-            found = self.search(lambda x: self.evaluate(x, closure), before, told(callback))
+            found = self.search(lambda x: self.evaluate(x, closure), before, tell_callback(callback))
         except BaseException:
             flat.assign(self.params, before)
             raise
@@ -114,6 +114,6 @@ class LBFGS:
             )
 
 
-def told(callback: Callable[[float], object] | None) -> Any:
+def tell_callback(callback: Callable[[float], object] | None) -> Any:
     """The callback as SciPy calls it: it looks at the parameter's name."""
     return None if callback is None else lambda intermediate_result: callback(float(intermediate_result.fun))

@@ -42,7 +42,7 @@ class Optimizer:
 
     def __init__(self, params: Parameters, lr: LearningRate, **settings: Any) -> None:
         grouped = are_groups(params)
-        self.params = checked([p for group in params for p in members(group)] if grouped else params)
+        self.params = check_parameters([p for group in params for p in members(group)] if grouped else params)
         self.settings = settings
         self.t = [0] * len(self.params)  # the updates of each parameter: those without a gradient have had fewer
         self.schedule = as_schedule(lr)
@@ -76,7 +76,7 @@ class Optimizer:
     def begin(self) -> None:
         """The memories before the first step."""
         self.memory: list[tuple[Any, ...]] = [
-            tuple([filled(p, x) for x in own.start()]) for own in self.groups or [self] for p in own.params
+            tuple([fill(p, x) for x in own.start()]) for own in self.groups or [self] for p in own.params
         ]
 
     @property
@@ -141,7 +141,7 @@ class Optimizer:
         return f"<{type(self).__name__} of {size:,} numbers, {', '.join(f'{k}={x!r}' for k, x in settings.items())}>"
 
 
-def checked(params: Iterable[Any]) -> list[Any]:
+def check_parameters(params: Iterable[Any]) -> list[Any]:
     """Leaves of the two back ends, each once."""
     if isinstance(params, (Value, Tensor)) or not isinstance(params, Iterable):
         raise OperandError(
@@ -158,7 +158,7 @@ def checked(params: Iterable[Any]) -> list[Any]:
     return leaves
 
 
-def filled(p: Value | Tensor, x: float) -> Any:
+def fill(p: Value | Tensor, x: float) -> Any:
     return np.full_like(p.array, x) if isinstance(p, Tensor) else x
 
 

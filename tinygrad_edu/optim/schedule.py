@@ -99,7 +99,7 @@ class Schedule:
             part.load_state(each)
 
     def __repr__(self) -> str:
-        return f"{self.kind}({', '.join(f'{name}={shown(x)}' for name, x in self.parameters.items())})"
+        return f"{self.kind}({', '.join(f'{name}={show_setting(x)}' for name, x in self.parameters.items())})"
 
     def __reduce__(self) -> Any:
         return rebuilt, (self.maker, self.parameters, self.state())
@@ -112,11 +112,11 @@ def rebuilt(maker: Callable[..., Schedule], parameters: Mapping[str, Any], state
     return made
 
 
-def shown(x: Any) -> str:
+def show_setting(x: Any) -> str:
     if isinstance(x, Schedule) and x.kind == "constant":
         return repr(x.parameters["lr"])
     if isinstance(x, tuple):
-        return f"[{', '.join(map(shown, x))}]"
+        return f"[{', '.join(map(show_setting, x))}]"
     return getattr(x, "__name__", repr(x)) if not isinstance(x, Schedule) else repr(x)
 
 
@@ -129,7 +129,7 @@ INTERVALS = {
 LEAST = {**dict.fromkeys(("every", "steps", "samples", "batch_size"), 1), **dict.fromkeys(("patience", "cooldown"), 0)}
 
 
-def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as they are kept, each in its range; what may be a number or a schedule as a schedule."""
     for name, x in parameters.items():
         if name in INTERVALS:
@@ -139,7 +139,7 @@ def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: as_schedule(x) if name == "schedule" else x for name, x in parameters.items()}
 
 
-def declared(
+def declare_schedule(
     tail: Callable[..., float | None],
 ) -> Callable[[Callable[Concatenate[Any, Settings], Any]], Callable[Settings, Schedule]]:
     """Declare a schedule: the formula f(t, settings...), on floats and arrays, becomes the function that makes one.
@@ -155,7 +155,7 @@ def declared(
         def make(*arguments: Settings.args, **options: Settings.kwargs) -> Schedule:
             given = signature.bind(*arguments, **options)
             given.apply_defaults()
-            return Schedule(make, formula, tail, checked(given.arguments))
+            return Schedule(make, formula, tail, check_settings(given.arguments))
 
         make.__signature__ = signature  # type: ignore[attr-defined]
         return make
@@ -163,7 +163,7 @@ def declared(
     return declare
 
 
-@declared(tail=lambda lr: 0.0)
+@declare_schedule(tail=lambda lr: 0.0)
 def constant(t: Any, lr: float) -> Any:
     """η(t) = lr. It is scikit-learn's `constant` too.
 
@@ -173,7 +173,7 @@ def constant(t: Any, lr: float) -> Any:
     return lr
 
 
-@declared(tail=lambda function: None)
+@declare_schedule(tail=lambda function: None)
 def by_function(t: Any, function: Callable[[int], float]) -> Any:
     """η(t) = function(t), for any function of t = 0, 1, 2, ...
 

@@ -16,7 +16,15 @@ from typing import Any
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core import ops
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.optim.schedule import LearningRate, Schedule, as_schedule, by_function, checked, constant, declared
+from tinygrad_edu.optim.schedule import (
+    LearningRate,
+    Schedule,
+    as_schedule,
+    by_function,
+    check_settings,
+    constant,
+    declare_schedule,
+)
 
 __all__ = [
     "Plateau", "Schedule", "adaptive", "as_schedule", "by_function", "constant", "cosine", "exponential",
@@ -29,7 +37,7 @@ def geometric(factor: float, **_: Any) -> float:
     return 0.0 if factor == 1 else math.inf
 
 
-@declared(tail=lambda lr, decay: 1.0 if decay > 0 else 0.0)
+@declare_schedule(tail=lambda lr, decay: 1.0 if decay > 0 else 0.0)
 def inverse_time(t: Any, lr: float, decay: float = 1.0) -> Any:
     """η(t) = lr / (1 + decay·t). (Robbins and Monro 1951)
 
@@ -39,7 +47,7 @@ def inverse_time(t: Any, lr: float, decay: float = 1.0) -> Any:
     return lr / (1.0 + decay * t)
 
 
-@declared(tail=lambda lr, power: power)
+@declare_schedule(tail=lambda lr, power: power)
 def inverse_power(t: Any, lr: float, power: float = 1.0) -> Any:
     """η(t) = lr / (t + 1)ᵖ.
 
@@ -49,7 +57,7 @@ def inverse_power(t: Any, lr: float, power: float = 1.0) -> Any:
     return lr * (t + 1.0) ** -power
 
 
-@declared(tail=geometric)
+@declare_schedule(tail=geometric)
 def exponential(t: Any, lr: float, factor: float) -> Any:
     """η(t) = lr · factorᵗ, with factor in (0, 1]; PyTorch's ExponentialLR.
 
@@ -59,7 +67,7 @@ def exponential(t: Any, lr: float, factor: float) -> Any:
     return lr * factor ** (1.0 * t)
 
 
-@declared(tail=geometric)
+@declare_schedule(tail=geometric)
 def step(t: Any, lr: float, every: int, factor: float = 0.1) -> Any:
     """η(t) = lr · factor^⌊t/every⌋, with factor in (0, 1]; PyTorch's StepLR.
 
@@ -69,7 +77,7 @@ def step(t: Any, lr: float, every: int, factor: float = 0.1) -> Any:
     return lr * factor ** (1.0 * (t // every))
 
 
-@declared(tail=lambda final, **_: 0.0 if final > 0 else math.inf)
+@declare_schedule(tail=lambda final, **_: 0.0 if final > 0 else math.inf)
 def cosine(t: Any, lr: float, steps: int, final: float = 0.0) -> Any:
     """η(t) = final + (lr - final)·(1 + cos(πt/steps))/2 up to t = steps, then final. (Loshchilov and Hutter 2017)
 
@@ -82,7 +90,7 @@ def cosine(t: Any, lr: float, steps: int, final: float = 0.0) -> Any:
     return final + (lr - final) * (0.5 + 0.5 * ops.cos(math.pi * done))
 
 
-@declared(tail=lambda schedule, steps: schedule.tail())
+@declare_schedule(tail=lambda schedule, steps: schedule.tail())
 def warmup(t: Any, schedule: LearningRate, steps: int) -> Any:
     """η(t) = η₀·(t + 1)/(steps + 1) for t < steps, with η₀ = schedule(0); from then on schedule(t - steps).
 
@@ -126,7 +134,7 @@ def pieces(t: Any, boundaries: Sequence[int], rates: Sequence[Schedule]) -> Any:
     return rate
 
 
-@declared(tail=lambda power, **_: power)
+@declare_schedule(tail=lambda power, **_: power)
 def invscaling(t: Any, lr: float, power: float = 0.5, samples: int = 1, batch_size: int = 1) -> Any:
     """η(t) = lr / (n + 1)ᵖ, where n counts the samples of the epochs before; scikit-learn's `invscaling`.
 
@@ -154,7 +162,7 @@ class Plateau(Schedule):
     follows_loss = True
 
     def __init__(self, maker: Callable[..., Schedule], parameters: dict[str, Any]) -> None:
-        super().__init__(maker, lambda t, **_: self.rate, lambda **_: None, checked(parameters))
+        super().__init__(maker, lambda t, **_: self.rate, lambda **_: None, check_settings(parameters))
         self.rate, self.best = float(self.parameters["lr"]), math.inf
         self.bad_epochs, self.resting, self.finished = 0, 0, False
 

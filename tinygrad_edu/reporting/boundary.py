@@ -51,10 +51,10 @@ def boundary_html(record: Record) -> str:
     model, data = record.model, record.data
     if model is None or data is None:
         return "<p>The model and its data are not in this record: <code>tg.report(run, X, y)</code> has them.</p>"
-    X, y = data if isinstance(model.parameters()[0], Tensor) else [array[shown(len(array))] for array in data]
+    X, y = data if isinstance(model.parameters()[0], Tensor) else [array[choose_samples(len(array))] for array in data]
     if X.ndim != 2 or X.shape[1] > 2 or X.dtype.kind != "f":
         return f"<p>Each sample has the shape {X.shape[1:]}; this picture needs one or two numbers.</p>"
-    found = answer(record, predicted(model, X), y)
+    found = answer(record, predict(model, X), y)
     if found is None:
         return f"<p>The targets have the shape {y.shape[1:]}: for this picture one number or class is needed.</p>"
     if not np.isfinite(found.given).all():
@@ -84,15 +84,15 @@ def names(X: Array) -> list[str]:
 
 def rows(X: Array, found: Answer) -> list[list[float]]:
     columns = np.column_stack([X, found.target, found.given]).astype(float)
-    return [[float(x) for x in line] for line in columns[shown(len(X))]]
+    return [[float(x) for x in line] for line in columns[choose_samples(len(X))]]
 
 
-def shown(count: int) -> Array:
+def choose_samples(count: int) -> Array:
     """The samples that are drawn: all, or MOST_POINTS evenly chosen."""
     return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).astype(int))
 
 
-def predicted(model: Module, X: Array) -> Array:
+def predict(model: Module, X: Array) -> Array:
     """The outputs as plain numbers, (samples, outputs), in eval mode."""
     training = model.training
     try:
@@ -131,9 +131,9 @@ def curve(canvas: Canvas, model: Module, X: Array, found: Answer) -> None:
     """The answer along the one input, and the samples."""
     room = 0.05 * float(np.ptp(X)) or 1.0
     x = np.linspace(X.min() - room, X.max() + room, 300)[:, None].astype(X.dtype)
-    some = shown(len(X))
+    some = choose_samples(len(X))
     canvas.axes.plot(X[some, 0], found.target[some], "o", color=MARKS["series-2"], markersize=4, label="samples")
-    canvas.axes.plot(x[:, 0], predicted(model, x)[:, 0], color=MARKS["series-1"], label="network")
+    canvas.axes.plot(x[:, 0], predict(model, x)[:, 0], color=MARKS["series-1"], label="network")
     canvas.axes.set(xlabel="input", ylabel="answer")
     canvas.axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0)
 
@@ -146,7 +146,7 @@ def plane(canvas: Canvas, record: Record, X: Array, found: Answer) -> None:
     side = SIDE if isinstance(record.model.parameters()[0], Tensor) else SIDE_OF_VALUES
     across, up = np.linspace(low[0], high[0], side), np.linspace(low[1], high[1], side)
     grid = np.stack([g.ravel() for g in np.meshgrid(across, up)], axis=1).astype(X.dtype)
-    scores = np.ma.masked_invalid(predicted(record.model, grid).T.reshape(-1, side, side))
+    scores = np.ma.masked_invalid(predict(record.model, grid).T.reshape(-1, side, side))
     if not found.classes:
         heights(canvas, (across, up), scores[0])
     elif len(scores) == 1:
@@ -189,7 +189,7 @@ def regions(canvas: Canvas, grid: tuple[Array, Array], scores: Array) -> None:
 
 def samples(canvas: Canvas, X: Array, found: Answer) -> None:
     """The samples, those of each class with a colour and a shape of its own, and a cross on the wrong ones."""
-    some = shown(len(X))
+    some = choose_samples(len(X))
     points, target = X[some], found.target[some]
     for place, name in enumerate(found.classes):
         those = points[target == name].T

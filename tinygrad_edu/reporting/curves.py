@@ -53,23 +53,23 @@ def chart(title: str, curves: Curves) -> str:
         name = f"{said} {'Logarithmic' if scale == 'log' else 'Linear'} scale."
         hidden = "" if scale == scales[0] else " hidden"
         switched = f' data-case="scale:{scale}"{hidden}' if len(scales) > 1 else ""
-        pictures.append(f"<div{switched}>{picture(name, partial(drawn, curves=curves, scale=scale))}</div>")
+        pictures.append(f"<div{switched}>{picture(name, partial(draw_curves, curves=curves, scale=scale))}</div>")
     alone = "" if len(scales) > 1 else '<p class="note">Linear only: it is not above 0 everywhere.</p>'
-    rows = [(str(epoch + 1), *numbers) for epoch, numbers in enumerate(zip(*padded(curves), strict=True))]
+    rows = [(str(epoch + 1), *numbers) for epoch, numbers in enumerate(zip(*pad_curves(curves), strict=True))]
     numbers = behind(title, ["epoch", *curves], rows)
     return f"<figure><figcaption>{text(title)}</figcaption>{''.join(pictures)}{alone}{numbers}</figure>"
 
 
-def padded(curves: Curves) -> list[list[float | None]]:
+def pad_curves(curves: Curves) -> list[list[float | None]]:
     """All curves as long as the longest."""
     longest = max(map(len, curves.values()))
     return [[*curve.tolist(), *[None] * (longest - len(curve))] for curve in curves.values()]
 
 
-def drawn(canvas: Canvas, curves: Curves, scale: str) -> None:
+def draw_curves(canvas: Canvas, curves: Curves, scale: str) -> None:
     axes = canvas.axes
     for (name, curve), colour, dash in zip(curves.items(), SERIES, DASHES, strict=False):
-        places = thinned(curve)
+        places = thin_points(curve)
         axes.plot(places + 1, drawable(curve[places]), label=name, color=MARKS[colour], linestyle=dash, **dots(curve))
     axes.set(xlabel="epoch", yscale=scale)
     if scale == "log":
@@ -101,10 +101,10 @@ def dots(curve: Array) -> dict[str, Any]:
     return {"marker": "o"} if curve.size == 1 else {}
 
 
-def thinned(curve: Array) -> Array:
+def thin_points(curve: Array) -> Array:
     """The numbers of the points to draw: of a long curve the extremes of each piece, so that no peak is lost.
 
-    >>> thinned(np.arange(3.0)).tolist()
+    >>> thin_points(np.arange(3.0)).tolist()
     [0, 1, 2]
     """
     if len(curve) <= 2 * BUCKETS:

@@ -13,13 +13,13 @@ from tinygrad_edu.draw import Drawing, draw
 from tinygrad_edu.draw.dot import ALARM, COLOURS, QUIET
 from tinygrad_edu.draw.graph import layer_of
 from tinygrad_edu.draw.render import ADVICE
-from tinygrad_edu.draw.text import escaped
+from tinygrad_edu.draw.text import escape
 from tinygrad_edu.errors import DrawError
 from tinygrad_edu.reporting.pictures import element
 from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.reporting.tables import figure, scrolling, table, text
-from tinygrad_edu.reporting.theme import MARKS, themed
-from tinygrad_edu.train.histograms import LayerState, measured, nodes_in, rows_of, untouched
+from tinygrad_edu.reporting.theme import MARKS, apply_theme
+from tinygrad_edu.train.histograms import LayerState, measure_layers, nodes_in, rows_of, untouched
 
 # Signs to look at, not verdicts: what really is the matter, a diagnosis proves. A layer is worth a look where the
 # clinic sees a symptom too, beyond what healthy runs show; it is in trouble where next to nothing gets through.
@@ -82,7 +82,7 @@ def network_html(record: Record) -> str:
 def states_of(record: Record) -> Mapping[str, LayerState]:
     """Of the trained model on its data; else of the last snapshot; else nothing."""
     if record.measurable and record.data is not None:
-        return measured(record.model, record.loss, record.data)
+        return measure_layers(record.model, record.loss, record.data)
     kept = record.histograms.snapshots if record.histograms else []
     return kept[-1].layers if kept else {}
 
@@ -92,8 +92,8 @@ def graph(record: Record, found: Mapping[str, Health]) -> str:
     if record.model is None:
         return "<p>The model is not in this record, so its graph is not drawn.</p>"
     try:
-        drawing = pictured(record)
-        dot = in_marks(coloured(drawing.dot, found))
+        drawing = picture_of(record)
+        dot = in_marks(colour_boxes(drawing.dot, found))
         svg = Drawing(dot, drawing.summary, time_limit=drawing.time_limit).picture("svg")
     except DrawError as error:
         return f"<p>{text(error)}</p>"
@@ -101,10 +101,10 @@ def graph(record: Record, found: Mapping[str, Health]) -> str:
         return f"<p>{text(ADVICE)}</p>"
     signs = "; ".join(f"{name} {sign.words}" for name, sign in found.items())
     picture = element(svg.decode(), f"{drawing.summary}. {signs}")
-    return scrolling("Graph of the network", f'<div class="graph">{themed(picture)}</div>')
+    return scrolling("Graph of the network", f'<div class="graph">{apply_theme(picture)}</div>')
 
 
-def pictured(record: Record) -> Drawing:
+def picture_of(record: Record) -> Drawing:
     """The graph of the answer to a few samples, with the gradients of the loss, one box for each layer."""
     model = record.model
     assert model is not None
@@ -118,10 +118,10 @@ def pictured(record: Record) -> Drawing:
         return draw(nodes_in(output), collapse="layer" if named else "auto")
 
 
-def coloured(dot: str, found: Mapping[str, Health]) -> str:
+def colour_boxes(dot: str, found: Mapping[str, Health]) -> str:
     """The boxes with these layers' names in the colours of their health, and its name in a line of its own."""
     for name, sign in found.items():
-        head = rf"label=<<TABLE[^\n]*<B>{re.escape(escaped(name))}</B>"
+        head = rf"label=<<TABLE[^\n]*<B>{re.escape(escape(name))}</B>"
         pattern = rf'(fillcolor=")[^"]*(", color=")[^"]*(", penwidth=)\S+(, {head}.*)(</TABLE>>)'
         words = f'<TR><TD COLSPAN="2"><FONT COLOR="{MARKS[sign.level]}"><B>{WORDS[sign.level]}</B></FONT></TD></TR>'
         colours = rf"\g<1>{MARKS['box-' + sign.level]}\g<2>{MARKS[sign.level]}\g<3>1.6\g<4>{words}\g<5>"

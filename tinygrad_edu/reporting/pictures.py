@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_edu.draw.text import cleaned
+from tinygrad_edu.draw.text import clean
 from tinygrad_edu.errors import DrawError
-from tinygrad_edu.reporting.theme import MARKS, themed
+from tinygrad_edu.reporting.theme import MARKS, apply_theme
 
 ADVICE = 'No charts without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.'
 WIDTH, HEIGHT = 4.6, 2.9  # inches: text of 10 points stays readable when a telephone scales the picture down
@@ -72,7 +72,7 @@ def picture(
     svg = element(target.getvalue(), name)
     for slot, paths in (frames or {}).items():
         svg = with_frames(svg, slot, paths, of)
-    return f'<div class="chart">{themed(svg)}</div>'
+    return f'<div class="chart">{apply_theme(svg)}</div>'
 
 
 def inside(size: tuple[float, float], around: Margins) -> tuple[float, float, float, float]:
@@ -98,7 +98,7 @@ def element(svg: str, name: str) -> str:
     head, body = svg.split(">", 1)
     box, width = re.search(r'viewBox="[^"]*"', head), re.search(r'width="([\d.]+)pt"', head)
     size = f'{box[0]} style="--width: {float(width[1]):.0f}pt"' if box and width else ""
-    svg = f'<svg role="img" aria-label="{html.escape(cleaned(name, 600))}" {size}>{body}'
+    svg = f'<svg role="img" aria-label="{html.escape(clean(name, 600))}" {size}>{body}'
     svg = re.sub(r' (?:xlink:title|xmlns(?::\w+)?|class)="[^"]*"', "", svg).replace("xlink:href=", "href=")
     return own_ids(svg, "p" + hashlib.sha256(svg.encode()).hexdigest()[:8])
 

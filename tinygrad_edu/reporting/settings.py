@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import tinygrad_edu.optim as optim
-from tinygrad_edu.draw.text import cleaned
+from tinygrad_edu.draw.text import clean
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import Schedule
@@ -30,7 +30,7 @@ def settings_html(run: Run) -> str:
     """A program, the settings, and the versions that it ran with."""
     lines = html.escape("\n".join(program_lines(run)))
     program = scrolling("Program that trains this way", f"<pre><code>{lines}</code></pre>") if lines else ""
-    rows = [(name, shown(value)) for name, value in run.config.items()]
+    rows = [(name, setting_text(value)) for name, value in run.config.items()]
     settings = table("Settings of the run", ["setting", "value"], rows) if rows else "<p>No settings are known.</p>"
     return (
         program
@@ -39,10 +39,10 @@ def settings_html(run: Run) -> str:
     )
 
 
-def shown(value: Any) -> str:
+def setting_text(value: Any) -> str:
     """A setting as a reader takes it: the name of a function rather than its address."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}={shown(each)}" for name, each in value.items())
+        return ", ".join(f"{name}={setting_text(each)}" for name, each in value.items())
     return str(getattr(value, "__name__", None) or value)
 
 
@@ -69,12 +69,12 @@ def program_lines(run: Run) -> Iterator[str]:
     model = config["model"]
     if isinstance(model, Mapping):
         known = {key: model[key] for key in defaults_of(MLP) if key in model}
-        yield from call("model", "tg.nn.MLP", changed(known, defaults_of(MLP)))
+        yield from call("model", "tg.nn.MLP", changes(known, defaults_of(MLP)))
     else:
-        yield f"model = ...  # {cleaned(' '.join(str(model).split()), LINE)}"
+        yield f"model = ...  # {clean(' '.join(str(model).split()), LINE)}"
     yield from optimizer_lines(config)
     usual = {**FITTED, "batch_size": config.get("samples"), "sample_weight": False}
-    given = changed({name: config[name] for name in FITTED if name in config}, usual)
+    given = changes({name: config[name] for name in FITTED if name in config}, usual)
     yield from call("run", "tg.fit", given, "model", "X", "y", "optimizer=optimizer")
 
 
@@ -87,23 +87,23 @@ def optimizer_lines(config: Mapping[str, Any]) -> Iterator[str]:
         return
     options = {"lr": config.get("lr")} | dict(config.get("optimizer_settings", {}))
     known = {key: x for key, x in options.items() if key in defaults_of(maker)}
-    yield from call("optimizer", f"tg.optim.{name}", changed(known, {"lr": None}), "model.parameters()")
+    yield from call("optimizer", f"tg.optim.{name}", changes(known, {"lr": None}), "model.parameters()")
 
 
 def defaults_of(maker: Callable[..., Any]) -> dict[str, Any]:
     return {name: parameter.default for name, parameter in inspect.signature(maker).parameters.items()}
 
 
-def changed(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, str]:
+def changes(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, str]:
     """The settings that are not their defaults, as Python."""
     return {
-        name: written(name, value)
+        name: write_setting(name, value)
         for name, value in given.items()
-        if name not in defaults or shown(value) != shown(defaults[name])
+        if name not in defaults or setting_text(value) != setting_text(defaults[name])
     }
 
 
-def written(name: str, value: Any) -> str:
+def write_setting(name: str, value: Any) -> str:
     """One setting as Python: plain values, schedules made of them, and the names of functions in this process.
 
     Text that stood in a file becomes a text again, and never code. What no text can make again, such as a lambda or a
@@ -140,11 +140,11 @@ def call(name: str, function: str, settings: Mapping[str, str], *first: str) -> 
         yield line
         return
     yield f"{name} = {function}("
-    yield from filled(arguments)
+    yield from fill_lines(arguments)
     yield ")"
 
 
-def filled(arguments: Sequence[str]) -> Iterator[str]:
+def fill_lines(arguments: Sequence[str]) -> Iterator[str]:
     """Arguments in lines, each of them whole."""
     line = "   "
     for argument in arguments:

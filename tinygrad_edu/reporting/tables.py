@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tinygrad_edu.draw.text import cleaned
+from tinygrad_edu.draw.text import clean
 
 ROWS = 60  # of a table behind a chart; of a longer record every so many are shown
 
@@ -18,7 +18,7 @@ def text(value: object, limit: int = 300) -> str:
     >>> text('<script>"&')
     '&lt;script&gt;&quot;&amp;'
     """
-    return html.escape(cleaned(str(value), limit))
+    return html.escape(clean(str(value), limit))
 
 
 def figure(value: float | None) -> str:

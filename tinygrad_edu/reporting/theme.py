@@ -32,10 +32,10 @@ SERIES = [name for name in LIGHT if name.startswith("series-")]
 MARKS = {name: f"#0a0b{place:02x}" for place, name in enumerate(LIGHT)}
 
 
-def themed(svg: str) -> str:
+def apply_theme(svg: str) -> str:
     """A picture whose marks are colours of the theme: in the dark it is drawn in the dark ones.
 
-    >>> themed('<path style="stroke: #0a0b05"/>')
+    >>> apply_theme('<path style="stroke: #0a0b05"/>')
     '<path style="stroke: var(--ink)"/>'
     """
     for name, mark in MARKS.items():

@@ -27,7 +27,7 @@ def config(job: Any) -> dict[str, Any]:
         "samples": job.samples,
         "batch_size": job.batch_size,
         "sample_weight": job.settings.sample_weight is not None,
-        "validation": held_out(job),
+        "validation": validation_share(job),
         **{name: getattr(job.settings, name) for name in SETTINGS},
     }
 
@@ -35,7 +35,7 @@ def config(job: Any) -> dict[str, Any]:
 def essentials(model: Module, loss: Any, optimizer: Any) -> dict[str, Any]:
     """What every way of training is told."""
     return {
-        "model": described(model),
+        "model": model_arguments(model),
         "dtype": str(dtype_of(model)),
         "loss": next((name for name, known in LOSSES.items() if known is loss), loss),
         "optimizer": type(optimizer).__name__,
@@ -56,13 +56,13 @@ def rate(optimizer: Any) -> Any:
     return optimizer.lr if schedule and schedule.kind == "constant" else schedule
 
 
-def held_out(job: Any) -> Any:
+def validation_share(job: Any) -> Any:
     """The share of the samples that was held out, or how many were given."""
     given = job.settings.validation
     return given if given is None or isinstance(given, (int, float)) else f"{len(job.held_out[0])} samples"
 
 
-def described(model: Module) -> Any:
+def model_arguments(model: Module) -> Any:
     """The arguments that an MLP was made with; any other model as it prints."""
     if type(model) is not MLP:
         return repr(model)

@@ -26,7 +26,7 @@ from tinygrad_edu.train.resume import resume
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.snapshot import Point, for_certain
 from tinygrad_edu.train.stepper import Epochs, Stepper
-from tinygrad_edu.train.stopping import fired
+from tinygrad_edu.train.stopping import has_fired
 
 SETTINGS = [field.name for field in fields(Settings)]
 
@@ -74,11 +74,11 @@ def fit(
     >>> run.n_epochs, bool(run.loss_curve[-1] < 0.01)
     (100, True)
     """
-    make = partial(begun, model, X, y, optimizer, {k: x for k, x in locals().items() if k in SETTINGS}, resume_from)
-    return trained(make() if comm is None else data_parallel.prepared(Ranks(comm, comm_timeout_s), make), compiled)
+    make = partial(begin_job, model, X, y, optimizer, {k: x for k, x in locals().items() if k in SETTINGS}, resume_from)
+    return train_job(make() if comm is None else data_parallel.prepare(Ranks(comm, comm_timeout_s), make), compiled)
 
 
-def begun(model: Module, X: Any, y: Any, optimizer: Any, given: Mapping[str, Any], resume_from: Any = None) -> Job:
+def begin_job(model: Module, X: Any, y: Any, optimizer: Any, given: Mapping[str, Any], resume_from: Any = None) -> Job:
     """The job, at its start or where the file of an earlier run left it."""
     job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), Settings(**given))
     if resume_from is not None:
@@ -86,7 +86,7 @@ def begun(model: Module, X: Any, y: Any, optimizer: Any, given: Mapping[str, Any
     return job
 
 
-def trained(job: Job, compiled: bool | str) -> Run:
+def train_job(job: Job, compiled: bool | str) -> Run:
     """The epochs of the job that are left, and its record."""
     return Training(job, compiled).run()
 
@@ -169,7 +169,7 @@ class Training:
         job.record(done.losses, done.norms, done.changes)
         if done.looked:
             job.seen = len(job.losses)
-            over = job.stopped = bool(len(done.losses)) and job.rule and fired(job.stopping, job.losses)
+            over = job.stopped = bool(len(done.losses)) and job.rule and has_fired(job.stopping, job.losses)
         elif len(done.losses):
             over = self.stepper.look(self.note)
         if len(done.losses):
@@ -216,7 +216,7 @@ def record(job: Job, ending: str, compiled: bool | str) -> Run:
                 "L-BFGS cannot go on: SciPy keeps its memory. Call fit, which starts anew from these weights"
             )
         job.settings, job.ended = replace(job.settings, epochs=epochs), ""
-        return trained(job, compiled)
+        return train_job(job, compiled)
 
     job.ending, job.steps_made = ending, list(job.optimizer.t)
     return Run(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import whole
-from tinygrad_edu.core.graph import recorded_parents, topological
+from tinygrad_edu.core.graph import parent_nodes, topological
 from tinygrad_edu.core.limits import FLAT
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.tensor import Tensor
@@ -96,7 +96,7 @@ class Histograms:
         if self.snapshots and epoch <= self.snapshots[-1].epoch:  # another run
             self.snapshots, self.every = [], self.first_every
         if epoch % self.every == 0 or not job.left:
-            self.snapshots.append(Snapshot(epoch, measured(job.model, job.loss, job.data, self.samples)))
+            self.snapshots.append(Snapshot(epoch, measure_layers(job.model, job.loss, job.data, self.samples)))
             self.thin()
 
     def thin(self) -> None:
@@ -179,7 +179,7 @@ def spread(values: Array, logarithmic: bool = False) -> Spread:
     return Spread(tuple(quantiles.tolist()), tuple(counts.tolist()), float(np.sum(finite == 0.0)) / count, broken, size)
 
 
-def measured(
+def measure_layers(
     model: Module, loss: Callable[..., Any], data: tuple[Array, ...], samples: int = 256
 ) -> dict[str, LayerState]:
     """The state of each layer for some samples of data, (X, y) or (X, y, weights); it leaves no trace in the model."""
@@ -219,9 +219,9 @@ def layer_state(name: str, model: Module, gradients: Mapping[str, Array], nodes:
     weights = [array for place, array in model.state_dict().items() if layer_of(place, model) == name]
     slopes = [gradients[place] for place in gradients if layer_of(place, model) == name]
     return LayerState(
-        spread(joined([data_of(node) for node in nodes])),
-        spread(joined(slopes), logarithmic=True),
-        spread(joined(weights)),
+        spread(join([data_of(node) for node in nodes])),
+        spread(join(slopes), logarithmic=True),
+        spread(join(weights)),
         stuck(nodes, samples),
         saturated(nodes),
     )
@@ -232,7 +232,7 @@ def layer_of(place: str, model: Module) -> str:
     return place.rpartition(".")[0] or type(model).__name__
 
 
-def joined(arrays: list[Array]) -> Array:
+def join(arrays: list[Array]) -> Array:
     return np.concatenate([np.ravel(array) for array in arrays]) if arrays else np.empty(0)
 
 
@@ -256,8 +256,8 @@ def ends_of_layers(model: Module, output: Any) -> dict[str, list[Any]]:
     names = {id(node): layer_of(place, model) for place, array in model.named_arrays() for node in nodes_in(array)}
     sink = _Sink(nodes_in(output))
     keys, depth = {id(sink): "the output"}, {"": 0}
-    for node in topological(sink, lambda node: list(recorded_parents(node))[::-1]):
-        above = list(recorded_parents(node))
+    for node in topological(sink, lambda node: list(parent_nodes(node))[::-1]):
+        above = list(parent_nodes(node))
         for parent in above:
             depth.setdefault(keys[id(parent)], len(depth))
         if id(node) not in keys:
@@ -275,7 +275,7 @@ def nodes_in(array: Any) -> list[Any]:
 
 def stuck(nodes: list[Any], samples: int) -> float:
     """The share of units whose activation is flat for all samples; NaN where no activation ends the layer."""
-    slopes = joined([slope(node) for node in nodes])
+    slopes = join([slope(node) for node in nodes])
     if not slopes.size or slopes.size % samples:
         return float("nan")
     return float(np.mean(np.all(np.abs(slopes.reshape(samples, -1)) < FLAT, axis=0)))
@@ -286,7 +286,7 @@ def saturated(nodes: list[Any]) -> float:
     operation = nodes[0].op
     if not ends_in_activation(nodes[0]) or not operation.saturates:
         return float("nan")
-    slopes = joined([slope(node) for node in nodes])
+    slopes = join([slope(node) for node in nodes])
     return float(np.mean(np.abs(slopes) < NEARLY_FLAT * abs(float(operation.slope(0.0)))))
 
 

@@ -76,21 +76,21 @@ def fit_online(
     True
     """
     checked_optimizer = optimizer_for(optimizer, model.parameters()) if isinstance(model, Recurrent) else optimizer
-    job = checked(model, X, y, loss, checked_optimizer, epochs, steps)
+    job = check_series(model, X, y, loss, checked_optimizer, epochs, steps)
     program, how = choose(job, compiled)
     try:
-        done, reason = recorded(job, program.blocks(job) if program else eager_blocks(job))
+        done, reason = record_run(job, program.blocks(job) if program else eager_blocks(job))
     except CompileError as error:
         if compiled is True:
             raise
         how = f"eager: {error}"
-        done, reason = recorded(job, eager_blocks(job))
+        done, reason = record_run(job, eager_blocks(job))
     losses, norms = np.array(done).reshape(-1, 2).T.copy()
     config = {**essentials(model, job.loss, job.optimizer), "epochs": epochs, "steps": steps}
     return Run(losses, norms, reason, how, model, config)
 
 
-def checked(model: Recurrent, X: Any, y: Any, loss: str | Loss, optimizer: Any, epochs: int, steps: int) -> Series:
+def check_series(model: Recurrent, X: Any, y: Any, loss: str | Loss, optimizer: Any, epochs: int, steps: int) -> Series:
     """The settings, or an error that says which of them does not fit."""
     if not isinstance(model, Recurrent):
         raise SettingError(
@@ -190,7 +190,7 @@ def eager_epoch(job: Series) -> float:
     return total / len(job.X)
 
 
-def recorded(job: Series, blocks: Iterator[list[tuple[float, float]]]) -> tuple[list[tuple[float, float]], str]:
+def record_run(job: Series, blocks: Iterator[list[tuple[float, float]]]) -> tuple[list[tuple[float, float]], str]:
     """(loss, length of the last gradient) of each epoch, and why the run ended; the model is as after the last one."""
     done: list[tuple[float, float]] = []
     point = Snapshot(job.model, job.optimizer), 0

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.checks import is_flag, is_number, is_whole
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError, first_line
-from tinygrad_edu.nn.module import kept
+from tinygrad_edu.nn.module import kept_arrays
 from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, read
 from tinygrad_edu.train.config import config, plain
@@ -66,7 +66,7 @@ def refuse_other_data(job: Job, theirs: Mapping[str, Any]) -> None:
 
 def checked_state(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
     """Weights that fit the model, or none."""
-    own = kept(job.model)
+    own = kept_arrays(job.model)
     if state:
         refuse_names(own, state)
         refuse_dtypes(own, state)

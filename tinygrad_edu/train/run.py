@@ -100,8 +100,8 @@ class Run:
         found, facts = checkpoint.curves(path) if Path(path).suffix != ".json" else from_json(path)
         state = found.pop("state", {})
         try:
-            record: dict[str, Any] = stored.checked_curves(found)
-            facts = stored.checked_facts(facts)
+            record: dict[str, Any] = stored.check_curves(found)
+            facts = stored.check_facts(facts)
             made = stored.rebuilt(facts["config"], state) if state and model is None else model
         except ValueError as error:
             raise CheckpointError(f"{path} is not a run that Run.save has written: {error}") from None

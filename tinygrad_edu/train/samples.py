@@ -25,11 +25,11 @@ def dtype_of(model: Module) -> Any:
 
 def samples(data: Any, name: str, dtype: Any) -> Array:
     """An array with a row for each sample, finite and in that dtype; a plain row of numbers is one column."""
-    array = checked(data, name)
+    array = check_samples(data, name)
     return np.ascontiguousarray(array if array.ndim > 1 else array[:, None], dtype=dtype)
 
 
-def checked(data: Any, name: str) -> Array:
+def check_samples(data: Any, name: str) -> Array:
     """Finite numbers, one row or one number for each sample."""
     array = np.asarray(getattr(data, "array", data))
     if array.dtype.kind not in "fiub":
@@ -69,7 +69,7 @@ def inputs_for(model: Module, X: Any) -> Array:
 
     Does it? A layer may say so, as Embedding does. Of another model it shows when numbers with a point are an error.
     """
-    array = checked(X, "X")
+    array = check_samples(X, "X")
     numbers = samples(X, "X", dtype_of(model))
     if any(getattr(module, "takes_indices", False) for _, module in model.named_modules()):
         return np.ascontiguousarray(array, dtype=np.int64) if (array == np.floor(array)).all() else numbers

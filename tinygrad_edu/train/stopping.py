@@ -33,7 +33,7 @@ def stops(stopping: Any, loss: float) -> Any:
     return bool(abs(loss - previous) <= stopping[1] * abs(previous))
 
 
-def fired(stopping: Any, losses: Any) -> bool:
+def has_fired(stopping: Any, losses: Any) -> bool:
     """Has the rule said so after the last of these losses, which it was told?"""
     if stopping[PATIENCE] > 0.0:
         return bool(stopping[WAITED] >= stopping[PATIENCE])

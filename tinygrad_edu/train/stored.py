@@ -81,7 +81,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def checked_curve(name: str, found: Any) -> Array:
+def check_curve(name: str, found: Any) -> Array:
     """A number for each epoch; null stands for one that was not finite."""
     if not isinstance(found, (list, np.ndarray)):
         raise ValueError(f"{name} is no list of numbers")
@@ -96,9 +96,9 @@ def checked_curve(name: str, found: Any) -> Array:
     return made
 
 
-def checked_curves(found: Mapping[str, Any]) -> dict[str, Array]:
+def check_curves(found: Mapping[str, Any]) -> dict[str, Array]:
     """All curves, as long as the first, or empty where they are not kept."""
-    made = {name: checked_curve(name, x) for name, x in found.items()}
+    made = {name: check_curve(name, x) for name, x in found.items()}
     epochs = len(next(iter(made.values())))
     for name, curve in made.items():
         if len(curve) not in (0, epochs):
@@ -106,7 +106,7 @@ def checked_curves(found: Mapping[str, Any]) -> dict[str, Array]:
     return made
 
 
-def checked_facts(found: Mapping[str, Any]) -> dict[str, Any]:
+def check_facts(found: Mapping[str, Any]) -> dict[str, Any]:
     """Why it ended, how it ran, and the settings."""
     for name in ("stop_reason", "how"):
         if not text(found[name]):
@@ -117,11 +117,11 @@ def checked_facts(found: Mapping[str, Any]) -> dict[str, Any]:
     if {"model", "optimizer"} <= config.keys():  # of `fit` or `fit_online`, not of an estimator
         for name in KINDS.keys() & config.keys():
             if not KINDS[name](config[name]):
-                raise ValueError(f"config: {name}={shown(config[name])} is nothing that a run is told")
+                raise ValueError(f"config: {name}={brief(config[name])} is nothing that a run is told")
     return dict(found)
 
 
-def shown(x: Any) -> str:
+def brief(x: Any) -> str:
     """A short form of what a file holds. The number of a thousand digits has no text."""
     try:
         found = repr(x)
@@ -143,7 +143,7 @@ def rebuilt(config: Mapping[str, Any], state: Mapping[str, Array]) -> Any:
         found = state.get(f"layers.{i}.weight")
         if found is None or found.shape != (n_out, n_in):
             there = "is missing" if found is None else f"has the shape {found.shape}"
-            raise ValueError(f"a model of widths {shown(sizes)} is named, and its layers.{i}.weight {there}")
+            raise ValueError(f"a model of widths {brief(sizes)} is named, and its layers.{i}.weight {there}")
     try:
         made = MLP(**{**config["model"], "init": "zeros"})
         take(made, str(config["dtype"]), state)

@@ -155,7 +155,7 @@ def test_case_6_a_squared_error_behind_a_sigmoid():
 
 
 def test_case_7_a_run_through_time_is_judged_by_its_curve():
-    from tinygrad_edu.cases.lynx_elman import trained as elman
+    from tinygrad_edu.cases.lynx_elman import train_by_pattern as elman
 
     found = diagnose(elman(300))
     assert found.healthy is None

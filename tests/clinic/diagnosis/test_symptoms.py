@@ -9,7 +9,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, CAUSES
-from tinygrad_edu.clinic.diagnosis.facts.initial_weights import measured
+from tinygrad_edu.clinic.diagnosis.facts.initial_weights import distribution_of
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.proof.trial import wilson
@@ -212,7 +212,7 @@ def test_the_spread_of_trainings(width, spread):
 def test_a_start_is_drawn_again_as_it_was(init, kind):
     rng = np.random.default_rng(0)
     array = nn.init.find(init)(rng, 40, 60)
-    start = measured(array)
+    start = distribution_of(array)
     again = start.draw(rng, array.shape)
     assert start.kind == kind
     assert again.std() == pytest.approx(array.std(), rel=0.05, abs=1e-12)

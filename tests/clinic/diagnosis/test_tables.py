@@ -13,7 +13,7 @@ from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.data import moons
 from tinygrad_edu.nn.layers import FUNCTIONS, find_activation, is_activation, range_of
 from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.train.histograms import measured
+from tinygrad_edu.train.histograms import measure_layers
 
 ACTIVATIONS = [*(name for name, row in TABLE.items() if is_activation(row)), *FUNCTIONS]
 each_activation = pytest.mark.parametrize("name", ACTIVATIONS)
@@ -76,7 +76,7 @@ def test_saturated_and_dead_units_are_those_that_histograms_count(name):
         with np.errstate(all="ignore"):
             run = tg.fit(net, *MOONS, loss="mse", optimizer=optim.SGD(net.parameters(), lr=0.0), epochs=1)
             layer = Record(subject_of(run, None, None)).start.hidden[0]
-            state = measured(net, nn.losses.mse, MOONS)["layers.0"]
+            state = measure_layers(net, nn.losses.mse, MOONS)["layers.0"]
         row = find_activation(name)
         if getattr(row, "saturates", False):
             assert layer.saturated == state.saturated == 1.0

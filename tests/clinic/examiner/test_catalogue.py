@@ -12,7 +12,7 @@ from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Mutant, Variant, m
 from tinygrad_edu.clinic.examiner.catalogue import Learner as Given
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.program import Change
-from tinygrad_edu.clinic.examiner.report import SCOPE, found_slip
+from tinygrad_edu.clinic.examiner.report import SCOPE, describe_mutant
 from tinygrad_edu.clinic.examiner.search import Search
 from tinygrad_edu.clinic.examiner.tracing import record
 
@@ -45,7 +45,7 @@ def test_every_text_can_be_filled_in(net):
     network = Network(record(net.forward, net.params))
     for mutant in mutants(network, Given(net.params, net.backward(), 0.3)):
         assert isinstance(mutant, Mutant)
-        found = found_slip(network, mutant, 0.0, True, ())
+        found = describe_mutant(network, mutant, 0.0, True, ())
         assert "{" not in found.sentence + found.fix + found.line + found.right + found.where
 
 

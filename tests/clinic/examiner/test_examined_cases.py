@@ -20,7 +20,7 @@ def named(report):
 
 
 def test_case_9_is_the_gradient_multiplied_by_the_weight():
-    report = by_hand.examined()
+    report = by_hand.examine_step()
     assert named(report) == {("gradient_times_weight", "every weight")}
     assert report.note == ""
     assert "W_l ∘ (right gradient)" in str(report)
@@ -29,7 +29,7 @@ def test_case_9_is_the_gradient_multiplied_by_the_weight():
 def test_the_code_in_plain_python_is_the_network_of_the_case():
     """Its first step is the one of `course`, whose 1,000th pass is the published number."""
     net = by_hand.InPlainPython()
-    first, second = by_hand.course(by_hand.published, 2)
+    first, second = by_hand.course(by_hand.their_update, 2)
     assert net.outputs(net.weights)[1] == pytest.approx(first, rel=1e-14)
     assert net.outputs(net.updated())[1] == pytest.approx(second, rel=1e-13)
     assert str(float(by_hand.INPUT[0])) == "0.05"
@@ -37,14 +37,14 @@ def test_the_code_in_plain_python_is_the_network_of_the_case():
 
 def test_math_is_left_as_it_was():
     """While a forward on lists is traced, `math` is exchanged in its module; afterwards it is not."""
-    by_hand.examined()
+    by_hand.examine_step()
     with pytest.raises(DetachedError):
         by_hand.logistic(by_hand.Value(1.0))
 
 
 @pytest.mark.parametrize("start", one_one_one.STARTS)
 def test_case_5_is_the_derivative_at_the_error_and_the_weight_for_the_input(start):
-    report = one_one_one.examined(start)
+    report = one_one_one.examine_update(start)
     assert named(report) == {("derivative_at_error", "every layer"), ("weight_instead_of_input", "every weight")}
     assert "σ'(error)" in str(report)
 

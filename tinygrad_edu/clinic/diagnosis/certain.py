@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.clinic.diagnosis.causes.changes import open_output, standard_loss
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
-from tinygrad_edu.core.graph import recorded_parents, topological
+from tinygrad_edu.core.graph import parent_nodes, topological
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TinygradError
@@ -97,7 +97,7 @@ def never_trained(record: Record) -> Certainty | None:
     output = model.eval()(record.task.inputs(record.setup)[:2])
     if not isinstance(output, Tensor):
         return None
-    nodes = topological(output, lambda node: list(recorded_parents(node)))
+    nodes = topological(output, lambda node: list(parent_nodes(node)))
     strange = [n for n in nodes if isinstance(n, Tensor) and not n.parents and n.requires_grad and id(n) not in known]
     if not strange:
         return None

@@ -11,7 +11,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
-from tinygrad_edu.clinic.diagnosis.single import SUSPECTED, ranked
+from tinygrad_edu.clinic.diagnosis.single import SUSPECTED, rank
 
 BONUS = 0.3  # for a change that brings a run nearer to its goal, where several are tried together
 MOST = 5  # changes of which sets are made
@@ -22,12 +22,12 @@ PAIRS = 6  # sets of two that are tried before those of more
 def together(t: Trials) -> list[FoundCause]:
     """The fewest of the promising changes that are enough, the most suspected sets first."""
     for chosen in sets(promising(t)):
-        trial = t.trial(merged([trial.change for trial in chosen]), "together")
+        trial = t.trial(merge([trial.change for trial in chosen]), "together")
         if trial is None:
             break
         if not t.beats(trial) and trial.share > max(x.share for x in chosen):
             chosen, trial = longer(t, chosen, trial)
-        if t.beats(trial) and (found := needed(t, chosen, trial)):
+        if t.beats(trial) and (found := necessary(t, chosen, trial)):
             return found
     return []
 
@@ -38,7 +38,7 @@ def longer(t: Trials, chosen: list[Trial], trial: Trial) -> tuple[list[Trial], T
     if epochs is None:
         return chosen, trial
     more = [{**x.change, "epochs": LONGER * epochs} if "epochs" in x.change else x.change for x in chosen]
-    whole = t.trial(merged(more), "together")
+    whole = t.trial(merge(more), "together")
     if whole is None or whole.share <= trial.share:
         return chosen, trial
     parts = [t.trial(change, x.code) for change, x in zip(more, chosen, strict=True)]
@@ -68,12 +68,12 @@ def promising(t: Trials) -> list[Trial]:
     return kept[:MOST]
 
 
-def needed(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCause]:
+def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCause]:
     """The changes without which the others are not enough; those without which they do as well are left out."""
     found, kept = [], list(chosen)
     for trial in reversed(chosen):
         rest = [other for other in kept if other is not trial]
-        without = t.trial(merged([x.change for x in rest]), "together") if rest else None
+        without = t.trial(merge([x.change for x in rest]), "together") if rest else None
         if without is None:
             continue
         if without.share < whole.share and not whole.beats(without):
@@ -83,7 +83,7 @@ def needed(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCause]
         elif without.share >= whole.share:
             kept, whole = rest, without
     if len(kept) < 2:
-        return ranked(t, [(1.0, BY_CODE[trial.code], trial) for trial in kept])
+        return rank(t, [(1.0, BY_CODE[trial.code], trial) for trial in kept])
     rows = [(trial, without) for trial, without in reversed(found) if trial in kept]
     if not t.beats(whole):  # of more seeds it is not enough
         return []
@@ -103,5 +103,5 @@ def part(t: Trials, trial: Trial, without: Trial, whole: Trial, count: int) -> F
     return FoundCause(cause.code, cause.sentence, evidence, proof, cause.remedy, dict(whole.change), whole)
 
 
-def merged(changes: Sequence[Change]) -> dict[str, Any]:
+def merge(changes: Sequence[Change]) -> dict[str, Any]:
     return {name: x for change in changes for name, x in change.items()}

@@ -19,18 +19,18 @@ def differs(subject: Subject, runs: Sequence[Trained]) -> str:
     """How the repetitions differ from the run in what does not hang on luck, in a sentence; "" where they do not."""
     if not len(subject.losses) or subject.setup.optimizer in ("LBFGS", lbfgs.NAME):
         return ""
-    exact = repeated(subject)
+    exact = repeat_fit(subject)
     if exact is not None:
         return exact
     return by_first_loss(subject, runs) or by_epochs(subject, runs)
 
 
-def repeated(subject: Subject) -> str | None:
+def repeat_fit(subject: Subject) -> str | None:
     """The same fit again from the same random_state; None where it has none, or cannot be repeated so."""
     setup, rule = subject.setup, subject.setup.estimator
-    if rule is None or rule.state is None or lbfgs.refused(setup, subject.task):
+    if rule is None or rule.state is None or lbfgs.refusal(setup, subject.task):
         return None
-    _, losses = lbfgs.fitted(setup, subject.task, rule.state)
+    _, losses = lbfgs.fit_network(setup, subject.task, rule.state)
     ours, theirs = float(losses[0]), float(subject.losses[0])
     if np.isclose(ours, theirs, rtol=CLOSE):
         return ""

@@ -96,10 +96,10 @@ NONE = np.empty(0)
 def listed(path: Path, record: Any) -> Array:
     """A list of numbers, null for one that was not finite."""
     if not isinstance(record, list) or not record:
-        raise InputFileError(f"{path}: a list of the loss of each epoch is needed, not {shown(record)}")
+        raise InputFileError(f"{path}: a list of the loss of each epoch is needed, not {quote_value(record)}")
     for i, x in enumerate(record):
         if x is not None and (isinstance(x, bool) or not isinstance(x, (int, float))):
-            raise InputFileError(f"{path}: entry {i} is {shown(x)}, a number is needed")
+            raise InputFileError(f"{path}: entry {i} is {quote_value(x)}, a number is needed")
     return np.array([np.nan if x is None else as_float(x) for x in record], dtype=float)
 
 
@@ -111,7 +111,7 @@ def as_float(x: float) -> float:
         return math.inf if x > 0 else -math.inf
 
 
-def shown(x: Any) -> str:
+def quote_value(x: Any) -> str:
     try:
         short = json.dumps(x, ensure_ascii=False)
     except (RecursionError, ValueError):

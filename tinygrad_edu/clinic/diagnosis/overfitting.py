@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.causes.table import PROVED_OTHERWISE
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
-from tinygrad_edu.clinic.diagnosis.proof.trial import Trained, Trial, held_out, short, trained
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trained, Trial, hold_out, short, train_setup
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
@@ -47,7 +47,7 @@ def turn(validation: Array, training: Array | None = None) -> Symptom | None:
     return Symptom("overfitting", last / least if least > 0.0 else math.inf, 1.0 + RISE, f"{sentence}.")
 
 
-def seen(record: Record) -> Symptom | None:
+def turning_point(record: Record) -> Symptom | None:
     """The turn in the run's own curves; none where it holds the weights of its best epoch."""
     subject = record.subject
     if subject.restored or not subject.validation.size:
@@ -55,18 +55,18 @@ def seen(record: Record) -> Symptom | None:
     return turn(subject.validation, subject.losses)
 
 
-def proved(t: Trials) -> list[FoundCause]:
+def prove_overfitting(t: Trials) -> list[FoundCause]:
     """Training that ends at the lowest point, compared with the run as it is, on what was held out."""
-    symptom = seen(t.record)
+    symptom = turning_point(t.record)
     if symptom is None or t.record.task.held_out is None:
         return []
     v = t.record.subject.validation
     change = {"epochs": int(v.argmin()) + 1}
     goal = float(v.min()) + PART * (float(np.median(v[-max(1, len(v) // 10) :])) - float(v.min()))
     setup = t.record.setup
-    as_is = judged(t, {}, "as is", t.as_is.runs, goal)
-    runs = trained(setup.but(change), t.record.task, t.bench.seeds)
-    stopped = judged(t, change, setup.difference(change), runs, goal)
+    as_is = judge_runs(t, {}, "as is", t.as_is.runs, goal)
+    runs = train_setup(setup.but(change), t.record.task, t.bench.seeds)
+    stopped = judge_runs(t, change, setup.difference(change), runs, goal)
     if not stopped.beats(as_is):
         return []
     sentence, remedy = PROVED_OTHERWISE["overfitting"]
@@ -78,10 +78,10 @@ def proved(t: Trials) -> list[FoundCause]:
     return [FoundCause("overfitting", sentence, symptom.sentence, proof, remedy, change, stopped)]
 
 
-def judged(t: Trials, change: dict[str, Any], words: str, runs: Sequence[Trained], goal: float) -> Trial:
+def judge_runs(t: Trials, change: dict[str, Any], words: str, runs: Sequence[Trained], goal: float) -> Trial:
     """Runs by their loss on what was held out."""
     setup = t.record.setup.but(change)
-    X, y = held_out(setup, t.record.task)
+    X, y = hold_out(setup, t.record.task)
     found = []
     for run in runs:
         with no_grad(), np.errstate(all="ignore"):

@@ -96,7 +96,7 @@ class Diagnosis:
             raise SettingError(f"apply(): no change of settings is known to repair {what}")
         best = max(zip(trial.worths, range(trial.count), strict=True))[1]
         run: Trained = trial.runs[best]
-        return settings(trial.setup, {"seed": run.seed}), repaired(run.model, trial.setup, self.task, self.setup)
+        return settings(trial.setup, {"seed": run.seed}), repair_model(run.model, trial.setup, self.task, self.setup)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -116,7 +116,7 @@ class Diagnosis:
             ("Not checked:", self.not_checked),
         ):
             text += ["", title, *(f"   {row}" for row in rows)] if rows else []
-        return [line for part in text for line in folded(part)]
+        return [line for part in text for line in fold(part)]
 
     def _repr_html_(self) -> str:
         colour = {True: "#00795a", False: "#b22222", None: "#8a6d00"}[self.healthy]
@@ -127,7 +127,7 @@ class Diagnosis:
         )
 
 
-def folded(line: str) -> list[str]:
+def fold(line: str) -> list[str]:
     """A line of the card in lines of its width."""
     indent = " " * (len(line) - len(line.lstrip()) + 3)
     return wrap(line.lstrip(), WIDTH, initial_indent=indent[3:], subsequent_indent=indent) or [""]
@@ -158,7 +158,7 @@ class Scaled(Module):
         return z if targets is None else z * targets.scale + targets.shift
 
 
-def repaired(model: Module, setup: Setup, task: Task, usual: Setup | None = None) -> Module:
+def repair_model(model: Module, setup: Setup, task: Task, usual: Setup | None = None) -> Module:
     """The trained model, for X as it was given; usual: the run's own setup, whose kind of outputs it gives."""
     link = None
     if usual is not None and setup.link != usual.link and usual.link == "identity":

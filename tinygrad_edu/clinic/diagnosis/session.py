@@ -19,15 +19,15 @@ from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstr
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
-from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derived_goal, given_goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import answered, short
+from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit_goal
+from tinygrad_edu.clinic.diagnosis.proof.trial import answers, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.single import SUSPECTED, by_lower_goal, single
 from tinygrad_edu.clinic.diagnosis.symptoms.data import of_data
 from tinygrad_edu.clinic.diagnosis.symptoms.network import of_network
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import of_seeds
-from tinygrad_edu.clinic.diagnosis.walk import walked
+from tinygrad_edu.clinic.diagnosis.walk import walk_back
 from tinygrad_edu.clinic.diagnosis.words import lines
 
 MOST_OF = 0.8  # of other seeds reach the goal where a run is healthy
@@ -59,7 +59,7 @@ class Consultation:
     def found(self) -> Diagnosis:
         t = self.trials
         runs = t.first()
-        self.estimate = answered(self.subject.model, self.subject.setup, self.task)
+        self.estimate = answers(self.subject.model, self.subject.setup, self.task)
         if not self.record.losses.size:  # of another library only the network is known
             self.record.losses = np.append(runs[0].losses, [np.nan] * runs[0].diverged)
         t.symptoms = of_data(self.record) + of_network(self.record)
@@ -103,7 +103,7 @@ class Consultation:
         causes = single(t, CLEAR if lucky else SUSPECTED, self.looked_at, bool(lucky))
         if causes and lucky and t.suspicion(causes[0].code) < CLEAR:
             causes, lucky = [*lucky, *causes], []
-        causes = [*causes, *lucky] or together(t) or walked(t) or single(t, 1e-9, self.looked_at) or by_lower_goal(t)
+        causes = [*causes, *lucky] or together(t) or walk_back(t) or single(t, 1e-9, self.looked_at) or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 
     def held_back(self) -> list[FoundCause]:
@@ -112,7 +112,7 @@ class Consultation:
         before = t.bench.goal
         if before.derived is None or t.suspects()[0][0] < PLAIN or self.random:
             return []
-        t.by(derived_goal(1.0, yardstick.POSSIBLE.source, self.task))
+        t.by(derive_goal(1.0, yardstick.POSSIBLE.source, self.task))
         causes = [] if t.as_is.reached else single(t, PLAIN, self.looked_at)
         if not causes:
             t.by(before)
@@ -132,15 +132,15 @@ class Consultation:
         """As asked for, or what a yardstick makes reasonable; all that is possible where that is reached anyway."""
         setup, task = self.subject.setup, self.task
         if self.wanted is not None:
-            return given_goal(self.wanted, setup, task)
-        most = derived_goal(1.0, yardstick.POSSIBLE.source, task)
+            return explicit_goal(self.wanted, setup, task)
+        most = derive_goal(1.0, yardstick.POSSIBLE.source, task)
         if most.reached(self.estimate, task) and any(most.reached(e, task) for e in estimates):
             return most
         if reconstructs(task) and len(setup.sizes) > 2 and task.X.ndim == 2:
             width = min(setup.sizes[1:-1])
             share = min(principal(task, width), 1.0)
             source = f"the first {width} principal components tell, the best linear code of that width"
-            return derived_goal(share, source, task)
+            return derive_goal(share, source, task)
         if setup.own_loss and setup.estimator is None and not task.classes and not certainties(self.record):
             return yardstick.loss_goal(setup, task)
         return self.compared(most)
@@ -150,10 +150,10 @@ class Consultation:
         rows = self.record.flat
         if rows is None or not len(rows.X) or np.ptp(rows.X) == 0.0:
             return most
-        found = yardstick.measured(self.record)
+        found = yardstick.measure_baseline(self.record)
         if found.share < NO_STRUCTURE and rows.samples >= yardstick.FEWEST:
             self.look_for_structure(found.own)
-        return derived_goal(max(found.share, LEAST), found.source, self.task)
+        return derive_goal(max(found.share, LEAST), found.source, self.task)
 
     def look_for_structure(self, share: float) -> None:
         """Does the reference learn more of the targets than of permuted ones, or do the nearest samples tell more?"""
@@ -172,7 +172,7 @@ class Consultation:
         """Is there another form of the inputs from which the targets can be read?"""
         t = self.trials
         before = t.bench.goal
-        t.by(derived_goal(1.0, yardstick.POSSIBLE.source, self.task))
+        t.by(derive_goal(1.0, yardstick.POSSIBLE.source, self.task))
         cause = BY_CODE["representation"]
         for change in other_form(self.record):
             trial = t.trial(change, cause.code)
@@ -204,7 +204,7 @@ class Consultation:
         """The validation curve turns up, though the training samples are learned."""
         losses = self.subject.losses
         learned = self.hit or (len(losses) > 1 and losses[-1] < 0.5 * losses[0])
-        return overfitting.proved(self.trials) if learned else []
+        return overfitting.prove_overfitting(self.trials) if learned else []
 
     def unlucky(self) -> list[FoundCause]:
         """This run failed, and others of the same setup do not."""

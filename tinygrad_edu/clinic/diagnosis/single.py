@@ -32,7 +32,7 @@ def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) ->
         trial = t.tried(cause)
         if trial is not None and (t.beats(trial) or (lucky and always(t, trial))):
             proved.append((suspicion, cause, trial))
-    return ranked(t, proved)
+    return rank(t, proved)
 
 
 def always(t: Trials, trial: Trial) -> bool:
@@ -41,7 +41,7 @@ def always(t: Trials, trial: Trial) -> bool:
     return better and chance(trial.reached, trial.count, t.as_is.reached, t.as_is.count) < BEYOND_CHANCE
 
 
-def ranked(t: Trials, proved: list[Row]) -> list[FoundCause]:
+def rank(t: Trials, proved: list[Row]) -> list[FoundCause]:
     """By effect, where the intervals are apart, then by what they reach where that differs much, then by suspicion."""
     if not proved:
         return []
@@ -50,7 +50,7 @@ def ranked(t: Trials, proved: list[Row]) -> list[FoundCause]:
     check = control(t, order[0][2])
     if check is not None:
         order = [row for row in order if row[2].share > check.share]
-    return [found(t, cause, trial, check) for _, cause, trial in order]
+    return [make_cause(t, cause, trial, check) for _, cause, trial in order]
 
 
 def control(t: Trials, trial: Trial) -> Trial | None:
@@ -62,7 +62,7 @@ def control(t: Trials, trial: Trial) -> Trial | None:
     return None if lr is None or not t.affordable({}) else t.bench.trial({"lr": lr}, "control")
 
 
-def found(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> FoundCause:
+def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> FoundCause:
     proof = f"{short(t.as_is)}; {short(trial)}"
     proof += f"; as a control, {short(check)}." if check is not None else "."
     evidence = cause.evidence(t.symptoms)
@@ -79,16 +79,16 @@ def by_lower_goal(t: Trials) -> list[FoundCause]:
         return []
     best, before = t.best(), t.bench.goal
     reached = max([t.as_is.worth, *(trial.worth for trial in best.values())])
-    t.by(raised(lower, min(reached, before.number)))
+    t.by(raise_goal(lower, min(reached, before.number)))
     rows = [(level, cause, t.best()[cause.code]) for level, cause in t.suspects() if cause.code in best and level > 0.0]
     rows = [row for row in rows if t.beats(row[2])]
     if not rows or rows[0][0] < SUSPECTED:
         t.by(before)
         return []
-    return ranked(t, rows)
+    return rank(t, rows)
 
 
-def raised(goal: Goal, reached: float) -> Goal:
+def raise_goal(goal: Goal, reached: float) -> Goal:
     """A goal of at least nine tenths of what something has reached."""
     from dataclasses import replace
 

@@ -55,7 +55,7 @@ GROUPS = {  # the least suspected first, so that they are undone first
 }
 
 
-def walked(t: Trials) -> list[FoundCause]:
+def walk_back(t: Trials) -> list[FoundCause]:
     """The changes that cannot be undone, each with its proof; none where the reference fails, or there is no time."""
     setup, task = t.record.setup, t.record.task
     if setup.pattern is not None or (setup.optimizer in ("LBFGS", "lbfgs") and setup.estimator is None):
@@ -77,7 +77,7 @@ def walked(t: Trials) -> list[FoundCause]:
         else:
             needed[name] = trial
     whole = own_optimizer(t, whole, kept)
-    return [part(t, name, needed[name], whole, kept) for name in ordered(t, kept) if name in needed]
+    return [part(t, name, needed[name], whole, kept) for name in suspects_first(t, kept) if name in needed]
 
 
 def own_optimizer(t: Trials, whole: Trial, kept: list[str]) -> Trial:
@@ -117,7 +117,7 @@ def change(setup: Setup, goal: Setup, names: list[str]) -> dict[str, Any]:
     return found
 
 
-def ordered(t: Trials, names: list[str]) -> list[str]:
+def suspects_first(t: Trials, names: list[str]) -> list[str]:
     """The most suspected first."""
     return sorted(names, key=lambda name: -max(t.suspicion(code) for code in GROUPS[name].codes))
 

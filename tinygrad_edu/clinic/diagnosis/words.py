@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup, shown
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup, setting_text
 from tinygrad_edu.optim.schedule import Schedule, as_schedule
 
 Words = Callable[[Setup, Setup], str]  # of the setup before and after
@@ -32,11 +32,11 @@ def lines(setup: Setup, change: Change) -> str:
         words = [SEEDS[setup.dialect].format(change["seed"])]
     else:
         new = setup.but(change)
-        words = list(dict.fromkeys(each for each in written(setup, new, change, table) if each))
+        words = list(dict.fromkeys(each for each in write_settings(setup, new, change, table) if each))
     return f"{TITLES[setup.dialect]}: {'; '.join(words)}." if words else ""
 
 
-def written(setup: Setup, new: Setup, change: Change, table: Mapping[str, Words]) -> Iterator[str]:
+def write_settings(setup: Setup, new: Setup, change: Change, table: Mapping[str, Words]) -> Iterator[str]:
     for name in change:
         if name in table and (getattr(setup, name) != getattr(new, name) or name in ("tol", "patience")):
             yield table[name](setup, new)
@@ -46,7 +46,7 @@ def rate(setup: Setup) -> str:
     return f"{as_schedule(setup.lr)(0):.4g}"
 
 
-def hidden(setup: Setup) -> str:
+def hidden_layers_text(setup: Setup) -> str:
     return str(tuple(setup.sizes[1:-1]))
 
 
@@ -55,7 +55,7 @@ def options(names: Mapping[str, str]) -> Words:
 
     def found(old: Setup, new: Setup) -> str:
         different = {key: value for key, value in new.options.items() if old.options.get(key) != value and key in names}
-        return ", ".join(f"{names[key]}={shown(value)}" for key, value in different.items())
+        return ", ".join(f"{names[key]}={setting_text(value)}" for key, value in different.items())
 
     return found
 
@@ -102,7 +102,9 @@ SCIKIT: dict[str, Words] = {
     "patience": scikit_stopping,
     "inputs": scikit_inputs,
     "targets": lambda old, new: "TransformedTargetRegressor(model, transformer=StandardScaler())",
-    "sizes": lambda old, new: f"hidden_layer_sizes={hidden(new)}" if hidden(old) != hidden(new) else "",
+    "sizes": lambda old, new: (
+        f"hidden_layer_sizes={hidden_layers_text(new)}" if hidden_layers_text(old) != hidden_layers_text(new) else ""
+    ),
     "activation": lambda old, new: f"activation={ {'sigmoid': 'logistic'}.get(new.activation, new.activation)!r}",
     "shuffle": lambda old, new: f"shuffle={new.shuffle}",
     "init": lambda old, new: "weights at the start cannot be chosen; try other random_state=",
@@ -120,7 +122,7 @@ SCIKIT: dict[str, Words] = {
 def torch_optimizer(old: Setup, new: Setup) -> str:
     usual = {key: value for key, value in new.options.items() if old.options.get(key) != value}
     more = "".join(
-        f", {key}={shown(value)}" for key, value in usual.items() if key in ("momentum", "weight_decay", "betas")
+        f", {key}={setting_text(value)}" for key, value in usual.items() if key in ("momentum", "weight_decay", "betas")
     )
     return f"torch.optim.{new.optimizer}(model.parameters(), lr={rate(new)}{more})"
 
@@ -188,7 +190,9 @@ TORCH: dict[str, Words] = {
 
 def keras_optimizer(old: Setup, new: Setup) -> str:
     usual = {key: value for key, value in new.options.items() if old.options.get(key) != value}
-    more = "".join(f", {key}={shown(value)}" for key, value in usual.items() if key in ("momentum", "weight_decay"))
+    more = "".join(
+        f", {key}={setting_text(value)}" for key, value in usual.items() if key in ("momentum", "weight_decay")
+    )
     return f"keras.optimizers.{new.optimizer}(learning_rate={rate(new)}{more})"
 
 
@@ -207,7 +211,7 @@ def keras_loss(old: Setup, new: Setup) -> str:
     return f"loss={KERAS_LOSSES.get(new.loss_name, new.loss_name)!r}"
 
 
-def quoted(activation: str) -> str:
+def quote(activation: str) -> str:
     return "None" if activation == "identity" else repr({"identity": "linear"}.get(activation, activation))
 
 
@@ -225,8 +229,8 @@ KERAS: dict[str, Words] = {
     }.get(str(new.inputs), str(new.inputs)),
     "targets": lambda old, new: "y = (y - y.mean()) / y.std()",
     "sizes": lambda old, new: ", ".join(f"Dense({width})" for width in new.sizes[1:]),
-    "activation": lambda old, new: f"Dense(..., activation={quoted(new.activation)}) in the hidden layers",
-    "out_activation": lambda old, new: f"Dense({new.sizes[-1]}, activation={quoted(new.out_activation)})",
+    "activation": lambda old, new: f"Dense(..., activation={quote(new.activation)}) in the hidden layers",
+    "out_activation": lambda old, new: f"Dense({new.sizes[-1]}, activation={quote(new.out_activation)})",
     "loss": keras_loss,
     "bias": lambda old, new: f"Dense(..., use_bias={new.bias})",
     "dropout": lambda old, new: f"Dropout({new.silenced:g})",

@@ -124,7 +124,7 @@ def mutants(net: Network, learner: Learner, codes: Collection[str] = ()) -> Iter
             groups.setdefault((variant.line, kind), []).append(variant)
         for order, ((line, _), variants) in enumerate(groups.items()):
             for places in repetitions(net, variants):
-                yield from scoped(net, entry, line, places, order)
+                yield from scope_variants(net, entry, line, places, order)
 
 
 def kind_of(variant: Variant) -> str:
@@ -152,7 +152,7 @@ def many(variants: list[Variant]) -> bool:
     return len({v.layer.number for v in variants}) > 1
 
 
-def scoped(net: Network, entry: Slip, line: str, places: list[Variant], order: int) -> Iterator[Mutant]:
+def scope_variants(net: Network, entry: Slip, line: str, places: list[Variant], order: int) -> Iterator[Mutant]:
     changes = tuple(change for v in places for change in v.changes)
     scopes = SCOPES if any(change.owner >= 0 and not change.scope for change in changes) else ("",)
     layers = list({id(v.layer): v.layer for v in places}.values())

@@ -38,10 +38,10 @@ from tinygrad_edu.clinic.examiner.inputs import (
 from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.lines import find_places
 from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.reachable import kept
+from tinygrad_edu.clinic.examiner.reachable import preserve
 from tinygrad_edu.clinic.examiner.recording import Recording, record_run
 from tinygrad_edu.clinic.examiner.report import BackpropReport
-from tinygrad_edu.clinic.examiner.scale_factors import known_factors
+from tinygrad_edu.clinic.examiner.scale_factors import common_factors
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.errors import ExaminerError
 
@@ -80,14 +80,14 @@ def check_backprop(
         raise ExaminerError(
             "give either grads= (what your backward computed) or updated= (the parameters after a step)"
         )
-    with kept(forward, params, grads) as state:
+    with preserve(forward, params, grads) as state:
         if callable(grads) and not isinstance(grads, Mapping):
             return check_backward(LearnerForward(forward, form, state), weights, grads, rate)
         learner = LearnerForward(forward, form)
         if updated is None:
             given = match_gradients([*weights], form, grads)
             return judge(learner, weights, given, rate)
-        implied, tolerances = implied_gradients(weights, updated, rate, learner)
+        implied, tolerances = gradients_of_update(weights, updated, rate, learner)
         return judge(learner, weights, implied, rate, tolerances)
 
 
@@ -163,11 +163,11 @@ def deltas_of(net: Network) -> dict[str, list[Array]]:
 
 def factors_of(net: Network, rate: float | None) -> list[float]:
     """Factors by which people scale all their deltas, to take them out later: -1, n, 2/n, lr."""
-    known = [1.0, *known_factors(net, rate).values()]
+    known = [1.0, *common_factors(net, rate).values()]
     return [s * c * k for c in known if c for s in (1.0, -1.0) for k in ((1.0, rate) if rate else (1.0,))]
 
 
-def implied_gradients(
+def gradients_of_update(
     params: Mapping[str, Array], updated: Any, lr: float | None, learner: LearnerForward
 ) -> tuple[Given, dict[str, float]]:
     """The gradients that an update w - lr·g implies, and how exactly each can be known."""
@@ -207,7 +207,7 @@ def check_step(step: Callable[[Any], Any], forward: Forward, params: Any, *, lr:
     'sign_flipped'
     """
     form, weights = parameters(params)
-    with kept(step, forward, params):
+    with preserve(step, forward, params):
         handed = form.fill(weights)
         result = step(handed)
     new = handed if result is None else result

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.activations import ACTIVATIONS, softmax
-from tinygrad_edu.clinic.examiner.program import Program, Step, applied
+from tinygrad_edu.clinic.examiner.program import Program, Step, apply_node
 
 Array = np.ndarray[Any, Any]
 REACH = 12  # nodes that one activation may take; a stable sigmoid with `where` takes 9
@@ -27,7 +27,7 @@ def mark_activations(program: Program) -> None:
             for source, region in regions(program, step):
                 if any(x.activation and x.source < source for x in region):
                     break  # a half of another: with a = σ(z), also 1 - a = σ(-z)
-                name = spelled(program, step, source, region)
+                name = detect(program, step, source, region)
                 if name:
                     step.activation, _, axis = name.partition(":")
                     step.source, step.axis = source, int(axis or -1)
@@ -57,7 +57,7 @@ def by_rows(region: list[Step]) -> bool:
     return len(region) > REACH and sum(x.operation not in ("getitem", "add") for x in region) <= 4
 
 
-def spelled(program: Program, step: Step, source: int, region: list[Step]) -> str:
+def detect(program: Program, step: Step, source: int, region: list[Step]) -> str:
     """The activation whose numbers the region computes from z: "tanh", "softmax:-1", or ""."""
     z = program.steps[source].y
     some, ends = z.ravel()[:FEW], step.y.ravel()[:FEW]
@@ -67,21 +67,21 @@ def spelled(program: Program, step: Step, source: int, region: list[Step]) -> st
         candidates |= {f"{SOFTMAX}:{k}": lambda x, k=k: softmax(x, k) for k in axes if step.y.shape[k] > 1}  # type: ignore[misc]
     found = [name for name, function in candidates.items() if same(function(z), step.y)]
     pieces = {name: ACTIVATIONS[name].pieces for name in found if name in ACTIVATIONS}
-    return next((n for n in found if confirmed(candidates[n], source, region, z, pieces.get(n, ((-2.0, 2.0),)))), "")
+    return next((n for n in found if is_confirmed(candidates[n], source, region, z, pieces.get(n, ((-2.0, 2.0),)))), "")
 
 
 def same(a: Array, b: Array) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=1e-12))
 
 
-def confirmed(function: Any, source: int, region: list[Step], z: Array, pieces: Any = ((-2.0, 2.0),)) -> bool:
+def is_confirmed(function: Any, source: int, region: list[Step], z: Array, pieces: Any = ((-2.0, 2.0),)) -> bool:
     """Does it hold for other numbers too? A mask that the forward has fixed can be judged by its own z only."""
     masked = any(is_mask(x) for step in region for x in constants(step))
     if masked:
         return bool((z > 0.0).any() and (z <= 0.0).any()) or all(step.operation != "mul" for step in region)
     rng = np.random.default_rng(0)
     drawn = [np.asarray(rng.uniform(low, high, z.shape)) for low, high in pieces]
-    return all(same(function(x), replayed(source, region, x)) for x in (*drawn, *(-x for x in drawn)))
+    return all(same(function(x), replay(source, region, x)) for x in (*drawn, *(-x for x in drawn)))
 
 
 def constants(step: Step) -> list[Any]:
@@ -94,11 +94,11 @@ def is_mask(x: Any) -> bool:
     return array.dtype.kind == "b" or (array.size > 1 and bool(np.isin(array, (0.0, 1.0)).all()))
 
 
-def replayed(source: int, region: list[Step], z: Array) -> Array:
+def replay(source: int, region: list[Step], z: Array) -> Array:
     """The region's last array, computed from another z."""
     found = {source: z}
     for step in region:
-        found[step.index] = applied(
+        found[step.index] = apply_node(
             step.node, [found[p] if p >= 0 else x for p, x in zip(step.parents, step.node.parents, strict=True)]
         )
     return found[region[-1].index]

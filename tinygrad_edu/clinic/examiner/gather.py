@@ -25,7 +25,7 @@ def with_writes(before: Any, shape: tuple[int, ...], writes: Sequence[tuple[Any,
         source[index] = own
         pieces.append(value)
         total += numbers.size
-    return gathered(pieces, source)
+    return gather(pieces, source)
 
 
 def is_mask_of(index: Any, shape: tuple[int, ...]) -> bool:
@@ -36,7 +36,7 @@ def number_of(x: Any) -> Array:
     return x.array if isinstance(x, Tensor) else np.asarray(x)
 
 
-def gathered(pieces: Sequence[Any], source: Array) -> Any:
+def gather(pieces: Sequence[Any], source: Array) -> Any:
     """The array whose entries stand at `source` in the pieces laid end to end; pieces not read are left out."""
     ends = np.cumsum([number_of(x).size for x in pieces])
     used = np.unique(np.searchsorted(ends, source.ravel(), side="right"))

@@ -55,13 +55,13 @@ def match_gradients(names: Sequence[str], form: Structure, grads: Any) -> Given:
             f"grads must be a dict of name → array, or of the form of params, or your backward; this is {grads!r:.60}"
         )
     if isinstance(grads, Mapping) and isinstance(form.given, Mapping):
-        return finished(form, by_key(names, grads))
+        return finish_arrays(form, by_key(names, grads))
     theirs = Structure.of(grads)
     if theirs.names == list(names):
-        return finished(form, {leaf.name: leaf.given for leaf in theirs.leaves})
+        return finish_arrays(form, {leaf.name: leaf.given for leaf in theirs.leaves})
     if isinstance(grads, Mapping):
-        return finished(form, by_key(names, {leaf.name: leaf.given for leaf in theirs.leaves}))
-    return finished(form, by_place(names, form, grads, theirs))
+        return finish_arrays(form, by_key(names, {leaf.name: leaf.given for leaf in theirs.leaves}))
+    return finish_arrays(form, by_place(names, form, grads, theirs))
 
 
 def by_place(names: Sequence[str], form: Structure, grads: Any, theirs: Structure) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def by_key(names: Sequence[str], grads: Mapping[Any, Any], *, strict: bool = Tru
     return {name: flat[key] for key, name in exact.items()}
 
 
-def finished(form: Structure, found: Mapping[str, Any]) -> Given:
+def finish_arrays(form: Structure, found: Mapping[str, Any]) -> Given:
     """Arrays, in the shape of the parameter where NumPy's own broadcasting would bring them there."""
     grads, missing, single, stretched = {}, [], [], []
     for leaf in form.leaves:

@@ -139,7 +139,7 @@ class LearnerForward:
                 gradient = np.zeros(x.size)
                 for i, w in enumerate(x.reshape(-1)):
                     h = 6e-6 * max(1.0, abs(float(w)))
-                    up, down = (self.loss({**params, name: nudged(x, i, step)}) for step in (h, -h))
+                    up, down = (self.loss({**params, name: nudge(x, i, step)}) for step in (h, -h))
                     gradient[i] = (up - down) / (2.0 * h)
                     advance()
                 found[name] = gradient.reshape(x.shape)
@@ -188,7 +188,7 @@ def loss_number(loss: Any) -> float:
     return float(array.reshape(-1)[0])
 
 
-def nudged(x: Array, i: int, step: float) -> Array:
+def nudge(x: Array, i: int, step: float) -> Array:
     copy = x.copy()
     copy.reshape(-1)[i] += step
     return copy

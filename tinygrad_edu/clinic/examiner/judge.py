@@ -16,7 +16,7 @@ from tinygrad_edu.clinic.examiner.inputs import (
     check_shapes,
 )
 from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, found_slip
+from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, describe_mutant
 from tinygrad_edu.clinic.examiner.search import TOLERANCE, Explanation, Search
 
 Array = np.ndarray[Any, Any]
@@ -127,14 +127,14 @@ def worth_a_hint(e: Explanation, report: BackpropReport) -> bool:
 def put(search: Search, mutant: Mutant, e: Explanation, certain: bool) -> FoundSlip:
     alone = {n: search.gradient((mutant,), n) for n in search.names} if mutant.changes else {}
     explains = mutant.scales or {n for n, g in alone.items() if search.apart(g, search.true[n])}
-    return found_slip(search.net, mutant, e.residual, certain, tuple(n for n in search.names if n in explains))
+    return describe_mutant(search.net, mutant, e.residual, certain, tuple(n for n in search.names if n in explains))
 
 
 def row_slip(search: Search, name: str) -> FoundSlip:
     layer = parameter_layer(search.net, name)
     assert layer is not None
     mutant = Mutant(CATALOGUE["bias_not_summed"], "∂L/∂{b} = {d}", [layer], (), "", name, layer.where)
-    return found_slip(search.net, mutant, 0.0, True, (name,))
+    return describe_mutant(search.net, mutant, 0.0, True, (name,))
 
 
 def without_repeats(explanations: list[tuple[FoundSlip, ...]]) -> list[tuple[FoundSlip, ...]]:

@@ -186,7 +186,9 @@ def find_places(
         there = places.get((made.file, made.line))
         names = tuple(dict.fromkeys((*(there.explains if there else ()), *names)))
         wanted = [d for name in names for d in (deltas or {}).get(name, ())]
-        places[made.file, made.line] = replace(there, explains=names) if there else spoken(trail, made, names, wanted)
+        places[made.file, made.line] = (
+            replace(there, explains=names) if there else place_in_words(trail, made, names, wanted)
+        )
     return [*places.values()][:MOST]
 
 
@@ -234,7 +236,7 @@ def ends_of(trail: Trail, value: Any) -> list[Key]:
     return [key for key in (*rows, *single) if key in trail.made and trail.made[key].line]
 
 
-def spoken(trail: Trail, made: Made, names: tuple[str, ...], wanted: Sequence[Array]) -> FoundPlace:
+def place_in_words(trail: Trail, made: Made, names: tuple[str, ...], wanted: Sequence[Array]) -> FoundPlace:
     """What is wrong with a line, in words."""
     label, factor = trail.found.get(made.key, ("", 1.0))
     what = f"`{made.variable}`" if made.variable.isidentifier() or "." in made.variable else made.variable

@@ -28,7 +28,7 @@ from tinygrad_edu.clinic.examiner.patch_math import operations_for_math
 from tinygrad_edu.clinic.examiner.program import Program
 from tinygrad_edu.clinic.examiner.reachable import walk
 from tinygrad_edu.clinic.examiner.traced_numpy import object_world
-from tinygrad_edu.clinic.examiner.tracing import listed, record
+from tinygrad_edu.clinic.examiner.tracing import list_program, record
 from tinygrad_edu.clinic.examiner.vectorize import NoLayersError, rebuilt
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
@@ -84,7 +84,7 @@ def network_of_values(loss: Value, leaves: Mapping[str, Array], params: Mapping[
     exact = {n: np.array([w.grad for w in v]).reshape(params[n].shape) for n, v in leaves.items()}
     try:
         tensors = {n: Tensor(x, requires_grad=True, dtype=float, label=n) for n, x in params.items()}
-        net = Network(listed(rebuilt(loss, leaves, tensors), tensors))
+        net = Network(list_program(rebuilt(loss, leaves, tensors), tensors))
         same = all(np.allclose(total(net, n), g, rtol=1e-9, atol=1e-14) for n, g in exact.items())
         reason = "" if same and net.layers else "written as arrays they give other gradients"
     except NoLayersError as error:

@@ -1,7 +1,7 @@
 """`1 / (1 + np.exp(-x @ W))`, where the minus binds to x: written over as σ(x @ W), which is meant.
 
 >>> x, W = np.array([[1.0, 2.0]]), Tensor([[0.5], [0.25]], requires_grad=True)
->>> meant(1.0 / (1.0 + np.exp(-x @ W))).parents[1].parents[1].parents[0].op.name
+>>> undo_negation(1.0 / (1.0 + np.exp(-x @ W))).parents[1].parents[1].parents[0].op.name
 'neg'
 """
 
@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.program import MOVES
-from tinygrad_edu.core.graph import recorded_parents, topological
+from tinygrad_edu.core.graph import parent_nodes, topological
 from tinygrad_edu.core.tensor import Tensor
 
 PRODUCTS = ("matmul", "mul")
 
 
-def meant(loss: Tensor) -> Tensor:
+def undo_negation(loss: Tensor) -> Tensor:
     """The same loss with exp(-(x W + b)) in place of exp((-x) W - b); what is spelled otherwise stays."""
-    nodes = topological(loss, recorded_parents)
+    nodes = topological(loss, parent_nodes)
     children: dict[int, list[Tensor]] = {}
     for node in nodes:
         for parent in node.parents:
@@ -90,7 +90,7 @@ def rebuilt(nodes: Sequence[Tensor], turned: Mapping[int, Tensor]) -> Tensor:
     for node in nodes:
         if id(node) in turned:
             z = turned[id(node)]
-            for below in topological(z, recorded_parents):
+            for below in topological(z, parent_nodes):
                 again(below, new)
             new[id(node)] = node.op(-new.get(id(z), z))  # type: ignore[misc]
         else:

@@ -215,7 +215,7 @@ class Network:
         y = self.steps[layer.end].y
         if layer.activation >= 0:
             return y
-        return next((p for p in implied(y) if self.error_of(layer, p) is not None), y)
+        return next((p for p in implications(y) if self.error_of(layer, p) is not None), y)
 
     def is_plain(self, layer: Layer) -> bool:
         """Does the loss take z itself as the prediction, and not its softmax or sigmoid?"""
@@ -241,7 +241,7 @@ class Network:
         return None
 
 
-def implied(z: Array) -> list[Array]:
+def implications(z: Array) -> list[Array]:
     return [z, sigmoid(z), *([softmax(z, -1)] if z.ndim else []), *([softmax(z, 0)] if z.ndim > 1 else [])]
 
 

@@ -47,19 +47,19 @@ def operations_for_math(forward: Callable[..., Any]) -> Iterator[None]:
 
     They take plain numbers too, so that nothing else that runs meanwhile notices.
     """
-    places = [(world, name) for world in worlds(forward) for name, x in world.items() if exchanged(x) is not x]
+    places = [(world, name) for world in worlds(forward) for name, x in world.items() if exchange(x) is not x]
     cells = [
         cell
         for f in functions_of(forward)
         for cell in f.__closure__ or ()
-        if exchanged(inside(cell)) is not inside(cell)
+        if exchange(inside(cell)) is not inside(cell)
     ]
     before, held = [world[name] for world, name in places], [cell.cell_contents for cell in cells]
     try:
         for world, name in places:
-            world[name] = exchanged(world[name])
+            world[name] = exchange(world[name])
         for cell in cells:
-            cell.cell_contents = exchanged(cell.cell_contents)
+            cell.cell_contents = exchange(cell.cell_contents)
         yield
     finally:
         for (world, name), x in zip(places, before, strict=True):
@@ -75,14 +75,14 @@ def worlds(forward: Callable[..., Any]) -> list[dict[str, Any]]:
     waiting = list(own)
     while waiting:
         world = waiting.pop()
-        if id(world) not in found and (any(world is w for w in own) or not installed(world)):
+        if id(world) not in found and (any(world is w for w in own) or not is_installed(world)):
             found[id(world)] = world
             for x in list(world.values()):
                 waiting += [vars(x)] if isinstance(x, types.ModuleType) else [f.__globals__ for f in functions_of(x)]
     return list(found.values())
 
 
-def installed(world: Mapping[str, Any]) -> bool:
+def is_installed(world: Mapping[str, Any]) -> bool:
     """Is the module Python's own, or of a package, and not the learner's?"""
     top = str(world.get("__name__")).partition(".")[0]
     place = Path(str(world.get("__file__") or ""))
@@ -110,10 +110,10 @@ def inside(cell: types.CellType) -> Any:
         return None
 
 
-def exchanged(x: Any) -> Any:
+def exchange(x: Any) -> Any:
     """math → our operations; math.exp → ours; everything else is itself."""
     if x is math:
-        return types.SimpleNamespace(**{name: exchanged(f) for name, f in vars(math).items()})
+        return types.SimpleNamespace(**{name: exchange(f) for name, f in vars(math).items()})
     if isinstance(x, types.BuiltinFunctionType) and x.__module__ == "math":
         return OPERATIONS.get(x.__name__, x)
     return x

@@ -17,7 +17,7 @@ LONG = 12  # steps; 35 of them from left to right are 9,000 pixels, of which no 
 FAULT = 'fillcolor="#ffd6d6", color="#b22222", penwidth=3'
 
 
-def marked(report: BackpropReport, options: dict[str, Any]) -> Drawing:
+def mark_faults(report: BackpropReport, options: dict[str, Any]) -> Drawing:
     """Labels for z1, a1, ... and the loss; the boxes of faulty nodes in red, with the slip's code."""
     net = report.network
     if net is None or net.titled:
@@ -39,7 +39,9 @@ def marked(report: BackpropReport, options: dict[str, Any]) -> Drawing:
     finally:
         for node, label in zip(nodes, before, strict=True):
             node.label = label
-    return replace(drawing, dot=coloured(drawing.dot, names), collapsed_dot=coloured(drawing.collapsed_dot, names))
+    return replace(
+        drawing, dot=colour_boxes(drawing.dot, names), collapsed_dot=colour_boxes(drawing.collapsed_dot, names)
+    )
 
 
 def title_of(report: BackpropReport) -> str:
@@ -60,7 +62,7 @@ def faulty(report: BackpropReport, slip: FoundSlip) -> set[int]:
     return changed or {layer.z for layer in mutant.layers} or {len(net.steps) - 1}
 
 
-def coloured(dot: str, names: list[str]) -> str:
+def colour_boxes(dot: str, names: list[str]) -> str:
     """The boxes with these titles in red."""
     for name in names:
         head = re.escape(f"<B>{name}")

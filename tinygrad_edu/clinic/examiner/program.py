@@ -96,7 +96,7 @@ class Program:
         for step in reversed(self.steps):
             if step.index in reached and not step.parameter:
                 g = self.gradients.setdefault(step.index, self.arriving(step.index, {}))
-                self.handed[step.index] = pulled(step, g)
+                self.handed[step.index] = pull_step(step, g)
 
     def arriving(self, index: int, changed: Mapping[int, Contributions]) -> Array:
         """The gradient at a step: the sum of what its children hand to it."""
@@ -132,7 +132,7 @@ class Program:
             for change in into.get(index, ()):
                 g = change.function(g)
             step, arrived[index] = self.steps[index], g
-            done[index] = handed = pulled(step, g)
+            done[index] = handed = pull_step(step, g)
             for change in edges.get(index, ()):
                 handed[change.slot] = fit(change.function(g), handed[change.slot])
             dirty.update(p for p in (above(step)[k] for k in step.live) if not self.steps[p].parameter)
@@ -153,7 +153,7 @@ class Program:
             path.append(self.steps[index])
             index = path[-1].parents[0]
         for step in reversed(path):
-            array = applied(step.node, [array])
+            array = apply_node(step.node, [array])
         return array
 
 
@@ -162,7 +162,7 @@ def above(step: Step) -> tuple[int, ...]:
     return (step.source,) if step.activation else step.parents
 
 
-def pulled(step: Step, g: Array) -> Contributions:
+def pull_step(step: Step, g: Array) -> Contributions:
     """What a step hands to each parent: the chain rule at one node."""
     node = step.node
     if step.activation == "softmax":
@@ -170,12 +170,12 @@ def pulled(step: Step, g: Array) -> Contributions:
     if step.activation:
         return {0: g * step.partials}
     if step.operation in ("add", "reshape") and step.live:
-        return {k: summed(g, step.operand(k)) if g.ndim >= step.operand(k).ndim and step.operation == "add" else
+        return {k: sum_to_shape(g, step.operand(k)) if g.ndim >= step.operand(k).ndim and step.operation == "add" else
                 g.reshape(step.operand(k).shape) for k in step.live}  # fmt: skip
-    return repulled(step, g, [p.array if p.__class__ is Tensor else p for p in node.parents])
+    return repull_step(step, g, [p.array if p.__class__ is Tensor else p for p in node.parents])
 
 
-def repulled(step: Step, g: Array, arrays: Sequence[Any]) -> Contributions:
+def repull_step(step: Step, g: Array, arrays: Sequence[Any]) -> Contributions:
     """The same with other arrays in the place of a step's operands."""
     node, slots = step.node, step.live
     if isinstance(node.op, Operation):
@@ -184,16 +184,16 @@ def repulled(step: Step, g: Array, arrays: Sequence[Any]) -> Contributions:
             step.partials = node.op.array_partials(step.y, *arrays)
         found = step.partials if own else node.op.array_partials(step.y, *arrays)
         return {
-            k: summed(g if found[k].__class__ is float and found[k] == 1.0 else g * found[k], step.operand(k))
+            k: sum_to_shape(g if found[k].__class__ is float and found[k] == 1.0 else g * found[k], step.operand(k))
             for k in slots
         }
     if step.operation == "matmul" and arrays[0].ndim == arrays[1].ndim == 2:
         return {k: arrays[0].T @ g if k else g @ arrays[1].T for k in slots}
     found = node.op.vjp(g, step.y, *arrays, **node.options)  # type: ignore[union-attr]
-    return {k: summed(found[k], step.operand(k)) for k in slots}
+    return {k: sum_to_shape(found[k], step.operand(k)) for k in slots}
 
 
-def summed(contribution: Array, like: Array) -> Array:
+def sum_to_shape(contribution: Array, like: Array) -> Array:
     """A contribution summed over the axes along which its array was stretched."""
     if contribution.shape == like.shape:
         return contribution
@@ -206,10 +206,10 @@ def fit(contribution: Array, like: Array) -> Array:
     """A contribution of a slip in the shape of the right one: stretched, or summed over what was stretched."""
     if contribution.__class__ is np.ndarray and contribution.shape == like.shape:
         return contribution
-    return summed(np.asarray(contribution + np.zeros(like.shape)), like)
+    return sum_to_shape(np.asarray(contribution + np.zeros(like.shape)), like)
 
 
-def applied(node: Tensor, arrays: Sequence[Any]) -> Array:
+def apply_node(node: Tensor, arrays: Sequence[Any]) -> Array:
     """A node's operation on other arrays."""
     operation = node.op
     if isinstance(operation, Operation):

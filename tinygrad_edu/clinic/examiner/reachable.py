@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.patch_math import installed
+from tinygrad_edu.clinic.examiner.patch_math import is_installed
 
 Array = np.ndarray[Any, Any]
 LIMIT = 200_000  # objects that are looked at; a program with more has its data in lists, and only arrays matter then
@@ -46,17 +46,19 @@ def inside(x: Any) -> Iterable[Any]:
     if isinstance(x, types.MethodType):
         return [x.__self__, x.__func__]
     if isinstance(x, types.FunctionType):
-        return held_by(x)
+        return closure_of(x)
     if isinstance(x, np.ndarray):
         return x.ravel().tolist() if x.dtype == object else ()
     if isinstance(x, type):
-        return [] if packaged(x) else [*vars(x).values()]
+        return [] if is_packaged(x) else [*vars(x).values()]
     if isinstance(x, (staticmethod, classmethod)):
         return [x.__func__]
     if isinstance(x, property):
         return [f for f in (x.fget, x.fset) if f]
     if isinstance(x, types.ModuleType):
-        return [] if installed(vars(x)) else [value for name, value in [*vars(x).items()] if not name.startswith("__")]
+        return (
+            [] if is_installed(vars(x)) else [value for name, value in [*vars(x).items()] if not name.startswith("__")]
+        )
     return [*attributes(x).values(), type(x), *partial_of(x)]
 
 
@@ -66,14 +68,14 @@ def partial_of(x: Any) -> list[Any]:
     return [p for p in parts if p is not None]
 
 
-def packaged(x: Any) -> bool:
+def is_packaged(x: Any) -> bool:
     """Is it Python's own, or a package's, and not the learner's? Those are not entered."""
-    return installed({"__name__": getattr(x, "__module__", "") or "", "__file__": ""})
+    return is_installed({"__name__": getattr(x, "__module__", "") or "", "__file__": ""})
 
 
-def held_by(f: types.FunctionType) -> list[Any]:
+def closure_of(f: types.FunctionType) -> list[Any]:
     """What a learner's function can reach: closures, defaults, and the globals that its code names."""
-    if installed(f.__globals__):
+    if is_installed(f.__globals__):
         return []
     names = set(names_in(f.__code__))
     cells = [contents(cell) for cell in f.__closure__ or ()]
@@ -98,7 +100,7 @@ def contents(cell: types.CellType) -> Any:
 
 def attributes(x: Any) -> dict[str, Any]:
     """The attributes that an object of the learner's own class holds, __slots__ too."""
-    if packaged(type(x)) or isinstance(x, types.ModuleType):
+    if is_packaged(type(x)) or isinstance(x, types.ModuleType):
         return {}
     found = dict(getattr(x, "__dict__", {}))
     for cls in type(x).__mro__:
@@ -142,14 +144,14 @@ def places(roots: Iterable[Any]) -> Iterator[Place]:
         elif isinstance(x, types.FunctionType):
             yield from of_function(x, worlds)
         elif isinstance(x, types.ModuleType):
-            own = () if installed(vars(x)) else [*vars(x).items()]
+            own = () if is_installed(vars(x)) else [*vars(x).items()]
             yield from (Place(vars(x), name, value) for name, value in own if not name.startswith("__"))
         else:
             yield from (Place(x, name, value, attribute=True) for name, value in attributes(x).items())
 
 
 def of_function(f: types.FunctionType, worlds: set[tuple[int, str]]) -> Iterator[Place]:
-    if installed(f.__globals__):
+    if is_installed(f.__globals__):
         return
     cells = [cell for cell in f.__closure__ or () if contents(cell) is not None]  # an empty one stays empty
     yield from (Place(cell, "", contents(cell)) for cell in cells)
@@ -258,11 +260,11 @@ def rewind(generator: Any, before: Any) -> None:
 
 
 @contextmanager
-def kept(*roots: Any) -> Iterator[State]:
+def preserve(*roots: Any) -> Iterator[State]:
     """Whatever happens inside, errors too, the learner's objects are as before afterwards.
 
     >>> weights = {"w": np.zeros(2)}
-    >>> with kept(weights):
+    >>> with preserve(weights):
     ...     weights["w"] += 1.0
     >>> weights["w"]
     array([0., 0.])

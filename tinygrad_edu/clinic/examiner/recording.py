@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.patch_math import installed
+from tinygrad_edu.clinic.examiner.patch_math import is_installed
 from tinygrad_edu.clinic.examiner.reachable import attributes
 from tinygrad_edu.clinic.examiner.statements import MISSING, Assignment, Statement, look_up, statements_of
 
@@ -124,7 +124,7 @@ class Recorder:
     def enter(self, frame: Any, event: str, argument: Any) -> Any:
         code = frame.f_code
         if code not in self.own:
-            self.own[code] = not installed(frame.f_globals) and not code.co_name.startswith("<gen")
+            self.own[code] = not is_installed(frame.f_globals) and not code.co_name.startswith("<gen")
         return self.step if self.own[code] and self.recording.complete else None
 
     def step(self, frame: Any, event: str, argument: Any) -> Any:

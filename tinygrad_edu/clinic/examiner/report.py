@@ -210,9 +210,9 @@ class BackpropReport:
 
     def draw(self, **options: Any) -> Drawing:
         """The learner's forward as a picture, in which the node of each slip is marked; options as of `tg.draw`."""
-        from tinygrad_edu.clinic.examiner.picture import marked
+        from tinygrad_edu.clinic.examiner.picture import mark_faults
 
-        return marked(self, options)
+        return mark_faults(self, options)
 
 
 def slip_card(slip: FoundSlip) -> list[str]:
@@ -222,9 +222,11 @@ def slip_card(slip: FoundSlip) -> list[str]:
     return [*lines, f"    Fix: {slip.fix}"]
 
 
-def found_slip(net: Network, mutant: Mutant, residual: float, certain: bool, explains: tuple[str, ...]) -> FoundSlip:
+def describe_mutant(
+    net: Network, mutant: Mutant, residual: float, certain: bool, explains: tuple[str, ...]
+) -> FoundSlip:
     """A mutant in words."""
-    words = spoken(net, mutant)
+    words = letters_of(net, mutant)
     entry = mutant.slip
     line, right, sentence, fix = (
         text.format_map(words) for text in (mutant.line, entry.right, entry.sentence, entry.fix)
@@ -236,7 +238,7 @@ def found_slip(net: Network, mutant: Mutant, residual: float, certain: bool, exp
     )  # fmt: skip
 
 
-def spoken(net: Network, mutant: Mutant) -> Mapping[str, str]:
+def letters_of(net: Network, mutant: Mutant) -> Mapping[str, str]:
     """The letters of a slip's texts; for a slip in several layers those of any layer l."""
     several = len({layer.number for layer in mutant.layers}) > 1
     if not mutant.layers:

@@ -38,7 +38,7 @@ class Factors:
     def __init__(self, search: Search, singles: Sequence[Explanation]) -> None:
         self.search, self.singles = search, singles
         self.groups = groups(search.net, search.names)
-        self.known = known_factors(search.net, search.learner.lr)
+        self.known = common_factors(search.net, search.learner.lr)
         top = max((layer.number for layer in search.net.layers), default=0)
         self.level = {name: top - layer.number for layer in search.net.layers for name in layer.names}
         self.deepest = max(self.level.values(), default=0)
@@ -161,7 +161,7 @@ def groups(net: Network, names: Sequence[str]) -> list[Group]:
     return [g for g in found if unique.get(g.names) is g]
 
 
-def known_factors(net: Network, lr: float | None) -> dict[str, float]:
+def common_factors(net: Network, lr: float | None) -> dict[str, float]:
     """Factors that have a reason."""
     n, m = float(net.samples), float(max((net.steps[x.end].y.size // net.samples for x in net.outputs), default=1))
     found = {

@@ -50,15 +50,15 @@ class Statement:
     def of(cls, node: ast.stmt) -> Statement:
         first = node.lineno
         if isinstance(node, ast.Assign):
-            return cls(first, tuple(a for t in node.targets for a in paired(t, node.value)))
+            return cls(first, tuple(a for t in node.targets for a in pair_targets(t, node.value)))
         if isinstance(node, ast.AnnAssign) and node.value is not None:
-            return cls(first, tuple(paired(node.target, node.value)))
+            return cls(first, tuple(pair_targets(node.target, node.value)))
         if isinstance(node, ast.AugAssign):
             adds = isinstance(node.op, (ast.Add, ast.Sub))
             read = (*reads(node.value), *(() if adds else (load(node.target),)))
             return cls(first, (Assignment(node.target, read, adds),))
         if isinstance(node, ast.Return) and node.value is not None:
-            return cls(first, (), tuple(returned(node.value)))
+            return cls(first, (), tuple(return_assignments(node.value)))
         if isinstance(node, ast.For):
             return cls(first, tuple(Assignment(t, reads(node.iter)) for t in flat(node.target)), again=True)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -72,12 +72,12 @@ def load(target: ast.expr) -> ast.expr:
     return ast.parse(ast.unparse(target), mode="eval").body
 
 
-def paired(target: ast.expr, value: ast.expr) -> Iterator[Assignment]:
+def pair_targets(target: ast.expr, value: ast.expr) -> Iterator[Assignment]:
     """a, b = f(x), g(y) is taken apart, so that each target has its own inputs."""
     both = isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List))
     if both and len(target.elts) == len(value.elts):  # type: ignore[attr-defined]
         for t, v in zip(target.elts, value.elts, strict=True):  # type: ignore[attr-defined]
-            yield from paired(t, v)
+            yield from pair_targets(t, v)
     elif isinstance(value, ast.Dict) and isinstance(target, ast.Name):
         for key, v in zip(value.keys, value.values, strict=True):
             if key is not None:
@@ -96,7 +96,7 @@ def sum_of_itself(target: ast.expr, value: ast.expr) -> bool:
     return names and ast.unparse(value.left) == ast.unparse(target)  # type: ignore[attr-defined]
 
 
-def returned(value: ast.expr) -> Iterator[Assignment]:
+def return_assignments(value: ast.expr) -> Iterator[Assignment]:
     if isinstance(value, (ast.Tuple, ast.List)):
         yield from (Assignment(None, reads(v), key=k) for k, v in enumerate(value.elts))
     elif isinstance(value, ast.Dict):

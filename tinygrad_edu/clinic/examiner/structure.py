@@ -65,9 +65,9 @@ class Structure:
 
     def fill(self, numbers: Mapping[str, Any], put: Put | None = None) -> Any:
         """A new structure of this form with these numbers; what is no leaf is the learner's own."""
-        made = renewed(self.given, set())
+        made = renew_containers(self.given, set())
         for leaf in self.leaves:
-            made = placed(made, leaf.path, (put or plain)(numbers[leaf.name], leaf.given))
+            made = place_at(made, leaf.path, (put or plain)(numbers[leaf.name], leaf.given))
         return made
 
 
@@ -129,7 +129,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return (len(x), *shape_of(x[0])) if isinstance(x, (list, tuple)) and x else ()
 
 
-def renewed(x: Any, above: set[int]) -> Any:
+def renew_containers(x: Any, above: set[int]) -> Any:
     """Containers copied, so that what is put into them does not reach the learner's."""
     if is_leaf(x) or id(x) in above or len(above) >= DEEPEST:
         return x
@@ -137,32 +137,32 @@ def renewed(x: Any, above: set[int]) -> Any:
     if isinstance(x, dict):
         made = copy.copy(x)
         for key, inner in x.items():
-            made[key] = renewed(inner, above)
+            made[key] = renew_containers(inner, above)
         return made
     if isinstance(x, (list, tuple)):
-        items = [renewed(inner, above) for inner in x]
+        items = [renew_containers(inner, above) for inner in x]
         return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
     held = attributes(x)
     if not held:
         return x
     made = copy.copy(x)
     for key, inner in held.items():
-        object.__setattr__(made, key, renewed(inner, above))
+        object.__setattr__(made, key, renew_containers(inner, above))
     return made
 
 
-def placed(x: Any, path: tuple[tuple[str, Any], ...], new: Any) -> Any:
+def place_at(x: Any, path: tuple[tuple[str, Any], ...], new: Any) -> Any:
     """x with something else at the end of the path."""
     if not path:
         return new
     (kind, key), *rest = path
     if kind == "attribute":
-        object.__setattr__(x, key, placed(getattr(x, key), tuple(rest), new))
+        object.__setattr__(x, key, place_at(getattr(x, key), tuple(rest), new))
     elif isinstance(x, tuple):
-        items = [placed(inner, tuple(rest), new) if k == key else inner for k, inner in enumerate(x)]
+        items = [place_at(inner, tuple(rest), new) if k == key else inner for k, inner in enumerate(x)]
         return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
     else:
-        x[key] = placed(x[key], tuple(rest), new)
+        x[key] = place_at(x[key], tuple(rest), new)
     return x
 
 

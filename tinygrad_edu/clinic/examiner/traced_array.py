@@ -81,7 +81,7 @@ class TracedArray(np.ndarray[Any, Any]):
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
         if function in FUNCTIONS:
             return FUNCTIONS[function](*arguments, **options)
-        parts, named = unwrapped(arguments), {k: unwrapped(x) for k, x in options.items()}
+        parts, named = unwrap_all(arguments), {k: unwrap_all(x) for k, x in options.items()}
         out = named.pop("out", None)
         try:
             made = differentiable(function, parts, named)
@@ -93,14 +93,14 @@ class TracedArray(np.ndarray[Any, Any]):
         index = plain_index(index)
         found = np.asarray(self).__getitem__(index)
         if self.node is None and not self.pending and not self.lost:
-            return viewed(found, self, index) if isinstance(found, np.ndarray) else found
+            return view_part(found, self, index) if isinstance(found, np.ndarray) else found
         node = unwrap(self)[index]
-        made = viewed(np.asarray(found), self, index)
+        made = view_part(np.asarray(found), self, index)
         made.node, made.checked = node, WRITES.count
         return made
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        index, new = plain_index(index), unwrapped(value)
+        index, new = plain_index(index), unwrap_all(value)
         if isinstance(new, (list, tuple)):
             new = unwrap(array(value))
         if isinstance(new, Tensor) and self.dtype.kind != "f":
@@ -255,14 +255,14 @@ def unwrap(x: Any) -> Any:
     return x.node
 
 
-def unwrapped(x: Any) -> Any:
+def unwrap_all(x: Any) -> Any:
     """The same in lists, tuples and dicts."""
     if isinstance(x, (list, tuple)) and any(isinstance(y, (TracedArray, list, tuple)) for y in x):
-        return type(x)(map(unwrapped, x)) if type(x) in (list, tuple) else x
+        return type(x)(map(unwrap_all, x)) if type(x) in (list, tuple) else x
     return unwrap(x)
 
 
-def viewed(found: Array, behind: TracedArray, index: Any) -> Any:
+def view_part(found: Array, behind: TracedArray, index: Any) -> Any:
     """A part of an array; it knows of what, if it shares the memory."""
     made = constant(found)
     if isinstance(made, TracedArray):

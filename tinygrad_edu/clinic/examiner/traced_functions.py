@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.gather import gathered, number_of
+from tinygrad_edu.clinic.examiner.gather import gather, number_of
 from tinygrad_edu.clinic.examiner.traced_array import (
     FUNCTIONS,
     OTHERWISE,
@@ -28,7 +28,7 @@ from tinygrad_edu.core.shapes import put
 from tinygrad_edu.core.tensor import Tensor
 
 
-def moved(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
+def move_entries(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
     """A function that only moves entries about, found out by moving their numbers: np.roll, np.tile, np.insert, ..."""
     if getattr(function, "__name__", "") not in MOVING:
         raise LostError(f"np.{getattr(function, '__name__', function)} keeps no graph here")
@@ -46,7 +46,7 @@ def moved(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> A
     values = {"insert": 2, "append": 1}.get(function.__name__)
     prepared = [np.asarray(x, dtype=float) if k == values else x for k, x in enumerate(arguments)]
     source = function(*map(numbered, prepared), **options)
-    parts = [wrap(gathered(pieces, np.asarray(s))) for s in (source if isinstance(source, (list, tuple)) else [source])]
+    parts = [wrap(gather(pieces, np.asarray(s))) for s in (source if isinstance(source, (list, tuple)) else [source])]
     return parts if isinstance(source, (list, tuple)) else parts[0]
 
 
@@ -115,11 +115,11 @@ def add_at(ufunc: Any, inputs: Sequence[Any], options: Any) -> Any:
         raise LostError(f"np.{ufunc.__name__}.at keeps no graph here")
     shape = x[index].shape if isinstance(x, np.ndarray) else ()
     full = values * np.ones(shape)
-    added = put(full, index, np.shape(x)) if isinstance(full, Tensor) else placed(full, index, np.shape(x))
+    added = put(full, index, np.shape(x)) if isinstance(full, Tensor) else place_entries(full, index, np.shape(x))
     overwrite(x, wrap(unwrap(x) + added))
 
 
-def placed(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
+def place_entries(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
     out = np.zeros(shape)
     np.add.at(out, index, values)
     return out
@@ -171,4 +171,4 @@ FUNCTIONS |= {
     np.copyto: lambda target, x, **_: overwrite(target, x),
 }
 
-OTHERWISE.append(moved)
+OTHERWISE.append(move_entries)

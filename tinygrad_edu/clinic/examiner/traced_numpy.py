@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner import traced_functions as traced_functions  # it fills the tables of traced_array
-from tinygrad_edu.clinic.examiner.patch_math import exchanged as exchanged_math
-from tinygrad_edu.clinic.examiner.reachable import kept, places
+from tinygrad_edu.clinic.examiner.patch_math import exchange as exchanged_math
+from tinygrad_edu.clinic.examiner.reachable import places, preserve
 from tinygrad_edu.clinic.examiner.traced_array import TracedArray, array, constant, unwrap, wrap
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 from tinygrad_edu.core.tensor import Tensor
@@ -110,7 +110,7 @@ def on_traced(operation: Any, plain: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def traced_form(x: Any) -> Any:
+def trace_form(x: Any) -> Any:
     """What stands in place of it while the forward runs; itself, if it is nothing that we exchange."""
     if x is np:
         return TRACED_NUMPY
@@ -123,15 +123,15 @@ def traced_form(x: Any) -> Any:
     if type(x) is np.ndarray:
         return constant(x) if x.dtype.kind in "fiu" else x
     if type(x) is tuple:
-        new = tuple(map(traced_form, x))
+        new = tuple(map(trace_form, x))
         return new if any(a is not b for a, b in zip(x, new, strict=True)) else x
     return x
 
 
 @contextmanager
-def exchanged_world(form: Callable[[Any], Any], *roots: Any) -> Iterator[None]:
+def exchange_world(form: Callable[[Any], Any], *roots: Any) -> Iterator[None]:
     """What the roots lead to, in another form; afterwards all is as before, also what the program has changed."""
-    with kept(*roots):
+    with preserve(*roots):
         for place in [*places(roots)]:
             new = form(place.value)
             if new is not place.value:
@@ -139,9 +139,9 @@ def exchanged_world(form: Callable[[Any], Any], *roots: Any) -> Iterator[None]:
         yield
 
 
-def traced_world(*roots: Any) -> Any:
+def trace_world(*roots: Any) -> Any:
     """Arrays that remember, and our NumPy."""
-    return exchanged_world(traced_form, *roots)
+    return exchange_world(trace_form, *roots)
 
 
 def object_maker(name: str) -> Callable[..., Any]:
@@ -175,4 +175,4 @@ def object_form(x: Any) -> Any:
 
 def object_world(*roots: Any) -> Any:
     """Arrays of objects, and our operations for those of `math`."""
-    return exchanged_world(object_form, *roots)
+    return exchange_world(object_form, *roots)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.detect_activations import mark_activations
-from tinygrad_edu.clinic.examiner.negation import meant
+from tinygrad_edu.clinic.examiner.negation import undo_negation
 from tinygrad_edu.clinic.examiner.program import MOVES, Program, Step
 from tinygrad_edu.clinic.examiner.structure import Structure
 from tinygrad_edu.clinic.examiner.traced_array import WRITES, LostError, unwrap, wrap
-from tinygrad_edu.clinic.examiner.traced_numpy import traced_world
-from tinygrad_edu.core.graph import recorded_parents, topological
+from tinygrad_edu.clinic.examiner.traced_numpy import trace_world
+from tinygrad_edu.core.graph import parent_nodes, topological
 from tinygrad_edu.core.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -32,15 +32,15 @@ def record(
     leaves = {name: Tensor(np.asarray(x), requires_grad=True, dtype=float, label=name) for name, x in params.items()}
     form = form or Structure.of(dict(params))
     WRITES.floats.clear()
-    with traced_world(*(roots or (forward,))):
-        loss = graph_of(forward(form.fill({name: wrap(node) for name, node in leaves.items()}, traced_leaf)))
-    return listed(meant(loss), leaves)
+    with trace_world(*(roots or (forward,))):
+        loss = graph_of(forward(form.fill({name: wrap(node) for name, node in leaves.items()}, trace_leaf)))
+    return list_program(undo_negation(loss), leaves)
 
 
-def traced_leaf(traced: Any, given: Any) -> Any:
+def trace_leaf(traced: Any, given: Any) -> Any:
     """A parameter as the learner keeps it: in nested lists, its single numbers."""
     if isinstance(given, (list, tuple)):
-        return type(given)(traced_leaf(inner, like) for inner, like in zip(traced, given, strict=True))
+        return type(given)(trace_leaf(inner, like) for inner, like in zip(traced, given, strict=True))
     return traced
 
 
@@ -52,9 +52,9 @@ def graph_of(loss: Any) -> Tensor:
     return node
 
 
-def listed(loss: Tensor, leaves: Mapping[str, Tensor]) -> Program:
+def list_program(loss: Tensor, leaves: Mapping[str, Tensor]) -> Program:
     """The graph that leads to a loss as a program."""
-    nodes = topological(loss, recorded_parents)
+    nodes = topological(loss, parent_nodes)
     place = {id(node): i for i, node in enumerate(nodes)}
     steps = [Step(i, node, tuple(place.get(id(p), -1) for p in node.parents)) for i, node in enumerate(nodes)]
     names = {id(leaf): name for name, leaf in leaves.items()}

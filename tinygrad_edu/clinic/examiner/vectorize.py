@@ -135,7 +135,7 @@ def rebuilt(loss: Value, leaves: Mapping[str, Array], tensors: Mapping[str, Tens
         work.layers.setdefault(neuron.key, []).append(neuron)
     for group in work.layers.values():
         group.sort(key=lambda n: n.products[0][0][1])
-    return reduced(work, loss)
+    return reduce_loss(work, loss)
 
 
 def find_neurons(loss: Value, work: Rebuild) -> None:
@@ -147,14 +147,14 @@ def find_neurons(loss: Value, work: Rebuild) -> None:
             children.setdefault(parent, []).append(node)
     for node in order:
         if name_of(node) == "mul" and sum(p in work.places for p in node.parents) == 1:
-            end = climbed(node, children, work)
+            end = climb_product(node, children, work)
             weight = next(p for p in node.parents if p in work.places)
             other = next(p for p in node.parents if p is not weight)
             work.neurons.setdefault(end, Neuron(end)).products.append((work.places[weight], other))
     for node in order:
         for parent in node.parents if name_of(node) == "add" else ():
             if parent in work.places:
-                end = climbed(node, children, work)
+                end = climb_product(node, children, work)
                 work.neurons.setdefault(end, Neuron(end)).biases.append(work.places[parent])
     if not work.neurons or any(not n.products for n in work.neurons.values()):
         raise NoLayersError("no sums of weights times inputs")
@@ -164,22 +164,22 @@ def name_of(node: Value) -> str:
     return node.op.name if node.op else ""
 
 
-def climbed(node: Value, children: Mapping[Value, list[Value]], work: Rebuild) -> Value:
+def climb_product(node: Value, children: Mapping[Value, list[Value]], work: Rebuild) -> Value:
     """From a product along the sum to its end."""
     while len(children.get(node, ())) == 1 and name_of(children[node][0]) == "add":
         node = children[node][0]
     return node
 
 
-def reduced(work: Rebuild, loss: Value) -> Any:
+def reduce_loss(work: Rebuild, loss: Value) -> Any:
     """The loss: a sum of terms that are made alike, times or divided by numbers."""
     if name_of(loss) in ("mul", "div") and any(not p.parents and p not in work.places for p in loss.parents):
-        parts = [p.data if not p.parents else reduced(work, p) for p in loss.parents]
+        parts = [p.data if not p.parents else reduce_loss(work, p) for p in loss.parents]
         assert loss.op is not None
         return loss.op(*parts)
     terms = terms_of(loss)
     if name_of(loss) == "neg":
-        return -reduced(work, loss.parents[0])
+        return -reduce_loss(work, loss.parents[0])
     return total_of(work.array(terms))
 
 

@@ -17,7 +17,7 @@ from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate
 from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, form_of, same, whole_numbers
 from tinygrad_edu.clinic.examiner.lines import find_places
-from tinygrad_edu.clinic.examiner.reachable import kept, places
+from tinygrad_edu.clinic.examiner.reachable import places, preserve
 from tinygrad_edu.clinic.examiner.recording import Recording, record_run
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
@@ -47,7 +47,7 @@ def check_program(
     (True, {'w': 3.0})
     """
     rate, name = check_rate(lr), variable_of(obj)
-    with kept(obj, step, loss) as state:
+    with preserve(obj, step, loss) as state:
         program = LearnerProgram(obj, step, loss, state, name)
         return examine_program(program, rate)
 

@@ -111,13 +111,13 @@ def load(text: str, name: str) -> ModuleType:
         if module_name in sys.modules:
             return sys.modules[module_name]
         if compiler.missing():
-            return executed(module_name, text)
+            return execute(module_name, text)
         home = ready(folder() / module_name)
         try:
-            return executed(module_name, text, written(home, text))
+            return execute(module_name, text, write_program(home, text))
         except Exception:
-            home = emptied(home)
-            return executed(module_name, text, written(home, text))
+            home = empty_folder(home)
+            return execute(module_name, text, write_program(home, text))
 
 
 def ready(home: Path) -> Path:
@@ -126,7 +126,7 @@ def ready(home: Path) -> Path:
         return home
     if reason := lasting(home):
         warnings.warn(f"a compiled program is not used, but made again: {reason}", stacklevel=4)
-    return home if not reason and sound(home) else emptied(home)
+    return home if not reason and sound(home) else empty_folder(home)
 
 
 def lasting(home: Path) -> str:
@@ -138,7 +138,7 @@ def lasting(home: Path) -> str:
     return reason
 
 
-def emptied(home: Path) -> Path:
+def empty_folder(home: Path) -> Path:
     """The same folder without what lay there, or another one where that cannot be removed."""
     if home.is_symlink() or home.is_file():
         with suppress(OSError):
@@ -149,7 +149,7 @@ def emptied(home: Path) -> Path:
     return temporary(home, "what lies there cannot be removed") / home.name
 
 
-def called(function: Any, *arguments: Any) -> Any:
+def call_first(function: Any, *arguments: Any) -> Any:
     """function(*arguments), compiled first where this is the first call.
 
     Python's cyclic collector rests meanwhile: it finds nothing to free and takes an eighth of the time.
@@ -185,7 +185,7 @@ def environment() -> str:
     return " ".join([numba.__version__, sys.version.split()[0], llvmlite.binding.get_host_cpu_name()])
 
 
-def written(home: Path, text: str) -> Path:
+def write_program(home: Path, text: str) -> Path:
     """The file with this text, whole: readers see the old file or the new one."""
     path = home / "program.py"
     content = text.encode()
@@ -199,7 +199,7 @@ def written(home: Path, text: str) -> Path:
     return path
 
 
-def executed(name: str, text: str, path: Path | None = None) -> ModuleType:
+def execute(name: str, text: str, path: Path | None = None) -> ModuleType:
     """Run a generated text as a module. It is registered first: Numba looks its module up while it compiles.
 
     The text itself is run, not what Python has kept of it in a .pyc file, where no damage is noticed.
@@ -243,13 +243,13 @@ def sound(home: Path) -> bool:
     Another process may be between writing and sealing, which takes it less than a millisecond: it gets 0.1 s.
     """
     for _ in range(5):
-        if sealed(home):
+        if is_sealed(home):
             return True
         time.sleep(0.02)
     return False
 
 
-def sealed(home: Path) -> bool:
+def is_sealed(home: Path) -> bool:
     try:
         return all(seal_of(path).read_bytes() == digest(path) for path in home.glob(MACHINE_CODE))
     except OSError:
@@ -264,7 +264,7 @@ def seal(home: Path) -> None:
                 write_seal(path)
 
 
-def written_at(home: Path) -> dict[Path, int]:
+def write_times(home: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in home.glob(MACHINE_CODE)}
 
 
@@ -298,9 +298,9 @@ def guard(machine_code: Any, home: Path) -> None:
 
     def write(signature: Any, data: Any) -> None:
         with suppress(OSError):
-            before = written_at(home)
+            before = write_times(home)
             save_overload(signature, data)
-            for path, time_ns in written_at(home).items():
+            for path, time_ns in write_times(home).items():
                 if before.get(path) != time_ns:  # what was there keeps its seal: it may be damaged by now
                     write_seal(path)
 

@@ -28,7 +28,7 @@ from numba.extending import intrinsic
 from tinygrad_edu.compile.backend.alias_scopes import Scopes
 from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
 from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, array_of, cast, kind_of, parts, rebuilt
-from tinygrad_edu.compile.backend.parse import parsed
+from tinygrad_edu.compile.backend.parse import parse
 
 COUNTER = count()
 Slot = Any  # (kind of value, the places of its machine words)
@@ -38,7 +38,7 @@ class Text:
     """The functions and constants of a program."""
 
     def __init__(self, text: str) -> None:
-        statements = parsed(text).body
+        statements = parse(text).body
         self.functions = {node.name: node for node in statements if isinstance(node, ast.FunctionDef)}
         assigned = [node for node in statements if isinstance(node, ast.Assign)]
         self.constants = {node.targets[0].id: node.value for node in assigned if isinstance(node.targets[0], ast.Name)}
@@ -225,7 +225,7 @@ class Statements(Expressions):
                 self.builder.branch(blocks[2])
                 scopes.append(self.scope)
         self.builder.position_at_end(blocks[2])
-        self.scope = agreed(scopes or [before])
+        self.scope = agree(scopes or [before])
 
     def on_While(self, node: ast.While) -> None:  # noqa: N802
         self.loop(node, lambda: self.condition(node.test), lambda: None)
@@ -283,7 +283,7 @@ def names_in(node: ast.AST | None) -> set[str]:
     return {x.id for x in ast.walk(node) if isinstance(x, ast.Name)} if node else set()
 
 
-def agreed(scopes: list[dict[str, Any]]) -> dict[str, Any]:
+def agree(scopes: list[dict[str, Any]]) -> dict[str, Any]:
     """The variables that have a value, of one type, whichever way was taken."""
     return {name: slot for name, slot in scopes[0].items() if all(s.get(name) is slot for s in scopes)}
 

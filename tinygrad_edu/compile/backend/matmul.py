@@ -27,7 +27,7 @@ def product(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
     work = builder.mul(builder.mul(n, m), k)
     with builder.if_else(builder.icmp_signed("<=", work, SIZE(SMALL))) as (small, large):
         with small:
-            called(builder, loops, [a, b, out], (n, k, m))
+            call_function(builder, loops, [a, b, out], (n, k, m))
         with large:
             (by_blas if b.in_rows else by_panels)(builder, a, b, out)
 
@@ -38,7 +38,7 @@ def by_panels(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
     short, tall = builder.icmp_signed("<=", k, SIZE(SHORT)), builder.icmp_signed(">=", n, SIZE(ROWS))
     with builder.if_else(builder.and_(short, tall)) as (yes, no):
         with yes:
-            called(builder, panels, [a, b, out], (n, k, m))
+            call_function(builder, panels, [a, b, out], (n, k, m))
         with no:
             by_blas(builder, a, b, out)
 
@@ -57,7 +57,7 @@ class Matrix:
         self.long = long
 
 
-def called(builder: Any, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
+def call_function(builder: Any, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
     """Call the function of three matrices whose body `write` makes, once in a module and for a kind of number."""
     module, number = builder.module, operands[0].number
     name = f"{write.__name__}_{number}"
@@ -192,10 +192,10 @@ def blas_arguments(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> list[Any]
     kind = CHARACTER(ord("d" if isinstance(out.number, ir.DoubleType) else "s"))
     raw = [builder.bitcast(x.data, POINTER) for x in (b, a, out)]
     one, zero = (address(builder, out.number(x)) for x in (1.0, 0.0))
-    return [kind, transposed(b), transposed(a), m, n, k, one, raw[0], b.long, raw[1], a.long, zero, raw[2], m]
+    return [kind, transpose(b), transpose(a), m, n, k, one, raw[0], b.long, raw[1], a.long, zero, raw[2], m]
 
 
-def transposed(x: Matrix) -> Any:
+def transpose(x: Matrix) -> Any:
     return CHARACTER(ord("n" if x.in_rows else "t"))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 LOCK = threading.Lock()
 
 
-def parsed(text: str, mode: str = "exec") -> Any:
+def parse(text: str, mode: str = "exec") -> Any:
     """ast.parse(text)."""
     with LOCK:
         return ast.parse(text, mode=mode)
@@ -19,7 +19,7 @@ def parsed(text: str, mode: str = "exec") -> Any:
 
 def ieee(text: str) -> ast.Module:
     """A program that Python itself runs: its floats are NumPy's, which divide by 0 as machine code does."""
-    tree: ast.Module = OfNumPy().visit(parsed(text))
+    tree: ast.Module = OfNumPy().visit(parse(text))
     return ast.fix_missing_locations(tree)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from tinygrad_edu.compile.backend.parse import parsed
+from tinygrad_edu.compile.backend.parse import parse
 from tinygrad_edu.compile.codegen.templates import INLINED
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import TraceError
@@ -53,7 +53,7 @@ class Symbol:
     __hash__ = object.__hash__
 
     def __neg__(self) -> Symbol:
-        return Symbol(f"-{bracketed(self, SIGN)}", SIGN)
+        return Symbol(f"-{bracket(self, SIGN)}", SIGN)
 
     def __pos__(self) -> Symbol:
         return self
@@ -68,7 +68,7 @@ class Symbol:
         return Symbol(f"pow({text_of(other)}, {self.text})")
 
     def __invert__(self) -> Symbol:
-        return Symbol(f"not {bracketed(self, COMPARISON)}", NOT)
+        return Symbol(f"not {bracket(self, COMPARISON)}", NOT)
 
     def __bool__(self) -> bool:
         raise TraceError(f"a derivative decides by `if {self.text}`: write ops.where(condition, a, b) instead")
@@ -87,7 +87,7 @@ def literal(x: float) -> str:
     return repr(x) if math.isfinite(x) else f"{'-' * (x < 0.0)}math.{abs(x)!s}"
 
 
-def bracketed(x: Any, precedence: float) -> str:
+def bracket(x: Any, precedence: float) -> str:
     """The text as part of a formula that binds with `precedence`."""
     text = text_of(x)
     weak = x.precedence < precedence if isinstance(x, Symbol) else text.startswith("-")
@@ -99,7 +99,7 @@ def operator(sign: str, precedence: int) -> tuple[Callable[..., Symbol], Callabl
 
     def forward(a: Any, b: Any) -> Symbol:
         left = precedence + (precedence == COMPARISON)  # a < b < c is not (a < b) < c
-        return Symbol(f"{bracketed(a, left)} {sign} {bracketed(b, precedence + 1)}", precedence)
+        return Symbol(f"{bracket(a, left)} {sign} {bracket(b, precedence + 1)}", precedence)
 
     return forward, lambda a, b: forward(b, a)
 
@@ -121,7 +121,7 @@ def partial_texts(operation: Operation, y: str, inputs: Sequence[str]) -> list[s
     return [text_of(d) for d in operation.partials(Symbol(y), *map(Symbol, inputs))]
 
 
-def inlined(texts: Iterable[str], options: str = "") -> str:
+def inline(texts: Iterable[str], options: str = "") -> str:
     """Definitions and constants as a program holds them, each function to be written out where it is called."""
     pieces = [f"@inlined\n{text}\n\n" if text.startswith("def ") else f"{text}\n" for text in texts]
     return "".join([INLINED.format(options), *pieces]) if pieces else ""
@@ -157,7 +157,7 @@ def define(name: str, thing: Any, found: dict[str, str], replaced: Mapping[str, 
 @functools.cache
 def function_text(name: str, function: Callable[..., Any]) -> str:
     """A function without its decorator, annotations, defaults and docstring."""
-    tree = parsed(textwrap.dedent(inspect.getsource(function))).body[0]
+    tree = parse(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(tree, ast.FunctionDef)
     parameters = ", ".join(argument.arg for argument in tree.args.args)
     body = tree.body[ast.get_docstring(tree) is not None :]
@@ -168,7 +168,7 @@ def function_text(name: str, function: Callable[..., Any]) -> str:
 @functools.cache
 def in_float32(text: str) -> str:
     """The same text with float32 constants: with float64 ones a compiler computes in float64."""
-    return ast.unparse(Narrowing().visit(parsed(text)))
+    return ast.unparse(Narrowing().visit(parse(text)))
 
 
 class Narrowing(ast.NodeTransformer):
@@ -186,4 +186,4 @@ class Narrowing(ast.NodeTransformer):
 
 
 def float32_of(node: ast.expr) -> ast.expr:
-    return ast.Call(parsed("np.float32", mode="eval").body, [node], [])
+    return ast.Call(parse("np.float32", mode="eval").body, [node], [])

@@ -21,12 +21,12 @@ def through(view: Traced, points: Sequence[str], names: Names) -> list[str]:
     if op_name(view) == "broadcast_to":
         return list(points)[len(points) - source.ndim :]
     if op_name(view) == "window":
-        return windowed(view, points, names)
+        return window(view, points, names)
     if op_name(view) == "slide":
         return slid(view, points)
     long = [(size, i) for size, i in zip(names.shape(view), points, strict=True) if size != "1"]
     wanted = [size for size in names.shape(source) if size != "1"]
-    found = iter([i for sizes, given in groups(wanted, long) for i in unravelled(sizes, given)])
+    found = iter([i for sizes, given in groups(wanted, long) for i in unravel(sizes, given)])
     return ["0" if size == "1" else next(found) for size in names.shape(source)]
 
 
@@ -61,12 +61,12 @@ def slid(node: Traced, points: Sequence[str]) -> list[str]:
     n = len(stride)
     moved = []
     for k, i, s, d in zip(points[-2 * n : -n], points[-n:], stride, dilation, strict=True):
-        parts = [bracketed(x) if m == 1 else f"{bracketed(x)} * {m}" for x, m in ((i, s), (k, d)) if x != "0"]
+        parts = [bracket(x) if m == 1 else f"{bracket(x)} * {m}" for x, m in ((i, s), (k, d)) if x != "0"]
         moved.append(" + ".join(parts) or "0")
     return [*points[: -2 * n], *moved]
 
 
-def unravelled(sizes: Sequence[str], given: Sequence[tuple[str, str]]) -> list[str]:
+def unravel(sizes: Sequence[str], given: Sequence[tuple[str, str]]) -> list[str]:
     """The indices along `sizes` of the number that stands at the (size, index) pairs `given` of another shape."""
     if [size for size, _ in given] == list(sizes):
         return [i for _, i in given]
@@ -80,13 +80,13 @@ def unravelled(sizes: Sequence[str], given: Sequence[tuple[str, str]]) -> list[s
     return found[::-1]
 
 
-def windowed(view: Traced, points: Sequence[str], names: Names) -> list[str]:
+def window(view: Traced, points: Sequence[str], names: Names) -> list[str]:
     """start + step·i along every axis."""
     moved = []
     options = zip(view.options["starts"], view.options["steps"], strict=True)
     for (start, step), size, i in zip(options, names.shape(view), points, strict=True):
         first, k = names.of(start), "" if abs(step) == 1 else f"{abs(step)} * "
-        further = f"{k}{bracketed(i)}"
+        further = f"{k}{bracket(i)}"
         if size == "1":
             moved.append(first)
         else:
@@ -104,8 +104,8 @@ def landing(view: Traced, points: Sequence[str], names: Names) -> tuple[list[str
             conditions += [] if names.of(total) == "1" else [f"{i} == {first}"]
             found.append("0")
             continue
-        offset = i if first == "0" else f"{bracketed(i)} - {first}"
-        offset = offset if step > 0 else f"{first} - {bracketed(i)}"
+        offset = i if first == "0" else f"{bracket(i)} - {first}"
+        offset = offset if step > 0 else f"{first} - {bracket(i)}"
         if abs(step) == 1:
             conditions += inside(start, step, n, total, i, offset, names)
             found.append(offset)
@@ -124,7 +124,7 @@ def inside(start: Any, step: int, n: Any, total: Any, i: str, offset: str, names
     return found if names.of(high) == names.of(total) else [*found, f"{i} < {names.of(high)}"]
 
 
-def bracketed(index: str) -> str:
+def bracket(index: str) -> str:
     """An index as part of a product or a difference."""
     return index if index.isidentifier() or index.isdigit() else f"({index})"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinygrad_edu.compile.codegen.index_maps import bare, bracketed, through
+from tinygrad_edu.compile.codegen.index_maps import bare, bracket, through
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.passes.fuse import Names, is_view
 
@@ -27,7 +27,7 @@ class Lookups:
         """The points of a gather or scatter with the array's whole number in place of its own indices."""
         axis, index = x.options["axis"], x.parents[1]
         end, n, self.entries = axis + index.ndim, self.names.of(sizes[axis]), True
-        self.require(index, f"-{bracketed(n)}", n, "an index is outside of its axis")
+        self.require(index, f"-{bracket(n)}", n, "an index is outside of its axis")
         return [*points[:axis], f"entry({self.whole_number(index, points[axis:end])}, {n})", *points[end:]]
 
     def class_number(self, labels: Traced, points: Sequence[str], classes: Any) -> str:
@@ -48,5 +48,5 @@ class Lookups:
         shape = self.names.shape(index)
         lines = [f"for i{axis} in range({bare(n)}):" for axis, n in enumerate(shape) if n != "1"]
         i = self.whole_number(index, ["0" if n == "1" else f"i{axis}" for axis, n in enumerate(shape)])
-        lines += [f"if {i} < {low} or {i} >= {bracketed(high)}:", f'raise IndexError("{error}")']
+        lines += [f"if {i} < {low} or {i} >= {bracket(high)}:", f'raise IndexError("{error}")']
         self.checks[tuple(INDENT * depth + line for depth, line in enumerate(lines))] = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinygrad_edu.compile.codegen.formulas import NOTHING, Symbol, definitions, in_float32, inlined, literal, text_of
+from tinygrad_edu.compile.codegen.formulas import NOTHING, Symbol, definitions, in_float32, inline, literal, text_of
 from tinygrad_edu.compile.codegen.index_maps import bare, landing, slid, through
 from tinygrad_edu.compile.codegen.lookups import Lookups
 from tinygrad_edu.compile.codegen.math_approximations import kernels
@@ -343,5 +343,5 @@ class Writer(Lookups):
         found = definitions(self.called.values(), NOTHING if self.accurate else kernels(self.dtype)).values()
         texts = map(in_float32, found) if self.dtype == "float32" else found
         more = "".join(text for text, used in ((PLUS, self.sums), (ENTRY, self.entries)) if used)
-        text = inlined(texts, "" if self.accurate else CONTRACT) + more
+        text = inline(texts, "" if self.accurate else CONTRACT) + more
         return text + (SHARED.format("" if self.accurate else FAST) + self.shared_steps) * bool(self.shared_steps)

@@ -38,15 +38,15 @@ def {name}(
 
 def module(functions: str, name: str, parameters: str, lines: str, *, accurate: bool, parallel: bool = False) -> str:
     """The module's text: functions, and one of that name that has these lines as its body and calls them."""
-    texts = {"name": name, "lines": lines, "parameters": listed(parameters, 4), "inner": listed(parameters, 8)}
+    texts = {"name": name, "lines": lines, "parameters": list_names(parameters, 4), "inner": list_names(parameters, 8)}
     head = HEADER + PRANGE * parallel + functions
     text = head + SHELL.format(fast="" if accurate else FAST.removeprefix(", "), **texts)
-    if parallel or not understood(text):
+    if parallel or not is_understood(text):
         text = head + WHOLE.format(options=("" if accurate else FAST) + ", parallel=True" * parallel, **texts)
     return text
 
 
-def understood(text: str) -> bool:
+def is_understood(text: str) -> bool:
     """Can llvm_statements.py translate it? Without Numba it does not matter."""
     try:
         from tinygrad_edu.compile.backend.llvm_statements import understands
@@ -55,6 +55,6 @@ def understood(text: str) -> bool:
     return understands(text.removeprefix(HEADER).rpartition("@njit")[0])
 
 
-def listed(names: str, by: int) -> str:
+def list_names(names: str, by: int) -> str:
     """Names in lines of no more than 120 characters."""
     return textwrap.fill(names, WIDTH, initial_indent=" " * by, subsequent_indent=" " * by)

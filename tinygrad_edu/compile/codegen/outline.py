@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from tinygrad_edu.compile.backend.parse import parsed
+from tinygrad_edu.compile.backend.parse import parse
 
 FEW = 12  # steps: a short program is read and compiled as quickly in one piece
 WORDS = frozenset(["np", "math", "range", "float", "int", "abs", "max", "min", "view", "dot"])
@@ -38,7 +38,7 @@ class Piece:
     @property
     def shape(self) -> str:
         """The text with names by their places and without whole numbers."""
-        return ast.dump(Placed(self).visit(parsed(ast.unparse(self.tree))))
+        return ast.dump(Placed(self).visit(parse(ast.unparse(self.tree))))
 
 
 class Placed(ast.NodeTransformer):
@@ -60,7 +60,7 @@ def is_whole(node: ast.AST) -> bool:
 
 
 def piece_of(lines: Sequence[str]) -> Piece:
-    tree: ast.Module = parsed("\n".join(lines))
+    tree: ast.Module = parse("\n".join(lines))
     called = {x.func.id for x in ast.walk(tree) if isinstance(x, ast.Call) and isinstance(x.func, ast.Name)}
     names = [x for x in in_order(tree) if isinstance(x, ast.Name) and x.id not in called and x.id not in WORDS]
     own = list(dict.fromkeys(x.id for x in names if isinstance(x.ctx, ast.Store)))

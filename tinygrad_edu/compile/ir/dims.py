@@ -33,8 +33,8 @@ class Conditions:
 
     def hold(self, lengths: Mapping[str, int]) -> bool:
         """Would the trace get the same answers for these lengths?"""
-        return all((measured(a, lengths) == measured(b, lengths)) == equal for a, b, equal in self.answers) and all(
-            (measured(text, lengths) >= 0) == reached for text, reached in self.signs
+        return all((evaluate(a, lengths) == evaluate(b, lengths)) == equal for a, b, equal in self.answers) and all(
+            (evaluate(text, lengths) >= 0) == reached for text, reached in self.signs
         )
 
 
@@ -144,14 +144,14 @@ def on_plain_numbers(name: str) -> Callable[..., Any]:
     return operate
 
 
-def reflected(name: str) -> Callable[..., Any]:
+def reflect(name: str) -> Callable[..., Any]:
     return lambda self, other: getattr(operator, name)(other, self.fixed())
 
 
 for name in ("floordiv", "mod", "pow", "lt", "le", "gt", "ge", "neg", "pos", "abs"):
     setattr(Size, f"__{name}__", on_plain_numbers(name))
 for name in ("floordiv", "mod", "pow"):
-    setattr(Size, f"__r{name}__", reflected(name))
+    setattr(Size, f"__r{name}__", reflect(name))
 
 
 def as_node(x: Any) -> Any:
@@ -174,12 +174,12 @@ def lengths(x: Any) -> tuple[int, ...]:
     return tuple(map(length, x.sizes))
 
 
-def measured(text: str, found: Mapping[str, int]) -> int:
+def evaluate(text: str, found: Mapping[str, int]) -> int:
     """A size's text as a number: "2 * n" → 10 and "(n - 1)" → 4 where n is 5."""
-    return math.prod(found[part] if part in found else computed(part, found) for part in text.split(" * "))
+    return math.prod(found[part] if part in found else compute(part, found) for part in text.split(" * "))
 
 
-def computed(part: str, found: Mapping[str, int]) -> int:
+def compute(part: str, found: Mapping[str, int]) -> int:
     """A number, or a sum in brackets."""
     if not part.startswith("("):
         return int(part)
@@ -199,7 +199,7 @@ def plus(a: Any, b: Any, sign: int = 1) -> Any:
     (mine, own), (others, other) = linear(a), linear(b)
     names = [*mine, *(name for name in others if name not in mine)]
     terms = {name: k for name in names if (k := mine.get(name, 0) + sign * others.get(name, 0))}
-    return summed(terms, own + sign * other, length(a) + sign * length(b))
+    return add_terms(terms, own + sign * other, length(a) + sign * length(b))
 
 
 def whole(n: Any) -> Any:
@@ -217,7 +217,7 @@ def linear(n: Any) -> tuple[Mapping[str, int], int]:
     return n.linear if isinstance(n, Size) else ({}, int(n))
 
 
-def summed(terms: Mapping[str, int], number: int, total: int) -> Any:
+def add_terms(terms: Mapping[str, int], number: int, total: int) -> Any:
     """The sum as a number, a size, a product, or a text in brackets."""
     if not terms:
         return number

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.ir.dims import Size, at_least, axis_length, length, lengths, plus, text_of
-from tinygrad_edu.compile.ir.node import Traced, op_name, traced
+from tinygrad_edu.compile.ir.node import Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import names_of
 from tinygrad_edu.compile.ir.slices import Span, entry, span
 from tinygrad_edu.core import ops
@@ -79,12 +79,12 @@ def rows_of_classes(labels: Any, classes: Any) -> Traced:
         return ops.equal(Traced.positions(classes), float(labels))  # type: ignore[no-any-return]
     index = whole_numbers(labels, "as class labels")
     column = Traced(index.sizes, CLASS_OF, (index,), {"classes": classes})
-    return ops.equal(Traced.positions(classes), reshaped(column, (*column.sizes, 1)))  # type: ignore[no-any-return]
+    return ops.equal(Traced.positions(classes), reshape_node(column, (*column.sizes, 1)))  # type: ignore[no-any-return]
 
 
 def whole_numbers(x: Any, use: str = "as an index") -> Traced:
     """An array of integers that can be an index. Errors: TraceError for anything else."""
-    index = traced(np.asarray(x) if isinstance(x, (list, tuple)) else x)
+    index = as_node(np.asarray(x) if isinstance(x, (list, tuple)) else x)
     source = index
     while op_name(source) in ("reshape", "transpose", "broadcast_to", "window"):
         source = source.parents[0]
@@ -101,27 +101,27 @@ def whole_numbers(x: Any, use: str = "as an index") -> Traced:
 
 def getitem(x: Traced, index: Any) -> Traced:
     """x[index]."""
-    parts = expanded(x, index)
+    parts = expand(x, index)
     arrays = [part for part in parts if is_array(part)]
     if arrays:
-        return gather(*advanced(x, parts))
+        return gather(*index_advanced(x, parts))
     spans = spans_of(x, parts)
     read = window(x, *columns(spans))
-    return reshaped(read, kept(spans, parts))
+    return reshape_node(read, kept_sizes(spans, parts))
 
 
 def put(x: Traced, index: Any, shape: Sizes) -> Traced:
     """Zeros of that shape, with x added at `index`."""
     whole = Traced(tuple(shape))
-    parts = expanded(whole, index)
+    parts = expand(whole, index)
     if any(map(is_array, parts)):
-        _, rows, axis = advanced(whole, parts)
+        _, rows, axis = index_advanced(whole, parts)
         return scatter(x, rows, whole.sizes, axis)
     starts, steps, sizes = columns(spans_of(whole, parts))
-    return place(reshaped(x, sizes), starts, steps, whole.sizes, 0.0)
+    return place(reshape_node(x, sizes), starts, steps, whole.sizes, 0.0)
 
 
-def expanded(x: Traced, index: Any) -> list[Any]:
+def expand(x: Traced, index: Any) -> list[Any]:
     """The index with a part for each axis of x."""
     parts = list(index) if isinstance(index, tuple) else [index]
     used = sum(part is not None and part is not Ellipsis for part in parts)
@@ -146,7 +146,7 @@ def columns(spans: Sequence[Span]) -> tuple[Sizes, tuple[int, ...], Sizes]:
     return tuple(s.start for s in spans), tuple(s.step for s in spans), tuple(s.size for s in spans)
 
 
-def kept(spans: Sequence[Span], parts: Sequence[Any]) -> Sizes:
+def kept_sizes(spans: Sequence[Span], parts: Sequence[Any]) -> Sizes:
     """The shape of x[index]: no axis for a number, a new one for None."""
     read, found = iter(spans), []
     for part in parts:
@@ -156,12 +156,12 @@ def kept(spans: Sequence[Span], parts: Sequence[Any]) -> Sizes:
     return tuple(found)
 
 
-def reshaped(x: Traced, sizes: Sizes) -> Traced:
+def reshape_node(x: Traced, sizes: Sizes) -> Traced:
     same = len(sizes) == x.ndim and all(text_of(a) == text_of(b) for a, b in zip(sizes, x.sizes, strict=True))
     return x if same else ARRAY_TABLE["reshape"](x, sizes)
 
 
-def advanced(x: Traced, parts: Sequence[Any]) -> tuple[Traced, Traced, int]:
+def index_advanced(x: Traced, parts: Sequence[Any]) -> tuple[Traced, Traced, int]:
     """(what the slices leave of x, the array of integers, its axis)."""
     others = [slice(None) if is_array(part) else part for part in parts]
     if sum(map(is_array, parts)) > 1 or not all(isinstance(part, slice) for part in others):
@@ -179,7 +179,7 @@ def advanced(x: Traced, parts: Sequence[Any]) -> tuple[Traced, Traced, int]:
 def concatenate(*xs: Traced, axis: int | None) -> Traced:
     """Every array in its place, and their sum."""
     if axis is None:
-        return concatenate(*[reshaped(x, (x.size,)) for x in xs], axis=0)
+        return concatenate(*[reshape_node(x, (x.size,)) for x in xs], axis=0)
     axis = axis_of(xs[0], axis)
     refuse_other_shapes(xs, axis)
     total: Any = 0

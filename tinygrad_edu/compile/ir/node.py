@@ -83,8 +83,8 @@ class Traced(Tensor):
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside of a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
         refuse_own(operation)
-        parents = tuple([traced(x) for x in arguments])
-        return simplified(operation, Traced(elementwise_shape(operation.name, parents), operation, parents))
+        parents = tuple([as_node(x) for x in arguments])
+        return simplify(operation, Traced(elementwise_shape(operation.name, parents), operation, parents))
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
@@ -93,7 +93,7 @@ class Traced(Tensor):
         primitive, rewrite = SHAPES.get(operation.name), DECOMPOSITIONS.get(operation.name)
         if not (primitive or rewrite or operation.made_of):
             raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")
-        parents: tuple[Traced, ...] = tuple([traced(x) for x in arrays])
+        parents: tuple[Traced, ...] = tuple([as_node(x) for x in arrays])
         if rewrite:
             return rewrite(*parents, **options)
         if primitive:
@@ -110,7 +110,7 @@ class Traced(Tensor):
     @staticmethod
     def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:
         """seed·∂root/∂input as further nodes: a transform inside of a compiled function."""
-        return differentiate(traced(root), [traced(x) for x in inputs], seed)
+        return differentiate(as_node(root), [as_node(x) for x in inputs], seed)
 
     def rows_of(self, labels: Any) -> Traced:
         """Of logits: the classes as rows of 0 and 1. Errors: TraceError where the labels are no integers."""
@@ -165,7 +165,7 @@ def constant(x: Any) -> Traced:
     return Traced((), name=x.text if isinstance(x, Size) else literal(float(x)))
 
 
-def traced(x: Any) -> Traced:
+def as_node(x: Any) -> Traced:
     """Numbers as constants; Tensors and arrays from outside as further inputs of the program."""
     if isinstance(x, Traced):
         return x
@@ -213,7 +213,7 @@ def same(value: float | None, neutral: float) -> bool:
     return value == neutral and math.copysign(1.0, value) == math.copysign(1.0, neutral)
 
 
-def simplified(operation: Operation, node: Traced) -> Traced:
+def simplify(operation: Operation, node: Traced) -> Traced:
     """x - 0, x·1, x/1 and x¹ are x, where the shape stays; operations of constants are constants; x² is x·x."""
     values = [spread_value(x) for x in node.parents]
     known = [v for v in values if v is not None]
@@ -246,9 +246,9 @@ def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0) -> li
 
     def pull(x: Traced, g: Traced) -> list[tuple[Traced, Traced]]:
         found = zip(x.parents, contributions(x, g), strict=True)
-        return [(p, broadcasting.unbroadcast(traced(c), p.sizes)) for p, c in found if p in needed and c is not None]
+        return [(p, broadcasting.unbroadcast(as_node(c), p.sizes)) for p, c in found if p in needed and c is not None]
 
-    found = cotangents(order, shapes_like(traced(seed), root) if root.sizes else traced(seed), pull)
+    found = cotangents(order, shapes_like(as_node(seed), root) if root.sizes else as_node(seed), pull)
     return [found[x] if x in found else shapes_like(constant(0.0), x) for x in wanted]
 
 

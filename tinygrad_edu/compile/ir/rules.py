@@ -6,9 +6,9 @@ from typing import Any
 
 from tinygrad_edu.compile.ir import convolution, indexing
 from tinygrad_edu.compile.ir.dims import lengths
-from tinygrad_edu.compile.ir.indexing import Primitive, axis_of, reshaped
+from tinygrad_edu.compile.ir.indexing import Primitive, axis_of, reshape_node
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced
-from tinygrad_edu.compile.ir.shape_rules import names_of, reduced_shape
+from tinygrad_edu.compile.ir.shape_rules import names_of, reduction_shape
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.linalg import matmul as product
 from tinygrad_edu.core.operation import ARRAY_TABLE
@@ -20,7 +20,7 @@ from tinygrad_edu.errors import ShapeError
 def cumsum(x: Traced, axis: int | None) -> Traced:
     """Running sums along the last axis, which is the innermost loop."""
     if axis is None:
-        return cumsum(reshaped(x, (x.size,)), 0)
+        return cumsum(reshape_node(x, (x.size,)), 0)
     last, axis = x.ndim - 1, axis_of(x, axis)
     if axis != last:
         return swapaxes(cumsum(swapaxes(x, axis, last), last), axis, last)  # type: ignore[no-any-return]
@@ -28,7 +28,7 @@ def cumsum(x: Traced, axis: int | None) -> Traced:
 
 
 def prod(x: Traced, axis: Any, keepdims: bool) -> Traced:
-    return Traced(reduced_shape((x,), axis, keepdims), PROD, (x,), {"axis": axis, "keepdims": keepdims})
+    return Traced(reduction_shape((x,), axis, keepdims), PROD, (x,), {"axis": axis, "keepdims": keepdims})
 
 
 def prod_vjp(g: Any, _y: Any, x: Any, axis: Any, keepdims: bool) -> tuple[Any]:
@@ -52,16 +52,16 @@ def matmul(a: Traced, b: Traced) -> Traced:
     if not a.ndim or not b.ndim:
         raise ShapeError(explain("matmul", names_of((a, b)), [lengths(a), lengths(b)]))
     if a.ndim > 1 and b.ndim > 1:
-        return Traced(stacked(a, b), product, (a, b))
+        return Traced(stack_shape(a, b), product, (a, b))
     inner = b.sizes[-2] if b.ndim > 1 else b.sizes[0]
     if a.sizes[-1] != inner:
         raise ShapeError(explain("matmul", names_of((a, b)), [lengths(a), lengths(b)]))
     if b.ndim == 1:
         return broadcasting.sum(a * b, axis=-1)  # type: ignore[no-any-return]
-    return broadcasting.sum(reshaped(a, (*a.sizes, 1)) * b, axis=-2)  # type: ignore[no-any-return]
+    return broadcasting.sum(reshape_node(a, (*a.sizes, 1)) * b, axis=-2)  # type: ignore[no-any-return]
 
 
-def stacked(a: Traced, b: Traced) -> tuple[Any, ...]:
+def stack_shape(a: Traced, b: Traced) -> tuple[Any, ...]:
     """The shape of a product of matrices, or of stacks of them, which are repeated where one is missing."""
     width = max(a.ndim, b.ndim) - 2
     pairs = zip((1,) * (width + 2 - a.ndim) + a.sizes[:-2], (1,) * (width + 2 - b.ndim) + b.sizes[:-2], strict=True)

@@ -31,7 +31,7 @@ def elementwise_shape(name: str, parents: Sequence[Any]) -> Sizes:
     return tuple(result)
 
 
-def reduced_shape(parents: Sequence[Any], axis: Any, keepdims: bool) -> Sizes:
+def reduction_shape(parents: Sequence[Any], axis: Any, keepdims: bool) -> Sizes:
     axes = broadcasting.axes_of(parents[0], axis)
     sizes = parents[0].sizes
     if keepdims:
@@ -44,7 +44,7 @@ def extreme_shape(parents: Sequence[Any], axis: Any, keepdims: bool) -> Sizes:
     return reductions.shape_of_extreme(parents[0], axis, keepdims)
 
 
-def reshaped(parents: Sequence[Any], shape: Any) -> Sizes:
+def reshape_shape(parents: Sequence[Any], shape: Any) -> Sizes:
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     total = parents[0].size
     unknown = [i for i, n in enumerate(sizes) if n == -1]
@@ -56,7 +56,7 @@ def reshaped(parents: Sequence[Any], shape: Any) -> Sizes:
     return sizes
 
 
-def stretched(parents: Sequence[Any], shape: Any) -> Sizes:
+def stretch_shape(parents: Sequence[Any], shape: Any) -> Sizes:
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     own = parents[0].sizes
     tail = sizes[len(sizes) - len(own) :]
@@ -70,9 +70,9 @@ def order_of_axes(x: Any, axes: Sequence[int] | None) -> list[int]:
 
 
 SHAPES: dict[str, Callable[..., Sizes]] = {
-    "sum": reduced_shape,
+    "sum": reduction_shape,
     "max": extreme_shape,
-    "reshape": reshaped,
+    "reshape": reshape_shape,
     "transpose": lambda parents, axes: tuple(parents[0].sizes[i] for i in order_of_axes(parents[0], axes)),
-    "broadcast_to": stretched,
+    "broadcast_to": stretch_shape,
 }

@@ -38,12 +38,12 @@ def span(piece: slice, n: Any) -> Span:
         raise SettingError(f"getitem: the step of {piece} has to be a number other than 0")
     low, high = (0, n) if step > 0 else (-1, plus(n, -1))
     first, last = (low, high) if step > 0 else (high, low)
-    start = first if piece.start is None else clipped(bound(piece.start), n, low, high)
-    stop = last if piece.stop is None else clipped(bound(piece.stop), n, low, high)
+    start = first if piece.start is None else clip_bound(bound(piece.start), n, low, high)
+    stop = last if piece.stop is None else clip_bound(bound(piece.stop), n, low, high)
     distance = minus(stop, start) if step > 0 else minus(start, stop)
     if not at_least(distance, 1):
         return Span(0, 1, 0)
-    return Span(start, step, axis_length(divided(distance, abs(step))))
+    return Span(start, step, axis_length(ceil_divide(distance, abs(step))))
 
 
 def bound(x: Any) -> Any:
@@ -54,7 +54,7 @@ def bound(x: Any) -> Any:
     raise TraceError(f"a slice in a compiled function has whole numbers or sizes as its bounds, not {x!r:.60}")
 
 
-def clipped(x: Any, n: Any, low: Any, high: Any) -> Any:
+def clip_bound(x: Any, n: Any, low: Any, high: Any) -> Any:
     """A bound of a slice, counted from the front and inside of the axis."""
     if isinstance(x, int) and x < 0:
         x = plus(n, x)
@@ -62,7 +62,7 @@ def clipped(x: Any, n: Any, low: Any, high: Any) -> Any:
     return x if at_least(high, x) else high
 
 
-def divided(distance: Any, step: int) -> Any:
+def ceil_divide(distance: Any, step: int) -> Any:
     """⌈distance / step⌉."""
     if step == 1:
         return distance

@@ -191,18 +191,18 @@ def require_inputs(node: Traced, step: int, plan: Schedule, known: Container[Tra
         inside = step == plan.at.get(source) and parent is source and not is_reduction(source)
         if source.op is None or not source.sizes or inside:
             continue
-        if recomputed(source, known) and isinstance(plan.steps[step], Loop):
+        if is_recomputed(source, known) and isinstance(plan.steps[step], Loop):
             plan.again.add(source)
             require_inputs(source, step, plan, known)
         else:
             plan.stored[source] = None
 
 
-def recomputed(x: Traced, known: Container[Traced], budget: int = 3) -> bool:
+def is_recomputed(x: Traced, known: Container[Traced], budget: int = 3) -> bool:
     """A few additions, products and comparisons of numbers in memory cost less than a pass through memory."""
     return op_name(x) in CHEAP and budget > 0 and all(at_hand(base(p), known, budget - 1) for p in x.parents)
 
 
 def at_hand(x: Traced, known: Container[Traced], budget: int) -> bool:
     in_memory = x in known or op_name(x) in KEPT
-    return x.op is None or not x.sizes or in_memory or recomputed(x, known, budget)
+    return x.op is None or not x.sizes or in_memory or is_recomputed(x, known, budget)

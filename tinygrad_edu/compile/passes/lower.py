@@ -17,7 +17,7 @@ def axes(x: Any, axis: Any) -> tuple[int, ...]:
     return broadcasting.axes_of(x, axis)
 
 
-def lowered(roots: list[Traced]) -> list[Traced]:
+def lower(roots: list[Traced]) -> list[Traced]:
     """The same results from primitive nodes alone, each distinct computation once."""
     done: dict[Traced, Traced] = {}
     unique: dict[Any, Traced] = {}
@@ -34,7 +34,7 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
         return unique.setdefault(node.name, node)
     other = in_other_words(node, parents)
     if other is not None:
-        return lowered_again(other, unique)
+        return lower_again(other, unique)
     options = node.options
     if node.op.name == "transpose":
         order = order_of_axes(node, options["axes"])
@@ -42,7 +42,7 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
             return parents[0]
         options = {"axes": None if order == sorted(order)[::-1] else tuple(order)}
     if node.op.name == "matmul":
-        parents = [p if is_matrix(p) else rewritten(copied(p), [p], unique) for p in parents]
+        parents = [p if is_matrix(p) else rewritten(copy_node(p), [p], unique) for p in parents]
     key = (node.op.name, tuple(map(id, parents)), texts(sorted(options.items())), texts(node.sizes))
     return unique.setdefault(key, Traced(node.sizes, node.op, tuple(parents), options, node.name, node.label))
 
@@ -54,7 +54,7 @@ def in_other_words(node: Traced, parents: list[Traced]) -> Any:
     if body:
         return body(*parents, **options)
     if name == "transpose" and order_of_axes(node, options["axes"]) == [*range(node.ndim)][::-1] and node.ndim > 1:
-        return transposed_product(x)
+        return transpose_product(x)
     if name in ("sum", "max", "prod") and all(x.sizes[i] == 1 for i in axes(node.parents[0], options["axis"])):
         return x.reshape(node.sizes)
     if name == "matmul" and node.ndim == 2 and 1 in (*node.sizes, x.sizes[1]):
@@ -77,7 +77,7 @@ def thin_product(a: Traced, b: Traced) -> Any:
     return broadcasting.sum(a.T * b, axis=0).reshape((n, m))
 
 
-def transposed_product(inner: Traced) -> Any:
+def transpose_product(inner: Traced) -> Any:
     """What need not be transposed: (xᵀ)ᵀ = x, and (ab)ᵀ = bᵀaᵀ, where the transposes are views."""
     if op_name(inner) == "transpose" and inner.options["axes"] is None:
         return inner.parents[0]
@@ -94,7 +94,7 @@ def texts(x: Any) -> Any:
     return tuple(map(texts, x)) if isinstance(x, (tuple, list)) else text_of(x)
 
 
-def lowered_again(root: Traced, unique: dict[Any, Traced]) -> Traced:
+def lower_again(root: Traced, unique: dict[Any, Traced]) -> Traced:
     done: dict[Traced, Traced] = {}
     known = set(unique.values())
     for node in topological(root, lambda x: () if x in known else x.parents):
@@ -116,5 +116,5 @@ def swaps_last_two(x: Traced) -> bool:
     return len(order) > 1 and order == [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2]
 
 
-def copied(x: Traced) -> Traced:
+def copy_node(x: Traced) -> Traced:
     return Traced(x.sizes, ops.pos, (x,))

@@ -14,7 +14,7 @@ from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.node import refuse_own
 from tinygrad_edu.compile.scalar.tape import Tape
-from tinygrad_edu.compile.untraceable import explained
+from tinygrad_edu.compile.untraceable import explain_failure
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, tracing
@@ -70,7 +70,7 @@ class TracedValue(Value):
         def pull(x: Value, g: Value) -> Iterable[tuple[Value, Value]]:
             partials = x.op.partials(x, *x.parents) if x.op is not None and x.op.partials else ()
             each = zip(x.parents, partials, strict=False)
-            return [(p, kept_zero(g, d)) for p, d in each if isinstance(d, Value) or d != 0.0]
+            return [(p, keep_zero(g, d)) for p, d in each if isinstance(d, Value) or d != 0.0]
 
         start = seed if isinstance(seed, Value) else TracedValue(seed)
         found = cotangents(topological(root, PARENTS), start, pull)
@@ -90,7 +90,7 @@ class TracedValue(Value):
     __hash__ = object.__hash__
 
 
-def kept_zero(g: Value, partial: Any) -> Any:
+def keep_zero(g: Value, partial: Any) -> Any:
     """g·∂y/∂x, where a gradient of 0 stays 0 whatever the derivative is."""
     return ops.where(ops.equal(g, 0.0), 0.0, g * partial) if isinstance(partial, Value) else g * partial
 
@@ -164,7 +164,7 @@ class ScalarFunction:
         given: list[Any] = []
         nesting = flatten(tuple(arguments), given)
         if nesting not in self.programs:
-            with explained(self.f, arguments):
+            with explain_failure(self.f, arguments):
                 self.programs[nesting] = Program(self.f, nesting, given)
         return self.programs[nesting], given
 

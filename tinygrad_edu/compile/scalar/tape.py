@@ -15,8 +15,8 @@ import numpy as np
 
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.codegen import module_writer
-from tinygrad_edu.compile.codegen.formulas import definitions, inlined, partial_texts
-from tinygrad_edu.compile.program import indented
+from tinygrad_edu.compile.codegen.formulas import definitions, inline, partial_texts
+from tinygrad_edu.compile.program import indent
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.core.value import PARENTS, Value
@@ -40,7 +40,7 @@ def rows_for(order: Sequence[Value]) -> tuple[Operation, ...]:
 @functools.cache
 def programs(rows: Sequence[Operation]) -> tuple[str, str]:
     """The texts of the modules with `forward` and `backward` for a table of these rows."""
-    head = inlined(definitions(rows).values())
+    head = inline(definitions(rows).values())
     return (
         module_writer.module(head, "forward", "code, inputs, data", "\n".join(forward_lines(rows)), accurate=True),
         module_writer.module(
@@ -65,11 +65,11 @@ def backward_lines(rows: Sequence[Operation]) -> list[str]:
         f"        if (k != {LEAF}) & (g != 0.0):",
         "            ia, ib, ic = inputs[i, 0], inputs[i, 1], inputs[i, 2]",
         "            a, b, c, y = data[ia], data[ib], data[ic], data[i]",
-        *branches(rows, 3, handed_back),
+        *branches(rows, 3, hand_back_lines),
     ]
 
 
-def handed_back(row: Operation, letters: Sequence[str]) -> list[str]:
+def hand_back_lines(row: Operation, letters: Sequence[str]) -> list[str]:
     """What the gradient g of a node gives to its inputs."""
     if row.partials is None:
         return []
@@ -84,8 +84,8 @@ def branches(rows: Sequence[Operation], depth: int, body: Any) -> list[str]:
     for name, number in numbering(rows).items():
         found = body(named[name], "abc"[: len(named[name].parameters)])
         if found:
-            lines += [f"{'elif' if lines else 'if'} k == {number}:  # {name}", *indented(found)]
-    return list(indented(lines, depth))
+            lines += [f"{'elif' if lines else 'if'} k == {number}:  # {name}", *indent(found)]
+    return list(indent(lines, depth))
 
 
 class Tape:
@@ -122,14 +122,14 @@ class Tape:
 
     def forward(self) -> None:
         """Compute every node from the leaves' data."""
-        cache.called(self.loops[0], self.code, self.inputs, self.data)
+        cache.call_first(self.loops[0], self.code, self.inputs, self.data)
 
     def backward(self, seeds: Sequence[float]) -> None:
         """Compute every gradient, from one seed for each output."""
         self.grad.fill(0.0)
         for row, seed in zip(self.outputs, seeds, strict=True):
             self.grad[row] += seed
-        cache.called(self.loops[1], self.code, self.inputs, self.data, self.grad)
+        cache.call_first(self.loops[1], self.code, self.inputs, self.data, self.grad)
 
 
 def joint_order(outputs: Sequence[Value]) -> list[Value]:

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.ir.node import Traced
-from tinygrad_edu.compile.program import Body, Trace, indented, shape_of
+from tinygrad_edu.compile.program import Body, Trace, indent, shape_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.sequence import Recurrent
@@ -165,11 +165,11 @@ class OnlineProgram:
         sizes = [f"{size} = sizes[{i}]" for i, size in enumerate(self.step.own_sizes())]
         scalars = [f"{name} = settings[{i}]" for i, name in enumerate(self.floats)]
         lines = EPOCHS.format(
-            sizes="\n".join(indented([*self.step.shape_comments(), *sizes, *scalars])),
-            weights="\n".join(indented(self.weight_lines())),
-            states="\n".join(indented(self.state_lines())),
-            rooms="\n".join(indented(self.room_lines())),
-            step="\n".join(indented(self.step.lines, 3)),
+            sizes="\n".join(indent([*self.step.shape_comments(), *sizes, *scalars])),
+            weights="\n".join(indent(self.weight_lines())),
+            states="\n".join(indent(self.state_lines())),
+            rooms="\n".join(indent(self.room_lines())),
+            step="\n".join(indent(self.step.lines, 3)),
         )
         parameters = ", ".join([PARAMETERS, *self.given])
         return module_writer.module(self.step.functions + PRODUCT, "epochs", parameters, lines, accurate=True)
@@ -222,7 +222,7 @@ class OnlineProgram:
                 self.views(row)[i][...] = array
         start = np.full_like(self.state, self.model.start)
         settings = np.array([float(self.optimizer.settings[name]) for name in self.floats])
-        cache.called(
+        cache.call_first(
             code, self.X, self.y, start, self.before, self.after, np.empty_like(self.before), self.state,
             self.next_state, self.gradient, self.work, self.sizes, self.optimizer.rates(steps, len(losses) * n),
             settings, losses, norms, float(steps), *self.given.values(),

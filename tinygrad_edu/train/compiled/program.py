@@ -23,7 +23,7 @@ from tinygrad_edu.compile.codegen.templates import ARGUMENTS, CLIP, CLIP_VALUE, 
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.passes.fuse import Loop
-from tinygrad_edu.compile.program import Array, Body, Trace, indented, shape_of
+from tinygrad_edu.compile.program import Array, Body, Trace, indent, shape_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train.compiled.forward import forward_trace, is_whole
@@ -96,20 +96,20 @@ class TrainingProgram:
         plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("squares", "moved")}
         stops = recipe.stops
         lines = EPOCHS.format(
-            keep=joined(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
-            restore=joined(3, (f"copy({name}_kept, {name})" for name in self.followed)),
-            sizes=joined(1, (f"{name} = sizes[{i}]" for i, name in enumerate(self.size_names))),
-            parameters=joined(1, self.parameter_lines()),
-            vectors=joined(1, self.vector_lines()),
-            batch=joined(3, self.batch_lines()),
-            step=joined(3, self.step_lines()),
-            clip=joined(3, clip_lines(recipe, plus)),
-            update=joined(3, self.update.lines),
-            stop=joined(2, ["if stops(stopping, losses[epoch]):", "    return"] if stops else []),
+            keep=join(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
+            restore=join(3, (f"copy({name}_kept, {name})" for name in self.followed)),
+            sizes=join(1, (f"{name} = sizes[{i}]" for i, name in enumerate(self.size_names))),
+            parameters=join(1, self.parameter_lines()),
+            vectors=join(1, self.vector_lines()),
+            batch=join(3, self.batch_lines()),
+            step=join(3, self.step_lines()),
+            clip=join(3, clip_lines(recipe, plus)),
+            update=join(3, self.update.lines),
+            stop=join(2, ["if stops(stopping, losses[epoch]):", "    return"] if stops else []),
             **plus,
         )
         rule = '\n@njit(error_model="numpy")\n' + function_text("stops", stops) + "\n" if stops else ""
-        functions = merged(self.step.functions, self.update.functions) + rule
+        functions = merge(self.step.functions, self.update.functions) + rule
         return module_writer.module(functions, "epochs", self.arguments(), lines, accurate=self.accurate)
 
     def arguments(self) -> str:
@@ -149,7 +149,7 @@ class TrainingProgram:
         for (name, array, x), shape in zip(inputs, shapes, strict=True):
             memory, place = ("whole", "place") if x.integer else ("work", "at")
             text = IN_ORDER.format(name=name, array=array, shape=shape, memory=memory, place=place)
-            yield from indented(text.splitlines())
+            yield from indent(text.splitlines())
         for name, mask in self.masks.items():
             extent = self.step.names.shape(mask.node)
             yield f"{name}, {name}_rows = view(work, at, {pair(extent)}), view(work, at, ({product(extent)},))"
@@ -293,14 +293,14 @@ def clip_lines(recipe: Recipe, plus: Mapping[str, str]) -> list[str]:
     return text.splitlines()
 
 
-def merged(*texts: str) -> str:
+def merge(*texts: str) -> str:
     """The definitions in these texts, each once."""
     pieces = dict.fromkeys(piece for text in texts for piece in text.split("\n\n"))
     return "\n\n".join(pieces)
 
 
-def joined(depth: int, lines: Iterable[str]) -> str:
-    return "\n".join(indented(lines, depth))
+def join(depth: int, lines: Iterable[str]) -> str:
+    return "\n".join(indent(lines, depth))
 
 
 def pair(shape: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from tinygrad_edu.train.compiled.program import Buffers, TrainingProgram, views
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stepper import Epochs
-from tinygrad_edu.train.stopping import fired
+from tinygrad_edu.train.stopping import has_fired
 
 Array = np.ndarray[Any, Any]
 # A guess at an epoch before there is a measurement, too long even for a walk over a hundred times: seconds a step,
@@ -92,7 +92,7 @@ class Course:
         (losses, norms, changes), control = np.full((3, 1), np.nan), np.zeros(3, dtype=np.int64)
         size = self.job.batch_size
         try:
-            cache.called(
+            cache.call_first(
                 self.program.code, *[a[:size] for a in self.arrays], np.empty((1, 0), dtype=np.int64), size,
                 *self.buffers.fixed, np.zeros(1), self.settings(), float(self.steps), self.job.stopping.copy(),
                 losses, norms, changes, control, *self.buffers.given, *self.sources,
@@ -135,7 +135,7 @@ class Course:
         """Has the rule or a callback ended the training after a block that was recorded?"""
         if block.done and self.job.watched:
             return self.job.look()
-        self.job.stopped = bool(block.done) and self.job.rule and fired(self.job.stopping, self.job.losses)
+        self.job.stopped = bool(block.done) and self.job.rule and has_fired(self.job.stopping, self.job.losses)
         return self.job.stopped
 
 
@@ -157,7 +157,7 @@ class Block:
         rates = c.optimizer.rates(self.steps, len(self.orders) * job.batches)
         start = time.perf_counter()
         try:
-            cache.called(
+            cache.call_first(
                 c.program.code, *c.arrays, self.orders, job.batch_size, *c.buffers.fixed, rates, c.settings(),
                 float(self.steps), self.stopping, self.losses, self.norms, self.changes, self.control,
                 *c.buffers.given, *c.sources,

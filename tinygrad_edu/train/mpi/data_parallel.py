@@ -40,7 +40,7 @@ Array = np.ndarray[Any, Any]
 LOSS, RAISED, INTERRUPTED = -3, -2, -1  # the last places of the buffer, behind the gradient
 
 
-def prepared(ranks: Ranks, make: Callable[[], Job]) -> Job:
+def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
     """The job, where all ranks could make theirs and all are the same. Errors: SettingError, on every rank."""
 
     def checked() -> tuple[Job, dict[str, Any]]:
@@ -140,7 +140,7 @@ class CompiledGradient:
         c = self.course
         np.concatenate([np.ravel(p.array) for p in c.parameters], out=c.buffers.state[0])
         (loss, norm, change), control = np.full((3, 1), np.nan), np.zeros(3, dtype=np.int64)
-        cache.called(
+        cache.call_first(
             c.program.code, *[array[rows] for array in c.arrays], np.empty((1, 0), dtype=np.int64), len(rows),
             *c.buffers.fixed, np.zeros(1), self.settings, 0.0, c.job.stopping, loss, norm, change, control,
             *c.buffers.given,

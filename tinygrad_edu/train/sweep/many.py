@@ -21,7 +21,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train import progress as progress_bars
 from tinygrad_edu.train.choose import training_program
-from tinygrad_edu.train.fit import trained as train_on
+from tinygrad_edu.train.fit import train_job as train_on
 from tinygrad_edu.train.job import Job, job_of
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.sweep import workers
@@ -104,7 +104,7 @@ def fit_many(
     places = [(rate, seed) for rate in rates for seed in chosen]
     with progress_bars.bar(len(places), "run", bool(progress)) as shown, workers.backend(parallel) as count:
         outcomes = recipe.spread(places, count, threads, shown)
-    return collected(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
+    return collect(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
 
 
 def refuse_own_arrays(job: Job, program: Any) -> None:
@@ -208,7 +208,7 @@ def outcome(job: Job) -> Outcome:
     return np.array(job.losses), job.model.eval()(job.data[0]).array
 
 
-def collected(outcomes: Sequence[Outcome], seeds: Sequence[int], rates: Any, epochs: int) -> ManyRuns:
+def collect(outcomes: Sequence[Outcome], seeds: Sequence[int], rates: Any, epochs: int) -> ManyRuns:
     """The outcomes of all runs as arrays."""
     shape = (len(outcomes) // len(seeds), len(seeds))
     curves = np.full((len(outcomes), epochs), np.nan)

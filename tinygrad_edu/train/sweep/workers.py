@@ -23,7 +23,7 @@ def backend(name: str | None) -> Iterator[int]:
     if name is None:
         yield active()
         return
-    with configured(name):
+    with configure(name):
         yield active()
 
 
@@ -38,7 +38,7 @@ def active() -> int:
     return max(1, int(joblib.effective_n_jobs(count or found.default_n_jobs)))
 
 
-def configured(name: str) -> Any:
+def configure(name: str) -> Any:
     """joblib's own context manager, with as many workers as there are processors."""
     try:
         joblib = importlib.import_module("joblib")

@@ -64,7 +64,7 @@ def higher_rate(record: Record) -> Iterator[Change]:
             yield {"lr": new}
 
 
-def scaled_inputs(record: Record) -> Iterator[Change]:
+def scale_inputs(record: Record) -> Iterator[Change]:
     """By mean and deviation; where a few samples lie far out, by logarithms, or with these cut off, first."""
     if record.setup.inputs is not None or record.task.X.dtype.kind != "f" or record.task.X.ndim not in (2, 3):
         return
@@ -94,7 +94,7 @@ def targets_in_range(record: Record) -> Iterator[Change]:
         yield {"out_activation": "identity"}
 
 
-def shuffled(record: Record) -> Iterator[Change]:
+def shuffling(record: Record) -> Iterator[Change]:
     fixed = record.setup.shuffle in (False, "given", "sorted")
     return one(fixed and record.batch < record.task.samples, shuffle=True)
 

@@ -57,7 +57,7 @@ CAUSES: list[Cause] = [
     Cause(
         "inputs_not_scaled",
         {"input_scale": 1.6, "heavy_tail": 1.2, "sharp": 0.1, "saturated_start": 0.2},
-        changes.scaled_inputs,
+        changes.scale_inputs,
         "The inputs are not scaled: large features drown the others, saturate units and force small steps.",
         "Give each feature mean 0 and deviation 1, by the training data (data.standardize, StandardScaler).",
     ),
@@ -71,7 +71,7 @@ CAUSES: list[Cause] = [
     Cause(
         "not_shuffled",
         {"label_runs": 2.5},
-        changes.shuffled,
+        changes.shuffling,
         "The samples come in a fixed order, class after class: each step undoes what the last ones learned.",
         "Shuffle the samples anew in each epoch.",
     ),

@@ -52,7 +52,7 @@ def logarithm(X: Array, centre: Array, spread: Array) -> Array:
     return np.asarray(np.sign(X) * np.log1p(np.abs(X) / size))
 
 
-def clipped(X: Array, centre: Array, spread: Array) -> Array:
+def clip(X: Array, centre: Array, spread: Array) -> Array:
     return np.asarray(np.clip(X, centre - WIDE * spread, centre + WIDE * spread))
 
 
@@ -107,7 +107,7 @@ def whole(X: Array) -> bool:
 
 FORMS: dict[str, Callable[[Array, Array, Array], Array]] = {
     "logarithms": logarithm,
-    "without extremes": clipped,
+    "without extremes": clip,
     "bits": bits,
     "padding first": padding_first,
 }

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.clinic.diagnosis.facts.initial_weights import ZERO, LayerStart, Start, measured
-from tinygrad_edu.clinic.diagnosis.facts.look import looked_at
+from tinygrad_edu.clinic.diagnosis.facts.initial_weights import ZERO, LayerStart, Start, distribution_of
+from tinygrad_edu.clinic.diagnosis.facts.look import look_at
 from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
@@ -134,7 +134,7 @@ def torch_start(chain: Chain) -> tuple[LayerStart, ...]:
         bias = Start("uniform", 0.0, math.sqrt(fan_out / (3.0 * fan_in))) if layer.bias else ZERO
         W = layer.arrays.get("weight")
         if W is not None and len(W) > 1 and (W[0] == W).all():  # all units alike: they began so
-            weight, bias = measured(W), measured(layer.arrays.get("bias", np.zeros(1)))
+            weight, bias = distribution_of(W), distribution_of(layer.arrays.get("bias", np.zeros(1)))
         found.append(LayerStart(weight, bias))
     return tuple(found)
 
@@ -152,7 +152,7 @@ def subject(
     if not setup.own_loss and LOSSES[loss].link != "softmax" and y.ndim == 1:
         y = y.reshape(-1, 1)
     y = y if y.ndim == 1 and setup.link == "softmax" else y.astype(float)
-    task = looked_at(task_of(X.reshape(len(X), -1) if form else X, y, setup))
+    task = look_at(task_of(X.reshape(len(X), -1) if form else X, y, setup))
     none = np.empty(0)
     return Subject(setup, task, model, {}, none, none, f"{how['epochs']} epochs done")
 
@@ -168,5 +168,5 @@ def structure(form: Form, steps: tuple[Step, ...], start: tuple[LayerStart, ...]
 
 def other(model: Any) -> dict[str, Any]:
     """Another network is taken as it is, drawn anew."""
-    drawn = {name: measured(array) for name, array in model.state_dict().items()}
+    drawn = {name: distribution_of(array) for name, array in model.state_dict().items()}
     return {"sizes": (0, 0), "init": drawn, "pattern": model, "dropout": AS_IT_IS}

@@ -51,12 +51,12 @@ def glorot(shape: tuple[int, ...]) -> float:
     return math.sqrt(2.0 / max(sum(shape) if len(shape) > 1 else 2 * sum(shape), 1))
 
 
-def measured(array: Array) -> Start:
+def distribution_of(array: Array) -> Start:
     """The distribution that an array looks drawn from.
 
-    >>> measured(np.zeros((2, 3)))
+    >>> distribution_of(np.zeros((2, 3)))
     Start(kind='constant', centre=0.0, gain=0.0)
-    >>> measured(np.random.default_rng(0).normal(0.0, 5.0, (20, 20))).kind
+    >>> distribution_of(np.random.default_rng(0).normal(0.0, 5.0, (20, 20))).kind
     'normal'
     """
     spread, centre = float(array.std()), float(array.mean())
@@ -78,11 +78,11 @@ def of_layers(state: Mapping[str, Array], count: int) -> tuple[LayerStart, ...]:
     """How each layer of an nn.MLP began, from its `state_dict` then."""
     none = np.zeros(1)
     return tuple(
-        LayerStart(measured(state[f"layers.{i}.weight"]), measured(state.get(f"layers.{i}.bias", none)))
+        LayerStart(distribution_of(state[f"layers.{i}.weight"]), distribution_of(state.get(f"layers.{i}.bias", none)))
         for i in range(count)
     )
 
 
 def of_module(state: Mapping[str, Array]) -> dict[str, Start]:
     """How each parameter of any Module began, by name."""
-    return {name: measured(array) for name, array in state.items()}
+    return {name: distribution_of(array) for name, array in state.items()}

@@ -21,7 +21,7 @@ ACTIVATIONS = {"identity": "identity", "sigmoid": "logistic", "tanh": "tanh", "r
 KEPT = ("early_stopping", "validation_fraction", "n_iter_no_change", "tol", "power_t", "max_fun")
 
 
-def refused(setup: Setup, task: Task) -> str:
+def refusal(setup: Setup, task: Task) -> str:
     """What the estimator cannot be told of a setup; "" where it can be trained so."""
     rule = setup.estimator
     if rule is None:
@@ -68,13 +68,13 @@ def parameters(setup: Setup, seed: int) -> dict[str, Any]:
     return found | {"momentum": momentum, "nesterovs_momentum": bool(options.get("nesterov", False))}
 
 
-def fitted(setup: Setup, task: Task, seed: int) -> tuple[MLP, Any]:
+def fit_network(setup: Setup, task: Task, seed: int) -> tuple[MLP, Any]:
     """(the network, its loss curve) after a fit. Errors: SettingError for what an estimator cannot be told."""
     import sklearn.exceptions
 
     from tinygrad_edu import estimators
 
-    if why := refused(setup, task):
+    if why := refusal(setup, task):
         raise SettingError(why)
     rule = setup.estimator
     assert rule is not None

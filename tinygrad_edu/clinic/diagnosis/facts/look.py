@@ -18,7 +18,7 @@ ROWS = 4000  # samples that are compared with all others
 NEAREST = 7
 
 
-def looked_at(task: Task) -> Task:
+def look_at(task: Task) -> Task:
     """The task with its outliers, where it has any."""
     found = outliers(task)
     return task if found is None else replace(task, outliers=found)
@@ -75,7 +75,7 @@ def principal(task: Task, width: int) -> float:
     return float(values[:width].sum() / max(values.sum(), 1e-300))
 
 
-def told_apart(task: Task) -> bool:
+def is_unambiguous(task: Task) -> bool:
     """Have no two equal inputs different targets, so that inputs could tell everything?"""
     X = task.X.reshape(task.samples, -1)
     both = np.unique(np.hstack([X, task.truth]), axis=0)

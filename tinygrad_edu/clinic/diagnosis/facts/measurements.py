@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts import look
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import glorot
-from tinygrad_edu.clinic.diagnosis.facts.nearest_neighbours import told
+from tinygrad_edu.clinic.diagnosis.facts.nearest_neighbours import neighbour_share
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
@@ -268,4 +268,4 @@ class Record:
     def neighbours(self) -> tuple[float, float]:
         """The share of the task that the nearest neighbours of a sample tell, and the most of permuted targets."""
         assert self.flat is not None
-        return told(self.flat)
+        return neighbour_share(self.flat)

@@ -14,7 +14,7 @@ NEAREST = 5
 PERMUTATIONS = 40
 
 
-def told(task: Task) -> tuple[float, float]:
+def neighbour_share(task: Task) -> tuple[float, float]:
     """(Task.share that the mean of the 5 nearest other samples reaches, the most of 40 permutations of the targets)."""
     rng = np.random.default_rng(0)
     rows = rng.permutation(task.samples)[:MOST]
@@ -24,7 +24,7 @@ def told(task: Task) -> tuple[float, float]:
         return 0.0, 0.0
     part = Task(X, task.y[rows], task.truth[rows], None if task.labels is None else task.labels[rows], task.codes)
     orders = [rng.permutation(len(rows)) for _ in range(PERMUTATIONS)]
-    by_chance = [shuffled(part, order, near) for order in orders]
+    by_chance = [share_of_shuffle(part, order, near) for order in orders]
     return part.share(part.truth[near].mean(axis=1)), max(by_chance)
 
 
@@ -36,7 +36,7 @@ def nearest(X: Array, count: int) -> Array:
     return np.argpartition(distances, count - 1, axis=1)[:, :count] if count > 0 else np.empty((len(X), 0), int)
 
 
-def shuffled(task: Task, order: Array, near: Array) -> float:
+def share_of_shuffle(task: Task, order: Array, near: Array) -> float:
     """The share for targets in another order."""
     labels = None if task.labels is None else task.labels[order]
     part = Task(task.X, task.y[order], task.truth[order], labels, task.codes)

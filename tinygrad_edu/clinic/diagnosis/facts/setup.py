@@ -165,9 +165,9 @@ class Setup:
     def parts(self, name: str, new: Any) -> list[str]:
         old = getattr(self, name)
         if name == "options":
-            return [f"{key} {shown(old.get(key, 'default'))} → {shown(x)}" for key, x in new.items()]
+            return [f"{key} {setting_text(old.get(key, 'default'))} → {setting_text(x)}" for key, x in new.items()]
         old = self.silenced if name == "dropout" else old
-        return [f"{NAMES.get(name, name)} {shown(old)} → {shown(new)}"]
+        return [f"{NAMES.get(name, name)} {setting_text(old)} → {setting_text(new)}"]
 
     def changed(self, other: Setup) -> dict[str, Any]:
         """The fields in which another setup differs."""
@@ -182,7 +182,7 @@ def equal(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a, b)) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else bool(a == b)
 
 
-def shown(x: Any) -> str:
+def setting_text(x: Any) -> str:
     """A setting as a reader writes it."""
     if x is None:
         return "none"

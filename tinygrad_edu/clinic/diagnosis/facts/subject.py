@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts import lbfgs
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Start, of_layers, of_module
-from tinygrad_edu.clinic.diagnosis.facts.look import looked_at
+from tinygrad_edu.clinic.diagnosis.facts.look import look_at
 from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, EstimatorRule, Setup, layers_of
 from tinygrad_edu.clinic.diagnosis.facts.task import Task, task_of
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
@@ -63,17 +63,17 @@ def subject_of(trained: Any, X: Any, y: Any) -> Subject:
     for attribute in ("best_estimator_", "regressor_", "estimator_"):  # a search, scaled targets, a wrapper
         if hasattr(trained, attribute):
             scaled = getattr(trained, "transformer_", None)
-            y = y if scaled is None else scaled.transform(np.asarray(needed(y, "y"), dtype=float).reshape(len(y), -1))
+            y = y if scaled is None else scaled.transform(np.asarray(require(y, "y"), dtype=float).reshape(len(y), -1))
             return subject_of(getattr(trained, attribute), X, y)
     if hasattr(trained, "steps") and hasattr(trained, "named_steps"):
-        X = needed(X, "X")
+        X = require(X, "X")
         for _, step in trained.steps[:-1]:
             X = X if step in (None, "passthrough") else step.transform(X)
         return subject_of(trained.steps[-1][1], X, y)
     return of_estimator(trained, X, y)
 
 
-def needed(data: Any, name: str) -> Any:
+def require(data: Any, name: str) -> Any:
     if data is None:
         raise SettingError(f"diagnose(..., {name}=None): the data that it was trained on is needed to train it again")
     return data
@@ -86,7 +86,7 @@ def of_run(run: Run, X: Any, y: Any) -> Subject:
         raise OperandError("this Run is not one of fit's: diagnose_curve(run.loss_curve) says what the curve can tell")
     X, y = (job.data[0] if X is None else X), (job.data[1] if y is None else y)
     setup = Setup(**structure(run.model, job.start), **training(job))
-    task = replace(looked_at(task_of(X, y, setup)), held_out=job.held_out)
+    task = replace(look_at(task_of(X, y, setup)), held_out=job.held_out)
     return Subject(
         setup, task, run.model, dict(job.start), run.loss_curve, run.grad_norms, run.stop_reason,
         np.asarray(run.validation_curve, dtype=float), run.update_norms, job.last is not None,
@@ -170,12 +170,12 @@ def of_estimator(model: Any, X: Any, y: Any) -> Subject:
             f"such as GridSearchCV), a torch.nn.Module or a Keras model, not {model!r:.60}. Of anything else "
             "diagnose_curve(losses) says what the curve of its losses can tell"
         )
-    X = np.asarray(needed(X, "X").toarray() if hasattr(X, "toarray") else needed(X, "X"), dtype=float)
-    refuse_other_data(model, X, needed(y, "y"))
+    X = np.asarray(require(X, "X").toarray() if hasattr(X, "toarray") else require(X, "X"), dtype=float)
+    refuse_other_data(model, X, require(y, "y"))
     y = targets_of(model, y)
     setup = estimator_setup(model, len(X))
     curve = np.array(getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)]), dtype=float)
-    held, task = getattr(model, "validation_losses_", None), looked_at(task_of(X, y, setup))
+    held, task = getattr(model, "validation_losses_", None), look_at(task_of(X, y, setup))
     return Subject(
         setup, task, lbfgs.network(model, setup), {}, curve, np.full(len(curve), np.nan),
         f"{model.n_iter_} of {model.max_iter} epochs done",
@@ -200,12 +200,12 @@ def refuse_other_data(model: Any, X: Array, y: Any) -> None:
         strange = [label for label in np.unique(y).tolist() if label not in known]
         if strange:
             raise SettingError(
-                f"y holds {listed(np.unique(y).tolist())}, and this classifier was trained on {listed(known)}: "
+                f"y holds {label_list(np.unique(y).tolist())}, and this classifier was trained on {label_list(known)}: "
                 "give y as fit was given it"
             )
 
 
-def listed(labels: list[Any]) -> str:
+def label_list(labels: list[Any]) -> str:
     """The first labels, in words."""
     return ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
 

@@ -112,7 +112,7 @@ class Task:
 
     def estimate(self, outputs: Array, setup: Setup) -> Array:
         """What a network's outputs say about `truth`, (n, k)."""
-        p = linked(outputs, setup)
+        p = link_outputs(outputs, setup)
         if setup.coding is not None:
             assert self.codes is not None
             return np.asarray((p if p.shape[1] > 1 else np.hstack([1.0 - p, p])) @ self.codes)
@@ -157,7 +157,7 @@ def finite_part(low: float, high: float) -> tuple[float, float]:
     return (high - 1.0, high) if np.isfinite(high) else (0.0, 1.0)
 
 
-def linked(outputs: Array, setup: Setup) -> Array:
+def link_outputs(outputs: Array, setup: Setup) -> Array:
     """Outputs as probabilities, or as numbers in the units of the targets that the loss takes."""
     z: Array = outputs.reshape(len(outputs), -1).astype(float)
     return np.asarray(find_activation(setup.link)(z))

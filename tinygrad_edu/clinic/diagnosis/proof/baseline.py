@@ -12,7 +12,7 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Array, Task
 from tinygrad_edu.clinic.diagnosis.proof.goal import WORDS, Goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import answered, trained
+from tinygrad_edu.clinic.diagnosis.proof.trial import answers, train_setup
 from tinygrad_edu.nn import losses
 
 FEWEST = 40  # samples; of fewer none are held out
@@ -58,7 +58,7 @@ def part(task: Task, rows: Array, order: Array | None = None) -> Task:
     return Task(task.X[rows], task.y[targets], task.truth[targets], labels, task.codes)
 
 
-def reached(task: Task, order: Array | None = None, times: int = 1) -> float:
+def reference_share(task: Task, order: Array | None = None, times: int = 1) -> float:
     """The share that the reference reaches on samples held out, in four parts; of few samples on themselves.
 
     times: how often this will be asked for, which decides whether compiling pays.
@@ -66,22 +66,22 @@ def reached(task: Task, order: Array | None = None, times: int = 1) -> float:
     whole = part(task, np.arange(task.samples), order)
     setup = reference(whole)
     if task.samples < FEWEST:
-        return float(np.median([whole.share(run.estimate) for run in trained(setup, whole, range(3), times)]))
+        return float(np.median([whole.share(run.estimate) for run in train_setup(setup, whole, range(3), times)]))
     folds = np.random.default_rng(0).permutation(task.samples) % FOLDS
     estimate = np.empty(whole.truth.shape)
     for fold in range(FOLDS):
         learned = part(whole, np.flatnonzero(folds != fold))
-        (run,) = trained(setup, learned, [fold], FOLDS * times)
+        (run,) = train_setup(setup, learned, [fold], FOLDS * times)
         held = learned.standard(whole.X[folds == fold])
-        estimate[folds == fold] = answered(run.model, setup, learned, held)
+        estimate[folds == fold] = answers(run.model, setup, learned, held)
     return whole.share(estimate)
 
 
-def measured(record: Record) -> Yardstick:
+def measure_baseline(record: Record) -> Yardstick:
     """The better of the reference and the nearest neighbours."""
     task = record.flat
     assert task is not None
-    own = reached(task)
+    own = reference_share(task)
     found = [Yardstick(own, SMALL if task.samples < FEWEST else HELD_OUT, own)]
     if task.samples >= FEWEST:
         found.append(Yardstick(record.neighbours[0], NEIGHBOURS, own))
@@ -97,7 +97,7 @@ POSSIBLE = Yardstick(1.0, "is possible")
 def of_permuted(task: Task) -> Sequence[float]:
     """What the reference reaches on targets in random orders."""
     rng = np.random.default_rng(1)
-    return [reached(task, rng.permutation(task.samples), PERMUTED) for _ in range(PERMUTED)]
+    return [reference_share(task, rng.permutation(task.samples), PERMUTED) for _ in range(PERMUTED)]
 
 
 CONSTANTS = 41  # constant answers that are tried
@@ -115,7 +115,9 @@ def loss_goal(setup: Setup, task: Task) -> Goal:
     own = replace(
         reference(task), loss=setup.loss, targets=None, coding=None, sizes=(*reference(task).sizes[:-1], t.shape[1])
     )
-    best = float(np.median([float(np.mean(number(loss(run.estimate, t)))) for run in trained(own, task, range(3), 3)]))
+    best = float(
+        np.median([float(np.mean(number(loss(run.estimate, t)))) for run in train_setup(own, task, range(3), 3)])
+    )
     aim = constant - OF_OWN_LOSS * (constant - best)
     text = (
         f"{WORDS['loss']} {aim:.4g} (derived: {OF_OWN_LOSS:.0%} of the way from the best constant, {constant:.4g}, to "

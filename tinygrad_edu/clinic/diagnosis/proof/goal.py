@@ -33,7 +33,7 @@ class Goal:
 
     def lower(self, task: Task) -> Goal | None:
         """A less high goal, where it was derived."""
-        return derived_goal(*self.derived, task, LOWER) if self.derived else None
+        return derive_goal(*self.derived, task, LOWER) if self.derived else None
 
     @np.errstate(over="ignore")
     def measured(self, estimate: Array, task: Task) -> float:
@@ -97,7 +97,7 @@ WORDS = {
 }
 
 
-def given_goal(goal: float | Mapping[str, float], setup: Setup, task: Task) -> Goal:
+def explicit_goal(goal: float | Mapping[str, float], setup: Setup, task: Task) -> Goal:
     """A goal as a number, which is the run's loss, or as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...}, {"mae": ...}.
 
     Errors: SettingError for a goal that is no number or not for this task, NameNotFoundError for its measure.
@@ -118,7 +118,7 @@ SHARE, LOWER = 0.9, 0.7  # of what the yardstick reaches
 SHARE_OF_NUMBERS = 0.95  # a curve that explains 90 % of a sine's variance is seen to miss it
 
 
-def derived_goal(yardstick: float, source: str, task: Task, part: float = SHARE) -> Goal:
+def derive_goal(yardstick: float, source: str, task: Task, part: float = SHARE) -> Goal:
     """A goal from the share of the task (see Task.share) that something simple reaches on the same data."""
     part = SHARE_OF_NUMBERS if part == SHARE and not task.classes else part
     share, known = part * min(max(yardstick, 0.0), 1.0), (yardstick, source)

@@ -22,9 +22,9 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.train.choose import eager_seconds, training_program
 from tinygrad_edu.train.fit import bar
-from tinygrad_edu.train.fit import trained as trained_by
+from tinygrad_edu.train.fit import train_job as trained_by
 from tinygrad_edu.train.job import Job
-from tinygrad_edu.train.stopping import fired
+from tinygrad_edu.train.stopping import has_fired
 from tinygrad_edu.train.sweep.many import ManyJobs
 
 Array = np.ndarray[Any, Any]
@@ -82,7 +82,7 @@ class Trial:
 
     def again(self, bench: Bench) -> Trial:
         """The same runs, measured by another goal."""
-        return judged(self.change, self.setup, self.words, self.runs, bench, self.seconds, self.code)
+        return judge_runs(self.change, self.setup, self.words, self.runs, bench, self.seconds, self.code)
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -123,7 +123,7 @@ class Jobs(ManyJobs):
         weight, rows = weights(setup, task), task.kept(setup)
         options |= {"loss": setup.loss, "sample_weight": weight if weight is None else np.asarray(weight)[rows]}
         if setup.validated and task.held_out is not None and (setup.tol or setup.patience or follows(setup.lr)):
-            options["validation"] = held_out(setup, task)
+            options["validation"] = hold_out(setup, task)
         y = np.ascontiguousarray(task.targets(setup)[rows])
         super().__init__(setup.model, setup.stepper, task.fed(setup), y, options)
 
@@ -132,7 +132,7 @@ def follows(lr: Any) -> bool:
     return isinstance(lr, Schedule) and lr.follows_loss
 
 
-def held_out(setup: Setup, task: Task) -> tuple[Array, Array]:
+def hold_out(setup: Setup, task: Task) -> tuple[Array, Array]:
     """What decides when the run ends, prepared as a setup does."""
     assert task.held_out is not None
     X, y = task.held_out
@@ -140,9 +140,9 @@ def held_out(setup: Setup, task: Task) -> tuple[Array, Array]:
     return task.prepared(X, setup), y if scaling is None else np.asarray(scaling(y.reshape(len(y), -1)))
 
 
-def trained(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> list[Trained]:
+def train_setup(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> list[Trained]:
     """The setup from each seed: compiled where that is quicker, `times` times over, else operation by operation."""
-    if setup.estimator is not None and not (setup.optimizer != lbfgs.NAME and lbfgs.refused(setup, task)):
+    if setup.estimator is not None and not (setup.optimizer != lbfgs.NAME and lbfgs.refusal(setup, task)):
         return [by_estimator(setup, task, seed) for seed in seeds]
     recipe, places = Jobs(setup, task), [(math.nan, seed) for seed in seeds]
     first = recipe.job(places[0])
@@ -156,12 +156,12 @@ def trained(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> l
             jobs = recipe.outcomes(places, program, os.cpu_count() or 1, bar(first))
             for each in jobs:
                 each.restore_best()
-        return [finished(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
+        return [finish_job(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
 
 
 def by_estimator(setup: Setup, task: Task, seed: int) -> Trained:
-    model, losses = lbfgs.fitted(setup, task, seed)
-    return Trained(seed, model, losses, answered(model, setup, task), not np.isfinite(losses).all())
+    model, losses = lbfgs.fit_network(setup, task, seed)
+    return Trained(seed, model, losses, answers(model, setup, task), not np.isfinite(losses).all())
 
 
 def program_for(first: Job, runs: int) -> Any:
@@ -175,19 +175,19 @@ def program_for(first: Job, runs: int) -> Any:
     return None
 
 
-def finished(seed: int, job: Job, setup: Setup, task: Task) -> Trained:
+def finish_job(seed: int, job: Job, setup: Setup, task: Task) -> Trained:
     """A job that has been run."""
     return Trained(
-        seed, job.model, np.array(job.losses), answered(job.model, setup, task), job.left > 0 and not stopped(job)
+        seed, job.model, np.array(job.losses), answers(job.model, setup, task), job.left > 0 and not has_stopped(job)
     )
 
 
-def stopped(job: Job) -> bool:
+def has_stopped(job: Job) -> bool:
     """Has its rule ended it, rather than NaN?"""
-    return bool(job.stopped or job.ended or job.minimizer or (job.rule and fired(job.stopping, job.losses)))
+    return bool(job.stopped or job.ended or job.minimizer or (job.rule and has_fired(job.stopping, job.losses)))
 
 
-def answered(model: Module, setup: Setup, task: Task, X: Array | None = None) -> Array:
+def answers(model: Module, setup: Setup, task: Task, X: Array | None = None) -> Array:
     """What a network says about the targets, (n, k)."""
     with no_grad(), np.errstate(all="ignore"):
         outputs = np.asarray(model.eval()(task.inputs(setup) if X is None else X).numpy())
@@ -225,18 +225,18 @@ class Bench:
             return replace(self.known[repr(change)], code=code).again(self)
         setup, start = self.setup.but(change), time.perf_counter()
         try:
-            runs = trained(setup, self.task, self.seeds)
+            runs = train_setup(setup, self.task, self.seeds)
         except (TinygradError, FloatingPointError) as error:
             self.failed.append(f"{code}: {error}")
             return None
         words = f"only {self.setup.difference(change)}" if change else "as is"
         seconds = time.perf_counter() - start
         self.note(setup, seconds)
-        self.known[repr(change)] = judged(change, setup, words, runs, self, seconds, code)
+        self.known[repr(change)] = judge_runs(change, setup, words, runs, self, seconds, code)
         return self.known[repr(change)]
 
 
-def judged(
+def judge_runs(
     change: Change, setup: Setup, words: str, runs: Sequence[Trained], bench: Bench, seconds: float, code: str
 ) -> Trial:
     """Runs measured by the goal."""

@@ -11,7 +11,7 @@ from tinygrad_edu.clinic.diagnosis.causes.table import CAUSES, Cause
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, Trained, Trial, judged, trained
+from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, Trained, Trial, judge_runs, train_setup
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 
 ENOUGH = 20  # seeds that tell bad luck from a broken setup
@@ -41,16 +41,16 @@ class Trials:
         setup, task, seeds = self.record.setup, self.record.task, self.bench.seeds
         self.show("training it again as it is")
         start = time.perf_counter()
-        runs = trained(setup, task, seeds[:1], OFTEN * len(seeds))
+        runs = train_setup(setup, task, seeds[:1], OFTEN * len(seeds))
         seconds = time.perf_counter() - start
         if seconds > 0.5:  # it may have been the compiler
             start = time.perf_counter()
-            runs += trained(setup, task, seeds[1:2], OFTEN * len(seeds))
+            runs += train_setup(setup, task, seeds[1:2], OFTEN * len(seeds))
             seconds = time.perf_counter() - start
         most = int(SHARE * self.budget / max(seconds, 1e-9))
         self.bench.seeds = seeds[: max(FEWEST, min(len(seeds), most))]
         start, rest = time.perf_counter(), self.bench.seeds[len(runs) :]
-        runs += trained(setup, task, rest, OFTEN) if rest else []
+        runs += train_setup(setup, task, rest, OFTEN) if rest else []
         each = (time.perf_counter() - start) / len(rest) if rest else seconds
         self.bench.note(setup, min(each, seconds) * len(runs))
         self.seconds = min(each, seconds) * len(runs)
@@ -59,7 +59,7 @@ class Trials:
     def judge_first(self, runs: list[Trained], goal: Goal) -> None:
         """The first runs by the goal."""
         self.bench.goal = goal
-        self.as_is = judged({}, self.record.setup, "as is", runs, self.bench, self.seconds, "")
+        self.as_is = judge_runs({}, self.record.setup, "as is", runs, self.bench, self.seconds, "")
 
     # One change
 
@@ -102,8 +102,8 @@ class Trials:
         cost = trial.seconds / trial.count * len(more)
         if not more or cost > 0.4 * self.bench.left:
             return trial
-        runs = [*trial.runs, *trained(trial.setup, self.record.task, more)]
-        return judged(trial.change, trial.setup, trial.words, runs, self.bench, trial.seconds + cost, trial.code)
+        runs = [*trial.runs, *train_setup(trial.setup, self.record.task, more)]
+        return judge_runs(trial.change, trial.setup, trial.words, runs, self.bench, trial.seconds + cost, trial.code)
 
     # Goals
 

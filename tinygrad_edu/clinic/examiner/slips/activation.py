@@ -34,7 +34,7 @@ def times(layer: Layer, line: str, slope: Array) -> Variant:
     return local(layer, line, lambda g: g * slope)
 
 
-def activated(net: Network) -> Iterator[tuple[Layer, Activation, Array, Array]]:
+def activations_of(net: Network) -> Iterator[tuple[Layer, Activation, Array, Array]]:
     """(layer, activation, z, a) of each layer with an elementwise activation."""
     for layer in net.layers:
         if layer.activation >= 0 and net.steps[layer.activation].activation in ACTIVATIONS:
@@ -63,7 +63,7 @@ def missing_activation_derivative(net: Network, _: Learner) -> Variants:
     example="d1 = (d2 @ W2.T) * sigmoid_prime(a1)   # should be sigmoid_prime(z1)",
 )
 def derivative_at_activation(net: Network, _: Learner) -> Variants:
-    for layer, form, _z, a in activated(net):
+    for layer, form, _z, a in activations_of(net):
         yield times(layer, "{d} = ∂L/∂{a} ∘ {f}'({a})", form.slope_at_input(a))
 
 
@@ -75,7 +75,7 @@ def derivative_at_activation(net: Network, _: Learner) -> Variants:
     example="d1 = (d2 @ W2.T) * z1 * (1 - z1)     # should be a1 * (1 - a1)",
 )
 def derivative_at_preactivation(net: Network, _: Learner) -> Variants:
-    for layer, form, z, _a in activated(net):
+    for layer, form, z, _a in activations_of(net):
         if form.slope_from_output is not None:
             yield times(layer, "{d} = ∂L/∂{a} ∘ {slope_of_z}", form.slope_from_output(z))
 
@@ -89,7 +89,7 @@ def derivative_at_preactivation(net: Network, _: Learner) -> Variants:
 )
 def derivative_at_error(net: Network, _: Learner) -> Variants:
     scale = next((abs(net.scale(x)) for x in net.outputs), 1.0)
-    for layer, form, _z, _a in activated(net):
+    for layer, form, _z, _a in activations_of(net):
         for text, factor in {"error": 1.0, "(y - t)": scale}.items():
             line = "{d} = " + text + " ∘ "
             yield local(layer, line + "{f}'(error)", at(form.slope_at_input, factor))
@@ -124,7 +124,7 @@ def at(slope: Callable[[Array], Array], factor: float) -> Callable[[Array], Arra
     example="d1 = (d2 @ W2.T) * (1 - a1**2)      # tanh's derivative, but the forward uses sigmoid",
 )
 def wrong_activation_derivative(net: Network, _: Learner) -> Variants:
-    for layer, form, z, a in activated(net):
+    for layer, form, z, a in activations_of(net):
         forms = {
             "{a}(1 - {a})": a * (1.0 - a), "(1 - {a}²)": 1.0 - a * a, "[{z} > 0]": positive(z),
             "[{a} > 0]": positive(a), "[{z} > 0 or 0.01]": np.where(z > 0.0, 1.0, 0.01),
@@ -146,7 +146,7 @@ def wrong_activation_derivative(net: Network, _: Learner) -> Variants:
     example="d1 = d2 @ W2.T; d1[d1 < 0] = 0      # should be d1[z1 <= 0] = 0",
 )
 def relu_mask_wrong(net: Network, _: Learner) -> Variants:
-    for layer, form, z, a in activated(net):
+    for layer, form, z, a in activations_of(net):
         if form.name in ("relu", "leaky_relu"):
             below = float(form.slope_at_input(np.array(-1.0)))
             yield times(layer, "{d} = ∂L/∂{a} ∘ [{z} ≤ 0]", np.where(z > 0.0, below, 1.0))
@@ -187,11 +187,11 @@ def missing_softmax_ce_simplification(net: Network, _: Learner) -> Variants:
             lines["∂L/∂{a} ∘ {a}(1 - {a}), the diagonal of softmax' alone"] = net.gradient(layer.end) * diagonal
         for line, array in lines.items():
             kind: Literal["edge", "into"] = "edge" if layer.activation >= 0 else "into"
-            change = Change(kind, layer.end, partial(given, array), owner=layer.z, stage=0)
+            change = Change(kind, layer.end, partial(always, array), owner=layer.z, stage=0)
             yield Variant(layer, "{d} = " + line, (change,))
 
 
-def given(array: Array, _: Array) -> Array:
+def always(array: Array, _: Array) -> Array:
     """That array, whatever arrives."""
     return array
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, slip
 from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
-from tinygrad_edu.clinic.examiner.program import Change, Step, applied, repulled
+from tinygrad_edu.clinic.examiner.program import Change, Step, apply_node, repull_step
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
@@ -32,7 +32,7 @@ def with_operand(step: Step, slot: int, replaced: int, array: Array) -> OfGradie
     """What the step hands to `slot` when the operand in `replaced` is another array."""
     arrays = [step.operand(k) for k in range(2)]
     arrays[replaced] = array
-    return lambda g: repulled(step, g, arrays)[slot]
+    return lambda g: repull_step(step, g, arrays)[slot]
 
 
 def inner(net: Network, step: Step, use: Use) -> tuple[int, int]:
@@ -190,7 +190,7 @@ def fitting(net: Network, step: Step, use: Use, array: Array) -> Iterator[Array]
         parts = [parent.operand(k) for k in range(len(parent.parents))]
         for k, part in enumerate(parts):
             if part.shape == array.shape and parent.parents[k] >= 0:
-                yield applied(parent.node, [*parts[:k], array, *parts[k + 1 :]])
+                yield apply_node(parent.node, [*parts[:k], array, *parts[k + 1 :]])
 
 
 @slip(
@@ -228,14 +228,14 @@ def missing_bias_gradient(net: Network, _: Learner) -> Variants:
     example="db1 = d1                            # should be d1.sum(axis=0)",
 )
 def bias_not_summed(net: Network, _: Learner) -> Variants:
-    for layer, use, axis in batched_biases(net):
+    for layer, use, axis in biases_by_sample(net):
         for text, row in {"first": 0, "last": -1}.items():
             line = f"∂L/∂{{b}} = the {text} row of {{d}}"
             yield own(layer, use, line, lambda g, row=row, axis=axis: g.take([row], axis))  # type: ignore[misc]
         yield own(layer, use, "∂L/∂{b} = mean of {d}", lambda g, axis=axis: g.mean(axis, keepdims=True))  # type: ignore[misc]
 
 
-def batched_biases(net: Network) -> Iterator[tuple[Layer, Use, int]]:
+def biases_by_sample(net: Network) -> Iterator[tuple[Layer, Use, int]]:
     for layer in net.layers:
         axis = net.batch_axis(layer)
         if axis is not None:
@@ -254,7 +254,7 @@ def bias_wrong_axis(net: Network, _: Learner) -> Variants:
         for use in layer.biases:
             yield own(layer, use, "∂L/∂{b} = Σ of all of {d}", fill(np.sum, net.steps[use.step], use))
             yield own(layer, use, "∂L/∂{b} = mean of all of {d}", fill(np.mean, net.steps[use.step], use))
-    for layer, use, axis in batched_biases(net):
+    for layer, use, axis in biases_by_sample(net):
         b, z = net.steps[use.step].operand(use.slot), net.steps[use.step].y
         if z.ndim == 2 and z.shape[axis] == b.size:
             other = -1 if axis == -2 else -2

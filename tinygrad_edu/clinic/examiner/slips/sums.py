@@ -52,9 +52,9 @@ def only(row: int, axis: int, factor: float) -> Callable[[Array], Array]:
 
 
 def own_rows(net: Network, use: Use, one: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    from tinygrad_edu.clinic.examiner.program import pulled
+    from tinygrad_edu.clinic.examiner.program import pull_step
 
-    return lambda g: pulled(net.steps[use.step], one(g))[use.slot]
+    return lambda g: pull_step(net.steps[use.step], one(g))[use.slot]
 
 
 def only_one_copy(net: Network) -> Variants:
@@ -98,7 +98,7 @@ def time_step_dropped(net: Network, _: Learner) -> Variants:
         times = {x.z: t for t, x in enumerate(group)}
         if any(x.after & times.keys() for x in group):
             for t, layer in enumerate(group):
-                yield from dropped_step(group, layer, t)
+                yield from step_left_out(group, layer, t)
             last = [use for x in group[:-1] for use in x.uses]
             yield Variant(group[-1], "∂L/∂{W} from the last step alone", tuple(map(silent, last)), repeats=False)
             yield from cut_in_time(net, group, times)
@@ -108,7 +108,7 @@ def time_step_dropped(net: Network, _: Learner) -> Variants:
                 yield Variant(layer, f"the loss of step {t + 1} left out", (change,), repeats=False)
 
 
-def dropped_step(group: list[Layer], layer: Layer, t: int) -> Variants:
+def step_left_out(group: list[Layer], layer: Layer, t: int) -> Variants:
     """A step left out: for all parameters of the layer, for one of them, with all that is before it."""
     line = f"step {t + 1} left out of the sum"
     yield Variant(layer, line, tuple(map(silent, layer.uses)), repeats=False)
@@ -206,10 +206,10 @@ def regularisation_wrong(net: Network, learner: Learner) -> Variants:
             for c in (rate, rate / 2):
                 signs = final(net, use, lambda g, c=c, R=R, w=w: g - R + c * np.sign(w), 0)  # type: ignore[misc]
                 yield Variant(layer, "∂L/∂{W} = data term + λ·sign({W})", (signs,), use.parameter)
-        yield from fitted_decay(net, learner, layer, use)
+        yield from decay_that_fits(net, learner, layer, use)
 
 
-def fitted_decay(net: Network, learner: Learner, layer: Layer, use: Use) -> Variants:
+def decay_that_fits(net: Network, learner: Learner, layer: Layer, use: Use) -> Variants:
     """c·w with the c that fits the learner's numbers best; only where numbers enough could contradict it."""
     w, g = learner.params[use.parameter], learner.grads[use.parameter]
     G = gradient_of(net, use.parameter)
@@ -245,14 +245,14 @@ def constant_factor(net: Network, learner: Learner) -> Variants:
     """As a change only where a factor of some terms of a sum cannot be seen in the ratio of finished gradients."""
     n = float(net.samples)
     factors = {"2": 2.0, "1/2": 0.5, "n": n, "1/n": 1.0 / n, "n/2": n / 2, "2/n": 2.0 / n}
-    factors |= {f"{c:.6g}": c for c in measured(net, learner)}
+    factors |= {f"{c:.6g}": c for c in measure_factors(net, learner)}
     for layer in net.layers if net.penalties or copies(net) else ():
         for text, c in factors.items():
             change = Change("into", layer.z, lambda g, c=c: c * g, owner=layer.z)  # type: ignore[misc]
             yield Variant(layer, f"{{d}} = {text} · ∂L/∂{{z}}", (change,), chance="." in text)
 
 
-def measured(net: Network, learner: Learner) -> list[float]:
+def measure_factors(net: Network, learner: Learner) -> list[float]:
     """The factors of the data terms, where the learner's gradient less the penalty is a multiple of them."""
     found = []
     for name, uses in net.uses.items():
