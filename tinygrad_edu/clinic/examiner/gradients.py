@@ -41,7 +41,7 @@ def spellings(name: str) -> set[str]:
     head, dot, last = name.rpartition(".")
     found = {name}
     for pattern in (f"^{BEFORE}(?=.)", f"{AFTER}$"):
-        cut = re.sub(pattern, "", last, count=1)
+        cut = re.sub(pattern, "", last, count=1, flags=re.IGNORECASE)
         if cut and cut != last:
             found.add(f"{head}{dot}{cut}")
     found |= {re.sub(f"{AFTER}$", "", name)} if re.search(f"{AFTER}$", name) else set()

@@ -48,13 +48,14 @@ class FoundPlace:
 class Trail:
     """A recording with what each of its values is."""
 
-    def __init__(self, recording: Recording, truth: Truth, factors: Iterable[float]) -> None:
+    def __init__(self, recording: Recording, truth: Truth, factors: Iterable[float], wrong: Iterable[Any] = ()) -> None:
         self.made, self.truth = recording.made, truth
         self.factors = [*factors]
         self.kinds: dict[Key, str] = {}
         self.found: dict[Key, tuple[str, float]] = {}
         for key, made in self.made.items():  # in the order of execution: inputs first
             self.kinds[key] = self.kind(made)
+        self.wrong = {key_of(np.asarray(x, dtype=float)) for x in wrong}
         self.pardoned = self.detours()
 
     def kind(self, made: Made) -> str:
@@ -97,7 +98,7 @@ class Trail:
         """The unknown values from which a right derivative was made later: not by taking a part, which may be right."""
         pardoned: set[Key] = set()
         right = [self.made[key] for key, kind in self.kinds.items() if kind in (RIGHT, PART)]
-        waiting = [key for made in right if not made.view for key in made.inputs]
+        waiting = [key for made in right if not made.view and made.key not in self.wrong for key in made.inputs]
         while waiting:
             key = waiting.pop()
             if key not in pardoned and self.kinds.get(key) in (UNKNOWN, SCALED, MADE):
@@ -158,7 +159,7 @@ def find_places(
 
     deltas: name → the derivatives by the products in which the parameter stands, of which its gradient is made.
     """
-    trail = Trail(recording, truth, factors)
+    trail = Trail(recording, truth, factors, ends.values())
     in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
 
     def small(made: Made) -> int:

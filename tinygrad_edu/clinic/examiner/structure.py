@@ -169,7 +169,7 @@ def place_at(x: Any, path: tuple[tuple[str, Any], ...], new: Any) -> Any:
 def plain(numbers: Any, given: Any) -> Any:
     """Fresh numbers as the learner has them: a matrix, an array, a number, nested lists or tuples."""
     if isinstance(given, np.matrix):
-        return np.matrix(numbers)
+        return np.atleast_2d(np.array(numbers, dtype=float)).view(np.matrix)
     if isinstance(given, np.ndarray):
         return np.array(numbers, dtype=given.dtype if given.dtype.kind == "f" else float)
     if isinstance(given, (list, tuple)):
