@@ -282,3 +282,27 @@ def test_what_a_curve_suggests(losses, suspects):
 def test_no_curve(losses):
     with pytest.raises(SettingError, match="losses has shape"):
         diagnose_curve(losses)
+
+
+def test_of_an_estimator_apply_gives_an_estimator():
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    names = np.array(["no", "yes"])[(MOONS[1].ravel() > 0).astype(int)]
+    X = MOONS[0] * [1.0, 3000.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MLPClassifier((12,), max_iter=400, learning_rate_init=0.02, random_state=0).fit(X, names)
+    found = diagnose(model, X, names)
+    _, repaired = found.apply()
+    assert repaired.score(X, names) > 0.9
+    assert set(repaired.predict(X)) == {"no", "yes"}
+    assert repaired.estimator.steps[-1][1].__class__ is MLPClassifier
+    assert repaired.eval()(X).shape == (len(X), 1)
+    assert "StandardScaler" in found.causes[0].remedy
+
+    y = MOONS[0][:, 0] * 1e-3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small = MLPRegressor(hidden_layer_sizes=(12,), max_iter=400, random_state=0).fit(MOONS[0], y)
+    found = diagnose(small, MOONS[0], y)
+    assert found.apply()[1].score(MOONS[0], y) > 0.9

@@ -14,10 +14,10 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trained, Trial
+from tinygrad_edu.clinic.diagnosis.repair import apply_setup
+from tinygrad_edu.clinic.diagnosis.repair import repair_model as repair_model
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
-from tinygrad_edu.data import Scaling
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
@@ -83,7 +83,8 @@ class Diagnosis:
     def apply(self) -> tuple[dict[str, Any], Module]:
         """(the repaired settings, the trained model): of the first cause's proof, the best of its runs.
 
-        The model takes X as it was given; where inputs or targets are scaled, it does that itself.
+        The model takes X as it was given; where inputs or targets are scaled, it does that itself. Of an estimator it
+        is one too: it has predict, predict_proba and score, and `.estimator` is a fitted one of the user's library.
         Errors: SettingError where no change repairs it.
         """
         if self.setup is None or self.task is None or self.model is None:
@@ -96,7 +97,9 @@ class Diagnosis:
             raise SettingError(f"apply(): no change of settings is known to repair {what}")
         best = max(zip(trial.worths, range(trial.count), strict=True))[1]
         run: Trained = trial.runs[best]
-        return settings(trial.setup, {"seed": run.seed}), repair_model(run.model, trial.setup, self.task, self.setup)
+        return settings(trial.setup, {"seed": run.seed}), apply_setup(
+            run.model, trial.setup, self.task, self.setup, run.seed
+        )
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -136,34 +139,3 @@ def fold(line: str) -> list[str]:
 def settings(setup: Setup, more: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a setup by name, apart from the network itself."""
     return {**{k: v for k, v in vars(setup).items() if k != "pattern"}, **more}
-
-
-class Scaled(Module):
-    """A model between the scalings of its inputs and of its targets."""
-
-    def __init__(self, model: Module, columns: Any, inputs: Any, targets: Scaling | None, link: Any = None) -> None:
-        self.model, self.columns, self.link = model, columns, link
-        self.scalings = {"inputs": inputs, "targets": targets}
-
-    def forward(self, x: Any) -> Any:
-        """x (n, features) as given → outputs in the units of the targets."""
-        inputs, targets = self.scalings["inputs"], self.scalings["targets"]
-        if isinstance(inputs, Scaling):
-            x = (x - inputs.shift) / inputs.scale
-        elif inputs is not None:
-            x = inputs(np.asarray(x, dtype=float))
-        x = x if self.columns is None else x[:, list(self.columns)]
-        z = self.model(x)
-        z = z if self.link is None else self.link(z)
-        return z if targets is None else z * targets.scale + targets.shift
-
-
-def repair_model(model: Module, setup: Setup, task: Task, usual: Setup | None = None) -> Module:
-    """The trained model, for X as it was given; usual: the run's own setup, whose kind of outputs it gives."""
-    link = None
-    if usual is not None and setup.link != usual.link and usual.link == "identity":
-        link = find_activation(setup.link)
-    if setup.inputs is None and setup.targets is None and setup.columns is None and link is None:
-        return model
-    prepare = task.preparation(setup) if setup.inputs else None
-    return Scaled(model, setup.columns, prepare, task.scaling(setup), link)

@@ -244,8 +244,10 @@ class Consultation:
 
     def nothing(self) -> Diagnosis:
         """No change does significantly better."""
+        hasty = any(row.endswith("no time left") for row in self.trials.not_checked)
+        rest = "; there was no time for some: a larger budget_s has more" if hasty else ""
         return self.card(
-            False, [], f"The run misses the goal ({self.measured()}), and no change that was tried repairs it."
+            False, [], f"The run misses the goal ({self.measured()}), and no change that was tried repairs it{rest}."
         )
 
     def named(self, causes: list[FoundCause]) -> Diagnosis:

@@ -28,7 +28,7 @@ class EstimatorRule:
 
     kind: "MLPClassifier" or "MLPRegressor"; batch, of the run, which its penalty was divided by; kept, parameters that
     are passed on as they are; stops, whether a rule ends it before max_iter; loss, of a regressor; state, its
-    random_state where that is a number; first_loss, the Setup's own.
+    random_state where that is a number; first_loss, the Setup's own; classes, those of a classifier.
     """
 
     kind: str
@@ -38,6 +38,7 @@ class EstimatorRule:
     loss: str = "squared_error"
     state: int | None = None
     first_loss: Any = None
+    classes: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

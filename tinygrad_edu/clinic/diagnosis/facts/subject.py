@@ -245,6 +245,12 @@ def whose(model: Any) -> str:
     return "sklearn" if type(model).__module__.startswith("sklearn") else "ours"
 
 
+def known_classes(model: Any) -> tuple[Any, ...]:
+    """The classes of a classifier that has one label for each sample."""
+    classes = getattr(model, "classes_", ())
+    return tuple(np.asarray(classes).tolist()) if not isinstance(classes, list) else ()
+
+
 def estimator_loss(model: Any) -> Any:
     """The loss of an estimator, of outputs without their last activation."""
     if hasattr(model, "classes_"):
@@ -260,7 +266,7 @@ def estimator_rule(model: Any, batch: int, loss: Any) -> EstimatorRule:
     return EstimatorRule(
         "MLPClassifier" if hasattr(model, "classes_") else "MLPRegressor", batch, kept, bool(rule_of(model)),
         str(getattr(model, "loss", "squared_error")),
-        int(state) if isinstance(state, (int, np.integer)) else None, loss,
+        int(state) if isinstance(state, (int, np.integer)) else None, loss, known_classes(model),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ OFTEN = 6  # trials that a program of the structure as it is will serve
 FEWEST = 3  # seeds that can tell a change from chance: 0 and 3 of 3 have 90 % intervals that are apart
 SHARE = 0.25  # of the budget that the run as it is may take
 REPAIRS = 0.8  # of the seeds reach the goal by a change that repairs
+RESERVE = 0.15  # of the budget that is left for trials in any case: a compiler may have taken the rest
 QUIET = 1.0  # seconds before a line of progress is shown
 
 
@@ -59,6 +60,7 @@ class Trials:
     def judge_first(self, runs: list[Trained], goal: Goal) -> None:
         """The first runs by the goal."""
         self.bench.goal = goal
+        self.bench.ends = max(self.bench.ends, time.perf_counter() + RESERVE * self.budget)
         self.as_is = judge_runs({}, self.record.setup, "as is", runs, self.bench, self.seconds, "")
 
     # One change
