@@ -94,7 +94,9 @@ def holds(case: Any, found: Any, run: Any) -> float | None:
     if set(cause.change) == {"seed"}:
         return float(np.mean([case.build(seed, False).asis() >= run.good for seed in FRESH]))
     setup, task = cause.trial.setup, found.task
-    models = [repair_model(made.model, setup, task, found.setup).eval() for made in train_setup(setup, task, list(FRESH), 1)]
+    models = [
+        repair_model(made.model, setup, task, found.setup).eval() for made in train_setup(setup, task, list(FRESH), 1)
+    ]
     return float(np.mean([run.worth(lambda X, m=m: linked(m, X, setup, found.setup)) >= run.good for m in models]))
 
 

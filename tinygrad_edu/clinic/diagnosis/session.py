@@ -17,10 +17,11 @@ from tinygrad_edu.clinic.diagnosis.certain import certainties
 from tinygrad_edu.clinic.diagnosis.combined import together
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit_goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import answers, short
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, answers, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.single import SUSPECTED, by_lower_goal, single
@@ -195,10 +196,25 @@ class Consultation:
         for code, certainty in certainties(self.record).items():
             cause = BY_CODE.get(code)
             sentence, remedy = (cause.sentence, cause.remedy) if cause else PROVED_OTHERWISE[code]
-            trial = t.trial(certainty.change, code) if certainty.change else None
+            trial = self.mended(certainty.change, code) if certainty.change else None
             proof = certainty.proof + (f" {short(t.as_is)}; {short(trial)}." if trial else "")
-            found.append(FoundCause(code, sentence, certainty.seen, proof, remedy, dict(certainty.change or {}), trial))
+            found.append(
+                FoundCause(code, sentence, certainty.seen, proof, remedy, dict(trial.change if trial else {}), trial)
+            )
         return found
+
+    def mended(self, change: Change, code: str) -> Trial | None:
+        """What mends a certain cause, and one usual thing more where that is not all that is wrong."""
+        t = self.trials
+        best = t.trial(change, code)
+        more: list[Change] = [{"epochs": 10 * self.subject.setup.epochs}, {"inputs": "standardized"}]
+        for extra in more if best is not None and best.share < MOST_OF and self.record.flat is not None else ():
+            trial = t.trial({**change, **extra}, code)
+            if trial is not None and best is not None and trial.share > best.share:
+                best = trial
+            if best is not None and best.share >= MOST_OF:
+                break
+        return best
 
     def overfitted(self) -> list[FoundCause]:
         """The validation curve turns up, though the training samples are learned."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -143,7 +145,7 @@ def hold_out(setup: Setup, task: Task) -> tuple[Array, Array]:
 def train_setup(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> list[Trained]:
     """The setup from each seed: compiled where that is quicker, `times` times over, else operation by operation."""
     if setup.estimator is not None and not (setup.optimizer != lbfgs.NAME and lbfgs.refusal(setup, task)):
-        return [by_estimator(setup, task, seed) for seed in seeds]
+        return by_estimators(setup, task, seeds)
     recipe, places = Jobs(setup, task), [(math.nan, seed) for seed in seeds]
     first = recipe.job(places[0])
     program = None if first.minimizer else program_for(first, len(seeds) * times)
@@ -157,6 +159,13 @@ def train_setup(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) 
             for each in jobs:
                 each.restore_best()
         return [finish_job(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
+
+
+def by_estimators(setup: Setup, task: Task, seeds: Sequence[int]) -> list[Trained]:
+    """Each seed in a thread of its own: their programs run without Python's lock."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        warnings.simplefilter("ignore")  # of what did not converge, and of batches that are cut: both are measured
+        return list(pool.map(lambda seed: by_estimator(setup, task, seed), seeds))
 
 
 def by_estimator(setup: Setup, task: Task, seed: int) -> Trained:
