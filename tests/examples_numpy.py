@@ -208,6 +208,15 @@ STATISTICS: dict[str, list[Example]] = {
     "nanmax": [(lambda n, x: n.nanmax(holed(n, x), axis=1), (2, 3))],
     "nanmin": [(lambda n, x: n.nanmin(holed(n, x), axis=1), (2, 3))],
     "round": [(lambda n, x: n.round(x * 10.1, 1), (2, 3)), (lambda n, x: n.round(x * 10.1), (2, 3))],
+    "linspace": [
+        (lambda n, a, b: n.linspace(a, b, 5), (), ()),
+        (lambda n, a, b: n.linspace(a, b, 4, endpoint=False), (3,), (2, 1)),
+    ],
+    "fftshift": [
+        (lambda n, x: n.fftshift(x), (2, 3)),
+        (lambda n, x: n.fftshift(x, 1), (2, 5)),
+    ],
+    "ifftshift": [(lambda n, x: n.ifftshift(x), (2, 3)), (lambda n, x: n.ifftshift(x, axes=(1,)), (2, 5))],
     "real": [(lambda n, x: n.real(x), (2, 3))],
     "angle": [(lambda n, x: n.angle(x), (2, 3)), (lambda n, x: n.angle(x, deg=True), (4,))],
 }

@@ -67,7 +67,7 @@ def packed(u, s, v):
 
 def numpys(name):
     """NumPy's function, of linear algebra where that has one of the name alone."""
-    return getattr(np, name, None) or getattr(np.linalg, name, None)
+    return getattr(np, name, None) or getattr(np.linalg, name, None) or getattr(np.fft, name, None)
 
 
 class Reference:

@@ -174,7 +174,18 @@ def test_rows_with_a_numpy_name_are_counted():
     own = {"erf", "sigmoid", "log_sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu"}
     own |= {"selu", "celu", "mish", "softsign", "relu6", "hard_tanh", "hard_sigmoid", "hard_swish"}
     own |= {"squared_error", "absolute_error", "huber_loss", "logistic_loss", "log_loss", "hinge_loss", "poisson_loss"}
-    own |= {"erfinv", "entr", "logit", "xlogy", "erfc", "ndtr", "gammaln", "betaln", "digamma", "polygamma"}  # SciPy's
+    own |= {
+        "erfinv",
+        "entr",
+        "logit",
+        "xlogy",
+        "erfc",
+        "ndtr",
+        "gammaln",
+        "betaln",
+        "digamma",
+        "polygamma",
+    }  # SciPy's
     assert {name for name, row in ROWS.items() if not hasattr(np, row.numpy_name)} == own
     assert len(ROWS) == 94
 

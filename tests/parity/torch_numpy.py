@@ -263,6 +263,19 @@ def solve(a, b):
     )
 
 
+def linspace(a, b, num, endpoint=True):
+    share = torch.arange(num).double() / (num - 1 if endpoint else num)
+    share = share.reshape(num, *(1,) * max(a.ndim, b.ndim))
+    return (1.0 - share) * a + share * b
+
+
+NUMPYS |= {
+    "linspace": linspace,
+    "fftshift": lambda x, axes=None: torch.fft.fftshift(x, axes),
+    "ifftshift": lambda x, axes=None: torch.fft.ifftshift(x, axes),
+}
+
+
 def mirrored(x, upper=False):
     """PyTorch's gradients of Cholesky and eigh are those of a symmetric matrix; NumPy reads one triangle."""
     x = x.mT if upper else x

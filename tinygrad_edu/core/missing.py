@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.broadcasting import Axes, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, sum
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.positions import in_dtype_of
+from tinygrad_edu.core.rearrange import roll
 from tinygrad_edu.core.reductions import max, min, prod
+from tinygrad_edu.core.shapes import reshape
 
 
 def is_nan(x: Any) -> Any:
@@ -96,6 +99,30 @@ def round(x: Any, decimals: int = 0) -> Any:
 def angle(x: Any, deg: bool = False) -> Any:
     """The angle of a real number in the complex plane: 0, and π (180 degrees) below 0. The gradient is 0."""
     return ops.where(ops.less(x, 0.0), 180.0 if deg else math.pi, 0.0 * x)
+
+
+@compose(method=False)
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any:
+    """`num` numbers in equal steps from start to stop, along a new first axis; without `endpoint` stop is left out."""
+    share = np.arange(num) / (builtins.max(num - 1, 1) if endpoint else builtins.max(num, 1))
+    rank = builtins.max(np.ndim(start), np.ndim(stop))
+    node = next((x for x in (start, stop) if hasattr(x, "parents")), share)
+    share = in_dtype_of(reshape(share, (num, *(1,) * rank)), node)
+    return (1.0 - share) * start + share * stop
+
+
+@compose(numpy="fft.fftshift", method=False)
+def fftshift(x: Any, axes: Axes = None) -> Any:
+    """The second half of every axis before the first one."""
+    along = axes_of(x, axes)
+    return roll(x, [np.shape(x)[i] // 2 for i in along], along)
+
+
+@compose(numpy="fft.ifftshift", method=False)
+def ifftshift(x: Any, axes: Axes = None) -> Any:
+    """What `fftshift` undoes."""
+    along = axes_of(x, axes)
+    return roll(x, [-(np.shape(x)[i] // 2) for i in along], along)
 
 
 @compose(method=False)

@@ -15,7 +15,7 @@ from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 SECOND_NAMES = {
     "amax": "max", "amin": "min", "fabs": "abs", "degrees": "rad2deg", "radians": "deg2rad", "fix": "trunc",
     "around": "round", "conjugate": "pos", "copy": "pos", "permute_dims": "transpose", "concat": "concatenate",
-    "float_power": "pow",
+    "float_power": "pow", "real_if_close": "real",
     "linalg.matmul": "matmul", "linalg.outer": "outer", "linalg.tensordot": "tensordot", "linalg.cross": "cross",
     "linalg.vecdot": "vecdot", "linalg.matrix_transpose": "matrix_transpose", "cumulative_sum": "cumsum",
     "cumulative_prod": "cumprod",
@@ -51,7 +51,7 @@ INSTEAD = {
     "linalg.eigvals": "np.linalg.eigvalsh of a symmetric matrix (the others have complex eigenvalues)",
     "linalg.cond": "np.linalg.norm(x, 2) * np.linalg.norm(np.linalg.inv(x), 2)",
     "linalg.matrix_rank": "np.linalg.matrix_rank(x.detach().data): a whole number has no derivative",
-    "imag": "nothing: all numbers here are real, so that it is 0",
+    "imag": "0.0 * x: all numbers here are real",
     "nanmedian": "np.median(x[~np.isnan(x.data)])",
     "nanpercentile": "np.percentile(x[~np.isnan(x.data)], q)",
     "nanquantile": "np.quantile(x[~np.isnan(x.data)], q)",

@@ -93,6 +93,10 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     """Our function of that name. Errors: where it has no derivative, or an option of NumPy's would change it."""
     if function in SHAPE_OF and hasattr(arguments[0], "parents") and len(arguments) == 1 and not options:
         return getattr(arguments[0], SHAPE_OF[function], function(0.0))  # a Value has the shape of a number
+    if function is np.full_like and any(hasattr(x, "parents") for x in [*arguments[1:], *options.values()]):
+        raise UnsupportedNumpyError(
+            "np.full_like would lose the gradient of its fill value: write np.broadcast_to(value, np.shape(x))"
+        )
     if function in without_derivative():
         return function(*tree_map(plain_of, list(arguments)), **tree_map(plain_of, options))
     if function not in differentiable():
