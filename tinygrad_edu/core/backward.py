@@ -94,7 +94,7 @@ def pull(x: Node, g: Any) -> Contributions:
     """(parent, contribution) for each parent that wants one: the chain rule at one node, on arrays."""
     operation, kind = x.op, x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
-    if operation.__class__ is Operation:
+    if isinstance(operation, Operation):  # not `__class__ is`: an operation of somebody's own is a subclass
         partials = operation.partials_on_arrays(x.array, arrays)
         found = []
         for p, d in zip(x.parents, partials):  # noqa: B905  (`strict` would cost 60 ns)
