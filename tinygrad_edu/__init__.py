@@ -33,6 +33,7 @@ HOMES = {
     "interop": ("from_keras", "from_torch"),
     "reporting": ("report",),
     "train.fit": ("fit",),
+    "train.range_test": ("lr_range_test",),
     "train.sweep.many": ("fit_many",),
 }
 MODULES = ("cases", "clinic", "course", "errors", "estimators", "nn", "ops", "optim", "data", "train")
@@ -53,13 +54,14 @@ if TYPE_CHECKING:
     from tinygrad_edu.interop import from_keras, from_torch
     from tinygrad_edu.reporting import report
     from tinygrad_edu.train.fit import fit
+    from tinygrad_edu.train.range_test import lr_range_test
     from tinygrad_edu.train.sweep.many import fit_many
 
 __all__ = [
-    "Drawing", "Tensor", "Value", "cases", "clinic", "course", "data", "detect_anomaly", "draw", "errors", "estimators",
-    "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp", "jacobian", "jit", "jvp",
-    "nn", "no_grad", "operation", "ops", "optim", "report", "scan", "taylor_slope", "train", "value_and_grad", "vjp",
-    "vmap",
+    "Drawing", "Tensor", "Value", "cases", "clinic", "course", "data", "detect_anomaly", "draw", "errors",
+    "estimators", "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp", "jacobian",
+    "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "report", "scan", "taylor_slope",
+    "train", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 

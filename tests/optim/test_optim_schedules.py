@@ -20,6 +20,10 @@ EVERY = [
     schedules.exponential(0.1, factor=0.9),
     schedules.step(0.1, every=7, factor=0.5),
     schedules.cosine(0.1, steps=30, final=0.01),
+    schedules.cosine_restarts(0.1, steps=10),
+    schedules.cosine_restarts(0.1, steps=5, mult=2, final=0.01),
+    schedules.one_cycle(0.1, steps=50),
+    schedules.one_cycle(0.1, steps=40, rise=0.25, div_factor=10.0, final_div_factor=100.0),
     schedules.warmup(0.1, steps=5),
     schedules.warmup(schedules.cosine(0.1, steps=30), steps=5),
     schedules.piecewise([10, 20], [0.1, schedules.inverse_time(0.05), lambda t: 0.01 / (t + 1)]),
@@ -97,6 +101,26 @@ def test_far_away_steps_are_no_trouble(schedule):
 # PyTorch's
 
 TORCH = [
+    (schedules.cosine_restarts(0.1, steps=7), "CosineAnnealingWarmRestarts", {"T_0": 7}),
+    (
+        schedules.cosine_restarts(0.1, steps=3, mult=2, final=0.01),
+        "CosineAnnealingWarmRestarts",
+        {"T_0": 3, "T_mult": 2, "eta_min": 0.01},
+    ),
+    (schedules.cosine_restarts(0.1, steps=1, mult=3), "CosineAnnealingWarmRestarts", {"T_0": 1, "T_mult": 3}),
+    (schedules.one_cycle(0.5, steps=60), "OneCycleLR", {"max_lr": 0.5, "total_steps": 60, "cycle_momentum": False}),
+    (
+        schedules.one_cycle(0.5, steps=52, rise=0.5, div_factor=10.0, final_div_factor=50.0),
+        "OneCycleLR",
+        {
+            "max_lr": 0.5,
+            "total_steps": 52,
+            "pct_start": 0.5,
+            "div_factor": 10.0,
+            "final_div_factor": 50.0,
+            "cycle_momentum": False,
+        },
+    ),
     (schedules.exponential(0.1, 0.93), "ExponentialLR", {"gamma": 0.93}),
     (schedules.step(0.1, every=7, factor=0.3), "StepLR", {"step_size": 7, "gamma": 0.3}),
     (schedules.cosine(0.1, steps=50), "CosineAnnealingLR", {"T_max": 50}),

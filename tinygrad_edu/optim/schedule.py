@@ -124,9 +124,14 @@ def show_setting(x: Any) -> str:
 INTERVALS = {
     **dict.fromkeys(("lr", "final", "decay", "power", "tol"), "[0, inf)"),
     "factor": "(0, 1]",
+    "rise": "(0, 1)",
+    **dict.fromkeys(("div_factor", "final_div_factor"), "[1, inf)"),
     "threshold": "[0, 1)",
 }
-LEAST = {**dict.fromkeys(("every", "steps", "samples", "batch_size"), 1), **dict.fromkeys(("patience", "cooldown"), 0)}
+LEAST = {
+    **dict.fromkeys(("every", "steps", "mult", "samples", "batch_size"), 1),
+    **dict.fromkeys(("patience", "cooldown"), 0),
+}
 
 
 def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core import ops
 from tinygrad_edu.errors import SettingError
@@ -27,8 +29,9 @@ from tinygrad_edu.optim.schedule import (
 )
 
 __all__ = [
-    "Plateau", "Schedule", "adaptive", "as_schedule", "by_function", "constant", "cosine", "exponential",
-    "inverse_power", "inverse_time", "invscaling", "piecewise", "reduce_on_plateau", "step", "warmup",
+    "Plateau", "Schedule", "adaptive", "as_schedule", "by_function", "constant", "cosine", "cosine_restarts",
+    "exponential", "inverse_power", "inverse_time", "invscaling", "one_cycle", "piecewise", "reduce_on_plateau",
+    "step", "warmup",
 ]  # fmt: skip
 
 
@@ -88,6 +91,44 @@ def cosine(t: Any, lr: float, steps: int, final: float = 0.0) -> Any:
     """
     done = ops.minimum(t / steps, 1.0)
     return final + (lr - final) * (0.5 + 0.5 * ops.cos(math.pi * done))
+
+
+@declare_schedule(tail=lambda lr, **_: 0.0)
+def cosine_restarts(t: Any, lr: float, steps: int, mult: int = 1, final: float = 0.0) -> Any:
+    """η falls from lr to `final` along a cosine and begins again, after `steps`, then steps·mult, steps·mult², ...
+
+    PyTorch's CosineAnnealingWarmRestarts, with steps for T_0 and mult for T_mult. (Loshchilov and Hutter 2017)
+
+    >>> [round(cosine_restarts(1.0, steps=2)(t), 3) for t in range(5)]
+    [1.0, 0.5, 1.0, 0.5, 1.0]
+    """
+    if mult == 1:
+        done = (t % steps) / steps
+    else:
+        # Restart number n begins at steps·(multⁿ - 1)/(mult - 1); the small number keeps log from falling short of n.
+        n = np.floor(np.log(t / steps * (mult - 1.0) + 1.0) / math.log(mult) + 1e-12)
+        done = (t - steps * (mult**n - 1.0) / (mult - 1.0)) / (steps * mult**n)
+    return final + (lr - final) * (0.5 + 0.5 * ops.cos(math.pi * done))
+
+
+@declare_schedule(tail=lambda lr, **_: 0.0)
+def one_cycle(
+    t: Any, lr: float, steps: int, rise: float = 0.3, div_factor: float = 25.0, final_div_factor: float = 1e4
+) -> Any:
+    """η rises from lr/div_factor to lr in the share `rise` of the steps, then falls to that over final_div_factor.
+
+    Both along cosines; after `steps` it stays. PyTorch's OneCycleLR, with lr for max_lr, rise for pct_start.
+    (Smith and Topin 2019)
+
+    >>> [round(one_cycle(1.0, steps=6, rise=0.5)(t), 3) for t in range(6)]
+    [0.04, 0.52, 1.0, 0.75, 0.25, 0.0]
+    """
+    first, last, top = lr / div_factor, lr / div_factor / final_div_factor, rise * steps - 1.0
+    up = np.clip(t / max(top, 1e-12), 0.0, 1.0)
+    down = np.clip((t - top) / (steps - 1.0 - top), 0.0, 1.0)
+    rising = lr + (first - lr) * (0.5 + 0.5 * ops.cos(math.pi * up))
+    falling = last + (lr - last) * (0.5 + 0.5 * ops.cos(math.pi * down))
+    return ops.where(t <= top, rising, falling)
 
 
 @declare_schedule(tail=lambda schedule, steps: schedule.tail())

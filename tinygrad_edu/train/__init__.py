@@ -5,6 +5,7 @@ from tinygrad_edu.train.fit import fit
 from tinygrad_edu.train.histograms import Histograms
 from tinygrad_edu.train.loop import accuracy, one_minus_mae, train
 from tinygrad_edu.train.online import fit_online
+from tinygrad_edu.train.range_test import RangeTest, lr_range_test
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.sweep.many import ManyRuns, fit_many
 
@@ -12,11 +13,13 @@ __all__ = [
     "Checkpoint",
     "Histograms",
     "ManyRuns",
+    "RangeTest",
     "Run",
     "accuracy",
     "fit",
     "fit_many",
     "fit_online",
+    "lr_range_test",
     "one_minus_mae",
     "train",
 ]

@@ -1,0 +1,131 @@
+"""The learning-rate range test: one short run whose rate grows from far too small to far too large. (Smith 2017)"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import checks
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim.named import optimizer_for
+from tinygrad_edu.train.job import job_of
+from tinygrad_edu.train.recipe import Settings
+from tinygrad_edu.train.snapshot import Snapshot
+
+MEMORY = 0.9  # of the running mean of the losses
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """What a range test found: `rates`, `losses` of the steps, `smoothed`, their running mean, and a `suggestion`.
+
+    >>> RangeTest(np.array([0.1, 1.0, 10.0]), np.array([2.0, 1.0, 9.0]), np.array([2.0, 1.0, 9.0])).suggestion
+    0.1
+    """
+
+    rates: np.ndarray[Any, Any]
+    losses: np.ndarray[Any, Any]
+    smoothed: np.ndarray[Any, Any]
+
+    @property
+    def suggestion(self) -> float:
+        """The rate at which the smoothed loss falls fastest, by the logarithm of the rate."""
+        end = max(int(np.argmin(self.smoothed)) + 1, 2)
+        slopes = np.gradient(self.smoothed[:end], np.log(self.rates[:end]))
+        return float(self.rates[int(np.argmin(slopes))])
+
+    def plot(self, axes: Any = None) -> Any:
+        """The losses over the rate, on Matplotlib's axes (new ones by default). Errors: as Matplotlib's."""
+        if axes is None:
+            import matplotlib.pyplot as plt
+
+            _, axes = plt.subplots()
+        axes.plot(self.rates, self.losses, alpha=0.3, label="loss of a batch")
+        axes.plot(self.rates, self.smoothed, label="running mean")
+        axes.axvline(self.suggestion, linestyle="--", label=f"steepest: {self.suggestion:.2g}")
+        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        axes.legend()
+        return axes
+
+    def __repr__(self) -> str:
+        lowest = self.rates[int(np.argmin(self.smoothed))]
+        return (
+            f"<range test of {len(self.rates)} rates from {self.rates[0]:.2g} to {self.rates[-1]:.2g}: the loss is "
+            f"lowest at {lowest:.2g} and falls fastest at {self.suggestion:.2g}>"
+        )
+
+
+def lr_range_test(
+    model: Module,
+    X: Any,
+    y: Any,
+    *,
+    loss: str | Callable[..., Any],
+    optimizer: Any = "sgd",
+    start: float = 1e-6,
+    end: float = 10.0,
+    steps: int = 100,
+    batch_size: int = 32,
+    stop_at: float = 4.0,
+    seed: int = 0,
+) -> RangeTest:
+    """Train for `steps` batches while the rate grows from `start` to `end` by equal factors, then put everything back.
+
+    optimizer: a name, a function of the parameters, or an optimizer, as in fit. stop_at: the test ends where the
+    smoothed loss is so many times the lowest one, or not finite. The model and the optimizer are afterwards as before.
+    Errors: SettingError for settings; those of fit for data that do not fit.
+
+    >>> from tinygrad_edu import nn
+    >>> from tinygrad_edu.data import moons
+    >>> found = lr_range_test(nn.MLP([2, 16, 1], seed=0), *moons(200), loss="mse", steps=60)
+    >>> found.rates[0], 1e-4 < found.suggestion < 10.0
+    (1e-06, True)
+    """
+    checks.number("start", start, "(0, inf)")
+    checks.whole("steps", steps, 3)
+    if not checks.number("end", end, "(0, inf)") > start:
+        raise SettingError(f"end={end}: the last rate has to be above start={start}")
+    made = optimizer_for(optimizer, model.parameters())
+    job = job_of(model, X, y, made, Settings(loss=loss, epochs=1, batch_size=batch_size, seed=seed))
+    before, training = Snapshot(model, made), model.training
+    try:
+        model.train()
+        with np.errstate(all="ignore"):
+            return steps_at(job, np.geomspace(start, end, steps), stop_at, np.random.default_rng(seed))
+    finally:
+        before.restore()
+        made.zero_grad()
+        model.train(training)
+
+
+def steps_at(job: Any, rates: Any, stop_at: float, rng: np.random.Generator) -> RangeTest:
+    """One step at each rate, on batches in random order, over and over."""
+    losses: list[float] = []
+    smoothed: list[float] = []
+    running, rows = 0.0, np.empty(0, dtype=int)
+    for lr in rates:
+        if len(rows) < job.batch_size:
+            rows = rng.permutation(job.samples)
+        batch, rows = rows[: job.batch_size], rows[job.batch_size :]
+        job.optimizer.zero_grad()
+        value = job.batch_loss(*[array[batch] for array in job.data])
+        number = float(getattr(value, "array", getattr(value, "data", value)))
+        running = MEMORY * running + (1.0 - MEMORY) * number
+        mean = running / (1.0 - MEMORY ** (len(losses) + 1))  # as Adam corrects its means
+        if not math.isfinite(mean) or (smoothed and mean > stop_at * min(smoothed)):
+            break
+        losses.append(number)
+        smoothed.append(mean)
+        value.backward()
+        job.optimizer.lr = float(lr)
+        job.optimizer.step()
+    if len(losses) < 3:
+        raise SettingError(
+            f"start={rates[0]:.3g}: the loss is not finite, or grows, from the first steps on: begin lower"
+        )
+    return RangeTest(rates[: len(losses)].copy(), np.array(losses), np.array(smoothed))
