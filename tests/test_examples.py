@@ -1,4 +1,4 @@
-"""The guided path, 01 to 12: each program runs as its first lines say, prints its evidence, and writes its picture."""
+"""The guided path, 01 to 16: each program runs as its first lines say, prints its evidence, and writes its picture."""
 
 import ast
 import re
@@ -28,6 +28,14 @@ EVIDENCE = {
         r":\s+5\s+of\s+5;\s+as\s+a\s+control(.|\n)*1\. lr_too_low(.|\n)*repaired: lr_too_low",
         (),
     ),
+    "13": (
+        r"Values +\d+\.\d\d ms a document, first loss (3\.\d{12}), \de-1[5-9] from the compiled one\n"
+        r"Tensors +\d+\.\d\d ms a document, first loss \1, \de-1[4-9] from",
+        (),
+    ),
+    "14": (r"reads (9[5-9]|100)%\n(.|\n)*one without convolutions reads", ("14_lenet.svg",)),
+    "15": (r"loss 2\.\d\d -> 0\.\d\d\npairs of letters, counted: 1\.\d\d\nit writes: ", ()),
+    "16": (r"of 500 new questions it answers (9\d|100)%(.|\n)*(9\d|100)% on the digit", ("16_attention.svg",)),
     "12": (r"0\.30 +100% +\d+ +0%\n +1\.00 +0% +never +100%\n", ("12_sweep.svg",)),
 }
 NUMBERED = pytest.mark.parametrize("number", EVIDENCE)

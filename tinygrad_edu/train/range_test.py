@@ -83,8 +83,8 @@ def lr_range_test(
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import moons
     >>> found = lr_range_test(nn.MLP([2, 16, 1], seed=0), *moons(200), loss="mse", steps=60)
-    >>> found.rates[0], 1e-4 < found.suggestion < 10.0
-    (1e-06, True)
+    >>> bool(found.rates[0] < found.suggestion < found.rates[-1])
+    True
     """
     checks.number("start", start, "(0, inf)")
     checks.whole("steps", steps, 3)
