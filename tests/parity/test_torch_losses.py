@@ -67,6 +67,7 @@ def test_nll(settings, reduction):
     )
 
 
+@pytest.mark.filterwarnings("ignore:reduction")  # of PyTorch's mean, which is over all entries
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none", "batchmean"])
 @pytest.mark.parametrize("log_target", [False, True])
 def test_kl_div(log_target, reduction):
