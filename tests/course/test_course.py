@@ -29,13 +29,13 @@ def written(tmp_path, exercise, text, suffix=".py"):
     return path
 
 
-def in_this_process(source, calls, seconds, arrays=True):
+def in_this_process(source, calls, seconds):
     """As sandbox.run, for texts of our own."""
     from tinygrad_edu.course import child
 
     world = {"np": np, "math": math, "__name__": "submission"}
     exec(compile(source, "submission", "exec"), world)
-    answers = [child.called(world[name], dict(given), arrays) for name, given in calls]
+    answers = [child.called(world[name], dict(given), count) for name, given, count in calls]
     return [sandbox.result_of(json.loads(json.dumps(answer))) for answer in answers]
 
 
@@ -251,7 +251,7 @@ def test_a_submission_cannot_write_its_own_grade(tmp_path):
 def test_the_environment_of_a_child_holds_no_secrets(monkeypatch):
     monkeypatch.setenv("MY_TOKEN", "secret")
     source = "def f():\n    return sorted(__import__('os').environ)\n"
-    result = sandbox.run(source, [("f", {})], 5, arrays=False)[0]
+    result = sandbox.run(source, [("f", {}, 0)], 5)[0]
     assert result.error or "MY_TOKEN" not in result.value
 
 
@@ -317,6 +317,28 @@ def test_grade_of_gradients_of_ones_own():
     grade = tg.clinic.grade(lambda p: np.sum((x @ p["W"]) ** 2), {"W": W}, {"W": -2 * x.T @ (x @ W)})
     assert (grade.score, grade.status, grade.mistakes) == (0.0, "wrong", ("sign_flipped",))
     assert "points uphill" in grade.text
+
+
+def slope(y):
+    return 1.0 - y * y
+
+
+def with_a_helper(x, W, b, dy):
+    dz = dy * slope(np.tanh(x @ W + b))
+    return dz @ W.T, x.T @ dz, dz.sum(axis=0)
+
+
+def test_a_function_brings_those_that_it_calls():
+    found = submission.of_functions(with_a_helper)
+    assert found.functions.keys() == {"slope", "with_a_helper"}
+    inputs = LAYER.arguments("backward", LAYER.inputs(np.random.default_rng(0)))
+    assert sandbox.run(found.source, [("with_a_helper", inputs, 3)], 5)[0].error == ""
+
+
+def test_one_result_may_be_a_list_of_lists(tmp_path):
+    exercise = find("softmax_cross_entropy")
+    text = exercise.solution.replace("return dz", "return dz.tolist()")
+    assert tg.clinic.grade(written(tmp_path, exercise, text)).score == 1.0
 
 
 def test_functions_of_a_notebook():

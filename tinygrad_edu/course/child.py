@@ -69,19 +69,20 @@ def plain(x: Any) -> Any:
     return x if isinstance(x, (str, int, float, bool, type(None))) else repr(x)[:80]
 
 
-def called(function: Any, arguments: dict[str, Any], as_arrays: bool) -> dict[str, Any]:
-    """What a call gives, or its error with the line in the learner's file."""
+def called(function: Any, arguments: dict[str, Any], count: int) -> dict[str, Any]:
+    """What a call gives, `count` arrays or for 0 anything else; or its error with the line in the learner's file."""
     try:
         with np.errstate(all="ignore"):
             found = function(**{name: np.array(x) if isinstance(x, np.ndarray) else x for name, x in arguments.items()})
     except BaseException as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "submission"]
         return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].lineno if frames else 0}
-    if not as_arrays:
+    if not count:
         return {"value": plain(found)}
     if isinstance(found, dict):
         return {"named": {str(name): encoded(x) for name, x in found.items()}}
-    return {"outputs": [encoded(x) for x in (found if isinstance(found, (tuple, list)) else (found,))]}
+    several = isinstance(found, tuple) or (isinstance(found, list) and count > 1)  # one result may be a list of lists
+    return {"outputs": [encoded(x) for x in (found if several else (found,))]}
 
 
 def main() -> None:
@@ -93,7 +94,7 @@ def main() -> None:
     try:
         exec(compile(task["source"], "submission", "exec"), world)
         results = [
-            called(world[call["function"]], {name: decoded(x) for name, x in call["arguments"].items()}, task["arrays"])
+            called(world[call["function"]], {name: decoded(x) for name, x in call["arguments"].items()}, call["count"])
             for call in task["calls"]
         ]
     except BaseException as error:

@@ -61,7 +61,7 @@ def grade_file(
     """
     checks.one_of("hint", hint, HINTS)
     checks.number("seconds", seconds, "(0, 3600]")
-    found = submission.of_function(given) if callable(given) else submission.read(given)
+    found = submission.of_functions(given) if callable(given) else submission.read(given)
     chosen = catalog.find(exercise or name_in(given, found) or (found.name if not callable(given) else ""))
     return graded(found, chosen, hint, seconds, secrets.randbits(32) if seed is None else checks.seed("seed", seed))
 
@@ -92,7 +92,7 @@ def graded(given: Submission, exercise: Exercise, hint: int, seconds: float, see
     marking = Marking(exercise, given)
     rng = np.random.default_rng(seed)
     inputs = [exercise.inputs(rng) for _ in range(CASES)]
-    calls = [(f, exercise.arguments(f, case)) for f in written for case in inputs]
+    calls = [(f, exercise.arguments(f, case), len(exercise.functions[f])) for f in written for case in inputs]
     results = sandbox.run(given.source, calls, seconds)
     by_function = {f: results[i * CASES : (i + 1) * CASES] for i, f in enumerate(written)}
     for function in exercise.functions:

@@ -35,16 +35,18 @@ class Result:
     line: int = 0
 
 
-def run(
-    source: str, calls: Sequence[tuple[str, Mapping[str, Any]]], seconds: float, arrays: bool = True
-) -> list[Result]:
-    """Each call (function, arguments) of a learner's text, in a process of its own.
+def run(source: str, calls: Sequence[tuple[str, Mapping[str, Any], int]], seconds: float) -> list[Result]:
+    """Each call (function, arguments, how many arrays it returns; 0 for anything else) of a learner's text.
 
-    Where the process does not answer in time, or ends without an answer, every call has that as its error.
+    All of them run in one process, which is not this one. Where it does not answer in time, or ends without an answer,
+    every call has that as its error.
     """
     task = {
-        "source": source, "seconds": int(seconds) + 1, "arrays": arrays,
-        "calls": [{"function": name, "arguments": {n: encoded(x) for n, x in given.items()}} for name, given in calls],
+        "source": source, "seconds": int(seconds) + 1,
+        "calls": [
+            {"function": name, "arguments": {n: encoded(x) for n, x in given.items()}, "count": count}
+            for name, given, count in calls
+        ],
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="tinygrad_edu-check-") as folder:
         answer = Path(folder, "result.json")

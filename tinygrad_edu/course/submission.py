@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-import json
+import inspect
 import re
+import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,24 +134,31 @@ def forbidden(node: ast.AST) -> str:
     return ""
 
 
-def of_function(function: Any) -> Submission:
-    """A function of a notebook, by its source."""
-    import inspect
-    import textwrap
-
+def of_functions(*functions: Any) -> Submission:
+    """Functions of a notebook, and those of the same notebook that they call, by their source."""
+    name = str(getattr(functions[0], "__name__", functions[0]))
     try:
-        return of_text(textwrap.dedent(inspect.getsource(function)), function.__name__)
+        texts = [textwrap.dedent(inspect.getsource(each)) for each in with_helpers(functions)]
     except (OSError, TypeError):
-        return Submission(
-            str(getattr(function, "__name__", function)), problem="the text of the function is not at hand"
-        )
+        return Submission(name, problem="the text of the function is not at hand")
+    return of_text("\n\n".join(texts), name)
+
+
+def with_helpers(functions: Iterable[Any]) -> list[Any]:
+    """The functions, and those of their module that they name."""
+    found: dict[Any, None] = {}
+    waiting = list(functions)
+    while waiting:
+        each = waiting.pop(0)
+        if each not in found:
+            found[each] = None
+            world = getattr(each, "__globals__", {})
+            named = [world.get(name) for name in getattr(getattr(each, "__code__", None), "co_names", ())]
+            waiting += [x for x in named if inspect.isfunction(x) and x.__module__ == each.__module__]
+    return list(found)
 
 
 def named_exercise(text: str) -> str:
     """The name in the first line of a file, `# exercise: NAME`; "" where there is none."""
     found = re.search(r"^# exercise: (\w+)", text, re.MULTILINE)
     return found[1] if found else ""
-
-
-def json_text(x: Any) -> str:
-    return json.dumps(x)
