@@ -130,7 +130,7 @@ def cell(text: str | None) -> str:
 
 
 def fused_program() -> str:
-    """The `.source` of the explanation's loss, without the operations above it."""
+    """The `.source` of the explanation's loss, without the operations below it."""
     import numpy as np
 
     import tinygrad_edu as tg
@@ -140,7 +140,7 @@ def fused_program() -> str:
         return np.mean((np.tanh(x @ W) - y) ** 2)
 
     loss.value_and_grad(np.ones((3, 2)), np.ones((4, 3)), np.zeros((4, 2)))
-    return fenced(loss.source[loss.source.rindex("@direct") :])
+    return fenced(loss.source.partition("\n\n\n#")[0])
 
 
 # Catalogues

@@ -250,7 +250,7 @@ def test_the_source_runs_without_numba_and_gives_the_same_numbers():
     plain(program)(*inputs, *program.workspace(sizes), *out, numbers)
     agree((numbers[0], out), (y, gradients), 1e-14)
     assert list(program.shapes) == ["d_x", "d_t"]
-    assert f.source == program.text
+    assert f.module_source == program.text
     assert re.search(r"# x \(\w+, \w+\); t \(", f.source)
     f.backward(x, t)
     assert "d_W, d_b, results" in f.source
@@ -261,9 +261,14 @@ def test_the_source_is_what_a_student_could_have_written():
     f = jit(lambda x, y: ops.sum(ops.tanh(x) * y))
     with without_numba():
         f.value_and_grad(normal(3, 2), normal(3, 2), argnum=(0, 1))
-    body = f.source.partition("def loops")[2].splitlines()
+    body = f.source.partition("# The operations")[0].splitlines()
     assert sum(line.strip().startswith("for ") for line in body) == 2  # one loop nest for all
     assert max(map(len, body)) <= 120
+    assert body[0] == "def program(", "the student's loops come first"
+    below = f.source.partition("# The operations")[2]
+    assert "def tanh(" in below
+    assert "njit" not in f.source
+    assert "@direct(" in f.module_source or "@njit" in f.module_source
 
 
 # Threads and memory

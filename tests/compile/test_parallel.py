@@ -40,11 +40,11 @@ def test_the_source_says_so_and_runs_without_numba():
         value = f(x)
     assert value == pytest.approx(np.exp(x).sum(), rel=1e-12)
     assert "prange(" in f.source
-    assert "parallel=True" in f.source
+    assert "parallel=True" in f.module_source
     assert callable(plain(list(f.arrays.programs.values())[-1][-1]))
 
 
 def test_what_threads_cannot_share_is_compiled_as_usual():
     f = jit(lambda x: ops.max(x * x), parallel=True)
     assert f(np.array([1.0, -3.0])) == 9.0
-    assert "parallel" not in f.source
+    assert "parallel" not in f.module_source

@@ -91,7 +91,12 @@ class ArrayFunction:
         self.calls: dict[Any, Call] = {}
 
     def source(self, name: str) -> str:
-        """The newest program's text."""
+        """The newest program's loops, then the operations that they call."""
+        listing: str = list(self.programs.values())[-1][-1].listing(name)
+        return listing
+
+    def module_source(self, name: str) -> str:
+        """The newest program's text, as it is compiled."""
         return list(self.programs.values())[-1][-1].text
 
     def backward(self, arguments: Sequence[Any]) -> Any:

@@ -130,11 +130,23 @@ class CompiledFunction:
 
     @property
     def source(self) -> str:
-        """The newest trace as Python: forward, then backward, as a student could have written it."""
+        """The newest trace as Python: forward, then backward, as a student could have written it.
+
+        Below the loops stand the operations that they call.
+        """
+        return str(self.newest_trace().source(self.__name__))
+
+    @property
+    def module_source(self) -> str:
+        """The newest trace as the whole module that is compiled, with what makes machine code of the loops."""
+        return str(self.newest_trace().module_source(self.__name__))
+
+    def newest_trace(self) -> Any:
+        """What was traced last. Errors: TraceError before the first call."""
         newest = self.variants.newest or self
         if newest.newest is None or not newest.newest.programs:
             raise TraceError("nothing has been traced yet: call the function once, then read its source")
-        return newest.newest.source(self.__name__)
+        return newest.newest
 
 
 @overload

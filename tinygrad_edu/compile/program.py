@@ -28,6 +28,7 @@ from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
 Array = np.ndarray[Any, Any]
 INDENT = "    "
+OPERATIONS = "# The operations that are called above."
 
 
 @dataclass(frozen=True)
@@ -200,12 +201,20 @@ class Program(Body):
     @property
     def text(self) -> str:
         """The module: the operations, then the program as one function."""
+        options = {"accurate": self.accurate, "parallel": self.parallel}
+        return module_writer.module(self.functions, self.name, ", ".join(self.parameters), self.body(), **options)
+
+    def body(self) -> str:
+        """The lines of the program: shapes, sizes, loops."""
         sizes = [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
-        lines = "\n".join(indent([*self.shape_comments(), *sizes, *self.rooms(), *self.lines]))
-        parameters = ", ".join(self.parameters)
-        return module_writer.module(
-            self.functions, self.name, parameters, lines, accurate=self.accurate, parallel=self.parallel
-        )
+        return "\n".join(indent([*self.shape_comments(), *sizes, *self.rooms(), *self.lines]))
+
+    def listing(self, name: str) -> str:
+        """The loops as one function of that name, then the operations that they call; without what is around them."""
+        parameters = module_writer.list_names(", ".join(self.parameters), 4)
+        function = f"def {name if name.isidentifier() else self.name}(\n{parameters}\n):\n{self.body()}\n"
+        below = module_writer.without_decorators(self.functions)
+        return f"{function}\n\n{OPERATIONS}\n\n{below}" if below else function
 
     def rooms(self) -> Iterable[str]:
         """Each intermediate result as a part of one workspace: an array more takes 0.02 s to compile, 0.1 µs a call.

@@ -6,6 +6,7 @@ instead of 1.8, processor time). It does not know all of Python, nor parallel lo
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 from tinygrad_edu.compile.codegen.templates import FAST, HEADER, PRANGE
@@ -53,6 +54,16 @@ def is_understood(text: str) -> bool:
     except ImportError:
         return True
     return understands(text.removeprefix(HEADER).rpartition("@njit")[0])
+
+
+def without_decorators(functions: str) -> str:
+    """The definitions of operations as plain Python, without what tells Numba how to compile them."""
+    kept = [
+        line
+        for line in functions.splitlines()
+        if not line.startswith(("@", "inlined = ", "# The pieces of the program"))
+    ]
+    return re.sub("\n{3,}", "\n\n", "\n".join(kept)).strip() + "\n" if "".join(kept).strip() else ""
 
 
 def list_names(names: str, by: int) -> str:

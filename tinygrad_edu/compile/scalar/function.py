@@ -202,6 +202,10 @@ class ScalarFunction:
         text = "\n".join(python_lines(list(self.programs.values())[-1], free_name(name, (), ())))
         return f"import math\n\n\n{text}" if "math." in text else text
 
+    def module_source(self, name: str) -> str:
+        """The same: what runs is a list of numbers that one compiled loop goes through."""
+        return self.source(name)
+
 
 def number(x: Any) -> float:
     return x.data if isinstance(x, Value) else constant(x).data
