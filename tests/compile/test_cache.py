@@ -1,16 +1,19 @@
 """Compiled programs on disk: made once, shared by processes, and never trusted when they are damaged."""
 
+import gc
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tinygrad_edu import jit, ops
 from tinygrad_edu.cli import main
 from tinygrad_edu.compile.backend import cache
 
@@ -88,7 +91,8 @@ def test_a_program_is_made_once(home):
 
 
 def test_a_module_is_loaded_once_in_a_process(home):
-    assert cache.load(TEXT, "test") is cache.load(TEXT, "test")
+    found = cache.load(TEXT, "test")
+    assert found.twice is cache.load(TEXT, "test").twice
 
 
 def test_a_second_process_finds_the_program(home):
@@ -415,3 +419,24 @@ def test_a_program_from_the_disk_is_there_at_once(home):
     start = time.perf_counter()
     seconds = float(lines(process(timed))[1])
     assert seconds < min(1.0, time.perf_counter() - start)
+
+
+def test_programs_that_nothing_uses_are_let_go():
+    """Of a new compile LLVM keeps 1 MB for ever; what is ours goes, and all of what comes from the disk."""
+
+    def names():
+        return {name for name in sys.modules if name.startswith("tinygrad_edu_program")}
+
+    gc.collect()
+    before, watched = names(), []
+    for i in range(4):
+        f = jit(lambda x, c=float(i): ops.sum(ops.tanh(x) * c))
+        f.value_and_grad(np.ones(3))
+        watched.append(weakref.ref(next(iter(f.arrays.programs.values()))[0].code))
+        again = jit(lambda x, c=float(i): ops.sum(ops.tanh(x) * c))
+        again.value_and_grad(np.ones(3))
+        assert next(iter(again.arrays.programs.values()))[0].code is watched[-1]()
+    del f, again
+    gc.collect()
+    assert names() <= before
+    assert [x() for x in watched] == [None] * 4

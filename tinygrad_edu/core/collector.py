@@ -51,7 +51,7 @@ class Collector:
     def building(self) -> bool:
         """Is a graph being built? Of the objects since the last collection, most are nodes."""
         young = gc.get_objects(generation=0)
-        return 2 * sum(x.__class__ is self.node for x in young) > len(young)
+        return 2 * sum(type(x) is self.node for x in young) > len(young)
 
 
 def spare(node: type) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -95,8 +94,8 @@ def program_text(dtype: str, extras: bool = False) -> str:
 
 
 @functools.cache
-def program(dtype: str, extras: bool = False) -> ModuleType:
-    """The module with the compiled function `run`, or with the same in NumPy where nothing can be compiled."""
+def program(dtype: str, extras: bool = False) -> Any:
+    """What has the compiled function `run`, or with the same in NumPy where nothing can be compiled."""
     if compiler.missing():
         return numpy_program
     return cache.load(program_text(dtype, extras), "network")

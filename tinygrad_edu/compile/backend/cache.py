@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tinygrad_edu.compile.backend import compiler, private_folders
+from tinygrad_edu.compile.backend import compiler, held_modules, private_folders
 from tinygrad_edu.compile.backend.parse import ieee
 
 GENERATOR = "1"  # raise it when the same text is to be compiled in another way
@@ -100,16 +100,16 @@ def temporary(wanted: Path, reason: str) -> Path:
     return TEMPORARY[0]
 
 
-def load(text: str, name: str) -> ModuleType:
-    """The module with this text, compiled now or earlier.
+def load(text: str, name: str) -> Any:
+    """What has the functions of the program with this text as its attributes, compiled now or earlier.
 
     A program text that was damaged is written again; machine code that cannot be read, or that somebody else may have
     written, is made anew. Without a compiler the text runs as plain Python.
     """
     module_name = name_of(text, name)
     with LOCK:
-        if module_name in sys.modules:
-            return sys.modules[module_name]
+        if (found := held_modules.in_use(module_name)) is not None:
+            return found
         if compiler.missing():
             return execute(module_name, text)
         home = ready(folder() / module_name)
@@ -199,14 +199,14 @@ def write_program(home: Path, text: str) -> Path:
     return path
 
 
-def execute(name: str, text: str, path: Path | None = None) -> ModuleType:
+def execute(name: str, text: str, path: Path | None = None) -> Any:
     """Run a generated text as a module. It is registered first: Numba looks its module up while it compiles.
 
     The text itself is run, not what Python has kept of it in a .pyc file, where no damage is noticed.
     """
     module = ModuleType(name)
     vars(module)["__text__"] = text  # for llvm_statements.py: another process may remove the file at any moment
-    sys.modules[name] = module
+    sys.modules[name] = held = held_modules.Held(module)
     try:
         if path is None:
             exec(compile(ieee(text), name, "exec"), vars(module))
@@ -221,7 +221,7 @@ def execute(name: str, text: str, path: Path | None = None) -> ModuleType:
     for thing in vars(module).values():
         if hasattr(thing, "enable_caching"):  # a function compiled by Numba
             guard(thing._cache, path.parent)
-    return module
+    return held.take_functions()
 
 
 @contextmanager

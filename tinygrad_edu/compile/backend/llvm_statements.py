@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import weakref
 from collections.abc import Callable, Container, Iterable
 from itertools import count
 from pathlib import Path
@@ -63,9 +64,14 @@ def direct(fastmath: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]
     """Decorator: the function becomes a word for Numba that takes its arguments as one tuple, arrays and numbers."""
 
     def word_for(function: Callable[..., None]) -> Any:
+        of_program = weakref.ref(function)  # Numba keeps every word for ever: the program it must not keep
+        function.__globals__[f"__{function.__name__}__"] = function  # but the program keeps its functions
+
         @intrinsic
         def word(context: Any, given: Any) -> Any:
             def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                function = of_program()
+                assert function is not None
                 text = Text(text_around(function))
                 values = cgutils.unpack_tuple(builder, arguments[0])
                 known = [

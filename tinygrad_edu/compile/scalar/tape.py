@@ -88,6 +88,13 @@ def branches(rows: Sequence[Operation], depth: int, body: Any) -> list[str]:
     return list(indent(lines, depth))
 
 
+@functools.cache
+def loops(rows: Sequence[Operation]) -> tuple[Any, Any]:
+    """The compiled loops for a table of these rows."""
+    forward, backward = programs(rows)
+    return cache.load(forward, "tape").forward, cache.load(backward, "tape").backward
+
+
 class Tape:
     """The graph of one Value as flat arrays: `code`, `inputs`, `data` and `grad`, a row for each node.
 
@@ -113,8 +120,7 @@ class Tape:
         self.grad = np.zeros(len(order))
         self.outputs = [self.rows[x] for x in outputs]
         self.leaves = [x for x in order if x.op is None]
-        forward, backward = programs(rows)
-        self.loops = cache.load(forward, "tape").forward, cache.load(backward, "tape").backward
+        self.loops = loops(rows)
 
     def row(self, x: Value) -> int:
         """Where a node stands."""

@@ -1,0 +1,60 @@
+"""Programs that are loaded, as long as somebody uses them: memory stays flat over any number of compiled functions.
+
+Numba keeps what it has compiled as long as the function lives, and looks up the function's module in sys.modules. So
+sys.modules has a stand-in there that holds nothing by itself, and the function does not stand among the names of its
+module, which its own machine code holds.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+
+class Held(ModuleType):
+    """The stand-in for a module, and its compiled functions."""
+
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__(module.__name__)
+        vars(module)["__own_module__"] = module  # as long as a function of it is used, so is the module
+
+        def released(_: Any, name: str = module.__name__) -> None:
+            if sys.modules.get(name) is self:
+                del sys.modules[name]
+
+        self.module = weakref.ref(module, released)
+        self.functions: dict[str, Any] = {}
+
+    def take_functions(self) -> SimpleNamespace:
+        """The compiled functions, which the module itself holds no longer."""
+        module = self.module()
+        assert module is not None
+        entries = {
+            k: x for k, x in vars(module).items() if type(getattr(x, "_cache", None)).__name__ == "FunctionCache"
+        }
+        for name, function in entries.items():
+            del vars(module)[name]
+            self.functions[name] = weakref.ref(function)
+        return SimpleNamespace(**entries)
+
+    def in_use(self) -> Any:
+        """The functions, if all of them are there still, or the module of a program that Python runs; else None."""
+        if not self.functions:
+            return self.module()
+        found = {name: function() for name, function in self.functions.items()}
+        return SimpleNamespace(**found) if None not in found.values() else None
+
+    def __getattr__(self, name: str) -> Any:
+        return self.functions[name]() if name in self.functions else getattr(self.module(), name)
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        return vars(self.module())
+
+
+def in_use(name: str) -> Any:
+    """The functions of the program of that name, if it is loaded and used; else None."""
+    entry = sys.modules.get(name)
+    return entry.in_use() if isinstance(entry, Held) else None
