@@ -46,12 +46,9 @@ class ArrayCall(ArrayOperation):
     compiled = True
 
     def __init__(self, name: str, again: Thunk, count: int) -> None:
-        self.name, self.numpy_name, self.linear, self.variadic = name, "-", False, False
-        self.arrays, self.options = [f"closed over {i}" for i in range(count)], {}
-        self.function, self.vjp, self.again = self.refused, self.pulled_back, again
-
-    def refused(self, *_: Any) -> Any:
-        raise NotImplementedError(f"a call of {self.name} has been run already")
+        super().__init__(run_already, self.pulled_back, "-", linear=False)
+        self.name, self.again = name, again
+        self.arrays = [f"closed over {i}" for i in range(count)]
 
     def pulled_back(self, g: Any, _y: Any, *closed_over: Any) -> tuple[Any, ...]:
         """g·∂y/∂x for each Tensor that the function closes over: arrays, or Tensors where g is one."""
@@ -69,6 +66,10 @@ class ArrayCall(ArrayOperation):
         return tuple(Tensor(z) if isinstance(g, Tensor) and isinstance(z, np.ndarray) else z for z in zeros)
 
     tensors: Sequence[Tensor] = ()
+
+
+def run_already(*_: Any) -> Any:
+    raise NotImplementedError("a node of a compiled call has its result: it is not run again")
 
 
 def array_node(name: str, y: Any, again: Thunk, closed_over: Sequence[Tensor]) -> Tensor:

@@ -160,9 +160,9 @@ def contributions(
     """g·∂y/∂xᵢ for every input xᵢ."""
     if isinstance(operation, ArrayOperation):
         found = operation.vjp(g, y, *inputs, **options)
-        if np.any(getattr(g, "array", g)):
+        if hasattr(g, "array") or np.any(g):  # of a Tensor that is 0 the derivative is not 0
             return found
-        return [x if x is None else np.zeros_like(getattr(x, "array", x)) for x in found]  # even beside NaN
+        return [x if x is None else np.zeros_like(x) for x in found]  # even beside NaN
     assert operation.partials is not None
     try:
         partials = operation.partials(y, *inputs)
