@@ -110,7 +110,7 @@ class Traced(Tensor):
     @staticmethod
     def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:
         """seed·∂root/∂input as further nodes: a transform inside of a compiled function."""
-        return differentiate(as_node(root), [as_node(x) for x in inputs], seed)
+        return differentiate(as_node(root), [as_node(x) for x in inputs], seed, again=True)
 
     def rows_of(self, labels: Any) -> Traced:
         """Of logits: the classes as rows of 0 and 1. Errors: TraceError where the labels are no integers."""
@@ -235,8 +235,11 @@ def simplify(operation: Operation, node: Traced) -> Traced:
     return node
 
 
-def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0) -> list[Traced]:
-    """d root / d input as further nodes of the trace: the same partials and pull-backs, run on Traced."""
+def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0, again: bool = False) -> list[Traced]:
+    """d root / d input as further nodes of the trace: the same partials and pull-backs, run on Traced.
+
+    `again`: may these be differentiated in their turn?
+    """
     wanted = list(inputs)
     order = topological(root, lambda x: x.parents)
     needed = set(wanted)
@@ -245,7 +248,7 @@ def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0) -> li
             needed.add(x)
 
     def pull(x: Traced, g: Traced) -> list[tuple[Traced, Traced]]:
-        found = zip(x.parents, contributions(x, g), strict=True)
+        found = zip(x.parents, contributions(x, g, again), strict=True)
         return [(p, broadcasting.unbroadcast(as_node(c), p.sizes)) for p, c in found if p in needed and c is not None]
 
     found = cotangents(order, shapes_like(as_node(seed), root) if root.sizes else as_node(seed), pull)
@@ -256,7 +259,7 @@ def shapes_like(x: Traced, like: Traced) -> Any:
     return broadcasting.broadcast_to(x, like.sizes)
 
 
-def contributions(x: Traced, g: Traced) -> Sequence[Any]:
+def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
     """g·∂x/∂parent for each parent; None where it is 0."""
     if x.op is None:
         return []
@@ -271,22 +274,28 @@ def contributions(x: Traced, g: Traced) -> Sequence[Any]:
     # Where a derivative may be infinite 0 stays 0. The others can be so too, where numbers overflow: a program whose
     # gradients hold NaN is made again with care.
     guarded = x.op.domain is not EVERYWHERE or ACTIVE.traces[-1].careful
-    return [times(g, d, guarded) for d in x.op.partials(x, *x.parents)]
+    return [times(g, d, guarded, again) for d in x.op.partials(x, *x.parents)]
 
 
 NONLINEAR = ("prod",)  # of the primitives that are not in the table
 
 
-def times(g: Traced, partial: Any, guarded: bool) -> Any:
-    """g·∂y/∂x; None where the derivative is 0 everywhere."""
+def times(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:
+    """g·∂y/∂x; None where the derivative is 0 everywhere.
+
+    Guarded, 0 stays 0. Where this is differentiated again, by g, only a derivative that is infinite is left out.
+    """
     d = partial if isinstance(partial, Traced) else constant(partial)
     value = value_of(d)
     if partial.__class__ is float and value == 0.0:
         return None
     product = g * d
     finite = is_boolean(d) or (value is not None and math.isfinite(value))
-    steep = guarded and not finite
-    return ops.where(ops.equal(g, 0.0), 0.0, product) if steep else product
+    if not guarded or finite:
+        return product
+    if again:
+        return g * ops.where(ops.equal(g, 0.0) & ops.not_equal(d - d, 0.0), 0.0, d)
+    return ops.where(ops.equal(g, 0.0), 0.0, product)
 
 
 def is_boolean(x: Traced) -> bool:

@@ -91,8 +91,11 @@ class TracedValue(Value):
 
 
 def keep_zero(g: Value, partial: Any) -> Any:
-    """g·∂y/∂x, where a gradient of 0 stays 0 whatever the derivative is."""
-    return ops.where(ops.equal(g, 0.0), 0.0, g * partial) if isinstance(partial, Value) else g * partial
+    """g·∂y/∂x, where a gradient of 0 stays 0 also through an infinite derivative."""
+    if not isinstance(partial, Value):
+        return g * partial
+    infinite = ops.not_equal(partial - partial, 0.0)
+    return g * ops.where(ops.equal(g, 0.0) * infinite, 0.0, partial)
 
 
 install(TracedValue)
