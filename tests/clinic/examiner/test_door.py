@@ -210,3 +210,48 @@ def test_a_bias_that_grows_to_a_matrix_is_not_summed():
     report = tg.clinic.check_backprop(forward, P, updated={**updated, "b": B - 0.1 * d1}, lr=0.1)
     assert report.certain
     assert report.slips[0].code == "bias_not_summed"
+
+
+class Masked(Trained):
+    """Its dropout masks are drawn anew in every forward."""
+
+    def hidden(self):
+        self.mask = (np.random.random((5, 4)) < 0.5) / 0.5
+        self.h = np.tanh(X @ self.W + self.b) * self.mask
+        return self.h @ self.v
+
+    def loss(self):
+        return np.mean((self.hidden() - T) ** 2)
+
+    def train(self, masked=True):
+        d = 2 * (self.hidden() - T) / 5
+        dh = d @ self.v.T * (self.mask if masked else 1.0)
+        dz = dh * (1 - np.tanh(X @ self.W + self.b) ** 2)
+        self.v -= 0.1 * self.h.T @ d
+        self.W -= 0.1 * X.T @ dz
+        self.b -= 0.1 * dz.sum(0)
+
+
+def test_random_masks_are_the_same_for_the_step_and_the_loss():
+    net = Masked()
+    assert tg.clinic.check_program(net, step=net.train, loss=net.loss, lr=0.1).ok
+    report = tg.clinic.check_program(net, step=lambda: net.train(masked=False), loss=net.loss, lr=0.1)
+    assert [slip.code for slip in report.slips][:1] == ["dropout_mask_forgotten"]
+
+
+def test_a_right_program_in_single_precision_is_right():
+    net, x, t = Net(), X.astype(np.float32), T.astype(np.float32)
+    net.W, net.b, net.v = (a.astype(np.float32) for a in (W, B, V))
+
+    def run():
+        net.h = np.tanh(x @ net.W + net.b)
+        return net.h @ net.v - t
+
+    def train():
+        d = 2 * run() / np.float32(5)
+        d1 = d @ net.v.T * (1 - net.h**2)
+        net.v -= np.float32(0.1) * net.h.T @ d
+        net.W -= np.float32(0.1) * x.T @ d1
+        net.b -= np.float32(0.1) * d1.sum(0)
+
+    assert tg.clinic.check_program(net, step=train, loss=lambda: np.mean(run() ** 2), lr=0.1).ok

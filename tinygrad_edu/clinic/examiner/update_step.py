@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.update_rules import FRESH, RULES, Start, UpdateRule
 
 Array = np.ndarray[Any, Any]
+SINGLE = 1e-4  # the same in single precision
 FITS = 1e-6  # relative, of every parameter's change at every step
 MANY, ENTRIES = 5_000, 200  # numbers in all parameters above which the rules are tried on a few of each first
 KEPT = 16  # arrays of one size that a program keeps, which are looked through
@@ -47,6 +48,7 @@ class Walk:
     numbers: Sequence[float] = ()
     states: tuple[Sequence[Array], Sequence[Array]] = ((), ())
     counts: Sequence[int] = ()
+    single: bool = False  # the program computes in single precision
 
     @property
     def names(self) -> list[str]:
@@ -75,9 +77,12 @@ class Walk:
     def same(self, a: Array, b: Array, tolerance: float = FITS) -> bool:
         """Equal in every parameter, as far as w - change can tell."""
         largest = float(np.linalg.norm(b))
+        if not np.isfinite(largest):  # a rule that divides by 0
+            return False
         w = dict(self.parts(self.flat(self.weights[0])))
+        tolerance, lost = (max(tolerance, SINGLE), 1e-7) if self.single else (tolerance, 1e-15)
         for (name, x), (_, y) in zip(self.parts(a), self.parts(b), strict=True):
-            rounding = 1e-15 * float(np.linalg.norm(w[name])) + 1e-14 * largest
+            rounding = lost * float(np.linalg.norm(w[name])) + 10.0 * lost * largest
             if not np.linalg.norm(x - y) <= tolerance * float(np.linalg.norm(y)) + rounding:
                 return False
         return True
@@ -104,7 +109,15 @@ class FoundRule:
 def find_rule(walk: Walk) -> FoundRule | None:
     """The rule that gives every change: a right one if any does."""
     found = plain(walk) or assigned(walk) or clipped(walk) or decayed(walk)
-    return found or (by_table(thinned(walk)) and by_table(walk) if walk.slopes[0].size > MANY else by_table(walk))
+    found = found or (by_table(thinned(walk)) and by_table(walk) if walk.slopes[0].size > MANY else by_table(walk))
+    if (found is None or not found.rule.right or len(walk.changes) < 2) and first_is_right(walk):
+        return FoundRule(RULES["gradient_descent"], walk.lr or 0.0, {}, " in its first step")
+    return found
+
+
+def first_is_right(walk: Walk) -> bool:
+    """Is the first step w - lr·g? The next ones may draw other masks or batches than the loss that is measured."""
+    return walk.lr is not None and walk.same(walk.changes[0], walk.lr * walk.slopes[0])
 
 
 def thinned(walk: Walk) -> Walk:
@@ -120,7 +133,7 @@ def thinned(walk: Walk) -> Walk:
         [np.ravel(x)[chosen[n]] for x in states for n in chosen if np.size(x) == sizes[n]] for states in walk.states
     ]
     weights, gradients = [some(w) for w in walk.weights], [some(g) for g in walk.gradients]
-    return Walk(weights, gradients, walk.lr, walk.numbers, (kept[0], kept[1]), walk.counts)
+    return Walk(weights, gradients, walk.lr, walk.numbers, (kept[0], kept[1]), walk.counts, walk.single)
 
 
 def plain(walk: Walk) -> FoundRule | None:

@@ -127,7 +127,17 @@ class Verdict:
             if any(now[n].shape != x.shape for n, x in self.weights.items()):
                 break
             weights.append(now)
-        return Walk(weights, gradients[: len(weights) - 1], self.lr, numbers, self.states, self.counts)
+        taken = gradients[: len(weights) - 1]
+        return Walk(weights, taken, self.lr, numbers, self.states, self.counts, self.single)
+
+    @property
+    def single(self) -> bool:
+        """Does the program compute in single precision?"""
+        return any(getattr(leaf.given, "dtype", None) == np.float32 for leaf in self.learner.form.leaves)
+
+    @property
+    def tolerance(self) -> float:
+        return 1e-4 if self.single else TOLERANCE
 
     def gradient_at(self, params: dict[str, Array]) -> dict[str, Array]:
         net, _, _ = network_of(self.learner, params, self.learner.loss(params))
@@ -182,7 +192,7 @@ class Verdict:
         lr = self.lr or 1.0
         given = {n: (x - self.new[n]) / lr for n, x in self.weights.items()}
         errors = {n: relative(given[n], g) for n, g in right.items()}
-        wrong = {n: e for n, e in errors.items() if e > TOLERANCE}
+        wrong = {n: e for n, e in errors.items() if e > self.tolerance}
         text = "The gradients are right, the update is not."
         note = f"{text} {note}".strip()
         return BackpropReport(errors, wrong, [], given, right, method=method, note=note, network=net, followed=True)
@@ -197,7 +207,8 @@ class Verdict:
         """The gradients that the step implies, against the right ones."""
         lr = self.lr or self.rate_of(right)
         implied = {n: difference(x, self.new[n]) / lr for n, x in self.weights.items()}
-        tolerances = {n: TOLERANCE + rounding(x, implied[n], lr) for n, x in self.weights.items()}
+        lost = 2e8 if self.single else 1.0  # of single precision's rounding to double's
+        tolerances = {n: self.tolerance + lost * rounding(x, implied[n], lr) for n, x in self.weights.items()}
         report = judge(self.learner, self.weights, Given(implied), self.lr, tolerances)
         report.followed = True
         if not report.ok and report.network is not None:
