@@ -6,11 +6,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test lint format docs bench clean
+.PHONY: help demo examples test test-fast lint format docs bench clean
 .NOTPARALLEL: # two pips must not write to one environment at the same time
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.ready-demo ## install what the demo needs and run it
 	$(BIN)/tinygrad-edu demo
@@ -18,8 +18,11 @@ demo: $(VENV)/.ready-demo ## install what the demo needs and run it
 examples: $(VENV)/.ready-test ## run the guided path, then the cases in full; pictures go to out/
 	@for file in examples/[01]*.py examples/case_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
-test: lint ## install everything, then lint, check types and run the tests
-	$(BIN)/python -m pytest -rs
+test: lint ## install everything, then lint, check types and run the tests, a worker for each processor
+	$(BIN)/python -m pytest -rs -n auto --dist worksteal
+
+test-fast: $(VENV)/.ready-test ## the tests of the inner loop, without the slow ones
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" tests
 
 lint: $(VENV)/.ready-test ## ruff and mypy, without the tests
 	$(BIN)/ruff check .

@@ -26,6 +26,8 @@ from bench.speed.workload import OURS, Probe, Workload, is_installed
 from bench.speed.workloads import PROBES, ROWS, WORKLOADS
 from tinygrad_edu.cli import parser
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAIRS = [
     pytest.param(w, package, id=f"{w.name}-{package}", marks=[pytest.mark.torch] if package == "torch" else [])

@@ -28,6 +28,8 @@ from tinygrad_edu.errors import NameNotFoundError
 from tinygrad_edu.optim import SGD
 from tinygrad_edu.train import fit, one_minus_mae, train
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NUMBERS = {
     "body_metrics": 1, "grid_search": 2, "or_xor": 3, "image_order": 4, "one_one_one": 5, "delta_rule": 6,

@@ -11,6 +11,8 @@ from tinygrad_edu import demo as module
 from tinygrad_edu.demo import Lockstep, demo, over_rounds, progress, relative_difference
 from tinygrad_edu.draw import render
 
+pytestmark = pytest.mark.slow
+
 STARTS = {".svg": b"<?xml", ".png": b"\x89PNG\r\n\x1a\n", ".dot": b"digraph"}
 needs_pictures = pytest.mark.skipif(not render.available(), reason="needs Graphviz: the extra viz")
 

@@ -157,11 +157,13 @@ class Loads(HTMLParser):
             self.addresses.append(given[LOADED[tag]])
 
 
+@pytest.mark.slow
 def test_every_page_is_built(site):
     sources = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
     assert sources <= {path.relative_to(site) for path in site.rglob("*.html")}
 
 
+@pytest.mark.slow
 def test_the_pages_load_nothing_from_another_host(site):
     pages = list(site.rglob("*.html"))
     addresses = {address for page in pages for address in Loads(page).addresses}
@@ -177,6 +179,7 @@ def test_a_page_that_loads_from_another_host_is_found(tmp_path):
     assert Loads(tmp_path / "x.html").addresses == ["//cdn/x.js"]
 
 
+@pytest.mark.slow
 def test_every_public_name_stands_in_the_reference(site):
     inventory = zlib.decompress((site / "objects.inv").read_bytes().split(b"\n", 4)[4]).decode()
     entries = {line.split()[0] for line in inventory.splitlines()}
@@ -189,6 +192,7 @@ def test_every_public_name_stands_in_the_reference(site):
     assert [name for name in missing if f"<code>{name}</code>" not in page] == []  # layers of rows stand in a table
 
 
+@pytest.mark.slow
 def test_every_operation_cause_and_slip_stands_in_the_reference(site):
     from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
     from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE
@@ -209,6 +213,7 @@ def unmarked(page):
 GUIDED = sorted((ROOT / "examples").glob("[0-9][0-9]_*.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", GUIDED, ids=lambda path: path.stem)
 def test_the_tutorial_shows_each_program_its_output_and_its_pictures(site, program):
     pages = {path: unmarked(path) for path in (site / "tutorial").glob("*.html")}
@@ -222,6 +227,7 @@ def test_the_tutorial_shows_each_program_its_output_and_its_pictures(site, progr
     assert all((site / "tutorial/pictures" / name).is_file() for name in written)
 
 
+@pytest.mark.slow
 def test_no_page_shows_a_mark(site):
     marks = re.compile(r"--8\s*<|<!-- (program|generated|reference)|&lt;!-- (program|generated|reference)")
     assert [path.name for path in site.rglob("*.html") if marks.search(path.read_text(encoding="utf-8"))] == []
@@ -232,6 +238,7 @@ def test_a_program_that_is_not_there_ends_the_build():
         loaded("programs").on_page_markdown("<!-- program: 99_nothing -->")
 
 
+@pytest.mark.slow
 def test_the_explanation_shows_the_program_of_today(site):
     page = (site / "explanation/fused-program.html").read_text(encoding="utf-8")
     text = re.sub(r"<[^>]+>", "", page)

@@ -10,6 +10,8 @@ import pytest
 
 from tinygrad_edu.draw import render
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 # number: what it must have shown, and the pictures that it writes
 EVIDENCE = {

@@ -22,7 +22,7 @@ from tinygrad_edu.reporting.settings import program_lines
 from tinygrad_edu.train import Histograms, Run
 
 X, Y = tg.data.moons(20, seed=0)
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error")]
 
 
 def trained(**options):

@@ -6,6 +6,8 @@ import pytest
 from tinygrad_edu import Value
 from tinygrad_edu.data import moons
 
+pytestmark = pytest.mark.slow
+
 engine = pytest.importorskip("micrograd.engine", reason="micrograd (extra `test`) is not installed")
 nn = pytest.importorskip("micrograd.nn")
 

@@ -12,6 +12,8 @@ pytest.importorskip("matplotlib")
 
 from tinygrad_edu.draw import render  # noqa: E402  (after what says that the extra `test` is missing)
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PICTURES = {"backprop_picture_by_picture": 7, "why_does_my_network_not_converge": 3}  # SVG pictures in each
 NOTEBOOKS = pytest.mark.parametrize("name", PICTURES)

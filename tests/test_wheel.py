@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 DATA = {"py.typed", "data/iris.csv", "data/lynx.csv", "cases/rsnns_elman_lynx.json"}
 

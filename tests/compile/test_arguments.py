@@ -314,6 +314,7 @@ def test_two_threads_may_trace_at_once():
     assert np.allclose([found[0], found[1]], 0.0)
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_many_calls():
     W = Tensor(normal(5, 30), requires_grad=True)
     f = jit(lambda x: ops.sum(ops.tanh(x @ W) ** 2))

@@ -17,6 +17,8 @@ from tinygrad_edu import jit, ops
 from tinygrad_edu.cli import main
 from tinygrad_edu.compile.backend import cache
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TEXT = """\
 from numba import njit

@@ -154,6 +154,7 @@ def test_results_of_two_calls_are_arrays_of_their_own():
     assert np.array_equal(second, x * 2.0 + 2.0)
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_a_hundred_thousand_calls():
     f = jit(lambda x: ops.sum(x * 2.0))
     batches = [normal(n) for n in range(2, 200)]  # more sizes than are kept

@@ -15,6 +15,8 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.tensor import Tensor
 
+pytestmark = pytest.mark.slow
+
 INF, NAN = math.inf, math.nan
 DTYPES = ["float64", "float32"]
 BOUND = 3.0  # ulp; measured: 1.0 exp, 2.0 expm1, 0.8 log, 1.4 log1p, 2.5 tanh, 2.4 erf

@@ -6,6 +6,8 @@ import pytest
 from tests.compile.programs import checked, normal, plain, without_numba
 from tinygrad_edu import jit, ops
 
+pytestmark = pytest.mark.slow
+
 # Each with what it takes: sums of all and of one axis, a maximum, a running sum, rows looked up, a product, no loop.
 FUNCTIONS = {
     "fused": (lambda x: ops.sum(ops.tanh(x) * ops.sigmoid(x) + x * x), [(1000,)]),

@@ -95,6 +95,7 @@ def largest_share(f, *numbers):
     return max([1.0, *(abs(share) for share in shares if math.isfinite(share))])
 
 
+@pytest.mark.slow
 @given(graphs(), st.lists(st.tuples(*[st.floats(-2.5, 2.5)] * 3), min_size=2, max_size=4))
 @example([(ops.div, [1, 1]), *[(ops.abs, [0])] * 3], [(0.0, 6.058577963043035e-303, 0.0)])
 @settings(max_examples=150, deadline=None)
@@ -308,6 +309,7 @@ def test_batches_as_arguments_need_one_trace():
     assert len(traces) == 1
 
 
+@pytest.mark.slow
 def test_a_graph_of_fifty_thousand_nodes():
     def f(x):
         y = x

@@ -55,6 +55,7 @@ def chain(x, length):
     return y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("leaf", "length"), [(Value, DEEP_VALUES), (trainable, DEEP_TENSORS)], ids=["scalar", "tensor"]
 )
@@ -69,6 +70,7 @@ def test_a_deep_chain_runs_forward_and_backward_and_is_freed(leaf, length):
     assert time.perf_counter() - start < PATIENCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [lambda y: y.tanh(), lambda y: y * y], ids=["unary", "binary"])
 def test_a_deep_chain_of_one_operation_is_freed(f):
     y = Value(1.0)

@@ -209,7 +209,7 @@ def test_there_are_149():
     assert len(CALLS) - len(REFUSED) == 147
 
 
-@pytest.mark.parametrize("name", CALLS.keys() - REFUSED.keys())
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - REFUSED.keys()))
 def test_both_orders_of_derivative_are_right(name):
     f = one_number(name)
     assert tg.gradcheck(f, POINT)
@@ -224,7 +224,7 @@ def test_what_is_refused_names_what_to_use(name):
     assert message in str(raised.value)
 
 
-@pytest.mark.parametrize("name", CALLS.keys() - REFUSED.keys())
+@pytest.mark.parametrize("name", sorted(CALLS.keys() - REFUSED.keys()))
 def test_compiled_they_are_the_same_or_refused_by_name(name):
     f = one_number(name)
     try:

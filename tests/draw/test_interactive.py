@@ -12,7 +12,7 @@ from tests.browser import prefer, press, resize, shown, webdriver
 from tinygrad_edu import Value
 from tinygrad_edu.draw import draw, render
 
-pytestmark = pytest.mark.skipif(not render.available(), reason="needs Graphviz: the extra viz")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not render.available(), reason="needs Graphviz: the extra viz")]
 HOSTILE = "</script><script>window.stolen = 1</script><img src=x onerror='window.stolen = 2'>"
 
 

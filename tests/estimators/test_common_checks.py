@@ -5,6 +5,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tinygrad_edu.estimators import MLPClassifier, MLPRegressor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore")  # as scikit-learn's tests of its own estimators: the checks stop early, say
 @parametrize_with_checks([MLPClassifier(), MLPRegressor()])

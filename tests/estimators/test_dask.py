@@ -8,6 +8,8 @@ from sklearn.model_selection import GridSearchCV
 from tinygrad_edu.data import iris
 from tinygrad_edu.estimators import MLPClassifier
 
+pytestmark = pytest.mark.slow
+
 CELLS = {"solver": ["adam", "sgd", "lbfgs"], "activation": ["tanh", "relu"]}
 
 

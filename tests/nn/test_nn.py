@@ -235,7 +235,7 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "error", "text"), SETTINGS, ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize(("settings", "error", "text"), SETTINGS, ids=lambda x: str(x).partition(" at 0x")[0][:40])
 def test_settings_are_refused(settings, error, text):
     with pytest.raises(error, match=text):
         nn.MLP(**{"sizes": [2, 3, 1], **settings})

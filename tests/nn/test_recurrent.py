@@ -430,7 +430,7 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.parametrize(("options", "error", "text"), SETTINGS, ids=lambda x: str(x)[:40])
+@pytest.mark.parametrize(("options", "error", "text"), SETTINGS, ids=lambda x: str(x).partition(" at 0x")[0][:40])
 @every
 def test_settings_are_refused(kind, options, error, text):
     cls = getattr(nn, kind)

@@ -10,6 +10,8 @@ from tests.browser import focus, prefer, press, resize, shown, webdriver
 from tests.report.runs import HOSTILE, Card, of_moons
 from tinygrad_edu.reporting import theme
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("matplotlib")
 WIDTHS = [360, 1280]
 

@@ -18,6 +18,8 @@ from tinygrad_edu.nn import storage
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.train import Checkpoint, Run, fit_online
 
+pytestmark = pytest.mark.slow
+
 X, Y = moons(30)
 WEIGHTS = np.random.default_rng(0).uniform(0.1, 2.0, 30)
 CURVES = ("loss_curve", "grad_norms", "update_norms", "validation_curve")

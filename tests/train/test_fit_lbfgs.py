@@ -10,6 +10,8 @@ from tinygrad_edu.errors import SettingError, TinygradError
 from tinygrad_edu.optim import LBFGS, flat
 from tinygrad_edu.train import fit_online
 
+pytestmark = pytest.mark.slow
+
 X, Y = moons(30)
 WEIGHTS = np.random.default_rng(0).uniform(0.1, 2.0, 30)
 ways = pytest.mark.parametrize("way", ["compiled", "eager", "scalar"])

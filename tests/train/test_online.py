@@ -11,6 +11,8 @@ from tinygrad_edu.cases import lynx_elman
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError, TraceError
 from tinygrad_edu.train import fit_online
 
+pytestmark = pytest.mark.slow
+
 RSNNS = lynx_elman.reference()
 SSE = np.array(RSNNS["sse"])
 BACK_ENDS = ["scalar", "tensor"]

@@ -17,9 +17,8 @@ from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train import Run
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel mpich
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("mpi4py") is None or not MPIEXEC.exists(), reason="needs mpi4py and mpich: the extra mpi"
-)
+missing = importlib.util.find_spec("mpi4py") is None or not MPIEXEC.exists()
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(missing, reason="needs mpi4py and mpich: the extra mpi")]
 SECONDS = 120
 START = """
 import json, os, signal, sys, time

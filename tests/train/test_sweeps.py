@@ -27,7 +27,7 @@ from tinygrad_edu.train.sweep.many import ManyJobs
 ROOT = Path(__file__).parents[2]
 X, Y = moons(90)  # more than the 1 kB from which joblib leaves an argument with one worker
 RESULTS = ("seeds", "learning_rates", "losses", "loss_curves", "n_epochs", "predictions")
-pytestmark = pytest.mark.filterwarnings("ignore")  # of distributed about itself
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of distributed about itself
 
 
 def sgd(p):

@@ -4,6 +4,8 @@ import pytest
 
 from bench import examiner
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def singles():

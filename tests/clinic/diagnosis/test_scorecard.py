@@ -16,6 +16,8 @@ from bench.scorecard import Result
 from tinygrad_edu.clinic.diagnosis.causes import table as causes
 from tinygrad_edu.errors import OperandError
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = {p.name: p for p in PROBLEMS}
 ISSUE = {
     "lr_too_high", "lr_too_low", "inputs_not_scaled", "targets_out_of_range", "not_shuffled", "saturated_activations",

@@ -8,6 +8,8 @@ from bench.clinic import slipped
 from bench.clinic.slipped import Injected
 from tinygrad_edu.clinic import check_backprop
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X, T = RNG.normal(size=(5, 3)), np.eye(2)[[0, 1, 1, 0, 1]]
 P = {"W": RNG.normal(size=(3, 2)), "b": RNG.normal(size=2)}

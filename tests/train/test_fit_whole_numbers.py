@@ -7,6 +7,8 @@ from tinygrad_edu import Tensor, fit, nn, ops, optim
 from tinygrad_edu.errors import DtypeError, SettingError
 from tinygrad_edu.nn.losses import cross_entropy
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 TOKENS, LABELS = RNG.integers(0, 5, (24, 4)), RNG.integers(0, 3, 24)
 
