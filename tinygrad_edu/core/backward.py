@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.fast_tensors import wanted_order
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
@@ -30,7 +31,7 @@ Contributions = list[tuple[Node, Any]]
 LARGE = 4096  # numbers
 
 
-def backward(root: Node, grad: Any, retain_graph: bool) -> None:
+def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
     """One backward pass from `root`, written into the `.grad` of the nodes."""
     seed = check_seed(root, grad)
     if not root.requires_grad:
@@ -55,7 +56,7 @@ def backward(root: Node, grad: Any, retain_graph: bool) -> None:
         root.spent = True if root.parents else root.spent
 
 
-def check_seed(root: Node, grad: Any) -> Any:
+def check_seed(root: Node, grad: ArrayLike) -> Any:
     """d(root)/d(self): 1 for a single number, else an array of root's shape that the caller must give."""
     if grad is None:
         if root.size != 1:
@@ -70,12 +71,12 @@ def check_seed(root: Node, grad: Any) -> Any:
     return seed
 
 
-def is_forgotten(grad: Any, spent: Any) -> bool:
+def is_forgotten(grad: ArrayLike, spent: ArrayLike) -> bool:
     """Has an optimizer used this gradient of a leaf, and nobody set it back since?"""
     return spent is not False and grad is not None and spent is grad and bool(grad.any())
 
 
-def store(x: Node, g: Any) -> None:
+def store(x: Node, g: Node) -> None:
     """An inner node shows this pass's gradient; a leaf adds it, in an array of its own, to what it has."""
     if x.parents:
         x.grad = g
@@ -90,7 +91,7 @@ def wanting(x: Node) -> list[Node]:
     return [p for p in x.parents if p.__class__ is kind and p.requires_grad]
 
 
-def pull(x: Node, g: Any) -> Contributions:
+def pull(x: Node, g: Node) -> Contributions:
     """(parent, contribution) for each parent that wants one: the chain rule at one node, on arrays."""
     operation, kind = x.op, x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
@@ -113,7 +114,7 @@ def pull(x: Node, g: Any) -> Contributions:
     return [(p, fit_to_shape(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
 
 
-def multiply_into(g: Any, d: Any, partials: Sequence[Any], y: Any, arrays: Sequence[Any]) -> Any:
+def multiply_into(g: Node, d: ArrayLike, partials: Sequence[Any], y: Node, arrays: Sequence[Any]) -> Any:
     """g·d, in the memory of d where that is large and nothing else: fresh memory costs as much as the product."""
     if d.__class__ is float:
         return g if d == 1.0 else g * d
@@ -123,14 +124,14 @@ def multiply_into(g: Any, d: Any, partials: Sequence[Any], y: Any, arrays: Seque
     return np.multiply(g, d, d) if fresh else g * d
 
 
-def fit_to_shape(contribution: Any, array: Any) -> Any:
+def fit_to_shape(contribution: ArrayLike, array: ArrayLike) -> Any:
     """A contribution in the shape and dtype of the array that it belongs to."""
     if contribution.shape != array.shape:
         contribution = unbroadcast(contribution, array.shape)
     return contribution if contribution.dtype is array.dtype else contribution.astype(array.dtype, copy=False)
 
 
-def pull_with_care(x: Node, g: Any) -> Contributions:
+def pull_with_care(x: Node, g: Node) -> Contributions:
     """The same, for the rare case: arrays were written to, NaN came out, or `detect_anomaly` is on."""
     refuse_changed(x)
     kind = x.__class__
@@ -150,12 +151,12 @@ def pull_tensors(x: Node, g: Node) -> Contributions:
     return [(p, unbroadcast(as_node(c, x), p.shape)) for p, c in found if any(p is w for w in wanted)]
 
 
-def as_node(contribution: Any, like: Node) -> Node:
+def as_node(contribution: ArrayLike, like: Node) -> Node:
     return contribution if contribution.__class__ is like.__class__ else like.__class__(contribution, dtype=like.dtype)
 
 
 def contributions(
-    operation: Operation | ArrayOperation, g: Any, y: Any, inputs: Sequence[Any], options: Any
+    operation: Operation | ArrayOperation, g: Node, y: Node, inputs: Sequence[Any], options: Option
 ) -> Sequence[Any]:
     """g·∂y/∂xᵢ for every input xᵢ."""
     if isinstance(operation, ArrayOperation):
@@ -173,7 +174,7 @@ def contributions(
     return [times(g, partial) for partial in partials]
 
 
-def times(g: Any, partial: Any) -> Any:
+def times(g: Node, partial: ArrayLike) -> Any:
     """g·∂y/∂x, where a gradient of exactly 0 stays 0 even through an infinite derivative.
 
     log inside `where` is the case: 0·inf would put NaN where no gradient flows.
@@ -182,7 +183,7 @@ def times(g: Any, partial: Any) -> Any:
     return ops.where(g == 0.0, 0.0, product) if has_nan(getattr(product, "array", product)) else product
 
 
-def has_nan(array: Any) -> bool:
+def has_nan(array: ArrayLike) -> bool:
     """The product with itself is NaN only if an entry is; this takes 0.4 µs, np.isnan(x).any() 2 µs."""
     square = np.vdot(array, array)
     return bool(square != square)
@@ -197,7 +198,7 @@ def tensor_gradients(root: Node, inputs: Sequence[Node], seed: Node) -> list[Nod
     return [found.get(x) for x in inputs]
 
 
-def refuse_bad_gradient(x: Node, g: Any, found: Contributions) -> None:
+def refuse_bad_gradient(x: Node, g: Node, found: Contributions) -> None:
     for parent, contribution in found:
         if not np.isfinite(contribution).all():
             raise AnomalyError(
@@ -206,14 +207,14 @@ def refuse_bad_gradient(x: Node, g: Any, found: Contributions) -> None:
             )
 
 
-def bad_entries(array: Any) -> str:
+def bad_entries(array: ArrayLike) -> str:
     """How many entries are not finite, and where the first one is."""
     bad = ~np.isfinite(array)
     first = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))
     return f"{np.atleast_1d(array)[first]} (first at index {first}, {bad.sum()} of {array.size} entries not finite)"
 
 
-def refuse_anomaly(operation: Operation | ArrayOperation, y: Any, operands: Sequence[Any]) -> None:
+def refuse_anomaly(operation: Operation | ArrayOperation, y: Node, operands: Sequence[Any]) -> None:
     """Under detect_anomaly: the first NaN or infinity of the forward pass, with what went in."""
     if not np.isfinite(y).all():
         arrays = [

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation
@@ -37,7 +38,7 @@ def on_common(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[
     return operation(inner if operation.variadic else inner[0], *([] if operation.variadic else inner[1:]), **options)
 
 
-def on_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+def on_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     """An operation on a batch, by its rule or sample by sample."""
     found = RULES.get(operation.name)
     of_samples = any(hasattr(x, "inner") for x in options.values())
@@ -45,7 +46,7 @@ def on_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[s
     return one_by_one(operation, xs, options, size) if y is None else y
 
 
-def one_by_one(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+def one_by_one(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     """Each sample for itself."""
     if MODES.tensor_trace is not None and not isinstance(size, int):
         raise TraceError(
@@ -65,7 +66,7 @@ def one(x: Sample, i: int) -> Any:
     return x.inner if x.common else getitem(x.inner, i)
 
 
-def aligned(x: Any, rank: int) -> Any:
+def aligned(x: Node, rank: int) -> Any:
     """The batch with samples of that rank: axes of size 1 behind the one that counts the samples."""
     if not hasattr(x, "inner"):
         return x
@@ -75,32 +76,32 @@ def aligned(x: Any, rank: int) -> Any:
     return np.reshape(x.inner, shape) if isinstance(x.inner, np.ndarray) else reshape(x.inner, shape)
 
 
-def full(x: Sample, size: Any) -> Any:
+def full(x: Sample, size: ArrayLike) -> Any:
     """The batch, also of what is the same for all samples."""
     return broadcast_to(x.inner, (size, *x.shape)) if x.common else x.inner
 
 
 @rule("sum", "max", "min", "prod", "logsumexp")
-def reduced(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+def reduced(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     axes = tuple(i + 1 for i in axes_of(xs[0], options["axis"]))
     return operation(xs[0].inner, **{**options, "axis": axes})
 
 
 @rule("softmax", "log_softmax")
-def normalized(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+def normalized(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     axes = tuple(i + 1 for i in axes_of(xs[0], options["axis"]))
     return operation(xs[0].inner, axis=axes)
 
 
 @rule("cumsum", "cumprod")
-def running(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+def running(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     if options["axis"] is None:
         return operation(reshape(xs[0].inner, (size, xs[0].size)), axis=1)
     return operation(xs[0].inner, axis=axes_of(xs[0], options["axis"])[0] + 1)
 
 
 @rule("reshape")
-def reshaped(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+def reshaped(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     shape = options["shape"]
     shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     unknown = [i for i, n in enumerate(shape) if n == -1]
@@ -115,32 +116,32 @@ def reshaped(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[s
 
 
 @rule("transpose")
-def transposed(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+def transposed(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     rank, axes = xs[0].ndim, options["axes"]
     order = range(rank)[::-1] if axes is None else [i % rank for i in axes]
     return operation(xs[0].inner, (0, *(i + 1 for i in order)))
 
 
 @rule("broadcast_to")
-def stretched(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+def stretched(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     shape = options["shape"]
     shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     return operation(aligned(xs[0], len(shape)), (size, *shape))
 
 
 @rule("getitem")
-def read(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+def read(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     index = one_further(options["index"])
     return None if index is None else operation(xs[0].inner, index)
 
 
 @rule("put")
-def put_back(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+def put_back(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     index = one_further(options["index"])
     return None if index is None else operation(xs[0].inner, index, (size, *options["shape"]))
 
 
-def one_further(index: Any) -> tuple[Any, ...] | None:
+def one_further(index: ArrayLike) -> tuple[Any, ...] | None:
     """The index behind the one that reads all samples; None where arrays stand apart, whose axes NumPy puts first."""
     parts = index if isinstance(index, tuple) else (index,)
     if any(hasattr(part, "inner") for part in parts):
@@ -154,7 +155,7 @@ def one_further(index: Any) -> tuple[Any, ...] | None:
 
 
 @rule("concatenate")
-def joined(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: Any) -> Any:
+def joined(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     wholes = [full(x, size) for x in xs]
     if options["axis"] is None:
         return concatenate([reshape(w, (size, x.size)) for w, x in zip(wholes, xs, strict=True)], axis=1)
@@ -162,24 +163,26 @@ def joined(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str
 
 
 @rule("pad")
-def padded(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+def padded(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     widths = np.broadcast_to(options["pad_width"], (xs[0].ndim, 2)).tolist()
     return operation(xs[0].inner, **{**options, "pad_width": [[0, 0], *widths]})
 
 
 @rule("diagonal")
-def along_diagonal(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+def along_diagonal(
+    operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike
+) -> Any:
     first, second = (options[name] % xs[0].ndim + 1 for name in ("axis1", "axis2"))
     return operation(xs[0].inner, options["offset"], first, second)
 
 
 @rule("entries_along")
-def taken(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+def taken(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     return operation(xs[0].inner, index=options["index"][None], axis=options["axis"] % xs[0].ndim + 1)
 
 
 @rule("matmul")
-def multiplied(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: Any) -> Any:
+def multiplied(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: ArrayLike) -> Any:
     """Vectors become rows or columns. A vector for each sample times one matrix is one product of matrices."""
     a, b = xs
     if a.ndim == 1 and b.common and b.ndim == 2:
@@ -199,7 +202,7 @@ def multiplied(operation: ArrayOperation, xs: Sequence[Sample], _options: Mappin
 class Widened:
     """A sample with one axis more, for the rules alone."""
 
-    def __init__(self, inner: Any, common: bool) -> None:
+    def __init__(self, inner: ArrayLike, common: bool) -> None:
         self.inner, self.common = inner, common
         self.shape = tuple(np.shape(inner)) if common else tuple(np.shape(inner))[1:]
         self.ndim = len(self.shape)
@@ -212,7 +215,7 @@ def with_axis(x: Sample, at: int) -> Widened:
 
 
 @rule("solve")
-def solved(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: Any) -> Any:
+def solved(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: ArrayLike) -> Any:
     a, b = xs
     if b.ndim > 1:
         rank = max(a.ndim, b.ndim)
@@ -222,5 +225,5 @@ def solved(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[st
 
 
 @rule(*LAST_TWO)
-def stacks(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: Any) -> Any:
+def stacks(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     return operation(xs[0].inner, **options)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import batch_rules, ops
+from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, _switch
@@ -36,7 +37,7 @@ LEVELS = _Levels()
 
 
 @contextmanager
-def batch(size: Any) -> Iterator[None]:
+def batch(size: ArrayLike) -> Iterator[None]:
     """Every operation of this thread is on samples, until the block ends."""
     LEVELS.open.append((MODES.tensor_trace, size))
     try:
@@ -68,7 +69,9 @@ class Batched(Tensor):
     common: bool
     level: int
 
-    def __init__(self, inner: Any, common: bool, op: Any = None, parents: Any = (), options: Any = None) -> None:
+    def __init__(
+        self, inner: ArrayLike, common: bool, op: ArrayLike = None, parents: ArrayLike = (), options: Option = None
+    ) -> None:
         self.inner, self.common, self.level = inner, common, len(LEVELS.open)
         self.op, self.parents, self.options = op, tuple(parents), options or {}
         self.grad, self.label, self.requires_grad, self.spent = None, "", True, False
@@ -115,13 +118,13 @@ class Batched(Tensor):
         return Batched(inner, common, operation, parents, options)
 
     @staticmethod
-    def positions(n: Any) -> Any:
+    def positions(n: Node) -> Any:
         """0, 1, 2, ... up to n, in the trace around."""
         trace, _ = LEVELS.open[-1]
         return Batched(trace.positions(n), True) if trace is not None else np.arange(n)
 
     @staticmethod
-    def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Any]:
+    def derivatives(root: Node, inputs: Sequence[Any], seed: Node) -> list[Any]:
         """seed·∂root/∂input for each sample, as further nodes."""
         root = sample(root)
         order = topological(root, own_parents)
@@ -130,7 +133,7 @@ class Batched(Tensor):
             if any(p in needed for p in own_parents(x)):
                 needed.add(x)
 
-        def pull(x: Batched, g: Any) -> list[tuple[Any, Any]]:
+        def pull(x: Batched, g: Node) -> list[tuple[Any, Any]]:
             found = zip(x.parents, contributions(x, g), strict=True)
             wanted = [(p, c) for p, c in found if isinstance(p, Batched) and p in needed and c is not None]
             return [(p, unbroadcast(as_sample(c), p.shape)) for p, c in wanted]
@@ -152,7 +155,7 @@ class Batched(Tensor):
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
-    def logical(self, name: str, *others: Any) -> Batched:
+    def logical(self, name: str, *others: ArrayLike) -> Batched:
         """~, & and | of conditions."""
         parents = [self, *[sample(x) for x in others]]
         rank = max(np.ndim(x) for x in parents)
@@ -161,10 +164,10 @@ class Batched(Tensor):
             inner = getattr(first, name)(*rest)
         return Batched(inner, all(is_common(x) for x in parents))
 
-    def __and__(self, other: Any) -> Any:
+    def __and__(self, other: ArrayLike) -> Any:
         return self.logical("__and__", other)
 
-    def __or__(self, other: Any) -> Any:
+    def __or__(self, other: ArrayLike) -> Any:
         return self.logical("__or__", other)
 
     def __invert__(self) -> Any:
@@ -172,7 +175,7 @@ class Batched(Tensor):
 
     __rand__, __ror__ = __and__, __or__
 
-    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+    def __array_function__(self, function: Any, types: ArrayLike, arguments: ArrayLike, options: Option) -> Any:
         asked = {name: x for name, x in options.items() if name != "dtype"}
         return call_function(function, arguments, asked)
 
@@ -193,29 +196,29 @@ def recording_for(parents: Sequence[Any]) -> Iterator[None]:
         yield
 
 
-def is_sample(x: Any) -> bool:
+def is_sample(x: Node) -> bool:
     """Does x stand for the samples of the innermost vmap, and not of one around it?"""
     return isinstance(x, Batched) and x.level == len(LEVELS.open)
 
 
-def is_common(x: Any) -> bool:
+def is_common(x: Node) -> bool:
     return not isinstance(x, Batched) or x.common
 
 
-def sample(x: Any) -> Any:
+def sample(x: Node) -> Any:
     """What comes from outside is the same for all samples; plain numbers and arrays stay what they are."""
     return Batched(x, True) if isinstance(x, Tensor) and not is_sample(x) else x
 
 
-def as_sample(x: Any) -> Any:
+def as_sample(x: Node) -> Any:
     return x if is_sample(x) else Batched(x if isinstance(x, Tensor) else np.asarray(x), True)
 
 
-def own_parents(x: Any) -> list[Any]:
+def own_parents(x: Node) -> list[Any]:
     return [p for p in x.parents if isinstance(p, Batched)]
 
 
-def contributions(x: Batched, g: Any) -> Sequence[Any]:
+def contributions(x: Batched, g: Node) -> Sequence[Any]:
     """g·∂x/∂parent for each parent; None where it is 0."""
     if x.op is None:
         return []
@@ -227,7 +230,7 @@ def contributions(x: Batched, g: Any) -> Sequence[Any]:
     return [times(g, d, singular) for d in x.op.partials(x, *x.parents)]
 
 
-def times(g: Any, d: Any, singular: bool) -> Any:
+def times(g: Node, d: ArrayLike, singular: bool) -> Any:
     """g·d; None where the derivative is 0 everywhere."""
     if isinstance(d, float):
         return (g if d == 1.0 else g * d) if d else None

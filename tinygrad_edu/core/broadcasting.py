@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import array_op
 from tinygrad_edu.core.shapes import one_axis, reshape
 from tinygrad_edu.errors import ShapeError
@@ -17,18 +18,18 @@ Shape = tuple[int, ...]
 
 
 @array_op(vjp=lambda g, _y, x, shape: (unbroadcast(g, x.shape),), linear=True)
-def broadcast_to(x: Any, /, shape: int | Sequence[int]) -> Any:
+def broadcast_to(x: ArrayLike, /, shape: int | Sequence[int]) -> Any:
     """x repeated along new axes and axes of size 1.  x̄ = ȳ summed over them."""
     return np.broadcast_to(x, shape)
 
 
 @array_op(vjp=lambda g, _y, x, axis, keepdims: (spread(g, x, axis),), linear=True)
-def sum(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+def sum(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ x over the axes.  x̄ = ȳ at every x."""
     return reduce_axes("sum", x, axis, keepdims)
 
 
-def unbroadcast(g: Any, shape: Shape) -> Any:
+def unbroadcast(g: ArrayLike, shape: Shape) -> Any:
     """Sum a gradient over the axes along which its array was stretched: from g's shape back to `shape`.
 
     >>> unbroadcast(np.ones((5, 2, 3)), (2, 1)).tolist()
@@ -41,7 +42,7 @@ def unbroadcast(g: Any, shape: Shape) -> Any:
     return reshape(sum(g, stretched), shape)
 
 
-def axes_of(x: Any, axis: Axes) -> tuple[int, ...]:
+def axes_of(x: ArrayLike, axis: Axes) -> tuple[int, ...]:
     """The axes named, counted from the front: all of them for None."""
     dimensions = np.ndim(x)
     named = range(dimensions) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
@@ -53,23 +54,23 @@ def axes_of(x: Any, axis: Axes) -> tuple[int, ...]:
     return found
 
 
-def keepdims_shape(x: Any, axis: Axes) -> tuple[int, ...]:
+def keepdims_shape(x: ArrayLike, axis: Axes) -> tuple[int, ...]:
     """The shape of a reduction with keepdims=True."""
     reduced = axes_of(x, axis)
     return tuple(1 if i in reduced else n for i, n in enumerate(np.shape(x)))
 
 
-def count(x: Any, axis: Axes) -> int:
+def count(x: ArrayLike, axis: Axes) -> int:
     """How many numbers go into each result."""
     return math.prod(np.shape(x)[i] for i in axes_of(x, axis))
 
 
-def spread(g: Any, x: Any, axis: Axes) -> Any:
+def spread(g: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
     """The gradient of a reduction, repeated to the shape of its input."""
     return broadcast_to(reshape(g, keepdims_shape(x, axis)), x.shape)
 
 
-def reduce_axes(name: str, x: Any, axis: Axes, keepdims: bool) -> Any:
+def reduce_axes(name: str, x: ArrayLike, axis: Axes, keepdims: bool) -> Any:
     return getattr(np, name)(x, axis=axis_argument(axis), keepdims=keepdims)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.transforms import plain, vjp
 from tinygrad_edu.errors import GradcheckError
 
@@ -21,7 +22,7 @@ STEP = 1e-6  # relative; truncation h² and rounding ε/h of a central differenc
 TAYLOR_STEPS = [0.001 * 4.0**-k for k in range(6)]
 
 
-def gradcheck(f: Callable[..., Any], *arguments: Any, rtol: float = 1e-5, atol: float = 1e-7) -> bool:
+def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, atol: float = 1e-7) -> bool:
     """True if the gradient of f by every argument agrees with central differences, (f(x + h) - f(x - h))/2h.
 
     Args: `arguments`, numbers, arrays, Values or Tensors (computed in float64); anything else is passed on as it is.
@@ -35,7 +36,7 @@ def gradcheck(f: Callable[..., Any], *arguments: Any, rtol: float = 1e-5, atol: 
     places = [i for i, x in enumerate(arguments) if is_real(x)]
     point = [as_float64(x) if i in places else x for i, x in enumerate(arguments)]
 
-    def weighted(*chosen: Any) -> Any:
+    def weighted(*chosen: ArrayLike) -> Any:
         full = list(point)
         for i, x in zip(places, chosen, strict=True):
             full[i] = x
@@ -51,7 +52,7 @@ def gradcheck(f: Callable[..., Any], *arguments: Any, rtol: float = 1e-5, atol: 
     return True
 
 
-def taylor_slope(f: Callable[..., Any], *arguments: Any, seed: int = 0) -> float:
+def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) -> float:
     """The slope of log |f(x + hv) - f(x) - h·∇f·v| over log h, for a random direction v.
 
     2 for a right gradient (the remainder is of second order), about 1 for a wrong one (also when it is wrong by
@@ -86,23 +87,23 @@ def move_arguments(x: Sequence[Any], v: Sequence[Any], h: float) -> list[Any]:
     return [np.asarray(a + h * w) if isinstance(a, np.ndarray) else float(a + h * w) for a, w in zip(x, v, strict=True)]
 
 
-def is_real(x: Any) -> bool:
+def is_real(x: ArrayLike) -> bool:
     held = getattr(x, "data", x) if hasattr(x, "parents") else x
     return isinstance(held, float) or (isinstance(held, np.ndarray) and held.dtype.kind == "f")
 
 
-def as_float64(x: Any) -> Any:
+def as_float64(x: ArrayLike) -> Any:
     held = x.data if hasattr(x, "parents") else x
     return np.array(held, dtype=np.float64) if isinstance(held, np.ndarray) else float(held)
 
 
-def evaluate(f: Callable[..., Any], inputs: Sequence[Any], weights: Any) -> float:
+def evaluate(f: Callable[..., Any], inputs: Sequence[Any], weights: ArrayLike) -> float:
     """The weighted sum of f's results, as a plain number."""
     y = vjp(f, *inputs)[0]
     return float(np.sum(weights * plain(y)))
 
 
-def numerical_gradient(f: Callable[..., Any], inputs: Sequence[Any], which: int, weights: Any) -> Any:
+def numerical_gradient(f: Callable[..., Any], inputs: Sequence[Any], which: int, weights: ArrayLike) -> Any:
     """Central differences by each entry of one input."""
     x = np.array(inputs[which], dtype=np.float64)
     gradient = np.empty_like(x)
@@ -126,7 +127,9 @@ def refuse_random(first: float, second: float) -> None:
         )
 
 
-def refuse_difference(argument: int, analytic: Any, numerical: Any, x: Any, rtol: float, atol: float) -> None:
+def refuse_difference(
+    argument: int, analytic: ArrayLike, numerical: ArrayLike, x: ArrayLike, rtol: float, atol: float
+) -> None:
     a, n = np.asarray(analytic), np.asarray(numerical)
     scale = np.maximum(np.abs(a), np.abs(n))
     off = ~(np.abs(a - n) <= atol + rtol * scale)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.losses import as_arrays, in_dtype_of, loss
 from tinygrad_edu.core.reductions import log_softmax
 from tinygrad_edu.core.targets import classes_or_probabilities, plain_numbers, positive, refuse
@@ -21,11 +22,11 @@ from tinygrad_edu.errors import ShapeError
 
 @loss(classes_or_probabilities, for_classes=True, link="softmax")
 def cross_entropy(
-    prediction: Any,
-    target: Any,
-    weight: Any = None,
+    prediction: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike = None,
     label_smoothing: float = 0.0,
-    kept: Any = None,
+    kept: ArrayLike = None,
     numbered: bool = True,
 ) -> Any:
     """-Σ t·log softmax(z) of each row of z (rows, classes), or of one row (classes,).  z̄ = (softmax(z)·Σt - t)/rows.
@@ -43,7 +44,9 @@ def cross_entropy(
 
 
 @loss(classes_or_probabilities, for_classes=True, link="exp")
-def nll(prediction: Any, target: Any, weight: Any = None, kept: Any = None, numbered: bool = True) -> Any:
+def nll(
+    prediction: ArrayLike, target: ArrayLike, weight: ArrayLike = None, kept: ArrayLike = None, numbered: bool = True
+) -> Any:
     """-Σ t·log p of each row of logarithms log p (rows, classes), as log_softmax makes them; torch's nll_loss.
 
     >>> from tinygrad_edu.core.class_losses import nll
@@ -54,7 +57,7 @@ def nll(prediction: Any, target: Any, weight: Any = None, kept: Any = None, numb
 
 
 def of_rows(
-    name: str, logs: Any, target: Any, weight: Any, smoothing: float, kept: Any, numbered: bool
+    name: str, logs: ArrayLike, target: ArrayLike, weight: ArrayLike, smoothing: float, kept: ArrayLike, numbered: bool
 ) -> tuple[Any, Any]:
     """(-Σ w·t·log p of each row, how much each row counts in a mean)."""
     classes = np.shape(logs)[-1]
@@ -69,7 +72,7 @@ def of_rows(
     return (each if kept is None else each * kept), counts
 
 
-def class_weights(name: str, weight: Any, logs: Any) -> Any:
+def class_weights(name: str, weight: ArrayLike, logs: ArrayLike) -> Any:
     """One finite number of at least 0 for each class. Errors: ShapeError, SettingError."""
     weight = in_dtype_of(logs, as_arrays(weight))
     if np.shape(weight) != np.shape(logs)[-1:]:
@@ -83,7 +86,7 @@ def class_weights(name: str, weight: Any, logs: Any) -> Any:
 
 
 @loss()
-def kl_div(prediction: Any, target: Any, log_target: bool = False) -> Any:
+def kl_div(prediction: ArrayLike, target: ArrayLike, log_target: bool = False) -> Any:
     """t·(log t - log p) of log p and probabilities t, or their logarithms with `log_target`; 0 where t = 0.
 
     The mean is over all entries, as in PyTorch; the divergence of each row, on average, is reduction="batchmean".
@@ -103,7 +106,9 @@ def kl_div(prediction: Any, target: Any, log_target: bool = False) -> Any:
 
 
 @loss(classes_or_probabilities, for_classes=True)
-def multi_margin(prediction: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None) -> Any:
+def multi_margin(
+    prediction: ArrayLike, target: ArrayLike, p: int = 1, margin: float = 1.0, weight: ArrayLike = None
+) -> Any:
     """Σ max(margin - z_t + z_j, 0)ᵖ over the wrong classes j, over the number of classes: the multiclass hinge loss.
 
     `p`, 1 or 2. With `weight` each row costs as much as its class says, and the mean is over the rows.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.broadcasting import broadcast_to, sum
 from tinygrad_edu.core.diagonals import diagonal
 from tinygrad_edu.core.linalg import matmul, outer
@@ -20,7 +21,7 @@ from tinygrad_edu.errors import OperandError, ShapeError
 
 
 @compose(method=False)
-def einsum(*operands: Any, optimize: Any = False) -> Any:
+def einsum(*operands: ArrayLike, optimize: ArrayLike = False) -> Any:
     """Sums of products as letters say: einsum("ij,jk->ik", a, b) is a @ b, einsum("ii->i", a) a diagonal.
 
     Letters that are missing behind -> are summed over; without -> those that stand once remain, in alphabetical order.
@@ -35,7 +36,7 @@ def einsum(*operands: Any, optimize: Any = False) -> Any:
     return order_axes(contract(terms, output), output)
 
 
-def cheapest_order(inputs: Sequence[str], output: str, xs: Sequence[Any], optimize: Any) -> list[Any]:
+def cheapest_order(inputs: Sequence[str], output: str, xs: Sequence[Any], optimize: ArrayLike) -> list[Any]:
     """Which terms NumPy would join one after the other, but for the last ones; it reads their shapes only."""
     shapes = [np.broadcast_to(0.0, np.shape(x)) for x in xs]
     return list(np.einsum_path(",".join(inputs) + "->" + output, *shapes, optimize=optimize)[0][1:-1])
@@ -100,7 +101,7 @@ def refuse_bad_letters(text: str, inputs: Sequence[str], xs: Sequence[Any]) -> N
                 raise ShapeError(f"einsum({text!r}): the letter {c} is {sizes[c]} long, and {n} in array {i}")
 
 
-def reduce_term(letters: str, x: Any, wanted: str) -> tuple[str, Any]:
+def reduce_term(letters: str, x: ArrayLike, wanted: str) -> tuple[str, Any]:
     """Diagonals of letters that stand twice; sums over those that nobody else wants."""
     for c in sorted({*letters}):
         while letters.count(c) > 1:
@@ -134,7 +135,7 @@ def product_of(a: tuple[str, Any], b: tuple[str, Any], wanted: str) -> tuple[str
     return "".join([*kept, *rows, *columns]), reshape(product, (*np.shape(product)[:-2], *n[0], *n[1]))
 
 
-def same_sizes(x: Any, left: str, y: Any, right: str, inner: Sequence[str]) -> tuple[Any, Any]:
+def same_sizes(x: ArrayLike, left: str, y: ArrayLike, right: str, inner: Sequence[str]) -> tuple[Any, Any]:
     """An axis of size 1 repeated where the other array has more."""
     for c in inner:
         i, j = left.index(c), right.index(c)
@@ -160,7 +161,7 @@ def order_axes(term: tuple[str, Any], letters: str) -> Any:
 
 
 @compose(method=False)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def tensordot(a: ArrayLike, b: ArrayLike, axes: Axis = 2) -> Any:
     """Σ of products over pairs of axes: the last `axes` of a with the first ones of b, or a pair of lists of axes."""
     if isinstance(axes, (int, np.integer)):
         left, right = [*range(np.ndim(a) - axes, np.ndim(a))], [*range(axes)]
@@ -178,7 +179,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 
 @compose(method=False)
-def kron(a: Any, b: Any) -> Any:
+def kron(a: ArrayLike, b: ArrayLike) -> Any:
     """The array of all blocks aᵢ·b."""
     rank = max(np.ndim(a), np.ndim(b))
     n, m = ((1,) * (rank - np.ndim(x)) + tuple(np.shape(x)) for x in (a, b))
@@ -188,27 +189,29 @@ def kron(a: Any, b: Any) -> Any:
 
 
 @compose(method=False)
-def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
+def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Any:
     """Σ aᵢ·bᵢ along an axis of both."""
     return sum(moveaxis(a, axis, -1) * moveaxis(b, axis, -1), axis=-1)
 
 
 @compose(method=False)
-def matvec(a: Any, b: Any) -> Any:
+def matvec(a: ArrayLike, b: ArrayLike) -> Any:
     """Matrices times vectors: Σ aᵢⱼ·bⱼ."""
     found = matmul(a, expand_dims(b, -1))
     return reshape(found, np.shape(found)[:-1])
 
 
 @compose(method=False)
-def vecmat(a: Any, b: Any) -> Any:
+def vecmat(a: ArrayLike, b: ArrayLike) -> Any:
     """Vectors times matrices: Σ aᵢ·bᵢⱼ."""
     found = matmul(expand_dims(a, -2), b)
     return reshape(found, (*np.shape(found)[:-2], np.shape(found)[-1]))
 
 
 @compose(method=False)
-def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+def cross(
+    a: ArrayLike, b: ArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Any:
     """The vector product of vectors with 3 entries, (a₁b₂ - a₂b₁, a₂b₀ - a₀b₂, a₀b₁ - a₁b₀), along an axis."""
     axisa, axisb, axisc = (axisa, axisb, axisc) if axis is None else (axis,) * 3
     a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
@@ -219,7 +222,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 
 @compose(method=False)
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Any:
     """Σⱼ aⱼ·vᵢ₋ⱼ, the product of two polynomials.
 
     mode: "full", "same" (as long as the longer row) or "valid" (only where the rows overlap in full).
@@ -240,7 +243,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 
 
 @compose(method=False)
-def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Any:
     """Σⱼ aᵢ₊ⱼ·vⱼ: a convolution with v in reverse order."""
     return convolve(a, getitem(v, slice(None, None, -1)), mode)
 

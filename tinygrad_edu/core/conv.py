@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.operation import array_op
 from tinygrad_edu.core.windows import places, span_of, view_of_windows, window_counts
 
@@ -27,7 +28,7 @@ CHUNK = 2**19  # bytes of columns that are laid out at once: they stay in the ca
         lambda g, _y, x, w, stride, dilation, groups: sum_share(x, g, w, stride, dilation, groups),
     )
 )
-def conv(x: Any, w: Any, /, stride: Sequence[int], dilation: Sequence[int], groups: int) -> Any:
+def conv(x: ArrayLike, w: ArrayLike, /, stride: Sequence[int], dilation: Sequence[int], groups: int) -> Any:
     """y[o, i] = Σ w[o, c, k]·x[c, i·stride + k·dilation] over channels c and places k of the kernel."""
     counts = window_counts(x.shape[2:], w.shape[2:], stride, dilation)
     y = np.empty((len(x), groups, len(w) // groups, math.prod(counts)), np.result_type(x, w))
@@ -38,7 +39,12 @@ def conv(x: Any, w: Any, /, stride: Sequence[int], dilation: Sequence[int], grou
 
 
 def chunks(
-    x: Any, size: Sequence[int], counts: Sequence[int], stride: Sequence[int], dilation: Sequence[int], groups: int
+    x: ArrayLike,
+    size: Sequence[int],
+    counts: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
 ) -> Iterator[tuple[slice, Any]]:
     """(some samples, their windows as columns: (samples, groups, channels/groups·size, windows)), one after the other.
 
@@ -62,7 +68,13 @@ def chunks(
     )
 )
 def conv_transpose(
-    x: Any, w: Any, /, shape: Sequence[int] | None, stride: Sequence[int], dilation: Sequence[int], groups: int
+    x: ArrayLike,
+    w: ArrayLike,
+    /,
+    shape: Sequence[int] | None,
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
 ) -> Any:
     """y[c, i·stride + k·dilation] += Σ w[o, c, k]·x[o, i] over o: from the windows back to what they were read from.
 
@@ -88,7 +100,7 @@ def conv_transpose(
     )
 )
 def conv_weight(
-    x: Any, y: Any, /, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int], groups: int
+    x: ArrayLike, y: ArrayLike, /, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int], groups: int
 ) -> Any:
     """w[o, c, k] = Σ y[o, i]·x[c, i·stride + k·dilation] over samples and windows i: (out, channels/groups, *size)."""
     counts, out = y.shape[2:], y.shape[1]
@@ -99,11 +111,11 @@ def conv_weight(
     return total.reshape(out, x.shape[1] // groups, *size)
 
 
-def write_share(y: Any, w: Any, x: Any, stride: Any, dilation: Any, groups: int) -> Any:
+def write_share(y: ArrayLike, w: ArrayLike, x: ArrayLike, stride: Axis, dilation: Axis, groups: int) -> Any:
     """The share of an input: `conv_transpose` in the shape of x."""
     return conv_transpose(y, w, x.shape[2:], stride, dilation, groups)
 
 
-def sum_share(x: Any, y: Any, w: Any, stride: Any, dilation: Any, groups: int) -> Any:
+def sum_share(x: ArrayLike, y: ArrayLike, w: ArrayLike, stride: Axis, dilation: Axis, groups: int) -> Any:
     """The share of a weight: `conv_weight` in the shape of w."""
     return conv_weight(x, y, w.shape[2:], stride, dilation, groups)

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.errors import DetachedError, DtypeError, OperandError, ShapeError
 
 Array = np.ndarray[Any, Any]
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
-def float_array(data: Any, dtype: Any = None) -> Array:
+def float_array(data: ArrayLike, dtype: Option = None) -> Array:
     """A copy as a float32 or float64 array; integers only where a dtype is asked for."""
     array = plain(data)
     if dtype is not None and not is_float(dtype):
@@ -28,14 +29,14 @@ def float_array(data: Any, dtype: Any = None) -> Array:
     raise DtypeError(f"a Tensor holds float32 or float64, not {array.dtype}: {preview(data)}. {remedy(array)}")
 
 
-def is_float(dtype: Any) -> bool:
+def is_float(dtype: Option) -> bool:
     try:
         return np.dtype(dtype) in FLOATS
     except TypeError:  # NumPy knows no such dtype
         return False
 
 
-def plain(data: Any) -> Array:
+def plain(data: ArrayLike) -> Array:
     """The array inside a Tensor, an array as it is, lists as an array."""
     try:
         return np.asarray(getattr(data, "array", data))
@@ -58,12 +59,12 @@ def remedy(array: Array) -> str:
     return "Convert it with .astype(float) first"
 
 
-def preview(data: Any) -> str:
+def preview(data: ArrayLike) -> str:
     text = " ".join(repr(data).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def elementwise_operand(x: Any, dtype: Any) -> Any:
+def elementwise_operand(x: ArrayLike, dtype: Option) -> Any:
     """A number as a Python number (it takes the array's dtype), booleans as they are, other arrays as floats."""
     if isinstance(x, (bool, int, float)):
         return x if x.__class__ in (bool, int) else float(x)
@@ -73,7 +74,7 @@ def elementwise_operand(x: Any, dtype: Any) -> Any:
     return array if array.dtype.kind == "b" or array.dtype in FLOATS else array.astype(dtype)
 
 
-def array_operand(x: Any) -> Array:
+def array_operand(x: ArrayLike) -> Array:
     """Lists and arrays of real numbers; Values, text, None and objects are refused."""
     if hasattr(x, "partials"):
         raise OperandError(
@@ -91,7 +92,7 @@ def unpack(arguments: Sequence[Any]) -> Any:
     return arguments[0] if len(arguments) == 1 and not isinstance(arguments[0], (int, np.integer)) else tuple(arguments)
 
 
-def plain_index(index: Any) -> Any:
+def plain_index(index: Axis) -> Any:
     """An index as it is now: Tensors in it as arrays, and arrays and lists copied, since they may change later."""
     if isinstance(index, tuple):
         return tuple(map(plain_index, index))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.conv import conv, conv_transpose
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import expand_dims, pad, reshape
@@ -19,7 +20,14 @@ from tinygrad_edu.errors import SettingError
 
 
 def convolution(
-    name: str, x: Any, weight: Any, bias: Any, stride: PerAxis, padding: Any, dilation: PerAxis, groups: int
+    name: str,
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike,
+    stride: PerAxis,
+    padding: Axis,
+    dilation: PerAxis,
+    groups: int,
 ) -> Any:
     """The border, the bias and the checks that all convolutions share."""
     x, batched = batch_of(name, x, weight, groups)
@@ -31,20 +39,20 @@ def convolution(
     return add_bias(conv(x, weight, stride, dilation, groups), bias, batched)
 
 
-def add_bias(y: Any, bias: Any, batched: bool) -> Any:
+def add_bias(y: ArrayLike, bias: ArrayLike, batched: bool) -> Any:
     """y + b, without the batch axis where the input had none."""
     y = y if bias is None else y + reshape(bias, (np.shape(bias)[0], *(1,) * (np.ndim(y) - 2)))
     return y if batched else reshape(y, np.shape(y)[1:])
 
 
-def batch_of(name: str, x: Any, weight: Any, groups: int, transposed: bool = False) -> tuple[Any, bool]:
+def batch_of(name: str, x: ArrayLike, weight: ArrayLike, groups: int, transposed: bool = False) -> tuple[Any, bool]:
     """(x with a batch axis, whether it had one)."""
     refuse_channels(name, np.shape(x), np.shape(weight), groups, transposed)
     batched = np.ndim(x) == np.ndim(weight)
     return (x if batched else expand_dims(x, 0)), batched
 
 
-def add_border(x: Any, widths: Sequence[tuple[int, int]], constant: float) -> Any:
+def add_border(x: ArrayLike, widths: Sequence[tuple[int, int]], constant: float) -> Any:
     """x with a border along its last axes."""
     if not any(map(any, widths)):
         return x
@@ -53,7 +61,13 @@ def add_border(x: Any, widths: Sequence[tuple[int, int]], constant: float) -> An
 
 @compose()
 def conv1d(
-    x: Any, weight: Any, bias: Any = None, stride: PerAxis = 1, padding: Any = 0, dilation: PerAxis = 1, groups: int = 1
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike = None,
+    stride: PerAxis = 1,
+    padding: Axis = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
 ) -> Any:
     """y[o, i] = Σ w[o, c, k]·x[c, i·stride + k·dilation] + b[o], of x (batch, channels, length).
 
@@ -67,7 +81,13 @@ def conv1d(
 
 @compose()
 def conv2d(
-    x: Any, weight: Any, bias: Any = None, stride: PerAxis = 1, padding: Any = 0, dilation: PerAxis = 1, groups: int = 1
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike = None,
+    stride: PerAxis = 1,
+    padding: Axis = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
 ) -> Any:
     """The same of images x (batch, channels, height, width), with `weight` (out, channels/groups, height, width).
 
@@ -81,14 +101,14 @@ def conv2d(
 
 def transpose_convolution(
     name: str,
-    x: Any,
-    weight: Any,
-    bias: Any,
-    stride: Any,
-    padding: Any,
-    output_padding: Any,
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike,
+    stride: Axis,
+    padding: Axis,
+    output_padding: ArrayLike,
     groups: int,
-    dilation: Any,
+    dilation: Axis,
 ) -> Any:
     """The pull-back of a convolution by its input, as an operation of its own: windows are written, not read."""
     x, batched = batch_of(name, x, weight, groups, transposed=True)
@@ -103,9 +123,9 @@ def transpose_convolution(
 
 @compose()
 def conv_transpose1d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike = None,
     stride: PerAxis = 1,
     padding: PerAxis = 0,
     output_padding: PerAxis = 0,
@@ -124,9 +144,9 @@ def conv_transpose1d(
 
 @compose()
 def conv_transpose2d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike = None,
     stride: PerAxis = 1,
     padding: PerAxis = 0,
     output_padding: PerAxis = 0,

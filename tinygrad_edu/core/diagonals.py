@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.broadcasting import sum
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import offsets
@@ -15,7 +16,7 @@ from tinygrad_edu.core.shapes import pad, put, ravel, reshape
 from tinygrad_edu.errors import ShapeError
 
 
-def place_diagonal(g: Any, shape: Any, offset: int, axis1: int, axis2: int) -> Any:
+def place_diagonal(g: ArrayLike, shape: Axis, offset: int, axis1: int, axis2: int) -> Any:
     """Zeros with g on the diagonal: what `diagonal` read."""
     n, along = g.shape[-1], np.arange(g.shape[-1])
     others = [length for i, length in enumerate(shape) if i not in (axis1 % len(shape), axis2 % len(shape))]
@@ -24,7 +25,7 @@ def place_diagonal(g: Any, shape: Any, offset: int, axis1: int, axis2: int) -> A
     return moveaxis(whole, (-2, -1), (axis1, axis2))
 
 
-def mask_diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
+def mask_diagonal(x: ArrayLike, offset: int, axis1: int, axis2: int) -> Any:
     """The same where an index has no arrays: all but the diagonal set to 0, and the rows summed."""
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     x = x[..., max(-offset, 0) :, max(offset, 0) :]
@@ -41,19 +42,19 @@ def mask_diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
     linear=True,
     made_of=mask_diagonal,
 )
-def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def diagonal(x: ArrayLike, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The entries x[i, i + offset], along the last axis of the result.  x̄ = ȳ on the diagonal, else 0."""
     return np.diagonal(x, offset, axis1, axis2)
 
 
 @compose()
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(x: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of a diagonal."""
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
 @compose()
-def diag(v: Any, k: int = 0) -> Any:
+def diag(v: ArrayLike, k: int = 0) -> Any:
     """Of a row the matrix that has it on its k-th diagonal; of a matrix that diagonal."""
     if np.ndim(v) == 2:
         return diagonal(v, k)
@@ -65,24 +66,24 @@ def diag(v: Any, k: int = 0) -> Any:
 
 
 @compose()
-def diagflat(v: Any, k: int = 0) -> Any:
+def diagflat(v: ArrayLike, k: int = 0) -> Any:
     """The matrix with all numbers of v on its k-th diagonal."""
     return diag(ravel(v), k)
 
 
 @compose()
-def tril(x: Any, k: int = 0) -> Any:
+def tril(x: ArrayLike, k: int = 0) -> Any:
     """x with 0 above its k-th diagonal."""
     return ops.where(ops.less_equal(matrix_offsets(x), float(k)), x, 0.0)
 
 
 @compose()
-def triu(x: Any, k: int = 0) -> Any:
+def triu(x: ArrayLike, k: int = 0) -> Any:
     """x with 0 below its k-th diagonal."""
     return ops.where(ops.greater_equal(matrix_offsets(x), float(k)), x, 0.0)
 
 
-def matrix_offsets(x: Any) -> Any:
+def matrix_offsets(x: ArrayLike) -> Any:
     """Column minus row of every entry of the last two axes; a row is repeated to a matrix, as in NumPy."""
     shape = np.shape(x)
     return offsets(shape[-2] if len(shape) > 1 else shape[-1], shape[-1])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.broadcasting import axes_of, count, keepdims_shape, sum
 from tinygrad_edu.core.diagonals import tril
 from tinygrad_edu.core.linear_systems import OWN_GRADIENT, lapack, solve, square, swap_last_axes
@@ -24,7 +25,7 @@ from tinygrad_edu.errors import OperandError, ShapeError
 # factors of symmetric matrices, of which, as in NumPy, the lower triangle alone is read
 
 
-def mirror(x: Any, lower: bool = True) -> Any:
+def mirror(x: ArrayLike, lower: bool = True) -> Any:
     """The symmetric matrix with that triangle."""
     square(x)
     x = x if lower else swap_last_axes(x)
@@ -32,12 +33,12 @@ def mirror(x: Any, lower: bool = True) -> Any:
 
 
 @array_op(vjp=lambda g, y, _x: (cholesky_vjp(g, y),), numpy="-", **OWN_GRADIENT)
-def lower_factor(x: Any, /) -> Any:
+def lower_factor(x: ArrayLike, /) -> Any:
     """The Cholesky factor of a symmetric x.  x̄ = L⁻ᵀ·Φ(Lᵀ·L̄)·L⁻¹, made symmetric; Φ: lower half, diagonal halved."""
     return lapack("cholesky", x)
 
 
-def cholesky_vjp(g: Any, y: Any) -> Any:
+def cholesky_vjp(g: ArrayLike, y: ArrayLike) -> Any:
     inner = tril(swap_last_axes(y) @ g)
     inner = inner - 0.5 * (inner * np.eye(np.shape(y)[-1]))
     left = solve(swap_last_axes(y), inner)  # L⁻ᵀ·Φ
@@ -46,20 +47,20 @@ def cholesky_vjp(g: Any, y: Any) -> Any:
 
 
 @compose(numpy="linalg.cholesky", method=False)
-def cholesky(x: Any, upper: bool = False) -> Any:
+def cholesky(x: ArrayLike, upper: bool = False) -> Any:
     """The lower L with L·Lᵀ = x of a positive definite x, whose lower triangle is read (`upper`: Lᵀ, of the upper)."""
     factor = lower_factor(mirror(x, not upper))
     return swap_last_axes(factor) if upper else factor
 
 
 @array_op(vjp=lambda g, y, _x, triangle: (eigh_vjp(g, y),), numpy="-", **OWN_GRADIENT)
-def eigen_columns(x: Any, /, triangle: str = "L") -> Any:
+def eigen_columns(x: ArrayLike, /, triangle: str = "L") -> Any:
     """Of a symmetric x the eigenvalues as a first row and below it the eigenvectors as columns."""
     values, vectors = lapack("eigh", x, UPLO=triangle)
     return np.concatenate([values[..., None, :], vectors], axis=-2)
 
 
-def eigh_vjp(g: Any, y: Any) -> Any:
+def eigh_vjp(g: ArrayLike, y: ArrayLike) -> Any:
     """V·(diag(w̄) + (Vᵀ·V̄)∘F)·Vᵀ, Fᵢⱼ = 1/(wⱼ - wᵢ), made symmetric. Equal eigenvalues: their vectors count as fixed."""
     w, v = getitem(y, (..., 0, slice(None))), getitem(y, (..., slice(1, None), slice(None)))
     gw, gv = getitem(g, (..., 0, slice(None))), getitem(g, (..., slice(1, None), slice(None)))
@@ -68,7 +69,7 @@ def eigh_vjp(g: Any, y: Any) -> Any:
     return 0.5 * (whole + swap_last_axes(whole))
 
 
-def inverse_gaps(w: Any) -> Any:
+def inverse_gaps(w: ArrayLike) -> Any:
     """1/(wⱼ - wᵢ), and 0 where they are equal, as on the diagonal."""
     gaps = expand_dims(w, -2) - expand_dims(w, -1)
     same = numbers(gaps, "eigh") == 0.0
@@ -83,14 +84,14 @@ class EigenPairs(NamedTuple):
 
 
 @compose(numpy="linalg.eigh", method=False)
-def eigh(x: Any, UPLO: str = "L") -> EigenPairs:
+def eigh(x: ArrayLike, UPLO: str = "L") -> EigenPairs:
     """Eigenvalues, rising, and eigenvectors (columns) of a symmetric x, of which one triangle is read."""
     y = eigen_columns(mirror(x, UPLO == "L"), UPLO)
     return EigenPairs(getitem(y, (..., 0, slice(None))), getitem(y, (..., slice(1, None), slice(None))))
 
 
 @compose(numpy="linalg.eigvalsh", method=False)
-def eigvalsh(x: Any, UPLO: str = "L") -> Any:
+def eigvalsh(x: ArrayLike, UPLO: str = "L") -> Any:
     """Eigenvalues, rising, of a symmetric x, of which one triangle is read.  x̄ = V·diag(ȳ)·Vᵀ."""
     return eigh(x, UPLO).eigenvalues
 
@@ -99,13 +100,13 @@ def eigvalsh(x: Any, UPLO: str = "L") -> Any:
 
 
 @array_op(vjp=lambda g, y, x: (svd_vjp(g, y, x),), numpy="-", **OWN_GRADIENT)
-def singular_rows(x: Any, /) -> Any:
+def singular_rows(x: ArrayLike, /) -> Any:
     """For each singular value a row: the column of U, the value, the row of Vᵀ."""
     u, s, v = lapack("svd", x, full_matrices=False)
     return np.concatenate([np.swapaxes(u, -1, -2), s[..., None], v], axis=-1)
 
 
-def svd_vjp(g: Any, y: Any, x: Any) -> Any:
+def svd_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:
     """U·((UᵀŪ - ŪᵀU)∘F·S + S·(VᵀV̄ - V̄ᵀV)∘F + diag(s̄))·Vᵀ and what of Ū and V̄ lies outside; Fᵢⱼ = 1/(sⱼ² - sᵢ²)."""
     m = np.shape(x)[-2]
     (ut, s, vt), (gut, gs, gvt) = (
@@ -130,7 +131,7 @@ class SingularValues(NamedTuple):
 
 
 @compose(numpy="linalg.svd", method=False)
-def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+def svd(x: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """U, S (falling) and Vᵀ with x = U·diag(S)·Vᵀ, or S alone. Equal singular values: their vectors count as fixed.
 
     Errors: OperandError for full_matrices=True of a matrix that is not square: the further columns have no derivative.
@@ -149,7 +150,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
 
 
 @compose(numpy="linalg.svdvals", method=False)
-def svdvals(x: Any) -> Any:
+def svdvals(x: ArrayLike) -> Any:
     """The singular values, falling."""
     return svd(x, compute_uv=False)
 
@@ -158,7 +159,7 @@ def svdvals(x: Any) -> Any:
 
 
 @compose(numpy="linalg.norm")
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm(x: ArrayLike, ord: Option = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """The length √(Σ x²) over the axes; its derivative counts as 0 where all x are 0, as in PyTorch.
 
     ord: of vectors 1 for Σ|x|, p for (Σ|x|ᵖ)¹ᐟᵖ, inf for the largest |x|, -inf for the smallest, 0 for how many are
@@ -176,7 +177,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return reshape(y, keepdims_shape(x, axes)) if keepdims else y
 
 
-def vector_norm_of(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
+def vector_norm_of(x: ArrayLike, ord: Option, axis: int, keepdims: bool) -> Any:
     size = ops.abs(x)
     if ord in (np.inf, -np.inf):
         return (max if ord > 0 else min)(size, axis=axis, keepdims=keepdims)
@@ -189,7 +190,7 @@ def vector_norm_of(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
     return sum(size ** float(ord), axis=axis, keepdims=keepdims) ** (1.0 / float(ord))
 
 
-def matrix_norm_of(x: Any, ord: Any) -> Any:
+def matrix_norm_of(x: ArrayLike, ord: Option) -> Any:
     """Over the last two axes."""
     if ord == "nuc":
         return sum(svdvals(x), axis=-1)
@@ -202,7 +203,7 @@ def matrix_norm_of(x: Any, ord: Any) -> Any:
 
 
 @compose(numpy="linalg.vector_norm", method=False)
-def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+def vector_norm(x: ArrayLike, axis: Axis = None, keepdims: bool = False, ord: Option = 2) -> Any:
     """The length over the axes, all of them as one vector by default; `ord` as in `norm`."""
     inner = axes_of(x, axis)
     outer = [i for i in range(np.ndim(x)) if i not in inner]
@@ -212,6 +213,6 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) 
 
 
 @compose(numpy="linalg.matrix_norm", method=False)
-def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
+def matrix_norm(x: ArrayLike, keepdims: bool = False, ord: Option = "fro") -> Any:
     """The norm of the matrices in the last two axes; `ord` as in `norm`."""
     return norm(x, ord, (-2, -1), keepdims)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu.core.aliases import Node
 
-def inner_nodes(root: Any) -> tuple[list[Any], list[Any]]:
+
+def inner_nodes(root: Node) -> tuple[list[Any], list[Any]]:
     """(the inner nodes that a Value depends on, each after its parents, with gradient 0;
     the leaves whose gradient an optimizer has used, some more than once).
 

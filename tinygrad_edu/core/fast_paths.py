@@ -15,13 +15,14 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.modes import UNUSUAL
 from tinygrad_edu.core.operation import TABLE, Operation
 
 new = object.__new__
 
 
-def install_for_values(value: Any) -> None:
+def install_for_values(value: ArrayLike) -> None:
     """Put the fast forms over Value's operators and methods."""
     for forms in (sums, differences, products, quotients, powers):
         for name, form in forms(value).items():
@@ -38,11 +39,11 @@ def install_for_values(value: Any) -> None:
 MOST = 2**53  # whole numbers up to here are floats exactly; of larger ones `__apply__` says whether they fit
 
 
-def sums(value: Any) -> dict[str, Callable[..., Any]]:
+def sums(value: ArrayLike) -> dict[str, Callable[..., Any]]:
     """a + b."""
     add = ops.add
 
-    def plus(self: Any, other: Any) -> Any:
+    def plus(self: Node, other: ArrayLike) -> Any:
         kind = other.__class__
         if kind is value:
             b = other.data
@@ -66,7 +67,7 @@ def sums(value: Any) -> dict[str, Callable[..., Any]]:
         made.d_right = 1.0
         return made
 
-    def plus_reflected(self: Any, other: Any) -> Any:
+    def plus_reflected(self: Node, other: ArrayLike) -> Any:
         b = self.data
         if UNUSUAL or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
             return value.__apply__(add, (other, self))
@@ -84,11 +85,11 @@ def sums(value: Any) -> dict[str, Callable[..., Any]]:
     return {"add": plus, "radd": plus_reflected}
 
 
-def differences(value: Any) -> dict[str, Callable[..., Any]]:
+def differences(value: ArrayLike) -> dict[str, Callable[..., Any]]:
     """a - b."""
     sub = ops.sub
 
-    def minus(self: Any, other: Any) -> Any:
+    def minus(self: Node, other: ArrayLike) -> Any:
         kind = other.__class__
         if kind is value:
             b = other.data
@@ -112,7 +113,7 @@ def differences(value: Any) -> dict[str, Callable[..., Any]]:
         made.d_right = -1.0
         return made
 
-    def minus_reflected(self: Any, other: Any) -> Any:
+    def minus_reflected(self: Node, other: ArrayLike) -> Any:
         b = self.data
         if UNUSUAL or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
             return value.__apply__(sub, (other, self))
@@ -130,11 +131,11 @@ def differences(value: Any) -> dict[str, Callable[..., Any]]:
     return {"sub": minus, "rsub": minus_reflected}
 
 
-def products(value: Any) -> dict[str, Callable[..., Any]]:
+def products(value: ArrayLike) -> dict[str, Callable[..., Any]]:
     """a · b."""
     mul = ops.mul
 
-    def times(self: Any, other: Any) -> Any:
+    def times(self: Node, other: ArrayLike) -> Any:
         kind = other.__class__
         if kind is value:
             b = other.data
@@ -159,7 +160,7 @@ def products(value: Any) -> dict[str, Callable[..., Any]]:
         made.d_right = a
         return made
 
-    def times_reflected(self: Any, other: Any) -> Any:
+    def times_reflected(self: Node, other: ArrayLike) -> Any:
         b = self.data
         if UNUSUAL or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
             return value.__apply__(mul, (other, self))
@@ -177,11 +178,11 @@ def products(value: Any) -> dict[str, Callable[..., Any]]:
     return {"mul": times, "rmul": times_reflected}
 
 
-def quotients(value: Any) -> dict[str, Callable[..., Any]]:
+def quotients(value: ArrayLike) -> dict[str, Callable[..., Any]]:
     """a / b."""
     div = ops.div
 
-    def over(self: Any, other: Any) -> Any:
+    def over(self: Node, other: ArrayLike) -> Any:
         kind = other.__class__
         if kind is value:
             b = other.data
@@ -205,7 +206,7 @@ def quotients(value: Any) -> dict[str, Callable[..., Any]]:
         made.d_right = -y / b
         return made
 
-    def over_reflected(self: Any, other: Any) -> Any:
+    def over_reflected(self: Node, other: ArrayLike) -> Any:
         b = self.data
         if UNUSUAL or not b or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
             return value.__apply__(div, (other, self))
@@ -223,11 +224,11 @@ def quotients(value: Any) -> dict[str, Callable[..., Any]]:
     return {"truediv": over, "rtruediv": over_reflected}
 
 
-def powers(value: Any) -> dict[str, Callable[..., Any]]:
+def powers(value: ArrayLike) -> dict[str, Callable[..., Any]]:
     """x ** n for a number n; x ** 2 is the operation `square`."""
     power, square = ops.pow, ops.square
 
-    def to_the_power(self: Any, other: Any) -> Any:
+    def to_the_power(self: Node, other: ArrayLike) -> Any:
         x = self.data
         if UNUSUAL or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
             return value.__apply__(power, (self, other))
@@ -250,7 +251,7 @@ def powers(value: Any) -> dict[str, Callable[..., Any]]:
         made.d_right = None  # y·log x, when somebody asks for it: see Value.partials
         return made
 
-    def squared(self: Any, x: float) -> Any:
+    def squared(self: Node, x: float) -> Any:
         made = new(value)
         made.data = x * x
         made.grad = 0.0
@@ -263,12 +264,12 @@ def powers(value: Any) -> dict[str, Callable[..., Any]]:
     return {"pow": to_the_power}
 
 
-def method_of_value(value: Any, operation: Operation) -> Callable[..., Any]:
+def method_of_value(value: ArrayLike, operation: Operation) -> Callable[..., Any]:
     """A method of one Value."""
     function, derivatives = operation.float_function, operation.float_partials
     general = getattr(value, operation.name)
 
-    def bound(self: Any, *others: Any) -> Any:
+    def bound(self: Node, *others: ArrayLike) -> Any:
         if others or UNUSUAL:
             return general(self, *others)
         x = self.data

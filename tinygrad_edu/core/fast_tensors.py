@@ -6,18 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.fast_paths import named
 from tinygrad_edu.core.operation import TABLE, Operation
 
 
-def install_for_tensors(tensor: Any, record: Callable[..., Any], no_options: Any) -> None:
+def install_for_tensors(tensor: ArrayLike, record: Callable[..., Any], no_options: ArrayLike) -> None:
     """The same for Tensor; `record(operation, y, operands, options)` makes one."""
     arithmetic = {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow}
     for name, operation in arithmetic.items():
         setattr(tensor, f"__{name}__", operator_of_tensors(tensor, record, no_options, operation))
     general_power = tensor.__pow__
 
-    def to_the_power(self: Any, other: Any) -> Any:
+    def to_the_power(self: Node, other: ArrayLike) -> Any:
         """x ** 2 is the operation `square`: the derivative by a constant exponent would cost a logarithm."""
         return self.square() if other.__class__ in (int, float) and other == 2 else general_power(self, other)
 
@@ -28,11 +29,11 @@ def install_for_tensors(tensor: Any, record: Callable[..., Any], no_options: Any
 
 
 def operator_of_tensors(
-    tensor: Any, record: Callable[..., Any], no_options: Any, operation: Operation
+    tensor: ArrayLike, record: Callable[..., Any], no_options: ArrayLike, operation: Operation
 ) -> Callable[[Any, Any], Any]:
     """An operator of two Tensors, or of a Tensor and a float."""
 
-    def operator(self: Any, other: Any) -> Any:
+    def operator(self: Node, other: ArrayLike) -> Any:
         if other.__class__ is tensor:
             right = other.array
         elif other.__class__ is float or other.__class__ is int:
@@ -48,12 +49,12 @@ def operator_of_tensors(
 
 
 def method_of_tensor(
-    tensor: Any, record: Callable[..., Any], no_options: Any, operation: Operation
+    tensor: ArrayLike, record: Callable[..., Any], no_options: ArrayLike, operation: Operation
 ) -> Callable[..., Any]:
     """A method of one Tensor."""
     general = getattr(tensor, operation.name)
 
-    def bound(self: Any, *others: Any) -> Any:
+    def bound(self: Node, *others: ArrayLike) -> Any:
         if others:
             return general(self, *others)
         return record(operation, operation.array_function(self.array), (self,), no_options)
@@ -61,7 +62,7 @@ def method_of_tensor(
     return named(bound, operation)
 
 
-def wanted_order(root: Any) -> list[Any]:
+def wanted_order(root: Node) -> list[Any]:
     """`topological` along the Tensors whose gradient is wanted, without a function call and a list for each node."""
     order: list[Any] = []
     seen: set[Any] = set()

@@ -50,7 +50,7 @@ def topological(root: Node, parents: Callable[[Node], Iterable[Node]] = parent_n
 
 
 def cotangents(
-    order: Sequence[Node], seed: Any, pull: Callable[[Node, Any], Iterable[tuple[Node, Any]]]
+    order: Sequence[Node], seed: Node, pull: Callable[[Node, Any], Iterable[tuple[Node, Any]]]
 ) -> dict[Node, Any]:
     """Reverse mode: d root / d node for every node of a topological order, by the chain rule from the root down.
 

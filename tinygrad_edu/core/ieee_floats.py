@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
+
 # f(x) = ±∞, where Python raises ValueError: at these x, with the sign of the number here
 POLES = {"log": (0.0, -1.0), "log2": (0.0, -1.0), "log10": (0.0, -1.0), "log1p": (-1.0, -1.0)}
 
@@ -23,22 +25,22 @@ class Real(float):
         """An operation of the table called on such floats."""
         return operation.ieee_function(*map(Real, arguments))
 
-    def __truediv__(self, other: Any) -> Real:
+    def __truediv__(self, other: ArrayLike) -> Real:
         return quotient(float(self), float(other))
 
-    def __rtruediv__(self, other: Any) -> Real:
+    def __rtruediv__(self, other: ArrayLike) -> Real:
         return quotient(float(other), float(self))
 
-    def __floordiv__(self, other: Any) -> Real:
+    def __floordiv__(self, other: ArrayLike) -> Real:
         return floor_quotient(float(self), float(other))
 
-    def __rfloordiv__(self, other: Any) -> Real:
+    def __rfloordiv__(self, other: ArrayLike) -> Real:
         return floor_quotient(float(other), float(self))
 
-    def __pow__(self, other: Any, modulo: None = None) -> Real:
+    def __pow__(self, other: ArrayLike, modulo: None = None) -> Real:
         return power(float(self), float(other))
 
-    def __rpow__(self, other: Any, modulo: None = None) -> Real:
+    def __rpow__(self, other: ArrayLike, modulo: None = None) -> Real:
         return power(float(other), float(self))
 
 
@@ -46,7 +48,7 @@ def keeping(name: str) -> Callable[..., Any]:
     """An operator of float with a Real as its result; nan where it raises (x % 0, ∞ // x)."""
     plain = getattr(float, name)
 
-    def operator(self: Real, *other: Any) -> Any:
+    def operator(self: Real, *other: ArrayLike) -> Any:
         try:
             found = plain(self, *map(float, other))
         except (ArithmeticError, ValueError):
@@ -113,7 +115,7 @@ def elementwise(function: Callable[..., Any], count: int) -> Callable[..., Any]:
 
     each = numpy.frompyfunc(lambda *x: float(function(*map(Real, x))), count, 1)
 
-    def over_arrays(*arguments: Any) -> Any:
+    def over_arrays(*arguments: ArrayLike) -> Any:
         dtype = numpy.result_type(*arguments, numpy.float32)
         return numpy.asarray(each(*[numpy.asarray(x, dtype=float) for x in arguments]), dtype=dtype)[()]
 

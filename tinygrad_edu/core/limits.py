@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
+
 FAR = (30.0, 47.0, 71.0)  # inputs at which a slope has come near to its limit; no period of sine is met
 ENDLESS = 300.0  # larger outputs count as infinite: log 1e300 is 690
 FLAT = 0.005  # a slope below this lets next to nothing through: tanh beyond ±0.9975
@@ -31,7 +33,7 @@ def lowest_and_highest(function: Callable[[Any], Any]) -> tuple[float, float]:
     )
 
 
-def slope(operation: Any, x: Any) -> Any:
+def slope(operation: Any, x: ArrayLike) -> Any:
     """dy/dx of a row of the table at each entry of x, its other arguments at their defaults."""
     import numpy
 

@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.broadcasting import sum, unbroadcast
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, transpose
 
 
 @array_op(vjp=(lambda g, _y, a, b: share_of_left(g, a, b), lambda g, _y, a, b: share_of_right(g, a, b)))
-def matmul(a: Any, b: Any, /) -> Any:
+def matmul(a: ArrayLike, b: ArrayLike, /) -> Any:
     """a @ b for vectors, matrices and stacks of matrices.  Ā = Ȳ @ Bᵀ, B̄ = Aᵀ @ Ȳ."""
     return np.matmul(a, b)
 
 
-def share_of_left(g: Any, a: Any, b: Any) -> Any:
+def share_of_left(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
     """Ā. A vector counts as a matrix of one row (left) or one column (right)."""
     if a.ndim == 2 and b.ndim == 2:  # the usual case: (n, k) @ (k, m)
         return g @ b.T
@@ -27,7 +28,7 @@ def share_of_left(g: Any, a: Any, b: Any) -> Any:
     return reshape(unbroadcast(as_matrices(g, a, b) @ swapaxes(columns, -1, -2), rows), a.shape)
 
 
-def share_of_right(g: Any, a: Any, b: Any) -> Any:
+def share_of_right(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
     """B̄."""
     if a.ndim == 2 and b.ndim == 2:
         return a.T @ g
@@ -36,14 +37,14 @@ def share_of_right(g: Any, a: Any, b: Any) -> Any:
     return reshape(unbroadcast(swapaxes(rows, -1, -2) @ as_matrices(g, a, b), columns), b.shape)
 
 
-def as_matrices(g: Any, a: Any, b: Any) -> Any:
+def as_matrices(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
     """Ȳ with the axes that a vector has not."""
     g = expand_dims(g, -1) if b.ndim == 1 else g
     return expand_dims(g, -2) if a.ndim == 1 else g
 
 
 @compose()
-def dot(a: Any, b: Any) -> Any:
+def dot(a: ArrayLike, b: ArrayLike) -> Any:
     """a · b: Σ aᵢ·bᵢ over the last axis of a and the last but one of b; a number times an array."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return a * b
@@ -51,13 +52,13 @@ def dot(a: Any, b: Any) -> Any:
 
 
 @compose()
-def outer(a: Any, b: Any) -> Any:
+def outer(a: ArrayLike, b: ArrayLike) -> Any:
     """The matrix of all products aᵢ·bⱼ."""
     return expand_dims(ravel(a), 1) * expand_dims(ravel(b), 0)
 
 
 @compose()
-def inner(a: Any, b: Any) -> Any:
+def inner(a: ArrayLike, b: ArrayLike) -> Any:
     """Σ aᵢ·bᵢ over the last axis of both."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return a * b
@@ -67,6 +68,6 @@ def inner(a: Any, b: Any) -> Any:
 
 
 @compose()
-def vdot(a: Any, b: Any) -> Any:
+def vdot(a: ArrayLike, b: ArrayLike) -> Any:
     """Σ of all aᵢ·bᵢ."""
     return sum(ravel(a) * ravel(b))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.broadcasting import sum, unbroadcast
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
@@ -22,7 +23,7 @@ LAPACK = "a program of loops has no LAPACK; call the function without jit, which
 OWN_GRADIENT: dict[str, Any] = {"instead": LAPACK}
 
 
-def lapack(name: str, *arrays: Any, **options: Any) -> Any:
+def lapack(name: str, *arrays: ArrayLike, **options: Option) -> Any:
     """NumPy's function on arrays of numbers. Errors: ShapeError with the shape, OperandError for Values."""
     if any(np.asarray(x).dtype == object for x in arrays):
         raise OperandError(
@@ -39,27 +40,27 @@ def lapack(name: str, *arrays: Any, **options: Any) -> Any:
 
 
 @array_op(vjp=lambda g, y, _x: (-swap_last_axes(y) @ g @ swap_last_axes(y),), numpy="linalg.inv", **OWN_GRADIENT)
-def inv(x: Any, /) -> Any:
+def inv(x: ArrayLike, /) -> Any:
     """x⁻¹ of square matrices.  x̄ = -x⁻ᵀ·ȳ·x⁻ᵀ."""
     return lapack("inv", x)
 
 
-def square(x: Any) -> None:
+def square(x: ArrayLike) -> None:
     if np.ndim(x) < 2 or np.shape(x)[-2] != np.shape(x)[-1]:
         raise ShapeError(f"a square matrix, or a stack of them, is needed; the shape is {tuple(np.shape(x))}")
 
 
-def swap_last_axes(x: Any) -> Any:
+def swap_last_axes(x: ArrayLike) -> Any:
     return matrix_transpose(x)
 
 
 @array_op(vjp=lambda g, y, a, b: solve_vjp(g, y, a, b), numpy="linalg.solve", **OWN_GRADIENT)
-def solve(a: Any, b: Any, /) -> Any:
+def solve(a: ArrayLike, b: ArrayLike, /) -> Any:
     """The y with a @ y = b; b a vector (one axis) or a matrix.  b̄ = a⁻ᵀ·ȳ, ā = -b̄·yᵀ."""
     return lapack("solve", a, b)
 
 
-def solve_vjp(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
+def solve_vjp(g: ArrayLike, y: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Any, Any]:
     vector = b.ndim == 1
     g, y = (expand_dims(x, -1) if vector else x for x in (g, y))
     back = solve(swap_last_axes(a), g)
@@ -68,12 +69,12 @@ def solve_vjp(g: Any, y: Any, a: Any, b: Any) -> tuple[Any, Any]:
 
 
 @array_op(vjp=lambda g, y, x, rcond: (pinv_vjp(g, y, x),), numpy="linalg.pinv", **OWN_GRADIENT)
-def pinv(x: Any, /, rcond: float | None = None) -> Any:
+def pinv(x: ArrayLike, /, rcond: float | None = None) -> Any:
     """The pseudo-inverse, of a matrix whose rank does not change nearby.  x̄ by Golub and Pereyra (1973)."""
     return lapack("pinv", x, rcond=rcond)
 
 
-def pinv_vjp(g: Any, y: Any, x: Any) -> Any:
+def pinv_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:
     yt, gt = swap_last_axes(y), swap_last_axes(g)
     outside = gt - x @ (y @ gt)  # the part of ȳᵀ outside of x's columns
     beside = gt - (gt @ y) @ x  # and outside of its rows
@@ -81,7 +82,7 @@ def pinv_vjp(g: Any, y: Any, x: Any) -> Any:
 
 
 @compose(numpy="linalg.tensorinv", method=False)
-def tensorinv(x: Any, ind: int = 2) -> Any:
+def tensorinv(x: ArrayLike, ind: int = 2) -> Any:
     """The inverse of x as a map from its last axes to its first `ind` ones."""
     shape = np.shape(x)
     n = math.prod(shape[:ind])
@@ -89,7 +90,7 @@ def tensorinv(x: Any, ind: int = 2) -> Any:
 
 
 @compose(numpy="linalg.tensorsolve", method=False)
-def tensorsolve(a: Any, b: Any) -> Any:
+def tensorsolve(a: ArrayLike, b: ArrayLike) -> Any:
     """The y with tensordot(a, y, y.ndim) = b."""
     shape = np.shape(a)[np.ndim(b) :]
     return reshape(solve(reshape(a, (math.prod(np.shape(b)), math.prod(shape))), ravel(b)), shape)
@@ -99,19 +100,19 @@ def tensorsolve(a: Any, b: Any) -> Any:
 
 
 @array_op(vjp=lambda g, y, x: (det_vjp(g, y, x),), numpy="linalg.det", **OWN_GRADIENT)
-def det(x: Any, /) -> Any:
+def det(x: ArrayLike, /) -> Any:
     """The determinant of square matrices.  x̄ = ȳ·y·x⁻ᵀ, of a singular x ȳ times its cofactors."""
     return np.asarray(lapack("det", x))
 
 
-def det_vjp(g: Any, y: Any, x: Any) -> Any:
+def det_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:
     scale = reshape(g * y, (*np.shape(y), 1, 1))
     if np.all(numbers(y, "det") != 0.0):
         return scale * swap_last_axes(inv(x))
     return reshape(g, (*np.shape(y), 1, 1)) * cofactors(numbers(x, "det"))
 
 
-def cofactors(x: Any) -> Any:
+def cofactors(x: ArrayLike) -> Any:
     """det(U)·det(V)·U·(Π of the other singular values)·Vᵀ, where the inverse does not exist. No second derivative."""
     u, s, v = np.linalg.svd(x)
     others = np.stack([np.prod(np.delete(s, i, axis=-1), axis=-1) for i in range(s.shape[-1])], axis=-1)
@@ -120,7 +121,7 @@ def cofactors(x: Any) -> Any:
 
 
 @array_op(vjp=lambda g, _y, x: (reshape(g, (*np.shape(g), 1, 1)) * swap_last_axes(inv(x)),), numpy="-", **OWN_GRADIENT)
-def log_abs_det(x: Any, /) -> Any:
+def log_abs_det(x: ArrayLike, /) -> Any:
     """log |det x|, without overflow.  x̄ = ȳ·x⁻ᵀ."""
     return np.asarray(lapack("slogdet", x)[1])
 
@@ -133,7 +134,7 @@ class SignAndLog(NamedTuple):
 
 
 @compose(numpy="linalg.slogdet", method=False)
-def slogdet(x: Any) -> SignAndLog:
+def slogdet(x: ArrayLike) -> SignAndLog:
     """(sign, log |det x|) without overflow; the sign, -1, 0 or 1, has derivative 0."""
     return SignAndLog(np.sign(lapack("slogdet", numbers(x, "slogdet"))[0]), log_abs_det(x))
 
@@ -142,7 +143,7 @@ def slogdet(x: Any) -> SignAndLog:
 
 
 @compose(numpy="linalg.matrix_power", method=False)
-def matrix_power(x: Any, n: int) -> Any:
+def matrix_power(x: ArrayLike, n: int) -> Any:
     """x @ x @ ... n times, by squaring; of a negative n the inverse's power."""
     square(x)
     if n < 0:

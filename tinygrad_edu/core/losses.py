@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.operation import COMPOSED, Composed
 from tinygrad_edu.core.shapes import expand_dims
@@ -73,7 +74,13 @@ class Loss(Composed):
         return self.name
 
     def __call__(
-        self, prediction: Any, target: Any, *, reduction: str = "mean", sample_weight: Any = None, **options: Any
+        self,
+        prediction: ArrayLike,
+        target: ArrayLike,
+        *,
+        reduction: str = "mean",
+        sample_weight: ArrayLike = None,
+        **options: Option,
     ) -> Any:
         prediction, target = as_arrays(prediction), as_arrays(target)
         unknown = sorted(options.keys() - set(self.options))
@@ -105,7 +112,7 @@ def loss(
 
 
 @loss()
-def mse(prediction: Any, target: Any) -> Any:
+def mse(prediction: ArrayLike, target: ArrayLike) -> Any:
     """(p - t)², in the mean the mean squared error.  p̄ = 2(p - t)/n.
 
     >>> from tinygrad_edu.core.losses import mse
@@ -116,7 +123,7 @@ def mse(prediction: Any, target: Any) -> Any:
 
 
 @loss()
-def mae(prediction: Any, target: Any) -> Any:
+def mae(prediction: ArrayLike, target: ArrayLike) -> Any:
     """|p - t|, in the mean the mean absolute error.  p̄ = sign(p - t)/n.
 
     >>> from tinygrad_edu.core.losses import mae
@@ -127,7 +134,7 @@ def mae(prediction: Any, target: Any) -> Any:
 
 
 @loss()
-def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
+def huber(prediction: ArrayLike, target: ArrayLike, delta: float = 1.0) -> Any:
     """e²/2 where |e| ≤ δ, else δ(|e| - δ/2), e = p - t.  p̄ = e/n, kept within ±δ/n. (Huber 1964)
 
     >>> from tinygrad_edu.core.losses import huber
@@ -139,7 +146,7 @@ def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
 
 
 @loss(probabilities, for_classes=True)
-def bce(prediction: Any, target: Any) -> Any:
+def bce(prediction: ArrayLike, target: ArrayLike) -> Any:
     """-(t·log p + (1 - t)·log(1 - p)) of probabilities p, each logarithm at least -100 as in PyTorch.
 
     p̄ = (p - t)/(p(1 - p))/n. Of logits, bce_with_logits loses no digits where p is near 0 or 1.
@@ -152,7 +159,7 @@ def bce(prediction: Any, target: Any) -> Any:
 
 
 @loss(from_0_to_1, link="sigmoid", for_classes=True)
-def bce_with_logits(prediction: Any, target: Any) -> Any:
+def bce_with_logits(prediction: ArrayLike, target: ArrayLike) -> Any:
     """The cross-entropy of p = σ(z) against t in [0, 1]: max(z, 0) - z·t + log(1 + e^(-|z|)).  z̄ = (σ(z) - t)/n.
 
     >>> from tinygrad_edu.core.losses import bce_with_logits
@@ -163,7 +170,7 @@ def bce_with_logits(prediction: Any, target: Any) -> Any:
 
 
 @loss(from_0_to_1, link="sigmoid", for_classes=True)
-def delta_rule(prediction: Any, target: Any) -> Any:
+def delta_rule(prediction: ArrayLike, target: ArrayLike) -> Any:
     """The loss of logits z whose gradient is the delta rule without σ'(z), z̄ = (σ(z) - t)/n.
 
     That rule is exact for the cross-entropy of σ(z), so this is bce_with_logits; the squared error of σ(z) has the
@@ -180,7 +187,7 @@ def delta_rule(prediction: Any, target: Any) -> Any:
 
 
 @loss(plus_or_minus_one, link="hard_tanh", for_classes=True)
-def hinge(prediction: Any, target: Any) -> Any:
+def hinge(prediction: ArrayLike, target: ArrayLike) -> Any:
     """max(1 - p·t, 0) for targets t = -1 or 1.  p̄ = -t/n where p·t < 1, else 0.
 
     Targets 0 and 1 are refused: a class called 0 would cost 1 whatever the prediction, and never be learnt.
@@ -193,7 +200,7 @@ def hinge(prediction: Any, target: Any) -> Any:
 
 
 @loss(link="exp")
-def poisson(prediction: Any, target: Any) -> Any:
+def poisson(prediction: ArrayLike, target: ArrayLike) -> Any:
     """e^z - t·z, for counts t and z the logarithm of the rate, as PyTorch's poisson_nll_loss.  z̄ = (e^z - t)/n.
 
     scikit-learn's half Poisson deviance has t·log t - t more, which no prediction changes: the gradient is the same.
@@ -205,7 +212,7 @@ def poisson(prediction: Any, target: Any) -> Any:
     return ops.poisson_loss(prediction, target)
 
 
-def reduce_costs(name: str, each: Any, reduction: str, sample_weight: Any, counts: Any = None) -> Any:
+def reduce_costs(name: str, each: ArrayLike, reduction: str, sample_weight: ArrayLike, counts: ArrayLike = None) -> Any:
     """The costs of all entries as one number, weighted; in a mean each counts as often as `counts` says."""
     if reduction not in REDUCTIONS:
         raise unknown_name("reduction", reduction, REDUCTIONS)
@@ -220,7 +227,7 @@ def reduce_costs(name: str, each: Any, reduction: str, sample_weight: Any, count
     return total if reduction == "sum" else total / total_weight(each, weight, counts)
 
 
-def total_weight(each: Any, weight: Any, counts: Any) -> Any:
+def total_weight(each: ArrayLike, weight: ArrayLike, counts: ArrayLike) -> Any:
     """Σ w over all entries: their number where there are no weights."""
     shape = np.shape(each)
     if counts is not None:
@@ -231,7 +238,7 @@ def total_weight(each: Any, weight: Any, counts: Any) -> Any:
     return broadcasting.sum(weight) * (repeats * 1.0)
 
 
-def weight_for(name: str, each: Any, sample_weight: Any) -> Any:
+def weight_for(name: str, each: ArrayLike, sample_weight: ArrayLike) -> Any:
     """The weights in a shape that broadcasts over the costs: (n,) → (n, 1, ...)."""
     weight = in_dtype_of(each, as_arrays(sample_weight))
     shape, given = np.shape(each), np.shape(weight)
@@ -243,7 +250,7 @@ def weight_for(name: str, each: Any, sample_weight: Any) -> Any:
     return expand_dims(weight, tuple(range(len(given), len(shape)))) if len(given) < len(shape) else weight
 
 
-def refuse_bad_weights(name: str, weight: Any) -> None:
+def refuse_bad_weights(name: str, weight: ArrayLike) -> None:
     """Weights are finite, none is below 0, and one of them above."""
     if weight is not None:
         refuse_text(name, "weights", weight)
@@ -255,7 +262,7 @@ def refuse_bad_weights(name: str, weight: Any) -> None:
     )
 
 
-def without_ignored(name: str, target: Any, ignored: Any) -> tuple[Any, Any]:
+def without_ignored(name: str, target: ArrayLike, ignored: ArrayLike) -> tuple[Any, Any]:
     """(class numbers with 0 for those that are ignored, 1.0 for each that counts)."""
     labels = plain_numbers(target)
     if labels is None:
@@ -268,18 +275,18 @@ def without_ignored(name: str, target: Any, ignored: Any) -> tuple[Any, Any]:
     return np.where(kept, labels, 0), kept * 1.0
 
 
-def as_arrays(x: Any) -> Any:
+def as_arrays(x: ArrayLike) -> Any:
     """Lists as arrays."""
     return plain(x) if isinstance(x, (list, tuple)) else x
 
 
-def in_dtype_of(like: Any, numbers: Any) -> Any:
+def in_dtype_of(like: ArrayLike, numbers: ArrayLike) -> Any:
     """Plain numbers beside a float32 array as float32, so that the loss stays it too."""
     narrow = getattr(like, "dtype", None) == np.float32 and isinstance(numbers, np.ndarray)
     return numbers.astype(np.float32) if narrow and numbers.dtype.kind == "f" else numbers
 
 
-def refuse_empty(name: str, prediction: Any) -> None:
+def refuse_empty(name: str, prediction: ArrayLike) -> None:
     if any(n == 0 for n in np.shape(prediction)):
         raise ShapeError(
             f"{name}: the mean of no numbers is undefined, and the prediction has shape {np.shape(prediction)}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.broadcasting import Axes, axes_of, sum
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.positions import in_dtype_of
@@ -17,12 +18,12 @@ from tinygrad_edu.core.reductions import max, min, prod
 from tinygrad_edu.core.shapes import reshape
 
 
-def is_nan(x: Any) -> Any:
+def is_nan(x: ArrayLike) -> Any:
     return ops.not_equal(x, x)
 
 
 @compose()
-def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+def nan_to_num(x: ArrayLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """x with other numbers for NaN and infinities (by default 0 and the largest finite ones). Their gradient is 0."""
     dtype = getattr(x, "dtype", np.dtype(float))
     largest = float(np.finfo(dtype if dtype.kind == "f" else float).max)
@@ -32,55 +33,55 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 
 
 @compose()
-def nansum(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+def nansum(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ over the axes of what is no NaN; NaN gets gradient 0."""
     return sum(ops.where(is_nan(x), 0.0, x), axis=axis, keepdims=keepdims)
 
 
 @compose()
-def nanprod(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+def nanprod(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """Π over the axes of what is no NaN."""
     return prod(ops.where(is_nan(x), 1.0, x), axis=axis, keepdims=keepdims)
 
 
 @compose()
-def nanmean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+def nanmean(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """The mean over the axes of what is no NaN; NaN where there is nothing else."""
     return nansum(x, axis=axis, keepdims=keepdims) / count_known(x, axis, keepdims)
 
 
-def count_known(x: Any, axis: Axes, keepdims: bool) -> Any:
+def count_known(x: ArrayLike, axis: Axes, keepdims: bool) -> Any:
     """How many entries are no NaN."""
     return sum(in_dtype_of(ops.where(is_nan(x), 0.0, 1.0), x), axis=axis, keepdims=keepdims)
 
 
 @compose()
-def nanvar(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def nanvar(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """The variance over the axes of what is no NaN."""
     off = ops.where(is_nan(x), 0.0, x - nanmean(x, axis=axis, keepdims=True))
     return sum(off * off, axis=axis, keepdims=keepdims) / (count_known(x, axis, keepdims) - ddof)
 
 
 @compose()
-def nanstd(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def nanstd(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """√nanvar."""
     return ops.sqrt(nanvar(x, axis=axis, ddof=ddof, keepdims=keepdims))
 
 
-def without_nan(reduce: Any, x: Any, axis: Axes, keepdims: bool, lowest: float) -> Any:
+def without_nan(reduce: ArrayLike, x: ArrayLike, axis: Axes, keepdims: bool, lowest: float) -> Any:
     """The largest or smallest of what is no NaN; NaN where there is nothing else."""
     y = reduce(ops.where(is_nan(x), lowest, x), axis=axis, keepdims=keepdims)
     return ops.where(ops.equal(count_known(x, axis, keepdims), 0.0), math.nan, y)
 
 
 @compose()
-def nanmax(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+def nanmax(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """The largest over the axes of what is no NaN; ties share the gradient."""
     return without_nan(max, x, axis, keepdims, -math.inf)
 
 
 @compose()
-def nanmin(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+def nanmin(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """The smallest over the axes of what is no NaN; ties share the gradient."""
     return without_nan(min, x, axis, keepdims, math.inf)
 
@@ -89,14 +90,14 @@ def nanmin(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 @compose()
-def round(x: Any, decimals: int = 0) -> Any:
+def round(x: ArrayLike, decimals: int = 0) -> Any:
     """x to that many digits behind the point, a half to the even one. The gradient is 0."""
     scale = 10.0**decimals
     return ops.rint(x) if decimals == 0 else ops.rint(x * scale) / scale
 
 
 @compose(method=False)
-def angle(x: Any, deg: bool = False) -> Any:
+def angle(x: ArrayLike, deg: bool = False) -> Any:
     """The angle of a real number in the complex plane: 0, and π (180 degrees) below 0. The gradient is 0."""
     return ops.where(ops.less(x, 0.0), 180.0 if deg else math.pi, 0.0 * x)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
+
 
 class _Modes(threading.local):
     recording = True
@@ -59,14 +61,14 @@ def detect_anomaly() -> Iterator[None]:
 
 
 @contextmanager
-def tracing(mode: str, back_end: Any) -> Iterator[None]:
+def tracing(mode: str, back_end: ArrayLike) -> Iterator[None]:
     """Record every operation of this thread on nodes of `back_end`; `mode` is "value_trace" or "tensor_trace"."""
     with _switch("recording", True), _switch("anomaly", False), _switch(mode, back_end):
         yield
 
 
 @contextmanager
-def _switch(mode: str, value: Any) -> Iterator[None]:
+def _switch(mode: str, value: ArrayLike) -> Iterator[None]:
     before = getattr(MODES, mode)
     _set(mode, value)
     try:
@@ -75,7 +77,7 @@ def _switch(mode: str, value: Any) -> Iterator[None]:
         _set(mode, before)
 
 
-def _set(mode: str, value: Any) -> None:
+def _set(mode: str, value: ArrayLike) -> None:
     setattr(MODES, mode, value)
     traced = MODES.value_trace is not None or MODES.tensor_trace is not None
     usual = MODES.recording and not MODES.anomaly and not traced

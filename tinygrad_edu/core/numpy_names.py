@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import array_operations as array_operations  # its operations enter the tables
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 
 # NumPy's second names of one function.
@@ -112,7 +113,7 @@ def without_derivative() -> frozenset[Any]:
     return frozenset(find(name) for name in WITHOUT_DERIVATIVE)
 
 
-def outer(ufunc: Any, inputs: Any) -> Any:
+def outer(ufunc: Any, inputs: ArrayLike) -> Any:
     """np.add.outer(a, b): the operation of every entry of a with every entry of b."""
     a, b = inputs
     wide = ARRAY_TABLE["reshape"](a, (*np.shape(a), *(1,) * np.ndim(b)))

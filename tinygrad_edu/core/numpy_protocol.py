@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_names import (
     INSTEAD,
@@ -119,7 +120,9 @@ NEUTRAL = {
 }  # fmt: skip
 
 
-def bounds(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **options: Any) -> tuple[Any, Any, Any]:
+def bounds(
+    x: ArrayLike, a_min: ArrayLike = None, a_max: ArrayLike = None, out: Option = None, **options: Option
+) -> tuple[Any, Any, Any]:
     """The arguments of np.clip, which has two names for each bound; None is no bound."""
     low, high = options.pop("min", a_min), options.pop("max", a_max)
     for name, value in {"out": out, **options}.items():
@@ -154,7 +157,7 @@ def option_names(entry: Any) -> tuple[str, ...]:
     return tuple(x.name for x in parameters if x.kind is not x.VAR_POSITIONAL)
 
 
-def translate(function: Any, entry: Any, name: str, value: Any) -> list[tuple[str, Any]]:
+def translate(function: Any, entry: Any, name: str, value: ArrayLike) -> list[tuple[str, Any]]:
     """An option by our name; none where it asks for what is done anyway. Any other is refused, never ignored."""
     ours = ALIASES.get(name, name)
     if ours in (entry.options if isinstance(entry, ArrayOperation) else option_names(entry)):
@@ -163,7 +166,7 @@ def translate(function: Any, entry: Any, name: str, value: Any) -> list[tuple[st
     return []
 
 
-def refuse_option(function: Any, name: str, value: Any) -> None:
+def refuse_option(function: Any, name: str, value: ArrayLike) -> None:
     if value is None or (isinstance(value, (str, bool)) and value in NEUTRAL.get(name, ())):
         return
     if name == "out":
@@ -175,7 +178,7 @@ def refuse_option(function: Any, name: str, value: Any) -> None:
     )
 
 
-def box_value(x: Any) -> Any:
+def box_value(x: ArrayLike) -> Any:
     """A Value as an array of one object, which ufuncs take as it is."""
     if isinstance(x, np.ndarray):
         return x
@@ -188,19 +191,19 @@ def kind(inputs: Sequence[Any]) -> str:
     return next((type(x).__name__ for x in inputs if hasattr(x, "parents")), "node")
 
 
-def wants_gradient(arguments: Any) -> bool:
+def wants_gradient(arguments: ArrayLike) -> bool:
     """Is there a node whose gradient may be asked for? A Tensor that requires none has no say, nor has `no_grad`."""
     nodes = [x for x in tree_leaves(arguments) if hasattr(x, "parents")]
     traced = MODES.tensor_trace is not None or MODES.value_trace is not None
     return traced or (MODES.recording and any(getattr(x, "requires_grad", True) for x in nodes))
 
 
-def number(x: Any) -> Any:
+def number(x: ArrayLike) -> Any:
     """What a node holds, to be given away: a result of NumPy's may be a view of it."""
     return x.data if hasattr(x, "parents") else x
 
 
-def plain_of(x: Any) -> Any:
+def plain_of(x: ArrayLike) -> Any:
     """What a node holds, to be looked at only."""
     return (x.array if hasattr(x, "requires_grad") else x.data) if hasattr(x, "parents") else x
 

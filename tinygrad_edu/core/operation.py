@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core import limits
+from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.ieee_floats import elementwise
 from tinygrad_edu.core.readings import NUMBERS, bound, ieee, of_shape, plain_array, values_to_save
 from tinygrad_edu.errors import OperandError, ShapeError, TinygradError
@@ -74,7 +75,7 @@ class Operation:
     def __reduce__(self) -> str:
         return self.name  # pickle and copy by name: the row of the table itself, not a copy of it
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: ArrayLike) -> Any:
         arguments = self.complete(arguments)
         apply = back_end(arguments, "__apply__")
         if apply is not None:
@@ -124,7 +125,7 @@ class Operation:
             assert self.partials is not None
             return tuple(float(d) for d in ieee(self.partials, (y, *arguments)))
 
-    def on_arrays(self, *arguments: Any) -> Any:
+    def on_arrays(self, *arguments: ArrayLike) -> Any:
         """The operation over arrays, element by element, with NumPy's broadcasting."""
         if self.partials and any(is_object(argument) for argument in arguments):
             import numpy
@@ -158,7 +159,7 @@ class Operation:
         """
         return limits.lowest_and_highest(lambda x: self.on_arrays(*self.complete((x,))))
 
-    def slope(self, x: Any) -> Any:
+    def slope(self, x: ArrayLike) -> Any:
         """dy/dx of an activation at a number or at each entry of an array, the other arguments at their defaults."""
         return limits.slope(self, x)
 
@@ -177,7 +178,7 @@ class Operation:
         """Has it a flat side on which units die, without being one that saturates: relu and its kin?"""
         return any(self.flat_sides) and not self.saturates
 
-    def partials_on_arrays(self, y: Any, arguments: Sequence[Any]) -> tuple[Any, ...]:
+    def partials_on_arrays(self, y: ArrayLike, arguments: Sequence[Any]) -> tuple[Any, ...]:
         """partials(y, *arguments) of arrays and plain numbers, with inf or nan where Python divides by the number 0."""
         try:
             return self.array_partials(y, *arguments)
@@ -227,7 +228,7 @@ class ArrayOperation:
     def __reduce__(self) -> str:
         return self.name
 
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
+    def __call__(self, *arguments: ArrayLike, **options: Option) -> Any:
         arrays, options = self.sort_arguments(arguments, options)
         apply = back_end(arrays, "__apply_array__")
         if apply is not None:
@@ -266,7 +267,7 @@ class Composed:
         self.name: str = function.__name__
         self.function, self.numpy_name, self.method = function, numpy, method
 
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
+    def __call__(self, *arguments: ArrayLike, **options: Option) -> Any:
         try:
             return self.function(*arguments, **options)
         except (ValueError, IndexError, ZeroDivisionError) as error:
@@ -299,7 +300,7 @@ def op(
 
 
 def array_op(
-    vjp: PullBack, numpy: str = "", linear: bool = False, **compiled: Any
+    vjp: PullBack, numpy: str = "", linear: bool = False, **compiled: Option
 ) -> Callable[[Callable[..., Any]], ArrayOperation]:
     """Declare an operation on whole arrays: positional-only parameters are arrays, the others options.
 
@@ -329,18 +330,18 @@ def compose(numpy: str = "", method: bool = True) -> Callable[[Callable[..., Any
     return declare
 
 
-def of_numpy(x: Any) -> Any:
+def of_numpy(x: ArrayLike) -> Any:
     """A plain number as one of NumPy's, whose division by 0 gives inf or nan."""
     import numpy
 
     return numpy.float64(x) if x.__class__ in NUMBERS else x
 
 
-def is_compiled(x: Any) -> bool:
+def is_compiled(x: ArrayLike) -> bool:
     """Is this node the result of a compiled call? It may also be read as plain numbers: float(x), np.asarray(x)."""
     return getattr(x.op, "compiled", False)
 
 
-def is_object(x: Any) -> bool:
+def is_object(x: ArrayLike) -> bool:
     """Is x an array of objects, which here are Values?"""
     return getattr(getattr(x, "dtype", None), "kind", "") == "O"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import TABLE, Operation
 
 
@@ -32,52 +33,52 @@ class Operators:
 
     # arithmetic
 
-    def __add__(self, other: Any) -> Self:
+    def __add__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.add, (self, other))
 
-    def __radd__(self, other: Any) -> Self:
+    def __radd__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.add, (other, self))
 
-    def __sub__(self, other: Any) -> Self:
+    def __sub__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.sub, (self, other))
 
-    def __rsub__(self, other: Any) -> Self:
+    def __rsub__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.sub, (other, self))
 
-    def __mul__(self, other: Any) -> Self:
+    def __mul__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.mul, (self, other))
 
-    def __rmul__(self, other: Any) -> Self:
+    def __rmul__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.mul, (other, self))
 
-    def __truediv__(self, other: Any) -> Self:
+    def __truediv__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.div, (self, other))
 
-    def __rtruediv__(self, other: Any) -> Self:
+    def __rtruediv__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.div, (other, self))
 
-    def __pow__(self, other: Any) -> Self:
+    def __pow__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.pow, (self, other))
 
-    def __rpow__(self, other: Any) -> Self:
+    def __rpow__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.pow, (other, self))
 
-    def __mod__(self, other: Any) -> Self:
+    def __mod__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.mod, (self, other))
 
-    def __rmod__(self, other: Any) -> Self:
+    def __rmod__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.mod, (other, self))
 
-    def __floordiv__(self, other: Any) -> Self:
+    def __floordiv__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.floor_divide, (self, other))
 
-    def __rfloordiv__(self, other: Any) -> Self:
+    def __rfloordiv__(self, other: ArrayLike) -> Self:
         return self.__apply__(ops.floor_divide, (other, self))
 
-    def __divmod__(self, other: Any) -> tuple[Self, Self]:
+    def __divmod__(self, other: ArrayLike) -> tuple[Self, Self]:
         return self // other, self % other
 
-    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
+    def __rdivmod__(self, other: ArrayLike) -> tuple[Self, Self]:
         return other // self, other % self
 
     def __neg__(self) -> Self:
@@ -91,22 +92,22 @@ class Operators:
 
     # comparisons: a plain bool, or an array of them
 
-    def __gt__(self, other: Any) -> Any:
+    def __gt__(self, other: ArrayLike) -> Any:
         return self.__apply__(ops.greater, (self, other)) if comparable(other) else NotImplemented
 
-    def __ge__(self, other: Any) -> Any:
+    def __ge__(self, other: ArrayLike) -> Any:
         return self.__apply__(ops.greater_equal, (self, other)) if comparable(other) else NotImplemented
 
-    def __lt__(self, other: Any) -> Any:
+    def __lt__(self, other: ArrayLike) -> Any:
         return self.__apply__(ops.less, (self, other)) if comparable(other) else NotImplemented
 
-    def __le__(self, other: Any) -> Any:
+    def __le__(self, other: ArrayLike) -> Any:
         return self.__apply__(ops.less_equal, (self, other)) if comparable(other) else NotImplemented
 
-    def __eq__(self, other: Any) -> Any:
+    def __eq__(self, other: ArrayLike) -> Any:
         return self.__apply__(ops.equal, (self, other)) if comparable(other) else NotImplemented
 
-    def __ne__(self, other: Any) -> Any:
+    def __ne__(self, other: ArrayLike) -> Any:
         return self.__apply__(ops.not_equal, (self, other)) if comparable(other) else NotImplemented
 
     __hash__ = object.__hash__  # a node is itself, whatever number it holds
@@ -138,7 +139,7 @@ class Operators:
         return self.__apply__(ops.relu, (self,))
 
 
-def comparable(other: Any) -> bool:
+def comparable(other: ArrayLike) -> bool:
     """None and text are equal to no number, and neither smaller nor larger; Python says so itself. And an object that
     asks NumPy to leave an operation to it (`__array_ufunc__ = None`) compares by itself."""
     return not (other is None or isinstance(other, str) or getattr(other, "__array_ufunc__", True) is None)
@@ -147,7 +148,7 @@ def comparable(other: Any) -> bool:
 def method(operation: Operation) -> Callable[..., Any]:
     """x.leaky_relu(0.1) for ops.leaky_relu(x, 0.1)."""
 
-    def bound(self: Any, *others: Any) -> Any:
+    def bound(self: ArrayLike, *others: ArrayLike) -> Any:
         return self.__apply__(operation, operation.complete((self, *others)))
 
     bound.__name__ = operation.name

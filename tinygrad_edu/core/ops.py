@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.elementary import *  # noqa: F403  (a list of names would be a second place for every row)
 from tinygrad_edu.core.elementary import (
     PIECES,
@@ -96,7 +97,7 @@ def gelu(x: float) -> float:
     return x * normal_cdf(x)  # type: ignore[no-any-return]
 
 
-def normal_cdf(x: Any) -> Any:
+def normal_cdf(x: ArrayLike) -> Any:
     """Φ(x) = (1 + erf(x/√2))/2."""
     return 0.5 * (1.0 + erf(SQRT_HALF * x))
 
@@ -122,7 +123,7 @@ def celu(x: float, alpha: float = 1.0) -> float:
     return where(x > 0.0, x, alpha * expm1(minimum(x, 0.0) / alpha))  # type: ignore[no-any-return]
 
 
-def celu_by_alpha(m: Any) -> Any:
+def celu_by_alpha(m: ArrayLike) -> Any:
     return expm1(m) - m * exp(m)
 
 

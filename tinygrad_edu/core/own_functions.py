@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import OperandError, ShapeError
 
@@ -49,7 +50,7 @@ class OwnOperation(Operation):
 
         whole = over_arrays(self.function) if is_straight(self.function) else np.vectorize(self.element, otypes=[float])
 
-        def run(*arrays: Any) -> Any:
+        def run(*arrays: ArrayLike) -> Any:
             y = whole(*arrays)
             shape = np.broadcast_shapes(*map(np.shape, arrays))
             if np.shape(y) != shape:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.operation import (
     ARRAY_TABLE,
     COMPOSED,
@@ -106,7 +107,7 @@ def refuse_taken(name: str, function: Any, replace: bool) -> None:
         )
 
 
-def elementwise(function: Any, partials: Any, domain: Sequence[Box]) -> OwnOperation:
+def elementwise(function: Any, partials: ArrayLike, domain: Sequence[Box]) -> OwnOperation:
     """An operation of floats, once its derivatives have been counted at a point of its domain."""
     name, parameters = function.__name__, inspect.signature(function).parameters
     kinds = {p.kind for p in parameters.values()}
@@ -142,7 +143,7 @@ def at_a_point(made: OwnOperation) -> Any:
         return None
 
 
-def refuse_math(name: str, partials: Any) -> None:
+def refuse_math(name: str, partials: ArrayLike) -> None:
     """math.exp takes no arrays and no Values."""
     names = getattr(getattr(partials, "__code__", None), "co_names", ())
     used = [n for n in names if callable(getattr(math, n, None))]
@@ -156,7 +157,7 @@ def refuse_math(name: str, partials: Any) -> None:
 class OwnArrayOperation(ArrayOperation):
     """An operation on whole arrays that somebody outside declared: what its pull-back gives is looked at."""
 
-    def __init__(self, function: Callable[..., Any], vjp: Callable[..., Any], made_of: Any) -> None:
+    def __init__(self, function: Callable[..., Any], vjp: Callable[..., Any], made_of: ArrayLike) -> None:
         instead = "an operation of one's own with vjp= has no loops; give it made_of=, or call the function without jit"
         super().__init__(function, vjp, "-", False, made_of=made_of, instead=instead)
         parameters = inspect.signature(function).parameters.values()
@@ -177,7 +178,7 @@ class OwnArrayOperation(ArrayOperation):
                 f"takes {inspect.signature(vjp)}"
             ) from None
 
-    def checked(self, g: Any, y: Any, *arrays: Any, **options: Any) -> tuple[Any, ...]:
+    def checked(self, g: ArrayLike, y: ArrayLike, *arrays: ArrayLike, **options: Option) -> tuple[Any, ...]:
         """The pull-back's results, one for each array and of its shape; None is no gradient."""
         found = self.given_vjp(g, y, *arrays, **options)
         found = tuple(found) if isinstance(found, (tuple, list)) else (found,)
@@ -189,7 +190,7 @@ class OwnArrayOperation(ArrayOperation):
         named = zip(self.arrays, arrays, found, strict=True)
         return tuple([self.fitting(name, x, gradient) for name, x, gradient in named])
 
-    def fitting(self, name: str, x: Any, gradient: Any) -> Any:
+    def fitting(self, name: str, x: ArrayLike, gradient: ArrayLike) -> Any:
         import numpy as np
 
         if gradient is None:

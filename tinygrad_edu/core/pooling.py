@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import broadcasting, reductions
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.convolutions import add_border
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import compose
@@ -24,7 +25,7 @@ from tinygrad_edu.errors import SettingError, ShapeError
 
 @compose()
 def max_pool1d(
-    x: Any,
+    x: ArrayLike,
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: PerAxis = 0,
@@ -43,7 +44,7 @@ def max_pool1d(
 
 @compose()
 def max_pool2d(
-    x: Any,
+    x: ArrayLike,
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: PerAxis = 0,
@@ -60,7 +61,7 @@ def max_pool2d(
 
 @compose()
 def avg_pool1d(
-    x: Any,
+    x: ArrayLike,
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: PerAxis = 0,
@@ -79,7 +80,7 @@ def avg_pool1d(
 
 @compose()
 def avg_pool2d(
-    x: Any,
+    x: ArrayLike,
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: PerAxis = 0,
@@ -95,7 +96,7 @@ def avg_pool2d(
 
 
 @compose()
-def adaptive_avg_pool2d(x: Any, output_size: PerAxis) -> Any:
+def adaptive_avg_pool2d(x: ArrayLike, output_size: PerAxis) -> Any:
     """Means over windows that share an image out to output_size of them: from ⌊i·n/out⌋ to ⌈(i+1)·n/out⌉.
 
     >>> adaptive_avg_pool2d(np.arange(9.0).reshape(3, 3), (1, 2)).tolist()
@@ -108,7 +109,7 @@ def adaptive_avg_pool2d(x: Any, output_size: PerAxis) -> Any:
     return matmul(matmul(down.astype(dtype_of(x)), x), across.T.astype(dtype_of(x)))
 
 
-def dtype_of(x: Any) -> Any:
+def dtype_of(x: ArrayLike) -> Any:
     """float32 beside float32; float64 beside all else, Values too."""
     return np.float32 if getattr(x, "dtype", None) == np.float32 else np.float64
 
@@ -121,7 +122,7 @@ def shares(n: int, size: int) -> Any:
 
 
 def largest(
-    name: str, axes: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    name: str, axes: int, x: ArrayLike, kernel: ArrayLike, stride: Axis, padding: Axis, dilation: Axis, ceil_mode: bool
 ) -> Any:
     size, stride, widths, dilation = settings(name, axes, x, kernel, stride, padding, dilation, ceil_mode)
     columns = unfold(add_border(x, widths, -math.inf), size, stride, dilation)
@@ -129,7 +130,7 @@ def largest(
 
 
 def average_windows(
-    name: str, axes: int, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, count_pad: bool
+    name: str, axes: int, x: ArrayLike, kernel: ArrayLike, stride: Axis, padding: Axis, ceil_mode: bool, count_pad: bool
 ) -> Any:
     size, stride, widths, dilation = settings(name, axes, x, kernel, stride, padding, 1, ceil_mode)
     columns = unfold(add_border(x, widths, 0.0), size, stride, dilation)
@@ -141,7 +142,7 @@ def average_windows(
     return total * (1.0 / counts(np.shape(x)[-axes:], counted, widths, size, stride)).astype(dtype_of(x))
 
 
-def counts(shape: Sequence[int], counted: Any, widths: Any, size: Any, stride: Any) -> Any:
+def counts(shape: Sequence[int], counted: ArrayLike, widths: ArrayLike, size: ArrayLike, stride: Axis) -> Any:
     """How many entries of each window count."""
     ones = np.ones(tuple(map(fix_length, shape)))
     if counted:
@@ -156,7 +157,7 @@ def kernel_axes(axes: int) -> tuple[int, ...]:
 
 
 def settings(
-    name: str, axes: int, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    name: str, axes: int, x: ArrayLike, kernel: ArrayLike, stride: Axis, padding: Axis, dilation: Axis, ceil_mode: bool
 ) -> tuple[Any, Any, list[tuple[int, int]], Any]:
     """(size, stride, border, dilation), checked."""
     if np.ndim(x) < axes:

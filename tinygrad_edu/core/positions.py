@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.shapes import reshape
 from tinygrad_edu.errors import TraceError
@@ -13,13 +14,13 @@ from tinygrad_edu.errors import TraceError
 Array = np.ndarray[Any, Any]
 
 
-def positions(n: Any) -> Any:
+def positions(n: Axis) -> Any:
     """0, 1, ..., n - 1. In a trace, where n is the name of a size, the index of a loop."""
     trace = MODES.tensor_trace
     return np.arange(n) if trace is None or isinstance(n, int) else trace.positions(n)
 
 
-def offsets(rows: Any, columns: Any) -> Any:
+def offsets(rows: ArrayLike, columns: ArrayLike) -> Any:
     """Column minus row of every place in a matrix: 0 on the diagonal, above it 1 and more.
 
     >>> offsets(2, 3).tolist()
@@ -28,7 +29,7 @@ def offsets(rows: Any, columns: Any) -> Any:
     return reshape(positions(columns), (1, columns)) - reshape(positions(rows), (rows, 1))
 
 
-def in_dtype_of(array: Any, x: Any) -> Any:
+def in_dtype_of(array: ArrayLike, x: ArrayLike) -> Any:
     """A plain array in the float dtype of x, so that float32 stays float32; nodes and numbers as they are."""
     if hasattr(array, "parents") or not isinstance(array, np.ndarray) or array.dtype.kind == "O":
         return array
@@ -36,7 +37,7 @@ def in_dtype_of(array: Any, x: Any) -> Any:
     return array.astype(dtype) if dtype is not None and dtype.kind == "f" else array
 
 
-def numbers(x: Any, operation: str) -> Array:
+def numbers(x: ArrayLike, operation: str) -> Array:
     """The plain numbers of an array, of a Tensor or of Values, by which an operation decides; a trace has none."""
     trace = MODES.tensor_trace
     if trace is not None and isinstance(x, trace) and not hasattr(trace, "of_samples"):

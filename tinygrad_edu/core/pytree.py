@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
 
-def tree_leaves(tree: Any) -> Iterator[Any]:
+
+def tree_leaves(tree: ArrayLike) -> Iterator[Any]:
     """The leaves of nested dicts, lists and tuples, in their order.
 
     >>> list(tree_leaves({"W": 1.0, "b": [2.0, 3.0]}))
@@ -22,7 +24,7 @@ def tree_leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
-def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+def tree_map(function: Callable[..., Any], tree: ArrayLike, *others: ArrayLike) -> Any:
     """The same nesting with function(leaf, its counterparts in the other trees) at every leaf.
 
     >>> tree_map(lambda a, b: a + b, {"x": 1, "y": (2, 3)}, {"x": 10, "y": (20, 30)})
@@ -35,7 +37,7 @@ def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     return function(tree, *others)
 
 
-def flatten(tree: Any, found: list[Any]) -> Any:
+def flatten(tree: ArrayLike, found: list[Any]) -> Any:
     """Adds the leaves of a tree to `found` and returns its nesting, which can be compared and hashed; see `unflatten`.
 
     >>> found = []
@@ -54,7 +56,7 @@ def flatten(tree: Any, found: list[Any]) -> Any:
     return type(tree), len(tree)
 
 
-def unflatten(nesting: Any, found: Iterator[Any]) -> Any:
+def unflatten(nesting: ArrayLike, found: Iterator[Any]) -> Any:
     """A tree of that nesting with the leaves that come next."""
     if nesting is None:
         return next(found)

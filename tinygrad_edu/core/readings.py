@@ -7,6 +7,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.ieee_floats import MATH, Real
 from tinygrad_edu.errors import DtypeError
 
@@ -59,7 +60,7 @@ def of_shape(arguments: Sequence[Any]) -> str:
     return "" if shape is None else f" of shape {tuple(shape)}"
 
 
-def plain_array(name: str, argument: Any) -> Any:
+def plain_array(name: str, argument: ArrayLike) -> Any:
     """A number as it is, a list or array as an array; anything else is refused."""
     if argument.__class__ in NUMBERS:
         return argument

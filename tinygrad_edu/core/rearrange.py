@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.broadcasting import axes_of, broadcast_to
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import (
@@ -32,7 +33,7 @@ from tinygrad_edu.errors import ShapeError
 
 
 @compose()
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+def repeat(x: ArrayLike, repeats: Axis, axis: int | None = None) -> Any:
     """Every entry along the axis (of the flattened array by default) several times, as often as `repeats` says."""
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     shape = np.shape(x)
@@ -46,7 +47,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 @compose()
-def tile(x: Any, reps: Any) -> Any:
+def tile(x: ArrayLike, reps: Axis) -> Any:
     """The whole array several times side by side, `reps` times along each axis."""
     times = [int(n) for n in np.atleast_1d(reps)]
     rank = max(len(times), np.ndim(x))
@@ -57,7 +58,7 @@ def tile(x: Any, reps: Any) -> Any:
 
 
 @compose(method=False)
-def broadcast_arrays(*xs: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*xs: ArrayLike) -> tuple[Any, ...]:
     """All arrays repeated to the shape that they have together."""
     shape = common_shape([np.shape(x) for x in xs])
     return tuple(broadcast_to(x, shape) for x in xs)
@@ -76,7 +77,7 @@ def common_shape(shapes: Sequence[Any]) -> tuple[Any, ...]:
 
 
 @compose(method=False)
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
     """The coordinates of all points of a grid, an array for each axis; "ij": the first argument counts the rows."""
     rank, swap = len(xi), indexing == "xy" and len(xi) > 1
     place = [{0: 1, 1: 0}.get(i, i) if swap else i for i in range(rank)]
@@ -92,7 +93,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 
 
 @compose()
-def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
+def moveaxis(x: ArrayLike, source: Axes, destination: Axes) -> Any:
     """Some axes moved to other places; the others keep their order."""
     rank = np.ndim(x)
     old, new = (axes_of(x, axes) for axes in (source, destination))
@@ -105,14 +106,14 @@ def moveaxis(x: Any, source: Axes, destination: Axes) -> Any:
 
 
 @compose()
-def rollaxis(x: Any, axis: int, start: int = 0) -> Any:
+def rollaxis(x: ArrayLike, axis: int, start: int = 0) -> Any:
     """One axis moved back until it stands before `start`."""
     axis, start = one_axis(x, axis), start + np.ndim(x) * (start < 0)
     return moveaxis(x, axis, start - (axis < start))
 
 
 @compose()
-def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
+def roll(x: ArrayLike, shift: Axes, axis: Axes | None = None) -> Any:
     """The entries moved along the axis (of the flattened array by default); what falls off comes in at the start."""
     if axis is None:
         return reshape(roll(ravel(x), sum(np.atleast_1d(shift).tolist()), 0), np.shape(x))
@@ -127,27 +128,27 @@ def roll(x: Any, shift: Axes, axis: Axes | None = None) -> Any:
 
 
 @compose()
-def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
+def rot90(x: ArrayLike, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     """The plane of two axes turned by k quarters, from the first axis towards the second."""
     a, b = axes
-    turned = {0: lambda: x, 1: lambda: swapaxes(flip(x, b), a, b), 2: lambda: flip(flip(x, a), b)}
+    turned: dict[int, Any] = {0: lambda: x, 1: lambda: swapaxes(flip(x, b), a, b), 2: lambda: flip(flip(x, a), b)}
     return turned.get(k % 4, lambda: flip(swapaxes(x, a, b), b))()
 
 
 @compose()
-def fliplr(x: Any) -> Any:
+def fliplr(x: ArrayLike) -> Any:
     """The columns in reverse order."""
     return flip(x, 1)
 
 
 @compose()
-def flipud(x: Any) -> Any:
+def flipud(x: ArrayLike) -> Any:
     """The rows in reverse order."""
     return flip(x, 0)
 
 
 @compose()
-def matrix_transpose(x: Any) -> Any:
+def matrix_transpose(x: ArrayLike) -> Any:
     """The last two axes exchanged."""
     return swapaxes(x, -1, -2)
 
@@ -161,23 +162,23 @@ def each(function: Callable[[Any], Any], xs: Sequence[Any]) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-def of_one_axis(x: Any) -> Any:
+def of_one_axis(x: ArrayLike) -> Any:
     return x if np.ndim(x) else reshape(x, (1,))
 
 
-def of_three_axes(x: Any) -> Any:
+def of_three_axes(x: ArrayLike) -> Any:
     shape = np.shape(x)
     return reshape(x, ((1, 1, 1), (1, *shape, 1), (*shape, 1))[len(shape)]) if len(shape) < 3 else x
 
 
 @compose()
-def atleast_1d(*xs: Any) -> Any:
+def atleast_1d(*xs: ArrayLike) -> Any:
     """A number as a row of one; anything larger as it is."""
     return each(of_one_axis, xs)
 
 
 @compose()
-def atleast_3d(*xs: Any) -> Any:
+def atleast_3d(*xs: ArrayLike) -> Any:
     """A number, row or matrix with three axes: (1, 1, 1), (1, n, 1), (n, m, 1)."""
     return each(of_three_axes, xs)
 
@@ -195,12 +196,12 @@ def column_stack(xs: Sequence[Any]) -> Any:
 
 
 @compose(method=False)
-def block(arrays: Any) -> Any:
+def block(arrays: ArrayLike) -> Any:
     """An array put together from nested lists of blocks: inner lists side by side, outer ones below each other."""
     depth = nesting(arrays)
     rank = max(depth, *(np.ndim(x) for x in flat(arrays)))
 
-    def joined(tree: Any, level: int) -> Any:
+    def joined(tree: ArrayLike, level: int) -> Any:
         if not isinstance(tree, list):
             shape = np.shape(tree)
             return reshape(tree, (*(1,) * (rank - len(shape)), *shape))
@@ -209,29 +210,29 @@ def block(arrays: Any) -> Any:
     return joined(arrays, depth)
 
 
-def nesting(tree: Any) -> int:
+def nesting(tree: ArrayLike) -> int:
     return 1 + max(map(nesting, tree)) if isinstance(tree, list) else 0
 
 
-def flat(tree: Any) -> list[Any]:
+def flat(tree: ArrayLike) -> list[Any]:
     return [x for branch in tree for x in flat(branch)] if isinstance(tree, list) else [tree]
 
 
 @compose(method=False)
-def append(x: Any, values: Any, axis: int | None = None) -> Any:
+def append(x: ArrayLike, values: ArrayLike, axis: int | None = None) -> Any:
     """A new array with the values at the end (both flattened by default)."""
     return concatenate([x, values], axis=axis) if axis is not None else concatenate([ravel(x), ravel(values)])
 
 
 @compose(method=False)
-def delete(x: Any, obj: Any, axis: int | None = None) -> Any:
+def delete(x: ArrayLike, obj: ArrayLike, axis: int | None = None) -> Any:
     """A new array without the entries at `obj` along the axis (of the flattened array by default)."""
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     return take(x, np.delete(np.arange(np.shape(x)[axis]), obj), axis=axis)
 
 
 @compose(method=False)
-def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+def insert(x: ArrayLike, obj: ArrayLike, values: ArrayLike, axis: int | None = None) -> Any:
     """A new array with values before the entries at `obj` along the axis (of the flattened array by default)."""
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     n, places = np.shape(x)[axis], np.arange(np.shape(x)[axis])[obj] if isinstance(obj, slice) else obj
@@ -247,7 +248,7 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
 
 
 @compose()
-def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
+def array_split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along an axis, at the given indices or into sections of which the first may be longer by 1."""
     at = indices_or_sections
     at = at.item() if isinstance(at, np.ndarray) and not at.ndim else at
@@ -261,26 +262,26 @@ def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0)
 
 
 @compose()
-def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
+def hsplit(x: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Any]:
     """x cut into columns; a row into pieces."""
     return split(x, indices_or_sections, 1 if np.ndim(x) > 1 else 0)  # type: ignore[no-any-return]
 
 
 @compose()
-def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
+def vsplit(x: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Any]:
     """x cut into rows."""
     one_axis(x, 1)
     return split(x, indices_or_sections, 0)  # type: ignore[no-any-return]
 
 
 @compose()
-def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Any]:
+def dsplit(x: ArrayLike, indices_or_sections: int | Sequence[int]) -> list[Any]:
     """x cut along its third axis."""
     return split(x, indices_or_sections, 2)  # type: ignore[no-any-return]
 
 
 @compose()
-def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
+def unstack(x: ArrayLike, axis: int = 0) -> tuple[Any, ...]:
     """The arrays that `stack` would join along that axis to x."""
     before = (slice(None),) * one_axis(x, axis)
     return tuple(getitem(x, (*before, i)) for i in range(np.shape(x)[axis]))
@@ -290,7 +291,7 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
 
 
 @compose(method=False)
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0.0) -> Any:
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: ArrayLike = 0.0) -> Any:
     """Of the choices the one whose condition is the first to hold, else the default."""
     if len(condlist) != len(choicelist):
         raise ShapeError(f"select: {len(condlist)} conditions and {len(choicelist)} choices")
@@ -299,7 +300,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0.
 
 
 @compose(method=False)
-def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any) -> Any:
+def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: ArrayLike, *args: ArrayLike) -> Any:
     """func1d(row, *args) of every row along the axis, whose place its result takes."""
     before = one_axis(arr, axis)
     rows = moveaxis(arr, axis, -1)

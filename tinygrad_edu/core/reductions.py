@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.broadcasting import Axes, axes_of, count, keepdims_shape, reduce_axes, spread, sum
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import reshape, transpose
@@ -15,13 +16,13 @@ from tinygrad_edu.errors import ShapeError
 
 
 @compose()
-def mean(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+def mean(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ x / n over the axes."""
     return sum(x, axis=axis, keepdims=keepdims) / (count(x, axis) * 1.0)
 
 
 @array_op(vjp=lambda g, y, x, axis, keepdims: (choose(g, y, x, axis),))
-def max(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+def max(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """The largest over the axes.  x̄ = ȳ where x is the largest, shared equally by ties."""
     return reduce_axes("max", x, axis, keepdims)
 
@@ -31,24 +32,24 @@ def max(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
     shape=lambda x, axis, keepdims: shape_of_extreme(x, axis, keepdims),
     made_of=lambda x, axis, keepdims: -max(-x, axis=axis, keepdims=keepdims),
 )
-def min(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+def min(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """The smallest over the axes.  x̄ = ȳ where x is the smallest, shared equally by ties."""
     return reduce_axes("min", x, axis, keepdims)
 
 
-def choose(g: Any, y: Any, x: Any, axis: Axes) -> Any:
+def choose(g: ArrayLike, y: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
     hit = x == reshape(y, keepdims_shape(x, axis))
     ties = np.sum(hit, axis=axes_of(x, axis), keepdims=True, dtype=x.dtype)
     return spread(g, x, axis) * (hit / ties)
 
 
 @array_op(vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * products_of_others(x, y, axis),))
-def prod(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+def prod(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """Π x over the axes.  x̄ = ȳ · the product of all others."""
     return reduce_axes("prod", x, axis, keepdims)
 
 
-def products_of_others(x: Any, y: Any, axis: Axes) -> Any:
+def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
     """Π of all x but this one: y/x, and written out (n² numbers) where some x is 0."""
     if np.all(x != 0.0):
         return reshape(y, keepdims_shape(x, axis)) / x
@@ -63,7 +64,7 @@ def products_of_others(x: Any, y: Any, axis: Axes) -> Any:
 
 
 @compose()
-def var(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def var(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Σ (x - mean)² / max(n - ddof, 0) over the axes; as in NumPy inf or nan where that is 0."""
     deviation = x - mean(x, axis=axis, keepdims=True)
     free = ops.maximum(count(x, axis) * 1.0 - ddof, 0.0)  # as NumPy: never below 0, and of one number NaN
@@ -71,18 +72,18 @@ def var(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> A
 
 
 @compose()
-def std(x: Any, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
+def std(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """√var, whose derivative counts as 0 where all numbers are equal, as in PyTorch."""
     return root(var(x, axis=axis, ddof=ddof, keepdims=keepdims))
 
 
-def root(squares: Any) -> Any:
+def root(squares: ArrayLike) -> Any:
     """√squares. At 0 the derivative is infinite times 0 for every number that was squared: 0 by convention."""
     flat = squares == 0.0
     return ops.where(flat, 0.0, ops.sqrt(ops.where(flat, 1.0, squares)))
 
 
-def shift_sum(x: Any, axis: Axes, keepdims: bool) -> Any:
+def shift_sum(x: ArrayLike, axis: Axes, keepdims: bool) -> Any:
     if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
         return sum(x, axis=axis, keepdims=keepdims) - math.inf  # the log of the sum of nothing
     largest = max(x, axis=axis, keepdims=True)
@@ -96,30 +97,30 @@ def shift_sum(x: Any, axis: Axes, keepdims: bool) -> Any:
     shape=lambda x, axis, keepdims: keepdims_shape(x, axis) if keepdims else rest_shape(x, axis),
     made_of=shift_sum,
 )
-def logsumexp(x: Any, /, axis: Axes = None, keepdims: bool = False) -> Any:
+def logsumexp(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """log Σ eˣ over the axes, with the largest x taken out first.  x̄ = ȳ · softmax(x)."""
     return shift_sum(x, axis, keepdims)
 
 
-def rest_shape(x: Any, axis: Axes) -> tuple[Any, ...]:
+def rest_shape(x: ArrayLike, axis: Axes) -> tuple[Any, ...]:
     """The shape of a reduction without its axes."""
     reduced_axes = axes_of(x, axis)
     return tuple(n for i, n in enumerate(np.shape(x)) if i not in reduced_axes)
 
 
-def shape_of_extreme(x: Any, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
+def shape_of_extreme(x: ArrayLike, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
     """The shape of a reduction that needs one number at least, of x with an axis 0 long: ShapeError."""
     if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
         raise ShapeError("the largest or smallest of no numbers is undefined: an axis is 0 long")
     return keepdims_shape(x, axis) if keepdims else rest_shape(x, axis)
 
 
-def shape_of_normalized(x: Any, axis: Axes) -> tuple[Any, ...]:
+def shape_of_normalized(x: ArrayLike, axis: Axes) -> tuple[Any, ...]:
     axes_of(x, axis)  # are they there?
     return np.shape(x)
 
 
-def finite(x: Any) -> Any:
+def finite(x: ArrayLike) -> Any:
     """Which are neither NaN nor infinite: x - x is 0 for those alone. Works on arrays of Values too."""
     with np.errstate(invalid="ignore"):
         return (x - x) == 0.0
@@ -130,7 +131,7 @@ def finite(x: Any) -> Any:
     shape=shape_of_normalized,
     made_of=lambda x, axis: ops.exp(x - logsumexp(x, axis=axis, keepdims=True)),
 )
-def softmax(x: Any, /, axis: Axes = -1) -> Any:
+def softmax(x: ArrayLike, /, axis: Axes = -1) -> Any:
     """eˣ / Σ eˣ along the axis.  x̄ = y·(ȳ - Σ ȳ·y)."""
     return ops.exp(x - logsumexp(x, axis=axis, keepdims=True))
 
@@ -140,6 +141,6 @@ def softmax(x: Any, /, axis: Axes = -1) -> Any:
     shape=shape_of_normalized,
     made_of=lambda x, axis: x - logsumexp(x, axis=axis, keepdims=True),
 )
-def log_softmax(x: Any, /, axis: Axes = -1) -> Any:
+def log_softmax(x: ArrayLike, /, axis: Axes = -1) -> Any:
     """x - log Σ eˣ along the axis.  x̄ = ȳ - softmax(x)·Σ ȳ."""
     return x - logsumexp(x, axis=axis, keepdims=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinygrad_edu.core import ops, value
+from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import GradcheckError, NonScalarBackwardError, OperandError
 
@@ -35,7 +36,7 @@ def grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     """
 
     @functools.wraps(f)
-    def gradient(*arguments: Any, **options: Any) -> Any:
+    def gradient(*arguments: ArrayLike, **options: Option) -> Any:
         return value_and_grad(f, argnum)(*arguments, **options)[1]
 
     return gradient
@@ -50,7 +51,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     chosen = [argnum] if isinstance(argnum, int) else list(argnum)
 
     @functools.wraps(f)
-    def both(*arguments: Any, **options: Any) -> tuple[Any, Any]:
+    def both(*arguments: ArrayLike, **options: Option) -> tuple[Any, Any]:
         nested = DEPTH.level > 0 or any(isinstance(arguments[i], Value) for i in chosen)
         given = list(arguments)
         for i in chosen:
@@ -67,7 +68,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     return both
 
 
-def variable(x: Any) -> Value:
+def variable(x: Node) -> Value:
     """A new node, so that only this use of x is differentiated by."""
     if isinstance(x, Value):
         return ops.pos(x)  # type: ignore[no-any-return]
@@ -76,7 +77,7 @@ def variable(x: Any) -> Value:
     return Value(x)
 
 
-def gradients(y: Any, inputs: list[Value]) -> list[Any]:
+def gradients(y: Node, inputs: list[Value]) -> list[Any]:
     """The derivatives of one number, as nodes."""
     if isinstance(y, (int, float)):
         return [0.0 for _ in inputs]  # a plain number depends on none of them
@@ -85,7 +86,7 @@ def gradients(y: Any, inputs: list[Value]) -> list[Any]:
     return value.gradients(y, inputs, 1.0)
 
 
-def number(x: Any) -> Any:
+def number(x: Node) -> Any:
     return x.data if isinstance(x, Value) else x
 
 

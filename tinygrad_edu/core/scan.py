@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.shapes import stack
 from tinygrad_edu.core.tensor import Tensor
@@ -15,7 +16,7 @@ from tinygrad_edu.errors import OperandError, ShapeError
 
 
 def scan(
-    step: Callable[[Any, Any], tuple[Any, Any]], state: Any, xs: Any, length: int | None = None
+    step: Callable[[Any, Any], tuple[Any, Any]], state: ArrayLike, xs: ArrayLike, length: int | None = None
 ) -> tuple[Any, Any]:
     """(state after the last round, ys): stateₜ₊₁, yₜ = step(stateₜ, xₜ), as `jax.lax.scan`.
 
@@ -41,7 +42,7 @@ def scan(
     return state, tree_map(lambda *each: joined(each), *found)
 
 
-def rounds(xs: Any, length: int | None) -> int:
+def rounds(xs: ArrayLike, length: int | None) -> int:
     """How many: the length of the first axis of every array."""
     leaves = [] if xs is None else list(tree_leaves(xs))
     if any(not np.ndim(x) for x in leaves):

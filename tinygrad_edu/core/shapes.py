@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.errors import ShapeError
 
@@ -15,18 +16,18 @@ Axes = int | Sequence[int]
 
 
 @array_op(vjp=lambda g, _y, x, shape: (reshape(g, x.shape),), linear=True)
-def reshape(x: Any, /, shape: Axes) -> Any:
+def reshape(x: ArrayLike, /, shape: Axes) -> Any:
     """The same numbers in another shape; one size may be -1.  x̄ = reshape(ȳ, shape of x)."""
     return np.reshape(x, shape)
 
 
 @array_op(vjp=lambda g, _y, x, axes: (transpose(g, inverse(axes)),), linear=True)
-def transpose(x: Any, /, axes: Sequence[int] | None = None) -> Any:
+def transpose(x: ArrayLike, /, axes: Sequence[int] | None = None) -> Any:
     """The axes in another order, reversed by default.  x̄ = ȳ transposed back."""
     return np.transpose(x, axes)
 
 
-def one_axis(x: Any, axis: int) -> int:
+def one_axis(x: ArrayLike, axis: int) -> int:
     """An axis counted from the front. Errors: ShapeError where x has none of that number."""
     rank = np.ndim(x)
     if not -rank <= axis < rank:
@@ -40,13 +41,13 @@ def inverse(axes: Sequence[int] | None) -> list[int] | None:
 
 
 @array_op(vjp=lambda g, _y, x, index: (put(g, index, x.shape),), linear=True)
-def getitem(x: Any, /, index: Any) -> Any:
+def getitem(x: ArrayLike, /, index: Axis) -> Any:
     """x[index]: slices, integers, arrays of integers, boolean masks.  x̄ = 0, plus ȳ at every index it was read."""
     return x[index]
 
 
 @array_op(vjp=lambda g, _y, _x, index, shape: (getitem(g, index),), numpy="-", linear=True)  # np.put writes into x
-def put(x: Any, /, index: Any, shape: tuple[int, ...]) -> Any:
+def put(x: ArrayLike, /, index: Axis, shape: tuple[int, ...]) -> Any:
     """An array of zeros of that shape, with x added at `index` (twice where it stands twice).  x̄ = ȳ[index]."""
     out = np.zeros(shape, dtype=x.dtype)
     if is_basic(index):
@@ -56,19 +57,19 @@ def put(x: Any, /, index: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
-def is_basic(index: Any) -> bool:
+def is_basic(index: Axis) -> bool:
     """Numbers, slices, None and ... meet no element twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)) for part in parts)
 
 
 @array_op(vjp=lambda g, _y, *xs, axis: pieces(g, xs, axis), linear=True)
-def concatenate(*xs: Any, axis: int | None = 0) -> Any:
+def concatenate(*xs: ArrayLike, axis: int | None = 0) -> Any:
     """Arrays joined along an axis that exists (flattened for None).  x̄ᵢ = its piece of ȳ."""
     return np.concatenate(xs, axis=axis)
 
 
-def pieces(g: Any, xs: Sequence[Any], axis: int | None) -> tuple[Any, ...]:
+def pieces(g: ArrayLike, xs: Sequence[Any], axis: int | None) -> tuple[Any, ...]:
     """g cut along the axis into pieces as long as the xs."""
     lengths = [x.size if axis is None else x.shape[axis] for x in xs]
     before = (slice(None),) * ((axis or 0) % g.ndim)
@@ -78,29 +79,29 @@ def pieces(g: Any, xs: Sequence[Any], axis: int | None) -> tuple[Any, ...]:
 
 
 @array_op(vjp=lambda g, _y, x, pad_width, constant_values: (unpad(g, x, pad_width),), linear=True)
-def pad(x: Any, /, pad_width: Any, constant_values: float = 0.0) -> Any:
+def pad(x: ArrayLike, /, pad_width: Axis, constant_values: float = 0.0) -> Any:
     """x with a border of a constant, `pad_width` as in numpy.pad.  x̄ = ȳ without the border."""
     return np.pad(x, pad_width, constant_values=constant_values)
 
 
-def unpad(g: Any, x: Any, pad_width: Any) -> Any:
+def unpad(g: ArrayLike, x: ArrayLike, pad_width: Axis) -> Any:
     before = np.broadcast_to(pad_width, (x.ndim, 2))[:, 0]
     return getitem(g, tuple(slice(int(b), int(b) + n) for b, n in zip(before, x.shape, strict=True)))
 
 
 @array_op(vjp=lambda g, _y, x, axis: (reverse_cumsum(g, x.shape, axis),), linear=True)
-def cumsum(x: Any, /, axis: int | None = None) -> Any:
+def cumsum(x: ArrayLike, /, axis: int | None = None) -> Any:
     """Running sums along an axis (of all numbers by default).  x̄ᵢ = the sum of ȳⱼ over j ≥ i."""
     return np.cumsum(x, axis=axis)
 
 
-def reverse_cumsum(g: Any, shape: tuple[int, ...], axis: int | None) -> Any:
+def reverse_cumsum(g: ArrayLike, shape: tuple[int, ...], axis: int | None) -> Any:
     backwards = (slice(None),) * ((axis or 0) % max(g.ndim, 1)) + (slice(None, None, -1),)
     return reshape(getitem(cumsum(getitem(g, backwards), 0 if axis is None else axis), backwards), shape)
 
 
 @compose()
-def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+def swapaxes(x: ArrayLike, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
     axes = list(range(np.ndim(x)))
     axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
@@ -108,7 +109,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 
 @compose()
-def squeeze(x: Any, axis: Axes | None = None) -> Any:
+def squeeze(x: ArrayLike, axis: Axes | None = None) -> Any:
     """x without its axes of size 1, or without the ones named."""
     shape = np.shape(x)
     named = [i for i, n in enumerate(shape) if n == 1] if axis is None else axis
@@ -119,7 +120,7 @@ def squeeze(x: Any, axis: Axes | None = None) -> Any:
 
 
 @compose()
-def expand_dims(x: Any, axis: Axes) -> Any:
+def expand_dims(x: ArrayLike, axis: Axes) -> Any:
     """x with new axes of size 1 at the given places of the result."""
     axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
     dimensions = np.ndim(x) + len(axes)
@@ -139,7 +140,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
 
 
 @compose()
-def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
+def split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along an axis, into equal sections or at the given indices."""
     length = np.shape(x)[one_axis(x, axis)]
     at = indices_or_sections
@@ -153,7 +154,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
 
 @compose()
-def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None) -> Any:
     """The entries at `indices` along an axis (of the flattened array by default)."""
     indices = indices if hasattr(indices, "parents") else np.asarray(indices)  # in a trace it has no numbers
     if axis is None:
@@ -162,13 +163,13 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 
 @compose()
-def ravel(x: Any) -> Any:
+def ravel(x: ArrayLike) -> Any:
     """All numbers in one row."""
     return reshape(x, (math.prod(np.shape(x)),))
 
 
 @compose()
-def flip(x: Any, axis: Axes | None = None) -> Any:
+def flip(x: ArrayLike, axis: Axes | None = None) -> Any:
     """The entries in reverse order along the axes (along all by default)."""
     axes = range(np.ndim(x)) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
     backwards = {one_axis(x, i) for i in axes}
@@ -176,7 +177,7 @@ def flip(x: Any, axis: Axes | None = None) -> Any:
 
 
 @compose()
-def atleast_2d(x: Any) -> Any:
+def atleast_2d(x: ArrayLike) -> Any:
     """A number or row as a matrix of one row; anything larger as it is."""
     return x if np.ndim(x) >= 2 else reshape(x, (1, math.prod(np.shape(x))))
 

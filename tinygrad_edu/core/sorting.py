@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.broadcasting import Axes, axes_of, keepdims_shape, sum
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import numbers, positions
@@ -22,7 +23,7 @@ from tinygrad_edu.errors import SettingError, ShapeError
 
 
 @compose()
-def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+def take_along_axis(x: ArrayLike, indices: ArrayLike, axis: int | None = -1) -> Any:
     """x at one index for each place: y[i, j] = x[indices[i, j], j] for axis 0, and so on. Compiled: n products each."""
     indices = indices if hasattr(indices, "parents") else np.asarray(indices)
     if axis is None:
@@ -34,14 +35,14 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     return entries_along(x, indices, axis)
 
 
-def index_along(shape: Any, index: Any, axis: int) -> tuple[Any, ...]:
+def index_along(shape: Axis, index: Axis, axis: int) -> tuple[Any, ...]:
     """The index of every entry, with a row of positions for each other axis."""
     at = axis % len(shape)
     others = [np.arange(n).reshape(*(1,) * i, n, *(1,) * (len(shape) - 1 - i)) for i, n in enumerate(shape)]
     return tuple(index if i == at else other for i, other in enumerate(others))
 
 
-def choose_by_position(x: Any, index: Any, axis: int) -> Any:
+def choose_by_position(x: ArrayLike, index: Axis, axis: int) -> Any:
     """The same where an index has one array at most: Σ over k of x[k] where the index is k; NaN where it is no k."""
     last, places = moveaxis(x, axis, -1), moveaxis(index, axis, -1)
     n = np.shape(last)[-1]
@@ -57,37 +58,37 @@ def choose_by_position(x: Any, index: Any, axis: int) -> Any:
     linear=True,
     made_of=choose_by_position,
 )
-def entries_along(x: Any, /, index: Any, axis: int) -> Any:
+def entries_along(x: ArrayLike, /, index: Axis, axis: int) -> Any:
     """x at one index for each place along an axis.  x̄ = 0, plus ȳ at every index it was read."""
     return x[index_along(np.shape(x), index, axis)]
 
 
 @compose(method=False)
-def sort(x: Any, axis: int | None = -1) -> Any:
+def sort(x: ArrayLike, axis: int | None = -1) -> Any:
     """The entries in order along the axis (of the flattened array for None); NaN at the end."""
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
     return in_order(x, axis, "sort")
 
 
-def in_order(x: Any, axis: int, operation: str) -> Any:
+def in_order(x: ArrayLike, axis: int, operation: str) -> Any:
     return take_along_axis(x, np.argsort(numbers(x, operation), axis=axis, kind="stable"), axis)
 
 
 @compose(method=False)
-def partition(x: Any, kth: Any, axis: int | None = -1) -> Any:
+def partition(x: ArrayLike, kth: ArrayLike, axis: int | None = -1) -> Any:
     """The entries so arranged that the kth stands where it would if they were sorted, no larger one before it."""
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
     return take_along_axis(x, np.argpartition(numbers(x, "partition"), kth, axis=axis), axis)
 
 
 @compose()
-def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+def median(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """The middle entry over the axes, or the mean of the two in the middle; NaN where one entry is NaN."""
     return quantile(x, 0.5, axis=axis, keepdims=keepdims)
 
 
 @compose()
-def percentile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
+def percentile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
     """The number below which q percent of the entries lie."""
     return quantile(x, np.true_divide(q, 100.0), axis=axis, method=method, keepdims=keepdims)
 
@@ -103,7 +104,7 @@ METHODS = {
 
 
 @compose()
-def quantile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
+def quantile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
     """The number below which the share q of the entries over the axes lies, between entries by `method`.
 
     q: numbers from 0 to 1; its axes come first in the result. No derivative by q. NaN where one entry is NaN.
@@ -124,7 +125,7 @@ def quantile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims
     return reshape(stack(found), (*q.shape, *shape))
 
 
-def between(ordered: Any, low: int, high: int, share: float) -> Any:
+def between(ordered: ArrayLike, low: int, high: int, share: float) -> Any:
     """Of sorted rows the number between two entries; NaN, which is sorted to the end, where there is one."""
     last = getitem(ordered, (..., -1))
     lower, upper = getitem(ordered, (..., low)), getitem(ordered, (..., high))
@@ -132,7 +133,7 @@ def between(ordered: Any, low: int, high: int, share: float) -> Any:
     return ops.where(ops.not_equal(numbers(last, "quantile"), numbers(last, "quantile")), last, y)
 
 
-def rows_over(x: Any, axis: Axes) -> Any:
+def rows_over(x: ArrayLike, axis: Axes) -> Any:
     """The axes as one, the last."""
     inner = axes_of(x, axis)
     outer = [i for i in range(np.ndim(x)) if i not in inner]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike, Node
+
 # name: what to write for x.name, as this library has it
 OF_TENSOR = {
     "view": "x.reshape(shape)",
@@ -79,10 +81,10 @@ class Elsewhere:
     def __init__(self, name: str, instead: str) -> None:
         self.name, self.instead = name, instead
 
-    def __get__(self, x: Any, kind: type) -> Any:
+    def __get__(self, x: Node, kind: type) -> Any:
         raise AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}. Write {self.instead}")
 
-    def __set__(self, x: Any, value: Any) -> None:
+    def __set__(self, x: Node, value: ArrayLike) -> None:
         raise AttributeError(
             f"a {type(x).__name__} takes no attribute {self.name!r}: it holds what the engine needs and no more. "
             f"Keep yours beside it, as in {self.name} = {{x: ...}}, a dict by node"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count, sum
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
@@ -31,7 +32,9 @@ from tinygrad_edu.errors import ShapeError
 
 
 @compose()
-def average(x: Any, axis: Axes = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
+def average(
+    x: ArrayLike, axis: Axes = None, weights: ArrayLike = None, returned: bool = False, keepdims: bool = False
+) -> Any:
     """Σ w·x / Σ w over the axes; the mean without weights. `returned`: a pair with Σ w, in the shape of the result."""
     if weights is None:
         y = mean(x, axis=axis, keepdims=keepdims)
@@ -44,7 +47,7 @@ def average(x: Any, axis: Axes = None, weights: Any = None, returned: bool = Fal
     return (y, broadcast_to(total, np.shape(y))) if returned else y
 
 
-def spread_weights(weights: Any, x: Any, axis: Axes) -> Any:
+def spread_weights(weights: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
     """Weights of some axes, with axes of size 1 for the others."""
     named = [axis] if isinstance(axis, (int, np.integer)) else list(axis or ())
     along = [one_axis(x, i) for i in named]
@@ -58,13 +61,13 @@ def spread_weights(weights: Any, x: Any, axis: Axes) -> Any:
 
 
 @compose()
-def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+def ptp(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """The largest minus the smallest over the axes."""
     return max(x, axis=axis, keepdims=keepdims) - min(x, axis=axis, keepdims=keepdims)
 
 
 @compose()
-def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
+def cov(m: ArrayLike, y: ArrayLike = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
     """Covariances Σ (a - ā)(b - b̄) / (n - ddof) of all pairs of rows (of columns with rowvar=False).
 
     ddof: 1, or 0 with bias=True.
@@ -82,7 +85,7 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
 
 
 @compose()
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
+def corrcoef(x: ArrayLike, y: ArrayLike = None, rowvar: bool = True) -> Any:
     """Correlations of all pairs of rows: covariances divided by both standard deviations."""
     c = cov(x, y, rowvar)
     if np.ndim(c) == 0:
@@ -95,7 +98,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
 
 
 @compose()
-def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+def diff(x: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike = None, append: ArrayLike = None) -> Any:
     """x[i + 1] - x[i] along the axis, n times over."""
     axis = one_axis(x, axis)
     ends = [prepend, x, append]
@@ -106,7 +109,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     return x
 
 
-def as_piece(end: Any, x: Any, axis: int) -> Any:
+def as_piece(end: ArrayLike, x: ArrayLike, axis: int) -> Any:
     """A number as one entry along the axis."""
     if end is x or np.ndim(end):
         return end
@@ -117,13 +120,13 @@ def as_piece(end: Any, x: Any, axis: int) -> Any:
 
 
 @compose()
-def ediff1d(x: Any) -> Any:
+def ediff1d(x: ArrayLike) -> Any:
     """Differences of neighbours in the flattened array."""
     return diff(ravel(x))
 
 
 @compose()
-def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
+def trapezoid(y: ArrayLike, x: ArrayLike = None, dx: float = 1.0, axis: int = -1) -> Any:
     """∫ y dx along the axis by trapezoids: Σ (xᵢ₊₁ - xᵢ)(yᵢ₊₁ + yᵢ)/2, with steps dx where there is no x."""
     axis = one_axis(y, axis)
     before = (slice(None),) * axis
@@ -137,7 +140,7 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
 
 
 @compose()
-def gradient(f: Any, *spacing: Any, axis: Axes = None, edge_order: int = 1) -> Any:
+def gradient(f: Any, *spacing: ArrayLike, axis: Axes = None, edge_order: int = 1) -> Any:
     """Slopes of neighbours (NumPy's `gradient`, not a derivative by backprop): central inside, one-sided at the ends.
 
     spacing: nothing, one step for all axes, or for each axis a step or the coordinates. A list for several axes.
@@ -151,7 +154,7 @@ def gradient(f: Any, *spacing: Any, axis: Axes = None, edge_order: int = 1) -> A
     return found[0] if len(along) == 1 else found
 
 
-def slopes(f: Any, step: Any, axis: int, edge_order: int) -> Any:
+def slopes(f: Any, step: ArrayLike, axis: int, edge_order: int) -> Any:
     """Along one axis: parabolas through three neighbours, at both ends lines or parabolas."""
     n = np.shape(f)[axis]
     if edge_order not in (1, 2) or n <= edge_order:
@@ -172,7 +175,7 @@ def slopes(f: Any, step: Any, axis: int, edge_order: int) -> Any:
 
 
 @compose()
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
+def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike = None, right: ArrayLike = None) -> Any:
     """The line through the points (xp, fp), read at x; `left` and `right` (by default the end points) outside of xp.
 
     Differentiable by x, xp and fp; at a point itself the slope is the one to its right.
@@ -194,7 +197,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any
 # running products
 
 
-def products_so_far(x: Any, axis: int | None) -> Any:
+def products_so_far(x: ArrayLike, axis: int | None) -> Any:
     """Each as the product of a row with 1 behind its place: n² numbers, and right where some are 0."""
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     last = swapaxes(x, axis, -1)
@@ -203,7 +206,7 @@ def products_so_far(x: Any, axis: int | None) -> Any:
     return swapaxes(prod(ahead, axis=-1), axis, -1)
 
 
-def running_product_vjp(g: Any, y: Any, x: Any, axis: int | None) -> Any:
+def running_product_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike, axis: int | None) -> Any:
     """x̄ᵢ = Σ ȳⱼ·yⱼ / xᵢ over j ≥ i; with zeros by the n² products, whose pull-back has no quotient."""
     if np.all(x != 0.0):
         return reverse_cumsum(g * y, np.shape(x), axis) / x
@@ -218,6 +221,6 @@ def running_product_vjp(g: Any, y: Any, x: Any, axis: int | None) -> Any:
 
 
 @array_op(vjp=lambda g, y, x, axis: (running_product_vjp(g, y, x, axis),), made_of=products_so_far)
-def cumprod(x: Any, /, axis: int | None = None) -> Any:
+def cumprod(x: ArrayLike, /, axis: int | None = None) -> Any:
     """Running products along an axis (of all numbers by default).  x̄ᵢ = Σ ȳⱼ·yⱼ/xᵢ, j ≥ i. Compiled: n² products."""
     return np.cumprod(x, axis=axis)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks
+from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 
-def plain_numbers(x: Any) -> Any:
+def plain_numbers(x: ArrayLike) -> Any:
     """The plain numbers of an array, a list or a Tensor; None for Values and for what is being traced."""
     if MODES.tensor_trace is not None and hasattr(x, "parents"):
         return None
@@ -19,7 +20,7 @@ def plain_numbers(x: Any) -> Any:
     return None if array.dtype.kind == "O" else array
 
 
-def like_prediction(name: str, prediction: Any, target: Any) -> Any:
+def like_prediction(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     """Finite numbers in the prediction's shape: (n,) against (n, 1) would silently compare all pairs."""
     p, t = np.shape(prediction), np.shape(target)
     if p != t:
@@ -32,7 +33,7 @@ def like_prediction(name: str, prediction: Any, target: Any) -> Any:
     return target
 
 
-def not_finite(numbers: Any) -> Any:
+def not_finite(numbers: ArrayLike) -> Any:
     """Where numbers are NaN or infinite; False if none is. Their sum of squares shows it first, in 0.5 µs, not 3."""
     if numbers.dtype.kind != "f":
         return False
@@ -40,12 +41,12 @@ def not_finite(numbers: Any) -> Any:
     return False if square - square == 0.0 else ~np.isfinite(numbers)
 
 
-def refuse_text(name: str, what: str, numbers: Any) -> None:
+def refuse_text(name: str, what: str, numbers: ArrayLike) -> None:
     if numbers.dtype.kind not in "fiub":
         raise DtypeError(f"{name}: {what} are real numbers, not {numbers.dtype}")
 
 
-def refuse(name: str, numbers: Any, bad: Any, why: str) -> None:
+def refuse(name: str, numbers: ArrayLike, bad: ArrayLike, why: str) -> None:
     """Name the first bad target and its place."""
     if np.any(bad):
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))
@@ -57,7 +58,7 @@ def sizes_agree(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
     return all(isinstance(n, int) for n in (*a, *b)) and bool(np.prod(a) == np.prod(b))
 
 
-def probabilities(name: str, prediction: Any, target: Any) -> Any:
+def probabilities(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     """Predictions and targets between 0 and 1."""
     target, numbers = from_0_to_1(name, prediction, target), plain_numbers(prediction)
     if outside(numbers):
@@ -68,7 +69,7 @@ def probabilities(name: str, prediction: Any, target: Any) -> Any:
     return target
 
 
-def from_0_to_1(name: str, prediction: Any, target: Any) -> Any:
+def from_0_to_1(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     """Targets between 0 and 1."""
     target, numbers = like_prediction(name, prediction, target), plain_numbers(target)
     if outside(numbers):
@@ -77,12 +78,12 @@ def from_0_to_1(name: str, prediction: Any, target: Any) -> Any:
     return target
 
 
-def outside(numbers: Any) -> bool:
+def outside(numbers: ArrayLike) -> bool:
     """Are there numbers below 0 or above 1?"""
     return numbers is not None and numbers.size > 0 and bool(numbers.min() < 0.0 or numbers.max() > 1.0)
 
 
-def plus_or_minus_one(name: str, prediction: Any, target: Any) -> Any:
+def plus_or_minus_one(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     """Targets -1 and 1."""
     target = like_prediction(name, prediction, target)
     numbers = plain_numbers(target)
@@ -92,7 +93,7 @@ def plus_or_minus_one(name: str, prediction: Any, target: Any) -> Any:
     return target
 
 
-def classes_or_probabilities(name: str, logits: Any, target: Any) -> Any:
+def classes_or_probabilities(name: str, logits: ArrayLike, target: ArrayLike) -> Any:
     """Class indices as rows of 0 and 1; rows of probabilities as they are."""
     shape, labels = np.shape(logits), plain_numbers(target)
     if np.shape(target) == shape and shape and (labels is None or labels.dtype.kind == "f"):
@@ -113,7 +114,7 @@ def classes_or_probabilities(name: str, logits: Any, target: Any) -> Any:
     return one_hot(name, labels, shape[-1], float_dtype(logits))
 
 
-def one_hot(name: str, labels: Any, classes: int, dtype: Any) -> Any:
+def one_hot(name: str, labels: ArrayLike, classes: int, dtype: Option) -> Any:
     """Class 2 of 3 as the row 0, 0, 1."""
     if labels.size and not 0 <= labels.min() <= labels.max() < classes:
         outside = labels[(labels < 0) | (labels >= classes)].flat[0]
@@ -128,13 +129,13 @@ def untraceable(name: str, logits: tuple[Any, ...], target: tuple[Any, ...]) -> 
     )
 
 
-def float_dtype(logits: Any) -> Any:
+def float_dtype(logits: ArrayLike) -> Any:
     """The logits' own dtype; float64 for lists and Values."""
     dtype = getattr(logits, "dtype", None)
     return dtype if dtype is not None and dtype.kind == "f" else np.dtype(float)
 
 
-def positive(name: str, setting: str, number: Any) -> None:
+def positive(name: str, setting: str, number: ArrayLike) -> None:
     """A setting above 0."""
     if not hasattr(number, "parents"):
         checks.number(setting, number, "(0, inf)", name)

@@ -14,22 +14,28 @@ operation multiplies by its partials, an array operation runs its pull-back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
 from tinygrad_edu.core.fast_tensors import install_for_tensors
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
-from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import OF_TENSOR, tell
 from tinygrad_edu.core.tensor_methods import TensorMethods, array_method, counted
 from tinygrad_edu.core.write_guard import CLOCK, WriteGuard, guard_of, protect_view
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
+
+if TYPE_CHECKING:
+    from tinygrad_edu.core.typed import Arithmetic as Operators
+    from tinygrad_edu.core.typed import Results
+else:
+    from tinygrad_edu.core.operators import Operators
 
 Array = np.ndarray[Any, Any]
 AnyOperation = Operation | ArrayOperation
@@ -63,7 +69,7 @@ class Tensor(TensorMethods, Operators):
     guard: WriteGuard | None  # knows of writes to the array, once somebody could have written to it
     spent: Any  # of a root: True when backward has run; of a leaf: the gradient array that an optimizer has used
 
-    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, label: str = "") -> None:
+    def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: Option = None, label: str = "") -> None:
         start(self, float_array(data, dtype), label)
         self.requires_grad = requires_grad
 
@@ -106,7 +112,7 @@ class Tensor(TensorMethods, Operators):
         return self.array
 
     @data.setter
-    def data(self, value: Any) -> None:
+    def data(self, value: ArrayLike) -> None:
         if self.parents:
             raise GraphError(f"{self!r} was computed by {self.op}; only the data of a leaf can be replaced")
         if value is self.array:  # after x.data -= step; views of it still look at it
@@ -119,7 +125,7 @@ class Tensor(TensorMethods, Operators):
         self.array = array
         guard_of(self).replace()
 
-    def backward(self, grad: Any = None, *, retain_graph: bool = False) -> None:
+    def backward(self, grad: ArrayLike = None, *, retain_graph: bool = False) -> None:
         """Add d(self)/d(leaf) to the `.grad` of every leaf that requires it; inner nodes show this pass's gradient.
 
         `grad`: d(root)/d(self), of this Tensor's shape; 1 by default, which needs a single number.
@@ -153,13 +159,13 @@ class Tensor(TensorMethods, Operators):
         """The axes in reverse order."""
         return ARRAY_TABLE["transpose"](self)  # type: ignore[no-any-return]
 
-    def __matmul__(self, other: Any) -> Tensor:
-        return ARRAY_TABLE["matmul"](self, other)  # type: ignore[no-any-return]
+    def __matmul__(self, other: ArrayLike) -> Any:
+        return ARRAY_TABLE["matmul"](self, other)
 
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ARRAY_TABLE["matmul"](other, self)  # type: ignore[no-any-return]
+    def __rmatmul__(self, other: ArrayLike) -> Any:
+        return ARRAY_TABLE["matmul"](other, self)
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *shape: ArrayLike) -> Tensor:
         """The same numbers in another shape: x.reshape(2, 3), x.reshape((2, 3)) or x.reshape(-1)."""
         return ARRAY_TABLE["reshape"](self, unpack(shape))  # type: ignore[no-any-return]
 
@@ -167,10 +173,10 @@ class Tensor(TensorMethods, Operators):
         """All numbers in one row."""
         return self.reshape(-1)
 
-    def __getitem__(self, index: Any) -> Tensor:
+    def __getitem__(self, index: ArrayLike) -> Tensor:
         return ARRAY_TABLE["getitem"](self, index)  # type: ignore[no-any-return]
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: ArrayLike, value: ArrayLike) -> None:
         if self.parents or (self.requires_grad and MODES.recording):
             raise GraphError(
                 f"{self!r}[...] = value would lose the gradient of what it overwrites: build the result with "
@@ -205,7 +211,7 @@ class Tensor(TensorMethods, Operators):
             raise TypeError(f"{call} is for one number, and x holds {self.size}: x = {self!r}. Take x[i], or x.data")
         return self.item()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def __array__(self, dtype: Option = None, copy: bool | None = None) -> Results:
         if self.requires_grad and MODES.recording and not is_compiled(self):
             raise DetachedError(
                 f"a plain array made of {self!r} would silently lose its gradient. To join several Tensors use "
@@ -215,10 +221,10 @@ class Tensor(TensorMethods, Operators):
             )
         return np.array(self.array, dtype=dtype, copy=True if copy is None else copy)
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Node, **options: Option) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
 
-    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+    def __array_function__(self, function: Any, types: ArrayLike, arguments: ArrayLike, options: Option) -> Any:
         return call_function(function, arguments, options)
 
     def __repr__(self) -> str:
@@ -245,7 +251,7 @@ def leaf(array: Array, label: str = "") -> Tensor:
     return made
 
 
-def record(operation: AnyOperation, y: Any, operands: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor:
+def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor:
     """The result of an operation; it keeps its parents where a gradient may be asked for."""
     made = leaf(y if y.__class__ is np.ndarray else np.asarray(y))
     if UNUSUAL:
@@ -266,12 +272,12 @@ def record(operation: AnyOperation, y: Any, operands: tuple[Any, ...], options: 
     return made
 
 
-def operand(x: Any, others: Sequence[Any]) -> Any:
+def operand(x: Node, others: Sequence[Any]) -> Any:
     """A constant beside Tensors, in their dtype."""
     return elementwise_operand(x, dtype_of(others))
 
 
-def whole(x: Any, others: Sequence[Any]) -> Any:
+def whole(x: Node, others: Sequence[Any]) -> Any:
     """The same for an operation on whole arrays."""
     array = array_operand(x)
     return array if array.dtype.kind == "f" else array.astype(dtype_of(others))
@@ -281,7 +287,7 @@ def dtype_of(operands: Sequence[Any]) -> Any:
     return next(x.array.dtype for x in operands if x.__class__ is Tensor)
 
 
-def number(x: Any) -> Any:
+def number(x: Node) -> Any:
     return x.array if x.__class__ is Tensor else x
 
 

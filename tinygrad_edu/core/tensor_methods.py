@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.conversion import is_float, unpack
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
 from tinygrad_edu.errors import DtypeError, OperandError
@@ -21,7 +22,7 @@ SPREADS = ("std", "var")
 
 
 @array_op(vjp=lambda g, _y, _x, dtype: (g,), linear=True, made_of=lambda x, dtype: +x)
-def astype(x: Any, /, dtype: Any) -> Any:
+def astype(x: ArrayLike, /, dtype: Option) -> Any:
     """x in another dtype of floats.  x̄ = ȳ, in the dtype of x."""
     return np.asarray(x).astype(dtype)
 
@@ -39,7 +40,7 @@ class Count(int):
         return int, (int(self),)
 
 
-def counted(x: Any) -> Count:
+def counted(x: ArrayLike) -> Count:
     """The `size` of a Tensor."""
     count = Count(x.array.size)
     count.shape = x.array.shape
@@ -61,17 +62,17 @@ class TensorMethods:
 
     # The same numbers in another shape
 
-    def view(self, *shape: Any) -> Any:
+    def view(self, *shape: Axis) -> Any:
         """x.reshape(shape); PyTorch's word for it."""
         return ARRAY_TABLE["reshape"](self, unpack(shape))
 
-    def view_as(self, other: Any) -> Any:
+    def view_as(self, other: ArrayLike) -> Any:
         """x in the shape of another."""
         return ARRAY_TABLE["reshape"](self, other.shape)
 
     reshape_as = view_as
 
-    def permute(self, *axes: Any) -> Any:
+    def permute(self, *axes: Axis) -> Any:
         """The axes in another order: x.permute(1, 0)."""
         return ARRAY_TABLE["transpose"](self, unpack(axes))
 
@@ -81,7 +82,7 @@ class TensorMethods:
             raise OperandError(f"t() is of matrices, and {self!r:.60} has {self.ndim} axes: name them, x.permute(...)")
         return ARRAY_TABLE["transpose"](self)
 
-    def transpose(self, *axes: Any) -> Any:
+    def transpose(self, *axes: Axis) -> Any:
         """The axes in another order: x.transpose(), x.transpose(1, 0) or x.transpose((1, 0)).
 
         Two numbers for more than two axes exchange these two, as in PyTorch. Errors: OperandError for x.transpose(0, 1)
@@ -103,14 +104,14 @@ class TensorMethods:
         """A new axis of size 1 at that place."""
         return COMPOSED["expand_dims"](self, dim)
 
-    def expand(self, *sizes: Any) -> Any:
+    def expand(self, *sizes: Axis) -> Any:
         """Repeated along new axes and axes of size 1; -1 leaves a size as it is."""
         wanted, shape = tuple(unpack(sizes)), self.shape
         before = len(wanted) - len(shape)
         sizes = tuple(shape[i - before] if n == -1 and i >= before else n for i, n in enumerate(wanted))
         return ARRAY_TABLE["broadcast_to"](self, sizes)
 
-    def expand_as(self, other: Any) -> Any:
+    def expand_as(self, other: ArrayLike) -> Any:
         """Repeated to the shape of another."""
         return ARRAY_TABLE["broadcast_to"](self, other.shape)
 
@@ -129,7 +130,7 @@ class TensorMethods:
         length = max(math.ceil(n / chunks), 1)
         return COMPOSED["split"](self, list(range(length, n, length)), axis=dim)  # type: ignore[no-any-return]
 
-    def repeat(self, *repeats: Any, axis: int | None = None) -> Any:
+    def repeat(self, *repeats: Axis, axis: int | None = None) -> Any:
         """NumPy's: each entry so many times, x.repeat(2, axis=0). PyTorch's repeats the whole: x.tile(2, 1)."""
         if len(repeats) != 1 or (isinstance(repeats[0], (tuple, list)) and axis is None):
             raise OperandError(
@@ -138,33 +139,33 @@ class TensorMethods:
             )
         return COMPOSED["repeat"](self, repeats[0], axis=axis)
 
-    def tile(self, *repeats: Any) -> Any:
+    def tile(self, *repeats: Axis) -> Any:
         """The whole so many times along each axis."""
         return COMPOSED["tile"](self, unpack(repeats))
 
     # Choice and products
 
-    def masked_fill(self, mask: Any, value: Any) -> Any:
+    def masked_fill(self, mask: ArrayLike, value: ArrayLike) -> Any:
         """`value` where the mask is True, x elsewhere."""
         return ops.where(mask, value, self)
 
-    def masked_select(self, mask: Any) -> Any:
+    def masked_select(self, mask: ArrayLike) -> Any:
         """The entries where the mask is True, in one row."""
         return ARRAY_TABLE["getitem"](self, np.broadcast_to(np.asarray(plain(mask), bool), self.shape))
 
-    def index_select(self, dim: int, index: Any) -> Any:
+    def index_select(self, dim: int, index: Axis) -> Any:
         """The entries at whole numbers along an axis."""
         return COMPOSED["take"](self, plain(index), axis=dim)
 
-    def gather(self, dim: int, index: Any) -> Any:
+    def gather(self, dim: int, index: Axis) -> Any:
         """One entry along an axis for each whole number: np.take_along_axis."""
         return COMPOSED["take_along_axis"](self, plain(index), axis=dim)
 
-    def clamp(self, min: Any = None, max: Any = None) -> Any:
+    def clamp(self, min: ArrayLike = None, max: ArrayLike = None) -> Any:
         """x kept between two bounds, of which either may be left out."""
         return ops.clip(self, -math.inf if min is None else min, math.inf if max is None else max)
 
-    def mm(self, other: Any) -> Any:
+    def mm(self, other: ArrayLike) -> Any:
         """The product of two matrices, x @ other."""
         return ARRAY_TABLE["matmul"](self, other)
 
@@ -178,7 +179,7 @@ class TensorMethods:
 
     copy = clone
 
-    def astype(self, dtype: Any) -> Any:
+    def astype(self, dtype: Option) -> Any:
         """The same numbers as float32 or float64, through which the gradient flows. Errors: DtypeError for others."""
         if not is_float(dtype):
             raise DtypeError(
@@ -194,11 +195,11 @@ class TensorMethods:
         """float64."""
         return self.astype("float64")
 
-    def type_as(self, other: Any) -> Any:
+    def type_as(self, other: ArrayLike) -> Any:
         """In the dtype of another."""
         return self.astype(other.dtype)
 
-    def to(self, target: Any = None, *_: Any, **options: Any) -> Any:
+    def to(self, target: ArrayLike = None, *_: ArrayLike, **options: Option) -> Any:
         """x.to("float32") or x.to(other); a device is the CPU, here always. Errors: DtypeError."""
         dtype = options.get("dtype", getattr(target, "dtype", target))
         on_cpu = dtype is None or str(dtype).split(":")[0] == "cpu"
@@ -253,11 +254,11 @@ class TensorMethods:
         """Where each number of the sorted ones stands."""
         return np.argsort(self.array, axis=axis if dim is None else dim)
 
-    def any(self, axis: Any = None, keepdims: bool = False, dim: Any = None) -> Any:
+    def any(self, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is one of them not 0?"""
         return np.any(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
 
-    def all(self, axis: Any = None, keepdims: bool = False, dim: Any = None) -> Any:
+    def all(self, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is none of them 0?"""
         return np.all(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
 
@@ -265,32 +266,32 @@ class TensorMethods:
         """NumPy's: one array of indices for each axis."""
         return np.nonzero(self.array)
 
-    def eq(self, other: Any) -> Any:
+    def eq(self, other: ArrayLike) -> Any:
         """x == other, entry by entry."""
         return ops.equal(self, other)
 
-    def ne(self, other: Any) -> Any:
+    def ne(self, other: ArrayLike) -> Any:
         """x != other."""
         return ops.not_equal(self, other)
 
-    def gt(self, other: Any) -> Any:
+    def gt(self, other: ArrayLike) -> Any:
         """x > other."""
         return ops.greater(self, other)
 
-    def ge(self, other: Any) -> Any:
+    def ge(self, other: ArrayLike) -> Any:
         """x >= other."""
         return ops.greater_equal(self, other)
 
-    def lt(self, other: Any) -> Any:
+    def lt(self, other: ArrayLike) -> Any:
         """x < other."""
         return ops.less(self, other)
 
-    def le(self, other: Any) -> Any:
+    def le(self, other: ArrayLike) -> Any:
         """x <= other."""
         return ops.less_equal(self, other)
 
 
-def plain(x: Any) -> Any:
+def plain(x: ArrayLike) -> Any:
     """The numbers of a Tensor; anything else as it is."""
     return getattr(x, "array", x)
 
@@ -298,7 +299,7 @@ def plain(x: Any) -> Any:
 def array_method(operation: Any) -> Callable[..., Any]:
     """A method for an operation on whole arrays, which also takes PyTorch's names of its options."""
 
-    def bound(self: Any, *arguments: Any, **options: Any) -> Any:
+    def bound(self: ArrayLike, *arguments: ArrayLike, **options: Option) -> Any:
         if options:
             options = translated(operation.name, options)
         return operation(self, *arguments, **options)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops, value
+from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording
@@ -58,7 +59,7 @@ def grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     """
 
     @functools.wraps(f)
-    def gradient(*arguments: Any, **options: Any) -> Any:
+    def gradient(*arguments: ArrayLike, **options: Option) -> Any:
         return value_and_grad(f, argnum)(*arguments, **options)[1]
 
     return gradient
@@ -72,7 +73,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     """
 
     @functools.wraps(f)
-    def both(*arguments: Any, **options: Any) -> tuple[Any, Any]:
+    def both(*arguments: ArrayLike, **options: Option) -> tuple[Any, Any]:
         chosen = [argnum] if isinstance(argnum, int) else list(argnum)
         y, pull = vjp(
             lambda *x: f(*replace_arguments(arguments, chosen, x), **options), *[arguments[i] for i in chosen]
@@ -94,7 +95,7 @@ def replace_arguments(arguments: Sequence[Any], places: Sequence[int], by: Seque
     return [exchanged.get(i, x) for i, x in enumerate(arguments)]
 
 
-def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
+def vjp(f: Function, *primals: Node) -> tuple[Any, Function]:
     """f(*primals), and the pull-back ȳ ↦ (ȳ·∂f/∂x₁, ȳ·∂f/∂x₂, ...).
 
     >>> y, pull = vjp(lambda a, b: a * b, 2.0, 5.0)
@@ -106,7 +107,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         variables = tree_map(functools.partial(variable, dtype=dtype_of_arrays(primals)), primals)
         y = f(*variables)
 
-    def pull(seed: Any) -> tuple[Any, ...]:
+    def pull(seed: Node) -> tuple[Any, ...]:
         again = nested or DEPTH.level > 0 or is_node(seed)
         found = iter(derivatives(y, list(tree_leaves(variables)), seed, again))
         return tuple(tree_map(lambda x: next(found) if again else plain_like(x, next(found)), primals))
@@ -134,7 +135,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     return (y, tangent) if nested else (plain(y), plain_like(plain(y), tangent))
 
 
-def seed_variable(y: Any) -> Any:
+def seed_variable(y: Node) -> Any:
     """Zeros like y, as nodes: what a pull-back is linear in."""
     if is_object(y):
         return np.reshape(np.array([Value(0.0) for _ in y.flat], dtype=object), y.shape)
@@ -149,7 +150,7 @@ def jacobian(f: Function, argnum: int = 0) -> Function:
     """
 
     @functools.wraps(f)
-    def matrix(*arguments: Any, **options: Any) -> Any:
+    def matrix(*arguments: ArrayLike, **options: Option) -> Any:
         y, pull = vjp(lambda x: f(*replace_arguments(arguments, [argnum], [x]), **options), arguments[argnum])
         if not np.ndim(y):
             return pull(1.0)[0]
@@ -160,7 +161,7 @@ def jacobian(f: Function, argnum: int = 0) -> Function:
     return matrix
 
 
-def one_hot(i: int, y: Any) -> Any:
+def one_hot(i: int, y: Node) -> Any:
     seed = np.zeros(np.size(y))
     seed[i] = 1.0
     return seed.reshape(np.shape(y))
@@ -175,7 +176,7 @@ def hessian(f: Function, argnum: int = 0) -> Function:
     return jacobian(grad(f, argnum), argnum)
 
 
-def hvp(f: Function, primals: Any, tangents: Any) -> Any:
+def hvp(f: Function, primals: Node, tangents: Node) -> Any:
     """The Hessian of f at the primals times the tangents, without the matrix: the gradient of ∇f·t.
 
     `hvp(f, x, v)` for one argument, `hvp(f, (x, y), (v, w))` for several.
@@ -187,7 +188,7 @@ def hvp(f: Function, primals: Any, tangents: Any) -> Any:
     x, t = (tuple(primals), tuple(tangents)) if several else ((primals,), (tangents,))
     gradient = grad(f, tuple(range(len(x))))
 
-    def along(*arguments: Any) -> Any:
+    def along(*arguments: ArrayLike) -> Any:
         pairs = zip(tree_leaves(gradient(*arguments)), tree_leaves(t), strict=True)
         return functools.reduce(lambda a, b: a + b, [ops_sum(as_node(g) * v) for g, v in pairs])
 
@@ -195,24 +196,24 @@ def hvp(f: Function, primals: Any, tangents: Any) -> Any:
     return found if several and len(x) > 1 else (found if several else found[0])
 
 
-def ops_sum(x: Any) -> Any:
+def ops_sum(x: Node) -> Any:
     return x.sum() if isinstance(x, Tensor) else x
 
 
-def is_node(x: Any) -> bool:
+def is_node(x: Node) -> bool:
     return isinstance(x, (Value, Tensor))
 
 
-def as_node(x: Any) -> Any:
+def as_node(x: Node) -> Any:
     return x if is_node(x) else variable(x)
 
 
-def dtype_of_arrays(primals: Any) -> Any:
+def dtype_of_arrays(primals: Node) -> Any:
     """The dtype of the first array among the leaves; None where all are numbers."""
     return next((x.dtype for x in tree_leaves(primals) if isinstance(x, (Tensor, np.ndarray))), None)
 
 
-def variable(x: Any, dtype: Any = None) -> Any:
+def variable(x: Node, dtype: Option = None) -> Any:
     """What the function is called with: a new node, so that only this use of x is differentiated by.
 
     `dtype`: of the arrays beside it, where a number becomes an array without axes.
@@ -229,7 +230,7 @@ def variable(x: Any, dtype: Any = None) -> Any:
     return Value(x) if dtype is None else Tensor(x, requires_grad=True, dtype=dtype)
 
 
-def derivatives(y: Any, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
+def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any]:
     """ȳ·∂y/∂x for each input, as nodes when they are to be differentiated again."""
     if isinstance(y, Value):
         return value.gradients(y, inputs, seed) if again else plain_gradients(y, inputs, seed)
@@ -246,7 +247,7 @@ def derivatives(y: Any, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
     return [zero_like(x) for x in inputs]  # y is a plain number: it depends on none of them
 
 
-def weight_sum(y: Any, weights: Any) -> Any:
+def weight_sum(y: Node, weights: ArrayLike) -> Any:
     """Σ wᵢ·yᵢ of an array of Values, made of numbers: its gradient is the pull-back of the weights."""
     if np.shape(weights) not in (y.shape, ()):
         raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {np.shape(weights)}")
@@ -254,7 +255,7 @@ def weight_sum(y: Any, weights: Any) -> Any:
     return functools.reduce(ops.add, [ops.mul(v, w) for v, w in zip(y.flat, each.flat, strict=True)], Value(0.0))
 
 
-def plain_gradients(y: Value, inputs: list[Any], seed: Any) -> list[Any]:
+def plain_gradients(y: Value, inputs: list[Any], seed: Node) -> list[Any]:
     """The same as numbers, from the partials that the nodes kept."""
     pairs = cotangents(
         topological(y, value.PARENTS),
@@ -264,7 +265,7 @@ def plain_gradients(y: Value, inputs: list[Any], seed: Any) -> list[Any]:
     return [pairs.get(x, 0.0) for x in inputs]
 
 
-def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Any, again: bool) -> list[Any]:
+def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Node, again: bool) -> list[Any]:
     shape = np.shape(seed)
     if shape not in (y.shape, ()):
         raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {shape}")
@@ -287,11 +288,11 @@ def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Any, again: bool) -> 
     return [zero_like(x) if g is None else g for x, g in zip(inputs, found, strict=True)]
 
 
-def zero_like(x: Any) -> Any:
+def zero_like(x: Node) -> Any:
     return Tensor(np.zeros(x.shape, x.dtype)) if isinstance(x, Tensor) else Value(0.0)
 
 
-def plain(x: Any) -> Any:
+def plain(x: Node) -> Any:
     """A node as the number or array that it holds; lists and tuples of nodes too."""
     if isinstance(x, Tensor):
         return x.array if x.ndim else x.array.item()
@@ -300,7 +301,7 @@ def plain(x: Any) -> Any:
     return tree_map(plain, x) if isinstance(x, (list, tuple, dict)) else getattr(x, "data", x) if is_node(x) else x
 
 
-def plain_like(x: Any, g: Any) -> Any:
+def plain_like(x: Node, g: Node) -> Any:
     """A gradient as what x is: a float for a number, an array for an array."""
-    array = getattr(g, "array", getattr(g, "data", g)) if is_node(g) else g
+    array: Any = getattr(g, "array", getattr(g, "data", g)) if is_node(g) else g
     return np.asarray(plain(array)) if isinstance(x, np.ndarray) else float(array)

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import array_op
 from tinygrad_edu.core.windows import places, span_of, view_of_windows, window_counts
 
 
 @array_op(vjp=lambda g, _y, x, size, stride, dilation: (fold_like(g, x, stride, dilation),), linear=True)
-def unfold(x: Any, /, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Any:
+def unfold(x: ArrayLike, /, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Any:
     """Every window of x: y[..., k, l, i, j] = x[..., i·stride + k·dilation, j·stride + l·dilation].  x̄ = fold(ȳ).
 
     `size`, the window's; there is one number for each of the last axes of x. y is (..., *size, *windows along each).
@@ -25,7 +26,7 @@ def unfold(x: Any, /, size: Sequence[int], stride: Sequence[int], dilation: Sequ
 
 
 @array_op(vjp=lambda g, _y, x, shape, stride, dilation: (unfold_like(g, x, stride, dilation),), linear=True)
-def fold(x: Any, /, shape: Sequence[int] | None, stride: Sequence[int], dilation: Sequence[int]) -> Any:
+def fold(x: ArrayLike, /, shape: Sequence[int] | None, stride: Sequence[int], dilation: Sequence[int]) -> Any:
     """The sum of all windows, each put back where `unfold` reads it.  x̄ = unfold(ȳ).
 
     `shape`, of the last axes of the result; None, the smallest that holds all windows. x is (..., *size, *windows).
@@ -47,12 +48,12 @@ def fold(x: Any, /, shape: Sequence[int] | None, stride: Sequence[int], dilation
     return out
 
 
-def fold_like(g: Any, x: Any, stride: Sequence[int], dilation: Sequence[int]) -> Any:
+def fold_like(g: ArrayLike, x: ArrayLike, stride: Sequence[int], dilation: Sequence[int]) -> Any:
     """The sum of windows, in the shape of x."""
     return fold(g, x.shape[-len(stride) :], stride, dilation)
 
 
-def unfold_like(g: Any, x: Any, stride: Sequence[int], dilation: Sequence[int]) -> Any:
+def unfold_like(g: ArrayLike, x: ArrayLike, stride: Sequence[int], dilation: Sequence[int]) -> Any:
     """The windows of g, laid out as those in x."""
     n = len(stride)
     return unfold(g, tuple(x.shape[-2 * n : -n]), stride, dilation)

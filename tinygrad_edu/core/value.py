@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.collector import spare
 from tinygrad_edu.core.fast_backward import accumulate, inner_nodes
 from tinygrad_edu.core.fast_paths import install_for_values
@@ -53,7 +54,12 @@ class Value(FlatNode):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, label: str = "") -> None:
+    if TYPE_CHECKING:  # that a Value is no array, nor a sequence: np.tanh(v) is a Value, too
+        __array__: None
+        __buffer__: None
+        __len__: None
+
+    def __init__(self, data: ArrayLike, label: str = "") -> None:
         self.data = data if data.__class__ is float else real_number(data)
         self.grad, self._label, self.spent = 0.0, label, False
         self.op = self.left = None  # no operation and no parents: a leaf
@@ -155,12 +161,12 @@ class Value(FlatNode):
         """Itself, as of every real number: np.var of a list of Values asks for it."""
         return self
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Node, **options: Option) -> Any:
         from tinygrad_edu.core.numpy_protocol import call_ufunc
 
         return call_ufunc(ufunc, method, inputs, options)
 
-    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+    def __array_function__(self, function: Any, types: ArrayLike, arguments: ArrayLike, options: Option) -> Any:
         from tinygrad_edu.core.numpy_protocol import call_function
 
         return call_function(function, arguments, options)
@@ -174,12 +180,12 @@ def node(y: float, operation: Operation, parents: tuple[Value, ...], partials: t
     return made
 
 
-def constant(x: Any) -> Value:
+def constant(x: Node) -> Value:
     """A plain number as a leaf."""
     return x if isinstance(x, Value) else Value(x)
 
 
-def is_array(x: Any) -> bool:
+def is_array(x: Node) -> bool:
     return getattr(x, "ndim", 0) > 0 and not hasattr(x, "parents")
 
 
@@ -190,7 +196,7 @@ def over_arrays(operation: Operation, arguments: Sequence[Any]) -> Any:
     return operation.on_arrays(*map(box_value, arguments))
 
 
-def real_number(data: Any) -> float:
+def real_number(data: ArrayLike) -> float:
     """int, bool and NumPy's real scalars as a float; text, complex numbers, arrays and Values are refused."""
     if isinstance(data, (int, float)):
         try:
@@ -214,7 +220,7 @@ def refuse_forgotten(spent: Iterable[Value]) -> None:
         warn_forgotten(forgotten, stacklevel=4)
 
 
-def gradients(root: Value, inputs: Sequence[Value], seed: Any = 1.0) -> list[Value]:
+def gradients(root: Value, inputs: Sequence[Value], seed: Node = 1.0) -> list[Value]:
     """d root / d input as Values that can be differentiated again: the table's partials, run on Values."""
     if MODES.value_trace is not None:
         return MODES.value_trace.derivatives(root, inputs, seed)  # type: ignore[no-any-return]
@@ -226,7 +232,7 @@ def gradients(root: Value, inputs: Sequence[Value], seed: Any = 1.0) -> list[Val
     return [found.get(x, Value(0.0)) for x in inputs]
 
 
-def is_lost(g: Value, partial: Any) -> bool:
+def is_lost(g: Value, partial: ArrayLike) -> bool:
     """No gradient flows through a derivative of 0, nor 0 through an infinite one."""
     d = partial.data if partial.__class__ is Value else partial
     return (d == 0.0 and partial.__class__ is not Value) or (g.data == 0.0 and d - d != 0.0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.batched import LEVELS, Batched, NumbersNeededError, batch, outside
 from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.modes import MODES
@@ -21,7 +22,7 @@ from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceErr
 Function = Callable[..., Any]
 
 
-def vmap(f: Function, in_axes: Any = 0, out_axes: int = 0) -> Function:
+def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
     """A function of whole batches that does to every sample what f does to one, and stacks the results.
 
     in_axes: the axis of each argument that counts the samples; None: the argument is the same for all. One for all
@@ -45,7 +46,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: int = 0) -> Function:
     """
 
     @functools.wraps(f)
-    def over_batch(*arguments: Any, **options: Any) -> Any:
+    def over_batch(*arguments: ArrayLike, **options: Option) -> Any:
         axes = axes_for(arguments, in_axes)
         size = number_of_samples(arguments, axes)
         try:
@@ -61,7 +62,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: int = 0) -> Function:
     return over_batch
 
 
-def axes_for(arguments: Sequence[Any], in_axes: Any) -> list[Any]:
+def axes_for(arguments: Sequence[Any], in_axes: ArrayLike) -> list[Any]:
     """For each argument the axis of each of its leaves, in the argument's nesting."""
     each = list(in_axes) if isinstance(in_axes, (tuple, list)) else [in_axes] * len(arguments)
     if len(each) != len(arguments):
@@ -77,11 +78,11 @@ def axes_for(arguments: Sequence[Any], in_axes: Any) -> list[Any]:
     return found
 
 
-def pairs_of(arguments: Any, axes: Any) -> Iterator[tuple[Any, Any]]:
+def pairs_of(arguments: ArrayLike, axes: ArrayLike) -> Iterator[tuple[Any, Any]]:
     return zip(tree_leaves(list(arguments)), tree_leaves(axes), strict=True)
 
 
-def number_of_samples(arguments: Sequence[Any], axes: Any) -> Any:
+def number_of_samples(arguments: Sequence[Any], axes: ArrayLike) -> Any:
     """The one length that all counting axes have."""
     sizes = []
     for x, axis in pairs_of(arguments, axes):
@@ -100,11 +101,13 @@ def number_of_samples(arguments: Sequence[Any], axes: Any) -> Any:
     return sizes[0]
 
 
-def first_axis(x: Any, axis: int) -> Any:
+def first_axis(x: Node, axis: int) -> Any:
     return x if axis in (0, -np.ndim(x)) else moveaxis(x, axis, 0)
 
 
-def all_at_once(f: Function, arguments: Any, options: Any, axes: Any, out_axes: int, size: Any) -> Any:
+def all_at_once(
+    f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: int, size: ArrayLike
+) -> Any:
     nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(list(arguments)))
     wholes = [x if axis is None else first_axis(as_tensor(x), axis) for x, axis in pairs_of(arguments, axes)]
     with batch(size):
@@ -116,14 +119,14 @@ def all_at_once(f: Function, arguments: Any, options: Any, axes: Any, out_axes: 
             return tree_map(lambda leaf: finished(leaf, size, out_axes, nested, len(LEVELS.open) + 1), y)
 
 
-def as_tensor(x: Any) -> Any:
+def as_tensor(x: Node) -> Any:
     """Arrays of floats as Tensors; arrays of whole numbers stay what they are, to be indices or labels."""
     if isinstance(x, Tensor) or np.asarray(x).dtype.kind != "f":
         return x if isinstance(x, Tensor) else np.asarray(x)
     return Tensor(x)
 
 
-def finished(y: Any, size: Any, axis: int, nested: bool, level: int) -> Any:
+def finished(y: Node, size: ArrayLike, axis: int, nested: bool, level: int) -> Any:
     """A result with all samples along the axis: plain numbers where plain numbers went in."""
     of_samples = isinstance(y, Batched) and y.level == level
     inner = y.inner if of_samples else y
@@ -138,7 +141,9 @@ def finished(y: Any, size: Any, axis: int, nested: bool, level: int) -> Any:
     return inner if keep or not isinstance(inner, Tensor) else inner.array
 
 
-def one_after_the_other(f: Function, arguments: Any, options: Any, axes: Any, out_axes: int, size: Any) -> Any:
+def one_after_the_other(
+    f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: int, size: ArrayLike
+) -> Any:
     """The function on each sample, and the results stacked."""
     if not size:
         raise ShapeError("vmap of no samples, of a function that looks at their numbers: its result has no shape")
@@ -149,7 +154,7 @@ def one_after_the_other(f: Function, arguments: Any, options: Any, axes: Any, ou
     return tree_map(lambda *ys: stacked(ys, out_axes), *results)
 
 
-def sample_of(x: Any, axis: int, i: int) -> Any:
+def sample_of(x: Node, axis: int, i: int) -> Any:
     return getitem(x, (*(slice(None),) * (axis % np.ndim(x)), i))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.shapes import getitem
 from tinygrad_edu.errors import SettingError, ShapeError
 
@@ -29,7 +30,9 @@ def window_counts(
     return counts
 
 
-def view_of_windows(x: Any, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int], counts: Any) -> Any:
+def view_of_windows(
+    x: ArrayLike, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int], counts: ArrayLike
+) -> Any:
     """Every window of an array as a view, nothing copied: (..., *size, *counts)."""
     lead, steps = x.strides[: -len(size)], x.strides[-len(size) :]
     inside = [n * d for n, d in zip(steps, dilation, strict=True)]
@@ -37,13 +40,13 @@ def view_of_windows(x: Any, size: Sequence[int], stride: Sequence[int], dilation
     return as_strided(x, (*x.shape[: -len(size)], *size, *counts), (*lead, *inside, *between))
 
 
-def places(at: Sequence[int], counts: Any, stride: Sequence[int], dilation: Sequence[int]) -> tuple[slice, ...]:
+def places(at: Sequence[int], counts: ArrayLike, stride: Sequence[int], dilation: Sequence[int]) -> tuple[slice, ...]:
     """Where one place of the kernel lies in all windows."""
     each = zip(at, counts, stride, dilation, strict=True)
     return tuple(slice(k * d, k * d + (n - 1) * s + 1, s) for k, n, s, d in each)
 
 
-def span_of(size: Any, counts: Any, stride: Any, dilation: Any) -> tuple[int, ...]:
+def span_of(size: ArrayLike, counts: ArrayLike, stride: Axis, dilation: Axis) -> tuple[int, ...]:
     """How far so many windows reach.
 
     >>> span_of((3,), (4,), (2,), (1,))
@@ -68,7 +71,7 @@ def each_axis(name: str, setting: str, given: PerAxis, axes: int, least: int) ->
 
 
 def padding_of(
-    name: str, padding: Any, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+    name: str, padding: Axis, size: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
 ) -> list[tuple[int, int]]:
     """(before, after) along each axis; "same" keeps the length, and puts an odd zero at the end, as in PyTorch."""
     if padding == "valid":
@@ -118,12 +121,12 @@ def refuse_wide(name: str, shape: Sequence[Any], size: Sequence[int], dilation: 
             )
 
 
-def fix_length(n: Any) -> int:
+def fix_length(n: Axis) -> int:
     """The length of an axis as a plain number; a trace keeps it, and another length gets a program of its own."""
     return int(n.fixed() if hasattr(n, "fixed") else n)
 
 
-def crop(x: Any, widths: Sequence[int]) -> Any:
+def crop(x: ArrayLike, widths: Sequence[int]) -> Any:
     """x without so many entries at both ends of its last axes."""
     if not any(widths):
         return x
