@@ -103,7 +103,7 @@ def angle(x: ArrayLike, deg: bool = False) -> Any:
 
 
 @compose(method=False)
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any:
+def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True) -> Any:
     """`num` numbers in equal steps from start to stop, along a new first axis; without `endpoint` stop is left out."""
     share = np.arange(num) / (builtins.max(num - 1, 1) if endpoint else builtins.max(num, 1))
     rank = builtins.max(np.ndim(start), np.ndim(stop))
@@ -113,20 +113,20 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any
 
 
 @compose(numpy="fft.fftshift", method=False)
-def fftshift(x: Any, axes: Axes = None) -> Any:
+def fftshift(x: ArrayLike, axes: Axes = None) -> Any:
     """The second half of every axis before the first one."""
     along = axes_of(x, axes)
     return roll(x, [np.shape(x)[i] // 2 for i in along], along)
 
 
 @compose(numpy="fft.ifftshift", method=False)
-def ifftshift(x: Any, axes: Axes = None) -> Any:
+def ifftshift(x: ArrayLike, axes: Axes = None) -> Any:
     """What `fftshift` undoes."""
     along = axes_of(x, axes)
     return roll(x, [-(np.shape(x)[i] // 2) for i in along], along)
 
 
 @compose(method=False)
-def real(x: Any) -> Any:
+def real(x: ArrayLike) -> Any:
     """x itself: all numbers here are real."""
     return ops.pos(x)
