@@ -36,6 +36,11 @@ def from_torch(module: Any) -> Module:
     Linear, activations, Dropout, LayerNorm, BatchNorm1d and Flatten. What has the form of an nn.MLP becomes one.
     Errors: OperandError for what is no torch module or no such row of layers, SettingError for a layer that has no
     counterpart; both name it.
+
+    >>> from_torch("a name")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.OperandError: from_torch takes a torch.nn.Module, not 'a name'
     """
     return chain_of(module).module()
 
