@@ -254,7 +254,7 @@ def test_axes_in_any_order():
     def f(x, y):
         cube = ops.expand_dims(y, 0) * ops.expand_dims(x, 2)  # (n, m, k)
         turned = [cube.transpose(order) for order in ((0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1))]
-        product = x.transpose(0, 1) @ y.T.transpose(1, 0).T.transpose(-2, -1).T
+        product = x.transpose((0, 1)) @ y.T.transpose(1, 0).T.transpose((-2, -1)).T
         return ops.sum(product**2) + sum(ops.sum(ops.max(ops.tanh(t) * t, axis=0)) for t in turned)
 
     with without_numba():
