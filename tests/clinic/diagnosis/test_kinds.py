@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import tinygrad_edu as tg
-from bench.clinic import people, people_cases
+from bench.clinic import question_cases, questions
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.clinic.diagnosis.facts.encoding import FORMS, encoding, whole
@@ -209,7 +209,7 @@ def test_a_turn_needs_more_than_noise():
 def test_kinds_of_cases(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        outcome = people.asked(people_cases.CASES[name])
+        outcome = questions.asked(question_cases.CASES[name])
     assert outcome.verdict == "right", str(outcome)
     assert outcome.fix is None or outcome.fix >= 0.8
 

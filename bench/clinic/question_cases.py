@@ -1,4 +1,4 @@
-"""Cases made after the kinds of questions that people ask, none of them a question itself: see bench.clinic.people.
+"""Cases made after the kinds of questions that people ask, none of them a question itself: see bench.clinic.questions.
 
 Each trains as somebody might (cured=False), or with the true cure. They were not used to set any limit.
 """
