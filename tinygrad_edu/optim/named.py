@@ -23,6 +23,7 @@ def subclasses(kind: type) -> Iterator[type]:
 def known() -> dict[str, Any]:
     """Every optimizer by its name: the classes that have a rule, and L-BFGS."""
     with_rule = [each for each in subclasses(Optimizer) if hasattr(each, "rule")]
+    with_rule.sort(key=lambda each: each.__module__.startswith("tinygrad_edu."))  # ours win over others of their name
     return {each.__name__: each for each in (*with_rule, LBFGS)}
 
 
