@@ -199,13 +199,13 @@ def test_one_hot():
 
 
 def test_lagged_series():
-    X, y = data.lag(data.lynx(), 5)
+    X, y = data.lagged(data.lynx(), 5)
     assert (X.shape, y.shape) == ((109, 5), (109, 1))
     assert X[0].tolist() == [1475.0, 871.0, 585.0, 321.0, 269.0]  # lag 1 first
     assert y[0, 0] == 2821.0
     np.testing.assert_array_equal(X[1:, 0], y[:-1, 0])
     np.testing.assert_array_equal(X[1:, 1:], X[:-1, :-1])
-    np.testing.assert_array_equal(data.lag(data.lynx()[:, None], 5)[0], X)
+    np.testing.assert_array_equal(data.lagged(data.lynx()[:, None], 5)[0], X)
 
 
 NAN = float("nan")
@@ -227,10 +227,10 @@ BAD_INPUT = [
     (lambda: data.one_hot([0, -1]), SettingError, "label -1 in row 1"),
     (lambda: data.one_hot([[0, 1]]), ShapeError, r"\(1, 2\)"),
     (lambda: data.one_hot([]), ShapeError, r"\(0,\)"),
-    (lambda: data.lag([1.0, 2.0], 2), SettingError, "lags=2 of a series of 2"),
-    (lambda: data.lag([1.0, 2.0], 0), SettingError, "lags=0"),
-    (lambda: data.lag([1.0, NAN, 2.0], 1), SettingError, r"series .*index \(1,\)"),
-    (lambda: data.lag(np.zeros((4, 2)), 1), ShapeError, r"series has shape \(4, 2\)"),
+    (lambda: data.lagged([1.0, 2.0], 2), SettingError, "lags=2 of a series of 2"),
+    (lambda: data.lagged([1.0, 2.0], 0), SettingError, "lags=0"),
+    (lambda: data.lagged([1.0, NAN, 2.0], 1), SettingError, r"series .*index \(1,\)"),
+    (lambda: data.lagged(np.zeros((4, 2)), 1), ShapeError, r"series has shape \(4, 2\)"),
 ]
 
 

@@ -20,7 +20,7 @@ BACK_ENDS = ["scalar", "tensor"]
 
 def lynx():
     series = data.lynx()
-    return data.lag((series - series.min()) / (series.max() - series.min()), RSNNS["lags"])
+    return data.lagged((series - series.min()) / (series.max() - series.min()), RSNNS["lags"])
 
 
 def rsnns_model(backend="tensor", **options):

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu.cases.charts import BLUE, GREEN, RED, at_moments
 from tinygrad_edu.cases.report import Figure, Report
 from tinygrad_edu.clinic import diagnose_curve
-from tinygrad_edu.data import lag, lynx, min_max
+from tinygrad_edu.data import lagged, lynx, min_max
 from tinygrad_edu.nn import Elman, losses
 from tinygrad_edu.optim import SGD
 from tinygrad_edu.train import Run, fit_online
@@ -36,7 +36,7 @@ def reference() -> dict[str, Any]:
 
 def series() -> tuple[Array, Array]:
     """The lynx series from 0 to 1: each year from the five before it, X (109, 5), y (109, 1)."""
-    return lag(min_max(lynx())[0], 5)
+    return lagged(min_max(lynx())[0], 5)
 
 
 def network(horizon: int | None = 1) -> Elman:

@@ -134,13 +134,13 @@ def class_labels(labels: Any, classes: int | None = None) -> Array:
     return flat
 
 
-def lag(series: Any, lags: int) -> tuple[Array, Array]:
+def lagged(series: Any, lags: int) -> tuple[Array, Array]:
     """A series as a regression on its own past: X[i] = (s[t-1], s[t-2], ..., s[t-lags]) and y[i] = s[t], t = lags + i.
 
     series (times,) or (times, 1); X (times - lags, lags), y (times - lags, 1).
     Errors: SettingError for lags below 1, for a series that is not longer, and for NaN; ShapeError for other shapes.
 
-    >>> X, y = lag([1, 2, 3, 4, 5], lags=2)
+    >>> X, y = lagged([1, 2, 3, 4, 5], lags=2)
     >>> X.tolist(), y.ravel().tolist()
     ([[2.0, 1.0], [3.0, 2.0], [4.0, 3.0]], [3.0, 4.0, 5.0])
     """
