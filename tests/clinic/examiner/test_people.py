@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.clinic.people import judged, wilson
+from bench.clinic.people_programs import judged, wilson
 from bench.clinic.people_course import COURSE, PROGRAMS
 
 # The line that is pointed at first is a consequence here, and no name is certain: honest, and not yet good enough.
