@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Learner, Mutant, parameter_layer
 from tinygrad_edu.clinic.examiner.distinguish import NetworkAt, add_probe
+from tinygrad_edu.clinic.examiner.explanation import Explanation
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given
 from tinygrad_edu.clinic.examiner.inputs import (
@@ -17,7 +18,7 @@ from tinygrad_edu.clinic.examiner.inputs import (
 )
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, describe_mutant
-from tinygrad_edu.clinic.examiner.search import TOLERANCE, Explanation, Search
+from tinygrad_edu.clinic.examiner.search import TOLERANCE, Search
 
 Array = np.ndarray[Any, Any]
 BY_DIFFERENCES = 1e-5  # what central differences can tell apart

@@ -1,4 +1,7 @@
-"""The picture of a report: the forward's graph, with the node of each slip marked."""
+"""The picture of a report: the forward's graph, with the node of each slip marked.
+
+A report is not imported, since report.py imports this file: what is read of it are its network and explanations.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,13 @@ from tinygrad_edu.draw import draw
 from tinygrad_edu.errors import DrawError
 
 if TYPE_CHECKING:
-    from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
     from tinygrad_edu.draw import Drawing
 
 LONG = 12  # steps; 35 of them from left to right are 9,000 pixels, of which no screen shows the words
 FAULT = 'fillcolor="#ffd6d6", color="#b22222", penwidth=3'
 
 
-def mark_faults(report: BackpropReport, options: dict[str, Any]) -> Drawing:
+def mark_faults(report: Any, options: dict[str, Any]) -> Drawing:
     """Labels for z1, a1, ... and the loss; the boxes of faulty nodes in red, with the slip's code."""
     net = report.network
     if net is None or net.titled:
@@ -44,13 +46,13 @@ def mark_faults(report: BackpropReport, options: dict[str, Any]) -> Drawing:
     )
 
 
-def title_of(report: BackpropReport) -> str:
+def title_of(report: Any) -> str:
     """With the first line that is pointed at, where the learner's backward could be followed."""
     first = "".join(f"; line {place.line}: {place.source:.60}" for place in report.places[:1])
     return f"Where the backward pass is wrong{first}"
 
 
-def faulty(report: BackpropReport, slip: FoundSlip) -> set[int]:
+def faulty(report: Any, slip: Any) -> set[int]:
     """The steps at which a slip is: those that it changes, the parameter whose gradient it is, or a layer's z."""
     net, mutant = report.network, slip.mutant
     assert net is not None

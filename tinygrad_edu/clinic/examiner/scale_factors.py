@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Mutant, parameter_layer
+from tinygrad_edu.clinic.examiner.explanation import Comparison, Explanation
 from tinygrad_edu.clinic.examiner.network import Layer, Network
-
-if TYPE_CHECKING:
-    from tinygrad_edu.clinic.examiner.search import Explanation, Search
 
 Array = np.ndarray[Any, Any]
 FREE = 2  # numbers that a factor without a name must explain: fewer could be chance
@@ -35,7 +33,7 @@ class Group:
 class Factors:
     """The explanations that contain a factor or a sign."""
 
-    def __init__(self, search: Search, singles: Sequence[Explanation]) -> None:
+    def __init__(self, search: Comparison, singles: Sequence[Explanation]) -> None:
         self.search, self.singles = search, singles
         self.groups = groups(search.net, search.names)
         self.known = common_factors(search.net, search.learner.lr)
@@ -109,8 +107,6 @@ class Factors:
                         yield from list(self.one((first,), scaled))[:1]
 
     def explanation(self, before: tuple[Mutant, ...], mutant: Mutant, base: Mapping[str, Array]) -> Explanation:
-        from tinygrad_edu.clinic.examiner.search import Explanation
-
         gradients = {n: mutant.scales.get(n, 1.0) * g for n, g in base.items()}
         return Explanation((*before, mutant), self.search.worst(gradients), gradients)
 

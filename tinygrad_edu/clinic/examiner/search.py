@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Mutant, mutants
+from tinygrad_edu.clinic.examiner.explanation import Explanation, Gradients, far_fetched
 from tinygrad_edu.clinic.examiner.network import Network, Use
 from tinygrad_edu.clinic.examiner.program import Change, Contributions, fit
 from tinygrad_edu.clinic.examiner.scale_factors import Factors
@@ -21,7 +21,6 @@ from tinygrad_edu.clinic.examiner.slips import nodes as slips_nodes
 from tinygrad_edu.clinic.examiner.slips import sums as slips_sums
 
 Array = np.ndarray[Any, Any]
-Gradients = dict[str, Array]
 TOLERANCE = 1e-6
 BUDGET, AT_LEAST = 1.4, 0.4  # seconds for the whole search, and for the pairs in any case
 ALONE = 3.0  # seconds for the slips one by one; ten thousand weights in three layers take 0.5
@@ -37,26 +36,6 @@ DECLARED = (
     slips_nodes,
     slips_finished,
 )  # importing them fills the catalogue
-
-
-@dataclass(eq=False)
-class Explanation:
-    """One or two slips, and how far the gradients that they give are from the learner's."""
-
-    mutants: tuple[Mutant, ...]
-    residual: float
-    gradients: Gradients = field(default_factory=dict)
-
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        """Fewer slips first, where a number fitted to the learner's counts as one; of pairs, the plainer ones."""
-        strange = sum(far_fetched(m) for m in self.mutants) if len(self.mutants) > 1 else 0.0
-        return (len(self.mutants) + self.by_chance, self.by_chance, strange, *sorted(m.rank for m in self.mutants))
-
-    @property
-    def by_chance(self) -> bool:
-        """Is a number in it fitted to the learner's?"""
-        return any(m.chance for m in self.mutants)
 
 
 class Search:
@@ -258,9 +237,3 @@ class Search:
         """Does the pair give the learner's numbers where both have an effect? The one nearest the loss goes first."""
         self.cache = {k: v for k, v in self.cache.items() if len(k) <= 1} if len(self.cache) > 2000 else self.cache
         return all(self.fits(name, self.gradient(both, name)) for name in unknown)
-
-
-def far_fetched(mutant: Mutant) -> float:
-    """How late a slip is tried in pairs: after plainer forms, wider scopes, and more places than one time step."""
-    one_of_many = len(mutant.layers) == 1 and mutant.layers[0].time >= 0 and mutant.slip.code != "time_step_dropped"
-    return min(mutant.order, 12) + 3.0 * bool(mutant.scope) + 4.0 * one_of_many + 5.0 * mutant.chance
