@@ -3,6 +3,7 @@
 import contextlib
 import math
 import sys
+import threading
 from unittest import mock
 
 import numpy as np
@@ -18,10 +19,14 @@ UNARY = ["tanh", "exp", "sigmoid", "sin", "relu", "abs", "square", "softplus", "
 BINARY = ["add", "sub", "mul", "maximum", "minimum"]
 
 
+ONE_AT_A_TIME = threading.Lock()
+
+
 def plain(program):
     """The program's function, run by Python alone: where Numba is not installed, njit changes nothing."""
     space = {}
-    with mock.patch.dict(sys.modules, {"numba": None, "tinygrad_edu.compile.backend.intrinsics": None}):
+    # One thread at a time: two that put back what they found would leave None behind.
+    with ONE_AT_A_TIME, mock.patch.dict(sys.modules, {"numba": None, "tinygrad_edu.compile.backend.intrinsics": None}):
         exec(compile(ieee(program.text), program.name, "exec"), space)
     return space[program.name]
 
