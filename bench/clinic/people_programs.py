@@ -1,169 +1,127 @@
-"""Questions of people, rebuilt: is the first cause right? `python -m bench.clinic.people [PATH] [--only NAME]`
+"""How does the examiner serve programs of people? `python -m bench.clinic.people_programs [CASES.py ...] [--only NAME]`
 
-PATH: a module of cases in the form of bench.clinic.people_cases, which are taken without one: CASES by name, each with
-truth, accept, healthy, refusal and build(seed, cured), which trains as the person did or with the true cure. The table
-says, by tool (the name up to its first _), how many first causes are right, false alarms of healthy runs, and fixes of
-the first cause that hold from fresh seeds, with 90 % Wilson intervals. Failures are listed.
+Our own programs (bench.clinic.people_course, people_networks, people_steps), each wrong and each as its right twin; and
+files of programs that others wrote, given by their path, which have CASES, EXPECTED, ask and judge. A wrong program is
+right if the mistake is named with certainty or the first line pointed at is the line of the mistake.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import re
 import sys
 import time
-import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from bench.clinic import people_course, people_networks, people_steps
+from bench.clinic.people_course import COURSE, PROGRAMS, Handed
 
-import tinygrad_edu as tg
-from tinygrad_edu.clinic.diagnosis.proof.trial import train_setup, wilson
-from tinygrad_edu.clinic.diagnosis.result import repair_model
-from tinygrad_edu.errors import TinygradError
-
-SEEDS, FRESH = range(5), range(101, 106)
-MOST = 0.8  # of the fresh seeds, for a fix to hold
+FILES = (people_course, people_networks, people_steps)  # importing them fills PROGRAMS
+MARK = "# SLIP"
 
 
-@dataclass
-class Outcome:
-    """One case: verdict "right", "missed", "wrong", "false alarm" or "not as described"; fix, the share that holds."""
+def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927).
 
-    name: str
-    truth: str
-    healthy: bool
-    verdict: str
-    named: Sequence[str] = ()
-    fix: float | None = None
-    seconds: float = 0.0
-    text: str = field(default="", repr=False)
-
-    @property
-    def tool(self) -> str:
-        return self.name.partition("_")[0]
-
-    def __str__(self) -> str:
-        fix = "" if self.fix is None else f", fix {self.fix:.0%}"
-        said = ", ".join(self.named) or ("healthy" if self.healthy else "nothing named")
-        return f"{self.verdict:12s} {self.name} ({self.seconds:.1f} s): {said} for {self.truth}{fix}. {self.text}"
+    >>> [round(x, 3) for x in wilson(17, 18)]
+    [0.742, 0.99]
+    """
+    if not n:
+        return 0.0, 1.0
+    p, d = right / n, 1.0 + z * z / n
+    middle, half = (p + z * z / (2 * n)) / d, z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / d
+    return middle - half, middle + half
 
 
-def as_described(case: Any) -> Any:
-    """The first run that is as the case says: bad, or good where nothing is wrong."""
-    runs = (case.build(seed, False) for seed in SEEDS)
-    return next((run for run in runs if (run.asis() >= run.good) == case.healthy), None)
+def examine(handed: Handed) -> Any:
+    """The program at the door."""
+    from tinygrad_edu import clinic
+
+    if handed.step is not None:
+        return clinic.check_program(handed.obj, step=handed.step, loss=handed.loss, lr=handed.lr)
+    return clinic.check_backprop(handed.forward, handed.params, handed.backward)
 
 
-def asked(case: Any, **options: Any) -> Outcome:
-    """One case, told to `diagnose`."""
+def verdict(report: Any, wrong: bool) -> str:
+    """right · listed (the line is pointed at, not first) · honest (nothing certain) · accused · missed."""
+    if not wrong:
+        return "right" if report.ok else "accused"
+    if report.ok:
+        return "missed"
+    pointed = [MARK in place.source for place in report.places]
+    if pointed[:1] == [True]:
+        return "right"
+    if report.certain:
+        return "named"
+    return "listed" if any(pointed) else "honest"
+
+
+def judged(name: str, wrong: bool) -> tuple[str, str, float]:
+    """(verdict, what was said, seconds of this thread)."""
+    begin = time.thread_time()
     try:
-        run = as_described(case)
-    except TinygradError as error:  # refused before anything was trained
-        right = bool(case.refusal and re.search(case.refusal, str(error), re.IGNORECASE))
-        return Outcome(
-            case.name, case.truth, case.healthy, "right" if right else "missed", (), None, 0.0, f"refused: {error}"
-        )
-    if run is None:
-        return Outcome(case.name, case.truth, case.healthy, "not as described")
-    data = () if hasattr(run.obj, "job") else (run.X, run.y)
-    began = time.perf_counter()
-    found = tg.clinic.diagnose(run.obj, *data, **{**run.kwargs, **options})
-    named = [cause.code for cause in found.causes]
-    fix = None if case.healthy else holds(case, found, run)
-    seconds = time.perf_counter() - began
-    return Outcome(case.name, case.truth, case.healthy, verdict(case, found, named), named, fix, seconds, found.summary)
+        report = examine(PROGRAMS[name](wrong))
+    except Exception as error:
+        return "crash", f"{type(error).__name__}: {error}".split("\n")[0], time.thread_time() - begin
+    said = [str(slip) for slip in (report.explanations or [()])[0]] if report.certain else []
+    said += [f"line {place.line}: {place.source}" for place in report.places[:1]]
+    return verdict(report, wrong), "; ".join(said), time.thread_time() - begin
 
 
-def verdict(case: Any, found: Any, named: Sequence[str]) -> str:
-    right = {case.truth, *case.accept}
-    if case.healthy:
-        return "right" if found.healthy and not set(named) - right else "false alarm"
-    return "right" if named and named[0] in right else "missed" if found.healthy or not named else "wrong"
+def own(only: str = "") -> Counter[str]:
+    """Our own programs, a line each."""
+    counts: Counter[str] = Counter()
+    for name in PROGRAMS:
+        for wrong in (True, False) if only in name else ():
+            found, said, seconds = judged(name, wrong)
+            kind = "right twin" if not wrong else "course" if name in COURSE else "wrong"
+            counts[f"{kind}: {found}"] += 1
+            print(f"{found:8s} {kind:10s} {name} {seconds:.2f} s: {said[:150]}", flush=True)
+    return counts
 
 
-def holds(case: Any, found: Any, run: Any) -> float | None:
-    """The share of fresh seeds from which the case's own measure is good after the first cause's change."""
-    cause = found.causes[0] if found.causes else None
-    if cause is None or cause.trial is None:
-        return None
-    if set(cause.change) == {"seed"}:
-        return float(np.mean([case.build(seed, False).asis() >= run.good for seed in FRESH]))
-    setup, task = cause.trial.setup, found.task
-    models = [
-        repair_model(made.model, setup, task, found.setup).eval() for made in train_setup(setup, task, list(FRESH), 1)
-    ]
-    return float(np.mean([run.worth(lambda X, m=m: linked(m, X, setup, found.setup)) >= run.good for m in models]))
-
-
-def linked(model: Any, X: Any, setup: Any, usual: Any) -> Any:
-    """Estimates: outputs by the link of the loss, where the model does not do that itself."""
-    from tinygrad_edu.nn.layers import find_activation
-
-    z = np.asarray(model(np.asarray(X, dtype=float)).numpy()).reshape(len(X), -1)
-    done = setup.link != usual.link and usual.link == "identity"
-    return z if done else np.asarray(find_activation(setup.link)(z))
-
-
-def table(outcomes: Iterable[Outcome]) -> str:
-    """The tally as Markdown."""
-    rows = [outcome for outcome in outcomes if outcome.verdict != "not as described"]
-    lines = ["| tool | first cause right | false alarms | fix holds |", "|---|--:|--:|--:|"]
-    tools = [*dict.fromkeys(row.tool for row in rows)]
-    for name, part in [(tool, [r for r in rows if r.tool == tool]) for tool in tools] + [("all", rows)]:
-        sick, well = [r for r in part if not r.healthy], [r for r in part if r.healthy]
-        fixes = [r.fix for r in part if r.fix is not None]
-        cells = (
-            (sum(r.verdict == "right" for r in sick), len(sick)), (sum(r.verdict != "right" for r in well), len(well)),
-            (sum(fix >= MOST for fix in fixes), len(fixes)),
-        )  # fmt: skip
-        lines.append(f"| {name} | {' | '.join(share(*cell) for cell in cells)} |")
-    seconds = [row.seconds for row in rows if row.seconds]
-    lines += ["", f"Median time {np.median(seconds or [0.0]):.1f} s, longest {max(seconds, default=0.0):.1f} s."]
-    failed = [f"- {row}" for row in rows if row.verdict != "right" or (row.fix is not None and row.fix < MOST)]
-    return "\n".join([*lines, "", "## Failures", "", *(failed or ["None."])])
-
-
-def share(hits: int, count: int) -> str:
-    if not count:
-        return "-"
-    low, high = wilson(hits, count)
-    return f"{hits} of {count} ({low:.0%} to {high:.0%})"
-
-
-def loaded(path: Path | None) -> dict[str, Any]:
-    """The cases of a module by its path; our own without one."""
-    if path is None:
-        from bench.clinic import people_cases
-
-        return dict(people_cases.CASES)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{path} is no module of Python")
+def of_file(path: str, only: str = "") -> Counter[str]:
+    """The programs of a file, by its own `ask` and `judge`, as their authors hand them over."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return dict(module.CASES)
+    counts: Counter[str] = Counter()
+    for name in module.CASES:
+        if only in name:
+            outcome, report, seconds, which = module.ask(name, 0)
+            found, said = module.judge(name, module.CASES[name]()[0], outcome, report)
+            kind = "wrong" if module.EXPECTED[name]["wrong"] else "right program"
+            counts[f"{kind}: {found.lower()}"] += 1
+            print(f"{found.lower():8s} {kind:10s} {name} {which} {seconds:.2f} s: {said[:150]}", flush=True)
+    return counts
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.clinic.people_programs", description=__doc__)
-    parser.add_argument("path", nargs="?", type=Path, help="a module of cases")
-    parser.add_argument("--only", default="", help="only the cases whose name contains this")
-    parser.add_argument("--budget", type=float, default=30.0, help="seconds for each (%(default)s)")
-    options = parser.parse_args(arguments)
-    outcomes = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, case in loaded(options.path).items():
-            if options.only in name:
-                outcomes.append(asked(case, budget_s=options.budget))
-                print(outcomes[-1], flush=True)
-    print(f"\n{table(outcomes)}")
+def card(title: str, counts: Counter[str]) -> str:
+    """Shares with their intervals; `named` is a certain name whose line was not first, and counts as right."""
+    lines = [f"{title}", "| programs | n | right | 95 % interval | others |", "|---|---|---|---|---|"]
+    for kind in dict.fromkeys(key.split(": ")[0] for key in counts):
+        found = {key.split(": ")[1]: n for key, n in counts.items() if key.startswith(f"{kind}: ")}
+        n, right = sum(found.values()), found.get("right", 0) + found.get("named", 0)
+        low, high = wilson(right, n)
+        rest = ", ".join(f"{n} {key}" for key, n in sorted(found.items()) if key not in ("right", "named"))
+        lines.append(f"| {kind} | {n} | {right / n:.0%} | {low:.0%} to {high:.0%} | {rest} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.clinic.people_programs")
+    parser.add_argument("files", nargs="*", help="files of programs with CASES, EXPECTED, ask and judge")
+    parser.add_argument("--only", default="", help="programs with this in their name")
+    chosen = parser.parse_args()
+    cards = [card("own programs", own(chosen.only))]
+    cards += [card(Path(path).name, of_file(path, chosen.only)) for path in chosen.files]
+    print("", *cards, sep="\n")
 
 
 if __name__ == "__main__":

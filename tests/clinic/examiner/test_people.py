@@ -3,7 +3,7 @@
 import pytest
 
 from bench.clinic.people_course import COURSE, PROGRAMS
-from bench.clinic.people_programs import , wilson
+from bench.clinic.people_programs import judged, wilson
 
 # The line that is pointed at first is a consequence here, and no name is certain: honest, and not yet good enough.
 OPEN = {"lists_of_lists_network", "svm_in_loops", "nesterov_from_the_start"}
@@ -11,12 +11,12 @@ OPEN = {"lists_of_lists_network", "svm_in_loops", "nesterov_from_the_start"}
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_right_program_is_called_right(name):
-    assert (name, False)[0] == "right"
+    assert judged(name, False)[0] == "right"
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_wrong_program_is_named_or_its_line_is_first(name):
-    found, said, _ = (name, True)
+    found, said, _ = judged(name, True)
     assert found in (("right", "named", "listed", "honest") if name in OPEN else ("right", "named")), said
 
 
