@@ -127,7 +127,7 @@ def test_demo_prints_how_close_the_back_ends_are_and_writes_its_pictures(tmp_pat
     assert max(gradients, losses) < 1e-12
     assert files(tmp_path / "out") == PICTURES
     assert all(f"wrote {tmp_path / 'out' / name}" in out for name in PICTURES)
-    assert [line.split()[:3] for line in out.splitlines() if "accuracy" in line] == [
+    assert [line.split()[:3] for line in out.splitlines() if "1 - mean error" in line] == [
         [gate, steps, "steps"] for gate in ("OR", "XOR") for steps in ("10", "20", "40")
     ]
     assert err == ""

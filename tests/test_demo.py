@@ -37,7 +37,7 @@ def test_the_back_ends_agree_over_the_whole_run(whole):
 def test_both_gates_are_learned(whole):
     for run in whole[0]:
         assert np.mean(run.losses["tensor"][-4:]) < 1e-3
-        assert float(re.search(r"accuracy +([\d.]+)%", run.line())[1]) > 97.0
+        assert float(re.search(r"1 - mean error +([\d.]+)%", run.line())[1]) > 97.0
 
 
 @needs_pictures

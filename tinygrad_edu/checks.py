@@ -45,6 +45,7 @@ def whole(name: str, x: Any, least: int = 1, owner: str = "", what: str = "") ->
 def number(name: str, x: Any, interval: str = UNLIMITED, owner: str = "", what: str = "") -> float:
     """A number within an interval, which is written as in mathematics: [ ] with the end, ( ) without.
 
+    >>> import math
     >>> number("p", 0.5, "[0, 1)"), number("limit", math.inf, "(0, inf]")
     (0.5, inf)
     >>> number("p", 1.0, "[0, 1)", owner="Dropout")

@@ -18,8 +18,9 @@ from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.estimators import MLPClassifier, MLPRegressor, choices, general
+from tinygrad_edu.estimators.choices import LOSSES, OF_OTHER_OUTPUTS
 from tinygrad_edu.nn.layers import FUNCTIONS, OTHER_NAMES, find_activation, is_activation
-from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.nn.losses import LOSSES as ALL_LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -167,6 +168,16 @@ def test_every_loss_of_numbers(loss):
     if loss == "cross_entropy":
         y = np.column_stack([y, 1.0 - y])
     falls(small(loss=loss, max_iter=100).fit(X, y))
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("loss", ALL_LOSSES)
+def test_a_loss_of_the_table_is_taken_or_refused_with_the_known_ones(loss, kind):
+    if loss in OF_OTHER_OUTPUTS:
+        with pytest.raises(ValueError, match=r"'loss' parameter .* must be"):
+            small(kind, loss=loss).fit(X, BINARY)
+    else:
+        assert loss in choices.LOSSES
 
 
 def test_a_loss_of_logits_needs_its_own_activation():

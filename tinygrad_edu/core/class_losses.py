@@ -116,7 +116,7 @@ def multi_margin(
 
     >>> from tinygrad_edu.core.class_losses import multi_margin
     >>> float(multi_margin([[0.0, 0.5, 2.0]], [1]))
-    0.8333333333333334
+    1.0
     """
     checks.one_of("p", p, (1, 2), "multi_margin")
     positive("multi_margin", "margin", margin)

@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.nn.layers import FUNCTIONS, OTHER_NAMES, find_activation, is_activation
-from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.nn.losses import LOSSES as ALL_LOSSES
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.optim.named import subclasses
 from tinygrad_edu.optim.schedule import Schedule
@@ -24,8 +24,11 @@ ACTIVATIONS = {
 OPTIMIZERS: dict[str, Any] = {
     each.__name__.lower(): each
     for each in subclasses(Optimizer)
-    if each.__module__.startswith(Optimizer.__module__[:18])
+    if each.__module__.startswith("tinygrad_edu.optim") and hasattr(each, "rule")
 }
+# Of log-probabilities, or of class numbers alone: log_loss and hinge say the same of what a network here gives.
+OF_OTHER_OUTPUTS = {"nll", "kl_div", "multi_margin"}
+LOSSES = {name: entry for name, entry in ALL_LOSSES.items() if name not in OF_OTHER_OUTPUTS}
 USUAL_SOLVERS = {"lbfgs", "sgd", "adam"}
 SOLVERS = {*USUAL_SOLVERS, *OPTIMIZERS}
 USUAL_LOSSES = {"log_loss", "squared_error", "poisson"}

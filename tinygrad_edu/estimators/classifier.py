@@ -19,7 +19,6 @@ from tinygrad_edu.estimators import choices, forward, inputs
 from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.estimators.perceptron import Perceptron, store
-from tinygrad_edu.nn.losses import LOSSES
 
 EXACT = "biuU"  # targets that can only be classes: booleans, whole numbers, strings
 
@@ -40,7 +39,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
 
     _parameter_constraints = {  # noqa: RUF012  (scikit-learn reads it from the class)
         **Perceptron._parameter_constraints,
-        "loss": [StrOptions({"log_loss", *LOSSES})],
+        "loss": [StrOptions({"log_loss", *choices.LOSSES})],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 

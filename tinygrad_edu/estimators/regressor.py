@@ -9,11 +9,10 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from tinygrad_edu.estimators import forward, inputs
+from tinygrad_edu.estimators import choices, forward, inputs
 from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.estimators.perceptron import Perceptron, store
-from tinygrad_edu.nn.losses import LOSSES
 
 
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-learn ships no types
@@ -31,7 +30,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
 
     _parameter_constraints = {  # noqa: RUF012  (scikit-learn reads it from the class)
         **Perceptron._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson", *LOSSES})],
+        "loss": [StrOptions({"squared_error", "poisson", *choices.LOSSES})],
     }
 
     def __init__(

@@ -47,7 +47,7 @@ def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import or_gate
     >>> accuracy(nn.MLP([2, 1], out_activation="sigmoid", seed=0), *or_gate())
-    0.75
+    0.5
     """
     output, truth = outputs(model, X), np.asarray(y)
     if output.shape[-1] > 1:
