@@ -3,7 +3,7 @@
 Each module has `run(out, quick)`, which gives a Report and writes a picture, and the few functions that it is made of.
 
 >>> from tinygrad_edu.cases import by_hand
->>> [round(output, 4) for output in by_hand.course(by_hand.published, 1000)[-1]]
+>>> [round(output, 4) for output in by_hand.course(by_hand.their_update, 1000)[-1]]
 [0.5, 0.9893]
 """
 
