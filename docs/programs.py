@@ -18,6 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"<!-- program: (\w+) -->")
+SOURCE = re.compile(r"<!-- source: (\w+) -->")  # the text alone: it takes a cluster, or minutes
 PICTURES = "tutorial/pictures"  # where they stand in the site
 TIMEOUT_S = 300
 
@@ -54,6 +55,12 @@ def run(name: str) -> Ran:
     return Ran(file.read_text(encoding="utf-8").rstrip(), done.stdout.rstrip(), pictures)
 
 
+def listing(name: str) -> str:
+    """The text of examples/NAME.py, under its name. Errors: FileNotFoundError, which ends the build."""
+    text = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").rstrip()
+    return f'```{{.python title="examples/{name}.py"}}\n{text}\n```'
+
+
 def alt_text(file: str) -> str:
     return "Picture: " + file.removesuffix(".svg").partition("_")[2].replace("_", " ")
 
@@ -71,4 +78,5 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """The page with each mark replaced."""
+    markdown = SOURCE.sub(lambda found: listing(found[1]), markdown)
     return MARK.sub(lambda found: run(found[1]).markdown, markdown)

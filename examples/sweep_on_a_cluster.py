@@ -34,7 +34,7 @@ def main():
     search = GridSearchCV(network, {"alpha": [1e-2, 1.0, 100.0]}, cv=3)
     scores = search.fit(*iris()).cv_results_["mean_test_score"]
 
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     # A real cluster, line for line the same otherwise: Client("tcp://scheduler.example:8786")
     with Client(cluster) as client:
         there = tg.fit_many(make, X, y, optimizer=optimizer, parallel="dask", **SETTINGS)

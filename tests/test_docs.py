@@ -229,8 +229,15 @@ def test_the_tutorial_shows_each_program_its_output_and_its_pictures(site, progr
 
 @pytest.mark.slow
 def test_no_page_shows_a_mark(site):
-    marks = re.compile(r"--8\s*<|<!-- (program|generated|reference)|&lt;!-- (program|generated|reference)")
+    marks = re.compile(r"--8\s*(<|&lt;)|(<|&lt;)!-- (program|source|generated|reference)")
     assert [path.name for path in site.rglob("*.html") if marks.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["sweep_on_a_cluster", "data_parallel"])
+def test_a_how_to_shows_the_whole_program(site, program):
+    text = " ".join((ROOT / "examples" / f"{program}.py").read_text(encoding="utf-8").split())
+    assert text in unmarked(site / "how-to/beyond-one-machine.html")
 
 
 def test_a_program_that_is_not_there_ends_the_build():

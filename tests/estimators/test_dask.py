@@ -18,7 +18,7 @@ def test_two_processes_find_what_one_finds():
     X, y = iris()
     search = GridSearchCV(MLPClassifier((5,), max_iter=20, random_state=0), CELLS, cv=2)
     alone = search.fit(X, y).cv_results_
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
     with cluster, Client(cluster), joblib.parallel_backend("dask"):
         beside = search.fit(X, y).cv_results_
     for name in ("split0_test_score", "split1_test_score", "rank_test_score"):

@@ -65,7 +65,7 @@ def client():
 
 
 def cluster(**given):
-    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    settings = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     return LocalCluster(**settings | given)
 
 
