@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import threading
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -511,3 +512,29 @@ def test_online_is_never_worse_than_eager(monkeypatch):
     assert online("auto", "mse").how == "eager: the compiler: MemoryError: no room"
     with pytest.raises(CompileError, match="no room"):
         online(True, "mse")
+
+
+class DrawnElsewhere:
+    """A state after which another thread has used the generator of the module random."""
+
+    def changed(self):
+        return "the module random"
+
+
+@pytest.mark.parametrize("draws", [False, True])
+def test_random_numbers_of_another_thread_are_not_taken_for_those_of_the_step(draws):
+    def forward(s, x):
+        return s.a(x) * (random.random() if draws else 1.0)
+
+    model = type("Own", (nn.Module,), {"forward": forward})()
+    model.a = nn.Linear(4, 1, rng=0)
+    settings = {"loss": "mse", "optimizer": "sgd", "epochs": 1}
+    job = fit(model, np.ones((6, 4)), np.ones((6, 1)), compiled=False, **settings).job
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
+    try:
+        assert programs.changed_by_a_step(job, DrawnElsewhere()) == ("the module random" if draws else "")
+    finally:
+        done.set()
+        other.join()

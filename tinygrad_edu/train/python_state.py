@@ -32,6 +32,7 @@ ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.g
 HEAP = 1 << 9  # the flag of a type that was made by a class statement
 MOST = 20_000  # things that are noted; beyond, the run is eager
 RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # everyone's generators
+SHARED = ("the random numbers of numpy.random", "the module random")  # their names, in the same order
 
 
 def is_foreign(name: str | None) -> bool:
@@ -86,7 +87,7 @@ class PythonState:
         self.seen: dict[int, Any] = {}
         self.foreign, self.opaque = False, ""
         places = list(roots.items())
-        places += [("the random numbers of numpy.random", RANDOM[0]), ("the module random", RANDOM[1])]
+        places += list(zip(SHARED, RANDOM, strict=True))
         while places and not self.opaque:
             name, x = places.pop()
             if not isinstance(x, ATOMS) and id(x) not in self.seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from tinygrad_edu.compile.backend import cache
@@ -16,7 +17,7 @@ from tinygrad_edu.train.compiled.forward import forward_trace
 from tinygrad_edu.train.compiled.program import Recipe, TrainingProgram
 from tinygrad_edu.train.compiled.session import Course, common_dtype
 from tinygrad_edu.train.job import Job
-from tinygrad_edu.train.python_state import PythonState
+from tinygrad_edu.train.python_state import SHARED, PythonState
 from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stopping import stops
 
@@ -24,6 +25,7 @@ OURS = "tinygrad_edu.nn"
 START = ("init", "seed")  # say where a model began, which the program does not depend on
 PROGRAMS: dict[Any, TrainingProgram] = {}  # by kind of job
 TRACES = 3  # of the user's own code, which are compared
+CHANCES = 3  # further traces, where another thread may have drawn random numbers
 
 
 class CompiledJob:
@@ -134,12 +136,28 @@ def traced(job: Job) -> TrainingProgram:
         if state.foreign:
             for _ in range(TRACES - 1):
                 refuse_difference(program.signature, forward_signature(job))
-            changed = state.changed()
+            changed = changed_by_a_step(job, state)
             if changed:
                 raise TraceError(f"each step changes {changed}, which a compiled program would do once only")
         return program
     finally:
         state.restore()
+
+
+def changed_by_a_step(job: Job, state: PythonState) -> str:
+    """What every step changes; "" for nothing.
+
+    The generators that all threads share may have been used by another thread meanwhile (one of Dask, say): a step that
+    draws from them changes them at each further trace too, another thread only by chance.
+    """
+    changed = state.changed()
+    for _ in range(CHANCES):
+        if changed not in SHARED or threading.active_count() == 1:
+            return changed
+        again = PythonState(model=job.model, loss=job.loss)
+        forward_signature(job)
+        changed = again.changed()
+    return changed
 
 
 def forward_signature(job: Job) -> Any:
