@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.draw.page import policy
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import DrawError
 from tinygrad_edu.reporting.boundary import boundary_html
@@ -61,15 +60,6 @@ def page(record: Record, diagnosis: Any = None, title: str = "") -> str:
 </body>
 </html>
 """
-
-
-def policy(script: str) -> str:
-    """A Content-Security-Policy that loads nothing and runs this one script."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
 
 
 def section_html(part: Section) -> str:
