@@ -21,6 +21,7 @@ ROOMS = [
     "nn",
     "optim",
     "data",
+    "charts",
     "train",
     "estimators",
     "interop",
@@ -200,7 +201,7 @@ SLIPS = [
         {"nn/__init__.py": "from ..optim.rules import sgd"},
         "nn/__init__.py:1: nn (floor 6)",
     ),
-    (imports_run_one_way, {"draw/a.py": "import tinygrad_edu as tg"}, "draw/a.py:1: draw (floor 12) imports"),
+    (imports_run_one_way, {"draw/a.py": "import tinygrad_edu as tg"}, "draw/a.py:1: draw (floor 13) imports"),
     (
         imports_have_no_cycle,
         CYCLE,

@@ -8,7 +8,7 @@ import pytest
 import tinygrad_edu as tg
 from tests.browser import focus, prefer, press, resize, shown, webdriver
 from tests.report.runs import HOSTILE, Card, of_moons
-from tinygrad_edu.reporting import theme
+from tinygrad_edu.charts import palette
 
 pytestmark = pytest.mark.slow
 
@@ -188,7 +188,7 @@ def expected(names):
 
 @pytest.mark.parametrize(("preferred", "other"), [("light", "dark"), ("dark", "light")])
 def test_the_theme_follows_the_system_and_the_button_turns_it(page, preferred, other):
-    names = {"light": theme.LIGHT, "dark": theme.DARK}
+    names = {"light": palette.LIGHT, "dark": palette.DARK}
     prefer(page, preferred)
     assert colours(page) == expected(names[preferred])
     focus(page, "#theme")

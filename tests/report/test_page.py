@@ -10,10 +10,11 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.report.runs import HOSTILE, Card, Page, of_moons, of_spirals
+from tinygrad_edu.charts import palette
+from tinygrad_edu.charts.axes import thin_points
 from tinygrad_edu.draw import render
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError
 from tinygrad_edu.reporting import theme
-from tinygrad_edu.reporting.curves import thin_points
 from tinygrad_edu.train import Histograms, Run
 
 pytest.importorskip("matplotlib")
@@ -160,12 +161,12 @@ def test_the_same_run_gives_the_same_bytes(run, text, tmp_path):
 
 TEXT = [(ink, ground) for ink in ("ink", "muted", "accent") for ground in ("ground", "card", "sunken")] + [
     ("on-accent", "accent"), ("card", "ink"), ("good", "box-good"), ("watch", "box-watch"), ("bad", "box-bad"),
-    *[(ink, box) for ink in ("ink", "muted") for box in theme.LIGHT if box.startswith("box-") and box != "box-edge"],
+    *[(ink, box) for ink in ("ink", "muted") for box in palette.LIGHT if box.startswith("box-") and box != "box-edge"],
 ]  # fmt: skip
-MARKS = [*theme.SERIES, "control", "good", "watch", "bad", "box-edge"]
+MARKS = [*palette.SERIES, "control", "good", "watch", "bad", "box-edge"]
 
 
-@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("colours", [palette.LIGHT, palette.DARK], ids=["light", "dark"])
 def test_contrast_is_that_of_wcag_aa(colours):
     assert theme.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)  # the well-known near miss
     poor = {pair: theme.contrast(*map(colours.get, pair)) for pair in TEXT}
@@ -174,9 +175,9 @@ def test_contrast_is_that_of_wcag_aa(colours):
 
 
 def test_both_themes_have_the_same_names_and_every_name_used_is_one(text):
-    assert theme.LIGHT.keys() == theme.DARK.keys()
+    assert palette.LIGHT.keys() == palette.DARK.keys()
     used = set(re.findall(r"var\(--([\w-]+)\)", text)) - {"width"}
-    assert used <= theme.LIGHT.keys()
+    assert used <= palette.LIGHT.keys()
     body = text.partition("<body>")[2]
     assert not re.search(r"(?:fill|stroke)[:=]\s*\"?#", body), "a colour that the dark theme does not change"
 

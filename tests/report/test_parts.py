@@ -8,13 +8,13 @@ import pytest
 import tinygrad_edu as tg
 from tests.report.runs import of_moons, of_spirals
 from tinygrad_edu import nn, optim
+from tinygrad_edu.charts.pictures import element
 from tinygrad_edu.cli import main
 from tinygrad_edu.clinic import diagnose_curve
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.sequence import last_output
 from tinygrad_edu.reporting.boundary import boundary_html
 from tinygrad_edu.reporting.network import health, healths, network_html
-from tinygrad_edu.reporting.pictures import element
 from tinygrad_edu.reporting.record import Record, record_of
 from tinygrad_edu.reporting.settings import program_lines
 from tinygrad_edu.train import Histograms, Run, fit

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tinygrad_edu.charts.text import clean
+
 SMALL = 4  # arrays of up to this many elements are written out
 SYMBOLS = {  # by the names of the table of operations
     "add": "+",
@@ -136,17 +138,6 @@ def option_value(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float | str):
         return str(value)
     return str(getattr(value, "__name__", type(value).__name__))
-
-
-def clean(text: str, limit: int = 60) -> str:
-    """User text on one line, without characters that cannot be seen.
-
-    >>> clean("loss\\n of  batch")
-    'loss of batch'
-    """
-    visible = "".join(letter if letter.isprintable() else " " for letter in text)
-    line = " ".join(visible.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def escape(text: str, limit: int = 60) -> str:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.charts.palette import MARKS, SERIES
+from tinygrad_edu.charts.pictures import Canvas, picture
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.reporting.pictures import Canvas, picture
 from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.reporting.tables import behind, figure, scrolling, table
-from tinygrad_edu.reporting.theme import MARKS, SERIES
 
 Array = np.ndarray[Any, Any]
 SIDE, SIDE_OF_VALUES = 121, 31  # points of the grid along one side; a model of Values takes 0.1 ms for each

@@ -8,17 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.charts.axes import drawable, plain_numbers, thin_points
+from tinygrad_edu.charts.palette import MARKS, SERIES
+from tinygrad_edu.charts.pictures import Canvas, picture
 from tinygrad_edu.draw.text import count
-from tinygrad_edu.reporting.pictures import Canvas, picture
 from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.reporting.tables import behind, figure, text
-from tinygrad_edu.reporting.theme import MARKS, SERIES
 
 Array = np.ndarray[Any, Any]
 Curves = Mapping[str, Array]
-BUCKETS = 250  # of a longer curve the lowest and the highest point of each of so many pieces are drawn
 DASHES = ("-", (0, (5, 2)))  # told apart without colour too
-FARTHEST = 1e100  # from 1, of a number that is drawn
 
 
 def curves_html(record: Record) -> str:
@@ -79,39 +78,9 @@ def draw_curves(canvas: Canvas, curves: Curves, scale: str) -> None:
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0)
 
 
-def drawable(curve: Array) -> Array:
-    """Gaps for what no axis can hold: Matplotlib takes differences and powers of its ends."""
-    size = np.abs(curve)
-    return np.where((size < FARTHEST) & ((size > 1.0 / FARTHEST) | (size == 0.0)), curve, np.nan)
-
-
-def plain_numbers(axis: Any) -> None:
-    """Powers of ten where the axis spans much, 0.1, 0.2, 0.5 where it spans less, even steps where it spans little."""
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-
-    low, high = axis.get_view_interval()
-    of_powers = LogLocator(subs=(1.0, 2.0, 5.0) if high < 200.0 * low else (1.0,))
-    axis.set_major_locator(of_powers if high > 5.0 * low else MaxNLocator(4))
-    axis.set_major_formatter(lambda x, _: f"{x:g}")
-    axis.set_minor_formatter(NullFormatter())
-
-
 def dots(curve: Array) -> dict[str, Any]:
     """A curve of one point is a dot."""
     return {"marker": "o"} if curve.size == 1 else {}
-
-
-def thin_points(curve: Array) -> Array:
-    """The numbers of the points to draw: of a long curve the extremes of each piece, so that no peak is lost.
-
-    >>> thin_points(np.arange(3.0)).tolist()
-    [0, 1, 2]
-    """
-    if len(curve) <= 2 * BUCKETS:
-        return np.arange(len(curve))
-    pieces = np.array_split(np.arange(len(curve)), BUCKETS)
-    ends = [piece[extreme(curve[piece])] for piece in pieces for extreme in (np.argmin, np.argmax)]
-    return np.unique([0, *ends, len(curve) - 1])
 
 
 def sentence(title: str, curves: Curves) -> str:

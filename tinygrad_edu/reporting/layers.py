@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.charts.palette import MARKS
+from tinygrad_edu.charts.pictures import Canvas, Point, picture
 from tinygrad_edu.draw.text import count
-from tinygrad_edu.reporting.pictures import Canvas, Point, picture
 from tinygrad_edu.reporting.tables import behind, figure, text
-from tinygrad_edu.reporting.theme import MARKS
 from tinygrad_edu.train.histograms import LOGARITHMIC, Histograms, Snapshot, Spread
 
 HOW = "tg.fit(..., callbacks=[tg.train.Histograms()])"

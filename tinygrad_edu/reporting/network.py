@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinygrad_edu.charts.palette import MARKS, apply_theme
+from tinygrad_edu.charts.pictures import element
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
 from tinygrad_edu.draw import Drawing, draw
 from tinygrad_edu.draw.dot import ALARM, COLOURS, QUIET
@@ -15,10 +17,8 @@ from tinygrad_edu.draw.graph import layer_of
 from tinygrad_edu.draw.render import ADVICE
 from tinygrad_edu.draw.text import escape
 from tinygrad_edu.errors import DrawError
-from tinygrad_edu.reporting.pictures import element
 from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.reporting.tables import figure, scrolling, table, text
-from tinygrad_edu.reporting.theme import MARKS, apply_theme
 from tinygrad_edu.train.histograms import LayerState, measure_layers, nodes_in, rows_of, untouched
 
 # Signs to look at, not verdicts: what really is the matter, a diagnosis proves. A layer is worth a look where the

@@ -7,38 +7,43 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from tinygrad_edu.draw.text import clean
+from tinygrad_edu.charts.palette import MARKS, apply_theme
+from tinygrad_edu.charts.text import clean
 from tinygrad_edu.errors import DrawError
-from tinygrad_edu.reporting.theme import MARKS, apply_theme
 
 ADVICE = 'No charts without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.'
 WIDTH, HEIGHT = 4.6, 2.9  # inches: text of 10 points stays readable when a telephone scales the picture down
 Margins = tuple[float, float, float, float]
 AROUND: Margins = (0.62, 0.5, 0.12, 0.32)  # inches left, below, right and above, for numbers, names and the legend
-STYLE: Any = {
-    "svg.fonttype": "none", "svg.hashsalt": "tinygrad_edu",  # text stays text; the same picture has the same bytes
-    "font.family": "DejaVu Sans", "font.size": 10, "axes.formatter.limits": (-3, 4), "path.simplify": True,
-    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
-    "text.color": MARKS["ink"], "axes.labelcolor": MARKS["muted"], "axes.edgecolor": MARKS["control"],
-    "xtick.color": MARKS["control"], "ytick.color": MARKS["control"],
-    "xtick.labelcolor": MARKS["muted"], "ytick.labelcolor": MARKS["muted"],
-    "axes.grid": True, "grid.color": MARKS["grid"], "grid.linewidth": 0.8, "axes.axisbelow": True,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
-    "legend.frameon": False, "legend.fontsize": 10, "lines.linewidth": 1.8, "mathtext.default": "regular",
-}  # fmt: skip
 Point = tuple[float, float]
+
+
+def style(colours: Mapping[str, str]) -> Any:
+    """Matplotlib's settings for a chart in these colours."""
+    return {
+        "svg.fonttype": "none", "svg.hashsalt": "tinygrad_edu",  # text stays text; the same picture has the same bytes
+        "font.family": "DejaVu Sans", "font.size": 10, "axes.formatter.limits": (-3, 4), "path.simplify": True,
+        "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
+        "text.color": colours["ink"], "axes.labelcolor": colours["muted"], "axes.edgecolor": colours["control"],
+        "xtick.color": colours["control"], "ytick.color": colours["control"],
+        "xtick.labelcolor": colours["muted"], "ytick.labelcolor": colours["muted"],
+        "axes.grid": True, "grid.color": colours["grid"], "grid.linewidth": 0.8, "axes.axisbelow": True,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
+        "legend.frameon": False, "legend.fontsize": 10, "lines.linewidth": 1.8, "mathtext.default": "regular",
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """Matplotlib's figure and axes while a picture is drawn."""
+    """Matplotlib's figure and axes while a picture is drawn, and the colours by the names of the theme."""
 
     figure: Any
     axes: Any
+    colours: Mapping[str, str] = field(default_factory=lambda: MARKS)
 
     def path(self, points: Sequence[Point]) -> str:
         """Points of the axes, whose limits are set, as a path: SVG counts points (1/72 inch) down from the top."""
@@ -64,7 +69,7 @@ def picture(
     except ImportError:
         raise DrawError(ADVICE) from None
     target = io.StringIO()
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with mpl.rc_context(style(MARKS)), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a glyph that DejaVu lacks: the browser has its own fonts
         figure = Figure(figsize=size, dpi=72)
         frames = draw(Canvas(figure, figure.add_axes(inside(size, around))))

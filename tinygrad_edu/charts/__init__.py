@@ -1,0 +1,1 @@
+"""Charts of curves: drawn by Matplotlib, for files, notebooks and pages, in the colours of one theme."""
