@@ -6,6 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any, Literal, get_args
 
+from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.collapse import By, collapse_graph, layers_of
 from tinygrad_edu.draw.dot import document, full, group_statements, note_of
 from tinygrad_edu.draw.drawing import Drawing
@@ -13,7 +14,7 @@ from tinygrad_edu.draw.graph import Graph, graph_of, is_node
 from tinygrad_edu.draw.model import is_model, sample_run
 from tinygrad_edu.draw.network import Colour, draw_network
 from tinygrad_edu.draw.story import story
-from tinygrad_edu.draw.text import brief, clean, count, list_names
+from tinygrad_edu.draw.text import brief, count, list_names
 from tinygrad_edu.errors import DrawError, SettingError, unknown_name
 
 __all__ = ["Drawing", "draw"]

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.dot import COLOURS
-from tinygrad_edu.draw.text import clean
 
 HINT = "Choose a node to see its numbers and the chain rule at it, or step through the passes."
 CONTROLS = """<div class="bar" role="group" aria-label="View">

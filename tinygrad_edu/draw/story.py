@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.collapse import layer_keys
 from tinygrad_edu.draw.graph import Graph, is_node
-from tinygrad_edu.draw.text import brief, clean, number, option_text, plain, size, symbol
+from tinygrad_edu.draw.text import brief, number, option_text, plain, size, symbol
 
 Node = Any
 INFIX = {"add", "sub", "mul", "div", "pow", "matmul"}

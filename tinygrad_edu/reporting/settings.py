@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import tinygrad_edu.optim as optim
-from tinygrad_edu.draw.text import clean
+from tinygrad_edu.charts.text import clean
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import Schedule

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tinygrad_edu.draw.text import clean
+from tinygrad_edu.charts.text import clean
 
 ROWS = 60  # of a table behind a chart; of a longer record every so many are shown
 
