@@ -182,6 +182,26 @@ def commands() -> str:
     )
 
 
+def coming_from() -> str:
+    """What other libraries call things: a table for each."""
+    from tinygrad_edu.elsewhere import SPELLINGS
+
+    libraries = dict.fromkeys(x.library for x in SPELLINGS)
+    return "\n\n".join(f"## {library}\n\n{spellings(library)}" for library in libraries)
+
+
+def spellings(library: str) -> str:
+    from tinygrad_edu.elsewhere import SPELLINGS
+
+    rows = [
+        f"| `{x.theirs}` | {' and '.join(f'`{part}`' for part in x.ours.split(' and '))} |"
+        for x in SPELLINGS
+        if x.library == library
+    ]
+    return "\n".join(["| there | here |", "|---|---|", *rows])
+
+
 GENERATED: dict[str, Callable[[], str]] = {
-    made.__name__: made for made in (elementwise, array_operations, composed, fused_program, slips, causes, commands)
+    made.__name__: made
+    for made in (elementwise, array_operations, composed, fused_program, slips, causes, commands, coming_from)
 }

@@ -496,17 +496,30 @@ def test_the_report_names_what_was_measured_and_the_errors_of_the_model(tmp_path
         assert (tmp_path / "scaling.svg").stat().st_size > 5000
 
 
-# The table of README
+# The published table, and README's rows
 
 
-def test_the_readme_shows_every_row_and_every_peer():
-    text = (ROOT / readme.README).read_text(encoding="utf-8")
-    table = text.partition(readme.BEGIN)[2].partition(readme.END)[0]
+def between_the_marks(file):
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return text.partition(readme.BEGIN)[2].partition(readme.END)[0]
+
+
+def test_the_page_shows_every_row_and_every_peer():
+    table = between_the_marks(readme.PAGE)
     for name, label in readme.LABELS.items():
         for package in ROWS[name].peers.keys() - {OURS}:
             assert f"| {label} | {readme.PEERS.get(package, package)} |" in table
     assert readme.LABELS.keys() | set(readme.SHAPES) | {p.name for p in PROBES} == ROWS.keys()
     assert (ROOT / readme.CHART).exists()
+
+
+def test_the_rows_of_the_readme_are_rows_of_the_page_and_one_is_a_loss():
+    page, rows = between_the_marks(readme.PAGE), between_the_marks(readme.README)
+    for name, peer in readme.CHOSEN:
+        peer = readme.PEERS.get(peer, peer)
+        (theirs,) = [line for line in page.splitlines() if line.startswith(f"| {readme.LABELS[name]} | {peer} |")]
+        assert f"| {readme.whole_label(name)} | {peer} | {theirs.split(' | ')[-1]}" in rows
+    assert "**" in rows
 
 
 def everything_measured():
@@ -518,10 +531,11 @@ def everything_measured():
 
 def test_the_readme_is_written_between_its_marks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "docs").mkdir()
-    readme.README.write_text(f"above\n{readme.BEGIN}\nold\n{readme.END}\nbelow\n", encoding="utf-8")
+    (tmp_path / readme.PAGE).parent.mkdir(parents=True)
+    for file in (readme.README, readme.PAGE):
+        file.write_text(f"above\n{readme.BEGIN}\nold\n{readme.END}\nbelow\n", encoding="utf-8")
     readme.write(everything_measured(), "1 May 2026")
-    text = readme.README.read_text(encoding="utf-8")
+    text = readme.PAGE.read_text(encoding="utf-8")
     assert text.startswith("above\n")
     assert text.endswith("below\n")
     assert "\nold\n" not in text
@@ -529,7 +543,8 @@ def test_the_readme_is_written_between_its_marks(tmp_path, monkeypatch):
     assert "takes 1.3 s at its first call, and 0.3 s in a new process" in text
     assert "On 12 more shapes, from 10 x 2 to 50,000 x 200, the estimators are 4.0 to 4 times as fast" in text
     readme.write(everything_measured(), "1 May 2026")
-    assert readme.README.read_text(encoding="utf-8") == text
+    assert readme.PAGE.read_text(encoding="utf-8") == text
+    assert "| grid search of 757 fits | scikit-learn | 4.00x |" in readme.README.read_text(encoding="utf-8")
 
 
 def test_the_readme_needs_all_rows_and_a_place(tmp_path, monkeypatch):

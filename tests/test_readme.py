@@ -1,6 +1,6 @@
-"""The programs of the README that are no doctests: they need several processes."""
+"""README.md as a landing page: short, its links lead somewhere, its commands exist, its pictures are what it shows."""
 
-import os
+import importlib.util
 import re
 import subprocess
 import sys
@@ -8,43 +8,60 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from tinygrad_edu import cli
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROGRAMS = [text for text in re.findall(r"```python\n(.*?)```", README, re.S) if ">>>" not in text]
-LINES, SECONDS = 10, 120
+LONGEST = 170  # lines; issue 21 asks for "about 150"
 
 
-def program(word):
-    (found,) = [text for text in PROGRAMS if word in text]
-    assert len(found.splitlines()) < LINES
-    return found
+def test_it_is_short():
+    assert len(README.splitlines()) <= LONGEST
 
 
-def test_every_program_is_run_here():
-    assert len(PROGRAMS) == 2
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)", README))))
+def test_its_links_and_pictures_are_there(target):
+    assert (ROOT / target).is_file()
 
 
-def run(command, folder):
-    given = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`make ([a-z-]+)`", README))))
+def test_its_targets_of_make_exist(target):
+    assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def test_the_sweep(tmp_path):
-    pytest.importorskip("distributed")
-    lines = "".join(f"    {line}\n" for line in program("Client").splitlines())
-    file = tmp_path / "sweep.py"
-    file.write_text(f'if __name__ == "__main__":\n{lines}    print(runs.losses.shape)\n', encoding="utf-8")
-    assert run([sys.executable, str(file)], tmp_path) == "(1, 1000)\n"
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"tinygrad-edu ([a-z]+)", README))))
+def test_its_commands_exist(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.parser().parse_args([command, "--help"])
+    assert ended.value.code == 0
 
 
-def test_the_ranks(tmp_path):
+@pytest.mark.parametrize("module", sorted(set(re.findall(r"`python -m ([a-z.]+)", README))))
+def test_its_modules_exist(module):
+    assert importlib.util.find_spec(module)
+
+
+def labels(text):
+    """What stands in a picture, without its measures: these differ between versions of Graphviz."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", text)
+
+
+def test_its_pictures_are_those_of_its_programs():
+    pytest.importorskip("pygraphviz", reason="needs the extra viz")
+    spec = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "pictures.py")
+    pictures = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pictures)
+    for file, drawing in pictures.drawings().items():
+        assert labels(drawing._repr_svg_()) == labels((ROOT / file).read_text(encoding="utf-8")), (
+            f"python {spec.origin}"
+        )
+
+
+@pytest.mark.slow
+def test_one_run_on_two_ranks(tmp_path):
     pytest.importorskip("mpi4py")
-    file = tmp_path / "train.py"
-    file.write_text(program("MPI") + "print(run.n_epochs)\n", encoding="utf-8")
-    mpiexec = Path(sys.executable).with_name("mpiexec")
-    said = run([str(mpiexec), "-n", "2", sys.executable, str(file)], tmp_path)
-    assert said.count("20") == 2  # lines of both ranks may mix
+    mpiexec, program = Path(sys.executable).with_name("mpiexec"), ROOT / "examples" / "data_parallel.py"
+    command = [str(mpiexec), "-n", "2", sys.executable, str(program)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "2 ranks against one process" in done.stdout

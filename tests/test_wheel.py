@@ -13,6 +13,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
+EXAMPLES = [path for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".ipynb", ".svg")]
 DATA = {"py.typed", "data/iris.csv", "data/lynx.csv", "cases/rsnns_elman_lynx.json"}
 
 
@@ -42,6 +43,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
     ignored = {"__pycache__"}
     files = [path for path in (ROOT / "tinygrad_edu").rglob("*") if path.is_file() and not ignored & set(path.parts)]
     expected = {path.relative_to(ROOT).as_posix() for path in files}
+    expected |= {f"tinygrad_edu/course/{path.relative_to(ROOT).as_posix()}" for path in EXAMPLES}
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert held == expected
     assert {f"tinygrad_edu/{name}" for name in DATA} <= held
@@ -84,3 +86,6 @@ def test_demo_and_case_run_from_another_folder(installed, tmp_path):
     assert "delta_rule" in run(installed / "tinygrad-edu", "case", "delta_rule", "--quick", **options)
     shipped = "from tinygrad_edu import data; print(len(data.iris()[0]), len(data.lynx()), len(data.glyphs(5)[0]))"
     assert run(installed / "python", "-c", shipped, **options).split() == ["150", "114", "5"]
+    copied = run(installed / "tinygrad-edu", "examples", "mine", **options)
+    assert f"wrote {len([path for path in EXAMPLES if path.suffix != '.svg'])} files into mine" in copied
+    assert "chain rule" in (tmp_path / "mine" / "01_chain_rule_by_hand.py").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import packages
+from tinygrad_edu import elsewhere, packages
 
 __version__ = "0.1.0"
 
@@ -67,7 +67,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in WHERE and name not in MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It has: {', '.join(__all__)}")
+        raise AttributeError(elsewhere.advice("", name, __all__))
     try:
         found = importlib.import_module(f"{__name__}.{WHERE.get(name, name)}")
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The command line: tinygrad-edu demo | draw | case | diagnose | report | course | check | cache."""
+"""The command line: tinygrad-edu demo | draw | case | diagnose | report | course | examples | check | cache."""
 
 from __future__ import annotations
 
@@ -111,6 +111,10 @@ def course_options(commands: Any) -> None:
     course.add_argument("--no-notebooks", action="store_true", help="scripts alone")
     course.add_argument("--force", action="store_true", help="write over files that are there")
     course.set_defaults(run=run_course)
+    examples = commands.add_parser("examples", help="copy the tutorial's programs, the cases and the notebooks")
+    examples.add_argument("folder", type=Path, nargs="?", default=Path("examples"), help="(examples)")
+    examples.add_argument("--force", action="store_true", help="write over files that are there")
+    examples.set_defaults(run=run_examples)
     check = commands.add_parser("check", help="grade an exercise, or a folder of submissions")
     check.add_argument("path", type=Path, help="a script, a notebook, or a folder of them")
     check.add_argument(
@@ -210,6 +214,13 @@ def run_course(chosen: argparse.Namespace) -> None:
 
     written = folder.write(chosen.folder, not chosen.no_notebooks, chosen.solutions, chosen.force)
     print(f"wrote {len(written)} files into {chosen.folder}: begin with README.md")
+
+
+def run_examples(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.course import folder
+
+    written = folder.write_examples(chosen.folder, chosen.force)
+    print(f"wrote {len(written)} files into {chosen.folder}: begin with {written[0].name}")
 
 
 def run_check(chosen: argparse.Namespace) -> None:

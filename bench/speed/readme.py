@@ -1,4 +1,4 @@
-"""The speed table of README.md, from the same measurements: `python -m bench --readme` replaces it and its chart."""
+"""The published speed: `python -m bench --readme` writes the page with its chart, and five rows of README.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.speed.report import Cell, cells, duration, line, number
 from bench.speed.workload import OURS, Workload
 from bench.speed.workloads import ROWS
 
-README, CHART = Path("README.md"), Path("docs/speed.svg")
+README, PAGE, CHART = Path("README.md"), Path("docs/explanation/speed.md"), Path("docs/speed.svg")
 BEGIN, END = "<!-- by python -m bench --readme -->", "<!-- end of what it writes -->"
 # What the rows of `python -m bench` are called where there is little room, in the order of the table.
 LABELS = {
@@ -33,6 +33,14 @@ LABELS = {
     "estimators grid": "grid search of 757 fits",
     "estimators 900-64-10 batch 32": "`MLPClassifier`: 900-64-10, batch 32, one epoch",
 }
+# What README shows: one row of each kind, with a loss among them. (row, peer)
+CHOSEN = (
+    ("moons step, scalars", "micrograd"),
+    ("train 2-16-16-1 float32", "jax"),
+    ("train 900-64-10 batch 32", "torch"),
+    ("train 784-512-512-10 batch 128", "jax"),
+    ("estimators grid", "sklearn"),
+)
 PEERS = {
     "bench.speed.forty_lines": "`Value` in 40 lines",
     "torch": "torch eager",
@@ -45,32 +53,52 @@ Results = Mapping[str, Result]  # by the name of the row
 
 
 def write(results: Results, day: str) -> None:
-    """Both files. Errors: LookupError where a row was not measured, or README has no place for the table."""
+    """The page, the chart and README's rows. Errors: LookupError for a row not measured, or no place for the table."""
     missing = [name for name in [*LABELS, *SHAPES, first_call.FIRST_CALL.name] if name not in results]
     if missing:
-        raise LookupError(f"README.md shows all rows, and these were not measured: {', '.join(missing)}")
-    README.write_text(replaced(README.read_text(encoding="utf-8"), block(results, day)), encoding="utf-8")
+        raise LookupError(f"{PAGE} shows all rows, and these were not measured: {', '.join(missing)}")
+    for file, new in ((PAGE, block(results, day)), (README, digest(results))):
+        file.write_text(replaced(file.read_text(encoding="utf-8"), new, file), encoding="utf-8")
     chart.write([ROWS[name] for name in LABELS], results, CHART)
 
 
-def replaced(text: str, new: str) -> str:
+def replaced(text: str, new: str, file: Path = README) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise LookupError(f"README.md has no {BEGIN} ... {END}")
+        raise LookupError(f"{file} has no {BEGIN} ... {END}")
     return f"{before}{BEGIN}\n\n{new}\n\n{END}{after}"
 
 
 def block(results: Results, day: str) -> str:
     """What stands between the two marks."""
     introduction = (
-        f"How many times as fast as others: {machine()}; 2 threads each (one where there are no arrays), every library "
-        f"in a process of its own, medians of runs that take turns, compile time apart; {day}, `python -m bench`. In "
-        "bold what we lose."
+        f"Speed relative to other libraries: {machine()}; 2 threads each (one where there are no arrays), every "
+        "library in a process of its own, medians of runs that take turns, compile time apart; "
+        f"{day}, `python -m bench`. Bold: where ours is slower."
     )
     head = "| workload | against | ours | theirs | ratio |\n|---|---|--:|--:|--:|"
-    picture = f"![How many times as fast as each peer, by workload]({CHART.as_posix()})"
+    picture = f"![How many times as fast as each peer, by workload](../{CHART.name})"
     return "\n\n".join([introduction, picture, "\n".join([head, *lines(results)]), beside(results)])
+
+
+def digest(results: Results) -> str:
+    """README's rows: the label with what "the same" refers to, the peer, the ratio."""
+    chosen = [
+        line([whole_label(name), PEERS.get(cell.package, cell.package), ratio(cell)])
+        for name, peer in CHOSEN
+        if isinstance(row := ROWS[name], Workload)
+        for cell in cells([row], results)
+        if cell.package == peer
+    ]
+    return "\n".join(["| workload | against | ratio |\n|---|---|--:|", *chosen])
+
+
+def whole_label(name: str) -> str:
+    """The label of a row as it stands alone: "the same in float32" is about the row above it."""
+    names = list(LABELS)
+    label, above = LABELS[name], LABELS[names[names.index(name) - 1]]
+    return label if not label.startswith("the same") else above.replace("float64", "float32")
 
 
 def lines(results: Results) -> Iterator[str]:

@@ -71,8 +71,8 @@ OF_VALUE = dict.fromkeys(
 }
 
 
-class Elsewhere:
-    """An attribute that is not here: to read it or to set it says what is.
+class Missing:
+    """An attribute that is not here: to read it says what is. An attribute of that name which a program sets wins.
 
     A descriptor for each name, because a class with `__getattr__` pays for it at every attribute that it has (25 ns
     each under Python 3.11, which makes an operation on Values a fifth slower).
@@ -81,8 +81,12 @@ class Elsewhere:
     def __init__(self, name: str, instead: str) -> None:
         self.name, self.instead = name, instead
 
-    def __get__(self, x: Node, kind: type) -> Any:
+    def __get__(self, x: object, kind: type) -> Any:
         raise AttributeError(f"{kind.__name__!r} object has no attribute {self.name!r}. Write {self.instead}")
+
+
+class Elsewhere(Missing):
+    """The same of a node, which takes no attributes: to set it says what to do, too."""
 
     def __set__(self, x: Node, value: ArrayLike) -> None:
         raise AttributeError(
@@ -91,7 +95,7 @@ class Elsewhere:
         )
 
 
-def tell(back_end: type, names: dict[str, str]) -> None:
+def tell(back_end: type, names: dict[str, str], descriptor: type[Missing] = Elsewhere) -> None:
     """Let a class answer for the names of other libraries that it does not have.
 
     >>> from tinygrad_edu import Value
@@ -107,4 +111,4 @@ as in m = {x: ...}, a dict by node
     """
     for name, instead in names.items():
         if not hasattr(back_end, name):
-            setattr(back_end, name, Elsewhere(name, instead))
+            setattr(back_end, name, descriptor(name, instead))

@@ -11,10 +11,10 @@ from typing import Any
 from tinygrad_edu.clinic.examiner.grade import GRADERS, Grade, grade
 from tinygrad_edu.course.catalog import EXERCISES, find
 from tinygrad_edu.course.exercise import Exercise
-from tinygrad_edu.course.folder import grade_folder, write
+from tinygrad_edu.course.folder import grade_folder, write, write_examples
 from tinygrad_edu.course.grading import grade_file
 
-__all__ = ["EXERCISES", "Exercise", "Grade", "check", "find", "grade", "grade_folder", "write"]
+__all__ = ["EXERCISES", "Exercise", "Grade", "check", "find", "grade", "grade_folder", "write", "write_examples"]
 GRADERS["course"] = grade_file
 
 

@@ -53,16 +53,44 @@ def write(
     A file that is there already is left as it is, unless `force`: it may hold a learner's work.
     Errors: SettingError where every file is there already; OSError.
     """
+    return save(folder, {name: text.encode() for name, text in contents(notebooks, solutions)}, force)
+
+
+def write_examples(folder: str | os.PathLike[str], force: bool = False) -> list[Path]:
+    """Copy the programs of the tutorial, the cases and the notebooks into a folder; returns the paths.
+
+    A file that is there already is left as it is, unless `force`.
+    Errors: SettingError where every file is there already; OSError.
+
+    >>> import tempfile
+    >>> write_examples(tempfile.mkdtemp())[0].name
+    '01_chain_rule_by_hand.py'
+    """
+    programs = sorted(path for path in examples().iterdir() if path.suffix in SUFFIXES)
+    return save(folder, {path.name: path.read_bytes() for path in programs}, force)
+
+
+def examples() -> Path:
+    """Where the programs are: beside this file in an installed package, at the root in a checkout."""
+    here = Path(__file__).resolve()
+    places = [here.parent / "examples", here.parents[2] / "examples"]
+    found = [place for place in places if (place / "01_chain_rule_by_hand.py").is_file()]
+    if not found:
+        raise InputFileError(f"the examples are missing from this installation: there is no {places[0]}")
+    return found[0]
+
+
+def save(folder: str | os.PathLike[str], files: dict[str, bytes], force: bool) -> list[Path]:
+    """Write the files that are not there yet; with `force`, all."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    texts = dict(contents(notebooks, solutions))
-    new = {name: text for name, text in texts.items() if force or not (folder / name).exists()}
+    new = {name: content for name, content in files.items() if force or not (folder / name).exists()}
     if not new:
         raise SettingError(
-            f"{folder} holds all {len(texts)} files already: --force writes them anew, over your own work"
+            f"{folder} holds all {len(files)} files already: --force writes them anew, over your own work"
         )
-    for name, text in new.items():
-        replace((folder / name).resolve(), text.encode())
+    for name, content in new.items():
+        replace((folder / name).resolve(), content)
     return [folder / name for name in new]
 
 

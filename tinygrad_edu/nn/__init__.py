@@ -4,8 +4,9 @@ Read in this order: `module` (what finds parameters), `layers` (Linear, Sequenti
 each row of the table), `convolution`, `pooling`, `normalization`, `attention`, `sequence`, `recurrent`; then `losses`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.nn import init, losses
 from tinygrad_edu.nn.activations import LAYERS
 from tinygrad_edu.nn.attention import MultiHeadAttention, TransformerEncoderLayer, scaled_dot_product_attention
@@ -34,5 +35,9 @@ __all__ = [
 __all__ += list(LAYERS)
 
 
-def __getattr__(name: str) -> Any:  # what type checkers know of the layers that are made from the table
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...  # what type checkers know of the layers that are made from the table
+
+else:
+    __getattr__, __dir__ = habits(__name__, __all__)

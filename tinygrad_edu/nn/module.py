@@ -8,8 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from tinygrad_edu.core.spellings import Missing, tell
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.hooks import Handle, Hooks, register_hook
 from tinygrad_edu.nn.parameters import (
@@ -248,3 +250,6 @@ def modules_in(module: Module, name: str, path: tuple[Module, ...]) -> Iterator[
     for place, child in module.named_children():
         if not any(child is above for above in path):
             yield from modules_in(child, f"{name}.{place}" if name else place, path)
+
+
+tell(Module, instead_of("nn.Module"), Missing)

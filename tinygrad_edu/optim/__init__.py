@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.optim import rules, schedules
 from tinygrad_edu.optim.clip import clip_by_norm, clip_by_value
 from tinygrad_edu.optim.conditions import Verdict, robbins_monro
@@ -19,3 +20,6 @@ __all__ = [
     "schedules",
 ]  # fmt: skip
 __all__ += list(known())
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = habits(__name__, __all__)

@@ -1,5 +1,8 @@
 """Training: `fit`, `fit_many`, `fit_online` for series in time, and the plain loop."""
 
+from typing import TYPE_CHECKING
+
+from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.train.checkpoint import Checkpoint
 from tinygrad_edu.train.fit import fit
 from tinygrad_edu.train.histograms import Histograms
@@ -23,3 +26,6 @@ __all__ = [
     "one_minus_mae",
     "train",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = habits(__name__, __all__)

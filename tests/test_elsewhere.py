@@ -1,0 +1,66 @@
+"""Names of other libraries: what is advised exists, and whoever writes the name that they know is told."""
+
+import ast
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.elsewhere import SOUGHT, SPELLINGS
+
+RUN = tg.fit(tg.nn.MLP([2, 2, 1]), *tg.data.xor_gate(), loss="mse", optimizer="sgd", epochs=1)
+MEANT = {"tg": tg, "np": np, "y": tg.Value(2.0) * 3.0, "model": tg.nn.MLP([2, 1]), "run": RUN, "print": print}
+
+
+def longest_names(text):
+    """The dotted names in an expression, such as tg.nn.losses.mse, without those inside them."""
+    nodes = [node for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Attribute)]
+    inner = {id(node.value) for node in nodes}
+    return [node for node in nodes if id(node) not in inner]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda x: x.theirs)
+def test_what_is_advised_exists(spelling):
+    for part in spelling.ours.split(" and "):
+        for name in longest_names(part):
+            places = ast.unparse(name).split(".")
+            if places[0] in MEANT and "(" not in ast.unparse(name):
+                thing = MEANT[places[0]]
+                for place in places[1:]:
+                    thing = getattr(thing, place)
+
+
+@pytest.mark.parametrize("name", SOUGHT)
+def test_a_name_of_another_library_is_answered(name):
+    *places, last = name.split(".")
+    thing = tg
+    for place in places:
+        thing = getattr(thing, place)
+    thing = tg.nn.MLP([2, 1]) if thing is tg.nn.Module else thing
+    with pytest.raises(AttributeError) as told:
+        getattr(thing, last)
+    assert SOUGHT[name].ours in str(told.value)
+    assert not hasattr(thing, last)
+
+
+@pytest.mark.parametrize("module", ["", "nn", "optim", "data", "train", "clinic"])
+def test_completion_shows_the_public_names_alone(module):
+    room = getattr(tg, module) if module else tg
+    assert set(dir(room)) - {"__version__"} == set(room.__all__)
+    assert all(hasattr(room, name) for name in dir(room))
+
+
+def test_an_attribute_that_a_program_sets_wins():
+    class Own(tg.nn.Module):
+        def __init__(self):
+            self.compile = 3.0
+
+        def fit(self):
+            return self.compile
+
+    assert Own().fit() == 3.0
+
+
+def test_a_misspelled_name_is_corrected():
+    with pytest.raises(AttributeError, match=r"no attribute 'Adm'. Did you mean Adam"):
+        tg.optim.Adm  # noqa: B018

@@ -1,0 +1,119 @@
+"""What other libraries call things, and what to write here: "Coming from ..." and the errors read this table."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+
+class Spelling(NamedTuple):
+    """One line of the page, and the names under which people look for it here."""
+
+    library: str
+    theirs: str
+    ours: str  # an expression, or two with " and "; the names in it exist
+    sought: tuple[str, ...] = ()  # as in "nn.MSELoss": the module without `tinygrad_edu.`, then the name
+
+
+SPELLINGS = (
+    Spelling("micrograd", "from micrograd.engine import Value", "tg.Value", ("engine",)),
+    Spelling("micrograd", "MLP(3, [4, 4, 1])", 'tg.nn.MLP([3, 4, 4, 1], activation="relu", backend="scalar")'),
+    Spelling("micrograd", "Neuron(2)", 'tg.nn.Linear(2, 1, backend="scalar")', ("nn.Neuron",)),
+    Spelling("micrograd", "Layer(2, 3)", 'tg.nn.Linear(2, 3, backend="scalar")', ("nn.Layer",)),
+    Spelling("micrograd", "y._prev, y._op", "y.parents and y.op"),
+    Spelling("micrograd", "y._backward", "y.partials"),
+    Spelling("micrograd", "draw_dot(y)", "tg.draw(y)", ("draw_dot", "trace")),
+    Spelling("PyTorch", "torch.tensor(x)", "tg.Tensor(x)", ("tensor", "as_tensor", "from_numpy", "array")),
+    Spelling("PyTorch", "torch.randn(3, 4)", "np.random.default_rng(0).normal(size=(3, 4))",
+             ("randn", "rand", "random")),
+    Spelling("PyTorch", "torch.zeros(3, 4)", "tg.Tensor(np.zeros((3, 4)))", ("zeros", "ones", "eye", "arange")),
+    Spelling("PyTorch", "torch.cat([a, b], dim=1)", "np.concatenate([a, b], axis=1)", ("cat", "stack")),
+    Spelling("PyTorch", "torch.manual_seed(0)", "tg.nn.MLP([2, 8, 1], seed=0)", ("manual_seed", "set_seed")),
+    Spelling("PyTorch", "torch.exp(x), torch.tanh(x)", "np.exp(x) and np.tanh(x)", ("exp", "tanh", "log")),
+    Spelling("PyTorch", "torch.relu(x), F.softmax(x, 1)", "tg.ops.relu(x) and tg.ops.softmax(x, 1)",
+             ("relu", "sigmoid", "softmax", "functional", "nn.functional")),
+    Spelling("PyTorch", "torch.autograd.grad", "tg.grad", ("autograd",)),
+    Spelling("PyTorch", "torch.func.vmap", "tg.vmap", ("func",)),
+    Spelling("PyTorch", "torch.compile(f)", "tg.jit(f)"),
+    Spelling("PyTorch", "nn.MSELoss()(p, t)", "tg.nn.losses.mse(p, t)", ("nn.MSELoss",)),
+    Spelling("PyTorch", "nn.L1Loss()(p, t)", "tg.nn.losses.mae(p, t)", ("nn.L1Loss",)),
+    Spelling("PyTorch", "nn.SmoothL1Loss(), nn.HuberLoss()", "tg.nn.losses.huber",
+             ("nn.SmoothL1Loss", "nn.HuberLoss")),
+    Spelling("PyTorch", "nn.BCELoss()(p, t)", "tg.nn.losses.bce(p, t)", ("nn.BCELoss",)),
+    Spelling("PyTorch", "nn.BCEWithLogitsLoss()(z, t)", "tg.nn.losses.bce_with_logits(z, t)",
+             ("nn.BCEWithLogitsLoss",)),
+    Spelling("PyTorch", "nn.CrossEntropyLoss()(z, c)", "tg.nn.losses.cross_entropy(z, c)", ("nn.CrossEntropyLoss",)),
+    Spelling("PyTorch", "nn.NLLLoss()(logp, c)", "tg.nn.losses.nll(logp, c)", ("nn.NLLLoss",)),
+    Spelling("PyTorch", "nn.KLDivLoss()(logp, q)", "tg.nn.losses.kl_div(logp, q)", ("nn.KLDivLoss",)),
+    Spelling("PyTorch", "nn.LSTM(3, 8, batch_first=True)", "tg.nn.LSTM(3, 8)"),
+    Spelling("PyTorch", "nn.utils.clip_grad_norm_(p, 1.0)", "tg.optim.clip_by_norm(p, 1.0)", ("nn.utils",)),
+    Spelling("PyTorch", "optim.lr_scheduler.StepLR", "tg.optim.schedules.step", ("optim.lr_scheduler",)),
+    Spelling("PyTorch", "DataLoader(data, batch_size=32)", "tg.data.batches(X, y, 32)",
+             ("data.DataLoader", "data.Dataset", "data.TensorDataset")),
+    Spelling("PyTorch", "model.state_dict()", "model.state_dict()"),
+    Spelling("PyTorch", "torch.save(model.state_dict(), f)", 'model.save("model.safetensors")', ("save",)),
+    Spelling("PyTorch", "model.load_state_dict(torch.load(f))", 'model.load("model.safetensors")', ("load",)),
+    Spelling("PyTorch", 'model.to("cpu")', "model", ("nn.Module.to", "nn.Module.cpu", "nn.Module.cuda")),
+    Spelling("PyTorch", "a torch.nn.Module that is trained", "tg.from_torch(module)"),
+    Spelling("Keras", "Sequential([Dense(16), Dense(1)])", "tg.nn.MLP([2, 16, 1])", ("Sequential", "nn.Dense")),
+    Spelling("Keras", "Conv2D(6, 5), MaxPooling2D(2)", "tg.nn.Conv2d(1, 6, 5) and tg.nn.MaxPool2d(2)",
+             ("nn.Conv2D", "nn.MaxPooling2D")),
+    Spelling("Keras", "model.compile(...); model.fit(X, y, epochs=9)",
+             'tg.fit(model, X, y, loss="mse", optimizer="adam", epochs=9)', ("nn.Module.fit", "nn.Module.compile")),
+    Spelling("Keras", "validation_split=0.2, EarlyStopping(patience=5)",
+             'tg.fit(model, X, y, loss="mse", optimizer="adam", epochs=9, validation=0.2, patience=5)'),
+    Spelling("Keras", "ModelCheckpoint(path)", "tg.train.Checkpoint(path)"),
+    Spelling("Keras", "model.predict(X)", "model(X)", ("nn.Module.predict",)),
+    Spelling("Keras", "model.summary()", "print(model)", ("nn.Module.summary",)),
+    Spelling("Keras", 'history.history["loss"]', "run.loss_curve"),
+    Spelling("Keras", "a model, or its JSON", "tg.from_keras(model)"),
+    Spelling("scikit-learn", "from sklearn.neural_network import MLPClassifier", "tg.estimators.MLPClassifier",
+             ("MLPClassifier", "MLPRegressor")),
+    Spelling("scikit-learn", "StandardScaler().fit_transform(X)", "tg.data.standardize(X)", ("data.StandardScaler",)),
+    Spelling("scikit-learn", "make_moons(200)", "tg.data.moons(200)", ("data.make_moons", "data.make_circles")),
+    Spelling("scikit-learn", "clf.loss_curve_, a bad one", "tg.clinic.diagnose(clf, X, y)"),
+    Spelling("JAX", "jax.grad(f), jax.vmap(f), jax.jit(f)", "tg.grad(f) and tg.vmap(f) and tg.jit(f)"),
+    Spelling("JAX", "jax.numpy.tanh(x)", "np.tanh(x)", ("numpy",)),
+    Spelling("JAX", "jax.lax.scan(f, h, xs)", "tg.scan(f, h, xs)", ("lax",)),
+)  # fmt: skip
+SOUGHT = {name: spelling for spelling in SPELLINGS for name in spelling.sought}
+
+
+def advice(module: str, name: str, known: Iterable[str]) -> str:
+    """The text of an AttributeError: what to write for a name of another library, or the nearest names.
+
+    >>> print(advice("nn", "MSELoss", ["Linear"]))
+    module 'tinygrad_edu.nn' has no attribute 'MSELoss'. For nn.MSELoss()(p, t) of PyTorch write tg.nn.losses.mse(p, t)
+    >>> print(advice("nn", "Liner", ["Linear", "MLP"]))
+    module 'tinygrad_edu.nn' has no attribute 'Liner'. Did you mean Linear?
+    """
+    place = f"module '{'.'.join(filter(None, ['tinygrad_edu', module]))}' has no attribute {name!r}"
+    spelling = SOUGHT.get(".".join(filter(None, [module, name])))
+    if spelling:
+        return f"{place}. For {spelling.theirs} of {spelling.library} write {spelling.ours}"
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3) or [x for x in names if x.lower() == name.lower()]
+    return f"{place}. Did you mean {' or '.join(near)}?" if near else f"{place}. It has: {', '.join(names)}"
+
+
+def habits(module: str, known: list[str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a module: an error that advises, and no more than the public names.
+
+    >>> unknown, listed = habits("tinygrad_edu.nn", ["MLP"])
+    >>> listed()
+    ['MLP']
+    """
+
+    def unknown(name: str) -> Any:
+        if name.startswith("__"):  # asked by Python itself and by tools, which expect the short answer
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        raise AttributeError(advice(module.partition(".")[2], name, known))
+
+    return unknown, lambda: sorted(known)
+
+
+def instead_of(class_name: str) -> dict[str, str]:
+    """What to write for the attributes that a class of ours does not have, by name."""
+    start = f"{class_name}."
+    return {name.removeprefix(start): x.ours for name, x in SOUGHT.items() if name.startswith(start)}
