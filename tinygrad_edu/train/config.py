@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.nn.layers import MLP
-from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.train.samples import dtype_of
 
-SETTINGS = ("epochs", "shuffle", "seed", "tol", "patience", "clip_norm", "clip_value", "accurate")
 GIVEN = ("sizes", "activation", "out_activation", "bias", "init", "seed", "backend", "dropout", "norm")
 
 
@@ -23,37 +21,18 @@ def config(job: Any) -> dict[str, Any]:
     has no lr), `nn.MLP(**c["model"])` a model that is an MLP; the rest are arguments of `fit` by their names.
     """
     return {
-        **essentials(job.model, job.loss, job.minimizer or job.optimizer),
-        "samples": job.samples,
+        **network(job.model),
+        **job.recipe.record,
         "batch_size": job.batch_size,
+        "samples": job.samples,
         "sample_weight": job.settings.sample_weight is not None,
         "validation": validation_share(job),
-        **{name: getattr(job.settings, name) for name in SETTINGS},
     }
 
 
-def essentials(model: Module, loss: Any, optimizer: Any) -> dict[str, Any]:
-    """What every way of training is told."""
-    return {
-        "model": model_arguments(model),
-        "dtype": str(dtype_of(model)),
-        "loss": next((name for name, known in LOSSES.items() if known is loss), loss),
-        "optimizer": type(optimizer).__name__,
-        "lr": rate(optimizer),
-        "optimizer_settings": optimizer.options,
-        **({"groups": [group(own) for own in optimizer.groups]} if getattr(optimizer, "groups", ()) else {}),
-    }
-
-
-def group(optimizer: Any) -> dict[str, Any]:
-    """A group of parameters with settings of its own: how many arrays, and which settings."""
-    return {"params": len(optimizer.params), "lr": rate(optimizer), **optimizer.options}
-
-
-def rate(optimizer: Any) -> Any:
-    """The learning rate, or the schedule of it; None for L-BFGS."""
-    schedule = getattr(optimizer, "schedule", None)
-    return optimizer.lr if schedule and schedule.kind == "constant" else schedule
+def network(model: Module) -> dict[str, Any]:
+    """What is trained."""
+    return {"model": model_arguments(model), "dtype": str(dtype_of(model))}
 
 
 def validation_share(job: Any) -> Any:

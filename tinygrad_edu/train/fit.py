@@ -58,11 +58,11 @@ def fit(
 ) -> Run:
     """Train `model` in place on X (samples, ...) and y (samples, ...), and record the run.
 
-    What is not named here: see train.job.Settings. optimizer: one of this model's parameters, its name, or a function
-    that makes it of them; with LBFGS an epoch is one iteration over all samples. compiled: True, False, or "auto",
-    which compiles where that is estimated to pay. resume_from: the file of an earlier run (Run.save), to go on to so
-    many epochs in all; everything else is given again. A run that meets NaN, or is interrupted, leaves the model as
-    after the last epoch. comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see
+    What is not named here: see train.recipe.Settings. optimizer: one of this model's parameters, its name, or a
+    function that makes it of them; with LBFGS an epoch is one iteration over all samples. compiled: True, False, or
+    "auto", which compiles where that is estimated to pay. resume_from: the file of an earlier run (Run.save), to go on
+    to so many epochs in all; everything else is given again. A run that meets NaN, or is interrupted, leaves the model
+    as after the last epoch. comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see
     train.parallel); a rank that waits comm_timeout_s for the others ends them all.
     Errors, with the model as before: SettingError, ShapeError, DtypeError for what does not fit, CheckpointError for a
     file that cannot be read, TraceError if compiled=True cannot be.

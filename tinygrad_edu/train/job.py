@@ -18,7 +18,7 @@ from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
-from tinygrad_edu.train.recipe import Loss, Settings
+from tinygrad_edu.train.recipe import Loss, Recipe, Settings
 from tinygrad_edu.train.stopping import stopping, stops
 
 Array = np.ndarray[Any, Any]
@@ -67,6 +67,11 @@ class Job:
         self.start = self.start or self.model.state_dict()
         self.stopping = stopping(self.settings.tol, self.settings.patience)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained, with the optimizer as it is now."""
+        return Recipe.of(self.settings, self.minimizer or self.optimizer)
 
     @property
     def samples(self) -> int:

@@ -16,10 +16,11 @@ from tinygrad_edu.errors import CompileError, SettingError, ShapeError, TraceErr
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.sequence import Recurrent, detach
 from tinygrad_edu.optim import Optimizer, optimizer_for
-from tinygrad_edu.train.config import essentials
+from tinygrad_edu.train.config import network
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import refuse_other_parameters
 from tinygrad_edu.train.python_state import PythonState
+from tinygrad_edu.train.recipe import Plan, Recipe
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import samples
 from tinygrad_edu.train.samples import targets as checked_targets
@@ -86,7 +87,8 @@ def fit_online(
         how = f"eager: {error}"
         done, reason = record_run(job, eager_blocks(job))
     losses, norms = np.array(done).reshape(-1, 2).T.copy()
-    config = {**essentials(model, job.loss, job.optimizer), "epochs": epochs, "steps": steps}
+    recipe = Recipe.of(Plan(loss=job.loss, epochs=epochs), job.optimizer)
+    config = {**network(model), **recipe.stepping, "epochs": epochs, "steps": steps}
     return Run(losses, norms, reason, how, model, config)
 
 

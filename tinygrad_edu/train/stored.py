@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.nn.layers import MLP
+from tinygrad_edu.train.recipe import CHECKS
 
 Array = np.ndarray[Any, Any]
 DTYPES = ("float32", "float64")
@@ -60,6 +61,18 @@ def mlp_or_text(x: Any) -> bool:
     return wide and settings({name: each for name, each in x.items() if name != "sizes"})
 
 
+def passes(name: str) -> Callable[[Any], bool]:
+    """The check that `fit` itself makes of a setting; of a number in a file, first that it is one of usual size."""
+
+    def check(x: Any) -> bool:
+        try:
+            return (not isinstance(x, int) or whole(abs(x)) or truth(x)) and CHECKS[name](name, x) == x
+        except TinygradError:
+            return False
+
+    return check
+
+
 # Of `fit`: what `train.config` writes. A setting that is not named here is free, but plain.
 KINDS: dict[str, Callable[[Any], bool]] = {
     "model": mlp_or_text,
@@ -69,14 +82,9 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "lr": either(none, real, text),
     "optimizer_settings": settings,
     "samples": whole,
-    "batch_size": either(none, whole),
     "sample_weight": truth,
     "validation": either(none, real, text),
-    "epochs": whole,
-    "shuffle": either(truth, text),
-    "seed": whole,
-    **dict.fromkeys(("tol", "patience", "clip_norm", "clip_value"), either(none, real)),
-    "accurate": truth,
+    **{name: passes(name) for name in CHECKS},
     "steps": whole,
 }
 

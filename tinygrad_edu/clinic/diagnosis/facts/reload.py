@@ -13,12 +13,10 @@ from tinygrad_edu.optim.named import known
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.optim.schedule_text import schedule_of
 from tinygrad_edu.train.job import Job, job_of
-from tinygrad_edu.train.recipe import Settings
+from tinygrad_edu.train.recipe import Recipe, Settings
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import whole
 from tinygrad_edu.train.stored import rebuilt
-
-TAKEN = ("epochs", "batch_size", "shuffle", "seed", "tol", "patience", "clip_norm", "clip_value", "accurate")
 
 
 def why_not(run: Run, X: Any, y: Any) -> str:
@@ -59,20 +57,10 @@ def with_job(run: Run, X: Any, y: Any) -> Run:
     model = rebuilt(config, MLP(**config["model"]).state_dict())
     share = config["validation"]
     whole_set = isinstance(share, (int, float)) and len(X) - round(share * len(X)) == config["samples"]
-    settings = Settings(
-        loss=config["loss"], validation=share if whole_set else None, **{name: config[name] for name in TAKEN}
-    )
-    job: Job = job_of(model, X, whole(y), optimizer_of(config, model), settings)
+    recipe = Recipe.of_record(config)
+    settings = Settings(**recipe.plan, validation=share if whole_set else None)
+    job: Job = job_of(model, X, whole(y), recipe.make_optimizer(model.parameters()), settings)
     return replace(run, job=job)
-
-
-def optimizer_of(config: Mapping[str, Any], model: MLP) -> Any:
-    """As the settings name it, before its first step."""
-    pairs = config["optimizer_settings"].items()
-    options: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in pairs}
-    if config["lr"] is not None:  # L-BFGS has none
-        options["lr"] = schedule_of(config["lr"]) if isinstance(config["lr"], str) else config["lr"]
-    return known()[config["optimizer"]](model.parameters(), **options)
 
 
 def other_data(run: Run) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.layers import MLP, Linear, find_activation, range_of
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim import LBFGS, optimizers
-from tinygrad_edu.optim.schedule import Schedule, as_schedule
+from tinygrad_edu.optim.schedule import as_schedule
+from tinygrad_edu.train.recipe import Recipe
 
 Array = np.ndarray[Any, Any]
 Change = Mapping[str, Any]
@@ -42,15 +42,15 @@ class EstimatorRule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
+class Setup(Recipe):
     """How a network is trained. A change of it is a dict of fields.
 
     sizes ... dropout: of `nn.MLP`; `pattern` stands for it where the network is another Module, whose parameters are
     then drawn anew. init: how each layer was found to begin, or a name of `nn.init`. inputs, targets: None, or
     "standardized"; targets also "in range". coding: None for targets as they are given, else "numbers" or "zero_one"
-    for classes. columns: the features kept. options: of the optimizer, apart from lr. rows: None for all samples, or
+    for classes. columns: the features kept. rows: None for all samples, or
     "without outliers". validated: does what was held out decide when it ends? estimator: what else an estimator was
-    told. dialect: the tool whose words a remedy is told in. The rest: of `fit`.
+    told. dialect: the tool whose words a remedy is told in. The rest: of the recipe that `fit` leaves.
     """
 
     sizes: tuple[int, ...]
@@ -61,16 +61,7 @@ class Setup:
     dropout: float = 0.0
     init: Any = "glorot_uniform"
     loss: Any = "mse"
-    optimizer: str = "SGD"
-    lr: Any = 0.01
-    options: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 100
-    batch_size: int | None = None
-    shuffle: bool | str = True
-    tol: float | None = None
-    patience: int | None = None
-    clip_norm: float | None = None
-    clip_value: float | None = None
     weights: Any = None
     inputs: str | None = None
     targets: str | None = None
@@ -151,13 +142,6 @@ class Setup:
         if not named:
             begin(made.layers, self.init, seed)
         return made
-
-    def stepper(self, parameters: Any) -> Any:
-        """The optimizer, with a schedule that has seen no loss yet."""
-        if self.optimizer == "LBFGS":
-            return LBFGS(parameters, **self.options)
-        lr = self.lr.maker(**self.lr.parameters) if isinstance(self.lr, Schedule) else self.lr
-        return getattr(optimizers, self.optimizer)(parameters, lr=lr, **self.options)
 
     def difference(self, change: Change) -> str:
         """A change in words: "lr 1 → 0.1"."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tinygrad_edu.nn.layers import FUNCTIONS, MLP
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import schedules
+from tinygrad_edu.train.recipe import Recipe
 from tinygrad_edu.train.run import Run
 
 Array = np.ndarray[Any, Any]
@@ -95,27 +96,14 @@ def of_run(run: Run, X: Any, y: Any) -> Subject:
 
 def training(job: Any) -> dict[str, Any]:
     """How `fit` trained. What was held out is needed where it decides when the run ends, or how fast it goes."""
-    s = job.settings
+    recipe: Recipe = job.recipe
     watched = job.held_out is not None and (job.rule or job.optimizer.schedule.follows_loss)
-    return {
-        "loss": s.loss if isinstance(s.loss, str) else job.loss,
-        "weights": s.sample_weight,
+    told = {field.name: getattr(recipe, field.name) for field in fields(Recipe)}
+    return told | {
+        "lr": 1.0 if recipe.lr is None else recipe.lr,
+        "weights": job.settings.sample_weight,
         "validated": watched,
-        **{name: getattr(s, name) for name in TAKEN},
-        **stepping(job),
     }
-
-
-TAKEN = ("epochs", "batch_size", "shuffle", "tol", "patience", "clip_norm", "clip_value")
-
-
-def stepping(job: Any) -> dict[str, Any]:
-    """The optimizer, its rate and its options."""
-    if job.minimizer is not None:
-        return {"optimizer": "LBFGS", "lr": 1.0, "options": job.minimizer.options}
-    schedule = job.optimizer.schedule
-    lr = schedule.parameters["lr"] if schedule.kind == "constant" else schedule
-    return {"optimizer": type(job.optimizer).__name__, "lr": lr, "options": job.optimizer.options}
 
 
 def structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]:

@@ -105,9 +105,6 @@ def wilson(hits: int, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-TAKEN = ("epochs", "batch_size", "shuffle", "tol", "patience", "clip_norm", "clip_value")
-
-
 def weights(setup: Setup, task: Task) -> Any:
     """What each sample counts."""
     if not isinstance(setup.weights, str):
@@ -121,13 +118,14 @@ class Jobs(ManyJobs):
     """The runs of a setup, for `fit_many`'s threads."""
 
     def __init__(self, setup: Setup, task: Task) -> None:
-        options = {name: getattr(setup, name) for name in TAKEN} | {"progress": False}
+        options = setup.plan | {"progress": False}
+        del options["seed"]  # each run has its own
         weight, rows = weights(setup, task), task.kept(setup)
-        options |= {"loss": setup.loss, "sample_weight": weight if weight is None else np.asarray(weight)[rows]}
+        options |= {"sample_weight": weight if weight is None else np.asarray(weight)[rows]}
         if setup.validated and task.held_out is not None and (setup.tol or setup.patience or follows(setup.lr)):
             options["validation"] = hold_out(setup, task)
         y = np.ascontiguousarray(task.targets(setup)[rows])
-        super().__init__(setup.model, setup.stepper, task.fed(setup), y, options)
+        super().__init__(setup.model, setup.make_optimizer, task.fed(setup), y, options)
 
 
 def follows(lr: Any) -> bool:
