@@ -32,11 +32,12 @@ HOMES = {
     "draw": ("draw", "Drawing"),
     "interop": ("from_keras", "from_torch"),
     "reporting": ("report",),
+    "reporting.compare": ("compare",),
     "train.fit": ("fit",),
     "train.range_test": ("lr_range_test",),
     "train.sweep.many": ("fit_many",),
 }
-MODULES = ("cases", "clinic", "course", "errors", "estimators", "nn", "ops", "optim", "data", "train")
+MODULES = ("cases", "clinic", "compare", "course", "errors", "estimators", "nn", "ops", "optim", "data", "train")
 WHERE = {name: module for module, names in HOMES.items() for name in names}
 
 if TYPE_CHECKING:
@@ -53,12 +54,13 @@ if TYPE_CHECKING:
     from tinygrad_edu.draw import Drawing, draw
     from tinygrad_edu.interop import from_keras, from_torch
     from tinygrad_edu.reporting import report
+    from tinygrad_edu.reporting.compare import compare
     from tinygrad_edu.train.fit import fit
     from tinygrad_edu.train.range_test import lr_range_test
     from tinygrad_edu.train.sweep.many import fit_many
 
 __all__ = [
-    "Drawing", "Tensor", "Value", "cases", "clinic", "course", "data", "detect_anomaly", "draw", "errors",
+    "Drawing", "Tensor", "Value", "cases", "clinic", "compare", "course", "data", "detect_anomaly", "draw", "errors",
     "estimators", "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp", "jacobian",
     "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "report", "scan", "taylor_slope",
     "train", "value_and_grad", "vjp", "vmap",

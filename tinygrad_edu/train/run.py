@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.charts.chart import Chart, Line, Panel, describe
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
 from tinygrad_edu.train import checkpoint, stored
@@ -109,6 +110,16 @@ class Run:
             model.load_state_dict(state)
         return cls(model=made, **record, **facts)
 
+    def plot(self) -> Chart:
+        """The curves of this run as a chart: loss and validation loss, and the lengths of gradient and update.
+
+        A notebook shows it; `.save("run.svg")` writes it, as .png, .pdf and .html too.
+
+        >>> Run(np.array([1.0, 0.5, 0.25]), np.ones(3), "all 3 epochs done", "eager: asked for", model=None).plot()
+        <Loss over 3 epochs: training from 1 to 0.25, lowest 0.25>
+        """
+        return chart_of(self)
+
     def refuse_moved(self, what: str) -> None:
         """The model, the optimizer and the job are one with this record only while nothing has trained them on."""
         if self.job is None:
@@ -119,6 +130,23 @@ class Run:
     def __repr__(self) -> str:
         last = f"{self.loss_curve[-1]:.4g}" if self.n_epochs else "none"
         return f"<Run of {self.n_epochs} epochs, loss {last}, {self.how}: {self.stop_reason}>"
+
+
+def chart_of(run: Run) -> Chart:
+    """The panels of `run.plot()`."""
+    loss = run.config.get("loss", "")
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
+    curves = {"training": run.loss_curve, "validation": run.validation_curve}
+    lengths = {"gradient": run.grad_norms, "update": run.update_norms}
+    panels = [panel(f"Loss ({name})" if name else "Loss", curves), panel("Length of gradient and update", lengths)]
+    epochs = f"{run.n_epochs:,} epoch{'' if run.n_epochs == 1 else 's'}"
+    return Chart([p for p in panels if p.lines], f"Loss over {epochs}: {describe(panels[0]).partition(': ')[2]}")
+
+
+def panel(title: str, curves: Mapping[str, Array]) -> Panel:
+    """Those of the curves that are there."""
+    lines = [Line(name, curve, place, place) for place, (name, curve) in enumerate(curves.items()) if len(curve)]
+    return Panel(title, lines)
 
 
 def from_json(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:

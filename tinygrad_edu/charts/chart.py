@@ -1,0 +1,255 @@
+"""A chart of curves: what `run.plot()` and `tg.compare` give. Notebooks show it, `save` writes it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.charts.axes import drawable, plain_numbers, thin_points
+from tinygrad_edu.charts.palette import DARK, LIGHT, MARKS, SERIES, variables
+from tinygrad_edu.charts.pictures import ADVICE, HEIGHT, WIDTH, Canvas, picture, style
+from tinygrad_edu.charts.text import clean
+from tinygrad_edu.errors import DrawError
+from tinygrad_edu.nn.storage import replace
+
+Array = np.ndarray[Any, Any]
+SUFFIXES = (".svg", ".png", ".pdf", ".html")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # told apart without colour too
+LEGEND_ROW, LETTER = 0.21, 0.085  # inches of a row of the legend, and of a letter in it
+SIZE = re.compile(r' width="([\d.]+pt)" height="[\d.]+pt"')
+AROUND = (0.66, 0.5, 0.14, 0.34)  # inches left, below, right and above of each panel
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve, an entry for each epoch. colour: its number among the series. faint: one of many behind another."""
+
+    name: str
+    curve: Array
+    colour: int = 0
+    dash: int = 0
+    faint: bool = False
+
+
+@dataclass(frozen=True)
+class Band:
+    """What lies between two curves."""
+
+    low: Array
+    high: Array
+    colour: int = 0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves on one pair of axes."""
+
+    title: str
+    lines: Sequence[Line]
+    bands: Sequence[Band] = ()
+
+    @property
+    def scale(self) -> str:
+        """Logarithmic, unless that would leave something out."""
+        with np.errstate(invalid="ignore"):
+            return "log" if all(np.all((x.curve > 0.0) | np.isnan(x.curve)) for x in self.lines) else "linear"
+
+
+@dataclass(frozen=True, repr=False)
+class Chart:
+    """Panels of curves side by side: a notebook shows them, `save` writes them.
+
+    summary: the chart in words, for those who do not see it; below: HTML that its page shows under the curves.
+
+    >>> import numpy as np
+    >>> Chart([Panel("Loss", [Line("training", np.array([1.0, 0.5, 0.25]))])], summary="Loss from 1 to 0.25")
+    <Loss from 1 to 0.25>
+    """
+
+    panels: Sequence[Panel]
+    summary: str
+    title: str = ""
+    below: str = ""
+    _pictures: dict[str, bytes] = field(default_factory=dict, init=False, compare=False)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it to a file; the suffix says how: .svg, .png, .pdf, or .html, which follows a reader's dark theme.
+
+        path: missing folders are made; the file is replaced in one step. Errors: DrawError for another suffix, or
+        without Matplotlib.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix not in SUFFIXES:
+            raise DrawError(f"cannot save a chart as {path.name!r}. Use one of {', '.join(SUFFIXES)}")
+        content = self.html().encode() if suffix == ".html" else self.picture(suffix[1:])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path.resolve(), content)
+        return path
+
+    def picture(self, form: str) -> bytes:
+        """The chart as svg, png or pdf, drawn once and kept. Errors: DrawError without Matplotlib."""
+        if form not in self._pictures:
+            self._pictures[form] = self.rendered(form)
+        return self._pictures[form]
+
+    def rendered(self, form: str) -> bytes:
+        try:
+            import matplotlib as mpl
+            from matplotlib.figure import Figure  # without pyplot, so that a notebook's back end stays
+        except ImportError:
+            raise DrawError(ADVICE) from None
+        with mpl.rc_context({**style(LIGHT), "savefig.facecolor": LIGHT["card"]}), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a glyph that DejaVu lacks
+            figure, target = self.drawn(Figure), io.BytesIO()
+            about = dict.fromkeys(("Date", "Creator", "Format", "Type")) if form == "svg" else None
+            figure.savefig(target, format=form, metadata=about)
+        return target.getvalue()
+
+    def drawn(self, make_figure: Any) -> Any:
+        """Matplotlib's figure with all panels, whose axes line up."""
+        high = max(HEIGHT + legend_height(panel) for panel in self.panels)
+        width, height = WIDTH * len(self.panels), high + 0.3 * bool(self.title)
+        figure = make_figure(figsize=(width, height), dpi=144)
+        if self.title:
+            figure.suptitle(label(self.title, 80), x=AROUND[0] / width, ha="left", weight="bold", size=11)
+        left, below, right, above = AROUND
+        area = ((WIDTH - left - right) / width, (HEIGHT - below - above) / height)
+        for place, panel in enumerate(self.panels):
+            corner = ((place * WIDTH + left) / width, (high - HEIGHT + below) / height)
+            draw_panel(Canvas(figure, figure.add_axes((*corner, *area)), LIGHT), panel)
+        return figure
+
+    def html(self) -> str:
+        """A page of its own that loads nothing, in the reader's theme."""
+        name, _, told = self.summary.partition(": ")
+        heading, words = html.escape(clean(self.title or name, 120)), html.escape(clean(told or name, 600))
+        return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{heading}</title>
+<style>:root {{ color-scheme: light dark; {variables(LIGHT)} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {variables(DARK)} }} }}
+{style_sheet()}</style>
+</head>
+<body><h1>{heading}</h1><p>{words}</p>
+<main>{"".join(self.figures())}</main>{self.below}</body>
+</html>
+"""
+
+    def figures(self) -> Iterator[str]:
+        """A figure of HTML for each panel, in the colours of the page's theme."""
+        for panel in self.panels:
+            size = (WIDTH, HEIGHT + legend_height(panel))
+            left, below, right, _ = AROUND
+            around = (left, below + legend_height(panel), right, 0.1)
+            svg = picture(describe(panel), lambda canvas, panel=panel: draw_panel(canvas, panel), size, around)  # type: ignore[misc]
+            yield f"<figure><figcaption>{html.escape(clean(panel.title))}</figcaption>{svg}</figure>"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """SVG as wide as the cell at most, and PNG for notebooks that are not trusted; words without Matplotlib."""
+        bundle = {"text/plain": repr(self)}
+        try:
+            svg = self.picture("svg").decode()
+        except DrawError:
+            return bundle
+        name = f'<svg role="img" aria-label="{html.escape(clean(self.summary, 600))}"'
+        named = svg[svg.index("<svg") :].replace("<svg", name, 1)
+        bundle["image/svg+xml"] = SIZE.sub(r' width="100%" style="max-width:\1"', named, count=1)
+        bundle["image/png"] = base64.b64encode(self.picture("png")).decode()
+        return bundle
+
+    def __repr__(self) -> str:
+        return f"<{clean(self.summary, 300)}>"
+
+
+def style_sheet() -> str:
+    return files(__package__).joinpath("chart.css").read_text(encoding="utf-8")
+
+
+def draw_panel(canvas: Canvas, panel: Panel) -> None:
+    """Bands first, then lines, and a legend below the axes where there is more than one name."""
+    axes, colours = canvas.axes, canvas.colours
+    for band in panel.bands:
+        x = np.arange(1, len(band.low) + 1)
+        axes.fill_between(
+            x, drawable(band.low), drawable(band.high), color=colours[series(band.colour)], alpha=0.18, lw=0
+        )
+    for line in panel.lines:
+        draw_line(axes, line, colours[series(line.colour)])
+    axes.set(xlabel="epoch", yscale=panel.scale)
+    if colours is not MARKS:  # a page has it as text
+        axes.set_title(label(panel.title), loc="left", size=10, color=colours["muted"])
+    if panel.scale == "log":
+        plain_numbers(axes.yaxis)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if len(names_of(panel)) > 1:
+        axes.legend(
+            loc="upper left", bbox_to_anchor=(0.0, -0.42 / (HEIGHT - AROUND[1] - AROUND[3])), ncols=columns(panel),
+            borderaxespad=0.0, columnspacing=1.2, handlelength=2.2, labelspacing=0.35,
+        )  # fmt: skip
+
+
+def draw_line(axes: Any, line: Line, colour: str) -> None:
+    places = thin_points(line.curve)
+    look = {"linewidth": 0.7, "alpha": 0.35} if line.faint else {"label": label(line.name)}
+    dot = {"marker": "o"} if line.curve.size == 1 else {}
+    dash = DASHES[line.dash % len(DASHES)]
+    axes.plot(places + 1, drawable(line.curve[places]), color=colour, linestyle=dash, **look, **dot)
+
+
+def series(number: int) -> str:
+    return SERIES[number % len(SERIES)]
+
+
+def label(text: str, limit: int = 40) -> str:
+    """A user's text for Matplotlib, to which $ begins a formula and _ at the start hides a name.
+
+    >>> label("_cost in $")
+    '\\u2009_cost in \\\\$'
+    """
+    plain = clean(text, limit).replace("\\", "\\\\").replace("$", r"\$")
+    return f"\u2009{plain}" if plain.startswith("_") else plain
+
+
+def names_of(panel: Panel) -> list[str]:
+    return [line.name for line in panel.lines if not line.faint]
+
+
+def columns(panel: Panel) -> int:
+    """As many columns of the legend as stand side by side."""
+    longest = max(len(clean(name, 40)) for name in names_of(panel))
+    return max(1, min(4, int((WIDTH - AROUND[0]) / (0.55 + LETTER * longest))))
+
+
+def legend_height(panel: Panel) -> float:
+    """Inches of the legend below the axes."""
+    names = names_of(panel)
+    return LEGEND_ROW * -(-len(names) // columns(panel)) + 0.08 if len(names) > 1 else 0.0
+
+
+def describe(panel: Panel) -> str:
+    """A panel in words, of many lines the first eight."""
+    told = [tell(line) for line in panel.lines if not line.faint]
+    return f"{panel.title}: {'; '.join(told[:8])}{f'; and {len(told) - 8} more' if len(told) > 8 else ''}"
+
+
+def tell(line: Line) -> str:
+    curve = line.curve[np.isfinite(line.curve)]
+    if not curve.size:
+        return f"{line.name} has no finite number"
+    return f"{line.name} from {curve[0]:.4g} to {curve[-1]:.4g}, lowest {curve.min():.4g}"

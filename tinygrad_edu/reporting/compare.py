@@ -1,0 +1,178 @@
+"""`tg.compare`: the curves of several runs, or of many seeds, on one chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.charts.chart import Band, Chart, Line, Panel
+from tinygrad_edu.draw.text import count
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.reporting.settings import setting_text
+from tinygrad_edu.reporting.tables import figure, scrolling, table
+from tinygrad_edu.train import ManyRuns, Run
+
+Array = np.ndarray[Any, Any]
+MOST_RUNS, MOST_SEEDS = 32, 30  # curves that 8 colours and 4 dashes tell apart; seeds that are drawn behind a median
+QUIET = {"samples", "seed"}  # settings that are named only where nothing else tells the runs apart
+HEAD = ["run", "epochs", "first loss", "last loss", "lowest loss", "in epoch", "validation, lowest", "why it ended"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One curve of the comparison; `seeds` (s, epochs): the curves that it is the median of."""
+
+    name: str
+    curve: Array
+    validation: Array = field(default_factory=lambda: np.empty(0))
+    seeds: Array | None = None
+    why: str = ""
+    loss: str = ""
+
+
+def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
+    """The loss curves of several runs on one chart, the validation loss of each dashed.
+
+    runs: a list, or a dict by name, of runs of `fit`, outcomes of `fit_many` (a curve for each learning rate: the
+    median of the seeds, the band that holds half of them, and each seed behind it), fitted estimators, or plain lists
+    of losses; at most 32 curves. names: one for each; by default the settings in which the runs differ.
+    A notebook shows the chart; `.save("runs.html")` writes it (.svg, .png, .pdf too), the page with a table of numbers.
+    Errors: SettingError for other things, no curve at all, or names that are not as many.
+
+    >>> from tinygrad_edu import fit, nn, optim
+    >>> from tinygrad_edu.data import xor_gate
+    >>> def run(lr):
+    ...     model = nn.MLP([2, 3, 1], seed=0)
+    ...     return fit(model, *xor_gate(), loss="mse", optimizer=optim.SGD(model.parameters(), lr=lr), epochs=20)
+    >>> compare([run(0.01), run(0.1)])
+    <Loss of 2 runs: lr=0.01 1.03 → 0.4196; lr=0.1 1.03 → 0.2269>
+    """
+    entries = entries_of(runs, names)
+    losses = {entry.loss for entry in entries}
+    title = f"Loss ({losses.pop()})" if len(losses) == 1 and "" not in losses else "Loss"
+    panel = Panel(title, [line for place, entry in enumerate(entries) for line in lines(entry, place)], bands(entries))
+    told = "; ".join(f"{entry.name} {figure(entry.curve[0])} → {figure(last(entry.curve))}" for entry in entries[:8])
+    more = f"; and {len(entries) - 8} more" if len(entries) > 8 else ""
+    numbers = table("What the curves show", HEAD, [row(entry) for entry in entries])
+    return Chart([panel], f"Loss of {count(len(entries), 'run')}: {told}{more}", below=scrolling("Numbers", numbers))
+
+
+def entries_of(runs: Any, names: Sequence[str] | None) -> list[Entry]:
+    """An entry for each curve. Errors: SettingError."""
+    if isinstance(runs, Mapping):
+        given, runs = [str(name) for name in runs], list(runs.values())
+        names = given if names is None else names
+    single = isinstance(runs, (Run, ManyRuns)) or hasattr(runs, "loss_curve_")
+    found = [runs] if single else list(runs)
+    if names is not None and len(names) != len(found):
+        raise SettingError(f"compare: {len(names)} names for {count(len(found), 'run')}: one for each is needed")
+    called = [str(name) for name in names] if names is not None else names_by_difference(found)
+    entries = [entry for run, name in zip(found, called, strict=True) for entry in entries_for(run, name)]
+    entries = [entry for entry in entries if len(entry.curve)]
+    if not 1 <= len(entries) <= MOST_RUNS:
+        raise SettingError(
+            f"compare: {len(entries)} curves with epochs in them; from 1 to {MOST_RUNS} can be told apart"
+        )
+    return entries
+
+
+def entries_for(run: Any, name: str) -> Iterator[Entry]:
+    """The curve of a run; of `fit_many` one for each learning rate."""
+    if isinstance(run, ManyRuns):
+        yield from rates_of(run, name)
+    elif isinstance(run, Run):
+        yield Entry(
+            name, run.loss_curve, run.validation_curve, None, run.stop_reason, setting_text(run.config.get("loss", ""))
+        )
+    else:
+        yield Entry(name, plain_curve(getattr(run, "loss_curve_", run)))
+
+
+def rates_of(many: ManyRuns, name: str) -> Iterator[Entry]:
+    """The median of the seeds of each learning rate; a run that has ended counts with its last loss."""
+    for rate, curves in zip(many.learning_rates, many.loss_curves, strict=True):
+        rates = f"lr={rate:g}" if len(many.learning_rates) > 1 else ""
+        whole = carry_on(curves)
+        why = f"median of {count(len(curves), 'seed')}; half of them end between {quartiles(whole[:, -1])}"
+        yield Entry(", ".join(filter(None, [name, rates])) or "seeds", np.median(whole, axis=0), seeds=whole, why=why)
+
+
+def carry_on(curves: Array) -> Array:
+    """Curves (seeds, epochs) whose NaN after the end of a run are its last loss."""
+    places = np.where(np.isnan(curves), 0, np.arange(curves.shape[1]))
+    return np.asarray(np.take_along_axis(curves, np.maximum.accumulate(places, axis=1), axis=1))
+
+
+def quartiles(losses: Array) -> str:
+    low, high = np.nanquantile(losses, (0.25, 0.75))
+    return f"{figure(low)} and {figure(high)}"
+
+
+def plain_curve(losses: Any) -> Array:
+    """Losses as an array. Errors: SettingError."""
+    try:
+        curve = np.asarray(losses, dtype=float)
+    except (TypeError, ValueError):
+        curve = np.empty((0, 0))
+    if curve.ndim != 1:
+        raise SettingError(f"compare: {type(losses).__name__} is no run, no fitted estimator, and no list of losses")
+    return curve
+
+
+def names_by_difference(runs: Sequence[Any]) -> list[str]:
+    """What differs in the settings of the runs, such as lr=0.1; else their numbers."""
+    configs = [flat_settings(getattr(run, "config", {})) for run in runs]
+    shared = [key for key in configs[0] if all(key in c for c in configs)] if configs else []
+    keys = [key for key in shared if len({c[key] for c in configs}) > 1]
+    keys = [key for key in keys if key.rpartition(".")[2] not in QUIET] or keys
+    found = [", ".join(f"{key.rpartition('.')[2]}={c[key]}" for key in keys[:3]) for c in configs]
+    if len(set(found)) == len(runs) and all(found):
+        return found
+    return ["" if isinstance(run, ManyRuns) and len(runs) == 1 else f"run {place}" for place, run in enumerate(runs, 1)]
+
+
+def flat_settings(config: Any, prefix: str = "") -> dict[str, str]:
+    """Settings as text, those of the model and the optimizer as model.sizes, optimizer_settings.beta1, ..."""
+    found: dict[str, str] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            found |= flat_settings(value, f"{prefix}{name}.")
+        else:
+            whole = name == "batch_size" and value == config.get("samples")
+            found[prefix + name] = "all" if whole else setting_text(value)
+    return found
+
+
+def lines(entry: Entry, place: int) -> Iterator[Line]:
+    """The seeds behind it, the curve, and the validation loss in another dash."""
+    dash = place // 8
+    if entry.seeds is not None:
+        yield from (Line("", curve, place, faint=True) for curve in entry.seeds[:MOST_SEEDS])
+    yield Line(entry.name, entry.curve, place, dash)
+    if entry.validation.size:
+        yield Line(f"{entry.name}, validation", entry.validation, place, dash + 1)
+
+
+def bands(entries: Sequence[Entry]) -> list[Band]:
+    """Between the quartiles of the seeds."""
+    return [
+        Band(np.nanquantile(entry.seeds, 0.25, axis=0), np.nanquantile(entry.seeds, 0.75, axis=0), place)
+        for place, entry in enumerate(entries)
+        if entry.seeds is not None and len(entry.seeds) > 1
+    ]
+
+
+def last(curve: Array) -> float:
+    return float(curve[-1])
+
+
+def row(entry: Entry) -> list[Any]:
+    """The numbers of one curve."""
+    finite = np.isfinite(entry.curve).any()
+    best = int(np.nanargmin(entry.curve)) if finite else 0
+    held_out = figure(float(np.nanmin(entry.validation))) if np.isfinite(entry.validation).any() else "-"
+    numbers = [float(entry.curve[0]), last(entry.curve), float(entry.curve[best]), str(best + 1)]
+    return [entry.name, str(len(entry.curve)), *numbers, held_out, entry.why or "-"]
