@@ -24,7 +24,7 @@ from tinygrad_edu.draw.render import ADVICE, available
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import SGD, Optimizer
 from tinygrad_edu.train import one_minus_mae
-from tinygrad_edu.train.progress import bar, say
+from tinygrad_edu.train.progress_bar import bar, say
 
 Array = np.ndarray[Any, Any]
 REPORTED = (0.25, 0.5, 1.0)  # where in the run a line is printed

@@ -21,7 +21,12 @@ from tinygrad_edu.train.snapshot import generators
 
 Array = np.ndarray[Any, Any]
 FORMAT = "tinygrad_edu run, 1"
-CURVES = ("losses", "norms", "changes", "validation")
+CURVES = {  # in a file: of Progress
+    "losses": "losses",
+    "norms": "grad_norms",
+    "changes": "update_norms",
+    "validation": "validation",
+}
 RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")  # the same in a Run
 STATES = ("model", "last", "best", "start")  # the weights: now, after the last epoch, of the best one, at the start
 FACTS = ("config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "best", "schedule", "generators")
@@ -68,12 +73,15 @@ def write(job: Job, path: str | os.PathLike[str]) -> Path:
 
 def arrays(job: Job) -> dict[str, Array]:
     """Weights, the optimizer's memories and counts, curves."""
-    states = {"model": job.model.state_dict(), "last": job.last, "best": job.best and job.best[2], "start": job.start}
+    progress = job.progress
+    best = progress.best and progress.best[2]
+    states = {"model": job.model.state_dict(), "last": progress.last, "best": best, "start": job.start}
     found = {f"{place}.{name}": x for place, state in states.items() for name, x in (state or {}).items()}
     for k, memory in enumerate(zip(*job.optimizer.memory, strict=True)):
         found[f"memory.{k}"] = np.concatenate([np.ravel(x) for x in memory])
     found["steps"] = np.array(job.optimizer.t)
-    return found | {f"curve.{name}": np.array(getattr(job, name), dtype=float) for name in CURVES}
+    curves = {f"curve.{name}": np.array(getattr(progress, own), dtype=float) for name, own in CURVES.items()}
+    return found | curves
 
 
 def facts(job: Job) -> dict[str, Any]:
@@ -84,10 +92,10 @@ def facts(job: Job) -> dict[str, Any]:
             "stop_reason": job.ending or f"not ended: saved after {len(job.losses)} of {job.settings.epochs} epochs",
             "how": job.how,
             "data": prints(job),
-            "stopping": job.stopping,
-            "seen": job.seen,
-            "stopped": job.stopped,
-            "best": job.best and job.best[:2],
+            "stopping": job.progress.rule,
+            "seen": job.progress.seen,
+            "stopped": job.progress.stopped,
+            "best": job.progress.best and job.progress.best[:2],
             "schedule": job.optimizer.state()[2],
             "generators": [rng.bit_generator.state for rng in generators(job.model)],
         }

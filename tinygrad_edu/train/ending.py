@@ -19,16 +19,16 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
     done, s = len(job.losses), job.settings
     if interrupted:
         return f"interrupted after {done} of {s.epochs} epochs"
-    if job.ended:
-        return job.ended
-    if stopped and job.stopping[PATIENCE]:
+    if job.progress.callback_reason:
+        return job.progress.callback_reason
+    if stopped and job.progress.rule[PATIENCE]:
         what = "validation loss" if job.held_out else "loss"
         return (
             f"stopped after {done} epochs: the {what} improved by less than {s.tol or 0.0:g} of itself for "
             f"{s.patience} epochs in a row"
         )
     if stopped:
-        curve = job.validation or job.losses
+        curve = job.progress.validation or job.losses
         return (
             f"converged after {done} epochs: the loss changed by {abs(curve[-1] - curve[-2]):.2g}, "
             f"at most {s.tol:g} of itself"

@@ -14,7 +14,7 @@ import numpy as np
 from tinygrad_edu.errors import CompileError, SettingError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
-from tinygrad_edu.train import progress as progress_bars
+from tinygrad_edu.train import progress_bar
 from tinygrad_edu.train.choose import choose, choose_together, stepper_for
 from tinygrad_edu.train.config import config
 from tinygrad_edu.train.ending import reason
@@ -26,7 +26,6 @@ from tinygrad_edu.train.resume import resume
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.snapshot import Point, for_certain
 from tinygrad_edu.train.stepper import Epochs, Stepper
-from tinygrad_edu.train.stopping import has_fired
 
 SETTINGS = [field.name for field in fields(Settings)]
 
@@ -126,7 +125,7 @@ class Training:
         self.point = Point(job)
         course, job.how = choose_together(job, self.compiled) if job.ranks else choose(job, self.compiled)
         job.how, job.ending = job.how + note_of_parts(job), ""
-        if job.stopped:  # the stopping rule has ended it before
+        if job.progress.stopped:  # the stopping rule has ended it before
             return reason(job, stopped=True)
         while True:
             self.stepper = stepper_for(job, course, shown)
@@ -166,10 +165,9 @@ class Training:
     def keep(self, done: Epochs) -> bool:
         """Record epochs and look at them; is it over?"""
         job, over = self.job, False
-        job.record(done.losses, done.norms, done.changes)
+        job.progress.record(done.losses, done.grad_norms, done.update_norms)
         if done.looked:
-            job.seen = len(job.losses)
-            over = job.stopped = bool(len(done.losses)) and job.rule and has_fired(job.stopping, job.losses)
+            over = job.progress.follow_program(len(done.losses))
         elif len(done.losses):
             over = self.stepper.look(self.note)
         if len(done.losses):
@@ -194,8 +192,9 @@ class Training:
         self.back_to_point()
         self.measured, left = None, self.stepper.settle()
         if left is not None and len(left.losses):
-            self.job.record(left.losses, left.norms, left.changes)
-            self.job.seen = len(self.job.losses) if left.looked else self.job.seen
+            progress = self.job.progress
+            progress.record(left.losses, left.grad_norms, left.update_norms)
+            progress.seen = progress.epochs if left.looked else progress.seen
             self.job.measure()
             self.point = Point(self.job)
 
@@ -215,18 +214,17 @@ def record(job: Job, ending: str, compiled: bool | str) -> Run:
             raise SettingError(
                 "L-BFGS cannot go on: SciPy keeps its memory. Call fit, which starts anew from these weights"
             )
-        job.settings, job.ended = replace(job.settings, epochs=epochs), ""
+        job.settings, job.progress.callback_reason = replace(job.settings, epochs=epochs), ""
         return train_job(job, compiled)
 
+    progress = job.progress
     job.ending, job.steps_made = ending, list(job.optimizer.t)
-    return Run(
-        np.array(job.losses), np.array(job.norms), ending, job.how, job.model, config(job), np.array(job.changes),
-        np.array(job.validation), resume, job,
-    )  # fmt: skip
+    losses, grad_norms, update_norms, validation = map(np.array, progress.curves)
+    return Run(losses, grad_norms, ending, job.how, job.model, config(job), update_norms, validation, resume, job)
 
 
 def bar(job: Job) -> Any:
     settings = job.settings
-    return progress_bars.bar(
+    return progress_bar.bar(
         settings.epochs, "epoch", progress_shown(settings), len(job.losses), asked=bool(settings.progress)
     )

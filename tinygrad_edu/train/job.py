@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from array import array
-from collections.abc import Callable, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,26 +17,19 @@ from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
+from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
-from tinygrad_edu.train.stopping import stopping, stops
 
 Array = np.ndarray[Any, Any]
-Curve = MutableSequence[float]
 AT_A_TIME = 1_000_000  # sample numbers drawn together
-
-
-def curve(numbers: Any = b"") -> Curve:
-    """Numbers of each epoch, from the bytes of an array or a list: without an object for each (75 µs in a thousand)."""
-    return array("d", numbers)
 
 
 @dataclass
 class Job:
-    """A training run: what it works on, and its record so far.
+    """A training run: what it works on, and its progress. Callbacks are called with it.
 
     `data`: X, y and, where they are given, the weights of the samples; `chances`: the weights, where samples are drawn
-    by them. `losses`, `norms`, `changes`, `validation`: a number for each whole epoch. `minimizer`: L-BFGS, where it is
-    asked for; `optimizer` is then a stand-in that changes nothing.
+    by them. `minimizer`: L-BFGS, where it is asked for; `optimizer` is then a stand-in that changes nothing.
     """
 
     model: Module
@@ -48,30 +40,26 @@ class Job:
     loss: Loss
     chances: Array | None = None
     minimizer: LBFGS | None = None
-    losses: Curve = field(default_factory=curve)
-    norms: Curve = field(default_factory=curve)
-    changes: Curve = field(default_factory=curve)
-    validation: list[float] = field(default_factory=list)
-    best: Any = None  # (loss, epoch, state) of the best epoch by validation
-    last: Any = None  # the state after the last epoch, where the model holds the best one
-    seen: int = 0  # epochs that have been looked at
     how: str = ""  # which way it goes, and why
     ending: str = ""  # the sentence of the record
     steps_made: list[int] = field(default_factory=list)  # by the optimizer, at the end
-    ended: str = ""  # why, where a callback has ended it
-    stopped: bool = False  # has the stopping rule ended it?
     start: Mapping[str, Array] = field(default_factory=dict)  # the weights before the first epoch, for the clinic
     ranks: Any = None  # the train.ranks.Ranks among which batches are split
 
     def __post_init__(self) -> None:
         self.start = self.start or self.model.state_dict()
-        self.stopping = stopping(self.settings.tol, self.settings.patience)
+        self.progress = Progress(self.settings.tol, self.settings.patience)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
 
     @property
     def recipe(self) -> Recipe:
         """How it is trained, with the optimizer as it is now."""
         return Recipe.of(self.settings, self.minimizer or self.optimizer)
+
+    @property
+    def losses(self) -> Curve:
+        """The mean loss of each whole epoch so far."""
+        return self.progress.losses
 
     @property
     def samples(self) -> int:
@@ -104,11 +92,6 @@ class Job:
         """Does it go as compiled code?"""
         return self.how.startswith("compiled")
 
-    @property
-    def rule(self) -> bool:
-        """Is there a rule that may end it early?"""
-        return self.settings.tol is not None or self.settings.patience is not None
-
     def generator(self) -> np.random.Generator:
         """What the orders of the epochs that are still to be done are drawn from."""
         rng, done = np.random.default_rng(self.settings.seed), len(self.losses)
@@ -138,52 +121,37 @@ class Job:
             )
         return self.loss(output, batch[1], **weight)
 
-    def record(self, losses: Sequence[float], norms: Sequence[float], changes: Sequence[float]) -> None:
-        """More whole epochs."""
-        for known, new in ((self.losses, losses), (self.norms, norms), (self.changes, changes)):
-            known.extend(curve(np.asarray(new, dtype=float).tobytes()))
-
-    def mark(self) -> Any:
-        """How far the record is, to go back to."""
-        curves = [len(each) for each in (self.losses, self.norms, self.changes, self.validation)]
-        return curves, self.stopping.copy(), (self.best, self.last, self.seen, self.ended, self.stopped)
-
-    def back_to(self, mark: Any) -> None:
-        """The record as it was at a `mark()`."""
-        for known, length in zip((self.losses, self.norms, self.changes, self.validation), mark[0], strict=True):
-            del known[length:]
-        self.stopping[:] = mark[1]
-        self.best, self.last, self.seen, self.ended, self.stopped = mark[2]
-
     def look(self, measured: Callable[[], None] = lambda: None) -> bool:
         """What is done after an epoch that Python watches: True if it was the last one. measured: before callbacks."""
         self.measure()
         measured()
         for callback in self.settings.callbacks:
             if callback(self):
-                self.ended = f"stopped after {len(self.losses)} epochs by {getattr(callback, '__name__', callback)}"
+                self.progress.callback_reason = (
+                    f"stopped after {len(self.losses)} epochs by {getattr(callback, '__name__', callback)}"
+                )
                 return True
-        return self.stopped
+        return self.progress.stopped
 
     def measure(self) -> None:
         """Validation and what goes by the loss, once for each epoch."""
-        if self.seen == len(self.losses):
+        if self.progress.seen == self.progress.epochs:
             return
         watched = self.losses[-1] if self.held_out is None else self.validate(*self.held_out)
-        self.seen = len(self.losses)
+        self.progress.seen = self.progress.epochs
         for schedule in self.optimizer.schedules:
             schedule.observe(watched)
-        self.stopped = self.rule and bool(stops(self.stopping, watched))
+        self.progress.observe(watched)
 
     def validate(self, X: Array, y: Array) -> float:
         """The loss of what was held out; the best state so far is kept where the run may stop early."""
-        training = self.model.training
+        training, progress = self.model.training, self.progress
         with no_grad():
             loss = float(self.loss(self.model.eval()(X), y).item())
         self.model.train(training)
-        self.validation.append(loss)
-        if self.settings.patience and (self.best is None or loss < self.best[0]):
-            self.best = (loss, len(self.losses), self.model.state_dict())
+        progress.validation.append(loss)
+        if self.settings.patience and (progress.best is None or loss < progress.best[0]):
+            progress.best = (loss, progress.epochs, self.model.state_dict())
         return loss
 
     def refuse_indices(self) -> None:
@@ -197,18 +165,20 @@ class Job:
 
     def restore_best(self) -> str:
         """The best weights by validation, if the last ones are others; says so."""
-        if self.best is None or self.best[1] == len(self.losses):
+        progress = self.progress
+        if progress.best is None or progress.best[1] == progress.epochs:
             return ""
-        if self.last is None:
-            self.last = self.model.state_dict()
-        self.model.load_state_dict(self.best[2])
-        return f"; the weights are those of epoch {self.best[1]}, the best by validation ({self.best[0]:.4g})"
+        if progress.last is None:
+            progress.last = self.model.state_dict()
+        loss, epoch, state = progress.best
+        self.model.load_state_dict(state)
+        return f"; the weights are those of epoch {epoch}, the best by validation ({loss:.4g})"
 
     def go_on(self) -> None:
         """Back to the weights after the last epoch, where those of the best one were restored."""
-        if self.last is not None:
-            self.model.load_state_dict(self.last)
-            self.last = None
+        if self.progress.last is not None:
+            self.model.load_state_dict(self.progress.last)
+            self.progress.last = None
 
 
 def job_of(model: Module, X: Any, y: Any, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:

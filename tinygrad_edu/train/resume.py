@@ -18,6 +18,7 @@ from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, read
 from tinygrad_edu.train.config import config, plain
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.progress import curve
 from tinygrad_edu.train.snapshot import Point, for_certain, generators
 from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
 
@@ -104,7 +105,7 @@ def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> Non
         "seen": not is_whole(seen) or not 0 <= seen <= done,
         "stopped": not is_flag(facts["stopped"]),
         "how": not isinstance(facts["how"], str) or not facts["how"].startswith(("compiled", "eager")),
-        "the stopping rule": not is_rule(facts["stopping"], job.stopping.tolist(), done),
+        "the stopping rule": not is_rule(facts["stopping"], job.progress.rule.tolist(), done),
         "the schedule": not alike(facts["schedule"], job.optimizer.state()[2]),
         "the optimizer's steps": found.arrays["steps"].dtype.kind not in "iu"
         or bool((found.arrays["steps"] < 0).any()),
@@ -180,14 +181,14 @@ class Change:
     def make(self) -> None:
         job, facts, arrays = self.job, self.found.facts, self.found.arrays
         job.model.load_state_dict(self.states["model"])
-        job.start, job.last = self.states["start"], self.states["last"] or None
-        job.best = (*facts["best"], self.states["best"]) if facts["best"] else None
+        progress = job.progress
+        job.start, progress.last = self.states["start"], self.states["last"] or None
+        progress.best = (*facts["best"], self.states["best"]) if facts["best"] else None
         job.optimizer.load_state((arrays["steps"].tolist(), self.memory, facts["schedule"]))
-        job.stopping[:] = facts["stopping"]
-        for name in CURVES:
-            del getattr(job, name)[:]
-            getattr(job, name).extend(arrays[f"curve.{name}"].tolist())
-        job.seen, job.stopped, job.how = facts["seen"], facts["stopped"], facts["how"]
+        progress.rule[:] = facts["stopping"]
+        for name, own in CURVES.items():
+            getattr(progress, own)[:] = curve(arrays[f"curve.{name}"].tolist())
+        progress.seen, progress.stopped, job.how = facts["seen"], facts["stopped"], facts["how"]
         for rng, state in self.generator_states():
             rng.bit_generator.state = state
         job.optimizer.rates(job.optimizer.steps, 1)  # a schedule says so where its numbers lead to no learning rate

@@ -83,11 +83,11 @@ class Point:
     """A whole epoch: the record so far, and the snapshot that belongs to it."""
 
     def __init__(self, job: Any) -> None:
-        self.job, self.snapshot, self.record = job, Snapshot(job.model, job.optimizer), job.mark()
+        self.job, self.snapshot, self.record = job, Snapshot(job.model, job.optimizer), job.progress.mark()
 
     def restore(self) -> None:
         self.snapshot.restore()
-        self.job.back_to(self.record)
+        self.job.progress.back_to(self.record)
 
     def is_now(self) -> bool:
         return self.snapshot.is_now()

@@ -21,8 +21,8 @@ class Epochs:
     """
 
     losses: Numbers
-    norms: Numbers
-    changes: Numbers
+    grad_norms: Numbers
+    update_norms: Numbers
     bad: Any = None
     looked: bool = False
 

@@ -97,7 +97,7 @@ def kind_of(job: Job) -> Any:
     data = tuple((a.dtype, *(n == 1 for n in a.shape[1:])) for a in job.data)
     s = job.settings
     clips = s.clip_norm is None, s.clip_value is None
-    options = job.batch_size == 1, s.accurate, clips, job.rule and not job.watched
+    options = job.batch_size == 1, s.accurate, clips, job.progress.has_rule and not job.watched
     return structure, job.loss, type(optimizer), settings, data, options
 
 
@@ -193,7 +193,7 @@ def traced_once(job: Job) -> TrainingProgram:
         common_dtype(optimizer),
         settings.accurate,
         settings.clip_norm is not None,
-        stops if job.rule and not job.watched else None,
+        stops if job.progress.has_rule and not job.watched else None,
         settings.clip_value is not None,
     )
     program = TrainingProgram(recipe, job.data, job.batch_size)

@@ -18,7 +18,6 @@ from tinygrad_edu.train.compiled.program import Buffers, TrainingProgram, views
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stepper import Epochs
-from tinygrad_edu.train.stopping import has_fired
 
 Array = np.ndarray[Any, Any]
 # A guess at an epoch before there is a measurement, too long even for a walk over a hundred times: seconds a step,
@@ -94,7 +93,7 @@ class Course:
         try:
             cache.call_first(
                 self.program.code, *[a[:size] for a in self.arrays], np.empty((1, 0), dtype=np.int64), size,
-                *self.buffers.fixed, np.zeros(1), self.settings(), float(self.steps), self.job.stopping.copy(),
+                *self.buffers.fixed, np.zeros(1), self.settings(), float(self.steps), self.job.progress.rule.copy(),
                 losses, norms, changes, control, *self.buffers.given, *self.sources,
             )  # fmt: skip
         except Exception as error:
@@ -112,9 +111,9 @@ class Course:
     def record(self, block: Block) -> None:
         """The results of a block that has been run, in its job."""
         done = self.taken(block)
-        self.job.record(done.losses, done.norms, done.changes)
-        if done.looked:
-            self.job.seen = len(self.job.losses)
+        progress = self.job.progress
+        progress.record(done.losses, done.grad_norms, done.update_norms)
+        progress.seen = progress.epochs if done.looked else progress.seen
 
     def taken(self, block: Block) -> Epochs:
         """The epochs of a block that has been run, and their weights in the model; twice is the same as once."""
@@ -126,7 +125,7 @@ class Course:
             self.pace = block.seconds / done
         self.write_back()
         if not job.watched:
-            job.stopping[:] = block.stopping
+            job.progress.rule[:] = block.stopping
         bad = block.orders[done] if block.bad else None
         curves = block.losses[:done], block.norms[:done], block.changes[:done]
         return Epochs(*curves, bad=bad, looked=not job.watched)
@@ -135,8 +134,7 @@ class Course:
         """Has the rule or a callback ended the training after a block that was recorded?"""
         if block.done and self.job.watched:
             return self.job.look()
-        self.job.stopped = bool(block.done) and self.job.rule and has_fired(self.job.stopping, self.job.losses)
-        return self.job.stopped
+        return self.job.progress.follow_program(block.done)
 
 
 class Block:
@@ -146,7 +144,9 @@ class Block:
         self.course, self.orders, self.start = course, orders, len(course.job.losses)  # epochs before it
         self.losses, self.norms, self.changes = np.full((3, len(orders)), np.nan)
         self.control = np.zeros(3, dtype=np.int64)
-        self.stopping = course.job.stopping.copy()  # what the program notes of the losses, until the block is taken
+        self.stopping = (
+            course.job.progress.rule.copy()
+        )  # what the program notes of the losses, until the block is taken
         self.shown = 0
         self.steps, self.drawn = course.steps, [rng.bit_generator.state for rng in course.rngs]  # before it
         self.seconds = 0.0

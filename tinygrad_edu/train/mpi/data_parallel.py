@@ -142,7 +142,7 @@ class CompiledGradient:
         (loss, norm, change), control = np.full((3, 1), np.nan), np.zeros(3, dtype=np.int64)
         cache.call_first(
             c.program.code, *[array[rows] for array in c.arrays], np.empty((1, 0), dtype=np.int64), len(rows),
-            *c.buffers.fixed, np.zeros(1), self.settings, 0.0, c.job.stopping, loss, norm, change, control,
+            *c.buffers.fixed, np.zeros(1), self.settings, 0.0, c.job.progress.rule, loss, norm, change, control,
             *c.buffers.given,
         )  # fmt: skip
         return float(loss[0]), c.buffers.fixed[2]
@@ -244,8 +244,8 @@ class RankStepper(Stepper):
         over = bool(together(self.ranks, partial(self.job.look, measured), what))
         state = self.job.model.state_dict().values()
         self.ranks.agree({"weights": marks(state), "lr": self.job.optimizer.lr}, f"after epoch {len(self.job.losses)}")
-        first = self.ranks.texts(self.job.ended if over else "", "the end of an epoch")[0]
-        self.job.ended = first
+        first = self.ranks.texts(self.job.progress.callback_reason if over else "", "the end of an epoch")[0]
+        self.job.progress.callback_reason = first
         return over or bool(first)
 
 

@@ -19,7 +19,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
-from tinygrad_edu.train import progress as progress_bars
+from tinygrad_edu.train import progress_bar
 from tinygrad_edu.train.choose import training_program
 from tinygrad_edu.train.fit import train_job as train_on
 from tinygrad_edu.train.job import Job, job_of
@@ -102,7 +102,7 @@ def fit_many(
     recipe = ManyJobs(make_model, optimizer, X, y, settings)
     first = recipe.first(rates, chosen)
     places = [(rate, seed) for rate in rates for seed in chosen]
-    with progress_bars.bar(len(places), "run", bool(progress)) as shown, workers.backend(parallel) as count:
+    with progress_bar.bar(len(places), "run", bool(progress)) as shown, workers.backend(parallel) as count:
         outcomes = recipe.spread(places, count, threads, shown)
     return collect(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
 

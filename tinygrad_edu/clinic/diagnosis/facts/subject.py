@@ -90,14 +90,14 @@ def of_run(run: Run, X: Any, y: Any) -> Subject:
     task = replace(look_at(task_of(X, y, setup)), held_out=job.held_out)
     return Subject(
         setup, task, run.model, dict(job.start), run.loss_curve, run.grad_norms, run.stop_reason,
-        np.asarray(run.validation_curve, dtype=float), run.update_norms, job.last is not None,
+        np.asarray(run.validation_curve, dtype=float), run.update_norms, job.progress.last is not None,
     )  # fmt: skip
 
 
 def training(job: Any) -> dict[str, Any]:
     """How `fit` trained. What was held out is needed where it decides when the run ends, or how fast it goes."""
     recipe: Recipe = job.recipe
-    watched = job.held_out is not None and (job.rule or job.optimizer.schedule.follows_loss)
+    watched = job.held_out is not None and (job.progress.has_rule or job.optimizer.schedule.follows_loss)
     told = {field.name: getattr(recipe, field.name) for field in fields(Recipe)}
     return told | {
         "lr": 1.0 if recipe.lr is None else recipe.lr,

@@ -191,7 +191,9 @@ def finish_job(seed: int, job: Job, setup: Setup, task: Task) -> Trained:
 
 def has_stopped(job: Job) -> bool:
     """Has its rule ended it, rather than NaN?"""
-    return bool(job.stopped or job.ended or job.minimizer or (job.rule and has_fired(job.stopping, job.losses)))
+    progress = job.progress
+    ended = progress.stopped or progress.callback_reason or job.minimizer
+    return bool(ended or (progress.has_rule and has_fired(progress.rule, progress.losses)))
 
 
 def answers(model: Module, setup: Setup, task: Task, X: Array | None = None) -> Array:
