@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test test-fast lint format docs bench clean
+.PHONY: help demo examples test test-fast lint format docs site bench clean
 .NOTPARALLEL: # two pips must not write to one environment at the same time
 
 help: ## list the targets
@@ -36,6 +36,9 @@ format: $(VENV)/.ready-test ## sort imports, mend what ruff can mend, format
 docs: $(VENV)/.ready-docs ## build the documentation into out/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
+site: $(VENV)/.ready-site ## build JupyterLite with the notebooks and the course into out/lite, to run in a browser
+	$(BIN)/python docs/browser.py out/lite
+
 bench: $(VENV)/.ready-bench ## install the libraries to compare with (large) and measure
 	$(BIN)/python -m bench
 
@@ -48,10 +51,11 @@ clean: ## remove .venv and everything generated
 $(VENV)/.ready-demo:  EXTRAS := viz
 $(VENV)/.ready-test:  EXTRAS := viz,sklearn,test,dev,docs
 $(VENV)/.ready-docs:  EXTRAS := sklearn,docs
+$(VENV)/.ready-site:  EXTRAS := site
 $(VENV)/.ready-bench: EXTRAS := viz,bench
 
-$(VENV)/.ready-demo $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-bench: $(VENV)/.created pyproject.toml
-	@echo "Installing tinygrad_edu with the extras $(EXTRAS) into $(VENV)"
+$(VENV)/.ready-demo $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-site $(VENV)/.ready-bench: $(VENV)/.created pyproject.toml
+	@echo "Installing tinygrad_edu with the extras $(EXTRAS) into $(VENV); this takes about a minute"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[$(EXTRAS)]"
 	@touch $@
 
