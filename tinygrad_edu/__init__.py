@@ -32,6 +32,7 @@ HOMES = {
     "draw": ("draw", "Drawing"),
     "interop": ("from_keras", "from_torch"),
     "reporting": ("report",),
+    "reporting.animate": ("animate",),
     "reporting.compare": ("compare",),
     "train.fit": ("fit",),
     "train.range_test": ("lr_range_test",),
@@ -54,16 +55,17 @@ if TYPE_CHECKING:
     from tinygrad_edu.draw import Drawing, draw
     from tinygrad_edu.interop import from_keras, from_torch
     from tinygrad_edu.reporting import report
+    from tinygrad_edu.reporting.animate import animate
     from tinygrad_edu.reporting.compare import compare
     from tinygrad_edu.train.fit import fit
     from tinygrad_edu.train.range_test import lr_range_test
     from tinygrad_edu.train.sweep.many import fit_many
 
 __all__ = [
-    "Drawing", "Tensor", "Value", "cases", "clinic", "compare", "course", "data", "detect_anomaly", "draw", "errors",
-    "estimators", "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp", "jacobian",
-    "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "report", "scan", "taylor_slope",
-    "train", "value_and_grad", "vjp", "vmap",
+    "Drawing", "Tensor", "Value", "animate", "cases", "clinic", "compare", "course", "data", "detect_anomaly", "draw",
+    "errors", "estimators", "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp",
+    "jacobian", "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "report", "scan",
+    "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 

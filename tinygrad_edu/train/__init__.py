@@ -10,6 +10,7 @@ from tinygrad_edu.train.loop import accuracy, one_minus_mae, train
 from tinygrad_edu.train.online import fit_online
 from tinygrad_edu.train.range_test import RangeTest, lr_range_test
 from tinygrad_edu.train.run import Run
+from tinygrad_edu.train.snapshots import Snapshots
 from tinygrad_edu.train.sweep.many import ManyRuns, fit_many
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ManyRuns",
     "RangeTest",
     "Run",
+    "Snapshots",
     "accuracy",
     "fit",
     "fit_many",

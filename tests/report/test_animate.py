@@ -1,0 +1,197 @@
+"""The page of an animation: what its frames hold, and how it behaves in a real browser."""
+
+import base64
+import json
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.browser import focus, prefer, press, resize, shown
+from tests.report.runs import HOSTILE, Page
+from tinygrad_edu.errors import OperandError, SettingError
+
+X, Y = tg.data.moons(60, noise=0.2, seed=0)
+
+
+def trained(sizes, X, y, loss, epochs=20, **settings):
+    model = tg.nn.MLP(sizes, seed=0)
+    return tg.fit(model, X, y, loss=loss, optimizer="adam", epochs=epochs, compiled=False, **settings)
+
+
+def of_plane(**settings):
+    return trained([2, 5, 4, 1], X, (Y > 0).astype(float), "bce_with_logits", **settings)
+
+
+def of_line():
+    x = np.linspace(-1.0, 1.0, 30)[:, None]
+    return trained([1, 4, 1], x, np.sin(3 * x), "mse")
+
+
+def of_classes():
+    return trained([2, 6, 3], *tg.data.spirals(60, arms=3), "cross_entropy")
+
+
+def of_four_inputs():
+    rng = np.random.default_rng(0)
+    return trained([4, 20, 1], rng.normal(size=(30, 4)), rng.normal(size=(30, 1)), "mse")
+
+
+RUNS = {"plane": of_plane, "line": of_line, "classes": of_classes, "four inputs": of_four_inputs}
+
+
+def inside(text):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)[1])
+
+
+# What is in the page
+
+
+@pytest.mark.parametrize("kind", RUNS)
+def test_the_frames_hold_what_the_network_says_at_their_epochs(kind):
+    run = RUNS[kind]()
+    data = inside(tg.animate(run, frames=6).text)
+    assert [frame["epoch"] for frame in data["frames"]] == [0, 1, 3, 7, 13, 20]
+    assert data["curves"]["training"]["y"] == pytest.approx(run.loss_curve, rel=1e-4)
+    last = data["frames"][-1]
+    for matrix, (name, array) in zip(last["weights"], weights(run), strict=True):
+        assert matrix == pytest.approx(array.ravel(), rel=1e-3), name
+    if kind == "line":
+        answers = run.model(np.array(data["ground"]["inputs"])[:, None]).array[:, 0]
+        assert last["cells"] == pytest.approx(answers, abs=1e-4)
+    elif kind == "four inputs":
+        assert "a picture needs one number or two" in data["ground"]["why"]
+        assert "cells" not in last
+    else:
+        assert classes_in(last["cells"], kind) == expected_classes(run, data["ground"])
+
+
+def weights(run):
+    return [(name, array) for name, array in run.model.state_dict().items() if name.endswith("weight")]
+
+
+def classes_in(cells, kind):
+    codes = np.frombuffer(base64.b64decode(cells), np.uint8)
+    return (codes >> 5).tolist() if kind == "classes" else [int(code > 127) for code in codes if code != 127]
+
+
+def expected_classes(run, ground):
+    """By the model itself, over the same grid."""
+    (x0, x1), (y0, y1) = ground["limits"]
+    side = ground["side"]
+    grid = np.stack([g.ravel() for g in np.meshgrid(np.linspace(x0, x1, side), np.linspace(y1, y0, side))], axis=1)
+    outputs = run.model(grid).array
+    if outputs.shape[1] > 1:
+        return outputs.argmax(axis=1).tolist()
+    codes = (127 + 127 * np.clip(outputs[:, 0] / 4.0, -1, 1)).round()
+    return [int(code > 127) for code in codes if code != 127]
+
+
+def test_the_gradients_are_those_of_the_loss():
+    run = of_plane()
+    frame = inside(tg.animate(run).text)["frames"][-1]
+    run.model.zero_grad()
+    run.job.loss(run.model(run.job.data[0]), run.job.data[1]).backward()
+    found = run.model.gradients()
+    for layer, length in frame["gradients"].items():
+        own = [gradient for name, gradient in found.items() if name.startswith(layer)]
+        assert length == pytest.approx(np.sqrt(sum(np.sum(g**2) for g in own)), rel=1e-3)
+
+
+def test_a_long_run_makes_a_small_page():
+    run = trained([2, 8, 8, 1], X, Y, "mse", epochs=3000)
+    assert len(tg.animate(run).text) < 700_000
+
+
+def test_other_things_are_refused(tmp_path):
+    with pytest.raises(OperandError, match=r"tg\.fit returns, not MLP"):
+        tg.animate(tg.nn.MLP([2, 1]))
+    with pytest.raises(SettingError, match="frames"):
+        tg.animate(of_plane(epochs=2), frames=1)
+    with pytest.raises(SettingError, match=r"ends in \.html"):
+        tg.animate(of_plane(epochs=2)).save(tmp_path / "page.png")
+
+
+def test_a_notebook_gets_a_frame_that_cannot_reach_it():
+    frame = Page(tg.animate(of_plane(epochs=2))._repr_html_()).all("iframe")[0]
+    assert frame["sandbox"] == "allow-scripts allow-downloads"
+    assert frame["srcdoc"].startswith("<!DOCTYPE html>")
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    return {
+        kind: tg.animate(make(), title=HOSTILE).save(folder / f"{kind}.html").as_uri() for kind, make in RUNS.items()
+    }
+
+
+@pytest.fixture
+def opened(browser, pages):
+    def get(name, width=1280, scheme="light"):
+        resize(browser, width)
+        prefer(browser, scheme)
+        browser.get(pages[name])
+        return browser
+
+    return get
+
+
+def said(page):
+    return page.find_element("css selector", "#said").text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("width", [400, 900, 1600])
+def test_no_complaint_no_request_no_overflow(opened, name, width):
+    page = opened(name, width)
+    assert page.get_log("browser") == []
+    assert page.title == HOSTILE
+    assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert shown(page, ".card svg, .card canvas") >= 3
+    unnamed = (
+        "return [...document.querySelectorAll('[role=img]')].filter(e => !e.ariaLabel && e.checkVisibility()).length"
+    )
+    assert page.execute_script(unnamed) == 0
+
+
+@pytest.mark.slow
+def test_keys_step_jump_and_play(opened):
+    page = opened("plane")
+    assert said(page) == "Before the first epoch"
+    press(page, "ARROW_RIGHT")
+    assert said(page).startswith("Epoch 1: loss 0.")
+    press(page, "END")
+    assert said(page).startswith("Epoch 20: loss ")
+    press(page, "HOME")
+    before = page.execute_script("return document.querySelector('#network line.edge').getAttribute('stroke-width')")
+    press(page, "SPACE")
+    page.execute_async_script("setTimeout(arguments[0], 1000)")
+    assert int(page.find_element("css selector", "#epoch").get_property("value")) > 4
+    press(page, "SPACE")
+    assert page.find_element("css selector", "#play").text == "Play"
+    after = page.execute_script("return document.querySelector('#network line.edge').getAttribute('stroke-width')")
+    assert before != after
+    focus(page, "#epoch")
+    press(page, "ARROW_LEFT")
+    assert page.find_element("css selector", "#epoch").get_attribute("aria-valuetext") == said(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_plane_is_drawn_in_the_theme(opened, scheme):
+    page = opened("plane", scheme=scheme)
+    press(page, "END")
+    pixel = page.execute_script(
+        "const c = document.querySelector('#answers canvas'), p = c.getContext('2d');"
+        "return [...p.getImageData(0, 0, c.width, c.height).data].filter((x, i) => i % 4 < 3 && i % 400 < 3)"
+    )
+    colour = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (max(map(int, re.findall(r"\d+", colour)[:3])) < 80) == (scheme == "dark")
+    assert len(set(pixel)) > 20, "more than one colour"

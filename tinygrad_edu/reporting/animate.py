@@ -1,0 +1,96 @@
+"""`tg.animate`: a run as a page with a slider over its epochs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.charts.axes import thin_points
+from tinygrad_edu.checks import whole
+from tinygrad_edu.draw.text import count
+from tinygrad_edu.errors import OperandError
+from tinygrad_edu.reporting.frames import Camera, points_of
+from tinygrad_edu.reporting.live_page import Page, asset, write_page
+from tinygrad_edu.reporting.page import sentence
+from tinygrad_edu.reporting.record import Record, record_of
+from tinygrad_edu.reporting.tables import figure
+from tinygrad_edu.train import Run
+from tinygrad_edu.train.snapshots import snapshots_of
+
+Array = np.ndarray[Any, Any]
+
+
+def animate(
+    run: Run,
+    X: Any = None,
+    y: Any = None,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    frames: int = 60,
+    title: str = "",
+) -> Page:
+    """A run of `fit` as one HTML page with a slider over its epochs: play, pause, step by the arrow keys.
+
+    It shows the answers of the network over its one or two inputs, its weights, the loss, and the length of the
+    gradient in each layer. The weights on the way come from a `train.Snapshots` callback of the run; without one the
+    run is trained again from its start, which has to give the same losses.
+
+    run: of `fit`, in this process. X, y: the samples to show, those of the training by default. path: where the page
+    is written right away (`.save(path)` of the result does it later). frames: how many epochs are shown at most, the
+    first and the last among them (60). title: the heading.
+    Errors: SettingError for a run whose weights on the way cannot be found, OperandError for what is no run.
+
+    >>> from tinygrad_edu import fit, nn, optim
+    >>> from tinygrad_edu.data import xor_gate
+    >>> model = nn.MLP([2, 3, 1])
+    >>> run = fit(model, *xor_gate(), loss="mse", optimizer=optim.Adam(model.parameters()), epochs=30)
+    >>> animate(run, frames=10)
+    <Animation of 30 epochs in 9 frames: .save("page.html") writes it>
+    """
+    if not isinstance(run, Run):
+        raise OperandError(f"animate takes a run, which tg.fit returns, not {type(run).__name__}")
+    most = whole("frames", frames, 2)
+    record, states = record_of(run, X, y), snapshots_of(run, most)
+    camera = Camera(record)
+    data = contents(record, camera) | {
+        "frames": [camera.frame(epoch, state) for epoch, state in sorted(states.items())]
+    }
+    told = (
+        f"{count(run.n_epochs, 'epoch')}, {record.loss_name} {figure(run.loss_curve[0])} → {figure(run.loss_curve[-1])}"
+    )
+    text = write_page(
+        title or "Training, epoch by epoch",
+        f"{told}. {sentence(record)}",
+        asset("animation.html"),
+        ["plots.js", "animation.js"],
+        data,
+    )
+    page = Page(text, f"Animation of {count(run.n_epochs, 'epoch')} in {count(len(states), 'frame')}")
+    if path is not None:
+        page.save(path)
+    return page
+
+
+def contents(record: Record, camera: Camera) -> dict[str, Any]:
+    """What stays the same in all frames."""
+    ground, found = camera.ground, camera.ground.found
+    network = camera.chain if isinstance(camera.chain, str) else camera.chain[0]
+    return {
+        "loss": record.loss_name,
+        "curves": {"training": curve(record.run.loss_curve), "validation": curve(record.run.validation_curve)},
+        "ground": {
+            "kind": ground.kind, "why": ground.why, "limits": ground.limits, "side": ground.side,
+            "classes": list(found.classes) if found else [], "points": points_of(ground),
+            "inputs": ground.inputs[:, 0].astype(float).round(6).tolist() if ground.kind == "line" else [],
+        },
+        "network": network,
+    }  # fmt: skip
+
+
+def curve(losses: Array) -> dict[str, list[Any]]:
+    """The points of a curve that are drawn, x from 1 on; None for what is not finite."""
+    places = thin_points(losses) if len(losses) else np.empty(0, dtype=int)
+    shown = [float(f"{x:.6g}") if np.isfinite(x) else None for x in losses[places]]
+    return {"x": (places + 1).tolist(), "y": shown}

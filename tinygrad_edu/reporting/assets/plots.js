@@ -1,0 +1,247 @@
+"use strict";
+/* Pictures that pages of training share: charts of curves, a plane of two inputs, a network of circles and weights.
+   All text goes in as textContent: names are data, never markup. */
+const plots = (() => {
+  const NS = "http://www.w3.org/2000/svg";
+  const series = number => `var(--series-${number % 8 + 1})`;
+
+  function make(parent, tag, attributes = {}, text = "") {
+    const made = document.createElementNS(NS, tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    if (text) made.textContent = text;
+    parent.append(made);
+    return made;
+  }
+
+  function brief(x) {
+    if (!Number.isFinite(x)) return Number.isNaN(x) ? "NaN" : x > 0 ? "∞" : "−∞";
+    if (x === 0) return "0";
+    const size = Math.abs(x), text = size >= 1e5 || size < 1e-3 ? x.toExponential(2) : String(Number(x.toPrecision(4)));
+    return text.replace(/\.?0+e/, "e").replace("e+", "e").replace("-", "−").replace("e-", "e−");
+  }
+
+  /* Round numbers between low and high, about `count` of them. */
+  function ticks(low, high, count) {
+    const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map(x => x * power).find(x => x >= rough * 0.999) || rough;
+    const found = [];
+    for (let x = Math.ceil(low / step - 1e-9) * step; x <= high + step * 1e-9; x += step) found.push(Math.abs(x) < step * 1e-9 ? 0 : x);
+    return found;
+  }
+  function powers(low, high, count) {
+    const from = Math.ceil(Math.log10(low) - 1e-9), to = Math.floor(Math.log10(high) + 1e-9);
+    if (to - from < 1) return ticks(low, high, count).filter(x => x > 0);
+    const step = Math.max(1, Math.ceil((to - from + 1) / count)), found = [];
+    for (let k = from; k <= to; k += step) found.push(10 ** k);
+    return found;
+  }
+
+  /* A chart that is drawn anew when its frame or its curves change. series: [{name, x, y, colour, dash, dots}]. */
+  function chart(host, { xLabel = "", height = 220, log = true, xLimits = null, yLimits = null } = {}) {
+    const svg = make(host, "svg", { role: "img" });
+    const made = { svg, curves: [], log, mark: null, xLimits, yLimits, height };
+    const scale = {};
+    const room = { left: 56, right: 12, top: 10, bottom: 36 };
+
+    function limits(values, given) {
+      if (given) return given;
+      let low = Infinity, high = -Infinity;
+      for (const list of values) for (const x of list) if (Number.isFinite(x)) { if (x < low) low = x; if (x > high) high = x; }
+      return low > high ? [0, 1] : low === high ? [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2] : [low, high];
+    }
+    made.draw = () => {
+      const width = Math.max(220, host.clientWidth || 320), high = made.height;
+      svg.setAttribute("viewBox", `0 0 ${width} ${high}`);
+      svg.setAttribute("width", width);
+      svg.setAttribute("height", high);
+      svg.replaceChildren();
+      const useLog = made.log && made.curves.every(c => c.y.every(y => y > 0 || !Number.isFinite(y)));
+      const [x0, x1] = limits(made.curves.map(c => c.x), made.xLimits);
+      let [y0, y1] = limits(made.curves.map(c => c.y), made.yLimits);
+      if (!useLog && !made.yLimits) { const pad = (y1 - y0) * 0.05; y0 -= pad; y1 += pad; }
+      const inner = { width: width - room.left - room.right, height: high - room.top - room.bottom };
+      scale.x = x => room.left + (x - x0) / (x1 - x0) * inner.width;
+      const part = useLog ? y => (Math.log10(y) - Math.log10(y0)) / (Math.log10(y1) - Math.log10(y0)) : y => (y - y0) / (y1 - y0);
+      scale.y = y => room.top + (1 - part(y)) * inner.height;
+      for (const y of (useLog ? powers : ticks)(y0, y1, 4)) {
+        make(svg, "line", { x1: room.left, x2: width - room.right, y1: scale.y(y), y2: scale.y(y), class: "rule" });
+        make(svg, "text", { x: room.left - 6, y: scale.y(y) + 4, class: "tick end" }, brief(y));
+      }
+      for (const x of ticks(x0, x1, inner.width / 70)) {
+        make(svg, "line", { x1: scale.x(x), x2: scale.x(x), y1: room.top, y2: high - room.bottom, class: "rule" });
+        make(svg, "text", { x: scale.x(x), y: high - room.bottom + 16, class: "tick middle" }, brief(x));
+      }
+      make(svg, "text", { x: room.left + inner.width / 2, y: high - 4, class: "tick middle" }, xLabel);
+      for (const curve of made.curves) drawCurve(curve);
+      made.marker = make(svg, "line", { y1: room.top, y2: high - room.bottom, class: "marker" });
+      made.at(made.mark);
+    };
+    function drawCurve(curve) {
+      if (curve.dots) {
+        for (let i = 0; i < curve.x.length; i++) if (Number.isFinite(curve.y[i])) {
+          make(svg, "circle", { cx: scale.x(curve.x[i]), cy: scale.y(curve.y[i]), r: 3, style: `fill: ${curve.colour}` });
+        }
+        return;
+      }
+      let path = "", pen = "M", last = 0;
+      for (let i = 0; i < curve.x.length; i++) {
+        const y = Number.isFinite(curve.y[i]) ? scale.y(curve.y[i]) : NaN;
+        if (Number.isNaN(y)) { pen = "M"; continue; }
+        path += `${pen}${scale.x(curve.x[i]).toFixed(1)} ${y.toFixed(1)}`;
+        last = i; pen = "L";
+      }
+      make(svg, "path", { d: path, class: "curve", style: `stroke: ${curve.colour}; stroke-dasharray: ${curve.dash || "none"}` });
+      if (curve.x.length === 1) make(svg, "circle", { cx: scale.x(curve.x[last]), cy: scale.y(curve.y[last]), r: 3, style: `fill: ${curve.colour}` });
+    }
+    made.at = x => {
+      made.mark = x;
+      if (!made.marker) return;
+      made.marker.style.display = x === null ? "none" : "";
+      if (x !== null) for (const end of ["x1", "x2"]) made.marker.setAttribute(end, scale.x(x));
+    };
+    made.show = curves => { made.curves = curves; made.draw(); };
+    made.label = text => svg.setAttribute("aria-label", text);
+    new ResizeObserver(() => made.draw()).observe(host);
+    return made;
+  }
+
+  function legend(host, curves) {
+    host.replaceChildren();
+    for (const { name, colour, dash } of curves) {
+      const item = document.createElement("li"), svg = make(item, "svg", { width: 22, height: 10, "aria-hidden": "true" });
+      make(svg, "line", { x1: 0, x2: 22, y1: 5, y2: 5, style: `stroke: ${colour}; stroke-width: 2.5; stroke-dasharray: ${dash || "none"}` });
+      item.append(name);
+      host.append(item);
+    }
+  }
+
+  /* Colours of the theme as numbers, for what is drawn point by point. */
+  function colours() {
+    const style = getComputedStyle(document.documentElement), found = {};
+    const read = name => {
+      const text = style.getPropertyValue(name).trim().slice(1);
+      return [0, 2, 4].map(i => parseInt(text.slice(i, i + 2), 16));
+    };
+    found.series = [1, 2, 3, 4, 5, 6, 7, 8].map(k => read(`--series-${k}`));
+    for (const name of ["card", "ink", "muted", "line"]) found[name] = read(`--${name}`);
+    return found;
+  }
+  const css = ([r, g, b]) => `rgb(${r} ${g} ${b})`;
+  const blend = (a, b, t) => a.map((x, i) => Math.round(x + (b[i] - x) * t));
+
+  /* What the network says over the plane of two inputs, and the samples. A cell is a number from -1 (series 1) to
+     1 (series 2), or {class, sure} packed as class + 0.999 * sure / 2 + 10. */
+  function plane(host, { x, y, side, points = [], names = ["input 1", "input 2"] }) {
+    const canvas = document.createElement("canvas"), small = document.createElement("canvas");
+    canvas.setAttribute("role", "img");
+    host.append(canvas);
+    small.width = small.height = side;
+    const made = { canvas, cells: null, points, x, y };
+    const room = { left: 48, right: 8, top: 8, bottom: 34 };
+    let tint = colours();
+
+    function paint() {
+      const pen = small.getContext("2d"), image = pen.createImageData(side, side), { cells } = made;
+      for (let i = 0; i < side * side; i++) {
+        const v = cells ? cells[i] : 0;
+        const [colour, share] = v >= 9.5 ? [tint.series[Math.floor(v - 10) % 8], 0.12 + 0.6 * (v - 10 - Math.floor(v - 10))]
+          : [tint.series[v < 0 ? 0 : 1], Math.min(1, Math.abs(v)) * 0.62];
+        const [r, g, b] = Number.isNaN(v) ? tint.line : blend(tint.card, colour, share);
+        image.data.set([r, g, b, 255], 4 * i);
+      }
+      pen.putImageData(image, 0, 0);
+    }
+    made.draw = () => {
+      const width = Math.max(200, Math.min(host.clientWidth || 320, 460)), height = Math.round(width * 0.9), ratio = devicePixelRatio || 1;
+      const inner = { width: width - room.left - room.right, height: height - room.top - room.bottom };
+      if (canvas.width !== Math.round(width * ratio)) {
+        canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);
+        canvas.style.width = `${width}px`; canvas.style.height = `${height}px`;
+      }
+      const pen = canvas.getContext("2d");
+      pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+      pen.clearRect(0, 0, width, height);
+      paint();
+      pen.imageSmoothingEnabled = true;
+      pen.drawImage(small, room.left, room.top, inner.width, inner.height);
+      const atX = v => room.left + (v - made.x[0]) / (made.x[1] - made.x[0]) * inner.width;
+      const atY = v => room.top + (made.y[1] - v) / (made.y[1] - made.y[0]) * inner.height;
+      pen.lineWidth = 1;
+      pen.strokeStyle = css(tint.card);
+      for (const point of made.points) {
+        pen.fillStyle = css(colourOf(point));
+        pen.beginPath();
+        pen.arc(atX(point.x), atY(point.y), 3.2, 0, 7);
+        pen.fill();
+        pen.stroke();
+      }
+      pen.font = "12px system-ui, sans-serif";
+      pen.fillStyle = css(tint.muted);
+      pen.textAlign = "center";
+      for (const v of ticks(...made.x, inner.width / 80)) pen.fillText(brief(v), atX(v), height - room.bottom + 15);
+      pen.fillText(names[0], room.left + inner.width / 2, height - 4);
+      pen.textAlign = "right";
+      pen.save();
+      pen.rotate(-Math.PI / 2);
+      pen.textAlign = "center";
+      pen.fillText(names[1], -(room.top + inner.height / 2), 11);
+      pen.restore();
+      for (const v of ticks(...made.y, inner.height / 60)) pen.fillText(brief(v), room.left - 5, atY(v) + 4);
+    };
+    function colourOf(point) {
+      if (point.kind !== undefined) return tint.series[point.kind % 8];
+      return blend(tint.card, tint.series[point.value < 0 ? 0 : 1], 0.25 + 0.75 * Math.min(1, Math.abs(point.value)));
+    }
+    made.show = cells => { made.cells = cells; made.draw(); };
+    made.label = text => canvas.setAttribute("aria-label", text);
+    const again = () => { tint = colours(); made.draw(); };
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+    new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    new ResizeObserver(() => made.draw()).observe(host);
+    return made;
+  }
+
+  /* Circles for units and edges for weights, those of each layer as wide as their share of its largest weight. */
+  function network(host, { widths, captions, most = 12 }) {
+    const svg = make(host, "svg", { role: "img" });
+    const shown = widths.map(width => Math.min(width, width > most ? most - 1 : most)), rows = widths.map(w => Math.min(w, most));
+    const step = 34, column = 118, height = Math.max(...rows) * step + 52, width = column * (widths.length - 1) + 96;
+    const place = (layer, unit) => [48 + column * layer, 14 + step * (unit + 0.5 + (Math.max(...rows) - rows[layer]) / 2)];
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("style", `max-width: ${width}px`);
+    const edges = [];
+    for (let layer = 0; layer + 1 < widths.length; layer++) {
+      edges.push([]);
+      for (let to = 0; to < shown[layer + 1]; to++) for (let from = 0; from < shown[layer]; from++) {
+        const [x1, y1] = place(layer, from), [x2, y2] = place(layer + 1, to);
+        edges[layer].push({ line: make(svg, "line", { x1, y1, x2, y2, class: "edge" }), index: to * widths[layer] + from });
+      }
+    }
+    widths.forEach((count, layer) => {
+      const kind = layer === 0 ? "input" : layer === widths.length - 1 ? "output" : "hidden";
+      for (let unit = 0; unit < shown[layer]; unit++) {
+        const [cx, cy] = place(layer, unit);
+        make(svg, "circle", { cx, cy, r: 11, class: `unit ${kind}` });
+      }
+      if (count > most) { const [x, y] = place(layer, most - 1); make(svg, "text", { x, y: y + 4, class: "tick middle" }, `+ ${count - most + 1}`); }
+      (captions[layer] || "").split(", ").forEach((line, i) => {
+        make(svg, "text", { x: place(layer, 0)[0], y: height - 22 + 15 * i, class: "tick middle" }, line);
+      });
+    });
+    const made = { svg };
+    /* matrices: of each layer its weights, row by row (to, from). */
+    made.show = matrices => matrices.forEach((weights, layer) => {
+      let largest = 0;
+      for (const w of weights) if (Math.abs(w) > largest) largest = Math.abs(w);
+      for (const { line, index } of edges[layer]) {
+        const share = largest ? weights[index] / largest : 0;
+        line.setAttribute("stroke-width", (4 * Math.abs(share)).toFixed(2));
+        line.style.stroke = series(share < 0 ? 1 : 0);
+      }
+    });
+    made.label = text => svg.setAttribute("aria-label", text);
+    return made;
+  }
+
+  return { make, brief, chart, legend, plane, network, series, ticks };
+})();

@@ -1,0 +1,170 @@
+"""What an animation shows of a network at one epoch: its answers over the inputs, its weights, its gradients."""
+
+from __future__ import annotations
+
+import base64
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.draw.network import chain_of
+from tinygrad_edu.errors import DrawError, TinygradError
+from tinygrad_edu.reporting.boundary import Answer, answer, choose_samples, predict
+from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.train.histograms import layer_of, rows_of, untouched
+
+Array = np.ndarray[Any, Any]
+SIDE, SIDE_OF_VALUES = 48, 16  # cells along one side of the plane; a model of Values takes 0.1 ms for each
+POINTS = 121  # along the line of one input
+MOST_WEIGHTS = 20_000  # of all layers, that are drawn
+CLASSES = 8  # colours of the theme: of more classes some share one
+WHOLE = 127
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where the network is asked: `kind` "plane", "line", or "" with the reason in `why`; `inputs` (points, features).
+
+    `found`: targets, and classes where there are some; `limits`: (low, high) of each input; `sizes`: of the targets,
+    for what is neither a class.
+    """
+
+    kind: str
+    inputs: Array
+    limits: tuple[tuple[float, float], ...] = ()
+    found: Answer | None = None
+    why: str = ""
+    samples: Array | None = None
+    side: int = 0
+
+
+def ground_of(record: Record) -> Ground:
+    """The plane of two inputs or the line of one, a little wider than the samples."""
+    model, data = record.model, record.data
+    nothing = np.empty((0, 0))
+    if data is None:
+        return Ground("", nothing, why="The data of this run is not known: tg.animate(run, X, y) has it.")
+    X, y = data
+    if X.ndim != 2 or X.shape[1] > 2 or X.dtype.kind != "f":
+        return Ground("", nothing, why=f"Each sample has the shape {X.shape[1:]}; a picture needs one number or two.")
+    chosen = choose_samples(len(X))
+    found = answer(record, predict(model, X[chosen]), y[chosen])
+    if found is None:
+        return Ground("", nothing, why=f"The targets have the shape {y.shape[1:]}: one number or class is needed.")
+    room = (0.05 if X.shape[1] == 1 else 0.08) * np.ptp(X, axis=0) + 1e-9
+    low, high = X.min(axis=0) - room, X.max(axis=0) + room
+    limits = tuple(zip(low.tolist(), high.tolist(), strict=True))
+    if X.shape[1] == 1:
+        return Ground("line", np.linspace(low, high, POINTS).astype(X.dtype), limits, found, samples=X[chosen])
+    side = SIDE if isinstance(model.parameters()[0], Tensor) else SIDE_OF_VALUES
+    across, up = np.linspace(low[0], high[0], side), np.linspace(high[1], low[1], side)  # from the top row on
+    grid = np.stack([g.ravel() for g in np.meshgrid(across, up)], axis=1).astype(X.dtype)
+    return Ground("plane", grid, limits, found, samples=X[chosen], side=side)
+
+
+def cells(ground: Ground, outputs: Array) -> str | list[float]:
+    """The answers over the ground as text: bytes of the plane's cells, in base64, or the numbers along the line.
+
+    A cell is 0 to 254 between one class and the other, or between the lowest and the highest target, 127 in the middle
+    and 255 for NaN; of more than two classes, 32 · class + how sure it is, from 0 to 31.
+    """
+    found = ground.found
+    assert found is not None
+    if ground.kind == "line":
+        return [round(float(x), 5) for x in np.nan_to_num(outputs[:, 0], posinf=1e9, neginf=-1e9)]
+    with np.errstate(all="ignore"):
+        if outputs.shape[1] > 1:
+            packed = sureness(outputs) + 32 * (outputs.argmax(axis=1) % CLASSES)
+        else:
+            middle, reach = middle_and_reach(found)
+            packed = WHOLE + WHOLE * np.clip((outputs[:, 0] - middle) / reach, -1.0, 1.0)
+    packed = np.where(np.isfinite(outputs).all(axis=1), packed.round(), 255)
+    return base64.b64encode(packed.astype(np.uint8).tobytes()).decode()
+
+
+def sureness(outputs: Array) -> Array:
+    """From 0 to 31, by the softmax of the two largest: two classes that are as likely give 0."""
+    best, second = -np.sort(-outputs, axis=1)[:, :2].T
+    return np.asarray(np.floor(31 * np.tanh((best - second) / 2.0)))
+
+
+def middle_and_reach(found: Answer) -> tuple[float, float]:
+    """What stands between two classes and how far one of them lies from it; of numbers, half of their range."""
+    if found.classes:
+        low, high = found.classes
+        reach = 4.0 if found.threshold == 0.0 and low == 0.0 else (high - low) / 2.0  # log-odds of 4 are 98 %
+        return found.threshold, reach
+    low, high = float(found.target.min()), float(found.target.max())
+    return (low + high) / 2.0, (high - low) / 2.0 or 1.0
+
+
+def points_of(ground: Ground) -> list[list[float]]:
+    """The samples: [input 1, input 2 or target, class or share of the range of targets]."""
+    if ground.samples is None or ground.found is None:
+        return []
+    found, X = ground.found, ground.samples
+    if found.classes:
+        colour = np.searchsorted(np.array(found.classes), found.target).astype(float)
+    else:
+        middle, reach = middle_and_reach(found)
+        colour = (found.target - middle) / reach
+    second = found.target if ground.kind == "line" else X[:, 1]
+    return np.column_stack([X[:, 0], second, colour]).astype(float).round(6).tolist()  # type: ignore[no-any-return]
+
+
+def chain(model: Any) -> tuple[dict[str, Any], list[str]] | str:
+    """Widths and captions of the network picture, and the names of its matrices; a sentence where there is none."""
+    try:
+        found = chain_of(model, "weight")
+    except DrawError as error:
+        return str(error)
+    names = [name for name, array in model.state_dict().items() if name.endswith("weight") and array.ndim == 2]
+    if sum(matrix.size for matrix in found.edges) > MOST_WEIGHTS:
+        return f"The network has more than {MOST_WEIGHTS:,} weights: too many to draw."
+    return {"widths": list(found.widths), "captions": list(found.captions)}, names
+
+
+class Camera:
+    """Takes a frame of the model for each state of its weights."""
+
+    def __init__(self, record: Record) -> None:
+        self.model = copy.deepcopy(record.model)
+        self.record = Record(record.run, record.data, record.loss, None)
+        self.ground = ground_of(record)
+        self.chain = chain(record.model)
+        self.rows = rows_of(record.model, record.data[0]) if record.data is not None else np.empty(0, dtype=int)
+
+    def frame(self, epoch: int, state: Mapping[str, Array]) -> dict[str, Any]:
+        """Epoch, cells over the inputs, weights by layer, and the length of the gradient by layer."""
+        self.model.load_state_dict(state)
+        made: dict[str, Any] = {"epoch": epoch, "gradients": self.gradients()}
+        if self.ground.kind:
+            made["cells"] = cells(self.ground, predict(self.model, self.ground.inputs))
+        if not isinstance(self.chain, str):
+            made["weights"] = [[significant(w) for w in np.ravel(state[name])] for name in self.chain[1]]
+        return made
+
+    def gradients(self) -> dict[str, float | None]:
+        """Of each layer, on up to 256 samples in eval mode; nothing where the loss cannot be asked."""
+        if not self.record.measurable or self.record.data is None:
+            return {}
+        X, y = (array[self.rows] for array in self.record.data)
+        squares: dict[str, float] = {}
+        try:
+            with untouched(self.model), np.errstate(all="ignore"):
+                self.record.loss(self.model(X), y).backward()
+                for name, gradient in self.model.gradients().items():
+                    layer = layer_of(name, self.model)
+                    squares[layer] = squares.get(layer, 0.0) + float(np.sum(np.asarray(gradient, dtype=float) ** 2))
+        except TinygradError:
+            return {}
+        return {layer: significant(np.sqrt(square)) for layer, square in squares.items()}
+
+
+def significant(x: Any) -> float | None:
+    """Four digits; None for NaN and infinity, which JSON has not."""
+    return float(f"{x:.4g}") if np.isfinite(x) else None

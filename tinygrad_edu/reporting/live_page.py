@@ -1,0 +1,91 @@
+"""A page with a program in it: one file that loads nothing, shown by notebooks in a frame of its own."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from tinygrad_edu.charts.palette import DARK, LIGHT, variables
+from tinygrad_edu.charts.text import clean
+from tinygrad_edu.draw.page import as_json, policy
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.nn.storage import replace
+
+FRAME_HEIGHT = 760  # pixels, in a notebook
+
+
+@dataclass(frozen=True, repr=False)
+class Page:
+    """What `tg.animate` and `tg.playground` give: `.save("page.html")` writes it, a notebook shows it.
+
+    text: the whole page, which works without a network; summary: what it shows, in words.
+
+    >>> Page("<!DOCTYPE html>...", "A page")
+    <A page: .save("page.html") writes it>
+    """
+
+    text: str
+    summary: str
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page, in one step; missing folders are made. Errors: SettingError for a name not ending in .html.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Page("<!DOCTYPE html>...", "A page").save(folder + "/page.html").name
+        'page.html'
+        """
+        path = Path(path)
+        if path.suffix.lower() not in (".html", ".htm"):
+            raise SettingError(f"cannot save a page as {path.name!r}: a name that ends in .html is needed")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path.resolve(), self.text.encode())
+        return path
+
+    def _repr_html_(self) -> str:
+        """A frame that may run the page's script and nothing else: it cannot reach the notebook around it."""
+        inside, name = html.escape(self.text), html.escape(self.summary)
+        style = f"width: 100%; height: {FRAME_HEIGHT}px; border: 0"
+        may = "allow-scripts allow-downloads"
+        return f'<iframe sandbox="{may}" title="{name}" style="{style}" srcdoc="{inside}"></iframe>'
+
+    def __repr__(self) -> str:
+        return f'<{self.summary}: .save("page.html") writes it>'
+
+
+def write_page(title: str, lead: str, body: str, scripts: Sequence[str], data: Mapping[str, Any]) -> str:
+    """The page around a body of HTML: scripts of this folder, or text of them, run in their order on `data`.
+
+    title and lead: of the user, escaped here. The policy lets these scripts run, and nothing be loaded.
+    """
+    heading = html.escape(clean(title, 120))
+    script = "\n".join(asset(each) if each.endswith(".js") else each for each in scripts)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy(script)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{heading}</title>
+<style>:root {{ color-scheme: light; {variables(LIGHT)} }}
+@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}
+{asset("live.css")}</style>
+</head>
+<body>
+<header><h1>{heading}</h1><p class="lead">{html.escape(clean(lead, 600))}</p></header>
+<noscript><p>This page needs JavaScript: it is all in this file.</p></noscript>
+{body}
+<script type="application/json" id="data">{as_json(data)}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def asset(name: str) -> str:
+    return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
