@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tinygrad_edu.reporting.page import sentence
 from tinygrad_edu.reporting.record import Record, record_of
 from tinygrad_edu.reporting.tables import figure
 from tinygrad_edu.train import Run
-from tinygrad_edu.train.snapshots import snapshots_of
+from tinygrad_edu.train.snapshots import State, snapshots_of
 
 Array = np.ndarray[Any, Any]
 
@@ -51,26 +52,25 @@ def animate(
     """
     if not isinstance(run, Run):
         raise OperandError(f"animate takes a run, which tg.fit returns, not {type(run).__name__}")
-    most = whole("frames", frames, 2)
-    record, states = record_of(run, X, y), snapshots_of(run, most)
-    camera = Camera(record)
-    data = contents(record, camera) | {
-        "frames": [camera.frame(epoch, state) for epoch, state in sorted(states.items())]
-    }
-    told = (
-        f"{count(run.n_epochs, 'epoch')}, {record.loss_name} {figure(run.loss_curve[0])} → {figure(run.loss_curve[-1])}"
-    )
-    text = write_page(
-        title or "Training, epoch by epoch",
-        f"{told}. {sentence(record)}",
-        asset("animation.html"),
-        ["plots.js", "animation.js"],
-        data,
-    )
-    page = Page(text, f"Animation of {count(run.n_epochs, 'epoch')} in {count(len(states), 'frame')}")
+    page = film(record_of(run, X, y), snapshots_of(run, whole("frames", frames, 2)), title)
     if path is not None:
         page.save(path)
     return page
+
+
+def film(record: Record, states: Mapping[int, State], title: str) -> Page:
+    """The page of a run whose weights at some epochs are known."""
+    run, camera = record.run, Camera(record)
+    frames = [camera.frame(epoch, state) for epoch, state in sorted(states.items())]
+    first, last = figure(run.loss_curve[0]), figure(run.loss_curve[-1])
+    text = write_page(
+        title or "Training, epoch by epoch",
+        f"{count(run.n_epochs, 'epoch')}, {record.loss_name} {first} → {last}. {sentence(record)}",
+        asset("animation.html"),
+        ["plots.js", "animation.js"],
+        contents(record, camera) | {"frames": frames},
+    )
+    return Page(text, f"Animation of {count(run.n_epochs, 'epoch')} in {count(len(states), 'frame')}")
 
 
 def contents(record: Record, camera: Camera) -> dict[str, Any]:
