@@ -22,12 +22,13 @@ BINARY = ["add", "sub", "mul", "maximum", "minimum"]
 ONE_AT_A_TIME = threading.Lock()
 
 
-def plain(program):
+def plain(program, **words):
     """The program's function, run by Python alone: where Numba is not installed, njit changes nothing."""
     space = {}
     # One thread at a time: two that put back what they found would leave None behind.
     with ONE_AT_A_TIME, mock.patch.dict(sys.modules, {"numba": None, "tinygrad_edu.compile.backend.intrinsics": None}):
         exec(compile(ieee(program.text), program.name, "exec"), space)
+    space.update(words)
     return space[program.name]
 
 

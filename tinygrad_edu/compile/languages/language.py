@@ -1,0 +1,147 @@
+"""What a language has to have a word for, and what all of them write alike."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from tinygrad_edu.compile.languages import values
+from tinygrad_edu.compile.languages.values import Array, Number
+
+
+class Pieces(Protocol):
+    """The text that is being written."""
+
+    def need(self, name: str, text: str) -> None:
+        """A piece of text that is written once."""
+
+
+OWN = re.compile(r".*(_[bhisdr]+|_v|_at|__\d+)")  # names that the writers make themselves
+
+
+class Language(ABC):
+    """One language: how numbers, arrays, functions and the few words of generated programs are written in it."""
+
+    name: str
+    reserved: frozenset[str]  # words that no variable may be called by
+    equality: Mapping[str, str] = {}
+
+    def variable(self, name: str) -> str:
+        """What a variable of the generated program is called: by its own name, unless that is taken.
+
+        Names end in _v, and only then, where the language or a writer has a word of that name.
+        """
+        return f"{name}_v" if name in self.reserved or OWN.fullmatch(name) else name
+
+    def part(self, array: Array, at: Number) -> Array:
+        """The numbers from a place on."""
+        return Array(array.data, array.kind, array.shape, values.plus(array.at, at), array.in_rows)
+
+    @abstractmethod
+    def real(self, x: float, kind: str) -> Number:
+        """A number that is written out."""
+
+    @abstractmethod
+    def rounded(self, text: str, kind: str, precedence: int) -> Number:
+        """The result of an operation on real numbers."""
+
+    @abstractmethod
+    def cast(self, x: Number, kind: str) -> Number:
+        """A whole or real number as another kind of whole or real number."""
+
+    @abstractmethod
+    def floor_divide(self, writer: Pieces, a: Number, b: Number) -> Number:
+        """a // b of whole numbers, rounded down as in Python."""
+
+    @abstractmethod
+    def modulo(self, writer: Pieces, a: Number, b: Number) -> Number:
+        """a % b of whole numbers, as in Python."""
+
+    @abstractmethod
+    def bitwise(self, sign: str, a: Number, b: Number) -> Number:
+        """&, |, << or >> of whole numbers."""
+
+    @abstractmethod
+    def wrapped(self, sign: str, a: Number, b: Number) -> Number:
+        """a sum with the bits of a float, which goes on at the other end where it overflows."""
+
+    @abstractmethod
+    def bits(self, writer: Pieces, x: Number, kind: str) -> Number:
+        """The bits of a float as a whole number, and back."""
+
+    @abstractmethod
+    def mathematics(self, writer: Pieces, name: str, given: Sequence[Number], kind: str) -> Number | None:
+        """math.name(...); None where the language has no such function."""
+
+    @abstractmethod
+    def support(self, writer: Pieces, name: str, kind: str) -> str:
+        """The name of a function of the language's own, for numbers of a kind; it is written with the program."""
+
+    @abstractmethod
+    def uniform(self, writer: Pieces, source: Array) -> Number:
+        """The next random number of a generator."""
+
+    @abstractmethod
+    def copy(self, writer: Pieces, source: Array, out: Array) -> Number:
+        """out = source."""
+
+    @abstractmethod
+    def gather(self, writer: Pieces, source: Array, order: Array, place: Number, out: Array) -> Number:
+        """out[i] = source[order[place + i]]."""
+
+    @abstractmethod
+    def dot(self, writer: Pieces, a: Array, b: Array, out: Array) -> Number:
+        """out = a b."""
+
+    @abstractmethod
+    def offset(self, ident: str) -> Number:
+        """Where the numbers of an array begin that is held in a variable of this name."""
+
+    @abstractmethod
+    def address(self, x: Array) -> list[str]:
+        """The arguments that an array is handed over by."""
+
+    @abstractmethod
+    def declaration(self, kind: str, ident: str) -> str:
+        """A variable of a kind."""
+
+    @abstractmethod
+    def declared(self, ident: str, value: Any) -> list[str]:
+        """A variable that gets its value later."""
+
+    @abstractmethod
+    def assigned(self, ident: str, value: Any, declare: bool) -> list[str]:
+        """A variable that gets a value, declared at once or before."""
+
+    @abstractmethod
+    def function(
+        self, name: str, parameters: Sequence[tuple[str, str]], result: str, lines: Sequence[str], entry: bool = False
+    ) -> str:
+        """A whole function."""
+
+    @abstractmethod
+    def leave(self, entry: bool) -> str:
+        """The end of a function without a result."""
+
+    @abstractmethod
+    def fail(self, message: str) -> str:
+        """The end of the program with an error."""
+
+    def replacement(self, writer: Pieces, name: str, kinds: str) -> str:
+        """The name of the language's own version of a function of the program, which is written; "" for none."""
+        return ""
+
+    def supported(self, writer: Pieces, name: str, given: Sequence[Number], kind: str) -> Number:
+        """A call of a function of the language's own."""
+        return Number(f"{self.support(writer, name, kind)}({', '.join(x.text for x in given)})", kind)
+
+    def stored(self, x: Number) -> Number:
+        """What is written into an array."""
+        return x
+
+    def layout(self, matrix: Array) -> tuple[str, str]:
+        """How far apart a matrix's rows and its columns lie."""
+        n, m = matrix.shape
+        return (m.text, "1") if matrix.in_rows else ("1", n.text)

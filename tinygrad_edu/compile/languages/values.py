@@ -1,0 +1,94 @@
+"""Numbers and arrays as text of the language that is written, with their types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+# What binds more tightly has a higher number; C and JavaScript agree on these.
+ATOM, UNARY, TIMES, PLUS, SHIFT, ORDER, EQUAL, AND_BITS, OR_BITS, AND, OR, CHOICE = range(20, 8, -1)
+REAL = ("single", "double")
+NAMED = {"float64": "double", "float32": "single", "int64": "int", "int32": "int32"}  # NumPy's names
+LETTERS = {"bool": "b", "int32": "h", "int": "i", "single": "s", "double": "d", "random": "r"}
+
+
+@dataclass(frozen=True)
+class Number:
+    """The text of a number of a kind: bool, int32, int (64 bits), single, double."""
+
+    text: str
+    kind: str
+    precedence: int = ATOM
+    wraps: bool = False  # are these the bits of a float, whose sum with others may overflow?
+
+    def within(self, precedence: int) -> str:
+        """The text as a part of something that binds so tightly."""
+        return self.text if self.precedence >= precedence else f"({self.text})"
+
+
+@dataclass(frozen=True)
+class Array:
+    """Numbers in memory from `data[at]` on, in C order; without `in_rows`, the transpose of such a matrix."""
+
+    data: str
+    kind: str
+    shape: tuple[Number, ...]
+    at: Number
+    in_rows: bool = True
+
+    @property
+    def size(self) -> Number:
+        return product(self.shape)
+
+    @property
+    def transpose(self) -> Array:
+        return replace(self, shape=self.shape[::-1], in_rows=not self.in_rows)
+
+    def depends_on(self, names: set[str]) -> bool:
+        """Does its shape stand in variables of these names?"""
+        return any(names & set(re.findall(r"\w+", n.text)) for n in self.shape)
+
+
+def whole(n: int) -> Number:
+    return Number(str(n), "int", ATOM if n >= 0 else UNARY)
+
+
+def times(a: Number, b: Number) -> Number:
+    """a·b of whole numbers; what is 0 or 1 is not written."""
+    if "0" in (a.text, b.text):
+        return whole(0)
+    if "1" in (a.text, b.text):
+        return b if a.text == "1" else a
+    return Number(f"{a.within(TIMES)} * {b.within(UNARY)}", "int", TIMES)
+
+
+def plus(a: Number, b: Number) -> Number:
+    """a + b of whole numbers; 0 is not written."""
+    if "0" in (a.text, b.text):
+        return b if a.text == "0" else a
+    return Number(f"{a.within(PLUS)} + {b.within(TIMES)}", "int", PLUS)
+
+
+def product(numbers: Sequence[Number]) -> Number:
+    found = whole(1)
+    for n in numbers:
+        found = times(found, n)
+    return found
+
+
+def place(index: Sequence[Number], shape: Sequence[Number]) -> Number:
+    """Where x[index] stands in the flat memory of an array of that shape, in parts of the axes that are left."""
+    found = index[0]
+    for i, n in zip(index[1:], shape[1:], strict=False):
+        found = plus(times(found, n), i)
+    return found
+
+
+def common(a: str, b: str) -> str:
+    """The kind of a + b, as in backend/llvm_values.py: of a whole number and a float32 it is float64."""
+    if "bool" in (a, b):
+        return b if a == "bool" else a
+    if "double" in (a, b) or (a in REAL) != (b in REAL):
+        return "double"
+    return "single" if a == "single" else "int"

@@ -1,0 +1,103 @@
+"""A program in another language: each function as often as it is called with other types, and what they need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinygrad_edu.compile.languages import values
+from tinygrad_edu.compile.languages.functions import FunctionWriter
+from tinygrad_edu.compile.languages.language import Language
+from tinygrad_edu.compile.languages.program_text import ProgramText
+from tinygrad_edu.compile.languages.values import LETTERS, Array, Number
+
+
+@dataclass(frozen=True)
+class Made:
+    """A function that has been written: its name, its parameters that are used, the kind of its result."""
+
+    name: str
+    used: tuple[str, ...]
+    result: str
+
+
+class Writer:
+    """The text of a generated program's functions in a language, each after all that it calls.
+
+    `known`: sizes that are numbers for good, by name. `prefix` stands before the names of functions.
+    Errors: TraceError for what the language has no word for.
+    """
+
+    def __init__(self, text: str, language: Language, known: Mapping[str, int] | None = None) -> None:
+        self.program, self.language, self.known = ProgramText(text), language, dict(known or {})
+        self.made: dict[Any, Made] = {}
+        self.pieces: dict[str, str] = {}
+
+    @property
+    def text(self) -> str:
+        """All that has been written so far."""
+        return "\n".join(self.pieces.values())
+
+    def read(self, text: str) -> None:
+        """Another generated program from now on; its operations have to be the same, its loops are others."""
+        self.program = ProgramText(text)
+        self.made = {key: made for key, made in self.made.items() if all(isinstance(kind, str) for kind in key[1])}
+
+    def need(self, name: str, text: str) -> None:
+        """A piece of text that is written once."""
+        self.pieces.setdefault(name, text)
+
+    def entry(self, name: str, given: Sequence[Any], called: str) -> None:
+        """A function that the program is entered by, with all of its parameters."""
+        writer = FunctionWriter(self, self.program.functions[name], given, entry=True)
+        lines = writer.body()
+        self.need(called, self.language.function(called, writer.all_parameters(), writer.result, lines, entry=True))
+
+    def call(self, name: str, given: Sequence[Any]) -> Number:
+        """A call of one of the program's functions."""
+        key = (name, tuple(kind_of(x) for x in given))
+        if key not in self.made:
+            self.made[key] = self.function(name, given)
+        made = self.made[key]
+        parameters = self.program.functions[name].args.args
+        texts = [text for p, x in zip(parameters, given, strict=True) for text in self.arguments(p.arg, x, made)]
+        return Number(f"{made.name}({', '.join(texts)})", made.result)
+
+    def function(self, name: str, given: Sequence[Any]) -> Made:
+        """Write a function for arguments of these kinds."""
+        kinds = "".join(LETTERS[x.kind] if isinstance(x, Number) else "-" for x in given)
+        own = self.language.replacement(self, name, kinds)
+        if own:
+            return Made(own, (), given[0].kind)
+        writer = FunctionWriter(self, self.program.functions[name], given)
+        lines = writer.body()
+        words = set(re.findall(r"\w+", "\n".join(lines)))
+        parameters = [(p, kind) for p, kind in writer.all_parameters() if p in words or "__" not in p]
+        called = name if "-" in kinds else f"{name}_{kinds}"
+        called = next(n for n in (called, *(f"{called}_{i}" for i in range(2, 1000))) if n not in self.pieces)
+        self.need(called, self.language.function(called, parameters, writer.result, lines))
+        return Made(called, tuple(p for p, _ in parameters), writer.result)
+
+    def arguments(self, parameter: str, x: Any, made: Made) -> list[str]:
+        """What is handed over for one parameter."""
+        if isinstance(x, Number):
+            return [x.text]
+        name = self.language.variable(parameter)
+        sizes = [n.text for k, n in enumerate(x.shape) if f"{name}__{k}" in made.used]
+        return [*self.language.address(x), *sizes]
+
+
+def kind_of(x: Any) -> Any:
+    """What functions are told apart by: the type of a number, of an array also which of its axes are 1 long."""
+    if isinstance(x, Number):
+        return x.kind
+    assert isinstance(x, Array)
+    return x.kind, tuple(n.text if n.text == "1" else "" for n in x.shape), x.in_rows
+
+
+def array(name: str, kind: str, axes: int) -> Array:
+    """An argument of an entry: its sizes are arguments too."""
+    shape = tuple(Number(f"{name}__{k}", "int") for k in range(axes))
+    return Array(name, kind, shape, values.whole(0))
