@@ -1,5 +1,6 @@
-"""Networks that programs in other languages are tested with: every optimizer, loss, activation and layer, by the tables."""
+"""Networks for tests of programs in other languages: every optimizer, loss, activation and layer, by the tables."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,9 +94,8 @@ class Flat(nn.Module):
 
     def __init__(self, name, i):
         self.layer = layer(name, i)
-        width = np.shape(output(self.layer(layer_input(name, i))))
-        width = int(np.prod(width[1:]))
-        self.last = nn.Linear(width, 2, rng=2)
+        shape = np.shape(output(self.layer(layer_input(name, i))))
+        self.last = nn.Linear(math.prod(shape[1:]), 2, rng=2)
 
     def forward(self, x):
         y = output(self.layer(x))
@@ -127,7 +127,9 @@ OTHERS = {
         rng().normal(size=(N, 6, 2)), Y, settings=BATCHES,
     ),
     "images": Network(
-        lambda: nn.Sequential(nn.Conv2d(1, 2, 3, rng=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3, rng=2)),
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 2, 3, rng=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3, rng=2)
+        ),
         rng().normal(size=(N, 1, 6, 6)), Y, settings=BATCHES,
     ),
 }  # fmt: skip
