@@ -33,7 +33,7 @@ x = Value(3.0, label="x")
 (x * x + x).backward()
 print(f"x·x + x at x = 3: the gradient is {x.grad:g} = 3 + 3 + 1")
 
-# Gradients are added up on purpose; whoever wants a fresh one clears the old one first.
+# Gradients are added up on purpose; to start afresh, clear the old one first.
 (x * x).backward()
 print(f"backward() of x·x without clearing: {x.grad:g} = 7 + 6")
 x.grad = 0.0

@@ -24,7 +24,7 @@ print("gradcheck of mean(tanh(X @ W)²):", tg.gradcheck(loss, W))
 
 
 def leaky(W):
-    """The same loss, but one of its two factors is cut off from the graph, as a slip of the pen easily does."""
+    """The same loss, but one of its two factors is cut off from the graph, as happens easily."""
     a = np.tanh(X @ W)
     return np.mean(a * (a.detach() if isinstance(a, tg.Tensor) else a))
 

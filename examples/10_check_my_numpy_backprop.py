@@ -1,7 +1,7 @@
 """10. Check my own NumPy backprop: which line is wrong, and what should it say?
 
 You will learn to hand your own forward function, parameters and gradients to the examiner, and to read its answer. It
-knows the right gradients from your forward function, then looks for the slip whose result equals your numbers.
+knows the right gradients from your forward function, then looks for the mistake that gives exactly your numbers.
 
     python examples/10_check_my_numpy_backprop.py
 """

@@ -2,7 +2,7 @@
 
     python examples/case_5_one_one_one.py [--quick]
 
-It is mended in three places at once: the range of the output, the bias, the update. Two of them are not enough.
+It is fixed in three places at once: the range of the output, the bias, the update. Two of them are not enough.
 """
 
 import sys
@@ -25,7 +25,7 @@ optimizer = tg.optim.Adam(model.parameters(), lr=0.01)
 run = tg.fit(model, X, targets(), loss="mse", optimizer=optimizer, epochs=10_000)
 outputs = model(X).numpy().ravel()
 print(
-    f"mended:    mean squared error {run.loss_curve[-1]:.1e}, {outputs[0]:.3f} at x = 1 and {outputs[-1]:.3f} at x = 9"
+    f"fixed:     mean squared error {run.loss_curve[-1]:.1e}, {outputs[0]:.3f} at x = 1 and {outputs[-1]:.3f} at x = 9"
 )
 print()
 

@@ -31,7 +31,7 @@ def backward(p):
     hidden = sigmoid(X @ p["W1"] + p["b1"])
     y = sigmoid(hidden @ p["W2"] + p["b2"])
     d2 = 2 * (y - t) / len(t) * y * (1 - y)
-    d1 = d2 @ p["W2"].T * sigmoid_derivative(hidden)  # the slip: `hidden` is σ(z) already
+    d1 = d2 @ p["W2"].T * sigmoid_derivative(hidden)  # the mistake: `hidden` is σ(z) already
     return {"W1": X.T @ d1, "b1": d1.sum(axis=0), "W2": hidden.T @ d2, "b2": d2.sum(axis=0)}
 
 

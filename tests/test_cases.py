@@ -254,7 +254,7 @@ def test_all_samples_in_one_batch_have_no_order():
 def test_only_all_three_repairs_mend_the_network(ran):
     found = ran("one_one_one").trials
     assert len(found) == 8
-    assert [trial.change for trial in found if trial.reached] == ["all three mended"]
+    assert [trial.change for trial in found if trial.reached] == ["all three fixed"]
     assert found[-1].reached == found[-1].runs
 
 

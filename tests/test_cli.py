@@ -67,7 +67,7 @@ WRONG = [  # arguments after `draw`, what the one sentence names
     (["tahn(a)", "a=1"], "Did you mean"),
     (["tanh(a, a)", "a=1"], "tanh takes"),
     (["a*b", "a=1"], "no value for b: add b=1.0"),
-    (["a", "a=1", "b=2"], "no place for b"),
+    (["a", "a=1", "b=2"], "b is not in the expression"),
     (["a", "a=1", "a=2"], "given two values: a=1 a=2"),
     (["a", "a=1", "-o", "g.gif"], "'g.gif'. Use one of .svg"),
     (["a", "a=1", "-o", "a_file/g.dot"], "a_file"),

@@ -170,8 +170,8 @@ def test_no_text_keeps_the_reader_busy(text):
 WORDS = [  # text, variables, what the message names
     ("a * b", {}, "no value for a, b: add a=1.0 b=1.0"),
     ("a * b", {"b": 1.0}, "no value for a: add a=1.0"),
-    ("a", {"a": 1.0, "b": 1.0, "c": 1.0}, "no place for b, c: the expression names a"),
-    ("1 + 1", {"a": 1.0}, "no place for a: the expression names nothing"),
+    ("a", {"a": 1.0, "b": 1.0, "c": 1.0}, "b, c are not in the expression, which has a"),
+    ("1 + 1", {"a": 1.0}, "a is not in the expression, which has no names"),
     ("tahn(a)", {"a": 1.0}, r"unknown operation 'tahn'. Did you mean 'tan"),
     ("a + foo.bar", {"a": 1.0}, "'foo.bar' has no meaning here"),
     ("a + [b for b in a]", {"a": 1.0}, r"'\[b for b in a\]' has no meaning here"),

@@ -1,7 +1,7 @@
 """Every error of the package, in one tree; each message says what, where, the numbers and the likely fix.
 
 TinygradError
-├── ShapeError            (ValueError)          shapes that do not meet
+├── ShapeError            (ValueError)          shapes that do not match
 ├── DtypeError            (TypeError)           an array that is not float32 or float64
 ├── OperandError          (TypeError)           something that is not a number, or two back ends mixed
 ├── NameNotFoundError     (ValueError)          an unknown activation, operation, optimizer, ...
@@ -45,13 +45,13 @@ class TinygradError(Exception):
 
 
 class ShapeError(TinygradError, ValueError):
-    """Shapes that do not meet.
+    """Shapes that do not match.
 
     >>> from tinygrad_edu import Tensor
     >>> Tensor([[1.0, 2.0]], label="x") @ Tensor([[1.0, 2.0]], label="W")
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.ShapeError: x @ W: shapes (1, 2) and (1, 2) do not meet: 2 != 1. Did you mean W.T, ...
+    tinygrad_edu.errors.ShapeError: x @ W: shapes (1, 2) and (1, 2) do not match: 2 != 1. Did you mean W.T, ...
     """
 
 

@@ -89,7 +89,8 @@ def refuse_mismatch(names: Collection[str], given: Collection[str]) -> None:
         raise ExpressionError(f"no value for {', '.join(missing)}: add {' '.join(f'{name}=1.0' for name in missing)}")
     unused = [name for name in given if name not in names]
     if unused:
-        raise ExpressionError(f"no place for {', '.join(unused)}: the expression names {', '.join(names) or 'nothing'}")
+        verb, known = "is" if len(unused) == 1 else "are", ", ".join(names) or "no names"
+        raise ExpressionError(f"{', '.join(unused)} {verb} not in the expression, which has {known}")
 
 
 def walk(tree: ast.AST, text: str, leaves: Mapping[str, Value]) -> Value:

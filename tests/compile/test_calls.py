@@ -117,7 +117,7 @@ def test_a_call_sees_every_change():
         w.data = np.ones((2, 3))
         assert f(x) == pytest.approx(2.0 * x.sum())
         w.data = np.ones(4)
-        with pytest.raises(ShapeError, match="do not meet"):
+        with pytest.raises(ShapeError, match="do not match"):
             f(x)
         w.data = np.ones(3) * 2.0
         assert f(x) == pytest.approx(2.0 * x.sum())
@@ -141,7 +141,7 @@ def test_a_shape_that_does_not_fit_is_refused_every_time():
     with without_numba():
         f(normal(3), normal(3))
         for _ in range(3):
-            with pytest.raises(ShapeError, match="do not meet"):
+            with pytest.raises(ShapeError, match="do not match"):
                 f(normal(3), normal(4))
         assert f(normal(4), normal(4)) == pytest.approx((normal(4) ** 2).sum())
 

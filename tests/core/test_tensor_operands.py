@@ -70,8 +70,8 @@ def test_lists_that_are_no_array_are_explained():
 
 X, W, B = (tg.Tensor(np.ones(s), label=n) for n, s in [("x", (32, 4)), ("W", (8, 4)), ("b", (32,))])
 SHAPES = [
-    (lambda: X @ W, r"x @ W: shapes (32, 4) and (8, 4) do not meet: 4 != 8. Did you mean W.T, of shape (4, 8)?"),
-    (lambda: X + B, r"x + b: shapes (32, 4) and (32,) do not meet: 4 != 32. Did you mean b.reshape(32, 1)?"),
+    (lambda: X @ W, r"x @ W: shapes (32, 4) and (8, 4) do not match: 4 != 8. Did you mean W.T, of shape (4, 8)?"),
+    (lambda: X + B, r"x + b: shapes (32, 4) and (32,) do not match: 4 != 32. Did you mean b.reshape(32, 1)?"),
     (lambda: X.T @ W, r"32 != 8"),
     (lambda: X @ tg.Tensor(2.0), "use * for a number"),
     (lambda: tg.ops.where(X > 0.0, X, np.ones(3)), "where(condition, x, b): shapes (32, 4) and (32, 4) and (3,)"),

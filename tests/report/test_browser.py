@@ -104,7 +104,7 @@ def test_tab_reaches_every_control_in_the_order_of_the_page_and_the_focus_shows(
         outline = page.execute_script("return getComputedStyle(arguments[0]).outlineStyle", element)
         assert outline != "none", f"no ring around {names[-1]}"
     assert names[:3] == ["To the content", "theme", "Summary"]
-    wanted = ["Settings to do it again", "scale", "Numbers: Loss (mse)", "kind", "epoch"]
+    wanted = ["Reproduce this run", "scale", "Numbers: Loss (mse)", "kind", "epoch"]
     assert [names.index(name) for name in wanted] == sorted(names.index(name) for name in wanted)
 
 

@@ -84,7 +84,7 @@ def test_headings_and_landmarks(page):
         assert len(page.all(landmark)) == 1
     assert page.all("html") == [{"lang": "en"}]
     assert page.words("h2") == [
-        "Summary", "Diagnosis", "Curves", "What it has learnt", "Network", "Layers over time", "Settings to do it again"
+        "Summary", "Diagnosis", "Curves", "What it has learned", "Network", "Layers over time", "Reproduce this run"
     ]  # fmt: skip
 
 

@@ -160,7 +160,7 @@ def run(quick: bool = False) -> Report:
             "A step that is multiplied by the weight shrinks with it: a weight comes near 0 and does not cross it. To "
             "give 0.01 a sigmoid needs a negative sum, and its inputs are positive: the best that positive weights can "
             "do is 0, and σ(0) = 0.5. That is the 0.5 of the question.",
-            "ReLU hides the slip, because it needs no negative sum to give 0.01: at a tenth of their rate it comes to "
+            "ReLU hides the mistake, since it needs no negative sum to give 0.01: at a tenth of their rate it reaches "
             f"({slow[0]:.4f}, {slow[1]:.4f}) with the wrong update. At their rate its units die.",
         ),
         examined=examine_step(),

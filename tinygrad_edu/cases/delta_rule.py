@@ -118,7 +118,7 @@ def run(quick: bool = False) -> Report:
             saturation(-6.0),
         ),
         diagnosed=clinic_verdict(quick),
-        answer="leaving σ' out is no slip, it is another loss. The step p - t is exactly the gradient of the "
+        answer="leaving σ' out is not a mistake, it is another loss. The step p - t is exactly the gradient of the "
         "cross-entropy; with σ' it is that of the squared error, whose gradient vanishes where the unit is saturated, "
         "whether it is right or wrong.",
         draw=lambda canvas: draw(canvas, courses["tensor", WITHOUT], courses["tensor", WITH]),

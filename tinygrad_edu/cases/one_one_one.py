@@ -122,7 +122,7 @@ def trial(done: Sequence[bool], seeds: int) -> Trial:
     mended = [name for name, each in zip(CAUSES, done, strict=True) if each]
     gradient, bias, linear = done
     reached = errors(by_the_gradient(bias, linear, seeds) if gradient else by_their_update(bias, linear))
-    name = "as published" if not mended else "all three mended" if len(mended) == 3 else "mended: " + ", ".join(mended)
+    name = "as published" if not mended else "all three fixed" if len(mended) == 3 else "fixed: " + ", ".join(mended)
     return Trial(name, int(np.sum(reached < GOAL)), reached.size, f"median error {np.median(reached):.1e}")
 
 
@@ -148,7 +148,7 @@ def run(quick: bool = False) -> Report:
         ),
         examined=examine_update(),
         diagnosed=clinic_verdict(quick),
-        answer="three causes at once, and each alone is enough: with any two of them mended no run gets there, with "
+        answer="three causes at once, and each alone is enough: with any two of them fixed no run gets there, with "
         "all three every one does. That is why changing one thing after the other led nowhere.",
         draw=lambda canvas: draw(canvas, ends, trials),
     )
@@ -172,9 +172,9 @@ def draw(canvas: Any, ends: Array, trials: list[Trial]) -> None:
     left.plot(X, targets(), "o", color="black", label="targets")
     for colour, name, outputs in (
         (RED, "as published", ends),
-        (GREY, "all mended but the range", by_the_gradient(True, False, 1)),
-        (GREEN, "all mended but the bias", by_the_gradient(False, True, 1)),
-        (BLUE, "all three mended", by_the_gradient(True, True, 1)),
+        (GREY, "all fixed but the range", by_the_gradient(True, False, 1)),
+        (GREEN, "all fixed but the bias", by_the_gradient(False, True, 1)),
+        (BLUE, "all three fixed", by_the_gradient(True, True, 1)),
     ):
         left.plot(X, outputs[0], color=colour, label=name)
     left.set(xlabel="x", ylabel="output", ylim=(0.0, 1.3))

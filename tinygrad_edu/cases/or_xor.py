@@ -112,7 +112,7 @@ def trial(change: str, reached: Array) -> Trial:
 def step_counts(seeds: int) -> str:
     """How far 100 steps and 100 epochs lead."""
     short, longer = (middle(accuracies("OR", steps, seeds)) for steps in (100, 400))
-    return f"Steps are no epochs: on OR the median is {short:.1%} after 100 steps and {longer:.1%} after 100 epochs."
+    return f"Steps are not epochs: on OR the median is {short:.1%} after 100 steps and {longer:.1%} after 100 epochs."
 
 
 def draw(canvas: Any, seeds: int, shown: Sequence[Trial]) -> None:

@@ -190,7 +190,7 @@ def delta_rule(prediction: ArrayLike, target: ArrayLike) -> Any:
 def hinge(prediction: ArrayLike, target: ArrayLike) -> Any:
     """max(1 - p·t, 0) for targets t = -1 or 1.  p̄ = -t/n where p·t < 1, else 0.
 
-    Targets 0 and 1 are refused: a class called 0 would cost 1 whatever the prediction, and never be learnt.
+    Targets 0 and 1 are refused: a class called 0 would cost 1 whatever the prediction, and never be learned.
 
     >>> from tinygrad_edu.core.losses import hinge
     >>> float(hinge([0.5, 3.0], [1.0, 1.0]))

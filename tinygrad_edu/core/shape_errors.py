@@ -1,4 +1,4 @@
-"""Sentences for shapes that do not meet: which sizes differ, and what was probably meant."""
+"""Sentences for shapes that do not match: which sizes differ, and what was probably meant."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ SYMBOLS = {"matmul": "@", "add": "+", "sub": "-", "mul": "*", "div": "/", "pow":
 
 
 def explain(operation: str, names: Sequence[str], arrays: Sequence[Shape]) -> str:
-    """The sentence for shapes that do not meet, with the likely fix.
+    """The sentence for shapes that do not match, with the likely fix.
 
     >>> print(explain("matmul", ["x", "W"], [(32, 4), (8, 4)]))
-    x @ W: shapes (32, 4) and (8, 4) do not meet: 4 != 8. Did you mean W.T, of shape (4, 8)?
+    x @ W: shapes (32, 4) and (8, 4) do not match: 4 != 8. Did you mean W.T, of shape (4, 8)?
     >>> print(explain("add", ["x", "b"], [(32, 4), (32,)]))
-    x + b: shapes (32, 4) and (32,) do not meet: 4 != 32. Did you mean b.reshape(32, 1)?
+    x + b: shapes (32, 4) and (32,) do not match: 4 != 32. Did you mean b.reshape(32, 1)?
     """
     symbol = SYMBOLS.get(operation)
     formula = f" {symbol} ".join(names) if symbol else f"{operation}({', '.join(names)})"
     listed = " and ".join(map(str, arrays))
     product = operation == "matmul" and len(arrays) == 2
-    return f"{formula}: shapes {listed} do not meet" + (
+    return f"{formula}: shapes {listed} do not match" + (
         product_hint(names, arrays[0], arrays[1]) if product else elementwise_hint(names, arrays)
     )
 

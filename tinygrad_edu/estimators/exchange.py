@@ -53,7 +53,7 @@ def to_sklearn(model: Any) -> Any:
 
 
 def carry_over(source: Any, target: Any) -> None:
-    """All that has been learnt: arrays are copied, so that training one of them leaves the other as it is."""
+    """All that has been learned: arrays are copied, so that training one of them leaves the other as it is."""
     for name in FITTED:
         if name in vars(source):
             value = getattr(source, name)

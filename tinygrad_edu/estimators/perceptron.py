@@ -215,13 +215,13 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
 
     @classmethod
     def from_sklearn(cls, fitted: Any) -> Any:
-        """An estimator of ours with the parameters and all that a fitted one of scikit-learn has learnt."""
+        """An estimator of ours with the parameters and all that a fitted one of scikit-learn has learned."""
         from tinygrad_edu.estimators.exchange import from_sklearn
 
         return from_sklearn(cls, fitted)
 
     def to_sklearn(self) -> Any:
-        """scikit-learn's own estimator with the same parameters, and all that this one has learnt."""
+        """scikit-learn's own estimator with the same parameters, and all that this one has learned."""
         from tinygrad_edu.estimators.exchange import to_sklearn
 
         return to_sklearn(self)

@@ -55,8 +55,8 @@ def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, 
         return arrays, dict(header.get("__metadata__") or {})
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise CheckpointError(
-            f"{path} ({len(data):,} bytes) is not a whole safetensors file: {error}. It was cut off on its way here, "
-            "or holds something else: save it again"
+            f"{path} ({len(data):,} bytes) is not a whole safetensors file: {error}. The file was cut off or "
+            "holds something else: save it again"
         ) from None
 
 

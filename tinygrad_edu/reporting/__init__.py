@@ -24,7 +24,7 @@ def report(
 ) -> Path:
     """Write the report of a run: one HTML file that opens without a network; returns its path.
 
-    It shows the curves, what the network has learnt (of one or two inputs), its graph in the colours of its health,
+    It shows the curves, what the network has learned (of one or two inputs), its graph in the colours of its health,
     how activations, gradients and weights of each layer were spread over time, and the settings to do it again.
 
     run: of `fit`, or a file that `Run.save` has written. X, y: the data to measure on, those of the training by

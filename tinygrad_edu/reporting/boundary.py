@@ -69,13 +69,13 @@ def boundary_html(record: Record) -> str:
 
 
 def confusion(found: Answer) -> str:
-    """How many samples of each class are taken for which."""
+    """Confusion matrix: true class by predicted class."""
     head = ["class", *(f"taken for {name:g}" for name in found.classes)]
     counts = [
         (f"{name:g}", *(int(np.sum((found.target == name) & (found.given == other))) for other in found.classes))
         for name in found.classes
     ]
-    return scrolling("Classes and answers", table("How many samples of each class are taken for which", head, counts))
+    return scrolling("Classes and answers", table("Confusion matrix: true class by predicted class", head, counts))
 
 
 def names(X: Array) -> list[str]:

@@ -55,7 +55,7 @@ def page(record: Record, diagnosis: Any = None, title: str = "") -> str:
 <main id="main" class="inner" tabindex="-1">
 {"".join(section_html(part) for part in parts)}
 </main>
-<footer class="inner"><p>Made by tinygrad_edu. This file holds all it needs and loads nothing.</p></footer>
+<footer class="inner"><p>Made by tinygrad_edu. Self-contained: it loads nothing from the network.</p></footer>
 <script>{script}</script>
 </body>
 </html>
@@ -74,14 +74,14 @@ def sections(record: Record, diagnosis: Any) -> list[Section]:
     """The parts of a report, what matters most first."""
     makers = {
         "curves": ("Curves", "One point for each epoch.", lambda: curves_html(record)),
-        "answers": ("What it has learnt", "", lambda: boundary_html(record)),
+        "answers": ("What it has learned", "", lambda: boundary_html(record)),
         "network": ("Network", "Measured on up to 256 samples, after the last epoch.", lambda: network_html(record)),
         "layers": (
             "Layers over time",
-            "Bands hold all entries, nine in ten, and half of them; the line is the median.",
+            "Bands: all, 90 % and 50 % of the entries; the line is the median.",
             lambda: layers_html(record.histograms),
         ),
-        "settings": ("Settings to do it again", "", lambda: settings_html(record.run)),
+        "settings": ("Reproduce this run", "", lambda: settings_html(record.run)),
     }  # fmt: skip
     made = [Section(name, heading, about, content(make)) for name, (heading, about, make) in makers.items()]
     if not record.histograms:

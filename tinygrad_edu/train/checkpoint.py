@@ -34,7 +34,7 @@ START = ("init", "seed")  # of a model: where its weights began
 
 
 class Checkpoint:
-    """A callback that writes the run to a file every so many epochs, each time whole: fit(..., resume_from=path).
+    """A callback that writes the whole run to a file every `every` epochs: fit(..., resume_from=path).
 
     >>> import tempfile
     >>> from tinygrad_edu import fit, nn, optim

@@ -72,7 +72,7 @@ def compiled_or_eager(job: Job) -> tuple[Any, str]:
             return training_program(job).course(job), "compiled: as before"
         seconds = eager_seconds(job)
         if seconds < LOAD_SECONDS:
-            return None, f"eager: {job.steps:,} steps at an estimated {seconds:.2g} s in all need no compiler"
+            return None, f"eager: {job.steps:,} steps at an estimated {seconds:.2g} s in all are not worth compiling"
         program, how = compiled_if_worth(job, seconds)
         return program and program.course(job), how
     except Exception as error:

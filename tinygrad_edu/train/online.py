@@ -123,7 +123,7 @@ def choose(job: Series, compiled: bool | str) -> tuple[Any, str]:
     if compiled is True:
         return program_or_error(job), "compiled: asked for"
     if job.updates < COMPILE_FROM:
-        return None, f"eager: {job.updates:,} updates need no compiler"
+        return None, f"eager: {job.updates:,} updates are not worth compiling"
     try:
         return program_for(job), f"compiled: {job.updates:,} updates"
     except Exception as error:  # whatever a trace cannot do

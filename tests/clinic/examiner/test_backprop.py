@@ -214,7 +214,13 @@ def test_single_precision_is_judged_by_its_own_rounding():
 
 def test_the_card_shows_the_mathematics_and_three_numbers():
     card = str(check_backprop(forward, PARAMS, backward(output_slope=False)))
-    for text in ("W1  WRONG", "yours:      δ2 = ∂L/∂a2", "should be:  δ2 = ∂L/∂a2 ∘ a2(1 - a2)", "Fix:", "this slip"):
+    for text in (
+        "W1  WRONG",
+        "yours:      δ2 = ∂L/∂a2",
+        "should be:  δ2 = ∂L/∂a2 ∘ a2(1 - a2)",
+        "Fix:",
+        "this mistake",
+    ):
         assert text in card
 
 

@@ -52,8 +52,8 @@ def test_case_5_is_the_derivative_at_the_error_and_the_weight_for_the_input(star
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("by_hand", ["One slip gives exactly your numbers", "gradient_times_weight in every weight"]),
-        ("one_one_one", ["Two slips together", "derivative_at_error in every layer", "weight_instead_of_input"]),
+        ("by_hand", ["One mistake gives exactly your numbers", "gradient_times_weight in every weight"]),
+        ("one_one_one", ["Two mistakes together", "derivative_at_error in every layer", "weight_instead_of_input"]),
     ],
 )
 def test_the_command_shows_the_card(name, words, capsys, tmp_path):

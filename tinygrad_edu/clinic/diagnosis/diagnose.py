@@ -159,7 +159,7 @@ def diagnose_curve(losses: Any, validation: Any = None) -> Diagnosis:
 
     losses: of the training samples; validation: of samples held out, where there are any.
     No cause is named: that needs a proof, and a proof needs the model and the data. `healthy` is None.
-    Errors: SettingError for what is no row of numbers.
+    Errors: SettingError if `losses` is not a 1-D sequence of numbers.
 
     >>> print(diagnose_curve([1.0, 0.9, 2.0, 5.0, 20.0, 90.0, 400.0, 2000.0]).symptoms[0])
     The loss rises, from 1 to 2e+03 (2e+03 times).

@@ -208,7 +208,7 @@ def read_estimator(path: Path, trusted: bool) -> Any:
     """A pickled estimator. A pickle runs code when it is loaded: without `trusted` it is not opened."""
     if not trusted:
         raise InputFileError(
-            f"{path} is a pickle, and a pickle runs code when it is loaded: with --trust-pickle it is, if you made it "
+            f"{path} is a pickle, and a pickle can run code when it is loaded: give --trust-pickle only if you made it "
             "yourself or trust who did"
         )
     try:

@@ -1,4 +1,4 @@
-"""The examiner of hand-written backprop: which gradient is wrong, and which slip makes it so, by proof.
+"""The examiner of hand-written backprop: which gradient is wrong, and which mistake makes it so, with proof.
 
 >>> X, t = np.array([[1.0, 2.0], [-1.0, 0.5]]), np.array([[1.0], [0.0]])
 >>> params = {"W1": np.array([[0.3, -0.2], [0.1, 0.4]]), "W2": np.array([[0.7], [-0.5]])}

@@ -16,7 +16,7 @@ from tinygrad_edu.errors import DetachedError, ExaminerError
 Array = np.ndarray[Any, Any]
 AGREES = 1e-4  # relative; a traced slope against a measured one, along a random direction
 DIRECTIONS = 3
-BY_DIFFERENCES = "The forward could not be traced ({:.160}); compared by finite differences, so only slips that show in finished gradients can be named."  # noqa: E501
+BY_DIFFERENCES = "The forward could not be traced ({:.160}); compared by finite differences, so only mistakes that show in finished gradients can be named."  # noqa: E501
 
 
 def network_of(learner: LearnerForward, params: Mapping[str, Array], loss: float) -> tuple[Network, str, str]:

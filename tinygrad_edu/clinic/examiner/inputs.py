@@ -40,7 +40,7 @@ def finite_array(what: str, given: Any) -> Array:
         place = "" if not array.ndim else f" (first at {tuple(map(int, bad[0]))})"
         raise ExaminerError(
             f"{what} has {len(bad)} of {array.size} numbers that are NaN or infinite{place}. "
-            "Look for an overflow in exp, a log of 0 or a division by 0 before you look for a slip"
+            "Look for an overflow in exp, a log of 0 or a division by 0 before you look for a mistake"
         )
     return array
 

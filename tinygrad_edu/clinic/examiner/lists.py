@@ -36,9 +36,7 @@ from tinygrad_edu.core.value import PARENTS, Value
 from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
-NOT_LAYERS = (
-    "The numbers could not be put together to layers ({}), so only slips that show in finished gradients can be named."
-)
+NOT_LAYERS = "The numbers form no layers ({}), so only mistakes that show in finished gradients can be named."
 WEIGHTS, DATA = 4_000, 20_000  # numbers; with more, single Values take longer than finite differences would
 
 

@@ -166,10 +166,10 @@ class BackpropReport:
         count = len(self.explanations[0])
         residual = self.explanations[0][0].residual
         if self.certain:
-            slips = "One slip gives" if count == 1 else "Two slips together give"
+            slips = "One mistake gives" if count == 1 else "Two mistakes together give"
             return f"{slips} exactly your numbers (to {max(residual, 1e-16):.0e}):"
         return (
-            "No single or double slip of the catalogue explains your numbers. "
+            "No mistake of the catalogue, and no two together, give your numbers. "
             f"The nearest, as a hint only (it misses them by {residual:.1%}):"
         )
 
@@ -182,7 +182,7 @@ class BackpropReport:
         if given.shape != right.shape:
             return [f"  {name}: yours has shape {given.shape}, the right gradient {right.shape}"]
         order = np.argsort(-np.abs(given - right), axis=None, kind="stable")[:EXAMPLES]
-        rows = [("", "yours", "right", "this slip")]
+        rows = [("", "yours", "right", "this mistake")]
         for i in order:
             place = np.unravel_index(i, given.shape)
             index = f"[{', '.join(map(str, place))}]" if place else ""

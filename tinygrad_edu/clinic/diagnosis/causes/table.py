@@ -51,7 +51,7 @@ CAUSES: list[Cause] = [
         "lr_too_low",
         {"slow": 1.2, "update_small": 1.2, "rate_small": 1.5, "flat": 0.3, "improving": 0.3, "few_steps": -0.4},
         changes.higher_rate,
-        "The learning rate is too low: in all of its steps the network hardly moves.",
+        "The learning rate is too low: over the whole run the weights barely move.",
         "Raise the learning rate.",
     ),
     Cause(
@@ -65,7 +65,7 @@ CAUSES: list[Cause] = [
         "targets_out_of_range",
         {"target_outside": 2.5, "target_scale": 1.2, "target_small": 1.2},
         changes.targets_in_range,
-        "The targets lie where the output cannot come, or can come only after very many steps.",
+        "The targets are outside the range of the output, or so far out that it takes very many steps to get there.",
         "Scale the targets into the range of the output, or take a last activation that reaches them.",
     ),
     Cause(

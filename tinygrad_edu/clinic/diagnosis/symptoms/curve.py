@@ -85,7 +85,7 @@ def improving(losses: Array) -> Measured:
         return None
     return Symptom(
         "improving", fall, limit,
-        f"The loss was still falling when training ended: by {fall:.1%} from the last but one to the last {part} "
+        f"The loss was still falling when training ended: by {fall:.1%} between the last two blocks of {part} "
         "epochs.",
     )  # fmt: skip
 
