@@ -1,7 +1,8 @@
 """A griffe extension: the package's docstrings, which are plain text with doctests, as Markdown.
 
 Doctests become code blocks, the letters of formulas lose their meaning to Markdown, and where a sentence has ended, a
-line with `Errors:`, `Args:` or the name of an argument in front begins a paragraph.
+line with `Errors:` or `Args:` in front begins a paragraph. What a docstring says of arguments (`lr: the rate.`) goes
+into a table, beside their types and defaults, which the signature gives.
 """
 
 from __future__ import annotations
@@ -22,12 +23,58 @@ class Docstrings(griffe.Extension):
 
     def on_object(self, *, obj: Any, **_: Any) -> None:
         if obj.docstring:
-            obj.docstring.value = markdown(obj.docstring.value)
+            arguments = arguments_of(obj)
+            prose, said, rest = divided(obj.docstring.value, list(arguments))
+            parts = [markdown(prose), table(arguments, said) if said else "", markdown(rest)]
+            obj.docstring.value = "\n\n".join(filter(None, parts))
+
+
+def arguments_of(obj: Any) -> dict[str, tuple[str, str]]:
+    """name → (type, default) of what a function, or a class, is called with; "" for what has none."""
+    if not (obj.is_function or obj.is_class):
+        return {}
+    given = [each for each in getattr(obj, "parameters", []) if each.name not in ("self", "cls")]
+    return {each.name: (str(each.annotation or ""), str(each.default or "")) for each in given}
+
+
+def divided(text: str, names: list[str]) -> tuple[str, dict[str, str], str]:
+    """(the sentences, name → what is said of that argument, errors and examples).
+
+    >>> divided("Steps. lr: the rate. beta: the\\n    decay.\\nErrors: SettingError.\\n\\n>>> 1\\n1", ["lr", "beta"])
+    ('Steps.', {'lr': 'the rate', 'beta': 'the decay'}, 'Errors: SettingError.\\n\\n>>> 1\\n1')
+    """
+    end = re.search(r"^\s*(?:Errors|Source)\b|^\s*>>> |(?<=\.) Errors:", text, re.M)
+    prose, rest = (text[: end.start()], text[end.start() :].strip()) if end else (text, "")
+    either = "|".join(sorted(map(re.escape, names), key=len, reverse=True)) or r"(?!)"
+    starts = list(re.finditer(rf"(?:^|(?<=[.;:)] )|(?<=\n))\s*((?:{either})(?:, (?:{either}))*): ", prose, re.M))
+    said = {}
+    for i, start in enumerate(starts):
+        end_of = starts[i + 1].start() if i + 1 < len(starts) else len(prose)
+        words = " ".join(prose[start.end() : end_of].split())
+        said |= dict.fromkeys(start[1].split(", "), words.rstrip(".;"))
+    return (prose[: starts[0].start()] if starts else prose).strip(), said, rest
+
+
+def table(arguments: dict[str, tuple[str, str]], said: dict[str, str]) -> str:
+    """A line for each argument."""
+    rows = [f"| `{name}` | {code(kind)} | {code(default)} | {prose_of(said.get(name, ''))} |"
+            for name, (kind, default) in arguments.items()]  # fmt: skip
+    return "\n".join(["| argument | type | default | meaning |", "|---|---|---|---|", *rows])
+
+
+def code(text: str) -> str:
+    """A type or a default in a cell."""
+    return f"`{text}`".replace("|", "\\|") if text else ""
 
 
 def markdown(text: str) -> str:
     """A docstring as Markdown."""
     return "\n".join(lines(text))
+
+
+def prose_of(text: str) -> str:
+    """Sentences in a cell."""
+    return "".join(part if part.startswith("`") else escape(part) for part in CODE.split(text))
 
 
 def lines(text: str) -> Iterator[str]:
@@ -50,8 +97,7 @@ def lines(text: str) -> Iterator[str]:
 
 def prose(line: str, before: str) -> str:
     """A line of sentences, after the one before it."""
-    parts = CODE.split(line)
-    escaped = "".join(part if part.startswith("`") else escape(part) for part in parts)
+    escaped = prose_of(line)
     return f"\n{escaped}" if PARAGRAPH.match(line) and before.endswith((".", ";", ":", ")")) else escaped
 
 

@@ -110,6 +110,18 @@ def test_a_docstring_becomes_markdown(text, markdown):
     assert loaded("docstrings").markdown(text) == markdown
 
 
+def test_what_is_said_of_arguments_goes_into_a_table():
+    pytest.importorskip("griffe", reason="needs the extra docs")
+    made = loaded("docstrings")
+    text = "Steps. lr, eps: rates.\nbeta: the\n  decay.\nErrors: SettingError."
+    prose, said, rest = made.divided(text, ["w", "lr", "eps", "beta"])
+    assert (prose, rest) == ("Steps.", "Errors: SettingError.")
+    assert said == {"lr": "rates", "eps": "rates", "beta": "the decay"}
+    assert made.divided("A note: nothing of arguments.", ["x"]) == ("A note: nothing of arguments.", {}, "")
+    shown = made.table({"lr": ("float | None", "0.1")}, {"lr": "a|b"})
+    assert shown.splitlines()[-1] == r"| `lr` | `float \| None` | `0.1` | a&#124;b |"
+
+
 def test_a_mark_that_nothing_generates_ends_the_build():
     generate = loaded("generate")
     assert generate.on_page_markdown("plain") == "plain"
