@@ -35,7 +35,7 @@ def plain(program, **words):
 @contextlib.contextmanager
 def without_numba():
     """Programs that are made in this block run as plain Python: no compile time, the same text."""
-    with mock.patch.object(Program, "compiled", plain), np.errstate(all="ignore"):
+    with mock.patch.object(Program, "compile", plain), np.errstate(all="ignore"):
         yield
 
 

@@ -244,7 +244,7 @@ def test_the_source_runs_without_numba_and_gives_the_same_numbers():
     f = jit(lambda x, t: nn.losses.cross_entropy(ops.tanh(x @ W.T + b), t))
     x, t = normal(6, 3), np.eye(4)[[0, 1, 2, 3, 0, 1]]
     y, gradients = f.value_and_grad(x, t, argnum=(0, 1))
-    call, inputs = f.arrays.prepared((x, t), by="arguments")
+    call, inputs = f.arrays.prepare((x, t), by="arguments")
     program, sizes = call.program, call.sizes
     numbers, out = np.empty(len(program.scalars)), program.results(sizes)
     plain(program)(*inputs, *program.workspace(sizes), *out, numbers)

@@ -15,7 +15,7 @@ from tinygrad_edu.data import moons, or_gate, xor_gate
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError, TraceError
 from tinygrad_edu.nn.sequence import last_output
 from tinygrad_edu.train import choose, fit, fit_many
-from tinygrad_edu.train.choose import compiled_if_worth
+from tinygrad_edu.train.choose import program_if_worth
 from tinygrad_edu.train.compiled.programs import program_for
 from tinygrad_edu.train.job import job_of
 from tinygrad_edu.train.recipe import Settings
@@ -169,7 +169,7 @@ def test_a_walk_over_time_is_compiled_only_where_its_long_program_pays(made, sec
     model, inputs = made()
     settings = Settings(loss="bce_with_logits", epochs=1000)
     job = job_of(model, inputs, np.ones((6, 1)), optim.RMSprop(model.parameters()), settings)
-    program, how = compiled_if_worth(job, seconds)
+    program, how = program_if_worth(job, seconds)
     assert (program is not None) is worth
     begin = f"1,000 steps would take an estimated {seconds:g} s eagerly"
     assert how.startswith(f"{'compiled' if worth else 'eager'}: {begin}")

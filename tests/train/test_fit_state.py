@@ -517,7 +517,7 @@ def test_online_is_never_worse_than_eager(monkeypatch):
 class DrawnElsewhere:
     """A state after which another thread has used the generator of the module random."""
 
-    def changed(self):
+    def first_change(self):
         return "the module random"
 
 
@@ -534,7 +534,7 @@ def test_random_numbers_of_another_thread_are_not_taken_for_those_of_the_step(dr
     other = threading.Thread(target=done.wait)
     other.start()
     try:
-        assert programs.changed_by_a_step(job, DrawnElsewhere()) == ("the module random" if draws else "")
+        assert programs.what_a_step_changes(job, DrawnElsewhere()) == ("the module random" if draws else "")
     finally:
         done.set()
         other.join()

@@ -11,7 +11,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.optim import schedules
-from tinygrad_edu.optim.named import known
+from tinygrad_edu.optim.named import optimizer_classes
 from tinygrad_edu.train.config import plain
 from tinygrad_edu.train.recipe import CHECKS, Plan, Recipe, Settings
 from tinygrad_edu.train.stored import KINDS
@@ -20,12 +20,12 @@ UNUSUAL = {
     "epochs": 3, "batch_size": 2, "shuffle": "given", "seed": 5, "tol": 1e-9, "patience": 2, "clip_norm": 3.0,
     "clip_value": 2.0, "accurate": True,
 }  # fmt: skip
-OURS = sorted(name for name, kind in known().items() if kind.__module__.startswith("tinygrad_edu."))
+OURS = sorted(name for name, kind in optimizer_classes().items() if kind.__module__.startswith("tinygrad_edu."))
 
 
 def run_of(optimizer="Adam", **options):
     model = tg.nn.MLP([2, 3, 1], seed=1)
-    made = known()[optimizer](model.parameters(), **options)
+    made = optimizer_classes()[optimizer](model.parameters(), **options)
     told = {"epochs": 2} if optimizer == "LBFGS" else UNUSUAL
     return tg.fit(model, *tg.data.xor_gate(), loss="mse", optimizer=made, compiled=False, **told)
 

@@ -93,7 +93,7 @@ class InPlainPython:
         """½ Σ (o - t)²."""
         return half_squared_error(self.outputs(weights)[1])
 
-    def updated(self) -> dict[str, Rows]:
+    def update(self) -> dict[str, Rows]:
         """The weights after their step, w += (-α·w)∘(δ·inputᵀ); the deltas are right."""
         h, o = self.outputs(self.weights)
         deltas = [(y - t) * y * (1.0 - y) for y, t in zip(o, TARGET, strict=True)]
@@ -115,7 +115,7 @@ def logistic(z: Any) -> Any:
 def examine_step() -> BackpropReport:
     """Their step before the examiner."""
     net = InPlainPython()
-    return check_lists(net.forward, net.weights, updated=net.updated(), lr=ALPHA)
+    return check_lists(net.forward, net.weights, updated=net.update(), lr=ALPHA)
 
 
 def worked_example(rounds: int) -> list[float]:

@@ -47,7 +47,7 @@ class Call:
                 return False
         return True
 
-    def wanted(self) -> list[Tensor]:
+    def closed_over(self) -> list[Tensor]:
         """The Tensors that the function closes over and that want a gradient, if a graph is being recorded."""
         return [x for x in self.tensors if x.requires_grad] if MODES.recording else []
 
@@ -72,7 +72,7 @@ class Call:
             raise untraceable("the function", error) from error
         return numbers.tolist(), out
 
-    def named(self, inputs: list[Any]) -> dict[str, Any]:
+    def by_name(self, inputs: list[Any]) -> dict[str, Any]:
         """All results by name."""
         numbers, out = self.run(inputs)
         return dict(zip(self.program.scalars, numbers, strict=True)) | dict(zip(self.program.shapes, out, strict=True))
@@ -101,7 +101,7 @@ class ArrayFunction:
 
     def backward(self, arguments: Sequence[Any]) -> Any:
         """The result, its gradient added to the Tensors that the function closes over."""
-        call, found = self.differentiated(arguments, "closed over")
+        call, found = self.differentiate(arguments, "closed over")
         for name, x in call.program.trace.captured.items():
             if f"d_{name}" in found:
                 g = np.asarray(found[f"d_{name}"], dtype=x.dtype)
@@ -110,8 +110,8 @@ class ArrayFunction:
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
         """The results as plain numbers and arrays; as a Tensor where it depends on Tensors that want a gradient."""
-        call, inputs = self.prepared(arguments, by="")
-        wanted = call.wanted()
+        call, inputs = self.prepare(arguments, by="")
+        wanted = call.closed_over()
         if not wanted:
             return uncompiled.results(self.f, arguments) if uncompiled.is_way(arguments) else self.results(call, inputs)
         if not isinstance(call.program.trace.results, Traced):
@@ -123,7 +123,7 @@ class ArrayFunction:
         if isinstance(call.program.trace.results, Traced):
             numbers, out = call.run(inputs)
             return out[0] if out else numbers[0]
-        found = call.named(inputs)
+        found = call.by_name(inputs)
         parts = iter(range(len(found)))
         return tree_map(lambda _: found[f"result{next(parts)}"], call.program.trace.results)
 
@@ -131,23 +131,23 @@ class ArrayFunction:
         """(result, gradients nested like the arguments), None for those that are not among the chosen ones."""
         some = chosen is not None and len(chosen) < len(arguments)
         if uncompiled.is_way(arguments):
-            self.prepared(arguments, "arguments")  # what cannot be compiled is refused here too
+            self.prepare(arguments, "arguments")  # what cannot be compiled is refused here too
             return uncompiled.value_and_gradients(self.f, arguments)
-        call, found = self.differentiated(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
+        call, found = self.differentiate(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
         names = iter(list(call.program.trace.inputs))
         nested = tree_map(lambda _: found.get(f"d_{next(names)}"), tuple(arguments))
         return found["result"], nested
 
-    def differentiated(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
+    def differentiate(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
         """All results by name. NaN among the gradients may be 0·∞, which is 0 here: computed again, with care."""
-        call, inputs = self.prepared(arguments, by)
-        found = call.named(inputs)
+        call, inputs = self.prepare(arguments, by)
+        found = call.by_name(inputs)
         if any(has_nan(g) for name, g in found.items() if name != "result"):
-            call, inputs = self.prepared(arguments, f"{by}{CAREFUL}")
-            found = call.named(inputs)
+            call, inputs = self.prepare(arguments, f"{by}{CAREFUL}")
+            found = call.by_name(inputs)
         return call, found
 
-    def prepared(self, arguments: Sequence[Any], by: str) -> tuple[Call, list[Any]]:
+    def prepare(self, arguments: Sequence[Any], by: str) -> tuple[Call, list[Any]]:
         """What to run for these arguments, and its inputs; traced now if there is no program yet.
 
         `by`: what it differentiates by, "arguments", "closed over" (Tensors that require a gradient) or "" for
@@ -162,12 +162,12 @@ class ArrayFunction:
         if call is None or not call.fits():
             if len(self.calls) > 64:  # sizes change all the time: do not keep them all
                 self.calls.clear()
-            call = self.calls[key] = self.found(
+            call = self.calls[key] = self.find_program(
                 arguments, [check_argument(x) for x in tree_leaves(tuple(arguments))], by
             )
         return call, call.inputs(given)
 
-    def found(self, arguments: Sequence[Any], given: list[Any], by: str) -> Call:
+    def find_program(self, arguments: Sequence[Any], given: list[Any], by: str) -> Call:
         """The program of this structure and these sizes."""
         key = (by, repr(tree_map(lambda _: 0, tuple(arguments))), *map(structure, given))
         for program in self.programs.get(key, []):
@@ -175,14 +175,14 @@ class ArrayFunction:
             sizes = program.sizes([*given, *captured])
             if sizes is not None and [structure(x) for x in captured] == program.captured_structure:
                 return prepare_call(program, sizes, [*given, *captured])
-        program = self.traced(arguments, given, by)
+        program = self.trace_program(arguments, given, by)
         self.programs.setdefault(key, []).append(program)
         arrays = [*given, *map(number_array, program.trace.captured.values())]
         sizes = program.sizes(arrays)
         assert sizes is not None
         return prepare_call(program, sizes, arrays)
 
-    def traced(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
+    def trace_program(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
         """A program for sizes with names; where that fails, for these very sizes, which are plain numbers then."""
         try:
             return self.program_for(arguments, given, by, fixed=False)
@@ -224,7 +224,7 @@ class ArrayFunction:
         """The program of a trace; `own`, its inputs that are arguments."""
         if by:
             closed_over = [trace.inputs[k] for k, x in trace.captured.items() if getattr(x, "requires_grad", False)]
-            wanted = chosen_of(own, arguments, by) if by.startswith("arguments") else closed_over
+            wanted = select_inputs(own, arguments, by) if by.startswith("arguments") else closed_over
             found = trace.gradients(wanted)
             results = {"result": trace.results} | {f"d_{x.name}": g for x, g in zip(wanted, found, strict=True)}
         else:
@@ -235,7 +235,7 @@ class ArrayFunction:
         return program
 
 
-def chosen_of(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> list[Traced]:
+def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> list[Traced]:
     """The inputs to differentiate by: all of them, or those of the arguments whose numbers stand in `by`."""
     numbers = by.removesuffix(CAREFUL).removeprefix("arguments").strip(" []")
     if not numbers:

@@ -46,11 +46,11 @@ class ArrayCall(ArrayOperation):
     compiled = True
 
     def __init__(self, name: str, again: Thunk, count: int) -> None:
-        super().__init__(run_already, self.pulled_back, "-", linear=False)
+        super().__init__(run_already, self.pull_back, "-", linear=False)
         self.name, self.again = name, again
         self.arrays = [f"closed over {i}" for i in range(count)]
 
-    def pulled_back(self, g: Any, _y: Any, *closed_over: Any) -> tuple[Any, ...]:
+    def pull_back(self, g: Any, _y: Any, *closed_over: Any) -> tuple[Any, ...]:
         """g·∂y/∂x for each Tensor that the function closes over: arrays, or Tensors where g is one."""
         with recording():
             y = self.again()

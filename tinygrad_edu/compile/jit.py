@@ -123,7 +123,7 @@ class CompiledFunction:
     def compiles_with_arrays(self, arguments: Sequence[Any]) -> bool:
         try:
             with tracing("value_trace", TracedValue):  # a Value that is closed over decides nothing here either
-                self.arrays.prepared(arguments, by="")
+                self.arrays.prepare(arguments, by="")
         except Exception:
             return False
         return True

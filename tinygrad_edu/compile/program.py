@@ -86,14 +86,14 @@ class Trace:
             if known is array:
                 return self.inputs[name]
         if isinstance(array, Tensor) and array.parents:
-            return self.lifted(array)
+            return self.lift(array)
         if not isinstance(array, Tensor) and np.asarray(array).dtype.kind not in "fiub":
             raise OperandError(f"{array!r:.60} in a compiled function is neither a number nor an array of them")
         node = self.input(getattr(array, "label", "") or "given", array)
         self.captured[node.name] = array
         return node
 
-    def lifted(self, root: Tensor) -> Traced:
+    def lift(self, root: Tensor) -> Traced:
         """What was computed from Tensors before it met a traced value, such as W.T, as part of the program."""
         done: dict[Any, Traced] = {}
         for x in topological(root):
@@ -227,7 +227,7 @@ class Program(Body):
             yield f"{name} = room(work, place, ({', '.join(map(bare, sizes))}{',' * (len(sizes) == 1)}))"
             yield f"place += ({' * '.join(f'({bare(n)})' for n in sizes)} + 7) // 8 * 8"
 
-    def compiled(self) -> Callable[..., None]:
+    def compile(self) -> Callable[..., None]:
         """The machine code."""
         return getattr(cache.load(self.text, self.name), self.name)  # type: ignore[no-any-return]
 
@@ -250,7 +250,7 @@ class Program(Body):
     def code(self) -> Callable[..., None]:
         found = self.__dict__.get("_code")
         if found is None:
-            found = self.__dict__["_code"] = self.compiled()
+            found = self.__dict__["_code"] = self.compile()
         return found
 
 

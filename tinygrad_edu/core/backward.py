@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.broadcasting import unbroadcast
-from tinygrad_edu.core.fast_tensors import wanted_order
+from tinygrad_edu.core.fast_tensors import gradient_order
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
@@ -42,7 +42,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
             "Compute it again, or say retain_graph=True to add them on purpose"
         )
     with np.errstate(all="ignore"):  # 1/0 in a derivative is inf; a path without gradient drops it
-        order = wanted_order(root)
+        order = gradient_order(root)
         quick = not MODES.anomaly and not was_written(order)
         found = cotangents(order, seed, pull if quick else pull_with_care)
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):

@@ -66,7 +66,7 @@ def one(x: Sample, i: int) -> Any:
     return x.inner if x.common else getitem(x.inner, i)
 
 
-def aligned(x: Node, rank: int) -> Any:
+def align(x: Node, rank: int) -> Any:
     """The batch with samples of that rank: axes of size 1 behind the one that counts the samples."""
     if not hasattr(x, "inner"):
         return x
@@ -82,13 +82,15 @@ def full(x: Sample, size: ArrayLike) -> Any:
 
 
 @rule("sum", "max", "min", "prod", "logsumexp")
-def reduced(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
+def reduce_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     axes = tuple(i + 1 for i in axes_of(xs[0], options["axis"]))
     return operation(xs[0].inner, **{**options, "axis": axes})
 
 
 @rule("softmax", "log_softmax")
-def normalized(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
+def normalize_batch(
+    operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike
+) -> Any:
     axes = tuple(i + 1 for i in axes_of(xs[0], options["axis"]))
     return operation(xs[0].inner, axis=axes)
 
@@ -101,7 +103,7 @@ def running(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[st
 
 
 @rule("reshape")
-def reshaped(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
+def reshape_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     shape = options["shape"]
     shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     unknown = [i for i, n in enumerate(shape) if n == -1]
@@ -116,17 +118,19 @@ def reshaped(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[s
 
 
 @rule("transpose")
-def transposed(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
+def transpose_batch(
+    operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike
+) -> Any:
     rank, axes = xs[0].ndim, options["axes"]
     order = range(rank)[::-1] if axes is None else [i % rank for i in axes]
     return operation(xs[0].inner, (0, *(i + 1 for i in order)))
 
 
 @rule("broadcast_to")
-def stretched(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
+def stretch_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     shape = options["shape"]
     shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return operation(aligned(xs[0], len(shape)), (size, *shape))
+    return operation(align(xs[0], len(shape)), (size, *shape))
 
 
 @rule("getitem")
@@ -155,7 +159,7 @@ def one_further(index: ArrayLike) -> tuple[Any, ...] | None:
 
 
 @rule("concatenate")
-def joined(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
+def join_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
     wholes = [full(x, size) for x in xs]
     if options["axis"] is None:
         return concatenate([reshape(w, (size, x.size)) for w, x in zip(wholes, xs, strict=True)], axis=1)
@@ -163,7 +167,7 @@ def joined(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str
 
 
 @rule("pad")
-def padded(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
+def pad_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     widths = np.broadcast_to(options["pad_width"], (xs[0].ndim, 2)).tolist()
     return operation(xs[0].inner, **{**options, "pad_width": [[0, 0], *widths]})
 
@@ -177,12 +181,14 @@ def along_diagonal(
 
 
 @rule("entries_along")
-def taken(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
+def take_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], _size: ArrayLike) -> Any:
     return operation(xs[0].inner, index=options["index"][None], axis=options["axis"] % xs[0].ndim + 1)
 
 
 @rule("matmul")
-def multiplied(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: ArrayLike) -> Any:
+def multiply_batch(
+    operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: ArrayLike
+) -> Any:
     """Vectors become rows or columns. A vector for each sample times one matrix is one product of matrices."""
     a, b = xs
     if a.ndim == 1 and b.common and b.ndim == 2:
@@ -192,7 +198,7 @@ def multiplied(operation: ArrayOperation, xs: Sequence[Sample], _options: Mappin
     left = with_axis(a, -2) if a.ndim == 1 else a
     right = with_axis(b, -1) if b.ndim == 1 else b
     rank = max(left.ndim, right.ndim)
-    first, second = aligned(left, rank), aligned(right, rank)
+    first, second = align(left, rank), align(right, rank)
     y = first * second if left.shape[-1] == 1 else operation(first, second)  # columns times rows: 20 times as fast
     kept = [n for i, n in enumerate(np.shape(y)) if not (
         (i == len(np.shape(y)) - 2 and a.ndim == 1) or (i == len(np.shape(y)) - 1 and b.ndim == 1))]  # fmt: skip
@@ -215,12 +221,12 @@ def with_axis(x: Sample, at: int) -> Widened:
 
 
 @rule("solve")
-def solved(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: ArrayLike) -> Any:
+def solve_batch(operation: ArrayOperation, xs: Sequence[Sample], _options: Mapping[str, Any], _size: ArrayLike) -> Any:
     a, b = xs
     if b.ndim > 1:
         rank = max(a.ndim, b.ndim)
-        return operation(aligned(a, rank), aligned(b, rank))
-    y = operation(aligned(a, a.ndim), aligned(with_axis(b, -1), a.ndim))
+        return operation(align(a, rank), align(b, rank))
+    y = operation(align(a, a.ndim), align(with_axis(b, -1), a.ndim))
     return reshape(y, np.shape(y)[:-1])
 
 

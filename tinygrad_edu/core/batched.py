@@ -102,7 +102,7 @@ class Batched(Tensor):
         rank = max((x.ndim for x in parents if isinstance(x, Batched)), default=0)
         rank = max([rank, *(np.ndim(x) for x in parents if not isinstance(x, Batched))])
         with outside(), recording_for(parents):
-            inner = operation(*[batch_rules.aligned(x, rank) for x in parents])
+            inner = operation(*[batch_rules.align(x, rank) for x in parents])
         return Batched(inner, all(is_common(x) for x in parents), operation, parents)
 
     @staticmethod
@@ -160,7 +160,7 @@ class Batched(Tensor):
         parents = [self, *[sample(x) for x in others]]
         rank = max(np.ndim(x) for x in parents)
         with outside():
-            first, *rest = (batch_rules.aligned(x, rank) for x in parents)
+            first, *rest = (batch_rules.align(x, rank) for x in parents)
             inner = getattr(first, name)(*rest)
         return Batched(inner, all(is_common(x) for x in parents))
 

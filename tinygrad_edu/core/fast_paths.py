@@ -287,9 +287,9 @@ def method_of_value(value: ArrayLike, operation: Operation) -> Callable[..., Any
         made.right = None
         return made
 
-    return named(bound, operation)
+    return with_name(bound, operation)
 
 
-def named(method: Callable[..., Any], operation: Operation) -> Callable[..., Any]:
+def with_name(method: Callable[..., Any], operation: Operation) -> Callable[..., Any]:
     method.__name__, method.__doc__ = operation.name, operation.__doc__
     return method

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node
-from tinygrad_edu.core.fast_paths import named
+from tinygrad_edu.core.fast_paths import with_name
 from tinygrad_edu.core.operation import TABLE, Operation
 
 
@@ -59,10 +59,10 @@ def method_of_tensor(
             return general(self, *others)
         return record(operation, operation.array_function(self.array), (self,), no_options)
 
-    return named(bound, operation)
+    return with_name(bound, operation)
 
 
-def wanted_order(root: Node) -> list[Any]:
+def gradient_order(root: Node) -> list[Any]:
     """`topological` along the Tensors whose gradient is wanted, without a function call and a list for each node."""
     order: list[Any] = []
     seen: set[Any] = set()

@@ -22,7 +22,7 @@ from typing import Any
 from tinygrad_edu.core import limits
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.ieee_floats import elementwise
-from tinygrad_edu.core.readings import NUMBERS, bound, ieee, of_shape, plain_array, values_to_save
+from tinygrad_edu.core.readings import NUMBERS, bind, ieee, of_shape, plain_array, values_to_save
 from tinygrad_edu.errors import OperandError, ShapeError, TinygradError
 
 Box = Sequence[tuple[float, float]]
@@ -98,17 +98,17 @@ class Operation:
     @functools.cached_property
     def float_function(self) -> Callable[..., Any]:
         """The function for floats alone: the operations that it calls are bound to their float functions."""
-        return bound(self.function, "float_function")
+        return bind(self.function, "float_function")
 
     @functools.cached_property
     def ieee_function(self) -> Callable[..., Any]:
         """The function for floats that give inf and nan where Python's raise."""
-        return bound(self.function, "ieee_function")
+        return bind(self.function, "ieee_function")
 
     @functools.cached_property
     def float_partials(self) -> Callable[..., tuple[Any, ...]]:
         """The partials for floats alone."""
-        return bound(self.partials, "float_function") if self.partials else lambda *_: (0.0,) * len(self.parameters)
+        return bind(self.partials, "float_function") if self.partials else lambda *_: (0.0,) * len(self.parameters)
 
     def on_floats(self, *arguments: float) -> Any:
         """function(*arguments); where Python's math raises, IEEE 754's inf or nan as NumPy gives it."""
@@ -142,12 +142,12 @@ class Operation:
             except ImportError:
                 return elementwise(self.ieee_function, len(self.parameters))
         own = getattr(importlib.import_module("numpy"), self.numpy_name, None)
-        return own or bound(self.function, "array_function")
+        return own or bind(self.function, "array_function")
 
     @functools.cached_property
     def array_partials(self) -> Callable[..., tuple[Any, ...]]:
         """The partials for arrays alone."""
-        return bound(self.partials, "array_function") if self.partials else self.float_partials
+        return bind(self.partials, "array_function") if self.partials else self.float_partials
 
     @functools.cached_property
     def range(self) -> tuple[float, float]:

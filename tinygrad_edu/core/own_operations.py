@@ -168,7 +168,7 @@ class OwnArrayOperation(ArrayOperation):
         self.variadic = False
         if not self.arrays:
             raise OperandError(f"operation {self.name}: its function takes no array (a parameter without a default)")
-        self.given_vjp, self.vjp = vjp, self.checked
+        self.given_vjp, self.vjp = vjp, self.check_pullback
         wanted = f"vjp(g, y, {', '.join([*self.arrays, *(f'{n}={n}' for n in self.options)])})"
         try:
             inspect.signature(vjp).bind(*range(2 + len(self.arrays)), **self.options)
@@ -178,7 +178,7 @@ class OwnArrayOperation(ArrayOperation):
                 f"takes {inspect.signature(vjp)}"
             ) from None
 
-    def checked(self, g: ArrayLike, y: ArrayLike, *arrays: ArrayLike, **options: Option) -> tuple[Any, ...]:
+    def check_pullback(self, g: ArrayLike, y: ArrayLike, *arrays: ArrayLike, **options: Option) -> tuple[Any, ...]:
         """The pull-back's results, one for each array and of its shape; None is no gradient."""
         found = self.given_vjp(g, y, *arrays, **options)
         found = tuple(found) if isinstance(found, (tuple, list)) else (found,)

@@ -14,7 +14,7 @@ from tinygrad_edu.errors import DtypeError
 NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a float too, but stays with NumPy
 
 
-def bound(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
+def bind(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
     """The same code with every operation that it names bound to that operation's `float_function` or `array_function`.
 
     One body, several readings: with operations in its globals it works on Values and Tensors; with plain functions
@@ -42,7 +42,7 @@ def ieee(function: Callable[..., Any], arguments: Sequence[float]) -> Any:
 def without_numpy(function: Callable[..., Any], arguments: Sequence[float]) -> Any:
     """The function, or that of the operation whose method it is, on floats that never raise."""
     own: Any = getattr(function, "__self__", None)
-    body = bound(function, "ieee_function") if own is None else own.ieee_function
+    body = bind(function, "ieee_function") if own is None else own.ieee_function
     result = body(*map(Real, arguments))
     return tuple(map(float, result)) if isinstance(result, tuple) else float(result)
 

@@ -39,7 +39,7 @@ def scan(
             raise OperandError(f"scan: step returns (new state, y), not {result!r:.60}")
         state, y = result
         found.append(y)
-    return state, tree_map(lambda *each: joined(each), *found)
+    return state, tree_map(lambda *each: stack_rounds(each), *found)
 
 
 def rounds(xs: ArrayLike, length: int | None) -> int:
@@ -60,7 +60,7 @@ def rounds(xs: ArrayLike, length: int | None) -> int:
     return count
 
 
-def joined(each: Sequence[Any]) -> Any:
+def stack_rounds(each: Sequence[Any]) -> Any:
     """What all rounds gave, along a new first axis."""
     if each[0] is None:
         return None

@@ -27,7 +27,7 @@ from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import OF_TENSOR, tell
-from tinygrad_edu.core.tensor_methods import TensorMethods, array_method, counted
+from tinygrad_edu.core.tensor_methods import TensorMethods, array_method, count_of
 from tinygrad_edu.core.write_guard import CLOCK, WriteGuard, guard_of, protect_view
 from tinygrad_edu.errors import DetachedError, GraphError, ShapeError
 
@@ -152,7 +152,7 @@ class Tensor(TensorMethods, Operators):
     shape = property(lambda self: self.array.shape)
     dtype = property(lambda self: self.array.dtype)
     ndim = property(lambda self: self.array.ndim)
-    size = property(counted)
+    size = property(count_of)
 
     @property
     def T(self) -> Tensor:  # noqa: N802  (NumPy's name)

@@ -40,7 +40,7 @@ class Count(int):
         return int, (int(self),)
 
 
-def counted(x: ArrayLike) -> Count:
+def count_of(x: ArrayLike) -> Count:
     """The `size` of a Tensor."""
     count = Count(x.array.size)
     count.shape = x.array.shape
@@ -301,14 +301,14 @@ def array_method(operation: Any) -> Callable[..., Any]:
 
     def bound(self: ArrayLike, *arguments: ArrayLike, **options: Option) -> Any:
         if options:
-            options = translated(operation.name, options)
+            options = translate_options(operation.name, options)
         return operation(self, *arguments, **options)
 
     bound.__name__, bound.__doc__ = operation.name, operation.__doc__
     return bound
 
 
-def translated(name: str, options: dict[str, Any]) -> dict[str, Any]:
+def translate_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """dim= and keepdim= as axis= and keepdims=; the deviation by dim= is PyTorch's, over n - 1.
 
     Errors: OperandError where PyTorch's method of that name gives indices too.

@@ -116,7 +116,7 @@ def all_at_once(
         )
         y = f(*tree_map(lambda _: next(leaves), list(arguments)), **options)
         with outside():
-            return tree_map(lambda leaf: finished(leaf, size, out_axes, nested, len(LEVELS.open) + 1), y)
+            return tree_map(lambda leaf: finish(leaf, size, out_axes, nested, len(LEVELS.open) + 1), y)
 
 
 def as_tensor(x: Node) -> Any:
@@ -126,7 +126,7 @@ def as_tensor(x: Node) -> Any:
     return Tensor(x)
 
 
-def finished(y: Node, size: ArrayLike, axis: int, nested: bool, level: int) -> Any:
+def finish(y: Node, size: ArrayLike, axis: int, nested: bool, level: int) -> Any:
     """A result with all samples along the axis: plain numbers where plain numbers went in."""
     of_samples = isinstance(y, Batched) and y.level == level
     inner = y.inner if of_samples else y
@@ -151,14 +151,14 @@ def one_after_the_other(
     for i in range(int(size)):
         leaves = iter([x if axis is None else sample_of(x, axis, i) for x, axis in pairs_of(arguments, axes)])
         results.append(f(*tree_map(lambda _, leaves=leaves: next(leaves), list(arguments)), **options))
-    return tree_map(lambda *ys: stacked(ys, out_axes), *results)
+    return tree_map(lambda *ys: stack_samples(ys, out_axes), *results)
 
 
 def sample_of(x: Node, axis: int, i: int) -> Any:
     return getitem(x, (*(slice(None),) * (axis % np.ndim(x)), i))
 
 
-def stacked(ys: Sequence[Any], axis: int) -> Any:
+def stack_samples(ys: Sequence[Any], axis: int) -> Any:
     return (
         stack(ys, axis=axis) if any(isinstance(y, Tensor) for y in ys) else np.stack([np.asarray(y) for y in ys], axis)
     )

@@ -123,7 +123,7 @@ def refuse_wide(name: str, shape: Sequence[Any], size: Sequence[int], dilation: 
 
 def fix_length(n: Axis) -> int:
     """The length of an axis as a plain number; a trace keeps it, and another length gets a program of its own."""
-    return int(n.fixed() if hasattr(n, "fixed") else n)
+    return int(n.fix() if hasattr(n, "fix") else n)
 
 
 def crop(x: ArrayLike, widths: Sequence[int]) -> Any:

@@ -47,7 +47,7 @@ def glyphs(
     sheets = np.stack([distances(character) for character in drawable(characters)])
     rng = np.random.default_rng(seed)
     y = classes(rng, count, len(characters))
-    poses = Poses.drawn(rng, count, side, shift, scale, slant, width)
+    poses = Poses.draw(rng, count, side, shift, scale, slant, width)
     grain = number("noise", noise, "[0, inf)")
     X = np.empty((count, side * side))
     for start in range(0, count, BLOCK):
@@ -80,7 +80,7 @@ class Poses:
     width: Array  # pixels
 
     @classmethod
-    def drawn(
+    def draw(
         cls,
         rng: np.random.Generator,
         count: int,

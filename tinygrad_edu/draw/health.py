@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tinygrad_edu.errors import DrawError
-from tinygrad_edu.train.histograms import NEARLY_FLAT, ends_in_activation, ends_of_layers, slope, untouched
+from tinygrad_edu.train.histograms import NEARLY_FLAT, ends_in_activation, ends_of_layers, evaluation_mode, slope
 
 Health = Literal["healthy", "saturated", "dead", ""]
 MOSTLY = 0.9  # of the samples: from here on a unit counts as saturated
@@ -22,7 +22,7 @@ def health_of(model: Any, inputs: Any) -> Mapping[int, list[Health]]:
         raise DrawError('color="health" is measured on samples: pass some, draw(model, style="network", inputs=X)')
     import numpy
 
-    with untouched(model), numpy.errstate(all="ignore"):
+    with evaluation_mode(model), numpy.errstate(all="ignore"):
         ends = ends_of_layers(model, model(numpy.atleast_2d(numpy.asarray(inputs, dtype=float))))
     found = {}
     for layer, nodes in enumerate(ends.values(), 1):

@@ -37,7 +37,9 @@ def fit_begins(model: Any, X: Any, y: Any, epochs: int | None) -> None:
 def fit_ended(model: Any, X: Any, y: Any) -> None:
     context = getattr(model, "_callback_fit_ctx", None)
     if context is not None:
-        context.call_on_fit_task_end(estimator=model, X=X, y=y, reconstruction_attributes=lambda: fitted(model))
+        context.call_on_fit_task_end(
+            estimator=model, X=X, y=y, reconstruction_attributes=lambda: prediction_state(model)
+        )
 
 
 def epoch_begins(model: Any, X: Any, y: Any) -> None:
@@ -46,7 +48,7 @@ def epoch_begins(model: Any, X: Any, y: Any) -> None:
     if context is not None:
         model._epoch_ctx = context.subcontext(task_name="epoch")
         model._epoch_ctx.call_on_fit_task_begin(
-            estimator=model, X=X, y=y, reconstruction_attributes=lambda: fitted(model)
+            estimator=model, X=X, y=y, reconstruction_attributes=lambda: prediction_state(model)
         )
 
 
@@ -56,11 +58,13 @@ def epoch_ended(model: Any, X: Any, y: Any) -> bool:
     if context is None:
         return False
     return bool(
-        context.call_on_fit_task_end(estimator=model, X=X, y=y, reconstruction_attributes=lambda: fitted(model))
+        context.call_on_fit_task_end(
+            estimator=model, X=X, y=y, reconstruction_attributes=lambda: prediction_state(model)
+        )
     )
 
 
-def fitted(model: Any) -> dict[str, Any]:
+def prediction_state(model: Any) -> dict[str, Any]:
     """What a copy of the estimator needs to predict as it would now."""
     found = {name: getattr(model, name) for name in FITTED if name in vars(model)}
     return found | {name: [array.copy() for array in found[name]] for name in ("coefs_", "intercepts_")}

@@ -118,7 +118,7 @@ class Cost:
             found = found * (0.5 * y.shape[1] if self.name == "squared_error" else 1.0 * y.shape[1])
         return found
 
-    def reported(self, loss: float, y: Array, weight: Array | None) -> float:
+    def as_reported(self, loss: float, y: Array, weight: Array | None) -> float:
         """The loss as scikit-learn reports it."""
         if self.name == "squared_error":
             return loss / float(y.shape[1])

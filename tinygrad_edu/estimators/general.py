@@ -43,10 +43,10 @@ class Network:
             x = (sparse_product(x, W) if hasattr(x, "tocsr") else x @ W) + b
             if i < hidden:
                 x = self.norms[i](x) if self.norms else x
-                x = self.dropped(self.activations[i](x))
+                x = self.drop(self.activations[i](x))
         return x
 
-    def dropped(self, x: Any) -> Any:
+    def drop(self, x: Any) -> Any:
         """With a share of the units silent."""
         if not self.dropout:
             return x
@@ -64,7 +64,7 @@ def sparse_product(x: Any, W: Tensor) -> Any:
     return np.ascontiguousarray(x[:, used].toarray()) @ W[used]
 
 
-def made_norms(model: Any, widths: Sequence[int], dtype: Any) -> list[Any]:
+def make_norms(model: Any, widths: Sequence[int], dtype: Any) -> list[Any]:
     """A normalization for each hidden layer."""
     found = [NORMS[model.norm](width) for width in widths[1:-1]] if model.norm else []
     for norm in found:
@@ -115,7 +115,7 @@ class OfOurs:
         self.optimizer.step()
 
 
-def made_stepper(model: Any, parameters: Sequence[Tensor]) -> Any:
+def make_stepper(model: Any, parameters: Sequence[Tensor]) -> Any:
     """The optimizer of a run."""
     if model.solver in choices.USUAL_SOLVERS:
         if model.weight_decay is not None:
@@ -132,7 +132,7 @@ class Epochs:
         self.weight = np.ones(len(Y), X.dtype) if weight is None else np.asarray(weight, X.dtype)
         self.network, self.cost = Network(model), choices.Cost(model)
         if not incremental or not hasattr(model, "_stepper"):
-            model._stepper = made_stepper(model, self.network.parameters)
+            model._stepper = make_stepper(model, self.network.parameters)
         self.rate, self.lr = choices.rate_at(model), float(getattr(model, "_rate", model.learning_rate_init))
         if not incremental:
             self.lr = float(model.learning_rate_init)
@@ -166,10 +166,10 @@ class Epochs:
         loss.backward()
         penalty = choices.penalties(self.model, [W.array for W in self.network.coefs]) / mass
         penalize(self.model, self.network, mass)
-        length = clipped(parameters, self.model.clip_norm)
+        length = clip(parameters, self.model.clip_norm)
         stepper = self.model._stepper
-        stepper.step(parameters, self.lr if self.rate is None else checked_rate(self.rate, stepper.t))
-        return self.cost.reported(float(loss.item()), self.Y[rows], weight) + penalty, length
+        stepper.step(parameters, self.lr if self.rate is None else check_rate(self.rate, stepper.t))
+        return self.cost.as_reported(float(loss.item()), self.Y[rows], weight) + penalty, length
 
 
 def penalize(model: Any, network: Network, mass: float) -> None:
@@ -180,7 +180,7 @@ def penalize(model: Any, network: Network, mass: float) -> None:
             W.grad = W.grad + np.asarray(model.l1 / mass, W.dtype) * np.sign(W.array)
 
 
-def checked_rate(rate: Any, t: int) -> float:
+def check_rate(rate: Any, t: int) -> float:
     """The learning rate of a step. Errors: ValueError where the function gives no rate."""
     found = rate(t)
     if not (isinstance(found, (int, float, np.number)) and 0.0 <= found < math.inf):
@@ -188,7 +188,7 @@ def checked_rate(rate: Any, t: int) -> float:
     return float(found)
 
 
-def clipped(parameters: Sequence[Tensor], limit: float | None) -> float:
+def clip(parameters: Sequence[Tensor], limit: float | None) -> float:
     """The length of all gradients, which are scaled down to `limit`."""
     found = [np.zeros_like(p.array) if p.grad is None else np.asarray(p.grad) for p in parameters]
     length = math.sqrt(sum(float(np.sum(g * g)) for g in found))
@@ -220,4 +220,4 @@ def loss(model: Any, X: Any, y: Array, weight: Array | None) -> float:
         norm.eval()
     with np.errstate(all="ignore"):
         cost, y = choices.Cost(model), np.asarray(y, model.coefs_[0].dtype)
-        return cost.reported(float(cost(network.forward(X), y, weight).item()), y, weight)
+        return cost.as_reported(float(cost(network.forward(X), y, weight).item()), y, weight)

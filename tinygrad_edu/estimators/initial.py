@@ -20,7 +20,7 @@ def initialize(model: Any, widths: Sequence[int], dtype: Any) -> None:
     layers = [layer(model, *pair, dtype) for pair in pairwise(widths)]
     model.coefs_, model.intercepts_ = [W for W, _ in layers], [b for _, b in layers]
     model._best_coefs, model._best_intercepts = ([x.copy() for x in xs] for xs in (model.coefs_, model.intercepts_))
-    model.norms_ = general.made_norms(model, widths, dtype)
+    model.norms_ = general.make_norms(model, widths, dtype)
     if model.solver != "lbfgs":
         records(model)
 

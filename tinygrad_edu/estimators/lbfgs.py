@@ -119,7 +119,7 @@ class GeneralObjective:
             loss.backward()
             general.penalize(self.model, self.network, mass)
         self.g[:] = np.concatenate([np.ravel(np.zeros(p.shape) if p.grad is None else p.grad) for p in self.parameters])
-        own = self.cost.reported(float(loss.item()), self.Y, self.weight)
+        own = self.cost.as_reported(float(loss.item()), self.Y, self.weight)
         return own + choices.penalties(self.model, [W.array for W in self.network.coefs]) / mass
 
     def gradient(self, w: Array) -> Array:

@@ -163,7 +163,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
             return general.outputs(self, X)
         return forward.outputs(X, self.coefs_, self.intercepts_, self._activations())
 
-    def _scored(self, X: Any, y: Array, weight: Array | None) -> tuple[float, float]:
+    def _score_held_out(self, X: Any, y: Array, weight: Array | None) -> tuple[float, float]:
         """(accuracy or R², mean loss without penalty) of samples that were held out; y as the network is given it."""
         p = self._forward(X)
         loss = self._loss_of(X, y, p, weight) if self.validation_curve else np.nan

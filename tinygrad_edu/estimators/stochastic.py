@@ -47,7 +47,7 @@ class Optimizer:
         schedule = model.learning_rate if sgd else "constant"
         return cls(solver, settings, schedule, rate, np.zeros((2, weights), dtype))
 
-    def kept(self, memory: Memory) -> None:
+    def keep(self, memory: Memory) -> None:
         """Where the run has got to."""
         self.moments, self.t, self.learning_rate = memory.moments.copy(), int(memory["t"]), float(memory["lr"])
         if self.solver == "adam" and self.t:
@@ -123,7 +123,7 @@ class Training:
         except KeyboardInterrupt:
             warnings.warn(messages.interruption(model), stacklevel=messages.callers())
         finally:
-            model._optimizer.kept(self.memory)
+            model._optimizer.keep(self.memory)
             model.coefs_, model.intercepts_ = parts(self.memory.weights.copy(), self.memory.shapes)
         if self.held and not self.incremental:
             if shared and model._best_coefs is best:
@@ -206,7 +206,7 @@ class Training:
             print(f"Iteration {model.n_iter_}, loss = {model.loss_:.8f}")
         event, rate = int(curve[3]), float(curve[2])
         if self.held:
-            event, rate = self.scored(rate)
+            event, rate = self.score_epoch(rate)
         elif self.validation:
             self.score(self.validation)
         if model.verbose and event:
@@ -220,7 +220,7 @@ class Training:
     def score(self, held: Any) -> float:
         """The score of samples that are not learned from, recorded."""
         model = self.model
-        score, loss = model._scored(*held)
+        score, loss = model._score_held_out(*held)
         model.validation_scores_ = [*(model.validation_scores_ or []), score]
         if model.validation_curve:
             model.validation_loss_curve_.append(loss)
@@ -233,7 +233,7 @@ class Training:
         model = self.model
         model._best_coefs, model._best_intercepts = parts(self.memory.weights.copy(), self.memory.shapes)
 
-    def scored(self, rate: float) -> tuple[int, float]:
+    def score_epoch(self, rate: float) -> tuple[int, float]:
         """The stopping rule with the score of the samples that were held out."""
         model = self.model
         score = self.score(self.held)

@@ -139,13 +139,13 @@ def layer_of(step: Step) -> Any:
     if step.kind == "flatten":
         return nn.Flatten()
     if step.kind == "linear":
-        return filled(Linear(step.sizes[0], step.sizes[1], step.bias), step)
+        return fill_layer(Linear(step.sizes[0], step.sizes[1], step.bias), step)
     if step.kind == "norm":
-        return filled(getattr(nn, step.name)(step.sizes[0], step.eps), step)
+        return fill_layer(getattr(nn, step.name)(step.sizes[0], step.eps), step)
     raise SettingError(f"{step.name or step.kind} has no counterpart here")
 
 
-def filled(layer: Module, step: Step) -> Module:
+def fill_layer(layer: Module, step: Step) -> Module:
     """A layer with the arrays of a step."""
     layer.load_state_dict(layer.state_dict() | step.arrays)
     return layer

@@ -60,7 +60,7 @@ def chain_of(model: Any, features: int | None = None) -> Chain:
         raise OperandError(f"from_keras takes a Keras model, its to_json() or its get_config(), not {model!r:.60}")
     layers = layers_of(model)
     weights = weights_of(model, len(layers))
-    width, steps = features or built_for(model) or input_width(layers), []
+    width, steps = features or features_of(model) or input_width(layers), []
     for layer, own in zip(layers, weights, strict=True):
         kind, config = str(layer["class_name"]), layer["config"]
         if kind in SILENT:
@@ -98,7 +98,7 @@ def weights_of(model: Any, count: int) -> list[list[Array]]:
     return [[np.asarray(w, dtype=float) for w in layer.get_weights()] for layer in model.layers]
 
 
-def built_for(model: Any) -> int:
+def features_of(model: Any) -> int:
     """The features that a model object was built for; 0 where it does not say, or is none."""
     shape = getattr(model, "input_shape", None)
     return int(np.prod([n for n in shape[1:] if n is not None])) if isinstance(shape, tuple) and len(shape) > 1 else 0
@@ -143,7 +143,7 @@ def norm(name: str, parts: tuple[str, ...]) -> Callable[[Mapping[str, Any], int,
     return made
 
 
-def named(name: str) -> Callable[[Mapping[str, Any], int, list[Array]], list[Step]]:
+def by_name(name: str) -> Callable[[Mapping[str, Any], int, list[Array]], list[Step]]:
     return lambda config, width, weights: [Step("activation", name)]
 
 
@@ -154,7 +154,7 @@ LAYERS: dict[str, Callable[[Mapping[str, Any], int, list[Array]], list[Step]]] =
     "Flatten": lambda config, width, weights: [Step("flatten")],
     "LayerNormalization": norm("LayerNorm", ("weight", "bias")),
     "BatchNormalization": norm("BatchNorm", ("weight", "bias", "running_mean", "running_var")),
-    "ReLU": named("relu"),
-    "Softmax": named("softmax"),
-    "ELU": named("elu"),
+    "ReLU": by_name("relu"),
+    "Softmax": by_name("softmax"),
+    "ELU": by_name("elu"),
 }

@@ -67,10 +67,10 @@ def parts(module: Any) -> Iterator[Any]:
     elif type(module).__module__.startswith("torch.nn"):
         yield module  # a layer of torch's own, which step_of knows or refuses by name
     else:
-        yield from traced(module)
+        yield from trace_calls(module)
 
 
-def traced(module: Any) -> Iterator[Any]:
+def trace_calls(module: Any) -> Iterator[Any]:
     """What a forward of its own calls, where each takes what the last one gave."""
     from importlib import import_module
 
@@ -88,10 +88,10 @@ def traced(module: Any) -> Iterator[Any]:
                 f"{kind}: {node.name} takes more than what the layer before it gives: it is no row of layers"
             )
         last = node
-        yield from called(module, node, kind)
+        yield from convert_node(module, node, kind)
 
 
-def called(module: Any, node: Any, kind: str) -> Iterator[Any]:
+def convert_node(module: Any, node: Any, kind: str) -> Iterator[Any]:
     """One node of the graph."""
     if node.op == "call_module":
         yield from parts(module.get_submodule(node.target))

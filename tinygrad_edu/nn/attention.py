@@ -175,14 +175,14 @@ class TransformerEncoderLayer(Module):
         """x (..., T, d_model) → the same shape."""
         x = as_input(x, self.linear1)
         if self.norm_first:
-            x = x + self.dropped(self.attention(self.norm1(x), mask=mask))
+            x = x + self.drop(self.attention(self.norm1(x), mask=mask))
             return x + self.network(self.norm2(x))
-        x = self.norm1(x + self.dropped(self.attention(x, mask=mask)))
+        x = self.norm1(x + self.drop(self.attention(x, mask=mask)))
         return self.norm2(x + self.network(x))
 
     def network(self, x: Any) -> Any:
         """What is done to each position by itself."""
-        return self.dropped(self.linear2(self.dropped(self.activation(self.linear1(x)))))
+        return self.drop(self.linear2(self.drop(self.activation(self.linear1(x)))))
 
-    def dropped(self, x: Any) -> Any:
+    def drop(self, x: Any) -> Any:
         return x if self.dropout is None else self.dropout(x)

@@ -57,14 +57,14 @@ class Embedding(Module):
     def forward(self, index: Any) -> Any:
         """index of any shape (...) → (..., features)."""
         traced = MODES.tensor_trace is not None and isinstance(index, Tensor)
-        whole = index if traced else self.checked(plain(index))  # in a trace the compiler looks at the numbers
+        whole = index if traced else self.check_index(plain(index))  # in a trace the compiler looks at the numbers
         rows = self.weight[whole]
         if self.padding_idx is None:
             return rows
         trained = ops.expand_dims(ops.not_equal(whole, float(self.padding_idx)), -1)
         return ops.where(trained, rows, detach(rows))  # the padding's row is read, and gets no gradient
 
-    def checked(self, index: Any) -> Any:
+    def check_index(self, index: Any) -> Any:
         """The indices as integers, all of them rows of the table."""
         whole = index.dtype.kind in "iu" or (index.dtype.kind == "f" and np.all(index == np.floor(index)))
         if not whole and index.size:

@@ -156,15 +156,15 @@ class ScikitLearn:
 
     factor: float
 
-    def bound(self, fan_in: int, fan_out: int) -> float:
+    def limit(self, fan_in: int, fan_out: int) -> float:
         return math.sqrt(self.factor / (fan_in + fan_out))
 
     def __call__(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-        return symmetric(rng, self.bound(fan_in, fan_out), fan_out, fan_in).T  # its weights are (fan_in, fan_out)
+        return symmetric(rng, self.limit(fan_in, fan_out), fan_out, fan_in).T  # its weights are (fan_in, fan_out)
 
     def bias(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
         """(fan_out,)"""
-        bound = self.bound(fan_in, fan_out)
+        bound = self.limit(fan_in, fan_out)
         return rng.uniform(-bound, bound, fan_out)
 
 

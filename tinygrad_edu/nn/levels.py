@@ -39,7 +39,7 @@ class Levels(Module):
                 outputs.append(turn_batch(y) if backwards else y)
                 found.append(last)
             x = ops.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
-        return x, self.joined(found)
+        return x, self.join(found)
 
     def count(self) -> int:
         """How many states there are."""
@@ -58,7 +58,7 @@ class Levels(Module):
         each = [tuple(part[i] for part in parts) for i in range(self.count())]
         return each if isinstance(state, tuple) else [s[0] for s in each]
 
-    def joined(self, states: list[Any]) -> Any:
+    def join(self, states: list[Any]) -> Any:
         """The states of all layers as one array, or as a tuple of several."""
         if isinstance(states[0], tuple):
             return tuple(ops.stack(list(each), axis=0) for each in zip(*states, strict=True))

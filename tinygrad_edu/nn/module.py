@@ -132,7 +132,7 @@ class Module:
 
         Make the optimizer afterwards. Errors: DtypeError for another dtype, and for Values, which have 64 bits.
         """
-        for array in kept_arrays(self).values():
+        for array in arrays_to_keep(self).values():
             convert(array, dtype)
         return self
 
@@ -166,7 +166,7 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of the numbers of parameters and buffers by name, equal on both back ends."""
-        return {name: numbers(array) for name, array in kept_arrays(self).items()}
+        return {name: numbers(array) for name, array in arrays_to_keep(self).items()}
 
     def gradients(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of the gradients by name, equal on both back ends; zeros before the first backward pass."""
@@ -177,7 +177,7 @@ class Module:
 
         Errors: SettingError for names, ShapeError for shapes, DtypeError for what is not a real number.
         """
-        arrays = kept_arrays(self)
+        arrays = arrays_to_keep(self)
         refuse_names(arrays, state)
         new = {name: fitting(name, array, state[name]) for name, array in arrays.items()}
         for name, array in arrays.items():
@@ -202,7 +202,7 @@ class Module:
 
         found = storage.read(path)
         try:
-            refuse_dtypes(kept_arrays(self), found)
+            refuse_dtypes(arrays_to_keep(self), found)
             self.load_state_dict(found)
         except (SettingError, ShapeError, DtypeError) as error:
             raise type(error)(f"{path}: {error}") from None
@@ -215,7 +215,7 @@ class Module:
         return "\n".join([f"{type(self).__name__}: {count(parameters):,} parameters{more}", *lines])
 
 
-def kept_arrays(module: Module) -> dict[str, Any]:
+def arrays_to_keep(module: Module) -> dict[str, Any]:
     """What a checkpoint holds: parameters and buffers by name."""
     return {**dict(module.named_arrays()), **dict(module.named_buffers())}
 

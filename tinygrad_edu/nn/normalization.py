@@ -34,11 +34,11 @@ class Normalization(Module):
         self.weight = parameter(np.ones(shape), backend, "weight", dtype) if affine else None
         self.bias = parameter(np.zeros(shape), backend, "bias", dtype) if affine and bias else None
 
-    def scaled(self, centred: Any, variance: Any) -> Any:
+    def normalize(self, centred: Any, variance: Any) -> Any:
         """(x - μ) and σ² → y."""
-        return self.shifted(centred / ops.sqrt(variance + self.eps))
+        return self.shift(centred / ops.sqrt(variance + self.eps))
 
-    def shifted(self, y: Any) -> Any:
+    def shift(self, y: Any) -> Any:
         """γ·y + β."""
         y = y if self.weight is None else y * self.spread(self.weight, np.ndim(y))
         return y if self.bias is None else y + self.spread(self.bias, np.ndim(y))
@@ -77,7 +77,7 @@ class LayerNorm(Normalization):
         x = as_input_of(x, self, self.shape)
         axes = tuple(range(-len(self.shape), 0))
         centred = x - ops.mean(x, axis=axes, keepdims=True)
-        return self.scaled(centred, ops.mean(ops.square(centred), axis=axes, keepdims=True))
+        return self.normalize(centred, ops.mean(ops.square(centred), axis=axes, keepdims=True))
 
 
 class RMSNorm(Normalization):
@@ -105,7 +105,7 @@ class RMSNorm(Normalization):
     def forward(self, x: Any) -> Any:
         """x (..., features) → the same shape."""
         x = as_input_of(x, self, self.shape)
-        return self.scaled(x, ops.mean(ops.square(x), axis=tuple(range(-len(self.shape), 0)), keepdims=True))
+        return self.normalize(x, ops.mean(ops.square(x), axis=tuple(range(-len(self.shape), 0)), keepdims=True))
 
 
 class BatchNorm(Normalization):
@@ -144,11 +144,11 @@ class BatchNorm(Normalization):
 
     def forward(self, x: Any) -> Any:
         """x (..., features) → the same shape."""
-        x = self.checked(x)
+        x = self.check_input(x)
         axis = self.axis(np.ndim(x))
         if not self.training:
             mean, variance = (self.spread(s, np.ndim(x)) for s in (self.running_mean, self.running_var))
-            return self.scaled(x - mean, variance)
+            return self.normalize(x - mean, variance)
         compiled = bool(ACTIVE.traces) and isinstance(x, Tensor)
         if not compiled:
             refuse_trace(type(self).__name__, "changes its running statistics at every step")
@@ -164,9 +164,9 @@ class BatchNorm(Normalization):
         variance = ops.mean(ops.square(centred), axis=axes)
         self.follow(self.running_mean, mean)
         self.follow(self.running_var, variance, 1.0 / (1.0 - 1.0 / samples))
-        return self.scaled(centred, self.spread(variance, x.ndim))
+        return self.normalize(centred, self.spread(variance, x.ndim))
 
-    def checked(self, x: Any) -> Any:
+    def check_input(self, x: Any) -> Any:
         """The input as an array whose features are where they should be."""
         return as_input(x, self)
 
@@ -188,7 +188,7 @@ class OverChannels(Normalization):
 
     layouts: tuple[str, ...] = ()
 
-    def checked(self, x: Any) -> Any:
+    def check_input(self, x: Any) -> Any:
         """The input as an array with this many channels. Errors: ShapeError."""
         return channels_of(x, self, self.shape[0], self.layouts)
 
@@ -253,11 +253,11 @@ class GroupNorm(OverChannels):
 
     def forward(self, x: Any) -> Any:
         """x (batch, channels, ...) → the same shape."""
-        x = self.checked(x)
+        x = self.check_input(x)
         rows = ops.reshape(x, (x.shape[0] * self.num_groups, -1))
         centred = rows - ops.mean(rows, axis=1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=1, keepdims=True)
-        return self.shifted(ops.reshape(centred / ops.sqrt(variance + self.eps), x.shape))
+        return self.shift(ops.reshape(centred / ops.sqrt(variance + self.eps), x.shape))
 
 
 def channels_of(x: Any, layer: Any, channels: int, layouts: Sequence[str]) -> Any:

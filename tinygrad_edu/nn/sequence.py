@@ -81,10 +81,10 @@ class Recurrent(Module):
         if len(given) != len(self.states):
             wanted = f"({', '.join(self.states)})" if len(self.states) > 1 else f"one array, {self.states[0]}"
             raise ShapeError(f"{type(self).__name__}: the state is {wanted}; here are {len(given)} arrays")
-        rows = tuple(self.checked_state(s, name, x) for s, name in zip(given, self.states, strict=True))
+        rows = tuple(self.check_state(s, name, x) for s, name in zip(given, self.states, strict=True))
         return rows if len(rows) > 1 else rows[0]
 
-    def checked_state(self, state: Any, name: str, x: Any) -> Any:
+    def check_state(self, state: Any, name: str, x: Any) -> Any:
         state = as_array(state)
         if self.backend == "scalar" and isinstance(state, Tensor):
             raise SettingError('a model with backend="scalar" takes a state of numbers or Values, not a Tensor')

@@ -6,10 +6,10 @@ from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.optim import rules, schedules
 from tinygrad_edu.optim.clip import clip_by_norm, clip_by_value
 from tinygrad_edu.optim.conditions import Verdict, robbins_monro
-from tinygrad_edu.optim.named import find, known, optimizer_for
+from tinygrad_edu.optim.named import find, optimizer_classes, optimizer_for
 from tinygrad_edu.optim.optimizer import Optimizer
 
-globals().update(known())  # optim.SGD, optim.Adam, ...: each is declared once, and found by its name
+globals().update(optimizer_classes())  # optim.SGD, optim.Adam, ...: each is declared once, and found by its name
 if TYPE_CHECKING:  # the same for type checkers
     from tinygrad_edu.optim.lbfgs import *  # noqa: F403
     from tinygrad_edu.optim.optimizers import *  # noqa: F403
@@ -19,7 +19,7 @@ __all__ = [
     "Optimizer", "Verdict", "clip_by_norm", "clip_by_value", "find", "optimizer_for", "robbins_monro", "rules",
     "schedules",
 ]  # fmt: skip
-__all__ += list(known())
+__all__ += list(optimizer_classes())
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = habits(__name__, __all__)

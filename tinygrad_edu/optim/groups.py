@@ -22,7 +22,7 @@ def members(group: Mapping[str, Any]) -> list[Any]:
     return list(params) if isinstance(params, (list, tuple)) or hasattr(params, "__next__") else [params]
 
 
-def made(optimizer: Any, group: Mapping[str, Any], lr: Any) -> Any:
+def make_group(optimizer: Any, group: Mapping[str, Any], lr: Any) -> Any:
     """The optimizer of one group alone, whose settings are checked like any other's. Errors: SettingError."""
     own = {name: x for name, x in group.items() if name != "params"}
     known = list(inspect.signature(type(optimizer).__init__).parameters)[2:]

@@ -20,7 +20,7 @@ def subclasses(kind: type) -> Iterator[type]:
         yield from subclasses(each)
 
 
-def known() -> dict[str, Any]:
+def optimizer_classes() -> dict[str, Any]:
     """Every optimizer by its name: the classes that have a rule, and L-BFGS."""
     with_rule = [each for each in subclasses(Optimizer) if hasattr(each, "rule")]
     with_rule.sort(key=lambda each: each.__module__.startswith("tinygrad_edu."))  # ours win over others of their name
@@ -33,9 +33,9 @@ def find(name: str) -> Any:
     >>> find("adam").__name__, find("LBFGS").__name__
     ('Adam', 'LBFGS')
     """
-    lower = {each.lower(): kind for each, kind in known().items()}
+    lower = {each.lower(): kind for each, kind in optimizer_classes().items()}
     if name.lower() not in lower:
-        raise unknown_name("optimizer", name, known())
+        raise unknown_name("optimizer", name, optimizer_classes())
     return lower[name.lower()]
 
 

@@ -14,7 +14,7 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.nn.parameters import clear
 from tinygrad_edu.optim.groups import Group, are_groups, members
-from tinygrad_edu.optim.groups import made as group_optimizer
+from tinygrad_edu.optim.groups import make_group as group_optimizer
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
 
 Parameters = Iterable[Any]  # Values or Tensors, or dicts of them and of settings

@@ -227,13 +227,13 @@ class Plateau(Schedule):
         if self.bad_epochs > self.parameters["patience"]:
             self.bad_epochs, self.resting = 0, self.parameters.get("cooldown", 0)
             self.finished = self.rate <= self.floor
-            self.rate = self.rate if self.finished else self.lowered()
+            self.rate = self.rate if self.finished else self.lower()
 
     def better(self, loss: float) -> bool:
         """Is it below the best one by more than `threshold` of that?"""
         return bool(loss < self.best * (1.0 - self.parameters["threshold"]))
 
-    def lowered(self) -> float:
+    def lower(self) -> float:
         """The next rate."""
         return float(max(self.rate * self.parameters["factor"], self.floor))
 
@@ -260,7 +260,7 @@ class Adaptive(Plateau):
         """Is it below the best one by at least `tol`?"""
         return bool(loss <= self.best - self.parameters["tol"])
 
-    def lowered(self) -> float:
+    def lower(self) -> float:
         """A fifth of the rate."""
         return self.rate / 5.0
 

@@ -128,7 +128,7 @@ def bands(canvas: Canvas, course: Course) -> dict[str, list[str]]:
     axes.set(xlabel="epoch", ylim=course.limits, xlim=(around[0], around[-1]))
     axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
     axes.yaxis.get_major_locator().set_params(nbins=5)
-    named(axes.yaxis, course.kind)
+    name_axis(axes.yaxis, course.kind)
     return {"slot-epoch": [canvas.path([(epoch, y) for y in course.limits]) for epoch in epochs]}
 
 
@@ -140,7 +140,7 @@ def bars(canvas: Canvas, course: Course) -> dict[str, list[str]]:
     shape.set_gid("slot-bins")
     axes.set(xlim=course.limits, ylim=(0.0, 1.05), yticks=[], ylabel="frequency")
     axes.xaxis.get_major_locator().set_params(nbins=5)
-    named(axes.xaxis, course.kind)
+    name_axis(axes.xaxis, course.kind)
     return {"slot-bins": [canvas.path(shape) for shape in shapes]}
 
 
@@ -155,7 +155,7 @@ def outline(spread: Spread) -> list[Point]:
     return list(zip(edges.tolist(), [0.0, *heights.tolist(), 0.0], strict=True))
 
 
-def named(axis: Any, kind: str) -> None:
+def name_axis(axis: Any, kind: str) -> None:
     """The axis of the entries: gradients as powers of ten."""
     if kind in LOGARITHMIC:
         axis.get_major_locator().set_params(integer=True)
@@ -164,11 +164,11 @@ def named(axis: Any, kind: str) -> None:
 
 def reading(course: Course) -> str:
     """What the histogram shows, in words that follow the slider."""
-    sentences = [said(spread) for spread in course.spreads]
+    sentences = [describe(spread) for spread in course.spreads]
     return f'<p class="note" data-of="epoch" data-frames="{"|".join(map(text, sentences))}">{text(sentences[-1])}</p>'
 
 
-def said(spread: Spread) -> str:
+def describe(spread: Spread) -> str:
     broken = f", {spread.broken:.1%} NaN or infinite" if spread.broken else ""
     return f"Root mean square {figure(spread.size)}, {spread.zeros:.0%} zeros{broken}."
 

@@ -19,7 +19,7 @@ from tinygrad_edu.draw.text import escape
 from tinygrad_edu.errors import DrawError
 from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.reporting.tables import figure, scrolling, table, text
-from tinygrad_edu.train.histograms import LayerState, measure_layers, nodes_in, rows_of, untouched
+from tinygrad_edu.train.histograms import LayerState, evaluation_mode, measure_layers, nodes_in, rows_of
 
 # Signs to look at, not verdicts: what really is the matter, a diagnosis proves. A layer is worth a look where the
 # clinic sees a symptom too, beyond what healthy runs show; it is in trouble where next to nothing gets through.
@@ -112,7 +112,7 @@ def picture_of(record: Record) -> Drawing:
     if not record.measurable or record.data is None:
         return draw(model, collapse="layer" if named else "auto")
     X, y = (array[rows_of(model, record.data[0])] for array in record.data)
-    with untouched(model), np.errstate(all="ignore"):
+    with evaluation_mode(model), np.errstate(all="ignore"):
         output = model(X)
         record.loss(output, y).backward()
         return draw(nodes_in(output), collapse="layer" if named else "auto")

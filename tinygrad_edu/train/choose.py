@@ -44,13 +44,13 @@ def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
             raise TraceError('compiled=True needs a model with backend="tensor"')
         return None, "eager: the scalar back end"
     if compiled is True:
-        return compiled_or_error(job), "compiled: asked for"
+        return session_or_error(job), "compiled: asked for"
     if job.how and not job.compiled:  # the other way would round otherwise
         return None, "eager: as before"
-    return compiled_or_eager(job)
+    return session_or_eager(job)
 
 
-def compiled_or_error(job: Job) -> Any:
+def session_or_error(job: Job) -> Any:
     """The session of a job. Errors: the one of the eager way, if it has one, else TraceError."""
     try:
         program = training_program(job)
@@ -62,7 +62,7 @@ def compiled_or_error(job: Job) -> Any:
     return program.course(job)
 
 
-def compiled_or_eager(job: Job) -> tuple[Any, str]:
+def session_or_eager(job: Job) -> tuple[Any, str]:
     """`choose` for "auto": whatever a trace or the compiler cannot do is done operation by operation."""
     state = PythonState(model=job.model, loss=job.loss)
     if state.opaque:
@@ -73,7 +73,7 @@ def compiled_or_eager(job: Job) -> tuple[Any, str]:
         seconds = eager_seconds(job)
         if seconds < LOAD_SECONDS:
             return None, f"eager: {job.steps:,} steps at an estimated {seconds:.2g} s in all are not worth compiling"
-        program, how = compiled_if_worth(job, seconds)
+        program, how = program_if_worth(job, seconds)
         return program and program.course(job), how
     except Exception as error:
         return None, f"eager: {first_line(error)}"
@@ -93,7 +93,7 @@ def choose_together(job: Job, compiled: bool | str) -> tuple[Any, str]:
     return found[0], f"{found[1]}; the gradient of each step, on {job.ranks.size} ranks"
 
 
-def compiled_if_worth(job: Job, seconds: float) -> tuple[Any, str]:
+def program_if_worth(job: Job, seconds: float) -> tuple[Any, str]:
     """A program that is there already, or that takes less time to make than it saves."""
     try:
         program = training_program(job)

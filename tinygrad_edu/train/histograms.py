@@ -185,7 +185,7 @@ def measure_layers(
     """The state of each layer for some samples of data, (X, y) or (X, y, weights); it leaves no trace in the model."""
     rows = rows_of(model, data[0], samples)
     X, y, *weights = (array[rows] for array in data)
-    with untouched(model), np.errstate(all="ignore"):
+    with evaluation_mode(model), np.errstate(all="ignore"):
         output = model(X)
         loss(output, y, **({"sample_weight": weights[0]} if weights else {})).backward()
         gradients = model.gradients()
@@ -201,7 +201,7 @@ def rows_of(model: Module, X: Array, samples: int = 256) -> Array:
 
 
 @contextmanager
-def untouched(model: Module) -> Iterator[None]:
+def evaluation_mode(model: Module) -> Iterator[None]:
     """Eval mode, without gradients; everything is as before afterwards."""
     training, parameters = model.training, model.parameters()
     before = [(p.grad, p.spent) for p in parameters]

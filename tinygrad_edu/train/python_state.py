@@ -63,7 +63,7 @@ class Kept:
         self.name, self.thing, self.read, self.write = name, thing, read, write
         self.entries, self.was = entries, read()  # how an entry of it is spelled, if it has any
 
-    def changed(self) -> str:
+    def first_change(self) -> str:
         """What of it is no longer as it was: its name, or that of an entry."""
         try:
             now = self.read()
@@ -96,14 +96,14 @@ class PythonState:
                 if len(self.kept) > MOST:
                     self.opaque = f"{next(iter(roots))} keeps more than {MOST:,} things in Python"
 
-    def changed(self, but: Container[int] = ()) -> str:
+    def first_change(self, but: Container[int] = ()) -> str:
         """The name of the first thing that is no longer as it was, "" if all is; without those of these ids."""
-        return next((found for kept in self.kept if id(kept.thing) not in but and (found := kept.changed())), "")
+        return next((found for kept in self.kept if id(kept.thing) not in but and (found := kept.first_change())), "")
 
     def restore(self) -> None:
         """Put back whatever has changed."""
         for kept in self.kept:
-            if kept.changed():
+            if kept.first_change():
                 kept.write(kept.was)
 
     def keep(
@@ -258,11 +258,11 @@ class PythonState:
         """The globals of these names; of the user's own modules among them, their attributes of these names."""
 
         def write(was: Any) -> None:
-            for each in chosen(space, names).keys() - was.keys():
+            for each in select(space, names).keys() - was.keys():
                 del space[each]
             space.update(was)
 
-        for each, found in self.keep("", space, lambda: chosen(space, names), write, "{0}").items():
+        for each, found in self.keep("", space, lambda: select(space, names), write, "{0}").items():
             if isinstance(found, ModuleType):
                 yield from self.of_names(vars(found), names) if is_foreign(found.__name__) else ()
             else:
@@ -274,7 +274,7 @@ def own(kind: type) -> dict[str, Any]:
     return {k: x for k, x in vars(kind).items() if not (k.startswith("__") and k.endswith("__")) or k == "__call__"}
 
 
-def chosen(space: dict[str, Any], names: set[str]) -> dict[str, Any]:
+def select(space: dict[str, Any], names: set[str]) -> dict[str, Any]:
     """The globals of these names that are there."""
     return {each: space[each] for each in sorted(names & space.keys())}
 

@@ -11,7 +11,7 @@ from tinygrad_edu import checks
 from tinygrad_edu.data.batching import ORDERS
 from tinygrad_edu.errors import SettingError, unknown_name
 from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.optim.named import known
+from tinygrad_edu.optim.named import optimizer_classes
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.optim.schedule_text import schedule_of
 
@@ -161,7 +161,7 @@ class Recipe(Plan):
     def make_optimizer(self, parameters: Any) -> Any:
         """The optimizer before its first step, with a schedule that has seen no loss yet."""
         lr = self.lr.maker(**self.lr.parameters) if isinstance(self.lr, Schedule) else self.lr
-        maker = known()[self.optimizer]
+        maker = optimizer_classes()[self.optimizer]
         return (
             maker(parameters, **self.options) if self.optimizer == "LBFGS" else maker(parameters, lr=lr, **self.options)
         )

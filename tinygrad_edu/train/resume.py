@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.checks import is_flag, is_number, is_whole
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError, first_line
-from tinygrad_edu.nn.module import kept_arrays
+from tinygrad_edu.nn.module import arrays_to_keep
 from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, read
 from tinygrad_edu.train.config import config, plain
@@ -32,7 +32,7 @@ def resume(job: Job, path: str | os.PathLike[str]) -> None:
     """
     found, before, start, how = read(path), Point(job), job.start, job.how
     try:
-        checked(job, found).make()
+        change_of(job, found).make()
     except BaseException as error:
         for_certain(before.restore)
         job.start, job.how = start, how
@@ -45,9 +45,9 @@ def resume(job: Job, path: str | os.PathLike[str]) -> None:
         raise
 
 
-def checked(job: Job, found: Found) -> Change:
+def change_of(job: Job, found: Found) -> Change:
     """What the file holds, all of which fits the job."""
-    states = {place: checked_state(job, found.state(place)) for place in STATES}
+    states = {place: state_for(job, found.state(place)) for place in STATES}
     refuse_other_data(job, found.facts["data"])
     refuse_other_settings(job, found.facts["config"])
     refuse_nothing_to_do(job, len(found.arrays["curve.losses"]))
@@ -65,9 +65,9 @@ def refuse_other_data(job: Job, theirs: Mapping[str, Any]) -> None:
             raise SettingError(f"{name} holds other numbers than before: a run goes on with its own data")
 
 
-def checked_state(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
+def state_for(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
     """Weights that fit the model, or none."""
-    own = kept_arrays(job.model)
+    own = arrays_to_keep(job.model)
     if state:
         refuse_names(own, state)
         refuse_dtypes(own, state)

@@ -59,19 +59,19 @@ class Expressions:
     def visit(self, node: ast.AST) -> Any:
         method = getattr(self, f"on_{type(node).__name__}", None)
         if method is None:
-            raise self.refused(node, "is not in the language of llvm_statements.py")
+            raise self.refusal(node, "is not in the language of llvm_statements.py")
         return method(node)
 
-    def refused(self, node: ast.AST, why: str) -> NotImplementedError:
+    def refusal(self, node: ast.AST, why: str) -> NotImplementedError:
         return NotImplementedError(f"line {getattr(node, 'lineno', '?')}, `{ast.unparse(node):.80}` {why}")
 
     def read(self, slot: Any) -> Any:
         raise NotImplementedError
 
-    def called(self, name: str, given: list[Any]) -> Any:
+    def call(self, name: str, given: list[Any]) -> Any:
         raise NotImplementedError
 
-    def marked(self, access: Any, node: ast.Subscript) -> Any:
+    def mark(self, access: Any, node: ast.Subscript) -> Any:
         raise NotImplementedError
 
     # Numbers
@@ -84,7 +84,7 @@ class Expressions:
         if node.id in self.scope:
             return self.read(self.scope[node.id])
         if node.id not in self.text.constants:
-            raise self.refused(node, "has no value here, or not on each way to this place")
+            raise self.refusal(node, "has no value here, or not on each way to this place")
         return self.visit(self.text.constants[node.id])
 
     def on_Tuple(self, node: ast.Tuple) -> tuple[Any, ...]:  # noqa: N802
@@ -107,7 +107,7 @@ class Expressions:
             return self.whole(op, a, b)
         name = ARITHMETIC.get(type(op), ("", ""))[not real]
         if not name:
-            raise self.refused(node, f"has an operation of {kind} that is not in the language of llvm_statements.py")
+            raise self.refusal(node, f"has an operation of {kind} that is not in the language of llvm_statements.py")
         make = getattr(self.builder, name)
         return make(a, b, flags=self.flags) if real else make(a, b)
 
@@ -125,15 +125,15 @@ class Expressions:
         if isinstance(node.op, ast.Not):
             return self.builder.not_(bool_(self, x))
         if not isinstance(node.op, ast.USub):
-            raise self.refused(node, "is not in the language of llvm_statements.py")
+            raise self.refusal(node, "is not in the language of llvm_statements.py")
         return self.builder.fneg(x, flags=self.flags) if isinstance(x.type, REAL) else self.builder.neg(int_(self, x))
 
     def on_Compare(self, node: ast.Compare) -> Any:  # noqa: N802
         if len(node.ops) > 1 or type(node.ops[0]) not in COMPARISONS:
-            raise self.refused(node, "is not in the language of llvm_statements.py")
-        return self.compared(COMPARISONS[type(node.ops[0])], self.visit(node.left), self.visit(node.comparators[0]))
+            raise self.refusal(node, "is not in the language of llvm_statements.py")
+        return self.compare(COMPARISONS[type(node.ops[0])], self.visit(node.left), self.visit(node.comparators[0]))
 
-    def compared(self, sign: str, a: Any, b: Any) -> Any:
+    def compare(self, sign: str, a: Any, b: Any) -> Any:
         kind = INT if a.type == b.type == BOOL else common(a.type, b.type)  # one bit that is set would be -1
         a, b = cast(self.builder, a, kind), cast(self.builder, b, kind)
         if not isinstance(kind, REAL):
@@ -149,7 +149,7 @@ class Expressions:
         test = self.condition(node.test)
         if any(isinstance(x, ast.Subscript) for side in (node.body, node.orelse) for x in ast.walk(side)):
             return self.one_side(test, node.body, node.orelse)  # the other side may lie outside of its array
-        return self.chosen(test, self.visit(node.body), self.visit(node.orelse))
+        return self.select(test, self.visit(node.body), self.visit(node.orelse))
 
     def one_side(self, test: Any, body: ast.expr, orelse: ast.expr) -> Any:
         """a or b, of which only the one that is chosen is computed."""
@@ -173,7 +173,7 @@ class Expressions:
         x = self.visit(node)
         return x if x.type == BOOL else bool_(self, x)
 
-    def chosen(self, test: Any, a: Any, b: Any) -> Any:
+    def select(self, test: Any, a: Any, b: Any) -> Any:
         if not isinstance(a, (tuple, Array)):
             kind = common(a.type, b.type)
             return self.builder.select(test, cast(self.builder, a, kind), cast(self.builder, b, kind))
@@ -189,7 +189,7 @@ class Expressions:
         if node.attr == "T":
             return Array(x.data, x.shape[::-1], not x.in_rows)
         if node.attr not in ("shape", "size"):
-            raise self.refused(node, "is not in the language of llvm_statements.py")
+            raise self.refusal(node, "is not in the language of llvm_statements.py")
         return x.shape if node.attr == "shape" else reduce(self.builder.mul, x.shape)
 
     def on_Subscript(self, node: ast.Subscript) -> Any:  # noqa: N802
@@ -197,7 +197,7 @@ class Expressions:
             return self.visit(node.value)[ast.literal_eval(node.slice)]  # x.shape[1]
         if self.is_part(node):
             return self.part(node)
-        x = self.marked(self.builder.load(self.address(node)), node)
+        x = self.mark(self.builder.load(self.address(node)), node)
         return self.builder.zext(x, INT) if x.type == ir.IntType(32) else x  # uint32
 
     def is_part(self, node: ast.Subscript) -> bool:
@@ -224,7 +224,7 @@ class Expressions:
         x, index = self.visit(node.value), self.visit(node.slice)
         index = index if isinstance(index, tuple) else (index,)
         if len(index) != len(x.shape) or not x.in_rows:
-            raise self.refused(node, f"needs {len(x.shape)} indices of an array in C order")
+            raise self.refusal(node, f"needs {len(x.shape)} indices of an array in C order")
         return self.builder.gep(x.data, [self.offset(index, x.shape)], inbounds=True)
 
     # Calls
@@ -235,11 +235,11 @@ class Expressions:
         assert isinstance(node.func, ast.Name)
         name, given = node.func.id, [self.visit(x) for x in node.args]
         if name in self.text.functions:
-            return self.called(name, given)
+            return self.call(name, given)
         if isinstance(self.text.constants.get(name), ast.Attribute):  # real = np.float32
             return cast(self.builder, given[0], NAMED[self.text.constants[name].attr])
         if name not in WORDS:
-            raise self.refused(node, "calls what is not in the language of llvm_statements.py")
+            raise self.refusal(node, "calls what is not in the language of llvm_statements.py")
         return WORDS[name](self, *given)
 
     def method(self, function: ast.Attribute, node: ast.Call) -> Any:
@@ -250,7 +250,7 @@ class Expressions:
             return self.mathematics(function.attr, [self.visit(x) for x in given])
         if function.attr == "view" and isinstance(given[0], ast.Attribute):
             return self.builder.bitcast(self.visit(function.value), NAMED[given[0].attr])
-        raise self.refused(node, "calls what is not in the language of llvm_statements.py")
+        raise self.refusal(node, "calls what is not in the language of llvm_statements.py")
 
     def mathematics(self, name: str, given: list[Any]) -> Any:
         kind = FLOAT if all(x.type == FLOAT for x in given) else DOUBLE
@@ -288,11 +288,11 @@ def dot(at_work: Expressions, *operands: Array) -> None:
 
 
 def larger(at_work: Expressions, a: Any, b: Any) -> Any:
-    return at_work.chosen(at_work.compared(">", b, a), b, a)
+    return at_work.select(at_work.compare(">", b, a), b, a)
 
 
 def smaller(at_work: Expressions, a: Any, b: Any) -> Any:
-    return at_work.chosen(at_work.compared("<", b, a), b, a)
+    return at_work.select(at_work.compare("<", b, a), b, a)
 
 
 def float_(at_work: Expressions, x: Any) -> Any:
@@ -304,13 +304,13 @@ def int_(at_work: Expressions, x: Any) -> Any:
 
 
 def bool_(at_work: Expressions, x: Any) -> Any:
-    return at_work.compared("!=", x, x.type(0))
+    return at_work.compare("!=", x, x.type(0))
 
 
 def absolute(at_work: Expressions, x: Any) -> Any:
     if isinstance(x.type, REAL):
         return at_work.mathematics("fabs", [x])
-    return at_work.chosen(at_work.compared("<", x, x.type(0)), at_work.builder.neg(x), x)
+    return at_work.select(at_work.compare("<", x, x.type(0)), at_work.builder.neg(x), x)
 
 
 WORDS: dict[str, Callable[..., Any]] = {

@@ -125,7 +125,7 @@ class Statements(Expressions):
         self.builder.position_at_end(self.end)
         return None if self.result is None else self.read(self.result)
 
-    def called(self, name: str, given: list[Any]) -> Any:
+    def call(self, name: str, given: list[Any]) -> Any:
         if self.text.is_shared(name):
             return self.call_shared(name, given)
         return Statements(self.builder, self.text, name, given, self, self.target).run()
@@ -146,7 +146,7 @@ class Statements(Expressions):
             inside.ret_void()
         self.builder.call(self.builder.module.globals[key], words)
 
-    def marked(self, access: Any, node: ast.Subscript) -> Any:
+    def mark(self, access: Any, node: ast.Subscript) -> Any:
         """A load or a store; what is written out where it is called knows nothing of its caller's arrays."""
         if self.memory is not None and isinstance(node.value, ast.Name):
             self.memory.mark(access, node.value.id)
@@ -196,7 +196,7 @@ class Statements(Expressions):
         else:
             assert isinstance(target, ast.Subscript)
             place = self.address(target)
-            self.marked(self.builder.store(cast(self.builder, value, place.type.pointee), place), target)
+            self.mark(self.builder.store(cast(self.builder, value, place.type.pointee), place), target)
 
     def on_Expr(self, node: ast.Expr) -> None:  # noqa: N802
         if not isinstance(node.value, ast.Constant):  # a docstring
@@ -206,7 +206,7 @@ class Statements(Expressions):
         if node.value is not None:
             slot = self.bind("return", self.visit(node.value))
             if self.result not in (None, slot):
-                raise self.refused(node, "returns another type than before")
+                raise self.refusal(node, "returns another type than before")
             self.result = slot
         self.builder.branch(self.end)
 
@@ -258,7 +258,7 @@ class Statements(Expressions):
     def range_of(self, node: ast.For) -> tuple[Any, Any, Any, bool]:
         """Start, stop and step of a range, and does it rise? It falls where the step is written with a minus."""
         if not (isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range"):
-            raise self.refused(node.iter, "is no range")
+            raise self.refusal(node.iter, "is no range")
         given = node.iter.args
         start = self.visit(given[0]) if len(given) > 1 else INT(0)
         step = self.visit(given[2]) if len(given) == 3 else INT(1)
@@ -280,7 +280,7 @@ class Statements(Expressions):
         self.loops.pop()
         changed = [name for name, slot in before.items() if self.scope.get(name, slot) is not slot]
         if changed and not set(changed) <= names_in(getattr(node, "target", None)):
-            raise self.refused(node, f"changes the type of {', '.join(changed)} from one round to the next")
+            raise self.refusal(node, f"changes the type of {', '.join(changed)} from one round to the next")
         self.builder.position_at_end(end)
         self.scope = before
 

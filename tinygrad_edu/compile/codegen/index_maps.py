@@ -23,7 +23,7 @@ def through(view: Traced, points: Sequence[str], names: Names) -> list[str]:
     if op_name(view) == "window":
         return window(view, points, names)
     if op_name(view) == "slide":
-        return slid(view, points)
+        return slide(view, points)
     long = [(size, i) for size, i in zip(names.shape(view), points, strict=True) if size != "1"]
     wanted = [size for size in names.shape(source) if size != "1"]
     found = iter([i for sizes, given in groups(wanted, long) for i in unravel(sizes, given)])
@@ -55,7 +55,7 @@ def factors(sizes: Sequence[str]) -> tuple[int, list[str]]:
     return math.prod(int(x) for x in parts if x.isdigit()), sorted(x for x in parts if not x.isdigit())
 
 
-def slid(node: Traced, points: Sequence[str]) -> list[str]:
+def slide(node: Traced, points: Sequence[str]) -> list[str]:
     """i·stride + k·dilation along each of the last axes, of what reads windows or writes them."""
     stride, dilation = node.options["stride"], node.options["dilation"]
     n = len(stride)

@@ -23,7 +23,7 @@ class Lookups:
     entries: bool  # does the text call `entry`?
     checks: dict[tuple[str, ...], None]  # the lines of each check, which stand before all others
 
-    def looked_up(self, x: Traced, points: Sequence[str], sizes: Sequence[Any]) -> list[str]:
+    def look_up(self, x: Traced, points: Sequence[str], sizes: Sequence[Any]) -> list[str]:
         """The points of a gather or scatter with the array's whole number in place of its own indices."""
         axis, index = x.options["axis"], x.parents[1]
         end, n, self.entries = axis + index.ndim, self.names.of(sizes[axis]), True

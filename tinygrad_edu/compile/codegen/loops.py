@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.compile.codegen.formulas import NOTHING, Symbol, definitions, in_float32, inline, literal, text_of
-from tinygrad_edu.compile.codegen.index_maps import bare, landing, slid, through
+from tinygrad_edu.compile.codegen.index_maps import bare, landing, slide, through
 from tinygrad_edu.compile.codegen.lookups import Lookups
 from tinygrad_edu.compile.codegen.math_approximations import kernels
 from tinygrad_edu.compile.codegen.names import free_name
-from tinygrad_edu.compile.codegen.outline import SHARED, outlined
+from tinygrad_edu.compile.codegen.outline import SHARED, outline
 from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, FAST, PLUS
 from tinygrad_edu.compile.ir.node import Traced, is_boolean, op_name, value_of
 from tinygrad_edu.compile.passes.fuse import Loop, Names, Product, Schedule, base, is_reduction, is_view
@@ -76,7 +76,7 @@ class Writer(Lookups):
         if self.parallel:
             self.lines = [line for step in steps for line in step]
         else:
-            self.lines, self.shared_steps = outlined(steps, set(self.outputs.values()), self.letter)
+            self.lines, self.shared_steps = outline(steps, set(self.outputs.values()), self.letter)
         self.lines[:0] = [line for check in self.checks for line in check]
         return self.lines
 
@@ -117,7 +117,7 @@ class Writer(Lookups):
         before: list[list[str]] = [[] for _ in range(rank + 1)]
         after: list[list[str]] = [[] for _ in range(rank + 1)]
         inside: list[str] = []
-        shared = self.shared(loop)
+        shared = self.may_share(loop)
         for node in loop.nodes:
             if is_reduction(node):
                 self.write_reduction(node, points, before, inside, after, shared)
@@ -125,12 +125,12 @@ class Writer(Lookups):
                 self.write_running_sum(node, points, before[rank - 1], inside)
             else:
                 self.write_elementwise(node, loop, points, inside)
-        nest = self.nested(loop, points, before, inside + self.writes, after)
+        nest = self.nest(loop, points, before, inside + self.writes, after)
         self.lines += before[0] + (self.in_parts(nest, loop) if shared and nest else nest) + after[0]
         self.writes, self.partial = [], []
         self.forget(loop)
 
-    def nested(
+    def nest(
         self, loop: Loop, points: list[str], before: list[list[str]], inside: list[str], after: list[list[str]]
     ) -> list[str]:
         """The loops themselves; none where all is computed where it is read."""
@@ -153,7 +153,7 @@ class Writer(Lookups):
         sums = [f"{name} += {name}_part" for name in self.partial]
         return [f"for part in prange({PARTS}):", *(INDENT + line for line in [*starts, *nest, *sums])]
 
-    def shared(self, loop: Loop) -> bool:
+    def may_share(self, loop: Loop) -> bool:
         """May threads share the outermost loop: does no pass through it need what another one has left?"""
         return self.parallel and loop.sizes[:1] not in ((), ("1",)) and all(map(self.alone, loop.nodes))
 
@@ -218,7 +218,7 @@ class Writer(Lookups):
         """The number of x at a point of the loop, through views and broadcasting."""
         points = list(points)[len(points) - x.ndim :]
         if is_view(x):
-            return self.viewed(x, points)
+            return self.view(x, points)
         if x in self.text:
             return self.floating(self.text[x].text) if self.wide and not x.sizes else self.text[x]
         if not x.sizes:
@@ -241,12 +241,12 @@ class Writer(Lookups):
         """What is added up at a point: of a condition 1 or 0, as a sum of truth values would not stay float32."""
         return self.numeric(x, self.at(x, points)).text
 
-    def viewed(self, x: Traced, points: list[str]) -> Symbol:
+    def view(self, x: Traced, points: list[str]) -> Symbol:
         """The number that a view shows at a point."""
         source: Traced = x.parents[0]
         conditions: list[str] = []
         if op_name(x) == "gather":
-            points = self.looked_up(x, points, source.sizes)
+            points = self.look_up(x, points, source.sizes)
         elif op_name(x) == "place":
             conditions, points = landing(x, points, self.names)
         else:
@@ -289,8 +289,8 @@ class Writer(Lookups):
         """A running sum or maximum: in a variable where the inner loops are reduced, else in the array of results."""
         if op_name(node) in ("scatter", "settle"):
             before[0] += self.fill(node, self.constant("0.0"))
-            look = self.looked_up(node, points, node.sizes) if op_name(node) == "scatter" else None
-            where = look or slid(node, points)
+            look = self.look_up(node, points, node.sizes) if op_name(node) == "scatter" else None
+            where = look or slide(node, points)
             inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.item(node.parents[0], points)}")
             return
         axes = broadcasting.axes_of(node.parents[0], node.options["axis"])

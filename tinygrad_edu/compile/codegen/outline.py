@@ -76,7 +76,7 @@ def in_order(tree: ast.AST) -> list[ast.AST]:
     return found
 
 
-def outlined(steps: Sequence[list[str]], results: Container[str], prefix: str) -> tuple[list[str], str]:
+def outline(steps: Sequence[list[str]], results: Container[str], prefix: str) -> tuple[list[str], str]:
     """(the lines of all steps, the definitions of those that are shared); `results`: names that are read afterwards."""
     lines = [line for step in steps for line in step]
     if len(steps) <= FEW:

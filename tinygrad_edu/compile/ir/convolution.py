@@ -119,7 +119,7 @@ def total(sizes: Sequence[Any]) -> Any:
 
 def fix_length(n: Any) -> int:
     """The length of an axis as a number that the program keeps: another one gets a program of its own."""
-    return n.fixed() if isinstance(n, Size) else int(n)
+    return n.fix() if isinstance(n, Size) else int(n)
 
 
 def counts(x: Traced, size: Whole, stride: Whole, dilation: Whole) -> tuple[Any, ...]:

@@ -74,30 +74,30 @@ class Size:
 
     def __hash__(self) -> int:
         """That of the number, so that a size finds its entry in a dictionary: another length is traced anew."""
-        return hash(self.fixed())
+        return hash(self.fix())
 
-    def fixed(self) -> int:
+    def fix(self) -> int:
         """The length as a plain number, which this trace keeps: another length gets a trace of its own."""
         if ACTIVE.traces:
             ACTIVE.traces[-1].conditions.note(self.text, str(self.length), True, True)
         return self.length
 
-    __index__ = __int__ = __trunc__ = fixed
+    __index__ = __int__ = __trunc__ = fix
 
     def __float__(self) -> float:
-        return float(self.fixed())
+        return float(self.fix())
 
     def __str__(self) -> str:
-        return str(self.fixed())
+        return str(self.fix())
 
     def __divmod__(self, other: Any) -> Any:
-        return divmod(self.fixed(), other)
+        return divmod(self.fix(), other)
 
     def __round__(self, digits: int | None = None) -> int:
-        return self.fixed()
+        return self.fix()
 
     def __format__(self, how: str) -> str:
-        return format(self.fixed(), how)
+        return format(self.fix(), how)
 
     def __bool__(self) -> bool:
         return self != 0
@@ -105,18 +105,18 @@ class Size:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         import numpy
 
-        return numpy.array(self.fixed(), dtype=dtype)
+        return numpy.array(self.fix(), dtype=dtype)
 
     def __add__(self, other: Any) -> Any:
-        return whole(plus(self, other)) if isinstance(other, (int, Size)) else self.fixed() + other
+        return whole(plus(self, other)) if isinstance(other, (int, Size)) else self.fix() + other
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return whole(plus(self, other, -1)) if isinstance(other, (int, Size)) else self.fixed() - other
+        return whole(plus(self, other, -1)) if isinstance(other, (int, Size)) else self.fix() - other
 
     def __rsub__(self, other: Any) -> Any:
-        return whole(plus(other, self, -1)) if isinstance(other, (int, Size)) else other - self.fixed()
+        return whole(plus(other, self, -1)) if isinstance(other, (int, Size)) else other - self.fix()
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Size):
@@ -138,14 +138,14 @@ def on_plain_numbers(name: str) -> Callable[..., Any]:
     """An operator of whole numbers: the length is kept in the trace."""
 
     def operate(self: Size, *others: Any) -> Any:
-        plain = [x.fixed() if isinstance(x, Size) else x for x in others]
-        return getattr(operator, name)(self.fixed(), *plain)
+        plain = [x.fix() if isinstance(x, Size) else x for x in others]
+        return getattr(operator, name)(self.fix(), *plain)
 
     return operate
 
 
 def reflect(name: str) -> Callable[..., Any]:
-    return lambda self, other: getattr(operator, name)(other, self.fixed())
+    return lambda self, other: getattr(operator, name)(other, self.fix())
 
 
 for name in ("floordiv", "mod", "pow", "lt", "le", "gt", "ge", "neg", "pos", "abs"):
@@ -206,7 +206,7 @@ def whole(n: Any) -> Any:
     """A sum that a function has computed: below 0 it is no length, and a plain number."""
     if not isinstance(n, Size):
         return n
-    return axis_length(n) if at_least(n, 0) else n.fixed()
+    return axis_length(n) if at_least(n, 0) else n.fix()
 
 
 def minus(a: Any, b: Any) -> Any:

@@ -107,7 +107,7 @@ def getitem(x: Traced, index: Any) -> Traced:
         return gather(*index_advanced(x, parts))
     spans = spans_of(x, parts)
     read = window(x, *columns(spans))
-    return reshape_node(read, kept_sizes(spans, parts))
+    return reshape_node(read, sizes_of_index(spans, parts))
 
 
 def put(x: Traced, index: Any, shape: Sizes) -> Traced:
@@ -146,7 +146,7 @@ def columns(spans: Sequence[Span]) -> tuple[Sizes, tuple[int, ...], Sizes]:
     return tuple(s.start for s in spans), tuple(s.step for s in spans), tuple(s.size for s in spans)
 
 
-def kept_sizes(spans: Sequence[Span], parts: Sequence[Any]) -> Sizes:
+def sizes_of_index(spans: Sequence[Span], parts: Sequence[Any]) -> Sizes:
     """The shape of x[index]: no axis for a number, a new one for None."""
     read, found = iter(spans), []
     for part in parts:

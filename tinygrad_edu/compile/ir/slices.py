@@ -33,20 +33,20 @@ def entry(index: int, n: Any) -> Span:
 
 def span(piece: slice, n: Any) -> Span:
     """What a slice reads of an axis of length n, as Python's `slice.indices`."""
-    step = 1 if piece.step is None else bound(piece.step)
+    step = 1 if piece.step is None else slice_number(piece.step)
     if step == 0 or isinstance(step, Size):
         raise SettingError(f"getitem: the step of {piece} has to be a number other than 0")
     low, high = (0, n) if step > 0 else (-1, plus(n, -1))
     first, last = (low, high) if step > 0 else (high, low)
-    start = first if piece.start is None else clip_bound(bound(piece.start), n, low, high)
-    stop = last if piece.stop is None else clip_bound(bound(piece.stop), n, low, high)
+    start = first if piece.start is None else clip_bound(slice_number(piece.start), n, low, high)
+    stop = last if piece.stop is None else clip_bound(slice_number(piece.stop), n, low, high)
     distance = minus(stop, start) if step > 0 else minus(start, stop)
     if not at_least(distance, 1):
         return Span(0, 1, 0)
     return Span(start, step, axis_length(ceil_divide(distance, abs(step))))
 
 
-def bound(x: Any) -> Any:
+def slice_number(x: Any) -> Any:
     if isinstance(x, (int, np.integer)):
         return int(x)
     if isinstance(x, Size):

@@ -93,11 +93,11 @@ class OnlineProgram:
         self.weights: list[Tensor] = list(optimizer.params)
         self.floats = [name for name, x in optimizer.settings.items() if isinstance(x, float) and x != 0.0]
         self.trace = Trace()
-        self.step = Body(self.trace, self.traced(loss), self.dtype)
-        self.allocated()
+        self.step = Body(self.trace, self.trace_step(loss), self.dtype)
+        self.allocate()
         self.text = self.module_text()
 
-    def traced(self, loss: Callable[[Any, Any], Any]) -> dict[str, Any]:
+    def trace_step(self, loss: Callable[[Any, Any], Any]) -> dict[str, Any]:
         """The results of one time by name."""
         trace = self.trace
         x, y = trace.input("x", self.X[:1]), trace.input("y", self.y[:1])
@@ -136,7 +136,7 @@ class OnlineProgram:
                 return self.trace.inputs[name]
         raise TraceError(f"the loss does not depend on {weight!r:.60}")
 
-    def allocated(self) -> None:
+    def allocate(self) -> None:
         """Flat memory: weights and memories before and after a time, gradients, states, intermediate results."""
         total, count = sum(w.size for w in self.weights), 1 + self.optimizer.memories
         self.before, self.after = np.zeros((count, total), self.dtype), np.zeros((count, total), self.dtype)

@@ -172,7 +172,7 @@ class TrainingProgram:
         yield from (f"g[at_{name}] = d_{name}" for name in single)
         yield from (f"copy(after_{name}, {name})" for name in self.followed)
 
-    def captured(self, parameters: Sequence[Tensor]) -> list[Any]:
+    def captures(self, parameters: Sequence[Tensor]) -> list[Any]:
         """What the loss closes over, in the program's order, with these parameters in place of those first seen."""
         given = dict(zip(self.parameters, parameters, strict=True))
         found = [given.get(name, x) for name, x in self.step.trace.captured.items()]
@@ -187,7 +187,7 @@ class TrainingProgram:
 
         Errors: TraceError where the program is not made for them.
         """
-        captured = self.captured(parameters)
+        captured = self.captures(parameters)
         key = (batch, len(data[0]) % batch, *(a.shape[1:] for a in data), *map(np.shape, captured))
         if key not in self.layouts:
             full, last = (self.sizes_of(captured, data, rows) for rows in (batch, len(data[0]) % batch or batch))
@@ -225,7 +225,7 @@ class Buffers:
         work, whole = np.zeros(layout.work, dtype), np.zeros(layout.whole, dtype=np.int64)
         self.drawn = layout.drawn
         self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, whole, layout.sizes)
-        captured = dict(zip(program.step.trace.captured, program.captured(parameters), strict=True))
+        captured = dict(zip(program.step.trace.captured, program.captures(parameters), strict=True))
         found = [captured[name] for name in program.given]
         kinds = [np.int64 if program.step.trace.inputs[name].integer else dtype for name in program.given]
         self.given: list[Any] = [

@@ -68,10 +68,10 @@ def program_for(job: Job) -> CompiledJob:
     refuse_groups(job.optimizer)
     key = kind_of(job)
     if key is None:
-        program = traced(job)
+        program = trace_job(job)
         return CompiledJob(program, job if program.foreign else None)
     if key not in PROGRAMS:
-        found = traced(job)
+        found = trace_job(job)
         if found.given:  # arrays of this very model
             return CompiledJob(found)
         found.forget()
@@ -121,7 +121,7 @@ def structure_of(x: Any) -> Any:
     return (type(x), x) if known else None
 
 
-def traced(job: Job) -> TrainingProgram:
+def trace_job(job: Job) -> TrainingProgram:
     """The program of a trace; what the user's own code keeps in Python is then as it was before.
 
     Errors: TraceError where a further trace finds something else, or that code has changed something: a step does so
@@ -131,12 +131,12 @@ def traced(job: Job) -> TrainingProgram:
     if state.opaque:
         raise TraceError(state.opaque)
     try:
-        program = traced_once(job)
+        program = trace_once(job)
         program.foreign = state.foreign
         if state.foreign:
             for _ in range(TRACES - 1):
                 refuse_difference(program.signature, forward_signature(job))
-            changed = changed_by_a_step(job, state)
+            changed = what_a_step_changes(job, state)
             if changed:
                 raise TraceError(f"each step changes {changed}, which a compiled program would do once only")
         return program
@@ -144,19 +144,19 @@ def traced(job: Job) -> TrainingProgram:
         state.restore()
 
 
-def changed_by_a_step(job: Job, state: PythonState) -> str:
+def what_a_step_changes(job: Job, state: PythonState) -> str:
     """What every step changes; "" for nothing.
 
     The generators that all threads share may have been used by another thread meanwhile (one of Dask, say): a step that
     draws from them changes them at each further trace too, another thread only by chance.
     """
-    changed = state.changed()
+    changed = state.first_change()
     for _ in range(CHANCES):
         if changed not in SHARED or threading.active_count() == 1:
             return changed
         again = PythonState(model=job.model, loss=job.loss)
         forward_signature(job)
-        changed = again.changed()
+        changed = again.first_change()
     return changed
 
 
@@ -182,7 +182,7 @@ def refuse_difference(before: Any, now: Any) -> None:
         )
 
 
-def traced_once(job: Job) -> TrainingProgram:
+def trace_once(job: Job) -> TrainingProgram:
     optimizer, settings = job.optimizer, job.settings
     recipe = Recipe(
         job.batch_loss,

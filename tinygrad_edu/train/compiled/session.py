@@ -50,7 +50,7 @@ class Course:
             parts = [m[i - 1] for m in self.optimizer.memory] if i else [p.array for p in self.parameters]
             np.concatenate([np.ravel(part) for part in parts], out=row)
         self.steps = common_steps(self.optimizer)
-        self.buffers.read(self.program.captured(self.parameters))
+        self.buffers.read(self.program.captures(self.parameters))
 
     def write_back(self) -> None:
         """The state of the last whole epoch into the model and the optimizer."""
@@ -110,12 +110,12 @@ class Course:
 
     def record(self, block: Block) -> None:
         """The results of a block that has been run, in its job."""
-        done = self.taken(block)
+        done = self.take(block)
         progress = self.job.progress
         progress.record(done.losses, done.grad_norms, done.update_norms)
         progress.seen = progress.epochs if done.looked else progress.seen
 
-    def taken(self, block: Block) -> Epochs:
+    def take(self, block: Block) -> Epochs:
         """The epochs of a block that has been run, and their weights in the model; twice is the same as once."""
         job, done = self.job, block.done
         self.steps = block.steps + done * job.batches
@@ -130,7 +130,7 @@ class Course:
         curves = block.losses[:done], block.norms[:done], block.changes[:done]
         return Epochs(*curves, bad=bad, looked=not job.watched)
 
-    def ended(self, block: Block) -> bool:
+    def is_over(self, block: Block) -> bool:
         """Has the rule or a callback ended the training after a block that was recorded?"""
         if block.done and self.job.watched:
             return self.job.look()

@@ -46,7 +46,7 @@ class CompiledStepper(Stepper):
                 else:
                     self.wait_for(self.pool.submit(block.run))
                 self.shown.update(block.news())
-                yield self.course.taken(block)
+                yield self.course.take(block)
 
     def wait_for(self, future: Future[Any]) -> Any:
         """What is done in a thread of its own."""
@@ -82,7 +82,7 @@ class CompiledStepper(Stepper):
     def read_again(self) -> None:
         """Numbers that a callback has written. Errors: CompileError where it changed what the program is made of."""
         if self.watch is not None:
-            changed = self.watch.changed()
+            changed = self.watch.difference()
             if changed:
                 raise CompileError(f"a callback has changed {changed}")
             self.course.read()
@@ -94,7 +94,7 @@ class CompiledStepper(Stepper):
         if block is None or block.start != len(self.job.losses) or self.job.settings.callbacks or not block.done:
             return None
         self.course.rewind(block.drawn, block.done)  # the loop has put the generators back to before the block
-        return self.course.taken(block)
+        return self.course.take(block)
 
     def close(self) -> None:
         """End the block that runs, at its next step."""

@@ -16,7 +16,7 @@ class Watch:
 
     def __init__(self, course: Course) -> None:
         self.course, self.job = course, course.job
-        self.signature = self.found()
+        self.signature = self.trace_signature()
         self.look()
 
     def look(self) -> None:
@@ -24,7 +24,7 @@ class Watch:
         self.state = PythonState(model=self.job.model, loss=self.job.loss)
         self.outer = self.of_job()
 
-    def found(self) -> Any:
+    def trace_signature(self) -> Any:
         """What a trace finds, or from what it is known to follow."""
         state = PythonState(model=self.job.model, loss=self.job.loss)
         try:
@@ -48,16 +48,16 @@ class Watch:
             list(map(id, o.params)),
         )
 
-    def changed(self) -> str:
+    def difference(self) -> str:
         """What makes another program necessary; "" where a trace finds what it found before."""
         c = self.course
         moving = {id(x) for x in (*c.parameters, *c.kept, *generators(self.job.model))}  # they change as it trains
-        what = self.state.changed(but=moving)
+        what = self.state.first_change(but=moving)
         if self.outer != self.of_job():
             return what or "what the job or its optimizer consists of"
         if what:
             try:
-                if self.found() != self.signature:
+                if self.trace_signature() != self.signature:
                     return what
             except Exception as error:
                 return f"{what} ({first_line(error)})"

@@ -172,10 +172,10 @@ class ManyJobs:
     def spread(self, places: Sequence[tuple[float, int]], count: int, threads: int | None, shown: Any) -> list[Outcome]:
         """All runs, by `count` workers elsewhere, or in threads of this process."""
         if count:
-            return workers.spread(partial(self.trained, threads=threads or 1), places, count, shown)
-        return self.trained(places, threads or os.cpu_count() or 1, shown)
+            return workers.spread(partial(self.train_places, threads=threads or 1), places, count, shown)
+        return self.train_places(places, threads or os.cpu_count() or 1, shown)
 
-    def trained(self, places: Sequence[tuple[float, int]], threads: int, shown: Any = None) -> list[Outcome]:
+    def train_places(self, places: Sequence[tuple[float, int]], threads: int, shown: Any = None) -> list[Outcome]:
         """The same as arrays; a worker elsewhere makes the program itself. Without a compiler, run after run."""
         if compiler.missing():
             return [self.eager(place, shown) for place in places]
@@ -196,7 +196,7 @@ class ManyJobs:
 def goes_on(course: Any, block: Any) -> bool:
     """Take a block back; is there more to do?"""
     course.record(block)
-    return not (block.bad or course.ended(block)) and course.job.left > 0
+    return not (block.bad or course.is_over(block)) and course.job.left > 0
 
 
 def run_all(blocks: Sequence[Any]) -> None:

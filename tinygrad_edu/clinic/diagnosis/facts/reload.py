@@ -9,7 +9,7 @@ from typing import Any
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.optim.named import known
+from tinygrad_edu.optim.named import optimizer_classes
 from tinygrad_edu.optim.schedule import Schedule
 from tinygrad_edu.optim.schedule_text import schedule_of
 from tinygrad_edu.train.job import Job, job_of
@@ -40,7 +40,7 @@ def unreadable(config: Mapping[str, Any]) -> str:
     rate = config["lr"]
     readable = {
         "loss": config["loss"] in LOSSES,
-        "optimizer": config["optimizer"] in known(),
+        "optimizer": config["optimizer"] in optimizer_classes(),
         "lr": rate is None or isinstance(rate, (int, float, Schedule)) or schedule_of(rate) is not None,
     }
     missing = [f"{name}={config[name]}" for name, found in readable.items() if not found]
