@@ -54,7 +54,7 @@ def network_program(
     programs.refuse_groups(job.optimizer)
     training = model.training
     try:
-        found = programs.traced(in_mode(job, train=True))
+        found = programs.trace_job(in_mode(job, train=True))
         return NetworkProgram(job, found, prediction(in_mode(job, train=False), hidden))
     finally:
         model.train(training)

@@ -15,7 +15,7 @@ from tinygrad_edu.draw.network import chain_of
 from tinygrad_edu.errors import DrawError, TinygradError
 from tinygrad_edu.reporting.boundary import Answer, answer, choose_samples, predict
 from tinygrad_edu.reporting.record import Record
-from tinygrad_edu.train.histograms import layer_of, rows_of, untouched
+from tinygrad_edu.train.histograms import evaluation_mode, layer_of, rows_of
 
 Array = np.ndarray[Any, Any]
 SIDE, SIDE_OF_VALUES = 48, 16  # cells along one side of the plane; a model of Values takes 0.1 ms for each
@@ -155,7 +155,7 @@ class Camera:
         X, y = (array[self.rows] for array in self.record.data)
         squares: dict[str, float] = {}
         try:
-            with untouched(self.model), np.errstate(all="ignore"):
+            with evaluation_mode(self.model), np.errstate(all="ignore"):
                 self.record.loss(self.model(X), y).backward()
                 for name, gradient in self.model.gradients().items():
                     layer = layer_of(name, self.model)
