@@ -17,7 +17,7 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.nn.activations import is_activation
 from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.optim import known
+from tinygrad_edu.optim.named import optimizer_classes
 
 N = 10  # samples: the last batch of 4 is a short one
 
@@ -66,7 +66,7 @@ SETTINGS_OF = {  # what changes the structure of an update
     "AMSGrad": lambda p: optim.Adam(p, lr=0.02, amsgrad=True),
     "RMSprop centred": lambda p: optim.RMSprop(p, lr=0.02, momentum=0.5, centered=True),
 }
-OPTIMIZERS = {name: with_optimizer(kind) for name, kind in known().items() if name != "LBFGS"}
+OPTIMIZERS = {name: with_optimizer(kind) for name, kind in optimizer_classes().items() if name != "LBFGS"}
 OPTIMIZERS |= {name: Network(mlp(), X, Y, optimizer=make, settings=BATCHES) for name, make in SETTINGS_OF.items()}
 
 
