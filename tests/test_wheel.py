@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import tinygrad_edu
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = [path for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".ipynb", ".svg")]
+VERSION = tinygrad_edu.__version__
 DATA = {"py.typed", "data/iris.csv", "data/lynx.csv", "cases/rsnns_elman_lynx.json"}
 
 
@@ -43,7 +46,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
     ignored = {"__pycache__"}
     files = [path for path in (ROOT / "tinygrad_edu").rglob("*") if path.is_file() and not ignored & set(path.parts)]
     expected = {path.relative_to(ROOT).as_posix() for path in files}
-    expected |= {f"tinygrad_edu/course/{path.relative_to(ROOT).as_posix()}" for path in EXAMPLES}
+    expected |= {f"tinygrad_edu-{VERSION}.data/data/share/tinygrad_edu/examples/{path.name}" for path in EXAMPLES}
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert held == expected
     assert {f"tinygrad_edu/{name}" for name in DATA} <= held
@@ -56,6 +59,13 @@ def test_the_wheel_says_what_it_is(wheel):
     assert "\nLicense-Expression: MIT\n" in metadata
     (entry,) = [archive.read(n).decode() for n in archive.namelist() if n.endswith("entry_points.txt")]
     assert "tinygrad-edu = tinygrad_edu.cli:main" in entry
+
+
+def test_registries_would_take_them(built, wheel):
+    pytest.importorskip("twine", reason="needs the extra test")
+    pytest.importorskip("check_wheel_contents", reason="needs the extra test")
+    run(sys.executable, "-m", "twine", "check", "--strict", *built.iterdir())
+    run(sys.executable, "-m", "check_wheel_contents", wheel)
 
 
 @pytest.fixture(scope="module")

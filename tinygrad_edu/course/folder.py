@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tinygrad_edu.errors import InputFileError, SettingError, TinygradError
 from tinygrad_edu.nn.storage import replace
 
 SUFFIXES = (".py", ".ipynb")
+FIRST = "01_chain_rule_by_hand.py"
 CHECK = """
 
 if __name__ == "__main__":
@@ -71,13 +73,21 @@ def write_examples(folder: str | os.PathLike[str], force: bool = False) -> list[
 
 
 def examples() -> Path:
-    """Where the programs are: beside this file in an installed package, at the root in a checkout."""
-    here = Path(__file__).resolve()
-    places = [here.parent / "examples", here.parents[2] / "examples"]
-    found = [place for place in places if (place / "01_chain_rule_by_hand.py").is_file()]
+    """Where the programs are: at the root of a checkout, or among the data files of an installed package."""
+    places = [Path(__file__).resolve().parents[2] / "examples", *shared()]
+    found = [place for place in places if (place / FIRST).is_file()]
     if not found:
-        raise InputFileError(f"the examples are missing from this installation: there is no {places[0]}")
+        raise InputFileError(f"the examples are missing from this installation: there is no {places[-1] / FIRST}")
     return found[0]
+
+
+def shared() -> list[Path]:
+    """The folder into which the wheel puts them, wherever pip has put it."""
+    try:
+        files = metadata.files("tinygrad-edu") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [Path(str(file.locate())).resolve().parent for file in files if file.match(f"tinygrad_edu/examples/{FIRST}")]
 
 
 def save(folder: str | os.PathLike[str], files: dict[str, bytes], force: bool) -> list[Path]:
