@@ -13,6 +13,8 @@ from typing import Any, Self
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.operators import Operators
 
+CONSTANT = "constant"  # in the free place `right` of a leaf: a plain number of an expression, which nobody made a Value
+
 
 class FlatNode(Operators):
     """The memory of a Value: number, gradient, operation, parents, partials, label."""
@@ -24,7 +26,7 @@ class FlatNode(Operators):
     op: Operation | None
     left: Any  # None in a leaf, whose other three need not be set
     d_left: Any
-    right: Any  # None where there is one operand
+    right: Any  # None where there is one operand; of a leaf, perhaps CONSTANT
     d_right: Any
     spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient; else perhaps not set
 
@@ -36,6 +38,11 @@ class FlatNode(Operators):
     @label.setter
     def label(self, text: str) -> None:
         self._label = text
+
+    @property
+    def is_constant(self) -> bool:
+        """Is it a plain number of an expression, the 2 of `2 * x`? Not so once it has a label."""
+        return self.left is None and getattr(self, "right", None) == CONSTANT and not self.label
 
     @property
     def parents(self) -> tuple[Self, ...]:
@@ -78,4 +85,5 @@ class FlatNode(Operators):
         """A plain number of this expression as a node. It is used here alone: its gradient is this one share."""
         leaf: Self = self.__class__(number)  # type: ignore[call-arg]
         leaf.grad = self.grad * partial if self.grad else 0.0
+        leaf.right = CONSTANT
         return leaf

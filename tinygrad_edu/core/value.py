@@ -21,7 +21,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.collector import spare
 from tinygrad_edu.core.fast_backward import accumulate, inner_nodes
 from tinygrad_edu.core.fast_paths import install_for_values
-from tinygrad_edu.core.flat_node import FlatNode
+from tinygrad_edu.core.flat_node import CONSTANT, FlatNode
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import Operation, is_compiled
@@ -181,8 +181,12 @@ def node(y: float, operation: Operation, parents: tuple[Value, ...], partials: t
 
 
 def constant(x: Node) -> Value:
-    """A plain number as a leaf."""
-    return x if isinstance(x, Value) else Value(x)
+    """A plain number as a leaf, marked as one that stands in the expression."""
+    if isinstance(x, Value):
+        return x
+    made = Value(x)
+    made.right = CONSTANT
+    return made
 
 
 def is_array(x: Node) -> bool:

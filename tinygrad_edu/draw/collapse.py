@@ -1,4 +1,4 @@
-"""A graph too large to read, as a few groups: one for each layer, or one for each operation."""
+"""A graph too large to read, as a few groups: one for each layer and one for the loss, or one for each operation."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tinygrad_edu.draw.graph import Graph, Kind, is_node, layer_of
+from tinygrad_edu.draw.blocks import Blocks, blocks_of
+from tinygrad_edu.draw.graph import Graph, Kind
+from tinygrad_edu.draw.layers import Layers, find_layers, with_constants
+from tinygrad_edu.draw.loss import LossPart
 from tinygrad_edu.draw.text import norm, plain, size
 
 By = Literal["layer", "operation"]
 ROOTS: dict[By, str] = {"layer": "inputs", "operation": "leaves"}  # titles of the group with the key ""
+LOSS = "\0loss"  # the key of the loss: no label has this character
 
 
 @dataclass(slots=True)
@@ -20,10 +24,15 @@ class Group:
 
     title: str
     kind: Kind = "result"
+    words: str = ""
+    repeats: int = 1
     values: int = 0
+    names: list[str] = field(default_factory=list)
     parameters: int = 0
     data: float = 0.0
     grad: float | None = None
+    steps: int = 0
+    shape: tuple[int, ...] | None = None
     operations: Counter[str] = field(default_factory=Counter)
     outputs: list[int] = field(default_factory=list)
 
@@ -32,10 +41,13 @@ class Group:
         kind = graph.kind(number)
         if graph.operations[number]:
             self.operations[graph.operations[number]] += 1
+            self.shape = getattr(graph.data(number), "shape", None)
         elif kind == "parameter":
             self.add_parameter(graph.nodes[number])
         elif kind == "input":
-            self.values += size(plain(graph.nodes[number]))
+            self.values += size(plain(graph.data(number)))
+            self.names += [graph.labels[number]] if graph.labels[number] else []
+            self.shape = getattr(graph.data(number), "shape", None) if len(self.names) < 2 else None
         if number in graph.outputs:
             self.outputs.append(number)
 
@@ -50,67 +62,67 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Collapsed:
-    """Groups, and the number of graph edges from one to another, or from one to itself."""
+    """Groups, the number of graph edges from one to another, or from one to itself, the key of each group, and the
+    group of each node."""
 
     by: By
     groups: list[Group]
     edges: Counter[tuple[int, int]]
+    keys: list[str]
+    places: list[int]
+
+    def titles(self) -> list[str]:
+        """What the layer behind each box is called, "" for the inputs."""
+        return [group.title if key else "" for key, group in zip(self.keys, self.groups, strict=True)]
 
 
-def collapse_graph(graph: Graph, by: By) -> Collapsed:
+def collapse_graph(graph: Graph, by: By, loss: LossPart | None = None) -> Collapsed:
     """Every node into the group that its key names; linear in nodes and edges."""
-    keys = layer_keys(graph) if by == "layer" else operation_keys(graph)
+    apart = in_loss(graph, loss) if by == "layer" else {}
+    layers = find_layers(graph, apart) if by == "layer" else Layers(operation_keys(graph), {})
+    keys, names = layers.keys, {LOSS: loss.name if loss else ""}
+    blocks = blocks_of(graph, layers, keys) if by == "layer" else Blocks({}, {}, {})
+    keys = [blocks.merged.get(key, key) for key in keys]
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    groups = [Group(key or ROOTS[by]) for key in places]
+    groups = [Group(names.get(key) or blocks.titles.get(key) or key or ROOTS[by]) for key in places]
     ends = [places[key] for key in keys]
     for number, place in enumerate(ends):
         groups[place].add(graph, number)
     for key, group in zip(places, groups, strict=True):
-        group.kind = kind_of(key, group)
+        group.kind, group.repeats = kind_of(key, group), blocks.repeats.get(key, 1)
+        group.words = blocks.words.get(key) or layers.words.get(key, "")
+        group.steps = steps_of(graph, layers, key, keys)
     edges = Counter((ends[parent], end) for end, above in zip(ends, graph.parents, strict=True) for parent in above)
-    return Collapsed(by, groups, edges)
+    return Collapsed(by, groups, edges, list(places), ends)
+
+
+def in_loss(graph: Graph, loss: LossPart | None) -> dict[int, str]:
+    """The key of the nodes of the loss, and of its targets."""
+    inside = loss.members | loss.targets if loss else frozenset[int]()
+    return {n: LOSS for n, number in enumerate(graph.numbers) if number in inside}
+
+
+def steps_of(graph: Graph, layers: Layers, key: str, keys: list[str]) -> int:
+    """How often a recurrent layer of arrays takes the same weight; 0 for other layers."""
+    module = layers.owners[key].module if key in layers.owners else None
+    if not hasattr(module, "step") or not hasattr(module, "horizon"):
+        return 0
+    mine = {n for n, each in enumerate(keys) if each == key and graph.kind(n) == "parameter"}
+    if not all(hasattr(graph.data(n), "shape") for n in mine):
+        return 0
+    uses = Counter(parent for above in graph.parents for parent in above if parent in mine)
+    return max(uses.values(), default=0)
 
 
 def kind_of(key: str, group: Group) -> Kind:
     """The colour of a group."""
     if not key:
         return "input"
-    if group.parameters:
+    if group.parameters and key != LOSS:
         return "parameter"
     return "output" if group.outputs else "result"
-
-
-def layer_keys(graph: Graph) -> list[str]:
-    """The layer of every node: for a result, the deepest among the parameters that it depends on.
-
-    A layer is deeper than another when an operation meets its parameters later. What depends on no parameter
-    is with the inputs, under "", and a constant with the operation that uses it.
-    """
-    keys = [layer_of(label) for label in graph.labels]
-    depth: dict[str, int] = {"": 0}
-    for number, parents in enumerate(graph.parents):
-        for parent in parents:
-            depth.setdefault(keys[parent], len(depth))
-        if parents:
-            keys[number] = max((keys[parent] for parent in parents), key=depth.__getitem__)
-    return with_constants(graph, keys)
 
 
 def operation_keys(graph: Graph) -> list[str]:
     """The operation of every node, "" for a leaf; a constant is with the operation that uses it."""
     return with_constants(graph, list(graph.operations))
-
-
-def with_constants(graph: Graph, keys: list[str]) -> list[str]:
-    """The keys, each constant's replaced by its user's."""
-    for number, parents in enumerate(graph.parents):
-        for parent in parents:
-            if not is_node(graph.nodes[parent]):
-                keys[parent] = keys[number]
-    return keys
-
-
-def layers_of(graph: Graph) -> list[str]:
-    """The layers that labels of leaves name ("layers.0.weight" names "layers.0"), in order of appearance."""
-    leaves = (label for label, name in zip(graph.labels, graph.operations, strict=True) if not name)
-    return list(dict.fromkeys(filter(None, map(layer_of, leaves))))

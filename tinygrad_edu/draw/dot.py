@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tinygrad_edu.draw.collapse import Collapsed, Group
-from tinygrad_edu.draw.graph import Graph, Kind
+from tinygrad_edu.draw.fold import Function
+from tinygrad_edu.draw.graph import Graph, Kind, is_node
+from tinygrad_edu.draw.loss import LossPart
 from tinygrad_edu.draw.text import (
-    brief,
     count,
     escape,
     is_large,
@@ -37,7 +37,6 @@ ALARM = "#b22222"  # numbers that are not finite; in bold type too
 GAP = '<TR><TD COLSPAN="2" HEIGHT="7" CELLPADDING="0"></TD></TR>'
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
 COMMUTATIVE = {"add", "mul", "maximum", "minimum"}
-MANY_OPERATIONS = 6  # in the box of a layer; the rest is summed up
 
 
 def document(statements: Iterable[str], direction: str, title: str, note: str = "") -> str:
@@ -58,31 +57,80 @@ def document(statements: Iterable[str], direction: str, title: str, note: str = 
 def heading(title: str, note: str) -> Iterator[str]:
     """Title and note above the picture."""
     lines = [f'<FONT POINT-SIZE="16"><B>{escape(title, 120)}</B></FONT>'] if escape(title) else []
+    lines += ['<FONT POINT-SIZE="4">&#160;</FONT>'] if lines and note else []
     lines += [f'<FONT POINT-SIZE="11" COLOR="{QUIET}">{escape(note, 200)}</FONT>'] if note else []
     if lines:
         gap = '<FONT POINT-SIZE="6">&#160;</FONT>'
         yield f"  graph [labelloc=t, label=<{'<BR/>'.join([*lines, gap])}>]"
 
 
-def full(graph: Graph, derivatives: bool = False) -> Iterator[str]:
+def full(
+    graph: Graph,
+    derivatives: bool = False,
+    functions: Mapping[int, Function] | None = None,
+    loss: LossPart | None = None,
+) -> Iterator[str]:
     """Every node: a box for its numbers, and before it an ellipse for the operation that made it.
 
-    derivatives: the local derivatives on the edges into an operation, where the node keeps them (Values).
+    derivatives: the local derivatives on the edges into an operation, where the node keeps them (Values);
+    functions: the nodes that stand for several operations; loss: its nodes get a frame.
     """
-    for place, node in enumerate(graph.nodes):
-        kind, name = graph.kind(place), f"n{place}"
-        if kind == "constant":
-            yield box(name, kind, "", rows(node, None) if is_large(node) else [("", value_text(node))])
-        else:
-            yield box(name, kind, graph.labels[place], rows(node.data, node.grad))
+    functions, told = functions or {}, has_gradients(graph)
+    for place in range(len(graph.nodes)):
+        name = graph.name(place)
+        yield box(name, graph.kind(place), graph.labels[place], node_rows(graph, place, told))
         if graph.operations[place]:
-            yield ellipse(f"op{place}", graph.operations[place], option_text(getattr(node, "options", None)))
-            partials = getattr(node, "partials", ()) if derivatives else ()
-            yield from arrows(f"op{place}", graph.parents[place], graph.operations[place], partials)
-            yield f"op{place} -> {name}"
+            yield from operation_statements(graph, place, derivatives, functions.get(place))
+    if loss:
+        yield from frame(graph, loss)
 
 
-def arrows(name: str, parents: tuple[int, ...], operation: str, partials: Sequence[Any] = ()) -> Iterator[str]:
+def has_gradients(graph: Graph) -> bool:
+    """Has anybody called backward? Values have the gradient 0.0 before."""
+    return any(grad is not None and not is_zero(grad) for node in graph.nodes for grad in [getattr(node, "grad", None)])
+
+
+def is_zero(grad: Any) -> bool:
+    grad = plain(grad)
+    return not (grad.any() if hasattr(grad, "any") else grad)
+
+
+def node_rows(graph: Graph, place: int, gradients: bool) -> Lines:
+    """What the box of a node says."""
+    node = graph.nodes[place]
+    if is_node(node):
+        return rows(node.data, node.grad if gradients else None)
+    return rows(node, None) if is_large(node) else [("", value_text(node))]
+
+
+def operation_statements(graph: Graph, place: int, derivatives: bool, function: Function | None) -> Iterator[str]:
+    """The ellipse of an operation, and its edges."""
+    name, node = f"op{graph.numbers[place]}", graph.nodes[place]
+    options = option_text(getattr(node, "options", None))
+    if function:
+        options = count(sum(map(bool, function.operations)), "operation")
+    yield ellipse(name, graph.operations[place], options, folded=bool(function))
+    partials = getattr(node, "partials", ()) if derivatives and not function else ()
+    parents = [graph.name(parent) for parent in graph.parents[place]]
+    yield from arrows(name, parents, graph.operations[place], partials)
+    yield f"{name} -> {graph.name(place)}"
+
+
+def frame(graph: Graph, loss: LossPart) -> Iterator[str]:
+    """A box around the operations of the loss, and its name."""
+    inside = [n for n, number in enumerate(graph.numbers) if number in loss.members]
+    inside += [p for n in inside for p in graph.parents[n] if graph.kind(p) == "constant"]
+    names = [graph.name(n) for n in inside]
+    names += [f"op{graph.numbers[n]}" for n in inside if graph.operations[n]]
+    if names:
+        yield (
+            'subgraph cluster_loss { graph [style="rounded,filled", fillcolor="#f3f6f4", '
+            f'color="{COLOURS["output"][1]}", '
+            f"fontsize=12, labeljust=l, label=<<B>{escape(loss.name)}</B>>]; {'; '.join(dict.fromkeys(names))} }}"
+        )
+
+
+def arrows(name: str, parents: Sequence[str], operation: str, partials: Sequence[Any] = ()) -> Iterator[str]:
     """The edges into an operation, numbered where their order matters: a - b is not b - a.
 
     Graphviz moves arguments up and down to avoid crossings, and its ordering=in, which keeps them in order,
@@ -92,25 +140,31 @@ def arrows(name: str, parents: tuple[int, ...], operation: str, partials: Sequen
     for position, parent in enumerate(parents, 1):
         labels = [f'headlabel="{position}"'] if numbered else []
         labels += [f'label=" {number(plain(partials[position - 1]))} "'] if len(partials) >= position else []
-        yield f"n{parent} -> {name}" + (f" [{', '.join(labels)}]" if labels else "")
+        yield f"{parent} -> {name}" + (f" [{', '.join(labels)}]" if labels else "")
 
 
-def ellipse(name: str, operation: str, options: str) -> str:
-    """An operation: its sign, and its options in small type."""
+def ellipse(name: str, operation: str, options: str, folded: bool = False) -> str:
+    """An operation: its sign, and its options in small type; with a double line, a function of several operations."""
     sign = symbol(operation)
     shape, label = "ellipse, margin=0.02", quote(sign)
     if options:
         label = f'<{escape(sign)}<BR/><FONT POINT-SIZE="9" COLOR="{QUIET}">{escape(options)}</FONT>>'
     elif len(sign) == 1:
         shape = "circle, fixedsize=true, width=0.38, fontsize=16"
+    shape += ", peripheries=2" * folded
     return f'{name} [shape={shape}, style=filled, fillcolor="#ffffff", color="#3c3c3c", label={label}]'
 
 
-def box(name: str, kind: Kind, title: str, *sections: Lines) -> str:
-    """A rounded box: the title on top, then a name and a value on each line, and a gap between sections."""
+def box(name: str, kind: Kind, title: str, *sections: Lines, under: str = "") -> str:
+    """A rounded box: the title on top, in quiet type what stands under it, then a name and a value on each line.
+
+    There is a gap between sections.
+    """
     fill, border = COLOURS[kind]
-    head = escape(title)
+    head, quiet = escape(title), escape(under)
     cells = f'<TR><TD COLSPAN="2"><B>{head}</B></TD></TR>' if head else ""
+    if quiet:
+        cells += f'<TR><TD COLSPAN="2"><FONT POINT-SIZE="10" COLOR="{QUIET}">{quiet}</FONT></TD></TR>'
     cells += GAP.join("".join(row(*line) for line in lines) for lines in sections if lines)
     width = 2.2 if kind == "output" else 1
     return (
@@ -128,39 +182,3 @@ def row(name: str, value: str) -> str:
         return f'<TR><TD COLSPAN="2">{text}</TD></TR>'
     quiet = f'<FONT COLOR="{QUIET}">{escape(name)}&#160;&#160;</FONT>'
     return f'<TR><TD ALIGN="LEFT">{quiet}</TD><TD ALIGN="RIGHT">{text}</TD></TR>'
-
-
-def group_statements(graph: Graph, collapse: Collapsed) -> Iterator[str]:
-    """Every group as a box, and one edge for all the edges from a group to another."""
-    for place, group in enumerate(collapse.groups):
-        yield box(f"g{place}", group.kind, symbol(group.title), *group_sections(graph, group, collapse.by))
-    for (above, below), amount in collapse.edges.items():
-        if above != below or collapse.by == "operation":
-            yield f'g{above} -> g{below} [label=" {amount:,} "]'
-
-
-def group_sections(graph: Graph, group: Group, by: str) -> Iterator[Lines]:
-    """What the box of a group says: its leaves, its operations, its output."""
-    yield [("values", f"{group.values:,}")] if group.values else []
-    if group.parameters:
-        norms = [("|data|", group.data), ("|grad|", group.grad)]
-        shown = [(name, number(norm)) for name, norm in norms if norm is not None]
-        yield [("parameters", f"{group.parameters:,}"), *shown]
-    yield operation_lines(group, by)
-    if len(group.outputs) == 1:
-        end = group.outputs[0]
-        yield [(graph.labels[end] or "output", brief(graph.nodes[end].data))]
-
-
-def operation_lines(group: Group, by: str) -> Lines:
-    """How often each operation stands in a group."""
-    shown = group.operations.most_common(MANY_OPERATIONS)
-    rest = group.operations.total() - sum(amount for _, amount in shown)
-    lines = [("nodes" if by == "operation" else symbol(name), f"{amount:,}") for name, amount in shown]
-    return [*lines, ("others", f"{rest:,}")] if rest else lines
-
-
-def note_of(graph: Graph, collapse: Collapsed) -> str:
-    """The sentence that tells a reader what was collapsed."""
-    boxes = count(len(collapse.groups), "box")
-    return f"{count(len(graph.nodes), 'node')} drawn as {boxes}, grouped by {collapse.by}"

@@ -30,7 +30,8 @@ class Drawing:
     dot: the picture in the DOT language; summary: what it shows, in words; title: what stands above it.
     time_limit: seconds for the layout; collapsed_dot: drawn instead of `dot` when that takes longer;
     advice: what to do when this takes too long too, or is "".
-    layers_dot: a box for each layer, for the page (.html), in which layers fold; story: what it tells of each node.
+    views: what else the page (.html) shows: by name, "nodes", "unfolded" (functions in all their operations) and
+    "layers", as DOT text; story: what the page tells of each node.
 
     >>> from tinygrad_edu import Value
     >>> from tinygrad_edu.draw import draw
@@ -47,7 +48,7 @@ class Drawing:
     time_limit: float = 20.0
     collapsed_dot: str = ""
     advice: str = ""
-    layers_dot: str = ""
+    views: Mapping[str, str] = field(default_factory=dict)
     story: Mapping[str, Any] = field(default_factory=dict, compare=False)
     _pictures: dict[str, bytes] = field(default_factory=dict, init=False, compare=False)
 
@@ -94,9 +95,16 @@ class Drawing:
         svg = self.picture("svg")
         if svg is None:
             return None
-        folded = render(self.layers_dot, "svg", self.time_limit) if self.layers_dot else None
-        views = {"nodes": svg.decode(), **({"layers": folded.decode()} if folded else {})}
-        return page(views, self.title, self.summary, self.story).encode()
+        views = {name: svg if dot == self.dot else self.further(dot) for name, dot in self.views.items()}
+        shown = {name: picture.decode() for name, picture in views.items() if picture}
+        return page(shown or {"nodes": svg.decode()}, self.title, self.summary, self.story).encode()
+
+    def further(self, dot: str) -> bytes | None:
+        """A further picture of the page; None where its layout takes too long: the page does without it."""
+        try:
+            return render(dot, "svg", self.time_limit)
+        except subprocess.TimeoutExpired:
+            return None
 
     def picture(self, form: str) -> bytes | None:
         """The picture as svg, png or pdf; None without Graphviz. It is laid out once and kept."""

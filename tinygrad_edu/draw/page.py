@@ -19,8 +19,8 @@ CONTROLS = """<div class="bar" role="group" aria-label="View">
 <button type="button" id="zoom-in" aria-label="Zoom in">+</button>
 <button type="button" id="zoom-out" aria-label="Zoom out">&minus;</button>
 <button type="button" id="fit">Fit</button>
-<label id="choice">Layers <select id="layers"><option value="">all open</option>
-<option value="*folded">all folded</option></select></label>
+<label id="choice">Show <select id="layers"><option value="">every node</option>
+<option value="*unfolded">functions unfolded</option><option value="*folded">layers</option></select></label>
 </div>
 <div class="bar" id="steps" role="group" aria-label="Forward and backward pass, one node at a time">
 <button type="button" id="previous" aria-label="One step back">&larr;</button>

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tinygrad_edu.charts.text import clean
-from tinygrad_edu.draw.collapse import layer_keys
 from tinygrad_edu.draw.graph import Graph, is_node
 from tinygrad_edu.draw.text import brief, number, option_text, plain, size, symbol
 
@@ -13,16 +13,19 @@ Node = Any
 INFIX = {"add", "sub", "mul", "div", "pow", "matmul"}
 
 
-def story(graph: Graph, full: bool) -> dict[str, Any]:
+def story(
+    graph: Graph, layers: Sequence[str], groups: Sequence[str], functions: Mapping[str, tuple[str, Sequence[str]]]
+) -> dict[str, Any]:
     """The graph as data for the page.
 
-    "nodes": in the order of the forward pass, named as in the picture (n0, n1, ...), where it is drawn in full;
-    "groups": the layer behind each box of the folded picture (g0, g1, ...).
+    "nodes": in the order of the forward pass, named as in the picture (n0, n1, ...), where it is drawn in full, so
+    that there are `layers`, the layer of each; "groups": the layer behind each box of the folded picture (g0, g1, ...);
+    "functions": by the node that stands for a folded function, its name and the nodes inside it.
     """
-    layers = layer_keys(graph)
-    groups = {f"g{place}": key for place, key in enumerate(dict.fromkeys(layers))}
-    nodes = [tell_node(graph, place, layers[place]) for place in range(len(graph.nodes))] if full else []
-    return {"nodes": nodes, "groups": groups}
+    nodes = [tell_node(graph, place, clean(layer)) for place, layer in enumerate(layers)]
+    told = {name: {"name": clean(said), "inside": list(inside)} for name, (said, inside) in functions.items()}
+    boxes = {f"g{place}": clean(layer) for place, layer in enumerate(groups)}
+    return {"nodes": nodes, "groups": boxes, "functions": told}
 
 
 def tell_node(graph: Graph, place: int, layer: str) -> dict[str, Any]:

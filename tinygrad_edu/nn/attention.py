@@ -107,6 +107,10 @@ class MultiHeadAttention(Module):
         self.dropout = Dropout(dropout, rng=rng) if dropout else None
         self.label_parameters()
 
+    def describe(self) -> str:
+        causal = ", causal" if self.causal else ""
+        return f"MultiHeadAttention {self.embed_dim}, {self.num_heads} head{'s' * (self.num_heads != 1)}{causal}"
+
     def forward(
         self, query: Any, key: Any = None, value: Any = None, mask: Any = None, *, need_weights: bool = False
     ) -> Any:

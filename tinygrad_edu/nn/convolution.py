@@ -66,10 +66,24 @@ class Convolution(Module):
         self.weight = parameter(weight, backend, "weight", dtype)
         self.bias = None if start is None else parameter(start, backend, "bias", dtype)
 
+    def describe(self) -> str:
+        plain = {"stride": (1,) * self.axes, "padding": (0,) * self.axes, "dilation": (1,) * self.axes, "groups": 1}
+        more = [f", {name} {by_axis(getattr(self, name))}" for name, x in plain.items() if getattr(self, name) != x]
+        channels = f"{self.in_channels}→{self.out_channels}"
+        return f"{type(self).__name__} {channels}, {by_axis(self.kernel_size, whole=True)}{''.join(more)}"
+
     def __repr__(self) -> str:
         count = self.weight.size + (0 if self.bias is None else self.bias.size)
         settings = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         return f"{type(self).__name__}({settings}, padding={self.padding!r}): {count:,} parameters"
+
+
+def by_axis(size: Any, whole: bool = False) -> str:
+    """A size as one says it: 5×5, or 2 for both axes where it need not be whole."""
+    sizes = list(map(str, size)) if isinstance(size, tuple) else [str(size)]
+    if whole and len(sizes) == 1:
+        return f"kernel {sizes[0]}"
+    return sizes[0] if len(set(sizes)) == 1 and not whole else "×".join(sizes)
 
 
 def by_input(weight: Any, groups: int) -> Any:

@@ -54,6 +54,9 @@ class Embedding(Module):
             weight[self.padding_idx] = 0.0
         self.weight = parameter(weight, backend, "weight", dtype)
 
+    def describe(self) -> str:
+        return f"Embedding {self.entries}→{self.features}"
+
     def forward(self, index: Any) -> Any:
         """index of any shape (...) → (..., features)."""
         traced = MODES.tensor_trace is not None and isinstance(index, Tensor)

@@ -58,6 +58,9 @@ class Linear(Module):
         start = initializers.draw_bias(init, rng, in_features, out_features) if bias else None
         self.bias = None if start is None else parameter(start, backend, "bias", dtype)
 
+    def describe(self) -> str:
+        return f"Linear {self.in_features}→{self.out_features}"
+
     def forward(self, x: Any) -> Any:
         """x (..., in) → (..., out)."""
         x = as_input(x, self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
@@ -30,6 +31,8 @@ from tinygrad_edu.nn.parameters import (
 )
 
 Parameter = Value | Tensor
+# Every module of this process, by id: a picture of a loss finds here whose the parameters are.
+ALIVE: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()
 PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold no parameter and no module
 
 
@@ -49,6 +52,11 @@ class Module:
     buffer_names: tuple[str, ...] = ()
     hooks: Hooks | None = None
 
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        made = super().__new__(cls)
+        ALIVE[id(made)] = made
+        return made
+
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if self.hooks is None:
             return self.forward(*inputs, **options)
@@ -57,6 +65,10 @@ class Module:
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """The output for the inputs; each module says how."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
+
+    def describe(self) -> str:
+        """The layer as one says it, "Linear 4→16", for pictures; "" of a module that is no single layer."""
+        return ""
 
     # What is inside
 

@@ -34,6 +34,9 @@ class Normalization(Module):
         self.weight = parameter(np.ones(shape), backend, "weight", dtype) if affine else None
         self.bias = parameter(np.zeros(shape), backend, "bias", dtype) if affine and bias else None
 
+    def describe(self) -> str:
+        return f"{type(self).__name__} {'×'.join(map(str, self.shape))}"
+
     def normalize(self, centred: Any, variance: Any) -> Any:
         """(x - μ) and σ² → y."""
         return self.shift(centred / ops.sqrt(variance + self.eps))
@@ -250,6 +253,9 @@ class GroupNorm(OverChannels):
             )
         super().__init__(num_channels, eps, affine, True, backend, dtype)
         self.num_groups = num_groups
+
+    def describe(self) -> str:
+        return f"GroupNorm {self.shape[0]}, {self.num_groups} group{'s' * (self.num_groups != 1)}"
 
     def forward(self, x: Any) -> Any:
         """x (batch, channels, ...) → the same shape."""

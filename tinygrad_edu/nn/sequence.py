@@ -41,6 +41,14 @@ class Recurrent(Module):
         self.in_features, self.hidden_features, self.backend = in_features, hidden_features, backend
         self.horizon, self.dtype = horizon, dtype
 
+    def describe(self) -> str:
+        widths = [self.in_features, self.hidden_features, *filter(None, [getattr(self, "out_features", 0)])]
+        more = f", {name}" if (name := getattr(getattr(self, "activation", None), "name", "")) else ""
+        if self.levels is not None:
+            depth, both = len(self.levels.deeper) + 1, self.levels.reverse is not None
+            more += f", {depth} layers" * (depth > 1) + ", both directions" * both
+        return f"{type(self).__name__} {'→'.join(map(str, widths))}{more}"
+
     def step(self, x: Any, state: Any) -> tuple[Any, Any]:
         """One time: x (batch, in) and the state (batch, hidden) → the output (batch, out) and the next state."""
         raise NotImplementedError(f"{type(self).__name__} has no step(x, state)")

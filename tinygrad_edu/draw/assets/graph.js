@@ -23,6 +23,7 @@
 
   // The picture that is shown: every node, or a box for each layer.
 
+  const has = view => pictures.some(svg => svg.dataset.view === view);
   const shown = () => pictures.find(svg => !svg.hasAttribute("hidden"));
   const element = id => sheet.querySelector(`svg:not([hidden]) g.node[data-id="${id}"]`);
 
@@ -35,11 +36,12 @@
       if (title) title.remove();
       group.dataset.id = id;
       const about = nodes.get(id.replace(/^op/, "n")), groupOfLayer = id.startsWith("g");
-      if (!about && !groupOfLayer) return;
+      const folded = id.startsWith("op") && svg.dataset.view === "nodes" && has("unfolded") && story.functions[id.replace(/^op/, "n")];
+      if (!about && !(groupOfLayer && story.nodes.length)) return;
       group.setAttribute("tabindex", "0");
       group.setAttribute("role", "button");
-      group.setAttribute("aria-label", about ? spoken(about) : "Layer: open it");
-      group.addEventListener("click", () => about ? choose(about.id) : open(group));
+      group.setAttribute("aria-label", folded ? folded.name + ": unfold it" : about ? spoken(about) : (story.groups[id] || "inputs") + ": open it");
+      group.addEventListener("click", () => folded ? unfold(folded) : about ? choose(about.id) : open(group));
       group.addEventListener("keydown", event => {
         if (event.key === "Enter" || event.key === " ") { event.preventDefault(); group.dispatchEvent(new Event("click")); }
       });
@@ -107,6 +109,7 @@
       const rule = line(panel, "p", part.rule, "rule");
       if (part.numbers) line(rule, "b", " = " + part.numbers);
     }
+    if (!element(id)) for (const view of ["nodes", "unfolded"]) if (!element(id) && has(view)) turn(view);
     mark();
   }
   function mark() {
@@ -157,16 +160,25 @@
     size();
     mark();
   }
+  function unfold(folded) {
+    turn("unfolded");
+    for (const group of sheet.querySelectorAll("g.node[data-id]")) {
+      group.classList.toggle("dim", !folded.inside.includes(group.dataset.id.replace(/^op/, "n")));
+    }
+    choose(folded.inside.at(-1));
+    layers.value = "*unfolded";
+  }
   function open(group) {
     layers.value = story.groups[group.dataset.id] || "";
     if (!story.nodes.length) return;
     turn("nodes");
     show(layers.value);
   }
-  if (names.length) {
-    for (const name of names) line(layers, "option", name).value = name;
-    layers.addEventListener("change", () => { turn(layers.value === "*folded" ? "layers" : "nodes"); show(layers.value === "*folded" ? "" : layers.value); });
-  }
+  const views = { "*folded": "layers", "*unfolded": "unfolded", "": "nodes" };
+  for (const option of [...layers.options]) if (!has(views[option.value])) option.remove();
+  if (has("nodes")) for (const name of names) line(layers, "option", name).value = name;
+  if (shown().dataset.view === "layers") layers.value = "*folded";
+  layers.addEventListener("change", () => { turn(views[layers.value] || "nodes"); show(layers.value in views ? "" : layers.value); });
   document.getElementById("choice").hidden = pictures.length < 2;
   document.getElementById("steps").hidden = !computed.length;
 

@@ -1,0 +1,164 @@
+"""What is drawn of a graph: all of it or groups, in which direction; chosen so that it can be read on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tinygrad_edu.draw.collapse import By, Collapsed, collapse_graph
+from tinygrad_edu.draw.dot import document, full
+from tinygrad_edu.draw.drawing import Drawing
+from tinygrad_edu.draw.fold import Function, fold, functions_in
+from tinygrad_edu.draw.graph import Graph
+from tinygrad_edu.draw.groups import group_statements, note_of
+from tinygrad_edu.draw.inputs import name_arrays
+from tinygrad_edu.draw.layers import layers_of
+from tinygrad_edu.draw.loss import LossPart, loss_of
+from tinygrad_edu.draw.story import story
+from tinygrad_edu.charts.text import clean
+from tinygrad_edu.draw.text import brief, count, list_names
+from tinygrad_edu.draw.widths import PAGE, widths
+from tinygrad_edu.errors import DrawError
+
+Direction = Literal["auto", "LR", "TB", "RL", "BT"]
+Collapse = Literal["auto", "layer", "operation", "none"]
+MANY_LAYERS = 60  # more boxes in a row than a page shows
+FEW_NODES = 40  # drawn in full whatever their width
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The settings of `draw`, which explains them."""
+
+    direction: Direction
+    max_nodes: int
+    title: str
+    time_limit: float
+    collapse: Collapse
+    derivatives: bool
+    fold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A graph, the same with its functions folded, and its loss."""
+
+    whole: Graph
+    folded: Graph
+    statements: Sequence[str]  # of the folded graph, in full
+    loss: LossPart | None
+    layers: Sequence[str]
+
+
+def draw_graph(graph: Graph, plan: Plan) -> Drawing:
+    """A graph in full, or in groups where it is too large to read."""
+    loss = loss_of(graph)
+    folded, functions = fold(graph, functions_in(graph)) if plan.fold else (graph, {})
+    name_arrays(graph, folded, loss)
+    statements = list(full(folded, plan.derivatives, functions, loss)) if may_be_full(folded, plan) else []
+    scene = Scene(graph, folded, statements, loss, layers_of(folded))
+    by = grouping(scene, plan)
+    dot = in_groups(scene, by, plan) if by else laid_out(statements, plan)
+    slow = f"The layout takes more than {plan.time_limit:g} s: "
+    reserve = in_groups(scene, best_grouping(scene), plan, slow) if by is None and plan.collapse == "auto" else ""
+    boxes = collapse_graph(folded, by or "layer", loss)
+    nodes = layers_in_words(scene, boxes, functions.values()) if statements else []
+    inside = {folded.name(n): (f.name, [f"n{k}" for k in f.operations]) for n, f in functions.items()}
+    told = story(graph, nodes, boxes.titles(), inside)
+    views = views_of(scene, dot, by, plan, bool(functions))
+    return Drawing(dot, summary(graph), plan.title, plan.time_limit, reserve, advice(graph, plan), views, told)
+
+
+def views_of(scene: Scene, dot: str, by: By | None, plan: Plan, folds: bool) -> dict[str, str]:
+    """What the page shows, by name, the first one at the start; all of a graph only where that can be laid out."""
+    views = {"layers" if by else "nodes": dot}
+    if by and scene.statements:
+        views["nodes"] = laid_out(scene.statements, plan)
+    if folds and scene.statements:
+        views["unfolded"] = laid_out(list(full(scene.whole, plan.derivatives, loss=scene.loss)), plan)
+    if by is None and scene.layers:
+        views["layers"] = in_groups(scene, "layer", plan)
+    return views
+
+
+def layers_in_words(scene: Scene, boxes: Collapsed, functions: Iterable[Function]) -> list[str]:
+    """The layer of each node of the whole graph; inside a function, that of its result."""
+    titles = boxes.titles()
+    found = {n: titles[boxes.places[k]] for k, n in enumerate(scene.folded.numbers)}
+    for function in functions:
+        for n in function.operations:
+            for hidden in (n, *scene.whole.parents[n]):
+                found.setdefault(hidden, found[function.operations[-1]])
+    return [found[n] for n in range(len(scene.whole.nodes))]
+
+
+def may_be_full(graph: Graph, plan: Plan) -> bool:
+    """Is it worth writing down every node?"""
+    return plan.collapse == "none" or (plan.collapse == "auto" and len(graph.nodes) <= plan.max_nodes)
+
+
+def laid_out(statements: Sequence[str], plan: Plan, note: str = "") -> str:
+    """The DOT text, in the direction that was asked for or fits a page."""
+    return document(statements, direction_for(statements, plan)[0], plan.title, note)
+
+
+def direction_for(statements: Sequence[str], plan: Plan) -> tuple[str, float]:
+    """(direction, estimated width): from left to right where that fits a page, else the narrower one."""
+    along, across = widths(statements)
+    if plan.direction != "auto":
+        return plan.direction, along if plan.direction in ("LR", "RL") else across
+    return ("LR", along) if along <= max(PAGE, across) else ("TB", across)
+
+
+def grouping(scene: Scene, plan: Plan) -> By | None:
+    """How to group the nodes; None for a graph to be drawn in full."""
+    if plan.collapse == "layer" and not scene.layers:
+        raise DrawError('no label names a layer, as "layers.0.weight" does. Try collapse="operation"')
+    if plan.collapse != "auto":
+        return None if plan.collapse == "none" else plan.collapse
+    nodes = len(scene.folded.nodes)
+    if nodes <= plan.max_nodes and (nodes <= FEW_NODES or direction_for(scene.statements, plan)[1] <= PAGE):
+        return None
+    best = best_grouping(scene)
+    return best if nodes > plan.max_nodes or best == "layer" else None
+
+
+def best_grouping(scene: Scene) -> By:
+    """By layer where there are layers, and few enough to read."""
+    return "layer" if 1 <= len(scene.layers) <= MANY_LAYERS else "operation"
+
+
+def in_groups(scene: Scene, by: By, plan: Plan, reason: str = "") -> str:
+    """The DOT text of the collapsed graph, with a note that says so."""
+    groups = collapse_graph(scene.folded, by, scene.loss)
+    return laid_out(
+        list(group_statements(scene.folded, groups, scene.loss)), plan, reason + note_of(len(scene.whole.nodes), groups)
+    )
+
+
+def summary(graph: Graph) -> str:
+    """The picture in words: for a reader who does not see it, and for `repr`."""
+    operations = sum(map(bool, graph.operations))
+    inputs = [clean(label) for i, label in enumerate(graph.labels) if label and graph.kind(i) == "input"]
+    outputs = [named(graph.labels[i], brief(graph.nodes[i].data)) for i in sorted(graph.outputs)]
+    return "; ".join(
+        [
+            f"Computation graph of {count(len(graph.nodes), 'node')}: {count(operations, 'operation')}",
+            *([f"inputs {list_names(inputs)}"] if inputs else []),
+            f"output {list_names(outputs)}",
+        ]
+    )
+
+
+def named(label: str, value: str) -> str:
+    """A value after its label, if it has one."""
+    return f"{clean(label)} = {value}" if label else value
+
+
+def advice(graph: Graph, plan: Plan) -> str:
+    """What to do about a layout that takes too long."""
+    return (
+        f"The graph has {count(len(graph.nodes), 'node')}: pass a smaller max_nodes= (it is {plan.max_nodes}), "
+        'collapse="layer" or collapse="operation", or a larger time_limit='
+    )
