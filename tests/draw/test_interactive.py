@@ -44,6 +44,7 @@ def opened(browser, pages):
     def get(name, width=1280):
         resize(browser, width)
         prefer(browser, "light")
+        browser.get_log("browser")  # what another page has left there
         browser.get(pages[name])
         return browser
 

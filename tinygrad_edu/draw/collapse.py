@@ -76,12 +76,12 @@ class Collapsed:
         return [group.title if key else "" for key, group in zip(self.keys, self.groups, strict=True)]
 
 
-def collapse_graph(graph: Graph, by: By, loss: LossPart | None = None) -> Collapsed:
-    """Every node into the group that its key names; linear in nodes and edges."""
+def collapse_graph(graph: Graph, by: By, loss: LossPart | None = None, join: bool = True) -> Collapsed:
+    """Every node into the group that its key names; linear in nodes and edges. join: equal layers into one."""
     apart = in_loss(graph, loss) if by == "layer" else {}
     layers = find_layers(graph, apart) if by == "layer" else Layers(operation_keys(graph), {})
     keys, names = layers.keys, {LOSS: loss.name if loss else ""}
-    blocks = blocks_of(graph, layers, keys) if by == "layer" else Blocks({}, {}, {})
+    blocks = blocks_of(graph, layers, keys) if by == "layer" and join else Blocks({}, {}, {})
     keys = [blocks.merged.get(key, key) for key in keys]
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     groups = [Group(names.get(key) or blocks.titles.get(key) or key or ROOTS[by]) for key in places]

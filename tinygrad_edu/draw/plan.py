@@ -38,6 +38,7 @@ class Plan:
     collapse: Collapse
     derivatives: bool
     fold: bool
+    join: bool = True  # equal layers in a row are one box
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def draw_graph(graph: Graph, plan: Plan) -> Drawing:
     dot = in_groups(scene, by, plan) if by else laid_out(statements, plan)
     slow = f"The layout takes more than {plan.time_limit:g} s: "
     reserve = in_groups(scene, best_grouping(scene), plan, slow) if by is None and plan.collapse == "auto" else ""
-    boxes = collapse_graph(folded, by or "layer", loss)
+    boxes = collapse_graph(folded, by or "layer", loss, plan.join)
     nodes = layers_in_words(scene, boxes, functions.values()) if statements else []
     inside = {folded.name(n): (f.name, [f"n{k}" for k in f.operations]) for n, f in functions.items()}
     told = story(graph, nodes, boxes.titles(), inside)
@@ -131,7 +132,7 @@ def best_grouping(scene: Scene) -> By:
 
 def in_groups(scene: Scene, by: By, plan: Plan, reason: str = "") -> str:
     """The DOT text of the collapsed graph, with a note that says so."""
-    groups = collapse_graph(scene.folded, by, scene.loss)
+    groups = collapse_graph(scene.folded, by, scene.loss, plan.join)
     return laid_out(
         list(group_statements(scene.folded, groups, scene.loss)), plan, reason + note_of(len(scene.whole.nodes), groups)
     )

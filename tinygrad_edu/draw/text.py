@@ -20,8 +20,6 @@ SYMBOLS = {  # by the names of the table of operations
     "matmul": "@",
     "abs": "|x|",
     "square": "x²",
-    "squared_error": "(p − t)²",
-    "absolute_error": "|p − t|",
     "sqrt": "√",
     "reciprocal": "1/x",
     "sum": "Σ",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.charts.palette import MARKS, apply_theme
 from tinygrad_edu.charts.pictures import element
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
-from tinygrad_edu.draw import Drawing, draw
+from tinygrad_edu.draw import Drawing, graph_to_draw
 from tinygrad_edu.draw.dot import ALARM, COLOURS, QUIET
-from tinygrad_edu.draw.graph import layer_of
+from tinygrad_edu.draw.layers import layers_of
+from tinygrad_edu.draw.plan import Plan, draw_graph
 from tinygrad_edu.draw.render import ADVICE
 from tinygrad_edu.draw.text import escape
 from tinygrad_edu.errors import DrawError
@@ -93,7 +95,7 @@ def graph(record: Record, found: Mapping[str, Health]) -> str:
         return "<p>The model is not in this record, so its graph is not drawn.</p>"
     try:
         drawing = picture_of(record)
-        dot = in_marks(colour_boxes(drawing.dot, found))
+        dot = in_marks(colour_boxes(drawing.dot, signs_of_boxes(drawing, found)))
         svg = Drawing(dot, drawing.summary, time_limit=drawing.time_limit).picture("svg")
     except DrawError as error:
         return f"<p>{text(error)}</p>"
@@ -108,20 +110,38 @@ def picture_of(record: Record) -> Drawing:
     """The graph of the answer to a few samples, with the gradients of the loss, one box for each layer."""
     model = record.model
     assert model is not None
-    named = any(layer_of(name) and layer_of(p.label) for name, p in model.named_parameters())
     if not record.measurable or record.data is None:
-        return draw(model, collapse="layer" if named else "auto")
+        return of_layers(model)
     X, y = (array[rows_of(model, record.data[0])] for array in record.data)
     with evaluation_mode(model), np.errstate(all="ignore"):
         output = model(X)
         record.loss(output, y).backward()
-        return draw(nodes_in(output), collapse="layer" if named else "auto")
+        return of_layers(nodes_in(output))
+
+
+def of_layers(target: Any) -> Drawing:
+    """A box for each layer, equal ones too: each has its own health."""
+    graph = graph_to_draw(target)
+    return draw_graph(
+        graph, Plan("auto", 300, "", 20.0, "layer" if layers_of(graph) else "auto", False, True, join=False)
+    )
+
+
+def signs_of_boxes(drawing: Drawing, found: Mapping[str, Health]) -> dict[str, Health]:
+    """By the layer that a box shows: the gravest sign of what is in it, such as the gates of a GRU."""
+    boxes = [name for name in drawing.story.get("groups", {}).values() if name]
+    signs: dict[str, Health] = {}
+    for name, sign in found.items():
+        inside = [box for box in boxes if name == box or name.startswith(f"{box}.")] or boxes[:1] * (len(boxes) == 1)
+        for box in inside:
+            signs[box] = max(signs.get(box, sign), sign, key=lambda s: list(WORDS).index(s.level))
+    return signs
 
 
 def colour_boxes(dot: str, found: Mapping[str, Health]) -> str:
-    """The boxes with these layers' names in the colours of their health, and its name in a line of its own."""
+    """The boxes of these layers in the colours of their health, and its name in a line of its own."""
     for name, sign in found.items():
-        head = rf"label=<<TABLE[^\n]*<B>{re.escape(escape(name))}</B>"
+        head = rf"label=<<TABLE[^\n]*[>]{re.escape(escape(name))}(?: [^<]*)?<"
         pattern = rf'(fillcolor=")[^"]*(", color=")[^"]*(", penwidth=)\S+(, {head}.*)(</TABLE>>)'
         words = f'<TR><TD COLSPAN="2"><FONT COLOR="{MARKS[sign.level]}"><B>{WORDS[sign.level]}</B></FONT></TD></TR>'
         colours = rf"\g<1>{MARKS['box-' + sign.level]}\g<2>{MARKS[sign.level]}\g<3>1.6\g<4>{words}\g<5>"

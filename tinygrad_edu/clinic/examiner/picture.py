@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.draw import Drawing
 
 LONG = 12  # steps; 35 of them from left to right are 9,000 pixels, of which no screen shows the words
+MOST = 300  # steps that are drawn one by one
 FAULT = 'fillcolor="#ffd6d6", color="#b22222", penwidth=3'
 
 
@@ -35,15 +36,16 @@ def mark_faults(report: Any, options: dict[str, Any]) -> Drawing:
         for index, code in faults.items():
             nodes[index].label = f"{nodes[index].label}: {code}".strip(": ")
         names = [nodes[index].label for index in faults]
-        shape = {"direction": "TB"} if len(nodes) > LONG else {}
+        shape = {"direction": "TB" if len(nodes) > LONG else "LR", "fold": False}
+        shape |= {"collapse": "none"} if len(nodes) <= MOST else {}  # a box for a layer would hide the mistake
         title = "Every gradient is right" if report.ok else title_of(report)
         drawing = draw(nodes[-1], **{"title": title, **shape, **options})
     finally:
         for node, label in zip(nodes, before, strict=True):
             node.label = label
-    return replace(
-        drawing, dot=colour_boxes(drawing.dot, names), collapsed_dot=colour_boxes(drawing.collapsed_dot, names)
-    )
+    views = {view: colour_boxes(dot, names) for view, dot in drawing.views.items()}
+    marked, reserve = colour_boxes(drawing.dot, names), colour_boxes(drawing.collapsed_dot, names)
+    return replace(drawing, dot=marked, collapsed_dot=reserve, views=views)
 
 
 def title_of(report: Any) -> str:
