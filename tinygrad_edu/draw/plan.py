@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.collapse import By, Collapsed, collapse_graph
 from tinygrad_edu.draw.dot import document, full
 from tinygrad_edu.draw.drawing import Drawing
@@ -16,7 +17,6 @@ from tinygrad_edu.draw.inputs import name_arrays
 from tinygrad_edu.draw.layers import layers_of
 from tinygrad_edu.draw.loss import LossPart, loss_of
 from tinygrad_edu.draw.story import story
-from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.text import brief, count, list_names
 from tinygrad_edu.draw.widths import PAGE, widths
 from tinygrad_edu.errors import DrawError
