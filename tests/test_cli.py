@@ -109,6 +109,16 @@ def test_usage_errors_exit_with_2(arguments, words, capsys):
     assert words in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_can_complete_the_commands(shell, capsys):
+    pytest.importorskip("shtab", reason="needs the extra completion")
+    with pytest.raises(SystemExit) as ended:
+        main(["--print-completion", shell])
+    script = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(word in script for word in ("diagnose", "--budget", "course"))
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--version"])

@@ -13,12 +13,13 @@ from tinygrad_edu import __version__
 from tinygrad_edu.errors import ExpressionError, InputFileError, TinygradError
 
 LONGEST = 1000  # letters of a message
+SHELLS = ("bash", "zsh", "tcsh")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it went well, 1 with one sentence on standard error if not, 2 for a file to diagnose."""
-    chosen = parser().parse_args(arguments)
     try:
+        chosen = parser().parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"tinygrad-edu: {one_line(str(message))}", file=sys.stderr)
             chosen.run(chosen)
@@ -48,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = argparse.ArgumentParser(prog="tinygrad-edu", description="Learn backprop, and see every gradient.")
     top.add_argument("--version", action="version", version=__version__)
+    top.add_argument(
+        "--print-completion", action=PrintCompletion, choices=SHELLS, help="a script that completes commands and files"
+    )
     commands = top.add_subparsers(title="commands", required=True)
     demo = commands.add_parser("demo", help="train OR and XOR on both back ends, and draw what happens")
     demo.add_argument("--steps", type=positive, default=2000, help="samples to learn from, for each gate (2000)")
@@ -76,6 +80,16 @@ def parser() -> argparse.ArgumentParser:
     cache.add_argument("action", choices=("info", "clear"), help="say what there is, or throw it away")
     cache.set_defaults(run=run_cache)
     return top
+
+
+class PrintCompletion(argparse.Action):
+    """Print the script for a shell, and end; shtab writes it from the parser."""
+
+    def __call__(self, parser: argparse.ArgumentParser, chosen: Any, shell: Any, option: str | None = None) -> None:
+        from tinygrad_edu import packages
+
+        print(packages.find("shtab", "--print-completion").complete(parser, shell=shell))
+        parser.exit(0)
 
 
 def diagnose_options(commands: Any) -> None:
