@@ -46,14 +46,13 @@ def test_values_and_gradients():
         assert all(np.allclose(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_many_rounds_share_their_machine_code():
+def test_many_rounds_are_a_loop():
     W, U, x = normal(3, 4), normal(4, 4), normal(20, 2, 3)
     compiled = tg.jit(loss)
     value, gradient = compiled.value_and_grad(W, U, x)
     assert np.isclose(value, by_hand(W, U, x))
     assert np.allclose(gradient, tg.grad(loss)(W, U, x))
-    assert compiled.source.count("@shared") < 40
-    assert compiled.source.count("nest_t") > 60
+    assert compiled.source.count("for round_at") == 2
 
 
 def test_second_order():

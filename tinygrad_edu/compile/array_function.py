@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from tinygrad_edu.compile.backend.cache import call_first
 from tinygrad_edu.compile.in_graph import array_node
 from tinygrad_edu.compile.ir.node import Traced, as_node
 from tinygrad_edu.compile.program import Array, Program, Trace, number_array
+from tinygrad_edu.compile.rounds.trace import with_loops
 from tinygrad_edu.compile.untraceable import compiling, explain_failure, untraceable
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.backward import has_nan
@@ -183,18 +184,27 @@ class ArrayFunction:
         return prepare_call(program, sizes, arrays)
 
     def trace_program(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
-        """A program for sizes with names; where that fails, for these very sizes, which are plain numbers then."""
-        try:
-            return self.program_for(arguments, given, by, fixed=False)
-        except (MemoryError, RecursionError):
-            raise
-        except Exception:
-            with suppress(Exception):  # the first error says more
-                return self.program_for(arguments, given, by, fixed=True)
-            raise
+        """A program with loops, for sizes with names; where that fails, one whose loops are written out round by round;
+        then one for these very sizes, which are plain numbers in it."""
 
-    def program_for(self, arguments: Sequence[Any], given: list[Any], by: str, fixed: bool) -> Program:
-        trace, numbers = Trace(reserved=(), careful=by.endswith(CAREFUL), fixed=fixed), iter(given)
+        def make(written_out: frozenset[Any] | None, fixed: bool = False) -> Program:
+            return self.program_for(arguments, given, by, written_out, fixed)
+
+        errors: list[Exception] = []
+        for way in (partial(with_loops, make), partial(make, None), partial(make, None, fixed=True)):
+            try:
+                return way()
+            except (MemoryError, RecursionError):
+                raise
+            except Exception as error:
+                errors.append(error)
+        raise errors[1]  # without loops, and with names for sizes: it says most
+
+    def program_for(
+        self, arguments: Sequence[Any], given: list[Any], by: str, written_out: frozenset[Any] | None, fixed: bool
+    ) -> Program:
+        trace = Trace(reserved=(), careful=by.endswith(CAREFUL), fixed=fixed, written_out=written_out)
+        numbers = iter(given)
         names = parameter_names(self.f, len(arguments))
         nodes = [
             tree_map(lambda _, n=n: trace.input(n, next(numbers)), x) for n, x in zip(names, arguments, strict=True)

@@ -17,9 +17,11 @@ from tinygrad_edu.compile.codegen.loops import Writer
 from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, evaluate
-from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate, op_name
-from tinygrad_edu.compile.passes.fuse import Names, is_view, schedule
-from tinygrad_edu.compile.passes.lower import copy_node, lower
+from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
+from tinygrad_edu.compile.passes.fuse import Names, own_nodes, schedule, without_reshape
+from tinygrad_edu.compile.passes.lower import lower
+from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
+from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
 from tinygrad_edu.core.operation import ArrayOperation
@@ -55,6 +57,8 @@ class Trace:
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
     signature: Any = None  # equal for traces that are the same program
+    written_out: frozenset[Any] | None = frozenset()  # steps of loops that are traced round by round; None: all are
+    leaves: set[Traced] = field(default_factory=set)  # of the rounds of loops: they mean nothing outside
 
     node = staticmethod(as_node)
 
@@ -101,6 +105,22 @@ class Trace:
             done[x] = replay(x, inputs) if x.parents else self.capture(x)
         return done[root]
 
+    def mark(self) -> Any:
+        """What `reset` needs to go back to this moment."""
+        found = self.conditions
+        sets = set(found.equal), set(found.answers), set(found.signs)
+        return dict(self.inputs), dict(self.captured), dict(self.masks), list(self.followed), Conditions(*sets)
+
+    def reset(self, mark: Any) -> None:
+        """Forget what was traced since then."""
+        self.inputs, self.captured, self.masks, self.followed, self.conditions = mark
+
+    def refuse_leaks(self, results: Iterable[Traced]) -> None:
+        """Errors: TraceError where a result depends on what belongs to one round of a loop alone."""
+        for root in results if self.leaves else ():
+            if any(x in self.leaves for x in topological(root, lambda x: x.parents)):
+                raise TraceError("what a step of scan computes reaches the result by another way than its return value")
+
     def run(self, f: Callable[[], Any]) -> Any:
         """f(), with whatever it closes over as further inputs; sizes that it finds equal are noted."""
         ACTIVE.traces.append(self)
@@ -145,6 +165,7 @@ class Body:
         **style: Any,
     ) -> None:
         self.trace, self.dtype, self.accurate = trace, dtype, accurate
+        trace.refuse_leaks(list(results.values()))
         nodes = trace.run(lambda: lower(list(results.values())))
         self.names = Names(trace.conditions.equal)
         roots = own_nodes([without_reshape(x, self.names) for x in nodes])
@@ -256,21 +277,6 @@ class Program(Body):
 
 def indent(lines: Iterable[str], depth: int = 1) -> list[str]:
     return [INDENT * depth + line for line in lines]
-
-
-def without_reshape(x: Traced, names: Names) -> Traced:
-    """The node whose shape is kept by a reshape, as that of a sum over broadcast axes often is."""
-    while op_name(x) == "reshape" and names.shape(x) == names.shape(x.parents[0]):
-        x = x.parents[0]
-    return x
-
-
-def own_nodes(roots: Sequence[Traced]) -> list[Traced]:
-    """Each result as a node with an array of its own: a copy where it is an input, a view, or another result too."""
-    found: dict[Traced, None] = {}
-    for x in roots:
-        found[copy_node(x) if x.op is None or is_view(x) or x in found else x] = None
-    return list(found)
 
 
 def shape_of(texts: Sequence[str], sizes: Mapping[str, int]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.shapes import stack
 from tinygrad_edu.core.tensor import Tensor
@@ -32,6 +33,9 @@ def scan(
     >>> scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
     (np.float64(6.0), array([0., 2., 9.]))
     """
+    loop: tuple[Any, Any] | None = rolled(step, state, xs, length)
+    if loop is not None:
+        return loop
     found = []
     for t in range(rounds(xs, length)):
         result = step(state, tree_map(lambda x, t=t: x[t], xs) if xs is not None else None)
@@ -40,6 +44,12 @@ def scan(
         state, y = result
         found.append(y)
     return state, tree_map(lambda *each: stack_rounds(each), *found)
+
+
+def rolled(step: Callable[[Any, Any], tuple[Any, Any]], state: ArrayLike, xs: ArrayLike, length: int | None) -> Any:
+    """`scan` as one loop of the program that is being traced; None where there is none, or it cannot be one."""
+    loop = getattr(MODES.tensor_trace, "scan", None)
+    return None if loop is None else loop(step, state, xs, length)
 
 
 def rounds(xs: ArrayLike, length: int | None) -> int:

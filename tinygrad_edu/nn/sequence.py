@@ -13,6 +13,8 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import optional, whole
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.scan import rolled
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import SettingError, ShapeError
@@ -67,6 +69,9 @@ class Recurrent(Module):
         """One layer in one direction."""
         x = series(x, self)
         state, batched = self.begin(state, x), x.ndim == 3
+        loop: tuple[Any, Any] | None = self.loop(x, state, batched)
+        if loop is not None:
+            return loop
         outputs = []
         steps = steps_of(x)
         for t in range(steps):
@@ -78,6 +83,36 @@ class Recurrent(Module):
             return ops.stack(outputs, axis=1), state
         whole = ops.concatenate(outputs, axis=0) if steps > 1 else outputs[0]
         return whole, in_each(state, lambda s: s.reshape(s.shape[1:]))
+
+    def loop(self, x: Any, state: Any, batched: bool) -> Any:
+        """The walk as one loop of a compiled program; None where it cannot be one, or nothing is compiled."""
+        if getattr(MODES.tensor_trace, "scan", None) is None:
+            return None
+        times = ops.swapaxes(x, 0, 1) if batched else x.reshape((x.shape[0], 1, x.shape[1]))
+        found = rolled(self.round, state, (times, self.cuts(times.shape[0])), None)
+        if found is None:
+            return None
+        state, ys = found
+        if batched:
+            return ops.swapaxes(ys, 0, 1), state
+        return ys.reshape((ys.shape[0], *ys.shape[2:])), in_each(state, lambda s: s.reshape(s.shape[1:]))
+
+    def cuts(self, times: Any) -> Any:
+        """Of a loop: is the gradient cut before a time, 1 or 0 for each; nothing where it never is, or always."""
+        if self.horizon in (None, 1):
+            return ()
+        t = MODES.tensor_trace.positions(times)
+        return (ops.equal(t - ops.floor(t / self.horizon) * self.horizon, 0.0),)
+
+    def round(self, state: Any, entry: Any) -> tuple[Any, Any]:
+        """One time of a loop: `step`, with its results the other way about as `scan` has them."""
+        x, cut = entry
+        if self.horizon is not None:
+            kept = state if isinstance(state, tuple) else (state,)
+            parts = tuple(ops.where(cut[0], detach(s), s) if cut else detach(s) for s in kept)
+            state = parts if isinstance(state, tuple) else parts[0]
+        y, state = self.step(x, state)
+        return state, y
 
     def begin(self, state: Any, x: Any) -> Any:
         """The state before the first step, (batch, hidden); a start value is one row, which every sample shares."""
@@ -195,4 +230,4 @@ def last_output(result: tuple[Any, Any]) -> Any:
     (5, 1)
     """
     outputs, _ = result
-    return outputs[:, steps_of(outputs) - 1] if outputs.ndim == 3 else outputs[steps_of(outputs) - 1]
+    return outputs[:, -1] if outputs.ndim == 3 else outputs[-1]

@@ -12,9 +12,11 @@ from tinygrad_edu.compile.codegen.lookups import Lookups
 from tinygrad_edu.compile.codegen.math_approximations import kernels
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.codegen.outline import SHARED, outline
+from tinygrad_edu.compile.codegen.rounds import RoundWriter
 from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, FAST, PLUS
+from tinygrad_edu.compile.codegen.threads import Threads
 from tinygrad_edu.compile.ir.node import Traced, is_boolean, op_name, value_of
-from tinygrad_edu.compile.passes.fuse import Loop, Names, Product, Schedule, base, is_reduction, is_view
+from tinygrad_edu.compile.passes.fuse import Loop, Names, Product, Repeat, Schedule, Step, base, is_reduction, is_view
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.operation import Operation
 
@@ -25,12 +27,11 @@ SIGNS = {
 }  # fmt: skip
 
 INDENT = "    "
-PARTS = 64  # of a loop that threads share
 STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # of a reduction, before its first item
 
 
 @dataclass
-class Writer(Lookups):
+class Writer(Lookups, Threads):
     """Writes the body of one program; knows what every node is called."""
 
     plan: Schedule
@@ -49,6 +50,7 @@ class Writer(Lookups):
     parallel: bool = False  # threads share the outermost loops
     wide: bool = False  # single numbers are float64 until they meet an array, as Python's are in an eager update
     letter: str = "t"  # of results without a label: t1, t2, ...
+    prefix: str = ""  # of the names of steps that are shared
     counter: int = 0
     sums: bool = False
     entries: bool = False
@@ -67,18 +69,24 @@ class Writer(Lookups):
         self.allocate()
         steps = []
         for step in self.plan.steps:
-            if isinstance(step, Product):
-                self.write_product(step.node)
-            else:
-                self.write_loop(step)
+            self.write_step(step)
             steps.append(self.lines)
             self.lines = []
         if self.parallel:
             self.lines = [line for step in steps for line in step]
         else:
-            self.lines, self.shared_steps = outline(steps, set(self.outputs.values()), self.letter)
+            self.lines, shared = outline(steps, set(self.outputs.values()), self.prefix)
+            self.shared_steps += shared
         self.lines[:0] = [line for check in self.checks for line in check]
         return self.lines
+
+    def write_step(self, step: Step) -> None:
+        if isinstance(step, Product):
+            self.write_product(step.node)
+        elif isinstance(step, Repeat):
+            self.lines += RoundWriter(self, step).text()
+        else:
+            self.write_loop(step)
 
     def allocate(self) -> None:
         """Every stored result gets an array: the caller's, or one of the workspace."""
@@ -144,26 +152,6 @@ class Writer(Lookups):
         for depth in reversed(range(1, len(points) + 1)):
             lines += [indents[depth] + line for line in after[depth]]
         return lines
-
-    def in_parts(self, nest: list[str], loop: Loop) -> list[str]:
-        """The outermost loop in parts that threads share; each adds up by itself. (An unsigned index cannot be < 0.)"""
-        n = bare(loop.sizes[0])
-        nest[0] = f"for i0 in range(np.uint64(part * ({n}) // {PARTS}), np.uint64((part + 1) * ({n}) // {PARTS})):"
-        starts = [f"{name}_part = {self.constant('0.0')}" for name in self.partial]
-        sums = [f"{name} += {name}_part" for name in self.partial]
-        return [f"for part in prange({PARTS}):", *(INDENT + line for line in [*starts, *nest, *sums])]
-
-    def may_share(self, loop: Loop) -> bool:
-        """May threads share the outermost loop: does no pass through it need what another one has left?"""
-        return self.parallel and loop.sizes[:1] not in ((), ("1",)) and all(map(self.alone, loop.nodes))
-
-    def alone(self, x: Traced) -> bool:
-        if not is_reduction(x):
-            return op_name(x) not in ("cumsum", "class_of")
-        if op_name(x) in ("scatter", "settle"):
-            return False
-        axes = broadcasting.axes_of(x.parents[0], x.options["axis"])
-        return 0 not in axes or (op_name(x) == "sum" and len(axes) == x.parents[0].ndim)
 
     def forget(self, loop: Loop) -> None:
         """Numbers of a loop's points mean nothing after it."""

@@ -13,8 +13,10 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import TABLE
 
 # Names of the generated text itself: a loop's index, a temporary, a result, a gradient, the length of an axis, the
-# last batch, the rows of a batch, the place of a parameter that is a single number.
-GENERATED = re.compile(r"[tiu]\d+|nest_.*|shared|result\d*|d_.*|.*_\d+|.*_last|.*_rows|.*_kept|.*_rng|at_.*|after_.*")
+# last batch, the rows of a batch, the place of a parameter that is a single number, what a round of a loop reads.
+GENERATED = re.compile(
+    r"[tiu]\d+|nest_.*|shared|result\d*|d_.*|.*_\d+|.*_last|.*_rows|.*_kept|.*_rng|at_.*|after_.*|.*_at\d+"
+)
 # What the training programs around a step call their own: see templates.py and train/compiled/online.py.
 TRAINING = frozenset(
     [

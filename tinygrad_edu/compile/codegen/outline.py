@@ -85,7 +85,8 @@ def outline(steps: Sequence[list[str]], results: Container[str], prefix: str) ->
     read = Counter(name for piece in pieces for name in piece.given)
     groups: dict[str, list[int]] = defaultdict(list)
     for i, piece in enumerate(pieces):
-        if piece.given and not any(name in read or name in results for name in piece.own):
+        raises = any("raise " in line for line in steps[i])  # which a step that is called cannot
+        if piece.given and not raises and not any(name in read or name in results for name in piece.own):
             groups[piece.shape].append(i)
     found, definitions = list(steps), []
     for count, members in enumerate(groups.values(), start=1):

@@ -15,6 +15,7 @@ import numpy as np
 from tinygrad_edu.compile.codegen.formulas import literal
 from tinygrad_edu.compile.ir.dims import ACTIVE, lengths, text_of
 from tinygrad_edu.compile.ir.dims import Size as Size
+from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
 from tinygrad_edu.core import broadcasting, ops
@@ -27,6 +28,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
 DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # filled by rules.py: what is recorded as other operations
+PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # of what has several results: (parent, gradient)
 WITHOUT_JIT = "call the function without jit, which computes it eagerly"
 
 
@@ -112,6 +114,11 @@ class Traced(Tensor):
         """seed·∂root/∂input as further nodes: a transform inside of a compiled function."""
         return differentiate(as_node(root), [as_node(x) for x in inputs], seed, again=True)
 
+    @staticmethod
+    def scan(step: Any, state: Any, xs: Any, count: int | None) -> Any:
+        """`core.scan` as a loop of the program; None where its rounds have to be traced one by one."""
+        return DECOMPOSITIONS["scan"](step, state, xs, count) if MODES.tensor_trace is Traced else None
+
     def rows_of(self, labels: Any) -> Traced:
         """Of logits: the classes as rows of 0 and 1. Errors: TraceError where the labels are no integers."""
         return DECOMPOSITIONS["rows_of_classes"](labels, self.sizes[-1])
@@ -194,6 +201,13 @@ def value_of(x: Traced) -> float | None:
         return None
 
 
+def is_constant(x: Traced) -> bool:
+    """A number, a size, or the counter of a loop: text that may stand anywhere in the program."""
+    if x.op is not None or (ACTIVE.traces and ACTIVE.traces[-1].inputs.get(x.name) is x):
+        return False
+    return x.name.startswith("range(") if x.sizes else True
+
+
 def spread_value(x: Traced) -> float | None:
     """The number that every entry is, if it stands in the program's text."""
     while op_name(x) in ("reshape", "transpose", "broadcast_to"):
@@ -247,12 +261,21 @@ def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0, again
         if any(p in needed for p in x.parents):
             needed.add(x)
 
-    def pull(x: Traced, g: Traced) -> list[tuple[Traced, Traced]]:
+    def pull(x: Traced, g: Any) -> list[tuple[Traced, Any]]:
+        if isinstance(g, Parts):  # of a loop
+            return PULL_BACKS[op_name(x)](x, g, needed, again)
         found = zip(x.parents, contributions(x, g, again), strict=True)
-        return [(p, broadcasting.unbroadcast(as_node(c), p.sizes)) for p, c in found if p in needed and c is not None]
+        return [(p, as_shape_of(p, c)) for p, c in found if p in needed and c is not None]
 
     found = cotangents(order, shapes_like(as_node(seed), root) if root.sizes else as_node(seed), pull)
     return [found[x] if x in found else shapes_like(constant(0.0), x) for x in wanted]
+
+
+def as_shape_of(parent: Traced, contribution: Any) -> Any:
+    """A contribution to a parent's gradient, summed over what broadcasting has repeated."""
+    if isinstance(contribution, Parts):
+        return contribution
+    return broadcasting.unbroadcast(as_node(contribution), parent.sizes)
 
 
 def shapes_like(x: Traced, like: Traced) -> Any:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.compile.ir.dims import NAME, Size
 from tinygrad_edu.compile.ir.node import Traced, op_name
-from tinygrad_edu.compile.passes.lower import VIEWS
+from tinygrad_edu.compile.passes.lower import VIEWS, copy_node
 from tinygrad_edu.core.graph import topological
 
 REDUCTIONS = ("sum", "max", "prod", "scatter", "settle")
-KEPT = ("matmul", "class_of", *REDUCTIONS)  # their results lie in memory anyway
+KEPT = ("matmul", "class_of", "scan", "pick", *REDUCTIONS)  # their results lie in memory anyway
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 CHEAP = ("add", "sub", "mul", "neg", "square", "where", "maximum", "minimum", "relu", *COMPARISONS)
 LONG = 6  # operations: computing more of them again costs more than a pass through memory
@@ -73,7 +73,15 @@ class Product:
     node: Traced
 
 
-Step = Loop | Product
+@dataclass
+class Repeat:
+    """A loop over time, and the arrays of what it gives that somebody reads."""
+
+    node: Traced
+    picks: dict[Any, Traced] = field(default_factory=dict)
+
+
+Step = Loop | Product | Repeat
 
 
 @dataclass
@@ -97,6 +105,21 @@ def base(x: Traced) -> Traced:
     return x
 
 
+def without_reshape(x: Traced, names: Names) -> Traced:
+    """The node whose shape is kept by a reshape, as that of a sum over broadcast axes often is."""
+    while op_name(x) == "reshape" and names.shape(x) == names.shape(x.parents[0]):
+        x = x.parents[0]
+    return x
+
+
+def own_nodes(roots: Sequence[Traced]) -> list[Traced]:
+    """Each result as a node with an array of its own: a copy where it is an input, a view, or another result too."""
+    found: dict[Traced, None] = {}
+    for x in roots:
+        found[copy_node(x) if x.op is None or is_view(x) or x in found else x] = None
+    return list(found)
+
+
 def is_reduction(x: Traced) -> bool:
     return op_name(x) in REDUCTIONS
 
@@ -113,13 +136,22 @@ def schedule(roots: list[Traced], names: Names) -> Schedule:
     for node in order:
         if node.op is None or is_view(node):
             continue
-        if node.op.name == "matmul":
+        if node.op.name in ("matmul", "scan"):
             plan.at[node] = len(plan.steps)
-            plan.steps.append(Product(node))
+            plan.steps.append(Product(node) if node.op.name == "matmul" else Repeat(node))
+        elif node.op.name == "pick":
+            place_pick(node, plan)
         else:
             place(node, plan, names)
     mark_stored(order, roots, plan)
     return plan
+
+
+def place_pick(node: Traced, plan: Schedule) -> None:
+    plan.at[node] = plan.at[node.parents[0]]
+    step = plan.steps[plan.at[node]]
+    assert isinstance(step, Repeat)
+    step.picks[node.options["part"]] = node
 
 
 def place(node: Traced, plan: Schedule, names: Names) -> None:

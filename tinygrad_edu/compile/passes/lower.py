@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tinygrad_edu.compile.ir.dims import text_of
@@ -32,6 +33,8 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
     """One node over rewritten parents: lowered where it has to be, shared where the same stands already."""
     if node.op is None:
         return unique.setdefault(node.name, node)
+    if node.op.name == "scan":
+        return lowered_loop(node, parents, unique)
     other = in_other_words(node, parents)
     if other is not None:
         return lower_again(other, unique)
@@ -45,6 +48,28 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
         parents = [p if is_matrix(p) else rewritten(copy_node(p), [p], unique) for p in parents]
     key = (node.op.name, tuple(map(id, parents)), texts(sorted(options.items())), texts(node.sizes))
     return unique.setdefault(key, Traced(node.sizes, node.op, tuple(parents), options, node.name, node.label))
+
+
+def lowered_loop(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) -> Traced:
+    """A loop whose round is lowered by itself, and which finds what it reads in memory."""
+    rounds = node.options["rounds"]
+    key = ("scan", id(rounds), tuple(map(id, parents)))
+    if key not in unique:
+        roots, k = lower(rounds.roots), len(rounds.after)
+        stacked = range(len(rounds.states), len(rounds.states) + len(rounds.slices))
+        found = [
+            p if is_in_memory(p, i in stacked) else rewritten(copy_node(p), [p], unique) for i, p in enumerate(parents)
+        ]
+        options = {"rounds": replace(rounds, after=roots[:k], outputs=roots[k:])}
+        unique[key] = Traced((), node.op, tuple(found), options)
+    return unique[key]
+
+
+def is_in_memory(x: Traced, in_any_shape: bool) -> bool:
+    """Is it a number, or an array that lies in memory, in this shape or (where only its place counts) in any?"""
+    while in_any_shape and op_name(x) == "reshape":
+        x = x.parents[0]
+    return not x.sizes or (op_name(x) not in VIEWS and not x.name.startswith("range("))
 
 
 def in_other_words(node: Traced, parents: list[Traced]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.program import Array, Trace
+from tinygrad_edu.compile.rounds.trace import with_loops
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
 
@@ -21,14 +23,31 @@ def forward_trace(
     loss: Callable[..., Any], data: Sequence[Array], batch: int, known: Mapping[int, int] = MappingProxyType({})
 ) -> Trace:
     """The loss of one batch, and the signature of what it consists of; things in `known` are their numbers there."""
+    try:
+        return with_loops(partial(traced_once, loss, data, batch, known))
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:
+        return traced_once(loss, data, batch, known, None)
+
+
+def traced_once(
+    loss: Callable[..., Any],
+    data: Sequence[Array],
+    batch: int,
+    known: Mapping[int, int],
+    written_out: frozenset[Any] | None,
+) -> Trace:
+    """The trace; `written_out`: steps of loops over time that are to be traced round by round (None: all)."""
     rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
-    trace = Trace(draws=True)
+    trace = Trace(draws=True, written_out=written_out)
     inputs = []
     for name, array in zip(BATCH_NAMES, data, strict=False):
         x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])))
         x.integer = is_whole(array)
         inputs.append(x)
     trace.results = trace.run(lambda: loss(*inputs))
+    trace.refuse_leaks([trace.results] if isinstance(trace.results, Traced) else [])
     trace.signature = signature(trace, known)
     return trace
 

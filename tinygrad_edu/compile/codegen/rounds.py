@@ -1,0 +1,135 @@
+"""A loop over time as text: the round's own steps, and the arrays that it reads and writes in each round.
+
+A state lies in one of two places by turns, so that it is never copied; what each round gives is written where it
+stands in the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tinygrad_edu.compile.codegen.index_maps import bare
+from tinygrad_edu.compile.ir.node import Traced, op_name
+from tinygrad_edu.compile.passes.fuse import Repeat, Schedule, own_nodes, schedule, without_reshape
+
+INDENT = "    "
+
+
+class RoundWriter:
+    """Writes one loop; `writer` is that of the text around it."""
+
+    def __init__(self, writer: Any, step: Repeat) -> None:
+        self.writer, self.names, self.picks = writer, writer.names, step.picks
+        self.rounds, parents = step.node.options["rounds"], step.node.parents
+        k, split = len(self.rounds.states), len(self.rounds.states) + len(self.rounds.slices)
+        self.first, self.stacks, self.outside = parents[:k], parents[k:split], parents[split:]
+        self.count = bare(self.names.of(self.rounds.count))
+        self.wanted = [j for kind, j in self.picks if kind == "ys"]
+        self.time, self.entry = self.fresh("round"), ""
+
+    def text(self) -> list[str]:
+        inner, roots = self.inner()
+        k = len(self.rounds.after)
+        carried = [self.fresh_buffer(("2", *self.names.shape(s))) for s in self.rounds.states]
+        lines = [
+            line
+            for s, x, c in zip(self.rounds.states, self.first, carried, strict=True)
+            for line in self.start(s, x, c)
+        ]
+        lines.append(f"for {self.time} in range({self.count}):")
+        inside = list(self.entry_lines())
+        for state, name, after in zip(self.rounds.states, carried, roots[:k], strict=True):
+            inside.append(self.part(state.name, name, f"{self.time} % 2", state))
+            inside.append(self.part(inner.outputs[after], name, f"({self.time} + 1) % 2", state))
+        for x, stack in zip(self.rounds.slices, self.stacks, strict=True):
+            inside.append(self.part(x.name, self.array(stack), self.entry, x))
+        for j, y in zip(self.wanted, roots[k:], strict=True):
+            inside.append(self.part(inner.outputs[y], self.writer.arrays[self.picks["ys", j]], self.entry, y))
+        inside += self.steps(inner)
+        lines += [INDENT + line for line in inside]
+        return [*lines, *self.ends(carried)]
+
+    def inner(self) -> tuple[Any, list[Traced]]:
+        """The writer of a round, and the nodes that it computes."""
+        rounds = self.rounds
+        wanted = [*rounds.after, *(rounds.outputs[j] for j in self.wanted)]
+        roots = own_nodes([without_reshape(x, self.names) for x in wanted])
+        for x, outside in zip(rounds.given, self.outside, strict=True):
+            if x.sizes:
+                x.name = self.array(outside)
+        places = {x: self.fresh("after" if i < len(rounds.after) else "y") for i, x in enumerate(roots)}
+        plan: Schedule = schedule(roots, self.names)
+        prefix = f"{self.writer.prefix}{self.time}_"
+        inner = replace(
+            self.writer,
+            plan=plan,
+            outputs=places,
+            prefix=prefix,
+            lines=[],
+            text={},
+            arrays={},
+            checks={},
+            partial=[],
+            writes=[],
+            shared_steps="",
+            parallel=False,
+        )
+        for x, outside in zip(rounds.given, self.outside, strict=True):
+            if not x.sizes:
+                inner.text[x] = self.writer.at(outside, [])
+        return inner, roots
+
+    def steps(self, inner: Any) -> list[str]:
+        """The lines of a round. What it has named, called and shared, the program around it has too."""
+        lines: list[str] = inner.body()
+        writer = self.writer
+        writer.counter, writer.sums, writer.entries = inner.counter, inner.sums, inner.entries
+        writer.shared_steps += inner.shared_steps
+        return lines
+
+    def entry_lines(self) -> Iterable[str]:
+        """Which entry of the stacks a round reads."""
+        self.entry = self.time
+        if self.rounds.backwards:
+            self.entry = self.fresh("now")
+            yield f"{self.entry} = {self.count} - 1 - {self.time}"
+
+    def start(self, state: Traced, first: Traced, name: str) -> list[str]:
+        size = self.size(state)
+        return [f"copy(view({self.array(first)}, 0, ({size},)), view({name}, 0, ({size},)))"]
+
+    def ends(self, carried: Sequence[str]) -> Iterable[str]:
+        """The states after the last round."""
+        for (kind, i), x in self.picks.items():
+            if kind == "state":
+                size = self.size(x)
+                last = f"view({carried[i]}, ({self.count}) % 2 * ({size}), ({size},))"
+                yield f"copy({last}, view({self.writer.arrays[x]}, 0, ({size},)))"
+
+    def part(self, name: str, stack: str, index: str, like: Traced) -> str:
+        shape = ", ".join(map(bare, self.names.shape(like)))
+        return f"{name} = view({stack}, {index} * ({self.size(like)}), ({shape}{',' * (like.ndim == 1)}))"
+
+    def size(self, x: Traced) -> str:
+        """How many numbers it has."""
+        return " * ".join(self.names.shape(x))
+
+    def array(self, x: Traced) -> str:
+        """Where it lies in memory; the shape does not matter."""
+        while op_name(x) == "reshape":
+            x = x.parents[0]
+        return str(x.name if x.op is None else self.writer.arrays[x])
+
+    def fresh(self, name: str) -> str:
+        """A name that nothing in the program has."""
+        self.writer.counter += 1
+        found = f"{name}_at{self.writer.counter}"
+        self.writer.taken.add(found)
+        return found
+
+    def fresh_buffer(self, sizes: tuple[str, ...]) -> str:
+        name = self.fresh("states")
+        self.writer.buffers[name] = sizes
+        return name

@@ -1,0 +1,43 @@
+"""Loops that threads share: which may be, and how their text reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu.compile.codegen.index_maps import bare
+from tinygrad_edu.compile.ir.node import Traced, op_name
+from tinygrad_edu.compile.passes.fuse import Loop, is_reduction
+from tinygrad_edu.core import broadcasting
+
+INDENT = "    "
+PARTS = 64  # of a loop that threads share
+
+
+class Threads:
+    """What a Writer needs where threads share the outermost loops."""
+
+    parallel: bool
+    partial: list[str]  # sums that the threads of the loop at work add up by themselves
+
+    def constant(self, text: str) -> Any:
+        raise NotImplementedError
+
+    def in_parts(self, nest: list[str], loop: Loop) -> list[str]:
+        """The outermost loop in parts that threads share; each adds up by itself. (An unsigned index cannot be < 0.)"""
+        n = bare(loop.sizes[0])
+        nest[0] = f"for i0 in range(np.uint64(part * ({n}) // {PARTS}), np.uint64((part + 1) * ({n}) // {PARTS})):"
+        starts = [f"{name}_part = {self.constant('0.0')}" for name in self.partial]
+        sums = [f"{name} += {name}_part" for name in self.partial]
+        return [f"for part in prange({PARTS}):", *(INDENT + line for line in [*starts, *nest, *sums])]
+
+    def shared(self, loop: Loop) -> bool:
+        """May threads share the outermost loop: does no pass through it need what another one has left?"""
+        return self.parallel and loop.sizes[:1] not in ((), ("1",)) and all(map(self.alone, loop.nodes))
+
+    def alone(self, x: Traced) -> bool:
+        if not is_reduction(x):
+            return op_name(x) not in ("cumsum", "class_of")
+        if op_name(x) in ("scatter", "settle"):
+            return False
+        axes = broadcasting.axes_of(x.parents[0], x.options["axis"])
+        return 0 not in axes or (op_name(x) == "sum" and len(axes) == x.parents[0].ndim)

@@ -1,0 +1,171 @@
+"""One round of a loop as a graph of its own, which reads nothing but its leaves.
+
+A loop is two kinds of nodes: `scan`, whose parents are the first states, the stacks that it reads and what it closes
+over, and `pick`, one array of what it gives. The graph of a round is closed: whatever lies outside of it is a leaf in
+it, so that it can be differentiated, lowered and scheduled by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.ir.dims import ACTIVE, NAME, Size, text_of
+from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
+from tinygrad_edu.compile.ir.parts import Part, Parts
+from tinygrad_edu.compile.passes.lower import VIEWS
+from tinygrad_edu.core.graph import topological
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(eq=False)
+class Rounds:
+    """A loop: stateₜ₊₁ and what round t gives, from stateₜ, the t-th entry of each stack, and what is closed over.
+
+    `states`, `slices`, `given`: leaves, in the order of the scan node's parents; `after`: the states after a round;
+    `outputs`: what each round gives, to be stacked; `backwards`: is the last entry of each stack the first to be read?
+    """
+
+    count: Any
+    states: list[Traced]
+    slices: list[Traced]
+    given: list[Traced]
+    after: list[Traced]
+    outputs: list[Traced] = field(default_factory=list)
+    backwards: bool = False
+    places: dict[Traced, int] = field(default_factory=dict)  # of nodes that derivatives need among the outputs
+
+    @property
+    def roots(self) -> list[Traced]:
+        return [*self.after, *self.outputs]
+
+    @property
+    def leaves(self) -> list[Traced]:
+        return [*self.states, *self.slices, *self.given]
+
+    def __repr__(self) -> str:
+        """Equal for loops that do the same; what is stacked for a derivative comes after what they were made with."""
+        return f"Rounds{(text_of(self.count), self.backwards, description(self.roots, self.leaves))}"
+
+
+class Scan:
+    """The operation of a node that runs a loop; its pull-back stands in reverse.py."""
+
+    name = "scan"
+
+
+class Pick:
+    """One array of what a loop gives: a state after the last round, or what all rounds gave, stacked."""
+
+    name = "pick"
+
+    def vjp(self, g: Any, _y: Any, _x: Any, part: Part) -> tuple[Parts]:
+        return (Parts({part: g}),)
+
+
+SCAN, PICK = Scan(), Pick()
+
+
+def pick(scan: Traced, part: Part) -> Traced:
+    rounds = scan.options["rounds"]
+    kind, i = part
+    sizes = rounds.states[i].sizes if kind == "state" else (rounds.count, *rounds.outputs[i].sizes)
+    return Traced(sizes, PICK, (scan,), {"part": part})
+
+
+def leaf(sizes: tuple[Any, ...], name: str, integer: bool = False) -> Traced:
+    """A new leaf, known to the trace at work: nothing outside of the loop may depend on it."""
+    leaves = ACTIVE.traces[-1].leaves
+    node = Traced(sizes, name=f"{name}_at{len(leaves)}")
+    node.integer = integer
+    leaves.add(node)
+    return node
+
+
+def depends_on(roots: Iterable[Traced], leaves: Iterable[Traced]) -> set[Traced]:
+    """All nodes above the roots that depend on one of the leaves, these among them."""
+    found = set(leaves)
+    for root in roots:
+        for x in topological(root, lambda x: x.parents):
+            if any(p in found for p in x.parents):
+                found.add(x)
+    return found
+
+
+def substitute(roots: Sequence[Traced], exchange: Mapping[Traced, Traced]) -> list[Traced]:
+    """The same graph with some of its nodes exchanged."""
+    done = dict(exchange)
+    for root in roots:
+        for x in topological(root, lambda x: () if x in done else x.parents):
+            if x not in done:
+                parents = tuple([done[p] for p in x.parents])
+                same = all(p is q for p, q in zip(parents, x.parents, strict=True))
+                done[x] = x if same else Traced(x.sizes, x.op, parents, x.options, x.name, x.label)
+    return [done[root] for root in roots]
+
+
+def closed(roots: Sequence[Traced], own: Iterable[Traced]) -> tuple[list[Traced], list[Traced], list[Traced]]:
+    """(the graph over leaves alone, the leaves for what lies outside, what each stands for).
+
+    Outside is what depends on none of the `own` leaves: it is computed once, before the loop. A view of it is not worth
+    an array, and is read through in each round.
+    """
+    inside = depends_on(roots, own)
+    stands_for: dict[Traced, Traced] = {}
+    pending, seen = list(roots), set(own)
+    while pending:
+        x = pending.pop()
+        if x in seen:
+            continue
+        seen.add(x)
+        if x in inside or op_name(x) in VIEWS:
+            pending += x.parents
+        elif not is_constant(x):
+            stands_for[x] = leaf(x.sizes, "given", x.integer)
+    return substitute(roots, stands_for), list(stands_for.values()), list(stands_for)
+
+
+def description(
+    roots: Sequence[Traced], leaves: Sequence[Traced], renamed: Mapping[str, str] = NOTHING
+) -> tuple[Any, ...]:
+    """Equal for graphs that are the same function of their leaves; `renamed`: inputs that stand for other ones."""
+    number: dict[Traced, int] = {x: i for i, x in enumerate(leaves)}
+    nodes: list[Any] = [texts([x.sizes for x in leaves])]
+    for root in roots:
+        for x in topological(root, lambda x: x.parents):
+            if x not in number:
+                number[x] = len(number)
+                name = x.op.name if x.op is not None else renamed.get(x.name, x.name)
+                nodes.append((name, texts(x.sizes), texts(x.options), tuple([number[p] for p in x.parents])))
+    return (*exchange_names(nodes, renamed), tuple([number[root] for root in roots]))
+
+
+def exchange_names(x: Any, renamed: Mapping[str, str]) -> Any:
+    """Sizes of inputs that stand for other ones, by the names of these."""
+    if not renamed:
+        return x
+    if isinstance(x, str):
+        return NAME.sub(lambda found: of_other(found[0], renamed), x)
+    return tuple([exchange_names(each, renamed) for each in x]) if isinstance(x, (tuple, list)) else x
+
+
+def of_other(size: str, renamed: Mapping[str, str]) -> str:
+    """ "given3_0" → "given2_0" where given3 stands for given2."""
+    name, _, axis = size.rpartition("_")
+    return f"{renamed[name]}_{axis}" if name in renamed else size
+
+
+def texts(x: Any) -> Any:
+    """A setting of an operation with every number in it."""
+    if isinstance(x, Size):
+        return x.text
+    if isinstance(x, np.ndarray):
+        return x.shape, str(x.dtype), x.tobytes()
+    if isinstance(x, Mapping):
+        return tuple([(key, texts(each)) for key, each in x.items()])
+    return tuple(map(texts, x)) if isinstance(x, (tuple, list)) else repr(x)
