@@ -30,7 +30,7 @@ class Threads:
         sums = [f"{name} += {name}_part" for name in self.partial]
         return [f"for part in prange({PARTS}):", *(INDENT + line for line in [*starts, *nest, *sums])]
 
-    def shared(self, loop: Loop) -> bool:
+    def may_share(self, loop: Loop) -> bool:
         """May threads share the outermost loop: does no pass through it need what another one has left?"""
         return self.parallel and loop.sizes[:1] not in ((), ("1",)) and all(map(self.alone, loop.nodes))
 
