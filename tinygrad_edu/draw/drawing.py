@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import packages
+from tinygrad_edu.draw.latex import Latex
 from tinygrad_edu.draw.page import fluid, page
 from tinygrad_edu.draw.render import ADVICE, available, render
 from tinygrad_edu.errors import DrawError
@@ -30,6 +31,7 @@ class Drawing:
     dot: the picture in the DOT language; summary: what it shows, in words; title: what stands above it.
     time_limit: seconds for the layout; collapsed_dot: drawn instead of `dot` when that takes longer;
     advice: what to do when this takes too long too, or is "".
+    equations: the formulas of the graph in LaTeX, see `latex`.
     views: what else the page (.html) shows: by name, "nodes", "unfolded" (functions in all their operations) and
     "layers", as DOT text; story: what the page tells of each node.
 
@@ -50,6 +52,7 @@ class Drawing:
     advice: str = ""
     views: Mapping[str, str] = field(default_factory=dict)
     story: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    equations: tuple[str, ...] = field(default=(), compare=False)
     _pictures: dict[str, bytes] = field(default_factory=dict, init=False, compare=False)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -87,6 +90,20 @@ class Drawing:
         """
         found: graphviz.Source = packages.find("graphviz", "Drawing.source()").Source(self.dot, engine="dot")
         return found
+
+    def latex(self) -> Latex:
+        """The formula of the graph in LaTeX, which a notebook shows set; a line more for each value that is used twice.
+
+        Errors: DrawError for a network as circles, and for a graph with more operations than anybody reads.
+
+        >>> from tinygrad_edu import Value
+        >>> from tinygrad_edu.draw import draw
+        >>> print(draw((Value(2.0, label="a") * Value(3.0, label="b") + 1.0).tanh()).latex())
+        \\tanh\\left(a \\cdot b + 1\\right)
+        """
+        if not self.equations:
+            raise DrawError(f"no formula: {self.summary}. Draw a smaller part of the graph")
+        return Latex(self.equations)
 
     def content(self, suffix: str) -> bytes | None:
         """What a file with this suffix holds; None without Graphviz."""

@@ -14,6 +14,7 @@ from tinygrad_edu.draw.fold import Function, fold, functions_in
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.groups import group_statements, note_of
 from tinygrad_edu.draw.inputs import name_arrays
+from tinygrad_edu.draw.latex import equations
 from tinygrad_edu.draw.layers import layers_of
 from tinygrad_edu.draw.loss import LossPart, loss_of
 from tinygrad_edu.draw.story import story
@@ -68,7 +69,17 @@ def draw_graph(graph: Graph, plan: Plan) -> Drawing:
     inside = {folded.name(n): (f.name, [f"n{k}" for k in f.operations]) for n, f in functions.items()}
     told = story(graph, nodes, boxes.titles(), inside)
     views = views_of(scene, dot, by, plan, bool(functions))
-    return Drawing(dot, summary(graph), plan.title, plan.time_limit, reserve, advice(graph, plan), views, told)
+    return Drawing(
+        dot,
+        summary(graph),
+        plan.title,
+        plan.time_limit,
+        reserve,
+        advice(graph, plan),
+        views,
+        told,
+        tuple(equations(folded)),
+    )
 
 
 def views_of(scene: Scene, dot: str, by: By | None, plan: Plan, folds: bool) -> dict[str, str]:

@@ -35,7 +35,7 @@ def named_functions() -> dict[str, tuple[Operation, tuple[float, ...]]]:
         one_argument = row.partials and len(row.parameters) - len(row.defaults) == 1
         if row.activation and one_argument and name not in DULL:
             values = tuple(row.on_floats(*row.complete((x,))) for x in POINTS)
-            if all(map(math.isfinite, values)):
+            if all(map(math.isfinite, values)) and values != POINTS:
                 found.setdefault(values, (name, row))
     return {name: (row, values) for values, (name, row) in found.items()}
 
