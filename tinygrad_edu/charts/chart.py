@@ -101,10 +101,10 @@ class Chart:
     def picture(self, form: str) -> bytes:
         """The chart as svg, png or pdf, drawn once and kept. Errors: DrawError without Matplotlib."""
         if form not in self._pictures:
-            self._pictures[form] = self.rendered(form)
+            self._pictures[form] = self.render(form)
         return self._pictures[form]
 
-    def rendered(self, form: str) -> bytes:
+    def render(self, form: str) -> bytes:
         try:
             import matplotlib as mpl
             from matplotlib.figure import Figure  # without pyplot, so that a notebook's back end stays

@@ -113,9 +113,9 @@ def own_ids(svg: str, prefix: str) -> str:
     used = set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', svg))
     names = {name for pair in used for name in pair if name}
 
-    def renamed(match: re.Match[str]) -> str:
+    def rename(match: re.Match[str]) -> str:
         keep = match[1] in names or match[1].startswith("slot")
         return f' id="{prefix}-{match[1]}"' if keep else ""
 
-    svg = re.sub(r' id="([^"]*)"', renamed, svg)
+    svg = re.sub(r' id="([^"]*)"', rename, svg)
     return re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", svg)

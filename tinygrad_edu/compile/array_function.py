@@ -48,7 +48,7 @@ class Call:
                 return False
         return True
 
-    def closed_over(self) -> list[Tensor]:
+    def outer_tensors(self) -> list[Tensor]:
         """The Tensors that the function closes over and that want a gradient, if a graph is being recorded."""
         return [x for x in self.tensors if x.requires_grad] if MODES.recording else []
 
@@ -112,7 +112,7 @@ class ArrayFunction:
     def call(self, arguments: Sequence[Any], name: str) -> Any:
         """The results as plain numbers and arrays; as a Tensor where it depends on Tensors that want a gradient."""
         call, inputs = self.prepare(arguments, by="")
-        wanted = call.closed_over()
+        wanted = call.outer_tensors()
         if not wanted:
             return uncompiled.results(self.f, arguments) if uncompiled.is_way(arguments) else self.results(call, inputs)
         if not isinstance(call.program.trace.results, Traced):

@@ -93,14 +93,14 @@ class CompiledFunction:
             return self.variants.run(task, nesting, given, nested)
         self.variants.newest = None
         try:
-            return task(self.chosen(arguments, nesting[1][0], given), arguments)
+            return task(self.choose(arguments, nesting[1][0], given), arguments)
         except TraceError:
             found = self.variants.attempt(task, nesting, given, nested)
             if found is None:
                 raise
             return found[0]
 
-    def chosen(self, arguments: Sequence[Any], nesting: Any, given: list[Any]) -> ScalarFunction | ArrayFunction:
+    def choose(self, arguments: Sequence[Any], nesting: Any, given: list[Any]) -> ScalarFunction | ArrayFunction:
         """Which of the two ways fits the arguments."""
         arrays = not PLAIN.issuperset(map(type, given)) and any(map(has_axes, given))
         self.newest = self.arrays if arrays or self.computes_tensors(nesting, arguments) else self.scalars

@@ -59,7 +59,7 @@ class Variants:
         fixed = {i: x for i, x in enumerate(given) if is_fixed(x) or (by_value and is_option(x))}
         form = self.newest = self.form(nesting, len(given), fixed)
         leaves = [x for i, x in enumerate(given) if i not in fixed]
-        result = task(form.chosen(leaves, flatten(tuple(leaves), []), leaves), leaves)
+        result = task(form.choose(leaves, flatten(tuple(leaves), []), leaves), leaves)
         if not nested:
             return result
         y, found = result

@@ -36,19 +36,21 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
     places = [i for i, x in enumerate(arguments) if is_real(x)]
     point = [as_float64(x) if i in places else x for i, x in enumerate(arguments)]
 
-    def weighted(*chosen: ArrayLike) -> Any:
+    def at_real_arguments(*chosen: ArrayLike) -> Any:
         full = list(point)
         for i, x in zip(places, chosen, strict=True):
             full[i] = x
         return f(*full)
 
     inputs = [point[i] for i in places]
-    y, pull = vjp(weighted, *inputs)
+    y, pull = vjp(at_real_arguments, *inputs)
     weights: Any = np.random.default_rng(0).uniform(0.5, 1.5, np.shape(y)) if np.ndim(y) else 1.0
-    again = evaluate(weighted, inputs, weights)
-    refuse_random(again, evaluate(weighted, inputs, weights))
+    again = evaluate(at_real_arguments, inputs, weights)
+    refuse_random(again, evaluate(at_real_arguments, inputs, weights))
     for i, x, analytic in zip(places, inputs, pull(weights if np.ndim(y) else float(weights)), strict=True):
-        refuse_difference(i, analytic, numerical_gradient(weighted, inputs, places.index(i), weights), x, rtol, atol)
+        refuse_difference(
+            i, analytic, numerical_gradient(at_real_arguments, inputs, places.index(i), weights), x, rtol, atol
+        )
     return True
 
 

@@ -233,7 +233,7 @@ def powers(value: ArrayLike) -> dict[str, Callable[..., Any]]:
         if UNUSUAL or not (other.__class__ is float or (other.__class__ is int and -MOST < other < MOST)):
             return value.__apply__(power, (self, other))
         if other == 2:
-            return squared(self, x)
+            return square_number(self, x)
         if not x > 0.0:
             return value.__apply__(power, (self, other))
         n = float(other)
@@ -251,7 +251,7 @@ def powers(value: ArrayLike) -> dict[str, Callable[..., Any]]:
         made.d_right = None  # y·log x, when somebody asks for it: see Value.partials
         return made
 
-    def squared(self: Node, x: float) -> Any:
+    def square_number(self: Node, x: float) -> Any:
         made = new(value)
         made.data = x * x
         made.grad = 0.0
@@ -269,7 +269,7 @@ def method_of_value(value: ArrayLike, operation: Operation) -> Callable[..., Any
     function, derivatives = operation.float_function, operation.float_partials
     general = getattr(value, operation.name)
 
-    def bound(self: Node, *others: ArrayLike) -> Any:
+    def method(self: Node, *others: ArrayLike) -> Any:
         if others or UNUSUAL:
             return general(self, *others)
         x = self.data
@@ -287,7 +287,7 @@ def method_of_value(value: ArrayLike, operation: Operation) -> Callable[..., Any
         made.right = None
         return made
 
-    return with_name(bound, operation)
+    return with_name(method, operation)
 
 
 def with_name(method: Callable[..., Any], operation: Operation) -> Callable[..., Any]:

@@ -54,12 +54,12 @@ def method_of_tensor(
     """A method of one Tensor."""
     general = getattr(tensor, operation.name)
 
-    def bound(self: Node, *others: ArrayLike) -> Any:
+    def method(self: Node, *others: ArrayLike) -> Any:
         if others:
             return general(self, *others)
         return record(operation, operation.array_function(self.array), (self,), no_options)
 
-    return with_name(bound, operation)
+    return with_name(method, operation)
 
 
 def gradient_order(root: Node) -> list[Any]:

@@ -201,13 +201,13 @@ def block(arrays: ArrayLike) -> Any:
     depth = nesting(arrays)
     rank = max(depth, *(np.ndim(x) for x in flat(arrays)))
 
-    def joined(tree: ArrayLike, level: int) -> Any:
+    def join(tree: ArrayLike, level: int) -> Any:
         if not isinstance(tree, list):
             shape = np.shape(tree)
             return reshape(tree, (*(1,) * (rank - len(shape)), *shape))
-        return concatenate([joined(branch, level - 1) for branch in tree], axis=-level)
+        return concatenate([join(branch, level - 1) for branch in tree], axis=-level)
 
-    return joined(arrays, depth)
+    return join(arrays, depth)
 
 
 def nesting(tree: ArrayLike) -> int:

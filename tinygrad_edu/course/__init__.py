@@ -28,4 +28,4 @@ def check(*given: Any, exercise: str = "", hint: int = 1, seconds: float = 10.0,
     if len(given) == 1:
         return grade_file(given[0], exercise, hint, seconds, seed)
     joined = submission.of_functions(*given)
-    return grading.graded(joined, find(exercise), hint, seconds, secrets.randbits(32) if seed is None else seed)
+    return grading.grade(joined, find(exercise), hint, seconds, secrets.randbits(32) if seed is None else seed)

@@ -39,7 +39,7 @@ def limit(seconds: int) -> None:
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
-def encoded(x: Any) -> Any:
+def encode(x: Any) -> Any:
     """A result for JSON: {"array": ...}, None, or {"strange": what it is}."""
     if x is None or x is Ellipsis:
         return None
@@ -54,7 +54,7 @@ def encoded(x: Any) -> Any:
     return {"array": base64.b64encode(buffer.getvalue()).decode()}
 
 
-def decoded(x: Any) -> Any:
+def decode(x: Any) -> Any:
     if isinstance(x, dict) and "array" in x:
         return np.load(io.BytesIO(base64.b64decode(x["array"])), allow_pickle=False)
     return x
@@ -80,9 +80,9 @@ def called(function: Any, arguments: dict[str, Any], count: int) -> dict[str, An
     if not count:
         return {"value": plain(found)}
     if isinstance(found, dict):
-        return {"named": {str(name): encoded(x) for name, x in found.items()}}
+        return {"named": {str(name): encode(x) for name, x in found.items()}}
     several = isinstance(found, tuple) or (isinstance(found, list) and count > 1)  # one result may be a list of lists
-    return {"outputs": [encoded(x) for x in (found if several else (found,))]}
+    return {"outputs": [encode(x) for x in (found if several else (found,))]}
 
 
 def main() -> None:
@@ -101,7 +101,7 @@ def results(task: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         exec(compile(task["source"], "submission", "exec"), world)
         return [
-            called(world[call["function"]], {name: decoded(x) for name, x in call["arguments"].items()}, call["count"])
+            called(world[call["function"]], {name: decode(x) for name, x in call["arguments"].items()}, call["count"])
             for call in task["calls"]
         ]
     except BaseException as error:

@@ -119,7 +119,7 @@ def read_mistakes(text: str) -> list[Mistake]:
 
 
 @functools.lru_cache(maxsize=256)
-def compiled(text: str) -> Any:
+def compile_text(text: str) -> Any:
     return compile(text, "solution", "exec")
 
 
@@ -130,5 +130,5 @@ def world_of(exercise: Exercise, mistake: Mistake | None) -> dict[str, Any]:
         assert mistake.old in text, (exercise.name, mistake.code)
         text = text.replace(mistake.old, mistake.new)
     world: dict[str, Any] = {"__name__": "solution"}
-    exec(compiled(text), world)
+    exec(compile_text(text), world)
     return world

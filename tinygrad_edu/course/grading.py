@@ -63,7 +63,7 @@ def grade_file(
     checks.number("seconds", seconds, "(0, 3600]")
     found = submission.of_functions(given) if callable(given) else submission.read(given)
     chosen = catalog.find(exercise or name_in(given, found) or (found.name if not callable(given) else ""))
-    return graded(found, chosen, hint, seconds, secrets.randbits(32) if seed is None else checks.seed("seed", seed))
+    return grade(found, chosen, hint, seconds, secrets.randbits(32) if seed is None else checks.seed("seed", seed))
 
 
 def name_in(given: Any, found: Submission) -> str:
@@ -71,11 +71,11 @@ def name_in(given: Any, found: Submission) -> str:
     if callable(given):
         return ""
     text = Path(given).read_bytes()[:4000].decode("utf-8", "replace")
-    named = submission.named_exercise(text)
+    named = submission.exercise_name(text)
     return named if named in catalog.BY_NAME else ""
 
 
-def graded(given: Submission, exercise: Exercise, hint: int, seconds: float, seed: int) -> Grade:
+def grade(given: Submission, exercise: Exercise, hint: int, seconds: float, seed: int) -> Grade:
     """The grade of functions that were read."""
     if given.problem:
         status = "unreadable" if "it is no" in given.problem else "refused"
@@ -126,7 +126,7 @@ def mark(
         right = marking.exercise.right(function, case)
         got = by_name(names, result)
         for name, outcome in outcomes.items():
-            error, said = compared(name, got.get(name), right[name], result)
+            error, said = compare(name, got.get(name), right[name], result)
             outcome.error = max(outcome.error, error)
             outcome.said = outcome.said or said
             outcome.crashed |= bool(result.error)
@@ -140,7 +140,7 @@ def by_name(names: Sequence[str], result: sandbox.Result) -> dict[str, Any]:
     return dict(zip(names, result.outputs, strict=False))
 
 
-def compared(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[float, str]:
+def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[float, str]:
     """(relative error, what else is the matter)."""
     if result.error:
         where = f"line {result.line}: " if result.line else ""
@@ -174,7 +174,7 @@ def name_mistakes(
         ]
         marking.named += singly[:2]
     if wrong and not marking.named and "backward" in results:
-        marking.examined = examined(marking.exercise, inputs[0], results["backward"][0])
+        marking.examined = examine(marking.exercise, inputs[0], results["backward"][0])
 
 
 def gives(
@@ -195,7 +195,7 @@ def gives(
     return changed
 
 
-def examined(exercise: Exercise, case: Mapping[str, Any], result: sandbox.Result) -> str:
+def examine(exercise: Exercise, case: Mapping[str, Any], result: sandbox.Result) -> str:
     """What the examiner of the clinic says of these gradients; "" where it has nothing certain to say."""
     got = by_name(exercise.functions["backward"], result)
     found = {input_of(name): x for name, x in got.items() if isinstance(x, np.ndarray) and input_of(name) in case}

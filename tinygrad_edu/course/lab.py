@@ -96,14 +96,14 @@ def grade_answers(exercise: Exercise, given: Submission, hint: int, seconds: flo
     if result.error or not isinstance(result.value, dict):
         said = result.error or f"answers() returns {result.value!r:.60}, and a dict is needed"
         return Grade(0.0, f"{exercise.title}: {said}", dict.fromkeys(SICK, (0.0, said)), "crashed", (), exercise.name)
-    parts = {name: judged(name, result.value.get(name), hint) for name in SICK}
+    parts = {name: judge(name, result.value.get(name), hint) for name in SICK}
     score = sum(share for share, _ in parts.values()) / len(parts)
     lines = [f"{exercise.title}: {score:.0%}", "", *(f"  {name}  {said}" for name, (_, said) in parts.items())]
     status = "right" if score == 1.0 else "partly" if score else "wrong"
     return Grade(score, "\n".join(lines), parts, status, (), exercise.name, given.name)
 
 
-def judged(name: str, answer: Any, hint: int) -> tuple[float, str]:
+def judge(name: str, answer: Any, hint: int) -> tuple[float, str]:
     """(share, what is said) of one network."""
     if not isinstance(answer, dict):
         return 0.0, "no answer"

@@ -44,7 +44,7 @@ def run(source: str, calls: Sequence[tuple[str, Mapping[str, Any], int]], second
     task = {
         "source": source, "seconds": int(seconds) + 1,
         "calls": [
-            {"function": name, "arguments": {n: encoded(x) for n, x in given.items()}, "count": count}
+            {"function": name, "arguments": {n: encode(x) for n, x in given.items()}, "count": count}
             for name, given, count in calls
         ],
     }  # fmt: skip
@@ -54,13 +54,13 @@ def run(source: str, calls: Sequence[tuple[str, Mapping[str, Any], int]], second
         return [result_of(each) for each in child.results(task)]
     with tempfile.TemporaryDirectory(prefix="tinygrad_edu-check-") as folder:
         answer = Path(folder, "result.json")
-        problem = ended(answer, json.dumps(task).encode(), folder, seconds)
+        problem = run_child(answer, json.dumps(task).encode(), folder, seconds)
         if problem:
             return [Result(error=problem)] * len(calls)
         return [result_of(each) for each in json.loads(answer.read_bytes())]
 
 
-def ended(answer: Path, task: bytes, folder: str, seconds: float) -> str:
+def run_child(answer: Path, task: bytes, folder: str, seconds: float) -> str:
     """Run the child; what went wrong with the process itself, "" where it has answered."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HOME": folder, "TMPDIR": folder}
@@ -90,7 +90,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def encoded(x: Any) -> Any:
+def encode(x: Any) -> Any:
     if not isinstance(x, np.ndarray):
         return x
     buffer = io.BytesIO()
@@ -98,7 +98,7 @@ def encoded(x: Any) -> Any:
     return {"array": base64.b64encode(buffer.getvalue()).decode()}
 
 
-def decoded(x: Any) -> Any:
+def decode(x: Any) -> Any:
     """An array, None for nothing, or a text that says what else it is."""
     if isinstance(x, dict) and "array" in x:
         return np.load(io.BytesIO(base64.b64decode(x["array"])), allow_pickle=False)
@@ -113,7 +113,7 @@ def result_of(answer: Any) -> Result:
         if "value" in answer:
             return Result(value=answer["value"])
         if "named" in answer:
-            return Result(named={str(name): decoded(x) for name, x in answer["named"].items()})
-        return Result(outputs=[decoded(x) for x in answer["outputs"]])
+            return Result(named={str(name): decode(x) for name, x in answer["named"].items()})
+        return Result(outputs=[decode(x) for x in answer["outputs"]])
     except (KeyError, TypeError, ValueError, AttributeError):
         return Result(error="its process ended without an answer that can be read")

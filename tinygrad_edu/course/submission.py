@@ -85,7 +85,7 @@ def of_text(text: str, name: str = "submission") -> Submission:
             name, problem=f"{where}it is no Python ({getattr(error, 'msg', None) or 'it cannot be parsed'})"
         )
     kept = [node for node in tree.body if is_kept(node)]
-    problem = next((said for node in kept if (said := forbidden(node))), "") or imports_problem(tree)
+    problem = next((said for node in kept if (said := first_forbidden(node))), "") or imports_problem(tree)
     functions = {node.name: node for node in kept if isinstance(node, ast.FunctionDef)}
     lines = text.splitlines()
     source = [""] * len(lines)
@@ -125,7 +125,7 @@ def imports_problem(tree: ast.Module) -> str:
     return ""
 
 
-def forbidden(node: ast.AST) -> str:
+def first_forbidden(node: ast.AST) -> str:
     """The first name that reaches out of the function."""
     for each in ast.walk(node):
         name = each.id if isinstance(each, ast.Name) else each.attr if isinstance(each, ast.Attribute) else ""
@@ -158,7 +158,7 @@ def with_helpers(functions: Iterable[Any]) -> list[Any]:
     return list(found)
 
 
-def named_exercise(text: str) -> str:
+def exercise_name(text: str) -> str:
     """The name in the first line of a file, `# exercise: NAME`; "" where there is none."""
     found = re.search(r"^# exercise: (\w+)", text, re.MULTILINE)
     return found[1] if found else ""

@@ -83,17 +83,17 @@ def from_json(path: Path, found: str) -> History:
     columns = columns_of(record)
     if columns is None or (isinstance(record, dict) and not columns and any(name in record for name in CURVES)):
         losses = record if columns is None else next(record[n] for n in CURVES if n in record)
-        return History(listed(path, losses), NONE)
+        return History(list_of_numbers(path, losses), NONE)
     for name in columns:
         if plain(name) in CURVES and isinstance(record, dict) and isinstance(record.get(name), list):
-            columns[name] = listed(path, columns[name]).tolist()
+            columns[name] = list_of_numbers(path, columns[name]).tolist()
     return history_of(columns)
 
 
 NONE = np.empty(0)
 
 
-def listed(path: Path, record: Any) -> Array:
+def list_of_numbers(path: Path, record: Any) -> Array:
     """A list of numbers, null for one that was not finite."""
     if not isinstance(record, list) or not record:
         raise InputFileError(f"{path}: a list of the loss of each epoch is needed, not {quote_value(record)}")

@@ -75,10 +75,10 @@ def history_of(columns: Mapping[str, Sequence[Any]]) -> History:
     losses = [name for name in made if is_loss(name)]
     training = [name for name in losses if not HELD_OUT.search(plain(name))]
     held_out = [name for name in losses if name not in training]
-    taken = chosen(training, made)
+    taken = choose_name(training, made)
     if taken is None:
         raise SettingError(question(list(columns), training, held_out))
-    other = chosen([name for name in held_out if kind(name) == kind(taken)] or held_out, made)
+    other = choose_name([name for name in held_out if kind(name) == kind(taken)] or held_out, made)
     if other is None and "validation_curve" in made and made["validation_curve"].size:
         other = "validation_curve"
     used = {taken, other}
@@ -99,7 +99,7 @@ def kind(name: str) -> str:
     return re.sub(r"(^|_)(train|training|val|valid|validation|test|eval|epoch)(?=_|$)", "", plain(name)).strip("_")
 
 
-def chosen(names: list[str], made: Mapping[str, Array]) -> str | None:
+def choose_name(names: list[str], made: Mapping[str, Array]) -> str | None:
     """The one name that is meant: a usual one, or the only one; by epochs rather than by steps."""
     names = [name for name in names if made[name].size]
     for usual in BEST:

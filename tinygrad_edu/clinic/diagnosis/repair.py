@@ -55,7 +55,7 @@ class RepairedEstimator(Module):
         made = with_scalings(bare(setup, task, seed), setup, task)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return made.fit(task.X[task.kept(setup)], labels(setup, task)[task.kept(setup)])
+            return made.fit(task.X[task.rows_for(setup)], labels(setup, task)[task.rows_for(setup)])
 
     def predict(self, X: Any) -> Any:
         """Classes, or numbers."""

@@ -66,7 +66,7 @@ class Consultation:
         t.symptoms = of_data(self.record) + of_network(self.record)
         t.symptoms += of_seeds([np.append(run.losses, [np.nan] * run.diverged) for run in runs])
         t.judge_first(runs, self.goal([run.estimate for run in runs]))
-        self.hit = not self.subject.diverged and t.bench.goal.reached(self.estimate, self.task)
+        self.hit = not self.subject.diverged and t.bench.goal.is_reached(self.estimate, self.task)
         if not self.hit and (found := self.certain()):
             return self.named(found)
         if other := fidelity.differs(self.subject, runs):
@@ -135,7 +135,7 @@ class Consultation:
         if self.wanted is not None:
             return explicit_goal(self.wanted, setup, task)
         most = derive_goal(1.0, yardstick.POSSIBLE.source, task)
-        if most.reached(self.estimate, task) and any(most.reached(e, task) for e in estimates):
+        if most.is_reached(self.estimate, task) and any(most.is_reached(e, task) for e in estimates):
             return most
         if reconstructs(task) and len(setup.sizes) > 2 and task.X.ndim == 2:
             width = min(setup.sizes[1:-1])
@@ -268,7 +268,7 @@ class Consultation:
 
     def named(self, causes: list[FoundCause]) -> Diagnosis:
         goal = self.trials.bench.goal
-        reaches = not self.subject.diverged and goal.reached(self.estimate, self.task)
+        reaches = not self.subject.diverged and goal.is_reached(self.estimate, self.task)
         code = causes[0].code
         verdict = f"The run misses the goal ({self.measured()})"
         if code == "overfitting":

@@ -121,15 +121,15 @@ def rmsprop_eps_inside(gradients: Iterable[Array], n: Numbers, start: Start) -> 
 
 
 def adam_like(
-    gradients: Iterable[Array], n: Numbers, start: Start, corrected: Callable[..., Any], second: int = 2
+    gradients: Iterable[Array], n: Numbers, start: Start, correct: Callable[..., Any], second: int = 2
 ) -> Iterator[Array]:
-    """Adam, where `corrected(m, v, t, n)` makes a step of the two averages."""
+    """Adam, where `correct(m, v, t, n)` makes a step of the two averages."""
     m, v, t = start
     for g in gradients:
         t += 1
         m = n["mu"] * m + (1.0 - n["mu"]) * g
         v = n["beta2"] * v + (1.0 - n["beta2"]) * g**second
-        yield corrected(m, v, t, n)
+        yield correct(m, v, t, n)
 
 
 ADAM = "m = β₁m + (1-β₁)g; v = β₂v + (1-β₂)g²; w - lr·m̂/(√v̂ + ε), m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ)"
@@ -137,26 +137,26 @@ ADAM = "m = β₁m + (1-β₁)g; v = β₂v + (1-β₂)g²; w - lr·m̂/(√v̂ 
 
 @rule(ADAM, "mu", "beta2", "eps")
 def adam(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    def corrected(m: Array, v: Array, t: int, n: Numbers) -> Any:
+    def correct(m: Array, v: Array, t: int, n: Numbers) -> Any:
         return m / (1.0 - n["mu"] ** t) / (np.sqrt(v / (1.0 - n["beta2"] ** t)) + n["eps"])
 
-    yield from adam_like(gradients, n, start, corrected)
+    yield from adam_like(gradients, n, start, correct)
 
 
 @rule(ADAM + ", with ε/√(1-β₂ᵗ) or under the root", "mu", "beta2", "eps")
 def adam_eps_elsewhere(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    def corrected(m: Array, v: Array, t: int, n: Numbers) -> Any:
+    def correct(m: Array, v: Array, t: int, n: Numbers) -> Any:
         return m / (1.0 - n["mu"] ** t) / (np.sqrt(v) + n["eps"]) * np.sqrt(1.0 - n["beta2"] ** t)
 
-    yield from adam_like(gradients, n, start, corrected)
+    yield from adam_like(gradients, n, start, correct)
 
 
 @rule(ADAM + ", ε under the root", "mu", "beta2", "eps")
 def adam_eps_inside(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    def corrected(m: Array, v: Array, t: int, n: Numbers) -> Any:
+    def correct(m: Array, v: Array, t: int, n: Numbers) -> Any:
         return np.asarray(m / (1.0 - n["mu"] ** t) / np.sqrt(v / (1.0 - n["beta2"] ** t) + n["eps"]))
 
-    yield from adam_like(gradients, n, start, corrected)
+    yield from adam_like(gradients, n, start, correct)
 
 
 @rule("Adam with the largest |g| in place of √v", "mu", "beta2", "eps")
@@ -177,10 +177,10 @@ def adamax(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Arr
     fix="m̂ = m / (1 - β₁ᵗ) and v̂ = v / (1 - β₂ᵗ): the averages start at 0 and are too small at first.",
 )  # fmt: skip
 def adam_bias_correction_multiplied(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    def corrected(m: Array, v: Array, t: int, n: Numbers) -> Any:
+    def correct(m: Array, v: Array, t: int, n: Numbers) -> Any:
         return m * (1.0 - n["mu"] ** t) / (np.sqrt(v * (1.0 - n["beta2"] ** t)) + n["eps"])
 
-    yield from adam_like(gradients, n, start, corrected)
+    yield from adam_like(gradients, n, start, correct)
 
 
 @rule(
@@ -189,10 +189,10 @@ def adam_bias_correction_multiplied(gradients: Iterable[Array], n: Numbers, star
     fix="Divide by 1 - βᵗ with the number t of the step, which counts from 1.",
 )  # fmt: skip
 def adam_bias_correction_without_power(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    def corrected(m: Array, v: Array, t: int, n: Numbers) -> Any:
+    def correct(m: Array, v: Array, t: int, n: Numbers) -> Any:
         return m / (1.0 - n["mu"]) / (np.sqrt(v / (1.0 - n["beta2"])) + n["eps"])
 
-    yield from adam_like(gradients, n, start, corrected)
+    yield from adam_like(gradients, n, start, correct)
 
 
 @rule(
@@ -219,10 +219,10 @@ def adam_bias_correction_of_one(gradients: Iterable[Array], n: Numbers, start: S
     fix="w -= lr·m̂/(√v̂ + ε).",
 )  # fmt: skip
 def adam_without_root(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    def corrected(m: Array, v: Array, t: int, n: Numbers) -> Any:
+    def correct(m: Array, v: Array, t: int, n: Numbers) -> Any:
         return m / (1.0 - n["mu"] ** t) / (v / (1.0 - n["beta2"] ** t) + n["eps"])
 
-    yield from adam_like(gradients, n, start, corrected)
+    yield from adam_like(gradients, n, start, correct)
 
 
 @rule(

@@ -20,11 +20,11 @@ class Held(ModuleType):
         super().__init__(module.__name__)
         vars(module)["__own_module__"] = module  # as long as a function of it is used, so is the module
 
-        def released(_: Any, name: str = module.__name__) -> None:
+        def release(_: Any, name: str = module.__name__) -> None:
             if sys.modules.get(name) is self:
                 del sys.modules[name]
 
-        self.module = weakref.ref(module, released)
+        self.module = weakref.ref(module, release)
         self.functions: dict[str, Any] = {}
 
     def take_functions(self) -> SimpleNamespace:

@@ -43,12 +43,12 @@ LOSS, RAISED, INTERRUPTED = -3, -2, -1  # the last places of the buffer, behind 
 def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
     """The job, where all ranks could make theirs and all are the same. Errors: SettingError, on every rank."""
 
-    def checked() -> tuple[Job, dict[str, Any]]:
+    def make_and_check() -> tuple[Job, dict[str, Any]]:
         job = make()
         refuse(job)
         return job, facts(job)
 
-    job, told = together(ranks, checked, "begin")
+    job, told = together(ranks, make_and_check, "begin")
     ranks.agree(told, "before the first step")
     assert isinstance(job, Job)
     if ranks.rank:  # rank 0 alone writes and prints

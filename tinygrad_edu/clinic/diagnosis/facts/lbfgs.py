@@ -85,7 +85,7 @@ def fit_network(setup: Setup, task: Task, seed: int) -> tuple[MLP, Any]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of what did not converge, and of batches that are cut: both are measured
         try:
-            model.fit(task.fed(setup), targets(setup, task))
+            model.fit(task.inputs_for(setup), targets(setup, task))
         except ValueError:  # the weights are no longer finite
             curve = np.array([np.nan])
     found = getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)])
@@ -95,8 +95,8 @@ def fit_network(setup: Setup, task: Task, seed: int) -> tuple[MLP, Any]:
 def targets(setup: Setup, task: Task) -> Any:
     """y as an estimator takes it, of the samples that are learned from."""
     if task.labels is not None and task.classes:
-        return task.labels[task.kept(setup)]
-    y = task.targets(setup)[task.kept(setup)]
+        return task.labels[task.rows_for(setup)]
+    y = task.targets(setup)[task.rows_for(setup)]
     return y.astype(int) if setup.estimator and setup.estimator.kind == "MLPClassifier" else np.squeeze(y)
 
 

@@ -56,9 +56,9 @@ class Task:
 
     def inputs(self, setup: Setup) -> Array:
         """X as a setup feeds it."""
-        return self.prepared(self.X, setup)
+        return self.prepare(self.X, setup)
 
-    def prepared(self, X: Array, setup: Setup) -> Array:
+    def prepare(self, X: Array, setup: Setup) -> Array:
         """Any inputs as a setup feeds them."""
         X = X if setup.inputs is None else self.preparation(setup)(X)
         return np.ascontiguousarray(X if setup.columns is None else X[:, list(setup.columns)])
@@ -67,13 +67,13 @@ class Task:
         """What a setup does to inputs."""
         return self.standard if setup.inputs == "standardized" else encoding(setup.inputs, self.X)
 
-    def kept(self, setup: Setup) -> Any:
+    def rows_for(self, setup: Setup) -> Any:
         """The samples that a setup learns from."""
         return slice(None) if setup.rows is None or self.outliers is None else ~self.outliers
 
-    def fed(self, setup: Setup) -> Array:
+    def inputs_for(self, setup: Setup) -> Array:
         """The inputs that a setup learns from."""
-        return np.ascontiguousarray(self.inputs(setup)[self.kept(setup)])
+        return np.ascontiguousarray(self.inputs(setup)[self.rows_for(setup)])
 
     @cached_property
     def judged(self) -> Task:
@@ -93,7 +93,7 @@ class Task:
         if setup.targets is None:
             return None
         if setup.targets == "standardized":
-            return standardize(self.truth[self.kept(setup)])[1]
+            return standardize(self.truth[self.rows_for(setup)])[1]
         (low, high), (least, most) = finite_part(*setup.out_range), (self.truth.min(axis=0), self.truth.max(axis=0))
         margin = EDGE * (high - low)
         scale = np.maximum(most - least, 1e-12) / (high - low - 2.0 * margin)
@@ -119,7 +119,7 @@ class Task:
         scaling = self.scaling(setup)
         return p if scaling is None else scaling.inverse(p)
 
-    def named(self, estimate: Array) -> Array:
+    def nearest_class(self, estimate: Array) -> Array:
         """The class that each estimate is nearest to."""
         assert self.codes is not None
         if np.array_equal(self.codes, np.eye(self.classes)):
@@ -129,7 +129,7 @@ class Task:
     def recalls(self, estimate: Array) -> Array:
         """The share of each class that is found, (G,)."""
         assert self.labels is not None
-        hits = self.named(np.clip(estimate, -1e100, 1e100)) == self.labels
+        hits = self.nearest_class(np.clip(estimate, -1e100, 1e100)) == self.labels
         return np.bincount(self.labels, hits, self.classes) / np.maximum(self.counts, 1)
 
     @np.errstate(over="ignore")

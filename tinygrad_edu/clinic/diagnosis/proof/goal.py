@@ -43,7 +43,7 @@ class Goal:
             return math.nan
         return MEASURES[self.measure](self, estimate, task)
 
-    def reached(self, estimate: Array, task: Task) -> bool:
+    def is_reached(self, estimate: Array, task: Task) -> bool:
         found = self.measured(estimate, task)
         return found >= self.number if self.measure in RISING else found <= self.number
 

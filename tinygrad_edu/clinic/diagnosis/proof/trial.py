@@ -120,12 +120,12 @@ class Jobs(ManyJobs):
     def __init__(self, setup: Setup, task: Task) -> None:
         options = setup.plan | {"progress": False}
         del options["seed"]  # each run has its own
-        weight, rows = weights(setup, task), task.kept(setup)
+        weight, rows = weights(setup, task), task.rows_for(setup)
         options |= {"sample_weight": weight if weight is None else np.asarray(weight)[rows]}
         if setup.validated and task.held_out is not None and (setup.tol or setup.patience or follows(setup.lr)):
             options["validation"] = hold_out(setup, task)
         y = np.ascontiguousarray(task.targets(setup)[rows])
-        super().__init__(setup.model, setup.make_optimizer, task.fed(setup), y, options)
+        super().__init__(setup.model, setup.make_optimizer, task.inputs_for(setup), y, options)
 
 
 def follows(lr: Any) -> bool:
@@ -137,7 +137,7 @@ def hold_out(setup: Setup, task: Task) -> tuple[Array, Array]:
     assert task.held_out is not None
     X, y = task.held_out
     scaling = task.scaling(setup)
-    return task.prepared(X, setup), y if scaling is None else np.asarray(scaling(y.reshape(len(y), -1)))
+    return task.prepare(X, setup), y if scaling is None else np.asarray(scaling(y.reshape(len(y), -1)))
 
 
 def train_setup(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> list[Trained]:
@@ -250,7 +250,7 @@ def judge_runs(
 ) -> Trial:
     """Runs measured by the goal."""
     worths = tuple(bench.goal.worth(run.estimate, bench.task) for run in runs)
-    hits = tuple(not run.diverged and bench.goal.reached(run.estimate, bench.task) for run in runs)
+    hits = tuple(not run.diverged and bench.goal.is_reached(run.estimate, bench.task) for run in runs)
     return Trial(change, setup, words, tuple(runs), worths, hits, seconds, code)
 
 

@@ -127,7 +127,7 @@ def mismatch(setup: Setup, task: Task) -> str:
     if setup.link == "exp" and (task.truth < 0.0).any():
         return f"{loss} is for counts, and targets lie below 0."
     if task.classes and not setup.for_classes:
-        return f"{NUMBERED if counted(task) else CLASSES}, and {loss} is for numbers."
+        return f"{NUMBERED if counts_classes(task) else CLASSES}, and {loss} is for numbers."
     return ""
 
 
@@ -135,7 +135,7 @@ CLASSES = "The targets are classes"
 NUMBERED = "The targets are the numbers of classes, as if 2 were twice 1"
 
 
-def counted(task: Task) -> bool:
+def counts_classes(task: Task) -> bool:
     """Are several classes told by one number?"""
     return task.codes is not None and task.classes > 2 and task.codes.shape[1] == 1
 
