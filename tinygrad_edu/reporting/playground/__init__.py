@@ -1,0 +1,1 @@
+"""The playground: a page that trains networks by the compiled program, in JavaScript."""
