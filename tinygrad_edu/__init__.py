@@ -34,6 +34,7 @@ HOMES = {
     "reporting": ("report",),
     "reporting.animate": ("animate",),
     "reporting.compare": ("compare",),
+    "reporting.playground.page": ("playground",),
     "train.fit": ("fit",),
     "train.range_test": ("lr_range_test",),
     "train.sweep.many": ("fit_many",),
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.reporting import report
     from tinygrad_edu.reporting.animate import animate
     from tinygrad_edu.reporting.compare import compare
+    from tinygrad_edu.reporting.playground.page import playground
     from tinygrad_edu.train.fit import fit
     from tinygrad_edu.train.range_test import lr_range_test
     from tinygrad_edu.train.sweep.many import fit_many
@@ -64,8 +66,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Drawing", "Tensor", "Value", "animate", "cases", "clinic", "compare", "course", "data", "detect_anomaly", "draw",
     "errors", "estimators", "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp",
-    "jacobian", "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "report", "scan",
-    "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
+    "jacobian", "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "playground", "report",
+    "scan", "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 

@@ -3,7 +3,19 @@
 from typing import TYPE_CHECKING
 
 from tinygrad_edu.data.batching import Batches, batches, orders
-from tinygrad_edu.data.datasets import and_gate, blobs, circles, moons, or_gate, sine, spirals, xor_gate
+from tinygrad_edu.data.datasets import (
+    and_gate,
+    blobs,
+    bumps,
+    circles,
+    moons,
+    or_gate,
+    plane,
+    quadrants,
+    sine,
+    spirals,
+    xor_gate,
+)
 from tinygrad_edu.data.glyph_images import glyphs
 from tinygrad_edu.data.image_folders import read_image_folders, write_image_folders
 from tinygrad_edu.data.preparation import Scaling, lagged, min_max, one_hot, standardize, train_test_split
@@ -13,8 +25,9 @@ from tinygrad_edu.elsewhere import habits
 
 __all__ = [
     "DIGITS", "LETTERS", "SEXES", "SPECIES", "Batches", "Scaling", "and_gate", "batches", "blobs", "body_metrics",
-    "circles", "glyphs", "iris", "lagged", "lynx", "min_max", "moons", "one_hot", "or_gate", "orders",
-    "read_image_folders", "sine", "spirals", "standardize", "train_test_split", "write_image_folders", "xor_gate",
+    "bumps", "circles", "glyphs", "iris", "lagged", "lynx", "min_max", "moons", "one_hot", "or_gate", "orders",
+    "plane", "quadrants", "read_image_folders", "sine", "spirals", "standardize", "train_test_split",
+    "write_image_folders", "xor_gate",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:

@@ -57,6 +57,45 @@ def sine(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, 
     return X, np.sin(X) + rng.normal(0.0, spread, (count, 1))
 
 
+def quadrants(samples: int = 200, noise: float = 0.0, seed: int = 0) -> tuple[Array, Array]:
+    """The exclusive or of signs: X uniform in [-1, 1]² plus noise·N(0, 1), class 1 where x₁·x₂ > 0 before it, else -1.
+
+    >>> X, y = quadrants(100)
+    >>> bool(np.all((X[:, :1] * X[:, 1:] > 0.0) == (y == 1.0)))
+    True
+    """
+    count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1.0, 1.0, (count, 2))
+    return X + rng.normal(0.0, spread, (count, 2)), np.where(X[:, :1] * X[:, 1:] > 0.0, 1.0, -1.0)
+
+
+def plane(samples: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
+    """A regression that a line of weights solves: y = (x₁ + x₂)/2 + noise·N(0, 1), X uniform in [-1, 1]².
+
+    >>> X, y = plane(50, noise=0.0)
+    >>> np.allclose(y, X.mean(axis=1, keepdims=True))
+    True
+    """
+    count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1.0, 1.0, (count, 2))
+    return X, X.mean(axis=1, keepdims=True) + rng.normal(0.0, spread, (count, 1))
+
+
+def bumps(samples: int = 200, noise: float = 0.05, seed: int = 0) -> tuple[Array, Array]:
+    """A regression with two hills and two hollows: y = sin(πx₁)·sin(πx₂) + noise·N(0, 1), X uniform in [-1, 1]².
+
+    >>> X, y = bumps(50, noise=0.0)
+    >>> bool(abs(y).max() <= 1.0), X.shape, y.shape
+    (True, (50, 2), (50, 1))
+    """
+    count, spread = whole("samples", samples), number("noise", noise, "[0, inf)")
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1.0, 1.0, (count, 2))
+    return X, np.sin(np.pi * X).prod(axis=1, keepdims=True) + rng.normal(0.0, spread, (count, 1))
+
+
 def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
     """Two interleaved half circles with Gaussian noise, classes -1 and 1.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,6 +17,7 @@ from tinygrad_edu.draw.page import as_json, policy
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.storage import replace
 
+SCRIPT = re.compile(r"\w+\.js")
 FRAME_HEIGHT = 760  # pixels, in a notebook
 
 
@@ -64,7 +66,7 @@ def write_page(title: str, lead: str, body: str, scripts: Sequence[str], data: M
     title and lead: of the user, escaped here. The policy lets these scripts run, and nothing be loaded.
     """
     heading = html.escape(clean(title, 120))
-    script = "\n".join(asset(each) if each.endswith(".js") else each for each in scripts)
+    script = "\n".join(asset(each) if SCRIPT.fullmatch(each) else each for each in scripts)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

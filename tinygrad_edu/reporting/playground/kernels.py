@@ -162,7 +162,7 @@ def add_activations(kernels: Kernels) -> dict[str, Any]:
     z, up = {"z": array(2, 3)}, {"z": array(2, 3), "up": array(2, 3)}
     for name, f in activations().items():
         kernels.add(f"forward_{name}", program_of(z, f))
-        kernels.add(f"backward_{name}", program_of(up, lambda z, up, f=f: np.sum(f(z) * up), ["z"]))  # type: ignore[misc]
+        kernels.add(f"backward_{name}", program_of(up, lambda z, up, f=f: np.sum(f(z) * up), ["z"]))
     return {name: {"range": [finite_or_none(x) for x in range_of(f)]} for name, f in activations().items()}
 
 
@@ -172,7 +172,12 @@ def add_losses(kernels: Kernels) -> dict[str, Any]:
     for name, loss in LOSSES.items():
         kernels.add(f"loss_{name}", program_of(pairs, loss, ["output"], loss="loss"))
     return {
-        name: {"targets": loss.check.__name__, "link": loss.link, "classes": loss.for_classes}
+        name: {
+            "targets": loss.check.__name__,
+            "link": loss.link,
+            "classes": loss.for_classes,
+            "for": "numbers" if name in OF_NUMBERS else "",
+        }
         for name, loss in LOSSES.items()
     }
 
@@ -183,7 +188,7 @@ def add_optimizers(kernels: Kernels) -> dict[str, Any]:
     for name, kind in optimizers().items():
         if name in NOT_HERE:
             continue
-        made = kind([Value(0.0)])
+        made = made_of(kind)
         floats = [key for key, x in made.settings.items() if isinstance(x, float)]
         memory = MEMORY[: made.memories]
         vectors = {key: array(2) for key in ("w", "g", *memory)}
@@ -194,6 +199,12 @@ def add_optimizers(kernels: Kernels) -> dict[str, Any]:
             "asked": [key for key in floats if key in inspect.signature(kind).parameters],
         }  # fmt: skip
     return found
+
+
+def made_of(kind: Any) -> Optimizer:
+    """One with its defaults."""
+    made: Optimizer = kind([Value(0.0)])
+    return made
 
 
 def update_program(made: Optimizer, vectors: Mapping[str, Array], floats: Sequence[str]) -> Program:
@@ -282,4 +293,5 @@ def all_kernels() -> tuple[str, dict[str, Any]]:
 
 
 EXAMPLES: Mapping[str, Any] = {"lr": 0.1, "factor": 0.999, "every": 100, "steps": 500}
+OF_NUMBERS = ("poisson", "kl_div")  # no class is learned by them
 FIXED = ("mult",)  # of which a formula has two

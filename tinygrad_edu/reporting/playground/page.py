@@ -1,0 +1,84 @@
+"""`tg.playground`: one page in which a network is built, trained and looked at, without Python."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis import files
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.interop import javascript
+from tinygrad_edu.reporting.live_page import Page, asset, write_page
+from tinygrad_edu.reporting.playground.datasets import Dataset, made_data, own_data
+from tinygrad_edu.reporting.playground.kernels import WIDEST, all_kernels
+
+WHOLE = ("steps", "every", "samples", "batch_size")  # settings of schedules that count
+USUAL = ("tanh", "relu", "sigmoid", "leaky_relu", "elu", "gelu", "silu", "softplus", "identity", "softmax")
+LEAD = (
+    "Choose data, build a network, and press Play. It is trained in this page, by the loops that tinygrad_edu "
+    "compiles, and the program below gives the same numbers in Python."
+)
+
+
+def playground(
+    X: Any = None,
+    y: Any = None,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    title: str = "Playground",
+) -> Page:
+    """A page in which a small network is built, trained and watched, in the spirit of TensorFlow Playground.
+
+    Layers, units, activations, losses, optimizers, learning rates and their schedules, batches and seeds are chosen in
+    the page, which trains by functions that the compiler makes of the library's own table, written in JavaScript. It
+    exports the Python that gives the same losses. One file; nothing is loaded, and nothing leaves it.
+
+    X (samples, features), up to 5,000 and 16; y, numbers or 2 to 8 classes: your data, beside those that are made.
+    path: where the page is written right away (`.save(path)` of the result does it later). title: the heading.
+    Errors: ShapeError, DtypeError, SettingError for data that the page cannot show.
+
+    >>> from tinygrad_edu.data import moons
+    >>> playground(*moons(50))
+    <Playground with 12 data sets: .save("page.html") writes it>
+    """
+    if (X is None) != (y is None):
+        raise SettingError(f"playground({'X' if y is None else 'y'}) alone: X and y are needed, or neither of them")
+    own = [] if X is None else [own_data(X, y)]
+    return write_playground(own, path, title)
+
+
+def write_playground(own: list[Dataset], path: str | os.PathLike[str] | None, title: str) -> Page:
+    """The page with these data sets before those that are made."""
+    text, known = all_kernels()
+    datasets = [*own, *made_data()]
+    facts = {**known, "mlp": list(known["activations"]), "whole": WHOLE}
+    shown = [each.facts() for each in datasets]
+    data = {"known": facts, "usual": USUAL, "widest": WIDEST, "datasets": shown}
+    own_scripts = ["trainer.js", "plots.js", "pictures.js", "python.js", "checks.js", "playground.js"]
+    scripts = [text, javascript.asset("random.js"), *own_scripts]
+    page = Page(
+        write_page(title or "Playground", LEAD, asset("playground.html"), scripts, data),
+        f"Playground with {len(datasets)} data sets",
+    )
+    if path is not None:
+        page.save(path)
+    return page
+
+
+def from_csv(file: Path) -> Dataset:
+    """A CSV file whose last column is the target: numbers, or names of classes. Errors: InputFileError."""
+    X, y = files.read_data(file, np.array(["text"]))
+    targets = [files.number(entry) for entry in y]
+    known = y if any(target is None for target in targets) else np.array(targets, dtype=float)
+    first = files.text(file).lstrip().partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    header = int(any(files.number(entry) is None for entry in first.split(delimiter)[:-1]))
+    kind = "" if known.dtype.kind == "U" else ".astype(float)"
+    program = (
+        f"table = np.genfromtxt({file.name!r}, delimiter={delimiter!r}, skip_header={header}, dtype=str)",
+        f"X, y = table[:, :-1].astype(float), table[:, -1]{kind}",
+    )
+    return own_data(X, known, program, file.name)
