@@ -1,4 +1,4 @@
-"""The command line: tinygrad-edu demo | draw | case | diagnose | report | course | examples | check | cache."""
+"""The command line: tinygrad-edu demo | draw | case | diagnose | report | play | course | examples | check | cache."""
 
 from __future__ import annotations
 
@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     case.set_defaults(run=run_case)
     diagnose_options(commands)
     report_options(commands)
+    play_options(commands)
     course_options(commands)
     cache = commands.add_parser("cache", help="the compiled programs on this disk: cache info, cache clear")
     cache.add_argument("action", choices=("info", "clear"), help="say what there is, or throw it away")
@@ -116,6 +117,14 @@ def report_options(commands: Any) -> None:
     report.add_argument("--title", default="", help="heading of the page")
     report.add_argument("-o", "--output", type=Path, default=Path("out/report.html"), help="(out/report.html)")
     report.set_defaults(run=run_report)
+
+
+def play_options(commands: Any) -> None:
+    play = commands.add_parser("play", help="write the playground: a page in which a network is built and trained")
+    play.add_argument("--csv", type=Path, help="your samples, a row each, the target in the last column")
+    play.add_argument("--title", default="", help="heading of the page")
+    play.add_argument("-o", "--output", type=Path, default=Path("out/playground.html"), help="(out/playground.html)")
+    play.set_defaults(run=run_play)
 
 
 def course_options(commands: Any) -> None:
@@ -221,6 +230,14 @@ def run_report(chosen: argparse.Namespace) -> None:
     named = {"title": chosen.title, "path": chosen.output}
     path = report(run, X, y, diagnosis=diagnosis, histograms=histograms, **named)
     print(f"wrote {path}")
+
+
+def run_play(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.reporting.playground import page
+
+    own = [page.from_csv(chosen.csv)] if chosen.csv else []
+    page.write_playground(own, chosen.output, chosen.title)
+    print(f"wrote {chosen.output}: open it in a browser")
 
 
 def run_course(chosen: argparse.Namespace) -> None:

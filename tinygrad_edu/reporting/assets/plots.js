@@ -55,7 +55,7 @@ const plots = (() => {
       svg.setAttribute("width", width);
       svg.setAttribute("height", high);
       svg.replaceChildren();
-      const useLog = made.log && made.curves.every(c => c.y.every(y => y > 0 || !Number.isFinite(y)));
+      const useLog = made.log && made.curves.some(c => c.y.some(Number.isFinite)) && made.curves.every(c => c.y.every(y => y > 0 || !Number.isFinite(y)));
       const [x0, x1] = limits(made.curves.map(c => c.x), made.xLimits);
       let [y0, y1] = limits(made.curves.map(c => c.y), made.yLimits);
       if (!useLog && !made.yLimits) { const pad = (y1 - y0) * 0.05; y0 -= pad; y1 += pad; }
