@@ -1,11 +1,11 @@
 """Networks of other libraries as networks of this one, with the same weights, and what they were trained with.
 
-Read chain.py first (what both ways share: a network as a row of steps), then torch_modules.py and keras_models.py.
+Read chain.py first (what both ways share: a network as a row of steps), then torch_modules.py, followed.py and keras_models.py.
 None of these libraries is imported here: what is read are their objects, or Keras' JSON.
 """
 
 from tinygrad_edu.interop.chain import Chain, Step
+from tinygrad_edu.interop.followed import from_torch
 from tinygrad_edu.interop.keras_models import from_keras
-from tinygrad_edu.interop.torch_modules import from_torch
 
 __all__ = ["Chain", "Step", "from_keras", "from_torch"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,11 @@ NORMS = {"LayerNorm": "layer", "BatchNorm": "batch"}
 
 @dataclass(frozen=True)
 class Step:
-    """kind: "linear", "activation", "dropout", "norm" or "flatten"; what it is called, how large, and its arrays.
+    """kind: "linear", "activation", "dropout", "norm", "flatten", "embedding", "recurrent" or "outputs" (which of its
+    outputs a recurrent layer hands on, "last" or "all"); what it is called, how large, and its arrays.
 
-    arrays: by the names of our layers, weight (out, in); empty where the library has not told them.
+    arrays: by the names of our layers, weight (out, in); empty where the library has not told them. options: further
+    arguments of a recurrent layer.
     """
 
     kind: str
@@ -32,6 +34,7 @@ class Step:
     bias: bool = True
     eps: float = 1e-5
     arrays: dict[str, Array] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,15 @@ class Chain:
 
     def module(self) -> Module:
         """An nn.MLP where it is one, else an nn.Sequential of the same layers."""
-        return self.mlp() or Sequential(*map(layer_of, self.steps))
+        return self.mlp() or self.sequential()
+
+    def sequential(self) -> Sequential:
+        """An nn.Sequential with an entry for each step."""
+        return Sequential(*map(layer_of, self.steps))
+
+    def bare(self) -> Chain:
+        """The same form, without what was learned."""
+        return Chain(tuple(replace(step, arrays={}) for step in self.steps))
 
 
 @dataclass
@@ -140,9 +151,20 @@ def layer_of(step: Step) -> Any:
         return nn.Flatten()
     if step.kind == "linear":
         return fill_layer(Linear(step.sizes[0], step.sizes[1], step.bias), step)
+    if step.kind == "embedding":
+        return fill_layer(nn.Embedding(*step.sizes), step)
+    if step.kind == "recurrent":
+        return fill_layer(getattr(nn, step.name)(*step.sizes, **step.options), step)
+    if step.kind == "outputs":
+        return nn.last_output if step.name == "last" else all_outputs
     if step.kind == "norm":
         return fill_layer(getattr(nn, step.name)(step.sizes[0], step.eps), step)
     raise SettingError(f"{step.name or step.kind} has no counterpart here")
+
+
+def all_outputs(found: tuple[Any, Any]) -> Any:
+    """Those of all times, of what a recurrent layer gives."""
+    return found[0]
 
 
 def fill_layer(layer: Module, step: Step) -> Module:

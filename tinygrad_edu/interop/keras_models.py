@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.interop import recurrent
 from tinygrad_edu.interop.chain import Chain, Step
 from tinygrad_edu.nn.module import Module
 
@@ -54,23 +56,37 @@ def is_keras(model: Any) -> bool:
     return hasattr(model, "get_config") and hasattr(model, "layers") and hasattr(model, "get_weights")
 
 
-def chain_of(model: Any, features: int | None = None) -> Chain:
-    """Its layers in their order; features: the width of the input, where the model does not say it."""
+def chain_of(model: Any, shape: tuple[int, ...] | None = None) -> Chain:
+    """Its layers in their order; shape: of one sample, where the model does not say it."""
     if not is_keras(model):
         raise OperandError(f"from_keras takes a Keras model, its to_json() or its get_config(), not {model!r:.60}")
     layers = layers_of(model)
     weights = weights_of(model, len(layers))
-    width, steps = features or features_of(model) or input_width(layers), []
+    shape, steps = shape or shape_of(model) or input_shape(layers), []
     for layer, own in zip(layers, weights, strict=True):
         kind, config = str(layer["class_name"]), layer["config"]
         if kind in SILENT:
             continue
+        if kind == "TimeDistributed":
+            kind, config = str(config["layer"]["class_name"]), config["layer"]["config"]
         if kind not in LAYERS:
             raise SettingError(f"{kind} has no counterpart in from_keras: it takes {', '.join(LAYERS)}")
-        made = LAYERS[kind](config, width, own)
+        made = LAYERS[kind](config, shape[-1], own)
         steps += made
-        width = made[0].sizes[1] if made and made[0].kind == "linear" else width
+        shape = shape_after(made, shape)
     return Chain(tuple(steps))
+
+
+def shape_after(made: list[Step], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one sample behind the steps of a layer."""
+    kinds = {step.kind: step for step in made}
+    if "flatten" in kinds:
+        return (int(np.prod(shape)),)
+    if "embedding" in kinds:
+        return (*shape, made[0].sizes[1])
+    if "recurrent" in kinds:
+        return (*shape[:-1], made[0].sizes[1]) if kinds["outputs"].name == "all" else (made[0].sizes[1],)
+    return (*shape[:-1], made[0].sizes[1]) if "linear" in kinds else shape
 
 
 def layers_of(model: Any) -> list[Mapping[str, Any]]:
@@ -98,22 +114,26 @@ def weights_of(model: Any, count: int) -> list[list[Array]]:
     return [[np.asarray(w, dtype=float) for w in layer.get_weights()] for layer in model.layers]
 
 
-def features_of(model: Any) -> int:
-    """The features that a model object was built for; 0 where it does not say, or is none."""
+def shape_of(model: Any) -> tuple[int, ...]:
+    """The shape of a sample that a model object was built for; () where it does not say, or is none."""
     shape = getattr(model, "input_shape", None)
-    return int(np.prod([n for n in shape[1:] if n is not None])) if isinstance(shape, tuple) and len(shape) > 1 else 0
+    return tuple(int(n or 1) for n in shape[1:]) if isinstance(shape, tuple) and len(shape) > 1 else ()
 
 
-def input_width(layers: list[Mapping[str, Any]]) -> int:
-    """How many features the first layer takes."""
+def input_shape(layers: list[Mapping[str, Any]]) -> tuple[int, ...]:
+    """The shape of one sample; 1 where it may be of any length."""
     for layer in layers:
         config = layer["config"]
         shape = config.get("batch_shape") or config.get("batch_input_shape") or config.get("build_input_shape")
         shape = shape or (layer.get("build_config") or {}).get("input_shape")
         if shape:
-            return int(np.prod([n for n in shape[1:] if n is not None]))
+            return tuple(int(n or 1) for n in shape[1:])
         if config.get("input_dim"):
-            return int(config["input_dim"])
+            return (
+                (int(config.get("input_length") or 1),)
+                if layer["class_name"] == "Embedding"
+                else (int(config["input_dim"]),)
+            )
     raise SettingError("the model does not say how many features it takes: give it an Input layer")
 
 
@@ -157,4 +177,12 @@ LAYERS: dict[str, Callable[[Mapping[str, Any], int, list[Array]], list[Step]]] =
     "ReLU": by_name("relu"),
     "Softmax": by_name("softmax"),
     "ELU": by_name("elu"),
+    "Embedding": lambda config, width, weights: [
+        Step(
+            "embedding",
+            sizes=(int(config["input_dim"]), int(config["output_dim"])),
+            arrays={"weight": weights[0]} if weights else {},
+        )
+    ],
+    **{kind: partial(recurrent.of_keras, kind) for kind in recurrent.KERAS},
 }

@@ -12,7 +12,6 @@ import numpy as np
 
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.interop.chain import Chain, Step
-from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
 ACTIVATIONS = {  # of torch.nn, by class: our name
@@ -29,22 +28,6 @@ FUNCTIONS = {name.lower(): name for name in ACTIVATIONS} | {"leaky_relu": "Leaky
 SHAPES = ("flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "float", "double")
 
 
-def from_torch(module: Any) -> Module:
-    """A torch.nn.Module as a Module of this library, with the same weights and, in eval mode, the same outputs.
-
-    module: a torch.nn.Sequential, or a module whose forward calls one layer after the other (found by torch.fx), of
-    Linear, activations, Dropout, LayerNorm, BatchNorm1d and Flatten. What has the form of an nn.MLP becomes one.
-    Errors: OperandError for what is no torch module or no such row of layers, SettingError for a layer that has no
-    counterpart; both name it.
-
-    >>> from_torch("a name")
-    Traceback (most recent call last):
-        ...
-    tinygrad_edu.errors.OperandError: from_torch takes a torch.nn.Module, not 'a name'
-    """
-    return chain_of(module).module()
-
-
 def is_torch(module: Any) -> bool:
     """Is it a torch.nn.Module?"""
     return any(kind.__module__ == "torch.nn.modules.module" for kind in type(module).__mro__)
@@ -55,6 +38,23 @@ def chain_of(module: Any) -> Chain:
     if not is_torch(module):
         raise OperandError(f"from_torch takes a torch.nn.Module, not {module!r:.60}")
     return Chain(tuple(step for part in parts(module) for step in step_of(part)))
+
+
+def output_shape(module: Any, X: Any) -> tuple[int, ...]:
+    """The shape of what it gives for a few samples; () where it cannot be called so."""
+    from importlib import import_module
+
+    torch, training = import_module("torch"), module.training
+    first = next(module.parameters(), torch.zeros(1))
+    rows = torch.as_tensor(np.asarray(X)[:2])
+    rows = rows if rows.dtype == torch.int64 else rows.to(first.dtype)
+    try:
+        with torch.no_grad():
+            return tuple(module.eval()(rows).shape)
+    except Exception:  # whatever a forward of somebody's own raises
+        return ()
+    finally:
+        module.train(training)
 
 
 def parts(module: Any) -> Iterator[Any]:
@@ -151,4 +151,7 @@ LAYERS: dict[str, Callable[[Any], Step]] = {
     "LayerNorm": layer_norm,
     "BatchNorm1d": lambda layer: Step("norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer)),
     "Flatten": lambda layer: Step("flatten"),
+    "Embedding": lambda layer: Step(
+        "embedding", sizes=(layer.num_embeddings, layer.embedding_dim), arrays=arrays(layer)
+    ),
 }

@@ -60,6 +60,14 @@ def torch_loss(loss: Any) -> str:
     raise unknown_name("loss of torch", name, [*TORCH_LOSSES, *LOSSES])
 
 
+def terms_of(loss: Any, batch: int, y: Any) -> int:
+    """How many terms a loss of torch adds up where it is told to take their sum (reduction="sum"), else 1."""
+    if getattr(loss, "reduction", "mean") != "sum":
+        return 1
+    each = 1 if torch_loss(loss) in ("cross_entropy", "nll") else int(y[0].size)
+    return batch * each
+
+
 def keras_loss(loss: Any) -> tuple[str, bool]:
     """(our name of a Keras loss, or "categorical", does it take logits?). Errors: SettingError for one without."""
     config = loss.get_config() if hasattr(loss, "get_config") else {}

@@ -96,7 +96,8 @@ def test_a_module_that_cannot_be_taken_over_is_looked_through(torch):
             self.body, self.head, self.idle = T.LSTM(3, 4, batch_first=True), T.Linear(4, 1), T.Linear(4, 4)
 
         def forward(self, x):
-            return self.head(self.body(x)[0][:, -1])
+            outputs = self.body(x)[0]
+            return self.head(outputs[:, -1] + outputs[:, 0])  # two ways through: no row of layers
 
     model, series, y = Recurrent(), RNG.normal(size=(30, 5, 3)), RNG.normal(size=(30, 1))
     found = diagnose(model, series, y, loss=T.MSELoss(), optimizer=torch.optim.Adam(model.parameters()), epochs=1)
@@ -107,6 +108,136 @@ def test_a_module_that_cannot_be_taken_over_is_looked_through(torch):
     model.idle = T.Identity()
     found = diagnose(model, series, y[:, 0], loss=T.MSELoss(), optimizer=torch.optim.Adam(model.parameters()), epochs=1)
     assert found.causes[0].code == "broadcast_in_loss"
+
+
+class Reader:
+    """A recurrent module, in the forms in which people write its forward."""
+
+    FORMS = ("last", "state", "zeros", "times first", "single numbers")
+
+    @staticmethod
+    def of(torch, form, cell="LSTM", width=2):
+        T = torch.nn
+
+        class Module(T.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = getattr(T, cell)(
+                    1 if form == "single numbers" else width, 6, batch_first=form != "times first"
+                )
+                self.head = T.Linear(6, 1)
+
+            def forward(self, x):
+                if form == "single numbers":
+                    x = x.unsqueeze(-1)
+                if form == "times first":
+                    return self.head(self.body(x.transpose(0, 1))[0][-1])
+                start = torch.zeros(1, len(x), 6)
+                given = (x, (start, start) if cell == "LSTM" else start) if form == "zeros" else (x,)
+                outputs, state = self.body(*given)
+                h = state[0] if cell == "LSTM" else state
+                return torch.sigmoid(self.head(torch.relu(h[-1]))) if form == "state" else self.head(outputs[:, -1])
+
+        return Module()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("form", Reader.FORMS)
+def test_recurrent_modules_are_taken_over(torch, form, cell):
+    from tinygrad_edu.interop import from_torch
+
+    model, series = Reader.of(torch, form, cell), RNG.normal(size=(9, 4, 2))
+    series = series[:, :, 0] if form == "single numbers" else series
+    theirs = model(torch.tensor(series, dtype=torch.float32)).detach().numpy()
+    fed = series[:, :, None] if form == "single numbers" else series
+    np.testing.assert_allclose(from_torch(model, series).eval()(fed).numpy(), theirs, atol=1e-6)
+
+
+@pytest.mark.torch
+def test_what_is_no_row_of_layers_is_refused(torch):
+    from tinygrad_edu.interop import from_torch
+
+    T = torch.nn
+
+    class Module(T.Module):
+        def __init__(self, how):
+            super().__init__()
+            self.how, self.body, self.head = how, T.LSTM(2, 6, batch_first=how != "samples as times"), T.Linear(6, 1)
+            self.first, self.last = T.Linear(2, 2), T.Linear(2, 1)
+
+        def forward(self, x):
+            if self.how == "twice":
+                return self.last(self.first(self.first(x[:, 0])))
+            if self.how == "hidden dropout":
+                return self.last(T.functional.dropout(self.first(x[:, 0]), 0.5, self.training))
+            start = torch.randn(1, len(x), 6)
+            return self.head(self.body(x, (start, start) if self.how == "random state" else None)[0][:, -1])
+
+    for how, words in (
+        ("twice", "more than once|reshape"), ("hidden dropout", "differ|reshape"), ("random state", "differ"),
+        ("samples as times", "samples for times"),
+    ):  # fmt: skip
+        with pytest.raises(TinygradError, match=words):
+            from_torch(Module(how), RNG.normal(size=(9, 4, 2)))
+
+
+@pytest.mark.torch
+def test_a_recurrent_module_is_trained_again(torch):
+    T, series = torch.nn, RNG.normal(size=(60, 3, 1))
+    y = (series[:, 2] > 0).astype(float)
+    model = Reader.of(torch, "last", width=1)
+    how = trained(torch, model, series, y, T.BCEWithLogitsLoss(), sgd(torch, model, 1e-4), epochs=8)
+    found = diagnose(model, series, y, **how)
+    assert found.causes[0].code in ("lr_too_low", "too_few_epochs")
+    assert "torch.optim." in found.causes[0].remedy or "epochs" in found.causes[0].remedy
+
+
+@pytest.mark.torch
+def test_samples_that_are_taken_for_times(torch):
+    T = torch.nn
+
+    class Module(T.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = T.LSTM(2, 6), T.Linear(6, 1)
+
+        def forward(self, x):
+            return self.head(self.body(x)[0][:, -1])
+
+    model, series = Module(), RNG.normal(size=(40, 5, 2))
+    optimizer = torch.optim.Adam(model.parameters())
+    found = diagnose(model, series, series[:, 0, :1], loss=T.MSELoss(), optimizer=optimizer, epochs=3)
+    assert found.causes[0].code == "mixed_samples"
+    assert "batch_first" in found.causes[0].remedy
+
+
+@pytest.mark.torch
+def test_outputs_that_are_squeezed_do_not_broadcast(torch):
+    class Squeezed(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net(torch, 3, 12, 1)
+
+        def forward(self, x):
+            return self.net(x).squeeze(-1)
+
+    model = Squeezed()
+    how = trained(torch, model, X, SUM, torch.nn.MSELoss(), torch.optim.Adam(model.parameters(), lr=0.02))
+    assert diagnose(model, X, SUM, **how).healthy
+
+
+@pytest.mark.torch
+def test_a_summed_loss_has_the_rate_of_its_sum(torch):
+    how = {"epochs": 30, "batch_size": 20}
+    means = [("mean", 0.04), ("sum", 0.002)]  # 20 samples: the same steps
+    found = []
+    for reduction, lr in means:
+        model = net(torch, 3, 12, 1)
+        loss, optimizer = torch.nn.MSELoss(reduction=reduction), sgd(torch, model, lr)
+        found.append(diagnose(model, X, SUM[:, None], loss=loss, optimizer=optimizer, **how).setup)
+    assert found[0].lr == pytest.approx(found[1].lr)
+    assert "lr 0.002 → 0.02" in found[1].difference({"lr": 10 * found[1].lr})
 
 
 def keras_json(*layers):

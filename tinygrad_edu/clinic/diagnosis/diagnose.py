@@ -13,7 +13,7 @@ from tinygrad_edu import checks
 from tinygrad_edu.clinic.diagnosis import files, one_pass
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.facts import foreign, reload
-from tinygrad_edu.clinic.diagnosis.facts.subject import Subject, subject_of
+from tinygrad_edu.clinic.diagnosis.facts.subject import Subject, subject_of, with_weights
 from tinygrad_edu.clinic.diagnosis.histories import History, columns_of, history_of
 from tinygrad_edu.clinic.diagnosis.overfitting import turn
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
@@ -40,6 +40,7 @@ def diagnose(
     lr: float | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    sample_weight: Any = None,
 ) -> Diagnosis:
     """Why a training run did not learn: symptoms are measured, and causes are named only with a proof.
 
@@ -48,9 +49,9 @@ def diagnose(
     or its JSON; of these two loss, optimizer (an object or a name, with lr), epochs and batch_size say how it was
     trained, in their own words (a compiled Keras model knows loss and optimizer itself). A Run of `Run.load` needs X
     and y, and an nn.MLP with its weights; of other ones, and of `fit_online`, only the curve is looked at, and
-    `not_checked` says why. goal: a loss, or a
-    measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or {"mae": ...}; by default it is derived from
-    what the data can give, and said so. seeds: the starts that each change is tried from. budget_s: seconds, roughly.
+    `not_checked` says why. goal: a loss, or a measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or
+    {"mae": ...}; by default it is derived from what the data can give, and said so. sample_weight: what `fit` of an
+    estimator was given, which does not keep it. seeds: the starts that each change is tried from. budget_s: seconds.
     The proof of a cause: of the same seeds, so many more reach the goal with one change than as is that the 90 %
     Wilson intervals are apart.
     Errors: OperandError for what is no training run, SettingError for settings, NameNotFoundError for a measure.
@@ -66,10 +67,16 @@ def diagnose(
     how = {"loss": loss, "optimizer": optimizer, "lr": lr, "epochs": epochs, "batch_size": batch_size}
     refuse(seeds, budget_s)
     if foreign.is_foreign(run_or_estimator):
+        refuse_weights(sample_weight)
         return of_foreign(run_or_estimator, X, y, how, goal, seeds, budget_s)
     if given := [name for name, x in how.items() if x is not None]:
         raise SettingError(f"{', '.join(given)}: a run of fit and an estimator know it themselves: leave it out")
-    return nonfinite(X) or of_our_own(run_or_estimator, X, y, goal, seeds, budget_s)
+    return nonfinite(X) or of_our_own(run_or_estimator, X, y, sample_weight, goal, seeds, budget_s)
+
+
+def refuse_weights(weight: Any) -> None:
+    if weight is not None:
+        raise SettingError("sample_weight is taken of an estimator only: a run of fit knows it itself")
 
 
 def refuse(seeds: int, budget_s: float) -> None:
@@ -79,15 +86,17 @@ def refuse(seeds: int, budget_s: float) -> None:
     checks.number("budget_s", budget_s, "(0, inf]")
 
 
-def of_our_own(trained: Any, X: Any, y: Any, goal: Any, seeds: int, budget_s: float) -> Diagnosis:
+def of_our_own(trained: Any, X: Any, y: Any, weight: Any, goal: Any, seeds: int, budget_s: float) -> Diagnosis:
     """A Run, or an estimator."""
+    if isinstance(trained, Run):
+        refuse_weights(weight)
     notes: list[str] = []
     if isinstance(trained, Run) and trained.job is None:  # of fit_online, or read from a file
         if missing := reload.why_not(trained, X, y):
             return of_curve_alone(trained, missing)
         trained, X, y = reload.with_job(trained, X, y), None, None
         notes = reload.other_data(trained)
-    return of_subject(subject_of(trained, X, y), goal, seeds, budget_s, notes)
+    return of_subject(with_weights(subject_of(trained, X, y), weight), goal, seeds, budget_s, notes)
 
 
 def of_foreign(model: Any, X: Any, y: Any, how: dict[str, Any], goal: Any, seeds: int, budget_s: float) -> Diagnosis:

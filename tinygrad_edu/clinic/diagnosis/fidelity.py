@@ -36,7 +36,8 @@ def repeat_fit(subject: Subject) -> str | None:
         return ""
     return (
         f"fitted again with random_state={rule.state} its first loss is {ours:.4g}, and this estimator's is "
-        f"{theirs:.4g}: was it trained on other data, with sample_weight, warm_start or partial_fit?"
+        f"{theirs:.4g}. It may have been trained on other data, by warm_start or partial_fit, or with sample_weight, "
+        "which diagnose takes too"
     )
 
 

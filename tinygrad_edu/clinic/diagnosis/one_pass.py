@@ -61,10 +61,38 @@ class Pass:
         return found.to(kind) if found.is_floating_point() else found
 
     def causes(self) -> Iterator[FoundCause]:
+        yield from self.mixed_samples()
         yield from self.broadcast()
         yield from self.not_trained()
         yield from self.softmax_of_one()
         yield from self.two_softmaxes()
+
+    def mixed_samples(self) -> Iterator[FoundCause]:
+        """Outputs that are others when the same samples come in another order."""
+        try:
+            with self.torch.no_grad():
+                ways = [self.eval_of(self.X), self.eval_of(self.X), self.eval_of(self.X.flip(0)).flip(0)]
+        except Exception:  # a forward that takes one size of batch
+            return
+        if any(way.shape[:1] != self.X.shape[:1] for way in ways) or not self.close(ways[0], ways[1]):
+            return
+        if not self.close(ways[0], ways[2]):
+            away = float((ways[0] - ways[2]).abs().max())
+            yield otherwise(
+                "mixed_samples", f"X has shape {tuple(self.X.shape)}; in reverse order its samples get other outputs.",
+                f"the largest difference is {away:.3g}, of outputs of at most {float(ways[0].abs().max()):.3g}. In "
+                "PyTorch: nn.LSTM(..., batch_first=True) for inputs (samples, times, features).",
+            )  # fmt: skip
+
+    def eval_of(self, X: Any) -> Any:
+        training = self.module.training
+        try:
+            return self.module.eval()(X)
+        finally:
+            self.module.train(training)
+
+    def close(self, a: Any, b: Any) -> bool:
+        return a.shape == b.shape and bool(self.torch.allclose(a, b, 1e-3, 1e-4 * float(a.abs().max())))
 
     def broadcast(self) -> Iterator[FoundCause]:
         """The loss of permuted targets is the same."""

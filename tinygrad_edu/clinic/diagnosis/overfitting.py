@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.causes.table import PROVED_OTHERWISE
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
-from tinygrad_edu.clinic.diagnosis.proof.trial import Trained, Trial, hold_out, short, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.trial import NoTimeError, Trained, Trial, hold_out, short, train_setup
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
@@ -65,7 +65,10 @@ def prove_overfitting(t: Trials) -> list[FoundCause]:
     goal = float(v.min()) + PART * (float(np.median(v[-max(1, len(v) // 10) :])) - float(v.min()))
     setup = t.record.setup
     as_is = judge_runs(t, {}, "as is", t.as_is.runs, goal)
-    runs = train_setup(setup.but(change), t.record.task, t.bench.seeds)
+    try:
+        runs = train_setup(setup.but(change), t.record.task, t.bench.seeds, 1, t.bench.ends)
+    except NoTimeError:
+        return []
     stopped = judge_runs(t, change, setup.difference(change), runs, goal)
     if not stopped.beats(as_is):
         return []

@@ -55,7 +55,8 @@ class RepairedEstimator(Module):
         made = with_scalings(bare(setup, task, seed), setup, task)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return made.fit(task.X[task.rows_for(setup)], labels(setup, task)[task.rows_for(setup)])
+            weight = weight_names(made, lbfgs.weights_for(setup, task))
+            return made.fit(task.X[task.rows_for(setup)], labels(setup, task)[task.rows_for(setup)], **weight)
 
     def predict(self, X: Any) -> Any:
         """Classes, or numbers."""
@@ -104,6 +105,13 @@ def with_scalings(made: Any, setup: Setup, task: Task) -> Any:
     elif setup.inputs is not None:
         made = make_pipeline(FunctionTransformer(task.preparation(setup)), made)
     return made if setup.targets is None else TransformedTargetRegressor(made, transformer=StandardScaler())
+
+
+def weight_names(made: Any, weight: dict[str, Any]) -> dict[str, Any]:
+    """sample_weight by the name that reaches the last step of a Pipeline."""
+    inner = getattr(made, "regressor", made)
+    last = f"{inner.steps[-1][0]}__" if hasattr(inner, "steps") else ""
+    return {f"{last}{name}": array for name, array in weight.items()}
 
 
 def labels(setup: Setup, task: Task) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis import fidelity, overfitting
 from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
-from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
+from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
 from tinygrad_edu.clinic.diagnosis.combined import together
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
@@ -21,7 +21,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit_goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, answers, short
+from tinygrad_edu.clinic.diagnosis.proof.trial import NoTimeError, Trial, answers, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.single import SUSPECTED, by_lower_goal, single
@@ -59,7 +59,10 @@ class Consultation:
 
     def found(self) -> Diagnosis:
         t = self.trials
-        runs = t.first()
+        try:
+            runs = t.first()
+        except NoTimeError as error:
+            return self.not_trained(str(error))
         self.estimate = answers(self.subject.model, self.subject.setup, self.task)
         if not self.record.losses.size:  # of another library only the network is known
             self.record.losses = np.append(runs[0].losses, [np.nan] * runs[0].diverged)
@@ -104,7 +107,8 @@ class Consultation:
         causes = single(t, CLEAR if lucky else SUSPECTED, self.looked_at, bool(lucky))
         if causes and lucky and t.suspicion(causes[0].code) < CLEAR:
             causes, lucky = [*lucky, *causes], []
-        causes = [*causes, *lucky] or together(t) or walk_back(t) or single(t, 1e-9, self.looked_at) or by_lower_goal(t)
+        causes = [*causes, *lucky] or (walk_back(t) if t.slow else []) or together(t) or walk_back(t)
+        causes = causes or single(t, 1e-9, self.looked_at) or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 
     def held_back(self) -> list[FoundCause]:
@@ -194,8 +198,7 @@ class Consultation:
         """What one pass shows, with a trial of what mends it."""
         found, t = [], self.trials
         for code, certainty in certainties(self.record).items():
-            cause = BY_CODE.get(code)
-            sentence, remedy = (cause.sentence, cause.remedy) if cause else PROVED_OTHERWISE[code]
+            sentence, remedy = texts_of(code)
             trial = self.mended(certainty.change, code) if certainty.change else None
             proof = certainty.proof + (f" {short(t.as_is)}; {short(trial)}." if trial else "")
             found.append(
@@ -278,6 +281,21 @@ class Consultation:
         elif reaches:
             verdict = f"This run reaches the goal by luck ({self.measured()}); {self.others()}"
         return self.card(False, causes, f"{verdict}: {code}.")
+
+    def not_trained(self, why: str) -> Diagnosis:
+        """Not even as it is: what one pass shows, and what the data show, is all there is."""
+        t, record = self.trials, self.record
+        t.symptoms = of_data(record) + (of_network(record) if record.losses.size else [])
+        found = [
+            FoundCause(code, texts_of(code)[0], certainty.seen, certainty.proof, texts_of(code)[1])
+            for code, certainty in certainties(record).items()
+        ]
+        t.not_checked.append(f"every cause that is proved by training again: {why}")
+        said = f"The run cannot learn: {found[0].code}" if found else "There was no time to train it again"
+        return Diagnosis(
+            False if found else None, found, None, f"{said}; budget_s={t.budget:g}.", t.symptoms, [], t.not_checked,
+            time.perf_counter() - t.began, self.subject.setup, self.task, self.subject.model,
+        )  # fmt: skip
 
     def not_repeated(self, how: str) -> Diagnosis:
         """Nothing can be proved of a run that is another one when it is trained again."""

@@ -31,7 +31,8 @@ def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) ->
         looked_at.add(cause.code)
         trial = t.tried(cause)
         if trial is not None and (t.beats(trial) or (lucky and always(t, trial))):
-            proved.append((suspicion, cause, trial))
+            trial = t.confirm(trial)
+            proved += [(suspicion, cause, trial)] * (t.beats(trial) or lucky)
     return rank(t, proved)
 
 

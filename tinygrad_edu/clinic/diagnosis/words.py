@@ -43,7 +43,7 @@ def write_settings(setup: Setup, new: Setup, change: Change, table: Mapping[str,
 
 
 def rate(setup: Setup) -> str:
-    return f"{as_schedule(setup.lr)(0):.4g}"
+    return f"{as_schedule(setup.lr)(0) / setup.terms:.4g}"
 
 
 def hidden_layers_text(setup: Setup) -> str:

@@ -266,6 +266,10 @@ PROVED_OTHERWISE: dict[str, tuple[str, str]] = {
         "Bring predictions and targets to one shape, by y.reshape(-1, 1), or take a loss of this library, which "
         "refuses shapes that do not match.",
     ),
+    "mixed_samples": (
+        "The output for a sample hangs on the other samples of its batch: one axis is taken for another.",
+        "Give the layer the axes in its own order: batch_first=True where samples come first.",
+    ),
     "unregistered_parameters": (
         "Some parameters of the model are never trained: they are not among those that the optimizer is given.",
         "Keep layers as attributes of the Module, or in lists, so that model.parameters() finds them, and give the "
@@ -280,4 +284,12 @@ PROVED_OTHERWISE: dict[str, tuple[str, str]] = {
         "Look whether rows of X and y belong together, and whether X holds what y depends on.",
     ),
 }
+
+
+def texts_of(code: str) -> tuple[str, str]:
+    """(what is wrong, what to do)."""
+    cause = BY_CODE.get(code)
+    return (cause.sentence, cause.remedy) if cause else PROVED_OTHERWISE[code]
+
+
 CODES: tuple[Any, ...] = (*BY_CODE, *PROVED_OTHERWISE, "healthy")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.clinic.diagnosis.facts.initial_weights import ZERO, LayerStart, Start, distribution_of
+from tinygrad_edu.clinic.diagnosis.facts.foreign_starts import BY_DIALECT, of_steps
 from tinygrad_edu.clinic.diagnosis.facts.look import look_at
 from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
-from tinygrad_edu.errors import SettingError
+from tinygrad_edu.errors import SettingError, TinygradError
 from tinygrad_edu.interop import keras_models, torch_modules, training
-from tinygrad_edu.interop.chain import Chain, Form, Step
+from tinygrad_edu.interop.chain import Chain, Form
+from tinygrad_edu.interop.followed import chain_of_run
 from tinygrad_edu.nn.losses import LOSSES
 
 Array = np.ndarray[Any, Any]
@@ -36,13 +36,24 @@ def of_torch(module: Any, X: Any, y: Any, how: Mapping[str, Any]) -> Subject:
     samples by default. Errors: those of from_torch, and SettingError for what is missing or has no counterpart.
     """
     needed(how, "loss", "optimizer", "epochs")
-    chain, X, y = torch_modules.chain_of(module), plain(X), plain(y)
+    X, y = plain(X), plain(y)
+    chain, X = chain_and_inputs(module, X)
     loss = training.torch_loss(how["loss"])
     if loss == "nll":  # after LogSoftmax it is the cross-entropy of what comes before
         loss, chain = "cross_entropy", without_last(chain, "log_softmax")
-    if plain_broadcast(how["loss"], y, chain):
+    terms = training.terms_of(how["loss"], how.get("batch_size") or len(X), y)
+    if broadcasts(how["loss"], y, torch_modules.output_shape(module, X)):
         loss = broadcast_of(loss)
-    return subject(chain, X, y, loss, how, "torch", torch_start(chain))
+    return subject(chain, X, y, loss, how, "torch", terms)
+
+
+def chain_and_inputs(module: Any, X: Array) -> tuple[Chain, Array]:
+    """The layers of a module, and X in the shape in which they take it."""
+    try:
+        return torch_modules.chain_of(module), X
+    except TinygradError:
+        chain, shaped = chain_of_run(module, X)
+        return chain, shaped(X)
 
 
 def of_keras(model: Any, X: Any, y: Any, how: Mapping[str, Any]) -> Subject:
@@ -50,7 +61,7 @@ def of_keras(model: Any, X: Any, y: Any, how: Mapping[str, Any]) -> Subject:
     how = {**compiled_with(model), **{name: x for name, x in how.items() if x is not None}}
     needed(how, "loss", "optimizer", "epochs")
     X, y = plain(X), plain(y)
-    chain = keras_models.chain_of(model, X.shape[-1] if X.ndim == 2 else None)
+    chain = keras_models.chain_of(model, X.shape[1:])
     loss, logits = training.keras_loss(how["loss"])
     chain, loss = keras_form(chain, loss, logits)
     if loss == "bce" and y.ndim == 1:
@@ -58,8 +69,7 @@ def of_keras(model: Any, X: Any, y: Any, how: Mapping[str, Any]) -> Subject:
     if loss in ("mse", "mae", "huber") and y.ndim == 1:
         y = y.reshape(-1, 1)
     how = {"batch_size": KERAS_BATCH, **{k: v for k, v in how.items() if v is not None}}
-    start = tuple(LayerStart(Start("uniform", 0.0, 1.0), ZERO) for _ in chain.linear)
-    return subject(chain, X, y, loss, how, "keras", start)
+    return subject(chain, X, y, loss, how, "keras")
 
 
 def keras_form(chain: Chain, loss: str, logits: bool) -> tuple[Chain, str]:
@@ -108,10 +118,12 @@ def without_last(chain: Chain, name: str) -> Chain:
     return Chain(chain.steps[:-1]) if last is not None and last.name == name else chain
 
 
-def plain_broadcast(loss: Any, y: Array, chain: Chain) -> bool:
-    """Does this loss of torch broadcast targets (n,) against outputs (n, 1)?"""
-    broadcasts = training.TORCH_LOSSES.get(training.name_of(loss), ("", False))[1]
-    return broadcasts and y.ndim == 1 and len(y) > 1 and bool(chain.linear) and chain.linear[-1].sizes[1] == 1
+def broadcasts(loss: Any, y: Array, shape: tuple[int, ...]) -> bool:
+    """Does this loss of torch make a square of outputs (n, 1) and targets (n,), or the other way round?"""
+    may = training.TORCH_LOSSES.get(training.name_of(loss), ("", False))[1]
+    column_and_row = shape[1:] == (1,) and y.ndim == 1
+    row_and_column = len(shape) == 1 and y.shape[1:] == (1,)
+    return may and len(y) > 1 and (column_and_row or row_and_column)
 
 
 def broadcast_of(loss: str) -> Any:
@@ -125,29 +137,20 @@ def broadcast_of(loss: str) -> Any:
     return broadcast
 
 
-def torch_start(chain: Chain) -> tuple[LayerStart, ...]:
-    """torch's own start, uniform within 1/√fan_in, biases too; another one where the weights show it."""
-    found = []
-    for layer in chain.linear:
-        fan_in, fan_out = layer.sizes
-        weight = Start("uniform", 0.0, math.sqrt((fan_in + fan_out) / (6.0 * fan_in)))
-        bias = Start("uniform", 0.0, math.sqrt(fan_out / (3.0 * fan_in))) if layer.bias else ZERO
-        W = layer.arrays.get("weight")
-        if W is not None and len(W) > 1 and (W[0] == W).all():  # all units alike: they began so
-            weight, bias = distribution_of(W), distribution_of(layer.arrays.get("bias", np.zeros(1)))
-        found.append(LayerStart(weight, bias))
-    return tuple(found)
-
-
 def subject(
-    chain: Chain, X: Array, y: Array, loss: Any, how: Mapping[str, Any], dialect: str, start: tuple[LayerStart, ...]
+    chain: Chain, X: Array, y: Array, loss: Any, how: Mapping[str, Any], dialect: str, terms: int = 1
 ) -> Subject:
-    """The network and its training as a Setup."""
+    """The network and its training as a Setup. terms: how many a loss adds up that is a sum, not a mean."""
     optimizer, lr, options = training.optimizer_of(how["optimizer"], how.get("lr"))
     model, form = chain.module(), Form.of(chain.steps)
+    if form and X.ndim > 2 and not any(step.kind == "flatten" for step in chain.steps):
+        form, model = None, chain.sequential()  # a layer for each time, not for all of them at once
+    if terms > 1 and optimizer == "SGD":  # the sum over a batch is its mean at a larger rate
+        lr, options = lr * terms, {**options, "weight_decay": options.get("weight_decay", 0.0) / terms}
     setup = Setup(
-        **(structure(form, chain.steps, start) if form else other(model)), loss=loss, optimizer=optimizer, lr=lr,
+        **(structure(form, chain, dialect) if form else other(chain, dialect)), loss=loss, optimizer=optimizer, lr=lr,
         options=options, epochs=int(how["epochs"]), batch_size=how.get("batch_size"), dialect=dialect,
+        terms=terms if optimizer == "SGD" else 1,
     )  # fmt: skip
     if not setup.own_loss and LOSSES[loss].link != "softmax" and y.ndim == 1:
         y = y.reshape(-1, 1)
@@ -157,16 +160,16 @@ def subject(
     return Subject(setup, task, model, {}, none, none, f"{how['epochs']} epochs done")
 
 
-def structure(form: Form, steps: tuple[Step, ...], start: tuple[LayerStart, ...]) -> dict[str, Any]:
+def structure(form: Form, chain: Chain, dialect: str) -> dict[str, Any]:
     """The fields of a Setup that describe an nn.MLP."""
     return {
         "sizes": (form.layers[0].sizes[0], *(layer.sizes[1] for layer in form.layers)),
         "activation": form.activation, "out_activation": form.out_activation, "bias": form.layers[0].bias,
-        "norm": form.norm, "dropout": max(form.dropouts, default=0.0), "init": start,
+        "norm": form.norm, "dropout": max(form.dropouts, default=0.0), "init": BY_DIALECT[dialect](chain),
     }  # fmt: skip
 
 
-def other(model: Any) -> dict[str, Any]:
-    """Another network is taken as it is, drawn anew."""
-    drawn = {name: distribution_of(array) for name, array in model.state_dict().items()}
-    return {"sizes": (0, 0), "init": drawn, "pattern": model, "dropout": AS_IT_IS}
+def other(chain: Chain, dialect: str) -> dict[str, Any]:
+    """Another network: a copy of its form, which begins as such layers do there."""
+    pattern = chain.bare().sequential()
+    return {"sizes": (0, 0), "init": of_steps(chain, pattern, dialect), "pattern": pattern, "dropout": AS_IT_IS}

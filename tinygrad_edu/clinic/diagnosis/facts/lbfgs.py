@@ -31,13 +31,13 @@ def refusal(setup: Setup, task: Task) -> str:
         return f"an estimator has no {', '.join(different) or setup.activation}"
     if setup.loss is not rule.first_loss or not isinstance(setup.init, (str, tuple)):
         return "an estimator has one loss and its own start"
-    if setup.weights not in (None, "balanced") or (setup.weights and rule.kind != "MLPClassifier"):
-        return "an estimator has no such weights"
+    if isinstance(setup.weights, str) and rule.kind != "MLPClassifier":
+        return "a regressor has no classes to balance"
     if isinstance(setup.lr, Schedule) and setup.lr.kind not in ("invscaling", "adaptive", "constant"):
         return f"an estimator has no schedule {setup.lr}"
     if setup.shuffle not in (True, False):
         return f"an estimator has no order {setup.shuffle}"
-    lonely = setup.optimizer == NAME and (setup.dropout or setup.clip_norm or setup.weights)
+    lonely = setup.optimizer == NAME and (setup.dropout or setup.clip_norm or isinstance(setup.weights, str))
     return f"solver={NAME!r} has no dropout, clip_norm or class_weight" if lonely else ""
 
 
@@ -78,18 +78,25 @@ def fit_network(setup: Setup, task: Task, seed: int) -> tuple[MLP, Any]:
     assert rule is not None
     model = getattr(estimators, rule.kind)(**parameters(setup, seed))
     if rule.kind == "MLPClassifier":
-        model.set_params(class_weight=setup.weights)
+        model.set_params(class_weight=setup.weights if isinstance(setup.weights, str) else None)
     else:
         model.set_params(loss=rule.loss)
     curve = np.empty(0)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of what did not converge, and of batches that are cut: both are measured
         try:
-            model.fit(task.inputs_for(setup), targets(setup, task))
+            model.fit(task.inputs_for(setup), targets(setup, task), **weights_for(setup, task))
         except ValueError:  # the weights are no longer finite
             curve = np.array([np.nan])
     found = getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)])
     return network(model, setup), np.append(np.array(found, dtype=float), curve)
+
+
+def weights_for(setup: Setup, task: Task) -> dict[str, Any]:
+    """What each sample counts, where that was said."""
+    if setup.weights is None or isinstance(setup.weights, str):
+        return {}
+    return {"sample_weight": np.asarray(setup.weights)[task.rows_for(setup)]}
 
 
 def targets(setup: Setup, task: Task) -> Any:

@@ -12,6 +12,7 @@ from tinygrad_edu.clinic.diagnosis.facts.task import Task
 
 Array = np.ndarray[Any, Any]
 FAR = 10.0  # robust deviations: of normal numbers one in 10^23 lies so far out
+STEEP = 3.0  # robust deviations of the targets that an outlier lies away from its neighbours
 MOST = 0.15  # share of targets that can be outliers; more of them are what is to be learned
 FEWEST = 20  # samples that show what is usual
 ROWS = 4000  # samples that are compared with all others
@@ -27,7 +28,8 @@ def look_at(task: Task) -> Task:
 def outliers(task: Task) -> Array | None:
     """Targets (n,) far from those of the nearest samples, where some of them lie far from all others too, or None.
 
-    A large target whose neighbours are large too is no outlier: there the inputs tell it.
+    A large target whose neighbours are large too is no outlier: there the inputs tell it. Nor is one that lies away
+    from its neighbours by less than the targets differ anyway, as on the steep side of x⁴.
     """
     y = task.truth
     if task.classes or not FEWEST <= task.samples <= ROWS or not np.isfinite(y).all():
@@ -37,17 +39,23 @@ def outliers(task: Task) -> Array | None:
         return None
     X = task.standard(task.X).reshape(len(y), -1)
     near = nearest(np.where(np.isfinite(X), X, 0.0), min(NEAREST, len(y) - 1))
-    away = distance(y - np.median(y[near], axis=1)) > FAR
+    rest = y - np.median(y[near], axis=1)
+    away = (distance(rest) > FAR) & (np.abs(rest) > STEEP * robust_deviation(y)).any(axis=1)
     return away if (far & away).any() and away.sum() <= MOST * len(y) else None
 
 
 def distance(y: Array) -> Array:
     """How many robust deviations each row lies from the median: the largest over its columns, (n,)."""
-    centre = np.median(y, axis=0)
-    away = np.abs(y - centre)
-    spread = 1.4826 * np.median(away, axis=0)
-    spread = np.where(spread > 0.0, spread, 1.4826 * np.mean(np.minimum(away, np.quantile(away, 0.8, axis=0)), axis=0))
+    away, spread = np.abs(y - np.median(y, axis=0)), robust_deviation(y)
     return np.asarray(np.where(spread > 0.0, away / np.maximum(spread, 1e-300), 0.0).max(axis=1))
+
+
+def robust_deviation(y: Array) -> Array:
+    """Of each column 1.4826 times the median distance from the median; its trimmed mean where that is 0."""
+    away = np.abs(y - np.median(y, axis=0))
+    spread = 1.4826 * np.median(away, axis=0)
+    trimmed = 1.4826 * np.mean(np.minimum(away, np.quantile(away, 0.8, axis=0)), axis=0)
+    return np.asarray(np.where(spread > 0.0, spread, trimmed))
 
 
 def unique_rows(task: Task) -> Array:

@@ -72,6 +72,7 @@ class Setup(Recipe):
     validated: bool = False
     estimator: EstimatorRule | None = None
     dialect: str = "fit"
+    terms: int = 1  # which the user's loss adds up, of which ours is the mean: lr is so many times the user's
 
     def but(self, change: Change) -> Setup:
         """The same with one change; `options` of the same optimizer are added to."""
@@ -152,6 +153,8 @@ class Setup(Recipe):
         if name == "options":
             return [f"{key} {setting_text(old.get(key, 'default'))} → {setting_text(x)}" for key, x in new.items()]
         old = self.silenced if name == "dropout" else old
+        if name == "lr" and self.terms > 1:
+            old, new = as_schedule(old)(0) / self.terms, as_schedule(new)(0) / self.terms
         return [f"{NAMES.get(name, name)} {setting_text(old)} → {setting_text(new)}"]
 
     def changed(self, other: Setup) -> dict[str, Any]:

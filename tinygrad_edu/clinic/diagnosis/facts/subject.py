@@ -171,6 +171,16 @@ def of_estimator(model: Any, X: Any, y: Any) -> Subject:
     )  # fmt: skip
 
 
+def with_weights(subject: Subject, weight: Any) -> Subject:
+    """An estimator whose fit was given sample_weight. Errors: ShapeError."""
+    if weight is None:
+        return subject
+    weight = np.asarray(weight, dtype=float).reshape(-1)
+    if len(weight) != subject.task.samples:
+        raise ShapeError(f"sample_weight has {len(weight)} entries, X {subject.task.samples} samples: one for each")
+    return replace(subject, setup=replace(subject.setup, weights=weight))
+
+
 def refuse_other_data(model: Any, X: Array, y: Any) -> None:
     """Data that this estimator was not trained on. Errors: ShapeError, SettingError."""
     width, y = model.coefs_[0].shape[0], np.asarray(y)

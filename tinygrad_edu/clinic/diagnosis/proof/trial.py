@@ -6,7 +6,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,6 +30,8 @@ from tinygrad_edu.train.stopping import has_fired
 from tinygrad_edu.train.sweep.many import ManyJobs
 
 Array = np.ndarray[Any, Any]
+PART = 0.5  # of the time left that a compiler may take
+MOST_SLOWED = 8.0  # by other work on the machine
 Z = 1.645  # of the normal distribution: 90 % of it lie within; 0 of 5 and 4 of 5 are then apart, 1 of 5 and 4 are not
 
 
@@ -127,6 +129,10 @@ class Jobs(ManyJobs):
         y = np.ascontiguousarray(task.targets(setup)[rows])
         super().__init__(setup.model, setup.make_optimizer, task.inputs_for(setup), y, options)
 
+    def with_callback(self, callback: Callable[[Job], bool]) -> ManyJobs:
+        """The same runs, which a function of the job may end after each epoch."""
+        return ManyJobs(self.make_model, self.optimizer, self.X, self.y, {**self.settings, "callbacks": [callback]})
+
 
 def follows(lr: Any) -> bool:
     return isinstance(lr, Schedule) and lr.follows_loss
@@ -140,23 +146,41 @@ def hold_out(setup: Setup, task: Task) -> tuple[Array, Array]:
     return task.prepare(X, setup), y if scaling is None else np.asarray(scaling(y.reshape(len(y), -1)))
 
 
-def train_setup(setup: Setup, task: Task, seeds: Sequence[int], times: int = 1) -> list[Trained]:
-    """The setup from each seed: compiled where that is quicker, `times` times over, else operation by operation."""
+class NoTimeError(TinygradError):
+    """There is less time left than the training takes."""
+
+
+def train_setup(
+    setup: Setup, task: Task, seeds: Sequence[int], times: int = 1, ends: float = math.inf
+) -> list[Trained]:
+    """The setup from each seed: compiled where that is quicker, `times` times over, else operation by operation.
+
+    ends: time.perf_counter() by which to be done. Errors: NoTimeError where that cannot be, as soon as it is known.
+    """
     if setup.estimator is not None and not (setup.optimizer != lbfgs.NAME and lbfgs.refusal(setup, task)):
         return by_estimators(setup, task, seeds)
     recipe, places = Jobs(setup, task), [(math.nan, seed) for seed in seeds]
     first = recipe.job(places[0])
-    program = None if first.minimizer else program_for(first, len(seeds) * times)
+    program = None if first.minimizer else program_for(first, len(seeds), times, ends)
     with np.errstate(all="ignore"):
         if program is None:
-            jobs = [first, *map(recipe.job, places[1:])]
-            for each in jobs:
-                trained_by(each, "auto" if each.minimizer else False)
+            jobs = eagerly(recipe, places, ends)
         else:
             jobs = recipe.outcomes(places, program, os.cpu_count() or 1, bar(first))
             for each in jobs:
                 each.restore_best()
         return [finish_job(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
+
+
+def eagerly(jobs_of: Jobs, places: Sequence[tuple[float, int]], ends: float) -> list[Job]:
+    """Each run, operation by operation. Errors: NoTimeError where the time is up before the last epoch."""
+    recipe = jobs_of.with_callback(lambda job: time.perf_counter() > ends) if math.isfinite(ends) else jobs_of
+    jobs = [recipe.job(place) for place in places]
+    for job in jobs:
+        trained_by(job, "auto" if job.minimizer else False)
+        if job.ended and time.perf_counter() > ends:
+            raise NoTimeError("no time left")
+    return jobs
 
 
 def by_estimators(setup: Setup, task: Task, seeds: Sequence[int]) -> list[Trained]:
@@ -171,15 +195,35 @@ def by_estimator(setup: Setup, task: Task, seed: int) -> Trained:
     return Trained(seed, model, losses, answers(model, setup, task), not np.isfinite(losses).all())
 
 
-def program_for(first: Job, runs: int) -> Any:
-    """The compiled program, or None where steps without it take less time than making it."""
+def program_for(first: Job, runs: int, times: int, ends: float) -> Any:
+    """The compiled program, or None where steps without it take less time than making it, or making it too much.
+
+    A compiler cannot be stopped: what it will take is estimated before, by how slow the machine is just now.
+    Errors: NoTimeError where there is no time for either way.
+    """
     try:
         program = training_program(first)
     except TraceError:
         return None
-    if program.at_hand() or eager_seconds(first) * runs > program.compile_seconds():
+    if program.at_hand():
         return program
+    eager, slowdown = timed_eagerly(first)
+    compiling, left = program.compile_seconds() * slowdown, ends - time.perf_counter()
+    if eager * runs * times > compiling and compiling < PART * left:
+        return program
+    if eager * runs > left:
+        raise NoTimeError(
+            f"no time left: of {left:.0f} s, compiling takes about {compiling:.0f} and runs {eager * runs:.0f}"
+        )
     return None
+
+
+def timed_eagerly(job: Job) -> tuple[float, float]:
+    """(seconds of one run operation by operation, how many seconds the processor takes for one of its own)."""
+    wall, own = time.perf_counter(), time.thread_time()
+    eager = eager_seconds(job)
+    spent = time.perf_counter() - wall
+    return eager, min(max(1.0, spent / max(time.thread_time() - own, 1e-4)), MOST_SLOWED)
 
 
 def finish_job(seed: int, job: Job, setup: Setup, task: Task) -> Trained:
@@ -234,9 +278,9 @@ class Bench:
             return replace(self.known[repr(change)], code=code).again(self)
         setup, start = self.setup.but(change), time.perf_counter()
         try:
-            runs = train_setup(setup, self.task, self.seeds)
+            runs = train_setup(setup, self.task, self.seeds, 1, self.ends)
         except (TinygradError, FloatingPointError) as error:
-            self.failed.append(f"{code}: {error}")
+            self.failed.append(f"{code} ({self.setup.difference(change)}): {error}")
             return None
         words = f"only {self.setup.difference(change)}" if change else "as is"
         seconds = time.perf_counter() - start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +12,7 @@ from tinygrad_edu.clinic.diagnosis.causes.table import CAUSES, Cause
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, Trained, Trial, judge_runs, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, NoTimeError, Trained, Trial, judge_runs, train_setup
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 
 ENOUGH = 20  # seeds that tell bad luck from a broken setup
@@ -19,7 +20,8 @@ OFTEN = 6  # trials that a program of the structure as it is will serve
 FEWEST = 3  # seeds that can tell a change from chance: 0 and 3 of 3 have 90 % intervals that are apart
 SHARE = 0.25  # of the budget that the run as it is may take
 REPAIRS = 0.8  # of the seeds reach the goal by a change that repairs
-RESERVE = 0.15  # of the budget that is left for trials in any case: a compiler may have taken the rest
+SLOW = 0.02  # of the budget: trials that take more are made in the order that needs the fewest
+FLOOR = 1.0  # seconds for the run as it is, however small the budget
 QUIET = 1.0  # seconds before a line of progress is shown
 
 
@@ -32,7 +34,8 @@ class Trials:
         self.done: list[Trial] = []
         self.not_checked: list[str] = []
         self.bench = Bench(record.setup, record.task, Goal("r2", 0.0, ""), seeds, self.began + budget)
-        self.budget, self.shown = budget, False
+        self.budget, self.shown, self.doing = budget, False, ""
+        self.clock: threading.Timer | None = None
         self.as_is = Trial({}, record.setup, "as is", (), (), (), 0.0)
 
     # The run as it is
@@ -42,16 +45,17 @@ class Trials:
         setup, task, seeds = self.record.setup, self.record.task, self.bench.seeds
         self.show("training it again as it is")
         start = time.perf_counter()
-        runs = train_setup(setup, task, seeds[:1], OFTEN * len(seeds))
+        ends = max(self.bench.ends, start + FLOOR)
+        runs = train_setup(setup, task, seeds[:1], OFTEN * len(seeds), ends)
         seconds = time.perf_counter() - start
         if seconds > 0.5:  # it may have been the compiler
             start = time.perf_counter()
-            runs += train_setup(setup, task, seeds[1:2], OFTEN * len(seeds))
+            runs += train_setup(setup, task, seeds[1:2], OFTEN * len(seeds), ends)
             seconds = time.perf_counter() - start
         most = int(SHARE * self.budget / max(seconds, 1e-9))
         self.bench.seeds = seeds[: max(FEWEST, min(len(seeds), most))]
         start, rest = time.perf_counter(), self.bench.seeds[len(runs) :]
-        runs += train_setup(setup, task, rest, OFTEN) if rest else []
+        runs += train_setup(setup, task, rest, OFTEN, ends) if rest else []
         each = (time.perf_counter() - start) / len(rest) if rest else seconds
         self.bench.note(setup, min(each, seconds) * len(runs))
         self.seconds = min(each, seconds) * len(runs)
@@ -60,7 +64,6 @@ class Trials:
     def judge_first(self, runs: list[Trained], goal: Goal) -> None:
         """The first runs by the goal."""
         self.bench.goal = goal
-        self.bench.ends = max(self.bench.ends, time.perf_counter() + RESERVE * self.budget)
         self.as_is = judge_runs({}, self.record.setup, "as is", runs, self.bench, self.seconds, "")
 
     # One change
@@ -76,6 +79,11 @@ class Trials:
     def affordable(self, change: Change) -> bool:
         """Is there time for it?"""
         return repr(change) in self.bench.known or self.bench.seconds(self.record.setup.but(change)) < self.bench.left
+
+    @property
+    def slow(self) -> bool:
+        """Is there time for few trials only?"""
+        return self.bench.seconds(self.record.setup) > SLOW * self.budget
 
     def tried(self, cause: Cause) -> Trial | None:
         """The best trial of a cause's changes; stops at the first that repairs."""
@@ -104,8 +112,15 @@ class Trials:
         cost = trial.seconds / trial.count * len(more)
         if not more or cost > 0.4 * self.bench.left:
             return trial
-        runs = [*trial.runs, *train_setup(trial.setup, self.record.task, more)]
+        try:
+            runs = [*trial.runs, *train_setup(trial.setup, self.record.task, more, 1, self.bench.ends)]
+        except NoTimeError:
+            return trial
         return judge_runs(trial.change, trial.setup, trial.words, runs, self.bench, trial.seconds + cost, trial.code)
+
+    def confirm(self, trial: Trial) -> Trial:
+        """The same from more seeds where not all reach the goal: 4 of 5 may be 3 of 5 the next time."""
+        return trial if trial.share == 1.0 else self.extended(trial)
 
     # Goals
 
@@ -139,20 +154,28 @@ class Trials:
     # Progress
 
     def show(self, what: str) -> None:
-        """A line on a terminal, for what takes more than a second."""
-        spent = time.perf_counter() - self.began
-        if spent < QUIET or not sys.stderr.isatty():
+        """A line on a terminal, for what takes more than a second: a clock writes it, as one step may take long."""
+        self.doing = what
+        if not sys.stderr.isatty():
             return
+        if time.perf_counter() - self.began >= QUIET:
+            self.write()
+        elif self.clock is None:
+            self.clock = threading.Timer(QUIET, self.write)
+            self.clock.daemon = True
+            self.clock.start()
+
+    def write(self) -> None:
+        spent = time.perf_counter() - self.began
+        text = f"\r\033[Kdiagnose: {self.doing} ({spent:.0f} of at most {self.budget:.0f} s)"
+        print(text, end="", file=sys.stderr, flush=True)
         self.shown = True
-        print(
-            f"\r\033[Kdiagnose: {what} ({spent:.0f} of at most {self.budget:.0f} s)",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
 
     def end(self) -> None:
         """Take the line of progress away."""
+        if self.clock is not None:
+            self.clock.cancel()
+            self.clock.join()  # it may be writing
         if self.shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
