@@ -178,7 +178,7 @@ def eagerly(jobs_of: Jobs, places: Sequence[tuple[float, int]], ends: float) -> 
     jobs = [recipe.job(place) for place in places]
     for job in jobs:
         trained_by(job, "auto" if job.minimizer else False)
-        if job.ended and time.perf_counter() > ends:
+        if job.progress.callback_reason and time.perf_counter() > ends:
             raise NoTimeError("no time left")
     return jobs
 
