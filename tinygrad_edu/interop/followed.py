@@ -1,5 +1,8 @@
-"""From PyTorch: a torch.nn.Module as an nn.Module of this library; of any forward, by running it: what each layer is given is compared with
-what the one before it gave. A row that gives the module's own outputs on X is that module."""
+"""From PyTorch: a torch.nn.Module as an nn.Module of this library; one of any forward is run on some inputs.
+
+What each layer is given is compared with what the one before it gave. A row of layers that gives the module's own
+outputs is that module.
+"""
 
 from __future__ import annotations
 
