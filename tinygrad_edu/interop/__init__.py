@@ -1,8 +1,8 @@
 """Networks of other libraries as networks of this one, with the same weights, and what they were trained with.
 
-Read chain.py first (what both ways share: a network as a row of steps), then torch_modules.py, followed.py (a forward of any
-form, by running it) and keras_models.py. None of these libraries is imported here, but for torch where a module of it is
-given: what is read are their objects, or Keras' JSON.
+Read chain.py first (what both ways share: a network as a row of steps), then torch_modules.py, followed.py and
+keras_models.py. None of these libraries is imported here, but for torch where a module of it is given: what is read
+are their objects, or Keras' JSON.
 """
 
 from tinygrad_edu.interop.chain import Chain, Step
