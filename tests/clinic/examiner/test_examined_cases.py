@@ -31,7 +31,7 @@ def test_the_code_in_plain_python_is_the_network_of_the_case():
     net = by_hand.InPlainPython()
     first, second = by_hand.course(by_hand.their_update, 2)
     assert net.outputs(net.weights)[1] == pytest.approx(first, rel=1e-14)
-    assert net.outputs(net.updated())[1] == pytest.approx(second, rel=1e-13)
+    assert net.outputs(net.update())[1] == pytest.approx(second, rel=1e-13)
     assert str(float(by_hand.INPUT[0])) == "0.05"
 
 
