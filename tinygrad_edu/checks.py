@@ -7,29 +7,29 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Container, Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 from tinygrad_edu.errors import SettingError
 
 UNLIMITED = "(-inf, inf)"
 
 
-def is_whole(x: Any) -> bool:
+def is_whole(x: object) -> TypeGuard[int]:
     """Is it an integer of Python or NumPy?"""
     return isinstance(x, numbers.Integral) and not is_flag(x)
 
 
-def is_number(x: Any) -> bool:
+def is_number(x: object) -> TypeGuard[float]:
     """Is it a real number of Python or NumPy? NaN and infinity are."""
     return isinstance(x, numbers.Real) and not is_flag(x)
 
 
-def is_flag(x: Any) -> bool:
+def is_flag(x: object) -> bool:
     """Is it True or False, Python's or NumPy's?"""
     return isinstance(x, bool) or type(x).__name__ in ("bool_", "bool")
 
 
-def whole(name: str, x: Any, least: int = 1, owner: str = "", what: str = "") -> int:
+def whole(name: str, x: object, least: int = 1, owner: str = "", what: str = "") -> int:
     """A whole number of at least `least`; `owner`, the layer or class whose argument it is; `what`, what it means.
 
     >>> whole("epochs", True)
@@ -42,7 +42,7 @@ def whole(name: str, x: Any, least: int = 1, owner: str = "", what: str = "") ->
     return int(x)
 
 
-def number(name: str, x: Any, interval: str = UNLIMITED, owner: str = "", what: str = "") -> float:
+def number(name: str, x: object, interval: str = UNLIMITED, owner: str = "", what: str = "") -> float:
     """A number within an interval, which is written as in mathematics: [ ] with the end, ( ) without.
 
     >>> import math
@@ -63,12 +63,12 @@ def number(name: str, x: Any, interval: str = UNLIMITED, owner: str = "", what: 
     return float(x)
 
 
-def flag(name: str, x: Any, owner: str = "") -> bool:
+def flag(name: str, x: object, owner: str = "") -> bool:
     """True or False, and not merely something that Python takes for one."""
     return bool(one_of(name, x, (True, False), owner))
 
 
-def one_of(name: str, x: Any, allowed: Iterable[Any], owner: str = "") -> Any:
+def one_of(name: str, x: object, allowed: Iterable[Any], owner: str = "") -> Any:
     """One of a few values, of the same type: 1 is not True."""
     choices = list(allowed)
     plain = x is None or isinstance(x, (str, int, float)) or is_flag(x)
@@ -78,33 +78,34 @@ def one_of(name: str, x: Any, allowed: Iterable[Any], owner: str = "") -> Any:
     return x
 
 
-def seed(name: str, x: Any, owner: str = "") -> int:
+def seed(name: str, x: object, owner: str = "") -> int:
     """What a random generator begins with."""
     return whole(name, x, 0, owner)
 
 
-def pair(name: str, x: Any, what: str) -> tuple[Any, Any]:
+def pair(name: str, x: object, what: str) -> tuple[Any, Any]:
     """Two of something; `what` says of what."""
     if not (isinstance(x, (tuple, list)) and len(x) == 2):
         raise SettingError(f"{name}={x!r}: {what}")
     return x[0], x[1]
 
 
-def divisor(name: str, x: Any) -> float:
+def divisor(name: str, x: object) -> float:
     """What keeps a quotient finite where the gradient is 0."""
-    if number(name, x, "[0, inf)") == 0:
+    found = number(name, x, "[0, inf)")
+    if found == 0:
         raise SettingError(
             f"{name}=0: a weight whose gradient is 0 would be moved by 0/0. Use a small number, such as 1e-8"
         )
-    return float(x)
+    return found
 
 
-def optional(check: Any, name: str, x: Any, *arguments: Any) -> Any:
+def optional(check: Any, name: str, x: object, *arguments: Any) -> Any:
     """The same check of a setting that may be left out: None stays None."""
     return None if x is None else check(name, x, *arguments)
 
 
-def unless(words: Container[Any], check: Any, name: str, x: Any, *arguments: Any) -> Any:
+def unless(words: Container[Any], check: Any, name: str, x: object, *arguments: Any) -> Any:
     """The same check of a setting that may be one of a few words instead."""
     return x if isinstance(x, str) and x in words else check(name, x, *arguments)
 
@@ -114,7 +115,7 @@ def meaning(what: str) -> str:
     return f", {what}" if what else ""
 
 
-def argument(name: str, x: Any, owner: str) -> str:
+def argument(name: str, x: object, owner: str) -> str:
     """How an error names it: p=1.5, or Dropout(p=1.5)."""
     text = f"{name}={x!r:.80}"
     return f"{owner}({text})" if owner else text

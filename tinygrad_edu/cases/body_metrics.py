@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import BLUE, RED, bars
 from tinygrad_edu.cases.report import Figure, Report, Trial
 from tinygrad_edu.clinic import Diagnosis, diagnose
@@ -157,7 +158,7 @@ def trial(change: str, found: Outcomes) -> Trial:
     return Trial(change, found.right, len(found.scores), f"median {np.median(found.epochs):.0f} epochs")
 
 
-def draw(canvas: Any, published: Outcomes, scaled: Outcomes, trials: tuple[Trial, ...]) -> None:
+def draw(canvas: Canvas, published: Outcomes, scaled: Outcomes, trials: tuple[Trial, ...]) -> None:
     """Loss against epochs of every seed, and the changes."""
     left, right = canvas.subplots(1, 2, width_ratios=(3, 2))
     for found, colour, name in ((published, RED, "as published"), (scaled, BLUE, "scaled, up to 5,000 epochs")):

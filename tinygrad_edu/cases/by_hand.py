@@ -9,10 +9,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import BLUE, GREEN, RED
 from tinygrad_edu.cases.report import Figure, Report, Trial
 from tinygrad_edu.clinic import BackpropReport, check_lists
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.value import Value
 
 HIDDEN = ((0.15, 0.2, 0.35), (0.25, 0.3, 0.6))  # two weights and the bias of each unit
@@ -108,7 +110,7 @@ class InPlainPython:
         }
 
 
-def logistic(z: Any) -> Any:
+def logistic(z: ArrayLike) -> Any:
     return 1.0 / (1.0 + math.exp(-z))
 
 
@@ -176,7 +178,7 @@ def trial(change: str, seen: list[tuple[float, ...]]) -> Trial:
     return Trial(change, int(near), 1, f"({seen[-1][0]:.4f}, {seen[-1][1]:.4f})")
 
 
-def draw(canvas: Any, *courses: list[tuple[float, ...]]) -> None:
+def draw(canvas: Canvas, *courses: list[tuple[float, ...]]) -> None:
     """Both outputs over the passes."""
     names = ("gradient × weight, as published", "the gradient alone, rate 0.5", "as published, ReLU")
     for i, axes in enumerate(canvas.subplots(1, 2)):

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import BLUE, RED
 from tinygrad_edu.cases.report import Figure, Report
 from tinygrad_edu.clinic import Diagnosis, diagnose
 from tinygrad_edu.compile.jit import jit
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.data import and_gate
 from tinygrad_edu.nn import MLP, losses
@@ -38,12 +40,12 @@ PUBLISHED = {  # the outputs for 10 are those for 01
 TOLERANCE = 1e-11
 
 
-def without_derivative(z: Any, t: Any) -> Any:
+def without_derivative(z: ArrayLike, t: ArrayLike) -> Any:
     """The loss whose gradient by z is p - t, p = σ(z): the cross-entropy."""
     return losses.delta_rule(z, t, reduction="sum")
 
 
-def with_derivative(z: Any, t: Any) -> Any:
+def with_derivative(z: ArrayLike, t: ArrayLike) -> Any:
     """The loss whose gradient by z is (p - t)·σ'(z): half the squared error."""
     return 0.5 * losses.mse(ops.sigmoid(z), t, reduction="sum")
 
@@ -68,7 +70,7 @@ def of_numbers(rule: str, epochs: int) -> Array:
     X, y = (a.tolist() for a in and_gate())
 
     @jit
-    def loss(v: Any, w: Any, b: Any) -> Any:
+    def loss(v: ArrayLike, w: ArrayLike, b: ArrayLike) -> Any:
         return RULES[rule]([v * x[0] + w * x[1] + b for x in X], [t[0] for t in y])
 
     weights, outputs = list(START), []
@@ -151,7 +153,7 @@ def exactness() -> float:
     return max(float(np.abs(gradients(z, t)[WITHOUT] - (ops.sigmoid(z) - t)).max()) for t in (0.0, 1.0))
 
 
-def draw(canvas: Any, without: Array, with_it: Array) -> None:
+def draw(canvas: Canvas, without: Array, with_it: Array) -> None:
     """The gradient by the logit, and the output for 11."""
     left, right = canvas.subplots(1, 2)
     z = np.linspace(-8.0, 8.0, 161)

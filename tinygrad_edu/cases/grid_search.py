@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import RED
 from tinygrad_edu.cases.report import Figure, Report, Trial
 from tinygrad_edu.clinic import Diagnosis, diagnose
@@ -154,7 +155,7 @@ def trial(change: str, search: Any, state: Array) -> Trial:
     return Trial(change, int(np.sum(state.all(axis=1))), len(found), measured)
 
 
-def draw(canvas: Any, widths: list[int], *found: tuple[Any, Array]) -> None:
+def draw(canvas: Canvas, widths: list[int], *found: tuple[Any, Array]) -> None:
     """The score of each cell, as published and mended, and a cross where it was not trained."""
     shape = (len(ACTIVATIONS), len(widths), len(SOLVERS))  # GridSearchCV sorts by name, the last one fastest
     both = canvas.subplots(1, 2, sharey=True)

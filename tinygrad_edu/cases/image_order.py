@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import BLUE, GREY, RED
 from tinygrad_edu.cases.report import Report, Trial
 from tinygrad_edu.clinic import Diagnosis, diagnose
@@ -169,7 +170,7 @@ def forgetting_text(curves: dict[str, Array]) -> str:
     )
 
 
-def draw(canvas: Any, curves: dict[str, Array]) -> None:
+def draw(canvas: Canvas, curves: dict[str, Array]) -> None:
     """What is known of each digit during the pass, sorted and shuffled, and the forgetting curve."""
     *maps, last = canvas.subplots(1, 3)
     for axes, (order, curve) in zip(maps, curves.items(), strict=True):

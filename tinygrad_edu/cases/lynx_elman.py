@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import BLUE, GREEN, RED, at_moments
 from tinygrad_edu.cases.report import Figure, Report
 from tinygrad_edu.clinic import diagnose_curve
@@ -154,7 +155,7 @@ def truncation(through_time: dict[int | None, Array]) -> str:
     )
 
 
-def draw(canvas: Any, run: Run, published: Array, through_time: dict[int | None, Array]) -> None:
+def draw(canvas: Canvas, run: Run, published: Array, through_time: dict[int | None, Array]) -> None:
     """The errors beside RSNNS's, and the two gradients."""
     left, right = canvas.subplots(1, 2, width_ratios=(3, 2))
     curve = errors(run)

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import BLUE, GREEN, GREY, RED, bars
 from tinygrad_edu.cases.report import Report, Trial
 from tinygrad_edu.clinic import BackpropReport, Diagnosis, check_backprop, diagnose
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.nn import MLP
 from tinygrad_edu.optim import Adam
 from tinygrad_edu.train import fit, fit_many
@@ -31,11 +33,11 @@ def targets(divisor: float = 10.0) -> Array:
     return (1.2 * X + 1.0) / divisor
 
 
-def sigmoid(z: Any) -> Any:
+def sigmoid(z: ArrayLike) -> Any:
     return 1.0 / (1.0 + np.exp(-np.clip(z, -700.0, 700.0)))
 
 
-def slope(z: Any) -> Any:
+def slope(z: ArrayLike) -> Any:
     """σ'(z)."""
     return sigmoid(z) * (1.0 - sigmoid(z))
 
@@ -166,7 +168,7 @@ def weights() -> str:
     )
 
 
-def draw(canvas: Any, ends: Array, trials: list[Trial]) -> None:
+def draw(canvas: Canvas, ends: Array, trials: list[Trial]) -> None:
     """The outputs beside the targets, and the eight networks."""
     left, right = canvas.subplots(1, 2)
     left.plot(X, targets(), "o", color="black", label="targets")

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import BLUE, RED, at_moments, bars
 from tinygrad_edu.cases.report import Figure, Report, Trial
 from tinygrad_edu.clinic import Diagnosis, diagnose
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.data import or_gate, xor_gate
 from tinygrad_edu.nn import MLP, init, losses
 from tinygrad_edu.optim import SGD
@@ -30,7 +32,7 @@ PUBLISHED = (("OR", 1000, 0.984, 1e-3), ("OR", 2000, 0.989, 1e-3), ("XOR", 1000,
 MOMENTS = (20, 40, 100, 200, 400, 700, 1000, 1500, 2000)  # steps at which the picture looks
 
 
-def half_squared_error(output: Any, target: Any) -> Any:
+def half_squared_error(output: ArrayLike, target: ArrayLike) -> Any:
     """½(p - t)² of one sample."""
     return 0.5 * losses.mse(output, target)
 
@@ -115,7 +117,7 @@ def step_counts(seeds: int) -> str:
     return f"Steps are not epochs: on OR the median is {short:.1%} after 100 steps and {longer:.1%} after 100 epochs."
 
 
-def draw(canvas: Any, seeds: int, shown: Sequence[Trial]) -> None:
+def draw(canvas: Canvas, seeds: int, shown: Sequence[Trial]) -> None:
     """Accuracy against steps, and what one change does."""
     left, right = canvas.subplots(1, 2, width_ratios=(3, 2))
     for gate, colour, place in (("OR", BLUE, (20, 0.93)), ("XOR", RED, (20, 0.55))):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.cases.aliases import Canvas
 from tinygrad_edu.cases.charts import BLUE, GREEN, GREY, PURPLE, RED
 from tinygrad_edu.cases.report import Report, Trial
 from tinygrad_edu.core.tensor import Tensor
@@ -97,7 +98,7 @@ def final_distances() -> str:
     )
 
 
-def draw(canvas: Any, squares: dict[str, Array]) -> None:
+def draw(canvas: Canvas, squares: dict[str, Array]) -> None:
     """The rates, and the distance from the minimum."""
     left, right = canvas.subplots(1, 2)
     steps = len(next(iter(squares.values()))) - 1

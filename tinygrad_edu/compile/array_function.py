@@ -17,6 +17,7 @@ from tinygrad_edu.compile.program import Array, Program, Trace, number_array
 from tinygrad_edu.compile.rounds.trace import with_loops
 from tinygrad_edu.compile.untraceable import compiling, explain_failure, untraceable
 from tinygrad_edu.compile.variants import parameter_names
+from tinygrad_edu.core.aliases import ArrayLike, Dtype, Samples
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.conversion import FLOATS
 from tinygrad_edu.core.modes import MODES
@@ -255,12 +256,12 @@ def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> l
     return [x for i, x in zip(places, own, strict=True) if i in chosen]
 
 
-def as_traced(y: Any) -> Any:
+def as_traced(y: Samples) -> Any:
     """A result that was computed from closed-over Tensors alone becomes part of the program too."""
     return as_node(y) if isinstance(y, Tensor) else y
 
 
-def check_argument(x: Any) -> Any:
+def check_argument(x: ArrayLike) -> Any:
     """An argument as a number or an array of floats."""
     array = number_array(x)
     refuse_too_large(array)
@@ -269,7 +270,7 @@ def check_argument(x: Any) -> Any:
     return array if array.ndim else float(array)
 
 
-def structure(x: Any) -> Any:
+def structure(x: ArrayLike) -> Any:
     """What a program depends on: axes, which of them are 1 long, and the dtype."""
     return (tuple(n == 1 for n in np.shape(x)), str(getattr(x, "dtype", "")))
 
@@ -310,7 +311,7 @@ def prepare_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any])
     return Call(program, sizes, dtypes, captured, [out.shape for out in program.results(sizes)], tensors)
 
 
-def lay_out(x: Any, dtype: Any) -> Any:
+def lay_out(x: ArrayLike, dtype: Dtype) -> Any:
     """An array in C order and its dtype; a number as a scalar of its type."""
     if x.__class__ is Tensor:
         x = x.array
@@ -328,7 +329,7 @@ def refuse_too_large(x: Array) -> None:
         raise ShapeError(f"whole numbers up to {x.max()}: none above {LARGEST} can be an index; as numbers give floats")
 
 
-def holds_integers(x: Any) -> bool:
+def holds_integers(x: ArrayLike) -> bool:
     return getattr(getattr(x, "dtype", None), "kind", "") in ("i", "u")
 
 

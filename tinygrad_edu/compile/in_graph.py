@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import value
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording
@@ -36,7 +37,7 @@ def meets_graph(given: Iterable[Any]) -> bool:
     return not PLAIN.issuperset(map(type, given)) and any(map(wants_gradient, given))
 
 
-def wants_gradient(x: Any) -> bool:
+def wants_gradient(x: ArrayLike) -> bool:
     return isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad)
 
 
@@ -72,7 +73,7 @@ def run_already(*_: Any) -> Any:
     raise NotImplementedError("a node of a compiled call has its result: it is not run again")
 
 
-def array_node(name: str, y: Any, again: Thunk, closed_over: Sequence[Tensor]) -> Tensor:
+def array_node(name: str, y: Samples, again: Thunk, closed_over: Sequence[Tensor]) -> Tensor:
     """The result of a compiled call as a Tensor of the graph."""
     operation = ArrayCall(name, again, len(closed_over))
     operation.tensors = closed_over

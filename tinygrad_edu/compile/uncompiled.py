@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.core import transforms
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 
@@ -24,7 +25,7 @@ def is_way(arguments: Sequence[Any]) -> bool:
     return bool(compiler.missing()) and all(is_float(x) for x in tree_leaves(tuple(arguments)))
 
 
-def is_float(x: Any) -> bool:
+def is_float(x: ArrayLike) -> bool:
     return isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
 
 
@@ -42,11 +43,11 @@ def value_and_gradients(f: Function, arguments: Sequence[Any]) -> tuple[Any, Any
     return plain(y), tree_map(plain, tuple(found))
 
 
-def as_numpy(x: Any) -> Any:
+def as_numpy(x: ArrayLike) -> Any:
     """A number whose division by 0 gives inf or nan, as in a compiled program."""
     return np.float64(x) if type(x) is float else x
 
 
-def plain(x: Any) -> Any:
+def plain(x: ArrayLike) -> Any:
     array = np.asarray(getattr(x, "array", x))
     return array if array.ndim else float(array)

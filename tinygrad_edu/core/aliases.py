@@ -11,3 +11,7 @@ ArrayLike = Any  # a number, an array, nested lists, a Value, a Tensor, what a t
 Node = Any  # a Value or a Tensor, in modules that stand below both
 Axis = Any  # an axis, several, or None for all; in some functions also an index or a shape
 Option = Any  # one option of an operation, as NumPy's functions take them
+Samples = Any  # one row for each sample: an array, nested lists, a data frame; weights and shares of them too
+State = Any  # what a recurrent layer carries on: an array, or a tuple of several
+Dtype = Any  # a dtype as NumPy takes it: "float32", np.float32, None
+Model = Any  # a Module of ours, a network of PyTorch or Keras, or an estimator

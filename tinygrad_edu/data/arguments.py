@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 Array = np.ndarray[Any, Any]
 
 
-def finite(name: str, array: Any) -> Array:
+def finite(name: str, array: ArrayLike) -> Array:
     """An array of finite numbers, or an error with the place of the first that is not."""
     found = np.asarray(array)
     if found.dtype.kind not in "fiub":
@@ -25,7 +26,7 @@ def finite(name: str, array: Any) -> Array:
     return found
 
 
-def rows(name: str, array: Any) -> Array:
+def rows(name: str, array: ArrayLike) -> Array:
     """An array with one entry, or one row, for each sample, and at least one sample."""
     found = np.asarray(array)
     if found.ndim == 0 or len(found) == 0:
@@ -33,7 +34,7 @@ def rows(name: str, array: Any) -> Array:
     return found
 
 
-def pairs(X: Any, y: Any) -> tuple[Array, Array]:
+def pairs(X: Samples, y: Samples) -> tuple[Array, Array]:
     """X and y with one row each for the same samples."""
     inputs, targets = rows("X", X), rows("y", y)
     if len(inputs) != len(targets):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import whole
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.data.arguments import finite, pairs, rows
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
 
@@ -25,7 +26,7 @@ Array = np.ndarray[Any, Any]
 Seed = int | np.random.Generator
 
 
-def orders(y: Any, epochs: int, order: str = "shuffled", seed: Seed = 0, weights: Any = None) -> Array:
+def orders(y: Samples, epochs: int, order: str = "shuffled", seed: Seed = 0, weights: ArrayLike = None) -> Array:
     """The numbers of the samples in the order in which each epoch sees them: (epochs, samples), integers.
 
     y has one row for each sample; only "sorted" and "stratified" look into it, for classes of shape (samples,) or
@@ -124,7 +125,7 @@ def one_hot_classes(y: Array) -> Array:
     return found
 
 
-def probabilities(weights: Any, samples: int) -> Array:
+def probabilities(weights: ArrayLike, samples: int) -> Array:
     """Weights as shares of their sum, or an error that says what is wrong with them."""
     w = finite("weights", weights).astype(float)
     if w.shape != (samples,):
@@ -135,7 +136,9 @@ def probabilities(weights: Any, samples: int) -> Array:
     return shares
 
 
-def batches(X: Any, y: Any, batch_size: int, *, order: str = "shuffled", seed: int = 0, weights: Any = None) -> Batches:
+def batches(
+    X: Samples, y: Samples, batch_size: int, *, order: str = "shuffled", seed: int = 0, weights: ArrayLike = None
+) -> Batches:
     """Batches (X[rows], y[rows]); each loop over the result is one epoch, in an order of its own.
 
     X (samples, ...), y (samples, ...); every batch has batch_size rows, the last of an epoch what is left. order: one

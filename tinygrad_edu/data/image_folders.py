@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.data.arguments import finite, pairs
 from tinygrad_edu.data.preparation import class_labels
 from tinygrad_edu.errors import ImageError, SettingError, ShapeError
@@ -27,7 +28,7 @@ PARTIAL = ".partial-"  # in the name of a folder that is being written
 PGM = re.compile(rb"P5(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)\s")
 
 
-def write_image_folders(path: str | Path, X: Any, y: Any, names: Sequence[str] | None = None) -> None:
+def write_image_folders(path: str | Path, X: Samples, y: Samples, names: Sequence[str] | None = None) -> None:
     """Write images as path/NAME/NUMBER.pgm, NAME being the class and NUMBER the place in X.
 
     X (samples, height, width), or (samples, side²) for square images, grey from 0 (black) to 1, kept to 1/255;
@@ -84,7 +85,7 @@ def read_image_folders(path: str | Path) -> tuple[Array, Array, list[str]]:
     return images, np.repeat(np.arange(len(files)), [len(inside) for inside in files]), names
 
 
-def squares(X: Any) -> Array:
+def squares(X: Samples) -> Array:
     """Images as bytes, (samples, height, width)."""
     array = finite("X", X)
     if array.ndim == 2:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.checks import whole
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.data.arguments import finite, pairs, rows
 from tinygrad_edu.data.batching import class_numbers, orders
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
@@ -16,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 
 def train_test_split(
-    X: Any, y: Any, test: float = 0.25, seed: int = 0, stratify: bool = False
+    X: Samples, y: Samples, test: float = 0.25, seed: int = 0, stratify: bool = False
 ) -> tuple[Array, Array, Array, Array]:
     """(X_train, X_test, y_train, y_test): a random share of the samples, rounded up, kept aside for the test.
 
@@ -57,18 +58,18 @@ class Scaling(NamedTuple):
     shift: Array
     scale: Array
 
-    def __call__(self, X: Any) -> Array:
+    def __call__(self, X: Samples) -> Array:
         """The features of X, scaled."""
         scaled: Array = (np.asarray(X) - self.shift) / self.scale
         return scaled
 
-    def inverse(self, Z: Any) -> Array:
+    def inverse(self, Z: Samples) -> Array:
         """The features as they were before."""
         raw: Array = np.asarray(Z) * self.scale + self.shift
         return raw
 
 
-def standardize(X: Any) -> tuple[Array, Scaling]:
+def standardize(X: Samples) -> tuple[Array, Scaling]:
     """Each feature with mean 0 and standard deviation 1, and the scaling to use on new data.
 
     z = (x - mean)/std, over the first axis; the standard deviation divides by the number of samples. A feature that
@@ -83,7 +84,7 @@ def standardize(X: Any) -> tuple[Array, Scaling]:
     return scale_array(array, array.mean(axis=0), array.std(axis=0))
 
 
-def min_max(X: Any) -> tuple[Array, Scaling]:
+def min_max(X: Samples) -> tuple[Array, Scaling]:
     """Each feature from 0 to 1, and the scaling to use on new data.
 
     z = (x - min)/(max - min), over the first axis. A feature that never changes becomes 0. New data can lie outside
@@ -105,7 +106,7 @@ def scale_array(array: Array, shift: Array, scale: Array) -> tuple[Array, Scalin
     return scaling(array), scaling
 
 
-def one_hot(labels: Any, classes: int | None = None) -> Array:
+def one_hot(labels: Samples, classes: int | None = None) -> Array:
     """Class numbers (samples,) or (samples, 1) as rows (samples, classes) with one 1 each.
 
     classes: the largest number and one, if it is not given.
@@ -118,7 +119,7 @@ def one_hot(labels: Any, classes: int | None = None) -> Array:
     return np.eye(int(numbers.max()) + 1 if classes is None else classes)[numbers]
 
 
-def class_labels(labels: Any, classes: int | None = None) -> Array:
+def class_labels(labels: Samples, classes: int | None = None) -> Array:
     """Class numbers as (samples,), or an error if they are none, or not below `classes`."""
     numbers = rows("labels", labels)
     if numbers.dtype.kind not in "iu":
@@ -134,7 +135,7 @@ def class_labels(labels: Any, classes: int | None = None) -> Array:
     return flat
 
 
-def lagged(series: Any, lags: int) -> tuple[Array, Array]:
+def lagged(series: Samples, lags: int) -> tuple[Array, Array]:
     """A series as a regression on its own past: X[i] = (s[t-1], s[t-2], ..., s[t-lags]) and y[i] = s[t], t = lags + i.
 
     series (times,) or (times, 1); X (times - lags, lags), y (times - lags, 1).

@@ -6,6 +6,9 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.estimators.aliases import Estimator
+
 try:
     official: Any = importlib.import_module("sklearn.callback")
 except ImportError:  # before 1.9
@@ -22,19 +25,19 @@ def with_callbacks(method: Callable[..., Any]) -> Any:
 FITTED = ("coefs_", "intercepts_", "n_iter_", "loss_", "norms_")  # with which a copy can predict
 
 
-def set_on(model: Any) -> bool:
+def set_on(model: Estimator) -> bool:
     """Has somebody set callbacks on it, or on an estimator that it is part of?"""
     return bool(getattr(model, "_skl_callbacks", None)) or hasattr(model, "_parent_callback_ctx")
 
 
-def fit_begins(model: Any, X: Any, y: Any, epochs: int | None) -> None:
+def fit_begins(model: Estimator, X: Samples, y: Samples, epochs: int | None) -> None:
     """The task of the whole fit, of so many epochs at most."""
     if set_on(model):
         context = model._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=model, X=X, y=y)
 
 
-def fit_ended(model: Any, X: Any, y: Any) -> None:
+def fit_ended(model: Estimator, X: Samples, y: Samples) -> None:
     context = getattr(model, "_callback_fit_ctx", None)
     if context is not None:
         context.call_on_fit_task_end(
@@ -42,7 +45,7 @@ def fit_ended(model: Any, X: Any, y: Any) -> None:
         )
 
 
-def epoch_begins(model: Any, X: Any, y: Any) -> None:
+def epoch_begins(model: Estimator, X: Samples, y: Samples) -> None:
     """The task of one epoch."""
     context = getattr(model, "_callback_fit_ctx", None)
     if context is not None:
@@ -52,9 +55,9 @@ def epoch_begins(model: Any, X: Any, y: Any) -> None:
         )
 
 
-def epoch_ended(model: Any, X: Any, y: Any) -> bool:
+def epoch_ended(model: Estimator, X: Samples, y: Samples) -> bool:
     """True where a callback asks to stop."""
-    context = vars(model).pop("_epoch_ctx", None)
+    context = model.__dict__.pop("_epoch_ctx", None)
     if context is None:
         return False
     return bool(
@@ -64,7 +67,7 @@ def epoch_ended(model: Any, X: Any, y: Any) -> bool:
     )
 
 
-def prediction_state(model: Any) -> dict[str, Any]:
+def prediction_state(model: Estimator) -> dict[str, Any]:
     """What a copy of the estimator needs to predict as it would now."""
     found = {name: getattr(model, name) for name in FITTED if name in vars(model)}
     return found | {name: [array.copy() for array in found[name]] for name in ("coefs_", "intercepts_")}

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import TABLE, Operation
+from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.nn.layers import FUNCTIONS, OTHER_NAMES, find_activation, is_activation
 from tinygrad_edu.nn.losses import LOSSES as ALL_LOSSES
 from tinygrad_edu.optim import Optimizer
@@ -37,7 +39,7 @@ LINKS = {"sigmoid": "logistic"}  # of a loss, as scikit-learn calls it
 SIGNED = "plus_or_minus_one"  # the check of a loss whose targets are -1 and 1
 
 
-def beyond(model: Any) -> bool:
+def beyond(model: Estimator) -> bool:
     """Is there something among the settings that the compiled network program does not know?"""
     names = [model.activation] if isinstance(model.activation, str) else list(model.activation)
     return (
@@ -52,7 +54,7 @@ def beyond(model: Any) -> bool:
     )
 
 
-def natural(model: Any) -> str:
+def natural(model: Estimator) -> str:
     """What the outputs go through unless `out_activation` says otherwise: the link of the loss."""
     if model.loss == "log_loss":
         return "softmax" if model._label_binarizer.y_type_ == "multiclass" else "logistic"
@@ -64,7 +66,7 @@ def natural(model: Any) -> str:
     return LINKS.get(link, link)
 
 
-def out_activation(model: Any) -> str:
+def out_activation(model: Estimator) -> str:
     """The activation of the last layer. Errors: ValueError where the loss needs another one."""
     own, chosen = natural(model), getattr(model, "out_activation", None)
     chosen = own if chosen is None else LINKS.get(chosen, chosen)
@@ -104,13 +106,13 @@ class Cost:
     its squared error sums over outputs, of which the loss that it reports is the mean.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Estimator) -> None:
         self.name, self.entry = model.loss, LOSSES[own_name(model)]
         self.signed = self.entry.check.__name__ == SIGNED
         self.activated = self.entry.link == "identity" and model.loss != "log_loss"
         self.after = find_activation(model.out_activation_)
 
-    def __call__(self, z: Any, y: Array, weight: Any) -> Any:
+    def __call__(self, z: ArrayLike, y: Array, weight: ArrayLike) -> Any:
         """The weighted mean, to go backward from."""
         target = (2.0 * y - 1.0 if self.signed else y).astype(z.dtype, copy=False)
         found = self.entry(self.after(z) if self.activated else z, target, sample_weight=weight)
@@ -128,19 +130,19 @@ class Cost:
         return loss
 
 
-def own_name(model: Any) -> str:
+def own_name(model: Estimator) -> str:
     """The loss of our table for one of scikit-learn's names."""
     if model.loss == "log_loss":
         return "cross_entropy" if model.out_activation_ == "softmax" else "bce_with_logits"
     return "mse" if model.loss == "squared_error" else str(model.loss)
 
 
-def levels(model: Any) -> tuple[float, float]:
+def levels(model: Estimator) -> tuple[float, float]:
     """What outputs stand for "no" and for "yes" of a class."""
     return (-1.0, 1.0) if model.loss in LOSSES and LOSSES[model.loss].check.__name__ == SIGNED else (0.0, 1.0)
 
 
-def probabilities(model: Any, outputs: Array) -> Array:
+def probabilities(model: Estimator, outputs: Array) -> Array:
     """Outputs of a network for classes as shares from 0 to 1; where one of several classes is meant, of sum 1."""
     low, high = levels(model)
     least = np.finfo(outputs.dtype).eps  # no class is impossible: a logarithm may be taken
@@ -150,7 +152,7 @@ def probabilities(model: Any, outputs: Array) -> Array:
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
-def solver_settings(model: Any) -> dict[str, Any]:
+def solver_settings(model: Estimator) -> dict[str, Any]:
     """What an optimizer of ours is told besides its learning rate, of the parameters that scikit-learn has too.
 
     Errors: ValueError for weight_decay where the solver has none.
@@ -164,13 +166,13 @@ def solver_settings(model: Any) -> dict[str, Any]:
     return {name: x for name, x in given.items() if name in known}
 
 
-def rate_at(model: Any) -> Callable[[int], float] | None:
+def rate_at(model: Estimator) -> Callable[[int], float] | None:
     """The learning rate of step t = 0, 1, ... where `learning_rate` is a function or a schedule."""
     chosen = model.learning_rate
     return chosen if isinstance(chosen, Schedule) or callable(chosen) else None
 
 
-def is_beyond_classes(model: Any) -> bool:
+def is_beyond_classes(model: Estimator) -> bool:
     """Is it a classifier whose outputs are no probabilities of themselves, of sum 1 for one class of several?"""
     enough = ("softmax",) if model._label_binarizer.y_type_ == "multiclass" else ("softmax", "logistic")
     return bool(is_classifier(model)) and model.out_activation_ not in enough
@@ -184,7 +186,7 @@ def per_layer(names: Any, hidden: int) -> list[str]:
     return found
 
 
-def penalties(model: Any, coefs: Sequence[Array]) -> float:
+def penalties(model: Estimator, coefs: Sequence[Array]) -> float:
     """alpha·Σw²/2 + l1·Σ|w|, to be divided by the weight of the samples."""
     squares = sum(float(np.sum(W * W)) for W in coefs)
     sizes = sum(float(np.sum(np.abs(W))) for W in coefs) if model.l1 else 0.0

@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.estimators import choices, forward, inputs
 from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
@@ -44,7 +45,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
     }
 
     def __init__(
-        self, hidden_layer_sizes: Any = (100,), activation: Any = "relu", *, solver: str = "adam",
+        self, hidden_layer_sizes: ArrayLike = (100,), activation: Any = "relu", *, solver: str = "adam",
         alpha: float = 0.0001, batch_size: Any = "auto", learning_rate: str = "constant",
         learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
         random_state: Any = None, tol: float = 1e-4, verbose: Any = False, warm_start: bool = False,
@@ -57,7 +58,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
     ) -> None:  # fmt: skip
         store(self, locals())
 
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+    def _validate_input(self, X: Samples, y: Samples, incremental: bool, reset: bool) -> tuple[Any, Array]:
         """X, and y as a boolean column for each class (one for two classes)."""
         X, y = inputs.samples_and_targets(self, X, y, reset, kinds=EXACT)
         if y.ndim == 2 and y.shape[1] == 1:
@@ -102,7 +103,14 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
     def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, *, X_val: Any = None, y_val: Any = None
+        self,
+        X: Samples,
+        y: Samples,
+        sample_weight: Samples = None,
+        classes: Samples = None,
+        *,
+        X_val: Samples = None,
+        y_val: Samples = None,
     ) -> Any:
         """One epoch more; `classes`, all that will ever come, in the first call. Returns self.
 
@@ -113,29 +121,29 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
             self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
         return self._fit(X, y, sample_weight, incremental=True, validation=(X_val, y_val))
 
-    def _outputs(self, X: Any, check_input: bool = True) -> Array:
+    def _outputs(self, X: Samples, check_input: bool = True) -> Array:
         """A probability for each class, or one for two classes; of several labels one each."""
         p = super()._outputs(X, check_input)
         return choices.probabilities(self, p) if choices.is_beyond_classes(self) else p
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Samples) -> Any:
         """The classes of samples X, (samples,), or their labels, (samples, labels)."""
         check_is_fitted(self)
         p = self._outputs(X)
         return self._label_binarizer.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Samples) -> Array:
         """The probability of each class, (samples, classes)."""
         check_is_fitted(self)
         p = self._outputs(X)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else np.asarray(p)
 
-    def predict_log_proba(self, X: Any) -> Array:
+    def predict_log_proba(self, X: Samples) -> Array:
         """The logarithm of `predict_proba`."""
         p = self.predict_proba(X)
         return np.asarray(np.log(p, out=p))
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Samples, y: Samples, sample_weight: Samples = None) -> float:
         """The share of samples that are right, in all of their labels."""
         found = self.predict(X)
         kinds = {getattr(a, "dtype", np.dtype(object)).kind for a in (y, found)}

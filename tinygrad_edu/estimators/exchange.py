@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import OperandError
+from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
 from tinygrad_edu.estimators.stochastic import Optimizer
 from tinygrad_edu.nn.layers import Linear, Sequential, find_activation
@@ -21,7 +22,7 @@ FITTED = (
 )  # fmt: skip
 
 
-def from_sklearn(kind: type, fitted: Any) -> Any:
+def from_sklearn(kind: type, fitted: Estimator) -> Any:
     """See Perceptron.from_sklearn. Errors: OperandError for an estimator of another kind."""
     if type(fitted).__name__ != kind.__name__:
         raise OperandError(f"{kind.__name__}.from_sklearn takes scikit-learn's {kind.__name__}, not {fitted!r:.60}")
@@ -35,7 +36,7 @@ def from_sklearn(kind: type, fitted: Any) -> Any:
     return made
 
 
-def to_sklearn(model: Any) -> Any:
+def to_sklearn(model: Estimator) -> Any:
     """See Perceptron.to_sklearn. Errors: OperandError where its parameters have no counterpart there."""
     from sklearn import neural_network
 
@@ -52,7 +53,7 @@ def to_sklearn(model: Any) -> Any:
     return made
 
 
-def carry_over(source: Any, target: Any) -> None:
+def carry_over(source: Estimator, target: Estimator) -> None:
     """All that has been learned: arrays are copied, so that training one of them leaves the other as it is."""
     for name in FITTED:
         if name in vars(source):
@@ -62,7 +63,7 @@ def carry_over(source: Any, target: Any) -> None:
             setattr(target, name, value)
 
 
-def optimizer_from(model: Any, theirs: Any) -> Optimizer:
+def optimizer_from(model: Estimator, theirs: Estimator) -> Optimizer:
     size, dtype = sum(w.size for w in [*model.coefs_, *model.intercepts_]), model.coefs_[0].dtype
     made = Optimizer.of(model, size, dtype)
     made.learning_rate = float(theirs.learning_rate)
@@ -73,7 +74,7 @@ def optimizer_from(model: Any, theirs: Any) -> Optimizer:
     return made
 
 
-def optimizer_to(model: Any, made: Any) -> Any:
+def optimizer_to(model: Estimator, made: Any) -> Any:
     from sklearn.neural_network import _stochastic_optimizers as theirs
 
     ours, params = model._optimizer, [*made.coefs_, *made.intercepts_]
@@ -90,13 +91,13 @@ def optimizer_to(model: Any, made: Any) -> Any:
     return found
 
 
-def memory_of(model: Any, row: Array) -> list[Array]:
+def memory_of(model: Estimator, row: Array) -> list[Array]:
     """A memory of the solver, as copies of the shapes of all weights."""
     shapes = shapes_of([model.coefs_[0].shape[0], *(b.size for b in model.intercepts_)])
     return [x.copy() for pieces in parts(row, shapes) for x in pieces]
 
 
-def history(model: Any) -> Run:
+def history(model: Estimator) -> Run:
     """See Perceptron.history_."""
     curve = np.array(getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)]))
     norms = np.array(getattr(model, "gradient_norms_", [np.nan] * len(curve)))
@@ -105,7 +106,7 @@ def history(model: Any) -> Run:
     return Run(curve, norms, reason, f"compiled: {model.solver}", module(model), model.get_params(deep=False))
 
 
-def module(model: Any) -> Sequential:
+def module(model: Estimator) -> Sequential:
     """The same network as layers of nn, without the activation of its outputs: it ends in logits."""
     made, norms = Sequential(), copy.deepcopy(getattr(model, "norms_", []))
     for i, (W, b, name) in enumerate(zip(model.coefs_, model.intercepts_, model._activations(), strict=True)):

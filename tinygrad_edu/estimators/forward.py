@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Samples
+
 Array = np.ndarray[Any, Any]
 EPSILON: dict[str, Any] = {"f": np.finfo(np.float32).eps, "d": np.finfo(np.float64).eps}
 
@@ -32,7 +34,7 @@ IN_PLACE: dict[str, Callable[[Array], Any]] = {
 }
 
 
-def layers(X: Any, coefs: Sequence[Array], intercepts: Sequence[Array], activations: Sequence[str]) -> list[Any]:
+def layers(X: Samples, coefs: Sequence[Array], intercepts: Sequence[Array], activations: Sequence[str]) -> list[Any]:
     """The samples, and the activations (samples, width) of each layer after them."""
     found = [X]
     for W, b, name in zip(coefs, intercepts, activations, strict=True):
@@ -43,7 +45,7 @@ def layers(X: Any, coefs: Sequence[Array], intercepts: Sequence[Array], activati
     return found
 
 
-def outputs(X: Any, coefs: Sequence[Array], intercepts: Sequence[Array], activations: Sequence[str]) -> Array:
+def outputs(X: Samples, coefs: Sequence[Array], intercepts: Sequence[Array], activations: Sequence[str]) -> Array:
     """The activations of the last layer, (samples, outputs)."""
     return np.asarray(layers(X, coefs, intercepts, activations)[-1])
 

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import nn
+from tinygrad_edu.core.aliases import ArrayLike, Dtype, Samples
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.estimators import choices, rules
+from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.nn.layers import find_activation
 
@@ -23,7 +25,7 @@ NORMS = {"batch": nn.BatchNorm, "layer": nn.LayerNorm}
 class Network:
     """The layers of an estimator as Tensors; `norms`, modules between them, belong to the estimator."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Estimator) -> None:
         self.coefs = [Tensor(W, requires_grad=True, dtype=W.dtype) for W in model.coefs_]
         self.intercepts = [Tensor(b, requires_grad=True, dtype=b.dtype) for b in model.intercepts_]
         self.activations = [find_activation(name) for name in model._activations()[:-1]]
@@ -36,7 +38,7 @@ class Network:
         inner = [p for norm in self.norms for p in norm.parameters()]
         return [*self.coefs, *self.intercepts, *inner]
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """(samples, outputs), before the activation of the last layer."""
         hidden = len(self.coefs) - 1
         for i, (W, b) in enumerate(zip(self.coefs, self.intercepts, strict=True)):
@@ -46,7 +48,7 @@ class Network:
                 x = self.drop(self.activations[i](x))
         return x
 
-    def drop(self, x: Any) -> Any:
+    def drop(self, x: ArrayLike) -> Any:
         """With a share of the units silent."""
         if not self.dropout:
             return x
@@ -58,13 +60,13 @@ class Network:
         return [W.array.copy() for W in self.coefs], [b.array.copy() for b in self.intercepts]
 
 
-def sparse_product(x: Any, W: Tensor) -> Any:
+def sparse_product(x: ArrayLike, W: Tensor) -> Any:
     """Sparse samples times weights: the used columns as a dense array, times their rows."""
     used = np.unique(x.tocsr().indices)
     return np.ascontiguousarray(x[:, used].toarray()) @ W[used]
 
 
-def make_norms(model: Any, widths: Sequence[int], dtype: Any) -> list[Any]:
+def make_norms(model: Estimator, widths: Sequence[int], dtype: Dtype) -> list[Any]:
     """A normalization for each hidden layer."""
     found = [NORMS[model.norm](width) for width in widths[1:-1]] if model.norm else []
     for norm in found:
@@ -76,7 +78,7 @@ def make_norms(model: Any, widths: Sequence[int], dtype: Any) -> list[Any]:
 class LikeScikitLearn:
     """sgd and adam in scikit-learn's form, for a list of parameters."""
 
-    def __init__(self, model: Any, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, model: Estimator, parameters: Sequence[Tensor]) -> None:
         self.adam = model.solver == "adam"
         self.settings = (
             {"beta_1": model.beta_1, "beta_2": model.beta_2, "epsilon": model.epsilon}
@@ -98,7 +100,7 @@ class LikeScikitLearn:
 class OfOurs:
     """An optimizer of the table; its parameters are those that it is given first."""
 
-    def __init__(self, model: Any, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, model: Estimator, parameters: Sequence[Tensor]) -> None:
         maker, settings = choices.OPTIMIZERS[model.solver], choices.solver_settings(model)
         self.optimizer = maker(list(parameters), lr=model.learning_rate_init, **settings)
 
@@ -115,7 +117,7 @@ class OfOurs:
         self.optimizer.step()
 
 
-def make_stepper(model: Any, parameters: Sequence[Tensor]) -> Any:
+def make_stepper(model: Estimator, parameters: Sequence[Tensor]) -> Any:
     """The optimizer of a run."""
     if model.solver in choices.USUAL_SOLVERS:
         if model.weight_decay is not None:
@@ -127,7 +129,9 @@ def make_stepper(model: Any, parameters: Sequence[Tensor]) -> Any:
 class Epochs:
     """Epoch after epoch of one call of fit or partial_fit."""
 
-    def __init__(self, model: Any, X: Any, Y: Array, weight: Array | None, batch: int, incremental: bool) -> None:
+    def __init__(
+        self, model: Estimator, X: Samples, Y: Array, weight: Array | None, batch: int, incremental: bool
+    ) -> None:
         self.model, self.X, self.Y, self.batch = model, X, Y.astype(X.dtype), batch
         self.weight = np.ones(len(Y), X.dtype) if weight is None else np.asarray(weight, X.dtype)
         self.network, self.cost = Network(model), choices.Cost(model)
@@ -172,7 +176,7 @@ class Epochs:
         return self.cost.as_reported(float(loss.item()), self.Y[rows], weight) + penalty, length
 
 
-def penalize(model: Any, network: Network, mass: float) -> None:
+def penalize(model: Estimator, network: Network, mass: float) -> None:
     """Add the gradients of the penalties."""
     for W in network.coefs:
         W.grad = (0.0 if W.grad is None else W.grad) + np.asarray(model.alpha / mass, W.dtype) * W.array
@@ -200,7 +204,7 @@ def clip(parameters: Sequence[Tensor], limit: float | None) -> float:
     return length
 
 
-def outputs(model: Any, X: Any) -> Array:
+def outputs(model: Estimator, X: Samples) -> Array:
     """The activations of the last layer, (samples, outputs), in use and not in training."""
     network = Network(model)
     network.dropout = 0.0
@@ -212,7 +216,7 @@ def outputs(model: Any, X: Any) -> Array:
     return z
 
 
-def loss(model: Any, X: Any, y: Array, weight: Array | None) -> float:
+def loss(model: Estimator, X: Samples, y: Array, weight: Array | None) -> float:
     """The mean loss without penalties, in use and not in training."""
     network = Network(model)
     network.dropout = 0.0

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Dtype
 from tinygrad_edu.estimators import choices, general
+from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.nn import init as nn_init
 
 
-def initialize(model: Any, widths: Sequence[int], dtype: Any) -> None:
+def initialize(model: Estimator, widths: Sequence[int], dtype: Dtype) -> None:
     """All attributes of a model that begins to learn."""
     model.n_iter_, model.t_, model.n_layers_ = 0, 0, len(widths)
     model.out_activation_ = choices.out_activation(model)
@@ -25,7 +26,7 @@ def initialize(model: Any, widths: Sequence[int], dtype: Any) -> None:
         records(model)
 
 
-def records(model: Any) -> None:
+def records(model: Estimator) -> None:
     model.loss_curve_, model.gradient_norms_, model._no_improvement_count = [], [], 0
     early = model.early_stopping
     model.validation_scores_, model.best_validation_score_ = ([], -np.inf) if early else (None, None)
@@ -34,7 +35,7 @@ def records(model: Any) -> None:
         model.validation_loss_curve_ = []
 
 
-def layer(model: Any, n_in: int, n_out: int, dtype: Any) -> tuple[Array, Array]:
+def layer(model: Estimator, n_in: int, n_out: int, dtype: Dtype) -> tuple[Array, Array]:
     """W (n_in, n_out) and b (n_out,) as scikit-learn draws them, or as `init` says."""
     init = model.init or ("scikit_learn" if model.activation != "logistic" else nn_init.scikit_learn("logistic"))
     W = nn_init.draw_weight(init, model._random_state, n_in, n_out).T

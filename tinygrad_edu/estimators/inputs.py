@@ -10,16 +10,20 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array
 
 FLOATS = (np.float64, np.float32)
 
 
-def samples_and_targets(model: Any, X: Any, y: Any, reset: bool, kinds: str, **options: Any) -> tuple[Any, Array]:
+def samples_and_targets(
+    model: Estimator, X: Samples, y: Samples, reset: bool, kinds: str, **options: Any
+) -> tuple[Any, Array]:
     """X (samples, features), dense or CSR or CSC, and y; `kinds` of y's numbers that need no conversion."""
     if reset and plain(X) and type(y) is np.ndarray and y.shape == X.shape[:1] and usable(y, kinds):
         model.n_features_in_ = X.shape[1]
-        vars(model).pop("feature_names_in_", None)
+        model.__dict__.pop("feature_names_in_", None)
         return X, y
     found = validate_data(
         model, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=FLOATS, reset=reset, **options
@@ -27,7 +31,7 @@ def samples_and_targets(model: Any, X: Any, y: Any, reset: bool, kinds: str, **o
     return found[0], found[1]
 
 
-def samples(model: Any, X: Any) -> Any:
+def samples(model: Estimator, X: Samples) -> Any:
     """X for a fitted model."""
     if plain(X) and X.shape[1] == model.n_features_in_ and not hasattr(model, "feature_names_in_"):
         return X
@@ -40,7 +44,7 @@ def usable(y: Array, kinds: str) -> bool:
         return y.dtype.kind in kinds and (y.dtype.kind != "f" or bool(np.isfinite(y.sum())))
 
 
-def plain(X: Any) -> bool:
+def plain(X: Samples) -> bool:
     """Is it a finite matrix of floats in this machine's order of bytes, with something in it?"""
     if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0 or X.dtype not in FLOATS:
         return False
@@ -48,7 +52,7 @@ def plain(X: Any) -> bool:
         return bool(np.isfinite(X.sum()))  # NaN and infinity stay in every sum
 
 
-def validation(model: Any, X: Any, y: Any) -> Any:
+def validation(model: Estimator, X: Samples, y: Samples) -> Any:
     """(X, y as the network is given it, no weights) of samples to score, or None. Errors: ValueError for one alone."""
     if X is None and y is None:
         return None

@@ -17,7 +17,9 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from tinygrad_edu.compile.backend.blas_threads import for_product
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.estimators import choices, forward, general, messages
+from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
 
 # Below so many multiplications an evaluation waits longer for a second BLAS thread than that saves (45 ms, 6 a fit).
@@ -46,7 +48,7 @@ DERIVATIVES: dict[str, Callable[[Array, Array], None]] = {
 class Objective:
     """Loss and gradient of all samples by a vector of all weights, without new arrays for them."""
 
-    def __init__(self, model: Any, X: Any, Y: Array, weight: Array | None) -> None:
+    def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
         self.X, self.Y, self.weight, self.alpha = X, Y.astype(float), weight, model.alpha
         self.activations, self.code = model._activations(), model._loss_code()
         self.w = flat(model.coefs_, model.intercepts_).astype(float)  # SciPy's, for float32 samples too
@@ -93,7 +95,7 @@ class Objective:
 class GeneralObjective:
     """The same for what goes beyond scikit-learn, by Tensors in float64."""
 
-    def __init__(self, model: Any, X: Any, Y: Array, weight: Array | None) -> None:
+    def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
         self.model, self.network, self.cost = model, general.Network(model), choices.Cost(model)
         self.X, self.Y, self.parameters = X.astype(float), Y.astype(float), self.network.parameters
         self.weight = np.ones(len(Y)) if weight is None else np.asarray(weight, float)
@@ -129,7 +131,7 @@ class GeneralObjective:
         return self.g
 
 
-def minimize_loss(model: Any, X: Any, Y: Array, weight: Array | None) -> None:
+def minimize_loss(model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
     """Train the model on all samples at once."""
     objective: Any = (GeneralObjective if model._beyond else Objective)(model, X, Y, weight)
     start = objective.w.copy()
@@ -148,7 +150,7 @@ def minimize_loss(model: Any, X: Any, Y: Array, weight: Array | None) -> None:
         warnings.warn(not_converged(model, found), ConvergenceWarning, stacklevel=messages.callers())
 
 
-def not_converged(model: Any, found: Any) -> str:
+def not_converged(model: Estimator, found: Any) -> str:
     """scikit-learn's words, and which limit was hit."""
     text = f"lbfgs failed to converge after {model.n_iter_} iteration(s) (status={found.status}):\n{found.message}\n"
     if model.n_iter_ == model.max_iter:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Samples
+
 Array = np.ndarray[Any, Any]
 PROGRESS = ("begin", "word", "epoch", "draw")
 # After these, for each layer from the inputs on: its width and the code of its activation.
@@ -33,7 +35,13 @@ class Memory:
     """
 
     def __init__(
-        self, X: Any, Y: Array, weight: Array | None, layers: Sequence[tuple[int, int]], batch: int, masks: bool = False
+        self,
+        X: Samples,
+        Y: Array,
+        weight: Array | None,
+        layers: Sequence[tuple[int, int]],
+        batch: int,
+        masks: bool = False,
     ) -> None:
         dtype, widths = X.dtype, [width for width, _ in layers]
         self.batch, self.shapes = batch, shapes_of(widths)
@@ -88,7 +96,7 @@ def flat(*parts: Sequence[Array]) -> Array:
     return np.concatenate([np.ravel(array) for arrays in parts for array in arrays])
 
 
-def samples(X: Any) -> tuple[Array, Array, Array, Array]:
+def samples(X: Samples) -> tuple[Array, Array, Array, Array]:
     """(matrix, values, columns, ends): a matrix without rows where the samples are sparse, rows one after another."""
     none = np.empty(0, np.int64)
     if isinstance(X, np.ndarray):

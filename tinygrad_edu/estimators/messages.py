@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import sklearn
 
+from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.estimators.aliases import Estimator
+
 INSIDE = (str(Path(__file__).parent), str(Path(sklearn.__file__).parent), contextlib.__file__)
 
 PARTIAL_EARLY = (
@@ -27,14 +30,14 @@ def callers() -> int:
     return level
 
 
-def not_converged(model: Any) -> str:
+def not_converged(model: Estimator) -> str:
     return (
         f"Stochastic Optimizer: Maximum iterations ({model.max_iter}) reached and the optimization hasn't converged "
         f"yet. {trend(model)}"
     )
 
 
-def trend(model: Any) -> str:
+def trend(model: Estimator) -> str:
     """Does the loss still fall, and by how much an epoch?"""
     recent = np.array(model.loss_curve_[-10:])
     if not np.isfinite(recent).all():
@@ -61,7 +64,7 @@ def weightless(epoch: int, begin: int, size: int, rows: int) -> str:
     )
 
 
-def interruption(model: Any) -> str:
+def interruption(model: Estimator) -> str:
     return f"Training interrupted by user. {model.n_iter_} whole epochs of {model.max_iter} are done, and kept."
 
 
@@ -72,7 +75,7 @@ def batch_size_note(size: Any, samples: int) -> str:
     )
 
 
-def event(model: Any, kind: int, rate: float) -> str:
+def event(model: Estimator, kind: int, rate: float) -> str:
     """What scikit-learn prints when the loss or the score has not improved for too long."""
     what = "Validation score" if model.early_stopping else "Training loss"
     text = f"{what} did not improve more than tol={model.tol:f} for {model.n_iter_no_change:d} consecutive epochs."
@@ -80,7 +83,7 @@ def event(model: Any, kind: int, rate: float) -> str:
     return text + ends[kind]
 
 
-def not_finite(model: Any) -> str:
+def not_finite(model: Estimator) -> str:
     """Weights are NaN or infinite."""
     text = (
         "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
@@ -104,7 +107,7 @@ def small_validation(rows: int, held: int) -> str:
     )
 
 
-def refuse_batches(model: Any, validation: Any) -> None:
+def refuse_batches(model: Estimator, validation: Samples) -> None:
     """What is for steps of batches, and L-BFGS has none. Errors: ValueError."""
     given = {
         "dropout": model.dropout > 0.0, "clip_norm": model.clip_norm is not None, "norm": model.norm == "batch",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.estimators import forward, rules
 from tinygrad_edu.estimators.memory import NUMBERS, WEIGHTLESS, WHOLE, WIDTHS, Array, parts, shapes_of
 
@@ -85,7 +86,7 @@ def shuffle(state: State, orders: Array, words: Array) -> None:
     state["word"] = word
 
 
-def step(state: State, samples: Any, Y: Array, weight: Array, order: Array) -> bool:
+def step(state: State, samples: Samples, Y: Array, weight: Array, order: Array) -> bool:
     """One batch: forward, loss, backward, update. False where its samples weigh nothing together."""
     begin = int(state["begin"])
     rows = order[begin : begin + int(state["batch"])]
@@ -108,7 +109,7 @@ def step(state: State, samples: Any, Y: Array, weight: Array, order: Array) -> b
     return True
 
 
-def go_forward(state: State, a: Any) -> tuple[list[Any], list[Array | None]]:
+def go_forward(state: State, a: ArrayLike) -> tuple[list[Any], list[Array | None]]:
     """The activations of each layer, the samples first, and the masks of dropout."""
     layers: list[Any] = [a]
     masks: list[Array | None] = []

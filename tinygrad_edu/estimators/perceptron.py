@@ -12,7 +12,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.estimators import callbacks, choices, forward, initial, inputs, messages
+from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.estimators.network import CODES, LOSSES
 
@@ -79,7 +81,9 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
 
     @callbacks.with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Any:
+    def fit(
+        self, X: Samples, y: Samples, sample_weight: Samples = None, *, X_val: Samples = None, y_val: Samples = None
+    ) -> Any:
         """Train on X (samples, features), dense or sparse, and y (samples,) or (samples, outputs); returns self.
 
         X_val, y_val: samples to score after each epoch (`validation_scores_`); with early_stopping they decide when to
@@ -89,7 +93,12 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         return self._fit(X, y, sample_weight, incremental=False, validation=(X_val, y_val))
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any] = (None, None)
+        self,
+        X: Samples,
+        y: Samples,
+        sample_weight: Samples,
+        incremental: bool,
+        validation: tuple[Any, Any] = (None, None),
     ) -> Any:
         callbacks.fit_begins(self, X, y, None if self.solver == "lbfgs" else 1 if incremental else self.max_iter)
         hidden = self._hidden()
@@ -109,7 +118,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
             raise ValueError(messages.not_finite(self))
         return self
 
-    def _solve(self, X: Any, y: Array, weight: Array | None, incremental: bool, validation: Any) -> None:
+    def _solve(self, X: Samples, y: Array, weight: Array | None, incremental: bool, validation: Samples) -> None:
         if self.solver == "lbfgs":
             messages.refuse_batches(self, validation)
             from tinygrad_edu.estimators.lbfgs import minimize_loss
@@ -150,26 +159,26 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
     def _class_weighted(self, y: Array, weight: Array | None) -> Array | None:
         return weight
 
-    def _outputs(self, X: Any, check_input: bool = True) -> Array:
+    def _outputs(self, X: Samples, check_input: bool = True) -> Array:
         """The last layer's activations, (samples, outputs)."""
         if check_input:
             X = inputs.samples(self, X)
         return self._forward(X)
 
-    def _forward(self, X: Any) -> Array:
+    def _forward(self, X: Samples) -> Array:
         if getattr(self, "_beyond", False):
             from tinygrad_edu.estimators import general
 
             return general.outputs(self, X)
         return forward.outputs(X, self.coefs_, self.intercepts_, self._activations())
 
-    def _score_held_out(self, X: Any, y: Array, weight: Array | None) -> tuple[float, float]:
+    def _score_held_out(self, X: Samples, y: Array, weight: Array | None) -> tuple[float, float]:
         """(accuracy or R², mean loss without penalty) of samples that were held out; y as the network is given it."""
         p = self._forward(X)
         loss = self._loss_of(X, y, p, weight) if self.validation_curve else np.nan
         return self._score(y, p, weight), loss
 
-    def _loss_of(self, X: Any, y: Array, p: Array, weight: Array | None) -> Any:
+    def _loss_of(self, X: Samples, y: Array, p: Array, weight: Array | None) -> Any:
         if not self._beyond:
             return forward.loss(self._loss_code(), y, p, weight)
         from tinygrad_edu.estimators import general
@@ -214,7 +223,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         return history(self)
 
     @classmethod
-    def from_sklearn(cls, fitted: Any) -> Any:
+    def from_sklearn(cls, fitted: Estimator) -> Any:
         """An estimator of ours with the parameters and all that a fitted one of scikit-learn has learned."""
         from tinygrad_edu.estimators.exchange import from_sklearn
 
@@ -227,7 +236,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         return to_sklearn(self)
 
 
-def store(estimator: Any, given: dict[str, Any]) -> None:
+def store(estimator: Estimator, given: dict[str, Any]) -> None:
     """The arguments of a constructor as attributes, as scikit-learn wants them: unchanged."""
     for name, value in given.items():
         if name not in ("self", "__class__"):

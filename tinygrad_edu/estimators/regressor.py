@@ -9,6 +9,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.estimators import choices, forward, inputs
 from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
@@ -34,7 +35,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
     }
 
     def __init__(
-        self, loss: str = "squared_error", hidden_layer_sizes: Any = (100,), activation: Any = "relu", *,
+        self, loss: str = "squared_error", hidden_layer_sizes: ArrayLike = (100,), activation: Any = "relu", *,
         solver: str = "adam", alpha: float = 0.0001, batch_size: Any = "auto", learning_rate: str = "constant",
         learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
         random_state: Any = None, tol: float = 1e-4, verbose: Any = False, warm_start: bool = False,
@@ -47,7 +48,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
     ) -> None:  # fmt: skip
         store(self, locals())
 
-    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+    def _validate_input(self, X: Samples, y: Samples, incremental: bool, reset: bool) -> tuple[Any, Array]:
         X, y = inputs.samples_and_targets(self, X, y, reset, kinds="iubf", y_numeric=True)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
@@ -58,7 +59,9 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None) -> Any:
+    def partial_fit(
+        self, X: Samples, y: Samples, sample_weight: Samples = None, *, X_val: Samples = None, y_val: Samples = None
+    ) -> Any:
         """One epoch more; with solver="lbfgs" a whole search from where the weights are. Returns self.
 
         X_val, y_val: with early_stopping, samples to score; `stopped_` says when the score has not improved for too
@@ -66,7 +69,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
         """
         return self._fit(X, y, sample_weight, incremental=True, validation=(X_val, y_val))
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Samples) -> Array:
         """What the network gives for samples X: (samples,), or (samples, outputs) of several."""
         check_is_fitted(self)
         found = self._outputs(X)

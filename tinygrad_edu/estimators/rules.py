@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 
 
-def sgd(w: Any, g: Any, v: Any, t: int, lr: float, momentum: float, nesterov: bool) -> tuple[Any, Any]:
+def sgd(
+    w: ArrayLike, g: ArrayLike, v: ArrayLike, t: int, lr: float, momentum: float, nesterov: bool
+) -> tuple[Any, Any]:
     """v ← μv - η·g,  w ← w + v (Nesterov: w + μv - η·g, with the new v).
 
     With a constant η the same steps as `optim.rules.sgd`; where η changes, the velocity keeps the steps as they were.
@@ -20,7 +23,15 @@ def sgd(w: Any, g: Any, v: Any, t: int, lr: float, momentum: float, nesterov: bo
 
 
 def adam(
-    w: Any, g: Any, m: Any, v: Any, t: int, lr: float, beta_1: float, beta_2: float, epsilon: float
+    w: ArrayLike,
+    g: ArrayLike,
+    m: ArrayLike,
+    v: ArrayLike,
+    t: int,
+    lr: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
 ) -> tuple[Any, Any, Any]:
     """m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,  w ← w - ηₜ·m/(√v + ε),  ηₜ = η·√(1-β₂ᵗ)/(1-β₁ᵗ).
 
@@ -41,7 +52,7 @@ def end_of_epoch(
     record: Any,
     failures: Any,
     lr: Any,
-    samples: Any,
+    samples: Samples,
     tol: Any,
     patience: Any,
     schedule: Any,

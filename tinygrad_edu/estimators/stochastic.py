@@ -15,7 +15,9 @@ from sklearn.model_selection import train_test_split
 
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.backend.blas_threads import for_product
+from tinygrad_edu.core.aliases import ArrayLike, Dtype, Samples
 from tinygrad_edu.estimators import callbacks, general, messages, rules
+from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import NO_WORDS, WEIGHTLESS, Array, Memory, flat, parts
 from tinygrad_edu.estimators.network import SCHEDULES, SOLVERS, program
 from tinygrad_edu.estimators.shuffling import Words
@@ -35,7 +37,7 @@ class Optimizer:
     t: int = 0
 
     @classmethod
-    def of(cls, model: Any, weights: int, dtype: Any) -> Optimizer:
+    def of(cls, model: Estimator, weights: int, dtype: Dtype) -> Optimizer:
         """A new one."""
         sgd = model.solver == "sgd"
         rate = float(model.learning_rate_init)
@@ -59,14 +61,20 @@ class Training:
     """One call of fit or partial_fit."""
 
     def __init__(
-        self, model: Any, X: Any, Y: Array, weight: Array | None, incremental: bool, validation: Any = None
+        self,
+        model: Estimator,
+        X: Samples,
+        Y: Array,
+        weight: Array | None,
+        incremental: bool,
+        validation: Samples = None,
     ) -> None:
         self.model, self.incremental, self.validation = model, incremental, validation
         X, Y, weight = self.split(X, Y, weight)
         self.epochs, self.samples, self.data = 1 if incremental else model.max_iter, len(Y), (X, Y)
         self.prepare(X, Y, weight)
 
-    def split(self, X: Any, Y: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:
+    def split(self, X: Samples, Y: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:
         """The samples to train on; `held`, those whose score decides when to stop, are given or held out."""
         model = self.model
         self.held: Any = self.validation if model.early_stopping else None
@@ -77,7 +85,7 @@ class Training:
         (X, Y, weight), self.held = split_samples(model, X, Y, weight)
         return X, Y, weight
 
-    def prepare(self, X: Any, Y: Array, weight: Array | None) -> None:
+    def prepare(self, X: Samples, Y: Array, weight: Array | None) -> None:
         """The memory of the compiled program."""
         model = self.model
         weights = sum(w.size for w in [*model.coefs_, *model.intercepts_])
@@ -86,7 +94,7 @@ class Training:
         self.memory: Any = Memory(X, Y, weight, model._layers(), batch_size(model, Y.shape[0]), model._extras())
         self.set_up(model, model._optimizer)
 
-    def set_up(self, model: Any, optimizer: Optimizer) -> None:
+    def set_up(self, model: Estimator, optimizer: Optimizer) -> None:
         memory = self.memory
         memory.weights[:] = flat(model.coefs_, model.intercepts_)
         memory.moments[:] = optimizer.moments
@@ -250,7 +258,7 @@ class Training:
         return int(event), rate
 
 
-def batch_size(model: Any, samples: int) -> int:
+def batch_size(model: Estimator, samples: int) -> int:
     """How many samples a step takes."""
     if model.batch_size == "auto":
         return min(200, samples)
@@ -259,7 +267,7 @@ def batch_size(model: Any, samples: int) -> int:
     return int(np.clip(model.batch_size, 1, samples))
 
 
-def split_samples(model: Any, X: Any, Y: Any, weight: Any) -> tuple[Any, Any]:
+def split_samples(model: Estimator, X: Samples, Y: Any, weight: ArrayLike) -> tuple[Any, Any]:
     """Samples to learn from, and samples to score with: each (X, Y, weight).
 
     Errors: ValueError where fewer than 2 would be held out.
@@ -284,7 +292,7 @@ class Numbers(dict[str, float]):
 class GeneralTraining(Training):
     """The same with what goes beyond the compiled program: see general.py."""
 
-    def prepare(self, X: Any, Y: Array, weight: Array | None) -> None:
+    def prepare(self, X: Samples, Y: Array, weight: Array | None) -> None:
         """Tensors, and an optimizer of the table."""
         model = self.model
         self.course = general.Epochs(model, X, Y, weight, batch_size(model, Y.shape[0]), self.incremental)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_edu.compile.languages.javascript import JavaScript
+from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.interop.programs import NetworkProgram, network_program
 
@@ -29,9 +30,9 @@ return {{create, Generator, info: program.info}};
 
 
 def training_program(
-    model: Any,
-    X: Any,
-    y: Any,
+    model: Model,
+    X: Samples,
+    y: Samples,
     *,
     loss: Any,
     optimizer: Any,

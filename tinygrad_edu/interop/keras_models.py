@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Model
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.interop import recurrent
 from tinygrad_edu.interop.chain import Chain, Step
@@ -30,7 +31,7 @@ SILENT = (
 )  # nothing at prediction, or nothing to learn
 
 
-def from_keras(model: Any) -> Module:
+def from_keras(model: Model) -> Module:
     """A Keras model as a Module of this library: with its weights, or from its JSON as such a network begins.
 
     model: a keras.Sequential, a functional model whose layers follow one another, what `model.to_json()` gives, or the
@@ -47,7 +48,7 @@ def from_keras(model: Any) -> Module:
     return chain_of(model).module()
 
 
-def is_keras(model: Any) -> bool:
+def is_keras(model: Model) -> bool:
     """Is it a Keras model, or the JSON or the config of one?"""
     if isinstance(model, str):
         return model.lstrip().startswith("{") and '"class_name"' in model
@@ -107,7 +108,7 @@ def layers_of(model: Any) -> list[Mapping[str, Any]]:
     return list(layers)
 
 
-def weights_of(model: Any, count: int) -> list[list[Array]]:
+def weights_of(model: Model, count: int) -> list[list[Array]]:
     """The arrays of each layer; none where only the form is known."""
     if isinstance(model, (str, Mapping)):
         return [[] for _ in range(count)]

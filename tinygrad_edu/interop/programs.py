@@ -18,6 +18,7 @@ from tinygrad_edu.compile.languages.language import Language
 from tinygrad_edu.compile.languages.values import Number
 from tinygrad_edu.compile.languages.writer import Writer
 from tinygrad_edu.compile.program import Program, Trace
+from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.layers import MLP, Sequential
 from tinygrad_edu.optim import optimizer_for
@@ -41,7 +42,7 @@ GIVEN: dict[str, tuple[str, int]] = {
 
 
 def network_program(
-    model: Any, X: Any, y: Any, *, loss: Any, optimizer: Any, hidden: bool = True, **settings: Any
+    model: Model, X: Samples, y: Samples, *, loss: Any, optimizer: Any, hidden: bool = True, **settings: Any
 ) -> NetworkProgram:
     """Model, loss and optimizer as `fit` takes them, traced.
 
@@ -85,7 +86,7 @@ def prediction(job: Job, hidden: bool) -> Prediction:
     return Prediction(Program(trace, results, dtype, job.settings.accurate), list(layers))
 
 
-def outputs(model: Any, x: Any, found: dict[str, Any]) -> Any:
+def outputs(model: Model, x: ArrayLike, found: dict[str, Any]) -> Any:
     """model(x); what its hidden layers give, after their activation, is added to `found`.
 
     Of models other than MLP and Sequential no layer is told.
@@ -104,7 +105,7 @@ def outputs(model: Any, x: Any, found: dict[str, Any]) -> Any:
     return x
 
 
-def holds_parameters(layer: Any) -> bool:
+def holds_parameters(layer: Model) -> bool:
     return bool(list(layer.parameters())) if hasattr(layer, "parameters") else False
 
 
@@ -306,7 +307,7 @@ class NetworkProgram:
         return [f"({text})" for text in found]
 
 
-def described(name: str, array: Any, whole: bool) -> dict[str, Any]:
+def described(name: str, array: ArrayLike, whole: bool) -> dict[str, Any]:
     found = np.asarray(getattr(array, "array", array))
     return {"variable": name, "whole": whole, "shape": found.shape, "array": found}
 
@@ -316,7 +317,7 @@ def loops_of(writer: Writer) -> str:
     return "loops" if "loops" in writer.program.functions else next(iter(reversed(writer.program.functions)))
 
 
-def kind_of(x: Any) -> tuple[str, int]:
+def kind_of(x: ArrayLike) -> tuple[str, int]:
     return ("int" if x.integer else "real", len(x.sizes) or -1)
 
 

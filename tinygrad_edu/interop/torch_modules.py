@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Model
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.interop.chain import Chain, Step
 
@@ -33,7 +34,7 @@ def is_torch(module: Any) -> bool:
     return any(kind.__module__ == "torch.nn.modules.module" for kind in type(module).__mro__)
 
 
-def chain_of(module: Any) -> Chain:
+def chain_of(module: Model) -> Chain:
     """Its layers in the order in which they are called."""
     if not is_torch(module):
         raise OperandError(f"from_torch takes a torch.nn.Module, not {module!r:.60}")
@@ -70,7 +71,7 @@ def parts(module: Any) -> Iterator[Any]:
         yield from trace_calls(module)
 
 
-def trace_calls(module: Any) -> Iterator[Any]:
+def trace_calls(module: Model) -> Iterator[Any]:
     """What a forward of its own calls, where each takes what the last one gave."""
     from importlib import import_module
 
@@ -91,7 +92,7 @@ def trace_calls(module: Any) -> Iterator[Any]:
         yield from convert_node(module, node, kind)
 
 
-def convert_node(module: Any, node: Any, kind: str) -> Iterator[Any]:
+def convert_node(module: Model, node: Any, kind: str) -> Iterator[Any]:
     """One node of the graph."""
     if node.op == "call_module":
         yield from parts(module.get_submodule(node.target))
@@ -126,20 +127,20 @@ def refuse_unusual(name: str, part: Any) -> None:
             raise SettingError(f"{name}({argument}={given}): only {argument}={usual} has a counterpart")
 
 
-def arrays(layer: Any) -> dict[str, Array]:
+def arrays(layer: Model) -> dict[str, Array]:
     """The parameters and buffers of a layer, by name."""
     state = {name: value.detach().cpu().numpy().astype(float) for name, value in layer.state_dict().items()}
     state.pop("num_batches_tracked", None)
     return state
 
 
-def linear(layer: Any) -> Step:
+def linear(layer: Model) -> Step:
     return Step(
         "linear", sizes=(layer.in_features, layer.out_features), bias=layer.bias is not None, arrays=arrays(layer)
     )
 
 
-def layer_norm(layer: Any) -> Step:
+def layer_norm(layer: Model) -> Step:
     if len(layer.normalized_shape) != 1:
         raise SettingError(f"LayerNorm({layer.normalized_shape}): only the last axis has a counterpart")
     return Step("norm", "LayerNorm", tuple(layer.normalized_shape), eps=layer.eps, arrays=arrays(layer))

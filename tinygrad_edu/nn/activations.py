@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.limits import lowest_and_highest
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.errors import SettingError, unknown_name
@@ -18,7 +19,7 @@ from tinygrad_edu.nn.module import Module
 Function = Callable[[Any], Any]
 
 
-def identity(x: Any) -> Any:
+def identity(x: ArrayLike) -> Any:
     """x itself."""
     return x
 
@@ -87,7 +88,7 @@ class Activation(Module):
             )
         self.settings = {**defaults, **given}
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x of any shape → the same shape."""
         return type(self).operation(as_array(x), *self.settings.values())
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks, ops
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.activations import find_activation
@@ -23,7 +24,12 @@ SHORTEST = 256  # the side of the smallest mask that is kept
 
 
 def scaled_dot_product_attention(
-    query: Any, key: Any, value: Any, mask: Any = None, causal: bool = False, dropout: Any = None
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    mask: ArrayLike = None,
+    causal: bool = False,
+    dropout: Any = None,
 ) -> Any:
     """softmax(Q Kᵀ/√d + mask) V, of queries (..., T, d), keys (..., S, d) and values (..., S, e) → (..., T, e).
 
@@ -37,7 +43,9 @@ def scaled_dot_product_attention(
     return attend(query, key, value, mask, causal, dropout)[0]
 
 
-def attend(query: Any, key: Any, value: Any, mask: Any, causal: bool, dropout: Any) -> tuple[Any, Any]:
+def attend(
+    query: ArrayLike, key: ArrayLike, value: ArrayLike, mask: ArrayLike, causal: bool, dropout: Any
+) -> tuple[Any, Any]:
     """(the output, the weights (..., T, S))."""
     scores = query @ ops.swapaxes(key, -1, -2) * (1.0 / math.sqrt(int(key.shape[-1])))
     if causal:
@@ -51,10 +59,10 @@ def attend(query: Any, key: Any, value: Any, mask: Any, causal: bool, dropout: A
     return weights @ value, weights
 
 
-def lower(rows: Any, columns: Any) -> Any:
+def lower(rows: ArrayLike, columns: ArrayLike) -> Any:
     """True on and below the diagonal: a part of a mask that is made once, so that a trace keeps no length."""
-    longest = max(getattr(n, "length", n) for n in (rows, columns))
-    return triangle(max(SHORTEST, 1 << (longest - 1).bit_length()))[:rows, :columns]
+    sides: list[Any] = [getattr(n, "length", n) for n in (rows, columns)]
+    return triangle(max(SHORTEST, 1 << (max(sides) - 1).bit_length()))[:rows, :columns]
 
 
 @functools.lru_cache(maxsize=8)
@@ -90,7 +98,7 @@ class MultiHeadAttention(Module):
         init: Init = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         refuse_widths("MultiHeadAttention", embed_dim=embed_dim, num_heads=num_heads)
         checks.number("dropout", dropout, "[0, 1)", "MultiHeadAttention")
@@ -112,7 +120,13 @@ class MultiHeadAttention(Module):
         return f"MultiHeadAttention {self.embed_dim}, {self.num_heads} head{'s' * (self.num_heads != 1)}{causal}"
 
     def forward(
-        self, query: Any, key: Any = None, value: Any = None, mask: Any = None, *, need_weights: bool = False
+        self,
+        query: ArrayLike,
+        key: ArrayLike = None,
+        value: ArrayLike = None,
+        mask: ArrayLike = None,
+        *,
+        need_weights: bool = False,
     ) -> Any:
         """query (..., T, width) → (..., T, width); with need_weights also the weights (..., heads, T, S).
 
@@ -128,7 +142,7 @@ class MultiHeadAttention(Module):
         y = self.out(ops.reshape(joined, (*np.shape(joined)[:-2], self.embed_dim)))
         return (y, weights) if need_weights else y
 
-    def in_heads(self, x: Any) -> Any:
+    def in_heads(self, x: ArrayLike) -> Any:
         """(..., T, width) → (..., heads, T, width/heads)."""
         split = ops.reshape(x, (*np.shape(x)[:-1], self.num_heads, self.embed_dim // self.num_heads))
         return ops.swapaxes(split, -2, -3)
@@ -161,7 +175,7 @@ class TransformerEncoderLayer(Module):
         init: Init = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         rng = random_generator("TransformerEncoderLayer", rng)
         own: dict[str, Any] = {"init": init, "rng": rng, "backend": backend, "dtype": dtype}
@@ -175,7 +189,7 @@ class TransformerEncoderLayer(Module):
         self.dropout = Dropout(dropout, rng=rng) if dropout else None
         self.label_parameters()
 
-    def forward(self, x: Any, mask: Any = None) -> Any:
+    def forward(self, x: ArrayLike, mask: ArrayLike = None) -> Any:
         """x (..., T, d_model) → the same shape."""
         x = as_input(x, self.linear1)
         if self.norm_first:
@@ -184,9 +198,9 @@ class TransformerEncoderLayer(Module):
         x = self.norm1(x + self.drop(self.attention(x, mask=mask)))
         return self.norm2(x + self.network(x))
 
-    def network(self, x: Any) -> Any:
+    def network(self, x: ArrayLike) -> Any:
         """What is done to each position by itself."""
         return self.drop(self.linear2(self.drop(self.activation(self.linear1(x)))))
 
-    def drop(self, x: Any) -> Any:
+    def drop(self, x: ArrayLike) -> Any:
         return x if self.dropout is None else self.dropout(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import OperandError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameters import is_parameter
@@ -26,19 +27,19 @@ class ModuleList(Module, MutableSequence[Any]):
         """(number, module)."""
         yield from ((str(i), module) for i, module in enumerate(self.items))
 
-    def __getitem__(self, i: Any) -> Any:
+    def __getitem__(self, i: ArrayLike) -> Any:
         return type(self)(self.items[i]) if isinstance(i, slice) else self.items[i]
 
-    def __setitem__(self, i: Any, module: Any) -> None:
+    def __setitem__(self, i: ArrayLike, module: Any) -> None:
         self.items[i] = [check_members(x) for x in module] if isinstance(i, slice) else check_members(module)
 
-    def __delitem__(self, i: Any) -> None:
+    def __delitem__(self, i: ArrayLike) -> None:
         del self.items[i]
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def insert(self, index: int, value: Any) -> None:
+    def insert(self, index: int, value: ArrayLike) -> None:
         """Put a module before the one at `index`."""
         self.items.insert(index, check_members(value))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks, ops
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.windows import each_axis, padding_of
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn import init as initializers
@@ -36,14 +37,14 @@ class Convolution(Module):
         out_channels: int,
         kernel_size: PerAxis,
         stride: PerAxis,
-        padding: Any,
+        padding: ArrayLike,
         dilation: PerAxis,
         groups: int,
         bias: bool,
         init: Init,
         rng: Any,
         backend: str,
-        dtype: Any,
+        dtype: Dtype,
     ) -> None:
         name = type(self).__name__
         refuse_widths(name, in_channels=in_channels, out_channels=out_channels)
@@ -78,7 +79,7 @@ class Convolution(Module):
         return f"{type(self).__name__}({settings}, padding={self.padding!r}): {count:,} parameters"
 
 
-def by_axis(size: Any, whole: bool = False) -> str:
+def by_axis(size: ArrayLike, whole: bool = False) -> str:
     """A size as one says it: 5×5, or 2 for both axes where it need not be whole."""
     sizes = list(map(str, size)) if isinstance(size, tuple) else [str(size)]
     if whole and len(sizes) == 1:
@@ -86,7 +87,7 @@ def by_axis(size: Any, whole: bool = False) -> str:
     return sizes[0] if len(set(sizes)) == 1 and not whole else "×".join(sizes)
 
 
-def by_input(weight: Any, groups: int) -> Any:
+def by_input(weight: ArrayLike, groups: int) -> Any:
     """(out, in/groups, *size) as (in, out/groups, *size)."""
     out, inputs, *size = weight.shape
     return weight.reshape(groups, out // groups, inputs, *size).swapaxes(1, 2).reshape(-1, out // groups, *size)
@@ -109,13 +110,13 @@ class Forward(Convolution):
         init: Init = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, init, rng, backend, dtype
         )
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (batch, in, *spatial) or (in, *spatial) → (batch, out, *windows)."""
         convolve: Callable[..., Any] = ops.conv1d if self.axes == 1 else ops.conv2d
         x = of_back_end(x, self)
@@ -165,7 +166,7 @@ class Transposed(Convolution):
         init: Init = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         each_axis(type(self).__name__, "padding", padding, self.axes, 0)
         super().__init__(
@@ -173,7 +174,7 @@ class Transposed(Convolution):
         )
         self.output_padding = each_axis(type(self).__name__, "output_padding", output_padding, self.axes, 0)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (batch, in, *spatial) or (in, *spatial) → (batch, out, *longer)."""
         convolve: Callable[..., Any] = ops.conv_transpose1d if self.axes == 1 else ops.conv_transpose2d
         more = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)

@@ -6,6 +6,7 @@ from typing import Any
 
 from tinygrad_edu.checks import number
 from tinygrad_edu.compile.ir.dims import ACTIVE
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.nn.inputs import as_array, random_generator, refuse_trace
 from tinygrad_edu.nn.module import Module
@@ -30,7 +31,7 @@ class Dropout(Module):
         number("p", p, "[0, 1)", "Dropout")
         self.p, self.rng = p, random_generator("Dropout", rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x of any shape → the same shape."""
         x = as_array(x)
         if not self.training or not self.p:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import whole as whole_number
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
@@ -44,7 +45,7 @@ class Embedding(Module):
         padding_idx: int | None = None,
         rng: Any = None,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         refuse_widths("Embedding", entries=entries, features=features)
         weight = initializers.draw_weight(init, random_generator("Embedding", rng), features, entries)
@@ -57,7 +58,7 @@ class Embedding(Module):
     def describe(self) -> str:
         return f"Embedding {self.entries}→{self.features}"
 
-    def forward(self, index: Any) -> Any:
+    def forward(self, index: ArrayLike) -> Any:
         """index of any shape (...) → (..., features)."""
         traced = MODES.tensor_trace is not None and isinstance(index, Tensor)
         whole = index if traced else self.check_index(plain(index))  # in a trace the compiler looks at the numbers
@@ -67,7 +68,7 @@ class Embedding(Module):
         trained = ops.expand_dims(ops.not_equal(whole, float(self.padding_idx)), -1)
         return ops.where(trained, rows, detach(rows))  # the padding's row is read, and gets no gradient
 
-    def check_index(self, index: Any) -> Any:
+    def check_index(self, index: ArrayLike) -> Any:
         """The indices as integers, all of them rows of the table."""
         whole = index.dtype.kind in "iu" or (index.dtype.kind == "f" and np.all(index == np.floor(index)))
         if not whole and index.size:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import is_whole, whole
+from tinygrad_edu.core.aliases import ArrayLike, Model
 from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
@@ -15,13 +16,13 @@ from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 SHARED = np.random.default_rng(0)  # where layers draw from that are given no generator, each what comes next
 
 
-def as_array(x: Any) -> Any:
+def as_array(x: ArrayLike) -> Any:
     """Lists as arrays, whole numbers as floats; Tensors as they are."""
     x = x if isinstance(x, (Tensor, np.ndarray)) else plain(x)
     return x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind in "iub" else x
 
 
-def as_input(x: Any, layer: Any) -> Any:
+def as_input(x: ArrayLike, layer: Model) -> Any:
     """The same, for a layer of one back end; the last axis must be the layer's width."""
     x = of_back_end(x, layer)
     if not x.ndim or x.shape[-1] != layer.in_features:
@@ -32,7 +33,7 @@ def as_input(x: Any, layer: Any) -> Any:
     return x
 
 
-def as_input_of(x: Any, layer: Any, shape: tuple[int, ...]) -> Any:
+def as_input_of(x: ArrayLike, layer: Model, shape: tuple[int, ...]) -> Any:
     """The same, where the last axes must have that shape."""
     x = of_back_end(x, layer)
     if len(shape) == 1:
@@ -42,7 +43,7 @@ def as_input_of(x: Any, layer: Any, shape: tuple[int, ...]) -> Any:
     return x
 
 
-def of_back_end(x: Any, layer: Any) -> Any:
+def of_back_end(x: ArrayLike, layer: Model) -> Any:
     """An array of the layer's dtype (a plain one: a Tensor keeps its own), and no Tensor for a layer of Values."""
     x, weight = as_array(x), getattr(layer, "weight", None)
     weight = next((array for _, array in layer.named_arrays()), None) if weight is None else weight

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 
 from tinygrad_edu import checks
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.errors import OperandError, SettingError, unknown_name
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.activations import FUNCTIONS as FUNCTIONS
@@ -48,7 +49,7 @@ class Linear(Module):
         init: str | initializers.Initializer = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         refuse_widths("Linear", in_features=in_features, out_features=out_features)
         rng = random_generator("Linear", rng)
@@ -61,7 +62,7 @@ class Linear(Module):
     def describe(self) -> str:
         return f"Linear {self.in_features}→{self.out_features}"
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (..., in) → (..., out)."""
         x = as_input(x, self)
         y = x @ self.weight.T
@@ -85,13 +86,13 @@ class Sequential(Module):
             raise OperandError(f"Sequential holds layers and functions, not {strange[0]!r:.60}{hint}")
         self.label_parameters()
 
-    def append(self, layer: Any) -> Self:
+    def append(self, layer: Callable[..., Any]) -> Self:
         """Add a layer at the end."""
         self.layers.append(layer)
         self.label_parameters()
         return self
 
-    def __getitem__(self, i: Any) -> Any:
+    def __getitem__(self, i: ArrayLike) -> Any:
         return Sequential(*self.layers[i]) if isinstance(i, slice) else self.layers[i]
 
     def __len__(self) -> int:
@@ -100,7 +101,7 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.layers)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """Each layer's output is the next one's input."""
         for layer in self.layers:
             x = layer(x)
@@ -138,7 +139,7 @@ class MLP(Module):
         *,
         dropout: float = 0.0,
         norm: str | None = None,
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         sizes = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,)
         if isinstance(activation, (list, tuple)) and all(map(checks.is_whole, activation)):
@@ -157,7 +158,7 @@ class MLP(Module):
         self.dropout = Dropout(dropout, rng=np.random.default_rng([seed, 1])) if dropout else None
         self.label_parameters()
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (..., sizes[0]) → (..., sizes[-1])."""
         *hidden, last = self.layers
         for layer, norm in zip(hidden, self.norms, strict=True):
@@ -166,7 +167,7 @@ class MLP(Module):
         return self.out_activation(last(x))
 
 
-def make_norm(norm: str | None, width: int, backend: str, dtype: Any) -> Any:
+def make_norm(norm: str | None, width: int, backend: str, dtype: Dtype) -> Any:
     """The normalization of one hidden layer."""
     if norm is None:
         return identity

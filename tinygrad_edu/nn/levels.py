@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu import checks, ops
+from tinygrad_edu.core.aliases import ArrayLike, Model, State
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.module import Module
@@ -25,7 +26,7 @@ class Levels(Module):
         self.deeper = [[make(width) for _ in range(1 + bidirectional)] for _ in range(num_layers - 1)]
         self.dropout = dropout
 
-    def run(self, first: Any, x: Any, state: Any) -> tuple[Any, Any]:
+    def run(self, first: ArrayLike, x: ArrayLike, state: State) -> tuple[Any, Any]:
         """(outputs of the last level, all last states: (levels·directions, ...))."""
         given = self.split(state, first)
         found: list[Any] = []
@@ -45,7 +46,7 @@ class Levels(Module):
         """How many states there are."""
         return (1 + len(self.deeper)) * (1 if self.reverse is None else 2)
 
-    def split(self, state: Any, first: Any) -> list[Any]:
+    def split(self, state: State, first: ArrayLike) -> list[Any]:
         """A state for each layer. Errors: ShapeError."""
         if state is None:
             return [None] * self.count()
@@ -65,13 +66,18 @@ class Levels(Module):
         return ops.stack(states, axis=0)
 
 
-def turn_batch(x: Any) -> Any:
+def turn_batch(x: ArrayLike) -> Any:
     """The times of (time, in) or (batch, time, in) in reverse order."""
     return ops.flip(x, axis=-2)
 
 
 def levels(
-    layer: Any, num_layers: int, bidirectional: bool, dropout: float, rng: Any, make: Callable[[int], Any]
+    layer: Model,
+    num_layers: int,
+    bidirectional: bool,
+    dropout: float,
+    rng: Any,
+    make: Callable[[int], Any],
 ) -> Levels | None:
     """What a layer needs besides itself; None where it is one layer in one direction. Errors: SettingError."""
     name = type(layer).__name__

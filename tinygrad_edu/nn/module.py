@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.spellings import Missing, tell
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
@@ -57,12 +58,12 @@ class Module:
         ALIVE[id(made)] = made
         return made
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def __call__(self, *inputs: ArrayLike, **options: Any) -> Any:
         if self.hooks is None:
             return self.forward(*inputs, **options)
         return self.hooks.call(self, inputs, options)
 
-    def forward(self, *inputs: Any, **options: Any) -> Any:
+    def forward(self, *inputs: ArrayLike, **options: Any) -> Any:
         """The output for the inputs; each module says how."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
 
@@ -120,7 +121,7 @@ class Module:
         """Every Tensor or Value that training changes, once even where two layers share it."""
         return list(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
 
-    def register_buffer(self, name: str, array: Any) -> None:
+    def register_buffer(self, name: str, array: ArrayLike) -> None:
         """Keep an array under that name in checkpoints, without training it; it becomes the attribute `name`."""
         setattr(self, name, array)
         if name not in self.buffer_names:
@@ -139,7 +140,7 @@ class Module:
             function(module)
         return self
 
-    def astype(self, dtype: Any) -> Self:
+    def astype(self, dtype: Dtype) -> Self:
         """Turn all parameters and buffers into float32 or float64, in place; gradients are forgotten.
 
         Make the optimizer afterwards. Errors: DtypeError for another dtype, and for Values, which have 64 bits.

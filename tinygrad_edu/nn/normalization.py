@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import checks, ops
 from tinygrad_edu.compile.ir.dims import ACTIVE
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn.inputs import as_input, as_input_of, refuse_trace, refuse_widths
@@ -23,7 +24,7 @@ class Normalization(Module):
     behind = 0  # how many axes stand behind that of the features
 
     def __init__(
-        self, features: int | Sequence[int], eps: float, affine: bool, bias: bool, backend: str, dtype: Any
+        self, features: int | Sequence[int], eps: float, affine: bool, bias: bool, backend: str, dtype: Dtype
     ) -> None:
         name = type(self).__name__
         shape = tuple(features) if isinstance(features, (tuple, list)) else (features,)
@@ -37,16 +38,16 @@ class Normalization(Module):
     def describe(self) -> str:
         return f"{type(self).__name__} {'×'.join(map(str, self.shape))}"
 
-    def normalize(self, centred: Any, variance: Any) -> Any:
+    def normalize(self, centred: ArrayLike, variance: ArrayLike) -> Any:
         """(x - μ) and σ² → y."""
         return self.shift(centred / ops.sqrt(variance + self.eps))
 
-    def shift(self, y: Any) -> Any:
+    def shift(self, y: ArrayLike) -> Any:
         """γ·y + β."""
         y = y if self.weight is None else y * self.spread(self.weight, np.ndim(y))
         return y if self.bias is None else y + self.spread(self.bias, np.ndim(y))
 
-    def spread(self, numbers: Any, axes: int) -> Any:
+    def spread(self, numbers: ArrayLike, axes: int) -> Any:
         """Numbers of the features in a shape that broadcasts over x."""
         return numbers
 
@@ -71,11 +72,11 @@ class LayerNorm(Normalization):
         affine: bool = True,
         bias: bool = True,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__(features, eps, affine, bias, backend, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (..., features) → the same shape."""
         x = as_input_of(x, self, self.shape)
         axes = tuple(range(-len(self.shape), 0))
@@ -100,12 +101,12 @@ class RMSNorm(Normalization):
         *,
         affine: bool = True,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         smallest = float(np.finfo(np.dtype(dtype or np.float64)).eps)
         super().__init__(features, smallest if eps is None else eps, affine, False, backend, dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (..., features) → the same shape."""
         x = as_input_of(x, self, self.shape)
         return self.normalize(x, ops.mean(ops.square(x), axis=tuple(range(-len(self.shape), 0)), keepdims=True))
@@ -136,7 +137,7 @@ class BatchNorm(Normalization):
         affine: bool = True,
         bias: bool = True,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         refuse_widths(type(self).__name__, features=features)
         super().__init__(features, eps, affine, bias, backend, dtype)
@@ -145,7 +146,7 @@ class BatchNorm(Normalization):
         self.running_mean = buffer(np.zeros(features), backend, "running_mean", dtype)
         self.running_var = buffer(np.ones(features), backend, "running_var", dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (..., features) → the same shape."""
         x = self.check_input(x)
         axis = self.axis(np.ndim(x))
@@ -169,7 +170,7 @@ class BatchNorm(Normalization):
         self.follow(self.running_var, variance, 1.0 / (1.0 - 1.0 / samples))
         return self.normalize(centred, self.spread(variance, x.ndim))
 
-    def check_input(self, x: Any) -> Any:
+    def check_input(self, x: ArrayLike) -> Any:
         """The input as an array whose features are where they should be."""
         return as_input(x, self)
 
@@ -177,7 +178,7 @@ class BatchNorm(Normalization):
         """Where the features stand."""
         return axes - 1
 
-    def follow(self, running: Any, batch: Any, factor: Any = 1.0) -> None:
+    def follow(self, running: ArrayLike, batch: ArrayLike, factor: ArrayLike = 1.0) -> None:
         """Move a running statistic a part of the way."""
         if ACTIVE.traces and isinstance(batch, Tensor):
             new = (1.0 - self.momentum) * running + self.momentum * (batch * factor)
@@ -191,7 +192,7 @@ class OverChannels(Normalization):
 
     layouts: tuple[str, ...] = ()
 
-    def check_input(self, x: Any) -> Any:
+    def check_input(self, x: ArrayLike) -> Any:
         """The input as an array with this many channels. Errors: ShapeError."""
         return channels_of(x, self, self.shape[0], self.layouts)
 
@@ -199,7 +200,7 @@ class OverChannels(Normalization):
         """Channels stand behind the batch."""
         return 1
 
-    def spread(self, numbers: Any, axes: int) -> Any:
+    def spread(self, numbers: ArrayLike, axes: int) -> Any:
         """(channels,) → (channels, 1, ...)"""
         return ops.reshape(numbers, (*self.shape, *(1,) * (axes - 2)))
 
@@ -244,7 +245,7 @@ class GroupNorm(OverChannels):
         *,
         affine: bool = True,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         refuse_widths("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
@@ -257,7 +258,7 @@ class GroupNorm(OverChannels):
     def describe(self) -> str:
         return f"GroupNorm {self.shape[0]}, {self.num_groups} group{'s' * (self.num_groups != 1)}"
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (batch, channels, ...) → the same shape."""
         x = self.check_input(x)
         rows = ops.reshape(x, (x.shape[0] * self.num_groups, -1))
@@ -266,7 +267,7 @@ class GroupNorm(OverChannels):
         return self.shift(ops.reshape(centred / ops.sqrt(variance + self.eps), x.shape))
 
 
-def channels_of(x: Any, layer: Any, channels: int, layouts: Sequence[str]) -> Any:
+def channels_of(x: ArrayLike, layer: Callable[..., Any], channels: int, layouts: Sequence[str]) -> Any:
     """An input as an array with so many channels on axis 1. Errors: ShapeError."""
     x = as_input_of(x, layer, ())
     lengths = [text.count(",") + 1 for text in layouts]

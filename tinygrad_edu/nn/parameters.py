@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.conversion import float_array, is_float
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
@@ -30,7 +31,7 @@ def is_kept(attribute: Any) -> bool:
     return isinstance(attribute, Tensor) and not attribute.requires_grad and not attribute.parents
 
 
-def Parameter(data: Any, requires_grad: bool = True, dtype: Any = None) -> Tensor:  # noqa: N802  (PyTorch's name)
+def Parameter(data: ArrayLike, requires_grad: bool = True, dtype: Dtype = None) -> Tensor:  # noqa: N802  (PyTorch's name)
     """A Tensor that training changes, for an attribute of a module.
 
     >>> Parameter([1.0, 2.0])
@@ -39,17 +40,17 @@ def Parameter(data: Any, requires_grad: bool = True, dtype: Any = None) -> Tenso
     return Tensor(data, requires_grad=requires_grad, dtype=dtype)
 
 
-def parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any = None) -> Any:
+def parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Dtype = None) -> Any:
     """Numbers as a parameter of that back end: a Tensor of that dtype, or a NumPy array of labelled Values."""
     return make_parameter(array, backend, label, dtype, requires_grad=True)
 
 
-def buffer(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any = None) -> Any:
+def buffer(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Dtype = None) -> Any:
     """Numbers that are kept but not trained, for an attribute that `buffer_names` names."""
     return make_parameter(array, backend, label, dtype, requires_grad=False)
 
 
-def make_parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Any, requires_grad: bool) -> Any:
+def make_parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Dtype, requires_grad: bool) -> Any:
     if backend not in BACK_ENDS:
         raise SettingError(f"backend={backend!r}: there are {' and '.join(map(repr, BACK_ENDS))}")
     if backend == "tensor":
@@ -76,14 +77,14 @@ def clear(x: Value | Tensor) -> None:
         x.grad, x.spent = 0.0, False
 
 
-def numbers(array: Any) -> np.ndarray[Any, Any]:
+def numbers(array: ArrayLike) -> np.ndarray[Any, Any]:
     """A copy of the plain numbers in a Tensor, an array of Values or a plain array."""
     if isinstance(array, Tensor):
         return array.array.copy()
     return each(array, "data") if array.dtype.kind == "O" else array.copy()
 
 
-def gradient(array: Any) -> np.ndarray[Any, Any]:
+def gradient(array: ArrayLike) -> np.ndarray[Any, Any]:
     if not isinstance(array, Tensor):
         return each(array, "grad")
     return np.zeros_like(array.array) if array.grad is None else array.grad.copy()
@@ -97,7 +98,7 @@ def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:
         raise SettingError(f"load_state_dict: names differ: {', '.join(parts)}")
 
 
-def fitting(name: str, array: Any, given: Any) -> np.ndarray[Any, Any]:
+def fitting(name: str, array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
     """The numbers given for one parameter."""
     try:
         new = float_array(given, dtype=float)
@@ -121,7 +122,7 @@ def each(values: np.ndarray[Any, Any], attribute: str) -> np.ndarray[Any, Any]:
     return np.array(flat, dtype=float).reshape(values.shape)
 
 
-def fill(array: Any, new: np.ndarray[Any, Any]) -> None:
+def fill(array: ArrayLike, new: np.ndarray[Any, Any]) -> None:
     """Write numbers into a parameter or a buffer."""
     if isinstance(array, Tensor):
         array.data = new.astype(array.dtype)
@@ -132,7 +133,7 @@ def fill(array: Any, new: np.ndarray[Any, Any]) -> None:
             array[index].data = float(new[index])
 
 
-def convert(array: Any, dtype: Any) -> None:
+def convert(array: ArrayLike, dtype: Dtype) -> None:
     """Turn a parameter or a buffer into another dtype of floats, in place."""
     if not is_float(dtype):
         raise DtypeError(f"astype({dtype!r}): parameters are float32 or float64")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.windows import each_axis
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn.inputs import as_array
@@ -46,7 +47,7 @@ class MaxPool(Pool):
         super().__init__(kernel_size, stride, padding, ceil_mode)
         self.dilation = each_axis(type(self).__name__, "dilation", dilation, self.axes, 1)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (..., *spatial) → (..., *windows)."""
         pool = ops.max_pool1d if self.axes == 1 else ops.max_pool2d
         return pool(as_array(x), self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
@@ -84,7 +85,7 @@ class AvgPool(Pool):
         super().__init__(kernel_size, stride, padding, ceil_mode)
         self.count_include_pad = count_include_pad
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (..., *spatial) → (..., *windows)."""
         pool = ops.avg_pool1d if self.axes == 1 else ops.avg_pool2d
         return pool(as_array(x), self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
@@ -118,7 +119,7 @@ class AdaptiveAvgPool2d(Module):
     def __init__(self, output_size: PerAxis) -> None:
         self.output_size = each_axis("AdaptiveAvgPool2d", "output_size", output_size, 2, 1)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (..., height, width) → (..., *output_size)."""
         return ops.adaptive_avg_pool2d(as_array(x), self.output_size)
 
@@ -138,7 +139,7 @@ class Flatten(Module):
             raise SettingError(f"Flatten(start_dim={start_dim!r}, end_dim={end_dim!r}): two whole numbers are needed")
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         """x (a, b, c) → (a, b·c) by default."""
         x = as_array(x)
         axes = np.ndim(x)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks, ops
+from tinygrad_edu.core.aliases import ArrayLike, Dtype, State
 from tinygrad_edu.nn.inputs import random_generator
 from tinygrad_edu.nn.layers import Linear, find_activation
 from tinygrad_edu.nn.levels import levels
@@ -44,7 +45,7 @@ class RNN(Recurrent):
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__(in_features, hidden_features, horizon, backend, dtype)
         rng = random_generator("RNN", rng)
@@ -61,7 +62,7 @@ class RNN(Recurrent):
         self.levels = levels(self, num_layers, bidirectional, dropout, rng, make)
         self.label_parameters()
 
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+    def step(self, x: ArrayLike, state: State) -> tuple[Any, Any]:
         """h = f(x W_ihᵀ + h W_hhᵀ + b), twice: as the output and as the state."""
         h = self.activation(self.hidden(x, state))
         return h, h
@@ -93,7 +94,7 @@ class GRU(Recurrent):
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__(in_features, hidden_features, horizon, backend, dtype)
         rng = random_generator("GRU", rng)
@@ -111,7 +112,7 @@ class GRU(Recurrent):
         self.levels = levels(self, num_layers, bidirectional, dropout, rng, make)
         self.label_parameters()
 
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+    def step(self, x: ArrayLike, state: State) -> tuple[Any, Any]:
         """h′ = (1 - z)∘n + z∘h, twice: as the output and as the state."""
         r, z = ops.sigmoid(self.reset(x, state)), ops.sigmoid(self.update(x, state))
         seen = self.candidate.of_state(state)
@@ -151,7 +152,7 @@ class LSTM(Recurrent):
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__(in_features, hidden_features, horizon, backend, dtype)
         rng = random_generator("LSTM", rng)
@@ -172,7 +173,7 @@ class LSTM(Recurrent):
         self.levels = levels(self, num_layers, bidirectional, dropout, rng, make)
         self.label_parameters()
 
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+    def step(self, x: ArrayLike, state: State) -> tuple[Any, Any]:
         """h′ = o∘tanh(c′) as the output, and (h′, c′) as the state."""
         h, c = state
         i, f = ops.sigmoid(self.input_gate(x, h)), ops.sigmoid(self.forget_gate(x, h))
@@ -216,7 +217,7 @@ class Elman(Recurrent):
         recurrent_init: Init | None = None,
         seed: int = 0,
         backend: str = "tensor",
-        dtype: Any = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__(in_features, hidden_features, horizon, backend, dtype)
         start = Start(np.random.default_rng(checks.seed("seed", seed, "Elman")), init, recurrent_init)
@@ -231,7 +232,7 @@ class Elman(Recurrent):
         self.out_features = out_features
         self.label_parameters()
 
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+    def step(self, x: ArrayLike, state: State) -> tuple[Any, Any]:
         """y = f(h Vᵀ), and the context λ·c + h for the next step."""
         h = self.activation(self.hidden(x, state))
         return self.out_activation(self.output(h)), self.self_feedback * state + h

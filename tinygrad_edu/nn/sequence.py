@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.checks import optional, whole
+from tinygrad_edu.core.aliases import ArrayLike, Dtype, Model, State
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.scan import rolled
 from tinygrad_edu.core.tensor import Tensor
@@ -35,7 +36,7 @@ class Recurrent(Module):
     levels: Levels | None = None  # further layers and the other direction
 
     def __init__(
-        self, in_features: int, hidden_features: int, horizon: int | None, backend: str, dtype: Any = None
+        self, in_features: int, hidden_features: int, horizon: int | None, backend: str, dtype: Dtype = None
     ) -> None:
         kind = type(self).__name__
         refuse_widths(kind, in_features=in_features, hidden_features=hidden_features)
@@ -51,11 +52,11 @@ class Recurrent(Module):
             more += f", {depth} layers" * (depth > 1) + ", both directions" * both
         return f"{type(self).__name__} {'→'.join(map(str, widths))}{more}"
 
-    def step(self, x: Any, state: Any) -> tuple[Any, Any]:
+    def step(self, x: ArrayLike, state: State) -> tuple[Any, Any]:
         """One time: x (batch, in) and the state (batch, hidden) → the output (batch, out) and the next state."""
         raise NotImplementedError(f"{type(self).__name__} has no step(x, state)")
 
-    def forward(self, x: Any, state: Any = None) -> tuple[Any, Any]:
+    def forward(self, x: ArrayLike, state: State = None) -> tuple[Any, Any]:
         """(outputs over time, last state), for x (time, in) or (batch, time, in).
 
         `state`: the last state of the time before, (hidden,) or (batch, hidden), for LSTM two of them; without it
@@ -65,7 +66,7 @@ class Recurrent(Module):
         """
         return self.run(x, state) if self.levels is None else self.levels.run(self, x, state)
 
-    def run(self, x: Any, state: Any) -> tuple[Any, Any]:
+    def run(self, x: ArrayLike, state: State) -> tuple[Any, Any]:
         """One layer in one direction."""
         x = series(x, self)
         state, batched = self.begin(state, x), x.ndim == 3
@@ -84,7 +85,7 @@ class Recurrent(Module):
         whole = ops.concatenate(outputs, axis=0) if steps > 1 else outputs[0]
         return whole, in_each(state, lambda s: s.reshape(s.shape[1:]))
 
-    def loop(self, x: Any, state: Any, batched: bool) -> Any:
+    def loop(self, x: ArrayLike, state: State, batched: bool) -> Any:
         """The walk as one loop of a compiled program; None where it cannot be one, or nothing is compiled."""
         if getattr(MODES.tensor_trace, "scan", None) is None:
             return None
@@ -97,14 +98,14 @@ class Recurrent(Module):
             return ops.swapaxes(ys, 0, 1), state
         return ys.reshape((ys.shape[0], *ys.shape[2:])), in_each(state, lambda s: s.reshape(s.shape[1:]))
 
-    def cuts(self, times: Any) -> Any:
+    def cuts(self, times: ArrayLike) -> Any:
         """Of a loop: is the gradient cut before a time, 1 or 0 for each; nothing where it never is, or always."""
         if self.horizon in (None, 1):
             return ()
         t = MODES.tensor_trace.positions(times)
         return (ops.equal(t - ops.floor(t / self.horizon) * self.horizon, 0.0),)
 
-    def round(self, state: Any, entry: Any) -> tuple[Any, Any]:
+    def round(self, state: State, entry: ArrayLike) -> tuple[Any, Any]:
         """One time of a loop: `step`, with its results the other way about as `scan` has them."""
         x, cut = entry
         if self.horizon is not None:
@@ -114,7 +115,7 @@ class Recurrent(Module):
         y, state = self.step(x, state)
         return state, y
 
-    def begin(self, state: Any, x: Any) -> Any:
+    def begin(self, state: State, x: ArrayLike) -> Any:
         """The state before the first step, (batch, hidden); a start value is one row, which every sample shares."""
         if state is None:
             dtype = next((array.dtype for _, array in self.named_arrays() if isinstance(array, Tensor)), float)
@@ -127,7 +128,7 @@ class Recurrent(Module):
         rows = tuple(self.check_state(s, name, x) for s, name in zip(given, self.states, strict=True))
         return rows if len(rows) > 1 else rows[0]
 
-    def check_state(self, state: Any, name: str, x: Any) -> Any:
+    def check_state(self, state: State, name: str, x: ArrayLike) -> Any:
         state = as_array(state)
         if self.backend == "scalar" and isinstance(state, Tensor):
             raise SettingError('a model with backend="scalar" takes a state of numbers or Values, not a Tensor')
@@ -157,13 +158,13 @@ class Gate(Module):
         drawn = initializers.draw_bias(start.init, start.rng, *widths) + bias_start if bias else None
         self.bias = None if drawn is None else parameter(drawn, backend, "bias", layer.dtype)
 
-    def forward(self, x: Any, h: Any = None) -> Any:
+    def forward(self, x: ArrayLike, h: ArrayLike = None) -> Any:
         """x (batch, in) and h (batch, hidden) → (batch, hidden); without h, what the input says alone."""
         y = x @ self.weight_ih.T
         y = y if self.bias is None else y + self.bias
         return y if h is None else y + self.of_state(h)
 
-    def of_state(self, h: Any) -> Any:
+    def of_state(self, h: ArrayLike) -> Any:
         """h W_hhᵀ."""
         return h @ self.weight_hh.T
 
@@ -176,7 +177,7 @@ class Start:
         self.recurrent_init = init if recurrent_init is None else recurrent_init
 
 
-def series(x: Any, layer: Any) -> Any:
+def series(x: ArrayLike, layer: Model) -> Any:
     """Lists as arrays; (time, in) or (batch, time, in), at least one time."""
     x = as_array(x)
     if x.ndim not in (2, 3) or x.shape[-1] != layer.in_features:
@@ -190,25 +191,25 @@ def series(x: Any, layer: Any) -> Any:
     return as_input(x, layer)
 
 
-def steps_of(x: Any) -> int:
+def steps_of(x: ArrayLike) -> int:
     """How many times there are. In a trace a size is compared, not converted: the number becomes a condition."""
     n = x.shape[-2]
     return n if isinstance(n, int) else next(i for i in count(1) if n == i)
 
 
-def at_time(x: Any, t: int, steps: int) -> Any:
+def at_time(x: ArrayLike, t: int, steps: int) -> Any:
     """One time of every series in the batch, (batch, in); of one series, (1, in)."""
     if x.ndim == 3:
         return x[:, t]
     return x[t : t + 1] if steps > 1 else x
 
 
-def in_each(state: Any, f: Callable[[Any], Any]) -> Any:
+def in_each(state: State, f: Callable[[Any], Any]) -> Any:
     """f of a state, or of each of several."""
     return tuple(map(f, state)) if isinstance(state, tuple) else f(state)
 
 
-def detach(state: Any) -> Any:
+def detach(state: State) -> Any:
     """The same numbers without their history, of a state or a tuple of states, on both back ends.
 
     >>> w = Tensor([1.0], requires_grad=True)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import SettingError
 
 
@@ -43,7 +44,7 @@ class Group(MutableMapping[str, Any]):
             return getattr(self.optimizer, name)
         return self.optimizer.options[name]
 
-    def __setitem__(self, name: str, x: Any) -> None:
+    def __setitem__(self, name: str, x: ArrayLike) -> None:
         optimizer = self.optimizer
         if name == "lr":
             optimizer.lr = x

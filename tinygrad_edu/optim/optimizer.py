@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
@@ -162,7 +163,7 @@ def fill(p: Value | Tensor, x: float) -> Any:
     return np.full_like(p.array, x) if isinstance(p, Tensor) else x
 
 
-def replace(p: Value | Tensor, w: Any) -> None:
+def replace(p: Value | Tensor, w: ArrayLike) -> None:
     """Write the new weight, and note that this gradient has been used."""
     if isinstance(p, Tensor):
         p.assign(np.asarray(w))  # arithmetic makes a NumPy number of an array without axes

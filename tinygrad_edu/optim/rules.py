@@ -12,12 +12,13 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
 
 __all__ = ["adadelta", "adagrad", "adam", "adamax", "adamw", "amsgrad", "lion", "nadam", "rmsprop", "rprop", "sgd"]
 
 
 def sgd(
-    w: Any, g: Any, v: Any, t: int, lr: float, momentum: float, weight_decay: float, nesterov: bool
+    w: ArrayLike, g: ArrayLike, v: ArrayLike, t: int, lr: float, momentum: float, weight_decay: float, nesterov: bool
 ) -> tuple[Any, Any]:
     """v ← μv + g,  w ← w - η·v  (Nesterov: w - η·(g + μv)), where g includes λw. (Polyak 1964; Sutskever et al. 2013)
 
@@ -31,7 +32,16 @@ def sgd(
 
 
 def adam(
-    w: Any, g: Any, m: Any, v: Any, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float
+    w: ArrayLike,
+    g: ArrayLike,
+    m: ArrayLike,
+    v: ArrayLike,
+    t: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
 ) -> tuple[Any, Any, Any]:
     """m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,  w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 
@@ -45,7 +55,16 @@ def adam(
 
 
 def adamw(
-    w: Any, g: Any, m: Any, v: Any, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float
+    w: ArrayLike,
+    g: ArrayLike,
+    m: ArrayLike,
+    v: ArrayLike,
+    t: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
 ) -> tuple[Any, Any, Any]:
     """w ← w - η·λw, then Adam's step with the bare gradient: the decay is decoupled from m and v.
 
@@ -58,7 +77,7 @@ def adamw(
 
 
 def adam_step(
-    w: Any, g: Any, m: Any, v: Any, t: int, lr: float, beta1: float, beta2: float, eps: float
+    w: ArrayLike, g: ArrayLike, m: ArrayLike, v: ArrayLike, t: int, lr: float, beta1: float, beta2: float, eps: float
 ) -> tuple[Any, Any, Any]:
     """What Adam and AdamW share: see `adam`."""
     m = beta1 * m + (1.0 - beta1) * g
@@ -69,11 +88,11 @@ def adam_step(
 
 
 def amsgrad(
-    w: Any,
-    g: Any,
-    m: Any,
-    v: Any,
-    largest: Any,
+    w: ArrayLike,
+    g: ArrayLike,
+    m: ArrayLike,
+    v: ArrayLike,
+    largest: ArrayLike,
     t: int,
     lr: float,
     beta1: float,
@@ -100,11 +119,11 @@ def amsgrad(
 
 
 def nadam(
-    w: Any,
-    g: Any,
-    m: Any,
-    v: Any,
-    product: Any,
+    w: ArrayLike,
+    g: ArrayLike,
+    m: ArrayLike,
+    v: ArrayLike,
+    product: ArrayLike,
     t: int,
     lr: float,
     beta1: float,
@@ -136,7 +155,16 @@ def nadam(
 
 
 def adamax(
-    w: Any, g: Any, m: Any, u: Any, t: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float
+    w: ArrayLike,
+    g: ArrayLike,
+    m: ArrayLike,
+    u: ArrayLike,
+    t: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
 ) -> tuple[Any, Any, Any]:
     """m ← β₁m + (1-β₁)g,  u ← max(β₂u, |g| + ε),  w ← w - η·m/((1-β₁ᵗ)·u), where g includes λw.
 
@@ -151,7 +179,9 @@ def adamax(
     return w - m / u * (lr / (1.0 - beta1**t)), m, u
 
 
-def lion(w: Any, g: Any, m: Any, t: int, lr: float, beta1: float, beta2: float, weight_decay: float) -> tuple[Any, Any]:
+def lion(
+    w: ArrayLike, g: ArrayLike, m: ArrayLike, t: int, lr: float, beta1: float, beta2: float, weight_decay: float
+) -> tuple[Any, Any]:
     """w ← w - η·(sign(β₁m + (1-β₁)g) + λw),  m ← β₂m + (1-β₂)g: every weight moves by η. (Chen et al. 2023)
 
     >>> lion(1.0, -4.0, 0.5, 1, lr=0.25, beta1=0.75, beta2=0.5, weight_decay=0.0)
@@ -163,7 +193,15 @@ def lion(w: Any, g: Any, m: Any, t: int, lr: float, beta1: float, beta2: float, 
 
 
 def adadelta(
-    w: Any, g: Any, s: Any, d: Any, t: int, lr: float, rho: float, eps: float, weight_decay: float
+    w: ArrayLike,
+    g: ArrayLike,
+    s: ArrayLike,
+    d: ArrayLike,
+    t: int,
+    lr: float,
+    rho: float,
+    eps: float,
+    weight_decay: float,
 ) -> tuple[Any, Any, Any]:
     """s ← ρs + (1-ρ)g²,  Δ = g·√(d + ε)/√(s + ε),  d ← ρd + (1-ρ)Δ²,  w ← w - η·Δ, where g includes λw. (Zeiler 2012)
 
@@ -177,11 +215,11 @@ def adadelta(
 
 
 def rmsprop(
-    w: Any,
-    g: Any,
-    v: Any,
-    m: Any,
-    b: Any,
+    w: ArrayLike,
+    g: ArrayLike,
+    v: ArrayLike,
+    m: ArrayLike,
+    b: ArrayLike,
     t: int,
     lr: float,
     alpha: float,
@@ -208,7 +246,7 @@ def rmsprop(
 
 
 def adagrad(
-    w: Any, g: Any, s: Any, t: int, lr: float, lr_decay: float, weight_decay: float, eps: float
+    w: ArrayLike, g: ArrayLike, s: ArrayLike, t: int, lr: float, lr_decay: float, weight_decay: float, eps: float
 ) -> tuple[Any, Any]:
     """s ← s + g²,  w ← w - ηₜ·g/(√s + ε),  ηₜ = η/(1 + (t-1)·decay), where g includes λw. (Duchi et al. 2011)
 
@@ -222,10 +260,10 @@ def adagrad(
 
 
 def rprop(
-    w: Any,
-    g: Any,
-    before: Any,
-    step: Any,
+    w: ArrayLike,
+    g: ArrayLike,
+    before: ArrayLike,
+    step: ArrayLike,
     t: int,
     lr: float,
     eta_minus: float,

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 
 from tinygrad_edu.checks import is_number, number, whole
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import SettingError
 
 Array = np.ndarray[Any, Any]
@@ -64,7 +65,7 @@ class Schedule:
             self(first_step + int(bad[0]))
         return rates
 
-    def at(self, t: Any) -> Any:
+    def at(self, t: ArrayLike) -> Any:
         """The formula at a step or an array of steps, unchecked."""
         return self.formula(t, **self.parameters)
 
@@ -112,7 +113,7 @@ def rebuilt(maker: Callable[..., Schedule], parameters: Mapping[str, Any], state
     return made
 
 
-def show_setting(x: Any) -> str:
+def show_setting(x: ArrayLike) -> str:
     if isinstance(x, Schedule) and x.kind == "constant":
         return repr(x.parameters["lr"])
     if isinstance(x, tuple):
@@ -169,7 +170,7 @@ def declare_schedule(
 
 
 @declare_schedule(tail=lambda lr: 0.0)
-def constant(t: Any, lr: float) -> Any:
+def constant(t: ArrayLike, lr: float) -> Any:
     """η(t) = lr. It is scikit-learn's `constant` too.
 
     >>> constant(0.1)(1000)
@@ -179,7 +180,7 @@ def constant(t: Any, lr: float) -> Any:
 
 
 @declare_schedule(tail=lambda function: None)
-def by_function(t: Any, function: Callable[[int], float]) -> Any:
+def by_function(t: ArrayLike, function: Callable[[int], float]) -> Any:
     """η(t) = function(t), for any function of t = 0, 1, 2, ...
 
     >>> by_function(lambda t: 0.1 / (1 + t))(4)

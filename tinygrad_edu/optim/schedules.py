@@ -17,6 +17,7 @@ import numpy as np
 
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim.schedule import (
     LearningRate,
@@ -41,7 +42,7 @@ def geometric(factor: float, **_: Any) -> float:
 
 
 @declare_schedule(tail=lambda lr, decay: 1.0 if decay > 0 else 0.0)
-def inverse_time(t: Any, lr: float, decay: float = 1.0) -> Any:
+def inverse_time(t: ArrayLike, lr: float, decay: float = 1.0) -> Any:
     """η(t) = lr / (1 + decay·t). (Robbins and Monro 1951)
 
     >>> inverse_time(0.1)(9)
@@ -51,7 +52,7 @@ def inverse_time(t: Any, lr: float, decay: float = 1.0) -> Any:
 
 
 @declare_schedule(tail=lambda lr, power: power)
-def inverse_power(t: Any, lr: float, power: float = 1.0) -> Any:
+def inverse_power(t: ArrayLike, lr: float, power: float = 1.0) -> Any:
     """η(t) = lr / (t + 1)ᵖ.
 
     >>> inverse_power(0.1, power=0.5)(3)
@@ -61,7 +62,7 @@ def inverse_power(t: Any, lr: float, power: float = 1.0) -> Any:
 
 
 @declare_schedule(tail=geometric)
-def exponential(t: Any, lr: float, factor: float) -> Any:
+def exponential(t: ArrayLike, lr: float, factor: float) -> Any:
     """η(t) = lr · factorᵗ, with factor in (0, 1]; PyTorch's ExponentialLR.
 
     >>> exponential(0.8, factor=0.5)(3)
@@ -71,7 +72,7 @@ def exponential(t: Any, lr: float, factor: float) -> Any:
 
 
 @declare_schedule(tail=geometric)
-def step(t: Any, lr: float, every: int, factor: float = 0.1) -> Any:
+def step(t: ArrayLike, lr: float, every: int, factor: float = 0.1) -> Any:
     """η(t) = lr · factor^⌊t/every⌋, with factor in (0, 1]; PyTorch's StepLR.
 
     >>> [step(1.0, every=2, factor=0.5)(t) for t in range(5)]
@@ -81,7 +82,7 @@ def step(t: Any, lr: float, every: int, factor: float = 0.1) -> Any:
 
 
 @declare_schedule(tail=lambda final, **_: 0.0 if final > 0 else math.inf)
-def cosine(t: Any, lr: float, steps: int, final: float = 0.0) -> Any:
+def cosine(t: ArrayLike, lr: float, steps: int, final: float = 0.0) -> Any:
     """η(t) = final + (lr - final)·(1 + cos(πt/steps))/2 up to t = steps, then final. (Loshchilov and Hutter 2017)
 
     PyTorch's CosineAnnealingLR rises again afterwards; this one stays.
@@ -94,7 +95,7 @@ def cosine(t: Any, lr: float, steps: int, final: float = 0.0) -> Any:
 
 
 @declare_schedule(tail=lambda lr, **_: 0.0)
-def cosine_restarts(t: Any, lr: float, steps: int, mult: int = 1, final: float = 0.0) -> Any:
+def cosine_restarts(t: ArrayLike, lr: float, steps: int, mult: int = 1, final: float = 0.0) -> Any:
     """η falls from lr to `final` along a cosine and begins again, after `steps`, then steps·mult, steps·mult², ...
 
     PyTorch's CosineAnnealingWarmRestarts, with steps for T_0 and mult for T_mult. (Loshchilov and Hutter 2017)
@@ -113,7 +114,7 @@ def cosine_restarts(t: Any, lr: float, steps: int, mult: int = 1, final: float =
 
 @declare_schedule(tail=lambda lr, **_: 0.0)
 def one_cycle(
-    t: Any, lr: float, steps: int, rise: float = 0.3, div_factor: float = 25.0, final_div_factor: float = 1e4
+    t: ArrayLike, lr: float, steps: int, rise: float = 0.3, div_factor: float = 25.0, final_div_factor: float = 1e4
 ) -> Any:
     """η rises from lr/div_factor to lr in the share `rise` of the steps, then falls to that over final_div_factor.
 
@@ -132,7 +133,7 @@ def one_cycle(
 
 
 @declare_schedule(tail=lambda schedule, steps: schedule.tail())
-def warmup(t: Any, schedule: LearningRate, steps: int) -> Any:
+def warmup(t: ArrayLike, schedule: LearningRate, steps: int) -> Any:
     """η(t) = η₀·(t + 1)/(steps + 1) for t < steps, with η₀ = schedule(0); from then on schedule(t - steps).
 
     `schedule` may be a number: a constant after the warm-up.
@@ -167,7 +168,7 @@ def piecewise(boundaries: Sequence[int], rates: Sequence[LearningRate]) -> Sched
     )
 
 
-def pieces(t: Any, boundaries: Sequence[int], rates: Sequence[Schedule]) -> Any:
+def pieces(t: ArrayLike, boundaries: Sequence[int], rates: Sequence[Schedule]) -> Any:
     """The formula of `piecewise`."""
     rate = rates[0].at(t)
     for start, part in zip(boundaries, rates[1:], strict=True):
@@ -176,7 +177,7 @@ def pieces(t: Any, boundaries: Sequence[int], rates: Sequence[Schedule]) -> Any:
 
 
 @declare_schedule(tail=lambda power, **_: power)
-def invscaling(t: Any, lr: float, power: float = 0.5, samples: int = 1, batch_size: int = 1) -> Any:
+def invscaling(t: ArrayLike, lr: float, power: float = 0.5, samples: int = 1, batch_size: int = 1) -> Any:
     """η(t) = lr / (n + 1)ᵖ, where n counts the samples of the epochs before; scikit-learn's `invscaling`.
 
     An epoch is `samples` samples in ⌈samples/batch_size⌉ steps. Without the two numbers n = t.

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.core.aliases import Samples
+
 if TYPE_CHECKING:
     from tinygrad_edu.train import Histograms, Run
 
@@ -14,8 +16,8 @@ __all__ = ["report"]
 
 def report(
     run: Run | str | os.PathLike[str],
-    X: Any = None,
-    y: Any = None,
+    X: Samples = None,
+    y: Samples = None,
     *,
     path: str | os.PathLike[str] = "out/report.html",
     diagnosis: Any = None,

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.charts.axes import thin_points
 from tinygrad_edu.checks import whole
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import OperandError
 from tinygrad_edu.reporting.frames import Camera, points_of
@@ -25,8 +26,8 @@ Array = np.ndarray[Any, Any]
 
 def animate(
     run: Run,
-    X: Any = None,
-    y: Any = None,
+    X: Samples = None,
+    y: Samples = None,
     *,
     path: str | os.PathLike[str] | None = None,
     frames: int = 60,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.charts.chart import Band, Chart, Line, Panel
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.reporting.settings import setting_text
@@ -111,7 +112,7 @@ def quartiles(losses: Array) -> str:
     return f"{figure(low)} and {figure(high)}"
 
 
-def plain_curve(losses: Any) -> Array:
+def plain_curve(losses: ArrayLike) -> Array:
     """Losses as an array. Errors: SettingError."""
     try:
         curve = np.asarray(losses, dtype=float)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Model
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.draw.network import chain_of
 from tinygrad_edu.errors import DrawError, TinygradError
@@ -116,7 +117,7 @@ def points_of(ground: Ground) -> list[list[float]]:
     return np.column_stack([X[:, 0], second, colour]).astype(float).round(6).tolist()  # type: ignore[no-any-return]
 
 
-def chain(model: Any) -> tuple[dict[str, Any], list[str]] | str:
+def chain(model: Model) -> tuple[dict[str, Any], list[str]] | str:
     """Widths and captions of the network picture, and the names of its matrices; a sentence where there is none."""
     try:
         found = chain_of(model, "weight")
@@ -165,6 +166,6 @@ class Camera:
         return {layer: significant(np.sqrt(square)) for layer, square in squares.items()}
 
 
-def significant(x: Any) -> float | None:
+def significant(x: ArrayLike) -> float | None:
     """Four digits; None for NaN and infinity, which JSON has not."""
     return float(f"{x:.4g}") if np.isfinite(x) else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.charts.palette import MARKS
 from tinygrad_edu.charts.pictures import Canvas, Point, picture
+from tinygrad_edu.core.aliases import Axis
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.reporting.tables import behind, figure, text
 from tinygrad_edu.train.histograms import LOGARITHMIC, Histograms, Snapshot, Spread
@@ -155,7 +155,7 @@ def outline(spread: Spread) -> list[Point]:
     return list(zip(edges.tolist(), [0.0, *heights.tolist(), 0.0], strict=True))
 
 
-def name_axis(axis: Any, kind: str) -> None:
+def name_axis(axis: Axis, kind: str) -> None:
     """The axis of the entries: gradients as powers of ten."""
     if kind in LOGARITHMIC:
         axis.get_major_locator().set_params(integer=True)

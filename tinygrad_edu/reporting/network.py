@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.charts.palette import MARKS, apply_theme
 from tinygrad_edu.charts.pictures import element
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.draw import Drawing, graph_to_draw
 from tinygrad_edu.draw.dot import ALARM, COLOURS, QUIET
 from tinygrad_edu.draw.layers import layers_of
@@ -119,7 +119,7 @@ def picture_of(record: Record) -> Drawing:
         return of_layers(nodes_in(output))
 
 
-def of_layers(target: Any) -> Drawing:
+def of_layers(target: ArrayLike) -> Drawing:
     """A box for each layer, equal ones too: each has its own health."""
     graph = graph_to_draw(target)
     return draw_graph(

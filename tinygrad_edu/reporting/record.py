@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import NameNotFoundError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.train import Histograms, Run
@@ -40,7 +41,7 @@ class Record:
         return self.model is not None and self.data is not None and self.loss is not None
 
 
-def record_of(run: Run, X: Any = None, y: Any = None, histograms: Histograms | None = None) -> Record:
+def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histograms | None = None) -> Record:
     """The record of a run. X and y: those it was trained on, where they are not given.
 
     Errors: SettingError for one of them alone; ShapeError and DtypeError for what does not fit the model.

@@ -13,6 +13,7 @@ from typing import Any
 
 import tinygrad_edu.optim as optim
 from tinygrad_edu.charts.text import clean
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import Schedule
@@ -39,7 +40,7 @@ def settings_html(run: Run) -> str:
     )
 
 
-def setting_text(value: Any) -> str:
+def setting_text(value: ArrayLike) -> str:
     """A setting as a reader takes it: the name of a function rather than its address."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={setting_text(each)}" for name, each in value.items())
@@ -103,7 +104,7 @@ def changes(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def write_setting(name: str, value: Any) -> str:
+def write_setting(name: str, value: ArrayLike) -> str:
     """One setting as Python: plain values, schedules made of them, and the names of functions in this process.
 
     Text that stood in a file becomes a text again, and never code. What no text can make again, such as a lambda or a
@@ -122,7 +123,7 @@ def write_setting(name: str, value: Any) -> str:
     return literal(value)
 
 
-def literal(value: Any) -> str:
+def literal(value: ArrayLike) -> str:
     """A plain value as Python; "..." for anything else."""
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'

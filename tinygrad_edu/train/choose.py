@@ -12,6 +12,7 @@ from tinygrad_edu.errors import TraceError, first_line
 from tinygrad_edu.train.eager import EagerStepper
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.mpi import data_parallel
+from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.python_state import PythonState
 from tinygrad_edu.train.quasi_newton import LbfgsStepper
 from tinygrad_edu.train.snapshot import Snapshot, for_certain
@@ -21,7 +22,7 @@ clock = time.perf_counter
 LOAD_SECONDS = 0.3  # a compiled program from the disk
 
 
-def stepper_for(job: Job, course: Any, shown: Any) -> Stepper:
+def stepper_for(job: Job, course: Any, shown: Bar) -> Stepper:
     """The way that a job goes, with its compiled session if it has one."""
     if job.minimizer:
         return LbfgsStepper(job, shown, course)

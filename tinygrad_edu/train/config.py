@@ -53,11 +53,11 @@ def model_arguments(model: Module) -> Any:
     }
 
 
-def name_of(x: Any) -> str:
+def name_of(x: object) -> str:
     return str(getattr(x, "name", getattr(x, "__name__", x)))
 
 
-def plain(x: Any) -> Any:
+def plain(x: object) -> Any:
     """The same in JSON's own kinds: a schedule as it prints, a function by its name.
 
     >>> plain({"lr": 0.1, "loss": len, "betas": (0.9, np.float64(0.99))})

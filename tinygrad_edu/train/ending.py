@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import detect_anomaly
 from tinygrad_edu.errors import AnomalyError
 from tinygrad_edu.train.batches import batches, step
@@ -36,7 +35,7 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
     return f"all {done} epochs done"
 
 
-def bad_reason(job: Job, order: Any) -> str:
+def bad_reason(job: Job, order: ArrayLike) -> str:
     """Of a run that met NaN or infinity in the epoch with this order; the model is as before it."""
     done = len(job.losses)
     return (
@@ -45,7 +44,7 @@ def bad_reason(job: Job, order: Any) -> str:
     )
 
 
-def first_bad(job: Job, order: Any) -> str:
+def first_bad(job: Job, order: ArrayLike) -> str:
     """Where, found by doing the epoch once more and looking at every operation."""
     before, all_batches = Snapshot(job.model, job.optimizer), list(batches(job, order))
     try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import CompileError, SettingError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
@@ -21,6 +22,7 @@ from tinygrad_edu.train.ending import reason
 from tinygrad_edu.train.job import Job, job_of, note_of_parts, progress_shown
 from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.mpi.ranks import Ranks
+from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.resume import resume
 from tinygrad_edu.train.run import Run
@@ -32,8 +34,8 @@ SETTINGS = [field.name for field in fields(Settings)]
 
 def fit(
     model: Module,
-    X: Any,
-    y: Any,
+    X: Samples,
+    y: Samples,
     *,
     loss: str | Loss,
     optimizer: str | Optimizer | LBFGS | Callable[[Any], Any],
@@ -44,8 +46,8 @@ def fit(
     compiled: bool | str = "auto",
     tol: float | None = None,
     patience: int | None = None,
-    validation: Any = None,
-    sample_weight: Any = None,
+    validation: Samples = None,
+    sample_weight: Samples = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
     callbacks: Sequence[Callable[[Any], Any]] = (),
@@ -77,7 +79,9 @@ def fit(
     return train_job(make() if comm is None else data_parallel.prepare(Ranks(comm, comm_timeout_s), make), compiled)
 
 
-def begin_job(model: Module, X: Any, y: Any, optimizer: Any, given: Mapping[str, Any], resume_from: Any = None) -> Job:
+def begin_job(
+    model: Module, X: Samples, y: Samples, optimizer: Any, given: Mapping[str, Any], resume_from: Any = None
+) -> Job:
     """The job, at its start or where the file of an earlier run left it."""
     job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), Settings(**given))
     if resume_from is not None:
@@ -99,7 +103,7 @@ class Training:
 
     def __init__(self, job: Job, compiled: bool | str) -> None:
         self.job, self.compiled, self.training = job, compiled, job.model.training
-        self.point, self.stepper = Point(job), Stepper(job, None)
+        self.point, self.stepper = Point(job), Stepper(job, progress_bar.NoBar())
         self.measured: Point | None = None  # before the callbacks of an epoch
         self.only_look: bool | None = None  # have the callbacks of earlier epochs written nothing?
 
@@ -118,7 +122,7 @@ class Training:
             for_certain(lambda: self.job.model.train(self.training))
             raise
 
-    def all_epochs(self, shown: Any) -> str:
+    def all_epochs(self, shown: Bar) -> str:
         """All epochs that are left, in a way that is chosen for them; why they ended."""
         job = self.job
         job.go_on()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import whole
+from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.graph import parent_nodes, topological
 from tinygrad_edu.core.limits import FLAT
 from tinygrad_edu.core.operation import Operation
@@ -236,7 +237,7 @@ def join(arrays: list[Array]) -> Array:
     return np.concatenate([np.ravel(array) for array in arrays]) if arrays else np.empty(0)
 
 
-def data_of(node: Any) -> Array:
+def data_of(node: Node) -> Array:
     return np.asarray(node.array if isinstance(node, Tensor) else node.data)
 
 
@@ -247,7 +248,7 @@ class _Sink:
         self.parents = parents
 
 
-def ends_of_layers(model: Module, output: Any) -> dict[str, list[Any]]:
+def ends_of_layers(model: Module, output: ArrayLike) -> dict[str, list[Any]]:
     """The nodes with which each layer ends, by its name: those that another layer reads, or that are the output.
 
     A node belongs to the deepest layer whose parameters it depends on; the deeper one is met later on the way down.
@@ -268,7 +269,7 @@ def ends_of_layers(model: Module, output: Any) -> dict[str, list[Any]]:
     return {name: list(nodes) for name, nodes in sorted(found.items(), key=lambda item: depth[item[0]])}
 
 
-def nodes_in(array: Any) -> list[Any]:
+def nodes_in(array: ArrayLike) -> list[Any]:
     """The Tensor itself, or the Values of an array."""
     return [array] if isinstance(array, Tensor) else list(np.ravel(np.asarray(array, dtype=object)))
 
@@ -290,11 +291,11 @@ def saturated(nodes: list[Any]) -> float:
     return float(np.mean(np.abs(slopes) < NEARLY_FLAT * abs(float(operation.slope(0.0)))))
 
 
-def ends_in_activation(node: Any) -> bool:
+def ends_in_activation(node: Node) -> bool:
     return isinstance(node.op, Operation) and is_activation(node.op)
 
 
-def slope(node: Any) -> Array:
+def slope(node: Node) -> Array:
     """The derivative of the activation that made a node, one for each entry."""
     operation = node.op
     if not ends_in_activation(node):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.data.batching import orders
 from tinygrad_edu.errors import SettingError, ShapeError
@@ -110,7 +111,7 @@ class Job:
             return np.empty((count, 0), dtype=np.int64)
         return orders(self.data[1], count, how if isinstance(how, str) else "shuffled", rng, self.chances)
 
-    def batch_loss(self, *batch: Any) -> Any:
+    def batch_loss(self, *batch: ArrayLike) -> Any:
         """The loss of a batch (x, y) or (x, y, weights)."""
         weight = {"sample_weight": batch[2]} if len(batch) > 2 else {}
         output = self.model(batch[0])
@@ -181,10 +182,11 @@ class Job:
             self.progress.last = None
 
 
-def job_of(model: Module, X: Any, y: Any, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
+def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
     """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
     loss = losses.find(settings.loss)
-    if not np.size(getattr(X, "array", X)):
+    rows: Any = getattr(X, "array", X)
+    if not np.size(rows):
         raise SettingError("samples=0: there is nothing to train on")
     data: tuple[Array, ...] = samples.pair(model, loss, X, y)
     held_out = chances = minimizer = None
@@ -224,7 +226,7 @@ def note_of_parts(job: Job) -> str:
     return f"; the optimizer holds {count} of the model's {len(own)} parameters, the others stay as they are"
 
 
-def two(validation: Any) -> Any:
+def two(validation: Samples) -> Any:
     if not (isinstance(validation, (tuple, list)) and len(validation) == 2):
         raise SettingError(f"validation={validation!r:.40}: (X, y), or a share of the samples, is needed")
     return validation

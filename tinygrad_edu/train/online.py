@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.checks import one_of, whole
 from tinygrad_edu.compile.backend import compiler
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, SettingError, ShapeError, TraceError, first_line
 from tinygrad_edu.nn import losses
@@ -50,8 +51,8 @@ class Series:
 
 def fit_online(
     model: Recurrent,
-    X: Any,
-    y: Any,
+    X: Samples,
+    y: Samples,
     *,
     loss: str | Loss,
     optimizer: str | Optimizer | Callable[[Any], Optimizer],
@@ -92,7 +93,9 @@ def fit_online(
     return Run(losses, norms, reason, how, model, config)
 
 
-def check_series(model: Recurrent, X: Any, y: Any, loss: str | Loss, optimizer: Any, epochs: int, steps: int) -> Series:
+def check_series(
+    model: Recurrent, X: Samples, y: Samples, loss: str | Loss, optimizer: Any, epochs: int, steps: int
+) -> Series:
     """The settings, or an error that says which of them does not fit."""
     if not isinstance(model, Recurrent):
         raise SettingError(

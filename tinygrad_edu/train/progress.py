@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.train.stopping import has_fired, stopping, stops
 
 Curve = MutableSequence[float]
 
 
-def curve(numbers: Any = b"") -> Curve:
+def curve(numbers: ArrayLike = b"") -> Curve:
     """Numbers of each epoch, from the bytes of an array or a list: without an object for each (75 µs in a thousand)."""
     return array("d", numbers)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tinygrad_edu import packages
 
@@ -31,6 +31,15 @@ def say(line: str) -> None:
         sys.modules["tqdm"].tqdm.write(line)
     else:
         print(line)
+
+
+class Bar(Protocol):
+    """What a run needs of a bar: tqdm's, or NoBar."""
+
+    n: Any
+
+    def update(self, n: int = 1) -> Any:
+        """So many units more are done."""
 
 
 class NoBar:

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import MODES, detect_anomaly
 from tinygrad_edu.errors import AnomalyError
 from tinygrad_edu.optim import LBFGS, flat
 from tinygrad_edu.optim.clip import length
 from tinygrad_edu.train.ending import reason
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.stepper import Epochs, Stepper
 
 Array = np.ndarray[Any, Any]
@@ -32,7 +34,7 @@ class NotFiniteError(ArithmeticError):
 class LbfgsStepper(Stepper):
     """Iterations of SciPy's search, as epochs; by operations, or by a compiled session."""
 
-    def __init__(self, job: Job, shown: Any, course: Any = None) -> None:
+    def __init__(self, job: Job, shown: Bar, course: Any = None) -> None:
         super().__init__(job, shown)
         assert job.minimizer is not None
         self.minimizer, self.search = job.minimizer, Search(job, course)
@@ -64,7 +66,7 @@ class LbfgsStepper(Stepper):
         """SciPy's reason in a sentence with numbers."""
         return ending(self.job, self.minimizer, self.found)
 
-    def bad_ending(self, order: Any) -> str:
+    def bad_ending(self, order: ArrayLike) -> str:
         """Where the loss was NaN or infinite, at the weights `order`."""
         return not_finite(self.job, order, self.search.at)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.named import optimizer_for
@@ -62,8 +63,8 @@ class RangeTest:
 
 def lr_range_test(
     model: Module,
-    X: Any,
-    y: Any,
+    X: Samples,
+    y: Samples,
     *,
     loss: str | Callable[..., Any],
     optimizer: Any = "sgd",
@@ -103,7 +104,7 @@ def lr_range_test(
         model.train(training)
 
 
-def steps_at(job: Any, rates: Any, stop_at: float, rng: np.random.Generator) -> RangeTest:
+def steps_at(job: Any, rates: ArrayLike, stop_at: float, rng: np.random.Generator) -> RangeTest:
     """One step at each rate, on batches in random order, over and over."""
     losses: list[float] = []
     smoothed: list[float] = []

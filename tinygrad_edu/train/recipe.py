@@ -23,7 +23,7 @@ def optional_number(interval: str) -> Callable[[str, Any], Any]:
     return lambda name, x: checks.optional(checks.number, name, x, interval)
 
 
-def check_order(name: str, x: Any) -> bool | str:
+def check_order(name: str, x: object) -> bool | str:
     """True, False, or one of the orders of data.batches."""
     if isinstance(x, str) and x not in ORDERS:
         raise unknown_name("order", x, ORDERS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Dtype, Samples
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
@@ -23,13 +24,13 @@ def dtype_of(model: Module) -> Any:
     return next((p.dtype for _, p in model.named_parameters() if isinstance(p, Tensor)), np.dtype(float))
 
 
-def samples(data: Any, name: str, dtype: Any) -> Array:
+def samples(data: Samples, name: str, dtype: Dtype) -> Array:
     """An array with a row for each sample, finite and in that dtype; a plain row of numbers is one column."""
     array = check_samples(data, name)
     return np.ascontiguousarray(array if array.ndim > 1 else array[:, None], dtype=dtype)
 
 
-def check_samples(data: Any, name: str) -> Array:
+def check_samples(data: Samples, name: str) -> Array:
     """Finite numbers, one row or one number for each sample."""
     array = np.asarray(getattr(data, "array", data))
     if array.dtype.kind not in "fiub":
@@ -46,7 +47,7 @@ def check_samples(data: Any, name: str) -> Array:
     return array
 
 
-def pair(model: Module, loss: Any, X: Any, y: Any) -> tuple[Array, Array]:
+def pair(model: Module, loss: Any, X: Samples, y: Samples) -> tuple[Array, Array]:
     """X and y for this model and loss: whole numbers stay what they are as indices and as classes.
 
     Errors: DtypeError, ShapeError, SettingError for what does not fit.
@@ -64,7 +65,7 @@ def pair(model: Module, loss: Any, X: Any, y: Any) -> tuple[Array, Array]:
     return inputs, targets(columns, loss)
 
 
-def inputs_for(model: Module, X: Any) -> Array:
+def inputs_for(model: Module, X: Samples) -> Array:
     """X in the model's dtype; whole numbers as such, and in their own shape, for a model that looks rows up by them.
 
     Does it? A layer may say so, as Embedding does. Of another model it shows when numbers with a point are an error.
@@ -108,7 +109,7 @@ def output_shape(model: Module, inputs: Array) -> tuple[int, ...]:
     return tuple(np.shape(output[0] if isinstance(output, tuple) else output))
 
 
-def whole(y: Any) -> Array:
+def whole(y: Samples) -> Array:
     """Classes as whole numbers, which they are not in a file: only where every entry is one.
 
     >>> whole([0.0, 2.0]), whole([0.5, 2.0])
@@ -146,7 +147,7 @@ def classes(y: Array, count: int) -> Array:
     return np.ascontiguousarray(y, dtype=np.int64)
 
 
-def weights(sample_weight: Any, X: Array, dtype: Any) -> Array:
+def weights(sample_weight: Samples, X: Array, dtype: Dtype) -> Array:
     """A weight for each sample, none below 0 and not all 0."""
     found = samples(sample_weight, "sample_weight", dtype)[:, 0]
     same_length(X, found, "sample_weight")

@@ -6,8 +6,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.train.ending import bad_reason, reason
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.progress_bar import Bar
 
 Numbers = Any  # a list or an array
 
@@ -32,7 +34,7 @@ class Stepper:
 
     interrupted = False  # has Ctrl-C ended it without an exception, as it does on ranks?
 
-    def __init__(self, job: Job, shown: Any) -> None:
+    def __init__(self, job: Job, shown: Bar) -> None:
         self.job, self.shown, self.start = job, shown, len(job.losses)  # epochs before it
 
     def epochs(self) -> Generator[Epochs, None, None]:
@@ -57,6 +59,6 @@ class Stepper:
         """Why it ended by itself."""
         return reason(self.job)
 
-    def bad_ending(self, order: Any) -> str:
+    def bad_ending(self, order: ArrayLike) -> str:
         """Why it ended, where the loss became NaN or infinite; the model is as before that epoch."""
         return bad_reason(self.job, order)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
+
 PREVIOUS, TOL, BEST, WAITED, PATIENCE = range(5)  # the places of a stopping rule's numbers
 
 
@@ -15,7 +17,7 @@ def stopping(tol: float | None, patience: int | None) -> Any:
     return np.array([np.nan, tol or 0.0, sys.float_info.max, 0.0, patience or 0.0])
 
 
-def stops(stopping: Any, loss: float) -> Any:
+def stops(stopping: ArrayLike, loss: float) -> Any:
     """Is this the last epoch? Notes its loss. The compiler lifts this function into its programs.
 
     With patience k: when the loss has not come below (1 - tol) of the best one for k epochs in a row. Without: when it
@@ -33,7 +35,7 @@ def stops(stopping: Any, loss: float) -> Any:
     return bool(abs(loss - previous) <= stopping[1] * abs(previous))
 
 
-def has_fired(stopping: Any, losses: Any) -> bool:
+def has_fired(stopping: ArrayLike, losses: Any) -> bool:
     """Has the rule said so after the last of these losses, which it was told?"""
     if stopping[PATIENCE] > 0.0:
         return bool(stopping[WAITED] >= stopping[PATIENCE])

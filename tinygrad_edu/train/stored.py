@@ -21,15 +21,15 @@ DTYPES = ("float32", "float64")
 WIDEST = 2**31  # of a layer; the weights in the file say whether it is so
 
 
-def whole(x: Any) -> bool:
+def whole(x: object) -> bool:
     return isinstance(x, int) and not isinstance(x, bool) and 0 <= x < 2**63
 
 
-def real(x: Any) -> bool:
+def real(x: object) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e300  # a comparison: no conversion
 
 
-def text(x: Any) -> bool:
+def text(x: object) -> bool:
     return isinstance(x, str)
 
 
@@ -37,22 +37,22 @@ def either(*checks: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda x: any(check(x) for check in checks)
 
 
-def none(x: Any) -> bool:
+def none(x: object) -> bool:
     return x is None
 
 
-def truth(x: Any) -> bool:
+def truth(x: object) -> bool:
     return isinstance(x, bool)
 
 
-def settings(x: Any) -> bool:
+def settings(x: object) -> bool:
     """Names with plain numbers, texts, truth values, or lists of them."""
     plain = either(real, text, truth, none)
     listed = either(plain, lambda each: isinstance(each, list) and all(map(plain, each)))
     return isinstance(x, dict) and all(name.isidentifier() and listed(each) for name, each in x.items())
 
 
-def mlp_or_text(x: Any) -> bool:
+def mlp_or_text(x: object) -> bool:
     """The arguments of an MLP, or what another model prints."""
     if not isinstance(x, dict):
         return text(x)
@@ -64,7 +64,7 @@ def mlp_or_text(x: Any) -> bool:
 def passes(name: str) -> Callable[[Any], bool]:
     """The check that `fit` itself makes of a setting; of a number in a file, first that it is one of usual size."""
 
-    def check(x: Any) -> bool:
+    def check(x: object) -> bool:
         try:
             return (not isinstance(x, int) or whole(abs(x)) or truth(x)) and CHECKS[name](name, x) == x
         except TinygradError:
@@ -129,7 +129,7 @@ def check_facts(found: Mapping[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
-def brief(x: Any) -> str:
+def brief(x: object) -> str:
     """A short form of what a file holds. The number of a thousand digits has no text."""
     try:
         found = repr(x)

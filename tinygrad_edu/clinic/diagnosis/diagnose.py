@@ -20,6 +20,7 @@ from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.session import Consultation
 from tinygrad_edu.clinic.diagnosis.symptoms.curve import FEWEST, of_curve, smoothed
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
+from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError
 from tinygrad_edu.interop import keras_models
 from tinygrad_edu.train.run import Run
@@ -29,8 +30,8 @@ Array = np.ndarray[Any, Any]
 
 def diagnose(
     run_or_estimator: Any,
-    X: Any = None,
-    y: Any = None,
+    X: Samples = None,
+    y: Samples = None,
     *,
     goal: Any = None,
     seeds: int = 5,
@@ -99,7 +100,9 @@ def of_our_own(trained: Any, X: Any, y: Any, weight: Any, goal: Any, seeds: int,
     return of_subject(with_weights(subject_of(trained, X, y), weight), goal, seeds, budget_s, notes)
 
 
-def of_foreign(model: Any, X: Any, y: Any, how: dict[str, Any], goal: Any, seeds: int, budget_s: float) -> Diagnosis:
+def of_foreign(
+    model: Model, X: Samples, y: Samples, how: dict[str, Any], goal: Any, seeds: int, budget_s: float
+) -> Diagnosis:
     """A network of PyTorch or Keras: trained again as one of ours, or at least looked through."""
     torch = not keras_models.is_keras(model)  # whose models on torch are modules of torch, too
     try:
@@ -135,7 +138,7 @@ def of_curve_alone(run: Run, missing: str) -> Diagnosis:
     return replace(found, not_checked=[*rest, f"which of the causes it is, by training again: {missing}"])
 
 
-def nonfinite(X: Any) -> Diagnosis | None:
+def nonfinite(X: Samples) -> Diagnosis | None:
     """Inputs that are NaN or infinite need no trial."""
     array = np.asarray(X if X is not None else 0.0)
     if array.dtype.kind != "f" or np.isfinite(array).all():
@@ -163,7 +166,7 @@ def certain(evidence: str, proof: str, remedy: str) -> Diagnosis:
     return Diagnosis(False, [cause], summary=f"The run cannot learn: {code}.")
 
 
-def diagnose_curve(losses: Any, validation: Any = None) -> Diagnosis:
+def diagnose_curve(losses: ArrayLike, validation: Any = None) -> Diagnosis:
     """What loss curves alone can tell, the loss of each epoch, and what they cannot.
 
     losses: of the training samples; validation: of samples held out, where there are any.

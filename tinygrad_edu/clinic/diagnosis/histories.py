@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.errors import SettingError
 
 Array = np.ndarray[Any, Any]
@@ -119,7 +120,7 @@ def question(names: list[str], training: list[str], held_out: list[str]) -> str:
     return f"no column of a loss (loss_curve, losses, loss, train_loss); it has: {', '.join(names) or 'nothing'}"
 
 
-def numbers(name: str, values: Any) -> Array:
+def numbers(name: str, values: ArrayLike) -> Array:
     """A column without its blank cells, which other measurements stand beside."""
     if isinstance(values, Mapping):  # pandas: by the number of the row
         values = list(values.values())
@@ -132,7 +133,7 @@ def numbers(name: str, values: Any) -> Array:
         return np.empty(0)
 
 
-def is_blank(x: Any) -> bool:
+def is_blank(x: ArrayLike) -> bool:
     return x is None or (isinstance(x, str) and not x.strip())
 
 

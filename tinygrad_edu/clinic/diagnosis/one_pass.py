@@ -11,13 +11,14 @@ from typing import Any
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
+from tinygrad_edu.core.aliases import Model, Samples
 
 ROWS = 256
 CLOSE = 1e-5  # relative: float32 rounds at 6e-8
 AT_CHANCE = 0.02
 
 
-def looked_through(module: Any, X: Any, y: Any, loss: Any, optimizer: Any, why_not: str) -> Diagnosis:
+def looked_through(module: Model, X: Samples, y: Samples, loss: Any, optimizer: Any, why_not: str) -> Diagnosis:
     """The certain causes, and what was noticed. why_not: why it was not trained again."""
     torch = import_module("torch")
     with warnings.catch_warnings():
@@ -37,7 +38,7 @@ def looked_through(module: Any, X: Any, y: Any, loss: Any, optimizer: Any, why_n
 class Pass:
     """One forward and one backward pass, which leave no trace in the module."""
 
-    def __init__(self, torch: Any, module: Any, X: Any, y: Any, loss: Any, optimizer: Any) -> None:
+    def __init__(self, torch: Any, module: Model, X: Samples, y: Samples, loss: Any, optimizer: Any) -> None:
         self.torch, self.module, self.loss, self.optimizer = torch, module, loss, optimizer
         self.named = dict(module.named_parameters())
         kind = next((p.dtype for p in self.named.values()), torch.float32)
@@ -56,7 +57,7 @@ class Pass:
             for name, p in self.named.items():
                 p.grad = before[name]
 
-    def tensor(self, data: Any, kind: Any) -> Any:
+    def tensor(self, data: Samples, kind: Any) -> Any:
         found = self.torch.as_tensor(data)[:ROWS]
         return found.to(kind) if found.is_floating_point() else found
 

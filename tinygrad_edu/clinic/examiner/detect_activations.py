@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.activations import ACTIVATIONS, softmax
 from tinygrad_edu.clinic.examiner.program import Program, Step, apply_node
+from tinygrad_edu.core.aliases import ArrayLike
 
 Array = np.ndarray[Any, Any]
 REACH = 12  # nodes that one activation may take; a stable sigmoid with `where` takes 9
@@ -88,7 +89,7 @@ def constants(step: Step) -> list[Any]:
     return [x for x, p in zip(step.node.parents, step.parents, strict=True) if p < 0]
 
 
-def is_mask(x: Any) -> bool:
+def is_mask(x: ArrayLike) -> bool:
     """Booleans, or an array of noughts and ones as (z > 0) * 1.0 makes it."""
     array = np.asarray(x)
     return array.dtype.kind == "b" or (array.size > 1 and bool(np.isin(array, (0.0, 1.0)).all()))

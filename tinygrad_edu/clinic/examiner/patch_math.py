@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.value import Value
 
 
-def logarithm(x: Any, *base: Any) -> Any:
+def logarithm(x: ArrayLike, *base: Any) -> Any:
     return ops.log(x) / ops.log(base[0]) if base else ops.log(x)
 
 
@@ -90,7 +91,7 @@ def is_installed(world: Mapping[str, Any]) -> bool:
     return packaged or (top in sys.stdlib_module_names and top != "__main__")
 
 
-def functions_of(x: Any) -> list[types.FunctionType]:
+def functions_of(x: ArrayLike) -> list[types.FunctionType]:
     """A function; the function of a method, the methods of a class or of a callable object; what it has in closures."""
     if isinstance(x, types.MethodType):
         return [*functions_of(x.__func__), *functions_of(type(x.__self__))]
@@ -110,7 +111,7 @@ def inside(cell: types.CellType) -> Any:
         return None
 
 
-def exchange(x: Any) -> Any:
+def exchange(x: ArrayLike) -> Any:
     """math → our operations; math.exp → ours; everything else is itself."""
     if x is math:
         return types.SimpleNamespace(**{name: exchange(f) for name, f in vars(math).items()})

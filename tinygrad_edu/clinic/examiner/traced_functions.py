@@ -24,6 +24,7 @@ from tinygrad_edu.clinic.examiner.traced_array import (
     wrap,
 )
 from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.shapes import put
 from tinygrad_edu.core.tensor import Tensor
 
@@ -34,7 +35,7 @@ def move_entries(function: Any, arguments: Sequence[Any], options: dict[str, Any
         raise LostError(f"np.{getattr(function, '__name__', function)} keeps no graph here")
     pieces: list[Any] = []
 
-    def numbered(x: Any) -> Any:
+    def numbered(x: ArrayLike) -> Any:
         if isinstance(x, (list, tuple)) and has_nodes(x):
             return type(x)(map(numbered, x))
         if isinstance(x, TracedArray) or (isinstance(x, np.ndarray) and x.dtype.kind == "f"):
@@ -58,7 +59,7 @@ MOVING = frozenset(
 )  # fmt: skip
 
 
-def average(x: Any, axis: Any = None, weights: Any = None, **_: Any) -> Any:
+def average(x: ArrayLike, axis: Axis = None, weights: Any = None, **_: Any) -> Any:
     if weights is None:
         return np.mean(x, axis=axis)
     return np.sum(x * weights, axis=axis) / np.sum(weights, axis=axis if np.ndim(weights) > 1 else None)
@@ -74,7 +75,7 @@ def text(function: Any) -> Callable[..., str]:
     return lambda x, *arguments, **options: function(np.array(x.numbers), *arguments, **options)
 
 
-def along_axis(function: Any, axis: int, x: Any, *arguments: Any, **options: Any) -> Any:
+def along_axis(function: Any, axis: int, x: ArrayLike, *arguments: Any, **options: Option) -> Any:
     """np.apply_along_axis: the function of every line along an axis."""
     lines = np.moveaxis(x, axis, -1)
     rows = [function(row, *arguments, **options) for row in np.reshape(lines, (-1, lines.shape[-1]))]
@@ -82,7 +83,7 @@ def along_axis(function: Any, axis: int, x: Any, *arguments: Any, **options: Any
     return np.moveaxis(made, -1, axis) if np.ndim(rows[0]) else made
 
 
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+def tensordot(a: ArrayLike, b: ArrayLike, axes: Any = 2) -> Any:
     """The axes that are summed over go last in a, first in b; then it is a matrix product."""
     first, second = axes if np.ndim(axes) else (range(np.ndim(a) - axes, np.ndim(a)), range(axes))
     mine, other = (
@@ -95,7 +96,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.reshape(left @ right, [np.shape(a)[k] for k in free_a] + [np.shape(b)[k] for k in free_b])
 
 
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Any:
     """np.convolve: the long one padded, times the short one reversed, window by window."""
     a, v = (a, v) if len(a) >= len(v) else (v, a)
     m = len(v)
@@ -104,11 +105,11 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     return array([np.sum(padded[k : k + m] * turned) for k in range(len(padded) - m + 1)])
 
 
-def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Any:
     return convolve(a, v[::-1], mode)
 
 
-def add_at(ufunc: Any, inputs: Sequence[Any], options: Any) -> Any:
+def add_at(ufunc: Any, inputs: Sequence[Any], options: Option) -> Any:
     """np.add.at(x, index, values)."""
     x, index, values = inputs[0], plain_index(inputs[1]), unwrap(inputs[2]) if len(inputs) > 2 else 0.0
     if ufunc is not np.add:
@@ -119,7 +120,7 @@ def add_at(ufunc: Any, inputs: Sequence[Any], options: Any) -> Any:
     overwrite(x, wrap(unwrap(x) + added))
 
 
-def place_entries(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
+def place_entries(values: Array, index: Axis, shape: tuple[int, ...]) -> Array:
     out = np.zeros(shape)
     np.add.at(out, index, values)
     return out
@@ -133,7 +134,7 @@ def reduce(ufunc: Any, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     return getattr(np, names[ufunc.__name__])(*inputs[:1], **{"axis": 0, **chosen})
 
 
-def outer(ufunc: Any, inputs: Sequence[Any], options: Any) -> Any:
+def outer(ufunc: Any, inputs: Sequence[Any], options: Option) -> Any:
     a, b = inputs
     return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
 
@@ -144,12 +145,12 @@ def accumulate(ufunc: Any, inputs: Sequence[Any], options: dict[str, Any]) -> An
     return np.cumsum(inputs[0], axis=options.get("axis", 0))
 
 
-def logaddexp(_: Any, inputs: Sequence[Any], options: Any) -> Any:
+def logaddexp(_: Any, inputs: Sequence[Any], options: Option) -> Any:
     a, b = map(unwrap, inputs)
     return wrap(a + ops.softplus(b - a))
 
 
-def expit(_: Any, inputs: Sequence[Any], options: Any) -> Any:
+def expit(_: Any, inputs: Sequence[Any], options: Option) -> Any:
     return wrap(ops.sigmoid(unwrap(inputs[0])))
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
+from tinygrad_edu.compile.backend.aliases import IRValue
+
 Roots = Mapping[str, frozenset[str]]
 NOWHERE: frozenset[str] = frozenset()
 
@@ -61,7 +63,7 @@ class Scopes:
         domain = module.add_metadata([f"memory of {function.name}"])
         self.scopes = {name: module.add_metadata([f"{function.name}: {name}", domain]) for name in self.names}
 
-    def mark(self, access: Any, name: str) -> None:
+    def mark(self, access: IRValue, name: str) -> None:
         """A load or a store by an array of that name."""
         own = self.roots.get(name, NOWHERE)
         if own:

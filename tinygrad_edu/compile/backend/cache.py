@@ -28,6 +28,7 @@ from types import ModuleType
 from typing import Any
 
 from tinygrad_edu.compile.backend import compiler, held_modules, private_folders
+from tinygrad_edu.compile.backend.aliases import IRValue, Signature
 from tinygrad_edu.compile.backend.parse import ieee
 
 GENERATOR = "1"  # raise it when the same text is to be compiled in another way
@@ -149,7 +150,7 @@ def empty_folder(home: Path) -> Path:
     return temporary(home, "what lies there cannot be removed") / home.name
 
 
-def call_first(function: Any, *arguments: Any) -> Any:
+def call_first(function: Any, *arguments: IRValue) -> Any:
     """function(*arguments), compiled first where this is the first call.
 
     Python's cyclic collector rests meanwhile: it finds nothing to free and takes an eighth of the time.
@@ -288,7 +289,7 @@ def guard(machine_code: Any, home: Path) -> None:
     """Files that Numba cannot read count as missing, and a file that it cannot write is done without."""
     load_overload, save_overload = machine_code.load_overload, machine_code.save_overload
 
-    def read(signature: Any, target: Any) -> Any:
+    def read(signature: Signature, target: IRValue) -> Any:
         try:
             return load_overload(signature, target)
         except Exception:  # whatever a pickle raises that another process has half removed
@@ -296,7 +297,7 @@ def guard(machine_code: Any, home: Path) -> None:
                 machine_code.flush()
             return None
 
-    def write(signature: Any, data: Any) -> None:
+    def write(signature: Signature, data: IRValue) -> None:
         with suppress(OSError):
             before = write_times(home)
             save_overload(signature, data)

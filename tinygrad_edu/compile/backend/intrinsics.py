@@ -21,6 +21,7 @@ from numba.extending import intrinsic, overload
 from numba.np import arrayobj
 
 from tinygrad_edu.compile.backend import compiler
+from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Signature
 from tinygrad_edu.compile.backend.matmul import Matrix, product
 
 if compiler.missing():  # switched off: its intrinsics cannot be called then, templates.py says the same in NumPy
@@ -52,31 +53,31 @@ def njit(*signature: str, **options: Any) -> Any:
 
 
 @overload(math.fmod)
-def fmod(a: Any, b: Any) -> Callable[..., Any]:
+def fmod(a: IRValue, b: IRValue) -> Callable[..., Any]:
     """Python's math.fmod, which Numba lacks."""
 
-    def of_numpy(a: Any, b: Any) -> Any:
+    def of_numpy(a: IRValue, b: IRValue) -> Any:
         return np.fmod(a, b)
 
     return of_numpy
 
 
 @overload(math.cbrt)
-def cbrt(x: Any) -> Callable[..., Any]:
+def cbrt(x: IRValue) -> Callable[..., Any]:
     """Python's math.cbrt, which Numba lacks."""
 
-    def of_numpy(x: Any) -> Any:
+    def of_numpy(x: IRValue) -> Any:
         return np.cbrt(x)
 
     return of_numpy
 
 
 @intrinsic
-def view(context: Any, memory: Any, at: Any, shape: Any) -> Any:
+def view(context: Context, memory: IRValue, at: IRValue, shape: IRValue) -> Any:
     """memory[at:] as an array of that shape in C order. The memory has to outlive it: no reference is counted."""
     kind = types.Array(memory.dtype, len(shape), "C")
 
-    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def build(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> Any:
         source, (start, *sizes) = arguments[0], whole_numbers(target, builder, signature, arguments)
         itemsize = target.get_constant(types.intp, target.get_abi_sizeof(target.get_data_type(memory.dtype)))
         strides = [itemsize]
@@ -95,7 +96,7 @@ def view(context: Any, memory: Any, at: Any, shape: Any) -> Any:
 room: Any = view  # what llvm_statements.py is told more of (alias_scopes.py)
 
 
-def whole_numbers(target: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
+def whole_numbers(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> list[Any]:
     """`at` and the sizes as machine integers."""
     given = [
         (arguments[1], signature.args[1]),
@@ -105,10 +106,10 @@ def whole_numbers(target: Any, builder: Any, signature: Any, arguments: Any) -> 
 
 
 @intrinsic
-def copy(context: Any, source: Any, out: Any) -> Any:
+def copy(context: Context, source: IRValue, out: IRValue) -> Any:
     """out = source, flat memory of one size."""
 
-    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def build(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> Any:
         x, y = (target.make_array(t)(target, builder, a) for t, a in zip(signature.args, arguments, strict=True))
         cgutils.raw_memcpy(builder, y.data, x.data, y.nitems, y.itemsize)
         return target.get_dummy_value()
@@ -117,10 +118,10 @@ def copy(context: Any, source: Any, out: Any) -> Any:
 
 
 @intrinsic
-def gather(context: Any, source: Any, order: Any, place: Any, out: Any) -> Any:
+def gather(context: Context, source: IRValue, order: IRValue, place: IRValue, out: IRValue) -> Any:
     """out[i] = source[order[place + i]], rows of two matrices in C order; `order` is read as flat memory."""
 
-    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def build(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> Any:
         x, rows, out_ = (target.make_array(signature.args[i])(target, builder, arguments[i]) for i in (0, 1, 3))
         start = target.cast(builder, arguments[2], signature.args[2], types.intp)
         shape = cgutils.unpack_tuple(builder, out_.shape)
@@ -131,7 +132,7 @@ def gather(context: Any, source: Any, order: Any, place: Any, out: Any) -> Any:
 
 
 def gather_rows(
-    builder: Any, source: Any, rows: Any, start: Any, out: Any, shape: Sequence[Any], itemsize: Any
+    builder: Builder, source: IRValue, rows: IRValue, start: IRValue, out: IRValue, shape: Sequence[Any], itemsize: Any
 ) -> None:
     """`gather` in LLVM's terms, by addresses; `shape` is that of `out`."""
     with cgutils.for_range(builder, shape[0]) as loop:
@@ -141,16 +142,16 @@ def gather_rows(
 
 
 @intrinsic
-def uniform(context: Any, source: Any) -> Any:
+def uniform(context: Context, source: IRValue) -> Any:
     """rng.random() of NumPy's Generator; source: the addresses of its bit generator's next_double and of its state."""
 
-    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def build(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> Any:
         return next_double(builder, target.make_array(signature.args[0])(target, builder, arguments[0]).data)
 
     return types.float64(source), build
 
 
-def next_double(builder: Any, source: Any) -> Any:
+def next_double(builder: Builder, source: IRValue) -> Any:
     """`uniform` in LLVM's terms; `source` is the address of the two addresses."""
     function, state = (builder.load(builder.gep(source, [ir.Constant(ir.IntType(64), i)])) for i in (0, 1))
     byte = ir.IntType(8).as_pointer()
@@ -159,10 +160,10 @@ def next_double(builder: Any, source: Any) -> Any:
 
 
 @intrinsic
-def dot(context: Any, a: Any, b: Any, out: Any) -> Any:
+def dot(context: Context, a: IRValue, b: IRValue, out: IRValue) -> Any:
     """out = a b for matrices in C order, or transposes of such (product.py)."""
 
-    def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def build(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> Any:
         made = [target.make_array(kind)(target, builder, x) for kind, x in zip(signature.args, arguments, strict=True)]
         shapes = [cgutils.unpack_tuple(builder, x.shape) for x in made]
         in_rows = [kind.layout == "C" for kind in signature.args]

@@ -12,6 +12,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from tinygrad_edu.compile.backend import intrinsics
+from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 from tinygrad_edu.compile.backend.llvm_values import (
     BOOL,
     DOUBLE,
@@ -53,7 +54,7 @@ class Expressions:
 
     scope: dict[str, Any]
 
-    def __init__(self, builder: Any, text: Any, flags: list[str]) -> None:
+    def __init__(self, builder: Builder, text: Any, flags: list[str]) -> None:
         self.builder, self.text, self.flags = builder, text, flags
 
     def visit(self, node: ast.AST) -> Any:
@@ -65,13 +66,13 @@ class Expressions:
     def refusal(self, node: ast.AST, why: str) -> NotImplementedError:
         return NotImplementedError(f"line {getattr(node, 'lineno', '?')}, `{ast.unparse(node):.80}` {why}")
 
-    def read(self, slot: Any) -> Any:
+    def read(self, slot: IRValue) -> Any:
         raise NotImplementedError
 
     def call(self, name: str, given: list[Any]) -> Any:
         raise NotImplementedError
 
-    def mark(self, access: Any, node: ast.Subscript) -> Any:
+    def mark(self, access: IRValue, node: ast.Subscript) -> Any:
         raise NotImplementedError
 
     # Numbers
@@ -93,7 +94,7 @@ class Expressions:
     def on_BinOp(self, node: ast.BinOp) -> Any:  # noqa: N802
         return self.binary(node, self.visit(node.left), self.visit(node.right))
 
-    def binary(self, node: ast.BinOp | ast.AugAssign, a: Any, b: Any) -> Any:
+    def binary(self, node: ast.BinOp | ast.AugAssign, a: IRValue, b: IRValue) -> Any:
         op = node.op
         if isinstance(op, ast.Pow):
             return self.mathematics("pow", [a, b])
@@ -111,7 +112,7 @@ class Expressions:
         make = getattr(self.builder, name)
         return make(a, b, flags=self.flags) if real else make(a, b)
 
-    def whole(self, op: ast.operator, a: Any, b: Any) -> Any:
+    def whole(self, op: ast.operator, a: IRValue, b: IRValue) -> Any:
         """a // b and a % b of whole numbers, rounded down as in Python."""
         rest = self.builder.srem(a, b)
         opposite = self.builder.icmp_signed("<", self.builder.xor(rest, b), INT(0))
@@ -133,7 +134,7 @@ class Expressions:
             raise self.refusal(node, "is not in the language of llvm_statements.py")
         return self.compare(COMPARISONS[type(node.ops[0])], self.visit(node.left), self.visit(node.comparators[0]))
 
-    def compare(self, sign: str, a: Any, b: Any) -> Any:
+    def compare(self, sign: str, a: IRValue, b: IRValue) -> Any:
         kind = INT if a.type == b.type == BOOL else common(a.type, b.type)  # one bit that is set would be -1
         a, b = cast(self.builder, a, kind), cast(self.builder, b, kind)
         if not isinstance(kind, REAL):
@@ -151,7 +152,7 @@ class Expressions:
             return self.one_side(test, node.body, node.orelse)  # the other side may lie outside of its array
         return self.select(test, self.visit(node.body), self.visit(node.orelse))
 
-    def one_side(self, test: Any, body: ast.expr, orelse: ast.expr) -> Any:
+    def one_side(self, test: IRValue, body: ast.expr, orelse: ast.expr) -> Any:
         """a or b, of which only the one that is chosen is computed."""
         builder, found = self.builder, []
         with builder.if_else(test) as sides:
@@ -173,7 +174,7 @@ class Expressions:
         x = self.visit(node)
         return x if x.type == BOOL else bool_(self, x)
 
-    def select(self, test: Any, a: Any, b: Any) -> Any:
+    def select(self, test: IRValue, a: IRValue, b: IRValue) -> Any:
         if not isinstance(a, (tuple, Array)):
             kind = common(a.type, b.type)
             return self.builder.select(test, cast(self.builder, a, kind), cast(self.builder, b, kind))
@@ -267,7 +268,7 @@ class Expressions:
 # Words
 
 
-def view(at_work: Expressions, memory: Array, at: Any, shape: tuple[Any, ...]) -> Array:
+def view(at_work: Expressions, memory: Array, at: IRValue, shape: tuple[Any, ...]) -> Array:
     return Array(at_work.builder.gep(memory.data, [at], inbounds=True), shape)
 
 
@@ -275,7 +276,7 @@ def copy(at_work: Expressions, source: Array, out: Array) -> None:
     cgutils.raw_memcpy(at_work.builder, out.data, source.data, reduce(at_work.builder.mul, out.shape), out.size)
 
 
-def gather(at_work: Expressions, source: Array, order: Array, place: Any, out: Array) -> None:
+def gather(at_work: Expressions, source: Array, order: Array, place: IRValue, out: Array) -> None:
     intrinsics.gather_rows(at_work.builder, source.data, order.data, place, out.data, out.shape, out.size)
 
 
@@ -287,27 +288,27 @@ def dot(at_work: Expressions, *operands: Array) -> None:
     product(at_work.builder, *(Matrix(x.data, x.shape, x.in_rows) for x in operands))
 
 
-def larger(at_work: Expressions, a: Any, b: Any) -> Any:
+def larger(at_work: Expressions, a: IRValue, b: IRValue) -> Any:
     return at_work.select(at_work.compare(">", b, a), b, a)
 
 
-def smaller(at_work: Expressions, a: Any, b: Any) -> Any:
+def smaller(at_work: Expressions, a: IRValue, b: IRValue) -> Any:
     return at_work.select(at_work.compare("<", b, a), b, a)
 
 
-def float_(at_work: Expressions, x: Any) -> Any:
+def float_(at_work: Expressions, x: IRValue) -> Any:
     return cast(at_work.builder, x, DOUBLE)
 
 
-def int_(at_work: Expressions, x: Any) -> Any:
+def int_(at_work: Expressions, x: IRValue) -> Any:
     return cast(at_work.builder, x, INT)
 
 
-def bool_(at_work: Expressions, x: Any) -> Any:
+def bool_(at_work: Expressions, x: IRValue) -> Any:
     return at_work.compare("!=", x, x.type(0))
 
 
-def absolute(at_work: Expressions, x: Any) -> Any:
+def absolute(at_work: Expressions, x: IRValue) -> Any:
     if isinstance(x.type, REAL):
         return at_work.mathematics("fabs", [x])
     return at_work.select(at_work.compare("<", x, x.type(0)), at_work.builder.neg(x), x)

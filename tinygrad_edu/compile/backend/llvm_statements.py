@@ -27,6 +27,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tinygrad_edu.compile.backend.alias_scopes import Scopes
+from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Signature
 from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
 from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, array_of, cast, kind_of, parts, rebuilt
 from tinygrad_edu.compile.backend.parse import parse
@@ -68,8 +69,8 @@ def direct(fastmath: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]
         function.__globals__[f"__{function.__name__}__"] = function  # but the program keeps its functions
 
         @intrinsic
-        def word(context: Any, given: Any) -> Any:
-            def build(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def word(context: Context, given: IRValue) -> Any:
+            def build(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> Any:
                 function = of_program()
                 assert function is not None
                 text = Text(text_around(function))
@@ -99,12 +100,12 @@ class Statements(Expressions):
 
     def __init__(
         self,
-        builder: Any,
+        builder: Builder,
         text: Text,
         name: str,
         given: Iterable[Any],
         caller: Statements | None = None,
-        target: Any = None,
+        target: IRValue = None,
     ) -> None:
         super().__init__(builder, text, text.flags(name))
         self.target = target  # what Numba compiles for
@@ -146,7 +147,7 @@ class Statements(Expressions):
             inside.ret_void()
         self.builder.call(self.builder.module.globals[key], words)
 
-    def mark(self, access: Any, node: ast.Subscript) -> Any:
+    def mark(self, access: IRValue, node: ast.Subscript) -> Any:
         """A load or a store; what is written out where it is called knows nothing of its caller's arrays."""
         if self.memory is not None and isinstance(node.value, ast.Name):
             self.memory.mark(access, node.value.id)
@@ -154,7 +155,7 @@ class Statements(Expressions):
 
     # Variables
 
-    def bind(self, name: str, value: Any) -> Slot:
+    def bind(self, name: str, value: IRValue) -> Slot:
         """Give a variable its value: one place for each type it has."""
         key = (self.depth, self.function.name, name, kind_of(value))
         if key not in self.slots:
@@ -187,7 +188,7 @@ class Statements(Expressions):
         old = ast.Name(node.target.id) if isinstance(node.target, ast.Name) else node.target
         self.store(node.target, self.binary(node, self.visit(old), self.visit(node.value)))
 
-    def store(self, target: ast.expr, value: Any) -> None:
+    def store(self, target: ast.expr, value: IRValue) -> None:
         if isinstance(target, ast.Name):
             self.bind(target.id, value)
         elif isinstance(target, ast.Tuple):

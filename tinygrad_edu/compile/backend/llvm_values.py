@@ -9,6 +9,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from tinygrad_edu.compile.backend.aliases import Builder, IRValue
+
 DOUBLE, FLOAT, INT, BOOL = ir.DoubleType(), ir.FloatType(), ir.IntType(64), ir.IntType(1)
 NAMED = {"float64": DOUBLE, "float32": FLOAT, "int64": INT, "int32": ir.IntType(32)}
 SIZES = {DOUBLE: 8, FLOAT: 4, INT: 8}
@@ -28,27 +30,27 @@ class Array:
         return SIZES[self.data.type.pointee]
 
 
-def array_of(target: Any, builder: Any, kind: Any, value: Any) -> Array:
+def array_of(target: IRValue, builder: Builder, kind: IRValue, value: IRValue) -> Array:
     """An array that Numba gives."""
     made = target.make_array(kind)(target, builder, value)
     return Array(made.data, tuple(cgutils.unpack_tuple(builder, made.shape)))
 
 
-def kind_of(value: Any) -> Any:
+def kind_of(value: IRValue) -> Any:
     """The type of a number, an array or a tuple of such: what may stand in one variable."""
     if isinstance(value, tuple):
         return tuple(map(kind_of, value))
     return (Array, len(value.shape), value.in_rows, str(value.data.type)) if isinstance(value, Array) else value.type
 
 
-def parts(value: Any) -> list[Any]:
+def parts(value: IRValue) -> list[Any]:
     """All machine words of a value."""
     if isinstance(value, tuple):
         return [x for item in value for x in parts(item)]
     return [value.data, *value.shape] if isinstance(value, Array) else [value]
 
 
-def rebuilt(kind: Any, words: Iterator[Any]) -> Any:
+def rebuilt(kind: IRValue, words: Iterator[Any]) -> Any:
     """The value of that kind with these words."""
     if not isinstance(kind, tuple):
         return next(words)
@@ -57,7 +59,7 @@ def rebuilt(kind: Any, words: Iterator[Any]) -> Any:
     return Array(next(words), tuple(next(words) for _ in range(kind[1])), kind[2])
 
 
-def common(a: Any, b: Any) -> Any:
+def common(a: IRValue, b: IRValue) -> Any:
     """The type of a + b, as in Numba: of a whole number and a float32 it is float64; a truth value has no say."""
     if BOOL in (a, b):
         return b if a == BOOL else a
@@ -66,7 +68,7 @@ def common(a: Any, b: Any) -> Any:
     return FLOAT if a == FLOAT else INT
 
 
-def cast(builder: Any, x: Any, kind: Any) -> Any:
+def cast(builder: Builder, x: IRValue, kind: IRValue) -> Any:
     """A number as one of another type."""
     if x.type == kind:
         return x

@@ -14,6 +14,8 @@ from typing import Any
 from llvmlite import binding, ir
 from numba.core import cgutils
 
+from tinygrad_edu.compile.backend.aliases import Builder, IRValue
+
 CHARACTER, SIZE = ir.IntType(8), ir.IntType(64)
 POINTER = CHARACTER.as_pointer()
 SMALL = 64  # multiplications
@@ -21,7 +23,7 @@ SHORT = 16  # the longest inner axis of a product by panels
 ROWS = 8  # of a panel: so many sums are under way at once, as many as the processor has additions in flight
 
 
-def product(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
+def product(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
     """out = a b in LLVM's terms; which way is chosen when it runs."""
     (n, k), m = a.shape, out.shape[1]
     work = builder.mul(builder.mul(n, m), k)
@@ -32,7 +34,7 @@ def product(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
             (by_blas if b.in_rows else by_panels)(builder, a, b, out)
 
 
-def by_panels(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
+def by_panels(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
     """a·bᵀ, where the inner axis is short."""
     (n, k), m = a.shape, out.shape[1]
     short, tall = builder.icmp_signed("<=", k, SIZE(SHORT)), builder.icmp_signed(">=", n, SIZE(ROWS))
@@ -43,21 +45,21 @@ def by_panels(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
             by_blas(builder, a, b, out)
 
 
-def by_blas(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> None:
+def by_blas(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
     builder.call(product_function(builder), blas_arguments(builder, a, b, out))
 
 
 class Matrix:
     """What machine code knows of a matrix: address, shape, and the distances of its rows and columns in items."""
 
-    def __init__(self, data: Any, shape: Sequence[Any], in_rows: bool) -> None:
+    def __init__(self, data: IRValue, shape: Sequence[Any], in_rows: bool) -> None:
         self.data, self.number, self.shape, self.in_rows = data, data.type.pointee, shape, in_rows
         long, one = self.shape[1 if self.in_rows else 0], self.shape[0].type(1)
         self.steps = (long, one) if self.in_rows else (one, long)
         self.long = long
 
 
-def call_function(builder: Any, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
+def call_function(builder: Builder, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
     """Call the function of three matrices whose body `write` makes, once in a module and for a kind of number."""
     module, number = builder.module, operands[0].number
     name = f"{write.__name__}_{number}"
@@ -75,13 +77,13 @@ def call_function(builder: Any, write: Callable[..., None], operands: list[Matri
 
 
 def loops(
-    builder: Any, number: Any, a: Any, a_row: Any, a_column: Any, b: Any, b_row: Any, b_column: Any, out: Any,
-    out_row: Any, out_column: Any, n: Any, k: Any, m: Any,
+    builder: Builder, number: IRValue, a: IRValue, a_row: IRValue, a_column: IRValue, b: IRValue, b_row: IRValue,
+    b_column: IRValue, out: IRValue, out_row: IRValue, out_column: IRValue, n: IRValue, k: IRValue, m: IRValue,
 ) -> None:  # fmt: skip
     """out[i, j] = Σ a[i, l] b[l, j]."""
     total = builder.alloca(number)
 
-    def item(x: Any, i: Any, row: Any, j: Any, column: Any) -> Any:
+    def item(x: IRValue, i: Any, row: Any, j: Any, column: Any) -> Any:
         return builder.gep(x, [builder.add(builder.mul(i, row), builder.mul(j, column))])
 
     with cgutils.for_range(builder, n) as i, cgutils.for_range(builder, m) as j:
@@ -95,8 +97,8 @@ def loops(
 
 
 def panels(
-    builder: Any, number: Any, a: Any, a_row: Any, a_column: Any, b: Any, b_row: Any, b_column: Any, out: Any,
-    out_row: Any, _: Any, n: Any, k: Any, m: Any,
+    builder: Builder, number: IRValue, a: IRValue, a_row: IRValue, a_column: IRValue, b: IRValue, b_row: IRValue,
+    b_column: IRValue, out: IRValue, out_row: IRValue, _: Any, n: IRValue, k: IRValue, m: IRValue,
 ) -> None:  # fmt: skip
     """out = a b: of at least ROWS rows, k up to SHORT, out in C order.
 
@@ -117,7 +119,9 @@ def panels(
             store(builder, sums, builder.gep(out, [builder.add(builder.mul(row, out_row), j)]), out_row, columns)
 
 
-def gather(builder: Any, given: Any, steps: Sequence[Any], room: Any, shape: Sequence[Any], width: int) -> None:
+def gather(
+    builder: Builder, given: IRValue, steps: Sequence[Any], room: IRValue, shape: Sequence[Any], width: int
+) -> None:
     """The columns of a panel, and 0 beyond the last one: whatever lay there could be slow to compute with."""
     (k, columns), size = shape, SIZE(alignment(room.type.pointee))
     with builder.if_then(builder.icmp_signed("<", columns, SIZE(width))):
@@ -128,7 +132,9 @@ def gather(builder: Any, given: Any, steps: Sequence[Any], room: Any, shape: Seq
         builder.store(builder.load(builder.gep(given, [at])), builder.gep(room, [to]))
 
 
-def panel(builder: Any, rows: Any, steps: Sequence[Any], room: Any, sums: Sequence[Any], k: Any) -> None:
+def panel(
+    builder: Builder, rows: IRValue, steps: Sequence[Any], room: IRValue, sums: Sequence[Any], k: IRValue
+) -> None:
     """sums[r] = Σ rows[r, l] room[l]; LLVM keeps the sums in registers."""
     vector, width = sums[0].type.pointee, sums[0].type.pointee.count
     for total in sums:
@@ -142,7 +148,7 @@ def panel(builder: Any, rows: Any, steps: Sequence[Any], room: Any, sums: Sequen
             builder.store(builder.fadd(builder.load(total), term, flags=["contract"]), total)
 
 
-def store(builder: Any, sums: Sequence[Any], at: Any, step: Any, columns: Any) -> None:
+def store(builder: Builder, sums: Sequence[Any], at: IRValue, step: IRValue, columns: IRValue) -> None:
     """The first columns of each sum, into rows that are so far apart."""
     vector = sums[0].type.pointee
     counted = ir.Constant(ir.VectorType(SIZE, vector.count), list(range(vector.count)))
@@ -155,27 +161,27 @@ def store(builder: Any, sums: Sequence[Any], at: Any, step: Any, columns: Any) -
         builder.call(masked, [builder.load(total), place, ir.IntType(32)(alignment(vector.element)), mask])
 
 
-def load(builder: Any, at: Any, vector: Any) -> Any:
+def load(builder: Builder, at: IRValue, vector: Any) -> Any:
     return builder.load(builder.bitcast(at, vector.as_pointer()), align=alignment(vector.element))
 
 
-def everywhere(builder: Any, x: Any, width: int) -> Any:
+def everywhere(builder: Builder, x: IRValue, width: int) -> Any:
     """A vector that holds this number in every place."""
     empty = ir.Constant(ir.VectorType(x.type, width), ir.Undefined)
     one = builder.insert_element(empty, x, ir.IntType(32)(0))
     return builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width))
 
 
-def least(builder: Any, a: Any, b: Any) -> Any:
+def least(builder: Builder, a: IRValue, b: IRValue) -> Any:
     return builder.select(builder.icmp_signed("<", a, b), a, b)
 
 
-def alignment(number: Any) -> int:
+def alignment(number: IRValue) -> int:
     """Bytes."""
     return 8 if isinstance(number, ir.DoubleType) else 4
 
 
-def lanes(number: Any) -> int:
+def lanes(number: IRValue) -> int:
     """How many such numbers a vector register holds."""
     return register_bytes() // alignment(number)
 
@@ -186,7 +192,7 @@ def register_bytes() -> int:
     return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
 
 
-def blas_arguments(builder: Any, a: Matrix, b: Matrix, out: Matrix) -> list[Any]:
+def blas_arguments(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> list[Any]:
     """BLAS reads columns first, so it sees the transposes, and computes outᵀ = bᵀ aᵀ."""
     (n, k), m = a.shape, out.shape[1]
     kind = CHARACTER(ord("d" if isinstance(out.number, ir.DoubleType) else "s"))
@@ -199,12 +205,12 @@ def transpose(x: Matrix) -> Any:
     return CHARACTER(ord("n" if x.in_rows else "t"))
 
 
-def address(builder: Any, x: Any) -> Any:
+def address(builder: Builder, x: IRValue) -> Any:
     """Where a number stands in memory."""
     return builder.bitcast(cgutils.alloca_once_value(builder, x), POINTER)
 
 
-def product_function(builder: Any) -> Any:
+def product_function(builder: Builder) -> Any:
     """int numba_xxgemm(kind, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc), which np.dot calls too."""
     arguments = [CHARACTER] * 3 + [SIZE] * 3 + [POINTER, POINTER, SIZE, POINTER, SIZE, POINTER, POINTER, SIZE]
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), arguments), "numba_xxgemm")

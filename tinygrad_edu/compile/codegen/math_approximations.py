@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike, Samples
+
 SHIFT = 1.5 * 2.0**52  # x + SHIFT has no digits after the point: x is rounded, and stands in the lowest bits
 BIAS = 1023.0  # what an exponent is stored with
 LOG2_E = 1.4426950408889634
@@ -31,24 +33,24 @@ SCALE, SCALE_BITS = 2.0**54, 54.0  # makes a denormal number normal
 ERF_SETTLES = 6.0
 
 
-def power_of_two(n: Any) -> Any:
+def power_of_two(n: ArrayLike) -> Any:
     """2ⁿ for a whole n above -1024 and below 1024: n + 1023, shifted to where the exponent stands."""
     return np.int64(np.float64(n + (SHIFT + BIAS)).view(np.int64) << 52).view(np.float64)
 
 
-def exponent(x: Any) -> Any:
+def exponent(x: ArrayLike) -> Any:
     """The n of x = f·2ⁿ with √½ ≤ f < √2, for positive normal x. (4330... are the bits of 2⁵²)"""
     raised = np.float64(x).view(np.int64) + 0x00095F619980C433
     return np.int64((raised >> 52) + 0x4330000000000000).view(np.float64) - (4503599627370496.0 + BIAS)
 
 
-def fraction(x: Any) -> Any:
+def fraction(x: ArrayLike) -> Any:
     """The f of x = f·2ⁿ. (3FE6... are the bits of √½)"""
     raised = np.float64(x).view(np.int64) + 0x00095F619980C433
     return np.int64((raised & 0x000FFFFFFFFFFFFF) + 0x3FE6A09E667F3BCD).view(np.float64)
 
 
-def exp_polynomial(r: Any) -> Any:
+def exp_polynomial(r: ArrayLike) -> Any:
     """(eʳ - 1 - r)/r² for |r| ≤ log(2)/2; error 1.8e-17 of eʳ - 1."""
     p = 2.5053753203499624e-08 * r + 2.762603732364633e-07
     p = p * r + 2.7557407603395096e-06
@@ -61,7 +63,7 @@ def exp_polynomial(r: Any) -> Any:
     return p * r + 0.5000000000000006
 
 
-def log_polynomial(z: Any) -> Any:
+def log_polynomial(z: ArrayLike) -> Any:
     """(2·artanh(s) - 2s)/s³ at z = s², for |s| ≤ (√2 - 1)/(√2 + 1); error 1.2e-18 of the logarithm."""
     p = 0.14796261108529246 * z + 0.1531402111658917
     p = p * z + 0.18183565407293018
@@ -71,7 +73,7 @@ def log_polynomial(z: Any) -> Any:
     return p * z + 0.6666666666666734
 
 
-def erf_polynomial(z: Any) -> Any:
+def erf_polynomial(z: ArrayLike) -> Any:
     """erf(x)/x at z = x², for |x| ≤ 1; error 7.3e-18."""
     p = -7.779470462045632e-10 * z + 1.3710981466848314e-08
     p = p * z - 1.6206314008193444e-07
@@ -86,7 +88,7 @@ def erf_polynomial(z: Any) -> Any:
     return p * z + 1.1283791670955126
 
 
-def log_erfc_polynomial(x: Any) -> Any:
+def log_erfc_polynomial(x: ArrayLike) -> Any:
     """log(1 - erf(x)) for 1 ≤ x ≤ 6; error 3e-17 of erf, absolute."""
     t = x - 2.0
     p = 1.740311787347883e-11 * t - 8.416542342484505e-11
@@ -107,7 +109,7 @@ def log_erfc_polynomial(x: Any) -> Any:
     return p * t - 5.364941264616633
 
 
-def exp(x: Any) -> Any:
+def exp(x: ArrayLike) -> Any:
     """eˣ = 2ⁿ·eʳ with n = x/log 2, rounded; 2ⁿ in two factors, so that it neither overflows nor vanishes early."""
     x = EXP_OVERFLOWS if x > EXP_OVERFLOWS else x
     x = EXP_VANISHES if x < EXP_VANISHES else x
@@ -117,7 +119,7 @@ def exp(x: Any) -> Any:
     return (1.0 + (r + r * r * exp_polynomial(r))) * power_of_two(half) * power_of_two(n - half)
 
 
-def expm1(x: Any) -> Any:
+def expm1(x: ArrayLike) -> Any:
     """eˣ - 1 = 2ⁿ·(eʳ - 1) + (2ⁿ - 1), by halves because 2¹⁰²⁴ is no float."""
     x = EXP_OVERFLOWS if x > EXP_OVERFLOWS else x
     x = EXPM1_SETTLES if x < EXPM1_SETTLES else x
@@ -127,13 +129,13 @@ def expm1(x: Any) -> Any:
     return 2.0 * (power * (r + r * r * exp_polynomial(r)) + (power - 0.5))
 
 
-def tanh(x: Any) -> Any:
+def tanh(x: ArrayLike) -> Any:
     """(e^(2x) - 1)/(e^(2x) + 1), at -|x|, where nothing overflows."""
     e = expm1(-2.0 * math.fabs(x))
     return math.copysign(e / (2.0 + e), x)
 
 
-def erf(x: Any) -> Any:
+def erf(x: ArrayLike) -> Any:
     """An odd polynomial near 0, 1 - e^(log(1 - erf x)) further out."""
     a = math.fabs(x)
     a = ERF_SETTLES if a > ERF_SETTLES else a
@@ -141,14 +143,14 @@ def erf(x: Any) -> Any:
     return math.copysign(near if a < 1.0 else far, x)
 
 
-def log(x: Any) -> Any:
+def log(x: ArrayLike) -> Any:
     """n·log 2 + log f for x = f·2ⁿ."""
     scaled = x * SCALE if x < SMALLEST_NORMAL else x
     n = exponent(scaled) - (SCALE_BITS if x < SMALLEST_NORMAL else 0.0)
     return log_limits(log_sum(n, fraction(scaled) - 1.0), x)
 
 
-def log1p(x: Any) -> Any:
+def log1p(x: ArrayLike) -> Any:
     """log u for u = 1 + x, where f gets back what u lost by rounding; 2⁻ⁿ by halves."""
     u = 1.0 + x
     n = exponent(u)
@@ -156,7 +158,7 @@ def log1p(x: Any) -> Any:
     return log_limits(log_sum(n, fraction(u) - 1.0 + lost * (0.5 * power_of_two(1.0 - n))), u)
 
 
-def log_sum(n: Any, f: Any) -> Any:
+def log_sum(n: ArrayLike, f: Any) -> Any:
     """n·log 2 + log(1 + f), where log(1 + f) = 2·artanh(s) = f - (f²/2 - s·(f²/2 + ...)) for s = f/(2 + f)."""
     s = f / (2.0 + f)
     z = s * s
@@ -164,27 +166,27 @@ def log_sum(n: Any, f: Any) -> Any:
     return n * LN2_HIGH - (h - (s * (h + z * log_polynomial(z)) + n * LN2_LOW) - f)
 
 
-def log_limits(y: Any, x: Any) -> Any:
+def log_limits(y: Samples, x: ArrayLike) -> Any:
     """y for positive finite x; inf and NaN stay; -inf at 0, NaN below."""
     y = y if x < math.inf else x
     return y if x > 0.0 else (-math.inf if x == 0.0 else math.nan)
 
 
-def power_of_two_32(n: Any) -> Any:
+def power_of_two_32(n: ArrayLike) -> Any:
     return np.int32(np.float32(n + (SHIFT + BIAS)).view(np.int32) << 23).view(np.float32)
 
 
-def exponent_32(x: Any) -> Any:
+def exponent_32(x: ArrayLike) -> Any:
     raised = np.int32(np.float32(x).view(np.int32) + 0x004AFB0D)
     return np.int32((raised >> 23) + 0x4B000000).view(np.float32) - (8388608.0 + BIAS)
 
 
-def fraction_32(x: Any) -> Any:
+def fraction_32(x: ArrayLike) -> Any:
     raised = np.int32(np.float32(x).view(np.int32) + 0x004AFB0D)
     return np.int32((raised & 0x007FFFFF) + 0x3F3504F3).view(np.float32)
 
 
-def exp_polynomial_32(r: Any) -> Any:
+def exp_polynomial_32(r: ArrayLike) -> Any:
     """As for float64; error 1.3e-8."""
     p = 0.0013882543 * r + 0.00836652
     p = p * r + 0.0416672
@@ -192,12 +194,12 @@ def exp_polynomial_32(r: Any) -> Any:
     return p * r + 0.49999997
 
 
-def log_polynomial_32(z: Any) -> Any:
+def log_polynomial_32(z: ArrayLike) -> Any:
     """As for float64; error 8.1e-10."""
     return (0.2987197 * z + 0.39977533) * z + 0.66666776
 
 
-def erf_polynomial_32(z: Any) -> Any:
+def erf_polynomial_32(z: ArrayLike) -> Any:
     """As for float64; error 1.2e-9."""
     p = 7.853866e-05 * z - 0.0008010195
     p = p * z + 0.0051883277
@@ -207,7 +209,7 @@ def erf_polynomial_32(z: Any) -> Any:
     return p * z + 1.1283791
 
 
-def log_erfc_polynomial_32(x: Any) -> Any:
+def log_erfc_polynomial_32(x: ArrayLike) -> Any:
     """As for float64, for x ≤ 4; error 1e-9."""
     p = 0.00018557205 * x - 0.0029395882
     p = p * x + 0.021805242

@@ -10,6 +10,7 @@ from tinygrad_edu.compile.ir.indexing import Primitive, axis_of, reshape_node
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced
 from tinygrad_edu.compile.ir.shape_rules import names_of, reduction_shape
 from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.linalg import matmul as product
 from tinygrad_edu.core.operation import ARRAY_TABLE
 from tinygrad_edu.core.shape_errors import explain
@@ -27,11 +28,11 @@ def cumsum(x: Traced, axis: int | None) -> Traced:
     return Traced(x.sizes, ARRAY_TABLE["cumsum"], (x,), {"axis": axis})
 
 
-def prod(x: Traced, axis: Any, keepdims: bool) -> Traced:
+def prod(x: Traced, axis: Axis, keepdims: bool) -> Traced:
     return Traced(reduction_shape((x,), axis, keepdims), PROD, (x,), {"axis": axis, "keepdims": keepdims})
 
 
-def prod_vjp(g: Any, _y: Any, x: Any, axis: Any, keepdims: bool) -> tuple[Any]:
+def prod_vjp(g: Any, _y: Any, x: ArrayLike, axis: Axis, keepdims: bool) -> tuple[Any]:
     """ȳ times the product of all others: y/x, where one x is 0 the product of the rest, where two are 0 nothing.
 
     Nothing is 0 times the rest, which is NaN beside an infinite x.

@@ -8,13 +8,14 @@ from typing import Any
 from tinygrad_edu.compile.ir.dims import text_of
 from tinygrad_edu.compile.ir.node import Traced, op_name, order_of_axes
 from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.graph import topological
 
 # No new numbers: another way to find them.
 VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide")
 
 
-def axes(x: Any, axis: Any) -> tuple[int, ...]:
+def axes(x: ArrayLike, axis: Axis) -> tuple[int, ...]:
     return broadcasting.axes_of(x, axis)
 
 
@@ -114,7 +115,7 @@ def transpose_product(inner: Traced) -> Any:
     return None
 
 
-def texts(x: Any) -> Any:
+def texts(x: ArrayLike) -> Any:
     """Options with sizes by their names: two sizes that have the same length today are not the same."""
     return tuple(map(texts, x)) if isinstance(x, (tuple, list)) else text_of(x)
 

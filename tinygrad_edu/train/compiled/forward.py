@@ -61,7 +61,7 @@ def signature(trace: Trace, known: Mapping[int, int]) -> Any:
         name = x.op.name if x.op is not None else x.name
         nodes.append((name, text_of(x.sizes), text_of(x.options), tuple([number[p] for p in x.parents])))
 
-    def number_of(x: Any) -> int:
+    def number_of(x: object) -> int:
         return known.get(id(x), id(x))
 
     captured = [(name, number_of(x) if isinstance(x, Tensor) else text_of(x)) for name, x in trace.captured.items()]
@@ -69,7 +69,7 @@ def signature(trace: Trace, known: Mapping[int, int]) -> Any:
     return nodes, captured, masks, [number_of(kept) for kept, _ in trace.followed]
 
 
-def text_of(x: Any) -> Any:
+def text_of(x: object) -> Any:
     """A setting of an operation, with every number in it; arrays by their bytes."""
     if isinstance(x, Size):
         return x.text

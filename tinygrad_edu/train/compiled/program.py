@@ -283,7 +283,7 @@ def update_body(recipe: Recipe) -> tuple[Body, list[str]]:
 class Nothing(float):
     """A setting that is 0: what is multiplied by it is neither computed nor read, so that 0·∞ is 0 here."""
 
-    def __mul__(self, other: Any) -> float:
+    def __mul__(self, other: object) -> float:
         return 0.0
 
 

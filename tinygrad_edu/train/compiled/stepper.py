@@ -15,6 +15,7 @@ from tinygrad_edu.optim import clip_by_norm, clip_by_value, flat
 from tinygrad_edu.train.compiled.session import Block, Course
 from tinygrad_edu.train.compiled.watch import Watch
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.python_state import is_foreign
 from tinygrad_edu.train.stepper import Epochs, Stepper
 
@@ -25,7 +26,7 @@ HERE = 0.1  # seconds of a block that is not worth a thread, which takes 1 to 3 
 class CompiledStepper(Stepper):
     """Short blocks of epochs run here, long ones in a thread that this one watches, for Ctrl-C and progress."""
 
-    def __init__(self, job: Job, shown: Any, course: Course) -> None:
+    def __init__(self, job: Job, shown: Bar, course: Course) -> None:
         super().__init__(job, shown)
         self.course, self.pool, self.block = course, ThreadPoolExecutor(1), None  # its thread begins with the first use
         own = [is_foreign(type(each).__module__) or isinstance(each, FunctionType) for each in job.settings.callbacks]

@@ -32,6 +32,7 @@ from tinygrad_edu.train.config import config, plain
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.mpi.ranks import Ranks
+from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.samples import dtype_of
 from tinygrad_edu.train.snapshot import Snapshot, generators
 from tinygrad_edu.train.stepper import Epochs, Stepper
@@ -160,7 +161,7 @@ def gradient_job(job: Job) -> Job:
 class RankStepper(Stepper):
     """This rank's share in a run: the same epochs, and the same words, on every rank."""
 
-    def __init__(self, job: Job, shown: Any, course: Any = None) -> None:
+    def __init__(self, job: Job, shown: Bar, course: Any = None) -> None:
         super().__init__(job, shown)
         self.ranks: Ranks = job.ranks
         self.gradient: Any = CompiledGradient(course) if course else EagerGradient(job)

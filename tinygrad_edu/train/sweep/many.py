@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD
+from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
@@ -23,6 +24,7 @@ from tinygrad_edu.train import progress_bar
 from tinygrad_edu.train.choose import training_program
 from tinygrad_edu.train.fit import train_job as train_on
 from tinygrad_edu.train.job import Job, job_of
+from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.sweep import workers
 
@@ -63,8 +65,8 @@ class ManyRuns:
 
 def fit_many(
     make_model: Callable[[int], Module],
-    X: Any,
-    y: Any,
+    X: Samples,
+    y: Samples,
     *,
     loss: str | Loss,
     optimizer: str | Callable[[Any], Optimizer],
@@ -150,7 +152,7 @@ class ManyJobs:
                 made.lr = copy.deepcopy(made.schedule)
         return job_of(model, self.X, self.y, made, Settings(seed=seed, **self.settings))
 
-    def outcomes(self, places: Sequence[tuple[float, int]], program: Any, threads: int, shown: Any) -> list[Job]:
+    def outcomes(self, places: Sequence[tuple[float, int]], program: Any, threads: int, shown: Bar | None) -> list[Job]:
         """All runs, some at a time: what Python does for them stands between what the threads do.
 
         Threads that came back to Python at different times would wait for one another: two were as slow as one.
@@ -169,13 +171,15 @@ class ManyJobs:
                     shown.update(len(some))
         return jobs
 
-    def spread(self, places: Sequence[tuple[float, int]], count: int, threads: int | None, shown: Any) -> list[Outcome]:
+    def spread(self, places: Sequence[tuple[float, int]], count: int, threads: int | None, shown: Bar) -> list[Outcome]:
         """All runs, by `count` workers elsewhere, or in threads of this process."""
         if count:
             return workers.spread(partial(self.train_places, threads=threads or 1), places, count, shown)
         return self.train_places(places, threads or os.cpu_count() or 1, shown)
 
-    def train_places(self, places: Sequence[tuple[float, int]], threads: int, shown: Any = None) -> list[Outcome]:
+    def train_places(
+        self, places: Sequence[tuple[float, int]], threads: int, shown: Bar | None = None
+    ) -> list[Outcome]:
         """The same as arrays; a worker elsewhere makes the program itself. Without a compiler, run after run."""
         if compiler.missing():
             return [self.eager(place, shown) for place in places]
@@ -183,7 +187,7 @@ class ManyJobs:
             program = training_program(self.job(places[0]))
             return [outcome(job) for job in self.outcomes(places, program, threads, shown)]
 
-    def eager(self, place: tuple[float, int], shown: Any) -> Outcome:
+    def eager(self, place: tuple[float, int], shown: Bar | None) -> Outcome:
         """One run, operation by operation."""
         job = self.job(place)
         job.settings = replace(job.settings, progress=False)
@@ -208,7 +212,7 @@ def outcome(job: Job) -> Outcome:
     return np.array(job.losses), job.model.eval()(job.data[0]).array
 
 
-def collect(outcomes: Sequence[Outcome], seeds: Sequence[int], rates: Any, epochs: int) -> ManyRuns:
+def collect(outcomes: Sequence[Outcome], seeds: Sequence[int], rates: ArrayLike, epochs: int) -> ManyRuns:
     """The outcomes of all runs as arrays."""
     shape = (len(outcomes) // len(seeds), len(seeds))
     curves = np.full((len(outcomes), epochs), np.nan)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_edu.errors import SettingError, unknown_name
+from tinygrad_edu.train.progress_bar import Bar
 
 TASKS = 4  # for each worker: the last ones to finish are then not long alone
 
@@ -53,7 +54,7 @@ def configure(name: str) -> Any:
         raise SettingError(f"parallel={name!r}: {error}") from error
 
 
-def spread(task: Callable[[Sequence[Any]], Sequence[Any]], places: Sequence[Any], count: int, shown: Any) -> list[Any]:
+def spread(task: Callable[[Sequence[Any]], Sequence[Any]], places: Sequence[Any], count: int, shown: Bar) -> list[Any]:
     """task(some places), some for each task of `count` workers; the results in the order of the places.
 
     What the task holds goes with each of its calls. As an argument of its own joblib would leave large data with one

@@ -14,6 +14,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns, heavy_tail, padded
 from tinygrad_edu.clinic.diagnosis.symptoms.settings import mismatch
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.optim.schedule import Schedule
@@ -75,7 +76,7 @@ def scale_inputs(record: Record) -> Iterator[Change]:
         yield {"inputs": "logarithms"} if sentinel(record.task.X) else {"inputs": "without extremes"}
 
 
-def sentinel(X: Any) -> bool:
+def sentinel(X: Samples) -> bool:
     """Is the farthest entry of a feature one that comes again and again, as -999 for missing does?"""
     away = np.abs(X - np.median(X, axis=0))
     column, row = int(away.max(axis=0).argmax()), int(away.max(axis=1).argmax())

@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.diagnosis.facts.look import look_at
 from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
+from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError
 from tinygrad_edu.interop import keras_models, torch_modules, training
 from tinygrad_edu.interop.chain import Chain, Form
@@ -24,12 +25,12 @@ TAKEN = ("loss", "optimizer", "lr", "epochs", "batch_size")
 KERAS_BATCH = 32  # of model.fit, where none is given
 
 
-def is_foreign(model: Any) -> bool:
+def is_foreign(model: Model) -> bool:
     """Is it a network of PyTorch, or one of Keras or its JSON?"""
     return torch_modules.is_torch(model) or keras_models.is_keras(model)
 
 
-def of_torch(module: Any, X: Any, y: Any, how: Mapping[str, Any]) -> Subject:
+def of_torch(module: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Subject:
     """A torch.nn.Module that was trained on X and y.
 
     how: loss, a torch loss or its name; optimizer, of torch, or a name (lr is then its rate); epochs; batch_size, all
@@ -56,7 +57,7 @@ def chain_and_inputs(module: Any, X: Array) -> tuple[Chain, Array]:
         return chain, shaped(X)
 
 
-def of_keras(model: Any, X: Any, y: Any, how: Mapping[str, Any]) -> Subject:
+def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Subject:
     """A Keras model, or its JSON, that was trained on X and y; what it was compiled with is read off the model."""
     how = {**compiled_with(model), **{name: x for name, x in how.items() if x is not None}}
     needed(how, "loss", "optimizer", "epochs")
@@ -87,7 +88,7 @@ def keras_form(chain: Chain, loss: str, logits: bool) -> tuple[Chain, str]:
     return chain, loss
 
 
-def compiled_with(model: Any) -> dict[str, Any]:
+def compiled_with(model: Model) -> dict[str, Any]:
     """Loss and optimizer of a compiled Keras model."""
     found = {name: getattr(model, name, None) for name in ("loss", "optimizer")}
     return {name: x for name, x in found.items() if x is not None}
@@ -102,7 +103,7 @@ def needed(how: Mapping[str, Any], *names: str) -> None:
         )
 
 
-def plain(data: Any) -> Array:
+def plain(data: Samples) -> Array:
     """Tensors of other libraries as arrays."""
     if data is None:
         raise SettingError("diagnose(module, X, y, ...): X and y are needed, what it was trained on")
@@ -130,7 +131,7 @@ def broadcast_of(loss: str) -> Any:
     """A loss as torch computes it of shapes (n, 1) and (n,): of each prediction with every target."""
     entry = LOSSES[loss].function
 
-    def broadcast(prediction: Any, target: Any) -> Any:
+    def broadcast(prediction: ArrayLike, target: ArrayLike) -> Any:
         return ops.mean(entry(prediction, np.reshape(target, (1, -1))))
 
     broadcast.__name__ = f"{loss}_of_shapes_that_broadcast"

@@ -16,6 +16,7 @@ from tinygrad_edu.clinic.diagnosis.facts.nearest_neighbours import neighbour_sha
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.limits import FLAT
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.operation import Operation
@@ -78,7 +79,7 @@ class State:
         self.model, self.setup, self.X, self.y = model, setup, X, y
         self.fresh = fresh  # before the first step, where BatchNorm has no statistics but those of the batch
 
-    def output(self, rows: Any = slice(None)) -> Any:
+    def output(self, rows: ArrayLike = slice(None)) -> Any:
         """What the model gives, by its own forward, without dropout."""
         self.model.eval()
         for _, module in self.model.named_modules():
@@ -86,7 +87,7 @@ class State:
                 module.train()
         return self.model(self.X[rows])
 
-    def loss(self, rows: Any = slice(None)) -> Any:
+    def loss(self, rows: ArrayLike = slice(None)) -> Any:
         return losses.find(self.setup.loss)(self.output(rows), self.y[rows])
 
     @cached_property
@@ -94,7 +95,7 @@ class State:
         with no_grad(), np.errstate(all="ignore"):
             return float(self.loss().item())
 
-    def gradient_of(self, rows: Any = slice(None)) -> dict[str, Array]:
+    def gradient_of(self, rows: ArrayLike = slice(None)) -> dict[str, Array]:
         """The gradients of all parameters by name."""
         with np.errstate(all="ignore"):
             self.model.zero_grad()

@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Star
 from tinygrad_edu.clinic.diagnosis.facts.look import look_at
 from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, EstimatorRule, Setup, layers_of
 from tinygrad_edu.clinic.diagnosis.facts.task import Task, task_of
+from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layers import FUNCTIONS, MLP
@@ -57,7 +58,7 @@ class Subject:
         return "NaN" in self.reason or not np.isfinite(self.losses).all()
 
 
-def subject_of(trained: Any, X: Any, y: Any) -> Subject:
+def subject_of(trained: Any, X: Samples, y: Samples) -> Subject:
     """Errors: OperandError for what is neither a Run nor an MLP estimator, SettingError without its data."""
     if isinstance(trained, Run):
         return of_run(trained, X, y)
@@ -74,13 +75,13 @@ def subject_of(trained: Any, X: Any, y: Any) -> Subject:
     return of_estimator(trained, X, y)
 
 
-def require(data: Any, name: str) -> Any:
+def require(data: Samples, name: str) -> Any:
     if data is None:
         raise SettingError(f"diagnose(..., {name}=None): the data that it was trained on is needed to train it again")
     return data
 
 
-def of_run(run: Run, X: Any, y: Any) -> Subject:
+def of_run(run: Run, X: Samples, y: Samples) -> Subject:
     """A record of `fit`."""
     job = run.job
     if job is None:
@@ -142,7 +143,7 @@ def name_of(activation: Any) -> str:
 # Estimators
 
 
-def half_squared_error(prediction: Any, target: Any) -> Any:
+def half_squared_error(prediction: ArrayLike, target: ArrayLike) -> Any:
     """½(p - t)², which scikit-learn's MLPRegressor minimises."""
     return 0.5 * losses.mse.function(prediction, target)
 
@@ -150,7 +151,7 @@ def half_squared_error(prediction: Any, target: Any) -> Any:
 HALF = Loss(half_squared_error, losses.mse.check)
 
 
-def of_estimator(model: Any, X: Any, y: Any) -> Subject:
+def of_estimator(model: Model, X: Samples, y: Samples) -> Subject:
     """A fitted MLPClassifier or MLPRegressor, of ours or of scikit-learn's."""
     if not hasattr(model, "coefs_") or not hasattr(model, "get_params"):
         raise OperandError(
@@ -208,7 +209,7 @@ def label_list(labels: list[Any]) -> str:
     return ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
 
 
-def targets_of(model: Any, y: Any) -> Array:
+def targets_of(model: Model, y: Samples) -> Array:
     """y as `fit` takes it: class numbers, 0 and 1 in a column for two classes, or numbers."""
     y = np.asarray(y)
     if not hasattr(model, "classes_"):
@@ -219,7 +220,7 @@ def targets_of(model: Any, y: Any) -> Array:
     return numbers if len(model.classes_) > 2 else numbers[:, None].astype(float)
 
 
-def estimator_setup(model: Any, samples: int) -> Setup:
+def estimator_setup(model: Model, samples: int) -> Setup:
     """The parameters of an estimator in the words of `fit`. Errors: SettingError for what has no counterpart."""
     if not isinstance(model.activation, str):
         raise SettingError(f"activation={model.activation}: one for all hidden layers is needed for a diagnosis")
@@ -238,25 +239,25 @@ def estimator_setup(model: Any, samples: int) -> Setup:
     )  # fmt: skip
 
 
-def whose(model: Any) -> str:
+def whose(model: Model) -> str:
     """The library of an estimator."""
     return "sklearn" if type(model).__module__.startswith("sklearn") else "ours"
 
 
-def known_classes(model: Any) -> tuple[Any, ...]:
+def known_classes(model: Model) -> tuple[Any, ...]:
     """The classes of a classifier that has one label for each sample."""
     classes = getattr(model, "classes_", ())
     return tuple(np.asarray(classes).tolist()) if not isinstance(classes, list) else ()
 
 
-def estimator_loss(model: Any) -> Any:
+def estimator_loss(model: Model) -> Any:
     """The loss of an estimator, of outputs without their last activation."""
     if hasattr(model, "classes_"):
         return "cross_entropy" if model.out_activation_ == "softmax" else "bce_with_logits"
     return "poisson" if model.loss == "poisson" else HALF
 
 
-def estimator_rule(model: Any, batch: int, loss: Any) -> EstimatorRule:
+def estimator_rule(model: Model, batch: int, loss: Any) -> EstimatorRule:
     """What a Setup does not say of an estimator."""
     known = model.get_params()
     kept = {name: known[name] for name in lbfgs.KEPT if name in known}
@@ -268,7 +269,7 @@ def estimator_rule(model: Any, batch: int, loss: Any) -> EstimatorRule:
     )  # fmt: skip
 
 
-def refuse_beyond(model: Any) -> None:
+def refuse_beyond(model: Model) -> None:
     """Settings that would be lost when the estimator is trained again. Errors: SettingError that names them."""
     usual = {"log_loss", "squared_error", "poisson"}
     given = {
@@ -286,7 +287,7 @@ def refuse_beyond(model: Any) -> None:
         )
 
 
-def scikit_start(model: Any) -> tuple[LayerStart, ...]:
+def scikit_start(model: Model) -> tuple[LayerStart, ...]:
     """Uniform within √(6/(in + out)), of logistic units √(2/(in + out)); biases too."""
     gain = 3.0**-0.5 if model.activation == "logistic" else 1.0
     return tuple(
@@ -295,7 +296,7 @@ def scikit_start(model: Any) -> tuple[LayerStart, ...]:
     )
 
 
-def stepper_of(model: Any, batch: int, samples: int) -> dict[str, Any]:
+def stepper_of(model: Model, batch: int, samples: int) -> dict[str, Any]:
     """Optimizer, rate and options; the penalty alpha/2·‖w‖² is divided by the samples of a batch there."""
     decay = float(model.alpha) / batch
     if model.solver == lbfgs.NAME:
@@ -313,7 +314,7 @@ def stepper_of(model: Any, batch: int, samples: int) -> dict[str, Any]:
     return {"optimizer": "SGD", "lr": rate, "options": options}
 
 
-def rule_of(model: Any) -> dict[str, Any]:
+def rule_of(model: Model) -> dict[str, Any]:
     """Its rule for stopping: an improvement of less than tol, here a share of the loss, for so many epochs."""
     waits = model.n_iter_no_change
     if model.solver == lbfgs.NAME:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts.encoding import encoding
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.data import Scaling, standardize
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.nn.losses import LOSSES
@@ -163,7 +164,7 @@ def link_outputs(outputs: Array, setup: Setup) -> Array:
     return np.asarray(find_activation(setup.link)(z))
 
 
-def task_of(X: Any, y: Any, setup: Setup) -> Task:
+def task_of(X: Samples, y: Samples, setup: Setup) -> Task:
     """What X and y ask for. Classes: whole numbers for cross_entropy, one-hot rows, or two levels in one column."""
     X, y = np.asarray(X, dtype=float), np.asarray(y)
     rows = y.reshape(len(y), -1)

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, slip
 from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
 from tinygrad_edu.clinic.examiner.program import Change, Step, apply_node, repull_step
+from tinygrad_edu.core.aliases import Option
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
@@ -64,12 +65,12 @@ def backward_through(net: Network, step: Step, use: Use, W: Array) -> OfGradient
     return with_operand(step, use.data, use.slot, full)
 
 
-def own(layer: Layer, use: Use, line: str, function: OfGradient, **options: Any) -> Variant:
+def own(layer: Layer, use: Use, line: str, function: OfGradient, **options: Option) -> Variant:
     """A change of what a parameter's own gradient gets."""
     return Variant(layer, line, (Change("edge", use.step, function, use.slot),), use.parameter, **options)
 
 
-def below(layer: Layer, use: Use, line: str, function: OfGradient, **options: Any) -> Variant:
+def below(layer: Layer, use: Use, line: str, function: OfGradient, **options: Option) -> Variant:
     """A change of what is handed to the layer below."""
     return Variant(layer, line, (Change("edge", use.step, function, use.data),), use.parameter, **options)
 
