@@ -66,3 +66,40 @@ def test_a_notebook_runs_and_shows_its_drawings(name, tmp_path, monkeypatch):
     assert all(width(drawing) <= CELL for drawing in drawings), "cut off at the right"
     in_both_forms = [set(output.data) for output in outputs if "image/svg+xml" in output.get("data", {})]
     assert all("image/png" in forms for forms in in_both_forms), "nothing to see where the notebook is not trusted"
+
+
+# Progress bars
+
+BARS = """
+import numpy as np, tinygrad_edu as tg
+from tinygrad_edu.train import progress_bar
+progress_bar.EVERY_S = 0.0
+X, y = tg.data.xor_gate()
+def run(epochs, **settings):
+    model = tg.nn.MLP([2, 3, 1], seed=0)
+    return tg.fit(model, X, y, loss="mse", optimizer="adam", epochs=epochs, compiled=False, **settings)
+"""
+CELLS = {
+    "asked for": ("run(5, progress=True);", True),
+    "long, by default": ("progress_bar.DELAY_S = 0.0; run(5);", True),
+    "short, by default": ("progress_bar.DELAY_S = 60.0; run(5);", False),
+    "refused": ("run(5, progress=False);", False),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.filterwarnings("default")
+def test_a_notebook_shows_the_bar_as_html_and_takes_it_away(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))
+    code, bar = CELLS[name]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(BARS), nbformat.v4.new_code_cell(code)])
+    seen = []
+    client = nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}})
+    update = client.process_message
+    client.process_message = lambda message, *rest: (seen.append(message), update(message, *rest))[1]
+    client.execute()
+    pictures = [m["content"]["data"].get("text/html", "") for m in seen if "data" in m["content"]]
+    assert [output for output in notebook.cells[1].outputs if output.get("name") == "stderr"] == []
+    assert any("<progress " in text and "/5 epoch" in text for text in pictures) == bar
+    left = [output.get("data", {}).get("text/html", "") for output in notebook.cells[1].outputs]
+    assert not any("<progress" in text for text in left), "it is gone at the end"

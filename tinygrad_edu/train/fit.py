@@ -19,7 +19,7 @@ from tinygrad_edu.train import progress_bar
 from tinygrad_edu.train.choose import choose, choose_together, stepper_for
 from tinygrad_edu.train.config import config
 from tinygrad_edu.train.ending import reason
-from tinygrad_edu.train.job import Job, job_of, note_of_parts, progress_shown
+from tinygrad_edu.train.job import Job, job_of, note_of_parts
 from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.progress_bar import Bar
@@ -230,5 +230,5 @@ def record(job: Job, ending: str, compiled: bool | str) -> Run:
 def bar(job: Job) -> Any:
     settings = job.settings
     return progress_bar.bar(
-        settings.epochs, "epoch", progress_shown(settings), len(job.losses), asked=bool(settings.progress)
+        settings.epochs, "epoch", progress_bar.wanted(settings.progress), len(job.losses), asked=bool(settings.progress)
     )

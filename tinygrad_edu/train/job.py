@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -257,7 +256,3 @@ def split(data: tuple[Array, ...], settings: Settings) -> Any:
     drawn = np.random.default_rng([settings.seed, 2]).permutation(n)
     kept, out = np.sort(drawn[count:]), np.sort(drawn[:count])
     return tuple(np.ascontiguousarray(a[kept]) for a in data), tuple(a[out] for a in data)
-
-
-def progress_shown(settings: Settings) -> bool:
-    return sys.stderr.isatty() if settings.progress is None else settings.progress

@@ -90,9 +90,9 @@ class Settings(Plan):
     to hold out; its loss is then what the rule looks at, and the best weights by it are restored. sample_weight: one
     for each sample. clip_value: the size that each entry of the gradient is cut to; clip_norm: the length that the
     gradient is scaled down to, after that. callbacks: called with the Job after each
-    epoch; one that returns True ends the run. progress: a bar (by default in a terminal). accurate: compiled exp, tanh,
-    log as the C library has them, for the last digits (the compiler's own are within 3 units in the last place, and
-    several times as fast).
+    epoch; one that returns True ends the run. progress: a bar (by default in terminals and notebooks). accurate:
+    compiled exp, tanh, log as the C library has them, for the last digits (the compiler's own are within 3 units in the
+    last place, and several times as fast).
     Errors: SettingError, NameNotFoundError for what is out of range or not known.
     """
 
