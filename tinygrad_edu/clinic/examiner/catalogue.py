@@ -13,6 +13,7 @@ output and input of the activation, {d} = ∂L/∂z, {f} the activation, {x} wha
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
 from tinygrad_edu.clinic.examiner.program import Change, Scope
 
 Array = np.ndarray[Any, Any]
+TURN = 6  # mutants of one slip that are tried before the next slip's turn
 MANY = 24  # copies of a layer that are tried one by one
 SCOPES: tuple[Scope, ...] = ("", "own", "below")
 
@@ -116,14 +118,32 @@ class Mutant:
 
 
 def mutants(net: Network, learner: Learner, codes: Collection[str] = ()) -> Iterator[Mutant]:
-    """Everything to try, once; `codes` names the slips, all by default."""
-    for entry in (x for x in CATALOGUE.values() if not codes or x.code in codes):
-        groups: dict[tuple[str, str], list[Variant]] = {}
-        for variant in entry.variants(net, learner):
-            kind = variant.parameter and kind_of(variant)
-            groups.setdefault((variant.line, kind), []).append(variant)
-        for order, ((line, _), variants) in enumerate(groups.items()):
-            for places in repetitions(net, variants):
+    """Everything to try, once; `codes` names the slips, all by default.
+
+    A few of each slip in turn: where there is no time for all, as in a convolution written as loops, each has been
+    tried in its plain forms.
+    """
+    waiting = [mutants_of(net, learner, x) for x in CATALOGUE.values() if not codes or x.code in codes]
+    turn = TURN
+    while waiting:
+        going = []
+        for one in waiting:
+            some = list(itertools.islice(one, turn))
+            yield from some
+            going += [one] if len(some) == turn else []
+        waiting, turn = going, 4 * turn
+
+
+def mutants_of(net: Network, learner: Learner, entry: Slip) -> Iterator[Mutant]:
+    """One slip, everywhere."""
+    groups: dict[tuple[str, str], list[Variant]] = {}
+    for variant in entry.variants(net, learner):
+        kind = variant.parameter and kind_of(variant)
+        groups.setdefault((variant.line, kind), []).append(variant)
+    found = [(line, order, repetitions(net, v)) for order, ((line, _), v) in enumerate(groups.items())]
+    for rest in (slice(0, 1), slice(1, None)):  # each line in its likeliest places first
+        for line, order, repeated in found:
+            for places in repeated[rest]:
                 yield from scope_variants(net, entry, line, places, order)
 
 
@@ -135,12 +155,13 @@ def kind_of(variant: Variant) -> str:
 def repetitions(net: Network, variants: list[Variant]) -> list[list[Variant]]:
     """Each alone, all time steps of a layer, every hidden layer, every layer."""
     last = max((v.layer.time for v in variants), default=0)  # of a hundred copies of a layer, the first and last alone
-    found = [[v] for v in variants if last < MANY or v.layer.time in (-1, 0, last)]
+    found: list[list[Variant]] = []
     repeating = [v for v in variants if v.repeats]
     times: dict[tuple[int, str], list[Variant]] = {}
     for v in repeating:
         times.setdefault((v.layer.number, v.parameter), []).append(v)
-    found += [group for group in times.values() if len(group) > 1]
+    found += [group for group in times.values() if len(group) > 1]  # all copies first: the likeliest
+    found += [[v] for v in variants if last < MANY or v.layer.time in (-1, 0, last)]
     hidden = [v for v in repeating if not v.layer.is_output]
     layers = [v for v in repeating if v.layer.number == repeating[0].layer.number]
     if len(repeating) > 1 and len(layers) < len(repeating):

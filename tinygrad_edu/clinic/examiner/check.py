@@ -114,7 +114,7 @@ def follow(learner: LearnerForward, weights: dict[str, Array], backward: Callabl
     grads = of_call(recording.result, backward)
     if grads is None:
         raise ExaminerError("the backward returned None: does it lack a `return grads`?")
-    return recording, match_gradients([*weights], learner.form, grads)
+    return recording, match_gradients([*weights], learner.form, grads, returned=True)
 
 
 def elsewhere(

@@ -48,20 +48,29 @@ def spellings(name: str) -> set[str]:
     return {x for x in found if x}
 
 
-def match_gradients(names: Sequence[str], form: Structure, grads: Any) -> Given:
-    """One gradient for each parameter. Errors: NameNotFoundError for keys that no parameter has."""
+def match_gradients(names: Sequence[str], form: Structure, grads: Any, *, returned: bool = False) -> Given:
+    """One gradient for each parameter. Errors: NameNotFoundError for keys that no parameter has.
+
+    returned: by the learner's backward, which may have more in its dict than gradients of parameters.
+    """
     if not isinstance(grads, (Mapping, list, tuple, np.ndarray)) and not Structure.of(grads).leaves:
         raise ExaminerError(
             f"grads must be a dict of name → array, or of the form of params, or your backward; this is {grads!r:.60}"
         )
     if isinstance(grads, Mapping) and isinstance(form.given, Mapping):
-        return finish_arrays(form, by_key(names, grads))
+        return finish_arrays(form, by_key(names, grads, strict=not returned or not knows_all(names, grads)))
     theirs = Structure.of(grads)
     if theirs.names == list(names):
         return finish_arrays(form, {leaf.name: leaf.given for leaf in theirs.leaves})
     if isinstance(grads, Mapping):
         return finish_arrays(form, by_key(names, {leaf.name: leaf.given for leaf in theirs.leaves}))
     return finish_arrays(form, by_place(names, form, grads, theirs))
+
+
+def knows_all(names: Sequence[str], grads: Mapping[Any, Any]) -> bool:
+    """Is there a gradient for every parameter, whatever else there is?"""
+    known = {n.lower() for key in grads for n in spellings(str(key))}
+    return all(name.lower() in known for name in names)
 
 
 def by_place(names: Sequence[str], form: Structure, grads: Any, theirs: Structure) -> dict[str, Any]:
@@ -107,8 +116,9 @@ def by_key(names: Sequence[str], grads: Mapping[Any, Any], *, strict: bool = Tru
             f"grads has nothing for {', '.join(map(repr, missing))}. "
             f"A gradient that you do not compute is 0: pass np.zeros_like(params[{missing[0]!r}])"
         )
-    if strict and extra:
-        raise unknown_name("gradient", extra[0], list(names))
+    others = [key for key in extra if spellings(key) == {key}]  # dA1, dz and their like stand on the way, and may stay
+    if strict and others:
+        raise unknown_name("gradient", others[0], list(names))
     return {name: flat[key] for key, name in exact.items()}
 
 

@@ -95,6 +95,7 @@ class LearnerForward:
     state: State | None = None
     held_by: tuple[Any, ...] = ()  # what the function reaches, where it is ours and the learner's is inside
     whole: bool = False  # put back everything before a call, not the generators alone
+    part: Callable[[Any], Any] | None = None  # of the traced loss: the part of it that is examined
 
     @property
     def roots(self) -> tuple[Any, ...]:

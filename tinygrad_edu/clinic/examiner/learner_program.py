@@ -53,6 +53,13 @@ class LearnerProgram:
     def finite(self, leaf: Leaf) -> bool:
         return bool(np.isfinite(leaf.array).all())
 
+    def held(self, leaf: Leaf) -> Any:
+        """What the program holds now where this leaf was found."""
+        found = self.obj
+        for kind, key in leaf.path:
+            found = getattr(found, key) if kind == "attribute" else found[key]
+        return found
+
     def put(self, leaf: Leaf, new: Any) -> None:
         """New numbers wherever the program holds this leaf."""
         if isinstance(leaf.given, np.ndarray):

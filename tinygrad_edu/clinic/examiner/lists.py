@@ -56,7 +56,7 @@ def network_on_values(learner: LearnerForward, params: Mapping[str, Array]) -> t
         raise ExaminerError(
             f"forward on Values returned {loss!r:.60}: use + - * / ** and the functions of `math` on the numbers"
         )
-    return network_of_values(loss, leaves, params)
+    return network_of_values(learner.part(loss) if learner.part else loss, leaves, params)
 
 
 def small_enough(learner: LearnerForward, params: Mapping[str, Array]) -> bool:

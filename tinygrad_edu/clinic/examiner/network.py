@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +90,20 @@ class Network:
     @property
     def steps(self) -> list[Step]:
         return self.program.steps
+
+    @functools.cached_property
+    def activated(self) -> list[Layer]:
+        """The layers with an activation; and activations that stand apart from a layer: after a norm, a pooling, or
+        over a map that was computed pixel by pixel, each as a layer without weights."""
+        own = [layer for layer in self.layers if layer.activation >= 0]
+        known = {layer.activation for layer in own}
+        apart = [s for s in self.steps if s.activation and s.index not in known and s.index in self.program.gradients]
+        return own + [self.apart(step) for step in apart if self.layers]
+
+    def apart(self, step: Step) -> Layer:
+        before = [layer for layer in self.layers if layer.z < step.index]
+        number = before[-1].number if before else 1
+        return Layer(step.source, [], step.index, number)
 
     @property
     def titled(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +108,13 @@ class BackpropReport:
     @property
     def unexplained(self) -> list[str]:
         return [] if self.certain else list(self.wrong)
+
+    def keep_common(self, others: Iterable[tuple[FoundSlip, ...]]) -> bool:
+        """Keep of the explanations those that are among these others too, if any is."""
+        known = {tuple((slip.code, slip.line) for slip in e) for e in others}
+        common = [e for e in self.explanations if tuple((slip.code, slip.line) for slip in e) in known]
+        self.explanations = common or self.explanations
+        return bool(common)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

@@ -18,7 +18,9 @@ from tinygrad_edu.clinic.examiner.slips import activation as slips_activation
 from tinygrad_edu.clinic.examiner.slips import finished as slips_finished
 from tinygrad_edu.clinic.examiner.slips import layer as slips_layer
 from tinygrad_edu.clinic.examiner.slips import nodes as slips_nodes
+from tinygrad_edu.clinic.examiner.slips import recurrent as slips_recurrent
 from tinygrad_edu.clinic.examiner.slips import sums as slips_sums
+from tinygrad_edu.clinic.examiner.slips import windows as slips_windows
 
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-6
@@ -35,6 +37,8 @@ DECLARED = (
     slips_sums,
     slips_nodes,
     slips_finished,
+    slips_recurrent,
+    slips_windows,
 )  # importing them fills the catalogue
 
 
@@ -124,10 +128,11 @@ class Search:
 
     def explanations(self) -> list[Explanation]:
         """The certain ones, simplest first; if there are none, the nearest."""
+        singles: list[Explanation] = []
         with np.errstate(all="ignore"):
-            singles = self.singles()
-            certain = [e for e in singles if self.certain(e)] + list(Factors(self, []).alone())
+            certain = self.exact() + list(Factors(self, []).alone())
             if all(e.by_chance for e in certain):
+                singles = self.singles()
                 certain += Factors(self, singles).combined()
             if all(e.by_chance for e in certain):
                 certain += self.pairs(singles)
@@ -143,14 +148,36 @@ class Search:
     def certain(self, e: Explanation) -> bool:
         return all(self.fits(name, g) for name, g in e.gradients.items())
 
+    def exact(self) -> list[Explanation]:
+        """The slips that alone give the learner's numbers. Most differ at the first parameter already."""
+        found: list[Explanation] = []
+        names = sorted(self.names, key=lambda n: (self.fits(n, self.true[n]), -self.depth[n]))
+        for mutant in self.mutants():
+            gradients: Gradients = {}
+            for name in names:
+                gradients[name] = self.gradient((mutant,), name)
+                if not self.fits(name, gradients[name]):
+                    break
+            else:
+                if any(self.apart(gradients[name], self.true[name]) for name in names):
+                    ordered = {name: gradients[name] for name in self.names}
+                    found.append(Explanation((mutant,), self.worst(ordered), ordered))
+        return found
+
+    def mutants(self) -> Iterator[Mutant]:
+        """Everything to try, as long as there is time."""
+        edges = {(use.step, use.slot) for uses in self.net.uses.values() for use in uses}
+        begin = time.thread_time()
+        for mutant in mutants(self.net, self.learner, self.codes):
+            if time.thread_time() - begin > ALONE:
+                return
+            self.at_uses.update(c for c in mutant.changes if c.kind == "edge" and (c.step, c.slot) in edges)
+            yield mutant
+
     def singles(self) -> list[Explanation]:
         """Each slip alone; those that change nothing are left out, since nothing can speak for them."""
         found: list[Explanation] = []
-        edges = {(use.step, use.slot) for uses in self.net.uses.values() for use in uses}
-        for mutant in mutants(self.net, self.learner, self.codes):
-            if time.thread_time() - self.begin > ALONE:
-                break
-            self.at_uses.update(c for c in mutant.changes if c.kind == "edge" and (c.step, c.slot) in edges)
+        for mutant in self.mutants():
             gradients = {name: self.gradient((mutant,), name) for name in self.names}
             if not all(np.isfinite(g).all() for g in gradients.values()):
                 continue

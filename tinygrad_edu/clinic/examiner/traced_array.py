@@ -33,8 +33,20 @@ class Writes:
         self.floats: list[tuple[float, Tensor]] = []
 
     def node_of(self, number: float) -> Tensor | None:
-        """The node whose number was taken last as this float: of `return float(loss)`."""
-        return next((node for x, node in reversed(self.floats) if x == number), None)
+        """The node of `return float(loss)`, or of floats added up: `total += float(loss)`, and total / n at the end.
+
+        Whether they were only added is not known here: the slope of what is traced is compared with the measured one.
+        """
+        last = next((node for x, node in reversed(self.floats) if x == number), None)
+        if last is not None or not self.floats:
+            return last
+        whole = sum(x for x, _ in self.floats)
+        if not whole or not np.isfinite(number / whole):
+            return None
+        added = self.floats[0][1].reshape(())
+        for _, node in self.floats[1:]:
+            added = added + node.reshape(())
+        return added * (number / whole)  # type: ignore[no-any-return]
 
 
 WRITES = Writes()
@@ -73,7 +85,7 @@ class TracedArray(np.ndarray[Any, Any]):
         if special:
             made = special(ufunc, inputs, options)
         else:
-            parts = [unwrap(x) for x in inputs]
+            parts = [unwrap(array(x) if isinstance(x, (list, tuple)) else x) for x in inputs]
             options = {k: unwrap(x) for k, x in options.items()}
             made = differentiable(getattr(ufunc, method), parts, drop_dtype(options, parts))
         return made if out is None else overwrite(out[0], made)

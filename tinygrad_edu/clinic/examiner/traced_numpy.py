@@ -19,7 +19,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner import traced_functions as traced_functions  # it fills the tables of traced_array
 from tinygrad_edu.clinic.examiner.patch_math import exchange as exchanged_math
 from tinygrad_edu.clinic.examiner.reachable import places, preserve
-from tinygrad_edu.clinic.examiner.traced_array import TracedArray, array, constant, unwrap, wrap
+from tinygrad_edu.clinic.examiner.traced_array import TracedArray, array, constant, has_nodes, unwrap, wrap
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 from tinygrad_edu.core.tensor import Tensor
 
@@ -50,6 +50,16 @@ def conversion(name: str) -> Callable[..., Any]:
     return convert
 
 
+def of_lists(name: str) -> Callable[..., Any]:
+    """np.sum of a list of traced numbers, which NumPy would take for plain ones."""
+    plain = getattr(np, name)
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        return plain(*[array(x) if isinstance(x, (list, tuple)) and has_nodes(x) else x for x in arguments], **options)
+
+    return call
+
+
 class Vectorized:
     """np.vectorize: the function, entry by entry."""
 
@@ -77,7 +87,10 @@ class NumPy(types.ModuleType):
         return getattr(np, name)
 
 
+LISTS = ("sum", "mean", "prod", "max", "min", "amax", "amin", "average", "dot", "matmul", "outer", "cumsum", "std",
+         "var", "reshape", "transpose", "squeeze", "ravel", "argmax", "argmin", "clip")  # fmt: skip
 OURS: dict[str, Any] = {
+    **{name: of_lists(name) for name in LISTS},
     **{name: maker(name) for name in MAKERS},
     **{name: conversion(name) for name in CONVERSIONS},
     "vectorize": Vectorized,

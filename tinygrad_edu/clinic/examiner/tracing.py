@@ -24,17 +24,19 @@ def record(
     params: Mapping[str, Array],
     form: Structure | None = None,
     roots: tuple[Any, ...] = (),
+    part: Callable[[Any], Any] | None = None,
 ) -> Program:
     """Call the function on arrays that remember, in the learner's form, and list what it computed.
 
-    roots: what the function reaches, if that is more than itself. Whatever it raises is passed on.
+    roots: what the function reaches, if that is more than itself. part: takes from the loss what is to be listed, as
+    the loss of one sample. Whatever it raises is passed on.
     """
     leaves = {name: Tensor(np.asarray(x), requires_grad=True, dtype=float, label=name) for name, x in params.items()}
     form = form or Structure.of(dict(params))
     WRITES.floats.clear()
     with trace_world(*(roots or (forward,))):
         loss = graph_of(forward(form.fill({name: wrap(node) for name, node in leaves.items()}, trace_leaf)))
-    return list_program(undo_negation(loss), leaves)
+    return list_program(undo_negation(part(loss) if part else loss), leaves)
 
 
 def trace_leaf(traced: Any, given: Any) -> Any:

@@ -7,19 +7,18 @@ the step is if it gives every change, to rounding, with numbers that the program
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.update_rules import FRESH, RULES, Start, UpdateRule
+from tinygrad_edu.clinic.examiner.moments import starts
+from tinygrad_edu.clinic.examiner.step_walk import FITS, Walk
+from tinygrad_edu.clinic.examiner.update_rules import RULES, Start, UpdateRule
 
 Array = np.ndarray[Any, Any]
-SINGLE = 1e-4  # the same in single precision
-FITS = 1e-6  # relative, of every parameter's change at every step
 MANY, ENTRIES = 5_000, 200  # numbers in all parameters above which the rules are tried on a few of each first
-KEPT = 16  # arrays of one size that a program keeps, which are looked through
 CLIPPED = 1e-4  # relative; clip_grad_norm divides by ‖g‖ + 1e-6
 USUAL = {
     "mu": (0.9, 0.8, 0.95, 0.99, 0.5, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1),
@@ -32,60 +31,6 @@ ASSIGNED = UpdateRule(
     "The new weight is the change itself: it is assigned, not added to the old weight.",
     "w -= lr * g (or w += lr * (-g)), not w = lr * g.",
 )  # fmt: skip
-
-
-@dataclass(eq=False)
-class Walk:
-    """The parameters before each step and after the last, and the right gradient at each: name → array, per step.
-
-    numbers: floats that the program holds; states: (before, after) the first step, other arrays that it keeps; counts:
-    whole numbers that the first step raised by one.
-    """
-
-    weights: list[dict[str, Array]]
-    gradients: list[dict[str, Array]]
-    lr: float | None
-    numbers: Sequence[float] = ()
-    states: tuple[Sequence[Array], Sequence[Array]] = ((), ())
-    counts: Sequence[int] = ()
-    single: bool = False  # the program computes in single precision
-
-    @property
-    def names(self) -> list[str]:
-        return [*self.gradients[0]]
-
-    def flat(self, arrays: Mapping[str, Array]) -> Array:
-        return np.concatenate([np.ravel(arrays[n]) for n in self.names])
-
-    @property
-    def changes(self) -> list[Array]:
-        """What each step subtracted."""
-        return [self.flat(a) - self.flat(b) for a, b in itertools.pairwise(self.weights)]
-
-    @property
-    def slopes(self) -> list[Array]:
-        return [self.flat(g) for g in self.gradients]
-
-    def parts(self, flat: Array) -> Iterator[tuple[str, Array]]:
-        """A flat array, parameter by parameter."""
-        begin = 0
-        for name in self.names:
-            size = self.gradients[0][name].size
-            yield name, flat[begin : begin + size]
-            begin += size
-
-    def same(self, a: Array, b: Array, tolerance: float = FITS) -> bool:
-        """Equal in every parameter, as far as w - change can tell."""
-        largest = float(np.linalg.norm(b))
-        if not np.isfinite(largest):  # a rule that divides by 0
-            return False
-        w = dict(self.parts(self.flat(self.weights[0])))
-        tolerance, lost = (max(tolerance, SINGLE), 1e-7) if self.single else (tolerance, 1e-15)
-        for (name, x), (_, y) in zip(self.parts(a), self.parts(b), strict=True):
-            rounding = lost * float(np.linalg.norm(w[name])) + 10.0 * lost * largest
-            if not np.linalg.norm(x - y) <= tolerance * float(np.linalg.norm(y)) + rounding:
-                return False
-        return True
 
 
 @dataclass(frozen=True)
@@ -106,13 +51,25 @@ class FoundRule:
         return f"{name}{self.extra} ({', '.join(numbers)})"
 
 
+def right_rule(walk: Walk) -> FoundRule | None:
+    """The right rule that gives every change."""
+    found = simple_rule(walk)
+    return (
+        found if found is not None and found.rule.right else search_table(walk, [r for r in RULES.values() if r.right])
+    )
+
+
 def find_rule(walk: Walk) -> FoundRule | None:
     """The rule that gives every change: a right one if any does."""
-    found = plain(walk) or assigned(walk) or clipped(walk) or decayed(walk)
-    found = found or (by_table(thinned(walk)) and by_table(walk) if walk.slopes[0].size > MANY else by_table(walk))
+    found = simple_rule(walk) or search_table(walk, sorted(RULES.values(), key=lambda r: not r.right))
     if (found is None or not found.rule.right or len(walk.changes) < 2) and first_is_right(walk):
         return FoundRule(RULES["gradient_descent"], walk.lr or 0.0, {}, " in its first step")
     return found
+
+
+def simple_rule(walk: Walk) -> FoundRule | None:
+    """Gradient descent, clipped or with decay, and the assigned update: what a look at the change tells."""
+    return plain(walk) or assigned(walk) or clipped(walk) or decayed(walk)
 
 
 def first_is_right(walk: Walk) -> bool:
@@ -225,9 +182,15 @@ def assigned(walk: Walk) -> FoundRule | None:
     return None
 
 
-def by_table(walk: Walk) -> FoundRule | None:
-    """Every row with every set of numbers: right rows first."""
-    for rule in sorted(RULES.values(), key=lambda r: not r.right):
+def search_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
+    """The first of the rules that fits; of many numbers, a few are tried first."""
+    few = walk.slopes[0].size <= MANY or by_table(thinned(walk), rules) is not None
+    return by_table(walk, rules) if few else None
+
+
+def by_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
+    """Every rule with every set of numbers, in their order."""
+    for rule in rules:
         for start in starts(walk):
             for numbers in settings(walk, rule):
                 found = fitted(walk, rule, numbers, start)
@@ -268,71 +231,3 @@ def with_decay(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Sta
     rests = [d - lr * s for d, s in zip(walk.changes, steps, strict=True)]
     rate = decay_of(walk, rests)
     return FoundRule(rule, lr, numbers, f", with weight decay {rate / lr:.4g}") if rate else None
-
-
-def starts(walk: Walk) -> list[Start]:
-    """Where the averages stand before the first step: at 0, or in arrays that the program keeps."""
-    found: list[Start] = [FRESH]
-    first, second = moments(walk, 1), moments(walk, 2)
-    for m in (first, None) if first is not None else (None,):
-        for v in (second, None) if second is not None else (None,):
-            if m is not None or v is not None:
-                zero = np.zeros(walk.slopes[0].size)
-                found += [(zero if m is None else m, zero if v is None else v, t) for t in (*walk.counts, 0)]
-    return found
-
-
-def moments(walk: Walk, power: int) -> Array | None:
-    """Arrays, one for each parameter, that the first step has turned into a·(itself) + b·gᵖ; in units of gᵖ."""
-    slopes = {n: walk.gradients[0][n].ravel() ** power for n in walk.names}
-    largest = max(walk.names, key=lambda n: slopes[n].size)
-    for a, b in mixtures(walk, slopes[largest]):
-        found = [kept_as(walk, slopes[n], a, b) for n in walk.names]
-        if all(x is not None for x in found):
-            unit = 1.0 if abs(a + b - 1.0) < 1e-6 or abs(b - 1.0) < 1e-6 else b
-            return np.asarray(np.concatenate([x for x in found if x is not None]) / unit)
-    return None
-
-
-def mixtures(walk: Walk, g: Array) -> Iterator[tuple[float, float]]:
-    """(a, b) with after = a·before + b·g, of the arrays of g's size."""
-    for before, after in itertools.product(*(sized(s, g.size) for s in walk.states)):
-        basis = np.stack([before, g], axis=1)
-        if np.linalg.norm(before) > 0.0 and g.size > 2:
-            (a, b), *_ = np.linalg.lstsq(basis, after, rcond=None)
-            if 0.0 < a <= 1.0 and b and np.linalg.norm(basis @ (a, b) - after) <= 1e-9 * np.linalg.norm(after):
-                yield float(a), float(b)
-
-
-def kept_as(walk: Walk, g: Array, a: float, b: float) -> Array | None:
-    """The array before the step, of which there is a·before + b·g after it."""
-    for before, after in itertools.product(*(sized(s, g.size) for s in walk.states)):
-        if np.linalg.norm(a * before + b * g - after) <= 1e-8 * np.linalg.norm(after):
-            return np.asarray(before)
-    return None
-
-
-def sized(arrays: Iterable[Array], size: int) -> list[Array]:
-    return [np.ravel(x) for x in arrays if np.size(x) == size][:KEPT]
-
-
-def moments_of(walk: Walk) -> Iterator[tuple[str, Array]]:
-    """What a right optimizer makes of the first gradient, so that it can be found in a run: m, v̂, √v̂ ..."""
-    own = [x for x in walk.numbers if 0.05 <= x < 1.0]
-    betas = [*dict.fromkeys((*own[:6], 0.9, 0.999, 0.99))]
-    (m0, v0, t0) = starts(walk)[-1]
-    for name, g in walk.gradients[0].items():
-        m_of = dict(walk.parts(m0)) if isinstance(m0, np.ndarray) else {}
-        v_of = dict(walk.parts(v0)) if isinstance(v0, np.ndarray) else {}
-        m, v = (np.reshape(x.get(name, np.zeros(g.size)), g.shape) for x in (m_of, v_of))
-        yield name, g * g
-        for b in betas:
-            yield from ((name, x) for x in averages(g, m, v, b, t0 + 1))
-
-
-def averages(g: Array, m: Array, v: Array, b: float, t: int) -> Iterator[Array]:
-    first, second = b * m + (1.0 - b) * g, np.abs(b * v + (1.0 - b) * g * g)
-    yield from (b * m, b * v, (1.0 - b) * g, (1.0 - b) * g * g, first, second, np.sqrt(second))
-    yield from (b * m + g, g + b * (b * m + g), v + g * g, np.sqrt(np.abs(v + g * g)))
-    yield from (first / (1.0 - b**t), second / (1.0 - b**t), np.sqrt(second / (1.0 - b**t)))
-    yield np.sqrt(second / (1.0 - b**t)) + 1e-8

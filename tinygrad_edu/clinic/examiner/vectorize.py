@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.loss_parts import Part, parts_of
 from tinygrad_edu.core.broadcasting import sum as total_of
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.linalg import matmul
@@ -36,6 +37,12 @@ class Neuron:
     z: Value
     products: list[tuple[Place, Value]] = field(default_factory=list)
     biases: list[Place] = field(default_factory=list)
+
+    def bias_as_weight(self) -> None:
+        """A bias that stands in a row with the weights, as w[-1], is the weight of an input that is always 1."""
+        names = {name for (name, _), _ in self.products}
+        self.products += [(place, Value(1.0)) for place in self.biases if place[0] in names]
+        self.biases = [place for place in self.biases if place[0] not in names]
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -129,6 +136,35 @@ class Rebuild:
 def rebuilt(loss: Value, leaves: Mapping[str, Array], tensors: Mapping[str, Tensor]) -> Any:
     """The loss as a Tensor of arrays. Errors: NoLayersError where the numbers are no layers."""
     places = {w: (name, k) for name, v in leaves.items() for k, w in enumerate(v)}
+    try:
+        return rebuilt_at_once(loss, places, tensors)
+    except NoLayersError:
+        samples = samples_of(loss, places)
+        if len(samples) < 2:
+            raise
+    parts = [rebuilt_at_once(sample, places, tensors) * factor for sample, factor in samples]
+    return functools.reduce(lambda a, b: a + b, parts)
+
+
+def samples_of(loss: Value, places: Mapping[Value, Place]) -> list[tuple[Value, float]]:
+    """(loss, factor) of each sample: the summands of the loss, those together that have a neuron in common."""
+    groups: list[tuple[set[int], list[Part]]] = []
+    for part in parts_of(loss):
+        inside = {id(x) for x in topological(part.node, PARENTS) if x.parents and x not in places}
+        shared = [group for group in groups if group[0] & inside]
+        groups = [group for group in groups if not group[0] & inside]
+        merged = set.union(inside, *(group[0] for group in shared))
+        groups.append((merged, [*(p for group in shared for p in group[1]), part]))
+    found = []
+    for _, parts in groups:
+        if len({part.factor for part in parts}) > 1:
+            raise NoLayersError("the outputs of one sample count differently")
+        found.append((functools.reduce(lambda a, b: a + b, [part.node for part in parts]), parts[0].factor))
+    return found
+
+
+def rebuilt_at_once(loss: Value, places: dict[Value, Place], tensors: Mapping[str, Tensor]) -> Any:
+    """The same for one sample, or for samples that are one stack of layers."""
     work = Rebuild(places, {n: t.shape for n, t in tensors.items()}, tensors)
     find_neurons(loss, work)
     for neuron in work.neurons.values():
@@ -156,6 +192,8 @@ def find_neurons(loss: Value, work: Rebuild) -> None:
             if parent in work.places:
                 end = climb_product(node, children, work)
                 work.neurons.setdefault(end, Neuron(end)).biases.append(work.places[parent])
+    for neuron in work.neurons.values():
+        neuron.bias_as_weight()
     if not work.neurons or any(not n.products for n in work.neurons.values()):
         raise NoLayersError("no sums of weights times inputs")
 

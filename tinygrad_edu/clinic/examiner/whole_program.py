@@ -17,15 +17,21 @@ from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate
 from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, form_of, same, whole_numbers
 from tinygrad_edu.clinic.examiner.lines import find_places
+from tinygrad_edu.clinic.examiner.moments import moments_of
 from tinygrad_edu.clinic.examiner.reachable import places, preserve
 from tinygrad_edu.clinic.examiner.recording import Recording, record_run
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
-from tinygrad_edu.clinic.examiner.update_step import FoundRule, Walk, find_rule, moments_of
+from tinygrad_edu.clinic.examiner.several_updates import SeveralUpdates, samples_of
+from tinygrad_edu.clinic.examiner.step_walk import Walk
+from tinygrad_edu.clinic.examiner.update_step import FoundRule, find_rule, simple_rule
+from tinygrad_edu.clinic.examiner.watch import readings, watch_updates
 from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
 STEPS = 3  # in a row: one tells gradient descent, three tell momentum from Adam
+Examined = tuple[int, tuple[int, ...], BackpropReport]  # the update, the samples that it was made on, what was found
+UPDATES = 2  # wrong ones that are examined: what one sample leaves open (a target of 0), another may tell
 RATES = ("lr", "learning_rate", "alpha", "rate", "eta", "step_size", "learningrate", "l_rate")
 
 
@@ -101,13 +107,82 @@ class Verdict:
         net, method, note = network_of(self.learner, self.weights, start)
         right = {n: np.asarray(total(net, n)) + np.zeros(x.shape) for n, x in self.weights.items()}
         if all(self.new[n].shape == x.shape for n, x in self.weights.items()):
-            walk_taken = self.walk(right)
-            rule = find_rule(walk_taken)
-            if rule is not None:
-                return self.by_rule(net, right, rule, walk_taken, method, note)
-            if self.made(right):
-                return self.other_update(net, right, walk_taken, method, note)
+            return self.by_walk(net, right, self.walk(right), method, note)
         return self.by_gradient(right)
+
+    def by_walk(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
+        """A rule that gives the steps; several updates in one; else the gradients that the first step implies."""
+        rule = simple_rule(walk)
+        if rule is None or not rule.rule.right:
+            several = self.several(net, method)
+            if several:
+                return self.by_updates(several, net, right, walk, method, note)
+            rule = rule or find_rule(walk)
+        if rule is not None:
+            return self.by_rule(net, right, rule, walk, method, note)
+        report = self.by_gradient(right)
+        if not report.certain and self.made(right):
+            return self.other_update(net, right, walk, method, note)
+        return report
+
+    def several(self, net: Any, method: str) -> list[SeveralUpdates]:
+        """The updates of the step one by one, where it makes more than one, in each way to tell them apart."""
+        leaves = {n: leaf for n, leaf in self.program.leaves().items() if n in self.weights}
+        self.program.state.restore()
+        watched = watch_updates(self.program.step, lambda: {n: self.program.held(x) for n, x in leaves.items()})
+        self.program.state.restore()
+        found = readings(watched) if method == "traced" else []
+
+        def walk(points: list[dict[str, Array]], gradients: list[dict[str, Array]]) -> Walk:
+            numbers = [float(x) for x in floats_in(self.program.roots)[1]]
+            return Walk(points, gradients, self.lr, numbers, ((), ()), (), self.single)
+
+        samples = samples_of(self.learner, self.weights, net) if found else None
+        return [SeveralUpdates(samples, x, self.lr, walk) for x in found if samples is not None]
+
+    def by_updates(
+        self, ways: list[SeveralUpdates], net: Any, right: dict[str, Array], walk: Walk, method: str, note: str
+    ) -> BackpropReport:
+        """All of the updates are right, or the first that is not is examined on the samples that it was made on."""
+        for several in ways:
+            rule = several.rule()
+            if rule is not None:
+                return self.by_rule(net, right, rule, walk, method, note)
+        several = max(ways, key=lambda x: x.clearness())
+        k, chosen, report = self.plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])
+        report.followed = True
+        report.note = f"{several.which(k, chosen)} {report.note}".strip()
+        if report.network is not None and not report.ok:
+            self.add_places(report, report.network, None, (several.points[k], several.points[k + 1]))
+        return report
+
+    def of_update(self, several: SeveralUpdates, k: int) -> list[Examined]:
+        """One update on the samples that it was made on, once for each scale that the loss may have beside it."""
+        chosen, found = several.nearest(k), []
+        for implied in several.implied(k, chosen):
+            tolerances = self.tolerances(several.points[k], implied)
+            report = judge(several.samples.of(chosen), several.points[k], Given(implied), self.lr, tolerances)
+            found.append((k, chosen, report))
+        return found
+
+    def plainest(self, updates: list[list[Examined]]) -> Examined:
+        """The update and the scale at which the fewest slips explain the numbers, and explain those of the others too.
+
+        One sample can leave open what it is: with a target of 0, y - t is y.
+        """
+        found: list[tuple[tuple[bool, bool, int], Examined]] = []
+        for n, (_, _, report) in enumerate(updates[0]):
+            others = [e for update in updates[1:] for _, _, r in update if r.certain for e in r.explanations]
+            common = report.keep_common(others) if report.certain and others else False
+            number = len((report.explanations or [()])[0])
+            found.append(((not report.certain, bool(others) and not common, number), updates[0][n]))
+        key, best = min(found, key=lambda x: x[0])
+        later = [x for update in updates[1:] for x in update if x[2].certain]
+        return later[0] if key[0] and later else best
+
+    def tolerances(self, weights: Mapping[str, Array], implied: Mapping[str, Array]) -> dict[str, float]:
+        lr, lost = self.lr or 1.0, 2e8 if self.single else 1.0  # of single precision's rounding to double's
+        return {n: self.tolerance + lost * rounding(x, implied[n], lr) for n, x in weights.items()}
 
     def walk(self, right: dict[str, Array]) -> Walk:
         """The step, a few times in a row, with the right gradient at each point."""
@@ -207,8 +282,7 @@ class Verdict:
         """The gradients that the step implies, against the right ones."""
         lr = self.lr or self.rate_of(right)
         implied = {n: difference(x, self.new[n]) / lr for n, x in self.weights.items()}
-        lost = 2e8 if self.single else 1.0  # of single precision's rounding to double's
-        tolerances = {n: self.tolerance + lost * rounding(x, implied[n], lr) for n, x in self.weights.items()}
+        tolerances = self.tolerances(self.weights, implied)
         report = judge(self.learner, self.weights, Given(implied), self.lr, tolerances)
         report.followed = True
         if not report.ok and report.network is not None:
@@ -228,19 +302,25 @@ class Verdict:
         ]
         return float(np.median(ratios)) if ratios else (held[0] if held else 1.0)
 
-    def add_places(self, report: BackpropReport, net: Any, walk: Walk | None) -> None:
-        """The lines at which the step leaves what is right, from the changed parameters back."""
+    def add_places(
+        self, report: BackpropReport, net: Any, walk: Walk | None, ends: tuple[Any, Any] | None = None
+    ) -> None:
+        """The lines at which the step leaves what is right, from the changed parameters back.
+
+        ends: the parameters before and after the update that is examined, by default those of the whole step.
+        """
         if report.method != "traced":
             return
+        before, after = ends or (self.weights, self.new)
         lr = self.lr or 1.0
-        truth = truth_of(net, self.weights)
+        truth = truth_of(net, before)
         for n, g in report.right.items():
-            truth.add_whole(self.weights[n] - lr * g, f"the right new {n}")
+            truth.add_whole(before[n] - lr * g, f"the right new {n}")
             truth.add_whole(lr * g, f"lr·∂L/∂{n}")
         for n, x in moments_of(walk) if walk is not None else ():
             truth.add_whole(x, f"an average of ∂L/∂{n}")
-        ends = {n: self.new[n] for n in report.wrong}
-        report.places = find_places(self.recording, truth, ends, factors_of(net, self.lr))
+        wrong = {n: after[n] for n in report.wrong}
+        report.places = find_places(self.recording, truth, wrong, factors_of(net, self.lr))
 
 
 def relative(a: Array, b: Array) -> float:

@@ -36,8 +36,8 @@ def times(layer: Layer, line: str, slope: Array) -> Variant:
 
 def activations_of(net: Network) -> Iterator[tuple[Layer, Activation, Array, Array]]:
     """(layer, activation, z, a) of each layer with an elementwise activation."""
-    for layer in net.layers:
-        if layer.activation >= 0 and net.steps[layer.activation].activation in ACTIVATIONS:
+    for layer in net.activated:
+        if net.steps[layer.activation].activation in ACTIVATIONS:
             step = net.steps[layer.activation]
             yield layer, ACTIVATIONS[step.activation], net.steps[layer.z].y, step.y
 
@@ -50,9 +50,8 @@ def activations_of(net: Network) -> Iterator[tuple[Layer, Activation, Array, Arr
     example="d1 = d2 @ W2.T                      # should be (d2 @ W2.T) * a1 * (1 - a1)",
 )
 def missing_activation_derivative(net: Network, _: Learner) -> Variants:
-    for layer in net.layers:
-        if layer.activation >= 0:
-            yield local(layer, "{d} = ∂L/∂{a}", lambda g: g)
+    for layer in net.activated:
+        yield local(layer, "{d} = ∂L/∂{a}", lambda g: g)
 
 
 @slip(

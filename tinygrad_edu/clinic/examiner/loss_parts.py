@@ -1,0 +1,118 @@
+"""A loss taken apart into what is added to make it: the losses of single samples.
+
+A loop over samples adds scalars; a batch adds the rows of an array. Either way the loss is a sum of parts, and the loss
+of some of them alone is a node that can stand in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.broadcasting import sum as total_of
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
+
+REDUCTIONS = ("sum", "mean")
+
+
+@dataclass(frozen=True)
+class Part:
+    """`factor` times a node; of an array, the sum of row `row` along `axis`."""
+
+    node: Any
+    factor: float = 1.0
+    axis: int = -1
+    row: int = -1
+
+    @property
+    def loss(self) -> Any:
+        if self.axis < 0:
+            return self.node * self.factor
+        index = tuple([slice(None)] * self.axis + [self.row])
+        return total_of(self.node[index]) * self.factor
+
+
+def name_of(node: Any) -> str:
+    return node.op.name if node.op else ""
+
+
+def number_of(node: Any) -> Any:
+    return node.array if isinstance(node, Tensor) else node.data
+
+
+def number(x: Any) -> float | None:
+    """A plain number, or one that depends on nothing."""
+    if isinstance(x, Value):
+        return None if x.parents or x.label else float(x.data)
+    return None if isinstance(x, Tensor) or np.size(x) != 1 else float(np.reshape(x, ()))
+
+
+def parts_of(loss: Any, axis: int = 0) -> list[Part]:
+    """What is added to make the loss; rows of a batch along `axis`."""
+    terms: list[tuple[Any, float]] = []
+    waiting: list[tuple[Any, float]] = [(loss, 1.0)]
+    while waiting:
+        node, c = waiting.pop()
+        further = opened(node, c)
+        if further is None:
+            terms.append((node, c))
+        else:
+            waiting += reversed(further)
+    if len(terms) == 1:  # one reduction over a batch; else each term is a sample's
+        return rows(*terms[0], axis)
+    return [Part(node, c) for node, c in terms]
+
+
+def opened(node: Any, c: float) -> list[tuple[Any, float]] | None:
+    """The parents of a sum, a difference, a scalar multiple, with their factors; None for what is none of these."""
+    if number(node) is not None:
+        return []
+    operation, parents = name_of(node), node.parents
+    if np.size(number_of(node)) > 1:
+        return None
+    if operation in ("add", "sub"):
+        return [(parents[0], c), (parents[1], -c if operation == "sub" else c)]
+    if operation == "neg":
+        return [(parents[0], -c)]
+    if operation in ("reshape", "pos", "getitem") and np.size(number_of(parents[0])) == 1:
+        return [(parents[0], c)]
+    if operation in ("mul", "div"):
+        numbers = [number(p) for p in parents]
+        if numbers[1] is not None:
+            return [(parents[0], c * numbers[1] if operation == "mul" else c / numbers[1])]
+        if numbers[0] is not None and operation == "mul":
+            return [(parents[1], c * numbers[0])]
+    return None
+
+
+def rows(node: Any, c: float, axis: int) -> list[Part]:
+    """A sum over an array as the sums of its rows, through sums over the other axes."""
+    if not isinstance(node, Tensor) or name_of(node) not in REDUCTIONS:
+        return [Part(node, c)]
+    inner = node.parents[0]
+    c = c / inner.array.size if name_of(node) == "mean" else c
+    while isinstance(inner, Tensor) and name_of(inner) == "neg":
+        inner, c = inner.parents[0], -c
+    if inner.array.ndim <= axis or inner.array.shape[axis] < 2:
+        axis = int(np.argmax(inner.array.shape)) if inner.array.ndim else 0
+    if inner.array.size < 2:
+        return [Part(node.parents[0], c)]
+    return [Part(inner, c, axis, k) for k in range(inner.array.shape[axis])]
+
+
+def some_parts(chosen: Sequence[int], axis: int = 0) -> Any:
+    """A function of the loss: the sum of these of its parts."""
+
+    def pick(loss: Any) -> Any:
+        parts = parts_of(loss, axis)
+        picked = [parts[k].loss for k in chosen]
+        made = picked[0]
+        for other in picked[1:]:
+            made = made + other
+        return made
+
+    return pick

@@ -1,0 +1,251 @@
+"""A step that makes several updates, each on a part of the data: an online epoch, a pass over minibatches.
+
+No single gradient explains such a step. It is followed update by update, the loss is taken apart into the losses of its
+samples, and each update is held against the gradient, at its own point, of the samples that it was made on. Which
+samples those are is read off the change itself, so that the order may be a random one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.forward_network import network_of
+from tinygrad_edu.clinic.examiner.inputs import LearnerForward
+from tinygrad_edu.clinic.examiner.lists import total
+from tinygrad_edu.clinic.examiner.loss_parts import parts_of, some_parts
+from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.step_walk import Walk
+from tinygrad_edu.clinic.examiner.update_rules import RULES
+from tinygrad_edu.clinic.examiner.update_step import FoundRule, proportion, right_rule
+from tinygrad_edu.clinic.examiner.watch import Updates
+
+Array = np.ndarray[Any, Any]
+Chosen = tuple[int, ...]
+MOST_PARTS = 64  # samples whose gradients are all computed; of more, blocks in the order of the data are tried
+UNEVEN = 1e-6  # relative; how far the shares of samples in one minibatch may differ
+
+
+@dataclass(eq=False)
+class Samples:
+    """The loss by samples, and gradients of some of them at any point."""
+
+    learner: LearnerForward
+    count: int
+    axis: int
+    networks: dict[Any, Network] = field(default_factory=dict)
+
+    def of(self, chosen: Chosen) -> LearnerForward:
+        """The forward whose loss is that of these samples alone."""
+        return self.learner if len(chosen) == self.count else replace(self.learner, part=some_parts(chosen, self.axis))
+
+    def gradient(self, params: Mapping[str, Array], chosen: Chosen) -> dict[str, Array]:
+        key = (hash(b"".join(x.tobytes() for x in params.values())), chosen)
+        if key not in self.networks:
+            learner = self.of(chosen)
+            loss = float("nan") if learner.part else learner.loss(params)
+            self.networks[key], _, _ = network_of(learner, params, loss)
+        net = self.networks[key]
+        return {n: np.asarray(total(net, n)) + np.zeros(x.shape) for n, x in params.items()}
+
+
+def count_parts(learner: LearnerForward, params: Mapping[str, Array], axis: int) -> int:
+    """How many parts the traced loss has; 1 where it cannot be taken apart."""
+    found: list[int] = []
+
+    def look(loss: Any) -> Any:
+        found.append(len(parts_of(loss, axis)))
+        return loss
+
+    network_of(replace(learner, part=look), params, float("nan"))
+    return found[-1] if found else 1
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """An update as c times the gradient of some samples."""
+
+    chosen: Chosen
+    factor: float
+
+
+@dataclass(eq=False)
+class SeveralUpdates:
+    """The updates of one step, and what they were made on."""
+
+    samples: Samples
+    updates: Updates
+    lr: float | None
+    walk: Callable[
+        [list[dict[str, Array]], list[dict[str, Array]]], Walk
+    ]  # points, gradients → what rules are fitted to
+
+    @property
+    def points(self) -> list[dict[str, Array]]:
+        return self.updates.points
+
+    def changes(self, k: int) -> dict[str, Array]:
+        return {n: x - self.points[k + 1][n] for n, x in self.points[k].items()}
+
+    def gradient(self, k: int, chosen: Chosen) -> dict[str, Array]:
+        return self.samples.gradient(self.points[k], chosen)
+
+    # right
+
+    def rule(self) -> FoundRule | None:
+        """What all of the updates are, if they are right steps."""
+        fitted = [self.fit(k) for k in range(len(self.updates))]
+        if all(f is not None and self.allowed(f) for f in fitted):
+            first = fitted[0]
+            assert first is not None
+            n, batch = len(self.updates), len(first.chosen)
+            on = "all samples" if batch == self.samples.count else "one sample" if batch == 1 else f"{batch} samples"
+            many = f"{'at least ' if not self.updates.complete else ''}{n} updates, each on {on}"
+            return FoundRule(RULES["gradient_descent"], self.lr or first.factor, {}, f" in {many}")
+        for choice in self.orders():
+            walk = self.walk(self.points, [self.gradient(k, c) for k, c in enumerate(choice)])
+            found = right_rule(walk)
+            if found is not None:
+                return replace(found, extra=f"{found.extra} in several updates")
+        return None
+
+    def orders(self) -> Iterator[list[Chosen]]:
+        """Ways in which a program goes through its data: one by one, in blocks, all of it each time."""
+        n, count = self.samples.count, len(self.updates)
+        if n >= count:
+            yield [(k,) for k in range(count)]
+        for size in self.blocks():
+            if size * count <= n:
+                yield [tuple(range(k * size, (k + 1) * size)) for k in range(count)]
+        yield [tuple(range(n))] * count
+        if n <= MOST_PARTS:  # in a random order
+            yield [self.nearest(k) for k in range(count)]
+
+    def blocks(self) -> list[int]:
+        """Sizes of minibatches that divide the data."""
+        n = self.samples.count
+        return [size for size in range(2, n) if n % size == 0 or size in (2, 4, 8, 10, 16, 20, 32, 50, 64, 100, 128)]
+
+    def allowed(self, found: Fitted) -> bool:
+        """Is the factor lr, or what it becomes where the loss is a mean over all and the update over a few?"""
+        if self.lr is None:
+            return found.factor > 0.0
+        return any(abs(found.factor / (self.lr * c) - 1.0) < 1e-5 for c in self.scales(found.chosen))
+
+    def scales(self, chosen: Chosen) -> list[float]:
+        n, size = float(self.samples.count), float(len(chosen))
+        return [*dict.fromkeys((1.0, n, n / size, 1.0 / size))]
+
+    def fit(self, k: int) -> Fitted | None:
+        """The samples of update k, if it is a multiple of their gradient."""
+        n, d = self.samples.count, self.changes(k)
+        singles = [(k % n,)] + [(j,) for j in range(n) if j != k % n] if n <= MOST_PARTS else [(k % n,)]
+        for chosen in (*singles[:1], tuple(range(n)), *singles[1:]):
+            found = self.multiple(k, d, chosen)
+            if found is not None:
+                return found
+        if n <= MOST_PARTS:
+            return self.mixture(k, d)
+        sized = [tuple(range(k * size, min((k + 1) * size, n))) for size in self.blocks()]
+        return next((f for c in sized if c for f in [self.multiple(k, d, c)] if f is not None), None)
+
+    def multiple(self, k: int, d: Mapping[str, Array], chosen: Chosen) -> Fitted | None:
+        walk = self.walk([self.points[k], self.points[k + 1]], [self.gradient(k, chosen)])
+        c = proportion(walk, walk.flat(d), walk.slopes[0])
+        return Fitted(chosen, c) if c is not None and c > 0.0 else None
+
+    def mixture(self, k: int, d: Mapping[str, Array]) -> Fitted | None:
+        """A minibatch of any samples: the change as a sum of their gradients, each counted alike."""
+        chosen = self.mixed(k, d, [*d])
+        return self.multiple(k, d, chosen) if chosen else None
+
+    def mixtures(self, k: int, d: Mapping[str, Array]) -> list[Chosen]:
+        """The minibatches that single parameters, whose gradient may be right, are made on."""
+        found = [self.mixed(k, d, [n]) for n in d if d[n].size >= self.samples.count]
+        return [*dict.fromkeys(chosen for chosen in found if chosen)]
+
+    def mixed(self, k: int, d: Mapping[str, Array], names: Sequence[str]) -> Chosen:
+        """The samples of which the change of these parameters is the sum; none if it is no such sum."""
+        each = [self.gradient(k, (j,)) for j in range(self.samples.count)]
+        table = np.stack([np.concatenate([np.ravel(g[n]) for n in names]) for g in each], axis=1)
+        change = np.concatenate([np.ravel(d[n]) for n in names])
+        shares, *_ = np.linalg.lstsq(table, change, rcond=None)
+        largest = float(np.abs(shares).max())
+        if not largest or np.linalg.norm(table @ shares - change) > UNEVEN * np.linalg.norm(change):
+            return ()
+        chosen = tuple(int(j) for j in np.flatnonzero(np.abs(shares) > 1e-6 * largest))
+        return chosen if np.ptp(shares[list(chosen)]) <= UNEVEN * largest else ()
+
+    # wrong
+
+    def clearness(self) -> tuple[int, float]:
+        """How well the update that is examined can be told to be that of some samples."""
+        k = self.wrong()[0]
+        return likeness(self.changes(k), self.gradient(k, self.nearest(k)))
+
+    def wrong(self) -> list[int]:
+        """The updates that are no right steps."""
+        return [k for k in range(len(self.updates)) if not self.is_right(k)] or [0]
+
+    def is_right(self, k: int) -> bool:
+        found = self.fit(k)
+        return found is not None and self.allowed(found)
+
+    def nearest(self, k: int) -> Chosen:
+        """The samples on which a wrong update was made: most of its gradients are theirs, or point their way."""
+        d, n = self.changes(k), self.samples.count
+        tried: list[Chosen] = [(j,) for j in range(min(n, MOST_PARTS))]
+        tried += [
+            tuple(range(k * size, (k + 1) * size)) for size in self.blocks() if (k + 1) * size <= n and n <= MOST_PARTS
+        ]
+        tried.append(tuple(range(n)))
+        tried += self.mixtures(k, d) if n <= MOST_PARTS else []
+        scores = [likeness(d, self.gradient(k, chosen)) for chosen in tried]
+        best = max(scores)
+        alike = [c for c, s in zip(tried, scores, strict=True) if s[0] == best[0] and s[1] > best[1] - 1e-9]
+        return (k % n,) if (k % n,) in alike else alike[0]
+
+    def which(self, k: int, chosen: Chosen) -> str:
+        """The update in words."""
+        count = f"{'at least ' if not self.updates.complete else ''}{len(self.updates)}"
+        data = (
+            "all of the data"
+            if len(chosen) == self.samples.count
+            else f"sample {', '.join(str(j + 1) for j in chosen)}"
+        )
+        return f"The step makes {count} updates; this is update {k + 1}, on {data}."
+
+    def implied(self, k: int, chosen: Chosen) -> Iterator[dict[str, Array]]:
+        """The gradients that an update implies, for each scale that the loss may have beside it."""
+        d, right = self.changes(k), self.gradient(k, chosen)
+        ratios = [ratio(d[n], right[n]) for n in d]
+        exact = [c for c in ratios if c is not None]
+        known = [c for c in self.scales(chosen) if self.lr and any(abs(x / (self.lr * c) - 1.0) < 1e-5 for x in exact)]
+        lr = self.lr or (abs(float(np.median(exact))) if exact else 1.0)
+        for scale in known[:1] or self.scales(chosen):
+            yield {n: x / (lr * scale) for n, x in d.items()}
+
+
+def ratio(d: Array, g: Array) -> float | None:
+    """c with d = c·g."""
+    square = float(np.vdot(g, g))
+    c = float(np.vdot(g, d)) / square if square else 0.0
+    return c if c and np.linalg.norm(d - c * g) <= 1e-6 * np.linalg.norm(d) else None
+
+
+def likeness(d: Mapping[str, Array], right: Mapping[str, Array]) -> tuple[int, float]:
+    """(parameters whose change is a multiple of the gradient, the cosine of all)."""
+    exact = sum(ratio(d[n], right[n]) is not None for n in d if d[n].size > 1)
+    a, b = (np.concatenate([np.ravel(x[n]) for n in d]) for x in (d, right))
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return exact, abs(float(np.vdot(a, b))) / length if length else 0.0
+
+
+def samples_of(learner: LearnerForward, params: Mapping[str, Array], net: Network) -> Samples:
+    """The loss by samples: by rows of a batch, or by columns where the samples are those."""
+    across = next((net.batch_axis(layer) for layer in net.outputs), None)
+    axis = 1 if across == -1 else 0
+    return Samples(learner, count_parts(learner, params, axis), axis)

@@ -1,0 +1,127 @@
+"""Slips in what one time step hands back to the one before it: the hidden state's gradient, and the cell state's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
+from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
+from tinygrad_edu.clinic.examiner.program import Change, Step, above
+from tinygrad_edu.clinic.examiner.slips.nodes import nearest
+from tinygrad_edu.clinic.examiner.slips.sums import nothing
+
+Array = np.ndarray[Any, Any]
+Variants = Iterator[Variant]
+THROUGH = ("reshape", "transpose", "getitem", "pos", "concatenate", "add")  # on a state's way to a product
+
+
+@slip(
+    "hidden_gradient_not_handed_back",
+    sentence="The gradient of the hidden state is not handed back in time: each step knows its own output alone.",
+    fix="dh of step t is what its output gives plus what step t + 1 hands back: dh = Wyᵀ dy + dh_next, "
+    "and dh_next = Whᵀ dz at the end of every step.",
+    right="∂L/∂h_t = share of the output at t + share of step t + 1",
+    example="dh_prev = Wh.T @ dz                 # and never used; should be dh_next = Wh.T @ dz",
+    before="delta_not_propagated",
+)
+def hidden_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
+    found = [*handed_in_time(net)]
+    for text, kept in {"none of the steps": found, "only the last step": found[:-1]}.items():
+        changes = tuple(Change("edge", step, nothing, slot) for _, group in kept for step, slot in group)
+        if changes:
+            line = f"∂L/∂h_t = share of the output alone; {text} hands dh back"
+            yield Variant(found[0][0], line, changes, repeats=False)
+
+
+def handed_in_time(net: Network) -> Iterator[tuple[Layer, list[tuple[int, int]]]]:
+    """Per time step, the edges by which products hand a gradient to the state of the step before."""
+    by_state: dict[int, tuple[Layer, list[tuple[int, int]]]] = {}
+    for layer in net.layers:
+        for use in layer.weights:
+            end = edge_to_state(net, layer, use)
+            if end is not None:
+                state, edge = end
+                edges = by_state.setdefault(state, (layer, []))[1]
+                edges += [edge] if edge not in edges else []
+    yield from (by_state[state] for state in sorted(by_state))
+
+
+def edge_to_state(net: Network, layer: Layer, use: Use) -> tuple[int, tuple[int, int]] | None:
+    """(the state, the edge to it) where the layer's input is a state that an earlier step of the same layer fed."""
+    if layer.time < 0 or layer.unit != "time step":
+        return None
+    earlier = {x.z for x in net.layers if x.number == layer.number and x.time < layer.time}
+    edge, step = (use.step, use.data), net.steps[use.step]
+    index = step.parents[use.data]
+    while index >= 0:
+        inner = net.steps[index]
+        if inner.activation or inner.operation not in THROUGH[:-1]:
+            break
+        slots = [k for k in inner.live if reaches(net, above(inner)[k], earlier)]
+        if len(slots) != 1:
+            return None
+        edge, index = (index, slots[0]), above(inner)[slots[0]]
+    return (index, edge) if index >= 0 and reaches(net, index, earlier) else None
+
+
+def reaches(net: Network, index: int, ends: set[int]) -> bool:
+    """Do any of these steps lead to `index`?"""
+    waiting, seen = [index], set()
+    while waiting:
+        k = waiting.pop()
+        if k in ends:
+            return True
+        if k >= 0 and k not in seen:
+            seen.add(k)
+            waiting += [p for p in above(net.steps[k]) if p >= min(ends, default=0)]
+    return False
+
+
+@slip(
+    "cell_gradient_not_handed_back",
+    sentence="The gradient of the state that is carried along (the cell of an LSTM, the old state of a GRU) is not "
+    "handed back to the step before.",
+    fix="dc of step t is what h_t gives plus what step t + 1 hands back: dc = dh·o·(1 - tanh²c) + dc_next, and "
+    "dc_next = f·dc at the end of every step.",
+    right="∂L/∂c_t = share through h_t + f_(t+1) ∘ ∂L/∂c_(t+1)",
+    example="dc = dh * o * (1 - tanh(c)**2)      # should be ... + dc_next, with dc_next = dc * f",
+)
+def cell_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
+    carries = [*carried(net)]
+    if len(carries) > 1:
+        cuts = {"none of the steps": carries, "only the last step": carries[:-1]}
+        for text, kept in cuts.items():
+            changes = tuple(Change("edge", step.index, nothing, slot) for step, slot in kept)
+            yield Variant(nearest(net, kept[0][0]), f"{text} hands dc back", changes, repeats=False)
+        whole = tuple(Change("edge", s.index, lambda g: g, slot) for s, slot in carries)
+        yield Variant(nearest(net, carries[0][0]), "dc_next = dc, without the gate f", whole, repeats=False)
+        for step, slot in carries:
+            cut = Change("edge", step.index, nothing, slot)
+            yield Variant(nearest(net, step), "this step does not hand dc back", (cut,), repeats=False)
+
+
+def carried(net: Network) -> Iterator[tuple[Step, int]]:
+    """gate · old state, where that is itself such a sum: c_t = f c_(t-1) + i g, h_t = (1 - z) h_(t-1) + z n."""
+    sums = {s.index for s in net.steps if is_gated_sum(net, s)}
+    for step in net.steps:
+        onward = [child for child, _ in net.program.children.get(step.index, ())]
+        if step.operation == "mul" and len(step.live) == 2 and sums.intersection(onward):
+            slots = [k for k in step.live if step.parents[k] in sums]
+            if len(slots) == 1:
+                yield step, slots[0]
+
+
+def is_gated_sum(net: Network, step: Step) -> bool:
+    """Is it a + b with elementwise products of computed values in it?"""
+    if step.operation not in ("add", "sub") or step.activation:
+        return False
+    parts = [net.steps[p] for p in step.parents if p >= 0]
+    gated = [s for s in parts if s.operation == "mul" and not s.activation and not holds_parameter(net, s)]
+    return bool(gated) and len(gated) == len([p for p in parts if not p.parameter])
+
+
+def holds_parameter(net: Network, step: Step) -> bool:
+    return any(p >= 0 and bool(net.steps[p].parameter) for p in step.parents)

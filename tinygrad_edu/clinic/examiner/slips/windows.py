@@ -1,0 +1,79 @@
+"""Slips of convolutions and poolings: windows of an array that overlap, and kernels that are turned round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
+from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.program import Change, Step
+from tinygrad_edu.clinic.examiner.slips.layer import propagating, with_operand
+from tinygrad_edu.clinic.examiner.slips.nodes import nearest
+
+Array = np.ndarray[Any, Any]
+Variants = Iterator[Variant]
+
+
+@slip(
+    "overlaps_counted_once",
+    sentence="Where windows overlap, the gradients of several windows fall on one entry: they are overwritten there, "
+    "not added.",
+    fix="dx[window] += its share, beginning with zeros; with =, only the last window counts.",
+    right="∂L/∂x = Σ over all windows in which x stands",
+    example="dx[i*s:i*s+k] = mask * d[i]         # should be +=",
+)
+def overlaps_counted_once(net: Network, _: Learner) -> Variants:
+    for step in net.steps:
+        children = net.program.children.get(step.index, ())
+        windows = sorted(
+            (k for k, _ in children if net.steps[k].operation == "getitem"), key=lambda k: net.steps[k].node.made
+        )
+        if step.parameter or step.index not in net.program.gradients or not windows:
+            continue
+        for text, order in {"last": windows, "first": windows[::-1]}.items():
+            lost = placed(net, step, order, add=False) - placed(net, step, order, add=True)
+            if np.any(np.abs(lost) > 1e-12 * np.abs(net.gradient(step.index)).max()):
+                change = Change("into", step.index, lambda g, lost=lost: g + lost)  # type: ignore[misc]
+                line = f"∂L/∂x[window] = share of the window; the {text} one counts"
+                yield Variant(nearest(net, step), line, (change,), repeats=False)
+
+
+def placed(net: Network, step: Step, windows: Sequence[int], add: bool) -> Array:
+    """The gradients of windows, put into an array of zeros one after the other."""
+    out = np.zeros_like(step.y)
+    for k in windows:
+        place, g = net.steps[k].node.options["index"], net.program.gradients[k]
+        if add:
+            np.add.at(out, place, g)
+        else:
+            out[place] = g
+    return out
+
+
+@slip(
+    "kernel_flipped",
+    sentence="On the way back through the convolution the kernel of {W} is turned round, against the forward pass.",
+    fix="Where the forward multiplies the window by K as it is (a correlation), window by window the input gets d·K; "
+    "as a whole that is a full convolution of d with K: flip once, not twice and not never.",
+    right="∂L/∂x[i + j] = Σ d[i] K[j]",
+    example="dx = correlate2d(d, K, 'full')      # should be convolve2d(d, K, 'full')",
+)
+def kernel_flipped(net: Network, learner: Learner) -> Variants:
+    for layer, use, step in propagating(net):
+        K = learner.params[use.parameter]
+        for axes in flips(K):
+            other = net.program.moved(step.parents[use.slot], np.flip(K, axes).copy())
+            text = "K reversed along axes " + ", ".join(map(str, axes))
+            change = Change("edge", use.step, with_operand(step, use.data, use.slot, other), use.data)
+            yield Variant(layer, f"∂L/∂x = δ with {text}", (change,), use.parameter)
+
+
+def flips(K: Array) -> list[tuple[int, ...]]:
+    """The axes of a kernel: two or three that stand side by side, and one alone where there are three."""
+    run = [tuple(range(k, k + n)) for n in (2, 3) for k in range(K.ndim - n + 1)] + [
+        (k,) for k in (0, 2) if K.ndim == 3
+    ]
+    return [axes for axes in run if all(K.shape[k] > 1 for k in axes) and K.ndim <= 4]

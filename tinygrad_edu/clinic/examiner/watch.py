@@ -1,0 +1,160 @@
+"""A step followed update by update: what the parameters are after each of several updates in one call.
+
+Where one update ends and the next begins is not written anywhere. Two readings are offered: a new one begins where an
+entry changes that has changed already; or where the program did something else for long. (In the XOR data the first
+sample is (0, 0): its update leaves the first weights as they are, and the first reading would miss its end.)
+
+>>> net = {"w": 1.0}
+>>> def step():
+...     for _ in range(3):
+...         net["w"] -= 0.25
+>>> [x["w"].item() for x in watch_updates(step, lambda: {"w": net["w"]}).by_touch().points]
+[1.0, 0.75, 0.5, 0.25]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.patch_math import is_installed
+
+Array = np.ndarray[Any, Any]
+MOST = 6  # updates that are followed
+EVENTS = 4_000  # changes that are kept
+SECONDS = 4.0  # for which a step is watched
+SHORT = 3  # lines between two changes that are no pause
+
+
+class EnoughError(BaseException):
+    """The step is left: no `except Exception` of the learner's may stop it."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A parameter has new numbers, `when` counted in lines; `mask`: which of them were written."""
+
+    when: int
+    name: str
+    new: Array
+    mask: Array
+
+
+@dataclass(frozen=True)
+class Updates:
+    """The parameters before the first update and after each; `complete`: did the step come to its end?"""
+
+    points: list[dict[str, Array]]
+    complete: bool = True
+
+    def __len__(self) -> int:
+        return len(self.points) - 1
+
+
+@dataclass
+class Watched:
+    """All changes of a step, in order."""
+
+    start: dict[str, Array]
+    events: list[Changed] = field(default_factory=list)
+    complete: bool = True
+
+    def by_touch(self) -> Updates:
+        """An update ends where something that it has written is written again."""
+        first: list[int] = []
+        touched: dict[str, Array] = {}
+        for k, event in enumerate(self.events):
+            if event.name in touched and bool((touched[event.name] & event.mask).any()):
+                first.append(k)
+                touched = {}
+            touched[event.name] = touched.get(event.name, False) | event.mask
+        return self.cut(first)
+
+    def by_pause(self) -> Updates:
+        """An update ends where many lines are run before the next change."""
+        pauses = [b.when - a.when for a, b in zip(self.events, self.events[1:], strict=False)]
+        long = max(max(pauses, default=0) / 2.0, SHORT)
+        return self.cut([k for k, pause in enumerate(pauses, 1) if pause > long])
+
+    def cut(self, first: Sequence[int]) -> Updates:
+        """The points between updates that begin with these changes; one that was left half done is not counted."""
+        points, now = [self.start], dict(self.start)
+        for k, event in enumerate(self.events):
+            if k in set(first):
+                points.append(dict(now))
+            now[event.name] = event.new
+        if self.events and self.complete:
+            points.append(dict(now))
+        return Updates(points[: MOST + 1], self.complete and len(points) <= MOST + 1)
+
+
+class Watcher:
+    """The trace function: it compares the parameters after every line of the learner's."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Any]]) -> None:
+        self.read, self.held = read, dict(read())
+        self.now = {n: np.array(x, dtype=float) for n, x in self.held.items()}
+        self.watched = Watched(dict(self.now))
+        self.own: dict[Any, bool] = {}
+        self.end, self.lines = time.monotonic() + SECONDS, 0
+
+    def enter(self, frame: Any, event: str, argument: Any) -> Any:
+        code = frame.f_code
+        if code not in self.own:
+            self.own[code] = not is_installed(frame.f_globals)
+        return self.step if self.own[code] else None
+
+    def step(self, frame: Any, event: str, argument: Any) -> Any:
+        if event in ("line", "return"):
+            self.lines += 1
+            self.look()
+        return self.step
+
+    def look(self) -> None:
+        held = dict(self.read())
+        for name, x in held.items():
+            new = np.array(x, dtype=float)
+            if new.shape != self.now[name].shape:
+                raise EnoughError
+            anew = isinstance(x, np.ndarray) and x is not self.held[name]
+            mask = np.ones(new.shape, dtype=bool) if anew else new != self.now[name]
+            if mask.any():
+                self.watched.events.append(Changed(self.lines, name, new, mask))
+                self.now[name] = new
+        self.held = held
+        if time.monotonic() > self.end or len(self.watched.events) > EVENTS:
+            raise EnoughError
+
+
+def watch_updates(step: Callable[[], Any], read: Callable[[], Mapping[str, Any]]) -> Watched:
+    """Call the step, and write down how the parameters that `read` gives change."""
+    watcher, before = Watcher(read), sys.gettrace()
+    sys.settrace(watcher.enter)
+    try:
+        step()
+        watcher.look()
+    except EnoughError:
+        watcher.watched.complete = False
+    finally:
+        sys.settrace(before)
+    return watcher.watched
+
+
+def readings(watched: Watched) -> Iterable[Updates]:
+    """The ways to read a step as several updates, each once."""
+    touch = watched.by_touch()
+    if len(touch) < 2:  # a pause alone may be the backward pass between two parameters of one update
+        return []
+    pause = watched.by_pause()
+    return [touch] if len(pause) < 2 or same_points(touch, pause) else [touch, pause]
+
+
+def same_points(a: Updates, b: Updates) -> bool:
+    return len(a) == len(b) and all(
+        np.array_equal(x[n], y[n]) for x, y in zip(a.points, b.points, strict=True) for n in x
+    )
