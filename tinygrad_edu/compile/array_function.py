@@ -87,8 +87,14 @@ class ArrayFunction:
     one. Tensors and arrays that the function closes over are read anew at every call.
     """
 
-    def __init__(self, f: Function, accurate: bool = False, parallel: bool = False) -> None:
-        self.f, self.accurate, self.parallel = f, accurate, parallel
+    def __init__(
+        self,
+        f: Function,
+        accurate: bool = False,
+        parallel: bool = False,
+        run_trace: Callable[[Function], Any] = lambda trace: trace(),
+    ) -> None:
+        self.f, self.accurate, self.parallel, self.run_trace = f, accurate, parallel, run_trace
         self.programs: dict[Any, list[Program]] = {}
         self.calls: dict[Any, Call] = {}
 
@@ -177,7 +183,7 @@ class ArrayFunction:
             sizes = program.sizes([*given, *captured])
             if sizes is not None and [structure(x) for x in captured] == program.captured_structure:
                 return prepare_call(program, sizes, [*given, *captured])
-        program = self.trace_program(arguments, given, by)
+        program = self.run_trace(lambda: self.trace_program(arguments, given, by))
         self.programs.setdefault(key, []).append(program)
         arrays = [*given, *map(number_array, program.trace.captured.values())]
         sizes = program.sizes(arrays)

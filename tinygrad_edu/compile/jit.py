@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import Any, overload
 
 from tinygrad_edu.compile.array_function import ArrayFunction
+from tinygrad_edu.compile.forms import Forms
 from tinygrad_edu.compile.in_graph import meets_graph
-from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
-from tinygrad_edu.compile.variants import Variants
+from tinygrad_edu.compile.scalar.function import ScalarFunction
 from tinygrad_edu.core import transforms
-from tinygrad_edu.core.modes import MODES, tracing
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.pytree import flatten
 from tinygrad_edu.core.transforms import DEPTH
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
-Task = Callable[[Any, Sequence[Any]], Any]  # of a ScalarFunction or ArrayFunction and the arguments
-PLAIN = frozenset([float, int])
+MOST_STATES = 8  # of what a function closes over, each with programs of its own
 
 
 class CompiledFunction:
     """A function, traced at its first call and run at compiled speed from then on.
 
     With numbers as arguments it runs on the tape; with an array among them, or no argument and a Tensor as the
-    result, as a program of its own. Arguments may be nested in lists, tuples and dicts, or given by name; text, None
-    and what else is no number belongs to the program. Values and Tensors that the function closes over, such as a
-    model's parameters, are read anew at every call; what it computes from plain arrays of its own is not.
+    result, as a program of its own. Arguments may be nested in lists, tuples and dicts, or given by name; text, None,
+    flags and what else is no number belongs to the program. What the function closes over is read anew at every call:
+    the numbers of Values, Tensors and arrays by the program; anything else makes another program where it changes.
 
     Inside of a graph it is what the function is: see in_graph.py.
     """
@@ -38,11 +39,13 @@ class CompiledFunction:
         functools.update_wrapper(self, f)
         name = getattr(f, "__name__", "")
         self.__name__ = name if name.isidentifier() else "program"
-        self.scalars, self.arrays = ScalarFunction(f), ArrayFunction(f, accurate, parallel)
-        self.f = f
-        self.of_tensors: set[Any] = set()  # nestings of plain numbers for which the function computes with Tensors
-        self.newest: ScalarFunction | ArrayFunction | None = None
-        self.variants = Variants(f, lambda g: CompiledFunction(g, accurate, parallel))
+        self.f, self.options = f, (accurate, parallel)
+        self.forms = self.new_forms()
+        self.known = [self.forms]  # for each state of what the function closes over
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """As a method: its instance is the first argument, as of any function in a class."""
+        return self if instance is None else MethodType(self, instance)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if not MODES.usual and at_work():  # a compiled function inside another one is part of its trace
@@ -51,7 +54,10 @@ class CompiledFunction:
         nesting = flatten((arguments, named), given)
         if meets_graph(given):
             return self.f(*arguments, **named)
-        return self.run(lambda way, leaves: way.call(leaves, self.__name__), arguments, nesting, given)
+        forms = self.fitting()
+        if forms is None:
+            return self.run_without()(*arguments, **named)
+        return forms.run(lambda way, leaves: way.call(leaves, self.__name__), arguments, nesting, given)
 
     def value_and_grad(self, *arguments: Any, argnum: int | Sequence[int] = 0, **named: Any) -> tuple[Any, Any]:
         """(result, its gradient by the argument, or by several for a sequence of numbers), as plain numbers and arrays.
@@ -60,11 +66,14 @@ class CompiledFunction:
         """
         if at_work() or (MODES.recording and DEPTH.level):
             return transforms.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
+        forms = self.fitting()
+        if forms is None:
+            return transforms.value_and_grad(self.run_without(), argnum)(*arguments, **named)  # type: ignore[no-any-return]
         given: list[Any] = []
         nesting = flatten((arguments, named), given)
         wanted = (argnum,) if isinstance(argnum, int) else tuple(argnum)
         chosen = None if named else frozenset(i % max(len(arguments), 1) for i in wanted)
-        result, gradients = self.run(
+        result, gradients = forms.run(
             lambda way, x: way.value_and_gradients(x, chosen if x is arguments else None),
             arguments,
             nesting,
@@ -80,53 +89,51 @@ class CompiledFunction:
         """
         given: list[Any] = []
         nesting = flatten((arguments, named), given)
-        return self.run(lambda way, leaves: way.backward(leaves), arguments, nesting, given)
+        forms = self.fitting()
+        if forms is None:
+            y = self.run_without()(*arguments, **named)
+            y.backward()
+            return y.item()
+        return forms.run(lambda way, leaves: way.backward(leaves), arguments, nesting, given)
 
-    def run(self, task: Task, arguments: Sequence[Any], nesting: Any, given: list[Any], nested: bool = False) -> Any:
-        """The task with the way that fits the arguments, and with these; `nested`: are gradients among its results?"""
-        if MODES.value_trace is not None or MODES.tensor_trace is not None:
-            raise TraceError(
-                f"{self.__name__}: a gradient that is added to .grad cannot be part of a compiled function"
-            )
-        numbers = PLAIN.issuperset(map(type, given)) or not self.variants.concern(nesting, given)
-        if not numbers:
-            return self.variants.run(task, nesting, given, nested)
-        self.variants.newest = None
-        try:
-            return task(self.choose(arguments, nesting[1][0], given), arguments)
-        except TraceError:
-            found = self.variants.attempt(task, nesting, given, nested)
-            if found is None:
-                raise
-            return found[0]
+    def fitting(self) -> Forms | None:
+        """The programs for what the function closes over as it is now; None where it has changed too often."""
+        if self.forms.watch.fits():
+            return self.forms
+        for forms in self.known:
+            if forms.watch.fits():
+                self.forms = forms
+                return forms
+        if len(self.known) == MOST_STATES:
+            return None
+        self.forms = self.new_forms()
+        self.known.append(self.forms)
+        return self.forms
 
-    def choose(self, arguments: Sequence[Any], nesting: Any, given: list[Any]) -> ScalarFunction | ArrayFunction:
-        """Which of the two ways fits the arguments."""
-        arrays = not PLAIN.issuperset(map(type, given)) and any(map(has_axes, given))
-        self.newest = self.arrays if arrays or self.computes_tensors(nesting, arguments) else self.scalars
-        return self.newest
+    def new_forms(self) -> Forms:
+        accurate, parallel = self.options
+        compiled = functools.partial(CompiledFunction, accurate=accurate, parallel=parallel)
+        return Forms(self.f, self.__name__, accurate, parallel, compiled)
 
-    def computes_tensors(self, nesting: Any, arguments: Sequence[Any]) -> bool:
-        """Does the function need arrays for these plain numbers, as for Tensors that it closes over, or for x.T?
+    def run_without(self) -> Function:
+        """The plain function, with a warning: each state takes a program, and this one would compile all the time."""
+        warnings.warn(self.note_of_change(), stacklevel=3)
+        return self.f
 
-        Found out by a first trace, on Values, and where that has an error by a second one.
-        """
-        if nesting not in self.of_tensors and nesting not in self.scalars.programs:
-            try:
-                self.scalars.program(arguments)
-            except Exception:
-                if not self.compiles_with_arrays(arguments):
-                    raise
-                self.of_tensors.add(nesting)
-        return nesting in self.of_tensors
+    def note_of_change(self) -> str:
+        what = self.forms.watch.first_change()
+        return (
+            f"{self.__name__} closes over {what}, which has changed more than {MOST_STATES} times: it runs without jit "
+            "where no program fits. Give it as an argument, and one program serves all"
+        )
 
-    def compiles_with_arrays(self, arguments: Sequence[Any]) -> bool:
-        try:
-            with tracing("value_trace", TracedValue):  # a Value that is closed over decides nothing here either
-                self.arrays.prepare(arguments, by="")
-        except Exception:
-            return False
-        return True
+    @property
+    def scalars(self) -> ScalarFunction:
+        return self.forms.scalars
+
+    @property
+    def arrays(self) -> ArrayFunction:
+        return self.forms.arrays
 
     @property
     def source(self) -> str:
@@ -143,10 +150,12 @@ class CompiledFunction:
 
     def newest_trace(self) -> Any:
         """What was traced last. Errors: TraceError before the first call."""
-        newest = self.variants.newest or self
-        if newest.newest is None or not newest.newest.programs:
+        forms = self.forms
+        if forms.variants.newest is not None:
+            forms = forms.variants.newest.forms
+        if forms.newest is None or not forms.newest.programs:
             raise TraceError("nothing has been traced yet: call the function once, then read its source")
-        return newest.newest
+        return forms.newest
 
 
 @overload
@@ -163,8 +172,11 @@ def jit(f: Function | None = None, accurate: bool = False, parallel: bool = Fals
     `parallel=True` shares the loops of a program of arrays among Numba's threads: for arrays of 100,000 numbers and
     more. It compiles for longer, adds sums in another order, and Numba's threads do not survive a fork of the process.
 
-    What a function reads from `.data`, `.item()` or `float(...)` of a Value or Tensor that it closes over is a plain
-    number, which the program keeps: compute with the Value or Tensor itself. Of arguments these are refused.
+    What a function closes over may change between calls: numbers of Values, Tensors and arrays are read anew, and a
+    flag, an attribute such as `model.training` or another layer makes another program. What every call would draw or
+    count by itself (random numbers, a counter) is refused. What it reads from `.data`, `.item()` or `float(...)` of a
+    Value or Tensor that it also computes with, or computes from such an array by NumPy alone, is kept by the program:
+    compute with the Value or Tensor itself. Of arguments these are refused.
 
     `f.value_and_grad(*arguments)`, `f.backward(*arguments)` and `f.source` come with it.
     Errors: TraceError for whatever cannot be compiled, of which the function without jit would give a result.
@@ -185,7 +197,3 @@ def jit(f: Function | None = None, accurate: bool = False, parallel: bool = Fals
 def at_work() -> bool:
     """Is a function being traced in this thread?"""
     return MODES.value_trace is not None or MODES.tensor_trace is not None
-
-
-def has_axes(x: Any) -> bool:
-    return getattr(x, "shape", ()) != ()

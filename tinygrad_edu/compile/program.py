@@ -219,6 +219,14 @@ class Program(Body):
         self.workspaces = threading.local()
         self.captured_structure: list[Any] = []
 
+    def signature(self) -> Any:
+        """Equal for two traces that compute the same from the same numbers."""
+        return self.text, [(x.shape, x.dtype, x.tobytes()) for x in map(number_array, self.read_anew())]
+
+    def read_anew(self) -> Sequence[Any]:
+        """What the function closes over and the program reads at each call."""
+        return list(self.trace.captured.values())
+
     @property
     def text(self) -> str:
         """The module: the operations, then the program as one function."""

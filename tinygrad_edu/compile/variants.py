@@ -19,8 +19,8 @@ MOST = 256  # forms that are kept
 class Variants:
     """The compiled forms of one function, by what belongs to the program: names, text, None, flags, axes.
 
-    Whole numbers and truth values are numbers like others, until a trace fails: then they are options such as
-    `axis=1`, belong to the program, and another one is traced anew.
+    Whole numbers are numbers like others, until a trace fails: then they are options such as `axis=1`, belong to the
+    program, and another one is traced anew.
     """
 
     def __init__(self, f: Function, compiled: Callable[[Function], Any]) -> None:
@@ -45,7 +45,7 @@ class Variants:
             return found[0]
 
     def attempt(self, task: Task, nesting: Any, given: Sequence[Any], nested: bool) -> tuple[Any] | None:
-        """The result with all whole numbers and truth values as options, if that can be traced."""
+        """The result with all whole numbers as options, if that can be traced."""
         if nesting in self.by_value or not any(map(is_option, given)):
             return None
         try:
@@ -59,7 +59,10 @@ class Variants:
         fixed = {i: x for i, x in enumerate(given) if is_fixed(x) or (by_value and is_option(x))}
         form = self.newest = self.form(nesting, len(given), fixed)
         leaves = [x for i, x in enumerate(given) if i not in fixed]
-        result = task(form.choose(leaves, flatten(tuple(leaves), []), leaves), leaves)
+        forms = form.fitting()
+        if forms is None:
+            raise TraceError(form.note_of_change())
+        result = task(forms.choose(leaves, flatten(tuple(leaves), []), leaves), leaves)
         if not nested:
             return result
         y, found = result
@@ -119,12 +122,17 @@ def parameter_names(f: Function, count: int) -> list[str]:
 
 
 def is_option(x: Any) -> bool:
-    """May it be a number of the program's structure: an axis, a flag?"""
-    return isinstance(x, (int, np.bool_, np.integer))
+    """May it be a number of the program's structure, such as an axis?"""
+    return isinstance(x, (int, np.integer))
 
 
 def is_fixed(x: Any) -> bool:
-    """Does it belong to the program: nothing that could be a number or an array of them?"""
+    """Does it belong to the program: a flag, or nothing that could be a number or an array of them?
+
+    A flag may be asked for by `is True` or isinstance, which no trace of a number can answer.
+    """
+    if isinstance(x, (bool, np.bool_)):
+        return True
     if isinstance(x, (float, int, np.generic, np.ndarray)):
         return False
     return not (hasattr(x, "__array__") or hasattr(x, "__array_ufunc__") or hasattr(x, "partials"))

@@ -12,6 +12,8 @@ from tinygrad_edu.errors import OperandError
 class Hooks:
     """The hooks of one module, in the order they were registered."""
 
+    keeps_state = True  # as a module: compile/python_state.py
+
     def __init__(self) -> None:
         self.before: list[Callable[..., Any]] = []  # (module, inputs) → None, or other inputs
         self.after: list[Callable[..., Any]] = []  # (module, inputs, output) → None, or another output

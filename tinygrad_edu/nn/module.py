@@ -50,6 +50,7 @@ class Module:
     """
 
     training = True
+    keeps_state = True  # its attributes belong to what a trace has seen: compile/python_state.py
     buffer_names: tuple[str, ...] = ()
     hooks: Hooks | None = None
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from tinygrad_edu import checks
 from tinygrad_edu.compile.backend import compiler
+from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError, first_line
 from tinygrad_edu.train.eager import EagerStepper
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.progress_bar import Bar
-from tinygrad_edu.train.python_state import PythonState
 from tinygrad_edu.train.quasi_newton import LbfgsStepper
 from tinygrad_edu.train.snapshot import Snapshot, for_certain
 from tinygrad_edu.train.stepper import Stepper

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.checks import one_of, whole
 from tinygrad_edu.compile.backend import compiler
+from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, SettingError, ShapeError, TraceError, first_line
@@ -20,7 +21,6 @@ from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train.config import network
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import refuse_other_parameters
-from tinygrad_edu.train.python_state import PythonState
 from tinygrad_edu.train.recipe import Plan, Recipe
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import samples

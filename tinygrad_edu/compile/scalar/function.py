@@ -13,7 +13,7 @@ from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.node import refuse_own
-from tinygrad_edu.compile.scalar.tape import Tape
+from tinygrad_edu.compile.scalar.tape import LEAF, Tape
 from tinygrad_edu.compile.untraceable import explain_failure
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import cotangents, topological
@@ -122,6 +122,16 @@ class Program:
         self.closed_over_rows = [self.tape.row(x) for x in self.closed_over]
         self.lock = threading.RLock()  # of the tape's numbers
 
+    def signature(self) -> Any:
+        """Equal for two traces that compute the same from the same Values."""
+        tape, own = self.tape, [*self.input_rows, *self.closed_over_rows]
+        constants = np.where((tape.code == LEAF) & ~np.isin(np.arange(tape.code.size), own), tape.data, 0.0)
+        return tape.code.tobytes(), tape.inputs.tobytes(), constants.tobytes(), [x.data for x in self.closed_over]
+
+    def read_anew(self) -> Sequence[Any]:
+        """What the function closes over and the program reads at each call."""
+        return self.closed_over
+
     def forward(self, given: Sequence[Any]) -> Any:
         """The result for these arguments and the present data of the Values that the function closes over."""
         data = self.tape.data
@@ -158,8 +168,8 @@ class Program:
 class ScalarFunction:
     """A function of numbers, on the tape: another nesting of the arguments is traced anew, other numbers are not."""
 
-    def __init__(self, f: Function) -> None:
-        self.f = f
+    def __init__(self, f: Function, run_trace: Callable[[Function], Any] = lambda trace: trace()) -> None:
+        self.f, self.run_trace = f, run_trace
         self.programs: dict[Any, Program] = {}
 
     def program(self, arguments: Sequence[Any]) -> tuple[Program, list[Any]]:
@@ -168,7 +178,7 @@ class ScalarFunction:
         nesting = flatten(tuple(arguments), given)
         if nesting not in self.programs:
             with explain_failure(self.f, arguments):
-                self.programs[nesting] = Program(self.f, nesting, given)
+                self.programs[nesting] = self.run_trace(lambda: Program(self.f, nesting, given))
         return self.programs[nesting], given
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:

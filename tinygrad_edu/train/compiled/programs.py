@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.compile.python_state import SHARED, PythonState
 from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
@@ -17,7 +18,6 @@ from tinygrad_edu.train.compiled.forward import forward_trace
 from tinygrad_edu.train.compiled.program import Recipe, TrainingProgram
 from tinygrad_edu.train.compiled.session import Course, common_dtype
 from tinygrad_edu.train.job import Job
-from tinygrad_edu.train.python_state import SHARED, PythonState
 from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stopping import stops
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend.blas_threads import for_product
+from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.errors import CompileError
 from tinygrad_edu.optim import clip_by_norm, clip_by_value, flat
 from tinygrad_edu.train.compiled.session import Block, Course
 from tinygrad_edu.train.compiled.watch import Watch
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.progress_bar import Bar
-from tinygrad_edu.train.python_state import is_foreign
 from tinygrad_edu.train.stepper import Epochs, Stepper
 
 LOOK = 0.05  # seconds between looks at a compiled run: Ctrl-C, progress

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.errors import first_line
 from tinygrad_edu.train.compiled.programs import forward_signature, kind_of
 from tinygrad_edu.train.compiled.session import Course
-from tinygrad_edu.train.python_state import PythonState
 from tinygrad_edu.train.snapshot import generators
 
 

@@ -13,40 +13,35 @@ from __future__ import annotations
 
 import random
 import sys
+from array import array
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator
+from contextvars import ContextVar
 from functools import partial
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.user_code import (
+    ATOMS,
+    closed_over,
+    holds_attributes,
+    is_foreign,
+    is_own_class,
+    names_in,
+    own,
+    same,
+    select,
+    slots_of,
+    wrapped_in,
+)
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.nn.module import Module
 
-LIBRARIES = {
-    "IPython", "_pytest", "dask", "distributed", "jax", "joblib", "llvmlite", "matplotlib", "numba", "numpy", "pandas",
-    "pytest", "scipy", "sklearn", "tinygrad_edu", "torch", "tqdm",
-}  # fmt: skip
-ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
-HEAP = 1 << 9  # the flag of a type that was made by a class statement
 MOST = 20_000  # things that are noted; beyond, the run is eager
 RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # everyone's generators
-SHARED = ("the random numbers of numpy.random", "the module random")  # their names, in the same order
-
-
-def is_foreign(name: str | None) -> bool:
-    """Is a module of this name the user's own, so that its code may keep state?
-
-    What `exec` has made without a module has none, or says `builtins`, as no class or function written in Python does.
-    """
-    root = (name or "builtins").partition(".")[0]
-    return root == "builtins" or not (root in LIBRARIES or root in sys.stdlib_module_names)
-
-
-def is_own_class(kind: type) -> bool:
-    """Is it a class that the user has written, and not one of C?"""
-    return is_foreign(kind.__module__) and bool(kind.__flags__ & HEAP)
+TORCH = "the random numbers of torch"
+SHARED = ("the random numbers of numpy.random", "the module random", TORCH)  # their names, in the same order
 
 
 ABSENT = object()  # differs from everything
@@ -87,7 +82,8 @@ class PythonState:
         self.seen: dict[int, Any] = {}
         self.foreign, self.opaque = False, ""
         places = list(roots.items())
-        places += list(zip(SHARED, RANDOM, strict=True))
+        places += list(zip(SHARED, RANDOM, strict=False))
+        self.of_torch()
         while places and not self.opaque:
             name, x = places.pop()
             if not isinstance(x, ATOMS) and id(x) not in self.seen:
@@ -119,13 +115,22 @@ class PythonState:
         """The things that one leads to, by name; notes what of it can change."""
         for kinds, look in LOOKS:
             if isinstance(x, kinds):
-                return look(self, name, x)
-        if hasattr(x, "__next__"):
-            self.opaque = f"{name} is an iterator ({type(x).__name__}), which moves on with each step"
-        elif is_own_class(type(x)):
-            return self.of_instance(name, x)
-        owner = getattr(x, "__self__", None)  # of a method of C, such as rng.normal
-        return iter([(name, owner)] if owner is not None else [])
+                yield from look(self, name, x)
+                break
+        else:
+            if hasattr(x, "__next__"):
+                self.opaque = f"{name} is an iterator ({type(x).__name__}), which moves on with each step"
+            owner = getattr(x, "__self__", None)  # of a method of C, such as rng.normal
+            yield from [(name, owner)] if owner is not None else []
+        if holds_attributes(x):
+            yield from self.of_instance(name, x)
+        yield from [(name, wrapped)] if (wrapped := wrapped_in(x)) is not None else []
+
+    def of_torch(self) -> None:
+        """The generator of all threads, if torch is there."""
+        if (torch := sys.modules.get("torch")) is not None:
+            read, write = torch.get_rng_state, torch.set_rng_state
+            self.keep(TORCH, torch, lambda: read().numpy(), lambda was: write(torch.from_numpy(was.copy())))
 
     def of_tensor(self, name: str, x: Tensor) -> Iterator[tuple[str, Any]]:
         def write(was: Any) -> None:
@@ -204,9 +209,19 @@ class PythonState:
         parts = [getattr(x, each, None) for each in ("__func__", "fget", "func")]
         return iter([(name, each) for each in parts if each is not None])
 
-    def of_module(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
-        """An nn.Module: its attributes, and its class where that is the user's."""
-        return self.of_instance(name, x)
+    def of_bytes(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        def write(was: Any) -> None:
+            del x[:]
+            x.extend(was)
+
+        self.keep(name, x, lambda: x[:], write)
+        return iter(())
+
+    def of_variable(self, name: str, x: ContextVar[Any]) -> Iterator[tuple[str, Any]]:
+        try:
+            return iter([(name, self.keep(name, x, x.get, x.set))])
+        except LookupError:  # it has no value yet
+            return iter(())
 
     def of_instance(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
         """The attributes of an object, and what its class keeps."""
@@ -253,6 +268,8 @@ class PythonState:
             yield f"{name}.__kwdefaults__", x.__kwdefaults__
             yield f"{name}.__dict__", x.__dict__
             yield from self.of_names(x.__globals__, names_in(x.__code__))
+        else:
+            yield from closed_over(x)
 
     def of_names(self, space: dict[str, Any], names: set[str]) -> Iterator[tuple[str, Any]]:
         """The globals of these names; of the user's own modules among them, their attributes of these names."""
@@ -269,22 +286,13 @@ class PythonState:
                 yield each, found
 
 
-def own(kind: type) -> dict[str, Any]:
-    """The attributes of a class, without those that Python gives to every class."""
-    return {k: x for k, x in vars(kind).items() if not (k.startswith("__") and k.endswith("__")) or k == "__call__"}
-
-
-def select(space: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """The globals of these names that are there."""
-    return {each: space[each] for each in sorted(names & space.keys())}
-
-
 LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
     (Tensor, PythonState.of_tensor),
     (np.ndarray, PythonState.of_array),
-    (Module, PythonState.of_module),
     ((dict,), PythonState.of_mapping),
-    ((list, deque, bytearray), PythonState.of_list),
+    ((list, deque), PythonState.of_list),
+    ((array, bytearray), PythonState.of_bytes),
+    (ContextVar, PythonState.of_variable),
     (set, PythonState.of_set),
     ((tuple, frozenset), PythonState.of_tuple),
     ((np.random.Generator, np.random.BitGenerator), PythonState.of_generator),
@@ -298,33 +306,3 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
     (type, PythonState.of_class),
     (ModuleType, lambda state, name, x: iter(())),
 ]
-
-
-def names_in(code: CodeType) -> set[str]:
-    """The names that a function's code uses, and the functions written inside of it."""
-    inner = [names_in(each) for each in code.co_consts if isinstance(each, CodeType)]
-    return set(code.co_names).union(*inner)
-
-
-def slots_of(kind: type) -> list[str]:
-    slots = vars(kind).get("__slots__", ())
-    return [slots] if isinstance(slots, str) else [each for each in slots if each not in ("__dict__", "__weakref__")]
-
-
-def same(a: Any, b: Any) -> bool:
-    """Is it the same thing, or the same numbers? Of things that hold others, the others are compared by themselves."""
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray):
-        if a.shape != b.shape or a.dtype != b.dtype:
-            return False
-        return same(a.tolist(), b.tolist()) if a.dtype.kind == "O" else a.tobytes() == b.tobytes()
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, Mapping):
-        return a.keys() == b.keys() and all(same(x, b[key]) for key, x in a.items())
-    if isinstance(a, (set, frozenset)):
-        return bool(a == b)
-    return isinstance(a, ATOMS) and (bool(a == b) or a != a)

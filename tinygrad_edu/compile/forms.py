@@ -1,0 +1,118 @@
+"""The compiled forms of one function while what it closes over stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tinygrad_edu.compile.array_function import ArrayFunction
+from tinygrad_edu.compile.closure_guard import Guard
+from tinygrad_edu.compile.python_state import PythonState
+from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
+from tinygrad_edu.compile.variants import Variants
+from tinygrad_edu.core.modes import MODES, tracing
+from tinygrad_edu.errors import TraceError
+
+Function = Callable[..., Any]
+Task = Callable[[Any, Sequence[Any]], Any]  # of a ScalarFunction or ArrayFunction and the arguments
+PLAIN = frozenset([float, int])
+
+
+class Watch:
+    """What a function closes over, as it was when it was traced."""
+
+    def __init__(self, f: Function, name: str) -> None:
+        self.f, self.name = f, name
+        self.guard: Guard | None = None
+
+    def fits(self) -> bool:
+        """Is it still so?"""
+        return self.guard is None or self.guard.holds()
+
+    def first_change(self) -> str:
+        """What is no longer so."""
+        return self.guard.first_change() if self.guard is not None else ""
+
+    def run_trace(self, trace: Callable[[], Any]) -> Any:
+        """A program, traced again where its trace has changed something in Python.
+
+        A list that it fills is harmless; a counter or a generator whose numbers are in the program is not. Errors:
+        TraceError where the second trace is another program.
+        """
+        guard, state = self.guard or Guard(self.f), PythonState(f=self.f)
+        program = trace()
+        changed = state.opaque or state.first_change()
+        if changed:
+            after = PythonState(f=self.f)
+            try:
+                again = trace()
+            finally:
+                after.restore()
+            if program.signature() != again.signature():
+                raise TraceError(
+                    f"{self.name} computes something else at each call, which a compiled program would hold fast: "
+                    f"{state.opaque or f'it changes {changed}'}. Give the numbers as an argument"
+                )
+        guard.leave_out({id(x) for x in program.read_anew()})
+        self.guard = guard
+        return program
+
+
+class Forms:
+    """On the tape, as programs of arrays, and for arguments by name or that are no numbers."""
+
+    def __init__(self, f: Function, name: str, accurate: bool, parallel: bool, compiled: Callable[..., Any]) -> None:
+        self.f, self.name, self.watch = f, name, Watch(f, name)
+        self.scalars = ScalarFunction(f, self.watch.run_trace)
+        self.arrays = ArrayFunction(f, accurate, parallel, self.watch.run_trace)
+        self.of_tensors: set[Any] = set()  # nestings of plain numbers for which the function computes with Tensors
+        self.newest: ScalarFunction | ArrayFunction | None = None
+        self.variants = Variants(f, compiled)
+
+    def run(self, task: Task, arguments: Sequence[Any], nesting: Any, given: list[Any], nested: bool = False) -> Any:
+        """The task with the way that fits the arguments, and with these; `nested`: are gradients among its results?"""
+        if MODES.value_trace is not None or MODES.tensor_trace is not None:
+            raise TraceError(f"{self.name}: a gradient that is added to .grad cannot be part of a compiled function")
+        numbers = PLAIN.issuperset(map(type, given)) or not self.variants.concern(nesting, given)
+        if not numbers:
+            return self.variants.run(task, nesting, given, nested)
+        self.variants.newest = None
+        try:
+            return task(self.choose(arguments, nesting[1][0], given), arguments)
+        except TraceError:
+            found = self.variants.attempt(task, nesting, given, nested)
+            if found is None:
+                raise
+            return found[0]
+
+    def choose(self, arguments: Sequence[Any], nesting: Any, given: list[Any]) -> ScalarFunction | ArrayFunction:
+        """Which of the two ways fits the arguments."""
+        arrays = not PLAIN.issuperset(map(type, given)) and any(map(has_axes, given))
+        self.newest = self.arrays if arrays or self.computes_tensors(nesting, arguments) else self.scalars
+        return self.newest
+
+    def computes_tensors(self, nesting: Any, arguments: Sequence[Any]) -> bool:
+        """Does the function need arrays for these plain numbers, as for Tensors that it closes over, or for x.T?
+
+        Found out by a first trace, on Values, and where that has an error by a second one.
+        """
+        if nesting not in self.of_tensors and nesting not in self.scalars.programs:
+            try:
+                self.scalars.program(arguments)
+            except Exception:
+                if not self.compiles_with_arrays(arguments):
+                    raise
+                self.of_tensors.add(nesting)
+        return nesting in self.of_tensors
+
+    def compiles_with_arrays(self, arguments: Sequence[Any]) -> bool:
+        try:
+            with tracing("value_trace", TracedValue):  # a Value that is closed over decides nothing here either
+                self.arrays.prepare(arguments, by="")
+        except Exception:
+            return False
+        return True
+
+
+def has_axes(x: Any) -> bool:
+    return getattr(x, "shape", ()) != ()

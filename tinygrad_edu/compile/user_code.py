@@ -1,0 +1,95 @@
+"""Which code and which objects are the user's own, so that they may keep state, and what stands in them."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterator, Mapping
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+LIBRARIES = {
+    "IPython", "_pytest", "dask", "distributed", "jax", "joblib", "llvmlite", "matplotlib", "numba", "numpy", "pandas",
+    "pytest", "scipy", "sklearn", "tinygrad_edu", "torch", "tqdm",
+}  # fmt: skip
+ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
+HEAP = 1 << 9  # the flag of a type that was made by a class statement
+HOLDERS = {"argparse", "collections", "queue", "types", "_thread"}  # whose objects hold what the user puts there
+
+
+def is_foreign(name: str | None) -> bool:
+    """Is a module of this name the user's own, so that its code may keep state?
+
+    What `exec` has made without a module has none, or says `builtins`, as no class or function written in Python does.
+    """
+    root = (name or "builtins").partition(".")[0]
+    return root == "builtins" or not (root in LIBRARIES or root in sys.stdlib_module_names)
+
+
+def is_own_class(kind: type) -> bool:
+    """Is it a class that the user has written, and not one of C?"""
+    return is_foreign(kind.__module__) and bool(kind.__flags__ & HEAP)
+
+
+def own(kind: type) -> dict[str, Any]:
+    """The attributes of a class, without those that Python gives to every class."""
+    return {k: x for k, x in vars(kind).items() if not (k.startswith("__") and k.endswith("__")) or k == "__call__"}
+
+
+def select(space: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """The globals of these names that are there."""
+    return {each: space[each] for each in sorted(names & space.keys())}
+
+
+def names_in(code: CodeType) -> set[str]:
+    """The names that a function's code uses, and the functions written inside of it."""
+    inner = [names_in(each) for each in code.co_consts if isinstance(each, CodeType)]
+    return set(code.co_names).union(*inner)
+
+
+def holds_attributes(x: Any) -> bool:
+    """Has it attributes that the user's code may keep numbers in?"""
+    kind = type(x)
+    if isinstance(x, (type, FunctionType, MethodType, ModuleType)):
+        return False
+    return is_own_class(kind) or getattr(kind, "keeps_state", False) or kind.__module__ in HOLDERS
+
+
+def wrapped_in(x: Any) -> Any:
+    """The function that another one stands for, as functools.wraps and tg.jit note it."""
+    return (getattr(x, "__dict__", None) or {}).get("__wrapped__")
+
+
+def closed_over(x: FunctionType) -> Iterator[tuple[str, Any]]:
+    """What a function of a library holds that may be the user's: what tg.grad(f) is made of."""
+    for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
+        try:
+            yield free, cell.cell_contents
+        except ValueError:  # it has no contents yet
+            continue
+
+
+def slots_of(kind: type) -> list[str]:
+    slots = vars(kind).get("__slots__", ())
+    return [slots] if isinstance(slots, str) else [each for each in slots if each not in ("__dict__", "__weakref__")]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Is it the same thing, or the same numbers? Of things that hold others, the others are compared by themselves."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        return same(a.tolist(), b.tolist()) if a.dtype.kind == "O" else a.tobytes() == b.tobytes()
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, Mapping):
+        return a.keys() == b.keys() and all(same(x, b[key]) for key, x in a.items())
+    if isinstance(a, (set, frozenset, array, bytearray)):
+        return bool(a == b)
+    return isinstance(a, ATOMS) and (bool(a == b) or a != a)
