@@ -563,3 +563,9 @@ def test_a_model_may_answer_with_lists_of_nodes_but_not_with_numbers():
     for answer in (3.0, np.float64(3.0), np.ones(2), "text", [], {"y": Node(1.0)}):
         with pytest.raises(DrawError, match="nothing to draw"):
             draw(Model(lambda x, answer=answer: answer))
+
+
+@pytest.mark.parametrize("target", [[1.0], [[1.0]], [[1.0], [0.0]], 1.0])
+def test_targets_of_any_shape_stand_in_the_formula(target):
+    loss = tg.nn.losses.mse(tg.Tensor(np.full(np.shape(target), 0.5), requires_grad=True, label="p"), target)
+    assert draw(loss).summary.startswith("Computation graph")

@@ -137,7 +137,8 @@ def literal(text: str) -> str:
 
 def constant(graph: Graph, n: int) -> Part:
     """A plain number."""
-    text = number(plain(graph.data(n)))
+    data = plain(graph.data(n))
+    text = number(data.item() if hasattr(data, "item") else data)  # an array of one number, too
     if text.strip("-") in ("inf", "nan"):
         text = text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
     mantissa, _, exponent = text.partition("e")
