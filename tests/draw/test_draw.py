@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import tinygrad_edu as tg
 from tinygrad_edu.draw import Drawing, draw
 from tinygrad_edu.draw import render as render_module
 from tinygrad_edu.draw.collapse import collapse_graph
