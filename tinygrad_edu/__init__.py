@@ -30,7 +30,7 @@ HOMES = {
     "core.vmap": ("vmap",),
     "compile.jit": ("jit",),
     "draw": ("draw", "Drawing"),
-    "interop": ("from_keras", "from_torch"),
+    "interop": ("export", "from_keras", "from_torch"),
     "reporting": ("report",),
     "reporting.animate": ("animate",),
     "reporting.compare": ("compare",),
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.core.value import Value
     from tinygrad_edu.core.vmap import vmap
     from tinygrad_edu.draw import Drawing, draw
-    from tinygrad_edu.interop import from_keras, from_torch
+    from tinygrad_edu.interop import export, from_keras, from_torch
     from tinygrad_edu.reporting import report
     from tinygrad_edu.reporting.animate import animate
     from tinygrad_edu.reporting.compare import compare
@@ -65,9 +65,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Drawing", "Tensor", "Value", "animate", "cases", "clinic", "compare", "course", "data", "detect_anomaly", "draw",
-    "errors", "estimators", "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian", "hvp",
-    "jacobian", "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "playground", "report",
-    "scan", "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
+    "errors", "estimators", "export", "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian",
+    "hvp", "jacobian", "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "playground",
+    "report", "scan", "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 

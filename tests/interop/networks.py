@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 
 import tinygrad_edu as tg
 from tests.nn.layers import CASES as LAYER_CASES
@@ -68,6 +69,22 @@ SETTINGS_OF = {  # what changes the structure of an update
 }
 OPTIMIZERS = {name: with_optimizer(kind) for name, kind in optimizer_classes().items() if name != "LBFGS"}
 OPTIMIZERS |= {name: Network(mlp(), X, Y, optimizer=make, settings=BATCHES) for name, make in SETTINGS_OF.items()}
+
+
+schedules = optim.schedules
+SCHEDULES = {
+    "inverse_time": schedules.inverse_time(0.1), "inverse_power": schedules.inverse_power(0.1, power=0.5),
+    "exponential": schedules.exponential(0.1, factor=0.9), "step": schedules.step(0.1, every=4, factor=0.5),
+    "cosine": schedules.cosine(0.1, steps=9, final=0.01), "cosine_restarts": schedules.cosine_restarts(0.1, steps=5),
+    "cosine_restarts longer": schedules.cosine_restarts(0.1, steps=3, mult=2),
+    "invscaling": schedules.invscaling(0.1, samples=10, batch_size=4), "one_cycle": schedules.one_cycle(0.1, steps=12),
+    "warmup": schedules.warmup(schedules.inverse_time(0.1), steps=4),
+    "piecewise": schedules.piecewise([3, 7], [0.1, 0.05, 0.2]), "by_function": lambda t: 0.1 / (1.0 + 0.1 * t),
+}  # fmt: skip
+
+
+def with_schedule(schedule):
+    return Network(mlp(), X, Y, optimizer=lambda p: optim.SGD(p, schedule), settings=BATCHES)
 
 
 def with_loss(name):
@@ -135,8 +152,16 @@ OTHERS = {
 }  # fmt: skip
 ALL = {
     **{f"optimizer {k}": x for k, x in OPTIMIZERS.items()},
+    **{f"schedule {k}": with_schedule(x) for k, x in SCHEDULES.items()},
     **{f"loss {k}": x for k, x in OF_LOSSES.items()},
     **{f"activation {k}": x for k, x in ACTIVATIONS.items()},
     **{f"layer {k}": x for k, x in OF_LAYERS.items()},
     **OTHERS,
 }
+# What is tried with every run of the tests; the others are slow: many processes.
+QUICK = {
+    "optimizer Adam", "optimizer SGD with momentum", "optimizer Rprop", "loss class numbers", "activation gelu",
+    "layer LSTM", "layer Conv2d", "layer LayerNorm", "layer MultiHeadAttention", "schedule one_cycle", "norms",
+    "dropout", "whole numbers in", "layer Embedding", "clipped",
+}  # fmt: skip
+MARKED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ALL]

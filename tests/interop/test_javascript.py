@@ -1,5 +1,6 @@
 """The training program in JavaScript: the numbers of `fit`, for every row of the tables; in Node."""
 
+import functools
 import json
 import math
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import plain
-from tests.interop.networks import ALL, X, Y, mlp
+from tests.interop.networks import ALL, MARKED, QUICK, SCHEDULES, X, Y, mlp
 from tests.interop.node import literal, numbers, run
 from tinygrad_edu import nn, optim
 from tinygrad_edu.errors import SettingError, TraceError
@@ -23,23 +24,38 @@ def adam(parameters):
     return optim.Adam(parameters, lr=0.01)
 
 
+def group_of(name):
+    """Networks that are run in one process."""
+    return "quick" if name in QUICK else name.partition(" ")[0]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Losses and predictions of every network, from one process."""
+    """Losses and predictions of a network; those of its group are found together."""
+
+    @functools.cache
+    def group(wanted):
+        names = [name for name in ALL if group_of(name) == wanted]
+        return dict(zip(names, trained_together(names, tmp_path_factory.mktemp("node")), strict=True))
+
+    return lambda name: map(numbers, group(group_of(name))[name])
+
+
+def trained_together(names, folder):
     script = []
-    for network in ALL.values():
+    for network in [ALL[name] for name in names]:
         text = training_program(network.make(), network.X, network.y, **network.arguments)
         script.append(
             f"{{ {text} const net = network.create(), X = {literal(network.X)}, y = {literal(network.y)};\n"
             f"const losses = Array.from(net.train(X, y, {EPOCHS}));\n"
             f"found.push([losses, Array.from(net.predict(X))]); }}"
         )
-    return dict(zip(ALL, run("\n".join(script), tmp_path_factory.mktemp("node")), strict=True))
+    return run("\n".join(script), folder)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", MARKED)
 def test_it_trains_as_fit_does(name, trained):
-    losses, predictions = map(numbers, trained[name])
+    losses, predictions = trained(name)
     model, done = ALL[name].run(EPOCHS)
     if done.n_epochs < EPOCHS:  # NaN ends both
         assert len(losses) == done.n_epochs + 1
@@ -270,3 +286,15 @@ def test_what_cannot_be_written():
 def test_a_module_exports_it():
     text = training_program(mlp()(), X, Y, loss="mse", optimizer="sgd", module=True)
     assert text.endswith("export default network;\n")
+
+
+def test_every_schedule_is_tried():
+    fixed = set(optim.schedules.__all__) - {
+        "Plateau",
+        "Schedule",
+        "adaptive",
+        "as_schedule",
+        "constant",
+        "reduce_on_plateau",
+    }
+    assert {name.split()[0] for name in SCHEDULES} == fixed

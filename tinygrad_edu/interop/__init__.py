@@ -1,12 +1,14 @@
-"""Networks of other libraries as networks of this one, with the same weights, and what they were trained with.
+"""Networks of other libraries as networks of this one, and networks of this one as programs of other languages.
 
 Read chain.py first (what both ways share: a network as a row of steps), then torch_modules.py, followed.py and
 keras_models.py. None of these libraries is imported here, but for torch where a module of it is given: what is read
-are their objects, or Keras' JSON.
+are their objects, or Keras' JSON. Outwards: prediction.py and programs.py (what is traced), javascript.py, c99.py,
+c99_training.py, files.py (the door).
 """
 
 from tinygrad_edu.interop.chain import Chain, Step
+from tinygrad_edu.interop.files import export
 from tinygrad_edu.interop.followed import from_torch
 from tinygrad_edu.interop.keras_models import from_keras
 
-__all__ = ["Chain", "Step", "from_keras", "from_torch"]
+__all__ = ["Chain", "Step", "export", "from_keras", "from_torch"]

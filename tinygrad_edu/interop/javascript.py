@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tinygrad_edu.compile.languages.javascript import JavaScript
 from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.interop.prediction import PredictionProgram
 from tinygrad_edu.interop.programs import NetworkProgram, network_program
 
 FRAME = """\
-// Made by tinygrad_edu: forward, loss, backward and update of one network, generated from its table of operations.
-{const} = (() => {{
+// Made by tinygrad_edu from its table of operations: {what} of one network.
+const {name} = (() => {{
 "use strict";
-{program}
-{random}
-{host}
-return {{create, Generator, info: program.info}};
+{parts}
+return {{create, {more}info: program.info}};
 }})();
 """
 
@@ -66,31 +64,36 @@ def training_program(
     return write(network_program(model, X, y, loss=loss, optimizer=optimizer, **settings), name, module)
 
 
-def write(program: NetworkProgram, name: str = "network", module: bool = False) -> str:
-    """The text for a program that was traced."""
+def write(program: PredictionProgram, name: str = "network", module: bool = False) -> str:
+    """The text for a program that was traced. Errors: SettingError for a name that is no identifier."""
     if not re.fullmatch(r"[A-Za-z_$][\w$]*", name, re.ASCII) or name in JavaScript.reserved:
         raise SettingError(f"name={name!r:.60}: a JavaScript identifier is needed, such as network")
-    texts = {"program": described(program), "random": asset("random.js"), "host": asset("network.js")}
-    return FRAME.format(const=f"const {name}", **texts) + f"export default {name};\n" * module
+    trains = isinstance(program, NetworkProgram)
+    assets = ["common.js", *(["random.js", "network.js"] if trains else ["predict.js"])]
+    text = FRAME.format(
+        name=name,
+        what="forward, loss, backward and update" if trains else "forward",
+        parts="\n".join([described(program), *map(asset, assets)]),
+        more="Generator, " * trains,
+    )
+    return text + f"export default {name};\n" * module
 
 
 def asset(name: str) -> str:
     return (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
 
 
-def described(program: NetworkProgram) -> str:
-    """The generated functions, and what network.js has to know of them."""
+def described(program: PredictionProgram) -> str:
+    """The generated functions, and what the assets have to know of them."""
     writer = program.writer(JavaScript())
-    program.write_training(writer, "epochs_of")
+    rate = ""
+    if isinstance(program, NetworkProgram):
+        rate = ",\n    rate: rate_of" * program.write_rate(writer, "rate_of")
+        program.write_training(writer, "epochs_of")
     program.write_prediction(writer, "outputs_of")
-    functions = program.functions_of_sizes(writer, as_function)
+    functions = ",\n".join(f"    {name}: s => {text}" for name, text in program.sizes_in_language(writer).items())
     facts = script_safe(json.dumps(program.facts(), allow_nan=False))
-    return f"{writer.text}\nconst program = Object.assign({facts}, {{\n{functions}\n}});"
-
-
-def as_function(entries: Mapping[str, str]) -> str:
-    """Functions of the sizes, by name."""
-    return ",\n".join(f"    {name}: s => {text}" for name, text in entries.items())
+    return f"{writer.text}\nconst program = Object.assign({facts}, {{\n{functions}{rate}\n}});"
 
 
 def script_safe(text: str) -> str:

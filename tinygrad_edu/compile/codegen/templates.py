@@ -78,6 +78,7 @@ ARGUMENTS = (
     "orders, batch, state, saved, gradient, work, whole, sizes, rates, settings, t, stopping, losses, norms, changes, "
     "control"
 )
+RATE = "rates[int(t - first) - 1]"  # of a step, in EPOCHS
 EPOCHS = """\
     n = X.shape[0]
 {sizes}

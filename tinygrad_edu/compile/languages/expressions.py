@@ -34,6 +34,7 @@ class Host(Pieces, Protocol):
     program: ProgramText
     language: Language
     known: dict[str, int]  # sizes that are numbers for good
+    written: dict[str, str]  # functions of earlier programs, and the kinds of their results
 
     def call(self, name: str, given: Sequence[Any]) -> Number:
         """A call of one of the program's functions."""
@@ -206,6 +207,8 @@ class Expressions:
         name, given = node.func.id, [self.visit(x) for x in node.args]
         if name in self.writer.program.functions:
             return self.writer.call(name, given)
+        if name in self.writer.written:
+            return Number(f"{name}({', '.join(x.text for x in given)})", self.writer.written[name])
         constant = self.writer.program.constants.get(name)
         if isinstance(constant, ast.Attribute):  # real = np.float32
             return self.cast(given[0], NAMED[constant.attr])

@@ -34,6 +34,7 @@ class Writer:
         self.program, self.language, self.known = ProgramText(text), language, dict(known or {})
         self.made: dict[Any, Made] = {}
         self.pieces: dict[str, str] = {}
+        self.written: dict[str, str] = {}  # functions of earlier programs that others may call, and their results
 
     @property
     def text(self) -> str:
@@ -54,6 +55,7 @@ class Writer:
         writer = FunctionWriter(self, self.program.functions[name], given, entry=True)
         lines = writer.body()
         self.need(called, self.language.function(called, writer.all_parameters(), writer.result, lines, entry=True))
+        self.written[called] = writer.result
 
     def call(self, name: str, given: Sequence[Any]) -> Number:
         """A call of one of the program's functions."""

@@ -1,37 +1,4 @@
-// What stands around the generated functions: memory for one network, its data, its settings.
-// `program` is written by tinygrad_edu: names, shapes, sizes and how the two entries are called.
-const Real = program.info.dtype === "float32" ? Float32Array : Float64Array;
-const count = shape => shape.reduce((a, b) => a * b, 1);
-
-// An array from {shape, data}, from a typed array or from lists in lists.
-function as_array(given, Kind) {
-    if (given && given.data !== undefined && given.shape !== undefined) {
-        return {shape: Array.from(given.shape), data: Kind.from(given.data)};
-    }
-    if (ArrayBuffer.isView(given)) {
-        return {shape: [given.length], data: Kind.from(given)};
-    }
-    const shape = [];
-    for (let x = given; Array.isArray(x); x = x[0]) {
-        shape.push(x.length);
-    }
-    return {shape, data: Kind.from(shape.length ? given.flat(Infinity) : [given])};
-}
-
-// Samples as rows; how many there are follows from the shape of one.
-function as_rows(given, shape, whole, name) {
-    const Kind = whole ? Int32Array : Real;
-    if (given && given.data instanceof Kind && given.rows !== undefined) {
-        return given;
-    }
-    const {data, shape: own} = as_array(given, Kind), row = own.length === shape.length + 1 ? own.slice(1) : shape;
-    const size = count(row), rows = data.length / size;
-    if (!Number.isInteger(rows) || rows === 0) {
-        throw new RangeError(`${name} holds ${data.length} numbers: rows of ${size} are needed, at least one`);
-    }
-    return {data, rows, row, shape: [rows, size]};
-}
-
+// Memory for one network that trains, its data, its settings.
 function create(weights = program.weights) {
     const arrays = weights.map((given, i) => {
         const {shape, data} = as_array(given, Real), own = program.info.parameters[i].shape;
@@ -46,11 +13,10 @@ function create(weights = program.weights) {
         let at = 0;
         return shapes.map(shape => memory.subarray(at, at += count(shape)));
     };
-    const typed = x => ({data: new (x.whole ? Int32Array : Real)(x.data), shape: x.shape});
     const kept = program.given.map(typed), constants = program.constants.map(typed);
     const generators = program.generators.map(x => new Generator(BigInt(x.state), BigInt(x.inc)));
     const sources = program.masks.map(mask => generators[mask.generator]);
-    let work = new Real(0), room = new Real(0), whole = new Int32Array(0);
+    let work = new Real(0), whole = new Int32Array(0);
 
     // The shape of everything that the program is given, with so many samples; then every size by its name.
     function shapes_for(rows, data) {
@@ -61,36 +27,13 @@ function create(weights = program.weights) {
         return known;
     }
 
-    function sizes_of(names, known, fits, what) {
-        const s = {};
-        for (const [name, array, axis] of names) {
-            s[name] = known[array][axis];
-        }
-        if (!fits(s)) {
-            throw new RangeError(`the program was not made for ${what} or for layers of these widths`);
-        }
-        return s;
-    }
-
-    function spread(parameters, values) {
-        const given = [];
-        for (const [name, axes] of parameters) {
-            const x = values[name];
-            if (axes < 0) {
-                given.push(x.data ? x.data[0] : x);
-            } else {
-                given.push(x.data, ...x.shape);
-            }
-        }
-        return given;
-    }
-
-    const flat = data => ({data, shape: [data.length]});
+    const views = cut(state);
+    const evaluate = evaluator((kind, i) => ({parameter: {data: views[i], shape: shapes[i]}, given: kept[i], constant: constants[i]})[kind]);
     const net = {
         shapes,
-        weights: cut(state),
+        weights: views,
         gradients: cut(gradient),
-        settings: Object.assign({}, program.info.settings),
+        settings: Object.assign({}, program.info.settings, program.rate ? {lr: program.rate} : {}),
         batchSize: program.info.batchSize,
         steps: 0,
         stopped: "",
@@ -152,38 +95,9 @@ function create(weights = program.weights) {
             return losses.subarray(0, control[2] ? done + 1 : done);
         },
 
-        // The outputs of the network and of its hidden layers for rows of X.
-        evaluate(X) {
-            const x = as_rows(X, program.data[0].shape, program.data[0].whole, "X"), p = program.predict;
-            const values = {x: {data: x.data, shape: [x.rows, ...x.row]}}, known = {};
-            p.captured.forEach(([name, kind, i]) => {
-                const own = {data: this.weights[i], shape: shapes[i]};
-                values[name] = kind === "parameter" ? own : kind === "given" ? kept[i] : constants[i];
-                known[name] = values[name].shape;
-            });
-            known.x = values.x.shape;
-            const s = sizes_of(p.sizes, known, program.predict_fits, `${x.rows} samples`);
-            if (room.length < program.predict_room(s)) {
-                room = new Real(program.predict_room(s));
-            }
-            values.work = flat(room);
-            values.results = flat(new Real(1));
-            const shapes_found = program.predict_shapes(s);
-            const found = p.results.map((name, i) => {
-                values[name] = {shape: shapes_found[i], data: new Real(count(shapes_found[i]))};
-                return values[name];
-            });
-            outputs_of(...spread(p.parameters, values));
-            return found;
-        },
-
-        predict(X) {
-            return this.evaluate(X)[0].data;
-        },
-
-        activations(X) {
-            return this.evaluate(X).slice(1).map((x, i) => Object.assign({name: program.predict.hidden[i]}, x));
-        },
+        evaluate,
+        predict: X => evaluate(X)[0].data,
+        activations: X => named(evaluate(X)),
 
         snapshot() {
             return {state: state.slice(), kept: kept.map(x => x.data.slice()), steps: this.steps, generators: generators.map(x => x.point())};

@@ -1,0 +1,80 @@
+/* Memory for one network that trains, its settings, its data. Nothing is allocated. */
+
+static @real@ saved[@rows@ * @total@], gradient[@total@];
+static @real@ work[@work@];
+static int64_t whole[@whole@];
+static double steps, last_norm, last_change;
+
+/* The numbers that the next step uses, by name; they may be changed at any time. */
+struct @name@_settings {
+    @setting_fields@
+};
+struct @name@_settings @name@_settings = {@setting_values@};
+
+/* Weights, memories and everything else as in the model that was exported, before the first step. */
+void @name@_reset(void)
+{
+    memcpy(state, start, sizeof start);
+    @reset@
+    steps = 0.0;
+}
+
+/* The weights, @total@ numbers: the arrays of the model one after another, each row by row. */
+@real@ *@name@_weights(void)
+{
+    return state;
+}
+
+int64_t @name@_steps(void)
+{
+    return (int64_t)steps;
+}
+
+/* Of the last epoch: the length of its last gradient, and how far the weights have moved. */
+double @name@_gradient_norm(void)
+{
+    return last_norm;
+}
+
+double @name@_change(void)
+{
+    return last_change;
+}
+
+/* Train on n samples for so many epochs, in batches of up to `batch` samples: X (n, @inputs@), y (n, @targets@), row by
+   row. order: the numbers of the samples in the order of each epoch, n for each; NULL: as they lie. losses: room for
+   the mean loss of each epoch, or NULL. The result is NULL, or what is wrong; if a loss is NaN or infinite, the weights
+   are those of the epoch before. */
+const char *@name@_train(const @x_type@ *X, const @y_type@ *y, int64_t n, int64_t batch, int64_t epochs,
+    const int64_t *order, double *losses)
+{
+    if (n < 1 || batch < 1 || (batch < n ? batch : n) > @batch@) {
+        return "n and batch have to be at least 1, and a batch no larger than @batch@ samples";
+    }
+    batch = batch < n ? batch : n;
+    @batch_check@
+    for (int64_t epoch = 0; epoch < epochs; epoch++) {
+        double rates[1], loss[1], norm[1], change[1], stopping[5] = {0.0, 0.0, 0.0, 0.0, 0.0};
+        double settings[] = {@setting_list@};
+        int64_t control[3] = {0, 0, 0}, sizes[1] = {0};
+        int64_t *orders = (int64_t *)order + (order ? epoch * n : 0);
+        const char *error;
+        @before@
+        rates[0] = @rate@;
+        error = epochs_of(@train_arguments@);
+        if (error) {
+            return error;
+        }
+        if (losses) {
+            losses[epoch] = loss[0];
+        }
+        if (control[2]) {
+            @back@
+            return "the loss is NaN or infinite";
+        }
+        steps += (double)((n + batch - 1) / batch);
+        last_norm = norm[0];
+        last_change = change[0];
+    }
+    return NULL;
+}

@@ -1,0 +1,116 @@
+"""`export`: a network, or a whole training run, as a file of another language."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.interop import c99, javascript
+from tinygrad_edu.interop.c99_training import CTrainingFile
+from tinygrad_edu.interop.prediction import PredictionProgram
+from tinygrad_edu.interop.programs import NetworkProgram, network_program
+from tinygrad_edu.train.run import Run
+
+NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # by the ending of the path
+ENDINGS = (*NAMES, ".onnx")
+FROM_JOB = ("batch_size", "clip_norm", "clip_value", "accurate")
+
+
+def export(
+    model: Any,
+    path: str | os.PathLike[str],
+    X: Any = None,
+    y: Any = None,
+    *,
+    loss: Any = None,
+    optimizer: Any = None,
+    train: bool | None = None,
+    batch_size: int | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    accurate: bool = False,
+    name: str | None = None,
+    main: bool = False,
+    samples: int | None = None,
+) -> Path:
+    """Write a network to a file of another language, named by its ending, and return the path.
+
+    .c: C99 that predicts and trains, without allocation or dependency. .js, .mjs: the same as a script or a module.
+    .onnx: the forward alone, for whatever reads ONNX.
+    model: a Module, or the Run that `fit` returned, which brings data, loss, optimizer and settings with it.
+    X, y, loss, optimizer, batch_size, clip_norm, clip_value, accurate: as for `fit`, of a Module; without loss and
+    optimizer, or with train=False, the file predicts alone, and X is one sample or more. Optimizers begin anew.
+    name: what functions (C) or the constant (JavaScript) are called by, default "net" and "network".
+    main: C only, a program of its own that reads CSV; samples: how many it has room for.
+    Errors: SettingError for a path or settings that do not go together; TraceError for what cannot be written.
+
+    >>> import tempfile
+    >>> from tinygrad_edu import nn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     text = export(nn.MLP([2, 4, 1]), folder + "/net.c").read_text()
+    >>> "net_predict(" in text, "malloc" in text
+    (True, False)
+    """
+    path = Path(path)
+    refuse_ending(path, main, samples)
+    settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, accurate), strict=True))
+    program = program_of(model, X, y, loss, optimizer, train, settings, hidden=path.suffix != ".c")
+    name = NAMES[path.suffix] if name is None else name
+    text = c_text(program, name, main, samples) if path.suffix == ".c" else js_text(program, name, path.suffix)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def refuse_ending(path: Path, main: bool, samples: int | None) -> None:
+    """Errors: SettingError for an ending that is not known, or settings that belong to another one."""
+    if path.suffix not in ENDINGS:
+        raise SettingError(f"{path.name!r}: the ending says what is written, one of {', '.join(ENDINGS)}")
+    if path.suffix != ".c" and (main or samples is not None):
+        raise SettingError("main and samples belong to C: write to a path that ends in .c")
+
+
+def program_of(
+    model: Any, X: Any, y: Any, loss: Any, optimizer: Any, train: bool | None, settings: dict[str, Any], hidden: bool
+) -> PredictionProgram:
+    """The programs that are written: training and prediction, or prediction alone."""
+    if isinstance(model, Run):
+        model, X, y, loss, optimizer, settings = of_run(model, (X, y, loss, optimizer), settings)
+    given = (y is not None) + (loss is not None) + (optimizer is not None)
+    if (train is None and 0 < given < 3) or (train and given < 3):
+        raise SettingError("a file that trains needs X, y, loss and optimizer; one that predicts alone, train=False")
+    if train is False or not given:
+        return PredictionProgram(model, X, accurate=settings["accurate"], hidden=hidden)
+    return network_program(model, X, y, loss=loss, optimizer=optimizer, hidden=hidden, **settings)
+
+
+def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[Any, ...]:
+    """What a run was made with; its optimizer as it was at the start."""
+    if run.job is None:
+        raise SettingError("this run was read from a file and does not hold its data: export run.model with X, y, ...")
+    if any(x is not None for x in given) or any(settings.values()):
+        raise SettingError(
+            "a run brings data, loss, optimizer and settings with it: leave them out, or export run.model"
+        )
+    job, own = run.job, run.job.optimizer
+    if job.minimizer is not None:
+        own = job.minimizer
+
+    def fresh(parameters: Any) -> Any:
+        return type(own)(parameters, own.schedule, **own.options) if job.minimizer is None else own
+
+    found = {name: getattr(job.settings, name) for name in FROM_JOB}
+    return run.model, *job.data[:2], job.loss, fresh, found
+
+
+def c_text(program: PredictionProgram, name: str, main: bool, samples: int | None) -> str:
+    """The file in C."""
+    if isinstance(program, NetworkProgram):
+        return CTrainingFile(program, name, samples).text(main)
+    return c99.CFile(program, name).text(main)
+
+
+def js_text(program: PredictionProgram, name: str, suffix: str) -> str:
+    """The script, or the ES module."""
+    return javascript.write(program, name, module=suffix == ".mjs")
