@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import DtypeError, NonScalarBackwardError, OperandError, ShapeError, TinygradError
+from tinygrad_edu.errors import (
+    DtypeError,
+    NonScalarBackwardError,
+    OperandError,
+    SettingError,
+    ShapeError,
+    TinygradError,
+)
 
 A = np.array([[2.0, -1.0, 0.5], [0.3, 1.0, -2.0], [1.0, 0.0, 3.0]])
 X, V = np.array([0.4, -1.2, 0.7]), np.array([1.0, -0.5, 2.0])
@@ -287,3 +294,34 @@ def test_a_number_into_an_array(f):
 def test_a_seed_of_another_shape_than_the_curve_is_refused():
     with pytest.raises(ShapeError, match=r"\(2,\)"):
         tg.vjp(CURVES["stack"], 0.5)[1](np.ones(3))
+
+
+# Which argument
+
+
+def product(a, b, c):
+    return a * b * b * c
+
+
+ALL = {
+    "grad": lambda f, i: tg.grad(f, i),
+    "value_and_grad": lambda f, i: lambda *x: tg.value_and_grad(f, i)(*x)[1],
+    "jacobian": lambda f, i: tg.jacobian(f, i),
+    "jit": lambda f, i: lambda *x: tg.jit(f).value_and_grad(*x, argnum=i)[1],
+}
+
+
+@pytest.mark.parametrize("point", [(2.0, 5.0, 3.0), (np.float64(2.0), np.array(5.0), np.array(3.0))])
+@pytest.mark.parametrize("transform", ALL)
+def test_arguments_are_counted_from_either_end(transform, point):
+    for i in range(3):
+        assert float(ALL[transform](product, i)(*point)) == float(ALL[transform](product, i - 3)(*point)) != 0.0
+    if transform != "jacobian":
+        assert tuple(map(float, ALL[transform](product, (-1, 0))(*point))) == (50.0, 75.0)
+
+
+@pytest.mark.parametrize("argnum", [3, -4, 1.0, True, "x", None, (0, 3), (0, 0), (0, -3), ()])
+@pytest.mark.parametrize("transform", ALL)
+def test_what_is_no_argument_is_refused_by_name(transform, argnum):
+    with pytest.raises(SettingError, match="argnum="):
+        ALL[transform](product, argnum)(2.0, 5.0, 3.0)

@@ -14,6 +14,7 @@ from tinygrad_edu.compile.backend.cache import call_first
 from tinygrad_edu.compile.in_graph import array_node
 from tinygrad_edu.compile.ir.node import Traced, as_node
 from tinygrad_edu.compile.program import Array, Program, Trace, number_array
+from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.rounds.trace import with_loops
 from tinygrad_edu.compile.untraceable import compiling, explain_failure, untraceable
 from tinygrad_edu.compile.variants import parameter_names
@@ -97,6 +98,7 @@ class ArrayFunction:
         self.f, self.accurate, self.parallel, self.run_trace = f, accurate, parallel, run_trace
         self.programs: dict[Any, list[Program]] = {}
         self.calls: dict[Any, Call] = {}
+        self.quick = QuickCalls()
 
     def source(self, name: str) -> str:
         """The newest program's loops, then the operations that they call."""
@@ -121,7 +123,11 @@ class ArrayFunction:
         call, inputs = self.prepare(arguments, by="")
         wanted = call.outer_tensors()
         if not wanted:
-            return uncompiled.results(self.f, arguments) if uncompiled.is_way(arguments) else self.results(call, inputs)
+            if uncompiled.is_way(arguments):
+                return uncompiled.results(self.f, arguments)
+            found = self.results(call, inputs)
+            self.quick.keep(None, call, arguments)
+            return found
         if not isinstance(call.program.trace.results, Traced):
             return self.f(*arguments)
         kept = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tuple(arguments))
@@ -142,9 +148,11 @@ class ArrayFunction:
             self.prepare(arguments, "arguments")  # what cannot be compiled is refused here too
             return uncompiled.value_and_gradients(self.f, arguments)
         call, found = self.differentiate(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
-        names = iter(list(call.program.trace.inputs))
-        nested = tree_map(lambda _: found.get(f"d_{next(names)}"), tuple(arguments))
-        return found["result"], nested
+        names = [f"d_{name}" for name in call.program.trace.inputs]
+        if chosen is not None and len(chosen) == 1:
+            self.quick.keep(min(chosen), call, arguments)
+        named = iter(names)
+        return found["result"], tree_map(lambda _: found.get(next(named)), tuple(arguments))
 
     def differentiate(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
         """All results by name. NaN among the gradients may be 0·∞, which is 0 here: computed again, with care."""

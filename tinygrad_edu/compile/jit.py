@@ -11,8 +11,10 @@ from typing import Any, overload
 from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.forms import Forms
 from tinygrad_edu.compile.in_graph import meets_graph
+from tinygrad_edu.compile.quick_call import QuickCall, signature
 from tinygrad_edu.compile.scalar.function import ScalarFunction
 from tinygrad_edu.core import transforms
+from tinygrad_edu.core.argnums import is_several, places_of
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.pytree import flatten
 from tinygrad_edu.core.transforms import DEPTH
@@ -48,6 +50,10 @@ class CompiledFunction:
         return self if instance is None else MethodType(self, instance)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        if MODES.usual and not named and not DEPTH.level:
+            quick = self.again(None, arguments)
+            if quick is not None and (found := quick.run(arguments)) is not None:
+                return found[quick.result]
         if not MODES.usual and at_work():  # a compiled function inside another one is part of its trace
             return self.f(*arguments, **named)
         given: list[Any] = []
@@ -64,6 +70,10 @@ class CompiledFunction:
 
         Inside of a transform or of another compiled function they are nodes, as from `tg.value_and_grad`.
         """
+        if MODES.usual and not named and not DEPTH.level and argnum.__class__ is int:
+            quick = self.again(argnum, arguments)  # type: ignore[arg-type]
+            if quick is not None and (both := quick.value_and_gradient(arguments)) is not None:
+                return both
         if at_work() or (MODES.recording and DEPTH.level):
             return transforms.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
         forms = self.fitting()
@@ -71,8 +81,8 @@ class CompiledFunction:
             return transforms.value_and_grad(self.run_without(), argnum)(*arguments, **named)  # type: ignore[no-any-return]
         given: list[Any] = []
         nesting = flatten((arguments, named), given)
-        wanted = (argnum,) if isinstance(argnum, int) else tuple(argnum)
-        chosen = None if named else frozenset(i % max(len(arguments), 1) for i in wanted)
+        wanted = places_of(argnum, len(arguments))
+        chosen = None if named else frozenset(wanted)
         result, gradients = forms.run(
             lambda way, x: way.value_and_gradients(x, chosen if x is arguments else None),
             arguments,
@@ -80,7 +90,8 @@ class CompiledFunction:
             given,
             nested=True,
         )
-        return result, gradients[argnum] if isinstance(argnum, int) else tuple(gradients[i] for i in argnum)
+        found_in = tuple(gradients[i] for i in wanted)
+        return result, found_in if is_several(argnum) else found_in[0]
 
     def backward(self, *arguments: Any, **named: Any) -> Any:
         """The result; its gradient is added to `.grad` of the Values or Tensors that the function closes over.
@@ -95,6 +106,10 @@ class CompiledFunction:
             y.backward()
             return y.item()
         return forms.run(lambda way, leaves: way.backward(leaves), arguments, nesting, given)
+
+    def again(self, wanted: int | None, arguments: Sequence[Any]) -> QuickCall | None:
+        """The quick way for a call that has been made before, if what the function closes over is as it was."""
+        return self.forms.arrays.quick.known.get((wanted, signature(arguments))) if self.forms.watch.fits() else None
 
     def fitting(self) -> Forms | None:
         """The programs for what the function closes over as it is now; None where it has changed too often."""

@@ -260,9 +260,9 @@ class Program(Body):
         """The machine code."""
         return getattr(cache.load(self.text, self.name), self.name)  # type: ignore[no-any-return]
 
-    def workspace(self, sizes: Mapping[str, int]) -> list[Array]:
+    def workspace(self, sizes: Mapping[str, int], key: Any = None) -> list[Array]:
         """The arrays for intermediate results: made once for these sizes, in each thread its own."""
-        key = tuple(sizes.items())
+        key = key or tuple(sizes.items())
         kept: dict[Any, list[Array]] = self.workspaces.__dict__.setdefault("kept", {})
         if key not in kept:
             if len(kept) > 8:

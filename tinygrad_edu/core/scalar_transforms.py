@@ -13,6 +13,7 @@ from typing import Any
 
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
+from tinygrad_edu.core.argnums import is_several, places_of
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import GradcheckError, NonScalarBackwardError, OperandError
 
@@ -48,10 +49,10 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     >>> value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
     """
-    chosen = [argnum] if isinstance(argnum, int) else list(argnum)
 
     @functools.wraps(f)
     def both(*arguments: ArrayLike, **options: Option) -> tuple[Any, Any]:
+        chosen = places_of(argnum, len(arguments))
         nested = DEPTH.level > 0 or any(isinstance(arguments[i], Value) for i in chosen)
         given = list(arguments)
         for i in chosen:
@@ -63,7 +64,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
         finally:
             DEPTH.level -= 1
         y, found = (y, found) if nested else (number(y), tuple(map(number, found)))
-        return y, found[0] if isinstance(argnum, int) else found
+        return y, found if is_several(argnum) else found[0]
 
     return both
 

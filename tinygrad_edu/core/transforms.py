@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
+from tinygrad_edu.core.argnums import is_several, places_of
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording
@@ -74,7 +75,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
 
     @functools.wraps(f)
     def both(*arguments: ArrayLike, **options: Option) -> tuple[Any, Any]:
-        chosen = [argnum] if isinstance(argnum, int) else list(argnum)
+        chosen = places_of(argnum, len(arguments))
         y, pull = vjp(
             lambda *x: f(*replace_arguments(arguments, chosen, x), **options), *[arguments[i] for i in chosen]
         )
@@ -84,7 +85,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
                 "Reduce it, as in f(x).sum(), or use jacobian"
             )
         gradients = pull(1.0)
-        return y, gradients[0] if isinstance(argnum, int) else gradients
+        return y, gradients if is_several(argnum) else gradients[0]
 
     return both
 
@@ -151,12 +152,13 @@ def jacobian(f: Function, argnum: int = 0) -> Function:
 
     @functools.wraps(f)
     def matrix(*arguments: ArrayLike, **options: Option) -> Any:
-        y, pull = vjp(lambda x: f(*replace_arguments(arguments, [argnum], [x]), **options), arguments[argnum])
+        (i,) = places_of(argnum, len(arguments), several=False)
+        y, pull = vjp(lambda x: f(*replace_arguments(arguments, [i], [x]), **options), arguments[i])
         if not np.ndim(y):
             return pull(1.0)[0]
-        rows = [pull(one_hot(i, y))[0] for i in range(np.size(y))]
+        rows = [pull(one_hot(row, y))[0] for row in range(np.size(y))]
         stacked = np.stack(rows)
-        return stacked.reshape(np.shape(y) + np.shape(arguments[argnum]))
+        return stacked.reshape(np.shape(y) + np.shape(arguments[i]))
 
     return matrix
 

@@ -1,0 +1,152 @@
+"""Calls that go straight to the machine code: the numbers, errors and seams of the long way."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.compile.backend import compiler
+from tinygrad_edu.errors import AnomalyError, ShapeError
+
+pytestmark = pytest.mark.skipif(bool(compiler.missing()), reason="no compiler: NumPy runs the function")
+
+RNG = np.random.default_rng(0)
+W = RNG.normal(size=(3, 2))
+ARRAYS = {
+    "as before": W,
+    "others": RNG.normal(size=(3, 2)),
+    "by columns": np.asfortranarray(W),
+    "every second": np.repeat(W, 2, axis=0)[::2],
+    "read only": np.frombuffer(W.tobytes()).reshape(3, 2),
+    "float32": W.astype(np.float32),
+    "whole numbers": np.arange(6).reshape(3, 2),
+    "big-endian": W.astype(">f8"),
+    "nested": W.tolist(),
+    "longer": RNG.normal(size=(5, 2)),
+    "empty": np.zeros((0, 2)),
+    "a Tensor": tg.Tensor(W),
+}
+
+
+def made():
+    @tg.jit
+    def f(w, k):
+        return np.sum(np.tanh(w) * k) + np.sum(w)
+
+    return f
+
+
+def warm(f, *arguments):
+    """After these, calls of that signature are quick."""
+    f(*arguments)
+    f.value_and_grad(*arguments)
+    assert len(f.arrays.quick.known) == 2
+
+
+def same(found, expected):
+    assert type(found) is type(expected)
+    np.testing.assert_array_equal(found, expected)
+    assert np.asarray(found).dtype == np.asarray(expected).dtype
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_every_kind_of_array_gives_what_the_long_way_gives(name):
+    quick, slow = made(), made()
+    warm(quick, W, 2.0)
+    for _ in range(2):
+        slow.arrays.quick.known.clear()
+        same(quick(ARRAYS[name], 2.0), slow(ARRAYS[name], 2.0))
+        slow.arrays.quick.known.clear()
+        for found, expected in zip(
+            quick.value_and_grad(ARRAYS[name], 2.0), slow.value_and_grad(ARRAYS[name], 2.0), strict=True
+        ):
+            same(found, expected)
+
+
+def test_results_are_new_arrays():
+    f = tg.jit(lambda w: np.tanh(w))
+    first = [f(W) for _ in range(3)]
+    assert len(f.arrays.quick.known) == 1
+    assert len({x.ctypes.data for x in first}) == 3
+    _, g = made().value_and_grad(W, 1.0)
+    assert g is not made().value_and_grad(W, 1.0)[1]
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")  # while it is traced anew
+def test_nan_in_a_gradient_is_computed_with_care():
+    f = tg.jit(lambda x: np.sum(np.where(x > 0.0, np.log(x), 0.0)))
+    good, bad = np.array([1.0, 2.0]), np.array([0.0, 2.0])
+    warm(f, good)
+    assert (
+        f.value_and_grad(bad)[1].tolist() == tg.grad(lambda x: np.sum(np.where(x > 0.0, np.log(x), 0.0)))(bad).tolist()
+    )
+
+
+def test_an_error_is_told_as_on_the_long_way():
+    f = tg.jit(lambda x, i: np.sum(x[i]))
+    x, inside, outside = np.arange(4.0), np.array([0, 3]), np.array([0, 4])
+    f(x, inside)
+    for _ in range(2):
+        with pytest.raises(ShapeError, match="outside of its axis"):
+            f(x, outside)
+
+
+def test_in_a_graph_a_trace_and_under_other_modes_it_is_the_function():
+    f, x = made(), np.ones((3, 2))
+    warm(f, x, 2.0)
+    assert tg.grad(lambda w: f(w, 2.0))(x).tolist() == f.value_and_grad(x, 2.0)[1].tolist()
+    inner = tg.jit(lambda w: f(w, 2.0) * 3.0)
+    assert inner(x) == pytest.approx(3.0 * f(x, 2.0), rel=1e-14)
+    with tg.no_grad():
+        assert f(x, 2.0) == made()(x, 2.0)
+    w = tg.Tensor(x, requires_grad=True)
+    f(w, 2.0).backward()
+    np.testing.assert_allclose(w.grad, f.value_and_grad(x, 2.0)[1], rtol=1e-14)
+    with tg.detect_anomaly(), pytest.raises(AnomalyError):
+        f(tg.Tensor(np.full((3, 2), np.nan)), 2.0)
+
+
+def test_what_is_closed_over_is_read_anew():
+    w = tg.Tensor(np.ones(2))
+    f = tg.jit(lambda x: np.sum(w * x))
+    assert [f(np.ones(2)), f(np.ones(2))] == [2.0, 2.0]
+    w.data = np.full(2, 3.0)
+    assert f(np.ones(2)) == 6.0
+    assert not f.arrays.quick.known
+
+
+def test_the_gradient_by_each_argument_and_by_several():
+    f = tg.jit(lambda a, b: np.sum(a * b))
+    a, b = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    for _ in range(2):
+        assert f.value_and_grad(a, b)[1].tolist() == [3.0, 5.0]
+        assert f.value_and_grad(a, b, argnum=1)[1].tolist() == [1.0, 2.0]
+        assert f.value_and_grad(a, b, argnum=-1)[1].tolist() == [1.0, 2.0]
+        assert [g.tolist() for g in f.value_and_grad(a, b, argnum=(1, 0))[1]] == [[1.0, 2.0], [3.0, 5.0]]
+        assert f.value_and_grad(a, b=b)[1].tolist() == [3.0, 5.0]
+
+
+def test_threads_do_not_share_their_intermediate_results():
+    f = tg.jit(lambda w: np.sum(np.tanh(w @ w.T) @ np.tanh(w @ w.T)))
+    inputs = [RNG.normal(size=(40, 40)) for _ in range(4)]
+    warm(f, inputs[0])
+    expected, found = [f(x) for x in inputs], [set() for _ in inputs]
+
+    def work(i):
+        for _ in range(200):
+            found[i].add(f(inputs[i]))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [{y} for y in expected]
+
+
+def test_memory_does_not_grow_with_the_number_of_sizes():
+    f = tg.jit(lambda w: np.sum(w))
+    for n in range(2, 200):
+        f(np.ones(n))
+    assert len(f.arrays.quick.known) <= 64

@@ -1,0 +1,40 @@
+"""Which arguments to differentiate by, as a user writes it: `argnum=0`, `-1`, or `(0, 2)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from tinygrad_edu import checks
+from tinygrad_edu.errors import SettingError
+
+
+def is_several(argnum: int | Sequence[int]) -> bool:
+    """Are several arguments meant, so that a tuple of gradients is the result?"""
+    return isinstance(argnum, Sequence) and not isinstance(argnum, str)
+
+
+def places_of(argnum: int | Sequence[int], count: int, several: bool = True) -> list[int]:
+    """The places from 0 to count - 1 of positional arguments. Errors: SettingError for what is none of them.
+
+    >>> places_of(-1, 3), places_of((0, 2), 3)
+    ([2], [0, 2])
+    >>> places_of(2, 2)
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: argnum=2: the function was called with 2 positional arguments, numbered from 0
+    """
+    listed: list[Any] = list(cast(Any, argnum)) if several and is_several(argnum) else [argnum]
+    if not listed or not all(map(checks.is_whole, listed)):
+        what = "a whole number, or a tuple of them, is needed" if several else "a whole number is needed"
+        raise SettingError(f"argnum={argnum!r}: {what}")
+    if not all(-count <= i < count for i in listed):
+        plural = "" if count == 1 else "s"
+        raise SettingError(
+            f"argnum={argnum!r}: the function was called with {count or 'no'} positional argument{plural}, "
+            "numbered from 0"
+        )
+    places = [i % count for i in listed]
+    if len(set(places)) < len(places):
+        raise SettingError(f"argnum={argnum!r} names an argument twice")
+    return places
