@@ -71,7 +71,7 @@ class CompiledFunction:
         Inside of a transform or of another compiled function they are nodes, as from `tg.value_and_grad`.
         """
         if MODES.usual and not named and not DEPTH.level and argnum.__class__ is int:
-            quick = self.again(argnum, arguments)  # type: ignore[arg-type]
+            quick = self.again(argnum, arguments)
             if quick is not None and (both := quick.value_and_gradient(arguments)) is not None:
                 return both
         if at_work() or (MODES.recording and DEPTH.level):
