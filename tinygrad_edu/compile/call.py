@@ -1,0 +1,109 @@
+"""One call of a program of arrays: its inputs laid out, its results by name, its errors explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.backend.cache import call_first
+from tinygrad_edu.compile.program import Array, Program, number_array
+from tinygrad_edu.compile.untraceable import untraceable
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import SettingError, ShapeError
+
+LARGEST = 2**63 - 1  # whole number
+
+
+@dataclass(frozen=True)
+class Call:
+    """A program and what it needs to run on arguments of certain shapes and dtypes, found out once."""
+
+    program: Program
+    sizes: dict[str, int]
+    dtypes: list[Any]  # of each input; of a number its type
+    captured: list[tuple[Any, tuple[int, ...], Any]]  # what the function closes over, its shape and its dtype then
+    shapes: list[tuple[int, ...]]  # of the results that are arrays
+    tensors: list[Tensor]  # those that the function closes over
+
+    def fits(self) -> bool:
+        """Have the arrays that the function closes over kept their shapes and dtypes?"""
+        for x, shape, dtype in self.captured:
+            array = number_array(x)
+            if array.shape != shape or array.dtype != dtype:
+                return False
+        return True
+
+    def outer_tensors(self) -> list[Tensor]:
+        """The Tensors that the function closes over and that want a gradient, if a graph is being recorded."""
+        return [x for x in self.tensors if x.requires_grad] if MODES.recording else []
+
+    def inputs(self, given: Iterable[Any]) -> list[Any]:
+        """All inputs in C order and the program's dtype."""
+        arrays = [*given, *[x for x, _, _ in self.captured]]
+        return [lay_out(x, dtype) for x, dtype in zip(arrays, self.dtypes, strict=True)]
+
+    def run(self, inputs: list[Any]) -> tuple[list[float], list[Array]]:
+        """(the single numbers, the arrays) that the program computes."""
+        program = self.program
+        numbers, out = np.empty(len(program.scalars)), [np.empty(shape, program.dtype) for shape in self.shapes]
+        code = program.code
+        compiled = getattr(code, "overloads", True)
+        try:
+            call_first(code, *inputs, *program.workspace(self.sizes), *out, numbers)
+        except IndexError as error:
+            raise outside(str(error), program, inputs) from None
+        except Exception as error:
+            if compiled:
+                raise
+            raise untraceable("the function", error) from error
+        return numbers.tolist(), out
+
+    def by_name(self, inputs: list[Any]) -> dict[str, Any]:
+        """All results by name."""
+        numbers, out = self.run(inputs)
+        return dict(zip(self.program.scalars, numbers, strict=True)) | dict(zip(self.program.shapes, out, strict=True))
+
+
+def prepare_call(program: Program, sizes: dict[str, int], arrays: Sequence[Any]) -> Call:
+    nodes = program.trace.inputs.values()
+    dtype = np.dtype(program.dtype)
+    dtypes = [
+        (np.dtype(np.int64) if node.integer else dtype) if np.ndim(x) else dtype.type
+        for node, x in zip(nodes, arrays, strict=True)
+    ]
+    own = program.trace.captured.values()
+    captured = [(x, a.shape, a.dtype) for x, a in zip(own, arrays[len(arrays) - len(own) :], strict=True)]
+    tensors = [x for x in own if isinstance(x, Tensor)]
+    return Call(program, sizes, dtypes, captured, [out.shape for out in program.results(sizes)], tensors)
+
+
+def lay_out(x: ArrayLike, dtype: Dtype) -> Any:
+    """An array in C order and its dtype; a number as a scalar of its type."""
+    if x.__class__ is Tensor:
+        x = x.array
+    if dtype.__class__ is type:
+        return dtype(x)
+    if x.__class__ is np.ndarray and x.dtype == np.uint64:
+        refuse_too_large(x)
+    ready = x.__class__ is np.ndarray and x.dtype is dtype and x.flags.c_contiguous
+    return x if ready else np.ascontiguousarray(x, dtype)
+
+
+def refuse_too_large(x: Array) -> None:
+    """Whole numbers are read as int64, in which 2⁶⁴ - 1 would be -1."""
+    if x.dtype == np.uint64 and x.size and x.max() > LARGEST:
+        raise ShapeError(f"whole numbers up to {x.max()}: none above {LARGEST} can be an index; as numbers give floats")
+
+
+def outside(what: str, program: Program, inputs: Sequence[Any]) -> Exception:
+    """The error for whole numbers that are no index of what they are to read."""
+    pairs = [(name, x) for name, x in zip(program.trace.inputs, inputs, strict=True) if np.ndim(x)]
+    held = [f"{k} holds {x.min()} to {x.max()}" for k, x in pairs if x.dtype.kind == "i" and x.size]
+    shapes = [f"{k} {x.shape}" for k, x in pairs]
+    kind = SettingError if what.startswith("a class") else ShapeError
+    return kind(f"{what}: {', '.join(held)}; the shapes are {', '.join(shapes)}")
