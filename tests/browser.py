@@ -65,3 +65,25 @@ def shown(browser, selector):
     """How many elements are to be seen."""
     found = browser.find_elements("css selector", selector)
     return sum(element.is_displayed() for element in found)
+
+
+OUTSIDE = """
+  const out = [];
+  for (const group of document.querySelectorAll(arguments[0] + " svg:not([hidden]) g")) {
+    const own = tag => [...group.querySelectorAll(":scope > " + tag + ", :scope > a > " + tag)];
+    const shapes = [...own("path"), ...own("polygon"), ...own("ellipse")], texts = own("text");
+    if (!shapes.length || !texts.length) continue;
+    const box = shapes.map(s => s.getBBox()).sort((a, b) => b.width - a.width)[0];
+    for (const text of texts) {
+      const t = text.getBBox();
+      const wide = Math.max(box.x - t.x, t.x + t.width - box.x - box.width);
+      if (wide > 1.5) out.push(text.textContent + ": " + wide.toFixed(1));
+    }
+  }
+  return out;
+"""
+
+
+def text_outside(browser, selector):
+    """Texts that run out of the box of their node, and by how many points."""
+    return browser.execute_script(OUTSIDE, selector)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.browser import prefer, press, resize, shown, webdriver
+from tests.browser import prefer, press, resize, shown, text_outside, webdriver
 from tinygrad_edu import Value
 from tinygrad_edu.draw import draw, render
 
@@ -67,6 +67,27 @@ def test_no_complaint_no_request_no_overflow(opened, name, width):
     assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
     assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert page.execute_script("return window.stolen || 0") == 0
+
+
+@pytest.mark.parametrize("name", ["neuron", "scalar", "tensor"])
+def test_text_stays_inside_its_box(opened, name):
+    assert [said for said in text_outside(opened(name), "#sheet") if not said.startswith(("1:", "2:"))] == []
+
+
+def test_a_function_unfolds(browser, tmp_path):
+    x = Value(2.0, label="a") * Value(-3.0, label="b")
+    browser.get(draw(1.0 / (1.0 + tg.ops.exp(-x))).save(tmp_path / "sigmoid.html").as_uri())
+    operations = "svg:not([hidden]) g.node[data-id^=op]"
+    assert len(browser.find_elements("css selector", operations)) == 2
+    press_on(browser, "g.node[aria-label='sigmoid: unfold it']")
+    assert len(browser.find_elements("css selector", operations)) == 5
+    assert len(browser.find_elements("css selector", f"{operations}:not(.dim)")) == 4
+    assert "div" in text(browser, "#panel").lower() or "/" in text(browser, "#panel")
+
+
+def press_on(page, selector):
+    """Enter on a node, as from a keyboard."""
+    page.find_element("css selector", selector).send_keys(webdriver.Keys.ENTER)
 
 
 def test_the_steps_tell_the_forward_and_the_backward_pass_in_numbers(opened):

@@ -313,3 +313,11 @@ def test_a_direction_that_was_asked_for_is_kept():
 
 def test_arrays_of_values_are_drawn_as_they_come():
     assert "output" in draw(nn.MLP([2, 1], seed=0, backend="scalar")(np.array([1.0, 2.0]))).summary
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (1, 1, 1)])
+def test_an_array_of_one_number_is_a_number(shape):
+    x = Tensor(np.full(shape, 0.5), requires_grad=True, label="x")
+    drawing = draw(nn.losses.mse(np.tanh(x * np.full(shape, 2.0)), np.full(shape, 3.0)))
+    assert drawing.latex()
+    assert "0.5" in drawing.dot

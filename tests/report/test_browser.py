@@ -6,7 +6,7 @@ Needs a browser: see tests/browser.py.
 import pytest
 
 import tinygrad_edu as tg
-from tests.browser import focus, prefer, press, resize, shown, webdriver
+from tests.browser import focus, prefer, press, resize, shown, text_outside, webdriver
 from tests.report.runs import HOSTILE, Card, of_moons
 from tinygrad_edu.charts import palette
 
@@ -85,7 +85,9 @@ def test_text_in_charts_stays_readable_on_a_telephone(page):
 @pytest.mark.parametrize("title", ["long" * 40, "a b " * 29])
 def test_a_long_title_breaks(browser, tmp_path, title):
     resize(browser, 360)
-    browser.get(tg.report(of_moons(epochs=1, callbacks=[]), path=tmp_path / "run.html", title=title).as_uri())
+    browser.get(
+        tg.report(of_moons(epochs=1, callbacks=[]), path=tmp_path / "run.html", title=title, diagnosis=None).as_uri()
+    )
     assert browser.execute_script(TOO_WIDE) == []
 
 
@@ -164,6 +166,10 @@ def test_every_link_leads_to_its_part(page):
         target = link.get_attribute("href").partition("#")[2]
         assert page.find_element("id", target).is_displayed()
         assert page.current_url.endswith("#" + target)
+
+
+def test_text_stays_inside_the_boxes_of_the_network(page):
+    assert text_outside(page, "#network") == []
 
 
 # Themes

@@ -44,7 +44,7 @@ def page(text):
 
 
 def written(run, tmp_path, **options):
-    return tg.report(run, path=tmp_path / "run.html", **options).read_text(encoding="utf-8")
+    return tg.report(run, path=tmp_path / "run.html", **{"diagnosis": None} | options).read_text(encoding="utf-8")
 
 
 # Structure
@@ -186,9 +186,8 @@ def test_both_themes_have_the_same_names_and_every_name_used_is_one(text):
 
 
 def test_without_histograms_it_says_how_to_get_them(bare, tmp_path):
-    text = written(bare, tmp_path)
+    text = written(bare.save(tmp_path / "run.json"), tmp_path)  # the weights are not in that file
     assert "tg.fit(..., callbacks=[tg.train.Histograms()])" in text
-    assert 'type="range"' not in text
 
 
 def test_without_a_diagnosis_it_says_how_to_get_one(bare, tmp_path):
@@ -279,7 +278,7 @@ def test_from_a_file_with_and_without_weights(bare, tmp_path):
 def test_a_file_of_another_form_is_refused(content, tmp_path):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(CheckpointError):
-        tg.report(tmp_path / "run.json", path=tmp_path / "run.html")
+        tg.report(tmp_path / "run.json", path=tmp_path / "run.html", diagnosis=None)
 
 
 @needs_graphviz

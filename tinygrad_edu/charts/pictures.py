@@ -33,7 +33,8 @@ def style(colours: Mapping[str, str]) -> Any:
         "xtick.labelcolor": colours["muted"], "ytick.labelcolor": colours["muted"],
         "axes.grid": True, "grid.color": colours["grid"], "grid.linewidth": 0.8, "axes.axisbelow": True,
         "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8,
-        "legend.frameon": False, "legend.fontsize": 10, "lines.linewidth": 1.8, "mathtext.default": "regular",
+        "legend.frameon": False, "legend.fontsize": 10, "lines.linewidth": 1.8,
+        "text.parse_math": False,  # names that come from data are text
     }  # fmt: skip
 
 

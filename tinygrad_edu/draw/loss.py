@@ -11,7 +11,7 @@ from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.recompute import parts_ending_at, recompute, users_of
 from tinygrad_edu.draw.roles import Roles, first_fixed_beside, is_number, looks_like_a_loss, roles_of
 from tinygrad_edu.draw.text import number as digits
-from tinygrad_edu.draw.text import size
+from tinygrad_edu.draw.text import single, size
 from tinygrad_edu.errors import TinygradError
 
 SAME = 1e-7
@@ -105,7 +105,7 @@ def of_numbers(graph: Graph, roles: Roles, end: int) -> tuple[str, set[int]] | N
         return None
     import numpy as np
 
-    target = np.array([float(t) for t in targets])
+    target = np.array([single(t) for t in targets])
     name = match(graph, entries, operations, (len(entries),), [target, -target])  # 1 - y·t is written 1 + (-t)·y, too
     return (name, set(operations)) if name else None
 
@@ -165,7 +165,7 @@ def match(
     tried = [
         (p, recompute(graph, operations, dict(zip(entries, given(p, graph, entries), strict=True)))) for p in draws
     ]
-    tried = [(p, float(y)) for p, y in tried if y is not None and size(y) == 1 and math.isfinite(float(y))]
+    tried = [(p, single(y)) for p, y in tried if y is not None and size(y) == 1 and math.isfinite(single(y))]
     if len(tried) < 2:
         return ""
     for target in targets:

@@ -82,6 +82,11 @@ def size(array: Any) -> int:
     return int(getattr(array, "size", 1))
 
 
+def single(value: Any) -> float:
+    """The one number of a number or of an array that holds one, whatever its axes."""
+    return float(value.reshape(-1)[0] if hasattr(value, "reshape") else value)
+
+
 def is_large(array: Any) -> bool:
     """Too many elements to write them out?"""
     return size(array) > SMALL

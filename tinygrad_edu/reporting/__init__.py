@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,28 +12,34 @@ from tinygrad_edu.core.aliases import Samples
 if TYPE_CHECKING:
     from tinygrad_edu.train import Histograms, Run
 
+BUDGET_S = 10.0  # of the diagnosis that is made without being asked for
+
 __all__ = ["report"]
 
 
 def report(
-    run: Run | str | os.PathLike[str],
+    run: Run | str | os.PathLike[str] | Any,
     X: Samples = None,
     y: Samples = None,
     *,
     path: str | os.PathLike[str] = "out/report.html",
-    diagnosis: Any = None,
+    diagnosis: Any = "auto",
     histograms: Histograms | None = None,
     title: str = "",
 ) -> Path:
     """Write the report of a run: one HTML file that opens without a network; returns its path.
 
-    It shows the curves, what the network has learned (of one or two inputs), its graph in the colours of its health,
-    how activations, gradients and weights of each layer were spread over time, and the settings to do it again.
+    It shows the curves, what the network has learned (boundary, confusion matrix, projection of many inputs), its
+    diagnosis, its graph in the colours of its health, how activations, gradients and weights of each layer were spread
+    over time, and the settings to do it again.
 
-    run: of `fit`, or a file that `Run.save` has written. X, y: the data to measure on, those of the training by
-    default. diagnosis: of `tg.clinic.diagnose`. histograms: a `train.Histograms`; one that `fit` was given as a
-    callback is found. title: the heading.
-    Errors: CheckpointError for a file of another form; ShapeError, DtypeError, SettingError for X and y.
+    run: of `fit`, a file that `Run.save` has written, or a fitted estimator, of ours or of scikit-learn's, also inside
+    a Pipeline or a search; of one that is no MLP, what can be told from its answers. X, y: the data to measure on,
+    those of the training by default; an estimator needs them. diagnosis: of `tg.clinic.diagnose`; it is made (within
+    10 s) by default, and left out for None. histograms: a `train.Histograms`; one that `fit` was given as a callback is
+    found, and without one a short run is trained again for them. title: the heading.
+    Errors: CheckpointError for a file of another form; ShapeError, DtypeError, SettingError for X and y; OperandError
+    for what is neither a run nor an estimator.
 
     >>> import tempfile
     >>> from tinygrad_edu import fit, nn, optim
@@ -40,17 +47,34 @@ def report(
     >>> model = nn.MLP([2, 3, 1])
     >>> run = fit(model, *xor_gate(), loss="mse", optimizer=optim.Adam(model.parameters()), epochs=3)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     report(run, path=folder + "/xor.html").read_text(encoding="utf-8")[:15]
+    ...     report(run, path=folder + "/xor.html", diagnosis=None).read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
     from tinygrad_edu.nn.storage import replace
+    from tinygrad_edu.reporting.estimators import record_of_estimator
     from tinygrad_edu.reporting.page import page
     from tinygrad_edu.reporting.record import record_of
+    from tinygrad_edu.reporting.retrained import histograms_of
     from tinygrad_edu.train import Run
 
     known = Run.load(run) if isinstance(run, (str, os.PathLike)) else run
-    record = record_of(known, X, y, histograms)
+    of_fit = isinstance(known, Run)
+    record = record_of(known, X, y, histograms) if of_fit else record_of_estimator(known, X, y)
+    record = replace_fields(record, histograms=histograms or histograms_of(record))
+    if isinstance(diagnosis, str) and diagnosis == "auto":
+        diagnosis = diagnosed(known, X, y) if record.outputs is None else None
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, page(record, diagnosis, title).encode())
     return path
+
+
+def diagnosed(known: Any, X: Any, y: Any) -> Any:
+    """The diagnosis of a run or an estimator; where there can be none, the reason."""
+    from tinygrad_edu.clinic import diagnose
+    from tinygrad_edu.errors import TinygradError
+
+    try:
+        return diagnose(known, X, y, budget_s=BUDGET_S)
+    except TinygradError as reason:
+        return str(reason)

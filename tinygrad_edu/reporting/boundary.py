@@ -1,81 +1,116 @@
-"""What the network says over the plane of its two inputs, or along its one input."""
+"""What the network says over the plane of its two inputs, along its one input, or over a projection of more."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.charts.palette import MARKS, SERIES
 from tinygrad_edu.charts.pictures import Canvas, picture
-from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.charts.text import clean
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.nn.losses import LOSSES
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.reporting.answers import Answer, answer, answers_of, choose_samples
+from tinygrad_edu.reporting.confusion import confusion
+from tinygrad_edu.reporting.projection import against, components
 from tinygrad_edu.reporting.record import Record
-from tinygrad_edu.reporting.tables import behind, figure, scrolling, table
+from tinygrad_edu.reporting.tables import behind
 
 Array = np.ndarray[Any, Any]
 SIDE, SIDE_OF_VALUES = 121, 31  # points of the grid along one side; a model of Values takes 0.1 ms for each
-MOST_POINTS = 400  # samples that are drawn
 MARKERS = "os^DvPX*"
 SHADES = (0.08, 0.16, 0.24, 0.32)  # from the boundary outwards
 SIZE = (5.0, 4.0)
 AROUND = (0.85, 0.5, 0.12, 0.32)  # inches; the numbers on the left have a name beside them
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the model makes of the samples: numbers of classes where `classes` names them, else one number each."""
-
-    target: Array
-    given: Array
-    classes: tuple[float, ...] = ()
-    threshold: float = 0.0
-
-    @property
-    def right(self) -> Array:
-        return np.asarray(self.target == self.given)
-
-    @property
-    def words(self) -> str:
-        if self.classes:
-            return f"{int(self.right.sum())} of {len(self.right)} samples are on the right side."
-        error = float(np.sqrt(np.mean((self.target - self.given) ** 2)))
-        return f"The answers are off by {figure(error)} (root mean square over {len(self.target)} samples)."
-
-
 def boundary_html(record: Record) -> str:
     """The picture and the numbers behind it; a sentence where there is none."""
-    model, data = record.model, record.data
-    if model is None or data is None:
+    data = record.data
+    if data is None or (record.model is None and record.outputs is None):
         return "<p>The model and its data are not in this record: <code>tg.report(run, X, y)</code> has them.</p>"
-    X, y = data if isinstance(model.parameters()[0], Tensor) else [array[choose_samples(len(array))] for array in data]
-    if X.ndim != 2 or X.shape[1] > 2 or X.dtype.kind != "f":
-        return f"<p>Each sample has the shape {X.shape[1:]}; this picture needs one or two numbers.</p>"
-    found = answer(record, predict(model, X), y)
+    X, y = [array[choose_samples(len(array))] for array in data] if is_slow(record) else data
+    found = answer(record, answers_of(record, X), y)
     if found is None:
         return f"<p>The targets have the shape {y.shape[1:]}: for this picture one number or class is needed.</p>"
     if not np.isfinite(found.given).all():
         return "<p>The answers of this model are NaN or infinite, so there is nothing to draw.</p>"
+    beside = (confusion(found) if found.classes else "") + held_out(record)
+    return f'<div class="grid">{chart(record, X, found)}{f"<div>{beside}</div>" if beside else ""}</div>'
+
+
+def is_slow(record: Record) -> bool:
+    """A model of Values takes 0.1 ms for each sample."""
+    return record.model is not None and not isinstance(record.model.parameters()[0], Tensor)
+
+
+def chart(record: Record, X: Array, found: Answer) -> str:
+    """The plane of two inputs, the line of one, or the projection of more."""
+    few = X.ndim == 2 and X.shape[1] <= 2 and X.dtype.kind == "f"
+    if not few:
+        return projection(X, found)
     what = f"{'Classes' if found.classes else 'Answers'} of the network over its inputs. {found.words}"
-    draw = (lambda c: curve(c, model, X, found)) if X.shape[1] == 1 else (lambda c: plane(c, record, X, found))
-    chart = (
-        f"<figure><figcaption>{found.words}</figcaption>{picture(what, draw, SIZE, AROUND)}"
-        f"{behind('samples and answers', [*names(X), 'target', 'answer'], rows(X, found))}</figure>"
+    draw = (lambda c: curve(c, record, X, found)) if X.shape[1] == 1 else (lambda c: plane(c, record, X, found))
+    return framed(
+        found.words, what, draw, behind_it(names(X), X, found), rows=legend_rows(found) if X.shape[1] == 2 else 1
     )
-    return f'<div class="grid">{chart}{confusion(found)}</div>' if found.classes else chart
 
 
-def confusion(found: Answer) -> str:
-    """Confusion matrix: true class by predicted class."""
-    head = ["class", *(f"taken for {name:g}" for name in found.classes)]
-    counts = [
-        (f"{name:g}", *(int(np.sum((found.target == name) & (found.given == other))) for other in found.classes))
-        for name in found.classes
-    ]
-    return scrolling("Classes and answers", table("Confusion matrix: true class by predicted class", head, counts))
+def projection(X: Array, found: Answer) -> str:
+    """Classes over the two directions in which the inputs vary most; numbers over their targets."""
+    if not found.classes:
+        what = f"Answers of the network over the targets. {found.words}"
+        return framed(found.words, what, lambda c: against(c, found), behind_it([], X, found))
+    if X.dtype.kind != "f":
+        return f"<p>{found.words} The inputs are whole numbers, of which there is no picture.</p>"
+    places, share = components(X)
+    about = f"First two principal components of the standardized inputs, {share:.0%} of their variance."
+
+    def draw(canvas: Canvas) -> None:
+        samples(canvas, places, found)
+        canvas.axes.set(xlabel="component 1", ylabel="component 2")
+
+    numbers = behind_it(["component 1", "component 2"], places, found)
+    return framed(found.words, f"{about} {found.words}", draw, numbers, about, legend_rows(found))
+
+
+def framed(
+    words: str, what: str, draw: Callable[[Canvas], None], behind_it: str, about: str = "", rows: int = 1
+) -> str:
+    """A picture with room for so many rows of its legend above it."""
+    note, (left, below, right, above) = f'<p class="note">{about}</p>' if about else "", AROUND
+    drawn = picture(what, draw, SIZE, (left, below, right, above + 0.2 * (rows - 1)))
+    return f"<figure><figcaption>{words}</figcaption>{drawn}{note}{behind_it}</figure>"
+
+
+def columns_of(found: Answer) -> int:
+    """How many entries of the legend stand side by side: a letter is about 6 points, and the axes are 290 wide."""
+    longest = max((len(f"class {name}") for name in found.names), default=7)
+    return max(1, min(4, 290 // (6 * max(longest, len("wrong side")) + 24)))
+
+
+def legend_rows(found: Answer) -> int:
+    """Rows of the legend: one entry for each class, and one for what is wrong."""
+    return -(-(len(found.names) + 1) // columns_of(found))
+
+
+def behind_it(head: Sequence[str], X: Array, found: Answer) -> str:
+    columns = X.reshape(len(X), -1)[:, : len(head)]
+    return behind("samples and answers", [*head, "target", "answer"], rows(columns, found))
+
+
+def held_out(record: Record) -> str:
+    """The same of the samples that were not trained on, where there are some."""
+    if record.held_out is None:
+        return ""
+    X, y = (array[choose_samples(len(array))] if is_slow(record) else array for array in record.held_out)
+    found = answer(record, answers_of(record, X), y)
+    if found is None or not np.isfinite(found.given).all():
+        return ""
+    words = f"Held out of the training: {found.words}"
+    table = confusion(found, "Confusion matrix of the samples held out") if found.classes else ""
+    return f"<p>{words}</p>{table}"
 
 
 def names(X: Array) -> list[str]:
@@ -87,66 +122,25 @@ def rows(X: Array, found: Answer) -> list[list[float]]:
     return [[float(x) for x in line] for line in columns[choose_samples(len(X))]]
 
 
-def choose_samples(count: int) -> Array:
-    """The samples that are drawn: all, or MOST_POINTS evenly chosen."""
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).astype(int))
-
-
-def predict(model: Module, X: Array) -> Array:
-    """The outputs as plain numbers, (samples, outputs), in eval mode."""
-    training = model.training
-    try:
-        with no_grad(), np.errstate(all="ignore"):
-            output = model.eval()(X)
-    finally:
-        model.train(training)
-    if isinstance(output, Tensor):
-        return np.asarray(output.array, dtype=float).reshape(len(X), -1)
-    return np.array([float(v.data) for v in np.ravel(output)]).reshape(len(X), -1)
-
-
-def answer(record: Record, outputs: Array, y: Array) -> Answer | None:
-    """Classes or numbers, whichever the targets are."""
-    if outputs.shape[1] > 1:
-        if y.ndim == 1:
-            target = y
-        elif y.shape == outputs.shape and np.isin(y, (0.0, 1.0)).all() and (y.sum(axis=1) == 1.0).all():
-            target = y.argmax(axis=1)
-        else:
-            return None
-        return Answer(target, outputs.argmax(axis=1), tuple(float(c) for c in range(outputs.shape[1])))
-    flat = np.ravel(y)
-    values = np.unique(flat)
-    if flat.shape != (len(outputs),):
-        return None
-    if len(values) != 2:
-        return Answer(flat, outputs[:, 0])
-    loss = LOSSES.get(record.loss_name)
-    threshold = 0.0 if loss and loss.for_classes and loss.link != "identity" else float(values.mean())
-    given = np.where(np.isfinite(outputs[:, 0]), values[(outputs[:, 0] > threshold).astype(int)], np.nan)
-    return Answer(flat, given, (float(values[0]), float(values[1])), threshold)
-
-
-def curve(canvas: Canvas, model: Module, X: Array, found: Answer) -> None:
+def curve(canvas: Canvas, record: Record, X: Array, found: Answer) -> None:
     """The answer along the one input, and the samples."""
     room = 0.05 * float(np.ptp(X)) or 1.0
     x = np.linspace(X.min() - room, X.max() + room, 300)[:, None].astype(X.dtype)
     some = choose_samples(len(X))
     canvas.axes.plot(X[some, 0], found.target[some], "o", color=MARKS["series-2"], markersize=4, label="samples")
-    canvas.axes.plot(x[:, 0], predict(model, x)[:, 0], color=MARKS["series-1"], label="network")
+    canvas.axes.plot(x[:, 0], answers_of(record, x)[:, 0], color=MARKS["series-1"], label="network")
     canvas.axes.set(xlabel="input", ylabel="answer")
     canvas.axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.0)
 
 
 def plane(canvas: Canvas, record: Record, X: Array, found: Answer) -> None:
     """The plane of two inputs: regions of classes and the lines between them, or heights."""
-    assert record.model is not None
     room = 0.08 * np.ptp(X, axis=0) + 1e-9
     low, high = X.min(axis=0) - room, X.max(axis=0) + room
-    side = SIDE if isinstance(record.model.parameters()[0], Tensor) else SIDE_OF_VALUES
+    side = SIDE_OF_VALUES if is_slow(record) else SIDE
     across, up = np.linspace(low[0], high[0], side), np.linspace(low[1], high[1], side)
     grid = np.stack([g.ravel() for g in np.meshgrid(across, up)], axis=1).astype(X.dtype)
-    scores = np.ma.masked_invalid(predict(record.model, grid).T.reshape(-1, side, side))
+    scores = np.ma.masked_invalid(answers_of(record, grid).T.reshape(-1, side, side))
     if not found.classes:
         heights(canvas, (across, up), scores[0])
     elif len(scores) == 1:
@@ -194,10 +188,13 @@ def samples(canvas: Canvas, X: Array, found: Answer) -> None:
     for place, name in enumerate(found.classes):
         those = points[target == name].T
         colour, marker = MARKS[SERIES[place % len(SERIES)]], MARKERS[place % len(MARKERS)]
-        canvas.axes.plot(*those, marker, color=colour, markersize=5, linestyle="none", label=f"class {name:g}")
+        canvas.axes.plot(
+            *those, marker, color=colour, markersize=5, linestyle="none", label=f"class {clean(found.names[place], 24)}"
+        )
     if not found.classes:
         canvas.axes.plot(*points.T, "o", color=MARKS["series-2"], markersize=4, label="samples")
     elif not found.right[some].all():
         wrong = points[~found.right[some]].T
         canvas.axes.plot(*wrong, "x", color=MARKS["ink"], markersize=9, markeredgewidth=1.8, label="wrong side")
-    canvas.axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, borderaxespad=0.0, handletextpad=0.2)
+    above: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.0, "handletextpad": 0.2}
+    canvas.axes.legend(ncols=columns_of(found), columnspacing=1.0, **above)

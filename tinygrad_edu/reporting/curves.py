@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,12 +23,16 @@ DASHES = ("-", (0, (5, 2)))  # told apart without colour too
 def curves_html(record: Record) -> str:
     """Two charts, each linear and logarithmic, and the numbers behind them."""
     run = record.run
+    if record.outputs is not None:
+        return "<p>This estimator keeps no record of its training, so there are no curves.</p>"
     if not run.n_epochs:
         return "<p>No epoch was finished, so there are no curves.</p>"
     loss = present({"training": run.loss_curve, "validation": run.validation_curve})
     norms = present({"gradient": run.grad_norms, "update": run.update_norms})
     charts = [chart(f"Loss ({record.loss_name})", loss)]
     charts += [chart("Length of gradient and update", norms)] if norms else []
+    if record.scores.size:
+        charts.append(chart("Score of the samples held out", {"score": record.scores}, ["linear"]))
     return CONTROLS + f'<div class="grid">{"".join(charts)}</div>'
 
 
@@ -43,17 +47,18 @@ def present(curves: Curves) -> Curves:
     return {name: curve for name, curve in curves.items() if curve.size}
 
 
-def chart(title: str, curves: Curves) -> str:
+def chart(title: str, curves: Curves, scales: Sequence[str] = ()) -> str:
     """One chart on both scales; the linear one alone where a logarithm would leave something out."""
     said = sentence(title, curves)
-    scales = ["log", "linear"] if all(np.all(curve > 0.0) for curve in curves.values()) else ["linear"]
+    asked = bool(scales)
+    scales = scales or (["log", "linear"] if all(np.all(curve > 0.0) for curve in curves.values()) else ["linear"])
     pictures = []
     for scale in scales:
         name = f"{said} {'Logarithmic' if scale == 'log' else 'Linear'} scale."
         hidden = "" if scale == scales[0] else " hidden"
         switched = f' data-case="scale:{scale}"{hidden}' if len(scales) > 1 else ""
         pictures.append(f"<div{switched}>{picture(name, partial(draw_curves, curves=curves, scale=scale))}</div>")
-    alone = "" if len(scales) > 1 else '<p class="note">Linear only: it is not above 0 everywhere.</p>'
+    alone = "" if len(scales) > 1 or asked else '<p class="note">Linear only: it is not above 0 everywhere.</p>'
     rows = [(str(epoch + 1), *numbers) for epoch, numbers in enumerate(zip(*pad_curves(curves), strict=True))]
     numbers = behind(title, ["epoch", *curves], rows)
     return f"<figure><figcaption>{text(title)}</figcaption>{''.join(pictures)}{alone}{numbers}</figure>"

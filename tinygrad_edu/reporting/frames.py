@@ -14,7 +14,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Model
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.draw.network import chain_of
 from tinygrad_edu.errors import DrawError, TinygradError
-from tinygrad_edu.reporting.boundary import Answer, answer, choose_samples, predict
+from tinygrad_edu.reporting.answers import Answer, answer, choose_samples, predict
 from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.train.histograms import evaluation_mode, layer_of, rows_of
 

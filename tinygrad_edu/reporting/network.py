@@ -76,7 +76,7 @@ def network_html(record: Record) -> str:
     states = states_of(record)
     found = healths(states) if states else {}
     parts = [graph(record, found), legend() if found else "", layer_table(states, found) if states else ""]
-    if not states:
+    if not states and record.outputs is None:
         parts.append("<p>What each layer does is measured on data: <code>tg.report(run, X, y)</code>.</p>")
     return "".join(parts)
 
@@ -91,6 +91,8 @@ def states_of(record: Record) -> Mapping[str, LayerState]:
 
 def graph(record: Record, found: Mapping[str, Health]) -> str:
     """The picture, or a sentence that says why there is none."""
+    if record.outputs is not None:
+        return "<p>This estimator is no network of layers.</p>"
     if record.model is None:
         return "<p>The model is not in this record, so its graph is not drawn.</p>"
     try:

@@ -81,12 +81,14 @@ def sections(record: Record, diagnosis: Any) -> list[Section]:
             "Bands: all, 90 % and 50 % of the entries; the line is the median.",
             lambda: layers_html(record.histograms),
         ),
-        "settings": ("Reproduce this run", "", lambda: settings_html(record.run)),
+        "settings": ("Reproduce this run", "", lambda: settings_html(record.run, record.program)),
     }  # fmt: skip
     made = [Section(name, heading, about, content(make)) for name, (heading, about, make) in makers.items()]
     if not record.histograms:
         made = [Section(s.id, s.heading, "" if s.id == "layers" else s.about, s.content) for s in made]
     first = Section("summary", "Summary", "", summary(record))
+    if record.outputs is not None:  # no network, so nothing of its training is known
+        return [first, *(part for part in made if part.id in ("answers", "settings"))]
     return [first, Section("diagnosis", "Diagnosis", "", diagnosis_html(diagnosis)), *made]
 
 
@@ -115,7 +117,7 @@ def sentence(record: Record) -> str:
 def summary(record: Record) -> str:
     """The few numbers to know first."""
     curve = record.run.loss_curve
-    entries = [("Epochs", str(len(curve)))]
+    entries = [("Epochs", str(len(curve)))] if record.outputs is None else []
     if len(curve):
         best = int(np.nanargmin(curve)) if np.isfinite(curve).any() else 0
         entries += [("Last loss", figure(curve[-1])), ("Lowest loss", f"{figure(curve[best])} in epoch {best + 1}")]
@@ -125,7 +127,8 @@ def summary(record: Record) -> str:
     if record.model is not None:
         numbers = sum(int(getattr(p, "size", 1)) for p in record.model.parameters())
         entries.append(("Model", f"{type(record.model).__name__}, {count(numbers, 'parameter')}"))
-    entries += [("Way", record.run.how)] if record.run.how else []
+    entries += [("Samples", f"{len(record.data[0]):,}")] if record.data is not None else []
+    entries += [("Mode", record.run.how)] if record.run.how else []
     return (
         "<dl>" + "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in entries) + "</dl>"
     )
@@ -133,6 +136,8 @@ def summary(record: Record) -> str:
 
 def diagnosis_html(diagnosis: Any) -> str:
     """The card of the clinic, or how to get one."""
+    if isinstance(diagnosis, str):
+        return f"<p>There is no diagnosis: {text(diagnosis, 600)}</p>"
     if diagnosis is None:
         return (
             "<p>There is no diagnosis in this report. "

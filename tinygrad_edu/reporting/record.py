@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,21 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """A run; `data` (X, y), `loss` as a function, and `histograms` are None where they are not known."""
+    """A run; `data` (X, y), `loss` as a function, and `histograms` are None where they are not known.
+
+    held_out: samples that were not trained on. classes: their names, where they are not their numbers. outputs: what
+    answers in place of a network. scores: of held-out samples after each epoch. program: Python that makes it.
+    """
 
     run: Run
     data: tuple[Array, Array] | None
     loss: Any
     histograms: Histograms | None
+    held_out: tuple[Array, Array] | None = None
+    classes: tuple[str, ...] = ()
+    outputs: Callable[[Array], Array] | None = None
+    scores: Array = field(default_factory=lambda: np.empty(0))
+    program: str = ""
 
     @property
     def model(self) -> Any:
@@ -54,7 +64,8 @@ def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histog
     if X is not None and run.model is not None:
         data = pair(run.model, loss, X, whole(y))
     watching = [callback for callback in job.settings.callbacks if isinstance(callback, Histograms)] if job else []
-    return Record(run, data, loss, histograms or (watching[-1] if watching else None))
+    held_out = job.held_out if job is not None else None
+    return Record(run, data, loss, histograms or (watching[-1] if watching else None), held_out)
 
 
 def loss_of(run: Run) -> Any:

@@ -27,14 +27,14 @@ FITTED = {field.name: field.default for field in fields(Settings) if field.name 
 GIVEN = {"validation": "(X_validation, y_validation)", "sample_weight": "sample_weight"}  # data, which no file holds
 
 
-def settings_html(run: Run) -> str:
-    """A program, the settings, and the versions that it ran with."""
-    lines = html.escape("\n".join(program_lines(run)))
-    program = scrolling("Program that trains this way", f"<pre><code>{lines}</code></pre>") if lines else ""
+def settings_html(run: Run, program: str = "") -> str:
+    """A program, the settings, and the versions that it ran with. program: in place of the one that `fit` needs."""
+    lines = html.escape(program or "\n".join(program_lines(run)))
+    shown = scrolling("Program that trains this way", f"<pre><code>{lines}</code></pre>") if lines else ""
     rows = [(name, setting_text(value)) for name, value in run.config.items()]
     settings = table("Settings of the run", ["setting", "value"], rows) if rows else "<p>No settings are known.</p>"
     return (
-        program
+        shown
         + scrolling("Settings of the run", settings)
         + table("Versions that made this report", ["what", "version"], list(versions().items()))
     )

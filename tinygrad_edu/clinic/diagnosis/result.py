@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from textwrap import wrap
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.diagnosis.card import card
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
@@ -122,12 +122,7 @@ class Diagnosis:
         return [line for part in text for line in fold(part)]
 
     def _repr_html_(self) -> str:
-        colour = {True: "#00795a", False: "#b22222", None: "#8a6d00"}[self.healthy]
-        head, *rest = self.lines()
-        return (
-            f'<div style="border-left:4px solid {colour};padding-left:0.8em"><b>{html.escape(head)}</b>'
-            f"<pre>{html.escape(chr(10).join(rest))}</pre></div>"
-        )
+        return card(self)
 
 
 def fold(line: str) -> list[str]:

@@ -1,0 +1,94 @@
+"""What a model makes of samples: the class or the number that it answers, beside the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.reporting.tables import figure
+
+Array = np.ndarray[Any, Any]
+MOST_POINTS = 400  # samples that are drawn
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model makes of the samples: numbers of classes where `classes` names them, else one number each."""
+
+    target: Array
+    given: Array
+    classes: tuple[float, ...] = ()
+    threshold: float = 0.0
+    labels: tuple[str, ...] = ()  # of the classes, where they have other names than their numbers
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.labels if len(self.labels) == len(self.classes) else tuple(f"{name:g}" for name in self.classes)
+
+    @property
+    def right(self) -> Array:
+        return np.asarray(self.target == self.given)
+
+    @property
+    def words(self) -> str:
+        if self.classes:
+            return f"{int(self.right.sum())} of {len(self.right)} samples are on the right side."
+        error = float(np.sqrt(np.mean((self.target - self.given) ** 2)))
+        return f"The answers are off by {figure(error)} (root mean square over {len(self.target)} samples)."
+
+
+def answers_of(record: Record, X: Array) -> Array:
+    """The outputs for samples, (samples, outputs), of a network or of any other estimator."""
+    if record.outputs is not None:
+        with np.errstate(all="ignore"):
+            return np.asarray(record.outputs(X), dtype=float).reshape(len(X), -1)
+    assert record.model is not None
+    return predict(record.model, X)
+
+
+def choose_samples(count: int) -> Array:
+    """The samples that are drawn: all, or MOST_POINTS evenly chosen."""
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).astype(int))
+
+
+def predict(model: Module, X: Array) -> Array:
+    """The outputs as plain numbers, (samples, outputs), in eval mode."""
+    training = model.training
+    try:
+        with no_grad(), np.errstate(all="ignore"):
+            output = model.eval()(X)
+    finally:
+        model.train(training)
+    if isinstance(output, Tensor):
+        return np.asarray(output.array, dtype=float).reshape(len(X), -1)
+    return np.array([float(v.data) for v in np.ravel(output)]).reshape(len(X), -1)
+
+
+def answer(record: Record, outputs: Array, y: Array) -> Answer | None:
+    """Classes or numbers, whichever the targets are."""
+    if outputs.shape[1] > 1:
+        if y.ndim == 1:
+            target = y
+        elif y.shape == outputs.shape and np.isin(y, (0.0, 1.0)).all() and (y.sum(axis=1) == 1.0).all():
+            target = y.argmax(axis=1)
+        else:
+            return None
+        classes = tuple(float(c) for c in range(outputs.shape[1]))
+        return Answer(target, outputs.argmax(axis=1), classes, labels=record.classes)
+    flat = np.ravel(y)
+    values = np.unique(flat)
+    if flat.shape != (len(outputs),):
+        return None
+    if len(values) != 2:
+        return Answer(flat, outputs[:, 0])
+    loss = LOSSES.get(record.loss_name)
+    threshold = 0.0 if loss and loss.for_classes and loss.link != "identity" else float(values.mean())
+    given = np.where(np.isfinite(outputs[:, 0]), values[(outputs[:, 0] > threshold).astype(int)], np.nan)
+    return Answer(flat, given, (float(values[0]), float(values[1])), threshold, record.classes)

@@ -1,0 +1,159 @@
+"""The record of a fitted estimator, of ours, of scikit-learn's, or of anybody's that follows its conventions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.facts.subject import estimator_loss, refuse_other_data, targets_of
+from tinygrad_edu.errors import NameNotFoundError, OperandError, SettingError
+from tinygrad_edu.nn import losses
+from tinygrad_edu.nn.layers import MLP
+from tinygrad_edu.reporting.record import Record
+from tinygrad_edu.train import Run
+
+Array = np.ndarray[Any, Any]
+HOLDERS = ("best_estimator_", "regressor_", "estimator_")  # of a search, of scaled targets, of a wrapper
+
+
+def is_estimator(candidate: Any) -> bool:
+    """Does it follow scikit-learn's conventions?"""
+    return hasattr(candidate, "predict") and hasattr(candidate, "get_params")
+
+
+def record_of_estimator(estimator: Any, X: Any, y: Any) -> Record:
+    """The record of a fitted estimator on data: curves and network of an MLP, answers of any other.
+
+    Errors: OperandError for what is no estimator, SettingError without data, ShapeError for other data.
+    """
+    if not is_estimator(estimator):
+        raise OperandError(
+            f"report takes a Run of fit, a file that Run.save has written, or a fitted estimator with predict and "
+            f"get_params, as scikit-learn has them, not {type(estimator).__name__} {estimator!r:.60}"
+        )
+    if X is None or y is None:
+        raise SettingError("report(estimator, X, y): an estimator does not keep its data: give X and y")
+    last, data, targets = innermost(estimator, X, np.asarray(y))
+    if hasattr(last, "coefs_") and hasattr(last, "intercepts_"):
+        found = of_network(estimator, last, to_array(data), targets)
+        if found is not None:
+            return found
+    return of_answers(estimator, X, np.asarray(y))
+
+
+def innermost(estimator: Any, X: Any, y: Array) -> tuple[Any, Any, Array]:
+    """(the estimator inside pipelines and searches, X and y as it is given them)."""
+    for attribute in HOLDERS:
+        if hasattr(estimator, attribute) and not hasattr(estimator, "estimators_"):
+            scaled = getattr(estimator, "transformer_", None)
+            y = y if scaled is None else scaled.transform(np.asarray(y, dtype=float).reshape(len(y), -1))
+            return innermost(getattr(estimator, attribute), X, y)
+    if hasattr(estimator, "steps") and hasattr(estimator, "named_steps"):
+        for _, step in estimator.steps[:-1]:
+            X = X if step in (None, "passthrough") else step.transform(X)
+        return innermost(estimator.steps[-1][1], X, y)
+    return estimator, X, y
+
+
+def to_array(X: Any) -> Array:
+    """Data frames and sparse matrices as an array. Errors: SettingError for what is not made of numbers."""
+    try:
+        return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
+    except (TypeError, ValueError):
+        raise SettingError(
+            "report(estimator, X, y): X holds text; a Pipeline that turns it into numbers is fine"
+        ) from None
+
+
+def of_network(estimator: Any, last: Any, X: Array, y: Array) -> Record | None:
+    """Of an MLPClassifier or MLPRegressor: its network as one of ours; None where its layers are of another kind."""
+    refuse_other_data(last, X, y)
+    model = network_of(last)
+    if model is None:
+        return None
+    loss = estimator_loss(last)
+    curve = np.array(getattr(last, "loss_curve_", [getattr(last, "loss_", np.nan)]), dtype=float)
+    scores = getattr(last, "validation_scores_", None)
+    held = getattr(last, "validation_losses_", None)
+    epochs = len(curve)
+    run = Run(
+        curve, np.empty(0), f"{getattr(last, 'n_iter_', epochs)} of {last.max_iter} epochs done", "", model,
+        {"loss": loss if isinstance(loss, str) else "squared error / 2", **settings_of(last)},
+        validation_curve=np.empty(0) if held is None else np.asarray(held, dtype=float),
+    )  # fmt: skip
+    function = losses.find(loss)
+    return Record(
+        run, (X, targets_of(last, y)), function, None, classes=names_of(last), program=program_of(estimator),
+        scores=np.empty(0) if scores is None else np.asarray(scores, dtype=float),
+    )  # fmt: skip
+
+
+def network_of(last: Any) -> MLP | None:
+    """The weights of an estimator in an MLP that ends in logits or numbers."""
+    sizes = (last.coefs_[0].shape[0], *(len(b) for b in last.intercepts_))
+    if not isinstance(last.activation, str) or getattr(last, "norm", None) is not None:
+        return None
+    try:
+        made = MLP(sizes, last.activation)
+    except NameNotFoundError:
+        return None
+    for layer, W, b in zip(made.layers, last.coefs_, last.intercepts_, strict=True):
+        layer.weight.data = np.array(W.T, dtype=float, order="C")
+        if layer.bias is not None:
+            layer.bias.data = np.array(b, dtype=float)
+    return made
+
+
+def of_answers(estimator: Any, data: Any, y: Array) -> Record:
+    """Of any other estimator: what it answers, without curves and without a network."""
+    classes, X = getattr(estimator, "classes_", None), to_array(data)
+    outputs: Callable[[Any], Array] = partial(predict, estimator)
+    targets = y
+    if len(X) != len(y):
+        raise SettingError(f"X has {len(X)} samples and y {len(y)}: one target for each sample is needed")
+    if classes is not None and not isinstance(classes, list) and y.ndim == 1:
+        known = np.asarray(classes)
+        unknown = sorted(set(y.tolist()) - set(known.tolist()), key=str)
+        if unknown:
+            raise SettingError(f"y holds {unknown[:5]}, and this classifier was trained on {known.tolist()[:8]}")
+        targets, outputs = np.searchsorted(known, y), partial(scores_of, estimator, known)
+    ready = outputs(data)  # an error here is the estimator's own: it is not fitted, or X does not fit it
+    said = f"{type(estimator).__name__}, measured on {len(X):,} samples"
+    run = Run(np.empty(0), np.empty(0), said, "", None, settings_of(estimator))
+    kept = {id(X): ready}
+    return Record(
+        run, (X, targets), None, None, classes=names_of(estimator), program=program_of(estimator),
+        outputs=lambda asked: kept[id(asked)] if id(asked) in kept else outputs(asked),
+    )  # fmt: skip
+
+
+def predict(last: Any, X: Any) -> Array:
+    """What it answers; it was perhaps fitted on a data frame, and is asked about an array."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return np.asarray(last.predict(X))
+
+
+def scores_of(last: Any, known: Array, X: Any) -> Array:
+    """A score for each class: 1 for the one that is predicted."""
+    return np.asarray(predict(last, X)[:, None] == known[None, :], dtype=float)
+
+
+def names_of(last: Any) -> tuple[str, ...]:
+    """The names of the classes, as y holds them."""
+    classes = getattr(last, "classes_", ())
+    return tuple(map(str, np.asarray(classes).tolist())) if not isinstance(classes, list) else ()
+
+
+def settings_of(last: Any) -> Mapping[str, Any]:
+    """What it was made with, its kind first."""
+    return {"estimator": type(last).__name__, **last.get_params(deep=False)}
+
+
+def program_of(estimator: Any) -> str:
+    """Python that makes the estimator again, as it shows itself."""
+    return f"model = {estimator!r}\nmodel.fit(X, y)"
