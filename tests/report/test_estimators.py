@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.report.runs import Page, of_moons
+from tinygrad_edu.clinic.diagnosis import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.card import Bar, bar_of, parts_of
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 from tinygrad_edu.reporting.answers import Answer
@@ -126,9 +127,17 @@ def test_a_diagnosis_is_made_by_default(tmp_path):
     X, y = tg.data.xor_gate()
     run = tg.fit(model, X, y, loss="mse", optimizer=tg.optim.Adam(model.parameters(), lr=0.05), epochs=200)
     text = written(tmp_path, run, diagnosis="auto")
-    assert "symmetric_init" in text
-    assert 'aria-label="5 of 5 runs reach the goal"' in text
+    assert "<b>trouble found</b>" in re.sub(r'<b style="[^"]*">', "<b>", text)
+    assert "There is no diagnosis" not in text
     assert Page(text).unbalanced == []
+
+
+def test_a_cause_has_a_bar_for_each_proof():
+    proof = "as is: 0 of 5 reach the goal; only <b>: 5 of 5; 1 of 5"
+    text = Diagnosis(False, [FoundCause("a_cause", "It is <wrong>.", "Seen.", proof, "Mend it.")])._repr_html_()
+    assert re.findall(r'aria-label="(\d of \d) runs reach the goal"', text) == ["0 of 5", "5 of 5", "1 of 5"]
+    assert "<wrong>" not in text
+    assert "only <b>" not in text
 
 
 def test_where_there_can_be_no_diagnosis_the_reason_stands_there(tmp_path):

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.core.aliases import Samples
 
 if TYPE_CHECKING:
+    from tinygrad_edu.reporting.record import Record
     from tinygrad_edu.train import Histograms, Run
-
-BUDGET_S = 10.0  # of the diagnosis that is made without being asked for
 
 __all__ = ["report"]
 
@@ -35,8 +34,8 @@ def report(
 
     run: of `fit`, a file that `Run.save` has written, or a fitted estimator, of ours or of scikit-learn's, also inside
     a Pipeline or a search; of one that is no MLP, what can be told from its answers. X, y: the data to measure on,
-    those of the training by default; an estimator needs them. diagnosis: of `tg.clinic.diagnose`; it is made (within
-    10 s) by default, and left out for None. histograms: a `train.Histograms`; one that `fit` was given as a callback is
+    those of the training by default; an estimator needs them. diagnosis: of `tg.clinic.diagnose`; it is made by
+    default, in seconds, and left out for None. histograms: a `train.Histograms`; one that `fit` was given as a callback is
     found, and without one a short run is trained again for them. title: the heading.
     Errors: CheckpointError for a file of another form; ShapeError, DtypeError, SettingError for X and y; OperandError
     for what is neither a run nor an estimator.
@@ -51,16 +50,9 @@ def report(
     '<!DOCTYPE html>'
     """
     from tinygrad_edu.nn.storage import replace
-    from tinygrad_edu.reporting.estimators import record_of_estimator
     from tinygrad_edu.reporting.page import page
-    from tinygrad_edu.reporting.record import record_of
-    from tinygrad_edu.reporting.retrained import histograms_of
-    from tinygrad_edu.train import Run
 
-    known = Run.load(run) if isinstance(run, (str, os.PathLike)) else run
-    of_fit = isinstance(known, Run)
-    record = record_of(known, X, y, histograms) if of_fit else record_of_estimator(known, X, y)
-    record = replace_fields(record, histograms=histograms or histograms_of(record))
+    known, record = known_and_record(run, X, y, histograms)
     if isinstance(diagnosis, str) and diagnosis == "auto":
         diagnosis = diagnosed(known, X, y) if record.outputs is None else None
     path = Path(path)
@@ -69,12 +61,25 @@ def report(
     return path
 
 
+def known_and_record(run: Any, X: Any, y: Any, histograms: Histograms | None) -> tuple[Any, Record]:
+    """(the Run or the estimator, what a page is made from)."""
+    from tinygrad_edu.reporting.estimators import record_of_estimator
+    from tinygrad_edu.reporting.record import record_of
+    from tinygrad_edu.reporting.retrained import histograms_of
+    from tinygrad_edu.train import Run
+
+    known = Run.load(run) if isinstance(run, (str, os.PathLike)) else run
+    of_fit = isinstance(known, Run)
+    record = record_of(known, X, y, histograms) if of_fit else record_of_estimator(known, X, y)
+    return known, replace_fields(record, histograms=histograms or histograms_of(record))
+
+
 def diagnosed(known: Any, X: Any, y: Any) -> Any:
     """The diagnosis of a run or an estimator; where there can be none, the reason."""
     from tinygrad_edu.clinic import diagnose
     from tinygrad_edu.errors import TinygradError
 
     try:
-        return diagnose(known, X, y, budget_s=BUDGET_S)
+        return diagnose(known, X, y)
     except TinygradError as reason:
         return str(reason)
