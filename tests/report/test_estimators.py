@@ -7,8 +7,8 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.report.runs import Page, of_moons
-from tinygrad_edu.clinic.diagnosis import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.card import Bar, bar_of, parts_of
+from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 from tinygrad_edu.reporting.answers import Answer
 from tinygrad_edu.reporting.confusion import confusion, matrix

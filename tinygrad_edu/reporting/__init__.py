@@ -35,8 +35,8 @@ def report(
     run: of `fit`, a file that `Run.save` has written, or a fitted estimator, of ours or of scikit-learn's, also inside
     a Pipeline or a search; of one that is no MLP, what can be told from its answers. X, y: the data to measure on,
     those of the training by default; an estimator needs them. diagnosis: of `tg.clinic.diagnose`; it is made by
-    default, in seconds, and left out for None. histograms: a `train.Histograms`; one that `fit` was given as a callback is
-    found, and without one a short run is trained again for them. title: the heading.
+    default, in seconds, and left out for None. histograms: a `train.Histograms`; one that `fit` was given as a callback
+    is found, and without one a short run is trained again for them. title: the heading.
     Errors: CheckpointError for a file of another form; ShapeError, DtypeError, SettingError for X and y; OperandError
     for what is neither a run nor an estimator.
 
