@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.train.snapshots import Snapshots, snapshots_of, spaced, thin
+from tinygrad_edu.train.snapshots import Snapshots, snapshots_of, space_epochs, thin
 
 X, Y = tg.data.moons(40, noise=0.2, seed=0)
 T = (Y > 0).astype(float)
@@ -101,7 +101,7 @@ def test_a_run_out_of_a_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize("epochs", [1, 2, 5, 59, 60, 61, 1000, 10**6])
 def test_frames_are_bounded_and_hold_both_ends(epochs):
-    found = spaced(epochs, 60)
+    found = space_epochs(epochs, 60)
     assert len(found) <= 62
     assert found == sorted(set(found))
     assert (found[0], found[-1]) == (0, epochs)

@@ -120,7 +120,7 @@ def examine_step() -> BackpropReport:
     return check_lists(net.forward, net.weights, updated=net.update(), lr=ALPHA)
 
 
-def worked_example(rounds: int) -> list[float]:
+def textbook_example(rounds: int) -> list[float]:
     """The errors of the well-known 2-2-2 example, whose biases 0.35 and 0.6 are not learned."""
     hidden, output = [[Value(w) for w in row[:2]] for row in HIDDEN], [[Value(w) for w in row] for row in OUTPUT]
     weights, errors = [w for rows in (hidden, output) for row in rows for w in row], []
@@ -135,7 +135,7 @@ def worked_example(rounds: int) -> list[float]:
 def run(quick: bool = False) -> Report:
     """The published numbers, one change each, and the worked example; quick or not, the same."""
     theirs, ours = course(their_update, ROUNDS), course(right, MANY)
-    errors = worked_example(MANY)
+    errors = textbook_example(MANY)
     rectified, slow = course(their_update, ROUNDS, ops.relu), course(their_slower_update, ROUNDS, ops.relu)[-1]
     return Report(
         name="by_hand",

@@ -112,12 +112,12 @@ class Chart:
             raise DrawError(ADVICE) from None
         with mpl.rc_context({**style(LIGHT), "savefig.facecolor": LIGHT["card"]}), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a glyph that DejaVu lacks
-            figure, target = self.drawn(Figure), io.BytesIO()
+            figure, target = self.draw(Figure), io.BytesIO()
             about = dict.fromkeys(("Date", "Creator", "Format", "Type")) if form == "svg" else None
             figure.savefig(target, format=form, metadata=about)
         return target.getvalue()
 
-    def drawn(self, make_figure: Any) -> Any:
+    def draw(self, make_figure: Any) -> Any:
         """Matplotlib's figure with all panels, whose axes line up."""
         high = max(HEIGHT + legend_height(panel) for panel in self.panels)
         width, height = WIDTH * len(self.panels), high + 0.3 * bool(self.title)

@@ -127,13 +127,13 @@ def notebook(exercise: Exercise, text: str) -> str:
     names = ", ".join(exercise.functions)
     check = f'from tinygrad_edu.course import check\n\nprint(check({names}, exercise="{exercise.name}"))'
     title, _, rest = task.partition("\n")
-    cells = [cell("markdown", f"## {title}\n{indented(rest)}", 0)]
+    cells = [cell("markdown", f"## {title}\n{indent(rest)}", 0)]
     cells += [cell("code", part, i + 1) for i, part in enumerate([first, *parts[1:], check])]
     metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"
 
 
-def indented(text: str) -> str:
+def indent(text: str) -> str:
     """As Markdown shows it: formulas, which stand four spaces in, are code."""
     return text
 

@@ -126,13 +126,13 @@ class Drawing:
     def picture(self, form: str) -> bytes | None:
         """The picture as svg, png or pdf; None without Graphviz. It is laid out once and kept."""
         if form not in self._pictures:
-            picture = self.rendered(form)
+            picture = self.render(form)
             if picture is None:
                 return None
             self._pictures[form] = picture
         return self._pictures[form]
 
-    def rendered(self, form: str) -> bytes | None:
+    def render(self, form: str) -> bytes | None:
         """The picture, or the collapsed one when its layout takes too long."""
         for dot in filter(None, (self.dot, self.collapsed_dot)):
             try:

@@ -72,7 +72,7 @@ def snapshots_of(run: Run, most: int) -> dict[int, State]:
     if kept:
         states = {epoch: state for epoch, state in kept[-1].states.items() if epoch <= run.n_epochs}
         return {epoch: states[epoch] for epoch in thin(sorted(states), most)}
-    return retrain(run, spaced(run.n_epochs, most))
+    return retrain(run, space_epochs(run.n_epochs, most))
 
 
 def thin(epochs: Sequence[int], most: int) -> list[int]:
@@ -81,10 +81,10 @@ def thin(epochs: Sequence[int], most: int) -> list[int]:
     return [epochs[place] for place in places]
 
 
-def spaced(epochs: int, most: int) -> list[int]:
+def space_epochs(epochs: int, most: int) -> list[int]:
     """Epochs from 0 to the last, closer at the start, where weights change most.
 
-    >>> spaced(100, 6), spaced(3, 6)
+    >>> space_epochs(100, 6), space_epochs(3, 6)
     ([0, 4, 16, 36, 64, 100], [0, 1, 2, 3])
     """
     if epochs < most:

@@ -9,7 +9,7 @@ import pytest
 from tinygrad_edu.clinic import diagnose_curve, diagnose_history
 from tinygrad_edu.clinic.diagnosis.files import read_history
 from tinygrad_edu.clinic.diagnosis.histories import columns_of, columns_of_log, history_of
-from tinygrad_edu.clinic.diagnosis.symptoms.curve import smoothed
+from tinygrad_edu.clinic.diagnosis.symptoms.curve import smooth
 from tinygrad_edu.errors import InputFileError, SettingError
 
 N = 20
@@ -153,8 +153,8 @@ def test_losses_of_batches_are_averaged():
     found = diagnose_curve(noisy)
     assert "single batches" in " ".join(found.summary.split())
     assert "lr_too_high" not in found.summary
-    assert smoothed(np.exp(-np.arange(600) / 150))[1] == 1  # a smooth curve stays as it is
-    assert smoothed(1.0 + 0.4 * (-1.0) ** np.arange(600))[1] == 1  # and one that goes nowhere
+    assert smooth(np.exp(-np.arange(600) / 150))[1] == 1  # a smooth curve stays as it is
+    assert smooth(1.0 + 0.4 * (-1.0) ** np.arange(600))[1] == 1  # and one that goes nowhere
 
 
 def test_a_validation_loss_that_only_trembles_is_no_overfitting():

@@ -77,7 +77,7 @@ def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCau
         if without is None:
             continue
         if without.share < whole.share and not whole.beats(without):
-            whole, without = t.extended(whole), t.extended(without)
+            whole, without = t.extend(whole), t.extend(without)
         if whole.beats(without):
             found.append((trial, without))
         elif without.share >= whole.share:

@@ -18,7 +18,7 @@ from tinygrad_edu.clinic.diagnosis.histories import History, columns_of, history
 from tinygrad_edu.clinic.diagnosis.overfitting import turn
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.session import Consultation
-from tinygrad_edu.clinic.diagnosis.symptoms.curve import FEWEST, of_curve, smoothed
+from tinygrad_edu.clinic.diagnosis.symptoms.curve import FEWEST, of_curve, smooth
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError
@@ -208,7 +208,7 @@ def diagnose_history(history: Any) -> Diagnosis:
 
 def of_history(history: History) -> Diagnosis:
     """The symptoms of curves, and what they may come from."""
-    curve, width = smoothed(history.losses)
+    curve, width = smooth(history.losses)
     with np.errstate(all="ignore"):  # differences of the largest floats are infinite, which the tests allow for
         symptoms = of_curve(curve)
         turned = turn(history.validation, history.losses) if history.validation.size else None

@@ -86,7 +86,7 @@ class Consultation:
         if causes := self.held_back():
             return self.named(causes)
         if t.as_is.share < MOST_OF and not self.near():
-            t.as_is = t.extended(t.as_is)
+            t.as_is = t.extend(t.as_is)
         if t.as_is.share >= MOST_OF or self.near():
             return self.healthy("Healthy: this run reaches the goal")
         causes = single(t, SUSPECTED, self.looked_at) or together(t)
@@ -102,7 +102,7 @@ class Consultation:
         if self.random:
             return self.named(self.represented() or [self.labels_random()])
         if t.as_is.reached > 0:
-            t.as_is = t.extended(t.as_is)
+            t.as_is = t.extend(t.as_is)
         lucky = self.unlucky()
         causes = single(t, CLEAR if lucky else SUSPECTED, self.looked_at, bool(lucky))
         if causes and lucky and t.suspicion(causes[0].code) < CLEAR:

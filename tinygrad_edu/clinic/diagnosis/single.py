@@ -29,7 +29,7 @@ def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) ->
         if cause.code in looked_at:
             continue
         looked_at.add(cause.code)
-        trial = t.tried(cause)
+        trial = t.try_cause(cause)
         if trial is not None and (t.beats(trial) or (lucky and always(t, trial))):
             trial = t.confirm(trial)
             proved += [(suspicion, cause, trial)] * (t.beats(trial) or lucky)

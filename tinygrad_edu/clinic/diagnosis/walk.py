@@ -111,7 +111,7 @@ def own_optimizer(t: Trials, whole: Trial, kept: list[str]) -> Trial:
 
 
 def differs(setup: Setup, goal: Setup, group: Group) -> bool:
-    return any(name in setup.changed(goal) for name in group.fields)
+    return any(name in setup.changes_to(goal) for name in group.fields)
 
 
 def change(setup: Setup, goal: Setup, names: list[str]) -> dict[str, Any]:

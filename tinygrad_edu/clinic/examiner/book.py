@@ -200,7 +200,7 @@ def total(net: Network, name: str) -> Any:
     """A parameter's finished gradient."""
     program = net.program
     parts = [
-        program.moved_back(program.steps[u.step].parents[u.slot], program.handed[u.step][u.slot])
+        program.move_back(program.steps[u.step].parents[u.slot], program.handed[u.step][u.slot])
         for u in net.uses.get(name, ())
     ]
     return sum(parts[1:], parts[0]) if parts else 0.0

@@ -138,7 +138,7 @@ class Program:
             dirty.update(p for p in (above(step)[k] for k in step.live) if not self.steps[p].parameter)
         return done, arrived
 
-    def moved_back(self, index: int, g: Array) -> Array:
+    def move_back(self, index: int, g: Array) -> Array:
         """A gradient of a moved parameter (W.T, W[1:]) as one of the parameter itself."""
         while self.steps[index].parents:
             node, index = self.steps[index].node, self.steps[index].parents[0]
@@ -146,7 +146,7 @@ class Program:
                 (g,) = node.op.vjp(g, node.array, self.steps[index].y, **node.options)  # type: ignore[union-attr]
         return g
 
-    def moved(self, index: int, array: Array) -> Array:
+    def move(self, index: int, array: Array) -> Array:
         """Another array in place of the parameter, moved about as the parameter was."""
         path = []
         while self.steps[index].parents:

@@ -57,7 +57,7 @@ class Factors:
                     group = Group(frozenset(names), text, "δ = c·(right delta), again in each layer", layers)
                     yield self.explanation(before, self.mutant(group, c, powers), base)
 
-    def combined(self) -> Iterator[Explanation]:
+    def combine(self) -> Iterator[Explanation]:
         """A factor and one other slip, or two factors."""
         found = 0
         for e in self.singles:
@@ -85,7 +85,7 @@ class Factors:
             others = group.names - set(wrong)
             if set(wrong) <= group.names and all(self.search.fits(n, factor * base[n]) for n in others):
                 numbers = sum(int(np.count_nonzero(base[n])) for n in wrong)
-                if numbers >= FREE or named_factor(factor, self.known):
+                if numbers >= FREE or factor_name(factor, self.known):
                     yield group
 
     def ratio(self, name: str, base: Mapping[str, Array]) -> float | None:
@@ -102,7 +102,7 @@ class Factors:
                 if abs(factor - 1.0) > 1e-6:
                     scaled = {n: factor * g if n in group.names else g for n, g in base.items()}
                     numbers = sum(int(np.count_nonzero(base[n])) for n in group.names)
-                    if numbers >= FREE or named_factor(factor, self.known):
+                    if numbers >= FREE or factor_name(factor, self.known):
                         first = self.mutant(group, factor)
                         yield from list(self.one((first,), scaled))[:1]
 
@@ -113,10 +113,10 @@ class Factors:
     def mutant(self, group: Group, factor: float, scales: Mapping[str, float] | None = None) -> Mutant:
         flipped = abs(factor + 1.0) < 1e-5
         entry = CATALOGUE["sign_flipped" if flipped else "constant_factor"]
-        text = "-1" if flipped else named_factor(factor, self.known) or f"{factor:.6g}"
+        text = "-1" if flipped else factor_name(factor, self.known) or f"{factor:.6g}"
         parameter = next(iter(group.names)) if len(group.names) == 1 else ""
         line = group.line.replace("c·", "-" if flipped else f"{text} · ")
-        chance = not flipped and not named_factor(factor, self.known)
+        chance = not flipped and not factor_name(factor, self.known)
         return Mutant(
             entry,
             line,
@@ -190,10 +190,10 @@ def common_factors(net: Network, lr: float | None) -> dict[str, float]:
     return found | ({f"lr = {lr:g}": lr, f"1/lr = {1 / lr:g}": 1 / lr} if lr else {})
 
 
-def named_factor(factor: float, known: Mapping[str, float]) -> str:
+def factor_name(factor: float, known: Mapping[str, float]) -> str:
     """The name of a factor, with a minus in front where it has the other sign; "" for one without a name.
 
-    >>> named_factor(-2.0, {"2": 2.0})
+    >>> factor_name(-2.0, {"2": 2.0})
     '-2'
     """
     for text, value in known.items():

@@ -103,7 +103,7 @@ class Search:
         handed = (done.get(use.step) or self.net.program.handed[use.step])[use.slot]
         for change in mine:
             handed = fit(change.function(g), handed)
-        return self.net.program.moved_back(self.net.steps[use.step].parents[use.slot], handed)
+        return self.net.program.move_back(self.net.steps[use.step].parents[use.slot], handed)
 
     def run(self, active: frozenset[Change], until: int) -> tuple[dict[int, Contributions], dict[int, Array]]:
         found = self.cache.get(active)
@@ -133,7 +133,7 @@ class Search:
             certain = self.exact() + list(Factors(self, []).alone())
             if all(e.by_chance for e in certain):
                 singles = self.singles()
-                certain += Factors(self, singles).combined()
+                certain += Factors(self, singles).combine()
             if all(e.by_chance for e in certain):
                 certain += self.pairs(singles)
         if certain:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_edu.compile.languages import values
 from tinygrad_edu.compile.languages.expressions import Expressions, Host
-from tinygrad_edu.compile.languages.program_text import read_names, stored_names
+from tinygrad_edu.compile.languages.program_text import names_of_stores, read_names
 from tinygrad_edu.compile.languages.values import LETTERS, Array, Number
 
 INDENT = "    "
@@ -25,7 +25,7 @@ class FunctionWriter(Expressions):
         super().__init__(writer)
         self.function, self.is_entry = function, entry
         self.live, self.result = read_names(function), "void"
-        stores = Counter(stored_names(function.body))
+        stores = Counter(names_of_stores(function.body))
         self.unsteady = {self.language.variable(name) for name, count in stores.items() if count > 1}
         self.scope: dict[str, Any] = {}
         self.visible: list[set[str]] = [set()]  # variables that are declared, block by block
@@ -220,13 +220,13 @@ class FunctionWriter(Expressions):
 
     def loop(self, node: ast.For | ast.While, head: Any) -> list[str]:
         before, hoisted, self.hoisted = dict(self.scope), self.hoisted, None
-        self.forget({self.language.variable(name) for name in stored_names(node.body)})
+        self.forget({self.language.variable(name) for name in names_of_stores(node.body)})
         self.visible.append(set())
         first = head()
         lines = [first, *self.inner(node.body), "}"]
         self.visible.pop()
         self.scope, self.hoisted = before, hoisted
-        self.forget({self.language.variable(name) for name in stored_names(node.body)})
+        self.forget({self.language.variable(name) for name in names_of_stores(node.body)})
         return lines
 
 

@@ -49,7 +49,7 @@ def loads(node: ast.AST) -> list[ast.Name]:
     return [x for x in ast.walk(node) if isinstance(x, ast.Name) and isinstance(x.ctx, ast.Load)]
 
 
-def stored_names(statements: list[ast.stmt]) -> list[str]:
+def names_of_stores(statements: list[ast.stmt]) -> list[str]:
     """The names that some statements give a value, each as often as it gets one."""
     names = [x for node in statements for x in ast.walk(node) if isinstance(x, ast.Name)]
     return [x.id for x in names if isinstance(x.ctx, ast.Store)]

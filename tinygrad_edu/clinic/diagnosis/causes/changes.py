@@ -137,7 +137,7 @@ def carry_gradient(record: Record) -> Iterator[Change]:
     yield from one(setup.activation != "relu", activation="relu")
 
 
-def tamed_gradient(record: Record) -> Iterator[Change]:
+def clip_the_gradient(record: Record) -> Iterator[Change]:
     yield from one(record.setup.clip_norm is None, clip_norm=1.0)
     yield from usual_start(record)
 

@@ -99,7 +99,7 @@ CAUSES: list[Cause] = [
     Cause(
         "exploding_gradient",
         {"exploding": 2.5, "divergence": 0.3, "sharp": 0.1},
-        changes.tamed_gradient,
+        changes.clip_the_gradient,
         "The gradient grows from layer to layer on its way down, and the first layers are thrown about.",
         "Begin with smaller weights, clip the gradient (clip_norm=1), or normalize (norm='layer').",
     ),

@@ -36,7 +36,7 @@ def of_torch(module: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> S
     how: loss, a torch loss or its name; optimizer, of torch, or a name (lr is then its rate); epochs; batch_size, all
     samples by default. Errors: those of from_torch, and SettingError for what is missing or has no counterpart.
     """
-    needed(how, "loss", "optimizer", "epochs")
+    require_settings(how, "loss", "optimizer", "epochs")
     X, y = plain(X), plain(y)
     chain, X = chain_and_inputs(module, X)
     loss = training.torch_loss(how["loss"])
@@ -59,8 +59,8 @@ def chain_and_inputs(module: Any, X: Array) -> tuple[Chain, Array]:
 
 def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Subject:
     """A Keras model, or its JSON, that was trained on X and y; what it was compiled with is read off the model."""
-    how = {**compiled_with(model), **{name: x for name, x in how.items() if x is not None}}
-    needed(how, "loss", "optimizer", "epochs")
+    how = {**compile_settings(model), **{name: x for name, x in how.items() if x is not None}}
+    require_settings(how, "loss", "optimizer", "epochs")
     X, y = plain(X), plain(y)
     chain = keras_models.chain_of(model, X.shape[1:])
     loss, logits = training.keras_loss(how["loss"])
@@ -88,13 +88,13 @@ def keras_form(chain: Chain, loss: str, logits: bool) -> tuple[Chain, str]:
     return chain, loss
 
 
-def compiled_with(model: Model) -> dict[str, Any]:
+def compile_settings(model: Model) -> dict[str, Any]:
     """Loss and optimizer of a compiled Keras model."""
     found = {name: getattr(model, name, None) for name in ("loss", "optimizer")}
     return {name: x for name, x in found.items() if x is not None}
 
 
-def needed(how: Mapping[str, Any], *names: str) -> None:
+def require_settings(how: Mapping[str, Any], *names: str) -> None:
     missing = [name for name in names if how.get(name) is None]
     if missing:
         raise SettingError(

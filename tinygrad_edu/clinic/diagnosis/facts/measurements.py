@@ -228,9 +228,9 @@ class Record:
 
     @cached_property
     def end(self) -> State:
-        return self.state(self.ended())
+        return self.state(self.trained_copy())
 
-    def ended(self) -> Module:
+    def trained_copy(self) -> Module:
         """A copy of the network as it is now."""
         model = self.setup.model(0)
         model.load_state_dict(self.subject.model.state_dict())

@@ -157,7 +157,7 @@ class Setup(Recipe):
             old, new = as_schedule(old)(0) / self.terms, as_schedule(new)(0) / self.terms
         return [f"{NAMES.get(name, name)} {setting_text(old)} → {setting_text(new)}"]
 
-    def changed(self, other: Setup) -> dict[str, Any]:
+    def changes_to(self, other: Setup) -> dict[str, Any]:
         """The fields in which another setup differs."""
         pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return {name: new for name, old, new in pairs if old is not new and not equal(old, new)}

@@ -85,7 +85,7 @@ class Trials:
         """Is there time for few trials only?"""
         return self.bench.seconds(self.record.setup) > SLOW * self.budget
 
-    def tried(self, cause: Cause) -> Trial | None:
+    def try_cause(self, cause: Cause) -> Trial | None:
         """The best trial of a cause's changes; stops at the first that repairs."""
         best: Trial | None = None
         for change in cause.changes(self.record):
@@ -93,7 +93,7 @@ class Trials:
             if trial is None:
                 continue
             if trial.reached >= 0.8 * trial.count and not self.beats(trial):
-                trial = self.extended(trial)
+                trial = self.extend(trial)
             self.done.append(trial)
             if best is None or (trial.reached, trial.worth) > (best.reached, best.worth):
                 best = trial
@@ -105,7 +105,7 @@ class Trials:
         """Does it repair: most seeds reach the goal by it, and more than as it is, beyond chance?"""
         return trial.share >= REPAIRS and trial.beats(self.as_is)
 
-    def extended(self, trial: Trial) -> Trial:
+    def extend(self, trial: Trial) -> Trial:
         """The same from more seeds, where time allows."""
         last = max(run.seed for run in trial.runs)
         more = range(last + 1, last + 1 + ENOUGH - trial.count)
@@ -120,7 +120,7 @@ class Trials:
 
     def confirm(self, trial: Trial) -> Trial:
         """The same from more seeds where not all reach the goal: 4 of 5 may be 3 of 5 the next time."""
-        return trial if trial.share == 1.0 else self.extended(trial)
+        return trial if trial.share == 1.0 else self.extend(trial)
 
     # Goals
 

@@ -133,11 +133,11 @@ def flat(losses: Array) -> Measured:
     )
 
 
-def smoothed(losses: Array) -> tuple[Array, int]:
+def smooth(losses: Array) -> tuple[Array, int]:
     """(means of so many numbers, how many): of losses of batches, which go up and down about a falling curve.
 
     >>> rng = np.random.default_rng(0)
-    >>> smoothed(np.exp(-np.arange(600) / 200) + rng.normal(0.0, 0.2, 600))[1]
+    >>> smooth(np.exp(-np.arange(600) / 200) + rng.normal(0.0, 0.2, 600))[1]
     15
     """
     if len(losses) < MANY or not np.isfinite(losses).all():

@@ -212,7 +212,7 @@ def batch_statistics(record: Record) -> Measured:
     if not any(isinstance(module, BatchNorm) for _, module in record.end.model.named_modules()):
         return None
     running = record.end.value
-    own = record.state(record.ended(), fresh=True).value
+    own = record.state(record.trained_copy(), fresh=True).value
     return (running - own) / max(abs(own), 0.05), (
         f"By the running statistics of BatchNorm the loss is {running:.3g}, by those of the samples {own:.3g}."
     )

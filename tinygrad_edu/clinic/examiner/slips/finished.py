@@ -136,13 +136,13 @@ def gradient_of_another_parameter(net: Network, learner: Learner) -> Variants:
 )
 def repeated_index_counted_once(net: Network, _: Learner) -> Variants:
     for layer, use in everywhere(net):
-        once, often = counted(net, use.parameter, single=True), counted(net, use.parameter, single=False)
+        once, often = count_reads(net, use.parameter, single=True), count_reads(net, use.parameter, single=False)
         if once is not None and often is not None and not np.allclose(once, often):
             change = final(net, use, lambda g, d=once - often: g + d)  # type: ignore[misc]
             yield Variant(layer, "∂L/∂{W}[index] = {d}, for the last use alone", (change,), use.parameter)
 
 
-def counted(net: Network, name: str, single: bool) -> Array | None:
+def count_reads(net: Network, name: str, single: bool) -> Array | None:
     """The gradient by all reads with an array of indices, each index counted once or every time."""
     total: Any = None
     for use in net.uses[name]:

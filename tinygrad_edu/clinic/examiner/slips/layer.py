@@ -105,7 +105,7 @@ def updated_weights_used(net: Network, learner: Learner) -> Variants:
     for layer, use, step in propagating(net):
         name = use.parameter
         for rate in RATES if learner.lr is None else (learner.lr, -learner.lr):
-            W = net.program.moved(step.parents[use.slot], learner.params[name] - rate * learner.grads[name])
+            W = net.program.move(step.parents[use.slot], learner.params[name] - rate * learner.grads[name])
             line = f"∂L/∂{{x}} = {{d}} ({{W}} {'-' if rate > 0 else '+'} lr·d{{W}})ᵀ" + (
                 f", lr = {rate:g}" if learner.lr is None else ""
             )
@@ -217,7 +217,7 @@ def missing_bias_gradient(net: Network, _: Learner) -> Variants:
                     kept = with_operand(step, use.slot, use.data, np.where(ones, 0.0, 1.0) + 0.0 * a)(
                         np.ones_like(step.y)
                     )
-                    mask = net.program.moved_back(step.parents[use.slot], kept) != 0.0
+                    mask = net.program.move_back(step.parents[use.slot], kept) != 0.0
                     yield Variant(layer, line, (final(net, use, lambda g, mask=mask: g * mask),), use.parameter)  # type: ignore[misc]
 
 

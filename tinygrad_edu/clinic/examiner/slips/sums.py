@@ -139,7 +139,7 @@ def cut_in_time(net: Network, group: list[Layer], times: dict[int, int]) -> Vari
 def penalty_of(net: Network, name: str) -> Array | float:
     """What the penalty adds to a parameter's gradient."""
     found = [u for u in net.penalties if u.parameter == name]
-    parts = [net.program.moved_back(p, net.program.handed[u.step][u.slot]) for u in found
+    parts = [net.program.move_back(p, net.program.handed[u.step][u.slot]) for u in found
              for p in [net.steps[u.step].parents[u.slot]]]  # fmt: skip
     return sum(parts[1:], parts[0]) if parts else 0.0
 
@@ -267,7 +267,7 @@ def measure_factors(net: Network, learner: Learner) -> list[float]:
 
 def gradient_of(net: Network, name: str) -> Any:
     parts = [
-        net.program.moved_back(net.steps[u.step].parents[u.slot], net.program.handed[u.step][u.slot])
+        net.program.move_back(net.steps[u.step].parents[u.slot], net.program.handed[u.step][u.slot])
         for u in net.uses[name]
     ]
     return sum(parts[1:], parts[0])

@@ -65,7 +65,7 @@ def kernel_flipped(net: Network, learner: Learner) -> Variants:
     for layer, use, step in propagating(net):
         K = learner.params[use.parameter]
         for axes in flips(K):
-            other = net.program.moved(step.parents[use.slot], np.flip(K, axes).copy())
+            other = net.program.move(step.parents[use.slot], np.flip(K, axes).copy())
             text = "K reversed along axes " + ", ".join(map(str, axes))
             change = Change("edge", use.step, with_operand(step, use.data, use.slot, other), use.data)
             yield Variant(layer, f"∂L/∂x = δ with {text}", (change,), use.parameter)
