@@ -119,6 +119,31 @@ def test_a_notebook_gets_a_frame_that_cannot_reach_it():
     assert frame["srcdoc"].startswith("<!DOCTYPE html>")
 
 
+MODELS = {
+    "layers in a row": (lambda nn: nn.Sequential(nn.Linear(2, 4, rng=0), nn.Tanh(), nn.Linear(4, 1, rng=1)), (2,)),
+    "batch norm": (lambda nn: nn.MLP([2, 4, 1], seed=0, norm="batch"), (2,)),
+    "convolution": (lambda nn: nn.Sequential(nn.Conv2d(1, 2, 3, rng=0), nn.Flatten(), nn.Linear(32, 1)), (1, 6, 6)),
+    "recurrent": (lambda nn: nn.Sequential(nn.RNN(2, 3, rng=0), nn.last_output, nn.Linear(3, 1, rng=0)), (5, 2)),
+    "Values": (lambda nn: nn.MLP([2, 3, 1], seed=0, backend="scalar"), (2,)),
+    "float32": (lambda nn: nn.MLP([2, 4, 1], seed=0, dtype="float32"), (2,)),
+    "many weights": (lambda nn: nn.MLP([2, 200, 200, 1], seed=0), (2,)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_kind_of_model_is_shown_or_it_says_what_is_not(name):
+    make, shape = MODELS[name]
+    rng, model = np.random.default_rng(0), make(tg.nn)
+    inputs, targets = rng.normal(size=(12, *shape)), rng.normal(size=(12, 1))
+    run = tg.fit(model, inputs, targets, loss="mse", optimizer="adam", epochs=4, compiled=False)
+    data = inside(tg.animate(run).text)
+    assert [frame["epoch"] for frame in data["frames"]] == [0, 1, 2, 3, 4]
+    assert data["ground"]["kind"] == ("plane" if shape == (2,) else "")
+    assert bool(data["ground"]["why"]) == (shape != (2,))
+    assert isinstance(data["network"], dict if "weights" in data["frames"][0] else str)
+    assert set(data["frames"][0]["gradients"]) == {key.rpartition(".")[0] for key in model.gradients()}
+
+
 # In a browser
 
 

@@ -278,7 +278,8 @@ def test_own_data_with_hostile_names(browser, tmp_path):
 @pytest.mark.parametrize(
     ("content", "classes"),
     [("a;b;kind\n" + "\n".join(f"{i};{i * i};{'even' if i % 2 == 0 else 'odd'}" for i in range(20)), 2),
-     ("\n".join(f"{i / 7},{np.sin(i)}" for i in range(30)), 0)],
+     ("\n".join(f"{i / 7},{np.sin(i)}" for i in range(30)), 0),
+     ("\n".join(f'"{i}";"{i / 7}"' for i in range(30)), 0)],
 )  # fmt: skip
 def test_a_csv_file_and_its_program(browser, tmp_path, monkeypatch, capsys, content, classes):
     monkeypatch.chdir(tmp_path)
@@ -342,3 +343,75 @@ def test_the_page_is_small_and_holds_what_python_knows():
     data = json.loads(re.search(r'id="data">(.*?)</script>', content, re.DOTALL)[1])
     assert len(data["datasets"]) == len(datasets.MADE)
     assert set(page.USUAL) <= set(data["known"]["activations"])
+
+
+# A file chosen in the page
+
+
+def upload(browser, path):
+    browser.find_element("css selector", "#file").send_keys(str(path))
+    ends = time.monotonic() + 10
+    while not (said := text(browser, "#file-said")):
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    return said
+
+
+FILES = {
+    "names of classes": "a,b,kind\n" + "\n".join(f"{i},{i % 7}.5,{'even' if i % 2 == 0 else 'odd'}" for i in range(40)),
+    "numbers; quoted": '"x";"y"\n' + "\n".join(f'"{i / 7}";{np.sin(i):.6f}' for i in range(30)),
+    "no header, tabs": "\n".join(f"{i * 1e3:g}\t{i % 3}\t{i % 3}" for i in range(30)) + "\n\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_chosen_in_the_page_trains_as_in_python(opened, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own data.csv").write_text(FILES[name], encoding="utf-8")
+    assert "samples of" in upload(opened, tmp_path / "own data.csv")
+    choose(opened, limit="200")
+    program, _ = train(opened)
+    run, loss = in_python(program)
+    assert loss == pytest.approx(run.loss_curve[-1], rel=1e-9)
+    own = page.from_csv(tmp_path / "own data.csv")
+    assert (run.config["loss"] == "mse") == (not own.classes), "the same kind of task as for tinygrad-edu play --csv"
+    assert opened.get_log("browser") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "no samples"), ("a,b\n", "no samples"), ("1,2\n3", "columns"), ("1,nan\nx,2", "no finite number"),
+        ("1\n2\n", "1 columns"), ("1,2\n\0", "no text"), ("1e999,2\n1,3", "no finite number"),
+        ("\n".join(f"{i},c{i}" for i in range(9)), "9 classes"), ("1,2\n" * 5001, "5001 samples"),
+        (f"{HOSTILE},1,2\n" * 3, "no finite number"),
+    ],
+)  # fmt: skip
+def test_a_hostile_file_is_one_sentence(opened, tmp_path, content, said):
+    (tmp_path / "bad<b>.csv").write_text(content, encoding="utf-8")
+    assert said in upload(opened, tmp_path / "bad<b>.csv")
+    assert opened.execute_script("return document.querySelectorAll('#file-said *').length") == 0
+    assert opened.get_log("browser") == []
+    opened.execute_script("document.getElementById('one').click()")
+    assert text(opened, "#epoch") == "1", "the page goes on with what it had"
+
+
+# Validation
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("share", "settings"),
+    [("0.2", {"batch": "16", "limit": "80"}), ("0.5", {"patience": "8", "tol": "0.01", "lr": "0.05"})],
+)
+def test_what_is_held_out_is_what_fit_holds_out(opened, share, settings):
+    data_set(opened, "Moons")
+    choose(opened, held=share, seed="4", **settings)
+    program, why = train(opened)
+    run, loss = in_python(re.sub(r"epochs=\d+", "epochs=1000", program) if "patience" in settings else program)
+    assert loss == pytest.approx(run.loss_curve[-1], rel=1e-10)
+    told = float(text(opened, "#held-now").replace("−", "-"))
+    assert told == pytest.approx(run.validation_curve[-1], rel=1e-3)
+    assert run.stop_reason.split("(")[0] == why.split("(")[0]

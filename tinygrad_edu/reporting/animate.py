@@ -12,7 +12,7 @@ from tinygrad_edu.charts.axes import thin_points
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.draw.text import count
-from tinygrad_edu.errors import OperandError
+from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.reporting.frames import Camera, points_of
 from tinygrad_edu.reporting.live_page import Page, asset, write_page
 from tinygrad_edu.reporting.page import sentence
@@ -53,6 +53,8 @@ def animate(
     """
     if not isinstance(run, Run):
         raise OperandError(f"animate takes a run, which tg.fit returns, not {type(run).__name__}")
+    if (X is None) != (y is None):
+        raise SettingError(f"animate(run, {'X' if y is None else 'y'}) alone: X and y are needed, or neither of them")
     page = film(record_of(run, X, y), snapshots_of(run, whole("frames", frames, 2)), title)
     if path is not None:
         page.save(path)

@@ -105,8 +105,8 @@ def retrain(run: Run, epochs: Sequence[int]) -> dict[int, State]:
     same = len(found) >= run.n_epochs and np.allclose(found[: run.n_epochs], run.loss_curve, rtol=CLOSE, atol=1e-12)
     if not same:
         raise SettingError(
-            "trained again from its start, this run takes another course: it draws random numbers (dropout), or "
-            "something has changed the data or the settings since. Keep its weights while it trains: "
+            "trained again from its start, this run takes another course: it draws random numbers (dropout), its "
+            "optimizer had made steps before, or data or settings have changed since. Keep its weights as it trains: "
             "fit(..., callbacks=[tg.train.Snapshots()])"
         )
     return states

@@ -4,7 +4,7 @@
   const at = id => document.getElementById(id), part = (id, selector) => document.querySelector(`#${id} ${selector}`);
   const SIDE = 40, BUDGET = 14;
   let hidden = [{ units: 8, activation: "tanh" }, { units: 8, activation: "tanh" }];
-  let dataset, plan, net, X, targets, form, orders, epoch, history, stopped, rule, playing = false, grid, frames = 0;
+  let dataset, plan, net, X, targets, y, held, form, orders, epoch, history, stopped, rule, best, playing = false, grid, frames = 0;
 
   // The choices
 
@@ -97,10 +97,30 @@
 
   // The network
 
+  /* Rows of an array, by their numbers. */
+  function take({ data, shape: [, width] }, rows) {
+    const made = trainer.array([rows.length, width]);
+    rows.forEach((row, i) => made.data.set(data.subarray(row * width, (row + 1) * width), i * width));
+    return made;
+  }
+  /* As fit(validation=share): the rows that stay, and those that are held out, each in their order. */
+  function split(n, share, seed) {
+    const exact = share * n, low = Math.floor(exact), count = exact - low === 0.5 ? low + low % 2 : Math.round(exact);
+    const drawn = Generator.of_seed(BigInt(seed) + (2n << 32n)).orders(n), sorted = part => Array.from(part).sort((a, b) => a - b);
+    return [sorted(drawn.subarray(count)), sorted(drawn.subarray(0, count))];
+  }
+
   function reset() {
-    const optimizer = at("optimizer").value, schedule = at("schedule").value, loss = at("loss").value, n = dataset.y.length;
-    X = { data: Float64Array.from(at("scaled").checked ? dataset.scaled : dataset.X), shape: [n, dataset.features] };
+    const optimizer = at("optimizer").value, schedule = at("schedule").value, loss = at("loss").value, seed = Math.floor(numberOf("seed", 0));
+    const share = Number(at("held").value), whole = { data: Float64Array.from(at("scaled").checked ? dataset.scaled : dataset.X), shape: [dataset.y.length, dataset.features] };
+    [X, y, held] = [whole, dataset.y, null];
     [targets, form] = makeTargets(loss);
+    const [stay, out] = share ? split(dataset.y.length, share, seed) : [[], []];
+    if (out.length && stay.length) {
+      held = { X: take(whole, out), targets: take(targets, out), y: out.map(i => dataset.y[i]) };
+      [X, targets, y] = [take(whole, stay), take(targets, stay), stay.map(i => dataset.y[i])];
+    }
+    const n = y.length;
     const settings = {}, parameters = {};
     for (const name of known.optimizers[optimizer].asked) if (at(`setting-${name}`)) {
       const value = numberOf(`setting-${name}`, known.optimizers[optimizer].settings[name]);
@@ -111,7 +131,7 @@
       parameters[name] = known.whole.includes(name) ? Math.max(1, Math.round(given)) : given;
     }
     plan = { features: dataset.features, layers: [...hidden.map(layer => ({ ...layer })), { units: targets.shape[1], activation: at("output").value }],
-      loss, optimizer, lr: numberOf("lr", 0.01), settings, schedule: { name: schedule, parameters }, init: at("init").value, seed: Math.floor(numberOf("seed", 0)) };
+      loss, optimizer, lr: numberOf("lr", 0.01), settings, schedule: { name: schedule, parameters }, init: at("init").value, seed, share: held ? share : 0 };
     net = trainer.create(plan, known);
     const size = Math.round(numberOf("batch", 0));
     plan.batch = size >= 1 && size < n ? size : n;
@@ -120,7 +140,7 @@
     plan.patience = at("patience").value === "" ? 0 : Math.max(1, Math.round(numberOf("patience", 1)));
     rule = plan.tol === null && !plan.patience ? null : Float64Array.of(NaN, plan.tol || 0, Number.MAX_VALUE, 0, plan.patience);
     orders = Generator.of_seed(plan.seed);
-    [epoch, history, stopped] = [0, { x: [], y: [] }, ""];
+    [epoch, history, stopped, best] = [0, { x: [], y: [], held: [] }, "", null];
     makeGrid();
     pause();
     show(true);
@@ -161,10 +181,19 @@
     epoch += 1;
     history.x.push(epoch);
     history.y.push(loss);
-    if (rule && kernels.stops(rule, 0, loss)) {
-      stopped = plan.patience ? `stopped after ${epoch} epochs: the loss improved by less than ${plots.brief(plan.tol || 0)} of itself for ${plan.patience} epochs in a row`
-        : `converged after ${epoch} epochs: the loss changed by ${plots.brief(Math.abs(loss - history.y.at(-2)))}, at most ${plots.brief(plan.tol)} of itself`;
+    const watched = held ? net.loss(held.X, held.targets) : loss, curve = held ? history.held : history.y;
+    if (held) {
+      history.held.push(watched);
+      if (plan.patience && (!best || watched < best.loss)) best = { loss: watched, epoch, state: net.snapshot() };
+    }
+    if (rule && kernels.stops(rule, 0, watched)) {
+      stopped = plan.patience ? `stopped after ${epoch} epochs: the ${held ? "validation loss" : "loss"} improved by less than ${plots.brief(plan.tol || 0)} of itself for ${plan.patience} epochs in a row`
+        : `converged after ${epoch} epochs: the loss changed by ${plots.brief(Math.abs(watched - curve.at(-2)))}, at most ${plots.brief(plan.tol)} of itself`;
     } else if (epoch >= plan.limit) stopped = `all ${epoch} epochs done`;
+    if (stopped && best && best.epoch !== epoch) {
+      net.restore(best.state);
+      stopped += `; the weights are those of epoch ${best.epoch}, the best by validation (${plots.brief(best.loss)})`;
+    }
   }
 
   // The pictures
@@ -182,14 +211,17 @@
       note.textContent = "Line: its answer. Dots: the samples.";
     } else if (dataset.features === 2) {
       plane = plots.plane(host, { x: grid.limits[0], y: grid.limits[1], side: SIDE, points: points(), names: ["feature 1", "feature 2"] });
-      note.textContent = dataset.classes.length ? `Colours: the class it would choose, deeper where it is surer. Classes: ${dataset.classes.join(", ")}.` : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
+      note.textContent = dataset.classes.length ? `Colours: the class it would choose, deeper where it is surer. Classes: ${dataset.classes.join(", ")}.${held ? " Rings: held out." : ""}` : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
     } else note.textContent = `${dataset.features} features: there is no plane to draw. The number of right answers is above.`;
   }
   function points() {
-    const step = Math.max(1, Math.ceil(dataset.y.length / 500)), found = [], [low, high] = bounds();
-    for (let i = 0; i < dataset.y.length; i += step) {
-      const where = { x: X.data[2 * i], y: X.data[2 * i + 1] };
-      found.push(dataset.classes.length ? { ...where, kind: dataset.y[i] } : { ...where, value: (2 * dataset.y[i] - low - high) / (high - low || 1) });
+    const found = [], [low, high] = bounds();
+    for (const [samples, labels, ring] of [[X, y, false], ...(held ? [[held.X, held.y, true]] : [])]) {
+      const step = Math.max(1, Math.ceil(labels.length / 500));
+      for (let i = 0; i < labels.length; i += step) {
+        const where = { x: samples.data[2 * i], y: samples.data[2 * i + 1], ring };
+        found.push(dataset.classes.length ? { ...where, kind: labels[i] } : { ...where, value: (2 * labels[i] - low - high) / (high - low || 1) });
+      }
     }
     return found;
   }
@@ -209,15 +241,15 @@
   }
 
   function score() {
-    const y = net.layers(X).at(-1).y, width = y.shape[1], n = y.shape[0];
+    const given = net.layers(X).at(-1).y, width = given.shape[1], n = given.shape[0];
     at("score-name").textContent = dataset.classes.length ? "Right" : "Off by (RMS)";
     if (!dataset.classes.length) {
       let sum = 0;
-      for (let i = 0; i < n; i++) sum += (y.data[i] - dataset.y[i]) ** 2;
+      for (let i = 0; i < n; i++) sum += (given.data[i] - y[i]) ** 2;
       return plots.brief(Math.sqrt(sum / n));
     }
     let right = 0;
-    for (let i = 0; i < n; i++) { const c = cell(y.data, i, width); right += (width > 1 ? Math.floor(c - 10) : Number(c > 0)) === dataset.y[i]; }
+    for (let i = 0; i < n; i++) { const c = cell(given.data, i, width); right += (width > 1 ? Math.floor(c - 10) : Number(c > 0)) === y[i]; }
     return `${right} of ${n}`;
   }
 
@@ -227,7 +259,12 @@
     at("loss-now").textContent = epoch ? plots.brief(history.y.at(-1)) : "–";
     if (at("stopped").textContent !== stopped) at("stopped").textContent = stopped;
     const step = Math.max(1, Math.ceil(history.x.length / 500)), kept = (_, i) => i % step === 0 || i === history.x.length - 1;
-    lossChart.show([{ name: plan.loss, x: history.x.filter(kept), y: history.y.filter(kept), colour: plots.series(0) }]);
+    const curves = [{ name: "training", x: history.x.filter(kept), y: history.y.filter(kept), colour: plots.series(0) }];
+    if (held) curves.push({ name: "held out", x: curves[0].x, y: history.held.filter(kept), colour: plots.series(1), dash: "6 3" });
+    lossChart.show(curves);
+    if (all) plots.legend(part("losses", ".legend"), held ? curves : []);
+    at("held-box").hidden = !held;
+    at("held-now").textContent = held && epoch ? plots.brief(history.held.at(-1)) : "–";
     lossChart.label(epoch ? `${plan.loss} over ${epoch} epochs, from ${plots.brief(history.y[0])} to ${plots.brief(history.y.at(-1))}` : "No epoch yet");
     if (all) answerPictures();
     drawAnswers();
@@ -246,7 +283,7 @@
         plane.label(`Answers over the two features after ${epoch} epochs`);
       } else if (line) {
         const curve = { name: "network", x: grid.X.data, y: Array.from(own.at(-1).y.data.filter((_, i) => i % own.at(-1).y.shape[1] === 0)), colour: plots.series(0) };
-        line.show([{ name: "samples", x: X.data, y: dataset.y, colour: plots.series(1), dots: true }, curve]);
+        line.show([{ name: "samples", x: X.data, y, colour: plots.series(1), dots: true }, curve]);
         line.label(`Answer along the feature after ${epoch} epochs`);
       }
     }
@@ -309,6 +346,20 @@
     reset();
   });
   at("settings").addEventListener("submit", event => event.preventDefault());
+  at("file").addEventListener("change", async event => {
+    event.stopPropagation();
+    const file = at("file").files[0], said = at("file-said");
+    if (!file) return;
+    try {
+      if (file.size > csvFile.BYTES) throw new Error(`${file.name} has ${Math.round(file.size / 1e6)} MB: up to 5 are read.`);
+      datasets.push(csvFile.read(file.name, await file.text(), widest));
+    } catch (error) { said.textContent = error.message; return; }
+    said.textContent = `${datasets.at(-1).y.length} samples of ${datasets.at(-1).features} features.`;
+    option(at("dataset"), String(datasets.length - 1), file.name.slice(0, 60));
+    at("dataset").value = String(datasets.length - 1);
+    chooseData();
+    reset();
+  });
   at("add").addEventListener("click", () => { hidden.push({ units: 4, activation: hidden.length ? hidden.at(-1).activation : "tanh" }); showHidden(); reset(); });
   at("play").addEventListener("click", toggle);
   at("one").addEventListener("click", () => { pause(); train(); show(false); });

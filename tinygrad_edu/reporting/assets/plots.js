@@ -166,12 +166,13 @@ const plots = (() => {
       pen.drawImage(small, room.left, room.top, inner.width, inner.height);
       const atX = v => room.left + (v - made.x[0]) / (made.x[1] - made.x[0]) * inner.width;
       const atY = v => room.top + (made.y[1] - v) / (made.y[1] - made.y[0]) * inner.height;
-      pen.lineWidth = 1;
-      pen.strokeStyle = css(tint.card);
       for (const point of made.points) {
-        pen.fillStyle = css(colourOf(point));
+        const colour = css(colourOf(point));
         pen.beginPath();
         pen.arc(atX(point.x), atY(point.y), 3.2, 0, 7);
+        pen.fillStyle = point.ring ? css(tint.card) : colour;
+        pen.strokeStyle = point.ring ? colour : css(tint.card);
+        pen.lineWidth = point.ring ? 1.8 : 1;
         pen.fill();
         pen.stroke();
       }

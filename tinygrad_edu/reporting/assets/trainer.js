@@ -124,6 +124,14 @@ const trainer = (() => {
         this.norm = Math.sqrt(squares);
         return loss;
       },
+      /* The mean loss of rows that are not trained on. */
+      loss(X, T) {
+        const last = forward(X, X.shape[0]).at(-1);
+        call(`loss_${plan.loss}`, { output: last.y, target: T, d_output: last.up });
+        return results.data[0];
+      },
+      snapshot: () => state.slice(),
+      restore: kept => state.set(kept),
       /* z and y of every layer for rows of X, valid until the next call. */
       layers: X => forward(X, X.shape[0]),
     };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def write_playground(own: list[Dataset], path: str | os.PathLike[str] | None, ti
     facts = {**known, "mlp": list(known["activations"]), "whole": WHOLE}
     shown = [each.facts() for each in datasets]
     data = {"known": facts, "usual": USUAL, "widest": WIDEST, "datasets": shown}
-    own_scripts = ["trainer.js", "plots.js", "pictures.js", "python.js", "checks.js", "playground.js"]
+    own_scripts = ["trainer.js", "plots.js", "pictures.js", "python.js", "checks.js", "csv.js", "playground.js"]
     scripts = [text, javascript.asset("random.js"), *own_scripts]
     page = Page(
         write_page(title or "Playground", LEAD, asset("playground.html"), scripts, data),
@@ -73,12 +74,17 @@ def from_csv(file: Path) -> Dataset:
     X, y = files.read_data(file, np.array(["text"]))
     targets = [files.number(entry) for entry in y]
     known = y if any(target is None for target in targets) else np.array(targets, dtype=float)
-    first = files.text(file).lstrip().partition("\n")[0]
+    found = files.text(file)
+    first = found.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    header = int(any(files.number(entry) is None for entry in first.split(delimiter)[:-1]))
+    header = any(files.number(entry) is None for entry in files.table(file, found)[0][1][:-1])
     kind = "" if known.dtype.kind == "U" else ".astype(float)"
     program = (
-        f"table = np.genfromtxt({file.name!r}, delimiter={delimiter!r}, skip_header={header}, dtype=str)",
-        f"X, y = table[:, :-1].astype(float), table[:, -1]{kind}",
-    )
+        "import csv", "",
+        f'with open({json.dumps(file.name)}, newline="", encoding="utf-8-sig") as file:',
+        f'    rows = [row for row in csv.reader(file, delimiter={json.dumps(delimiter)}) if "".join(row).strip()]'
+        + "[1:]" * header,
+        "X = np.array([row[:-1] for row in rows], dtype=float)",
+        f"y = np.array([row[-1].strip() for row in rows]){kind}",
+    )  # fmt: skip
     return own_data(X, known, program, file.name)

@@ -1,0 +1,78 @@
+"use strict";
+/* A reader's own CSV file as a data set of the page: the rules of tinygrad-edu play --csv. Nothing in it is run. */
+const csvFile = (() => {
+  const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, BYTES = 5e6, SAMPLES = 5000, CLASSES = 8, FEW = 20;
+  const numberOf = text => NUMBER.test(text.trim()) ? Number(text.trim()) : NaN;
+
+  function cellsOf(text, delimiter) {
+    const rows = [];
+    let row = [], cell = "", quoted = false;
+    for (let i = 0; i < text.length; i++) {
+      const letter = text[i];
+      if (quoted) {
+        if (letter !== '"') cell += letter;
+        else if (text[i + 1] === '"') { cell += '"'; i += 1; } else quoted = false;
+      } else if (letter === '"' && cell === "") quoted = true;
+      else if (letter === delimiter) { row.push(cell); cell = ""; }
+      else if (letter === "\n" || letter === "\r") {
+        if (letter === "\r" && text[i + 1] === "\n") i += 1;
+        row.push(cell); rows.push(row); [row, cell] = [[], ""];
+      } else cell += letter;
+    }
+    if (cell !== "" || row.length) { row.push(cell); rows.push(row); }
+    return rows.map((cells, i) => ({ cells, line: i + 1 })).filter(({ cells }) => cells.some(x => x.trim()));
+  }
+
+  /* The data set; throws an Error whose message says what is wrong with the file. */
+  function read(name, text, widest) {
+    if (text.includes("\0")) throw new Error(`${name} is no text.`);
+    const plain = text.replace(/^\uFEFF/, ""), first = plain.trimStart().split("\n", 1)[0];
+    const delimiter = [",", ";", "\t"].reduce((best, mark) => first.split(mark).length > first.split(best).length ? mark : best);
+    let rows = cellsOf(plain, delimiter);
+    const header = rows.length > 0 && rows[0].cells.slice(0, -1).some(x => Number.isNaN(numberOf(x)));
+    if (header) rows = rows.slice(1);
+    const width = rows.length ? rows[0].cells.length : 0, features = width - 1, n = rows.length;
+    if (!n) throw new Error(`${name} has no samples: a row for each is needed, its target in the last column.`);
+    if (n > SAMPLES) throw new Error(`${name} has ${n} samples: the playground takes up to ${SAMPLES}.`);
+    if (features < 1 || features > widest) throw new Error(`${name} has ${width} columns: 2 to ${widest + 1} are needed, the last one for the target.`);
+    const X = [];
+    for (const { cells, line } of rows) {
+      if (cells.length !== width) throw new Error(`${name}, line ${line}: it has ${cells.length} columns, and ${width} are needed.`);
+      for (let j = 0; j < features; j++) {
+        const x = numberOf(cells[j]);
+        if (!Number.isFinite(x)) throw new Error(`${name}, line ${line}, column ${j + 1}: ${JSON.stringify(cells[j].slice(0, 30))} is no finite number.`);
+        X.push(x);
+      }
+    }
+    const labels = rows.map(({ cells }) => cells[features].trim()), numbers = labels.map(numberOf), numeric = !numbers.some(Number.isNaN);
+    const kinds = [...new Set(numeric ? numbers : labels)].sort(numeric ? (a, b) => a - b : undefined);
+    const classes = !numeric || kinds.length >= 2 && kinds.length <= Math.min(FEW, Math.floor(n / 2)) && kinds.every(Number.isInteger);
+    if (classes && (kinds.length < 2 || kinds.length > CLASSES)) throw new Error(`${name}: its last column has ${kinds.length} classes, and 2 to ${CLASSES} can be shown.`);
+    if (numeric && !numbers.every(Number.isFinite)) throw new Error(`${name}: its last column holds a number that is not finite.`);
+    const quoted = JSON.stringify(name), mark = JSON.stringify(delimiter);
+    return {
+      title: name, features, X, scaled: standardize(X, features), startScaled: true,
+      y: classes ? (numeric ? numbers : labels).map(x => kinds.indexOf(x)) : numbers,
+      classes: classes ? kinds.map(x => String(x).slice(0, 30)) : [],
+      program: ["import csv", "", `with open(${quoted}, newline="", encoding="utf-8-sig") as file:`,
+        `    rows = [row for row in csv.reader(file, delimiter=${mark}) if "".join(row).strip()]${header ? "[1:]" : ""}`,
+        "X = np.array([row[:-1] for row in rows], dtype=float)",
+        `y = np.array([row[-1].strip() for row in rows])${numeric ? ".astype(float)" : ""}`],
+    };
+  }
+
+  /* As tg.data.standardize. */
+  function standardize(X, features) {
+    const n = X.length / features, found = X.slice();
+    for (let j = 0; j < features; j++) {
+      let sum = 0, squares = 0, same = true;
+      for (let i = j; i < X.length; i += features) { sum += X[i]; same = same && X[i] === X[j]; }
+      const mean = sum / n;
+      for (let i = j; i < X.length; i += features) squares += (X[i] - mean) ** 2;
+      const [shift, scale] = same ? [X[j], 1] : [mean, Math.sqrt(squares / n)];
+      for (let i = j; i < X.length; i += features) found[i] = (X[i] - shift) / scale;
+    }
+    return found;
+  }
+  return { read, BYTES };
+})();
