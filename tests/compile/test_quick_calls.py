@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.compile.backend import compiler
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.errors import AnomalyError, ShapeError
 
 pytestmark = pytest.mark.skipif(bool(compiler.missing()), reason="no compiler: NumPy runs the function")
@@ -150,3 +151,28 @@ def test_memory_does_not_grow_with_the_number_of_sizes():
     for n in range(2, 200):
         f(np.ones(n))
     assert len(f.arrays.quick.known) <= 64
+
+
+NESTED = {
+    "a list": lambda W, b: [W, b],
+    "a tuple": lambda W, b: (W, b),
+    "a dict": lambda W, b: {"W": W, "b": b},
+    "layers": lambda W, b: [{"W": W, "b": b}, (0.5,)],
+    "nothing": lambda W, b: [W, b, [], {}],
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_nested_arguments_are_quick_too(name):
+    def layer(p, x):
+        W, b = list(tree_leaves(p))[:2]
+        return np.sum(np.tanh(x @ W + b))
+
+    f, slow = tg.jit(layer), tg.jit(layer)
+    x, given = RNG.normal(size=(5, 3)), NESTED[name](RNG.normal(size=(3, 2)), RNG.normal(size=2))
+    for argnum in (0, 1, (0, 1), (1, 0)):
+        for _ in range(2):
+            slow.arrays.quick.known.clear()
+            found, expected = (g.value_and_grad(given, x, argnum=argnum) for g in (f, slow))
+            tree_map(same, found, expected)
+    assert len(f.arrays.quick.known) == 3

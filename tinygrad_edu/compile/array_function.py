@@ -73,7 +73,7 @@ class ArrayFunction:
             if uncompiled.is_way(arguments):
                 return uncompiled.results(self.f, arguments)
             found = self.results(call, inputs)
-            self.quick.keep(None, call, arguments)
+            self.quick.keep((), call, arguments)
             return found
         if not isinstance(call.program.trace.results, Traced):
             return self.f(*arguments)
@@ -96,8 +96,8 @@ class ArrayFunction:
             return uncompiled.value_and_gradients(self.f, arguments)
         call, found = self.differentiate(arguments, f"arguments {sorted(chosen)}" if some and chosen else "arguments")
         names = [f"d_{name}" for name in call.program.trace.inputs]
-        if chosen is not None and len(chosen) == 1:
-            self.quick.keep(min(chosen), call, arguments)
+        if chosen:
+            self.quick.keep(tuple(sorted(chosen)), call, arguments)
         named = iter(names)
         return found["result"], tree_map(lambda _: found.get(next(named)), tuple(arguments))
 

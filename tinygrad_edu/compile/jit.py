@@ -51,9 +51,10 @@ class CompiledFunction:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if MODES.usual and not named and not DEPTH.level:
-            quick = self.again(None, arguments)
-            if quick is not None and (found := quick.run(arguments)) is not None:
-                return found[quick.result]
+            leaves: list[Any] = []
+            quick = self.again((), arguments, leaves)
+            if quick is not None and (results := quick.run(leaves)) is not None:
+                return results[quick.result]
         if not MODES.usual and at_work():  # a compiled function inside another one is part of its trace
             return self.f(*arguments, **named)
         given: list[Any] = []
@@ -70,10 +71,12 @@ class CompiledFunction:
 
         Inside of a transform or of another compiled function they are nodes, as from `tg.value_and_grad`.
         """
-        if MODES.usual and not named and not DEPTH.level and argnum.__class__ is int:
-            quick = self.again(argnum, arguments)
-            if quick is not None and (both := quick.value_and_gradient(arguments)) is not None:
-                return both
+        one = argnum.__class__ is int
+        if MODES.usual and not named and not DEPTH.level and (one or argnum.__class__ is tuple):
+            leaves: list[Any] = []
+            quick = self.again((argnum,) if one else argnum, arguments, leaves)
+            if quick is not None and (both := quick.value_and_gradients(leaves, arguments)) is not None:
+                return both[0], both[1][0] if one else tuple(both[1])
         if at_work() or (MODES.recording and DEPTH.level):
             return transforms.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
         forms = self.fitting()
@@ -107,9 +110,10 @@ class CompiledFunction:
             return y.item()
         return forms.run(lambda way, leaves: way.backward(leaves), arguments, nesting, given)
 
-    def again(self, wanted: int | None, arguments: Sequence[Any]) -> QuickCall | None:
+    def again(self, wanted: Any, arguments: Sequence[Any], leaves: list[Any]) -> QuickCall | None:
         """The quick way for a call that has been made before, if what the function closes over is as it was."""
-        return self.forms.arrays.quick.known.get((wanted, signature(arguments))) if self.forms.watch.fits() else None
+        key = wanted, signature(arguments, leaves)
+        return self.forms.arrays.quick.known.get(key) if self.forms.watch.fits() else None
 
     def fitting(self) -> Forms | None:
         """The programs for what the function closes over as it is now; None where it has changed too often."""

@@ -7,56 +7,94 @@ functions that close over no array; whatever is not as it was then goes the long
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.core.backward import has_nan
+from tinygrad_edu.core.pytree import tree_leaves, tree_map
 
 Signature = tuple[Any, ...]
 MOST = 64  # signatures that are kept; sizes that change all the time are not
 
 
-def signature(arguments: Sequence[Any]) -> Signature:
-    """Shape and dtype of each array, the class of anything else.
+def signature(arguments: Iterable[Any], leaves: list[Any]) -> Signature:
+    """Nesting, shape and dtype of each array, the class of anything else; the arrays and numbers go to `leaves`.
 
-    >>> signature([np.ones((2, 3)), 1.0])
-    (((2, 3), dtype('float64')), <class 'float'>)
+    >>> leaves = []
+    >>> signature([{"W": np.ones((2, 3))}, 1.0], leaves)
+    ((('W',), (((2, 3), dtype('float64')),)), <class 'float'>)
+    >>> leaves[1]
+    1.0
     """
-    return tuple([(x.shape, x.dtype) if x.__class__ is np.ndarray else x.__class__ for x in arguments])
+    found: list[Any] = []
+    for x in arguments:
+        kind = x.__class__
+        if kind is np.ndarray:
+            found.append((x.shape, x.dtype))
+            leaves.append(x)
+        elif kind is list or kind is tuple:
+            found.append((kind, signature(x, leaves)))
+        elif kind is dict:
+            found.append((tuple(x), signature(x.values(), leaves)))
+        else:
+            found.append(kind)
+            leaves.append(x)
+    return tuple(found)
 
 
 class QuickCall:
-    """One program for arguments of one signature; `gradient`: the name of the gradient that is wanted, or ""."""
+    """One program for arguments of one signature. `wanted`: by which arguments it is differentiated."""
 
-    def __init__(self, call: Any, arguments: Sequence[Any], gradient: str) -> None:
+    def __init__(self, call: Any, arguments: Sequence[Any], leaves: Sequence[Any], wanted: Sequence[int]) -> None:
         self.program, self.sizes, self.shapes = call.program, call.sizes, call.shapes
         self.code, self.dtype, self.count = self.program.code, np.dtype(self.program.dtype), len(self.program.scalars)
-        self.arrays = [i for i, x in enumerate(arguments) if x.__class__ is np.ndarray]
+        self.arrays = [i for i, x in enumerate(leaves) if x.__class__ is np.ndarray]
         names = [*self.program.scalars, *self.program.shapes]  # in the order in which `run` gives them
-        self.result, self.gradient = names.index("result" if gradient else "result0"), names.index(gradient or names[0])
+        self.result = names.index("result" if wanted else "result0")
+        inputs, parts = iter(call.program.trace.inputs), []
+        for argument in arguments:
+            parts.append([f"d_{next(inputs)}" for _ in tree_leaves(argument)])
+        self.gradients = [
+            (i, isinstance(arguments[i], (list, tuple, dict)), [names.index(name) for name in parts[i]]) for i in wanted
+        ]
         self.key = object()  # of the workspace; by identity, since the sizes themselves take 0.3 µs to hash
 
-    def run(self, arguments: Sequence[Any]) -> list[Any] | None:
+    def run(self, leaves: Sequence[Any]) -> list[Any] | None:
         """All results, or None where the long way has to be gone: another layout, or an error, which it explains."""
         for i in self.arrays:
-            if not arguments[i].flags.carray:  # in C order, aligned, and may be written to
+            if not leaves[i].flags.carray:  # in C order, aligned, and may be written to
                 return None
         numbers, out = np.empty(self.count), [np.empty(shape, self.dtype) for shape in self.shapes]
         try:
-            self.code(*arguments, *self.program.workspace(self.sizes, self.key), *out, numbers)
+            self.code(*leaves, *self.program.workspace(self.sizes, self.key), *out, numbers)
         except Exception:
             return None
         return numbers.tolist() + out
 
-    def value_and_gradient(self, arguments: Sequence[Any]) -> tuple[Any, Any] | None:
-        """Both, or None; NaN in a gradient may be 0·∞, which is 0 here and is computed with care on the long way."""
-        found = self.run(arguments)
-        if found is None or has_nan(found[self.gradient]):
+    def value_and_gradients(self, leaves: Sequence[Any], arguments: Sequence[Any]) -> tuple[Any, list[Any]] | None:
+        """(result, a gradient for each wanted argument, nested like it), or None.
+
+        NaN in a gradient may be 0·∞, which is 0 here and is computed with care on the long way.
+        """
+        found = self.run(leaves)
+        if found is None:
             return None
-        return found[self.result], found[self.gradient]
+        gradients = []
+        for i, nested, places in self.gradients:
+            parts = [found[place] for place in places]
+            if any(map(has_nan, parts)):
+                return None
+            gradients.append(nest(parts, arguments[i]) if nested else parts[0])
+        return found[self.result], gradients
+
+
+def nest(parts: Iterable[Any], like: Any) -> Any:
+    """The parts as leaves, nested like an argument."""
+    rest = iter(parts)
+    return tree_map(lambda _: next(rest), like)
 
 
 class QuickCalls:
@@ -65,18 +103,17 @@ class QuickCalls:
     def __init__(self) -> None:
         self.known: dict[Any, QuickCall] = {}
 
-    def keep(self, wanted: int | None, call: Any, arguments: Sequence[Any]) -> None:
-        """Remember a call that has just been made, if it is one of these; `wanted`: the gradient by which argument."""
-        dtype = np.dtype(call.program.dtype)
+    def keep(self, wanted: tuple[int, ...], call: Any, arguments: Sequence[Any]) -> None:
+        """Remember a call that has just been made, if it is one of these."""
+        dtype, leaves = np.dtype(call.program.dtype), []  # type: tuple[Any, list[Any]]
+        key = signature(arguments, leaves)
         if call.captured or not isinstance(call.program.trace.results, Traced):
             return
-        if not all((x.__class__ is float and dtype.char == "d") or is_ready(x, dtype) for x in arguments):
+        if not all((x.__class__ is float and dtype.char == "d") or is_ready(x, dtype) for x in leaves):
             return
         if len(self.known) >= MOST:
             self.known.clear()
-        gradient = "" if wanted is None else f"d_{list(call.program.trace.inputs)[wanted]}"
-        if not gradient or gradient in (*call.program.scalars, *call.program.shapes):
-            self.known[wanted, signature(arguments)] = QuickCall(call, arguments, gradient)
+        self.known[wanted, key] = QuickCall(call, arguments, leaves, wanted)
 
 
 def is_ready(x: Any, dtype: Any) -> bool:
