@@ -22,8 +22,7 @@ POLES = (
     "digamma",
     "polygamma",
 )  # SciPy's values beside the poles are their own: usual numbers alone
-# The derivative of polygamma by its order is NaN. OPEN: a gradient of 0 through it is NaN eagerly and 0 compiled.
-ELEMENTWISE = sorted(name for name, row in ROWS.items() if row.partials is not None and name != "polygamma")
+ELEMENTWISE = sorted(name for name, row in ROWS.items() if row.partials is not None)
 
 
 @dataclass

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.variants import Variants
 from tinygrad_edu.core.modes import MODES, tracing
+from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
@@ -66,6 +69,7 @@ class Forms:
         self.scalars = ScalarFunction(f, self.watch.run_trace)
         self.arrays = ArrayFunction(f, accurate, parallel, self.watch.run_trace)
         self.of_tensors: set[Any] = set()  # nestings of plain numbers for which the function computes with Tensors
+        self.of_values: set[Any] = set()  # nestings of arrays without axes for which it computes with Values
         self.newest: ScalarFunction | ArrayFunction | None = None
         self.variants = Variants(f, compiled)
 
@@ -87,9 +91,19 @@ class Forms:
 
     def choose(self, arguments: Sequence[Any], nesting: Any, given: list[Any]) -> ScalarFunction | ArrayFunction:
         """Which of the two ways fits the arguments."""
-        arrays = not PLAIN.issuperset(map(type, given)) and any(map(has_axes, given))
+        arrays = not PLAIN.issuperset(map(type, given)) and self.takes_arrays(nesting, arguments, given)
         self.newest = self.arrays if arrays or self.computes_tensors(nesting, arguments) else self.scalars
         return self.newest
+
+    def takes_arrays(self, nesting: Any, arguments: Sequence[Any], given: list[Any]) -> bool:
+        """Is there an array among the arguments? One without axes may meet Values, of which the tape is made."""
+        if any(map(has_axes, given)):
+            return True
+        if nesting in self.of_values or not any(isinstance(x, (np.ndarray, Tensor)) for x in given):
+            return False
+        if not self.compiles_with_arrays(arguments):
+            self.of_values.add(nesting)
+        return nesting not in self.of_values
 
     def computes_tensors(self, nesting: Any, arguments: Sequence[Any]) -> bool:
         """Does the function need arrays for these plain numbers, as for Tensors that it closes over, or for x.T?

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -169,9 +170,17 @@ def contributions(
         partials = operation.partials(y, *inputs)
     except ArithmeticError:  # of plain numbers
         partials = operation.partials(y, *map(of_numpy, inputs))
-    if not any(operation.saves) and not any(partials):  # flat everywhere, as sign: an infinite gradient ends here too
-        return [np.zeros_like(getattr(g, "array", g))] * len(partials)
-    return [times(g, partial) for partial in partials]
+    flat = flat_inputs(operation)
+    return [np.zeros_like(getattr(g, "array", g)) if i in flat else times(g, d) for i, d in enumerate(partials)]
+
+
+@functools.cache
+def flat_inputs(operation: Operation) -> frozenset[int]:
+    """The inputs by which the derivative is the number 0, as of floor: an infinite gradient ends there too."""
+    some = np.array([0.5, 0.25])
+    with np.errstate(all="ignore"):
+        found = operation.partials(some, *[some] * len(operation.parameters)) if operation.partials else ()
+    return frozenset(i for i, d in enumerate(found) if d.__class__ is float and d == 0.0)
 
 
 def times(g: Node, partial: ArrayLike) -> Any:

@@ -44,14 +44,15 @@ def rint(x: float) -> float:
     odd = low - 2.0 * floor(0.5 * low)
     share = x - low
     up = where(share == 0.5, odd == 1.0, share > 0.5)
-    return where(up, low + 1.0, low)  # type: ignore[no-any-return]
+    return math.copysign(where(up, low + 1.0, low), x)  # of -0.3 it is -0.0
 
 
 @op(partials=lambda y, a, b: (1.0, (y - a) / b), domain=QUOTIENTS)
 def mod(a: float, b: float) -> float:
     """a - b·⌊a/b⌋, with the sign of b, as a % b.  ∂/∂a = 1, ∂/∂b = -⌊a/b⌋."""
     rest = math.fmod(a, b)
-    return where(b < 0.0, where(rest > 0.0, rest + b, rest), where(rest < 0.0, rest + b, rest))  # type: ignore[no-any-return]
+    moved = where(b < 0.0, where(rest > 0.0, rest + b, rest), where(rest < 0.0, rest + b, rest))
+    return where(rest == 0.0, math.copysign(0.0, b), moved)  # type: ignore[no-any-return]
 
 
 @op(partials=lambda y, a, b: (1.0, (y - a) / b), domain=QUOTIENTS)
@@ -64,7 +65,8 @@ def fmod(a: float, b: float) -> float:
 def floor_divide(a: float, b: float) -> float:
     """⌊a/b⌋, as a // b.  ∂/∂a = ∂/∂b = 0."""
     whole = where(b == 0.0, a / b, rint((a - mod(a, b)) / b))
-    return where(abs(b) == math.inf, 0.0 * a + where(a * b < 0.0, -1.0, 0.0), whole)  # type: ignore[no-any-return]
+    found = where(abs(b) == math.inf, 0.0 * a + where(a * b < 0.0, -1.0, 0.0), whole)
+    return where(found == 0.0, math.copysign(0.0, a) * math.copysign(1.0, b), found)  # type: ignore[no-any-return]
 
 
 @op(partials=lambda _, x, _h: (0.0, x == 0.0), domain=([(-3.0, -0.3), (-1.0, 1.0)], [(0.3, 3.0), (-1.0, 1.0)]))

@@ -13,7 +13,7 @@ import math
 
 from tinygrad_edu.core.elementary import POSITIVE, abs, erf, exp, log, pow, sqrt, tan, where
 from tinygrad_edu.core.operation import op
-from tinygrad_edu.core.rounding import mod
+from tinygrad_edu.core.rounding import floor, mod
 
 PI = math.pi
 SQRT_PI = math.sqrt(math.pi)
@@ -50,7 +50,7 @@ def logit(x: float) -> float:
 )
 def xlogy(a: float, b: float) -> float:
     """a·log b, and 0 where a = 0, for b = 0 too.  ∂/∂a = log b (0 where a = 0), ∂/∂b = a/b."""
-    return where(a == 0.0, 0.0 * b, a * log(where(a == 0.0, 1.0, b)))  # type: ignore[no-any-return]
+    return where(a == 0.0, where(b == b, 0.0, b), a * log(where(a == 0.0, 1.0, b)))  # type: ignore[no-any-return]
 
 
 @op(partials=lambda y, _: (0.5 * SQRT_PI * exp(y * y),), domain=([(-0.9, 0.9)],), scipy="erfinv", activation=False)
@@ -84,8 +84,8 @@ def entr(x: float) -> float:
 
 @op(partials=lambda _, x: (psi(0.0, x),), domain=POSITIVE, scipy="gammaln", activation=False)
 def gammaln(x: float) -> float:
-    """log |Γ(x)|; Γ(n) = (n - 1)! of whole n.  dy/dx = ψ(x), the digamma function."""
-    return math.lgamma(x)
+    """log |Γ(x)|, and -∞ at -∞; Γ(n) = (n - 1)! of whole n.  dy/dx = ψ(x), the digamma function."""
+    return where(x == -math.inf, x, math.lgamma(x))  # type: ignore[no-any-return]
 
 
 @op(
@@ -104,6 +104,7 @@ def digamma(x: float) -> float:
     """ψ(x) = d log Γ(x)/dx.  dy/dx = ψ₁(x).
 
     ψ(z) = ψ(z + 10) - Σ 1/(z + k), and there Stirling's series to w⁻¹² (error 1e-15); ψ(x) = ψ(1 - x) - π/tan(πx).
+    NaN at -1, -2, ...
     """
     z = where(x <= 0.0, 1.0 - x, x)
     steps = 1.0 / z + 1.0 / (z + 1.0) + 1.0 / (z + 2.0) + 1.0 / (z + 3.0) + 1.0 / (z + 4.0)
@@ -113,7 +114,8 @@ def digamma(x: float) -> float:
     tail = 1.0 / 252.0 - q * (1.0 / 240.0 - q * (1.0 / 132.0 - q * (691.0 / 32760.0)))
     series = log(w) - 0.5 / w - q * (1.0 / 12.0 - q * (1.0 / 120.0 - q * tail))
     mirrored = where(x <= 0.0, PI / tan(PI * where(x <= 0.0, x, 0.25)), 0.0)
-    return series - steps - mirrored  # type: ignore[no-any-return]
+    pole = where(x < 0.0, floor(x) == x, False)
+    return where(pole, math.nan, series - steps - mirrored)  # type: ignore[no-any-return]
 
 
 @op(partials=lambda _, n, x: (0.0, psi(n + 1.0, x)), domain=([(1.0, 1.0), (0.3, 3.0)], [(2.0, 2.0), (0.3, 3.0)]))

@@ -82,7 +82,7 @@ def in_other_words(node: Traced, parents: list[Traced]) -> Any:
     if name == "transpose" and order_of_axes(node, options["axes"]) == [*range(node.ndim)][::-1] and node.ndim > 1:
         return transpose_product(x)
     if name in ("sum", "max", "prod") and all(x.sizes[i] == 1 for i in axes(node.parents[0], options["axis"])):
-        return x.reshape(node.sizes)
+        return (x + 0.0 if name == "sum" else x).reshape(node.sizes)  # 0 + (-0) is 0
     if name == "matmul" and node.ndim == 2 and 1 in (*node.sizes, x.sizes[1]):
         return thin_product(*parents)
     return None
