@@ -34,12 +34,12 @@ class Chain:
 
 
 def draw_network(model: Any, inputs: Any, colour: Colour, title: str) -> tuple[str, str]:
-    """(DOT text, summary) of a model that is a chain of linear layers.
+    """(DOT text, summary) of a model that is a chain of layers.
 
-    inputs: of the network, (samples, features); they are needed for `colour="health"` alone.
+    inputs: of the network, (samples, features); needed for `colour="health"`, and for a layer without weights.
     Errors: DrawError for a model that is no such chain, or without inputs where they are needed.
     """
-    chain = chain_of(model, colour)
+    chain = chain_of(model, colour) if hasattr(model, "sizes") else chain_of_stages(model, inputs, colour)
     units = states(model, inputs) if colour == "health" else {}
     kind = "gradients of the weights" if colour == "gradient" else "weights"
     note = f"Edges: {kind}; blue positive, orange negative"
@@ -79,6 +79,25 @@ def chain_of(model: Any, colour: Colour) -> Chain:
     ends = activations(model, len(matrices))
     texts = [f"Linear {a}→{b}{end}" for (a, b), end in zip(pairwise(widths), ends, strict=True)]
     return Chain(widths, tuple(shown), ("inputs", *texts))
+
+
+def chain_of_stages(model: Any, inputs: Any, colour: Colour) -> Chain:
+    """The layers of any model; convolutions, recurrent layers, attention: see stages.py."""
+    from tinygrad_edu.draw.stages import single_layer, stages_of
+
+    stages = stages_of(model, gradients=colour == "gradient")
+    if stages and stages[0].matrix is None and inputs is not None:
+        stages = single_layer(stages, inputs)
+    first = stages[0].matrix if stages else None
+    if first is None or any(a.matrix.shape[0] != b.matrix.shape[1] for a, b in pairwise(stages)):  # type: ignore[union-attr]
+        what = ", ".join(f"{stage.caption} {getattr(stage.matrix, 'shape', '')}".strip() for stage in stages)
+        raise DrawError(
+            f'style="network" draws layers one behind the other, and {type(model).__name__} has '
+            f'{what if first is not None else "no matrix called weight; pass inputs="}. Use style="graph"'
+        )
+    matrices = [stage.matrix for stage in stages]
+    widths = (first.shape[1], *(len(matrix) for matrix in matrices))  # type: ignore[arg-type]
+    return Chain(widths, tuple(matrices), ("inputs", *(stage.caption for stage in stages)))
 
 
 def activations(model: Any, layers: int) -> list[str]:

@@ -1,0 +1,130 @@
+"""Any layer as a step of the network picture: a matrix from the units before it to its own, and what it is called.
+
+A convolution has a unit for each channel, and the sum of its kernel, which is what it answers to an even image; a
+recurrent layer shows the weights of its inputs; attention the weights of its output; an embedding its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.nn.activations import Activation
+from tinygrad_edu.nn.convolution import Convolution
+from tinygrad_edu.nn.embedding import Embedding
+from tinygrad_edu.nn.layers import Linear, Sequential
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sequence import Gate, Recurrent
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A matrix (units, units before), None for what is done to each unit by itself, and the caption."""
+
+    matrix: Array | None
+    caption: str
+
+
+def layers_in(model: Any) -> Iterator[Any]:
+    """The layers of a model in order: modules that call themselves one, or that hold no other."""
+    if not isinstance(model, Module) or model.describe():
+        yield model
+        return
+    children = model.layers if isinstance(model, Sequential) else list(model.children())
+    if not children:
+        yield model
+    for child in children:
+        yield from layers_in(child)
+
+
+def stages_of(model: Any, gradients: bool) -> list[Stage]:
+    """The layers of a model as steps, each with as many columns as the step before has rows."""
+    found: list[Stage] = []
+    width = None
+    for layer in layers_in(model):
+        for stage in stages_of_layer(layer, gradients):
+            if stage.matrix is None:
+                found.append(stage)
+                continue
+            matrix = fitted(stage.matrix, width)
+            width = matrix.shape[0]
+            found.append(Stage(matrix, stage.caption))
+    return joined(found)
+
+
+def stages_of_layer(layer: Any, gradients: bool) -> Iterator[Stage]:
+    """The steps of one layer or function: two of an Elman network, whose output is a layer of its own."""
+    if not isinstance(layer, Module) or isinstance(layer, Activation):
+        yield Stage(None, name_of(getattr(layer, "operation", layer)))
+        return
+    arrays = layer.gradients() if gradients else layer.state_dict()
+    words = layer.describe() or type(layer).__name__
+    if isinstance(layer, Linear):
+        yield Stage(arrays["weight"], words)
+    elif isinstance(layer, Embedding):
+        yield Stage(arrays["weight"].T, words)
+    elif isinstance(layer, Convolution):
+        yield Stage(by_channels(layer, arrays["weight"]), words)
+    elif isinstance(layer, Recurrent):
+        gates = [name for name, child in layer.named_children() if isinstance(child, Gate)]
+        chosen = next((name for name in gates if name in ("candidate", "cell_gate")), gates[-1])
+        yield Stage(arrays[f"{chosen}.weight_ih"], words)
+        if "output.weight" in arrays:
+            yield Stage(arrays["output.weight"], f"Linear {'→'.join(map(str, arrays['output.weight'].shape[::-1]))}")
+    elif "out.weight" in arrays:
+        yield Stage(arrays["out.weight"], words)
+    else:
+        yield Stage(None, words)
+
+
+def name_of(function: Any) -> str:
+    """A function as text: the name of an operation, or its own."""
+    return str(getattr(function, "name", None) or getattr(function, "__name__", None) or type(function).__name__)
+
+
+def by_channels(layer: Convolution, weight: Array) -> Array:
+    """(out channels, in channels): kernels summed; 0 between channels of different groups."""
+    summed = weight.reshape(*weight.shape[:2], -1).sum(axis=2)
+    rows, columns = layer.out_channels // layer.groups, layer.in_channels // layer.groups
+    matrix = np.zeros((layer.out_channels, layer.in_channels))
+    for group in range(layer.groups):
+        place = slice(group * rows, (group + 1) * rows), slice(group * columns, (group + 1) * columns)
+        if layer.transposed:
+            matrix[place] = summed[place[1]].T
+        else:
+            matrix[place] = summed[place[0]]
+    return matrix
+
+
+def fitted(matrix: Array, width: int | None) -> Array:
+    """The same for the units before it: of a flattened image, the sum over the pixels of each channel.
+
+    Several rows of an embedding side by side are the sum over them in the same way.
+    """
+    columns = matrix.shape[1]
+    if width is None or columns == width or columns % width:
+        return matrix
+    return np.asarray(matrix.reshape(matrix.shape[0], width, columns // width).sum(axis=2))
+
+
+def joined(stages: list[Stage]) -> list[Stage]:
+    """The steps that have units; what is done to each unit by itself is named behind the step before it."""
+    found: list[Stage] = []
+    for stage in stages:
+        if stage.matrix is None and found:
+            last = found[-1]
+            found[-1] = Stage(last.matrix, f"{last.caption}, {stage.caption}")
+        else:
+            found.append(stage)
+    return found
+
+
+def single_layer(stages: list[Stage], inputs: Any) -> list[Stage]:
+    """A layer that does something to each unit by itself: as many units as the inputs have, each on its own."""
+    width = int(np.shape(inputs)[-1]) if np.ndim(inputs) else 1
+    return [Stage(np.eye(width), stage.caption) for stage in stages[:1]] if stages[0].matrix is None else stages
