@@ -63,6 +63,27 @@ def test_overlapping_windows_are_added_up(size, stride):
     assert report.slips[0].code == "overlaps_counted_once"
 
 
+@pytest.mark.parametrize("mode", ["valid", "same", "full"])
+@pytest.mark.parametrize("name", ["correlate2d", "convolve2d", "correlate", "convolve"])
+def test_convolutions_of_scipy_are_traced(name, mode):
+    from scipy import signal
+
+    rng = np.random.default_rng(0)
+    x, K = rng.normal(size=(6, 5)), rng.normal(size=(3, 2))
+
+    def loss(p):
+        return np.sum(np.tanh(getattr(signal, name)(x, p["K"], mode=mode)) ** 2)
+
+    right = np.zeros_like(K)
+    for place in np.ndindex(K.shape):
+        nudge = np.zeros_like(K)
+        nudge[place] = 1e-6
+        right[place] = (loss({"K": K + nudge}) - loss({"K": K - nudge})) / 2e-6
+    report = check_backprop(loss, {"K": K}, {"K": right})
+    assert report.method == "traced"
+    np.testing.assert_allclose(report.right["K"], right, rtol=1e-5, atol=1e-7)
+
+
 class TwoConvolutions:
     """Two layers of convolution over rows, in the layouts that people use, as loops or as one matrix product."""
 
@@ -192,3 +213,48 @@ def test_what_a_step_hands_back(kind, forgotten, outputs):
     report = check_backprop(net.loss, net.params, net.backward(net.params, forgotten))
     assert report.certain, str(report)
     assert CUTS[kind, forgotten] in {s.code for e in report.explanations for s in e}
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 2.0, 1 / 3, 6.0])
+def test_a_term_of_the_loss_that_is_scaled(factor):
+    """An autoencoder's error beside a term on its code: one of the two has another factor in the gradient."""
+    rng = np.random.default_rng(0)
+    x, p = rng.normal(size=(6, 3)), {"W": rng.normal(size=(3, 2)), "V": rng.normal(size=(2, 3))}
+
+    def loss(p):
+        code = np.tanh(x @ p["W"])
+        return np.mean((code @ p["V"] - x) ** 2) + 0.1 * np.sum(code**4)
+
+    def backward(p, c):
+        code = np.tanh(x @ p["W"])
+        d = c * 2 * (code @ p["V"] - x) / x.size
+        dz = (d @ p["V"].T + 0.4 * code**3) * (1 - code**2)
+        return {"W": x.T @ dz, "V": code.T @ d}
+
+    assert check_backprop(loss, p, backward(p, 1.0)).ok
+    report = check_backprop(loss, p, backward(p, factor))
+    assert "loss_term_scaled" in {s.code for e in report.explanations for s in e}
+
+
+@pytest.mark.parametrize("factor", [-1.0, 2.0])
+def test_the_variance_of_a_norm_with_another_sign_or_factor(factor):
+    rng = np.random.default_rng(0)
+    x, p = rng.normal(size=(6, 3)), {"W": rng.normal(size=(3, 4)), "v": rng.normal(size=4)}
+
+    def loss(p):
+        z = x @ p["W"]
+        return np.sum(((z - z.mean(0)) / np.sqrt(np.var(z, axis=0) + 1e-5) @ p["v"] - 1.0) ** 2)
+
+    def backward(p, c):
+        z = x @ p["W"]
+        std = np.sqrt(np.var(z, axis=0) + 1e-5)
+        normed = (z - z.mean(0)) / std
+        e = 2 * (normed @ p["v"] - 1.0)
+        d = np.outer(e, p["v"])
+        dvar = -0.5 * c * np.sum(d * (z - z.mean(0)), axis=0) / std**3
+        dz = d / std + dvar * 2 * (z - z.mean(0)) / len(z)
+        return {"W": x.T @ (dz - dz.mean(0)), "v": normed.T @ e}
+
+    assert check_backprop(loss, p, backward(p, 1.0)).ok
+    report = check_backprop(loss, p, backward(p, factor))
+    assert report.slips[0].code == "statistics_share_wrong"

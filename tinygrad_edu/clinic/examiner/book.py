@@ -7,13 +7,13 @@ therefore asked of its numbers: equal to an entry, transposed or not, or a multi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.network import Network, Use
 from tinygrad_edu.clinic.examiner.program import above
 
 Array = np.ndarray[Any, Any]
@@ -155,7 +155,16 @@ def truth_of(net: Network, params: Mapping[str, Array]) -> Truth:
     add_sums(net, truth.parts)
     for name in params:
         truth.add_whole(total(net, name), f"∂L/∂{name}")
+        for uses in divided(net, name):
+            truth.derivatives.add(total(net, name, uses), f"∂L/∂{name}, without or of its penalty alone")
     return truth
+
+
+def divided(net: Network, name: str) -> list[list[Use]]:
+    """The uses of a parameter in the loss's penalty, and those in the rest, where it has both."""
+    uses = net.uses.get(name, [])
+    penalty = [u for u in uses if u in net.penalties]
+    return [penalty, [u for u in uses if u not in penalty]] if 0 < len(penalty) < len(uses) else []
 
 
 def label_of(net: Network, index: int) -> str:
@@ -196,11 +205,11 @@ def add_sums(net: Network, book: Book) -> None:
                     book.add(x / shape[axis])
 
 
-def total(net: Network, name: str) -> Any:
-    """A parameter's finished gradient."""
+def total(net: Network, name: str, uses: Sequence[Use] | None = None) -> Any:
+    """A parameter's finished gradient, or what these uses of it give."""
     program = net.program
     parts = [
         program.move_back(program.steps[u.step].parents[u.slot], program.handed[u.step][u.slot])
-        for u in net.uses.get(name, ())
+        for u in (net.uses.get(name, ()) if uses is None else uses)
     ]
     return sum(parts[1:], parts[0]) if parts else 0.0

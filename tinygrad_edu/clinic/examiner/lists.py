@@ -114,6 +114,7 @@ def stand_in(params: Mapping[str, Array], gradients: Mapping[str, Array]) -> Net
 def total(net: Network, name: str) -> Any:
     program = net.program
     parts = [
-        program.move_back(program.steps[u.step].parents[u.slot], program.handed[u.step][u.slot]) for u in net.uses[name]
+        program.move_back(program.steps[u.step].parents[u.slot], program.handed[u.step][u.slot])
+        for u in net.uses.get(name, ())
     ]
     return sum(parts[1:], parts[0]) if parts else 0.0

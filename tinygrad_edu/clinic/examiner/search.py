@@ -26,6 +26,7 @@ Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-6
 BUDGET, AT_LEAST = 1.4, 0.4  # seconds for the whole search, and for the pairs in any case
 ALONE = 3.0  # seconds for the slips one by one; ten thousand weights in three layers take 0.5
+AGAIN = 1.0  # seconds for the second pass over them in any case, which makes ready for factors and pairs
 GRACE = 0.1  # seconds to look for others that give the same numbers
 FLOOR = 1e-12  # of the largest gradient: below it a gradient is rounding
 ENOUGH = 4  # explanations of one kind
@@ -167,9 +168,9 @@ class Search:
     def mutants(self) -> Iterator[Mutant]:
         """Everything to try, as long as there is time."""
         edges = {(use.step, use.slot) for uses in self.net.uses.values() for use in uses}
-        begin = time.thread_time()
+        end = max(self.begin + ALONE, time.thread_time() + AGAIN)
         for mutant in mutants(self.net, self.learner, self.codes):
-            if time.thread_time() - begin > ALONE:
+            if time.thread_time() > end:
                 return
             self.at_uses.update(c for c in mutant.changes if c.kind == "edge" and (c.step, c.slot) in edges)
             yield mutant

@@ -109,6 +109,32 @@ def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Any:
     return convolve(a, v[::-1], mode)
 
 
+def slide(x: Any, kernel: Any, mode: str = "full", late: int = 0) -> Any:
+    """scipy.signal's correlation in any number of dimensions: windows times the kernel, as one matrix product.
+
+    late: 1 for correlate2d, whose "same" begins one entry later in the full result where a kernel's length is even.
+    """
+    sizes = np.shape(kernel)
+    begins = {"full": [0 for _ in sizes], "same": [(k - 1 + late) // 2 for k in sizes], "valid": [k - 1 for k in sizes]}
+    low = [k - 1 - begin for k, begin in zip(sizes, begins[mode], strict=True)]
+    kept = {"full": sizes, "same": [1 for _ in sizes], "valid": [2 - k for k in sizes]}[mode]  # n + kept - 1 windows
+    high = [n + k - 2 - b for n, k, b in zip(kept, sizes, low, strict=True)]
+    padded = np.pad(x, [*zip(low, high, strict=True)])
+    steps = [n - k + 1 for n, k in zip(np.shape(padded), sizes, strict=True)]
+    numbers = np.arange(int(np.prod(np.shape(padded)))).reshape(np.shape(padded))
+    windows = np.lib.stride_tricks.sliding_window_view(numbers, sizes).reshape(int(np.prod(steps)), -1)
+    return np.reshape(np.reshape(padded, (-1,))[windows] @ np.reshape(kernel, (-1,)), steps)
+
+
+def slide_late(x: Any, kernel: Any, mode: str = "full") -> Any:
+    return slide(x, kernel, mode, late=1)
+
+
+def reversed_kernel(x: Any, kernel: Any, mode: str = "full") -> Any:
+    """scipy.signal's convolution: the correlation with the kernel reversed along every axis."""
+    return slide(x, kernel[tuple(slice(None, None, -1) for _ in np.shape(kernel))], mode)
+
+
 def add_at(ufunc: Any, inputs: Sequence[Any], options: Option) -> Any:
     """np.add.at(x, index, values)."""
     x, index, values = inputs[0], plain_index(inputs[1]), unwrap(inputs[2]) if len(inputs) > 2 else 0.0

@@ -20,6 +20,7 @@ from tinygrad_edu.clinic.examiner import traced_functions as traced_functions  #
 from tinygrad_edu.clinic.examiner.patch_math import exchange as exchanged_math
 from tinygrad_edu.clinic.examiner.reachable import places, preserve
 from tinygrad_edu.clinic.examiner.traced_array import TracedArray, array, constant, has_nodes, unwrap, wrap
+from tinygrad_edu.clinic.examiner.traced_functions import reversed_kernel, slide, slide_late
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 from tinygrad_edu.core.tensor import Tensor
 
@@ -89,6 +90,19 @@ class NumPy(types.ModuleType):
 
 LISTS = ("sum", "mean", "prod", "max", "min", "amax", "amin", "average", "dot", "matmul", "outer", "cumsum", "std",
          "var", "reshape", "transpose", "squeeze", "ravel", "argmax", "argmin", "clip")  # fmt: skip
+
+
+class TracedModule(types.ModuleType):
+    """A module of SciPy with the functions that are operations of ours exchanged."""
+
+    def __init__(self, behind: types.ModuleType) -> None:
+        super().__init__(behind.__name__)
+        self.behind = behind
+
+    def __getattr__(self, name: str) -> Any:
+        return trace_form(getattr(self.behind, name))
+
+
 OURS: dict[str, Any] = {
     **{name: of_lists(name) for name in LISTS},
     **{name: maker(name) for name in MAKERS},
@@ -108,9 +122,29 @@ def of_scipy() -> dict[int, Any]:
     known: dict[str, Any] = {**TABLE, **ARRAY_TABLE, **COMPOSED}
     known = {ours: known.get(ours) for ours in names.values()}
     found = {theirs: getattr(special, theirs, None) for theirs in names}
+    signal = sys.modules.get("scipy.signal")
+    windows = {name: getattr(signal, name, None) for name in SLIDING}
     return {
         id(f): on_traced(known[names[n]], f) for n, f in found.items() if f is not None and known[names[n]] is not None
-    }
+    } | {id(f): sliding(SLIDING[name], f) for name, f in windows.items() if f is not None}
+
+
+SLIDING = {"correlate2d": slide_late, "correlate": slide, "convolve2d": reversed_kernel, "convolve": reversed_kernel}
+
+
+def sliding(ours: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """A correlation or convolution where there is a graph to keep, with a border of zeros; else SciPy's own."""
+
+    def call(x: Any, kernel: Any, mode: str = "full", *arguments: Any, **options: Any) -> Any:
+        traced = any(isinstance(unwrap(a), Tensor) for a in (x, kernel))
+        simple = not arguments and options.get("boundary", "fill") == "fill" and not options.get("fillvalue")
+        if traced and simple:
+            return ours(array(x), array(kernel), mode)
+        return plain(
+            *[y.numbers if isinstance(y, TracedArray) else y for y in (x, kernel)], mode, *arguments, **options
+        )
+
+    return call
 
 
 def on_traced(operation: Any, plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,7 +163,9 @@ def trace_form(x: Any) -> Any:
         return TRACED_NUMPY
     if id(x) in BY_IDENTITY:
         return BY_IDENTITY[id(x)]
-    if callable(x) and getattr(x, "__module__", "").startswith("scipy"):
+    if isinstance(x, types.ModuleType) and x.__name__.startswith("scipy"):
+        return TracedModule(x)
+    if callable(x) and str(getattr(x, "__module__", "")).startswith("scipy"):
         return of_scipy().get(id(x), x)
     if x is math or isinstance(x, types.BuiltinFunctionType):
         return exchanged_math(x)

@@ -4,11 +4,9 @@ Where one update ends and the next begins is not written anywhere. Two readings 
 entry changes that has changed already; or where the program did something else for long. (In the XOR data the first
 sample is (0, 0): its update leaves the first weights as they are, and the first reading would miss its end.)
 
->>> net = {"w": 1.0}
->>> def step():
-...     for _ in range(3):
-...         net["w"] -= 0.25
->>> [x["w"].item() for x in watch_updates(step, lambda: {"w": net["w"]}).by_touch().points]
+>>> one = np.ones(1, dtype=bool)
+>>> events = [Changed(k, "w", np.array([1.0 - 0.25 * k]), one) for k in (1, 2, 3)]
+>>> [x["w"].item() for x in Watched({"w": np.ones(1)}, events).by_touch().points]
 [1.0, 0.75, 0.5, 0.25]
 """
 

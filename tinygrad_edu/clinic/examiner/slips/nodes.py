@@ -50,11 +50,28 @@ def statistics_as_constants(net: Network, _: Learner) -> Variants:
 
 
 @slip(
+    "statistics_share_wrong",
+    sentence="What goes back through the mean or the variance of the norm has a wrong sign or factor.",
+    fix="dvar = Σ dxhat (x - mean) · (-1/2) (var + ε)^(-3/2), and dmean = -Σ dxhat/std - 2 dvar Σ (x - mean)/n.",
+    right="∂L/∂x = the share through x + the share through the mean + the share through the variance",
+    example="dvar = 0.5 * (var + eps)**-1.5 * s  # should be -0.5 * ...",
+)
+def statistics_share_wrong(net: Network, _: Learner) -> Variants:
+    for step in statistics(net) if net.layers else []:
+        n = step.operand(0).size / step.y.size
+        for text, c in {"-1": -1.0, "2": 2.0, "1/2": 0.5, "n": n, "1/n": 1.0 / n, "-2": -2.0, "-1/2": -0.5}.items():
+            change = Change("into", step.index, lambda g, c=c: c * g)  # type: ignore[misc]
+            line = f"share through the {step.operation} = {text} times the right one"
+            yield Variant(nearest(net, step), line, (change,), repeats=False)
+
+
+@slip(
     "softmax_without_its_dot",
     sentence="The softmax's backward is s·g alone: the term - s·Σ(g·s) is missing.",
     fix="ds = s * (g - np.sum(g * s, axis=-1, keepdims=True)): each output depends on every input.",
     right="∂L/∂z = s ∘ (g - Σ g·s)",
     example="dz = s * g                          # should be s * (g - np.sum(g * s, -1, keepdims=True))",
+    before="loss_derivative_missing",
 )
 def softmax_without_its_dot(net: Network, _: Learner) -> Variants:
     for step in (s for s in net.steps if s.activation == "softmax" and s.index in net.program.gradients):

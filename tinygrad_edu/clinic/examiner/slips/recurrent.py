@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from tinygrad_edu.clinic.examiner.slips.sums import nothing
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
-THROUGH = ("reshape", "transpose", "getitem", "pos", "concatenate", "add")  # on a state's way to a product
+THROUGH = ("reshape", "transpose", "getitem", "pos", "concatenate")  # on a state's way to a product
 
 
 @slip(
@@ -54,17 +54,16 @@ def edge_to_state(net: Network, layer: Layer, use: Use) -> tuple[int, tuple[int,
     if layer.time < 0 or layer.unit != "time step":
         return None
     earlier = {x.z for x in net.layers if x.number == layer.number and x.time < layer.time}
-    edge, step = (use.step, use.data), net.steps[use.step]
-    index = step.parents[use.data]
-    while index >= 0:
+    edge, index = (use.step, use.data), net.steps[use.step].parents[use.data]
+    if not reaches(net, index, earlier):
+        return None
+    while net.steps[index].operation in THROUGH and not net.steps[index].activation:
         inner = net.steps[index]
-        if inner.activation or inner.operation not in THROUGH[:-1]:
-            break
         slots = [k for k in inner.live if reaches(net, above(inner)[k], earlier)]
-        if len(slots) != 1:
-            return None
+        if len(slots) != 1:  # a row of the states, which are kept in one array: the product's own edge is cut
+            return index, (use.step, use.data)
         edge, index = (index, slots[0]), above(inner)[slots[0]]
-    return (index, edge) if index >= 0 and reaches(net, index, earlier) else None
+    return index, edge
 
 
 def reaches(net: Network, index: int, ends: set[int]) -> bool:
@@ -106,12 +105,24 @@ def cell_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
 def carried(net: Network) -> Iterator[tuple[Step, int]]:
     """gate · old state, where that is itself such a sum: c_t = f c_(t-1) + i g, h_t = (1 - z) h_(t-1) + z n."""
     sums = {s.index for s in net.steps if is_gated_sum(net, s)}
+    states = [net.steps[k].y.ravel() for k in sums]
     for step in net.steps:
-        onward = [child for child, _ in net.program.children.get(step.index, ())]
+        onward = onwards(net, step.index)
         if step.operation == "mul" and len(step.live) == 2 and sums.intersection(onward):
-            slots = [k for k in step.live if step.parents[k] in sums]
+            slots = [k for k in step.live if is_one_of(step.operand(k), states)]  # also read out of a larger array
             if len(slots) == 1:
                 yield step, slots[0]
+
+
+def onwards(net: Network, index: int) -> list[int]:
+    """The steps that read it, past those that only move it about."""
+    children = [child for child, _ in net.program.children.get(index, ())]
+    moved = [c for c in children if net.steps[c].operation in THROUGH]
+    return children + [further for c in moved for further in onwards(net, c)]
+
+
+def is_one_of(x: Array, states: Sequence[Array]) -> bool:
+    return any(x.size == s.size and np.array_equal(x.ravel(), s) for s in states)
 
 
 def is_gated_sum(net: Network, step: Step) -> bool:

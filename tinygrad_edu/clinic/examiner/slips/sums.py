@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, slip
-from tinygrad_edu.clinic.examiner.network import Layer, Network, Use, proportion
-from tinygrad_edu.clinic.examiner.program import Change
+from tinygrad_edu.clinic.examiner.network import Layer, Network, Use, below_term, proportion, terms_of
+from tinygrad_edu.clinic.examiner.program import Change, Step
 from tinygrad_edu.clinic.examiner.slips.layer import parameters
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
+TERMS = 4  # of a loss; more are the samples of a loop
 
 
 @slip(
@@ -271,3 +272,30 @@ def gradient_of(net: Network, name: str) -> Any:
         for u in net.uses[name]
     ]
     return sum(parts[1:], parts[0])
+
+
+@slip(
+    "loss_term_scaled",
+    sentence="One of the terms that make up the loss counts {factor} times in the gradient: it has another factor "
+    "in the loss.",
+    fix="Differentiate each term with the factor that it has in the loss: np.mean divides by the number "
+    "of all entries, not of the samples alone.",
+    right="∂L/∂w = Σ over the terms of ∂(term)/∂w, each counted once",
+    example="d_rec = 2 * (y - x) / n             # of np.mean((y - x)**2): should be / x.size",
+)
+def loss_term_scaled(net: Network, _: Learner) -> Variants:
+    terms = [k for k in terms_of(net.program) if k in net.program.gradients and net.steps[k].live]
+    terms = [k for k in terms if not {u.step for u in net.penalties} & below_term(net.program, k)]
+    for k in terms if 1 < len(terms) <= TERMS else []:
+        for text, c in factors_of_term(net, net.steps[k]).items():
+            change = Change("into", k, lambda g, c=c: c * g)  # type: ignore[misc]
+            yield Variant(net.outputs[-1], f"∂(term)/∂w = {text} · right", (change,), repeats=False)
+
+
+def factors_of_term(net: Network, step: Step) -> dict[str, float]:
+    """0, -1, 2, 1/2, and the sizes that a mean may divide by."""
+    found = {"0": 0.0, "-1": -1.0, "2": 2.0, "1/2": 0.5}
+    shapes = [step.operand(slot).shape for slot in step.live] + [net.steps[x.end].y.shape for x in net.outputs]
+    for size in {n for shape in shapes for n in (*shape, int(np.prod(shape))) if n > 1}:
+        found |= {str(size): float(size), f"1/{size}": 1.0 / size, f"{2 * size}": 2.0 * size, f"2/{size}": 2.0 / size}
+    return found

@@ -34,22 +34,28 @@ def overlaps_counted_once(net: Network, _: Learner) -> Variants:
         if step.parameter or step.index not in net.program.gradients or not windows:
             continue
         for text, order in {"last": windows, "first": windows[::-1]}.items():
-            lost = placed(net, step, order, add=False) - placed(net, step, order, add=True)
-            if np.any(np.abs(lost) > 1e-12 * np.abs(net.gradient(step.index)).max()):
-                change = Change("into", step.index, lambda g, lost=lost: g + lost)  # type: ignore[misc]
-                line = f"∂L/∂x[window] = share of the window; the {text} one counts"
-                yield Variant(nearest(net, step), line, (change,), repeats=False)
+            for what, whole in {"window": True, "maximum": False}.items():
+                lost = written(net, step, order, whole) - added(net, step, order)
+                if np.any(np.abs(lost) > 1e-12 * np.abs(net.gradient(step.index)).max()):
+                    change = Change("into", step.index, lambda g, lost=lost: g + lost)  # type: ignore[misc]
+                    line = f"∂L/∂x[{what}] = its share; the {text} one counts"
+                    yield Variant(nearest(net, step), line, (change,), repeats=False)
 
 
-def placed(net: Network, step: Step, windows: Sequence[int], add: bool) -> Array:
-    """The gradients of windows, put into an array of zeros one after the other."""
+def added(net: Network, step: Step, windows: Sequence[int]) -> Array:
+    """The gradients of windows, added up where they overlap."""
+    out = np.zeros_like(step.y)
+    for k in windows:
+        np.add.at(out, net.steps[k].node.options["index"], net.program.gradients[k])
+    return out
+
+
+def written(net: Network, step: Step, windows: Sequence[int], whole: bool) -> Array:
+    """The same written one over the other; where not whole, only where they are not 0, as at the maximum of each."""
     out = np.zeros_like(step.y)
     for k in windows:
         place, g = net.steps[k].node.options["index"], net.program.gradients[k]
-        if add:
-            np.add.at(out, place, g)
-        else:
-            out[place] = g
+        out[place] = g if whole else np.where(g != 0.0, g, out[place])
     return out
 
 
