@@ -126,7 +126,7 @@ def frame(graph: Graph, loss: LossPart) -> Iterator[str]:
         yield (
             'subgraph cluster_loss { graph [style="rounded,filled", fillcolor="#f3f6f4", '
             f'color="{COLOURS["output"][1]}", '
-            f"fontsize=12, labeljust=l, label=<<B>{escape(loss.name)}</B>>]; {'; '.join(dict.fromkeys(names))} }}"
+            f"fontsize=12, labelloc=b, labeljust=l, label=<<B>{escape(loss.name)}</B>>]; {'; '.join(dict.fromkeys(names))} }}"
         )
 
 

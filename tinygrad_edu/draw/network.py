@@ -18,6 +18,7 @@ from tinygrad_edu.errors import DrawError
 Colour = Literal["weight", "gradient", "health"]
 MOST_UNITS = 12  # circles of a layer; the rest is a number
 COLUMN, ROW = 1.9, 0.52  # inches between layers and between units
+LINE = 0.185  # inches from a line of a caption to the next
 POSITIVE, NEGATIVE = "#0072b2", "#d55e00"  # of Okabe and Ito's palette
 WIDEST = 4.0  # points of the edge with the largest number
 FAINT = 0.02  # of the largest: thinner edges are left out, as they could not be seen
@@ -136,9 +137,10 @@ def captions(chain: Chain) -> Iterator[str]:
     """Below each layer what it is: Linear 2→16, tanh."""
     lowest = -ROW * (min(max(chain.widths), MOST_UNITS) - 1) / 2 - 0.55
     for layer, text in enumerate(chain.captions):
-        lines = escape(text).replace(", ", "<BR/>")
+        lines = escape(text, 120).replace(", ", "<BR/>")
+        height = lowest - LINE / 2 * lines.count("<BR/>")  # so that the first lines stand side by side
         yield (
-            f'c{layer} [shape=plaintext, style="", fixedsize=false, pos="{COLUMN * layer:.3f},{lowest:.3f}!", '
+            f'c{layer} [shape=plaintext, style="", fixedsize=false, pos="{COLUMN * layer:.3f},{height:.3f}!", '
             f'label=<<FONT COLOR="{QUIET}">{lines}</FONT>>]'
         )
 

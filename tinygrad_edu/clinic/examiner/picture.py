@@ -15,7 +15,6 @@ from tinygrad_edu.errors import DrawError
 if TYPE_CHECKING:
     from tinygrad_edu.draw import Drawing
 
-LONG = 12  # steps; 35 of them from left to right are 9,000 pixels, of which no screen shows the words
 MOST = 300  # steps that are drawn one by one
 FAULT = 'fillcolor="#ffd6d6", color="#b22222", penwidth=3'
 
@@ -36,7 +35,7 @@ def mark_faults(report: Any, options: dict[str, Any]) -> Drawing:
         for index, code in faults.items():
             nodes[index].label = f"{nodes[index].label}: {code}".strip(": ")
         names = [nodes[index].label for index in faults]
-        shape = {"direction": "TB" if len(nodes) > LONG else "LR", "fold": False}
+        shape: dict[str, Any] = {"fold": False}  # in the direction that fits a page
         shape |= {"collapse": "none"} if len(nodes) <= MOST else {}  # a box for a layer would hide the mistake
         title = "Every gradient is right" if report.ok else title_of(report)
         drawing = draw(nodes[-1], **{"title": title, **shape, **options})
