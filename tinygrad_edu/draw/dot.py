@@ -125,8 +125,8 @@ def frame(graph: Graph, loss: LossPart) -> Iterator[str]:
     if names:
         yield (
             'subgraph cluster_loss { graph [style="rounded,filled", fillcolor="#f3f6f4", '
-            f'color="{COLOURS["output"][1]}", '
-            f"fontsize=12, labelloc=b, labeljust=l, label=<<B>{escape(loss.name)}</B>>]; {'; '.join(dict.fromkeys(names))} }}"
+            f'color="{COLOURS["output"][1]}", fontsize=12, labelloc=b, labeljust=l, '
+            f"label=<<B>{escape(loss.name)}</B>>]; {'; '.join(dict.fromkeys(names))} }}"
         )
 
 
