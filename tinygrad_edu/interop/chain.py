@@ -15,6 +15,8 @@ from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
 LOG = "log_softmax"  # an activation that nn.MLP does not take: losses have it
+MOMENTUM = 0.1  # of the running statistics of nn.BatchNorm
+USUAL_NORMS = {("LayerNorm", 1e-5, MOMENTUM), ("BatchNorm", 1e-5, MOMENTUM)}  # those of nn.MLP
 NORMS = {"LayerNorm": "layer", "BatchNorm": "batch"}
 
 
@@ -122,9 +124,9 @@ class Form:
     def uniform(self) -> bool:
         """Are all hidden layers of one kind, as those of an nn.MLP are?"""
         hidden = len(self.layers) - 1
-        kinds = {(step.name, step.eps) for step in self.norms}
+        kinds = {(step.name, step.eps, step.options.get("momentum", MOMENTUM)) for step in self.norms}
         same = len(set(self.activations[:-1])) <= 1 and len(set(self.dropouts[:-1])) <= 1
-        normed = not self.norms or (len(self.norms) == hidden and len(kinds) == 1 and self.norms[0].eps == 1e-5)
+        normed = not self.norms or (len(self.norms) == hidden and len(kinds) == 1 and kinds <= USUAL_NORMS)
         biased = len({layer.bias for layer in self.layers}) == 1
         return hidden >= 0 and same and normed and biased and self.dropouts[-1] == 0.0
 
@@ -158,7 +160,7 @@ def layer_of(step: Step) -> Any:
     if step.kind == "outputs":
         return nn.last_output if step.name == "last" else all_outputs
     if step.kind == "norm":
-        return fill_layer(getattr(nn, step.name)(step.sizes[0], step.eps), step)
+        return fill_layer(getattr(nn, step.name)(step.sizes[0], step.eps, **step.options), step)
     raise SettingError(f"{step.name or step.kind} has no counterpart here")
 
 

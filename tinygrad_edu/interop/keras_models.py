@@ -159,7 +159,8 @@ def norm(name: str, parts: tuple[str, ...]) -> Callable[[Mapping[str, Any], int,
 
     def made(config: Mapping[str, Any], width: int, weights: list[Array]) -> list[Step]:
         arrays = dict(zip(parts, weights, strict=False))
-        return [Step("norm", name, (width,), eps=float(config.get("epsilon", 1e-3)), arrays=arrays)]
+        options = {"momentum": round(1.0 - float(config.get("momentum", 0.99)), 12)} if name == "BatchNorm" else {}
+        return [Step("norm", name, (width,), eps=float(config.get("epsilon", 1e-3)), arrays=arrays, options=options)]
 
     return made
 

@@ -146,11 +146,20 @@ def layer_norm(layer: Model) -> Step:
     return Step("norm", "LayerNorm", tuple(layer.normalized_shape), eps=layer.eps, arrays=arrays(layer))
 
 
+def batch_norm(layer: Any) -> Step:
+    if layer.momentum is None:
+        raise SettingError("BatchNorm1d(momentum=None) has no counterpart: only a number has")
+    return Step(
+        "norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer),
+        options={"momentum": float(layer.momentum)},
+    )  # fmt: skip
+
+
 LAYERS: dict[str, Callable[[Any], Step]] = {
     "Linear": linear,
     "Dropout": lambda layer: Step("dropout", p=layer.p),
     "LayerNorm": layer_norm,
-    "BatchNorm1d": lambda layer: Step("norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer)),
+    "BatchNorm1d": batch_norm,
     "Flatten": lambda layer: Step("flatten"),
     "Embedding": lambda layer: Step(
         "embedding", sizes=(layer.num_embeddings, layer.embedding_dim), arrays=arrays(layer)

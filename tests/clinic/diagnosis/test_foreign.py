@@ -267,3 +267,35 @@ def test_what_is_missing_is_asked_for():
         diagnose(keras_json((1, "linear")), X, SUM)
     with pytest.raises(TinygradError, match="mine"):
         diagnose(keras_json((1, "linear")), X, SUM, loss="mine", optimizer="sgd", epochs=3)
+
+
+@pytest.mark.torch
+def test_layers_in_a_plain_list_are_not_trained(torch):
+    T = torch.nn
+
+    class Listed(T.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden, self.head = [T.Linear(3, 8), T.Linear(8, 8)], T.Linear(8, 1)
+
+        def forward(self, x):
+            for layer in self.hidden:
+                x = torch.tanh(layer(x))
+            return self.head(x)
+
+    model = Listed()
+    found = diagnose(model, X, SUM[:, None], loss=T.MSELoss(), optimizer=sgd(torch, model, 0.1), epochs=3)
+    assert found.causes[0].code == "unregistered_parameters"
+    assert "ModuleList" in found.causes[0].proof
+
+
+@pytest.mark.torch
+def test_running_statistics_that_are_not_those_of_the_data(torch):
+    T, far = torch.nn, 3.0 + 4.0 * X
+    for momentum, wrong in ((0.001, True), (0.1, False)):
+        model = T.Sequential(T.Linear(3, 16), T.BatchNorm1d(16, momentum=momentum), T.ReLU(), T.Linear(16, 1))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+        how = trained(torch, model, far, SUM[:, None], T.MSELoss(), optimizer)
+        found = diagnose(model, far, SUM[:, None], **how, budget_s=5.0)
+        assert ("batch_norm_statistics" in [cause.code for cause in found.causes]) is wrong
+        assert found.setup is None or found.setup.pattern is None or wrong

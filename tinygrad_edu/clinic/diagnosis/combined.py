@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -11,7 +12,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
-from tinygrad_edu.clinic.diagnosis.single import SUSPECTED, rank
+from tinygrad_edu.clinic.diagnosis.single import ALWAYS, SUSPECTED, rank
 
 BONUS = 0.3  # for a change that brings a run nearer to its goal, where several are tried together
 MOST = 5  # changes of which sets are made
@@ -30,6 +31,23 @@ def together(t: Trials) -> list[FoundCause]:
         if t.beats(trial) and (found := necessary(t, chosen, trial)):
             return found
     return []
+
+
+def steady(t: Trials, causes: list[FoundCause]) -> list[FoundCause]:
+    """Where the first change helps from most seeds only: with one suspected thing more that makes it all of them."""
+    if not causes or causes[0].trial is None or causes[0].trial.share >= ALWAYS or set(causes[0].change) == {"seed"}:
+        return causes
+    first, trial = causes[0], causes[0].trial
+    for other in promising(t):
+        if other.code == first.code or not set(other.change).isdisjoint(trial.change):
+            continue
+        whole = t.trial(merge([trial.change, other.change]), "together")
+        whole = t.confirm(whole) if whole is not None and whole.share >= ALWAYS else None
+        if whole is not None and whole.share >= ALWAYS:
+            more = t.record.setup.difference(other.change)
+            proof = f"{first.proof} With {more} too: {whole.reached} of {whole.count}."
+            return [replace(first, proof=proof, change=dict(whole.change), trial=whole), *causes[1:]]
+    return causes
 
 
 def longer(t: Trials, chosen: list[Trial], trial: Trial) -> tuple[list[Trial], Trial]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tinygrad_edu.core.aliases import Model, Samples
 ROWS = 256
 CLOSE = 1e-5  # relative: float32 rounds at 6e-8
 AT_CHANCE = 0.02
+OFF, LEAST = 3.0, 0.02  # times the loss by a batch's own statistics, at least so much, that running ones may give
 
 
 def looked_through(module: Model, X: Samples, y: Samples, loss: Any, optimizer: Any, why_not: str) -> Diagnosis:
@@ -50,6 +52,7 @@ class Pass:
             self.output = module(self.X)
             self.value = loss(self.output, self.y)
             module.zero_grad(set_to_none=True)
+            self.leaves = list(leaves_of(self.value.grad_fn))
             self.value.backward()
             self.gradients = {name: None if p.grad is None else float(p.grad.norm()) for name, p in self.named.items()}
         finally:
@@ -67,6 +70,7 @@ class Pass:
         yield from self.not_trained()
         yield from self.softmax_of_one()
         yield from self.two_softmaxes()
+        yield from self.batch_statistics()
 
     def mixed_samples(self) -> Iterator[FoundCause]:
         """Outputs that are others when the same samples come in another order."""
@@ -122,7 +126,16 @@ class Pass:
             held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
         outside = [name for name, p in self.named.items() if held is not None and id(p) not in held]
         idle = [name for name, size in self.gradients.items() if size is None and self.named[name].requires_grad]
-        if outside:
+        known = {id(p) for p in self.named.values()}
+        strange = [leaf for leaf in self.leaves if id(leaf) not in known]
+        if strange:
+            shapes = ", ".join(str(tuple(leaf.shape)) for leaf in strange[:4])
+            yield otherwise(
+                "unregistered_parameters", f"{len(strange)} tensors of shape {shapes} are not in model.parameters().",
+                "the loss of one pass depends on them, they want a gradient, and the module does not know them. In "
+                "PyTorch: nn.ModuleList([...]) instead of a list, nn.Parameter(...) instead of a tensor.",
+            )  # fmt: skip
+        elif outside:
             yield otherwise(
                 "unregistered_parameters", f"The optimizer does not hold {named(outside)}.",
                 "it moves only what stands in its groups. In PyTorch: torch.optim.SGD(model.parameters(), lr=...), "
@@ -161,6 +174,29 @@ class Pass:
                 f"{cause.remedy} In PyTorch: no nn.Softmax() before nn.CrossEntropyLoss().",
             )  # fmt: skip
 
+    def batch_statistics(self) -> Iterator[FoundCause]:
+        """BatchNorm that, after training, gives other numbers by its running statistics than by those of the data."""
+        if not any("BatchNorm" in type(module).__name__ for module in self.module.modules()):
+            return
+        try:
+            twin = copy.deepcopy(self.module).train()
+            for module in twin.modules():
+                if "Dropout" in type(module).__name__:
+                    module.eval()
+            with self.torch.no_grad():
+                own = float(self.loss(twin(self.X), self.y))
+        except Exception:  # it cannot be copied, or not be run so
+            return
+        running = float(self.value.detach())
+        if running > OFF * max(own, LEAST):
+            cause = BY_CODE["batch_norm_statistics"]
+            yield FoundCause(
+                cause.code, cause.sentence, "The model has BatchNorm.",
+                f"by the statistics of these {len(self.X)} samples the loss is {own:.4g}, by the running ones, "
+                f"which model.eval() uses, {running:.4g}.",
+                f"{cause.remedy} In PyTorch: nn.BatchNorm1d(..., momentum=0.1), which is 1 - Keras' momentum.",
+            )  # fmt: skip
+
     def symptoms(self) -> Iterator[Symptom]:
         """Numbers that are worth a look."""
         value = float(self.value.detach())
@@ -172,6 +208,19 @@ class Pass:
             yield Symptom("dead_end", 1.0, 1.0, f"The gradient of {named(zero)} is exactly 0 on {len(self.X)} samples.")
         if not math.isfinite(value):
             yield Symptom("divergence", math.inf, 1.0, f"The loss is {value}.")
+
+
+def leaves_of(node: Any) -> Iterator[Any]:
+    """The tensors that want a gradient, at the ends of the graph of a loss."""
+    seen, waiting = set[Any](), [node]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            yield node.variable
+        waiting += [parent for parent, _ in node.next_functions]
 
 
 def named(names: list[str]) -> str:

@@ -21,13 +21,18 @@ Array = np.ndarray[Any, Any]
 class Scaled(Module):
     """A model between the scalings of its inputs and of its targets."""
 
-    def __init__(self, model: Module, columns: Any, inputs: Any, targets: Scaling | None, link: Any = None) -> None:
-        self.model, self.columns, self.link = model, columns, link
+    def __init__(
+        self, model: Module, columns: Any, inputs: Any, targets: Scaling | None, link: Any = None,
+        before: tuple[Any, ...] = (),
+    ) -> None:  # fmt: skip
+        self.model, self.columns, self.link, self.before = model, columns, link, {"steps": before}
         self.scalings = {"inputs": inputs, "targets": targets}
 
     def forward(self, x: Any) -> Any:
         """x (n, features) as given → outputs in the units of the targets."""
         inputs, targets = self.scalings["inputs"], self.scalings["targets"]
+        for step in self.before["steps"]:  # of the user's own Pipeline
+            x = np.asarray(step.transform(x), dtype=float)
         if isinstance(inputs, Scaling):
             x = (x - inputs.shift) / inputs.scale
         elif inputs is not None:
@@ -56,7 +61,8 @@ class RepairedEstimator(Module):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             weight = weight_names(made, lbfgs.weights_for(setup, task))
-            return made.fit(task.X[task.rows_for(setup)], labels(setup, task)[task.rows_for(setup)], **weight)
+            made.fit(task.X[task.rows_for(setup)], labels(setup, task)[task.rows_for(setup)], **weight)
+        return behind_steps(steps_before(setup), made)
 
     def predict(self, X: Any) -> Any:
         """Classes, or numbers."""
@@ -114,6 +120,18 @@ def weight_names(made: Any, weight: dict[str, Any]) -> dict[str, Any]:
     return {f"{last}{name}": array for name, array in weight.items()}
 
 
+def steps_before(setup: Setup) -> tuple[Any, ...]:
+    """The fitted steps of the user's Pipeline in front of the estimator."""
+    return () if setup.estimator is None else setup.estimator.before
+
+
+def behind_steps(steps: tuple[Any, ...], made: Any) -> Any:
+    """A fitted estimator behind them."""
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(*steps, made) if steps else made
+
+
 def labels(setup: Setup, task: Task) -> Array:
     """y as the user gave it."""
     rule = setup.estimator
@@ -127,10 +145,11 @@ def repair_model(model: Module, setup: Setup, task: Task, usual: Setup | None = 
     link = None
     if usual is not None and setup.link != usual.link and usual.link == "identity":
         link = find_activation(setup.link)
-    if setup.inputs is None and setup.targets is None and setup.columns is None and link is None:
+    before = steps_before(setup)
+    if setup.inputs is None and setup.targets is None and setup.columns is None and link is None and not before:
         return model
     prepare = task.preparation(setup) if setup.inputs else None
-    return Scaled(model, setup.columns, prepare, task.scaling(setup), link)
+    return Scaled(model, setup.columns, prepare, task.scaling(setup), link, before)
 
 
 def apply_setup(model: Module, setup: Setup, task: Task, usual: Setup, seed: int) -> Module:

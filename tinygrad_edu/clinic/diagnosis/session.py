@@ -14,7 +14,7 @@ from tinygrad_edu.clinic.diagnosis import fidelity, overfitting
 from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
-from tinygrad_edu.clinic.diagnosis.combined import together
+from tinygrad_edu.clinic.diagnosis.combined import steady, together
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
@@ -107,7 +107,7 @@ class Consultation:
         causes = single(t, CLEAR if lucky else SUSPECTED, self.looked_at, bool(lucky))
         if causes and lucky and t.suspicion(causes[0].code) < CLEAR:
             causes, lucky = [*lucky, *causes], []
-        causes = [*causes, *lucky] or (walk_back(t) if t.slow else []) or together(t) or walk_back(t)
+        causes = steady(t, [*causes, *lucky]) or (walk_back(t) if t.slow else []) or together(t) or walk_back(t)
         causes = causes or single(t, 1e-9, self.looked_at) or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 

@@ -32,7 +32,7 @@ def outliers(task: Task) -> Array | None:
     from its neighbours by less than the targets differ anyway, as on the steep side of x⁴.
     """
     y = task.truth
-    if task.classes or not FEWEST <= task.samples <= ROWS or not np.isfinite(y).all():
+    if task.chance or not FEWEST <= task.samples <= ROWS or not np.isfinite(y).all():
         return None
     far = distance(y) > FAR
     if not 0 < far.sum() <= MOST * len(y):

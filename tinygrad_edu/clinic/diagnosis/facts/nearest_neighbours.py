@@ -25,7 +25,7 @@ def neighbour_share(task: Task) -> tuple[float, float]:
     part = Task(X, task.y[rows], task.truth[rows], None if task.labels is None else task.labels[rows], task.codes)
     orders = [rng.permutation(len(rows)) for _ in range(PERMUTATIONS)]
     by_chance = [share_of_shuffle(part, order, near) for order in orders]
-    return part.share(part.truth[near].mean(axis=1)), max(by_chance)
+    return part.share(part.poll(near)), max(by_chance)
 
 
 def nearest(X: Array, count: int) -> Array:
@@ -40,4 +40,4 @@ def share_of_shuffle(task: Task, order: Array, near: Array) -> float:
     """The share for targets in another order."""
     labels = None if task.labels is None else task.labels[order]
     part = Task(task.X, task.y[order], task.truth[order], labels, task.codes)
-    return part.share(part.truth[near].mean(axis=1))
+    return part.share(part.poll(near))

@@ -39,6 +39,7 @@ class EstimatorRule:
     state: int | None = None
     first_loss: Any = None
     classes: tuple[Any, ...] = ()
+    before: tuple[Any, ...] = ()  # the fitted steps of a Pipeline in front of it
 
 
 @dataclass(frozen=True, kw_only=True)

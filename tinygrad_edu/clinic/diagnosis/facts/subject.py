@@ -68,11 +68,19 @@ def subject_of(trained: Any, X: Samples, y: Samples) -> Subject:
             y = y if scaled is None else scaled.transform(np.asarray(require(y, "y"), dtype=float).reshape(len(y), -1))
             return subject_of(getattr(trained, attribute), X, y)
     if hasattr(trained, "steps") and hasattr(trained, "named_steps"):
-        X = require(X, "X")
-        for _, step in trained.steps[:-1]:
-            X = X if step in (None, "passthrough") else step.transform(X)
-        return subject_of(trained.steps[-1][1], X, y)
+        X, steps = require(X, "X"), [s for _, s in trained.steps[:-1] if s not in (None, "passthrough")]
+        for step in steps:
+            X = step.transform(X)
+        return behind(tuple(steps), subject_of(trained.steps[-1][1], X, y))
     return of_estimator(trained, X, y)
+
+
+def behind(steps: tuple[Any, ...], subject: Subject) -> Subject:
+    """An estimator behind some steps of a Pipeline."""
+    rule = subject.setup.estimator
+    assert rule is not None
+    rule = replace(rule, before=(*steps, *rule.before))
+    return replace(subject, setup=replace(subject.setup, estimator=rule))
 
 
 def require(data: Samples, name: str) -> Any:

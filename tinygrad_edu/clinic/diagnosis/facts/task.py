@@ -45,6 +45,21 @@ class Task:
         """How many classes; 0 for numbers."""
         return 0 if self.codes is None else len(self.codes)
 
+    @property
+    def counted(self) -> bool:
+        """Are several classes told by one number?"""
+        return self.codes is not None and self.classes > 2 and self.codes.shape[1] == 1
+
+    @cached_property
+    def several(self) -> bool:
+        """Has each sample several labels, each of them yes or no?"""
+        return self.codes is None and self.truth.shape[1] > 1 and bool(np.isin(self.truth, (0.0, 1.0)).all())
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of guessing; 0 for numbers."""
+        return 1.0 / self.classes if self.classes else 0.5 if self.several else 0.0
+
     @cached_property
     def counts(self) -> Array:
         """How often each class comes."""
@@ -116,9 +131,21 @@ class Task:
         p = link_outputs(outputs, setup)
         if setup.coding is not None:
             assert self.codes is not None
-            return np.asarray((p if p.shape[1] > 1 else np.hstack([1.0 - p, p])) @ self.codes)
+            return self.decide(p if p.shape[1] > 1 else np.hstack([1.0 - p, p]))
         scaling = self.scaling(setup)
         return p if scaling is None else scaling.inverse(p)
+
+    def decide(self, p: Array) -> Array:
+        """Probabilities (n, G) as an estimate: of classes that are numbers the likeliest, for 1 and 3 are not 2."""
+        assert self.codes is not None
+        return np.asarray(self.codes[p.argmax(axis=1)] if self.counted else p @ self.codes)
+
+    def poll(self, near: Array) -> Array:
+        """What some samples (n, count) say together: the mean of their targets; of numbered classes the commonest."""
+        if not self.counted:
+            return np.asarray(self.truth[near].mean(axis=1))
+        assert self.labels is not None
+        return self.decide(np.eye(self.classes)[self.labels[near]].mean(axis=1))
 
     def nearest_class(self, estimate: Array) -> Array:
         """The class that each estimate is nearest to."""
@@ -133,14 +160,26 @@ class Task:
         hits = self.nearest_class(np.clip(estimate, -1e100, 1e100)) == self.labels
         return np.bincount(self.labels, hits, self.classes) / np.maximum(self.counts, 1)
 
+    def accuracy(self, estimate: Array) -> float:
+        """The mean over classes of the share found; of several labels, the mean of theirs."""
+        if not self.several:
+            return float(self.recalls(estimate).mean())
+        hits, t = (estimate > 0.5) == (self.truth > 0.5), self.truth > 0.5
+        found = [
+            hits[t[:, j] == side, j].mean()
+            for j in range(t.shape[1])
+            for side in (False, True)
+            if (t[:, j] == side).any()
+        ]
+        return float(np.mean(found))
+
     @np.errstate(over="ignore")
     def share(self, estimate: Array) -> float:
         """1 for all right, 0 for the best constant: accuracy above chance, all classes alike; R² of numbers."""
         if not np.isfinite(estimate).all():
             return -1.0
-        if self.classes:
-            chance = 1.0 / self.classes
-            return float((self.recalls(estimate).mean() - chance) / (1.0 - chance))
+        if self.chance:
+            return (self.accuracy(estimate) - self.chance) / (1.0 - self.chance)
         size = float((self.truth**2).sum())
         spread = float(((self.truth - self.truth.mean(axis=0)) ** 2).sum())
         spread = spread if spread > 1e-20 * size else size  # of a constant, the way from 0 to it

@@ -34,13 +34,12 @@ class Yardstick:
 def reference(task: Task) -> Setup:
     """Inputs scaled, two layers of 24 tanh units, Glorot's weights, Adam at 0.01, shuffled batches, 1,200 steps."""
     batch = min(task.samples, max(8, min(64, task.samples // 8)))
-    numbers = not task.classes
-    binary = task.classes == 2
-    outputs = task.truth.shape[1] if numbers else 1 if binary else task.classes
+    numbers, binary = not task.chance, task.classes == 2 or task.several
+    outputs = 1 if task.classes == 2 else task.classes or task.truth.shape[1]
     return Setup(
         sizes=(task.X.shape[1], WIDTH, WIDTH, outputs),
         loss="mse" if numbers else "bce_with_logits" if binary else "cross_entropy",
-        coding=None if numbers else "zero_one" if binary else "numbers",
+        coding=None if not task.classes else "zero_one" if binary else "numbers",
         optimizer="Adam", lr=0.01, inputs="standardized", targets="standardized" if numbers else None,
         epochs=max(1, STEPS * batch // task.samples), batch_size=batch,
         weights="balanced" if uneven(task) else None,

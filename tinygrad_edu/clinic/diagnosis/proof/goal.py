@@ -61,7 +61,7 @@ RISING = ("accuracy", "r2")
 
 def accuracy(goal: Goal, estimate: Array, task: Task) -> float:
     """The mean over classes of the share found."""
-    return float(task.recalls(estimate).mean())
+    return task.accuracy(estimate)
 
 
 def own_loss(goal: Goal, estimate: Array, task: Task) -> float:
@@ -109,7 +109,7 @@ def explicit_goal(goal: float | Mapping[str, float], setup: Setup, task: Task) -
     if measure not in MEASURES:
         raise unknown_name("measure of a goal", measure, MEASURES)
     checks.number(f"goal: {measure}", number)
-    if measure == "accuracy" and not task.classes:
+    if measure == "accuracy" and not task.chance:
         raise SettingError(f"goal={goal!r}: the targets are numbers, not classes: ask for r2, mse, mae or loss")
     return Goal(measure, float(number), f"{WORDS[measure]} {number:.4g}, as asked for", setup.loss)
 
@@ -120,12 +120,11 @@ SHARE_OF_NUMBERS = 0.95  # a curve that explains 90 % of a sine's variance is se
 
 def derive_goal(yardstick: float, source: str, task: Task, part: float = SHARE) -> Goal:
     """A goal from the share of the task (see Task.share) that something simple reaches on the same data."""
-    part = SHARE_OF_NUMBERS if part == SHARE and not task.classes else part
+    part = SHARE_OF_NUMBERS if part == SHARE and not task.chance else part
     share, known = part * min(max(yardstick, 0.0), 1.0), (yardstick, source)
     why = f"{part:.0%} of what {source}"
-    if task.classes:
-        chance = 1.0 / task.classes
-        number = chance + share * (1.0 - chance)
+    if task.chance:
+        number = task.chance + share * (1.0 - task.chance)
         text = f"{WORDS['accuracy']} {number:.3f} (derived: {why}, above chance)"
         return Goal("accuracy", number, text, derived=known)
     return Goal("r2", share, f"{WORDS['r2']} {share:.3f} (derived: {why})", derived=known)

@@ -16,6 +16,8 @@ from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, NoTimeError, Traine
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 
 ENOUGH = 20  # seeds that tell bad luck from a broken setup
+SURE = 12  # seeds from all of which a change has to help: of 3 in 5 that would be 1 in 500
+CHEAP = 0.05  # of the time left that this may take
 OFTEN = 6  # trials that a program of the structure as it is will serve
 FEWEST = 3  # seeds that can tell a change from chance: 0 and 3 of 3 have 90 % intervals that are apart
 SHARE = 0.25  # of the budget that the run as it is may take
@@ -105,12 +107,13 @@ class Trials:
         """Does it repair: most seeds reach the goal by it, and more than as it is, beyond chance?"""
         return trial.share >= REPAIRS and trial.beats(self.as_is)
 
-    def extend(self, trial: Trial) -> Trial:
-        """The same from more seeds, where time allows."""
+    def extend(self, trial: Trial, count: int = ENOUGH, part: float = 0.4) -> Trial:
+        """The same from more seeds, so many in all, where that takes no more than a part of the time left."""
         last = max(run.seed for run in trial.runs)
-        more = range(last + 1, last + 1 + ENOUGH - trial.count)
-        cost = trial.seconds / trial.count * len(more)
-        if not more or cost > 0.4 * self.bench.left:
+        more = range(last + 1, last + 1 + count - trial.count)
+        seconds = min(trial.seconds, self.bench.seconds(trial.setup))  # once compiled
+        cost = seconds / len(self.bench.seeds) * len(more)
+        if not more or cost > part * self.bench.left:
             return trial
         try:
             runs = [*trial.runs, *train_setup(trial.setup, self.record.task, more, 1, self.bench.ends)]
@@ -119,8 +122,10 @@ class Trials:
         return judge_runs(trial.change, trial.setup, trial.words, runs, self.bench, trial.seconds + cost, trial.code)
 
     def confirm(self, trial: Trial) -> Trial:
-        """The same from more seeds where not all reach the goal: 4 of 5 may be 3 of 5 the next time."""
-        return trial if trial.share == 1.0 else self.extend(trial)
+        """The same from more seeds: 4 of 5 may be 3 of 5 the next time, and so may 5 of 5; where that is cheap."""
+        if trial.share == 1.0:
+            return self.extend(trial, SURE, CHEAP)
+        return self.extend(trial)
 
     # Goals
 

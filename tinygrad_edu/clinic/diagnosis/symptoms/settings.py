@@ -122,22 +122,17 @@ def mismatch(setup: Setup, task: Task) -> str:
     loss, out = setup.loss_name, setup.out_activation
     if setup.takes_logits and out != "identity":
         return f"{loss} takes logits and has its own {setup.link}; the last activation is {out}."
-    if setup.for_classes and not task.classes:
+    if setup.for_classes and not task.chance:
         return f"{loss} is for classes, and the targets are numbers."
     if setup.link == "exp" and (task.truth < 0.0).any():
         return f"{loss} is for counts, and targets lie below 0."
     if task.classes and not setup.for_classes:
-        return f"{NUMBERED if counts_classes(task) else CLASSES}, and {loss} is for numbers."
+        return f"{NUMBERED if task.counted else CLASSES}, and {loss} is for numbers."
     return ""
 
 
 CLASSES = "The targets are classes"
 NUMBERED = "The targets are the numbers of classes, as if 2 were twice 1"
-
-
-def counts_classes(task: Task) -> bool:
-    """Are several classes told by one number?"""
-    return task.codes is not None and task.classes > 2 and task.codes.shape[1] == 1
 
 
 @symptom(kind="data")
