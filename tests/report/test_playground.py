@@ -257,6 +257,35 @@ def test_the_codes_are_those_of_the_clinic():
     assert {code for pair in codes for code in pair if code} <= set(BY_CODE)
 
 
+@pytest.mark.slow
+def test_the_program_is_downloaded(opened, tmp_path):
+    opened.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    opened.execute_script("document.getElementById('download').click()")
+    ends = time.monotonic() + 10
+    while not (tmp_path / "playground.py").exists():
+        assert time.monotonic() < ends, opened.get_log("browser")
+        time.sleep(0.05)
+    shown_there = opened.execute_script("return document.querySelector('#program code').textContent")
+    assert (tmp_path / "playground.py").read_text(encoding="utf-8") == shown_there
+    assert opened.get_log("browser") == []
+
+
+@pytest.mark.slow
+def test_it_works_in_the_frame_of_a_notebook(browser, tmp_path):
+    frame = tg.playground()._repr_html_()
+    (tmp_path / "notebook.html").write_text(f"<!DOCTYPE html><title>n</title>{frame}", encoding="utf-8")
+    start = time.perf_counter()
+    browser.get((tmp_path / "notebook.html").as_uri())
+    browser.switch_to.frame(0)
+    while not browser.find_elements("css selector", "#certain li"):  # the last thing that the page writes
+        assert time.perf_counter() - start < 10.0
+    assert time.perf_counter() - start < 3.0  # under a second on a machine of its own
+    browser.find_element("css selector", "#one").click()
+    assert text(browser, "#epoch") == "1"
+    browser.switch_to.default_content()
+    assert browser.get_log("browser") == []
+
+
 # Data of the user's
 
 

@@ -51,13 +51,23 @@ class Page:
 
     def _repr_html_(self) -> str:
         """A frame that may run the page's script and nothing else: it cannot reach the notebook around it."""
-        inside, name = html.escape(self.text), html.escape(self.summary)
+        # In ASCII: taken for another encoding, the script would not be the one that the policy lets run.
+        inside, name = (ascii_html(each) for each in (self.text, self.summary))
         style = f"width: 100%; height: {FRAME_HEIGHT}px; border: 0"
         may = "allow-scripts allow-downloads"
         return f'<iframe sandbox="{may}" title="{name}" style="{style}" srcdoc="{inside}"></iframe>'
 
     def __repr__(self) -> str:
         return f'<{self.summary}: .save("page.html") writes it>'
+
+
+def ascii_html(text: str) -> str:
+    """Text as HTML that every encoding reads alike.
+
+    >>> ascii_html("1 < π")
+    '1 &lt; &#960;'
+    """
+    return html.escape(text).encode("ascii", "xmlcharrefreplace").decode()
 
 
 def write_page(title: str, lead: str, body: str, scripts: Sequence[str], data: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ const unitPictures = (host, label) => {
   }
   let tint = colours();
 
-  /* layers: [{count, caption, values?: (unit) => {data, step, offset}}], weights: [{data, shape}], side: of the plane. */
+  /* layers: [{count, caption, values?: (unit) => {data, step, offset}}], weights: [{data, shape}], side: [columns, rows] of the plane, or of the line of one input. */
   function draw() {
     if (!last) return;
     const { layers, weights, side } = last, ratio = devicePixelRatio || 1;
@@ -60,12 +60,13 @@ const unitPictures = (host, label) => {
       pen.restore();
     });
   }
-  function picture({ data, step, offset }, side) {
-    stamp.width = stamp.height = side;
-    const pen = stamp.getContext("2d"), image = pen.createImageData(side, side);
+  function picture({ data, step, offset }, [columns, rows]) {
+    stamp.width = columns;
+    stamp.height = rows;
+    const pen = stamp.getContext("2d"), image = pen.createImageData(columns, rows);
     let largest = 1e-12;
-    for (let i = 0, at = offset; i < side * side; i++, at += step) if (Math.abs(data[at]) > largest) largest = Math.abs(data[at]);
-    for (let i = 0, at = offset; i < side * side; i++, at += step) {
+    for (let i = 0, at = offset; i < columns * rows; i++, at += step) if (Math.abs(data[at]) > largest) largest = Math.abs(data[at]);
+    for (let i = 0, at = offset; i < columns * rows; i++, at += step) {
       const v = data[at] / largest, colour = v < 0 ? tint.low : tint.high, share = Math.abs(v) * 0.8;
       for (let c = 0; c < 3; c++) image.data[4 * i + c] = tint.card[c] + (colour[c] - tint.card[c]) * share;
       image.data[4 * i + 3] = 255;
@@ -75,6 +76,6 @@ const unitPictures = (host, label) => {
   }
   const again = () => { tint = colours(); draw(); };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
-  new ResizeObserver(draw).observe(host);
+  plots.follow(host, draw);
   return { show(found) { last = found; canvas.setAttribute("aria-label", label(found)); draw(); } };
 };

@@ -275,9 +275,9 @@
     const layers = [{ count: dataset.features, caption: "features" }, ...plan.layers.map((layer, k) => ({ count: layer.units, caption: k === plan.layers.length - 1 ? "output" : layer.activation }))];
     if (grid) {
       const own = net.layers(grid.X);
+      layers[0].values = unit => ({ data: grid.X.data, step: dataset.features, offset: unit });
+      own.forEach(({ y }, k) => { layers[k + 1].values = unit => ({ data: y.data, step: y.shape[1], offset: unit }); });
       if (plane) {
-        layers[0].values = unit => ({ data: grid.X.data, step: 2, offset: unit });
-        own.forEach(({ y }, k) => { layers[k + 1].values = unit => ({ data: y.data, step: y.shape[1], offset: unit }); });
         const { data, shape: [, width] } = own.at(-1).y;
         plane.show(Float64Array.from({ length: SIDE * SIDE }, (_, i) => cell(data, i, width)));
         plane.label(`Answers over the two features after ${epoch} epochs`);
@@ -287,8 +287,8 @@
         line.label(`Answer along the feature after ${epoch} epochs`);
       }
     }
-    network.show({ layers, weights: net.weights.filter((_, k) => k % 2 === 0), side: SIDE });
-    part("network", ".note").textContent = plane ? "Each picture: what the unit gives over the two features. Edges: blue positive, orange negative." : "Edges: blue positive, orange negative; the wider, the larger within their layer.";
+    network.show({ layers, weights: net.weights.filter((_, k) => k % 2 === 0), side: dataset.features === 1 ? [121, 1] : [SIDE, SIDE] });
+    part("network", ".note").textContent = grid ? "Each picture: what the unit gives over the features, from low (blue) to high (orange). Edges: blue positive, orange negative." : "Edges: blue positive, orange negative; the wider, the larger within their layer.";
   }
   /* What need not be new in each picture. */
   function slow() {

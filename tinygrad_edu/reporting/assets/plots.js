@@ -13,6 +13,16 @@ const plots = (() => {
     return made;
   }
 
+  /* Draw anew when the frame has another width; in the next picture, since drawing changes the height of the frame. */
+  function follow(host, draw) {
+    let width = host.clientWidth;
+    new ResizeObserver(() => {
+      if (host.clientWidth === width) return;
+      width = host.clientWidth;
+      requestAnimationFrame(draw);
+    }).observe(host);
+  }
+
   function brief(x) {
     if (!Number.isFinite(x)) return Number.isNaN(x) ? "NaN" : x > 0 ? "∞" : "−∞";
     if (x === 0) return "0";
@@ -101,7 +111,7 @@ const plots = (() => {
     };
     made.show = curves => { made.curves = curves; made.draw(); };
     made.label = text => svg.setAttribute("aria-label", text);
-    new ResizeObserver(() => made.draw()).observe(host);
+    follow(host, () => made.draw());
     return made;
   }
 
@@ -198,7 +208,7 @@ const plots = (() => {
     const again = () => { tint = colours(); made.draw(); };
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
     new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-    new ResizeObserver(() => made.draw()).observe(host);
+    follow(host, () => made.draw());
     return made;
   }
 
@@ -244,5 +254,5 @@ const plots = (() => {
     return made;
   }
 
-  return { make, brief, chart, legend, plane, network, series, ticks };
+  return { make, follow, brief, chart, legend, plane, network, series, ticks };
 })();
