@@ -292,3 +292,33 @@ def test_a_grid_of_learning_rates():
     assert runs.predictions.shape == (2, 5, 4, 1)
     assert np.median(runs.losses[1]) < np.median(runs.losses[0])
     assert runs.success_rate(1.0).tolist() == [1.0, 1.0]
+
+
+class LanguageModel(nn.Module):
+    """Embedding, positions, blocks and head, as in GPT; its size of the context is used in Python."""
+
+    def __init__(self, blocks, dropout):
+        rng = np.random.default_rng(0)
+        self.tokens, self.positions = nn.Embedding(11, 8, rng=rng), nn.Embedding(6, 8, rng=rng)
+        self.blocks = [nn.TransformerEncoderLayer(8, 2, 16, dropout=dropout, rng=rng) for _ in range(blocks)]
+        self.head = nn.Linear(8, 11, rng=rng)
+
+    def forward(self, ids):
+        t = ids.shape[1]
+        x = self.tokens(ids) + self.positions(np.arange(t))
+        mask = np.triu(np.full((t, t), -1e9), 1)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.head(x)
+
+
+@pytest.mark.parametrize(("blocks", "dropout"), [(1, 0.0), (5, 0.1)])
+def test_a_language_model_is_compiled_with_class_numbers_of_two_axes(blocks, dropout):
+    rng, curves = np.random.default_rng(0), []
+    X, y = rng.integers(0, 11, size=(20, 6)), rng.integers(0, 11, size=(20, 6))
+    for compiled in (False, True):
+        model = LanguageModel(blocks, dropout)
+        adam = optim.Adam(model.parameters(), lr=0.01)
+        settings = {"loss": "cross_entropy", "optimizer": adam, "epochs": 2, "batch_size": 8, "seed": 1}
+        curves.append(fit(model, X, y, **settings, compiled=compiled).loss_curve)
+    np.testing.assert_allclose(*curves, rtol=1e-12)

@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile import uncompiled
+from tinygrad_edu.compile import packed, uncompiled
 from tinygrad_edu.compile.call import Call, prepare_call, refuse_too_large
 from tinygrad_edu.compile.in_graph import array_node
 from tinygrad_edu.compile.ir.node import Traced, as_node
 from tinygrad_edu.compile.program import Program, Trace, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
-from tinygrad_edu.compile.rounds.trace import with_loops
+from tinygrad_edu.compile.rounds.repeats import roll
+from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.compile.untraceable import compiling, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.conversion import FLOATS
-from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.pytree import flatten, tree_leaves, tree_map, unflatten
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, OperandError
 
@@ -149,21 +150,15 @@ class ArrayFunction:
         """A program with loops, for sizes with names; where that fails, one whose loops are written out round by round;
         then one for these very sizes, which are plain numbers in it."""
 
-        def make(written_out: frozenset[Any] | None, fixed: bool = False) -> Program:
-            return self.program_for(arguments, given, by, written_out, fixed)
-
-        errors: list[Exception] = []
-        for way in (partial(with_loops, make), partial(make, None), partial(make, None, fixed=True)):
-            try:
-                return way()
-            except (MemoryError, RecursionError):
-                raise
-            except Exception as error:
-                errors.append(error)
-        raise errors[1]  # without loops, and with names for sizes: it says most
+        return first_that_works(partial(self.program_for, arguments, given, by))
 
     def program_for(
-        self, arguments: Sequence[Any], given: list[Any], by: str, written_out: frozenset[Any] | None, fixed: bool
+        self,
+        arguments: Sequence[Any],
+        given: list[Any],
+        by: str,
+        written_out: frozenset[Any] | None,
+        fixed: bool = False,
     ) -> Program:
         trace = Trace(reserved=(), careful=by.endswith(CAREFUL), fixed=fixed, written_out=written_out)
         numbers = iter(given)
@@ -175,7 +170,7 @@ class ArrayFunction:
         for node, x in zip(own, given, strict=True):
             node.integer = holds_integers(x)
         with explain_failure(self.f, arguments):
-            trace.results = trace.run(lambda: tree_map(as_traced, self.f(*nodes)))
+            trace.results = trace.run(lambda: with_repeats_rolled(tree_map(as_traced, self.f(*nodes))))
             outputs = list(tree_leaves(trace.results))
             if not outputs or not all(isinstance(y, Traced) for y in outputs):
                 raise OperandError(
@@ -202,7 +197,7 @@ class ArrayFunction:
         else:
             results = {f"result{i}": y for i, y in enumerate(outputs)}
         captured = [number_array(x) for x in trace.captured.values()]
-        program = Program(trace, results, common_dtype([*given, *captured]), self.accurate, self.parallel)
+        program = packed.program_of(trace, results, common_dtype([*given, *captured]), self.accurate, self.parallel)
         program.captured_structure = [structure(x) for x in captured]
         return program
 
@@ -215,6 +210,13 @@ def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> l
     chosen = {int(i) for i in numbers.split(",")}
     places = [i for i, x in enumerate(arguments) for _ in tree_leaves(x)]
     return [x for i, x in zip(places, own, strict=True) if i in chosen]
+
+
+def with_repeats_rolled(results: Any) -> Any:
+    """The results of a trace with repetitions as loops."""
+    leaves: list[Any] = []
+    nesting = flatten(results, leaves)
+    return unflatten(nesting, iter(roll(leaves) if all(isinstance(y, Traced) for y in leaves) else leaves))
 
 
 def as_traced(y: Samples) -> Any:

@@ -50,11 +50,12 @@ class Call:
     def run(self, inputs: list[Any]) -> tuple[list[float], list[Array]]:
         """(the single numbers, the arrays) that the program computes."""
         program = self.program
-        numbers, out = np.empty(len(program.scalars)), [np.empty(shape, program.dtype) for shape in self.shapes]
+        numbers = np.empty(len(program.scalars))
+        given, out = program.arguments(inputs, self.shapes, self.sizes)
         code = program.code
         compiled = getattr(code, "overloads", True)
         try:
-            call_first(code, *inputs, *program.workspace(self.sizes), *out, numbers)
+            call_first(code, *given, numbers)
         except IndexError as error:
             raise outside(str(error), program, inputs) from None
         except Exception as error:

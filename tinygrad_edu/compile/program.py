@@ -62,11 +62,14 @@ class Trace:
 
     node = staticmethod(as_node)
 
-    def input(self, name: str, array: Any) -> Traced:
-        """A new input with the shape of an array; an axis of length 1 keeps that length in the program."""
+    def input(self, name: str, array: Any, named: int = 0) -> Traced:
+        """A new input with the shape of an array; an axis of length 1 keeps that length in the program.
+
+        `named`: how many axes have names where the others are fixed.
+        """
         name = free_name(name, self.inputs, self.reserved)
-        shape = np.shape(array)
-        sizes = shape if self.fixed else tuple(1 if n == 1 else Size(n, f"{name}_{i}") for i, n in enumerate(shape))
+        shape, count = np.shape(array), named if self.fixed else np.ndim(array)
+        sizes = tuple(Size(n, f"{name}_{i}") if i < count and n != 1 else n for i, n in enumerate(shape))
         self.inputs[name] = Traced(sizes, name=name, label=name)
         return self.inputs[name]
 
@@ -209,6 +212,7 @@ class Program(Body):
     """A compiled trace: `code`, with arrays for the workspace and the results; `text` is its Python source."""
 
     name = "program"
+    by_address = False  # is it handed the addresses of its arrays?
 
     def __init__(
         self, trace: Trace, results: Mapping[str, Traced], dtype: str, accurate: bool = False, parallel: bool = False
@@ -235,8 +239,11 @@ class Program(Body):
 
     def body(self) -> str:
         """The lines of the program: shapes, sizes, loops."""
-        sizes = [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
-        return "\n".join(indent([*self.shape_comments(), *sizes, *self.rooms(), *self.lines]))
+        return "\n".join(indent([*self.shape_comments(), *self.prologue(), *self.rooms(), *self.lines]))
+
+    def prologue(self) -> Iterable[str]:
+        """The sizes."""
+        return [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
 
     def listing(self, name: str) -> str:
         """The loops as one function of that name, then the operations that they call; without what is around them."""
@@ -270,6 +277,13 @@ class Program(Body):
             total = sum(-(-math.prod(shape_of(s, sizes)) // 8) * 8 for s in self.buffers.values())
             kept[key] = [np.empty(total, self.dtype)]
         return kept[key]
+
+    def arguments(
+        self, inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]], sizes: Mapping[str, int]
+    ) -> tuple[list[Any], list[Array]]:
+        """(what the machine code takes, before its single results; the arrays of the results)."""
+        out = [np.empty(shape, self.dtype) for shape in shapes]
+        return [*inputs, *self.workspace(sizes), *out], out
 
     def results(self, sizes: Mapping[str, int]) -> list[Array]:
         """New arrays for the results."""

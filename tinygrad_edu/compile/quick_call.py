@@ -107,7 +107,7 @@ class QuickCalls:
         """Remember a call that has just been made, if it is one of these."""
         dtype, leaves = np.dtype(call.program.dtype), []  # type: tuple[Any, list[Any]]
         key = signature(arguments, leaves)
-        if call.captured or not isinstance(call.program.trace.results, Traced):
+        if call.captured or call.program.by_address or not isinstance(call.program.trace.results, Traced):
             return
         if not all((x.__class__ is float and dtype.char == "d") or is_ready(x, dtype) for x in leaves):
             return

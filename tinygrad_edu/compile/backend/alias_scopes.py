@@ -18,6 +18,7 @@ from tinygrad_edu.compile.backend.aliases import IRValue
 
 Roots = Mapping[str, frozenset[str]]
 NOWHERE: frozenset[str] = frozenset()
+OWN_MEMORY = ("room", "float64_at", "float32_at", "int64_at")
 
 
 def roots_of(function: ast.FunctionDef) -> Roots:
@@ -46,7 +47,7 @@ def lies_in(value: ast.expr, name: str, found: Roots) -> frozenset[str]:
     """The memory of an expression whose value is given to a variable of that name."""
     if isinstance(value, ast.Name):
         return found.get(value.id, NOWHERE)
-    if isinstance(value, ast.Call) and ast.unparse(value.func) == "room":
+    if isinstance(value, ast.Call) and ast.unparse(value.func) in OWN_MEMORY:
         return frozenset([name])
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "view":
         return lies_in(value.args[0], name, found)

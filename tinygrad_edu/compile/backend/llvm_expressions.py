@@ -314,7 +314,18 @@ def absolute(at_work: Expressions, x: IRValue) -> Any:
     return at_work.select(at_work.compare("<", x, x.type(0)), at_work.builder.neg(x), x)
 
 
+def array_at(name: str) -> Callable[..., Array]:
+    """The word for an array of that kind of number whose address stands among others."""
+
+    def found(at_work: Expressions, addresses: Array, k: Any, shape: tuple[Any, ...]) -> Array:
+        address = at_work.builder.load(at_work.builder.gep(addresses.data, [k], inbounds=True))
+        return Array(at_work.builder.inttoptr(address, NAMED[name].as_pointer()), shape)
+
+    return found
+
+
 WORDS: dict[str, Callable[..., Any]] = {
     "view": view, "room": view, "copy": copy, "gather": gather, "dot": dot, "product": dot, "uniform": uniform,
+    "float64_at": array_at("float64"), "float32_at": array_at("float32"), "int64_at": array_at("int64"),
     "max": larger, "min": smaller, "float": float_, "int": int_, "bool": bool_, "abs": absolute,
 }  # fmt: skip

@@ -12,11 +12,22 @@ from tinygrad_edu.compile.codegen.lookups import Lookups
 from tinygrad_edu.compile.codegen.math_approximations import kernels
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.codegen.outline import SHARED, outline
-from tinygrad_edu.compile.codegen.rounds import RoundWriter
+from tinygrad_edu.compile.codegen.rounds import RoundWriter, stack_lines
 from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, FAST, PLUS
 from tinygrad_edu.compile.codegen.threads import Threads
 from tinygrad_edu.compile.ir.node import Traced, is_boolean, op_name, value_of
-from tinygrad_edu.compile.passes.fuse import Loop, Names, Product, Repeat, Schedule, Step, base, is_reduction, is_view
+from tinygrad_edu.compile.passes.fuse import (
+    Loop,
+    Names,
+    Product,
+    Repeat,
+    Schedule,
+    Stack,
+    Step,
+    base,
+    is_reduction,
+    is_view,
+)
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.operation import Operation
 
@@ -85,6 +96,8 @@ class Writer(Lookups, Threads):
             self.write_product(step.node)
         elif isinstance(step, Repeat):
             self.lines += RoundWriter(self, step).text()
+        elif isinstance(step, Stack):
+            self.lines += stack_lines(self, step)
         else:
             self.write_loop(step)
 

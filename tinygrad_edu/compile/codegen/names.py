@@ -40,6 +40,7 @@ RESERVED = frozenset(
         "place",
         "plus",
         "inlined",
+        *("addresses", "lengths", "out", "float64_at", "float32_at", "int64_at", "array_at"),
         "results",
         "np",
         "math",

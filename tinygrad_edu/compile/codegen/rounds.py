@@ -12,9 +12,24 @@ from typing import Any
 
 from tinygrad_edu.compile.codegen.index_maps import bare
 from tinygrad_edu.compile.ir.node import Traced, op_name
-from tinygrad_edu.compile.passes.fuse import Repeat, Schedule, own_nodes, schedule, without_reshape
+from tinygrad_edu.compile.passes.fuse import Repeat, Schedule, Stack, own_nodes, schedule, without_reshape
 
 INDENT = "    "
+
+
+def stack_lines(writer: Any, step: Stack) -> list[str]:
+    """Each array copied to its place in the stack."""
+    node = step.node
+    size, name = " * ".join(writer.names.shape(node)[1:]), writer.arrays[node]
+    places = [f"view({name}, {r} * ({size}), ({size},))" for r in range(len(node.parents))]
+    return [f"copy(view({place(writer, x)}, 0, ({size},)), {to})" for x, to in zip(node.parents, places, strict=True)]
+
+
+def place(writer: Any, x: Traced) -> str:
+    """Where an array lies in memory; the shape does not matter."""
+    while op_name(x) == "reshape":
+        x = x.parents[0]
+    return str(x.name if x.op is None else writer.arrays[x])
 
 
 class RoundWriter:
@@ -117,10 +132,7 @@ class RoundWriter:
         return " * ".join(self.names.shape(x))
 
     def array(self, x: Traced) -> str:
-        """Where it lies in memory; the shape does not matter."""
-        while op_name(x) == "reshape":
-            x = x.parents[0]
-        return str(x.name if x.op is None else self.writer.arrays[x])
+        return place(self.writer, x)
 
     def fresh(self, name: str) -> str:
         """A name that nothing in the program has."""

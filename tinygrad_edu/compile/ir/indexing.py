@@ -22,6 +22,7 @@ from tinygrad_edu.core.operation import ARRAY_TABLE
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
 Sizes = tuple[Any, ...]
+MANY = 8  # arrays of one entry each, which are copied one after the other; fewer are read where they lie
 BORDER = -0.0  # y + -0.0 is y for every y; 0.0 would lose the sign of -0.0
 
 
@@ -94,6 +95,33 @@ def whole_numbers(x: Any, use: str = "as an index") -> Traced:
             "A boolean mask makes sizes that depend on numbers: choose with tg.ops.where"
         )
     return index
+
+
+# Stacks
+
+
+class Stacked:
+    """The operation that copies arrays into a stack."""
+
+    name = "stacked"
+
+    def vjp(self, g: Any, _y: Any, *parents: Any) -> tuple[Any, ...]:
+        return tuple(reshape_node(entry_of(g, r), x.sizes) for r, x in enumerate(parents))
+
+
+STACKED = Stacked()
+
+
+def stacked(xs: Sequence[Traced]) -> Traced:
+    """xs along a new first axis; single numbers as arrays of one."""
+    boxed = [x if x.sizes else reshape_node(x, (1,)) for x in xs]
+    return Traced((len(xs), *boxed[0].sizes), STACKED, tuple(boxed))
+
+
+def entry_of(stack: Traced, r: int) -> Traced:
+    """stack[r], with the first axis left in place."""
+    starts = (r, *(0 for _ in stack.sizes[1:]))
+    return window(stack, starts, (1,) * stack.ndim, (1, *stack.sizes[1:]))
 
 
 # Indices
@@ -182,6 +210,8 @@ def concatenate(*xs: Traced, axis: int | None) -> Traced:
         return concatenate(*[reshape_node(x, (x.size,)) for x in xs], axis=0)
     axis = axis_of(xs[0], axis)
     refuse_other_shapes(xs, axis)
+    if len(xs) >= MANY and all(text_of(x.sizes[axis]) == "1" for x in xs):
+        return joined_entries(xs, axis)
     total: Any = 0
     for x in xs:
         total = plus(total, x.sizes[axis])
@@ -193,6 +223,13 @@ def concatenate(*xs: Traced, axis: int | None) -> Traced:
         pieces.append(place(x, tuple(starts), [1] * x.ndim, sizes, BORDER))
         end = plus(end, x.sizes[axis])
     return functools.reduce(ops.add, pieces)
+
+
+def joined_entries(xs: Sequence[Traced], axis: int) -> Traced:
+    """Arrays that are 1 long along the axis, end to end."""
+    stack, first = stacked(xs), xs[0].sizes  # (n, ..., 1, ...)
+    moved = ARRAY_TABLE["transpose"](stack, (*range(1, axis + 1), 0, *range(axis + 1, stack.ndim)))
+    return reshape_node(moved, (*first[:axis], len(xs), *first[axis + 1 :]))
 
 
 def axis_of(x: Traced, axis: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
 DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # filled by rules.py: what is recorded as other operations
+COUNTER = count()
 PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # of what has several results: (parent, gradient)
 WITHOUT_JIT = "call the function without jit, which computes it eagerly"
 
@@ -42,11 +44,12 @@ def refuse_own(operation: Operation) -> None:
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
-    __slots__ = ("integer", "name", "sizes")
+    __slots__ = ("integer", "made", "name", "sizes")
 
     name: str  # of an input: what the program calls it; of a constant: its text
     sizes: tuple[Any, ...]
     integer: bool  # an input of whole numbers: it may be an index
+    made: int  # the order in which nodes were made
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Traced(Tensor):
     ) -> None:
         self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
         self.label, self.grad, self.requires_grad, self.spent, self.integer = label, None, True, False, False
+        self.made = next(COUNTER)
 
     shape = property(lambda self: self.sizes)
     ndim = property(lambda self: len(self.sizes))

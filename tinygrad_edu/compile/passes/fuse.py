@@ -12,7 +12,7 @@ from tinygrad_edu.compile.passes.lower import VIEWS, copy_node
 from tinygrad_edu.core.graph import topological
 
 REDUCTIONS = ("sum", "max", "prod", "scatter", "settle")
-KEPT = ("matmul", "class_of", "scan", "pick", *REDUCTIONS)  # their results lie in memory anyway
+KEPT = ("matmul", "class_of", "scan", "pick", "stacked", *REDUCTIONS)  # their results lie in memory anyway
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 CHEAP = ("add", "sub", "mul", "neg", "square", "where", "maximum", "minimum", "relu", *COMPARISONS)
 LONG = 6  # operations: computing more of them again costs more than a pass through memory
@@ -81,7 +81,15 @@ class Repeat:
     picks: dict[Any, Traced] = field(default_factory=dict)
 
 
-Step = Loop | Product | Repeat
+@dataclass
+class Stack:
+    """Arrays copied into one, one after the other."""
+
+    node: Traced
+
+
+Step = Loop | Product | Repeat | Stack
+OWN_STEPS: dict[str, type[Product | Repeat | Stack]] = {"matmul": Product, "scan": Repeat, "stacked": Stack}
 
 
 @dataclass
@@ -136,9 +144,9 @@ def schedule(roots: list[Traced], names: Names) -> Schedule:
     for node in order:
         if node.op is None or is_view(node):
             continue
-        if node.op.name in ("matmul", "scan"):
+        if node.op.name in OWN_STEPS:
             plan.at[node] = len(plan.steps)
-            plan.steps.append(Product(node) if node.op.name == "matmul" else Repeat(node))
+            plan.steps.append(OWN_STEPS[node.op.name](node))
         elif node.op.name == "pick":
             place_pick(node, plan)
         else:

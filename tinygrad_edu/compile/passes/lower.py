@@ -36,7 +36,9 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
         return unique.setdefault(node.name, node)
     if node.op.name == "scan":
         return lowered_loop(node, parents, unique)
-    other = in_other_words(node, parents)
+    if node.op.name == "stacked":
+        parents = [p if is_in_memory(p, True) else rewritten(copy_node(p), [p], unique) for p in parents]
+    other = in_other_words(node, parents) if node.op.name != "stacked" else None
     if other is not None:
         return lower_again(other, unique)
     options = node.options

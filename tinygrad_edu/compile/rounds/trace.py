@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -57,6 +58,24 @@ def scan(step: Step, state: Any, xs: Any, length: int | None) -> tuple[Any, Any]
         found = error if isinstance(error, OneByOneError) else OneByOneError(str(error))
         found.code = found.code or code
         raise found from error
+
+
+def first_that_works(traced: Callable[..., Found]) -> Found:
+    """A trace with loops and names for sizes; where that fails one without loops, then for these very sizes alone.
+
+    Args: `traced`, (the loops to write out, or None for all; fixed=: are sizes plain numbers?) → what is made of it.
+    Errors: that of the trace without loops: it says most.
+    """
+    fixed = partial(traced, fixed=True)
+    errors: list[Exception] = []
+    for way in (partial(with_loops, traced), partial(traced, None), partial(with_loops, fixed), partial(fixed, None)):
+        try:
+            return way()
+        except (MemoryError, RecursionError):
+            raise
+        except Exception as error:
+            errors.append(error)
+    raise errors[1]
 
 
 def with_loops(traced: Callable[[frozenset[Any] | None], Found]) -> Found:

@@ -12,7 +12,8 @@ import numpy as np
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.program import Array, Trace
-from tinygrad_edu.compile.rounds.trace import with_loops
+from tinygrad_edu.compile.rounds.repeats import roll
+from tinygrad_edu.compile.rounds.trace import first_that_works
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
 
@@ -23,12 +24,7 @@ def forward_trace(
     loss: Callable[..., Any], data: Sequence[Array], batch: int, known: Mapping[int, int] = MappingProxyType({})
 ) -> Trace:
     """The loss of one batch, and the signature of what it consists of; things in `known` are their numbers there."""
-    try:
-        return with_loops(partial(traced_once, loss, data, batch, known))
-    except (MemoryError, RecursionError):
-        raise
-    except Exception:
-        return traced_once(loss, data, batch, known, None)
+    return first_that_works(partial(traced_once, loss, data, batch, known))
 
 
 def traced_once(
@@ -37,19 +33,29 @@ def traced_once(
     batch: int,
     known: Mapping[int, int],
     written_out: frozenset[Any] | None,
+    fixed: bool = False,
 ) -> Trace:
-    """The trace; `written_out`: steps of loops over time that are to be traced round by round (None: all)."""
+    """The trace; `written_out`: steps of loops over time that are to be traced round by round (None: all); `fixed`:
+    are all sizes but the batch's plain numbers, and the program for these alone?"""
     rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
-    trace = Trace(draws=True, written_out=written_out)
+    trace = Trace(draws=True, written_out=written_out, fixed=fixed)
     inputs = []
     for name, array in zip(BATCH_NAMES, data, strict=False):
-        x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])))
+        x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])), named=1)
         x.integer = is_whole(array)
         inputs.append(x)
     trace.results = trace.run(lambda: loss(*inputs))
+    trace.run(partial(roll_repeats, trace))
     trace.refuse_leaks([trace.results] if isinstance(trace.results, Traced) else [])
     trace.signature = signature(trace, known)
     return trace
+
+
+def roll_repeats(trace: Trace) -> None:
+    """Repetitions as loops, in the loss and in what a model keeps for the next step."""
+    if isinstance(trace.results, Traced):
+        trace.results, *new = roll([trace.results, *(new for _, new in trace.followed)])
+        trace.followed = [(kept, x) for (kept, _), x in zip(trace.followed, new, strict=True)]
 
 
 def signature(trace: Trace, known: Mapping[int, int]) -> Any:

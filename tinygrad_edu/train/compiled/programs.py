@@ -73,7 +73,7 @@ def program_for(job: Job) -> CompiledJob:
         return CompiledJob(program, job if program.foreign else None)
     if key not in PROGRAMS:
         found = trace_job(job)
-        if found.given:  # arrays of this very model
+        if found.given or found.step.trace.fixed:  # arrays of this very model, or its very sizes
             return CompiledJob(found)
         found.forget()
         PROGRAMS[key] = found
