@@ -152,6 +152,20 @@ def test_zoom_pan_and_fit_change_what_is_seen(opened):
     assert page.execute_script(box) == pytest.approx(whole)
 
 
+def test_a_tall_graph_begins_at_its_top_and_can_be_seen_whole(opened):
+    page = opened("tensor")
+    box = "return document.querySelector('svg[data-view=nodes]').getAttribute('viewBox').split(' ').map(Number)"
+    assert page.execute_script(box)[3] < 900
+    click(page, "whole")
+    assert page.execute_script(box)[3] > 1000
+    click(page, "fit")
+    for _ in range(12):
+        press(page, "ARROW_RIGHT")
+    seen = "const a = document.querySelector('svg:not([hidden]) g.node.now').getBoundingClientRect(); return a.top >= 0"
+    assert page.execute_script(seen)
+    assert opened("neuron").find_element("css selector", "#whole").is_displayed() is False
+
+
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
 def test_light_and_dark_follow_the_system(opened, browser, scheme, dark):
     page = opened("neuron")

@@ -19,6 +19,7 @@ CONTROLS = """<div class="bar" role="group" aria-label="View">
 <button type="button" id="zoom-in" aria-label="Zoom in">+</button>
 <button type="button" id="zoom-out" aria-label="Zoom out">&minus;</button>
 <button type="button" id="fit">Fit</button>
+<button type="button" id="whole" hidden>Whole</button>
 <label id="choice">Show <select id="layers"><option value="">every node</option>
 <option value="*unfolded">functions unfolded</option><option value="*folded">layers</option></select></label>
 </div>

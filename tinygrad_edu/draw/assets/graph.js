@@ -65,7 +65,16 @@
     const width = Math.min(most, Math.max(least, box.width * factor)), scale = width / box.width;
     place(svg, { x: box.x + box.width * atX * (1 - scale), y: box.y + box.height * atY * (1 - scale), width, height: box.height * scale });
   }
-  function fit() { const svg = shown(); place(svg, { ...svg.whole }); }
+  function whole() { const svg = shown(); place(svg, { ...svg.whole }); }
+  /* A picture too tall to read as a whole begins at its top, 12-point text 10 pixels high. */
+  function begin() {
+    const svg = shown(), { x, y, width, height } = svg.whole, readable = 1.2;
+    const tall = height / sheet.clientHeight >= 1.1 * readable && height >= width;
+    document.getElementById("whole").hidden = !tall;
+    if (!tall) return whole();
+    const seen = { width: Math.max(sheet.clientWidth * readable, 1), height: sheet.clientHeight * readable };
+    place(svg, { x: x + (width - seen.width) / 2, y, ...seen });
+  }
   function perPixel() {
     const { box } = shown();
     return Math.max(box.width / sheet.clientWidth, box.height / sheet.clientHeight);
@@ -115,7 +124,17 @@
   function mark() {
     sheet.querySelectorAll("g.node.now").forEach(group => group.classList.remove("now"));
     const group = chosen && element(chosen);
-    if (group) group.classList.add("now");
+    if (group) { group.classList.add("now"); bring(group); }
+  }
+
+  /* A node that is out of sight comes to the middle. */
+  function bring(group) {
+    const at = group.getBoundingClientRect(), frame = sheet.getBoundingClientRect(), { box } = shown();
+    const out = at.left < frame.left || at.right > frame.right || at.top < frame.top || at.bottom > frame.bottom;
+    if (!out || at.width > frame.width || at.height > frame.height) return;
+    const scale = perPixel();
+    const x = box.x + (at.left + at.width / 2 - frame.left - frame.width / 2) * scale;
+    place(shown(), { ...box, x, y: box.y + (at.top + at.height / 2 - frame.top - frame.height / 2) * scale });
   }
 
   // One step of the passes.
@@ -158,6 +177,7 @@
   function turn(view) {
     pictures.forEach(svg => svg.toggleAttribute("hidden", svg.dataset.view !== view));
     size();
+    begin();
     mark();
   }
   function unfold(folded) {
@@ -190,10 +210,11 @@
   }
   window.addEventListener("resize", size);
   size();
+  begin();
 
   range.max = String(steps.length - 1);
   range.addEventListener("input", () => go(Number(range.value)));
-  const actions = { "zoom-in": () => zoom(0.75), "zoom-out": () => zoom(1.34), "fit": fit, "play": play,
+  const actions = { "zoom-in": () => zoom(0.75), "zoom-out": () => zoom(1.34), "fit": begin, "whole": whole, "play": play,
     "next": () => go(current + 1), "previous": () => go(current - 1) };
   for (const [id, action] of Object.entries(actions)) document.getElementById(id).addEventListener("click", action);
   document.addEventListener("keydown", event => {
