@@ -44,10 +44,11 @@ class Job:
     ending: str = ""  # the sentence of the record
     steps_made: list[int] = field(default_factory=list)  # by the optimizer, at the end
     start: Mapping[str, Array] = field(default_factory=dict)  # the weights before the first epoch, for the clinic
+    keeps_start: bool = True
     ranks: Any = None  # the train.ranks.Ranks among which batches are split
 
     def __post_init__(self) -> None:
-        self.start = self.start or self.model.state_dict()
+        self.start = self.start or (self.model.state_dict() if self.keeps_start else {})
         self.progress = Progress(self.settings.tol, self.settings.patience)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
 
@@ -179,6 +180,12 @@ class Job:
         if self.progress.last is not None:
             self.model.load_state_dict(self.progress.last)
             self.progress.last = None
+
+
+def job_like(first: Job, model: Module, optimizer: Optimizer, settings: Settings) -> Job:
+    """The same task with another model of the same kind, whose data have been checked; the clinic never sees it."""
+    refuse_other_parameters(model, optimizer)
+    return Job(model, optimizer, settings, first.data, first.held_out, first.loss, first.chances, keeps_start=False)
 
 
 def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:

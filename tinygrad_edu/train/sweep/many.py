@@ -20,10 +20,10 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
-from tinygrad_edu.train import progress_bar
+from tinygrad_edu.train import progress_bar, samples
 from tinygrad_edu.train.choose import training_program
 from tinygrad_edu.train.fit import train_job as train_on
-from tinygrad_edu.train.job import Job, job_of
+from tinygrad_edu.train.job import Job, job_like, job_of
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.sweep import workers
@@ -141,8 +141,11 @@ class ManyJobs:
             refuse_own_arrays(first, training_program(first).program)
         return first
 
-    def job(self, place: tuple[float, int]) -> Job:
-        """The run of one learning rate (NaN for the optimizer's own) and seed."""
+    def job(self, place: tuple[float, int], like: Job | None = None) -> Job:
+        """The run of one learning rate (NaN for the optimizer's own) and seed.
+
+        `like`: another of these runs, whose data have been checked; that takes as long as 1,000 epochs on XOR.
+        """
         rate, seed = place
         model = self.make_model(seed)
         made = optimizer_for(self.optimizer, model.parameters())
@@ -151,9 +154,19 @@ class ManyJobs:
                 made.lr = rate
             elif made.schedule.follows_loss:  # it keeps what it has seen: one for each run
                 made.lr = copy.deepcopy(made.schedule)
-        return job_of(model, self.X, self.y, made, Settings(seed=seed, **self.settings))
+        settings = Settings(seed=seed, **self.settings)
+        if like is None or not isinstance(made, Optimizer) or samples.dtype_of(model) != like.data[0].dtype:
+            return job_of(model, self.X, self.y, made, settings)
+        return job_like(like, model, made, settings)
 
-    def outcomes(self, places: Sequence[tuple[float, int]], program: Any, threads: int, shown: Bar | None) -> list[Job]:
+    def outcomes(
+        self,
+        places: Sequence[tuple[float, int]],
+        program: Any,
+        threads: int,
+        shown: Bar | None,
+        like: Job | None = None,
+    ) -> list[Job]:
         """All runs, some at a time: what Python does for them stands between what the threads do.
 
         Threads that came back to Python at different times would wait for one another: two were as slow as one.
@@ -161,7 +174,7 @@ class ManyJobs:
         jobs: list[Job] = []
         with ThreadPoolExecutor(threads) as pool:
             while len(jobs) < len(places):
-                some = [self.job(place) for place in places[len(jobs) : len(jobs) + TOGETHER]]
+                some = [self.job(place, like) for place in places[len(jobs) : len(jobs) + TOGETHER]]
                 active = [program.course(job) for job in some]
                 while active:
                     blocks = [course.block() for course in active]
@@ -185,8 +198,9 @@ class ManyJobs:
         if compiler.missing():
             return [self.eager(place, shown) for place in places]
         with ONE_THREAD:  # which shares the processors among the runs, and gives their last bits on any number
-            program = training_program(self.job(places[0]))
-            return [outcome(job) for job in self.outcomes(places, program, threads, shown)]
+            first = self.job(places[0])
+            program = training_program(first)
+            return [outcome(job) for job in self.outcomes(places, program, threads, shown, first)]
 
     def eager(self, place: tuple[float, int], shown: Bar | None) -> Outcome:
         """One run, operation by operation."""
