@@ -139,3 +139,20 @@ def test_labels_are_not_formulas():
     draw_panel(Canvas(figure, axes, LIGHT), Panel("p", [Line(name, np.ones(2)) for name in names]))
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [label(name) for name in names]
     assert Chart([Panel("p", [Line(n, np.ones(2)) for n in names])], "s").picture("svg")
+
+
+def test_a_run_without_an_epoch_says_so():
+    model = tg.nn.MLP([2, 4, 1], seed=0)
+    given = {"optimizer": tg.optim.SGD(model.parameters(), lr=1e300), "epochs": 5, "compiled": False, "batch_size": 7}
+    ended = tg.fit(model, X * 1e200, Y, loss="mse", **given)
+    assert ended.n_epochs == 0
+    with pytest.raises(SettingError, match="no epoch was finished"):
+        ended.plot()
+    with pytest.raises(SettingError, match="0 curves"):
+        tg.compare([ended])
+
+
+def test_a_run_out_of_a_file_is_plotted(tmp_path, runs):
+    for name in ("run.json", "run.safetensors"):
+        again = tg.train.Run.load(runs[1].save(tmp_path / name))
+        assert again.plot().summary == runs[1].plot().summary

@@ -125,7 +125,7 @@ def one_cycle(
     [0.04, 0.52, 1.0, 0.75, 0.25, 0.0]
     """
     first, last, top = lr / div_factor, lr / div_factor / final_div_factor, rise * steps - 1.0
-    up = np.clip(t / max(top, 1e-12), 0.0, 1.0)
+    up = np.clip(t / ops.maximum(top, 1e-12), 0.0, 1.0)
     down = np.clip((t - top) / (steps - 1.0 - top), 0.0, 1.0)
     rising = lr + (first - lr) * (0.5 + 0.5 * ops.cos(math.pi * up))
     falling = last + (lr - last) * (0.5 + 0.5 * ops.cos(math.pi * down))

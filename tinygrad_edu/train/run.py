@@ -113,7 +113,8 @@ class Run:
     def plot(self) -> Chart:
         """The curves of this run as a chart: loss and validation loss, and the lengths of gradient and update.
 
-        A notebook shows it; `.save("run.svg")` writes it, as .png, .pdf and .html too.
+        A notebook shows it; `.save("run.svg")` writes it, as .png, .pdf and .html too. Errors: SettingError for a run
+        in which no epoch was finished.
 
         >>> Run(np.array([1.0, 0.5, 0.25]), np.ones(3), "all 3 epochs done", "eager: asked for", model=None).plot()
         <Loss over 3 epochs: training from 1 to 0.25, lowest 0.25>
@@ -134,6 +135,8 @@ class Run:
 
 def chart_of(run: Run) -> Chart:
     """The panels of `run.plot()`."""
+    if not run.n_epochs:
+        raise SettingError(f"plot(): no epoch was finished, so there are no curves ({run.stop_reason})")
     loss = run.config.get("loss", "")
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
     curves = {"training": run.loss_curve, "validation": run.validation_curve}

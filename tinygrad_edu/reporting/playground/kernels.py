@@ -41,9 +41,8 @@ MEMORY = ("m0", "m1", "m2")
 WIDEST = 16  # units of a layer, and features
 NOT_HERE = {
     "LBFGS": "it searches along a line", "by_function": "a function of Python", "adaptive": "it follows the loss",
-    "reduce_on_plateau": "it follows the loss", "warmup": "it is made of another schedule",
-    "piecewise": "it is made of other schedules", "as_schedule": "no schedule of its own",
-    "one_cycle": "its formula decides by its own settings",
+    "reduce_on_plateau": "it follows the loss", "piecewise": "it is made of other schedules",
+    "as_schedule": "no schedule of its own",
 }  # fmt: skip
 
 
@@ -225,23 +224,40 @@ def starts(made: Optimizer, kind: type[Optimizer]) -> list[Any]:
 
 
 def add_schedules(kernels: Kernels) -> dict[str, Any]:
-    """rates_NAME: the learning rates of steps t, by its formula, whose numbers are given but for those in FIXED."""
+    """rates_NAME: the learning rates of steps t, by its formula, whose numbers are given but for those in FIXED.
+
+    The schedule that a warm-up leads to is a constant one: its rate is `lr`.
+    """
     found: dict[str, Any] = {}
     for name in [name for name in schedules.__all__ if name[0].islower() and name not in NOT_HERE]:
         maker = getattr(schedules, name)
         defaults = {p.name: p.default for p in inspect.signature(maker).parameters.values()}
         made = maker(**{key: EXAMPLES.get(key, x) for key, x in defaults.items()})
-        given = {key: np.float64(x) for key, x in made.parameters.items() if key not in FIXED}
+        numbers = {"lr" if key == "schedule" else key: x for key, x in made.parameters.items() if key not in FIXED}
+        given = {key: np.float64(EXAMPLES["lr"] if key == "lr" else x) for key, x in numbers.items()}
         kernels.add(f"rates_{name}", program_of({"t": array(2), **given}, rates(made, list(given))))
         found[name] = {"parameters": {key: float(x) for key, x in given.items() if key != "lr"}}
     return found
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A schedule of one rate, which may be traced."""
+
+    rate: Any
+
+    def at(self, _: Any) -> Any:
+        return self.rate
 
 
 def rates(made: Schedule, names: Sequence[str]) -> Callable[..., Any]:
     """The formula as a function of t and those of its numbers, an entry for each step."""
 
     def of_steps(t: Any, *numbers: Any) -> Any:
-        return made.formula(t, **{**made.parameters, **dict(zip(names, numbers, strict=True))}) + 0.0 * t
+        given = dict(zip(names, numbers, strict=True))
+        if "schedule" in made.parameters:
+            given["schedule"] = Constant(given.pop("lr"))
+        return made.formula(t, **{**made.parameters, **given}) + 0.0 * t
 
     return of_steps
 
@@ -292,6 +308,6 @@ def all_kernels() -> tuple[str, dict[str, Any]]:
     return kernels.text, known
 
 
-EXAMPLES: Mapping[str, Any] = {"lr": 0.1, "factor": 0.999, "every": 100, "steps": 500}
+EXAMPLES: Mapping[str, Any] = {"lr": 0.1, "schedule": 0.1, "factor": 0.999, "every": 100, "steps": 500}
 OF_NUMBERS = ("poisson", "kl_div")  # no class is learned by them
 FIXED = ("mult",)  # of which a formula has two
