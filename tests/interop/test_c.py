@@ -249,3 +249,24 @@ def test_what_cannot_be_written(tmp_path):
     plateau = optim.schedules.reduce_on_plateau(0.1)
     with pytest.raises(TraceError, match="follows the losses"):
         tg.export(mlp()(), tmp_path / "net.c", X, Y, loss="mse", optimizer=lambda p: optim.SGD(p, plateau))
+
+
+class OfRows(nn.Module):
+    """A model that is another one for another number of rows."""
+
+    def __init__(self):
+        self.layer = nn.Linear(2, 3, rng=1)
+
+    def forward(self, x):
+        return self.layer(x) * (2.0 if x.shape[0] == 4 else 1.0)
+
+
+def test_a_number_of_rows_that_the_program_is_not_made_for(tmp_path):
+    program = network_program(OfRows(), X[:8], Y[:8], loss="mse", optimizer="sgd", batch_size=2, hidden=False)
+    net = Library(program, CTrainingFile(program, "net", None).text(), tmp_path)
+    assert net.train(X, Y, 2, 1)[1] is None
+    assert net.train(X[:9], Y[:9], 2, 1)[1] is None
+    other = network_program(OfRows(), X[:8], Y[:8], loss="mse", optimizer="sgd", batch_size=8, hidden=False)
+    net = Library(other, CTrainingFile(other, "net", None).text(), tmp_path, "other")
+    assert "for so many rows" in net.train(X[:8], Y[:8], 4, 1)[1]
+    assert net.train(X[:8], Y[:8], 3, 1)[1] is None

@@ -57,6 +57,9 @@ class Trace:
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
     signature: Any = None  # equal for traces that are the same program
+    keep: frozenset[str] = (
+        frozenset()
+    )  # operations that are recorded whole, for an interpreter that has a word for them
     written_out: frozenset[Any] | None = frozenset()  # steps of loops that are traced round by round; None: all are
     leaves: set[Traced] = field(default_factory=set)  # of the rounds of loops: they mean nothing outside
 

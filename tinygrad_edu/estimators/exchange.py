@@ -117,3 +117,10 @@ def module(model: Estimator) -> Sequential:
     made.layers.pop()
     made.label_parameters()
     return made
+
+
+def network(model: Any) -> Sequential:
+    """The same network with the activation of its outputs: what predict_proba or predict is computed from."""
+    made = module(model)
+    made.layers.append(find_activation(model.out_activation_))
+    return made.eval()

@@ -235,6 +235,19 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
 
         return to_sklearn(self)
 
+    def to_onnx(self, path: Any) -> Any:
+        """Write the fitted network as ONNX, and return the path: inputs `x`, float32, of any number of samples.
+
+        Of a classifier `probabilities` (samples, classes) and `label` come out, of a regressor `output`.
+        Errors: MissingPackageError without the package onnx.
+        """
+        from sklearn.utils.validation import check_is_fitted
+
+        from tinygrad_edu.estimators.onnx_file import write_onnx
+
+        check_is_fitted(self)
+        return write_onnx(self, path)
+
 
 def store(estimator: Estimator, given: dict[str, Any]) -> None:
     """The arguments of a constructor as attributes, as scikit-learn wants them: unchanged."""

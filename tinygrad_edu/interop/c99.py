@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.ir.dims import NAME, evaluate
 from tinygrad_edu.compile.languages.c99 import C99, TYPES
+from tinygrad_edu.compile.languages.expressions import Expressions
+from tinygrad_edu.compile.languages.values import Number
 from tinygrad_edu.compile.languages.writer import Writer
 from tinygrad_edu.compile.program import Trace, shape_of
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.interop.prediction import PredictionProgram, named_sizes
+from tinygrad_edu.interop.prediction import PredictionProgram, in_language, named_sizes
 
 HEAD = """\
 /* Made by tinygrad_edu from its table of operations: a network that {what}.
@@ -31,6 +34,7 @@ HEAD = """\
 """
 FILTER = "\nint main(void)\n{\n    return predict_rows();\n}\n"
 WIDTH = 120
+WRONG_ROWS = "the network computes something else for so many rows"
 Argument = tuple[str, Sequence[str]]  # the text of an array or a number, and those of the array's sizes
 
 
@@ -106,6 +110,7 @@ class CFile:
             "outputs": str(self.outputs),
             "chunk": str(self.chunk),
             "room": str(max(self.room, 1)),
+            "rows_check": self.check(self.program.trace, self.predict_sizes, ["x"], "size"),
             "line": str(64 * int(count(x)) + 4096),
             "predict_arguments": call(self.predict_values(), self.program.prediction_arguments),
         }
@@ -121,6 +126,19 @@ class CFile:
         """Numbers that the network gives for one sample."""
         (shape,) = self.program.predicting.shapes.values()
         return math.prod(shape_of(shape, self.predict_sizes)) // self.chunk
+
+    def check(self, trace: Trace, sizes: Mapping[str, int], samples: Sequence[str], rows: str) -> str:
+        """What has to be true of the number of rows, which stands in a variable; "" where it may be any."""
+        counted = {text for text, array, axis in named_sizes(trace) if axis == 0 and array in samples}
+        found = Expressions(self.program.writer(C99()))
+        found.scope = {name: Number(rows if name in counted else str(n), "int") for name, n in sizes.items()}
+        always = {f"({a} == {b})" for a, b, _ in trace.conditions.answers if are_equal(a, b, sizes, counted)}
+        always |= {f"({name} != 0)" for name in counted}
+        asked = [
+            c for c in self.program.conditions(trace, samples) if counted & set(NAME.findall(c)) and c not in always
+        ]
+        texts = [in_language(found, c) for c in asked]
+        return f'if (!({" && ".join(texts)})) {{ return "{WRONG_ROWS}"; }}' if texts else ""
 
     def predict_values(self) -> dict[str, Argument]:
         """For each argument of the predicting function: its text, and those of its sizes."""
@@ -140,6 +158,12 @@ class CFile:
     def place(self, kind: str, i: int) -> Argument:
         """Where an array of a kind lies, and its sizes."""
         return f"{kind}__{i}", tuple(map(str, self.program.constants[i]["shape"]))
+
+
+def are_equal(a: str, b: str, sizes: Mapping[str, int], counted: set[str]) -> bool:
+    """Are two texts the same size for every number of rows? They are polynomials of it, whose degree is below 5."""
+    tried = [{**sizes, **dict.fromkeys(counted, rows)} for rows in (1, 2, 3, 5, 7)]
+    return all(evaluate(a, found) == evaluate(b, found) for found in tried)
 
 
 def call(values: Mapping[str, Argument], arguments: Mapping[str, tuple[str, int]]) -> str:

@@ -97,9 +97,12 @@ class CTrainingFile(CFile):
         return {"reset": lines(4, [*memories, *given, *sources])}
 
     def batch_check(self) -> str:
-        """Where the program is made for batches of one size only."""
-        fixed = not self.training.rows
-        return f'if (batch != {self.batch}) {{ return "batches of {self.batch} are needed"; }}' * fixed
+        """What has to be true of the size of a batch, and of the last one, which may be smaller."""
+        if not self.training.rows:
+            return f'if (batch != {self.batch}) {{ return "batches of {self.batch} are needed"; }}'
+        checked = self.training.step.trace, self.sizes, list(self.training.data)
+        texts = [self.check(*checked, rows) for rows in ("batch", "(n % batch ? n % batch : batch)")]
+        return lines(4, [text for text in texts if text])
 
     def train_values(self) -> dict[str, Argument]:
         """For each argument of the training function: its text, and those of its sizes."""

@@ -6,12 +6,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from tinygrad_edu.compile.onnx_graph.model import OnnxModel
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.estimators.exchange import network
 from tinygrad_edu.interop import c99, javascript
 from tinygrad_edu.interop.c99_training import CTrainingFile
-from tinygrad_edu.interop.prediction import PredictionProgram
+from tinygrad_edu.interop.prediction import PredictionProgram, sample_for
 from tinygrad_edu.interop.programs import NetworkProgram, network_program
 from tinygrad_edu.train.run import Run
+from tinygrad_edu.train.samples import inputs_for
 
 NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # by the ending of the path
 ENDINGS = (*NAMES, ".onnx")
@@ -55,6 +60,8 @@ def export(
     """
     path = Path(path)
     refuse_ending(path, main, samples)
+    if path.suffix == ".onnx":
+        return write_onnx(path, model, X)
     settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, accurate), strict=True))
     program = program_of(model, X, y, loss, optimizer, train, settings, hidden=path.suffix != ".c")
     name = NAMES[path.suffix] if name is None else name
@@ -75,6 +82,8 @@ def program_of(
     model: Any, X: Any, y: Any, loss: Any, optimizer: Any, train: bool | None, settings: dict[str, Any], hidden: bool
 ) -> PredictionProgram:
     """The programs that are written: training and prediction, or prediction alone."""
+    if hasattr(model, "out_activation_"):
+        model, X = network(model), np.zeros((1, model.n_features_in_)) if X is None else X
     if isinstance(model, Run):
         model, X, y, loss, optimizer, settings = of_run(model, (X, y, loss, optimizer), settings)
     given = (y is not None) + (loss is not None) + (optimizer is not None)
@@ -102,6 +111,23 @@ def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[
 
     found = {name: getattr(job.settings, name) for name in FROM_JOB}
     return run.model, *job.data[:2], job.loss, fresh, found
+
+
+def write_onnx(path: Path, model: Any, X: Any) -> Path:
+    """The forward of a network as ONNX."""
+    if isinstance(model, Run):
+        model, X = model.model, model.job.data[0] if X is None and model.job else X
+    if hasattr(model, "to_onnx"):
+        return Path(model.to_onnx(path))
+    sample = inputs_for(model, sample_for(model) if X is None else X)
+    names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
+    training = model.training
+    try:
+        made = OnnxModel(model.eval(), sample, ["output"], names).model()
+    finally:
+        model.train(training)
+    path.write_bytes(made.SerializeToString())
+    return path
 
 
 def c_text(program: PredictionProgram, name: str, main: bool, samples: int | None) -> str:

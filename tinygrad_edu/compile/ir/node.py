@@ -101,7 +101,9 @@ class Traced(Tensor):
             raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")
         parents: tuple[Traced, ...] = tuple([as_node(x) for x in arrays])
         if rewrite:
-            return rewrite(*parents, **options)
+            other = rewrite(*parents, **options)
+            kept = bool(ACTIVE.traces) and operation.name in ACTIVE.traces[-1].keep
+            return Traced(other.sizes, operation, parents, options) if kept else other
         if primitive:
             return Traced(primitive(parents, **options), operation, parents, options)
         if operation.shape is None:

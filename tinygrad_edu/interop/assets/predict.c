@@ -6,7 +6,9 @@ const char *@name@_predict(const @x_type@ *X, int64_t n, @real@ *out)
     @real@ results[1];
     for (int64_t first = 0; first < n; first += @chunk@) {
         int64_t size = n - first < @chunk@ ? n - first : @chunk@;
-        const char *error = outputs_of(@predict_arguments@);
+        const char *error;
+        @rows_check@
+        error = outputs_of(@predict_arguments@);
         if (error) {
             return error;
         }

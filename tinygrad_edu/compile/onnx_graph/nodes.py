@@ -1,0 +1,67 @@
+"""An ONNX graph under construction: nodes, constants, and which type each value has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import packages
+
+FLOAT, WHOLE, TRUTH = "float", "whole", "truth"
+TYPES = {FLOAT: np.float32, WHOLE: np.int64, TRUTH: np.bool_}
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A value in the graph: its name, and the kind of its numbers (float32, int64 or bool)."""
+
+    name: str
+    kind: str = FLOAT
+
+
+@dataclass
+class Nodes:
+    """What has been written so far."""
+
+    nodes: list[Any] = field(default_factory=list)
+    initializers: list[Any] = field(default_factory=list)
+    constants: dict[Any, Edge] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.onnx = packages.find("onnx", "export to .onnx")
+
+    def fresh(self, hint: str) -> str:
+        """A name that nothing else has."""
+        numbered = (f"{hint}_{i}" for i in count(1))
+        name = hint if hint not in self.names else next(n for n in numbered if n not in self.names)
+        self.names.add(name)
+        return name
+
+    def add(self, kind: str, given: Sequence[Edge], result: str = FLOAT, **attributes: Any) -> Edge:
+        """One node with one output."""
+        name = self.fresh(kind)
+        inputs = [x.name for x in given]
+        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return Edge(name, result)
+
+    def constant(self, x: Any, kind: str = FLOAT, hint: str = "constant") -> Edge:
+        """A number or an array, once."""
+        array: np.ndarray[Any, Any] = np.asarray(x, TYPES[kind])
+        key = (kind, array.shape, array.tobytes())
+        if key not in self.constants:
+            name = self.fresh(hint)
+            self.initializers.append(self.onnx.numpy_helper.from_array(array, name))
+            self.constants[key] = Edge(name, kind)
+        return self.constants[key]
+
+    def cast(self, x: Edge, kind: str) -> Edge:
+        """The same numbers as another kind."""
+        if x.kind == kind:
+            return x
+        to = self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(TYPES[kind]))
+        return self.add("Cast", [x], kind, to=to)
