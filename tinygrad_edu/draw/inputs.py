@@ -17,7 +17,8 @@ def name_arrays(graph: Graph, folded: Graph, loss: LossPart | None) -> None:
     An array of zeros beside others is the state with which a recurrent layer begins: it stays a constant.
     """
     found = dict(unnamed(graph, loss))
-    if any(graph.data(n).any() for n, name in found.items() if name == "X"):
+    named = any(label and graph.kind(n) == "input" for n, label in enumerate(graph.labels))
+    if named or any(graph.data(n).any() for n, name in found.items() if name == "X"):
         found = {n: name for n, name in found.items() if name != "X" or graph.data(n).any()}
     wholes: dict[str, list[int]] = {}  # by name, the arrays of which they are parts
     parts: dict[int, int] = {}

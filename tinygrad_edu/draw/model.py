@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.draw.graph import is_node
-from tinygrad_edu.errors import DrawError
+from tinygrad_edu.errors import DrawError, TinygradError
 
 
 def is_model(target: object) -> bool:
@@ -20,8 +20,8 @@ def sample_run(model: Any, inputs: Any = None) -> tuple[list[Any], dict[int, str
     Errors: DrawError when that number is unknown, or the model gives back no nodes.
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    sample = scalar_sample if is_scalar(model) else tensor_sample
-    outputs = flat(model(sample(zeros(model) if inputs is None else inputs)))
+    given = zeros(model) if inputs is None else inputs
+    outputs = flat(model(scalar_sample(given)) if is_scalar(model) else tensor_run(model, given))
     if not outputs or not all(map(is_node, outputs)):
         raise DrawError(f"{type(model).__name__} made {outputs[:1]!r:.80} of a sample input: nothing to draw")
     return outputs, names
@@ -53,15 +53,27 @@ def scalar_sample(inputs: Any) -> Any:
     return [x if is_node(x) else Value(float(x), label=f"x{place}") for place, x in enumerate(numbers)]
 
 
+def tensor_run(model: Any, inputs: Any) -> Any:
+    """The answer to a Tensor; of a model that takes whole numbers, such as an embedding, to these."""
+    import numpy
+
+    try:
+        return model(tensor_sample(inputs))
+    except (TinygradError, IndexError, TypeError):
+        if is_node(inputs) or numpy.asarray(inputs).dtype.kind not in "iu":
+            raise
+        return model(numpy.asarray(inputs))
+
+
 def tensor_sample(inputs: Any) -> Any:
-    """A Tensor with the label x; one sample becomes a batch of one; a node stays as it is."""
+    """A Tensor with the label x, which takes part in the graph; one sample becomes a batch of one; a node stays."""
     if is_node(inputs):
         return inputs
     import numpy
 
     from tinygrad_edu.core.tensor import Tensor
 
-    return Tensor(numpy.atleast_2d(numpy.asarray(inputs, dtype=float)), label="x")
+    return Tensor(numpy.atleast_2d(numpy.asarray(inputs, dtype=float)), label="x", requires_grad=True)
 
 
 def flat(outputs: Any) -> list[Any]:
