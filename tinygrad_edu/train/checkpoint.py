@@ -29,7 +29,9 @@ CURVES = {  # in a file: of Progress
 }
 RECORD = ("loss_curve", "grad_norms", "update_norms", "validation_curve")  # the same in a Run
 STATES = ("model", "last", "best", "start")  # the weights: now, after the last epoch, of the best one, at the start
-FACTS = ("config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "best", "schedule", "generators")
+FACTS = (
+    "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "best", "schedule", "generators",
+)  # fmt: skip
 START = ("init", "seed")  # of a model: where its weights began
 
 
@@ -95,6 +97,7 @@ def facts(job: Job) -> dict[str, Any]:
             "stopping": job.progress.rule,
             "seen": job.progress.seen,
             "stopped": job.progress.stopped,
+            "pending": job.progress.pending,
             "best": job.progress.best and job.progress.best[:2],
             "schedule": job.optimizer.state()[2],
             "generators": [rng.bit_generator.state for rng in generators(job.model)],

@@ -98,7 +98,8 @@ class Training:
     """One call of `fit`: a stepper gives whole epochs; here they are recorded, looked at and ended.
 
     `point`: the last whole epoch, which Ctrl-C, NaN and errors lead back to, wherever they come. An epoch is whole when
-    the callbacks have seen it, because they may write; those that have been seen to only look may be interrupted.
+    the callbacks have seen it, because they may write; those that have been seen to only look may be interrupted: they
+    are called again when the run goes on, because one of them may have been about to write for the first time.
     """
 
     def __init__(self, job: Job, compiled: bool | str) -> None:
@@ -126,10 +127,11 @@ class Training:
         """All epochs that are left, in a way that is chosen for them; why they ended."""
         job = self.job
         job.go_on()
+        over = job.progress.pending and job.call_back()
         self.point = Point(job)
         course, job.how = choose_together(job, self.compiled) if job.ranks else choose(job, self.compiled)
         job.how, job.ending = job.how + note_of_parts(job), ""
-        if job.progress.stopped:  # the stopping rule has ended it before
+        if over or job.progress.stopped:  # the stopping rule has ended it before
             return reason(job, stopped=True)
         while True:
             self.stepper = stepper_for(job, course, shown)

@@ -125,13 +125,20 @@ class Job:
     def look(self, measured: Callable[[], None] = lambda: None) -> bool:
         """What is done after an epoch that Python watches: True if it was the last one. measured: before callbacks."""
         self.measure()
+        self.progress.pending = bool(self.settings.callbacks)
         measured()
+        return self.call_back()
+
+    def call_back(self) -> bool:
+        """All callbacks of the last epoch: True if it was the last one."""
         for callback in self.settings.callbacks:
             if callback(self):
+                self.progress.pending = False
                 self.progress.callback_reason = (
                     f"stopped after {len(self.losses)} epochs by {getattr(callback, '__name__', callback)}"
                 )
                 return True
+        self.progress.pending = False
         return self.progress.stopped
 
     def measure(self) -> None:

@@ -38,6 +38,7 @@ class Progress:
     seen: int = 0  # epochs that have been looked at
     stopped: bool = False  # has the stopping rule ended it?
     callback_reason: str = ""  # why, where a callback has ended it
+    pending: bool = False  # were the callbacks of the last epoch interrupted? They are called when the run goes on
 
     def __post_init__(self) -> None:
         self.rule = stopping(self.tol, self.patience)  # its numbers, which compiled programs note losses in too
@@ -74,7 +75,7 @@ class Progress:
 
     def mark(self) -> Any:
         """How far it is, to go back to."""
-        flags = self.best, self.last, self.seen, self.stopped, self.callback_reason
+        flags = self.best, self.last, self.seen, self.stopped, self.callback_reason, self.pending
         return [len(each) for each in self.curves], self.rule.copy(), flags
 
     def back_to(self, mark: Any) -> None:
@@ -82,4 +83,4 @@ class Progress:
         for known, length in zip(self.curves, mark[0], strict=True):
             del known[length:]
         self.rule[:] = mark[1]
-        self.best, self.last, self.seen, self.stopped, self.callback_reason = mark[2]
+        self.best, self.last, self.seen, self.stopped, self.callback_reason, self.pending = mark[2]

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import MODES, detect_anomaly
-from tinygrad_edu.errors import AnomalyError
+from tinygrad_edu.errors import AnomalyError, CompileError
 from tinygrad_edu.optim import LBFGS, flat
 from tinygrad_edu.optim.clip import length
 from tinygrad_edu.train.ending import reason
@@ -37,22 +37,45 @@ class LbfgsStepper(Stepper):
     def __init__(self, job: Job, shown: Bar, course: Any = None) -> None:
         super().__init__(job, shown)
         assert job.minimizer is not None
-        self.minimizer, self.search = job.minimizer, Search(job, course)
+        self.minimizer, self.course, self.search = job.minimizer, course, Search(job, course)
         self.found: Any = None
+        self.watch = watch_callbacks(course)
+        self.begin_again = False
 
     def epochs(self) -> Generator[Epochs, None, None]:
         """One at a time, until the search ends."""
         limit = min(self.job.settings.epochs, self.minimizer.max_iter)
-        self.search.begin(self.minimizer, limit)
+        self.search.begin(self.minimizer, limit - len(self.job.losses))
         while isinstance(done := self.search.results.get(), Epochs):
             self.shown.update()
             yield done
             if done.bad is not None:
                 return
-            self.search.orders.put("go on")
+            if not self.begin_again:
+                self.search.orders.put("go on")
+            elif len(self.job.losses) == limit:
+                return
+            else:
+                self.search, self.begin_again = Search(self.job, self.course), False
+                self.search.begin(self.minimizer, limit - len(self.job.losses))
         if isinstance(done, BaseException):
             raise done
         self.found = done
+
+    def read_again(self) -> None:
+        """A search goes on from its own weights: where a callback has written others a new one begins there.
+
+        Errors: CompileError where it changed what the program is made of.
+        """
+        if self.watch is not None:
+            changed = self.watch.difference()
+            if changed:
+                raise CompileError(f"a callback has changed {changed}")
+        if not np.array_equal(flat.weights(self.search.params), self.search.at):
+            self.search.stop()
+            self.begin_again = True
+            if self.course is not None:
+                self.course.read()
 
     def settle(self) -> None:
         """The search ends, and the weights are those of the last whole iteration."""
@@ -69,6 +92,15 @@ class LbfgsStepper(Stepper):
     def bad_ending(self, order: ArrayLike) -> str:
         """Where the loss was NaN or infinite, at the weights `order`."""
         return not_finite(self.job, order, self.search.at)
+
+
+def watch_callbacks(course: Any) -> Any:
+    """A look at what callbacks change, for a compiled session; it loads the compiler."""
+    if course is None:
+        return None
+    from tinygrad_edu.train.compiled.watch import watch_for
+
+    return watch_for(course)
 
 
 class Search:
@@ -88,11 +120,16 @@ class Search:
 
     def end(self) -> None:
         """Come to an end at the next evaluation or iteration; the weights are those of the last whole one."""
-        self.ended = True
-        self.orders.put("end")
-        if self.thread.ident is not None:
-            self.thread.join()
+        if self.stop():
             self.settle()
+
+    def stop(self) -> bool:
+        """Come to an end, and leave the weights as they are; False where it has not begun."""
+        begun, self.ended = self.thread.ident is not None, True
+        self.orders.put("end")
+        if begun:
+            self.thread.join()
+        return begun
 
     def run(self) -> None:
         """The whole search, in its thread."""
@@ -143,7 +180,12 @@ class Search:
 
 def ending(job: Job, minimizer: LBFGS, found: Any) -> str:
     """SciPy's reason in a sentence with numbers."""
-    done, message = len(job.losses), str(found.message)
+    done = len(job.losses)
+    if found is None and done < job.settings.epochs:  # in its last iteration a callback wrote weights
+        return f"stopped after {done} epochs: LBFGS allows max_iter={minimizer.max_iter}"
+    if found is None:
+        return reason(job)
+    message = str(found.message)
     if found.status == 1 and done == job.settings.epochs:
         return reason(job)
     if "PGTOL" in message:

@@ -19,6 +19,7 @@ from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, 
 from tinygrad_edu.train.config import config, plain
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.progress import curve
+from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import Point, for_certain, generators
 from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
 
@@ -50,6 +51,11 @@ def change_of(job: Job, found: Found) -> Change:
     states = {place: state_for(job, found.state(place)) for place in STATES}
     refuse_other_data(job, found.facts["data"])
     refuse_other_settings(job, found.facts["config"])
+    if rate := state_of_rate(job):
+        raise SettingError(
+            f"the function of the learning rate {rate}, and a file does not hold that: write it as a "
+            "function of the step t alone, or go on in this process by run.resume(epochs)"
+        )
     refuse_nothing_to_do(job, len(found.arrays["curve.losses"]))
     refuse_other_facts(job, found, states)
     return Change(job, found, states, memories(job, found.arrays))
@@ -104,6 +110,7 @@ def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> Non
         "the best state": (best is None) != (not states["best"]) or not is_best(best, done),
         "seen": not is_whole(seen) or not 0 <= seen <= done,
         "stopped": not is_flag(facts["stopped"]),
+        "pending": not is_flag(facts["pending"]),
         "how": not isinstance(facts["how"], str) or not facts["how"].startswith(("compiled", "eager")),
         "the stopping rule": not is_rule(facts["stopping"], job.progress.rule.tolist(), done),
         "the schedule": not alike(facts["schedule"], job.optimizer.state()[2]),
@@ -189,6 +196,7 @@ class Change:
         for name, own in CURVES.items():
             getattr(progress, own)[:] = curve(arrays[f"curve.{name}"].tolist())
         progress.seen, progress.stopped, job.how = facts["seen"], facts["stopped"], facts["how"]
+        progress.pending = facts["pending"]
         for rng, state in self.generator_states():
             rng.bit_generator.state = state
         job.optimizer.rates(job.optimizer.steps, 1)  # a schedule says so where its numbers lead to no learning rate

@@ -18,6 +18,7 @@ from tinygrad_edu.train.compiled.forward import forward_trace
 from tinygrad_edu.train.compiled.program import Recipe, TrainingProgram
 from tinygrad_edu.train.compiled.session import Course, common_dtype
 from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stopping import stops
 
@@ -67,6 +68,7 @@ def program_for(job: Job) -> CompiledJob:
     """
     refuse_frozen(job.optimizer)
     refuse_groups(job.optimizer)
+    refuse_stateful_rate(job)
     key = kind_of(job)
     if key is None:
         program = trace_job(job)
@@ -84,6 +86,14 @@ def refuse_groups(optimizer: Optimizer) -> None:
     """A program has one rate and one set of settings."""
     if optimizer.groups:
         raise TraceError("groups of parameters with settings of their own are trained operation by operation")
+
+
+def refuse_stateful_rate(job: Job) -> None:
+    """A learning rate that each step moves on, or that reads the weights: a program is given the rates of many steps
+    ahead, and may end before it has used them. Errors: TraceError."""
+    found = state_of_rate(job)
+    if found:
+        raise TraceError(f"the function of the learning rate {found}: it is asked step by step, operation by operation")
 
 
 def kind_of(job: Job) -> Any:

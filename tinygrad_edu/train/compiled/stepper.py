@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile.backend.blas_threads import for_product
-from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.errors import CompileError
 from tinygrad_edu.optim import clip_by_norm, clip_by_value, flat
 from tinygrad_edu.train.compiled.session import Block, Course
-from tinygrad_edu.train.compiled.watch import Watch
+from tinygrad_edu.train.compiled.watch import watch_for
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.stepper import Epochs, Stepper
@@ -29,8 +27,7 @@ class CompiledStepper(Stepper):
     def __init__(self, job: Job, shown: Bar, course: Course) -> None:
         super().__init__(job, shown)
         self.course, self.pool, self.block = course, ThreadPoolExecutor(1), None  # its thread begins with the first use
-        own = [is_foreign(type(each).__module__) or isinstance(each, FunctionType) for each in job.settings.callbacks]
-        self.watch = Watch(course) if any(own) else None
+        self.watch = watch_for(course)
 
     block: Block | None
 

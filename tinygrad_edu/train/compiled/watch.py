@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 from tinygrad_edu.compile.python_state import PythonState
+from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.errors import first_line
 from tinygrad_edu.train.compiled.programs import forward_signature, kind_of
 from tinygrad_edu.train.compiled.session import Course
@@ -63,3 +65,10 @@ class Watch:
                 return f"{what} ({first_line(error)})"
             self.look()
         return ""
+
+
+def watch_for(course: Course) -> Watch | None:
+    """A look at what the callbacks change, where there are any of the user's own."""
+    callbacks = course.job.settings.callbacks
+    own = [is_foreign(type(each).__module__) or isinstance(each, FunctionType) for each in callbacks]
+    return Watch(course) if any(own) else None
