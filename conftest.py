@@ -4,7 +4,11 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.browser"]  # the fixture `browser`, started once for all tests of pages
+pytest_plugins = [
+    "tests.browser",  # the fixture `browser`, started once for all tests of pages
+    "tests.bench_rows",  # `toy`, a row of bench
+    "tests.case_runs",  # `ran`, the report of each case
+]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,16 +1,11 @@
 """The cases: published figures, one-change trials, pictures and examples; each case is run once, shortened."""
 
 import re
-import runpy
-import subprocess
-import sys
-import warnings
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.case_runs import EXAMPLES, NUMBERS, example, trials
 from tinygrad_edu import cases, nn, ops
 from tinygrad_edu.cases import (
     body_metrics,
@@ -22,51 +17,15 @@ from tinygrad_edu.cases import (
     or_xor,
     robbins_monro,
 )
-from tinygrad_edu.cases.report import ADVICE, Figure, Report, Trial
-from tinygrad_edu.cli import main
-from tinygrad_edu.errors import NameNotFoundError
 from tinygrad_edu.optim import SGD
 from tinygrad_edu.train import fit, one_minus_mae, train
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-NUMBERS = {
-    "body_metrics": 1, "grid_search": 2, "or_xor": 3, "image_order": 4, "one_one_one": 5, "delta_rule": 6,
-    "lynx_elman": 7, "robbins_monro": 8, "by_hand": 9,
-}  # fmt: skip
 FIGURES = {
     "body_metrics": 6, "grid_search": 2, "or_xor": 4, "image_order": 0, "one_one_one": 0, "delta_rule": 16,
     "lynx_elman": 7, "robbins_monro": 0, "by_hand": 9,
 }  # fmt: skip
-NEED_SCIKIT_LEARN = ("body_metrics", "grid_search")
-
-
-def example(name):
-    return EXAMPLES / f"case_{NUMBERS[name]}_{name}.py"
-
-
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    """The report of a case, from its example, run once in a folder of its own."""
-    pytest.importorskip("matplotlib")
-    folder, found = tmp_path_factory.mktemp("cases"), {}
-
-    def report(name):
-        if name in NEED_SCIKIT_LEARN:
-            pytest.importorskip("sklearn")
-        if name not in found:
-            with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():  # two examples set a filter
-                patch.chdir(folder)
-                patch.setattr(sys, "argv", [str(example(name)), "--quick"])
-                found[name] = runpy.run_path(str(example(name)))["report"]
-        return replace(found[name], picture=folder / found[name].picture)
-
-    return report
-
-
-def trials(report):
-    return {trial.change: trial for trial in report.trials}
 
 
 # What holds for all of them
@@ -363,87 +322,3 @@ def test_their_weights_never_change_sign():
     """1/2 is σ(0): as near to 0.01 as positive weights come."""
     outputs = by_hand.course(by_hand.their_update, 1000)
     assert min(first for first, _ in outputs) >= 0.5
-
-
-# What a report is
-
-
-def bare(**fields):
-    return Report(**{"name": "x", "question": "q", "answer": "a", "draw": lambda canvas: None, **fields})
-
-
-def test_a_figure_that_is_off_is_said_and_counts():
-    figures = (Figure("f", 1.0, 1.1, 0.2), Figure("g", 1.0, 1.3, 0.2), Figure("h", 1.0, float("nan"), 0.2))
-    assert [figure.reproduced for figure in figures] == [True, False, False]
-    report = bare(figures=figures)
-    assert not report.reproduced
-    assert str(report).count("differs by more than 0.2") == 2
-
-
-def test_a_report_without_figures_and_trials():
-    assert str(bare()) == "x: q\n\nAnswer: a"
-    assert "3 of 4" in str(bare(trials=(Trial("c", 3, 4, "m"),), goal="it"))
-
-
-def test_without_matplotlib_one_sentence_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert bare().drawn(tmp_path / "new") == ADVICE
-    assert not (tmp_path / "new").exists()
-
-
-def test_an_unknown_case_names_the_nearest():
-    with pytest.raises(NameNotFoundError, match="Did you mean 'or_xor'"):
-        cases.run("xor_or")
-
-
-# The command
-
-
-def test_the_command_lists_the_cases(capsys):
-    assert main(["case"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(cases.CASES)
-
-
-def test_the_command_runs_a_case(capsys, tmp_path):
-    pytest.importorskip("matplotlib")
-    assert main(["case", "by_hand", "--quick", "--out", str(tmp_path / "new")]) == 0
-    assert f"picture: {tmp_path / 'new' / 'by_hand.png'}" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"), [(["lynx_elmann"], "Did you mean 'lynx_elman'"), (["x"], "unknown case 'x'")]
-)
-def test_the_command_says_what_is_wrong_in_one_sentence(arguments, words, capsys):
-    assert main(["case", *arguments]) == 1
-    err = capsys.readouterr().err
-    assert words in err
-    assert err.count("\n") == 1
-
-
-WITHOUT_SCIKIT_LEARN = """
-import sys
-
-class Missing:
-    def find_spec(self, name, *_):
-        if name.partition(".")[0] == "sklearn":
-            raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn")
-
-sys.meta_path.insert(0, Missing())
-from tinygrad_edu.cli import main
-sys.exit(main(["case", "body_metrics"]))
-"""
-
-
-def test_without_scikit_learn_one_sentence_says_what_to_install():
-    command = [sys.executable, "-c", WITHOUT_SCIKIT_LEARN]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES.parent, check=False)
-    assert found.returncode == 1
-    assert found.stderr.startswith("tinygrad-edu: MLPClassifier needs scikit-learn: `pip install")
-    assert found.stderr.count("\n") == 1
-
-
-def test_the_list_needs_neither_numpy_nor_numba():
-    code = "import sys; from tinygrad_edu import cases; print({'numba', 'numpy', 'matplotlib'} & set(sys.modules))"
-    command = [sys.executable, "-c", code]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES.parent, check=True)
-    assert found.stdout.strip() == "set()"

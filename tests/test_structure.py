@@ -62,8 +62,8 @@ class Module:
         return f"{self.path.as_posix()}:{line}: {text}"
 
 
-def read(root: Path) -> list[Module]:
-    files = sorted((root / "tinygrad_edu").rglob("*.py"))
+def read(root: Path, folder: str = "tinygrad_edu") -> list[Module]:
+    files = sorted((root / folder).rglob("*.py"))
     return [Module(file.relative_to(root), file.read_text(encoding="utf-8")) for file in files]
 
 
@@ -230,6 +230,11 @@ def plant(root: Path, files: dict[str, str]) -> list[Module]:
 @pytest.mark.parametrize(("check", "files", "expected"), SLIPS)
 def test_check_finds_the_slip(check, files, expected, tmp_path):
     assert f"tinygrad_edu/{expected}" in "\n".join(check(plant(tmp_path, files)))
+
+
+def test_files_of_tests_and_examples_are_no_longer_than_others():
+    found = no_file_is_long([*read(ROOT, "tests"), *read(ROOT, "examples")])
+    assert not found, "\n" + "\n".join(found)
 
 
 def test_only_the_modules_of_a_cycle_are_blamed(tmp_path):

@@ -1,0 +1,96 @@
+"""What a compiled function closes over is read anew at each call."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.compile.programs import checked, normal, without_numba
+from tests.compile.test_programs import made
+from tinygrad_edu import Tensor, jit, ops
+from tinygrad_edu.errors import DtypeError, OperandError, TraceError
+
+# What a function closes over
+
+
+def test_tensors_that_are_closed_over_are_read_anew():
+    W, b = Tensor(normal(4, 3), requires_grad=True, label="W"), Tensor(normal(4), label="b")
+    f = jit(lambda x: ops.sum(ops.tanh(x @ W.T + b.reshape(1, -1)) * ops.where(b > 0.0, b, 1.0)))
+    x = normal(5, 3)
+    with without_numba():
+        for k in range(3):
+            W.data = normal(4, 3) + k
+            b.data = normal(4) * (-1.0) ** k
+            assert f(x).item() == pytest.approx(f.f(x).item(), rel=1e-13)
+    assert made(f) == 1
+
+
+def test_what_is_computed_from_closed_over_tensors_alone_is_computed_anew():
+    b, c = Tensor(normal(3), label="b"), Tensor(normal(3), label="c")
+    f = jit(lambda x: ops.sum(x * (b * c + 2.0).tanh() * -c * (c > b)))
+    x = normal(3)
+    with without_numba():
+        for k in range(3):
+            b.data, c.data = normal(3) * k, normal(3) + k
+            assert f(x) == pytest.approx(f.f(x).item(), rel=1e-13)
+    assert made(f) == 1
+
+
+def test_a_closed_over_tensor_of_another_shape_is_traced_anew():
+    W = Tensor(normal(3, 2), requires_grad=True, label="W")
+    f = jit(lambda x: ops.sum(x * W))
+    with without_numba():
+        for shape in ((3, 2), (4, 5), (5,), (1, 5), (3, 2)):
+            W.data = normal(*shape)
+            x = normal(*shape)
+            W.grad = None
+            assert f.backward(x) == pytest.approx((x * W.data).sum())
+            assert np.array_equal(W.grad, x)
+    assert made(f) == 3
+
+
+def test_backward_leaves_tensors_without_gradient_alone():
+    W, c = Tensor(normal(3), requires_grad=True, label="W"), Tensor(normal(3), label="c")
+    f = jit(lambda x: ops.sum(x * W * c))
+    with without_numba():
+        f.backward(normal(3))
+        f.backward(normal(3))
+    assert np.allclose(W.grad, 2 * normal(3) * c.data)
+    assert c.grad is None
+
+
+def test_what_was_computed_before_is_part_of_the_program():
+    W = Tensor(normal(3, 2), requires_grad=True, label="W")
+    f = jit(lambda x: ops.sum(x @ ops.tanh(W) @ (W.T * 2.0)))
+    with without_numba(), tg.no_grad():
+        W.data = W.data + 1.0
+        x = normal(4, 3)
+        assert f(x) == pytest.approx(f.f(x).item(), rel=1e-13)
+        W.data = W.data - 1.5
+        assert f(x) == pytest.approx(f.f(x).item(), rel=1e-13)
+
+
+def test_numbers_alone_may_meet_closed_over_tensors():
+    W = Tensor(normal(3), requires_grad=True, label="W")
+    f = jit(lambda a: ops.sum(a * W))
+    g = jit(lambda: ops.sum(W * W))
+    with without_numba():
+        assert f.value_and_grad(2.0) == pytest.approx((2 * W.data.sum(), W.data.sum()))
+        assert g.backward() == pytest.approx((W.data**2).sum())
+        assert np.allclose(W.grad, 2 * W.data)
+
+
+def test_arrays_and_lists_that_are_closed_over():
+    A, c = normal(3, 2), [1.0, 2.0]
+    with without_numba():
+        checked(lambda x: ops.sum(A * x * c), normal(3, 2))
+
+
+@pytest.mark.parametrize(
+    "what", [np.array(["a"]), np.array([1j]), None, object(), tg.Value(1.0)], ids=lambda x: type(x).__name__
+)
+def test_what_is_no_array_of_numbers_is_refused(what):
+    with pytest.raises((OperandError, DtypeError, TraceError)):
+        jit(lambda x: ops.sum(x * what))(normal(3))
+    if isinstance(what, np.ndarray):
+        with pytest.raises((OperandError, DtypeError)):
+            jit(lambda x, y: ops.sum(x))(normal(3), what)

@@ -1,0 +1,95 @@
+"""The warning about a forgotten zero_grad, once for each backward pass."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from tests.optim.test_optim import makers, parameter
+from tinygrad_edu import Value
+from tinygrad_edu.errors import ForgottenZeroGradWarning
+from tinygrad_edu.optim import (
+    SGD,
+)
+
+# A forgotten zero_grad
+
+
+def step_of(make):
+    """Two weights and an optimizer that has used their gradients."""
+    weights = [make(1.0), make(2.0)]
+    optimizer = SGD(weights, lr=0.1)
+    loss(weights).backward()
+    optimizer.step()
+    return weights, optimizer
+
+
+def loss(weights):
+    return weights[0] * weights[1]
+
+
+@makers
+def test_a_forgotten_zero_grad_is_one_warning_for_each_backward_pass(make):
+    weights, optimizer = step_of(make)
+    for _ in range(2):
+        with pytest.warns(ForgottenZeroGradWarning, match=r"and 1 more.*zero_grad") as caught:
+            loss(weights).backward()
+        assert len(caught) == 1
+        assert caught[0].filename == __file__, "the warning points at the caller"
+        optimizer.step()
+
+
+@makers
+def test_one_step_is_warned_of_once(make):
+    weights, _ = step_of(make)
+    with pytest.warns(ForgottenZeroGradWarning):
+        loss(weights).backward()
+    loss(weights).backward()  # warnings are errors here
+
+
+@makers
+def test_the_gradient_is_added_all_the_same(make):
+    weights, _ = step_of(make)
+    before = float(weights[0].grad)
+    with warnings.catch_warnings(action="ignore"):
+        loss(weights).backward()
+    assert float(weights[0].grad) == before + weights[1].item()
+
+
+CURES = [
+    (Value, lambda w, optimizer: optimizer.zero_grad()),
+    (Value, lambda w, optimizer: setattr(w, "grad", 0.0)),
+    (parameter, lambda w, optimizer: optimizer.zero_grad()),
+    (parameter, lambda w, optimizer: setattr(w, "grad", None)),
+    (parameter, lambda w, optimizer: setattr(w, "grad", np.zeros(()))),
+    (parameter, lambda w, optimizer: w.grad.fill(0.0)),
+]
+
+
+@pytest.mark.parametrize(("make", "cure"), CURES)
+def test_cleared_gradients_are_not_warned_of(make, cure):
+    weights, optimizer = step_of(make)
+    for w in weights:
+        cure(w, optimizer)
+    loss(weights).backward()
+    loss(weights).backward()  # gathers a second gradient on purpose
+    assert float(weights[0].grad) == 2.0 * weights[1].item()
+
+
+@makers
+def test_gathering_gradients_before_a_step_is_not_warned_of(make):
+    weights = [make(1.0), make(2.0)]
+    optimizer = SGD(weights, lr=0.1)
+    for _ in range(3):
+        for _ in range(4):
+            loss(weights).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@makers
+def test_backward_from_a_leaf_is_not_a_step(make):
+    w = make(3.0)
+    w.backward()
+    (w * w).backward()
+    assert float(w.grad) == 7.0

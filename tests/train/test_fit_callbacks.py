@@ -1,0 +1,166 @@
+"""Callbacks that write: numbers are read again, and what changes the program is noticed."""
+
+import numpy as np
+import pytest
+
+from tests.train.test_fit_state import Net, Y, assert_as_eager, makes, run_of
+from tinygrad_edu import nn
+from tinygrad_edu.errors import TraceError
+from tinygrad_edu.train import Checkpoint, Histograms
+
+# Callbacks that write
+
+
+def clip(job):
+    for p in job.model.parameters():
+        p.data = np.clip(p.data, -0.1, 0.1)
+
+
+def decay_in_place(job):
+    for p in job.model.parameters():
+        p.data[...] *= 0.9
+
+
+def average(job):
+    """The weights of an exponential average take the place of the others."""
+    mean = job.model.__dict__.setdefault("mean", job.model.state_dict())
+    for name, x in job.model.state_dict().items():
+        mean[name] = 0.5 * mean[name] + 0.5 * x
+    job.model.load_state_dict(mean)
+
+
+def scale_lr(job):
+    job.optimizer.lr = 0.05 / len(job.losses)
+
+
+def momentum(job):
+    job.optimizer.settings["momentum"] = 0.0 if len(job.losses) % 2 else 0.5
+
+
+def forget(job):
+    job.optimizer.memory = [tuple(np.zeros_like(m) for m in each) for each in job.optimizer.memory]
+
+
+def data_in_place(job):
+    job.data[1][...] *= 0.9
+
+
+NUMBERS_WRITTEN = [clip, decay_in_place, scale_lr, forget, data_in_place]
+
+
+@pytest.mark.parametrize("callback", NUMBERS_WRITTEN)
+@pytest.mark.parametrize("make", [lambda: nn.MLP([4, 6, 1], seed=0), lambda: makes(Net.forward)], ids=["MLP", "own"])
+def test_numbers_that_a_callback_writes_are_read_again(callback, make):
+    def given():
+        return {"callbacks": [callback]}
+
+    start = Y.copy()
+    eager = run_of(make(), False, **given())
+    Y[...] = start
+    auto = run_of(make(), "auto", **given())
+    Y[...] = start
+    assert auto.how.startswith("compiled")
+    np.testing.assert_allclose(auto.loss_curve, eager.loss_curve, rtol=1e-9)
+    np.testing.assert_allclose(auto.grad_norms, eager.grad_norms, rtol=1e-9)
+
+
+def beta(job):
+    job.model.beta = 1.0 / (1 + len(job.losses))
+
+
+def new_mask(job):
+    job.model.mask = np.arange(6.0) % (1 + len(job.losses) % 3)
+
+
+def mask_in_place(job):
+    job.model.mask[len(job.losses) % 6] = 0.0
+
+
+def constant_tensor(job):
+    job.model.scale.data = job.model.scale.data * 0.9
+
+
+def own_object(job):
+    job.model.own.beta *= 0.9
+
+
+def frozen(job):
+    if len(job.losses) == 3:
+        job.model.a.weight.requires_grad = False
+
+
+def other_forward(job):
+    if len(job.losses) == 3:
+        job.model.hidden = job.model.a
+
+
+def other_data(job):
+    if len(job.losses) == 2:
+        job.data = (job.data[0] * 2.0, job.data[1])
+
+
+STRUCTURE_WRITTEN = [
+    beta, new_mask, mask_in_place, own_object, frozen, other_forward, other_data, average, momentum, constant_tensor,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("callback", STRUCTURE_WRITTEN)
+def test_what_a_callback_changes_in_python_is_noticed(callback):
+    auto = assert_as_eager(lambda: makes(Net.forward), make_settings=lambda: {"callbacks": [callback]}, how="")
+    assert auto.how.startswith(("eager after ", "compiled"))
+    if auto.how.startswith("eager"):
+        assert "a callback has changed" in auto.how
+
+
+@pytest.mark.parametrize("callback", [*STRUCTURE_WRITTEN, *NUMBERS_WRITTEN])
+def test_asked_to_compile_it_compiles_anew_or_says_why_not(callback):
+    start, model = Y.copy(), makes(Net.forward)
+    eager = run_of(makes(Net.forward), False, epochs=5, callbacks=[callback])
+    Y[...] = start
+    try:
+        run = run_of(model, True, epochs=5, callbacks=[callback])
+    except TraceError as error:
+        said = str(error)
+        assert callback in (frozen, other_data), said
+    else:
+        np.testing.assert_allclose(run.loss_curve, eager.loss_curve, rtol=1e-9)
+        assert run.how.startswith("compiled")
+    finally:
+        Y[...] = start
+
+
+def test_callbacks_see_gradients_in_both():
+    found = {}
+    for compiled in (False, "auto"):
+        norms = found.setdefault(compiled, [])
+
+        def note(job, norms=norms):
+            norms.append([float((p.grad**2).sum()) for p in job.model.parameters()])
+
+        run = run_of(makes(Net.forward), compiled, callbacks=[note])
+    assert run.how.startswith("compiled")
+    np.testing.assert_allclose(found["auto"], found[False], rtol=1e-9)
+
+
+def test_callbacks_that_only_log_leave_it_compiled(tmp_path):
+    """Also one that keeps its list in the model."""
+
+    def log(job):
+        job.model.log.append(job.losses[-1])
+
+    callbacks = [log, Histograms(), Checkpoint(tmp_path / "run")]
+    auto = assert_as_eager(lambda: makes(Net.forward), make_settings=lambda: {"callbacks": callbacks}, how="compiled")
+    assert len(auto.model.log) == auto.n_epochs
+
+
+def test_buffers_and_dropout_of_layers_are_no_state_of_the_users():
+    class Own(nn.Module):
+        def __init__(self):
+            self.a, self.n = nn.Linear(4, 6, rng=0), nn.BatchNorm(6)
+            self.d, self.b = nn.Dropout(0.3, rng=3), nn.Linear(6, 1, rng=1)
+
+        def forward(self, x):
+            return self.b(self.d(np.tanh(self.n(self.a(x)))))
+
+    assert_as_eager(Own, how="compiled", rtol=1e-7)
+    assert_as_eager(Own, make_settings=lambda: {"callbacks": [lambda job: None]}, how="compiled", rtol=1e-7)
