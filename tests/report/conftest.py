@@ -1,0 +1,19 @@
+"""The playground, written once for each module of tests, and opened in the browser."""
+
+import pytest
+
+import tinygrad_edu as tg
+from tests.browser import prefer, resize
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    return tg.playground(path=(path := tmp_path_factory.mktemp("page") / "play.html")) and path.as_uri()
+
+
+@pytest.fixture
+def opened(browser, address):
+    resize(browser, 1280)
+    prefer(browser, "light")
+    browser.get(address)
+    return browser
