@@ -124,6 +124,8 @@ def test_a_notebook_gets_a_fluid_svg_and_a_png(runs):
     assert 'width="100%" style="max-width:' in head
     assert "height=" not in head
     assert "viewBox=" in head
+    assert "<style" not in bundle["image/svg+xml"], "a rule would be for the whole notebook"
+    ET.fromstring(bundle["image/svg+xml"])
     assert set(bundle) == {"text/plain", "image/svg+xml", "image/png"}
 
 

@@ -28,6 +28,9 @@ SUFFIXES = (".svg", ".png", ".pdf", ".html")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # told apart without colour too
 LEGEND_ROW, LETTER = 0.21, 0.085  # inches of a row of the legend, and of a letter in it
 SIZE = re.compile(r' width="([\d.]+pt)" height="[\d.]+pt"')
+# Matplotlib's one rule is for "*": inside a notebook that is the whole page. The picture itself hands it down as well.
+RULE = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
+LINES = "stroke-linejoin: round; stroke-linecap: butt"
 AROUND = (0.66, 0.5, 0.14, 0.34)  # inches left, below, right and above of each panel
 
 
@@ -169,7 +172,8 @@ class Chart:
             return bundle
         name = f'<svg role="img" aria-label="{html.escape(clean(self.summary, 600))}"'
         named = svg[svg.index("<svg") :].replace("<svg", name, 1)
-        bundle["image/svg+xml"] = SIZE.sub(r' width="100%" style="max-width:\1"', named, count=1)
+        fluid = rf' width="100%" style="max-width:\1; {LINES}"'
+        bundle["image/svg+xml"] = SIZE.sub(fluid, RULE.sub("", named, count=1), count=1)
         bundle["image/png"] = base64.b64encode(self.picture("png")).decode()
         return bundle
 
