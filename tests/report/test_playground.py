@@ -130,6 +130,26 @@ def test_it_stops_where_fit_stops_and_says_why(opened, settings, said):
     assert loss == pytest.approx(run.loss_curve[-1], rel=1e-10)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "name", "control", "value"),
+    [
+        ("optimizer", "SGD", "setting-momentum", "1.5"), ("optimizer", "RMSprop", "setting-alpha", "1"),
+        ("optimizer", "Adadelta", "setting-rho", "-1"), ("schedule", "exponential", "rate-factor", "0"),
+        ("schedule", "step", "rate-factor", "2"), ("schedule", "one_cycle", "rate-rise", "1"),
+        ("schedule", "step", "rate-every", "0"), ("schedule", "one_cycle", "rate-div_factor", "0.5"), ("schedule", "cosine", "rate-final", ""),
+    ],
+)  # fmt: skip
+def test_a_setting_that_python_refuses_is_not_taken(opened, kind, name, control, value):
+    choose(opened, **{kind: name, "limit": "5"})
+    opened.execute_script(
+        "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
+        "e.dispatchEvent(new Event('change', { bubbles: true }))", control, value,
+    )  # fmt: skip
+    run, loss = in_python(train(opened)[0])
+    assert loss == pytest.approx(run.loss_curve[-1], rel=1e-10)
+
+
 # Speed
 
 

@@ -39,6 +39,14 @@
   }
   const numberOf = (id, otherwise) => { const x = at(id).valueAsNumber; return Number.isFinite(x) && x >= 0 ? x : otherwise; };
 
+  /* A setting as Python takes it; what it would refuse becomes the default, and is shown so. */
+  function setting(id, otherwise, limits = {}) {
+    const x = numberOf(id, NaN), { above = -Infinity, least = -Infinity, below = Infinity, most = Infinity } = limits;
+    if (x > above && x >= least && x < below && x <= most) return x;
+    at(id).value = String(otherwise);
+    return otherwise;
+  }
+
   function showHidden() {
     const list = at("hidden"), focus = document.activeElement && document.activeElement.id;
     list.replaceChildren();
@@ -111,7 +119,7 @@
   }
 
   function reset() {
-    const optimizer = at("optimizer").value, schedule = at("schedule").value, loss = at("loss").value, seed = Math.floor(numberOf("seed", 0));
+    const optimizer = at("optimizer").value, schedule = at("schedule").value, loss = at("loss").value, seed = Math.min(4294967295, Math.floor(numberOf("seed", 0)));
     const share = Number(at("held").value), whole = { data: Float64Array.from(at("scaled").checked ? dataset.scaled : dataset.X), shape: [dataset.y.length, dataset.features] };
     [X, y, held] = [whole, dataset.y, null];
     [targets, form] = makeTargets(loss);
@@ -123,11 +131,11 @@
     const n = y.length;
     const settings = {}, parameters = {};
     for (const name of known.optimizers[optimizer].asked) if (at(`setting-${name}`)) {
-      const value = numberOf(`setting-${name}`, known.optimizers[optimizer].settings[name]);
+      const value = setting(`setting-${name}`, known.optimizers[optimizer].settings[name], known.optimizers[optimizer].limits[name]);
       if (value !== known.optimizers[optimizer].settings[name]) settings[name] = value;
     }
     for (const [name, value] of Object.entries(known.schedules[schedule].parameters)) {
-      const given = numberOf(`rate-${name}`, value);
+      const given = setting(`rate-${name}`, value, known.schedules[schedule].limits[name]);
       parameters[name] = known.whole.includes(name) ? Math.max(1, Math.round(given)) : given;
     }
     plan = { features: dataset.features, layers: [...hidden.map(layer => ({ ...layer })), { units: targets.shape[1], activation: at("output").value }],

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from tinygrad_edu.compile.languages.writer import Writer
 from tinygrad_edu.compile.program import Program, Trace
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.value import Value
+from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activations import FUNCTIONS, is_activation, range_of
 from tinygrad_edu.nn.losses import LOSSES
@@ -197,6 +198,7 @@ def add_optimizers(kernels: Kernels) -> dict[str, Any]:
             "settings": {key: made.settings[key] for key in floats},
             "asked": [key for key in floats if key in inspect.signature(kind).parameters],
         }  # fmt: skip
+        found[name]["limits"] = {key: limits(partial(kind, [Value(0.0)]), key) for key in found[name]["asked"]}
     return found
 
 
@@ -236,7 +238,29 @@ def add_schedules(kernels: Kernels) -> dict[str, Any]:
         numbers = {"lr" if key == "schedule" else key: x for key, x in made.parameters.items() if key not in FIXED}
         given = {key: np.float64(EXAMPLES["lr"] if key == "lr" else x) for key, x in numbers.items()}
         kernels.add(f"rates_{name}", program_of({"t": array(2), **given}, rates(made, list(given))))
-        found[name] = {"parameters": {key: float(x) for key, x in given.items() if key != "lr"}}
+        asked = {key: float(x) for key, x in given.items() if key != "lr"}
+        need = {key: EXAMPLES[key] for key, x in defaults.items() if x is inspect.Parameter.empty}
+        found[name] = {"parameters": asked, "limits": {key: limits(partial(maker, **need), key) for key in asked}}
+    return found
+
+
+PROBES = (0, 0.5, 1, 1.5)
+
+
+def limits(make: Callable[..., Any], key: str) -> dict[str, float]:
+    """Within which of 0 and 1 a setting has to lie: asked of what checks it, by trying. Whole numbers have no such."""
+    allowed = []
+    for x in PROBES:
+        try:
+            make(**{key: x})
+        except TinygradError:
+            continue
+        allowed.append(x)
+    if 0.5 not in allowed:
+        return {"least": 1.0} if allowed and 0 not in allowed else {}
+    found: dict[str, float] = {} if 0 in allowed else {"above": 0.0}
+    if 1.5 not in allowed:
+        found["most" if 1 in allowed else "below"] = 1.0
     return found
 
 
