@@ -137,7 +137,8 @@ def test_it_stops_where_fit_stops_and_says_why(opened, settings, said):
         ("optimizer", "SGD", "setting-momentum", "1.5"), ("optimizer", "RMSprop", "setting-alpha", "1"),
         ("optimizer", "Adadelta", "setting-rho", "-1"), ("schedule", "exponential", "rate-factor", "0"),
         ("schedule", "step", "rate-factor", "2"), ("schedule", "one_cycle", "rate-rise", "1"),
-        ("schedule", "step", "rate-every", "0"), ("schedule", "one_cycle", "rate-div_factor", "0.5"), ("schedule", "cosine", "rate-final", ""),
+        ("schedule", "step", "rate-every", "0"), ("schedule", "cosine", "rate-final", ""),
+        ("schedule", "one_cycle", "rate-div_factor", "0.5"),
     ],
 )  # fmt: skip
 def test_a_setting_that_python_refuses_is_not_taken(opened, kind, name, control, value):
