@@ -10,7 +10,6 @@ import numpy as np
 
 from tinygrad_edu.compile.onnx_graph.model import OnnxModel
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.estimators.exchange import network
 from tinygrad_edu.interop import c99, javascript
 from tinygrad_edu.interop.c99_training import CTrainingFile
 from tinygrad_edu.interop.prediction import PredictionProgram, sample_for
@@ -83,6 +82,8 @@ def program_of(
 ) -> PredictionProgram:
     """The programs that are written: training and prediction, or prediction alone."""
     if hasattr(model, "out_activation_"):
+        from tinygrad_edu.estimators.exchange import network  # which needs scikit-learn
+
         model, X = network(model), np.zeros((1, model.n_features_in_)) if X is None else X
     if isinstance(model, Run):
         model, X, y, loss, optimizer, settings = of_run(model, (X, y, loss, optimizer), settings)
