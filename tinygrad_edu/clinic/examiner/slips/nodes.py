@@ -98,7 +98,7 @@ def dropout_mask_forgotten(net: Network, _: Learner) -> Variants:
 
 def mask_scale(step: Step) -> float:
     """c where a step multiplies by an array of 0 and c; 0 where it does not."""
-    if step.operation != "mul" or len(step.live) != 1 or len(step.parents) != 2:
+    if step.activation or step.operation != "mul" or len(step.live) != 1 or len(step.parents) != 2:
         return 0.0
     other = np.asarray(step.operand(1 - step.live[0]), dtype=float)
     values = np.unique(other)
