@@ -137,9 +137,12 @@ def mutants(net: Network, learner: Learner, codes: Collection[str] = ()) -> Iter
 def mutants_of(net: Network, learner: Learner, entry: Slip) -> Iterator[Mutant]:
     """One slip, everywhere."""
     groups: dict[tuple[str, str], list[Variant]] = {}
-    for variant in entry.variants(net, learner):
-        kind = variant.parameter and kind_of(variant)
-        groups.setdefault((variant.line, kind), []).append(variant)
+    try:
+        for variant in entry.variants(net, learner):
+            kind = variant.parameter and kind_of(variant)
+            groups.setdefault((variant.line, kind), []).append(variant)
+    except (ValueError, IndexError):  # shapes in which this slip cannot be made; what it gave before is tried
+        pass
     found = [(line, order, repetitions(net, v)) for order, ((line, _), v) in enumerate(groups.items())]
     for rest in (slice(0, 1), slice(1, None)):  # each line in its likeliest places first
         for line, order, repeated in found:

@@ -8,6 +8,7 @@ mutable in them. Nothing is called and no property is read: only what lies there
 from __future__ import annotations
 
 import random
+import sys
 import types
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -47,6 +48,8 @@ def inside(x: Any) -> Iterable[Any]:
         return [x.__self__, x.__func__]
     if isinstance(x, types.FunctionType):
         return closure_of(x)
+    if plain_python(x) is not None:
+        return [plain_python(x)]
     if isinstance(x, np.ndarray):
         return x.ravel().tolist() if x.dtype == object else ()
     if isinstance(x, type):
@@ -70,7 +73,14 @@ def partial_of(x: Any) -> list[Any]:
 
 def is_packaged(x: Any) -> bool:
     """Is it Python's own, or a package's, and not the learner's? Those are not entered."""
-    return is_installed({"__name__": getattr(x, "__module__", "") or "", "__file__": ""})
+    name = str(getattr(x, "__module__", "") or "")
+    return is_installed({"__name__": name, "__file__": getattr(sys.modules.get(name), "__file__", "")})
+
+
+def plain_python(x: Any) -> Any:
+    """The learner's own function inside a compiled one (of Numba); None for what is none."""
+    inner = vars(x).get("py_func") if hasattr(x, "__dict__") and type(x).__module__.startswith("numba") else None
+    return inner if isinstance(inner, types.FunctionType) else None
 
 
 def closure_of(f: types.FunctionType) -> list[Any]:

@@ -154,16 +154,24 @@ class Search:
         found: list[Explanation] = []
         names = sorted(self.names, key=lambda n: (self.fits(n, self.true[n]), -self.depth[n]))
         for mutant in self.mutants():
-            gradients: Gradients = {}
-            for name in names:
-                gradients[name] = self.gradient((mutant,), name)
-                if not self.fits(name, gradients[name]):
-                    break
-            else:
-                if any(self.apart(gradients[name], self.true[name]) for name in names):
-                    ordered = {name: gradients[name] for name in self.names}
-                    found.append(Explanation((mutant,), self.worst(ordered), ordered))
+            gradients = self.as_long_as_it_fits(mutant, names)
+            if len(gradients) == len(names) and any(self.apart(gradients[n], self.true[n]) for n in names):
+                ordered = {name: gradients[name] for name in self.names}
+                found.append(Explanation((mutant,), self.worst(ordered), ordered))
         return found
+
+    def as_long_as_it_fits(self, mutant: Mutant, names: Sequence[str]) -> Gradients:
+        """The slip's gradients up to the first that is not the learner's."""
+        gradients: Gradients = {}
+        for name in names:
+            try:
+                gradient = self.gradient((mutant,), name)
+            except ValueError:  # in these shapes it cannot be made
+                break
+            if not self.fits(name, gradient):
+                break
+            gradients[name] = gradient
+        return gradients
 
     def mutants(self) -> Iterator[Mutant]:
         """Everything to try, as long as there is time."""
@@ -179,7 +187,10 @@ class Search:
         """Each slip alone; those that change nothing are left out, since nothing can speak for them."""
         found: list[Explanation] = []
         for mutant in self.mutants():
-            gradients = {name: self.gradient((mutant,), name) for name in self.names}
+            try:
+                gradients = {name: self.gradient((mutant,), name) for name in self.names}
+            except ValueError:  # in these shapes it cannot be made
+                continue
             if not all(np.isfinite(g).all() for g in gradients.values()):
                 continue
             if any(self.apart(gradients[name], self.true[name]) for name in self.names):

@@ -218,15 +218,15 @@ class SeveralUpdates:
         )
         return f"The step makes {count} updates; this is update {k + 1}, on {data}."
 
-    def implied(self, k: int, chosen: Chosen) -> Iterator[dict[str, Array]]:
-        """The gradients that an update implies, for each scale that the loss may have beside it."""
+    def implied(self, k: int, chosen: Chosen) -> Iterator[tuple[float, dict[str, Array]]]:
+        """(rate, the gradients that an update implies by it), for each scale that the loss may have beside it."""
         d, right = self.changes(k), self.gradient(k, chosen)
         ratios = [ratio(d[n], right[n]) for n in d]
         exact = [c for c in ratios if c is not None]
         known = [c for c in self.scales(chosen) if self.lr and any(abs(x / (self.lr * c) - 1.0) < 1e-5 for x in exact)]
         lr = self.lr or (abs(float(np.median(exact))) if exact else 1.0)
         for scale in known[:1] or self.scales(chosen):
-            yield {n: x / (lr * scale) for n, x in d.items()}
+            yield lr * scale, {n: x / (lr * scale) for n, x in d.items()}
 
 
 def ratio(d: Array, g: Array) -> float | None:

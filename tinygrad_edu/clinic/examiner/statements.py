@@ -183,7 +183,19 @@ def look_up(node: ast.AST, names: Mapping[str, Any], world: Mapping[str, Any]) -
 def attribute_of(x: Any, name: str) -> Any:
     if isinstance(x, np.ndarray):
         return x.T if name == "T" else MISSING
-    return attributes(x).get(name, MISSING) if x is not MISSING else MISSING
+    if x is MISSING:
+        return MISSING
+    held = attributes(x)
+    return next((held[k] for k in (name, *spelled_otherwise(x, name)) if k in held), MISSING)
+
+
+def spelled_otherwise(x: Any, name: str) -> list[str]:
+    """Under which name it is kept: __w of class Layer as _Layer__w, a property that returns self._w as _w."""
+    if name.startswith("__"):
+        return [f"_{cls.__name__.lstrip('_')}{name}" for cls in type(x).__mro__]
+    getter = getattr(getattr(type(x), name, None), "fget", None)
+    read = getattr(getattr(getter, "__code__", None), "co_names", ())
+    return list(read) if len(read) == 1 else []
 
 
 def item_of(x: Any, index: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner import traced_functions as traced_functions  # it fills the tables of traced_array
 from tinygrad_edu.clinic.examiner.patch_math import exchange as exchanged_math
-from tinygrad_edu.clinic.examiner.reachable import places, preserve
+from tinygrad_edu.clinic.examiner.reachable import places, plain_python, preserve
 from tinygrad_edu.clinic.examiner.traced_array import TracedArray, array, constant, has_nodes, unwrap, wrap
 from tinygrad_edu.clinic.examiner.traced_functions import reversed_kernel, slide, slide_late
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
@@ -169,6 +169,8 @@ def trace_form(x: Any) -> Any:
         return of_scipy().get(id(x), x)
     if x is math or isinstance(x, types.BuiltinFunctionType):
         return exchanged_math(x)
+    if plain_python(x) is not None:
+        return plain_python(x)
     if type(x) is np.ndarray:
         return constant(x) if x.dtype.kind in "fiu" else x
     if type(x) is tuple:
@@ -219,7 +221,7 @@ def object_form(x: Any) -> Any:
     """What stands in place of it while the forward runs on Values."""
     if x is np:
         return OBJECT_NUMPY
-    return OBJECTS_BY_IDENTITY.get(id(x)) or exchanged_math(x)
+    return OBJECTS_BY_IDENTITY.get(id(x)) or plain_python(x) or exchanged_math(x)
 
 
 def object_world(*roots: Any) -> Any:

@@ -225,20 +225,48 @@ def adam_without_root(gradients: Iterable[Array], n: Numbers, start: Start) -> I
     yield from adam_like(gradients, n, start, correct)
 
 
-@rule(
-    "t starts at 0 or counts parameters", "mu", "beta2", "eps",
-    sentence="Adam's t runs too fast: it is raised for every parameter and not once a step.",
-    fix="Raise t once a step, before the loop over the parameters.",
-)  # fmt: skip
-def adam_step_counted_per_parameter(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    """`parts`: for every number, which parameter it belongs to (from 1), and how many there are."""
+def counted_adam(gradients: Iterable[Array], n: Numbers, start: Start, first: int) -> Iterator[Array]:
+    """Adam whose t is raised for every parameter, beginning `first` too high.
+
+    `place`: for every number, which parameter it belongs to (from 1); `count`: how many there are.
+    """
     m, v, t = start
     place, count = n["place"], n["count"]
     for g in gradients:
         m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
-        now = t * count + place
+        now = t * count + place + first
         t += 1
         yield m / (1.0 - n["mu"] ** now) / (np.sqrt(v / (1.0 - n["beta2"] ** now)) + n["eps"])
+
+
+@rule(
+    "t counts parameters", "mu", "beta2", "eps",
+    sentence="Adam's t runs too fast: it is raised for every parameter and not once a step.",
+    fix="Raise t once a step, before the loop over the parameters.",
+)  # fmt: skip
+def adam_step_counted_per_parameter(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    yield from counted_adam(gradients, n, start, 0)
+
+
+@rule(
+    "t counts parameters, from 2", "mu", "beta2", "eps",
+    sentence="Adam's t runs too fast: it begins at 1 and is raised for every parameter, not once a step.",
+    fix="Begin with t = 0, and raise it once a step, before the loop over the parameters.",
+)  # fmt: skip
+def adam_step_counted_per_parameter_from_two(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    yield from counted_adam(gradients, n, start, 1)
+
+
+@rule(
+    "t = 2, 3, 4, ...", "mu", "beta2", "eps",
+    sentence="Adam's t is one too high: it begins at 1 and is raised before it is used.",
+    fix="Begin with t = 0 where it is raised before the update, with t = 1 where it is raised after it.",
+)  # fmt: skip
+def adam_step_one_too_high(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    def corrected(m: Array, v: Array, t: int, n: Numbers) -> Any:
+        return m / (1.0 - n["mu"] ** (t + 1)) / (np.sqrt(v / (1.0 - n["beta2"] ** (t + 1))) + n["eps"])
+
+    yield from adam_like(gradients, n, start, corrected)
 
 
 @rule(

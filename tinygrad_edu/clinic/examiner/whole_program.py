@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from tinygrad_edu.errors import ExaminerError
 Array = np.ndarray[Any, Any]
 STEPS = 3  # in a row: one tells gradient descent, three tell momentum from Adam
 Examined = tuple[int, tuple[int, ...], BackpropReport]  # the update, the samples that it was made on, what was found
+BIAS = re.compile(r"(^|[._])(b\d*|bias(es)?\d*)(\[\d+\])*$", re.IGNORECASE)  # what a step may not leave as it is
 UPDATES = 2  # wrong ones that are examined: what one sample leaves open (a target of 0), another may tell
 RATES = ("lr", "learning_rate", "alpha", "rate", "eta", "step_size", "learningrate", "l_rate")
 
@@ -41,9 +43,11 @@ def check_program(
     """Examine a program that updates itself: its gradients, and its update.
 
     obj: what holds the parameters (an object, a list of layers, a dict). step: trains it once; loss: measures it, on
-    the same data. lr: the learning rate, where it is known. What a step changes and the loss depends on is a parameter;
-    it is named by its path. A right step of SGD, momentum, Nesterov, Adam, RMSprop or Adagrad, clipped or with weight
-    decay, is right. Everything that the program can reach is left as it was, also when its step raises.
+    the same data. lr: the learning rate, where it is known. What a step changes and the loss depends on is a parameter,
+    and so is a bias (by its name) that the step leaves as it is; each is named by its path. A right step of SGD,
+    momentum, Nesterov, Adam, RMSprop or Adagrad, clipped or with weight decay, is right, and so is one that makes
+    several of them, on one sample or a few each. Everything that the program can reach is left as it was, also when its
+    step raises.
     Errors: ExaminerError where the step changes nothing, or the loss cannot be judged.
 
     >>> net = {"w": 3.0}
@@ -78,6 +82,8 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     if not changed:
         raise ExaminerError(f"step() changed nothing that can be reached from {program.name or 'the object'}")
     chosen = {n: before[n] for n in changed if program.matters(before[n])}
+    idle = [n for n in numbers if n not in changed and n in after and BIAS.search(n)]
+    chosen |= {n: before[n] for n in idle if chosen and program.matters(before[n])}
     if not chosen:
         raise ExaminerError(
             f"step() changed {', '.join(changed)}, but loss() does not depend on any of them: does it measure "
@@ -159,9 +165,9 @@ class Verdict:
     def of_update(self, several: SeveralUpdates, k: int) -> list[Examined]:
         """One update on the samples that it was made on, once for each scale that the loss may have beside it."""
         chosen, found = several.nearest(k), []
-        for implied in several.implied(k, chosen):
+        for rate, implied in several.implied(k, chosen):
             tolerances = self.tolerances(several.points[k], implied)
-            report = judge(several.samples.of(chosen), several.points[k], Given(implied), self.lr, tolerances)
+            report = judge(several.samples.of(chosen), several.points[k], Given(implied), self.lr and rate, tolerances)
             found.append((k, chosen, report))
         return found
 

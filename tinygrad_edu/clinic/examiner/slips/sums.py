@@ -67,7 +67,18 @@ def only_one_copy(net: Network) -> Variants:
                     changes = [silent(use) for x in group if x is not kept for use in x.uses]
                     if factor != 1.0:
                         changes += [Change("into", kept.z, lambda g, c=factor: c * g)]  # type: ignore[misc]
-                    yield Variant(group[0], f"{{d}} = the {text} sample's alone, times {factor:g}", tuple(changes))
+                    line = f"{{d}} = the {text} sample's alone, times {factor:g}"
+                    yield Variant(group[0], line, tuple(changes))
+                    if factor == 1.0:
+                        yield from of_one_parameter(group, kept, line)
+
+
+def of_one_parameter(group: list[Layer], kept: Layer, line: str) -> Variants:
+    """The same for one of the layer's parameters: the others are added up."""
+    names = group[0].names
+    for name in names if len(names) > 1 else ():
+        changes = [silent(use) for x in group if x is not kept for use in x.uses if use.parameter == name]
+        yield Variant(group[0], line, tuple(changes), name)
 
 
 def copies(net: Network) -> list[list[Layer]]:
@@ -286,7 +297,7 @@ def gradient_of(net: Network, name: str) -> Any:
 def loss_term_scaled(net: Network, _: Learner) -> Variants:
     terms = [k for k in terms_of(net.program) if k in net.program.gradients and net.steps[k].live]
     terms = [k for k in terms if not {u.step for u in net.penalties} & below_term(net.program, k)]
-    for k in terms if 1 < len(terms) <= TERMS else []:
+    for k in terms if net.outputs and 1 < len(terms) <= TERMS else []:
         for text, c in factors_of_term(net, net.steps[k]).items():
             change = Change("into", k, lambda g, c=c: c * g)  # type: ignore[misc]
             yield Variant(net.outputs[-1], f"∂(term)/∂w = {text} · right", (change,), repeats=False)

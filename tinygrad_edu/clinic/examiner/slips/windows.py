@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,3 +83,36 @@ def flips(K: Array) -> list[tuple[int, ...]]:
         (k,) for k in (0, 2) if K.ndim == 3
     ]
     return [axes for axes in run if all(K.shape[k] > 1 for k in axes) and K.ndim <= 4]
+
+
+@slip(
+    "maximum_without_its_mask",
+    sentence="The gradient of a maximum goes to every entry of its window, or to those that are not the maximum.",
+    fix="Only the entry that was the maximum gets it: dx[window] += (x[window] == x[window].max()) * d.",
+    right="∂L/∂x = mask of the maximum ∘ ∂L/∂(max x)",
+    example="dx[window] = d[i, j]                # should be mask * d[i, j]",
+)
+def maximum_without_its_mask(net: Network, _: Learner) -> Variants:
+    steps = [s for s in net.steps if s.operation == "max" and s.live and s.index in net.program.gradients]
+    steps = [s for s in steps if not s.activation and s.operand(0).size > s.y.size]
+    shares = {"every entry": lambda m: np.ones_like(m), "every entry, divided": lambda m: np.full_like(m, 1.0 / m.size)}
+    shares |= {"all but the maximum": lambda m: 1.0 - m}
+    for text, share in shares.items() if steps else ():
+        changes = tuple(Change("edge", s.index, unmasked(net, s, share), 0) for s in steps)
+        yield Variant(nearest(net, steps[0]), f"∂L/∂x = ∂L/∂(max x) to {text}", changes, repeats=False)
+
+
+def unmasked(net: Network, step: Step, share: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """What a maximum hands on with another mask."""
+    x, axis = step.operand(0), step.node.options.get("axis")
+    kept = np.max(x, axis=axis, keepdims=True)
+    mask = share((x == kept).astype(float)) if axis is None else share_by_window(x == kept, axis, share)
+    return lambda g: mask * np.reshape(g, kept.shape)
+
+
+def share_by_window(mask: Array, axis: Any, share: Callable[[Array], Array]) -> Array:
+    """The share where the windows lie along some axes: divided by the size of one of them."""
+    axes = np.atleast_1d(axis)
+    size = float(np.prod([mask.shape[k] for k in axes]))
+    made = share(mask.astype(float))
+    return made * mask.size / size if np.all(made == 1.0 / mask.size) else made
