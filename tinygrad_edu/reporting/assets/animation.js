@@ -89,12 +89,14 @@
     clearInterval(timer);
     timer = 0;
     play.textContent = "Play";
+    at("said").setAttribute("aria-live", "polite");
     play.setAttribute("aria-pressed", "false");
   }
   function start() {
     if (now === frames.length - 1) go(0);
     timer = setInterval(() => now >= frames.length - 1 ? stop() : go(now + 1), Number(at("speed").value));
     play.textContent = "Pause";
+    at("said").setAttribute("aria-live", "off"); // a reader of screens would never come to the end
     play.setAttribute("aria-pressed", "true");
   }
   const toggle = () => timer ? stop() : start();
