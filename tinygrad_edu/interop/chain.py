@@ -26,7 +26,7 @@ class Step:
     outputs a recurrent layer hands on, "last" or "all"); what it is called, how large, and its arrays.
 
     arrays: by the names of our layers, weight (out, in); empty where the library has not told them. options: further
-    arguments of a recurrent layer.
+    arguments of a recurrent or norm layer. frozen: the arrays that are not trained.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class Step:
     eps: float = 1e-5
     arrays: dict[str, Array] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ class Chain:
         for i, norm in enumerate(form.norms):
             state |= {f"norms.{i}.{name}": array for name, array in norm.arrays.items()}
         made.load_state_dict(state)
+        for layers, steps in ((made.layers, form.layers), (made.norms, form.norms)):
+            for layer, step in zip(layers, steps, strict=False):
+                freeze(layer, step)
         return made
 
     def module(self) -> Module:
@@ -127,6 +131,7 @@ class Form:
         kinds = {(step.name, step.eps, step.options.get("momentum", MOMENTUM)) for step in self.norms}
         same = len(set(self.activations[:-1])) <= 1 and len(set(self.dropouts[:-1])) <= 1
         normed = not self.norms or (len(self.norms) == hidden and len(kinds) == 1 and kinds <= USUAL_NORMS)
+        normed = normed and all(step.options.get(name, True) for step in self.norms for name in ("affine", "bias"))
         biased = len({layer.bias for layer in self.layers}) == 1
         return hidden >= 0 and same and normed and biased and self.dropouts[-1] == 0.0
 
@@ -172,4 +177,11 @@ def all_outputs(found: tuple[Any, Any]) -> Any:
 def fill_layer(layer: Module, step: Step) -> Module:
     """A layer with the arrays of a step."""
     layer.load_state_dict(layer.state_dict() | step.arrays)
+    freeze(layer, step)
     return layer
+
+
+def freeze(layer: Any, step: Step) -> None:
+    """What was not trained there is not trained here."""
+    for name in step.frozen:
+        getattr(layer, name).requires_grad = False

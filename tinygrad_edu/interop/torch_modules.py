@@ -5,12 +5,15 @@ Nothing is imported from torch but torch.fx, which says what a module with a for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.core.aliases import Model
+from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.interop.chain import Chain, Step
 
@@ -23,7 +26,8 @@ ACTIVATIONS = {  # of torch.nn, by class: our name
 }  # fmt: skip
 USUAL: dict[str, dict[str, Any]] = {  # arguments that these have where they are the functions of ours
     "LeakyReLU": {"negative_slope": 0.01}, "ELU": {"alpha": 1.0}, "CELU": {"alpha": 1.0},
-    "GELU": {"approximate": "none"}, "Softplus": {"beta": 1.0}, "Hardtanh": {"min_val": -1.0, "max_val": 1.0},
+    "GELU": {"approximate": "none"}, "Softplus": {"beta": 1.0, "threshold": 20.0},
+    "Hardtanh": {"min_val": -1.0, "max_val": 1.0},
 }  # fmt: skip
 FUNCTIONS = {name.lower(): name for name in ACTIVATIONS} | {"leaky_relu": "LeakyReLU", "log_softmax": "LogSoftmax"}
 SHAPES = ("flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "float", "double")
@@ -38,13 +42,55 @@ def chain_of(module: Model) -> Chain:
     """Its layers in the order in which they are called."""
     if not is_torch(module):
         raise OperandError(f"from_torch takes a torch.nn.Module, not {module!r:.60}")
-    return Chain(tuple(step for part in parts(module) for step in step_of(part)))
+    found = list(parts(module))
+    refuse_sharing(type(module).__name__, found)
+    chain = Chain(tuple(step for part in found for step in step_of(part)))
+    refuse_other_outputs(module, chain)
+    return chain
+
+
+def refuse_sharing(kind: str, found: Sequence[Any]) -> None:
+    """Two layers of the same weights would be trained apart here. Errors: OperandError."""
+    weights = [id(p) for part in found if not isinstance(part, str) for p in part.parameters()]
+    if len(set(weights)) < len(weights):
+        raise OperandError(f"{kind}: two of its layers share their weights: here they would be trained apart")
+
+
+def refuse_other_outputs(module: Any, chain: Chain) -> None:
+    """Arguments of functions, axes and hooks show in the outputs alone: those of random rows are compared.
+
+    Errors: OperandError where they differ. A module that cannot be run on rows of numbers is not compared.
+    """
+    first = next((step for step in chain.steps if step.kind not in ("flatten", "activation", "dropout")), None)
+    if first is None or first.kind not in ("linear", "norm") or not all(step.arrays for step in chain.linear):
+        return
+    rows = np.random.default_rng(0).normal(size=(5, first.sizes[0]))
+    theirs = run_twin(module, rows)
+    if theirs is None:
+        return
+    with no_grad():
+        ours = np.asarray(chain.module().eval()(rows).numpy())
+    shapes = theirs.shape, (*theirs.shape, 1)  # of one output, which a forward may squeeze
+    if ours.shape not in shapes or not np.allclose(ours.reshape(theirs.shape), theirs, 1e-6, 1e-8, equal_nan=True):
+        raise OperandError(
+            f"{type(module).__name__}: its layers, one after the other, do not give what it gives: a hook, an axis, a "
+            "shape or an argument has no counterpart here"
+        )
+
+
+def run_twin(module: Any, rows: Array) -> Array | None:
+    """What a copy of it in float64 gives in eval mode; None where it cannot be copied or run so."""
+    torch = import_module("torch")
+    try:
+        with torch.no_grad():
+            found: Array = copy.deepcopy(module).cpu().double().eval()(torch.as_tensor(rows)).numpy()
+    except Exception:  # whatever a forward of somebody's own raises
+        return None
+    return found
 
 
 def output_shape(module: Any, X: Any) -> tuple[int, ...]:
     """The shape of what it gives for a few samples; () where it cannot be called so."""
-    from importlib import import_module
-
     torch, training = import_module("torch"), module.training
     first = next(module.parameters(), torch.zeros(1))
     rows = torch.as_tensor(np.asarray(X)[:2])
@@ -63,7 +109,7 @@ def parts(module: Any) -> Iterator[Any]:
     if type(module).__name__ in LAYERS or type(module).__name__ in ACTIVATIONS:
         yield module
     elif type(module).__name__ == "Sequential":
-        for child in module.children():
+        for child in module:  # `children()` leaves out one that is there twice
             yield from parts(child)
     elif type(module).__module__.startswith("torch.nn"):
         yield module  # a layer of torch's own, which step_of knows or refuses by name
@@ -73,8 +119,6 @@ def parts(module: Any) -> Iterator[Any]:
 
 def trace_calls(module: Model) -> Iterator[Any]:
     """What a forward of its own calls, where each takes what the last one gave."""
-    from importlib import import_module
-
     fx = import_module("torch.fx")
     kind = type(module).__name__
     try:
@@ -134,24 +178,40 @@ def arrays(layer: Model) -> dict[str, Array]:
     return state
 
 
+def frozen(layer: Any) -> tuple[str, ...]:
+    """The names of its parameters that training leaves as they are."""
+    return tuple(name for name, p in layer.named_parameters() if not p.requires_grad)
+
+
 def linear(layer: Model) -> Step:
     return Step(
-        "linear", sizes=(layer.in_features, layer.out_features), bias=layer.bias is not None, arrays=arrays(layer)
-    )
+        "linear", sizes=(layer.in_features, layer.out_features), bias=layer.bias is not None, arrays=arrays(layer),
+        frozen=frozen(layer),
+    )  # fmt: skip
 
 
 def layer_norm(layer: Model) -> Step:
     if len(layer.normalized_shape) != 1:
         raise SettingError(f"LayerNorm({layer.normalized_shape}): only the last axis has a counterpart")
-    return Step("norm", "LayerNorm", tuple(layer.normalized_shape), eps=layer.eps, arrays=arrays(layer))
+    return Step(
+        "norm", "LayerNorm", tuple(layer.normalized_shape), eps=layer.eps, arrays=arrays(layer), frozen=frozen(layer),
+        options=scale_and_shift(layer),
+    )  # fmt: skip
+
+
+def scale_and_shift(layer: Any) -> dict[str, bool]:
+    """Which of γ and β it has."""
+    return {"affine": layer.weight is not None, "bias": layer.bias is not None}
 
 
 def batch_norm(layer: Any) -> Step:
     if layer.momentum is None:
         raise SettingError("BatchNorm1d(momentum=None) has no counterpart: only a number has")
+    if not layer.track_running_stats:
+        raise SettingError("BatchNorm1d(track_running_stats=False) has no counterpart: only one with statistics has")
     return Step(
-        "norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer),
-        options={"momentum": float(layer.momentum)},
+        "norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer), frozen=frozen(layer),
+        options={"momentum": float(layer.momentum), **scale_and_shift(layer)},
     )  # fmt: skip
 
 
@@ -162,6 +222,6 @@ LAYERS: dict[str, Callable[[Any], Step]] = {
     "BatchNorm1d": batch_norm,
     "Flatten": lambda layer: Step("flatten"),
     "Embedding": lambda layer: Step(
-        "embedding", sizes=(layer.num_embeddings, layer.embedding_dim), arrays=arrays(layer)
+        "embedding", sizes=(layer.num_embeddings, layer.embedding_dim), arrays=arrays(layer), frozen=frozen(layer)
     ),
 }
