@@ -1,6 +1,7 @@
 """What pictures say of a graph: functions written out, losses, layers in words, inputs, constants, and their width."""
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -321,3 +322,67 @@ def test_an_array_of_one_number_is_a_number(shape):
     drawing = draw(nn.losses.mse(np.tanh(x * np.full(shape, 2.0)), np.full(shape, 3.0)))
     assert drawing.latex()
     assert "0.5" in drawing.dot
+
+
+def test_a_large_network_of_values_is_drawn_in_linear_time():
+    model = nn.MLP([2, 16, 16, 1], seed=0, backend="scalar")
+
+    def seconds(samples):
+        loss = nn.losses.mse(model(RNG.normal(size=(samples, 2))), np.ones((samples, 1)))
+        start = time.perf_counter()
+        assert "grouped by layer" in draw(loss).dot
+        return time.perf_counter() - start
+
+    seconds(2)
+    assert seconds(16) < 12 * seconds(4)  # four times as many nodes; a loop over pairs would take 16 times as long
+
+
+class Block(nn.Module):
+    """A transformer block as people write it."""
+
+    def __init__(self, width, seed):
+        self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = nn.MultiHeadAttention(width, 2, causal=True, rng=seed)
+        self.network = nn.Sequential(nn.Linear(width, 8, rng=seed), nn.GELU(), nn.Linear(8, width, rng=seed))
+
+    def forward(self, x):
+        x = x + self.attention(self.ln1(x))
+        return x + self.network(self.ln2(x))
+
+
+class Language(nn.Module):
+    def __init__(self, blocks):
+        self.tokens, self.places = nn.Embedding(11, 4, rng=0), nn.Embedding(6, 4, rng=1)
+        self.blocks = nn.ModuleList([Block(4, i) for i in range(blocks)])
+        self.norm, self.head = nn.LayerNorm(4), nn.Linear(4, 11, rng=2)
+        self.label_parameters()
+
+    def forward(self, numbers):
+        x = self.tokens(numbers) + self.places(np.arange(numbers.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x))
+
+
+@pytest.mark.parametrize("blocks", [4, 7])
+def test_a_language_model_of_ones_own(blocks):
+    model = Language(blocks)
+    loss = nn.losses.cross_entropy(model(RNG.integers(0, 11, (2, 6))).reshape(-1, 11), RNG.integers(0, 11, 12))
+    dot = draw(loss).dot
+    wanted = ["Embedding 11→4", f"Block ×{blocks}", "LayerNorm 4", "Linear 4→11", "cross-entropy"]
+    assert [title for title in re.findall(r"<B>([^<]+)</B>", dot) if title in wanted] == wanted
+
+
+def test_two_models_are_told_apart():
+    generator, critic = nn.MLP([3, 4, 2], seed=0), nn.MLP([2, 4, 1], seed=1)
+    loss = nn.losses.bce_with_logits(critic(generator(RNG.normal(size=(5, 3)))), np.ones((5, 1)))
+    dot = draw(loss, collapse="layer").dot
+    for words in (
+        "Linear 3→4, tanh",
+        "Linear 4→2",
+        "Linear 2→4, tanh",
+        "Linear 4→1",
+        "MLP 1: layers.0",
+        "MLP 2: layers.1",
+    ):
+        assert words in dot

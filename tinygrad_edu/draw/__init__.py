@@ -40,8 +40,8 @@ def draw(
     max_nodes: a larger graph is collapsed: a box for each layer that labels name, else for each operation.
     title: written above the picture.
     time_limit: seconds for the layout; a graph that takes longer is collapsed.
-    collapse: "auto" as above, also where every node would be wider than a page; "layer" or "operation" always,
-    "none" never.
+    collapse: "auto" as above, also where every node would be wider than a page, or a model of several layers has more
+    than 100 nodes; "layer" or "operation" always, "none" never.
     style: "graph"; or "network" for a model of linear layers: a circle for each unit, an edge for each weight.
     color: what the network shows: "weight", "gradient", or "health" of its units on `inputs` (saturated, dead).
     derivatives: write the local derivative ∂result/∂argument on each edge of a graph of Values.

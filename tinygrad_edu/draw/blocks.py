@@ -61,7 +61,9 @@ def signatures_of(graph: Graph, layers: Layers, keys: Sequence[str]) -> dict[str
     operations: dict[str, Counter[str]] = {}
     parameters: Counter[str] = Counter()
     for n, key in enumerate(keys):
-        operations.setdefault(key, Counter())[graph.operations[n]] += 1
+        counted = operations.setdefault(key, Counter())
+        if graph.operations[n]:  # constants may be shared
+            counted[graph.operations[n]] += 1
         parameters[key] += size(graph.data(n)) if graph.kind(n) == "parameter" else 0
     return {
         key: (layers.words.get(key), parameters[key], tuple(sorted(counted.items())))

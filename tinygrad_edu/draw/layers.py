@@ -36,9 +36,11 @@ def find_layers(graph: Graph, apart: Mapping[int, str]) -> Layers:
     keys = with_constants(graph, [apart.get(n, key) for n, key in enumerate(keys)])
     owners = {keys[n]: each for n, each in owned.items()}
     words = {}
-    for key in dict.fromkeys(key for key in keys if key and key not in apart.values()):
-        members = [n for n, each in enumerate(keys) if each == key]
-        words[key] = describe(graph, key, members, uses, owners.get(key))
+    inside: dict[str, list[int]] = {}
+    for n, key in enumerate(keys):
+        inside.setdefault(key, []).append(n)
+    for key in inside.keys() - {"", *apart.values()}:
+        words[key] = describe(graph, key, inside[key], uses, owners.get(key))
     return Layers(keys, words, owners)
 
 
@@ -117,10 +119,12 @@ def with_norms(graph: Graph, keys: list[str]) -> list[str]:
 
 
 def with_constants(graph: Graph, keys: list[str]) -> list[str]:
-    """The keys, each constant's replaced by its user's."""
+    """The keys, each constant's replaced by its first user's."""
+    met = set()
     for number, parents in enumerate(graph.parents):
         for parent in parents:
-            if graph.kind(parent) == "constant":
+            if graph.kind(parent) == "constant" and parent not in met:
+                met.add(parent)
                 keys[parent] = keys[number]
     return keys
 
@@ -133,9 +137,8 @@ def describe(
     if words and next(owner.module.children(), None) is not None:  # type: ignore[union-attr]
         return words  # its activations are inside
     words = words or guess(graph, members, uses) or (type(owner.module).__name__ if owner else "")
-    last = max(
-        (n for n in members if any(p in members and graph.kind(p) == "parameter" for p in graph.parents[n])), default=-1
-    )
+    own = {n for n in members if graph.kind(n) == "parameter"}
+    last = max((n for n in members if not own.isdisjoint(graph.parents[n])), default=-1)
     return ", ".join(dict.fromkeys(filter(None, [words, *after(graph, [n for n in members if n > last])])))
 
 
@@ -155,7 +158,7 @@ def guess(graph: Graph, members: Sequence[int], uses: Mapping[int, tuple[int, in
     """What a layer is by the shapes of its weights, where no module says it."""
     found = [said for n in members if n in uses and (said := guess_by_use(graph, *uses[n]))]
     if found:
-        return found[0] if len(set(found)) == 1 else " + ".join(dict.fromkeys(found))
+        return found[0] if len(set(found)) == 1 else ""  # gates: the layer's own name says more
     pairs = [INDICES.fullmatch(graph.labels[n]) for n in members]
     indices = [(int(pair[1]), int(pair[2])) for pair in pairs if pair]
     return f"Linear {max(i for _, i in indices) + 1}→{max(j for j, _ in indices) + 1}" if indices else ""

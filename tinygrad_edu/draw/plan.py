@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tinygrad_edu.charts.text import clean
@@ -25,6 +25,7 @@ from tinygrad_edu.errors import DrawError
 Direction = Literal["auto", "LR", "TB", "RL", "BT"]
 Collapse = Literal["auto", "layer", "operation", "none"]
 MANY_LAYERS = 60  # more boxes in a row than a page shows
+MANY_NODES = 100  # of a model of several layers
 FEW_NODES = 40  # drawn in full whatever their width
 
 
@@ -51,6 +52,14 @@ class Scene:
     statements: Sequence[str]  # of the folded graph, in full
     loss: LossPart | None
     layers: Sequence[str]
+    join: bool
+    collapsed: dict[By, Collapsed] = field(default_factory=dict)
+
+    def groups(self, by: By) -> Collapsed:
+        """The graph in groups, made once."""
+        if by not in self.collapsed:
+            self.collapsed[by] = collapse_graph(self.folded, by, self.loss, self.join)
+        return self.collapsed[by]
 
 
 def draw_graph(graph: Graph, plan: Plan) -> Drawing:
@@ -59,12 +68,12 @@ def draw_graph(graph: Graph, plan: Plan) -> Drawing:
     folded, functions = fold(graph, functions_in(graph)) if plan.fold else (graph, {})
     name_arrays(graph, folded, loss)
     statements = list(full(folded, plan.derivatives, functions, loss)) if may_be_full(folded, plan) else []
-    scene = Scene(graph, folded, statements, loss, layers_of(folded))
+    scene = Scene(graph, folded, statements, loss, layers_of(folded), plan.join)
     by = grouping(scene, plan)
     dot = in_groups(scene, by, plan) if by else laid_out(statements, plan)
     slow = f"The layout takes more than {plan.time_limit:g} s: "
     reserve = in_groups(scene, best_grouping(scene), plan, slow) if by is None and plan.collapse == "auto" else ""
-    boxes = collapse_graph(folded, by or "layer", loss, plan.join)
+    boxes = scene.groups(by or "layer")
     nodes = layers_in_words(scene, boxes, functions.values()) if statements else []
     inside = {folded.name(n): (f.name, [f"n{k}" for k in f.operations]) for n, f in functions.items()}
     told = story(graph, nodes, boxes.titles(), inside)
@@ -130,10 +139,16 @@ def grouping(scene: Scene, plan: Plan) -> By | None:
     if plan.collapse != "auto":
         return None if plan.collapse == "none" else plan.collapse
     nodes = len(scene.folded.nodes)
-    if nodes <= plan.max_nodes and (nodes <= FEW_NODES or direction_for(scene.statements, plan)[1] <= PAGE):
+    if nodes <= plan.max_nodes and (nodes <= FEW_NODES or fits_a_page(scene, plan)):
         return None
     best = best_grouping(scene)
     return best if nodes > plan.max_nodes or best == "layer" else None
+
+
+def fits_a_page(scene: Scene, plan: Plan) -> bool:
+    """Can every node be read on a page? What has layers is better seen by them before it fills several."""
+    many = len(scene.layers) > 1 and len(scene.folded.nodes) > MANY_NODES
+    return not many and direction_for(scene.statements, plan)[1] <= PAGE
 
 
 def best_grouping(scene: Scene) -> By:
@@ -143,7 +158,7 @@ def best_grouping(scene: Scene) -> By:
 
 def in_groups(scene: Scene, by: By, plan: Plan, reason: str = "") -> str:
     """The DOT text of the collapsed graph, with a note that says so."""
-    groups = collapse_graph(scene.folded, by, scene.loss, plan.join)
+    groups = scene.groups(by)
     return laid_out(
         list(group_statements(scene.folded, groups, scene.loss)), plan, reason + note_of(len(scene.whole.nodes), groups)
     )
