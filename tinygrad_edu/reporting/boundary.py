@@ -19,6 +19,7 @@ from tinygrad_edu.reporting.tables import behind
 
 Array = np.ndarray[Any, Any]
 SIDE, SIDE_OF_VALUES = 121, 31  # points of the grid along one side; a model of Values takes 0.1 ms for each
+MOST_BESIDE = 5  # classes of a matrix that stands beside the picture; that of more stands below it
 MARKERS = "os^DvPX*"
 SHADES = (0.08, 0.16, 0.24, 0.32)  # from the boundary outwards
 SIZE = (5.0, 4.0)
@@ -37,6 +38,8 @@ def boundary_html(record: Record) -> str:
     if not np.isfinite(found.given).all():
         return "<p>The answers of this model are NaN or infinite, so there is nothing to draw.</p>"
     beside = (confusion(found) if found.classes else "") + held_out(record)
+    if len(found.classes) > MOST_BESIDE:
+        return chart(record, X, found) + beside
     return f'<div class="grid">{chart(record, X, found)}{f"<div>{beside}</div>" if beside else ""}</div>'
 
 

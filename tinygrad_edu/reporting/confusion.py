@@ -16,16 +16,15 @@ MOST = 30  # classes in a table
 def confusion(found: Answer, caption: str = "Confusion matrix: true class by predicted class") -> str:
     """As a table: a cell is the darker, the larger its share of the class; what is wrong is in another colour."""
     counts = matrix(found)
-    head = "".join(
-        f'<th scope="col" title="taken for {text(name)}">predicted {text(name)}</th>' for name in found.names
-    )
+    head = "".join(f'<th scope="col" title="taken for {text(name)}">{text(name)}</th>' for name in found.names)
     rows = "".join(
         f'<tr><th scope="row">{text(name)}</th>{cells(line, place)}<td>{line.sum():,}</td></tr>'
         for place, (name, line) in enumerate(zip(found.names, counts, strict=True))
     )
     table = (
-        f'<table class="confusion"><caption>{text(caption)}</caption><thead><tr><th scope="col">class</th>{head}'
-        f'<th scope="col">samples</th></tr></thead><tbody>{rows}</tbody></table>'
+        f'<table class="confusion"><caption>{text(caption)}</caption><thead>'
+        f'<tr><td></td><th colspan="{len(found.classes)}" scope="colgroup">predicted</th><td></td></tr>'
+        f'<tr><th scope="col">class</th>{head}<th scope="col">samples</th></tr></thead><tbody>{rows}</tbody></table>'
     )
     return scrolling("Classes and answers", table) if len(found.classes) <= MOST else worst(found, counts)
 

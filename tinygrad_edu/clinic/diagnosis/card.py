@@ -127,6 +127,6 @@ def card(diagnosis: Any) -> str:
         + (f'<p style="margin:.5rem 0 0;color:{MUTED}">Noticed</p>{listed(noticed)}' if noticed else "")
         + folded(f"Tried, not proved ({len(tried)})", shares([*as_is, *tried]) if tried else "")
         + folded(f"Not checked ({len(diagnosis.not_checked)})", listed(diagnosis.not_checked))
-        + folded("As text", f'<pre style="white-space:pre-wrap;{WRAP}">{text(diagnosis)}</pre>')
+        + folded("As text", f'<pre><span style="white-space:pre-wrap;{WRAP}">{text(diagnosis)}</span></pre>')
         + "</div>"
     )
