@@ -14,11 +14,12 @@ from tinygrad_edu.interop import c99, javascript
 from tinygrad_edu.interop.c99_training import CTrainingFile
 from tinygrad_edu.interop.prediction import PredictionProgram, sample_for
 from tinygrad_edu.interop.programs import NetworkProgram, network_program
+from tinygrad_edu.interop.torch_weights import save_torch_state_dict
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
 
 NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # by the ending of the path
-ENDINGS = (*NAMES, ".onnx")
+ENDINGS = (*NAMES, ".onnx", ".safetensors")
 FROM_JOB = ("batch_size", "clip_norm", "clip_value", "accurate")
 
 
@@ -42,7 +43,7 @@ def export(
     """Write a network to a file of another language, named by its ending, and return the path.
 
     .c: C99 that predicts and trains, without allocation or dependency. .js, .mjs: the same as a script or a module.
-    .onnx: the forward alone, for whatever reads ONNX.
+    .onnx: the forward alone, for whatever reads ONNX. .safetensors: the weights by the names of torch's state_dict.
     model: a Module, or the Run that `fit` returned, which brings data, loss, optimizer and settings with it.
     X, y, loss, optimizer, batch_size, clip_norm, clip_value, accurate: as for `fit`, of a Module; without loss and
     optimizer, or with train=False, the file predicts alone, and X is one sample or more. Optimizers begin anew.
@@ -61,6 +62,9 @@ def export(
     refuse_ending(path, main, samples)
     if path.suffix == ".onnx":
         return write_onnx(path, model, X)
+    if path.suffix == ".safetensors":
+        save_torch_state_dict(model.model if isinstance(model, Run) else model, path)
+        return path
     settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, accurate), strict=True))
     program = program_of(model, X, y, loss, optimizer, train, settings, hidden=path.suffix != ".c")
     name = NAMES[path.suffix] if name is None else name
