@@ -19,7 +19,6 @@ from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
 
 NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # by the ending of the path
-ENDINGS = (*NAMES, ".onnx", ".safetensors")
 FROM_JOB = ("batch_size", "clip_norm", "clip_value", "accurate")
 
 
@@ -60,11 +59,8 @@ def export(
     """
     path = Path(path)
     refuse_ending(path, main, samples)
-    if path.suffix == ".onnx":
-        return write_onnx(path, model, X)
-    if path.suffix == ".safetensors":
-        save_torch_state_dict(model.model if isinstance(model, Run) else model, path)
-        return path
+    if path.suffix in FORWARD:
+        return FORWARD[path.suffix](path, model, X)
     settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, accurate), strict=True))
     program = program_of(model, X, y, loss, optimizer, train, settings, hidden=path.suffix != ".c")
     name = NAMES[path.suffix] if name is None else name
@@ -75,8 +71,9 @@ def export(
 
 def refuse_ending(path: Path, main: bool, samples: int | None) -> None:
     """Errors: SettingError for an ending that is not known, or settings that belong to another one."""
-    if path.suffix not in ENDINGS:
-        raise SettingError(f"{path.name!r}: the ending says what is written, one of {', '.join(ENDINGS)}")
+    if path.suffix not in (*NAMES, *FORWARD):
+        known = ", ".join([*NAMES, *FORWARD])
+        raise SettingError(f"{path.name!r}: the ending says what is written, one of {known}")
     if path.suffix != ".c" and (main or samples is not None):
         raise SettingError("main and samples belong to C: write to a path that ends in .c")
 
@@ -133,6 +130,15 @@ def write_onnx(path: Path, model: Any, X: Any) -> Path:
         model.train(training)
     path.write_bytes(made.SerializeToString())
     return path
+
+
+def write_weights(path: Path, model: Any, X: Any) -> Path:
+    """The weights by torch's names."""
+    save_torch_state_dict(model.model if isinstance(model, Run) else model, path)
+    return path
+
+
+FORWARD = {".onnx": write_onnx, ".safetensors": write_weights}  # files of a network alone
 
 
 def c_text(program: PredictionProgram, name: str, main: bool, samples: int | None) -> str:
