@@ -70,7 +70,7 @@ def load_torch_state_dict(model: Model, state: Mapping[str, Any] | str | os.Path
     known = [entry for entry in entries(model) if entry.ours]
     names = [name for entry in known for name in entry.theirs]
     missing = [name for name in names if name not in arrays]
-    unexpected = [name for name in arrays if name not in names and not name.endswith(COUNTER)]
+    unexpected = sorted(name for name in arrays if name not in names and not name.endswith(COUNTER))
     if missing or unexpected:
         parts = [
             f"{what} {', '.join(found[:3])}" for what, found in (("without", missing), ("with", unexpected)) if found
