@@ -127,7 +127,8 @@ class Verdict:
         if rule is not None:
             return self.by_rule(net, right, rule, walk, method, note)
         report = self.by_gradient(right)
-        if not report.certain and self.made(right):
+        fitted = any(slip.mutant is not None and slip.mutant.chance for slip in (report.explanations or [()])[0])
+        if (not report.certain or fitted) and self.made(right):  # a factor without a reason explains no update
             return self.other_update(net, right, walk, method, note)
         return report
 
