@@ -18,6 +18,7 @@ from tinygrad_edu.clinic.examiner.inputs import LearnerForward
 from tinygrad_edu.clinic.examiner.lists import total
 from tinygrad_edu.clinic.examiner.loss_parts import parts_of, some_parts
 from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.step_walk import Walk
 from tinygrad_edu.clinic.examiner.update_rules import RULES
 from tinygrad_edu.clinic.examiner.update_step import FoundRule, proportion, right_rule
@@ -26,6 +27,7 @@ from tinygrad_edu.clinic.examiner.watch import Updates
 Array = np.ndarray[Any, Any]
 Chosen = tuple[int, ...]
 MOST_PARTS = 64  # samples whose gradients are all computed; of more, blocks in the order of the data are tried
+SHOWN = 6  # samples that are listed
 UNEVEN = 1e-6  # relative; how far the shares of samples in one minibatch may differ
 
 
@@ -36,6 +38,7 @@ class Samples:
     learner: LearnerForward
     count: int
     axis: int
+    batches: list[Chosen] = field(default_factory=list)  # as they were read off the run, in its order
     networks: dict[Any, Network] = field(default_factory=dict)
 
     def of(self, chosen: Chosen) -> LearnerForward:
@@ -112,9 +115,15 @@ class SeveralUpdates:
                 return replace(found, extra=f"{found.extra} in several updates")
         return None
 
+    def seen(self, k: int) -> list[Chosen]:
+        """The samples whose data the program took for update k, if they were seen."""
+        return self.samples.batches[k : k + 1]
+
     def orders(self) -> Iterator[list[Chosen]]:
-        """Ways in which a program goes through its data: one by one, in blocks, all of it each time."""
+        """Ways in which a program goes through its data: as seen, one by one, in blocks, all of it each time."""
         n, count = self.samples.count, len(self.updates)
+        if len(self.samples.batches) >= count:
+            yield self.samples.batches[:count]
         if n >= count:
             yield [(k,) for k in range(count)]
         for size in self.blocks():
@@ -125,8 +134,10 @@ class SeveralUpdates:
             yield [self.nearest(k) for k in range(count)]
 
     def blocks(self) -> list[int]:
-        """Sizes of minibatches that divide the data."""
-        n = self.samples.count
+        """Sizes of minibatches: as many as the step has updates, or such as divide the data."""
+        n, total = self.samples.count, self.updates.total
+        if n > MOST_PARTS:
+            return [-(-n // total)] if total > 1 else [32, 64, 100, 128]
         return [size for size in range(2, n) if n % size == 0 or size in (2, 4, 8, 10, 16, 20, 32, 50, 64, 100, 128)]
 
     def allowed(self, found: Fitted) -> bool:
@@ -143,7 +154,7 @@ class SeveralUpdates:
         """The samples of update k, if it is a multiple of their gradient."""
         n, d = self.samples.count, self.changes(k)
         singles = [(k % n,)] + [(j,) for j in range(n) if j != k % n] if n <= MOST_PARTS else [(k % n,)]
-        for chosen in (*singles[:1], tuple(range(n)), *singles[1:]):
+        for chosen in (*self.seen(k), *singles[:1], tuple(range(n)), *singles[1:]):
             found = self.multiple(k, d, chosen)
             if found is not None:
                 return found
@@ -197,25 +208,23 @@ class SeveralUpdates:
     def nearest(self, k: int) -> Chosen:
         """The samples on which a wrong update was made: most of its gradients are theirs, or point their way."""
         d, n = self.changes(k), self.samples.count
-        tried: list[Chosen] = [(j,) for j in range(min(n, MOST_PARTS))]
-        tried += [
-            tuple(range(k * size, (k + 1) * size)) for size in self.blocks() if (k + 1) * size <= n and n <= MOST_PARTS
-        ]
+        tried: list[Chosen] = [*self.seen(k), *((j,) for j in range(n if n <= MOST_PARTS else 1))]
+        tried += [tuple(range(k * size, (k + 1) * size)) for size in self.blocks() if (k + 1) * size <= n]
         tried.append(tuple(range(n)))
         tried += self.mixtures(k, d) if n <= MOST_PARTS else []
         scores = [likeness(d, self.gradient(k, chosen)) for chosen in tried]
         best = max(scores)
+        if self.seen(k) and scores[0][0] == best[0]:
+            return tried[0]
         alike = [c for c, s in zip(tried, scores, strict=True) if s[0] == best[0] and s[1] > best[1] - 1e-9]
         return (k % n,) if (k % n,) in alike else alike[0]
 
     def which(self, k: int, chosen: Chosen) -> str:
         """The update in words."""
         count = f"{'at least ' if not self.updates.complete else ''}{len(self.updates)}"
-        data = (
-            "all of the data"
-            if len(chosen) == self.samples.count
-            else f"sample {', '.join(str(j + 1) for j in chosen)}"
-        )
+        first = ", ".join(str(j + 1) for j in chosen[:SHOWN])
+        which = f"sample{'s' if len(chosen) > 1 else ''} {first}{', ...' if len(chosen) > SHOWN else ''}"
+        data = "all of the data" if len(chosen) == self.samples.count else which
         return f"The step makes {count} updates; this is update {k + 1}, on {data}."
 
     def implied(self, k: int, chosen: Chosen) -> Iterator[tuple[float, dict[str, Array]]]:
@@ -244,8 +253,26 @@ def likeness(d: Mapping[str, Array], right: Mapping[str, Array]) -> tuple[int, f
     return exact, abs(float(np.vdot(a, b))) / length if length else 0.0
 
 
-def samples_of(learner: LearnerForward, params: Mapping[str, Array], net: Network) -> Samples:
+def samples_of(learner: LearnerForward, params: Mapping[str, Array], net: Network, recording: Recording) -> Samples:
     """The loss by samples: by rows of a batch, or by columns where the samples are those."""
     across = next((net.batch_axis(layer) for layer in net.outputs), None)
     axis = 1 if across == -1 else 0
-    return Samples(learner, count_parts(learner, params, axis), axis)
+    count = count_parts(learner, params, axis)
+    return Samples(learner, count, axis, batches_in(recording, net, count, axis))
+
+
+def batches_in(recording: Recording, net: Network, count: int, axis: int) -> list[Chosen]:
+    """Which samples a step took one after the other: arrays in its run whose rows are rows of the forward's data."""
+    data = [x for step in net.steps for x, p in zip(step.node.parents, step.parents, strict=True) if p < 0]
+    tables = [np.asarray(x, dtype=float) for x in data if np.ndim(x) == 2 and np.shape(x)[axis] == count > 1]
+    if not tables:
+        return []
+    table = max(tables, key=np.size)
+    rows = {row.tobytes(): k for k, row in enumerate(np.ascontiguousarray(table if axis == 0 else table.T))}
+    found: list[Chosen] = []
+    for made in recording.made.values():
+        x = made.value if axis == 0 or made.value.ndim < 2 else made.value.T
+        if x.ndim == 2 and x.shape[1] == table.shape[1 - axis] and len(x) < count and len(rows) == count:
+            chosen = tuple(rows.get(row.tobytes(), -1) for row in np.ascontiguousarray(x))
+            found += [chosen] if -1 not in chosen and chosen not in found else []
+    return found

@@ -25,6 +25,7 @@ from tinygrad_edu.clinic.examiner.patch_math import is_installed
 Array = np.ndarray[Any, Any]
 MOST = 6  # updates that are followed
 EVENTS = 4_000  # changes that are kept
+MEMORY = 200_000_000  # bytes of all that is kept, about
 SECONDS = 4.0  # for which a step is watched
 SHORT = 3  # lines between two changes that are no pause
 
@@ -49,6 +50,7 @@ class Updates:
 
     points: list[dict[str, Array]]
     complete: bool = True
+    total: int = 0  # updates of the whole step, where it was watched to its end
 
     def __len__(self) -> int:
         return len(self.points) - 1
@@ -88,7 +90,8 @@ class Watched:
             now[event.name] = event.new
         if self.events and self.complete:
             points.append(dict(now))
-        return Updates(points[: MOST + 1], self.complete and len(points) <= MOST + 1)
+        total = len(points) - 1 if self.complete else 0
+        return Updates(points[: MOST + 1], self.complete and len(points) <= MOST + 1, total)
 
 
 class Watcher:
@@ -125,7 +128,8 @@ class Watcher:
                 self.watched.events.append(Changed(self.lines, name, new, mask))
                 self.now[name] = new
         self.held = held
-        if time.monotonic() > self.end or len(self.watched.events) > EVENTS:
+        kept = sum(event.new.nbytes for event in self.watched.events[-1:]) * len(self.watched.events)
+        if time.monotonic() > self.end or len(self.watched.events) > EVENTS or kept > MEMORY:
             raise EnoughError
 
 

@@ -144,7 +144,7 @@ class Verdict:
             numbers = [float(x) for x in floats_in(self.program.roots)[1]]
             return Walk(points, gradients, self.lr, numbers, ((), ()), (), self.single)
 
-        samples = samples_of(self.learner, self.weights, net) if found else None
+        samples = samples_of(self.learner, self.weights, net, self.recording) if found else None
         return [SeveralUpdates(samples, x, self.lr, walk) for x in found if samples is not None]
 
     def by_updates(
