@@ -57,25 +57,51 @@ def softmax_of_one(record: Record) -> Certainty | None:
     )
 
 
+@certain("wrong_loss")
+def same_for_all_predictions(record: Record) -> Certainty | None:
+    """A loss that does not depend on the predictions, as a softmax or a share of a single unit makes it."""
+    setup = record.setup
+    if not setup.own_loss or setup.estimator is not None:
+        return None
+    found = random_losses(record)
+    if found is None or not (np.isfinite(found[0]) and abs(found[0] - found[2]) <= 1e-9 * max(abs(found[0]), 1e-12)):
+        return None
+    return Certainty(
+        f"The loss is {found[0]:.6g} for two different sets of random predictions.",
+        "a loss that is the same whatever the network predicts has no gradient.",
+        standard_loss(setup, record.task) or {"loss": "mse"},
+    )
+
+
+def random_losses(record: Record) -> tuple[float, float, float] | None:
+    """The loss of random predictions, of the same with permuted targets, and of other ones; None where none differ."""
+    setup, rng, rows = record.setup, np.random.default_rng(0), slice(0, ROWS)
+    with no_grad(), np.errstate(all="ignore"):
+        shape = np.shape(record.subject.model.eval()(record.task.inputs(setup)[rows]))
+        p, other, t = rng.uniform(0.1, 0.9, shape), rng.uniform(0.1, 0.9, shape), record.task.targets(setup)[rows]
+        order = rng.permutation(len(t))
+        if np.array_equal(t, t[order]):
+            return None
+        return loss_of(setup.loss, p, t), loss_of(setup.loss, p, t[order]), loss_of(setup.loss, other, t)
+
+
 @certain("broadcast_in_loss")
 def blind_to_order(record: Record) -> Certainty | None:
     """A loss that stays the same when the targets are permuted does not pair predictions with targets."""
     setup, y = record.setup, record.task.y
     if not setup.own_loss or setup.estimator is not None or len(y) < 3 or len(np.unique(y)) < 2:
         return None
-    rng, rows = np.random.default_rng(0), slice(0, ROWS)
-    with no_grad(), np.errstate(all="ignore"):
-        shape = np.shape(record.subject.model.eval()(record.task.inputs(setup)[rows]))
-        p, t = rng.uniform(0.1, 0.9, shape), record.task.targets(setup)[rows]
-        order = rng.permutation(len(t))
-        if np.array_equal(t, t[order]):
-            return None
-        paired, permuted = (loss_of(setup.loss, p, each) for each in (t, t[order]))
-    if not (np.isfinite(paired) and abs(paired - permuted) <= 1e-9 * max(abs(paired), 1e-12)):
+    found = random_losses(record)
+    if found is None:
         return None
+    paired, permuted, other = found
+    near = 1e-9 * max(abs(paired), 1e-12)
+    if not (np.isfinite(paired) and abs(paired - permuted) <= near) or abs(paired - other) <= near:
+        return None
+    outputs = np.shape(record.subject.model.eval()(record.task.inputs(setup)[:ROWS]))
     return Certainty(
-        f"Predictions have shape {p.shape}, targets {t.shape}.",
-        f"the loss of {len(t)} random predictions is {paired:.6g} with the targets as they are, and {permuted:.6g} "
+        f"Predictions have shape {outputs}, targets {record.task.targets(setup)[:ROWS].shape}.",
+        f"the loss of {outputs[0]} random predictions is {paired:.6g} with the targets as they are, and {permuted:.6g} "
         "with the targets permuted: it does not know which target belongs to which sample.",
         standard_loss(setup, record.task) or {"loss": "mse"},
     )

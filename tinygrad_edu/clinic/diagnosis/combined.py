@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any
 
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
-from tinygrad_edu.clinic.diagnosis.facts.setup import Change
+from tinygrad_edu.clinic.diagnosis.companions import ALWAYS, merge, promising, with_companion
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
-from tinygrad_edu.clinic.diagnosis.single import ALWAYS, SUSPECTED, rank
+from tinygrad_edu.clinic.diagnosis.single import rank
 
-BONUS = 0.3  # for a change that brings a run nearer to its goal, where several are tried together
-MOST = 5  # changes of which sets are made
 LONGER = 10  # times the epochs of a trial that is on its way
 PAIRS = 6  # sets of two that are tried before those of more
 
@@ -38,16 +35,12 @@ def steady(t: Trials, causes: list[FoundCause]) -> list[FoundCause]:
     if not causes or causes[0].trial is None or causes[0].trial.share >= ALWAYS or set(causes[0].change) == {"seed"}:
         return causes
     first, trial = causes[0], causes[0].trial
-    for other in promising(t):
-        if other.code == first.code or not set(other.change).isdisjoint(trial.change):
-            continue
-        whole = t.trial(merge([trial.change, other.change]), "together")
-        whole = t.confirm(whole) if whole is not None and whole.share >= ALWAYS else None
-        if whole is not None and whole.share >= ALWAYS:
-            more = t.record.setup.difference(other.change)
-            proof = f"{first.proof} With {more} too: {whole.reached} of {whole.count}."
-            return [replace(first, proof=proof, change=dict(whole.change), trial=whole), *causes[1:]]
-    return causes
+    whole = with_companion(t, trial)
+    if whole is None:
+        return causes
+    more = t.record.setup.difference({name: x for name, x in whole.change.items() if name not in trial.change})
+    proof = f"{first.proof} With {more} too: {whole.reached} of {whole.count}."
+    return [replace(first, proof=proof, change=dict(whole.change), trial=whole), *causes[1:]]
 
 
 def longer(t: Trials, chosen: list[Trial], trial: Trial) -> tuple[list[Trial], Trial]:
@@ -68,22 +61,6 @@ def sets(chosen: list[Trial]) -> Iterator[list[Trial]]:
     pairs = sorted(combinations(range(len(chosen)), 2), key=lambda pair: (sum(pair), pair))
     yield from ([chosen[i], chosen[j]] for i, j in pairs[:PAIRS])
     yield from (chosen[:count] for count in range(3, len(chosen) + 1))
-
-
-def promising(t: Trials) -> list[Trial]:
-    """The best trial of each cause that is suspected or helped, in the order of suspicion; one for each field."""
-    suspicion = {cause.code: level for level, cause in t.suspects()}
-    best = t.best()
-    gain = {code: trial.worth - t.as_is.worth for code, trial in best.items()}
-    useful = [x for code, x in best.items() if suspicion.get(code, 0.0) >= SUSPECTED or gain[code] > 0.0]
-    useful.sort(key=lambda x: -(max(suspicion.get(x.code, 0.0), 0.0) + BONUS * (gain[x.code] > 0.0)))
-    taken: set[str] = set()
-    kept = []
-    for trial in useful:
-        if taken.isdisjoint(trial.change):
-            taken |= trial.change.keys()
-            kept.append(trial)
-    return kept[:MOST]
 
 
 def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCause]:
@@ -119,7 +96,3 @@ def part(t: Trials, trial: Trial, without: Trial, whole: Trial, count: int) -> F
     )
     evidence = cause.evidence(t.symptoms)
     return FoundCause(cause.code, cause.sentence, evidence, proof, cause.remedy, dict(whole.change), whole)
-
-
-def merge(changes: Sequence[Change]) -> dict[str, Any]:
-    return {name: x for change in changes for name, x in change.items()}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.causes.changes import times
 from tinygrad_edu.clinic.diagnosis.causes.table import Cause
+from tinygrad_edu.clinic.diagnosis.companions import ALWAYS, SUSPECTED, with_companion
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials, chance
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 
 Row = tuple[float, Cause, Trial]  # a cause that a trial proves, and how much it is suspected
-SUSPECTED = 0.4  # from here on a cause is tried in any case
+HALF = 0.5  # of the seeds: a change that helps so many is a part of a repair
 BEYOND_CHANCE = 0.1  # largest probability that a change which always helps has done so by chance
-ALWAYS = 0.95  # of the seeds
 
 
 def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) -> list[FoundCause]:
@@ -22,7 +24,7 @@ def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) ->
 
     lucky: most other seeds do well without a change; then one that always does is enough.
     """
-    proved: list[Row] = []
+    proved, partly = list[Row](), list[Row]()
     for suspicion, cause in t.suspects():
         if suspicion < least or (proved and suspicion < max(SUSPECTED, 0.5 * proved[0][0])):
             break
@@ -32,8 +34,19 @@ def single(t: Trials, least: float, looked_at: set[str], lucky: bool = False) ->
         trial = t.try_cause(cause)
         if trial is not None and (t.beats(trial) or (lucky and always(t, trial))):
             trial = t.confirm(trial)
-            proved += [(suspicion, cause, trial)] * (t.beats(trial) or lucky)
-    return rank(t, proved)
+            (proved if t.beats(trial) or lucky else partly).append((suspicion, cause, trial))
+    return rank(t, [*proved, *complete(t, partly, proved)])
+
+
+def complete(t: Trials, partly: Sequence[Row], proved: Sequence[Row]) -> list[Row]:
+    """The most suspected change that helps beyond chance, though not enough, with what makes it enough."""
+    least = max((suspicion for suspicion, _, _ in proved), default=0.0)
+    for suspicion, cause, trial in partly:
+        if suspicion > least and trial.share >= HALF and trial.beats(t.as_is):
+            whole = with_companion(t, trial)
+            if whole is not None:
+                return [(suspicion, cause, whole)]
+    return []
 
 
 def always(t: Trials, trial: Trial) -> bool:

@@ -72,8 +72,8 @@ def walk_back(t: Trials) -> list[FoundCause]:
     for name in list(kept):
         rest = [other for other in kept if other != name]
         trial = t.trial(build(rest), "reference") if rest else t.as_is
-        if trial is None:
-            return []
+        if trial is None:  # no time left: the others are not known to be needed
+            break
         trial = t.confirm(trial) if trial.share >= ENOUGH else trial
         if trial.share >= ENOUGH:
             kept, whole = rest, trial
@@ -143,6 +143,8 @@ def suspects_first(t: Trials, names: list[str], needed: Mapping[str, Trial]) -> 
 def code_of(t: Trials, name: str, whole: Trial) -> str:
     """The most suspected cause that a group of settings may stand for."""
     codes = GROUPS[name].codes
+    if name == "output" and "loss" not in t.record.setup.changed(whole.setup):
+        codes = ("wrong_output_activation", "targets_out_of_range")
     if name in ("activation", "steps"):
         codes = of_activation(t.record.setup) if name == "activation" else of_steps(t, whole.setup)
     return max(codes, key=lambda code: (t.suspicion(code), -codes.index(code)))

@@ -1,0 +1,47 @@
+"""Changes that go together: which of those tried are worth it, and what makes one of them help from all seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
+from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
+
+SUSPECTED = 0.4  # from here on a cause is tried in any case
+ALWAYS = 0.95  # of the seeds
+BONUS = 0.3  # for a change that brings a run nearer to its goal, where several are tried together
+MOST = 5  # changes of which sets are made
+
+
+def with_companion(t: Trials, trial: Trial) -> Trial | None:
+    """A change and one suspected thing more, by which all seeds reach the goal; None where there is no such thing."""
+    for other in promising(t):
+        if other.code == trial.code or not set(other.change).isdisjoint(trial.change):
+            continue
+        whole = t.trial(merge([trial.change, other.change]), trial.code)
+        whole = t.confirm(whole) if whole is not None and whole.share >= ALWAYS else None
+        if whole is not None and whole.share >= ALWAYS:
+            return whole
+    return None
+
+
+def promising(t: Trials) -> list[Trial]:
+    """The best trial of each cause that is suspected or helped, in the order of suspicion; one for each field."""
+    suspicion = {cause.code: level for level, cause in t.suspects()}
+    best = t.best()
+    gain = {code: trial.worth - t.as_is.worth for code, trial in best.items()}
+    useful = [x for code, x in best.items() if suspicion.get(code, 0.0) >= SUSPECTED or gain[code] > 0.0]
+    useful.sort(key=lambda x: -(max(suspicion.get(x.code, 0.0), 0.0) + BONUS * (gain[x.code] > 0.0)))
+    taken: set[str] = set()
+    kept = []
+    for trial in useful:
+        if taken.isdisjoint(trial.change):
+            taken |= trial.change.keys()
+            kept.append(trial)
+    return kept[:MOST]
+
+
+def merge(changes: Sequence[Change]) -> dict[str, Any]:
+    return {name: x for change in changes for name, x in change.items()}
