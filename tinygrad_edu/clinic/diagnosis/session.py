@@ -15,6 +15,7 @@ from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
 from tinygrad_edu.clinic.diagnosis.combined import steady, together
+from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
@@ -24,7 +25,7 @@ from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit
 from tinygrad_edu.clinic.diagnosis.proof.trial import NoTimeError, Trial, answers, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
-from tinygrad_edu.clinic.diagnosis.single import SUSPECTED, by_lower_goal, single
+from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single
 from tinygrad_edu.clinic.diagnosis.symptoms.data import of_data
 from tinygrad_edu.clinic.diagnosis.symptoms.network import of_network
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import of_seeds

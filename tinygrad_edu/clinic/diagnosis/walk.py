@@ -143,7 +143,7 @@ def suspects_first(t: Trials, names: list[str], needed: Mapping[str, Trial]) -> 
 def code_of(t: Trials, name: str, whole: Trial) -> str:
     """The most suspected cause that a group of settings may stand for."""
     codes = GROUPS[name].codes
-    if name == "output" and "loss" not in t.record.setup.changed(whole.setup):
+    if name == "output" and "loss" not in t.record.setup.changes_to(whole.setup):
         codes = ("wrong_output_activation", "targets_out_of_range")
     if name in ("activation", "steps"):
         codes = of_activation(t.record.setup) if name == "activation" else of_steps(t, whole.setup)

@@ -217,7 +217,7 @@ CAUSES: list[Cause] = [
     ),
     Cause(
         "wrong_output_activation",
-        {"output_dead": 2.5},
+        {"output_dead": 2.5, "bent_logits": 2.5},
         changes.open_output,
         "The last activation lets nothing through: the outputs cannot follow the targets.",
         "Leave the last activation out, and take the loss that goes with it (bce_with_logits, cross_entropy, mse).",

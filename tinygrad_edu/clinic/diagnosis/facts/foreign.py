@@ -73,19 +73,24 @@ def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Su
     return subject(chain, X, y, loss, how, "keras")
 
 
-def keras_form(chain: Chain, loss: str, logits: bool) -> tuple[Chain, str]:
+def keras_form(chain: Chain, loss: str, logits: bool) -> tuple[Chain, Any]:
     """Losses of probabilities as those of logits, where the last activation is the one that makes them."""
     last = chain.steps[-1].name if chain.steps and chain.steps[-1].kind == "activation" else "identity"
     width = chain.linear[-1].sizes[1] if chain.linear else 0
     if loss == "categorical":
         if last == "softmax" and width > 1 and not logits:
             return without_last(chain, "softmax"), "cross_entropy"
-        return chain, "cross_entropy" if width > 1 else "bce"
+        return chain, "cross_entropy" if width > 1 else categorical_of_one_unit
     if loss == "bce" and logits:
         return chain, "bce_with_logits"
     if loss == "poisson_of_rates":
         return without_last(chain, "exp"), "poisson"
     return chain, loss
+
+
+def categorical_of_one_unit(prediction: ArrayLike, target: ArrayLike) -> Any:
+    """Keras' categorical cross-entropy of one output: it divides it by the sum of all, by itself, and log(1) is 0."""
+    return ops.mean(0.0 * prediction)
 
 
 def compile_settings(model: Model) -> dict[str, Any]:

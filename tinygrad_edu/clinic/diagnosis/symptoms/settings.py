@@ -120,7 +120,7 @@ def mismatched(record: Record) -> Measured:
 def mismatch(setup: Setup, task: Task) -> str:
     """What does not fit, in a sentence, or ""."""
     loss, out = setup.loss_name, setup.out_activation
-    if setup.takes_logits and out != "identity":
+    if setup.takes_logits and out in ("softmax", setup.link):
         return f"{loss} takes logits and has its own {setup.link}; the last activation is {out}."
     if setup.for_classes and not task.chance:
         return f"{loss} is for classes, and the targets are numbers."
@@ -133,6 +133,19 @@ def mismatch(setup: Setup, task: Task) -> str:
 
 CLASSES = "The targets are classes"
 NUMBERED = "The targets are the numbers of classes, as if 2 were twice 1"
+
+
+@symptom(kind="data")
+def bent_logits(record: Record) -> Measured:
+    """Logits that come out of an activation which is for hidden units, as relu or tanh are."""
+    setup = record.setup
+    if not setup.takes_logits or setup.out_activation in ("identity", "log_softmax", "softmax", setup.link):
+        return None
+    low, high = setup.out_range
+    return Symptom(
+        "bent_logits", math.inf, 1.0,
+        f"{setup.loss_name} takes logits of any size, and a last {setup.out_activation} gives {low:g} to {high:g}.",
+    )  # fmt: skip
 
 
 @symptom(kind="data")
