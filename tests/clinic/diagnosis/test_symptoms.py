@@ -98,6 +98,8 @@ ILL = {  # symptom: what makes it
     symptoms_settings.mismatched: {"y": (MOONS[1] > 0).astype(float), "loss": "bce_with_logits",
                                "net": {"out_activation": "sigmoid"}},
     symptoms_settings.squashed: {"net": {"out_activation": "tanh"}},
+    symptoms_settings.bent_logits: {"y": (MOONS[1] > 0).astype(float), "loss": "bce_with_logits",
+                                    "net": {"out_activation": "relu"}},
     symptoms_data.heavy_tail: {"X": np.exp(2.0 * MOONS[0] ** 2)},
     symptoms_data.target_outliers: {"y": np.where(np.arange(80)[:, None] % 20 == 0, -999.0, MOONS[0][:, :1])},
     symptoms_data.target_small: {"y": MOONS[0][:, :1] * 1e-3},

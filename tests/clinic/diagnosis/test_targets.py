@@ -88,3 +88,34 @@ def test_a_change_that_helps_from_most_seeds_gets_what_makes_it_all():
     assert found.causes
     assert found.causes[0].trial.share >= 0.8
     assert found.causes[0].trial.count >= 5
+
+
+def test_a_loss_that_no_prediction_changes():
+    def share(p, t):
+        return -((t * (p / p.sum(axis=1, keepdims=True)).log()).mean())
+
+    t = (ROWS[:, :1] > 0.0).astype(float)
+    model = nn.MLP([3, 8, 1], out_activation="sigmoid", seed=0)
+    run = fit(model, ROWS, t, loss=share, optimizer=optim.Adam(model.parameters(), lr=0.01), epochs=5, batch_size=50)
+    found = diagnose(run, budget_s=5.0)
+    assert found.causes[0].code == "wrong_loss"
+    assert "the same whatever" in found.causes[0].proof
+
+
+def test_keras_divides_one_output_by_itself():
+    layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 3]}},
+              {"class_name": "Dense", "config": {"units": 8, "activation": "relu"}},
+              {"class_name": "Dense", "config": {"units": 1, "activation": "sigmoid"}}]  # fmt: skip
+    model = {"class_name": "Sequential", "config": {"layers": layers}}
+    t = (ROWS[:, 0] > 0.0).astype(float)
+    found = diagnose(model, ROWS, t, loss="categorical_crossentropy", optimizer="adam", epochs=5, budget_s=5.0)
+    assert found.causes[0].code == "wrong_loss"
+
+
+def test_an_activation_before_a_loss_of_logits_is_the_cause():
+    labels = (ROWS[:, 0] > 0.0).astype(int)
+    model = nn.MLP([3, 12, 2], activation="tanh", out_activation="relu", seed=1)
+    model.layers[-1].bias.data = np.array([-6.0, -6.0])
+    optimizer = optim.SGD(model.parameters(), lr=0.2)
+    run = fit(model, ROWS, labels, loss="cross_entropy", optimizer=optimizer, epochs=20, batch_size=20)
+    assert "wrong_output_activation" in [cause.code for cause in diagnose(run, budget_s=10.0).causes]
