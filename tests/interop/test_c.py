@@ -9,6 +9,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.interop.compilers import Library, compile_c
+from tests.interop.generated_python import fit_in_python
 from tests.interop.networks import ALL, MARKED, X, Y, mlp
 from tinygrad_edu import nn, optim
 from tinygrad_edu.errors import SettingError, TraceError
@@ -66,6 +67,20 @@ def test_1000_steps_in_shuffled_batches(loss, optimizer, tmp_path):
     done = tg.fit(model(), points, y, epochs=130, seed=7, compiled=False, **settings)
     assert 130 * 8 >= 1000
     np.testing.assert_allclose(losses, done.loss_curve, rtol=0.0, atol=1e-10)
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_the_same_bits_as_the_generated_python(loss, tmp_path):
+    """exp, log and tanh are the library's own on both sides: nothing may differ, not by one digit."""
+    points, y = (array[:12] for array in rings(loss))
+
+    def model():
+        return nn.MLP([2, 4, 2 if loss == "cross_entropy" else 1], seed=2)
+
+    settings = {"loss": loss, "optimizer": lambda p: optim.SGD(p, lr=0.125, momentum=0.5), "batch_size": 5}
+    program = network_program(model(), points, y, hidden=False, **settings)
+    losses, _ = Library(program, CTrainingFile(program, "net", None).text(), tmp_path).train(points, y, 5, 20)
+    assert losses.tolist() == list(fit_in_python(model(), points, y, epochs=20, shuffle=False, **settings).loss_curve)
 
 
 def test_float32(tmp_path):

@@ -3,14 +3,12 @@
 import functools
 import json
 import math
-from types import SimpleNamespace
-from unittest import mock
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.compile.programs import plain
+from tests.interop.generated_python import fit_in_python
 from tests.interop.networks import ALL, MARKED, QUICK, SCHEDULES, X, Y, mlp
 from tests.interop.node import literal, numbers, run
 from tinygrad_edu import nn, optim
@@ -102,16 +100,6 @@ def test_1000_steps_in_shuffled_batches(loss, optimizer, dtype, off, tmp_path):
     np.testing.assert_allclose(losses, eager, rtol=0.0, atol=off)
 
 
-def by_hand(a, b, out):
-    """The product as JavaScript computes it: each sum from its first item to its last."""
-    for i in range(a.shape[0]):
-        for j in range(b.shape[1]):
-            total = a.dtype.type(0.0)
-            for k in range(a.shape[1]):
-                total += a[i, k] * b[k, j]
-            out[i, j] = total
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 def test_the_same_bits_as_the_generated_python(loss, dtype, tmp_path):
@@ -130,17 +118,9 @@ def test_the_same_bits_as_the_generated_python(loss, dtype, tmp_path):
     script += "found.push(Array.from(net.train(X, y, 20)), net.weights.map(x => Array.from(x)).flat());"
     losses, weights = map(numbers, run(script, tmp_path))
 
-    def loaded(text, _):
-        return SimpleNamespace(epochs=plain(SimpleNamespace(text=text, name="epochs"), dot=by_hand))
-
-    def called(code, *given):
-        return code(*given)
-
-    cache = "tinygrad_edu.compile.backend.cache"
-    with mock.patch(f"{cache}.load", loaded), mock.patch(f"{cache}.call_first", called), np.errstate(all="ignore"):
-        trained = model()
-        settings = {"loss": loss, "optimizer": optimizer, "batch_size": 5, "shuffle": False, "compiled": True}
-        done = tg.fit(trained, points, y, epochs=20, **settings)
+    trained = model()
+    settings = {"loss": loss, "optimizer": optimizer, "batch_size": 5, "shuffle": False}
+    done = fit_in_python(trained, points, y, epochs=20, **settings)
     if dtype == "float64":
         assert losses.tolist() == list(done.loss_curve)
     # Python adds up float32 losses in float32, the compiled program and this one in float64.

@@ -59,7 +59,7 @@ class CFile:
         self.write_functions(writer)
         words = self.words()
         sizes = [f"enum {{ {C99().variable(name)} = {n} }};" for name, n in known.items()]
-        parts = [*sizes, writer.text, *self.arrays(), *(filled(asset, words) for asset in self.assets(main))]
+        parts = [*sizes, writer.text, *self.arrays(), *(fill_words(asset, words) for asset in self.assets(main))]
         return "\n".join([HEAD.format(what=self.what), *parts]) + self.ending(main)
 
     def write_functions(self, writer: Writer) -> None:
@@ -175,7 +175,7 @@ def call(values: Mapping[str, Argument], arguments: Mapping[str, tuple[str, int]
     return textwrap.fill(", ".join(texts), WIDTH, subsequent_indent=" " * 12).strip()
 
 
-def filled(asset: str, words: Mapping[str, str]) -> str:
+def fill_words(asset: str, words: Mapping[str, str]) -> str:
     """An asset with the words in their places; lines that were nothing but an empty word are left out."""
     text = (Path(__file__).parent / "assets" / asset).read_text(encoding="utf-8")
     text = re.sub(r"^ *@(\w+)@\n", lambda m: m[0] if words[m[1]] else "", text, flags=re.MULTILINE)

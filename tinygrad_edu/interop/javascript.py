@@ -73,7 +73,7 @@ def write(program: PredictionProgram, name: str = "network", module: bool = Fals
     text = FRAME.format(
         name=name,
         what="forward, loss, backward and update" if trains else "forward",
-        parts="\n".join([described(program), *map(asset, assets)]),
+        parts="\n".join([describe(program), *map(asset, assets)]),
         more="Generator, " * trains,
     )
     return text + f"export default {name};\n" * module
@@ -83,7 +83,7 @@ def asset(name: str) -> str:
     return (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
 
 
-def described(program: PredictionProgram) -> str:
+def describe(program: PredictionProgram) -> str:
     """The generated functions, and what the assets have to know of them."""
     writer = program.writer(JavaScript())
     rate = ""

@@ -102,7 +102,7 @@ class PredictionProgram:
         """Arrays that prediction alone is given, such as the state that a recurrent layer begins with."""
         arrays, inputs = self.trace.captured, self.trace.inputs
         names = [name for name, kind, _ in self.predicted_from if kind == "constant"]
-        return [described(name, arrays[name], inputs[name].integer) for name in names]
+        return [describe(name, arrays[name], inputs[name].integer) for name in names]
 
     @property
     def samples(self) -> list[dict[str, Any]]:
@@ -134,7 +134,7 @@ class PredictionProgram:
         found.scope = {text: Number(f"s.{text}", "int") for text, _, _ in named_sizes(self.trace)}
         shapes = [", ".join(in_language(found, n) for n in shape) for shape in self.predicting.shapes.values()]
         return {
-            "predict_room": in_language(found, " + ".join(rounded_up(self.predicting.buffers.values())) or "0"),
+            "predict_room": in_language(found, " + ".join(round_up(self.predicting.buffers.values())) or "0"),
             "predict_fits": " && ".join(in_language(found, c) for c in self.conditions(self.trace, ["x"])) or "true",
             "predict_shapes": f"[{', '.join(f'[{shape}]' for shape in shapes)}]",
         }
@@ -181,7 +181,7 @@ def holds_parameters(layer: Any) -> bool:
     return bool(list(layer.parameters())) if hasattr(layer, "parameters") else False
 
 
-def described(name: str, array: Any, whole: bool) -> dict[str, Any]:
+def describe(name: str, array: Any, whole: bool) -> dict[str, Any]:
     found = np.asarray(getattr(array, "array", array))
     return {"variable": name, "whole": whole, "shape": found.shape, "array": found}
 
@@ -207,7 +207,7 @@ def numbers(x: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: each for key, each in x.items() if key != "array"}, "data": flat}
 
 
-def rounded_up(shapes: Any) -> list[str]:
+def round_up(shapes: Any) -> list[str]:
     """The sizes of intermediate results, each a multiple of 8, as in Program.rooms."""
     return [f"(({' * '.join(f'({n})' for n in shape) or '1'}) + 7) // 8 * 8" for shape in shapes]
 

@@ -16,7 +16,7 @@ from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError, TraceError, first_line
 from tinygrad_edu.interop.prediction import (
     PredictionProgram,
-    described,
+    describe,
     in_language,
     kind_of,
     loops_of,
@@ -118,7 +118,7 @@ class NetworkProgram(PredictionProgram):
     def given(self) -> list[dict[str, Any]]:
         """Arrays besides the parameters, such as running means."""
         inputs = self.training.step.trace.inputs
-        return [described(name, self.captured[name], inputs[name].integer) for name in self.training.given]
+        return [describe(name, self.captured[name], inputs[name].integer) for name in self.training.given]
 
     @property
     def owners(self) -> dict[int, tuple[str, int]]:

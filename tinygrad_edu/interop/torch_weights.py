@@ -135,7 +135,7 @@ def of_mlp(module: MLP, own: str, theirs: str) -> Iterator[Entry]:
             at += 2 + (module.norm is not None) + (module.dropout is not None)
 
 
-def joined(ours: Sequence[str], theirs: str) -> Entry:
+def join(ours: Sequence[str], theirs: str) -> Entry:
     """Several arrays, one below the other in torch."""
     count = len(ours)
     return Entry(tuple(ours), (theirs,), lambda *x: [np.concatenate(x)], lambda x: np.split(x, count))
@@ -146,7 +146,7 @@ def of_attention(module: MultiHeadAttention, own: str, theirs: str) -> Iterator[
     parts = ("query", "key", "value")
     for what in ("weight", "bias"):
         if f"query.{what}" in module.state_dict():
-            yield joined([f"{own}{part}.{what}" for part in parts], f"{theirs}in_proj_{what}")
+            yield join([f"{own}{part}.{what}" for part in parts], f"{theirs}in_proj_{what}")
     for name in module.state_dict():
         if name.startswith("out."):
             yield copy(f"{own}{name}", f"{theirs}out_proj.{name.removeprefix('out.')}")

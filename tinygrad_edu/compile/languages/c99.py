@@ -162,17 +162,17 @@ class C99(Language):
             text = "NAN" if math.isnan(x) else "-INFINITY" if x < 0.0 else "INFINITY"
         return Number(text, kind, values.UNARY if text.startswith("-") else values.ATOM)
 
-    def rounded(self, text: str, kind: str, precedence: int) -> Number:
+    def round_to(self, text: str, kind: str, precedence: int) -> Number:
         return Number(text, kind, precedence)
 
     def cast(self, x: Number, kind: str) -> Number:
         return Number(f"({TYPES[kind]}){x.within(values.UNARY)}", kind, values.UNARY)
 
     def floor_divide(self, writer: Pieces, a: Number, b: Number) -> Number:
-        return self.supported(writer, "quotient", [a, b], "int")
+        return self.call_support(writer, "quotient", [a, b], "int")
 
     def modulo(self, writer: Pieces, a: Number, b: Number) -> Number:
-        return self.supported(writer, "modulo", [a, b], "int")
+        return self.call_support(writer, "modulo", [a, b], "int")
 
     def bitwise(self, sign: str, a: Number, b: Number) -> Number:
         if sign == "<<":
@@ -181,13 +181,13 @@ class C99(Language):
             )
         return Number(f"({a.within(values.UNARY)} {sign} {b.within(values.UNARY)})", "int")
 
-    def wrapped(self, sign: str, a: Number, b: Number) -> Number:
+    def wrap(self, sign: str, a: Number, b: Number) -> Number:
         left, right = a.within(values.UNARY), b.within(values.UNARY)
         return Number(f"(int64_t)((uint64_t){left} {sign} (uint64_t){right})", "int", values.UNARY)
 
     def bits(self, writer: Pieces, x: Number, kind: str) -> Number:
         if kind in values.REAL:
-            return self.supported(writer, "number", [x], kind)
+            return self.call_support(writer, "number", [x], kind)
         found = self.support(writer, "bits", x.kind)
         return Number(f"{found}({x.text})", kind, wraps=kind == "int")
 
@@ -230,12 +230,12 @@ class C99(Language):
     def declaration(self, kind: str, ident: str) -> str:
         return f"{TYPES[kind]} {ident}"
 
-    def declared(self, ident: str, value: Any) -> list[str]:
+    def declare(self, ident: str, value: Any) -> list[str]:
         return [f"{TYPES[value.kind]} {'*' * isinstance(value, Array)}{ident};"]
 
-    def assigned(self, ident: str, value: Any, declare: bool) -> list[str]:
+    def assign(self, ident: str, value: Any, declare: bool) -> list[str]:
         text = self.address(value)[0] if isinstance(value, Array) else value.text
-        head = self.declared(ident, value)[0].removesuffix(";") if declare else ident
+        head = self.declare(ident, value)[0].removesuffix(";") if declare else ident
         return [f"{head} = {text};"]
 
     def function(

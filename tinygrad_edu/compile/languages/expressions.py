@@ -91,12 +91,12 @@ class Expressions:
             raise self.refused(node, "is no arithmetic of real numbers")
         a, b = self.cast(a, kind), self.cast(b, kind)
         sign, precedence = SIGNS[type(op)]
-        return self.language.rounded(f"{a.within(precedence)} {sign} {b.within(precedence + 1)}", kind, precedence)
+        return self.language.round_to(f"{a.within(precedence)} {sign} {b.within(precedence + 1)}", kind, precedence)
 
     def of_whole_numbers(self, node: ast.BinOp | ast.AugAssign, a: Number, b: Number) -> Number:
         op, language = node.op, self.language
         if isinstance(op, (ast.BitAnd, ast.BitOr)) and a.kind == b.kind == "bool":
-            return self.joined("&&" if isinstance(op, ast.BitAnd) else "||", a, b)
+            return self.join("&&" if isinstance(op, ast.BitAnd) else "||", a, b)
         a, b = self.cast(a, "int"), self.cast(b, "int")
         if isinstance(op, ast.Div):
             return self.binary(node, self.cast(a, "double"), self.cast(b, "double"))
@@ -107,7 +107,7 @@ class Expressions:
         if type(op) in BITS:
             return language.bitwise(BITS[type(op)], a, b)
         if a.wraps or b.wraps:
-            return language.wrapped(SIGNS[type(op)][0], a, b)
+            return language.wrap(SIGNS[type(op)][0], a, b)
         if isinstance(op, ast.Mult):
             return values.times(a, b)
         if isinstance(op, ast.Add):
@@ -122,7 +122,7 @@ class Expressions:
             yes, no = (self.language.real(n, kind) if kind in REAL else values.whole(int(n)) for n in (1.0, 0.0))
             return self.choice(x, yes, no)
         if kind == "bool":
-            return self.compared("!=", x, values.whole(0))
+            return self.compare("!=", x, values.whole(0))
         if kind == "double" and x.kind in ("int", "int32") and x.text.lstrip("-").isdigit():
             return self.language.real(float(x.text), kind)
         return self.language.cast(x, kind)
@@ -142,9 +142,9 @@ class Expressions:
         if None in signs:
             raise self.refused(node, "is no comparison of numbers")
         pairs = zip(signs, sides, sides[1:], strict=False)
-        return reduce(lambda a, b: self.joined("&&", a, b), [self.compared(str(s), a, b) for s, a, b in pairs])
+        return reduce(lambda a, b: self.join("&&", a, b), [self.compare(str(s), a, b) for s, a, b in pairs])
 
-    def compared(self, sign: str, a: Number, b: Number) -> Number:
+    def compare(self, sign: str, a: Number, b: Number) -> Number:
         """Of NaN nothing is true but that it is not equal."""
         kind = "int" if a.kind == b.kind == "bool" else common(a.kind, b.kind)
         a, b = self.cast(a, kind), self.cast(b, kind)
@@ -153,9 +153,9 @@ class Expressions:
 
     def on_BoolOp(self, node: ast.BoolOp) -> Number:  # noqa: N802
         sign = "&&" if isinstance(node.op, ast.And) else "||"
-        return reduce(lambda a, b: self.joined(sign, a, b), map(self.condition, node.values))
+        return reduce(lambda a, b: self.join(sign, a, b), map(self.condition, node.values))
 
-    def joined(self, sign: str, a: Number, b: Number) -> Number:
+    def join(self, sign: str, a: Number, b: Number) -> Number:
         precedence = values.AND if sign == "&&" else values.OR
         left, right = (x.text if x.precedence == precedence else x.within(values.ORDER) for x in (a, b))
         return Number(f"{left} {sign} {right}", "bool", precedence)
@@ -244,22 +244,22 @@ def view(at_work: Expressions, memory: Array, at: Number, shape: tuple[Number, .
 
 
 def larger(at_work: Expressions, a: Number, b: Number) -> Number:
-    return chosen(at_work, "larger", a, b)
+    return choose(at_work, "larger", a, b)
 
 
 def smaller(at_work: Expressions, a: Number, b: Number) -> Number:
-    return chosen(at_work, "smaller", a, b)
+    return choose(at_work, "smaller", a, b)
 
 
-def chosen(at_work: Expressions, name: str, a: Number, b: Number) -> Number:
+def choose(at_work: Expressions, name: str, a: Number, b: Number) -> Number:
     kind = common(a.kind, b.kind)
-    return at_work.language.supported(at_work.writer, name, [at_work.cast(a, kind), at_work.cast(b, kind)], kind)
+    return at_work.language.call_support(at_work.writer, name, [at_work.cast(a, kind), at_work.cast(b, kind)], kind)
 
 
 def absolute(at_work: Expressions, x: Number) -> Number:
     if x.kind in REAL:
         return at_work.mathematics(ast.Name("abs"), "fabs", [x])
-    return at_work.language.supported(at_work.writer, "absolute", [at_work.cast(x, "int")], "int")
+    return at_work.language.call_support(at_work.writer, "absolute", [at_work.cast(x, "int")], "int")
 
 
 WORDS: dict[str, Callable[..., Any]] = {

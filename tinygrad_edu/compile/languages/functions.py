@@ -89,7 +89,7 @@ class FunctionWriter(Expressions):
         lines: list[str] = []
         if isinstance(value, Array):
             lines, value = self.with_sizes(ident, value)
-        lines = [*self.assigned(ident, value), *lines]
+        lines = [*self.assign(ident, value), *lines]
         if isinstance(value, Number):
             self.scope[name] = Number(ident, value.kind)
         else:
@@ -101,18 +101,18 @@ class FunctionWriter(Expressions):
         lines, shape = [], list(x.shape)
         for k, n in enumerate(shape):
             if Array("", "", (n,), n).depends_on(self.unsteady):
-                lines += self.assigned(f"{ident}__{k}", n)
+                lines += self.assign(f"{ident}__{k}", n)
                 shape[k] = Number(f"{ident}__{k}", "int")
         return lines, replace(x, shape=tuple(shape))
 
-    def assigned(self, ident: str, value: Any) -> list[str]:
+    def assign(self, ident: str, value: Any) -> list[str]:
         """A variable gets its value; it is declared here, or before the outermost `if` around."""
         new = not any(ident in block for block in self.visible)
         if new and self.hoisted is not None:
-            self.hoisted += self.language.declared(ident, value)
+            self.hoisted += self.language.declare(ident, value)
         if new:
             self.visible[-1 if self.hoisted is None else self.hoisted_depth].add(ident)
-        return self.language.assigned(ident, value, declare=new and self.hoisted is None)
+        return self.language.assign(ident, value, declare=new and self.hoisted is None)
 
     hoisted_depth = -1  # of the block that the `if` at work stands in
 
@@ -148,7 +148,7 @@ class FunctionWriter(Expressions):
                 raise self.refused(target, "is an assignment whose parts need each other")
             return [line for x, each in zip(target.elts, value, strict=True) for line in self.store(x, each)]
         place = self.visit(target)
-        return [f"{place.text} = {self.language.stored(self.cast(value, place.kind)).text};"]
+        return [f"{place.text} = {self.cast(value, place.kind).text};"]
 
     def on_AugAssign(self, node: ast.AugAssign) -> list[str]:  # noqa: N802
         if self.is_dead(node.target):

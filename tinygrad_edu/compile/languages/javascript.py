@@ -163,7 +163,7 @@ class JavaScript(Language):
             text = "NaN" if math.isnan(x) else "-Infinity" if x < 0.0 else "Infinity"
         return Number(text, kind, values.UNARY if text.startswith("-") else values.ATOM)
 
-    def rounded(self, text: str, kind: str, precedence: int) -> Number:
+    def round_to(self, text: str, kind: str, precedence: int) -> Number:
         return Number(f"Math.fround({text})", kind) if kind == "single" else Number(text, kind, precedence)
 
     def cast(self, x: Number, kind: str) -> Number:
@@ -188,12 +188,12 @@ class JavaScript(Language):
         return Number(f"Math.floor({a.within(values.TIMES)} / {b.within(values.UNARY)})", "int")
 
     def modulo(self, writer: Pieces, a: Number, b: Number) -> Number:
-        return self.supported(writer, "modulo", [a, b], "int")
+        return self.call_support(writer, "modulo", [a, b], "int")
 
     def bitwise(self, sign: str, a: Number, b: Number) -> Number:
         return Number(f"{a.within(values.ATOM)} {sign} {b.within(values.ATOM)}", "int", values.OR_BITS)
 
-    def wrapped(self, sign: str, a: Number, b: Number) -> Number:
+    def wrap(self, sign: str, a: Number, b: Number) -> Number:
         return Number(f"{a.within(values.PLUS)} {sign} {b.within(values.TIMES)}", "int", values.PLUS)
 
     def bits(self, writer: Pieces, x: Number, kind: str) -> Number:
@@ -205,12 +205,12 @@ class JavaScript(Language):
         if name == "fabs":
             return Number(f"Math.abs({given[0].text})", kind)
         if name == "copysign":
-            return self.supported(writer, name, given, kind)
+            return self.call_support(writer, name, given, kind)
         if name == "fmod":
             return Number(f"{given[0].within(values.TIMES)} % {given[1].within(values.UNARY)}", kind, values.TIMES)
         if name not in SAME:
             return None
-        return self.rounded(f"Math.{name}({', '.join(x.text for x in given)})", kind, values.ATOM)
+        return self.round_to(f"Math.{name}({', '.join(x.text for x in given)})", kind, values.ATOM)
 
     def support(self, writer: Pieces, name: str, kind: str) -> str:
         writer.need(name, SUPPORT[name])
@@ -253,10 +253,10 @@ class JavaScript(Language):
     def declaration(self, kind: str, ident: str) -> str:
         return f"let {ident}"
 
-    def declared(self, ident: str, value: Any) -> list[str]:
+    def declare(self, ident: str, value: Any) -> list[str]:
         return [f"let {ident}, {ident}_at;" if isinstance(value, Array) else f"let {ident};"]
 
-    def assigned(self, ident: str, value: Any, declare: bool) -> list[str]:
+    def assign(self, ident: str, value: Any, declare: bool) -> list[str]:
         let = "let " * declare
         if isinstance(value, Number):
             return [f"{let}{ident} = {value.text};"]

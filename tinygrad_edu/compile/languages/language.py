@@ -44,7 +44,7 @@ class Language(ABC):
         """A number that is written out."""
 
     @abstractmethod
-    def rounded(self, text: str, kind: str, precedence: int) -> Number:
+    def round_to(self, text: str, kind: str, precedence: int) -> Number:
         """The result of an operation on real numbers."""
 
     @abstractmethod
@@ -64,7 +64,7 @@ class Language(ABC):
         """&, |, << or >> of whole numbers."""
 
     @abstractmethod
-    def wrapped(self, sign: str, a: Number, b: Number) -> Number:
+    def wrap(self, sign: str, a: Number, b: Number) -> Number:
         """a sum with the bits of a float, which goes on at the other end where it overflows."""
 
     @abstractmethod
@@ -108,11 +108,11 @@ class Language(ABC):
         """A variable of a kind."""
 
     @abstractmethod
-    def declared(self, ident: str, value: Any) -> list[str]:
+    def declare(self, ident: str, value: Any) -> list[str]:
         """A variable that gets its value later."""
 
     @abstractmethod
-    def assigned(self, ident: str, value: Any, declare: bool) -> list[str]:
+    def assign(self, ident: str, value: Any, declare: bool) -> list[str]:
         """A variable that gets a value, declared at once or before."""
 
     @abstractmethod
@@ -133,13 +133,9 @@ class Language(ABC):
         """The name of the language's own version of a function of the program, which is written; "" for none."""
         return ""
 
-    def supported(self, writer: Pieces, name: str, given: Sequence[Number], kind: str) -> Number:
+    def call_support(self, writer: Pieces, name: str, given: Sequence[Number], kind: str) -> Number:
         """A call of a function of the language's own."""
         return Number(f"{self.support(writer, name, kind)}({', '.join(x.text for x in given)})", kind)
-
-    def stored(self, x: Number) -> Number:
-        """What is written into an array."""
-        return x
 
     def layout(self, matrix: Array) -> tuple[str, str]:
         """How far apart a matrix's rows and its columns lie."""
