@@ -1,5 +1,6 @@
 """How wide pictures are, how long they take, and models as other people write them."""
 
+import math
 import re
 import time
 
@@ -10,6 +11,7 @@ import tinygrad_edu as tg
 from tests.draw.test_recognition import RNG, SIGNS, T, X, encoder
 from tinygrad_edu import Tensor, Value, nn, ops
 from tinygrad_edu.draw import draw
+from tinygrad_edu.draw.text import norm
 from tinygrad_edu.draw.widths import PAGE, widths
 
 # A page's width
@@ -128,3 +130,19 @@ def test_two_models_are_told_apart():
         "MLP 2: layers.1",
     ):
         assert words in dot
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e200, 1e-300, 0.0, math.inf, math.nan])
+def test_the_norm_of_a_large_array_is_that_of_its_numbers(scale):
+    array = np.linspace(0.5, 1.0, 5000) * scale
+    assert norm(array) == pytest.approx(math.hypot(*array.tolist()), nan_ok=True)
+
+
+@pytest.mark.parametrize("rows", [3, 4000])
+def test_a_batch_of_any_size_has_its_names(rows):
+    W = Tensor(RNG.normal(size=(5, 4)), requires_grad=True, label="W")
+    e = np.exp(RNG.normal(size=(rows, 5)) @ W)
+    p = e / e.sum(axis=1, keepdims=True)
+    dot = draw(nn.losses.mse(p, np.ones((rows, 4)))).dot
+    assert "softmax<BR/>" in dot
+    assert "<B>mse</B>" in dot

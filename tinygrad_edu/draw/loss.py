@@ -203,8 +203,9 @@ def common_factor(loss: Any, tried: Sequence[tuple[Any, float]], target: Any, re
         if not math.isfinite(wanted) or wanted == 0.0:
             return None
         factors.append(y / wanted)
-    first = factors[0] if len(factors) > 1 else 0.0
-    return first if first > 0.0 and all(math.isclose(f, first, rel_tol=SAME) for f in factors) else None
+        if factors[0] <= 0.0 or not math.isclose(factors[-1], factors[0], rel_tol=SAME):
+            return None  # most losses end here, after two outputs
+    return factors[0] if len(factors) > 1 else None
 
 
 def in_words(name: str, reduction: str, factor: float, outputs: int) -> str:

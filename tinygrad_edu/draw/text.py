@@ -9,6 +9,7 @@ from typing import Any
 
 from tinygrad_edu.charts.text import clean
 
+FEW = 1000  # numbers whose norm is taken one by one
 SMALL = 4  # arrays of up to this many elements are written out
 SYMBOLS = {  # by the names of the table of operations
     "add": "+",
@@ -74,7 +75,14 @@ def norm(array: Any) -> float:
     >>> norm(-3.0), norm(1e200)
     (3.0, 1e+200)
     """
-    return math.hypot(*array.reshape(-1).tolist()) if hasattr(array, "reshape") else abs(float(array))
+    if not hasattr(array, "reshape"):
+        return abs(float(array))
+    if array.size <= FEW:
+        return math.hypot(*array.reshape(-1).tolist())
+    largest = float(abs(array).max())  # hypot takes 0.1 µs for each number: 20 ms for a batch of 200,000
+    if not 0.0 < largest < math.inf:
+        return largest
+    return largest * math.sqrt(float(((array / largest) ** 2).sum(dtype="float64")))
 
 
 def size(array: Any) -> int:
