@@ -168,7 +168,7 @@ class ArrayFunction:
         ]
         own = list(trace.inputs.values())
         for node, x in zip(own, given, strict=True):
-            node.integer = holds_integers(x)
+            node.integer, node.truth = holds_integers(x), getattr(x, "dtype", None) == np.bool_
         with explain_failure(self.f, arguments):
             trace.results = trace.run(lambda: with_repeats_rolled(tree_map(as_traced, self.f(*nodes))))
             outputs = list(tree_leaves(trace.results))

@@ -15,7 +15,8 @@ from tinygrad_edu.compile.codegen.outline import SHARED, outline
 from tinygrad_edu.compile.codegen.rounds import RoundWriter, stack_lines
 from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, FAST, PLUS
 from tinygrad_edu.compile.codegen.threads import Threads
-from tinygrad_edu.compile.ir.node import Traced, is_boolean, op_name, value_of
+from tinygrad_edu.compile.ir.node import Traced, op_name, value_of
+from tinygrad_edu.compile.ir.truth import is_comparison
 from tinygrad_edu.compile.passes.fuse import (
     Loop,
     Names,
@@ -234,7 +235,7 @@ class Writer(Lookups, Threads):
 
     def numeric(self, x: Traced, part: Symbol) -> Symbol:
         """A condition as 1 or 0: a product with a truth value keeps a float64 loop from being vectorised (3x)."""
-        if not is_boolean(x) or x in self.arrays:
+        if not is_comparison(x) or x in self.arrays:
             return part
         return Symbol(f"({self.constant('1.0')} if {part.text} else {self.constant('0.0')})")
 

@@ -19,6 +19,7 @@ from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
+from tinygrad_edu.compile.ir.truth import is_comparison, is_truth, refuse_numbers
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES
@@ -44,11 +45,12 @@ def refuse_own(operation: Operation) -> None:
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
-    __slots__ = ("integer", "made", "name", "sizes")
+    __slots__ = ("integer", "made", "name", "sizes", "truth")
 
     name: str  # of an input: what the program calls it; of a constant: its text
     sizes: tuple[Any, ...]
     integer: bool  # an input of whole numbers: it may be an index
+    truth: bool  # an input of truth values
     made: int  # the order in which nodes were made
 
     def __init__(
@@ -62,6 +64,7 @@ class Traced(Tensor):
     ) -> None:
         self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
         self.label, self.grad, self.requires_grad, self.spent, self.integer = label, None, True, False, False
+        self.truth = False
         self.made = next(COUNTER)
 
     shape = property(lambda self: self.sizes)
@@ -90,6 +93,8 @@ class Traced(Tensor):
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
         refuse_own(operation)
         parents = tuple([as_node(x) for x in arguments])
+        if operation.name == "add" and is_truth(parents[0]) and is_truth(parents[1]):
+            operation = ops.maximum  # True + True is True
         return simplify(operation, Traced(elementwise_shape(operation.name, parents), operation, parents))
 
     @staticmethod
@@ -146,16 +151,25 @@ class Traced(Tensor):
         return int(self.sizes[0])
 
     def __and__(self, other: Any) -> Any:
+        refuse_numbers("&", self, other)
         return self * other  # of two conditions, each 0 or 1
 
     __rand__ = __and__
 
     def __or__(self, other: Any) -> Any:
+        refuse_numbers("|", self, other)
         return ops.maximum(self, other)
 
     __ror__ = __or__
 
+    def __xor__(self, other: Any) -> Any:
+        refuse_numbers("^", self, other)
+        return ops.not_equal(self, other)
+
+    __rxor__ = __xor__
+
     def __invert__(self) -> Any:
+        refuse_numbers("~", self)
         return ops.equal(self, 0.0)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
@@ -182,13 +196,16 @@ def as_node(x: Any) -> Traced:
     """Numbers as constants; Tensors and arrays from outside as further inputs of the program."""
     if isinstance(x, Traced):
         return x
-    if isinstance(x, (int, float, np.number, Size)):
-        return constant(x)
+    if isinstance(x, (int, float, np.number, np.bool_, Size)):
+        made = constant(x)
+        made.truth = isinstance(x, (bool, np.bool_))
+        return made
     if not ACTIVE.traces:
         raise TraceError(f"{x!r:.60} meets a traced value outside of a trace")
     node: Traced = ACTIVE.traces[-1].capture(x)
     if node.op is None and not isinstance(x, Tensor):
-        node.integer = np.asarray(x).dtype.kind in "iu"
+        kind = np.asarray(x).dtype.kind
+        node.integer, node.truth = kind in "iu", kind == "b"
     return node
 
 
@@ -239,6 +256,7 @@ def simplify(operation: Operation, node: Traced) -> Traced:
     known = [v for v in values if v is not None]
     if len(known) == len(values):
         number = constant(operation.on_floats(*known))
+        number.truth = is_truth(node)
         return shapes_like(number, node) if node.sizes else number
     if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes:
         return POWERS[values[1]](node.parents[0])  # type: ignore[no-any-return]
@@ -319,16 +337,12 @@ def times(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:
     if partial.__class__ is float and value == 0.0:
         return None
     product = g * d
-    finite = is_boolean(d) or (value is not None and math.isfinite(value))
+    finite = is_comparison(d) or (value is not None and math.isfinite(value))
     if not guarded or finite:
         return product
     if again:
-        return g * ops.where(ops.equal(g, 0.0) & ops.not_equal(d - d, 0.0), 0.0, d)
+        return g * ops.where(ops.equal(g, 0.0) * ops.not_equal(d - d, 0.0), 0.0, d)
     return ops.where(ops.equal(g, 0.0), 0.0, product)
-
-
-def is_boolean(x: Traced) -> bool:
-    return isinstance(x.op, Operation) and x.op.partials is None and x.op is not DETACHED
 
 
 install(Traced)

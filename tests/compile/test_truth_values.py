@@ -1,0 +1,45 @@
+"""Truth values in programs: added and joined as NumPy does it, and whole numbers are not taken for them."""
+
+import numpy as np
+import pytest
+
+from tests.compile.programs import without_numba
+from tinygrad_edu import jit
+from tinygrad_edu.errors import TraceError
+
+X = np.array([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]])
+M = np.array([[True, False, True], [False, False, True]])
+I = np.array([3, 2, 0])  # noqa: E741
+
+OF_TRUTH = {
+    "sum": lambda x, m: (x > 0) + (x > 0.7),
+    "sum of masks": lambda x, m: (m + m) * x,
+    "a mask and a comparison": lambda x, m: (m + (x > 0)) * x,
+    "and": lambda x, m: (m & (x > 0)) * x,
+    "or": lambda x, m: (m | (x > 0)) * x,
+    "not": lambda x, m: ~m * x + ~(x > 0),
+    "exclusive or": lambda x, m: (m ^ (x > 0)) * x,
+    "moved": lambda x, m: ((x > 0).T & m.T).T * x,
+    "rows": lambda x, m: ((x > 0)[0] | m[1]) * x,
+    "joined": lambda x, m: (np.concatenate([m, x > 0]) + True) * 2.0,
+    "three": lambda x, m: ((x > 0) * m + (x < 0)) * x,
+    "counted": lambda x, m: np.sum((x > 0) + m, axis=0) + np.sum(m),
+    "with numbers": lambda x, m: (x > 0) + x + (x > 0) * 2.0,
+    "closed over": lambda x, m: (M + (x > 0)) * x + (m & M),
+}
+
+
+@pytest.mark.parametrize("name", OF_TRUTH)
+def test_truth_values(name):
+    f = OF_TRUTH[name]
+    with without_numba():
+        assert np.array_equal(np.asarray(jit(f)(X, M), float), np.asarray(f(X, M), float))
+
+
+OF_BITS = [lambda i: i & 1, lambda i: i | 4, lambda i: ~i, lambda i: i ^ 1, lambda i: (i > 1) & i, lambda i: 1 & i]
+
+
+@pytest.mark.parametrize("f", OF_BITS)
+def test_bits_of_whole_numbers_are_refused(f):
+    with without_numba(), pytest.raises(TraceError):
+        jit(f)(I)
