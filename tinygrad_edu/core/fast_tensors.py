@@ -8,7 +8,8 @@ from typing import Any
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.fast_paths import with_name
-from tinygrad_edu.core.operation import TABLE, Operation
+from tinygrad_edu.core.modes import UNUSUAL
+from tinygrad_edu.core.operation import ARRAY_TABLE, TABLE, Operation
 
 
 def install_for_tensors(tensor: ArrayLike, record: Callable[..., Any], no_options: ArrayLike) -> None:
@@ -23,6 +24,7 @@ def install_for_tensors(tensor: ArrayLike, record: Callable[..., Any], no_option
         return self.square() if other.__class__ in (int, float) and other == 2 else general_power(self, other)
 
     tensor.__pow__ = to_the_power
+    tensor.__matmul__ = product_of_tensors(tensor, record, no_options)
     for operation in TABLE.values():
         if len(operation.parameters) == 1:
             setattr(tensor, operation.name, method_of_tensor(tensor, record, no_options, operation))
@@ -46,6 +48,22 @@ def operator_of_tensors(
             return tensor.__apply__(operation, (self, other))  # for its explanation
 
     return operator
+
+
+def product_of_tensors(tensor: ArrayLike, record: Callable[..., Any], no_options: ArrayLike) -> Callable[..., Any]:
+    """The product of two Tensors of two axes or more."""
+    general, operation = tensor.__matmul__, ARRAY_TABLE["matmul"]
+    product, options = operation.function, operation.options
+
+    def matmul(self: Node, other: ArrayLike) -> Any:
+        if other.__class__ is not tensor or UNUSUAL or self.array.ndim < 2 or other.array.ndim < 2:
+            return general(self, other)
+        try:
+            return record(operation, product(self.array, other.array), (self, other), options)
+        except ValueError:
+            return general(self, other)  # for its explanation
+
+    return with_name(matmul, operation)
 
 
 def method_of_tensor(

@@ -16,13 +16,25 @@ from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, tran
 @array_op(vjp=(lambda g, _y, a, b: share_of_left(g, a, b), lambda g, _y, a, b: share_of_right(g, a, b)))
 def matmul(a: ArrayLike, b: ArrayLike, /) -> Any:
     """a @ b for vectors, matrices and stacks of matrices.  Ā = Ȳ @ Bᵀ, B̄ = Aᵀ @ Ȳ."""
+    floats = a.__class__ is np.ndarray is b.__class__ and a.dtype is b.dtype and a.dtype.kind == "f"
+    if floats and a.ndim > 2 and b.ndim == 2 and a.size and a.shape[-1] == b.shape[0]:
+        return rows_by_matrix(a, b)
     return np.matmul(a, b)
+
+
+def rows_by_matrix(a: ArrayLike, b: ArrayLike) -> Any:
+    """A stack of matrices by one matrix is one product of all rows: NumPy would make one for each of the stack."""
+    out = np.empty((*a.shape[:-1], b.shape[1]), a.dtype)
+    np.matmul(a.reshape(-1, a.shape[-1]), b, out=out.reshape(-1, b.shape[1]))
+    return out
 
 
 def share_of_left(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
     """Ā. A vector counts as a matrix of one row (left) or one column (right)."""
     if a.ndim == 2 and b.ndim == 2:  # the usual case: (n, k) @ (k, m)
         return g @ b.T
+    if b.ndim == 2 and a.ndim > 2:
+        return matmul(g, b.T)
     columns = b if b.ndim > 1 else reshape(b, (b.shape[0], 1))
     rows = a.shape if a.ndim > 1 else (1, a.shape[0])
     return reshape(unbroadcast(as_matrices(g, a, b) @ swapaxes(columns, -1, -2), rows), a.shape)
@@ -32,6 +44,8 @@ def share_of_right(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
     """B̄."""
     if a.ndim == 2 and b.ndim == 2:
         return a.T @ g
+    if b.ndim == 2 and a.ndim > 2 and a.size:  # the rows of all matrices of the stack
+        return reshape(a, (-1, a.shape[-1])).T @ reshape(g, (-1, g.shape[-1]))
     rows = a if a.ndim > 1 else reshape(a, (1, a.shape[0]))
     columns = b.shape if b.ndim > 1 else (b.shape[0], 1)
     return reshape(unbroadcast(swapaxes(rows, -1, -2) @ as_matrices(g, a, b), columns), b.shape)

@@ -7,6 +7,7 @@ compares the two where the derivative reads the array, and raises SavedArrayChan
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
@@ -26,7 +27,8 @@ class WriteGuard:
     """When a Tensor's array was last written to, as far as can be known.
 
     Our own writes (`x.data = ...`, `x[0] = ...`) report themselves. Of an array that somebody outside holds, only
-    a checksum can tell; it is taken when the array is handed out, whenever an operation uses it, and in backward.
+    a checksum can tell; it is taken when the array is handed out, whenever an operation uses it, and in backward,
+    until nobody holds it any more: after `w.data -= step` that is at the next use.
     """
 
     __slots__ = ("known", "written")
@@ -54,7 +56,25 @@ class WriteGuard:
             now = checksum(array)
             if now != self.known:
                 self.known, self.written = now, next(CLOCK)
+            if sys.getrefcount(array) <= HELD and array.base is None:  # whoever held it has let go of it, views too
+                self.known = None
         return self.written
+
+
+class _Holder:
+    """What holds an array as a Tensor does."""
+
+    def __init__(self) -> None:
+        self.array = np.empty(1)
+
+
+def count_references(array: Array) -> int:
+    """Of an array that one object holds, asked for as `look` asks: 3 in CPython 3.11; others count in other ways."""
+    return sys.getrefcount(array)
+
+
+HOLDER = _Holder()
+HELD = count_references(HOLDER.array)
 
 
 def guard_of(x: Node) -> WriteGuard:

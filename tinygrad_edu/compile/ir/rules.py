@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tinygrad_edu.compile.ir import convolution, indexing
@@ -52,6 +53,10 @@ def matmul(a: Traced, b: Traced) -> Traced:
     """A product with a vector is a sum of products; stacks of matrices are multiplied one by one."""
     if not a.ndim or not b.ndim:
         raise ShapeError(explain("matmul", names_of((a, b)), [lengths(a), lengths(b)]))
+    if a.ndim > 2 and b.ndim == 2:  # one product of all rows of the stack
+        sizes = stack_shape(a, b)
+        rows = reshape_node(a, (math.prod(a.sizes[:-1]), a.sizes[-1]))
+        return reshape_node(matmul(rows, b), sizes)
     if a.ndim > 1 and b.ndim > 1:
         return Traced(stack_shape(a, b), product, (a, b))
     inner = b.sizes[-2] if b.ndim > 1 else b.sizes[0]
