@@ -116,3 +116,30 @@ def test_a_write_is_noticed_or_does_not_matter(name, shape):
         except SavedArrayChangedError:
             noticed += 1
     assert noticed or name == "where"
+
+
+@pytest.mark.parametrize("hold", [lambda a: a, lambda a: a[:1], lambda a: memoryview(a), lambda a: a.reshape(-1)[1:]])
+def test_an_array_that_nobody_holds_is_not_looked_at_again_until_it_is_handed_out(hold):
+    w = tg.Tensor(np.ones(3), requires_grad=True)
+    w.data -= 0.5
+    (w * w).sum().backward()
+    assert w.guard.known is None  # no checksum at the next use
+    held = hold(w.data)
+    for _ in range(2):
+        loss = (w * w).sum()
+    held[0] = 9.0
+    with pytest.raises(SavedArrayChangedError):
+        loss.backward()
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (5, 2, 3, 4), (0, 3, 4), (2, 3, 1)])
+def test_a_stack_by_one_matrix_is_what_numpy_says(shape):
+    a, b = np.random.default_rng(0).normal(size=shape), np.random.default_rng(1).normal(size=(shape[-1], 2))
+    rows = lambda stack: stack.reshape(int(np.prod(stack.shape[:-1])), stack.shape[-1])  # noqa: E731
+    x, y = tg.Tensor(a, requires_grad=True), tg.Tensor(b, requires_grad=True)
+    product = x @ y
+    np.testing.assert_allclose(product.data, np.matmul(a, b))
+    (product * product).sum().backward()
+    np.testing.assert_allclose(x.grad, 2.0 * np.matmul(np.matmul(a, b), b.T))
+    np.testing.assert_allclose(y.grad, 2.0 * rows(a).T @ rows(np.matmul(a, b)), atol=1e-14)
+    product.data[...] = 0.0  # an array of its own

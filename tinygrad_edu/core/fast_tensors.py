@@ -63,7 +63,8 @@ def product_of_tensors(tensor: ArrayLike, record: Callable[..., Any], no_options
         except ValueError:
             return general(self, other)  # for its explanation
 
-    return with_name(matmul, operation)
+    matmul.__doc__ = operation.__doc__
+    return matmul
 
 
 def method_of_tensor(
