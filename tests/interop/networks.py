@@ -138,6 +138,10 @@ OTHERS = {
     "no bias": Network(mlp(bias=False), X, Y, settings=BATCHES),
     "norms": Network(mlp("relu", norm="batch"), X, Y, optimizer="sgd", settings={"batch_size": 6}),
     "dropout": Network(mlp("relu", dropout=0.3), X, Y, settings=BATCHES),
+    "functions between layers": Network(
+        lambda: nn.Sequential(nn.Linear(2, 4, rng=1), tg.ops.tanh, np.sin, nn.Linear(4, 3, rng=2)),
+        X, Y, settings=BATCHES,
+    ),
     "whole numbers in": Network(mlp(), rng().integers(-3, 4, (N, 2)), Y, settings=BATCHES),
     "series": Network(
         lambda: nn.Sequential(nn.GRU(2, 3, rng=1), nn.last_output, nn.Linear(3, 3, rng=2)),
@@ -162,6 +166,6 @@ ALL = {
 QUICK = {
     "optimizer Adam", "optimizer SGD with momentum", "optimizer Rprop", "loss class numbers", "activation gelu",
     "layer LSTM", "layer Conv2d", "layer LayerNorm", "layer MultiHeadAttention", "schedule one_cycle", "norms",
-    "dropout", "whole numbers in", "layer Embedding", "clipped",
+    "dropout", "functions between layers", "whole numbers in", "layer Embedding", "clipped",
 }  # fmt: skip
 MARKED = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ALL]

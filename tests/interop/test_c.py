@@ -3,6 +3,7 @@
 import ctypes
 import re
 import subprocess
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tinygrad_edu as tg
 from tests.interop.compilers import Library, compile_c
 from tests.interop.generated_python import fit_in_python
 from tests.interop.networks import ALL, MARKED, X, Y, mlp
+from tests.interop.node import literal, numbers, run
 from tinygrad_edu import nn, optim
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.interop.c99_training import CTrainingFile
@@ -261,6 +263,11 @@ def test_what_cannot_be_written(tmp_path):
         tg.export(nn.Conv2d(1, 1, 2), tmp_path / "net.c")
     with pytest.raises(TraceError, match="Tensors"):
         tg.export(nn.MLP([2, 2], backend="scalar"), tmp_path / "net.c")
+    weighted = tg.fit(
+        mlp()(), X, Y, loss="mse", optimizer="sgd", epochs=1, sample_weight=np.ones(len(X)), compiled=False
+    )
+    with pytest.raises(TraceError, match="sample_weight"):
+        tg.export(weighted, tmp_path / "net.c")
     plateau = optim.schedules.reduce_on_plateau(0.1)
     with pytest.raises(TraceError, match="follows the losses"):
         tg.export(mlp()(), tmp_path / "net.c", X, Y, loss="mse", optimizer=lambda p: optim.SGD(p, plateau))
@@ -285,3 +292,19 @@ def test_a_number_of_rows_that_the_program_is_not_made_for(tmp_path):
     net = Library(other, CTrainingFile(other, "net", None).text(), tmp_path, "other")
     assert "for so many rows" in net.train(X[:8], Y[:8], 4, 1)[1]
     assert net.train(X[:8], Y[:8], 3, 1)[1] is None
+
+
+def test_an_estimator_leaves_as_the_network_it_is(tmp_path):
+    pytest.importorskip("sklearn", reason="needs scikit-learn: the extra sklearn")
+    with warnings.catch_warnings(action="ignore"):
+        model = tg.estimators.MLPClassifier((4,), max_iter=5).fit(X, np.arange(len(X)) % 3)
+    found = call(program(model, tmp_path), given=csv(X))
+    outputs = [[float(x) for x in line.split(",")] for line in found.stdout.splitlines()]
+    np.testing.assert_allclose(outputs, model.predict_proba(X), rtol=1e-12)
+    script = tg.export(model, tmp_path / "network.js").read_text()
+    script += f"const net = network.create(), X = {literal(X)};"
+    script += "found.push(Array.from(net.predict(X)), net.activations(X)[0].shape);"
+    probabilities, shape = run(script, tmp_path)
+    np.testing.assert_allclose(numbers(probabilities), model.predict_proba(X).ravel(), rtol=1e-12)
+    assert shape == [str(len(X)), "4"]
+    assert tg.export(model, tmp_path / "net.safetensors").exists()

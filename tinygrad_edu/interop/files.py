@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.onnx_graph.model import OnnxModel
-from tinygrad_edu.errors import SettingError
+from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.interop import c99, javascript
 from tinygrad_edu.interop.c99_training import CTrainingFile
 from tinygrad_edu.interop.prediction import PredictionProgram, sample_for
@@ -82,10 +82,8 @@ def program_of(
     model: Any, X: Any, y: Any, loss: Any, optimizer: Any, train: bool | None, settings: dict[str, Any], hidden: bool
 ) -> PredictionProgram:
     """The programs that are written: training and prediction, or prediction alone."""
-    if hasattr(model, "out_activation_"):
-        from tinygrad_edu.estimators.exchange import network  # which needs scikit-learn
-
-        model, X = network(model), np.zeros((1, model.n_features_in_)) if X is None else X
+    X = np.zeros((1, model.n_features_in_)) if X is None and hasattr(model, "out_activation_") else X
+    model = of_estimator(model)
     if isinstance(model, Run):
         model, X, y, loss, optimizer, settings = of_run(model, (X, y, loss, optimizer), settings)
     given = (y is not None) + (loss is not None) + (optimizer is not None)
@@ -94,6 +92,15 @@ def program_of(
     if train is False or not given:
         return PredictionProgram(model, X, accurate=settings["accurate"], hidden=hidden)
     return network_program(model, X, y, loss=loss, optimizer=optimizer, hidden=hidden, **settings)
+
+
+def of_estimator(model: Any) -> Any:
+    """The network of a fitted estimator, with the activation of its outputs; a model as it is."""
+    if not hasattr(model, "out_activation_"):
+        return model
+    from tinygrad_edu.estimators.exchange import network  # which needs scikit-learn
+
+    return network(model)
 
 
 def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[Any, ...]:
@@ -105,6 +112,8 @@ def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[
             "a run brings data, loss, optimizer and settings with it: leave them out, or export run.model"
         )
     job, own = run.job, run.job.optimizer
+    if len(job.data) > 2 or job.chances is not None:
+        raise TraceError("weights of samples are not written out: this run has them (sample_weight)")
     if job.minimizer is not None:
         own = job.minimizer
 
@@ -134,6 +143,7 @@ def write_onnx(path: Path, model: Any, X: Any) -> Path:
 
 def write_weights(path: Path, model: Any, X: Any) -> Path:
     """The weights by torch's names."""
+    model = of_estimator(model)
     save_torch_state_dict(model.model if isinstance(model, Run) else model, path)
     return path
 

@@ -18,6 +18,7 @@ from tinygrad_edu.compile.languages.writer import Writer
 from tinygrad_edu.compile.program import Program, Trace
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.layers import MLP, Sequential
+from tinygrad_edu.nn.module import Module
 from tinygrad_edu.train.samples import dtype_of, inputs_for
 
 REAL = {"float64": "double", "float32": "single"}
@@ -178,7 +179,7 @@ def outputs(model: Any, x: Any, found: dict[str, Any]) -> Any:
 
 
 def holds_parameters(layer: Any) -> bool:
-    return bool(list(layer.parameters())) if hasattr(layer, "parameters") else False
+    return isinstance(layer, Module) and bool(layer.parameters())
 
 
 def describe(name: str, array: Any, whole: bool) -> dict[str, Any]:
