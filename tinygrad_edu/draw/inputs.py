@@ -44,8 +44,13 @@ def unnamed(graph: Graph, loss: LossPart | None) -> Iterator[tuple[int, str]]:
             continue
         if loss and n in loss.targets:
             yield n, "targets"
-        elif graph.kind(n) == "input" or any(graph.operations[user] in PRODUCTS for user in users[n]):
+        elif is_data(graph, n) or any(graph.operations[user] in PRODUCTS for user in users[n]):
             yield n, "X"
+
+
+def is_data(graph: Graph, number: int) -> bool:
+    """Is it a Tensor that nobody trains?"""
+    return graph.kind(number) == "input" and not getattr(graph.nodes[number], "requires_grad", False)
 
 
 def whole_of(graph: Graph, number: int) -> int:

@@ -85,7 +85,7 @@ def of_an_array(graph: Graph, roles: Roles, end: int) -> tuple[str, set[int]] | 
     for entry, operations in parts_ending_at(graph, end, fixed.__contains__, LONGEST):
         if size(graph.data(entry)) > LARGEST or not hasattr(graph.data(entry), "shape"):
             break
-        if entry not in roles.network or not graph.operations[entry]:
+        if not graph.operations[entry]:
             continue
         targets = list(targets_in(graph, operations, fixed, size(graph.data(entry))))
         name = match(graph, [entry], operations, graph.data(entry).shape, targets)
