@@ -1,14 +1,31 @@
 """Compiled programs of the tests go to a folder of the session: it begins empty, and the user's own stays as it is."""
 
 import os
+from collections import defaultdict
 
 import pytest
+
+CASES = 3  # of each parametrized test in the inner loop: the first, the last, and one between them
 
 pytest_plugins = [
     "tests.browser",  # the fixture `browser`, started once for all tests of pages
     "tests.bench_rows",  # `toy`, a row of bench
     "tests.case_runs",  # `ran`, the report of each case
 ]
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` reads the markers
+def pytest_collection_modifyitems(items):
+    """`-m "not slow"` runs every test function on CASES of its cases; the others are marked slow."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("slow") is None:
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for each in cases.values():
+        kept = {round(i * (len(each) - 1) / (CASES - 1)) for i in range(CASES)}
+        for i, item in enumerate(each):
+            if i not in kept:
+                item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True, scope="session")
