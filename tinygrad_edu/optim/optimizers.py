@@ -14,6 +14,12 @@ from tinygrad_edu.optim.schedule import LearningRate
 class SGD(Optimizer):
     """Gradient descent with momentum μ, Nesterov's form of it, and weight decay λ. See rules.sgd.
 
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: the learning rate η, or a schedule of it; 0.001.
+    momentum: μ, the share of the last step that goes on, within [0, 1).
+    weight_decay: λ; λw is added to the gradient.
+    nesterov: look ahead, with the gradient taken where momentum leads; needs momentum > 0.
+
     >>> from tinygrad_edu import Value
     >>> SGD([Value(1.0)], lr=0.1, momentum=-1.0)
     Traceback (most recent call last):
@@ -41,6 +47,13 @@ class SGD(Optimizer):
 
 class Adam(Optimizer):
     """Adam with bias correction; weight decay λ is added to the gradient; amsgrad: with the largest v. See rules.adam.
+
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: the learning rate η, or a schedule of it; 0.001.
+    betas: (β₁, β₂), the shares that the running means of g and g² keep at each step, within [0, 1).
+    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    weight_decay: λ; λw is added to the gradient.
+    amsgrad: divide by the largest v so far, in place of the present one.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -86,6 +99,13 @@ class AdamW(Adam):
 
     The paper leaves λ open; 0.01 is PyTorch's, and so is the factor η in front of it.
 
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: the learning rate η, or a schedule of it; 0.001.
+    betas: (β₁, β₂), the shares that the running means of g and g² keep at each step, within [0, 1).
+    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    weight_decay: λ; ηλw is taken off each weight, apart from the step.
+    amsgrad: divide by the largest v so far, in place of the present one.
+
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
     >>> AdamW([w], lr=0.1, weight_decay=0.5).step(); w.data
@@ -111,6 +131,14 @@ class RMSprop(Optimizer):
     """The gradient over the root of its running mean square; momentum and centring by choice. See rules.rmsprop.
 
     α = 0.9 as in the lecture; PyTorch's default is 0.99. The lecture gives no η: 0.01 is PyTorch's.
+
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: the learning rate η, or a schedule of it; 0.01.
+    alpha: the share that the running mean of g² keeps at each step, within [0, 1).
+    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    weight_decay: λ; λw is added to the gradient.
+    momentum: μ, the share of the last step that goes on, within [0, 1).
+    centered: divide by the deviation of g, in place of the root of its mean square.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -144,6 +172,13 @@ class Adagrad(Optimizer):
     """The gradient over the root of the sum of all squares so far, which begins at a value given. See rules.adagrad.
 
     The paper leaves η and ε open; 0.01 and 1e-10 are PyTorch's.
+
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: the learning rate η, or a schedule of it; 0.01.
+    lr_decay: η falls as η/(1 + lr_decay·(t - 1)).
+    weight_decay: λ; λw is added to the gradient.
+    initial_accumulator_value: the sum of squares before the first step.
+    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -186,6 +221,11 @@ class Rprop(Optimizer):
 
     `lr` is Δ at the start: 0.1 as in the paper (PyTorch's default is 0.01), as are η⁻ = 0.5, η⁺ = 1.2 and Δ within
     [1e-6, 50]. Later changes of lr, as by a schedule, have no effect. For gradients of all samples, not of batches.
+
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: Δ before the first step; 0.1.
+    etas: (η⁻, η⁺), the factors of Δ where the gradient changes its sign, and where it keeps it.
+    step_sizes: (the smallest Δ, the largest).
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)

@@ -30,6 +30,13 @@ class WithBetas(Optimizer):
 class NAdam(WithBetas):
     """Adam with Nesterov's momentum, which grows at first: ψ = momentum_decay. See rules.nadam.
 
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: the learning rate η, or a schedule of it; 0.002.
+    betas: (β₁, β₂), the shares that the running means of g and g² keep at each step, within [0, 1).
+    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    weight_decay: λ; λw is added to the gradient.
+    momentum_decay: ψ, by which momentum grows at first.
+
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
     >>> optimizer = NAdam([w], lr=0.1)
@@ -61,6 +68,12 @@ class NAdam(WithBetas):
 class Adamax(WithBetas):
     """Adam with the largest gradient, which fades, in place of the mean square. See rules.adamax.
 
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: the learning rate η, or a schedule of it; 0.002.
+    betas: (β₁, β₂), the shares that the running means of g and g² keep at each step, within [0, 1).
+    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    weight_decay: λ; λw is added to the gradient.
+
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
     >>> optimizer = Adamax([w], lr=0.1)
@@ -88,6 +101,11 @@ class Lion(WithBetas):
 
     η is meant to be 3 to 10 times smaller, and λ larger, than AdamW's.
 
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: the learning rate η, or a schedule of it; 0.0001.
+    betas: (β₁, β₂), the shares of momentum in the step, and in the running mean.
+    weight_decay: λ; ηλw is taken off each weight, apart from the step.
+
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
     >>> optimizer = Lion([w], lr=0.25)
@@ -110,6 +128,12 @@ class Lion(WithBetas):
 
 class Adadelta(Optimizer):
     """Steps in the unit of the weight: the root of the steps so far over that of the gradients. See rules.adadelta.
+
+    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    lr: a factor of the step; 1.
+    rho: ρ, the share that both running means keep at each step, within [0, 1).
+    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    weight_decay: λ; λw is added to the gradient.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)

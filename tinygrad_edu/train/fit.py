@@ -59,12 +59,31 @@ def fit(
 ) -> Run:
     """Train `model` in place on X (samples, ...) and y (samples, ...), and record the run.
 
-    What is not named here: see train.recipe.Settings. optimizer: one of this model's parameters, its name, or a
-    function that makes it of them; with LBFGS an epoch is one iteration over all samples. compiled: True, False, or
-    "auto", which compiles where that is estimated to pay. resume_from: the file of an earlier run (Run.save), to go on
-    to so many epochs in all; everything else is given again. A run that meets NaN, or is interrupted, leaves the model
-    as after the last epoch. comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see
-    train.parallel); a rank that waits comm_timeout_s for the others ends them all.
+    A run that meets NaN, or is interrupted, leaves the model as after the last epoch.
+
+    model: a Module, whose parameters are Values or Tensors.
+    X: the inputs, a row for each sample; whole numbers where the model looks rows up by them.
+    y: the targets, a row for each sample; class numbers (samples,) for cross_entropy.
+    loss: a name of nn.losses, or a function of output and target.
+    optimizer: one of this model's parameters, its name, or a function that makes it of them; L-BFGS counts an
+        iteration over all samples as an epoch.
+    epochs: how often all samples are gone through; with resume_from, in all.
+    batch_size: the samples of one update; all of them by default.
+    shuffle: a new order for each epoch (True), none, or an order of data.batches by name.
+    seed: what the orders, and a share that is held out, are drawn from.
+    compiled: True, False, or "auto", which compiles where that is estimated to pay.
+    tol: stop when the loss of an epoch differs from the one before by at most tol of it.
+    patience: stop when the loss has not improved by more than tol of the best one for so many epochs.
+    validation: (X, y), or a share of the samples to hold out; its loss is what tol and patience then look at.
+    sample_weight: one for each sample, (samples,).
+    clip_norm: the length that the gradient is scaled down to, after clip_value.
+    clip_value: the size that each entry of the gradient is cut to.
+    callbacks: functions of the Job, called after each epoch; one that returns True ends the run.
+    progress: a bar, or none; by default in a terminal.
+    accurate: compiled exp, tanh and log as the C library has them, to the last digit, and slower.
+    resume_from: the file of an earlier run (Run.save), to go on from; everything else is given again.
+    comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see train.mpi).
+    comm_timeout_s: seconds that a rank waits for the others before it ends them all.
     Errors, with the model as before: SettingError, ShapeError, DtypeError for what does not fit, CheckpointError for a
     file that cannot be read, TraceError if compiled=True cannot be.
 
