@@ -27,6 +27,8 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
 
     Args: `arguments`, numbers, arrays, Values or Tensors (computed in float64); anything else is passed on as it is.
     A result of many numbers is weighted with fixed random numbers and summed.
+    rtol: the relative difference allowed.
+    atol: the absolute difference allowed.
     Errors: GradcheckError that names the argument, the index and both numbers.
 
     >>> from tinygrad_edu import ops
@@ -59,6 +61,8 @@ def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) ->
 
     2 for a right gradient (the remainder is of second order), about 1 for a wrong one (also when it is wrong by
     0.1 %), inf where f is linear along v, so that the remainder is rounding.
+    arguments: the point.
+    seed: what the direction is drawn from.
 
     >>> from tinygrad_edu import ops
     >>> round(taylor_slope(ops.exp, 0.5), 1)

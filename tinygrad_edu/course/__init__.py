@@ -21,6 +21,10 @@ GRADERS["course"] = grade_file
 def check(*given: Any, exercise: str = "", hint: int = 1, seconds: float = 10.0, seed: int | None = None) -> Grade:
     """Grade a file, or the functions of a notebook: check(__file__), check(backward, exercise="mlp_layer").
 
+    given: functions by name, the path of a file, or its text.
+    hint: how much to tell, from 1.
+    seconds: how long it may run.
+    seed: what the numbers of the exercise are drawn from.
     Errors: InputFileError, NameNotFoundError for an exercise that is not there.
     """
     from tinygrad_edu.course import grading, submission

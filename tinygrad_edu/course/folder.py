@@ -53,6 +53,7 @@ def write(
     """Write the exercises, or their solutions, into a folder; returns the paths.
 
     A file that is there already is left as it is, unless `force`: it may hold a learner's work.
+    notebooks: write notebooks, in place of scripts?
     Errors: SettingError where every file is there already; OSError.
     """
     return save(folder, {name: text.encode() for name, text in contents(notebooks, solutions)}, force)
@@ -159,6 +160,7 @@ class Graded:
 def grade_folder(folder: str | os.PathLike[str], exercise: str = "", seconds: float = 10.0) -> list[Graded]:
     """Every script and notebook below a folder, each in a process of its own; what is no exercise is named as such.
 
+    seconds: how long each submission may run.
     Errors: InputFileError where the folder holds none.
     """
     folder = Path(folder)

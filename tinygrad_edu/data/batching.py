@@ -163,6 +163,10 @@ def batches(
 class Batches:
     """What `batches` returns: loop over it once for each epoch.
 
+    X: the inputs, (samples, features).
+    rng: a generator, or its seed.
+    weights: what each sample counts, (samples,).
+
     >>> found = batches(np.zeros((5, 2)), np.arange(5), batch_size=2, order="given")
     >>> [y.tolist() for _, y in found]
     [[0, 1], [2, 3], [4]]

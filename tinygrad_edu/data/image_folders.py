@@ -69,6 +69,7 @@ def read_image_folders(path: str | Path) -> tuple[Array, Array, list[str]]:
     Labels (samples,) are the places in `names`, the names of the folders in sorted order; images stand class after
     class and by file name in a class, so learn them shuffled. Pictures in colour become grey. Files and folders whose
     name begins with a dot are left out.
+    path: the folder that holds a folder of images for each class.
     Errors: ImageError, with the file or folder, for what is missing, empty, unfinished, no image or of another
     size, or cannot be read without Pillow.
 

@@ -22,6 +22,9 @@ def train_test_split(
     """(X_train, X_test, y_train, y_test): a random share of the samples, rounded up, kept aside for the test.
 
     stratify: each class has the same share in both parts, as nearly as whole samples allow.
+    X: the inputs, (samples, features).
+    y: the targets, a row for each sample.
+    seed: what they are drawn from.
     Errors: SettingError if a part would be empty, or for a class of a single sample; ShapeError for other lengths.
 
     >>> parts = train_test_split(np.zeros((10, 3)), np.arange(10), test=0.3)
@@ -74,6 +77,7 @@ def standardize(X: Samples) -> tuple[Array, Scaling]:
 
     z = (x - mean)/std, over the first axis; the standard deviation divides by the number of samples. A feature that
     never changes becomes 0.
+    X: the inputs, (samples, features).
     Errors: SettingError for NaN or infinity; ShapeError without samples.
 
     >>> Z, scaling = standardize([[1.0], [3.0]])
@@ -89,6 +93,7 @@ def min_max(X: Samples) -> tuple[Array, Scaling]:
 
     z = (x - min)/(max - min), over the first axis. A feature that never changes becomes 0. New data can lie outside
     of [0, 1].
+    X: the inputs, (samples, features).
     Errors: SettingError for NaN or infinity; ShapeError without samples.
 
     >>> Z, scaling = min_max([2.0, 4.0, 6.0])

@@ -35,6 +35,7 @@ def scaled_dot_product_attention(
 
     `mask`, booleans, True where a query may look at a key, or numbers that are added; (T, S), or with axes in front.
     `causal`: query t sees the keys 0..t alone. `dropout`, a layer for the weights. (Vaswani et al. 2017)
+    value: what is averaged, (..., S, e).
 
     >>> q = np.array([[1.0, 0.0], [0.0, 1.0]])
     >>> scaled_dot_product_attention(q, q, q, causal=True).round(3).tolist()
@@ -79,6 +80,8 @@ class MultiHeadAttention(Module):
     Args: `embed_dim`, the width of input and output; `dropout`, of the weights in training; `causal`, whether each
     position sees itself and those before it alone; `init`, how each weight begins; `rng`, a random generator or a seed;
     `dtype`, "float32" or "float64". Layers: `query`, `key`, `value` and `out`.
+    bias: is a learned constant added?
+    backend: "tensor", or "scalar" for Values.
     Errors: SettingError for settings, ShapeError for an input of another width.
 
     >>> layer = MultiHeadAttention(8, 2, causal=True, rng=0)
@@ -155,6 +158,10 @@ class TransformerEncoderLayer(Module):
     PyTorch, x ← norm(x + attention(x)) and so on. (Vaswani et al. 2017; Xiong et al. 2020)
     Args: `d_model`, the width; `nhead`; `dim_feedforward`, the width between the two layers; `dropout`, after attention
     and within and after the network; `activation`, f, by name; `layer_norm_eps`; `causal`: see MultiHeadAttention.
+    bias: is a learned constant added?
+    init: an initializer of nn.init, or its name, for the weights of the inputs.
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
 
     >>> TransformerEncoderLayer(8, 2, 16, causal=True, norm_first=True, rng=0).eval()(np.ones((3, 5, 8))).shape
     (3, 5, 8)

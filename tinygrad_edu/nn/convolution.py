@@ -129,6 +129,9 @@ class Conv1d(Forward):
     Args: `kernel_size`, how many places a window has; `padding`, how many zeros stand on both sides, or "same" or
     "valid"; `groups`, in how many parts the channels are shared out, of which none sees another's; `init`, how the
     weight begins (nn.init); `rng`, a random generator or a seed; `dtype`, "float32" or "float64".
+    out_channels: channels of the output.
+    bias: is a learned constant added?
+    backend: "tensor", or "scalar" for Values.
     Errors: SettingError for settings, ShapeError for an input that does not fit.
 
     >>> Conv1d(2, 3, 5, padding="same")(np.ones((4, 2, 10))).shape
@@ -140,6 +143,16 @@ class Conv1d(Forward):
 
 class Conv2d(Forward):
     """The same of images (batch, in_channels, height, width); sizes are a number, or one for each of the two axes.
+
+    out_channels: channels of the output.
+    kernel_size: the size of the window, one number or one for each axis.
+    stride: steps from one window to the next.
+    dilation: steps between the numbers in a window.
+    groups: parts of the channels that do not mix.
+    bias: is a learned constant added?
+    init: an initializer of nn.init, or its name, for the weights of the inputs.
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
 
     >>> Conv2d(1, 6, 5, padding=2, rng=0)(np.ones((4, 1, 28, 28))).shape
     (4, 6, 28, 28)
@@ -185,6 +198,14 @@ class ConvTranspose1d(Transposed):
     """y[o, i·stride + k·dilation - padding] = Σ w[c, o, k]·x[c, i] + b[o], of x (batch, in_channels, length).
 
     `padding` is cut off at both ends, `output_padding` added at the last one. Arguments and errors as Conv1d's.
+    out_channels: channels of the output.
+    kernel_size: the size of the window, one number or one for each axis.
+    groups: parts of the channels that do not mix.
+    bias: is a learned constant added?
+    init: an initializer of nn.init, or its name, for the weights of the inputs.
+    rng: a seed or a NumPy generator that the weights are drawn from.
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
 
     >>> ConvTranspose1d(2, 1, 2, stride=2)(np.ones((4, 2, 5))).shape
     (4, 1, 10)
@@ -195,6 +216,16 @@ class ConvTranspose1d(Transposed):
 
 class ConvTranspose2d(Transposed):
     """The same of images (batch, in_channels, height, width).
+
+    out_channels: channels of the output.
+    kernel_size: the size of the window, one number or one for each axis.
+    groups: parts of the channels that do not mix.
+    bias: is a learned constant added?
+    dilation: steps between the numbers in a window.
+    init: an initializer of nn.init, or its name, for the weights of the inputs.
+    rng: a seed or a NumPy generator that the weights are drawn from.
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
 
     >>> ConvTranspose2d(2, 1, 3, stride=2, padding=1, output_padding=1)(np.ones((4, 2, 7, 7))).shape
     (4, 1, 14, 14)

@@ -26,6 +26,7 @@ class Embedding(Module):
     Args: `init`, how W begins, N(0, 1) by default; `padding_idx`, a row that begins at 0 and is never trained; `rng`,
     the random generator or a seed; `dtype`, "float32" or "float64". Indices are whole numbers from 0 on; floats that
     are whole, as `fit` hands them on, are taken too.
+    backend: "tensor", or "scalar" for Values.
     Errors: DtypeError for what is no whole number, SettingError for an index outside and for settings.
 
     >>> layer = Embedding(5, 2)

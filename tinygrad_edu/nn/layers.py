@@ -34,6 +34,9 @@ class Linear(Module):
 
     Args: `init`, how W begins (nn.init, by name or function), b begins at 0 unless `init` says otherwise; `rng`, the
     random generator or a seed; `dtype`, "float32" or "float64", the default.
+    in_features: numbers in each input, its last axis.
+    out_features: numbers in each output, its last axis.
+    bias: is a learned constant added?
 
     >>> layer = Linear(2, 3, backend="scalar")
     >>> layer([1.0, 2.0]).shape
@@ -71,6 +74,8 @@ class Linear(Module):
 
 class Sequential(Module):
     """Layers and functions, one after the other; of a dict, its values in their order.
+
+    layers: Modules and functions, in their order.
 
     >>> model = Sequential(Linear(2, 3), np.tanh, Linear(3, 1))
     >>> model(np.ones((4, 2))).shape, len(model), model[0].weight.shape

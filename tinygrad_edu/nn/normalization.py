@@ -57,6 +57,8 @@ class LayerNorm(Normalization):
 
     Args: `features`, the width of the last axis, or the widths of the last few; `affine=False` leaves γ and β out,
     `bias=False` β alone; `dtype`, "float32" or "float64".
+    eps: added to the variance, which keeps the quotient finite.
+    backend: "tensor", or "scalar" for Values.
     Errors: SettingError for settings, ShapeError for an input of another width. (Ba et al. 2016)
 
     >>> LayerNorm(3)(np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])).data.round(3)
@@ -89,6 +91,7 @@ class RMSNorm(Normalization):
 
     Args: `features`, the width of the last axis, or the widths of the last few; `eps`, None for the distance from 1 to
     the next float, as in PyTorch; `affine=False` leaves γ out; `dtype`, "float32" or "float64".
+    backend: "tensor", or "scalar" for Values.
 
     >>> RMSNorm(2)([[3.0, 4.0]]).data.round(3).tolist()
     [[0.849, 1.131]]
@@ -118,6 +121,11 @@ class BatchNorm(Normalization):
     In training the running statistics become (1 - momentum) of themselves and momentum of the batch's (of the variance
     with n - 1); after eval() they stand in for μ and σ². They are buffers: in state_dict, not trained. Numbers and
     defaults are PyTorch's. The features are the last axis; BatchNorm1d and BatchNorm2d have them on axis 1.
+    eps: added to the variance, which keeps the quotient finite.
+    affine: are a scale and a shift learned?
+    bias: is a learned constant added?
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
     Errors: SettingError for settings, ShapeError for another width or, in training, fewer than two samples; TraceError
     where it is compiled in training by anything but `fit`. (Ioffe and Szegedy 2015)
 
@@ -208,6 +216,14 @@ class OverChannels(Normalization):
 class BatchNorm1d(OverChannels, BatchNorm):
     """BatchNorm over the channels of (batch, channels) or (batch, channels, length), as PyTorch's.
 
+    features: numbers in each sample, or channels.
+    eps: added to the variance, which keeps the quotient finite.
+    momentum: the share of the present batch in the running statistics.
+    affine: are a scale and a shift learned?
+    bias: is a learned constant added?
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
+
     >>> BatchNorm1d(2)(np.ones((4, 2, 5))).shape
     (4, 2, 5)
     """
@@ -217,6 +233,14 @@ class BatchNorm1d(OverChannels, BatchNorm):
 
 class BatchNorm2d(OverChannels, BatchNorm):
     """BatchNorm over the channels of images (batch, channels, height, width), as PyTorch's.
+
+    features: numbers in each sample, or channels.
+    eps: added to the variance, which keeps the quotient finite.
+    momentum: the share of the present batch in the running statistics.
+    affine: are a scale and a shift learned?
+    bias: is a learned constant added?
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
 
     >>> BatchNorm2d(2)(np.ones((4, 2, 5, 5))).shape
     (4, 2, 5, 5)
@@ -229,6 +253,10 @@ class GroupNorm(OverChannels):
     """y = γ·(x - μ)/√(σ² + ε) + β, with μ and σ² of each sample over all numbers of a group of channels.
 
     Args: `num_groups`, which has to divide `num_channels`; γ and β have one number for each channel. (Wu and He 2018)
+    eps: added to the variance, which keeps the quotient finite.
+    affine: are a scale and a shift learned?
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
     Errors: SettingError for settings, ShapeError for an input that is not (batch, num_channels, ...).
 
     >>> GroupNorm(1, 2)(np.array([[[1.0], [3.0]]])).data.round(3).tolist()

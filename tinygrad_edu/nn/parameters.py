@@ -34,6 +34,9 @@ def is_kept(attribute: Any) -> bool:
 def Parameter(data: ArrayLike, requires_grad: bool = True, dtype: Dtype = None) -> Tensor:  # noqa: N802  (PyTorch's name)
     """A Tensor that training changes, for an attribute of a module.
 
+    data: the numbers.
+    dtype: "float64" or "float32".
+
     >>> Parameter([1.0, 2.0])
     Tensor([1., 2.], requires_grad=True)
     """

@@ -56,6 +56,10 @@ class MaxPool(Pool):
 class MaxPool1d(MaxPool):
     """The largest of each window of `kernel_size` numbers, over the last axis; `stride`, kernel_size by default.
 
+    padding: places added on each side, which are never the largest.
+    dilation: steps between the numbers in a window.
+    ceil_mode: may the last window reach beyond the edge?
+
     >>> MaxPool1d(2)([[1.0, 3.0, 2.0, 0.0]]).tolist()
     [[3.0, 2.0]]
     """
@@ -65,6 +69,12 @@ class MaxPool1d(MaxPool):
 
 class MaxPool2d(MaxPool):
     """The same over the last two axes, of images (batch, channels, height, width).
+
+    kernel_size: the size of the window, one number or one for each axis.
+    stride: steps from one window to the next.
+    padding: places added on each side, which are never the largest.
+    dilation: steps between the numbers in a window.
+    ceil_mode: may the last window reach beyond the edge?
 
     >>> MaxPool2d(2)(np.ones((4, 6, 28, 28))).shape
     (4, 6, 14, 14)
@@ -94,6 +104,10 @@ class AvgPool(Pool):
 class AvgPool1d(AvgPool):
     """The mean of each window of `kernel_size` numbers, over the last axis; `stride`, kernel_size by default.
 
+    padding: numbers added on each side.
+    ceil_mode: may the last window reach beyond the edge?
+    count_include_pad: does the mean count what was added as padding?
+
     >>> AvgPool1d(2)([[1.0, 3.0, 2.0, 0.0]]).tolist()
     [[2.0, 1.0]]
     """
@@ -103,6 +117,12 @@ class AvgPool1d(AvgPool):
 
 class AvgPool2d(AvgPool):
     """The same over the last two axes, of images (batch, channels, height, width).
+
+    kernel_size: the size of the window, one number or one for each axis.
+    stride: steps from one window to the next.
+    padding: numbers added on each side.
+    ceil_mode: may the last window reach beyond the edge?
+    count_include_pad: does the mean count what was added as padding?
 
     >>> AvgPool2d(2)(np.ones((4, 6, 28, 28))).shape
     (4, 6, 14, 14)

@@ -23,6 +23,10 @@ class RNN(Recurrent):
     all); `init`, of the input weights, and `recurrent_init`, of the recurrent ones (nn.init; the same by default);
     `rng`, a random generator or a seed; `num_layers` of them on top of each other, with `dropout` between them;
     `bidirectional`, whether a second one reads the times backwards; `dtype`, "float32" or "float64". h begins at 0.
+    in_features: numbers in each input, its last axis.
+    hidden_features: units, the numbers in its state.
+    bias: is a learned constant added?
+    backend: "tensor", or "scalar" for Values.
     Errors: SettingError and NameNotFoundError for settings, ShapeError for an input or a state that does not fit.
 
     >>> outputs, h = RNN(2, 3, rng=0)(np.ones((5, 4, 2)))  # five series of four times
@@ -74,6 +78,17 @@ class GRU(Recurrent):
     r = σ(x W_irᵀ + h W_hrᵀ + b_r),  z = σ(x W_izᵀ + h W_hzᵀ + b_z),
     n = tanh(x W_inᵀ + b_n + r∘(h W_hnᵀ + b_hn)).  (Cho et al. 2014; torch's form, r after the product)
     The parameters are `reset`, `update`, `candidate` and `candidate_bias` (b_hn). Arguments and errors as RNN's.
+    in_features: numbers in each input, its last axis.
+    hidden_features: units, the numbers in its state.
+    bias: is a learned constant added?
+    horizon: steps in time through which the gradient flows back; None for all of them.
+    init: an initializer of nn.init, or its name, for the weights of the inputs.
+    recurrent_init: the same for the weights of the state.
+    backend: "tensor", or "scalar" for Values.
+    num_layers: layers on top of each other.
+    bidirectional: is the series also read backward?
+    dropout: the share of numbers set to 0 between layers in training, within [0, 1).
+    dtype: "float64" or "float32".
 
     >>> outputs, h = GRU(2, 3, rng=0)(np.ones((4, 2)))
     >>> bool(np.all(outputs.data[-1] == h.data))
@@ -129,6 +144,17 @@ class LSTM(Recurrent):
     c′ = f∘c + i∘g,  h′ = o∘tanh(c′).  (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000)
     `forget_bias`, where b_f begins: 1 keeps the cell at first (Jozefowicz et al. 2015); torch draws it around 0.
     The parameters are `input_gate`, `forget_gate`, `cell_gate`, `output_gate`. Arguments and errors as RNN's.
+    in_features: numbers in each input, its last axis.
+    hidden_features: units, the numbers in its state.
+    bias: is a learned constant added?
+    horizon: steps in time through which the gradient flows back; None for all of them.
+    init: an initializer of nn.init, or its name, for the weights of the inputs.
+    recurrent_init: the same for the weights of the state.
+    backend: "tensor", or "scalar" for Values.
+    num_layers: layers on top of each other.
+    bidirectional: is the series also read backward?
+    dropout: the share of numbers set to 0 between layers in training, within [0, 1).
+    dtype: "float64" or "float32".
 
     >>> outputs, (h, c) = LSTM(2, 3, rng=0)(np.ones((4, 2)))
     >>> outputs.shape, h.shape, c.shape
@@ -191,6 +217,14 @@ class Elman(Recurrent):
 
     Args: `self_feedback`, λ, and `context_start`, where c begins: as in RSNNS; `activation`, of the hidden units,
     `out_activation`, f, and `out_bias`, whether it gets a bias; the others as MLP's and RNN's.
+    in_features: numbers in each input, its last axis.
+    hidden_features: units, the numbers in its state.
+    out_features: numbers in each output, its last axis.
+    init: an initializer of nn.init, or its name, for the weights of the inputs.
+    recurrent_init: the same for the weights of the state.
+    seed: what the weights are drawn from.
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
     Errors: SettingError and NameNotFoundError for settings, ShapeError for an input or a context that does not fit.
 
     >>> model = Elman(5, 4, 1)

@@ -226,6 +226,8 @@ def detach(state: State) -> Any:
 def last_output(result: tuple[Any, Any]) -> Any:
     """The output at the last time alone, from what a recurrent layer returns.
 
+    result: what a recurrent layer returns, (outputs, state).
+
     >>> from tinygrad_edu.nn import GRU, Linear, Sequential
     >>> Sequential(GRU(2, 3), last_output, Linear(3, 1))(np.ones((5, 4, 2))).shape  # five series of four times
     (5, 1)

@@ -15,6 +15,7 @@ from tinygrad_edu.optim.optimizer import Parameters, check_parameters
 def clip_by_value(params: Parameters, limit: float) -> None:
     """g ← min(max(g, -limit), limit), each number for itself; PyTorch's clip_grad_value_.
 
+    params: Values or Tensors with gradients.
     Errors: SettingError where limit is not above 0. A gradient that is NaN stays NaN.
 
     >>> from tinygrad_edu import Value
@@ -32,6 +33,7 @@ def clip_by_norm(params: Parameters, max_norm: float) -> float:
 
     The direction stays. As PyTorch's clip_grad_norm_ (Pascanu et al. 2013), but where ‖g‖ is NaN or infinite every
     gradient is left as it is, so that the bad one can be found. Errors: SettingError where max_norm is not above 0.
+    params: Values or Tensors with gradients.
 
     >>> from tinygrad_edu import Tensor
     >>> w = Tensor([3.0, 4.0], requires_grad=True)

@@ -42,6 +42,8 @@ def find(name: str) -> Any:
 def optimizer_for(given: Any, parameters: Any) -> Any:
     """An Optimizer or LBFGS as it is; by name or by a function it is made of the parameters.
 
+    given: an optimizer, its name, or a function that makes one of the parameters.
+
     >>> from tinygrad_edu import Value
     >>> optimizer_for("sgd", [Value(1.0)]), optimizer_for(lambda p: find("adam")(p, lr=0.1), [Value(1.0)])
     (<SGD of 1 numbers, lr=0.001, ...>, <Adam of 1 numbers, lr=0.1, ...>)

@@ -278,6 +278,7 @@ def reduce_on_plateau(
 
     An epoch improves when its loss lies below the best one by more than `threshold` of it. After each cut, `cooldown`
     epochs are not counted. Tell it the loss of each epoch by `observe(loss)`.
+    lr: the rate at the start.
 
     >>> schedule = reduce_on_plateau(0.1, factor=0.5, patience=1)
     >>> for loss in (1.0, 0.9, 0.9, 0.9): schedule.observe(loss)
@@ -293,6 +294,7 @@ def adaptive(lr: float, tol: float = 1e-4, patience: int = 10) -> Schedule:
 
     Once η is at most 1e-6 it stays, and `.finished` becomes True where scikit-learn stops. `patience` is its
     n_iter_no_change.
+    lr: the rate at the start.
 
     >>> schedule = adaptive(0.1, patience=0)
     >>> schedule.observe(1.0); schedule.observe(1.0); schedule(2)

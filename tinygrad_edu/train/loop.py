@@ -27,6 +27,10 @@ def step(model: Module, x: Array, y: Array, loss: Loss, optimizer: Optimizer) ->
 def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, batches: Iterable[Any]) -> list[float]:
     """The loss at each step; `batches` gives the rows of each step: an index, a slice or an array of indices.
 
+    X: the inputs, a row for each sample.
+    y: the targets, a row for each sample.
+    optimizer: one of the model's parameters.
+
     >>> from tinygrad_edu import nn, optim
     >>> from tinygrad_edu.data import or_gate
     >>> model = nn.MLP([2, 1], seed=0)
@@ -60,6 +64,10 @@ def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) 
 
 def one_minus_mae(model: Module, X: Array, y: Array) -> float:
     """1 - the mean absolute error: how near outputs in [0, 1] are to targets of 0 and 1, the OR/XOR question's measure.
+
+    model: a Module.
+    X: the inputs, a row for each sample.
+    y: the targets, a row for each sample.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import or_gate

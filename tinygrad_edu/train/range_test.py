@@ -79,6 +79,9 @@ def lr_range_test(
 
     optimizer: a name, a function of the parameters, or an optimizer, as in fit. stop_at: the test ends where the
     smoothed loss is so many times the lowest one, or not finite. The model and the optimizer are afterwards as before.
+    X: the inputs, a row for each sample.
+    y: the targets, a row for each sample.
+    batch_size: the samples of one update.
     Errors: SettingError for settings; those of fit for data that do not fit.
 
     >>> from tinygrad_edu import nn

@@ -223,6 +223,11 @@ def check_lists(
 ) -> BackpropReport:
     """`check_backprop`, which takes numbers and nested lists too; kept under the name that it had for pure Python.
 
+    params: the parameters by name, as lists.
+    grads: their gradients, as lists of the same shapes.
+    lr: the learning rate, where `updated` is given.
+    updated: the parameters after one update, in place of gradients.
+
     >>> def forward(p):
     ...     return (p["w"][0] * 2.0 + p["w"][1] * 3.0 - 1.0) ** 2
     >>> check_lists(forward, {"w": [1.0, 1.0]}, {"w": [16.0, 24.0]}).ok

@@ -89,6 +89,12 @@ def fit_many(
     process. The numbers are the same to the last bit wherever a run goes, on processors of one kind. A worker is sent
     make_model, optimizer, data and settings, pickled by cloudpickle, so that a lambda will do; it compiles the program
     itself, or finds it on the disk of its machine. `threads` is then of each worker, 1 by default.
+    X: the inputs, a row for each sample.
+    y: the targets, a row for each sample.
+    batch_size: the samples of one update; all of them by default.
+    shuffle: as in fit.
+    tol: as in fit.
+    progress: a bar, or none.
     Errors: as `fit`; TraceError where the training cannot be compiled; SettingError for a backend that is not there.
 
     >>> from tinygrad_edu import nn, optim

@@ -1,0 +1,61 @@
+"""Every public function and class says in its docstring what each of its arguments is."""
+
+import inspect
+import re
+from types import ModuleType
+
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.nn import init
+
+# What users read and do not call: their fields are attributes, described together.
+RESULTS = {
+    "BackpropReport", "Diagnosis", "Figure", "FoundPlace", "FoundSlip", "Grade", "Plateau", "Report", "Run", "Schedule",
+    "Verdict",
+}  # fmt: skip
+# Arguments that are scikit-learn's, name by name, or that are told by whatever calls a user's function.
+OF_OTHERS = {"MLPClassifier", "MLPRegressor", *init.__all__}
+PASSED_ON = {"args", "kwargs", "options", "settings", "named"}
+
+
+def public():
+    """(its name, what it is) of everything in the `__all__` of the package and of its public modules."""
+    modules = [x for name in tg.__all__ if isinstance(x := getattr(tg, name), ModuleType)]
+    seen = set()
+    for module in (tg, *modules, tg.optim.schedules):
+        for name in getattr(module, "__all__", ()):
+            x = getattr(module, name)
+            if callable(x) and not isinstance(x, ModuleType) and id(x) not in seen:
+                seen.add(id(x))
+                yield f"{module.__name__}.{name}", x
+
+
+def without_a_word(x):
+    """The arguments that the docstring does not name."""
+    try:
+        parameters = inspect.signature(x).parameters
+    except (TypeError, ValueError):
+        return []
+    doc = inspect.getdoc(x) or ""
+    names = [name for name in parameters if name not in PASSED_ON and not name.startswith("_")]
+    return [name for name in names if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", doc)]
+
+
+PUBLIC = {
+    name: x
+    for name, x in public()
+    if x.__name__ not in RESULTS | OF_OTHERS and not (isinstance(x, type) and issubclass(x, Exception))
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_argument_is_named(name):
+    assert not without_a_word(PUBLIC[name])
+
+
+def test_a_missing_word_is_found():
+    def f(x, y):
+        """Takes x alone; xy is another word."""
+
+    assert without_a_word(f) == ["y"]
