@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import ArrayLike
+
 LIBRARIES = {
     "IPython", "_pytest", "dask", "distributed", "jax", "joblib", "llvmlite", "matplotlib", "numba", "numpy", "pandas",
     "pytest", "scipy", "sklearn", "tinygrad_edu", "torch", "tqdm",
@@ -49,7 +51,7 @@ def names_in(code: CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def holds_attributes(x: Any) -> bool:
+def holds_attributes(x: ArrayLike) -> bool:
     """Has it attributes that the user's code may keep numbers in?"""
     kind = type(x)
     if isinstance(x, (type, FunctionType, MethodType, ModuleType)):
@@ -57,7 +59,7 @@ def holds_attributes(x: Any) -> bool:
     return is_own_class(kind) or getattr(kind, "keeps_state", False) or kind.__module__ in HOLDERS
 
 
-def wrapped_in(x: Any) -> Any:
+def wrapped_in(x: ArrayLike) -> Any:
     """The function that another one stands for, as functools.wraps and tg.jit note it."""
     return (getattr(x, "__dict__", None) or {}).get("__wrapped__")
 
@@ -76,7 +78,7 @@ def slots_of(kind: type) -> list[str]:
     return [slots] if isinstance(slots, str) else [each for each in slots if each not in ("__dict__", "__weakref__")]
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: ArrayLike, b: ArrayLike) -> bool:
     """Is it the same thing, or the same numbers? Of things that hold others, the others are compared by themselves."""
     if a is b:
         return True

@@ -167,10 +167,10 @@ def grade_folder(folder: str | os.PathLike[str], exercise: str = "", seconds: fl
     paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     if not paths:
         raise InputFileError(f"{folder} holds no submissions: .py or .ipynb files are needed")
-    return [graded(path, exercise, seconds) for path in paths]
+    return [grade_path(path, exercise, seconds) for path in paths]
 
 
-def graded(path: Path, exercise: str, seconds: float) -> Graded:
+def grade_path(path: Path, exercise: str, seconds: float) -> Graded:
     try:
         return Graded(path, grade_file(path, exercise, seconds=seconds, hint=2))
     except TinygradError as error:

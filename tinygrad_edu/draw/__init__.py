@@ -6,6 +6,7 @@ import sys
 from types import ModuleType
 from typing import Any, Literal, get_args
 
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.draw.drawing import Drawing
 from tinygrad_edu.draw.graph import Graph, graph_of, is_node
 from tinygrad_edu.draw.model import flat, is_model, sample_run
@@ -22,7 +23,7 @@ Style = Literal["graph", "network"]
 def draw(
     target: Any,
     *,
-    inputs: Any = None,
+    inputs: Samples = None,
     direction: Direction = "auto",
     max_nodes: int = 300,
     title: str = "",
@@ -84,7 +85,7 @@ def model_to_draw(target: Any) -> Any:
     return target
 
 
-def graph_to_draw(target: Any, inputs: Any = None) -> Graph:
+def graph_to_draw(target: Any, inputs: Samples = None) -> Graph:
     """The graph behind whatever `draw` was given."""
     if is_model(target):
         graph = graph_of(*sample_run(target, inputs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.errors import DrawError
 from tinygrad_edu.train.histograms import NEARLY_FLAT, ends_in_activation, ends_of_layers, evaluation_mode, slope
 
@@ -12,7 +13,7 @@ Health = Literal["healthy", "saturated", "dead", ""]
 MOSTLY = 0.9  # of the samples: from here on a unit counts as saturated
 
 
-def health_of(model: Any, inputs: Any) -> Mapping[int, list[Health]]:
+def health_of(model: Model, inputs: Samples) -> Mapping[int, list[Health]]:
     """By the number of the layer: the state of its units, measured by the slope of the activation that ends it.
 
     A unit is dead if its activation has next to no slope for every sample, saturated if it has for most of them.

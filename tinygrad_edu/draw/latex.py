@@ -57,7 +57,7 @@ class Latex(str):
     lines: tuple[str, ...]
 
     def __new__(cls, lines: Sequence[str]) -> Latex:
-        text = lines[0] if len(lines) == 1 else aligned(lines)
+        text = lines[0] if len(lines) == 1 else align(lines)
         made = super().__new__(cls, text)
         made.lines = tuple(lines)
         return made
@@ -66,7 +66,7 @@ class Latex(str):
         return f"$\\displaystyle {self}$"
 
 
-def aligned(lines: Sequence[str]) -> str:
+def align(lines: Sequence[str]) -> str:
     """Several equations, below each other at their equals signs."""
     rows = [line.replace(" = ", " &= ", 1) for line in lines]
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
@@ -146,19 +146,19 @@ def constant(graph: Graph, n: int) -> Part:
     return text, PRODUCT if exponent else SIGN if text.startswith("-") else ATOM
 
 
-def held(part: Part, strength: int) -> str:
+def bracket(part: Part, strength: int) -> str:
     """A part inside an operation of that strength: in brackets where it is weaker."""
     return part[0] if part[1] >= strength else rf"\left({part[0]}\right)"
 
 
 def factor(part: Part) -> str:
     """A part after a product's sign."""
-    return held(part, POWER)
+    return bracket(part, POWER)
 
 
 def behind_a_sign(part: Part) -> str:
     """A part after + or -: in brackets where it is a sum, or begins with a sign itself."""
-    return held((part[0], SUM if part[0].startswith("-") else part[1]), PRODUCT)
+    return bracket((part[0], SUM if part[0].startswith("-") else part[1]), PRODUCT)
 
 
 def formula(graph: Graph, n: int, parts: Sequence[Part]) -> Part:
@@ -167,17 +167,17 @@ def formula(graph: Graph, n: int, parts: Sequence[Part]) -> Part:
     if operation == "mul" and len(parts) == 2:
         both = all(size(graph.data(parent)) > 1 for parent in graph.parents[n])
         sign = r"\odot" if both else r"\cdot"
-        return f"{held(parts[0], PRODUCT)} {sign} {factor(parts[1])}", PRODUCT
+        return f"{bracket(parts[0], PRODUCT)} {sign} {factor(parts[1])}", PRODUCT
     if operation in RULES and len(parts) == RULES[operation][0]:
         return RULES[operation][1](*parts)
     if operation in RELATIONS:
         return f"{parts[0][0]} {RELATIONS[operation]} {parts[1][0]}", SUM
     if operation == "sum":
-        return rf"{total(options)} {held(parts[0], POWER)}", PRODUCT
-    return called(operation, parts, "" if operation in ("transpose", "getitem") else option_text(options))
+        return rf"{total(options)} {bracket(parts[0], POWER)}", PRODUCT
+    return call(operation, parts, "" if operation in ("transpose", "getitem") else option_text(options))
 
 
-def called(operation: str, parts: Sequence[Part], options: str) -> Part:
+def call(operation: str, parts: Sequence[Part], options: str) -> Part:
     """A function by its name, with its options behind it."""
     name = OTHER_NAMES.get(operation) or (f"\\{operation}" if operation in NAMED else "")
     name = name or rf"\mathrm{{{literal(operation.replace('_', ' '))}}}"
@@ -194,12 +194,12 @@ def total(options: Mapping[str, Any]) -> str:
 RULES: Mapping[str, tuple[int, Callable[..., Part]]] = {
     "add": (2, lambda a, b: (f"{a[0]} + {behind_a_sign(b)}", SUM)),
     "sub": (2, lambda a, b: (f"{a[0]} - {behind_a_sign(b)}", SUM)),
-    "neg": (1, lambda a: (f"-{held(a, POWER)}", SIGN)),
+    "neg": (1, lambda a: (f"-{bracket(a, POWER)}", SIGN)),
     "pos": (1, lambda a: a),
     "div": (2, lambda a, b: (rf"\frac{{{a[0]}}}{{{b[0]}}}", POWER)),
     "reciprocal": (1, lambda a: (rf"\frac{{1}}{{{a[0]}}}", POWER)),
-    "pow": (2, lambda a, b: (f"{{{held(a, ATOM)}}}^{{{b[0]}}}", POWER)),
-    "square": (1, lambda a: (f"{{{held(a, ATOM)}}}^{{2}}", POWER)),
+    "pow": (2, lambda a, b: (f"{{{bracket(a, ATOM)}}}^{{{b[0]}}}", POWER)),
+    "square": (1, lambda a: (f"{{{bracket(a, ATOM)}}}^{{2}}", POWER)),
     "sqrt": (1, lambda a: (rf"\sqrt{{{a[0]}}}", ATOM)),
     "exp": (1, lambda a: (f"e^{{{a[0]}}}", POWER)),
     "exp2": (1, lambda a: (f"2^{{{a[0]}}}", POWER)),
@@ -208,8 +208,8 @@ RULES: Mapping[str, tuple[int, Callable[..., Part]]] = {
     "ceil": (1, lambda a: (rf"\left\lceil {a[0]} \right\rceil", ATOM)),
     "log2": (1, lambda a: (rf"\log_{{2}}\left({a[0]}\right)", ATOM)),
     "log10": (1, lambda a: (rf"\log_{{10}}\left({a[0]}\right)", ATOM)),
-    "matmul": (2, lambda a, b: (rf"{held(a, PRODUCT)} \, {factor(b)}", PRODUCT)),
-    "transpose": (1, lambda a: (rf"{{{held(a, ATOM)}}}^{{\top}}", POWER)),
+    "matmul": (2, lambda a, b: (rf"{bracket(a, PRODUCT)} \, {factor(b)}", PRODUCT)),
+    "transpose": (1, lambda a: (rf"{{{bracket(a, ATOM)}}}^{{\top}}", POWER)),
     "squared_error": (2, lambda p, t: (rf"\left({p[0]} - {behind_a_sign(t)}\right)^{{2}}", POWER)),
     "absolute_error": (2, lambda p, t: (rf"\left|{p[0]} - {behind_a_sign(t)}\right|", ATOM)),
 }  # fmt: skip

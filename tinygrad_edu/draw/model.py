@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.draw.graph import is_node
 from tinygrad_edu.errors import DrawError, TinygradError
 
@@ -13,7 +14,7 @@ def is_model(target: object) -> bool:
     return hasattr(target, "named_parameters")
 
 
-def sample_run(model: Any, inputs: Any = None) -> tuple[list[Any], dict[int, str]]:
+def sample_run(model: Model, inputs: Samples = None) -> tuple[list[Any], dict[int, str]]:
     """(outputs, names of the parameters by id) of one forward run.
 
     inputs: what the model is called with; None: zeros, as many as it has inputs.
@@ -27,7 +28,7 @@ def sample_run(model: Any, inputs: Any = None) -> tuple[list[Any], dict[int, str
     return outputs, names
 
 
-def is_scalar(model: Any) -> bool:
+def is_scalar(model: Model) -> bool:
     """Is it made of Values? It says so, or its first parameter is a single float."""
     if hasattr(model, "backend"):
         return bool(model.backend == "scalar")
@@ -35,7 +36,7 @@ def is_scalar(model: Any) -> bool:
     return isinstance(getattr(first, "data", None), float)
 
 
-def zeros(model: Any) -> list[float]:
+def zeros(model: Model) -> list[float]:
     """As many zeros as the model, or its first layer, has inputs."""
     for part in (model, *getattr(model, "layers", ())[:1]):
         width: Any = getattr(part, "in_features", None)
@@ -45,7 +46,7 @@ def zeros(model: Any) -> list[float]:
     raise DrawError(f"{name} does not say how many inputs it has. Pass a sample: draw(model, inputs=...)")
 
 
-def scalar_sample(inputs: Any) -> Any:
+def scalar_sample(inputs: Samples) -> Any:
     """Values with the labels x0, x1, ...; nodes stay as they are."""
     from tinygrad_edu.core.value import Value
 
@@ -53,7 +54,7 @@ def scalar_sample(inputs: Any) -> Any:
     return [x if is_node(x) else Value(float(x), label=f"x{place}") for place, x in enumerate(numbers)]
 
 
-def tensor_run(model: Any, inputs: Any) -> Any:
+def tensor_run(model: Model, inputs: Samples) -> Any:
     """The answer to a Tensor; of a model that takes whole numbers, such as an embedding, to these."""
     import numpy
 
@@ -65,7 +66,7 @@ def tensor_run(model: Any, inputs: Any) -> Any:
         return model(numpy.asarray(inputs))
 
 
-def tensor_sample(inputs: Any) -> Any:
+def tensor_sample(inputs: Samples) -> Any:
     """A Tensor with the label x, which takes part in the graph; one sample becomes a batch of one; a node stays."""
     if is_node(inputs):
         return inputs

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.draw.dot import COLOURS, FONT, QUIET, heading
 from tinygrad_edu.draw.text import count, escape
 from tinygrad_edu.errors import DrawError
@@ -34,7 +35,7 @@ class Chain:
     captions: tuple[str, ...]
 
 
-def draw_network(model: Any, inputs: Any, colour: Colour, title: str) -> tuple[str, str]:
+def draw_network(model: Model, inputs: Samples, colour: Colour, title: str) -> tuple[str, str]:
     """(DOT text, summary) of a model that is a chain of layers.
 
     inputs: of the network, (samples, features); needed for `colour="health"`, and for a layer without weights.
@@ -57,14 +58,14 @@ def draw_network(model: Any, inputs: Any, colour: Colour, title: str) -> tuple[s
     return "\n".join(lines) + "\n", summary(model, chain)
 
 
-def states(model: Any, inputs: Any) -> Mapping[int, Sequence[str]]:
+def states(model: Model, inputs: Samples) -> Mapping[int, Sequence[str]]:
     """The health of the units by layer; only this needs NumPy and the trainer, so that other pictures do without."""
     from tinygrad_edu.draw.health import health_of
 
     return health_of(model, inputs)
 
 
-def chain_of(model: Any, colour: Colour) -> Chain:
+def chain_of(model: Model, colour: Colour) -> Chain:
     """The linear layers of a model, which must fit one behind the other."""
     state = model.state_dict()
     names = [name for name, array in state.items() if name.endswith("weight") and array.ndim == 2]
@@ -82,7 +83,7 @@ def chain_of(model: Any, colour: Colour) -> Chain:
     return Chain(widths, tuple(shown), ("inputs", *texts))
 
 
-def chain_of_stages(model: Any, inputs: Any, colour: Colour) -> Chain:
+def chain_of_stages(model: Model, inputs: Samples, colour: Colour) -> Chain:
     """The layers of any model; convolutions, recurrent layers, attention: see stages.py."""
     from tinygrad_edu.draw.stages import single_layer, stages_of
 
@@ -101,7 +102,7 @@ def chain_of_stages(model: Any, inputs: Any, colour: Colour) -> Chain:
     return Chain(widths, tuple(matrices), ("inputs", *(stage.caption for stage in stages)))
 
 
-def activations(model: Any, layers: int) -> list[str]:
+def activations(model: Model, layers: int) -> list[str]:
     """What stands behind each linear layer, as text: ", tanh", or nothing where the model does not say."""
     hidden = getattr(getattr(model, "activation", None), "name", "")
     last = getattr(getattr(model, "out_activation", None), "name", "")
@@ -168,7 +169,7 @@ def health_note(units: Mapping[int, Sequence[str]]) -> str:
     return f". Units: {', '.join(told)}" if told else ""
 
 
-def summary(model: Any, chain: Chain) -> str:
+def summary(model: Model, chain: Chain) -> str:
     """The picture in words."""
     widths, size = "-".join(map(str, chain.widths)), sum(array.size for array in model.state_dict().values())
     return f"Network {widths}: {'; '.join(chain.captions[1:])}; {count(size, 'parameter')}"

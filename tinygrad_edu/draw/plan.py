@@ -70,7 +70,7 @@ def draw_graph(graph: Graph, plan: Plan) -> Drawing:
     statements = list(full(folded, plan.derivatives, functions, loss)) if may_be_full(folded, plan) else []
     scene = Scene(graph, folded, statements, loss, layers_of(folded), plan.join)
     by = grouping(scene, plan)
-    dot = in_groups(scene, by, plan) if by else laid_out(statements, plan)
+    dot = in_groups(scene, by, plan) if by else lay_out(statements, plan)
     slow = f"The layout takes more than {plan.time_limit:g} s: "
     reserve = in_groups(scene, best_grouping(scene), plan, slow) if by is None and plan.collapse == "auto" else ""
     boxes = scene.groups(by or "layer")
@@ -95,9 +95,9 @@ def views_of(scene: Scene, dot: str, by: By | None, plan: Plan, folds: bool) -> 
     """What the page shows, by name, the first one at the start; all of a graph only where that can be laid out."""
     views = {"layers" if by else "nodes": dot}
     if by and scene.statements:
-        views["nodes"] = laid_out(scene.statements, plan)
+        views["nodes"] = lay_out(scene.statements, plan)
     if folds and scene.statements:
-        views["unfolded"] = laid_out(list(full(scene.whole, plan.derivatives, loss=scene.loss)), plan)
+        views["unfolded"] = lay_out(list(full(scene.whole, plan.derivatives, loss=scene.loss)), plan)
     if by is None and scene.layers:
         views["layers"] = in_groups(scene, "layer", plan)
     return views
@@ -119,7 +119,7 @@ def may_be_full(graph: Graph, plan: Plan) -> bool:
     return plan.collapse == "none" or (plan.collapse == "auto" and len(graph.nodes) <= plan.max_nodes)
 
 
-def laid_out(statements: Sequence[str], plan: Plan, note: str = "") -> str:
+def lay_out(statements: Sequence[str], plan: Plan, note: str = "") -> str:
     """The DOT text, in the direction that was asked for or fits a page."""
     return document(statements, direction_for(statements, plan)[0], plan.title, note)
 
@@ -159,7 +159,7 @@ def best_grouping(scene: Scene) -> By:
 def in_groups(scene: Scene, by: By, plan: Plan, reason: str = "") -> str:
     """The DOT text of the collapsed graph, with a note that says so."""
     groups = scene.groups(by)
-    return laid_out(
+    return lay_out(
         list(group_statements(scene.folded, groups, scene.loss)), plan, reason + note_of(len(scene.whole.nodes), groups)
     )
 
@@ -168,7 +168,7 @@ def summary(graph: Graph) -> str:
     """The picture in words: for a reader who does not see it, and for `repr`."""
     operations = sum(map(bool, graph.operations))
     inputs = [clean(label) for i, label in enumerate(graph.labels) if label and graph.kind(i) == "input"]
-    outputs = [named(graph.labels[i], brief(graph.nodes[i].data)) for i in sorted(graph.outputs)]
+    outputs = [with_label(graph.labels[i], brief(graph.nodes[i].data)) for i in sorted(graph.outputs)]
     return "; ".join(
         [
             f"Computation graph of {count(len(graph.nodes), 'node')}: {count(operations, 'operation')}",
@@ -178,7 +178,7 @@ def summary(graph: Graph) -> str:
     )
 
 
-def named(label: str, value: str) -> str:
+def with_label(label: str, value: str) -> str:
     """A value after its label, if it has one."""
     return f"{clean(label)} = {value}" if label else value
 

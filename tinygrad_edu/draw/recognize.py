@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tinygrad_edu.core import ops as ops  # its rows enter the table
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.recompute import recompute
@@ -72,7 +73,7 @@ def near(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=CLOSE, abs_tol=CLOSE)
 
 
-def name_on_arrays(graph: Graph, entry: int, operations: Sequence[int], data: Any, result: Any) -> str:
+def name_on_arrays(graph: Graph, entry: int, operations: Sequence[int], data: ArrayLike, result: Any) -> str:
     """Of a part of a graph of Tensors."""
     import numpy as np
 
@@ -106,7 +107,7 @@ def same(a: Any, b: Any, tolerance: float) -> bool:
     return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, rtol=tolerance, atol=tolerance))
 
 
-def functions_of_an_array(x: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[Any], Any], float]]:
+def functions_of_an_array(x: ArrayLike, shape: tuple[int, ...]) -> Iterator[tuple[str, Callable[[Any], Any], float]]:
     """(name, function, tolerance) of what can make an array of that shape of x."""
     from tinygrad_edu import ops as named
 
@@ -125,7 +126,7 @@ def functions_of_an_array(x: Any, shape: tuple[int, ...]) -> Iterator[tuple[str,
     yield from norms(x)
 
 
-def norms(x: Any) -> Iterator[tuple[str, Callable[[Any], Any], float]]:
+def norms(x: ArrayLike) -> Iterator[tuple[str, Callable[[Any], Any], float]]:
     """The layers that set mean and variance, over the axes that each of them takes."""
     axes = tuple(range(x.ndim))
     for first in [first for first in range(min(1, x.ndim - 1), x.ndim) if math.prod(x.shape[first:]) > 2]:
@@ -136,9 +137,9 @@ def norms(x: Any) -> Iterator[tuple[str, Callable[[Any], Any], float]]:
             yield "batch norm", functools.partial(standardized, axis=axis), ABOUT
 
 
-def standardized(x: Any, axis: Any) -> Any:
+def standardized(x: ArrayLike, axis: Any) -> Any:
     return (x - x.mean(axis=axis, keepdims=True)) / (x.std(axis=axis, keepdims=True) + 1e-12)
 
 
-def scaled(x: Any, axis: Any) -> Any:
+def scaled(x: ArrayLike, axis: Any) -> Any:
     return x / ((x * x).mean(axis=axis, keepdims=True) ** 0.5 + 1e-12)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.nn.activations import Activation
 from tinygrad_edu.nn.convolution import Convolution
 from tinygrad_edu.nn.embedding import Embedding
@@ -30,7 +31,7 @@ class Stage:
     caption: str
 
 
-def layers_in(model: Any) -> Iterator[Any]:
+def layers_in(model: Model) -> Iterator[Any]:
     """The layers of a model in order: modules that call themselves one, or that hold no other."""
     if not isinstance(model, Module) or model.describe():
         yield model
@@ -42,7 +43,7 @@ def layers_in(model: Any) -> Iterator[Any]:
         yield from layers_in(child)
 
 
-def stages_of(model: Any, gradients: bool) -> list[Stage]:
+def stages_of(model: Model, gradients: bool) -> list[Stage]:
     """The layers of a model as steps, each with as many columns as the step before has rows."""
     found: list[Stage] = []
     width = None
@@ -124,7 +125,7 @@ def joined(stages: list[Stage]) -> list[Stage]:
     return found
 
 
-def single_layer(stages: list[Stage], inputs: Any) -> list[Stage]:
+def single_layer(stages: list[Stage], inputs: Samples) -> list[Stage]:
     """A layer that does something to each unit by itself: as many units as the inputs have, each on its own."""
     width = int(np.shape(inputs)[-1]) if np.ndim(inputs) else 1
     return [Stage(np.eye(width), stage.caption) for stage in stages[:1]] if stages[0].matrix is None else stages

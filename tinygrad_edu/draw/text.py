@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tinygrad_edu.charts.text import clean
+from tinygrad_edu.core.aliases import ArrayLike
 
 FEW = 1000  # numbers whose norm is taken one by one
 SMALL = 4  # arrays of up to this many elements are written out
@@ -35,7 +36,7 @@ def symbol(operation: str) -> str:
     return SYMBOLS.get(operation, operation)
 
 
-def number(value: Any) -> str:
+def number(value: ArrayLike) -> str:
     """Four significant digits; below a million without an exponent.
 
     >>> number(-3.0), number(2 ** -0.5), number(0.000012), number(54321.6), number(-0.0)
@@ -64,12 +65,12 @@ def nested_text(items: Any) -> str:
     return number(items)
 
 
-def plain(value: Any) -> Any:
+def plain(value: ArrayLike) -> Any:
     """A number or an array; of a node (a gradient can be one, for higher order) its data."""
     return value.data if hasattr(value, "parents") else value
 
 
-def norm(array: Any) -> float:
+def norm(array: ArrayLike) -> float:
     """The Euclidean norm of a number or an array; hypot also where the squares would overflow.
 
     >>> norm(-3.0), norm(1e200)
@@ -85,22 +86,22 @@ def norm(array: Any) -> float:
     return largest * math.sqrt(float(((array / largest) ** 2).sum(dtype="float64")))
 
 
-def size(array: Any) -> int:
+def size(array: ArrayLike) -> int:
     """The number of elements, 1 for a number."""
     return int(getattr(array, "size", 1))
 
 
-def single(value: Any) -> float:
+def single(value: ArrayLike) -> float:
     """The one number of a number or of an array that holds one, whatever its axes."""
     return float(value.reshape(-1)[0] if hasattr(value, "reshape") else value)
 
 
-def is_large(array: Any) -> bool:
+def is_large(array: ArrayLike) -> bool:
     """Too many elements to write them out?"""
     return size(array) > SMALL
 
 
-def rows(data: Any, grad: Any) -> list[tuple[str, str]]:
+def rows(data: ArrayLike, grad: Any) -> list[tuple[str, str]]:
     """What a box says about its node: (name, value) lines.
 
     >>> rows(0.5, -3.0)
@@ -114,14 +115,14 @@ def rows(data: Any, grad: Any) -> list[tuple[str, str]]:
     return lines if grad is None else [*lines, ("|grad|", number(norm(grad)))]
 
 
-def value_text(value: Any) -> str:
+def value_text(value: ArrayLike) -> str:
     """A number, or a small array in full; a large one as its norm."""
     if is_large(value):
         return f"|{number(norm(value))}|"
     return nested_text(value.tolist()) if hasattr(value, "tolist") else number(value)
 
 
-def brief(data: Any) -> str:
+def brief(data: ArrayLike) -> str:
     """A number, or a small array in full; a large one as its shape and norm."""
     data = plain(data)
     return f"{tuple(data.shape)} |data| {number(norm(data))}" if is_large(data) else value_text(data)
@@ -137,7 +138,7 @@ def option_text(options: Mapping[str, Any] | None) -> str:
     return ", ".join(f"{name}={option_value(value)}" for name, value in given if value is not False)
 
 
-def option_value(value: Any) -> str:
+def option_value(value: ArrayLike) -> str:
     """An option without memory addresses and long arrays: a picture is the same in every run."""
     if isinstance(value, slice):
         ends = ("" if end is None else option_value(end) for end in (value.start, value.stop))

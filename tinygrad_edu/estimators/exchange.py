@@ -119,7 +119,7 @@ def module(model: Estimator) -> Sequential:
     return made
 
 
-def network(model: Any) -> Sequential:
+def network(model: Estimator) -> Sequential:
     """The same network with the activation of its outputs: what predict_proba or predict is computed from."""
     made = module(model)
     made.layers.append(find_activation(model.out_activation_))

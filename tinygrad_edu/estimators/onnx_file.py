@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.onnx_graph.model import OnnxModel
+from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.exchange import network
 from tinygrad_edu.nn.storage import replace
 
 
-def write_onnx(estimator: Any, path: str | Path) -> Path:
+def write_onnx(estimator: Estimator, path: str | Path) -> Path:
     """See Perceptron.to_onnx."""
     model, sample = network(estimator), np.zeros((1, estimator.n_features_in_), np.float32)
     classes = getattr(estimator, "classes_", None)
     one_column = classes is not None and estimator.n_outputs_ == 1
 
-    def answer(x: Any) -> Any:
+    def answer(x: ArrayLike) -> Any:
         p = model(x)
         return np.concatenate([1.0 - p, p], axis=1) if one_column else p
 
@@ -31,6 +33,6 @@ def write_onnx(estimator: Any, path: str | Path) -> Path:
     return target
 
 
-def is_multilabel(estimator: Any) -> bool:
+def is_multilabel(estimator: Estimator) -> bool:
     """May a sample have several classes at once?"""
     return bool(estimator.out_activation_ == "logistic" and estimator.n_outputs_ > 1)

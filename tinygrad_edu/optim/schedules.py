@@ -181,6 +181,8 @@ def invscaling(t: ArrayLike, lr: float, power: float = 0.5, samples: int = 1, ba
     """η(t) = lr / (n + 1)ᵖ, where n counts the samples of the epochs before; scikit-learn's `invscaling`.
 
     An epoch is `samples` samples in ⌈samples/batch_size⌉ steps. Without the two numbers n = t.
+    lr: the rate of the first epoch.
+    power: p.
 
     >>> [round(invscaling(1.0, samples=8, batch_size=4)(t), 6) for t in range(5)]
     [1.0, 1.0, 0.333333, 0.333333, 0.242536]

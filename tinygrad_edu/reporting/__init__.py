@@ -61,7 +61,7 @@ def report(
     return path
 
 
-def known_and_record(run: Any, X: Any, y: Any, histograms: Histograms | None) -> tuple[Any, Record]:
+def known_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | None) -> tuple[Any, Record]:
     """(the Run or the estimator, what a page is made from)."""
     from tinygrad_edu.reporting.estimators import record_of_estimator
     from tinygrad_edu.reporting.record import record_of
@@ -74,7 +74,7 @@ def known_and_record(run: Any, X: Any, y: Any, histograms: Histograms | None) ->
     return known, replace_fields(record, histograms=histograms or histograms_of(record))
 
 
-def diagnosed(known: Any, X: Any, y: Any) -> Any:
+def diagnosed(known: Any, X: Samples, y: Samples) -> Any:
     """The diagnosis of a run or an estimator; where there can be none, the reason."""
     from tinygrad_edu.clinic import diagnose
     from tinygrad_edu.errors import TinygradError

@@ -55,7 +55,7 @@ def chart(record: Record, X: Array, found: Answer) -> str:
         return projection(X, found)
     what = f"{'Classes' if found.classes else 'Answers'} of the network over its inputs. {found.words}"
     draw = (lambda c: curve(c, record, X, found)) if X.shape[1] == 1 else (lambda c: plane(c, record, X, found))
-    return framed(
+    return frame_picture(
         found.words, what, draw, behind_it(names(X), X, found), rows=legend_rows(found) if X.shape[1] == 2 else 1
     )
 
@@ -64,7 +64,7 @@ def projection(X: Array, found: Answer) -> str:
     """Classes over the two directions in which the inputs vary most; numbers over their targets."""
     if not found.classes:
         what = f"Answers of the network over the targets. {found.words}"
-        return framed(found.words, what, lambda c: against(c, found), behind_it([], X, found))
+        return frame_picture(found.words, what, lambda c: against(c, found), behind_it([], X, found))
     if X.dtype.kind != "f":
         return f"<p>{found.words} The inputs are whole numbers, of which there is no picture.</p>"
     places, share = components(X)
@@ -75,10 +75,10 @@ def projection(X: Array, found: Answer) -> str:
         canvas.axes.set(xlabel="component 1", ylabel="component 2")
 
     numbers = behind_it(["component 1", "component 2"], places, found)
-    return framed(found.words, f"{about} {found.words}", draw, numbers, about, legend_rows(found))
+    return frame_picture(found.words, f"{about} {found.words}", draw, numbers, about, legend_rows(found))
 
 
-def framed(
+def frame_picture(
     words: str, what: str, draw: Callable[[Canvas], None], behind_it: str, about: str = "", rows: int = 1
 ) -> str:
     """A picture with room for so many rows of its legend above it."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts.subject import estimator_loss, refuse_other_data, targets_of
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import NameNotFoundError, OperandError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layers import MLP
@@ -25,7 +26,7 @@ def is_estimator(candidate: Any) -> bool:
     return hasattr(candidate, "predict") and hasattr(candidate, "get_params")
 
 
-def record_of_estimator(estimator: Any, X: Any, y: Any) -> Record:
+def record_of_estimator(estimator: Any, X: Samples, y: Samples) -> Record:
     """The record of a fitted estimator on data: curves and network of an MLP, answers of any other.
 
     Errors: OperandError for what is no estimator, SettingError without data, ShapeError for other data.
@@ -45,7 +46,7 @@ def record_of_estimator(estimator: Any, X: Any, y: Any) -> Record:
     return of_answers(estimator, X, np.asarray(y))
 
 
-def innermost(estimator: Any, X: Any, y: Array) -> tuple[Any, Any, Array]:
+def innermost(estimator: Any, X: Samples, y: Array) -> tuple[Any, Any, Array]:
     """(the estimator inside pipelines and searches, X and y as it is given them)."""
     for attribute in HOLDERS:
         if hasattr(estimator, attribute) and not hasattr(estimator, "estimators_"):
@@ -59,7 +60,7 @@ def innermost(estimator: Any, X: Any, y: Array) -> tuple[Any, Any, Array]:
     return estimator, X, y
 
 
-def to_array(X: Any) -> Array:
+def to_array(X: Samples) -> Array:
     """Data frames and sparse matrices as an array. Errors: SettingError for what is not made of numbers."""
     try:
         return np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
@@ -108,7 +109,7 @@ def network_of(last: Any) -> MLP | None:
     return made
 
 
-def of_answers(estimator: Any, data: Any, y: Array) -> Record:
+def of_answers(estimator: Any, data: Samples, y: Array) -> Record:
     """Of any other estimator: what it answers, without curves and without a network."""
     classes, X = getattr(estimator, "classes_", None), to_array(data)
     outputs: Callable[[Any], Array] = partial(predict, estimator)
@@ -131,14 +132,14 @@ def of_answers(estimator: Any, data: Any, y: Array) -> Record:
     )  # fmt: skip
 
 
-def predict(last: Any, X: Any) -> Array:
+def predict(last: Any, X: Samples) -> Array:
     """What it answers; it was perhaps fitted on a data frame, and is asked about an array."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return np.asarray(last.predict(X))
 
 
-def scores_of(last: Any, known: Array, X: Any) -> Array:
+def scores_of(last: Any, known: Array, X: Samples) -> Array:
     """A score for each class: 1 for the one that is predicted."""
     return np.asarray(predict(last, X)[:, None] == known[None, :], dtype=float)
 

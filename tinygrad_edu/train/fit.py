@@ -251,5 +251,9 @@ def record(job: Job, ending: str, compiled: bool | str) -> Run:
 def bar(job: Job) -> Any:
     settings = job.settings
     return progress_bar.bar(
-        settings.epochs, "epoch", progress_bar.wanted(settings.progress), len(job.losses), asked=bool(settings.progress)
+        settings.epochs,
+        "epoch",
+        progress_bar.is_wanted(settings.progress),
+        len(job.losses),
+        asked=bool(settings.progress),
     )

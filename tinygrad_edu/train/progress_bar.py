@@ -14,7 +14,7 @@ DELAY_S = 0.5  # a bar in a notebook that nobody asked for: only for what takes 
 EVERY_S = 0.1
 
 
-def wanted(progress: bool | None) -> bool:
+def is_wanted(progress: bool | None) -> bool:
     """Is a bar to be shown? By default in terminals and notebooks."""
     return (sys.stderr.isatty() or in_notebook()) if progress is None else bool(progress)
 

@@ -87,7 +87,7 @@ def refuse(seeds: int, budget_s: float) -> None:
     checks.number("budget_s", budget_s, "(0, inf]")
 
 
-def of_our_own(trained: Any, X: Any, y: Any, weight: Any, goal: Any, seeds: int, budget_s: float) -> Diagnosis:
+def of_our_own(trained: Any, X: Samples, y: Samples, weight: Any, goal: Any, seeds: int, budget_s: float) -> Diagnosis:
     """A Run, or an estimator."""
     if isinstance(trained, Run):
         refuse_weights(weight)

@@ -12,7 +12,7 @@ from typing import Any
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
-from tinygrad_edu.core.aliases import Model, Samples
+from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 
 ROWS = 256
 CLOSE = 1e-5  # relative: float32 rounds at 6e-8
@@ -89,14 +89,14 @@ class Pass:
                 "PyTorch: nn.LSTM(..., batch_first=True) for inputs (samples, times, features).",
             )  # fmt: skip
 
-    def eval_of(self, X: Any) -> Any:
+    def eval_of(self, X: Samples) -> Any:
         training = self.module.training
         try:
             return self.module.eval()(X)
         finally:
             self.module.train(training)
 
-    def close(self, a: Any, b: Any) -> bool:
+    def close(self, a: ArrayLike, b: ArrayLike) -> bool:
         return a.shape == b.shape and bool(self.torch.allclose(a, b, 1e-3, 1e-4 * float(a.abs().max())))
 
     def broadcast(self) -> Iterator[FoundCause]:

@@ -60,6 +60,11 @@ class Grade:
 def grade(submission: Any, params: Any = None, grads: Any = None, *, exercise: str = "", **options: Any) -> Grade:
     """Grade an exercise of the course, or gradients of any exercise of your own.
 
+    submission: the path of a script or notebook, a function of it, or a forward of your own.
+    params, grads: of a forward of your own, as check_backprop takes them.
+    exercise: the name of an exercise, where `submission` is one function.
+    options: hint, seconds and seed, or further arguments of check_backprop.
+
     grade(path): a script or a notebook of the course; grade(function, exercise="mlp_layer"): one function of it. Both
     run in a process of their own, on random inputs. Options: hint, 1 which result is wrong, 2 the mistake and its line,
     3 the formula (1); seconds, the time limit (10); seed of the inputs (a new one).

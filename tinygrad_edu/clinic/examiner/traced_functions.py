@@ -109,7 +109,7 @@ def correlate(a: ArrayLike, v: ArrayLike, mode: str = "valid") -> Any:
     return convolve(a, v[::-1], mode)
 
 
-def slide(x: Any, kernel: Any, mode: str = "full", late: int = 0) -> Any:
+def slide(x: ArrayLike, kernel: Any, mode: str = "full", late: int = 0) -> Any:
     """scipy.signal's correlation in any number of dimensions: windows times the kernel, as one matrix product.
 
     late: 1 for correlate2d, whose "same" begins one entry later in the full result where a kernel's length is even.
@@ -126,11 +126,11 @@ def slide(x: Any, kernel: Any, mode: str = "full", late: int = 0) -> Any:
     return np.reshape(np.reshape(padded, (-1,))[windows] @ np.reshape(kernel, (-1,)), steps)
 
 
-def slide_late(x: Any, kernel: Any, mode: str = "full") -> Any:
+def slide_late(x: ArrayLike, kernel: Any, mode: str = "full") -> Any:
     return slide(x, kernel, mode, late=1)
 
 
-def reversed_kernel(x: Any, kernel: Any, mode: str = "full") -> Any:
+def reversed_kernel(x: ArrayLike, kernel: Any, mode: str = "full") -> Any:
     """scipy.signal's convolution: the correlation with the kernel reversed along every axis."""
     return slide(x, kernel[tuple(slice(None, None, -1) for _ in np.shape(kernel))], mode)
 

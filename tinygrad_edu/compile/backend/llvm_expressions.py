@@ -317,7 +317,7 @@ def absolute(at_work: Expressions, x: IRValue) -> Any:
 def array_at(name: str) -> Callable[..., Array]:
     """The word for an array of that kind of number whose address stands among others."""
 
-    def found(at_work: Expressions, addresses: Array, k: Any, shape: tuple[Any, ...]) -> Array:
+    def found(at_work: Expressions, addresses: Array, k: IRValue, shape: tuple[Any, ...]) -> Array:
         address = at_work.builder.load(at_work.builder.gep(addresses.data, [k], inbounds=True))
         return Array(at_work.builder.inttoptr(address, NAMED[name].as_pointer()), shape)
 

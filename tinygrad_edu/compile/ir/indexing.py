@@ -112,7 +112,7 @@ class Stacked:
 STACKED = Stacked()
 
 
-def stacked(xs: Sequence[Traced]) -> Traced:
+def stack_entries(xs: Sequence[Traced]) -> Traced:
     """xs along a new first axis; single numbers as arrays of one."""
     boxed = [x if x.sizes else reshape_node(x, (1,)) for x in xs]
     return Traced((len(xs), *boxed[0].sizes), STACKED, tuple(boxed))
@@ -211,7 +211,7 @@ def concatenate(*xs: Traced, axis: int | None) -> Traced:
     axis = axis_of(xs[0], axis)
     refuse_other_shapes(xs, axis)
     if len(xs) >= MANY and all(text_of(x.sizes[axis]) == "1" for x in xs):
-        return joined_entries(xs, axis)
+        return join_entries(xs, axis)
     total: Any = 0
     for x in xs:
         total = plus(total, x.sizes[axis])
@@ -225,9 +225,9 @@ def concatenate(*xs: Traced, axis: int | None) -> Traced:
     return functools.reduce(ops.add, pieces)
 
 
-def joined_entries(xs: Sequence[Traced], axis: int) -> Traced:
+def join_entries(xs: Sequence[Traced], axis: int) -> Traced:
     """Arrays that are 1 long along the axis, end to end."""
-    stack, first = stacked(xs), xs[0].sizes  # (n, ..., 1, ...)
+    stack, first = stack_entries(xs), xs[0].sizes  # (n, ..., 1, ...)
     moved = ARRAY_TABLE["transpose"](stack, (*range(1, axis + 1), 0, *range(axis + 1, stack.ndim)))
     return reshape_node(moved, (*first[:axis], len(xs), *first[axis + 1 :]))
 

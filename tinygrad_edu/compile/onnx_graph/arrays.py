@@ -18,6 +18,7 @@ from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, WHOLE, Edge, Nodes
 from tinygrad_edu.compile.passes.fuse import Names
 from tinygrad_edu.compile.program import Trace
 from tinygrad_edu.core import broadcasting
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import TraceError
@@ -80,13 +81,13 @@ class Arrays:
             return self.nodes.constant(value)
         return self.nodes.cast(self.size(x.name), FLOAT)
 
-    def places(self, n: Any) -> Edge:
+    def places(self, n: ArrayLike) -> Edge:
         if self.fixed(n):
             return self.nodes.constant(np.arange(length(n)))
         zero, one = (self.nodes.constant(i, WHOLE) for i in (0, 1))
         return self.nodes.cast(self.nodes.add("Range", [zero, self.size(n.text), one], WHOLE), FLOAT)
 
-    def fixed(self, n: Any) -> bool:
+    def fixed(self, n: ArrayLike) -> bool:
         """Is it the same for every number of rows?"""
         return not isinstance(n, Size) or self.rows not in map(self.names.find, NAME.findall(n.text))
 

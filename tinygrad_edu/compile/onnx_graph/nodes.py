@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import packages
+from tinygrad_edu.core.aliases import ArrayLike
 
 FLOAT, WHOLE, TRUTH = "float", "whole", "truth"
 TYPES = {FLOAT: np.float32, WHOLE: np.int64, TRUTH: np.bool_}
@@ -49,7 +50,7 @@ class Nodes:
         self.nodes.append(self.onnx.helper.make_node(kind, inputs, [name], name=name, **attributes))
         return Edge(name, result)
 
-    def constant(self, x: Any, kind: str = FLOAT, hint: str = "constant") -> Edge:
+    def constant(self, x: ArrayLike, kind: str = FLOAT, hint: str = "constant") -> Edge:
         """A number or an array, once."""
         array: np.ndarray[Any, Any] = np.asarray(x, TYPES[kind])
         key = (kind, array.shape, array.tobytes())

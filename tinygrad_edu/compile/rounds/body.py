@@ -18,6 +18,7 @@ from tinygrad_edu.compile.ir.dims import ACTIVE, NAME, Size, text_of
 from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
 from tinygrad_edu.compile.ir.parts import Part, Parts
 from tinygrad_edu.compile.passes.lower import VIEWS
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.graph import topological
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -145,7 +146,7 @@ def description(
     return (*exchange_names(nodes, renamed), tuple([number[root] for root in roots]))
 
 
-def exchange_names(x: Any, renamed: Mapping[str, str]) -> Any:
+def exchange_names(x: ArrayLike, renamed: Mapping[str, str]) -> Any:
     """Sizes of inputs that stand for other ones, by the names of these."""
     if not renamed:
         return x
@@ -160,7 +161,7 @@ def of_other(size: str, renamed: Mapping[str, str]) -> str:
     return f"{renamed[name]}_{axis}" if name in renamed else size
 
 
-def texts(x: Any) -> Any:
+def texts(x: ArrayLike) -> Any:
     """A setting of an operation with every number in it."""
     if isinstance(x, Size):
         return x.text

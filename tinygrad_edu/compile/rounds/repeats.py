@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tinygrad_edu.compile.ir.dims import ACTIVE, length, lengths
-from tinygrad_edu.compile.ir.indexing import entry_of, reshape_node, stacked, window
+from tinygrad_edu.compile.ir.indexing import entry_of, reshape_node, stack_entries, window
 from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
 from tinygrad_edu.compile.rounds.body import SCAN, Rounds, closed, leaf, pick, substitute
 from tinygrad_edu.core import shapes
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.graph import topological
 
 ROUNDS, NODES = 4, 100  # that are worth a loop: rounds, and nodes in all of them
@@ -73,7 +74,7 @@ def look(x: Traced) -> Any:
     return op_name(x), lengths(x), plain(options), tuple([lengths(p) for p in x.parents])
 
 
-def plain(x: Any) -> Any:
+def plain(x: ArrayLike) -> Any:
     """Options with sizes as numbers."""
     if isinstance(x, dict):
         return tuple([(key, plain(each)) for key, each in x.items()])
@@ -232,7 +233,7 @@ class Repeat:
             raise NoLoopError
         if not all(m == n for p in parents for m, n in zip(p.sizes, parents[1].sizes, strict=True)):
             raise NoLoopError
-        self.enter(parents, stacked(parents))
+        self.enter(parents, stack_entries(parents))
 
     def enter(self, key: tuple[Traced, ...], stack: Traced) -> None:
         if key in self.entries:

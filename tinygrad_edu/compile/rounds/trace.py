@@ -21,6 +21,7 @@ from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced, as_node, op_nam
 from tinygrad_edu.compile.ir.shape_rules import elementwise_shape
 from tinygrad_edu.compile.rounds.body import SCAN, Rounds, closed, description, leaf, pick
 from tinygrad_edu.core import broadcasting
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.pytree import flatten, unflatten
 from tinygrad_edu.errors import TraceError
 
@@ -211,7 +212,7 @@ def unboxed(leaves: list[Traced], shapes: list[Any]) -> Any:
     return iter([x if shape else reshape_node(x, ()) for x, shape in zip(leaves, shapes, strict=True)])
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: ArrayLike, b: ArrayLike) -> bool:
     """Equal lengths; those with two names are noted as equal."""
     return len(a) == len(b) and all(text_of(m) == text_of(n) or m == n for m, n in zip(a, b, strict=True))
 

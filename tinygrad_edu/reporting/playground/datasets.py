@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu import data
 from tinygrad_edu.charts.text import clean
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.reporting.playground.kernels import WIDEST
 
@@ -65,7 +66,7 @@ def made_data() -> Iterator[Dataset]:
         yield dataset(title, X, y, (f"X, y = tg.data.{name}({arguments})",), scaled=name in WIDE)
 
 
-def own_data(X: Any, y: Any, program: tuple[str, ...] = (), title: str = "Your data") -> Dataset:
+def own_data(X: Samples, y: Samples, program: tuple[str, ...] = (), title: str = "Your data") -> Dataset:
     """The user's arrays. Errors: ShapeError, DtypeError, SettingError for what the page cannot show."""
     inputs, targets = np.asarray(X), np.asarray(y)
     if inputs.ndim == 1:

@@ -26,6 +26,7 @@ from tinygrad_edu.compile.languages.javascript import JavaScript
 from tinygrad_edu.compile.languages.values import Number
 from tinygrad_edu.compile.languages.writer import Writer
 from tinygrad_edu.compile.program import Program, Trace
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import TinygradError
@@ -71,7 +72,7 @@ class Kernels:
         axes = {p: len(inputs[p].sizes) or -1 if p in inputs else len(shapes.get(p, ("",))) for p in program.parameters}
         given = [Number(p, "double") if n < 0 else writers.array(p, "double", n) for p, n in axes.items()]
         writer.entry("loops" if "loops" in writer.program.functions else program.name, given, name)
-        self.found[name] = Kernel(name, list(axes.items()), room_text(program), named_sizes(program))
+        self.found[name] = Kernel(name, list(axes.items()), room_text(program), sizes_by_name(program))
 
     def read(self, text: str) -> Writer:
         if self.writer is None:
@@ -99,14 +100,14 @@ class Kernels:
         )
 
 
-def named_sizes(program: Program) -> dict[str, tuple[str, int]]:
+def sizes_by_name(program: Program) -> dict[str, tuple[str, int]]:
     inputs = program.trace.inputs.items()
     return {n.text: (name, axis) for name, x in inputs for axis, n in enumerate(x.sizes) if isinstance(n, Size)}
 
 
 def room_text(program: Program) -> str:
     """How many numbers the intermediate results take, each rounded up to 8 as in Program.rooms."""
-    names = sorted(named_sizes(program), key=len, reverse=True)
+    names = sorted(sizes_by_name(program), key=len, reverse=True)
     terms = [f"Math.ceil(({' * '.join(f'({n})' for n in sizes) or '1'}) / 8) * 8" for sizes in program.buffers.values()]
     return f"({{{', '.join(names)}}}) => {' + '.join(terms) or '0'}"
 
@@ -135,7 +136,7 @@ def program_of(inputs: Mapping[str, Any], f: Callable[..., Any], wanted: Sequenc
     return Program(trace, results, "float64")
 
 
-def affine(x: Any, W: Any, b: Any) -> Any:
+def affine(x: ArrayLike, W: Any, b: ArrayLike) -> Any:
     return x @ W.T + b
 
 
@@ -277,7 +278,7 @@ class Constant:
 def rates(made: Schedule, names: Sequence[str]) -> Callable[..., Any]:
     """The formula as a function of t and those of its numbers, an entry for each step."""
 
-    def of_steps(t: Any, *numbers: Any) -> Any:
+    def of_steps(t: ArrayLike, *numbers: ArrayLike) -> Any:
         given = dict(zip(names, numbers, strict=True))
         if "schedule" in made.parameters:
             given["schedule"] = Constant(given.pop("lr"))

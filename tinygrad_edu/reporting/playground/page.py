@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis import files
+from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.interop import javascript
 from tinygrad_edu.reporting.live_page import Page, asset, write_page
@@ -25,8 +25,8 @@ LEAD = (
 
 
 def playground(
-    X: Any = None,
-    y: Any = None,
+    X: Samples = None,
+    y: Samples = None,
     *,
     path: str | os.PathLike[str] | None = None,
     title: str = "Playground",

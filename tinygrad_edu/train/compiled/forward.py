@@ -24,10 +24,10 @@ def forward_trace(
     loss: Callable[..., Any], data: Sequence[Array], batch: int, known: Mapping[int, int] = MappingProxyType({})
 ) -> Trace:
     """The loss of one batch, and the signature of what it consists of; things in `known` are their numbers there."""
-    return first_that_works(partial(traced_once, loss, data, batch, known))
+    return first_that_works(partial(trace_once, loss, data, batch, known))
 
 
-def traced_once(
+def trace_once(
     loss: Callable[..., Any],
     data: Sequence[Array],
     batch: int,

@@ -110,7 +110,7 @@ def fit_many(
     recipe = ManyJobs(make_model, optimizer, X, y, settings)
     first = recipe.first(rates, chosen)
     places = [(rate, seed) for rate in rates for seed in chosen]
-    shown_bar = progress_bar.bar(len(places), "run", progress_bar.wanted(progress), asked=bool(progress))
+    shown_bar = progress_bar.bar(len(places), "run", progress_bar.is_wanted(progress), asked=bool(progress))
     with shown_bar as shown, workers.backend(parallel) as count:
         outcomes = recipe.spread(places, count, threads, shown)
     return collect(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)

@@ -48,7 +48,7 @@ def of_torch(module: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> S
     return subject(chain, X, y, loss, how, "torch", terms)
 
 
-def chain_and_inputs(module: Any, X: Array) -> tuple[Chain, Array]:
+def chain_and_inputs(module: Model, X: Array) -> tuple[Chain, Array]:
     """The layers of a module, and X in the shape in which they take it."""
     try:
         return torch_modules.chain_of(module), X

@@ -190,7 +190,7 @@ def with_weights(subject: Subject, weight: Any) -> Subject:
     return replace(subject, setup=replace(subject.setup, weights=weight))
 
 
-def refuse_other_data(model: Any, X: Array, y: Any) -> None:
+def refuse_other_data(model: Model, X: Array, y: Samples) -> None:
     """Data that this estimator was not trained on. Errors: ShapeError, SettingError."""
     width, y = model.coefs_[0].shape[0], np.asarray(y)
     if X.ndim != 2 or X.shape[1] != width:

@@ -12,6 +12,7 @@ from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.program import Change, Step
 from tinygrad_edu.clinic.examiner.slips.layer import propagating, with_operand
 from tinygrad_edu.clinic.examiner.slips.nodes import nearest
+from tinygrad_edu.core.aliases import Axis
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
@@ -35,14 +36,14 @@ def overlaps_counted_once(net: Network, _: Learner) -> Variants:
             continue
         for text, order in {"last": windows, "first": windows[::-1]}.items():
             for what, whole in {"window": True, "maximum": False}.items():
-                lost = written(net, step, order, whole) - added(net, step, order)
+                lost = write_over(net, step, order, whole) - add_up(net, step, order)
                 if np.any(np.abs(lost) > 1e-12 * np.abs(net.gradient(step.index)).max()):
                     change = Change("into", step.index, lambda g, lost=lost: g + lost)  # type: ignore[misc]
                     line = f"∂L/∂x[{what}] = its share; the {text} one counts"
                     yield Variant(nearest(net, step), line, (change,), repeats=False)
 
 
-def added(net: Network, step: Step, windows: Sequence[int]) -> Array:
+def add_up(net: Network, step: Step, windows: Sequence[int]) -> Array:
     """The gradients of windows, added up where they overlap."""
     out = np.zeros_like(step.y)
     for k in windows:
@@ -50,7 +51,7 @@ def added(net: Network, step: Step, windows: Sequence[int]) -> Array:
     return out
 
 
-def written(net: Network, step: Step, windows: Sequence[int], whole: bool) -> Array:
+def write_over(net: Network, step: Step, windows: Sequence[int], whole: bool) -> Array:
     """The same written one over the other; where not whole, only where they are not 0, as at the maximum of each."""
     out = np.zeros_like(step.y)
     for k in windows:
@@ -98,11 +99,11 @@ def maximum_without_its_mask(net: Network, _: Learner) -> Variants:
     shares = {"every entry": lambda m: np.ones_like(m), "every entry, divided": lambda m: np.full_like(m, 1.0 / m.size)}
     shares |= {"all but the maximum": lambda m: 1.0 - m}
     for text, share in shares.items() if steps else ():
-        changes = tuple(Change("edge", s.index, unmasked(net, s, share), 0) for s in steps)
+        changes = tuple(Change("edge", s.index, hand_on(net, s, share), 0) for s in steps)
         yield Variant(nearest(net, steps[0]), f"∂L/∂x = ∂L/∂(max x) to {text}", changes, repeats=False)
 
 
-def unmasked(net: Network, step: Step, share: Callable[[Array], Array]) -> Callable[[Array], Array]:
+def hand_on(net: Network, step: Step, share: Callable[[Array], Array]) -> Callable[[Array], Array]:
     """What a maximum hands on with another mask."""
     x, axis = step.operand(0), step.node.options.get("axis")
     kept = np.max(x, axis=axis, keepdims=True)
@@ -110,7 +111,7 @@ def unmasked(net: Network, step: Step, share: Callable[[Array], Array]) -> Calla
     return lambda g: mask * np.reshape(g, kept.shape)
 
 
-def share_by_window(mask: Array, axis: Any, share: Callable[[Array], Array]) -> Array:
+def share_by_window(mask: Array, axis: Axis, share: Callable[[Array], Array]) -> Array:
     """The share where the windows lie along some axes: divided by the size of one of them."""
     axes = np.atleast_1d(axis)
     size = float(np.prod([mask.shape[k] for k in axes]))
