@@ -221,6 +221,11 @@ class Network:
         axis = -2 if use.data == 0 else -1
         return axis if z.y.shape[axis] > 1 else None
 
+    def sample_axis(self, layer: Layer) -> int | None:
+        """The same where z has the samples along it too, and was not turned after the product."""
+        axis, z = self.batch_axis(layer), self.steps[layer.z].y
+        return axis if axis is not None and z.ndim >= -axis and z.shape[axis] == self.rows(layer) else None
+
     def rows(self, layer: Layer) -> int:
         axis = self.batch_axis(layer)
         return 1 if axis is None else int(self.steps[layer.weights[0].step].y.shape[axis])

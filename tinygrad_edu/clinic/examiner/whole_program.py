@@ -128,7 +128,7 @@ class Verdict:
             return self.by_rule(net, right, rule, walk, method, note)
         report = self.by_gradient(right)
         fitted = any(slip.mutant is not None and slip.mutant.chance for slip in (report.explanations or [()])[0])
-        if (not report.certain or fitted) and self.made(right):  # a factor without a reason explains no update
+        if (not report.certain or fitted) and self.made(right, net):  # a factor without a reason explains no update
             return self.other_update(net, right, walk, method, note)
         return report
 
@@ -225,18 +225,20 @@ class Verdict:
         net, _, _ = network_of(self.learner, params, self.learner.loss(params))
         return {n: np.asarray(total(net, n)) + np.zeros(x.shape) for n, x in params.items()}
 
-    def made(self, right: Mapping[str, Array]) -> bool:
-        """Are the right gradients, or multiples of them, among the values that the step made?"""
-        return all(self.line_of(g) is not None for g in right.values() if np.linalg.norm(g) > 1e-12)
+    def made(self, right: Mapping[str, Array], net: Any) -> bool:
+        """Are the right gradients, or plain multiples of them, among the values that the step made?"""
+        scales = np.abs(factors_of(net, self.lr))
+        return all(self.line_of(g, scales) is not None for g in right.values() if np.linalg.norm(g) > 1e-12)
 
-    def line_of(self, g: Array) -> int | None:
+    def line_of(self, g: Array, scales: Array) -> int | None:
         flat = g.ravel()
         norm = float(np.linalg.norm(flat))
         for made in self.recording.made.values():
             if made.line and made.value.size == flat.size and flat.size > 1:
                 x = made.value.ravel()
                 cosine = abs(float(np.vdot(x, flat))) / (norm * float(np.linalg.norm(x)) or 1.0)
-                if cosine > 1.0 - 1e-12:
+                scale = float(np.linalg.norm(x)) / norm
+                if cosine > 1.0 - 1e-12 and np.any(np.abs(scales / scale - 1.0) < 1e-6):
                     return made.line
         rates = [s * c for s in (1.0, -1.0) for c in ((1.0, self.lr) if self.lr else (1.0,))]
         numbers = [m.value.reshape(()) for m in self.recording.made.values() if m.value.size == 1 and m.line]

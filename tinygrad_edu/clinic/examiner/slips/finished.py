@@ -133,6 +133,7 @@ def gradient_of_another_parameter(net: Network, learner: Learner) -> Variants:
     fix="np.add.at(dW, index, d) adds every time; dW[index] = d and dW[index] += d keep one of several.",
     right="∂L/∂{W}[i] = Σ over every use of row i",
     example="dC[ix] += d                         # should be np.add.at(dC, ix, d)",
+    before="time_step_dropped",
 )
 def repeated_index_counted_once(net: Network, _: Learner) -> Variants:
     for layer, use in everywhere(net):
@@ -145,19 +146,32 @@ def repeated_index_counted_once(net: Network, _: Learner) -> Variants:
 def count_reads(net: Network, name: str, single: bool) -> Array | None:
     """The gradient by all reads with an array of indices, each index counted once or every time."""
     total: Any = None
+    for index, handed in read_rows(net, name).items():
+        step = net.steps[index]
+        out, place = np.zeros_like(net.steps[step.parents[0]].y), step.node.options["index"]
+        if single:
+            out[place] = handed
+        else:
+            np.add.at(out, place, handed)
+        total = out if total is None else total + out
+    return total  # type: ignore[no-any-return]
+
+
+def read_rows(net: Network, name: str) -> dict[int, Array]:
+    """Each read of the parameter with an index → the gradient of what was read, by all that is done with it."""
+    found: dict[int, Array] = {}
     for use in net.uses[name]:
         index, handed = net.steps[use.step].parents[use.slot], net.program.handed[use.step][use.slot]
-        while net.steps[index].parents and net.steps[index].operation != "getitem":
-            node, step = net.steps[index].node, net.steps[index]
-            index = step.parents[0]
+        while net.steps[index].parents and not reads_the_parameter(net, index):
+            node, index = net.steps[index].node, net.steps[index].parents[0]
             if hasattr(node.op, "vjp"):
                 (handed,) = node.op.vjp(handed, node.array, net.steps[index].y, **node.options)  # type: ignore[union-attr]
-        if net.steps[index].operation == "getitem":
-            place = net.steps[index].node.options["index"]
-            out = np.zeros_like(net.steps[net.steps[index].parents[0]].y)
-            if single:
-                out[place] = handed
-            else:
-                np.add.at(out, place, handed)
-            total = out if total is None else total + out
-    return total  # type: ignore[no-any-return]
+        if net.steps[index].parents:
+            found[index] = found[index] + handed if index in found else handed
+    return found
+
+
+def reads_the_parameter(net: Network, index: int) -> bool:
+    """Is it parameter[index], and no part of what was read already?"""
+    step = net.steps[index]
+    return step.operation == "getitem" and not net.steps[step.parents[0]].parents

@@ -238,7 +238,7 @@ def bias_not_summed(net: Network, _: Learner) -> Variants:
 
 def biases_by_sample(net: Network) -> Iterator[tuple[Layer, Use, int]]:
     for layer in net.layers:
-        axis = net.batch_axis(layer)
+        axis = net.sample_axis(layer)
         if axis is not None:
             yield from ((layer, use, axis) for use in layer.biases)
 

@@ -27,13 +27,14 @@ TERMS = 4  # of a loss; more are the samples of a loop
 def only_last_sample(net: Network, _: Learner) -> Variants:
     n = float(net.samples)
     for layer in net.layers:
-        axis = net.batch_axis(layer)
+        axis = net.sample_axis(layer)
         for text, row, factor in (("last", -1, 1.0), ("last", -1, n), ("first", 0, 1.0), ("first", 0, n)):
             if axis is not None:
                 line = f"δ{{k}} = {'n·' if factor != 1.0 else ''}(δ of the {text} sample alone)"
                 one = only(row, axis, factor)
                 yield Variant(layer, line, (Change("into", layer.z, one, owner=layer.z),), repeats=False)
-                for use in layer.uses:
+                z = net.steps[layer.z].y
+                for use in (u for u in layer.uses if net.steps[u.step].y.shape == z.shape):
                     edge = own_rows(net, use, one)
                     yield Variant(layer, line, (Change("edge", use.step, edge, use.slot),), use.parameter)
     yield from only_one_copy(net)
