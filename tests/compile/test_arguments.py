@@ -335,3 +335,12 @@ def test_memory_stays_flat_over_many_calls():
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 50_000, f"{grown} bytes more after 10,000 calls"
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: np.take(x, 2, axis=0), lambda x: np.take(x, 1), lambda x: np.take(x, -1, axis=1),
+    lambda x: x.take(np.int64(1), axis=0),
+])  # fmt: skip
+def test_take_at_one_place(f):
+    x = np.arange(12.0).reshape(4, 3)
+    assert np.array_equal(jit(f)(x), f(x))
