@@ -1,12 +1,22 @@
 """Callbacks that write: numbers are read again, and what changes the program is noticed."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from tests.train.test_fit_state import Net, Y, assert_as_eager, makes, run_of
 from tinygrad_edu import nn
 from tinygrad_edu.errors import TraceError
-from tinygrad_edu.train import Checkpoint, Histograms
+from tinygrad_edu.train import Checkpoint, Histograms, choose
+
+
+@pytest.fixture(autouse=True)
+def slow(monkeypatch):
+    """A clock by which each eager step takes 10 s: "auto" compiles whatever it can."""
+    now = itertools.count(0.0, 10.0)
+    monkeypatch.setattr(choose, "clock", lambda: next(now))
+
 
 # Callbacks that write
 
