@@ -128,6 +128,7 @@ def test_version(capsys):
 # demo
 
 
+@pytest.mark.slow
 @needs_pictures
 def test_demo_prints_how_close_the_back_ends_are_and_writes_its_pictures(tmp_path, capsys):
     pytest.importorskip("matplotlib")
@@ -171,6 +172,7 @@ def run(*arguments):
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT, timeout=60, check=False)
 
 
+@pytest.mark.slow
 def test_the_program_writes_a_plain_log(tmp_path):
     done = run("demo", "--steps", "8", "--out", str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")

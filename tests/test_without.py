@@ -43,6 +43,7 @@ def refused(found):
     return {name: said for name, said in found.items() if said != "ok"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocked", NEEDED_BY, ids=lambda names: names[:30])
 def test_what_can_run_runs_and_the_rest_names_the_package(blocked):
     found, _ = used(blocked)
@@ -54,6 +55,7 @@ def test_what_can_run_runs_and_the_rest_names_the_package(blocked):
         assert "\n" not in words
 
 
+@pytest.mark.slow
 def test_numba_switched_off():
     found, _ = used("nothing", **OFF)
     assert refused(found) == {

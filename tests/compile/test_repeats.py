@@ -127,6 +127,7 @@ LOOPS = {  # function, shapes, is it a loop?
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("f", "shapes", "rolled"), LOOPS.values(), ids=LOOPS)
 def test_loops_of_python(f, shapes, rolled):
     arguments, places = [drawn(shape) * 0.5 for shape in shapes], tuple(range(len(shapes)))
@@ -156,6 +157,7 @@ def gradients(f, parameters, x):
     return [p.grad for p in parameters]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "n", "native"),
     [
@@ -190,6 +192,7 @@ def test_lines_of_a_transformer_hardly_grow_with_its_blocks():
 # Many arrays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("native", [False, True], ids=["Python", "machine code"])
 def test_many_arrays_are_given_by_address(native, dtype):

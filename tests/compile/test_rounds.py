@@ -101,6 +101,7 @@ def test_a_scan_is_a_loop(f, shapes):
     assert_as_eager(lambda *arguments: total(f(*arguments)), [drawn(shape) for shape in shapes])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["state and y", "rows of a table", "a loop over entries in a loop"])
 def test_as_machine_code(name):
     f, shapes = SCANS[name]
@@ -207,6 +208,7 @@ def test_higher_orders():
         assert "for round_at" in compiled.source
 
 
+@pytest.mark.slow
 def test_training_by_batches():
     X, y = normal(20, 9, 2), normal(20, 1)
     curves = []

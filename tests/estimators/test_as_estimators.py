@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 # A validation set of one's own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_a_validation_set_of_ones_own_is_scored(activation):
     model = small(activation=activation, validation_curve=True).fit(

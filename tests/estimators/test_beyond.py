@@ -302,6 +302,7 @@ def mask(seed, shape, share):
     return np.reshape(kept, shape) / (1.0 - share), seed
 
 
+@pytest.mark.slow
 @quiet
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_dropout(share):

@@ -139,6 +139,7 @@ def test_case_1_body_metrics(seed):
     assert a.predict(unseen[0]).tolist() == b.predict(unseen[0]).tolist()
 
 
+@pytest.mark.slow
 def test_case_2_grid_search():
     """Two of its 21 widths. Of all 252 cells one (tanh, sgd, 14 units) is chaotic: the last bit decides its score."""
     cells = {"activation": ACTIVATIONS, "solver": ["lbfgs", "sgd", "adam"], "hidden_layer_sizes": [(3,), (12,)]}

@@ -32,6 +32,7 @@ def test_what_was_once_wrong(seed):
     assert not problems(seed, plain=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plain", [True, False], ids=["as Python", "as machine code"])
 def test_generated_programs_agree(plain):
     end = time.monotonic() + SECONDS

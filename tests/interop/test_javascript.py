@@ -51,6 +51,7 @@ def trained_together(names, folder):
     return run("\n".join(script), folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MARKED)
 def test_it_trains_as_fit_does(name, trained):
     losses, predictions = trained(name)
@@ -73,6 +74,7 @@ def sources(kind, loss):
     return points, (y.ravel() > 1.0).astype(int) if loss == "cross_entropy" else y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "optimizer", "dtype", "off"),
     [

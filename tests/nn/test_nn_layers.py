@@ -224,6 +224,7 @@ def test_a_model_with_them_learns():
 # Compiled
 
 
+@pytest.mark.slow
 def test_layer_norm_compiles():
     model = nn.Sequential(nn.Linear(3, 4, rng=0), LayerNorm(4), ops.mish, nn.Linear(4, 1, rng=1))
     x = normal(6, 3)

@@ -49,6 +49,7 @@ def test_elmans_network_of_1990_is_an_rnn_with_an_output_layer():
 # Inside other models
 
 
+@pytest.mark.slow
 @both
 def test_last_output_in_sequential(backend):
     layer = nn.GRU(2, 3, rng=0, backend=backend)
@@ -95,6 +96,7 @@ UNROLLED = [  # a program of every time one after the other: few times, for Numb
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "shape", "horizon"), UNROLLED)
 def test_a_compiled_walk_is_the_eager_one(kind, shape, horizon):
     model, x = shaken(made(kind, horizon=horizon)), series(*shape)

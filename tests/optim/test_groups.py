@@ -19,6 +19,7 @@ GROUPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("name", GROUPS)
 def test_the_steps_are_pytorchs(name):

@@ -147,6 +147,7 @@ def uncancelled(y):
     return cotangents(order, 1.0, lambda x, g: [(p, abs(g * d)) for p, d in zip(x.parents, x.partials, strict=True)])
 
 
+@pytest.mark.slow
 @given(recipe=steps, point=st.lists(numbers, min_size=3, max_size=3))
 @settled
 def test_random_expressions_of_values(recipe, point):

@@ -99,6 +99,7 @@ def test_the_gradients_are_those_of_the_loss():
         assert length == pytest.approx(np.sqrt(sum(np.sum(g**2) for g in own)), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_long_run_makes_a_small_page():
     run = trained([2, 8, 8, 1], X, Y, "mse", epochs=3000)
     assert len(tg.animate(run).text) < 700_000

@@ -122,6 +122,7 @@ def test_of_a_run_that_cannot_be_repeated_the_start_and_the_end_are_shown(tmp_pa
     assert re.search(r'data-frames="epoch 0\|(?:epoch \d\|)*epoch 5"', written(tmp_path, run))
 
 
+@pytest.mark.slow
 def test_a_diagnosis_is_made_by_default(tmp_path):
     model = tg.nn.MLP([2, 8, 1], init="zeros")
     X, y = tg.data.xor_gate()

@@ -50,6 +50,7 @@ def written(run, tmp_path, **options):
 # Structure
 
 
+@pytest.mark.slow
 def test_every_element_is_closed(page):
     assert page.unbalanced == []
     assert page.stack == []
@@ -190,6 +191,7 @@ def test_without_histograms_it_says_how_to_get_them(bare, tmp_path):
     assert "tg.fit(..., callbacks=[tg.train.Histograms()])" in text
 
 
+@pytest.mark.slow
 def test_without_a_diagnosis_it_says_how_to_get_one(bare, tmp_path):
     assert "tg.report(run, diagnosis=tg.clinic.diagnose(run))" in written(bare, tmp_path)
     assert "5 of 5 seeds recover" in written(bare, tmp_path, diagnosis=Card())
@@ -281,6 +283,7 @@ def test_a_file_of_another_form_is_refused(content, tmp_path):
         tg.report(tmp_path / "run.json", path=tmp_path / "run.html", diagnosis=None)
 
 
+@pytest.mark.slow
 @needs_graphviz
 @pytest.mark.parametrize("make", [of_spirals, lambda: of_moons(backend="scalar", epochs=2, batch_size=30)])
 def test_classes_and_values(make, tmp_path):
@@ -290,6 +293,7 @@ def test_classes_and_values(make, tmp_path):
     assert Page(text).unbalanced == []
 
 
+@pytest.mark.slow
 def test_histograms_can_be_given(tmp_path):
     histograms = Histograms()
     run = of_moons(callbacks=[histograms], epochs=3)

@@ -29,6 +29,7 @@ MOONS = moons(120, seed=3)
 # Healthy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "run",
     [
@@ -60,6 +61,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", FAULTS)
 def test_the_fault_built_in_is_named_first_and_its_change_repairs(code):
     found = diagnose(trained(*MOONS, **FAULTS[code]), budget_s=60)
@@ -112,6 +114,7 @@ def test_case_1_people_measured_in_cm_and_kg():
     assert {"inputs_not_scaled", "too_few_epochs"} <= set(codes(found))
 
 
+@pytest.mark.slow
 def test_case_3_epochs_that_are_steps():
     run = trained(
         *or_gate(), model=nn.MLP([2, 3, 1], "tanh", "tanh", False, nn.init.normal(1.0), 1), epochs=475, batch_size=1,
@@ -122,6 +125,7 @@ def test_case_3_epochs_that_are_steps():
     assert "as asked for" in found.goal.sentence
 
 
+@pytest.mark.slow
 def test_case_4_images_class_after_class():
     X, y = glyphs(200, "0147", size=10, seed=1)
     order = np.argsort(y, kind="stable")
@@ -132,6 +136,7 @@ def test_case_4_images_class_after_class():
     assert codes(diagnose(run, budget_s=60))[0] == "not_shuffled"
 
 
+@pytest.mark.slow
 def test_case_5_needs_two_changes_at_once():
     X = np.arange(1.0, 10.0)[:, None]
     run = trained(
@@ -284,6 +289,7 @@ def test_no_curve(losses):
         diagnose_curve(losses)
 
 
+@pytest.mark.slow
 def test_of_an_estimator_apply_gives_an_estimator():
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 

@@ -44,6 +44,7 @@ SAME = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAME)
 def test_a_file_with_its_samples_is_diagnosed_as_the_run_in_memory(name, tmp_path):
     run = SAME[name]()
@@ -124,6 +125,7 @@ def test_what_is_no_schedule_is_not_run(text):
     assert reload.schedule_of(text) is None
 
 
+@pytest.mark.slow
 def test_the_report_of_a_file_holds_the_causes(tmp_path, capsys):
     run = trained(lambda p: optim.Adam(p, lr=1e-6), batch_size=20).save(tmp_path / "run.safetensors")
     table = tmp_path / "data.csv"

@@ -43,6 +43,7 @@ def sgd(torch, model, lr):
     return torch.optim.SGD(model.parameters(), lr=lr)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_healthy_network_of_torch(torch):
     model = net(torch, 3, 12, 2)
@@ -182,6 +183,7 @@ def test_what_is_no_row_of_layers_is_refused(torch):
             from_torch(Module(how), RNG.normal(size=(9, 4, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_a_recurrent_module_is_trained_again(torch):
     T, series = torch.nn, RNG.normal(size=(60, 3, 1))
@@ -212,6 +214,7 @@ def test_samples_that_are_taken_for_times(torch):
     assert "batch_first" in found.causes[0].remedy
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_outputs_that_are_squeezed_do_not_broadcast(torch):
     class Squeezed(torch.nn.Module):
@@ -246,6 +249,7 @@ def keras_json(*layers):
     return json.dumps({"class_name": "Sequential", "config": {"layers": [head, *made]}})
 
 
+@pytest.mark.slow
 def test_keras_by_its_json():
     how = {"loss": "binary_crossentropy", "optimizer": "adam", "lr": 0.02, "epochs": 40}
     found = diagnose(keras_json((12, "relu"), (1, "sigmoid")), X, CLASSES, **how)
@@ -255,6 +259,7 @@ def test_keras_by_its_json():
     assert "Dense" in one.causes[0].remedy or "keras" in one.causes[0].remedy
 
 
+@pytest.mark.slow
 def test_keras_in_its_words():
     text = keras_json((12, "relu"), (1, "linear"))
     found = diagnose(text, X * [1.0, 400.0, 3000.0], SUM, loss="mse", optimizer="sgd", lr=1e-3, epochs=30)
@@ -289,6 +294,7 @@ def test_layers_in_a_plain_list_are_not_trained(torch):
     assert "ModuleList" in found.causes[0].proof
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_running_statistics_that_are_not_those_of_the_data(torch):
     T, far = torch.nn, 3.0 + 4.0 * X

@@ -147,6 +147,7 @@ def run_of(model, X, y, loss, lr=0.02, epochs=150):
     return tg.fit(model, X, y, loss=loss, optimizer=optim.Adam(model.parameters(), lr=lr), epochs=epochs, batch_size=30)
 
 
+@pytest.mark.slow
 def test_a_softmax_over_one_unit():
     X, y = MOONS
     found = diagnose(run_of(nn.MLP([2, 8, 1], "relu", "softmax"), X, y[:, None] * 1.0, "bce"))
@@ -155,6 +156,7 @@ def test_a_softmax_over_one_unit():
     assert found.causes[0].trial.share >= 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [lambda e: e**2, np.abs], ids=["squares", "sizes"])
 def test_a_loss_that_broadcasts_does_not_pair(measure):
     X, y = PLANE, PLANE.sum(axis=1)
@@ -205,6 +207,7 @@ def test_a_turn_needs_more_than_noise():
     assert turn(np.r_[falling, falling[-1] + 0.001], np.r_[falling, 0.0]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["k_overfit_reg", "ok_heavy_targets", "k_dropout_reg", "sk_sgd_low"])
 def test_kinds_of_cases(name):
     with warnings.catch_warnings():
@@ -214,6 +217,7 @@ def test_kinds_of_cases(name):
     assert outcome.fix is None or outcome.fix >= 0.8
 
 
+@pytest.mark.slow
 def test_no_card_speaks_against_its_numbers():
     X, y = MOONS
     found = diagnose(fitted(C, {"max_iter": 5}, X, y), X, y)

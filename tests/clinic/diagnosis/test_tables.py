@@ -26,6 +26,7 @@ def run_of(net, X, y, loss="mse", lr=1e-5, epochs=10):
         return tg.fit(net, X, y, loss=loss, optimizer=optim.SGD(net.parameters(), lr=lr), epochs=epochs, compiled=False)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of numbers that overflow, in networks of log and tan
 @each_activation
 def test_every_activation_can_be_diagnosed_and_reported(name, tmp_path):

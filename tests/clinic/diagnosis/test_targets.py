@@ -65,6 +65,7 @@ def test_several_labels_are_judged_as_labels():
         diagnose(run, goal={"accuracy": 0.9})
 
 
+@pytest.mark.slow
 def test_what_a_repair_gives_takes_what_the_pipeline_took():
     X = np.c_[ROWS[:, :2], RNG.uniform(1000.0, 2000.0, 200)]
     y = (ROWS[:, 0] * ROWS[:, 1] > 0.0).astype(int)

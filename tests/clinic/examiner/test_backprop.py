@@ -46,6 +46,7 @@ def test_right_gradients_are_called_right():
     assert str(report).startswith("All 4 gradients are right.")
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_what_torch_computes_is_right_and_a_part_in_a_million_more_is_not():
     torch = pytest.importorskip("torch")
@@ -172,6 +173,7 @@ def test_case_5_both_slips_by_name():
     assert found == {("derivative_at_error", "every layer"), ("weight_instead_of_input", "every weight")}
 
 
+@pytest.mark.slow
 def test_numbers_that_no_slip_explains_are_a_hint_only():
     rng = np.random.default_rng(5)
     grads = {name: g + 0.1 * rng.normal(size=g.shape) for name, g in backward().items()}

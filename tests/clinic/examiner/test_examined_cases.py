@@ -49,6 +49,7 @@ def test_case_5_is_the_derivative_at_the_error_and_the_weight_for_the_input(star
     assert "σ'(error)" in str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -76,5 +77,6 @@ def test_the_example_of_a_newcomer_and_its_fix(capsys):
     assert "All 4 gradients are right." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_other_cases_have_no_card():
     assert cases.run("robbins_monro", quick=True, picture=False).examined is None

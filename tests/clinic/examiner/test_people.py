@@ -14,6 +14,7 @@ def test_a_right_program_is_called_right(name):
     assert judged(name, False)[0] == "right"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_wrong_program_is_named_or_its_line_is_first(name):
     found, said, _ = judged(name, True)

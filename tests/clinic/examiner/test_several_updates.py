@@ -77,6 +77,7 @@ def test_a_right_epoch_with_momentum_is_right(batch):
     assert check_program(net, step=net.epoch, loss=net.loss, lr=0.05).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slip", SLIPS)
 @pytest.mark.parametrize(("batch", "shuffled"), [(1, True), (3, True)])
 def test_the_mistake_of_an_epoch_is_named(slip, batch, shuffled):
@@ -122,6 +123,7 @@ class Lists:
             self.out[3] -= 0.2 * d
 
 
+@pytest.mark.slow
 def test_an_epoch_in_pure_python():
     right, wrong = Lists(), Lists(slip=True)
     assert check_program(right, step=right.epoch, loss=right.loss, lr=0.2).ok

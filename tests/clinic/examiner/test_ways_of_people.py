@@ -46,6 +46,7 @@ class Private:
             self._bias -= 0.1 * db
 
 
+@pytest.mark.slow
 def test_private_attributes_compiled_helpers_and_sums_of_floats():
     right = Private()
     report = check_program(right, step=right.train, loss=right.loss, lr=0.1)

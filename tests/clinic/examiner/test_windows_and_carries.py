@@ -54,6 +54,7 @@ class Pooled:
         return {"K": dK, "V": np.outer(pooled.reshape(-1), d)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "stride"), [(2, 1), (3, 1), (3, 2)])
 def test_overlapping_windows_are_added_up(size, stride):
     net = Pooled(size, stride)
@@ -118,6 +119,7 @@ class TwoConvolutions:
         return {"K1": dK1, "K2": dK2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("matrix", "flipped"), [(True, (2, 3)), (False, (2, 3)), (True, (1, 2, 3))])
 def test_a_kernel_that_is_turned_round_on_the_way_back(matrix, flipped):
     net = TwoConvolutions(matrix)
@@ -205,6 +207,7 @@ CUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", ["each", "last"])
 @pytest.mark.parametrize(("kind", "forgotten"), CUTS)
 def test_what_a_step_hands_back(kind, forgotten, outputs):
