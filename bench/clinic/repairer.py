@@ -60,7 +60,7 @@ def worth(estimate: Any, task: Task) -> float:
         return -math.inf
     if task.classes:
         assert task.labels is not None
-        return balanced_accuracy(task.named(estimate), task.labels)
+        return balanced_accuracy(task.nearest_class(estimate), task.labels)
     return r_squared(estimate, task.truth)
 
 
