@@ -1,6 +1,8 @@
 """The size budgets and the one-way import rule of CONTRIBUTING.md, read off the source of tinygrad_edu."""
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,3 +245,17 @@ def test_files_of_tests_and_examples_are_no_longer_than_others():
 def test_only_the_modules_of_a_cycle_are_blamed(tmp_path):
     found = imports_have_no_cycle(plant(tmp_path, CYCLE))
     assert [line.partition(":")[0] for line in found] == [f"tinygrad_edu/core/{x}.py" for x in "abc"]
+
+
+def test_contributing_names_the_rooms_in_their_order():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    listed = text.partition("from the bottom up:")[2].partition("then, on top")[0]
+    assert re.findall(r"`(\w+)`", listed) == ROOMS
+
+
+def test_contributing_justifies_every_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [*project["dependencies"], *(x for extra in project["optional-dependencies"].values() for x in extra)]
+    table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Dependencies")[2].partition("\n## ")[0]
+    rows = {name.strip() for row in re.findall(r"^\| ([\w, -]+) \|", table, re.M) for name in row.split(",")}
+    assert {re.match(r"[\w-]+", name)[0] for name in named} - rows == set()
