@@ -111,7 +111,7 @@ def one_to_nine(seed: int) -> Pair:
 def lynx(seed: int, lags: int = 4) -> Pair:
     """The logarithm of the lynx counts, from the years before: standardized, with no other noise than its own."""
     series, _ = data.standardize(np.log10(data.lynx())[:, None])
-    return data.lag(series, lags)
+    return data.lagged(series, lags)
 
 
 # What is done to data: each takes and gives (X, y), and a random generator
