@@ -80,10 +80,7 @@ def body_length(module: Module, function: Function) -> int:
 
 
 def total_length(function: Function) -> int:
-    """Lines from the first decorator to the end, without the docstring, which has a line for each argument."""
-    doc = function.body[0] if ast.get_docstring(function) is not None else None
-    lines = function.end_lineno - min(node.lineno for node in (function, *function.decorator_list)) + 1
-    return lines - (doc.end_lineno - doc.lineno + 1 if doc else 0)
+    return function.end_lineno - min(node.lineno for node in (function, *function.decorator_list)) + 1
 
 
 def median_function_is_short(modules: list[Module]) -> list[str]:

@@ -33,40 +33,21 @@ SETTINGS = [field.name for field in fields(Settings)]
 
 
 def fit(
-    model: Module,
-    X: Samples,
-    y: Samples,
-    *,
-    loss: str | Loss,
-    optimizer: str | Optimizer | LBFGS | Callable[[Any], Any],
-    epochs: int,
-    batch_size: int | None = None,
-    shuffle: bool | str = True,
-    seed: int = 0,
-    compiled: bool | str = "auto",
-    tol: float | None = None,
-    patience: int | None = None,
-    validation: Samples = None,
-    sample_weight: Samples = None,
-    clip_norm: float | None = None,
-    clip_value: float | None = None,
-    callbacks: Sequence[Callable[[Any], Any]] = (),
-    progress: bool | None = None,
-    accurate: bool = False,
-    resume_from: str | os.PathLike[str] | None = None,
-    comm: Any = None,
-    comm_timeout_s: float = 300.0,
-) -> Run:
-    """Train `model` in place on X (samples, ...) and y (samples, ...), and record the run.
-
-    A run that meets NaN, or is interrupted, leaves the model as after the last epoch.
+    model: Module, X: Samples, y: Samples, *, loss: str | Loss,
+    optimizer: str | Optimizer | LBFGS | Callable[[Any], Any], epochs: int, batch_size: int | None = None,
+    shuffle: bool | str = True, seed: int = 0, compiled: bool | str = "auto", tol: float | None = None,
+    patience: int | None = None, validation: Samples = None, sample_weight: Samples = None,
+    clip_norm: float | None = None, clip_value: float | None = None, callbacks: Sequence[Callable[[Any], Any]] = (),
+    progress: bool | None = None, accurate: bool = False, resume_from: str | os.PathLike[str] | None = None,
+    comm: Any = None, comm_timeout_s: float = 300.0,
+) -> Run:  # fmt: skip
+    """Train `model` in place on X and y, and record the run; NaN or Ctrl-C leave it as after the last whole epoch.
 
     model: a Module, whose parameters are Values or Tensors.
     X: the inputs, a row for each sample; whole numbers where the model looks rows up by them.
     y: the targets, a row for each sample; class numbers (samples,) for cross_entropy.
     loss: a name of nn.losses, or a function of output and target.
-    optimizer: one of this model's parameters, its name, or a function that makes it of them; L-BFGS counts an
-        iteration over all samples as an epoch.
+    optimizer: one of this model's parameters, its name, or a function of them; an epoch of L-BFGS is one iteration.
     epochs: how often all samples are gone through; with resume_from, in all.
     batch_size: the samples of one update; all of them by default.
     shuffle: a new order for each epoch (True), none, or an order of data.batches by name.
@@ -84,15 +65,12 @@ def fit(
     resume_from: the file of an earlier run (Run.save), to go on from; everything else is given again.
     comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see train.mpi).
     comm_timeout_s: seconds that a rank waits for the others before it ends them all.
-    Errors, with the model as before: SettingError, ShapeError, DtypeError for what does not fit, CheckpointError for a
-    file that cannot be read, TraceError if compiled=True cannot be.
+    Errors: SettingError, ShapeError, DtypeError, CheckpointError, TraceError (compiled=True); the model is as before.
 
-    >>> from tinygrad_edu import nn, optim
-    >>> from tinygrad_edu.data import xor_gate
-    >>> model = nn.MLP([2, 8, 1], seed=1)
-    >>> run = fit(model, *xor_gate(), loss="mse", optimizer=optim.Adam(model.parameters(), lr=0.05), epochs=100)
-    >>> run.n_epochs, bool(run.loss_curve[-1] < 0.01)
-    (100, True)
+    >>> from tinygrad_edu import data, nn
+    >>> run = fit(nn.MLP([2, 8, 1], seed=1), *data.xor_gate(), loss="mse", optimizer="adam", epochs=100)
+    >>> run.n_epochs
+    100
     """
     make = partial(begin_job, model, X, y, optimizer, {k: x for k, x in locals().items() if k in SETTINGS}, resume_from)
     return train_job(make() if comm is None else data_parallel.prepare(Ranks(comm, comm_timeout_s), make), compiled)

@@ -64,43 +64,33 @@ class ManyRuns:
 
 
 def fit_many(
-    make_model: Callable[[int], Module],
-    X: Samples,
-    y: Samples,
-    *,
-    loss: str | Loss,
-    optimizer: str | Callable[[Any], Optimizer],
-    epochs: int,
-    seeds: Iterable[int] = range(100),
-    learning_rates: Sequence[float] | None = None,
-    batch_size: int | None = None,
-    shuffle: bool = True,
-    tol: float | None = None,
-    threads: int | None = None,
-    parallel: str | None = None,
-    progress: bool | None = None,
-) -> ManyRuns:
+    make_model: Callable[[int], Module], X: Samples, y: Samples, *, loss: str | Loss,
+    optimizer: str | Callable[[Any], Optimizer], epochs: int, seeds: Iterable[int] = range(100),
+    learning_rates: Sequence[float] | None = None, batch_size: int | None = None, shuffle: bool = True,
+    tol: float | None = None, threads: int | None = None, parallel: str | None = None, progress: bool | None = None,
+) -> ManyRuns:  # fmt: skip
     """Train make_model(seed) for every seed (and learning rate), each run as `fit` would, and collect the outcomes.
 
-    optimizer: makes one from the parameters, such as `lambda p: optim.SGD(p, lr=0.5)`, or a name; learning_rates
-    replace its lr. The samples of a run are shuffled from its seed. threads: as many as there are processors.
-    parallel: "loky" for processes of this machine, "dask" for the cluster of the `distributed.Client` in force, or
-    another backend of joblib; without it, that of a `joblib.parallel_config` around the call, else threads of this
-    process. The numbers are the same to the last bit wherever a run goes, on processors of one kind. A worker is sent
-    make_model, optimizer, data and settings, pickled by cloudpickle, so that a lambda will do; it compiles the program
-    itself, or finds it on the disk of its machine. `threads` is then of each worker, 1 by default.
+    make_model: gives the model of a seed; a worker elsewhere is sent it by cloudpickle, so that a lambda will do.
     X: the inputs, a row for each sample.
     y: the targets, a row for each sample.
+    loss: a name of nn.losses, or a function of output and target.
+    optimizer: makes one from the parameters, such as `lambda p: optim.SGD(p, lr=0.5)`, or a name.
+    epochs: how often all samples are gone through.
+    seeds: of the models, and of the orders in which a run takes its samples.
+    learning_rates: in place of the optimizer's own; every seed is trained with each.
     batch_size: the samples of one update; all of them by default.
     shuffle: as in fit.
     tol: as in fit.
-    progress: a bar, or none.
+    threads: as many as there are processors; of each worker elsewhere, 1.
+    parallel: "loky" for processes of this machine, "dask" for the cluster of the `distributed.Client` in force, another
+        backend of joblib, or that of a `joblib.parallel_config` around the call; the numbers are the same, bit for bit.
+    progress: a bar, or none; by default where it takes longer than half a second.
     Errors: as `fit`; TraceError where the training cannot be compiled; SettingError for a backend that is not there.
 
-    >>> from tinygrad_edu import nn, optim
-    >>> from tinygrad_edu.data import or_gate
-    >>> runs = fit_many(lambda seed: nn.MLP([2, 3, 1], seed=seed), *or_gate(), loss="mse",
-    ...     optimizer=lambda p: optim.SGD(p, lr=0.5), epochs=300, seeds=range(4))
+    >>> from tinygrad_edu import data, nn
+    >>> runs = fit_many(lambda seed: nn.MLP([2, 3, 1], seed=seed), *data.or_gate(), loss="mse", optimizer="adam",
+    ...     epochs=600, seeds=range(4), learning_rates=[0.1])
     >>> runs.success_rate(0.05)
     array([1.])
     """
