@@ -2,7 +2,7 @@
 
 You will learn to draw whatever you have computed, to read the picture, and what a whole network of one neuron looks
 like. The pictures go to out/: open the .html one in a browser: it zooms, and steps through both passes.
-like. The pictures go to out/. Open the .html one in a browser: it zooms, and steps through both passes.
+
     python examples/03_graph_picture.py
 """
 

@@ -50,13 +50,13 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="tinygrad-edu", description="Learn backprop, and see every gradient.")
     top.add_argument("--version", action="version", version=__version__)
     top.add_argument(
-        "--print-completion", action=PrintCompletion, choices=SHELLS, help="a script that completes commands and files"
+        "--print-completion", action=PrintCompletion, choices=SHELLS, help="print the completion script for a shell"
     )
     commands = top.add_subparsers(title="commands", required=True)
     demo = commands.add_parser("demo", help="train OR and XOR on both back ends, and draw what happens")
-    demo.add_argument("--steps", type=positive, default=2000, help="samples to learn from, for each gate (2000)")
-    demo.add_argument("--seed", type=int, default=0, help="where the weights begin (0)")
-    demo.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures (out)")
+    demo.add_argument("--steps", type=positive, default=2000, help="training steps for each gate (default: 2000)")
+    demo.add_argument("--seed", type=int, default=0, help="seed of the initial weights (default: 0)")
+    demo.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures (default: out)")
     demo.set_defaults(run=run_demo)
     draw = commands.add_parser(
         "draw", help='gradients and picture of an expression: draw "tanh(a*b + c)" a=2 b=-3 c=10'
@@ -66,19 +66,27 @@ def parser() -> argparse.ArgumentParser:
         help="numbers, names, + - * / ** and operations such as tanh(x); a minus in front goes in brackets, (-a)",
     )
     draw.add_argument("variables", nargs="*", type=assignment, metavar="name=number", help="a value for each name")
-    draw.add_argument("-o", "--output", type=Path, default=Path("out/graph.svg"), help="svg, png, pdf, dot or html")
+    draw.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("out/graph.svg"),
+        help="file to write: .svg, .png, .pdf, .dot or .html (default: out/graph.svg)",
+    )
     draw.set_defaults(run=run_draw)
-    case = commands.add_parser("case", help="a real network that did not converge: the trouble, the cause, the cure")
-    case.add_argument("name", nargs="?", help="which one; without a name they are listed")
-    case.add_argument("--quick", action="store_true", help="fewer seeds and shorter courses, the same figures")
-    case.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture (out)")
+    case = commands.add_parser("case", help="a real network that did not converge: symptom, cause and remedy")
+    case.add_argument("name", nargs="?", help="the case; without a name, all are listed")
+    case.add_argument("--quick", action="store_true", help="fewer seeds and shorter training, the same pictures")
+    case.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture (default: out)")
     case.set_defaults(run=run_case)
     diagnose_options(commands)
     report_options(commands)
     play_options(commands)
     course_options(commands)
-    cache = commands.add_parser("cache", help="the compiled programs on this disk: cache info, cache clear")
-    cache.add_argument("action", choices=("info", "clear"), help="say what there is, or throw it away")
+    cache = commands.add_parser("cache", help="the compiled programs on this disk: list or delete them")
+    cache.add_argument(
+        "action", choices=("info", "clear"), help="info: how many there are, and where; clear: delete them"
+    )
     cache.set_defaults(run=run_cache)
     return top
 
@@ -100,53 +108,79 @@ def diagnose_options(commands: Any) -> None:
         type=Path,
         help="losses in JSON, CSV or a log, as Keras, Lightning, fastai or Run.save keep them, or a pickled estimator",
     )
-    diagnose.add_argument("--data", type=Path, help="CSV that the estimator learned from, the target last in each row")
     diagnose.add_argument(
-        "--trust-pickle", action="store_true", help="load a pickle: it can run any code, so only your own"
+        "--data", type=Path, help="CSV file that the estimator was trained on, the target in the last column"
     )
-    diagnose.add_argument("--budget", type=positive, default=30, help="seconds for training again (30)")
+    diagnose.add_argument(
+        "--trust-pickle",
+        action="store_true",
+        help="allow loading a pickle; it can run any code, so only one of your own",
+    )
+    diagnose.add_argument(
+        "--budget", type=positive, default=30, help="seconds to spend on training again (default: 30)"
+    )
     diagnose.set_defaults(run=run_diagnose)
 
 
 def report_options(commands: Any) -> None:
-    report = commands.add_parser("report", help="a training run as one page of HTML, from the file of Run.save")
+    report = commands.add_parser("report", help="a training run as one HTML page, from a file that Run.save wrote")
     report.add_argument("run_file", type=Path, metavar="RUN", help="what run.save(...) wrote")
-    report.add_argument("--data", type=Path, help="a CSV file of samples to measure on; the last column is the target")
+    report.add_argument("--data", type=Path, help="CSV file of samples to measure on, the target in the last column")
     report.add_argument("--histograms", type=Path, help="what train.Histograms.save(...) wrote")
-    report.add_argument("--diagnose", action="store_true", help="add a diagnosis, with --data by training again")
-    report.add_argument("--title", default="", help="heading of the page")
-    report.add_argument("-o", "--output", type=Path, default=Path("out/report.html"), help="(out/report.html)")
+    report.add_argument(
+        "--diagnose", action="store_true", help="add a diagnosis; with --data, causes are proved by training again"
+    )
+    report.add_argument("--title", default="", help="title of the page")
+    report.add_argument(
+        "-o", "--output", type=Path, default=Path("out/report.html"), help="file to write (default: out/report.html)"
+    )
     report.set_defaults(run=run_report)
 
 
 def play_options(commands: Any) -> None:
-    play = commands.add_parser("play", help="write the playground: a page in which a network is built and trained")
-    play.add_argument("--csv", type=Path, help="your samples, a row each, the target in the last column")
-    play.add_argument("--title", default="", help="heading of the page")
-    play.add_argument("-o", "--output", type=Path, default=Path("out/playground.html"), help="(out/playground.html)")
+    play = commands.add_parser("play", help="write the playground: a page in which you build and train a network")
+    play.add_argument(
+        "--csv", type=Path, help="CSV file of your own samples, one in each row, the target in the last column"
+    )
+    play.add_argument("--title", default="", help="title of the page")
+    play.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("out/playground.html"),
+        help="file to write (default: out/playground.html)",
+    )
     play.set_defaults(run=run_play)
 
 
 def course_options(commands: Any) -> None:
-    course = commands.add_parser("course", help="put the exercises into a folder: scripts and notebooks to fill in")
-    course.add_argument("folder", type=Path, nargs="?", default=Path("course"), help="(course)")
-    course.add_argument("--solutions", action="store_true", help="the solutions, for teachers")
-    course.add_argument("--no-notebooks", action="store_true", help="scripts alone")
-    course.add_argument("--force", action="store_true", help="write over files that are there")
+    course = commands.add_parser("course", help="write the exercises into a folder: scripts and notebooks to fill in")
+    course.add_argument(
+        "folder", type=Path, nargs="?", default=Path("course"), help="folder to write to (default: course)"
+    )
+    course.add_argument("--solutions", action="store_true", help="write the solutions, for teachers")
+    course.add_argument("--no-notebooks", action="store_true", help="write scripts only")
+    course.add_argument("--force", action="store_true", help="overwrite existing files")
     course.set_defaults(run=run_course)
     examples = commands.add_parser("examples", help="copy the tutorial's programs, the cases and the notebooks")
-    examples.add_argument("folder", type=Path, nargs="?", default=Path("examples"), help="(examples)")
-    examples.add_argument("--force", action="store_true", help="write over files that are there")
+    examples.add_argument(
+        "folder", type=Path, nargs="?", default=Path("examples"), help="folder to write to (default: examples)"
+    )
+    examples.add_argument("--force", action="store_true", help="overwrite existing files")
     examples.set_defaults(run=run_examples)
     check = commands.add_parser("check", help="grade an exercise, or a folder of submissions")
     check.add_argument("path", type=Path, help="a script, a notebook, or a folder of them")
     check.add_argument(
-        "--hint", type=int, choices=(1, 2, 3), default=1, help="1 what is wrong, 2 why, 3 the formula (1)"
+        "--hint",
+        type=int,
+        choices=(1, 2, 3),
+        default=1,
+        help="1: which results are wrong, 2: the mistake and its line, 3: the formula as well (default: 1)",
     )
-    check.add_argument("--exercise", default="", help="its name, where the file does not say it")
-    check.add_argument("--seconds", type=positive, default=10, help="time limit of each file (10)")
-    check.add_argument("--csv", type=Path, help="of a folder: a table of all grades")
-    check.add_argument("--gradescope", type=Path, help="of a file: results.json for Gradescope")
+    check.add_argument("--exercise", default="", help="name of the exercise, if the file does not say it")
+    check.add_argument("--seconds", type=positive, default=10, help="time limit for each file (default: 10)")
+    check.add_argument("--csv", type=Path, help="for a folder: write all grades to this CSV file")
+    check.add_argument("--gradescope", type=Path, help="for one file: write results.json for Gradescope")
     check.set_defaults(run=run_check)
 
 
@@ -279,7 +313,7 @@ def run_check(chosen: argparse.Namespace) -> None:
 def run_cache(chosen: argparse.Namespace) -> None:
     from tinygrad_edu.compile.backend import cache
 
-    print(cache.info() if chosen.action == "info" else f"thrown away: {cache.clear()}")
+    print(cache.info() if chosen.action == "info" else f"deleted: {cache.clear()}")
 
 
 if __name__ == "__main__":

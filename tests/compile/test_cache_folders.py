@@ -137,7 +137,7 @@ def test_info_and_clear(home, capsys):
     assert main(["cache", "clear"]) == 0
     assert main(["cache", "info"]) == 0
     first, second, third = capsys.readouterr().out.splitlines()
-    assert second == f"thrown away: {first}"
+    assert second == f"deleted: {first}"
     assert re.fullmatch(r"1 compiled programs?, \d\.\d MB, in .*cache", first)
     assert third.startswith("0 compiled programs")
     assert [path.name for path in home.iterdir()] == ["of somebody else"]

@@ -49,6 +49,7 @@ class Marking:
     given: Submission
     outcomes: list[Outcome] = field(default_factory=list)
     named: list[Mistake] = field(default_factory=list)
+    places: dict[str, list[str]] = field(default_factory=dict)  # of several mistakes: code, and the results it explains
     examined: str = ""  # what the examiner says, where none of the exercise's own mistakes gives these numbers
 
 
@@ -146,7 +147,7 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
         where = f"line {result.line}: " if result.line else ""
         return np.inf, f"{where}{result.error}"
     if got is None:
-        return np.inf, "it is missing in what is returned"
+        return np.inf, "it is not among what is returned"
     if isinstance(got, str):
         return np.inf, f"it is no array of numbers, but {got}"
     right = np.asarray(right, dtype=float)
@@ -161,20 +162,47 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
 def name_mistakes(
     marking: Marking, inputs: Sequence[Mapping[str, Any]], results: Mapping[str, Sequence[sandbox.Result]]
 ) -> None:
-    """The classic mistakes whose numbers are the learner's, in every case; else what the examiner finds."""
+    """The classic mistakes whose numbers are the learner's, in every case; else what the examiner finds.
+
+    One mistake that explains all that is wrong goes before several that explain a part each, and a mistake that would
+    also change what it does not explain goes last.
+    """
+    exercise = marking.exercise
     wrong = [o for o in marking.outcomes if not o.right and not o.said]
-    for mistake in marking.exercise.mistakes:
-        if wrong and all(gives(marking.exercise, mistake, o, inputs, results[o.function]) for o in wrong):
-            marking.named.append(mistake)
-    if wrong and not marking.named:
-        singly = [
-            mistake
-            for mistake in marking.exercise.mistakes
-            if any(gives(marking.exercise, mistake, o, inputs, results[o.function]) for o in wrong)
-        ]
-        marking.named += singly[:2]
+    told = [o for o in marking.outcomes if not o.said]
+    explained = {
+        m.code: [o for o in wrong if gives(exercise, m, o, inputs, results[o.function])] for m in exercise.mistakes
+    }
+    at_odds = {
+        code
+        for code, some in explained.items()
+        if some and any(changes(exercise, code, o, inputs) for o in told if o not in some)
+    }
+    possible = sorted(
+        (m for m in exercise.mistakes if explained[m.code]), key=lambda m: (m.code in at_odds, -len(explained[m.code]))
+    )
+    whole = [m for m in possible if len(explained[m.code]) == len(wrong)]
+    marking.named = [m for m in whole if m.code not in at_odds] or whole
+    if not whole:
+        for outcome in wrong:
+            code = next((m.code for m in possible if outcome in explained[m.code]), "")
+            marking.places.setdefault(code, []).append(outcome.name)
+        marking.named = [m for m in possible if m.code in marking.places]
     if wrong and not marking.named and "backward" in results:
-        marking.examined = examine(marking.exercise, inputs[0], results["backward"][0])
+        marking.examined = examine(exercise, inputs[0], results["backward"][0])
+
+
+def changes(exercise: Exercise, code: str, outcome: Outcome, inputs: Sequence[Mapping[str, Any]]) -> bool:
+    """Does a mistake change this result?"""
+    mistake = next(m for m in exercise.mistakes if m.code == code)
+    for case in inputs:
+        right = exercise.right(outcome.function, case)[outcome.name]
+        theirs = exercise.right(outcome.function, case, mistake).get(outcome.name)
+        if theirs is None or np.shape(theirs) != np.shape(right):
+            return True
+        if float(np.linalg.norm(theirs - right)) > 1e-6 * (float(np.linalg.norm(right)) or 1.0):
+            return True
+    return False
 
 
 def gives(
@@ -182,17 +210,15 @@ def gives(
     results: Sequence[sandbox.Result],
 ) -> bool:  # fmt: skip
     """Does the solution with this mistake give the learner's numbers?"""
-    names, changed = exercise.functions[outcome.function], False
+    names = exercise.functions[outcome.function]
     for case, result in zip(inputs, results, strict=True):
         theirs = exercise.right(outcome.function, case, mistake).get(outcome.name)
         got = by_name(names, result).get(outcome.name)
         if theirs is None or not isinstance(got, np.ndarray) or np.shape(theirs) != got.shape:
             return False
-        size = float(np.linalg.norm(got)) or 1.0
-        if not float(np.linalg.norm(got - theirs)) <= 1e-8 * size:
+        if not float(np.linalg.norm(got - theirs)) <= 1e-8 * (float(np.linalg.norm(got)) or 1.0):
             return False
-        changed |= float(np.linalg.norm(theirs - exercise.right(outcome.function, case)[outcome.name])) > 1e-6 * size
-    return changed
+    return changes(exercise, mistake.code, outcome, inputs)
 
 
 def examine(exercise: Exercise, case: Mapping[str, Any], result: sandbox.Result) -> str:
@@ -232,10 +258,13 @@ def grade_of(marking: Marking, hint: int) -> Grade:
     crashed = any(o.crashed for o in outcomes)
     slow = any("does a loop never end" in o.said for o in outcomes)
     status = "right" if score == 1.0 else "slow" if slow else "partly" if right else "crashed" if crashed else "wrong"
-    parts = {o.name: (float(o.right), verdict(o)) for o in outcomes}
+    said = [verdict(o) if marking.named else verdict(o) + doubt(o) for o in outcomes]
+    parts = {o.name: (float(o.right), v) for o, v in zip(outcomes, said, strict=True)}
     lines = [f"{exercise.title}: {right} of {len(outcomes)} right, on {CASES} random inputs.", ""]
     width = max(len(o.name) for o in outcomes)
-    lines += [f"  {o.name:<{width}}  {'right' if o.right else 'WRONG'}  {verdict(o)}".rstrip() for o in outcomes]
+    lines += [
+        f"  {o.name:<{width}}  {'right' if o.right else 'WRONG'}  {v}" for o, v in zip(outcomes, said, strict=True)
+    ]
     lines += hints(marking, hint) if score < 1.0 else []
     codes = tuple(mistake.code for mistake in marking.named)
     return Grade(score, "\n".join(lines), parts, status, codes, exercise.name, marking.given.name)
@@ -243,12 +272,14 @@ def grade_of(marking: Marking, hint: int) -> Grade:
 
 def verdict(outcome: Outcome) -> str:
     """What is said of one result."""
-    if outcome.said:
-        return outcome.said
-    digits = (
-        " (right to a few digits only: differences in place of the derivative?)" if outcome.error < NUMERICAL else ""
-    )
-    return f"relative error {outcome.error:.2g}{'' if outcome.right else digits}"
+    return outcome.said or f"relative error {outcome.error:.2g}"
+
+
+def doubt(outcome: Outcome) -> str:
+    """What is suspected where a wrong result is nearly right and no mistake is known."""
+    if outcome.said or outcome.right or outcome.error >= NUMERICAL:
+        return ""
+    return " (right to a few digits only: differences in place of the derivative?)"
 
 
 def hints(marking: Marking, hint: int) -> list[str]:
@@ -260,7 +291,12 @@ def hints(marking: Marking, hint: int) -> list[str]:
             f"Wrong: {', '.join(o.name for o in wrong)}. More: --hint 2 names the mistake, --hint 3 the formula.",
         ]
     lines = [""]
-    if marking.named:
+    if marking.named and marking.places:
+        lines += ["Your numbers are those of " + ("these mistakes:" if len(marking.named) > 1 else "this mistake:")]
+        lines += [f"  {', '.join(marking.places[m.code])}: {m.sentence}" for m in marking.named]
+        unknown = ", ".join(marking.places.get("", []))
+        lines += [f"  {unknown}: no classic mistake gives these numbers."] if unknown else []
+    elif marking.named:
         many = len(marking.named) > 1
         lines += ["Your numbers are those of " + ("one of these mistakes:" if many else "this mistake:")]
         lines += [f"  {mistake.sentence}" for mistake in marking.named]

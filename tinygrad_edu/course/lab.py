@@ -81,7 +81,7 @@ def accuracy(run: Run) -> float:
 def recovers(name: str, change: Mapping[str, Any]) -> tuple[int, str]:
     """(from how many of SEEDS the network reaches the goal with this change, what is wrong with the change)."""
     if not isinstance(change, Mapping) or len(change) != 1:
-        return 0, f"exactly one setting is to be changed, not {change!r:.60}"
+        return 0, f"change exactly one setting, not {change!r:.60}"
     try:
         return sum(accuracy(train(name, seed, **change)) >= GOAL for seed in SEEDS), ""
     except (TinygradError, TypeError, ValueError, ArithmeticError) as error:
@@ -117,6 +117,6 @@ def judge(name: str, answer: Any, hint: int) -> tuple[float, str]:
 
 HINTS = {
     "net_1": "how the loss jumps from epoch to epoch", "net_2": "how the hidden units differ from one another",
-    "net_3": "how far the weights come in all epochs", "net_4": "what a network without bends can draw",
-    "net_5": "the columns of X", "net_6": "whether the loss still falls at the end",
+    "net_3": "how little the weights move in all epochs", "net_4": "the boundary that it draws",
+    "net_5": "the columns of X", "net_6": "whether the loss is still falling at the end",
 }  # fmt: skip
