@@ -63,8 +63,8 @@ def table(arguments: dict[str, tuple[str, str]], said: dict[str, str]) -> str:
 
 
 def code(text: str) -> str:
-    """A type or a default in a cell."""
-    return f"`{text}`".replace("|", "\\|") if text else ""
+    """A type or a default in a cell: between backticks a | ends no cell, and a backslash before it would be shown."""
+    return f"`{text}`" if text else ""
 
 
 def markdown(text: str) -> str:

@@ -72,7 +72,7 @@ REGRESSORS = {
 def test_every_regressor_is_drawn_over_its_targets(name, tmp_path):
     fitted = REGRESSORS[name]().fit(DIABETES, SUGAR)
     text = written(tmp_path, fitted, DIABETES, SUGAR)
-    assert "Answers of the network over the targets" in text
+    assert "Predictions of the network over the targets" in text
     error = np.sqrt(np.mean((fitted.predict(DIABETES) - SUGAR) ** 2))
     assert f"off by {error:.4g}" in text
 

@@ -63,7 +63,7 @@ def chart(record: Record, X: Array, found: Answer) -> str:
 def projection(X: Array, found: Answer) -> str:
     """Classes over the two directions in which the inputs vary most; numbers over their targets."""
     if not found.classes:
-        what = f"Answers of the network over the targets. {found.words}"
+        what = f"Predictions of the network over the targets. {found.words}"
         return frame_picture(found.words, what, lambda c: against(c, found), behind_it([], X, found))
     if X.dtype.kind != "f":
         return f"<p>{found.words} The inputs are whole numbers, of which there is no picture.</p>"

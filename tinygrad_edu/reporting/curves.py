@@ -30,7 +30,7 @@ def curves_html(record: Record) -> str:
     loss = present({"training": run.loss_curve, "validation": run.validation_curve})
     norms = present({"gradient": run.grad_norms, "update": run.update_norms})
     charts = [chart(f"Loss ({record.loss_name})", loss)]
-    charts += [chart("Length of gradient and update", norms)] if norms else []
+    charts += [chart("Norm of gradient and update", norms)] if norms else []
     if record.scores.size:
         charts.append(chart("Score of the samples held out", {"score": record.scores}, ["linear"]))
     return CONTROLS + f'<div class="grid">{"".join(charts)}</div>'

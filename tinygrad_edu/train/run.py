@@ -141,7 +141,7 @@ def chart_of(run: Run) -> Chart:
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", "")
     curves = {"training": run.loss_curve, "validation": run.validation_curve}
     lengths = {"gradient": run.grad_norms, "update": run.update_norms}
-    panels = [panel(f"Loss ({name})" if name else "Loss", curves), panel("Length of gradient and update", lengths)]
+    panels = [panel(f"Loss ({name})" if name else "Loss", curves), panel("Norm of gradient and update", lengths)]
     epochs = f"{run.n_epochs:,} epoch{'' if run.n_epochs == 1 else 's'}"
     return Chart([p for p in panels if p.lines], f"Loss over {epochs}: {describe(panels[0]).partition(': ')[2]}")
 

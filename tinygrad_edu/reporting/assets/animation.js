@@ -20,7 +20,7 @@
   const gradients = plots.chart(part("gradients", ".frame"), { xLabel: "epoch" });
   if (layers.length) {
     gradients.show(lengths);
-    gradients.label(`Length of the gradient: ${lengths.map(c => `${c.name} from ${plots.brief(c.y[0])} to ${plots.brief(c.y.at(-1))}`).join("; ")}`);
+    gradients.label(`Gradient norm: ${lengths.map(c => `${c.name} from ${plots.brief(c.y[0])} to ${plots.brief(c.y.at(-1))}`).join("; ")}`);
     plots.legend(part("gradients", ".legend"), lengths);
   } else at("gradients").hidden = true;
 
@@ -37,7 +37,7 @@
       return frame => {
         const bytes = Uint8Array.from(atob(frame.cells), c => c.charCodeAt(0));
         picture.show(Float64Array.from(bytes, b => many ? 10 + (b >> 5) + (b & 31) / 32 : b === 255 ? NaN : (b - 127) / 127));
-        picture.label(`Answers of the network over its two inputs after epoch ${frame.epoch}`);
+        picture.label(`Predictions of the network over its two inputs after epoch ${frame.epoch}`);
       };
     }
     if (ground.kind === "line") {

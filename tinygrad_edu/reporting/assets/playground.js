@@ -250,7 +250,7 @@
 
   function score() {
     const given = net.layers(X).at(-1).y, width = given.shape[1], n = given.shape[0];
-    at("score-name").textContent = dataset.classes.length ? "Right" : "Off by (RMS)";
+    at("score-name").textContent = dataset.classes.length ? "Correct" : "Off by (RMS)";
     if (!dataset.classes.length) {
       let sum = 0;
       for (let i = 0; i < n; i++) sum += (given.data[i] - y[i]) ** 2;
@@ -300,10 +300,10 @@
   }
   /* What need not be new in each picture. */
   function slow() {
-    at("norm").textContent = epoch ? `Length of the last gradient ${plots.brief(net.norm)}, learning rate ${plots.brief(net.lr)}.` : "";
+    at("norm").textContent = epoch ? `Norm of the last gradient ${plots.brief(net.norm)}, learning rate ${plots.brief(net.lr)}.` : "";
     const host = part("certain", "ul"), found = certainOf(plan, net, X, targets, known);
     host.replaceChildren();
-    for (const { code, text } of found.length ? found : [{ code: "", text: "Nothing: no cause shows without training." }]) {
+    for (const { code, text } of found.length ? found : [{ code: "", text: "Nothing: no cause can be seen without training." }]) {
       const item = document.createElement("li"), name = document.createElement("code");
       name.textContent = code;
       item.append(...(code ? [name, " "] : []), text);
