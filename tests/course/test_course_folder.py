@@ -136,7 +136,7 @@ def test_the_commands(tmp_path, capsys):
     path = written(tmp_path, LAYER, LAYER.solution.replace("dz.sum(axis=0)", "dz[-1]"))
     results = tmp_path / "out" / "results.json"
     assert main(["check", str(path), "--hint", "2", "--gradescope", str(results)]) == 0
-    assert "Only one sample counts" in capsys.readouterr().out
+    assert "not that of one" in capsys.readouterr().out
     record = json.loads(results.read_text(encoding="utf-8"))
     assert record["score"] == pytest.approx(100 * 2 / 3)
     assert [test["score"] for test in record["tests"]] == pytest.approx([100 / 3, 100 / 3, 0.0])
@@ -161,7 +161,7 @@ def test_a_folder_of_submissions(tmp_path, capsys):
     table = tmp_path / "grades.csv"
     assert main(["check", str(tmp_path / "in"), "--csv", str(table)]) == 0
     out = capsys.readouterr().out
-    assert "2 x mlp_layer, last_sample: Only one sample counts" in out
+    assert "2 x mlp_layer, last_sample: The bias is added to every sample" in out
     read = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
     rows = {row["file"].split("/in/")[1].split("/")[0]: row for row in read}
     assert {name: row["status"] for name, row in rows.items()} == {

@@ -147,7 +147,7 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
         where = f"line {result.line}: " if result.line else ""
         return np.inf, f"{where}{result.error}"
     if got is None:
-        return np.inf, "it is not among what is returned"
+        return np.inf, "it is missing in what is returned"
     if isinstance(got, str):
         return np.inf, f"it is no array of numbers, but {got}"
     right = np.asarray(right, dtype=float)
