@@ -119,7 +119,7 @@ def test_what_is_said_of_arguments_goes_into_a_table():
     assert said == {"lr": "rates", "eps": "rates", "beta": "the decay"}
     assert made.divided("A note: nothing of arguments.", ["x"]) == ("A note: nothing of arguments.", {}, "")
     shown = made.table({"lr": ("float | None", "0.1")}, {"lr": "a|b"})
-    assert shown.splitlines()[-1] == r"| `lr` | `float \| None` | `0.1` | a&#124;b |"
+    assert shown.splitlines()[-1] == "| `lr` | `float | None` | `0.1` | a&#124;b |"
 
 
 def test_a_mark_that_nothing_generates_ends_the_build():
