@@ -72,8 +72,13 @@ def partial_of(x: Any) -> list[Any]:
 
 
 def is_packaged(x: Any) -> bool:
-    """Is it Python's own, or a package's, and not the learner's? Those are not entered."""
+    """Is it Python's own, or a package's, and not the learner's? Those are not entered.
+
+    What was typed at a prompt belongs to __main__, and is the learner's even where pytest or a kernel is the main file.
+    """
     name = str(getattr(x, "__module__", "") or "")
+    if name == "__main__":
+        return False
     return is_installed({"__name__": name, "__file__": getattr(sys.modules.get(name), "__file__", "")})
 
 
