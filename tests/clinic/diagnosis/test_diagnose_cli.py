@@ -140,7 +140,7 @@ def test_a_pickle_is_not_opened_without_trust(name, tmp_path, capsys):
     path, trace = tmp_path / name, tmp_path / "trace"
     path.write_bytes(pickle.dumps(Bomb(trace)))
     err = refused(capsys, path)
-    assert "a pickle runs code when it is loaded" in err
+    assert "a pickle can run code when it is loaded" in err
     assert "--trust-pickle" in err
     assert not trace.exists()
     refused(capsys, path, "--data", path)

@@ -166,7 +166,7 @@ def test_numbers_that_are_no_layers_are_still_compared():
 
     report = check_lists(loss, {"a": [2.0, 3.0, 5.0]}, {"a": [30.0, 30.0, 30.0]})
     assert list(report.wrong) == ["a"]
-    assert "could not be put together" in report.note
+    assert "The numbers form no layers" in report.note
     assert report.slips[0].code == "gradient_times_weight"
 
 
