@@ -24,7 +24,7 @@ EVIDENCE = {
     "07": (r"times 1\.0: slope (1\.9\d|2\.0\d)\n.*times 1\.001: slope 1\.0\d\n", ("07_taylor.svg",)),
     "08": (r"dot\(x, W1, t1\)(.|\n)*7 samples in place of 32: the same program\n", ()),
     "09": (r"inverse_time\(lr=0\.1, decay=1\.0\): both hold\n", ("09_optimizers.svg",)),
-    "10": (r"Two slips together(.|\n)*One slip(.|\n)*All 6 gradients are right", ()),
+    "10": (r"Two mistakes together(.|\n)*One mistake(.|\n)*All 6 gradients are right", ()),
     "11": (
         r"Healthy(.|\n)*1\. symmetric_init(.|\n)*0 of 5 reach the goal; only weights at the start(.|\n)*"
         r":\s+5\s+of\s+5;\s+as\s+a\s+control(.|\n)*1\. lr_too_low(.|\n)*repaired: lr_too_low",

@@ -62,12 +62,22 @@ class FoundSlip:
 class BackpropReport:
     """What `check_backprop` found.
 
-    ok: every gradient is right. wrong: name → relative error of the others. slips: what gives the wrong numbers, best
-    first: the slips of the best explanation, then those of others that give the same numbers. explanations: the same
-    as tuples, one slip or a pair. unexplained: the names whose wrong gradient no certain slip gives. method: "traced",
-    or "finite differences" where the forward could not be traced. probe: parameters at which two explanations differ;
-    alike: they gave the same numbers at all other parameters that were tried. places: lines of the learner's backward,
-    best first, where it was handed over as a callable and so could be `followed`. missing: no gradient, or all 0.
+    `ok` says whether every gradient is right. `slips` holds the mistakes that give the wrong numbers, best first: those
+    of the best explanation, then those of others that give the same numbers. `unexplained` holds the names whose wrong
+    gradient no certain mistake gives.
+
+    errors: name → relative error of its gradient.
+    wrong: the same, of the wrong gradients only.
+    explanations: tuples of one or two mistakes that together give the numbers; the best first.
+    given: name → the learner's gradient.
+    right: name → the right gradient.
+    method: "traced", or "finite differences" where the forward could not be traced.
+    note: a remark for the reader, if any.
+    probe: parameters at which two explanations differ.
+    alike: they gave the same numbers at all other parameters that were tried.
+    places: lines of the learner's backward, best first, where it was handed over as a callable and could be followed.
+    followed: could it be followed?
+    missing: names with no gradient, or one that is 0 throughout.
 
     >>> from tinygrad_edu.clinic import check_backprop
     >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
