@@ -27,7 +27,7 @@ EVIDENCE = {
     "10": (r"Two mistakes together(.|\n)*One mistake(.|\n)*All 6 gradients are right", ()),
     "11": (
         r"Healthy(.|\n)*1\. symmetric_init(.|\n)*0 of 5 reach the goal; only weights at the start(.|\n)*"
-        r":\s+5\s+of\s+5;\s+as\s+a\s+control(.|\n)*1\. lr_too_low(.|\n)*repaired: lr_too_low",
+        r":\s+(?:5\s+of\s+5|12\s+of\s+12);\s+as\s+a\s+control(.|\n)*1\. lr_too_low(.|\n)*repaired: lr_too_low",
         (),
     ),
     "13": (
