@@ -31,7 +31,7 @@
   function numberField(host, id, name, value) {
     const label = document.createElement("label"), input = document.createElement("input");
     label.className = "field";
-    label.append(name.replaceAll("_", " ") + " ");
+    label.append(name.replaceAll("_", " ").replace(/^./, c => c.toUpperCase()) + " ");
     Object.assign(input, { type: "number", id, step: "any", value: String(value) });
     input.min = "0";
     label.append(input);

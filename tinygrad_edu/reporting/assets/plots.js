@@ -40,7 +40,12 @@ const plots = (() => {
   }
   function powers(low, high, count) {
     const from = Math.ceil(Math.log10(low) - 1e-9), to = Math.floor(Math.log10(high) + 1e-9);
-    if (to - from < 1) return ticks(low, high, count).filter(x => x > 0);
+    if (to - from < 2) { // within two decades: 1, 2 and 5 of each, and of less than a factor of 5 evenly spaced ones
+      const few = [];
+      for (let k = from - 1; k <= to; k++) for (const m of [1, 2, 5]) few.push(Number(`${m}e${k}`));
+      const inside = few.filter(x => x >= low * (1 - 1e-9) && x <= high * (1 + 1e-9));
+      return inside.length > 1 ? inside : ticks(low, high, count).filter(x => x > 0);
+    }
     const step = Math.max(1, Math.ceil((to - from + 1) / count)), found = [];
     for (let k = from; k <= to; k += step) found.push(10 ** k);
     return found;
