@@ -40,7 +40,7 @@ const plots = (() => {
   }
   function powers(low, high, count) {
     const from = Math.ceil(Math.log10(low) - 1e-9), to = Math.floor(Math.log10(high) + 1e-9);
-    if (to - from < 2) { // within two decades: 1, 2 and 5 of each, and of less than a factor of 5 evenly spaced ones
+    if (high < 100 * low) { // within two decades: 1, 2 and 5 of each, and of less than a factor of 5 evenly spaced ones
       const few = [];
       for (let k = from - 1; k <= to; k++) for (const m of [1, 2, 5]) few.push(Number(`${m}e${k}`));
       const inside = few.filter(x => x >= low * (1 - 1e-9) && x <= high * (1 + 1e-9));
@@ -259,5 +259,5 @@ const plots = (() => {
     return made;
   }
 
-  return { make, follow, brief, chart, legend, plane, network, series, ticks };
+  return { make, follow, brief, chart, legend, plane, network, series, ticks, powers };
 })();

@@ -1,0 +1,26 @@
+"""The labels of a logarithmic axis in the pages, in Node."""
+
+from pathlib import Path
+
+import numpy as np
+
+import tinygrad_edu
+from tests.interop import node
+
+PLOTS = Path(tinygrad_edu.__file__).with_name("reporting") / "assets" / "plots.js"
+
+
+def test_a_logarithmic_axis_is_labelled_over_its_whole_length(tmp_path):
+    """No end of the axis without a label is longer than half of it, from a factor of 5 to 12 decades."""
+    rng = np.random.default_rng(0)
+    lows = 10.0 ** rng.uniform(-9.0, 3.0, 300)
+    ranges = [(low, low * 10.0**decades) for low, decades in zip(lows, rng.uniform(0.7, 12.0, 300), strict=True)]
+    calls = f"for (const [low, high] of {node.literal(ranges)}) found.push(plots.powers(low, high, 4));"
+    marks = node.run(PLOTS.read_text(encoding="utf-8") + calls, tmp_path)
+    for (low, high), texts in zip(ranges, marks, strict=True):
+        labels = np.sort(node.numbers(texts))
+        assert 2 <= len(labels) <= 7, (low, high, labels)
+        assert low * (1 - 1e-6) <= labels[0], (low, labels)
+        assert labels[-1] <= high * (1 + 1e-6), (high, labels)
+        longest = max(np.log10(labels[0] / low), np.log10(high / labels[-1])) / np.log10(high / low)
+        assert longest <= 0.5, (low, high, labels)
