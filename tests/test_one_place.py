@@ -208,7 +208,7 @@ PLACES = {
         optimizer = tg.optim.Adam(model.parameters(), lr=0.03)
         run = tg.fit(model, *tg.data.moons(80, seed=1), loss="mse", optimizer=optimizer, epochs=300, batch_size=20)
         found = tg.clinic.diagnose(run, budget_s=60.0)
-        assert found.causes[0].code == "too_many_layers" and found.causes[0].change == {"sizes": (2, 8, 1)}, found
+        assert found.causes[0].code == "too_many_layers" and found.causes[0].change["sizes"] == (2, 8, 1), found
         """,
     ),
 }

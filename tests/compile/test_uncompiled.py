@@ -66,7 +66,7 @@ def test_what_a_trace_refuses_is_refused(no_compiler):
 def test_no_loops_in_python(no_compiler, monkeypatch):
     """The way over the generated text is not gone."""
     no_compiler()
-    monkeypatch.setattr("tinygrad_edu.compile.array_function.call_first", None)
+    monkeypatch.setattr("tinygrad_edu.compile.call.call_first", None)
     f = tg.jit(PROGRAMS["a layer"][0])
     assert f(X, W) == pytest.approx(np.sum(np.tanh(X @ W)))
     assert f.value_and_grad(X, W)[1].shape == X.shape

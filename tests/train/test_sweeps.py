@@ -237,7 +237,8 @@ def test_the_second_worker_reads_what_the_first_has_compiled(home, client):
     first, second = client.scheduler_info()["workers"]
     places = [(float("nan"), seed) for seed in range(2)]
     outcomes = [
-        client.submit(recipe().trained, places, 1, workers=[each], pure=False).result(50) for each in (first, second)
+        client.submit(recipe().train_places, places, 1, workers=[each], pure=False).result(50)
+        for each in (first, second)
     ]
     assert client.run(found) == {first: (0, 1), second: (1, 0)}
     assert len(list(home.glob("tinygrad_edu_training_*"))) == 1
@@ -248,14 +249,14 @@ def test_the_second_worker_reads_what_the_first_has_compiled(home, client):
 def test_two_workers_that_start_together_leave_one_sound_program(home, client):
     places = [(float("nan"), seed) for seed in range(2)]
     both = list(client.scheduler_info()["workers"])
-    started = [client.submit(recipe().trained, places, 1, workers=[each], pure=False) for each in both]
+    started = [client.submit(recipe().train_places, places, 1, workers=[each], pure=False) for each in both]
     one, other = (future.result(50) for future in started)
     assert [a.tobytes() for pair in one for a in pair] == [a.tobytes() for pair in other for a in pair]
     (program,) = home.glob("tinygrad_edu_training_*")
     assert cache.sound(program)
     assert not list(home.rglob("*.tmp*"))
     client.restart()
-    client.submit(recipe().trained, places, 1, pure=False).result(50)
+    client.submit(recipe().train_places, places, 1, pure=False).result(50)
     assert sorted(client.run(found).values()) == [(0, 0), (1, 0)]
 
 

@@ -10,7 +10,7 @@ const pythonOf = (plan, { dataset, scaled, known, batch, epochs, tol, patience, 
   const settings = Object.entries(plan.settings).map(([name, x]) => `, ${name}=${float(x)}`).join("");
   lines.push(`optimizer = tg.optim.${plan.optimizer}(model.parameters(), lr=${rate()}${settings})`);
   const more = [batch ? `batch_size=${batch}` : "", `seed=${plan.seed}`, plan.share ? `validation=${float(plan.share)}` : "", tol === null ? "" : `tol=${float(tol)}`, patience ? `patience=${patience}` : ""].filter(Boolean).join(", ");
-  lines.push(`run = tg.fit(model, X, y, loss="${plan.loss}", optimizer=optimizer, epochs=${epochs}, ${more})`);
+  lines.push(`run = tg.fit(model, X, y, loss="${plan.loss}", optimizer=optimizer, epochs=${epochs}, ${more}, compiled=True)`); // the loops of the page
   lines.push("print(run)", last === null ? "" : `print(run.loss_curve[-1])  # in the page: ${float(last)}`);
   return `${lines.join("\n").trimEnd()}\n`;
 
