@@ -77,10 +77,10 @@ def test_no_time_for_anything_is_said(monkeypatch):
     from tinygrad_edu.clinic.diagnosis.proof import trials as module
 
     monkeypatch.setattr(module, "FLOOR", 0.0)
-    found = diagnose(recurrent_run(10, 3), budget_s=0.002)
+    found = diagnose(recurrent_run(10, 3), budget_s=1e-06)
     assert found.healthy is None
     assert found.causes == []
-    assert "budget_s=0.002" in found.summary
+    assert "budget_s=1e-06" in found.summary
     assert any("no time left" in row for row in found.not_checked)
 
 
