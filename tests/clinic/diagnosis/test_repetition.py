@@ -78,7 +78,7 @@ def test_no_time_for_anything_is_said(monkeypatch):
 
     monkeypatch.setattr(module, "FLOOR", 0.0)
     found = diagnose(recurrent_run(10, 3), budget_s=1e-06)
-    assert found.healthy is None
+    assert found.healthy is not True  # None, or False where the yardstick of these data is known from before
     assert found.causes == []
     assert "budget_s=1e-06" in found.summary
     assert any("no time left" in row for row in found.not_checked)
