@@ -205,3 +205,22 @@ def test_arrays_are_told_by_shape():
     told = draw(np.sum(np.tanh(tg.Tensor(np.ones((3, 4)), requires_grad=True, label="x")))).story["nodes"]
     assert told[0]["shape"] == [3, 4]
     assert told[1]["forward"].startswith("v1 = tanh(x) = (3, 4)")
+
+
+@pytest.mark.parametrize("title", ["", "A title of many words, " * 9], ids=["short", "long"])
+def test_a_picture_without_a_graph_has_its_view_and_no_empty_controls(browser, tmp_path, title):
+    """Its page has nothing to step through: no panel, no steps, and a script that runs to its end."""
+    drawing = draw(tg.nn.MLP([2, 8, 8, 1], seed=0), style="network", title=title)
+    browser.get_log("browser")
+    for width in (400, 1280):
+        resize(browser, width)
+        browser.get(drawing.save(tmp_path / "network.html").as_uri())
+        assert not browser.get_log("browser")
+        assert shown(browser, "#zoom-in") and not shown(browser, "#steps, #choice, #panel")
+        drawn, frame = browser.execute_script(
+            "const svg = document.querySelector('#sheet svg'); return [svg.getBBox().width, svg.whole.width];"
+        )
+        assert drawn <= frame + 0.5 <= 700  # points: the title does not make the picture wide
+        before = browser.execute_script("return document.querySelector('#sheet svg').getAttribute('viewBox')")
+        browser.find_element("id", "zoom-in").click()
+        assert browser.execute_script("return document.querySelector('#sheet svg').getAttribute('viewBox')") != before

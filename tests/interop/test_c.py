@@ -308,3 +308,25 @@ def test_an_estimator_leaves_as_the_network_it_is(tmp_path):
     np.testing.assert_allclose(numbers(probabilities), model.predict_proba(X).ravel(), rtol=1e-12)
     assert shape == [str(len(X)), "4"]
     assert tg.export(model, tmp_path / "net.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["net.c", "net.js", "net.mjs", "net.onnx"])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_number_of_rows_that_is_fixed_and_models_of_values_are_refused(tmp_path, name, training):
+    class Rows(nn.Module):
+        def __init__(self):
+            self.layer = nn.Linear(2, 3, rng=1)
+
+        def forward(self, x):
+            return self.layer(x) + np.ones((len(x), 3))
+
+    given = (X[:6], Y[:6, :1] * np.ones(3)) if training else (X[:6],)
+    settings = {"loss": "mse", "optimizer": "sgd", "batch_size": 3} if training else {}
+    with pytest.raises(TraceError, match="number of rows"):
+        tg.export(Rows(), tmp_path / name, *given, **settings)
+    scalar = nn.MLP([2, 1], backend="scalar")
+    run = tg.fit(scalar, X[:3], X[:3, :1], loss="mse", optimizer="sgd", epochs=1)
+    for model in (scalar, run):
+        with pytest.raises(TraceError, match="models of Tensors: make it with backend='tensor'"):
+            tg.export(model, tmp_path / name)
+    assert not list(tmp_path.iterdir())

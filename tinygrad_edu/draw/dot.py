@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.fold import Function
 from tinygrad_edu.draw.graph import Graph, Kind, is_node
 from tinygrad_edu.draw.loss import LossPart
@@ -36,6 +38,7 @@ QUIET = "#595959"  # names of rows, notes, edge counts: contrast 7:1 on white, 5
 ALARM = "#b22222"  # numbers that are not finite; in bold type too
 GAP = '<TR><TD COLSPAN="2" HEIGHT="7" CELLPADDING="0"></TD></TR>'
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
+TITLE_WIDTH = 60  # letters on a line of the title
 COMMUTATIVE = {"add", "mul", "maximum", "minimum"}
 
 
@@ -56,7 +59,8 @@ def document(statements: Iterable[str], direction: str, title: str, note: str = 
 
 def heading(title: str, note: str) -> Iterator[str]:
     """Title and note above the picture."""
-    lines = [f'<FONT POINT-SIZE="16"><B>{escape(title, 120)}</B></FONT>'] if escape(title) else []
+    parts = textwrap.wrap(clean(title, 120), TITLE_WIDTH)  # one long line would make the whole picture wide
+    lines = [f'<FONT POINT-SIZE="16"><B>{escape(part)}</B></FONT>' for part in parts]
     lines += ['<FONT POINT-SIZE="4">&#160;</FONT>'] if lines and note else []
     lines += [f'<FONT POINT-SIZE="11" COLOR="{QUIET}">{escape(note, 200)}</FONT>'] if note else []
     if lines:

@@ -14,6 +14,7 @@ from typing import Any
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.dot import COLOURS
 
+NOTHING: Mapping[str, Any] = {"nodes": [], "groups": {}, "functions": {}}  # to tell of a picture without a graph
 HINT = "Choose a node to see its numbers and the chain rule at it, or step through the passes."
 CONTROLS = """<div class="bar" role="group" aria-label="View">
 <button type="button" id="zoom-in" aria-label="Zoom in">+</button>
@@ -69,7 +70,7 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
 <aside aria-label="The chosen node" aria-live="polite" id="panel"><p class="hint">{HINT}</p></aside>
 </main>
 <ul class="legend" aria-label="Colours">{legend}</ul>
-<script type="application/json" id="story">{as_json(story)}</script>
+<script type="application/json" id="story">{as_json({**NOTHING, **story})}</script>
 <script>{script}</script>
 </body>
 </html>

@@ -59,6 +59,7 @@ def export(
     """
     path = Path(path)
     refuse_ending(path, main, samples)
+    refuse_scalar(model, path)
     if path.suffix in FORWARD:
         return FORWARD[path.suffix](path, model, X)
     settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, accurate), strict=True))
@@ -76,6 +77,13 @@ def refuse_ending(path: Path, main: bool, samples: int | None) -> None:
         raise SettingError(f"{path.name!r}: the ending says what is written, one of {known}")
     if path.suffix != ".c" and (main or samples is not None):
         raise SettingError("main and samples belong to C: write to a path that ends in .c")
+
+
+def refuse_scalar(model: Any, path: Path) -> None:
+    """Errors: TraceError for a model of Values, of which the weights alone can be written."""
+    network = getattr(model, "model", model)  # of a run
+    if getattr(network, "backend", "") == "scalar" and path.suffix != ".safetensors":
+        raise TraceError("programs are written for models of Tensors: make it with backend='tensor'")
 
 
 def program_of(

@@ -19,6 +19,7 @@ from tinygrad_edu.compile.program import Program, Trace
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.nn.layers import MLP, Sequential
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.train.compiled.forward import FIXED_ROWS, rows_of_trace
 from tinygrad_edu.train.samples import dtype_of, inputs_for
 
 REAL = {"float64": "double", "float32": "single"}
@@ -34,8 +35,8 @@ class PredictionProgram:
     def __init__(self, model: Any, X: Any, *, accurate: bool = False, hidden: bool = False) -> None:
         self.model, self.X = model, inputs_for(model, sample_for(model) if X is None else X)
         self.trace, self.dtype = Trace(), str(dtype_of(model))
-        if self.dtype not in REAL or getattr(model, "backend", "") == "scalar":
-            raise TraceError("programs are written for models of Tensors: make it with backend='tensor'")
+        if self.dtype not in REAL:
+            raise TraceError(f"programs are written for float64 and float32, not {self.dtype}")
         self.real = REAL[self.dtype]
         x = self.trace.input("x", np.broadcast_to(0.0, (2, *self.X.shape[1:])))
         x.integer = self.X.dtype.kind in "iu"
@@ -46,6 +47,8 @@ class PredictionProgram:
             output = self.trace.run(lambda: outputs(model, x, layers) if hidden else model(x))
         finally:
             model.train(training)
+        if rows_of_trace(self.trace).isdigit():
+            raise TraceError(FIXED_ROWS)
         if not hasattr(output, "sizes"):
             raise TraceError(f"the model gives {type(output).__name__}, not one array: it is not written out")
         results = {f"result{i}": each for i, each in enumerate([output, *layers.values()])}

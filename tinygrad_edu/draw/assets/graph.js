@@ -201,6 +201,7 @@
   layers.addEventListener("change", () => { turn(views[layers.value] || "nodes"); show(layers.value in views ? "" : layers.value); });
   document.getElementById("choice").hidden = pictures.length < 2;
   document.getElementById("steps").hidden = !computed.length;
+  panel.hidden = !story.nodes.length;
 
   /* No taller than the picture is at full width, so that a flat graph leaves no empty sheet. */
   function size() {

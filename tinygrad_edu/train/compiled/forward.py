@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.passes.fuse import Names
 from tinygrad_edu.compile.program import Array, Trace
 from tinygrad_edu.compile.rounds.repeats import roll
 from tinygrad_edu.compile.rounds.trace import first_that_works
@@ -18,26 +19,41 @@ from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
 
 BATCH_NAMES = ("x", "y", "sample_weight")  # of a batch, in the program
+FIXED_ROWS = (
+    "The model or the loss turns the number of rows into a plain number, as np.zeros((len(x), 5)) does: leave the rows "
+    "out, np.zeros(5), and it goes for any batch"
+)
 
 
 def forward_trace(
     loss: Callable[..., Any], data: Sequence[Array], batch: int, known: Mapping[int, int] = MappingProxyType({})
 ) -> Trace:
-    """The loss of one batch, and the signature of what it consists of; things in `known` are their numbers there."""
-    return first_that_works(partial(trace_once, loss, data, batch, known))
+    """The loss of one batch, and the signature of what it consists of; things in `known` are their numbers there.
+
+    Code that makes a plain number of the rows, as np.zeros((len(x), 5)) does, is traced for this batch size alone.
+    """
+    rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
+    trace = first_that_works(partial(trace_once, loss, data, rows, known))
+    if rows != batch and rows_of_trace(trace).isdigit():
+        trace = first_that_works(partial(trace_once, loss, data, batch, known))
+    return trace
+
+
+def rows_of_trace(trace: Trace) -> str:
+    """The number of rows in a program: a name that serves every batch, or the number that the traced code fixed."""
+    return Names(trace.conditions.equal).of(next(iter(trace.inputs.values())).sizes[0])
 
 
 def trace_once(
     loss: Callable[..., Any],
     data: Sequence[Array],
-    batch: int,
+    rows: int,
     known: Mapping[int, int],
     written_out: frozenset[Any] | None,
     fixed: bool = False,
 ) -> Trace:
     """The trace; `written_out`: steps of loops over time that are to be traced round by round (None: all); `fixed`:
     are all sizes but the batch's plain numbers, and the program for these alone?"""
-    rows = 1 if batch == 1 else 2  # an axis that is not 1 long gets a name
     trace = Trace(draws=True, written_out=written_out, fixed=fixed)
     inputs = []
     for name, array in zip(BATCH_NAMES, data, strict=False):

@@ -26,7 +26,7 @@ from tinygrad_edu.compile.passes.fuse import Loop
 from tinygrad_edu.compile.program import Array, Body, Trace, indent, shape_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
-from tinygrad_edu.train.compiled.forward import forward_trace, is_whole
+from tinygrad_edu.train.compiled.forward import FIXED_ROWS, forward_trace, is_whole
 
 Rule = Callable[..., tuple[Any, ...]]
 MEMORY_NAMES = ("m0", "m1", "m2")
@@ -82,7 +82,9 @@ class TrainingProgram:
         self.layouts: dict[Any, Layout] = {}
         self.memories, self.dtype, self.accurate = recipe.memories, recipe.dtype, recipe.accurate
         self.data = dict(zip(self.step.trace.inputs, ARRAY_NAMES[: len(data)], strict=False))  # of a batch, of all
-        self.rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data} - {"1"}
+        rows = {self.step.names.of(self.step.trace.inputs[k].sizes[0]) for k in self.data}
+        self.rows = {name for name in rows if not name.isdigit()}  # 1, or fixed by the traced code: no names
+        self.fixed_rows = batch != 1 and not self.rows
         self.size_names = [name for name in self.step.own_sizes() if name not in self.rows]
         self.masks = self.step.trace.masks
         self.drawn_from: list[int] = []  # which of a model's generators each mask is drawn from
@@ -192,7 +194,9 @@ class TrainingProgram:
         if key not in self.layouts:
             full, last = (self.sizes_of(captured, data, rows) for rows in (batch, len(data[0]) % batch or batch))
             if full is None or last is None:
-                raise TraceError("the sizes of a batch differ from those that the program was made for")
+                raise TraceError(
+                    f"the sizes of a batch differ from those that the program was made for{self.why_rows(data, batch)}"
+                )
             masks = [self.step.names.shape(mask.node) for mask in self.masks.values()]
             results = sum(math.prod(shape_of(shape, full)) for shape in [*self.results().values(), *masks])
             drawn = [tuple(math.prod(shape_of(shape, sizes)) for sizes in (full, last)) for shape in masks]
@@ -201,6 +205,11 @@ class TrainingProgram:
             sizes = np.array([full[name] for name in self.size_names], dtype=np.int64)
             self.layouts[key] = Layout(sizes, rows[0] + results, rows[1], drawn)
         return self.layouts[key]
+
+    def why_rows(self, data: Sequence[Array], batch: int) -> str:
+        """What to do about a last batch that the program cannot take."""
+        last = len(data[0]) % batch
+        return f": batches of {batch} and a last one of {last}. {FIXED_ROWS}" if self.fixed_rows and last else ""
 
     def sizes_of(self, captured: Sequence[Any], data: Sequence[Array], rows: int) -> dict[str, int] | None:
         """Every size by name, for a batch of so many rows."""
