@@ -216,7 +216,8 @@ def test_a_picture_without_a_graph_has_its_view_and_no_empty_controls(browser, t
         resize(browser, width)
         browser.get(drawing.save(tmp_path / "network.html").as_uri())
         assert not browser.get_log("browser")
-        assert shown(browser, "#zoom-in") and not shown(browser, "#steps, #choice, #panel")
+        assert shown(browser, "#zoom-in")
+        assert not shown(browser, "#steps, #choice, #panel")
         drawn, frame = browser.execute_script(
             "const svg = document.querySelector('#sheet svg'); return [svg.getBBox().width, svg.whole.width];"
         )
