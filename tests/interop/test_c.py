@@ -330,3 +330,15 @@ def test_a_number_of_rows_that_is_fixed_and_models_of_values_are_refused(tmp_pat
         with pytest.raises(TraceError, match="models of Tensors: make it with backend='tensor'"):
             tg.export(model, tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["net.c", "net.js", "net.onnx", "net.safetensors"])
+def test_what_is_no_network_is_refused_by_name(tmp_path, name):
+    exceptions = pytest.importorskip("sklearn.exceptions", reason="needs scikit-learn: the extra sklearn")
+    pipeline = pytest.importorskip("sklearn.pipeline").make_pipeline(tg.estimators.MLPClassifier())
+    for strange, said in ((pipeline, "not Pipeline: .*last step"), (3.0, "not float"), (None, "not NoneType")):
+        with pytest.raises(SettingError, match=said):
+            tg.export(strange, tmp_path / name)
+    with pytest.raises(exceptions.NotFittedError):
+        tg.export(tg.estimators.MLPRegressor(), tmp_path / name)
+    assert not list(tmp_path.iterdir())

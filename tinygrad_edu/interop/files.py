@@ -58,8 +58,7 @@ def export(
     (True, False)
     """
     path = Path(path)
-    refuse_ending(path, main, samples)
-    refuse_scalar(model, path)
+    refuse(model, path, main, samples)
     if path.suffix in FORWARD:
         return FORWARD[path.suffix](path, model, X)
     settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, accurate), strict=True))
@@ -68,6 +67,26 @@ def export(
     text = c_text(program, name, main, samples) if path.suffix == ".c" else js_text(program, name, path.suffix)
     path.write_text(text, encoding="utf-8", newline="\n")
     return path
+
+
+def refuse(model: Any, path: Path, main: bool, samples: int | None) -> None:
+    """Errors: SettingError, TraceError for what cannot be written whatever else is given."""
+    refuse_ending(path, main, samples)
+    refuse_others(model)
+    refuse_scalar(model, path)
+
+
+def refuse_others(model: Any) -> None:
+    """Errors: SettingError for what is no network, such as a whole Pipeline; NotFittedError by an estimator itself."""
+    if hasattr(model, "to_onnx") and not hasattr(model, "out_activation_"):
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(model)
+    if not (isinstance(model, Run) or hasattr(model, "out_activation_") or hasattr(model, "named_parameters")):
+        raise SettingError(
+            f"export takes a Module, a Run, or a fitted MLPClassifier or MLPRegressor, not {type(model).__name__}: of a "
+            "Pipeline give the last step (pipe[-1], whose inputs are scaled already), of a search best_estimator_"
+        )
 
 
 def refuse_ending(path: Path, main: bool, samples: int | None) -> None:
