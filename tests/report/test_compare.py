@@ -158,3 +158,9 @@ def test_a_run_out_of_a_file_is_plotted(tmp_path, runs):
     for name in ("run.json", "run.safetensors"):
         again = tg.train.Run.load(runs[1].save(tmp_path / name))
         assert again.plot().summary == runs[1].plot().summary
+
+
+def test_long_names_that_differ_at_their_end_are_told_apart_in_the_legend():
+    names = ["a network of many words, with lr=" + "0" * 30 + end for end in ("1", "2", "1, validation")]
+    assert len({label(name) for name in names}) == 3
+    assert all(len(label(name)) <= 40 for name in names)

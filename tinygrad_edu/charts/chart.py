@@ -19,7 +19,7 @@ import numpy as np
 from tinygrad_edu.charts.axes import drawable, plain_numbers, thin_points
 from tinygrad_edu.charts.palette import DARK, LIGHT, MARKS, SERIES, variables
 from tinygrad_edu.charts.pictures import ADVICE, HEIGHT, WIDTH, Canvas, picture, style
-from tinygrad_edu.charts.text import clean
+from tinygrad_edu.charts.text import clean, shorten
 from tinygrad_edu.errors import DrawError
 from tinygrad_edu.nn.storage import replace
 
@@ -226,7 +226,7 @@ def label(text: str, limit: int = 40) -> str:
     >>> label("_cost in $")
     '\\u2009_cost in \\\\$'
     """
-    plain = clean(text, limit).replace("\\", "\\\\").replace("$", r"\$")
+    plain = shorten(text, limit).replace("\\", "\\\\").replace("$", r"\$")
     return f"\u2009{plain}" if plain.startswith("_") else plain
 
 

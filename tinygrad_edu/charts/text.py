@@ -12,3 +12,14 @@ def clean(text: str, limit: int = 60) -> str:
     visible = "".join(letter if letter.isprintable() else " " for letter in text)
     line = " ".join(visible.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def shorten(text: str, limit: int) -> str:
+    """The same, with its end: long names of curves often differ there ("..., lr=0.1", "..., validation").
+
+    >>> shorten("the same long name, validation", 20)
+    'the sa…e, validation'
+    """
+    line = clean(text, max(len(text), 1))
+    kept = min(limit * 2 // 3, limit - 1)
+    return line if len(line) <= limit else f"{line[: limit - 1 - kept]}…{line[len(line) - kept :]}"

@@ -84,8 +84,8 @@ def refuse_others(model: Any) -> None:
         check_is_fitted(model)
     if not (isinstance(model, Run) or hasattr(model, "out_activation_") or hasattr(model, "named_parameters")):
         raise SettingError(
-            f"export takes a Module, a Run, or a fitted MLPClassifier or MLPRegressor, not {type(model).__name__}: of a "
-            "Pipeline give the last step (pipe[-1], whose inputs are scaled already), of a search best_estimator_"
+            f"export takes a Module, a Run, or a fitted MLPClassifier or MLPRegressor, not {type(model).__name__}: of "
+            "a Pipeline give the last step (pipe[-1], whose inputs are scaled already), of a search best_estimator_"
         )
 
 
