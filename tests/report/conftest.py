@@ -15,5 +15,6 @@ def address(tmp_path_factory):
 def opened(browser, address):
     resize(browser, 1280)
     prefer(browser, "light")
+    browser.get_log("browser")  # what another module's pages have left
     browser.get(address)
     return browser
