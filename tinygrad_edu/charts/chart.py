@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.charts.axes import drawable, plain_numbers, thin_points
+from tinygrad_edu.charts.document import document
 from tinygrad_edu.charts.palette import DARK, LIGHT, MARKS, SERIES, variables
 from tinygrad_edu.charts.pictures import ADVICE, HEIGHT, WIDTH, Canvas, picture, style
 from tinygrad_edu.charts.text import clean, shorten
@@ -138,21 +139,11 @@ class Chart:
         """A page of its own that loads nothing, in the reader's theme."""
         name, _, told = self.summary.partition(": ")
         heading, words = html.escape(clean(self.title or name, 120)), html.escape(clean(told or name, 600))
-        return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{heading}</title>
-<style>:root {{ color-scheme: light dark; {variables(LIGHT)} }}
+        style = f""":root {{ color-scheme: light dark; {variables(LIGHT)} }}
 @media (prefers-color-scheme: dark) {{ :root {{ {variables(DARK)} }} }}
-{style_sheet()}</style>
-</head>
-<body><h1>{heading}</h1><p>{words}</p>
-<main>{"".join(self.figures())}</main>{self.below}</body>
-</html>
-"""
+{style_sheet()}"""
+        body = f"<h1>{heading}</h1><p>{words}</p>\n<main>{''.join(self.figures())}</main>{self.below}"
+        return document(heading, style, body)
 
     def figures(self) -> Iterator[str]:
         """A figure of HTML for each panel, in the colours of the page's theme."""

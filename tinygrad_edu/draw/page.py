@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import json
 import re
@@ -11,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinygrad_edu.charts.document import document
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.dot import COLOURS
 
@@ -53,16 +52,7 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
     pictures = "".join(place_picture(view, svg, alternative, place) for place, (view, svg) in enumerate(svgs.items()))
     script, style = asset("graph.js"), asset("graph.css")
     legend = "".join(legend_entry(kind, *colours) for kind, colours in COLOURS.items())
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy(script)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{heading}</title>
-<style>{style}</style>
-</head>
-<body>
+    body = f"""
 <header><h1>{heading}</h1><p class="summary">{alternative}</p></header>
 {CONTROLS}
 <main>
@@ -72,9 +62,8 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
 <ul class="legend" aria-label="Colours">{legend}</ul>
 <script type="application/json" id="story">{as_json({**NOTHING, **story})}</script>
 <script>{script}</script>
-</body>
-</html>
 """
+    return document(heading, style, body, script)
 
 
 def place_picture(view: str, svg: str, alternative: str, place: int) -> str:
@@ -86,15 +75,6 @@ def place_picture(view: str, svg: str, alternative: str, place: int) -> str:
 def as_json(story: Mapping[str, Any]) -> str:
     """Data inside a page: no text in it can end the script element."""
     return json.dumps(story, ensure_ascii=False).replace("<", "\\u003c").replace("&", "\\u0026")
-
-
-def policy(script: str) -> str:
-    """A Content-Security-Policy that loads nothing and runs this one script."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
 
 
 def asset(name: str) -> str:

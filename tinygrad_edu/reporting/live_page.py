@@ -11,9 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from tinygrad_edu.charts.document import document
 from tinygrad_edu.charts.palette import DARK, LIGHT, variables
 from tinygrad_edu.charts.text import clean
-from tinygrad_edu.draw.page import as_json, policy
+from tinygrad_edu.draw.page import as_json
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.nn.storage import replace
 
@@ -77,26 +78,17 @@ def write_page(title: str, lead: str, body: str, scripts: Sequence[str], data: M
     """
     heading = html.escape(clean(title, 120))
     script = "\n".join(asset(each) if SCRIPT.fullmatch(each) else each for each in scripts)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy(script)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{heading}</title>
-<style>:root {{ color-scheme: light; {variables(LIGHT)} }}
+    style = f""":root {{ color-scheme: light; {variables(LIGHT)} }}
 @media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {variables(DARK)} }} }}
-{asset("live.css")}</style>
-</head>
-<body>
+{asset("live.css")}"""
+    inside = f"""
 <header><h1>{heading}</h1><p class="lead">{html.escape(clean(lead, 600))}</p></header>
 <noscript><p>This page needs JavaScript: it is all in this file.</p></noscript>
 {body}
 <script type="application/json" id="data">{as_json(data)}</script>
 <script>{script}</script>
-</body>
-</html>
 """
+    return document(heading, style, inside, script)
 
 
 def asset(name: str) -> str:

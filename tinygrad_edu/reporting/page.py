@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.draw.page import policy
+from tinygrad_edu.charts.document import document
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import DrawError
 from tinygrad_edu.reporting.boundary import boundary_html
@@ -36,16 +36,7 @@ def page(record: Record, diagnosis: Any = None, title: str = "") -> str:
     parts = sections(record, diagnosis)
     links = "".join(f'<li><a href="#{part.id}">{part.heading}</a></li>' for part in parts)
     script = asset("page.js")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy(script)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{heading}</title>
-<style>{style_sheet()}</style>
-</head>
-<body>
+    body = f"""
 <a class="skip" href="#main">To the content</a>
 <header><div class="inner">
 <div><h1>{heading}</h1><p class="lead">{lead(record)}</p></div>
@@ -57,9 +48,8 @@ def page(record: Record, diagnosis: Any = None, title: str = "") -> str:
 </main>
 <footer class="inner"><p>Made by tinygrad_edu. Self-contained: it loads nothing from the network.</p></footer>
 <script>{script}</script>
-</body>
-</html>
 """
+    return document(heading, style_sheet(), body, script)
 
 
 def section_html(part: Section) -> str:
