@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import elsewhere, packages
+from tinygrad_edu import packages
 
 __version__ = "0.1.0"
 
@@ -73,6 +73,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in WHERE and name not in MODULES:
+        elsewhere = importlib.import_module(f"{__name__}.elsewhere")  # read where a name is missing, not at the start
         raise AttributeError(elsewhere.advice("", name, __all__))
     try:
         found = importlib.import_module(f"{__name__}.{WHERE.get(name, name)}")

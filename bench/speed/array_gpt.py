@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -61,10 +62,8 @@ def answer(loss: float, gradients: Any) -> list[float]:
     return [float(loss), *(float((np.asarray(g) ** 2).sum()) for g in gradients)]
 
 
-def eager() -> Run:
-    from tinygrad_edu import Tensor
-
-    w, p = Ours(), {name: Tensor(x, requires_grad=True) for name, x in weights_of().items()}
+def steps(w: Any, p: Mapping[str, Any]) -> Run:
+    """Forward and backward on leaves that keep their gradient, ours or torch's."""
 
     def run() -> list[float]:
         for x in p.values():
@@ -74,6 +73,12 @@ def eager() -> Run:
         return answer(loss.item(), [x.grad for x in p.values()])
 
     return run
+
+
+def eager() -> Run:
+    from tinygrad_edu import Tensor
+
+    return steps(Ours(), {name: Tensor(x, requires_grad=True) for name, x in weights_of().items()})
 
 
 def jit() -> Run:
@@ -91,16 +96,7 @@ def jit() -> Run:
 def torch() -> Run:
     import torch
 
-    w, p = Torch(), {name: torch.tensor(x, requires_grad=True) for name, x in weights_of().items()}
-
-    def run() -> list[float]:
-        for x in p.values():
-            x.grad = None
-        loss = loss_of(w, p)
-        loss.backward()
-        return answer(loss.item(), [x.grad for x in p.values()])
-
-    return run
+    return steps(Torch(), {name: torch.tensor(x, requires_grad=True) for name, x in weights_of().items()})
 
 
 ARRAY_GPT = [

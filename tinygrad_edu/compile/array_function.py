@@ -21,7 +21,7 @@ from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.conversion import FLOATS
-from tinygrad_edu.core.pytree import flatten, tree_leaves, tree_map, unflatten
+from tinygrad_edu.core.pytree import flatten, tree_leaves, tree_map, unflatten, with_leaves
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, OperandError
 
@@ -86,8 +86,7 @@ class ArrayFunction:
             numbers, out = call.run(inputs)
             return out[0] if out else numbers[0]
         found = call.by_name(inputs)
-        parts = iter(range(len(found)))
-        return tree_map(lambda _: found[f"result{next(parts)}"], call.program.trace.results)
+        return with_leaves(call.program.trace.results, (found[f"result{i}"] for i in range(len(found))))
 
     def value_and_gradients(self, arguments: Sequence[Any], chosen: frozenset[int] | None = None) -> tuple[Any, Any]:
         """(result, gradients nested like the arguments), None for those that are not among the chosen ones."""
@@ -99,8 +98,7 @@ class ArrayFunction:
         names = [f"d_{name}" for name in call.program.trace.inputs]
         if chosen:
             self.quick.keep(tuple(sorted(chosen)), call, arguments)
-        named = iter(names)
-        return found["result"], tree_map(lambda _: found.get(next(named)), tuple(arguments))
+        return found["result"], with_leaves(tuple(arguments), map(found.get, names))
 
     def differentiate(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
         """All results by name. NaN among the gradients may be 0·∞, which is 0 here: computed again, with care."""

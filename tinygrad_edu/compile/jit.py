@@ -112,8 +112,9 @@ class CompiledFunction:
 
     def again(self, wanted: Any, arguments: Sequence[Any], leaves: list[Any]) -> QuickCall | None:
         """The quick way for a call that has been made before, if what the function closes over is as it was."""
-        key = wanted, signature(arguments, leaves)
-        return self.forms.arrays.quick.known.get(key) if self.forms.watch.fits() else None
+        known = self.forms.arrays.quick.known
+        quick = known.get((wanted, signature(arguments, leaves))) if known else None
+        return quick if quick is not None and self.forms.watch.fits() else None
 
     def fitting(self) -> Forms | None:
         """The programs for what the function closes over as it is now; None where it has changed too often."""

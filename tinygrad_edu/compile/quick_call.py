@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.core.backward import has_nan
-from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.pytree import tree_leaves, with_leaves
 
 Signature = tuple[Any, ...]
 MOST = 64  # signatures that are kept; sizes that change all the time are not
@@ -87,14 +87,8 @@ class QuickCall:
             parts = [found[place] for place in places]
             if any(map(has_nan, parts)):
                 return None
-            gradients.append(nest(parts, arguments[i]) if nested else parts[0])
+            gradients.append(with_leaves(arguments[i], parts) if nested else parts[0])
         return found[self.result], gradients
-
-
-def nest(parts: Iterable[Any], like: Any) -> Any:
-    """The parts as leaves, nested like an argument."""
-    rest = iter(parts)
-    return tree_map(lambda _: next(rest), like)
 
 
 class QuickCalls:
@@ -105,10 +99,10 @@ class QuickCalls:
 
     def keep(self, wanted: tuple[int, ...], call: Any, arguments: Sequence[Any]) -> None:
         """Remember a call that has just been made, if it is one of these."""
-        dtype, leaves = np.dtype(call.program.dtype), []  # type: tuple[Any, list[Any]]
-        key = signature(arguments, leaves)
         if call.captured or call.program.by_address or not isinstance(call.program.trace.results, Traced):
             return
+        dtype, leaves = np.dtype(call.program.dtype), []  # type: tuple[Any, list[Any]]
+        key = signature(arguments, leaves)
         if not all((x.__class__ is float and dtype.char == "d") or is_ready(x, dtype) for x in leaves):
             return
         if len(self.known) >= MOST:

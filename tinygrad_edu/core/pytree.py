@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -35,6 +35,16 @@ def tree_map(function: Callable[..., Any], tree: ArrayLike, *others: ArrayLike) 
     if isinstance(tree, (list, tuple)):
         return type(tree)([tree_map(function, *branches) for branches in zip(tree, *others, strict=True)])
     return function(tree, *others)
+
+
+def with_leaves(tree: ArrayLike, leaves: Iterable[Any]) -> Any:
+    """The same nesting with other leaves, taken in their order.
+
+    >>> with_leaves({"W": [1, 2], "b": 3}, "xyz")
+    {'W': ['x', 'y'], 'b': 'z'}
+    """
+    rest = iter(leaves)
+    return tree_map(lambda _: next(rest), tree)
 
 
 def flatten(tree: ArrayLike, found: list[Any]) -> Any:

@@ -12,7 +12,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.batched import LEVELS, Batched, NumbersNeededError, batch, outside
 from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.pytree import tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.shapes import getitem, stack
 from tinygrad_edu.core.tensor import Tensor
@@ -111,10 +111,8 @@ def all_at_once(
     nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(list(arguments)))
     wholes = [x if axis is None else first_axis(as_tensor(x), axis) for x, axis in pairs_of(arguments, axes)]
     with batch(size):
-        leaves = iter(
-            [x if axis is None else Batched(x, False) for x, axis in zip(wholes, tree_leaves(axes), strict=True)]
-        )
-        y = f(*tree_map(lambda _: next(leaves), list(arguments)), **options)
+        leaves = [x if axis is None else Batched(x, False) for x, axis in zip(wholes, tree_leaves(axes), strict=True)]
+        y = f(*with_leaves(list(arguments), leaves), **options)
         with outside():
             return tree_map(lambda leaf: finish(leaf, size, out_axes, nested, len(LEVELS.open) + 1), y)
 
@@ -149,8 +147,8 @@ def one_after_the_other(
         raise ShapeError("vmap of no samples, of a function that looks at their numbers: its result has no shape")
     results = []
     for i in range(int(size)):
-        leaves = iter([x if axis is None else sample_of(x, axis, i) for x, axis in pairs_of(arguments, axes)])
-        results.append(f(*tree_map(lambda _, leaves=leaves: next(leaves), list(arguments)), **options))
+        leaves = [x if axis is None else sample_of(x, axis, i) for x, axis in pairs_of(arguments, axes)]
+        results.append(f(*with_leaves(list(arguments), leaves), **options))
     return tree_map(lambda *ys: stack_samples(ys, out_axes), *results)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.languages import values
-from tinygrad_edu.compile.languages.language import Language, Pieces
+from tinygrad_edu.compile.languages.language import MATH, Language, Pieces
 from tinygrad_edu.compile.languages.values import LETTERS, Array, Number
 
 WORDS = (
@@ -22,39 +22,8 @@ WORDS = (
     "atan2 hypot fmod copysign erf erfc lgamma tgamma cbrt trunc round rint remainder ldexp frexp fmax fmin fabs"
 )
 TYPES = {"bool": "int", "int32": "int32_t", "int": "int64_t", "single": "float", "double": "double"}
-FUNCTIONS = frozenset(
-    [
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "expm1",
-        "log1p",
-        "cbrt",
-        "erf",
-        "erfc",
-        "lgamma",
-        "atan2",
-        "hypot",
-        "fmod",
-        "sqrt",
-        "log",
-        "log2",
-        "log10",
-        "exp",
-        "fabs",
-        "sin",
-        "cos",
-        "floor",
-        "copysign",
-        "pow",
-    ]
+FUNCTIONS = MATH | frozenset(
+    ["erf", "erfc", "lgamma", "fmod", "fabs", "copysign"]
 )  # of math.h; the name for float ends in f
 SUPPORT: Mapping[str, str] = {
     "larger": "static {type} larger_{letter}({type} a, {type} b) {{ return b > a ? b : a; }}\n",

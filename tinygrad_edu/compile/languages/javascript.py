@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.languages import values
-from tinygrad_edu.compile.languages.language import Language, Pieces
+from tinygrad_edu.compile.languages.language import MATH, Language, Pieces
 from tinygrad_edu.compile.languages.values import Array, Number
 
 WORDS = (
@@ -28,34 +28,6 @@ WORDS = (
     "float_bits bits_float number32 word32 number64 words64 halves64 program Real count create "
     "epochs_of outputs_of Generator as_array as_rows seed_words MASK64 MASK128 MULTIPLIER BigInt BigInt64Array"
 )
-SAME = frozenset(
-    [
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "expm1",
-        "log1p",
-        "cbrt",
-        "atan2",
-        "hypot",
-        "sqrt",
-        "log",
-        "log2",
-        "log10",
-        "exp",
-        "sin",
-        "cos",
-        "floor",
-        "pow",
-    ]
-)  # functions of Math by their names
 BITS64 = """\
 const number64 = new Float64Array(1), words64 = new Int32Array(number64.buffer);
 const halves64 = new Uint32Array(number64.buffer);
@@ -208,7 +180,7 @@ class JavaScript(Language):
             return self.call_support(writer, name, given, kind)
         if name == "fmod":
             return Number(f"{given[0].within(values.TIMES)} % {given[1].within(values.UNARY)}", kind, values.TIMES)
-        if name not in SAME:
+        if name not in MATH:
             return None
         return self.round_to(f"Math.{name}({', '.join(x.text for x in given)})", kind, values.ATOM)
 

@@ -10,6 +10,36 @@ from typing import Any, Protocol
 from tinygrad_edu.compile.languages import values
 from tinygrad_edu.compile.languages.values import Array, Number
 
+# What C has in math.h and JavaScript in Math, by the names of Python.
+MATH = frozenset(
+    [
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
+        "expm1",
+        "log1p",
+        "cbrt",
+        "atan2",
+        "hypot",
+        "sqrt",
+        "log",
+        "log2",
+        "log10",
+        "exp",
+        "sin",
+        "cos",
+        "floor",
+        "pow",
+    ]
+)
+
 
 class Pieces(Protocol):
     """The text that is being written."""
