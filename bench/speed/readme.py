@@ -21,9 +21,12 @@ LABELS = {
     "gpt step, scalars": "`Value`: a GPT of one layer, 5 letters, forward + backward",
     "eager chain, soft": "`Tensor`: 200 operations (mul, tanh, add, sin) on 8 numbers",
     "eager chain, steep": "the same with sub, exp, div, sigmoid",
+    "jit call": "`tg.jit`: sum(w·w) of two numbers, 1,000 calls",
+    "jit call 24-8-2": "`tg.jit`: 24-8-2, 200 rows, loss and all gradients, 1,000 calls",
     "train 2-16-16-1": "`fit`: 2-16-16-1, 100 samples, 1,000 steps, float64",
     "train 2-16-16-1 float32": "the same in float32",
     "train 2-3-1 online": "`fit`: XOR 2-3-1, 100,000 steps of one sample",
+    "train 2-3-1 online float32": "the same in float32",
     "train 900-64-10 batch 32": "`fit`: 900-64-10, Adam, batch 32, float32",
     "train 900-64-10 batch 128": "the same, batch 128",
     "train 784-512-512-10 batch 128": "`fit`: 784-512-512-10, Adam, batch 128, float32",
@@ -45,6 +48,7 @@ PEERS = {
     "bench.speed.forty_lines": "`Value` in 40 lines",
     "torch": "torch eager",
     "jax": "JAX, jit",
+    "casadi": "CasADi",
     "sklearn": "scikit-learn",
 }
 SHAPES = [name for name in ROWS if name.startswith("estimators ") and name not in LABELS]

@@ -1,6 +1,7 @@
 """The table: every workload with its peers, every limit of ours. A new row here is tested and measured."""
 
 from bench.speed.array_gpt import ARRAY_GPT
+from bench.speed.calls import CALL_ROWS
 from bench.speed.chains import CHAINS
 from bench.speed.elementwise import ELEMENTWISE
 from bench.speed.estimators import ESTIMATORS
@@ -16,7 +17,7 @@ from bench.speed.training import TRAINING
 from bench.speed.workload import Probe, Row, Workload
 
 WORKLOADS: list[Workload] = [
-    *MOONS, SCALAR_GPT, *ARRAY_GPT, *CHAINS, *TRAINING, ELEMENTWISE, SEEDS, *LETTER_NETS, *LENET, *ESTIMATORS,
+    *MOONS, SCALAR_GPT, *ARRAY_GPT, *CHAINS, *CALL_ROWS, *TRAINING, ELEMENTWISE, SEEDS, *LETTER_NETS, *LENET, *ESTIMATORS,
 ]  # fmt: skip
 PROBES: list[Probe] = [FIRST_CALL, MEMORY, GROWTH]
 ROWS: dict[str, Row] = {row.name: row for row in [*WORKLOADS, *PROBES]}
