@@ -77,7 +77,10 @@ def test_the_subset_names_rows_and_has_no_more_rounds_than_they():
 def test_the_first_call_is_timed_in_new_processes_with_one_cache(monkeypatch):
     monkeypatch.setattr(first_call, "in_a_new_process", lambda cache, what: caches.append(cache) or len(caches))
     caches = []
-    assert first_call.cold_and_from_disk() == {"cold": 1, "from the disk": 2, first_call.NUMBA: 3}
+    assert first_call.cold_and_from_disk() == {
+        "cold": 1, "from the disk": 2, first_call.NUMBA: 3, first_call.CLASSES: 4, first_call.GPT: 5,
+        first_call.LONGER: -1,
+    }  # fmt: skip
     assert len(set(caches)) == 1
     assert not Path(caches[0]).exists()
 
@@ -233,10 +236,12 @@ def test_what_interrupts_us_ends_the_process_too(monkeypatch):
 
 def test_the_variables_hold_one_number_and_the_rest_of_the_environment_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     found = environment(3, str(tmp_path))
     assert {found[name] for name in threads.VARIABLES} == {"3"}
     assert found["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "elsewhere"]
     assert found["PATH"] == os.environ["PATH"]
+    assert not found.keys() & set(threads.SLOWING)
 
 
 def test_a_row_that_fails_says_why_and_the_others_are_reported(toy, tmp_path, monkeypatch, capsys):

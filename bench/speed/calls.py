@@ -47,6 +47,16 @@ def jax_value() -> Run:
     return lambda: [float([f(*given) for _ in range(CALLS)][-1].block_until_ready())]
 
 
+def pytensor_value() -> Run:
+    """Without the check of its arguments (`trust_input`), which is PyTensor's fastest call."""
+    import pytensor
+    from pytensor import tensor as pt
+
+    w, given = pt.dvector(), two()
+    f = pytensor.function([w], pt.sum(w * w), trust_input=True)
+    return lambda: [float([f(*given) for _ in range(CALLS)][-1])]
+
+
 def ours_gradients() -> Run:
     from tinygrad_edu import jit
 
@@ -76,19 +86,35 @@ def jax_gradients() -> Run:
     return run
 
 
+def pytensor_gradients() -> Run:
+    import pytensor
+    from pytensor import tensor as pt
+
+    symbols, given = [pt.dmatrix() if x.ndim == 2 else pt.dvector() for x in network()], network()
+    value = loss(pt)(*symbols)
+    f = pytensor.function(symbols, [value, *pytensor.grad(value, symbols[:4])], trust_input=True)
+
+    def run() -> list[float]:
+        for _ in range(CALLS):
+            value, *gradients = f(*given)
+        return [float(value), *(float(g.sum()) for g in gradients)]
+
+    return run
+
+
 CALL_ROWS = [
     Workload(
         name="jit call",
         what=f"sum(w·w) of two numbers, {CALLS:,} calls, float64",
-        peers={OURS: ours_value, "jax": jax_value},
-        at_least={"jax": 1.0},
+        peers={OURS: ours_value, "jax": jax_value, "pytensor": pytensor_value},
+        at_least={"jax": 1.0, "pytensor": 1.0},
         rounds=31,
     ),
     Workload(
         name="jit call 24-8-2",
         what=f"24-8-2 tanh, 200 rows, loss and all gradients, {CALLS:,} calls, float64",
-        peers={OURS: ours_gradients, "jax": jax_gradients},
-        at_least={"jax": 1.0},
+        peers={OURS: ours_gradients, "jax": jax_gradients, "pytensor": pytensor_gradients},
+        at_least={"jax": 1.0, "pytensor": 2.0},
         rounds=31,
         rtol=1e-9,
     ),

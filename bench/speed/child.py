@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.speed.peer import clocks, peers_of, threads_of
-from bench.speed.threads import limits, threads_in_force
+from bench.speed.threads import SLOWING, limits, threads_in_force
 from bench.speed.timing import Tick, Timing, measure, probed
 from bench.speed.workload import Row, Workload
 from bench.speed.workloads import ROWS
@@ -73,9 +73,10 @@ def last_words(row: Row, errors: str, code: int) -> str:
 
 
 def environment(threads: int, folder: str) -> dict[str, str]:
-    """Ours, with the number of threads, an empty cache, and this checkout first on the path."""
+    """Ours, with the number of threads, an empty cache, this checkout first on the path, and native products."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, **limits(threads), "TINYGRAD_EDU_CACHE": str(Path(folder, "cache")), "PYTHONPATH": path}
+    own = {name: text for name, text in os.environ.items() if name not in SLOWING}
+    return {**own, **limits(threads), "TINYGRAD_EDU_CACHE": str(Path(folder, "cache")), "PYTHONPATH": path}
 
 
 def parsed(found: dict[str, Any]) -> Result:

@@ -103,9 +103,11 @@ def workload(
 
 
 def shape_workload(sizes: tuple[int, ...]) -> Workload:
+    """At least as fast everywhere; where the products are large, and most of the time is theirs, 2.5 times."""
     samples, features, hidden, outputs, epochs = sizes
+    required = 2.5 if samples * features == 10_000_000 else 1.0
     what = f"{features}-{hidden}-{outputs or 1}, adam, {epochs} epochs, " + ("numbers" if outputs else "classes")
-    return workload(f"{samples}x{features}", what, lambda package: shape(package, *sizes), 1.0, 3, 1e-6)
+    return workload(f"{samples}x{features}", what, lambda package: shape(package, *sizes), required, 3, 1e-6)
 
 
 ESTIMATORS = [

@@ -49,6 +49,7 @@ PEERS = {
     "torch": "torch eager",
     "jax": "JAX, jit",
     "casadi": "CasADi",
+    "pytensor": "PyTensor",
     "sklearn": "scikit-learn",
 }
 SHAPES = [name for name in ROWS if name.startswith("estimators ") and name not in LABELS]

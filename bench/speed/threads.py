@@ -14,6 +14,9 @@ VARIABLES = (
     "NUMBA_NUM_THREADS", "NPROC",
 )  # fmt: skip
 
+# What some machines set for the sake of other builds of OpenBLAS: it halves products where a newer kernel would run.
+SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
 
 def limits(threads: int) -> dict[str, str]:
     """The environment in which every library takes that many."""
@@ -21,13 +24,14 @@ def limits(threads: int) -> dict[str, str]:
 
 
 def threads_in_force() -> dict[str, int]:
-    """How many threads each library that is loaded would use, asked of the library itself."""
+    """How many threads each library that is loaded would use, asked of the library itself; a BLAS with its kernel."""
     found: Counter[str] = Counter()
     if is_installed("threadpoolctl"):
         import threadpoolctl
 
         for pool in threadpoolctl.threadpool_info():
-            found[pool["internal_api"]] = max(found[pool["internal_api"]], pool["num_threads"])
+            library = " ".join([pool["internal_api"], *([pool["architecture"]] if pool.get("architecture") else [])])
+            found[library] = max(found[library], pool["num_threads"])
     if "torch" in sys.modules:
         found["torch"] = sys.modules["torch"].get_num_threads()
     if "numba" in sys.modules:

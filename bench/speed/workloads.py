@@ -17,7 +17,8 @@ from bench.speed.training import TRAINING
 from bench.speed.workload import Probe, Row, Workload
 
 WORKLOADS: list[Workload] = [
-    *MOONS, SCALAR_GPT, *ARRAY_GPT, *CHAINS, *CALL_ROWS, *TRAINING, ELEMENTWISE, SEEDS, *LETTER_NETS, *LENET, *ESTIMATORS,
+    *MOONS, SCALAR_GPT, *ARRAY_GPT, *CHAINS, *CALL_ROWS, *TRAINING, ELEMENTWISE, SEEDS, *LETTER_NETS, *LENET,
+    *ESTIMATORS,
 ]  # fmt: skip
 PROBES: list[Probe] = [FIRST_CALL, MEMORY, GROWTH]
 ROWS: dict[str, Row] = {row.name: row for row in [*WORKLOADS, *PROBES]}
