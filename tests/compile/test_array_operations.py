@@ -22,7 +22,7 @@ from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
 # Two index arrays, a size that depends on numbers.
 REFUSED = {
-    "getitem-(4, 4)": "one array of integers at most",
+    "getitem-(4, 4)": "may have one array of integers",
     "getitem-(4, 2)1": r"boolean mask .* tg\.ops\.where",
     "put-(3,)": r"boolean mask .* tg\.ops\.where",
     "matrix_power-(2, 2)": "LAPACK",
@@ -228,15 +228,17 @@ def test_an_index_outside_of_the_axis_is_refused_at_every_call(compiled, shape):
     with contextlib.nullcontext() if compiled else without_numba():
         for bad in (shape[0], -shape[0] - 1):
             assert f(x, i) == pytest.approx((3.0 * x[i]).sum())
-            with pytest.raises(ShapeError, match=rf"an index is outside of its axis: i holds .*{bad}.* x \({shape[0]}"):
+            with pytest.raises(
+                ShapeError, match=rf"index is out of range for its axis: i holds .*{bad}.* x \({shape[0]}"
+            ):
                 f(x, np.array([0, bad]))
 
 
 @pytest.mark.parametrize(
     ("f", "error", "text"),
     [
-        (lambda x: x[4], ShapeError, "index 4 is outside of an axis that is 4 long"),
-        (lambda x: x[:, -4], ShapeError, "index -4 is outside of an axis that is 3 long"),
+        (lambda x: x[4], ShapeError, "index 4 is outside an axis of length 4"),
+        (lambda x: x[:, -4], ShapeError, "index -4 is outside an axis of length 3"),
         (lambda x: x[0, 0, 0], ShapeError, "3 indices for .* has 2 axes"),
         (lambda x: x[1.5], TraceError, "array of integers"),
         (lambda x: x[x[0]], TraceError, "array of integers"),

@@ -1,4 +1,4 @@
-"""A compiled function inside of transforms, graphs, modules and other compiled functions: what it is without jit."""
+"""A compiled function inside transforms, graphs, modules and other compiled functions: what it is without jit."""
 
 import numpy as np
 import pytest

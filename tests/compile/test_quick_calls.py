@@ -89,7 +89,7 @@ def test_an_error_is_told_as_on_the_long_way():
     x, inside, outside = np.arange(4.0), np.array([0, 3]), np.array([0, 4])
     f(x, inside)
     for _ in range(2):
-        with pytest.raises(ShapeError, match="outside of its axis"):
+        with pytest.raises(ShapeError, match="out of range for its axis"):
             f(x, outside)
 
 

@@ -31,7 +31,7 @@ def own_branch(x, k):
 
 @tg.operation(partials=lambda y, x: (sigmoid(x) * sigmoid(-x) + 0.5,))
 def own_mixed(x):
-    """An operation inside of another one's function."""
+    """An operation inside another one's function."""
     return sigmoid(x) + 0.5 * x
 
 

@@ -191,7 +191,7 @@ SPOILED = [
     (broken(("zz.png", b"\x89PNG\r\n\x1a\n" + bytes(30))), r"zz\.png: no image that can be read"),
     (empty_class, r"D: the folder is empty"),
     (a_loose_file, r"labels\.txt: .* this is no folder"),
-    (a_nested_folder, r"B.B: a folder inside of a class"),
+    (a_nested_folder, r"B.B: a folder inside a class"),
     (an_interrupted_write, r"B\.partial-1f: writing it was interrupted"),
 ]
 

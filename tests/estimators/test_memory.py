@@ -1,4 +1,4 @@
-"""The network program looks at no bounds: by its own arithmetic it has to stay inside of its flat memory."""
+"""The network program looks at no bounds: by its own arithmetic it has to stay inside its flat memory."""
 
 import sys
 

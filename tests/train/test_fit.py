@@ -224,7 +224,7 @@ def test_what_cannot_be_compiled_is_trained_eagerly_unless_asked_for():
         return (p - t).sum() if p.sum() > 0.0 else (t - p).sum()  # decides by a value
 
     how = trained("auto", loss=loss, epochs=200, data=or_gate).how
-    assert how.startswith("eager: a compiled function cannot decide")
+    assert how.startswith("eager: a compiled function cannot branch on")
     with pytest.raises(TraceError, match="decide"):
         trained(True, loss=loss)
     model = nn.MLP([2, 1], backend="scalar")

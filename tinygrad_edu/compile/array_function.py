@@ -30,10 +30,10 @@ CAREFUL = ", with care"
 
 
 class ArrayFunction:
-    """A function of arrays, compiled: for results alone, and for one result with all its gradients.
+    """A compiled function of arrays: for its results alone, and for one result with all its gradients.
 
-    A program serves every size; another nesting, number of axes, dtype, or an axis that becomes 1 long makes a new
-    one. Tensors and arrays that the function closes over are read anew at every call.
+    One program serves every size. Another nesting, number of axes or dtype needs a new one, and so does an axis whose
+    length becomes 1. Tensors and arrays that the function closes over are read again at every call.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ArrayFunction:
         return found["result"]
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
-        """The results as plain numbers and arrays; as a Tensor where it depends on Tensors that want a gradient."""
+        """The results as plain numbers and arrays; a Tensor if it depends on Tensors that require a gradient."""
         call, inputs = self.prepare(arguments, by="")
         wanted = call.outer_tensors()
         if not wanted:
@@ -101,7 +101,7 @@ class ArrayFunction:
         return found["result"], with_leaves(tuple(arguments), map(found.get, names))
 
     def differentiate(self, arguments: Sequence[Any], by: str) -> tuple[Call, dict[str, Any]]:
-        """All results by name. NaN among the gradients may be 0·∞, which is 0 here: computed again, with care."""
+        """All results by name. NaN among the gradients may come from 0·∞, which is 0 here: compute again, with care."""
         call, inputs = self.prepare(arguments, by)
         found = call.by_name(inputs)
         if any(has_nan(g) for name, g in found.items() if name != "result"):
@@ -113,7 +113,7 @@ class ArrayFunction:
         """What to run for these arguments, and its inputs; traced now if there is no program yet.
 
         `by`: what it differentiates by, "arguments", "closed over" (Tensors that require a gradient) or "" for
-        nothing; with CAREFUL behind it where no gradient of 0 may meet an infinite derivative.
+        nothing; followed by CAREFUL if a gradient of 0 must not meet an infinite derivative.
         """
         given, key = arguments, signature(arguments, by)
         if key is None:  # nested arguments, or what has to become an array first
@@ -122,7 +122,7 @@ class ArrayFunction:
             key = (repr(tree_map(lambda _: 0, tuple(arguments))), signature(given, by))
         call = self.calls.get(key)
         if call is None or not call.fits():
-            if len(self.calls) > 64:  # sizes change all the time: do not keep them all
+            if len(self.calls) > 64:  # sizes may change at every call: do not keep them all
                 self.calls.clear()
             call = self.calls[key] = self.find_program(
                 arguments, [check_argument(x) for x in tree_leaves(tuple(arguments))], by
@@ -145,8 +145,8 @@ class ArrayFunction:
         return prepare_call(program, sizes, arrays)
 
     def trace_program(self, arguments: Sequence[Any], given: list[Any], by: str) -> Program:
-        """A program with loops, for sizes with names; where that fails, one whose loops are written out round by round;
-        then one for these very sizes, which are plain numbers in it."""
+        """A program with loops, for symbolic sizes. If that fails, one whose loops are unrolled; if that fails too, one
+        for these sizes alone, which are plain numbers in it."""
 
         return first_that_works(partial(self.program_for, arguments, given, by))
 
@@ -201,7 +201,7 @@ class ArrayFunction:
 
 
 def select_inputs(own: Sequence[Traced], arguments: Sequence[Any], by: str) -> list[Traced]:
-    """The inputs to differentiate by: all of them, or those of the arguments whose numbers stand in `by`."""
+    """The inputs to differentiate with respect to: all of them, or those of the arguments listed in `by`."""
     numbers = by.removesuffix(CAREFUL).removeprefix("arguments").strip(" []")
     if not numbers:
         return list(own)

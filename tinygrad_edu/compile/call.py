@@ -21,7 +21,7 @@ LARGEST = 2**63 - 1  # whole number
 
 @dataclass(frozen=True)
 class Call:
-    """A program and what it needs to run on arguments of certain shapes and dtypes, found out once."""
+    """A program and what it needs to run on arguments of certain shapes and dtypes, worked out once."""
 
     program: Program
     sizes: dict[str, int]
@@ -39,7 +39,7 @@ class Call:
         return True
 
     def outer_tensors(self) -> list[Tensor]:
-        """The Tensors that the function closes over and that want a gradient, if a graph is being recorded."""
+        """The Tensors that the function closes over and that require a gradient, if a graph is being recorded."""
         return [x for x in self.tensors if x.requires_grad] if MODES.recording else []
 
     def inputs(self, given: Iterable[Any]) -> list[Any]:
@@ -102,7 +102,7 @@ def refuse_too_large(x: Array) -> None:
 
 
 def outside(what: str, program: Program, inputs: Sequence[Any]) -> Exception:
-    """The error for whole numbers that are no index of what they are to read."""
+    """The error for integers that are not valid indices of the array they index."""
     pairs = [(name, x) for name, x in zip(program.trace.inputs, inputs, strict=True) if np.ndim(x)]
     held = [f"{k} holds {x.min()} to {x.max()}" for k, x in pairs if x.dtype.kind == "i" and x.size]
     shapes = [f"{k} {x.shape}" for k, x in pairs]

@@ -1,14 +1,15 @@
 """What a compiled function has read in Python besides its arguments, and whether it is still the same.
 
-A trace keeps what it saw: `scale` of a closure, `model.training`, the layers in a list, an activation. So what the
-function can read is noted, and looked at before every call; where it is another, the function is traced anew.
+A trace keeps what it saw: `scale` of a closure, `model.training`, the layers in a list, an activation. So everything
+that the function can read is noted and checked before every call; if any of it has changed, the function is traced
+again.
 
-What it can read is found without running it: the globals, closures and defaults of its code, and from there only
-attributes and methods whose names stand in code that it can reach, again and again until no name is new. So a class
-that also keeps an optimizer and a list of losses is not looked at where the function names neither. What is reached
+What it can read is found without running it: the globals, closures and defaults of its code, and from there only the
+attributes and methods that are named in code it can reach, repeated until no new name turns up. So a class that also
+keeps an optimizer and a list of losses is not searched if the function names neither. What is reached
 by a computed name (getattr with a text that is made) is missed.
 
-Arrays that the program reads anew at each call are not compared, any other is by its checksum.
+Arrays that the program reads again at each call are not compared; all others are compared by checksum.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from tinygrad_edu.core.tensor import Tensor
 
 ABSENT = object()
 WISH = attrgetter("requires_grad")
-MOST = 20_000  # things that are noted; beyond, they are taken for fixed
+MOST = 20_000  # things that are noted; the rest are assumed not to change
 OF_MODULES = {"forward", "training", "hooks"}  # read of every module by the library's own code
 NOT_CALLED = {"__init__", "__new__", "__repr__", "__str__", "__del__", "__eq__", "__hash__"}  # by a trace
 
@@ -63,7 +64,7 @@ class Entries:
         return all(map(is_, self.live(), self.was)) or self.equal()
 
     def what(self) -> str:
-        """The name of the first that is another one."""
+        """The name of the first entry that has changed."""
         pairs = zip(self.keys, self.live(), self.was, strict=False)
         key = next((key for key, now, was in pairs if not same_atom(now, was)), "")
         return ".".join(part for part in (self.name, key) if part)
@@ -105,21 +106,21 @@ class Guard:
         self.checks: list[Entries | Content] = walk.checks
 
     def first_change(self) -> str:
-        """The name of the first thing that is another one; "" where all is the same."""
+        """The name of the first thing that has changed; "" if nothing has."""
         for check in self.checks:
             if not check.holds():
                 return check.what()
         return ""
 
     def holds(self) -> bool:
-        """Is all the same?"""
+        """Is everything the same?"""
         for check in self.checks:  # noqa: SIM110 (a generator takes twice as long)
             if not check.holds():
                 return False
         return True
 
     def leave_out(self, read_anew: Container[int]) -> None:
-        """Without what a trace has changed by itself, and without the numbers of arrays that a program reads anew."""
+        """Drop what the trace itself has changed, and the numbers of arrays that the program reads at each call."""
         self.checks = [
             check
             for check in self.checks
@@ -128,7 +129,7 @@ class Guard:
 
 
 class Walk:
-    """One way through all that can be reached by these names; `names` has more of them afterwards."""
+    """One pass over all that can be reached by these names; `names` may hold more of them afterwards."""
 
     def __init__(self, f: Callable[..., Any], names: set[str]) -> None:
         self.names, self.known = set(names), names
@@ -163,7 +164,7 @@ class Walk:
         return self.checks[-1].was
 
     def of_dict(self, name: str, space: Mapping[str, Any], keys: Sequence[str]) -> Iterator[Place]:
-        """These entries of a namespace; one that is not there may come."""
+        """These entries of a namespace; one that is missing may be added later."""
         found = self.entries(name, partial(map, space.get, keys, repeat(ABSENT)), None, keys)
         yield from ((f"{name}.{key}" if name else key, x) for key, x in zip(keys, found, strict=True))
 
@@ -186,7 +187,7 @@ class Walk:
             return
 
     def of_instance(self, name: str, x: Any) -> Iterator[Place]:
-        """Attributes of these names, or of a library's object all; the methods of these names."""
+        """The attributes and methods of these names; all attributes if the object belongs to a library."""
         attributes, own = getattr(x, "__dict__", {}), is_own_class(type(x))
         keys = {key for key in self.known if key in attributes or hasattr(type(x), key)} if own else set(attributes)
         keys |= OF_MODULES if getattr(type(x), "keeps_state", False) else set()

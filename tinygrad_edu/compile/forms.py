@@ -37,10 +37,10 @@ class Watch:
         return self.guard.first_change() if self.guard is not None else ""
 
     def run_trace(self, trace: Callable[[], Any]) -> Any:
-        """A program, traced again where its trace has changed something in Python.
+        """A program, traced a second time if its trace has changed something in Python.
 
-        A list that it fills is harmless; a counter or a generator whose numbers are in the program is not. Errors:
-        TraceError where the second trace is another program.
+        A list that it fills is harmless; a counter or a generator whose numbers end up in the program is not.
+        Errors: TraceError if the second trace gives another program.
         """
         guard, state = self.guard or Guard(self.f), PythonState(f=self.f)
         program = trace()
@@ -53,7 +53,7 @@ class Watch:
                 after.restore()
             if program.signature() != again.signature():
                 raise TraceError(
-                    f"{self.name} computes something else at each call, which a compiled program would hold fast: "
+                    f"{self.name} computes something else at each call, which a compiled program cannot do: "
                     f"{state.opaque or f'it changes {changed}'}. Give the numbers as an argument"
                 )
         guard.leave_out({id(x) for x in program.read_anew()})
@@ -62,7 +62,7 @@ class Watch:
 
 
 class Forms:
-    """On the tape, as programs of arrays, and for arguments by name or that are no numbers."""
+    """A tape for numbers, programs for arrays, and variants for arguments given by name or that are not numbers."""
 
     def __init__(self, f: Function, name: str, accurate: bool, parallel: bool, compiled: Callable[..., Any]) -> None:
         self.f, self.name, self.watch = f, name, Watch(f, name)
@@ -74,7 +74,7 @@ class Forms:
         self.variants = Variants(f, compiled)
 
     def run(self, task: Task, arguments: Sequence[Any], nesting: Any, given: list[Any], nested: bool = False) -> Any:
-        """The task with the way that fits the arguments, and with these; `nested`: are gradients among its results?"""
+        """Run the task in the form that fits these arguments; `nested`: are gradients among its results?"""
         if MODES.value_trace is not None or MODES.tensor_trace is not None:
             raise TraceError(f"{self.name}: a gradient that is added to .grad cannot be part of a compiled function")
         numbers = PLAIN.issuperset(map(type, given)) or not self.variants.concern(nesting, given)
@@ -90,7 +90,7 @@ class Forms:
             return found[0]
 
     def choose(self, arguments: Sequence[Any], nesting: Any, given: list[Any]) -> ScalarFunction | ArrayFunction:
-        """Which of the two ways fits the arguments."""
+        """The form that fits the arguments: tape or program of arrays."""
         arrays = not PLAIN.issuperset(map(type, given)) and self.takes_arrays(nesting, arguments, given)
         self.newest = self.arrays if arrays or self.computes_tensors(nesting, arguments) else self.scalars
         return self.newest
@@ -108,7 +108,7 @@ class Forms:
     def computes_tensors(self, nesting: Any, arguments: Sequence[Any]) -> bool:
         """Does the function need arrays for these plain numbers, as for Tensors that it closes over, or for x.T?
 
-        Found out by a first trace, on Values, and where that has an error by a second one.
+        A first trace, on Values, decides; if it fails, a second one does.
         """
         if nesting not in self.of_tensors and nesting not in self.scalars.programs:
             try:

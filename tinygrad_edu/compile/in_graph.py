@@ -1,10 +1,10 @@
-"""A compiled function inside of a graph: its value and its gradient are those of the function itself.
+"""A compiled function inside a graph: its value and its gradient are those of the function itself.
 
-Where an argument is a node of the graph the plain function runs, and every operation in it is recorded as usual. Where
-only what the function closes over is (a model's parameters), the call becomes one node: its number or array is the
-compiled one, and its derivative is that of the plain function, run again when backward arrives. So it can be
-differentiated again, and a call that nobody differentiates costs nothing more. Such a result may also be read as plain
-numbers, by float(y) and np.asarray(y): many compiled calls are for the numbers alone.
+If an argument is a node of the graph, the plain function runs and every operation in it is recorded as usual. If only
+what the function closes over is part of the graph (a model's parameters), the call becomes one node: its value is the
+compiled one, and its derivative is that of the plain function, which runs again when backward arrives. So it can be
+differentiated again, and a call that nobody differentiates costs nothing extra. Such a result may also be read as
+plain numbers, by float(y) and np.asarray(y), because many compiled calls are made for the numbers alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PLAIN = frozenset([float, int, np.ndarray])
 
 
 def meets_graph(given: Iterable[Any]) -> bool:
-    """Is a graph being recorded that these arguments are part of, or may be; or is every operation looked at?"""
+    """Is a graph being recorded that these arguments belong to, or may belong to; or is every operation watched?"""
     if not MODES.recording:
         return False
     if MODES.anomaly or DEPTH.level:

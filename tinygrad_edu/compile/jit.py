@@ -21,18 +21,19 @@ from tinygrad_edu.core.transforms import DEPTH
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
-MOST_STATES = 8  # of what a function closes over, each with programs of its own
+MOST_STATES = 8  # states of what a function closes over; each has its own programs
 
 
 class CompiledFunction:
     """A function, traced at its first call and run at compiled speed from then on.
 
-    With numbers as arguments it runs on the tape; with an array among them, or no argument and a Tensor as the
-    result, as a program of its own. Arguments may be nested in lists, tuples and dicts, or given by name; text, None,
-    flags and what else is no number belongs to the program. What the function closes over is read anew at every call:
-    the numbers of Values, Tensors and arrays by the program; anything else makes another program where it changes.
+    With numbers as arguments it runs on the tape; with an array among them, or with no arguments and a Tensor as the
+    result, it runs as a program of arrays. Arguments may be nested in lists, tuples and dicts, or given by name; text,
+    None, flags and anything else that is not a number become part of the program. What the function closes over is
+    read again at every call: the program reads the numbers of Values, Tensors and arrays; if anything else changes,
+    the function is traced again.
 
-    Inside of a graph it is what the function is: see in_graph.py.
+    Inside a graph it behaves as the plain function does: see in_graph.py.
     """
 
     __name__: str
@@ -46,7 +47,7 @@ class CompiledFunction:
         self.known = [self.forms]  # for each state of what the function closes over
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        """As a method: its instance is the first argument, as of any function in a class."""
+        """As a method: the instance is the first argument, as for any function in a class."""
         return self if instance is None else MethodType(self, instance)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -67,9 +68,9 @@ class CompiledFunction:
         return forms.run(lambda way, leaves: way.call(leaves, self.__name__), arguments, nesting, given)
 
     def value_and_grad(self, *arguments: Any, argnum: int | Sequence[int] = 0, **named: Any) -> tuple[Any, Any]:
-        """(result, its gradient by the argument, or by several for a sequence of numbers), as plain numbers and arrays.
+        """(result, its gradient), as plain numbers and arrays; several gradients for a sequence of argument numbers.
 
-        Inside of a transform or of another compiled function they are nodes, as from `tg.value_and_grad`.
+        Inside a transform or another compiled function they are nodes, as from `tg.value_and_grad`.
         """
         one = argnum.__class__ is int
         if MODES.usual and not named and not DEPTH.level and (one or argnum.__class__ is tuple):
@@ -99,7 +100,7 @@ class CompiledFunction:
     def backward(self, *arguments: Any, **named: Any) -> Any:
         """The result; its gradient is added to `.grad` of the Values or Tensors that the function closes over.
 
-        An optimizer over them then takes its step as after any backward().
+        An optimizer over them can then take its step, as after any backward().
         """
         given: list[Any] = []
         nesting = flatten((arguments, named), given)
@@ -111,7 +112,7 @@ class CompiledFunction:
         return forms.run(lambda way, leaves: way.backward(leaves), arguments, nesting, given)
 
     def again(self, wanted: Any, arguments: Sequence[Any], leaves: list[Any]) -> QuickCall | None:
-        """The quick way for a call that has been made before, if what the function closes over is as it was."""
+        """The short path of a call that has been made before, if what the function closes over has not changed."""
         known = self.forms.arrays.quick.known
         quick = known.get((wanted, signature(arguments, leaves))) if known else None
         return quick if quick is not None and self.forms.watch.fits() else None
@@ -136,7 +137,7 @@ class CompiledFunction:
         return Forms(self.f, self.__name__, accurate, parallel, compiled)
 
     def run_without(self) -> Function:
-        """The plain function, with a warning: each state takes a program, and this one would compile all the time."""
+        """The plain function, with a warning: each state needs a program, and this one would compile at every call."""
         warnings.warn(self.note_of_change(), stacklevel=3)
         return self.f
 
@@ -144,7 +145,7 @@ class CompiledFunction:
         what = self.forms.watch.first_change()
         return (
             f"{self.__name__} closes over {what}, which has changed more than {MOST_STATES} times: it runs without jit "
-            "where no program fits. Give it as an argument, and one program serves all"
+            "when no program fits. Pass it as an argument, and one program serves all"
         )
 
     @property
@@ -159,7 +160,7 @@ class CompiledFunction:
     def source(self) -> str:
         """The newest trace as Python: forward, then backward, as a student could have written it.
 
-        Below the loops stand the operations that they call.
+        The operations that the loops call follow below them.
         """
         return str(self.newest_trace().source(self.__name__))
 
@@ -185,21 +186,22 @@ def jit(*, accurate: bool = False, parallel: bool = False) -> Callable[[Function
 def jit(f: Function | None = None, accurate: bool = False, parallel: bool = False) -> Any:
     """Compile a function: traced at its first call, run at compiled speed from then on.
 
-    In programs of arrays exp, expm1, log, log1p, tanh, erf and what is made of them come from our own fast kernels
-    (within 3 ulp), and sums are added in partial sums; `@jit(accurate=True)` computes them with the C library, in
-    order. Functions of numbers always do.
+    In programs of arrays, exp, expm1, log, log1p, tanh, erf and what is made of them use our own fast kernels (within
+    3 ulp), and sums are added as partial sums; `@jit(accurate=True)` uses the C library and adds in order. Functions
+    of numbers always do so.
 
-    `parallel=True` shares the loops of a program of arrays among Numba's threads: for arrays of 100,000 numbers and
-    more. It compiles for longer, adds sums in another order, and Numba's threads do not survive a fork of the process.
+    `parallel=True` shares the loops of a program of arrays among Numba's threads; it pays for arrays of 100,000
+    numbers and more. It takes longer to compile, adds sums in another order, and Numba's threads do not survive a
+    fork of the process.
 
-    What a function closes over may change between calls: numbers of Values, Tensors and arrays are read anew, and a
-    flag, an attribute such as `model.training` or another layer makes another program. What every call would draw or
-    count by itself (random numbers, a counter) is refused. What it reads from `.data`, `.item()` or `float(...)` of a
-    Value or Tensor that it also computes with, or computes from such an array by NumPy alone, is kept by the program:
-    compute with the Value or Tensor itself. Of arguments these are refused.
+    What a function closes over may change between calls: the numbers of Values, Tensors and arrays are read again, and
+    a changed flag, attribute (such as `model.training`) or layer means another program. Anything that each call would
+    draw or count by itself (random numbers, a counter) is refused. Numbers that the function reads by `.data`,
+    `.item()` or `float(...)` from a Value or Tensor that it also computes with, or computes from such an array by
+    NumPy alone, are frozen into the program: compute with the Value or Tensor itself. For arguments, these are refused.
 
-    `f.value_and_grad(*arguments)`, `f.backward(*arguments)` and `f.source` come with it.
-    Errors: TraceError for whatever cannot be compiled, of which the function without jit would give a result.
+    The result also has `f.value_and_grad(*arguments)`, `f.backward(*arguments)` and `f.source`.
+    Errors: TraceError for a function that cannot be compiled but would give a result without jit.
 
     >>> @jit
     ... def f(w, x):

@@ -51,17 +51,17 @@ class Trace:
     results: Any = None
     conditions: Conditions = field(default_factory=Conditions)
     reserved: Container[str] = TRAINING  # names that stand around the program
-    fixed: bool = False  # are sizes plain numbers, and the program for these alone?
-    careful: bool = False  # a gradient of 0 stays 0, whatever derivative it meets: see differentiate
+    fixed: bool = False  # are sizes plain numbers, so that the program serves these alone?
+    careful: bool = False  # does a gradient of 0 stay 0 whatever derivative it meets? See differentiate
     draws: bool = False  # is it of a training step, which may draw random numbers and change what a model keeps?
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
     signature: Any = None  # equal for traces that are the same program
     keep: frozenset[str] = (
         frozenset()
-    )  # operations that are recorded whole, for an interpreter that has a word for them
-    written_out: frozenset[Any] | None = frozenset()  # steps of loops that are traced round by round; None: all are
-    leaves: set[Traced] = field(default_factory=set)  # of the rounds of loops: they mean nothing outside
+    )  # operations that are recorded whole, for an interpreter that has its own form of them
+    written_out: frozenset[Any] | None = frozenset()  # steps of loops that are traced round by round; None: all of them
+    leaves: set[Traced] = field(default_factory=set)  # nodes inside the rounds of loops: they mean nothing outside
 
     node = staticmethod(as_node)
 
@@ -85,7 +85,7 @@ class Trace:
         return self.masks[name].node
 
     def follow(self, kept: Tensor, new: Traced) -> None:
-        """What is kept of earlier steps, such as a running mean, is `new` after this one."""
+        """State that is kept from step to step, such as a running mean, becomes `new` after this one."""
         if not self.draws:
             raise TraceError("BatchNorm changes its running statistics: compile it after eval(), or train it by tg.fit")
         self.followed.append((kept, new))
@@ -104,7 +104,7 @@ class Trace:
         return node
 
     def lift(self, root: Tensor) -> Traced:
-        """What was computed from Tensors before it met a traced value, such as W.T, as part of the program."""
+        """A Tensor that was computed before it met a traced value, such as W.T, as part of the program."""
         done: dict[Any, Traced] = {}
         for x in topological(root):
             inputs = [done.get(p, p) if isinstance(p, Tensor) else p for p in x.parents]
@@ -122,13 +122,13 @@ class Trace:
         self.inputs, self.captured, self.masks, self.followed, self.conditions = mark
 
     def refuse_leaks(self, results: Iterable[Traced]) -> None:
-        """Errors: TraceError where a result depends on what belongs to one round of a loop alone."""
+        """Errors: TraceError if a result depends on a value that exists only inside one round of a loop."""
         for root in results if self.leaves else ():
             if any(x in self.leaves for x in topological(root, lambda x: x.parents)):
-                raise TraceError("what a step of scan computes reaches the result by another way than its return value")
+                raise TraceError("a value computed in a step of scan reaches the result without being returned")
 
     def run(self, f: Callable[[], Any]) -> Any:
-        """f(), with whatever it closes over as further inputs; sizes that it finds equal are noted."""
+        """f(), with everything that it closes over as further inputs; sizes that turn out to be equal are noted."""
         ACTIVE.traces.append(self)
         try:
             with tracing("tensor_trace", Traced):
@@ -194,7 +194,7 @@ class Body:
         }
 
     def sizes(self, arrays: Sequence[Any]) -> dict[str, int] | None:
-        """Name → length for these inputs; None where the trace would have found other answers."""
+        """Name → length for these inputs; None if the trace would have taken another course with them."""
         found: dict[str, int] = {}
         for x, array in zip(self.trace.inputs.values(), arrays, strict=True):
             shape = np.shape(array)
@@ -215,7 +215,7 @@ class Program(Body):
     """A compiled trace: `code`, with arrays for the workspace and the results; `text` is its Python source."""
 
     name = "program"
-    by_address = False  # is it handed the addresses of its arrays?
+    by_address = False  # does it receive the addresses of its arrays?
 
     def __init__(
         self, trace: Trace, results: Mapping[str, Traced], dtype: str, accurate: bool = False, parallel: bool = False
@@ -249,14 +249,14 @@ class Program(Body):
         return [f"{size} = {name}.shape[{axis}]" for size, (name, axis) in self.own_sizes().items()]
 
     def listing(self, name: str) -> str:
-        """The loops as one function of that name, then the operations that they call; without what is around them."""
+        """The loops as one function of that name, then the operations that they call, without the code around them."""
         parameters = module_writer.list_names(", ".join(self.parameters), 4)
         function = f"def {name if name.isidentifier() else self.name}(\n{parameters}\n):\n{self.body()}\n"
         below = module_writer.without_decorators(self.functions)
         return f"{function}\n\n{OPERATIONS}\n\n{below}" if below else function
 
     def rooms(self) -> Iterable[str]:
-        """Each intermediate result as a part of one workspace: an array more takes 0.02 s to compile, 0.1 µs a call.
+        """Each intermediate result as a part of one workspace: another array takes 0.02 s to compile and 0.1 µs a call.
 
         Each begins at a multiple of 8 numbers.
         """
@@ -271,7 +271,7 @@ class Program(Body):
         return getattr(cache.load(self.text, self.name), self.name)  # type: ignore[no-any-return]
 
     def workspace(self, sizes: Mapping[str, int], key: Any = None) -> list[Array]:
-        """The arrays for intermediate results: made once for these sizes, in each thread its own."""
+        """The arrays for intermediate results: made once for these sizes, separately in each thread."""
         key = key or tuple(sizes.items())
         kept: dict[Any, list[Array]] = self.workspaces.__dict__.setdefault("kept", {})
         if key not in kept:

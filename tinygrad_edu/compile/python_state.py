@@ -1,12 +1,12 @@
-"""What a model and a loss keep in Python from step to step, and whether somebody has changed it.
+"""What a model and a loss keep in Python from step to step, and whether it has changed.
 
 A compiled program does what one trace of `forward` did. Counters, random generators, schedules, lists that grow,
-masks, attributes that a callback sets: a trace sees them once, an eager step each time. So they are noted before the
-trace and compared after it, and put back, because a trace is no step.
+masks, attributes that a callback sets: a trace sees them once, an eager step sees them each time. So they are noted
+before the trace, compared after it, and put back, because a trace is not a step.
 
 What is noted: attributes, containers, arrays, random generators, closures, defaults, the globals that a function
-names and the attributes of the user's own classes. Where code is not the user's (this package, NumPy, the standard
-library) nothing is looked for.
+names and the attributes of the user's own classes. Code that is not the user's (this package, NumPy, the standard
+library) is not searched.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from tinygrad_edu.compile.user_code import (
 )
 from tinygrad_edu.core.tensor import Tensor
 
-MOST = 20_000  # things that are noted; beyond, the run is eager
-RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # everyone's generators
+MOST = 20_000  # things that are noted; with more, the run is eager
+RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # the generators that everyone shares
 TORCH = "the random numbers of torch"
 SHARED = ("the random numbers of numpy.random", "the module random", TORCH)  # their names, in the same order
 
@@ -59,7 +59,7 @@ class Kept:
         self.entries, self.was = entries, read()  # how an entry of it is spelled, if it has any
 
     def first_change(self) -> str:
-        """What of it is no longer as it was: its name, or that of an entry."""
+        """The part of it that has changed: its name, or that of an entry."""
         try:
             now = self.read()
         except (AttributeError, KeyError, ValueError):
@@ -74,7 +74,7 @@ class PythonState:
     """All that is reached from some roots, as it is now.
 
     `foreign`: does any of the user's own code take part? `opaque`: what cannot be compared, such as an iterator, which
-    every look would move on; "" where there is nothing of the kind.
+    every look would advance; "" if there is nothing of the kind.
     """
 
     def __init__(self, **roots: Any) -> None:
@@ -93,7 +93,7 @@ class PythonState:
                     self.opaque = f"{next(iter(roots))} keeps more than {MOST:,} things in Python"
 
     def first_change(self, but: Container[int] = ()) -> str:
-        """The name of the first thing that is no longer as it was, "" if all is; without those of these ids."""
+        """The name of the first thing that has changed, "" if nothing has; things of these ids are left out."""
         return next((found for kept in self.kept if id(kept.thing) not in but and (found := kept.first_change())), "")
 
     def restore(self) -> None:
@@ -109,10 +109,10 @@ class PythonState:
         self.kept.append(Kept(name, thing, read, write, entries))
         return self.kept[-1].was
 
-    # What is inside of a thing
+    # What is inside a thing
 
     def inside(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
-        """The things that one leads to, by name; notes what of it can change."""
+        """The things that one leads to, by name; notes what can change in it."""
         for kinds, look in LOOKS:
             if isinstance(x, kinds):
                 yield from look(self, name, x)

@@ -1,8 +1,8 @@
-"""The same call again: plain arrays in C order and floats, whose program is known, straight to the machine code.
+"""The short path for a repeated call: plain arrays in C order and floats go straight to the machine code.
 
-A call of `jit` asks its arguments for nesting, options, nodes of a graph, sizes and layout. That takes 8 µs, where the
-machine code of a small function takes 0.3 µs. What it found out is kept by the shapes and dtypes of the arguments, for
-functions that close over no array; whatever is not as it was then goes the long way again.
+A call of `jit` looks at its arguments' nesting, options, nodes of a graph, sizes and layout. That takes 8 µs, while
+the machine code of a small function takes 0.3 µs. So what it found is kept by the shapes and dtypes of the arguments,
+for functions that close over no array; any call that differs takes the long path again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
 
 Signature = tuple[Any, ...]
-MOST = 64  # signatures that are kept; sizes that change all the time are not
+MOST = 64  # signatures that are kept: sizes that change at every call would fill the memory
 
 
 def signature(arguments: Iterable[Any], leaves: list[Any]) -> Signature:
@@ -46,7 +46,7 @@ def signature(arguments: Iterable[Any], leaves: list[Any]) -> Signature:
 
 
 class QuickCall:
-    """One program for arguments of one signature. `wanted`: by which arguments it is differentiated."""
+    """One program for arguments of one signature. `wanted`: the arguments that it is differentiated with respect to."""
 
     def __init__(self, call: Any, arguments: Sequence[Any], leaves: Sequence[Any], wanted: Sequence[int]) -> None:
         self.program, self.sizes, self.shapes = call.program, call.sizes, call.shapes
@@ -63,7 +63,7 @@ class QuickCall:
         self.key = object()  # of the workspace; by identity, since the sizes themselves take 0.3 µs to hash
 
     def run(self, leaves: Sequence[Any]) -> list[Any] | None:
-        """All results, or None where the long way has to be gone: another layout, or an error, which it explains."""
+        """All results, or None if the long path is needed: for another layout, or for an error, which it explains."""
         for i in self.arrays:
             if not leaves[i].flags.carray:  # in C order, aligned, and may be written to
                 return None
@@ -77,7 +77,7 @@ class QuickCall:
     def value_and_gradients(self, leaves: Sequence[Any], arguments: Sequence[Any]) -> tuple[Any, list[Any]] | None:
         """(result, a gradient for each wanted argument, nested like it), or None.
 
-        NaN in a gradient may be 0·∞, which is 0 here and is computed with care on the long way.
+        NaN in a gradient may be 0·∞, which is 0 here; the long path computes it with care.
         """
         found = self.run(leaves)
         if found is None:

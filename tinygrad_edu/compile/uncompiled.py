@@ -1,7 +1,7 @@
-"""A traced function of arrays where there is no compiler: its results by NumPy and Tensors, operation by operation.
+"""A traced function of arrays without a compiler: its results by NumPy and Tensors, operation by operation.
 
-The generated program would run as Python too, number by number: the sum of tanh(x·W) of 1,000 x 100 inputs takes 1 s
-that way, and 1 ms this way.
+The generated program would also run as plain Python, number by number, but the sum of tanh(x·W) of 1,000 x 100 inputs
+takes 1 s that way and 1 ms this way.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Function = Callable[..., Any]
 
 
 def is_way(arguments: Sequence[Any]) -> bool:
-    """Is there no compiler, and are all arguments floats, by which can be differentiated?"""
+    """Is there no compiler, and can all arguments be differentiated, being floats?"""
     return bool(compiler.missing()) and all(is_float(x) for x in tree_leaves(tuple(arguments)))
 
 
@@ -44,7 +44,7 @@ def value_and_gradients(f: Function, arguments: Sequence[Any]) -> tuple[Any, Any
 
 
 def as_numpy(x: ArrayLike) -> Any:
-    """A number whose division by 0 gives inf or nan, as in a compiled program."""
+    """A number that gives inf or nan when divided by 0, as in a compiled program."""
     return np.float64(x) if type(x) is float else x
 
 

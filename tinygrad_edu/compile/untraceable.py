@@ -15,9 +15,9 @@ from tinygrad_edu.errors import TinygradError, TraceError
 
 @contextmanager
 def explain_failure(f: Callable[..., Any], arguments: Sequence[Any]) -> Iterator[None]:
-    """Around a trace of f: TraceError where f itself, run on these arguments, has no error.
+    """Around a trace of f: TraceError if f itself runs on these arguments without an error.
 
-    An error that it has by itself (a wrong shape, a bug) is not about compiling, and stays what it is.
+    An error that f raises by itself (a wrong shape, a bug) is not about compiling and is passed on as it is.
     """
     try:
         yield
@@ -30,7 +30,7 @@ def explain_failure(f: Callable[..., Any], arguments: Sequence[Any]) -> Iterator
 
 
 def fails(f: Callable[..., Any], arguments: Sequence[Any]) -> bool:
-    """Does the function have an error without being compiled?"""
+    """Does the function raise an error when it is not compiled?"""
     try:
         with no_grad(), np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -42,7 +42,7 @@ def fails(f: Callable[..., Any], arguments: Sequence[Any]) -> bool:
 
 @contextmanager
 def compiling(name: str) -> Iterator[None]:
-    """Around what is made of a trace: errors of ours say what they are about, any other is the compiler's."""
+    """Around the compiling of a trace: our own errors say what they are about, any other is the compiler's."""
     try:
         yield
     except TinygradError:
@@ -52,6 +52,6 @@ def compiling(name: str) -> Iterator[None]:
 
 
 def untraceable(name: str, error: Exception) -> TraceError:
-    """The error, with what it was in its text."""
+    """The error, with the original one in its text."""
     reason = " ".join(str(error).split())
     return TraceError(f"{name} cannot be compiled, and runs without jit: {type(error).__name__}: {reason:.300}")

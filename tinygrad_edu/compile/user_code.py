@@ -1,4 +1,4 @@
-"""Which code and which objects are the user's own, so that they may keep state, and what stands in them."""
+"""Which code and which objects are the user's own, so that they may keep state, and what they contain."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ HOLDERS = {"argparse", "collections", "queue", "types", "_thread"}  # whose obje
 def is_foreign(name: str | None) -> bool:
     """Is a module of this name the user's own, so that its code may keep state?
 
-    What `exec` has made without a module has none, or says `builtins`, as no class or function written in Python does.
+    Code run by `exec` without a module has no name, or `builtins`, which no class or function written in Python has.
     """
     root = (name or "builtins").partition(".")[0]
     return root == "builtins" or not (root in LIBRARIES or root in sys.stdlib_module_names)
 
 
 def is_own_class(kind: type) -> bool:
-    """Is it a class that the user has written, and not one of C?"""
+    """Is it a class that the user has written in Python?"""
     return is_foreign(kind.__module__) and bool(kind.__flags__ & HEAP)
 
 
 def own(kind: type) -> dict[str, Any]:
-    """The attributes of a class, without those that Python gives to every class."""
+    """The attributes of a class, without those that every class has."""
     return {k: x for k, x in vars(kind).items() if not (k.startswith("__") and k.endswith("__")) or k == "__call__"}
 
 
@@ -46,13 +46,13 @@ def select(space: dict[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def names_in(code: CodeType) -> set[str]:
-    """The names that a function's code uses, and the functions written inside of it."""
+    """The names that a function's code uses, those of the functions inside it included."""
     inner = [names_in(each) for each in code.co_consts if isinstance(each, CodeType)]
     return set(code.co_names).union(*inner)
 
 
 def holds_attributes(x: ArrayLike) -> bool:
-    """Has it attributes that the user's code may keep numbers in?"""
+    """Does it have attributes in which the user's code may keep numbers?"""
     kind = type(x)
     if isinstance(x, (type, FunctionType, MethodType, ModuleType)):
         return False
@@ -60,12 +60,12 @@ def holds_attributes(x: ArrayLike) -> bool:
 
 
 def wrapped_in(x: ArrayLike) -> Any:
-    """The function that another one stands for, as functools.wraps and tg.jit note it."""
+    """The function that this one wraps, as functools.wraps and tg.jit record it."""
     return (getattr(x, "__dict__", None) or {}).get("__wrapped__")
 
 
 def closed_over(x: FunctionType) -> Iterator[tuple[str, Any]]:
-    """What a function of a library holds that may be the user's: what tg.grad(f) is made of."""
+    """What a library's function holds that may be the user's, such as the f in tg.grad(f)."""
     for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
         try:
             yield free, cell.cell_contents
@@ -79,7 +79,7 @@ def slots_of(kind: type) -> list[str]:
 
 
 def same(a: ArrayLike, b: ArrayLike) -> bool:
-    """Is it the same thing, or the same numbers? Of things that hold others, the others are compared by themselves."""
+    """Is it the same thing, or the same numbers? The contents of containers are compared separately."""
     if a is b:
         return True
     if type(a) is not type(b):

@@ -1,4 +1,4 @@
-"""Arguments that are given by name, or that are no numbers: each combination makes a function of its own."""
+"""Arguments that are given by name, or that are not numbers: each combination becomes a function of its own."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MOST = 256  # forms that are kept
 class Variants:
     """The compiled forms of one function, by what belongs to the program: names, text, None, flags, axes.
 
-    Whole numbers are numbers like others, until a trace fails: then they are options such as `axis=1`, belong to the
-    program, and another one is traced anew.
+    Whole numbers are numbers like any other until a trace fails. Then they are taken as options such as `axis=1`,
+    which belong to the program, and each new one is traced again.
     """
 
     def __init__(self, f: Function, compiled: Callable[[Function], Any]) -> None:
@@ -30,7 +30,7 @@ class Variants:
         self.newest: Any = None
 
     def concern(self, nesting: Any, given: Sequence[Any]) -> bool:
-        """Is there an argument that is given by name, or belongs to the program?"""
+        """Is any argument given by name, or part of the program?"""
         named = nesting[1][1][1]
         return bool(named) or nesting in self.by_value or any(map(is_fixed, given))
 
@@ -45,13 +45,13 @@ class Variants:
             return found[0]
 
     def attempt(self, task: Task, nesting: Any, given: Sequence[Any], nested: bool) -> tuple[Any] | None:
-        """The result with all whole numbers as options, if that can be traced."""
+        """The result with all whole numbers taken as options, if that can be traced."""
         if nesting in self.by_value or not any(map(is_option, given)):
             return None
         try:
             found = self.run_form(task, nesting, given, nested, True)
         except Exception:
-            return None  # the first error says more
+            return None  # the first error is the more useful one
         self.by_value.add(nesting)
         return (found,)
 
@@ -71,7 +71,7 @@ class Variants:
         return y, arguments
 
     def form(self, nesting: Any, count: int, fixed: Mapping[int, Any]) -> Any:
-        """The compiled form with these arguments in it."""
+        """The compiled form with these arguments built in."""
         key = nesting, tuple([(i, type(x), x) for i, x in fixed.items()])
         try:
             if key not in self.made:
@@ -99,8 +99,8 @@ def flat(f: Function, nesting: Any, count: int, fixed: Mapping[int, Any]) -> Fun
 
 
 def leaf_names(f: Function, nesting: Any) -> list[str]:
-    """What each number is called: the name of the argument that it is, or is in."""
-    arguments, named = unflatten(nesting, iter(int, 1))  # zeros without end
+    """A name for each number: that of the argument that it is, or is part of."""
+    arguments, named = unflatten(nesting, iter(int, 1))  # an endless supply of zeros
     names = [*parameter_names(f, len(arguments)), *named]
     found = []
     for name, part in zip(names, [*arguments, *named.values()], strict=True):
@@ -111,7 +111,7 @@ def leaf_names(f: Function, nesting: Any) -> list[str]:
 
 
 def parameter_names(f: Function, count: int) -> list[str]:
-    """The function's own names for its arguments, as far as it has them."""
+    """The function's own names for its arguments, if it has any."""
     if hasattr(f, "leaf_names"):
         return list(f.leaf_names[:count])
     try:
@@ -127,9 +127,9 @@ def is_option(x: Any) -> bool:
 
 
 def is_fixed(x: Any) -> bool:
-    """Does it belong to the program: a flag, or nothing that could be a number or an array of them?
+    """Does it belong to the program, being a flag or something that cannot be a number or an array of numbers?
 
-    A flag may be asked for by `is True` or isinstance, which no trace of a number can answer.
+    The function may test a flag by `is True` or isinstance, which no trace of a number can answer.
     """
     if isinstance(x, (bool, np.bool_)):
         return True

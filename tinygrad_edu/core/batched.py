@@ -1,7 +1,7 @@
 """A Tensor of one sample that stands for all samples of a batch: what `vmap` calls its function with.
 
 It has the shape of one sample. An operation on it is one operation on the whole batch, by a rule that says which axes
-move; its own graph is of samples, so that a transform inside of the function gives a gradient for each sample.
+move; its own graph is of samples, so that a transform inside the function gives a gradient for each sample.
 """
 
 from __future__ import annotations

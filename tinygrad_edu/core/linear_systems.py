@@ -77,7 +77,7 @@ def pinv(x: ArrayLike, /, rcond: float | None = None) -> Any:
 def pinv_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:
     yt, gt = swap_last_axes(y), swap_last_axes(g)
     outside = gt - x @ (y @ gt)  # the part of ȳᵀ outside of x's columns
-    beside = gt - (gt @ y) @ x  # and outside of its rows
+    beside = gt - (gt @ y) @ x  # and outside its rows
     return -yt @ g @ yt + outside @ y @ yt + yt @ y @ beside
 
 

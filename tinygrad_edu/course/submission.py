@@ -113,7 +113,7 @@ def import_problem(node: ast.Import | ast.ImportFrom) -> str:
 
 
 def imports_problem(tree: ast.Module) -> str:
-    """An import of somebody else's gradients, at the top or inside of a function."""
+    """An import of somebody else's gradients, at the top or inside a function."""
     checks_itself = [node for top in tree.body if isinstance(top, ast.If) for node in ast.walk(top)]
     for node in ast.walk(tree):
         if isinstance(node, (ast.Import, ast.ImportFrom)) and not any(node is each for each in checks_itself):
@@ -121,7 +121,7 @@ def imports_problem(tree: ast.Module) -> str:
             if name and name not in HELPERS:
                 return f"line {node.lineno}: it imports {name}; only NumPy and math are allowed"
             if name and not any(node is each for each in tree.body):
-                return f"line {node.lineno}: it imports {name} inside of a function; only NumPy and math are allowed"
+                return f"line {node.lineno}: it imports {name} inside a function; only NumPy and math are allowed"
     return ""
 
 

@@ -156,7 +156,7 @@ def read_all(files: list[Path]) -> Array:
 def read_image(file: Path) -> Array:
     """One image, (height, width), from 0 to 1."""
     if file.is_dir():
-        raise ImageError(f"{file}: a folder inside of a class; only images are expected there")
+        raise ImageError(f"{file}: a folder inside a class; only images are expected there")
     content = file.read_bytes()
     return pgm(file, content) if content.startswith(b"P5") else decode(file)
 

@@ -97,5 +97,5 @@ def describe(program: PredictionProgram) -> str:
 
 
 def script_safe(text: str) -> str:
-    """JSON that stays one piece inside of a page's script element."""
+    """JSON that stays one piece inside a page's script element."""
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

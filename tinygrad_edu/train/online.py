@@ -166,7 +166,7 @@ def program_for(job: Series) -> Any:
     try:
         made = [OnlineProgram(job.model, job.loss, job.optimizer, job.X, job.y) for _ in range(1 + 2 * state.foreign)]
         if len({each.text for each in made}) > 1:
-            raise TraceError("the loss computes something else at each call, which a compiled program would hold fast")
+            raise TraceError("the loss computes something else at each call, which a compiled program cannot do")
         if state.foreign and (changed := state.first_change()):
             raise TraceError(f"each step changes {changed}, which a compiled program would do once only")
         return made[0]

@@ -99,7 +99,7 @@ def bare(setup: Setup, task: Task, seed: int) -> Any:
 
 
 def with_scalings(made: Any, setup: Setup, task: Task) -> Any:
-    """Behind what is done to inputs, and inside of what is done to targets."""
+    """Behind what is done to inputs, and inside what is done to targets."""
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, StandardScaler

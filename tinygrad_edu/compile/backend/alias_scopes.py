@@ -1,10 +1,10 @@
-"""Which arrays of a program lie in memory of their own: LLVM then need not ask at run time whether two overlap.
+"""Which arrays of a program have memory of their own, so that LLVM need not test at run time whether two overlap.
 
-It asks before every inner loop that it vectorises, which for rows of 16 numbers takes longer than the loop: 2-16-16-1,
+It tests before every inner loop that it vectorises, which for rows of 16 numbers takes longer than the loop: 2-16-16-1,
 batch 100, float64: 10.5 → 10.0 µs a step.
 
-The parameters of a generated function never overlap where one of them is written to. A `view` lies in the memory that
-it is a view of; a `room` lies in memory that nothing else is read or written through while it is used.
+No parameter of a generated function that is written to overlaps another. A `view` is part of the memory that it views;
+a `room` is memory that nothing else reads or writes while it is used.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ OWN_MEMORY = ("room", "float64_at", "float32_at", "int64_at")
 
 
 def roots_of(function: ast.FunctionDef) -> Roots:
-    """Where each variable's numbers may lie: in parameters, or in rooms, by the names of these."""
+    """Where each variable's numbers may be: in parameters or in rooms, by their names."""
     found = {argument.arg: frozenset([argument.arg]) for argument in function.args.args}
     bound = [pair for node in ast.walk(function) if isinstance(node, ast.Assign) for pair in pairs(node)]
     before: Roots = {}
-    while found != before:  # a variable may get its value further down, in the round before
+    while found != before:  # a variable may get its value further down, in the previous round
         before = dict(found)
         for name, value in bound:
             found[name] = found.get(name, NOWHERE) | lies_in(value, name, found)
@@ -56,7 +56,7 @@ def lies_in(value: ast.expr, name: str, found: Roots) -> frozenset[str]:
 
 
 class Scopes:
-    """What is said to LLVM of each access: where it lies, and where it does not."""
+    """What LLVM is told about each access: which memory it may touch, and which it does not."""
 
     def __init__(self, module: Any, function: ast.FunctionDef) -> None:
         self.module, self.roots = module, roots_of(function)

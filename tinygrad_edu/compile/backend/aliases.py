@@ -1,4 +1,4 @@
-"""What llvmlite and Numba give us, which ship no types: each is Any to a type checker."""
+"""Names for objects of llvmlite and Numba, which ship no types: each is Any to a type checker."""
 
 from typing import Any
 

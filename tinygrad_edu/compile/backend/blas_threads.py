@@ -1,8 +1,8 @@
-"""How many threads BLAS may use: one, where a second costs more than it brings.
+"""How many threads BLAS may use: one, if a second costs more than it gains.
 
 Two threads wait for each other in each product, and each reads weights that the other has just written: an epoch of
-900-64-10 in batches of 32 takes 52 ms with one and 60 with two, in batches of 128 it takes 39 and 37. Beside other work
-on the machine two wait for milliseconds (batches of 32, float64: 0.26 s with one, 0.7 to 14 s with two).
+900-64-10 in batches of 32 takes 52 ms with one and 60 with two, in batches of 128 it takes 39 and 37. On a busy
+machine two wait for milliseconds (batches of 32, float64: 0.26 s with one, 0.7 to 14 s with two).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
-ALONE = 2**18  # multiplications: up to here OpenBLAS keeps to one thread of itself
+ALONE = 2**18  # multiplications: up to here OpenBLAS uses one thread anyway
 SMALL = 2_000_000
 
 
 class OneThread:
-    """BLAS in one thread while anyone is inside; the number from before comes back with the last who leaves."""
+    """BLAS in one thread while anyone is inside; the last to leave restores the previous number."""
 
     def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
@@ -57,7 +57,7 @@ class AnyThreads:
 
 @functools.cache
 def controller() -> Any:
-    """Of all BLAS that are loaded; SciPy's, which compiled programs call, is loaded before."""
+    """A controller of every BLAS that is loaded; SciPy's, which compiled programs call, is loaded first."""
     with suppress(ImportError):
         import scipy.linalg  # noqa: F401
     try:

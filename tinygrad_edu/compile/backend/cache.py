@@ -1,11 +1,11 @@
-"""Generated modules on disk, named by their content: written whole, compiled once, shared by all processes.
+"""Generated modules on disk, named by their content: written in one piece, compiled once, shared by all processes.
 
-The name covers the program text, the versions of generator and Numba, and the processor, because Numba does not
-notice when a function that a cached one calls has changed. Of this package a generated module imports intrinsics.py and
-llvm_statements.py alone; their text, and that of what they make machine code with, is part of the name too.
+The name covers the program text, the versions of the generator and of Numba, and the processor, because Numba does not
+notice when a function that a cached one calls has changed. From this package, a generated module imports only
+intrinsics.py and llvm_statements.py; their text, and that of the modules that make machine code, is part of the name.
 
-What lies here is run, so only folders and files of this user are loaded, and only those that nobody else may write to
-(private_folders.py). Whatever is damaged is compiled again.
+These files are executed, so only folders and files that belong to this user are loaded, and only those that nobody
+else may write to (private_folders.py). Anything damaged is compiled again.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from tinygrad_edu.compile.backend import compiler, held_modules, private_folders
 from tinygrad_edu.compile.backend.aliases import IRValue, Signature
 from tinygrad_edu.compile.backend.parse import ieee
 
-GENERATOR = "1"  # raise it when the same text is to be compiled in another way
-# what generated modules import becomes part of the machine code
+GENERATOR = "1"  # raise it when the same text has to be compiled differently
+# these are imported by generated modules, and so become part of the machine code
 OWN = [
     Path(__file__).with_name(f"{name}.py")
     for name in ("intrinsics", "matmul", "llvm_statements", "llvm_expressions", "llvm_values", "alias_scopes")
@@ -41,13 +41,13 @@ NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)
 VARIABLE = "TINYGRAD_EDU_CACHE"
 MACHINE_CODE = "__pycache__/*.nb[ic]"
 PROGRAM = re.compile(r"tinygrad_edu_\w+_[0-9a-f]{20}")  # a folder's name, as `name_of` makes it
-WRITTEN = ("program.py", "*.tmp", "__pycache__/program.*")  # all that is ever written into such a folder
+WRITTEN = ("program.py", "*.tmp", "__pycache__/program.*")  # all files that are ever written into such a folder
 LOCK = threading.Lock()  # one compilation at a time in a process
 
 
 @dataclass(frozen=True)
 class Info:
-    """What the cache holds: where, how many programs, and their size in bytes with the machine code."""
+    """The cache: its folder, the number of programs, and their size in bytes with the machine code."""
 
     folder: Path
     programs: int
@@ -58,7 +58,7 @@ class Info:
 
 
 def folder() -> Path:
-    """Where programs are kept: $TINYGRAD_EDU_CACHE, else the user's cache folder, else a temporary one with a note."""
+    """Where programs are kept: $TINYGRAD_EDU_CACHE, else the user's cache folder, else a temporary one, with a note."""
     chosen = os.environ.get(VARIABLE)
     wanted = Path(chosen) if chosen else users_folder()
     reason = unusable(wanted)
@@ -75,7 +75,7 @@ def users_folder() -> Path:
 
 
 def unusable(path: Path) -> str:
-    """Why no programs can be kept there; "" where they can. The folder is made for this user alone."""
+    """Why no programs can be kept there; "" if they can. The folder is made for this user alone."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         if reason := private_folders.danger(path.resolve()):
@@ -90,7 +90,7 @@ TEMPORARY: list[Path] = []
 
 
 def temporary(wanted: Path, reason: str) -> Path:
-    """A private folder for this process, where the usual one cannot be used."""
+    """A private folder for this process, if the usual one cannot be used."""
     if not TEMPORARY:
         TEMPORARY.append(Path(tempfile.mkdtemp(prefix="tinygrad_edu-")))
         warnings.warn(
@@ -102,10 +102,10 @@ def temporary(wanted: Path, reason: str) -> Path:
 
 
 def load(text: str, name: str) -> Any:
-    """What has the functions of the program with this text as its attributes, compiled now or earlier.
+    """An object with the functions of this program text as its attributes, compiled now or earlier.
 
-    A program text that was damaged is written again; machine code that cannot be read, or that somebody else may have
-    written, is made anew. Without a compiler the text runs as plain Python.
+    A damaged program text is written again; machine code that cannot be read, or that somebody else may have written,
+    is compiled again. Without a compiler the text runs as plain Python.
     """
     module_name = name_of(text, name)
     with LOCK:
@@ -122,16 +122,16 @@ def load(text: str, name: str) -> Any:
 
 
 def ready(home: Path) -> Path:
-    """A program's folder, of which all that is in it can be loaded."""
+    """A program's folder whose files can all be loaded."""
     if not os.path.lexists(home):
         return home
     if reason := lasting(home):
-        warnings.warn(f"a compiled program is not used, but made again: {reason}", stacklevel=4)
+        warnings.warn(f"a compiled program is not used, but compiled again: {reason}", stacklevel=4)
     return home if not reason and sound(home) else empty_folder(home)
 
 
 def lasting(home: Path) -> str:
-    """Why its files may be somebody else's. Between writing a file and closing it to others pass microseconds."""
+    """Why its files may be somebody else's. Microseconds pass between writing a file and closing it to others."""
     for _ in range(5):
         if not (reason := private_folders.danger_within(home)):
             return ""
@@ -140,20 +140,20 @@ def lasting(home: Path) -> str:
 
 
 def empty_folder(home: Path) -> Path:
-    """The same folder without what lay there, or another one where that cannot be removed."""
+    """The same folder, emptied, or another one if its files cannot be removed."""
     if home.is_symlink() or home.is_file():
         with suppress(OSError):
             home.unlink()
     shutil.rmtree(home, ignore_errors=True)
     if not os.path.lexists(home):
         return home
-    return temporary(home, "what lies there cannot be removed") / home.name
+    return temporary(home, "its files cannot be removed") / home.name
 
 
 def call_first(function: Any, *arguments: IRValue) -> Any:
-    """function(*arguments), compiled first where this is the first call.
+    """function(*arguments), compiled first if this is the first call.
 
-    Python's cyclic collector rests meanwhile: it finds nothing to free and takes an eighth of the time.
+    Python's cyclic garbage collector is off meanwhile: it finds nothing to free and takes an eighth of the time.
     """
     if getattr(function, "overloads", True) or not gc.isenabled():
         return function(*arguments)
@@ -165,7 +165,7 @@ def call_first(function: Any, *arguments: IRValue) -> Any:
 
 
 def name_of(text: str, name: str) -> str:
-    """The module's name: what it is for, and a hash of all that its machine code depends on."""
+    """The module's name: its purpose, and a hash of everything that its machine code depends on."""
     key = hashlib.sha256("\0".join([text, GENERATOR, environment(), NATIVE]).encode()).hexdigest()[:20]
     return f"tinygrad_edu_{name}_{key}"
 
@@ -187,7 +187,7 @@ def environment() -> str:
 
 
 def write_program(home: Path, text: str) -> Path:
-    """The file with this text, whole: readers see the old file or the new one."""
+    """Write the file in one step: readers see the old file or the new one."""
     path = home / "program.py"
     content = text.encode()
     for folder in (home, home / "__pycache__"):
@@ -201,9 +201,9 @@ def write_program(home: Path, text: str) -> Path:
 
 
 def execute(name: str, text: str, path: Path | None = None) -> Any:
-    """Run a generated text as a module. It is registered first: Numba looks its module up while it compiles.
+    """Run a generated text as a module. It is registered first, because Numba looks up the module while it compiles.
 
-    The text itself is run, not what Python has kept of it in a .pyc file, where no damage is noticed.
+    The text itself is run, not Python's .pyc file of it, in which damage would go unnoticed.
     """
     module = ModuleType(name)
     vars(module)["__text__"] = text  # for llvm_statements.py: another process may remove the file at any moment
@@ -227,7 +227,7 @@ def execute(name: str, text: str, path: Path | None = None) -> Any:
 
 @contextmanager
 def beside_the_text() -> Iterator[None]:
-    """Numba keeps machine code beside the text: with $NUMBA_CACHE_DIR it would lie where no damage is noticed."""
+    """Make Numba keep machine code beside the text: with $NUMBA_CACHE_DIR, damage to it would go unnoticed."""
     from numba import config as numba_config
 
     config: Any = numba_config
@@ -239,9 +239,9 @@ def beside_the_text() -> Iterator[None]:
 
 
 def sound(home: Path) -> bool:
-    """Is all machine code what was once written? A single wrong bit in it would end the process.
+    """Is all machine code as it was written? A single wrong bit in it would end the process.
 
-    Another process may be between writing and sealing, which takes it less than a millisecond: it gets 0.1 s.
+    Another process may be between writing and sealing, which takes less than a millisecond: it gets 0.1 s.
     """
     for _ in range(5):
         if is_sealed(home):
@@ -270,7 +270,7 @@ def write_times(home: Path) -> dict[Path, int]:
 
 
 def write_seal(path: Path) -> None:
-    """Note the hash of a file that other processes may write too: whoever is last finds its own seal right."""
+    """Note the hash of a file that other processes may write too; the last writer's seal is the right one."""
     private_folders.close(path)
     while not seal_of(path).exists() or seal_of(path).read_bytes() != digest(path):
         seal_of(path).write_bytes(digest(path))
@@ -286,13 +286,13 @@ def digest(path: Path) -> bytes:
 
 
 def guard(machine_code: Any, home: Path) -> None:
-    """Files that Numba cannot read count as missing, and a file that it cannot write is done without."""
+    """Numba's index of machine code: files that cannot be read count as missing, failures to write are ignored."""
     load_overload, save_overload = machine_code.load_overload, machine_code.save_overload
 
     def read(signature: Signature, target: IRValue) -> Any:
         try:
             return load_overload(signature, target)
-        except Exception:  # whatever a pickle raises that another process has half removed
+        except Exception:  # whatever a pickle raises after another process has removed half of it
             with suppress(OSError):
                 machine_code.flush()
             return None
@@ -302,7 +302,7 @@ def guard(machine_code: Any, home: Path) -> None:
             before = write_times(home)
             save_overload(signature, data)
             for path, time_ns in write_times(home).items():
-                if before.get(path) != time_ns:  # what was there keeps its seal: it may be damaged by now
+                if before.get(path) != time_ns:  # older files keep their seals: they may be damaged by now
                     write_seal(path)
 
     if type(machine_code).__name__ == "FunctionCache":
@@ -324,13 +324,13 @@ def programs(home: Path) -> list[Path]:
 
 
 def files_of(program: Path) -> list[Path]:
-    """Those that `load` and Numba have written into a program's folder."""
+    """The files that `load` and Numba have written into a program's folder."""
     found = [path for pattern in WRITTEN for path in program.glob(pattern)]
     return [path for path in found if path.is_file() and not path.parent.is_symlink()]
 
 
 def clear() -> Info:
-    """Throw all compiled programs away; says what there was. Files of others, in these folders too, stay."""
+    """Delete all compiled programs; returns what there was. Other files stay, even in these folders."""
     before = info()
     for program in programs(before.folder):
         for path in files_of(program):

@@ -9,7 +9,7 @@ from tinygrad_edu import packages
 
 @functools.cache
 def missing() -> str:
-    """Why nothing can be compiled here, in a sentence that says what to do; "" where it can."""
+    """Why nothing can be compiled here, in a sentence that says what to do; "" if it can."""
     try:
         import llvmlite  # noqa: F401
         from numba import config

@@ -1,8 +1,8 @@
-"""Programs that are loaded, as long as somebody uses them: memory stays flat over any number of compiled functions.
+"""Loaded programs, kept only while they are in use: memory stays flat over any number of compiled functions.
 
 Numba keeps what it has compiled as long as the function lives, and looks up the function's module in sys.modules. So
-sys.modules has a stand-in there that holds nothing by itself, and the function does not stand among the names of its
-module, which its own machine code holds.
+sys.modules gets a stand-in that keeps nothing alive, and the function is removed from the names of its module, which
+its own machine code keeps alive.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Held(ModuleType):
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module.__name__)
-        vars(module)["__own_module__"] = module  # as long as a function of it is used, so is the module
+        vars(module)["__own_module__"] = module  # the module lives as long as one of its functions
 
         def release(_: Any, name: str = module.__name__) -> None:
             if sys.modules.get(name) is self:
@@ -28,7 +28,7 @@ class Held(ModuleType):
         self.functions: dict[str, Any] = {}
 
     def take_functions(self) -> SimpleNamespace:
-        """The compiled functions, which the module itself holds no longer."""
+        """The compiled functions, which the module itself no longer holds."""
         module = self.module()
         assert module is not None
         entries = {
@@ -40,7 +40,7 @@ class Held(ModuleType):
         return SimpleNamespace(**entries)
 
     def in_use(self) -> Any:
-        """The functions, if all of them are there still, or the module of a program that Python runs; else None."""
+        """The functions, if all of them are still there, or the module of a program that Python runs; else None."""
         if not self.functions:
             return self.module()
         found = {name: function() for name, function in self.functions.items()}

@@ -1,8 +1,8 @@
-"""Words that generated programs need and Numba has not: views of flat memory, copies, random numbers, a product; njit.
+"""Functions that generated programs need and Numba lacks: views of flat memory, copies, random numbers, products; njit.
 
 Each of the first becomes a few machine instructions where it is used: `np.dot` takes 0.5 s to compile for each pair of
-layouts, and so do a slice with `reshape` and an array assignment (measured). Their meaning in NumPy stands in
-templates.py, for programs run without Numba. The cache's key covers this file.
+layouts, and so do a slice with `reshape` and an array assignment (measured). templates.py defines them in NumPy, for
+programs run without Numba. The cache's key covers this file.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Signature
 from tinygrad_edu.compile.backend.matmul import Matrix, product
 
-if compiler.missing():  # switched off: its intrinsics cannot be called then, templates.py says the same in NumPy
+if compiler.missing():  # switched off: its intrinsics cannot be called then; templates.py does the same in NumPy
     raise ImportError("Numba is switched off: NUMBA_DISABLE_JIT is set")
 
-# Numba's passes for what no generated text has (closures, array expressions, literal loops, with, raise).
+# Numba's passes for features that no generated text uses (closures, array expressions, literal loops, with, raise).
 UNUSED = (
     "WithLifting", "InlineClosureLikes", "RewriteSemanticConstants", "RewriteDynamicRaises", "InlineInlinables",
     "MakeFunctionToJitFunction", "FindLiterallyCalls", "LiteralUnroll", "LiteralPropagationSubPipelinePass",
@@ -74,7 +74,7 @@ def cbrt(x: IRValue) -> Callable[..., Any]:
 
 @intrinsic
 def view(context: Context, memory: IRValue, at: IRValue, shape: IRValue) -> Any:
-    """memory[at:] as an array of that shape in C order. The memory has to outlive it: no reference is counted."""
+    """memory[at:] as an array of that shape in C order. The memory must outlive it: no reference is counted."""
     kind = types.Array(memory.dtype, len(shape), "C")
 
     def build(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> Any:
@@ -93,7 +93,7 @@ def view(context: Context, memory: IRValue, at: IRValue, shape: IRValue) -> Any:
     return kind(memory, at, shape), build
 
 
-room: Any = view  # what llvm_statements.py is told more of (alias_scopes.py)
+room: Any = view  # the same, of which llvm_statements.py knows more (alias_scopes.py)
 
 
 def whole_numbers(target: IRValue, builder: Builder, signature: Signature, arguments: IRValue) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Expressions in LLVM's terms: arithmetic between types, arrays as an address and a shape, built-in words."""
+"""Expressions in LLVM: arithmetic between types, arrays as an address and a shape, built-in functions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tinygrad_edu.compile.backend.llvm_values import (
 )
 from tinygrad_edu.compile.backend.matmul import Matrix, product
 
-# of two real numbers, of two whole ones
+# for two real numbers, for two whole ones
 ARITHMETIC: dict[type, tuple[str, str]] = {
     ast.Add: ("fadd", "add"), ast.Sub: ("fsub", "sub"), ast.Mult: ("fmul", "mul"), ast.Div: ("fdiv", ""),
     ast.BitAnd: ("", "and_"), ast.BitOr: ("", "or_"), ast.LShift: ("", "shl"), ast.RShift: ("", "ashr"),
@@ -39,7 +39,7 @@ COMPARISONS: dict[type, str] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
 CONSTANTS = {"math.inf": math.inf, "math.nan": math.nan, "math.pi": math.pi, "math.e": math.e}
-# Words of LLVM, and from C's library, where the name for float32 ends in f; how many numbers each takes.
+# Functions of LLVM, and of C's library, where the name for float32 ends in f; how many numbers each takes.
 ONE = (
     *("tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "expm1", "log1p", "cbrt"),
     *("erf", "erfc", "lgamma"),
@@ -135,11 +135,11 @@ class Expressions:
         return self.compare(COMPARISONS[type(node.ops[0])], self.visit(node.left), self.visit(node.comparators[0]))
 
     def compare(self, sign: str, a: IRValue, b: IRValue) -> Any:
-        kind = INT if a.type == b.type == BOOL else common(a.type, b.type)  # one bit that is set would be -1
+        kind = INT if a.type == b.type == BOOL else common(a.type, b.type)  # a single set bit would be -1
         a, b = cast(self.builder, a, kind), cast(self.builder, b, kind)
         if not isinstance(kind, REAL):
             return self.builder.icmp_signed(sign, a, b)
-        # Of NaN nothing is true but that it is not equal.
+        # For NaN only "not equal" is true.
         return (self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered)(sign, a, b)
 
     def on_BoolOp(self, node: ast.BoolOp) -> Any:  # noqa: N802
@@ -149,11 +149,11 @@ class Expressions:
     def on_IfExp(self, node: ast.IfExp) -> Any:  # noqa: N802
         test = self.condition(node.test)
         if any(isinstance(x, ast.Subscript) for side in (node.body, node.orelse) for x in ast.walk(side)):
-            return self.one_side(test, node.body, node.orelse)  # the other side may lie outside of its array
+            return self.one_side(test, node.body, node.orelse)  # the other side may be outside its array
         return self.select(test, self.visit(node.body), self.visit(node.orelse))
 
     def one_side(self, test: IRValue, body: ast.expr, orelse: ast.expr) -> Any:
-        """a or b, of which only the one that is chosen is computed."""
+        """a or b; only the chosen one is computed."""
         builder, found = self.builder, []
         with builder.if_else(test) as sides:
             for side, node in zip(sides, (body, orelse), strict=True):
@@ -170,7 +170,7 @@ class Expressions:
         return made
 
     def condition(self, node: ast.AST) -> Any:
-        """One bit; of a number, whether it is not 0, as NaN is not."""
+        """One bit; for a number, whether it differs from 0, as NaN does."""
         x = self.visit(node)
         return x if x.type == BOOL else bool_(self, x)
 
@@ -207,21 +207,21 @@ class Expressions:
         return x.in_rows and (len(node.slice.elts) if isinstance(node.slice, ast.Tuple) else 1) < len(x.shape)
 
     def part(self, node: ast.Subscript) -> Array:
-        """x[i] or x[i, j] of an array of more axes: what lies there, in C order."""
+        """x[i] or x[i, j] of an array with more axes: the part at that place, in C order."""
         x, index = self.visit(node.value), self.visit(node.slice)
         index = index if isinstance(index, tuple) else (index,)
         at = reduce(self.builder.mul, x.shape[len(index) :], self.offset(index, x.shape))
         return Array(self.builder.gep(x.data, [at], inbounds=True), x.shape[len(index) :])
 
     def offset(self, index: tuple[Any, ...], shape: tuple[Any, ...]) -> Any:
-        """How many parts x[index] lie before this one."""
+        """How many parts x[index] come before this one."""
         at = index[0]
         for i, n in zip(index[1:], shape[1:], strict=False):
             at = self.builder.add(self.builder.mul(at, n), i)
         return at
 
     def address(self, node: ast.Subscript) -> Any:
-        """Of x[i] or x[i, j], with i and j not negative."""
+        """The address of x[i] or x[i, j], with i and j not negative."""
         x, index = self.visit(node.value), self.visit(node.slice)
         index = index if isinstance(index, tuple) else (index,)
         if len(index) != len(x.shape) or not x.in_rows:
@@ -315,7 +315,7 @@ def absolute(at_work: Expressions, x: IRValue) -> Any:
 
 
 def array_at(name: str) -> Callable[..., Array]:
-    """The word for an array of that kind of number whose address stands among others."""
+    """The function for an array of that kind of number whose address is one of several in an array."""
 
     def found(at_work: Expressions, addresses: Array, k: IRValue, shape: tuple[Any, ...]) -> Array:
         address = at_work.builder.load(at_work.builder.gep(addresses.data, [k], inbounds=True))

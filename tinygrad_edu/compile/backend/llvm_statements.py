@@ -1,14 +1,13 @@
-"""A small compiler for long programs of plain loops: from their text to LLVM's terms, one statement at a time.
+"""A small compiler for long programs of plain loops: from their text to LLVM, one statement at a time.
 
-Numba searches for the types of a whole function at once and writes an access for arrays of every kind; on the 300
-statements of the network program that is 4 s of 5 (measured). Here the type of each expression follows from its parts.
-Numba still does what is around: signature, release of the GIL, machine code, cache.
+Numba infers the types of a whole function at once and handles arrays of every layout; on the 300 statements of the
+network program that takes 4 s of 5 (measured). Here the type of each expression follows from its parts. Numba still
+does the rest: signature, release of the GIL, machine code, cache.
 
 The language: numbers and arrays in C order; assignments, `if`, `while`, `for` over a range or a few constants, `break`;
-`raise IndexError("text")`; arithmetic, comparisons, `math`, the words of intrinsics.py, and functions of the same file,
-which are written out where they are called. Both sides of `and` and `or` are computed, and so are those of
-`a if c else b` where neither reads an array. The arithmetic is Numba's with
-error_model="numpy", the rounding that `fastmath` allows is given for each function.
+`raise IndexError("text")`; arithmetic, comparisons, `math`, the functions of intrinsics.py, and functions of the same
+file, which are inlined. Both sides of `and` and `or` are computed, and so are those of `a if c else b` unless one of
+them reads an array. The arithmetic is Numba's with error_model="numpy"; `fastmath` is set for each function.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, array_of, cast,
 from tinygrad_edu.compile.backend.parse import parse
 
 COUNTER = count()
-Slot = Any  # (kind of value, the places of its machine words)
+Slot = Any  # (kind of value, where its machine words are stored)
 
 
 class Text:
@@ -52,7 +51,7 @@ class Text:
         return any(isinstance(x, ast.Name) and x.id == "shared" for x in self.functions[name].decorator_list)
 
     def flags(self, name: str) -> list[str]:
-        """What the decorator's `fastmath` says, directly or by its name."""
+        """The decorator's `fastmath`, given directly or by name."""
         found: list[str] = []
         for decorator in self.functions[name].decorator_list:
             call = self.constants[decorator.id] if isinstance(decorator, ast.Name) else decorator
@@ -62,10 +61,10 @@ class Text:
 
 
 def direct(fastmath: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]:
-    """Decorator: the function becomes a word for Numba that takes its arguments as one tuple, arrays and numbers."""
+    """Decorator: the function becomes an intrinsic of Numba that takes its arguments as one tuple."""
 
     def word_for(function: Callable[..., None]) -> Any:
-        of_program = weakref.ref(function)  # Numba keeps every word for ever: the program it must not keep
+        of_program = weakref.ref(function)  # Numba keeps every intrinsic for ever, but must not keep the program
         function.__globals__[f"__{function.__name__}__"] = function  # but the program keeps its functions
 
         @intrinsic
@@ -90,13 +89,13 @@ def direct(fastmath: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]
 
 
 def text_around(function: Callable[..., None]) -> str:
-    """The program that a function stands in."""
+    """The program that a function belongs to."""
     kept = function.__globals__.get("__text__")
     return str(kept) if kept else Path(function.__code__.co_filename).read_text(encoding="utf-8")
 
 
 class Statements(Expressions):
-    """One call of a function: each variable is a place on the stack, which LLVM turns into registers."""
+    """One call of a function: each variable has a place on the stack, which LLVM turns into registers."""
 
     def __init__(
         self,
@@ -132,7 +131,7 @@ class Statements(Expressions):
         return Statements(self.builder, self.text, name, given, self, self.target).run()
 
     def call_shared(self, name: str, given: list[Any]) -> None:
-        """Call a step that stands in the program more than once: a function of machine code, made at its first call."""
+        """Call a step that occurs more than once in the program: a function of machine code, made at its first call."""
         words = [x for value in given for x in parts(value)]
         kinds = tuple(map(kind_of, given))
         key = f"{self.text.number}.{name}.{self.text.shared.setdefault((name, kinds), len(self.text.shared))}"
@@ -148,7 +147,7 @@ class Statements(Expressions):
         self.builder.call(self.builder.module.globals[key], words)
 
     def mark(self, access: IRValue, node: ast.Subscript) -> Any:
-        """A load or a store; what is written out where it is called knows nothing of its caller's arrays."""
+        """A load or a store; an inlined function knows nothing of its caller's arrays."""
         if self.memory is not None and isinstance(node.value, ast.Name):
             self.memory.mark(access, node.value.id)
         return access
@@ -156,7 +155,7 @@ class Statements(Expressions):
     # Variables
 
     def bind(self, name: str, value: IRValue) -> Slot:
-        """Give a variable its value: one place for each type it has."""
+        """Assign to a variable, which has one place for each type that it takes."""
         key = (self.depth, self.function.name, name, kind_of(value))
         if key not in self.slots:
             self.slots[key] = (kind_of(value), [cgutils.alloca_once(self.builder, x.type) for x in parts(value)])
@@ -257,7 +256,7 @@ class Statements(Expressions):
         self.loop(node, going, further)
 
     def range_of(self, node: ast.For) -> tuple[Any, Any, Any, bool]:
-        """Start, stop and step of a range, and does it rise? It falls where the step is written with a minus."""
+        """Start, stop and step of a range, and does it rise? It falls if the step is written with a minus."""
         if not (isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range"):
             raise self.refusal(node.iter, "is no range")
         given = node.iter.args
@@ -291,12 +290,12 @@ def names_in(node: ast.AST | None) -> set[str]:
 
 
 def agree(scopes: list[dict[str, Any]]) -> dict[str, Any]:
-    """The variables that have a value, of one type, whichever way was taken."""
+    """The variables that have a value of one type whichever branch was taken."""
     return {name: slot for name, slot in scopes[0].items() if all(s.get(name) is slot for s in scopes)}
 
 
 def understands(text: str) -> bool:
-    """Is everything in a module's functions in the language? What needs types to be known is not looked at."""
+    """Is everything in a module's functions in the language? Rules that depend on types are not checked."""
     program = Text(text)
     known = program.functions.keys() | program.constants.keys() | WORDS.keys()
     statements = [x for function in program.functions.values() for x in function.body]

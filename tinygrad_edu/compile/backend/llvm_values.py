@@ -1,4 +1,4 @@
-"""Numbers and arrays in LLVM's terms: what the expressions of llvm_statements.py are computed with."""
+"""Numbers and arrays in LLVM, with which llvm_statements.py computes expressions."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Array:
 
 
 def array_of(target: IRValue, builder: Builder, kind: IRValue, value: IRValue) -> Array:
-    """An array that Numba gives."""
+    """An array that comes from Numba."""
     made = target.make_array(kind)(target, builder, value)
     return Array(made.data, tuple(cgutils.unpack_tuple(builder, made.shape)))
 
 
 def kind_of(value: IRValue) -> Any:
-    """The type of a number, an array or a tuple of such: what may stand in one variable."""
+    """The type of a number, an array or a tuple of such, which one variable can hold."""
     if isinstance(value, tuple):
         return tuple(map(kind_of, value))
     return (Array, len(value.shape), value.in_rows, str(value.data.type)) if isinstance(value, Array) else value.type
@@ -60,7 +60,7 @@ def rebuilt(kind: IRValue, words: Iterator[Any]) -> Any:
 
 
 def common(a: IRValue, b: IRValue) -> Any:
-    """The type of a + b, as in Numba: of a whole number and a float32 it is float64; a truth value has no say."""
+    """The type of a + b, as in Numba: for a whole number and a float32 it is float64; a truth value does not count."""
     if BOOL in (a, b):
         return b if a == BOOL else a
     if DOUBLE in (a, b) or isinstance(a, REAL) != isinstance(b, REAL):

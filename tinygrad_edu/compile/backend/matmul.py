@@ -1,8 +1,8 @@
-"""The product of two matrices in machine code: BLAS, and what is faster where the sizes are small.
+"""The product of two matrices in machine code: BLAS, or something faster if the sizes are small.
 
-Up to 64 multiplications three loops, which need not wait for a lock of BLAS as two threads do (4·4·2: 56, 47 ns).
-For a·bᵀ with a short inner axis, as in a layer of few inputs, panels: BLAS takes 1.1 to 6 times as long up to k = 16.
-(For a·b panels would be slower.)
+Up to 64 multiplications: three loops, which need not wait for a lock of BLAS as two threads do (4·4·2: 56, 47 ns).
+For a·bᵀ with a short inner axis, as in a layer with few inputs: panels. BLAS takes 1.1 to 6 times as long up to k = 16.
+(For a·b, panels would be slower.)
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ CHARACTER, SIZE = ir.IntType(8), ir.IntType(64)
 POINTER = CHARACTER.as_pointer()
 SMALL = 64  # multiplications
 SHORT = 16  # the longest inner axis of a product by panels
-ROWS = 8  # of a panel: so many sums are under way at once, as many as the processor has additions in flight
+ROWS = 8  # rows of a panel: as many sums at once as the processor has additions in flight
 
 
 def product(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
-    """out = a b in LLVM's terms; which way is chosen when it runs."""
+    """out = a b in LLVM; the method is chosen when it runs."""
     (n, k), m = a.shape, out.shape[1]
     work = builder.mul(builder.mul(n, m), k)
     with builder.if_else(builder.icmp_signed("<=", work, SIZE(SMALL))) as (small, large):
@@ -35,7 +35,7 @@ def product(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
 
 
 def by_panels(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
-    """a·bᵀ, where the inner axis is short."""
+    """Is it a·bᵀ with a short inner axis?"""
     (n, k), m = a.shape, out.shape[1]
     short, tall = builder.icmp_signed("<=", k, SIZE(SHORT)), builder.icmp_signed(">=", n, SIZE(ROWS))
     with builder.if_else(builder.and_(short, tall)) as (yes, no):
@@ -50,7 +50,7 @@ def by_blas(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
 
 
 class Matrix:
-    """What machine code knows of a matrix: address, shape, and the distances of its rows and columns in items."""
+    """A matrix in machine code: address, shape, and the strides of its rows and columns in items."""
 
     def __init__(self, data: IRValue, shape: Sequence[Any], in_rows: bool) -> None:
         self.data, self.number, self.shape, self.in_rows = data, data.type.pointee, shape, in_rows
@@ -60,11 +60,11 @@ class Matrix:
 
 
 def call_function(builder: Builder, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
-    """Call the function of three matrices whose body `write` makes, once in a module and for a kind of number."""
+    """Call a function of three matrices; `write` makes its body, once for each module and kind of number."""
     module, number = builder.module, operands[0].number
     name = f"{write.__name__}_{number}"
     if name not in module.globals:
-        matrix = [number.as_pointer(), SIZE, SIZE]  # its numbers, the distances of its rows and columns
+        matrix = [number.as_pointer(), SIZE, SIZE]  # its sizes, the strides of its rows and columns
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), matrix * 3 + [SIZE] * 3), name)
         function.linkage = "internal"
         for pointer in function.args[0:9:3]:
@@ -102,8 +102,8 @@ def panels(
 ) -> None:  # fmt: skip
     """out = a b: of at least ROWS rows, k up to SHORT, out in C order.
 
-    As many columns of b as a vector register has numbers become a panel; then ROWS rows of a at a time are multiplied
-    with it, each sum in a register. The last rows may be computed twice, the last columns are masked.
+    As many columns of b as fit a vector register form a panel; then ROWS rows of a at a time are multiplied by it, with
+    each sum in a register. The last rows may be computed twice; the last columns are masked.
     """
     width = lanes(number)
     room = builder.bitcast(builder.alloca(ir.ArrayType(number, SHORT * width)), number.as_pointer())
@@ -122,7 +122,7 @@ def panels(
 def gather(
     builder: Builder, given: IRValue, steps: Sequence[Any], room: IRValue, shape: Sequence[Any], width: int
 ) -> None:
-    """The columns of a panel, and 0 beyond the last one: whatever lay there could be slow to compute with."""
+    """The columns of a panel, and 0 beyond the last one, because leftover numbers could be slow (denormal)."""
     (k, columns), size = shape, SIZE(alignment(room.type.pointee))
     with builder.if_then(builder.icmp_signed("<", columns, SIZE(width))):
         cgutils.memset(builder, room, builder.mul(builder.mul(k, SIZE(width)), size), 0)
@@ -149,7 +149,7 @@ def panel(
 
 
 def store(builder: Builder, sums: Sequence[Any], at: IRValue, step: IRValue, columns: IRValue) -> None:
-    """The first columns of each sum, into rows that are so far apart."""
+    """Store the first columns of each sum into rows with that stride."""
     vector = sums[0].type.pointee
     counted = ir.Constant(ir.VectorType(SIZE, vector.count), list(range(vector.count)))
     mask = builder.icmp_signed("<", counted, everywhere(builder, columns, vector.count))
@@ -193,7 +193,7 @@ def register_bytes() -> int:
 
 
 def blas_arguments(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> list[Any]:
-    """BLAS reads columns first, so it sees the transposes, and computes outᵀ = bᵀ aᵀ."""
+    """BLAS expects column-major order, so it sees the transposes and computes outᵀ = bᵀ aᵀ."""
     (n, k), m = a.shape, out.shape[1]
     kind = CHARACTER(ord("d" if isinstance(out.number, ir.DoubleType) else "s"))
     raw = [builder.bitcast(x.data, POINTER) for x in (b, a, out)]

@@ -6,8 +6,8 @@ import ast
 import threading
 from typing import Any
 
-# CPython 3.11 counts the depth of a tree that it hands over for all threads together: of two that parse at once, one
-# can end with SystemError, "AST constructor recursion depth mismatch" (seen with 3.11.7, in two threads of Dask)
+# CPython 3.11 keeps one count of a tree's depth for all threads: if two parse at once, one of them may end with
+# SystemError, "AST constructor recursion depth mismatch" (seen with 3.11.7, in two threads of Dask)
 LOCK = threading.Lock()
 
 
@@ -18,7 +18,7 @@ def parse(text: str, mode: str = "exec") -> Any:
 
 
 def ieee(text: str) -> ast.Module:
-    """A program that Python itself runs: its floats are NumPy's, which divide by 0 as machine code does."""
+    """A program to be run by Python itself, with NumPy's floats, which divide by 0 as machine code does."""
     tree: ast.Module = OfNumPy().visit(parse(text))
     return ast.fix_missing_locations(tree)
 

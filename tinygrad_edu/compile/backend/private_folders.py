@@ -1,4 +1,4 @@
-"""Who may write to a file: what the cache loads is run, so it has to be this user's alone, as ssh's keys."""
+"""Who may write to a file: the cache executes what it loads, so it must be this user's alone, as with ssh keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def danger(path: Path) -> str:
-    """Why a file or folder may have been written by somebody else, in one sentence; "" where it was not.
+    """Why a file or folder may have been written by somebody else, in one sentence; "" if it cannot have been.
 
     A symbolic link is not followed: it is neither a file nor a folder. Windows has no such owners and modes.
     """
@@ -29,7 +29,7 @@ def danger(path: Path) -> str:
 
 
 def danger_within(folder: Path) -> str:
-    """The first such reason in a folder and all that is in it."""
+    """The first such reason in a folder and its contents."""
     try:
         return next((reason for path in (folder, *inside(folder)) if (reason := danger(path))), "")
     except FileNotFoundError:  # another process is at work there

@@ -1,4 +1,4 @@
-"""The table run on text: what an operation or a derivative reads like in a generated program.
+"""The table run on text: how an operation or a derivative is written in a generated program.
 
 >>> from tinygrad_edu.core import ops
 >>> ops.tanh.partials(Symbol("y"), Symbol("x"))[0]
@@ -23,7 +23,7 @@ from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import TraceError
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-# Python's precedence of what a text consists of; a part with a lower one is put in brackets.
+# Python's precedence of the outermost operator of a text; a part with a lower one is put in brackets.
 ATOM, SIGN, PRODUCT, SUM, COMPARISON, NOT = 6, 4, 3, 2, 1, 0.5
 BINARY = {
     "add": ("+", SUM),
@@ -122,16 +122,16 @@ def partial_texts(operation: Operation, y: str, inputs: Sequence[str]) -> list[s
 
 
 def inline(texts: Iterable[str], options: str = "") -> str:
-    """Definitions and constants as a program holds them, each function to be written out where it is called."""
+    """Definitions and constants as a program contains them, each function to be inlined where it is called."""
     pieces = [f"@inlined\n{text}\n\n" if text.startswith("def ") else f"{text}\n" for text in texts]
     return "".join([INLINED.format(options), *pieces]) if pieces else ""
 
 
 def definitions(operations: Iterable[Operation], replaced: Mapping[str, Any] = NOTHING) -> dict[str, str]:
-    """The Python text of each operation's own function, and before it of whatever that calls, by name.
+    """The Python text of each operation's own function, by name, after the text of everything that it calls.
 
     The text comes from the table's source: it is the same formula that floats and arrays are computed with.
-    Functions and constants in `replaced` stand for those of their names.
+    Functions and constants in `replaced` are used instead of those of the same names.
     """
     found: dict[str, str] = {}
     for operation in operations:
@@ -167,7 +167,7 @@ def function_text(name: str, function: Callable[..., Any]) -> str:
 
 @functools.cache
 def in_float32(text: str) -> str:
-    """The same text with float32 constants: with float64 ones a compiler computes in float64."""
+    """The same text with float32 constants: with float64 ones a compiler would compute in float64."""
     return ast.unparse(Narrowing().visit(parse(text)))
 
 

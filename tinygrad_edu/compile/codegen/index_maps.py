@@ -33,7 +33,7 @@ def through(view: Traced, points: Sequence[str], names: Names) -> list[str]:
 def groups(
     wanted: Sequence[str], given: Sequence[tuple[str, str]]
 ) -> list[tuple[Sequence[str], Sequence[tuple[str, str]]]]:
-    """Axes that a reshape joins or splits, group by group: the others keep their index, and need no division.
+    """The axes that a reshape joins or splits, group by group; the others keep their index and need no division.
 
     >>> groups(["n", "c * h", "w"], [("n", "i0"), ("c", "i1"), ("h", "i2"), ("w", "i3")])
     [(['n'], [('n', 'i0')]), (['c * h'], [('c', 'i1'), ('h', 'i2')]), (['w'], [('w', 'i3')])]
@@ -56,7 +56,7 @@ def factors(sizes: Sequence[str]) -> tuple[int, list[str]]:
 
 
 def slide(node: Traced, points: Sequence[str]) -> list[str]:
-    """i·stride + k·dilation along each of the last axes, of what reads windows or writes them."""
+    """i·stride + k·dilation along each of the last axes, for reading windows or writing them."""
     stride, dilation = node.options["stride"], node.options["dilation"]
     n = len(stride)
     moved = []
@@ -67,7 +67,7 @@ def slide(node: Traced, points: Sequence[str]) -> list[str]:
 
 
 def unravel(sizes: Sequence[str], given: Sequence[tuple[str, str]]) -> list[str]:
-    """The indices along `sizes` of the number that stands at the (size, index) pairs `given` of another shape."""
+    """The indices along `sizes` of the number at the (size, index) pairs `given` of another shape."""
     if [size for size, _ in given] == list(sizes):
         return [i for _, i in given]
     place = ""
@@ -117,8 +117,8 @@ def landing(view: Traced, points: Sequence[str], names: Names) -> tuple[list[str
 
 
 def inside(start: Any, step: int, n: Any, total: Any, i: str, offset: str, names: Names) -> list[str]:
-    """The ends of what was placed without gaps, as far as they are not those of the whole axis."""
-    last = plus(start, n) if step > 0 else minus(start, n)  # one further than the last
+    """The ends of a part that was placed without gaps, unless they are those of the whole axis."""
+    last = plus(start, n) if step > 0 else minus(start, n)  # one past the last
     low, high = (start, last) if step > 0 else (plus(last, 1), plus(start, 1))
     found = [] if names.of(low) == "0" else [f"{i} >= {names.of(low)}"]
     return found if names.of(high) == names.of(total) else [*found, f"{i} < {names.of(high)}"]
@@ -130,5 +130,5 @@ def bracket(index: str) -> str:
 
 
 def bare(size: str) -> str:
-    """A size that stands alone: (n - 1) without its brackets. A product of sums keeps them."""
+    """A size that is used alone: (n - 1) without its brackets. A product of sums keeps them."""
     return size[1:-1] if size.startswith("(") and size.endswith(")") and " * " not in size else size

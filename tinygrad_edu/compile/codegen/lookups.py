@@ -1,4 +1,4 @@
-"""Whole numbers of an input as an index: how they read in a program, and the question whether they lie inside."""
+"""Whole numbers of an input as an index: how a program writes them, and the check that they are in range."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ INDENT = "    "
 class Lookups:
     """What a Writer needs for gather, scatter and class numbers.
 
-    Every index is checked before anything is read. In the loops themselves it would be asked again for each operand,
-    and not at all for operands that are broadcast along the axis, whose one entry is read whatever the index is.
+    Every index is checked before anything is read. Inside the loops it would be checked again for each operand, and
+    not at all for operands that are broadcast along the axis, whose one entry is read whatever the index is.
     """
 
     names: Names
     entries: bool  # does the text call `entry`?
-    checks: dict[tuple[str, ...], None]  # the lines of each check, which stand before all others
+    checks: dict[tuple[str, ...], None]  # the lines of each check, which come before all others
 
     def look_up(self, x: Traced, points: Sequence[str], sizes: Sequence[Any]) -> list[str]:
         """The points of a gather or scatter with the array's whole number in place of its own indices."""
         axis, index = x.options["axis"], x.parents[1]
         end, n, self.entries = axis + index.ndim, self.names.of(sizes[axis]), True
-        self.require(index, f"-{bracket(n)}", n, "an index is outside of its axis")
+        self.require(index, f"-{bracket(n)}", n, "an index is out of range for its axis")
         return [*points[:axis], f"entry({self.whole_number(index, points[axis:end])}, {n})", *points[end:]]
 
     def class_number(self, labels: Traced, points: Sequence[str], classes: Any) -> str:
-        """A class label at a point, which has to be one of so many classes."""
+        """A class label at a point, which has to be below the number of classes."""
         self.require(labels, "0", self.names.of(classes), "a class has no column in the logits")
         return self.whole_number(labels, points)
 

@@ -48,21 +48,21 @@ class Writer(Lookups, Threads):
 
     plan: Schedule
     names: Names
-    outputs: dict[Traced, str]  # results that the caller has arrays for
+    outputs: dict[Traced, str]  # results for which the caller provides arrays
     dtype: str = "float64"
-    accurate: bool = False  # the C library's functions, and sums from the first item to the last
+    accurate: bool = False  # use the C library's functions, and add sums from the first item to the last?
     lines: list[str] = field(default_factory=list)
     called: dict[str, Operation] = field(default_factory=dict)
-    text: dict[Traced, Symbol] = field(default_factory=dict)  # of numbers, at the present point of a loop
+    text: dict[Traced, Symbol] = field(default_factory=dict)  # of numbers, at the current point of a loop
     arrays: dict[Traced, str] = field(default_factory=dict)
     buffers: dict[str, tuple[str, ...]] = field(default_factory=dict)  # arrays of the workspace and their sizes
-    partial: list[str] = field(default_factory=list)  # sums that the threads of the loop at work add up by themselves
-    writes: list[str] = field(default_factory=list)  # of the loop at work: what stands at the end of its body
+    partial: list[str] = field(default_factory=list)  # sums of which each thread adds up its own part
+    writes: list[str] = field(default_factory=list)  # the end of the body of the current loop
     taken: set[str] = field(default_factory=set)  # names
-    parallel: bool = False  # threads share the outermost loops
+    parallel: bool = False  # do threads share the outermost loops?
     wide: bool = False  # single numbers are float64 until they meet an array, as Python's are in an eager update
-    letter: str = "t"  # of results without a label: t1, t2, ...
-    prefix: str = ""  # of the names of steps that are shared
+    letter: str = "t"  # the number in the name of a result without a label: t1, t2, ...
+    prefix: str = ""  # the number in the name of a shared step
     counter: int = 0
     sums: bool = False
     entries: bool = False
@@ -122,7 +122,7 @@ class Writer(Lookups, Threads):
         self.lines.append(f"{indent}dot({a}, {b}, {out})  # ({', '.join(self.names.shape(node))})")
 
     def matrix(self, x: Traced, points: Sequence[str]) -> str:
-        """A matrix of a product: an array (in another shape, too), one of a stack, or the transpose of that."""
+        """A matrix of a product: an array (perhaps reshaped), one matrix of a stack, or the transpose of either."""
         if op_name(x) == "transpose":
             return f"{self.matrix(x.parents[0], points)}.T"
         source = base(x)
@@ -155,7 +155,7 @@ class Writer(Lookups, Threads):
     def nest(
         self, loop: Loop, points: list[str], before: list[list[str]], inside: list[str], after: list[list[str]]
     ) -> list[str]:
-        """The loops themselves; none where all is computed where it is read."""
+        """The loops themselves; none if everything is computed where it is read."""
         lines, indents = [], [""]
         for depth, (size, point) in enumerate(zip(loop.sizes, points, strict=True), start=1):
             if point != "0" and inside:
@@ -168,7 +168,7 @@ class Writer(Lookups, Threads):
         return lines
 
     def forget(self, loop: Loop) -> None:
-        """Numbers of a loop's points mean nothing after it."""
+        """Forget the numbers at the points of a loop, which mean nothing after it."""
         for node in loop.nodes if loop.sizes else ():
             if not is_reduction(node):
                 self.text.pop(node, None)
@@ -178,7 +178,7 @@ class Writer(Lookups, Threads):
         uses = sum(p is node for other in loop.nodes for p in other.parents)
         if node in self.arrays:
             name = f"{self.arrays[node]}[{', '.join(points)}]"
-            if uses or node in self.outputs:  # the caller's array may be an input too: it is written last
+            if uses or node in self.outputs:  # the caller's array may also be an input: write it last
                 local = self.fresh(node)
                 inside.append(f"{local} = {symbol.text}")
                 self.text[node], symbol = Symbol(local), Symbol(local)
@@ -226,7 +226,7 @@ class Writer(Lookups, Threads):
         if not x.sizes:
             return self.number(x)
         if x.op is not None and x not in self.arrays:
-            return self.formula(x, points)  # cheaper to compute again than to keep
+            return self.formula(x, points)  # cheaper to recompute than to keep
         if x.name.startswith("range("):  # a counter
             return self.floating(points[0])
         indices = ["0" if self.names.of(n) == "1" else i for n, i in zip(x.sizes, points, strict=True)]
@@ -234,13 +234,13 @@ class Writer(Lookups, Threads):
         return self.floating(text) if x.integer else Symbol(text)
 
     def numeric(self, x: Traced, part: Symbol) -> Symbol:
-        """A condition as 1 or 0: a product with a truth value keeps a float64 loop from being vectorised (3x)."""
+        """A condition as 1 or 0: times a truth value, a float64 loop would not be vectorised (3x)."""
         if not is_comparison(x) or x in self.arrays:
             return part
         return Symbol(f"({self.constant('1.0')} if {part.text} else {self.constant('0.0')})")
 
     def item(self, x: Traced, points: Sequence[str]) -> str:
-        """What is added up at a point: of a condition 1 or 0, as a sum of truth values would not stay float32."""
+        """The number to add up at a point; for a condition 1 or 0: a sum of truth values would not stay float32."""
         return self.numeric(x, self.at(x, points)).text
 
     def view(self, x: Traced, points: list[str]) -> Symbol:
@@ -270,7 +270,7 @@ class Writer(Lookups, Threads):
         return self.text[x] if x in self.text else Symbol(x.name)
 
     def number(self, x: Traced) -> Symbol:
-        """A constant, a size or a number that was given."""
+        """A constant, a size or a number that was passed in."""
         if value_of(x) is None:
             product = " * ".join(self.names.find(part) for part in x.name.split(" * "))
             if self.dtype == "float32" and not x.label:  # an integer would make the result float64

@@ -1,15 +1,15 @@
 """exp, expm1, log, log1p, tanh and erf as plain arithmetic, which a compiler turns into vector instructions.
 
-A call of the C library in a loop keeps the whole loop from being vectorised (4 to 25 ns an element). These take 0.5
+A call of the C library in a loop prevents the whole loop from being vectorised (4 to 25 ns an element). These take 0.5
 to 5 ns: no branch, no table, only sums, products, one quotient, selections and the bits of a float's exponent. Their
-text goes into generated modules in the place of the table's `math.exp` and so on, unless `accurate=True`.
+text replaces the table's `math.exp` and so on in generated modules, unless `accurate=True`.
 
 Within 3 ulp for float64 and for float32, denormal numbers included (tests/compile/test_kernels.py). Limits are exact:
 exp(-inf) = 0, log(0) = -inf, log(-1) = nan, tanh and erf reach ±1, and NaN stays NaN. expm1 and log1p of -0 give 0.
 
 Coefficients: our own minimax polynomials, by a Remez exchange in 40 digits for the least relative error of the result
-(of erf far out: absolute), then rounded; with each stands that error before rounding. Float32 runs the same functions
-with the constants and shorter polynomials in FLOAT32.
+(absolute for erf of large x), then rounded; each docstring states that error before rounding. Float32 runs the same
+functions with the constants and shorter polynomials in FLOAT32.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 
-SHIFT = 1.5 * 2.0**52  # x + SHIFT has no digits after the point: x is rounded, and stands in the lowest bits
-BIAS = 1023.0  # what an exponent is stored with
+SHIFT = 1.5 * 2.0**52  # x + SHIFT has no digits after the point: x is rounded, and is in the lowest bits
+BIAS = 1023.0  # the bias of a stored exponent
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 0.6931471803691238  # log 2 to 32 bits, so that its products with exponents are exact, and the rest
 LN2_LOW = 1.9082149292705877e-10
@@ -34,7 +34,7 @@ ERF_SETTLES = 6.0
 
 
 def power_of_two(n: ArrayLike) -> Any:
-    """2ⁿ for a whole n above -1024 and below 1024: n + 1023, shifted to where the exponent stands."""
+    """2ⁿ for a whole n above -1024 and below 1024: n + 1023, shifted to the bits of the exponent."""
     return np.int64(np.float64(n + (SHIFT + BIAS)).view(np.int64) << 52).view(np.float64)
 
 
@@ -120,7 +120,7 @@ def exp(x: ArrayLike) -> Any:
 
 
 def expm1(x: ArrayLike) -> Any:
-    """eˣ - 1 = 2ⁿ·(eʳ - 1) + (2ⁿ - 1), by halves because 2¹⁰²⁴ is no float."""
+    """eˣ - 1 = 2ⁿ·(eʳ - 1) + (2ⁿ - 1), in halves because 2¹⁰²⁴ is not a float."""
     x = EXP_OVERFLOWS if x > EXP_OVERFLOWS else x
     x = EXPM1_SETTLES if x < EXPM1_SETTLES else x
     n = x * LOG2_E + SHIFT - SHIFT
@@ -136,7 +136,7 @@ def tanh(x: ArrayLike) -> Any:
 
 
 def erf(x: ArrayLike) -> Any:
-    """An odd polynomial near 0, 1 - e^(log(1 - erf x)) further out."""
+    """An odd polynomial near 0, 1 - e^(log(1 - erf x)) elsewhere."""
     a = math.fabs(x)
     a = ERF_SETTLES if a > ERF_SETTLES else a
     near, far = a * erf_polynomial(a * a), -expm1(log_erfc_polynomial(a))
@@ -151,7 +151,7 @@ def log(x: ArrayLike) -> Any:
 
 
 def log1p(x: ArrayLike) -> Any:
-    """log u for u = 1 + x, where f gets back what u lost by rounding; 2⁻ⁿ by halves."""
+    """log u for u = 1 + x, where f gets back what u lost by rounding; 2⁻ⁿ in two factors."""
     u = 1.0 + x
     n = exponent(u)
     lost = x - (u - 1.0)
@@ -243,5 +243,5 @@ FLOAT32: Mapping[str, Any] = {
 
 
 def kernels(dtype: str) -> Mapping[str, Any]:
-    """What stands for which name in a program that computes with this dtype."""
+    """The replacements by name in a program that computes with this dtype."""
     return {**FUNCTIONS, **FLOAT32} if dtype == "float32" else FUNCTIONS

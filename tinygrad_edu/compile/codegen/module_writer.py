@@ -1,7 +1,7 @@
 """Wrap generated lines in a function: compiled by Numba alone, or a thin Numba function around our own LLVM code.
 
 backend/llvm_statements.py takes a half to a third of Numba's time (2-16-16-1: 1.5 s instead of 2.6, the next one 0.5 s
-instead of 1.8, processor time). It does not know all of Python, nor parallel loops: such a program goes to Numba whole.
+instead of 1.8, CPU time). It does not know all of Python, nor parallel loops: such programs go to Numba as a whole.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def {name}(
 
 
 def module(functions: str, name: str, parameters: str, lines: str, *, accurate: bool, parallel: bool = False) -> str:
-    """The module's text: functions, and one of that name that has these lines as its body and calls them."""
+    """The module's text: the functions, and one of that name that has these lines as its body and calls them."""
     texts = {"name": name, "lines": lines, "parameters": list_names(parameters, 4), "inner": list_names(parameters, 8)}
     head = HEADER + PRANGE * parallel + functions
     text = head + SHELL.format(fast="" if accurate else FAST.removeprefix(", "), **texts)
@@ -48,7 +48,7 @@ def module(functions: str, name: str, parameters: str, lines: str, *, accurate: 
 
 
 def is_understood(text: str) -> bool:
-    """Can llvm_statements.py translate it? Without Numba it does not matter."""
+    """Can llvm_statements.py translate it? Without Numba, it does not matter."""
     try:
         from tinygrad_edu.compile.backend.llvm_statements import understands
     except ImportError:
@@ -57,7 +57,7 @@ def is_understood(text: str) -> bool:
 
 
 def without_decorators(functions: str) -> str:
-    """The definitions of operations as plain Python, without what tells Numba how to compile them."""
+    """The definitions of operations as plain Python, without the decorators for Numba."""
     kept = [
         line
         for line in functions.splitlines()

@@ -1,4 +1,4 @@
-"""Names in generated programs: those of the user's variables, as far as they are free."""
+"""Names in generated programs: those of the user's variables, if they are free."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tinygrad_edu.core.operation import TABLE
 GENERATED = re.compile(
     r"[tiu]\d+|nest_.*|shared|result\d*|d_.*|.*_\d+|.*_last|.*_rows|.*_kept|.*_rng|at_.*|after_.*|.*_at\d+"
 )
-# What the training programs around a step call their own: see templates.py and train/compiled/online.py.
+# Names that the training programs around a step use: see templates.py and train/compiled/online.py.
 TRAINING = frozenset(
     [
         *("X", "Y", "orders", "batch", "state", "saved", "gradient", "work", "sizes", "rates", "settings", "numbers"),
@@ -49,7 +49,7 @@ RESERVED = frozenset(
 
 
 def free_name(name: str, taken: Container[str], reserved: Container[str] = TRAINING) -> str:
-    """An identifier made of the name, that nothing else in the program has; `reserved` by what stands around it.
+    """An identifier made from the name that is unique in the program; `reserved`: names used by the code around it.
 
     >>> free_name("layers.0.weight", {}), free_name("x", {"x"}), free_name("exp", {}), free_name("x_0", {})
     ('layers_0_weight', 'x2', 'exp_', 'x_0_')

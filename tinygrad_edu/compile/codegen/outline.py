@@ -1,11 +1,11 @@
-"""The steps of a long program as functions of their own, and one function for all that differ in names and numbers
-alone: a loop over time or over layers, which Python has unrolled, is compiled once and called for each of its rounds.
+"""The steps of a long program as functions of their own, and one function for all steps that differ only in names and
+numbers: a loop over time or over layers that Python has unrolled is compiled once and called for each of its rounds.
 
-The compiler's time grows faster than the length of a function (LSTM, 16 rounds: 11.1 s of processor time in one piece,
-2.8 s so), and a call takes nanoseconds.
+The compiler's time grows faster than the length of a function (LSTM, 16 rounds: 11.1 s of CPU time in one piece, 2.8 s
+this way), and a call takes nanoseconds.
 
-A step is a loop nest or a product. Two are alike where their texts are equal once every name that they read stands for
-its place among them; whole numbers that differ (the time in `x[i0, 3, i1]`) become arguments too.
+A step is a loop nest or a product. Two are alike if their texts are equal once each name is replaced by the order in
+which it first occurs; whole numbers that differ (the time in `x[i0, 3, i1]`) become arguments too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from tinygrad_edu.compile.backend.parse import parse
 
-FEW = 12  # steps: a short program is read and compiled as quickly in one piece
+FEW = 12  # steps: a shorter program compiles just as fast in one piece
 WORDS = frozenset(["np", "math", "range", "float", "int", "abs", "max", "min", "view", "dot"])
 SHARED = """\
 # Steps of the program that are alike.
@@ -37,7 +37,7 @@ class Piece:
 
     @property
     def shape(self) -> str:
-        """The text with names by their places and without whole numbers."""
+        """The text with names replaced by their places, and without whole numbers."""
         return ast.dump(Placed(self).visit(parse(ast.unparse(self.tree))))
 
 
@@ -69,7 +69,7 @@ def piece_of(lines: Sequence[str]) -> Piece:
 
 
 def in_order(tree: ast.AST) -> list[ast.AST]:
-    """All nodes as they stand in the text."""
+    """All nodes, in the order of the text."""
     found: list[ast.AST] = [tree]
     for child in ast.iter_child_nodes(tree):
         found += in_order(child)
@@ -85,7 +85,7 @@ def outline(steps: Sequence[list[str]], results: Container[str], prefix: str) ->
     read = Counter(name for piece in pieces for name in piece.given)
     groups: dict[str, list[int]] = defaultdict(list)
     for i, piece in enumerate(pieces):
-        raises = any("raise " in line for line in steps[i])  # which a step that is called cannot
+        raises = any("raise " in line for line in steps[i])  # which a step that is called cannot do
         if piece.given and not raises and not any(name in read or name in results for name in piece.own):
             groups[piece.shape].append(i)
     found, definitions = list(steps), []
@@ -101,7 +101,7 @@ def outline(steps: Sequence[list[str]], results: Container[str], prefix: str) ->
 
 
 def definition(name: str, piece: Piece, varying: Sequence[int]) -> str:
-    """The function: its arguments bear the names of the first of the steps."""
+    """The function: its arguments are named as in the first of the steps."""
     taken, extra = {*piece.given, *piece.own}, []
     for k in varying:
         free = next(n for n in (f"at_{k}", f"at_{k}_", f"at_{k}__") if n not in taken)
@@ -112,7 +112,7 @@ def definition(name: str, piece: Piece, varying: Sequence[int]) -> str:
 
 
 class Raw(str):
-    """A name in the place of a number: its repr is the name itself."""
+    """A name in place of a number: its repr is the name itself."""
 
     def __repr__(self) -> str:
         return str(self)

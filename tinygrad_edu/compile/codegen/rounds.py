@@ -1,7 +1,7 @@
 """A loop over time as text: the round's own steps, and the arrays that it reads and writes in each round.
 
-A state lies in one of two places by turns, so that it is never copied; what each round gives is written where it
-stands in the stack.
+A state is kept in two places in turn, so that it is never copied; the results of each round are written straight to
+their places in the stack.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def stack_lines(writer: Any, step: Stack) -> list[str]:
 
 
 def place(writer: Any, x: Traced) -> str:
-    """Where an array lies in memory; the shape does not matter."""
+    """Where an array is in memory; the shape does not matter."""
     while op_name(x) == "reshape":
         x = x.parents[0]
     return str(x.name if x.op is None else writer.arrays[x])
@@ -97,7 +97,7 @@ class RoundWriter:
         return inner, roots
 
     def steps(self, inner: Any) -> list[str]:
-        """The lines of a round. What it has named, called and shared, the program around it has too."""
+        """The lines of a round. Its names, functions and shared steps belong to the program around it too."""
         lines: list[str] = inner.body()
         writer = self.writer
         writer.counter, writer.sums, writer.entries = inner.counter, inner.sums, inner.entries

@@ -77,7 +77,7 @@ def plus(total, item):  # in several partial sums
     return total + item
 
 """
-# Whether an index lies inside of its axis is asked before all loops: see emit.py.
+# Indices are checked against their axes before all loops: see lookups.py.
 ENTRY = """\
 @njit(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def entry(index, n):  # -1 is the last one

@@ -1,4 +1,4 @@
-"""Loops that threads share: which may be, and how their text reads."""
+"""Loops that threads share: which ones may be shared, and how they are written."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from tinygrad_edu.compile.passes.fuse import Loop, is_reduction
 from tinygrad_edu.core import broadcasting
 
 INDENT = "    "
-PARTS = 64  # of a loop that threads share
+PARTS = 64  # parts of a loop that threads share
 
 
 class Threads:
     """What a Writer needs where threads share the outermost loops."""
 
     parallel: bool
-    partial: list[str]  # sums that the threads of the loop at work add up by themselves
+    partial: list[str]  # sums of which each thread of the current loop adds up its own part
 
     def constant(self, text: str) -> Any:
         raise NotImplementedError
 
     def in_parts(self, nest: list[str], loop: Loop) -> list[str]:
-        """The outermost loop in parts that threads share; each adds up by itself. (An unsigned index cannot be < 0.)"""
+        """The outermost loop in parts, one for each thread, with sums of its own. (An unsigned index cannot be < 0.)"""
         n = bare(loop.sizes[0])
         nest[0] = f"for i0 in range(np.uint64(part * ({n}) // {PARTS}), np.uint64((part + 1) * ({n}) // {PARTS})):"
         starts = [f"{name}_part = {self.constant('0.0')}" for name in self.partial]
@@ -31,7 +31,7 @@ class Threads:
         return [f"for part in prange({PARTS}):", *(INDENT + line for line in [*starts, *nest, *sums])]
 
     def may_share(self, loop: Loop) -> bool:
-        """May threads share the outermost loop: does no pass through it need what another one has left?"""
+        """May threads share the outermost loop, because no iteration needs a result of another?"""
         return self.parallel and loop.sizes[:1] not in ((), ("1",)) and all(map(self.alone, loop.nodes))
 
     def alone(self, x: Traced) -> bool:

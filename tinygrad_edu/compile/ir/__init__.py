@@ -1,1 +1,1 @@
-"""What tracing records: nodes, symbolic sizes with guards, rules of shape, and indexing in terms of slices."""
+"""What tracing records: nodes, symbolic sizes with guards, shape rules, and indexing in terms of slices."""

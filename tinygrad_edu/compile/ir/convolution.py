@@ -1,7 +1,7 @@
-"""Windows and convolutions in a trace: a view that reads them, a sum that writes them, and matrix products between.
+"""Windows and convolutions in a trace: a view that reads them, a sum that writes them, and matrix products in between.
 
-The columns of a convolution are computed once and read by its product and by the product for the weight's gradient;
-the copy, the sum and what stands around them are loops like any other.
+The columns of a convolution are computed once; its product and the product for the weight's gradient both read them.
+The copy, the sum and everything around them are loops like any other.
 """
 
 from __future__ import annotations
@@ -82,12 +82,12 @@ def conv_weight(x: Traced, y: Traced, size: Sequence[Any], stride: Whole, dilati
 
 
 def columns_of(x: Traced, size: Sequence[Any], stride: Whole, dilation: Whole) -> Traced:
-    """The windows in memory: (batch, channels, *size, *counts); a border is laid down once, not asked for each time."""
+    """The windows in memory: (batch, channels, *size, *counts); padding is written once, not tested at each read."""
     return in_memory(unfold(in_memory(x) if op_name(x) == "place" else x, size, stride, dilation))
 
 
 def in_memory(x: Traced) -> Traced:
-    """A node of its own, whose numbers are written down."""
+    """A node of its own, whose numbers are stored in memory."""
     return Traced(x.sizes, ops.pos, (x,))
 
 
@@ -118,7 +118,7 @@ def total(sizes: Sequence[Any]) -> Any:
 
 
 def fix_length(n: Any) -> int:
-    """The length of an axis as a number that the program keeps: another one gets a program of its own."""
+    """The length of an axis as a fixed number of the program: another length gets a program of its own."""
     return n.fix() if isinstance(n, Size) else int(n)
 
 

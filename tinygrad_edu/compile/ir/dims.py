@@ -1,7 +1,7 @@
-"""Lengths of axes that have names: what makes one program serve every batch and width. Sums of them, too.
+"""Symbolic lengths of axes, and sums of them: they let one program serve every batch and width.
 
-Where a function compares two sizes, the answer becomes a condition of the trace: it is checked at every call, and where
-it is another one the function is traced anew.
+If a function compares two sizes, the answer becomes a condition of the trace. It is checked at every call, and if it
+has changed, the function is traced again.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ NAME = re.compile(r"[A-Za-z_]\w*")
 class Conditions:
     """What a trace has found out about its sizes."""
 
-    equal: set[tuple[str, str]] = field(default_factory=set)  # pairs of names with one length
+    equal: set[tuple[str, str]] = field(default_factory=set)  # pairs of names for one length
     answers: set[tuple[str, str, bool]] = field(default_factory=set)  # every comparison, with numbers too
-    signs: set[tuple[str, bool]] = field(default_factory=set)  # of differences: are they 0 or more?
+    signs: set[tuple[str, bool]] = field(default_factory=set)  # differences, and whether they are 0 or more
 
     def note(self, a: str, b: str, equal: bool, named: bool) -> None:
         self.answers.add((a, b, equal))
@@ -39,7 +39,7 @@ class Conditions:
 
 
 class Active(threading.local):
-    """The traces at work in this thread, the innermost one last."""
+    """The traces that are running in this thread, the innermost one last."""
 
     def __init__(self) -> None:
         self.traces: list[Any] = []
@@ -51,8 +51,8 @@ ACTIVE = Active()
 class Size:
     """The length of an axis and its name in the program; products of sizes are sizes too, and sums in brackets.
 
-    It is not an int: whatever turns it into a plain number (range, `//`, `**`, math.sqrt, np.zeros) keeps the length of
-    this trace, as a condition. `linear` of a sum: how often it contains each size, by name, and its number without one.
+    It is not an int: whatever turns it into a plain number (range, `//`, `**`, math.sqrt, np.zeros) fixes the length of
+    this trace, as a condition. `linear` of a sum: the coefficient of each size, by name, and the constant term.
     """
 
     __slots__ = ("length", "linear", "text")
@@ -67,17 +67,17 @@ class Size:
         named = isinstance(other, Size)
         equal = bool(self.length == (other.length if isinstance(other, Size) else other))
         text = text_of(other)
-        # A size is never -1, and 1 only where the whole structure is another one: neither needs a condition.
+        # A size is never -1, and a size of 1 already means another structure: neither needs a condition.
         if ACTIVE.traces and text != self.text and text.isascii() and text not in ("-1", "1"):
             ACTIVE.traces[-1].conditions.note(self.text, text, equal, named)
         return equal
 
     def __hash__(self) -> int:
-        """That of the number, so that a size finds its entry in a dictionary: another length is traced anew."""
+        """The hash of the number, so that a size finds its entry in a dictionary: another length is traced again."""
         return hash(self.fix())
 
     def fix(self) -> int:
-        """The length as a plain number, which this trace keeps: another length gets a trace of its own."""
+        """The length as a plain number, which fixes it for this trace: another length gets a trace of its own."""
         if ACTIVE.traces:
             ACTIVE.traces[-1].conditions.note(self.text, str(self.length), True, True)
         return self.length
@@ -135,7 +135,7 @@ class Size:
 
 
 def on_plain_numbers(name: str) -> Callable[..., Any]:
-    """An operator of whole numbers: the length is kept in the trace."""
+    """An operator of whole numbers, which fixes the length for this trace."""
 
     def operate(self: Size, *others: Any) -> Any:
         plain = [x.fix() if isinstance(x, Size) else x for x in others]
@@ -155,12 +155,12 @@ for name in ("floordiv", "mod", "pow"):
 
 
 def as_node(x: Any) -> Any:
-    """A size or number as a node of the trace at work."""
+    """A size or number as a node of the current trace."""
     return ACTIVE.traces[-1].node(x)
 
 
 def text_of(n: Any) -> str:
-    """A size as it stands in the program: its name, or a number."""
+    """A size as the program writes it: its name, or a number."""
     return n.text if isinstance(n, Size) else str(n)
 
 
@@ -203,7 +203,7 @@ def plus(a: Any, b: Any, sign: int = 1) -> Any:
 
 
 def whole(n: Any) -> Any:
-    """A sum that a function has computed: below 0 it is no length, and a plain number."""
+    """A sum that a function has computed; a negative one is not a length but a plain number."""
     if not isinstance(n, Size):
         return n
     return axis_length(n) if at_least(n, 0) else n.fix()
@@ -231,7 +231,7 @@ def add_terms(terms: Mapping[str, int], number: int, total: int) -> Any:
 
 
 def rest(total: Any, known: Sequence[Any]) -> Any:
-    """What -1 stands for in a reshape: the total without the sizes that are known."""
+    """What -1 stands for in a reshape: the total divided by the sizes that are known."""
     parts, others, divisor = text_of(total).split(" * "), [], 1
     for n in known:
         divisor *= length(n)
@@ -247,7 +247,7 @@ def rest(total: Any, known: Sequence[Any]) -> Any:
 
 
 def at_least(a: Any, b: Any) -> bool:
-    """Is a ≥ b? Unless it always is, or never, a condition of the trace."""
+    """Is a ≥ b? Unless the answer is always the same, it becomes a condition of the trace."""
     difference = minus(a, b)
     terms, number = linear(difference)
     if number >= 0 and all(k > 0 for k in terms.values()):
@@ -261,7 +261,7 @@ def at_least(a: Any, b: Any) -> bool:
 
 
 def axis_length(n: Any) -> Any:
-    """A sum as the length of an axis: whether it is 1 belongs to the structure of the program."""
+    """A sum as the length of an axis; whether it is 1 is part of the program's structure."""
     if isinstance(n, Size) and n.text.startswith("("):
         one = n.length == 1
         if ACTIVE.traces:

@@ -1,7 +1,7 @@
-"""Parts of arrays in a trace: what an index reads, what is put at one, and arrays joined end to end.
+"""Parts of arrays in a trace: reading at an index, writing at one, and arrays joined end to end.
 
-Every index becomes `window` (start and step along each axis) or `gather` (whole numbers from an array), and the
-derivative of each is the other way about: `place` into zeros, or `scatter`, which adds where an index stands twice.
+Every index becomes `window` (start and step along each axis) or `gather` (whole numbers from an array). The derivative
+of each is its transpose: `place` into zeros, or `scatter`, which adds where an index occurs twice.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tinygrad_edu.core.operation import ARRAY_TABLE
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
 Sizes = tuple[Any, ...]
-MANY = 8  # arrays of one entry each, which are copied one after the other; fewer are read where they lie
+MANY = 8  # arrays of one entry each: from this many on they are copied into one, fewer are read where they are
 BORDER = -0.0  # y + -0.0 is y for every y; 0.0 would lose the sign of -0.0
 
 
 @dataclass(frozen=True)
 class Primitive:
-    """An operation of the compiler's own, by name, and its pull-back as in `ArrayOperation`."""
+    """An operation that only the compiler has, by name, and its pull-back as in `ArrayOperation`."""
 
     name: str
     vjp: Callable[..., tuple[Any, ...]]
@@ -73,7 +73,7 @@ def scatter(x: Traced, index: Traced, sizes: Sizes, axis: int) -> Traced:
 
 
 def rows_of_classes(labels: Any, classes: Any) -> Traced:
-    """Class 2 of 3 as the row 0, 0, 1, without a matrix: a comparison with the column's number."""
+    """Class 2 of 3 as the row 0, 0, 1, without a matrix: a comparison with the number of the column."""
     if isinstance(labels, (int, np.integer)):
         if labels < 0 or not at_least(classes, int(labels) + 1):
             raise SettingError(f"class {labels} has no column in the logits, which have {length(classes)}")
@@ -91,8 +91,8 @@ def whole_numbers(x: Any, use: str = "as an index") -> Traced:
         source = source.parents[0]
     if not source.integer:
         raise TraceError(
-            f"{x!r:.60} {use}: a compiled function needs an array of integers here, which it is given or closes over. "
-            "A boolean mask makes sizes that depend on numbers: choose with tg.ops.where"
+            f"{x!r:.60} {use}: a compiled function needs an array of integers here, as an argument or closed over. "
+            "The result of a boolean mask has a size that depends on the numbers: use tg.ops.where instead"
         )
     return index
 
@@ -165,7 +165,7 @@ def is_array(part: Any) -> bool:
 
 
 def spans_of(x: Traced, parts: Sequence[Any]) -> list[Span]:
-    """What the parts other than None read of each axis."""
+    """What the parts other than None read from each axis."""
     read = [part for part in parts if part is not None]
     return [span(part, n) if isinstance(part, slice) else entry(part, n) for part, n in zip(read, x.sizes, strict=True)]
 
@@ -194,7 +194,7 @@ def index_advanced(x: Traced, parts: Sequence[Any]) -> tuple[Traced, Traced, int
     others = [slice(None) if is_array(part) else part for part in parts]
     if sum(map(is_array, parts)) > 1 or not all(isinstance(part, slice) for part in others):
         raise TraceError(
-            "an index in a compiled function has one array of integers at most, and slices beside it. For the entries "
+            "an index in a compiled function may have one array of integers, and slices beside it. For the entries "
             "of the classes, as in z[range(n), labels], use cross_entropy"
         )
     axis = next(i for i, part in enumerate(parts) if is_array(part))
@@ -247,7 +247,7 @@ def refuse_other_shapes(xs: Sequence[Traced], axis: int) -> None:
 
 
 def pad(x: Traced, pad_width: Any, constant_values: Any) -> Traced:
-    """x inside of a border."""
+    """x inside a border."""
     if np.ndim(constant_values) or isinstance(constant_values, Traced):
         raise TraceError("a compiled pad has one plain number as its constant_values")
     try:

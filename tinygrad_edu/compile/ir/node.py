@@ -1,7 +1,7 @@
-"""A function of arrays run without numbers: every operation becomes a node with a shape whose sizes have names.
+"""A function of arrays run without numbers: every operation becomes a node with a symbolic shape.
 
-Whatever an operation does with Tensors while a trace is at work becomes a node, so that nothing the function reads is
-frozen in the program: neither `W.T` nor `W > 0` of a W that it closes over.
+Every operation on Tensors becomes a node while a trace is running, so that nothing the function reads is frozen in the
+program: neither `W.T` nor `W > 0` of a W that it closes over.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 
-DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # filled by rules.py: what is recorded as other operations
+DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # filled by rules.py: recorded as other operations
 COUNTER = count()
-PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # of what has several results: (parent, gradient)
+PULL_BACKS: dict[str, Callable[..., list[tuple[Traced, Any]]]] = {}  # nodes with several results: (parent, gradient)
 WITHOUT_JIT = "call the function without jit, which computes it eagerly"
 
 
 def refuse_own(operation: Operation) -> None:
-    """An operation of somebody's own whose text a program cannot hold."""
+    """A user's own operation that cannot be written into a program."""
     reason = getattr(operation, "refusal", "")
     if reason:
         raise TraceError(f"{operation.name} cannot be compiled: {reason}; or {WITHOUT_JIT}")
@@ -47,9 +47,9 @@ class Traced(Tensor):
 
     __slots__ = ("integer", "made", "name", "sizes", "truth")
 
-    name: str  # of an input: what the program calls it; of a constant: its text
+    name: str  # of an input: its name in the program; of a constant: its text
     sizes: tuple[Any, ...]
-    integer: bool  # an input of whole numbers: it may be an index
+    integer: bool  # an input of whole numbers, which may be an index
     truth: bool  # an input of truth values
     made: int  # the order in which nodes were made
 
@@ -89,7 +89,7 @@ class Traced(Tensor):
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Traced:
-        if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside of a vmap
+        if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
         refuse_own(operation)
         parents = tuple([as_node(x) for x in arguments])
@@ -122,7 +122,7 @@ class Traced(Tensor):
 
     @staticmethod
     def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:
-        """seed·∂root/∂input as further nodes: a transform inside of a compiled function."""
+        """seed·∂root/∂input as further nodes: a transform inside a compiled function."""
         return differentiate(as_node(root), [as_node(x) for x in inputs], seed, again=True)
 
     @staticmethod
@@ -131,18 +131,18 @@ class Traced(Tensor):
         return DECOMPOSITIONS["scan"](step, state, xs, count) if MODES.tensor_trace is Traced else None
 
     def rows_of(self, labels: Any) -> Traced:
-        """Of logits: the classes as rows of 0 and 1. Errors: TraceError where the labels are no integers."""
+        """The classes as rows of 0 and 1, one column per logit. Errors: TraceError if the labels are not integers."""
         return DECOMPOSITIONS["rows_of_classes"](labels, self.sizes[-1])
 
     def __bool__(self) -> bool:
         raise TraceError(
-            "a compiled function cannot decide by a traced value: choose with tg.ops.where(condition, a, b)"
+            "a compiled function cannot branch on a traced value: choose with tg.ops.where(condition, a, b)"
         )
 
     data = array
 
     def detach(self) -> Traced:
-        """The same numbers, for which no gradient is asked."""
+        """The same numbers without a gradient."""
         return Traced(self.sizes, DETACHED, (self,))
 
     def __len__(self) -> int:
@@ -183,12 +183,12 @@ class Traced(Tensor):
     __hash__ = object.__hash__
 
 
-# Written like `pos`, which leaves no trace in the program's text; differentiated like a comparison, not at all.
+# Written like `pos`, which adds nothing to the program's text; like a comparison, it has no derivative.
 DETACHED = Operation(ops.pos.function, None, EVERYWHERE, ops.pos.numpy_name, "")
 
 
 def constant(x: Any) -> Traced:
-    """A number that stands in the program's text."""
+    """A number that is written into the program's text."""
     return Traced((), name=x.text if isinstance(x, Size) else literal(float(x)))
 
 
@@ -210,7 +210,7 @@ def as_node(x: Any) -> Traced:
 
 
 def op_name(x: Traced) -> str:
-    """The operation that computes a node; nothing for an input or a constant."""
+    """The operation that computes a node; None for an input or a constant."""
     return x.op.name if x.op is not None else ""
 
 
@@ -232,7 +232,7 @@ def is_constant(x: Traced) -> bool:
 
 
 def spread_value(x: Traced) -> float | None:
-    """The number that every entry is, if it stands in the program's text."""
+    """The number that every entry is, if it is written in the program's text."""
     while op_name(x) in ("reshape", "transpose", "broadcast_to"):
         x = x.parents[0]
     return value_of(x)
@@ -241,12 +241,12 @@ def spread_value(x: Traced) -> float | None:
 POWERS: dict[float | None, Callable[[Any], Any]] = {2.0: ops.square, 0.5: ops.sqrt, -1.0: ops.reciprocal}
 
 
-# What leaves every number as it is: -0.0 + 0.0 would be 0.0.
+# What leaves every number unchanged. Adding 0.0 is not among it: -0.0 + 0.0 would be 0.0.
 NEUTRAL = {"add": -0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}
 
 
 def same(value: float | None, neutral: float) -> bool:
-    """Equal, in the sign of 0 too?"""
+    """Equal, with the same sign of 0?"""
     return value == neutral and math.copysign(1.0, value) == math.copysign(1.0, neutral)
 
 
@@ -276,7 +276,7 @@ def simplify(operation: Operation, node: Traced) -> Traced:
 def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0, again: bool = False) -> list[Traced]:
     """d root / d input as further nodes of the trace: the same partials and pull-backs, run on Traced.
 
-    `again`: may these be differentiated in their turn?
+    `again`: may these be differentiated in turn?
     """
     wanted = list(inputs)
     order = topological(root, lambda x: x.parents)
@@ -314,12 +314,12 @@ def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
         found = x.op.vjp(g, x, *x.parents, **x.options)
         if not ACTIVE.traces[-1].careful or getattr(x.op, "linear", x.op.name not in NONLINEAR):
             return found
-        flows = broadcasting.sum(ops.not_equal(g, 0.0)) > 0.0  # a gradient that is 0 everywhere stays 0, beside NaN too
+        flows = broadcasting.sum(ops.not_equal(g, 0.0)) > 0.0  # a gradient of 0 everywhere stays 0, even beside NaN
         return [c if c is None else ops.where(flows, c, 0.0) for c in found]
     if x.op.partials is None:
         return [None] * len(x.parents)
-    # Where a derivative may be infinite 0 stays 0. The others can be so too, where numbers overflow: a program whose
-    # gradients hold NaN is made again with care.
+    # A gradient of 0 stays 0 if the derivative may be infinite. Others may become infinite by overflow: if the
+    # gradients of a program contain NaN, it is compiled again with this guard everywhere.
     guarded = x.op.domain is not EVERYWHERE or ACTIVE.traces[-1].careful
     return [times(g, d, guarded, again) for d in x.op.partials(x, *x.parents)]
 
@@ -330,7 +330,7 @@ NONLINEAR = ("prod",)  # of the primitives that are not in the table
 def times(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:
     """g·∂y/∂x; None where the derivative is 0 everywhere.
 
-    Guarded, 0 stays 0. Where this is differentiated again, by g, only a derivative that is infinite is left out.
+    Guarded, 0 stays 0. If this will be differentiated again, by g, only an infinite derivative is left out.
     """
     d = partial if isinstance(partial, Traced) else constant(partial)
     value = value_of(d)

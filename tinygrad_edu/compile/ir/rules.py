@@ -1,4 +1,4 @@
-"""Array operations that a trace records as other ones: each gives its result in terms of what can be compiled."""
+"""Array operations that a trace records as others: each gives its result in terms of what can be compiled."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def prod(x: Traced, axis: Axis, keepdims: bool) -> Traced:
 
 
 def prod_vjp(g: Any, _y: Any, x: ArrayLike, axis: Axis, keepdims: bool) -> tuple[Any]:
-    """ȳ times the product of all others: y/x, where one x is 0 the product of the rest, where two are 0 nothing.
+    """ȳ times the product of all others: y/x; if one x is 0, the product of the rest; if two are 0, zero.
 
-    Nothing is 0 times the rest, which is NaN beside an infinite x.
+    That zero is 0 times the rest, which is NaN beside an infinite x.
     """
     zero = ops.equal(x, 0.0)
     others = ARRAY_TABLE["prod"](ops.where(zero, 1.0, x), axis=axis, keepdims=True)

@@ -1,4 +1,4 @@
-"""The shapes of the primitives among the array operations; the others have theirs in their rows, see core.operation."""
+"""The shapes of the primitive array operations; the others have theirs in their rows, see core.operation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def reduction_shape(parents: Sequence[Any], axis: Any, keepdims: bool) -> Sizes:
 
 
 def extreme_shape(parents: Sequence[Any], axis: Any, keepdims: bool) -> Sizes:
-    """No numbers have no largest one."""
+    """The maximum of an empty axis does not exist. Errors: ShapeError."""
     return reductions.shape_of_extreme(parents[0], axis, keepdims)
 
 

@@ -1,7 +1,7 @@
-"""What a slice reads of an axis whose length has a name.
+"""What a slice reads from an axis of symbolic length.
 
-Where a slice would reach over the end of an axis, or end before it starts, depends on the length: the answer becomes a
-condition of the trace, and so the sizes in the program stay simple, such as `(n - 1)` for x[1:].
+Whether a slice reaches past the end of an axis, or ends before it starts, depends on the length. The answer becomes a
+condition of the trace, so that the sizes in the program stay simple, such as `(n - 1)` for x[1:].
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Span:
 
 
 def entry(index: int, n: Any) -> Span:
-    """One entry. Errors: ShapeError where the axis has no such entry."""
+    """One entry. Errors: ShapeError if the axis has no such entry."""
     if not at_least(n, index + 1 if index >= 0 else -index):
-        raise ShapeError(f"getitem: index {index} is outside of an axis that is {length(n)} long")
+        raise ShapeError(f"getitem: index {index} is outside an axis of length {length(n)}")
     return Span(index if index >= 0 else plus(n, index), 1, 1)
 
 
@@ -55,7 +55,7 @@ def slice_number(x: Any) -> Any:
 
 
 def clip_bound(x: Any, n: Any, low: Any, high: Any) -> Any:
-    """A bound of a slice, counted from the front and inside of the axis."""
+    """A bound of a slice, counted from the front and inside the axis."""
     if isinstance(x, int) and x < 0:
         x = plus(n, x)
         return x if at_least(x, low) else low

@@ -1,6 +1,6 @@
 """Which nodes of a trace are truth values.
 
-In a program they are 0.0 and 1.0, and NumPy adds them and joins them in another way than numbers.
+In a program they are 0.0 and 1.0, but NumPy's + and & treat them differently from numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import TraceError
 
-# What moves numbers, and what gives a truth value of truth values.
+# Operations that only move numbers, and those that make truth values from truth values.
 MOVES = {"reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide", "concatenate", "max", "min"}
 JOINS = {"mul", "maximum", "minimum"}
 
@@ -23,17 +23,17 @@ def is_comparison(x: Any) -> bool:
 
 
 def is_truth(x: Any) -> bool:
-    """Is a node True or False: an input of such values, a comparison, or what is made of them alone?"""
+    """Is a node True or False: an input of such values, a comparison, or made of these alone?"""
     if x.op is None:
         return bool(x.truth)
     return is_comparison(x) or (x.op.name in MOVES | JOINS and all(map(is_truth, x.parents)))
 
 
 def refuse_numbers(sign: str, *operands: Any) -> None:
-    """&, |, ^ and ~ of whole numbers go by their bits. Errors: TraceError for what is no truth value."""
+    """&, |, ^ and ~ of whole numbers work on their bits. Errors: TraceError if x is not a truth value."""
     for x in operands:
         plain = isinstance(x, (bool, np.bool_)) or (isinstance(x, np.ndarray) and x.dtype.kind == "b")
         if not plain and not (hasattr(x, "truth") and is_truth(x)):
             raise TraceError(
-                f"{sign} of whole numbers, which goes by their bits, cannot be compiled: of comparisons it can"
+                f"{sign} of whole numbers, which works on their bits, cannot be compiled: between comparisons it can"
             )

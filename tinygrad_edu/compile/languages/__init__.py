@@ -1,6 +1,6 @@
 """A generated program in another language: the small Python that codegen/ prints, written as C99 or JavaScript.
 
-A further interpreter of the same text that backend/llvm_statements.py makes machine code of: neither knows operations.
+It reads the same text that backend/llvm_statements.py turns into machine code; neither of them knows operations.
 values.py (numbers and arrays as text), program_text.py (the functions and constants of a program), expressions.py and
 functions.py (what each piece of it becomes), then a language: c99.py, javascript.py.
 """

@@ -66,8 +66,8 @@ static void gather_{letter}(const {type} *source, const int64_t *order, {type} *
 }}
 """,
     "product": """\
-/* out = a b; row and column: how far apart the rows and columns of a and b lie. Each sum runs from its first item to
-   its last; where the rows of b lie together, row after row of them is added, which is the same sum. */
+/* out = a b; row and column: the strides of the rows and columns of a and b. Each sum runs from its first item to
+   its last; if the rows of b are contiguous they are added row after row, which gives the same sum. */
 static void product_{letter}(int64_t n, int64_t k, int64_t m, const {type} *a, int64_t a_row, int64_t a_column,
     const {type} *b, int64_t b_row, int64_t b_column, {type} *out)
 {{
@@ -230,6 +230,6 @@ class C99(Language):
 
 
 def c_string(text: str) -> str:
-    """A string literal, whatever the text holds: bytes other than plain letters are written by their numbers."""
+    """A string literal for any text: bytes that are not plain characters are written as octal escapes."""
     plain = "".join(chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode())
     return f'"{plain}"'

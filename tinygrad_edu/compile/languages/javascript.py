@@ -1,6 +1,6 @@
-"""Generated programs in JavaScript: float64 as its numbers are, float32 by Math.fround, arrays as (typed array, place).
+"""Generated programs in JavaScript: float64 as its numbers, float32 by Math.fround, arrays as (typed array, offset).
 
-Each operation of float32 is done in float64 and rounded, which is the same number: twice the digits and two more.
+Each float32 operation is done in float64 and rounded. That is exact: float64 has more than twice the digits plus two.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ const number32 = new Float32Array(1), word32 = new Int32Array(number32.buffer);
 function float_bits(x) { number32[0] = x; return word32[0]; }
 function bits_float(n) { word32[0] = n; return number32[0]; }
 """
-# Whole numbers of 64 bits are slow here: the same bits as in codegen/math_approximations.py, by halves.
+# Whole numbers of 64 bits are slow here: the same bits as in codegen/math_approximations.py, in two halves.
 HALVES: Mapping[str, str] = {
     "power_of_two": """\
 function power_of_two_d(n) {
@@ -100,7 +100,7 @@ function gather_rows(source, from, order, place, out, to, rows, size) {
 }
 """,
     "product": """\
-// out = a b; row and column: how far apart the rows and columns of a and b lie. Sums from the first item to the last.
+// out = a b; row and column: the strides of the rows and columns of a and b. Sums run from the first item to the last.
 function product(n, k, m, a, a_at, a_row, a_column, b, b_at, b_row, b_column, out, out_at) {
     for (let i = 0; i < n; i++) {
         for (let j = 0; j < m; j++) {

@@ -1,4 +1,4 @@
-"""What a language has to have a word for, and what all of them write alike."""
+"""What a language must provide, and what all of them write in the same way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from tinygrad_edu.compile.languages import values
 from tinygrad_edu.compile.languages.values import Array, Number
 
-# What C has in math.h and JavaScript in Math, by the names of Python.
+# Functions that C has in math.h and JavaScript in Math, by their names in Python.
 MATH = frozenset(
     [
         "tan",
@@ -55,13 +55,13 @@ class Language(ABC):
     """One language: how numbers, arrays, functions and the few words of generated programs are written in it."""
 
     name: str
-    reserved: frozenset[str]  # words that no variable may be called by
+    reserved: frozenset[str]  # words that no variable may have as its name
     equality: Mapping[str, str] = {}
 
     def variable(self, name: str) -> str:
-        """What a variable of the generated program is called: by its own name, unless that is taken.
+        """The name of a variable of the generated program: its own, unless that is taken.
 
-        Names end in _v, and only then, where the language or a writer has a word of that name.
+        A name gets the ending _v only if the language or a writer already uses it.
         """
         return f"{name}_v" if name in self.reserved or OWN.fullmatch(name) else name
 
@@ -95,7 +95,7 @@ class Language(ABC):
 
     @abstractmethod
     def wrap(self, sign: str, a: Number, b: Number) -> Number:
-        """a sum with the bits of a float, which goes on at the other end where it overflows."""
+        """A sum with the bits of a float, which wraps around on overflow."""
 
     @abstractmethod
     def bits(self, writer: Pieces, x: Number, kind: str) -> Number:
@@ -127,11 +127,11 @@ class Language(ABC):
 
     @abstractmethod
     def offset(self, ident: str) -> Number:
-        """Where the numbers of an array begin that is held in a variable of this name."""
+        """Where the numbers of the array in this variable begin."""
 
     @abstractmethod
     def address(self, x: Array) -> list[str]:
-        """The arguments that an array is handed over by."""
+        """The arguments that pass an array to a function."""
 
     @abstractmethod
     def declaration(self, kind: str, ident: str) -> str:
@@ -139,7 +139,7 @@ class Language(ABC):
 
     @abstractmethod
     def declare(self, ident: str, value: Any) -> list[str]:
-        """A variable that gets its value later."""
+        """Declare a variable that gets its value later."""
 
     @abstractmethod
     def assign(self, ident: str, value: Any, declare: bool) -> list[str]:
@@ -168,6 +168,6 @@ class Language(ABC):
         return Number(f"{self.support(writer, name, kind)}({', '.join(x.text for x in given)})", kind)
 
     def layout(self, matrix: Array) -> tuple[str, str]:
-        """How far apart a matrix's rows and its columns lie."""
+        """The strides of a matrix's rows and columns."""
         n, m = matrix.shape
         return (m.text, "1") if matrix.in_rows else ("1", n.text)

@@ -8,7 +8,7 @@ from tinygrad_edu.compile.backend.parse import parse
 
 
 class ProgramText:
-    """A module of codegen/ taken apart; what stands in it for Numba and for Python without it is left out."""
+    """A module of codegen/ taken apart, without its parts for Numba and for Python without Numba."""
 
     def __init__(self, text: str) -> None:
         statements = parse(text).body

@@ -1,4 +1,4 @@
-"""Numbers and arrays as text of the language that is written, with their types."""
+"""Numbers and arrays as text in the target language, with their types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-# What binds more tightly has a higher number; C and JavaScript agree on these.
+# A higher number binds more tightly; C and JavaScript agree on these.
 ATOM, UNARY, TIMES, PLUS, SHIFT, ORDER, EQUAL, AND_BITS, OR_BITS, AND, OR, CHOICE = range(20, 8, -1)
 REAL = ("single", "double")
 NAMED = {"float64": "double", "float32": "single", "int64": "int", "int32": "int32"}  # NumPy's names
@@ -23,7 +23,7 @@ class Number:
     wraps: bool = False  # are these the bits of a float, whose sum with others may overflow?
 
     def within(self, precedence: int) -> str:
-        """The text as a part of something that binds so tightly."""
+        """The text as a part of an expression with that precedence, in brackets if needed."""
         return self.text if self.precedence >= precedence else f"({self.text})"
 
 
@@ -46,7 +46,7 @@ class Array:
         return replace(self, shape=self.shape[::-1], in_rows=not self.in_rows)
 
     def depends_on(self, names: set[str]) -> bool:
-        """Does its shape stand in variables of these names?"""
+        """Is its shape kept in variables of these names?"""
         return any(names & set(re.findall(r"\w+", n.text)) for n in self.shape)
 
 
@@ -55,7 +55,7 @@ def whole(n: int) -> Number:
 
 
 def times(a: Number, b: Number) -> Number:
-    """a·b of whole numbers; what is 0 or 1 is not written."""
+    """a·b of whole numbers; factors 0 and 1 are not written."""
     if "0" in (a.text, b.text):
         return whole(0)
     if "1" in (a.text, b.text):
@@ -78,7 +78,7 @@ def product(numbers: Sequence[Number]) -> Number:
 
 
 def place(index: Sequence[Number], shape: Sequence[Number]) -> Number:
-    """Where x[index] stands in the flat memory of an array of that shape, in parts of the axes that are left."""
+    """The offset of x[index] in the flat memory of an array of that shape, in units of the remaining axes."""
     found = index[0]
     for i, n in zip(index[1:], shape[1:], strict=False):
         found = plus(times(found, n), i)
@@ -86,7 +86,7 @@ def place(index: Sequence[Number], shape: Sequence[Number]) -> Number:
 
 
 def common(a: str, b: str) -> str:
-    """The kind of a + b, as in backend/llvm_values.py: of a whole number and a float32 it is float64."""
+    """The kind of a + b, as in backend/llvm_values.py: for a whole number and a float32 it is float64."""
     if "bool" in (a, b):
         return b if a == "bool" else a
     if "double" in (a, b) or (a in REAL) != (b in REAL):

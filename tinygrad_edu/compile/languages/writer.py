@@ -1,4 +1,4 @@
-"""A program in another language: each function as often as it is called with other types, and what they need."""
+"""A program in another language: each function once for each combination of types, and what they need."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Made:
 class Writer:
     """The text of a generated program's functions in a language, each after all that it calls.
 
-    `known`: sizes that are numbers for good, by name. `prefix` stands before the names of functions.
-    Errors: TraceError for what the language has no word for.
+    `known`: sizes that are fixed numbers, by name. `prefix` comes before the names of functions.
+    Errors: TraceError for what the language cannot express.
     """
 
     def __init__(self, text: str, language: Language, known: Mapping[str, int] | None = None) -> None:
         self.program, self.language, self.known = ProgramText(text), language, dict(known or {})
         self.made: dict[Any, Made] = {}
         self.pieces: dict[str, str] = {}
-        self.written: dict[str, str] = {}  # functions of earlier programs that others may call, and their results
+        self.written: dict[str, str] = {}  # functions of earlier programs, and the kinds of their results
 
     @property
     def text(self) -> str:
@@ -42,7 +42,7 @@ class Writer:
         return "\n".join(self.pieces.values())
 
     def read(self, text: str) -> None:
-        """Another generated program from now on; its operations have to be the same, its loops are others."""
+        """Go on with another generated program, which must have the same operations but may have other loops."""
         self.program = ProgramText(text)
         self.made = {key: made for key, made in self.made.items() if all(isinstance(kind, str) for kind in key[1])}
 
@@ -51,7 +51,7 @@ class Writer:
         self.pieces.setdefault(name, text)
 
     def entry(self, name: str, given: Sequence[Any], called: str) -> None:
-        """A function that the program is entered by, with all of its parameters."""
+        """An entry point of the program, with all of its parameters."""
         writer = FunctionWriter(self, self.program.functions[name], given, entry=True)
         lines = writer.body()
         self.need(called, self.language.function(called, writer.all_parameters(), writer.result, lines, entry=True))
@@ -83,7 +83,7 @@ class Writer:
         return Made(called, tuple(p for p, _ in parameters), writer.result)
 
     def arguments(self, parameter: str, x: Any, made: Made) -> list[str]:
-        """What is handed over for one parameter."""
+        """What is passed for one parameter."""
         if isinstance(x, Number):
             return [x.text]
         name = self.language.variable(parameter)
@@ -92,7 +92,7 @@ class Writer:
 
 
 def kind_of(x: Any) -> Any:
-    """What functions are told apart by: the type of a number, of an array also which of its axes are 1 long."""
+    """What distinguishes functions: the type of a number; for an array also which of its axes have length 1."""
     if isinstance(x, Number):
         return x.kind
     assert isinstance(x, Array)

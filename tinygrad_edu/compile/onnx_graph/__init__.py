@@ -1,4 +1,4 @@
-"""A traced function as an ONNX graph: a further interpreter of the table of operations.
+"""A traced function as an ONNX graph: one more interpreter of the table of operations.
 
 nodes.py (the graph under construction), formulas.py (elementwise rows, from their own text), arrays.py (views, sums,
 products, loops), model.py (the whole model, checked).

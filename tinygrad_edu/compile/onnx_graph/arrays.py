@@ -1,6 +1,6 @@
 """Nodes of a trace in ONNX: inputs, constants, changes of view, reductions, products, convolutions, loops.
 
-The number of rows of the input has no fixed length in the graph; every other size is the one of the trace.
+The number of rows of the input is not fixed in the graph; every other size is that of the trace.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tinygrad_edu.errors import TraceError
 Memo = dict[Traced, Any]
 REDUCTIONS = {"sum": "ReduceSum", "max": "ReduceMax", "prod": "ReduceProd"}
 WITH_AXIS = {"softmax": "Softmax", "log_softmax": "LogSoftmax"}
-KEPT = frozenset(["conv"])  # operations that a trace records as they are: ONNX has a word for them
+KEPT = frozenset(["conv"])  # operations that a trace records as they are, because ONNX has them
 
 
 class Arrays:
@@ -40,11 +40,11 @@ class Arrays:
         self.x, self.rows = known[rows], self.names.of(trace.inputs[rows].sizes[0])
 
     def refuse_rows(self) -> None:
-        """Errors: TraceError where the trace is another one for another number of rows."""
+        """Errors: TraceError if another number of rows would need another trace."""
         for rows in (3, 1009):
             lengths = {name: rows if self.names.find(name) == self.rows else n for name, n in self.lengths.items()}
             if not self.trace.conditions.hold(lengths):
-                raise TraceError("what the model computes depends on the number of rows, which ONNX is not told")
+                raise TraceError("the model's computation depends on the number of rows, which is not known in ONNX")
 
     def write(self, root: Traced, memo: Memo) -> Edge:
         """The value of a node, after those of all that it needs."""
@@ -71,7 +71,7 @@ class Arrays:
     # Leaves and sizes
 
     def leaf(self, x: Traced) -> Edge:
-        """An input, a constant, a size as a number, or the places along an axis."""
+        """An input, a constant, a size as a number, or the positions along an axis."""
         if x.name in self.known:
             return self.known[x.name]
         if x.name.startswith("range("):
@@ -105,7 +105,7 @@ class Arrays:
     def length_of(self, part: str) -> int:
         """A size that is not that of the rows."""
         if self.rows in map(self.names.find, NAME.findall(part)):
-            raise TraceError(f"the size {part} depends on the number of rows in a way that ONNX is not told")
+            raise TraceError(f"the size {part} depends on the number of rows, which is not known in ONNX")
         return evaluate(part, self.lengths)
 
     def shape(self, sizes: Sequence[Any]) -> Edge:
@@ -146,7 +146,7 @@ class Arrays:
             if (start, step) == (0, 1) and self.names.of(n) == self.names.of(total):
                 continue
             if not (self.fixed(n) and self.fixed(start)):
-                raise TraceError("a part of the rows is taken: ONNX is not told how many there are")
+                raise TraceError("the model takes a part of the rows, whose number is not known in ONNX")
             first = length(start)
             last = first + step * (length(n) - 1) + (1 if step > 0 else -1)
             numbers = [[first], [last if last >= 0 else -(2**31)], [axis], [step]]
@@ -168,7 +168,7 @@ class Arrays:
         return self.nodes.add("Pad", [found, pads, fill]) if any([*before, *after]) else found
 
     def spread(self, source: Edge, x: Traced, axis: int, step: int) -> Edge:
-        """`step` apart along an axis, with `fill` between; turned round where it is negative."""
+        """`step` apart along an axis, with `fill` in between; reversed if it is negative."""
         nodes, n, gap = self.nodes, length(x.parents[0].sizes[axis]), abs(step)
         if step < 0:
             order = nodes.constant(np.arange(n)[::-1], WHOLE)
@@ -214,7 +214,7 @@ class Arrays:
 
     def write_gather(self, x: Traced, source: Edge, index: Edge) -> Edge:
         if index.kind != WHOLE:
-            raise TraceError("rows are looked up by what is no whole number")
+            raise TraceError("rows are looked up by numbers that are not whole")
         return self.nodes.add("Gather", [source, index], source.kind, axis=x.options["axis"])
 
     # Sums and products
@@ -247,7 +247,7 @@ class Arrays:
         """All rounds one after another; what the loop gives, by part."""
         rounds = x.options["rounds"]
         if not self.fixed(rounds.count):
-            raise TraceError("a loop over the rows is not exported: ONNX is not told how many there are")
+            raise TraceError("a loop over the rows is not exported: their number is not known in ONNX")
         k, m, count = len(rounds.states), len(rounds.slices), length(rounds.count)
         states, stacks, rest = list(given[:k]), given[k : k + m], given[k + m :]
         outputs: list[list[Edge]] = [[] for _ in rounds.outputs]

@@ -22,7 +22,7 @@ DIRECT: Mapping[str, str] = {
     "minimum": "Min", "maximum": "Max", "pow": "Pow", "softplus": "Softplus", "softsign": "Softsign",
 }  # fmt: skip
 ARITHMETIC: dict[type, str] = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Div: "Div", ast.Pow: "Pow"}
-COMPARISONS: dict[type, tuple[str, bool]] = {  # the operation, and is its answer turned round?
+COMPARISONS: dict[type, tuple[str, bool]] = {  # the operation, and is its answer negated?
     ast.Lt: ("Less", False), ast.LtE: ("LessOrEqual", False), ast.Gt: ("Greater", False),
     ast.GtE: ("GreaterOrEqual", False), ast.Eq: ("Equal", False), ast.NotEq: ("Equal", True),
 }  # fmt: skip
@@ -36,7 +36,7 @@ class Formulas:
         self.nodes, self.found = nodes, Definitions()
 
     def apply(self, operation: Operation, given: Sequence[Edge]) -> Edge:
-        """One operation. Errors: TraceError for one that calls what ONNX has not."""
+        """One operation. Errors: TraceError if it calls something that ONNX does not have."""
         name = operation.name
         if name == "pos":
             return given[0]
@@ -132,11 +132,11 @@ class Formulas:
         return self.nodes.cast(x, FLOAT)
 
     def truth(self, x: Edge) -> Edge:
-        """True or false; of a number, whether it is not 0."""
+        """True or false; for a number, whether it is not 0."""
         return x if x.kind == TRUTH else self.compare(ast.NotEq, self.number(x), self.nodes.constant(0.0))
 
 
-# What ONNX has not, by what it has: right to float32's rounding of 1, not of what lies near 0.
+# Functions that ONNX lacks, in terms of those it has: right to float32's rounding of 1, not of numbers near 0.
 IN_WORDS: Mapping[str, str] = {
     "expm1": "math.exp(a) - 1.0",
     "log1p": "math.log(1.0 + a)",

@@ -19,8 +19,8 @@ OPSET, IR_VERSION = 18, 9  # onnxruntime 1.14 and later
 class OnnxModel:
     """A function of rows x as an ONNX model that computes in float32.
 
-    `function(x)` gives an array or a tuple of arrays; `outputs` names them. names: of the arrays that it closes over,
-    by their identity. Errors: TraceError for what ONNX has no counterpart for.
+    `function(x)` gives an array or a tuple of arrays; `outputs` names them. `names`: of the arrays that it closes over,
+    by their ids. Errors: TraceError for what has no counterpart in ONNX.
     """
 
     def __init__(self, function: Any, sample: Any, outputs: Sequence[str], names: Mapping[int, str]) -> None:
@@ -52,7 +52,7 @@ class OnnxModel:
         self.nodes.nodes.append(self.nodes.onnx.helper.make_node("Identity", [edge.name], [name], name=name))
 
     def add_label(self, scores: str, labels: Sequence[Any]) -> None:
-        """An output `label`: the class with the largest score, the first of those that are equal."""
+        """An output `label`: the class with the largest score, the first of several equal ones."""
         nodes = self.nodes
         index = nodes.add("ArgMax", [Edge(scores)], WHOLE, axis=1, keepdims=0)
         texts = np.asarray(labels).dtype.kind not in "iub"

@@ -12,20 +12,20 @@ from tinygrad_edu.compile.passes.lower import VIEWS, copy_node
 from tinygrad_edu.core.graph import topological
 
 REDUCTIONS = ("sum", "max", "prod", "scatter", "settle")
-KEPT = ("matmul", "class_of", "scan", "pick", "stacked", *REDUCTIONS)  # their results lie in memory anyway
+KEPT = ("matmul", "class_of", "scan", "pick", "stacked", *REDUCTIONS)  # their results are in memory anyway
 COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
 CHEAP = ("add", "sub", "mul", "neg", "square", "where", "maximum", "minimum", "relu", *COMPARISONS)
-LONG = 6  # operations: computing more of them again costs more than a pass through memory
+LONG = 6  # operations: recomputing more than this costs more than a pass through memory
 Sizes = tuple[str, ...]
 
 
 @dataclass
 class Names:
-    """Sizes that were found equal have one name, rather one of an axis than a product."""
+    """Sizes that were found to be equal share one name, preferably that of an axis rather than a product."""
 
     pairs: Iterable[tuple[str, str]]
     root: dict[str, str] = field(default_factory=dict)
-    known: dict[str, str] = field(default_factory=dict)  # what `of` has found: a quarter of the time of a trace else
+    known: dict[str, str] = field(default_factory=dict)  # results of `of`, else a quarter of a trace's time
 
     def __post_init__(self) -> None:
         while any(self.unite(a, b) for a, b in sorted(self.pairs)):
@@ -75,7 +75,7 @@ class Product:
 
 @dataclass
 class Repeat:
-    """A loop over time, and the arrays of what it gives that somebody reads."""
+    """A loop over time, and the arrays of those results that are read."""
 
     node: Traced
     picks: dict[Any, Traced] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Schedule:
     steps: list[Step] = field(default_factory=list)
     at: dict[Traced, int] = field(default_factory=dict)
     stored: dict[Traced, None] = field(default_factory=dict)  # in order
-    again: set[Traced] = field(default_factory=set)  # what is computed again where a later step reads it
+    again: set[Traced] = field(default_factory=set)  # nodes that are recomputed where a later step reads them
 
 
 def is_view(x: Traced) -> bool:
@@ -107,7 +107,7 @@ def is_view(x: Traced) -> bool:
 
 
 def base(x: Traced) -> Traced:
-    """The node whose numbers a view shows."""
+    """The node that a view reads."""
     while is_view(x):
         x = x.parents[0]
     return x
@@ -121,7 +121,7 @@ def without_reshape(x: Traced, names: Names) -> Traced:
 
 
 def own_nodes(roots: Sequence[Traced]) -> list[Traced]:
-    """Each result as a node with an array of its own: a copy where it is an input, a view, or another result too."""
+    """Each result as a node with its own array: a copy if it is an input, a view, or also another result."""
     found: dict[Traced, None] = {}
     for x in roots:
         found[copy_node(x) if x.op is None or is_view(x) or x in found else x] = None
@@ -138,7 +138,7 @@ def loop_sizes(x: Traced, names: Names) -> Sizes:
 
 
 def schedule(roots: list[Traced], names: Names) -> Schedule:
-    """Greedy: every node joins the first loop of its sizes that stands late enough, else a new one is opened."""
+    """Greedy: every node joins the first loop over its sizes that comes late enough; if there is none, it opens one."""
     plan = Schedule()
     order = list(dict.fromkeys(node for root in roots for node in topological(root, lambda x: x.parents)))
     for node in order:
@@ -179,7 +179,7 @@ def place(node: Traced, plan: Schedule, names: Names) -> None:
 
 
 def ready(parent: Traced, sizes: Sizes, plan: Schedule, names: Names) -> int:
-    """The first step that can use the parent: its own loop, if it is read there at the same point; else the next."""
+    """The first step that can use the parent: its own loop if it is read at the same point there, else the next."""
     source = base(parent)
     if source.op is None:
         return 0
@@ -193,9 +193,9 @@ def same_point(parent: Traced, sizes: Sizes, names: Names) -> bool:
 
 
 def mark_stored(order: list[Traced], roots: list[Traced], plan: Schedule) -> None:
-    """What a later step, a product or the caller reads has to lie in memory; single numbers are variables.
+    """Whatever a later step, a product or the caller reads must be in memory; single numbers are variables.
 
-    Found twice: what the first round stores is at hand for the second one, which then computes more of it again.
+    Done twice: the second round can use what the first one stores, and so recomputes more.
     """
     known: dict[Traced, None] = {}
     for _ in range(2):
@@ -210,10 +210,10 @@ def mark_stored(order: list[Traced], roots: list[Traced], plan: Schedule) -> Non
 
 
 def break_chains(order: list[Traced], plan: Schedule) -> None:
-    """Store what would be computed again from what is itself computed again, and so on: the state of a cell over time
-    would be, at each time, computed from the first one on.
+    """Store what would be recomputed from something that is itself recomputed, and so on: otherwise the state of a
+    cell at each time would be computed from the first time on.
     """
-    operations: dict[Traced, int] = {}  # how many it takes to have a number again
+    operations: dict[Traced, int] = {}  # how many operations it takes to recompute a number
     for x in order:
         inputs = sum(operations.get(p, 0) for p in x.parents)
         if is_view(x):
@@ -225,7 +225,7 @@ def break_chains(order: list[Traced], plan: Schedule) -> None:
 
 
 def require_inputs(node: Traced, step: int, plan: Schedule, known: Container[Traced]) -> None:
-    """Store what `node`, computed in that step, reads from earlier ones, unless it is cheaper to compute it again."""
+    """Store what `node`, computed in that step, reads from earlier ones, unless recomputing it is cheaper."""
     for parent in node.parents:
         source = base(parent)
         inside = step == plan.at.get(source) and parent is source and not is_reduction(source)

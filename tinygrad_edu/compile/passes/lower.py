@@ -11,7 +11,7 @@ from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.graph import topological
 
-# No new numbers: another way to find them.
+# These compute nothing new: they are another way of reading the same numbers.
 VIEWS = ("reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide")
 
 
@@ -20,7 +20,7 @@ def axes(x: ArrayLike, axis: Axis) -> tuple[int, ...]:
 
 
 def lower(roots: list[Traced]) -> list[Traced]:
-    """The same results from primitive nodes alone, each distinct computation once."""
+    """The same results from primitive nodes alone, with each distinct computation done once."""
     done: dict[Traced, Traced] = {}
     unique: dict[Any, Traced] = {}
     for root in roots:
@@ -31,7 +31,7 @@ def lower(roots: list[Traced]) -> list[Traced]:
 
 
 def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) -> Traced:
-    """One node over rewritten parents: lowered where it has to be, shared where the same stands already."""
+    """One node over rewritten parents: lowered if it has to be, shared if the same node exists already."""
     if node.op is None:
         return unique.setdefault(node.name, node)
     if node.op.name == "scan":
@@ -54,7 +54,7 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
 
 
 def lowered_loop(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) -> Traced:
-    """A loop whose round is lowered by itself, and which finds what it reads in memory."""
+    """A loop whose round is lowered on its own, and whose inputs are in memory."""
     rounds = node.options["rounds"]
     key = ("scan", id(rounds), tuple(map(id, parents)))
     if key not in unique:
@@ -69,14 +69,14 @@ def lowered_loop(node: Traced, parents: list[Traced], unique: dict[Any, Traced])
 
 
 def is_in_memory(x: Traced, in_any_shape: bool) -> bool:
-    """Is it a number, or an array that lies in memory, in this shape or (where only its place counts) in any?"""
+    """Is it a number, or an array in memory, in this shape or (if only its place counts) in any?"""
     while in_any_shape and op_name(x) == "reshape":
         x = x.parents[0]
     return not x.sizes or (op_name(x) not in VIEWS and not x.name.startswith("range("))
 
 
 def in_other_words(node: Traced, parents: list[Traced]) -> Any:
-    """The same result by operations that are quicker here, or that loops are written for; None to leave it as it is."""
+    """The same result by operations that are faster here, or that loops are written for; None to leave it as it is."""
     name, options, x = op_name(node), node.options, parents[0]
     body = getattr(node.op, "made_of", None)
     if body:
@@ -91,9 +91,9 @@ def in_other_words(node: Traced, parents: list[Traced]) -> Any:
 
 
 def thin_product(a: Traced, b: Traced) -> Any:
-    """A product with a row or column, as loops that share their body with what stands around it.
+    """A product with a row or column, as loops that can be fused with the operations around it.
 
-    The innermost loop runs along the rows of the matrix, as they lie in memory.
+    The innermost loop runs along the rows of the matrix, in the order of memory.
     """
     (n, k), m = a.sizes, b.sizes[1]
     if k == 1:
@@ -106,10 +106,10 @@ def thin_product(a: Traced, b: Traced) -> Any:
 
 
 def transpose_product(inner: Traced) -> Any:
-    """What need not be transposed: (xᵀ)ᵀ = x, and (ab)ᵀ = bᵀaᵀ, where the transposes are views."""
+    """Transposes that can be avoided: (xᵀ)ᵀ = x, and (ab)ᵀ = bᵀaᵀ, where the transposes are views."""
     if op_name(inner) == "transpose" and inner.options["axes"] is None:
         return inner.parents[0]
-    if op_name(inner) == "matmul" and inner.ndim == 2:  # of a stack the transpose reverses all axes
+    if op_name(inner) == "matmul" and inner.ndim == 2:  # the transpose of a stack reverses all axes
         a, b = inner.parents
         return b.T @ a.T
     if op_name(inner) == "mul" and inner.parents[0].sizes[1:] == (1,) and inner.parents[1].sizes[:1] == (1,):
@@ -118,7 +118,7 @@ def transpose_product(inner: Traced) -> Any:
 
 
 def texts(x: ArrayLike) -> Any:
-    """Options with sizes by their names: two sizes that have the same length today are not the same."""
+    """Options with sizes by their names: two sizes that are equal in this call may differ in another."""
     return tuple(map(texts, x)) if isinstance(x, (tuple, list)) else text_of(x)
 
 
@@ -131,9 +131,9 @@ def lower_again(root: Traced, unique: dict[Any, Traced]) -> Traced:
 
 
 def is_matrix(x: Traced) -> bool:
-    """Can a product read it where it lies: floats in memory, or the transpose of them?"""
+    """Can a product read it in place: floats in memory, or the transpose of them?"""
     source = x.parents[0] if swaps_last_two(x) else x
-    while op_name(source) == "reshape":  # of what lies in memory: the same memory
+    while op_name(source) == "reshape":  # of an array in memory: the same memory
         source = source.parents[0]
     return op_name(source) not in VIEWS and not source.integer and bool(source.sizes)
 

@@ -1,1 +1,1 @@
-"""Loops over time as loops: one round is traced once, and runs as often as there are entries."""
+"""Loops over time stay loops: one round is traced once and runs once for each entry."""

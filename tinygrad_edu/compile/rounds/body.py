@@ -1,8 +1,8 @@
 """One round of a loop as a graph of its own, which reads nothing but its leaves.
 
-A loop is two kinds of nodes: `scan`, whose parents are the first states, the stacks that it reads and what it closes
-over, and `pick`, one array of what it gives. The graph of a round is closed: whatever lies outside of it is a leaf in
-it, so that it can be differentiated, lowered and scheduled by itself.
+A loop has two kinds of nodes: `scan`, whose parents are the first states, the stacks that it reads and what it closes
+over, and `pick`, one of its results. The graph of a round is closed: everything outside it is a leaf in it, so that it
+can be differentiated, lowered and scheduled by itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Rounds:
     """A loop: stateₜ₊₁ and what round t gives, from stateₜ, the t-th entry of each stack, and what is closed over.
 
     `states`, `slices`, `given`: leaves, in the order of the scan node's parents; `after`: the states after a round;
-    `outputs`: what each round gives, to be stacked; `backwards`: is the last entry of each stack the first to be read?
+    `outputs`: what each round gives, to be stacked; `backwards`: is the last entry of each stack read first?
     """
 
     count: Any
@@ -39,7 +39,7 @@ class Rounds:
     after: list[Traced]
     outputs: list[Traced] = field(default_factory=list)
     backwards: bool = False
-    places: dict[Traced, int] = field(default_factory=dict)  # of nodes that derivatives need among the outputs
+    places: dict[Traced, int] = field(default_factory=dict)  # which output is a node that derivatives need
 
     @property
     def roots(self) -> list[Traced]:
@@ -50,7 +50,7 @@ class Rounds:
         return [*self.states, *self.slices, *self.given]
 
     def __repr__(self) -> str:
-        """Equal for loops that do the same; what is stacked for a derivative comes after what they were made with."""
+        """Equal for loops that compute the same; outputs that were added for a derivative do not count."""
         return f"Rounds{(text_of(self.count), self.backwards, description(self.roots, self.leaves))}"
 
 
@@ -80,7 +80,7 @@ def pick(scan: Traced, part: Part) -> Traced:
 
 
 def leaf(sizes: tuple[Any, ...], name: str, integer: bool = False) -> Traced:
-    """A new leaf, known to the trace at work: nothing outside of the loop may depend on it."""
+    """A new leaf, known to the current trace: nothing outside the loop may depend on it."""
     leaves = ACTIVE.traces[-1].leaves
     node = Traced(sizes, name=f"{name}_at{len(leaves)}")
     node.integer = integer
@@ -89,7 +89,7 @@ def leaf(sizes: tuple[Any, ...], name: str, integer: bool = False) -> Traced:
 
 
 def depends_on(roots: Iterable[Traced], leaves: Iterable[Traced]) -> set[Traced]:
-    """All nodes above the roots that depend on one of the leaves, these among them."""
+    """All ancestors of the roots that depend on one of the leaves, the leaves included."""
     found = set(leaves)
     for root in roots:
         for x in topological(root, lambda x: x.parents):
@@ -99,7 +99,7 @@ def depends_on(roots: Iterable[Traced], leaves: Iterable[Traced]) -> set[Traced]
 
 
 def substitute(roots: Sequence[Traced], exchange: Mapping[Traced, Traced]) -> list[Traced]:
-    """The same graph with some of its nodes exchanged."""
+    """The same graph with some of its nodes replaced."""
     done = dict(exchange)
     for root in roots:
         for x in topological(root, lambda x: () if x in done else x.parents):
@@ -111,10 +111,10 @@ def substitute(roots: Sequence[Traced], exchange: Mapping[Traced, Traced]) -> li
 
 
 def closed(roots: Sequence[Traced], own: Iterable[Traced]) -> tuple[list[Traced], list[Traced], list[Traced]]:
-    """(the graph over leaves alone, the leaves for what lies outside, what each stands for).
+    """(the graph over leaves alone, the leaves for what is outside, what each stands for).
 
-    Outside is what depends on none of the `own` leaves: it is computed once, before the loop. A view of it is not worth
-    an array, and is read through in each round.
+    A node is outside if it depends on none of the `own` leaves: it is computed once, before the loop. A view of it is
+    not worth an array, so each round reads through it.
     """
     inside = depends_on(roots, own)
     stands_for: dict[Traced, Traced] = {}
@@ -134,7 +134,7 @@ def closed(roots: Sequence[Traced], own: Iterable[Traced]) -> tuple[list[Traced]
 def description(
     roots: Sequence[Traced], leaves: Sequence[Traced], renamed: Mapping[str, str] = NOTHING
 ) -> tuple[Any, ...]:
-    """Equal for graphs that are the same function of their leaves; `renamed`: inputs that stand for other ones."""
+    """Equal for graphs that are the same function of their leaves; `renamed`: inputs that stand for others."""
     number: dict[Traced, int] = {x: i for i, x in enumerate(leaves)}
     nodes: list[Any] = [texts([x.sizes for x in leaves])]
     for root in roots:
@@ -147,7 +147,7 @@ def description(
 
 
 def exchange_names(x: ArrayLike, renamed: Mapping[str, str]) -> Any:
-    """Sizes of inputs that stand for other ones, by the names of these."""
+    """Sizes of inputs that stand for others, by the others' names."""
     if not renamed:
         return x
     if isinstance(x, str):

@@ -1,9 +1,10 @@
-"""Repetitions in a trace become loops: a walk over time written as a Python loop, and blocks that are alike.
+"""Repetitions in a trace become loops: a Python loop over time, or a stack of equal blocks.
 
-Python has run such a loop, and left one group of nodes after the other. In the order in which they were made, a loop of
-P operations a round shows as a row in which every node is like the one P places later. What the rounds read tells what
-it is: a node of the round before is a state, an array that is another one in each round is an entry of a stack, an
-array that is the same in all rounds is closed over. Whatever fits into none of these leaves the trace as it is.
+Python has already run such a loop, and left one group of nodes after another. In the order in which they were made, a
+loop with P operations in each round shows as a row in which every node resembles the one P places later. What the
+rounds read tells its role: a node of the round before is a state, an array that differs from round to round is an entry
+of a stack, an array that is the same in all rounds is closed over. If anything fits none of these, the trace stays as
+it is.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from tinygrad_edu.core import shapes
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.graph import topological
 
-ROUNDS, NODES = 4, 100  # that are worth a loop: rounds, and nodes in all of them
-TRIED = 12  # distances that are looked at
+ROUNDS, NODES = 4, 100  # rounds, and nodes in all rounds together, that make a loop worthwhile
+TRIED = 12  # distances that are tried
 
 
 class NoLoopError(Exception):
-    """The rounds do not fit together."""
+    """The rounds cannot form one loop."""
 
 
 def roll(roots: Sequence[Traced]) -> list[Traced]:
@@ -55,9 +56,9 @@ def roll_longest(roots: list[Traced]) -> list[Traced] | None:
 
 
 def cuts(row: Sequence[Traced], period: int) -> list[list[Sequence[Traced]]]:
-    """The row cut into rounds, at the places over which the fewest nodes are read, the most rounds first."""
+    """Ways to cut the row into rounds, at the places that the fewest reads cross; those with the most rounds first."""
     found = []
-    for first in range(2 * period):  # the first round may read what has another shape
+    for first in range(2 * period):  # what the first round reads may have another shape
         rounds = (len(row) - first) // period
         if rounds >= ROUNDS:
             groups = [row[first + r * period :][:period] for r in range(rounds)]
@@ -69,7 +70,7 @@ def cuts(row: Sequence[Traced], period: int) -> list[list[Sequence[Traced]]]:
 
 
 def look(x: Traced) -> Any:
-    """What two nodes have in common that may be the same operation of two rounds; where a window begins may differ."""
+    """What two nodes must share to be the same operation in two rounds; the start of a window may differ."""
     options = {"steps": x.options["steps"]} if op_name(x) == "window" else x.options
     return op_name(x), lengths(x), plain(options), tuple([lengths(p) for p in x.parents])
 
@@ -84,7 +85,7 @@ def plain(x: ArrayLike) -> Any:
 
 
 def repetitions(looks: Sequence[Any]) -> list[tuple[int, int, int]]:
-    """(start, end, period) of rows of rounds that look alike, those of the most nodes first."""
+    """(start, end, period) of rows of similar rounds, those with the most nodes first."""
     last: dict[Any, int] = {}
     distances: Counter[int] = Counter()
     for i, each in enumerate(looks):
@@ -96,7 +97,7 @@ def repetitions(looks: Sequence[Any]) -> list[tuple[int, int, int]]:
 
 
 def runs(looks: Sequence[Any], period: int) -> Iterable[tuple[int, int]]:
-    """(start, end) of rows in which everything looks like what stands a period later."""
+    """(start, end) of rows in which every node resembles the one a period later."""
     start = 0
     for i in range(len(looks) - period + 1):
         if i == len(looks) - period or looks[i] != looks[i + period]:
@@ -112,7 +113,7 @@ class Repeat:
         self.groups, self.roots = groups, roots
         self.place = {x: (r, k) for r, group in enumerate(groups) for k, x in enumerate(group)}
         self.entries: dict[Any, Traced] = {}  # the same place in all rounds → the stack that is read there
-        self.exchange: dict[Traced, Traced] = {}  # of the second round, which becomes the loop's: node → leaf
+        self.exchange: dict[Traced, Traced] = {}  # in the second round, which becomes the loop's body: node → leaf
         self.states: dict[int, Traced] = {}  # place of a node that the next round reads → what the first round reads
         self.leaves: dict[int, Traced] = {}
         self.starts: dict[Traced, Traced] = {}  # single numbers as arrays of one
@@ -124,8 +125,8 @@ class Repeat:
         for root in roots:
             if root in self.place:
                 users[self.place[root][1]].add(self.place[root][0])
-        self.users = users  # place → rounds of which something outside reads it
-        self.stacks = defaultdict(list)  # place → what joins it of all rounds, one after the other
+        self.users = users  # place → rounds in which something outside reads it
+        self.stacks = defaultdict(list)  # place → the node that joins it over all rounds, in order
         for x in row:
             k = self.joined(x)
             if k is not None:
@@ -160,7 +161,7 @@ class Repeat:
         return [self.exchange[key[1]] for key in self.entries]
 
     def around(self, node: Traced, given_out: Sequence[int]) -> list[Traced]:
-        """The results, with what they read of the rounds taken from the loop."""
+        """The results, with everything that they read from the rounds taken from the loop."""
         last, exchange = len(self.groups) - 1, {}
         for i, k in enumerate(self.states):
             if self.users.get(k) == {last}:
@@ -175,10 +176,10 @@ class Repeat:
     # What the rounds read
 
     def take(self, column: Sequence[Traced]) -> None:
-        """One node of every round: its sizes are those of the second round's, and its parents fit into a loop."""
+        """One node of every round: its sizes equal those in the second round, and its parents fit into a loop."""
         for x in column:
             if not all(m == n for m, n in zip(x.sizes, column[1].sizes, strict=True)):
-                raise NoLoopError  # a condition that the sizes stay equal, where they have different names
+                raise NoLoopError  # if they have different names: a condition that the sizes stay equal
         starts = [x.options["starts"] for x in column] if op_name(column[1]) == "window" else []
         if starts and any(plain(s) != plain(starts[0]) for s in starts):
             self.take_window(column)
@@ -224,7 +225,7 @@ class Repeat:
             raise NoLoopError
 
     def take_entries(self, parents: tuple[Traced, ...], places: Sequence[Any]) -> None:
-        """Another array from outside in each round."""
+        """A different array from outside in each round."""
         if any(place is not None for place in places):
             raise NoLoopError
         if all(is_constant(p) and (p.name, lengths(p)) == (parents[1].name, lengths(parents[1])) for p in parents):
@@ -238,14 +239,14 @@ class Repeat:
     def enter(self, key: tuple[Traced, ...], stack: Traced) -> None:
         if key in self.entries:
             return
-        if key[1] in self.exchange:  # the second round reads it at another place as something else
+        if key[1] in self.exchange:  # the second round reads it in another role elsewhere
             raise NoLoopError
         self.entries[key] = stack
         entry = leaf(stack.sizes[1:], "entry")
         self.exchange[key[1]] = entry if key[1].sizes else reshape_node(entry, ())
 
     def carry(self, k: int, first: Traced, node: Traced) -> None:
-        """A state: what the next round reads of a node, and what the first round reads in its place."""
+        """A state: the node that the next round reads, and what the first round reads in its place."""
         first = self.starts.setdefault(first, boxed(first))
         other = lengths(first) != lengths(boxed(node)) or first in self.place
         if other or self.states.setdefault(k, first) is not first:
@@ -256,7 +257,7 @@ class Repeat:
 
 
 def boxed(x: Traced) -> Traced:
-    """A single number as an array of one, which can lie in memory."""
+    """A single number as an array of one, which can be kept in memory."""
     return x if x.sizes else reshape_node(x, (1,))
 
 

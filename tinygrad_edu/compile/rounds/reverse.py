@@ -1,8 +1,8 @@
-"""The derivative of a loop: a loop of its own, which runs from the last round to the first.
+"""The derivative of a loop: another loop, which runs from the last round to the first.
 
-Its states are the cotangents of the forward loop's states, and the gradients of what that closes over, added up. What
-it needs of the forward rounds they stack. A gradient that is a sum over the rounds of products is one product of the
-stacks, after the loop: BLAS is quicker with one long product than with many short ones.
+Its states are the cotangents of the forward loop's states, and the sums of the gradients of what that loop closes over.
+The forward rounds stack whatever it needs of them. A gradient that is a sum of products over the rounds is computed
+after the loop as one product of the stacks: BLAS is faster with one long product than with many short ones.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.shapes import transpose
 
-Total = Callable[[Traced], Any]  # a sum over the rounds of the loop that this node is
+Total = Callable[[Traced], Any]  # this node is a sum over the rounds of the loop
 
 
 def reverse(scan: Traced, g: Parts, needed: set[Traced], again: bool) -> list[tuple[Traced, Any]]:
-    """(parent, its gradient) for the parents of a scan that are needed, from the cotangents of what it gives."""
+    """(parent, its gradient) for the parents of a scan that are needed, from the cotangents of its results."""
     return Reverse(scan, g.found, needed, again).gradients()
 
 
@@ -48,10 +48,10 @@ class Reverse:
         self.wanted_slices = [i for i, x in enumerate(self.stacks) if x in needed]
         self.wanted_given = [i for i, x in enumerate(self.outside) if x in needed]
         self.wanted_first = [i for i, x in enumerate(self.first) if x in needed]
-        # Dicts in place of lists: == of two nodes is a node.
+        # Dicts rather than lists: `==` of two nodes would be a node.
         self.stack_of_slice: dict[Traced, Traced] = dict(zip(rounds.slices, self.stacks, strict=True))
         self.meant = dict(zip(rounds.given, self.outside, strict=True))
-        self.kept: dict[Traced, None] = {}  # nodes of a round that are stacked for what is computed after the loop
+        self.kept: dict[Traced, None] = {}  # nodes of a round that are stacked for computations after the loop
         self.totals: dict[Traced, int] = {}  # sums over the rounds that are states of the loop
 
     def gradients(self) -> list[tuple[Traced, Any]]:
@@ -83,12 +83,12 @@ class Reverse:
         return reshape_node(pick(node, ("state", len(self.rounds.states) + self.totals[x])), x.sizes)
 
     def is_of_forward(self, x: Traced) -> bool:
-        """Is it a number of the forward round that changes from round to round, and no view of one?"""
-        source = x.parents[0] if op_name(x) == "pick" else x  # a loop inside of the round may be asked for more of it
+        """Does it belong to the forward round, change from round to round, and is it not a view?"""
+        source = x.parents[0] if op_name(x) == "pick" else x  # a loop inside may be asked for more of it
         return source in self.forward and source in self.moving and op_name(source) not in VIEWS
 
     def summed(self) -> Traced:
-        """A number whose derivatives are the cotangents of a round's inputs: Σ of what it gives by their cotangents."""
+        """A number whose derivatives are the cotangents of a round's inputs: Σ results times cotangents."""
         pairs = list(zip(self.rounds.after, self.cotangents, strict=True))
         pairs += [(self.rounds.outputs[j], seed) for j, seed in self.seeds.items()]
         sums: list[Traced] = [broadcasting.sum(y * g) for y, g in pairs]
@@ -116,7 +116,7 @@ class Reverse:
         return lambda node: self.total_of(node, x)
 
     def product(self, a: Traced, b: Traced) -> Total:
-        """Σₜ aₜ bₜ as one product: the aₜ side by side, the bₜ one below the other."""
+        """Σₜ aₜ bₜ as one product: the aₜ side by side times the bₜ on top of each other."""
         count, k = self.rounds.count, a.sizes[1]
         source = a.parents[0] if op_name(a) == "transpose" else None
         self.keep(a if source is None else source)
@@ -132,7 +132,7 @@ class Reverse:
         return total
 
     def sum_of(self, x: Traced) -> Total:
-        """A sum over more axes."""
+        """Σₜ of a sum, as one sum over one more axis of the stack."""
         source, axis = x.parents[0], x.options["axis"]
         self.keep(source)
         axes = (0, *(i + 1 for i in broadcasting.axes_of(source, axis)))
@@ -171,8 +171,8 @@ class Reverse:
     def boundary(
         self, roots: list[Traced]
     ) -> tuple[dict[Traced, Traced], list[Traced], list[Traced], dict[Traced, Traced]]:
-        """What the reverse round reads of the forward one: (what is exchanged, its leaves, their stacks, what is
-        given from outside and its leaf)."""
+        """What the reverse round reads from the forward one: (replacements, their leaves, the stacks of these, what
+        is given from outside and its leaf)."""
         exchange: dict[Traced, Traced] = {}
         slices, stacks, given = [], [], {}
         pending, seen = list(roots), set()

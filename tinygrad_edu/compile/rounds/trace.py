@@ -1,8 +1,8 @@
-"""`scan` in a trace: one round is traced, and becomes a loop of the program.
+"""`scan` in a trace: one round is traced and becomes a loop of the program.
 
-A step that is no function of its state and its entry alone (it counts its calls, reads a list by the time, draws
-numbers) would be another one in the next round. So a second round is traced and compared, and where it differs, or
-where a round cannot be traced with leaves for its state, the rounds are traced one by one as Python runs them.
+A step that does not depend on its state and its entry alone (it counts its calls, indexes a list by time, draws
+numbers) would differ in the next round. So a second round is traced and compared. If it differs, or if a round cannot
+be traced with leaves for its state, the rounds are traced one by one as Python runs them.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.pytree import flatten, unflatten
 from tinygrad_edu.errors import TraceError
 
-FEW = 4  # rounds: fewer are as quick to compile one by one, and share loops with what stands around them
-MOST = 8  # loops that are found one after the other to be none; then all are written out
+FEW = 4  # rounds: fewer compile just as fast one by one, and can then be fused with the operations around them
+MOST = 8  # loops that turn out, one after another, not to be loops; then all are unrolled
 Step = Callable[[Any, Any], tuple[Any, Any]]
 Found = TypeVar("Found")
 Nesting = Any
 
 
 class OneByOneError(TraceError):
-    """The rounds of a loop have to be traced one by one; `code`: what its step is."""
+    """The rounds of a loop have to be traced one by one; `code`: that of its step."""
 
     code: Any = None
 
 
 def scan(step: Step, state: Any, xs: Any, length: int | None) -> tuple[Any, Any] | None:
-    """(last state, ys) as nodes of a loop; None where the rounds have to be traced one by one.
+    """(last state, ys) as nodes of a loop; None if the rounds have to be traced one by one.
 
-    Errors: OneByOneError where that turns out after a round was traced: what the step has changed by then stays
-    changed, so that the whole function is traced anew, this loop written out.
+    Errors: OneByOneError if that turns out after a round was traced. Whatever the step has changed by then stays
+    changed, so the whole function is traced again with this loop unrolled.
     """
     trace, code = ACTIVE.traces[-1], getattr(step, "__code__", type(step))
     if trace.written_out is None or code in trace.written_out:
@@ -62,10 +62,10 @@ def scan(step: Step, state: Any, xs: Any, length: int | None) -> tuple[Any, Any]
 
 
 def first_that_works(traced: Callable[..., Found]) -> Found:
-    """A trace with loops and names for sizes; where that fails one without loops, then for these very sizes alone.
+    """A trace with loops and symbolic sizes; if that fails, one without loops; then both for these sizes alone.
 
-    Args: `traced`, (the loops to write out, or None for all; fixed=: are sizes plain numbers?) → what is made of it.
-    Errors: that of the trace without loops: it says most.
+    Args: `traced`, (the loops to unroll, or None for all; fixed=: are sizes plain numbers?) → what is made of it.
+    Errors: that of the trace without loops, which is the most informative.
     """
     fixed = partial(traced, fixed=True)
     errors: list[Exception] = []
@@ -80,7 +80,7 @@ def first_that_works(traced: Callable[..., Found]) -> Found:
 
 
 def with_loops(traced: Callable[[frozenset[Any] | None], Found]) -> Found:
-    """traced(the loops that have to be written out), for as few as it can be."""
+    """traced(the loops that have to be unrolled), for as few loops as possible."""
     written_out: frozenset[Any] = frozenset()
     for _ in range(MOST):
         try:
@@ -98,10 +98,10 @@ class Round:
     slices: list[Traced]
     after: list[Traced]
     outputs: list[Traced]
-    nesting: tuple[Nesting, Nesting]  # of the state after it, and of its y
+    nesting: tuple[Nesting, Nesting]  # of the state after it, and of its output
     made: dict[
         str, np.ndarray[Any, Any]
-    ]  # arrays that the step has made and nobody holds, such as np.zeros(3), by name
+    ]  # arrays that the step has made and nobody else holds, such as np.zeros(3), by name
 
     def same_as(self, other: Round) -> bool:
         """Do two rounds compute the same?"""
@@ -114,7 +114,7 @@ class Round:
 
 
 class Loop:
-    """A scan that is about to become one."""
+    """A scan that is about to become a loop."""
 
     def __init__(self, step: Step, state: Any, xs: Any, length: int | None) -> None:
         self.step = step
@@ -151,7 +151,7 @@ class Loop:
         return self.results(node, found)
 
     def settled(self) -> Round:
-        """A round whose state has the same shape after it: (1, h) at first may be (n, h) from then on."""
+        """A round that leaves the shape of its state unchanged: (1, h) at first may be (n, h) from then on."""
         for _ in range(3):
             found = self.round()
             shapes = [elementwise_shape("scan", (a, s)) for a, s in zip(found.after, found.states, strict=True)]
@@ -194,8 +194,8 @@ class Loop:
 
 
 def is_unheld(trace: Any, name: str) -> bool:
-    """Is it an array that nobody but the trace holds, so that its numbers stay what they are?"""
-    references = sys.getrefcount(trace.captured[name])  # that of this question itself among them
+    """Is it an array that only the trace holds, so that its numbers cannot change?"""
+    references = sys.getrefcount(trace.captured[name])  # the one held by this call included
     return isinstance(trace.captured[name], np.ndarray) and references <= 2
 
 
@@ -204,7 +204,7 @@ def identical(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
 
 
 def boxed(x: Traced) -> Traced:
-    """A single number as an array of one, which can lie in memory."""
+    """A single number as an array of one, which can be kept in memory."""
     return x if x.sizes else reshape_node(x, (1,))
 
 
@@ -213,12 +213,12 @@ def unboxed(leaves: list[Traced], shapes: list[Any]) -> Any:
 
 
 def same(a: ArrayLike, b: ArrayLike) -> bool:
-    """Equal lengths; those with two names are noted as equal."""
+    """Are the lengths equal? Two names for one length are noted as equal."""
     return len(a) == len(b) and all(text_of(m) == text_of(n) or m == n for m, n in zip(a, b, strict=True))
 
 
 def is_index(x: Traced) -> bool:
-    """Does it hold whole numbers? They can be read where they lie alone."""
+    """Does it hold whole numbers? Those can only be read where they are, not through a view."""
     source = x
     while op_name(source) in ("reshape", "transpose", "broadcast_to", "window"):
         source = source.parents[0]

@@ -25,24 +25,24 @@ from tinygrad_edu.core.value import PARENTS, Value, constant, is_array, over_arr
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
 Function = Callable[..., Any]
-NUMBER: Any = inspect.getattr_static(Value, "data")  # the slot itself, whatever a subclass makes of the name
+NUMBER: Any = inspect.getattr_static(Value, "data")  # the slot itself, even if a subclass redefines the name
 
 
 class TracedValue(Value):
     """A Value during tracing: a comparison is recorded like any operation, and neither `if` nor `.data` is allowed.
 
-    Whatever is computed from Values while the trace is at work becomes one, and so does a plain number.
+    Everything computed from Values while the trace is running becomes one, and so does a plain number.
     """
 
     __slots__ = ()
 
     @property
     def data(self) -> float:
-        """The number of the first call: refused while the trace is at work, which would keep it for all calls."""
+        """The number of the first call: refused while tracing, which would keep it for all calls."""
         if MODES.value_trace is not None:
             raise TraceError(
-                "the number of a traced Value would be frozen in the program: a compiled function computes with "
-                "operations alone. To decide by a number use tg.ops.where(condition, a, b)"
+                "the number of a traced Value would be frozen in the program: a compiled function consists of "
+                "operations alone. To choose by a number use tg.ops.where(condition, a, b)"
             )
         return NUMBER.__get__(self)  # type: ignore[no-any-return]
 
@@ -65,7 +65,7 @@ class TracedValue(Value):
 
     @staticmethod
     def derivatives(root: Value, inputs: Sequence[Value], seed: Any) -> list[Value]:
-        """seed·∂root/∂input as further nodes: a transform inside of a compiled function."""
+        """seed·∂root/∂input as further nodes: a transform inside a compiled function."""
 
         def pull(x: Value, g: Value) -> Iterable[tuple[Value, Value]]:
             partials = x.op.partials(x, *x.parents) if x.op is not None and x.op.partials else ()
@@ -79,7 +79,7 @@ class TracedValue(Value):
     def __bool__(self) -> bool:
         what = self.op.name if self.op else self.label or "a Value"
         raise TraceError(
-            f"a compiled function cannot decide by the value of {what} = {NUMBER.__get__(self)!r}: the trace would "
+            f"a compiled function cannot branch on the value of {what} = {NUMBER.__get__(self)!r}: the trace would "
             "keep one branch for all inputs. Compute both branches and choose with tg.ops.where(condition, a, b)"
         )
 
@@ -91,7 +91,7 @@ class TracedValue(Value):
 
 
 def keep_zero(g: Value, partial: Any) -> Any:
-    """g·∂y/∂x, where a gradient of 0 stays 0 also through an infinite derivative."""
+    """g·∂y/∂x, where a gradient of 0 stays 0 even through an infinite derivative."""
     if not isinstance(partial, Value):
         return g * partial
     infinite = ops.not_equal(partial - partial, 0.0)
@@ -102,7 +102,7 @@ install(TracedValue)
 
 
 class Program:
-    """One trace: the tape, where the arguments stand on it, and what the function returns."""
+    """One trace: the tape, the rows of the arguments on it, and what the function returns."""
 
     def __init__(self, f: Function, nesting: Any, given: Sequence[Any]) -> None:
         self.nesting = nesting
@@ -150,12 +150,12 @@ class Program:
         return unflatten(self.nesting, iter(self.tape.grad[self.input_rows].tolist()))
 
     def slopes(self) -> list[float]:
-        """After `forward`: the gradient by each Value that the function closes over."""
+        """After `forward`: the gradient with respect to each Value that the function closes over."""
         self.backward()
         return self.tape.grad[self.closed_over_rows].tolist()  # type: ignore[no-any-return]
 
     def slopes_at(self, given: Sequence[Any]) -> Callable[[], list[float]]:
-        """The same for these arguments and whatever those Values hold when it is called."""
+        """The same for these arguments and the present numbers of those Values."""
 
         def now() -> list[float]:
             with self.lock:
@@ -166,7 +166,7 @@ class Program:
 
 
 class ScalarFunction:
-    """A function of numbers, on the tape: another nesting of the arguments is traced anew, other numbers are not."""
+    """A function of numbers, on the tape: another nesting of the arguments is traced again, other numbers are not."""
 
     def __init__(self, f: Function, run_trace: Callable[[Function], Any] = lambda trace: trace()) -> None:
         self.f, self.run_trace = f, run_trace
@@ -182,7 +182,7 @@ class ScalarFunction:
         return self.programs[nesting], given
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
-        """The result as plain numbers; as a Value where it depends on Values that the function closes over."""
+        """The result as plain numbers; a Value if it depends on Values that the function closes over."""
         program, given = self.program(arguments)
         closed_over = program.closed_over if MODES.recording else []
         if closed_over and program.result_nesting is not None:
@@ -195,7 +195,7 @@ class ScalarFunction:
         return number_node(name, y, partials, program.slopes_at(given), lambda: self.f(*arguments), closed_over)
 
     def value_and_gradients(self, arguments: Sequence[Any], _: Any = None) -> tuple[Any, Any]:
-        """(result, gradients nested like the arguments), all of them: the tape has them anyway."""
+        """(result, gradients nested like the arguments): all of them, since the tape computes them anyway."""
         program, given = self.program(arguments)
         with program.lock:
             return program.forward(given), program.backward()
@@ -236,7 +236,7 @@ def python_lines(program: Program, name: str) -> Iterable[str]:
             yield f"    {at[i]} = {node.op.name}({inputs})"
         elif i not in program.input_rows:
             yield f"    {at[i]} = {literal(float(tape.data[i]))}"
-    yield "    # backward: d_v is the derivative of the result by v"
+    yield "    # backward: d_v is the derivative of the result with respect to v"
     yield f"    {' = '.join(f'd_{x}' for x in at)} = 0.0"
     yield f"    d_{at[program.output_rows[-1]]} = 1.0"
     for i, node in reversed(list(enumerate(nodes))):
@@ -253,7 +253,7 @@ def python_lines(program: Program, name: str) -> Iterable[str]:
 
 
 def row_names(program: Program) -> list[str]:
-    """What each row is called: labels and argument names where they are free, v and the row's number elsewhere."""
+    """A name for each row: its label or argument name if that is free, else v and the row's number."""
     found: dict[int, str] = {}
     taken: set[str] = set()
     labelled = [(row, f"x{k}") for k, row in enumerate(program.input_rows)]

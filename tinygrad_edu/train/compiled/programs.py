@@ -189,7 +189,7 @@ def refuse_difference(before: Any, now: object) -> None:
     if before != now:
         raise TraceError(
             "forward or the loss computes something else at each call, such as with random numbers of its own, a "
-            "counter or the time, which a compiled program would hold fast"
+            "counter or the time, which a compiled program would freeze"
         )
 
 
