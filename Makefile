@@ -29,7 +29,8 @@ lint: $(VENV)/.ready-test ## ruff and mypy, without the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/.ready-test ## sort imports, mend what ruff can mend, format
+format: $(VENV)/.ready-test ## sort imports, mend what ruff can mend, format, write the names of the tables as types
+	$(BIN)/python -m tests.literal_names
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 

@@ -18,6 +18,7 @@ ROOMS = [
     "packages",
     "elsewhere",
     "checks",
+    "names",
     "core",
     "ops",
     "compile",

@@ -33,6 +33,9 @@ print(v.grad, z.parents, -z, 1 - z, z.leaky_relu(0.1))
 model = tg.nn.MLP([3, 4, 1], seed=0)
 np.mean((model(X) - y) ** 2).backward()
 g = tg.grad(lambda w: np.sum(w * w))(np.ones(3))
+for name in ("sgd", "adam"):  # names that stand in a variable
+    run = tg.fit(model, X, y, loss="mse", optimizer=name, epochs=1)
+run = tg.fit(model, X, y, loss=lambda p, t: np.mean(p - t), optimizer=tg.optim.Adam(model.parameters()), epochs=1)
 """
 
 

@@ -21,12 +21,13 @@ from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.data.arguments import finite, pairs, rows
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
+from tinygrad_edu.names import OrderName
 
 Array = np.ndarray[Any, Any]
 Seed = int | np.random.Generator
 
 
-def orders(y: Samples, epochs: int, order: str = "shuffled", seed: Seed = 0, weights: ArrayLike = None) -> Array:
+def orders(y: Samples, epochs: int, order: OrderName = "shuffled", seed: Seed = 0, weights: ArrayLike = None) -> Array:
     """The numbers of the samples in the order in which each epoch sees them: (epochs, samples), integers.
 
     y has one row for each sample; only "sorted" and "stratified" look into it, for classes of shape (samples,) or
@@ -137,7 +138,7 @@ def probabilities(weights: ArrayLike, samples: int) -> Array:
 
 
 def batches(
-    X: Samples, y: Samples, batch_size: int, *, order: str = "shuffled", seed: int = 0, weights: ArrayLike = None
+    X: Samples, y: Samples, batch_size: int, *, order: OrderName = "shuffled", seed: int = 0, weights: ArrayLike = None
 ) -> Batches:
     """Batches (X[rows], y[rows]); each loop over the result is one epoch, in an order of its own.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,14 @@ from tinygrad_edu.estimators import choices, forward, inputs
 from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.estimators.perceptron import Perceptron, store
+from tinygrad_edu.names import (
+    ActivationName,
+    InitializerName,
+    LearningRateName,
+    NormName,
+    ScikitLearnLossName,
+    SolverName,
+)
 
 EXACT = "biuU"  # targets that can only be classes: booleans, whole numbers, strings
 
@@ -45,16 +54,17 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
     }
 
     def __init__(
-        self, hidden_layer_sizes: ArrayLike = (100,), activation: Any = "relu", *, solver: str = "adam",
-        alpha: float = 0.0001, batch_size: Any = "auto", learning_rate: str = "constant",
-        learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
-        random_state: Any = None, tol: float = 1e-4, verbose: Any = False, warm_start: bool = False,
-        momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
-        validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
-        n_iter_no_change: Any = 10, max_fun: int = 15000, init: str | None = None, dropout: float = 0.0,
-        clip_norm: float | None = None, class_weight: Any = None, validation_curve: bool = False, callbacks: Any = None,
-        out_activation: str | None = None, l1: float = 0.0, norm: str | None = None, weight_decay: float | None = None,
-        stop_loss: float | None = None, loss: str = "log_loss",
+        self, hidden_layer_sizes: ArrayLike = (100,), activation: Any = "relu", *, solver: SolverName = "adam",
+        alpha: float = 0.0001, batch_size: Any = "auto",
+        learning_rate: LearningRateName | Callable[[int], Any] = "constant", learning_rate_init: float = 0.001,
+        power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        verbose: Any = False, warm_start: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True,
+        early_stopping: bool = False, validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
+        epsilon: float = 1e-8, n_iter_no_change: Any = 10, max_fun: int = 15000, init: InitializerName | None = None,
+        dropout: float = 0.0, clip_norm: float | None = None, class_weight: Any = None, validation_curve: bool = False,
+        callbacks: Any = None, out_activation: ActivationName | None = None, l1: float = 0.0,
+        norm: NormName | None = None, weight_decay: float | None = None, stop_loss: float | None = None,
+        loss: ScikitLearnLossName = "log_loss",
     ) -> None:  # fmt: skip
         store(self, locals())
 

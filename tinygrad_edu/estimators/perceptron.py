@@ -18,6 +18,7 @@ from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.estimators.network import CODES, LOSSES
 
+LEARNING_RATES = ("constant", "invscaling", "adaptive")  # names that scikit-learn has, besides functions
 VALID: set[Any] = set()  # parameters that have passed scikit-learn's checks
 
 
@@ -49,7 +50,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         "solver": [StrOptions(choices.SOLVERS)],
         "alpha": [positive(Real, least=0)],
         "batch_size": [StrOptions({"auto"}), positive(Integral)],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), callable],
+        "learning_rate": [StrOptions(set(LEARNING_RATES)), callable],
         "learning_rate_init": [positive(Real, "neither", 0)],
         "power_t": [positive(Real, least=0)],
         "max_iter": [positive(Integral)],

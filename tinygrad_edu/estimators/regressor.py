@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sklearn.base import RegressorMixin, _fit_context
@@ -14,6 +15,14 @@ from tinygrad_edu.estimators import choices, forward, inputs
 from tinygrad_edu.estimators.callbacks import with_callbacks
 from tinygrad_edu.estimators.memory import Array
 from tinygrad_edu.estimators.perceptron import Perceptron, store
+from tinygrad_edu.names import (
+    ActivationName,
+    InitializerName,
+    LearningRateName,
+    NormName,
+    ScikitLearnLossName,
+    SolverName,
+)
 
 
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-learn ships no types
@@ -35,16 +44,16 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
     }
 
     def __init__(
-        self, loss: str = "squared_error", hidden_layer_sizes: ArrayLike = (100,), activation: Any = "relu", *,
-        solver: str = "adam", alpha: float = 0.0001, batch_size: Any = "auto", learning_rate: str = "constant",
-        learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
-        random_state: Any = None, tol: float = 1e-4, verbose: Any = False, warm_start: bool = False,
-        momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
-        validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
-        n_iter_no_change: Any = 10, max_fun: int = 15000, init: str | None = None, dropout: float = 0.0,
-        clip_norm: float | None = None, validation_curve: bool = False, callbacks: Any = None,
-        out_activation: str | None = None, l1: float = 0.0, norm: str | None = None, weight_decay: float | None = None,
-        stop_loss: float | None = None,
+        self, loss: ScikitLearnLossName = "squared_error", hidden_layer_sizes: ArrayLike = (100,),
+        activation: Any = "relu", *, solver: SolverName = "adam", alpha: float = 0.0001, batch_size: Any = "auto",
+        learning_rate: LearningRateName | Callable[[int], Any] = "constant", learning_rate_init: float = 0.001,
+        power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        verbose: Any = False, warm_start: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True,
+        early_stopping: bool = False, validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
+        epsilon: float = 1e-8, n_iter_no_change: Any = 10, max_fun: int = 15000, init: InitializerName | None = None,
+        dropout: float = 0.0, clip_norm: float | None = None, validation_curve: bool = False, callbacks: Any = None,
+        out_activation: ActivationName | None = None, l1: float = 0.0, norm: NormName | None = None,
+        weight_decay: float | None = None, stop_loss: float | None = None,
     ) -> None:  # fmt: skip
         store(self, locals())
 

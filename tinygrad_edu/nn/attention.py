@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu import checks, ops
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.names import ActivationName, BackEndName, InitializerName
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.activations import find_activation
 from tinygrad_edu.nn.dropout import Dropout
@@ -19,7 +20,7 @@ from tinygrad_edu.nn.layers import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
 
-Init = str | initializers.Initializer
+Init = InitializerName | initializers.Initializer
 SHORTEST = 256  # the side of the smallest mask that is kept
 
 
@@ -100,7 +101,7 @@ class MultiHeadAttention(Module):
         causal: bool = False,
         init: Init = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         refuse_widths("MultiHeadAttention", embed_dim=embed_dim, num_heads=num_heads)
@@ -173,7 +174,7 @@ class TransformerEncoderLayer(Module):
         nhead: int,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: str = "relu",
+        activation: ActivationName = "relu",
         layer_norm_eps: float = 1e-5,
         norm_first: bool = False,
         bias: bool = True,
@@ -181,7 +182,7 @@ class TransformerEncoderLayer(Module):
         causal: bool = False,
         init: Init = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         rng = random_generator("TransformerEncoderLayer", rng)

@@ -12,13 +12,14 @@ from tinygrad_edu import checks, ops
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.windows import each_axis, padding_of
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.names import BackEndName, InitializerName
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.inputs import of_back_end, random_generator, refuse_widths
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameters import parameter
 
 PerAxis = int | Sequence[int]
-Init = str | initializers.Initializer
+Init = InitializerName | initializers.Initializer
 
 
 class Convolution(Module):
@@ -109,7 +110,7 @@ class Forward(Convolution):
         *,
         init: Init = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         super().__init__(
@@ -178,7 +179,7 @@ class Transposed(Convolution):
         *,
         init: Init = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         each_axis(type(self).__name__, "padding", padding, self.axes, 0)

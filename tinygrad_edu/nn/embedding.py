@@ -13,6 +13,7 @@ from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError
+from tinygrad_edu.names import BackEndName, InitializerName
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.inputs import random_generator, refuse_widths
 from tinygrad_edu.nn.module import Module
@@ -42,10 +43,10 @@ class Embedding(Module):
         entries: int,
         features: int,
         *,
-        init: str | initializers.Initializer = "normal",
+        init: InitializerName | initializers.Initializer = "normal",
         padding_idx: int | None = None,
         rng: Any = None,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         refuse_widths("Embedding", entries=entries, features=features)

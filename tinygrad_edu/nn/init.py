@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.checks import number
 from tinygrad_edu.errors import SettingError, ShapeError, unknown_name
+from tinygrad_edu.names import ActivationName
 
 __all__ = [
     "constant", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "normal",
@@ -168,7 +169,7 @@ class ScikitLearn:
         return rng.uniform(-bound, bound, fan_out)
 
 
-def scikit_learn(activation: str = "relu") -> Initializer:
+def scikit_learn(activation: ActivationName = "relu") -> Initializer:
     """How scikit-learn's MLPs begin: Glorot's uniform, narrower (2 in place of 6) for "logistic"; biases drawn too.
 
     With rng=np.random.RandomState(seed) for the generator the draws are those of random_state=seed.

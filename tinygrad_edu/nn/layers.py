@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.errors import OperandError, SettingError, unknown_name
+from tinygrad_edu.names import ActivationName, BackEndName, InitializerName, NormName
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.activations import FUNCTIONS as FUNCTIONS
 from tinygrad_edu.nn.activations import OTHER_NAMES as OTHER_NAMES
@@ -49,9 +50,9 @@ class Linear(Module):
         out_features: int,
         bias: bool = True,
         *,
-        init: str | initializers.Initializer = "glorot_uniform",
+        init: InitializerName | initializers.Initializer = "glorot_uniform",
         rng: np.random.Generator | int | None = None,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         refuse_widths("Linear", in_features=in_features, out_features=out_features)
@@ -135,15 +136,15 @@ class MLP(Module):
     def __init__(
         self,
         sizes: Iterable[int],
-        activation: str = "tanh",
-        out_activation: str = "identity",
+        activation: ActivationName = "tanh",
+        out_activation: ActivationName = "identity",
         bias: bool = True,
-        init: str | initializers.Initializer = "glorot_uniform",
+        init: InitializerName | initializers.Initializer = "glorot_uniform",
         seed: int = 0,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         *,
         dropout: float = 0.0,
-        norm: str | None = None,
+        norm: NormName | None = None,
         dtype: Dtype = None,
     ) -> None:
         sizes = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,)

@@ -13,6 +13,7 @@ from tinygrad_edu.compile.ir.dims import ACTIVE
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.names import BackEndName
 from tinygrad_edu.nn.inputs import as_input, as_input_of, refuse_trace, refuse_widths
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameters import buffer, fill, numbers, parameter
@@ -73,7 +74,7 @@ class LayerNorm(Normalization):
         *,
         affine: bool = True,
         bias: bool = True,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         super().__init__(features, eps, affine, bias, backend, dtype)
@@ -103,7 +104,7 @@ class RMSNorm(Normalization):
         eps: float | None = None,
         *,
         affine: bool = True,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         smallest = float(np.finfo(np.dtype(dtype or np.float64)).eps)
@@ -144,7 +145,7 @@ class BatchNorm(Normalization):
         *,
         affine: bool = True,
         bias: bool = True,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         refuse_widths(type(self).__name__, features=features)
@@ -272,7 +273,7 @@ class GroupNorm(OverChannels):
         eps: float = 1e-5,
         *,
         affine: bool = True,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         refuse_widths("GroupNorm", num_groups=num_groups, num_channels=num_channels)

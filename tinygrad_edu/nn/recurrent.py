@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu import checks, ops
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, State
+from tinygrad_edu.names import ActivationName, BackEndName
 from tinygrad_edu.nn.inputs import random_generator
 from tinygrad_edu.nn.layers import Linear, find_activation
 from tinygrad_edu.nn.levels import levels
@@ -38,14 +39,14 @@ class RNN(Recurrent):
         self,
         in_features: int,
         hidden_features: int,
-        activation: str = "tanh",
+        activation: ActivationName = "tanh",
         bias: bool = True,
         *,
         horizon: int | None = None,
         init: Init = "glorot_uniform",
         recurrent_init: Init | None = None,
         rng: np.random.Generator | int | None = None,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
@@ -105,7 +106,7 @@ class GRU(Recurrent):
         init: Init = "glorot_uniform",
         recurrent_init: Init | None = None,
         rng: np.random.Generator | int | None = None,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
@@ -174,7 +175,7 @@ class LSTM(Recurrent):
         init: Init = "glorot_uniform",
         recurrent_init: Init | None = None,
         rng: np.random.Generator | int | None = None,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
@@ -240,8 +241,8 @@ class Elman(Recurrent):
         in_features: int,
         hidden_features: int,
         out_features: int,
-        activation: str = "sigmoid",
-        out_activation: str = "identity",
+        activation: ActivationName = "sigmoid",
+        out_activation: ActivationName = "identity",
         out_bias: bool = False,
         *,
         self_feedback: float = 0.3,
@@ -250,7 +251,7 @@ class Elman(Recurrent):
         init: Init = "glorot_uniform",
         recurrent_init: Init | None = None,
         seed: int = 0,
-        backend: str = "tensor",
+        backend: BackEndName = "tensor",
         dtype: Dtype = None,
     ) -> None:
         super().__init__(in_features, hidden_features, horizon, backend, dtype)

@@ -19,13 +19,14 @@ from tinygrad_edu.core.scan import rolled
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.names import InitializerName
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.inputs import as_array, as_input, refuse_widths
 from tinygrad_edu.nn.levels import Levels
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameters import parameter
 
-Init = str | initializers.Initializer
+Init = InitializerName | initializers.Initializer
 
 
 class Recurrent(Module):

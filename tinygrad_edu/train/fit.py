@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import CompileError, SettingError
+from tinygrad_edu.names import LossName, OptimizerName, OrderName
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
 from tinygrad_edu.train import progress_bar
@@ -33,9 +34,9 @@ SETTINGS = [field.name for field in fields(Settings)]
 
 
 def fit(
-    model: Module, X: Samples, y: Samples, *, loss: str | Loss,
-    optimizer: str | Optimizer | LBFGS | Callable[[Any], Any], epochs: int, batch_size: int | None = None,
-    shuffle: bool | str = True, seed: int = 0, compiled: bool | str = "auto", tol: float | None = None,
+    model: Module, X: Samples, y: Samples, *, loss: LossName | Loss,
+    optimizer: OptimizerName | Optimizer | LBFGS | Callable[[Any], Any], epochs: int, batch_size: int | None = None,
+    shuffle: bool | OrderName = True, seed: int = 0, compiled: bool | str = "auto", tol: float | None = None,
     patience: int | None = None, validation: Samples = None, sample_weight: Samples = None,
     clip_norm: float | None = None, clip_value: float | None = None, callbacks: Sequence[Callable[[Any], Any]] = (),
     progress: bool | None = None, accurate: bool = False, resume_from: str | os.PathLike[str] | None = None,

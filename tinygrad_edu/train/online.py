@@ -15,6 +15,7 @@ from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, SettingError, ShapeError, TraceError, first_line
+from tinygrad_edu.names import LossName, OptimizerName
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.sequence import Recurrent, detach
 from tinygrad_edu.optim import Optimizer, optimizer_for
@@ -54,8 +55,8 @@ def fit_online(
     X: Samples,
     y: Samples,
     *,
-    loss: str | Loss,
-    optimizer: str | Optimizer | Callable[[Any], Optimizer],
+    loss: LossName | Loss,
+    optimizer: OptimizerName | Optimizer | Callable[[Any], Optimizer],
     epochs: int,
     steps: int = 1,
     compiled: bool | str = "auto",
@@ -94,7 +95,7 @@ def fit_online(
 
 
 def check_series(
-    model: Recurrent, X: Samples, y: Samples, loss: str | Loss, optimizer: Any, epochs: int, steps: int
+    model: Recurrent, X: Samples, y: Samples, loss: LossName | Loss, optimizer: Any, epochs: int, steps: int
 ) -> Series:
     """The settings, or an error that says which of them does not fit."""
     if not isinstance(model, Recurrent):

@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.names import LossName
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.named import optimizer_for
 from tinygrad_edu.train.job import job_of
@@ -66,7 +67,7 @@ def lr_range_test(
     X: Samples,
     y: Samples,
     *,
-    loss: str | Callable[..., Any],
+    loss: LossName | Callable[..., Any],
     optimizer: Any = "sgd",
     start: float = 1e-6,
     end: float = 10.0,

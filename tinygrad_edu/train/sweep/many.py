@@ -18,6 +18,7 @@ from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, TraceError
+from tinygrad_edu.names import LossName, OptimizerName
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train import progress_bar, samples
@@ -64,8 +65,8 @@ class ManyRuns:
 
 
 def fit_many(
-    make_model: Callable[[int], Module], X: Samples, y: Samples, *, loss: str | Loss,
-    optimizer: str | Callable[[Any], Optimizer], epochs: int, seeds: Iterable[int] = range(100),
+    make_model: Callable[[int], Module], X: Samples, y: Samples, *, loss: LossName | Loss,
+    optimizer: OptimizerName | Callable[[Any], Optimizer], epochs: int, seeds: Iterable[int] = range(100),
     learning_rates: Sequence[float] | None = None, batch_size: int | None = None, shuffle: bool = True,
     tol: float | None = None, threads: int | None = None, parallel: str | None = None, progress: bool | None = None,
 ) -> ManyRuns:  # fmt: skip
@@ -120,7 +121,7 @@ class ManyJobs:
     """How each of the runs is made."""
 
     make_model: Callable[[int], Module]
-    optimizer: str | Callable[[Any], Optimizer]
+    optimizer: OptimizerName | Callable[[Any], Optimizer]
     X: Any
     y: Any
     settings: dict[str, Any]
