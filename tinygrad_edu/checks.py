@@ -1,6 +1,6 @@
-"""Checks of settings, with one wording for all: each returns the setting, or says which one lies where it must not.
+"""Checks of settings, with one wording for all: each returns the setting, or says which one is out of range.
 
-A bool is no number here: `epochs=True` is a mistake, not 1.
+A bool is not a number here: `epochs=True` is a mistake, not 1.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def is_flag(x: object) -> bool:
 
 
 def whole(name: str, x: object, least: int = 1, owner: str = "", what: str = "") -> int:
-    """A whole number of at least `least`; `owner`, the layer or class whose argument it is; `what`, what it means.
+    """A whole number of at least `least`. `owner`: the layer or class whose argument it is; `what`: its meaning.
 
     >>> whole("epochs", True)
     Traceback (most recent call last):
@@ -64,7 +64,7 @@ def number(name: str, x: object, interval: str = UNLIMITED, owner: str = "", wha
 
 
 def flag(name: str, x: object, owner: str = "") -> bool:
-    """True or False, and not merely something that Python takes for one."""
+    """True or False, not merely something that is truthy or falsy."""
     return bool(one_of(name, x, (True, False), owner))
 
 
@@ -79,7 +79,7 @@ def one_of(name: str, x: object, allowed: Iterable[Any], owner: str = "") -> Any
 
 
 def seed(name: str, x: object, owner: str = "") -> int:
-    """What a random generator begins with."""
+    """The seed of a random generator."""
     return whole(name, x, 0, owner)
 
 
@@ -91,7 +91,7 @@ def pair(name: str, x: object, what: str) -> tuple[Any, Any]:
 
 
 def divisor(name: str, x: object) -> float:
-    """What keeps a quotient finite where the gradient is 0."""
+    """A small number that keeps a quotient finite when the gradient is 0."""
     found = number(name, x, "[0, inf)")
     if found == 0:
         raise SettingError(
@@ -116,6 +116,6 @@ def meaning(what: str) -> str:
 
 
 def argument(name: str, x: object, owner: str) -> str:
-    """How an error names it: p=1.5, or Dropout(p=1.5)."""
+    """The setting as an error shows it: p=1.5, or Dropout(p=1.5)."""
     text = f"{name}={x!r:.80}"
     return f"{owner}({text})" if owner else text

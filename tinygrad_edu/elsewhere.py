@@ -98,7 +98,7 @@ def advice(module: str, name: str, known: Iterable[str]) -> str:
 
 
 def habits(module: str, known: list[str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a module: an error that advises, and no more than the public names.
+    """`__getattr__` and `__dir__` of a module: an error with advice, and the public names only.
 
     >>> unknown, listed = habits("tinygrad_edu.nn", ["MLP"])
     >>> listed()

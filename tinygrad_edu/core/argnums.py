@@ -1,4 +1,4 @@
-"""Which arguments to differentiate by, as a user writes it: `argnum=0`, `-1`, or `(0, 2)`."""
+"""Which arguments to differentiate with respect to, as a user writes it: `argnum=0`, `-1`, or `(0, 2)`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def is_several(argnum: int | Sequence[int]) -> bool:
 
 
 def places_of(argnum: int | Sequence[int], count: int, several: bool = True) -> list[int]:
-    """The places from 0 to count - 1 of positional arguments. Errors: SettingError for what is none of them.
+    """The positional arguments meant, as numbers from 0 to count - 1. Errors: SettingError for any other number.
 
     >>> places_of(-1, 3), places_of((0, 2), 3)
     ([2], [0, 2])

@@ -1,4 +1,4 @@
-"""All operations on whole arrays: importing this enters them in the tables, the ones that others are made of first."""
+"""All operations on whole arrays: importing this enters them in the tables, the basic ones first."""
 
 from tinygrad_edu.core import shapes as shapes  # isort: skip
 from tinygrad_edu.core import broadcasting as broadcasting  # isort: skip

@@ -42,7 +42,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
             f"backward() has already run from {root!r}: its gradients would be counted twice. "
             "Compute it again, or say retain_graph=True to add them on purpose"
         )
-    with np.errstate(all="ignore"):  # 1/0 in a derivative is inf; a path without gradient drops it
+    with np.errstate(all="ignore"):  # 1/0 in a derivative is inf; a path whose gradient is 0 ignores it
         order = gradient_order(root)
         quick = not MODES.anomaly and not was_written(order)
         found = cotangents(order, seed, pull if quick else pull_with_care)
@@ -73,12 +73,12 @@ def check_seed(root: Node, grad: ArrayLike) -> Any:
 
 
 def is_forgotten(grad: ArrayLike, spent: ArrayLike) -> bool:
-    """Has an optimizer used this gradient of a leaf, and nobody set it back since?"""
+    """Has an optimizer used this gradient of a leaf, with no reset since?"""
     return spent is not False and grad is not None and spent is grad and bool(grad.any())
 
 
 def store(x: Node, g: Node) -> None:
-    """An inner node shows this pass's gradient; a leaf adds it, in an array of its own, to what it has."""
+    """An inner node shows this pass's gradient; a leaf adds it to the gradient that it has, in its own array."""
     if x.parents:
         x.grad = g
     else:
@@ -87,16 +87,16 @@ def store(x: Node, g: Node) -> None:
 
 
 def wanting(x: Node) -> list[Node]:
-    """The parents whose gradient is wanted."""
+    """The parents that require a gradient."""
     kind = x.__class__
     return [p for p in x.parents if p.__class__ is kind and p.requires_grad]
 
 
 def pull(x: Node, g: Node) -> Contributions:
-    """(parent, contribution) for each parent that wants one: the chain rule at one node, on arrays."""
+    """(parent, contribution) for each parent that requires one: the chain rule at one node, on arrays."""
     operation, kind = x.op, x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
-    if isinstance(operation, Operation):  # not `__class__ is`: an operation of somebody's own is a subclass
+    if isinstance(operation, Operation):  # not `__class__ is`: a user's own operation is a subclass
         partials = operation.partials_on_arrays(x.array, arrays)
         found = []
         for p, d in zip(x.parents, partials):  # noqa: B905  (`strict` would cost 60 ns)
@@ -116,7 +116,7 @@ def pull(x: Node, g: Node) -> Contributions:
 
 
 def multiply_into(g: Node, d: ArrayLike, partials: Sequence[Any], y: Node, arrays: Sequence[Any]) -> Any:
-    """g·d, in the memory of d where that is large and nothing else: fresh memory costs as much as the product."""
+    """g·d, written into d if that is large and used nowhere else: fresh memory costs as much as the product."""
     if d.__class__ is float:
         return g if d == 1.0 else g * d
     if d.__class__ is not np.ndarray or d.size < LARGE or d.shape != g.shape or d.dtype is not g.dtype:
@@ -133,7 +133,7 @@ def fit_to_shape(contribution: ArrayLike, array: ArrayLike) -> Any:
 
 
 def pull_with_care(x: Node, g: Node) -> Contributions:
-    """The same, for the rare case: arrays were written to, NaN came out, or `detect_anomaly` is on."""
+    """The same for the rare cases: arrays were written to, NaN came out, or `detect_anomaly` is on."""
     refuse_changed(x)
     kind = x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
@@ -176,7 +176,7 @@ def contributions(
 
 @functools.cache
 def flat_inputs(operation: Operation) -> frozenset[int]:
-    """The inputs by which the derivative is the number 0, as of floor: an infinite gradient ends there too."""
+    """The inputs whose derivative is the number 0, as for floor: even an infinite gradient ends there."""
     some = np.array([0.5, 0.25])
     with np.errstate(all="ignore"):
         found = operation.partials(some, *[some] * len(operation.parameters)) if operation.partials else ()
@@ -186,7 +186,7 @@ def flat_inputs(operation: Operation) -> frozenset[int]:
 def times(g: Node, partial: ArrayLike) -> Any:
     """g·∂y/∂x, where a gradient of exactly 0 stays 0 even through an infinite derivative.
 
-    log inside `where` is the case: 0·inf would put NaN where no gradient flows.
+    An example is log inside `where`: 0·inf would put NaN where no gradient flows.
     """
     product = g * partial
     return ops.where(g == 0.0, 0.0, product) if has_nan(getattr(product, "array", product)) else product
@@ -199,7 +199,7 @@ def has_nan(array: ArrayLike) -> bool:
 
 
 def tensor_gradients(root: Node, inputs: Sequence[Node], seed: Node) -> list[Node]:
-    """d root / d input as Tensors that can be differentiated again; None where the root does not depend on it."""
+    """d root / d input as Tensors that can be differentiated again; None if the root does not depend on it."""
     if MODES.tensor_trace is not None:
         return MODES.tensor_trace.derivatives(root, inputs, seed)  # type: ignore[no-any-return]
     with np.errstate(all="ignore"):
@@ -217,14 +217,14 @@ def refuse_bad_gradient(x: Node, g: Node, found: Contributions) -> None:
 
 
 def bad_entries(array: ArrayLike) -> str:
-    """How many entries are not finite, and where the first one is."""
+    """The number of entries that are not finite, and where the first one is."""
     bad = ~np.isfinite(array)
     first = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))
     return f"{np.atleast_1d(array)[first]} (first at index {first}, {bad.sum()} of {array.size} entries not finite)"
 
 
 def refuse_anomaly(operation: Operation | ArrayOperation, y: Node, operands: Sequence[Any]) -> None:
-    """Under detect_anomaly: the first NaN or infinity of the forward pass, with what went in."""
+    """Under detect_anomaly: the first NaN or infinity of the forward pass, with its inputs."""
     if not np.isfinite(y).all():
         arrays = [
             (name, getattr(x, "array", x)) for name, x in zip(names_of(operation, operands), operands, strict=True)
@@ -239,7 +239,7 @@ def refuse_anomaly(operation: Operation | ArrayOperation, y: Node, operands: Seq
 
 
 def names_of(operation: Operation | ArrayOperation, operands: Sequence[Any]) -> list[str]:
-    """Labels where there are any, else the names of the operation's parameters."""
+    """The labels if there are any, else the names of the operation's parameters."""
     parameters = operation.parameters if isinstance(operation, Operation) else operation.arrays
     given = list(parameters) if len(parameters) == len(operands) else [f"array {i}" for i in range(len(operands))]
     return [getattr(x, "label", "") or name for x, name in zip(operands, given, strict=True)]

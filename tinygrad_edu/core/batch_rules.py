@@ -1,7 +1,8 @@
-"""What an operation on one sample means on a whole batch, whose first axis counts the samples.
+"""How an operation on one sample is done on a whole batch, whose first axis counts the samples.
 
-Elementwise: axes of size 1 after the first, until all samples have one rank. Array operations: the same operation with
-its axes one further on. An operation without a rule here runs on each sample, and the results are stacked.
+Elementwise: axes of size 1 are inserted after the first until all samples have the same rank. Array operations: the
+same operation with its axes shifted by one. An operation without a rule runs on each sample, and the results are
+stacked.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def on_common(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any]) -> Any:
-    """An operation on what is the same for all samples."""
+    """An operation on inputs that are the same for all samples."""
     inner = [x.inner for x in xs]
     return operation(inner if operation.variadic else inner[0], *([] if operation.variadic else inner[1:]), **options)
 
@@ -47,7 +48,7 @@ def on_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[s
 
 
 def one_by_one(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
-    """Each sample for itself."""
+    """Each sample separately."""
     if MODES.tensor_trace is not None and not isinstance(size, int):
         raise TraceError(
             f"vmap of {operation.name} cannot be compiled with these arguments: it runs sample by sample, and a "
@@ -67,7 +68,7 @@ def one(x: Sample, i: int) -> Any:
 
 
 def align(x: Node, rank: int) -> Any:
-    """The batch with samples of that rank: axes of size 1 behind the one that counts the samples."""
+    """The batch with samples of that rank: axes of size 1 after the one that counts the samples."""
     if not hasattr(x, "inner"):
         return x
     if x.common or x.ndim == rank:
@@ -77,7 +78,7 @@ def align(x: Node, rank: int) -> Any:
 
 
 def full(x: Sample, size: ArrayLike) -> Any:
-    """The batch, also of what is the same for all samples."""
+    """The batch, repeated if the array is the same for all samples."""
     return broadcast_to(x.inner, (size, *x.shape)) if x.common else x.inner
 
 
@@ -146,7 +147,7 @@ def put_back(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[s
 
 
 def one_further(index: ArrayLike) -> tuple[Any, ...] | None:
-    """The index behind the one that reads all samples; None where arrays stand apart, whose axes NumPy puts first."""
+    """The index after the one that reads all samples; None if its arrays are not adjacent (NumPy puts them first)."""
     parts = index if isinstance(index, tuple) else (index,)
     if any(hasattr(part, "inner") for part in parts):
         return None
@@ -206,7 +207,7 @@ def multiply_batch(
 
 
 class Widened:
-    """A sample with one axis more, for the rules alone."""
+    """A sample with one more axis, for the rules alone."""
 
     def __init__(self, inner: ArrayLike, common: bool) -> None:
         self.inner, self.common = inner, common

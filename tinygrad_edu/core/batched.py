@@ -1,4 +1,4 @@
-"""A Tensor of one sample that stands for all samples of a batch: what `vmap` calls its function with.
+"""A Tensor of one sample that stands for all samples of a batch: `vmap` calls its function with it.
 
 It has the shape of one sample. An operation on it is one operation on the whole batch, by a rule that says which axes
 move; its own graph is of samples, so that a transform inside the function gives a gradient for each sample.
@@ -25,12 +25,12 @@ from tinygrad_edu.core.tensor import Tensor
 
 
 class NumbersNeededError(Exception):
-    """The function looks at the numbers of one sample: it has to run sample by sample."""
+    """The function reads the numbers of one sample, so it has to run sample by sample."""
 
 
 class _Levels(threading.local):
     def __init__(self) -> None:
-        self.open: list[tuple[Any, Any]] = []  # of each vmap at work: the trace around it, and how many samples
+        self.open: list[tuple[Any, Any]] = []  # for each active vmap: the trace around it, and the number of samples
 
 
 LEVELS = _Levels()
@@ -63,7 +63,7 @@ class Batched(Tensor):
 
     __slots__ = ("common", "inner", "level")
 
-    of_samples = True  # where somebody holds the class alone, as in MODES.tensor_trace
+    of_samples = True  # for code that holds the class alone, as in MODES.tensor_trace
 
     inner: Any
     common: bool
@@ -190,7 +190,7 @@ install(Batched)
 
 @contextmanager
 def recording_for(parents: Sequence[Any]) -> Iterator[None]:
-    """No graph, and no copies of constants for it, where no inner Tensor asks for one."""
+    """No graph, and no copies of constants for it, if no inner Tensor requires one."""
     wanted = any(getattr(getattr(x, "inner", None), "requires_grad", False) for x in parents)
     with _switch("recording", MODES.recording and wanted):
         yield
@@ -206,7 +206,7 @@ def is_common(x: Node) -> bool:
 
 
 def sample(x: Node) -> Any:
-    """What comes from outside is the same for all samples; plain numbers and arrays stay what they are."""
+    """Tensors from outside are the same for all samples; plain numbers and arrays stay as they are."""
     return Batched(x, True) if isinstance(x, Tensor) and not is_sample(x) else x
 
 
@@ -226,7 +226,7 @@ def contributions(x: Batched, g: Node) -> Sequence[Any]:
         return x.op.vjp(g, x, *x.parents, **x.options)
     if x.op.partials is None:
         return [None] * len(x.parents)
-    singular = x.op.domain is not EVERYWHERE  # its derivative may be infinite: then 0 stays 0, as everywhere
+    singular = x.op.domain is not EVERYWHERE  # its derivative may be infinite: 0 stays 0, as everywhere
     return [times(g, d, singular) for d in x.op.partials(x, *x.parents)]
 
 

@@ -1,4 +1,4 @@
-"""Repeating and summing, each the pull-back of the other: what broadcasting did forward is undone backward."""
+"""Repeating and summing, each the pull-back of the other: backward undoes the broadcasting of forward."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def unbroadcast(g: ArrayLike, shape: Shape) -> Any:
 
 
 def axes_of(x: ArrayLike, axis: Axes) -> tuple[int, ...]:
-    """The axes named, counted from the front: all of them for None."""
+    """The axes given, counted from the front; all of them for None."""
     dimensions = np.ndim(x)
     named = range(dimensions) if axis is None else [axis] if isinstance(axis, (int, np.integer)) else axis
     if not dimensions and all(i in (0, -1) for i in named):
-        return ()  # NumPy takes these for a number, too
+        return ()  # NumPy takes these as a number, too
     found = tuple([one_axis(x, i) for i in named])
     if len({*found}) < len(found):
         raise ShapeError(f"axes {tuple(named)} of shape {tuple(np.shape(x))}: one of them is named twice")
@@ -61,7 +61,7 @@ def keepdims_shape(x: ArrayLike, axis: Axes) -> tuple[int, ...]:
 
 
 def count(x: ArrayLike, axis: Axes) -> int:
-    """How many numbers go into each result."""
+    """The number of entries that go into each result."""
     return math.prod(np.shape(x)[i] for i in axes_of(x, axis))
 
 

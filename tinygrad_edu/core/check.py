@@ -59,10 +59,10 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
 def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) -> float:
     """The slope of log |f(x + hv) - f(x) - h·∇f·v| over log h, for a random direction v.
 
-    2 for a right gradient (the remainder is of second order), about 1 for a wrong one (also when it is wrong by
-    0.1 %), inf where f is linear along v, so that the remainder is rounding.
+    2 for a right gradient (the remainder is of second order), about 1 for a wrong one (even if it is wrong by only
+    0.1 %), inf if f is linear along v, so that the remainder is rounding.
     arguments: the point.
-    seed: what the direction is drawn from.
+    seed: of the random direction.
 
     >>> from tinygrad_edu import ops
     >>> round(taylor_slope(ops.exp, 0.5), 1)
@@ -81,7 +81,7 @@ def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) ->
 
 
 def fit_slope(remainders: Sequence[float], rounding: float) -> float:
-    """The least-squares slope in log-log, over the steps whose remainder stands above rounding."""
+    """The least-squares slope in log-log, over the steps whose remainder is above rounding."""
     points = [(math.log(h), math.log(r)) for h, r in zip(TAYLOR_STEPS, remainders, strict=True) if r > 10.0 * rounding]
     if len(points) < 3:
         return math.inf
@@ -110,7 +110,7 @@ def evaluate(f: Callable[..., Any], inputs: Sequence[Any], weights: ArrayLike) -
 
 
 def numerical_gradient(f: Callable[..., Any], inputs: Sequence[Any], which: int, weights: ArrayLike) -> Any:
-    """Central differences by each entry of one input."""
+    """Central differences with respect to each entry of one input."""
     x = np.array(inputs[which], dtype=np.float64)
     gradient = np.empty_like(x)
     for index in np.ndindex(x.shape):

@@ -1,4 +1,4 @@
-"""A number that changes when an array is written to: how a changed input is noticed between forward and backward."""
+"""A number that changes when an array is written to: it reveals a changed input between forward and backward."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-SMALL = 16_384  # bytes up to which CRC-32 is quicker than the fixed cost of the sums, 4 µs
-BLOCK = 16_384  # pieces of 32 bits: a block, its weights and the room between fit into a core's second cache (320 kB)
+SMALL = 16_384  # bytes up to which CRC-32 is faster than the fixed cost of the sums, 4 µs
+BLOCK = 16_384  # pieces of 32 bits: a block, its weights and the products fit into a core's second-level cache (320 kB)
 
 
 def checksum(array: Array) -> int:
-    """32 bits that depend on every bit of the array and on its place.
+    """32 bits that depend on every bit of the array and on its position.
 
     A small array goes through CRC-32. A large one is read as pieces xⱼ of 32 bits: each block of them gives
     Σⱼ wⱼ·xⱼ mod 2⁶⁴ with fixed random odd weights wⱼ of 64 bits, and CRC-32 joins the sums.
 
-    What it can miss: a change of one piece alters the sum for certain, because 0 < |change| < 2³² and wⱼ is odd. A
-    change of several pieces (signs, a permutation, a mirror image) is missed by chance, with a probability of 2⁻³² at
-    most (multilinear hashing, Carter and Wegman 1979): a change holds no factor 2³², so 32 random bits of w remain.
-    CRC-32 adds another 2⁻³². It is no protection against somebody who looks for two arrays of one checksum.
+    What it can miss: a change of one piece always alters the sum, because 0 < |change| < 2³² and wⱼ is odd. A change
+    of several pieces (signs, a permutation, a mirror image) is missed with a probability of at most 2⁻³² (multilinear
+    hashing, Carter and Wegman 1979): a change has no factor 2³², so 32 random bits of w remain. CRC-32 adds another
+    2⁻³². It is no protection against somebody who searches for two arrays with the same checksum.
 
     Cost on one core of a Xeon, for an entry of 8 bytes: 1.4 ns up to 2048 entries, 1.1 ns above. (CRC-32 for all takes
-    1.4 or, by zlib's build, up to 8 ns; sha256 3.9, blake2b 7.3; sums without weights, which are blind to order, 0.4.)
+    1.4 or, with other builds of zlib, up to 8 ns; sha256 3.9, blake2b 7.3; sums without weights, which ignore the
+    order, 0.4.)
 
     >>> x = np.ones(10_000); before = checksum(x)
     >>> np.negative(x, out=x)[0], checksum(x) == before

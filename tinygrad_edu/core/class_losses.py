@@ -1,8 +1,8 @@
-"""Losses of classes, of z or log p (..., classes) and one class number, or one row of probabilities, for each row.
+"""Losses for classes: z or log p (..., classes), and one class number or one row of probabilities for each row.
 
-`weight`, a number for each class: a row counts as much as its class, and the mean is over what the rows count.
+`weight`, a number for each class: a row counts as much as its class, and the mean is weighted accordingly.
 `ignore_index`, a class number whose rows cost nothing and do not count. Names, arguments and numbers are those of
-torch.nn.functional, but that the classes always stand on the last axis.
+torch.nn.functional, except that the classes are always on the last axis.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def nll(
 def of_rows(
     name: str, logs: ArrayLike, target: ArrayLike, weight: ArrayLike, smoothing: float, kept: ArrayLike, numbered: bool
 ) -> tuple[Any, Any]:
-    """(-Σ w·t·log p of each row, how much each row counts in a mean)."""
+    """(-Σ w·t·log p of each row, the weight of each row in a mean)."""
     classes = np.shape(logs)[-1]
     smooth = target if not smoothing else target * (1.0 - smoothing) + smoothing / classes
     if weight is None:
@@ -68,7 +68,7 @@ def of_rows(
         weight = class_weights(name, weight, logs)
         each, counts = -broadcasting.sum(logs * (smooth * weight), axis=-1), broadcasting.sum(target * weight, axis=-1)
         counts = counts if kept is None else counts * kept
-        counts = counts if numbered else None  # of probabilities the mean is over the rows
+        counts = counts if numbered else None  # for probabilities the mean is over the rows
     return (each if kept is None else each * kept), counts
 
 

@@ -22,10 +22,10 @@ from tinygrad_edu.errors import OperandError, ShapeError
 
 @compose(method=False)
 def einsum(*operands: ArrayLike, optimize: ArrayLike = False) -> Any:
-    """Sums of products as letters say: einsum("ij,jk->ik", a, b) is a @ b, einsum("ii->i", a) a diagonal.
+    """Sums of products described by letters: einsum("ij,jk->ik", a, b) is a @ b, einsum("ii->i", a) a diagonal.
 
-    Letters that are missing behind -> are summed over; without -> those that stand once remain, in alphabetical order.
-    "..." stands for any further axes. Two arrays at a time, from the left (`optimize`: by NumPy's order).
+    Letters that are missing after -> are summed over; without ->, those that occur once remain, in alphabetical order.
+    "..." stands for any further axes. Two arrays at a time, from the left (`optimize`: in NumPy's order).
     """
     inputs, output, xs = parse(operands)
     terms = list(zip(inputs, xs, strict=True))
@@ -37,13 +37,13 @@ def einsum(*operands: ArrayLike, optimize: ArrayLike = False) -> Any:
 
 
 def cheapest_order(inputs: Sequence[str], output: str, xs: Sequence[Any], optimize: ArrayLike) -> list[Any]:
-    """Which terms NumPy would join one after the other, but for the last ones; it reads their shapes only."""
+    """The pairs that NumPy would join, in order, without the last; it reads their shapes only."""
     shapes = [np.broadcast_to(0.0, np.shape(x)) for x in xs]
     return list(np.einsum_path(",".join(inputs) + "->" + output, *shapes, optimize=optimize)[0][1:-1])
 
 
 def contract(terms: Sequence[tuple[str, Any]], wanted: str) -> tuple[str, Any]:
-    """One array of all: letters that neither a later array nor the result has are summed over."""
+    """All arrays joined into one; letters that neither a later array nor the result has are summed over."""
     letters, x = reduce_term(*terms[0], wanted + "".join(s for s, _ in terms[1:]))
     for i, (more, y) in enumerate(terms[1:], 2):
         later = wanted + "".join(s for s, _ in terms[i:])
@@ -71,7 +71,7 @@ def parse(operands: Sequence[Any]) -> tuple[list[str], str, list[Any]]:
     refuse_bad_letters(text, inputs, xs)
     output = output.replace("...", longest)
     if len({*output}) < len(output) or not {*output} <= {*"".join(inputs)}:
-        raise OperandError(f"einsum({text!r}): each letter of the result stands there once, and in some array")
+        raise OperandError(f"einsum({text!r}): each letter of the result occurs once in it, and in some array")
     return inputs, output, xs
 
 
@@ -87,7 +87,7 @@ def spell(operands: Sequence[Any]) -> list[Any]:
 
 
 def refuse_bad_letters(text: str, inputs: Sequence[str], xs: Sequence[Any]) -> None:
-    """As many letters as axes, and one size for each letter (or 1)."""
+    """Check that there are as many letters as axes, and one size (or 1) for each letter."""
     sizes: dict[str, Any] = {}
     for i, (letters, x) in enumerate(zip(inputs, xs, strict=True)):
         if len(letters) != np.ndim(x):
@@ -102,7 +102,7 @@ def refuse_bad_letters(text: str, inputs: Sequence[str], xs: Sequence[Any]) -> N
 
 
 def reduce_term(letters: str, x: ArrayLike, wanted: str) -> tuple[str, Any]:
-    """Diagonals of letters that stand twice; sums over those that nobody else wants."""
+    """Diagonals of letters that occur twice; sums over those that nothing else needs."""
     for c in sorted({*letters}):
         while letters.count(c) > 1:
             first, second = letters.index(c), letters.rindex(c)
@@ -113,7 +113,7 @@ def reduce_term(letters: str, x: ArrayLike, wanted: str) -> tuple[str, Any]:
 
 
 def product_of(a: tuple[str, Any], b: tuple[str, Any], wanted: str) -> tuple[str, Any]:
-    """Letters of both that are wanted count the matrices, the others of both are summed over by the product."""
+    """Letters of both that are still needed count the matrices; the other letters of both are summed by the product."""
     (left, x), (right, y) = a, b
     both = [c for c in left if c in right]
     kept, inner = [c for c in both if c in wanted], [c for c in both if c not in wanted]
@@ -148,7 +148,7 @@ def same_sizes(x: ArrayLike, left: str, y: ArrayLike, right: str, inner: Sequenc
 
 
 def order_axes(term: tuple[str, Any], letters: str) -> Any:
-    """The array with its axes in the order of the letters, and axes of size 1 for those it has not."""
+    """The array with its axes in the order of the letters, and axes of size 1 for missing ones."""
     own, x = term
     present = [c for c in letters if c in own]
     order = [own.index(c) for c in present]
@@ -233,7 +233,7 @@ def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Any:
         raise OperandError(f'convolve(mode={mode!r}): the modes are "full", "same" and "valid"')
     a, v = (a, v) if np.shape(a)[0] >= np.shape(v)[0] else (v, a)
     n, m = np.shape(a)[0], np.shape(v)[0]
-    # Each row of the table of products is moved one place to the right: one more column, cut as if it were one less.
+    # Shift each row of the table of products one place further: pad by one column, then reshape to rows shorter by one.
     table = ravel(pad(outer(v, a), ((0, 0), (0, m))))
     y = sum(reshape(getitem(table, slice(0, m * (n + m - 1))), (m, n + m - 1)), axis=0)
     if mode == "full":

@@ -1,10 +1,10 @@
 """Convolution as an operation: three rows, of which each is the pull-back of the others.
 
-y = conv(x, w) reads windows of x; conv_transpose(y, w) writes them; conv_weight(x, y) is the share of the weight. Each
-is linear in both of its arrays, so that derivatives of every order are calls of the same three.
+y = conv(x, w) reads windows of x; conv_transpose(y, w) writes them; conv_weight(x, y) is the weight's gradient. Each is
+linear in both of its arrays, so that derivatives of every order are calls of the same three.
 
 x is (batch, channels, *spatial), w (out, channels/groups, *size), y (batch, out, *windows); `stride` and `dilation`
-have one number for each spatial axis. What users call, with padding and bias, stands in convolutions.py.
+have one number for each spatial axis. convolutions.py has the functions that users call, with padding and bias.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.operation import array_op
 from tinygrad_edu.core.windows import places, span_of, view_of_windows, window_counts
 
-CHUNK = 2**19  # bytes of columns that are laid out at once: they stay in the cache until the product has read them
+CHUNK = 2**19  # bytes of columns that are made at once: they stay in the cache until the product has read them
 
 
 @array_op(
@@ -46,9 +46,9 @@ def chunks(
     dilation: Sequence[int],
     groups: int,
 ) -> Iterator[tuple[slice, Any]]:
-    """(some samples, their windows as columns: (samples, groups, channels/groups·size, windows)), one after the other.
+    """Yields (some samples, their windows as columns: (samples, groups, channels/groups·size, windows)).
 
-    The memory is the same each time.
+    The memory is reused each time.
     """
     windows = view_of_windows(x, size, stride, dilation, counts)
     one = math.prod(windows.shape[1:]) * x.itemsize
@@ -82,7 +82,7 @@ def conv_transpose(
     """
     counts, size, channels = x.shape[2:], w.shape[2:], w.shape[1] * groups
     shape = shape or span_of(size, counts, stride, dilation)
-    # With the batch behind the places, what is added for one place of the kernel lies in one long row.
+    # With the batch as the last axis, the numbers to add for one place of the kernel are one long row.
     given = np.moveaxis(x, (0, 1), (-2, -1)).reshape(-1, groups, len(w) // groups).swapaxes(0, 1)
     weight = w.reshape(groups, len(w) // groups, *w.shape[1:])
     out = np.zeros((*shape, len(x), channels), np.result_type(x, w))
@@ -112,10 +112,10 @@ def conv_weight(
 
 
 def write_share(y: ArrayLike, w: ArrayLike, x: ArrayLike, stride: Axis, dilation: Axis, groups: int) -> Any:
-    """The share of an input: `conv_transpose` in the shape of x."""
+    """The gradient of an input: `conv_transpose` in the shape of x."""
     return conv_transpose(y, w, x.shape[2:], stride, dilation, groups)
 
 
 def sum_share(x: ArrayLike, y: ArrayLike, w: ArrayLike, stride: Axis, dilation: Axis, groups: int) -> Any:
-    """The share of a weight: `conv_weight` in the shape of w."""
+    """The gradient of a weight: `conv_weight` in the shape of w."""
     return conv_weight(x, y, w.shape[2:], stride, dilation, groups)

@@ -1,4 +1,4 @@
-"""What may become a Tensor or stand beside one in an operation, and what to say about the rest."""
+"""What may become a Tensor or be combined with one in an operation, and the errors for the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 
 def float_array(data: ArrayLike, dtype: Option = None) -> Array:
-    """A copy as a float32 or float64 array; integers only where a dtype is asked for."""
+    """A copy as a float32 or float64 array; integers only if a dtype is given."""
     array = plain(data)
     if dtype is not None and not is_float(dtype):
         raise DtypeError(f"a Tensor holds float32 or float64, not dtype={dtype!r}")
@@ -32,7 +32,7 @@ def float_array(data: ArrayLike, dtype: Option = None) -> Array:
 def is_float(dtype: Option) -> bool:
     try:
         return np.dtype(dtype) in FLOATS
-    except TypeError:  # NumPy knows no such dtype
+    except TypeError:  # NumPy has no such dtype
         return False
 
 
@@ -83,7 +83,7 @@ def array_operand(x: ArrayLike) -> Array:
         )
     array = plain(x)
     if array.dtype.kind not in "fiub":
-        raise OperandError(f"{preview(x)} (dtype {array.dtype}) cannot stand beside a Tensor. {remedy(array)}")
+        raise OperandError(f"{preview(x)} (dtype {array.dtype}) cannot be combined with a Tensor. {remedy(array)}")
     return array
 
 

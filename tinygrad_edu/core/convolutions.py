@@ -1,7 +1,7 @@
 """conv1d, conv2d and their transposes, with the names, arguments and numbers of torch.nn.functional.
 
 x is (batch, channels, *spatial) or, of one sample, (channels, *spatial).
-Errors: ShapeError for what does not fit, SettingError for settings.
+Errors: ShapeError for shapes that do not fit, SettingError for settings.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def convolution(
     dilation: PerAxis,
     groups: int,
 ) -> Any:
-    """The border, the bias and the checks that all convolutions share."""
+    """The padding, the bias and the checks that all convolutions share."""
     x, batched = batch_of(name, x, weight, groups)
     n = np.ndim(x) - 2
     stride, dilation = each_axis(name, "stride", stride, n, 1), each_axis(name, "dilation", dilation, n, 1)
@@ -40,7 +40,7 @@ def convolution(
 
 
 def add_bias(y: ArrayLike, bias: ArrayLike, batched: bool) -> Any:
-    """y + b, without the batch axis where the input had none."""
+    """y + b, without the batch axis if the input had none."""
     y = y if bias is None else y + reshape(bias, (np.shape(bias)[0], *(1,) * (np.ndim(y) - 2)))
     return y if batched else reshape(y, np.shape(y)[1:])
 
@@ -53,7 +53,7 @@ def batch_of(name: str, x: ArrayLike, weight: ArrayLike, groups: int, transposed
 
 
 def add_border(x: ArrayLike, widths: Sequence[tuple[int, int]], constant: float) -> Any:
-    """x with a border along its last axes."""
+    """x padded along its last axes."""
     if not any(map(any, widths)):
         return x
     return pad(x, [(0, 0)] * (np.ndim(x) - len(widths)) + list(widths), constant)
@@ -110,7 +110,7 @@ def transpose_convolution(
     groups: int,
     dilation: Axis,
 ) -> Any:
-    """The pull-back of a convolution by its input, as an operation of its own: windows are written, not read."""
+    """The pull-back of a convolution to its input, as an operation of its own: windows are written, not read."""
     x, batched = batch_of(name, x, weight, groups, transposed=True)
     n = np.ndim(x) - 2
     stride, dilation = each_axis(name, "stride", stride, n, 1), each_axis(name, "dilation", dilation, n, 1)

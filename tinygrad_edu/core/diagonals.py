@@ -26,7 +26,7 @@ def place_diagonal(g: ArrayLike, shape: Axis, offset: int, axis1: int, axis2: in
 
 
 def mask_diagonal(x: ArrayLike, offset: int, axis1: int, axis2: int) -> Any:
-    """The same where an index has no arrays: all but the diagonal set to 0, and the rows summed."""
+    """The same for a compiler whose index has no arrays: all but the diagonal set to 0, and the rows summed."""
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     x = x[..., max(-offset, 0) :, max(offset, 0) :]
     rows, columns = np.shape(x)[-2:]
@@ -55,7 +55,7 @@ def trace(x: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 @compose()
 def diag(v: ArrayLike, k: int = 0) -> Any:
-    """Of a row the matrix that has it on its k-th diagonal; of a matrix that diagonal."""
+    """For a row, the matrix that has it on its k-th diagonal; for a matrix, that diagonal."""
     if np.ndim(v) == 2:
         return diagonal(v, k)
     if np.ndim(v) != 1:

@@ -1,6 +1,6 @@
 """The elementary rows of the table: arithmetic, exponentials, trigonometry, choices and comparisons.
 
-`core.ops` has these and adds what is made of them. Its docstring says how a row reads.
+`core.ops` contains these and adds what is made of them. Its docstring explains a row.
 
 >>> y = tanh(0.5)
 >>> round(y, 6), [round(d, 6) for d in tanh.partials(y, 0.5)]

@@ -1,7 +1,7 @@
-"""Factors of matrices by LAPACK, Cholesky's, eigenvectors, singular values, and the norms that are read off them.
+"""Factors of matrices by LAPACK (Cholesky, eigenvectors, singular values), and the norms that follow from them.
 
-An operation gives one array: what has several parts is packed into one, whose pull-back sees all of them, and taken
-apart again by operations.
+An operation gives one array: several parts are packed into one, whose pull-back sees all of them, and operations take
+them apart again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinygrad_edu.core.reductions import max, min, root
 from tinygrad_edu.core.shapes import expand_dims, getitem, reshape, transpose
 from tinygrad_edu.errors import OperandError, ShapeError
 
-# factors of symmetric matrices, of which, as in NumPy, the lower triangle alone is read
+# factors of symmetric matrices; as in NumPy, only the lower triangle is read
 
 
 def mirror(x: ArrayLike, lower: bool = True) -> Any:
@@ -55,7 +55,7 @@ def cholesky(x: ArrayLike, upper: bool = False) -> Any:
 
 @array_op(vjp=lambda g, y, _x, triangle: (eigh_vjp(g, y),), numpy="-", **OWN_GRADIENT)
 def eigen_columns(x: ArrayLike, /, triangle: str = "L") -> Any:
-    """Of a symmetric x the eigenvalues as a first row and below it the eigenvectors as columns."""
+    """For a symmetric x, the eigenvalues as the first row and below them the eigenvectors as columns."""
     values, vectors = lapack("eigh", x, UPLO=triangle)
     return np.concatenate([values[..., None, :], vectors], axis=-2)
 
@@ -77,7 +77,7 @@ def inverse_gaps(w: ArrayLike) -> Any:
 
 
 class EigenPairs(NamedTuple):
-    """Eigenvalues in rising order, and the eigenvectors as columns."""
+    """Eigenvalues in ascending order, and the eigenvectors as columns."""
 
     eigenvalues: Any
     eigenvectors: Any
@@ -85,14 +85,14 @@ class EigenPairs(NamedTuple):
 
 @compose(numpy="linalg.eigh", method=False)
 def eigh(x: ArrayLike, UPLO: str = "L") -> EigenPairs:
-    """Eigenvalues, rising, and eigenvectors (columns) of a symmetric x, of which one triangle is read."""
+    """Eigenvalues, ascending, and eigenvectors (columns) of a symmetric x, of which one triangle is read."""
     y = eigen_columns(mirror(x, UPLO == "L"), UPLO)
     return EigenPairs(getitem(y, (..., 0, slice(None))), getitem(y, (..., slice(1, None), slice(None))))
 
 
 @compose(numpy="linalg.eigvalsh", method=False)
 def eigvalsh(x: ArrayLike, UPLO: str = "L") -> Any:
-    """Eigenvalues, rising, of a symmetric x, of which one triangle is read.  x̄ = V·diag(ȳ)·Vᵀ."""
+    """Eigenvalues, ascending, of a symmetric x, of which one triangle is read.  x̄ = V·diag(ȳ)·Vᵀ."""
     return eigh(x, UPLO).eigenvalues
 
 
@@ -123,7 +123,7 @@ def svd_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:
 
 
 class SingularValues(NamedTuple):
-    """U, the singular values in falling order, and Vᵀ: x = U·diag(S)·Vᵀ."""
+    """U, the singular values in descending order, and Vᵀ: x = U·diag(S)·Vᵀ."""
 
     U: Any
     S: Any
@@ -132,7 +132,7 @@ class SingularValues(NamedTuple):
 
 @compose(numpy="linalg.svd", method=False)
 def svd(x: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> Any:
-    """U, S (falling) and Vᵀ with x = U·diag(S)·Vᵀ, or S alone. Equal singular values: their vectors count as fixed.
+    """U, S (descending) and Vᵀ with x = U·diag(S)·Vᵀ, or S alone. Equal singular values: their vectors count as fixed.
 
     Errors: OperandError for full_matrices=True of a matrix that is not square: the further columns have no derivative.
     """
@@ -151,7 +151,7 @@ def svd(x: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> An
 
 @compose(numpy="linalg.svdvals", method=False)
 def svdvals(x: ArrayLike) -> Any:
-    """The singular values, falling."""
+    """The singular values in descending order."""
     return svd(x, compute_uv=False)
 
 

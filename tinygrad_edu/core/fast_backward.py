@@ -1,7 +1,7 @@
 """The backward pass over Values, written for speed: skip this file, read `topological` and `cotangents` in `graph.py`.
 
-It finds the same order and adds up the same gradients in a third of the time: without a set of the nodes that it has
-seen, and without tuples of parents.
+It finds the same order and adds up the same gradients in a third of the time, without a set of the nodes it has seen
+and without tuples of parents.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ def inner_nodes(root: Node) -> tuple[list[Any], list[Any]]:
     """(the inner nodes that a Value depends on, each after its parents, with gradient 0;
     the leaves whose gradient an optimizer has used, some more than once).
 
-    Which nodes have been seen is told by the very object that their `.grad` is, in place of a set of them (which is
-    slower and, for a million nodes, larger than the processor's cache): `opened` while the parents of a node are
-    waited for, `listed` when it stands in the order.
+    Which nodes have been seen is told by the identity of the object in their `.grad`, instead of by a set (which is
+    slower and, for a million nodes, larger than the processor's cache): `opened` while a node waits for its parents,
+    `listed` once it is in the order.
     """
     opened, listed = float("0.0"), float("0.0")  # two objects; Python's constants 0.0 would be one
     order, spent, stack, x = list[Any](), list[Any](), list[Any](), root
@@ -58,7 +58,7 @@ def inner_nodes(root: Node) -> tuple[list[Any], list[Any]]:
 
 
 def inner_of(parents: tuple[Any, ...], spent: list[Any]) -> list[Any]:
-    """Those that are no leaves; of the leaves the spent ones are noted."""
+    """Those that are not leaves; leaves whose gradient was already used are noted."""
     spent += [p for p in parents if p.left is None and p.spent]
     return [p for p in parents if p.left is not None]
 
@@ -67,7 +67,7 @@ def accumulate(order: list[Any]) -> None:
     """The chain rule from the root down: parent.grad += node.grad · ∂node/∂parent, for nodes of `inner_nodes`."""
     for x in reversed(order):
         g = x.grad
-        if g:  # a path without gradient contributes none, even through an infinite derivative
+        if g:  # a path with gradient 0 contributes nothing, even through an infinite derivative
             left, right = x.left, x.right
             if left.__class__ is tuple:
                 for parent, partial in zip(left, x.d_left, strict=True):

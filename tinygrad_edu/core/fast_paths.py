@@ -1,11 +1,11 @@
 """The same meaning, three times as fast: skip this file. Nothing is computed here that `__apply__` would not compute.
 
-`Value.__apply__` says what an operation means. It asks many questions (is a trace at work, is an argument a plain
-number, is it an array?) to which the answer is nearly always the same, and it looks the derivative up in the table.
-Here the usual case of the operators and methods is written out, and every other case is handed to `__apply__`.
-`tests/core/test_fast_paths.py` holds the two against each other, bit for bit.
+`Value.__apply__` says what an operation means. It asks many questions (is a trace running, is an argument a plain
+number, is it an array?) whose answers are nearly always the same, and it looks the derivative up in the table. Here the
+usual case of the operators and methods is written out, and every other case goes to `__apply__`.
+`tests/core/test_fast_paths.py` compares the two, bit for bit.
 
-A node is made by `new(value)` and assignments, not by `Value(...)`: half of an expression's time would be spent there.
+A node is made by `new(value)` and assignments, not by `Value(...)`, which would take half of an expression's time.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def install_for_values(value: ArrayLike) -> None:
             setattr(value, operation.name, method_of_value(value, operation))
 
 
-# In the operators below a number beside a Value stays a plain float in `left` or `right`; `Value.parents` makes a leaf
-# of it when somebody asks. One assignment a line: four in one would make a tuple first.
+# In the operators below a number beside a Value stays a plain float in `left` or `right`; `Value.parents` makes it a
+# leaf when asked. One assignment a line: four in one would make a tuple first.
 
-MOST = 2**53  # whole numbers up to here are floats exactly; of larger ones `__apply__` says whether they fit
+MOST = 2**53  # whole numbers up to here are exact as floats; for larger ones `__apply__` decides whether they fit
 
 
 def sums(value: ArrayLike) -> dict[str, Callable[..., Any]]:
@@ -248,7 +248,7 @@ def powers(value: ArrayLike) -> dict[str, Callable[..., Any]]:
         made.left = self
         made.d_left = slope
         made.right = n
-        made.d_right = None  # y·log x, when somebody asks for it: see Value.partials
+        made.d_right = None  # y·log x, computed when it is asked for: see Value.partials
         return made
 
     def square_number(self: Node, x: float) -> Any:

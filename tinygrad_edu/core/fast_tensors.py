@@ -1,4 +1,4 @@
-"""The operators and methods of Tensors, written out like those of Values in `fast_paths.py`: skip this file, too."""
+"""The operators and methods of Tensors, written out like those of Values in `fast_paths.py`: skip this file too."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def install_for_tensors(tensor: ArrayLike, record: Callable[..., Any], no_option
     general_power = tensor.__pow__
 
     def to_the_power(self: Node, other: ArrayLike) -> Any:
-        """x ** 2 is the operation `square`: the derivative by a constant exponent would cost a logarithm."""
+        """x ** 2 is the operation `square`: the derivative with respect to the exponent would cost a logarithm."""
         return self.square() if other.__class__ in (int, float) and other == 2 else general_power(self, other)
 
     tensor.__pow__ = to_the_power

@@ -1,9 +1,9 @@
 """How a Value keeps its parents and partial derivatives: flat, for speed. Skip this file, read `parents`, `partials`.
 
-Two tuples would say the same, and cost half as much time again: each is an object more for the garbage collector. So
-the operands stand in `left` and `right` and the derivatives in `d_left` and `d_right`; a plain number beside a Value
-(2.0 in `2.0 * x`) stays a float until somebody asks for the parents. Of three operands and more, `left` and `d_left`
-are tuples.
+Two tuples would do the same but take half as much time again: each is one more object for the garbage collector. So
+the operands are kept in `left` and `right` and the derivatives in `d_left` and `d_right`; a plain number beside a Value
+(2.0 in `2.0 * x`) stays a float until the parents are asked for. With three operands or more, `left` and `d_left` are
+tuples.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Self
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.operators import Operators
 
-CONSTANT = "constant"  # in the free place `right` of a leaf: a plain number of an expression, which nobody made a Value
+CONSTANT = "constant"  # in the unused slot `right` of a leaf: it was a plain number in an expression, not a Value
 
 
 class FlatNode(Operators):
@@ -26,9 +26,9 @@ class FlatNode(Operators):
     op: Operation | None
     left: Any  # None in a leaf, whose other three need not be set
     d_left: Any
-    right: Any  # None where there is one operand; of a leaf, perhaps CONSTANT
+    right: Any  # None with one operand; for a leaf, perhaps CONSTANT
     d_right: Any
-    spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient; else perhaps not set
+    spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient; otherwise it may be unset
 
     @property
     def label(self) -> str:
@@ -71,7 +71,7 @@ class FlatNode(Operators):
             return self.d_left  # type: ignore[no-any-return]
         if self.right is None:
             return (self.d_left,)
-        if self.d_right is None:  # by the exponent of x ** n: nobody else asks for it, and it takes a logarithm
+        if self.d_right is None:  # with respect to the exponent of x ** n: rarely needed, and it takes a logarithm
             assert self.op is not None
             inputs = [x if x.__class__ is float else x.data for x in (self.left, self.right)]
             self.d_right = self.op.partials_on_floats(self.data, inputs)[1]
@@ -82,7 +82,7 @@ class FlatNode(Operators):
         self.d_left, self.d_right = (numbers, None) if len(numbers) > 2 else (*numbers, None, None)[:2]
 
     def as_leaf(self, number: float, partial: float) -> Self:
-        """A plain number of this expression as a node. It is used here alone: its gradient is this one share."""
+        """A plain number of this expression as a node. It is used only here: its gradient is this one term."""
         leaf: Self = self.__class__(number)  # type: ignore[call-arg]
         leaf.grad = self.grad * partial if self.grad else 0.0
         leaf.right = CONSTANT

@@ -1,4 +1,4 @@
-"""Walks over a graph of nodes: loops, never recursion, so that a chain of a million nodes is no trouble."""
+"""Walks over a graph of nodes: loops, never recursion, so that a chain of a million nodes works."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 Node = Any
 
-# Held while a backward pass adds to gradients: "read, add, write" of two threads at one leaf would lose one of them.
+# Held while a backward pass adds to gradients: if two threads "read, add, write" at one leaf, one of them is lost.
 ACCUMULATING = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a thread that holds it at a fork does not exist in the child, and never lets go
+if hasattr(os, "register_at_fork"):  # a thread that holds it at a fork is missing in the child
     os.register_at_fork(
         before=ACCUMULATING.acquire, after_in_parent=ACCUMULATING.release, after_in_child=ACCUMULATING.release
     )

@@ -18,7 +18,7 @@ POLES = {"log": (0.0, -1.0), "log2": (0.0, -1.0), "log10": (0.0, -1.0), "log1p":
 
 
 class Real(float):
-    """A float whose operators never raise, and give floats of this kind."""
+    """A float whose operators never raise and give floats of the same kind."""
 
     @staticmethod
     def __apply__(operation: Any, arguments: tuple[Any, ...]) -> Any:
@@ -45,7 +45,7 @@ class Real(float):
 
 
 def keeping(name: str) -> Callable[..., Any]:
-    """An operator of float with a Real as its result; nan where it raises (x % 0, ∞ // x)."""
+    """An operator of float with a Real as its result; nan if it raises (x % 0, ∞ // x)."""
     plain = getattr(float, name)
 
     def operator(self: Real, *other: ArrayLike) -> Any:
@@ -110,7 +110,7 @@ MATH = SimpleNamespace(**{name: forgiving(name, f) if callable(f) else f for nam
 
 
 def elementwise(function: Callable[..., Any], count: int) -> Callable[..., Any]:
-    """The function of `count` floats over arrays, entry by entry: slow, and the same numbers to the last digits."""
+    """The function of `count` floats over arrays, entry by entry: slow, with the same numbers to the last digits."""
     import numpy
 
     each = numpy.frompyfunc(lambda *x: float(function(*map(Real, x))), count, 1)

@@ -1,4 +1,4 @@
-"""What a function of one argument comes to far out: its range, and the sides on which it is flat."""
+"""How a function of one argument behaves far from 0: its range, and the sides on which it is flat."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
 
-FAR = (30.0, 47.0, 71.0)  # inputs at which a slope has come near to its limit; no period of sine is met
+FAR = (30.0, 47.0, 71.0)  # inputs at which a slope is near its limit; none is a multiple of sine's period
 ENDLESS = 300.0  # larger outputs count as infinite: log 1e300 is 690
-FLAT = 0.005  # a slope below this lets next to nothing through: tanh beyond ±0.9975
+FLAT = 0.005  # a slope below this lets almost nothing through: tanh beyond ±0.9975
 
 
 def lowest_and_highest(function: Callable[[Any], Any]) -> tuple[float, float]:

@@ -23,7 +23,7 @@ def matmul(a: ArrayLike, b: ArrayLike, /) -> Any:
 
 
 def rows_by_matrix(a: ArrayLike, b: ArrayLike) -> Any:
-    """A stack of matrices by one matrix is one product of all rows: NumPy would make one for each of the stack."""
+    """A stack of matrices times one matrix is one product of all rows; NumPy would make one for each matrix."""
     out = np.empty((*a.shape[:-1], b.shape[1]), a.dtype)
     np.matmul(a.reshape(-1, a.shape[-1]), b, out=out.reshape(-1, b.shape[1]))
     return out
@@ -52,7 +52,7 @@ def share_of_right(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
 
 
 def as_matrices(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
-    """Ȳ with the axes that a vector has not."""
+    """Ȳ with the axes that a vector lacks."""
     g = expand_dims(g, -1) if b.ndim == 1 else g
     return expand_dims(g, -2) if a.ndim == 1 else g
 

@@ -1,6 +1,6 @@
 """Linear algebra by LAPACK: systems, inverses, determinants, factors. Stacks of matrices work as in `numpy.linalg`.
 
-A program of loops has no LAPACK: under jit these are refused by name.
+A compiled program has no LAPACK: jit refuses these by name.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def pinv(x: ArrayLike, /, rcond: float | None = None) -> Any:
 
 def pinv_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:
     yt, gt = swap_last_axes(y), swap_last_axes(g)
-    outside = gt - x @ (y @ gt)  # the part of ȳᵀ outside of x's columns
+    outside = gt - x @ (y @ gt)  # the part of ȳᵀ outside x's columns
     beside = gt - (gt @ y) @ x  # and outside its rows
     return -yt @ g @ yt + outside @ y @ yt + yt @ y @ beside
 
@@ -127,7 +127,7 @@ def log_abs_det(x: ArrayLike, /) -> Any:
 
 
 class SignAndLog(NamedTuple):
-    """Of a determinant: sign·e^logabsdet."""
+    """The determinant: sign·e^logabsdet."""
 
     sign: Any
     logabsdet: Any

@@ -1,12 +1,12 @@
-"""Losses: what one entry or one row costs, written with operations, and then the mean, the sum or each of them.
+"""Losses: the cost of one entry or one row, written with operations, then reduced to a mean or a sum, or not at all.
 
 `loss(prediction, target, *, reduction="mean", sample_weight=None)` works on arrays, on Tensors and on lists of Values.
 
 reduction: "mean" over all entries (of losses for classes: over rows), "sum", "none" for each one, or "batchmean", the
 sum over the number of samples.
-sample_weight: a number for each sample, which are counted along the first axis, or for each entry. The weighted mean
-is Σ w·ℓ / Σ w, as in scikit-learn's MLPClassifier and PyTorch's class weights: doubling all weights changes nothing.
-Errors: ShapeError where shapes differ (a loss broadcasts nothing) or a mean has no numbers, SettingError for targets or
+sample_weight: a number for each sample (the first axis) or for each entry. The weighted mean is Σ w·ℓ / Σ w, as in
+scikit-learn's MLPClassifier and PyTorch's class weights: doubling all weights changes nothing.
+Errors: ShapeError if shapes differ (a loss broadcasts nothing) or a mean has no numbers, SettingError for targets or
 weights that are NaN or out of range, NameNotFoundError for an unknown reduction.
 
 >>> float(mse([1.0, 3.0], [0.0, 0.0]))
@@ -47,11 +47,11 @@ COMMON = ("reduction", "sample_weight")
 
 
 class Loss(Composed):
-    """What each entry costs, `function(prediction, target)`, reduced; `check(name, prediction, target)` gives the
+    """The cost of each entry, `function(prediction, target)`, reduced; `check(name, prediction, target)` gives the
     targets in the form that the function needs, or refuses them.
 
-    link: the operation that makes of outputs what they say about the targets: "sigmoid" where the loss takes logits.
-    for_classes: is it for classes, and not for numbers? takes_class_numbers: are targets one number for each row?
+    link: the operation that turns outputs into predictions of the targets: "sigmoid" if the loss takes logits.
+    for_classes: is it for classes rather than numbers? takes_class_numbers: are targets one number for each row?
 
     >>> mse, float(mse([1.0, 2.0], [1.0, 4.0], reduction="sum"))
     (<loss mse>, 4.0)
@@ -101,7 +101,7 @@ class Loss(Composed):
 def loss(
     check: Check = like_prediction, link: str = "identity", for_classes: bool = False
 ) -> Callable[[Callable[..., Any]], Loss]:
-    """Declare a loss: the decorated function says what each entry costs; `link`, `for_classes`: see Loss."""
+    """Declare a loss: the decorated function gives the cost of each entry; `link`, `for_classes`: see Loss."""
 
     def declare(function: Callable[..., Any]) -> Loss:
         entry = Loss(function, check, link, for_classes)
@@ -149,7 +149,7 @@ def huber(prediction: ArrayLike, target: ArrayLike, delta: float = 1.0) -> Any:
 def bce(prediction: ArrayLike, target: ArrayLike) -> Any:
     """-(t·log p + (1 - t)·log(1 - p)) of probabilities p, each logarithm at least -100 as in PyTorch.
 
-    p̄ = (p - t)/(p(1 - p))/n. Of logits, bce_with_logits loses no digits where p is near 0 or 1.
+    p̄ = (p - t)/(p(1 - p))/n. For logits, bce_with_logits loses no digits when p is near 0 or 1.
 
     >>> from tinygrad_edu.core.losses import bce
     >>> round(float(bce([0.5], [1.0])), 4)
@@ -203,7 +203,7 @@ def hinge(prediction: ArrayLike, target: ArrayLike) -> Any:
 def poisson(prediction: ArrayLike, target: ArrayLike) -> Any:
     """e^z - t·z, for counts t and z the logarithm of the rate, as PyTorch's poisson_nll_loss.  z̄ = (e^z - t)/n.
 
-    scikit-learn's half Poisson deviance has t·log t - t more, which no prediction changes: the gradient is the same.
+    scikit-learn's half Poisson deviance adds t·log t - t, which no prediction changes: the gradient is the same.
 
     >>> from tinygrad_edu.core.losses import poisson
     >>> float(poisson([0.0], [2.0]))
@@ -213,7 +213,7 @@ def poisson(prediction: ArrayLike, target: ArrayLike) -> Any:
 
 
 def reduce_costs(name: str, each: ArrayLike, reduction: str, sample_weight: ArrayLike, counts: ArrayLike = None) -> Any:
-    """The costs of all entries as one number, weighted; in a mean each counts as often as `counts` says."""
+    """The costs of all entries as one number, weighted; in a mean `counts` says how often each one counts."""
     if reduction not in REDUCTIONS:
         raise unknown_name("reduction", reduction, REDUCTIONS)
     weight = None if sample_weight is None else weight_for(name, each, sample_weight)
@@ -228,7 +228,7 @@ def reduce_costs(name: str, each: ArrayLike, reduction: str, sample_weight: Arra
 
 
 def total_weight(each: ArrayLike, weight: ArrayLike, counts: ArrayLike) -> Any:
-    """Σ w over all entries: their number where there are no weights."""
+    """Σ w over all entries: their number if there are no weights."""
     shape = np.shape(each)
     if counts is not None:
         return broadcasting.sum(counts if weight is None else counts * weight)
@@ -251,7 +251,7 @@ def weight_for(name: str, each: ArrayLike, sample_weight: ArrayLike) -> Any:
 
 
 def refuse_bad_weights(name: str, weight: ArrayLike) -> None:
-    """Weights are finite, none is below 0, and one of them above."""
+    """Check that weights are finite, none is below 0, and at least one is above."""
     if weight is not None:
         refuse_text(name, "weights", weight)
     if weight is None or (np.isfinite(weight).all() and (weight >= 0.0).all() and weight.any()):

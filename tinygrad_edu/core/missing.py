@@ -1,4 +1,4 @@
-"""Numbers made tidy: rounded, or without NaN, which gets gradient 0."""
+"""Rounding, and reductions that skip NaN; NaN gets gradient 0."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ def nan_to_num(x: ArrayLike, nan: float = 0.0, posinf: float | None = None, negi
 
 @compose()
 def nansum(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
-    """Σ over the axes of what is no NaN; NaN gets gradient 0."""
+    """Σ over the axes of the entries that are not NaN; NaN gets gradient 0."""
     return sum(ops.where(is_nan(x), 0.0, x), axis=axis, keepdims=keepdims)
 
 
 @compose()
 def nanprod(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
-    """Π over the axes of what is no NaN."""
+    """Π over the axes of the entries that are not NaN."""
     return prod(ops.where(is_nan(x), 1.0, x), axis=axis, keepdims=keepdims)
 
 
 @compose()
 def nanmean(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
-    """The mean over the axes of what is no NaN; NaN where there is nothing else."""
+    """The mean over the axes of the entries that are not NaN; NaN if there are none."""
     return nansum(x, axis=axis, keepdims=keepdims) / count_known(x, axis, keepdims)
 
 
 def count_known(x: ArrayLike, axis: Axes, keepdims: bool) -> Any:
-    """How many entries are no NaN."""
+    """How many entries are not NaN."""
     return sum(in_dtype_of(ops.where(is_nan(x), 0.0, 1.0), x), axis=axis, keepdims=keepdims)
 
 
 @compose()
 def nanvar(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """The variance over the axes of what is no NaN."""
+    """The variance over the axes of the entries that are not NaN."""
     off = ops.where(is_nan(x), 0.0, x - nanmean(x, axis=axis, keepdims=True))
     return sum(off * off, axis=axis, keepdims=keepdims) / (count_known(x, axis, keepdims) - ddof)
 
@@ -69,20 +69,20 @@ def nanstd(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = Fa
 
 
 def without_nan(reduce: ArrayLike, x: ArrayLike, axis: Axes, keepdims: bool, lowest: float) -> Any:
-    """The largest or smallest of what is no NaN; NaN where there is nothing else."""
+    """The largest or smallest of the entries that are not NaN; NaN if there are none."""
     y = reduce(ops.where(is_nan(x), lowest, x), axis=axis, keepdims=keepdims)
     return ops.where(ops.equal(count_known(x, axis, keepdims), 0.0), math.nan, y)
 
 
 @compose()
 def nanmax(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
-    """The largest over the axes of what is no NaN; ties share the gradient."""
+    """The largest over the axes of the entries that are not NaN; ties share the gradient."""
     return without_nan(max, x, axis, keepdims, -math.inf)
 
 
 @compose()
 def nanmin(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
-    """The smallest over the axes of what is no NaN; ties share the gradient."""
+    """The smallest over the axes of the entries that are not NaN; ties share the gradient."""
     return without_nan(min, x, axis, keepdims, math.inf)
 
 
@@ -91,7 +91,7 @@ def nanmin(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
 
 @compose()
 def round(x: ArrayLike, decimals: int = 0) -> Any:
-    """x to that many digits behind the point, a half to the even one. The gradient is 0."""
+    """x to that many decimal places, a half rounded to the even digit. The gradient is 0."""
     scale = 10.0**decimals
     return ops.rint(x) if decimals == 0 else ops.rint(x * scale) / scale
 

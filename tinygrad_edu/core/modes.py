@@ -1,4 +1,4 @@
-"""What a thread has switched on or off: recording of the graph, and the search for NaN."""
+"""What a thread has switched on or off: recording the graph, and the search for NaN."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 class _Modes(threading.local):
     recording = True
     anomaly = False
-    value_trace: Any = None  # while a function is traced: the class whose `__apply__` takes every operation on Values,
+    value_trace: Any = None  # during a trace: the class whose `__apply__` receives every operation on Values,
     tensor_trace: Any = None  # or on Tensors, in place of theirs
     usual = True  # recording, no search for NaN, no trace
 
@@ -21,7 +21,7 @@ class _Modes(threading.local):
 MODES = _Modes()
 UNUSUAL: list[
     None
-] = []  # one entry for each thread that is not usual: where it is empty (5 ns to see), all are (40 ns)
+] = []  # one entry for each thread whose modes are not the default: if it is empty (5 ns to see), all have it (40 ns)
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def _set(mode: str, value: ArrayLike) -> None:
     setattr(MODES, mode, value)
     traced = MODES.value_trace is not None or MODES.tensor_trace is not None
     usual = MODES.recording and not MODES.anomaly and not traced
-    # An interrupt between two of these lines leaves an entry too many, which costs time, and never one too few.
+    # An interrupt between two of these lines leaves one entry too many, which costs time, never one too few.
     if MODES.usual and not usual:
         UNUSUAL.append(None)
         MODES.usual = False

@@ -1,4 +1,4 @@
-"""Which of NumPy's functions is which operation, beyond the name in its row; and what to use in place of the rest."""
+"""Which NumPy function is which operation, beyond the name in its row, and what to use instead of the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECOND_NAMES = {
     "cumulative_prod": "cumprod",
 }  # fmt: skip
 
-# On the plain numbers: these have no derivative, and their result is an index, a shape, a yes or no.
+# On the plain numbers: these have no derivative, and their result is an index, a shape, or yes or no.
 WITHOUT_DERIVATIVE = (
     *("shape", "ndim", "size", "zeros_like", "ones_like", "empty_like", "full_like", "result_type", "can_cast"),
     *("argmax", "argmin", "argsort", "argpartition", "argwhere", "lexsort", "searchsorted", "digitize", "nanargmax"),
@@ -32,7 +32,7 @@ WITHOUT_DERIVATIVE = (
     *("logical_not", "signbit", "may_share_memory", "shares_memory"),
 )
 
-# What to write in place of a function that has no derivative here.
+# What to write instead of a function that has no derivative here.
 INSTEAD = {
     "piecewise": "np.select(conditions, choices) or np.where(condition, a, b)",
     "choose": "np.select(conditions, choices) or an index",
@@ -100,7 +100,7 @@ def differentiable() -> dict[Any, Any]:
 
 
 def of_matrices() -> dict[Any, Any]:
-    """np.linalg's trace and diagonal are of the last two axes."""
+    """np.linalg's trace and diagonal use the last two axes."""
     last = {"axis1": -2, "axis2": -1}
     return {
         find("linalg.trace"): lambda x, offset=0: COMPOSED["trace"](x, offset, **last),

@@ -28,14 +28,14 @@ from tinygrad_edu.core.operation import TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 
-# Their gradient is 0: of a Tensor that wants none, the plain numbers are all that there is to say.
+# Their gradient is 0, so for a Tensor that requires none the plain numbers are enough.
 STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, np.fix})
 SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read off the node; its numbers are not needed
 
 
 @functools.cache
 def scipys() -> dict[Any, Any]:
-    """Universal functions of scipy.special; looked at when a caller has brought one, so it is not loaded for this."""
+    """Universal functions of scipy.special, which is not loaded for this: a caller who passes one has loaded it."""
     special = importlib.import_module("scipy.special")
     named = [(getattr(special, row.scipy_name or row.name, None), row) for row in TABLE.values()]
     return {ufunc: row for ufunc, row in named if isinstance(ufunc, np.ufunc)}
@@ -53,7 +53,7 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
 
 
 def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
-    """The operation of that ufunc. Errors: where it has no derivative, or NumPy's options would lose it."""
+    """The operation of that ufunc. Errors: if it has no derivative, or if NumPy's options would lose it."""
     by_method = METHODS.get(method, {}).get(ufunc.__name__)
     if by_method is not None and options.keys() <= {"axis", "keepdims"}:
         return by_method(*inputs, **options)
@@ -91,7 +91,7 @@ def call_function(function: Any, arguments: Sequence[Any], options: dict[str, An
 
 
 def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
-    """Our function of that name. Errors: where it has no derivative, or an option of NumPy's would change it."""
+    """Our function of that name. Errors: if it has no derivative, or if an option of NumPy's would change it."""
     if function in SHAPE_OF and hasattr(arguments[0], "parents") and len(arguments) == 1 and not options:
         return getattr(arguments[0], SHAPE_OF[function], function(0.0))  # a Value has the shape of a number
     if function is np.full_like and any(hasattr(x, "parents") for x in [*arguments[1:], *options.values()]):
@@ -123,7 +123,7 @@ NEUTRAL = {
 def bounds(
     x: ArrayLike, a_min: ArrayLike = None, a_max: ArrayLike = None, out: Option = None, **options: Option
 ) -> tuple[Any, Any, Any]:
-    """The arguments of np.clip, which has two names for each bound; None is no bound."""
+    """The arguments of np.clip, which has two names for each bound; None means no bound."""
     low, high = options.pop("min", a_min), options.pop("max", a_max)
     for name, value in {"out": out, **options}.items():
         refuse_option(np.clip, name, value)
@@ -143,7 +143,7 @@ def by_name(
 
 @functools.cache
 def parameter_names(function: Any) -> tuple[str, ...]:
-    """Empty where NumPy's C code tells none."""
+    """Empty if NumPy's C code has no signature."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:
@@ -158,7 +158,7 @@ def option_names(entry: Any) -> tuple[str, ...]:
 
 
 def translate(function: Any, entry: Any, name: str, value: ArrayLike) -> list[tuple[str, Any]]:
-    """An option by our name; none where it asks for what is done anyway. Any other is refused, never ignored."""
+    """An option by our name; none if it asks for what is done anyway. Any other is refused, never ignored."""
     ours = ALIASES.get(name, name)
     if ours in (entry.options if isinstance(entry, ArrayOperation) else option_names(entry)):
         return [(ours, value)]
@@ -192,19 +192,19 @@ def kind(inputs: Sequence[Any]) -> str:
 
 
 def wants_gradient(arguments: ArrayLike) -> bool:
-    """Is there a node whose gradient may be asked for? A Tensor that requires none has no say, nor has `no_grad`."""
+    """Is there a node whose gradient may be needed? Not a Tensor that requires none, and not under `no_grad`."""
     nodes = [x for x in tree_leaves(arguments) if hasattr(x, "parents")]
     traced = MODES.tensor_trace is not None or MODES.value_trace is not None
     return traced or (MODES.recording and any(getattr(x, "requires_grad", True) for x in nodes))
 
 
 def number(x: ArrayLike) -> Any:
-    """What a node holds, to be given away: a result of NumPy's may be a view of it."""
+    """A copy of a node's numbers: a result of NumPy may be a view of it."""
     return x.data if hasattr(x, "parents") else x
 
 
 def plain_of(x: ArrayLike) -> Any:
-    """What a node holds, to be looked at only."""
+    """A node's numbers, to be read only."""
     return (x.array if hasattr(x, "requires_grad") else x.data) if hasattr(x, "parents") else x
 
 
@@ -214,7 +214,7 @@ def name_of(function: Any) -> str:
 
 
 def refusal(name: str, module: str = "np") -> str:
-    """What to use in place of a NumPy function that has no derivative here."""
+    """What to use instead of a NumPy function that has no derivative here."""
     bare = name.split("(")[0]
     hint = INSTEAD.get(bare) or WHOLE_MODULES.get(bare.partition(".")[0])
     if hint is None:
@@ -222,6 +222,6 @@ def refusal(name: str, module: str = "np") -> str:
         nearest = difflib.get_close_matches(bare, [x for x in known if find(x) is not None], n=3)
         hint = ", ".join("np." + x for x in nearest) or "what dir(tg.ops) lists"
     return (
-        f"{module}.{name} has no derivative here. Use {hint}; all that has one stands in dir(tg.ops), and tg.operation "
+        f"{module}.{name} has no derivative here. Use {hint}; dir(tg.ops) lists all that have one, and tg.operation "
         "declares one of your own. Or leave the graph on purpose with x.detach().data"
     )

@@ -48,7 +48,7 @@ class Operation:
     """One row of the table: y = function(x₁, x₂, ...) of floats, and partials(y, x₁, x₂, ...) = (∂y/∂x₁, ...).
 
     `domain` lists boxes (an interval for each argument; the last one repeats) away from kinks and poles,
-    where tests may draw points. `saves` tells of y, x₁, x₂, ... whether the partials read its value.
+    where tests may draw points. `saves` says for each of y, x₁, x₂, ... whether the partials read its value.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Operation:
 
     @functools.cached_property
     def ieee_function(self) -> Callable[..., Any]:
-        """The function for floats that give inf and nan where Python's raise."""
+        """The function for floats that give inf and nan where Python's own raise."""
         return bind(self.function, "ieee_function")
 
     @functools.cached_property
@@ -111,7 +111,7 @@ class Operation:
         return bind(self.partials, "float_function") if self.partials else lambda *_: (0.0,) * len(self.parameters)
 
     def on_floats(self, *arguments: float) -> Any:
-        """function(*arguments); where Python's math raises, IEEE 754's inf or nan as NumPy gives it."""
+        """function(*arguments); if Python's math raises, IEEE 754's inf or nan, as in NumPy."""
         try:
             return self.float_function(*arguments)
         except (ArithmeticError, ValueError):
@@ -135,7 +135,7 @@ class Operation:
 
     @functools.cached_property
     def array_function(self) -> Callable[..., Any]:
-        """NumPy's function of this name where there is one, else SciPy's, else our own run on arrays."""
+        """NumPy's function of this name if there is one, else SciPy's, else our own run on arrays."""
         if self.scipy_name:
             try:
                 return getattr(importlib.import_module("scipy.special"), self.scipy_name)  # type: ignore[no-any-return]
@@ -151,7 +151,7 @@ class Operation:
 
     @functools.cached_property
     def range(self) -> tuple[float, float]:
-        """The lowest and the highest y of one argument, ±inf where it has no end; found on a net of points.
+        """The lowest and the highest y of one argument, ±inf if it has no bound; found on a grid of points.
 
         >>> from tinygrad_edu import ops
         >>> ops.sigmoid.range, ops.relu.range, ops.sin.range
@@ -175,7 +175,7 @@ class Operation:
 
     @property
     def rectifies(self) -> bool:
-        """Has it a flat side on which units die, without being one that saturates: relu and its kin?"""
+        """Does it have a flat side on which units die, without saturating on both sides, as relu does?"""
         return any(self.flat_sides) and not self.saturates
 
     def partials_on_arrays(self, y: ArrayLike, arguments: Sequence[Any]) -> tuple[Any, ...]:
@@ -190,13 +190,13 @@ class ArrayOperation:
     """An operation on whole arrays: y = function(*arrays, **options), and its pull-back
     vjp(g, y, *arrays, **options) = (g·∂y/∂array₁, ...), written with operations, so that it runs on
     arrays and, for higher order, on Tensors. `linear` says that the pull-back reads shapes only.
-    Where it costs much, vjp is a tuple of functions, one for each array: only those that are wanted are called.
+    If it is costly, vjp is a tuple of functions, one for each array: only those that are needed are called.
 
-    A compiled program has loops for a few primitives, which `compile` knows. Any other row says here what it is there:
+    A compiled program has loops for a few primitives, which `compile` knows. Any other row says how to compile it:
     made_of(*arrays, **options)   its body, written with operations
-    shape(*arrays, **options)     where there is a body, too: the shape of y. The trace then keeps y as one node, which
-                                  the row's own pull-back differentiates, and puts in the body afterwards
-    instead                       where there is no body: what to write in a compiled function in its place
+    shape(*arrays, **options)     with a body: the shape of y. The trace then keeps y as one node, which the row's own
+                                  pull-back differentiates, and puts in the body afterwards
+    instead                       without a body: what to write in a compiled function instead
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class ArrayOperation:
 class Composed:
     """A function written with operations only: it needs no derivative of its own.
 
-    `calls_others`: it runs somebody's own function, whose errors are not about shapes.
+    `calls_others`: it runs a user's function, whose errors are not about shapes.
     """
 
     calls_others = False
@@ -287,8 +287,8 @@ def op(
 
     `partials(y, *x)` gives ∂y/∂x from output and inputs, written with operators and operations; an argument
     whose value it does not need is named with a leading underscore. None: not differentiable.
-    `numpy`, `scipy`: the array function's name where it is not the operation's own. `activation`: False of a function
-    of one argument that no layer would put at its end (a rounding, a logarithm of another base).
+    `numpy`, `scipy`: the array function's name if it is not the operation's own. `activation`: False for a function
+    of one argument that no layer would use (a rounding, a logarithm of another base).
     """
 
     def declare(function: Callable[..., Any]) -> Operation:
@@ -318,8 +318,8 @@ def array_op(
 def compose(numpy: str = "", method: bool = True) -> Callable[[Callable[..., Any]], Composed]:
     """Declare a function that is written with operations and is found by name like one.
 
-    One body, every reading: on arrays it computes, on Tensors it differentiates, to any order, in a trace it compiles.
-    `numpy`: NumPy's name for it, "-" for none. `method`: False where x.sort() would look like a change of x itself.
+    One body, several readings: it computes on arrays, differentiates on Tensors, and is compiled in a trace.
+    `numpy`: NumPy's name for it, "-" for none. `method`: False if x.sort() would look like a change of x itself.
     """
 
     def declare(function: Callable[..., Any]) -> Composed:

@@ -1,7 +1,7 @@
 """Python's operators and the methods: each says which row of the table it stands for, and lets the class interpret it.
 
-`a * b` is `a.__apply__(ops.mul, (a, b))`, on Values, on Tensors and on what a trace records alike. The usual cases are
-written out once more in `fast_paths.py`, for speed alone.
+`a * b` is `a.__apply__(ops.mul, (a, b))`, alike for Values, Tensors and nodes of a trace. The usual cases are written
+out once more in `fast_paths.py`, for speed alone.
 """
 
 # An operation on a Value is a Value, on a Tensor a Tensor: `__apply__` decides, which mypy cannot know.
@@ -24,7 +24,7 @@ class Operators:
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
-        """What an operation means to this class: every back end says it in a few lines of its own."""
+        """What an operation means for this class: every back end defines it in a few lines of its own."""
         raise NotImplementedError
 
     if TYPE_CHECKING:  # what the tables add: x.leaky_relu(), x.sum()
@@ -140,8 +140,8 @@ class Operators:
 
 
 def comparable(other: ArrayLike) -> bool:
-    """None and text are equal to no number, and neither smaller nor larger; Python says so itself. And an object that
-    asks NumPy to leave an operation to it (`__array_ufunc__ = None`) compares by itself."""
+    """Leave comparisons with None and text to Python, which says that they are neither equal, smaller nor larger, and
+    those with an object that refuses NumPy's operations (`__array_ufunc__ = None`) to that object."""
     return not (other is None or isinstance(other, str) or getattr(other, "__array_ufunc__", True) is None)
 
 
@@ -163,7 +163,7 @@ for operation in TABLE.values():
 
 
 def install(back_end: type) -> None:
-    """Put these general forms onto a class, over the faster ones of a class that it derives from."""
+    """Put these general forms on a class, in place of the faster ones of its base class."""
     for name, form in vars(Operators).items():
         if callable(form) and name != "__apply__":
             setattr(back_end, name, form)

@@ -4,8 +4,8 @@ A row is a function of plain floats and `partials(y, x, ...)`, which gives ∂y/
 `Value`, `Tensor`, the pictures, the command line and the tests are interpreters of this table; nothing else
 knows a derivative of an elementwise operation. A comparison in a derivative, such as `x > 0`, counts as 1 or 0.
 Conventions at a kink: relu'(0) = 0, abs'(0) = 0, and ties of maximum and minimum share the gradient equally.
-The elementary rows stand in `core.elementary`, then `transcendental`, `rounding` and `special`; here are activations
-and the losses of single entries.
+The elementary rows are in `core.elementary`, then `transcendental`, `rounding` and `special`; here are activations and
+the losses of single entries.
 
 >>> y = sigmoid(0.5)
 >>> round(y, 6), [round(d, 6) for d in sigmoid.partials(y, 0.5)]

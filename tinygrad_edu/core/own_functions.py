@@ -1,4 +1,4 @@
-"""A function of plain floats, as somebody outside wrote it: on arrays, and whether a program may hold its text."""
+"""A function of plain floats written by a user: how it runs on arrays, and whether a program may contain its text."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PLAIN_WORDS = ("abs", "min", "max", "float", "int", "range")  # builtins that ge
 
 
 class OwnOperation(Operation):
-    """An elementwise operation that somebody outside declared.
+    """An elementwise operation that a user declared.
 
-    On arrays its function runs once where it has neither a branch nor a call that takes floats only, else entry by
-    entry, with NaN where Python's own functions raise.
+    On arrays its function runs once if it has neither a branch nor a call that takes floats only, else entry by entry,
+    with NaN where Python's own functions raise.
     """
 
     @functools.cached_property
@@ -39,7 +39,7 @@ class OwnOperation(Operation):
                 return float(y)
             except TypeError:
                 raise OperandError(
-                    f"operation {self.name}: of plain floats its function gives one number, and it gave {y!r:.60}"
+                    f"operation {self.name}: its function gives one number for plain floats, not {y!r:.60}"
                 ) from None
 
         return number
@@ -71,12 +71,12 @@ class OwnOperation(Operation):
 
     @functools.cached_property
     def refusal(self) -> str:
-        """Why no program can hold this function's text; nothing where one can."""
+        """Why no program can contain this function's text; nothing if one can."""
         return why_not_text(self.function)
 
 
 def globals_of(function: Any) -> dict[str, Any]:
-    """What the function's code names from outside, but for builtins."""
+    """The names that the function's code uses from outside, except builtins."""
     names = {step.argval for step in dis.get_instructions(function) if step.opname == "LOAD_GLOBAL"}
     return {name: function.__globals__.get(name, name) for name in names}
 
@@ -86,7 +86,7 @@ def attributes_of(function: Any) -> set[str]:
 
 
 def is_straight(function: Any) -> bool:
-    """Does its code, without branches, loops and calls that take floats only, run on whole arrays too?"""
+    """Does its code run on whole arrays too, having no branches, loops or calls that take floats only?"""
     if any("JUMP" in step.opname or step.opname == "FOR_ITER" for step in dis.get_instructions(function)):
         return False
     if function.__closure__ and not all(isinstance(c.cell_contents, (int, float)) for c in function.__closure__):
@@ -107,7 +107,7 @@ def over_arrays(function: Any) -> Callable[..., Any]:
 
 @functools.cache
 def array_math() -> types.SimpleNamespace:
-    """What `math` has, of arrays: by NumPy and SciPy."""
+    """The functions of `math` for arrays, by NumPy and SciPy."""
     import numpy as np
     import scipy.special
 
@@ -140,7 +140,7 @@ def why_not_text(function: Any, seen: tuple[Any, ...] = ()) -> str:
                 return reason
         else:
             return (
-                f"{name} uses {word}, which a program cannot hold: write it with math.exp and its like, floats, and "
+                f"{name} uses {word}, which a program cannot contain: write it with math.exp and its like, floats, and "
                 "operations by their bare names (from tinygrad_edu.ops import exp)"
             )
     return ""

@@ -53,7 +53,7 @@ def operation(
     made_of: of an operation with vjp, its body written with operations, for `jit`. Default: refused there by name.
     domain: boxes, an interval for each argument, away from kinks and poles. Default: -3 to 3.
     replace: whether an operation of this name may be there already. Default: False.
-    Write partials and vjp with operators and `tg.ops` (or NumPy's functions): then every order of derivative is there.
+    Write partials and vjp with operators and `tg.ops` (or NumPy's functions): then derivatives of every order exist.
     Errors: SettingError for a name that is taken, OperandError for a wrong number of derivatives, ShapeError (at the
     first backward) for one of a wrong shape.
 
@@ -155,7 +155,7 @@ def refuse_math(name: str, partials: ArrayLike) -> None:
 
 
 class OwnArrayOperation(ArrayOperation):
-    """An operation on whole arrays that somebody outside declared: what its pull-back gives is looked at."""
+    """An operation on whole arrays that a user declared: the results of its pull-back are checked."""
 
     def __init__(self, function: Callable[..., Any], vjp: Callable[..., Any], made_of: ArrayLike) -> None:
         instead = "an operation of one's own with vjp= has no loops; give it made_of=, or call the function without jit"

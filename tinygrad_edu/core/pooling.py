@@ -1,8 +1,8 @@
 """Pooling: one number for each window of each channel, its largest or its mean. A reduction of `unfold`.
 
-x is (..., length) for 1d and (..., height, width) for 2d: whatever stands before, batch and channels, stays as it is.
-Names, arguments and numbers are those of torch.nn.functional, but for ties of the maximum, which share the gradient
-equally as everywhere here. Errors: ShapeError where a window does not fit, SettingError for settings.
+x is (..., length) for 1d and (..., height, width) for 2d: the axes before, batch and channels, stay as they are.
+Names, arguments and numbers are those of torch.nn.functional, except that ties of the maximum share the gradient
+equally, as everywhere here. Errors: ShapeError if a window does not fit, SettingError for settings.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def adaptive_avg_pool2d(x: ArrayLike, output_size: PerAxis) -> Any:
 
 
 def dtype_of(x: ArrayLike) -> Any:
-    """float32 beside float32; float64 beside all else, Values too."""
+    """float32 for float32; float64 for everything else, Values too."""
     return np.float32 if getattr(x, "dtype", None) == np.float32 else np.float64
 
 
@@ -180,7 +180,7 @@ def settings(
 
 
 def overhang(n: int, k: int, s: int, p: int, d: int) -> int:
-    """How far the last window reaches over the end; one that begins in the border there is left out, as in PyTorch."""
+    """How far the last window reaches past the end; one that begins in the padding is left out, as in PyTorch."""
     length, reach = n + 2 * p, d * (k - 1) + 1
     windows = -(-(length - reach) // s) + 1
     windows -= (windows - 1) * s >= n + p

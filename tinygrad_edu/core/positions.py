@@ -1,4 +1,4 @@
-"""Numbers that positions stand for: 0, 1, 2, ..., triangles and diagonals as conditions, and what a node holds."""
+"""Numbers made from positions: 0, 1, 2, ..., triangles and diagonals as conditions; and the numbers of a node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def positions(n: Axis) -> Any:
 
 
 def offsets(rows: ArrayLike, columns: ArrayLike) -> Any:
-    """Column minus row of every place in a matrix: 0 on the diagonal, above it 1 and more.
+    """Column minus row for every entry of a matrix: 0 on the diagonal, 1 and more above it.
 
     >>> offsets(2, 3).tolist()
     [[0, 1, 2], [-1, 0, 1]]
@@ -38,7 +38,7 @@ def in_dtype_of(array: ArrayLike, x: ArrayLike) -> Any:
 
 
 def numbers(x: ArrayLike, operation: str) -> Array:
-    """The plain numbers of an array, of a Tensor or of Values, by which an operation decides; a trace has none."""
+    """The plain numbers of an array, a Tensor or Values, on which an operation's choice depends; a trace has none."""
     trace = MODES.tensor_trace
     if trace is not None and isinstance(x, trace) and not hasattr(trace, "of_samples"):
         raise TraceError(

@@ -1,4 +1,4 @@
-"""Numbers of nodes in texts: f"{loss:.4f}", "%.4f" % loss and round(loss, 4), which leave the graph only to be read."""
+"""Nodes as text: f"{loss:.4f}", "%.4f" % loss and round(loss, 4) read a number without losing its gradient."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MODULO = {
 
 
 def in_percent_format() -> bool:
-    """Does the caller's caller format a text with %, for which it asks a node for `__float__`?
+    """Is the caller's caller formatting a text with %, which calls a node's `__float__`?
 
-    `"%.4f" % x` and `math.tanh(x)` both ask. The first prints, the second would lose the gradient without a word: only
-    the instruction at which that frame stands tells one from the other.
+    `"%.4f" % x` and `math.tanh(x)` both call it. The first only prints, the second would silently lose the gradient:
+    only the current instruction of that frame tells them apart.
     """
     frame = sys._getframe(2)
     code, at = frame.f_code.co_code, frame.f_lasti

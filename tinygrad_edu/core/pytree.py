@@ -67,7 +67,7 @@ def flatten(tree: ArrayLike, found: list[Any]) -> Any:
 
 
 def unflatten(nesting: ArrayLike, found: Iterator[Any]) -> Any:
-    """A tree of that nesting with the leaves that come next."""
+    """A tree of that nesting with the next leaves."""
     if nesting is None:
         return next(found)
     if nesting[0] is dict:

@@ -11,7 +11,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.ieee_floats import MATH, Real
 from tinygrad_edu.errors import DtypeError
 
-NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a float too, but stays with NumPy
+NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a float too, but NumPy handles it
 
 
 def bind(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
@@ -29,7 +29,7 @@ def bind(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
 
 
 def ieee(function: Callable[..., Any], arguments: Sequence[float]) -> Any:
-    """The function on NumPy scalars, which never raise; on floats that do not either where there is no NumPy."""
+    """The function on NumPy scalars, which never raise; without NumPy, on floats that do not raise either."""
     try:
         import numpy
     except ImportError:

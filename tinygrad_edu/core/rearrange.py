@@ -41,7 +41,7 @@ def repeat(x: ArrayLike, repeats: Axis, axis: int | None = None) -> Any:
         return take(x, np.repeat(np.arange(shape[axis]), repeats), axis=axis)
     times = int(np.reshape(repeats, ()))
     if times < 0:
-        raise ShapeError(f"repeat: an entry cannot stand there {times} times")
+        raise ShapeError(f"repeat: an entry cannot be repeated {times} times")
     wide = broadcast_to(expand_dims(x, axis + 1), (*shape[: axis + 1], times, *shape[axis + 1 :]))
     return reshape(wide, (*shape[:axis], shape[axis] * times, *shape[axis + 1 :]))
 
@@ -59,7 +59,7 @@ def tile(x: ArrayLike, reps: Axis) -> Any:
 
 @compose(method=False)
 def broadcast_arrays(*xs: ArrayLike) -> tuple[Any, ...]:
-    """All arrays repeated to the shape that they have together."""
+    """All arrays broadcast to their common shape."""
     shape = common_shape([np.shape(x) for x in xs])
     return tuple(broadcast_to(x, shape) for x in xs)
 
@@ -114,7 +114,7 @@ def rollaxis(x: ArrayLike, axis: int, start: int = 0) -> Any:
 
 @compose()
 def roll(x: ArrayLike, shift: Axes, axis: Axes | None = None) -> Any:
-    """The entries moved along the axis (of the flattened array by default); what falls off comes in at the start."""
+    """The entries moved along the axis (of the flattened array by default); those pushed off the end come first."""
     if axis is None:
         return reshape(roll(ravel(x), sum(np.atleast_1d(shift).tolist()), 0), np.shape(x))
     for by, at_axis in np.broadcast(shift, axis):
@@ -129,7 +129,7 @@ def roll(x: ArrayLike, shift: Axes, axis: Axes | None = None) -> Any:
 
 @compose()
 def rot90(x: ArrayLike, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
-    """The plane of two axes turned by k quarters, from the first axis towards the second."""
+    """The plane of two axes rotated by k quarter turns, from the first axis towards the second."""
     a, b = axes
     turned: dict[int, Any] = {0: lambda: x, 1: lambda: swapaxes(flip(x, b), a, b), 2: lambda: flip(flip(x, a), b)}
     return turned.get(k % 4, lambda: flip(swapaxes(x, a, b), b))()
@@ -301,7 +301,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: ArrayLik
 
 @compose(method=False)
 def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: ArrayLike, *args: ArrayLike) -> Any:
-    """func1d(row, *args) of every row along the axis, whose place its result takes."""
+    """func1d(row, *args) for every row along the axis; its result takes the place of the row."""
     before = one_axis(arr, axis)
     rows = moveaxis(arr, axis, -1)
     others, n = np.shape(rows)[:-1], np.shape(rows)[-1]

@@ -1,4 +1,4 @@
-"""Operations that make fewer numbers of many: each with its pull-back, which spreads a gradient out again."""
+"""Operations that reduce many numbers to fewer, each with its pull-back, which spreads a gradient out again."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def prod(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
-    """Π of all x but this one: y/x, and written out (n² numbers) where some x is 0."""
+    """Π of all x except this one: y/x, or written out (n² numbers) if some x is 0."""
     if np.all(x != 0.0):
         return reshape(y, keepdims_shape(x, axis)) / x
     inner = axes_of(x, axis)
@@ -67,7 +67,7 @@ def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
 def var(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Σ (x - mean)² / max(n - ddof, 0) over the axes; as in NumPy inf or nan where that is 0."""
     deviation = x - mean(x, axis=axis, keepdims=True)
-    free = ops.maximum(count(x, axis) * 1.0 - ddof, 0.0)  # as NumPy: never below 0, and of one number NaN
+    free = ops.maximum(count(x, axis) * 1.0 - ddof, 0.0)  # as in NumPy: never below 0, and NaN for one number
     return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / free
 
 
@@ -109,7 +109,7 @@ def rest_shape(x: ArrayLike, axis: Axes) -> tuple[Any, ...]:
 
 
 def shape_of_extreme(x: ArrayLike, axis: Axes, keepdims: bool) -> tuple[Any, ...]:
-    """The shape of a reduction that needs one number at least, of x with an axis 0 long: ShapeError."""
+    """The shape of a reduction that needs at least one number. Errors: ShapeError if an axis has length 0."""
     if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
         raise ShapeError("the largest or smallest of no numbers is undefined: an axis is 0 long")
     return keepdims_shape(x, axis) if keepdims else rest_shape(x, axis)

@@ -1,6 +1,6 @@
-"""More rows of the table: whole numbers, remainders, signs, and choices that pass over NaN.
+"""More rows of the table: rounding, remainders, signs, and choices that skip NaN.
 
-A step has derivative 0 everywhere, at the steps themselves by convention.
+A step function has derivative 0 everywhere, at the steps themselves by convention.
 
 >>> floor(2.5), rint(2.5), mod(-1.0, 3.0), fmod(-1.0, 3.0)
 (2.0, 2.0, 2.0, -1.0)
@@ -33,7 +33,7 @@ def ceil(x: float) -> float:
 
 @op(partials=lambda *_: (0.0,), domain=BETWEEN, activation=False)
 def trunc(x: float) -> float:
-    """x without what stands behind the point.  dy/dx = 0."""
+    """x without its fractional part.  dy/dx = 0."""
     return where(x < 0.0, -floor(-x), floor(x))  # type: ignore[no-any-return]
 
 
@@ -94,7 +94,7 @@ def sign_factor(a: float, b: float) -> float:
     domain=([(-3.0, 0.0), (0.5, 3.0)], [(0.5, 3.0), (-3.0, 0.0)]),
 )
 def fmax(a: float, b: float) -> float:
-    """The larger of a and b, or the one that is no NaN.  It gets the gradient, ties share it."""
+    """The larger of a and b, or the one that is not NaN.  It gets the gradient, ties share it."""
     return where(a >= b, a, where(b != b, a, b))  # type: ignore[no-any-return]
 
 
@@ -103,5 +103,5 @@ def fmax(a: float, b: float) -> float:
     domain=([(-3.0, 0.0), (0.5, 3.0)], [(0.5, 3.0), (-3.0, 0.0)]),
 )
 def fmin(a: float, b: float) -> float:
-    """The smaller of a and b, or the one that is no NaN.  It gets the gradient, ties share it."""
+    """The smaller of a and b, or the one that is not NaN.  It gets the gradient, ties share it."""
     return where(a <= b, a, where(b != b, a, b))  # type: ignore[no-any-return]

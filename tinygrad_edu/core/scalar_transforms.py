@@ -23,7 +23,7 @@ STEP = 1e-6  # of a central difference, as in core.check
 
 
 class _Depth(threading.local):
-    level = 0  # how many transforms are at work around this one
+    level = 0  # how many transforms are running around this one
 
 
 DEPTH = _Depth()
@@ -70,7 +70,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
 
 
 def variable(x: Node) -> Value:
-    """A new node, so that only this use of x is differentiated by."""
+    """A new node, so that only this use of x is differentiated with respect to."""
     if isinstance(x, Value):
         return ops.pos(x)  # type: ignore[no-any-return]
     if not isinstance(x, (int, float)):

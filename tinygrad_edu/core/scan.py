@@ -1,4 +1,4 @@
-"""A loop over time: a state that each round changes, and what each round gives."""
+"""A loop over time: a state that each round changes, and an output of each round."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def scan(
     It runs on arrays, Tensors and arrays of Values, and every round is differentiated. In a compiled function the
     rounds are steps of one program that share their machine code.
 
-    Args: `step`, a function (state, x) → (new state, y); `state`, the first state; `xs`, arrays of shape (T, ...), of
-    which round t is given [t]; `length`, T where xs is None. State, xs and y may be nested in dicts, lists and tuples;
-    y may be None. ys holds each y stacked along a new first axis, (T, ...).
-    Errors: ShapeError where the arrays differ in length, or there is no round at all; OperandError where step does
-    not return a pair.
+    Args: `step`, a function (state, x) → (new state, y); `state`, the first state; `xs`, arrays of shape (T, ...):
+    round t gets entry [t]; `length`, T if xs is None. State, xs and y may be nested in dicts, lists and tuples; y may
+    be None. ys holds each y stacked along a new first axis, (T, ...).
+    Errors: ShapeError if the arrays differ in length, or there is no round at all; OperandError if step does not
+    return a pair.
 
     >>> scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
     (np.float64(6.0), array([0., 2., 9.]))
@@ -47,7 +47,7 @@ def scan(
 
 
 def rolled(step: Callable[[Any, Any], tuple[Any, Any]], state: ArrayLike, xs: ArrayLike, length: int | None) -> Any:
-    """`scan` as one loop of the program that is being traced; None where there is none, or it cannot be one."""
+    """`scan` as one loop of the program that is being traced; None without a trace, or if it cannot be one loop."""
     loop = getattr(MODES.tensor_trace, "scan", None)
     return None if loop is None else loop(step, state, xs, length)
 
@@ -71,7 +71,7 @@ def rounds(xs: ArrayLike, length: int | None) -> int:
 
 
 def stack_rounds(each: Sequence[Any]) -> Any:
-    """What all rounds gave, along a new first axis."""
+    """The outputs of all rounds, along a new first axis."""
     if each[0] is None:
         return None
     if any(isinstance(y, Value) for y in each):

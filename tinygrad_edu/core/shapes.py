@@ -58,7 +58,7 @@ def put(x: ArrayLike, /, index: Axis, shape: tuple[int, ...]) -> Any:
 
 
 def is_basic(index: Axis) -> bool:
-    """Numbers, slices, None and ... meet no element twice."""
+    """Numbers, slices, None and ... read no element twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)) for part in parts)
 

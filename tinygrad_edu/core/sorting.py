@@ -1,7 +1,7 @@
-"""Order: sorted entries and what is read off them. Which entry goes where is decided by the plain numbers.
+"""Order: sorted entries and what follows from them. The plain numbers decide which entry goes where.
 
-The gradient of a sorted entry goes to where it came from; of equal entries to the first one first (a stable sort).
-What sorts does not compile, since a program's indices cannot depend on its numbers; `max` and `min` do.
+The gradient of a sorted entry goes back to where it came from; equal entries keep their order (a stable sort).
+Sorting does not compile, since a program's indices cannot depend on its numbers; `max` and `min` do.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def in_order(x: ArrayLike, axis: int, operation: str) -> Any:
 
 @compose(method=False)
 def partition(x: ArrayLike, kth: ArrayLike, axis: int | None = -1) -> Any:
-    """The entries so arranged that the kth stands where it would if they were sorted, no larger one before it."""
+    """The entries arranged so that the kth is where it would be if they were sorted, with no larger one before it."""
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
     return take_along_axis(x, np.argpartition(numbers(x, "partition"), kth, axis=axis), axis)
 
@@ -107,7 +107,7 @@ METHODS = {
 def quantile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
     """The number below which the share q of the entries over the axes lies, between entries by `method`.
 
-    q: numbers from 0 to 1; its axes come first in the result. No derivative by q. NaN where one entry is NaN.
+    q: numbers from 0 to 1; its axes come first in the result. It has no derivative. NaN if one entry is NaN.
     """
     q = np.asarray(q, dtype=float)
     if method not in METHODS:
@@ -126,7 +126,7 @@ def quantile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "linea
 
 
 def between(ordered: ArrayLike, low: int, high: int, share: float) -> Any:
-    """Of sorted rows the number between two entries; NaN, which is sorted to the end, where there is one."""
+    """The number between two entries of sorted rows; NaN if there is one, which is sorted to the end."""
     last = getitem(ordered, (..., -1))
     lower, upper = getitem(ordered, (..., low)), getitem(ordered, (..., high))
     y = lower if share == 0.0 else lower * (1.0 - share) + upper * share

@@ -24,7 +24,7 @@ TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 
 @op(partials=lambda _, x: (-TWO_OVER_SQRT_PI * exp(-x * x),), scipy="erfc", activation=False)
 def erfc(x: float) -> float:
-    """1 - erf(x), exact far out.  dy/dx = -2/√π · e^(-x²)."""
+    """1 - erf(x), accurate for large x.  dy/dx = -2/√π · e^(-x²)."""
     return math.erfc(x)
 
 

@@ -1,4 +1,4 @@
-"""What to write for a name that NumPy, torch or micrograd have and a Value or a Tensor has not."""
+"""What to write for a name that NumPy, torch or micrograd have and a Value or a Tensor does not."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ OF_VALUE = dict.fromkeys(
 
 
 class Missing:
-    """An attribute that is not here: to read it says what is. An attribute of that name which a program sets wins.
+    """An attribute that does not exist here: reading it says what to use. One that a program sets wins.
 
     A descriptor for each name, because a class with `__getattr__` pays for it at every attribute that it has (25 ns
     each under Python 3.11, which makes an operation on Values a fifth slower).
@@ -86,7 +86,7 @@ class Missing:
 
 
 class Elsewhere(Missing):
-    """The same of a node, which takes no attributes: to set it says what to do, too."""
+    """The same for a node, which takes no new attributes: setting it also says what to do."""
 
     def __set__(self, x: Node, value: ArrayLike) -> None:
         raise AttributeError(

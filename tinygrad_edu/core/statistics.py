@@ -1,4 +1,4 @@
-"""Averages, differences, running products and what skips NaN: made of operations, so that all derivatives follow."""
+"""Averages, differences and running products, made of operations, so that all derivatives follow."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike = None, r
 
 
 def products_so_far(x: ArrayLike, axis: int | None) -> Any:
-    """Each as the product of a row with 1 behind its place: n² numbers, and right where some are 0."""
+    """Each as the product of a row with 1 after its place: n² numbers, but right if some are 0."""
     x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
     last = swapaxes(x, axis, -1)
     n = np.shape(last)[-1]
