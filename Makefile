@@ -48,6 +48,8 @@ clean: ## remove .venv and everything generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Set-up. Each stamp file stands for one finished step, which is repeated only when pyproject.toml changes.
+# --no-compile: pip would compile every module of SciPy, Numba and Matplotlib, 10 s of 20; Python compiles those that
+# it imports. The names of the packages are printed while pip works through them.
 
 $(VENV)/.ready-demo:  EXTRAS := viz
 $(VENV)/.ready-test:  EXTRAS := viz,sklearn,test,dev,docs
@@ -56,9 +58,11 @@ $(VENV)/.ready-site:  EXTRAS := site
 $(VENV)/.ready-bench: EXTRAS := viz,bench
 
 $(VENV)/.ready-demo $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-site $(VENV)/.ready-bench: $(VENV)/.created pyproject.toml
-	@echo "Installing tinygrad_edu with the extras $(EXTRAS) into $(VENV); this takes about a minute"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[$(EXTRAS)]"
-	@touch $@
+	@rm -f $@
+	@echo "Installing tinygrad_edu with the extras $(EXTRAS) into $(VENV): this takes half a minute to two minutes"
+	@start=$$(date +%s); { $(BIN)/python -m pip install --disable-pip-version-check --no-compile --progress-bar off \
+		--editable ".[$(EXTRAS)]" && touch $@; } | awk '/^Collecting/ { printf "%s ", $$2; fflush() } END { print "" }'; \
+		test -e $@ && echo "Installed in $$(($$(date +%s) - start)) s"
 
 # The version check is written so that Python 2 can run it as well. --clear: what an interrupted run left is no use.
 OLD = tinygrad_edu needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one with make PYTHON=...
