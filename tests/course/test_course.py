@@ -137,6 +137,12 @@ def test_a_starter_is_empty_and_says_where_to_begin(exercise, tmp_path):
     assert "nothing is written yet" in grade.text
 
 
+def test_arguments_may_have_names_of_the_learners_own(tmp_path):
+    lines = "def backward(first, second, third, g):\n    dz = g * (1.0 - np.tanh(first @ second + third) ** 2)\n"
+    text = f"import numpy as np\n\n\n{lines}    return dz @ second.T, first.T @ dz, dz.sum(axis=0)\n"
+    assert tg.clinic.grade(written(tmp_path, LAYER, text)).score == 1.0
+
+
 LAYER = find("mlp_layer")
 FIRST = "    y = np.tanh(x @ W + b)\n    dz = dy * (1.0 - y * y)\n"
 RIGHT = FIRST + "    return dz @ W.T, x.T @ dz, dz.sum(axis=0)\n"
@@ -144,6 +150,8 @@ SUBMISSIONS = {  # body of backward: (score, status, a part of the text)
     "empty": ("    pass\n", 0.0, "wrong", "missing"),
     "none": ("    return None\n", 0.0, "wrong", "missing"),
     "not implemented": ("    raise NotImplementedError\n", 0.0, "empty", "nothing is written"),
+    "a gap above right code": ("    ...  # your code here\n" + RIGHT, 1.0, "right", "3 of 3"),
+    "a gap above some code": (FIRST + "    ...\n    return dx, dz, db\n", 0.0, "empty", "nothing is written"),
     "one of three": (FIRST + "    return dz @ W.T\n", 1 / 3, "partly", "it is missing in what is returned"),
     "two of three": (FIRST + "    return None, x.T @ dz, dz.sum(axis=0)\n", 2 / 3, "partly", "missing"),
     "by names": (FIRST + "    return {'db': dz.sum(axis=0), 'dx': dz @ W.T, 'dW': x.T @ dz}\n", 1.0, "right", "3 of 3"),
