@@ -26,7 +26,7 @@ LABELS = {
     "train 2-16-16-1": "`fit`: 2-16-16-1, 100 samples, 1,000 steps, float64",
     "train 2-16-16-1 float32": "the same in float32",
     "train 2-3-1 online": "`fit`: XOR 2-3-1, 100,000 steps of one sample",
-    "train 2-3-1 online float32": "the same in float32",
+    "train 2-3-1 online float32": "`fit`: XOR 2-3-1, the same steps in float32",
     "train 900-64-10 batch 32": "`fit`: 900-64-10, Adam, batch 32, float32",
     "train 900-64-10 batch 128": "the same, batch 128",
     "train 784-512-512-10 batch 128": "`fit`: 784-512-512-10, Adam, batch 128, float32",
