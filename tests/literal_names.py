@@ -8,7 +8,7 @@ import tinygrad_edu
 from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.data.batching import ORDERS
 from tinygrad_edu.estimators import choices
-from tinygrad_edu.estimators.perceptron import LEARNING_RATES
+from tinygrad_edu.estimators.network import SCHEDULES
 from tinygrad_edu.nn.activations import FUNCTIONS, OTHER_NAMES, is_activation
 from tinygrad_edu.nn.init import INITIALIZERS
 from tinygrad_edu.nn.layers import NORMS
@@ -43,7 +43,7 @@ def tables() -> dict[str, list[str]]:
         "ActivationName": own([*activations, *FUNCTIONS, *OTHER_NAMES]),
         "BackEndName": own(BACK_ENDS),
         "InitializerName": own(INITIALIZERS),
-        "LearningRateName": own(LEARNING_RATES),
+        "LearningRateName": own(SCHEDULES),
         "LossName": own(LOSSES),
         "NormName": own(NORMS),
         "OptimizerName": own(each.lower() for each in optimizer_classes()),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.speed.array_gpt import answer
 from bench.speed.workload import OURS, Run, Workload
 
 CALLS = 1000
@@ -65,7 +66,7 @@ def ours_gradients() -> Run:
     def run() -> list[float]:
         for _ in range(CALLS):
             value, gradients = f.value_and_grad(*given, argnum=(0, 1, 2, 3))
-        return [value, *(float(g.sum()) for g in gradients)]
+        return answer(value, gradients)
 
     return run
 
@@ -81,7 +82,7 @@ def jax_gradients() -> Run:
         for _ in range(CALLS):
             value, gradients = f(*given)
             value.block_until_ready()
-        return [float(value), *(float(g.sum()) for g in gradients)]
+        return answer(value, gradients)
 
     return run
 
@@ -97,7 +98,7 @@ def pytensor_gradients() -> Run:
     def run() -> list[float]:
         for _ in range(CALLS):
             value, *gradients = f(*given)
-        return [float(value), *(float(g.sum()) for g in gradients)]
+        return answer(value, gradients)
 
     return run
 

@@ -143,6 +143,12 @@ def test_arguments_may_have_names_of_the_learners_own(tmp_path):
     assert tg.clinic.grade(written(tmp_path, LAYER, text)).score == 1.0
 
 
+def test_arguments_may_be_collected_by_name(tmp_path):
+    lines = "def backward(x, **rest):\n    dz = rest['dy'] * (1.0 - np.tanh(x @ rest['W'] + rest['b']) ** 2)\n"
+    text = f"import numpy as np\n\n\n{lines}    return dz @ rest['W'].T, x.T @ dz, dz.sum(axis=0)\n"
+    assert tg.clinic.grade(written(tmp_path, LAYER, text)).score == 1.0
+
+
 LAYER = find("mlp_layer")
 FIRST = "    y = np.tanh(x @ W + b)\n    dz = dy * (1.0 - y * y)\n"
 RIGHT = FIRST + "    return dz @ W.T, x.T @ dz, dz.sum(axis=0)\n"

@@ -7,12 +7,12 @@ right numbers. Results go to the file RESULT.
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import json
 import math
 import sys
 import traceback
-from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -72,9 +72,11 @@ def plain(x: Any) -> Any:
 
 def takes_names(function: Any, arguments: dict[str, Any]) -> bool:
     """Are these the names of its parameters? A learner who chose others has kept the order."""
-    code = getattr(function, "__code__", None)
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if isinstance(code, CodeType) else ()
-    return not names or set(arguments) <= set(names)
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def called(function: Any, arguments: dict[str, Any], count: int) -> dict[str, Any]:

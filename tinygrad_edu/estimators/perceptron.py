@@ -16,9 +16,8 @@ from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.estimators import callbacks, choices, forward, initial, inputs, messages
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array
-from tinygrad_edu.estimators.network import CODES, LOSSES
+from tinygrad_edu.estimators.network import CODES, LOSSES, SCHEDULES
 
-LEARNING_RATES = ("constant", "invscaling", "adaptive")  # names that scikit-learn has, besides functions
 VALID: set[Any] = set()  # parameters that have passed scikit-learn's checks
 
 
@@ -50,7 +49,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         "solver": [StrOptions(choices.SOLVERS)],
         "alpha": [positive(Real, least=0)],
         "batch_size": [StrOptions({"auto"}), positive(Integral)],
-        "learning_rate": [StrOptions(set(LEARNING_RATES)), callable],
+        "learning_rate": [StrOptions(set(SCHEDULES)), callable],
         "learning_rate_init": [positive(Real, "neither", 0)],
         "power_t": [positive(Real, least=0)],
         "max_iter": [positive(Integral)],

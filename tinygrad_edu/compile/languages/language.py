@@ -11,34 +11,10 @@ from tinygrad_edu.compile.languages import values
 from tinygrad_edu.compile.languages.values import Array, Number
 
 # Functions that C has in math.h and JavaScript in Math, by their names in Python.
-MATH = frozenset(
-    [
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "expm1",
-        "log1p",
-        "cbrt",
-        "atan2",
-        "hypot",
-        "sqrt",
-        "log",
-        "log2",
-        "log10",
-        "exp",
-        "sin",
-        "cos",
-        "floor",
-        "pow",
-    ]
-)
+MATH = frozenset([
+    "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "expm1", "log1p", "cbrt", "atan2",
+    "hypot", "sqrt", "log", "log2", "log10", "exp", "sin", "cos", "floor", "pow",
+])  # fmt: skip
 
 
 class Pieces(Protocol):
