@@ -226,3 +226,32 @@ def test_code_without_a_module_is_looked_at_too():
     space = {"np": np, "calls": [0]}
     exec("def loss(z, t):\n    calls[0] += 1\n    return np.mean((z - t)**2) * (1.0 if calls[0] < 9 else 0.5)", space)
     assert_as_eager(lambda: nn.MLP([4, 6, 1], seed=0), lambda: space["calls"].__setitem__(0, 0) or space["loss"])
+
+
+def normalized():
+    """BatchNorm in a forward of one's own, whose first batch is compared with the eager one before the run."""
+    model = makes(lambda s, x: s.b(np.tanh(s.norm(s.a(x)))))
+    model.norm = nn.BatchNorm(6)
+    return model
+
+
+@pytest.mark.parametrize("settings", [{}, {"clip_norm": 0.1}, {"clip_value": 0.01}])
+def test_running_statistics_are_those_of_the_steps_alone(settings):
+    assert_as_eager(normalized, make_settings=lambda: settings, how="compiled")
+
+
+def test_a_first_batch_that_differs_leaves_the_statistics_as_they_were():
+    def forward(s, x):
+        return s.b(np.tanh(s.norm(s.a(x)))) * (0.5 if type(x).__name__ == "Traced" else 1.0)
+
+    def make():
+        model = makes(forward)
+        model.norm = nn.BatchNorm(6)
+        return model
+
+    assert_as_eager(make)
+    model = make()
+    before = model.state_dict()
+    with pytest.raises(TraceError, match="something else when it is traced"):
+        run_of(model, True)
+    assert all(np.array_equal(before[name], x) for name, x in model.state_dict().items())

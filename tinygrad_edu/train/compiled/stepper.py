@@ -60,6 +60,7 @@ class CompiledStepper(Stepper):
         Errors: CompileError where they are not the same. Numbers that are NaN or infinite say nothing.
         """
         job, params = self.job, self.course.parameters
+        before = job.model.state_dict()
         job.optimizer.zero_grad()
         loss = job.batch_loss(*[array[: job.batch_size] for array in job.data])
         loss.backward()
@@ -69,6 +70,7 @@ class CompiledStepper(Stepper):
             clip_by_norm(params, job.settings.clip_norm)
         eager = np.append(flat.gradients(params), float(loss.item()))
         job.optimizer.zero_grad()
+        job.model.load_state_dict(before)  # the running statistics of BatchNorm have moved, and this was no step
         found = self.wait_for(self.pool.submit(self.course.first_batch))
         off, size = np.abs(found - eager).max(), 1.0 + np.abs(eager).max()
         if np.isfinite(off) and off > size * (1e-7 if self.course.program.dtype == "float64" else 1e-3):
