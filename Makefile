@@ -48,8 +48,8 @@ clean: ## remove .venv and everything generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Set-up. Each stamp file stands for one finished step, which is repeated only when pyproject.toml changes.
-# --no-compile: pip would compile every module of SciPy, Numba and Matplotlib, 10 s of 20; Python compiles those that
-# it imports. The names of the packages are printed while pip works through them.
+# The names of the packages are printed while pip works through them. It compiles their modules, which takes 10 s of 20:
+# where PYTHONDONTWRITEBYTECODE is set, each process would else compile those of Numba again (0.4 s of a first `fit`).
 
 $(VENV)/.ready-demo:  EXTRAS := viz
 $(VENV)/.ready-test:  EXTRAS := viz,sklearn,test,dev,docs
@@ -60,7 +60,7 @@ $(VENV)/.ready-bench: EXTRAS := viz,bench
 $(VENV)/.ready-demo $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-site $(VENV)/.ready-bench: $(VENV)/.created pyproject.toml
 	@rm -f $@
 	@echo "Installing tinygrad_edu with the extras $(EXTRAS) into $(VENV): this takes half a minute to two minutes"
-	@start=$$(date +%s); { $(BIN)/python -m pip install --disable-pip-version-check --no-compile --progress-bar off \
+	@start=$$(date +%s); { $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
 		--editable ".[$(EXTRAS)]" && touch $@; } | awk '/^Collecting/ { printf "%s ", $$2; fflush() } END { print "" }'; \
 		test -e $@ && echo "Installed in $$(($$(date +%s) - start)) s"
 
