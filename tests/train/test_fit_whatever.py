@@ -110,6 +110,41 @@ def test_many_models_that_differ_in_python_are_not_one_program():
         fit_many(lambda seed: Scaled(seed, 1.0 + seed), X, Y, **given)
 
 
+UNLIKE = {
+    "activation": lambda odd: {"activation": "relu" if odd else "tanh"},
+    "norm": lambda odd: {"norm": "batch" if odd else "layer"},
+    "dropout": lambda odd: {"dropout": 0.5 if odd else 0.1},
+    "out_activation": lambda odd: {"out_activation": "sigmoid" if odd else "tanh"},
+}
+
+
+@pytest.mark.parametrize("setting", UNLIKE)
+def test_many_models_of_unlike_layers_are_not_one_program(setting):
+    given = {"loss": "mse", "optimizer": "sgd", "epochs": 3, "seeds": range(3), "threads": 1}
+
+    def model(seed, odd):
+        return nn.MLP([4, 6, 1], seed=seed, **UNLIKE[setting](odd))
+
+    many = fit_many(lambda seed: model(seed, True), X, Y, **given)
+    for seed in range(3):
+        one = fit(model(seed, True), X, Y, loss="mse", optimizer="sgd", epochs=3, seed=seed, compiled=False)
+        np.testing.assert_allclose(many.loss_curves[0, seed], one.loss_curve, rtol=1e-10)
+    with pytest.raises(TraceError, match="differ in more than their weights"):
+        fit_many(lambda seed: model(seed, seed % 2), X, Y, **given)
+
+
+def test_many_optimizers_that_differ_are_not_one_program():
+    def momentum(parameters):
+        made.append(optim.SGD(parameters, lr=0.05, momentum=0.9 * (len(made) % 2)))
+        return made[-1]
+
+    made = []
+    with pytest.raises(TraceError, match="differ in more than their weights"):
+        fit_many(
+            lambda seed: nn.MLP([4, 6, 1], seed=seed), X, Y, loss="mse", optimizer=momentum, epochs=3, seeds=range(4)
+        )
+
+
 def online(compiled, loss):
     model = nn.Elman(4, 3, 1, seed=0)
     return fit_online(model, X, Y, loss=loss, optimizer=optim.SGD(model.parameters(), lr=0.1), epochs=420,

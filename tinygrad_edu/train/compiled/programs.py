@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from tinygrad_edu.compile.backend import cache
@@ -32,8 +34,13 @@ CHANCES = 3  # further traces, where another thread may have drawn random number
 class CompiledJob:
     """The program of one kind of job, and a session for each run of it."""
 
-    def __init__(self, program: TrainingProgram, job: Job | None = None) -> None:
-        self.program, self.job = program, job  # the job that was traced, where the user's own code takes part
+    def __init__(self, program: TrainingProgram, job: Job, kind: Callable[[Job], Any]) -> None:
+        """`kind`: what has to be equal for another job that this program is to train."""
+        self.program, self.job, self.kind = program, job, kind
+
+    @cached_property
+    def own_kind(self) -> Any:
+        return self.kind(self.job)
 
     def at_hand(self) -> bool:
         """Is the machine code there already, in this process or on the disk?"""
@@ -54,8 +61,8 @@ class CompiledJob:
         return 0.3 + 0.001 * self.lines
 
     def course(self, job: Job) -> Course:
-        """A session for a job. Errors: TraceError for one whose own code computes something else than the first's."""
-        if self.job is not None and self.job is not job and relative_signature(job) != relative_signature(self.job):
+        """A session for a job. Errors: TraceError for one that computes something else than the first."""
+        if job is not self.job and self.kind(job) != self.own_kind:
             raise TraceError("the models differ in more than their weights: train them one by one by fit")
         return Course(self.program, job)
 
@@ -71,15 +78,14 @@ def program_for(job: Job) -> CompiledJob:
     refuse_stateful_rate(job)
     key = kind_of(job)
     if key is None:
-        program = trace_job(job)
-        return CompiledJob(program, job if program.foreign else None)
+        return CompiledJob(trace_job(job), job, relative_signature)
     if key not in PROGRAMS:
         found = trace_job(job)
         if found.given or found.step.trace.fixed:  # arrays of this very model, or its very sizes
-            return CompiledJob(found)
+            return CompiledJob(found, job, kind_of)
         found.forget()
         PROGRAMS[key] = found
-    return CompiledJob(PROGRAMS[key])
+    return CompiledJob(PROGRAMS[key], job, kind_of)
 
 
 def refuse_groups(optimizer: Optimizer) -> None:
