@@ -32,7 +32,6 @@ STATES = ("model", "last", "best", "start")  # the weights: now, after the last 
 FACTS = (
     "config", "stop_reason", "how", "data", "stopping", "seen", "stopped", "pending", "best", "schedule", "generators",
 )  # fmt: skip
-START = ("init", "seed")  # of a model: where its weights began
 
 
 class Checkpoint:

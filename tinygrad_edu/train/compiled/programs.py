@@ -25,7 +25,7 @@ from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stopping import stops
 
 OURS = "tinygrad_edu.nn"
-START = ("init", "seed")  # say where a model began, which the program does not depend on
+APART = ("init", "seed", "training")  # where a model began, which no program depends on; and what is asked for by name
 PROGRAMS: dict[Any, TrainingProgram] = {}  # by kind of job
 TRACES = 3  # of the user's own code, which are compared
 CHANCES = 3  # further traces, where another thread may have drawn random numbers
@@ -126,7 +126,8 @@ def structure_of(x: object) -> Any:
     if isinstance(x, Tensor):
         return tuple(n == 1 for n in x.shape), str(x.dtype), x.label, x.requires_grad
     if isinstance(x, Module):
-        named = [(name, each) for name, each in vars(x).items() if name not in START]
+        named = [(name, each) for name, each in vars(x).items() if name not in APART]
+        named.append(("training", x.training))  # of the class, until somebody sets it
         attributes = structure_of(named) if type(x).__module__.startswith(OURS) else None
         return attributes and (type(x), attributes)
     if isinstance(x, (list, tuple)):
