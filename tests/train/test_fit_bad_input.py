@@ -80,6 +80,14 @@ def refused(way, model, optimizer, error, text, **given):
     assert model.training
 
 
+@pytest.mark.parametrize("way", ["compiled", "many"])
+def test_a_wrong_width_where_there_is_a_program_from_before(way):
+    for _ in range(2):  # the model of the second one has been trained, and has its flag set
+        model = nn.MLP([2, 3, 1], seed=0)
+        train(way, model, X, Y, optim.Adam(model.parameters()), loss="mse", epochs=1, batch_size=5)
+    refused(way, model.train(), optim.Adam(model.parameters()), ShapeError, "2 wide|2 features", X=np.hstack([X, X]))
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("changes", "error", "text"), EVERY_WAY + OF_FIT, ids=[x for *_, x in EVERY_WAY + OF_FIT])
 def test_fit(changes, error, text, way):

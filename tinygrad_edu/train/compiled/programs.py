@@ -16,6 +16,7 @@ from tinygrad_edu.nn.layers import identity
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.forward import forward_trace
 from tinygrad_edu.train.compiled.program import Recipe, TrainingProgram
 from tinygrad_edu.train.compiled.session import Course, common_dtype
@@ -61,10 +62,18 @@ class CompiledJob:
         return 0.3 + 0.001 * self.lines
 
     def course(self, job: Job) -> Course:
-        """A session for a job. Errors: TraceError for one that computes something else than the first."""
+        """A session for a job. Errors: TraceError for one that computes something else than the first.
+
+        Where its sizes do not fit the program, the model's own error says which.
+        """
         if job is not self.job and self.kind(job) != self.own_kind:
             raise TraceError("the models differ in more than their weights: train them one by one by fit")
-        return Course(self.program, job)
+        try:
+            return Course(self.program, job)
+        except TraceError:
+            with samples.aside(job.model):
+                job.batch_loss(*[a[: samples.ROWS] for a in job.data])
+            raise
 
 
 def program_for(job: Job) -> CompiledJob:

@@ -172,7 +172,7 @@ class ManyJobs:
         with ThreadPoolExecutor(threads) as pool:
             while len(jobs) < len(places):
                 some = [self.job(place, like) for place in places[len(jobs) : len(jobs) + TOGETHER]]
-                active = [course_of(program, job) for job in some]
+                active = [program.course(job) for job in some]
                 while active:
                     blocks = [course.block() for course in active]
                     list(pool.map(run_all, [blocks[i::threads] for i in range(threads)]))
@@ -207,16 +207,6 @@ class ManyJobs:
         if shown is not None:
             shown.update()
         return outcome(job)
-
-
-def course_of(program: Any, job: Job) -> Any:
-    """A session of the program; where its sizes do not fit, the model's own error says which."""
-    try:
-        return program.course(job)
-    except TraceError:
-        with samples.aside(job.model):
-            job.batch_loss(*[a[: samples.ROWS] for a in job.data])
-        raise
 
 
 def goes_on(course: Any, block: Any) -> bool:
