@@ -226,7 +226,7 @@ SETTINGS = [
     ({"init": 3}, NameNotFoundError, "unknown init 3"),
     ({"init": ["normal"]}, NameNotFoundError, "unknown init"),
     ({"init": lambda rng, a, b: np.ones((a, b))}, ShapeError, r"gave shape \(2, 3\).*\(3, 2\)"),
-    ({"backend": "gpu"}, SettingError, "backend='gpu': there are 'tensor' and 'scalar'"),
+    ({"backend": "gpu"}, SettingError, "backend='gpu': the back ends are 'tensor' and 'scalar'"),
     ({"seed": -1}, SettingError, "seed=-1"),
     ({"seed": "a"}, SettingError, "seed='a'"),
     ({"norm": "bach"}, NameNotFoundError, "unknown norm 'bach'. Did you mean 'batch'"),

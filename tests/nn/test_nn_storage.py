@@ -77,7 +77,7 @@ def test_a_damaged_file_is_refused(damage, tmp_path):
     model().save(path)
     damage(path)
     before = loaded.state_dict()
-    with pytest.raises(CheckpointError, match=r"m\.safetensors \([\d,]+ bytes\) is not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match=r"m\.safetensors \([\d,]+ bytes\) is not a complete safetensors file"):
         loaded.load(path)
     assert_same(before, loaded.state_dict())
 

@@ -254,7 +254,7 @@ BAD = [
     (lambda: schedules.warmup("fast", steps=5), "lr='fast'"),
     (lambda: schedules.warmup(0.1, steps=-1), "steps=-1"),
     (lambda: schedules.piecewise([3], [0.1]), "1 boundaries separate 2 rates, not 1"),
-    (lambda: schedules.piecewise([3, 3], [0.1, 0.2, 0.3]), r"\[3, 3\] have to rise"),
+    (lambda: schedules.piecewise([3, 3], [0.1, 0.2, 0.3]), r"\[3, 3\] have to increase"),
     (lambda: schedules.piecewise([0], [0.1, 0.2]), "boundary=0"),
     (lambda: schedules.piecewise([3], [0.1, None]), "lr=None"),
     (lambda: schedules.invscaling(0.1, samples=0), "samples=0"),

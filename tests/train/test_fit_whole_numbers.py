@@ -111,7 +111,7 @@ def test_classes_outside_are_refused_in_every_shape(bad):
 def test_numbers_with_a_point_are_no_indices():
     """They are not cut off: 2.7 is not row 2."""
     model = nn.Embedding(5, 5, rng=0)
-    with pytest.raises(DtypeError, match=r"an index is a whole number, not float64 such as .*2\.7"):
+    with pytest.raises(DtypeError, match=r"an index has to be an integer, not float64 such as .*2\.7"):
         fit(model, np.full(6, 2.7), np.zeros(6, int), loss="cross_entropy", optimizer="sgd", epochs=1)
     whole = fit(model, np.full(6, 2.0), np.zeros(6, int), loss="cross_entropy", optimizer="sgd", epochs=1)
     assert whole.n_epochs == 1

@@ -69,7 +69,7 @@ def grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
 def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     """(f, ∂f/∂x) in one pass, as a function of the same arguments.
 
-    argnum: which argument to differentiate by.
+    argnum: the index of the argument to differentiate with respect to.
 
     >>> value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
@@ -149,7 +149,7 @@ def jacobian(f: Function, argnum: int = 0) -> Function:
     """All ∂yᵢ/∂xⱼ as a function of the same arguments; shape of y, then shape of x.
 
     f: a function of arrays.
-    argnum: which argument to differentiate by.
+    argnum: the index of the argument to differentiate with respect to.
 
     >>> jacobian(lambda x: x * x)(np.array([1.0, 2.0])).tolist()
     [[2.0, 0.0], [0.0, 4.0]]
@@ -178,7 +178,7 @@ def hessian(f: Function, argnum: int = 0) -> Function:
     """All ∂²f/∂xᵢ∂xⱼ of a function with one number as its result, as a function of the same arguments.
 
     f: a function of arrays that gives one number.
-    argnum: which argument to differentiate by.
+    argnum: the index of the argument to differentiate with respect to.
 
     >>> hessian(lambda x: (x * x * x).sum())(np.array([1.0, 2.0])).tolist()
     [[6.0, 0.0], [0.0, 12.0]]

@@ -47,7 +47,7 @@ def xor_gate() -> tuple[Array, Array]:
 def sine(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
     """A regression: y = sin x + noise·N(0, 1), x uniform in [-π, π]; X and y (samples, 1).
 
-    seed: what they are drawn from.
+    seed: the seed of the random generator.
 
     >>> X, y = sine(50, noise=0.0)
     >>> bool(np.all(y == np.sin(X)))
@@ -62,8 +62,8 @@ def sine(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, 
 def quadrants(samples: int = 200, noise: float = 0.0, seed: int = 0) -> tuple[Array, Array]:
     """The exclusive or of signs: X uniform in [-1, 1]² plus noise·N(0, 1), class 1 where x₁·x₂ > 0 before it, else -1.
 
-    samples: how many.
-    seed: what they are drawn from.
+    samples: the number of samples.
+    seed: the seed of the random generator.
 
     >>> X, y = quadrants(100)
     >>> bool(np.all((X[:, :1] * X[:, 1:] > 0.0) == (y == 1.0)))
@@ -78,8 +78,8 @@ def quadrants(samples: int = 200, noise: float = 0.0, seed: int = 0) -> tuple[Ar
 def plane(samples: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
     """A regression that a line of weights solves: y = (x₁ + x₂)/2 + noise·N(0, 1), X uniform in [-1, 1]².
 
-    samples: how many.
-    seed: what they are drawn from.
+    samples: the number of samples.
+    seed: the seed of the random generator.
 
     >>> X, y = plane(50, noise=0.0)
     >>> np.allclose(y, X.mean(axis=1, keepdims=True))
@@ -94,8 +94,8 @@ def plane(samples: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Array,
 def bumps(samples: int = 200, noise: float = 0.05, seed: int = 0) -> tuple[Array, Array]:
     """A regression with two hills and two hollows: y = sin(πx₁)·sin(πx₂) + noise·N(0, 1), X uniform in [-1, 1]².
 
-    samples: how many.
-    seed: what they are drawn from.
+    samples: the number of samples.
+    seed: the seed of the random generator.
 
     >>> X, y = bumps(50, noise=0.0)
     >>> bool(abs(y).max() <= 1.0), X.shape, y.shape
@@ -110,8 +110,8 @@ def bumps(samples: int = 200, noise: float = 0.05, seed: int = 0) -> tuple[Array
 def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
     """Two interleaved half circles with Gaussian noise, classes -1 and 1.
 
-    samples: how many.
-    seed: what they are drawn from.
+    samples: the number of samples.
+    seed: the seed of the random generator.
 
     >>> X, y = moons(100)
     >>> X.shape, sorted(set(y.ravel().tolist()))
@@ -132,8 +132,8 @@ def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array,
 def circles(samples: int = 100, noise: float = 0.1, inner: float = 0.5, seed: int = 0) -> tuple[Array, Array]:
     """Two circles around one centre with Gaussian noise: radius 1 is class -1, radius `inner` is class 1.
 
-    samples: how many.
-    seed: what they are drawn from.
+    samples: the number of samples.
+    seed: the seed of the random generator.
 
     >>> X, y = circles(100, noise=0.0)
     >>> np.hypot(*X[y[:, 0] == 1.0].T).max().round(12)
@@ -158,7 +158,7 @@ def spirals(
 
     A point at the share r of its arm, r uniform in [0, 1], lies at radius r and angle 2π·(turns·r + class/arms); to
     both coordinates comes noise·N(0, 1).
-    seed: what they are drawn from.
+    seed: the seed of the random generator.
 
     >>> X, y = spirals(300, arms=3)
     >>> X.shape, np.bincount(y).tolist()

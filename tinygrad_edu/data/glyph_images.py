@@ -36,7 +36,7 @@ def glyphs(
     up to `slant` (sideways for each step up), and is drawn with a pen of a `width` between these two, in pixels, all of
     them uniform. To each pixel comes noise·N(0, 1); then it is rounded to one of 256 greys, as image files keep it.
     Classes are balanced and in random order. 10,000 images of 30 by 30 take 0.6 s.
-    seed: what they are drawn from.
+    seed: the seed of the random generator.
     Errors: SettingError for a setting outside its range or a character named twice; NameNotFoundError for one that
     cannot be drawn.
 

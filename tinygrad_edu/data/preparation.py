@@ -24,7 +24,7 @@ def train_test_split(
     stratify: each class has the same share in both parts, as nearly as whole samples allow.
     X: the inputs, (samples, features).
     y: the targets, a row for each sample.
-    seed: what they are drawn from.
+    seed: the seed of the random generator.
     Errors: SettingError if a part would be empty, or for a class of a single sample; ShapeError for other lengths.
 
     >>> parts = train_test_split(np.zeros((10, 3)), np.arange(10), test=0.3)

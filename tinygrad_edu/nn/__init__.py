@@ -1,6 +1,6 @@
 """Layers, models and losses, on both back ends.
 
-Read in this order: `module` (what finds parameters), `layers` (Linear, Sequential, MLP), `activations` (one layer for
+Read in this order: `module` (finds the parameters), `layers` (Linear, Sequential, MLP), `activations` (one layer for
 each row of the table), `convolution`, `pooling`, `normalization`, `attention`, `sequence`, `recurrent`; then `losses`.
 """
 
@@ -37,7 +37,7 @@ __all__ += list(LAYERS)
 
 if TYPE_CHECKING:
 
-    def __getattr__(name: str) -> Any: ...  # what type checkers know of the layers that are made from the table
+    def __getattr__(name: str) -> Any: ...  # for type checkers: the layers that are made from the table
 
 else:
     __getattr__, __dir__ = habits(__name__, __all__)

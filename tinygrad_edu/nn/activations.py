@@ -32,7 +32,7 @@ OTHER_NAMES = {  # PyTorch's and scikit-learn's
 
 
 def find_activation(name: Any) -> Function:
-    """An operation of one argument, by name, capitals or not; of a layer such as nn.Tanh(), its operation."""
+    """The operation of an activation, found by its name in upper or lower case, or from a layer such as nn.Tanh()."""
     kind = name if isinstance(name, type) else type(name)
     if issubclass(kind, Activation) and getattr(name, "settings", {}) in ({}, dict(kind.options)):
         return kind.operation  # type: ignore[no-any-return]
@@ -47,7 +47,7 @@ def find_activation(name: Any) -> Function:
 
 
 def range_of(activation: Function) -> tuple[float, float]:
-    """The lowest and the highest output of an activation, ±inf where it has no end.
+    """The lowest and the highest output of an activation, ±inf if it is unbounded.
 
     >>> range_of(ops.tanh), range_of(identity), range_of(ops.softmax)
     ((-1.0, 1.0), (-inf, inf), (0.0, 1.0))
@@ -58,7 +58,7 @@ def range_of(activation: Function) -> tuple[float, float]:
 
 
 def is_activation(operation: Operation) -> bool:
-    """Is it an operation of one argument, which others with defaults may follow?"""
+    """Does the operation take one argument, and defaults for all others?"""
     unary = operation.partials is not None and len(operation.parameters) - len(operation.defaults) == 1
     return operation.activation and unary
 
@@ -79,7 +79,7 @@ class Activation(Module):
 
     def __init__(self, *settings: Any, **named: Any) -> None:
         defaults, name = dict(self.options), type(self).__name__
-        named.pop("inplace", None)  # PyTorch's; here nothing is overwritten
+        named.pop("inplace", None)  # PyTorch's argument; nothing is overwritten here
         given = dict(zip(defaults, settings, strict=False)) | {ALIASES.get(k, k): x for k, x in named.items()}
         unknown = sorted(given.keys() - defaults.keys())
         if unknown or len(settings) > len(defaults):
@@ -96,14 +96,14 @@ class Activation(Module):
         return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.settings.items())})"
 
 
-SPELLED = {  # where a class is not called after the parts of its row's name: PyTorch's names
+SPELLED = {  # classes whose name does not follow from their row's name: PyTorch's names
     "relu": "ReLU", "leaky_relu": "LeakyReLU", "relu6": "ReLU6", "elu": "ELU", "gelu": "GELU", "silu": "SiLU",
     "selu": "SELU", "celu": "CELU", "hard_tanh": "Hardtanh", "hard_sigmoid": "Hardsigmoid", "hard_swish": "Hardswish",
 }  # fmt: skip
 
 
 def class_name(row: str) -> str:
-    """What the layer of a row is called.
+    """The name of a row's layer.
 
     >>> class_name("log_sigmoid"), class_name("gelu")
     ('LogSigmoid', 'GELU')
@@ -138,4 +138,4 @@ def layers() -> dict[str, type[Activation]]:
 
 
 LAYERS = layers()
-globals().update(LAYERS)  # so that a class is found where it says that it stands: pickle looks there
+globals().update(LAYERS)  # pickle looks for a class in the module that the class names

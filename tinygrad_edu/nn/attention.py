@@ -1,4 +1,4 @@
-"""Attention: each position looks at others and takes a weighted mean of what they offer. Heads, and a whole block."""
+"""Attention: each position takes a weighted mean over other positions; with several heads, and as a whole block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
 
 Init = InitializerName | initializers.Initializer
-SHORTEST = 256  # the side of the smallest mask that is kept
+SHORTEST = 256  # the smallest side of a mask that is kept
 
 
 def scaled_dot_product_attention(
@@ -34,8 +34,8 @@ def scaled_dot_product_attention(
 ) -> Any:
     """softmax(Q Kᵀ/√d + mask) V, of queries (..., T, d), keys (..., S, d) and values (..., S, e) → (..., T, e).
 
-    `mask`, booleans, True where a query may look at a key, or numbers that are added; (T, S), or with axes in front.
-    `causal`: query t sees the keys 0..t alone. `dropout`, a layer for the weights. (Vaswani et al. 2017)
+    `mask`: booleans, True if a query may look at a key, or numbers that are added to the scores; (T, S), or with axes
+    in front. `causal`: query t sees only the keys 0..t. `dropout`: a layer for the weights. (Vaswani et al. 2017)
     value: what is averaged, (..., S, e).
 
     >>> q = np.array([[1.0, 0.0], [0.0, 1.0]])
@@ -62,7 +62,7 @@ def attend(
 
 
 def lower(rows: ArrayLike, columns: ArrayLike) -> Any:
-    """True on and below the diagonal: a part of a mask that is made once, so that a trace keeps no length."""
+    """True on and below the diagonal: a slice of a mask that is made once, so that no length is fixed by a trace."""
     sides: list[Any] = [getattr(n, "length", n) for n in (rows, columns)]
     return triangle(max(SHORTEST, 1 << (max(sides) - 1).bit_length()))[:rows, :columns]
 
@@ -75,15 +75,15 @@ def triangle(n: int) -> Any:
 
 
 class MultiHeadAttention(Module):
-    """Attention in `num_heads` subspaces of the width at once: y = concat(head₁, ..., headₕ) W_oᵀ + b_o.
+    """Attention in `num_heads` subspaces in parallel: y = concat(head₁, ..., headₕ) W_oᵀ + b_o.
 
     headᵢ = softmax(Qᵢ Kᵢᵀ/√d) Vᵢ, with Q = q W_qᵀ + b_q and so on, d = embed_dim/num_heads. (Vaswani et al. 2017)
-    Args: `embed_dim`, the width of input and output; `dropout`, of the weights in training; `causal`, whether each
-    position sees itself and those before it alone; `init`, how each weight begins; `rng`, a random generator or a seed;
-    `dtype`, "float32" or "float64". Layers: `query`, `key`, `value` and `out`.
-    bias: is a learned constant added?
+    Args: `embed_dim`, the width of input and output; `dropout`, of the attention weights in training; `causal`, whether
+    each position sees only itself and earlier ones; `init`, how the weights are initialized; `rng`, a random generator
+    or a seed; `dtype`, "float32" or "float64". Layers: `query`, `key`, `value` and `out`.
+    bias: whether to add a learned bias.
     backend: "tensor", or "scalar" for Values.
-    Errors: SettingError for settings, ShapeError for an input of another width.
+    Errors: SettingError for bad settings, ShapeError for an input of another width.
 
     >>> layer = MultiHeadAttention(8, 2, causal=True, rng=0)
     >>> y, weights = layer(np.ones((3, 5, 8)), need_weights=True)
@@ -139,7 +139,7 @@ class MultiHeadAttention(Module):
         key = query if key is None else key
         value = key if value is None else value
         if np.ndim(query) < 2:
-            raise ShapeError(f"MultiHeadAttention: (..., time, {self.embed_dim}) is needed, not {np.shape(query)}")
+            raise ShapeError(f"MultiHeadAttention needs (..., time, {self.embed_dim}), not shape {np.shape(query)}")
         q, k, v = self.in_heads(self.query(query)), self.in_heads(self.key(key)), self.in_heads(self.value(value))
         y, weights = attend(q, k, v, mask, self.causal, self.dropout)
         joined = ops.swapaxes(y, -2, -3)
@@ -153,14 +153,15 @@ class MultiHeadAttention(Module):
 
 
 class TransformerEncoderLayer(Module):
-    """A transformer block: attention, then a network of two layers for each position, each added to what goes in.
+    """A transformer block: attention, then a two-layer network at each position, each with a residual connection.
 
     x ← x + attention(norm(x)), x ← x + W₂ f(W₁ norm(x) + b₁) + b₂ with `norm_first`; without it, as in the paper and in
     PyTorch, x ← norm(x + attention(x)) and so on. (Vaswani et al. 2017; Xiong et al. 2020)
-    Args: `d_model`, the width; `nhead`; `dim_feedforward`, the width between the two layers; `dropout`, after attention
-    and within and after the network; `activation`, f, by name; `layer_norm_eps`; `causal`: see MultiHeadAttention.
-    bias: is a learned constant added?
-    init: an initializer of nn.init, or its name, for the weights of the inputs.
+    Args: `d_model`, the width; `nhead`, the number of heads; `dim_feedforward`, the width between the two layers;
+    `dropout`, after attention, and within and after the network; `activation`, f, by name; `layer_norm_eps`, ε of the
+    norms; `causal`: see MultiHeadAttention.
+    bias: whether to add a learned bias.
+    init: how the input weights are initialized: a function of nn.init, or its name.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
 
@@ -207,7 +208,7 @@ class TransformerEncoderLayer(Module):
         return self.norm2(x + self.network(x))
 
     def network(self, x: ArrayLike) -> Any:
-        """What is done to each position by itself."""
+        """The two-layer network that is applied to each position."""
         return self.drop(self.linear2(self.drop(self.activation(self.linear1(x)))))
 
     def drop(self, x: ArrayLike) -> Any:

@@ -25,8 +25,8 @@ Init = InitializerName | initializers.Initializer
 class Convolution(Module):
     """What all convolutions share: a weight (out, in/groups, *size), transposed (in, out/groups, *size), and a bias.
 
-    `init` draws the weight as a matrix of out rows and in/groups·size columns; the bias begins at 0 unless it says
-    otherwise.
+    `init` draws the weight as a matrix of out rows and in/groups·size columns; the bias starts at 0 unless `init` draws
+    it too.
     """
 
     axes = 2
@@ -52,7 +52,7 @@ class Convolution(Module):
         checks.whole("groups", groups, owner=name)
         if in_channels % groups or out_channels % groups:
             raise SettingError(
-                f"{name}(groups={groups}): neither {in_channels} channels nor {out_channels} may leave a rest"
+                f"{name}(groups={groups}): groups has to divide {in_channels} and {out_channels} channels"
             )
         self.in_channels, self.out_channels, self.groups, self.backend = in_channels, out_channels, groups, backend
         self.kernel_size = each_axis(name, "kernel_size", kernel_size, self.axes, 1)
@@ -81,7 +81,7 @@ class Convolution(Module):
 
 
 def by_axis(size: ArrayLike, whole: bool = False) -> str:
-    """A size as one says it: 5×5, or 2 for both axes where it need not be whole."""
+    """A size as people write it: 5×5, or just 2 for both axes unless `whole`."""
     sizes = list(map(str, size)) if isinstance(size, tuple) else [str(size)]
     if whole and len(sizes) == 1:
         return f"kernel {sizes[0]}"
@@ -127,11 +127,11 @@ class Forward(Convolution):
 class Conv1d(Forward):
     """y[o, i] = Σ w[o, c, k]·x[c, i·stride + k·dilation] + b[o], of x (batch, in_channels, length).
 
-    Args: `kernel_size`, how many places a window has; `padding`, how many zeros stand on both sides, or "same" or
-    "valid"; `groups`, in how many parts the channels are shared out, of which none sees another's; `init`, how the
-    weight begins (nn.init); `rng`, a random generator or a seed; `dtype`, "float32" or "float64".
-    out_channels: channels of the output.
-    bias: is a learned constant added?
+    Args: `kernel_size`, the length of the window; `padding`, how many zeros are added on each side, or "same" or
+    "valid"; `groups`, how many groups the channels are split into, which do not mix; `init`, how the weight is
+    initialized (nn.init); `rng`, a random generator or a seed; `dtype`, "float32" or "float64".
+    out_channels: the number of channels in the output.
+    bias: whether to add a learned bias.
     backend: "tensor", or "scalar" for Values.
     Errors: SettingError for settings, ShapeError for an input that does not fit.
 
@@ -143,15 +143,15 @@ class Conv1d(Forward):
 
 
 class Conv2d(Forward):
-    """The same of images (batch, in_channels, height, width); sizes are a number, or one for each of the two axes.
+    """Conv1d for images (batch, in_channels, height, width); a size is one number, or one for each of the two axes.
 
-    out_channels: channels of the output.
-    kernel_size: the size of the window, one number or one for each axis.
-    stride: steps from one window to the next.
-    dilation: steps between the numbers in a window.
-    groups: parts of the channels that do not mix.
-    bias: is a learned constant added?
-    init: an initializer of nn.init, or its name, for the weights of the inputs.
+    out_channels: the number of channels in the output.
+    kernel_size: the size of the window: one number, or one for each axis.
+    stride: the distance from one window to the next.
+    dilation: the spacing of the numbers within a window.
+    groups: how many groups the channels are split into; groups do not mix.
+    bias: whether to add a learned bias.
+    init: how the input weights are initialized: a function of nn.init, or its name.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
 
@@ -198,13 +198,13 @@ class Transposed(Convolution):
 class ConvTranspose1d(Transposed):
     """y[o, i·stride + k·dilation - padding] = Σ w[c, o, k]·x[c, i] + b[o], of x (batch, in_channels, length).
 
-    `padding` is cut off at both ends, `output_padding` added at the last one. Arguments and errors as Conv1d's.
-    out_channels: channels of the output.
-    kernel_size: the size of the window, one number or one for each axis.
-    groups: parts of the channels that do not mix.
-    bias: is a learned constant added?
-    init: an initializer of nn.init, or its name, for the weights of the inputs.
-    rng: a seed or a NumPy generator that the weights are drawn from.
+    `padding` is cut off at both ends, `output_padding` is added at the far end. Arguments and errors as for Conv1d.
+    out_channels: the number of channels in the output.
+    kernel_size: the size of the window: one number, or one for each axis.
+    groups: how many groups the channels are split into; groups do not mix.
+    bias: whether to add a learned bias.
+    init: how the input weights are initialized: a function of nn.init, or its name.
+    rng: the random generator that the weights are drawn from, or a seed.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
 
@@ -216,15 +216,15 @@ class ConvTranspose1d(Transposed):
 
 
 class ConvTranspose2d(Transposed):
-    """The same of images (batch, in_channels, height, width).
+    """ConvTranspose1d for images (batch, in_channels, height, width).
 
-    out_channels: channels of the output.
-    kernel_size: the size of the window, one number or one for each axis.
-    groups: parts of the channels that do not mix.
-    bias: is a learned constant added?
-    dilation: steps between the numbers in a window.
-    init: an initializer of nn.init, or its name, for the weights of the inputs.
-    rng: a seed or a NumPy generator that the weights are drawn from.
+    out_channels: the number of channels in the output.
+    kernel_size: the size of the window: one number, or one for each axis.
+    groups: how many groups the channels are split into; groups do not mix.
+    bias: whether to add a learned bias.
+    dilation: the spacing of the numbers within a window.
+    init: how the input weights are initialized: a function of nn.init, or its name.
+    rng: the random generator that the weights are drawn from, or a seed.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
 

@@ -1,4 +1,4 @@
-"""Dropout: in training a random part of the units is silent."""
+"""Dropout: in training a random share of the units is set to 0."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tinygrad_edu.nn.module import Module
 class Dropout(Module):
     """In training each number becomes 0 with probability p and is divided by 1 - p otherwise; after eval(), y = x.
 
-    So the mean of y is x either way. Args: `p`, from 0 on and below 1; `rng`, a random generator or a seed, from which
-    both back ends draw the same. Errors: SettingError for p and rng; TraceError where it is compiled in training
-    by anything but `fit`.
+    So the mean of y is x either way. Args: `p`, in [0, 1); `rng`, a random generator or a seed, from which both back
+    ends draw the same numbers. Errors: SettingError for p and rng; TraceError if anything but `fit` compiles it in
+    training.
     (Srivastava et al. 2014)
 
     >>> layer = Dropout(0.5, rng=1)

@@ -1,4 +1,4 @@
-"""Embedding: a table with one row of numbers for each of a set of things, looked up by index."""
+"""Embedding: a table with one row of numbers for each token or category, looked up by index."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tinygrad_edu.nn.sequence import detach
 class Embedding(Module):
     """y = W[index], with W of shape (entries, features); a row that is read n times gets the sum of n gradients.
 
-    Args: `init`, how W begins, N(0, 1) by default; `padding_idx`, a row that begins at 0 and is never trained; `rng`,
-    the random generator or a seed; `dtype`, "float32" or "float64". Indices are whole numbers from 0 on; floats that
-    are whole, as `fit` hands them on, are taken too.
+    Args: `init`, how W is initialized, N(0, 1) by default; `padding_idx`, a row that starts at 0 and is never trained;
+    `rng`, the random generator or a seed; `dtype`, "float32" or "float64". Indices are integers from 0; floats with
+    integer values, which `fit` may pass, are accepted too.
     backend: "tensor", or "scalar" for Values.
-    Errors: DtypeError for what is no whole number, SettingError for an index outside and for settings.
+    Errors: DtypeError for an index that is not an integer, SettingError for one out of range and for bad settings.
 
     >>> layer = Embedding(5, 2)
     >>> layer([3, 0, 3]).sum().backward()
@@ -63,18 +63,18 @@ class Embedding(Module):
     def forward(self, index: ArrayLike) -> Any:
         """index of any shape (...) → (..., features)."""
         traced = MODES.tensor_trace is not None and isinstance(index, Tensor)
-        whole = index if traced else self.check_index(plain(index))  # in a trace the compiler looks at the numbers
+        whole = index if traced else self.check_index(plain(index))  # in a trace the compiler checks the numbers
         rows = self.weight[whole]
         if self.padding_idx is None:
             return rows
         trained = ops.expand_dims(ops.not_equal(whole, float(self.padding_idx)), -1)
-        return ops.where(trained, rows, detach(rows))  # the padding's row is read, and gets no gradient
+        return ops.where(trained, rows, detach(rows))  # the padding row is read, but gets no gradient
 
     def check_index(self, index: ArrayLike) -> Any:
-        """The indices as integers, all of them rows of the table."""
+        """The indices as integers, checked to be rows of the table."""
         whole = index.dtype.kind in "iu" or (index.dtype.kind == "f" and np.all(index == np.floor(index)))
         if not whole and index.size:
-            raise DtypeError(f"Embedding: an index is a whole number, not {index.dtype} such as {index.flat[0]!r}")
+            raise DtypeError(f"Embedding: an index has to be an integer, not {index.dtype} such as {index.flat[0]!r}")
         outside = (index < 0) | (index >= self.entries) if index.size else np.zeros(0, bool)
         if outside.any():
             raise SettingError(
@@ -85,7 +85,7 @@ class Embedding(Module):
 
 
 def row_of(name: str, row: int, entries: int) -> int:
-    """A row of a table, counted from its end where it is below 0. Errors: SettingError."""
+    """A row of a table, counted from its end if negative. Errors: SettingError."""
     whole_number(name, row, -entries, "Embedding")
     if row >= entries:
         raise SettingError(f"Embedding({name}={row}): the table has the rows 0..{entries - 1}")

@@ -1,4 +1,4 @@
-"""Functions that see what goes into a module and comes out of it, and a look at all outputs inside a model."""
+"""Hooks: functions that see a module's inputs and outputs; and `watch`, which keeps every output inside a model."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Hooks:
 
 
 class Handle:
-    """What `register_forward_hook` returns: `remove()` takes the hook away again; so does the end of a `with`."""
+    """What `register_forward_hook` returns: `remove()` removes the hook; so does leaving a `with` block."""
 
     def __init__(self, hooks: list[Callable[..., Any]], hook: Callable[..., Any]) -> None:
         self.hooks, self.hook = hooks, hook
 
     def remove(self) -> None:
-        """From now on the hook is not called. A second time does nothing."""
+        """Remove the hook; removing it twice does nothing."""
         if any(hook is self.hook for hook in self.hooks):
             self.hooks[:] = [hook for hook in self.hooks if hook is not self.hook]
 
@@ -50,7 +50,7 @@ class Handle:
 
 
 def register_hook(module: Any, place: str, hook: Callable[..., Any]) -> Handle:
-    """Add a hook to a module. Errors: OperandError for what cannot be called."""
+    """Add a hook to a module. Errors: OperandError if it is not callable."""
     if not callable(hook):
         raise OperandError(f"a hook is a function of (module, inputs, output), not {hook!r:.60}")
     if module.hooks is None:
@@ -63,10 +63,10 @@ def register_hook(module: Any, place: str, hook: Callable[..., Any]) -> Handle:
 
 @contextmanager
 def watch(model: Any) -> Iterator[dict[str, Any]]:
-    """The output of every module inside a model, by its name, of the last call within the `with` block.
+    """The output of every module inside a model, by name, from the last call within the `with` block.
 
-    They are nodes of the graph: after backward() each one's `.grad` is the gradient that reached it. The model's own
-    output stands under "".
+    They are nodes of the graph: after backward(), the `.grad` of each is the gradient that reached it. The model's own
+    output has the name "".
 
     >>> from tinygrad_edu import nn
     >>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh(), nn.Linear(3, 1, rng=1))

@@ -1,7 +1,7 @@
-"""How weights begin: functions of a random generator and the two widths, giving a (fan_out, fan_in) array.
+"""Initializers: functions of a random generator and the two widths that give a (fan_out, fan_in) array.
 
-`zeros` or "zeros" are used as they are; `constant(0.1)`, `normal(std=0.5)` and the like make an initializer. One that
-has a method `bias(rng, fan_in, fan_out)` draws the bias too, after the weight; else it begins at 0.
+`zeros` or "zeros" are used directly; `constant(0.1)`, `normal(std=0.5)` and the like make an initializer. One that
+has a method `bias(rng, fan_in, fan_out)` draws the bias too, after the weight; otherwise the bias starts at 0.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Initializer = Callable[[np.random.Generator, int, int], Array]
 
 
 def zeros(rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """0 everywhere: every unit of a layer then stays equal to every other.
+    """0 everywhere: all units of a layer then stay equal to each other.
 
     >>> zeros(np.random.default_rng(0), 2, 1)
     array([[0., 0.]])
@@ -133,7 +133,7 @@ def normal(std: float = 1.0) -> Initializer:
 
 
 def orthogonal(gain: float = 1.0) -> Initializer:
-    """gain·Q with QᵀQ = I, or QQᵀ = I where fan_in is larger: every such Q equally likely. (Saxe et al. 2014)
+    """gain·Q with QᵀQ = I, or QQᵀ = I if fan_in is larger; every such Q is equally likely. (Saxe et al. 2014)
 
     >>> W = orthogonal()(np.random.default_rng(0), 2, 3)
     >>> (W.T @ W).round(12) + 0.0
@@ -170,9 +170,9 @@ class ScikitLearn:
 
 
 def scikit_learn(activation: ActivationName = "relu") -> Initializer:
-    """How scikit-learn's MLPs begin: Glorot's uniform, narrower (2 in place of 6) for "logistic"; biases drawn too.
+    """The start of scikit-learn's MLPs: Glorot uniform, narrower (2 instead of 6) for "logistic"; biases are drawn too.
 
-    With rng=np.random.RandomState(seed) for the generator the draws are those of random_state=seed.
+    With rng=np.random.RandomState(seed) as the generator, the draws are those of random_state=seed.
 
     >>> begin = scikit_learn("logistic")
     >>> begin(np.random.default_rng(0), 3, 2).shape, begin.bias(np.random.default_rng(0), 3, 2).shape
@@ -187,7 +187,7 @@ INITIALIZERS: dict[str, Initializer] = {f.__name__: f for f in PLAIN} | {name: f
 
 
 def find(name: str | Initializer) -> Initializer:
-    """An initializer by name, with the defaults of those that are made, or the function itself.
+    """An initializer by name, made with its default settings, or the function itself.
 
     >>> find("glorot")
     Traceback (most recent call last):
@@ -203,7 +203,7 @@ def find(name: str | Initializer) -> Initializer:
 
 
 def draw_weight(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """A weight as it begins. Errors: ShapeError where the function gives another shape."""
+    """A weight's first value. Errors: ShapeError if the initializer gives another shape."""
     weight = np.asarray(find(init)(rng, fan_in, fan_out))
     if weight.shape != (fan_out, fan_in):
         raise ShapeError(f"init={init!r} gave shape {weight.shape}, but W is {(fan_out, fan_in)}: (out, in)")
@@ -211,6 +211,6 @@ def draw_weight(init: str | Initializer, rng: np.random.Generator, fan_in: int, 
 
 
 def draw_bias(init: str | Initializer, rng: np.random.Generator, fan_in: int, fan_out: int) -> Array:
-    """A bias as it begins: 0 where the initializer does not say."""
+    """A bias's first value: 0 unless the initializer draws it."""
     bias = getattr(find(init), "bias", None)
     return np.zeros(fan_out) if bias is None else np.asarray(bias(rng, fan_in, fan_out))

@@ -1,4 +1,4 @@
-"""What layers are given: inputs, widths and random generators, checked in one place."""
+"""Checks of what layers are given: inputs, widths and random generators."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
-SHARED = np.random.default_rng(0)  # where layers draw from that are given no generator, each what comes next
+SHARED = np.random.default_rng(0)  # the generator of layers that are given none; each draws what comes next
 
 
 def as_array(x: ArrayLike) -> Any:
-    """Lists as arrays, whole numbers as floats; Tensors as they are."""
+    """Lists as arrays and integers as floats; Tensors unchanged."""
     x = x if isinstance(x, (Tensor, np.ndarray)) else plain(x)
     return x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind in "iub" else x
 
@@ -70,6 +70,6 @@ def random_generator(layer: str, rng: Any) -> np.random.Generator:
 
 
 def refuse_trace(layer: str, reason: str) -> None:
-    """What a layer does anew at every call of training cannot stand in a compiled program."""
+    """Refuse to compile a layer in training that does something new at every call."""
     if MODES.tensor_trace is not None or MODES.value_trace is not None:
         raise TraceError(f"{layer} in training {reason}: train with compiled=False, or compile after model.eval()")

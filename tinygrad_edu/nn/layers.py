@@ -33,11 +33,11 @@ NORMS = {"layer": LayerNorm, "batch": BatchNorm}
 class Linear(Module):
     """y = x Wᵀ + b, with W of shape (out, in) and b of shape (out,).
 
-    Args: `init`, how W begins (nn.init, by name or function), b begins at 0 unless `init` says otherwise; `rng`, the
-    random generator or a seed; `dtype`, "float32" or "float64", the default.
-    in_features: numbers in each input, its last axis.
-    out_features: numbers in each output, its last axis.
-    bias: is a learned constant added?
+    Args: `init`, how W is initialized (a name or a function of nn.init); b starts at 0 unless `init` draws it too;
+    `rng`, the random generator or a seed; `dtype`, "float32" or "float64", the default.
+    in_features: the width of the input's last axis.
+    out_features: the width of the output's last axis.
+    bias: whether to add a learned bias.
 
     >>> layer = Linear(2, 3, backend="scalar")
     >>> layer([1.0, 2.0]).shape
@@ -74,9 +74,9 @@ class Linear(Module):
 
 
 class Sequential(Module):
-    """Layers and functions, one after the other; of a dict, its values in their order.
+    """Layers and functions applied one after the other; given a dict, its values in order.
 
-    layers: Modules and functions, in their order.
+    layers: modules and functions, in order.
 
     >>> model = Sequential(Linear(2, 3), np.tanh, Linear(3, 1))
     >>> model(np.ones((4, 2))).shape, len(model), model[0].weight.shape
@@ -120,9 +120,9 @@ class MLP(Module):
     Args: `sizes`, the widths from input to output; `activation`, of the hidden layers, and `out_activation`, of
     the last ("identity" for none), any operation of one argument by name; `init`, see nn.init; `seed`, an integer;
     `backend`, "tensor", or "scalar" for NumPy arrays of Values; `norm`, "layer" or "batch", before the activation of
-    each hidden layer; `dropout`, the share of hidden units that is silent in training, after it; `dtype`, "float32" or
-    "float64", the default.
-    Errors: SettingError and NameNotFoundError for settings, ShapeError for an input of another width.
+    each hidden layer; `dropout`, the share of hidden units set to 0 in training, after the activation; `dtype`,
+    "float32" or "float64", the default.
+    Errors: SettingError and NameNotFoundError for bad settings, ShapeError for an input of another width.
 
     >>> model = MLP([2, 3, 1], seed=1)
     >>> model
@@ -160,7 +160,7 @@ class MLP(Module):
         self.activation, self.out_activation = find_activation(activation), find_activation(out_activation)
         self.layers = [Linear(a, b, bias, init=init, rng=rng, backend=backend, dtype=dtype) for a, b in pairwise(sizes)]
         self.norms = [make_norm(norm, width, backend, dtype) for width in sizes[1:-1]]
-        # A stream of its own: with and without dropout the weights begin the same.
+        # A random stream of its own: the initial weights are the same with and without dropout.
         self.dropout = Dropout(dropout, rng=np.random.default_rng([seed, 1])) if dropout else None
         self.label_parameters()
 

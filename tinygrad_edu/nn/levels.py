@@ -1,4 +1,4 @@
-"""Recurrent layers on top of each other, and in both directions of time: what `num_layers` and `bidirectional` add."""
+"""Stacked and bidirectional recurrent layers: what `num_layers` and `bidirectional` add."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinygrad_edu.nn.module import Module
 
 
 class Levels(Module):
-    """The layers beside the first one: `reverse`, which reads the times from the last to the first, and `deeper`.
+    """The layers beside the first one: `reverse`, which reads the series from its end, and `deeper`.
 
     `make(in_features)` makes a layer of one level and one direction.
     """
@@ -27,7 +27,7 @@ class Levels(Module):
         self.dropout = dropout
 
     def run(self, first: ArrayLike, x: ArrayLike, state: State) -> tuple[Any, Any]:
-        """(outputs of the last level, all last states: (levels·directions, ...))."""
+        """(outputs of the last level, all final states: (levels·directions, ...))."""
         given = self.split(state, first)
         found: list[Any] = []
         layers = [[first] if self.reverse is None else [first, self.reverse], *self.deeper]
@@ -43,7 +43,7 @@ class Levels(Module):
         return x, self.join(found)
 
     def count(self) -> int:
-        """How many states there are."""
+        """The number of states."""
         return (1 + len(self.deeper)) * (1 if self.reverse is None else 2)
 
     def split(self, state: State, first: ArrayLike) -> list[Any]:
@@ -79,13 +79,13 @@ def levels(
     rng: Any,
     make: Callable[[int], Any],
 ) -> Levels | None:
-    """What a layer needs besides itself; None where it is one layer in one direction. Errors: SettingError."""
+    """The further layers that a layer needs; None if it is one layer in one direction. Errors: SettingError."""
     name = type(layer).__name__
     checks.whole("num_layers", num_layers, owner=name)
     checks.flag("bidirectional", bidirectional, name)
     checks.number("dropout", dropout, "[0, 1)", name)
     if dropout and num_layers == 1:
-        raise SettingError(f"{name}(dropout={dropout}, num_layers=1): dropout stands between layers, and there is one")
+        raise SettingError(f"{name}(dropout={dropout}, num_layers=1): dropout acts between layers, and there is one")
     if num_layers == 1 and not bidirectional:
         return None
     reverse = make(layer.in_features) if bidirectional else None

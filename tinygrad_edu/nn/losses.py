@@ -1,4 +1,4 @@
-"""Losses on both back ends: of Tensors, or of arrays and lists of Values. What all take: see core.losses.
+"""Losses on both back ends: of Tensors, or of arrays and lists of Values. Their common arguments: see core.losses.
 
 >>> from tinygrad_edu.core.value import Value
 >>> y = Value(0.5)
@@ -10,7 +10,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.core import array_operations as array_operations  # its losses enter the table
+from tinygrad_edu.core import array_operations as array_operations  # adds its losses to the table
 from tinygrad_edu.core.losses import Loss
 from tinygrad_edu.core.operation import COMPOSED
 from tinygrad_edu.errors import unknown_name

@@ -1,4 +1,4 @@
-"""A module is its attributes: parameters, other modules, and lists and dicts of them."""
+"""Module: it finds the parameters among its attributes, in other modules, and in lists and dicts of both."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tinygrad_edu.nn.parameters import (
 )
 
 Parameter = Value | Tensor
-# Every module of this process, by id: a picture of a loss finds here whose the parameters are.
+# Every module of this process, by id: a picture of a loss looks up here which module owns a parameter.
 ALIVE: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()
 PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold no parameter and no module
 
@@ -40,9 +40,9 @@ PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold n
 class Module:
     """The base of layers and models: finds the parameters among its attributes, in the order they were set.
 
-    An attribute is a parameter, a module, or a list, tuple or dict of them, nested as deep as you like. `training` says
-    which of two ways a layer such as Dropout goes: `train()` and `eval()` set it, here and in every module inside.
-    What is kept in a checkpoint but not trained: Tensors that need no gradient, and attributes named in `buffer_names`.
+    An attribute is a parameter, a module, or a list, tuple or dict of them, nested as deeply as you like. `training`
+    selects what a layer such as Dropout does: `train()` and `eval()` set it, here and in every module inside. Saved in
+    a checkpoint but not trained are Tensors that need no gradient, and attributes named in `buffer_names`.
 
     >>> from tinygrad_edu import nn
     >>> [name for name, _ in nn.Linear(2, 1).named_parameters()]
@@ -50,7 +50,7 @@ class Module:
     """
 
     training = True
-    keeps_state = True  # its attributes belong to what a trace has seen: compile/python_state.py
+    keeps_state = True  # a trace counts its attributes as seen: compile/python_state.py
     buffer_names: tuple[str, ...] = ()
     hooks: Hooks | None = None
 
@@ -65,18 +65,18 @@ class Module:
         return self.hooks.call(self, inputs, options)
 
     def forward(self, *inputs: ArrayLike, **options: Any) -> Any:
-        """The output for the inputs; each module says how."""
+        """The output for the inputs; every subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x)")
 
     def describe(self) -> str:
-        """The layer as one says it, "Linear 4→16", for pictures; "" of a module that is no single layer."""
+        """A short name for pictures, such as "Linear 4→16"; "" if the module is not a single layer."""
         return ""
 
-    # What is inside
+    # What a module contains
 
     def members(self) -> Iterator[tuple[str, Any]]:
-        """(name, attribute) of everything that may hold parameters or modules."""
-        for name, attribute in list(vars(self).items()):  # a list: another thread may set an attribute meanwhile
+        """(name, attribute) of every attribute that may hold parameters or modules."""
+        for name, attribute in list(vars(self).items()):  # a copy: another thread may set an attribute meanwhile
             if type(attribute) not in PLAIN:
                 yield name, attribute
 
@@ -89,14 +89,14 @@ class Module:
         yield from (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """(name, module) of the modules right inside this one, those in lists and dicts too."""
+        """(name, module) of the modules directly inside this one, including those in lists and dicts."""
         for name, attribute in self.members():
             for place, leaf in leaves_of(attribute, name):
                 if isinstance(leaf, Module):
                     yield place, leaf
 
     def children(self) -> Iterator[Module]:
-        """The modules right inside this one."""
+        """The modules directly inside this one."""
         yield from (module for _, module in self.named_children())
 
     def named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -104,7 +104,7 @@ class Module:
         yield from ((name, leaf) for name, leaf in arrays_in(self, prefix, ()) if is_parameter(leaf))
 
     def named_buffers(self) -> Iterator[tuple[str, Any]]:
-        """(name, array) of what is kept but not trained, such as BatchNorm's running mean."""
+        """(name, array) of the buffers, which are kept but not trained, such as BatchNorm's running mean."""
         for place, module in self.named_modules():
             yield from ((f"{place}.{name}" if place else name, getattr(module, name)) for name in module.buffer_names)
         yield from ((name, leaf) for name, leaf in arrays_in(self, "", ()) if is_kept(leaf))
@@ -119,19 +119,19 @@ class Module:
                 yield name, array
 
     def parameters(self) -> list[Parameter]:
-        """Every Tensor or Value that training changes, once even where two layers share it."""
+        """Every Tensor or Value that training changes; one that two layers share is listed once."""
         return list(dict.fromkeys(parameter for _, parameter in self.named_parameters()))
 
     def register_buffer(self, name: str, array: ArrayLike) -> None:
-        """Keep an array under that name in checkpoints, without training it; it becomes the attribute `name`."""
+        """Make an array the attribute `name`: it is saved in checkpoints, but not trained."""
         setattr(self, name, array)
         if name not in self.buffer_names:
             self.buffer_names = (*self.buffer_names, name)
 
-    # What is done to all of it
+    # What is applied to everything inside
 
     def label_parameters(self) -> None:
-        """Name every parameter after its place, for pictures and errors."""
+        """Label every parameter with its name, for pictures and errors."""
         for name, parameter in self.named_parameters():
             parameter.label = name
 
@@ -142,7 +142,7 @@ class Module:
         return self
 
     def astype(self, dtype: Dtype) -> Self:
-        """Turn all parameters and buffers into float32 or float64, in place; gradients are forgotten.
+        """Convert all parameters and buffers to float32 or float64, in place; gradients are discarded.
 
         Make the optimizer afterwards. Errors: DtypeError for another dtype, and for Values, which have 64 bits.
         """
@@ -151,35 +151,35 @@ class Module:
         return self
 
     def zero_grad(self) -> None:
-        """Forget the gradients, before the next backward pass."""
+        """Reset the gradients, before the next backward pass."""
         for parameter in self.parameters():
             clear(parameter)
 
     def train(self, mode: bool = True) -> Self:
-        """This module and all inside it learn from now on (or not): Dropout drops, BatchNorm goes by the batch."""
+        """Training mode for this module and all inside it (or not): Dropout drops, BatchNorm uses the batch's mean."""
         for module in self.modules():
             module.training = bool(mode)
         return self
 
     def eval(self) -> Self:
-        """This module and all inside it are used from now on, not trained: one input has one output."""
+        """Evaluation mode for this module and all inside it: the same input always gives the same output."""
         return self.train(False)
 
     def register_forward_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Call hook(module, inputs, output) after every forward; what it returns, if not None, is the output.
+        """Call hook(module, inputs, output) after every forward; what it returns, if not None, replaces the output.
 
-        The handle's `remove()` ends it. A look at all modules at once: nn.watch.
+        The handle's `remove()` removes it. To see all modules at once, use nn.watch.
         """
         return register_hook(self, "after", hook)
 
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Handle:
-        """Call hook(module, inputs) before every forward; what it returns, if not None, are the inputs."""
+        """Call hook(module, inputs) before every forward; what it returns, if not None, replaces the inputs."""
         return register_hook(self, "before", hook)
 
     # Checkpoints
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Copies of the numbers of parameters and buffers by name, equal on both back ends."""
+        """Copies of the parameters' and buffers' numbers by name, equal on both back ends."""
         return {name: numbers(array) for name, array in arrays_to_keep(self).items()}
 
     def gradients(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -187,9 +187,9 @@ class Module:
         return {name: gradient(array) for name, array in self.named_arrays()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the numbers of `state`; names and shapes must be this module's, or nothing is changed.
+        """Load the numbers of `state`; unless its names and shapes are this module's, nothing is changed.
 
-        Errors: SettingError for names, ShapeError for shapes, DtypeError for what is not a real number.
+        Errors: SettingError for other names, ShapeError for other shapes, DtypeError for anything but real numbers.
         """
         arrays = arrays_to_keep(self)
         refuse_names(arrays, state)
@@ -198,19 +198,19 @@ class Module:
             fill(array, new[name])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters and buffers to a safetensors file, which other libraries read too.
+        """Write parameters and buffers to a safetensors file, which other libraries can read too.
 
-        An interrupted save leaves the file that stood there before as it was.
+        An interrupted save leaves an existing file as it was.
         """
         from tinygrad_edu.nn import storage
 
         storage.write(path, self.state_dict(), {"module": type(self).__name__})
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Take parameters and buffers from a file that `save` has written; if it does not fit, nothing is changed.
+        """Load parameters and buffers from a file that `save` has written; if it does not fit, nothing is changed.
 
-        Errors: CheckpointError for a file that is cut off or of another format; SettingError for names, ShapeError
-        for shapes and DtypeError for a dtype that are not this module's.
+        Errors: CheckpointError for a file that is cut off or of another format; SettingError, ShapeError and DtypeError
+        for names, shapes and a dtype that are not this module's.
         """
         from tinygrad_edu.nn import storage
 
@@ -235,7 +235,7 @@ def arrays_to_keep(module: Module) -> dict[str, Any]:
 
 
 def leaves_of(attribute: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """What one attribute holds: itself, or what is in the list or dict that it is."""
+    """What one attribute holds: itself, or the contents of a list or dict."""
     if isinstance(attribute, (list, tuple)):
         for i, each in enumerate(attribute):
             yield from leaves_of(each, f"{name}.{i}")
@@ -247,7 +247,7 @@ def leaves_of(attribute: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def arrays_in(module: Module, prefix: str, path: tuple[Module, ...]) -> Iterator[tuple[str, Any]]:
-    """(name, leaf) of all that is no module and no buffer by name, in the order in which the attributes were set."""
+    """(name, leaf) of everything but modules and named buffers, in the order in which the attributes were set."""
     path = (*path, module)
     for name, attribute in module.members():
         for place, leaf in leaves_of(attribute, prefix + name) if name not in module.buffer_names else ():
@@ -258,7 +258,7 @@ def arrays_in(module: Module, prefix: str, path: tuple[Module, ...]) -> Iterator
 
 
 def modules_in(module: Module, name: str, path: tuple[Module, ...]) -> Iterator[tuple[str, Module]]:
-    """A module and all inside it; one that holds the module that it stands in, such as a parent, is left out."""
+    """A module and all inside it; a reference back to a module that contains it, such as a parent, is left out."""
     yield name, module
     path = (*path, module)
     for place, child in module.named_children():

@@ -1,4 +1,4 @@
-"""Layers that bring numbers to mean 0 and variance 1, and then to a scale and shift that are learned."""
+"""Normalization: layers that bring numbers to mean 0 and variance 1, then apply a learned scale and shift."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from tinygrad_edu.nn.parameters import buffer, fill, numbers, parameter
 
 
 class Normalization(Module):
-    """y = γ·(x - μ)/√(σ² + ε) + β, with γ (features,) and β (features,); each layer says over which x μ and σ² go."""
+    """y = γ·(x - μ)/√(σ² + ε) + β, with γ and β (features,); each layer says which x give μ and σ²."""
 
-    behind = 0  # how many axes stand behind that of the features
+    behind = 0  # how many axes come after the features' axis
 
     def __init__(
         self, features: int | Sequence[int], eps: float, affine: bool, bias: bool, backend: str, dtype: Dtype
@@ -40,7 +40,7 @@ class Normalization(Module):
         return f"{type(self).__name__} {'×'.join(map(str, self.shape))}"
 
     def normalize(self, centred: ArrayLike, variance: ArrayLike) -> Any:
-        """(x - μ) and σ² → y."""
+        """y, from x - μ and σ²."""
         return self.shift(centred / ops.sqrt(variance + self.eps))
 
     def shift(self, y: ArrayLike) -> Any:
@@ -49,18 +49,18 @@ class Normalization(Module):
         return y if self.bias is None else y + self.spread(self.bias, np.ndim(y))
 
     def spread(self, numbers: ArrayLike, axes: int) -> Any:
-        """Numbers of the features in a shape that broadcasts over x."""
+        """One number for each feature, in a shape that broadcasts over x."""
         return numbers
 
 
 class LayerNorm(Normalization):
     """y = γ·(x - μ)/√(σ² + ε) + β, with mean μ and variance σ² of each sample over its features.
 
-    Args: `features`, the width of the last axis, or the widths of the last few; `affine=False` leaves γ and β out,
-    `bias=False` β alone; `dtype`, "float32" or "float64".
-    eps: added to the variance, which keeps the quotient finite.
+    Args: `features`, the width of the last axis, or the widths of the last few; `affine=False` leaves out γ and β,
+    `bias=False` only β; `dtype`, "float32" or "float64".
+    eps: ε, added to the variance to keep the division finite.
     backend: "tensor", or "scalar" for Values.
-    Errors: SettingError for settings, ShapeError for an input of another width. (Ba et al. 2016)
+    Errors: SettingError for bad settings, ShapeError for an input of another width. (Ba et al. 2016)
 
     >>> LayerNorm(3)(np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])).data.round(3)
     array([[-1.225,  0.   ,  1.225],
@@ -88,10 +88,10 @@ class LayerNorm(Normalization):
 
 
 class RMSNorm(Normalization):
-    """y = γ·x/√(mean x² + ε), the mean over the features of each sample: no centre, no β. (Zhang and Sennrich 2019)
+    """y = γ·x/√(mean x² + ε), the mean over the features of each sample: not centred, no β. (Zhang and Sennrich 2019)
 
     Args: `features`, the width of the last axis, or the widths of the last few; `eps`, None for the distance from 1 to
-    the next float, as in PyTorch; `affine=False` leaves γ out; `dtype`, "float32" or "float64".
+    the next float, as in PyTorch; `affine=False` leaves out γ; `dtype`, "float32" or "float64".
     backend: "tensor", or "scalar" for Values.
 
     >>> RMSNorm(2)([[3.0, 4.0]]).data.round(3).tolist()
@@ -119,16 +119,16 @@ class RMSNorm(Normalization):
 class BatchNorm(Normalization):
     """y = γ·(x - μ)/√(σ² + ε) + β, with mean μ and variance σ² of each feature over the samples of the batch.
 
-    In training the running statistics become (1 - momentum) of themselves and momentum of the batch's (of the variance
-    with n - 1); after eval() they stand in for μ and σ². They are buffers: in state_dict, not trained. Numbers and
-    defaults are PyTorch's. The features are the last axis; BatchNorm1d and BatchNorm2d have them on axis 1.
-    eps: added to the variance, which keeps the quotient finite.
-    affine: are a scale and a shift learned?
-    bias: is a learned constant added?
+    In training the running statistics become (1 - momentum)·old + momentum·batch (the variance with n - 1); after
+    eval() they replace μ and σ². They are buffers: in state_dict, but not trained. Numbers and defaults are PyTorch's.
+    The features are the last axis; BatchNorm1d and BatchNorm2d have them on axis 1.
+    eps: ε, added to the variance to keep the division finite.
+    affine: whether to learn a scale γ and a shift β.
+    bias: whether to add a learned bias.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
-    Errors: SettingError for settings, ShapeError for another width or, in training, fewer than two samples; TraceError
-    where it is compiled in training by anything but `fit`. (Ioffe and Szegedy 2015)
+    Errors: SettingError for bad settings, ShapeError for another width or, in training, fewer than two samples;
+    TraceError if anything but `fit` compiles it in training. (Ioffe and Szegedy 2015)
 
     >>> layer = BatchNorm(1)
     >>> layer([[1.0], [3.0]]).data.round(3).tolist(), layer.running_mean.data.tolist()
@@ -180,15 +180,15 @@ class BatchNorm(Normalization):
         return self.normalize(centred, self.spread(variance, x.ndim))
 
     def check_input(self, x: ArrayLike) -> Any:
-        """The input as an array whose features are where they should be."""
+        """The input as an array, checked to have its features on the right axis."""
         return as_input(x, self)
 
     def axis(self, axes: int) -> int:
-        """Where the features stand."""
+        """The axis of the features."""
         return axes - 1
 
     def follow(self, running: ArrayLike, batch: ArrayLike, factor: ArrayLike = 1.0) -> None:
-        """Move a running statistic a part of the way."""
+        """Move a running statistic towards the batch's by the share `momentum`."""
         if ACTIVE.traces and isinstance(batch, Tensor):
             new = (1.0 - self.momentum) * running + self.momentum * (batch * factor)
             ACTIVE.traces[-1].follow(running, new)
@@ -197,16 +197,16 @@ class BatchNorm(Normalization):
 
 
 class OverChannels(Normalization):
-    """What layers share whose features are the channels of (batch, channels, ...)."""
+    """The base of layers whose features are the channels of (batch, channels, ...)."""
 
     layouts: tuple[str, ...] = ()
 
     def check_input(self, x: ArrayLike) -> Any:
-        """The input as an array with this many channels. Errors: ShapeError."""
+        """The input as an array, checked to have this many channels. Errors: ShapeError."""
         return channels_of(x, self, self.shape[0], self.layouts)
 
     def axis(self, axes: int) -> int:
-        """Channels stand behind the batch."""
+        """The channels come after the batch."""
         return 1
 
     def spread(self, numbers: ArrayLike, axes: int) -> Any:
@@ -217,11 +217,11 @@ class OverChannels(Normalization):
 class BatchNorm1d(OverChannels, BatchNorm):
     """BatchNorm over the channels of (batch, channels) or (batch, channels, length), as PyTorch's.
 
-    features: numbers in each sample, or channels.
-    eps: added to the variance, which keeps the quotient finite.
-    momentum: the share of the present batch in the running statistics.
-    affine: are a scale and a shift learned?
-    bias: is a learned constant added?
+    features: the number of features or channels.
+    eps: ε, added to the variance to keep the division finite.
+    momentum: the weight of the current batch in the running statistics.
+    affine: whether to learn a scale γ and a shift β.
+    bias: whether to add a learned bias.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
 
@@ -235,11 +235,11 @@ class BatchNorm1d(OverChannels, BatchNorm):
 class BatchNorm2d(OverChannels, BatchNorm):
     """BatchNorm over the channels of images (batch, channels, height, width), as PyTorch's.
 
-    features: numbers in each sample, or channels.
-    eps: added to the variance, which keeps the quotient finite.
-    momentum: the share of the present batch in the running statistics.
-    affine: are a scale and a shift learned?
-    bias: is a learned constant added?
+    features: the number of features or channels.
+    eps: ε, added to the variance to keep the division finite.
+    momentum: the weight of the current batch in the running statistics.
+    affine: whether to learn a scale γ and a shift β.
+    bias: whether to add a learned bias.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
 
@@ -254,8 +254,8 @@ class GroupNorm(OverChannels):
     """y = γ·(x - μ)/√(σ² + ε) + β, with μ and σ² of each sample over all numbers of a group of channels.
 
     Args: `num_groups`, which has to divide `num_channels`; γ and β have one number for each channel. (Wu and He 2018)
-    eps: added to the variance, which keeps the quotient finite.
-    affine: are a scale and a shift learned?
+    eps: ε, added to the variance to keep the division finite.
+    affine: whether to learn a scale γ and a shift β.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
     Errors: SettingError for settings, ShapeError for an input that is not (batch, num_channels, ...).
@@ -279,7 +279,7 @@ class GroupNorm(OverChannels):
         refuse_widths("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise SettingError(
-                f"GroupNorm(num_groups={num_groups}, num_channels={num_channels}): the channels cannot be shared out"
+                f"GroupNorm(num_groups={num_groups}, num_channels={num_channels}): the groups must divide the channels"
             )
         super().__init__(num_channels, eps, affine, True, backend, dtype)
         self.num_groups = num_groups
@@ -297,7 +297,7 @@ class GroupNorm(OverChannels):
 
 
 def channels_of(x: ArrayLike, layer: Callable[..., Any], channels: int, layouts: Sequence[str]) -> Any:
-    """An input as an array with so many channels on axis 1. Errors: ShapeError."""
+    """The input as an array, checked to have the layer's channels on axis 1. Errors: ShapeError."""
     x = as_input_of(x, layer, ())
     lengths = [text.count(",") + 1 for text in layouts]
     fits = x.ndim in lengths or (layouts[0].endswith("...)") and x.ndim >= 2)

@@ -17,7 +17,7 @@ BACK_ENDS = ("tensor", "scalar")
 
 
 def count(arrays: Mapping[str, Any]) -> int:
-    """How many numbers they hold, those of a shared array once."""
+    """How many numbers the arrays hold; a shared array counts once."""
     return sum(array.size for array in {id(array): array for array in arrays.values()}.values())
 
 
@@ -44,18 +44,18 @@ def Parameter(data: ArrayLike, requires_grad: bool = True, dtype: Dtype = None) 
 
 
 def parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Dtype = None) -> Any:
-    """Numbers as a parameter of that back end: a Tensor of that dtype, or a NumPy array of labelled Values."""
+    """Make a parameter of that back end: a Tensor of that dtype, or a NumPy array of labelled Values."""
     return make_parameter(array, backend, label, dtype, requires_grad=True)
 
 
 def buffer(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Dtype = None) -> Any:
-    """Numbers that are kept but not trained, for an attribute that `buffer_names` names."""
+    """Make a buffer, numbers that are kept but not trained, for an attribute named in `buffer_names`."""
     return make_parameter(array, backend, label, dtype, requires_grad=False)
 
 
 def make_parameter(array: np.ndarray[Any, Any], backend: str, label: str, dtype: Dtype, requires_grad: bool) -> Any:
     if backend not in BACK_ENDS:
-        raise SettingError(f"backend={backend!r}: there are {' and '.join(map(repr, BACK_ENDS))}")
+        raise SettingError(f"backend={backend!r}: the back ends are {' and '.join(map(repr, BACK_ENDS))}")
     if backend == "tensor":
         return Tensor(array, requires_grad=requires_grad, label=label, dtype=dtype)
     if dtype is not None and np.dtype(dtype) != np.float64:
@@ -73,7 +73,7 @@ def index_name(name: str, index: tuple[int, ...]) -> str:
 
 
 def clear(x: Value | Tensor) -> None:
-    """No gradient: 0 for a Value, None for a Tensor."""
+    """Reset the gradient: to 0 for a Value, to None for a Tensor."""
     if isinstance(x, Tensor):
         x.grad = None
     else:
@@ -94,7 +94,7 @@ def gradient(array: ArrayLike) -> np.ndarray[Any, Any]:
 
 
 def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-    """The names of a state must be the module's."""
+    """Check that a state has the module's names. Errors: SettingError."""
     missing, unknown = sorted(arrays.keys() - state.keys()), sorted(state.keys() - arrays.keys())
     if missing or unknown:
         parts = [f"{word} {names}" for word, names in (("missing", missing), ("unknown", unknown)) if names]
@@ -102,7 +102,7 @@ def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:
 
 
 def fitting(name: str, array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
-    """The numbers given for one parameter."""
+    """The numbers given for one parameter, checked."""
     try:
         new = float_array(given, dtype=float)
     except TinygradError as error:
@@ -113,11 +113,11 @@ def fitting(name: str, array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
 
 
 def refuse_dtypes(arrays: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-    """A file holds what the module does: float32 numbers are not silently taken for float64, nor cut down to them."""
+    """Check that a file has the module's dtypes: float32 is not silently read as float64, nor the other way."""
     for name in arrays.keys() & found.keys():
         own, given = numbers(arrays[name]).dtype, found[name].dtype
         if own != given:
-            raise DtypeError(f"{name} is {own}, and the file holds {given}: load_state_dict converts on purpose")
+            raise DtypeError(f"{name} is {own}, and the file holds {given}: to convert, use load_state_dict")
 
 
 def each(values: np.ndarray[Any, Any], attribute: str) -> np.ndarray[Any, Any]:
@@ -137,7 +137,7 @@ def fill(array: ArrayLike, new: np.ndarray[Any, Any]) -> None:
 
 
 def convert(array: ArrayLike, dtype: Dtype) -> None:
-    """Turn a parameter or a buffer into another dtype of floats, in place."""
+    """Convert a parameter or a buffer to another float dtype, in place."""
     if not is_float(dtype):
         raise DtypeError(f"astype({dtype!r}): parameters are float32 or float64")
     if isinstance(array, Tensor):

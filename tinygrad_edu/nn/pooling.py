@@ -18,7 +18,7 @@ PerAxis = int | Sequence[int]
 
 
 class Pool(Module):
-    """One number for each window of each channel; no parameters."""
+    """The base of pooling layers: one number for each window of each channel; no parameters."""
 
     axes = 2
 
@@ -54,11 +54,11 @@ class MaxPool(Pool):
 
 
 class MaxPool1d(MaxPool):
-    """The largest of each window of `kernel_size` numbers, over the last axis; `stride`, kernel_size by default.
+    """The maximum of each window of `kernel_size` numbers along the last axis; `stride` is kernel_size by default.
 
-    padding: places added on each side, which are never the largest.
-    dilation: steps between the numbers in a window.
-    ceil_mode: may the last window reach beyond the edge?
+    padding: the padding on each side; a padded place is never the maximum.
+    dilation: the spacing of the numbers within a window.
+    ceil_mode: whether the last window may reach past the edge.
 
     >>> MaxPool1d(2)([[1.0, 3.0, 2.0, 0.0]]).tolist()
     [[3.0, 2.0]]
@@ -70,11 +70,11 @@ class MaxPool1d(MaxPool):
 class MaxPool2d(MaxPool):
     """The same over the last two axes, of images (batch, channels, height, width).
 
-    kernel_size: the size of the window, one number or one for each axis.
-    stride: steps from one window to the next.
-    padding: places added on each side, which are never the largest.
-    dilation: steps between the numbers in a window.
-    ceil_mode: may the last window reach beyond the edge?
+    kernel_size: the size of the window: one number, or one for each axis.
+    stride: the distance from one window to the next.
+    padding: the padding on each side; a padded place is never the maximum.
+    dilation: the spacing of the numbers within a window.
+    ceil_mode: whether the last window may reach past the edge.
 
     >>> MaxPool2d(2)(np.ones((4, 6, 28, 28))).shape
     (4, 6, 14, 14)
@@ -102,11 +102,11 @@ class AvgPool(Pool):
 
 
 class AvgPool1d(AvgPool):
-    """The mean of each window of `kernel_size` numbers, over the last axis; `stride`, kernel_size by default.
+    """The mean of each window of `kernel_size` numbers along the last axis; `stride` is kernel_size by default.
 
-    padding: numbers added on each side.
-    ceil_mode: may the last window reach beyond the edge?
-    count_include_pad: does the mean count what was added as padding?
+    padding: the number of zeros added on each side.
+    ceil_mode: whether the last window may reach past the edge.
+    count_include_pad: whether the mean counts the padding too.
 
     >>> AvgPool1d(2)([[1.0, 3.0, 2.0, 0.0]]).tolist()
     [[2.0, 1.0]]
@@ -118,11 +118,11 @@ class AvgPool1d(AvgPool):
 class AvgPool2d(AvgPool):
     """The same over the last two axes, of images (batch, channels, height, width).
 
-    kernel_size: the size of the window, one number or one for each axis.
-    stride: steps from one window to the next.
-    padding: numbers added on each side.
-    ceil_mode: may the last window reach beyond the edge?
-    count_include_pad: does the mean count what was added as padding?
+    kernel_size: the size of the window: one number, or one for each axis.
+    stride: the distance from one window to the next.
+    padding: the number of zeros added on each side.
+    ceil_mode: whether the last window may reach past the edge.
+    count_include_pad: whether the mean counts the padding too.
 
     >>> AvgPool2d(2)(np.ones((4, 6, 28, 28))).shape
     (4, 6, 14, 14)
@@ -130,7 +130,7 @@ class AvgPool2d(AvgPool):
 
 
 class AdaptiveAvgPool2d(Module):
-    """Means over windows that share an image out to `output_size` of them, whatever its size.
+    """Means over `output_size` windows that divide an image of any size.
 
     >>> AdaptiveAvgPool2d(1)(np.ones((4, 6, 5, 7))).shape
     (4, 6, 1, 1)
@@ -156,7 +156,7 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         if not (isinstance(start_dim, int) and isinstance(end_dim, int)):
-            raise SettingError(f"Flatten(start_dim={start_dim!r}, end_dim={end_dim!r}): two whole numbers are needed")
+            raise SettingError(f"Flatten(start_dim={start_dim!r}, end_dim={end_dim!r}): both have to be integers")
         self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: ArrayLike) -> Any:
@@ -166,7 +166,7 @@ class Flatten(Module):
         first, last = (i + axes if i < 0 else i for i in (self.start_dim, self.end_dim))
         if not 0 <= first <= last < axes:
             raise ShapeError(
-                f"{self!r}: the input has shape {x.shape}, and so no axes {self.start_dim} to {self.end_dim}"
+                f"{self!r}: an input of shape {x.shape} does not have axes {self.start_dim} to {self.end_dim}"
             )
         length: Any = 1
         for n in x.shape[first : last + 1]:

@@ -1,4 +1,4 @@
-"""Recurrent layers: RNN, GRU, LSTM and Elman's network. `sequence` has the walk over time that they share."""
+"""Recurrent layers: RNN, GRU, LSTM and Elman's network. The loop over time that they share is in `sequence`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class RNN(Recurrent):
 
     Args: `activation`, f, any operation of one argument by name; `horizon`, how many steps a gradient flows back (None:
     all); `init`, of the input weights, and `recurrent_init`, of the recurrent ones (nn.init; the same by default);
-    `rng`, a random generator or a seed; `num_layers` of them on top of each other, with `dropout` between them;
-    `bidirectional`, whether a second one reads the times backwards; `dtype`, "float32" or "float64". h begins at 0.
-    in_features: numbers in each input, its last axis.
-    hidden_features: units, the numbers in its state.
-    bias: is a learned constant added?
+    `rng`, a random generator or a seed; `num_layers`, how many are stacked, with `dropout` between them;
+    `bidirectional`, whether a second one reads the series backward; `dtype`, "float32" or "float64". h starts at 0.
+    in_features: the width of the input's last axis.
+    hidden_features: the number of hidden units, the width of the state.
+    bias: whether to add a learned bias.
     backend: "tensor", or "scalar" for Values.
-    Errors: SettingError and NameNotFoundError for settings, ShapeError for an input or a state that does not fit.
+    Errors: SettingError and NameNotFoundError for bad settings, ShapeError for an input or a state that does not fit.
 
     >>> outputs, h = RNN(2, 3, rng=0)(np.ones((5, 4, 2)))  # five series of four times
     >>> outputs.shape, h.shape
@@ -68,27 +68,27 @@ class RNN(Recurrent):
         self.label_parameters()
 
     def step(self, x: ArrayLike, state: State) -> tuple[Any, Any]:
-        """h = f(x W_ihᵀ + h W_hhᵀ + b), twice: as the output and as the state."""
+        """h = f(x W_ihᵀ + h W_hhᵀ + b), returned twice: as the output and as the state."""
         h = self.activation(self.hidden(x, state))
         return h, h
 
 
 class GRU(Recurrent):
-    """Gated recurrent units: h′ = (1 - z)∘n + z∘h, with a candidate n that sees as much of h as r lets through.
+    """Gated recurrent units: h′ = (1 - z)∘n + z∘h, with a candidate n that sees h through the gate r.
 
     r = σ(x W_irᵀ + h W_hrᵀ + b_r),  z = σ(x W_izᵀ + h W_hzᵀ + b_z),
     n = tanh(x W_inᵀ + b_n + r∘(h W_hnᵀ + b_hn)).  (Cho et al. 2014; torch's form, r after the product)
-    The parameters are `reset`, `update`, `candidate` and `candidate_bias` (b_hn). Arguments and errors as RNN's.
-    in_features: numbers in each input, its last axis.
-    hidden_features: units, the numbers in its state.
-    bias: is a learned constant added?
-    horizon: steps in time through which the gradient flows back; None for all of them.
-    init: an initializer of nn.init, or its name, for the weights of the inputs.
-    recurrent_init: the same for the weights of the state.
+    The parameters are `reset`, `update`, `candidate` and `candidate_bias` (b_hn). Arguments and errors as for RNN.
+    in_features: the width of the input's last axis.
+    hidden_features: the number of hidden units, the width of the state.
+    bias: whether to add a learned bias.
+    horizon: how many time steps the gradient flows back; None for all of them.
+    init: how the input weights are initialized: a function of nn.init, or its name.
+    recurrent_init: the same for the recurrent weights.
     backend: "tensor", or "scalar" for Values.
-    num_layers: layers on top of each other.
-    bidirectional: is the series also read backward?
-    dropout: the share of numbers set to 0 between layers in training, within [0, 1).
+    num_layers: the number of stacked layers.
+    bidirectional: whether to read the series backward as well.
+    dropout: the share of numbers set to 0 between layers during training, in [0, 1).
     dtype: "float64" or "float32".
 
     >>> outputs, h = GRU(2, 3, rng=0)(np.ones((4, 2)))
@@ -129,7 +129,7 @@ class GRU(Recurrent):
         self.label_parameters()
 
     def step(self, x: ArrayLike, state: State) -> tuple[Any, Any]:
-        """h′ = (1 - z)∘n + z∘h, twice: as the output and as the state."""
+        """h′ = (1 - z)∘n + z∘h, returned twice: as the output and as the state."""
         r, z = ops.sigmoid(self.reset(x, state)), ops.sigmoid(self.update(x, state))
         seen = self.candidate.of_state(state)
         seen = seen if self.candidate_bias is None else seen + self.candidate_bias
@@ -139,22 +139,22 @@ class GRU(Recurrent):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory: a cell c that gates write to, forget and read; its state is (h, c).
+    """Long short-term memory: gates write to, erase and read a cell c; the state is (h, c).
 
     i, f, o = σ(x Wᵀ + h Uᵀ + b) with weights of their own,  g = tanh(x W_gᵀ + h U_gᵀ + b_g),
     c′ = f∘c + i∘g,  h′ = o∘tanh(c′).  (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000)
-    `forget_bias`, where b_f begins: 1 keeps the cell at first (Jozefowicz et al. 2015); torch draws it around 0.
-    The parameters are `input_gate`, `forget_gate`, `cell_gate`, `output_gate`. Arguments and errors as RNN's.
-    in_features: numbers in each input, its last axis.
-    hidden_features: units, the numbers in its state.
-    bias: is a learned constant added?
-    horizon: steps in time through which the gradient flows back; None for all of them.
-    init: an initializer of nn.init, or its name, for the weights of the inputs.
-    recurrent_init: the same for the weights of the state.
+    `forget_bias`, the initial b_f: 1 keeps the cell at first (Jozefowicz et al. 2015); torch draws it around 0.
+    The parameters are `input_gate`, `forget_gate`, `cell_gate`, `output_gate`. Arguments and errors as for RNN.
+    in_features: the width of the input's last axis.
+    hidden_features: the number of hidden units, the width of the state.
+    bias: whether to add a learned bias.
+    horizon: how many time steps the gradient flows back; None for all of them.
+    init: how the input weights are initialized: a function of nn.init, or its name.
+    recurrent_init: the same for the recurrent weights.
     backend: "tensor", or "scalar" for Values.
-    num_layers: layers on top of each other.
-    bidirectional: is the series also read backward?
-    dropout: the share of numbers set to 0 between layers in training, within [0, 1).
+    num_layers: the number of stacked layers.
+    bidirectional: whether to read the series backward as well.
+    dropout: the share of numbers set to 0 between layers during training, in [0, 1).
     dtype: "float64" or "float32".
 
     >>> outputs, (h, c) = LSTM(2, 3, rng=0)(np.ones((4, 2)))
@@ -211,22 +211,23 @@ class LSTM(Recurrent):
 
 
 class Elman(Recurrent):
-    """Elman's network with an output layer: the hidden units see the input and a context, a fading copy of themselves.
+    """Elman's network with an output layer: the hidden units see the input and a context, a decaying sum of their past.
 
     h = σ(x W_ihᵀ + c W_hhᵀ + b),  y = f(h Vᵀ),  then c ← λ·c + h.  (Elman 1990: λ = 0; as in RSNNS)
-    c is a constant for the gradient: `horizon=1`, the truncated gradient; None for all of backpropagation through time.
+    With `horizon=1` the gradient takes c as a constant (the truncated gradient); None is full backpropagation through
+    time.
 
-    Args: `self_feedback`, λ, and `context_start`, where c begins: as in RSNNS; `activation`, of the hidden units,
-    `out_activation`, f, and `out_bias`, whether it gets a bias; the others as MLP's and RNN's.
-    in_features: numbers in each input, its last axis.
-    hidden_features: units, the numbers in its state.
-    out_features: numbers in each output, its last axis.
-    init: an initializer of nn.init, or its name, for the weights of the inputs.
-    recurrent_init: the same for the weights of the state.
-    seed: what the weights are drawn from.
+    Args: `self_feedback`, λ, and `context_start`, the initial c: as in RSNNS; `activation`, of the hidden units,
+    `out_activation`, f, and `out_bias`, whether the output has a bias; the others as for MLP and RNN.
+    in_features: the width of the input's last axis.
+    hidden_features: the number of hidden units, the width of the state.
+    out_features: the width of the output's last axis.
+    init: how the input weights are initialized: a function of nn.init, or its name.
+    recurrent_init: the same for the recurrent weights.
+    seed: the seed that the weights are drawn from.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
-    Errors: SettingError and NameNotFoundError for settings, ShapeError for an input or a context that does not fit.
+    Errors: SettingError and NameNotFoundError for bad settings, ShapeError for an input or context that does not fit.
 
     >>> model = Elman(5, 4, 1)
     >>> outputs, context = model(np.ones((7, 5)))

@@ -1,4 +1,4 @@
-"""The walk over time: one step is applied to every time in turn, and hands its state on to the next.
+"""The loop over time: the same step is applied at every time and passes its state to the next.
 
 Input is (time, features) or, batch first, (batch, time, features). `horizon=k` cuts the gradient before each k-th step.
 """
@@ -30,11 +30,11 @@ Init = InitializerName | initializers.Initializer
 
 
 class Recurrent(Module):
-    """The walk over time that all recurrent layers share; each says in `step` what happens at one time."""
+    """The loop over time that all recurrent layers share; `step` of each layer says what happens at one time."""
 
-    states: tuple[str, ...] = ("h",)  # what is handed on from step to step; one array, or a tuple of several
+    states: tuple[str, ...] = ("h",)  # what is passed from step to step: one array, or a tuple of several
     start: float = 0.0  # the state before the first step
-    levels: Levels | None = None  # further layers and the other direction
+    levels: Levels | None = None  # further layers, and the other direction
 
     def __init__(
         self, in_features: int, hidden_features: int, horizon: int | None, backend: str, dtype: Dtype = None
@@ -60,10 +60,10 @@ class Recurrent(Module):
     def forward(self, x: ArrayLike, state: State = None) -> tuple[Any, Any]:
         """(outputs over time, last state), for x (time, in) or (batch, time, in).
 
-        `state`: the last state of the time before, (hidden,) or (batch, hidden), for LSTM two of them; without it
-        the layer's start value. With a horizon the gradient does not flow into it; without one, it does.
-        Of several layers or two directions each state has an axis more in front, one entry for each layer and, within
-        it, each direction; the outputs of two directions stand side by side, (..., 2·hidden).
+        `state`: the state to start from, (hidden,) or (batch, hidden), two of them for LSTM; by default the layer's own
+        start value. The gradient flows into it unless there is a horizon.
+        With several layers or two directions, each state has one more axis in front, with an entry for each layer and,
+        within it, each direction; the outputs of two directions are concatenated, (..., 2·hidden).
         """
         return self.run(x, state) if self.levels is None else self.levels.run(self, x, state)
 
@@ -87,7 +87,7 @@ class Recurrent(Module):
         return whole, in_each(state, lambda s: s.reshape(s.shape[1:]))
 
     def loop(self, x: ArrayLike, state: State, batched: bool) -> Any:
-        """The walk as one loop of a compiled program; None where it cannot be one, or nothing is compiled."""
+        """The loop over time as one loop of a compiled program; None if it cannot be one, or nothing is compiled."""
         if getattr(MODES.tensor_trace, "scan", None) is None:
             return None
         times = ops.swapaxes(x, 0, 1) if batched else x.reshape((x.shape[0], 1, x.shape[1]))
@@ -100,14 +100,14 @@ class Recurrent(Module):
         return ys.reshape((ys.shape[0], *ys.shape[2:])), in_each(state, lambda s: s.reshape(s.shape[1:]))
 
     def cuts(self, times: ArrayLike) -> Any:
-        """Of a loop: is the gradient cut before a time, 1 or 0 for each; nothing where it never is, or always."""
+        """For a loop: 1 for each time before which the gradient is cut, else 0; empty if it is cut never, or always."""
         if self.horizon in (None, 1):
             return ()
         t = MODES.tensor_trace.positions(times)
         return (ops.equal(t - ops.floor(t / self.horizon) * self.horizon, 0.0),)
 
     def round(self, state: State, entry: ArrayLike) -> tuple[Any, Any]:
-        """One time of a loop: `step`, with its results the other way about as `scan` has them."""
+        """One time of a loop: `step`, with its results swapped, in the order that `scan` uses."""
         x, cut = entry
         if self.horizon is not None:
             kept = state if isinstance(state, tuple) else (state,)
@@ -117,7 +117,7 @@ class Recurrent(Module):
         return state, y
 
     def begin(self, state: State, x: ArrayLike) -> Any:
-        """The state before the first step, (batch, hidden); a start value is one row, which every sample shares."""
+        """The state before the first step, (batch, hidden); the default is one row that every sample shares."""
         if state is None:
             dtype = next((array.dtype for _, array in self.named_arrays() if isinstance(array, Tensor)), float)
             rows = tuple(np.full((1, self.hidden_features), self.start, dtype) for _ in self.states)
@@ -144,7 +144,7 @@ class Recurrent(Module):
 
 
 class Gate(Module):
-    """x W_ihᵀ + h W_hhᵀ + b: what an input and a state say to the units of a layer, before their activation.
+    """x W_ihᵀ + h W_hhᵀ + b: the sum that the units of a recurrent layer get, before their activation.
 
     W_ih is (hidden, in), W_hh (hidden, hidden), b (hidden,). torch keeps two biases, b_ih and b_hh: b is their sum.
     """
@@ -160,7 +160,7 @@ class Gate(Module):
         self.bias = None if drawn is None else parameter(drawn, backend, "bias", layer.dtype)
 
     def forward(self, x: ArrayLike, h: ArrayLike = None) -> Any:
-        """x (batch, in) and h (batch, hidden) → (batch, hidden); without h, what the input says alone."""
+        """x (batch, in) and h (batch, hidden) → (batch, hidden); without h, the input's part only."""
         y = x @ self.weight_ih.T
         y = y if self.bias is None else y + self.bias
         return y if h is None else y + self.of_state(h)
@@ -171,7 +171,7 @@ class Gate(Module):
 
 
 class Start:
-    """Where weights come from: a random generator, and the initializers of input and recurrent weights."""
+    """How weights are drawn: a random generator, and the initializers of the input and recurrent weights."""
 
     def __init__(self, rng: np.random.Generator, init: Init, recurrent_init: Init | None) -> None:
         self.rng, self.init = rng, init
@@ -179,10 +179,10 @@ class Start:
 
 
 def series(x: ArrayLike, layer: Model) -> Any:
-    """Lists as arrays; (time, in) or (batch, time, in), at least one time."""
+    """The input as an array, checked to be (time, in) or (batch, time, in) with at least one time."""
     x = as_array(x)
     if x.ndim not in (2, 3) or x.shape[-1] != layer.in_features:
-        hint = " One series of single numbers is x.reshape(-1, 1)." if x.ndim == layer.in_features == 1 else ""
+        hint = " For one series of single numbers use x.reshape(-1, 1)." if x.ndim == layer.in_features == 1 else ""
         raise ShapeError(
             f"{type(layer).__name__}: the input has shape {x.shape}, but (time, {layer.in_features}) or "
             f"(batch, time, {layer.in_features}) is needed: {layer.in_features} features at each time.{hint}"
@@ -193,13 +193,13 @@ def series(x: ArrayLike, layer: Model) -> Any:
 
 
 def steps_of(x: ArrayLike) -> int:
-    """How many times there are. In a trace a size is compared, not converted: the number becomes a condition."""
+    """The number of times. In a trace a size is compared, not converted: the number becomes a guard."""
     n = x.shape[-2]
     return n if isinstance(n, int) else next(i for i in count(1) if n == i)
 
 
 def at_time(x: ArrayLike, t: int, steps: int) -> Any:
-    """One time of every series in the batch, (batch, in); of one series, (1, in)."""
+    """One time of every series in the batch, (batch, in); (1, in) for a single series."""
     if x.ndim == 3:
         return x[:, t]
     return x[t : t + 1] if steps > 1 else x
@@ -211,7 +211,7 @@ def in_each(state: State, f: Callable[[Any], Any]) -> Any:
 
 
 def detach(state: State) -> Any:
-    """The same numbers without their history, of a state or a tuple of states, on both back ends.
+    """The same numbers cut off from the graph, for a state or a tuple of states, on both back ends.
 
     >>> w = Tensor([1.0], requires_grad=True)
     >>> detach((w * 2.0, np.array([Value(1.0).tanh()])))[0].requires_grad
@@ -225,7 +225,7 @@ def detach(state: State) -> Any:
 
 
 def last_output(result: tuple[Any, Any]) -> Any:
-    """The output at the last time alone, from what a recurrent layer returns.
+    """The output at the last time only, from what a recurrent layer returns.
 
     result: what a recurrent layer returns, (outputs, state).
 

@@ -1,4 +1,4 @@
-"""Arrays by name in one file, in the safetensors format: no pickle, so that a file from elsewhere can run no code."""
+"""Named arrays in one safetensors file: no pickle, so that a file from elsewhere cannot run code."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tinygrad_edu import packages
 from tinygrad_edu.errors import CheckpointError
 
 Array = np.ndarray[Any, Any]
-MOST = 2**32  # bytes of a file that is read: more is a mistake, or meant to fill the memory
+MOST = 2**32  # bytes; a larger file is a mistake, or meant to fill the memory
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays; until all of it is on the disk, the file that stood there before stays whole."""
+    """Write arrays; an existing file stays whole until all of the new one is on the disk."""
     save = packages.find("safetensors.numpy", "a file of weights").save
     in_order = {name: np.array(array, order="C") for name, array in arrays.items()}  # transposed ones are copied
     replace(Path(path).resolve(), save(in_order, dict(metadata or {}) or None))
 
 
 def replace(path: Path, data: bytes) -> None:
-    """A new file under another name first, then that name: a step that a file system does wholly or not at all."""
+    """Write under another name first, then rename: a file system renames completely or not at all."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with part.open("xb") as file:
@@ -40,12 +40,12 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """The arrays of a file by name. Errors: CheckpointError where it is cut off or of another format."""
+    """The arrays of a file by name. Errors: CheckpointError if it is cut off or of another format."""
     return read_all(path)[0]
 
 
 def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
-    """The arrays of a file, and the texts that stand beside them. Errors: as `read`."""
+    """The arrays of a file, and the texts stored with them. Errors: as `read`."""
     load = packages.find("safetensors.numpy", "a file of weights").load
     SafetensorError = packages.find("safetensors", "a file of weights").SafetensorError
     data = contents(path)
@@ -55,28 +55,28 @@ def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, 
         return arrays, dict(header.get("__metadata__") or {})
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise CheckpointError(
-            f"{path} ({len(data):,} bytes) is not a whole safetensors file: {error}. The file was cut off or "
+            f"{path} ({len(data):,} bytes) is not a complete safetensors file: {error}. The file was cut off or "
             "holds something else: save it again"
         ) from None
 
 
 def contents(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a plain file: a pipe would be waited for, and a device may have no end.
+    """The bytes of a regular file: a pipe would block, and a device may never end.
 
-    Errors: CheckpointError for what is no plain file, or larger than MOST; OSError where it cannot be read.
+    Errors: CheckpointError if it is not a regular file, or larger than MOST; OSError if it cannot be read.
     """
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a device or the like"
-        raise CheckpointError(f"{path} is {kind}: a plain file is needed")
+        raise CheckpointError(f"{path} is {kind}: a regular file is needed")
     if found.st_size > MOST:
-        raise CheckpointError(f"{path} has {found.st_size:,} bytes: files of up to {MOST:,} are read")
+        raise CheckpointError(f"{path} has {found.st_size:,} bytes: only files of up to {MOST:,} are read")
     return Path(path).read_bytes()
 
 
 def parse_json(data: bytes | str) -> Any:
-    """What JSON holds. Errors: ValueError for whatever is wrong with it, its depth and too long numbers included."""
+    """What JSON text holds. Errors: ValueError for anything wrong with it, such as deep nesting or huge numbers."""
     try:
         return json.loads(data)
     except RecursionError:
-        raise ValueError("its lists and objects are nested too deep") from None
+        raise ValueError("its lists and objects are nested too deeply") from None

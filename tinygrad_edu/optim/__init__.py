@@ -1,4 +1,4 @@
-"""Optimizers: one update rule each, on numbers and arrays alike; schedules of the learning rate; gradient clipping."""
+"""Optimizers, each one update rule for numbers and arrays alike; learning rate schedules; gradient clipping."""
 
 from typing import TYPE_CHECKING
 

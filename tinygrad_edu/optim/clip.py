@@ -1,4 +1,4 @@
-"""Gradient clipping: between backward() and step(), gradients that are too large are cut or scaled down."""
+"""Gradient clipping: limits gradients that are too large, between backward() and step()."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tinygrad_edu.optim.optimizer import Parameters, check_parameters
 
 
 def clip_by_value(params: Parameters, limit: float) -> None:
-    """g ← min(max(g, -limit), limit), each number for itself; PyTorch's clip_grad_value_.
+    """g ← min(max(g, -limit), limit), element by element; PyTorch's clip_grad_value_.
 
     params: Values or Tensors with gradients.
-    Errors: SettingError where limit is not above 0. A gradient that is NaN stays NaN.
+    Errors: SettingError if limit is not above 0. A gradient that is NaN stays NaN.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(3.0)
@@ -31,8 +31,8 @@ def clip_by_value(params: Parameters, limit: float) -> None:
 def clip_by_norm(params: Parameters, max_norm: float) -> float:
     """g ← g·min(1, max_norm/(‖g‖ + 1e-6)), with ‖g‖ the length of all gradients together; returns ‖g‖.
 
-    The direction stays. As PyTorch's clip_grad_norm_ (Pascanu et al. 2013), but where ‖g‖ is NaN or infinite every
-    gradient is left as it is, so that the bad one can be found. Errors: SettingError where max_norm is not above 0.
+    The direction stays. As PyTorch's clip_grad_norm_ (Pascanu et al. 2013), but if ‖g‖ is NaN or infinite every
+    gradient is left as it is, so that the bad one can be found. Errors: SettingError if max_norm is not above 0.
     params: Values or Tensors with gradients.
 
     >>> from tinygrad_edu import Tensor
@@ -51,6 +51,6 @@ def clip_by_norm(params: Parameters, max_norm: float) -> float:
 
 
 def length(vector: flat.Array) -> float:
-    """√Σx², scaled by the largest entry: the squares of 1e200 would be infinite."""
+    """√Σx², scaled by the largest entry: the square of 1e200 would be infinite."""
     largest = float(np.abs(vector).max(initial=0.0))
     return largest * float(np.linalg.norm(vector / largest)) if 0.0 < largest < math.inf else largest

@@ -1,4 +1,4 @@
-"""The Robbins-Monro conditions: does a schedule go far enough, and does it calm the noise?
+"""The Robbins-Monro conditions: can a schedule cover any distance, and does the noise of its steps die out?
 
 With α(t) ~ c/tᵖ both follow from p: Σα = ∞ for p ≤ 1, Σα² < ∞ for 2p > 1. For the schedules of this package p is known;
 for any other function it is estimated, and the answer says so.
@@ -16,19 +16,19 @@ import numpy as np
 from tinygrad_edu.checks import whole
 from tinygrad_edu.optim.schedule import LearningRate, Schedule, as_schedule
 
-NEAR = 0.05  # an estimated exponent this close to 1 decides nothing, unless it is 1
-EXACT = 1e-3  # ... to this accuracy, where 1/(t log t) still gives 1.09 at t = 10⁶
+NEAR = 0.05  # an estimated exponent this close to 1 is undecided, unless it is 1
+EXACT = 1e-3  # ... to this accuracy; 1/(t log t) still gives 1.09 at t = 10⁶
 DRIFT = (
-    10  # it may still move ten times as far as over the last factor of ten: where logarithms take part, 5 or 6 times
+    10  # p may still change by ten times its change over the last decade of t: with logarithms it does by 5 or 6 times
 )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Do both conditions hold? Each answer is True, False, or None for undecided; `reasons` has a sentence for each.
+    """Whether both conditions hold: each answer is True, False, or None (undecided); `reasons` has a sentence for each.
 
-    `sum_diverges`: Σα = ∞, so that any distance can be covered. `squares_converge`: Σα² < ∞, so that the noise of the
-    gradients dies out. Both together suffice for convergence to a minimum of a well-behaved loss, with probability 1.
+    `sum_diverges`: Σα = ∞, so any distance can be covered. `squares_converge`: Σα² < ∞, so the noise of the gradients
+    dies out. Together they are enough for convergence to a minimum of a well-behaved loss, with probability 1.
 
     >>> verdict = robbins_monro(0.1)  # a constant rate
     >>> verdict.sum_diverges, verdict.squares_converge, bool(verdict)
@@ -42,7 +42,7 @@ class Verdict:
 
     @property
     def converges(self) -> bool | None:
-        """Both hold: True; one fails: False; else None."""
+        """True if both hold, False if one fails, else None."""
         answers = (self.sum_diverges, self.squares_converge)
         return False if False in answers else None if None in answers else True
 
@@ -63,9 +63,9 @@ class Verdict:
 def robbins_monro(schedule: LearningRate, horizon: int = 1_000_000) -> Verdict:
     """Σ α(t) = ∞ and Σ α(t)² < ∞: do the two conditions of Robbins and Monro (1951) hold for a schedule?
 
-    Known forms are decided by their formula, also inside warmup and piecewise, where the last part counts. Any other
-    function of t = 0, 1, 2, ... is evaluated up to `horizon`: evidence, not proof, and undecided near the border.
-    Errors: SettingError where a rate is negative, NaN or infinite, or the horizon is below 10,000.
+    Known forms are decided by their formula; of warmup and piecewise the last part counts. Any other function of
+    t = 0, 1, 2, ... is evaluated up to `horizon`: evidence, not proof, and undecided near the border.
+    Errors: SettingError if a rate is negative, NaN or infinite, or the horizon is below 10,000.
 
     >>> from tinygrad_edu.optim import schedules
     >>> robbins_monro(schedules.inverse_power(0.1, power=0.5))
@@ -81,7 +81,7 @@ def robbins_monro(schedule: LearningRate, horizon: int = 1_000_000) -> Verdict:
     if power is not None:
         return analytic(known, power)
     if known.follows_loss:
-        why = "the rate depends on the losses that it will be told, not on t alone"
+        why = "the rate depends on the losses that it is told, not only on t"
         return Verdict(known, None, None, (why, why))
     return numerical(known, horizon)
 
@@ -92,7 +92,7 @@ def analytic(schedule: Schedule, power: float) -> Verdict:
 
 
 def sentence(name: str, power: float) -> str:
-    """Why Σ 1/tᵖ is finite or not."""
+    """A sentence on why Σ 1/tᵖ is finite or infinite."""
     if power == math.inf:
         return f"{name} falls geometrically, or is 0 from some step on: its sum is finite"
     if power == 0.0:
@@ -102,13 +102,13 @@ def sentence(name: str, power: float) -> str:
 
 
 def inverse(power: float) -> str:
-    """1/tᵖ as text, with three decimals of an estimated p."""
+    """1/tᵖ as text; an estimated p has three decimals."""
     shown = f"{round(power, 3) + 0.0:g}"
     return {"0": "a constant", "1": "1/t"}.get(shown, f"1/t^{shown}")
 
 
 def numerical(schedule: Schedule, horizon: int) -> Verdict:
-    """The verdict for a function of which only values are known."""
+    """The verdict for a function that is known only by its values."""
     rates = schedule.rates(0, horizon)
     (diverges, why), (squares_diverge, why_squares) = (
         diverging(name, x) for name, x in (("α", rates), ("α²", rates**2))
@@ -117,9 +117,9 @@ def numerical(schedule: Schedule, horizon: int) -> Verdict:
 
 
 def diverging(name: str, terms: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[bool | None, str]:
-    """Does Σ terms diverge, as far as the sums over t = n/10⁴ … n/1000 … n/100 … n/10 … n tell?
+    """Does Σ terms diverge, judging by the sums over t = n/10⁴ … n/1000 … n/100 … n/10 … n?
 
-    Of c/tᵖ each sum is 10¹⁻ᵖ times the one before, which gives p three times.
+    For c/tᵖ each sum is 10¹⁻ᵖ times the one before, which gives three estimates of p.
     """
     ends = [len(terms) // 10**k for k in (4, 3, 2, 1, 0)]
     sums = [float(terms[a:b].sum()) for a, b in pairwise(ends)]
@@ -129,21 +129,21 @@ def diverging(name: str, terms: np.ndarray[tuple[int], np.dtype[np.float64]]) ->
     )
     powers = exponents(sums)
     if not sums[-1]:
-        return False, f"{seen}: it has vanished"
+        return False, f"{seen}: the terms have vanished"
     answer = decide_divergence(*powers)
-    word = {True: "looks infinite", False: "looks finite", None: "is too near to 1, or not steady enough, to decide"}
+    word = {True: "looks infinite", False: "looks finite", None: "is too close to 1, or not steady enough, to decide"}
     return answer, f"{seen}, as of {', '.join(map(inverse, powers))}; this {word[answer]}"
 
 
 def exponents(sums: Sequence[float]) -> list[float]:
-    """p from each pair of neighbouring sums; ∞ where the later one is 0, -∞ where only the earlier one is."""
+    """p from each pair of neighbouring sums; ∞ if the later one is 0, -∞ if only the earlier one is."""
     return [1.0 - math.log10(b / a) if a and b else -math.inf if b else math.inf for a, b in pairwise(sums)]
 
 
 def decide_divergence(first: float, middle: float, last: float) -> bool | None:
-    """True for a sum that diverges, p ≤ 1. All that p has been lately and may still come to has to agree."""
+    """True if the sum diverges, p ≤ 1; the recent estimates of p and the limit they may reach have to agree."""
     before, change = middle - first, last - middle
-    if 4.0 * abs(change) <= abs(before):  # it settles quickly, as that of 1/(t + c) does: Aitken's limit
+    if 4.0 * abs(change) <= abs(before):  # the estimates settle quickly, as for 1/(t + c): Aitken's limit
         likely = [last + (change * change / (before - change) if change else 0.0)]
     else:
         likely = [middle, last, last + DRIFT * change]

@@ -1,4 +1,4 @@
-"""All parameters of either back end as one vector: their numbers, and their gradients."""
+"""All parameters of either back end as one vector: their numbers or their gradients."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def join(arrays: Sequence[Any]) -> Array:
 
 
 def assign(params: Sequence[Parameter], vector: Array) -> None:
-    """Write numbers back, each array in its shape and dtype."""
+    """Write numbers back; each array keeps its shape and dtype."""
     start = 0
     for p in params:
         if isinstance(p, Tensor):
@@ -45,7 +45,7 @@ def assign(params: Sequence[Parameter], vector: Array) -> None:
 
 
 def change_gradients(params: Sequence[Parameter], change: Callable[[Any], Any]) -> None:
-    """Each gradient g becomes change(g): a new array, since somebody may hold the old one."""
+    """Replace each gradient g by change(g), a new array: other code may hold the old one."""
     for p in params:
         if isinstance(p, Tensor):
             p.grad = None if p.grad is None else np.asarray(change(p.grad))

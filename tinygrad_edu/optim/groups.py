@@ -1,4 +1,4 @@
-"""Groups of parameters with settings of their own, as in SGD([{"params": ..., "lr": 0.1}, {"params": ...}])."""
+"""Parameter groups with their own settings, as in SGD([{"params": ..., "lr": 0.1}, {"params": ...}])."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def members(group: Mapping[str, Any]) -> list[Any]:
 
 
 def make_group(optimizer: Any, group: Mapping[str, Any], lr: Any) -> Any:
-    """The optimizer of one group alone, whose settings are checked like any other's. Errors: SettingError."""
+    """An optimizer for one group; its settings are checked like any other's. Errors: SettingError."""
     own = {name: x for name, x in group.items() if name != "params"}
     known = list(inspect.signature(type(optimizer).__init__).parameters)[2:]
     unknown = sorted(own.keys() - set(known))
@@ -34,7 +34,7 @@ def make_group(optimizer: Any, group: Mapping[str, Any], lr: Any) -> Any:
 
 
 class Group(MutableMapping[str, Any]):
-    """One group as a dict: g["lr"], g["params"] and the settings, to be read and changed, as PyTorch's param_groups."""
+    """One group as a dict: g["lr"], g["params"] and settings can be read and changed, as in PyTorch's param_groups."""
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
@@ -55,7 +55,7 @@ class Group(MutableMapping[str, Any]):
             raise SettingError(f"{name!r} cannot be set; a group has lr and {', '.join(optimizer.options)}")
 
     def __delitem__(self, name: str) -> None:
-        raise SettingError(f"{name!r} cannot be taken away: set it to another value")
+        raise SettingError(f"{name!r} cannot be deleted: set it to another value")
 
     def __iter__(self) -> Iterator[str]:
         return iter(["params", "lr", *self.optimizer.options])

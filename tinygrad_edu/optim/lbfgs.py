@@ -1,4 +1,4 @@
-"""L-BFGS for small models and whole data sets: SciPy's, over all parameters as one vector."""
+"""L-BFGS for small models and whole data sets: SciPy's, on all parameters as one vector."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tinygrad_edu.optim.optimizer import Parameters, check_parameters
 
 @dataclass(frozen=True)
 class Minimum:
-    """Where L-BFGS ended: the loss there, how far it went, and why it stopped."""
+    """Where L-BFGS ended: the loss, how many iterations it took, and why it stopped."""
 
     loss: float
     n_iter: int
@@ -30,10 +30,10 @@ class Minimum:
 class LBFGS:
     """Minimises a loss of all samples by a quasi-Newton method: SciPy's L-BFGS-B. (Liu and Nocedal 1989)
 
-    Args: `params`, Values or Tensors; `max_iter` and `max_fun`, the most iterations and evaluations; `tol`, the largest
-    entry of the gradient at which it stops (it stops too when the loss falls by less than 2.2e-9 of itself);
-    `history`, how many steps its picture of the curvature is made of. Defaults are SciPy's. There is no learning rate:
-    a line search finds the length of each step.
+    Args: `params`, Values or Tensors; `max_iter` and `max_fun`, limits on iterations and evaluations; `tol`, stop when
+    no entry of the gradient is larger (it also stops when the loss falls by less than 2.2e-9 of itself); `history`, how
+    many past steps its estimate of the curvature uses. Defaults are SciPy's. There is no learning rate: a line search
+    finds the length of each step.
 
     >>> from tinygrad_edu import Tensor
     >>> w = Tensor([5.0, -3.0], requires_grad=True)
@@ -53,16 +53,16 @@ class LBFGS:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What it was made with besides the parameters, by the names of its arguments."""
+        """The settings it was made with, by argument name, without the parameters."""
         return {name: getattr(self, name) for name in ("max_iter", "tol", "history", "max_fun")}
 
     def minimize(self, closure: Callable[[], Any], callback: Callable[[float], object] | None = None) -> Minimum:
-        """Change the parameters until the loss that `closure()` computes from them is least.
+        """Change the parameters to minimize the loss that `closure()` computes from them.
 
         closure returns the loss, one Value or Tensor; its backward() is run here, unless closure has run it.
-        callback(loss) is called after each iteration; it ends the search by raising StopIteration. Errors: AnomalyError
-        where the loss is NaN or infinite at the start. Whatever else is raised on the way, Ctrl-C too, the parameters
-        are then as they were before.
+        callback(loss) is called after each iteration; raising StopIteration in it ends the search. Errors: AnomalyError
+        if the loss is NaN or infinite at the start. If anything else is raised, Ctrl-C included, the parameters are
+        as they were before the call.
         """
         before = flat.weights(self.params)
         try:
@@ -82,7 +82,7 @@ class LBFGS:
         return minimize(function, start, (), "L-BFGS-B", jac=True, options={**given, **options}, callback=callback)
 
     def step(self, closure: Callable[[], Any] | None = None) -> float:
-        """`minimize(closure)` by PyTorch's name: the loss at the end."""
+        """`minimize(closure)` under PyTorch's name; returns the loss at the end."""
         if closure is None:
             raise SettingError(
                 "L-BFGS evaluates the loss many times a step: give step(), or minimize(), a function that computes it, "
@@ -101,7 +101,7 @@ class LBFGS:
         self.zero_grad()
         loss = closure()
         if not hasattr(loss, "backward"):
-            raise OperandError(f"L-BFGS: closure() has to return the loss, a Value or a Tensor, not {loss!r:.60}")
+            raise OperandError(f"L-BFGS: closure() has to return the loss as a Value or a Tensor, not {loss!r:.60}")
         if getattr(loss, "spent", False) is not True:
             loss.backward()
         return float(loss.item()), flat.gradients(self.params)
@@ -115,5 +115,5 @@ class LBFGS:
 
 
 def tell_callback(callback: Callable[[float], object] | None) -> Any:
-    """The callback as SciPy calls it: it looks at the parameter's name."""
+    """The callback in the form SciPy calls: SciPy looks at the parameter's name."""
     return None if callback is None else lambda intermediate_result: callback(float(intermediate_result.fun))

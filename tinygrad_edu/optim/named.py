@@ -1,4 +1,4 @@
-"""An optimizer from whatever `fit` is given: one that is made already, its name, or a function of the parameters."""
+"""The optimizer from what `fit` is given: an optimizer, its name, or a function of the parameters."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinygrad_edu.errors import SettingError, unknown_name
-from tinygrad_edu.optim import optimizers as optimizers  # what is declared there and in `variants` is found by name
+from tinygrad_edu.optim import optimizers as optimizers  # optimizers declared there and in `variants` are found by name
 from tinygrad_edu.optim import variants as variants
 from tinygrad_edu.optim.lbfgs import LBFGS
 from tinygrad_edu.optim.optimizer import Optimizer
 
 
 def subclasses(kind: type) -> Iterator[type]:
-    """Every class that is derived from it."""
+    """Every subclass, at any depth."""
     each: type
     for each in kind.__subclasses__():
         yield each
@@ -21,14 +21,14 @@ def subclasses(kind: type) -> Iterator[type]:
 
 
 def optimizer_classes() -> dict[str, Any]:
-    """Every optimizer by its name: the classes that have a rule, and L-BFGS."""
+    """Every optimizer by name: the classes that have a rule, and L-BFGS."""
     with_rule = [each for each in subclasses(Optimizer) if hasattr(each, "rule")]
-    with_rule.sort(key=lambda each: each.__module__.startswith("tinygrad_edu."))  # ours win over others of their name
+    with_rule.sort(key=lambda each: each.__module__.startswith("tinygrad_edu."))  # the library's own come first
     return {each.__name__: each for each in (*with_rule, LBFGS)}
 
 
 def find(name: str) -> Any:
-    """The optimizer of that name, upper or lower case.
+    """The optimizer class of that name, in upper or lower case.
 
     >>> find("adam").__name__, find("LBFGS").__name__
     ('Adam', 'LBFGS')
@@ -40,9 +40,9 @@ def find(name: str) -> Any:
 
 
 def optimizer_for(given: Any, parameters: Any) -> Any:
-    """An Optimizer or LBFGS as it is; by name or by a function it is made of the parameters.
+    """The given optimizer, or one made for the parameters from a name or a function.
 
-    given: an optimizer, its name, or a function that makes one of the parameters.
+    given: an optimizer, its name, or a function that makes one from the parameters.
 
     >>> from tinygrad_edu import Value
     >>> optimizer_for("sgd", [Value(1.0)]), optimizer_for(lambda p: find("adam")(p, lr=0.1), [Value(1.0)])

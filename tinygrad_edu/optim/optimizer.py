@@ -1,4 +1,4 @@
-"""What an optimizer is: a rule, its settings, a learning rate, and a memory for each parameter."""
+"""The base of optimizers: a rule, its settings, a learning rate, and a memory for each parameter."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ class Optimizer:
     """Changes parameters by a rule, from the gradients that backward() left in them.
 
     Args: `params`, Values or Tensors, such as model.parameters(); `lr`, the learning rate η ≥ 0 or a schedule of it;
-    and the rule's own. `optimizer.lr` is the number that the next step uses; setting it replaces the schedule.
-    Groups of parameters with settings of their own: `params` as a list of {"params": ..., "lr": ..., ...}.
-    A Tensor without a gradient (None) is left alone; a Value always has one, 0 where the loss does not depend on it.
-    Errors: SettingError for settings out of range or a parameter listed twice, OperandError for what is no parameter.
+    and the rule's own. `optimizer.lr` is the rate that the next step uses; setting it replaces the schedule.
+    For parameter groups with their own settings, give `params` as a list of {"params": ..., "lr": ..., ...}.
+    A Tensor without a gradient (None) is not changed; a Value always has one, 0 if the loss does not depend on it.
+    Errors: SettingError for settings out of range or a parameter listed twice, OperandError for anything that is not a
+    parameter.
 
     >>> from tinygrad_edu.optim import SGD, schedules
     >>> w = Value(1.0)
@@ -38,14 +39,14 @@ class Optimizer:
     """
 
     rule: Callable[..., tuple[Any, ...]]
-    memories: int  # how many numbers the rule keeps for each weight
-    groups: Sequence[Optimizer] = ()  # each says how its parameters are changed; the memory stands in the whole
+    memories: int  # how many numbers the rule remembers for each weight
+    groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is kept by the whole optimizer
 
     def __init__(self, params: Parameters, lr: LearningRate, **settings: Any) -> None:
         grouped = are_groups(params)
         self.params = check_parameters([p for group in params for p in members(group)] if grouped else params)
         self.settings = settings
-        self.t = [0] * len(self.params)  # the updates of each parameter: those without a gradient have had fewer
+        self.t = [0] * len(self.params)  # how many updates each parameter has had: fewer if it had no gradient at times
         self.schedule = as_schedule(lr)
         if grouped:
             self.groups = [group_optimizer(self, group, lr) for group in params]
@@ -61,12 +62,12 @@ class Optimizer:
         self.schedule = as_schedule(lr)
         for group in self.groups:
             group.lr = lr
-        if not self.steps:  # Rprop's memory begins at the learning rate
+        if not self.steps:  # Rprop's memory starts at the learning rate
             self.begin()
 
     @property
     def parts(self) -> Sequence[Optimizer]:
-        """Its groups, or itself where there are none: each has a schedule and settings of its own."""
+        """The groups, or the optimizer itself if there are none: each has its own schedule and settings."""
         return self.groups or [self]
 
     @property
@@ -82,28 +83,28 @@ class Optimizer:
 
     @property
     def param_groups(self) -> list[Group]:
-        """The groups as dicts: g["lr"] *= 0.1; one for all parameters where none were given."""
+        """The groups as dicts, as in g["lr"] *= 0.1; one for all parameters if none were given."""
         return [Group(own) for own in self.groups or [self]]
 
     @property
     def options(self) -> dict[str, Any]:
-        """What it was made with besides parameters and lr, by the names of its arguments."""
+        """The settings it was made with, by argument name, without parameters and lr."""
         return dict(self.settings)
 
     @property
     def steps(self) -> int:
-        """How many steps have been made: the schedule's t of the next one. A step without any gradient is none."""
+        """The number of steps so far, the schedule's t of the next one. A step without any gradient does not count."""
         return max(self.t)
 
     def start(self) -> tuple[float, ...]:
-        """What each of a weight's memories is before the first step."""
+        """The value of each memory of a weight before the first step."""
         return (0.0,) * self.memories
 
     def rates(self, first_step: int, count: int) -> Array:
-        """The learning rates of `count` steps from first_step on, where 0 is the first of all: (count,).
+        """The learning rates of `count` steps from first_step on, counted from 0: (count,).
 
-        Those of the next steps: optimizer.rates(optimizer.steps, count). A rate that follows the loss is the present
-        one throughout.
+        For the next steps use optimizer.rates(optimizer.steps, count). A rate that follows the loss keeps its current
+        value throughout.
         """
         return self.schedule.rates(first_step, count)
 
@@ -112,7 +113,7 @@ class Optimizer:
         steps, places = self.steps, count()
         for own in self.groups or [self]:
             lr = own.schedule(steps)
-            for p, i in zip(own.params, places, strict=False):  # in this order: no number is lost at the end
+            for p, i in zip(own.params, places, strict=False):  # in this order, so that an interrupt loses nothing
                 if p.grad is not None:
                     self.t[i] += 1
                     w = p.array if isinstance(p, Tensor) else p.data
@@ -121,7 +122,7 @@ class Optimizer:
                     replace(p, w)
 
     def state(self) -> tuple[list[int], list[tuple[Any, ...]], Any]:
-        """Step counts, memories and the schedule's state, to go back to: rules make new arrays, so these stay."""
+        """Step counts, memories and the schedule's state, to go back to; rules make new arrays, so these stay."""
         schedules = [own.schedule.state() for own in self.groups] if self.groups else self.schedule.state()
         return list(self.t), list(self.memory), schedules
 
@@ -143,7 +144,7 @@ class Optimizer:
 
 
 def check_parameters(params: Iterable[Any]) -> list[Any]:
-    """Leaves of the two back ends, each once."""
+    """The parameters, checked: leaves of either back end, each listed once."""
     if isinstance(params, (Value, Tensor)) or not isinstance(params, Iterable):
         raise OperandError(
             f"an optimizer takes a list of parameters, such as model.parameters(), not one {type(params).__name__}"
@@ -164,9 +165,9 @@ def fill(p: Value | Tensor, x: float) -> Any:
 
 
 def replace(p: Value | Tensor, w: ArrayLike) -> None:
-    """Write the new weight, and note that this gradient has been used."""
+    """Write the new weight, and mark this gradient as used."""
     if isinstance(p, Tensor):
-        p.assign(np.asarray(w))  # arithmetic makes a NumPy number of an array without axes
+        p.assign(np.asarray(w))  # arithmetic turns a 0-d array into a NumPy scalar
         p.spent = p.grad
     else:
         p.data, p.spent = w, True

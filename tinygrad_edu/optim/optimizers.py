@@ -1,4 +1,4 @@
-"""The optimizers: each a rule with its settings checked. Defaults are those of the papers."""
+"""The optimizers: each is a rule with checked settings. Defaults are the papers' unless a docstring says otherwise."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tinygrad_edu.optim.schedule import LearningRate
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum μ, Nesterov's form of it, and weight decay λ. See rules.sgd.
+    """Gradient descent with momentum μ, Nesterov momentum, and weight decay λ. See rules.sgd.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.001.
-    momentum: μ, the share of the last step that goes on, within [0, 1).
+    momentum: μ, the share of the last step that is kept, in [0, 1).
     weight_decay: λ; λw is added to the gradient.
-    nesterov: look ahead, with the gradient taken where momentum leads; needs momentum > 0.
+    nesterov: Nesterov momentum: use the gradient at the look-ahead point; needs momentum > 0.
 
     >>> from tinygrad_edu import Value
     >>> SGD([Value(1.0)], lr=0.1, momentum=-1.0)
@@ -41,19 +41,19 @@ class SGD(Optimizer):
         number("momentum", momentum, "[0, 1)")
         number("weight_decay", weight_decay, "[0, inf)")
         if nesterov and momentum == 0.0:
-            raise SettingError("nesterov=True looks ahead along the momentum, which is 0: set momentum, such as 0.9")
+            raise SettingError("nesterov=True looks ahead along the momentum, which is 0: set momentum, e.g. to 0.9")
         super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
 
 class Adam(Optimizer):
     """Adam with bias correction; weight decay λ is added to the gradient; amsgrad: with the largest v. See rules.adam.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.001.
-    betas: (β₁, β₂), the shares that the running means of g and g² keep at each step, within [0, 1).
-    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    betas: (β₁, β₂), how much of the running means of g and g² is kept at each step, in [0, 1).
+    eps: ε in the denominator; it keeps the division finite when the gradient is 0.
     weight_decay: λ; λw is added to the gradient.
-    amsgrad: divide by the largest v so far, in place of the present one.
+    amsgrad: divide by the largest v so far instead of the current one.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -64,7 +64,7 @@ class Adam(Optimizer):
 
     rule = staticmethod(rules.adam)
     memories = 2
-    decoupled = False  # is λ apart from the gradient?
+    decoupled = False  # whether λ is applied apart from the gradient
 
     def __init__(
         self,
@@ -97,14 +97,14 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: w ← w - η·λw apart from Adam's step. See rules.adamw.
 
-    The paper leaves λ open; 0.01 is PyTorch's, and so is the factor η in front of it.
+    The paper gives no λ; 0.01 is PyTorch's, and so is the factor η in front of it.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.001.
-    betas: (β₁, β₂), the shares that the running means of g and g² keep at each step, within [0, 1).
-    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
-    weight_decay: λ; ηλw is taken off each weight, apart from the step.
-    amsgrad: divide by the largest v so far, in place of the present one.
+    betas: (β₁, β₂), how much of the running means of g and g² is kept at each step, in [0, 1).
+    eps: ε in the denominator; it keeps the division finite when the gradient is 0.
+    weight_decay: λ; ηλw is subtracted from each weight, apart from Adam's step.
+    amsgrad: divide by the largest v so far instead of the current one.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -128,17 +128,17 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """The gradient over the root of its running mean square; momentum and centring by choice. See rules.rmsprop.
+    """The gradient divided by the root of its running mean square, optionally with momentum. See rules.rmsprop.
 
     α = 0.9 as in the lecture; PyTorch's default is 0.99. The lecture gives no η: 0.01 is PyTorch's.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.01.
-    alpha: the share that the running mean of g² keeps at each step, within [0, 1).
-    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    alpha: how much of the running mean of g² is kept at each step, in [0, 1).
+    eps: ε in the denominator; it keeps the division finite when the gradient is 0.
     weight_decay: λ; λw is added to the gradient.
-    momentum: μ, the share of the last step that goes on, within [0, 1).
-    centered: divide by the deviation of g, in place of the root of its mean square.
+    momentum: μ, the share of the last step that is kept, in [0, 1).
+    centered: divide by the standard deviation of g instead of the root of its mean square.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -169,16 +169,16 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """The gradient over the root of the sum of all squares so far, which begins at a value given. See rules.adagrad.
+    """The gradient divided by the root of the sum of all its squares so far. See rules.adagrad.
 
-    The paper leaves η and ε open; 0.01 and 1e-10 are PyTorch's.
+    The paper gives no η and ε; 0.01 and 1e-10 are PyTorch's.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.01.
-    lr_decay: η falls as η/(1 + lr_decay·(t - 1)).
+    lr_decay: the rate at step t is η/(1 + lr_decay·(t - 1)).
     weight_decay: λ; λw is added to the gradient.
     initial_accumulator_value: the sum of squares before the first step.
-    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    eps: ε in the denominator; it keeps the division finite when the gradient is 0.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -212,20 +212,20 @@ class Adagrad(Optimizer):
         return {**self.settings, "initial_accumulator_value": self.initial_accumulator_value}
 
     def start(self) -> tuple[float, ...]:
-        """The sum of squares begins at initial_accumulator_value."""
+        """The sum of squares starts at initial_accumulator_value."""
         return (self.initial_accumulator_value,)
 
 
 class Rprop(Optimizer):
-    """Each weight has a step Δ of its own, which grows while the gradient keeps its sign. See rules.rprop.
+    """Each weight has its own step Δ, which grows while the gradient keeps its sign. See rules.rprop.
 
-    `lr` is Δ at the start: 0.1 as in the paper (PyTorch's default is 0.01), as are η⁻ = 0.5, η⁺ = 1.2 and Δ within
-    [1e-6, 50]. Later changes of lr, as by a schedule, have no effect. For gradients of all samples, not of batches.
+    `lr` is the first Δ: 0.1 as in the paper (PyTorch's default is 0.01), as are η⁻ = 0.5, η⁺ = 1.2 and Δ within
+    [1e-6, 50]. Later changes of lr, such as a schedule's, have no effect. Use it with full batches.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
-    lr: Δ before the first step; 0.1.
-    etas: (η⁻, η⁺), the factors of Δ where the gradient changes its sign, and where it keeps it.
-    step_sizes: (the smallest Δ, the largest).
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
+    lr: the first Δ; 0.1.
+    etas: (η⁻, η⁺), the factors of Δ when the gradient changes sign, and when it keeps it.
+    step_sizes: (the smallest Δ, the largest Δ).
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -262,8 +262,8 @@ class Rprop(Optimizer):
         return {"etas": (low, high), "step_sizes": (smallest, largest)}
 
     def start(self) -> tuple[float, ...]:
-        """No gradient before the first, and Δ = lr."""
+        """No previous gradient, and Δ = lr."""
         low, high = self.settings["smallest"], self.settings["largest"]
         if not low <= self.lr <= high:
-            raise SettingError(f"lr={self.lr!r} is Rprop's first step Δ, and lies outside step_sizes=({low}, {high})")
+            raise SettingError(f"lr={self.lr!r} is Rprop's first step Δ, and is outside step_sizes=({low}, {high})")
         return 0.0, self.lr

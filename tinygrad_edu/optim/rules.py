@@ -1,10 +1,10 @@
-"""Update rules: plain functions of a parameter, its gradient and the rule's memory, with the papers' letters.
+"""Update rules: plain functions of a parameter, its gradient and the rule's memory, in the papers' letters.
 
-A rule is arithmetic and operations of the table alone, so that it runs on floats (Values), on arrays (Tensors), and can
-be compiled: rule(w, g, memory..., t, settings...) → (new w, new memory...), where t = 1, 2, 3, ... counts the steps.
-It chooses between values by ops.where; `if` is for settings such as `nesterov`, which belong to the program itself.
-What is computed from settings alone, such as 1-α, stands last in a product: the compiler, which reads a formula from
-its end, then has it at hand before the one loop over the weights begins.
+A rule uses only arithmetic and operations of the table, so that it runs on floats (Values) and on arrays (Tensors), and
+can be compiled: rule(w, g, memory..., t, settings...) → (new w, new memory...), where t = 1, 2, 3, ... counts steps.
+It selects values with ops.where; `if` is for settings such as `nesterov`, which are fixed when a program is compiled.
+Factors computed from settings alone, such as 1-α, come last in a product: the compiler reads a formula from its end,
+and so computes them before the single loop over the weights.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def adamw(
     eps: float,
     weight_decay: float,
 ) -> tuple[Any, Any, Any]:
-    """w ← w - η·λw, then Adam's step with the bare gradient: the decay is decoupled from m and v.
+    """w ← w - η·λw, then Adam's step with the plain gradient: the decay is decoupled from m and v.
 
     Loshchilov and Hutter 2019, algorithm 2, with its λ written as η·λ, so that the decay follows the learning rate.
 
@@ -79,7 +79,7 @@ def adamw(
 def adam_step(
     w: ArrayLike, g: ArrayLike, m: ArrayLike, v: ArrayLike, t: int, lr: float, beta1: float, beta2: float, eps: float
 ) -> tuple[Any, Any, Any]:
-    """What Adam and AdamW share: see `adam`."""
+    """The part that Adam and AdamW share: see `adam`."""
     m = beta1 * m + (1.0 - beta1) * g
     v = beta2 * v + (1.0 - beta2) * g * g
     m_hat = m / (1.0 - beta1**t)
@@ -101,9 +101,9 @@ def amsgrad(
     weight_decay: float,
     decoupled: bool,
 ) -> tuple[Any, Any, Any, Any]:
-    """Adam with the largest v so far in place of v, so that no step grows again where gradients are rare.
+    """Adam with the largest v so far instead of v, so that steps do not grow again when gradients are rare.
 
-    Reddi, Kale and Kumar 2018, with Adam's corrections as in PyTorch; λ as in `adam`, or `decoupled` as in `adamw`.
+    Reddi, Kale and Kumar 2018, with Adam's bias correction as in PyTorch; λ as in `adam`, or `decoupled` as in `adamw`.
 
     >>> settings = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0, "decoupled": False}
     >>> [round(x, 6) for x in amsgrad(1.0, 4.0, 0.0, 0.0, 0.64, 1, **settings)]
@@ -132,12 +132,12 @@ def nadam(
     weight_decay: float,
     momentum_decay: float,
 ) -> tuple[Any, Any, Any, Any]:
-    """Adam with Nesterov's momentum: w ← w - η·(μₜ₊₁·m/(1 - Π μ) + (1-μₜ)·g/(1 - Π μ))/(√v̂ + ε).
+    """Adam with Nesterov momentum: w ← w - η·(μₜ₊₁·m/(1 - Π μ) + (1-μₜ)·g/(1 - Π μ))/(√v̂ + ε).
 
     μₜ = β₁(1 - 0.96^(tψ)/2).
 
-    The first product goes to t + 1, the second to t; it is the third memory, and begins at 1. g includes λw.
-    (Dozat 2016; ψ, the momentum's decay, as in PyTorch)
+    The first product runs to t + 1, the second to t; the product is the third memory and starts at 1. g includes λw.
+    (Dozat 2016; ψ, the momentum decay, as in PyTorch)
 
     >>> settings = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 0.0, "weight_decay": 0.0, "momentum_decay": 0.0}
     >>> [round(x, 6) for x in nadam(1.0, 4.0, 0.0, 0.0, 1.0, 1, **settings)]
@@ -168,7 +168,7 @@ def adamax(
 ) -> tuple[Any, Any, Any]:
     """m ← β₁m + (1-β₁)g,  u ← max(β₂u, |g| + ε),  w ← w - η·m/((1-β₁ᵗ)·u), where g includes λw.
 
-    Kingma and Ba 2015, algorithm 2: Adam with the largest gradient in place of the mean square.
+    Kingma and Ba 2015, algorithm 2: Adam with a running maximum of |g| instead of the mean square.
 
     >>> adamax(1.0, 4.0, 0.0, 0.0, 1, lr=0.5, beta1=0.5, beta2=0.99, eps=0.0, weight_decay=0.0)
     (0.5, 2.0, 4.0)
@@ -230,8 +230,8 @@ def rmsprop(
 ) -> tuple[Any, Any, Any, Any]:
     """v ← αv + (1-α)g²,  b ← μb + g/(√v + ε),  w ← w - η·b, where g includes λw.
 
-    Tieleman and Hinton 2012, lecture 6e. Centred (Graves 2013): √(v - m²) for √v, with m ← m + (1-α)(g - m); the
-    difference is a variance, so that rounding below 0 counts as 0.
+    Tieleman and Hinton 2012, lecture 6e. Centred (Graves 2013): √(v - m²) for √v, with m ← m + (1-α)(g - m); v - m² is
+    a variance, so if rounding makes it negative it counts as 0.
 
     >>> rmsprop(1.0, 2.0, 0.0, 0.0, 0.0, 1, 0.1, alpha=0.75, eps=0.0, weight_decay=0.0, momentum=0.0, centered=False)
     (0.8, 1.0, 0.0, 2.0)
@@ -271,10 +271,10 @@ def rprop(
     smallest: float,
     largest: float,
 ) -> tuple[Any, Any, Any]:
-    """Δ ← Δ·η⁺ where g keeps its sign, Δ·η⁻ where it turns, within [Δmin, Δmax];  w ← w - Δ·sign g.
+    """Δ ← Δ·η⁺ if g keeps its sign, Δ·η⁻ if it changes sign, within [Δmin, Δmax];  w ← w - Δ·sign g.
 
-    Riedmiller and Braun 1993, in the form iRprop⁻ of Igel and Hüsken 2000: where g turns, it counts as 0 in this step
-    and the next. `lr` is Δ at the start alone, and not read here.
+    Riedmiller and Braun 1993, in the form iRprop⁻ of Igel and Hüsken 2000: when g changes sign, it counts as 0 in this
+    step and the next. `lr` is only the first Δ, and is not read here.
 
     >>> rprop(1.0, 3.0, 2.0, 0.5, 2, lr=0.5, eta_minus=0.5, eta_plus=1.2, smallest=1e-6, largest=50.0)
     (0.4, 3.0, 0.6)

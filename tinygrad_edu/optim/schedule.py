@@ -1,4 +1,4 @@
-"""What a schedule is: a formula of the step t, its parameters, and how it behaves as t grows."""
+"""The class of schedules: a formula of the step t, its parameters, and its behaviour as t grows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Schedule:
     """The learning rate of each step: schedule(t) for t = 0, 1, 2, ..., where t = 0 is the first step.
 
     Made by the functions of `optim.schedules`. `kind` and `parameters` say which one it is; `rates(first, count)` gives
-    many at once. Errors: SettingError where t is below 0, or the rate is NaN, negative or infinite.
+    many at once. Errors: SettingError if t is below 0, or the rate is NaN, negative or infinite.
 
     >>> from tinygrad_edu.optim import schedules
     >>> schedule = schedules.inverse_time(0.1, decay=1.0)
@@ -51,7 +51,7 @@ class Schedule:
             raise SettingError(f"{self!r} at t={t!r}: steps are counted t = 0, 1, 2, ...")
         rate = float(self.at(t))
         if not 0.0 <= rate < math.inf:
-            raise SettingError(f"{self!r} gives the learning rate {rate!r} at t={t}: it has to lie in [0, inf)")
+            raise SettingError(f"{self!r} gives the learning rate {rate!r} at t={t}: it has to be in [0, inf)")
         return rate
 
     def rates(self, first_step: int, count: int) -> Array:
@@ -70,11 +70,11 @@ class Schedule:
         return self.formula(t, **self.parameters)
 
     def tail(self) -> float | None:
-        """p where the rate falls like 1/tᵖ as t grows (∞: faster than any power, or 0); None where it is not known."""
+        """p if the rate falls like 1/tᵖ as t grows (∞: faster than any power, or 0); None if not known."""
         return math.inf if self.parameters.get("lr") == 0 else self.power(**self.parameters)
 
     def parts(self) -> Iterator[Schedule]:
-        """The schedules that it is put together from."""
+        """The schedules that it is made of."""
         for x in self.parameters.values():
             for part in x if isinstance(x, tuple) else (x,):
                 if isinstance(part, Schedule):
@@ -82,16 +82,16 @@ class Schedule:
 
     @property
     def follows_loss(self) -> bool:
-        """Does the rate depend on the losses told to `observe`, and not on t alone?"""
+        """Does the rate depend on the losses given to `observe`, and not only on t?"""
         return any(part.follows_loss for part in self.parts())
 
     def observe(self, loss: float) -> None:
-        """Tell it the loss of an epoch. Nothing happens where the rate depends on t alone."""
+        """Pass it the loss of an epoch; this does nothing if the rate depends only on t."""
         for part in self.parts():
             part.observe(loss)
 
     def state(self) -> Any:
-        """What it has learned from losses, to go back to; as plain lists and numbers."""
+        """What it remembers of the losses, to go back to; as plain lists and numbers."""
         return [part.state() for part in self.parts()]
 
     def load_state(self, state: Any) -> None:
@@ -107,7 +107,7 @@ class Schedule:
 
 
 def rebuilt(maker: Callable[..., Schedule], parameters: Mapping[str, Any], state: Any) -> Schedule:
-    """A schedule out of a pickle or a copy: formulas are looked up, not stored."""
+    """A schedule from a pickle or a copy: formulas are looked up, not stored."""
     made = maker(**parameters)
     made.load_state(state)
     return made
@@ -121,7 +121,7 @@ def show_setting(x: ArrayLike) -> str:
     return getattr(x, "__name__", repr(x)) if not isinstance(x, Schedule) else repr(x)
 
 
-# By name, because a parameter means the same in every schedule.
+# By name, because a parameter name means the same in every schedule.
 INTERVALS = {
     **dict.fromkeys(("lr", "final", "decay", "power", "tol"), "[0, inf)"),
     "factor": "(0, 1]",
@@ -136,7 +136,7 @@ LEAST = {
 
 
 def check_settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as they are kept, each in its range; what may be a number or a schedule as a schedule."""
+    """The parameters, checked to be in range; those that may be a number or a schedule become schedules."""
     for name, x in parameters.items():
         if name in INTERVALS:
             number(name, x, INTERVALS[name])
@@ -150,7 +150,7 @@ def declare_schedule(
 ) -> Callable[[Callable[Concatenate[Any, Settings], Any]], Callable[Settings, Schedule]]:
     """Declare a schedule: the formula f(t, settings...), on floats and arrays, becomes the function that makes one.
 
-    `tail(settings...)` gives p where the formula falls like 1/tᵖ as t grows: see Schedule.tail.
+    `tail(settings...)` gives p if the formula falls like 1/tᵖ as t grows: see Schedule.tail.
     """
 
     def declare(formula: Callable[Concatenate[Any, Settings], Any]) -> Callable[Settings, Schedule]:
@@ -171,7 +171,7 @@ def declare_schedule(
 
 @declare_schedule(tail=lambda lr: 0.0)
 def constant(t: ArrayLike, lr: float) -> Any:
-    """η(t) = lr. It is scikit-learn's `constant` too.
+    """η(t) = lr; scikit-learn's `constant`.
 
     >>> constant(0.1)(1000)
     0.1
@@ -190,7 +190,7 @@ def by_function(t: ArrayLike, function: Callable[[int], float]) -> Any:
 
 
 def as_schedule(lr: LearningRate) -> Schedule:
-    """A schedule as it is, a number as a constant one, any function of t as one of unknown form.
+    """The given schedule; a number becomes a constant one, and a function of t one of unknown form.
 
     Errors: SettingError for anything else, and for a number that is negative, NaN or infinite.
 
@@ -203,4 +203,4 @@ def as_schedule(lr: LearningRate) -> Schedule:
         return by_function(lr)
     if is_number(lr):
         return constant(float(lr) if isinstance(lr, (np.floating, np.integer)) else lr)
-    raise SettingError(f"lr={lr!r} lies outside [0, inf): a number, a schedule or a function of the step is needed")
+    raise SettingError(f"lr={lr!r} lies outside [0, inf): give a number, a schedule or a function of the step")

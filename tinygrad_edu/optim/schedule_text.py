@@ -1,4 +1,4 @@
-"""A schedule from what it prints, and as Python: a file holds the text, which is never run."""
+"""A schedule from its printed text, and as Python code: a file holds only the text, which is never run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.schedule import Schedule
 
-LONGEST = 2000  # letters; none of ours prints more than a few hundred
-OTHERS = ("Plateau", "Schedule", "as_schedule", "by_function")  # no makers, or of a function that no text holds
+LONGEST = 2000  # characters; the library's own print a few hundred at most
+OTHERS = (
+    "Plateau",
+    "Schedule",
+    "as_schedule",
+    "by_function",
+)  # not makers, or made from a function, which text cannot hold
 MAKERS = {name: getattr(schedules, name) for name in schedules.__all__ if name not in OTHERS}
 
 
 def schedule_of(text: Any) -> Schedule | None:
-    """A schedule by what it prints; None for anything else, and for one of a function of somebody's own.
+    """The schedule that prints this text; None for other text, and for a schedule made from a user's function.
 
     >>> schedule_of("warmup(schedule=cosine(lr=0.1, steps=9, final=0.0), steps=3)")
     warmup(schedule=cosine(lr=0.1, steps=9, final=0.0), steps=3)
@@ -43,7 +48,7 @@ def read(node: ast.expr) -> Any:
 
 
 def program_of(schedule: Any) -> str:
-    """Python that makes it again, from its parameters; "..." where a function of somebody's own is among them.
+    """Python code that makes it again from its parameters; "..." stands for a user's function.
 
     >>> program_of(schedules.inverse_time(0.1, decay=1.0))
     'tg.optim.schedules.inverse_time(lr=0.1, decay=1.0)'

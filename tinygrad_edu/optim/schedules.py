@@ -1,7 +1,7 @@
 """Schedules: the learning rate η as a function of the step t = 0, 1, 2, ... (t = 0 is the first step).
 
-Each function makes a small object that is called with t, prints, and is given to an optimizer: SGD(params, schedule).
-Two of them go by the loss instead: tell them the loss of each epoch by `observe`.
+Each function makes a small object that is called with t, can be printed, and goes to an optimizer: SGD(p, schedule).
+Two of them follow the loss instead: pass them the loss of each epoch with `observe`.
 
 >>> [round(cosine(1.0, steps=4)(t), 3) for t in range(6)]
 [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
@@ -37,7 +37,7 @@ __all__ = [
 
 
 def geometric(factor: float, **_: Any) -> float:
-    """The tail of a power of `factor`."""
+    """The tail p of a power of `factor`."""
     return 0.0 if factor == 1 else math.inf
 
 
@@ -85,7 +85,7 @@ def step(t: ArrayLike, lr: float, every: int, factor: float = 0.1) -> Any:
 def cosine(t: ArrayLike, lr: float, steps: int, final: float = 0.0) -> Any:
     """η(t) = final + (lr - final)·(1 + cos(πt/steps))/2 up to t = steps, then final. (Loshchilov and Hutter 2017)
 
-    PyTorch's CosineAnnealingLR rises again afterwards; this one stays.
+    PyTorch's CosineAnnealingLR rises again afterwards; this one stays at `final`.
 
     >>> cosine(0.1, steps=100)(50)
     0.05
@@ -96,7 +96,7 @@ def cosine(t: ArrayLike, lr: float, steps: int, final: float = 0.0) -> Any:
 
 @declare_schedule(tail=lambda lr, **_: 0.0)
 def cosine_restarts(t: ArrayLike, lr: float, steps: int, mult: int = 1, final: float = 0.0) -> Any:
-    """η falls from lr to `final` along a cosine and begins again, after `steps`, then steps·mult, steps·mult², ...
+    """η falls from lr to `final` along a cosine and restarts after `steps`, then steps·mult, steps·mult², ... steps.
 
     PyTorch's CosineAnnealingWarmRestarts, with steps for T_0 and mult for T_mult. (Loshchilov and Hutter 2017)
 
@@ -116,9 +116,9 @@ def cosine_restarts(t: ArrayLike, lr: float, steps: int, mult: int = 1, final: f
 def one_cycle(
     t: ArrayLike, lr: float, steps: int, rise: float = 0.3, div_factor: float = 25.0, final_div_factor: float = 1e4
 ) -> Any:
-    """η rises from lr/div_factor to lr in the share `rise` of the steps, then falls to that over final_div_factor.
+    """η rises from lr/div_factor to lr in the share `rise` of the steps, then falls to lr/div_factor/final_div_factor.
 
-    Both along cosines; after `steps` it stays. PyTorch's OneCycleLR, with lr for max_lr, rise for pct_start.
+    Both along cosines; after `steps` it stays there. PyTorch's OneCycleLR, with lr for max_lr and rise for pct_start.
     (Smith and Topin 2019)
 
     >>> [round(one_cycle(1.0, steps=6, rise=0.5)(t), 3) for t in range(6)]
@@ -148,8 +148,8 @@ def warmup(t: ArrayLike, schedule: LearningRate, steps: int) -> Any:
 def piecewise(boundaries: Sequence[int], rates: Sequence[LearningRate]) -> Schedule:
     """η(t) = rates[0] for t < boundaries[0], rates[1] for boundaries[0] ≤ t < boundaries[1], and so on.
 
-    There is one rate more than boundaries. Each is a number or a schedule, which counts its own steps from 0.
-    Errors: SettingError where the boundaries do not rise, or the numbers of them do not fit.
+    There is one more rate than boundaries. Each is a number or a schedule, which counts its own steps from 0.
+    Errors: SettingError if the boundaries do not increase, or there are not as many as the rates need.
 
     >>> [piecewise([2, 4], [0.1, 0.01, 0.001])(t) for t in (0, 1, 2, 4, 99)]
     [0.1, 0.1, 0.01, 0.001, 0.001]
@@ -161,7 +161,7 @@ def piecewise(boundaries: Sequence[int], rates: Sequence[LearningRate]) -> Sched
     for i, t in enumerate(boundaries):
         whole("boundary", t, 1)
         if i and t <= boundaries[i - 1]:
-            raise SettingError(f"piecewise: the boundaries {list(boundaries)} have to rise, step by step")
+            raise SettingError(f"piecewise: the boundaries {list(boundaries)} have to increase")
     parts = tuple(map(as_schedule, rates))
     return Schedule(
         piecewise, pieces, lambda rates, **_: rates[-1].tail(), {"boundaries": tuple(boundaries), "rates": parts}
@@ -178,11 +178,11 @@ def pieces(t: ArrayLike, boundaries: Sequence[int], rates: Sequence[Schedule]) -
 
 @declare_schedule(tail=lambda power, **_: power)
 def invscaling(t: ArrayLike, lr: float, power: float = 0.5, samples: int = 1, batch_size: int = 1) -> Any:
-    """η(t) = lr / (n + 1)ᵖ, where n counts the samples of the epochs before; scikit-learn's `invscaling`.
+    """η(t) = lr / (n + 1)ᵖ, where n is the number of samples in all earlier epochs; scikit-learn's `invscaling`.
 
-    An epoch is `samples` samples in ⌈samples/batch_size⌉ steps. Without the two numbers n = t.
+    An epoch has `samples` samples in ⌈samples/batch_size⌉ steps. Without these two numbers n = t.
     lr: the rate of the first epoch.
-    power: p.
+    power: the exponent p.
 
     >>> [round(invscaling(1.0, samples=8, batch_size=4)(t), 6) for t in range(5)]
     [1.0, 1.0, 0.333333, 0.333333, 0.242536]
@@ -192,10 +192,10 @@ def invscaling(t: ArrayLike, lr: float, power: float = 0.5, samples: int = 1, ba
 
 
 class Plateau(Schedule):
-    """A rate that falls when the loss does not: `observe(loss)` after each epoch, t plays no part.
+    """A rate that falls when the loss does not: call `observe(loss)` after each epoch; t is not used.
 
-    `rate`, the present one; `best`, the loss to improve on; `bad_epochs`, how many in a row have not; `finished`,
-    whether it was to fall once more and could not.
+    `rate`, the current one; `best`, the loss to improve on; `bad_epochs`, how many epochs in a row did not improve;
+    `finished`, whether the rate should have fallen once more and could not.
 
     >>> schedule = reduce_on_plateau(0.1, patience=0)
     >>> schedule.observe(1.0); schedule.observe(2.0)
@@ -211,16 +211,16 @@ class Plateau(Schedule):
         self.bad_epochs, self.resting, self.finished = 0, 0, False
 
     def tail(self) -> float | None:
-        """0 where the rate cannot fall below a number above 0; else its end depends on the losses."""
+        """0 if the rate has a positive lower bound; otherwise its end depends on the losses."""
         return 0.0 if self.floor > 0 else None
 
     @property
     def floor(self) -> float:
-        """At or below this rate it falls no more."""
+        """The rate no longer falls once it is at or below this."""
         return float(self.parameters["final"])
 
     def observe(self, loss: float) -> None:
-        """Count the epochs without improvement, and lower the rate when there were more than `patience`."""
+        """Count the epochs without improvement, and lower the rate after more than `patience` of them."""
         if self.better(loss):
             self.best, self.bad_epochs = float(loss), 0
         else:
@@ -233,7 +233,7 @@ class Plateau(Schedule):
             self.rate = self.rate if self.finished else self.lower()
 
     def better(self, loss: float) -> bool:
-        """Is it below the best one by more than `threshold` of that?"""
+        """Is the loss below the best one by more than the share `threshold` of it?"""
         return bool(loss < self.best * (1.0 - self.parameters["threshold"]))
 
     def lower(self) -> float:
@@ -241,7 +241,7 @@ class Plateau(Schedule):
         return float(max(self.rate * self.parameters["factor"], self.floor))
 
     def state(self) -> Any:
-        """What it has learned from losses, to go back to."""
+        """What it remembers of the losses, to go back to."""
         return [self.rate, self.best, self.bad_epochs, self.resting, self.finished]
 
     def load_state(self, state: Any) -> None:
@@ -255,12 +255,12 @@ class Adaptive(Plateau):
     floor = 1e-6
 
     def observe(self, loss: float) -> None:
-        """As Plateau does, but every lower loss is the one to improve on, however little it is lower."""
+        """As Plateau, but any lower loss, however close, becomes the one to improve on."""
         super().observe(loss)
         self.best = min(self.best, float(loss))
 
     def better(self, loss: float) -> bool:
-        """Is it below the best one by at least `tol`?"""
+        """Is the loss below the best one by at least `tol`?"""
         return bool(loss <= self.best - self.parameters["tol"])
 
     def lower(self) -> float:
@@ -278,9 +278,9 @@ def reduce_on_plateau(
 ) -> Schedule:
     """η ← max(η·factor, final) after more than `patience` epochs in a row without improvement; ReduceLROnPlateau.
 
-    An epoch improves when its loss lies below the best one by more than `threshold` of it. After each cut, `cooldown`
-    epochs are not counted. Tell it the loss of each epoch by `observe(loss)`.
-    lr: the rate at the start.
+    An epoch improves if its loss is below the best one by more than the share `threshold` of it. After each cut,
+    `cooldown` epochs are not counted. Pass it the loss of each epoch with `observe(loss)`.
+    lr: the initial learning rate.
 
     >>> schedule = reduce_on_plateau(0.1, factor=0.5, patience=1)
     >>> for loss in (1.0, 0.9, 0.9, 0.9): schedule.observe(loss)
@@ -294,9 +294,9 @@ def reduce_on_plateau(
 def adaptive(lr: float, tol: float = 1e-4, patience: int = 10) -> Schedule:
     """η ← η/5 after more than `patience` epochs without a loss at least `tol` below the best; scikit-learn's.
 
-    Once η is at most 1e-6 it stays, and `.finished` becomes True where scikit-learn stops. `patience` is its
+    Once η is at most 1e-6 it stays, and `.finished` becomes True when scikit-learn would stop. `patience` is its
     n_iter_no_change.
-    lr: the rate at the start.
+    lr: the initial learning rate.
 
     >>> schedule = adaptive(0.1, patience=0)
     >>> schedule.observe(1.0); schedule.observe(1.0); schedule(2)

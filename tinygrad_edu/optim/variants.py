@@ -1,4 +1,4 @@
-"""Further optimizers, most of them relatives of Adam. Defaults are PyTorch's, of Lion the paper's."""
+"""Further optimizers, most of them relatives of Adam. Defaults are PyTorch's; Lion's are the paper's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tinygrad_edu.optim.schedule import LearningRate
 
 
 class WithBetas(Optimizer):
-    """What optimizers with two running means share: β₁ and β₂."""
+    """The base of optimizers with two running means, kept with β₁ and β₂."""
 
     def __init__(self, params: Parameters, lr: LearningRate, betas: tuple[float, float], **rest: float) -> None:
         pair("betas", betas, f"{type(self).__name__} has two, β₁ and β₂, such as (0.9, 0.999)")
@@ -28,14 +28,14 @@ class WithBetas(Optimizer):
 
 
 class NAdam(WithBetas):
-    """Adam with Nesterov's momentum, which grows at first: ψ = momentum_decay. See rules.nadam.
+    """Adam with Nesterov momentum, which grows at first: ψ = momentum_decay. See rules.nadam.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.002.
-    betas: (β₁, β₂), the shares that the running means of g and g² keep at each step, within [0, 1).
-    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    betas: (β₁, β₂), how much of the running means of g and g² is kept at each step, in [0, 1).
+    eps: ε in the denominator; it keeps the division finite when the gradient is 0.
     weight_decay: λ; λw is added to the gradient.
-    momentum_decay: ψ, by which momentum grows at first.
+    momentum_decay: ψ, which sets how fast the momentum grows at first.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -61,17 +61,17 @@ class NAdam(WithBetas):
         super().__init__(params, lr, betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
 
     def start(self) -> tuple[float, ...]:
-        """The product of momenta begins at 1."""
+        """The product of momenta starts at 1."""
         return 0.0, 0.0, 1.0
 
 
 class Adamax(WithBetas):
-    """Adam with the largest gradient, which fades, in place of the mean square. See rules.adamax.
+    """Adam with a decaying maximum of |g| instead of the mean square. See rules.adamax.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.002.
-    betas: (β₁, β₂), the shares that the running means of g and g² keep at each step, within [0, 1).
-    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    betas: (β₁, β₂), how much of the running means of g and g² is kept at each step, in [0, 1).
+    eps: ε in the denominator; it keeps the division finite when the gradient is 0.
     weight_decay: λ; λw is added to the gradient.
 
     >>> from tinygrad_edu import Value
@@ -99,12 +99,12 @@ class Adamax(WithBetas):
 class Lion(WithBetas):
     """The sign of a mix of momentum and gradient: every weight moves by η; weight decay is decoupled. See rules.lion.
 
-    η is meant to be 3 to 10 times smaller, and λ larger, than AdamW's.
+    Use an η 3 to 10 times smaller than AdamW's, and a larger λ.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.0001.
     betas: (β₁, β₂), the shares of momentum in the step, and in the running mean.
-    weight_decay: λ; ηλw is taken off each weight, apart from the step.
+    weight_decay: λ; ηλw is subtracted from each weight, apart from Adam's step.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -127,12 +127,12 @@ class Lion(WithBetas):
 
 
 class Adadelta(Optimizer):
-    """Steps in the unit of the weight: the root of the steps so far over that of the gradients. See rules.adadelta.
+    """Steps in the weights' units: RMS of past steps divided by RMS of past gradients, times g. See rules.adadelta.
 
-    params: Values or Tensors, such as model.parameters(), or groups of them as dicts.
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: a factor of the step; 1.
-    rho: ρ, the share that both running means keep at each step, within [0, 1).
-    eps: ε in the denominator, which keeps a quotient finite where the gradient is 0.
+    rho: ρ, how much both running means keep at each step, in [0, 1).
+    eps: ε in the denominator; it keeps the division finite when the gradient is 0.
     weight_decay: λ; λw is added to the gradient.
 
     >>> from tinygrad_edu import Value

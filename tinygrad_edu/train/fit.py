@@ -47,7 +47,7 @@ def fit(
     model: a Module, whose parameters are Values or Tensors.
     X: the inputs, a row for each sample; whole numbers where the model looks rows up by them.
     y: the targets, a row for each sample; class numbers (samples,) for cross_entropy.
-    loss: a name of nn.losses, or a function of output and target.
+    loss: the name of a loss in nn.losses, or a function of output and target.
     optimizer: one of this model's parameters, its name, or a function of them; an epoch of L-BFGS is one iteration.
     epochs: how often all samples are gone through; with resume_from, in all.
     batch_size: the samples of one update; all of them by default.

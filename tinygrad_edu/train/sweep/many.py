@@ -75,7 +75,7 @@ def fit_many(
     make_model: gives the model of a seed; a worker elsewhere is sent it by cloudpickle, so that a lambda will do.
     X: the inputs, a row for each sample.
     y: the targets, a row for each sample.
-    loss: a name of nn.losses, or a function of output and target.
+    loss: the name of a loss in nn.losses, or a function of output and target.
     optimizer: makes one from the parameters, such as `lambda p: optim.SGD(p, lr=0.5)`, or a name.
     epochs: how often all samples are gone through.
     seeds: of the models, and of the orders in which a run takes its samples.
