@@ -24,6 +24,7 @@ HOMES = {
     "core.tensor": ("Tensor",),
     "core.modes": ("no_grad", "detect_anomaly"),
     "core.transforms": ("grad", "value_and_grad", "vjp", "vmap", "jvp", "jacobian", "hessian", "hvp"),
+    "core.places": ("record_lines",),
     "core.check": ("gradcheck", "taylor_slope"),
     "core.own_operations": ("operation",),
     "core.scan": ("scan",),
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.core.check import gradcheck, taylor_slope
     from tinygrad_edu.core.modes import detect_anomaly, no_grad
     from tinygrad_edu.core.own_operations import operation
+    from tinygrad_edu.core.places import record_lines
     from tinygrad_edu.core.scan import scan
     from tinygrad_edu.core.tensor import Tensor
     from tinygrad_edu.core.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -67,7 +69,7 @@ __all__ = [
     "Drawing", "Tensor", "Value", "animate", "cases", "clinic", "compare", "course", "data", "detect_anomaly", "draw",
     "errors", "estimators", "export", "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian",
     "hvp", "jacobian", "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "playground",
-    "report", "scan", "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
+    "record_lines", "report", "scan", "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 

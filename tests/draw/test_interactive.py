@@ -186,11 +186,13 @@ def test_a_graph_of_300_nodes_opens_in_under_a_second(browser, tmp_path):
     assert time.perf_counter() - start < 3.0  # under a second on a machine of its own
 
 
-def test_a_collapsed_graph_zooms_without_steps(browser, tmp_path):
+def test_a_collapsed_graph_zooms_and_has_its_steps(browser, tmp_path):
     browser.get(draw(network("scalar"), max_nodes=5).save(tmp_path / "few.html").as_uri())
     assert browser.get_log("browser") == []
-    assert shown(browser, "#steps") == 0
+    assert shown(browser, "#steps") == 1
     assert shown(browser, "svg") == 1
+    press(browser, "ARROW_RIGHT")
+    assert shown(browser, "g.node.now") == 1  # the box that the first node is in
 
 
 def test_labels_are_data_in_the_page():

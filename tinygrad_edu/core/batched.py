@@ -17,7 +17,7 @@ from tinygrad_edu.core import batch_rules, ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
-from tinygrad_edu.core.modes import MODES, _switch
+from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
 from tinygrad_edu.core.operators import install
@@ -41,7 +41,7 @@ def batch(size: ArrayLike) -> Iterator[None]:
     """Every operation of this thread is on samples, until the block ends."""
     LEVELS.open.append((MODES.tensor_trace, size))
     try:
-        with _switch("tensor_trace", Batched):
+        with switch_mode("tensor_trace", Batched):
             yield
     finally:
         LEVELS.open.pop()
@@ -52,7 +52,7 @@ def outside() -> Iterator[Any]:
     """Operations are on whole batches, as around the innermost vmap; gives the number of samples."""
     level = LEVELS.open.pop()
     try:
-        with _switch("tensor_trace", level[0]):
+        with switch_mode("tensor_trace", level[0]):
             yield level[1]
     finally:
         LEVELS.open.append(level)
@@ -192,7 +192,7 @@ install(Batched)
 def recording_for(parents: Sequence[Any]) -> Iterator[None]:
     """No graph, and no copies of constants for it, if no inner Tensor requires one."""
     wanted = any(getattr(getattr(x, "inner", None), "requires_grad", False) for x in parents)
-    with _switch("recording", MODES.recording and wanted):
+    with switch_mode("recording", MODES.recording and wanted):
         yield
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.operators import Operators
+from tinygrad_edu.core.places import Place
 
 CONSTANT = "constant"  # in the unused slot `right` of a leaf: it was a plain number in an expression, not a Value
 
@@ -19,7 +20,7 @@ CONSTANT = "constant"  # in the unused slot `right` of a leaf: it was a plain nu
 class FlatNode(Operators):
     """The memory of a Value: number, gradient, operation, parents, partials, label."""
 
-    __slots__ = ("_label", "d_left", "d_right", "data", "grad", "left", "op", "right", "spent")
+    __slots__ = ("_label", "d_left", "d_right", "data", "grad", "left", "op", "place", "right", "spent")
 
     data: float
     grad: float
@@ -28,6 +29,7 @@ class FlatNode(Operators):
     d_left: Any
     right: Any  # None with one operand; for a leaf, perhaps CONSTANT
     d_right: Any
+    place: Place | None  # of the program, only if `record_lines` was on
     spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient; otherwise it may be unset
 
     @property

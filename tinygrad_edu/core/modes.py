@@ -13,9 +13,10 @@ from tinygrad_edu.core.aliases import ArrayLike
 class _Modes(threading.local):
     recording = True
     anomaly = False
+    lines = False  # every node remembers the line that made it
     value_trace: Any = None  # during a trace: the class whose `__apply__` receives every operation on Values,
     tensor_trace: Any = None  # or on Tensors, in place of theirs
-    usual = True  # recording, no search for NaN, no trace
+    usual = True  # recording, no search for NaN, no lines, no trace
 
 
 MODES = _Modes()
@@ -34,14 +35,14 @@ def no_grad() -> Iterator[None]:
     >>> y.parents
     ()
     """
-    with _switch("recording", False):
+    with switch_mode("recording", False):
         yield
 
 
 @contextmanager
 def recording() -> Iterator[None]:
     """Record a graph, in this thread, until the block ends: transforms do, even under `no_grad`."""
-    with _switch("recording", True):
+    with switch_mode("recording", True):
         yield
 
 
@@ -56,19 +57,20 @@ def detect_anomaly() -> Iterator[None]:
         ...
     tinygrad_edu.errors.AnomalyError: log(x) gave nan. Its inputs: x = -1.0
     """
-    with _switch("anomaly", True):
+    with switch_mode("anomaly", True):
         yield
 
 
 @contextmanager
 def tracing(mode: str, back_end: ArrayLike) -> Iterator[None]:
     """Record every operation of this thread on nodes of `back_end`; `mode` is "value_trace" or "tensor_trace"."""
-    with _switch("recording", True), _switch("anomaly", False), _switch(mode, back_end):
+    with switch_mode("recording", True), switch_mode("anomaly", False), switch_mode(mode, back_end):
         yield
 
 
 @contextmanager
-def _switch(mode: str, value: ArrayLike) -> Iterator[None]:
+def switch_mode(mode: str, value: ArrayLike) -> Iterator[None]:
+    """One mode of this thread, until the block ends."""
     before = getattr(MODES, mode)
     _set(mode, value)
     try:
@@ -80,7 +82,7 @@ def _switch(mode: str, value: ArrayLike) -> Iterator[None]:
 def _set(mode: str, value: ArrayLike) -> None:
     setattr(MODES, mode, value)
     traced = MODES.value_trace is not None or MODES.tensor_trace is not None
-    usual = MODES.recording and not MODES.anomaly and not traced
+    usual = MODES.recording and not (MODES.anomaly or MODES.lines or traced)
     # An interrupt between two of these lines leaves one entry too many, which costs time, never one too few.
     if MODES.usual and not usual:
         UNUSUAL.append(None)

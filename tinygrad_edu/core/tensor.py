@@ -25,6 +25,7 @@ from tinygrad_edu.core.fast_tensors import install_for_tensors
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
+from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import OF_TENSOR, tell
 from tinygrad_edu.core.tensor_methods import TensorMethods, array_method, count_of
@@ -56,7 +57,19 @@ class Tensor(TensorMethods, Operators):
     array([2., 4.])
     """
 
-    __slots__ = ("array", "grad", "guard", "label", "made", "op", "options", "parents", "requires_grad", "spent")
+    __slots__ = (
+        "array",
+        "grad",
+        "guard",
+        "label",
+        "made",
+        "op",
+        "options",
+        "parents",
+        "place",
+        "requires_grad",
+        "spent",
+    )
 
     array: Array
     grad: Array | None
@@ -65,6 +78,7 @@ class Tensor(TensorMethods, Operators):
     parents: tuple[Any, ...]  # Tensors, and plain numbers and arrays for constants
     op: AnyOperation | None
     options: Mapping[str, Any]
+    place: Place | None  # of the program that made it, only if `record_lines` was on
     made: int  # the tick of write_guard's clock at which it was computed
     guard: WriteGuard | None  # knows of writes to the array, once somebody could have written to it
     spent: Any  # of a root: True when backward has run; of a leaf: the gradient array that an optimizer has used
@@ -257,6 +271,8 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
     if UNUSUAL:
         if MODES.anomaly:
             refuse_anomaly(operation, y, operands)
+        if MODES.lines:
+            made.place = find_place()
         if not MODES.recording:
             return made
     for x in operands:

@@ -25,6 +25,7 @@ from tinygrad_edu.core.flat_node import CONSTANT, FlatNode
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import Operation, is_compiled
+from tinygrad_edu.core.places import find_place
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import OF_VALUE, tell
 from tinygrad_edu.errors import (
@@ -86,7 +87,10 @@ class Value(FlatNode):
             return y  # a comparison: a plain bool
         if MODES.anomaly:
             refuse_anomaly(operation, y, parents)
-        return node(y, operation, parents, partials) if MODES.recording else Value(y)
+        made = node(y, operation, parents, partials) if MODES.recording else Value(y)
+        if MODES.lines:
+            made.place = find_place()
+        return made
 
     def backward(self, *, retain_graph: bool = False) -> None:
         """Add d(self)/d(leaf) to the `.grad` of every leaf; inner nodes show the gradient of this pass.

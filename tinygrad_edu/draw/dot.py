@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tinygrad_edu.charts.text import clean
+from tinygrad_edu.charts.text import clean, shorten
 from tinygrad_edu.draw.fold import Function
 from tinygrad_edu.draw.graph import Graph, Kind, is_node
 from tinygrad_edu.draw.loss import LossPart
@@ -38,6 +38,8 @@ QUIET = "#595959"  # names of rows, notes, edge counts: contrast 7:1 on white, 5
 ALARM = "#b22222"  # numbers that are not finite; in bold type too
 GAP = '<TR><TD COLSPAN="2" HEIGHT="7" CELLPADDING="0"></TD></TR>'
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
+LABEL = 24  # letters of a label in its box: the page says it in full
+WORDS = 44  # letters of a layer in words
 TITLE_WIDTH = 60  # letters on a line of the title
 COMMUTATIVE = {"add", "mul", "maximum", "minimum"}
 
@@ -82,7 +84,7 @@ def full(
     functions, told = functions or {}, has_gradients(graph)
     for place in range(len(graph.nodes)):
         name = graph.name(place)
-        yield box(name, graph.kind(place), graph.labels[place], node_rows(graph, place, told))
+        yield box(name, graph.kind(place), shorten(graph.labels[place], LABEL), node_rows(graph, place, told))
         if graph.operations[place]:
             yield from operation_statements(graph, place, derivatives, functions.get(place))
     if loss:
@@ -165,7 +167,7 @@ def box(name: str, kind: Kind, title: str, *sections: Lines, under: str = "") ->
     There is a gap between sections.
     """
     fill, border = COLOURS[kind]
-    head, quiet = escape(title), escape(under)
+    head, quiet = escape(shorten(title, WORDS)), escape(shorten(under, WORDS))
     cells = f'<TR><TD COLSPAN="2"><B>{head}</B></TD></TR>' if head else ""
     if quiet:
         cells += f'<TR><TD COLSPAN="2"><FONT POINT-SIZE="10" COLOR="{QUIET}">{quiet}</FONT></TD></TR>'

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tinygrad_edu.charts.text import shorten
 from tinygrad_edu.draw.collapse import LOSS, Collapsed, Group
-from tinygrad_edu.draw.dot import Lines, box, has_gradients
+from tinygrad_edu.draw.dot import LABEL, Lines, box, has_gradients
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.loss import LossPart
 from tinygrad_edu.draw.text import brief, count, list_names, number, size, symbol
@@ -50,7 +51,7 @@ def group_sections(graph: Graph, group: Group, by: str, gradients: bool) -> Iter
     yield operation_lines(group, by) if by == "operation" or not group.words else []
     if len(group.outputs) == 1:
         end = group.outputs[0]
-        yield [(graph.labels[end] or "output", brief(graph.nodes[end].data))]
+        yield [(shorten(graph.labels[end], LABEL) or "output", brief(graph.nodes[end].data))]
     elif group.words and group.shape:
         yield [("out", str(group.shape))]
 
@@ -60,8 +61,8 @@ def input_lines(group: Group) -> Lines:
     if not group.values:
         return []
     if len(group.names) == 1 and group.shape:
-        return [(group.names[0], str(group.shape))]
-    wholes = list(dict.fromkeys(name.partition(", part ")[0] for name in group.names))
+        return [(shorten(group.names[0], LABEL), str(group.shape))]
+    wholes = list(dict.fromkeys(shorten(name.partition(", part ")[0], LABEL) for name in group.names))
     names = [("", list_names(wholes, 6))] if wholes else []
     return [*names, ("values", f"{group.values:,}")]
 
@@ -76,7 +77,7 @@ def loss_sections(graph: Graph, group: Group, loss: LossPart | None) -> Iterator
     elif targets:
         yield [("targets", f"{sum(size(graph.data(n)) for n in targets):,}")]
     for end in group.outputs[:1]:
-        yield [(graph.labels[end] or "loss", brief(graph.nodes[end].data))]
+        yield [(shorten(graph.labels[end], LABEL) or "loss", brief(graph.nodes[end].data))]
 
 
 def operation_lines(group: Group, by: str) -> Lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.core.aliases import Model, Samples
+from tinygrad_edu.core.places import record_lines
 from tinygrad_edu.draw.graph import is_node
 from tinygrad_edu.errors import DrawError, TinygradError
 
@@ -22,7 +23,8 @@ def sample_run(model: Model, inputs: Samples = None) -> tuple[list[Any], dict[in
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     given = zeros(model) if inputs is None else inputs
-    outputs = flat(model(scalar_sample(given)) if is_scalar(model) else tensor_run(model, given))
+    with record_lines():
+        outputs = flat(model(scalar_sample(given)) if is_scalar(model) else tensor_run(model, given))
     if not outputs or not all(map(is_node, outputs)):
         raise DrawError(f"{type(model).__name__} made {outputs[:1]!r:.80} of a sample input: nothing to draw")
     return outputs, names

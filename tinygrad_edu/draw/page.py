@@ -13,7 +13,12 @@ from tinygrad_edu.charts.document import document
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.dot import COLOURS
 
-NOTHING: Mapping[str, Any] = {"nodes": [], "groups": {}, "functions": {}}  # to tell of a picture without a graph
+NOTHING: Mapping[str, Any] = {
+    "nodes": [],
+    "groups": {},
+    "functions": {},
+    "missing": "",
+}  # to tell of a picture without a graph
 HINT = "Choose a node to see its numbers and the chain rule at it, or step through the passes."
 CONTROLS = """<div class="bar" role="group" aria-label="View">
 <button type="button" id="zoom-in" aria-label="Zoom in">+</button>
@@ -55,6 +60,7 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
     body = f"""
 <header><h1>{heading}</h1><p class="summary">{alternative}</p></header>
 {CONTROLS}
+<p class="hint" id="missing" hidden></p>
 <main>
 <div class="sheet" id="sheet">{pictures}</div>
 <aside aria-label="The chosen node" aria-live="polite" id="panel"><p class="hint">{HINT}</p></aside>

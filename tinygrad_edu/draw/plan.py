@@ -26,6 +26,7 @@ Direction = Literal["auto", "LR", "TB", "RL", "BT"]
 Collapse = Literal["auto", "layer", "operation", "none"]
 MANY_LAYERS = 60  # more boxes in a row than a page shows
 MANY_NODES = 100  # of a model of several layers
+MOST_TOLD = 2000  # nodes that the page tells of: about 500 bytes each
 FEW_NODES = 40  # drawn in full whatever their width
 
 
@@ -74,9 +75,11 @@ def draw_graph(graph: Graph, plan: Plan) -> Drawing:
     slow = f"The layout takes more than {plan.time_limit:g} s: "
     reserve = in_groups(scene, best_grouping(scene), plan, slow) if by is None and plan.collapse == "auto" else ""
     boxes = scene.groups(by or "layer")
-    nodes = layers_in_words(scene, boxes, functions.values()) if statements else []
+    places = boxes_of_nodes(scene, boxes, functions.values()) if len(graph.nodes) <= MOST_TOLD else []
+    titles = boxes.titles()
     inside = {folded.name(n): (f.name, [f"n{k}" for k in f.operations]) for n, f in functions.items()}
-    told = story(graph, nodes, boxes.titles(), inside)
+    layers = [titles[place] for place in places]
+    told = story(graph, layers, titles, inside, places, "" if statements else reason_of(graph, plan))
     views = views_of(scene, dot, by, plan, bool(functions))
     return Drawing(
         dot,
@@ -103,15 +106,25 @@ def views_of(scene: Scene, dot: str, by: By | None, plan: Plan, folds: bool) -> 
     return views
 
 
-def layers_in_words(scene: Scene, boxes: Collapsed, functions: Iterable[Function]) -> list[str]:
-    """The layer of each node of the whole graph; inside a function, that of its result."""
-    titles = boxes.titles()
-    found = {n: titles[boxes.places[k]] for k, n in enumerate(scene.folded.numbers)}
+def boxes_of_nodes(scene: Scene, boxes: Collapsed, functions: Iterable[Function]) -> list[int]:
+    """The box of each node of the whole graph; inside a function, that of its result."""
+    found = {n: boxes.places[k] for k, n in enumerate(scene.folded.numbers)}
     for function in functions:
         for n in function.operations:
             for hidden in (n, *scene.whole.parents[n]):
                 found.setdefault(hidden, found[function.operations[-1]])
     return [found[n] for n in range(len(scene.whole.nodes))]
+
+
+def reason_of(graph: Graph, plan: Plan) -> str:
+    """Why the page does not draw every node, and what to do about it."""
+    nodes = count(len(graph.nodes), "node")
+    told = "" if len(graph.nodes) <= MOST_TOLD else f" There are no steps above {MOST_TOLD:,} nodes."
+    if plan.collapse != "auto":
+        return f'A box stands for several of the {nodes}: collapse="{plan.collapse}".{told}'
+    return (
+        f"A box stands for several of the {nodes}: more than max_nodes={plan.max_nodes} are not drawn one by one.{told}"
+    )
 
 
 def may_be_full(graph: Graph, plan: Plan) -> bool:

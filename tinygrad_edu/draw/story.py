@@ -6,32 +6,43 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tinygrad_edu.charts.text import clean
+from tinygrad_edu.draw.array_numbers import rule_of, share_text, shares_of
 from tinygrad_edu.draw.graph import Graph, is_node
 from tinygrad_edu.draw.text import brief, number, option_text, plain, size, symbol
 
 Node = Any
+LONGEST = 300  # letters of a label or a line in the panel
 INFIX = {"add", "sub", "mul", "div", "pow", "matmul"}
 
 
 def story(
-    graph: Graph, layers: Sequence[str], groups: Sequence[str], functions: Mapping[str, tuple[str, Sequence[str]]]
+    graph: Graph,
+    layers: Sequence[str],
+    groups: Sequence[str],
+    functions: Mapping[str, tuple[str, Sequence[str]]],
+    boxes: Sequence[int] = (),
+    missing: str = "",
 ) -> dict[str, Any]:
     """The graph as data for the page.
 
-    "nodes": in the order of the forward pass, named as in the picture (n0, n1, ...), where it is drawn in full, so
-    that there are `layers`, the layer of each; "groups": the layer behind each box of the folded picture (g0, g1, ...);
-    "functions": by the node that stands for a folded function, its name and the nodes inside it.
+    "nodes": in the order of the forward pass, named as in the picture (n0, n1, ...), unless there are too many for a
+    page, when `layers`, the layer of each, is empty; "groups": the layer behind each box of the folded picture (g0, g1,
+    ...); "functions": by the node that stands for a folded function, its name and the nodes inside it; "missing": why
+    not every node is drawn. `boxes`: the box of each node in the folded picture.
     """
     nodes = [tell_node(graph, place, clean(layer)) for place, layer in enumerate(layers)]
+    for node, box in zip(nodes, boxes, strict=False):
+        node["box"] = f"g{box}"
     told = {name: {"name": clean(said), "inside": list(inside)} for name, (said, inside) in functions.items()}
-    boxes = {f"g{place}": clean(layer) for place, layer in enumerate(groups)}
-    return {"nodes": nodes, "groups": boxes, "functions": told}
+    titles = {f"g{place}": clean(layer) for place, layer in enumerate(groups)}
+    return {"nodes": nodes, "groups": titles, "functions": told, "missing": missing}
 
 
 def tell_node(graph: Graph, place: int, layer: str) -> dict[str, Any]:
     """One node: what stands in its panel, and what each step says about it."""
     node = graph.nodes[place]
     facts = {"id": f"n{place}", "kind": graph.kind(place), "layer": layer, "name": name_of(graph, place)}
+    facts |= whole_label(graph, place) | tell_place(node)
     if not is_node(node):
         return {**facts, "value": brief(node), "parents": []}
     gradient = plain(getattr(node, "grad", None))
@@ -50,7 +61,7 @@ def tell_result(graph: Graph, place: int) -> dict[str, Any]:
     options = option_text(getattr(node, "options", None))
     names = [name_of(graph, parent) for parent in graph.parents[place]]
     values = [brief_number(graph.nodes[parent]) for parent in graph.parents[place]]
-    mine = name_of(graph, place)
+    mine, shares = name_of(graph, place), shares_of(node)
     return {
         "parents": [f"n{parent}" for parent in graph.parents[place]],
         "operation": symbol(operation),
@@ -58,23 +69,39 @@ def tell_result(graph: Graph, place: int) -> dict[str, Any]:
         "forward": f"{mine} = {call(operation, names, options)}"
         + (f" = {call(operation, values, options)}" if all(values) else "")
         + f" = {brief(node.data)}",
-        "backward": [back for k in range(len(names)) if (back := hand_back(graph, place, k))],
+        "backward": [back for k in range(len(names)) if (back := hand_back(graph, place, names, k, shares))],
     }
 
 
-def hand_back(graph: Graph, place: int, slot: int) -> dict[str, str] | None:
-    """The chain rule for one parent: ∂L/∂parent += ∂L/∂node · ∂node/∂parent, in numbers where they are kept."""
-    parent = graph.parents[place][slot]
+def hand_back(
+    graph: Graph, place: int, names: list[str], slot: int, shares: Mapping[int, Any]
+) -> dict[str, str] | None:
+    """The chain rule for one parent: ∂L/∂parent += ∂L/∂node · ∂node/∂parent, in numbers once `backward` has run."""
+    parent, node = graph.parents[place][slot], graph.nodes[place]
     if graph.kind(parent) == "constant":
         return None
-    mine, name = name_of(graph, place), name_of(graph, parent)
-    rule = f"∂L/∂{name} += ∂L/∂{mine} · ∂{mine}/∂{name}"
-    node = graph.nodes[place]
+    told = {"parent": f"n{parent}", "rule": rule_of(node, slot, name_of(graph, place), names), "numbers": ""}
     partials = getattr(node, "partials", ())
-    if len(partials) <= slot or size(plain(node.grad)) != 1:
-        return {"parent": f"n{parent}", "rule": rule, "numbers": ""}
-    g, d = float(plain(node.grad)), float(plain(partials[slot]))
-    return {"parent": f"n{parent}", "rule": rule, "numbers": f"{number(g)} · {number(d)} = {number(g * d)}"}
+    if slot in shares:
+        told["numbers"] = share_text(shares[slot], node, slot)
+    elif len(partials) > slot and size(plain(node.grad)) == 1:
+        g, d = float(plain(node.grad)), float(plain(partials[slot]))
+        told["numbers"] = f"{number(g)} · {number(d)} = {number(g * d)}"
+    return told
+
+
+def whole_label(graph: Graph, place: int) -> dict[str, str]:
+    """A label that boxes and formulas shorten, in full."""
+    whole = clean(graph.labels[place], LONGEST)
+    return {"label": whole} if whole != clean(graph.labels[place]) else {}
+
+
+def tell_place(node: Node) -> dict[str, str]:
+    """The line of the program that made the node, and its part of it, where `record_lines` was on."""
+    place = getattr(node, "place", None)
+    if place is None:
+        return {}
+    return {"place": clean(str(place)), "source": clean(place.source, LONGEST), "part": clean(place.part, LONGEST)}
 
 
 def name_of(graph: Graph, place: int) -> str:

@@ -40,8 +40,14 @@
       if (!about && !(groupOfLayer && story.nodes.length)) return;
       group.setAttribute("tabindex", "0");
       group.setAttribute("role", "button");
-      group.setAttribute("aria-label", folded ? folded.name + ": unfold it" : about ? spoken(about) : (story.groups[id] || "inputs") + ": open it");
+      const inBox = () => (story.groups[id] || "inputs") + (has("nodes") ? ": open it" : ": list its nodes");
+      group.setAttribute("aria-label", folded ? folded.name + ": unfold it" : about ? spoken(about) : inBox());
       group.addEventListener("click", () => folded ? unfold(folded) : about ? choose(about.id) : open(group));
+      group.addEventListener("focus", () => {
+        if (!group.matches(":focus-visible")) return; // a press of the mouse stays where it is
+        bring(group);
+        sheet.scrollIntoView({ block: "nearest" });
+      });
       group.addEventListener("keydown", event => {
         if (event.key === "Enter" || event.key === " ") { event.preventDefault(); group.dispatchEvent(new Event("click")); }
       });
@@ -66,14 +72,62 @@
     place(svg, { x: box.x + box.width * atX * (1 - scale), y: box.y + box.height * atY * (1 - scale), width, height: box.height * scale });
   }
   function whole() { const svg = shown(); place(svg, { ...svg.whole }); }
-  /* A picture too tall to read as a whole begins at its top, 12-point text 10 pixels high. */
+  /* A picture too large to read as a whole begins at its top, or its left, 12-point text 10 pixels high. */
   function begin() {
     const svg = shown(), { x, y, width, height } = svg.whole, readable = 1.2;
-    const tall = height / sheet.clientHeight >= 1.1 * readable && height >= width;
-    document.getElementById("whole").hidden = !tall;
-    if (!tall) return whole();
+    whole();
+    fitText(svg);
+    const tall = height >= width && height / sheet.clientHeight >= 1.1 * readable;
+    const wide = height < width && width / sheet.clientWidth >= 1.5 * readable;
+    document.getElementById("whole").hidden = !(tall || wide);
+    if (!tall && !wide) return;
     const seen = { width: Math.max(sheet.clientWidth * readable, 1), height: sheet.clientHeight * readable };
-    place(svg, { x: x + (width - seen.width) / 2, y, ...seen });
+    const nodes = places(svg), edge = 12;
+    const starts = tall ? nodes.map(node => ({ x: node.left - edge, y })) : nodes.map(node => ({ x, y: node.top - edge }));
+    const middle = tall ? { x: x + (width - seen.width) / 2, y } : { x, y: y + (height - seen.height) / 2 };
+    const inside = (at, node) => node.left >= at.x && node.right <= at.x + seen.width && node.top >= at.y && node.bottom <= at.y + seen.height;
+    const amount = at => nodes.filter(node => inside(at, node)).length;
+    const most = ats => ats.map(at => ({ at, amount: amount(at) })).reduce((a, b) => b.amount > a.amount ? b : a).at;
+    const first = most([middle, ...starts]); // with fewer than two nodes at that end, wherever there are most
+    const best = amount(first) > 1 ? first : most([first, ...nodes.map(node => ({ x: node.left - edge, y: node.top - edge }))]);
+    place(svg, { ...centred(best, nodes.filter(node => inside(best, node)), seen, tall), ...seen });
+  }
+  /* The reader's fonts can be wider than those of the layout: text that would leave its box is set closer. */
+  function fitText(svg) {
+    if (svg.fits) return;
+    svg.fits = true;
+    const found = [];
+    for (const group of svg.querySelectorAll("g.node")) {
+      const shapes = [...group.querySelectorAll("path, polygon, ellipse")].map(shape => shape.getBBox());
+      if (!shapes.length) continue;
+      const box = shapes.reduce((a, b) => b.width > a.width ? b : a);
+      for (const text of group.querySelectorAll("text")) {
+        const at = text.getBBox(), right = at.x + at.width - box.x - box.width + 1, left = box.x + 1 - at.x;
+        const both = text.getAttribute("text-anchor") === "middle" ? 2 : 1;
+        const over = both * Math.max(0, right, left);
+        if (over > 0 && over < at.width / 2) found.push([text, at.width - over]);
+      }
+    }
+    for (const [text, width] of found) {
+      text.setAttribute("textLength", width.toFixed(1));
+      text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+    }
+  }
+  /* The same nodes in the middle of what is seen. */
+  function centred(at, nodes, seen, tall) {
+    if (!nodes.length) return at;
+    const [from, to, length] = tall ? ["left", "right", seen.width] : ["top", "bottom", seen.height];
+    const middle = (Math.min(...nodes.map(node => node[from])) + Math.max(...nodes.map(node => node[to]))) / 2;
+    return tall ? { ...at, x: middle - length / 2 } : { ...at, y: middle - length / 2 };
+  }
+  /* Where the nodes are, in the units of the viewBox. */
+  function places(svg) {
+    const back = svg.getScreenCTM().inverse();
+    const point = (x, y) => new DOMPoint(x, y).matrixTransform(back);
+    return [...svg.querySelectorAll("g.node")].map(group => {
+      const at = group.getBoundingClientRect(), first = point(at.left, at.top), last = point(at.right, at.bottom);
+      return { left: first.x, top: first.y, right: last.x, bottom: last.y };
+    });
   }
   function perPixel() {
     const { box } = shown();
@@ -84,15 +138,41 @@
     const frame = sheet.getBoundingClientRect();
     zoom(Math.exp(event.deltaY * 0.0015), (event.clientX - frame.left) / frame.width, (event.clientY - frame.top) / frame.height);
   }, { passive: false });
-  let drag = null;
-  sheet.addEventListener("pointerdown", event => { drag = { x: event.clientX, y: event.clientY, box: { ...shown().box } }; });
-  window.addEventListener("pointermove", event => {
-    if (!drag) return;
-    const scale = perPixel();
-    sheet.classList.add("dragged");
-    place(shown(), { ...drag.box, x: drag.box.x - (event.clientX - drag.x) * scale, y: drag.box.y - (event.clientY - drag.y) * scale });
+  /* One pointer moves the picture; two, of fingers, stretch it between them. A press that moved is no click. */
+  const fingers = new Map();
+  let drag = null, moved = false;
+  const grip = () => {
+    const points = [...fingers.values()], [first, last] = [points[0], points.at(-1)];
+    return { x: (first.x + last.x) / 2, y: (first.y + last.y) / 2, apart: Math.hypot(first.x - last.x, first.y - last.y) };
+  };
+  function grasp() { drag = fingers.size ? { ...grip(), box: { ...shown().box }, scale: perPixel() } : null; }
+  sheet.addEventListener("pointerdown", event => {
+    if (event.button) return;
+    moved = fingers.size > 0;
+    fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    grasp();
   });
-  window.addEventListener("pointerup", () => { drag = null; sheet.classList.remove("dragged"); });
+  window.addEventListener("pointermove", event => {
+    if (!drag || !fingers.has(event.pointerId)) return;
+    fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    const now = grip(), { box, scale } = drag;
+    if (!moved && Math.hypot(now.x - drag.x, now.y - drag.y) < 5) return;
+    moved = true;
+    sheet.classList.add("dragged");
+    const frame = sheet.getBoundingClientRect();
+    place(shown(), { ...box, x: box.x - (now.x - drag.x) * scale, y: box.y - (now.y - drag.y) * scale });
+    if (drag.apart > 0 && now.apart > 0) {
+      zoom(drag.apart / now.apart, (now.x - frame.left) / frame.width, (now.y - frame.top) / frame.height);
+    }
+  });
+  function release(event) {
+    if (!fingers.delete(event.pointerId)) return;
+    grasp();
+    if (!fingers.size) { sheet.classList.remove("dragged"); setTimeout(() => { moved = false; }); }
+  }
+  window.addEventListener("pointerup", release);
+  window.addEventListener("pointercancel", release);
+  sheet.addEventListener("click", event => { if (moved) event.stopPropagation(); }, true);
 
   // The panel.
 
@@ -107,23 +187,32 @@
     chosen = id;
     const node = nodes.get(id);
     panel.replaceChildren();
-    line(panel, "h2", node.name);
+    line(panel, "h2", node.label || node.name);
     const facts = line(panel, "dl", "");
     const rows = { "value": node.value, "gradient": node.gradient, "shape": node.shape && node.shape.length ? node.shape.join(" × ") : "",
-      "what": node.operation ? "result of " + node.operation : node.kind, "layer": node.layer };
+      "what": node.operation ? "result of " + node.operation : node.kind, "layer": node.layer, "made in": node.place };
     for (const [name, text] of Object.entries(rows)) if (text) { line(facts, "dt", name); line(facts, "dd", text); }
+    if (node.source) tellSource(node);
     if (node.formula) line(panel, "p", node.formula, "rule");
     if (node.forward) line(panel, "p", node.forward, "rule");
     for (const part of node.backward || []) {
       const rule = line(panel, "p", part.rule, "rule");
       if (part.numbers) line(rule, "b", " = " + part.numbers);
     }
-    if (!element(id)) for (const view of ["nodes", "unfolded"]) if (!element(id) && has(view)) turn(view);
+    if (!element(id) && !node.box) for (const view of ["nodes", "unfolded"]) if (!element(id) && has(view)) turn(view);
     mark();
+  }
+  /* The line of the program, the part that made the node in colour. */
+  function tellSource(node) {
+    const rule = line(panel, "p", "", "rule"), at = node.source.indexOf(node.part);
+    if (at < 0) { line(rule, "b", node.part); return; }
+    rule.append(node.source.slice(0, at));
+    line(rule, "b", node.part);
+    rule.append(node.source.slice(at + node.part.length));
   }
   function mark() {
     sheet.querySelectorAll("g.node.now").forEach(group => group.classList.remove("now"));
-    const group = chosen && element(chosen);
+    const group = chosen && (element(chosen) || element(nodes.get(chosen).box));
     if (group) { group.classList.add("now"); bring(group); }
   }
 
@@ -131,10 +220,11 @@
   function bring(group) {
     const at = group.getBoundingClientRect(), frame = sheet.getBoundingClientRect(), { box } = shown();
     const out = at.left < frame.left || at.right > frame.right || at.top < frame.top || at.bottom > frame.bottom;
-    if (!out || at.width > frame.width || at.height > frame.height) return;
+    const middle = at.left + at.width / 2 - frame.left, level = at.top + at.height / 2 - frame.top;
+    const large = at.width > frame.width || at.height > frame.height;
+    if (!out || (large && middle > 0 && middle < frame.width && level > 0 && level < frame.height)) return;
     const scale = perPixel();
-    const x = box.x + (at.left + at.width / 2 - frame.left - frame.width / 2) * scale;
-    place(shown(), { ...box, x, y: box.y + (at.top + at.height / 2 - frame.top - frame.height / 2) * scale });
+    place(shown(), { ...box, x: box.x + (middle - frame.width / 2) * scale, y: box.y + (level - frame.height / 2) * scale });
   }
 
   // One step of the passes.
@@ -189,10 +279,24 @@
     layers.value = "*unfolded";
   }
   function open(group) {
+    if (!has("nodes")) { list(group.dataset.id); return; }
     layers.value = story.groups[group.dataset.id] || "";
-    if (!story.nodes.length) return;
     turn("nodes");
     show(layers.value);
+  }
+  /* Of a box whose nodes are not drawn: a button for each of the first, in the panel. */
+  function list(box) {
+    const inside = story.nodes.filter(node => node.box === box), most = 60;
+    chosen = inside.length ? inside[0].id : null;
+    panel.replaceChildren();
+    line(panel, "h2", story.groups[box] || "inputs");
+    line(panel, "p", inside.length > most ? `The first ${most} of ${inside.length} nodes:` : "Its nodes:", "hint");
+    for (const node of inside.slice(0, most)) {
+      const button = line(panel, "button", `${node.name} = ${node.value}`);
+      button.type = "button";
+      button.addEventListener("click", () => choose(node.id));
+    }
+    mark();
   }
   const views = { "*folded": "layers", "*unfolded": "unfolded", "": "nodes" };
   for (const option of [...layers.options]) if (!has(views[option.value])) option.remove();
@@ -200,6 +304,9 @@
   if (shown().dataset.view === "layers") layers.value = "*folded";
   layers.addEventListener("change", () => { turn(views[layers.value] || "nodes"); show(layers.value in views ? "" : layers.value); });
   document.getElementById("choice").hidden = pictures.length < 2;
+  const missing = document.getElementById("missing");
+  missing.textContent = story.missing;
+  missing.hidden = !story.missing;
   document.getElementById("steps").hidden = !computed.length;
   panel.hidden = !story.nodes.length;
 

@@ -1,0 +1,63 @@
+"""The chain rule at a node of arrays, in numbers: what it hands back to each parent, by the engine's own pull-back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.draw.text import is_large, norm, number, plain, size, value_text
+
+Node = Any
+MOST = 200_000  # numbers in the arrays of a node: above, the page says the rule alone
+
+
+def shares_of(node: Node) -> dict[int, Any]:
+    """By the place of the parent, its part of the gradient: ∂L/∂node · ∂node/∂parent. Nothing before `backward`."""
+    grad = plain(getattr(node, "grad", None))
+    inputs = getattr(node, "parents", ())
+    if not hasattr(grad, "dtype") or any(size(plain(x)) > MOST for x in (node, *inputs)):
+        return {}
+    import numpy
+
+    from tinygrad_edu.core.backward import pull  # of arrays; Values are drawn without NumPy
+
+    wanted = [k for k, x in enumerate(inputs) if x.__class__ is node.__class__ and x.requires_grad]
+    with numpy.errstate(all="ignore"):
+        found = pull(node, grad)
+    return {k: share for k, (_, share) in zip(wanted, found, strict=True)}
+
+
+def share_text(share: ArrayLike, node: Node, slot: int) -> str:
+    """A share as text: a small one in full, a large one as shape, norm, and its first element as a product.
+
+    The product is there where each element of the parent meets one element of the node.
+    """
+    if not is_large(share):
+        return value_text(share)
+    first = f"; first element {first_product(share, node, slot)}"
+    return f"array of shape {tuple(share.shape)}, norm {number(norm(share))}{first}"
+
+
+def first_product(share: ArrayLike, node: Node, slot: int) -> str:
+    """The first element: "0.5 · 0.91 = 0.455" of an elementwise operation, else the number alone."""
+    end = number(share.reshape(-1)[0])
+    partials_on_arrays = getattr(node.op, "partials_on_arrays", None)
+    grad = plain(node.grad)
+    if partials_on_arrays is None or grad.shape != share.shape:
+        return end
+    import numpy
+
+    with numpy.errstate(all="ignore"):
+        partial = partials_on_arrays(node.array, [getattr(x, "array", x) for x in node.parents])[slot]
+    partial = numpy.broadcast_to(partial, share.shape).reshape(-1)[0]
+    return f"{number(grad.reshape(-1)[0])} · {number(partial)} = {end}"
+
+
+def rule_of(node: Node, slot: int, mine: str, names: list[str]) -> str:
+    """The chain rule for one parent, as one writes it: of a product of matrices the transposed other factor."""
+    g, parent = f"∂L/∂{mine}", names[slot]
+    operation = getattr(node, "op", None)
+    matrices = [len(getattr(plain(getattr(x, "data", x)), "shape", ())) == 2 for x in getattr(node, "parents", ())]
+    if getattr(operation, "name", "") == "matmul" and matrices == [True, True]:
+        return f"∂L/∂{parent} += " + (f"{g} @ {names[1]}ᵀ" if slot == 0 else f"{names[0]}ᵀ @ {g}")
+    return f"∂L/∂{parent} += {g} · ∂{mine}/∂{parent}"
