@@ -107,15 +107,20 @@ class Exercise:
 
 
 def read_mistakes(text: str) -> list[Mistake]:
-    """Blocks of `== code`, a sentence, `-- right`, a part of the solution, `-- wrong`, what stands in its place.
+    """Blocks of `== code`, a sentence, `-- right`, a part of the solution, and `-- wrong`, what stands in its place.
+
+    A mistake that people write in several ways has several parts `-- wrong`.
 
     >>> read_mistakes("== sign\\nUphill.\\n-- right\\nw - v\\n-- wrong\\nw + v\\n")
     [Mistake(code='sign', old='w - v', new='w + v', sentence='Uphill.')]
     """
-    blocks = re.findall(
-        r"^== (\w+)\n(.*)\n-- right\n((?s:.*?))\n-- wrong\n((?s:.*?))\n(?=\n*==|\Z|\n)", text, re.MULTILINE
-    )
-    return [Mistake(code, old, new, sentence) for code, sentence, old, new in blocks]
+    found = []
+    for block in re.split(r"^== ", text, flags=re.MULTILINE)[1:]:
+        head, old, *wrong = re.split(r"\n-- (?:right|wrong)\n", block.removesuffix("\n") + "\n")
+        code, sentence = head.split("\n", 1)
+        wrong = [*wrong[:-1], wrong[-1].removesuffix("\n").removesuffix("\n")]
+        found += [Mistake(code, old, new, sentence) for new in wrong]
+    return found
 
 
 @functools.lru_cache(maxsize=256)

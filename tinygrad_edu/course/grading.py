@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks
-from tinygrad_edu.clinic.examiner.check import check_backprop
 from tinygrad_edu.clinic.examiner.grade import Grade
-from tinygrad_edu.course import catalog, sandbox, submission
-from tinygrad_edu.course.exercise import Exercise, Mistake, world_of
+from tinygrad_edu.course import catalog, naming, sandbox, submission
+from tinygrad_edu.course.exercise import Exercise
+from tinygrad_edu.course.naming import Evidence, Findings
 from tinygrad_edu.course.submission import Submission
-from tinygrad_edu.errors import TinygradError
 
 Array = np.ndarray[Any, Any]
 CASES = 4  # random inputs
@@ -48,9 +47,7 @@ class Marking:
     exercise: Exercise
     given: Submission
     outcomes: list[Outcome] = field(default_factory=list)
-    named: list[Mistake] = field(default_factory=list)
-    places: dict[str, list[str]] = field(default_factory=dict)  # of several mistakes: code, and the results it explains
-    examined: str = ""  # what the examiner says, where none of the exercise's own mistakes gives these numbers
+    found: Findings = field(default_factory=Findings)
 
 
 def grade_file(
@@ -98,7 +95,9 @@ def grade(given: Submission, exercise: Exercise, hint: int, seconds: float, seed
     by_function = {f: results[i * CASES : (i + 1) * CASES] for i, f in enumerate(written)}
     for function in exercise.functions:
         mark(marking, function, inputs, by_function.get(function))
-    name_mistakes(marking, inputs, by_function)
+    evidence = evidence_of(marking, inputs, by_function)
+    if evidence.wrong:
+        marking.found = naming.find(evidence)
     return grade_of(marking, hint)
 
 
@@ -147,7 +146,7 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
         where = f"line {result.line}: " if result.line else ""
         return np.inf, f"{where}{result.error}"
     if got is None:
-        return np.inf, "it is missing in what is returned"
+        return np.inf, f"it is missing in what is returned{returned(result)}"
     if isinstance(got, str):
         return np.inf, f"it is no array of numbers, but {got}"
     right = np.asarray(right, dtype=float)
@@ -159,95 +158,28 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
     return float(np.linalg.norm(got - right)) / size, ""
 
 
-def name_mistakes(
+def returned(result: sandbox.Result) -> str:
+    """How much a function returned, where that is not what its exercise asks for."""
+    if result.named is not None:
+        return f": {', '.join(result.named)}"
+    if all(x is None for x in result.outputs):
+        return ": nothing is returned (is `return` missing?)"
+    return f": {len(result.outputs)} result{'s are' if len(result.outputs) > 1 else ' is'} returned"
+
+
+def evidence_of(
     marking: Marking, inputs: Sequence[Mapping[str, Any]], results: Mapping[str, Sequence[sandbox.Result]]
-) -> None:
-    """The classic mistakes whose numbers are the learner's, in every case; else what the examiner finds.
-
-    One mistake that explains all that is wrong goes before several that explain a part each, and a mistake that would
-    also change what it does not explain goes last.
-    """
+) -> Evidence:
+    """All that the learner's functions gave as arrays, beside the right numbers."""
     exercise = marking.exercise
-    wrong = [o for o in marking.outcomes if not o.right and not o.said]
-    told = [o for o in marking.outcomes if not o.said]
-    explained = {
-        m.code: [o for o in wrong if gives(exercise, m, o, inputs, results[o.function])] for m in exercise.mistakes
-    }
-    at_odds = {
-        code
-        for code, some in explained.items()
-        if some and any(changes(exercise, code, o, inputs) for o in told if o not in some)
-    }
-    possible = sorted(
-        (m for m in exercise.mistakes if explained[m.code]), key=lambda m: (m.code in at_odds, -len(explained[m.code]))
-    )
-    whole = [m for m in possible if len(explained[m.code]) == len(wrong)]
-    marking.named = [m for m in whole if m.code not in at_odds] or whole
-    if not whole:
-        for outcome in wrong:
-            code = next((m.code for m in possible if outcome in explained[m.code]), "")
-            marking.places.setdefault(code, []).append(outcome.name)
-        marking.named = [m for m in possible if m.code in marking.places]
-    if wrong and not marking.named and "backward" in results:
-        marking.examined = examine(exercise, inputs[0], results["backward"][0])
-
-
-def changes(exercise: Exercise, code: str, outcome: Outcome, inputs: Sequence[Mapping[str, Any]]) -> bool:
-    """Does a mistake change this result?"""
-    mistake = next(m for m in exercise.mistakes if m.code == code)
-    for case in inputs:
-        right = exercise.right(outcome.function, case)[outcome.name]
-        theirs = exercise.right(outcome.function, case, mistake).get(outcome.name)
-        if theirs is None or np.shape(theirs) != np.shape(right):
-            return True
-        if float(np.linalg.norm(theirs - right)) > 1e-6 * (float(np.linalg.norm(right)) or 1.0):
-            return True
-    return False
-
-
-def gives(
-    exercise: Exercise, mistake: Mistake, outcome: Outcome, inputs: Sequence[Mapping[str, Any]],
-    results: Sequence[sandbox.Result],
-) -> bool:  # fmt: skip
-    """Does the solution with this mistake give the learner's numbers?"""
-    names = exercise.functions[outcome.function]
-    for case, result in zip(inputs, results, strict=True):
-        theirs = exercise.right(outcome.function, case, mistake).get(outcome.name)
-        got = by_name(names, result).get(outcome.name)
-        if theirs is None or not isinstance(got, np.ndarray) or np.shape(theirs) != got.shape:
-            return False
-        if not float(np.linalg.norm(got - theirs)) <= 1e-8 * (float(np.linalg.norm(got)) or 1.0):
-            return False
-    return changes(exercise, mistake.code, outcome, inputs)
-
-
-def examine(exercise: Exercise, case: Mapping[str, Any], result: sandbox.Result) -> str:
-    """What the examiner of the clinic says of these gradients; "" where it has nothing certain to say."""
-    got = by_name(exercise.functions["backward"], result)
-    found = {input_of(name): x for name, x in got.items() if isinstance(x, np.ndarray) and input_of(name) in case}
-    params = {name: np.asarray(case[name], dtype=float) for name in found}
-    rest = {name: x for name, x in case.items() if name not in params}
-    seed = next((rest[name] for name in rest if name.startswith("d")), None)
-    forward = world_of(exercise, None).get("forward")
-    if forward is None or not params or any(x.shape != params[name].shape for name, x in found.items()):
-        return ""
-
-    def loss(p: Mapping[str, Any]) -> Any:
-        given = {**rest, **p}
-        y = forward(**{name: given[name] for name in exercise.parameters["forward"] if name in given})
-        return y if seed is None else np.sum(seed * y)
-
-    try:
-        report = check_backprop(loss, params, found)
-    except (TinygradError, ArithmeticError, ValueError, TypeError):
-        return ""
-    slips = [slip for slip in report.slips if slip.certain]
-    return f"{slips[0].sentence} {slips[0].fix}".strip() if slips else ""
-
-
-def input_of(gradient: str) -> str:
-    """x of dx, a of d_a."""
-    return gradient[1:].lstrip("_") if gradient.startswith("d") else gradient
+    got: list[dict[str, Any]] = [
+        {k: x for f, some in results.items() for k, x in by_name(exercise.functions[f], some[i]).items()}
+        for i in range(len(inputs))
+    ]
+    right = [{k: x for f in exercise.functions for k, x in exercise.right(f, case).items()} for case in inputs]
+    arrays = [o for o in marking.outcomes if all(isinstance(each.get(o.name), np.ndarray) for each in got)]
+    names, wrong = [o.name for o in arrays], [o.name for o in arrays if not o.right]
+    return Evidence(exercise, inputs, got, right, names, wrong)
 
 
 def grade_of(marking: Marking, hint: int) -> Grade:
@@ -258,16 +190,15 @@ def grade_of(marking: Marking, hint: int) -> Grade:
     crashed = any(o.crashed for o in outcomes)
     slow = any("does a loop never end" in o.said for o in outcomes)
     status = "right" if score == 1.0 else "slow" if slow else "partly" if right else "crashed" if crashed else "wrong"
-    said = [verdict(o) if marking.named else verdict(o) + doubt(o) for o in outcomes]
+    said = [verdict(o) if marking.found.mistakes else verdict(o) + doubt(o) for o in outcomes]
     parts = {o.name: (float(o.right), v) for o, v in zip(outcomes, said, strict=True)}
     lines = [f"{exercise.title}: {right} of {len(outcomes)} right, on {CASES} random inputs.", ""]
     width = max(len(o.name) for o in outcomes)
-    lines += [
-        f"  {o.name:<{width}}  {'right' if o.right else 'WRONG'}  {v}" for o, v in zip(outcomes, said, strict=True)
-    ]
+    for i, (o, v) in enumerate(zip(outcomes, said, strict=True)):
+        again = o.crashed and any(x.function == o.function for x in outcomes[:i])
+        lines.append(f"  {o.name:<{width}}  {'right' if o.right else 'WRONG'}  {'the same' if again else v}")
     lines += hints(marking, hint) if score < 1.0 else []
-    codes = tuple(mistake.code for mistake in marking.named)
-    return Grade(score, "\n".join(lines), parts, status, codes, exercise.name, marking.given.name)
+    return Grade(score, "\n".join(lines), parts, status, marking.found.codes, exercise.name, marking.given.name)
 
 
 def verdict(outcome: Outcome) -> str:
@@ -290,20 +221,8 @@ def hints(marking: Marking, hint: int) -> list[str]:
             "",
             f"Wrong: {', '.join(o.name for o in wrong)}. More: --hint 2 names the mistake, --hint 3 the formula.",
         ]
-    lines = [""]
-    if marking.named and marking.places:
-        lines += ["Your numbers are those of " + ("these mistakes:" if len(marking.named) > 1 else "this mistake:")]
-        lines += [f"  {', '.join(marking.places[m.code])}: {m.sentence}" for m in marking.named]
-        unknown = ", ".join(marking.places.get("", []))
-        lines += [f"  {unknown}: no classic mistake gives these numbers."] if unknown else []
-    elif marking.named:
-        many = len(marking.named) > 1
-        lines += ["Your numbers are those of " + ("one of these mistakes:" if many else "this mistake:")]
-        lines += [f"  {mistake.sentence}" for mistake in marking.named]
-    elif marking.examined:
-        lines += ["Your numbers are those of this mistake:", f"  {marking.examined}"]
-    elif any(not o.said for o in wrong):
-        lines += ["No classic mistake gives these numbers: check each step against the formulas above."]
+    judged = marking.found.mistakes or marking.found.unknown
+    lines = ["", *(marking.found.lines() if judged else [])]
     lines += [f"  {o.name} is computed in line {n}" for o in wrong if (n := line_of(marking.given, o))]
     if hint == 3:
         formulas = marking.exercise.formulas
