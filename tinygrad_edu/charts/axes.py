@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
 BUCKETS = 250  # of a longer curve the lowest and the highest point of each of so many pieces are drawn
+LONGEST = 7  # letters of a number that fit beside an axis
 FARTHEST = 1e100  # from 1, of a number that is drawn
 
 
@@ -24,8 +27,67 @@ def plain_numbers(axis: Any) -> None:
     low, high = axis.get_view_interval()
     of_powers = LogLocator(subs=(1.0, 2.0, 5.0) if high < 200.0 * low else (1.0,))
     axis.set_major_locator(of_powers if high > 5.0 * low else MaxNLocator(4))
-    axis.set_major_formatter(lambda x, _: f"{x:g}")
+    axis.set_major_formatter(formatter_of(tick_texts))
     axis.set_minor_formatter(NullFormatter())
+
+
+def formatter_of(texts: Callable[[Sequence[float]], tuple[list[str], str]]) -> Any:
+    """Matplotlib's formatter whose labels are made for all ticks of an axis at once."""
+    from matplotlib.ticker import Formatter
+
+    class Together(Formatter):
+        def format_ticks(self, values: Any) -> list[str]:
+            found, self.base = texts(list(values))
+            return found
+
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}"
+
+        def get_offset(self) -> str:
+            return str(getattr(self, "base", ""))
+
+    return Together()
+
+
+def tick_texts(ticks: Sequence[float]) -> tuple[list[str], str]:
+    """A short text for each tick, no two of them alike, and what is to be added to each ("" for nothing).
+
+    >>> tick_texts([0.1, 0.2, 0.5])
+    (['0.1', '0.2', '0.5'], '')
+    >>> tick_texts([1.48e17, 1.480001e17, 1.480002e17])
+    (['0', '1e11', '2e11'], '+ 1.48e17')
+    """
+    step = min((b - a for a, b in zip(ticks, ticks[1:], strict=False) if b > a), default=0.0)
+    found = distinct(ticks, step)
+    if max(map(len, found), default=0) <= LONGEST:
+        return found, ""
+    for digits in range(3, 16):
+        base = round_down(min(ticks), digits)
+        beyond = distinct([x - base if abs(x - base) > 1e-6 * step else 0.0 for x in ticks], step)
+        if max(map(len, beyond)) <= LONGEST:
+            break
+    return beyond, f"+ {narrow(f'{base:.15g}')}"
+
+
+def round_down(x: float, digits: int) -> float:
+    """To so many significant digits, away from what lies above it."""
+    base = float(f"{x:.{digits}g}")
+    return base if base <= x else base - 10.0 ** (math.floor(math.log10(abs(x))) + 1 - digits)
+
+
+def distinct(ticks: Sequence[float], step: float) -> list[str]:
+    """With as few digits as tell all apart and lie within a hundredth of the step of what they say."""
+    for digits in range(1, 16):
+        found = [f"{x:.{digits}g}" for x in ticks]
+        near = all(abs(float(text) - x) <= 0.01 * step + 1e-12 * abs(x) for text, x in zip(found, ticks, strict=True))
+        if near and len(set(found)) == len(set(ticks)):
+            return [narrow(f"{float(text):g}" if digits < 6 else text) for text in found]
+    return [narrow(text) for text in found]
+
+
+def narrow(text: str) -> str:
+    """1.5e11 for 1.5e+11: beside an axis there is room for seven letters."""
+    return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
 def thin_points(curve: Array) -> Array:

@@ -7,6 +7,7 @@ import html
 import io
 import os
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from tinygrad_edu.nn.storage import replace
 Array = np.ndarray[Any, Any]
 SUFFIXES = (".svg", ".png", ".pdf", ".html")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # told apart without colour too
+WIDEST = 3.3  # inches of a name in the legend, beside its line
 LEGEND_ROW, LETTER = 0.21, 0.085  # inches of a row of the legend, and of a letter in it
 SIZE = re.compile(r' width="([\d.]+pt)" height="[\d.]+pt"')
 # Matplotlib's one rule is for "*": inside a notebook that is the whole page. The picture itself hands it down as well.
@@ -188,9 +190,10 @@ def draw_panel(canvas: Canvas, panel: Panel) -> None:
         draw_line(axes, line, colours[series(line.colour)])
     axes.set(xlabel="epoch", yscale=panel.scale)
     if colours is not MARKS:  # a page has it as text
-        axes.set_title(label(panel.title), loc="left", size=10, color=colours["muted"])
+        axes.set_title(label(panel.title), loc="left", size=10, color=colours["muted"], y=1.0)
     if panel.scale == "log":
         plain_numbers(axes.yaxis)
+    axes.yaxis.get_offset_text().set(x=1.0, horizontalalignment="right")  # the title is on the left
     axes.xaxis.get_major_locator().set_params(integer=True)
     if len(names_of(panel)) > 1:
         axes.legend(
@@ -212,13 +215,32 @@ def series(number: int) -> str:
 
 
 def label(text: str, limit: int = 40) -> str:
-    """A user's text for Matplotlib, to which $ begins a formula and _ at the start hides a name.
+    """A user's text for Matplotlib, no wider than a chart; there _ at the start would hide a name.
+
+    Its formulas are switched off (`text.parse_math`), so $ and \\ stand for themselves.
 
     >>> label("_cost in $")
-    '\\u2009_cost in \\\\$'
+    '\\u2009_cost in $'
     """
-    plain = shorten(text, limit).replace("\\", "\\\\").replace("$", r"\$")
+    plain = shorten(text, limit)
+    while limit > 4 and text_width(plain) > WIDEST:  # capitals are wider than a letter of the usual text
+        limit = int(limit * min(0.95, WIDEST / text_width(plain)))
+        plain = shorten(text, limit)
     return f"\u2009{plain}" if plain.startswith("_") else plain
+
+
+def text_width(text: str) -> float:
+    """Inches of a text of 10 points, by Matplotlib's own font."""
+    try:
+        from matplotlib.font_manager import FontProperties
+        from matplotlib.textpath import text_to_path
+    except ImportError:
+        return LETTER * len(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a glyph that DejaVu lacks
+        font = FontProperties(family="DejaVu Sans", size=10)
+        points = text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+    return (float(points) + 4.0 * sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)) / 72
 
 
 def names_of(panel: Panel) -> list[str]:
@@ -227,8 +249,8 @@ def names_of(panel: Panel) -> list[str]:
 
 def columns(panel: Panel) -> int:
     """As many columns of the legend as stand side by side."""
-    longest = max(len(clean(name, 40)) for name in names_of(panel))
-    return max(1, min(4, int((WIDTH - AROUND[0]) / (0.55 + LETTER * longest))))
+    longest = max(text_width(label(name)) for name in names_of(panel))
+    return max(1, min(4, int((WIDTH - AROUND[0]) / (0.55 + longest))))
 
 
 def legend_height(panel: Panel) -> float:

@@ -18,6 +18,7 @@ from tinygrad_edu.train import ManyRuns, Run
 
 Array = np.ndarray[Any, Any]
 MOST_RUNS, MOST_SEEDS = 32, 30  # curves that 8 colours and 4 dashes tell apart; seeds that are drawn behind a median
+READABLE = 40  # letters of a name in the legend
 QUIET = {"samples", "seed"}  # settings that are named only where nothing else tells the runs apart
 HEAD = ["run", "epochs", "first loss", "last loss", "lowest loss", "in epoch", "validation, lowest", "why it ended"]
 
@@ -129,10 +130,15 @@ def names_by_difference(runs: Sequence[Any]) -> list[str]:
     shared = [key for key in configs[0] if all(key in c for c in configs)] if configs else []
     keys = [key for key in shared if len({c[key] for c in configs}) > 1]
     keys = [key for key in keys if key.rpartition(".")[2] not in QUIET] or keys
-    found = [", ".join(f"{key.rpartition('.')[2]}={c[key]}" for key in keys[:3]) for c in configs]
-    if len(set(found)) == len(runs) and all(found):
-        return found
+    choices = [[settings_text(config, keys[:many]) for config in configs] for many in (3, 2, 1)]
+    apart = [names for names in choices if all(names) and len(set(names)) == len(runs)]
+    if apart:  # by what differs where that can be read, else by as little as tells the runs apart
+        return next((names for names in apart if max(map(len, names), default=0) <= READABLE), apart[-1])
     return ["" if isinstance(run, ManyRuns) and len(runs) == 1 else f"run {place}" for place, run in enumerate(runs, 1)]
+
+
+def settings_text(config: Mapping[str, str], keys: Sequence[str]) -> str:
+    return ", ".join(f"{key.rpartition('.')[2]}={config[key]}" for key in keys)
 
 
 def flat_settings(config: Any, prefix: str = "") -> dict[str, str]:
@@ -143,7 +149,9 @@ def flat_settings(config: Any, prefix: str = "") -> dict[str, str]:
             found |= flat_settings(value, f"{prefix}{name}.")
         else:
             whole = name == "batch_size" and value == config.get("samples")
-            found[prefix + name] = "all" if whole else setting_text(value)
+            found[prefix + name] = (
+                "all" if whole else "-".join(map(str, value)) if name == "sizes" else setting_text(value)
+            )
     return found
 
 

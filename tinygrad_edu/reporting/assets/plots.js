@@ -51,6 +51,30 @@ const plots = (() => {
     return found;
   }
 
+  /* A text for each tick, no two alike: with as few digits as that takes; where they are too long, what each is above
+     `base`. As tick_texts of charts/axes.py. */
+  function texts(list) {
+    const step = list.slice(1).reduce((least, x, i) => Math.min(least, Math.abs(x - list[i]) || least), Infinity);
+    const apart = numbers => {
+      for (let digits = 4; digits < 16; digits++) {
+        const found = numbers.map(x => digits === 4 ? brief(x) : exact(x, digits));
+        const near = numbers.every((x, i) => Math.abs(read(found[i]) - x) <= 0.01 * step + 1e-12 * Math.abs(x));
+        if (near && new Set(found).size === numbers.length) return found;
+      }
+      return numbers.map(brief);
+    };
+    const found = apart(list), longest = texts => Math.max(0, ...texts.map(text => text.length));
+    if (longest(found) <= 8 || !Number.isFinite(step)) return { texts: found, base: "" };
+    const base = Number(Math.min(...list).toPrecision(3)), beyond = apart(list.map(x => Math.abs(x - base) < step * 1e-6 ? 0 : x - base));
+    return { texts: beyond, base: `${brief(base)} +` };
+  }
+  function exact(x, digits) {
+    const text = Number(x.toPrecision(digits)), size = Math.abs(x);
+    return (size >= 1e5 || size < 1e-3) && x ? trim(text.toExponential()) : String(text).replace("-", "−");
+  }
+  const trim = text => text.replace(/\.?0+e/, "e").replace("e+", "e").replaceAll("-", "−");
+  const read = text => Number(text.replaceAll("−", "-"));
+
   /* A chart that is drawn anew when its frame or its curves change. series: [{name, x, y, colour, dash, dots}]. */
   function chart(host, { xLabel = "", height = 220, log = true, xLimits = null, yLimits = null } = {}) {
     const svg = make(host, "svg", { role: "img" });
@@ -74,19 +98,24 @@ const plots = (() => {
       const [x0, x1] = limits(made.curves.map(c => c.x), made.xLimits);
       let [y0, y1] = limits(made.curves.map(c => c.y), made.yLimits);
       if (!useLog && !made.yLimits) { const pad = (y1 - y0) * 0.05; y0 -= pad; y1 += pad; }
+      const levels = (useLog ? powers : ticks)(y0, y1, 4), beside = texts(levels);
+      room.top = beside.base ? 26 : 10; // what is to be added to each number stands above them
       const inner = { width: width - room.left - room.right, height: high - room.top - room.bottom };
       scale.x = x => room.left + (x - x0) / (x1 - x0) * inner.width;
       const part = useLog ? y => (Math.log10(y) - Math.log10(y0)) / (Math.log10(y1) - Math.log10(y0)) : y => (y - y0) / (y1 - y0);
       scale.y = y => room.top + (1 - part(y)) * inner.height;
-      for (const y of (useLog ? powers : ticks)(y0, y1, 4)) {
+      levels.forEach((y, i) => {
         make(svg, "line", { x1: room.left, x2: width - room.right, y1: scale.y(y), y2: scale.y(y), class: "rule" });
-        make(svg, "text", { x: room.left - 6, y: scale.y(y) + 4, class: "tick end" }, brief(y));
-      }
-      for (const x of ticks(x0, x1, inner.width / 70)) {
+        make(svg, "text", { x: room.left - 6, y: scale.y(y) + 4, class: "tick end" }, beside.texts[i]);
+      });
+      if (beside.base) make(svg, "text", { x: 2, y: 12, class: "tick" }, beside.base);
+      const steps = ticks(x0, x1, inner.width / 70), below = texts(steps);
+      steps.forEach((x, i) => {
         make(svg, "line", { x1: scale.x(x), x2: scale.x(x), y1: room.top, y2: high - room.bottom, class: "rule" });
-        make(svg, "text", { x: scale.x(x), y: high - room.bottom + 16, class: "tick middle" }, brief(x));
-      }
-      make(svg, "text", { x: room.left + inner.width / 2, y: high - 4, class: "tick middle" }, xLabel);
+        make(svg, "text", { x: scale.x(x), y: high - room.bottom + 16, class: "tick middle" }, below.texts[i]);
+      });
+      const named = [below.base, xLabel].filter(Boolean).join(" ");
+      make(svg, "text", { x: room.left + inner.width / 2, y: high - 4, class: "tick middle" }, named);
       for (const curve of made.curves) drawCurve(curve);
       made.marker = make(svg, "line", { y1: room.top, y2: high - room.bottom, class: "marker" });
       made.at(made.mark);
@@ -194,15 +223,16 @@ const plots = (() => {
       pen.font = "12px system-ui, sans-serif";
       pen.fillStyle = css(tint.muted);
       pen.textAlign = "center";
-      for (const v of ticks(...made.x, inner.width / 80)) pen.fillText(brief(v), atX(v), height - room.bottom + 15);
-      pen.fillText(names[0], room.left + inner.width / 2, height - 4);
+      const across = ticks(...made.x, inner.width / 80), below = texts(across), up = ticks(...made.y, inner.height / 60), beside = texts(up);
+      across.forEach((v, i) => pen.fillText(below.texts[i], atX(v), height - room.bottom + 15));
+      pen.fillText([below.base, names[0]].filter(Boolean).join(" "), room.left + inner.width / 2, height - 4);
       pen.textAlign = "right";
       pen.save();
       pen.rotate(-Math.PI / 2);
       pen.textAlign = "center";
-      pen.fillText(names[1], -(room.top + inner.height / 2), 11);
+      pen.fillText([beside.base, names[1]].filter(Boolean).join(" "), -(room.top + inner.height / 2), 11);
       pen.restore();
-      for (const v of ticks(...made.y, inner.height / 60)) pen.fillText(brief(v), room.left - 5, atY(v) + 4);
+      up.forEach((v, i) => pen.fillText(beside.texts[i], room.left - 5, atY(v) + 4));
     };
     function colourOf(point) {
       if (point.kind !== undefined) return tint.series[point.kind % 8];
@@ -259,5 +289,5 @@ const plots = (() => {
     return made;
   }
 
-  return { make, follow, brief, chart, legend, plane, network, series, ticks, powers };
+  return { make, follow, brief, chart, legend, plane, network, series, ticks, powers, texts };
 })();
