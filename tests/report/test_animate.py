@@ -145,7 +145,72 @@ def test_every_kind_of_model_is_shown_or_it_says_what_is_not(name):
     assert set(data["frames"][0]["gradients"]) == {key.rpartition(".")[0] for key in model.gradients()}
 
 
+PARTS = {
+    "convolution": "of a convolution the sum of each kernel",
+    "recurrent": "of a recurrent layer the weights of its inputs",
+    "layers in a row": "",
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_picture_of_the_weights_has_every_layer_and_says_what_it_leaves_out(name):
+    make, shape = MODELS[name]
+    rng, model = np.random.default_rng(0), make(tg.nn)
+    run = tg.fit(model, rng.normal(size=(12, *shape)), np.ones((12, 1)), loss="mse", optimizer="adam", epochs=2)
+    data = inside(tg.animate(run).text)
+    assert len(data["frames"][-1]["weights"]) == 2
+    assert len(data["network"]["widths"]) == 3
+    assert PARTS[name] in data["network"]["shown"]
+    assert bool(data["network"]["shown"]) == bool(PARTS[name])
+    first, last = (np.concatenate(data["frames"][k]["weights"]) for k in (0, -1))
+    assert not np.array_equal(first, last)
+
+
+def of_twelve_classes():
+    rng = np.random.default_rng(0)
+    return trained([2, 6, 12], rng.normal(size=(60, 2)), rng.permutation(np.arange(60) % 12), "cross_entropy", 2)
+
+
+def test_twelve_classes_are_told_apart():
+    run = of_twelve_classes()
+    data = inside(tg.animate(run).text)
+    codes = np.frombuffer(base64.b64decode(data["frames"][-1]["cells"]), np.uint8)
+    assert (codes // data["ground"]["levels"]).tolist() == expected_classes(run, data["ground"])
+
+
 # In a browser
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_classes_beyond_the_palette_have_colours_of_their_own(browser, tmp_path, scheme):
+    prefer(browser, scheme)
+    browser.get(tg.animate(of_twelve_classes()).save(tmp_path / "classes.html").as_uri())
+    strokes = "return [...document.querySelectorAll('#answers .legend line')].map(e => getComputedStyle(e).stroke)"
+    colours = browser.execute_script(strokes)
+    numbers = np.array([[int(part) for part in re.findall(r"\d+", colour)[:3]] for colour in colours])
+    apart = np.abs(numbers[:, None] - numbers[None]).sum(axis=-1) + 1000 * np.eye(12)
+    assert apart.min() >= 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [4, 12, 20, 40])
+def test_a_deep_network_can_be_read(browser, tmp_path, depth):
+    run = trained([2, *[4] * depth, 1], X, Y, "mse", epochs=1)
+    address = tg.animate(run).save(tmp_path / "deep.html").as_uri()
+    for width in (1000, 1600):
+        resize(browser, width)
+        browser.get(address)
+        radius = "return document.querySelector('#network circle').getBoundingClientRect().width / 2"
+        assert browser.execute_script(radius) > 6
+        count = "return document.querySelectorAll('#network line.edge').length"
+        assert browser.execute_script(count) == 2 * 4 + 16 * (depth - 1) + 4
+
+
+@pytest.mark.slow
+def test_one_epoch_is_a_dot_that_is_seen(browser, tmp_path):
+    browser.get(tg.animate(trained([2, 3, 1], X, Y, "mse", epochs=1)).save(tmp_path / "one.html").as_uri())
+    assert browser.execute_script("return document.querySelector('#losses circle').getBoundingClientRect().width") >= 8
 
 
 @pytest.fixture(scope="module")

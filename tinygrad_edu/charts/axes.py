@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def tick_texts(ticks: Sequence[float]) -> tuple[list[str], str]:
     >>> tick_texts([1.48e17, 1.480001e17, 1.480002e17])
     (['0', '1e11', '2e11'], '+ 1.48e17')
     """
-    step = min((b - a for a, b in zip(ticks, ticks[1:], strict=False) if b > a), default=0.0)
+    step = min((b - a for a, b in pairwise(ticks) if b > a), default=0.0)
     found = distinct(ticks, step)
     if max(map(len, found), default=0) <= LONGEST:
         return found, ""

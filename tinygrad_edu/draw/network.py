@@ -41,7 +41,7 @@ def draw_network(model: Model, inputs: Samples, colour: Colour, title: str) -> t
     inputs: of the network, (samples, features); needed for `colour="health"`, and for a layer without weights.
     Errors: DrawError for a model that is no such chain, or without inputs where they are needed.
     """
-    chain = chain_of(model, colour) if hasattr(model, "sizes") else chain_of_stages(model, inputs, colour)
+    chain = chain_for(model, inputs, colour)
     units = states(model, inputs) if colour == "health" else {}
     kind = "gradients of the weights" if colour == "gradient" else "weights"
     note = f"Edges: {kind}; blue positive, orange negative"
@@ -63,6 +63,11 @@ def states(model: Model, inputs: Samples) -> Mapping[int, Sequence[str]]:
     from tinygrad_edu.draw.health import health_of
 
     return health_of(model, inputs)
+
+
+def chain_for(model: Model, inputs: Samples, colour: Colour) -> Chain:
+    """The layers of an MLP, or of any other model that fit one behind the other. Errors: DrawError."""
+    return chain_of(model, colour) if hasattr(model, "sizes") else chain_of_stages(model, inputs, colour)
 
 
 def chain_of(model: Model, colour: Colour) -> Chain:

@@ -83,6 +83,21 @@ def stages_of_layer(layer: Any, gradients: bool) -> Iterator[Stage]:
         yield Stage(None, words)
 
 
+SHOWN = {  # what the one matrix of a layer is, where it has more weights than that
+    Convolution: "of a convolution the sum of each kernel, from channel to channel",
+    Recurrent: "of a recurrent layer the weights of its inputs, of its candidate where it has gates",
+    Embedding: "of an embedding its table",
+}
+
+
+def say_what_is_shown(model: Model) -> str:
+    """A sentence on the layers of which the picture shows a part; "" where every weight is an edge."""
+    found = [layer for layer in layers_in(model) if isinstance(layer, Module)]
+    said = [text for kind, text in SHOWN.items() if any(isinstance(layer, kind) for layer in found)]
+    said += ["of attention the weights of its output"] * any("out.weight" in layer.state_dict() for layer in found)
+    return f"Shown are {', '.join(said)}." if said else ""
+
+
 def name_of(function: Any) -> str:
     """A function as text: the name of an operation, or its own."""
     return str(getattr(function, "name", None) or getattr(function, "__name__", None) or type(function).__name__)

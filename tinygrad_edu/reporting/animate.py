@@ -13,7 +13,7 @@ from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.draw.text import count
 from tinygrad_edu.errors import OperandError, SettingError
-from tinygrad_edu.reporting.frames import Camera, points_of
+from tinygrad_edu.reporting.frames import Camera, levels_of, points_of
 from tinygrad_edu.reporting.live_page import Page, asset, write_page
 from tinygrad_edu.reporting.page import sentence
 from tinygrad_edu.reporting.record import Record, record_of
@@ -79,16 +79,17 @@ def film(record: Record, states: Mapping[int, State], title: str) -> Page:
 def contents(record: Record, camera: Camera) -> dict[str, Any]:
     """What stays the same in all frames."""
     ground, found = camera.ground, camera.ground.found
-    network = camera.chain if isinstance(camera.chain, str) else camera.chain[0]
     return {
         "loss": record.loss_name,
         "curves": {"training": curve(record.run.loss_curve), "validation": curve(record.run.validation_curve)},
         "ground": {
             "kind": ground.kind, "why": ground.why, "limits": ground.limits, "side": ground.side,
-            "classes": list(found.classes) if found else [], "points": points_of(ground),
+            "classes": list(found.classes) if found else [],
+            "levels": levels_of(len(found.classes) or 1) if found else 1,
+            "points": points_of(ground),
             "inputs": ground.inputs[:, 0].astype(float).round(6).tolist() if ground.kind == "line" else [],
         },
-        "network": network,
+        "network": camera.chain,
     }  # fmt: skip
 
 

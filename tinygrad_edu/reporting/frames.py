@@ -12,7 +12,8 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Model
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.draw.network import chain_of
+from tinygrad_edu.draw.network import chain_for
+from tinygrad_edu.draw.stages import say_what_is_shown
 from tinygrad_edu.errors import DrawError, TinygradError
 from tinygrad_edu.reporting.answers import Answer, answer, choose_samples, predict
 from tinygrad_edu.reporting.record import Record
@@ -22,7 +23,7 @@ Array = np.ndarray[Any, Any]
 SIDE, SIDE_OF_VALUES = 48, 16  # cells along one side of the plane; a model of Values takes 0.1 ms for each
 POINTS = 121  # along the line of one input
 MOST_WEIGHTS = 20_000  # of all layers, that are drawn
-CLASSES = 8  # colours of the theme: of more classes some share one
+CLASSES, LEVELS = 120, 32  # that a byte tells apart, and how sure of one of few
 WHOLE = 127
 
 
@@ -71,7 +72,7 @@ def cells(ground: Ground, outputs: Array) -> str | list[float]:
     """The answers over the ground as text: bytes of the plane's cells, in base64, or the numbers along the line.
 
     A cell is 0 to 254 between one class and the other, or between the lowest and the highest target, 127 in the middle
-    and 255 for NaN; of more than two classes, 32 · class + how sure it is, from 0 to 31.
+    and 255 for NaN; of more than two classes, levels · class + how sure it is, from 0 to levels - 1.
     """
     found = ground.found
     assert found is not None
@@ -79,7 +80,8 @@ def cells(ground: Ground, outputs: Array) -> str | list[float]:
         return [round(float(x), 5) for x in np.nan_to_num(outputs[:, 0], posinf=1e9, neginf=-1e9)]
     with np.errstate(all="ignore"):
         if outputs.shape[1] > 1:
-            packed = sureness(outputs) + 32 * (outputs.argmax(axis=1) % CLASSES)
+            levels = levels_of(outputs.shape[1])
+            packed = sureness(outputs, levels) + levels * (outputs.argmax(axis=1) % CLASSES)
         else:
             middle, reach = middle_and_reach(found)
             packed = WHOLE + WHOLE * np.clip((outputs[:, 0] - middle) / reach, -1.0, 1.0)
@@ -87,10 +89,19 @@ def cells(ground: Ground, outputs: Array) -> str | list[float]:
     return base64.b64encode(packed.astype(np.uint8).tobytes()).decode()
 
 
-def sureness(outputs: Array) -> Array:
-    """From 0 to 31, by the softmax of the two largest: two classes that are as likely give 0."""
+def levels_of(classes: int) -> int:
+    """How many degrees of sureness a byte holds beside the class.
+
+    >>> levels_of(3), levels_of(12)
+    (32, 21)
+    """
+    return min(LEVELS, 255 // min(classes, CLASSES))
+
+
+def sureness(outputs: Array, levels: int) -> Array:
+    """From 0 to levels - 1, by the softmax of the two largest: two classes that are as likely give 0."""
     best, second = -np.sort(-outputs, axis=1)[:, :2].T
-    return np.asarray(np.floor(31 * np.tanh((best - second) / 2.0)))
+    return np.asarray(np.floor((levels - 1) * np.tanh((best - second) / 2.0)))
 
 
 def middle_and_reach(found: Answer) -> tuple[float, float]:
@@ -117,16 +128,15 @@ def points_of(ground: Ground) -> list[list[float]]:
     return np.column_stack([X[:, 0], second, colour]).astype(float).round(6).tolist()  # type: ignore[no-any-return]
 
 
-def chain(model: Model) -> tuple[dict[str, Any], list[str]] | str:
-    """Widths and captions of the network picture, and the names of its matrices; a sentence where there is none."""
+def chain(model: Model, inputs: Array | None) -> dict[str, Any] | str:
+    """Widths and captions of the network picture, and what of a layer it shows; a sentence where there is none."""
     try:
-        found = chain_of(model, "weight")
-    except DrawError as error:
-        return str(error)
-    names = [name for name, array in model.state_dict().items() if name.endswith("weight") and array.ndim == 2]
+        found = chain_for(model, inputs, "weight")
+    except DrawError:
+        return f"No picture of the weights: the layers of {type(model).__name__} do not stand one behind the other."
     if sum(matrix.size for matrix in found.edges) > MOST_WEIGHTS:
         return f"The network has more than {MOST_WEIGHTS:,} weights: too many to draw."
-    return {"widths": list(found.widths), "captions": list(found.captions)}, names
+    return {"widths": list(found.widths), "captions": list(found.captions), "shown": say_what_is_shown(model)}
 
 
 class Camera:
@@ -136,7 +146,8 @@ class Camera:
         self.model = copy.deepcopy(record.model)
         self.record = Record(record.run, record.data, record.loss, None)
         self.ground = ground_of(record)
-        self.chain = chain(record.model)
+        self.inputs = None if record.data is None else record.data[0]
+        self.chain = chain(record.model, self.inputs)
         self.rows = rows_of(record.model, record.data[0]) if record.data is not None else np.empty(0, dtype=int)
 
     def frame(self, epoch: int, state: Mapping[str, Array]) -> dict[str, Any]:
@@ -146,7 +157,8 @@ class Camera:
         if self.ground.kind:
             made["cells"] = cells(self.ground, predict(self.model, self.ground.inputs))
         if not isinstance(self.chain, str):
-            made["weights"] = [[significant(w) for w in np.ravel(state[name])] for name in self.chain[1]]
+            matrices = chain_for(self.model, self.inputs, "weight").edges
+            made["weights"] = [[significant(w) for w in np.ravel(matrix)] for matrix in matrices]
         return made
 
     def gradients(self) -> dict[str, float | None]:

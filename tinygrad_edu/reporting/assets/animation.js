@@ -33,10 +33,16 @@
       const points = ground.points.map(([x, y, value]) => ({ x, y, ...colour(value) }));
       const picture = plots.plane(host, { x: ground.limits[0], y: ground.limits[1], side: ground.side, points });
       const many = ground.classes.length > 2;
+      if (many) {
+        const names = document.createElement("ul");
+        names.className = "legend";
+        note.before(names);
+        plots.legend(names, ground.classes.map((name, k) => ({ name: `class ${name}`, colour: plots.series(k), dash: "" })));
+      }
       note.textContent = ground.classes.length ? "Colours: the class it would choose, deeper where it is surer. Dots: the samples." : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
       return frame => {
         const bytes = Uint8Array.from(atob(frame.cells), c => c.charCodeAt(0));
-        picture.show(Float64Array.from(bytes, b => many ? 10 + (b >> 5) + (b & 31) / 32 : b === 255 ? NaN : (b - 127) / 127));
+        picture.show(Float64Array.from(bytes, b => b === 255 ? NaN : many ? 10 + Math.floor(b / ground.levels) + (b % ground.levels) / ground.levels : (b - 127) / 127));
         picture.label(`Predictions of the network over its two inputs after epoch ${frame.epoch}`);
       };
     }
@@ -60,7 +66,8 @@
     const host = part("network", ".frame"), note = part("network", ".note");
     if (typeof data.network === "string") { note.textContent = data.network; return () => {}; }
     const picture = plots.network(host, data.network);
-    note.textContent = "Edges: blue positive, orange negative; the wider, the larger within their layer.";
+    note.textContent = `Edges: blue positive, orange negative; the wider, the larger within their layer. ${data.network.shown}`.trim();
+    at("network").classList.toggle("wide", data.network.widths.length > 5);
     return frame => {
       picture.show(frame.weights);
       picture.label(`Network ${data.network.widths.join("-")}; largest weight of each layer ${frame.weights.map(w => plots.brief(Math.max(...w.map(Math.abs)))).join(", ")}`);

@@ -3,7 +3,16 @@
    All text goes in as textContent: names are data, never markup. */
 const plots = (() => {
   const NS = "http://www.w3.org/2000/svg";
-  const series = number => `var(--series-${number % 8 + 1})`;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  /* The colours of the theme; beyond the eighth, hues far from each other. */
+  const series = number => number < 8 ? `var(--series-${number + 1})` : `rgb(${further(number).join(" ")})`;
+  function further(number) {
+    const hue = number * 137.508 % 360, light = dark.matches ? 0.72 : [0.32, 0.5][number % 2], wide = 0.6 * Math.min(light, 1 - light);
+    return [0, 8, 4].map(n => {
+      const k = (n + hue / 30) % 12;
+      return Math.round(255 * (light - wide * Math.max(-1, Math.min(k - 3, 9 - k, 1))));
+    });
+  }
 
   function make(parent, tag, attributes = {}, text = "") {
     const made = document.createElementNS(NS, tag);
@@ -135,7 +144,7 @@ const plots = (() => {
         last = i; pen = "L";
       }
       make(svg, "path", { d: path, class: "curve", style: `stroke: ${curve.colour}; stroke-dasharray: ${curve.dash || "none"}` });
-      if (curve.x.length === 1) make(svg, "circle", { cx: scale.x(curve.x[last]), cy: scale.y(curve.y[last]), r: 3, style: `fill: ${curve.colour}` });
+      if (curve.x.length === 1) make(svg, "circle", { cx: scale.x(curve.x[last]), cy: scale.y(curve.y[last]), r: 5, style: `fill: ${curve.colour}` });
     }
     made.at = x => {
       made.mark = x;
@@ -183,12 +192,13 @@ const plots = (() => {
     const made = { canvas, cells: null, points, x, y };
     const room = { left: 48, right: 8, top: 8, bottom: 34 };
     let tint = colours();
+    const tintOf = kind => kind < 8 ? tint.series[kind] : further(kind);
 
     function paint() {
       const pen = small.getContext("2d"), image = pen.createImageData(side, side), { cells } = made;
       for (let i = 0; i < side * side; i++) {
         const v = cells ? cells[i] : 0;
-        const [colour, share] = v >= 9.5 ? [tint.series[Math.floor(v - 10) % 8], 0.12 + 0.6 * (v - 10 - Math.floor(v - 10))]
+        const [colour, share] = v >= 9.5 ? [tintOf(Math.floor(v - 10)), 0.12 + 0.6 * (v - 10 - Math.floor(v - 10))]
           : [tint.series[v < 0 ? 0 : 1], Math.min(1, Math.abs(v)) * 0.62];
         const [r, g, b] = Number.isNaN(v) ? tint.line : blend(tint.card, colour, share);
         image.data.set([r, g, b, 255], 4 * i);
@@ -235,7 +245,7 @@ const plots = (() => {
       up.forEach((v, i) => pen.fillText(beside.texts[i], room.left - 5, atY(v) + 4));
     };
     function colourOf(point) {
-      if (point.kind !== undefined) return tint.series[point.kind % 8];
+      if (point.kind !== undefined) return tintOf(point.kind);
       return blend(tint.card, tint.series[point.value < 0 ? 0 : 1], 0.25 + 0.75 * Math.min(1, Math.abs(point.value)));
     }
     made.show = cells => { made.cells = cells; made.draw(); };
@@ -247,33 +257,37 @@ const plots = (() => {
     return made;
   }
 
-  /* Circles for units and edges for weights, those of each layer as wide as their share of its largest weight. */
-  function network(host, { widths, captions, most = 12 }) {
+  /* Circles for units and edges for weights, those of each layer as wide as their share of its largest weight. A deep
+     network goes on in a further row, which begins with the layer that the row above ends with. */
+  function network(host, { widths, captions, most = 12, across = 8 }) {
     const svg = make(host, "svg", { role: "img" });
     const shown = widths.map(width => Math.min(width, width > most ? most - 1 : most)), rows = widths.map(w => Math.min(w, most));
-    const step = 34, column = 118, height = Math.max(...rows) * step + 52, width = column * (widths.length - 1) + 96;
-    const place = (layer, unit) => [48 + column * layer, 14 + step * (unit + 0.5 + (Math.max(...rows) - rows[layer]) / 2)];
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    const layers = widths.length - 1, bands = Math.max(1, Math.ceil(layers / across)), per = Math.max(1, Math.ceil(layers / bands));
+    const step = 34, column = 118, band = Math.max(...rows) * step + 52 + 15 * 2 * (bands > 1), width = column * per + 96;
+    const place = (layer, unit, row) => [48 + column * (layer - row * per), row * band + 14 + step * (unit + 0.5 + (Math.max(...rows) - rows[layer]) / 2)];
+    svg.setAttribute("viewBox", `0 0 ${width} ${bands * band}`);
     svg.setAttribute("style", `max-width: ${width}px`);
     const edges = [];
-    for (let layer = 0; layer + 1 < widths.length; layer++) {
+    for (let layer = 0; layer < layers; layer++) {
       edges.push([]);
+      const row = Math.floor(layer / per);
       for (let to = 0; to < shown[layer + 1]; to++) for (let from = 0; from < shown[layer]; from++) {
-        const [x1, y1] = place(layer, from), [x2, y2] = place(layer + 1, to);
+        const [x1, y1] = place(layer, from, row), [x2, y2] = place(layer + 1, to, row);
         edges[layer].push({ line: make(svg, "line", { x1, y1, x2, y2, class: "edge" }), index: to * widths[layer] + from });
       }
     }
-    widths.forEach((count, layer) => {
-      const kind = layer === 0 ? "input" : layer === widths.length - 1 ? "output" : "hidden";
+    for (let row = 0; row < bands; row++) for (let layer = row * per; layer <= Math.min(layers, (row + 1) * per); layer++) units(layer, row);
+    function units(layer, row) {
+      const count = widths[layer], kind = layer === 0 ? "input" : layer === layers ? "output" : "hidden";
       for (let unit = 0; unit < shown[layer]; unit++) {
-        const [cx, cy] = place(layer, unit);
+        const [cx, cy] = place(layer, unit, row);
         make(svg, "circle", { cx, cy, r: 11, class: `unit ${kind}` });
       }
-      if (count > most) { const [x, y] = place(layer, most - 1); make(svg, "text", { x, y: y + 4, class: "tick middle" }, `+ ${count - most + 1}`); }
+      if (count > most) { const [x, y] = place(layer, most - 1, row); make(svg, "text", { x, y: y + 4, class: "tick middle" }, `+ ${count - most + 1}`); }
       (captions[layer] || "").split(", ").forEach((line, i) => {
-        make(svg, "text", { x: place(layer, 0)[0], y: height - 22 + 15 * i, class: "tick middle" }, line);
+        make(svg, "text", { x: place(layer, 0, row)[0], y: row * band + Math.max(...rows) * step + 30 + 15 * i, class: "tick middle" }, line);
       });
-    });
+    }
     const made = { svg };
     /* matrices: of each layer its weights, row by row (to, from). */
     made.show = matrices => matrices.forEach((weights, layer) => {
