@@ -10,13 +10,13 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
+from tinygrad_edu.core.array_pulls import fit, gradient_order, install, sweep
 from tinygrad_edu.core.broadcasting import unbroadcast
-from tinygrad_edu.core.fast_tensors import gradient_order
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.core.shape_errors import explain
-from tinygrad_edu.core.write_guard import refuse_changed, was_written
+from tinygrad_edu.core.write_guard import is_alone, refuse_changed, was_written
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
@@ -43,17 +43,17 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
             "Compute it again, or say retain_graph=True to add them on purpose"
         )
     with np.errstate(all="ignore"):  # 1/0 in a derivative is inf; a path whose gradient is 0 ignores it
-        order = gradient_order(root)
-        quick = not MODES.anomaly and not was_written(order)
-        found = cotangents(order, seed, pull if quick else pull_with_care)
+        order, uses = gradient_order(root) if root.parents else ([root], [])
+        quick = bool(root.parents) and not MODES.anomaly and not was_written(uses)
+        found = sweep(order, seed, pull) if quick else cotangents(order, seed, pull_with_care)
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
             found = cotangents(order, seed, pull_with_care)
     with ACCUMULATING:
         spent = [x for x in found if not x.parents and is_forgotten(x.grad, x.spent)]
         if spent:
             warn_forgotten(spent, stacklevel=4)
-        for x, g in found.items():
-            store(x, g if g.__class__ is np.ndarray else np.asarray(g))
+        while found:
+            store(*found.popitem())
         root.spent = True if root.parents else root.spent
 
 
@@ -79,11 +79,14 @@ def is_forgotten(grad: ArrayLike, spent: ArrayLike) -> bool:
 
 def store(x: Node, g: Node) -> None:
     """An inner node shows this pass's gradient; a leaf adds it to the gradient that it has, in its own array."""
+    if g.__class__ is not np.ndarray:
+        g = np.asarray(g)
     if x.parents:
         x.grad = g
+    elif x.grad is None:
+        x.grad = g if is_alone(g) else g.copy()
     else:
-        held = x.grad
-        x.grad = g.copy() if held is None else held + g
+        x.grad = x.grad + g
 
 
 def wanting(x: Node) -> list[Node]:
@@ -103,16 +106,14 @@ def pull(x: Node, g: Node) -> Contributions:
             if p.__class__ is kind and p.requires_grad:
                 small = d.__class__ is np.ndarray and d.size < LARGE
                 share = g * d if small else multiply_into(g, d, partials, x.array, arrays)
-                array = p.array
-                right = share.shape == array.shape and share.dtype is array.dtype
-                found.append((p, share if right else fit_to_shape(share, array)))
+                found.append((p, fit(share, p.array)))
         return found
     if operation.pulls:
-        parts = zip(x.parents, operation.pulls, strict=True)
+        parts = zip(x.parents, operation.array_pulls, strict=True)
         wanted = [(p, f) for p, f in parts if p.__class__ is kind and p.requires_grad]
-        return [(p, fit_to_shape(f(g, x.array, *arrays, **x.options), p.array)) for p, f in wanted]
-    each = zip(x.parents, operation.vjp(g, x.array, *arrays, **x.options), strict=True)
-    return [(p, fit_to_shape(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
+        return [(p, fit(f(g, x.array, *arrays, **x.options), p.array)) for p, f in wanted]
+    each = zip(x.parents, operation.array_vjp(g, x.array, *arrays, **x.options), strict=True)
+    return [(p, fit(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
 
 
 def multiply_into(g: Node, d: ArrayLike, partials: Sequence[Any], y: Node, arrays: Sequence[Any]) -> Any:
@@ -125,20 +126,13 @@ def multiply_into(g: Node, d: ArrayLike, partials: Sequence[Any], y: Node, array
     return np.multiply(g, d, d) if fresh else g * d
 
 
-def fit_to_shape(contribution: ArrayLike, array: ArrayLike) -> Any:
-    """A contribution in the shape and dtype of the array that it belongs to."""
-    if contribution.shape != array.shape:
-        contribution = unbroadcast(contribution, array.shape)
-    return contribution if contribution.dtype is array.dtype else contribution.astype(array.dtype, copy=False)
-
-
 def pull_with_care(x: Node, g: Node) -> Contributions:
     """The same for the rare cases: arrays were written to, NaN came out, or `detect_anomaly` is on."""
     refuse_changed(x)
     kind = x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
     each = zip(x.parents, contributions(x.op, g, x.array, arrays, x.options), strict=True)
-    found = [(p, fit_to_shape(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
+    found = [(p, fit(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
     if MODES.anomaly:
         refuse_bad_gradient(x, g, found)
     return found
@@ -255,3 +249,6 @@ def shape_error(operation: Operation | ArrayOperation, operands: Sequence[Any], 
         return ShapeError(explain(operation.name, names, shapes))
     listed = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
     return ShapeError(f"{operation.name} of {listed}: {error}")
+
+
+install(pull)

@@ -70,8 +70,16 @@ def spread(g: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
     return broadcast_to(reshape(g, keepdims_shape(x, axis)), x.shape)
 
 
+REDUCE: dict[str, Any] = {
+    "sum": np.add.reduce,
+    "max": np.maximum.reduce,
+    "min": np.minimum.reduce,
+    "prod": np.multiply.reduce,
+}
+
+
 def reduce_axes(name: str, x: ArrayLike, axis: Axes, keepdims: bool) -> Any:
-    return getattr(np, name)(x, axis=axis_argument(axis), keepdims=keepdims)
+    return REDUCE[name](x, axis=axis_argument(axis), keepdims=keepdims)  # what np.sum calls, 1 µs later
 
 
 def axis_argument(axis: Axes) -> Any:

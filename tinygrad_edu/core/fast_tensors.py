@@ -25,27 +25,48 @@ def install_for_tensors(tensor: ArrayLike, record: Callable[..., Any], no_option
 
     tensor.__pow__ = to_the_power
     tensor.__matmul__ = product_of_tensors(tensor, record, no_options)
+    for name, operation in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div}.items():
+        setattr(tensor, f"__r{name}__", reflected_operator(tensor, record, no_options, operation))
     for operation in TABLE.values():
         if len(operation.parameters) == 1:
-            setattr(tensor, operation.name, method_of_tensor(tensor, record, no_options, operation))
+            method = method_of_tensor(tensor, record, no_options, operation)
+            setattr(tensor, operation.name, method)
+            if operation.partials is not None:
+                operation.quick[tensor] = method
 
 
 def operator_of_tensors(
     tensor: ArrayLike, record: Callable[..., Any], no_options: ArrayLike, operation: Operation
 ) -> Callable[[Any, Any], Any]:
     """An operator of two Tensors, or of a Tensor and a float."""
+    function = operation.array_function
 
     def operator(self: Node, other: ArrayLike) -> Any:
-        if other.__class__ is tensor:
-            right = other.array
-        elif other.__class__ is float or other.__class__ is int:
-            right = other
-        else:
-            return tensor.__apply__(operation, (self, other))
         try:
-            return record(operation, operation.array_function(self.array, right), (self, other), no_options)
+            if other.__class__ is tensor:  # no variable holds its array: the guard counts who does
+                return record(operation, function(self.array, other.array), (self, other), no_options)
+            if other.__class__ is float or other.__class__ is int:
+                return record(operation, function(self.array, other), (self, other), no_options)
         except (ValueError, OverflowError):
-            return tensor.__apply__(operation, (self, other))  # for its explanation
+            pass  # for the explanation of the general form
+        return tensor.__apply__(operation, (self, other))
+
+    return operator
+
+
+def reflected_operator(
+    tensor: ArrayLike, record: Callable[..., Any], no_options: ArrayLike, operation: Operation
+) -> Callable[[Any, Any], Any]:
+    """An operator of a float and a Tensor."""
+    function = operation.array_function
+
+    def operator(self: Node, other: ArrayLike) -> Any:
+        if UNUSUAL or not (other.__class__ is float or other.__class__ is int):
+            return tensor.__apply__(operation, (other, self))
+        try:
+            return record(operation, function(other, self.array), (other, self), no_options)
+        except (ValueError, OverflowError):
+            return tensor.__apply__(operation, (other, self))  # for its explanation
 
     return operator
 
@@ -72,28 +93,14 @@ def method_of_tensor(
 ) -> Callable[..., Any]:
     """A method of one Tensor."""
     general = getattr(tensor, operation.name)
+    function: Any = None  # found at the first call: SciPy's would be imported for it
 
     def method(self: Node, *others: ArrayLike) -> Any:
+        nonlocal function
         if others:
             return general(self, *others)
-        return record(operation, operation.array_function(self.array), (self,), no_options)
+        if function is None:
+            function = operation.array_function
+        return record(operation, function(self.array), (self,), no_options)
 
     return with_name(method, operation)
-
-
-def gradient_order(root: Node) -> list[Any]:
-    """`topological` along the Tensors whose gradient is wanted, without a function call and a list for each node."""
-    order: list[Any] = []
-    seen: set[Any] = set()
-    stack, kind = [root], root.__class__
-    while stack:
-        x = stack.pop()
-        if x is None:
-            order.append(stack.pop())
-        elif x not in seen:
-            seen.add(x)
-            stack += (x, None)
-            for parent in x.parents:
-                if parent.__class__ is kind and parent.requires_grad and parent not in seen:
-                    stack.append(parent)
-    return order

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.core.aliases import ArrayLike
 
@@ -53,3 +54,41 @@ def flat_sides(operation: Any) -> tuple[bool, bool]:
     """
     low, high = (bool((abs(slope(operation, [sign * x for x in FAR])) < FLAT).all()) for sign in (-1.0, 1.0))
     return low, high
+
+
+class Curve:
+    """What is asked of a row of the table as a function of its first argument: how an activation behaves."""
+
+    if TYPE_CHECKING:  # what a row has
+
+        def on_arrays(self, *arguments: ArrayLike) -> Any: ...
+        def complete(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]: ...
+
+    @functools.cached_property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest y of one argument, ±inf if it has no bound; found on a grid of points.
+
+        >>> from tinygrad_edu import ops
+        >>> ops.sigmoid.range, ops.relu.range, ops.sin.range
+        ((0.0, 1.0), (0.0, inf), (-1.0, 1.0))
+        """
+        return lowest_and_highest(lambda x: self.on_arrays(*self.complete((x,))))
+
+    def slope(self, x: ArrayLike) -> Any:
+        """dy/dx of an activation at a number or at each entry of an array, the other arguments at their defaults."""
+        return slope(self, x)
+
+    @functools.cached_property
+    def flat_sides(self) -> tuple[bool, bool]:
+        """Does the slope go to 0 towards -∞, and towards +∞?"""
+        return flat_sides(self)
+
+    @property
+    def saturates(self) -> bool:
+        """Is it steep in the middle, and flat on both sides, as sigmoid and tanh are?"""
+        return all(self.flat_sides) and max(map(abs, self.range)) < math.inf and abs(self.slope(0.0)) > FLAT
+
+    @property
+    def rectifies(self) -> bool:
+        """Does it have a flat side on which units die, without saturating on both sides, as relu does?"""
+        return any(self.flat_sides) and not self.saturates

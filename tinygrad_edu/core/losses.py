@@ -67,6 +67,11 @@ class Loss(Composed):
         self.numbered = "numbered" in options  # does it ask whether the targets are class numbers?
         self.options = ["ignore_index" if name == "kept" else name for name in options if name != "numbered"]
 
+    @property
+    def array_function(self) -> Any:
+        """The loss itself: it checks its targets and reduces, on arrays too."""
+        return self
+
     def __repr__(self) -> str:
         return f"<loss {self.name}>"
 

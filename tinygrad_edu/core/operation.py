@@ -15,13 +15,14 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tinygrad_edu.core import limits
 from tinygrad_edu.core.aliases import ArrayLike, Option
+from tinygrad_edu.core.array_readings import Body, bind_for_arrays, for_arrays
 from tinygrad_edu.core.ieee_floats import elementwise
+from tinygrad_edu.core.limits import Curve
+from tinygrad_edu.core.modes import UNUSUAL
 from tinygrad_edu.core.readings import NUMBERS, bind, ieee, of_shape, plain_array, values_to_save
 from tinygrad_edu.errors import OperandError, ShapeError, TinygradError
 
@@ -44,7 +45,7 @@ def back_end(arguments: Sequence[Any], protocol: str) -> Callable[..., Any] | No
     return None
 
 
-class Operation:
+class Operation(Curve):
     """One row of the table: y = function(x₁, x₂, ...) of floats, and partials(y, x₁, x₂, ...) = (∂y/∂x₁, ...).
 
     `domain` lists boxes (an interval for each argument; the last one repeats) away from kinks and poles,
@@ -67,6 +68,8 @@ class Operation:
         self.numpy_name, self.scipy_name = numpy, scipy
         self.parameters = tuple(inspect.signature(function).parameters)
         self.defaults: tuple[float, ...] = function.__defaults__ or ()
+        self.quick: dict[type, Callable[..., Any]] = {}  # what it is on one argument of a class, written out for speed
+        self.pull: Callable[..., Any] | None = None  # its pull-back on arrays, written out for speed
         self.saves = values_to_save(partials, 1 + len(self.parameters)) if partials else ()
 
     def __repr__(self) -> str:
@@ -76,6 +79,9 @@ class Operation:
         return self.name  # pickle and copy by name: the row of the table itself, not a copy of it
 
     def __call__(self, *arguments: ArrayLike) -> Any:
+        quick = self.quick.get(arguments[0].__class__) if len(arguments) == 1 else None
+        if quick is not None and not UNUSUAL:
+            return quick(arguments[0])
         arguments = self.complete(arguments)
         apply = back_end(arguments, "__apply__")
         if apply is not None:
@@ -142,41 +148,12 @@ class Operation:
             except ImportError:
                 return elementwise(self.ieee_function, len(self.parameters))
         own = getattr(importlib.import_module("numpy"), self.numpy_name, None)
-        return own or bind(self.function, "array_function")
+        return own or bind_for_arrays(self.function)  # type: ignore[no-any-return]
 
     @functools.cached_property
     def array_partials(self) -> Callable[..., tuple[Any, ...]]:
         """The partials for arrays alone."""
-        return bind(self.partials, "array_function") if self.partials else self.float_partials
-
-    @functools.cached_property
-    def range(self) -> tuple[float, float]:
-        """The lowest and the highest y of one argument, ±inf if it has no bound; found on a grid of points.
-
-        >>> from tinygrad_edu import ops
-        >>> ops.sigmoid.range, ops.relu.range, ops.sin.range
-        ((0.0, 1.0), (0.0, inf), (-1.0, 1.0))
-        """
-        return limits.lowest_and_highest(lambda x: self.on_arrays(*self.complete((x,))))
-
-    def slope(self, x: ArrayLike) -> Any:
-        """dy/dx of an activation at a number or at each entry of an array, the other arguments at their defaults."""
-        return limits.slope(self, x)
-
-    @functools.cached_property
-    def flat_sides(self) -> tuple[bool, bool]:
-        """Does the slope go to 0 towards -∞, and towards +∞?"""
-        return limits.flat_sides(self)
-
-    @property
-    def saturates(self) -> bool:
-        """Is it steep in the middle, and flat on both sides, as sigmoid and tanh are?"""
-        return all(self.flat_sides) and max(map(abs, self.range)) < math.inf and abs(self.slope(0.0)) > limits.FLAT
-
-    @property
-    def rectifies(self) -> bool:
-        """Does it have a flat side on which units die, without saturating on both sides, as relu does?"""
-        return any(self.flat_sides) and not self.saturates
+        return bind_for_arrays(self.partials) if self.partials else self.float_partials
 
     def partials_on_arrays(self, y: ArrayLike, arguments: Sequence[Any]) -> tuple[Any, ...]:
         """partials(y, *arguments) of arrays and plain numbers, with inf or nan where Python divides by the number 0."""
@@ -186,7 +163,7 @@ class Operation:
             return self.array_partials(y, *map(of_numpy, arguments))
 
 
-class ArrayOperation:
+class ArrayOperation(Body):
     """An operation on whole arrays: y = function(*arrays, **options), and its pull-back
     vjp(g, y, *arrays, **options) = (g·∂y/∂array₁, ...), written with operations, so that it runs on
     arrays and, for higher order, on Tensors. `linear` says that the pull-back reads shapes only.
@@ -221,6 +198,7 @@ class ArrayOperation:
         self.arrays = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.options = {p.name: p.default for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        self.pull: Callable[..., Any] | None = None  # its pull-back on arrays, written out for speed
 
     def __repr__(self) -> str:
         return f"<array operation {self.name}>"
@@ -228,13 +206,24 @@ class ArrayOperation:
     def __reduce__(self) -> str:
         return self.name
 
-    def __call__(self, *arguments: ArrayLike, **options: Option) -> Any:
+    def call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """What the first array that has a back end says; of plain arrays the function."""
         arrays, options = self.sort_arguments(arguments, options)
         apply = back_end(arrays, "__apply_array__")
         if apply is not None:
             return apply(self, arrays, options)
         y = self.function(*[plain_array(self.name, array) for array in arrays], **options)
         return y.item() if is_object(y) and y.ndim == 0 else y  # of Values: the one Value
+
+    @functools.cached_property
+    def array_pulls(self) -> tuple[Callable[..., Any], ...]:
+        """The functions of a pull-back that has one for each array, for plain arrays alone."""
+        return tuple(map(for_arrays, self.pulls))
+
+    @functools.cached_property
+    def array_vjp(self) -> Callable[..., tuple[Any, ...]]:
+        """The pull-back for plain arrays alone."""
+        return self.vjp if self.pulls else for_arrays(self.vjp)
 
     def sort_arguments(
         self, arguments: tuple[Any, ...], options: dict[str, Any]
@@ -254,7 +243,7 @@ class ArrayOperation:
         return arrays, self.options | given
 
 
-class Composed:
+class Composed(Body):
     """A function written with operations only: it needs no derivative of its own.
 
     `calls_others`: it runs a user's function, whose errors are not about shapes.
@@ -267,7 +256,8 @@ class Composed:
         self.name: str = function.__name__
         self.function, self.numpy_name, self.method = function, numpy, method
 
-    def __call__(self, *arguments: ArrayLike, **options: Option) -> Any:
+    def call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """The function, and its errors about shapes with our words."""
         try:
             return self.function(*arguments, **options)
         except (ValueError, IndexError, ZeroDivisionError) as error:

@@ -18,13 +18,13 @@ Axes = int | Sequence[int]
 @array_op(vjp=lambda g, _y, x, shape: (reshape(g, x.shape),), linear=True)
 def reshape(x: ArrayLike, /, shape: Axes) -> Any:
     """The same numbers in another shape; one size may be -1.  x̄ = reshape(ȳ, shape of x)."""
-    return np.reshape(x, shape)
+    return x.reshape(shape) if x.__class__ is np.ndarray else np.reshape(x, shape)
 
 
 @array_op(vjp=lambda g, _y, x, axes: (transpose(g, inverse(axes)),), linear=True)
 def transpose(x: ArrayLike, /, axes: Sequence[int] | None = None) -> Any:
     """The axes in another order, reversed by default.  x̄ = ȳ transposed back."""
-    return np.transpose(x, axes)
+    return x.transpose(axes) if x.__class__ is np.ndarray else np.transpose(x, axes)
 
 
 def one_axis(x: ArrayLike, axis: int) -> int:

@@ -21,6 +21,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
+from tinygrad_edu.core.fast_arrays import install_for_arrays
 from tinygrad_edu.core.fast_tensors import install_for_tensors
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
@@ -41,6 +42,7 @@ else:
 Array = np.ndarray[Any, Any]
 AnyOperation = Operation | ArrayOperation
 NO_OPTIONS: Mapping[str, Any] = {}
+new = object.__new__
 
 
 class Tensor(TensorMethods, Operators):
@@ -90,7 +92,7 @@ class Tensor(TensorMethods, Operators):
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
         """What an elementwise operation means on Tensors: one NumPy call over the whole arrays."""
-        if MODES.tensor_trace is not None:
+        if UNUSUAL and MODES.tensor_trace is not None:
             return MODES.tensor_trace.__apply__(operation, arguments)
         operands = [x if x.__class__ is Tensor or x.__class__ is float else operand(x, arguments) for x in arguments]
         arrays = [x.array if x.__class__ is Tensor else x for x in operands]
@@ -107,13 +109,13 @@ class Tensor(TensorMethods, Operators):
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Any:
         """What an array operation means on Tensors: its function on the arrays."""
-        if MODES.tensor_trace is not None:
+        if UNUSUAL and MODES.tensor_trace is not None:
             return MODES.tensor_trace.__apply_array__(operation, arrays, options)
         if "index" in options:
             options = {**options, "index": plain_index(options["index"])}
         operands = tuple([x if x.__class__ is Tensor else whole(x, arrays) for x in arrays])
         try:
-            y = operation.function(*[x.array if x.__class__ is Tensor else x for x in operands], **options)
+            y = operation.array_function(*[x.array if x.__class__ is Tensor else x for x in operands], **options)
         except (ValueError, IndexError) as error:
             raise shape_error(operation, operands, error) from None
         made = record(operation, y, operands, options)
@@ -267,7 +269,11 @@ def leaf(array: Array, label: str = "") -> Tensor:
 
 def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor:
     """The result of an operation; it keeps its parents where a gradient may be asked for."""
-    made = leaf(y if y.__class__ is np.ndarray else np.asarray(y))
+    made = new(Tensor)  # what `leaf` does, without two calls: this runs once for each operation
+    made.array = y if y.__class__ is np.ndarray else np.asarray(y)
+    made.grad = made.guard = made.op = None
+    made.label, made.parents, made.options = "", (), NO_OPTIONS
+    made.made, made.spent, made.requires_grad = 0, False, False
     if UNUSUAL:
         if MODES.anomaly:
             refuse_anomaly(operation, y, operands)
@@ -283,7 +289,7 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
                 x.guard.look(x.array)
         elif x.__class__ is np.ndarray:
             operands = tuple([x.copy() if x.__class__ is np.ndarray else x for x in operands])
-    if made.requires_grad or MODES.tensor_trace is not None:
+    if made.requires_grad or (UNUSUAL and MODES.tensor_trace is not None):
         made.op, made.parents, made.options, made.made = operation, operands, options, next(CLOCK)
     return made
 
@@ -308,6 +314,7 @@ def number(x: Node) -> Any:
 
 
 install_for_tensors(Tensor, record, NO_OPTIONS)
+install_for_arrays(Tensor, record, protect_view)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name) and getattr(entry, "method", True):
         setattr(Tensor, name, array_method(entry))

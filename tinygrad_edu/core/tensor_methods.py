@@ -19,6 +19,7 @@ from tinygrad_edu.errors import DtypeError, OperandError
 
 PAIRS = ("max", "min", "median", "sort", "cummax", "cummin", "mode", "kthvalue")  # torch gives indices beside them
 SPREADS = ("std", "var")
+NUMPYS = frozenset({"axis", "keepdims"})  # options that NumPy and we name alike
 
 
 @array_op(vjp=lambda g, _y, _x, dtype: (g,), linear=True, made_of=lambda x, dtype: +x)
@@ -300,7 +301,7 @@ def array_method(operation: Any) -> Callable[..., Any]:
     """A method for an operation on whole arrays, which also takes PyTorch's names of its options."""
 
     def bound(self: ArrayLike, *arguments: ArrayLike, **options: Option) -> Any:
-        if options:
+        if options and not options.keys() <= NUMPYS:
             options = translate_options(operation.name, options)
         return operation(self, *arguments, **options)
 

@@ -1,0 +1,103 @@
+"""One body, read for plain arrays alone: every operation that it names is NumPy's function, without asking each time.
+
+`sum`, `reshape` and their like ask what they are given, and sort their options: about 3 µs for a call that takes NumPy
+1 µs. A pull-back of the table makes two to eight such calls, on nothing but arrays while a backward pass runs. Here its
+code is bound once to functions of arrays, and so are the helpers that it calls: `spread`, `unbroadcast`, `choose`.
+`tests/core/test_array_readings.py` holds the two readings of each row against each other, bit for bit.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import threading
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tinygrad_edu.core.aliases import ArrayLike, Option
+from tinygrad_edu.core.modes import UNUSUAL
+from tinygrad_edu.core.readings import bind
+
+PACKAGE = __name__.rpartition(".")[0]  # functions of this room are read anew; those of others are left as they are
+BOUND: dict[Any, Any] = {}  # by function and by module; a function stands here before its own names are bound
+BINDING = threading.RLock()  # so that no other thread is given one of those
+
+
+def for_arrays(x: Any) -> Any:
+    """An operation, a function or a module of the engine as it is for plain arrays; anything else as it is."""
+    if hasattr(type(x), "array_function"):
+        return x.array_function
+    name = getattr(x, "__module__" if isinstance(x, types.FunctionType) else "__name__", None)
+    if not isinstance(x, (types.FunctionType, types.ModuleType)) or not str(name).startswith(PACKAGE):
+        return x
+    with BINDING:
+        if x not in BOUND:
+            BOUND[x] = Names(x) if isinstance(x, types.ModuleType) else bind_function(x)
+        return BOUND[x]
+
+
+def bind_for_arrays(function: Any) -> Any:
+    """A function of the engine as it is for plain arrays; in one of somebody else's its own global names are bound."""
+    found = for_arrays(function)
+    return bind(function, "array_function") if found is function else found
+
+
+def bind_function(function: types.FunctionType) -> Any:
+    """The same code with its global names bound for arrays."""
+    names: dict[str, Any] = {"__builtins__": builtins}  # some of NumPy's C code looks for them by this name
+    made = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
+    made.__kwdefaults__ = function.__kwdefaults__
+    BOUND[function] = made  # a function that calls itself finds this one
+    given = function.__globals__
+    names.update({name: for_arrays(given[name]) for name in global_names(function.__code__) if name in given})
+    return made
+
+
+def global_names(code: types.CodeType) -> Iterator[str]:
+    """The global names that a function reads, and those that functions written inside it read."""
+    for step in dis.get_instructions(code):
+        if step.opname == "LOAD_GLOBAL":
+            yield step.argval
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from global_names(inner)
+
+
+class Body:
+    """What has a `function` that is written for arrays and nodes alike, and is called with arrays and options."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, *arguments: ArrayLike, **options: Option) -> Any:
+        quick = self.quick.get(arguments[0].__class__) if arguments else None
+        if quick is not None and not UNUSUAL:
+            return quick(*arguments, **options)
+        return self.call(arguments, options)
+
+    def call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """What it means, whatever its arguments are."""
+        raise NotImplementedError
+
+    @functools.cached_property
+    def quick(self) -> dict[type, Callable[..., Any]]:
+        """What it is on arrays of a class, written out for speed."""
+        return {}
+
+    @functools.cached_property
+    def array_function(self) -> Callable[..., Any]:
+        """The function for plain arrays alone."""
+        return for_arrays(self.function)  # type: ignore[no-any-return]
+
+
+class Names:
+    """A module whose names are bound when they are first read: `ops.exp` is np.exp."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        self.module = module
+
+    def __getattr__(self, name: str) -> Any:
+        found = for_arrays(getattr(self.module, name))
+        setattr(self, name, found)
+        return found
