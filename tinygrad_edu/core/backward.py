@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
 from tinygrad_edu.core.shape_errors import explain
-from tinygrad_edu.core.write_guard import is_alone, refuse_changed, was_written
+from tinygrad_edu.core.write_guard import refuse_changed, was_written
 from tinygrad_edu.errors import (
     AnomalyError,
     BackwardTwiceError,
@@ -53,7 +54,9 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
         if spent:
             warn_forgotten(spent, stacklevel=4)
         while found:
-            store(*found.popitem())
+            x, g = found.popitem()
+            alone = sys.getrefcount(g) <= ALONE
+            store(x, g, alone)
         root.spent = True if root.parents else root.spent
 
 
@@ -77,14 +80,26 @@ def is_forgotten(grad: ArrayLike, spent: ArrayLike) -> bool:
     return spent is not False and grad is not None and spent is grad and bool(grad.any())
 
 
-def store(x: Node, g: Node) -> None:
-    """An inner node shows this pass's gradient; a leaf adds it to the gradient that it has, in its own array."""
+def count_references(found: dict[Node, Any]) -> int:
+    """Of a gradient that nobody but the loop in `backward` holds, asked for as it asks."""
+    _, g = found.popitem()
+    return sys.getrefcount(g)
+
+
+ALONE = count_references({None: np.empty(1)})
+
+
+def store(x: Node, g: Node, alone: bool) -> None:
+    """An inner node shows this pass's gradient; a leaf adds it to the gradient that it has, in its own array.
+
+    `alone`: nobody else holds the array g, so that a leaf may keep it.
+    """
     if g.__class__ is not np.ndarray:
         g = np.asarray(g)
     if x.parents:
         x.grad = g
     elif x.grad is None:
-        x.grad = g if is_alone(g) else g.copy()
+        x.grad = g if alone and g.base is None else g.copy()
     else:
         x.grad = x.grad + g
 

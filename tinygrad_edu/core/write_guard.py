@@ -90,11 +90,6 @@ def guard_of(x: Node) -> WriteGuard:
     return x.guard  # type: ignore[no-any-return]
 
 
-def is_alone(array: Array) -> bool:
-    """Is the caller's variable all that holds this array, and the array no view of another?"""
-    return sys.getrefcount(array) <= HELD and array.base is None
-
-
 def was_written(uses: Sequence[tuple[Node, int]]) -> bool:
     """Was any array written to after its use? Whether that matters, `refuse_changed` says.
 
