@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.browser import resize
 from tests.report.runs import HOSTILE
 from tests.report.test_playground import ROWS, choose, data_set, in_python, text, train
 from tinygrad_edu.cli import main
@@ -140,10 +141,12 @@ def test_a_file_chosen_in_the_page_trains_as_in_python(opened, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "no samples"), ("a,b\n", "no samples"), ("1,2\n3", "columns"), ("1,nan\nx,2", "no finite number"),
-        ("1\n2\n", "1 columns"), ("1,2\n\0", "no text"), ("1e999,2\n1,3", "no finite number"),
+        ("", "no samples"), ("a,b\n", "no samples"), ("1,2\n3", "1 column, and 2 are needed"), ("1,nan\nx,2", "not a finite number"),
+        ("1\n2\n", "has 1 column:"), ("1,2\n\0", "no text"), ("1e999,2\n1,3", "not a finite number"),
         ("\n".join(f"{i},c{i}" for i in range(9)), "9 classes"), ("1,2\n" * 5001, "5001 samples"),
-        (f"{HOSTILE},1,2\n" * 3, "no finite number"),
+        (f"{HOSTILE},1,2\n" * 3, "not a finite number"), ("1,2,3\n3,,5", "line 2, column 2: it is empty"),
+        ("1;2\n1,5;2", '"1,5" has a decimal comma: write a point'), ('1,2\n3,"x', "is opened and never closed"),
+        ("1,a\n2,a", "1 class, and"),
     ],
 )  # fmt: skip
 def test_a_hostile_file_is_one_sentence(opened, tmp_path, content, said):
@@ -153,6 +156,60 @@ def test_a_hostile_file_is_one_sentence(opened, tmp_path, content, said):
     assert opened.get_log("browser") == []
     opened.execute_script("document.getElementById('one').click()")
     assert text(opened, "#epoch") == "1", "the page goes on with what it had"
+
+
+ENCODED = "a,b,kind\n" + "\n".join(f"{i},{i},{'é' if i % 2 else 'ü'}" for i in range(20))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [("latin-1", "in UTF-8: save it as"), ("cp1252", "in UTF-8: save it as"), ("utf-16", "UTF-16: save it as UTF-8"),
+     ("utf-16-be", "no text"), ("utf-8", ""), ("utf-8-sig", "")],
+)  # fmt: skip
+def test_page_and_command_line_read_the_same_encodings(opened, tmp_path, capsys, encoding, said):
+    path = tmp_path / "data.csv"
+    path.write_text(ENCODED, encoding=encoding)
+    told = upload(opened, path)
+    code = main(["play", "--csv", str(path), "-o", str(tmp_path / "page.html")])
+    assert (code == 0) == (not said)
+    if said:
+        assert said in told
+        assert "save it as UTF-8" in capsys.readouterr().err or encoding == "utf-16-be"
+    else:
+        assert told == "20 samples of 2 features."
+        assert opened.execute_script("return document.body.textContent.includes('Classes: é, ü')")
+
+
+@pytest.mark.slow
+def test_every_loss_that_is_offered_is_taken_by_fit(opened):
+    """Of each data set: the targets of the page are those that the loss takes in Python."""
+    offered = "return [...document.getElementById('loss').options].map(option => option.value)"
+    for place, (title, name, settings) in enumerate(datasets.MADE):
+        choose(opened, dataset=str(place))
+        found = next(each for each in datasets.made_data() if each.title == title)
+        losses = opened.execute_script(offered)
+        assert len(losses) >= 2
+        if found.classes:
+            continue  # rows of classes: every one is trained in test_playground.py
+        for loss in losses:
+            run = tg.fit(
+                tg.nn.MLP([found.X.shape[1], 1]), found.X, found.y[:, None], loss=loss, optimizer="sgd", epochs=1
+            )
+            assert run.n_epochs <= 1, (title, name, settings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [400, 1000, 1600])
+def test_no_label_of_a_setting_takes_more_than_two_lines(opened, width):
+    resize(opened, width)
+    high = """
+      return [...document.querySelectorAll(".field")].filter(label => {
+        const range = document.createRange();
+        range.selectNodeContents(label.firstChild);
+        return range.getBoundingClientRect().height > 56;
+      }).map(label => label.textContent)"""
+    assert opened.execute_script(high) == []
 
 
 # Validation

@@ -50,7 +50,9 @@ def text(path: Path) -> str:
     try:
         return content(path).decode("utf-8-sig")  # spreadsheets put a mark in front
     except UnicodeDecodeError:
-        raise InputFileError(f"{path} is no text: a loss curve in JSON or CSV is needed") from None
+        wide = content(path)[:2] in (b"\xff\xfe", b"\xfe\xff")
+        what = ", it is in UTF-16" if wide else ""
+        raise InputFileError(f'{path} is no text in UTF-8{what}: save it as UTF-8 (in Excel: "CSV UTF-8")') from None
 
 
 def read_curve(path: Path) -> Array:

@@ -4,6 +4,27 @@ const csvFile = (() => {
   const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, BYTES = 5e6, SAMPLES = 5000, CLASSES = 8, FEW = 20;
   const numberOf = text => NUMBER.test(text.trim()) ? Number(text.trim()) : NaN;
 
+  const count = (amount, noun) => `${amount} ${noun}${amount === 1 ? "" : noun.endsWith("s") ? "es" : "s"}`;
+
+  /* The bytes as text. Python reads the file as UTF-8, so nothing else is guessed. */
+  function decode(name, bytes) {
+    const first = new Uint8Array(bytes.slice(0, 2)), wide = first[0] + first[1] === 0xFE + 0xFF && first[0] >= 0xFE;
+    try {
+      if (wide) throw new TypeError();
+      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch {
+      throw new Error(`${name} is no text in UTF-8${wide ? ", it is in UTF-16" : ""}: save it as UTF-8 (in Excel: "CSV UTF-8").`);
+    }
+  }
+
+  /* What is wrong with a cell that should be a number. */
+  function complaint(cell) {
+    const told = JSON.stringify(cell.slice(0, 30));
+    if (!cell.trim()) return "it is empty: fill it in or remove the row.";
+    if (/^[+-]?\d*,\d+$/.test(cell.trim())) return `${told} has a decimal comma: write a point.`;
+    return `${told} is not a finite number.`;
+  }
+
   function cellsOf(text, delimiter) {
     const rows = [];
     let row = [], cell = "", quoted = false;
@@ -19,6 +40,7 @@ const csvFile = (() => {
         row.push(cell); rows.push(row); [row, cell] = [[], ""];
       } else cell += letter;
     }
+    if (quoted) throw new Error("a quotation mark is opened and never closed.");
     if (cell !== "" || row.length) { row.push(cell); rows.push(row); }
     return rows.map((cells, i) => ({ cells, line: i + 1 })).filter(({ cells }) => cells.some(x => x.trim()));
   }
@@ -28,26 +50,27 @@ const csvFile = (() => {
     if (text.includes("\0")) throw new Error(`${name} is no text.`);
     const plain = text.replace(/^\uFEFF/, ""), first = plain.trimStart().split("\n", 1)[0];
     const delimiter = [",", ";", "\t"].reduce((best, mark) => first.split(mark).length > first.split(best).length ? mark : best);
-    let rows = cellsOf(plain, delimiter);
+    let rows;
+    try { rows = cellsOf(plain, delimiter); } catch (error) { throw new Error(`${name}: ${error.message}`); }
     const header = rows.length > 0 && rows[0].cells.slice(0, -1).some(x => Number.isNaN(numberOf(x)));
     if (header) rows = rows.slice(1);
     const width = rows.length ? rows[0].cells.length : 0, features = width - 1, n = rows.length;
     if (!n) throw new Error(`${name} has no samples: a row for each is needed, its target in the last column.`);
-    if (n > SAMPLES) throw new Error(`${name} has ${n} samples: the playground takes up to ${SAMPLES}.`);
-    if (features < 1 || features > widest) throw new Error(`${name} has ${width} columns: 2 to ${widest + 1} are needed, the last one for the target.`);
+    if (n > SAMPLES) throw new Error(`${name} has ${count(n, "sample")}: the playground takes up to ${SAMPLES}.`);
+    if (features < 1 || features > widest) throw new Error(`${name} has ${count(width, "column")}: 2 to ${widest + 1} are needed, the last one for the target.`);
     const X = [];
     for (const { cells, line } of rows) {
-      if (cells.length !== width) throw new Error(`${name}, line ${line}: it has ${cells.length} columns, and ${width} are needed.`);
+      if (cells.length !== width) throw new Error(`${name}, line ${line}: it has ${count(cells.length, "column")}, and ${width} are needed.`);
       for (let j = 0; j < features; j++) {
         const x = numberOf(cells[j]);
-        if (!Number.isFinite(x)) throw new Error(`${name}, line ${line}, column ${j + 1}: ${JSON.stringify(cells[j].slice(0, 30))} is no finite number.`);
+        if (!Number.isFinite(x)) throw new Error(`${name}, line ${line}, column ${j + 1}: ${complaint(cells[j])}`);
         X.push(x);
       }
     }
     const labels = rows.map(({ cells }) => cells[features].trim()), numbers = labels.map(numberOf), numeric = !numbers.some(Number.isNaN);
     const kinds = [...new Set(numeric ? numbers : labels)].sort(numeric ? (a, b) => a - b : undefined);
     const classes = !numeric || kinds.length >= 2 && kinds.length <= Math.min(FEW, Math.floor(n / 2)) && kinds.every(Number.isInteger);
-    if (classes && (kinds.length < 2 || kinds.length > CLASSES)) throw new Error(`${name}: its last column has ${kinds.length} classes, and 2 to ${CLASSES} can be shown.`);
+    if (classes && (kinds.length < 2 || kinds.length > CLASSES)) throw new Error(`${name}: its last column has ${count(kinds.length, "class")}, and 2 to ${CLASSES} can be shown.`);
     if (numeric && !numbers.every(Number.isFinite)) throw new Error(`${name}: its last column holds a number that is not finite.`);
     const quoted = JSON.stringify(name), mark = JSON.stringify(delimiter);
     return {
@@ -74,5 +97,5 @@ const csvFile = (() => {
     }
     return found;
   }
-  return { read, BYTES };
+  return { read, decode, count, BYTES };
 })();

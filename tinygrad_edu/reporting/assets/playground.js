@@ -74,7 +74,7 @@
     dataset = datasets[Number(at("dataset").value)];
     at("scaled").checked = dataset.startScaled;
     const classes = dataset.classes.length, counts = dataset.y.every(y => y >= 0 && Number.isInteger(y));
-    fill(at("loss"), Object.keys(known.losses).filter(name => classes ? known.losses[name].for !== "numbers" : !known.losses[name].classes && (name !== "poisson" || counts)));
+    fill(at("loss"), Object.keys(known.losses).filter(name => classes ? known.losses[name].for !== "numbers" : !known.losses[name].classes && known.losses[name].takes.some(kind => kind === "numbers" || counts)));
     at("loss").value = classes > 2 ? "cross_entropy" : classes ? "bce_with_logits" : "mse";
     chooseLoss();
   }
@@ -360,9 +360,10 @@
     if (!file) return;
     try {
       if (file.size > csvFile.BYTES) throw new Error(`${file.name} has ${Math.round(file.size / 1e6)} MB: up to 5 are read.`);
-      datasets.push(csvFile.read(file.name, await file.text(), widest));
+      datasets.push(csvFile.read(file.name, csvFile.decode(file.name, await file.arrayBuffer()), widest));
     } catch (error) { said.textContent = error.message; return; }
-    said.textContent = `${datasets.at(-1).y.length} samples of ${datasets.at(-1).features} features.`;
+    const { y: { length }, features } = datasets.at(-1);
+    said.textContent = `${csvFile.count(length, "sample")} of ${csvFile.count(features, "feature")}.`;
     option(at("dataset"), String(datasets.length - 1), file.name.slice(0, 60));
     at("dataset").value = String(datasets.length - 1);
     chooseData();

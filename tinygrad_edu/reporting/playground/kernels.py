@@ -178,9 +178,20 @@ def add_losses(kernels: Kernels) -> dict[str, Any]:
             "link": loss.link,
             "classes": loss.for_classes,
             "for": "numbers" if name in OF_NUMBERS else "",
+            "takes": [kind for kind, targets in COLUMNS.items() if takes(loss, targets)],
         }
         for name, loss in LOSSES.items()
     }
+
+
+def takes(loss: Any, targets: Sequence[float]) -> bool:
+    """Does the loss take this column of numbers as targets? Asked of the loss itself."""
+    column = np.array(targets)[:, None]
+    try:
+        loss(np.full_like(column, 0.5), column)
+    except TinygradError:
+        return False
+    return True
 
 
 def add_optimizers(kernels: Kernels) -> dict[str, Any]:
@@ -334,5 +345,6 @@ def all_kernels() -> tuple[str, dict[str, Any]]:
 
 
 EXAMPLES: Mapping[str, Any] = {"lr": 0.1, "schedule": 0.1, "factor": 0.999, "every": 100, "steps": 500}
+COLUMNS: Mapping[str, Sequence[float]] = {"numbers": (-1.5, 0.25, 7.0), "counts": (0.0, 1.0, 7.0)}
 OF_NUMBERS = ("poisson", "kl_div")  # no class is learned by them
 FIXED = ("mult",)  # of which a formula has two
