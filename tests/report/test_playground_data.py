@@ -141,7 +141,8 @@ def test_a_file_chosen_in_the_page_trains_as_in_python(opened, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "no samples"), ("a,b\n", "no samples"), ("1,2\n3", "1 column, and 2 are needed"), ("1,nan\nx,2", "not a finite number"),
+        ("", "no samples"), ("a,b\n", "no samples"), ("1,2\n3", "1 column, and 2 are needed"),
+        ("1,nan\nx,2", "not a finite number"),
         ("1\n2\n", "has 1 column:"), ("1,2\n\0", "no text"), ("1e999,2\n1,3", "not a finite number"),
         ("\n".join(f"{i},c{i}" for i in range(9)), "9 classes"), ("1,2\n" * 5001, "5001 samples"),
         (f"{HOSTILE},1,2\n" * 3, "not a finite number"), ("1,2,3\n3,,5", "line 2, column 2: it is empty"),
