@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from bench.clinic.question_cases import Asked, Case, column, fitted, found, standard
+from bench.clinic.deepfd_data import UNITS, XOR, Data, clouds, digits, iris, table, yes_or_no
+from bench.clinic.question_parts import Asked, Case, column, fitted, found, standard
 from tinygrad_edu import nn, optim
 
-Array = np.ndarray[Any, Any]
 KINDS = {  # of the sheet, as causes here
     "activation": (
         "wrong_output_activation", "targets_out_of_range", "no_activation", "saturated_activations", "dead_relu",
@@ -33,14 +33,17 @@ KINDS = {  # of the sheet, as causes here
     "batch": ("batch_too_large_for_epochs",),
     "layers": ("too_small_network", "vanishing_gradient", "no_activation"),
 }  # fmt: skip
+
+
 LEFT_OUT = {
     "convolutions": (2, 21, 27, 33, 34, 49, 51, 53, 54, 55),
     "no fault according to the sheet": (18, 19, 24, 30, 35, 36),
     "the fault is in the texts or labels that are not described": (15, 32, 38, 50),
     "a change in a repository of more than settings": (52, 56, 57, 58),
 }
+
+
 CASES: dict[str, Case] = {}
-Data = tuple[Array, Array]
 
 
 def program(number: int, kinds: str, refusal: str = "") -> Callable[..., Any]:
@@ -70,51 +73,6 @@ def run(
     made = getattr(optim, optimizer)(model.parameters(), lr=lr, **options)
     trained = tg.fit(model, X, given, loss=loss, optimizer=made, epochs=epochs, batch_size=batch, seed=seed)
     return Asked(trained, X, given, found(y) if classes else fitted(y), good)
-
-
-# Data
-
-
-def digits() -> Data:
-    from sklearn.datasets import load_digits
-
-    d = load_digits()
-    return d.data[:600] / 16.0, d.target[:600].astype(int)
-
-
-def iris() -> Data:
-    from sklearn.datasets import load_iris
-
-    d = load_iris()
-    return d.data, d.target.astype(int)
-
-
-XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]), np.array([0, 1, 1, 0])
-
-
-def clouds(classes: int, spread: float = 0.5, samples: int = 400, width: int = 4, seed: int = 0) -> Data:
-    rng = np.random.default_rng(seed)
-    k = rng.integers(0, classes, samples)
-    return rng.normal(0.0, 2.0, (classes, width))[k] + rng.normal(0.0, spread, (samples, width)), k
-
-
-def table(seed: int, sizes: Any = 1.0, target: float = 1.0, samples: int = 400) -> Data:
-    """Numbers from four columns of such sizes."""
-    rng = np.random.default_rng(seed)
-    Z = rng.normal(0.0, 1.0, (samples, 4))
-    t = Z[:, 0] * Z[:, 1] + Z[:, 2] - 0.5 * Z[:, 3]
-    return Z * sizes, column(t * target)
-
-
-def yes_or_no(seed: int, sizes: Any = 1.0, samples: int = 400) -> Data:
-    X, t = table(seed, sizes, 1.0, samples)
-    return X, (t[:, 0] > 0).astype(int)
-
-
-UNITS = np.array([1.0, 40.0, 300.0, 2000.0])
-
-
-# Programs
 
 
 @program(1, "activation loss rate")

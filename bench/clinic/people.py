@@ -1,9 +1,9 @@
 """How does the examiner serve programs of people? `python -m bench.clinic.people [CASES.py ...] [--only NAME]`
 
-Our own programs (bench.clinic.people_course, people_networks, people_steps), each wrong and each as its right twin; and
-files of programs that others wrote, given by their path, which have CASES, EXPECTED, ask and judge. A wrong program is
-right if the first line pointed at is the line of the mistake, or if the mistake is named with certainty and by its true
-name (TRUE_NAMES). A certain name that is not the true one is `misnamed`, and counts as wrong.
+Our own programs (FILES), each wrong and each as its right twin; and files of programs that others wrote, given by
+their path, which have CASES, EXPECTED, ask and judge. A wrong program is right if the first line pointed at is the line
+of the mistake, or if the mistake is named with certainty and by its true name (TRUE_NAMES). A certain name that is not
+the true one is `misnamed`, and counts as wrong.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from bench.clinic import people_course, people_networks, people_steps
-from bench.clinic.people_course import COURSE, PROGRAMS, Handed
+from bench.clinic import people_cells, people_course, people_layers, people_networks, people_steps
+from bench.clinic.people_parts import COURSE, PROGRAMS, Handed
 
-FILES = (people_course, people_networks, people_steps)  # importing them fills PROGRAMS
+FILES = (people_course, people_layers, people_networks, people_cells, people_steps)  # importing them fills PROGRAMS
 MARK = "# SLIP"
 TRUE_NAMES = {  # of programs in which the line is not pointed at first
     "lists_of_lists_network": {"not_transposed"},

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.clinic.people_course import Handed, program, rng
+from bench.clinic.people_parts import Handed, program, rng
 
 
 class Regression:

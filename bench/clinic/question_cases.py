@@ -1,119 +1,19 @@
 """Cases made after the kinds of questions that people ask, none of them a question itself: see bench.clinic.questions.
 
-Each trains as somebody might (cured=False), or with the true cure. They were not used to set any limit.
+Each trains as somebody might (cured=False), or with the true cure. They were not used to set any limit. Those in which
+nothing is wrong are bench.clinic.question_healthy's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
 import numpy as np
 
-import tinygrad_edu as tg
-from tinygrad_edu import nn, optim
-from tinygrad_edu.nn.layers import find_activation
-from tinygrad_edu.nn.losses import LOSSES
+from bench.clinic import question_healthy
+from bench.clinic.question_parts import Asked, Case, column, enter, fitted, found, standard, train
+from tinygrad_edu import nn
 
-Array = np.ndarray[Any, Any]
-
-
-@dataclass
-class Asked:
-    """What is handed over, and how good an estimate is: judge(estimate) >= good. test: of any X, in its place."""
-
-    obj: Any
-    X: Any
-    y: Any
-    judge: Callable[[Array], float]
-    good: float
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    test: Callable[[Callable[[Any], Array]], float] | None = None
-
-    def worth(self, predict: Callable[[Any], Array]) -> float:
-        return self.test(predict) if self.test else self.judge(predict(self.X))
-
-    def asis(self) -> float:
-        return self.worth(lambda X: estimate_of(self.obj, X))
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    truth: str
-    accept: tuple[str, ...]
-    healthy: bool
-    refusal: str
-    build: Callable[..., Asked]
-
-
-CASES: dict[str, Case] = {}
-
-
-def case(truth: str, accept: tuple[str, ...] = (), refusal: str = "") -> Callable[..., Any]:
-    def add(build: Callable[..., Asked]) -> Callable[..., Asked]:
-        name = build.__name__
-        CASES[name] = Case(name, truth, accept, truth == "healthy", refusal, build)
-        return build
-
-    return add
-
-
-def estimate_of(obj: Any, X: Any) -> Array:
-    if hasattr(obj, "predict_proba"):
-        p = obj.predict_proba(X)
-        return np.asarray(p[:, 1:] if p.shape[1] == 2 else p)
-    if hasattr(obj, "predict"):
-        return np.asarray(obj.predict(X)).reshape(len(X), -1)
-    z = np.asarray(obj.model.eval()(np.asarray(X, float)).numpy()).reshape(len(X), -1)
-    loss = LOSSES.get(obj.config.get("loss")) if isinstance(obj.config.get("loss"), str) else None
-    return np.asarray(find_activation(loss.link if loss else "identity")(z))
-
-
-def column(values: Any) -> Array:
-    return np.asarray(values, float).reshape(-1, 1)
-
-
-def fitted(y: Any, rows: Any = slice(None)) -> Callable[[Array], float]:
-    """R² on some rows."""
-    t = column(y) if np.ndim(y) == 1 else np.asarray(y, float)
-
-    def measure(p: Array) -> float:
-        p = np.asarray(p, float).reshape(t.shape)[rows]
-        target = t[rows]
-        if not np.isfinite(p).all():
-            return -9.0
-        return float(1.0 - ((p - target) ** 2).sum() / ((target - target.mean(axis=0)) ** 2).sum())
-
-    return measure
-
-
-def found(labels: Any) -> Callable[[Array], float]:
-    """The mean over classes of the share found."""
-    t = np.asarray(labels).astype(int).reshape(-1)
-
-    def measure(p: Array) -> float:
-        p = np.asarray(p, float)
-        if not np.isfinite(p).all():
-            return 0.0
-        named = p.argmax(axis=1) if p.shape[1] > 1 else (p[:, 0] > 0.5).astype(int)
-        return float(np.mean([(named[t == c] == c).mean() for c in np.unique(t)]))
-
-    return measure
-
-
-def standard(X: Any) -> Array:
-    return np.asarray((X - X.mean(axis=0)) / X.std(axis=0))
-
-
-def train(
-    sizes: Any, X: Any, y: Any, loss: Any, opt: str, lr: float, epochs: int, seed: int, activation: str = "tanh",
-    out: str = "identity", batch: int | None = None, model: Any = None, net: Any = None, **options: Any,
-) -> Any:  # fmt: skip
-    model = model or nn.MLP(sizes, activation=activation, out_activation=out, seed=seed, **(net or {}))
-    optimizer = getattr(optim, opt)(model.parameters(), lr=lr)
-    return tg.fit(model, X, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch, seed=seed, **options)
+CASES: dict[str, Case] = dict(question_healthy.CASES)
+case = enter(CASES)
 
 
 @case("target_outliers")
@@ -154,66 +54,6 @@ def k_sentinel_in_inputs(seed, cured):
     Z[k, 0] = -99999
     run = train([4, 24, 1], X if cured else Z, y, "mse", "SGD", 0.01, 60, seed, "relu", batch=32)
     return Asked(run, X if cured else Z, y, fitted(y, ~k), 0.9)
-
-
-@case("healthy")
-def ok_autoencoder(seed, cured):
-    r = np.random.default_rng(8)
-    X = r.normal(0, 1, (300, 10)) @ r.normal(0, 1, (10, 10)) / 3
-    run = train([10, 3, 10], X, X, "mse", "Adam", 0.01, 200, seed, "identity", batch=30)
-    return Asked(run, X, X, fitted(X), 0.3)
-
-
-@case("healthy")
-def ok_quantile(seed, cured):
-    r = np.random.default_rng(9)
-    X = r.uniform(-1, 1, (400, 1))
-    y = X + (0.3 + 0.5 * np.abs(X)) * r.normal(0, 1, X.shape)
-
-    def pin(p, t):
-        e = t - p
-        return np.mean(np.maximum(0.9 * e, -0.1 * e))
-
-    run = train([1, 16, 1], X, y, pin, "Adam", 0.01, 150, seed, batch=32)
-    return Asked(run, X, y, lambda p: -abs(float((np.asarray(p) >= y).mean()) - 0.9), -0.06)
-
-
-@case("healthy")
-def ok_duplicates_reg(seed, cured):
-    r = np.random.default_rng(10)
-    X = r.normal(0, 1, (80, 3))
-    y = X[:, 0] + r.normal(0, 1.0, 80)
-    X, y = np.repeat(X, 4, 0), np.repeat(y, 4)
-    from sklearn.neural_network import MLPRegressor
-
-    m = MLPRegressor(hidden_layer_sizes=(5,), alpha=3.0, max_iter=600, learning_rate_init=0.01, random_state=seed).fit(
-        X, y
-    )
-    return Asked(m, X, y, fitted(y), 0.3)
-
-
-@case("healthy")
-def ok_early_stop_good(seed, cured):
-    from sklearn.datasets import load_breast_cancer
-    from sklearn.neural_network import MLPClassifier
-
-    d = load_breast_cancer()
-    X = standard(d.data)
-    m = MLPClassifier((20,), early_stopping=True, learning_rate_init=0.01, max_iter=300, random_state=seed).fit(
-        X, d.target
-    )
-    return Asked(m, X, d.target, found(d.target), 0.9)
-
-
-@case("healthy")
-def ok_val_noise(seed, cured):
-    r = np.random.default_rng(11)
-    X = r.normal(0, 1, (200, 4))
-    y = column(X[:, 0] + X[:, 1] * X[:, 2] + r.normal(0, 0.3, 200))
-    V = r.normal(0, 1, (80, 4))
-    v = column(V[:, 0] + V[:, 1] * V[:, 2] + r.normal(0, 0.3, 80))
-    run = train([4, 16, 1], X, y, "mse", "Adam", 0.005, 80, seed, batch=20, validation=(V, v))
-    return Asked(run, X, y, fitted(y), 0.7)
 
 
 @case("overfitting")
@@ -332,34 +172,6 @@ def t_random_reg(seed, cured):
     X = r.normal(0, 1, (300, 5))
     y = r.normal(0, 1, (300, 1)) if not cured else X[:, :1]
     return Asked(train([5, 12, 1], X, y, "mse", "Adam", 0.005, 60, seed, batch=30), X, y, fitted(y), 0.8)
-
-
-@case("healthy")
-def ok_convergence_warning(seed, cured):
-    from sklearn.datasets import load_wine
-    from sklearn.neural_network import MLPClassifier
-
-    d = load_wine()
-    X = standard(d.data)
-    m = MLPClassifier(max_iter=150, random_state=seed).fit(X, d.target)
-    return Asked(m, X, d.target, found(d.target), 0.97)
-
-
-@case("healthy")
-def ok_noise_floor(seed, cured):
-    r = np.random.default_rng(20)
-    X = r.uniform(-1, 1, (400, 2))
-    y = X[:, :1] - X[:, 1:] + r.normal(0, 0.5, (400, 1))
-    return Asked(train([2, 16, 1], X, y, "mse", "Adam", 0.01, 80, seed, batch=32), X, y, fitted(y), 0.6)
-
-
-@case("healthy")
-def ok_heavy_targets(seed, cured):
-    r = np.random.default_rng(21)
-    X = r.normal(0, 1, (400, 2))
-    y = np.exp(1.2 * X[:, :1] + 0.3 * X[:, 1:])
-    y = y / y.std()
-    return Asked(train([2, 24, 1], X, y, "mse", "Adam", 0.01, 250, seed, "tanh", batch=32), X, y, fitted(y), 0.9)
 
 
 @case("not_shuffled")

@@ -146,6 +146,7 @@ def test_a_span_is_what_the_slice_reads(part, n):
     assert found.step == wanted.step or len(wanted) < 2
 
 
+@pytest.mark.slow
 @given(st.tuples(PARTS, PARTS), st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=3))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_random_slices_at_several_sizes(parts, shapes):

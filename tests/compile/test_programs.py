@@ -46,6 +46,7 @@ FIXED = [  # compiled by Numba: everything that a loop nest can meet, in few pro
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", FIXED, ids=["products", "reductions", "views", "elementwise"])
 def test_compiled_programs_at_several_sizes(steps):
     f = function_of(steps)
@@ -95,6 +96,7 @@ def test_networks(widths, loss, activation, rows, bias):
         same_gradients(model, function, rng.normal(size=(rows, widths[0])), targets(rng, (rows, widths[-1])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_compiled_networks(loss):
     function, targets = LOSSES[loss]

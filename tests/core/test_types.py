@@ -39,6 +39,7 @@ run = tg.fit(model, X, y, loss=lambda p, t: np.mean(p - t), optimizer=tg.optim.A
 """
 
 
+@pytest.mark.slow
 def test_a_users_program_passes_strict_type_checks(tmp_path):
     pytest.importorskip("mypy")
     program = tmp_path / "program.py"

@@ -203,6 +203,7 @@ SUBMISSIONS = {  # body of backward: (score, status, a part of the text)
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SUBMISSIONS)
 def test_submissions_of_every_kind(name, tmp_path):
     body, score, status, words = SUBMISSIONS[name]

@@ -284,6 +284,7 @@ def test_collapse_and_max_nodes_are_obeyed():
     assert len(boxes(draw(chain(500), collapse="none"))) == 501
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_hundred_thousand_nodes_collapses_in_linear_time():
     node = chain(100_000)
     start = time.perf_counter()

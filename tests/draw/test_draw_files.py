@@ -111,6 +111,7 @@ SLEEP = "import time; time.sleep(60)"
 SLOW_IN_FULL = "import sys, time; 'grouped by' in sys.stdin.read() or time.sleep(60); print('<svg>groups</svg>')"
 
 
+@pytest.mark.slow
 def test_a_slow_layout_is_collapsed(monkeypatch):
     fake_graphviz(monkeypatch, SLOW_IN_FULL)
     drawing = draw(perceptron(2, 3, 1), time_limit=3)
@@ -140,6 +141,7 @@ def test_a_slow_dot_program_on_the_path_is_ended(monkeypatch, tmp_path):
     assert os.listdir(tmp_path) == ["dot"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["raise SystemExit('no such font')", SLEEP])
 def test_a_failure_leaves_the_old_file(program, monkeypatch, tmp_path):
     old = tmp_path / "a.svg"

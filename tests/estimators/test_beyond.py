@@ -75,6 +75,7 @@ def test_another_kind_is_refused():
         MLPClassifier.from_sklearn(theirs.MLPRegressor())
 
 
+@pytest.mark.slow
 @quiet
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_fits_side_by_side_are_those_one_after_another(backend):

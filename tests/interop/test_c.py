@@ -53,6 +53,7 @@ def rings(loss):
     return points, (y.ravel() > 1.0).astype(int) if loss == "cross_entropy" else y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 @pytest.mark.parametrize("optimizer", [adam, lambda p: optim.SGD(p, lr=0.02), lambda p: optim.SGD(p, 0.02, 0.9)])
 def test_1000_steps_in_shuffled_batches(loss, optimizer, tmp_path):

@@ -118,6 +118,7 @@ def on_values(loss):
     return slope
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "outputs"),
     [

@@ -61,6 +61,7 @@ def test_a_lifted_rule_steps_as_the_eager_one(optimizer, settings):
 BEGIN = [recipe for recipe in DIFFERENT if recipe[0].__name__ in ("Rprop", "Adagrad", "NAdam")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "settings"), BEGIN, ids=[kind.__name__ for kind, _ in BEGIN])
 def test_compiled_training_begins_with_the_declared_memory(optimizer, settings):
     """Those whose memory does not begin at 0."""

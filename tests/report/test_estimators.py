@@ -45,6 +45,7 @@ CLASSIFIERS = {
 NETWORKS = ("sklearn", "ours", "early", "lbfgs", "pipeline", "search")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "classes"), [*((name, 3) for name in CLASSIFIERS), ("ours", 2), ("logistic", 2)])
 def test_every_classifier_has_a_confusion_matrix_and_a_projection(name, classes, tmp_path):
     X, y = IRIS[classes > KIND], NAMED[classes > KIND]
@@ -68,6 +69,7 @@ REGRESSORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGRESSORS)
 def test_every_regressor_is_drawn_over_its_targets(name, tmp_path):
     fitted = REGRESSORS[name]().fit(DIABETES, SUGAR)
@@ -105,6 +107,7 @@ def test_what_is_no_estimator_or_other_data_is_refused(given, error, words, tmp_
 # Without being asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensor", "scalar"])
 def test_histograms_are_found_by_training_again(backend, tmp_path):
     run = of_moons(sizes=(2, 3, 1), epochs=4, callbacks=[], backend=backend)

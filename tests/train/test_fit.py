@@ -312,6 +312,7 @@ class LanguageModel(nn.Module):
         return self.head(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("blocks", "dropout"), [(1, 0.0), (5, 0.1)])
 def test_a_language_model_is_compiled_with_class_numbers_of_two_axes(blocks, dropout):
     rng, curves = np.random.default_rng(0), []

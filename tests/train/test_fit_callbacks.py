@@ -58,6 +58,7 @@ def data_in_place(job):
 NUMBERS_WRITTEN = [clip, decay_in_place, scale_lr, forget, data_in_place]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("callback", NUMBERS_WRITTEN)
 @pytest.mark.parametrize("make", [lambda: nn.MLP([4, 6, 1], seed=0), lambda: makes(Net.forward)], ids=["MLP", "own"])
 def test_numbers_that_a_callback_writes_are_read_again(callback, make):
@@ -122,6 +123,7 @@ def test_what_a_callback_changes_in_python_is_noticed(callback):
         assert "a callback has changed" in auto.how
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("callback", [*STRUCTURE_WRITTEN, *NUMBERS_WRITTEN])
 def test_asked_to_compile_it_compiles_anew_or_says_why_not(callback):
     start, model = Y.copy(), makes(Net.forward)

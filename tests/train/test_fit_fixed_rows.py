@@ -30,6 +30,7 @@ STARTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("batch_size", [6, 24, None, 1, 5])
 def test_code_that_turns_the_number_of_rows_into_a_number(start, batch_size):

@@ -123,6 +123,7 @@ def interrupted_at(moment, case, compiled):
     return found, kept, count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("compiled", [False, True])
 def test_at_any_line(case, compiled):
@@ -139,6 +140,7 @@ def test_at_any_line(case, compiled):
         assert_whole(case, compiled, found, kept, wholes)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what comes in a __del__ is ignored
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
 @pytest.mark.parametrize("compiled", [False, True])

@@ -147,6 +147,7 @@ def with_layers(name, compiled, parts=(6,), lr=0.05):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("settings", [{}, {"parts": (2, 5, 6)}, {"lr": 1e60}], ids=["once", "in parts", "to NaN"])
 def test_layers_that_draw_or_keep_numbers_do_the_same_compiled(name, settings):
@@ -156,6 +157,7 @@ def test_layers_that_draw_or_keep_numbers_do_the_same_compiled(name, settings):
     assert (name == "norm") or compiled.model.dropout.rng.random() == eager.model.dropout.rng.random()
 
 
+@pytest.mark.slow
 def test_many_models_have_their_own_running_statistics_and_draws():
     def make(seed):
         return nn.MLP([2, 5, 1], seed=seed, dropout=0.2, norm="batch")

@@ -91,6 +91,7 @@ def put(facts, place, x):
 HARMLESS = {"stop_reason", "seen"}  # a text, and a number within bounds
 
 
+@pytest.mark.slow
 def test_every_fact(saved, tmp_path):
     """Missing, and each of the hostile values; a value that is taken trains on to the end."""
     arrays, texts, facts = saved
@@ -104,6 +105,7 @@ def test_every_fact(saved, tmp_path):
     assert refused > 9 * taken
 
 
+@pytest.mark.slow
 def test_every_array(saved, tmp_path):
     arrays, texts, facts = saved
     for name, x in arrays.items():

@@ -235,11 +235,13 @@ def normalized():
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"clip_norm": 0.1}, {"clip_value": 0.01}])
 def test_running_statistics_are_those_of_the_steps_alone(settings):
     assert_as_eager(normalized, make_settings=lambda: settings, how="compiled")
 
 
+@pytest.mark.slow
 def test_a_first_batch_that_differs_leaves_the_statistics_as_they_were():
     def forward(s, x):
         return s.b(np.tanh(s.norm(s.a(x)))) * (0.5 if type(x).__name__ == "Traced" else 1.0)

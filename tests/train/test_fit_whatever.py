@@ -39,6 +39,7 @@ HARD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARD)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_auto_is_never_worse_than_eager(name, dtype):
@@ -118,6 +119,7 @@ UNLIKE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", UNLIKE)
 def test_many_models_of_unlike_layers_are_not_one_program(setting):
     given = {"loss": "mse", "optimizer": "sgd", "epochs": 3, "seeds": range(3), "threads": 1}
@@ -151,6 +153,7 @@ def online(compiled, loss):
                       compiled=compiled)  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make_loss", [lambda: counting_loss([0]), LossObject])
 def test_state_in_a_loss_is_not_frozen_online(make_loss):
     auto, eager = online("auto", make_loss()), online(False, make_loss())
@@ -160,6 +163,7 @@ def test_state_in_a_loss_is_not_frozen_online(make_loss):
         online(True, make_loss())
 
 
+@pytest.mark.slow
 def test_online_is_never_worse_than_eager(monkeypatch):
     auto = online("auto", lambda z, t: np.mean((z - np.frombuffer(t.tobytes()).reshape(z.shape)) ** 2))
     assert auto.how.startswith("eager: AttributeError")

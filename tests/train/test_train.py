@@ -133,6 +133,7 @@ def by_hand(gate, seeds, steps):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", GATES)
 def test_both_back_ends_train_as_numpy_by_hand_does(gate):
     seeds, steps = [0, 1, 2], 1000

@@ -75,6 +75,7 @@ def test_the_fault_built_in_is_named_first_and_its_change_repairs(code):
     assert np.mean(np.sign(model.eval()(MOONS[0]).numpy()) == MOONS[1]) > 0.9
 
 
+@pytest.mark.slow
 def test_inputs_in_units_of_their_own_are_named_and_the_repaired_model_takes_them_as_they_are():
     X = MOONS[0] * [1.0, 2000.0] + [500.0, 0.0]
     found = diagnose(trained(X, MOONS[1]), budget_s=60)
@@ -197,6 +198,7 @@ def test_lbfgs_is_trained_again_by_the_estimator():
     assert diagnose(model, X, np.sin(X).ravel()).healthy
 
 
+@pytest.mark.slow
 def test_a_model_of_other_layers_is_trained_again_as_it_is():
     model = nn.Sequential(nn.Linear(2, 12, rng=0), tg.ops.tanh, nn.Linear(12, 1, rng=1))
     run = trained(*MOONS, model=model, optimizer=lambda p: optim.Adam(p, lr=1e-6))

@@ -62,6 +62,7 @@ FAULTS = {  # the code, and what its remedy says
 }
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.filterwarnings("ignore:Using a target size")  # what torch says of shapes that broadcast
 @pytest.mark.parametrize("name", FAULTS)

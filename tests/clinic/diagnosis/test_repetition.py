@@ -60,6 +60,7 @@ def recurrent_run(steps=6, epochs=4):
     return fit(model, X, X[:, 0], loss="mse", optimizer=optimizer, epochs=epochs, batch_size=20, compiled=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiling", [0.1, 1e3])
 def test_the_budget_holds_whatever_a_compiler_takes(compiling, monkeypatch, tmp_path):
     from tinygrad_edu.train.compiled.programs import CompiledJob

@@ -38,6 +38,7 @@ def test_every_activation_can_be_diagnosed_and_reported(name, tmp_path):
     assert tg.report(run, path=tmp_path / "run.html", diagnosis=found).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @each_loss
 def test_every_loss_can_be_diagnosed_and_reported(name, tmp_path):

@@ -113,6 +113,7 @@ def test_keras_divides_one_output_by_itself():
     assert found.causes[0].code == "wrong_loss"
 
 
+@pytest.mark.slow
 def test_an_activation_before_a_loss_of_logits_is_the_cause():
     labels = (ROWS[:, 0] > 0.0).astype(int)
     model = nn.MLP([3, 12, 2], activation="tanh", out_activation="relu", seed=1)

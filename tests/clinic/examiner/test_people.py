@@ -3,7 +3,7 @@
 import pytest
 
 from bench.clinic.people import judged, wilson
-from bench.clinic.people_course import COURSE, PROGRAMS
+from bench.clinic.people_parts import COURSE, PROGRAMS
 
 # The line that is pointed at first is a consequence here, and no name is certain: honest, and not yet good enough.
 OPEN = {"svm_in_loops", "nesterov_from_the_start"}

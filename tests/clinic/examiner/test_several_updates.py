@@ -149,6 +149,7 @@ def test_the_same_data_several_times():
     assert check_program(net, step=step, loss=net.loss, lr=0.05).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slip", ["", "no derivative"])
 def test_minibatches_of_many_samples_in_a_random_order(slip):
     """More samples than are tried one by one: which ones an update took is seen in the run."""

@@ -58,6 +58,7 @@ def test_private_attributes_compiled_helpers_and_sums_of_floats():
     assert report.places  # through __w and the property, which are kept under other names
 
 
+@pytest.mark.slow
 def test_a_bias_that_is_never_updated():
     net = Private("bias")
     report = check_program(net, step=net.train, loss=net.loss, lr=0.1)
