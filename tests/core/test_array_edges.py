@@ -4,6 +4,7 @@ Every call also runs backward: the gradient has the shape of the array, whatever
 """
 
 import dis
+import itertools
 import warnings
 
 import numpy as np
@@ -190,3 +191,20 @@ def check(name, f, shape, axis):
         with np.errstate(all="ignore"):
             total.backward()
         assert tensor.grad.shape == shape, where
+
+
+@pytest.mark.parametrize("columns", [0, 1, 2])
+@pytest.mark.parametrize("rows", [0, 1, 3])
+@pytest.mark.parametrize("front", [(), (0,), (1,), (3,), (2, 3), (3, 1, 2)], ids=str)
+def test_products_of_stacks_with_empty_axes(front, rows, columns):
+    """As NumPy's, forward and backward, whichever axis has no entries."""
+    rng = np.random.default_rng(0)
+    for inner, other in itertools.product((0, 1, 4), [(), front, (1,) * len(front)]):
+        a, b = rng.normal(size=(*front, rows, inner)), rng.normal(size=(*other, inner, columns))
+        A, B = tg.Tensor(a, requires_grad=True), tg.Tensor(b, requires_grad=True)
+        y = A @ B
+        np.testing.assert_allclose(y.data, a @ b, atol=1e-14)
+        (y * y).sum().backward()
+        assert (A.grad.shape, B.grad.shape) == (a.shape, b.shape)
+        first, second = tg.hvp(lambda s, t: ((s @ t) ** 2).sum(), (a, b), (a, b))
+        assert (first.shape, second.shape) == (a.shape, b.shape)

@@ -303,3 +303,12 @@ def test_a_refused_batch_leaves_the_statistics_alone(backend):
         layer(normal(1, 3))
     for name, w in layer.state_dict().items():
         np.testing.assert_array_equal(w, before[name])
+
+
+@pytest.mark.parametrize("layer", [nn.ConvTranspose1d(1, 1, 2, padding=2), nn.ConvTranspose2d(1, 1, 2, padding=2)])
+def test_a_transposed_convolution_whose_padding_leaves_nothing(layer):
+    axes = layer.weight.ndim - 2
+    for length in (1, 2, 3):
+        with pytest.raises(ShapeError, match="and nothing is left"):
+            layer(np.ones((3, 1, *[length] * axes)))
+    assert layer(np.ones((3, 1, *[4] * axes))).shape == (3, 1, *[1] * axes)

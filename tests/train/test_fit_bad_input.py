@@ -149,3 +149,19 @@ def test_a_recurrent_layer_needs_its_last_output():
     model = nn.GRU(2, 1, rng=0)
     with pytest.raises(ShapeError, match="last_output"):
         fit(model, np.ones((4, 3, 2)), np.ones(4), loss="mse", optimizer=optim.SGD(model.parameters()), epochs=1)
+
+
+@pytest.mark.parametrize(
+    "call", [fit, lambda model, *data, **settings: fit_many(lambda seed: model, *data, **settings)]
+)
+@pytest.mark.parametrize(
+    ("X", "y", "name"),
+    [
+        ([[1.0, 2.0], [3.0]], [1.0, 2.0], "X is a list of 2"),
+        ((np.ones((2, 2)), np.ones(2)), [1.0, 2.0], "X is a tuple of 2"),
+        ([[1.0, 2.0], [3.0, 4.0]], [[1.0], [2.0, 3.0]], "y is a list of 2"),
+    ],
+)
+def test_rows_that_differ_in_length(X, y, name, call):
+    with pytest.raises(ShapeError, match=f"{name}, which differ in shape: one array is needed"):
+        call(nn.MLP([2, 1]), X, y, loss="mse", optimizer="sgd", epochs=1)

@@ -168,7 +168,7 @@ class ArrayFunction:
         for node, x in zip(own, given, strict=True):
             node.integer, node.truth = holds_integers(x), getattr(x, "dtype", None) == np.bool_
         with explain_failure(self.f, arguments):
-            trace.results = trace.run(lambda: with_repeats_rolled(tree_map(as_traced, self.f(*nodes))))
+            trace.results = trace.run(lambda: with_repeats_rolled(with_constants(tree_map(as_traced, self.f(*nodes)))))
             outputs = list(tree_leaves(trace.results))
             if not outputs or not all(isinstance(y, Traced) for y in outputs):
                 raise OperandError(
@@ -220,6 +220,14 @@ def with_repeats_rolled(results: Any) -> Any:
 def as_traced(y: Samples) -> Any:
     """A result that was computed from closed-over Tensors alone becomes part of the program too."""
     return as_node(y) if isinstance(y, Tensor) else y
+
+
+def with_constants(results: Any) -> Any:
+    """Floats and arrays of them beside what is computed become part of the program: a gradient may be constant."""
+    if not any(isinstance(y, Traced) for y in tree_leaves(results)):
+        return results
+    floats = (float, np.floating, np.ndarray)
+    return tree_map(lambda y: as_node(y) if isinstance(y, floats) and np.asarray(y).dtype.kind == "f" else y, results)
 
 
 def check_argument(x: ArrayLike) -> Any:

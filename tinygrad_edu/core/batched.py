@@ -156,7 +156,7 @@ class Batched(Tensor):
         return (self[i] for i in range(len(self)))
 
     def logical(self, name: str, *others: ArrayLike) -> Batched:
-        """~, & and | of conditions."""
+        """~, &, | and ^ of conditions."""
         parents = [self, *[sample(x) for x in others]]
         rank = max(np.ndim(x) for x in parents)
         with outside():
@@ -170,13 +170,16 @@ class Batched(Tensor):
     def __or__(self, other: ArrayLike) -> Any:
         return self.logical("__or__", other)
 
+    def __xor__(self, other: ArrayLike) -> Any:
+        return self.logical("__xor__", other)
+
     def __invert__(self) -> Any:
         return self.logical("__invert__")
 
-    __rand__, __ror__ = __and__, __or__
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __array_function__(self, function: Any, types: ArrayLike, arguments: ArrayLike, options: Option) -> Any:
-        asked = {name: x for name, x in options.items() if name != "dtype"}
+        asked = {name: x for name, x in options.items() if name != "dtype" or np.dtype(x).kind != "f"}
         return call_function(function, arguments, asked)
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ from tinygrad_edu.core.conv import conv, conv_transpose
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import expand_dims, pad, reshape
 from tinygrad_edu.core.windows import PerAxis, crop, each_axis, fix_length, padding_of, refuse_channels, refuse_wide
-from tinygrad_edu.errors import SettingError
+from tinygrad_edu.errors import SettingError, ShapeError
 
 
 def convolution(
@@ -117,8 +117,18 @@ def transpose_convolution(
     padding, more = each_axis(name, "padding", padding, n, 0), each_axis(name, "output_padding", output_padding, n, 0)
     if any(m >= max(s, d) for m, s, d in zip(more, stride, dilation, strict=True)):
         raise SettingError(f"{name}(output_padding={more}): smaller than the stride {stride} or the dilation is needed")
-    y = conv_transpose(x, weight, None, stride, dilation, groups)
-    return add_bias(crop(add_border(y, [(0, k) for k in more], 0.0), padding), bias, batched)
+    y = add_border(conv_transpose(x, weight, None, stride, dilation, groups), [(0, k) for k in more], 0.0)
+    refuse_nothing_left(name, np.shape(y)[2:], padding)
+    return add_bias(crop(y, padding), bias, batched)
+
+
+def refuse_nothing_left(name: str, shape: Sequence[Any], padding: Sequence[int]) -> None:
+    """The padding is cut off at both ends; something has to remain. Errors: ShapeError."""
+    if any(isinstance(n, int) and n <= 2 * p for n, p in zip(shape, padding, strict=True)):
+        raise ShapeError(
+            f"{name}: padding {tuple(padding)} cuts {tuple(2 * p for p in padding)} off {tuple(shape)}, and nothing is "
+            "left: use less padding, a larger kernel or a larger input"
+        )
 
 
 @compose()

@@ -25,7 +25,8 @@ def matmul(a: ArrayLike, b: ArrayLike, /) -> Any:
 def rows_by_matrix(a: ArrayLike, b: ArrayLike) -> Any:
     """A stack of matrices times one matrix is one product of all rows; NumPy would make one for each matrix."""
     out = np.empty((*a.shape[:-1], b.shape[1]), a.dtype)
-    np.matmul(a.reshape(-1, a.shape[-1]), b, out=out.reshape(-1, b.shape[1]))
+    rows = math.prod(a.shape[:-1])  # not -1, which cannot be told where b has no columns
+    np.matmul(a.reshape(rows, a.shape[-1]), b, out=out.reshape(rows, b.shape[1]))
     return out
 
 
@@ -45,7 +46,8 @@ def share_of_right(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
     if a.ndim == 2 and b.ndim == 2:
         return a.T @ g
     if b.ndim == 2 and a.ndim > 2 and a.size:  # the rows of all matrices of the stack
-        return reshape(a, (-1, a.shape[-1])).T @ reshape(g, (-1, g.shape[-1]))
+        rows = math.prod(a.shape[:-1])
+        return reshape(a, (rows, a.shape[-1])).T @ reshape(g, (rows, g.shape[-1]))
     rows = a if a.ndim > 1 else reshape(a, (1, a.shape[0]))
     columns = b.shape if b.ndim > 1 else (b.shape[0], 1)
     return reshape(unbroadcast(swapaxes(rows, -1, -2) @ as_matrices(g, a, b), columns), b.shape)

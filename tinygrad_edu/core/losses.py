@@ -229,7 +229,12 @@ def reduce_costs(name: str, each: ArrayLike, reduction: str, sample_weight: Arra
     total = broadcasting.sum(each)
     if reduction == "batchmean":
         return total / (np.shape(each)[0] * 1.0)
-    return total if reduction == "sum" else total / total_weight(each, weight, counts)
+    if reduction == "sum":
+        return total
+    sum_of_weights = total_weight(each, weight, counts)
+    if isinstance(sum_of_weights, (float, np.floating)) and not sum_of_weights:
+        return total * 0.0 + math.nan  # every row is ignored: a mean of nothing, whose gradient is 0 as in PyTorch
+    return total / sum_of_weights
 
 
 def total_weight(each: ArrayLike, weight: ArrayLike, counts: ArrayLike) -> Any:

@@ -26,6 +26,7 @@ from tinygrad_edu.core.numpy_names import (
 )
 from tinygrad_edu.core.operation import TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 
 # Their gradient is 0, so for a Tensor that requires none the plain numbers are enough.
@@ -66,8 +67,8 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
         return outer(ufunc, inputs)
     if method != "__call__" or (options and ufunc.signature is None):
         raise UnsupportedNumpyError(refusal(f"{ufunc.__name__}.{method}({', '.join(options)})"))
-    if ufunc in without_derivative():
-        return ufunc(*map(plain_of, inputs))
+    if ufunc in without_derivative() or (has_no_numbers() and ufunc in WITHOUT_NUMBERS):
+        return plain_answer(ufunc, inputs, {})
     operation = differentiable().get(ufunc) or ("scipy.special" in sys.modules and scipys().get(ufunc))
     if not operation:
         numpys = getattr(np, ufunc.__name__, None) is ufunc
@@ -99,7 +100,7 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
             "np.full_like would lose the gradient of its fill value: write np.broadcast_to(value, np.shape(x))"
         )
     if function in without_derivative():
-        return function(*tree_map(plain_of, list(arguments)), **tree_map(plain_of, options))
+        return plain_answer(function, arguments, options)
     if function not in differentiable():
         raise UnsupportedNumpyError(refusal(name_of(function)))
     entry = differentiable()[function]
@@ -109,6 +110,18 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
         return entry(*(bounds(*arguments, **options) if function is np.clip else arguments))
     arrays, named = by_name(function, arguments, options, len(getattr(entry, "arrays", "x")) or 1)
     return entry(*arrays, **dict(option for x in named.items() for option in translate(function, entry, *x)))
+
+
+def has_no_numbers() -> bool:
+    """Is a trace running, or a `vmap`?"""
+    return MODES.tensor_trace is not None or MODES.value_trace is not None
+
+
+def plain_answer(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
+    """What NumPy says of the plain numbers; of nodes that have none yet, what is made of comparisons, if it can be."""
+    if has_no_numbers() and function in WITHOUT_NUMBERS:
+        return WITHOUT_NUMBERS[function](*arguments, **options)
+    return function(*tree_map(plain_of, list(arguments)), **tree_map(plain_of, options))
 
 
 # NumPy's options under our names, and the values of NumPy's options that ask for what is done anyway.

@@ -257,11 +257,11 @@ class TensorMethods:
 
     def any(self, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is one of them not 0?"""
-        return np.any(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
+        return np.any(self, axis=axis if dim is None else dim, keepdims=keepdims)
 
     def all(self, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is none of them 0?"""
-        return np.all(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
+        return np.all(self, axis=axis if dim is None else dim, keepdims=keepdims)
 
     def nonzero(self) -> Any:
         """NumPy's: one array of indices for each axis."""

@@ -1,7 +1,7 @@
 """Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp, on both back ends.
 
-A plain number goes through the scalar back end, an array through the tensor back end; dicts, lists and tuples of
-them count as one argument. Inside another transform the results stay nodes, so that grad(grad(f)) works.
+A plain number goes through the scalar back end, an array through the tensor back end, and so does a number beside an
+array; dicts, lists and tuples of them count as one argument. Inside another transform the results stay nodes, so that grad(grad(f)) works.
 
 >>> grad(grad(lambda x: x**3))(2.0)
 12.0
@@ -27,7 +27,7 @@ from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.errors import NonScalarBackwardError, OperandError, ShapeError
+from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandError, ShapeError
 
 Function = Callable[..., Any]
 
@@ -78,9 +78,16 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
     @functools.wraps(f)
     def both(*arguments: ArrayLike, **options: Option) -> tuple[Any, Any]:
         chosen = places_of(argnum, len(arguments))
-        y, pull = vjp(
-            lambda *x: f(*replace_arguments(arguments, chosen, x), **options), *[arguments[i] for i in chosen]
+        y, pull = pull_back(
+            lambda *x: f(*replace_arguments(arguments, chosen, x), **options),
+            [arguments[i] for i in chosen],
+            dtype_of_arrays(arguments),
         )
+        if isinstance(y, (tuple, list, dict)):
+            raise NonScalarBackwardError(
+                f"grad needs a function with one number as its result; this one gives a {type(y).__name__} of {len(y)}. "
+                "Return the number alone, and compute the rest outside"
+            )
         if np.size(y) != 1:
             raise NonScalarBackwardError(
                 f"grad needs a function with one number as its result; this one gives shape {np.shape(y)}. "
@@ -90,6 +97,24 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
         return y, gradients if is_several(argnum) else gradients[0]
 
     return both
+
+
+def call_with_nodes(f: Function, primals: tuple[Any, ...], dtype: Option) -> tuple[Any, Any]:
+    """(new nodes for the primals, what f makes of them).
+
+    Numbers alone are Values, and where f cannot work with these (x.T, np.tril(x * a)) arrays without axes.
+    """
+    variables = tree_map(functools.partial(variable, dtype=dtype), primals)
+    try:
+        return variables, f(*variables)
+    except (TypeError, ValueError, AttributeError, DetachedError) as error:
+        if dtype is not None or MODES.value_trace is not None or any(is_node(x) for x in tree_leaves(primals)):
+            raise
+        arrays = tree_map(functools.partial(variable, dtype=np.dtype(float)), primals)
+        try:
+            return arrays, f(*arrays)
+        except Exception:
+            raise error from None
 
 
 def replace_arguments(arguments: Sequence[Any], places: Sequence[int], by: Sequence[Any]) -> list[Any]:
@@ -105,10 +130,15 @@ def vjp(f: Function, *primals: Node) -> tuple[Any, Function]:
     >>> y, pull(1.0)
     (10.0, (5.0, 2.0))
     """
+    return pull_back(f, primals, dtype_of_arrays(primals))
+
+
+def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, Function]:
+    """The same; `dtype`: of the arrays among all arguments, beside which numbers are arrays without axes."""
     nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(primals))
+    primals = tuple(primals)
     with inside_transform():
-        variables = tree_map(functools.partial(variable, dtype=dtype_of_arrays(primals)), primals)
-        y = f(*variables)
+        variables, y = call_with_nodes(f, primals, dtype)
 
     def pull(seed: Node) -> tuple[Any, ...]:
         again = nested or DEPTH.level > 0 or is_node(seed)
@@ -219,8 +249,9 @@ def as_node(x: Node) -> Any:
 
 
 def dtype_of_arrays(primals: Node) -> Any:
-    """The dtype of the first array among the leaves; None where all are numbers."""
-    return next((x.dtype for x in tree_leaves(primals) if isinstance(x, (Tensor, np.ndarray))), None)
+    """The dtype of the first array of floats among the leaves, float64 if all are of others; None for numbers alone."""
+    dtypes = [x.dtype for x in tree_leaves(primals) if isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind in "fiub"]
+    return next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(float) if dtypes else None)
 
 
 def variable(x: Node, dtype: Option = None) -> Any:

@@ -36,6 +36,7 @@ def scaled_dot_product_attention(
 
     `mask`: booleans, True if a query may look at a key, or numbers that are added to the scores; (T, S), or with axes
     in front. `causal`: query t sees only the keys 0..t. `dropout`: a layer for the weights. (Vaswani et al. 2017)
+    A query that may look at no key gets 0, as in PyTorch.
     value: what is averaged, (..., S, e).
 
     >>> q = np.array([[1.0, 0.0], [0.0, 1.0]])
@@ -50,15 +51,27 @@ def attend(
 ) -> tuple[Any, Any]:
     """(the output, the weights (..., T, S))."""
     scores = query @ ops.swapaxes(key, -1, -2) * (1.0 / math.sqrt(int(key.shape[-1])))
-    if causal:
-        scores = ops.where(lower(np.shape(scores)[-2], np.shape(scores)[-1]), scores, -math.inf)
-    if mask is not None:
+    seen = lower(np.shape(scores)[-2], np.shape(scores)[-1]) if causal else None
+    if seen is not None:
+        scores = ops.where(seen, scores, -math.inf)
+    if mask is None:
+        weights = ops.softmax(scores, axis=-1)
+    else:
         plain = np.asarray(mask) if isinstance(mask, (list, tuple)) else mask
         allowed = getattr(getattr(plain, "dtype", None), "kind", "") == "b"
         scores = ops.where(plain, scores, -math.inf) if allowed else scores + plain
-    weights = ops.softmax(scores, axis=-1)
+        allows = plain if allowed else plain > -math.inf
+        weights = softmax_of_some(scores, allows if seen is None else allows & seen)
     weights = weights if dropout is None else dropout(weights)
     return weights @ value, weights
+
+
+def softmax_of_some(scores: ArrayLike, seen: ArrayLike) -> Any:
+    """softmax along the last axis; 0 in the rows of queries that see no key, as in PyTorch, where it would be NaN."""
+    some = np.any(seen, axis=-1, keepdims=True)
+    if isinstance(some, (np.ndarray, np.bool_)) and np.all(some):
+        return ops.softmax(scores, axis=-1)
+    return ops.where(some, ops.softmax(ops.where(some, scores, 0.0), axis=-1), 0.0)
 
 
 def lower(rows: ArrayLike, columns: ArrayLike) -> Any:

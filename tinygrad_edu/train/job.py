@@ -198,8 +198,7 @@ def job_like(first: Job, model: Module, optimizer: Optimizer, settings: Settings
 def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
     """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
     loss = losses.find(settings.loss)
-    rows: Any = getattr(X, "array", X)
-    if not np.size(rows):
+    if not samples.as_array(X, "X").size:
         raise SettingError("samples=0: there is nothing to train on")
     data: tuple[Array, ...] = samples.pair(model, loss, X, y)
     held_out = chances = minimizer = None

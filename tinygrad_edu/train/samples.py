@@ -30,9 +30,20 @@ def samples(data: Samples, name: str, dtype: Dtype) -> Array:
     return np.ascontiguousarray(array if array.ndim > 1 else array[:, None], dtype=dtype)
 
 
+def as_array(data: Samples, name: str) -> Array:
+    """Errors: ShapeError where the rows of a list, or the arrays of a tuple, differ in shape."""
+    try:
+        return np.asarray(getattr(data, "array", data))
+    except ValueError:
+        raise ShapeError(
+            f"{name} is a {type(data).__name__} of {len(data)}, which differ in shape: one array is needed, with a row "
+            "of as many numbers for each sample. Several inputs go side by side into one array, and forward splits it"
+        ) from None
+
+
 def check_samples(data: Samples, name: str) -> Array:
     """Finite numbers, one row or one number for each sample."""
-    array = np.asarray(getattr(data, "array", data))
+    array = as_array(data, name)
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"{name} holds {array.dtype}: numbers are needed")
     if not array.ndim:
@@ -52,7 +63,7 @@ def pair(model: Module, loss: Any, X: Samples, y: Samples) -> tuple[Array, Array
 
     Errors: DtypeError, ShapeError, SettingError for what does not fit.
     """
-    inputs, labels = inputs_for(model, X), np.asarray(getattr(y, "array", y))
+    inputs, labels = inputs_for(model, X), as_array(y, "y")
     same_length(inputs, np.atleast_1d(labels), "y")
     if getattr(loss, "takes_class_numbers", False) and (labels.ndim == 1 or labels.dtype.kind in "iu"):
         outputs = output_shape(model, inputs)

@@ -19,7 +19,7 @@ from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
-from tinygrad_edu.compile.ir.truth import is_comparison, is_truth, refuse_numbers
+from tinygrad_edu.compile.ir.truth import dtype_of, is_comparison, is_truth, refuse_numbers
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES
@@ -69,7 +69,7 @@ class Traced(Tensor):
 
     shape = property(lambda self: self.sizes)
     ndim = property(lambda self: len(self.sizes))
-    dtype = property(lambda self: np.dtype(np.float64))
+    dtype = property(dtype_of)
 
     @property
     def size(self) -> Any:
@@ -173,7 +173,7 @@ class Traced(Tensor):
         return ops.equal(self, 0.0)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        asked = {name: x for name, x in options.items() if name != "dtype" or x != self.dtype}
+        asked = {name: x for name, x in options.items() if name != "dtype" or x not in (self.dtype, np.float64)}
         return call_function(function, arguments, asked)
 
     def __repr__(self) -> str:

@@ -29,6 +29,11 @@ def is_truth(x: Any) -> bool:
     return is_comparison(x) or (x.op.name in MOVES | JOINS and all(map(is_truth, x.parents)))
 
 
+def dtype_of(x: Any) -> np.dtype[Any]:
+    """As NumPy has it for truth values and for inputs of whole numbers: attention tells a mask of booleans by it."""
+    return np.dtype(bool if is_truth(x) else np.int64 if x.integer else np.float64)
+
+
 def refuse_numbers(sign: str, *operands: Any) -> None:
     """&, |, ^ and ~ of whole numbers work on their bits. Errors: TraceError if x is not a truth value."""
     for x in operands:

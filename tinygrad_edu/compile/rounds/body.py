@@ -79,11 +79,11 @@ def pick(scan: Traced, part: Part) -> Traced:
     return Traced(sizes, PICK, (scan,), {"part": part})
 
 
-def leaf(sizes: tuple[Any, ...], name: str, integer: bool = False) -> Traced:
+def leaf(sizes: tuple[Any, ...], name: str, integer: bool = False, truth: bool = False) -> Traced:
     """A new leaf, known to the current trace: nothing outside the loop may depend on it."""
     leaves = ACTIVE.traces[-1].leaves
     node = Traced(sizes, name=f"{name}_at{len(leaves)}")
-    node.integer = integer
+    node.integer, node.truth = integer, truth
     leaves.add(node)
     return node
 

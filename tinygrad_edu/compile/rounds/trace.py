@@ -19,6 +19,7 @@ from tinygrad_edu.compile.ir.dims import ACTIVE, at_least, text_of
 from tinygrad_edu.compile.ir.indexing import reshape_node
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import elementwise_shape
+from tinygrad_edu.compile.ir.truth import is_truth
 from tinygrad_edu.compile.rounds.body import SCAN, Rounds, closed, description, leaf, pick
 from tinygrad_edu.core import broadcasting
 from tinygrad_edu.core.aliases import ArrayLike
@@ -167,7 +168,8 @@ class Loop:
         outside, known = (len(trace.masks), len(trace.followed)), set(trace.captured)
         states = [leaf(shape or (1,), "state") for shape in self.shapes]
         slices = [
-            leaf(shape or (1,), "entry", is_index(x)) for x, shape in zip(self.xs, self.entry_shapes, strict=True)
+            leaf(shape or (1,), "entry", is_index(x), is_truth(x))
+            for x, shape in zip(self.xs, self.entry_shapes, strict=True)
         ]
         state = unflatten(self.state_nesting, unboxed(states, self.shapes))
         x = unflatten(self.xs_nesting, unboxed(slices, self.entry_shapes)) if self.has_xs else None
@@ -178,6 +180,8 @@ class Loop:
         nesting = flatten(result[0], after), flatten(result[1], outputs)
         if nesting[0] != self.state_nesting:
             raise OneByOneError
+        if any(isinstance(y, Traced) and is_truth(y) for y in [*self.first, *after, *outputs]):
+            raise OneByOneError  # what a loop keeps are numbers
         self.none = [y is None for y in outputs]
         self.output_shapes = [as_node(y).sizes for y in outputs if y is not None]
         given = [boxed(as_node(y)) for y in outputs if y is not None]
