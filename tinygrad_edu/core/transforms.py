@@ -85,8 +85,8 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
         )
         if isinstance(y, (tuple, list, dict)):
             raise NonScalarBackwardError(
-                f"grad needs a function with one number as its result; this one gives a {type(y).__name__} of {len(y)}. "
-                "Return the number alone, and compute the rest outside"
+                f"grad needs a function with one number as its result, but this gives a {type(y).__name__} of {len(y)}: "
+                "return the number alone, and compute the rest outside"
             )
         if np.size(y) != 1:
             raise NonScalarBackwardError(
