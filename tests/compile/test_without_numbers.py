@@ -1,4 +1,4 @@
-"""Questions about numbers (np.isnan, np.any, a mask) and fills, where there are no numbers yet: in a trace and a vmap."""
+"""Questions about numbers (np.isnan, np.any, a mask) and fills, where there are none yet: in a trace and a vmap."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,10 @@ def test_every_row_of_the_table(dtype):
         for function in WITHOUT_NUMBERS
         if function is not np.empty_like
     ]
-    f = lambda x: np.stack([row(x) for row in of_rows])
+
+    def f(x):
+        return np.stack([row(x) for row in of_rows])
+
     x = SPECIAL.astype(dtype)
     for name, run in routes(f, x):
         np.testing.assert_array_equal(np.asarray(run()), f(x), err_msg=name)
@@ -64,7 +67,9 @@ def test_axes(shape):
 
 
 def test_fills_of_other_kinds_and_shapes():
-    f = lambda x: np.where(np.zeros_like(x, dtype=bool), 0.0, x) * np.ones_like(x, shape=(2, 1)) + np.ones_like(x, int)
+    def f(x):
+        return np.where(np.zeros_like(x, dtype=bool), 0.0, x) * np.ones_like(x, shape=(2, 1)) + np.ones_like(x, int)
+
     for n in (3, 5, 1):
         x = np.arange(n) + 0.5
         np.testing.assert_array_equal(tg.jit(f)(x), f(x))
@@ -75,7 +80,9 @@ def test_each_row_is_asked_of_plain_numbers_elsewhere():
 
 
 def test_constants_beside_what_is_computed():
-    f = lambda x: {"twice": 2.0 * x, "ones": np.ones(x.shape), "half": 0.5}
+    def f(x):
+        return {"twice": 2.0 * x, "ones": np.ones(x.shape), "half": 0.5}
+
     compiled = tg.jit(f)
     for n in (3, 2, 3):
         given = compiled(np.ones(n))
@@ -83,7 +90,10 @@ def test_constants_beside_what_is_computed():
         again = compiled(np.ones(n))
         assert again["ones"].tolist() == [1.0] * n
         assert again["half"] == 0.5
-    both = lambda x, y: np.mean(x) + np.mean(np.swapaxes(y, 0, -1))  # whose gradients are constant
+
+    def both(x, y):
+        return np.mean(x) + np.mean(np.swapaxes(y, 0, -1))  # whose gradients are constant
+
     stacks = np.ones((3, 2, 2)), np.ones((3, 2, 4))
     for found in tg.jit(tg.vmap(tg.grad(both, (0, 1))))(*stacks):
         np.testing.assert_allclose(found, 1.0 / found[0].size)
@@ -119,10 +129,16 @@ def by_hand(mask, causal):
 @pytest.mark.parametrize("name", MASKS)
 def test_masks_of_attention(name, causal):
     mask = MASKS[name]
-    attend = lambda q, k, v, m: nn.scaled_dot_product_attention(q, k, v, m, causal)
+
+    def attend(q, k, v, m):
+        return nn.scaled_dot_product_attention(q, k, v, m, causal)
+
     each = 0 if mask.ndim == 4 else None
     stacked = np.broadcast_to(mask, (3, *mask.shape[-3:]))
-    step = lambda count, x: (count + 1.0, attend(*x))
+
+    def step(count, x):
+        return (count + 1.0, attend(*x))
+
     found = {
         "eager": attend(Q, K, V, mask),
         "jit, given": tg.jit(attend)(Q, K, V, mask),
@@ -132,7 +148,10 @@ def test_masks_of_attention(name, causal):
         found["jit of scan"] = tg.jit(lambda q, m: tg.scan(step, 0.0, (q, K, V, m))[1])(Q, stacked)
     for route, y in found.items():
         np.testing.assert_allclose(np.asarray(y), by_hand(mask, causal), atol=1e-12, err_msg=route)
-    loss = lambda q, m: np.sum(np.sin(attend(q, K, V, m)))
+
+    def loss(q, m):
+        return np.sum(np.sin(attend(q, K, V, m)))
+
     g = tg.grad(loss)(Q, mask)
     assert np.isfinite(g).all()
     np.testing.assert_allclose(tg.jit(lambda q: loss(q, mask)).value_and_grad(Q)[1], g, atol=1e-12)
@@ -140,8 +159,16 @@ def test_masks_of_attention(name, causal):
 
 def test_truth_values_that_a_loop_keeps():
     x = RNG.normal(size=(7, 4))
-    flags = lambda s, row: (s & (row > 0.0), np.where(~s, row, 0.0))
-    positive = lambda s, row: (s + row, row > 0.0)
+
+    def flags(s, row):
+        return (s & (row > 0.0), np.where(~s, row, 0.0))
+
+    def positive(s, row):
+        return (s + row, row > 0.0)
+
     for step, start, seen in ((flags, np.ones(4, dtype=bool), 0), (positive, np.zeros(4), 1)):
-        f = lambda x, step=step, start=start, seen=seen: np.where(~tg.scan(step, start, x)[seen], 1.0, 2.0)
+
+        def f(x, step=step, start=start, seen=seen):
+            return np.where(~tg.scan(step, start, x)[seen], 1.0, 2.0)
+
         np.testing.assert_array_equal(tg.jit(f)(x), np.asarray(f(tg.Tensor(x))))

@@ -27,7 +27,10 @@ def test_a_class_that_is_masked_out(loss, weight, reduction):
     """As a logit so low that its class has no share."""
     out, low = Z.copy(), Z.copy()
     out[:, 1], low[:, 1] = -math.inf, -1e6
-    total = lambda z: np.sum(np.cos(loss(scores(loss, z), LABELS, weight=weight, reduction=reduction)))
+
+    def total(z):
+        return np.sum(np.cos(loss(scores(loss, z), LABELS, weight=weight, reduction=reduction)))
+
     y, g = tg.value_and_grad(total)(out)
     expected, gradient = tg.value_and_grad(total)(low)
     np.testing.assert_allclose(y, expected, rtol=1e-12)
@@ -42,7 +45,10 @@ def test_rows_that_are_ignored(loss):
     labels = np.array([0, -1, 3, -1, -1])
     z = Z.copy()
     z[[1, 3, 4]] = -math.inf, 0.0, 0.0, 0.0  # of no matter
-    total = lambda z, labels: loss(scores(loss, z), labels, ignore_index=-1)
+
+    def total(z, labels):
+        return loss(scores(loss, z), labels, ignore_index=-1)
+
     y, g = tg.value_and_grad(total)(z, labels)
     expected, kept = tg.value_and_grad(total)(z[[0, 2]], labels[[0, 2]])
     np.testing.assert_allclose(y, expected)

@@ -1,7 +1,8 @@
 """Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp, on both back ends.
 
 A plain number goes through the scalar back end, an array through the tensor back end, and so does a number beside an
-array; dicts, lists and tuples of them count as one argument. Inside another transform the results stay nodes, so that grad(grad(f)) works.
+array; dicts, lists and tuples of them count as one argument. Inside another transform the results stay nodes, so that
+grad(grad(f)) works.
 
 >>> grad(grad(lambda x: x**3))(2.0)
 12.0
@@ -85,7 +86,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
         )
         if isinstance(y, (tuple, list, dict)):
             raise NonScalarBackwardError(
-                f"grad needs a function with one number as its result, but this gives a {type(y).__name__} of {len(y)}: "
+                f"grad needs one number as the result, and this gives a {type(y).__name__} of {len(y)}: "
                 "return the number alone, and compute the rest outside"
             )
         if np.size(y) != 1:
