@@ -255,11 +255,11 @@ class TensorMethods:
         """Where each number of the sorted ones stands."""
         return np.argsort(self.array, axis=axis if dim is None else dim)
 
-    def any(self, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
+    def any(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is one of them not 0?"""
         return np.any(self, axis=axis if dim is None else dim, keepdims=keepdims)
 
-    def all(self, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
+    def all(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is none of them 0?"""
         return np.all(self, axis=axis if dim is None else dim, keepdims=keepdims)
 
