@@ -144,12 +144,12 @@ def test_scaled_cells_are_trained(ran):
 
 def test_or_xor_one_change_each(ran):
     share = {change: trial.reached / trial.runs for change, trial in trials(ran("or_xor")).items()}
-    assert share["as the question says: XOR, 0.2, N(0, 1)"] == 0.0
+    assert share["as in the question: XOR, 0.2, N(0, 1)"] == 0.0
     assert 0.1 < share["the data as they were: OR"] < 0.5
     assert share["OR, learning rate 0.3"] > 0.6
     assert share["OR, learning rate 0.5"] > 0.95
     assert share["OR, weights from N(0, 2²)"] > 0.4
-    assert share["OR, 1,900 epochs, which are 7,600 steps"] == 1.0
+    assert share["OR, 1,900 epochs, which is 7,600 steps"] == 1.0
 
 
 def test_or_xor_of_forty_seeds_is_within_a_hundredth():

@@ -97,7 +97,7 @@ BAD_SETTINGS = [
     (lambda: data.glyphs(10, size=7), "size=7"),
     (lambda: data.glyphs(10, scale=1.0), "scale=1.0"),
     (lambda: data.glyphs(10, width=(3.0, 1.0)), "width=.*smaller one first"),
-    (lambda: data.glyphs(10, width=2.0), "width=2.0: two numbers"),
+    (lambda: data.glyphs(10, width=2.0), "width=2.0: give two numbers"),
     (lambda: data.glyphs(10, noise=-0.1), "noise=-0.1"),
 ]
 

@@ -153,17 +153,21 @@ def test_a_bad_batch_size_is_named(size):
 NAN = float("nan")
 BAD = [
     ({"y": LABELS[:4]}, ShapeError, "X has 9 rows and y has 4"),
-    ({"X": [], "y": []}, ShapeError, "one sample or more"),
+    ({"X": [], "y": []}, ShapeError, "at least one sample"),
     ({"y": 3.0}, ShapeError, r"y has shape \(\)"),
     ({"order": "shufled"}, NameNotFoundError, "'shufled'. Did you mean 'shuffled'"),
     ({"order": None}, NameNotFoundError, "unknown order None"),
-    ({"order": "weighted"}, SettingError, 'weights=None: weights go with order="weighted"'),
+    ({"order": "weighted"}, SettingError, 'weights=None: weights are needed for order="weighted"'),
     ({"weights": np.ones(9)}, SettingError, "order='shuffled', weights="),
-    ({"order": "weighted", "weights": np.ones(4)}, ShapeError, r"weights has shape \(4,\), the samples are 9"),
+    ({"order": "weighted", "weights": np.ones(4)}, ShapeError, r"weights has shape \(4,\), but there are 9 samples"),
     ({"order": "weighted", "weights": [1.0] * 8 + [NAN]}, SettingError, r"weights .*NaN.*index \(8,\)"),
     ({"order": "weighted", "weights": [1.0] * 8 + [-1.0]}, SettingError, "run from -1 to 1"),
     ({"order": "weighted", "weights": np.zeros(9)}, SettingError, "run from 0 to 0"),
-    ({"order": "stratified", "y": np.zeros((9, 2))}, SettingError, r"row 0 of y is \[0.0, 0.0\]: classes are needed"),
+    (
+        {"order": "stratified", "y": np.zeros((9, 2))},
+        SettingError,
+        r"row 0 of y is \[0.0, 0.0\]: y has to hold classes",
+    ),
     ({"order": "sorted", "y": np.array([0.0] * 8 + [NAN])}, SettingError, r"y .*NaN.*index \(8,\)"),
     ({"order": "sorted", "y": np.zeros((9, 2, 2))}, ShapeError, r"y has shape \(9, 2, 2\)"),
 ]

@@ -180,17 +180,17 @@ def an_interrupted_write(path):
 
 SIX = b"P5 3 2 255\n"
 SPOILED = [
-    (broken(("zz.pgm", SIX + bytes(6))), r"zz\.pgm: 3 by 2 pixels, while .*\.pgm has 30 by 30"),
+    (broken(("zz.pgm", SIX + bytes(6))), r"zz\.pgm: 3 by 2 pixels, but .*\.pgm has 30 by 30"),
     (broken(("00.pgm", SIX + bytes(5))), r"00\.pgm: 5 bytes of pixels, while 3 by 2 are 6; the file is truncated"),
     (broken(("00.pgm", SIX + bytes(7))), r"00\.pgm: 7 bytes .* too long"),
     (broken(("00.pgm", b"P5 3 2 65535\n" + bytes(12))), r"00\.pgm: not a PGM image of one byte"),
     (broken(("00.pgm", b"P5 0 2 255\n")), r"00\.pgm: not a PGM image"),
     (broken(("00.pgm", b"P5" + b" " * 10_000)), r"00\.pgm: not a PGM image"),
-    (broken(("00.pgm", b"")), r"00\.pgm: no image that can be read"),
-    (broken(("notes.txt", b"to do")), r"notes\.txt: no image that can be read"),
-    (broken(("zz.png", b"\x89PNG\r\n\x1a\n" + bytes(30))), r"zz\.png: no image that can be read"),
+    (broken(("00.pgm", b"")), r"00\.pgm: not a readable image"),
+    (broken(("notes.txt", b"to do")), r"notes\.txt: not a readable image"),
+    (broken(("zz.png", b"\x89PNG\r\n\x1a\n" + bytes(30))), r"zz\.png: not a readable image"),
     (empty_class, r"D: the folder is empty"),
-    (a_loose_file, r"labels\.txt: .* this is no folder"),
+    (a_loose_file, r"labels\.txt: this is not a folder"),
     (a_nested_folder, r"B.B: a folder inside a class"),
     (an_interrupted_write, r"B\.partial-1f: writing it was interrupted"),
 ]
@@ -225,25 +225,25 @@ def test_without_pillow_other_formats_are_refused_and_pgm_is_read(letters, monke
 def test_an_empty_and_a_missing_folder(tmp_path):
     with pytest.raises(ImageError, match="the folder is empty"):
         read_image_folders(tmp_path)
-    with pytest.raises(ImageError, match="missing: one folder for each class is needed"):
+    with pytest.raises(ImageError, match="missing: this is not a folder; one folder for each class is needed"):
         read_image_folders(tmp_path / "missing")
 
 
 ONE = np.zeros((1, 4, 4))
 BAD = [
-    ((np.zeros((2, 5)), [0, 1]), ShapeError, "5 is no square"),
+    ((np.zeros((2, 5)), [0, 1]), ShapeError, "5 is not a square"),
     ((np.zeros(4), [0] * 4), ShapeError, r"X has shape \(4,\)"),
     ((np.zeros((0, 4, 4)), []), ShapeError, r"\(0, 4, 4\)"),
     ((ONE * np.nan, [0]), SettingError, "NaN"),
-    ((ONE + 255, [0]), SettingError, "from 255 to 255: 0 to 1 are needed; divide bytes by 255"),
+    ((ONE + 255, [0]), SettingError, "from 255 to 255: they have to be in .0, 1.; divide bytes by 255"),
     ((ONE, [0, 1]), ShapeError, "X has 1 rows and y has 2"),
     ((ONE, [0.5]), DtypeError, "labels hold float64"),
     ((ONE, [-1]), SettingError, "label -1"),
     ((ONE, [1], ["only"]), SettingError, "1 names for the classes 0 to 1"),
-    ((ONE, [0], ["../up"]), SettingError, "'../up' cannot name a folder"),
-    ((ONE, [0], [".."]), SettingError, "cannot name a folder"),
-    ((ONE, [0], [""]), SettingError, "'' cannot name a folder"),
-    ((ONE, [0], ["a", "A"]), SettingError, "differ in capitals only"),
+    ((ONE, [0], ["../up"]), SettingError, "'../up' is not a folder name"),
+    ((ONE, [0], [".."]), SettingError, "is not a folder name"),
+    ((ONE, [0], [""]), SettingError, "'' is not a folder name"),
+    ((ONE, [0], ["a", "A"]), SettingError, "differ only in upper and lower case"),
 ]
 
 
@@ -256,7 +256,7 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing(arguments, error, me
 
 def test_nothing_is_overwritten(letters):
     path, X, y = letters
-    with pytest.raises(SettingError, match="letters is there already"):
+    with pytest.raises(SettingError, match="letters exists already"):
         write_image_folders(path, X[:2], y[:2])
     assert len(read_image_folders(path)[0]) == 30
 

@@ -112,7 +112,7 @@ def test_the_record_and_the_model_that_it_holds(name):
     model = small(**BEYOND[name]).fit(X, NUMBERS)
     module = model.history_.model.eval()
     np.testing.assert_allclose(module(X).numpy().ravel(), model.predict(X), rtol=1e-9)
-    with pytest.raises(OperandError, match="scikit-learn has nothing like"):
+    with pytest.raises(OperandError, match="scikit-learn does not have"):
         model.to_sklearn()
 
 
@@ -128,7 +128,7 @@ def test_ctrl_c_keeps_what_is_done():
         if model.n_iter_ == 3:
             raise KeyboardInterrupt
 
-    with pytest.warns(UserWarning, match="interrupted by user. 3 whole epochs"):
+    with pytest.warns(UserWarning, match="interrupted by user. 3 complete epochs"):
         model = small(activation="gelu", callbacks=[stop]).fit(X, NUMBERS)
     assert model.n_iter_ == 3
     assert np.isfinite(model.predict(X)).all()

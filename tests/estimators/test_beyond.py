@@ -198,7 +198,7 @@ def test_lbfgs_has_no_partial_fit():
 
 
 WARNED = [
-    ({}, "hasn't converged yet. The loss still falls, by .* an epoch over the last 10"),
+    ({}, "hasn't converged yet. The loss still falls, by .* per epoch over the last 10"),
     ({"max_iter": 1}, "One epoch shows no trend"),
     ({"solver": "lbfgs", "max_iter": 3}, r"(?s)failed to converge after 3 iteration.*limit that was hit is max_iter=3"),
 ]
@@ -224,7 +224,7 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch):
         if model.n_iter_ == 3:
             raise KeyboardInterrupt
 
-    with pytest.warns(UserWarning, match="Training interrupted by user. 3 whole epochs of 20"):
+    with pytest.warns(UserWarning, match="Training interrupted by user. 3 complete epochs of 20"):
         model = small(callbacks=[press]).fit(X, Y)
     assert weights(model).tolist() == weights(small(max_iter=3).fit(X, Y)).tolist()
 

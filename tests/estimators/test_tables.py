@@ -172,7 +172,7 @@ def test_a_loss_of_the_table_is_taken_or_refused_with_the_known_ones(loss, kind)
 def test_a_loss_of_logits_needs_its_own_activation():
     with pytest.raises(ValueError, match="out_activation='tanh': the loss 'hinge' takes the outputs before"):
         small(MLPClassifier, loss="hinge", out_activation="tanh").fit(X, BINARY)
-    with pytest.raises(ValueError, match="the loss 'bce' is of probabilities"):
+    with pytest.raises(ValueError, match="the loss 'bce' needs probabilities"):
         small(MLPClassifier, loss="bce", out_activation="tanh").fit(X, BINARY)
     assert (
         small(MLPClassifier, loss="bce", out_activation="hard_sigmoid").fit(X, BINARY).out_activation_ == "hard_sigmoid"
@@ -209,7 +209,7 @@ def test_adamw_is_adam_and_a_decay():
 
 
 def test_weight_decay_is_refused_where_there_is_none():
-    with pytest.raises(ValueError, match=r"weight_decay is not for solver='adam': alpha is the L2 penalty"):
+    with pytest.raises(ValueError, match=r"weight_decay does not go with solver='adam': use alpha, the L2 penalty"):
         small(weight_decay=0.1).fit(X, NUMBERS)
 
 

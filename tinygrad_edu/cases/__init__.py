@@ -1,6 +1,6 @@
-"""Nine real networks that did not converge: each case reproduces the trouble, proves the cause, and shows the cure.
+"""Nine real networks that did not converge: each case reproduces the problem, proves the cause, and shows the cure.
 
-Each module has `run(out, quick)`, which gives a Report and writes a picture, and the few functions that it is made of.
+Each module has `run(out, quick)`, which returns a Report and writes a picture, and the few functions it needs.
 
 >>> from tinygrad_edu.cases import by_hand
 >>> [round(output, 4) for output in by_hand.course(by_hand.their_update, 1000)[-1]]
@@ -21,12 +21,12 @@ CASES = {
     "body_metrics": "MLPClassifier on eleven people: four runs end after 200, 39, 4 and 158 epochs",
     "grid_search": "which activation, solver and width are best for them?",
     "or_xor": "2-3-1 on OR and XOR: 99 % after 100 epochs promised, 97 % after 1,900 seen",
-    "image_order": "images in one folder for each class: does their order matter?",
+    "image_order": "images in one folder per class: does their order matter?",
     "one_one_one": "a 1-1-1 network: outputs go to the mean, a weight to infinity",
     "delta_rule": "the delta rule on AND: why is it better without σ'?",
     "lynx_elman": "an Elman network on the lynx series: how many iterations until convergence?",
     "robbins_monro": "what do Σα = ∞ and Σα² < ∞ mean?",
-    "by_hand": "a 2-2-2 network in plain Python gives 0.5 where 0.01 is wanted",
+    "by_hand": "a 2-2-2 network in plain Python gives 0.5 instead of 0.01",
 }
 
 __all__ = ["CASES", "Figure", "Report", "Trial", "run"]
@@ -35,9 +35,9 @@ __all__ = ["CASES", "Figure", "Report", "Trial", "run"]
 def run(name: str, out: str | Path = "out", quick: bool = False, picture: bool = True) -> Report:
     """Run a case by name; its picture goes to `out`/NAME.png.
 
-    quick: fewer seeds, or a shorter course; the published figures are reproduced all the same.
-    Errors: NameNotFoundError for an unknown case; OSError where the picture cannot be written;
-    TinygradError where scikit-learn is missing for one of the two cases about it.
+    quick: fewer seeds or a shorter run; the published figures are still reproduced.
+    Errors: NameNotFoundError for an unknown case; OSError if the picture cannot be written;
+    TinygradError if scikit-learn is missing and the case needs it.
 
     >>> run("lynx_elmann")
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""What Matplotlib gives us, which ships no types: Any to a type checker."""
+"""Aliases for Matplotlib's objects: it ships no types, so they are Any to a type checker."""
 
 from typing import Any
 

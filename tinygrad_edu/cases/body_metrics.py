@@ -24,8 +24,8 @@ Array = np.ndarray[Any, Any]
 PUBLISHED = (200, 39, 4, 158)  # epochs
 SEEDS = 1000
 COMPARED = 20  # seeds that scikit-learn itself runs too
-SHOWN = 1  # the random_state that is diagnosed: 200 epochs, a loss of 0.66, one of the two test people right
-SATURATED = 0.01  # a unit whose slope σ' is below it; at most it is 0.25
+SHOWN = 1  # the random_state that is diagnosed: 200 epochs, loss 0.66, one of the two test people right
+SATURATED = 0.01  # a unit counts as saturated if its slope σ' is below this; the largest slope is 0.25
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Outcomes:
 
     @property
     def right(self) -> int:
-        """How many runs have both test people right."""
+        """How many runs get both test people right."""
         return int(np.sum(self.scores == 1.0))
 
 
 def people(scaled: bool) -> tuple[Array, Array, Array, Array]:
-    """X (11, 3), y (11,), and the two test people; scaled: by the mean and deviation of the eleven."""
+    """X (11, 3), y (11,), and the two test people; scaled: with the mean and standard deviation of the eleven."""
     (X, y), (X_test, y_test) = body_metrics(), body_metrics("test")
     if scaled:
         X, scaling = standardize(X)
@@ -52,7 +52,7 @@ def people(scaled: bool) -> tuple[Array, Array, Array, Array]:
 
 
 def fit_estimator(seed: int, scaled: bool = False, kind: Any = MLPClassifier, **settings: Any) -> Any:
-    """The estimator of the question, trained; the warning that training is not over is left to the numbers."""
+    """The question's estimator, trained; its ConvergenceWarning is silenced, since the numbers are looked at anyway."""
     X, y, _, _ = people(scaled)
     model = kind(hidden_layer_sizes=(3,), activation="logistic", random_state=seed, **settings)
     with warnings.catch_warnings():
@@ -80,7 +80,7 @@ def saturation(scaled: bool, seeds: int = 50) -> float:
 
 
 def differences() -> tuple[float, float]:
-    """The largest differences from scikit-learn's own estimator: in epochs, and anywhere in the loss curves."""
+    """The largest differences from scikit-learn's own estimator, in epochs and anywhere in the loss curves."""
     from sklearn.neural_network import MLPClassifier as Original
 
     pairs = [(fit_estimator(seed), fit_estimator(seed, kind=Original)) for seed in range(COMPARED)]
@@ -92,7 +92,7 @@ def differences() -> tuple[float, float]:
 
 
 def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
-    """What the clinic makes of one of the runs."""
+    """The clinic's diagnosis of one of the runs."""
     X, y, _, _ = people(scaled=False)
     model = fit_estimator(SHOWN)
     found = diagnose(model, X, y, seeds=3 if quick else 5)
@@ -109,39 +109,39 @@ def run(quick: bool = False) -> Report:
     scaled = outcomes(seeds, scaled=True, max_iter=5000)
     trials = (
         trial("as published, but with a random_state", patient),
-        trial("5,000 epochs in place of 200", outcomes(seeds, max_iter=5000)),
+        trial("5,000 epochs instead of 200", outcomes(seeds, max_iter=5000)),
         trial("inputs scaled", outcomes(seeds, scaled=True)),
         trial("inputs scaled, and 5,000 epochs", scaled),
     )
     return Report(
         name="body_metrics",
-        question="the same lines, run four times, end after 200, 39, 4 and 158 epochs, with one or both of two test "
+        question="the same lines, run four times, end after 200, 39, 4 and 158 epochs, and get one or both of two test "
         "people right. Why?",
         figures=(
-            *(Figure(f"a seed ends after {n} epochs (patience 2)", n, nearest(old.epochs, n), 0.0) for n in PUBLISHED),
-            Figure(f"epochs beside scikit-learn's, {COMPARED} seeds", 0.0, epochs, 0.0),
-            Figure("losses of every epoch beside scikit-learn's", 0.0, losses, 1e-12),
+            *(Figure(f"a run ends after {n} epochs (patience 2)", n, nearest(old.epochs, n), 0.0) for n in PUBLISHED),
+            Figure(f"epochs: difference from scikit-learn, {COMPARED} seeds", 0.0, epochs, 0.0),
+            Figure("losses of every epoch: difference from scikit-learn", 0.0, losses, 1e-12),
         ),
         goal="both test people right",
         trials=trials,
         findings=(
-            f"The weights begin at random: without a random_state each run is another one. {spread(patient)} "
+            f"The weights start at random: without a random_state every run is different. {spread(patient)} "
             f"{SEEDS:,} seeds take {seconds:.1f} s.",
-            f"Heights of 150 to 190 saturate the logistic units: {saturation(False):.0%} of them, over people and "
-            f"units, have a slope below {SATURATED} at the start, {saturation(True):.0%} with scaled inputs.",
+            f"Heights of 150 to 190 saturate the logistic units: at the start {saturation(False):.0%} of all pairs of "
+            f"person and unit have a slope below {SATURATED}, and {saturation(True):.0%} with scaled inputs.",
             f"ConvergenceWarning says that all 200 epochs were used, as in {np.mean(patient.epochs == 200):.0%} of "
-            "the runs. Its absence says no more than that the loss stood still: "
-            f"{np.mean(patient.scores[patient.epochs < 200] == 1.0):.0%} of the runs without it are right twice.",
+            "the runs. Without it we only know that the loss stopped improving: "
+            f"{np.mean(patient.scores[patient.epochs < 200] == 1.0):.0%} of the runs without it get both people right.",
         ),
         diagnosed=clinic_verdict(quick),
-        answer="chance, on top of inputs that were not scaled. Fix random_state to see the same run again; scale the "
-        f"inputs and train until the loss stands still: then {scaled.right} of {seeds} seeds have both people right.",
+        answer="chance, on top of inputs that were not scaled. Set random_state to repeat a run; scale the "
+        f"inputs and train until the loss stops improving: then {scaled.right} of {seeds} seeds get both people right.",
         draw=lambda canvas: draw(canvas, patient, scaled, trials),
     )
 
 
 def nearest(epochs: Array, wanted: int) -> float:
-    """The number of epochs that comes nearest to the wanted one."""
+    """The number of epochs closest to the given one."""
     return float(epochs[np.argmin(np.abs(epochs - wanted))])
 
 
@@ -159,7 +159,7 @@ def trial(change: str, found: Outcomes) -> Trial:
 
 
 def draw(canvas: Canvas, published: Outcomes, scaled: Outcomes, trials: tuple[Trial, ...]) -> None:
-    """Loss against epochs of every seed, and the changes."""
+    """Loss against epochs for every seed, and the changes."""
     left, right = canvas.subplots(1, 2, width_ratios=(3, 2))
     for found, colour, name in ((published, RED, "as published"), (scaled, BLUE, "scaled, up to 5,000 epochs")):
         left.plot(found.epochs, found.losses, ".", color=colour, alpha=0.3, label=f"{name}, {len(found.epochs)} seeds")

@@ -20,12 +20,12 @@ from tinygrad_edu.core.value import Value
 HIDDEN = ((0.15, 0.2, 0.35), (0.25, 0.3, 0.6))  # two weights and the bias of each unit
 OUTPUT = ((0.4, 0.45), (0.5, 0.55))  # no bias
 INPUT, TARGET = (0.05, 0.1, 1.0), (0.01, 0.99)
-ALPHA = 5.0  # not stated in the question; found by matching
+ALPHA = 5.0  # not stated in the question; found by matching the published numbers the published numbers
 LEARNING_RATE = 0.5
 ROUNDS, MANY = 1000, 10_000
 NEAR = 0.05  # of the target, for both outputs
 
-Step = Callable[[Value], float]  # what is taken off a weight
+Step = Callable[[Value], float]  # what is subtracted from a weight
 Rows = list[list[Any]]
 
 
@@ -71,7 +71,7 @@ def course(step: Step, rounds: int, activation: Any = ops.sigmoid) -> list[tuple
 
 
 def descend(loss: Any, weights: Sequence[Value], step: Step) -> None:
-    """The gradients anew, then a step of every weight."""
+    """Compute the gradients, then update every weight."""
     for w in weights:
         w.grad = 0.0
     loss.backward()
@@ -80,7 +80,7 @@ def descend(loss: Any, weights: Sequence[Value], step: Step) -> None:
 
 
 class InPlainPython:
-    """The network as the question has it: nested lists, `math`, and a backward pass written out."""
+    """The network as in the question: nested lists, `math`, and a hand-written backward pass."""
 
     def __init__(self) -> None:
         self.weights = {"hidden": [list(row) for row in HIDDEN], "output": [list(row) for row in OUTPUT]}
@@ -96,7 +96,7 @@ class InPlainPython:
         return half_squared_error(self.outputs(weights)[1])
 
     def update(self) -> dict[str, Rows]:
-        """The weights after their step, w += (-α·w)∘(δ·inputᵀ); the deltas are right."""
+        """The weights after their step, w += (-α·w)∘(δ·inputᵀ); the deltas are correct."""
         h, o = self.outputs(self.weights)
         deltas = [(y - t) * y * (1.0 - y) for y, t in zip(o, TARGET, strict=True)]
         back = [sum(d * row[j] for d, row in zip(deltas, self.weights["output"], strict=True)) for j in range(len(h))]
@@ -115,13 +115,13 @@ def logistic(z: ArrayLike) -> Any:
 
 
 def examine_step() -> BackpropReport:
-    """Their step before the examiner."""
+    """The examiner's report on their step."""
     net = InPlainPython()
     return check_lists(net.forward, net.weights, updated=net.update(), lr=ALPHA)
 
 
 def textbook_example(rounds: int) -> list[float]:
-    """The errors of the well-known 2-2-2 example, whose biases 0.35 and 0.6 are not learned."""
+    """The errors of the well-known 2-2-2 example, whose biases 0.35 and 0.6 are not trained."""
     hidden, output = [[Value(w) for w in row[:2]] for row in HIDDEN], [[Value(w) for w in row] for row in OUTPUT]
     weights, errors = [w for rows in (hidden, output) for row in rows for w in row], []
     for _ in range(rounds + 1):
@@ -133,7 +133,7 @@ def textbook_example(rounds: int) -> list[float]:
 
 
 def run(quick: bool = False) -> Report:
-    """The published numbers, one change each, and the worked example; quick or not, the same."""
+    """The published numbers, one change at a time, and the worked example; `quick` changes nothing."""
     theirs, ours = course(their_update, ROUNDS), course(right, MANY)
     errors = textbook_example(MANY)
     rectified, slow = course(their_update, ROUNDS, ops.relu), course(their_slower_update, ROUNDS, ops.relu)[-1]
@@ -159,21 +159,21 @@ def run(quick: bool = False) -> Report:
             trial("as published, ReLU for sigmoid (the answer given)", rectified),
         ),
         findings=(
-            "A step that is multiplied by the weight shrinks with it: a weight comes near 0 and does not cross it. To "
+            "A step that is multiplied by the weight shrinks with it: a weight approaches 0 and never crosses it. To "
             "give 0.01 a sigmoid needs a negative sum, and its inputs are positive: the best that positive weights can "
-            "do is 0, and σ(0) = 0.5. That is the 0.5 of the question.",
-            "ReLU hides the mistake, since it needs no negative sum to give 0.01: at a tenth of their rate it reaches "
-            f"({slow[0]:.4f}, {slow[1]:.4f}) with the wrong update. At their rate its units die.",
+            "do is 0, and σ(0) = 0.5. That is the 0.5 in the question.",
+            "ReLU hides the mistake, because it needs no negative sum to give 0.01: at a tenth of their rate it "
+            f"reaches ({slow[0]:.4f}, {slow[1]:.4f}) with the wrong update. At their rate its units die.",
         ),
         examined=examine_step(),
-        answer="the gradient is multiplied by the weight. The sigmoid is not to blame: with the factor w taken out it "
-        "learns the pattern. The published answer, that sigmoids perform badly and ReLU is to be used, is wrong.",
+        answer="the gradient is multiplied by the weight. The sigmoid is not to blame: without the factor w it "
+        "learns the pattern. The published answer, to use ReLU because sigmoids perform badly, is wrong.",
         draw=lambda canvas: draw(canvas, theirs, ours[:ROUNDS], rectified),
     )
 
 
 def trial(change: str, seen: list[tuple[float, ...]]) -> Trial:
-    """Does the last pass come near the targets?"""
+    """Is the last pass close to the targets?"""
     near = all(abs(o - t) <= NEAR for o, t in zip(seen[-1], TARGET, strict=True))
     return Trial(change, int(near), 1, f"({seen[-1][0]:.4f}, {seen[-1][1]:.4f})")
 

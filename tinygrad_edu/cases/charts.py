@@ -1,4 +1,4 @@
-"""What the pictures of several cases share; each is given Matplotlib's axes, so that nothing is imported here."""
+"""Charts that several cases share; each is given Matplotlib's axes, so that nothing is imported here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_edu.cases.report import Trial
 
-# of Okabe and Ito, told apart by nearly everyone
+# Okabe and Ito's palette, which nearly everyone can tell apart
 BLUE, RED, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7f7f7f"
 
 
@@ -19,7 +19,7 @@ def bars(axes: Any, trials: Sequence[Trial], goal: str) -> None:
 
 
 def at_moments(axes: Any, moments: Sequence[tuple[float, str]]) -> None:
-    """A thin line across the picture at each moment, and what happens then."""
+    """A thin vertical line at each moment, labelled with what happens then."""
     for x, text in moments:
         axes.axvline(x, color=GREY, linewidth=0.8)
         axes.text(

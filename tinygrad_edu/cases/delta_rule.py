@@ -1,4 +1,4 @@
-"""Case 6: the delta rule on AND, in batches, at the rate 0.021, with and without σ'(z). Why is "without" better?
+"""Case 6: the delta rule on AND, full batch, learning rate 0.021, with and without σ'(z). Why is "without" better?
 
 One sigmoid unit p = σ(w·x + b), weights 0 and bias -2 at the start. With σ' the step follows ½(p - t)², without it the
 cross-entropy; both losses are summed over the four samples.
@@ -41,12 +41,12 @@ TOLERANCE = 1e-11
 
 
 def without_derivative(z: ArrayLike, t: ArrayLike) -> Any:
-    """The loss whose gradient by z is p - t, p = σ(z): the cross-entropy."""
+    """The loss whose gradient with respect to z is p - t, p = σ(z): the cross-entropy."""
     return losses.delta_rule(z, t, reduction="sum")
 
 
 def with_derivative(z: ArrayLike, t: ArrayLike) -> Any:
-    """The loss whose gradient by z is (p - t)·σ'(z): half the squared error."""
+    """The loss whose gradient with respect to z is (p - t)·σ'(z): half the squared error."""
     return 0.5 * losses.mse(ops.sigmoid(z), t, reduction="sum")
 
 
@@ -83,7 +83,7 @@ def of_numbers(rule: str, epochs: int) -> Array:
 
 
 def gradients(logits: Array, target: float) -> dict[str, Array]:
-    """The gradient of each rule's loss by the logit."""
+    """The gradient of each rule's loss with respect to the logit."""
     found = {}
     for rule, loss in RULES.items():
         z = Tensor(logits, requires_grad=True)
@@ -94,13 +94,13 @@ def gradients(logits: Array, target: float) -> dict[str, Array]:
 
 
 def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
-    """What the clinic makes of the rule with σ', in words that it knows: a squared error behind a sigmoid."""
+    """The clinic's diagnosis of the rule with σ', given as a squared error behind a sigmoid."""
     model = MLP([2, 1], out_activation="sigmoid")
     model.load_state_dict({"layers.0.weight": [START[:2]], "layers.0.bias": START[2:]})
-    optimizer = SGD(model.parameters(), lr=2.0 * LEARNING_RATE)  # the mean of four squares for half of their sum
+    optimizer = SGD(model.parameters(), lr=2.0 * LEARNING_RATE)  # the mean of four squares instead of half their sum
     seen = fit(model, *and_gate(), loss="mse", optimizer=optimizer, epochs=10 * PART)
     found = diagnose(seen, goal={"mae": 0.05}, seeds=3 if quick else 5)
-    return "the rule with σ' after 10,000 epochs, and the goal to be 0.05 off in the mean", found
+    return "the rule with σ' after 10,000 epochs; goal: a mean absolute error of 0.05", found
 
 
 def run(quick: bool = False) -> Report:
@@ -112,16 +112,16 @@ def run(quick: bool = False) -> Report:
     }
     return Report(
         name="delta_rule",
-        question="Leaving σ'(z) out of the delta rule is said to be a mistake, and it learns better. Why?",
+        question="Leaving σ'(z) out of the delta rule is said to be a mistake, yet it learns better. Why?",
         figures=tuple(figures(courses, epochs)),
         findings=(
-            "Without σ' is no approximation: by the engine's own gradients it differs from p - t by at most "
+            "The rule without σ' is not an approximation: the engine's own gradient differs from p - t by at most "
             f"{exactness():.0e}, which is the gradient of the cross-entropy.",
             saturation(-6.0),
         ),
         diagnosed=clinic_verdict(quick),
         answer="leaving σ' out is not a mistake, it is another loss. The step p - t is exactly the gradient of the "
-        "cross-entropy; with σ' it is that of the squared error, whose gradient vanishes where the unit is saturated, "
+        "cross-entropy; with σ' it is that of the squared error, whose gradient vanishes when the unit is saturated, "
         "whether it is right or wrong.",
         draw=lambda canvas: draw(canvas, courses["tensor", WITHOUT], courses["tensor", WITH]),
     )
@@ -139,11 +139,11 @@ def figures(courses: dict[tuple[str, str], Array], epochs: int) -> list[Figure]:
 
 
 def saturation(z: float) -> str:
-    """What each rule tells a unit of that logit whose target is 1."""
+    """The gradient that each rule gives a unit with that logit whose target is 1."""
     short, long = (float(gradients(np.array([z]), 1.0)[rule][0]) for rule in (WITH, WITHOUT))
     return (
-        f"A unit that is wrong and sure of it, z = {z:g} where the target is 1, gets the gradient {long:.4f} from the "
-        f"cross-entropy and {short:.4f} from the squared error, {long / short:.0f} times less: it can hardly leave."
+        f"A unit that is confidently wrong, z = {z:g} with target 1, gets the gradient {long:.4f} from the "
+        f"cross-entropy and {short:.4f} from the squared error, {long / short:.0f} times less: it hardly moves."
     )
 
 
@@ -154,18 +154,18 @@ def exactness() -> float:
 
 
 def draw(canvas: Canvas, without: Array, with_it: Array) -> None:
-    """The gradient by the logit, and the output for 11."""
+    """The gradient with respect to the logit, and the output for 11."""
     left, right = canvas.subplots(1, 2)
     z = np.linspace(-8.0, 8.0, 161)
     for (rule, gradient), colour in zip(gradients(z, 1.0).items(), (BLUE, RED), strict=True):
         left.plot(z, gradient, color=colour, label=rule)
-    left.set(xlabel="logit z of a unit whose target is 1", ylabel="gradient of the loss by z")
+    left.set(xlabel="logit z of a unit whose target is 1", ylabel="gradient of the loss, ∂L/∂z")
     left.set_title("wrong and saturated is on the left")
     epochs = PART * np.arange(1, len(without) + 1)
     for (rule, outputs), colour in zip(zip(RULES, (without, with_it), strict=True), (BLUE, RED), strict=True):
         right.plot(epochs, 1.0 - outputs[:, 0], color=colour, label=f"{rule}: 1 - p(1, 1)")
         right.plot(epochs, outputs[:, 2], color=colour, linestyle="--", label=f"{rule}: p(0, 1)")
-    right.set(xlabel="epochs", ylabel="error of the output", yscale="log", title="what is left of the error")
+    right.set(xlabel="epochs", ylabel="error of the output", yscale="log", title="the error that remains")
     for axes in (left, right):
         axes.legend()
         axes.grid(alpha=0.3)

@@ -1,7 +1,7 @@
 """Case 2: the answer to case 1, a grid search: 4 activations, 3 solvers, 21 widths, 3 folds of eleven people.
 
 scikit-learn's own GridSearchCV, with its estimator and with ours: the same scores, in less time. And which of its cells
-say anything.
+mean anything.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 SOLVERS = ("lbfgs", "sgd", "adam")
 WIDTHS = range(1, 22)
-FEW = (1, 21)  # widths for which scikit-learn runs too: all 21 take it about a minute
+FEW = (1, 21)  # widths that scikit-learn runs too: all 21 take it about a minute
 FOLDS = 3
 UNDER_TRAINED: dict[str, Any] = {"activation": "logistic", "solver": "adam", "hidden_layer_sizes": (21,)}
 
@@ -46,7 +46,7 @@ def search(
 
 
 def training_state(params: dict[str, Any], scaled: bool = False, **settings: Any) -> tuple[bool, bool]:
-    """(did it stop before the last epoch, does it know its own training data better than the larger class does)."""
+    """(did it stop before the last epoch, does it beat the majority class on its own training data)."""
     X, y = body_metrics()
     inputs = standardize(X)[0] if scaled else X
     with warnings.catch_warnings():
@@ -57,7 +57,7 @@ def training_state(params: dict[str, Any], scaled: bool = False, **settings: Any
 
 
 def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
-    """What the clinic makes of one of the cells that used all of their epochs."""
+    """The clinic's diagnosis of one of the cells that used all their epochs."""
     X, y = body_metrics()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -66,12 +66,12 @@ def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
 
 
 def states(search: Any, scaled: bool = False, **settings: Any) -> Array:
-    """What `training_state` says of each cell: (cells, 2)."""
+    """`training_state` of each cell: (cells, 2)."""
     return np.array([training_state(params, scaled, **settings) for params in search.cv_results_["params"]])
 
 
 def run(quick: bool = False) -> Report:
-    """Both searches, the cells that are not trained, and what mends them; quick: two widths."""
+    """Both searches, the cells that are not trained, and what fixes them; quick: two widths."""
     search(MLPClassifier, (1,))  # loads the compiled programs
     (ours, seconds), (theirs, their_seconds) = search(MLPClassifier, FEW), search(scikit_learns(), FEW)
     widths = FEW if quick else WIDTHS
@@ -82,25 +82,30 @@ def run(quick: bool = False) -> Report:
     trials = (trial("as published", whole, before), trial("inputs scaled, up to 2,000 epochs", mended, after))
     return Report(
         name="grid_search",
-        question="which activation, solver and width are best for the eleven people of case 1? And is it fast?",
+        question="which activation, solver and width are best for the eleven people of case 1? And is the search fast?",
         figures=(
-            Figure("scores of all cells beside scikit-learn's", 0.0, apart(ours, theirs), 0.0),
-            Figure("best_params_ other than scikit-learn's", 0.0, float(ours.best_params_ != theirs.best_params_), 0.0),
+            Figure("scores of all cells: difference from scikit-learn", 0.0, apart(ours, theirs), 0.0),
+            Figure(
+                "best_params_ that differ from scikit-learn's",
+                0.0,
+                float(ours.best_params_ != theirs.best_params_),
+                0.0,
+            ),
         ),
-        goal="training that ended, and taught them something",
+        goal="training that finished and learned something",
         trials=trials,
         findings=(
             f"The same {len(FEW) * 12 * FOLDS + 1} fits took {their_seconds:.1f} s with scikit-learn's estimator and "
             f"{seconds:.1f} s with ours; {len(before) * FOLDS + 1} fits with ours: {whole_seconds:.1f} s.",
             f"{np.sum(~before[:, 0])} of {len(before)} cells used all 200 epochs, and {np.sum(~before[:, 1])} know "
-            "their own training data no better than whoever always names the larger class: not to be trusted.",
+            "their own training data no better than always guessing the larger class: not to be trusted.",
             ties(whole),
             rounding(whole, widths),
         ),
         diagnosed=clinic_verdict(quick),
         answer="the grid tells trained cells from untrained ones, not good settings from bad ones: "
-        f"{trials[0].reached} of {len(before)} cells are trained. Scale the inputs and let training end, and "
-        f"{trials[1].reached} are; what is left between them is a person more or less, which eleven people cannot "
+        f"{trials[0].reached} of {len(before)} cells are trained. Scale the inputs and let training finish, and "
+        f"{trials[1].reached} are; they then differ by a person more or less, which eleven people cannot "
         "decide.",
         draw=lambda canvas: draw(canvas, list(widths), (whole, before), (mended, after)),
     )
@@ -111,19 +116,19 @@ def rounding(whole: Any, widths: Iterable[int]) -> str:
     again, _ = search(MLPClassifier, widths, factor=1.0 + 2.0**-50)
     changed = sum(int(np.sum(a != b)) for a, b in zip(of_folds(whole), of_folds(again), strict=True))
     return (
-        f"With all inputs multiplied by 1 + 2⁻⁵⁰, {changed} of {FOLDS * len(scores(whole))} scores of a fold change. "
-        "Inputs that were not scaled make SGD amplify a rounding error until it decides: there two libraries give the "
-        "same score only as long as they add in the same order."
+        f"With all inputs multiplied by 1 + 2⁻⁵⁰, {changed} of {FOLDS * len(scores(whole))} fold scores change. "
+        "On unscaled inputs SGD amplifies a rounding error until it decides the score: there two libraries agree "
+        "only as long as they add in the same order."
     )
 
 
 def ties(search: Any) -> str:
-    """How far the winner is ahead."""
+    """How far ahead the winner is."""
     winner = ", ".join(str(value) for value in search.best_params_.values())
     others = int(np.sum(scores(search) == search.best_score_)) - 1
     return (
-        f"The winner, {winner}, has the score {search.best_score_:.3f}; cells that share it: {others} more. A fold has "
-        "three or four people: one of them is 0.083 or 0.111 of the score."
+        f"The winner, {winner}, scores {search.best_score_:.3f}, and so do {others} other cells. A fold has "
+        "three or four people: one person is 0.083 or 0.111 of the score."
     )
 
 
@@ -156,7 +161,7 @@ def trial(change: str, search: Any, state: Array) -> Trial:
 
 
 def draw(canvas: Canvas, widths: list[int], *found: tuple[Any, Array]) -> None:
-    """The score of each cell, as published and mended, and a cross where it was not trained."""
+    """The score of each cell, as published and fixed, with a cross if it was not trained."""
     shape = (len(ACTIVATIONS), len(widths), len(SOLVERS))  # GridSearchCV sorts by name, the last one fastest
     both = canvas.subplots(1, 2, sharey=True)
     for axes, (search, state), title in zip(both, found, ("as published", "scaled, up to 2,000 epochs"), strict=True):

@@ -1,7 +1,7 @@
-"""Case 4: 30 by 30 grey images of ten classes, a folder for each. Does the order of the training examples matter?
+"""Case 4: 30 by 30 grey images of ten classes, one folder per class. Does the order of the training examples matter?
 
-Glyphs drawn by `data.glyphs` stand for the images, and go through folders as the question's do. Sorted means class
-after class, as folders are read; shuffled, a new order for each epoch.
+Glyphs drawn by `data.glyphs` stand in for the images, and go through folders as in the question. Sorted means class
+after class, as folders are read; shuffled means a new order in each epoch.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from tinygrad_edu.optim import SGD
 from tinygrad_edu.train import fit, fit_many
 
 Array = np.ndarray[Any, Any]
-GOAL = 0.9  # of the training examples right
-LOOKS = 10  # at each class while it is learned
-PART = 1000  # images that the clinic is given
+GOAL = 0.9  # the share of training examples that are right
+LOOKS = 10  # how often to look during each class
+PART = 1000  # images given to the clinic
 RATES = {1: 0.02, 32: 0.2}  # learning rate by batch size
 
 
 def images(count: int) -> tuple[Array, Array]:
-    """Digits written to one folder for each class and read back, so sorted: X (count, 900), y (count,)."""
+    """Digits written to one folder per class and read back, and so sorted: X (count, 900), y (count,)."""
     with TemporaryDirectory() as folder:
         write_image_folders(Path(folder, "digits"), *glyphs(count))
         pictures, labels, _ = read_image_folders(Path(folder, "digits"))
@@ -60,7 +60,7 @@ def species() -> tuple[Array, Array]:
 
 
 def network(X: Array, y: Array, seed: int = 0) -> MLP:
-    """As wide as the data ask, with one hidden layer of 32 tanh units."""
+    """A network as wide as the data needs, with one hidden layer of 32 tanh units."""
     return MLP([X.shape[1], 32, int(y.max()) + 1], seed=seed)
 
 
@@ -85,7 +85,7 @@ def forgetting(X: Array, y: Array, order: str, batch_size: int = 1) -> Array:
 
 
 def trials(name: str, X: Array, y: Array, epochs: int, seeds: int) -> Iterator[Trial]:
-    """Sorted, and shuffled with nothing else changed; sample by sample, and in batches of 32."""
+    """Sorted, and shuffled with nothing else changed, both sample by sample and in batches of 32."""
     for batch_size, how in ((1, "one by one"), (32, "batches of 32")):
         for shuffle, order in ((False, "sorted"), (True, "shuffled")):
             runs = fit_many(
@@ -121,7 +121,7 @@ def thumbnails(X: Array) -> Array:
 
 
 def clinic_verdict(X: Array, y: Array, quick: bool = False) -> tuple[str, Diagnosis]:
-    """What the clinic makes of sorted digits: a thousand, and small, since it trains them dozens of times."""
+    """The clinic's diagnosis of sorted digits: a thousand small ones, since it trains on them dozens of times."""
     X, y = (a[:: max(1, len(a) // PART)] for a in (thumbnails(X), y))
     model = MLP([100, 16, 10])
     optimizer = SGD(model.parameters(), lr=0.2)
@@ -143,35 +143,35 @@ def run(quick: bool = False) -> Report:
     ]
     return Report(
         name="image_order",
-        question="images of ten classes lie in a folder for each. Does the order in which they are learned matter?",
+        question="images of ten classes, one folder per class. Does the order in which they are learned matter?",
         goal=f"{GOAL:.0%} right",
         trials=tuple(shown),
         findings=(
             forgetting_text(curves),
-            "With all samples in one batch the order is only that of a sum: ten steps from sorted and from shuffled "
-            f"samples give the same weights to {full_batch(X, y):.0e}.",
+            "With all samples in one batch only the order of a sum changes: ten steps with sorted and with shuffled "
+            f"samples give weights that agree to {full_batch(X, y):.0e}.",
         ),
         diagnosed=clinic_verdict(X, y, quick),
-        answer="yes, wherever a step is made from less than all samples. Each step makes the network better at what it "
-        "just saw, and nobody reminds it of the rest: shuffle, anew for each epoch. The fewer the classes and the "
-        "slower the learning, the less it shows: iris gets over it in 30 epochs.",
+        answer="yes, whenever a step uses fewer than all samples. Each step makes the network better at what it "
+        "just saw, and nothing reminds it of the rest: shuffle again in every epoch. The fewer the classes and the "
+        "slower the learning, the less it shows: iris recovers within 30 epochs.",
         draw=lambda canvas: draw(canvas, curves),
     )
 
 
 def forgetting_text(curves: dict[str, Array]) -> str:
-    """What each of the first nine classes had when its turn ended, and what is left at the end of the pass."""
+    """The accuracy on the first nine classes when each one's turn ended, and what is left at the end of the pass."""
     curve = curves["sorted"]
     known = np.mean([curve[LOOKS * (digit + 1), digit] for digit in range(9)])
     return (
-        f"In one sorted pass the first nine digits are known when their folder ends, {known:.0%} right in the mean, "
+        f"In one sorted pass the first nine digits are known when their folder ends, {known:.0%} right on average, "
         f"and {curve[-1, :9].mean():.0%} at the end of the pass; the last one {curve[-1, 9]:.0%}. Shuffled, all ten "
         f"are at {curves['shuffled'][-1].mean():.0%}."
     )
 
 
 def draw(canvas: Canvas, curves: dict[str, Array]) -> None:
-    """What is known of each digit during the pass, sorted and shuffled, and the forgetting curve."""
+    """The accuracy on each digit during the pass, sorted and shuffled, and the forgetting curve."""
     *maps, last = canvas.subplots(1, 3)
     for axes, (order, curve) in zip(maps, curves.items(), strict=True):
         image = axes.imshow(curve.T, aspect="auto", extent=(0, 1, 9.5, -0.5), vmin=0, vmax=1, interpolation="nearest")

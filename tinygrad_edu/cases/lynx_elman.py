@@ -1,7 +1,7 @@
 """Case 7: R's RSNNS `elman` on the lynx series, 5 lags, 1,000 iterations. After how many has it converged?
 
-The answer given there, the first epoch with |Δerror| < 1e-20, never comes. The reference is a run of RSNNS 0.4-18: its
-weights at the start, and the error of each epoch.
+The answer given there, the first epoch with |Δerror| < 1e-20, never happens. The reference is a run of RSNNS 0.4-18:
+its initial weights, and the error of each epoch.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from tinygrad_edu.train import Run, fit_online
 
 Array = np.ndarray[Any, Any]
 TOO_SMALL = 1e-20  # the published test: |Δerror| below it
-ENOUGH = 1e-4  # a test that works: |Δerror| at most this share of the error
+ENOUGH = 1e-4  # a test that works: |Δerror| is at most this share of the error
 TOLERANCE = 1e-5  # RSNNS computes in float32
-CHECKED = (1, 2, 10, 100, 500, 1000)  # epochs shown as figures; `worst` looks at all
+CHECKED = (1, 2, 10, 100, 500, 1000)  # epochs that are printed; `worst` looks at all
 
 
 def reference() -> dict[str, Any]:
@@ -41,7 +41,7 @@ def series() -> tuple[Array, Array]:
 
 
 def network(horizon: int | None = 1) -> Elman:
-    """The Elman network with the weights that RSNNS began with."""
+    """The Elman network with RSNNS's initial weights."""
     start = reference()
     model = Elman(start["lags"], start["hidden"], 1, horizon=horizon)
     model.load_state_dict(
@@ -56,7 +56,7 @@ def network(horizon: int | None = 1) -> Elman:
 
 
 def train_by_pattern(epochs: int) -> Run:
-    """As RSNNS trains: an update after each pattern. Its δ = t - y is of ½(t - y)²: half of its rate for (t - y)²."""
+    """Train as RSNNS does, one update per pattern. Its δ = t - y belongs to ½(t - y)², so its rate is halved here."""
     model = network()
     optimizer = SGD(model.parameters(), lr=reference()["learning_rate"] / 2.0)
     return fit_online(model, *series(), loss="mse", optimizer=optimizer, epochs=epochs)
@@ -97,7 +97,7 @@ def in_batches(horizon: int | None, epochs: int, lr: float = 0.5) -> Array:
 
 
 def first_difference(curve: Array, limit: float) -> int | None:
-    """The first epoch whose error differs from that of the one before by less than a number."""
+    """The first epoch whose error differs from the previous one's by less than a number."""
     hits = np.flatnonzero(np.abs(np.diff(curve)) < limit)
     return int(hits[0]) + 2 if hits.size else None
 
@@ -117,19 +117,19 @@ def run(quick: bool = False) -> Report:
                 for epoch in CHECKED
                 for within in (TOLERANCE * published[epoch - 1],)
             ),
-            Figure("largest relative difference, all 1,000 epochs", 0.0, worst, TOLERANCE),
+            Figure("largest relative difference in 1,000 epochs", 0.0, worst, TOLERANCE),
         ),
         findings=(*tests_of_convergence(long, curve), truncation(through_time)),
         diagnosed=("the errors of the 1,000 epochs", diagnose_curve(curve[: len(published)])),
         answer="it has not, and the published test cannot tell: in floating point the errors of two epochs differ by "
-        f"less than {TOO_SMALL:g} only when training has stopped moving at all. Ask for a share of the error, and say "
-        "which; or keep some years aside and stop when their error rises.",
+        f"less than {TOO_SMALL:g} only once training has stopped moving at all. Compare with a share of the error, "
+        "and say which; or hold out some years and stop when their error rises.",
         draw=lambda canvas: draw(canvas, long, published, through_time),
     )
 
 
 def tests_of_convergence(run: Run, curve: Array) -> tuple[str, ...]:
-    """What three tests say of the errors."""
+    """What three tests of convergence say."""
     steps, e = np.abs(np.diff(curve)), plateau(curve[:1000])[0]
     first = first_difference(curve, TOO_SMALL)
     when = f"fires in epoch {first:,}" if first else f"fires in none of {len(curve):,} epochs"
@@ -149,7 +149,7 @@ def truncation(through_time: dict[int | None, Array]) -> str:
     cosine = short @ full / (np.linalg.norm(short) * np.linalg.norm(full))
     ends = {horizon: curve[-1] for horizon, curve in through_time.items()}
     return (
-        "RSNNS takes the context for a constant. At the start its gradient of the whole series and that through all of "
+        "RSNNS treats the context as a constant. At the start its gradient of the whole series and that through all of "
         f"time point the same way up to {np.degrees(np.arccos(cosine)):.0f}°; after {len(through_time[1])} epochs of "
         f"either, all else equal, the errors are {ends[1]:.3f} and {ends[None]:.3f}."
     )

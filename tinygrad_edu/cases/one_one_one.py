@@ -25,7 +25,7 @@ X = np.arange(1.0, 10.0)[:, None]
 GOAL = 1e-4  # mean squared error
 EPOCHS = 10_000
 CAUSES = ("update", "bias", "range")
-STARTS = (0.3, 0.5, 0.8)  # where both of their weights begin
+STARTS = (0.3, 0.5, 0.8)  # the initial value of both weights
 
 
 def targets(divisor: float = 10.0) -> Array:
@@ -43,7 +43,7 @@ def slope(z: ArrayLike) -> Any:
 
 
 class Published:
-    """Their network and update; `bias` adds a weight for an input of 1 to each unit, `linear` leaves the last σ out."""
+    """Their network and update; `bias` gives each unit a bias, `linear` leaves out the last σ."""
 
     def __init__(self, start: float, bias: bool = False, linear: bool = False) -> None:
         self.hidden, self.output = (np.array([start] * (1 + bias)) for _ in range(2))
@@ -69,7 +69,7 @@ class Published:
 
 
 def examine_update(start: float = 0.5) -> BackpropReport:
-    """Their update, summed over the nine samples, before the examiner: it adds minus the gradient."""
+    """The examiner's report on their update, summed over the nine samples: it adds minus the gradient."""
     net, t = Published(start), targets()
     pairs = [net.changes(X[i : i + 1], t[i : i + 1]) for i in range(len(X))]
 
@@ -82,7 +82,7 @@ def examine_update(start: float = 0.5) -> BackpropReport:
 
 
 def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
-    """What the clinic makes of their network when the gradient is right: the two causes that are left."""
+    """The clinic's diagnosis of their network with the right gradient: the two causes that remain."""
     model = MLP([1, 1, 1], "sigmoid", "sigmoid", bias=False)
     seen = fit(model, X, targets(), loss="mse", optimizer=Adam(model.parameters(), lr=0.01), epochs=EPOCHS)
     found = diagnose(seen, goal={"mse": GOAL}, seeds=3 if quick else 5)
@@ -90,12 +90,12 @@ def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
 
 
 def with_one(x: Array, weights: Array) -> Array:
-    """The inputs, and a 1 where there is a weight for it."""
+    """The inputs, with a 1 appended if there is a weight for it."""
     return x if len(weights) == x.shape[1] else np.hstack([x, np.ones_like(x)])
 
 
 def by_their_update(bias: bool, linear: bool, epochs: int = 300) -> Array:
-    """The outputs that their update ends with, from a few starts: (starts, 9)."""
+    """The final outputs of their update, from a few starts: (starts, 9)."""
     outputs = []
     for start in STARTS:
         net = Published(start, bias, linear)
@@ -120,7 +120,7 @@ def errors(outputs: Array) -> Array:
 
 
 def trial(done: Sequence[bool], seeds: int) -> Trial:
-    """One of the eight networks, in which each of CAUSES is mended or not."""
+    """One of the eight networks in which each of CAUSES is fixed or not."""
     mended = [name for name, each in zip(CAUSES, done, strict=True) if each]
     gradient, bias, linear = done
     reached = errors(by_the_gradient(bias, linear, seeds) if gradient else by_their_update(bias, linear))
@@ -129,7 +129,7 @@ def trial(done: Sequence[bool], seeds: int) -> Trial:
 
 
 def run(quick: bool = False) -> Report:
-    """All eight combinations of the three repairs, and where their update leads."""
+    """All eight combinations of the three fixes, and where their update leads."""
     seeds = 10 if quick else 100
     trials = [trial(mended, seeds) for mended in sorted(product((False, True), repeat=3), key=sum)]
     ends = by_their_update(False, False)
@@ -142,16 +142,17 @@ def run(quick: bool = False) -> Report:
         findings=(
             f"As published: every output ends at {ends.mean():.3f} (they differ by {np.ptp(ends):.0e}); the mean of "
             f"the targets is {targets().mean():.2f}. {weights()}",
-            "1. The range: targets run from 0.22 to 1.18, and a sigmoid ends at 1. Make the output linear, or bring "
-            "targets into (0, 1). 2. The bias: without one, a hidden unit that rises with x is between σ(0) = 0.5 and "
-            "1, so that the largest output is at most twice the smallest; the targets rise by a factor of 5.4. 3. The "
-            "update has σ' of the error for σ' of the sum, and the weight for its input: a weight is only multiplied, "
-            "never moved, and as the error of the hidden unit is always positive, w₁ grows for ever.",
+            "1. The range: targets run from 0.22 to 1.18, and a sigmoid never exceeds 1. Make the output linear, or "
+            "scale the targets into (0, 1). 2. The bias: without one, a hidden unit that rises with x is between σ(0) "
+            "= 0.5 and 1, so the largest output is at most twice the smallest; the targets rise by a factor of 5.4. "
+            "3. The update uses σ' of the error instead of σ' of the sum, and the weight instead of its input: a "
+            "weight is only multiplied, never shifted, and as the hidden unit's error is always positive, w₁ grows "
+            "for ever.",
         ),
         examined=examine_update(),
         diagnosed=clinic_verdict(quick),
-        answer="three causes at once, and each alone is enough: with any two of them fixed no run gets there, with "
-        "all three every one does. That is why changing one thing after the other led nowhere.",
+        answer="three causes at once, and each alone is enough: with any two of them fixed no run succeeds, with "
+        "all three every run does. That is why changing one thing at a time led nowhere.",
         draw=lambda canvas: draw(canvas, ends, trials),
     )
 

@@ -1,6 +1,6 @@
-"""Case 3: a 2-3-1 tanh network in NumPy. "99 % after 100 epochs" was promised, 97 % after 1,900 seen.
+"""Case 3: a 2-3-1 tanh network in NumPy. "99 % after 100 epochs" was promised, 97 % after 1,900 was seen.
 
-The network has no bias, weights from N(0, 1), and learns one sample a step, in turn, at the rate 0.2 from ½(p - t)².
+The network has no bias and weights from N(0, 1); each step learns one sample, in turn, at the rate 0.2 from ½(p - t)².
 Accuracy is 1 - the mean absolute error over the four samples.
 """
 
@@ -29,7 +29,7 @@ GOAL = 0.99
 SEEDS = 200
 SEEN = 1900  # steps, which the question called epochs
 PUBLISHED = (("OR", 1000, 0.984, 1e-3), ("OR", 2000, 0.989, 1e-3), ("XOR", 1000, 0.96, 5e-3), ("XOR", 2000, 0.98, 5e-3))
-MOMENTS = (20, 40, 100, 200, 400, 700, 1000, 1500, 2000)  # steps at which the picture looks
+MOMENTS = (20, 40, 100, 200, 400, 700, 1000, 1500, 2000)  # the steps that the picture shows
 
 
 def half_squared_error(output: ArrayLike, target: ArrayLike) -> Any:
@@ -46,7 +46,7 @@ def network(backend: str = "tensor", seed: int = 0, std: float = 1.0) -> MLP:
 def accuracies(
     gate: str, steps: int, seeds: int = SEEDS, std: float = 1.0, rates: Sequence[float] = (LEARNING_RATE,)
 ) -> Array:
-    """1 - mean |p - t| after so many steps: (learning rates, seeds)."""
+    """1 - mean |p - t| after a number of steps: (learning rates, seeds)."""
     X, y = GATES[gate]()
     runs = fit_many(
         lambda seed: network(seed=seed, std=std), X, y, loss=half_squared_error, optimizer=SGD, learning_rates=rates,
@@ -56,15 +56,15 @@ def accuracies(
 
 
 def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
-    """What the clinic makes of one run of the 1,900 steps, asked for the 99 % that were promised."""
+    """The clinic's diagnosis of one run of 1,900 steps, with the promised 99 % as the goal."""
     model = network(seed=1)
-    optimizer = SGD(model.parameters(), lr=LEARNING_RATE / 2.0)  # of (p - t)², in the place of half of it
+    optimizer = SGD(model.parameters(), lr=LEARNING_RATE / 2.0)  # of (p - t)² instead of half of it
     seen = fit(
         model, *or_gate(), loss="mse", optimizer=optimizer, epochs=SEEN // SAMPLES, batch_size=1, shuffle=False,
         compiled=False,
     )  # fmt: skip
     found = diagnose(seen, goal={"mae": 1.0 - GOAL}, seeds=3 if quick else 5)
-    return f"a run of {SEEN:,} steps, which are {SEEN // SAMPLES} epochs, and the goal {GOAL:.0%}", found
+    return f"a run of {SEEN:,} steps, which is {SEEN // SAMPLES} epochs, with the goal {GOAL:.0%}", found
 
 
 def run(quick: bool = False) -> Report:
@@ -77,15 +77,15 @@ def run(quick: bool = False) -> Report:
     shown = trials(seeds)
     return Report(
         name="or_xor",
-        question="99 % was promised after 100 epochs, and after 1,900 it is 97 %. What is wrong with the network?",
+        question="99 % was promised after 100 epochs, but after 1,900 it is 97 %. What is wrong with the network?",
         figures=tuple(figures),
         goal=f"{GOAL:.0%} after {SEEN:,} steps",
         trials=tuple(shown),
         findings=(step_counts(seeds),),
         diagnosed=clinic_verdict(quick),
-        answer="nothing but the counting. The data called XOR were OR, and an epoch was one sample: the 1,900 epochs "
-        "seen are 475. On OR this network comes to 99 % after some 2,000 steps at the rate 0.2, and after half as many "
-        "at 0.5 or with the rate 0.3 and a little luck of the seed; real XOR needs many more.",
+        answer="nothing but the counting. The data called XOR was OR, and an epoch was one sample: the 1,900 epochs "
+        "are really 475. On OR this network reaches 99 % after about 2,000 steps at the rate 0.2, and after half as "
+        "many at 0.5, or at 0.3 with a lucky seed; real XOR needs many more.",
         draw=lambda canvas: draw(canvas, seeds, shown),
     )
 
@@ -98,12 +98,12 @@ def trials(seeds: int) -> list[Trial]:
     """XOR, then OR, then OR with one more change each."""
     plain, faster, fast = accuracies("OR", SEEN, seeds, rates=(LEARNING_RATE, 0.3, 0.5))
     return [
-        trial("as the question says: XOR, 0.2, N(0, 1)", accuracies("XOR", SEEN, seeds)),
-        trial("the data as they were: OR", plain),
+        trial("as in the question: XOR, 0.2, N(0, 1)", accuracies("XOR", SEEN, seeds)),
+        trial("the data as it really was: OR", plain),
         trial("OR, learning rate 0.3", faster),
         trial("OR, learning rate 0.5", fast),
         trial("OR, weights from N(0, 2²)", accuracies("OR", SEEN, seeds, std=2.0)),
-        trial("OR, 1,900 epochs, which are 7,600 steps", accuracies("OR", SAMPLES * SEEN, seeds)),
+        trial("OR, 1,900 epochs, which is 7,600 steps", accuracies("OR", SAMPLES * SEEN, seeds)),
     ]
 
 
@@ -112,7 +112,7 @@ def trial(change: str, reached: Array) -> Trial:
 
 
 def step_counts(seeds: int) -> str:
-    """How far 100 steps and 100 epochs lead."""
+    """The accuracy after 100 steps and after 100 epochs."""
     short, longer = (middle(accuracies("OR", steps, seeds)) for steps in (100, 400))
     return f"Steps are not epochs: on OR the median is {short:.1%} after 100 steps and {longer:.1%} after 100 epochs."
 

@@ -1,4 +1,4 @@
-"""What a case has to show: published figures beside measured ones, trials of one change each, and the answer."""
+"""A case's report: published figures beside measured ones, trials of one change each, and the answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Trial:
-    """Runs that differ from others of the list in the one thing that `change` names, and how many reach the goal.
+    """A trial: runs with one change, named by `change`, and how many of them reach the goal.
 
     >>> print(Trial("learning rate 0.5", reached=9, runs=10, measured="loss 0.01"))
     learning rate 0.5                                    9 of 10      loss 0.01
@@ -56,7 +56,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Report:
-    """A case: print it. `goal`: what a run of `trials` has to reach; `draw(figure)` draws into one of Matplotlib's.
+    """What a case found; print it. `goal`: what a run of `trials` has to reach; `draw(figure)` draws the picture.
 
     >>> trials = (Trial("learning rate 0.5", reached=9, runs=10, measured=""),)
     >>> report = Report("or_xor", "Why 97 %?", "Too few steps.", draw=print, goal="99 %", trials=trials)
@@ -72,7 +72,7 @@ class Report:
     goal: str = ""
     trials: tuple[Trial, ...] = ()
     findings: tuple[str, ...] = ()
-    examined: Any = None  # what `tinygrad_edu.clinic` says of the question's own backward pass
+    examined: Any = None  # what `tinygrad_edu.clinic` says about the question's own backward pass
     diagnosed: tuple[str, Any] | None = None  # a run of the case in words, and what `clinic.diagnose` makes of it
     picture: Path | str | None = None
 
@@ -119,7 +119,7 @@ class Report:
 
 
 def card(title: str, found: Any) -> Iterator[str]:
-    """What the clinic says, below who says it of what."""
+    """What the clinic says, under a heading that names the tool and what it looked at."""
     yield ""
     yield from wrap(title, WIDTH, initial_indent="  ", subsequent_indent="  ")
     yield ""
@@ -127,7 +127,7 @@ def card(title: str, found: Any) -> Iterator[str]:
 
 
 def shift(line: str) -> list[str]:
-    """A line of a card, four columns in; long ones are broken where they began."""
+    """A line of a card, indented by four; a long one is wrapped with the same indent."""
     if len(line) <= WIDTH - 4:
         return [f"    {line}".rstrip()]
     inner = " " * (4 + len(line) - len(line.lstrip()))

@@ -1,4 +1,4 @@
-"""Case 8: what do Σα = ∞ and Σα² < ∞ mean? Nine schedules, and where each takes a noisy quadratic.
+"""Case 8: what do Σα = ∞ and Σα² < ∞ mean? Nine schedules, and where each ends on a noisy quadratic.
 
 Many chains descend x²/2 from x = 3, with noise from N(0, 1) in each gradient: x ← x - α(t)·(x + noise).
 With a constant α the mean square settles at α/(2 - α); with α = 1/t it is 1/t, the variance of a mean of t numbers.
@@ -56,7 +56,7 @@ def mean_square(course: Array) -> Array:
 
 
 def run(quick: bool = False) -> Report:
-    """The verdict on each schedule, and its descent; quick: 2,000 steps in place of 10,000."""
+    """The verdict on each schedule, and its descent; quick: 2,000 steps instead of 10,000."""
     steps = 2_000 if quick else 10_000
     squares = {name: mean_square(descent(schedule, steps)) for name, schedule, _ in SCHEDULES}
     goal = NEAR / steps
@@ -67,22 +67,22 @@ def run(quick: bool = False) -> Report:
         goal=f"a mean distance below {np.sqrt(goal):.3f} from the minimum after {steps:,} steps",
         trials=tuple(trial(name, schedule, squares[name][-1], goal) for name, schedule, _ in SCHEDULES),
         findings=(
-            f"The constant rate stalls: its mean square is {tail:.4f}, and theory says α/(2 - α) = "
+            f"The constant rate stalls: its mean square is {tail:.4f}; theory says α/(2 - α) = "
             f"{FLOOR / (2 - FLOOR):.4f}. The rate 1/t has {squares['1/t'][-1]:.1e} after {steps:,} steps, theory: "
             f"1/t = {1 / steps:.1e}.",
             final_distances(),
             "The conditions suffice, they are not necessary: 1/√t fails the second one, and on this quadratic its mean "
             f"square still falls, like α/2, to {squares['1/√t'][-1]:.4f}; it is only slower than 1/t.",
         ),
-        answer="Σα = ∞: the steps reach any distance, so that the start does not matter. Σα² < ∞: the noise that the "
-        "steps bring in adds up to something finite, and dies out. 1/t does both; a constant rate arrives and stays "
-        "noisy; a rate that falls exponentially is quiet and stops wherever it has come to.",
+        answer="Σα = ∞: the steps can cover any distance, so the start does not matter. Σα² < ∞: the noise that the "
+        "steps bring in has a finite sum, and dies out. 1/t does both; a constant rate arrives and stays "
+        "noisy; a rate that falls exponentially is quiet and stops wherever it happens to be.",
         draw=lambda canvas: draw(canvas, squares),
     )
 
 
 def trial(name: str, schedule: Schedule, reached: float, goal: float) -> Trial:
-    """Where one schedule has come to, and what the conditions say of it."""
+    """Where one schedule ended, and what the conditions say about it."""
     verdict = robbins_monro(schedule)
     word = {True: "holds", False: "fails", None: "undecided"}
     said = f"Σα = ∞ {word[verdict.sum_diverges]}, Σα² < ∞ {word[verdict.squares_converge]}"
@@ -90,7 +90,7 @@ def trial(name: str, schedule: Schedule, reached: float, goal: float) -> Trial:
 
 
 def final_distances() -> str:
-    """How far from a start ten times as far each of two schedules ends, without noise."""
+    """How far two schedules end from the minimum when they start ten times as far away, without noise."""
     factor = {name: float(np.prod(1.0 - schedule.rates(0, 10_000))) for name, schedule, _ in SCHEDULES}
     return (
         "Without noise each step multiplies the distance by 1 - α: the exponential rate leaves "

@@ -1,4 +1,4 @@
-"""Small data sets, the same from the same seed, without a network; the orders and batches in which they are learned."""
+"""Small data sets, reproducible from a seed and without a download; and the orders and batches for training."""
 
 from typing import TYPE_CHECKING
 

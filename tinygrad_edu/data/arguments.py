@@ -1,4 +1,4 @@
-"""What the functions of this room check before they start."""
+"""Checks that the functions of this package make before they start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def finite(name: str, array: ArrayLike) -> Array:
     """An array of finite numbers, or an error with the place of the first that is not."""
     found = np.asarray(array)
     if found.dtype.kind not in "fiub":
-        raise DtypeError(f"{name} holds {found.dtype}: numbers are needed")
+        raise DtypeError(f"{name} holds {found.dtype}: it has to hold numbers")
     bad = ~np.isfinite(found)
     if bad.any():
         place = tuple(int(i[0]) for i in np.nonzero(bad))
@@ -30,12 +30,12 @@ def rows(name: str, array: ArrayLike) -> Array:
     """An array with one entry, or one row, for each sample, and at least one sample."""
     found = np.asarray(array)
     if found.ndim == 0 or len(found) == 0:
-        raise ShapeError(f"{name} has shape {found.shape}: one row for each sample is needed, and one sample or more")
+        raise ShapeError(f"{name} has shape {found.shape}: it needs one row for each sample, and at least one sample")
     return found
 
 
 def pairs(X: Samples, y: Samples) -> tuple[Array, Array]:
-    """X and y with one row each for the same samples."""
+    """X and y, checked to have one row each for the same samples."""
     inputs, targets = rows("X", X), rows("y", y)
     if len(inputs) != len(targets):
         raise ShapeError(f"X has {len(inputs)} rows and y has {len(targets)}: each sample needs one target")

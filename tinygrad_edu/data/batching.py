@@ -28,9 +28,9 @@ Seed = int | np.random.Generator
 
 
 def orders(y: Samples, epochs: int, order: OrderName = "shuffled", seed: Seed = 0, weights: ArrayLike = None) -> Array:
-    """The numbers of the samples in the order in which each epoch sees them: (epochs, samples), integers.
+    """The indices of the samples in the order in which each epoch sees them: (epochs, samples), integers.
 
-    y has one row for each sample; only "sorted" and "stratified" look into it, for classes of shape (samples,) or
+    y has one row for each sample; only "sorted" and "stratified" use it, as classes of shape (samples,) or
     (samples, 1) or as one-hot rows. seed: a number, or a Generator, which is left where the last epoch ends: epochs
     drawn a few at a time are the same as all at once. "stratified" keeps the count of each class in any stretch of
     samples near its share (of 3,000 random data sets, the worst batch of one was off by 3 samples, of half of them by
@@ -47,14 +47,16 @@ def orders(y: Samples, epochs: int, order: OrderName = "shuffled", seed: Seed = 
     if not isinstance(order, str) or order not in ORDERS:
         raise unknown_name("order", order, ORDERS)
     if (weights is None) == (order == "weighted"):
-        raise SettingError(f'order={order!r}, weights={weights!r}: weights go with order="weighted", and only with it')
+        raise SettingError(
+            f'order={order!r}, weights={weights!r}: weights are needed for order="weighted", and only for it'
+        )
     drawn: Array = ORDERS[order](plan, count, np.random.default_rng(seed))
     return drawn
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an order is made from: the targets and, for "weighted", the weights."""
+    """The data that an order is made from: the targets and, for "weighted", the weights."""
 
     y: Array
     weights: Any
@@ -78,7 +80,9 @@ class Plan:
         """
         numbers = class_numbers(self.y)
         many = int(numbers.max()) + 1
-        draws = rng.random((epochs, len(numbers) + many))  # an epoch is a row: drawn the same however many at a time
+        draws = rng.random(
+            (epochs, len(numbers) + many)
+        )  # one row per epoch: the same numbers however many epochs are drawn at a time
         shares = (ranks(draws[:, -many:]) + 0.5) / many
         places = np.empty((epochs, len(numbers)))
         for number in range(many):
@@ -97,16 +101,16 @@ ORDERS = {
 
 
 def ranks(draws: Array) -> Array:
-    """The place of each number among those of its row, from 0."""
+    """The rank of each number in its row, from 0."""
     return np.argsort(np.argsort(draws, axis=1), axis=1)
 
 
 def class_numbers(y: Array) -> Array:
-    """The class of each sample as a number from 0 on, in the order of the sorted labels."""
+    """The class of each sample as a number from 0, in the order of the sorted labels."""
     if y.ndim == 2 and y.shape[1] > 1:
         return one_hot_classes(y)
     if y.size != len(y):
-        raise ShapeError(f"y has shape {y.shape}: one class for each sample is needed, (samples,) or (samples, 1)")
+        raise ShapeError(f"y has shape {y.shape}: it needs one class for each sample, (samples,) or (samples, 1)")
     labels = y.ravel()
     if labels.dtype.kind in "fc":
         finite("y", labels)
@@ -115,13 +119,11 @@ def class_numbers(y: Array) -> Array:
 
 
 def one_hot_classes(y: Array) -> Array:
-    """The column of the only 1 in each row, with the columns that never hold it left out."""
+    """The column of the only 1 in each row, without counting columns that never hold it."""
     wrong = ~(np.isin(y, (0, 1)).all(axis=1) & (y.sum(axis=1) == 1))
     if wrong.any():
         i = int(np.argmax(wrong))
-        raise SettingError(
-            f"row {i} of y is {y[i].tolist()}: classes are needed, as numbers or as rows of 0 with one 1"
-        )
+        raise SettingError(f"row {i} of y is {y[i].tolist()}: y has to hold classes, as numbers or as one-hot rows")
     found: Array = np.unique(np.argmax(y, axis=1), return_inverse=True)[1]
     return found
 
@@ -130,9 +132,11 @@ def probabilities(weights: ArrayLike, samples: int) -> Array:
     """Weights as shares of their sum, or an error that says what is wrong with them."""
     w = finite("weights", weights).astype(float)
     if w.shape != (samples,):
-        raise ShapeError(f"weights has shape {w.shape}, the samples are {samples}: one weight each is needed")
+        raise ShapeError(f"weights has shape {w.shape}, but there are {samples} samples: give one weight each")
     if w.min() < 0.0 or w.sum() <= 0.0:
-        raise SettingError(f"weights run from {w.min():g} to {w.max():g}: none below 0 and one above 0 are needed")
+        raise SettingError(
+            f"weights run from {w.min():g} to {w.max():g}: none may be negative, and at least one has to be above 0"
+        )
     shares: Array = w / w.sum()
     return shares
 
@@ -140,9 +144,9 @@ def probabilities(weights: ArrayLike, samples: int) -> Array:
 def batches(
     X: Samples, y: Samples, batch_size: int, *, order: OrderName = "shuffled", seed: int = 0, weights: ArrayLike = None
 ) -> Batches:
-    """Batches (X[rows], y[rows]); each loop over the result is one epoch, in an order of its own.
+    """Batches (X[rows], y[rows]); each loop over the result is one epoch, in a new order.
 
-    X (samples, ...), y (samples, ...); every batch has batch_size rows, the last of an epoch what is left. order: one
+    X (samples, ...), y (samples, ...); every batch has batch_size rows, the last of an epoch the rest. order: one
     of "shuffled", "given", "sorted", "stratified", "weighted", as `orders` explains. The k-th loop sees the k-th row
     of `orders` with the same seed. weights: one for each sample, with order="weighted".
     Errors: ShapeError for other lengths or no samples; SettingError for a batch_size below 1 or weights that do not
@@ -156,17 +160,17 @@ def batches(
     3
     """
     inputs, targets = pairs(X, y)
-    orders(targets, 1, order, 0, weights)  # a setting that does not fit is told now, not in the first loop
+    orders(targets, 1, order, 0, weights)  # a bad setting is reported now, not in the first loop
     return Batches(inputs, targets, whole("batch_size", batch_size), order, np.random.default_rng(seed), weights)
 
 
 @dataclass(frozen=True)
 class Batches:
-    """What `batches` returns: loop over it once for each epoch.
+    """The result of `batches`: loop over it once per epoch.
 
     X: the inputs, (samples, features).
     rng: a generator, or its seed.
-    weights: what each sample counts, (samples,).
+    weights: the weight of each sample, (samples,).
 
     >>> found = batches(np.zeros((5, 2)), np.arange(5), batch_size=2, order="given")
     >>> [y.tolist() for _, y in found]

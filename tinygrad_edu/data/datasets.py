@@ -76,7 +76,7 @@ def quadrants(samples: int = 200, noise: float = 0.0, seed: int = 0) -> tuple[Ar
 
 
 def plane(samples: int = 200, noise: float = 0.1, seed: int = 0) -> tuple[Array, Array]:
-    """A regression that a line of weights solves: y = (x₁ + x₂)/2 + noise·N(0, 1), X uniform in [-1, 1]².
+    """A regression that a linear model solves: y = (x₁ + x₂)/2 + noise·N(0, 1), X uniform in [-1, 1]².
 
     samples: the number of samples.
     seed: the seed of the random generator.
@@ -130,7 +130,7 @@ def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> tuple[Array,
 
 
 def circles(samples: int = 100, noise: float = 0.1, inner: float = 0.5, seed: int = 0) -> tuple[Array, Array]:
-    """Two circles around one centre with Gaussian noise: radius 1 is class -1, radius `inner` is class 1.
+    """Two concentric circles with Gaussian noise: radius 1 is class -1, radius `inner` is class 1.
 
     samples: the number of samples.
     seed: the seed of the random generator.
@@ -154,10 +154,10 @@ def circles(samples: int = 100, noise: float = 0.1, inner: float = 0.5, seed: in
 def spirals(
     samples: int = 300, arms: int = 3, turns: float = 0.75, noise: float = 0.03, seed: int = 0
 ) -> tuple[Array, Array]:
-    """Arms that wind outwards from the centre, each a class: X (samples, 2), y (samples,) numbers from 0 to arms - 1.
+    """Spiral arms, each a class: X (samples, 2), y (samples,) numbers from 0 to arms - 1.
 
-    A point at the share r of its arm, r uniform in [0, 1], lies at radius r and angle 2π·(turns·r + class/arms); to
-    both coordinates comes noise·N(0, 1).
+    A point at the share r of its arm, r uniform in [0, 1], lies at radius r and angle 2π·(turns·r + class/arms);
+    noise·N(0, 1) is added to both coordinates.
     seed: the seed of the random generator.
 
     >>> X, y = spirals(300, arms=3)
@@ -178,8 +178,8 @@ def blobs(
 ) -> tuple[Array, Array]:
     """Round clouds, each a class: X (samples, features), y (samples,) numbers from 0 to centers - 1.
 
-    Centres are uniform in [-10, 10] along each axis; around its centre a point is N(0, spread²) along each axis. Two
-    centres can come close to each other: another seed moves them.
+    Centres are uniform in [-10, 10] along each axis; around its centre a point is N(0, spread²) along each axis. If
+    two centres happen to be close together, try another seed.
     spread: the standard deviation around each centre.
 
     >>> X, y = blobs(90, centers=3, features=4)
@@ -194,7 +194,7 @@ def blobs(
 
 
 def classes(rng: np.random.Generator, samples: int, many: int) -> Array:
-    """Class numbers in random order, each as often as the others or once less."""
+    """Class numbers in random order, as balanced as their count allows."""
     return rng.permutation(np.arange(samples) % many)
 
 

@@ -1,8 +1,8 @@
-"""Grey images in one folder for each class, the form in which many collections of pictures are handed on.
+"""Grey images in one folder per class, the form in which many image collections are distributed.
 
-Written are PGM files: a header of one line, then a byte for each pixel, so that NumPy writes and reads them and no
-package for pictures has to be installed; GIMP, ImageMagick, Preview, IrfanView and Pillow open them. Other formats are
-read too (PNG, JPEG, ...), with Pillow, which comes with the extra `viz`.
+Images are written as PGM files: a one-line header, then a byte for each pixel, so that NumPy can write and read them
+without an image package; GIMP, ImageMagick, Preview, IrfanView and Pillow open them. Other formats (PNG, JPEG, ...) are
+read with Pillow, which comes with the extra `viz`.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def write_image_folders(path: str | Path, X: Samples, y: Samples, names: Sequenc
 
     X (samples, height, width), or (samples, side²) for square images, grey from 0 (black) to 1, kept to 1/255;
     y (samples,) class numbers; names: one for each class, else the numbers with leading zeros. A class without images
-    gets no folder. The folder bears the name `path` only when it is complete: an interrupted write leaves none, or one
-    with ".partial-" in its name, which is not read.
+    gets no folder. The folder is named `path` only once it is complete: an interrupted write leaves none, or one with
+    ".partial-" in its name, which is never read.
     Errors: SettingError for greys outside [0, 1], names that cannot be folders, or a path that is there already;
     ShapeError, DtypeError.
 
@@ -52,7 +52,7 @@ def write_image_folders(path: str | Path, X: Samples, y: Samples, names: Sequenc
     folders = folder_names(labels, names)
     goal = Path(path)
     if goal.exists():
-        raise SettingError(f"{goal} is there already: name another folder, or remove it first")
+        raise SettingError(f"{goal} exists already: name another folder, or remove it first")
     partial = goal.with_name(f"{goal.name}{PARTIAL}{secrets.token_hex(4)}")
     partial.mkdir(parents=True)
     try:
@@ -66,17 +66,17 @@ def write_image_folders(path: str | Path, X: Samples, y: Samples, names: Sequenc
 def read_image_folders(path: str | Path) -> tuple[Array, Array, list[str]]:
     """(images, labels, names) from one folder for each class: images (samples, height, width), grey from 0 to 1.
 
-    Labels (samples,) are the places in `names`, the names of the folders in sorted order; images stand class after
-    class and by file name in a class, so learn them shuffled. Pictures in colour become grey. Files and folders whose
-    name begins with a dot are left out.
-    path: the folder that holds a folder of images for each class.
-    Errors: ImageError, with the file or folder, for what is missing, empty, unfinished, no image or of another
-    size, or cannot be read without Pillow.
+    Labels (samples,) are indices into `names`, the names of the folders in sorted order; images come class after class
+    and by file name within a class, so shuffle them for training. Colour images become grey. Files and folders whose
+    names begin with a dot are skipped.
+    path: the folder that holds one folder of images for each class.
+    Errors: ImageError, naming the file or folder, if it is missing, empty, incomplete, not an image, of another size,
+    or cannot be read without Pillow.
 
     >>> read_image_folders("no such folder")
     Traceback (most recent call last):
         ...
-    tinygrad_edu.errors.ImageError: no such folder: one folder for each class is needed, and this is no folder
+    tinygrad_edu.errors.ImageError: no such folder: this is not a folder; one folder for each class is needed
     """
     root = Path(path)
     folders = visible(root)
@@ -92,12 +92,16 @@ def squares(X: Samples) -> Array:
     if array.ndim == 2:
         side = round(array.shape[1] ** 0.5)
         if side * side != array.shape[1]:
-            raise ShapeError(f"X has shape {array.shape}: {array.shape[1]} is no square, give (samples, height, width)")
+            raise ShapeError(
+                f"X has shape {array.shape}: {array.shape[1]} is not a square number, give (samples, height, width)"
+            )
         array = array.reshape(-1, side, side)
     if array.ndim != 3 or 0 in array.shape:
-        raise ShapeError(f"X has shape {array.shape}: images are needed, (samples, height, width)")
+        raise ShapeError(f"X has shape {array.shape}: images have shape (samples, height, width)")
     if array.min() < 0.0 or array.max() > 1.0:
-        raise SettingError(f"greys run from {array.min():g} to {array.max():g}: 0 to 1 are needed; divide bytes by 255")
+        raise SettingError(
+            f"greys run from {array.min():g} to {array.max():g}: they have to be in [0, 1]; divide bytes by 255"
+        )
     return np.rint(array * 255.0).astype(np.uint8)
 
 
@@ -106,12 +110,14 @@ def folder_names(labels: Array, names: Sequence[str] | None) -> list[str]:
     many = int(labels.max()) + 1
     chosen = [f"{i:0{len(str(many - 1))}d}" for i in range(many)] if names is None else [str(name) for name in names]
     if len(chosen) < many:
-        raise SettingError(f"{len(chosen)} names for the classes 0 to {many - 1}: one for each is needed")
+        raise SettingError(f"{len(chosen)} names for the classes 0 to {many - 1}: give one for each")
     for name in chosen:
         if not re.fullmatch(r"[\w\-. ]+", name) or name != name.strip(". "):
-            raise SettingError(f"{name!r} cannot name a folder everywhere: take letters, digits, - and _")
+            raise SettingError(f"{name!r} is not a folder name on every system: use letters, digits, - and _")
     if len({name.casefold() for name in chosen}) < len(chosen):
-        raise SettingError(f"names={chosen!r}: two are the same, or differ in capitals only, as some systems do not")
+        raise SettingError(
+            f"names={chosen!r}: two are equal, or differ only in upper and lower case, which some systems ignore"
+        )
     return chosen
 
 
@@ -127,11 +133,11 @@ def write_all(root: Path, images: Array, labels: Array, names: list[str]) -> Non
 
 
 def visible(folder: Path) -> list[Path]:
-    """What a folder holds, in sorted order, or an error if that cannot be."""
+    """The contents of a folder, in sorted order. Errors: ImageError."""
     if PARTIAL in folder.name:
         raise ImageError(f"{folder}: writing it was interrupted, so images are missing; write it again")
     if not folder.is_dir():
-        raise ImageError(f"{folder}: one folder for each class is needed, and this is no folder")
+        raise ImageError(f"{folder}: this is not a folder; one folder for each class is needed")
     found = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     if not found:
         raise ImageError(f"{folder}: the folder is empty; images are needed, in one folder for each class")
@@ -147,7 +153,7 @@ def read_all(files: list[Path]) -> Array:
         if grey.shape != first.shape:
             (h, w), (height, width) = grey.shape, first.shape
             raise ImageError(
-                f"{file}: {w} by {h} pixels, while {files[0]} has {width} by {height}; bring all to one size"
+                f"{file}: {w} by {h} pixels, but {files[0]} has {width} by {height}; resize them to one size"
             )
         image[:] = grey
     return images
@@ -190,4 +196,4 @@ def decode(file: Path) -> Array:
                 )
             return np.asarray(image.convert("L")) / 255.0
     except (OSError, SyntaxError) as error:  # Pillow's for no image, a truncated one, a broken PNG
-        raise ImageError(f"{file}: no image that can be read ({error})") from error
+        raise ImageError(f"{file}: not a readable image ({error})") from error

@@ -1,4 +1,4 @@
-"""From raw data to what a network takes: a part kept aside, inputs of one scale, classes as rows, series as lags."""
+"""Prepare raw data for a network: hold out a test set, scale inputs, one-hot classes, lag a series."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 def train_test_split(
     X: Samples, y: Samples, test: float = 0.25, seed: int = 0, stratify: bool = False
 ) -> tuple[Array, Array, Array, Array]:
-    """(X_train, X_test, y_train, y_test): a random share of the samples, rounded up, kept aside for the test.
+    """(X_train, X_test, y_train, y_test): a random share of the samples, rounded up, is held out for the test.
 
     stratify: each class has the same share in both parts, as nearly as whole samples allow.
     X: the inputs, (samples, features).
@@ -34,7 +34,7 @@ def train_test_split(
     inputs, targets = pairs(X, y)
     count = math.ceil(test * len(inputs)) if 0.0 < test < 1.0 else 0
     if not 0 < count < len(inputs):
-        raise SettingError(f"test={test!r} of {len(inputs)} samples: both parts need one sample or more")
+        raise SettingError(f"test={test!r} of {len(inputs)} samples: both parts need at least one sample")
     if stratify:
         no_single(targets)
     (order,) = orders(targets, 1, "stratified" if stratify else "shuffled", seed)
@@ -43,7 +43,7 @@ def train_test_split(
 
 
 def no_single(y: Array) -> None:
-    """An error if a class has a single sample, which cannot stand in both parts."""
+    """Refuse a class with a single sample, which cannot be in both parts."""
     counts = np.bincount(class_numbers(y))
     if counts.min() < 2:
         i = int(np.flatnonzero(class_numbers(y) == counts.argmin())[0])
@@ -67,7 +67,7 @@ class Scaling(NamedTuple):
         return scaled
 
     def inverse(self, Z: Samples) -> Array:
-        """The features as they were before."""
+        """Undo the scaling."""
         raw: Array = np.asarray(Z) * self.scale + self.shift
         return raw
 
@@ -92,7 +92,7 @@ def min_max(X: Samples) -> tuple[Array, Scaling]:
     """Each feature from 0 to 1, and the scaling to use on new data.
 
     z = (x - min)/(max - min), over the first axis. A feature that never changes becomes 0. New data can lie outside
-    of [0, 1].
+    [0, 1].
     X: the inputs, (samples, features).
     Errors: SettingError for NaN or infinity; ShapeError without samples.
 
@@ -112,10 +112,10 @@ def scale_array(array: Array, shift: Array, scale: Array) -> tuple[Array, Scalin
 
 
 def one_hot(labels: Samples, classes: int | None = None) -> Array:
-    """Class numbers (samples,) or (samples, 1) as rows (samples, classes) with one 1 each.
+    """Class numbers (samples,) or (samples, 1) as one-hot rows (samples, classes).
 
-    classes: the largest number and one, if it is not given.
-    Errors: DtypeError for labels that are not whole numbers; SettingError for a label outside of 0 to classes - 1.
+    classes: the number of classes; by default the largest label plus one.
+    Errors: DtypeError for labels that are not integers; SettingError for a label outside 0 to classes - 1.
 
     >>> one_hot([0, 2]).tolist()
     [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
@@ -125,12 +125,12 @@ def one_hot(labels: Samples, classes: int | None = None) -> Array:
 
 
 def class_labels(labels: Samples, classes: int | None = None) -> Array:
-    """Class numbers as (samples,), or an error if they are none, or not below `classes`."""
+    """Class numbers as (samples,), checked to be integers below `classes`."""
     numbers = rows("labels", labels)
     if numbers.dtype.kind not in "iu":
-        raise DtypeError(f"labels hold {numbers.dtype}: class numbers 0, 1, 2, ... of an integer type are needed")
+        raise DtypeError(f"labels hold {numbers.dtype}: they have to be class numbers 0, 1, 2, ... of an integer type")
     if numbers.size != len(numbers):
-        raise ShapeError(f"labels have shape {numbers.shape}: one class for each sample is needed")
+        raise ShapeError(f"labels have shape {numbers.shape}: give one class for each sample")
     flat: Array = numbers.ravel()
     end = np.inf if classes is None else whole("classes", classes)
     outside = np.flatnonzero((flat < 0) | (flat >= end))
@@ -144,7 +144,7 @@ def lagged(series: Samples, lags: int) -> tuple[Array, Array]:
     """A series as a regression on its own past: X[i] = (s[t-1], s[t-2], ..., s[t-lags]) and y[i] = s[t], t = lags + i.
 
     series (times,) or (times, 1); X (times - lags, lags), y (times - lags, 1).
-    Errors: SettingError for lags below 1, for a series that is not longer, and for NaN; ShapeError for other shapes.
+    Errors: SettingError for lags below 1, for a series no longer than lags, and for NaN; ShapeError for other shapes.
 
     >>> X, y = lagged([1, 2, 3, 4, 5], lags=2)
     >>> X.tolist(), y.ravel().tolist()
@@ -152,8 +152,8 @@ def lagged(series: Samples, lags: int) -> tuple[Array, Array]:
     """
     values = finite("series", rows("series", series)).astype(float)
     if values.size != len(values):
-        raise ShapeError(f"series has shape {values.shape}: one number for each time is needed")
+        raise ShapeError(f"series has shape {values.shape}: give one number for each time")
     if whole("lags", lags) >= len(values):
-        raise SettingError(f"lags={lags} of a series of {len(values)}: a longer series or fewer lags are needed")
+        raise SettingError(f"lags={lags} of a series of {len(values)}: use a longer series or fewer lags")
     windows = np.lib.stride_tricks.sliding_window_view(values.ravel(), lags + 1)[:, ::-1].copy()
     return windows[:, 1:], windows[:, :1]

@@ -1,4 +1,4 @@
-"""Measured data that comes with the package: irises, lynxes, and eleven people."""
+"""Measured data that comes with the package: iris, lynx, and eleven people."""
 
 from __future__ import annotations
 

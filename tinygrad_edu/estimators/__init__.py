@@ -1,6 +1,6 @@
 """scikit-learn's MLPClassifier and MLPRegressor, trained by one compiled program: change the import, keep the numbers.
 
-They need the extra `sklearn`. What goes beyond scikit-learn is off by default: see `perceptron.Perceptron`.
+They need the extra `sklearn`. Everything beyond scikit-learn is off by default: see `perceptron.Perceptron`.
 """
 
 from __future__ import annotations

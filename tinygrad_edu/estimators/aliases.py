@@ -1,4 +1,4 @@
-"""The estimator, in modules that stand below its classes: Any to a type checker."""
+"""The type of an estimator, in modules that its classes import: Any to a type checker."""
 
 from typing import Any
 

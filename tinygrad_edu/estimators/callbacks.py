@@ -1,4 +1,4 @@
-"""scikit-learn's own callbacks (its 1.9 has `set_callbacks`): the hooks of a fit and of each of its epochs."""
+"""scikit-learn's own callbacks (`set_callbacks`, from 1.9 on): the hooks of a fit and of each of its epochs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ CallbackSupportMixin: Any = official.CallbackSupportMixin if official else type(
 
 
 def with_callbacks(method: Callable[..., Any]) -> Any:
-    """The method, after which the callbacks are told that it is over, whatever happened."""
+    """Wrap a method so that the callbacks are told when it is over, whatever happened."""
     return official.with_callbacks(method) if official else method
 
 
-FITTED = ("coefs_", "intercepts_", "n_iter_", "loss_", "norms_")  # with which a copy can predict
+FITTED = ("coefs_", "intercepts_", "n_iter_", "loss_", "norms_")  # what a copy needs to predict
 
 
 def set_on(model: Estimator) -> bool:
-    """Has somebody set callbacks on it, or on an estimator that it is part of?"""
+    """Were callbacks set on it, or on an estimator that contains it?"""
     return bool(getattr(model, "_skl_callbacks", None)) or hasattr(model, "_parent_callback_ctx")
 
 
 def fit_begins(model: Estimator, X: Samples, y: Samples, epochs: int | None) -> None:
-    """The task of the whole fit, of so many epochs at most."""
+    """The task of the whole fit, of at most this many epochs."""
     if set_on(model):
         context = model._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=model, X=X, y=y)
@@ -56,7 +56,7 @@ def epoch_begins(model: Estimator, X: Samples, y: Samples) -> None:
 
 
 def epoch_ended(model: Estimator, X: Samples, y: Samples) -> bool:
-    """True where a callback asks to stop."""
+    """True if a callback asks to stop."""
     context = model.__dict__.pop("_epoch_ctx", None)
     if context is None:
         return False

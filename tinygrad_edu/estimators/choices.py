@@ -28,7 +28,7 @@ OPTIMIZERS: dict[str, Any] = {
     for each in subclasses(Optimizer)
     if each.__module__.startswith("tinygrad_edu.optim") and hasattr(each, "rule")
 }
-# Of log-probabilities, or of class numbers alone: log_loss and hinge say the same of what a network here gives.
+# They take log-probabilities or class numbers only: for a network here log_loss and hinge are the same.
 OF_OTHER_OUTPUTS = {"nll", "kl_div", "multi_margin"}
 LOSSES = {name: entry for name, entry in ALL_LOSSES.items() if name not in OF_OTHER_OUTPUTS}
 USUAL_SOLVERS = {"lbfgs", "sgd", "adam"}
@@ -40,7 +40,7 @@ SIGNED = "plus_or_minus_one"  # the check of a loss whose targets are -1 and 1
 
 
 def beyond(model: Estimator) -> bool:
-    """Is there something among the settings that the compiled network program does not know?"""
+    """Do the settings include something that the compiled network program cannot do?"""
     names = [model.activation] if isinstance(model.activation, str) else list(model.activation)
     return (
         not USUAL_ACTIVATIONS.issuperset(names)
@@ -55,7 +55,7 @@ def beyond(model: Estimator) -> bool:
 
 
 def natural(model: Estimator) -> str:
-    """What the outputs go through unless `out_activation` says otherwise: the link of the loss."""
+    """The default activation of the outputs: the link of the loss."""
     if model.loss == "log_loss":
         return "softmax" if model._label_binarizer.y_type_ == "multiclass" else "logistic"
     if model.loss in ("squared_error", "poisson"):
@@ -67,17 +67,17 @@ def natural(model: Estimator) -> str:
 
 
 def out_activation(model: Estimator) -> str:
-    """The activation of the last layer. Errors: ValueError where the loss needs another one."""
+    """The activation of the last layer. Errors: ValueError if the loss needs another one."""
     own, chosen = natural(model), getattr(model, "out_activation", None)
     chosen = own if chosen is None else LINKS.get(chosen, chosen)
     fixed = model.loss in ("log_loss", "poisson") or getattr(LOSSES.get(model.loss), "link", "identity") != "identity"
     if fixed and chosen != own:
         raise ValueError(
             f"out_activation={chosen!r}: the loss {model.loss!r} takes the outputs before their activation, which is "
-            f"{own!r}. Of activated outputs are squared_error, mse, mae, huber and bce"
+            f"{own!r}. Losses of activated outputs are squared_error, mse, mae, huber and bce"
         )
     if model.loss == "bce" and not within_unit(chosen):
-        raise ValueError(f"out_activation={chosen!r}: the loss 'bce' is of probabilities, such as those of 'logistic'")
+        raise ValueError(f"out_activation={chosen!r}: the loss 'bce' needs probabilities, such as those of 'logistic'")
     return chosen
 
 
@@ -100,10 +100,10 @@ def in_place(name: str) -> Callable[[Array], None]:
 
 
 class Cost:
-    """The loss of samples from z, what the last layer gives before its activation, and y as the network gets it.
+    """The loss of samples, from z, the last layer's output before its activation, and y as the network gets it.
 
-    scikit-learn's losses have its factors: half the squared error, the sum over labels of the log loss. The gradient of
-    its squared error sums over outputs, of which the loss that it reports is the mean.
+    scikit-learn's losses keep its factors: half the squared error, the sum over labels of the log loss. The gradient of
+    its squared error sums over outputs, while the loss it reports is their mean.
     """
 
     def __init__(self, model: Estimator) -> None:
@@ -113,7 +113,7 @@ class Cost:
         self.after = find_activation(model.out_activation_)
 
     def __call__(self, z: ArrayLike, y: Array, weight: ArrayLike) -> Any:
-        """The weighted mean, to go backward from."""
+        """The weighted mean, which backward starts from."""
         target = (2.0 * y - 1.0 if self.signed else y).astype(z.dtype, copy=False)
         found = self.entry(self.after(z) if self.activated else z, target, sample_weight=weight)
         if self.name in USUAL_LOSSES and self.entry.name != "cross_entropy":
@@ -125,27 +125,27 @@ class Cost:
         if self.name == "squared_error":
             return loss / float(y.shape[1])
         if self.name == "poisson":
-            constant = y * np.log(np.where(y > 0.0, y, 1.0)) - y  # t·log t - t, which no prediction changes
+            constant = y * np.log(np.where(y > 0.0, y, 1.0)) - y  # t·log t - t, which does not depend on the prediction
             return loss + float(np.sum(np.average(constant, axis=0, weights=weight)))
         return loss
 
 
 def own_name(model: Estimator) -> str:
-    """The loss of our table for one of scikit-learn's names."""
+    """The loss of the table for one of scikit-learn's names."""
     if model.loss == "log_loss":
         return "cross_entropy" if model.out_activation_ == "softmax" else "bce_with_logits"
     return "mse" if model.loss == "squared_error" else str(model.loss)
 
 
 def levels(model: Estimator) -> tuple[float, float]:
-    """What outputs stand for "no" and for "yes" of a class."""
+    """The output values that mean "no" and "yes" for a class."""
     return (-1.0, 1.0) if model.loss in LOSSES and LOSSES[model.loss].check.__name__ == SIGNED else (0.0, 1.0)
 
 
 def probabilities(model: Estimator, outputs: Array) -> Array:
-    """Outputs of a network for classes as shares from 0 to 1; where one of several classes is meant, of sum 1."""
+    """A network's outputs as probabilities from 0 to 1, with sum 1 if exactly one of several classes is right."""
     low, high = levels(model)
-    least = np.finfo(outputs.dtype).eps  # no class is impossible: a logarithm may be taken
+    least = np.finfo(outputs.dtype).eps  # no class has probability 0, so that a logarithm may be taken
     shares = np.maximum((outputs - low) / (high - low), least)
     if model._label_binarizer.y_type_ != "multiclass":
         return np.asarray(np.minimum(shares, 1.0 - least))
@@ -153,33 +153,35 @@ def probabilities(model: Estimator, outputs: Array) -> Array:
 
 
 def solver_settings(model: Estimator) -> dict[str, Any]:
-    """What an optimizer of ours is told besides its learning rate, of the parameters that scikit-learn has too.
+    """The settings of a table optimizer besides its learning rate, from the parameters that scikit-learn has too.
 
-    Errors: ValueError for weight_decay where the solver has none.
+    Errors: ValueError for weight_decay if the solver has none.
     """
     known = inspect.signature(OPTIMIZERS[model.solver]).parameters
     given: dict[str, Any] = {"betas": (model.beta_1, model.beta_2), "eps": model.epsilon}
     if model.weight_decay is not None:
         given["weight_decay"] = model.weight_decay
         if model.solver in USUAL_SOLVERS or "weight_decay" not in known:
-            raise ValueError(f"weight_decay is not for solver={model.solver!r}: alpha is the L2 penalty of the weights")
+            raise ValueError(
+                f"weight_decay does not go with solver={model.solver!r}: use alpha, the L2 penalty of the weights"
+            )
     return {name: x for name, x in given.items() if name in known}
 
 
 def rate_at(model: Estimator) -> Callable[[int], float] | None:
-    """The learning rate of step t = 0, 1, ... where `learning_rate` is a function or a schedule."""
+    """The learning rate of step t = 0, 1, ... if `learning_rate` is a function or a schedule."""
     chosen = model.learning_rate
     return chosen if isinstance(chosen, Schedule) or callable(chosen) else None
 
 
 def is_beyond_classes(model: Estimator) -> bool:
-    """Is it a classifier whose outputs are no probabilities of themselves, of sum 1 for one class of several?"""
+    """Is it a classifier whose outputs are not probabilities yet (with sum 1 for one class of several)?"""
     enough = ("softmax",) if model._label_binarizer.y_type_ == "multiclass" else ("softmax", "logistic")
     return bool(is_classifier(model)) and model.out_activation_ not in enough
 
 
 def per_layer(names: Any, hidden: int) -> list[str]:
-    """The activation of each hidden layer. Errors: ValueError for unknown names, and for another number of them."""
+    """The activation of each hidden layer. Errors: ValueError for unknown names, or the wrong number of them."""
     found = [names] * hidden if isinstance(names, str) else list(names)
     if len(found) != hidden or not ACTIVATIONS.issuperset(found):
         raise ValueError(f"activation={found}: one of {sorted(ACTIVATIONS)}, or a list of {hidden} of them")

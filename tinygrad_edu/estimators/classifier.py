@@ -30,14 +30,14 @@ from tinygrad_edu.names import (
     SolverName,
 )
 
-EXACT = "biuU"  # targets that can only be classes: booleans, whole numbers, strings
+EXACT = "biuU"  # targets that can only be classes: booleans, integers, strings
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # scikit-learn ships no types
     """A multi-layer perceptron that minimises the log loss: scikit-learn's parameters, defaults and numbers.
 
-    One class of several: softmax; two classes, or several labels (y of 0 and 1, a column each): logistic. Beyond
-    scikit-learn: see `Perceptron`, and `class_weight`, "balanced" or a weight for each class.
+    One class of several uses softmax; two classes, or several labels (y of 0 and 1, a column each), use logistic. For
+    what goes beyond scikit-learn see `Perceptron`, and `class_weight`: "balanced", or a weight for each class.
     Source: scikit-learn 1.9, sklearn.neural_network.MLPClassifier.
 
     >>> from tinygrad_edu.data import moons
@@ -80,11 +80,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         return X, binarize(self._label_binarizer, y)
 
     def _targets(self, y: Array) -> Array:
-        """y as the network is given it. Errors: ValueError for classes that are not known."""
+        """y as the network gets it. Errors: ValueError for unknown classes."""
         y = column_or_1d(y) if y.ndim == 2 and y.shape[1] == 1 else y
         new = np.setdiff1d(unique_labels(y), self.classes_)
         if new.size:
-            raise ValueError(f"y_val has the classes {new}, which y has not: it has {self.classes_}")
+            raise ValueError(f"y_val has the classes {new}, which are not in y: it has {self.classes_}")
         found = binarize(self._label_binarizer, y)
         return found if found.ndim == 2 else found[:, None]
 
@@ -94,7 +94,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
             if set(classes) != set(self.classes_):
                 raise ValueError(
                     "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                    f"Previously got {self.classes_}, `y` has {classes}. Set warm_start=False to begin anew."
+                    f"Previously got {self.classes_}, `y` has {classes}. Set warm_start=False to start afresh."
                 )
         elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(
@@ -122,17 +122,17 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         X_val: Samples = None,
         y_val: Samples = None,
     ) -> Any:
-        """One epoch more; `classes`, all that will ever come, in the first call. Returns self.
+        """Train one more epoch; the first call names all `classes` that will ever occur. Returns self.
 
-        X_val, y_val: with early_stopping, samples to score; `stopped_` says when the score has not improved for too
-        long, and the weights are then those of the best score.
+        X_val, y_val: with early_stopping, samples to score; `stopped_` becomes True once the score has not improved for
+        too long, and the weights are then those of the best score.
         """
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
         return self._fit(X, y, sample_weight, incremental=True, validation=(X_val, y_val))
 
     def _outputs(self, X: Samples, check_input: bool = True) -> Array:
-        """A probability for each class, or one for two classes; of several labels one each."""
+        """A probability for each class, one for two classes, or one for each label."""
         p = super()._outputs(X, check_input)
         return choices.probabilities(self, p) if choices.is_beyond_classes(self) else p
 
@@ -154,15 +154,15 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         return np.asarray(np.log(p, out=p))
 
     def score(self, X: Samples, y: Samples, sample_weight: Samples = None) -> float:
-        """The share of samples that are right, in all of their labels."""
+        """The share of samples with all labels right."""
         found = self.predict(X)
         kinds = {getattr(a, "dtype", np.dtype(object)).kind for a in (y, found)}
         if sample_weight is None and type(y) is np.ndarray and y.shape == found.shape[:1] and kinds in map(set, EXACT):
-            return float(np.mean(y == found))  # its checks take a quarter of the time of a grid search
+            return float(np.mean(y == found))  # scikit-learn's checks take a quarter of the time of a grid search
         return float(accuracy_score(y, found, sample_weight=sample_weight))
 
     def _score(self, y: Array, p: Array, weight: Array | None) -> float:
-        if self.classes_.size == 1 and self.n_outputs_ == 1:  # whatever the probability says, there is no other answer
+        if self.classes_.size == 1 and self.n_outputs_ == 1:  # with one class there is no other answer
             return 1.0
         p = choices.probabilities(self, p) if choices.is_beyond_classes(self) else p
         return forward.accuracy(y, p, weight, exclusive=self._label_binarizer.y_type_ == "multiclass")
@@ -176,7 +176,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
 def binarizer(y: Array) -> tuple[LabelBinarizer, Array]:
     """scikit-learn's LabelBinarizer for these targets, and the classes.
 
-    Its own fit takes 0.6 ms, half as long as all else together: whole numbers and strings need no such search.
+    Its own fit takes 0.6 ms, half as long as all the rest; integers and strings do not need its search.
     """
     made = LabelBinarizer()
     if y.ndim != 1 or y.dtype.kind not in EXACT:

@@ -1,4 +1,4 @@
-"""To scikit-learn's own estimators and back, and to the record and the model of this package."""
+"""Conversion to scikit-learn's own estimators and back, and to this package's Run and models."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinygrad_edu.estimators.stochastic import Optimizer
 from tinygrad_edu.nn.layers import Linear, Sequential, find_activation
 from tinygrad_edu.train.run import Run
 
-# Attributes of scikit-learn's fitted estimators; what we have beyond these stays here.
+# Attributes of scikit-learn's fitted estimators; others are not copied.
 FITTED = (
     "classes_", "_label_binarizer", "n_features_in_", "feature_names_in_", "n_outputs_", "n_layers_", "n_iter_", "t_",
     "out_activation_", "coefs_", "intercepts_", "_best_coefs", "_best_intercepts", "loss_", "best_loss_", "loss_curve_",
@@ -37,13 +37,13 @@ def from_sklearn(kind: type, fitted: Estimator) -> Any:
 
 
 def to_sklearn(model: Estimator) -> Any:
-    """See Perceptron.to_sklearn. Errors: OperandError where its parameters have no counterpart there."""
+    """See Perceptron.to_sklearn. Errors: OperandError if its parameters have no counterpart there."""
     from sklearn import neural_network
 
     kind = getattr(neural_network, type(model).__name__)
     names = kind._get_param_names()
     if getattr(model, "_beyond", False):
-        raise OperandError("scikit-learn has nothing like the activation, loss, solver or normalization of this model")
+        raise OperandError("scikit-learn does not have the activation, loss, solver or normalization of this model")
     if not isinstance(model.activation, str):
         raise OperandError(f"scikit-learn has one activation for all hidden layers, not {model.activation}")
     made = kind(**{name: value for name, value in model.get_params(deep=False).items() if name in names})
@@ -54,7 +54,7 @@ def to_sklearn(model: Estimator) -> Any:
 
 
 def carry_over(source: Estimator, target: Estimator) -> None:
-    """All that has been learned: arrays are copied, so that training one of them leaves the other as it is."""
+    """Copy everything learned; arrays are copied too, so that training one estimator does not change the other."""
     for name in FITTED:
         if name in vars(source):
             value = getattr(source, name)
@@ -102,7 +102,7 @@ def history(model: Estimator) -> Run:
     curve = np.array(getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)]))
     norms = np.array(getattr(model, "gradient_norms_", [np.nan] * len(curve)))
     full = model.n_iter_ >= model.max_iter
-    reason = f"{model.n_iter_} epochs done, as many as max_iter allows" if full else f"converged after {model.n_iter_}"
+    reason = f"all {model.n_iter_} epochs that max_iter allows are done" if full else f"converged after {model.n_iter_}"
     return Run(curve, norms, reason, f"compiled: {model.solver}", module(model), model.get_params(deep=False))
 
 
@@ -120,7 +120,7 @@ def module(model: Estimator) -> Sequential:
 
 
 def network(model: Estimator) -> Sequential:
-    """The same network with the activation of its outputs: what predict_proba or predict is computed from."""
+    """The same network with its output activation: predict_proba and predict are computed from it."""
     made = module(model)
     made.layers.append(find_activation(model.out_activation_))
     return made.eval()

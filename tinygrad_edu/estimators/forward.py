@@ -1,4 +1,4 @@
-"""Predictions, in NumPy: a few array operations, with sparse samples too."""
+"""Predictions in NumPy: a few array operations, for sparse samples too."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ def outputs(X: Samples, coefs: Sequence[Array], intercepts: Sequence[Array], act
 
 
 def accuracy(y: Array, p: Array, weight: Array | None, exclusive: bool) -> float:
-    """The share of samples that are right in all classes: y (samples, outputs) of 0 and 1, p probabilities.
+    """The share of samples with all classes right: y (samples, outputs) of 0 and 1, p probabilities.
 
-    exclusive: each sample is of one class, the most probable.
+    exclusive: each sample has one class, the most probable one.
     """
     right = p.argmax(axis=1) == y.argmax(axis=1) if exclusive else ((p > 0.5) == (y > 0.5)).all(axis=1)
     return float(np.average(right, weights=weight))
 
 
 def r2(y: Array, p: Array, weight: Array | None) -> float:
-    """1 - Σ(y - p)²/Σ(y - ȳ)², the mean over outputs; NaN of predictions that are not finite. A constant y: 1 or 0."""
+    """1 - Σ(y - p)²/Σ(y - ȳ)², averaged over outputs; NaN if a prediction is not finite; 1 or 0 for a constant y."""
     if not np.isfinite(p).all():
         return float("nan")
     own = np.ones(len(y)) if weight is None else np.asarray(weight, float)

@@ -1,6 +1,6 @@
 """Training beyond the compiled network program: every activation, loss and optimizer of the tables, normalization, L1.
 
-Order of samples, stopping rules and records are scikit-learn's, as in stochastic.py; the gradients come from Tensors.
+The order of samples, stopping rules and records are scikit-learn's, as in stochastic.py; gradients come from Tensors.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Network:
         return x
 
     def drop(self, x: ArrayLike) -> Any:
-        """With a share of the units silent."""
+        """Apply dropout: set a share of the units to 0."""
         if not self.dropout:
             return x
         mask = (self.rng.random_sample(x.shape) >= self.dropout) / (1.0 - self.dropout)
@@ -61,7 +61,7 @@ class Network:
 
 
 def sparse_product(x: ArrayLike, W: Tensor) -> Any:
-    """Sparse samples times weights: the used columns as a dense array, times their rows."""
+    """Sparse samples times weights: the columns in use as a dense array, times their rows of weights."""
     used = np.unique(x.tocsr().indices)
     return np.ascontiguousarray(x[:, used].toarray()) @ W[used]
 
@@ -98,7 +98,7 @@ class LikeScikitLearn:
 
 
 class OfOurs:
-    """An optimizer of the table; its parameters are those that it is given first."""
+    """An optimizer of the table; the parameters of its first call stay its parameters."""
 
     def __init__(self, model: Estimator, parameters: Sequence[Tensor]) -> None:
         maker, settings = choices.OPTIMIZERS[model.solver], choices.solver_settings(model)
@@ -127,7 +127,7 @@ def make_stepper(model: Estimator, parameters: Sequence[Tensor]) -> Any:
 
 
 class Epochs:
-    """Epoch after epoch of one call of fit or partial_fit."""
+    """The epochs of one call of fit or partial_fit."""
 
     def __init__(
         self, model: Estimator, X: Samples, Y: Array, weight: Array | None, batch: int, incremental: bool
@@ -185,15 +185,15 @@ def penalize(model: Estimator, network: Network, mass: float) -> None:
 
 
 def check_rate(rate: Any, t: int) -> float:
-    """The learning rate of a step. Errors: ValueError where the function gives no rate."""
+    """The learning rate of a step. Errors: ValueError if the function does not give a rate."""
     found = rate(t)
     if not (isinstance(found, (int, float, np.number)) and 0.0 <= found < math.inf):
-        raise ValueError(f"learning_rate gives {found!r} at step t={t}: a number in [0, inf) is needed")
+        raise ValueError(f"learning_rate gives {found!r} at step t={t}: it has to be a number in [0, inf)")
     return float(found)
 
 
 def clip(parameters: Sequence[Tensor], limit: float | None) -> float:
-    """The length of all gradients, which are scaled down to `limit`."""
+    """Scale the gradients down to the length `limit`; returns their length before."""
     found = [np.zeros_like(p.array) if p.grad is None else np.asarray(p.grad) for p in parameters]
     length = math.sqrt(sum(float(np.sum(g * g)) for g in found))
     factor = 1.0 if limit is None or not length > limit else limit / length
@@ -205,7 +205,7 @@ def clip(parameters: Sequence[Tensor], limit: float | None) -> float:
 
 
 def outputs(model: Estimator, X: Samples) -> Array:
-    """The activations of the last layer, (samples, outputs), in use and not in training."""
+    """The activations of the last layer, (samples, outputs), in evaluation mode."""
     network = Network(model)
     network.dropout = 0.0
     for norm in network.norms:
@@ -217,7 +217,7 @@ def outputs(model: Estimator, X: Samples) -> Array:
 
 
 def loss(model: Estimator, X: Samples, y: Array, weight: Array | None) -> float:
-    """The mean loss without penalties, in use and not in training."""
+    """The mean loss without penalties, in evaluation mode."""
     network = Network(model)
     network.dropout = 0.0
     for norm in network.norms:

@@ -15,7 +15,7 @@ from tinygrad_edu.nn import init as nn_init
 
 
 def initialize(model: Estimator, widths: Sequence[int], dtype: Dtype) -> None:
-    """All attributes of a model that begins to learn."""
+    """Set all attributes of a model that starts training."""
     model.n_iter_, model.t_, model.n_layers_ = 0, 0, len(widths)
     model.out_activation_ = choices.out_activation(model)
     layers = [layer(model, *pair, dtype) for pair in pairwise(widths)]

@@ -1,6 +1,6 @@
-"""scikit-learn's checks of samples and targets, and a short way for plain arrays that need none of its conversions.
+"""scikit-learn's checks of samples and targets, and a shortcut for plain arrays that need no conversion.
 
-On 11 rows its checks take a fifth of a whole fit of 200 epochs. Whatever is not plain, or not right, goes its way.
+On 11 rows its checks take a fifth of a whole fit of 200 epochs. Anything that is not plain, or not valid, goes to them.
 """
 
 from __future__ import annotations
@@ -39,27 +39,29 @@ def samples(model: Estimator, X: Samples) -> Any:
 
 
 def usable(y: Array, kinds: str) -> bool:
-    """Are these targets numbers of such a kind, and finite?"""
+    """Are these targets finite numbers of one of these kinds?"""
     with np.errstate(all="ignore"):
         return y.dtype.kind in kinds and (y.dtype.kind != "f" or bool(np.isfinite(y.sum())))
 
 
 def plain(X: Samples) -> bool:
-    """Is it a finite matrix of floats in this machine's order of bytes, with something in it?"""
+    """Is it a finite, non-empty matrix of floats in this machine's byte order?"""
     if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0 or X.dtype not in FLOATS:
         return False
     with np.errstate(all="ignore"):
-        return bool(np.isfinite(X.sum()))  # NaN and infinity stay in every sum
+        return bool(np.isfinite(X.sum()))  # NaN and infinity persist in a sum
 
 
 def validation(model: Estimator, X: Samples, y: Samples) -> Any:
-    """(X, y as the network is given it, no weights) of samples to score, or None. Errors: ValueError for one alone."""
+    """(X, y as the network gets it, no weights) of samples to score, or None. Errors: ValueError if one is missing."""
     if X is None and y is None:
         return None
     if X is None or y is None:
-        raise ValueError(f"{'X_val' if y is None else 'y_val'} alone: both of X_val and y_val are needed, or neither")
+        raise ValueError(f"{'X_val' if y is None else 'y_val'} alone: give both X_val and y_val, or neither")
     X = samples(model, X)
     targets = model._targets(np.asarray(y))
     if len(targets) != X.shape[0] or targets.shape[1] != model.n_outputs_:
-        raise ValueError(f"X_val has {X.shape[0]} samples, and y_val is {np.shape(y)}: one target for each is needed")
+        raise ValueError(
+            f"X_val has {X.shape[0]} samples, but y_val has shape {np.shape(y)}: give one target for each sample"
+        )
     return X, targets, None

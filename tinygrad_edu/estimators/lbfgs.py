@@ -1,8 +1,8 @@
-"""The solver lbfgs: SciPy's L-BFGS-B, given loss and gradient of all samples at once, in NumPy.
+"""The solver lbfgs: SciPy's L-BFGS-B on the loss and gradient of all samples at once, in NumPy.
 
-In scikit-learn's order of operations, to the last bit: a line search compares losses, so that one bit of difference
-grows to other weights within fifty iterations (measured: 1e-16 to 1e-2 on 11 rows). Here compiled code would gain
-little, because most of the time goes to SciPy.
+It keeps scikit-learn's order of operations, to the last bit: a line search compares losses, so one bit of difference
+leads to other weights within fifty iterations (measured: 1e-16 grew to 1e-2 on 11 rows). Compiled code would gain
+little here, because most of the time is SciPy's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinygrad_edu.estimators import choices, forward, general, messages
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
 
-# Below so many multiplications an evaluation waits longer for a second BLAS thread than that saves (45 ms, 6 a fit).
+# With fewer multiplications, waiting for a second BLAS thread costs more than it saves (45 ms against 6 per fit).
 SMALL = 1_000_000
 
 
@@ -46,7 +46,7 @@ DERIVATIVES: dict[str, Callable[[Array, Array], None]] = {
 
 
 class Objective:
-    """Loss and gradient of all samples by a vector of all weights, without new arrays for them."""
+    """Loss and gradient of all samples at a vector of all weights, without allocating arrays for them."""
 
     def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
         self.X, self.Y, self.weight, self.alpha = X, Y.astype(float), weight, model.alpha
@@ -62,7 +62,7 @@ class Objective:
         self.mass = X.shape[0] if weight is None else weight.sum()
 
     def loss(self, w: Array) -> Any:
-        """At these weights; the gradient is made on the way."""
+        """The loss at these weights; computes the gradient as well."""
         self.w[:] = w
         layers = forward.layers(self.X, self.coefs, self.intercepts, self.activations)
         loss = forward.loss(self.code, self.Y, layers[-1], self.weight)
@@ -71,7 +71,7 @@ class Objective:
         return loss
 
     def gradient(self, w: Array) -> Array:
-        """SciPy asks for it where it has asked for the loss; one function for both would cost it 12 µs a time."""
+        """The gradient, which SciPy asks for at the same point; one function for both would cost 12 µs a call."""
         if (w != self.w).any():
             self.loss(w)
         return self.g
@@ -93,7 +93,7 @@ class Objective:
 
 
 class GeneralObjective:
-    """The same for what goes beyond scikit-learn, by Tensors in float64."""
+    """The same for what goes beyond scikit-learn, with Tensors in float64."""
 
     def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
         self.model, self.network, self.cost = model, general.Network(model), choices.Cost(model)
@@ -104,13 +104,13 @@ class GeneralObjective:
         self.g = np.empty_like(self.w)
 
     def assign(self, w: Array) -> None:
-        """These weights, in the network and in the estimator's normalization."""
+        """Write these weights into the network and the estimator's normalization."""
         ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
         for p, piece in zip(self.parameters, np.split(np.asarray(w, float), ends), strict=True):
             p.assign(piece.reshape(p.shape))
 
     def loss(self, w: Array) -> Any:
-        """At these weights; the gradient is made on the way."""
+        """The loss at these weights; computes the gradient as well."""
         self.w[:] = w
         self.assign(w)
         for p in self.parameters:
@@ -125,7 +125,7 @@ class GeneralObjective:
         return own + choices.penalties(self.model, [W.array for W in self.network.coefs]) / mass
 
     def gradient(self, w: Array) -> Array:
-        """Where SciPy has asked for the loss."""
+        """The gradient at the weights where SciPy has asked for the loss."""
         if (w != self.w).any():
             self.loss(w)
         return self.g
@@ -151,7 +151,7 @@ def minimize_loss(model: Estimator, X: Samples, Y: Array, weight: Array | None) 
 
 
 def not_converged(model: Estimator, found: Any) -> str:
-    """scikit-learn's words, and which limit was hit."""
+    """scikit-learn's warning, and which limit was hit."""
     text = f"lbfgs failed to converge after {model.n_iter_} iteration(s) (status={found.status}):\n{found.message}\n"
     if model.n_iter_ == model.max_iter:
         text += f"\nIncrease the number of iterations to improve the convergence (max_iter={model.max_iter})."
@@ -162,4 +162,6 @@ def not_converged(model: Estimator, found: Any) -> str:
     steepest = np.abs(found.jac).max()
     limit = f"max_fun={model.max_fun}" if found.nfev >= model.max_fun else f"max_iter={model.max_iter}"
     hit = f"The limit that was hit is {limit}; the" if found.status == 1 else "The"
-    return f"{text}\n{hit} loss is {found.fun:.4g}, its steepest slope {steepest:.2g}, and tol={model.tol:g} is asked."
+    return (
+        f"{text}\n{hit} loss is {found.fun:.4g}; its largest gradient entry is {steepest:.2g}, and tol={model.tol:g}."
+    )

@@ -1,4 +1,4 @@
-"""The flat memory of the network program: what stands where, and the memory of one run."""
+"""The flat memory of the network program: its layout, and the memory of one run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinygrad_edu.core.aliases import Samples
 
 Array = np.ndarray[Any, Any]
 PROGRESS = ("begin", "word", "epoch", "draw")
-# After these, for each layer from the inputs on: its width and the code of its activation.
+# These are followed by the width and the activation code of each layer, inputs first.
 WHOLE = ("steps", "batch", "layers", "loss", "solver", "gathered", "schedule", "shift", *PROGRESS)
 NUMBERS = (
     "alpha", "tol", "lr_init", "power_t", "patience", "momentum", "beta_1", "beta_2", "epsilon", "t", "lr", "record",
@@ -22,8 +22,8 @@ NUMBERS = (
 CHANGED = ("t", "lr", "record", "total", "failures", "samples", *PROGRESS)
 WIDTHS = len(WHOLE)
 STATE = 4  # vectors as long as all weights together: the weights, their gradient, two memories of the solver
-AT_ONCE = 4e8  # multiplications between two looks at Ctrl-C: 0.02 to 0.3 s
-WEIGHTLESS = 4  # the event, after those of rules.end_of_epoch, that a batch has sample weights of sum 0
+AT_ONCE = 4e8  # multiplications between two checks for Ctrl-C: 0.02 to 0.3 s
+WEIGHTLESS = 4  # the event, in addition to those of rules.end_of_epoch, that a batch's sample weights sum to 0
 NO_WORDS = np.empty(0, np.uint32)
 
 
@@ -31,7 +31,7 @@ class Memory:
     """Data, weights and progress of one run.
 
     `weights` (n,), `gradient` (n,) and `moments` (2, n) are views. The numbers named in WHOLE and NUMBERS are read as
-    items and set by `update`.
+    items and set with `update`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Memory:
         return self.whole[WHOLE.index(name)] if name in WHOLE else self.numbers[NUMBERS.index(name)]
 
     def update(self, **values: float) -> None:
-        """Set numbers by their names."""
+        """Set numbers by name."""
         for name, value in values.items():
             if name in WHOLE:
                 self.whole[WHOLE.index(name)] = value
@@ -74,12 +74,12 @@ class Memory:
                 self.numbers[NUMBERS.index(name)] = value
 
     def arguments(self, words: Array, curves: Array) -> tuple[Array, ...]:
-        """What the program is called with."""
+        """The program's arguments."""
         return (*self.data, words, self.whole, self.numbers, self.memory, curves)
 
 
 def parts(flat: Array, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Array], list[Array]]:
-    """Of a vector of all weights: views of it as the matrices of the layers, and as their biases."""
+    """Views of a vector of all weights: the layers' matrices, and their biases."""
     ends = list(accumulate(map(math.prod, shapes)))
     pieces = [flat[e - math.prod(s) : e].reshape(s) for e, s in zip(ends, shapes, strict=True)]
     half = len(pieces) // 2
@@ -92,7 +92,7 @@ def shapes_of(widths: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 def flat(*parts: Sequence[Array]) -> Array:
-    """Arrays behind one another, as one vector."""
+    """Arrays concatenated to one vector."""
     return np.concatenate([np.ravel(array) for arrays in parts for array in arrays])
 
 
@@ -107,7 +107,7 @@ def samples(X: Samples) -> tuple[Array, Array, Array, Array]:
 
 
 def unlock(x: Array) -> Array:
-    """A view that may be written to, although it never is: a read-only array would be another program to Numba.
+    """A writable view, although it is never written to: Numba would compile another program for a read-only array.
 
     joblib hands large arrays to its processes read-only.
     """

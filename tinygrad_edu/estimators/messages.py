@@ -1,4 +1,4 @@
-"""scikit-learn's warnings and errors in its words, each with a sentence more that helps."""
+"""scikit-learn's warnings and errors in its own words, each with one more sentence that helps."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tinygrad_edu.estimators.aliases import Estimator
 INSIDE = (str(Path(__file__).parent), str(Path(sklearn.__file__).parent), contextlib.__file__)
 
 PARTIAL_EARLY = (
-    "partial_fit does not support early_stopping=True. One call sees one batch of data, from which none can be held "
-    "out: give it samples to score, partial_fit(X, y, X_val=..., y_val=...)"
+    "partial_fit does not support early_stopping=True. One call sees one batch of data, from which nothing can be held "
+    "out: pass samples to score, partial_fit(X, y, X_val=..., y_val=...)"
 )
 
 
 def callers() -> int:
-    """The `stacklevel` at which a warning points at the line that called `fit`, outside of this package and sklearn."""
+    """The `stacklevel` with which a warning points at the line that called `fit`, outside this package and sklearn."""
     level, frame = 1, inspect.currentframe()
     frame = frame and frame.f_back
     while frame is not None and any(part in frame.f_code.co_filename for part in INSIDE):
@@ -38,7 +38,7 @@ def not_converged(model: Estimator) -> str:
 
 
 def trend(model: Estimator) -> str:
-    """Does the loss still fall, and by how much an epoch?"""
+    """A sentence: does the loss still fall, and by how much per epoch?"""
     recent = np.array(model.loss_curve_[-10:])
     if not np.isfinite(recent).all():
         return f"The loss is {recent[-1]}: lower learning_rate_init={model.learning_rate_init:g} or scale the data."
@@ -47,17 +47,17 @@ def trend(model: Estimator) -> str:
     fall = (recent[0] - recent[-1]) / (len(recent) - 1)
     if fall > 0.0:
         return (
-            f"The loss still falls, by {fall:.2g} an epoch over the last {len(recent)} to {recent[-1]:.4g} "
+            f"The loss still falls, by {fall:.2g} per epoch over the last {len(recent)}, to {recent[-1]:.4g} "
             f"(tol={model.tol:g}): raise max_iter, or learning_rate_init={model.learning_rate_init:g}."
         )
     return (
-        f"The loss no longer falls: over the last {len(recent)} epochs it rose by {-fall:.2g} an epoch to "
+        f"The loss no longer falls: over the last {len(recent)} epochs it rose by {-fall:.2g} per epoch, to "
         f"{recent[-1]:.4g}: lower learning_rate_init={model.learning_rate_init:g}."
     )
 
 
 def weightless(epoch: int, begin: int, size: int, rows: int) -> str:
-    """A step's samples weigh nothing together."""
+    """The sample weights of a step sum to zero."""
     return (
         f"Weights sum to zero, can't be normalized. In epoch {epoch} those of samples {begin} to "
         f"{min(begin + size, rows) - 1} in their order do: leave samples of weight 0 out, or raise batch_size={size}."
@@ -65,13 +65,13 @@ def weightless(epoch: int, begin: int, size: int, rows: int) -> str:
 
 
 def interruption(model: Estimator) -> str:
-    return f"Training interrupted by user. {model.n_iter_} whole epochs of {model.max_iter} are done, and kept."
+    return f"Training interrupted by user. {model.n_iter_} complete epochs of {model.max_iter} are done and kept."
 
 
 def batch_size_note(size: Any, samples: int) -> str:
     return (
         "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped: "
-        f"batch_size={size}, and there are {samples} samples, so each epoch is one step."
+        f"batch_size={size}, but there are {samples} samples, so each epoch is one step."
     )
 
 
@@ -103,12 +103,12 @@ def not_finite(model: Estimator) -> str:
 def small_validation(rows: int, held: int) -> str:
     return (
         "The validation set is too small. Increase 'validation_fraction' or the size of your dataset. "
-        f"Of {rows} samples {held} would be held out, and 2 are needed."
+        f"Of {rows} samples {held} would be held out; at least 2 are needed."
     )
 
 
 def refuse_batches(model: Estimator, validation: Samples) -> None:
-    """What is for steps of batches, and L-BFGS has none. Errors: ValueError."""
+    """Refuse what works on batches only: L-BFGS has none. Errors: ValueError."""
     given = {
         "dropout": model.dropout > 0.0, "clip_norm": model.clip_norm is not None, "norm": model.norm == "batch",
         "learning_rate": callable(model.learning_rate), "stop_loss": model.stop_loss is not None,
@@ -116,4 +116,6 @@ def refuse_batches(model: Estimator, validation: Samples) -> None:
     }  # fmt: skip
     names = [name for name, is_given in given.items() if is_given]
     if names:
-        raise ValueError(f'{" and ".join(names)}: for steps of batches, not for solver="lbfgs": choose "adam" or "sgd"')
+        raise ValueError(
+            f'{" and ".join(names)}: this needs batches, which solver="lbfgs" does not use: choose "adam" or "sgd"'
+        )

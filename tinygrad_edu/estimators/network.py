@@ -26,7 +26,7 @@ CODES = {name: code for code, name in enumerate(["identity", *ACTIVATIONS, "soft
 LOSSES = {"squared_error": 0, "poisson": 1, "log_loss": 2, "binary_log_loss": 3}
 SOLVERS = {"sgd": 0, "nesterov": 1, "adam": 2}
 SCHEDULES = {"constant": 0, "invscaling": 1, "adaptive": 2}
-# Any numbers above 0: each is given when the program runs.
+# Placeholders, any numbers above 0: the real ones are passed when the program runs.
 PLACES = {
     name: f"{memory}[{i}]" for memory, names in (("whole", WHOLE), ("numbers", NUMBERS)) for i, name in enumerate(names)
 }
@@ -34,14 +34,14 @@ ADAM = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
 
 
 def activation_body(name: str, dtype: str) -> Body:
-    """z ← f(z), of all samples and units as one vector."""
+    """z ← f(z), for all samples and units as one vector."""
     trace = Trace()
     z = trace.input("zs", np.zeros(2))
     return Body(trace, {"zs": trace.run(lambda: ACTIVATIONS[name](z))}, dtype)
 
 
 def derivative_body(name: str, dtype: str) -> Body:
-    """d ← d·f'(z), which every activation here can tell from its result y = f(z)."""
+    """d ← d·f'(z), which every activation here can compute from its result y = f(z)."""
     trace = Trace()
     d, y = trace.input("ds", np.zeros(2)), trace.input("ys", np.zeros(2))
     trace.conditions.note("ds_0", "ys_0", True, True)
@@ -59,7 +59,7 @@ def rule_bodies(dtype: str) -> list[Body]:
 
 
 def choice(variable: str, bodies: Iterable[tuple[int, Body]], depth: int) -> str:
-    """One of several pieces of text, by a number."""
+    """Code that selects one of several pieces of code by a number."""
     lines: list[str] = []
     for code, body in bodies:
         lines += [f"{'elif' if lines else 'if'} {variable} == {code}:", *indent(body.lines)]
@@ -67,7 +67,7 @@ def choice(variable: str, bodies: Iterable[tuple[int, Body]], depth: int) -> str
 
 
 def program_text(dtype: str, extras: bool = False) -> str:
-    """The program for float32 or float64; with `extras` it can drop units out and clip gradients."""
+    """The program for float32 or float64; with `extras` it supports dropout and gradient clipping."""
     forward = [(CODES[name], activation_body(name, dtype)) for name in ACTIVATIONS]
     backward = [(CODES[name], derivative_body(name, dtype)) for name in ("logistic", "tanh", "relu")]
     updates = list(enumerate(rule_bodies(dtype)))
@@ -95,7 +95,7 @@ def program_text(dtype: str, extras: bool = False) -> str:
 
 @functools.cache
 def program(dtype: str, extras: bool = False) -> Any:
-    """What has the compiled function `run`, or with the same in NumPy where nothing can be compiled."""
+    """An object with the compiled function `run`, or the same in NumPy if nothing can be compiled."""
     if compiler.missing():
         return numpy_program
     return cache.load(program_text(dtype, extras), "network")

@@ -21,7 +21,7 @@ def run(
     X: Array, values: Array, columns: Array, ends: Array, Y: Array, weight: Array, orders: Array, words: Array,
     whole: Array, numbers: Array, memory: Array, curves: Array,
 ) -> None:  # fmt: skip
-    """Some steps of training; progress, weights and curves are written to where the compiled program writes them."""
+    """Some steps of training; progress, weights and curves are written where the compiled program writes them."""
     state = State(whole, numbers, memory)
     samples = rows_of(X, values, columns, ends)
     with np.errstate(all="ignore"):
@@ -73,7 +73,7 @@ def rows_of(X: Array, values: Array, columns: Array, ends: Array) -> Any:
 
 
 def shuffle(state: State, orders: Array, words: Array) -> None:
-    """As NumPy's RandomState.shuffle uses the words of its bit generator."""
+    """Shuffle as NumPy's RandomState.shuffle does with the words of its bit generator."""
     n, word = orders.shape[1], int(state["word"])
     places = list(range(n))
     for i in range(n - 1, 0, -1):
@@ -87,7 +87,7 @@ def shuffle(state: State, orders: Array, words: Array) -> None:
 
 
 def step(state: State, samples: Samples, Y: Array, weight: Array, order: Array) -> bool:
-    """One batch: forward, loss, backward, update. False where its samples weigh nothing together."""
+    """One batch: forward, loss, backward, update. False if its sample weights sum to zero."""
     begin = int(state["begin"])
     rows = order[begin : begin + int(state["batch"])]
     mass = float(weight[rows].sum())
@@ -123,7 +123,7 @@ def go_forward(state: State, a: ArrayLike) -> tuple[list[Any], list[Array | None
 
 
 def mask(state: State, z: Array) -> Array:
-    """1 for each unit that speaks, from the compiled program's own generator."""
+    """The dropout mask, 1 for each unit that is kept, from the compiled program's own generator."""
     draw, found = int(state["draw"]) % WORDS, np.empty(z.size, z.dtype)
     for i in range(z.size):
         draw = (draw * MULTIPLIER + INCREMENT) % WORDS
@@ -138,7 +138,7 @@ def loss(state: State, y: Array, p: Array, weight: Array) -> float:
 
 
 def go_backward(state: State, layers: Sequence[Any], masks: Sequence[Array | None], d: Array) -> None:
-    """The gradients of all weights; d, the derivative by the last layer before its activation."""
+    """The gradients of all weights; d is the derivative with respect to the last layer before its activation."""
     keep = d.dtype.type(1.0 - float(state["dropout"]))
     for i in range(len(state.coefs) - 1, -1, -1):
         state.by_coefs[i][:] = layers[i].T @ d
@@ -161,7 +161,7 @@ def through(kind: str, d: Array, y: Array) -> None:
 
 
 def clip(state: State) -> None:
-    """The whole gradient no longer than clip_norm, where there is one."""
+    """Scale the whole gradient down to the length clip_norm, if there is one."""
     limit = float(state["clip_norm"])
     length = math.sqrt(float(state.g @ state.g)) if 0.0 < limit < math.inf else 0.0
     if length > limit:
@@ -169,7 +169,7 @@ def clip(state: State) -> None:
 
 
 def update(state: State) -> None:
-    """The solver's rule on the vector of all weights."""
+    """Apply the solver's rule to the vector of all weights."""
     w, g, m0, m1 = state.w, state.g, state.m0, state.m1
     t, lr, solver = float(state["t"]), float(state["lr"]), int(state["solver"])
     if solver == 2:
@@ -180,7 +180,7 @@ def update(state: State) -> None:
 
 
 def end_of_epoch(state: State, curves: Array, n: int) -> bool:
-    """Record it; is the call over?"""
+    """Record the epoch; is the call over?"""
     epoch = int(state["epoch"])
     state["begin"], state["samples"] = 0, state["samples"] + n
     names = ("record", "failures", "lr", "samples", "tol", "patience", "schedule", "lr_init", "power_t")

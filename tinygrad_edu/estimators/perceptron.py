@@ -1,4 +1,4 @@
-"""What classifier and regressor share: checks, initial weights, the solvers, and the way back to scikit-learn."""
+"""The base of classifier and regressor: checks, initial weights, the solvers, and conversion to scikit-learn."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
     activation: any of the table of operations, such as "gelu"; a list has one for each hidden layer.
     out_activation: of the last layer; by default the link of the loss, such as softmax.
     loss: scikit-learn's, or any of `nn.losses`.
-    solver: "adamw", "rmsprop", "rprop", "adagrad" and the other optimizers of `optim` too; weight_decay is theirs.
+    solver: also "adamw", "rmsprop", "rprop", "adagrad" and the other optimizers of `optim`; weight_decay is for these.
     learning_rate: a schedule of `optim.schedules` or any function of the step t = 0, 1, ...
-    l1: weight of Σ|w| beside alpha, that of Σw²/2. norm: "batch" or "layer", before each hidden activation.
-    init: a name of `nn.init` for the weights. dropout: the share of hidden units that is silent in each step.
-    clip_norm: the longest gradient that a step follows. stop_loss: the training loss at which to stop.
-    validation_curve: the loss of the samples held out too. callbacks: functions of the estimator that are called after
-    each epoch, and end the run by returning True; scikit-learn's own are set by `set_callbacks`.
-    Fitted beyond: `gradient_norms_`, the length of the gradient at the last step of each epoch; `history_`, a `Run`;
-    `stopped_`, after partial_fit: has the validation score not improved for too long?
+    l1: weight of Σ|w|, as alpha is of Σw²/2. norm: "batch" or "layer", before each hidden activation.
+    init: a name of `nn.init` for the weights. dropout: the share of hidden units set to 0 in each step.
+    clip_norm: the length that longer gradients are scaled down to. stop_loss: the training loss at which to stop.
+    validation_curve: record the loss of the held-out samples too. callbacks: functions of the estimator, called after
+    each epoch, which end the run by returning True; scikit-learn's own are set with `set_callbacks`.
+    Further fitted attributes: `gradient_norms_`, the length of the gradient at the last step of each epoch; `history_`,
+    a `Run`; `stopped_`, after partial_fit: whether the validation score has not improved for too long.
     """
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012  (scikit-learn reads it from the class)
@@ -87,8 +87,8 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         """Train on X (samples, features), dense or sparse, and y (samples,) or (samples, outputs); returns self.
 
         X_val, y_val: samples to score after each epoch (`validation_scores_`); with early_stopping they decide when to
-        stop, in place of a share of X. Errors: ValueError for what does not fit, and for weights that become NaN or
-        infinite.
+        stop, instead of a share of X. Errors: ValueError for arguments that do not fit, and for weights that become
+        NaN or infinite.
         """
         return self._fit(X, y, sample_weight, incremental=False, validation=(X_val, y_val))
 
@@ -136,12 +136,12 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         if np.any(np.array(found) <= 0):
             raise ValueError(
                 f"hidden_layer_sizes must be > 0, got {found}. Each number is the width of one hidden layer: leave out "
-                "a layer that has none."
+                "empty layers."
             )
         return found
 
     def _activations(self) -> list[str]:
-        """Of each layer after the inputs."""
+        """The activation of each layer after the inputs."""
         return [*choices.per_layer(self.activation, len(self.coefs_) - 1), self.out_activation_]
 
     def _layers(self) -> list[tuple[int, int]]:
@@ -173,7 +173,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         return forward.outputs(X, self.coefs_, self.intercepts_, self._activations())
 
     def _score_held_out(self, X: Samples, y: Array, weight: Array | None) -> tuple[float, float]:
-        """(accuracy or R², mean loss without penalty) of samples that were held out; y as the network is given it."""
+        """(accuracy or R², mean loss without penalty) of held-out samples; y as the network gets it."""
         p = self._forward(X)
         loss = self._loss_of(X, y, p, weight) if self.validation_curve else np.nan
         return self._score(y, p, weight), loss
@@ -194,7 +194,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
         return True
 
     def _validate_params(self) -> None:
-        """Once for the same parameters: the check takes 0.15 ms, a tenth of a small fit."""
+        """Check once for the same parameters: it takes 0.15 ms, a tenth of a small fit."""
         given = [getattr(self, name) for name in self._get_param_names()]
         key = (type(self), *((type(x), x) for x in given))
         if any(x.__hash__ is None for x in given):  # a list
@@ -207,7 +207,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
     @classmethod
     @functools.cache
     def _get_param_names(cls) -> Any:
-        """Kept: scikit-learn asks several times in a fit, and each search takes 0.1 ms."""
+        """Cached: scikit-learn asks several times per fit, and each search takes 0.1 ms."""
         return super()._get_param_names()
 
     def __sklearn_tags__(self) -> Any:
@@ -224,13 +224,13 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
 
     @classmethod
     def from_sklearn(cls, fitted: Estimator) -> Any:
-        """An estimator of ours with the parameters and all that a fitted one of scikit-learn has learned."""
+        """This kind of estimator with the parameters and everything learned of a fitted one of scikit-learn."""
         from tinygrad_edu.estimators.exchange import from_sklearn
 
         return from_sklearn(cls, fitted)
 
     def to_sklearn(self) -> Any:
-        """scikit-learn's own estimator with the same parameters, and all that this one has learned."""
+        """scikit-learn's own estimator with the same parameters, and everything that this one has learned."""
         from tinygrad_edu.estimators.exchange import to_sklearn
 
         return to_sklearn(self)
@@ -238,7 +238,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
     def to_onnx(self, path: Any) -> Any:
         """Write the fitted network as ONNX, and return the path: inputs `x`, float32, of any number of samples.
 
-        Of a classifier `probabilities` (samples, classes) and `label` come out, of a regressor `output`.
+        The outputs are `probabilities` (samples, classes) and `label` for a classifier, `output` for a regressor.
         Errors: MissingPackageError without the package onnx.
         """
         from sklearn.utils.validation import check_is_fitted
@@ -250,7 +250,7 @@ class Perceptron(callbacks.CallbackSupportMixin, BaseEstimator):  # type: ignore
 
 
 def store(estimator: Estimator, given: dict[str, Any]) -> None:
-    """The arguments of a constructor as attributes, as scikit-learn wants them: unchanged."""
+    """Store a constructor's arguments as attributes, unchanged, as scikit-learn requires."""
     for name, value in given.items():
         if name not in ("self", "__class__"):
             setattr(estimator, name, value)

@@ -71,15 +71,15 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
     def partial_fit(
         self, X: Samples, y: Samples, sample_weight: Samples = None, *, X_val: Samples = None, y_val: Samples = None
     ) -> Any:
-        """One epoch more; with solver="lbfgs" a whole search from where the weights are. Returns self.
+        """Train one more epoch; with solver="lbfgs", a whole search from the current weights. Returns self.
 
-        X_val, y_val: with early_stopping, samples to score; `stopped_` says when the score has not improved for too
-        long, and the weights are then those of the best score.
+        X_val, y_val: with early_stopping, samples to score; `stopped_` becomes True once the score has not improved for
+        too long, and the weights are then those of the best score.
         """
         return self._fit(X, y, sample_weight, incremental=True, validation=(X_val, y_val))
 
     def predict(self, X: Samples) -> Array:
-        """What the network gives for samples X: (samples,), or (samples, outputs) of several."""
+        """The network's outputs for samples X: (samples,), or (samples, outputs) if there are several."""
         check_is_fitted(self)
         found = self._outputs(X)
         return found.ravel() if found.shape[1] == 1 else found

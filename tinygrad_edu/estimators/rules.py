@@ -1,4 +1,4 @@
-"""scikit-learn's update rules, in the form of `optim.rules`: the learning rate stands inside the velocity."""
+"""scikit-learn's update rules, in the form of `optim.rules`: the velocity includes the learning rate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def sgd(
 ) -> tuple[Any, Any]:
     """v ← μv - η·g,  w ← w + v (Nesterov: w + μv - η·g, with the new v).
 
-    With a constant η the same steps as `optim.rules.sgd`; where η changes, the velocity keeps the steps as they were.
+    With a constant η these are the steps of `optim.rules.sgd`; if η changes, the velocity keeps past steps.
 
     >>> sgd(1.0, 2.0, 0.5, 1, lr=0.25, momentum=0.5, nesterov=True)
     (0.375, -0.25)
@@ -59,10 +59,10 @@ def end_of_epoch(
     lr_init: Any,
     power_t: Any,
 ) -> tuple[Any, Any, Any, Any]:
-    """(record, failures, lr, event) after an epoch that gained so much: minus the loss, or the validation score.
+    """(record, failures, lr, event) after an epoch with this score: minus the loss, or the validation score.
 
-    An epoch fails that does not exceed the record by tol, and of patience + 1 failures in a row comes an event: 1, the
-    end; with schedule 2 ("adaptive") η/5 and another chance (3), or the end where η ≤ 1e-6 (2). Schedule 1
+    An epoch that does not exceed the record by tol is a failure; patience + 1 failures in a row cause an event: 1, the
+    end; with schedule 2 ("adaptive") η/5 and another chance (3), or the end if η ≤ 1e-6 (2). Schedule 1
     ("invscaling"): η₀/(samples + 1)^power_t. Of NaN no comparison holds: it is no failure, and no record. The network
     program contains this text.
     """

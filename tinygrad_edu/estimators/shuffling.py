@@ -1,4 +1,4 @@
-"""The random words that compiled code shuffles with: the ones that NumPy's RandomState would use for it."""
+"""The random words that compiled code shuffles with: those that NumPy's RandomState would use."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Array = np.ndarray[Any, Any]
 
 
 class Words:
-    """Words for so many shuffles of n items, read ahead; afterwards the generator stands where the last one was used.
+    """Words for a number of shuffles of n items, read ahead; afterwards the generator is set to the last word used.
 
-    A shuffle takes one word for each item, and again one where that is too large: 1.33 to 1.5 on average. Read are
-    1.75 and 30 standard deviations more.
+    A shuffle takes a word for each item, and another one if it is too large: 1.33 to 1.5 on average. It reads 1.75 per
+    item and 30 standard deviations more.
     """
 
     def __init__(self, rng: np.random.RandomState, n: int, shuffles: int) -> None:

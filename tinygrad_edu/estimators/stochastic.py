@@ -27,7 +27,7 @@ ORDERS = 500_000  # samples to shuffle for in one block
 
 @dataclass
 class Optimizer:
-    """The solver's settings, as they were when it began, and its progress, which `partial_fit` takes up."""
+    """The solver's settings, as they were at the start, and its progress, from which `partial_fit` continues."""
 
     solver: str
     settings: dict[str, float]
@@ -50,7 +50,7 @@ class Optimizer:
         return cls(solver, settings, schedule, rate, np.zeros((2, weights), dtype))
 
     def keep(self, memory: Memory) -> None:
-        """Where the run has got to."""
+        """The progress of the run."""
         self.moments, self.t, self.learning_rate = memory.moments.copy(), int(memory["t"]), float(memory["lr"])
         if self.solver == "adam" and self.t:
             b1, b2 = self.settings["beta_1"], self.settings["beta_2"]
@@ -75,7 +75,7 @@ class Training:
         self.prepare(X, Y, weight)
 
     def split(self, X: Samples, Y: Array, weight: Array | None) -> tuple[Any, Array, Array | None]:
-        """The samples to train on; `held`, those whose score decides when to stop, are given or held out."""
+        """The samples to train on, and `held`, those whose score decides when to stop, given or held out."""
         model = self.model
         self.held: Any = self.validation if model.early_stopping else None
         if not model.early_stopping or self.held:
@@ -116,10 +116,10 @@ class Training:
             memory.update(draw=model._random_state.randint(2**31))
 
     def run(self) -> None:
-        """All epochs, or as far as the stopping rules or Ctrl-C let it get."""
+        """Run all epochs, or until a stopping rule or Ctrl-C ends it."""
         model = self.model
         model.n_iter_, ended = 0, False
-        # scikit-learn restores its best weights as the arrays themselves: a second fit (warm_start) writes over them,
+        # scikit-learn restores its best weights as the arrays themselves: a second fit (warm_start) overwrites them,
         # so that without a new best score it ends with the last weights. The same numbers here.
         shared, best = model.coefs_ is model._best_coefs, model._best_coefs
         model.coefs_, model.intercepts_ = parts(self.memory.weights, self.memory.shapes)
@@ -140,14 +140,14 @@ class Training:
 
     @property
     def each_epoch(self) -> bool:
-        """Is there something to do after each single epoch?"""
+        """Is there something to do after every epoch?"""
         model = self.model
         return bool(self.validation or self.held or model.callbacks or callbacks.set_on(model)) or (
             model.stop_loss is not None
         )
 
     def finish(self, ended: bool) -> None:
-        """Say that all epochs were not enough; of partial_fit, that the score has not improved for too long."""
+        """Warn that all epochs were not enough; for partial_fit, note that the score has not improved for too long."""
         model = self.model
         if self.incremental:
             model.stopped_ = bool(ended)
@@ -157,7 +157,7 @@ class Training:
             warnings.warn(messages.not_converged(model), ConvergenceWarning, stacklevel=messages.callers())
 
     def block(self) -> bool:
-        """Some epochs; True if a stopping rule has ended the run."""
+        """Run some epochs; True if a stopping rule has ended the run."""
         model, memory = self.model, self.memory
         left = self.epochs - model.n_iter_
         count = 1 if self.each_epoch else min(left, max(1, ORDERS // self.samples))
@@ -195,7 +195,7 @@ class Training:
         return messages.weightless(self.model.n_iter_ + epochs, begin, size, self.samples)
 
     def record(self, curves: Array) -> None:
-        """What the epochs have brought."""
+        """Record the results of the epochs."""
         model, count = self.model, curves.shape[1]
         model.n_iter_ += count
         model.t_ += count * self.samples
@@ -207,7 +207,7 @@ class Training:
             model._no_improvement_count = int(self.memory["failures"])
 
     def after_epoch(self, curve: Array, epoch: int) -> int:
-        """What is done after each single epoch, where there is something: say it, score, tell the callbacks."""
+        """The work after an epoch, if there is any: print, score, call the callbacks."""
         model = self.model
         self.record(curve[:, None])
         if model.verbose:
@@ -226,7 +226,7 @@ class Training:
         return 1 if any(found is True for found in stopped) else event
 
     def score(self, held: Any) -> float:
-        """The score of samples that are not learned from, recorded."""
+        """Record the score of samples that are not trained on."""
         model = self.model
         score, loss = model._score_held_out(*held)
         model.validation_scores_ = [*(model.validation_scores_ or []), score]
@@ -237,12 +237,12 @@ class Training:
         return float(score)
 
     def keep_best(self) -> None:
-        """The weights now, for the end."""
+        """Keep the current weights, to restore at the end."""
         model = self.model
         model._best_coefs, model._best_intercepts = parts(self.memory.weights.copy(), self.memory.shapes)
 
     def score_epoch(self, rate: float) -> tuple[int, float]:
-        """The stopping rule with the score of the samples that were held out."""
+        """The stopping rule based on the score of the held-out samples."""
         model = self.model
         score = self.score(self.held)
         if score > model.best_validation_score_:
@@ -259,7 +259,7 @@ class Training:
 
 
 def batch_size(model: Estimator, samples: int) -> int:
-    """How many samples a step takes."""
+    """The number of samples in a step."""
     if model.batch_size == "auto":
         return min(200, samples)
     if model.batch_size > samples:
@@ -268,9 +268,9 @@ def batch_size(model: Estimator, samples: int) -> int:
 
 
 def split_samples(model: Estimator, X: Samples, Y: Any, weight: ArrayLike) -> tuple[Any, Any]:
-    """Samples to learn from, and samples to score with: each (X, Y, weight).
+    """Samples to train on, and samples to score: each (X, Y, weight).
 
-    Errors: ValueError where fewer than 2 would be held out.
+    Errors: ValueError if fewer than 2 would be held out.
     """
     given = [X, Y] if weight is None else [X, Y, weight]
     split = train_test_split(
@@ -284,13 +284,13 @@ def split_samples(model: Estimator, X: Samples, Y: Any, weight: ArrayLike) -> tu
 
 
 class Numbers(dict[str, float]):
-    """The named numbers of a run that no compiled program keeps; `weights`, a vector to write back."""
+    """The named numbers of a run without a compiled program; `weights` is a vector to write back."""
 
     weights: Array
 
 
 class GeneralTraining(Training):
-    """The same with what goes beyond the compiled program: see general.py."""
+    """The same for what goes beyond the compiled program: see general.py."""
 
     def prepare(self, X: Samples, Y: Array, weight: Array | None) -> None:
         """Tensors, and an optimizer of the table."""
@@ -305,7 +305,7 @@ class GeneralTraining(Training):
         )  # fmt: skip
 
     def run(self) -> None:
-        """All epochs, or as far as the stopping rules or Ctrl-C let it get."""
+        """Run all epochs, or until a stopping rule or Ctrl-C ends it."""
         model, ended = self.model, False
         model.n_iter_ = 0
         try:

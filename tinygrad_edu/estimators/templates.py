@@ -1,9 +1,9 @@
 """The text of the network program: any depth, width, activation, loss and solver, chosen when it runs.
 
-One program for all of them, because a grid search visits them all, and each new program would have to be compiled. It
-is long, so that compile/backend/llvm_statements.py translates it: 1.3 s instead of 4.8 s of Numba's own (processor
-time, cold). A run can stop after any step and go on later: its progress lies in `whole` and `numbers`, its weights in
-`memory`; memory.py says what stands where.
+There is one program for all of them, because a grid search visits them all, and each new program would have to be
+compiled. It is long, so compile/backend/llvm_statements.py translates it: 1.3 s instead of Numba's own 4.8 s (processor
+time, cold). A run can stop after any step and continue later: its progress is in `whole` and `numbers`, its weights in
+`memory`; memory.py describes the layout.
 """
 
 ARGUMENTS = "X, values, columns, ends, Y, weight, orders, words, whole, numbers, memory, curves"
