@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, and one sentence for each thing that goes wrong."""
 
+import os
 import re
 import subprocess
 import sys
@@ -45,7 +46,18 @@ def test_draw_writes_into_out_by_default(tmp_path, monkeypatch, capsys):
     assert files(tmp_path / "out") == {"graph.svg"}
 
 
-@pytest.mark.parametrize("arguments", [["3"], ["a", "a=1"], ["(-a)", "a=1e3"], ["a + 1", "a=nan"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["3"],
+        ["a", "a=1"],
+        ["(-a)", "a=1e3"],
+        ["-a", "a=1"],
+        ["-omega*x", "x=1", "omega=2"],
+        ["-2*a", "a=1"],
+        ["a + 1", "a=nan"],
+    ],
+)
 def test_the_smallest_expressions_are_drawn(arguments, tmp_path, capsys):
     assert main(["draw", *arguments, "-o", str(tmp_path / "g.dot")]) == 0
     assert capsys.readouterr().out.startswith(f"{arguments[0]} = ")
@@ -63,6 +75,9 @@ def test_without_graphviz_the_advice_is_one_line(tmp_path, monkeypatch, capsys):
 
 WRONG = [  # arguments after `draw`, what the one sentence names
     (["a +"], "'a +' is not an expression"),
+    (["2a", "a=1"], "Did you mean '2*a'?"),
+    (["a^2", "a=1"], "Did you mean 'a**2'?"),
+    ([""], 'an expression is needed, such as "tanh'),
     (["a.real", "a=1"], "'a.real' has no meaning here"),
     (["tahn(a)", "a=1"], "Did you mean"),
     (["tanh(a, a)", "a=1"], "tanh takes"),
@@ -87,7 +102,14 @@ def test_what_is_wrong_is_said_in_one_sentence(arguments, words, tmp_path, monke
 
 
 USAGE = [  # arguments that the parser itself refuses, what it says
-    ([], "required"),
+    (["drow", "a"], "there is no command 'drow'. Did you mean draw?"),
+    (["course", "--solution=x"], "ignored explicit argument 'x'"),
+    (["draw", "a", "a=1", "-x=3"], "'-x=3' is not understood"),
+    (["check", "x.py", "--gradescop", "r.json", "--hnt", "2"], "'--hnt' is not understood. Did you mean --hint?"),
+    (["draw", "a", "a = 2"], "'a = 2' is not of the form name=number: a=2?"),
+    (["draw", "a", "a=1,5"], "a=1.5?"),
+    (["--print-completion", "fish"], "Choose from bash, zsh, tcsh"),
+    (["cache", "x"], "Choose from info, clear"),
     (["dance"], "dance"),
     (["draw"], "expression"),
     (["draw", "a", "a"], "'a' is not of the form name=number, such as a=2.5"),
@@ -106,7 +128,9 @@ def test_usage_errors_exit_with_2(arguments, words, capsys):
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert words in capsys.readouterr().err.splitlines()[-1]
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
@@ -123,6 +147,64 @@ def test_version(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert (caught.value.code, capsys.readouterr().out) == (0, f"{__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["-h"], ["help", "draw"], ["draw", "--help"]])
+def test_help_is_printed(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert (caught.value.code, err) == (0, "")
+    assert ("name=number" if "draw" in arguments else "report") in out
+
+
+def test_without_shtab_completion_names_the_extra(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["--print-completion", "bash"]) == 1
+    err = capsys.readouterr().err
+    assert "the extra `completion`" in err
+    assert err.count("\n") == 1
+
+
+def test_a_file_that_is_not_there_is_named_without_an_error_number(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for command in (["report", "none"], ["diagnose", "none"], ["check", "none"], ["play", "--csv", "none"]):
+        assert main(command) == 2
+        assert capsys.readouterr().err == "tinygrad-edu: none: No such file or directory\n"
+
+
+def test_solutions_go_to_a_folder_of_their_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["course", "--no-notebooks"]) == main(["course", "--no-notebooks", "--solutions"]) == 0
+    assert files(tmp_path) == {"course", "solutions"}
+    assert main(["course", "course", "--no-notebooks", "--solutions"]) == 1
+    err = capsys.readouterr().err
+    assert "name another folder" in err
+    assert err.count("\n") == 1
+
+
+def test_an_option_is_not_ignored_in_silence(tmp_path, capsys):
+    exercise = tmp_path / "01_chain_rule.py"
+    exercise.write_text("def backward(a, b, c):\n    return 1.0, 2.0, 3.0\n")
+    assert main(["check", str(exercise), "--csv", str(tmp_path / "new" / "g.csv")]) == 0
+    assert len((tmp_path / "new" / "g.csv").read_text().splitlines()) == 2
+    assert main(["check", str(tmp_path), "--gradescope", str(tmp_path / "r.json")]) == 1
+    assert "for a folder use --csv" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -m tinygrad_edu case | head -c 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert done.stderr == ""
+
+
+def test_an_output_without_greek_letters_is_no_error(tmp_path):
+    (tmp_path / "01_chain_rule.py").write_text("def backward(a, b, c):\n    return 1.0, 2.0, 3.0\n")
+    command = [sys.executable, "-m", "tinygrad_edu", "check", str(tmp_path / "01_chain_rule.py"), "--hint", "3"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, env=environment, cwd=ROOT, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"d_s\\xb7a" in done.stdout
 
 
 # demo

@@ -331,6 +331,11 @@ def first_line(error: BaseException) -> str:
     return text if isinstance(error, TinygradError) and text else f"{type(error).__name__}: {text}"
 
 
+def spelled(name: str) -> str:
+    """A name without what people spell in several ways: capitals, and the line between two words."""
+    return name.lower().replace("-", "_").replace(" ", "_")
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> NameNotFoundError:
     """The error for a name that is not in a table, with the nearest known one.
 
@@ -338,6 +343,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> NameNotFoundE
     unknown activation 'tanhh'. Did you mean 'tanh'? Known: relu, tanh
     """
     names = sorted(known)
-    nearest = difflib.get_close_matches(str(name), names, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    plain = {spelled(each): each for each in names}
+    nearest = difflib.get_close_matches(spelled(str(name)), plain, n=1)
+    hint = f" Did you mean {plain[nearest[0]]!r}?" if nearest else ""
     return NameNotFoundError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import unicodedata
 from collections.abc import Collection, Mapping
 
@@ -57,14 +58,21 @@ def parse(text: str) -> ast.expr:
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        raise ExpressionError(
-            f"{preview(text)} is not an expression: {error.msg} at character {error.offset or 1}"
-        ) from None
+        raise ExpressionError(not_an_expression(text, error)) from None
     except (ValueError, MemoryError, RecursionError) as error:  # half a character; nesting beyond Python's own limit
         raise ExpressionError(f"{preview(text)} cannot be read: {str(error) or 'it is nested too deeply'}") from None
     if (levels := depth(tree)) > DEEPEST:
         raise ExpressionError(f"{preview(text)} is nested {levels} levels deep; {DEEPEST} are allowed")
     return tree
+
+
+def not_an_expression(text: str, error: SyntaxError) -> str:
+    """Where it ends to be one, and what is probably meant."""
+    if not text:
+        return 'an expression is needed, such as "tanh(a*b + c)"'
+    where = f"{preview(text)} is not an expression: {error.msg} at character {error.offset or 1}"
+    product = re.sub(r"(?<![\w.])(\d+(?:\.\d*)?)(?=[^\W\d_eEjJ])", r"\1*", text)  # 2a
+    return f"{where}. Did you mean {preview(product)}?" if product != text else where
 
 
 def depth(tree: ast.AST) -> int:
@@ -106,8 +114,10 @@ def walk(tree: ast.AST, text: str, leaves: Mapping[str, Value]) -> Value:
             return call_function(SYMBOLS[type(symbol)], walk(left, text, leaves), walk(right, text, leaves))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
             return call_function(function(name), *[walk(x, text, leaves) for x in arguments])
+    part = ast.get_source_segment(text, tree) or text
+    power = f" Did you mean {preview(text.replace('^', '**'))}?" if "^" in part else ""
     raise ExpressionError(
-        f"{preview(ast.get_source_segment(text, tree))} has no meaning here: an expression holds numbers, names, "
+        f"{preview(part)} has no meaning here.{power} An expression holds numbers, names, "
         "+ - * / ** and operations such as tanh(x)"
     )
 

@@ -15,7 +15,7 @@ from bench.speed.child import Result, in_own_process
 from bench.speed.report import markdown
 from bench.speed.workload import Workload
 from bench.speed.workloads import ROWS
-from tinygrad_edu.cli import positive
+from tinygrad_edu.cli.options import positive
 
 
 class MeasurementError(RuntimeError):

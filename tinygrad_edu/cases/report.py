@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,19 @@ class Figure:
 
     def __str__(self) -> str:
         mark = "" if self.reproduced else f"   differs by more than {self.tolerance:g}"
-        return f"{self.what:<52} {self.published!r:<22} {self.found!r}{mark}"
+        found = self.found
+        if self.tolerance > 0.0 and math.isfinite(found):  # one decimal more than what is compared
+            found = round(found, max(0, 1 - math.floor(math.log10(self.tolerance))))
+        return f"{self.what:<52} {number(self.published):<22} {number(found)}{mark}"
+
+
+def number(x: float) -> str:
+    """Whole numbers without a point, others with all their digits.
+
+    >>> number(200.0), number(0.984)
+    ('200', '0.984')
+    """
+    return f"{x:.0f}" if float(x).is_integer() else repr(float(x))
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from tinygrad_edu.clinic.examiner.grade import Grade
 from tinygrad_edu.course import catalog
 from tinygrad_edu.course.exercise import Exercise
 from tinygrad_edu.course.grading import grade_file
+from tinygrad_edu.course.submission import SUFFIXES
 from tinygrad_edu.errors import InputFileError, SettingError, TinygradError
 from tinygrad_edu.nn.storage import replace
 
-SUFFIXES = (".py", ".ipynb")
 FIRST = "01_chain_rule_by_hand.py"
 CHECK = """
 
@@ -98,7 +98,8 @@ def save(folder: str | os.PathLike[str], files: dict[str, bytes], force: bool) -
     new = {name: content for name, content in files.items() if force or not (folder / name).exists()}
     if not new:
         raise SettingError(
-            f"{folder} holds all {len(files)} files already: --force writes them anew, over your own work"
+            f"{folder} holds all {len(files)} files already: name another folder; --force writes over these, and over "
+            "what you have written into them"
         )
     for name, content in new.items():
         replace((folder / name).resolve(), content)

@@ -146,7 +146,7 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
         where = f"line {result.line}: " if result.line else ""
         return np.inf, f"{where}{result.error}"
     if got is None:
-        return np.inf, f"it is missing in what is returned{returned(result)}"
+        return np.inf, f"it is missing in what is returned{count_of(result)}"
     if isinstance(got, str):
         return np.inf, f"it is no array of numbers, but {got}"
     right = np.asarray(right, dtype=float)
@@ -158,7 +158,7 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
     return float(np.linalg.norm(got - right)) / size, ""
 
 
-def returned(result: sandbox.Result) -> str:
+def count_of(result: sandbox.Result) -> str:
     """How much a function returned, where that is not what its exercise asks for."""
     if result.named is not None:
         return f": {', '.join(result.named)}"

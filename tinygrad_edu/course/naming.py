@@ -82,7 +82,7 @@ class Evidence:
         first = suspect.results(self.exercise, self.inputs[0])
         return any(name in first and relations.same(self.got[0][name], first[name]) for name in self.wrong)
 
-    def explained(self, suspect: Suspect) -> list[str]:
+    def explains(self, suspect: Suspect) -> list[str]:
         """The wrong results whose numbers it gives in every case, and which it changes."""
         theirs = self.numbers(suspect)
         return [
@@ -116,12 +116,12 @@ def find(evidence: Evidence) -> Findings:
     found = whole(evidence, classics) or cover(evidence, classics) or together(evidence)
     if found is None:
         found = partly(evidence, classics)
-    return found if found.mistakes else examined(evidence)
+    return found if found.mistakes else ask_examiner(evidence)
 
 
 def whole(evidence: Evidence, given: Iterable[Suspect], how: str = "one of") -> Findings | None:
     """Those that explain all that is wrong, and spoil nothing else."""
-    fit = [s for s in given if len(evidence.explained(s)) == len(evidence.wrong)]
+    fit = [s for s in given if len(evidence.explains(s)) == len(evidence.wrong)]
     fit = [s for s in fit if not evidence.at_odds(s, evidence.wrong)]
     if not fit:
         return None
@@ -144,7 +144,7 @@ def parts(
     evidence: Evidence, given: Iterable[Suspect], rest: Sequence[str], odd: bool
 ) -> tuple[list[Finding], list[str]]:
     """(findings for `rest`, what of it is left); `odd`, those that would spoil another result too, as the last."""
-    explained = {suspect: evidence.explained(suspect) for suspect in given}
+    explained = {suspect: evidence.explains(suspect) for suspect in given}
     ranked = sorted(
         ((evidence.at_odds(suspect, some), -len(some), suspect) for suspect, some in explained.items() if some),
         key=lambda each: each[:2],
@@ -182,7 +182,7 @@ def partly(evidence: Evidence, classics: Sequence[Suspect]) -> Findings:
     return Findings("each", tuple(found), tuple(rest))
 
 
-def examined(evidence: Evidence) -> Findings:
+def ask_examiner(evidence: Evidence) -> Findings:
     """What the examiner of the clinic says of these gradients, where it is certain."""
     exercise, case, got = evidence.exercise, evidence.inputs[0], evidence.got[0]
     found = {input_of(name): got[name] for name in evidence.names if input_of(name) in case}

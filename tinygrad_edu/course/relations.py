@@ -127,7 +127,7 @@ def sizes(inputs: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
                 yield f"{name}.size", float(x.size)
 
 
-def added(c: Case) -> Found:
+def input_term(c: Case) -> Found:
     """An input that has been added: a gradient that began from it in place of 0."""
     for name, x in c.inputs.items():
         if np.shape(x) == c.right.shape == c.got.shape and np.size(x):
@@ -159,4 +159,4 @@ def one_part(c: Case) -> Found:
             yield "one_part", f"Only the {end} entry along axis {axis} is wrong: does a loop leave it out?"
 
 
-RULES: tuple[Callable[[Case], Found], ...] = (order, shape, sums, nothing, factor, added, rounding, one_part)
+RULES: tuple[Callable[[Case], Found], ...] = (order, shape, sums, nothing, factor, input_term, rounding, one_part)

@@ -14,6 +14,7 @@ from typing import Any
 from tinygrad_edu.errors import InputFileError
 from tinygrad_edu.nn import storage
 
+SUFFIXES = (".py", ".ipynb")
 ALLOWED = ("numpy", "math", "__future__")
 HELPERS = ("tinygrad_edu", "tinygrad_edu.course")  # imported by the scripts to check themselves; never run
 FORBIDDEN = {
@@ -63,6 +64,8 @@ def is_finished(node: ast.FunctionDef) -> bool:
 def read(path: str | Path) -> Submission:
     """A script, or the code of a notebook. Errors: InputFileError where it cannot be read."""
     path = Path(path)
+    if path.suffix not in SUFFIXES and path.is_file():
+        raise InputFileError(f"{path} is not an exercise: a script (.py) or a notebook (.ipynb) is needed")
     try:
         text = storage.contents(path).decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -70,9 +70,7 @@ class Drawing:
         'tanh.dot'
         """
         path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix not in SUFFIXES:
-            raise DrawError(f"cannot save a picture as {path.name!r}. Use one of {', '.join(SUFFIXES)}")
+        suffix = file_form(path)
         content = self.dot.encode() if suffix == ".dot" else self.content(suffix)
         if content is None:
             path, content = path.with_suffix(".dot"), self.dot.encode()
@@ -169,3 +167,10 @@ def replace(path: Path, content: bytes) -> None:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def file_form(path: Path) -> str:
+    """The suffix of a picture's file. Errors: DrawError for one that cannot be written."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise DrawError(f"cannot save a picture as {path.name!r}. Use one of {', '.join(SUFFIXES)}")
+    return path.suffix.lower()

@@ -196,8 +196,8 @@ def read_data(path: Path, classes: Any = None) -> tuple[Array, Array]:
     for line, row in rows:
         if len(row) != width or width < 2:
             raise InputFileError(
-                f"{path}, line {line}: it has {len(row)} columns, and {max(width, 2)} are needed, the last one for the "
-                "target"
+                f"{path}, line {line}: {max(width, 2)} columns are needed, the last one for the target, and it has "
+                f"{len(row)}"
             )
     X = np.array([[cell(path, line, row, i) for i in range(width - 1)] for line, row in rows])
     if classes is None or np.asarray(classes).dtype.kind in "iufb":

@@ -1,0 +1,141 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tinygrad_edu.errors import ExpressionError, InputFileError, SettingError
+
+if TYPE_CHECKING:
+    from tinygrad_edu.course.folder import Graded
+
+
+def run_demo(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.demo import demo
+
+    demo(chosen.out, chosen.steps, chosen.seed)
+
+
+def run_draw(chosen: argparse.Namespace) -> None:
+    """Print the value and every gradient, and write the picture."""
+    from tinygrad_edu.draw import draw
+    from tinygrad_edu.draw.drawing import file_form
+    from tinygrad_edu.expression import evaluate
+
+    file_form(chosen.output)
+    variables = dict(chosen.variables)
+    if len(variables) < len(chosen.variables):
+        raise ExpressionError("a name is given two values: " + " ".join(f"{n}={x:g}" for n, x in chosen.variables))
+    root, leaves = evaluate(chosen.expression, variables)
+    root.backward()
+    print(f"{chosen.expression} = {root.data!r}")
+    for name, leaf in leaves.items():
+        print(f"  d/d{name} = {leaf.grad!r:<24} at {name} = {leaf.data:g}")
+    print(f"wrote {draw(root, title=chosen.expression).save(chosen.output)}")
+
+
+def run_case(chosen: argparse.Namespace) -> None:
+    """Print one case, or the names of all."""
+    from tinygrad_edu import cases
+
+    if chosen.name is None:
+        print("\n".join(f"{name:<14} {about}" for name, about in cases.CASES.items()))
+    else:
+        print(cases.run(chosen.name, chosen.out, chosen.quick))
+
+
+def run_diagnose(chosen: argparse.Namespace) -> None:
+    """Print what a loss curve shows, or why an estimator does not learn."""
+    from tinygrad_edu import clinic
+    from tinygrad_edu.clinic.diagnosis import files
+
+    if not files.is_pickle(chosen.file):
+        if chosen.data is not None:
+            raise InputFileError(f"--data goes with a pickled estimator, and {chosen.file} is none")
+        print(clinic.diagnose_history(chosen.file))
+        return
+    estimator = files.read_estimator(chosen.file, chosen.trust_pickle)
+    if chosen.data is None:
+        raise InputFileError(f"{chosen.file} is an estimator: --data FILE.csv is needed, what it was trained on")
+    data = files.read_data(chosen.data, getattr(estimator, "classes_", None))
+    print(clinic.diagnose(estimator, *data, budget_s=chosen.budget))
+
+
+def run_report(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.clinic import diagnose
+    from tinygrad_edu.clinic.diagnosis import files
+    from tinygrad_edu.reporting import report
+    from tinygrad_edu.train import Histograms, Run
+
+    X, y = files.read_data(chosen.data) if chosen.data else (None, None)
+    histograms = Histograms.load(chosen.histograms) if chosen.histograms else None
+    run = Run.load(chosen.run_file)
+    diagnosis = diagnose(run, X, y) if chosen.diagnose else None
+    named = {"title": chosen.title, "path": chosen.output}
+    path = report(run, X, y, diagnosis=diagnosis, histograms=histograms, **named)
+    print(f"wrote {path}")
+
+
+def run_play(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.reporting.playground import page
+
+    own = [page.from_csv(chosen.csv)] if chosen.csv else []
+    page.write_playground(own, chosen.output, chosen.title)
+    print(f"wrote {chosen.output}: open it in a browser")
+
+
+def run_course(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.course import folder
+
+    place = chosen.folder or Path("solutions" if chosen.solutions else "course")
+    written = folder.write(place, not chosen.no_notebooks, chosen.solutions, chosen.force)
+    print(f"wrote {len(written)} files into {place}: begin with README.md")
+
+
+def run_examples(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.course import folder
+
+    written = folder.write_examples(chosen.folder, chosen.force)
+    print(f"wrote {len(written)} files into {chosen.folder}: begin with {written[0].name}")
+
+
+def run_check(chosen: argparse.Namespace) -> None:
+    """Print the grade; of a folder a line for each file, and the commonest mistakes."""
+    from tinygrad_edu.course import folder, grade_folder
+    from tinygrad_edu.course.grading import grade_file
+    from tinygrad_edu.nn import storage
+
+    if chosen.path.is_dir():
+        if chosen.gradescope:
+            raise SettingError("--gradescope writes the results.json of one file: for a folder use --csv")
+        found = grade_folder(chosen.path, chosen.exercise, chosen.seconds)
+        print_grades(found)
+    else:
+        grade = grade_file(chosen.path, chosen.exercise, chosen.hint, chosen.seconds)
+        print(grade)
+        if chosen.gradescope:
+            print(f"wrote {grade.to_gradescope(chosen.gradescope)}")
+        found = [folder.Graded(chosen.path, grade)]
+    if chosen.csv:
+        chosen.csv.parent.mkdir(parents=True, exist_ok=True)
+        storage.replace(chosen.csv.resolve(), folder.as_csv(found).encode())
+        print(f"wrote {chosen.csv}")
+
+
+def print_grades(found: Sequence[Graded]) -> None:
+    """A line for each file of a folder, and the commonest mistakes."""
+    from tinygrad_edu.course import folder
+
+    for each in found:
+        score = f"{each.grade.score:6.1%}  {each.grade.status}" if each.grade else f"     -  {each.problem}"
+        print(f"{score}  {each.path}")
+    print("\n".join(["", "The commonest mistakes:", *(folder.commonest(found) or ["none that is known"])]))
+
+
+def run_cache(chosen: argparse.Namespace) -> None:
+    from tinygrad_edu.compile.backend import cache
+
+    print(cache.info() if chosen.action == "info" else f"deleted: {cache.clear()}")
