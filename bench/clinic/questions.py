@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.clinic.diagnosis.proof.trial import train_setup, wilson
+from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
+from tinygrad_edu.clinic.diagnosis.proof.trial import wilson
 from tinygrad_edu.clinic.diagnosis.result import repair_model
 from tinygrad_edu.errors import TinygradError
 

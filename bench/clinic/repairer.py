@@ -20,7 +20,8 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
-from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
+from tinygrad_edu.clinic.diagnosis.proof.trial import Bench
 from tinygrad_edu.errors import TinygradError
 
 SEEDS = range(1, 6)  # as many as the diagnosis takes

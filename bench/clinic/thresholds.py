@@ -20,7 +20,7 @@ from tqdm import tqdm
 from bench.clinic.problems import PROBLEMS
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
-from tinygrad_edu.clinic.diagnosis.proof.trial import train_setup
+from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import spread_over_seeds
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import SYMPTOMS, looks

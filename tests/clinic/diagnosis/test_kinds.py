@@ -20,7 +20,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.clinic.diagnosis.overfitting import turn
-from tinygrad_edu.clinic.diagnosis.proof.trial import train_setup
+from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
 from tinygrad_edu.clinic.diagnosis.proof.trials import chance
 from tinygrad_edu.clinic.diagnosis.words import DIALECTS, lines
 from tinygrad_edu.errors import SettingError, ShapeError

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts import lbfgs
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
-from tinygrad_edu.clinic.diagnosis.proof.trial import Trained
+from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained
 
 TIMES = 2.0  # the run's epochs may lie so far outside of those of the repetitions
 FIRST = 3.0  # likewise its first loss, times the spread of theirs

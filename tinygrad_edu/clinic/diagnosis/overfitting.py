@@ -10,7 +10,9 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.causes.table import PROVED_OTHERWISE
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
-from tinygrad_edu.clinic.diagnosis.proof.trial import NoTimeError, Trained, Trial, hold_out, short, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.budget import NoTimeError
+from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, hold_out, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
@@ -66,7 +68,7 @@ def prove_overfitting(t: Trials) -> list[FoundCause]:
     setup = t.record.setup
     as_is = judge_runs(t, {}, "as is", t.as_is.runs, goal)
     try:
-        runs = train_setup(setup.but(change), t.record.task, t.bench.seeds, 1, t.bench.ends)
+        runs = train_setup(setup.but(change), t.record.task, t.bench.seeds, 1, t.bench.budget)
     except NoTimeError:
         return []
     stopped = judge_runs(t, change, setup.difference(change), runs, goal)
@@ -90,4 +92,4 @@ def judge_runs(t: Trials, change: dict[str, Any], words: str, runs: Sequence[Tra
         with no_grad(), np.errstate(all="ignore"):
             found.append(float(losses.find(setup.loss)(run.model.eval()(X), y).item()))
     hits = tuple(x <= goal for x in found)
-    return Trial(change, setup, words, tuple(runs), tuple(-x for x in found), hits, 0.0, "overfitting")
+    return Trial(change, setup, words, tuple(runs), tuple(-x for x in found), hits, "overfitting")

@@ -13,7 +13,8 @@ from tinygrad_edu.clinic.diagnosis.card import card
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import Trained, Trial
+from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.repair import apply_setup
 from tinygrad_edu.clinic.diagnosis.repair import repair_model as repair_model
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom

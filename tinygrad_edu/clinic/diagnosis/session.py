@@ -21,8 +21,10 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
+from tinygrad_edu.clinic.diagnosis.proof.budget import NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit_goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import NoTimeError, Trial, answers, short
+from tinygrad_edu.clinic.diagnosis.proof.retrain import answers
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single
@@ -69,7 +71,7 @@ class Consultation:
             self.record.losses = np.append(runs[0].losses, [np.nan] * runs[0].diverged)
         t.symptoms = of_data(self.record) + of_network(self.record)
         t.symptoms += of_seeds([np.append(run.losses, [np.nan] * run.diverged) for run in runs])
-        t.judge_first(runs, self.goal([run.estimate for run in runs]))
+        t.judge_first(runs, self.goal_in_time([run.estimate for run in runs]))
         self.hit = not self.subject.diverged and t.bench.goal.is_reached(self.estimate, self.task)
         if not self.hit and (found := self.certain()):
             return self.named(found)
@@ -134,6 +136,14 @@ class Consultation:
 
     # The goal
 
+    def goal_in_time(self, estimates: Sequence[Any]) -> Goal:
+        """`goal`, or all that is possible where the clock runs out before it is known what is reasonable."""
+        try:
+            return self.goal(estimates)
+        except NoTimeError:
+            self.trials.bench.budget.cut.append("what a reference network reaches, of which the goal is made")
+            return derive_goal(1.0, yardstick.POSSIBLE.source, self.task)
+
     def goal(self, estimates: Sequence[Any]) -> Goal:
         """As asked for, or what a yardstick makes reasonable; all that is possible where that is reached anyway."""
         setup, task = self.subject.setup, self.task
@@ -148,7 +158,7 @@ class Consultation:
             source = f"the first {width} principal components tell, the best linear code of that width"
             return derive_goal(share, source, task)
         if setup.own_loss and setup.estimator is None and not task.classes and not certainties(self.record):
-            return yardstick.loss_goal(setup, task)
+            return yardstick.loss_goal(setup, task, self.trials.bench.budget)
         return self.compared(most)
 
     def compared(self, most: Goal) -> Goal:
@@ -156,7 +166,7 @@ class Consultation:
         rows = self.record.flat
         if rows is None or not len(rows.X) or np.ptp(rows.X) == 0.0:
             return most
-        found = yardstick.measure_baseline(self.record)
+        found = yardstick.measure_baseline(self.record, self.trials.bench.budget)
         if found.share < NO_STRUCTURE and rows.samples >= yardstick.FEWEST:
             self.look_for_structure(found.own)
         return derive_goal(max(found.share, LEAST), found.source, self.task)
@@ -167,7 +177,11 @@ class Consultation:
         told, chance = self.record.neighbours
         if told > max(chance, 0.0) + MARGIN:
             return
-        permuted = yardstick.of_permuted(self.record.flat)
+        try:
+            permuted = yardstick.of_permuted(self.record.flat, self.trials.bench.budget)
+        except NoTimeError:
+            self.trials.bench.budget.cut.append("labels_random")
+            return
         if share <= max(permuted) + MARGIN:
             self.random = (
                 f"a network that learns such tasks explains {share:.1%} of the targets of samples held out; of "
@@ -315,6 +329,7 @@ class Consultation:
 
     def unchecked(self) -> Iterator[str]:
         """What nobody looked at, and why."""
+        yield from self.trials.bench.budget.notes()
         yield from dict.fromkeys([*self.trials.not_checked, *self.trials.bench.failed])
         if copies(self.task):
             yield f"copies: of {self.task.samples} samples many are written down more than once; each counts once here"

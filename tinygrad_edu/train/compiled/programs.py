@@ -47,6 +47,10 @@ class CompiledJob:
         """Is the machine code there already, in this process or on the disk?"""
         return cache.holds(self.program.text, "training")
 
+    def ready(self) -> bool:
+        """Has this process compiled or loaded it?"""
+        return bool(getattr(self.program.code, "overloads", True))
+
     @property
     def lines(self) -> int:
         """Lines of the program's text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,13 @@ def parameters(setup: Setup, seed: int) -> dict[str, Any]:
     return found | {"momentum": momentum, "nesterovs_momentum": bool(options.get("nesterov", False))}
 
 
-def fit_network(setup: Setup, task: Task, seed: int) -> tuple[MLP, Any]:
-    """(the network, its loss curve) after a fit. Errors: SettingError for what an estimator cannot be told."""
+def fit_network(
+    setup: Setup, task: Task, seed: int, told: Callable[[Any], Any] = lambda model: None
+) -> tuple[MLP, Any]:
+    """(the network, its loss curve) after a fit; told: is given the estimator before.
+
+    Errors: SettingError for what an estimator cannot be told.
+    """
     from tinygrad_edu import estimators
 
     if why := refusal(setup, task):
@@ -81,6 +87,7 @@ def fit_network(setup: Setup, task: Task, seed: int) -> tuple[MLP, Any]:
         model.set_params(class_weight=setup.weights if isinstance(setup.weights, str) else None)
     else:
         model.set_params(loss=rule.loss)
+    told(model)
     curve = np.empty(0)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of what did not converge, and of batches that are cut: both are measured

@@ -11,8 +11,9 @@ import numpy as np
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Array, Task
+from tinygrad_edu.clinic.diagnosis.proof.budget import Budget
 from tinygrad_edu.clinic.diagnosis.proof.goal import WORDS, Goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import answers, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.retrain import answers, train_setup
 from tinygrad_edu.nn import losses
 
 FEWEST = 40  # samples; of fewer none are held out
@@ -57,7 +58,7 @@ def part(task: Task, rows: Array, order: Array | None = None) -> Task:
     return Task(task.X[rows], task.y[targets], task.truth[targets], labels, task.codes)
 
 
-def reference_share(task: Task, order: Array | None = None, times: int = 1) -> float:
+def reference_share(task: Task, budget: Budget | None = None, order: Array | None = None, times: int = 1) -> float:
     """The share that the reference reaches on samples held out, in four parts; of few samples on themselves.
 
     times: how often this will be asked for, which decides whether compiling pays.
@@ -65,22 +66,24 @@ def reference_share(task: Task, order: Array | None = None, times: int = 1) -> f
     whole = part(task, np.arange(task.samples), order)
     setup = reference(whole)
     if task.samples < FEWEST:
-        return float(np.median([whole.share(run.estimate) for run in train_setup(setup, whole, range(3), times)]))
+        return float(
+            np.median([whole.share(run.estimate) for run in train_setup(setup, whole, range(3), times, budget)])
+        )
     folds = np.random.default_rng(0).permutation(task.samples) % FOLDS
     estimate = np.empty(whole.truth.shape)
     for fold in range(FOLDS):
         learned = part(whole, np.flatnonzero(folds != fold))
-        (run,) = train_setup(setup, learned, [fold], FOLDS * times)
+        (run,) = train_setup(setup, learned, [fold], FOLDS * times, budget)
         held = learned.standard(whole.X[folds == fold])
         estimate[folds == fold] = answers(run.model, setup, learned, held)
     return whole.share(estimate)
 
 
-def measure_baseline(record: Record) -> Yardstick:
+def measure_baseline(record: Record, budget: Budget) -> Yardstick:
     """The better of the reference and the nearest neighbours."""
     task = record.flat
     assert task is not None
-    own = reference_share(task)
+    own = reference_share(task, budget)
     found = [Yardstick(own, SMALL if task.samples < FEWEST else HELD_OUT, own)]
     if task.samples >= FEWEST:
         found.append(Yardstick(record.neighbours[0], NEIGHBOURS, own))
@@ -93,17 +96,17 @@ NEIGHBOURS = "the mean of the 5 nearest samples tells"
 POSSIBLE = Yardstick(1.0, "is possible")
 
 
-def of_permuted(task: Task) -> Sequence[float]:
+def of_permuted(task: Task, budget: Budget) -> Sequence[float]:
     """What the reference reaches on targets in random orders."""
     rng = np.random.default_rng(1)
-    return [reference_share(task, rng.permutation(task.samples), PERMUTED) for _ in range(PERMUTED)]
+    return [reference_share(task, budget, rng.permutation(task.samples), PERMUTED) for _ in range(PERMUTED)]
 
 
 CONSTANTS = 41  # constant answers that are tried
 OF_OWN_LOSS = 0.8  # of the way from the best of them to what the reference reaches
 
 
-def loss_goal(setup: Setup, task: Task) -> Goal:
+def loss_goal(setup: Setup, task: Task, budget: Budget) -> Goal:
     """By a loss of somebody's own: most of the way from the best constant to what the run's own loss makes possible.
 
     What is possible is what a network with scaled inputs and 2 x 24 units reaches by that loss.
@@ -115,7 +118,9 @@ def loss_goal(setup: Setup, task: Task) -> Goal:
         reference(task), loss=setup.loss, targets=None, coding=None, sizes=(*reference(task).sizes[:-1], t.shape[1])
     )
     best = float(
-        np.median([float(np.mean(number(loss(run.estimate, t)))) for run in train_setup(own, task, range(3), 3)])
+        np.median(
+            [float(np.mean(number(loss(run.estimate, t)))) for run in train_setup(own, task, range(3), 3, budget)]
+        )
     )
     aim = constant - OF_OWN_LOSS * (constant - best)
     text = (

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from tinygrad_edu.clinic.diagnosis.causes.table import CAUSES, Cause
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
+from tinygrad_edu.clinic.diagnosis.proof.budget import Budget, NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
-from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, NoTimeError, Trained, Trial, judge_runs, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, Trial, judge_runs
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 
 ENOUGH = 20  # seeds that tell bad luck from a broken setup
@@ -35,57 +37,48 @@ class Trials:
         self.record, self.symptoms = record, list[Symptom]()
         self.done: list[Trial] = []
         self.not_checked: list[str] = []
-        self.bench = Bench(record.setup, record.task, Goal("r2", 0.0, ""), seeds, self.began + budget)
+        self.bench = Bench(record.setup, record.task, Goal("r2", 0.0, ""), seeds, Budget(budget))
         self.budget, self.shown, self.doing = budget, False, ""
         self.clock: threading.Timer | None = None
-        self.as_is = Trial({}, record.setup, "as is", (), (), (), 0.0)
+        self.as_is = Trial({}, record.setup, "as is", (), (), ())
 
     # The run as it is
 
     def first(self) -> list[Trained]:
-        """The setup as it is, from all seeds, or from as many as a quarter of the time allows, at least three."""
-        setup, task, seeds = self.record.setup, self.record.task, self.bench.seeds
+        """The setup as it is, from all seeds, or from as many as a quarter of the budget pays for, at least three."""
+        setup, task, bench = self.record.setup, self.record.task, self.bench
         self.show("training it again as it is")
-        start = time.perf_counter()
-        ends = max(self.bench.ends, start + FLOOR)
-        runs = train_setup(setup, task, seeds[:1], OFTEN * len(seeds), ends)
-        seconds = time.perf_counter() - start
-        if seconds > 0.5:  # it may have been the compiler
-            start = time.perf_counter()
-            runs += train_setup(setup, task, seeds[1:2], OFTEN * len(seeds), ends)
-            seconds = time.perf_counter() - start
-        most = int(SHARE * self.budget / max(seconds, 1e-9))
-        self.bench.seeds = seeds[: max(FEWEST, min(len(seeds), most))]
-        start, rest = time.perf_counter(), self.bench.seeds[len(runs) :]
-        runs += train_setup(setup, task, rest, OFTEN, ends) if rest else []
-        each = (time.perf_counter() - start) / len(rest) if rest else seconds
-        self.bench.note(setup, min(each, seconds) * len(runs))
-        self.seconds = min(each, seconds) * len(runs)
+        most = int(SHARE * self.budget / max(bench.price(setup, 1), 1e-9))
+        bench.seeds = bench.seeds[: max(FEWEST, min(len(bench.seeds), most))]
+        runs = train_setup(setup, task, bench.seeds, OFTEN, bench.budget.floor(FLOOR))
+        bench.budget.charge(bench.price(setup), time.perf_counter() - self.began)
         return runs
 
     def judge_first(self, runs: list[Trained], goal: Goal) -> None:
         """The first runs by the goal."""
         self.bench.goal = goal
-        self.as_is = judge_runs({}, self.record.setup, "as is", runs, self.bench, self.seconds, "")
+        self.as_is = judge_runs({}, self.record.setup, "as is", runs, self.bench, "")
 
     # One change
 
     def trial(self, change: Change, code: str = "") -> Trial | None:
         """One change from all seeds, where there is time for it, and no more is to be seen of it."""
         self.show(f"trying {code}")
-        if not self.affordable(change):
+        if not self.affordable(change, code):
             self.not_checked.append(f"{code} ({self.record.setup.difference(change)}): no time left")
             return None
         return self.bench.trial(change, code)
 
-    def affordable(self, change: Change) -> bool:
-        """Is there time for it?"""
-        return repr(change) in self.bench.known or self.bench.seconds(self.record.setup.but(change)) < self.bench.left
+    def affordable(self, change: Change, code: str = "") -> bool:
+        """Does the budget allow it?"""
+        if repr(change) in self.bench.known:
+            return True
+        return self.bench.budget.allows(self.bench.price(self.record.setup.but(change)), code or "a trial")
 
     @property
     def slow(self) -> bool:
-        """Is there time for few trials only?"""
-        return self.bench.seconds(self.record.setup) > SLOW * self.budget
+        """Does the budget pay for few trials only?"""
+        return self.bench.price(self.record.setup) > SLOW * self.budget
 
     def try_cause(self, cause: Cause) -> Trial | None:
         """The best trial of a cause's changes; stops at the first that repairs."""
@@ -108,18 +101,18 @@ class Trials:
         return trial.share >= REPAIRS and trial.beats(self.as_is)
 
     def extend(self, trial: Trial, count: int = ENOUGH, part: float = 0.4) -> Trial:
-        """The same from more seeds, so many in all, where that takes no more than a part of the time left."""
+        """The same from more seeds, so many in all, where that takes no more than a part of what is left."""
         last = max(run.seed for run in trial.runs)
-        more = range(last + 1, last + 1 + count - trial.count)
-        seconds = min(trial.seconds, self.bench.seconds(trial.setup))  # once compiled
-        cost = seconds / len(self.bench.seeds) * len(more)
-        if not more or cost > part * self.bench.left:
+        more, budget = range(last + 1, last + 1 + count - trial.count), self.bench.budget
+        price = self.bench.price(trial.setup, len(more))
+        if not more or price > part * budget.left or not budget.allows(price, f"more seeds of {trial.code or 'it'}"):
             return trial
         try:
-            runs = [*trial.runs, *train_setup(trial.setup, self.record.task, more, 1, self.bench.ends)]
+            runs = [*trial.runs, *train_setup(trial.setup, self.record.task, more, 1, budget)]
         except NoTimeError:
+            budget.cut.append(f"more seeds of {trial.code or 'it'}")
             return trial
-        return judge_runs(trial.change, trial.setup, trial.words, runs, self.bench, trial.seconds + cost, trial.code)
+        return judge_runs(trial.change, trial.setup, trial.words, runs, self.bench, trial.code)
 
     def confirm(self, trial: Trial) -> Trial:
         """The same from more seeds: 4 of 5 may be 3 of 5 the next time, and so may 5 of 5; where that is cheap."""

@@ -1,0 +1,83 @@
+"""What a diagnosis may spend: work, priced before it is done and the same on any machine, and the clock as a last stop.
+
+What is tried hangs on prices alone, so that a busy machine gives the card of a quiet one, until its clock really ends.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+from tinygrad_edu.errors import TinygradError
+
+OVERHEAD = 0.05  # seconds of each training besides its steps: models, optimizers, a trace
+PACES = 5  # trainings from which the pace of the machine is taken
+SHOWS = 0.02  # seconds of work that show a pace
+SPARE = 0.2  # seconds that the card itself takes
+
+
+class NoTimeError(TinygradError):
+    """There is less left than the training takes."""
+
+
+class Budget:
+    """`budget_s`, twice: as work, in seconds of a nominal machine, and by the clock."""
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        self.began = time.perf_counter()
+        self.seconds, self.spent = seconds, 0.0
+        self.ends = self.began + seconds - min(SPARE, 0.1 * seconds)
+        self.paces: list[float] = []
+        self.cut: list[str] = []  # what the clock ended, though there was work left
+
+    @property
+    def left(self) -> float:
+        """The work that is left."""
+        return self.seconds - self.spent
+
+    @property
+    def clock_left(self) -> float:
+        """Seconds until it is all over."""
+        return self.ends - time.perf_counter()
+
+    @property
+    def pace(self) -> float:
+        """Seconds by the clock for one of work, of late; the least, as some of them waited for the compiler."""
+        return min(self.paces[-PACES:], default=1.0)
+
+    def allows(self, price: float, what: str = "") -> bool:
+        """Is there so much work left, and time for it?"""
+        if price >= self.left:
+            return False
+        if price * self.pace < self.clock_left:
+            return True
+        self.cut += [what] if what else []
+        return False
+
+    def charge(self, price: float, seconds: float) -> None:
+        """Work that was done, and how long it took."""
+        self.spent += price + OVERHEAD
+        if price > SHOWS:
+            self.paces.append(seconds / price)
+
+    def notes(self) -> list[str]:
+        """What the clock has cut, for the card."""
+        if not self.cut:
+            return []
+        what = ", ".join(dict.fromkeys(self.cut))
+        return [
+            f"the clock ended this diagnosis ({what}) after {self.spent:.0f} s of work, of {self.seconds:g}. On a "
+            "machine with less else to do, or with a larger budget_s, the same call may find more"
+        ]
+
+    def refuse_if_over(self, what: str = "") -> None:
+        """Errors: NoTimeError where the clock has run out."""
+        if self.clock_left <= 0.0:
+            self.cut += [what] if what else []
+            raise NoTimeError("no time left")
+
+    def floor(self, seconds: float) -> Budget:
+        """The same, but of so many seconds by the clock at least."""
+        made = Budget(self.seconds)
+        made.ends = max(self.ends, time.perf_counter() + seconds)
+        return made

@@ -1,0 +1,251 @@
+"""Training again: a setup from each of some seeds, compiled where that pays, and never beyond the budget's clock."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.facts import lbfgs
+from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
+from tinygrad_edu.clinic.diagnosis.facts.task import Task
+from tinygrad_edu.clinic.diagnosis.proof.budget import Budget, NoTimeError
+from tinygrad_edu.clinic.diagnosis.proof.price import Prices
+from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.errors import TraceError
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim.schedule import Schedule
+from tinygrad_edu.train.choose import training_program
+from tinygrad_edu.train.fit import train_job as trained_by
+from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.stopping import has_fired
+from tinygrad_edu.train.sweep.many import ManyJobs, goes_on, run_all
+
+Array = np.ndarray[Any, Any]
+PART = 0.5  # of the time left that a compiler may take where there is another way
+MOST_SLOWED = 8.0  # by other work on the machine
+TOGETHER = 32  # runs whose buffers are in memory at once
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One run: its network, the loss of each epoch, what it says about the targets, and did it end by NaN?"""
+
+    seed: int
+    model: Module
+    losses: Array
+    estimate: Array
+    diverged: bool
+
+
+def weights(setup: Setup, task: Task) -> Any:
+    """What each sample counts."""
+    if not isinstance(setup.weights, str):
+        return setup.weights
+    assert task.labels is not None
+    present = task.counts[task.counts > 0]
+    return task.samples / (len(present) * np.maximum(task.counts, 1))[task.labels]
+
+
+class Jobs(ManyJobs):
+    """The runs of a setup, for `fit_many`'s threads."""
+
+    def __init__(self, setup: Setup, task: Task) -> None:
+        options = setup.plan | {"progress": False}
+        del options["seed"]  # each run has its own
+        weight, rows = weights(setup, task), task.rows_for(setup)
+        options |= {"sample_weight": weight if weight is None else np.asarray(weight)[rows]}
+        if setup.validated and task.held_out is not None and (setup.tol or setup.patience or follows(setup.lr)):
+            options["validation"] = hold_out(setup, task)
+        y = np.ascontiguousarray(task.targets(setup)[rows])
+        super().__init__(setup.model, setup.make_optimizer, task.inputs_for(setup), y, options)
+
+
+def follows(lr: Any) -> bool:
+    return isinstance(lr, Schedule) and lr.follows_loss
+
+
+def hold_out(setup: Setup, task: Task) -> tuple[Array, Array]:
+    """What decides when the run ends, prepared as a setup does."""
+    assert task.held_out is not None
+    X, y = task.held_out
+    scaling = task.scaling(setup)
+    return task.prepare(X, setup), y if scaling is None else np.asarray(scaling(y.reshape(len(y), -1)))
+
+
+def train_setup(
+    setup: Setup, task: Task, seeds: Sequence[int], times: int = 1, budget: Budget | None = None
+) -> list[Trained]:
+    """The setup from each seed: compiled where that is quicker, `times` times over, else operation by operation.
+
+    Errors: NoTimeError where the budget's clock runs out, as soon as it is known.
+    """
+    budget, prices, began = budget or Budget(), Prices(task), time.perf_counter()
+    budget.refuse_if_over()
+    if setup.estimator is not None and not (setup.optimizer != lbfgs.NAME and lbfgs.refusal(setup, task)):
+        found = by_estimators(setup, task, seeds, budget)
+    else:
+        found = by_jobs(setup, task, seeds, times, budget, prices)
+    budget.charge(prices.compiled(setup) * len(seeds), time.perf_counter() - began)
+    return found
+
+
+def by_jobs(
+    setup: Setup, task: Task, seeds: Sequence[int], times: int, budget: Budget, prices: Prices
+) -> list[Trained]:
+    """The runs as `fit` makes them."""
+    recipe, places = Jobs(setup, task), [(math.nan, seed) for seed in seeds]
+    first = recipe.job(places[0])
+    eager = prices.eager(setup) * len(seeds)
+    program = None if first.minimizer else program_for(first, eager, times, budget)
+    with np.errstate(all="ignore"):
+        if program is None:
+            jobs = eagerly(recipe, places, budget)
+        else:
+            jobs = compiled_jobs(recipe, places, program, budget)
+            for each in jobs:
+                each.restore_best()
+        return [finish_job(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
+
+
+def eagerly(recipe: Jobs, places: Sequence[tuple[float, int]], budget: Budget) -> list[Job]:
+    """Each run, operation by operation. Errors: NoTimeError where the clock runs out between two steps."""
+    jobs = [recipe.job(place) for place in places]
+    for job in jobs:
+        plain = job.batch_loss
+
+        def batch_loss(*batch: Any, plain: Callable[..., Any] = plain) -> Any:
+            budget.refuse_if_over()
+            return plain(*batch)
+
+        job.batch_loss = batch_loss  # type: ignore[method-assign]
+        trained_by(job, "auto" if job.minimizer else False)
+    return jobs
+
+
+def compiled_jobs(recipe: Jobs, places: Sequence[tuple[float, int]], program: Any, budget: Budget) -> list[Job]:
+    """All runs, in threads. Errors: NoTimeError where the clock runs out, at the next step."""
+    jobs: list[Job] = []
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        while len(jobs) < len(places):
+            some = [recipe.job(place) for place in places[len(jobs) : len(jobs) + TOGETHER]]
+            active = [program.course(job) for job in some]
+            while active:
+                blocks = [course.block() for course in active]
+                waiting = [pool.submit(run_all, blocks[i::threads]) for i in range(threads)]
+                wait(waiting, timeout=time_out(budget))
+                for block in blocks:  # where the time is up, each ends at its next step
+                    if budget.clock_left <= 0.0:
+                        block.stop()
+                for future in waiting:
+                    future.result()
+                budget.refuse_if_over()
+                active = [c for c, block in zip(active, blocks, strict=True) if goes_on(c, block)]
+            jobs += some
+    return jobs
+
+
+def time_out(budget: Budget) -> float | None:
+    """Seconds to wait; None for as long as it takes."""
+    return max(0.0, budget.clock_left) if math.isfinite(budget.ends) else None
+
+
+def by_estimators(setup: Setup, task: Task, seeds: Sequence[int], budget: Budget) -> list[Trained]:
+    """Each seed in a thread of its own: their programs run without Python's lock.
+
+    Errors: NoTimeError where the clock runs out; what runs then ends with the block of epochs that it is in.
+    """
+    models: list[Any] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what did not converge, and of batches that are cut: both are measured
+        pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        waiting = [pool.submit(by_estimator, setup, task, seed, models) for seed in seeds]
+        late = wait(waiting, timeout=time_out(budget)).not_done
+        for model in models if late else ():
+            model.callbacks = [lambda model: True]  # which are asked before each block
+        pool.shutdown(wait=not late, cancel_futures=True)
+    if late:
+        raise NoTimeError("no time left")
+    return [future.result() for future in waiting]
+
+
+def by_estimator(setup: Setup, task: Task, seed: int, models: list[Any]) -> Trained:
+    model, losses = lbfgs.fit_network(setup, task, seed, models.append)
+    return Trained(seed, model, losses, answers(model, setup, task), not np.isfinite(losses).all())
+
+
+def program_for(first: Job, eager: float, times: int, budget: Budget) -> Any:
+    """The compiled program, or None where steps without it, which take `eager` seconds, are quicker than making it.
+
+    Which is quicker goes by prices; the clock decides only where it may run out.
+    Errors: NoTimeError where there is no time for either way.
+    """
+    wall, own = time.perf_counter(), time.thread_time()
+    try:
+        program = training_program(first)
+    except TraceError:
+        return None
+    spent = time.perf_counter() - wall
+    slowed = min(max(1.0, spent / max(time.thread_time() - own, 1e-4)), MOST_SLOWED)
+    if not program.at_hand():
+        compiling, left = program.compile_seconds(), budget.clock_left
+        too_long = compiling * slowed > PART * left and eager * slowed < left
+        if eager * times <= compiling or too_long:
+            return None
+    compile_within(program, first, budget)
+    return program
+
+
+def compile_within(program: Any, job: Job, budget: Budget) -> None:
+    """Its machine code, made now. Errors: NoTimeError where that is not done when the clock runs out.
+
+    A compiler cannot be stopped: it is left to a thread, which goes on for itself, and the cache has the program then.
+    """
+    if not math.isfinite(budget.ends) or program.ready():
+        return
+    problems: list[Exception] = []
+
+    def make() -> None:
+        try:
+            program.course(job).first_batch()
+        except Exception as problem:  # of whatever kind, it belongs to the thread that waits
+            problems.append(problem)
+
+    thread = threading.Thread(target=make)  # no daemon: an interpreter that ends within a compiler may crash
+    thread.start()
+    thread.join(max(0.0, budget.clock_left))
+    if thread.is_alive():
+        budget.cut.append("compiling")
+        raise NoTimeError("no time left: the compiler took all of it")
+    if problems:
+        raise problems[0]
+
+
+def finish_job(seed: int, job: Job, setup: Setup, task: Task) -> Trained:
+    """A job that has been run."""
+    return Trained(
+        seed, job.model, np.array(job.losses), answers(job.model, setup, task), job.left > 0 and not has_stopped(job)
+    )
+
+
+def has_stopped(job: Job) -> bool:
+    """Has its rule ended it, rather than NaN?"""
+    progress = job.progress
+    ended = progress.stopped or progress.callback_reason or job.minimizer
+    return bool(ended or (progress.has_rule and has_fired(progress.rule, progress.losses)))
+
+
+def answers(model: Module, setup: Setup, task: Task, X: Array | None = None) -> Array:
+    """What a network says about the targets, (n, k)."""
+    with no_grad(), np.errstate(all="ignore"):
+        outputs = np.asarray(model.eval()(task.inputs(setup) if X is None else X).numpy())
+        return task.estimate(outputs, setup)
