@@ -147,7 +147,11 @@ class Setup(Recipe):
 
     def difference(self, change: Change) -> str:
         """A change in words: "lr 1 → 0.1"."""
-        return ", ".join(part for name in change for part in self.parts(name, change[name]))
+        return ", ".join(self.differences(change))
+
+    def differences(self, change: Change) -> list[str]:
+        """Each setting that a change changes, in words."""
+        return [part for name in change for part in self.parts(name, change[name])]
 
     def parts(self, name: str, new: Any) -> list[str]:
         old = getattr(self, name)

@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Star
 from tinygrad_edu.clinic.diagnosis.facts.look import look_at
 from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, EstimatorRule, Setup, layers_of
 from tinygrad_edu.clinic.diagnosis.facts.task import Task, task_of
+from tinygrad_edu.clinic.diagnosis.facts.twin import of_tensors
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 from tinygrad_edu.nn import losses
@@ -95,10 +96,11 @@ def of_run(run: Run, X: Samples, y: Samples) -> Subject:
     if job is None:
         raise OperandError("this Run is not one of fit's: diagnose_curve(run.loss_curve) says what the curve can tell")
     X, y = (job.data[0] if X is None else X), (job.data[1] if y is None else y)
-    setup = Setup(**structure(run.model, job.start), **training(job))
+    model = of_tensors(run.model)
+    setup = Setup(**structure(model, job.start), **training(job))
     task = replace(look_at(task_of(X, y, setup)), held_out=job.held_out)
     return Subject(
-        setup, task, run.model, dict(job.start), run.loss_curve, run.grad_norms, run.stop_reason,
+        setup, task, model, dict(job.start), run.loss_curve, run.grad_norms, run.stop_reason,
         np.asarray(run.validation_curve, dtype=float), run.update_norms, job.progress.last is not None,
     )  # fmt: skip
 
@@ -118,7 +120,7 @@ def training(job: Any) -> dict[str, Any]:
 def structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]:
     """The fields of a Setup that describe the network."""
     layers = layers_of(model)
-    if layers is None or not isinstance(model, MLP) or model.backend != "tensor":
+    if layers is None or not isinstance(model, MLP):
         return other_structure(model, start)
     norm = {"LayerNorm": "layer", "BatchNorm": "batch"}.get(type(model.norms[0]).__name__) if model.norms else None
     return {
@@ -133,12 +135,7 @@ def structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def other_structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]:
-    """Another Module is taken as it is: of an MLP of Values its tensor twin, of others a copy drawn anew."""
-    if isinstance(model, MLP):
-        twin = MLP(
-            model.sizes, name_of(model.activation), name_of(model.out_activation), model.layers[0].bias is not None
-        )
-        return structure(twin, start)
+    """Another Module is taken as it is: a copy drawn anew."""
     drawn: dict[str, Start] = of_module(start or model.state_dict())
     return {"sizes": (0, 0), "init": drawn, "pattern": model, "dropout": AS_IT_IS}
 

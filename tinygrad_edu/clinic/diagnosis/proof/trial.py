@@ -116,9 +116,14 @@ class Bench:
         except (TinygradError, FloatingPointError) as error:
             self.failed.append(f"{code} ({self.setup.difference(change)}): {error}")
             return None
-        words = f"only {self.setup.difference(change)}" if change else "as is"
-        self.known[repr(change)] = judge_runs(change, setup, words, runs, self, code)
+        self.known[repr(change)] = judge_runs(change, setup, words_of(self.setup, change), runs, self, code)
         return self.known[repr(change)]
+
+
+def words_of(setup: Setup, change: Change) -> str:
+    """ "only lr 1 → 0.1" for one setting, "lr 1 → 0.1, epochs 10 → 20 together" for several, "as is" for none."""
+    parts = setup.differences(change)
+    return f"only {parts[0]}" if len(parts) == 1 else f"{', '.join(parts)} together" if parts else "as is"
 
 
 def judge_runs(change: Change, setup: Setup, words: str, runs: Sequence[Trained], bench: Bench, code: str) -> Trial:
