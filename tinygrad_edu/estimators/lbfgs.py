@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tinygrad_edu.estimators import choices, forward, general, messages
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
 
+STOPPED = 99  # SciPy's status where a callback has ended it
 # With fewer multiplications, waiting for a second BLAS thread costs more than it saves (45 ms against 6 per fit).
 SMALL = 1_000_000
 
@@ -137,7 +139,9 @@ def minimize_loss(model: Estimator, X: Samples, Y: Array, weight: Array | None) 
     start = objective.w.copy()
     limits = {"maxfun": model.max_fun, "maxiter": model.max_iter, "gtol": model.tol}
     with for_product(start.size * X.shape[0], least=0, most=SMALL):
-        found = minimize(objective.loss, start, method="L-BFGS-B", jac=objective.gradient, options=limits)
+        found = minimize(
+            objective.loss, start, method="L-BFGS-B", jac=objective.gradient, options=limits, callback=watch(model)
+        )
     model.n_iter_, model.loss_ = min(found.nit, model.max_iter), found.fun
     if model._beyond:
         objective.assign(found.x)
@@ -146,8 +150,22 @@ def minimize_loss(model: Estimator, X: Samples, Y: Array, weight: Array | None) 
         model.coefs_, model.intercepts_ = parts(found.x, [w.shape for w in [*model.coefs_, *model.intercepts_]])
     if model.verbose:
         print(f"lbfgs: {found.nit} iterations, {found.nfev} evaluations, loss = {found.fun:.8f}")
-    if found.status != 0:
+    if found.status not in (0, STOPPED):
         warnings.warn(not_converged(model, found), ConvergenceWarning, stacklevel=messages.callers())
+
+
+def watch(model: Estimator) -> Callable[..., None]:
+    """The model's callbacks after each iteration, also those that it gets while it runs."""
+    iterations = count(1)
+
+    def ask(intermediate_result: Any) -> None:  # by this name SciPy gives the loss too
+        model.n_iter_ = next(iterations)
+        if model.callbacks:
+            model.loss_ = float(intermediate_result.fun)
+            if any([callback(model) is True for callback in model.callbacks]):
+                raise StopIteration
+
+    return ask
 
 
 def not_converged(model: Estimator, found: Any) -> str:

@@ -8,7 +8,8 @@ import pytest
 
 from tinygrad_edu.clinic import diagnose_curve, diagnose_history
 from tinygrad_edu.clinic.diagnosis.files import read_history
-from tinygrad_edu.clinic.diagnosis.histories import columns_of, columns_of_log, history_of
+from tinygrad_edu.clinic.diagnosis.histories import columns_of, history_of
+from tinygrad_edu.clinic.diagnosis.logs import columns_of_log
 from tinygrad_edu.clinic.diagnosis.symptoms.curve import smooth
 from tinygrad_edu.errors import InputFileError, SettingError
 

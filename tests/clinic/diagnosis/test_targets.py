@@ -120,4 +120,4 @@ def test_an_activation_before_a_loss_of_logits_is_the_cause():
     model.layers[-1].bias.data = np.array([-6.0, -6.0])
     optimizer = optim.SGD(model.parameters(), lr=0.2)
     run = fit(model, ROWS, labels, loss="cross_entropy", optimizer=optimizer, epochs=20, batch_size=20)
-    assert "wrong_output_activation" in [cause.code for cause in diagnose(run, budget_s=10.0).causes]
+    assert "wrong_output_activation" in [cause.code for cause in diagnose(run, budget_s=60.0).causes]

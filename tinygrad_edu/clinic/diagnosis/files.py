@@ -10,20 +10,14 @@ import importlib
 import json
 import math
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.histories import (
-    ENTRY,
-    History,
-    columns_of,
-    columns_of_log,
-    history_of,
-    is_loss,
-    plain,
-)
+from tinygrad_edu.clinic.diagnosis.histories import History, columns_of, history_of, is_loss, plain
+from tinygrad_edu.clinic.diagnosis.logs import ENTRY, columns_of_log
 from tinygrad_edu.errors import CheckpointError, InputFileError, SettingError
 from tinygrad_edu.nn import storage
 
@@ -78,10 +72,47 @@ def read_history(path: Path) -> History:
 def from_json(path: Path, found: str) -> History:
     try:
         record = storage.parse_json(found)
-    except json.JSONDecodeError as problem:
-        raise InputFileError(f"{path}, line {problem.lineno}: no JSON, {problem.msg}") from None
     except ValueError as problem:
+        columns = columns_of(printed(found)) or (None if path.suffix.lower() == ".json" else columns_of_log(found))
+        if columns is not None:
+            return history_of(columns)
+        if isinstance(problem, json.JSONDecodeError):
+            raise InputFileError(f"{path}, line {problem.lineno}: no JSON, {problem.msg}") from None
         raise InputFileError(f"{path}: no JSON that can be read, {problem}") from None
+    return of_record(path, named_after(path, record))
+
+
+def printed(found: str) -> Any:
+    """A record for each line, or dicts as Python prints them; None where it is neither."""
+    plainer = re.sub(r"(?:np|numpy)\.float\d+\(([^()]*)\)", r"\1", found)
+    for old, new in (
+        ("'", '"'),
+        ("None", "null"),
+        ("True", "true"),
+        ("False", "false"),
+        ("nan", "NaN"),
+        ("inf", "Infinity"),
+    ):
+        plainer = re.sub(rf"\b{old}\b" if old.isalpha() else old, new, plainer)
+    for each in (found, plainer):
+        rows = [line for line in each.splitlines() if line.lstrip().startswith("{")]
+        for record in (each, f"[{','.join(rows)}]"):
+            try:
+                return storage.parse_json(record)
+            except ValueError:
+                continue
+    return None
+
+
+def named_after(path: Path, record: Any) -> Any:
+    """TensorBoard's [time, step, value] of one curve, whose name is that of the file."""
+    rows = record if isinstance(record, list) else []
+    if rows and all(isinstance(row, list) and len(row) == 3 for row in rows):
+        return {path.stem: [row[2] for row in rows]}
+    return record
+
+
+def of_record(path: Path, record: Any) -> History:
     columns = columns_of(record)
     if columns is None or (isinstance(record, dict) and not columns and any(name in record for name in CURVES)):
         losses = record if columns is None else next(record[n] for n in CURVES if n in record)
@@ -129,6 +160,9 @@ def from_text(path: Path, found: str) -> History:
     return from_csv(path, found) if columns is None else history_of(columns)
 
 
+TENSORBOARD = ("wall_time", "step", "value")  # the header of a curve that it exports, named as the file is
+
+
 def from_csv(path: Path, found: str) -> History:
     rows = table(path, found)
     if not rows:
@@ -140,8 +174,10 @@ def from_csv(path: Path, found: str) -> History:
         missing(path)
     if len(header) == 1:
         return History(np.array([cell(path, line, row, 0) for line, row in rows[1:]]), NONE)
-    columns = {name.strip(): column(path, rows[1:], i, is_loss(name)) for i, name in enumerate(header)}
-    return history_of(columns)
+    names = [name.strip() for name in header]
+    if tuple(map(plain, names)) == TENSORBOARD:
+        names[2] = path.stem
+    return history_of({name: column(path, rows[1:], i, is_loss(name)) for i, name in enumerate(names)})
 
 
 def column(path: Path, rows: list[tuple[int, list[str]]], place: int, needed: bool) -> list[float]:
@@ -157,10 +193,17 @@ def table(path: Path, found: str) -> list[tuple[int, list[str]]]:
     first = found.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(found.splitlines(), delimiter=delimiter)
+    points = delimiter == ";"  # where a comma stands for the point of a number
     try:
-        return [(reader.line_num, row) for row in reader if any(x.strip() for x in row)]
+        rows = [(reader.line_num, row) for row in reader if any(x.strip() for x in row)]
+        return [(line, [with_point(x) for x in row]) for line, row in rows] if points else rows
     except csv.Error as problem:
         raise InputFileError(f"{path}, line {reader.line_num}: no CSV, {problem}") from None
+
+
+def with_point(entry: str) -> str:
+    """A number as it is written in half of Europe, 0,5, as 0.5."""
+    return entry.replace(",", ".") if re.fullmatch(r"\s*[-+]?\d*,\d+(e[-+]?\d+)?\s*", entry, re.IGNORECASE) else entry
 
 
 def missing(path: Path) -> Any:

@@ -1,13 +1,14 @@
 """Curves of a training as other tools keep them: which column is the training loss, and which is of what was held out.
 
 Read are the history of Keras (a dict, its JSON, or CSVLogger's file), metrics.csv of Lightning, the table of fastai,
-pandas' to_json and to_csv in each of their forms, what Run.save writes, and a console log pasted as text.
+pandas' to_json and to_csv in each of their forms, records of boosted trees, and what Run.save writes.
+Console logs: see logs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,21 +29,16 @@ BEST = (
     "loss_epoch",
     "loss_train",
     "epoch_loss",
-    "train",
+    "total_loss",
 )
+BARE = ("train", "training", "learn")  # a column of that name alone: some metric of the training samples
 HELD_OUT = re.compile(
-    r"^(val|valid|validation|test|testing|eval|evaluation|dev|holdout)(_|$)|_(val|valid|validation|test|eval)(_|$)"
+    r"^(val|valid|validation|test|testing|eval|evaluation|dev|holdout)(_|$)|_(val|valid|validation|test|eval|dev)(_|$)"
 )
 LOSS = re.compile(
-    r"(^|_)(loss|losses|nll|cost|objective|cross_?entropy|crossentropy|mse|mae|rmse|error|err|deviance)(_|$)|loss$"
+    r"(^|_)(loss|losses|nll|cost|objective|cross_?entropy|mse|mae|rmse|rmsle|mape|l1|l2|error|err|deviance)(_|$)|loss$"
 )
-ENTRY = re.compile(
-    r"(?P<name>\b[a-z]\w*(?:[ _/.-]?(?:loss|acc(?:uracy)?|error|mse|mae|score|lr|rate))?)\s*(?:=|:|\bis\b)\s*"
-    r"(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|[-+]?inf)\b(?!\s*/\s*\d)",
-    re.IGNORECASE,
-)
-EPOCH = re.compile(r"\b(?:epoch|iteration|iter)\b\D{0,4}(\d+)", re.IGNORECASE)
-FEWEST_LINES = 2  # of a log
+NO_LOSS = re.compile(r"(^|_)(time|acc|accuracy|auc|f1|precision|recall|score|map\d*|lr|rate)(_|$)")
 
 
 @dataclass(frozen=True)
@@ -66,20 +62,25 @@ class History:
 
 
 def plain(name: str) -> str:
-    """A name of a column as it is compared: "Train/Loss" is train_loss."""
-    return re.sub(r"[^a-z0-9]+", "_", str(name).strip().lower()).strip("_")
+    """A name of a column as it is compared: "Train/Loss" and trainLoss are train_loss."""
+    apart = re.sub(r"([a-z])([A-Z][a-z])", r"\1_\2", str(name).strip())
+    return re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")
 
 
 def history_of(columns: Mapping[str, Sequence[Any]]) -> History:
     """Columns by name as a History. Errors: SettingError where none, or more than one, may be the training loss."""
-    made = {name: numbers(name, values) for name, values in columns.items()}
-    losses = [name for name in made if is_loss(name)]
+    made = {name: numbers(name, values) for name, values in columns.items() if not is_bound(name)}
+    losses = [name for name in made if is_loss(name) or falls_bare(name, made)]
     training = [name for name in losses if not HELD_OUT.search(plain(name))]
     held_out = [name for name in losses if name not in training]
+    if not training:
+        training, held_out = first_of_two(held_out, made)
     taken = choose_name(training, made)
     if taken is None:
         raise SettingError(question(list(columns), training, held_out))
-    other = choose_name([name for name in held_out if kind(name) == kind(taken)] or held_out, made)
+    same = [name for name in held_out if kind(name) == kind(taken)] or held_out
+    validation = [name for name in same if not re.search(r"(^|_)test", plain(name))]
+    other = choose_name(validation, made) or choose_name(same, made)
     if other is None and "validation_curve" in made and made["validation_curve"].size:
         other = "validation_curve"
     used = {taken, other}
@@ -92,12 +93,41 @@ COUNTERS = ("epoch", "epochs", "step", "steps", "iteration", "time", "index", ""
 
 def is_loss(name: str) -> bool:
     short = plain(name)
-    return bool(LOSS.search(short)) or short in BEST
+    return short in BEST or (bool(LOSS.search(short)) and not NO_LOSS.search(short))
+
+
+def is_bound(name: str) -> bool:
+    """Is it the smallest or largest value of a step, which an export of curves puts beside them?"""
+    return str(name).endswith(("__MIN", "__MAX"))
+
+
+def falls_bare(name: str, made: Mapping[str, Array]) -> bool:
+    """Is it "train", or "test" beside it, where what "train" counts goes down, as an accuracy does not?"""
+    bare = next((each for each in made if plain(each) in BARE and len(made[each]) > 1), None)
+    falls = bare is not None and bool(made[bare][-1] < made[bare][0])
+    return falls and (name == bare or not kind(name)) and plain(name) not in COUNTERS
+
+
+def first_of_two(held_out: list[str], made: Mapping[str, Array]) -> tuple[list[str], list[str]]:
+    """XGBoost calls all sets validation_0, validation_1, ...: by custom the first is the training set.
+
+    It is taken for that where its loss ends below that of the other, as a training loss does.
+    """
+    numbered = [
+        name for name in held_out if re.match(r"(validation|valid|eval)_\d(_|$)", plain(name)) and len(made[name])
+    ]
+    pairs = len(numbered) == 2 and len({kind(name) for name in numbered}) == 1
+    if pairs and made[numbered[0]][-1] <= made[numbered[1]][-1]:
+        return numbered[:1], numbered[1:]
+    return [], held_out
+
+
+WHOSE = r"(^|_)(train|training|learn|val|valid|validation|test|eval|dev|epoch)(_\d+)?(_s)?(?=_|$)"
 
 
 def kind(name: str) -> str:
     """A name without what says whose it is: train_loss_epoch and val_loss_epoch are of one kind."""
-    return re.sub(r"(^|_)(train|training|val|valid|validation|test|eval|epoch)(?=_|$)", "", plain(name)).strip("_")
+    return re.sub(WHOSE, "", plain(name)).strip("_")
 
 
 def choose_name(names: list[str], made: Mapping[str, Array]) -> str | None:
@@ -108,6 +138,7 @@ def choose_name(names: list[str], made: Mapping[str, Array]) -> str | None:
             if plain(name) == usual:
                 return name
     whole = [name for name in names if not plain(name).endswith("_step")] or names
+    whole.sort(key=lambda name: not re.match(r"train|learn", plain(name)))
     return whole[0] if len(whole) == 1 or len({kind(name) for name in whole}) == 1 else None
 
 
@@ -151,57 +182,26 @@ def columns_of(record: Any) -> Columns | None:
         rows = [x for x in record.values() if isinstance(x, Mapping)]
         if rows and all(str(key).isdigit() for key in record) and len(rows) == len(record):  # orient="index"
             return columns_of(rows)
-        return {str(k): v for k, v in record.items() if isinstance(v, (list, Mapping, np.ndarray, tuple))}
+        return {k: v for name in record for k, v in columns_in(str(name), record[name])}
     if isinstance(record, list) and record and all(isinstance(row, Mapping) for row in record):
-        names = dict.fromkeys(str(name) for row in record for name in row)
-        return {name: [row.get(name) for row in record] for name in names}
+        flat = [dict(flat_of(row)) for row in record]
+        names = dict.fromkeys(name for row in flat for name in row)
+        return {name: [row.get(name) for row in flat] for name in names}
     return None
 
 
-# Logs
+def columns_in(name: str, entry: Any) -> Iterator[tuple[str, Any]]:
+    """The columns that an entry is or holds: XGBoost's {"train": {"rmse": [...]}} has train_rmse."""
+    if isinstance(entry, Mapping) and any(isinstance(inner, (list, tuple, np.ndarray)) for inner in entry.values()):
+        yield from ((k, v) for k, v in flat_of(entry, f"{name}_") if isinstance(v, (list, tuple, np.ndarray)))
+    elif isinstance(entry, (list, Mapping, np.ndarray, tuple)):
+        yield name, entry
 
 
-def columns_of_log(text: str) -> Columns | None:
-    """The numbers that a console log names, one for each epoch; None where it names none.
-
-    >>> columns_of_log("Epoch 1/2\\n9/9 - loss: 0.7 - val_loss: 0.8\\nEpoch 2/2\\n9/9 - loss: 0.5 - val_loss: 0.6")
-    {'loss': [0.7, 0.5], 'val_loss': [0.8, 0.6]}
-    """
-    if (rows := table_of_log(text)) is not None:
-        return rows
-    epochs: dict[Any, dict[str, float]] = {}
-    here: Any = None
-    for number, line in enumerate(re.split(r"[\r\n]+", text)):
-        heading = EPOCH.search(line)
-        here = heading[1] if heading else here
-        found = {plain(m["name"]): float(m["number"]) for m in ENTRY.finditer(line) if plain(m["name"]) not in COUNTERS}
-        if found:  # of several lines of an epoch the last one holds its means
-            epochs.setdefault(here if here is not None else number, {}).update(found)
-    names = dict.fromkeys(name for row in epochs.values() for name in row)
-    columns = {name: [row[name] for row in epochs.values() if name in row] for name in names}
-    return columns if any(is_loss(name) and len(x) >= FEWEST_LINES for name, x in columns.items()) else None
-
-
-def table_of_log(text: str) -> Columns | None:
-    """A table whose columns stand apart by blanks, as fastai prints it."""
-    lines = [re.split(r"\s*\|\s*|\s+", line.strip().strip("|").strip()) for line in text.splitlines() if line.strip()]
-    heads = [
-        i
-        for i, row in enumerate(lines)
-        if len(row) > 1 and sum(is_loss(name) for name in row) and not any(map(is_number, row))
-    ]
-    if not heads:
-        return None
-    names = lines[heads[0]]
-    rows = [row for row in lines[heads[0] + 1 :] if len(row) == len(names) and is_number(row[0])]
-    if len(rows) < FEWEST_LINES:
-        return None
-    return {name: [float(row[i]) for row in rows if is_number(row[i])] for i, name in enumerate(names)}
-
-
-def is_number(entry: str) -> bool:
-    try:
-        float(entry)
-    except ValueError:
-        return False
-    return True
+def flat_of(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(name, entry) of a record and of the records in it: {"train": {"loss": 1.0}} has train_loss."""
+    for name, entry in record.items():
+        if isinstance(entry, Mapping):
+            yield from flat_of(entry, f"{prefix}{name}_")
+        else:
+            yield f"{prefix}{name}", entry
