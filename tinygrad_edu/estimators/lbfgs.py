@@ -162,7 +162,8 @@ def watch(model: Estimator) -> Callable[..., None]:
         model.n_iter_ = next(iterations)
         if model.callbacks:
             model.loss_ = float(intermediate_result.fun)
-            if any([callback(model) is True for callback in model.callbacks]):
+            asked = [callback(model) for callback in model.callbacks]  # each of them, as after an epoch of the others
+            if any(found is True for found in asked):
                 raise StopIteration
 
     return ask
