@@ -25,6 +25,7 @@ from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DE
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
 from tinygrad_edu.core.operation import ArrayOperation
+from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
@@ -310,4 +311,7 @@ def shape_of(texts: Sequence[str], sizes: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def number_array(x: Any) -> Array:
-    return x.array if isinstance(x, Tensor) else np.asarray(x)
+    if isinstance(x, Tensor):
+        return x.array
+    refuse_masked(x)
+    return np.asarray(x)

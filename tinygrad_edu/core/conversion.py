@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
+from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.errors import DetachedError, DtypeError, OperandError, ShapeError
 
 Array = np.ndarray[Any, Any]
@@ -38,6 +39,7 @@ def is_float(dtype: Option) -> bool:
 
 def plain(data: ArrayLike) -> Array:
     """The array inside a Tensor, an array as it is, lists as an array."""
+    refuse_masked(data)
     try:
         return np.asarray(getattr(data, "array", data))
     except ValueError as error:

@@ -87,7 +87,7 @@ class Loss(Composed):
         sample_weight: ArrayLike = None,
         **options: Option,
     ) -> Any:
-        prediction, target = as_arrays(prediction), as_arrays(target)
+        prediction, target = as_floats(as_arrays(prediction)), as_arrays(target)
         unknown = sorted(options.keys() - set(self.options))
         if unknown:
             raise SettingError(f"{self.name} has the settings {', '.join([*self.options, *COMMON])}, not {unknown}")
@@ -288,6 +288,11 @@ def without_ignored(name: str, target: ArrayLike, ignored: ArrayLike) -> tuple[A
 def as_arrays(x: ArrayLike) -> Any:
     """Lists as arrays."""
     return plain(x) if isinstance(x, (list, tuple)) else x
+
+
+def as_floats(x: ArrayLike) -> Any:
+    """Whole numbers as floats, since 1 - 2 of small unsigned ones is 255, and booleans have no difference."""
+    return x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind in "iub" else x
 
 
 def in_dtype_of(like: ArrayLike, numbers: ArrayLike) -> Any:

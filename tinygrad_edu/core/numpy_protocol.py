@@ -192,9 +192,9 @@ def refuse_option(function: Any, name: str, value: ArrayLike) -> None:
 
 
 def box_value(x: ArrayLike) -> Any:
-    """A Value as an array of one object, which ufuncs take as it is."""
-    if isinstance(x, np.ndarray):
-        return x
+    """A Value as an array of one object, which ufuncs take as it is; a column of a data frame as its array."""
+    if isinstance(x, np.ndarray) or (hasattr(x, "__array__") and not hasattr(x, "parents")):
+        return np.asarray(x)
     box = np.empty((), dtype=object)
     box[()] = x
     return box

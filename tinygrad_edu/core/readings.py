@@ -66,7 +66,19 @@ def plain_array(name: str, argument: ArrayLike) -> Any:
         return argument
     import numpy
 
+    refuse_masked(argument)
     array = numpy.asarray(argument)
-    if array.dtype.kind in "cUSVMm" or argument is None:
+    strange = array.dtype.kind == "O" and not array.ndim and not hasattr(array[()], "parents")  # Fraction, csr_matrix
+    if array.dtype.kind in "cUSVMm" or strange:
         raise DtypeError(f"{name} works on real numbers, not on {argument!r:.60} of dtype {array.dtype}")
     return array
+
+
+def refuse_masked(data: ArrayLike) -> None:
+    """NumPy's masked arrays keep meaningless numbers where they are masked. Errors: DtypeError if there are any."""
+    mask = getattr(data, "mask", None) if hasattr(data, "__array_finalize__") and hasattr(data, "filled") else None
+    if mask is not None and mask.any():
+        raise DtypeError(
+            f"{mask.sum()} of {mask.size} entries of this array are masked, and their numbers mean nothing: "
+            "put others in their place, x.filled(0.0), or leave those rows out"
+        )

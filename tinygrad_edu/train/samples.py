@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import Dtype, Samples
 from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn.losses import Loss
@@ -31,7 +32,13 @@ def samples(data: Samples, name: str, dtype: Dtype) -> Array:
 
 
 def as_array(data: Samples, name: str) -> Array:
-    """Errors: ShapeError where the rows of a list, or the arrays of a tuple, differ in shape."""
+    """Errors: ShapeError where the rows of a list, or the arrays of a tuple, differ in shape; DtypeError for what is
+    no plain array: one of scipy.sparse, or one with masked entries."""
+    refuse_masked(data)
+    if hasattr(data, "toarray"):
+        raise DtypeError(
+            f"{name} is a sparse {type(data).__name__}: write {name}.toarray(), or train batches of its rows"
+        )
     try:
         return np.asarray(getattr(data, "array", data))
     except ValueError:
