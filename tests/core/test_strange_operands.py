@@ -48,7 +48,7 @@ def test_objects_that_are_no_numbers(row, x):
         row(tg.Tensor(np.ones(2)), *[x] * len(rest)) if rest else tg.Value(x)
 
 
-def test_columns_of_a_data_frame_and_Values():
+def test_columns_of_a_data_frame_beside_a_value():
     pandas = pytest.importorskip("pandas")
     column, x = pandas.Series([1.0, 2.0]), tg.Value(3.0)
     for y in (x + column, tg.ops.add(x, column), x + column.to_numpy()):
