@@ -71,6 +71,72 @@ def test_health_tells_dead_and_saturated_units():
     assert network.TINTS["healthy"] in drawing.dot
 
 
+def units_in(drawing):
+    """The state of each unit, by column and place, read off its colour."""
+    names = {tint: state for state, tint in network.TINTS.items() if state}
+    found = re.findall(r'(u\d+_\d+) \[pos=.*?fillcolor="(#\w+)"', drawing.dot)
+    return {unit: names[tint] for unit, tint in found if tint in names and not unit.startswith("u0")}
+
+
+def test_health_tells_where_the_gradient_vanishes():
+    """Against the derivative by finite differences: in a deep network of sigmoids, of units near the input."""
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    model = tg.nn.MLP([2, 3, 3, 3, 3, 3, 3, 1], activation="sigmoid", seed=1)
+    states = units_in(draw(model, style="network", color="health", inputs=X))
+    assert {states[f"u1_{unit}"] for unit in range(3)} == {"vanishing"}
+    assert {states[f"u6_{unit}"] for unit in range(3)} == {"healthy"}
+
+    def effect(layer):
+        bias = model.layers[layer].bias
+        before, shifts = bias.data.copy(), []
+        for unit in range(3):
+            bias.data = before + 1e-4 * (np.arange(3) == unit)
+            shifts.append(model(X).array)
+        bias.data = before
+        return np.abs(np.array(shifts) - model(X).array).max() / 1e-4
+
+    assert effect(0) < 1e-2 * effect(5)
+
+
+def of_channels():
+    nn = tg.nn
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, rng=0), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2, rng=1))
+    model.layers[0].bias.data = np.array([0.0, -50.0, 0.0])
+    return model, (6, 1, 4, 4)
+
+
+def of_a_norm():
+    nn = tg.nn
+    model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.BatchNorm(3), nn.Tanh(), nn.Linear(3, 1, rng=1))
+    model.layers[1].bias.data = np.array([0.0, 30.0, 0.0])
+    return model, (20, 2)
+
+
+def of_an_mlp_with_norm():
+    model = tg.nn.MLP([2, 3, 1], norm="layer", seed=0)
+    model.norms[0].bias.data = np.array([0.0, 30.0, 0.0])
+    return model, (20, 2)
+
+
+@pytest.mark.parametrize("make", [of_channels, of_a_norm, of_an_mlp_with_norm])
+def test_health_is_that_of_channels_and_of_what_stands_behind_a_norm(make):
+    model, shape = make()
+    inputs = np.random.default_rng(0).normal(size=shape)
+    states = units_in(draw(model, style="network", color="health", inputs=inputs))
+    assert states["u1_1"] == "dead"
+    assert "dead" not in (states["u1_0"], states["u1_2"])
+
+
+def test_health_has_a_legend_and_leaves_the_model_as_it_was():
+    model = tg.nn.MLP([2, 3, 1], seed=0)
+    tg.nn.losses.mse(model(np.ones((1, 2))), np.ones((1, 1))).backward()
+    before = {name: gradient.copy() for name, gradient in model.gradients().items()}
+    drawing = draw(model, style="network", color="health", inputs=np.ones((4, 2)))
+    assert ">healthy</FONT>" in drawing.dot
+    for name, gradient in model.gradients().items():
+        assert np.array_equal(gradient, before[name])
+
+
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if is_activation(row)])
 def test_every_activation_can_be_drawn_with_the_health_of_its_units(name):
     X = np.random.default_rng(0).uniform(0.1, 0.9, size=(20, 2))

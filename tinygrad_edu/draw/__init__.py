@@ -44,7 +44,8 @@ def draw(
     collapse: "auto" as above, also where every node would be wider than a page, or a model of several layers has more
     than 100 nodes; "layer" or "operation" always, "none" never.
     style: "graph"; or "network" for a model of linear layers: a circle for each unit, an edge for each weight.
-    color: what the network shows: "weight", "gradient", or "health" of its units on `inputs` (saturated, dead).
+    color: what the network shows: "weight", "gradient", or "health" of its units on `inputs` (saturated,
+    dead, vanishing).
     derivatives: write the local derivative ∂result/∂argument on each edge of a graph of Values.
     fold: a function that was written out, 1/(1 + e^-x), is one node, which the page (.html) unfolds; False: never.
     Errors: DrawError for a target without a graph; SettingError, NameNotFoundError for wrong settings.

@@ -23,7 +23,9 @@ LINE = 0.185  # inches from a line of a caption to the next
 POSITIVE, NEGATIVE = "#0072b2", "#d55e00"  # of Okabe and Ito's palette
 WIDEST = 4.0  # points of the edge with the largest number
 FAINT = 0.02  # of the largest: thinner edges are left out, as they could not be seen
-TINTS: Mapping[str, str] = {"healthy": "#d3f0e5", "saturated": "#fdebc8", "dead": "#ffd6d6", "": "#ffffff"}
+TINTS: Mapping[str, str] = {
+    "healthy": "#d3f0e5", "saturated": "#fdebc8", "dead": "#ffb8b8", "vanishing": "#dccff5", "": "#ffffff",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ def draw_network(model: Model, inputs: Samples, colour: Colour, title: str) -> t
         f"  node [shape=circle, style=filled, fixedsize=true, width=0.36, fontsize=10, {FONT}]",
         "  edge [dir=none]",
         *heading(title, note + health_note(units)),
-        *(f"  {line}" for line in [*circles(chain, tinted), *captions(chain), *edges(chain)]),
+        *(
+            f"  {line}"
+            for line in [*circles(chain, tinted), *captions(chain), *health_legend(chain, units), *edges(chain)]
+        ),
         "}",
     ]
     return "\n".join(lines) + "\n", summary(model, chain)
@@ -170,8 +175,23 @@ def line_style(share: float) -> str:
 def health_note(units: Mapping[int, Sequence[str]]) -> str:
     """How many units are in which state."""
     states = [state for layer in units.values() for state in layer if state]
-    told = [f"{states.count(state)} {state}" for state in ("healthy", "saturated", "dead") if state in states]
+    told = [f"{states.count(state)} {state}" for state in TINTS if state and state in states]
     return f". Units: {', '.join(told)}" if told else ""
+
+
+def health_legend(chain: Chain, units: Mapping[int, Sequence[str]]) -> Iterator[str]:
+    """Below the captions, from left to right: a circle in the colour of each state that occurs, and its name."""
+    met = [state for state in TINTS if state and any(state in layer for layer in units.values())]
+    lines = max(text.count(", ") for text in chain.captions) + 1
+    height = -ROW * (min(max(chain.widths), MOST_UNITS) - 1) / 2 - 0.75 - LINE * lines
+    for place, state in enumerate(met):
+        x = 1.25 * place
+        look = f'label="", width=0.2, fillcolor="{TINTS[state]}", color="#6e6e6e"'
+        yield f'h{place} [pos="{x:.3f},{height:.3f}!", {look}]'
+        yield (
+            f'w{place} [shape=plaintext, style="", fixedsize=false, pos="{x + 0.5:.3f},{height:.3f}!", '
+            f'label=<<FONT COLOR="{QUIET}">{state}</FONT>>]'
+        )
 
 
 def summary(model: Model, chain: Chain) -> str:

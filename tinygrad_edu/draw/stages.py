@@ -29,6 +29,7 @@ class Stage:
 
     matrix: Array | None
     caption: str
+    owners: tuple[Any, ...] = ()  # the layers that end in these units
 
 
 def layers_in(model: Model) -> Iterator[Any]:
@@ -49,13 +50,26 @@ def stages_of(model: Model, gradients: bool) -> list[Stage]:
     width = None
     for layer in layers_in(model):
         for stage in stages_of_layer(layer, gradients):
-            if stage.matrix is None:
-                found.append(stage)
-                continue
-            matrix = fitted(stage.matrix, width)
-            width = matrix.shape[0]
-            found.append(Stage(matrix, stage.caption))
+            matrix = None if stage.matrix is None else fitted(stage.matrix, width)
+            width = width if matrix is None else matrix.shape[0]
+            found.append(Stage(matrix, stage.caption, (layer,)))
     return joined(found)
+
+
+def owners_of_stages(model: Model) -> dict[int, int]:
+    """By the id of a module: the column of the picture in which its units stand, from 1 on."""
+    if hasattr(model, "sizes"):
+        owners: list[tuple[Any, ...]] = [(layer,) for layer in model.layers]
+        for place, norm in enumerate(getattr(model, "norms", ())):
+            owners[place] = (*owners[place], norm)
+    else:
+        owners = [stage.owners for stage in stages_of(model, gradients=False)]
+    found: dict[int, int] = {}
+    for column, each in enumerate(owners, 1):
+        for owner in each:
+            inside = owner.modules() if isinstance(owner, Module) else ()
+            found.update((id(module), column) for module in inside)
+    return found
 
 
 def stages_of_layer(layer: Any, gradients: bool) -> Iterator[Stage]:
@@ -134,7 +148,7 @@ def joined(stages: list[Stage]) -> list[Stage]:
     for stage in stages:
         if stage.matrix is None and found:
             last = found[-1]
-            found[-1] = Stage(last.matrix, f"{last.caption}, {stage.caption}")
+            found[-1] = Stage(last.matrix, f"{last.caption}, {stage.caption}", (*last.owners, *stage.owners))
         else:
             found.append(stage)
     return found
@@ -143,4 +157,8 @@ def joined(stages: list[Stage]) -> list[Stage]:
 def single_layer(stages: list[Stage], inputs: Samples) -> list[Stage]:
     """A layer that does something to each unit by itself: as many units as the inputs have, each on its own."""
     width = int(np.shape(inputs)[-1]) if np.ndim(inputs) else 1
-    return [Stage(np.eye(width), stage.caption) for stage in stages[:1]] if stages[0].matrix is None else stages
+    return (
+        [Stage(np.eye(width), stage.caption, stage.owners) for stage in stages[:1]]
+        if stages[0].matrix is None
+        else stages
+    )
