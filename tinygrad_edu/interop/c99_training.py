@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -35,11 +36,12 @@ class CTrainingFile(CFile):
         self.total = sum(p["array"].size for p in program.parameters)
         self.places = np.cumsum([0, *(p["array"].size for p in program.parameters)])
         self.generators = program.sources if self.training.masks else []
-        self.rate = f"{name}_settings.lr"
+        self.rate, self.asked = f"{name}_settings.lr", ""
 
     def write_functions(self, writer: Writer) -> None:
         rate = "rate_of(t - 1.0)" if self.program.write_rate(writer, "rate_of") else "rates[0]"
         self.program.write_training(writer, "epochs_of", rate)
+        self.asked = self.program.write_rule(writer, "loss[0]")
         super().write_functions(writer)
 
     def assets(self, main: bool) -> list[str]:
@@ -72,7 +74,7 @@ class CTrainingFile(CFile):
         """Those of training too."""
         y, settings, sources = self.program.samples[1], self.program.settings, range(len(self.generators))
         width = int(count(self.program.samples[0])) + int(count(y))
-        return super().words() | self.resets() | {
+        return super().words() | self.resets() | self.rule_words() | {
             "total": str(self.total), "rows": str(1 + len(self.program.starts)), "work": str(max(self.layout.work, 1)),
             "whole": str(max(self.layout.whole, 1)), "targets": count(y), "y_type": self.type_of(y),
             "batch": str(self.batch), "samples": str(self.samples), "line": str(64 * width + 4096), "rate": self.rate,
@@ -95,6 +97,20 @@ class CTrainingFile(CFile):
             loop = f"for (int64_t i = {k} * {self.total}; i < {k + 1} * {self.total}; i++)"
             memories.append(f"{loop} {{ state[i] = {text}; }}")
         return {"reset": lines(4, [*memories, *given, *sources])}
+
+    def rule_words(self) -> dict[str, str]:
+        """What stands in the file where there is a stopping rule, and where there is none."""
+        if self.program.rule is None:
+            return {"rule": "", "rule_begin": "", "rule_check": ""}
+        tol, patience = (C99().real(float(x), "double").text for x in self.program.rule)
+        numbers = zip(
+            ("NAN", tol, C99().real(sys.float_info.max, "double").text, "0.0", patience), range(5), strict=True
+        )
+        return {
+            "rule": "static double rule[5];",
+            "rule_begin": lines(4, [f"rule[{k}] = {x};" for x, k in numbers]),
+            "rule_check": lines(8, [f"if ({self.asked}) {{", "    stopped = 1;", "    return NULL;", "}"]),
+        }
 
     def batch_check(self) -> str:
         """What has to be true of the size of a batch, and of the last one, which may be smaller."""

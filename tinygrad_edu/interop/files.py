@@ -19,7 +19,7 @@ from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
 
 NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # by the ending of the path
-FROM_JOB = ("batch_size", "clip_norm", "clip_value", "accurate")
+FROM_JOB = ("batch_size", "clip_norm", "clip_value", "tol", "patience", "accurate")
 
 
 def export(
@@ -34,6 +34,8 @@ def export(
     batch_size: int | None = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
+    tol: float | None = None,
+    patience: int | None = None,
     accurate: bool = False,
     name: str | None = None,
     main: bool = False,
@@ -44,8 +46,9 @@ def export(
     .c: C99 that predicts and trains, without allocation or dependency. .js, .mjs: the same as a script or a module.
     .onnx: the forward alone, for whatever reads ONNX. .safetensors: the weights by the names of torch's state_dict.
     model: a Module, or the Run that `fit` returned, which brings data, loss, optimizer and settings with it.
-    X, y, loss, optimizer, batch_size, clip_norm, clip_value, accurate: as for `fit`, of a Module; without loss and
-    optimizer, or with train=False, the file predicts alone, and X is one sample or more. Optimizers begin anew.
+    X, y, loss, optimizer, batch_size, clip_norm, clip_value, tol, patience, accurate: as for `fit`, of a Module;
+    without loss and optimizer, or with train=False, the file predicts alone, and X is one sample or more. Optimizers
+    begin anew. The stopping rule looks at the training loss: that of a run which held samples out is left out.
     name: what functions (C) or the constant (JavaScript) are called by, default "net" and "network".
     main: C only, a program of its own that reads CSV; samples: how many it has room for.
     Errors: SettingError for a path or settings that do not go together; TraceError for what cannot be written.
@@ -61,7 +64,7 @@ def export(
     refuse(model, path, main, samples)
     if path.suffix in FORWARD:
         return FORWARD[path.suffix](path, model, X)
-    settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, accurate), strict=True))
+    settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, tol, patience, accurate), strict=True))
     program = program_of(model, X, y, loss, optimizer, train, settings, hidden=path.suffix != ".c")
     name = NAMES[path.suffix] if name is None else name
     text = c_text(program, name, main, samples) if path.suffix == ".c" else js_text(program, name, path.suffix)
@@ -148,6 +151,8 @@ def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[
         return type(own)(parameters, own.schedule, **own.options) if job.minimizer is None else own
 
     found = {name: getattr(job.settings, name) for name in FROM_JOB}
+    if job.held_out:
+        found |= {"tol": None, "patience": None}
     return run.model, *job.data[:2], job.loss, fresh, found
 
 

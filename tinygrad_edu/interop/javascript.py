@@ -37,14 +37,17 @@ def training_program(
     batch_size: int | None = None,
     clip_norm: float | None = None,
     clip_value: float | None = None,
+    tol: float | None = None,
+    patience: int | None = None,
     accurate: bool = False,
     name: str = "network",
     module: bool = False,
 ) -> str:
     """JavaScript that predicts and trains as `fit` does: `const network = (() => {...})();`, without dependencies.
 
-    model, X, y, loss, optimizer, batch_size, clip_norm, clip_value, accurate: as for `fit`; the text holds the present
-    weights and no sample. name: of the constant; module=True: an ES module that exports it as its default.
+    model, X, y, loss, optimizer, batch_size, clip_norm, clip_value, tol, patience, accurate: as for `fit`; the text
+    holds the present weights and no sample. name: of the constant; module=True: an ES module that exports it as its
+    default.
     `network.create(weights?)` gives an object with weights, settings, train(X, y, epochs, order?), predict(X),
     activations(X). Errors: TraceError for a model, loss or optimizer that cannot be compiled, or not to JavaScript;
     SettingError for a name that is no identifier.
@@ -59,6 +62,8 @@ def training_program(
         "batch_size": batch_size,
         "clip_norm": clip_norm,
         "clip_value": clip_value,
+        "tol": tol,
+        "patience": patience,
         "accurate": accurate,
     }
     return write(network_program(model, X, y, loss=loss, optimizer=optimizer, **settings), name, module)
@@ -90,6 +95,8 @@ def describe(program: PredictionProgram) -> str:
     if isinstance(program, NetworkProgram):
         rate = ",\n    rate: rate_of" * program.write_rate(writer, "rate_of")
         program.write_training(writer, "epochs_of")
+        asked = program.write_rule(writer, "loss")
+        rate += f",\n    stops: (rule, loss) => {asked}" * bool(asked)
     program.write_prediction(writer, "outputs_of")
     functions = ",\n".join(f"    {name}: s => {text}" for name, text in program.sizes_in_language(writer).items())
     facts = script_safe(json.dumps(program.facts(), allow_nan=False))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from tinygrad_edu.compile.codegen.formulas import function_text
 from tinygrad_edu.compile.codegen.templates import RATE
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.languages.expressions import Expressions
 from tinygrad_edu.compile.languages.values import Number
-from tinygrad_edu.compile.languages.writer import Writer
+from tinygrad_edu.compile.languages.writer import Writer, array
 from tinygrad_edu.compile.program import Body, Trace, indent
 from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError, TraceError, first_line
@@ -30,6 +32,7 @@ from tinygrad_edu.train.compiled.session import common_steps
 from tinygrad_edu.train.job import Job, job_of
 from tinygrad_edu.train.recipe import Settings
 from tinygrad_edu.train.snapshot import generators
+from tinygrad_edu.train.stopping import stops
 
 # What the training program is given besides samples and arrays of the model: (kind, axes), where -1 is a single number.
 GIVEN: dict[str, tuple[str, int]] = {
@@ -47,19 +50,22 @@ def network_program(
 
     hidden: what the hidden layers give, too. Errors: TraceError for what cannot be compiled; those of `fit`.
     """
-    job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), Settings(loss=loss, epochs=1, **settings))
+    given = Settings(loss=loss, epochs=1, **settings)
+    bare = replace(given, tol=None, patience=None)  # the rule is asked after each epoch, beside the loops
+    job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), bare)
     if job.minimizer is not None:
         raise TraceError("L-BFGS searches along a line, which is no loop over batches: it is not written out")
     programs.refuse_frozen(job.optimizer)
     programs.refuse_groups(job.optimizer)
-    return NetworkProgram(job, hidden)
+    return NetworkProgram(job, hidden, given)
 
 
 class NetworkProgram(PredictionProgram):
     """A training program and a prediction program of one network, and the facts that surround them."""
 
-    def __init__(self, job: Job, hidden: bool) -> None:
+    def __init__(self, job: Job, hidden: bool, given: Settings) -> None:
         self.job, self.optimizer = job, job.optimizer
+        self.rule = None if given.tol is None and given.patience is None else (given.tol or 0.0, given.patience or 0)
         if common_steps(self.optimizer):
             raise SettingError("the optimizer has made steps already: export with a new one")
         mode = job.model.training
@@ -90,6 +96,13 @@ class NetworkProgram(PredictionProgram):
         writer.entry("rate", [Number("t", "double")], called)
         writer.made.clear()  # its operations are those of the C library, others' are our own
         return True
+
+    def write_rule(self, writer: Writer, loss: str) -> str:
+        """The stopping rule of `fit`, and the call that asks it of an epoch's loss; "" where there is none."""
+        if self.rule is None:
+            return ""
+        writer.read(function_text("stops", stops))
+        return writer.call("stops", [array("rule", "double", 1), Number(loss, "double")]).text
 
     @cached_property
     def training_arguments(self) -> dict[str, tuple[str, int]]:
@@ -182,6 +195,7 @@ class NetworkProgram(PredictionProgram):
             "sizes": named_sizes(training.step.trace),
             "size_names": training.size_names,
             "floats": training.floats,
+            "rule": self.rule,
             "followed": training.followed,
             "parameters": [(name, axes) for name, (_, axes) in self.training_arguments.items()],
             "predict": self.prediction_facts(),

@@ -54,6 +54,9 @@ static int train_rows(long epochs, int shuffled)
             return fail(error, 0);
         }
         printf("%.17g\n", loss);
+        if (@name@_stopped()) {
+            break;
+        }
     }
     return 0;
 }

@@ -4,6 +4,9 @@ static @real@ saved[@rows@ * @total@], gradient[@total@];
 static @real@ work[@work@];
 static int64_t whole[@whole@];
 static double steps, last_norm, last_change;
+static int64_t epochs_done;
+static int stopped;
+@rule@
 
 /* The numbers that the next step uses, by name; they may be changed at any time. */
 struct @name@_settings {
@@ -11,12 +14,21 @@ struct @name@_settings {
 };
 struct @name@_settings @name@_settings = {@setting_values@};
 
+/* The stopping rule as before the first epoch. */
+static void begin_rule(void)
+{
+    @rule_begin@
+    stopped = 0;
+}
+
 /* Weights, memories and everything else as in the model that was exported, before the first step. */
 void @name@_reset(void)
 {
     memcpy(state, start, sizeof start);
     @reset@
     steps = 0.0;
+    epochs_done = 0;
+    begin_rule();
 }
 
 /* The weights, @total@ numbers: the arrays of the model one after another, each row by row. */
@@ -28,6 +40,18 @@ void @name@_reset(void)
 int64_t @name@_steps(void)
 {
     return (int64_t)steps;
+}
+
+/* Epochs since the last reset. */
+int64_t @name@_epochs(void)
+{
+    return epochs_done;
+}
+
+/* Has the stopping rule ended the last call of train? The next one begins it anew. */
+int @name@_stopped(void)
+{
+    return stopped;
 }
 
 /* Of the last epoch: the length of its last gradient, and how far the weights have moved. */
@@ -44,7 +68,7 @@ double @name@_change(void)
 /* Train on n samples for so many epochs, in batches of up to `batch` samples: X (n, @inputs@), y (n, @targets@), row by
    row. order: the numbers of the samples in the order of each epoch, n for each; NULL: as they lie. losses: room for
    the mean loss of each epoch, or NULL. The result is NULL, or what is wrong; if a loss is NaN or infinite, the weights
-   are those of the epoch before. */
+   are those of the epoch before. A stopping rule ends it early, see @name@_stopped and @name@_epochs. */
 const char *@name@_train(const @x_type@ *X, const @y_type@ *y, int64_t n, int64_t batch, int64_t epochs,
     const int64_t *order, double *losses)
 {
@@ -52,6 +76,9 @@ const char *@name@_train(const @x_type@ *X, const @y_type@ *y, int64_t n, int64_
         return "n and batch have to be at least 1, and a batch no larger than @batch@ samples";
     }
     batch = batch < n ? batch : n;
+    if (stopped) {
+        begin_rule();
+    }
     @batch_check@
     for (int64_t epoch = 0; epoch < epochs; epoch++) {
         double rates[1], loss[1], norm[1], change[1], stopping[5] = {0.0, 0.0, 0.0, 0.0, 0.0};
@@ -75,6 +102,8 @@ const char *@name@_train(const @x_type@ *X, const @y_type@ *y, int64_t n, int64_
         steps += (double)((n + batch - 1) / batch);
         last_norm = norm[0];
         last_change = change[0];
+        epochs_done++;
+        @rule_check@
     }
     return NULL;
 }

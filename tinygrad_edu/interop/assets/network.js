@@ -29,6 +29,7 @@ function create(weights = program.weights) {
 
     const views = cut(state);
     const evaluate = evaluator((kind, i) => ({parameter: {data: views[i], shape: shapes[i]}, given: kept[i], constant: constants[i]})[kind]);
+    const rule_at_start = () => program.rule && Float64Array.of(NaN, program.rule[0], Number.MAX_VALUE, 0, program.rule[1]);
     const net = {
         shapes,
         weights: views,
@@ -37,11 +38,33 @@ function create(weights = program.weights) {
         batchSize: program.info.batchSize,
         steps: 0,
         stopped: "",
+        rule: rule_at_start(),
         norms: new Float64Array(0),
         changes: new Float64Array(0),
 
         // Whole epochs; the mean loss of each. order: for each epoch the numbers of all samples, one after another.
+        // A stopping rule ends it early (stopped is "rule"); the next call begins it anew.
         train(X, y, epochs = 1, order = null) {
+            if (!program.rule) {
+                return this.run(X, y, epochs, order);
+            }
+            if (this.stopped === "rule") {
+                this.rule = rule_at_start();
+            }
+            const losses = [], norms = [], changes = [];
+            this.stopped = "";
+            for (let epoch = 0, size = order === null ? 0 : order.length / epochs; epoch < epochs && !this.stopped; epoch++) {
+                losses.push(...this.run(X, y, 1, order === null ? null : order.slice(epoch * size, (epoch + 1) * size)));
+                norms.push(...this.norms);
+                changes.push(...this.changes);
+                this.stopped = this.stopped || (program.stops(this.rule, losses[losses.length - 1]) ? "rule" : "");
+            }
+            [this.norms, this.changes] = [Float64Array.from(norms), Float64Array.from(changes)];
+            return Float64Array.from(losses);
+        },
+
+        // The same without a rule.
+        run(X, y, epochs, order) {
             const data = [X, y].map((x, i) => as_rows(x, program.data[i].shape, program.data[i].whole, "Xy"[i]));
             const rows = data[0].rows, batch = Math.min(this.batchSize || rows, rows);
             if (data[1].rows !== rows) {
@@ -100,11 +123,12 @@ function create(weights = program.weights) {
         activations: X => named(evaluate(X)),
 
         snapshot() {
-            return {state: state.slice(), kept: kept.map(x => x.data.slice()), steps: this.steps, generators: generators.map(x => x.point())};
+            return {rule: this.rule && this.rule.slice(), state: state.slice(), kept: kept.map(x => x.data.slice()), steps: this.steps, generators: generators.map(x => x.point())};
         },
 
         restore(point) {
             state.set(point.state);
+            this.rule = point.rule && point.rule.slice();
             point.kept.forEach((x, i) => { kept[i].data.set(x); });
             generators.forEach((x, i) => x.go_to(point.generators[i]));
             this.steps = point.steps;
@@ -115,6 +139,8 @@ function create(weights = program.weights) {
             this.weights.forEach((own, i) => own.set(weights[i].data || weights[i]));
             program.starts.forEach((x, k) => state.fill(x === "lr" ? this.settings.lr : x, (k + 1) * total, (k + 2) * total));
             this.steps = 0;
+            this.stopped = "";
+            this.rule = rule_at_start();
         },
     };
     net.reset();
