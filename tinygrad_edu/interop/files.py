@@ -40,6 +40,7 @@ def export(
     name: str | None = None,
     main: bool = False,
     samples: int | None = None,
+    dtype: Any = None,
 ) -> Path:
     """Write a network to a file of another language, named by its ending, and return the path.
 
@@ -51,6 +52,7 @@ def export(
     begin anew. The stopping rule looks at the training loss: that of a run which held samples out is left out.
     name: what functions (C) or the constant (JavaScript) are called by, default "net" and "network".
     main: C only, a program of its own that reads CSV; samples: how many it has room for.
+    dtype: ONNX only, "float32" (the default, which every runtime computes) or "float64".
     Errors: SettingError for a path or settings that do not go together; TraceError for what cannot be written.
 
     >>> import tempfile
@@ -62,8 +64,12 @@ def export(
     """
     path = Path(path)
     refuse(model, path, main, samples)
-    if path.suffix in FORWARD:
-        return FORWARD[path.suffix](path, model, X)
+    if path.suffix == ".onnx":
+        return write_onnx(path, model, X, numbers_of(dtype))
+    if dtype is not None:
+        raise SettingError("dtype belongs to ONNX: other files have the numbers of the model (model.astype(dtype))")
+    if path.suffix == ".safetensors":
+        return write_weights(path, model)
     settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, tol, patience, accurate), strict=True))
     program = program_of(model, X, y, loss, optimizer, train, settings, hidden=path.suffix != ".c")
     name = NAMES[path.suffix] if name is None else name
@@ -156,31 +162,42 @@ def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[
     return run.model, *job.data[:2], job.loss, fresh, found
 
 
-def write_onnx(path: Path, model: Any, X: Any) -> Path:
+def numbers_of(dtype: Any) -> str:
+    """The type of the numbers of an ONNX file. Errors: SettingError."""
+    names = {np.dtype(name): name for name in ("float32", "float64")}
+    try:
+        return "float32" if dtype is None else names[np.dtype(dtype)]
+    except (KeyError, TypeError):
+        raise SettingError(f"dtype={dtype!r}: an ONNX file is written in float32 or float64") from None
+
+
+def write_onnx(path: Path, model: Any, X: Any, dtype: str) -> Path:
     """The forward of a network as ONNX."""
     if isinstance(model, Run):
         model, X = model.model, model.job.data[0] if X is None and model.job else X
     if hasattr(model, "to_onnx"):
+        if dtype != "float32":
+            raise SettingError("an estimator is written in float32, as scikit-learn's converters do")
         return Path(model.to_onnx(path))
     sample = inputs_for(model, sample_for(model) if X is None else X)
     names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
     training = model.training
     try:
-        made = OnnxModel(model.eval(), sample, ["output"], names).model()
+        made = OnnxModel(model.eval(), sample, ["output"], names, dtype).model()
     finally:
         model.train(training)
     path.write_bytes(made.SerializeToString())
     return path
 
 
-def write_weights(path: Path, model: Any, X: Any) -> Path:
+def write_weights(path: Path, model: Any) -> Path:
     """The weights by torch's names."""
     model = of_estimator(model)
     save_torch_state_dict(model.model if isinstance(model, Run) else model, path)
     return path
 
 
-FORWARD = {".onnx": write_onnx, ".safetensors": write_weights}  # files of a network alone
+FORWARD = (".onnx", ".safetensors")  # files of a network alone
 
 
 def c_text(program: PredictionProgram, name: str, main: bool, samples: int | None) -> str:

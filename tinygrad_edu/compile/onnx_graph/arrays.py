@@ -244,17 +244,51 @@ class Arrays:
     # Loops
 
     def write_scan(self, x: Traced, *given: Edge) -> dict[Any, Edge]:
-        """All rounds one after another; what the loop gives, by part."""
+        """A loop over stacks as ONNX's Scan; one that only counts, its rounds one after another."""
         rounds = x.options["rounds"]
+        k, m = len(rounds.states), len(rounds.slices)
+        states, stacks, rest = given[:k], given[k : k + m], given[k + m :]
+        if not m:
+            return self.unroll(rounds, list(states), rest)
+        body, kinds = self.body_of(rounds, [*states, *stacks], rest)
+        turned, n = int(rounds.backwards), len(rounds.outputs)
+        names = [self.nodes.fresh("Scan") for _ in range(k + n)]
+        self.nodes.nodes.append(
+            self.nodes.onnx.helper.make_node(
+                "Scan", [edge.name for edge in (*states, *stacks)], names, name=names[0], body=body, num_scan_inputs=m,
+                scan_input_directions=[turned] * m, scan_output_directions=[turned] * n,
+            )
+        )  # fmt: skip
+        found = [Edge(name, kind) for name, kind in zip(names, kinds, strict=True)]
+        return {("state", i): found[i] for i in range(k)} | {("ys", i): found[k + i] for i in range(n)}
+
+    def body_of(self, rounds: Any, given: Sequence[Edge], rest: Sequence[Edge]) -> tuple[Any, list[str]]:
+        """One round as a graph, which sees what stands around it by its name; and the kinds of its results."""
+        helper, nodes = self.nodes.onnx.helper, self.nodes
+        inputs = [Edge(nodes.fresh("round"), edge.kind) for edge in given]
+        before, nodes.nodes = nodes.nodes, []
+        try:
+            memo: Memo = dict(zip(rounds.leaves, [*inputs, *rest], strict=True))
+            found = [self.write(root, memo) for root in rounds.roots]
+            found = [
+                nodes.cast(edge, given[i].kind) if i < len(rounds.states) else edge for i, edge in enumerate(found)
+            ]
+            results = [nodes.add("Identity", [edge], edge.kind) for edge in found]  # no input, nor the same one twice
+            infos = [
+                [helper.make_tensor_value_info(edge.name, nodes.onnx_type(edge.kind), None) for edge in edges]
+                for edges in (inputs, results)
+            ]
+            return helper.make_graph(nodes.nodes, "round", *infos), [edge.kind for edge in results]
+        finally:
+            nodes.nodes = before
+
+    def unroll(self, rounds: Any, states: list[Edge], rest: Sequence[Edge]) -> dict[Any, Edge]:
+        """All rounds one after another; what the loop gives, by part."""
         if not self.fixed(rounds.count):
             raise TraceError("a loop over the rows is not exported: their number is not known in ONNX")
-        k, m, count = len(rounds.states), len(rounds.slices), length(rounds.count)
-        states, stacks, rest = list(given[:k]), given[k : k + m], given[k + m :]
         outputs: list[list[Edge]] = [[] for _ in rounds.outputs]
-        for t in reversed(range(count)) if rounds.backwards else range(count):
-            at = self.nodes.constant(t, WHOLE)
-            entries = [self.nodes.add("Gather", [stack, at], stack.kind, axis=0) for stack in stacks]
-            memo: Memo = dict(zip(rounds.leaves, [*states, *entries, *rest], strict=True))
+        for _ in range(length(rounds.count)):
+            memo: Memo = dict(zip(rounds.leaves, [*states, *rest], strict=True))
             states = [self.write(after, memo) for after in rounds.after]
             for stack, output in zip(outputs, rounds.outputs, strict=True):
                 stack.append(self.write(output, memo))

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 
 from tinygrad_edu.compile.backend.parse import parse
-from tinygrad_edu.compile.codegen.formulas import definitions
+from tinygrad_edu.compile.codegen.formulas import definitions, function_text
+from tinygrad_edu.compile.codegen.math_approximations import erf_polynomial, log_erfc_polynomial
 from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, TRUTH, Edge, Nodes
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import TraceError
@@ -43,8 +44,21 @@ class Formulas:
         if name == "where":
             return self.choose(self.truth(given[0]), *given[1:])
         if name in DIRECT:
-            return self.nodes.add(DIRECT[name], [self.number(x) for x in given])
+            return self.direct(name, [self.number(x) for x in given])
         return self.call(self.found.tree(operation), given)
+
+    def direct(self, name: str, given: list[Edge]) -> Edge:
+        """An operation that ONNX has, or its words where onnxruntime has none for float64."""
+        if not self.nodes.wide or name not in NOT_WIDE:
+            return self.nodes.add(DIRECT[name], given)
+        words = NOT_WIDE[name]
+        if not words:
+            raise TraceError(f"{name} is not computed in float64 by onnxruntime: export with dtype='float32'")
+        return self.in_words(words, given)
+
+    def in_words(self, words: str, given: list[Edge]) -> Edge:
+        """A formula of a and b."""
+        return self.visit(parse(words, mode="eval").body, dict(zip("ab", given, strict=False)))
 
     def call(self, function: ast.FunctionDef, given: Sequence[Edge]) -> Edge:
         """A function of the table's text, statement by statement: assignments, then a result."""
@@ -122,11 +136,10 @@ class Formulas:
 
     def mathematics(self, node: ast.AST, name: str, given: list[Edge]) -> Edge:
         if name in DIRECT:
-            return self.nodes.add(DIRECT[name], given)
+            return self.direct(name, given)
         if name not in IN_WORDS:
             raise refuse(node)
-        scope = dict(zip("ab", given, strict=False))
-        return self.visit(parse(IN_WORDS[name], mode="eval").body, scope)
+        return self.in_words(IN_WORDS[name], given)
 
     def number(self, x: Edge) -> Edge:
         return self.nodes.cast(x, FLOAT)
@@ -150,11 +163,32 @@ IN_WORDS: Mapping[str, str] = {
 }
 
 
+# What onnxruntime has no kernel for in float64; "" where there is no formula of a few operations either.
+NOT_WIDE: Mapping[str, str] = {
+    "tan": "math.sin(a) / math.cos(a)",
+    "sinh": "0.5 * (math.exp(a) - math.exp(-a))",
+    "cosh": "0.5 * (math.exp(a) + math.exp(-a))",
+    "asinh": "math.copysign(math.log(math.fabs(a) + math.sqrt(a * a + 1.0)), a)",
+    "acosh": "math.log(a + math.sqrt(a * a - 1.0))",
+    "atanh": "0.5 * math.log((1.0 + a) / (1.0 - a))",
+    "erf": (
+        "math.copysign(math.fabs(a) * erf_polynomial(a * a) if math.fabs(a) < 1.0 else"
+        " 1.0 - math.exp(log_erfc_polynomial(math.minimum(math.fabs(a), 6.0))), a)"
+    ),
+    "asin": "", "acos": "", "atan": "",
+}  # fmt: skip
+POLYNOMIALS = (erf_polynomial, log_erfc_polynomial)
+
+
 class Definitions:
     """The functions and constants that operations are made of, as trees."""
 
     def __init__(self) -> None:
         self.functions: dict[str, ast.FunctionDef] = {}
+        for function in POLYNOMIALS:
+            tree = parse(function_text(function.__name__, function)).body[0]
+            assert isinstance(tree, ast.FunctionDef)
+            self.functions[tree.name] = tree
         self.constants: dict[str, ast.expr] = {}
 
     def tree(self, operation: Operation) -> ast.FunctionDef:

@@ -17,20 +17,23 @@ OPSET, IR_VERSION = 18, 9  # onnxruntime 1.14 and later
 
 
 class OnnxModel:
-    """A function of rows x as an ONNX model that computes in float32.
+    """A function of rows x as an ONNX model that computes in float32, or in float64.
 
     `function(x)` gives an array or a tuple of arrays; `outputs` names them. `names`: of the arrays that it closes over,
     by their ids. Errors: TraceError for what has no counterpart in ONNX.
     """
 
-    def __init__(self, function: Any, sample: Any, outputs: Sequence[str], names: Mapping[int, str]) -> None:
-        self.trace = Trace(keep=KEPT)
+    def __init__(
+        self, function: Any, sample: Any, outputs: Sequence[str], names: Mapping[int, str], dtype: str = "float32"
+    ) -> None:
+        wide = dtype == "float64"
+        self.trace = Trace(keep=frozenset() if wide else KEPT)  # onnxruntime convolves float32 alone
         sample = np.asarray(sample)
         x = self.trace.input("x", np.broadcast_to(0.0, (2, *sample.shape[1:])))
         x.integer = sample.dtype.kind in "iu"
         found = self.trace.run(lambda: function(x))
         roots = found if isinstance(found, tuple) else (found,)
-        self.nodes = Nodes()
+        self.nodes = Nodes(real=np.float64 if wide else np.float32)
         self.nodes.names |= {"x", *outputs}
         known = {x.name: Edge("x", WHOLE if x.integer else FLOAT)}
         for name, array in self.trace.captured.items():
@@ -68,9 +71,10 @@ class OnnxModel:
     def model(self) -> Any:
         """The ModelProto, which onnx.checker has looked at."""
         helper, types = self.nodes.onnx.helper, self.nodes.onnx.TensorProto
-        kind = types.INT64 if self.kind == WHOLE else types.FLOAT
+        real = types.DOUBLE if self.nodes.wide else types.FLOAT
+        kind = types.INT64 if self.kind == WHOLE else real
         inputs = [helper.make_tensor_value_info("x", kind, ["n", *self.shape])]
-        outputs = [helper.make_tensor_value_info(name, types.FLOAT, self.sizes(root)) for name, _, root in self.results]
+        outputs = [helper.make_tensor_value_info(name, real, self.sizes(root)) for name, _, root in self.results]
         if self.label_type is not None:
             outputs.append(helper.make_tensor_value_info("label", self.label_type, ["n"]))
         graph = helper.make_graph(self.nodes.nodes, "network", inputs, outputs, self.nodes.initializers)

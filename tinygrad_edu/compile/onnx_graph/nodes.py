@@ -13,12 +13,12 @@ from tinygrad_edu import packages
 from tinygrad_edu.core.aliases import ArrayLike
 
 FLOAT, WHOLE, TRUTH = "float", "whole", "truth"
-TYPES = {FLOAT: np.float32, WHOLE: np.int64, TRUTH: np.bool_}
+TYPES = {WHOLE: np.int64, TRUTH: np.bool_}
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A value in the graph: its name, and the kind of its numbers (float32, int64 or bool)."""
+    """A value in the graph: its name, and the kind of its numbers (those of the graph, int64 or bool)."""
 
     name: str
     kind: str = FLOAT
@@ -26,8 +26,9 @@ class Edge:
 
 @dataclass
 class Nodes:
-    """What has been written so far."""
+    """What has been written so far; real: the type of its numbers, float32 or float64."""
 
+    real: Any = np.float32
     nodes: list[Any] = field(default_factory=list)
     initializers: list[Any] = field(default_factory=list)
     constants: dict[Any, Edge] = field(default_factory=dict)
@@ -35,6 +36,18 @@ class Nodes:
 
     def __post_init__(self) -> None:
         self.onnx = packages.find("onnx", "export to .onnx")
+
+    @property
+    def wide(self) -> bool:
+        return bool(self.real is np.float64)
+
+    def dtype(self, kind: str) -> Any:
+        """NumPy's type of a kind."""
+        return TYPES.get(kind, self.real)
+
+    def onnx_type(self, kind: str) -> Any:
+        """ONNX's number for it."""
+        return self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype(kind)))
 
     def fresh(self, hint: str) -> str:
         """A name that nothing else has."""
@@ -52,7 +65,7 @@ class Nodes:
 
     def constant(self, x: ArrayLike, kind: str = FLOAT, hint: str = "constant") -> Edge:
         """A number or an array, once."""
-        array: np.ndarray[Any, Any] = np.asarray(x, TYPES[kind])
+        array: np.ndarray[Any, Any] = np.asarray(x, self.dtype(kind))
         key = (kind, array.shape, array.tobytes())
         if key not in self.constants:
             name = self.fresh(hint)
@@ -64,5 +77,4 @@ class Nodes:
         """The same numbers as another kind."""
         if x.kind == kind:
             return x
-        to = self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(TYPES[kind]))
-        return self.add("Cast", [x], kind, to=to)
+        return self.add("Cast", [x], kind, to=self.onnx_type(kind))
