@@ -45,6 +45,8 @@ class Recipe:
         self.dropout = [float(rng.choice([0.0, 0.0, 0.25])) for _ in self.kinds]
         self.bias = bool(rng.integers(4))
         self.batch = int(rng.integers(3, n + 1))
+        while n % self.batch == 1:
+            self.batch += 1  # a last batch of one sample has no variance for BatchNorm
         self.epochs = -(-STEPS // -(-n // self.batch))
         self.settings = {"batch_size": self.batch}
         if rng.random() < 0.3:

@@ -50,10 +50,10 @@ def stages_of(model: Model, gradients: bool) -> list[Stage]:
     width = None
     for layer in layers_in(model):
         for stage in stages_of_layer(layer, gradients):
-            matrix = None if stage.matrix is None else fitted(stage.matrix, width)
+            matrix = None if stage.matrix is None else fit_to_width(stage.matrix, width)
             width = width if matrix is None else matrix.shape[0]
             found.append(Stage(matrix, stage.caption, (layer,)))
-    return joined(found)
+    return join_stages(found)
 
 
 def owners_of_stages(model: Model) -> dict[int, int]:
@@ -131,7 +131,7 @@ def by_channels(layer: Convolution, weight: Array) -> Array:
     return matrix
 
 
-def fitted(matrix: Array, width: int | None) -> Array:
+def fit_to_width(matrix: Array, width: int | None) -> Array:
     """The same for the units before it: of a flattened image, the sum over the pixels of each channel.
 
     Several rows of an embedding side by side are the sum over them in the same way.
@@ -142,7 +142,7 @@ def fitted(matrix: Array, width: int | None) -> Array:
     return np.asarray(matrix.reshape(matrix.shape[0], width, columns // width).sum(axis=2))
 
 
-def joined(stages: list[Stage]) -> list[Stage]:
+def join_stages(stages: list[Stage]) -> list[Stage]:
     """The steps that have units; what is done to each unit by itself is named behind the step before it."""
     found: list[Stage] = []
     for stage in stages:

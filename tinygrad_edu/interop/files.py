@@ -23,25 +23,11 @@ FROM_JOB = ("batch_size", "clip_norm", "clip_value", "tol", "patience", "accurat
 
 
 def export(
-    model: Any,
-    path: str | os.PathLike[str],
-    X: Any = None,
-    y: Any = None,
-    *,
-    loss: Any = None,
-    optimizer: Any = None,
-    train: bool | None = None,
-    batch_size: int | None = None,
-    clip_norm: float | None = None,
-    clip_value: float | None = None,
-    tol: float | None = None,
-    patience: int | None = None,
-    accurate: bool = False,
-    name: str | None = None,
-    main: bool = False,
-    samples: int | None = None,
-    dtype: Any = None,
-) -> Path:
+    model: Any, path: str | os.PathLike[str], X: Any = None, y: Any = None, *, loss: Any = None, optimizer: Any = None,
+    train: bool | None = None, batch_size: int | None = None, clip_norm: float | None = None,
+    clip_value: float | None = None, tol: float | None = None, patience: int | None = None, accurate: bool = False,
+    name: str | None = None, main: bool = False, samples: int | None = None, dtype: Any = None,
+) -> Path:  # fmt: skip
     """Write a network to a file of another language, named by its ending, and return the path.
 
     .c: C99 that predicts and trains, without allocation or dependency. .js, .mjs: the same as a script or a module.
