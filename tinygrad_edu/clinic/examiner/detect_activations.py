@@ -62,7 +62,7 @@ def detect(program: Program, step: Step, source: int, region: list[Step]) -> str
     """The activation whose numbers the region computes from z: "tanh", "softmax:-1", or ""."""
     z = program.steps[source].y
     some, ends = z.ravel()[:FEW], step.y.ravel()[:FEW]
-    candidates = {n: x.function for n, x in ACTIVATIONS.items() if np.allclose(x.function(some), ends, 1e-9, 1e-12)}
+    candidates = {n: x.function for n, x in ACTIVATIONS.items() if near(x.function(some), ends)}
     if step.y.ndim and step.operation in ("div", "softmax", "mul", "exp"):
         axes = range(-min(step.y.ndim, 2), 0)
         candidates |= {f"{SOFTMAX}:{k}": lambda x, k=k: softmax(x, k) for k in axes if step.y.shape[k] > 1}  # type: ignore[misc]
@@ -72,7 +72,12 @@ def detect(program: Program, step: Step, source: int, region: list[Step]) -> str
 
 
 def same(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=1e-12))
+    return a.shape == b.shape and near(a, b)
+
+
+def near(a: Array, b: Array) -> bool:
+    """np.allclose of finite arrays, in a fifth of its time."""
+    return bool((np.abs(a - b) <= 1e-12 + 1e-9 * np.abs(b)).all())
 
 
 def is_confirmed(function: Any, source: int, region: list[Step], z: Array, pieces: Any = ((-2.0, 2.0),)) -> bool:

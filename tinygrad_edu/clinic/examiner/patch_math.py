@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 import types
@@ -85,9 +86,13 @@ def worlds(forward: Callable[..., Any]) -> list[dict[str, Any]]:
 
 def is_installed(world: Mapping[str, Any]) -> bool:
     """Is the module Python's own, or of a package, and not the learner's?"""
-    top = str(world.get("__name__")).partition(".")[0]
-    place = Path(str(world.get("__file__") or ""))
-    packaged = not {"site-packages", "dist-packages"}.isdisjoint(place.parts) or top == __name__.partition(".")[0]
+    return is_of_package(str(world.get("__name__")), str(world.get("__file__") or ""))
+
+
+@functools.cache  # it is asked for each object that a program holds
+def is_of_package(name: str, file: str) -> bool:
+    top = name.partition(".")[0]
+    packaged = not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts) or top == __name__.partition(".")[0]
     return packaged or (top in sys.stdlib_module_names and top != "__main__")
 
 

@@ -7,13 +7,14 @@ the step is if it gives every change, to rounding, with numbers that the program
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.moments import starts
+from tinygrad_edu.clinic.examiner.rule_screen import Screen
 from tinygrad_edu.clinic.examiner.step_walk import FITS, Walk
 from tinygrad_edu.clinic.examiner.update_rules import RULES, Start, UpdateRule
 
@@ -190,26 +191,27 @@ def search_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
 
 def by_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
     """Every rule with every set of numbers, in their order."""
+    screen = Screen(walk)
     for rule in rules:
+        choices = choices_of(walk, rule)
         for start in starts(walk):
-            for numbers in settings(walk, rule):
-                found = fitted(walk, rule, numbers, start)
+            likely = screen.pass_on(rule, rule.numbers, choices, start)
+            for chosen in itertools.compress(itertools.product(*choices), likely):
+                numbers = dict(zip(rule.numbers, chosen, strict=True))
+                found = fitted(walk, rule, {**numbers, "place": screen.place, "count": len(walk.names)}, start)
                 if found is not None:
                     return found
     return None
 
 
-def settings(walk: Walk, rule: UpdateRule) -> Iterator[dict[str, Any]]:
+def choices_of(walk: Walk, rule: UpdateRule) -> list[list[float]]:
     """The program's own numbers and the usual ones, for each number of the rule."""
     own = [x for x in walk.numbers if 0.0 < x < 1.0]
     choices = []
     for name in rule.numbers:
         mine = [x for x in own if (x < 1e-3 if name == "eps" else x >= 0.05)]
         choices.append([*dict.fromkeys((*mine[:8], *USUAL[name]))])
-    sizes = [walk.gradients[0][n].size for n in walk.names]
-    place = np.repeat(np.arange(1, len(sizes) + 1), sizes)
-    for chosen in itertools.product(*choices):
-        yield {**dict(zip(rule.numbers, chosen, strict=True)), "place": place, "count": len(sizes)}
+    return choices
 
 
 def fitted(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Start) -> FoundRule | None:

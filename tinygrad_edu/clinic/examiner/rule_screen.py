@@ -1,0 +1,87 @@
+"""Which numbers of an update rule are worth a full comparison: all of them tried at once, on a few entries.
+
+A rule works entry by entry, so that its numbers can be columns of a table and a few entries of the gradients its rows.
+Whatever gives every change gives these few; what does not is left out. Nothing is accepted here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.step_walk import FITS, SINGLE, Walk
+from tinygrad_edu.clinic.examiner.update_rules import Start, UpdateRule
+
+Array = np.ndarray[Any, Any]
+OF_EACH, OF_ALL = 4, 48  # entries of one parameter, and of all
+LOOSE = 4.0  # how much wider the bounds are here than where a rule is accepted
+DECAY = 1e-3  # relative; how unequal the shares of a decay may look on a few entries
+
+
+class Screen:
+    """A walk's first change on a few entries, with what rounding and tolerance allow at each."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+        self.chosen = choose(walk)
+        self.change, self.slope = walk.changes[0][self.chosen], walk.slopes[0][self.chosen]
+        self.weight = walk.flat(walk.weights[0])[self.chosen]
+        lengths = [float(np.linalg.norm(x)) for _, x in walk.parts(walk.changes[0])]
+        weights = [float(np.linalg.norm(x)) for _, x in walk.parts(walk.flat(walk.weights[0]))]
+        sizes = [walk.gradients[0][n].size for n in walk.names]
+        fits, lost = (SINGLE, 1e-7) if walk.single else (FITS, 1e-15)
+        whole = float(np.linalg.norm(walk.changes[0]))
+        bounds = [fits * d + lost * w + 10.0 * lost * whole for d, w in zip(lengths, weights, strict=True)]
+        small = [1e-7 * d + 1e-14 * w for d, w in zip(lengths, weights, strict=True)]
+        self.bound = LOOSE * np.repeat(bounds, sizes)[self.chosen]
+        self.small = LOOSE * np.repeat(small, sizes)[self.chosen]
+
+    def pass_on(
+        self, rule: UpdateRule, names: Sequence[str], choices: Sequence[Sequence[float]], start: Start
+    ) -> Array:
+        """Which of all combinations of the numbers could give the change: a truth value for each, in their order."""
+        table = [*itertools.product(*choices)]
+        columns: Mapping[str, Any] = {
+            **{name: np.array([row[k] for row in table])[:, None] for k, name in enumerate(names)},
+            "place": self.place[self.chosen],
+            "count": len(self.walk.names),
+        }
+        m, v, t = (x[self.chosen] if isinstance(x, np.ndarray) else x for x in start)
+        made = np.asarray(rule.steps([self.slope], columns, (m, v, t))[0])
+        made = np.broadcast_to(made, (len(table), len(self.chosen)))
+        with np.errstate(all="ignore"):
+            lr = self.walk.lr or self.rates(made)
+            rest = self.change - lr * made
+            fits = np.all(np.abs(rest) <= self.bound, axis=1)
+            return fits | self.decays(rest) if self.walk.lr and "adam" in rule.name else fits
+
+    @property
+    def place(self) -> Array:
+        """For every number, which parameter it belongs to, from 1."""
+        sizes = [self.walk.gradients[0][n].size for n in self.walk.names]
+        return np.repeat(np.arange(1, len(sizes) + 1), sizes)
+
+    def rates(self, made: Array) -> Array:
+        """The rate that fits each row best."""
+        return np.asarray((made @ self.change / np.sum(made * made, axis=1))[:, None])
+
+    def decays(self, rest: Array) -> Array:
+        """Is what is left of the change one multiple of w, or nothing, at each of the entries?"""
+        open_ = np.abs(rest) > self.small
+        w = np.where(open_, self.weight, 0.0)
+        share = np.sum(rest * w, axis=1) / np.sum(w * w, axis=1)
+        off = np.abs(rest - share[:, None] * w) * open_
+        return (share > 0.0) & np.all(off <= self.small + DECAY * np.abs(rest).max(axis=1, keepdims=True), axis=1)
+
+
+def choose(walk: Walk) -> Array:
+    """The entries with the largest gradients of every parameter."""
+    each = max(1, min(OF_EACH, OF_ALL // len(walk.names)))
+    begin, found = 0, []
+    for _, g in walk.parts(walk.slopes[0]):
+        found.append(begin + np.argsort(-np.abs(g))[:each])
+        begin += g.size
+    return np.concatenate(found)
