@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.network import Network, Use
-from tinygrad_edu.clinic.examiner.program import above
+from tinygrad_edu.clinic.examiner.network import Network, Use, terms_of
+from tinygrad_edu.clinic.examiner.program import Change, above
 
 Array = np.ndarray[Any, Any]
 SAME = 1e-7  # relative; what two ways of computing one number may differ by
+SINGLE = 3e-5  # the same in single precision, through a few layers
 NOTHING = 1e-13
 SAMPLED = 128  # entries by which candidates are found before they are compared whole
 PERMUTED = 20_000  # entries up to which all orders of the axes are entered
 ROWS = 300  # rows and columns of one derivative that are entered by themselves
 SUMMED, PAIRS = 5_000, 900  # numbers in a derivative, and pairs with values, of which sums are entered
+TERMS = 4  # of a loss; more are the samples of a loop
 OUTER = 200_000  # numbers in all shares of single samples that are entered
 
 
@@ -39,15 +41,15 @@ class Shelf:
         self.labels.append(label)
         self.directions = None
 
-    def find(self, flat: Array) -> Iterator[tuple[str, float]]:
+    def find(self, flat: Array, same: float) -> Iterator[tuple[str, float]]:
         """(label, c) of the entries of which it is c times."""
         if self.directions is None:
             self.directions = np.array([direction(a) for a in self.arrays])
         cosines = self.directions @ direction(flat)
-        for k in np.flatnonzero(np.abs(cosines) > 1.0 - 1e-9):
+        for k in np.flatnonzero(np.abs(cosines) > 1.0 - max(1e-9, same * same)):
             a = self.arrays[k]
             c = float(np.vdot(a, flat) / np.vdot(a, a))
-            if np.linalg.norm(flat - c * a) <= SAME * np.linalg.norm(flat):
+            if np.linalg.norm(flat - c * a) <= same * np.linalg.norm(flat):
                 yield self.labels[k], c
 
 
@@ -61,7 +63,8 @@ def direction(flat: Array) -> Array:
 class Book:
     """Arrays by size; single numbers in one sorted list."""
 
-    def __init__(self) -> None:
+    def __init__(self, same: float = SAME) -> None:
+        self.same = same
         self.shelves: dict[int, Shelf] = {}
         self.numbers: list[Array] = []
         self.ordered: Array | None = None
@@ -95,8 +98,8 @@ class Book:
         if flat.size == 1:
             return ("", 1.0) if self.has_number(float(flat[0])) else None
         shelf = self.shelves.get(flat.size)
-        found = [*shelf.find(flat)] if shelf is not None and np.isfinite(flat).all() else []
-        exact = [entry for entry in found if abs(entry[1] - 1.0) <= SAME]
+        found = [*shelf.find(flat, self.same)] if shelf is not None and np.isfinite(flat).all() else []
+        exact = [entry for entry in found if abs(entry[1] - 1.0) <= self.same]
         nearest = sorted(found, key=lambda e: abs(np.log(abs(e[1]) or 1e-300)))
         return next(iter(exact or nearest), None)
 
@@ -106,7 +109,7 @@ class Book:
             self.ordered = np.unique(np.concatenate(self.numbers)) if self.numbers else np.zeros(0)
         at = int(np.searchsorted(self.ordered, x))
         near = self.ordered[max(at - 1, 0) : at + 1]
-        return bool(near.size and np.min(np.abs(near - x)) <= 1e-9 * abs(x))
+        return bool(near.size and np.min(np.abs(near - x)) <= 1e-2 * self.same * abs(x))
 
     def has_each(self, array: Array) -> bool:
         """Is every number of it one of the entries' numbers?"""
@@ -123,6 +126,12 @@ class Truth:
     wholes: Book = field(default_factory=Book)  # of the derivatives those that are complete, and no share of one path
     parts: Book = field(default_factory=Book)  # sums that a backward pass in closed form is made of
     singly: bool = False
+    same: float = SAME
+
+    @classmethod
+    def within(cls, same: float, singly: bool) -> Truth:
+        """Empty books whose entries are found again to this precision."""
+        return cls(Book(same), Book(same), Book(same), Book(same), singly, same)
 
     def add_whole(self, array: Any, label: str) -> None:
         """A complete derivative, or what a right optimizer makes of one."""
@@ -130,9 +139,9 @@ class Truth:
         self.wholes.add(array, label, parts=True)
 
 
-def truth_of(net: Network, params: Mapping[str, Array]) -> Truth:
-    """All that a right backward pass of this network can compute."""
-    truth = Truth(singly=net.scalars is not None)
+def truth_of(net: Network, params: Mapping[str, Array], single: bool = False) -> Truth:
+    """All that a right backward pass of this network can compute; `single`: to single precision."""
+    truth = Truth.within(SINGLE if single else SAME, net.scalars is not None)
     for x in params.values():
         truth.values.add(x, parts=True)
     if net.scalars is not None:
@@ -151,6 +160,7 @@ def truth_of(net: Network, params: Mapping[str, Array]) -> Truth:
             truth.add_whole(g, label)
             for slot, part in net.program.handed.get(step.index, {}).items():
                 truth.derivatives.add(part, names.get(above(step)[slot], label_of(net, above(step)[slot])), parts=True)
+    add_terms(net, truth.derivatives)
     add_samples(net, truth.derivatives)
     add_sums(net, truth.parts)
     for name in params:
@@ -158,6 +168,17 @@ def truth_of(net: Network, params: Mapping[str, Array]) -> Truth:
         for uses in divided(net, name):
             truth.derivatives.add(total(net, name, uses), f"∂L/∂{name}, without or of its penalty alone")
     return truth
+
+
+def add_terms(net: Network, book: Book) -> None:
+    """The derivatives of each term of the loss alone, as a program has them before it adds them up."""
+    terms = [k for k in terms_of(net.program) if k in net.program.gradients]
+    for term in terms if 1 < len(terms) <= TERMS else ():
+        done, arrived = net.program.run([Change("into", k, np.zeros_like) for k in terms if k != term])
+        for index, g in arrived.items():
+            book.add(g, label_of(net, index), parts=True)
+            for part in done[index].values():
+                book.add(part, parts=True)
 
 
 def divided(net: Network, name: str) -> list[list[Use]]:

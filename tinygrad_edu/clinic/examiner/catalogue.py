@@ -26,6 +26,7 @@ from tinygrad_edu.clinic.examiner.program import Change, Scope
 
 Array = np.ndarray[Any, Any]
 TURN = 6  # mutants of one slip that are tried before the next slip's turn
+LATE = 6  # forms of one slip that are as likely as those of another
 MANY = 24  # copies of a layer that are tried one by one
 SCOPES: tuple[Scope, ...] = ("", "own", "below")
 
@@ -107,9 +108,14 @@ class Mutant:
 
     @property
     def rank(self) -> tuple[float, ...]:
-        """Plain before far-fetched: one scope and one place, or every place, before a single time step."""
+        """Plain before far-fetched: one scope and one place, or every place, before a single time step.
+
+        A form late in a row of many is less likely than a plain form of another row: with twenty forms to choose from,
+        one gives some numbers by chance, as |y - t| those of a flipped sign where all errors are negative.
+        """
         place = bool(self.changes) if self.slip.code in ("sign_flipped", "constant_factor") else False
-        return (self.chance, SCOPES.index(self.scope), self.slip.rank, place, self.order, len(self.layers))
+        late = self.order >= LATE
+        return (self.chance, SCOPES.index(self.scope), late, self.slip.rank, place, self.order, len(self.layers))
 
     @property
     def key(self) -> tuple[str, ...]:

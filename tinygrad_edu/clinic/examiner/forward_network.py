@@ -14,7 +14,8 @@ from tinygrad_edu.clinic.examiner.tracing import record
 from tinygrad_edu.errors import DetachedError, ExaminerError
 
 Array = np.ndarray[Any, Any]
-AGREES = 1e-4  # relative; a traced slope against a measured one, along a random direction
+AGREES, STEPS = 1e-4, (1e-6, 1e-8)  # relative; a traced slope against a measured one, along a random direction
+SINGLE, LONG_STEPS = 2e-2, (1e-3, 1e-2, 1e-4)  # the same in single precision
 DIRECTIONS = 3
 BY_DIFFERENCES = "The forward could not be traced ({:.160}); compared by finite differences, so only mistakes that show in finished gradients can be named."  # noqa: E501
 
@@ -46,7 +47,7 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
         if learner.part is not None:  # the whole has been compared before
             return net, ""
         traced = loss_number(net.steps[-1].y)
-        if abs(traced - loss) > 1e-9 * max(1.0, abs(loss)):
+        if abs(traced - loss) > (1e-5 if learner.single else 1e-9) * max(1.0, abs(loss)):
             return None, f"traced, it gives {traced:.6g} in place of {loss:.6g}"
         if not agrees(learner, params, {n: total(net, n) for n in params}):
             return None, "traced, it has another slope than the one that is measured"
@@ -82,15 +83,16 @@ def by_single_numbers(net: Network) -> bool:
 def agrees(learner: LearnerForward, params: Mapping[str, Array], gradients: Mapping[str, Array]) -> bool:
     """Is the slope along a random direction the measured one? A kink can spoil one direction, not three."""
     rng, size = np.random.default_rng(0), abs(learner.loss(params))
+    near, steps, rounding = (SINGLE, LONG_STEPS, 1e-7) if learner.single else (AGREES, STEPS, 1e-14)
     for _ in range(DIRECTIONS):
         d = {n: rng.normal(size=x.shape) * np.maximum(np.abs(x), 0.1) for n, x in params.items()}
         predicted = sum(float(np.sum(np.asarray(gradients[n]) * d[n])) for n in params)
         scale = sum(float(np.linalg.norm(gradients[n]) * np.linalg.norm(d[n])) for n in params)
-        for h in (1e-6, 1e-8):
+        for h in steps:
             try:
                 measured = learner.slope_along(params, d, h)
             except Exception:  # a forward that works at its own parameters only cannot be measured
                 return True
-            if abs(measured - predicted) <= AGREES * max(scale, abs(measured)) + 1e-14 * size / h:
+            if abs(measured - predicted) <= near * max(scale, abs(measured)) + rounding * size / h:
                 return True
     return False

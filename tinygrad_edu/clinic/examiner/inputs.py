@@ -101,6 +101,11 @@ class LearnerForward:
     def roots(self) -> tuple[Any, ...]:
         return self.held_by or (self.function,)
 
+    @property
+    def single(self) -> bool:
+        """Are there parameters in single precision?"""
+        return any(getattr(leaf.given, "dtype", None) == np.float32 for leaf in self.form.leaves)
+
     def rewind(self) -> None:
         if self.state is not None:
             (self.state.restore if self.whole else self.state.rewind)()

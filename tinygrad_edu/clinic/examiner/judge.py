@@ -23,6 +23,7 @@ from tinygrad_edu.clinic.examiner.search import TOLERANCE, Search
 Array = np.ndarray[Any, Any]
 BY_DIFFERENCES = 1e-5  # what central differences can tell apart
 DIGITS = 6e-4  # relative; below it gradients are right to three digits: rounded, or differences themselves
+STARTS = "loss_derivative_missing"  # the one mistake by which every gradient can be 0
 HINT = 0.05  # relative; a slip that misses the numbers by more explains nothing
 WITHOUT_GRAPH = (
     *("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong"),
@@ -76,6 +77,8 @@ def examine(
     if any(n not in report.missing for n in wrong) or (report.missing and not all_empty(report)):
         explain(report, search, unsummed)
         add_probe(report, learner, network_at)
+    elif wrong and not missing and not unsummed:
+        explain_zeros(report, search)
     if wrong and not missing and not report.certain and max(wrong.values()) <= DIGITS:
         right_to_digits(report)
     return report
@@ -84,6 +87,14 @@ def examine(
 def all_empty(report: BackpropReport) -> bool:
     """Has the learner computed nothing yet?"""
     return set(report.missing) >= {n for n in report.errors if np.any(report.right.get(n, 1.0))}
+
+
+def explain_zeros(report: BackpropReport, search: Search) -> None:
+    """What is computed and comes out as 0: through a softmax, a backward pass that starts from 1 for each output."""
+    only = Search(search.net, search.learner, search.tolerances, codes=(STARTS,))
+    found = only.exact() if not only.net.titled else []
+    for e in sorted(found, key=lambda e: e.rank)[:1]:
+        report.explanations, report.predicted = [tuple(put(only, m, e, True) for m in e.mutants)], e.gradients
 
 
 def right_to_digits(report: BackpropReport) -> None:

@@ -9,6 +9,7 @@ the line that explains most of the wrong gradients, and was run first, comes fir
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.book import NOTHING, Truth
-from tinygrad_edu.clinic.examiner.recording import Key, Made, Recording, key_of
+from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made, Recording, key_of
 
 Array = np.ndarray[Any, Any]
 MOST = 5  # places that are shown
@@ -53,6 +54,7 @@ class Trail:
         self.factors = [*factors]
         self.kinds: dict[Key, str] = {}
         self.found: dict[Key, tuple[str, float]] = {}
+        self.both: set[Key] = set()  # derivatives that are values of the forward too: y - t, a mean with its KL term
         for key, made in self.made.items():  # in the order of execution: inputs first
             self.kinds[key] = self.kind(made)
         self.wrong = {key_of(np.asarray(x, dtype=float)) for x in wrong}
@@ -67,15 +69,17 @@ class Trail:
             found = ("", 1.0)
         if found is not None:
             self.found[made.key] = found
-            if abs(found[1] - 1.0) <= 1e-7:
-                return RIGHT
         of_forward = self.truth.values.find(x)
-        if (of_forward and abs(of_forward[1] - 1.0) <= 1e-7) or (self.truth.singly and self.truth.values.has_each(x)):
+        if found is not None and of_forward and self.is_one(of_forward[1]) and self.is_plain(found[1]):
+            self.both.add(made.key)
+        if found is not None and self.is_one(found[1]):
+            return RIGHT
+        if (of_forward and self.is_one(of_forward[1])) or (self.truth.singly and self.truth.values.has_each(x)):
             return FORWARD
-        if found is not None and any(abs(found[1] / c - 1.0) < 1e-6 for c in self.factors):
+        if found is not None and self.is_plain(found[1]):
             return SCALED
         part = self.truth.parts.find(x) if x.size > 1 else None
-        if part and abs(abs(part[1]) - 1.0) < 1e-7:
+        if part and self.is_one(abs(part[1])):
             return PART
         if made.view:
             return self.kinds.get(made.inputs[0], UNKNOWN)
@@ -86,7 +90,23 @@ class Trail:
         if not made.line:
             return FORWARD
         kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]
-        return MADE if kinds and all(k in (FORWARD, MADE) for k in kinds) else UNKNOWN
+        of_values = kinds and all(k in (FORWARD, MADE) for k in kinds) and self.both.isdisjoint(made.inputs)
+        return MADE if of_values else UNKNOWN
+
+    def is_plain(self, factor: float) -> bool:
+        """Is it a factor by which people scale their deltas?"""
+        near = max(1e-6, self.truth.same)
+        return self.is_one(factor) or any(abs(factor / c - 1.0) < near for c in self.factors)
+
+    def is_one(self, factor: float) -> bool:
+        return abs(factor - 1.0) <= self.truth.same
+
+    def whole_of(self, key: Key) -> Made | None:
+        """The value itself, or the one of which it is a part or the transpose."""
+        made = self.made.get(key)
+        while made is not None and made.view and not made.line and made.inputs:
+            made = self.made.get(made.inputs[0])
+        return made
 
     def is_share(self, key: Key) -> bool:
         """Is it what one path gives to a derivative that has several, and no complete derivative?"""
@@ -94,19 +114,24 @@ class Trail:
             return False
         x = self.made[key].value
         whole = self.truth.wholes.find(x) if x.size > 1 else ("", 1.0)
-        return whole is None or abs(whole[1] - 1.0) > 1e-7
+        return whole is None or not self.is_one(whole[1])
 
     def detours(self) -> set[Key]:
         """The unknown values from which a right derivative was made later: not by taking a part, which may be right."""
         pardoned: set[Key] = set()
         right = [self.made[key] for key, kind in self.kinds.items() if kind in (RIGHT, PART)]
-        waiting = [key for made in right if not made.view and made.key not in self.wrong for key in made.inputs]
+        waiting = [key for made in right if not made.view and made.key not in self.wrong for key in self.told(made)]
         while waiting:
             key = waiting.pop()
             if key not in pardoned and self.kinds.get(key) in (UNKNOWN, SCALED, MADE):
                 pardoned.add(key)
-                waiting += self.made[key].inputs
+                waiting += self.told(self.made[key])
         return pardoned
+
+    def told(self, made: Made) -> list[Key]:
+        """The inputs for which a right value speaks: one number can be the right sum of an array that is not right."""
+        alone = made.value.size == 1 and not self.truth.singly
+        return [k for k in made.inputs if not alone or k not in self.made or self.made[k].value.size == 1]
 
     def known(self, key: Key, strict: int) -> bool:
         """Is it right, or on a way of the learner's own to something right?"""
@@ -179,7 +204,7 @@ def find_places(
             made, unique = trail.made[key], tuple(dict.fromkeys(reasons))
             group = [(n,) for n in unique] if trail.kinds.get(key) == RIGHT else [unique]
             for names in group:
-                last = last_named(made, names[0]) if trail.kinds.get(key) == RIGHT else made
+                last = last_named(first_share(trail, made), names[0]) if trail.kinds.get(key) == RIGHT else made
                 order.append(((strict, small(made), -len(unique), made.order, 1), last, names))
             wanted = [d for name in unique for d in (deltas or {}).get(name, ())]
             for earlier in misnamed(trail, made, wanted):
@@ -195,30 +220,58 @@ def find_places(
     return [*places.values()][:MOST]
 
 
+def first_share(trail: Trail, made: Made) -> Made:
+    """Where one path's share of a derivative was made, which has been handed on since as if it were the whole."""
+    while trail.is_share(made.key):
+        shares = [x for k in made.inputs if (x := trail.whole_of(k)) and x.line and trail.is_share(x.key)]
+        if len(shares) != 1 or shares[0].key in trail.both or shares[0].order >= made.order:
+            break
+        made = shares[0]
+    return made
+
+
 def misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Made]:
     """Inputs that are right derivatives and the wrong ones here: one path's share for the whole, ∂L/∂a for ∂L/∂z.
 
     A share is wrong where it was made. A whole derivative under another name is wrong where it was given that name.
     """
     found = []
+    alone = sum(trail.kinds.get(k) in (RIGHT, SCALED) for k in made.inputs) == 1  # no other share is added to it here
     for key in made.inputs if trail.kinds.get(made.key) in (UNKNOWN, MADE) and not made.total else ():
-        inner = trail.made.get(key)
-        if inner is None or not inner.line or trail.kinds.get(key) != RIGHT:
+        inner = trail.whole_of(key)
+        if inner is None or not inner.line or inner.key in trail.both:
             continue
-        if trail.is_share(key):
-            found.append(inner)
-        elif any(
-            d.size == inner.value.size and not np.allclose(d.ravel(), inner.value.ravel()) for d in wanted
-        ) and not any(d.size == inner.value.size and np.allclose(d.ravel(), inner.value.ravel()) for d in wanted):
-            alias = [n for n in inner.named[1:] if n[2] != "the result" and n[2] != inner.variable]
-            if alias:
-                found.append(replace(inner, file=alias[0][0], line=alias[0][1], variable=alias[0][2]))
+        if trail.kinds.get(inner.key) == RIGHT and trail.is_share(inner.key):
+            found += [inner] if alone else []
+        elif trail.kinds.get(inner.key) in (RIGHT, SCALED) and inner.value.size != made.value.size:
+            found += renamed(inner, made.order) if is_another(inner.value, wanted) else []
     return found
+
+
+def renamed(made: Made, before: int) -> list[Made]:
+    """The line that last gave a value another name, if one did, before the value with this number was made.
+
+    To receive it from a function under another name is no renaming.
+    """
+    named = [n for last, n in itertools.pairwise(made.named) if last[2] != RESULT]
+    alias = [n for n in named if n[3] <= before and n[2] not in (RESULT, made.variable)]
+    return [replace(made, file=n[0], line=n[1], variable=n[2]) for n in alias[-1:]]
+
+
+def is_another(x: Array, wanted: Sequence[Array]) -> bool:
+    """Is a derivative of the size of those that are wanted no multiple of any of them?"""
+    alike = [d.ravel() for d in wanted if d.size == x.size > 1]
+    return bool(alike) and all(abs(cosine(d, x.ravel())) < 1.0 - 1e-9 for d in alike)
+
+
+def cosine(a: Array, b: Array) -> float:
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.vdot(a, b)) / length if length else 0.0
 
 
 def last_named(made: Made, name: str) -> Made:
     """A right derivative that is handed out as another: the line that gave it the other's name."""
-    for file, line, variable in reversed(made.named):
+    for file, line, variable, _ in reversed(made.named):
         if name.rpartition(".")[2] in variable:
             return replace(made, file=file, line=line, variable=variable)
     return made
@@ -244,7 +297,10 @@ def place_in_words(trail: Trail, made: Made, names: tuple[str, ...], wanted: Seq
     label, factor = trail.found.get(made.key, ("", 1.0))
     what = f"`{made.variable}`" if made.variable.isidentifier() or "." in made.variable else made.variable
     has, wants = delta_named(trail, made), labels_of(trail, wanted)
-    if abs(factor - 1.0) > 1e-7:
+    if not trail.is_one(factor) and is_another(made.value, wanted):
+        which = f"{factor:.4g} times {label or 'a derivative of the loss'}"
+        text = f"{what} is {which}, and no multiple of the one that is wanted here."
+    elif not trail.is_one(factor):
         text = f"{what} is {factor:.4g} times {label or 'the derivative'}: a factor too many or too few."
     elif trail.is_share(made.key):
         text = f"{what} is one path's share of {label or 'a derivative'}: what comes by other paths is left out."

@@ -23,6 +23,7 @@ from tinygrad_edu.clinic.examiner.statements import MISSING, Assignment, Stateme
 Array = np.ndarray[Any, Any]
 Key = tuple[Any, ...]
 MOST, SECONDS = 60_000, 8.0  # statements that are followed, and for how long
+RESULT = "the result"  # in place of a name, for what is returned
 NAMES = 40  # names of one value that are kept
 INSIDE = 400  # values of one container that are looked at
 
@@ -40,7 +41,7 @@ class Made:
     inputs: tuple[Key, ...] = ()
     total: bool = False
     view: bool = False  # only a part of its one input, or that turned
-    named: list[tuple[str, int, str]] = field(default_factory=list)  # (file, line, variable) of each assignment of it
+    named: list[tuple[str, int, str, int]] = field(default_factory=list)  # (file, line, variable, when) of each naming
 
     @property
     def source(self) -> str:
@@ -69,7 +70,7 @@ class Recording:
             made.file, made.line, made.variable = where["file"], where["line"], where.get("variable", "")
             made.inputs = made.inputs or where["inputs"]
         if where and len(made.named) < NAMES:
-            made.named.append((where["file"], where["line"], where.get("variable", "")))
+            made.named.append((where["file"], where["line"], where.get("variable", ""), len(self.made)))
         return key
 
 
@@ -165,16 +166,21 @@ class Recorder:
         value = look_up(read, names, world)
         if value is MISSING and isinstance(read, (ast.Attribute, ast.Subscript)):
             return self.inputs(read.value, names, world)
+        behind = self.behind(read, names, world)  # first, so that what a part is taken from stands before it
         keys = [self.recording.note(x) for x in values_in(value)]
         found = [key for key in keys if key]
-        if found and isinstance(read, (ast.Attribute, ast.Subscript)):
-            whole = look_up(read.value, names, world)
-            if isinstance(whole, np.ndarray):
-                behind = self.recording.note(whole)
-                made = self.recording.made[found[0]]
-                if behind and behind != found[0] and not made.inputs and not made.line:
-                    made.inputs, made.view = (behind,), True
+        if found and behind and behind != found[0]:
+            made = self.recording.made[found[0]]
+            if not made.inputs and not made.line:
+                made.inputs, made.view = (behind,), True
         return found
+
+    def behind(self, read: ast.expr, names: Any, world: Any) -> Key | None:
+        """The array of which x[...] or x.T is a part, entered with the array of which that one is a part."""
+        if not isinstance(read, (ast.Attribute, ast.Subscript)):
+            return None
+        inside = isinstance(look_up(read.value, names, world), np.ndarray)
+        return next(iter(self.inputs(read.value, names, world)), None) if inside else None
 
     def finish(self, frame: Any, returned: Any) -> None:
         waiting = self.open.pop(id(frame), None)
@@ -194,7 +200,7 @@ class Recorder:
         key = before.assignment.key
         part = returned if key is None else item_of_returned(returned, key)
         for value in values_in(part):
-            self.recording.note(value, variable="the result", **where)
+            self.recording.note(value, variable=RESULT, **where)
 
     def enter_written(self, before: Before, names: Any, world: Any, where: dict[str, Any]) -> None:
         target = before.assignment.target

@@ -149,8 +149,9 @@ class BackpropReport:
     def slip_lines(self) -> list[str]:
         if self.ok:
             return []
-        if self.missing and set(self.missing) == set(self.wrong) and not self.explanations:
-            return ["", self.nothing_yet()]
+        if self.missing and set(self.missing) == set(self.wrong):
+            found = [f"If they are computed: {slip}. {slip.sentence}" for e in self.explanations[:1] for slip in e]
+            return ["", self.nothing_yet(), *found]
         if not self.explanations and self.note.startswith("Right to"):
             return ["", *self.numbers()]
         if not self.explanations:

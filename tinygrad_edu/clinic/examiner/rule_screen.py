@@ -55,8 +55,8 @@ class Screen:
         with np.errstate(all="ignore"):
             lr = self.walk.lr or self.rates(made)
             rest = self.change - lr * made
-            fits = np.all(np.abs(rest) <= self.bound, axis=1)
-            return fits | self.decays(rest) if self.walk.lr and "adam" in rule.name else fits
+            fits = np.asarray(np.all(np.abs(rest) <= self.bound, axis=1))
+            return np.asarray(fits | self.decays(rest)) if self.walk.lr and "adam" in rule.name else fits
 
     @property
     def place(self) -> Array:
@@ -74,7 +74,8 @@ class Screen:
         w = np.where(open_, self.weight, 0.0)
         share = np.sum(rest * w, axis=1) / np.sum(w * w, axis=1)
         off = np.abs(rest - share[:, None] * w) * open_
-        return (share > 0.0) & np.all(off <= self.small + DECAY * np.abs(rest).max(axis=1, keepdims=True), axis=1)
+        near = np.all(off <= self.small + DECAY * np.abs(rest).max(axis=1, keepdims=True), axis=1)
+        return np.asarray((share > 0.0) & near)
 
 
 def choose(walk: Walk) -> Array:

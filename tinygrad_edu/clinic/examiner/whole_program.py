@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.book import total, truth_of
-from tinygrad_edu.clinic.examiner.check import difference, factors_of, rounding
+from tinygrad_edu.clinic.examiner.check import deltas_of, difference, factors_of, rounding
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate
@@ -215,7 +215,7 @@ class Verdict:
     @property
     def single(self) -> bool:
         """Does the program compute in single precision?"""
-        return any(getattr(leaf.given, "dtype", None) == np.float32 for leaf in self.learner.form.leaves)
+        return self.learner.single
 
     @property
     def tolerance(self) -> float:
@@ -322,14 +322,14 @@ class Verdict:
             return
         before, after = ends or (self.weights, self.new)
         lr = self.lr or 1.0
-        truth = truth_of(net, before)
+        truth = truth_of(net, before, self.single)
         for n, g in report.right.items():
             truth.add_whole(before[n] - lr * g, f"the right new {n}")
             truth.add_whole(lr * g, f"lr·∂L/∂{n}")
         for n, x in moments_of(walk) if walk is not None else ():
             truth.add_whole(x, f"an average of ∂L/∂{n}")
         wrong = {n: after[n] for n in report.wrong}
-        report.places = find_places(self.recording, truth, wrong, factors_of(net, self.lr))
+        report.places = find_places(self.recording, truth, wrong, factors_of(net, self.lr), deltas_of(net))
 
 
 def relative(a: Array, b: Array) -> float:

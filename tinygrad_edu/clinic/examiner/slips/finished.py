@@ -14,6 +14,7 @@ from tinygrad_edu.clinic.examiner.slips.sums import gradient_of
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
+ROUNDING = 1e-9  # relative; nobody clips to less
 ROUND = 1e-5  # relative; how near to a number of two digits a norm is that somebody has chosen
 
 
@@ -62,7 +63,7 @@ def gradient_clipped_by_norm(net: Network, learner: Learner) -> Variants:
 def gradient_clipped_by_value(net: Network, learner: Learner) -> Variants:
     for layer, use, g, given in of_right_shape(net, learner):
         limit = float(np.abs(given).max()) if given.size else 0.0
-        if given.size > 2 and 0.0 < limit < np.abs(g).max():
+        if given.size > 2 and ROUNDING * np.abs(g).max() < limit < np.abs(g).max():
             clipped = final(net, use, lambda g, c=limit: np.clip(g, -c, c))  # type: ignore[misc]
             yield Variant(layer, f"∂L/∂{{W}} = clip(right gradient, ±{limit:.6g})", (clipped,), use.parameter)
 
