@@ -49,8 +49,8 @@ class Screen:
             "place": self.place[self.chosen],
             "count": len(self.walk.names),
         }
-        m, v, t = (x[self.chosen] if isinstance(x, np.ndarray) else x for x in start)
-        made = np.asarray(rule.steps([self.slope], columns, (m, v, t))[0])
+        m, v = (x[self.chosen] if isinstance(x, np.ndarray) else x for x in start[:2])
+        made = np.asarray(rule.steps([self.slope], columns, (m, v, start[2]))[0])
         made = np.broadcast_to(made, (len(table), len(self.chosen)))
         with np.errstate(all="ignore"):
             lr = self.walk.lr or self.rates(made)
