@@ -102,7 +102,7 @@ def test_an_optimizer_of_another_model_is_refused(kind, backend, compiled):
     old = nn.MLP([2, 3, 1], seed=0, backend=backend)
     optimizer = getattr(optim, kind)(old.parameters())
     model = nn.MLP([2, 3, 1], seed=1, backend=backend)
-    with pytest.raises(SettingError, match=f"none of this model's parameters: {kind} was made of another"):
+    with pytest.raises(SettingError, match=f"none of this model's parameters: {kind} was made for another"):
         fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=3, compiled=compiled)
 
 
@@ -112,7 +112,7 @@ def test_some_of_the_parameters_is_freezing_and_is_said(compiled):
     optimizer = optim.SGD(model.parameters()[2:], lr=0.1)
     first = model.parameters()[0].data.copy()
     run = fit(model, X, Y, loss="mse", optimizer=optimizer, epochs=3, compiled=compiled)
-    assert run.how.endswith("the optimizer holds 2 of the model's 4 parameters, the others stay as they are")
+    assert run.how.endswith("the optimizer holds 2 of the model's 4 parameters; the others are not trained")
     np.testing.assert_array_equal(model.parameters()[0].data, first)
     assert "holds" not in fit_with().how
 

@@ -147,7 +147,7 @@ def test_ctrl_c_ends_a_compiled_run_within_half_a_second():
 
 def test_auto_runs_a_short_job_eagerly_and_says_why():
     run = trained("auto", epochs=3)
-    assert run.how.startswith("eager: 3 steps at an estimated")
+    assert run.how.startswith("eager: 3 steps, an estimated")
 
 
 def lstm(times):

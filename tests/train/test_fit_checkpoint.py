@@ -172,7 +172,7 @@ def test_a_file_written_on_the_way(way, every, tmp_path):
     cut = trained(way, **settings | {"epochs": 6}, callbacks=[Checkpoint(tmp_path / "run", every)])
     found = Run.load(tmp_path / "run")
     assert found.n_epochs == 6 - 6 % every
-    assert found.stop_reason == f"not ended: saved after {found.n_epochs} of 6 epochs"
+    assert found.stop_reason == f"not finished: saved after {found.n_epochs} of 6 epochs"
     assert found.loss_curve.tolist() == cut.loss_curve[: found.n_epochs].tolist()
     on = trained(way, **settings, resume_from=tmp_path / "run")
     assert 6 < on.n_epochs < 60

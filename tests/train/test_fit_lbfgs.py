@@ -139,13 +139,13 @@ def test_float32_and_running_statistics():
 def test_auto_says_which_way_it_goes():
     model = nn.MLP([2, 4, 1], seed=1)
     run = fit(model, X, Y, loss="mse", optimizer=LBFGS(model.parameters()), epochs=3)
-    assert run.how.startswith("eager: 3 steps at an estimated")
+    assert run.how.startswith("eager: 3 steps, an estimated")
 
 
 REFUSED = [
     ({"batch_size": 8}, "batch_size=8 of 30 samples: L-BFGS compares losses"),
-    ({"clip_norm": 1.0}, r"clip_norm=1\.0: L-BFGS needs the gradient as it is"),
-    ({"clip_value": 1.0}, r"clip_value=1\.0: L-BFGS needs the gradient as it is"),
+    ({"clip_norm": 1.0}, r"clip_norm=1\.0: L-BFGS needs the unchanged gradient"),
+    ({"clip_value": 1.0}, r"clip_value=1\.0: L-BFGS needs the unchanged gradient"),
     ({"shuffle": "weighted", "sample_weight": WEIGHTS}, 'shuffle="weighted" draws new samples'),
 ]
 
@@ -159,7 +159,7 @@ def test_what_it_cannot_honour_is_refused(settings, text, way):
 
 def test_other_things_that_it_cannot_do(tmp_path):
     model = nn.MLP([2, 4, 1], dropout=0.5)
-    with pytest.raises(SettingError, match="Dropout draws other units for each evaluation"):
+    with pytest.raises(SettingError, match="Dropout drops other units in each evaluation"):
         fit(model, X, Y, loss="mse", optimizer=LBFGS(model.parameters()), epochs=1)
     with pytest.raises(TypeError):
         LBFGS(model.parameters(), lr=optim.schedules.cosine(0.1, steps=3))  # it has none: a line search finds the step

@@ -119,7 +119,7 @@ def test_the_best_weights_are_restored():
 
 def test_the_sentence_of_patience_has_numbers():
     run = trained("compiled", **OPTIONS["patience"])
-    expected = "the loss improved by less than 0.05 of itself for 3 epochs in a row"
+    expected = "the loss improved by less than a share of 0.05 for 3 epochs in a row"
     assert run.stop_reason == f"stopped after {run.n_epochs} epochs: {expected}"
 
 
@@ -222,7 +222,7 @@ BAD = [
     ({"clip_value": "1"}, SettingError, "clip_value='1'"),
     ({"clip_norm": np.nan}, SettingError, "clip_norm=nan"),
     ({"shuffle": "weighted"}, SettingError, "give sample_weight"),
-    ({"validation": 3 * [X]}, SettingError, r"a share of the samples, is needed"),
+    ({"validation": 3 * [X]}, SettingError, r"give \(X, y\), or a share of the samples"),
     ({"shuffle": "sort"}, NameNotFoundError, "Did you mean 'sorted'"),
     ({"validation": 1.0}, SettingError, "holds out 30"),
     ({"validation": (X, Y[:3])}, ShapeError, "X has 30 rows and y has 3"),

@@ -54,5 +54,5 @@ def test_a_picture():
 def test_settings_are_refused():
     with pytest.raises(SettingError, match="above start"):
         lr_range_test(nn.MLP([2, 1]), X, Y, loss="mse", start=1.0, end=0.1)
-    with pytest.raises(SettingError, match="begin lower"):
+    with pytest.raises(SettingError, match="start lower"):
         lr_range_test(nn.MLP([2, 1], seed=0), X * 1e3, Y, loss="mse", start=1e3, end=1e6)

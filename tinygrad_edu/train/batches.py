@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 
 
 def batches(job: Job, order: Array) -> Iterator[Array]:
-    """The numbers of the samples of each batch."""
+    """The indices of the samples of each batch."""
     order = order if order.size else np.arange(job.samples)
     for start in range(0, len(order), job.batch_size):
         yield order[start : start + job.batch_size]

@@ -1,4 +1,4 @@
-"""A training run in one file, to go on with in another process: safetensors, and JSON in its metadata; no pickle."""
+"""A training run in one file, to resume in another process: safetensors, with JSON in its metadata; no pickle."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FACTS = (
 
 
 class Checkpoint:
-    """A callback that writes the whole run to a file every `every` epochs: fit(..., resume_from=path).
+    """A callback that saves the whole run every `every` epochs; resume it with fit(..., resume_from=path).
 
     >>> import tempfile
     >>> from tinygrad_edu import fit, nn, optim
@@ -63,9 +63,11 @@ class Checkpoint:
 
 
 def write(job: Job, path: str | os.PathLike[str]) -> Path:
-    """Everything that the run needs to go on; until it is wholly on the disk, the file that stood there stays."""
+    """Save everything the run needs to continue; an existing file stays until the new one is completely on the disk."""
     if job.minimizer:
-        raise SettingError(f"{path}: a run of L-BFGS cannot go on, since SciPy keeps its memory: save it as .json")
+        raise SettingError(
+            f"{path}: a run of L-BFGS cannot be resumed, because SciPy keeps its memory: save it as .json"
+        )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     storage.write(path, arrays(job), {"format": FORMAT, "run": json.dumps(facts(job))})
@@ -86,11 +88,11 @@ def arrays(job: Job) -> dict[str, Array]:
 
 
 def facts(job: Job) -> dict[str, Any]:
-    """What is not an array. NaN and infinity are written as Python's json writes them."""
+    """Everything but the arrays. NaN and infinity are written as Python's json writes them."""
     found: dict[str, Any] = plain(
         {
             "config": config(job),
-            "stop_reason": job.ending or f"not ended: saved after {len(job.losses)} of {job.settings.epochs} epochs",
+            "stop_reason": job.ending or f"not finished: saved after {len(job.losses)} of {job.settings.epochs} epochs",
             "how": job.how,
             "data": prints(job),
             "stopping": job.progress.rule,
@@ -106,7 +108,7 @@ def facts(job: Job) -> dict[str, Any]:
 
 
 def prints(job: Job) -> dict[str, Any]:
-    """Shape and checksum of all that it is trained and validated on."""
+    """Shapes and checksums of the data that it is trained and validated on."""
     names = ("X", "y", "sample_weight")
     found = dict(zip(names, job.data, strict=False))
     found |= {} if job.chances is None else {"sample_weight": job.chances}
@@ -125,26 +127,26 @@ class Found:
     facts: Mapping[str, Any]
 
     def state(self, place: str) -> dict[str, Array]:
-        """The weights at one of STATES, {} where there are none."""
+        """The weights at one of STATES, {} if there are none."""
         return {name[len(place) + 1 :]: x for name, x in self.arrays.items() if name.startswith(f"{place}.")}
 
 
 def read(path: str | os.PathLike[str]) -> Found:
-    """The file, whole. Errors: CheckpointError where it is cut off, or not the record of a run."""
+    """The complete file. Errors: CheckpointError if it is cut off, or not the record of a run."""
     found, metadata = storage.read_all(path)
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path} holds arrays, but not a run as Run.save writes it ({FORMAT!r}): model.load reads weights alone"
+            f"{path} holds arrays, but not a run as Run.save writes it ({FORMAT!r}): for weights alone use model.load"
         )
     try:
         facts = storage.parse_json(metadata["run"])
         return Found(found, {name: facts[name] for name in FACTS})
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} lacks a part of the run, or holds another one: {error!r}") from None
+        raise CheckpointError(f"{path} lacks a part of the run, or a part is wrong: {error!r}") from None
 
 
 def curves(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a Run is made of: its curves and the state of its model, and the rest."""
+    """The parts of a Run: its curves and the state of its model, and the rest."""
     found = read(path)
     try:
         record = {name: found.arrays[f"curve.{own}"] for name, own in zip(RECORD, CURVES, strict=True)}

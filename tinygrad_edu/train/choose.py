@@ -1,4 +1,4 @@
-"""Which way a job is trained: compiled where that is asked for or pays, else operation by operation; and why."""
+"""How a job is trained: compiled if that is asked for or pays, else operation by operation; and why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOAD_SECONDS = 0.3  # a compiled program from the disk
 
 
 def stepper_for(job: Job, course: Any, shown: Bar) -> Stepper:
-    """The way that a job goes, with its compiled session if it has one."""
+    """How a job is trained, with its compiled session if it has one."""
     if job.minimizer:
         return LbfgsStepper(job, shown, course)
     if job.ranks:
@@ -36,7 +36,7 @@ def stepper_for(job: Job, course: Any, shown: Bar) -> Stepper:
 
 
 def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
-    """(the compiled session or None, which way the run goes and why)."""
+    """(the compiled session or None, how the run is trained and why)."""
     checks.one_of("compiled", compiled, (True, False, "auto"))
     if not compiled:
         return None, "eager: asked for"
@@ -46,13 +46,13 @@ def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
         return None, "eager: the scalar back end"
     if compiled is True:
         return session_or_error(job), "compiled: asked for"
-    if job.how and not job.compiled:  # the other way would round otherwise
+    if job.how and not job.compiled:  # the eager form would round differently
         return None, "eager: as before"
     return session_or_eager(job)
 
 
 def session_or_error(job: Job) -> Any:
-    """The session of a job. Errors: the one of the eager way, if it has one, else TraceError."""
+    """The session of a job. Errors: the eager error, if there is one, else TraceError."""
     try:
         program = training_program(job)
     except TraceError:
@@ -64,7 +64,7 @@ def session_or_error(job: Job) -> Any:
 
 
 def session_or_eager(job: Job) -> tuple[Any, str]:
-    """`choose` for "auto": whatever a trace or the compiler cannot do is done operation by operation."""
+    """`choose` for "auto": whatever a trace or the compiler cannot do is trained operation by operation."""
     state = PythonState(model=job.model, loss=job.loss)
     if state.opaque:
         return None, f"eager: {state.opaque}"
@@ -73,7 +73,7 @@ def session_or_eager(job: Job) -> tuple[Any, str]:
             return training_program(job).course(job), "compiled: as before"
         seconds = eager_seconds(job)
         if seconds < LOAD_SECONDS:
-            return None, f"eager: {job.steps:,} steps at an estimated {seconds:.2g} s in all are not worth compiling"
+            return None, f"eager: {job.steps:,} steps, an estimated {seconds:.2g} s in all, are not worth compiling"
         program, how = program_if_worth(job, seconds)
         return program and program.course(job), how
     except Exception as error:
@@ -95,7 +95,7 @@ def choose_together(job: Job, compiled: bool | str) -> tuple[Any, str]:
 
 
 def program_if_worth(job: Job, seconds: float) -> tuple[Any, str]:
-    """A program that is there already, or that takes less time to make than it saves."""
+    """Use a program that exists already, or that takes less time to compile than it saves."""
     try:
         program = training_program(job)
     except TraceError as error:
@@ -110,7 +110,7 @@ def program_if_worth(job: Job, seconds: float) -> tuple[Any, str]:
 
 
 def eager_seconds(job: Job) -> float:
-    """All steps, estimated from the quicker of two forward and backward passes of one batch. They leave no trace."""
+    """The time of all steps, estimated from the faster of two forward and backward passes; they change nothing."""
     times, before = [], Snapshot(job.model, job.optimizer)
     for _ in range(2):
         job.optimizer.zero_grad()
@@ -123,7 +123,7 @@ def eager_seconds(job: Job) -> float:
 
 
 def refuse_as_eager(job: Job) -> None:
-    """The error that the first or the last batch gives operation by operation, if it gives one."""
+    """The eager error of the first or the last batch, if there is one."""
     state, before = PythonState(model=job.model, loss=job.loss), Snapshot(job.model, job.optimizer)
     try:
         for start in {0, job.samples - (job.samples % job.batch_size or job.batch_size)}:
@@ -135,12 +135,12 @@ def refuse_as_eager(job: Job) -> None:
 
 
 def training_program(job: Job) -> Any:
-    """The compiled form of this job; Numba is loaded here, not before. Errors: TraceError where it cannot be made."""
+    """The compiled form of this job; Numba is loaded here, not before. Errors: TraceError if it cannot be compiled."""
     if missing := compiler.missing():
         raise TraceError(f"{missing}: nothing can be compiled")
     from tinygrad_edu.train.compiled.programs import program_for
 
     try:
         return program_for(job)
-    except SystemError:  # what CPython 3.11 makes of Ctrl-C within ast.parse
+    except SystemError:  # CPython 3.11 turns Ctrl-C within ast.parse into this
         return program_for(job)

@@ -1,4 +1,4 @@
-"""What a run was told: all that is needed to do it again."""
+"""The settings of a run: all that is needed to repeat it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def name_of(x: object) -> str:
 
 
 def plain(x: object) -> Any:
-    """The same in JSON's own kinds: a schedule as it prints, a function by its name.
+    """The same in JSON's types: a schedule as its printed text, a function as its name.
 
     >>> plain({"lr": 0.1, "loss": len, "betas": (0.9, np.float64(0.99))})
     {'lr': 0.1, 'loss': 'builtins.len', 'betas': [0.9, 0.99]}

@@ -1,4 +1,4 @@
-"""`fit` operation by operation: the reference for the compiled way, and the only one for models of Values."""
+"""`fit` operation by operation: the reference for compiled training, and the only form for models of Values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 
 class EagerStepper(Stepper):
-    """Epoch after epoch, each operation by itself."""
+    """Trains epoch after epoch, one operation at a time."""
 
     def epochs(self) -> Generator[Epochs, None, None]:
         """One at a time."""

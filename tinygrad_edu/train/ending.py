@@ -14,7 +14,7 @@ from tinygrad_edu.train.stopping import PATIENCE
 
 
 def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
-    """Of a run that met no NaN."""
+    """Why a run without NaN ended."""
     done, s = len(job.losses), job.settings
     if interrupted:
         return f"interrupted after {done} of {s.epochs} epochs"
@@ -23,7 +23,7 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
     if stopped and job.progress.rule[PATIENCE]:
         what = "validation loss" if job.held_out else "loss"
         return (
-            f"stopped after {done} epochs: the {what} improved by less than {s.tol or 0.0:g} of itself for "
+            f"stopped after {done} epochs: the {what} improved by less than a share of {s.tol or 0.0:g} for "
             f"{s.patience} epochs in a row"
         )
     if stopped:
@@ -36,7 +36,7 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
 
 
 def bad_reason(job: Job, order: ArrayLike) -> str:
-    """Of a run that met NaN or infinity in the epoch with this order; the model is as before it."""
+    """Why a run ended that met NaN or infinity in the epoch with this order; the model is as before it."""
     done = len(job.losses)
     return (
         f"stopped in epoch {done + 1}: the loss became NaN or infinite{first_bad(job, order)}; the model is as after "
@@ -45,7 +45,7 @@ def bad_reason(job: Job, order: ArrayLike) -> str:
 
 
 def first_bad(job: Job, order: ArrayLike) -> str:
-    """Where, found by doing the epoch once more and looking at every operation."""
+    """The place, found by repeating the epoch and checking every operation."""
     before, all_batches = Snapshot(job.model, job.optimizer), list(batches(job, order))
     try:
         with detect_anomaly(), np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""`fit`: train a model on arrays, as compiled code where that pays, else operation by operation."""
+"""`fit`: train a model on arrays, as compiled code if that pays, else operation by operation."""
 
 from __future__ import annotations
 
@@ -45,27 +45,27 @@ def fit(
     """Train `model` in place on X and y, and record the run; NaN or Ctrl-C leave it as after the last whole epoch.
 
     model: a Module, whose parameters are Values or Tensors.
-    X: the inputs, a row for each sample; whole numbers where the model looks rows up by them.
+    X: the inputs, a row for each sample; integers if the model uses them as indices.
     y: the targets, a row for each sample; class numbers (samples,) for cross_entropy.
     loss: the name of a loss in nn.losses, or a function of output and target.
-    optimizer: one of this model's parameters, its name, or a function of them; an epoch of L-BFGS is one iteration.
-    epochs: how often all samples are gone through; with resume_from, in all.
+    optimizer: one for this model's parameters, its name, or a function of them; an epoch of L-BFGS is one iteration.
+    epochs: the number of passes over all samples; with resume_from, the total.
     batch_size: the samples of one update; all of them by default.
-    shuffle: a new order for each epoch (True), none, or an order of data.batches by name.
-    seed: what the orders, and a share that is held out, are drawn from.
-    compiled: True, False, or "auto", which compiles where that is estimated to pay.
+    shuffle: a new order in each epoch (True), none (False), or the name of an order of data.batches.
+    seed: the seed of the orders, and of the held-out share.
+    compiled: True, False, or "auto", which compiles if that is estimated to pay.
     tol: stop when the loss of an epoch differs from the one before by at most tol of it.
     patience: stop when the loss has not improved by more than tol of the best one for so many epochs.
-    validation: (X, y), or a share of the samples to hold out; its loss is what tol and patience then look at.
+    validation: (X, y), or a share of the samples to hold out; tol and patience then use its loss.
     sample_weight: one for each sample, (samples,).
-    clip_norm: the length that the gradient is scaled down to, after clip_value.
-    clip_value: the size that each entry of the gradient is cut to.
+    clip_norm: the largest length of the gradient, which is scaled down to it, after clip_value.
+    clip_value: the largest size of each entry of the gradient, which is clipped to it.
     callbacks: functions of the Job, called after each epoch; one that returns True ends the run.
-    progress: a bar, or none; by default in a terminal.
-    accurate: compiled exp, tanh and log as the C library has them, to the last digit, and slower.
-    resume_from: the file of an earlier run (Run.save), to go on from; everything else is given again.
+    progress: whether to show a progress bar; by default in a terminal.
+    accurate: use the C library's exp, tanh and log in compiled code: right to the last digit, and slower.
+    resume_from: the file of an earlier run (Run.save) to continue; give everything else again.
     comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see train.mpi).
-    comm_timeout_s: seconds that a rank waits for the others before it ends them all.
+    comm_timeout_s: how many seconds a rank waits for the others before it ends them all.
     Errors: SettingError, ShapeError, DtypeError, CheckpointError, TraceError (compiled=True); the model is as before.
 
     >>> from tinygrad_edu import data, nn
@@ -80,7 +80,7 @@ def fit(
 def begin_job(
     model: Module, X: Samples, y: Samples, optimizer: Any, given: Mapping[str, Any], resume_from: Any = None
 ) -> Job:
-    """The job, at its start or where the file of an earlier run left it."""
+    """The job, at its start or as the file of an earlier run left it."""
     job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), Settings(**given))
     if resume_from is not None:
         resume(job, resume_from)
@@ -88,29 +88,29 @@ def begin_job(
 
 
 def train_job(job: Job, compiled: bool | str) -> Run:
-    """The epochs of the job that are left, and its record."""
+    """Train the remaining epochs of the job; returns its record."""
     return Training(job, compiled).run()
 
 
 class Training:
-    """One call of `fit`: a stepper gives whole epochs; here they are recorded, looked at and ended.
+    """One call of `fit`: a stepper gives whole epochs, which are recorded and checked for the end here.
 
-    `point`: the last whole epoch, which Ctrl-C, NaN and errors lead back to, wherever they come. An epoch is whole when
-    the callbacks have seen it, because they may write; those that have been seen to only look may be interrupted: they
-    are called again when the run goes on, because one of them may have been about to write for the first time.
+    `point`: the last whole epoch, to which Ctrl-C, NaN and errors lead back wherever they occur. An epoch is whole once
+    the callbacks have run, because they may write. Callbacks that have only read so far may be interrupted: they are
+    called again when the run continues, because one of them may have been about to write for the first time.
     """
 
     def __init__(self, job: Job, compiled: bool | str) -> None:
         self.job, self.compiled, self.training = job, compiled, job.model.training
         self.point, self.stepper = Point(job), Stepper(job, progress_bar.NoBar())
         self.measured: Point | None = None  # before the callbacks of an epoch
-        self.only_look: bool | None = None  # have the callbacks of earlier epochs written nothing?
+        self.only_look: bool | None = None  # whether the callbacks of earlier epochs only read
 
     def run(self) -> Run:
-        """All of it; the record, also after Ctrl-C."""
+        """Run it; returns the record, also after Ctrl-C."""
         try:
             self.job.model.train()
-            with bar(self.job) as shown, np.errstate(all="ignore"):  # what overflows ends the run, and it says where
+            with bar(self.job) as shown, np.errstate(all="ignore"):  # an overflow ends the run, which says where
                 ending = self.all_epochs(shown)
             return self.finish(ending)
         except KeyboardInterrupt:
@@ -122,7 +122,7 @@ class Training:
             raise
 
     def all_epochs(self, shown: Bar) -> str:
-        """All epochs that are left, in a way that is chosen for them; why they ended."""
+        """Train all remaining epochs, compiled or not; returns why they ended."""
         job = self.job
         job.go_on()
         over = job.progress.pending and job.call_back()
@@ -141,7 +141,7 @@ class Training:
                 course = self.another_way(error)
 
     def another_way(self, error: CompileError) -> Any:
-        """A new program, where one is asked for and epochs were done since the last; else operation by operation."""
+        """Make a new program if compiling was asked for and epochs were done since the last; else go on eagerly."""
         done = len(self.job.losses)
         if self.compiled is True:
             if self.stepper.start == done:
@@ -151,7 +151,7 @@ class Training:
         return None
 
     def epochs_of(self, stepper: Stepper) -> str:
-        """The epochs that a stepper gives, recorded; why they ended."""
+        """Record the epochs that a stepper gives; returns why they ended."""
         with closing(stepper.epochs()) as epochs:
             for done in epochs:
                 over = self.keep(done)
@@ -167,7 +167,7 @@ class Training:
         return reason(self.job, interrupted=True) if stepper.interrupted else stepper.ending()
 
     def keep(self, done: Epochs) -> bool:
-        """Record epochs and look at them; is it over?"""
+        """Record epochs and apply the rules; is it over?"""
         job, over = self.job, False
         job.progress.record(done.losses, done.grad_norms, done.update_norms)
         if done.looked:
@@ -181,18 +181,18 @@ class Training:
         return over
 
     def note(self) -> None:
-        """How it is before the callbacks."""
+        """The state before the callbacks."""
         self.measured = Point(self.job) if self.job.settings.callbacks else None
 
     def back_to_point(self) -> None:
-        """The last whole epoch; to do it twice is the same as once."""
+        """Go back to the last whole epoch; doing it twice is the same as once."""
         if self.measured is not None and self.only_look and self.measured.is_now():
             self.point = self.measured
         self.stepper.close()
         self.point.restore()
 
     def back_to_whole_epoch(self) -> None:
-        """The same after Ctrl-C, with the epochs that a compiled block has done meanwhile."""
+        """The same after Ctrl-C, including the epochs that a compiled block has done meanwhile."""
         self.back_to_point()
         self.measured, left = None, self.stepper.settle()
         if left is not None and len(left.losses):
@@ -203,7 +203,7 @@ class Training:
             self.point = Point(self.job)
 
     def finish(self, ending: str) -> Run:
-        """The best weights, where they are asked for, and the record; to do it twice is the same as once."""
+        """Restore the best weights, if asked for, and make the record; doing it twice is the same as once."""
         self.point.restore()
         run = record(self.job, ending + self.job.restore_best(), self.compiled)
         self.job.model.train(self.training)
@@ -216,7 +216,7 @@ def record(job: Job, ending: str, compiled: bool | str) -> Run:
     def resume(epochs: int) -> Run:
         if job.minimizer:
             raise SettingError(
-                "L-BFGS cannot go on: SciPy keeps its memory. Call fit, which starts anew from these weights"
+                "L-BFGS cannot be resumed: SciPy keeps its memory. Call fit, which starts afresh from these weights"
             )
         job.settings, job.progress.callback_reason = replace(job.settings, epochs=epochs), ""
         return train_job(job, compiled)

@@ -1,4 +1,4 @@
-"""Histograms of what goes through each layer, taken while `fit` trains: a callback with bounded memory."""
+"""Histograms of each layer's activations, gradients and weights while `fit` trains: a callback with bounded memory."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ VALUES_AT_MOST = 16  # samples that a model of Values is measured on: each costs
 
 @dataclass(frozen=True)
 class Spread:
-    """How numbers are spread, without those that are not finite.
+    """The distribution of an array's finite numbers.
 
     `quantiles` at LEVELS and `counts` in BINS equal bins between the first and the last of them, both of log₁₀|x| for
-    what is LOGARITHMIC (zeros are then left out); `zeros` and `broken`, the shares of zeros and of NaN and infinite
-    entries; `size`, the root of the mean square.
+    the kinds in LOGARITHMIC (zeros are then left out); `zeros` and `broken`, the shares of zeros and of NaN and
+    infinite entries; `size`, the root of the mean square.
     """
 
     quantiles: tuple[float, ...]
@@ -49,10 +49,10 @@ class Spread:
 
 @dataclass(frozen=True)
 class LayerState:
-    """The spreads of one layer; `stuck`, the share of its units whose activation is flat for every sample; `saturated`,
-    the share of its activations that are far out on one of two flat sides, as tanh and sigmoid have them.
+    """The distributions of one layer; `stuck`, the share of its units whose activation is flat for every sample;
+    `saturated`, the share of its activations far out on a flat side of a function with two, such as tanh.
 
-    Both are NaN where they have no meaning: `stuck` for a layer that ends in no activation.
+    Both are NaN if they have no meaning, as `stuck` for a layer without an activation.
     """
 
     activations: Spread
@@ -64,7 +64,7 @@ class LayerState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of every layer, by name and from the input on, after an epoch."""
+    """The state of every layer after an epoch, by name, in order from the input."""
 
     epoch: int
     layers: Mapping[str, LayerState]
@@ -73,10 +73,10 @@ class Snapshot:
 class Histograms:
     """A callback for `fit` that keeps histograms of activations, gradients and weights of each layer.
 
-    every: epochs between two snapshots; it doubles, and every second snapshot is dropped, when there are more than
-    `most`. samples: how many samples they are taken on, in eval mode (of a model of Values at most 16). The run is the
-    same as without it.
-    Errors: SettingError for numbers that are not whole and above 0.
+    every: epochs between two snapshots; once there are more than `most`, it doubles and every second snapshot is
+    dropped. samples: how many samples are measured, in eval mode (at most 16 for a model of Values). The run itself is
+    not changed.
+    Errors: SettingError for numbers that are not positive integers.
 
     >>> from tinygrad_edu import fit, nn, optim
     >>> from tinygrad_edu.data import xor_gate
@@ -101,7 +101,7 @@ class Histograms:
             self.thin()
 
     def thin(self) -> None:
-        """Every second snapshot, and the last one."""
+        """Keep every second snapshot, and the last one."""
         while len(self.snapshots) > self.most:
             self.every *= 2
             *before, last = self.snapshots
@@ -183,7 +183,7 @@ def spread(values: Array, logarithmic: bool = False) -> Spread:
 def measure_layers(
     model: Module, loss: Callable[..., Any], data: tuple[Array, ...], samples: int = 256
 ) -> dict[str, LayerState]:
-    """The state of each layer for some samples of data, (X, y) or (X, y, weights); it leaves no trace in the model."""
+    """The state of each layer for some samples of data, (X, y) or (X, y, weights); the model is not changed."""
     rows = rows_of(model, data[0], samples)
     X, y, *weights = (array[rows] for array in data)
     with evaluation_mode(model), np.errstate(all="ignore"):
@@ -195,7 +195,7 @@ def measure_layers(
 
 
 def rows_of(model: Module, X: Array, samples: int = 256) -> Array:
-    """The samples to measure on, evenly chosen: data may be sorted."""
+    """The samples to measure on, evenly spaced, because data may be sorted."""
     scalar = not all(isinstance(p, Tensor) for p in model.parameters())
     count = min(len(X), samples, VALUES_AT_MOST if scalar else samples)
     return np.linspace(0, len(X) - 1, count).astype(int)
@@ -229,7 +229,7 @@ def layer_state(name: str, model: Module, gradients: Mapping[str, Array], nodes:
 
 
 def layer_of(place: str, model: Module) -> str:
-    """The layer of a parameter: layers.0 of layers.0.weight; the model itself where no layer is named."""
+    """The layer of a parameter: layers.0 for layers.0.weight; the model itself if no layer is named."""
     return place.rpartition(".")[0] or type(model).__name__
 
 
@@ -242,7 +242,7 @@ def data_of(node: Node) -> Array:
 
 
 class _Sink:
-    """Stands below all outputs, so that one walk from it meets every node."""
+    """A node below all outputs, so that one walk from it visits every node."""
 
     def __init__(self, parents: list[Any]) -> None:
         self.parents = parents
@@ -275,7 +275,7 @@ def nodes_in(array: ArrayLike) -> list[Any]:
 
 
 def stuck(nodes: list[Any], samples: int) -> float:
-    """The share of units whose activation is flat for all samples; NaN where no activation ends the layer."""
+    """The share of units whose activation is flat for all samples; NaN if the layer does not end in an activation."""
     slopes = join([slope(node) for node in nodes])
     if not slopes.size or slopes.size % samples:
         return float("nan")
@@ -283,7 +283,7 @@ def stuck(nodes: list[Any], samples: int) -> float:
 
 
 def saturated(nodes: list[Any]) -> float:
-    """The share of activations with nearly no slope; NaN where the function is not flat on both sides."""
+    """The share of activations with almost no slope; NaN if the function is not flat on both sides."""
     operation = nodes[0].op
     if not ends_in_activation(nodes[0]) or not operation.saturates:
         return float("nan")

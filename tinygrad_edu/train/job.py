@@ -26,10 +26,10 @@ AT_A_TIME = 1_000_000  # sample numbers drawn together
 
 @dataclass
 class Job:
-    """A training run: what it works on, and its progress. Callbacks are called with it.
+    """A training run: its model, data and progress. Callbacks are called with it.
 
-    `data`: X, y and, where they are given, the weights of the samples; `chances`: the weights, where samples are drawn
-    by them. `minimizer`: L-BFGS, where it is asked for; `optimizer` is then a stand-in that changes nothing.
+    `data`: X, y and, if given, the sample weights; `chances`: the weights, if samples are drawn by them. `minimizer`:
+    L-BFGS, if it is asked for; `optimizer` is then a stand-in that changes nothing.
     """
 
     model: Module
@@ -40,7 +40,7 @@ class Job:
     loss: Loss
     chances: Array | None = None
     minimizer: LBFGS | None = None
-    how: str = ""  # which way it goes, and why
+    how: str = ""  # how it is trained, and why
     ending: str = ""  # the sentence of the record
     steps_made: list[int] = field(default_factory=list)  # by the optimizer, at the end
     start: Mapping[str, Array] = field(default_factory=dict)  # the weights before the first epoch, for the clinic
@@ -78,23 +78,23 @@ class Job:
 
     @property
     def left(self) -> int:
-        """Epochs that are still to be done."""
+        """The number of epochs left."""
         return self.settings.epochs - len(self.losses)
 
     @property
     def watched(self) -> bool:
-        """Has Python to look after every epoch?"""
+        """Does Python have to act after every epoch?"""
         s = self.settings
         follows = any(schedule.follows_loss for schedule in self.optimizer.schedules)
         return bool(self.held_out or s.callbacks or follows or self.minimizer)
 
     @property
     def compiled(self) -> bool:
-        """Does it go as compiled code?"""
+        """Is it trained as compiled code?"""
         return self.how.startswith("compiled")
 
     def generator(self) -> np.random.Generator:
-        """What the orders of the epochs that are still to be done are drawn from."""
+        """The random generator for the orders of the remaining epochs."""
         rng, done = np.random.default_rng(self.settings.seed), len(self.losses)
         while done:
             done -= len(self.orders(rng, done))
@@ -103,7 +103,7 @@ class Job:
     def orders(self, rng: np.random.Generator, count: int) -> Array:
         """The order of the samples in each of the next epochs; the same however many are drawn at a time.
 
-        No columns where the samples are taken in turn; that order does for all of them in one batch too.
+        (epochs, 0) if the samples are taken in turn, as also for all samples in one batch.
         """
         count = min(count, max(1, AT_A_TIME // self.samples))
         how = self.settings.shuffle
@@ -117,13 +117,13 @@ class Job:
         output = self.model(batch[0])
         if isinstance(output, tuple) and isinstance(self.loss, losses.Loss):
             raise ShapeError(
-                "the model returns a tuple, as recurrent layers return (outputs, state): train it by fit_online, or "
-                "choose one, such as nn.Sequential(layer, nn.last_output, nn.Linear(...))"
+                "the model returns a tuple, as recurrent layers return (outputs, state): train it with fit_online, or "
+                "select one output, as in nn.Sequential(layer, nn.last_output, nn.Linear(...))"
             )
         return self.loss(output, batch[1], **weight)
 
     def look(self, measured: Callable[[], None] = lambda: None) -> bool:
-        """What is done after an epoch that Python watches: True if it was the last one. measured: before callbacks."""
+        """The work after an epoch that Python watches: True if it was the last one. measured: before callbacks."""
         self.measure()
         self.progress.pending = bool(self.settings.callbacks)
         measured()
@@ -142,7 +142,7 @@ class Job:
         return self.progress.stopped
 
     def measure(self) -> None:
-        """Validation and what goes by the loss, once for each epoch."""
+        """Validation, and what depends on the loss, once for each epoch."""
         if self.progress.seen == self.progress.epochs:
             return
         watched = self.losses[-1] if self.held_out is None else self.validate(*self.held_out)
@@ -152,7 +152,7 @@ class Job:
         self.progress.observe(watched)
 
     def validate(self, X: Array, y: Array) -> float:
-        """The loss of what was held out; the best state so far is kept where the run may stop early."""
+        """The loss of the held-out samples; keeps the best state so far if the run may stop early."""
         training, progress = self.model.training, self.progress
         with no_grad():
             loss = float(self.loss(self.model.eval()(X), y).item())
@@ -163,7 +163,7 @@ class Job:
         return loss
 
     def refuse_indices(self) -> None:
-        """The error of the layer that takes an index which is out of range, if one does."""
+        """Raise the error of a layer that gets an index out of range, if there is one."""
         training = self.model.training
         try:
             with no_grad():
@@ -172,7 +172,7 @@ class Job:
             self.model.train(training)
 
     def restore_best(self) -> str:
-        """The best weights by validation, if the last ones are others; says so."""
+        """Restore the best weights by validation, if they are not the last ones, and say so."""
         progress = self.progress
         if progress.best is None or progress.best[1] == progress.epochs:
             return ""
@@ -183,7 +183,7 @@ class Job:
         return f"; the weights are those of epoch {epoch}, the best by validation ({loss:.4g})"
 
     def go_on(self) -> None:
-        """Back to the weights after the last epoch, where those of the best one were restored."""
+        """Go back to the weights after the last epoch, if those of the best one were restored."""
         if self.progress.last is not None:
             self.model.load_state_dict(self.progress.last)
             self.progress.last = None
@@ -219,43 +219,43 @@ def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, 
 
 
 def refuse_other_parameters(model: Module, optimizer: Optimizer | LBFGS) -> None:
-    """An optimizer of another model would train nothing, and the loss would stand still."""
+    """Refuse an optimizer of another model: it would train nothing, and the loss would not move."""
     own = {id(p) for p in model.parameters()}
     if not any(id(p) in own for p in optimizer.params):
         raise SettingError(
-            f"the optimizer holds none of this model's parameters: {type(optimizer).__name__} was made of another "
-            f"model, perhaps of one that had the same name. Make it again: optim.{type(optimizer).__name__}"
+            f"the optimizer holds none of this model's parameters: {type(optimizer).__name__} was made for another "
+            f"model, perhaps an earlier one of the same name. Make it again: optim.{type(optimizer).__name__}"
             "(model.parameters())"
         )
 
 
 def note_of_parts(job: Job) -> str:
-    """Says so where the optimizer holds some of the parameters only, as it does where layers are frozen."""
+    """A note if the optimizer holds only some of the parameters, as with frozen layers."""
     held, own = {id(p) for p in job.optimizer.params}, job.model.parameters()
     count = sum(id(p) in held for p in own)
     if count == len(own):
         return ""
-    return f"; the optimizer holds {count} of the model's {len(own)} parameters, the others stay as they are"
+    return f"; the optimizer holds {count} of the model's {len(own)} parameters; the others are not trained"
 
 
 def two(validation: Samples) -> Any:
     if not (isinstance(validation, (tuple, list)) and len(validation) == 2):
-        raise SettingError(f"validation={validation!r:.40}: (X, y), or a share of the samples, is needed")
+        raise SettingError(f"validation={validation!r:.40}: give (X, y), or a share of the samples")
     return validation
 
 
 def refuse_for_lbfgs(model: Module, settings: Settings, n: int) -> None:
-    """It goes by one function of the weights: that of all samples, without chance, and by its exact gradient."""
-    why = "L-BFGS compares losses at several weights, which have to be of the same samples"
+    """Check L-BFGS's needs: one function of the weights, of all samples, not random, and its exact gradient."""
+    why = "L-BFGS compares losses at several weights, so the samples have to be the same"
     if settings.batch_size is not None and settings.batch_size < n:
         raise SettingError(f"batch_size={settings.batch_size} of {n} samples: {why}; leave batch_size out")
     if settings.drawn:
         raise SettingError(f'shuffle="weighted" draws new samples for each epoch: {why}; leave shuffle out')
     for name in ("clip_norm", "clip_value"):
         if getattr(settings, name) is not None:
-            raise SettingError(f"{name}={getattr(settings, name)!r}: L-BFGS needs the gradient as it is")
+            raise SettingError(f"{name}={getattr(settings, name)!r}: L-BFGS needs the unchanged gradient")
     if any(getattr(module, "p", 0.0) for _, module in model.named_modules() if isinstance(module, Dropout)):
-        raise SettingError("Dropout draws other units for each evaluation, and L-BFGS needs one loss: use p=0, or Adam")
+        raise SettingError("Dropout drops other units in each evaluation, but L-BFGS needs one loss: use p=0, or Adam")
 
 
 def split(data: tuple[Array, ...], settings: Settings) -> Any:
@@ -263,9 +263,7 @@ def split(data: tuple[Array, ...], settings: Settings) -> Any:
     share, n = float(settings.validation), len(data[0])
     count = round(share * n)
     if not 0 < count < n:
-        raise SettingError(
-            f"validation={share:g} of {n} samples holds out {count}: at least one has to be on each side"
-        )
+        raise SettingError(f"validation={share:g} of {n} samples holds out {count}: both parts need at least one")
     drawn = np.random.default_rng([settings.seed, 2]).permutation(n)
     kept, out = np.sort(drawn[count:]), np.sort(drawn[:count])
     return tuple(np.ascontiguousarray(a[kept]) for a in data), tuple(a[out] for a in data)

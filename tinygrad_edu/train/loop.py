@@ -16,7 +16,7 @@ Loss = Callable[[Any, Any], Any]
 
 
 def step(model: Module, x: Array, y: Array, loss: Loss, optimizer: Optimizer) -> float:
-    """One update from the samples given: the loss before it."""
+    """One update from the given samples; returns the loss before it."""
     optimizer.zero_grad()
     value = loss(model(x), y)
     value.backward()
@@ -25,7 +25,7 @@ def step(model: Module, x: Array, y: Array, loss: Loss, optimizer: Optimizer) ->
 
 
 def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, batches: Iterable[Any]) -> list[float]:
-    """The loss at each step; `batches` gives the rows of each step: an index, a slice or an array of indices.
+    """Train, and return the loss at each step; `batches` gives each step's rows: an index, a slice or an index array.
 
     X: the inputs, a row for each sample.
     y: the targets, a row for each sample.
@@ -44,9 +44,9 @@ def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, b
 def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) -> float:
     """The share of samples that a model gets right, from 0 to 1.
 
-    Args: `X` (samples, ...); `y`, class numbers, rows of 0 and 1, or one column of two levels such as 0 and 1, or -1
-    and 1. With several outputs the largest one is the answer. With one output the answer is the upper level above
-    `threshold`, which lies midway between the levels by default; for logits it is 0.
+    Args: `X` (samples, ...); `y`, class numbers, one-hot rows, or one column of two levels such as 0 and 1, or -1
+    and 1. With several outputs the largest one is the answer. With one output the answer is the upper level if the
+    output is above `threshold`, by default midway between the levels; for logits use 0.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import or_gate
@@ -63,7 +63,7 @@ def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) 
 
 
 def one_minus_mae(model: Module, X: Array, y: Array) -> float:
-    """1 - the mean absolute error: how near outputs in [0, 1] are to targets of 0 and 1, the OR/XOR question's measure.
+    """1 - the mean absolute error: how close outputs in [0, 1] are to targets of 0 and 1, as in the OR/XOR question.
 
     model: a Module.
     X: the inputs, a row for each sample.
@@ -78,7 +78,7 @@ def one_minus_mae(model: Module, X: Array, y: Array) -> float:
 
 
 def outputs(model: Module, X: Array) -> Array:
-    """The model's outputs as plain numbers, on either back end; without its dropout."""
+    """The model's outputs in eval mode as plain numbers, on either back end."""
     training = model.training
     with no_grad():
         output = model.eval()(X)

@@ -1,4 +1,4 @@
-"""`fit_online`: a recurrent model on one series, in the order of time, with an update after every step."""
+"""`fit_online`: a recurrent model on one series, in time order, with an update after every step."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def fit_online(
 ) -> Run:
     """Train a recurrent model in place on one series X (time, features), y (time, outputs), and record the run.
 
-    Every epoch goes through the series in its order, from the model's start state on; after every `steps` times the
+    Every epoch goes through the series in order, starting from the model's initial state; after every `steps` times the
     weights are updated from the mean loss of these, and the state is carried on as plain numbers. With Elman,
     steps=1 and plain SGD this is RSNNS's `elman`; with the whole series as `steps`, and horizon=None, it is
     backpropagation through time.
-    compiled: True, False, or "auto", which compiles long runs; only steps=1 on the tensor back end can be.
-    A run that meets NaN stops, with the model as after the last whole epoch. `loss_curve` is the mean loss of a time.
-    Errors: SettingError, ShapeError, DtypeError for what does not fit; TraceError if compiled=True cannot be.
+    compiled: True, False, or "auto", which compiles long runs; only steps=1 on the tensor back end can be compiled.
+    A run that meets NaN stops, with the model as after the last whole epoch. `loss_curve` is the mean loss per time.
+    Errors: SettingError, ShapeError, DtypeError for bad arguments; TraceError if compiled=True is not possible.
 
     >>> from tinygrad_edu import nn, optim
     >>> X, y = np.sin(np.arange(30.0))[:, None], np.sin(np.arange(1.0, 31.0))[:, None]
@@ -97,23 +97,25 @@ def fit_online(
 def check_series(
     model: Recurrent, X: Samples, y: Samples, loss: LossName | Loss, optimizer: Any, epochs: int, steps: int
 ) -> Series:
-    """The settings, or an error that says which of them does not fit."""
+    """The settings, checked. Errors: SettingError, ShapeError, DtypeError."""
     if not isinstance(model, Recurrent):
         raise SettingError(
             f"fit_online trains a recurrent layer, such as nn.Elman, not {type(model).__name__}: use tg.fit"
         )
     if not isinstance(optimizer, Optimizer):
-        raise SettingError(f"fit_online trains by steps of an optimizer, not by {type(optimizer).__name__}: use SGD")
+        raise SettingError(
+            f"fit_online trains with steps of an optimizer, not with {type(optimizer).__name__}: use SGD"
+        )
     refuse_other_parameters(model, optimizer)
     function = losses.find(loss)
     inputs, targets = samples(X, "X", np.dtype(float)), checked_targets(samples(y, "y", np.dtype(float)), function)
     if inputs.ndim != 2 or inputs.shape[1] != model.in_features:
         raise ShapeError(
-            f"X has shape {inputs.shape}: {inputs.shape[1]} features at each time, and the model takes "
+            f"X has shape {inputs.shape}: {inputs.shape[1]} features at each time, but the model takes "
             f"{model.in_features} features"
         )
     if len(inputs) != len(targets):
-        raise ShapeError(f"X has {len(inputs)} times and y has {len(targets)}: each time needs one target")
+        raise ShapeError(f"X has {len(inputs)} times, but y has {len(targets)}: each time needs one target")
     for name, n in (("times", len(inputs)), ("epochs", epochs), ("steps", steps)):
         whole(name, n)
     return Series(model, inputs, targets, function, optimizer, epochs, min(steps, len(inputs)))
@@ -152,7 +154,7 @@ def program_or_error(job: Series) -> Any:
 
 
 def program_for(job: Series) -> Any:
-    """The compiled form of this job; Numba is loaded here, not before. Errors: TraceError where it cannot be made."""
+    """The compiled form of this job; Numba is loaded here, not before. Errors: TraceError if it cannot be compiled."""
     if reason := compiler.missing():
         raise TraceError(f"{reason}: nothing can be compiled")
     if job.steps > 1:

@@ -1,4 +1,4 @@
-"""How far a run has come: its curves, the best epoch, and whether something has ended it."""
+"""The progress of a run: its curves, the best epoch, and whether something has ended it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def curve(numbers: ArrayLike = b"") -> Curve:
 
 @dataclass
 class Progress:
-    """The record of a run so far, which every way of training adds to through `record` and `observe`.
+    """The record of a run so far, which every stepper adds to with `record` and `observe`.
 
     `losses`, `grad_norms`, `update_norms`: a number for each whole epoch, `validation` too where samples were held out.
     """
@@ -38,7 +38,9 @@ class Progress:
     seen: int = 0  # epochs that have been looked at
     stopped: bool = False  # has the stopping rule ended it?
     callback_reason: str = ""  # why, where a callback has ended it
-    pending: bool = False  # were the callbacks of the last epoch interrupted? They are called when the run goes on
+    pending: bool = (
+        False  # whether the callbacks of the last epoch were interrupted; they are called again when the run continues
+    )
 
     def __post_init__(self) -> None:
         self.rule = stopping(self.tol, self.patience)  # its numbers, which compiled programs note losses in too

@@ -1,4 +1,4 @@
-"""Progress bars: tqdm's in terminals, HTML in notebooks, or none where tqdm is not installed."""
+"""Progress bars: tqdm's in terminals, HTML in notebooks, or none if tqdm is not installed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bar(total: int, unit: str, shown: bool, initial: int = 0, title: str = "", a
         return NoBar()
     if not packages.available("tqdm"):
         if asked:
-            warnings.warn("no progress bar without tqdm: `pip install tqdm` brings it", stacklevel=4)
+            warnings.warn("no progress bar without tqdm: `pip install tqdm` installs it", stacklevel=4)
         return NoBar()
     if in_notebook():
         return NotebookBar(total, unit, initial, title, 0.0 if asked else DELAY_S)
@@ -57,11 +57,11 @@ class Bar(Protocol):
     n: Any
 
     def update(self, n: int = 1) -> Any:
-        """So many units more are done."""
+        """Count further units as done."""
 
 
 class NoBar:
-    """A bar that nobody sees."""
+    """A bar that shows nothing."""
 
     n = 0
 
@@ -72,7 +72,7 @@ class NoBar:
         pass
 
     def update(self, n: int = 1) -> None:
-        """So many units more are done."""
+        """Count further units as done."""
         self.n += n
 
     def close(self) -> None:

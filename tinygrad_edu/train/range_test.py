@@ -24,7 +24,7 @@ MEMORY = 0.9  # of the running mean of the losses
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What a range test found: `rates`, `losses` of the steps, `smoothed`, their running mean, and a `suggestion`.
+    """The result of a range test: `rates`, `losses` of the steps, `smoothed`, their running mean, and a `suggestion`.
 
     >>> RangeTest(np.array([0.1, 1.0, 10.0]), np.array([2.0, 1.0, 9.0]), np.array([2.0, 1.0, 9.0])).suggestion
     0.1
@@ -36,7 +36,7 @@ class RangeTest:
 
     @property
     def suggestion(self) -> float:
-        """The rate at which the smoothed loss falls fastest, by the logarithm of the rate."""
+        """The rate at which the smoothed loss falls fastest per logarithm of the rate."""
         end = max(int(np.argmin(self.smoothed)) + 1, 2)
         slopes = np.gradient(self.smoothed[:end], np.log(self.rates[:end]))
         return float(self.rates[int(np.argmin(slopes))])
@@ -78,12 +78,12 @@ def lr_range_test(
 ) -> RangeTest:
     """Train for `steps` batches while the rate grows from `start` to `end` by equal factors, then put everything back.
 
-    optimizer: a name, a function of the parameters, or an optimizer, as in fit. stop_at: the test ends where the
-    smoothed loss is so many times the lowest one, or not finite. The model and the optimizer are afterwards as before.
+    optimizer: a name, a function of the parameters, or an optimizer, as in fit. stop_at: the test ends once the
+    smoothed loss is this many times the lowest one, or not finite. Afterwards model and optimizer are as before.
     X: the inputs, a row for each sample.
     y: the targets, a row for each sample.
     batch_size: the samples of one update.
-    Errors: SettingError for settings; those of fit for data that do not fit.
+    Errors: SettingError for bad settings; those of fit for data that does not fit.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import moons
@@ -130,7 +130,5 @@ def steps_at(job: Any, rates: ArrayLike, stop_at: float, rng: np.random.Generato
         job.optimizer.lr = float(lr)
         job.optimizer.step()
     if len(losses) < 3:
-        raise SettingError(
-            f"start={rates[0]:.3g}: the loss is not finite, or grows, from the first steps on: begin lower"
-        )
+        raise SettingError(f"start={rates[0]:.3g}: the loss is not finite, or grows, from the first steps: start lower")
     return RangeTest(rates[: len(losses)].copy(), np.array(losses), np.array(smoothed))

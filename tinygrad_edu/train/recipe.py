@@ -1,4 +1,4 @@
-"""How a run is trained: the settings of `fit`, checked, and the recipe that a record keeps and a diagnosis changes."""
+"""How a run is trained: the checked settings of `fit`, and the recipe that a record keeps and a diagnosis changes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Plan:
     """The settings of `fit` that are plain values, which a file can hold. A new one is declared here and in CHECKS.
 
     Records, files, the diagnosis and the report take them from here, so that none of them has a list of its own.
-    Errors: SettingError, NameNotFoundError for what is out of range or not known.
+    Errors: SettingError, NameNotFoundError for a setting that is out of range or unknown.
     """
 
     loss: str | Loss
@@ -93,7 +93,7 @@ class Settings(Plan):
     epoch; one that returns True ends the run. progress: a bar (by default in terminals and notebooks). accurate:
     compiled exp, tanh, log as the C library has them, for the last digits (the compiler's own are within 3 units in the
     last place, and several times as fast).
-    Errors: SettingError, NameNotFoundError for what is out of range or not known.
+    Errors: SettingError, NameNotFoundError for a setting that is out of range or unknown.
     """
 
     validation: Any = None
@@ -105,9 +105,9 @@ class Settings(Plan):
         super().__post_init__()
         object.__setattr__(self, "progress", checks.optional(checks.flag, "progress", self.progress))
         if checks.is_flag(self.validation):
-            raise SettingError(f"validation={self.validation!r}: (X, y), or a share of the samples, is needed")
+            raise SettingError(f"validation={self.validation!r}: give (X, y), or a share of the samples")
         if not isinstance(self.callbacks, Sequence) or not all(map(callable, self.callbacks)):
-            raise SettingError(f"callbacks={self.callbacks!r:.80}: a list of functions of the job is needed")
+            raise SettingError(f"callbacks={self.callbacks!r:.80}: give a list of functions of the job")
         if self.drawn and self.sample_weight is None:
             raise SettingError('shuffle="weighted" draws samples by their weights: give sample_weight')
 

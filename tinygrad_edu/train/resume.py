@@ -1,4 +1,4 @@
-"""Going on with a run from its file: everything in it is checked, then put in place, whole or not at all."""
+"""Resume a run from its file: everything in it is checked, then put in place completely or not at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ START = ("init", "seed")  # of a model: where its weights began
 
 
 def resume(job: Job, path: str | os.PathLike[str]) -> None:
-    """Put the job where the run in the file was left. If anything does not fit, nothing is changed.
+    """Put the job into the state of the run in the file. If anything does not fit, nothing is changed.
 
     Errors: CheckpointError for the file, SettingError for settings, data and names, ShapeError and DtypeError.
     """
@@ -40,9 +40,7 @@ def resume(job: Job, path: str | os.PathLike[str]) -> None:
         if isinstance(error, TinygradError):
             raise type(error)(f"{path}: {error}") from None
         if isinstance(error, Exception):
-            raise CheckpointError(
-                f"{path} lacks a part of the run, or holds another one: {first_line(error)}"
-            ) from None
+            raise CheckpointError(f"{path} lacks a part of the run, or a part is wrong: {first_line(error)}") from None
         raise
 
 
@@ -54,7 +52,7 @@ def change_of(job: Job, found: Found) -> Change:
     if rate := state_of_rate(job):
         raise SettingError(
             f"the function of the learning rate {rate}, and a file does not hold that: write it as a "
-            "function of the step t alone, or go on in this process by run.resume(epochs)"
+            "function of the step t only, or continue in this process with run.resume(epochs)"
         )
     refuse_nothing_to_do(job, len(found.arrays["curve.losses"]))
     refuse_other_facts(job, found, states)
@@ -66,9 +64,9 @@ def refuse_other_data(job: Job, theirs: Mapping[str, Any]) -> None:
     for name in {**theirs, **ours}:
         (shape, mark), (other, other_mark) = ours.get(name, nothing), theirs.get(name, nothing)
         if shape != other:
-            raise ShapeError(f"{name} had the shape {other}, and has {shape} now: a run goes on with its own data")
+            raise ShapeError(f"{name} had the shape {other} and now has {shape}: a run is resumed with its own data")
         if mark != other_mark:
-            raise SettingError(f"{name} holds other numbers than before: a run goes on with its own data")
+            raise SettingError(f"{name} holds other numbers than before: a run is resumed with its own data")
 
 
 def state_for(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
@@ -90,12 +88,14 @@ def refuse_other_settings(job: Job, theirs: Mapping[str, Any]) -> None:
         pairs.append(("model", theirs["model"], ours["model"]))
     other = [f"{name} was {before!r} and is {now!r} now" for name, before, now in pairs if before != now]
     if other:
-        raise SettingError(f"a run goes on with its own settings: {'; '.join(other)}")
+        raise SettingError(f"a run is resumed with its own settings: {'; '.join(other)}")
 
 
 def refuse_nothing_to_do(job: Job, done: int) -> None:
     if done >= job.settings.epochs:
-        raise SettingError(f"epochs={job.settings.epochs}: this run has done {done} epochs, more of them are needed")
+        raise SettingError(
+            f"epochs={job.settings.epochs}: this run has already done {done} epochs; give a larger number"
+        )
 
 
 def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> None:
@@ -119,7 +119,7 @@ def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> Non
     }
     wrong = [name for name, bad in problems.items() if bad]
     if wrong:
-        raise CheckpointError(f"it holds another {', another '.join(wrong)} than a run has that was saved")
+        raise CheckpointError(f"a saved run has another {', another '.join(wrong)}")
 
 
 def is_best(best: Any, done: int) -> bool:

@@ -1,8 +1,8 @@
-"""`fit` on the ranks of an MPI job: each computes the gradient of its part of a batch, one all-reduce adds them up.
+"""`fit` on the ranks of an MPI job: each computes the gradient of its part of a batch, and one all-reduce adds them up.
 
-Every rank holds all samples and draws the same orders, so that nothing but gradients is ever sent. With shares
-s_r = n_r/n of the rows of a batch (of its weights, where samples are weighted): loss = Σ s_r·loss_r, g = Σ s_r·g_r.
-Every rank then makes the same update from the same bits.
+Every rank holds all samples and draws the same orders, so that only gradients are sent. With shares s_r = n_r/n of the
+rows of a batch (of its weights, if samples are weighted): loss = Σ s_r·loss_r, g = Σ s_r·g_r. Every rank then makes the
+same update from the same bits.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from tinygrad_edu.train.snapshot import Snapshot, generators
 from tinygrad_edu.train.stepper import Epochs, Stepper
 
 Array = np.ndarray[Any, Any]
-LOSS, RAISED, INTERRUPTED = -3, -2, -1  # the last places of the buffer, behind the gradient
+LOSS, RAISED, INTERRUPTED = -3, -2, -1  # the last entries of the buffer, after the gradient
 
 
 def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
-    """The job, where all ranks could make theirs and all are the same. Errors: SettingError, on every rank."""
+    """The job, if all ranks could make theirs and all are the same. Errors: SettingError, on every rank."""
 
     def make_and_check() -> tuple[Job, dict[str, Any]]:
         job = make()
@@ -59,7 +59,7 @@ def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
 
 
 def together(ranks: Ranks, work: Callable[[], Any], what: str) -> Any:
-    """What this rank's work gives; where it fails on any rank, an error on every one."""
+    """The result of this rank's work; if it fails on any rank, an error on every rank."""
     result, error = None, None
     try:
         result = work()
@@ -70,22 +70,26 @@ def together(ranks: Ranks, work: Callable[[], Any], what: str) -> Any:
 
 
 def refuse(job: Job) -> None:
-    """What the parts of a batch do not add up to. Errors: SettingError."""
+    """Refuse what is not a sum over the parts of a batch. Errors: SettingError."""
     if job.minimizer:
         raise SettingError("comm with L-BFGS: its search runs in one process; train with SGD or Adam on the ranks")
     if job.loss not in LOSSES.values():
         raise SettingError(
-            f"comm with loss={job.loss!r:.60}: only losses of nn.losses are known to be means over rows, which parts "
-            "of a batch add up to"
+            f"comm with loss={job.loss!r:.60}: only losses of nn.losses are known to be means over rows, which "
+            "add up over the parts of a batch"
         )
     if next(iter(job.model.named_buffers()), None):
-        raise SettingError("comm with BatchNorm: each rank would see the statistics of its part alone; use LayerNorm")
+        raise SettingError(
+            "comm with BatchNorm: each rank would only see the statistics of its own part; use LayerNorm"
+        )
     if generators(job.model):
-        raise SettingError("comm with Dropout: each rank would draw other units than one process; leave Dropout out")
+        raise SettingError(
+            "comm with Dropout: each rank would drop other units than a single process does; leave Dropout out"
+        )
 
 
 def facts(job: Job) -> dict[str, Any]:
-    """All that has to be the same on every rank; arrays by their shapes and fingerprints."""
+    """Everything that has to be the same on every rank; arrays by their shapes and fingerprints."""
     state = job.model.state_dict()
     memory = [np.asarray(x) for each in job.optimizer.memory for x in each]
     found = {
@@ -159,7 +163,7 @@ def gradient_job(job: Job) -> Job:
 
 
 class RankStepper(Stepper):
-    """This rank's share in a run: the same epochs, and the same words, on every rank."""
+    """This rank's part in a run: every rank has the same epochs and the same messages."""
 
     def __init__(self, job: Job, shown: Bar, course: Any = None) -> None:
         super().__init__(job, shown)
@@ -174,7 +178,7 @@ class RankStepper(Stepper):
         job.optimizer.zero_grad()
 
     def share(self, rows: Array, part: Array) -> float:
-        """How much of the batch's loss this part is; NaN where all weights of a batch are 0, as in one process."""
+        """The share of this part in the batch's loss; NaN if all weights of a batch are 0, as in one process."""
         if len(self.job.data) < 3:
             return len(part) / len(rows)
         weights = self.job.data[2]
@@ -240,7 +244,7 @@ class RankStepper(Stepper):
         return Epochs([total / self.job.samples], [gradient_norm(self.job.model)], [before.distance()])
 
     def look(self, measured: Callable[[], None]) -> bool:
-        """After an epoch: the callbacks of rank 0; has any rank met an error, have they drifted apart, is it over?"""
+        """After an epoch: run the callbacks on rank 0; did any rank fail, have they drifted apart, is it over?"""
         what = "finish an epoch (validation, callbacks, checkpoint)"
         over = bool(together(self.ranks, partial(self.job.look, measured), what))
         state = self.job.model.state_dict().values()

@@ -1,4 +1,4 @@
-"""What the ranks of an MPI job say to each other while they train: sums and texts, each with a time limit."""
+"""Messages between the ranks of an MPI job while they train: sums and texts, each with a time limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tinygrad_edu.errors import SettingError
 
 Array = np.ndarray[Any, Any]
 NEEDED = ("Get_rank", "Get_size", "Iallreduce", "Iallgather", "Abort")
-PATIENT = 2000  # looks at a request (0.2 µs each) before the processor is left to others between them
+PATIENT = 2000  # checks of a request (0.2 µs each) before the processor is yielded between them
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Ranks:
         missing = [name for name in NEEDED if not hasattr(self.comm, name)]
         if missing:
             raise SettingError(
-                f"comm={self.comm!r:.60} has no {missing[0]}: a communicator of mpi4py is needed, such as "
+                f"comm={self.comm!r:.60} has no {missing[0]}: give a communicator of mpi4py, such as "
                 'MPI.COMM_WORLD (`pip install "tinygrad_edu[mpi]"` brings mpi4py and an MPI)'
             )
         number("comm_timeout_s", self.timeout_s, "(0, inf)")
@@ -45,7 +45,7 @@ class Ranks:
         return int(self.comm.Get_size())
 
     def part(self, rows: Array) -> Array:
-        """The rows of a batch that are this rank's: as many as the others have, or one more; maybe none."""
+        """This rank's rows of a batch: as many as the others have, or one more; possibly none."""
         found: Array = np.array_split(rows, self.size)[self.rank]
         return found
 
@@ -59,7 +59,7 @@ class Ranks:
         buffer[...] = received
 
     def texts(self, own: str, what: str) -> list[str]:
-        """What each rank says, in the order of the ranks."""
+        """The text of each rank, in rank order."""
         data = np.frombuffer(own.encode(), dtype=np.uint8)
         lengths = np.zeros(self.size, dtype=np.int64)
         self.wait(self.comm.Iallgather(np.array([data.size], dtype=np.int64), lengths), what)
@@ -81,29 +81,27 @@ class Ranks:
     def abort(self, what: str) -> None:
         print(
             f"tinygrad_edu: rank {self.rank} of {self.size} has waited {self.timeout_s:g} s for {what}: another rank "
-            "has died, hangs, or computes longer than comm_timeout_s. All ranks end; the last checkpoint is whole",
+            "has died, hangs, or needs longer than comm_timeout_s. All ranks end; the last checkpoint is complete",
             file=sys.stderr,
             flush=True,
         )
         self.comm.Abort(1)
 
     def fail_together(self, error: BaseException | None, what: str) -> None:
-        """Where any rank has met an error, raise one on every rank: its own, or one that names the rank."""
+        """If any rank has failed, raise an error on every rank: its own, or one that names the rank."""
         found = self.texts("" if error is None else f"{type(error).__name__}: {error}", what)
         if error is not None:
             raise error
         for rank, text in enumerate(found):
             if text:
-                raise SettingError(f"comm: rank {rank} of {self.size} could not {what}, so all stop. It met {text}")
+                raise SettingError(f"comm: rank {rank} of {self.size} could not {what}, so all stop. Its error: {text}")
 
     def agree(self, facts: Mapping[str, Any], what: str) -> None:
         """Errors: SettingError, the same on every rank, that says which rank differs in what."""
         found = [json.loads(text) for text in self.texts(json.dumps(facts), what)]
         differences = differing(found)
         if differences:
-            raise SettingError(
-                f"comm: the ranks disagree, {what}: {'; '.join(differences)}. Every rank has to be given the same"
-            )
+            raise SettingError(f"comm: the ranks disagree, {what}: {'; '.join(differences)}. Give every rank the same")
 
 
 def differing(found: Sequence[Mapping[str, Any]]) -> list[str]:
