@@ -187,8 +187,8 @@ def test_data_are_read_as_they_are(blobs, tmp_path):
 BAD_DATA = [
     ("", "has no samples"),
     ("a,b\n", "has no samples"),
-    ("1\n2\n", "2 are needed, the last one for the target"),
-    ("1,2\n3\n", "line 2: it has 1 columns, and 2 are needed"),
+    ("1\n2\n", "2 columns are needed, the last one for the target, and it has 1"),
+    ("1,2\n3\n", "line 2: 2 columns are needed, the last one for the target, and it has 1"),
     ("a,b\n1,2\nx,3\n", "line 3: 'x' is not a number"),
     ("1,2\n1,high\n", "line 2: 'high' is not a number"),
 ]
