@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, and one sentence for each thing that goes wrong."""
 
+import json
 import os
 import re
 import subprocess
@@ -188,8 +189,17 @@ def test_an_option_is_not_ignored_in_silence(tmp_path, capsys):
     exercise.write_text("def backward(a, b, c):\n    return 1.0, 2.0, 3.0\n")
     assert main(["check", str(exercise), "--csv", str(tmp_path / "new" / "g.csv")]) == 0
     assert len((tmp_path / "new" / "g.csv").read_text().splitlines()) == 2
-    assert main(["check", str(tmp_path), "--gradescope", str(tmp_path / "r.json")]) == 1
-    assert "for a folder use --csv" in capsys.readouterr().err
+    (tmp_path / "notes.py").write_text("x = 1\n")
+    assert main(["check", str(tmp_path), "--gradescope", str(tmp_path / "r.json")]) == 0
+    names = [test["name"] for test in json.loads((tmp_path / "r.json").read_text())["tests"]]
+    assert names == [*(f"01_chain_rule.py d_{x}" for x in "abc"), "notes.py"]
+
+
+def test_gradescope_has_its_results_where_the_file_is_missing(tmp_path, capsys):
+    assert main(["check", str(tmp_path / "none.py"), "--gradescope", str(tmp_path / "r.json")]) == 0
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert record["score"] == 0.0
+    assert "No such file" in record["output"]
 
 
 def test_a_reader_that_goes_away_is_no_error():

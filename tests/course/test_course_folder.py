@@ -169,3 +169,40 @@ def test_a_folder_of_submissions(tmp_path, capsys):
     }  # fmt: skip
     assert rows["ann"]["score"] == "1.0000"
     assert folder.safe("=cmd()") == "'=cmd()"
+
+
+# nbgrader
+
+
+def run_cell(notebook, replace):
+    """Run the code cells of a notebook with a part of the solution replaced; what the last one shows."""
+    import ast
+    import linecache
+
+    world = {"__name__": "__main__"}
+    for i, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            text, name = "".join(cell["source"]).replace(*replace), f"<cell {i}>"
+            linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+            tree = ast.parse(text)
+            last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+            exec(compile(tree, name, "exec"), world)
+            shown = eval(compile(ast.Expression(last.value), name, "eval"), world) if last else None
+    return shown
+
+
+def test_the_sources_for_nbgrader_give_the_credit_of_what_is_right(tmp_path):
+    written = folder.write(tmp_path, nbgrader=True)
+    assert len(written) == 13
+    for path in written:
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        marks = [cell.metadata.nbgrader for cell in notebook.cells]
+        assert len({mark.grade_id for mark in marks}) == len(marks)
+        assert [mark.grade for mark in marks] == [False] * (len(marks) - 1) + [True]
+        assert any(mark.solution for mark in marks)
+    layer = json.loads((tmp_path / "02_mlp_layer.ipynb").read_text(encoding="utf-8"))
+    assert run_cell(layer, ("nothing", "")) == 3.0
+    assert run_cell(layer, ("dz.sum(axis=0)", "dz[-1]")) == 2.0
+    with pytest.raises(AssertionError, match="The derivative of tanh is missing"):
+        run_cell(layer, ("dz = dy * (1.0 - y * y)", "dz = dy"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinygrad_edu.errors import ExpressionError, InputFileError, SettingError
+from tinygrad_edu.errors import ExpressionError, InputFileError
 
 if TYPE_CHECKING:
     from tinygrad_edu.course.folder import Graded
@@ -91,8 +91,9 @@ def run_course(chosen: argparse.Namespace) -> None:
     from tinygrad_edu.course import folder
 
     place = chosen.folder or Path("solutions" if chosen.solutions else "course")
-    written = folder.write(place, not chosen.no_notebooks, chosen.solutions, chosen.force)
-    print(f"wrote {len(written)} files into {place}: begin with README.md")
+    written = folder.write(place, not chosen.no_notebooks, chosen.solutions, chosen.force, chosen.nbgrader)
+    what = "nbgrader generate_assignment makes the assignment of them" if chosen.nbgrader else "begin with README.md"
+    print(f"wrote {len(written)} files into {place}: {what}")
 
 
 def run_examples(chosen: argparse.Namespace) -> None:
@@ -108,17 +109,21 @@ def run_check(chosen: argparse.Namespace) -> None:
     from tinygrad_edu.course.grading import grade_file
     from tinygrad_edu.nn import storage
 
-    if chosen.path.is_dir():
-        if chosen.gradescope:
-            raise SettingError("--gradescope writes the results.json of one file: for a folder use --csv")
-        found = grade_folder(chosen.path, chosen.exercise, chosen.seconds)
-        print_grades(found)
-    else:
-        grade = grade_file(chosen.path, chosen.exercise, chosen.hint, chosen.seconds)
-        print(grade)
-        if chosen.gradescope:
-            print(f"wrote {grade.to_gradescope(chosen.gradescope)}")
-        found = [folder.Graded(chosen.path, grade)]
+    try:
+        if chosen.path.is_dir():
+            found = grade_folder(chosen.path, chosen.exercise, chosen.seconds, chosen.hint)
+            print_grades(found)
+        else:
+            grade = grade_file(chosen.path, chosen.exercise, chosen.hint, chosen.seconds)
+            print(grade)
+            found = [folder.Graded(chosen.path, grade)]
+    except InputFileError as error:  # Gradescope shows a learner nothing without a file of results
+        if not chosen.gradescope:
+            raise
+        found = [folder.Graded(chosen.path, None, str(error))]
+        print(error)
+    if chosen.gradescope:
+        print(f"wrote {folder.together(found).to_gradescope(chosen.gradescope)}")
     if chosen.csv:
         chosen.csv.parent.mkdir(parents=True, exist_ok=True)
         storage.replace(chosen.csv.resolve(), folder.as_csv(found).encode())

@@ -195,6 +195,11 @@ def course_options(commands: Any) -> None:
     )
     course.add_argument("--solutions", action="store_true", help="write the solutions, for teachers")
     course.add_argument("--no-notebooks", action="store_true", help="write scripts only")
+    course.add_argument(
+        "--nbgrader",
+        action="store_true",
+        help="write notebooks with solutions and a graded cell, as nbgrader's sources",
+    )
     course.add_argument("--force", action="store_true", help="overwrite existing files")
     course.set_defaults(run=run_course)
     examples = commands.add_parser("examples", help="copy the tutorial's programs, the cases and the notebooks")
@@ -214,8 +219,8 @@ def course_options(commands: Any) -> None:
     )
     check.add_argument("--exercise", default="", help="name of the exercise, if the file does not say it")
     check.add_argument("--seconds", type=positive, default=10, help="time limit for each file (default: 10)")
-    check.add_argument("--csv", type=Path, help="for a folder: write all grades to this CSV file")
-    check.add_argument("--gradescope", type=Path, help="for one file: write results.json for Gradescope")
+    check.add_argument("--csv", type=Path, help="write all grades to this CSV file")
+    check.add_argument("--gradescope", type=Path, help="write results.json for Gradescope")
     check.set_defaults(run=run_check)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from tinygrad_edu.clinic.examiner.grade import Grade
 from tinygrad_edu.course import catalog
-from tinygrad_edu.course.exercise import Exercise
+from tinygrad_edu.course.exercise import BEGIN, END, Exercise
 from tinygrad_edu.course.grading import grade_file
 from tinygrad_edu.course.submission import SUFFIXES
 from tinygrad_edu.errors import InputFileError, SettingError, TinygradError
@@ -48,15 +48,21 @@ grades a folder of submissions, and lists the commonest mistakes; `--gradescope 
 
 
 def write(
-    folder: str | os.PathLike[str], notebooks: bool = True, solutions: bool = False, force: bool = False
+    folder: str | os.PathLike[str],
+    notebooks: bool = True,
+    solutions: bool = False,
+    force: bool = False,
+    nbgrader: bool = False,
 ) -> list[Path]:
     """Write the exercises, or their solutions, into a folder; returns the paths.
 
     A file that is there already is left as it is, unless `force`: it may hold a learner's work.
-    notebooks: write notebooks, in place of scripts?
+    notebooks: write notebooks beside the scripts?
+    nbgrader: write notebooks alone, as sources for `nbgrader generate_assignment`?
     Errors: SettingError where every file is there already; OSError.
     """
-    return save(folder, {name: text.encode() for name, text in contents(notebooks, solutions)}, force)
+    files = sources() if nbgrader else contents(notebooks, solutions)
+    return save(folder, {name: text.encode() for name, text in files}, force)
 
 
 def write_examples(folder: str | os.PathLike[str], force: bool = False) -> list[Path]:
@@ -119,6 +125,35 @@ def contents(notebooks: bool, solutions: bool) -> Iterator[tuple[str, str]]:
             yield f"{exercise.file}.ipynb", notebook(exercise, text)
 
 
+def sources() -> Iterator[tuple[str, str]]:
+    """(name, text) of a notebook for each exercise but the lab: the solution in nbgrader's marks, and a graded cell."""
+    for exercise in catalog.EXERCISES:
+        if exercise.formulas:
+            made = json.loads(notebook(exercise, exercise.text.replace(BEGIN, MARKS[0]).replace(END, MARKS[1])))
+            *cells, check = made["cells"]
+            points = sum(map(len, exercise.functions.values()))
+            for i, each in enumerate(cells):
+                wanted = any(mark in line for line in each["source"] for mark in MARKS)
+                each["metadata"]["nbgrader"] = marked(f"{exercise.name}-{i}", solution=wanted)
+            check["metadata"]["nbgrader"] = marked(f"{exercise.name}-check", grade=True, points=points)
+            asked = ", ".join(exercise.functions)
+            text = f'check({asked}, exercise="{exercise.name}", hint=2).to_nbgrader(points={points})'
+            check["source"] = ["from tinygrad_edu.course import check\n", "\n", text]
+            yield f"{exercise.file}.ipynb", json.dumps(made, indent=1) + "\n"
+
+
+MARKS = ("### BEGIN SOLUTION", "### END SOLUTION")
+
+
+def marked(name: str, solution: bool = False, grade: bool = False, points: int = 0) -> dict[str, Any]:
+    """What nbgrader keeps of a cell. Source: its format, schema version 3."""
+    found = {
+        "grade_id": name, "schema_version": 3, "cell_type": "code", "task": False, "solution": solution,
+        "grade": grade, "locked": not solution,
+    }  # fmt: skip
+    return {**found, "points": points} if grade else found
+
+
 def notebook(exercise: Exercise, text: str) -> str:
     """The same as a notebook: the task, the given code, the functions to fill in, the check."""
     tree = ast.parse(text)
@@ -158,24 +193,39 @@ class Graded:
     problem: str = ""
 
 
-def grade_folder(folder: str | os.PathLike[str], exercise: str = "", seconds: float = 10.0) -> list[Graded]:
+def grade_folder(
+    folder: str | os.PathLike[str], exercise: str = "", seconds: float = 10.0, hint: int = 2
+) -> list[Graded]:
     """Every script and notebook below a folder, each in a process of its own; what is no exercise is named as such.
 
-    seconds: how long each submission may run.
+    seconds: how long each submission may run. hint: how much each text tells, from 1.
     Errors: InputFileError where the folder holds none.
     """
     folder = Path(folder)
     paths = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
     if not paths:
         raise InputFileError(f"{folder} holds no submissions: .py or .ipynb files are needed")
-    return [grade_path(path, exercise, seconds) for path in paths]
+    return [grade_path(path, exercise, seconds, hint) for path in paths]
 
 
-def grade_path(path: Path, exercise: str, seconds: float) -> Graded:
+def grade_path(path: Path, exercise: str, seconds: float, hint: int) -> Graded:
     try:
-        return Graded(path, grade_file(path, exercise, seconds=seconds, hint=2))
+        return Graded(path, grade_file(path, exercise, seconds=seconds, hint=hint))
     except TinygradError as error:
         return Graded(path, None, str(error))
+
+
+def together(found: Sequence[Graded]) -> Grade:
+    """One grade for several files of one learner: each file counts the same, and has its results among the parts."""
+    several = len(found) > 1
+    parts: dict[str, tuple[float, str]] = {}
+    for each in found:
+        own = each.grade.parts if each.grade else {"": (0.0, each.problem)}
+        parts |= {f"{each.path.name} {name}".strip() if several else name: part for name, part in own.items()}
+    score = sum(each.grade.score for each in found if each.grade) / len(found)
+    text = "\n\n".join(str(each.grade) if each.grade else f"{each.path.name}: {each.problem}" for each in found)
+    codes = tuple(code for each in found if each.grade for code in each.grade.mistakes)
+    return Grade(score, text, parts, "right" if score == 1.0 else "partly" if score else "wrong", codes)
 
 
 def as_csv(found: Sequence[Graded]) -> str:

@@ -41,6 +41,22 @@ class Grade:
     def __str__(self) -> str:
         return self.text
 
+    def to_nbgrader(self, points: float = 1.0) -> float:
+        """Print the text and give the credit: the last line of a cell that nbgrader grades, worth so many points.
+
+        nbgrader takes the number that a cell shows as its credit, from 0 to the points of the cell. Some of its
+        versions take 0 for full credit: nothing right is therefore an error, which has no credit in all of them.
+        Errors: AssertionError with the text, if nothing is right.
+
+        >>> Grade(0.5, "1 of 2 right").to_nbgrader(points=4)
+        1 of 2 right
+        2.0
+        """
+        if self.score == 0.0:
+            raise AssertionError(self.text)
+        print(self.text)
+        return round(self.score * points, 6)
+
     def to_gradescope(self, path: str | os.PathLike[str], points: float = 100.0) -> Path:
         """Write Gradescope's results.json, worth so many points; returns the path.
 
@@ -48,9 +64,12 @@ class Grade:
         """
         path, each = Path(path), points / max(len(self.parts), 1)
         tests = [
-            {"name": name, "score": round(share * each, 6), "max_score": round(each, 6), "output": said}
+            {
+                "name": name, "score": round(share * each, 6), "max_score": round(each, 6), "output": said,
+                "status": "passed" if share == 1.0 else "failed",
+            }
             for name, (share, said) in self.parts.items()
-        ]
+        ]  # fmt: skip
         path.parent.mkdir(parents=True, exist_ok=True)
         record = {"score": round(self.score * points, 6), "output": self.text, "tests": tests}
         replace(path.resolve(), json.dumps(record, indent=1, ensure_ascii=False).encode())
@@ -69,7 +88,8 @@ def grade(submission: Any, params: Any = None, grads: Any = None, *, exercise: s
     run in a process of their own, on random inputs. Options: hint, 1 which result is wrong, 2 the mistake and its line,
     3 the formula (1); seconds, the time limit (10); seed of the inputs (a new one).
     grade(forward, params, grads): gradients, judged by `check_backprop`, whose arguments these are.
-    In a cell of nbgrader, `grade(...).score` is the credit. Errors: ExaminerError, InputFileError, NameNotFoundError.
+    In a cell of nbgrader, `grade(...).to_nbgrader(points)` is the credit.
+    Errors: ExaminerError, InputFileError, NameNotFoundError.
 
     >>> import numpy as np
     >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
