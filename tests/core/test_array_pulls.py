@@ -5,11 +5,11 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.examples import CALLS, IDS, drawn
-from tinygrad_edu.core import backward, reductions
+from tinygrad_edu.core import backward, ops, reductions, shapes
 from tinygrad_edu.core.array_pulls import gradient_order, sweep
 from tinygrad_edu.core.backward import pull, pull_with_care
 from tinygrad_edu.core.graph import cotangents
-from tinygrad_edu.core.operation import ARRAY_TABLE
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.core.ops import TABLE
 
 ROWS = [row for row in TABLE.values() if row.partials]
@@ -109,12 +109,17 @@ INDICES = [
     np.array([0, 2, 0]),
     [0, 1],
     np.array([True, False, True]),
+    (np.array([2, 0]), slice(None)),
+    (np.array([[2], [0]]), np.array([1, -1])),
+    (0, np.array([1, 1])),
 ]
 CALLS_OF_METHODS = {
     "reshape": [((2, 6),), (-1,), ([3, 4],), ((12,),)],
     "transpose": [(), ((1, 0),), (None,), ([1, 0],)],
     "getitem": [(index,) for index in INDICES],
     "sum": [(), (0,), ((0, 1),), (1, True)],
+    "softmax": [(), (0,), (-2,), (None,), ((0, 1),)],
+    "log_softmax": [(), (0,), (-2,), (None,), ((0, 1),)],
 }
 
 
@@ -134,19 +139,68 @@ def test_quick_calls_are_the_general_ones(name, wants):
                 both_ways(y, [x])
 
 
+@pytest.mark.parametrize("row", [shapes.stack, shapes.concatenate], ids=lambda row: row.name)
+@pytest.mark.parametrize("wants", [True, False])
+def test_quick_joins_are_the_general_ones(row, wants):
+    for axis in (0, 1, -1, -2):
+        for dtypes in ("d", "dd", "df", "ffd"):
+            given = [np.arange(6.0).reshape(2, 3).astype(d) + i for i, d in enumerate(dtypes)]
+            xs = [tg.Tensor(a, requires_grad=wants) for a in given]
+            calls = (
+                row(xs, axis=axis),
+                row(tuple(xs), axis),
+                getattr(np, row.name)(xs, axis=axis),
+                row.call((xs, axis), {}),
+            )
+            for y in calls:
+                assert same(y.array, calls[-1].array)
+                assert y.op is calls[-1].op
+                assert y.options == calls[-1].options
+                assert y.array.base is None
+                if wants:
+                    assert [p.op for p in y.parents] == [p.op for p in calls[-1].parents]
+                    both_ways(y, xs)
+
+
+def test_gelu_takes_one_erf(monkeypatch):
+    x = tg.Tensor(np.linspace(-5.0, 5.0, 11), requires_grad=True)
+    general = ops.gelu.function(x.detach())
+    y = ops.gelu(x)
+    assert same(y.array, general.array)
+    both_ways(y, [x])
+    monkeypatch.setattr(ops.erf, "array_function", None)  # the derivative has what it needs
+    y.sum().backward()
+    assert x.grad[0] != 0.0
+    with tg.no_grad():
+        assert not hasattr(tg.Tensor([1.0]), "kept")
+
+
+def test_gelu_notices_writes_although_it_has_kept_its_numbers():
+    x = tg.Tensor(np.ones(3), requires_grad=True)
+    y = ops.gelu(x)
+    x.data[0] = 7.0
+    with pytest.raises(tg.errors.SavedArrayChangedError):
+        y.sum().backward()
+
+
 @pytest.mark.parametrize(
     "call",
     [
         lambda x: x.reshape(5, 5), lambda x: x[9], lambda x: x[0, 0, 0], lambda x: x.transpose((0, 0)),
         lambda x: x.sum(axis=7), lambda x: x.mean(axis=7), lambda x: x.sum(axis="rows"), lambda x: x["a"],
         lambda x: tg.ops.sum(x, oops=1), lambda x: tg.ops.reshape(x, (3, 4), 5), lambda x: tg.ops.mean(x, axis=7),
+        lambda x: tg.ops.softmax(x, axis=7), lambda x: tg.ops.softmax(x, oops=1), lambda x: np.stack([x, x], 3),
+        lambda x: tg.ops.log_softmax(x, axis="rows"), lambda x: np.stack([x, x[0]]), lambda x: tg.ops.stack([]),
+        lambda x: tg.ops.stack([x], oops=1), lambda x: np.stack([x], axis="rows"), lambda x: np.concatenate([x, x], 5),
+        lambda x: np.concatenate([x, x[0]]), lambda x: np.concatenate([x, x.T], 0), lambda x: x[np.array([9]), 0],
+        lambda x: x[np.array([0.5])],
     ],
 )  # fmt: skip
 def test_bad_calls_get_the_errors_of_the_general_form(call):
     messages = []
     for general in (False, True):
         x = tg.Tensor(np.ones((3, 4)), requires_grad=True)
-        rows = [ARRAY_TABLE[n] for n in ("reshape", "transpose", "getitem", "sum")] + [reductions.mean]
+        rows = [row for row in [*ARRAY_TABLE.values(), *COMPOSED.values()] if row.quick]
         kept = [dict(row.quick) for row in rows]
         try:
             if general:

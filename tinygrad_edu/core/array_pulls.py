@@ -20,7 +20,8 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.broadcasting import sum
 from tinygrad_edu.core.linalg import matmul
-from tinygrad_edu.core.shapes import reshape, transpose
+from tinygrad_edu.core.reductions import log_softmax, softmax
+from tinygrad_edu.core.shapes import getitem, put, reshape, transpose
 
 Array = np.ndarray[Any, Any]
 Contributions = list[tuple[Node, Any]]
@@ -169,6 +170,20 @@ def through_sigmoid(g: Array, y: Array, _: Array) -> Any:
     return np.multiply(g, slope, slope)
 
 
+def through_gelu(x: Node, g: Array) -> Any:
+    """g·(Φ(x) + x·φ(x)), with the Φ(x) that the forward pass has kept."""
+    cdf, (p,) = getattr(x, "kept", None), x.parents
+    if cdf.__class__ is not np.ndarray:
+        return None
+    density = -0.5 * p.array
+    np.multiply(density, p.array, density)
+    np.exp(density, density)
+    slope = p.array * ops.INVERSE_SQRT_TWO_PI
+    np.multiply(slope, density, slope)
+    np.add(cdf, slope, slope)
+    return [(p, np.multiply(g, slope, slope))]
+
+
 UNARY = {
     ops.neg: lambda g, _y, _x: np.negative(g),
     ops.exp: lambda g, y, _x: g * y,
@@ -213,6 +228,11 @@ def inverse(axes: Shape) -> Shape:
     return tuple(int(i) for i in np.argsort([axis % len(axes) for axis in axes]))
 
 
+def pull_getitem(x: Node, g: Array) -> Contributions:
+    (p,) = x.parents
+    return [(p, put.array_function(g, x.options["index"], p.array.shape))]
+
+
 def pull_sum(x: Node, g: Array) -> Contributions:
     """g at every x. Of few numbers a filled array is quicker than a view of one, which takes NumPy 3 µs to set up."""
     (p,) = x.parents
@@ -236,6 +256,27 @@ def kept(shape: Shape, axis: int | Shape) -> Shape:
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
+def pull_softmax(x: Node, g: Array) -> Any:
+    """y·(ȳ - Σ ȳ·y)"""
+    (p,), y = x.parents, x.array
+    share = g * y
+    if share.__class__ is not np.ndarray:
+        return None
+    total = np.add.reduce(share, axis=x.options["axis"], keepdims=True)
+    np.subtract(g, total, share)
+    return [(p, np.multiply(y, share, share))]
+
+
+def pull_log_softmax(x: Node, g: Array) -> Any:
+    """ȳ - softmax(x)·Σ ȳ"""
+    (p,) = x.parents
+    share = np.exp(x.array)
+    if share.__class__ is not np.ndarray:
+        return None
+    np.multiply(share, np.add.reduce(g, axis=x.options["axis"], keepdims=True), share)
+    return [(p, np.subtract(g, share, share))]
+
+
 def install(pull: Callable[..., Any]) -> None:
     """Give these forms to their rows; `pull`: what does the other cases."""
 
@@ -244,6 +285,8 @@ def install(pull: Callable[..., Any]) -> None:
 
     ops.add.pull, ops.sub.pull, ops.mul.pull, ops.div.pull = pull_add, pull_sub, pull_mul, pull_div
     ops.pow.pull, matmul.pull = or_pull(pull_pow), or_pull(pull_matmul)
-    reshape.pull, transpose.pull, sum.pull = pull_reshape, pull_transpose, pull_sum
+    reshape.pull, transpose.pull, getitem.pull, sum.pull = pull_reshape, pull_transpose, pull_getitem, pull_sum
+    softmax.pull, log_softmax.pull = or_pull(pull_softmax), or_pull(pull_log_softmax)
+    ops.gelu.pull = or_pull(through_gelu)
     for row, slope in UNARY.items():
         row.pull = unary(slope)

@@ -16,11 +16,22 @@ from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.losses import as_arrays, in_dtype_of, loss
 from tinygrad_edu.core.reductions import log_softmax
-from tinygrad_edu.core.targets import classes_or_probabilities, plain_numbers, positive, refuse
+from tinygrad_edu.core.shapes import getitem
+from tinygrad_edu.core.targets import (
+    are_class_numbers,
+    class_numbers_or_probabilities,
+    classes_or_probabilities,
+    float_dtype,
+    one_hot,
+    plain_numbers,
+    positive,
+    refuse,
+    shape_of,
+)
 from tinygrad_edu.errors import ShapeError
 
 
-@loss(classes_or_probabilities, for_classes=True, link="softmax")
+@loss(class_numbers_or_probabilities, for_classes=True, link="softmax")
 def cross_entropy(
     prediction: ArrayLike,
     target: ArrayLike,
@@ -39,11 +50,12 @@ def cross_entropy(
     >>> round(float(cross_entropy([[0.0, 0.0], [9.0, 0.0]], [1, -1], ignore_index=-1)), 4)
     0.6931
     """
-    checks.number("label_smoothing", label_smoothing, "[0, 1]", "cross_entropy")
+    if label_smoothing.__class__ is not float or label_smoothing != 0.0:
+        checks.number("label_smoothing", label_smoothing, "[0, 1]", "cross_entropy")
     return of_rows("cross_entropy", log_softmax(prediction), target, weight, label_smoothing, kept, numbered)
 
 
-@loss(classes_or_probabilities, for_classes=True, link="exp")
+@loss(class_numbers_or_probabilities, for_classes=True, link="exp")
 def nll(
     prediction: ArrayLike, target: ArrayLike, weight: ArrayLike = None, kept: ArrayLike = None, numbered: bool = True
 ) -> Any:
@@ -60,7 +72,10 @@ def of_rows(
     name: str, logs: ArrayLike, target: ArrayLike, weight: ArrayLike, smoothing: float, kept: ArrayLike, numbered: bool
 ) -> tuple[Any, Any]:
     """(-Σ w·t·log p of each row, the weight of each row in a mean)."""
-    classes = np.shape(logs)[-1]
+    classes = shape_of(logs)[-1]
+    if not smoothing and numbered and picker(logs, target) is not None:
+        return of_class_numbers(name, logs, target, weight, kept)
+    target = one_hot(target, classes, float_dtype(logs)) if are_class_numbers(target) else target
     smooth = target if not smoothing else target * (1.0 - smoothing) + smoothing / classes
     if weight is None:
         each, counts = -broadcasting.sum(weighted(logs, smooth), axis=-1), kept
@@ -84,11 +99,33 @@ def weighted(scores: ArrayLike, by: ArrayLike) -> Any:
     return scores * by
 
 
+def of_class_numbers(
+    name: str, logs: ArrayLike, target: ArrayLike, weight: ArrayLike, kept: ArrayLike
+) -> tuple[Any, Any]:
+    """The same by picking the logarithm of each row's class, whatever the others are: -∞ for a class ruled out."""
+    pick = picker(logs, target)
+    each, counts = -pick(logs), kept
+    if weight is not None:
+        counts = pick(class_weights(name, weight, logs))
+        each, counts = each * counts, counts if kept is None else counts * kept
+    return (each if kept is None else each * kept), counts
+
+
+def picker(logs: ArrayLike, target: ArrayLike) -> Any:
+    """The function that takes each row's entry for its class; None for Values, whose pictures show the targets."""
+    if hasattr(logs, "rows_of"):  # a trace: its targets are rows of truths
+        return lambda x: broadcasting.sum(ops.where(target, x, 0.0), axis=-1)
+    if not are_class_numbers(target) or getattr(logs, "dtype", None) != float_dtype(logs):
+        return None
+    rows = (np.arange(target.size),) if target.ndim == 1 else tuple(np.indices(target.shape, sparse=True))
+    return lambda x: getitem(x, (*rows, target) if x is logs else target)
+
+
 def class_weights(name: str, weight: ArrayLike, logs: ArrayLike) -> Any:
     """One finite number of at least 0 for each class. Errors: ShapeError, SettingError."""
     weight = in_dtype_of(logs, as_arrays(weight))
-    if np.shape(weight) != np.shape(logs)[-1:]:
-        raise ShapeError(f"{name}: weight has shape {np.shape(weight)}; one for each class is {np.shape(logs)[-1:]}")
+    if shape_of(weight) != shape_of(logs)[-1:]:
+        raise ShapeError(f"{name}: weight has shape {shape_of(weight)}; one for each class is {shape_of(logs)[-1:]}")
     numbers = plain_numbers(weight)
     if numbers is not None:
         refuse(
@@ -135,7 +172,7 @@ def multi_margin(
     right = broadcasting.sum(weighted(prediction, target), axis=-1, keepdims=True)
     excess = ops.relu(margin - right + prediction)
     wrong = (excess if p == 1 else excess * excess) * (1.0 - target)
-    each = broadcasting.sum(wrong, axis=-1) / (np.shape(prediction)[-1] * 1.0)
+    each = broadcasting.sum(wrong, axis=-1) / (shape_of(prediction)[-1] * 1.0)
     if weight is None:
         return each
     return each * broadcasting.sum(target * class_weights("multi_margin", weight, prediction), axis=-1)

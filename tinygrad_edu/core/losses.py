@@ -30,6 +30,7 @@ from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.operation import COMPOSED, Composed
 from tinygrad_edu.core.shapes import expand_dims
 from tinygrad_edu.core.targets import (
+    class_numbers_or_probabilities,
     classes_or_probabilities,
     from_0_to_1,
     like_prediction,
@@ -38,6 +39,7 @@ from tinygrad_edu.core.targets import (
     positive,
     probabilities,
     refuse_text,
+    shape_of,
 )
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError, unknown_name
 
@@ -62,7 +64,7 @@ class Loss(Composed):
     ) -> None:
         super().__init__(function, function.__name__)
         self.check, self.link, self.for_classes = check, link, for_classes
-        self.takes_class_numbers = check is classes_or_probabilities
+        self.takes_class_numbers = check in (classes_or_probabilities, class_numbers_or_probabilities)
         options = list(inspect.signature(function).parameters)[2:]
         self.numbered = "numbered" in options  # does it ask whether the targets are class numbers?
         self.options = ["ignore_index" if name == "kept" else name for name in options if name != "numbered"]
@@ -88,13 +90,13 @@ class Loss(Composed):
         **options: Option,
     ) -> Any:
         prediction, target = as_floats(as_arrays(prediction)), as_arrays(target)
-        unknown = sorted(options.keys() - set(self.options))
-        if unknown:
+        if options and not options.keys() <= set(self.options):
+            unknown = sorted(options.keys() - set(self.options))
             raise SettingError(f"{self.name} has the settings {', '.join([*self.options, *COMMON])}, not {unknown}")
         if "ignore_index" in options:
             target, options["kept"] = without_ignored(self.name, target, options.pop("ignore_index"))
         if self.numbered:
-            options["numbered"] = np.ndim(target) < np.ndim(prediction)
+            options["numbered"] = len(shape_of(target)) < len(shape_of(prediction))
         target = in_dtype_of(prediction, self.check(self.name, prediction, target))
         if reduction == "mean":
             refuse_empty(self.name, prediction)
@@ -228,7 +230,7 @@ def reduce_costs(name: str, each: ArrayLike, reduction: str, sample_weight: Arra
         return each
     total = broadcasting.sum(each)
     if reduction == "batchmean":
-        return total / (np.shape(each)[0] * 1.0)
+        return total / (shape_of(each)[0] * 1.0)
     if reduction == "sum":
         return total
     sum_of_weights = total_weight(each, weight, counts)
@@ -239,19 +241,19 @@ def reduce_costs(name: str, each: ArrayLike, reduction: str, sample_weight: Arra
 
 def total_weight(each: ArrayLike, weight: ArrayLike, counts: ArrayLike) -> Any:
     """Σ w over all entries: their number if there are no weights."""
-    shape = np.shape(each)
+    shape = shape_of(each)
     if counts is not None:
         return broadcasting.sum(counts if weight is None else counts * weight)
     if weight is None:
         return math.prod(shape) * 1.0
-    repeats = math.prod(n for n, own in zip(shape, np.shape(weight), strict=True) if own == 1)
+    repeats = math.prod(n for n, own in zip(shape, shape_of(weight), strict=True) if own == 1)
     return broadcasting.sum(weight) * (repeats * 1.0)
 
 
 def weight_for(name: str, each: ArrayLike, sample_weight: ArrayLike) -> Any:
     """The weights in a shape that broadcasts over the costs: (n,) → (n, 1, ...)."""
     weight = in_dtype_of(each, as_arrays(sample_weight))
-    shape, given = np.shape(each), np.shape(weight)
+    shape, given = shape_of(each), shape_of(weight)
     if given != shape and given != shape[:1]:
         raise ShapeError(
             f"{name}: sample_weight has shape {given}; one for each sample would be {shape[:1]}, for each entry {shape}"
@@ -302,7 +304,7 @@ def in_dtype_of(like: ArrayLike, numbers: ArrayLike) -> Any:
 
 
 def refuse_empty(name: str, prediction: ArrayLike) -> None:
-    if any(n == 0 for n in np.shape(prediction)):
+    if 0 in shape_of(prediction):
         raise ShapeError(
-            f"{name}: the mean of no numbers is undefined, and the prediction has shape {np.shape(prediction)}"
+            f"{name}: the mean of no numbers is undefined, and the prediction has shape {shape_of(prediction)}"
         )

@@ -24,7 +24,7 @@ from tinygrad_edu.core.numpy_names import (
     outer,
     without_derivative,
 )
-from tinygrad_edu.core.operation import TABLE, ArrayOperation, Operation
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
@@ -32,6 +32,7 @@ from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 # Their gradient is 0, so for a Tensor that requires none the plain numbers are enough.
 STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, np.fix})
 SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read off the node; its numbers are not needed
+JOINS = {np.stack: COMPOSED["stack"], np.concatenate: ARRAY_TABLE["concatenate"]}  # called as NumPy's are
 
 
 @functools.cache
@@ -93,6 +94,9 @@ def call_function(function: Any, arguments: Sequence[Any], options: dict[str, An
 
 def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
     """Our function of that name. Errors: if it has no derivative, or if an option of NumPy's would change it."""
+    same = JOINS.get(function)
+    if same is not None and len(arguments) <= 2 and options.keys() <= {"axis"}:
+        return same(*arguments, **options)
     if function in SHAPE_OF and hasattr(arguments[0], "parents") and len(arguments) == 1 and not options:
         return getattr(arguments[0], SHAPE_OF[function], function(0.0))  # a Value has the shape of a number
     if function is np.full_like and any(hasattr(x, "parents") for x in [*arguments[1:], *options.values()]):

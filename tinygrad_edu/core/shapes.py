@@ -50,17 +50,40 @@ def getitem(x: ArrayLike, /, index: Axis) -> Any:
 def put(x: ArrayLike, /, index: Axis, shape: tuple[int, ...]) -> Any:
     """An array of zeros of that shape, with x added at `index` (twice where it stands twice).  x̄ = ȳ[index]."""
     out = np.zeros(shape, dtype=x.dtype)
-    if is_basic(index):
+    parts = [np.asarray(i) if isinstance(i, (list, range)) else i for i in as_tuple(index)]
+    kinds = [getattr(i, "dtype", np.dtype(object)).kind for i in parts]
+    if is_basic(index) or kinds == ["b"]:
         out[index] = x
+    elif x.size and x.dtype.kind == "f" and set(kinds) <= {"i", "u"}:
+        add_entries(out, parts, x)
     else:
         np.add.at(out, index, x)
     return out
 
 
+def add_entries(out: ArrayLike, index: Sequence[Any], x: ArrayLike) -> None:
+    """np.add.at(out, index, x), number by number in the same order: NumPy's loop over rows takes 2 to 4 times as long.
+
+    `index`: an array of whole numbers for each of the first axes of `out`.
+    """
+    sizes = out.shape[: len(index)]
+    rows: Any = 0
+    for i, size in zip(index, sizes, strict=True):
+        rows = rows * size + i.astype(np.intp) % size
+    width = out.size // math.prod(sizes)
+    places = rows if width == 1 else rows.reshape(-1, 1) * width + np.arange(width)
+    np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
+
+
+def as_tuple(index: Axis) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
+
+
 def is_basic(index: Axis) -> bool:
     """Numbers, slices, None and ... read no element twice."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)) for part in parts)
+    return all(
+        part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)) for part in as_tuple(index)
+    )
 
 
 @array_op(vjp=lambda g, _y, *xs, axis: pieces(g, xs, axis), linear=True)

@@ -20,9 +20,15 @@ def plain_numbers(x: ArrayLike) -> Any:
     return None if array.dtype.kind == "O" else array
 
 
+def shape_of(x: ArrayLike) -> tuple[Any, ...]:
+    """np.shape, which takes 2 µs to ask a Tensor."""
+    shape = getattr(x, "shape", None)
+    return np.shape(x) if shape is None else shape
+
+
 def like_prediction(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     """Finite numbers in the prediction's shape: (n,) against (n, 1) would silently compare all pairs."""
-    p, t = np.shape(prediction), np.shape(target)
+    p, t = shape_of(prediction), shape_of(target)
     if p != t:
         fix = f" Did you mean target.reshape{p}?" if sizes_agree(p, t) else ""
         raise ShapeError(f"{name}: prediction {p} and target {t} differ in shape.{fix}")
@@ -95,14 +101,20 @@ def plus_or_minus_one(name: str, prediction: ArrayLike, target: ArrayLike) -> An
 
 def classes_or_probabilities(name: str, logits: ArrayLike, target: ArrayLike) -> Any:
     """Class indices as rows of 0 and 1; rows of probabilities as they are."""
-    shape, labels = np.shape(logits), plain_numbers(target)
-    if np.shape(target) == shape and shape and (labels is None or labels.dtype.kind == "f"):
+    found = class_numbers_or_probabilities(name, logits, target)
+    return one_hot(found, shape_of(logits)[-1], float_dtype(logits)) if are_class_numbers(found) else found
+
+
+def class_numbers_or_probabilities(name: str, logits: ArrayLike, target: ArrayLike) -> Any:
+    """Class indices, each of which has a column, where they are known; otherwise as `classes_or_probabilities`."""
+    shape, labels = shape_of(logits), plain_numbers(target)
+    if shape_of(target) == shape and shape and (labels is None or labels.dtype.kind == "f"):
         return like_prediction(name, logits, target)
     rows_of = getattr(logits, "rows_of", None)  # of a trace: sizes have names there, and labels perhaps no numbers
-    if rows_of is not None and shape and np.shape(target) == shape[:-1]:
+    if rows_of is not None and shape and shape_of(target) == shape[:-1]:
         return rows_of(target)
     if labels is None:
-        return untraceable(name, shape, np.shape(target))
+        return untraceable(name, shape, shape_of(target))
     refuse_text(name, "targets", labels)
     if labels.shape == shape:
         return labels.astype(float_dtype(logits))
@@ -111,15 +123,23 @@ def classes_or_probabilities(name: str, logits: ArrayLike, target: ArrayLike) ->
             f"{name}: logits of shape {shape} need integer classes of shape {shape[:-1]} or probabilities "
             f"of shape {shape}; the targets have shape {labels.shape} and dtype {labels.dtype}"
         )
-    return one_hot(name, labels, shape[-1], float_dtype(logits))
+    if labels.size and not 0 <= np.minimum.reduce(labels, None) <= np.maximum.reduce(labels, None) < shape[-1]:
+        outside = labels[(labels < 0) | (labels >= shape[-1])].flat[0]
+        ends = f"0..{shape[-1] - 1}: the logits have {shape[-1]} columns"
+        raise SettingError(f"{name}: class {outside} is outside {ends}")
+    return labels
 
 
-def one_hot(name: str, labels: ArrayLike, classes: int, dtype: Option) -> Any:
+def are_class_numbers(target: ArrayLike) -> bool:
+    """Did `class_numbers_or_probabilities` leave them numbers?"""
+    return target.__class__ is np.ndarray and target.dtype.kind in "iu"
+
+
+def one_hot(labels: ArrayLike, classes: int, dtype: Option) -> Any:
     """Class 2 of 3 as the row 0, 0, 1."""
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        outside = labels[(labels < 0) | (labels >= classes)].flat[0]
-        raise SettingError(f"{name}: class {outside} is outside 0..{classes - 1}: the logits have {classes} columns")
-    return np.eye(classes, dtype=dtype)[labels]
+    rows = np.zeros((labels.size, classes), dtype)
+    rows[np.arange(labels.size), labels.reshape(-1)] = 1.0
+    return rows.reshape(*labels.shape, classes)
 
 
 def untraceable(name: str, logits: tuple[Any, ...], target: tuple[Any, ...]) -> Any:

@@ -63,6 +63,7 @@ class Tensor(TensorMethods, Operators):
         "array",
         "grad",
         "guard",
+        "kept",
         "label",
         "made",
         "op",
@@ -83,6 +84,7 @@ class Tensor(TensorMethods, Operators):
     place: Place | None  # of the program that made it, only if `record_lines` was on
     made: int  # the tick of write_guard's clock at which it was computed
     guard: WriteGuard | None  # knows of writes to the array, once somebody could have written to it
+    kept: Any  # what the forward pass of a few operations leaves for the derivative; not there for the others
     spent: Any  # of a root: True when backward has run; of a leaf: the gradient array that an optimizer has used
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: Option = None, label: str = "") -> None:
@@ -314,7 +316,7 @@ def number(x: Node) -> Any:
 
 
 install_for_tensors(Tensor, record, NO_OPTIONS)
-install_for_arrays(Tensor, record, protect_view)
+install_for_arrays(Tensor, record, protect_view, NO_OPTIONS)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name) and getattr(entry, "method", True):
         setattr(Tensor, name, array_method(entry))
