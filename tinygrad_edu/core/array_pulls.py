@@ -21,6 +21,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.broadcasting import sum
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.reductions import log_softmax, softmax
+from tinygrad_edu.core.reductions import max as largest
 from tinygrad_edu.core.shapes import getitem, put, reshape, transpose
 
 Array = np.ndarray[Any, Any]
@@ -170,6 +171,12 @@ def through_sigmoid(g: Array, y: Array, _: Array) -> Any:
     return np.multiply(g, slope, slope)
 
 
+def through_relu(g: Array, y: Array, _: Array) -> Any:
+    """Truths are made numbers first: NumPy multiplies by them in small pieces, at a third of the speed."""
+    slope = (y > 0.0).astype(y.dtype)
+    return np.multiply(g, slope, slope) if slope.__class__ is np.ndarray else g * slope
+
+
 def through_gelu(x: Node, g: Array) -> Any:
     """g·(Φ(x) + x·φ(x)), with the Φ(x) that the forward pass has kept."""
     cdf, (p,) = getattr(x, "kept", None), x.parents
@@ -189,7 +196,7 @@ UNARY = {
     ops.exp: lambda g, y, _x: g * y,
     ops.tanh: through_tanh,
     ops.sigmoid: through_sigmoid,
-    ops.relu: lambda g, y, _x: g * (y > 0.0),
+    ops.relu: through_relu,
     ops.square: lambda g, _y, x: g * (2.0 * x),
 }
 
@@ -256,6 +263,20 @@ def kept(shape: Shape, axis: int | Shape) -> Shape:
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
+def pull_max(x: Node, g: Array) -> Any:
+    """ȳ over the number of ties where x is the largest: the quotient for each window, not for each entry."""
+    (p,), axis = x.parents, x.options["axis"]
+    if axis.__class__ not in (int, tuple) or not p.array.ndim or p.array.dtype is not g.dtype:
+        return None
+    array, shape = p.array, kept(p.array.shape, axis)
+    hit = array == x.array.reshape(shape)
+    counts = np.uint8 if array.size // max(x.array.size, 1) < 256 else np.intp
+    share = 1.0 / np.add.reduce(hit.view(np.uint8), axis=axis, dtype=counts, keepdims=True).astype(g.dtype)
+    np.multiply(g.reshape(shape), share, share)
+    found = hit.astype(g.dtype)
+    return [(p, np.multiply(found, share, found))]
+
+
 def pull_softmax(x: Node, g: Array) -> Any:
     """y·(ȳ - Σ ȳ·y)"""
     (p,), y = x.parents, x.array
@@ -287,6 +308,6 @@ def install(pull: Callable[..., Any]) -> None:
     ops.pow.pull, matmul.pull = or_pull(pull_pow), or_pull(pull_matmul)
     reshape.pull, transpose.pull, getitem.pull, sum.pull = pull_reshape, pull_transpose, pull_getitem, pull_sum
     softmax.pull, log_softmax.pull = or_pull(pull_softmax), or_pull(pull_log_softmax)
-    ops.gelu.pull = or_pull(through_gelu)
+    ops.gelu.pull, largest.pull = or_pull(through_gelu), or_pull(pull_max)
     for row, slope in UNARY.items():
         row.pull = unary(slope)
