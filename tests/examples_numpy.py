@@ -205,6 +205,15 @@ STATISTICS: dict[str, list[Example]] = {
     "nanmean": [(lambda n, x: n.nanmean(holed(n, x), axis=0, keepdims=True), (2, 3))],
     "nanvar": [(lambda n, x: n.nanvar(holed(n, x), axis=1), (2, 3))],
     "nanstd": [(lambda n, x: n.nanstd(holed(n, x)), (2, 3))],
+    "nancumsum": [(lambda n, x, a=a: n.nancumsum(holed(n, x), axis=a), (2, 3)) for a in (None, 0, 1)],
+    "nancumprod": [(lambda n, x, a=a: n.nancumprod(holed(n, x), axis=a), (2, 3)) for a in (None, 0, 1)],
+    "nanmedian": [(lambda n, x, a=a: n.nanmedian(holed(n, x), axis=a, keepdims=True), (2, 3)) for a in (None, 0, 1)],
+    "nanpercentile": [(lambda n, x: n.nanpercentile(holed(n, x), [5, 50], axis=1), (2, 3))],
+    "nanquantile": [
+        (lambda n, x, m=m: n.nanquantile(holed(n, x), 0.3, 1, method=m), (2, 3)) for m in ("linear", "higher")
+    ],
+    "polyval": [(lambda n, p, x: n.polyval(p, x), (4,), (2, 3)), (lambda n, x: n.polyval([1.0, 0.0, 2.0], x), (3,))],
+    "vander": [(lambda n, x, k=k: n.vander(x, k, increasing=k is None), (3,)) for k in (None, 2, 4)],
     "nanmax": [(lambda n, x: n.nanmax(holed(n, x), axis=1), (2, 3))],
     "nanmin": [(lambda n, x: n.nanmin(holed(n, x), axis=1), (2, 3))],
     "round": [(lambda n, x: n.round(x * 10.1, 1), (2, 3)), (lambda n, x: n.round(x * 10.1), (2, 3))],
@@ -285,6 +294,7 @@ LAPACK: dict[str, list[Example]] = {  # these take no arrays of Values, and are 
     "det": [(lambda n, x: n.det(regular(n, x)), (3, 3)), (lambda n, x: n.det(x), (2, 2, 2))],
     "log_abs_det": [(lambda n, x: n.log_abs_det(regular(n, x)), (2, 3, 3))],
     "slogdet": [(lambda n, x: n.slogdet(regular(n, x)), (3, 3)), (lambda n, x: n.slogdet(x), (2, 3, 3))],
+    "cond": [(lambda n, x, p=p: n.cond(regular(n, x), p), (3, 3)) for p in (None, -2, "fro", 1, np.inf)],
     "matrix_power": [(lambda n, x, k=k: n.matrix_power(regular(n, x), k), (2, 2)) for k in (-2, 0, 1, 3, 4)],
     "lower_factor": [(lambda n, x: n.lower_factor(positive(n, x)), (3, 3))],
     "cholesky": [

@@ -17,6 +17,42 @@ def test_polygamma_is_scipys(n):
     np.testing.assert_allclose(tg.ops.polygamma(n, X), expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_polygamma_below_zero(n):
+    """It was the sum alone, of which ten terms say nothing about x < -9: 0.5 in place of 15 at -20.3, say."""
+    x = np.array([-1e-3, -0.3, -0.5, -1.25, -3.7, -8.3157, -9.5, -20.3, -100.7])
+    expected = scipy.special.polygamma(n, x)
+    for found in (tg.ops.polygamma(float(n), x), [tg.ops.polygamma(float(n), float(v)) for v in x]):
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-10)
+    np.testing.assert_allclose(
+        tg.jit(lambda x: tg.ops.polygamma(float(n), x) + 0.0)(x), expected, rtol=1e-11, atol=1e-10
+    )
+    assert np.isnan(tg.ops.polygamma(5.0, -20.3))  # rather than a wrong number
+    if n < 4:
+        assert tg.gradcheck(lambda x: np.sum(tg.ops.polygamma(float(n), x)), x[1:6])
+
+
+def test_the_gradient_of_digamma_below_zero():
+    x = np.array([-1.5, -8.3157, -20.3])
+    found = tg.grad(lambda x: np.sum(scipy.special.digamma(x)))(x)
+    np.testing.assert_allclose(found, scipy.special.polygamma(1, x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["ndtri", "log_ndtr"])
+def test_floats_keep_the_digits_of_small_shares(name):
+    shares = np.array([1e-300, 1e-100, 1e-20, 1e-9, 0.99e-9, 1e-3, 0.3, 0.5, 0.7, 0.999, 1.0 - 1e-10])
+    at = {"ndtri": shares, "log_ndtr": [-1e3, -45.0, -30.01, -29.99, -5.0, -1.0, 0.0, 1.0, 5.0, 9.0, 40.0]}[name]
+    f, expected = getattr(tg.ops, name), getattr(scipy.special, name)(at)
+    np.testing.assert_allclose([f(float(v)) for v in at], expected, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(tg.jit(lambda x: f(x) + 0.0)(np.asarray(at)), expected, rtol=1e-13, atol=1e-15)
+
+
+def test_the_ends_of_ndtri():
+    expected = [-np.inf, np.inf, np.nan, np.nan]
+    np.testing.assert_array_equal([tg.ops.ndtri(x) for x in (0.0, 1.0, -0.1, 1.1)], expected)
+    np.testing.assert_array_equal(tg.ops.ndtri(np.array([0.0, 1.0, -0.1, 1.1])), expected)
+
+
 @pytest.mark.parametrize("name", ["digamma", "gammaln"])
 def test_floats_and_arrays_agree(name):
     x = np.concatenate([X, NEGATIVE])
@@ -26,7 +62,22 @@ def test_floats_and_arrays_agree(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["expit", "logit", "log_expit", "erf", "erfc", "gammaln", "digamma", "psi", "ndtr", "erfinv", "entr"]
+    "name",
+    [
+        "expit",
+        "logit",
+        "log_expit",
+        "erf",
+        "erfc",
+        "gammaln",
+        "digamma",
+        "psi",
+        "ndtr",
+        "log_ndtr",
+        "ndtri",
+        "erfinv",
+        "entr",
+    ],
 )
 def test_scipys_own_functions_are_differentiable(name):
     x = np.array([0.2, 0.7])
@@ -38,7 +89,7 @@ def test_scipys_own_functions_are_differentiable(name):
     assert tg.gradcheck(tg.grad(lambda x: np.sum(np.sin(f(x)))), x)
 
 
-@pytest.mark.parametrize("name", ["betaln", "xlogy"])
+@pytest.mark.parametrize("name", ["betaln", "xlogy", "xlog1py"])
 def test_scipys_functions_of_two_numbers_too(name):
     f = getattr(scipy.special, name)
     assert tg.gradcheck(lambda a, b: np.sum(f(a, b)), np.array([0.2, 0.7]), np.array([1.5, 0.3]))

@@ -100,7 +100,7 @@ UNSUPPORTED = [
     (np.frexp, "np.frexp has no derivative here"),
     (lambda x: np.full_like(x, x[0]), r"np.full_like would lose .* np\.broadcast_to\(value"),
     (lambda x: np.full_like(np.ones(2), x[0]), "np.copyto has no derivative here. Use np.where"),
-    (np.nancumsum, r"Use np\.cumsum\(np\.where\(np\.isnan"),
+    (np.unwrap, r"Use the angles themselves"),
     (lambda x: np.fft.fft(x), "np.fft.fft has no derivative here. Use products with np.cos"),
     (np.spacing, "np.spacing has no derivative here. Use "),
     (np.minimum.accumulate, r"np.minimum.accumulate\(\) has no derivative"),

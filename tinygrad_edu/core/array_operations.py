@@ -13,6 +13,7 @@ from tinygrad_edu.core import factors as factors
 from tinygrad_edu.core import linear_systems as linear_systems
 from tinygrad_edu.core import losses as losses
 from tinygrad_edu.core import missing as missing
+from tinygrad_edu.core import polynomials as polynomials
 from tinygrad_edu.core import pooling as pooling
 from tinygrad_edu.core import rearrange as rearrange
 from tinygrad_edu.core import sorting as sorting

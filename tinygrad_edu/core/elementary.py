@@ -223,11 +223,11 @@ def where(condition: float, a: float, b: float) -> float:
 
 
 @op(
-    partials=lambda _, x, low, high: ((x >= low) & (x <= high), x < low, x > high),
+    partials=lambda _, x, low, high: ((x >= low) & (x <= high), (x < low) & (low <= high), (x > high) | (low > high)),
     domain=([(-3.0, 3.0), (-9.0, -4.0), (4.0, 9.0)], [(3.0, 4.0), (-2.0, -1.0), (1.0, 2.0)]),
 )
 def clip(x: float, low: float = -math.inf, high: float = math.inf) -> float:
-    """x kept between low and high.  ∂/∂x = 1 inside and on the bounds; a bound that holds x gets its gradient."""
+    """x kept between low and high, or high if they cross.  ∂/∂x = 1 inside and on them, else the bound's."""
     return minimum(maximum(x, low), high)  # type: ignore[no-any-return]
 
 

@@ -14,7 +14,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.broadcasting import axes_of, count, keepdims_shape, sum
 from tinygrad_edu.core.diagonals import tril
-from tinygrad_edu.core.linear_systems import OWN_GRADIENT, lapack, solve, square, swap_last_axes
+from tinygrad_edu.core.linear_systems import OWN_GRADIENT, inv, lapack, solve, square, swap_last_axes
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import numbers
 from tinygrad_edu.core.rearrange import moveaxis
@@ -216,3 +216,16 @@ def vector_norm(x: ArrayLike, axis: Axis = None, keepdims: bool = False, ord: Op
 def matrix_norm(x: ArrayLike, keepdims: bool = False, ord: Option = "fro") -> Any:
     """The norm of the matrices in the last two axes; `ord` as in `norm`."""
     return norm(x, ord, (-2, -1), keepdims)
+
+
+@compose(numpy="linalg.cond", method=False)
+def cond(x: ArrayLike, p: Option = None) -> Any:
+    """How many times larger a relative error of b may become in x⁻¹b: the norm of x times that of x⁻¹.
+
+    p: as ord of `norm`; None or 2 for the largest singular value over the smallest, -2 for the inverse of that.
+    """
+    if p in (None, 2, -2):
+        s = svdvals(x)
+        largest, smallest = getitem(s, (..., 0)), getitem(s, (..., -1))
+        return smallest / largest if p == -2 else largest / smallest
+    return norm(x, p, axis=(-2, -1)) * norm(inv(x), p, axis=(-2, -1))

@@ -17,7 +17,7 @@ from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, tran
 def matmul(a: ArrayLike, b: ArrayLike, /) -> Any:
     """a @ b for vectors, matrices and stacks of matrices.  Ā = Ȳ @ Bᵀ, B̄ = Aᵀ @ Ȳ."""
     floats = a.__class__ is np.ndarray is b.__class__ and a.dtype is b.dtype and a.dtype.kind == "f"
-    if floats and a.ndim > 2 and b.ndim == 2 and a.size and a.shape[-1] == b.shape[0]:
+    if floats and a.ndim > 2 and b.ndim == 2 and a.size and b.size and a.shape[-1] == b.shape[0]:
         return rows_by_matrix(a, b)
     return np.matmul(a, b)
 

@@ -15,7 +15,8 @@ from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.positions import in_dtype_of
 from tinygrad_edu.core.rearrange import roll
 from tinygrad_edu.core.reductions import max, min, prod
-from tinygrad_edu.core.shapes import reshape
+from tinygrad_edu.core.shapes import cumsum, reshape
+from tinygrad_edu.core.statistics import cumprod
 
 
 def is_nan(x: ArrayLike) -> Any:
@@ -84,6 +85,18 @@ def nanmax(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
 def nanmin(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """The smallest over the axes of the entries that are not NaN; ties share the gradient."""
     return without_nan(min, x, axis, keepdims, math.inf)
+
+
+@compose()
+def nancumsum(x: ArrayLike, axis: int | None = None) -> Any:
+    """Running sums along an axis (of all numbers by default) of the entries that are not NaN."""
+    return cumsum(ops.where(is_nan(x), 0.0, x), axis=axis)
+
+
+@compose()
+def nancumprod(x: ArrayLike, axis: int | None = None) -> Any:
+    """Running products along an axis (of all numbers by default) of the entries that are not NaN."""
+    return cumprod(ops.where(is_nan(x), 1.0, x), axis=axis)
 
 
 # rounded, real

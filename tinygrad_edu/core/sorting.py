@@ -15,7 +15,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.broadcasting import Axes, axes_of, keepdims_shape, sum
 from tinygrad_edu.core.operation import array_op, compose
-from tinygrad_edu.core.positions import numbers, positions
+from tinygrad_edu.core.positions import in_dtype_of, numbers, positions
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.reductions import rest_shape
 from tinygrad_edu.core.shapes import expand_dims, getitem, put, ravel, reshape, stack, transpose
@@ -109,20 +109,61 @@ def quantile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "linea
 
     q: numbers from 0 to 1; its axes come first in the result. It has no derivative. NaN if one entry is NaN.
     """
-    q = np.asarray(q, dtype=float)
-    if method not in METHODS:
-        raise SettingError(
-            f"quantile(method={method!r}): of NumPy's methods {', '.join(METHODS)} have a derivative here"
-        )
-    if not ((q >= 0.0) & (q <= 1.0)).all():
-        raise SettingError(f"quantile: q is a share from 0 to 1 (a percentile from 0 to 100), not {q.tolist()}")
-    rows, shape = rows_over(x, axis), keepdims_shape(x, axis) if keepdims else rest_shape(x, axis)
-    ordered, n = in_order(rows, -1, "a median or quantile"), np.shape(rows)[-1]
-    if n == 0:
-        raise ShapeError("the median or a quantile of no numbers is undefined: an axis is 0 long")
-    low, high, share = METHODS[method](q.ravel() * (n - 1))
+    q = shares_of("quantile", q, method)
+    ordered, shape = ordered_rows(x, axis, keepdims)
+    low, high, share = METHODS[method](q.ravel() * (np.shape(ordered)[-1] - 1))
     found = [between(ordered, int(a), int(b), float(t)) for a, b, t in zip(low, high, share, strict=True)]
     return reshape(stack(found), (*q.shape, *shape))
+
+
+@compose()
+def nanmedian(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The median over the axes of the entries that are not NaN; NaN if there are none."""
+    return nanquantile(x, 0.5, axis=axis, keepdims=keepdims)
+
+
+@compose()
+def nanpercentile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """The number below which q percent of the entries that are not NaN lie."""
+    return nanquantile(x, np.true_divide(q, 100.0), axis=axis, method=method, keepdims=keepdims)
+
+
+@compose()
+def nanquantile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Any:
+    """The number below which the share q of the entries that are not NaN lies; NaN if there are none.
+
+    The arguments are those of `quantile`.
+    """
+    q = shares_of("nanquantile", q, method)
+    ordered, shape = ordered_rows(x, axis, keepdims)  # NaN at the end of each row
+    known = np.sum(~np.isnan(numbers(ordered, "nanquantile")), axis=-1, keepdims=True)
+    found = [at_share(ordered, *METHODS[method](share * np.maximum(known - 1, 0))) for share in q.ravel()]
+    return reshape(stack(found), (*q.shape, *shape))
+
+
+def at_share(ordered: ArrayLike, low: ArrayLike, high: ArrayLike, share: ArrayLike) -> Any:
+    """The number between two entries of each sorted row."""
+    lower, upper = (take_along_axis(ordered, i.astype(int), -1) for i in (low, high))
+    share = in_dtype_of(share, ordered)
+    return ops.where(share == 0.0, lower, lower * (1.0 - share) + upper * share)
+
+
+def shares_of(name: str, q: ArrayLike, method: str) -> Any:
+    """q as an array. Errors: SettingError if one is no share, or the method has no derivative."""
+    q = np.asarray(q, dtype=float)
+    if method not in METHODS:
+        raise SettingError(f"{name}(method={method!r}): of NumPy's methods {', '.join(METHODS)} have a derivative here")
+    if not ((q >= 0.0) & (q <= 1.0)).all():
+        raise SettingError(f"{name}: q is a share from 0 to 1 (a percentile from 0 to 100), not {q.tolist()}")
+    return q
+
+
+def ordered_rows(x: ArrayLike, axis: Axes, keepdims: bool) -> tuple[Any, tuple[Any, ...]]:
+    """(the entries over the axes in order, as the last axis; the shape of the result for one share)."""
+    rows, shape = rows_over(x, axis), keepdims_shape(x, axis) if keepdims else rest_shape(x, axis)
+    if np.shape(rows)[-1] == 0:
+        raise ShapeError("the median or a quantile of no numbers is undefined: an axis is 0 long")
+    return in_order(rows, -1, "a median or quantile"), shape
 
 
 def between(ordered: ArrayLike, low: int, high: int, share: float) -> Any:

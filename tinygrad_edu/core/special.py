@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from tinygrad_edu.core.elementary import POSITIVE, abs, erf, exp, log, pow, sqrt, tan, where
+from tinygrad_edu.core.elementary import POSITIVE, abs, erf, exp, log, log1p, pow, sqrt, tan, where
 from tinygrad_edu.core.operation import op
 from tinygrad_edu.core.rounding import floor, mod
 
@@ -34,6 +34,52 @@ def ndtr(x: float) -> float:
     return 0.5 * math.erfc(-SQRT_HALF * x)
 
 
+@op(
+    partials=lambda y, x: (INVERSE_SQRT_TWO_PI * exp(-0.5 * x * x - y),),
+    domain=([(-3.0, 3.0)], [(-40.0, -20.0)]),
+    scipy="log_ndtr",
+    activation=False,
+)
+def log_ndtr(x: float) -> float:
+    """log Φ(x), where Φ(x) itself may be too small for a float.  dy/dx = φ(x)/Φ(x).
+
+    Below -30 Laplace's series, φ(x)/|x|·(1 - 1/x² + 3/x⁴ - 15/x⁶ ...), to x⁻¹² (error 3e-16).
+    """
+    below, above = where(x < 0.0, where(x < -30.0, -30.0, x), 0.0), where(x < 0.0, 0.0, x)
+    near = where(x < 0.0, log(0.5 * math.erfc(-SQRT_HALF * below)), log1p(-0.5 * math.erfc(SQRT_HALF * above)))
+    w = where(x < -30.0, x, -30.0)
+    q = 1.0 / (w * w)
+    tail = 1.0 - q * (3.0 - q * (15.0 - q * (105.0 - q * (945.0 - q * 10395.0))))
+    far = -0.5 * w * w - log(-w) + log1p(-q * tail) + math.log(INVERSE_SQRT_TWO_PI)
+    return where(x < -30.0, far, near)  # type: ignore[no-any-return]
+
+
+@op(
+    partials=lambda y, _: (exp(0.5 * y * y) / INVERSE_SQRT_TWO_PI,),
+    domain=([(0.1, 0.9)],),
+    scipy="ndtri",
+    activation=False,
+)
+def ndtri(x: float) -> float:
+    """The number below which the share x of a normal distribution lies, the inverse of Φ.  dy/dx = 1/φ(y).
+
+    √2·erfinv(2x - 1) or √(-2 log x), and Newton's steps for the logarithm of the smaller share.
+    """
+    share = where(x > 0.5, 1.0 - x, x)
+    inside = where(share > 0.0, share, 0.5)
+    near = erfinv(2.0 * where(inside < 1e-9, 0.5, inside) - 1.0) / SQRT_HALF
+    rough = where(inside < 1e-9, -sqrt(-2.0 * log(inside)), near)
+    y = newton(newton(newton(newton(rough, inside), inside), inside), inside)
+    y = where(share > 0.0, y, where(share == 0.0, -math.inf, math.nan))
+    return where(x > 0.5, -y, y)  # type: ignore[no-any-return]
+
+
+def newton(y: float, share: float) -> float:
+    """A step towards log Φ(y) = log share, whose left side is concave: it cannot overshoot twice."""
+    at = log_ndtr(y)
+    return y - (at - log(share)) * exp(0.5 * y * y + at) / INVERSE_SQRT_TWO_PI  # type: ignore[no-any-return]
+
+
 # the logistic function's relatives
 
 
@@ -51,6 +97,19 @@ def logit(x: float) -> float:
 def xlogy(a: float, b: float) -> float:
     """a·log b, and 0 where a = 0, for b = 0 too.  ∂/∂a = log b (0 where a = 0), ∂/∂b = a/b."""
     return where(a == 0.0, where(b == b, 0.0, b), a * log(where(a == 0.0, 1.0, b)))  # type: ignore[no-any-return]
+
+
+@op(
+    partials=lambda _, a, b: (
+        where(a == 0.0, 0.0, log1p(where(a == 0.0, 1.0, b))),
+        a / (1.0 + where(a == 0.0, 0.0, b)),
+    ),
+    domain=([(-3.0, 3.0), (-0.7, 3.0)],),
+    scipy="xlog1py",
+)
+def xlog1py(a: float, b: float) -> float:
+    """a·log(1 + b), and 0 where a = 0, for b = -1 too.  ∂/∂a = log(1 + b) (0 where a = 0), ∂/∂b = a/(1 + b)."""
+    return where(a == 0.0, where(b == b, 0.0, b), a * log1p(where(a == 0.0, 1.0, b)))  # type: ignore[no-any-return]
 
 
 @op(partials=lambda y, _: (0.5 * SQRT_PI * exp(y * y),), domain=([(-0.9, 0.9)],), scipy="erfinv", activation=False)
@@ -120,14 +179,17 @@ def digamma(x: float) -> float:
 
 @op(partials=lambda _, n, x: (0.0, psi(n + 1.0, x)), domain=([(1.0, 1.0), (0.3, 3.0)], [(2.0, 2.0), (0.3, 3.0)]))
 def polygamma(n: float, x: float) -> float:
-    """The n-th derivative of ψ, for whole n ≥ 0 and x > -9: (-1)ⁿ⁺¹·n!·Σ (x + k)⁻ⁿ⁻¹.  ∂/∂x = polygamma(n + 1, x).
+    """The n-th derivative of ψ, for whole n ≥ 0: (-1)ⁿ⁺¹·n!·Σ (x + k)⁻ⁿ⁻¹.  ∂/∂x = polygamma(n + 1, x).
 
-    Ten terms of the sum, and Euler's and Maclaurin's formula for the rest of it. No derivative by n.
+    Ten terms of the sum, and Euler's and Maclaurin's formula for the rest of it. Below 0, ψₙ(x) = (-1)ⁿ·ψₙ(1 - x) minus
+    the n-th derivative of π·cot(πx) for n ≤ 4; NaN for larger n below -4. No derivative by n.
     """
     s = where(n == 0.0, 2.0, n + 1.0)
-    w = x + 10.0
-    total = pow(x, -s) + pow(x + 1.0, -s) + pow(x + 2.0, -s) + pow(x + 3.0, -s) + pow(x + 4.0, -s)
-    total = total + pow(x + 5.0, -s) + pow(x + 6.0, -s) + pow(x + 7.0, -s) + pow(x + 8.0, -s) + pow(x + 9.0, -s)
+    mirrored = where(n <= 4.0, x, 1.0)
+    z = where(mirrored < 0.0, 1.0 - x, x)
+    w = z + 10.0
+    total = pow(z, -s) + pow(z + 1.0, -s) + pow(z + 2.0, -s) + pow(z + 3.0, -s) + pow(z + 4.0, -s)
+    total = total + pow(z + 5.0, -s) + pow(z + 6.0, -s) + pow(z + 7.0, -s) + pow(z + 8.0, -s) + pow(z + 9.0, -s)
     q = 1.0 / (w * w)
     fifth = (s + 7.0) * (s + 8.0) * q * (1.0 / 47900160.0 - (s + 9.0) * (s + 10.0) * q * (691.0 / 1307674368000.0))
     fourth = (s + 5.0) * (s + 6.0) * q * (1.0 / 1209600.0 - fifth)
@@ -135,7 +197,18 @@ def polygamma(n: float, x: float) -> float:
     second = (s + 1.0) * (s + 2.0) * q * (1.0 / 720.0 - third)
     rest = pow(w, 1.0 - s) * (1.0 / (s - 1.0) + 0.5 / w + s * q * (1.0 / 12.0 - second))
     sign_of_n = 2.0 * mod(n, 2.0) - 1.0
-    return where(n == 0.0, digamma(x), sign_of_n * exp(gammaln(s)) * (total + rest))  # type: ignore[no-any-return]
+    y = sign_of_n * exp(gammaln(s)) * (total + rest)
+    y = where(mirrored < 0.0, -sign_of_n * y - pow(PI, s) * slope_of_cotangent(n, mirrored), y)
+    y = where(where(n > 4.0, x, 0.0) < -4.0, math.nan, y)
+    return where(n == 0.0, digamma(x), y)  # type: ignore[no-any-return]
+
+
+def slope_of_cotangent(n: float, x: float) -> float:
+    """The n-th derivative of cot at πx < 0, for n from 1 to 4."""
+    c = 1.0 / tan(PI * where(x < 0.0, x - floor(x), 0.25))
+    q = c * c
+    high = where(n == 3.0, -2.0 * (1.0 + q) * (1.0 + 3.0 * q), 8.0 * c * (1.0 + q) * (2.0 + 3.0 * q))
+    return where(n == 1.0, -1.0 - q, where(n == 2.0, 2.0 * c * (1.0 + q), high))  # type: ignore[no-any-return]
 
 
 def psi(n: float, x: float) -> float:
