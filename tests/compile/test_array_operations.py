@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 
 import numpy as np
 import pytest
@@ -289,7 +290,7 @@ def test_labels_need_no_matrix_of_classes():
     f = jit(nn.losses.cross_entropy)
     with without_numba():
         f(normal(5, 3), np.array([0, 1, 2, 1, 0]))
-    assert "float(i1) == t1[i0]" in f.source
+    assert re.search(r"float\(i1\) == t\d\[i0\]", f.source)
     program = next(iter(f.arrays.programs.values()))[0]
     assert all(len(sizes) < 2 or sizes[1] == "1" for sizes in program.buffers.values())
 

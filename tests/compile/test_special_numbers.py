@@ -19,7 +19,7 @@ DIFFERENTIABLE = sorted(name for name, row in ROWS.items() if row.partials is no
 SPECIAL_POLES = ("betaln", "polygamma")  # SciPy's values beside the poles are its own
 EITHER_ZERO = {
     "maximum", "minimum", "fmax", "fmin", "relu", "elu", "selu", "celu", "sign", "floor", "ceil", "trunc", "erfinv",
-    "entr", "log_sigmoid", "expm1", "log1p",
+    "entr", "log_sigmoid", "expm1", "log1p", "log_ndtr", "xlog1py",
 }  # fmt: skip
 
 

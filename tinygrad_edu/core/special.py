@@ -45,7 +45,8 @@ def log_ndtr(x: float) -> float:
 
     Below -30 Laplace's series, φ(x)/|x|·(1 - 1/x² + 3/x⁴ - 15/x⁶ ...), to x⁻¹² (error 3e-16).
     """
-    below, above = where(x < 0.0, where(x < -30.0, -30.0, x), 0.0), where(x < 0.0, 0.0, x)
+    below = where(x < 0.0, where(x < -30.0, -30.0, x), 0.0)
+    above = where(x < 0.0, 0.0, x)
     near = where(x < 0.0, log(0.5 * math.erfc(-SQRT_HALF * below)), log1p(-0.5 * math.erfc(SQRT_HALF * above)))
     w = where(x < -30.0, x, -30.0)
     q = 1.0 / (w * w)

@@ -27,6 +27,7 @@ COMPARISONS: dict[type, tuple[str, bool]] = {  # the operation, and is its answe
     ast.Lt: ("Less", False), ast.LtE: ("LessOrEqual", False), ast.Gt: ("Greater", False),
     ast.GtE: ("GreaterOrEqual", False), ast.Eq: ("Equal", False), ast.NotEq: ("Equal", True),
 }  # fmt: skip
+NEAR_ZERO = {"log_ndtr", "ndtri"}  # they need the digits of erfc near 0, which 1 - erf does not have
 CONSTANTS = {"math.inf": math.inf, "math.nan": math.nan, "math.pi": math.pi, "math.e": math.e}
 
 
@@ -39,6 +40,8 @@ class Formulas:
     def apply(self, operation: Operation, given: Sequence[Edge]) -> Edge:
         """One operation. Errors: TraceError if it calls something that ONNX does not have."""
         name = operation.name
+        if name in NEAR_ZERO:
+            raise refuse(ast.Name(name))
         if name == "pos":
             return given[0]
         if name == "where":
