@@ -196,7 +196,7 @@ def assert_as_eager(make, make_loss=lambda: "mse", make_settings=dict, how="eage
 @pytest.mark.parametrize("forward", FORWARDS)
 def test_state_that_forward_changes_is_not_frozen(forward):
     auto = assert_as_eager(lambda: makes(forward))
-    assert "step" in auto.how or "each call" in auto.how
+    assert any(reason in auto.how for reason in ("step", "each call", "looks at the numbers"))
 
 
 @pytest.mark.parametrize("forward", FORWARDS)

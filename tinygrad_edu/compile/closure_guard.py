@@ -19,7 +19,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from functools import partial
 from itertools import repeat
 from operator import attrgetter, is_
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,9 +30,9 @@ from tinygrad_edu.compile.user_code import (
     holds_attributes,
     is_foreign,
     is_own_class,
-    names_in,
     same,
     slots_of,
+    words_in,
     wrapped_in,
 )
 from tinygrad_edu.core.checksum import checksum
@@ -244,19 +244,6 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[Place]]]] = [
     (type, Walk.of_class),
     (ModuleType, Walk.of_module),
 ]
-
-
-def words_in(code: CodeType) -> set[str]:
-    """The names in a function's code, and texts that may be names of attributes."""
-    return names_in(code).union(*map(texts_in, code.co_consts))
-
-
-def texts_in(x: Any) -> set[str]:
-    if isinstance(x, CodeType):
-        return set().union(*map(texts_in, x.co_consts))
-    if isinstance(x, tuple):
-        return set().union(*map(texts_in, x))
-    return {x} if isinstance(x, str) and x.isidentifier() else set()
 
 
 def same_atom(a: Any, b: Any) -> bool:

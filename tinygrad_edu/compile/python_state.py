@@ -11,13 +11,14 @@ library) is not searched.
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextvars import ContextVar
-from functools import partial
+from functools import lru_cache, partial
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -29,11 +30,13 @@ from tinygrad_edu.compile.user_code import (
     holds_attributes,
     is_foreign,
     is_own_class,
-    names_in,
+    modules_of,
+    opens_files,
     own,
     same,
     select,
     slots_of,
+    words_in,
     wrapped_in,
 )
 from tinygrad_edu.core.tensor import Tensor
@@ -44,6 +47,7 @@ TORCH = "the random numbers of torch"
 SHARED = ("the random numbers of numpy.random", "the module random", TORCH)  # their names, in the same order
 
 
+ENVIRONMENT = {"environ", "getenv"}  # names by which code reads os.environ
 ABSENT = object()  # differs from everything
 
 
@@ -80,6 +84,8 @@ class PythonState:
     def __init__(self, **roots: Any) -> None:
         self.kept: list[Kept] = []
         self.seen: dict[int, Any] = {}
+        self.spaces: set[Any] = set()  # (namespace, names) that were looked through
+        self.caches: list[Any] = []  # of functools, empty so far
         self.foreign, self.opaque = False, ""
         places = list(roots.items())
         places += list(zip(SHARED, RANDOM, strict=False))
@@ -101,6 +107,8 @@ class PythonState:
         for kept in self.kept:
             if kept.first_change():
                 kept.write(kept.was)
+        for cache in self.caches:  # what is in it was computed from what has just been put back
+            cache.cache_clear()
 
     def keep(
         self, name: str, thing: Any, read: Callable[[], Any], write: Callable[[Any], Any], entries: str = ""
@@ -263,16 +271,32 @@ class PythonState:
         """Closure, defaults, own attributes, and the globals that its code names."""
         if is_foreign(x.__globals__.get("__name__")):
             self.foreign = True
+            words = words_in(x.__code__)
             yield from ((free, cell) for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True))
             yield f"{name}.__defaults__", x.__defaults__
             yield f"{name}.__kwdefaults__", x.__kwdefaults__
             yield f"{name}.__dict__", x.__dict__
-            yield from self.of_names(x.__globals__, names_in(x.__code__))
+            yield from self.of_names(x.__globals__, words)
+            for module in modules_of(words):
+                yield from self.of_names(vars(module), words)
+            if words & ENVIRONMENT:
+                yield from self.of_mapping("os.environ", os.environ)
+            if opens_files(x.__code__):
+                self.opaque = f"{name} opens files, which a trace of it would write to as well"
         else:
             yield from closed_over(x)
 
+    def of_cache(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
+        """A function with a cache of its results."""
+        if not x.cache_info().currsize:
+            self.caches.append(x)
+        return iter(())
+
     def of_names(self, space: dict[str, Any], names: set[str]) -> Iterator[tuple[str, Any]]:
         """The globals of these names; of the user's own modules among them, their attributes of these names."""
+        if (id(space), frozenset(names)) in self.spaces:
+            return
+        self.spaces.add((id(space), frozenset(names)))
 
         def write(was: Any) -> None:
             for each in select(space, names).keys() - was.keys():
@@ -304,5 +328,6 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
     (partial, PythonState.of_partial),
     ((staticmethod, classmethod, property), PythonState.of_descriptor),
     (type, PythonState.of_class),
+    (type(lru_cache(len)), PythonState.of_cache),
     (ModuleType, lambda state, name, x: iter(())),
 ]

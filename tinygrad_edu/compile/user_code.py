@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterator, Mapping
+from dis import get_instructions
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -49,6 +50,34 @@ def names_in(code: CodeType) -> set[str]:
     """The names that a function's code uses, those of the functions inside it included."""
     inner = [names_in(each) for each in code.co_consts if isinstance(each, CodeType)]
     return set(code.co_names).union(*inner)
+
+
+def words_in(code: CodeType) -> set[str]:
+    """The names in a function's code, and texts that may be names of attributes."""
+    return names_in(code).union(*map(texts_in, code.co_consts))
+
+
+def texts_in(x: Any) -> set[str]:
+    if isinstance(x, CodeType):
+        return set().union(*map(texts_in, x.co_consts))
+    if isinstance(x, tuple):
+        return set().union(*map(texts_in, x))
+    return {x} if isinstance(x, str) and x.isidentifier() else set()
+
+
+def modules_of(words: set[str]) -> list[ModuleType]:
+    """The user's own modules of these names: `import counts` in a function's body, sys.modules["counts"]."""
+    found = [sys.modules.get(each) for each in sorted(words - {"builtins"}) if is_foreign(each)]
+    return [each for each in found if isinstance(each, ModuleType)]
+
+
+def opens_files(code: CodeType) -> bool:
+    """Does it, or a function inside it, call open()?"""
+    if "open" in code.co_names and any(
+        each.argval == "open" and each.opname in ("LOAD_GLOBAL", "LOAD_NAME") for each in get_instructions(code)
+    ):
+        return True
+    return any(opens_files(each) for each in code.co_consts if isinstance(each, CodeType))
 
 
 def holds_attributes(x: ArrayLike) -> bool:

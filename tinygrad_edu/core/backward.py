@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.array_pulls import fit, gradient_order, install, sweep
 from tinygrad_edu.core.broadcasting import unbroadcast
+from tinygrad_edu.core.flat_rows import flat_inputs
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.operation import ArrayOperation, Operation, of_numpy
@@ -181,15 +181,6 @@ def contributions(
         partials = operation.partials(y, *map(of_numpy, inputs))
     flat = flat_inputs(operation)
     return [np.zeros_like(getattr(g, "array", g)) if i in flat else times(g, d) for i, d in enumerate(partials)]
-
-
-@functools.cache
-def flat_inputs(operation: Operation) -> frozenset[int]:
-    """The inputs whose derivative is the number 0, as for floor: even an infinite gradient ends there."""
-    some = np.array([0.5, 0.25])
-    with np.errstate(all="ignore"):
-        found = operation.partials(some, *[some] * len(operation.parameters)) if operation.partials else ()
-    return frozenset(i for i, d in enumerate(found) if d.__class__ is float and d == 0.0)
 
 
 def times(g: Node, partial: ArrayLike) -> Any:

@@ -226,5 +226,8 @@ def hinge_loss(p: float, t: float) -> float:
 
 @op(partials=lambda _, z, t: (exp(z) - t, -z))
 def poisson_loss(z: float, t: float) -> float:
-    """e^z - t·z, of the logarithm z of a rate.  ∂/∂z = e^z - t, ∂/∂t = -z."""
-    return exp(z) - t * z  # type: ignore[no-any-return]
+    """e^z - t·z, of the logarithm z of a rate.  ∂/∂z = e^z - t, ∂/∂t = -z.
+
+    From z = 1000 on e^z is infinite, and so is the loss: ∞ - ∞ would be NaN.
+    """
+    return exp(z) - t * minimum(z, 1000.0)  # type: ignore[no-any-return]

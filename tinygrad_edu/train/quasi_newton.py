@@ -39,12 +39,13 @@ class LbfgsStepper(Stepper):
         assert job.minimizer is not None
         self.minimizer, self.course, self.search = job.minimizer, course, Search(job, course)
         self.found: Any = None
-        self.watch = watch_callbacks(course)
+        self.watch, self.comparison = watches(course)
         self.begin_again = False
 
     def epochs(self) -> Generator[Epochs, None, None]:
         """One at a time, until the search ends."""
         limit = min(self.job.settings.epochs, self.minimizer.max_iter)
+        self.compare()
         self.search.begin(self.minimizer, limit - len(self.job.losses))
         while isinstance(done := self.search.results.get(), Epochs):
             self.shown.update()
@@ -71,11 +72,23 @@ class LbfgsStepper(Stepper):
             changed = self.watch.difference()
             if changed:
                 raise CompileError(f"a callback has changed {changed}")
+        self.compare()
         if not np.array_equal(flat.weights(self.search.params), self.search.at):
             self.search.stop()
             self.begin_again = True
             if self.course is not None:
                 self.course.read()
+
+    def compare(self) -> None:
+        """The compiled loss and gradient with the eager ones, if it is time. Errors: TakenBackError."""
+        if self.comparison is not None:
+            self.comparison.look()
+
+    def confirm(self) -> None:
+        """Once more at the end. Errors: TakenBackError."""
+        if self.comparison is not None:
+            self.search.stop()
+            self.comparison.confirm()
 
     def settle(self) -> None:
         """The search ends, and the weights are those of the last whole iteration."""
@@ -94,13 +107,14 @@ class LbfgsStepper(Stepper):
         return not_finite(self.job, order, self.search.at)
 
 
-def watch_callbacks(course: Any) -> Any:
-    """A look at what callbacks change, for a compiled session; it loads the compiler."""
+def watches(course: Any) -> Any:
+    """Looks at what callbacks change, and at what the eager way gives, for a compiled session."""
     if course is None:
-        return None
+        return None, None
+    from tinygrad_edu.train.compiled.comparison import Comparison
     from tinygrad_edu.train.compiled.watch import watch_for
 
-    return watch_for(course)
+    return watch_for(course), Comparison(course)
 
 
 class Search:

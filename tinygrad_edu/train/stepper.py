@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.errors import CompileError
 from tinygrad_edu.train.ending import bad_reason, reason
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.progress_bar import Bar
@@ -29,6 +30,10 @@ class Epochs:
     looked: bool = False
 
 
+class TakenBackError(CompileError):
+    """Compiled epochs that cannot be trusted, because the eager step gives other numbers: the run begins anew."""
+
+
 class Stepper:
     """One way of training. The loop records what `epochs` gives, and then asks for more."""
 
@@ -47,6 +52,9 @@ class Stepper:
 
     def read_again(self) -> None:
         """What callbacks may have changed, for a way that keeps copies of it."""
+
+    def confirm(self) -> None:
+        """At the end of a run. Errors: TakenBackError where its numbers are not those of the eager way."""
 
     def settle(self) -> Epochs | None:
         """After Ctrl-C: whole epochs that the loop has not had yet. To ask twice is the same as once."""

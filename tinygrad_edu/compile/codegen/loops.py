@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.compile.codegen.formulas import NOTHING, Symbol, definitions, in_float32, inline, literal, text_of
-from tinygrad_edu.compile.codegen.index_maps import bare, landing, slide, through
-from tinygrad_edu.compile.codegen.lookups import Lookups
+from tinygrad_edu.compile.codegen.index_maps import bare, landing, through
 from tinygrad_edu.compile.codegen.math_approximations import kernels
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.codegen.outline import SHARED, outline
+from tinygrad_edu.compile.codegen.reductions import Reductions, in_blocks, innermost
 from tinygrad_edu.compile.codegen.rounds import RoundWriter, stack_lines
 from tinygrad_edu.compile.codegen.templates import CONTRACT, ENTRY, FAST, PLUS
-from tinygrad_edu.compile.codegen.threads import Threads
 from tinygrad_edu.compile.ir.node import Traced, op_name, value_of
 from tinygrad_edu.compile.ir.truth import is_comparison
 from tinygrad_edu.compile.passes.fuse import (
@@ -29,7 +28,6 @@ from tinygrad_edu.compile.passes.fuse import (
     is_reduction,
     is_view,
 )
-from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.operation import Operation
 
 SIGNS = {
@@ -39,11 +37,10 @@ SIGNS = {
 }  # fmt: skip
 
 INDENT = "    "
-STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # of a reduction, before its first item
 
 
 @dataclass
-class Writer(Lookups, Threads):
+class Writer(Reductions):
     """Writes the body of one program; knows what every node is called."""
 
     plan: Schedule
@@ -65,6 +62,7 @@ class Writer(Lookups, Threads):
     prefix: str = ""  # the number in the name of a shared step
     counter: int = 0
     sums: bool = False
+    blocks: list[tuple[str, str]] = field(default_factory=list)  # (sum of a block, sum of all) in the current loop
     entries: bool = False
     checks: dict[tuple[str, ...], None] = field(default_factory=dict)
     shared_steps: str = ""  # definitions of the steps that are alike
@@ -149,7 +147,7 @@ class Writer(Lookups, Threads):
                 self.write_elementwise(node, loop, points, inside)
         nest = self.nest(loop, points, before, inside + self.writes, after)
         self.lines += before[0] + (self.in_parts(nest, loop) if shared and nest else nest) + after[0]
-        self.writes, self.partial = [], []
+        self.writes, self.partial, self.blocks = [], [], []
         self.forget(loop)
 
     def nest(
@@ -157,14 +155,21 @@ class Writer(Lookups, Threads):
     ) -> list[str]:
         """The loops themselves; none if everything is computed where it is read."""
         lines, indents = [], [""]
+        last = innermost(points)
         for depth, (size, point) in enumerate(zip(loop.sizes, points, strict=True), start=1):
             if point != "0" and inside:
-                lines.append(f"{indents[-1]}for {point} in range({bare(size)}):")
+                blocks = self.blocks if depth == last else []
+                lines += in_blocks(indents[-1], point, bare(size), blocks) if blocks else []
+                indents[-1] += INDENT * bool(blocks)
+                lines += [] if blocks else [f"{indents[-1]}for {point} in range({bare(size)}):"]
             indents.append(indents[-1] + INDENT * (point != "0"))
             lines += [indents[-1] + line for line in before[depth]]
         lines += [indents[-1] + line for line in inside]
         for depth in reversed(range(1, len(points) + 1)):
             lines += [indents[depth] + line for line in after[depth]]
+            if depth == last and self.blocks:
+                lines += [f"{indents[depth - 1]}{total} += {block}" for block, total in self.blocks]
+                indents[depth - 1] = indents[depth - 1].removesuffix(INDENT)
         return lines
 
     def forget(self, loop: Loop) -> None:
@@ -278,67 +283,6 @@ class Writer(Lookups, Threads):
             return Symbol(product if product.isidentifier() else f"({product})")
         text = f"np.float32({x.name})" if self.dtype == "float32" else x.name
         return Symbol(text, 4 if x.name.startswith("-") else 6)
-
-    def write_reduction(
-        self,
-        node: Traced,
-        points: list[str],
-        before: list[list[str]],
-        inside: list[str],
-        after: list[list[str]],
-        shared: bool,
-    ) -> None:
-        """A running sum or maximum: in a variable where the inner loops are reduced, else in the array of results."""
-        if op_name(node) in ("scatter", "settle"):
-            before[0] += self.fill(node, self.constant("0.0"))
-            look = self.look_up(node, points, node.sizes) if op_name(node) == "scatter" else None
-            where = look or slide(node, points)
-            inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.item(node.parents[0], points)}")
-            return
-        axes = broadcasting.axes_of(node.parents[0], node.options["axis"])
-        kept = [axis for axis in range(len(points)) if axis not in axes]
-        depth = 1 + max(kept, default=-1)
-        keepdims = node.options["keepdims"]
-        where = [points[a] if a in kept else "0" for a in range(len(points)) if a in kept or keepdims]
-        start = self.constant(STARTS[op_name(node)])
-        item = self.item(node.parents[0], points)
-        if all(axis >= depth for axis in axes):
-            name = self.fresh(node)
-            before[depth].append(f"{name} = {start}")
-            if not kept and shared:
-                self.partial.append(name)
-            inside.append(self.accumulate(node, f"{name}_part" if not kept and shared else name, item, self.accurate))
-            if node in self.arrays:
-                after[depth].append(f"{self.arrays[node]}[{', '.join(where)}] = {name}")
-            else:
-                self.text[node] = Symbol(name)
-                if node in self.outputs:
-                    after[0].append(f"{self.outputs[node]} = {name}")
-        else:
-            before[0] += self.fill(node, start)
-            inside.append(self.accumulate(node, f"{self.arrays[node]}[{', '.join(where)}]", item, in_order=True))
-
-    def fill(self, x: Traced, start: str) -> list[str]:
-        """A loop: Numba takes 0.5 s to compile x[...] = start."""
-        lines: list[str] = []
-        points: list[str] = []
-        for axis, size in enumerate(self.names.shape(x)):
-            points.append("0" if size == "1" else f"i{axis}")
-            if size != "1":
-                lines.append("    " * len(lines) + f"for i{axis} in range({bare(size)}):")
-        return [*lines, "    " * len(lines) + f"{self.arrays[x]}[{', '.join(points)}] = {start}"]
-
-    def accumulate(self, node: Traced, name: str, item: str, in_order: bool) -> str:
-        """One more item into a sum, a product or a maximum."""
-        if op_name(node) == "max":
-            self.called["maximum"] = ops.maximum
-            return f"{name} = maximum({name}, {item})"
-        if op_name(node) == "prod":
-            return f"{name} *= {item}"
-        if in_order:
-            return f"{name} += {item}"
-        self.sums = True
-        return f"{name} = plus({name}, {item})"
 
     def functions(self) -> str:
         """The definitions of all operations that the body calls."""

@@ -74,7 +74,8 @@ def hand_back_lines(row: Operation, letters: Sequence[str]) -> list[str]:
     if row.partials is None:
         return []
     partials = partial_texts(row, "y", letters)
-    return [f"grad[i{letter}] += g * ({text})" for letter, text in zip(letters, partials, strict=True)]
+    slopes = [(letter, text) for letter, text in zip(letters, partials, strict=True) if text != "0.0"]
+    return [f"grad[i{letter}] += g * ({text})" for letter, text in slopes]
 
 
 def branches(rows: Sequence[Operation], depth: int, body: Any) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.python_state import SHARED, PythonState
+from tinygrad_edu.compile.user_code import is_own_class
 from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
@@ -17,7 +18,9 @@ from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train import samples
+from tinygrad_edu.train.compiled.comparison import Comparison
 from tinygrad_edu.train.compiled.forward import forward_trace
+from tinygrad_edu.train.compiled.moving import OF_A_JOB, as_later, refuse_frozen_numbers
 from tinygrad_edu.train.compiled.program import Recipe, TrainingProgram
 from tinygrad_edu.train.compiled.session import Course, common_dtype
 from tinygrad_edu.train.job import Job
@@ -28,7 +31,6 @@ from tinygrad_edu.train.stopping import stops
 OURS = "tinygrad_edu.nn"
 APART = ("init", "seed", "training")  # where a model began, which no program depends on; and what is asked for by name
 PROGRAMS: dict[Any, TrainingProgram] = {}  # by kind of job
-TRACES = 3  # of the user's own code, which are compared
 CHANCES = 3  # further traces, where another thread may have drawn random numbers
 
 
@@ -79,6 +81,10 @@ class CompiledJob:
                 job.batch_loss(*[a[: samples.ROWS] for a in job.data])
             raise
 
+    def comparison(self, course: Course) -> Comparison:
+        """Of a session's steps with the eager ones."""
+        return Comparison(course)
+
 
 def program_for(job: Job) -> CompiledJob:
     """The program for a job, traced now or for an equal job earlier.
@@ -119,7 +125,7 @@ def kind_of(job: Job) -> Any:
     """What the program of a job depends on, if that is known: models of nn with a loss of nn."""
     model, optimizer = job.model, job.optimizer
     all_of_it = list(map(id, optimizer.params)) == list(map(id, model.parameters()))
-    own = job.loss in LOSSES.values() and all_of_it
+    own = job.loss in LOSSES.values() and all_of_it and not is_own_class(type(optimizer))
     structure = structure_of(model) if own else None
     if structure is None:
         return None
@@ -158,15 +164,15 @@ def trace_job(job: Job) -> TrainingProgram:
     Errors: TraceError where a further trace finds something else, or that code has changed something: a step does so
     each time, and the program would do it once.
     """
-    state = PythonState(model=job.model, loss=job.loss)
+    state = PythonState(**job.roots)
     if state.opaque:
         raise TraceError(state.opaque)
     try:
         program = trace_once(job)
         program.foreign = state.foreign
         if state.foreign:
-            for _ in range(TRACES - 1):
-                refuse_difference(program.signature, forward_signature(job))
+            for trace in (trace_watched, trace_as_later):
+                refuse_difference(program.signature, trace(job))
             changed = what_a_step_changes(job, state)
             if changed:
                 raise TraceError(f"each step changes {changed}, which a compiled program would do once only")
@@ -185,10 +191,23 @@ def what_a_step_changes(job: Job, state: PythonState) -> str:
     for _ in range(CHANCES):
         if changed not in SHARED or threading.active_count() == 1:
             return changed
-        again = PythonState(model=job.model, loss=job.loss)
+        again = PythonState(**job.roots)
         forward_signature(job)
         changed = again.first_change()
     return changed
+
+
+def trace_watched(job: Job) -> Any:
+    """What a trace finds. Errors: TraceError where numbers that training changes are asked for in it."""
+    others = [("job", job, OF_A_JOB), ("job.progress", job.progress, ())]
+    return refuse_frozen_numbers(job.model, job.optimizer, partial(forward_signature, job), others)
+
+
+def trace_as_later(job: Job) -> Any:
+    """What a trace finds where all that training changes is as it may be at the end."""
+    curves = job.progress.curves if job.held_out is not None else job.progress.curves[:3]
+    with as_later(job.model, job.optimizer, max(1, job.left) * job.batches, curves):
+        return forward_signature(job)
 
 
 def forward_signature(job: Job) -> Any:
@@ -209,7 +228,7 @@ def refuse_difference(before: Any, now: object) -> None:
     if before != now:
         raise TraceError(
             "forward or the loss computes something else at each call, such as with random numbers of its own, a "
-            "counter or the time, which a compiled program would freeze"
+            "counter, the time, or plain numbers made of what training changes, which a compiled program would freeze"
         )
 
 

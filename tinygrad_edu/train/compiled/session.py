@@ -86,21 +86,19 @@ class Course:
         block.run()
         return math.nan if block.bad else float(block.losses[0]), self.buffers.fixed[2].astype(float)
 
-    def first_batch(self) -> Array:
-        """Its gradient, and its loss behind it. Weights and memories are read anew afterwards."""
+    def one_step(self) -> tuple[Array, Array, Array]:
+        """By the first batch: its loss, its gradient, and the weights after it. `read` puts everything back."""
         (losses, norms, changes), control = np.full((3, 1), np.nan), np.zeros(3, dtype=np.int64)
-        size = self.job.batch_size
+        size, rate = self.job.batch_size, self.optimizer.rates(self.steps, 1)
         try:
             cache.call_first(
                 self.program.code, *[a[:size] for a in self.arrays], np.empty((1, 0), dtype=np.int64), size,
-                *self.buffers.fixed, np.zeros(1), self.settings(), float(self.steps), self.job.progress.rule.copy(),
+                *self.buffers.fixed, rate, self.settings(), float(self.steps), self.job.progress.rule.copy(),
                 losses, norms, changes, control, *self.buffers.given, *self.sources,
             )  # fmt: skip
         except Exception as error:
             raise CompileError(f"the compiler: {first_line(error)}") from error
-        found = np.append(self.buffers.fixed[2].astype(float), losses[0])
-        self.read()
-        return found
+        return losses, self.buffers.fixed[2].astype(float), self.buffers.state[0].astype(float)
 
     def settings(self) -> Array:
         """The numbers of the optimizer, and the limits of the gradient, that the program is given."""

@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.errors import first_line
-from tinygrad_edu.train.compiled.programs import forward_signature, kind_of
+from tinygrad_edu.train.compiled.programs import kind_of, trace_watched
 from tinygrad_edu.train.compiled.session import Course
 from tinygrad_edu.train.snapshot import generators
 
@@ -23,14 +23,14 @@ class Watch:
 
     def look(self) -> None:
         """Note what there is now."""
-        self.state = PythonState(model=self.job.model, loss=self.job.loss)
+        self.state = PythonState(**self.job.roots)
         self.outer = self.of_job()
 
     def trace_signature(self) -> Any:
         """What a trace finds, or from what it is known to follow."""
-        state = PythonState(model=self.job.model, loss=self.job.loss)
+        state = PythonState(**self.job.roots)
         try:
-            return kind_of(self.job) or forward_signature(self.job)
+            return kind_of(self.job) or trace_watched(self.job)
         finally:
             state.restore()
 

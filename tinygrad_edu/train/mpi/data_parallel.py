@@ -227,7 +227,7 @@ class RankStepper(Stepper):
         rng = self.job.generator()
         with ctrl_c_noted(self):
             while self.job.left:
-                for order in self.job.orders(rng, self.job.left):
+                for order in self.job.orders(rng, 1 if self.job.watched else self.job.left):
                     done = self.epoch(order)
                     if self.interrupted:
                         return

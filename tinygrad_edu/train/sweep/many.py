@@ -173,10 +173,15 @@ class ManyJobs:
             while len(jobs) < len(places):
                 some = [self.job(place, like) for place in places[len(jobs) : len(jobs) + TOGETHER]]
                 active = [program.course(job) for job in some]
+                first = None if jobs else program.comparison(active[0])  # all others' traces are the same as its
+                if first is not None:
+                    first.look()
                 while active:
                     blocks = [course.block() for course in active]
                     list(pool.map(run_all, [blocks[i::threads] for i in range(threads)]))
                     active = [c for c, block in zip(active, blocks, strict=True) if goes_on(c, block)]
+                if first is not None:
+                    first.confirm()
                 jobs += some
                 if shown is not None:
                     shown.update(len(some))

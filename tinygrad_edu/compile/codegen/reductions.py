@@ -1,0 +1,150 @@
+"""Sums, products and maxima over axes: in a variable, in an array of results, and long sums of float32 in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from tinygrad_edu.compile.codegen.formulas import Symbol
+from tinygrad_edu.compile.codegen.index_maps import bare, slide
+from tinygrad_edu.compile.codegen.lookups import Lookups
+from tinygrad_edu.compile.codegen.names import free_name
+from tinygrad_edu.compile.codegen.threads import Threads
+from tinygrad_edu.compile.ir.node import Traced, op_name
+from tinygrad_edu.core import broadcasting, ops
+from tinygrad_edu.core.operation import Operation
+
+INDENT = "    "
+BLOCK = 1024  # items of a sum that are added in float32
+STARTS = {"sum": "0.0", "prod": "1.0", "max": "-math.inf"}  # of a reduction, before its first item
+
+
+class Reductions(Lookups, Threads):
+    """What a Writer needs for reductions."""
+
+    outputs: dict[Traced, str]
+    dtype: str
+    accurate: bool
+    called: dict[str, Operation]
+    text: dict[Traced, Symbol]
+    arrays: dict[Traced, str]
+    taken: set[str]
+    sums: bool  # does the text call `plus`?
+    blocks: list[tuple[str, str]]  # (sum of a block, sum of all) in the current loop
+
+    def fresh(self, x: Traced) -> str:
+        raise NotImplementedError
+
+    def item(self, x: Traced, points: Sequence[str]) -> str:
+        raise NotImplementedError
+
+    def write_reduction(
+        self,
+        node: Traced,
+        points: list[str],
+        before: list[list[str]],
+        inside: list[str],
+        after: list[list[str]],
+        shared: bool,
+    ) -> None:
+        """A running sum or maximum: in a variable where the inner loops are reduced, else in the array of results."""
+        if op_name(node) in ("scatter", "settle"):
+            before[0] += self.fill(node, self.constant("0.0"))
+            look = self.look_up(node, points, node.sizes) if op_name(node) == "scatter" else None
+            where = look or slide(node, points)
+            inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.item(node.parents[0], points)}")
+            return
+        axes = broadcasting.axes_of(node.parents[0], node.options["axis"])
+        kept = [axis for axis in range(len(points)) if axis not in axes]
+        depth = 1 + max(kept, default=-1)
+        keepdims = node.options["keepdims"]
+        where = [points[a] if a in kept else "0" for a in range(len(points)) if a in kept or keepdims]
+        start = self.constant(STARTS[op_name(node)])
+        item = self.item(node.parents[0], points)
+        blocked = (
+            op_name(node) == "sum"
+            and self.dtype == "float32"
+            and not shared
+            and in_long_rows(points, axes, self.accurate)
+        )
+        if all(axis >= depth for axis in axes):
+            name = self.fresh(node)
+            if blocked:
+                inside.append(self.sum_in_blocks(name, item, before[depth], after[depth]))
+            else:
+                before[depth].append(f"{name} = {start}")
+                if not kept and shared:
+                    self.partial.append(name)
+                part = f"{name}_part" if not kept and shared else name
+                inside.append(self.accumulate(node, part, item, self.accurate))
+            if node in self.arrays:
+                after[depth].append(f"{self.arrays[node]}[{', '.join(where)}] = {name}")
+            else:
+                self.text[node] = Symbol(name)
+                if node in self.outputs:
+                    after[0].append(f"{self.outputs[node]} = {name}")
+        elif blocked:  # the inner sums first, as NumPy
+            name, inner = self.fresh(node), innermost(points) - 1
+            before[0] += self.fill(node, start)
+            inside.append(self.sum_in_blocks(name, item, before[inner], after[inner]))
+            after[inner].append(f"{self.arrays[node]}[{', '.join(where)}] += {name}")
+        else:
+            before[0] += self.fill(node, start)
+            inside.append(self.accumulate(node, f"{self.arrays[node]}[{', '.join(where)}]", item, in_order=True))
+
+    def sum_in_blocks(self, name: str, item: str, before: list[str], after: list[str]) -> str:
+        """A long sum of float32: in float64, block by block, because each addition to a large sum loses digits.
+
+        A million times 0.1: 100000.01 as NumPy's pairwise sum, in one float32 100022.35.
+        """
+        total, block = (free_name(f"{name}_{what}", self.taken) for what in ("sum", "block"))
+        self.taken.update((total, block))
+        before.append(f"{total} = 0.0")
+        after.append(f"{name} = np.float32({total})")
+        if self.accurate:
+            return f"{total} += {item}"
+        self.blocks.append((block, total))
+        self.sums = True
+        return f"{block} = plus({block}, {item})"
+
+    def fill(self, x: Traced, start: str) -> list[str]:
+        """A loop: Numba takes 0.5 s to compile x[...] = start."""
+        lines: list[str] = []
+        points: list[str] = []
+        for axis, size in enumerate(self.names.shape(x)):
+            points.append("0" if size == "1" else f"i{axis}")
+            if size != "1":
+                lines.append("    " * len(lines) + f"for i{axis} in range({bare(size)}):")
+        return [*lines, "    " * len(lines) + f"{self.arrays[x]}[{', '.join(points)}] = {start}"]
+
+    def accumulate(self, node: Traced, name: str, item: str, in_order: bool) -> str:
+        """One more item into a sum, a product or a maximum."""
+        if op_name(node) == "max":
+            self.called["maximum"] = ops.maximum
+            return f"{name} = maximum({name}, {item})"
+        if op_name(node) == "prod":
+            return f"{name} *= {item}"
+        if in_order:
+            return f"{name} += {item}"
+        self.sums = True
+        return f"{name} = plus({name}, {item})"
+
+
+def innermost(points: Sequence[str]) -> int:
+    """The depth of the innermost loop; 0 for none."""
+    return max((depth for depth, point in enumerate(points, start=1) if point != "0"), default=0)
+
+
+def in_long_rows(points: Sequence[str], axes: Collection[int], every_row: bool) -> bool:
+    """Is the innermost loop part of a sum that is not one of rows? (Rows of 4 would take 2 ns more each.)"""
+    loops = [axis for axis, point in enumerate(points) if point != "0"]
+    return bool(loops) and loops[-1] in axes and (loops[0] in axes or every_row)
+
+
+def in_blocks(indent: str, point: str, size: str, blocks: Sequence[tuple[str, str]]) -> list[str]:
+    """The innermost loop in blocks, each with sums of its own."""
+    start = f"{point}_from"
+    return [
+        f"{indent}for {start} in range(0, {size}, {BLOCK}):",
+        *(f"{indent}{INDENT}{block} = np.float32(0.0)" for block, _ in blocks),
+        f"{indent}{INDENT}for {point} in range({start}, min({start} + {BLOCK}, {size})):",
+    ]

@@ -1,0 +1,142 @@
+"""The compiled step of a run against the eager one, at several moments: code of the user's own may do anything.
+
+Such code may ask what kind of thing it is given, or look at what no trace can see: a module that it finds by a computed
+name, the environment, the time, another thread. So loss, gradient and update of the first batch are computed both ways
+before the first epoch, after the first, second, fourth, eighth ... and after the last one, with the weights, memories,
+statistics and record as they are then. A comparison moves nothing: whatever the eager step changes is put back.
+
+What it cannot see: a number that looks the same at each of these moments and differs between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.python_state import PythonState
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.optim import clip_by_norm, clip_by_value, flat
+from tinygrad_edu.train.compiled.session import Course
+from tinygrad_edu.train.snapshot import Snapshot, generators
+from tinygrad_edu.train.stepper import TakenBackError
+
+Array = np.ndarray[Any, Any]
+# How far two ways of rounding may be apart, relative to the largest number at hand: far above their rounding errors,
+# far below what a frozen number does.
+CLOSE = {"float64": 1e-7, "float32": 1e-3}
+SMALL = 1e-8  # relative to the square of the largest input or weight: numbers that are rounding errors themselves
+
+TRACED = "forward or the loss does something else when it is traced"
+SOURCES = {"loss": TRACED, "gradient": TRACED, "weight": "the optimizer's step does something else than its rule"}
+
+
+def call(work: Callable[[], Any]) -> Any:
+    """work(), here."""
+    return work()
+
+
+class Comparison:
+    """The moments, and what is computed at each of them; nothing for programs of this library's own code."""
+
+    def __init__(self, course: Course) -> None:
+        self.course, self.job, self.params = course, course.job, course.parameters
+        self.wanted, self.first = course.program.foreign, len(course.job.losses)
+        self.next, self.seen = self.first, -1  # epochs done at the next comparison, and at the last one
+        self.scale = np.zeros(3)  # the largest loss, gradient and weight of the first comparison
+
+    def ahead(self) -> int | None:
+        """Epochs until the next comparison; None where there is none."""
+        return max(1, self.next - len(self.job.losses)) if self.wanted else None
+
+    def look(self, run: Callable[[Callable[[], Any]], Any] = call) -> None:
+        """Compare, if it is time; `run` does the compiled step, which takes a while at first. Errors: see `compare`."""
+        done = len(self.job.losses)
+        if self.wanted and done >= self.next:
+            self.compare(run)
+            self.next = self.first + max(1, 2 * (done - self.first))
+
+    def confirm(self) -> None:
+        """Compare at the end of a run."""
+        if self.wanted and self.seen not in (-1, len(self.job.losses)):
+            self.compare(call)
+
+    def compare(self, run: Callable[[Callable[[], Any]], Any]) -> None:
+        """Loss, gradient and update of the first batch, both ways.
+
+        Errors: TakenBackError where they are not the same, or the eager step has changed what no program changes.
+        """
+        self.seen = len(self.job.losses)
+        states = [rng.bit_generator.state for rng in self.course.rngs]
+        try:
+            with np.errstate(all="ignore"):
+                found = run(self.course.one_step)
+        finally:
+            for rng, state in zip(self.course.rngs, states, strict=True):
+                rng.bit_generator.state = state
+            self.course.read()
+        with np.errstate(all="ignore"):
+            eager = self.eager_step(found[1])
+        self.refuse_difference(found, eager)
+
+    def refuse_difference(self, found: Any, eager: Any) -> None:
+        """Errors: TakenBackError. A loss that is NaN or infinite both ways says nothing."""
+        if not (np.isfinite(found[0]).all() or np.isfinite(eager[0]).all()):
+            return
+        size = np.array([np.abs(x[np.isfinite(x)]).max(initial=0.0) for x in eager])
+        if self.seen == self.first:
+            self.scale = size
+        inputs = max((np.abs(a).max(initial=0.0) for a in self.job.data if a.dtype.kind == "f"), default=0.0)
+        floor = SMALL * np.nan_to_num(max(inputs, size[2], self.scale[2])) ** 2
+        close = CLOSE[self.course.program.dtype] * (np.maximum(size, self.scale) + floor)
+        for what, a, b, limit in zip(SOURCES, found, eager, close, strict=True):
+            if not same(a, b, limit):
+                i = int(np.argmax(np.nan_to_num(np.abs(a - b), nan=np.inf)))
+                when = f"after {self.seen} epochs" if self.seen else "of the first batch"
+                raise TakenBackError(f"{SOURCES[what]}: {when} the compiled {what} is {a[i]:.6g}, the eager {b[i]:.6g}")
+
+    def eager_step(self, gradient: Array) -> tuple[Array, Array, Array]:
+        """Loss and gradient of the first batch, and the weights and memories after a step by the given gradient.
+
+        The same gradient both ways, because a rule may go by its sign, which rounding turns where it is about 0.
+        """
+        job, params = self.job, self.params
+        python, before = PythonState(**job.roots), Snapshot(job.model, job.optimizer)
+        grads = [(p, p.grad, p.spent) for p in job.optimizer.params]
+        moving = {id(x) for x in (*self.course.kept, *generators(job.model))}
+        try:
+            job.optimizer.zero_grad()
+            loss = job.batch_loss(*[array[: job.batch_size] for array in job.data])
+            loss.backward()
+            changed = python.first_change(but=moving)
+            if job.settings.clip_value is not None:
+                clip_by_value(params, job.settings.clip_value)
+            if job.settings.clip_norm is not None:
+                clip_by_norm(params, job.settings.clip_norm)
+            found = np.array([float(loss.item())]), flat.gradients(params)
+            assign_gradients(params, gradient)
+            job.optimizer.step()
+            after = flat.weights(params)
+        finally:
+            for p, grad, spent in grads:
+                p.grad, p.spent = grad, spent
+            before.restore()
+            python.restore()
+        if changed:
+            raise TakenBackError(f"each step changes {changed}, which a compiled program would do once only")
+        return *found, after
+
+
+def same(a: Array, b: Array, limit: float) -> bool:
+    """Are all numbers as near as this, and NaN or infinite at the same places?"""
+    finite = np.isfinite(a)
+    return bool(np.array_equal(finite, np.isfinite(b)) and np.all(np.abs(a[finite] - b[finite]) <= limit))
+
+
+def assign_gradients(params: Any, vector: Array) -> None:
+    """Pieces of one vector as the gradients."""
+    start = 0
+    for p in params:
+        if isinstance(p, Tensor):
+            p.grad, start = vector[start : start + p.size].reshape(p.shape).astype(p.dtype), start + p.size

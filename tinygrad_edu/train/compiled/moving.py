@@ -1,0 +1,144 @@
+"""Numbers that training changes, and whether the user's code looks at them besides computing with them.
+
+A compiled program computes with parameters, running statistics and memories as they are at each step. But a plain
+number that `forward` or the loss makes of one (`weight.data.sum()`, a branch on `optimizer.t`, `job.losses[-1]`) is a
+constant of the program, and stays what it was when it was traced. There are two ways to notice that:
+
+- `Lookout`: while a trace runs, the objects themselves note who asks for their numbers;
+- `as_later`: a trace in which they are what they may be later in the run, whose constants are then compared with the
+  others'. It sees what was taken hold of before the trace, and needs the number to be another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import TraceError
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim import Optimizer
+
+ARRAY: Any = vars(Tensor)["array"]  # where a Tensor keeps its numbers, whatever its class says of `array`
+GRAD: Any = vars(Tensor)["grad"]
+OF_A_JOB = {"model", "optimizer", "loss", "batch_loss", "data", "samples", "batch_size", "settings", "held_out"}
+OF_AN_OPTIMIZER = {"params", "groups", "rule", "memories"}  # of these nothing moves
+MOVED = 1.25  # what numbers are multiplied by as they may be later
+
+
+class Lookout:
+    """The names of moving numbers that were asked for while a trace was running in this thread.
+
+    model, optimizer: what training changes the numbers of.
+    others: further objects that each step changes, (name, object, what may be asked for).
+    """
+
+    def __init__(self, model: Module, optimizer: Optimizer, others: Any = ()) -> None:
+        self.found: list[str] = []
+        names = {id(x): name for name, x in (*model.named_arrays(), *model.named_buffers())}
+        tensors = {id(x): x for x in (*optimizer.params, *(x for _, x in model.named_buffers()))}
+        moving = [x for x in tensors.values() if isinstance(x, Tensor) and not x.parents]
+        self.swaps: list[Any] = [
+            (x, type(x), self.like_tensor(type(x), names.get(id(x), "a parameter"))) for x in moving
+        ]
+        things: list[Any] = [("optimizer", optimizer, OF_AN_OPTIMIZER), *others]
+        things += [("schedule", schedule, ()) for schedule in optimizer.schedules if schedule.follows_loss]
+        self.swaps += [(x, type(x), self.like(type(x), name, free)) for name, x, free in things]
+
+    def __enter__(self) -> Lookout:
+        for x, _, watched in self.swaps:
+            x.__class__ = watched
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for x, kind, _ in self.swaps:
+            x.__class__ = kind
+
+    def note(self, name: str) -> None:
+        """Somebody asks for it."""
+        if MODES.tensor_trace is not None:
+            self.found.append(name)
+
+    def like_tensor(self, kind: type, name: str) -> type:
+        """A Tensor's class that notes when its numbers are asked for; shape and dtype may be."""
+        note = self.note
+
+        def slot(member: Any) -> property:
+            def get(x: Any) -> Any:
+                note(name)
+                return member.__get__(x)
+
+            return property(get, member.__set__)
+
+        def of_array(attribute: str) -> property:
+            return property(lambda x: getattr(ARRAY.__get__(x), attribute))
+
+        free = {each: of_array(each) for each in ("shape", "dtype", "ndim", "size")}
+        return make_class(kind, {"array": slot(ARRAY), "grad": slot(GRAD), **free})
+
+    def like(self, kind: type, name: str, free: Container[str]) -> type:
+        """A class that notes which of an object's attributes are asked for, but those that do not move."""
+
+        of_kind: Any = kind.__getattribute__
+
+        def get(x: Any, attribute: str) -> Any:
+            if attribute not in free and not attribute.startswith("__"):
+                self.note(f"{name}.{attribute}")
+            return of_kind(x, attribute)
+
+        return make_class(kind, {"__getattribute__": get})
+
+    def refuse(self) -> None:
+        """Errors: TraceError where something was asked for."""
+        if self.found:
+            raise TraceError(
+                f"forward or the loss looks at the numbers of {self.found[0]}, which training changes: a compiled "
+                "program would keep what they were at first. Compute with the Tensor itself where that is meant"
+            )
+
+
+def make_class(kind: type, attributes: dict[str, Any]) -> type:
+    """A class of the same name and layout, so that objects may change to it and back."""
+    own = {"__slots__": (), "__module__": kind.__module__, "__qualname__": kind.__qualname__, **attributes}
+    return type(kind.__name__, (kind,), own)
+
+
+@contextmanager
+def as_later(model: Module, optimizer: Optimizer, steps: int, curves: Any = ()) -> Iterator[None]:
+    """Parameters, statistics, memories, counts of steps and curves as they may be after so many steps more."""
+    tensors = [x for x in (*optimizer.params, *(x for _, x in model.named_buffers())) if isinstance(x, Tensor)]
+    arrays = [(x, ARRAY.__get__(x)) for x in dict.fromkeys(tensors)]
+    t, memory, lengths = list(optimizer.t), list(optimizer.memory), list(map(len, curves))
+    try:
+        for x, array in arrays:
+            ARRAY.__set__(x, later(array))
+        optimizer.t[:] = [count + steps for count in t]
+        optimizer.memory[:] = [tuple(map(later, each)) for each in memory]
+        for curve in curves:
+            curve.extend([0.5 * (curve[-1] if len(curve) else 1.0)] * 2)
+        yield
+    finally:
+        for x, array in arrays:
+            ARRAY.__set__(x, array)
+        optimizer.t[:], optimizer.memory[:] = t, memory
+        for curve, length in zip(curves, lengths, strict=True):
+            del curve[length:]
+
+
+def later(x: Any) -> Any:
+    """Other numbers of the same shape, dtype and sign."""
+    if not isinstance(x, np.ndarray):
+        return MOVED * x + 0.01
+    return (MOVED * x + np.where(np.signbit(x), -0.01, 0.01)).astype(x.dtype)
+
+
+def refuse_frozen_numbers(model: Module, optimizer: Optimizer, trace: Callable[[], Any], others: Any = ()) -> Any:
+    """A trace, its result; Errors: TraceError where numbers that training changes were asked for in it."""
+    with Lookout(model, optimizer, others) as lookout:
+        found = trace()
+    lookout.refuse()
+    return found
