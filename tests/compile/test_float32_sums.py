@@ -1,4 +1,4 @@
-"""Sums of float32 in compiled code: as near to the true sum as NumPy's pairwise ones, of any shape and along any axes."""
+"""Sums of float32 in compiled code: as near to the true sum as NumPy's pairwise ones, of any shape, along any axes."""
 
 import itertools
 
