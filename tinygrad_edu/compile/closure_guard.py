@@ -5,40 +5,50 @@ that the function can read is noted and checked before every call; if any of it 
 again.
 
 What it can read is found without running it: the globals, closures and defaults of its code, and from there only the
-attributes and methods that are named in code it can reach, repeated until no new name turns up. So a class that also
-keeps an optimizer and a list of losses is not searched if the function names neither. What is reached
-by a computed name (getattr with a text that is made) is missed.
+attributes and methods that are named in code it can reach, or by a text in it, repeated until no new name turns up. So
+a class that also keeps an optimizer and a list of losses is not searched if the function names neither. Where code
+computes a name (getattr(self, f"layer{i}"), vars(self), eval), all attributes of the objects that it reaches count as
+named. What it asks the system for (the time, files, settings of another library) is not compared.
 
 Arrays that the program reads again at each call are not compared; all others are compared by checksum.
 """
 
 from __future__ import annotations
 
+import os
+from array import array
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import partial
 from itertools import repeat
 from operator import attrgetter, is_
-from types import CellType, FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile.user_code import (
     ATOMS,
+    ENVIRONMENT,
     closed_over,
+    computes_names,
     holds_attributes,
     is_foreign,
     is_own_class,
+    modules_of,
     same,
     slots_of,
     words_in,
     wrapped_in,
 )
+from tinygrad_edu.compile.user_code import own as attributes_of
 from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
 
 ABSENT = object()
+EVERY = "*"  # among the names: all attributes count as named
 WISH = attrgetter("requires_grad")
 MOST = 20_000  # things that are noted; the rest are assumed not to change
 OF_MODULES = {"forward", "training", "hooks"}  # read of every module by the library's own code
@@ -104,6 +114,7 @@ class Guard:
                 break
             names = walk.names
         self.checks: list[Entries | Content] = walk.checks
+        self.names = names
 
     def first_change(self) -> str:
         """The name of the first thing that has changed; "" if nothing has."""
@@ -139,7 +150,7 @@ class Walk:
         places: list[Place] = [(getattr(f, "__name__", "the function"), f)]
         while places and len(seen) < MOST:
             name, x = places.pop()
-            if not isinstance(x, ATOMS) and id(x) not in seen:
+            if (not isinstance(x, ATOMS) or is_own_class(type(x))) and id(x) not in seen:
                 seen[id(x)] = x
                 places += self.inside(name, x)
         if self.tensors:
@@ -161,7 +172,9 @@ class Walk:
     ) -> Sequence[Any]:
         """Note them; what they are now."""
         self.checks.append(Entries(name, live, sized, keys))
-        return self.checks[-1].was
+        found: Sequence[Any] = self.checks[-1].was
+        self.names |= {each for each in found if isinstance(each, str) and each.isidentifier()}  # which = "layer2"
+        return found
 
     def of_dict(self, name: str, space: Mapping[str, Any], keys: Sequence[str]) -> Iterator[Place]:
         """These entries of a namespace; one that is missing may be added later."""
@@ -173,7 +186,10 @@ class Walk:
             yield from closed_over(x)
             return
         names = words_in(x.__code__)
-        self.names |= names
+        self.names |= names | ({EVERY} if computes_names(x.__code__) else set())
+        yield from ((each.__name__, each) for each in modules_of(names))
+        if names & ENVIRONMENT:
+            self.entries("os.environ", lambda: [*os.environ.keys(), *os.environ.values()])
         for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
             yield from self.of_cell(free, cell)
         defaults = self.entries(f"the defaults of {name}", lambda: (x.__defaults__, x.__kwdefaults__))
@@ -189,13 +205,14 @@ class Walk:
     def of_instance(self, name: str, x: Any) -> Iterator[Place]:
         """The attributes and methods of these names; all attributes if the object belongs to a library."""
         attributes, own = getattr(x, "__dict__", {}), is_own_class(type(x))
-        keys = {key for key in self.known if key in attributes or hasattr(type(x), key)} if own else set(attributes)
+        every = not own or EVERY in self.known
+        keys = set(attributes) if every else {k for k in self.known if k in attributes or hasattr(type(x), k)}
         keys |= OF_MODULES if getattr(type(x), "keeps_state", False) else set()
         yield from self.of_dict(name, attributes, sorted(keys))
         for kind in type(x).__mro__ if own else ():
             if is_own_class(kind):
                 yield kind.__name__, kind
-                slots = [slot for slot in slots_of(kind) if slot in self.known]
+                slots = [slot for slot in slots_of(kind) if every or slot in self.known]
                 yield from self.of_slots(name, x, slots) if slots else ()
 
     def of_slots(self, name: str, x: Any, slots: Sequence[str]) -> Iterator[Place]:
@@ -205,16 +222,27 @@ class Walk:
         if is_own_class(x):
             space = vars(x)
             special = {key for key in space if key.startswith("__") and isinstance(space[key], FunctionType)}
-            yield from self.of_dict(name, space, sorted((self.known & space.keys()) | (special - NOT_CALLED)))
+            named = attributes_of(x).keys() if EVERY in self.known else self.known & space.keys()
+            yield from self.of_dict(name, space, sorted(named | (special - NOT_CALLED)))
 
     def of_module(self, name: str, x: ModuleType) -> Iterator[Place]:
-        if is_foreign(x.__name__):
-            yield from self.of_dict(name, vars(x), sorted(self.known & vars(x).keys()))
+        named = sorted(self.known & vars(x).keys())
+        if not is_foreign(x.__name__):  # of a library's module its settings, such as sys.argv
+            named = [key for key in named if isinstance(vars(x)[key], (*ATOMS, list, dict))]
+        yield from self.of_dict(name, vars(x), named)
 
     def of_items(self, name: str, x: Any) -> Iterator[Place]:
-        yield from ((f"{name}[{i}]", each) for i, each in enumerate(self.entries(name, x.__iter__, x)))
+        found = self.entries(name, x.__iter__, x)
+        yield from ((f"{name}[{i}]", each) for i, each in enumerate(found))
 
-    def of_mapping(self, name: str, x: dict[Any, Any]) -> Iterator[Place]:
+    def of_bytes(self, name: str, x: Any) -> Iterator[Place]:
+        self.entries(name, lambda: (bytes(x),))
+        return iter(())
+
+    def of_variable(self, name: str, x: ContextVar[Any]) -> Iterator[Place]:
+        yield from ((name, each) for each in self.entries(name, lambda: (x.get(ABSENT),)))
+
+    def of_mapping(self, name: str, x: Mapping[Any, Any]) -> Iterator[Place]:
         self.entries(name, x.__iter__, x)
         yield from ((f"{name}[...]", each) for each in self.entries(name, x.values, x))
 
@@ -223,6 +251,11 @@ class Walk:
             yield from ((name, each) for each in self.entries(name, lambda: x.flat, x.flat))
         else:
             self.checks.append(Content(name, x))
+
+    def of_value(self, name: str, x: Value) -> Iterator[Place]:
+        if not x.parents:
+            self.checks.append(Content(name, x))
+        return iter(())
 
     def of_tensor(self, name: str, x: Tensor) -> Iterator[Place]:
         self.checks.append(Content(name, x))
@@ -233,7 +266,10 @@ class Walk:
 LOOKS: list[tuple[Any, Callable[..., Iterator[Place]]]] = [
     (Tensor, Walk.of_tensor),
     (np.ndarray, Walk.of_array),
-    (dict, Walk.of_mapping),
+    ((dict, MappingProxyType), Walk.of_mapping),
+    ((array, bytearray, memoryview), Walk.of_bytes),
+    (ContextVar, Walk.of_variable),
+    (Value, Walk.of_value),
     ((list, tuple, deque, set, frozenset), Walk.of_items),
     (FunctionType, Walk.of_function),
     (MethodType, lambda walk, name, x: iter([(name, x.__self__), (name, x.__func__)])),
@@ -251,6 +287,8 @@ def same_atom(a: Any, b: Any) -> bool:
 
 
 def numbers(x: Any) -> Any:
-    """Shape, dtype and checksum of an array."""
-    array = x.array if isinstance(x, Tensor) else x
-    return array.shape, array.dtype, checksum(array)
+    """Shape, dtype and checksum of an array; the number of a Value."""
+    if isinstance(x, Value):
+        return x.data
+    held = x.array if isinstance(x, Tensor) else x
+    return held.shape, held.dtype, checksum(held)

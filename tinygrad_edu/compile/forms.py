@@ -18,6 +18,8 @@ from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
 Task = Callable[[Any, Sequence[Any]], Any]  # of a ScalarFunction or ArrayFunction and the arguments
+# Names of what gives other answers from call to call without a state that could be compared.
+VOLATILE = {"SystemRandom", "datetime", "default_rng", "os", "perf_counter", "secrets", "time", "urandom", "uuid"}
 PLAIN = frozenset([float, int])
 
 
@@ -45,7 +47,7 @@ class Watch:
         guard, state = self.guard or Guard(self.f), PythonState(f=self.f)
         program = trace()
         changed = state.opaque or state.first_change()
-        if changed:
+        if changed or guard.names & VOLATILE:
             after = PythonState(f=self.f)
             try:
                 again = trace()
@@ -54,7 +56,8 @@ class Watch:
             if program.signature() != again.signature():
                 raise TraceError(
                     f"{self.name} computes something else at each call, which a compiled program cannot do: "
-                    f"{state.opaque or f'it changes {changed}'}. Give the numbers as an argument"
+                    f"{state.opaque or (f'it changes {changed}' if changed else 'it asks for the time or for chance')}"
+                    ". Give the numbers as an argument"
                 )
         guard.leave_out({id(x) for x in program.read_anew()})
         self.guard = guard

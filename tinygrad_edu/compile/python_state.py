@@ -26,6 +26,7 @@ import numpy as np
 
 from tinygrad_edu.compile.user_code import (
     ATOMS,
+    ENVIRONMENT,
     closed_over,
     holds_attributes,
     is_foreign,
@@ -47,7 +48,6 @@ TORCH = "the random numbers of torch"
 SHARED = ("the random numbers of numpy.random", "the module random", TORCH)  # their names, in the same order
 
 
-ENVIRONMENT = {"environ", "getenv"}  # names by which code reads os.environ
 ABSENT = object()  # differs from everything
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterator, Mapping
-from dis import get_instructions
+from collections.abc import Iterable, Iterator, Mapping
+from dis import HAVE_ARGUMENT, Instruction, get_instructions, opmap, stack_effect
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -18,6 +18,9 @@ LIBRARIES = {
     "pytest", "scipy", "sklearn", "tinygrad_edu", "torch", "tqdm",
 }  # fmt: skip
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
+ENVIRONMENT = {"environ", "getenv"}  # names by which code reads os.environ
+COMPUTED = {"__dict__", "__getattribute__", "attrgetter", "eval", "exec", "globals", "locals", "vars"}
+CALLS = "PRECALL" if "PRECALL" in opmap else "CALL"  # of Python 3.11, and of later ones
 HEAP = 1 << 9  # the flag of a type that was made by a class statement
 HOLDERS = {"argparse", "collections", "queue", "types", "_thread"}  # whose objects hold what the user puts there
 
@@ -69,6 +72,34 @@ def modules_of(words: set[str]) -> list[ModuleType]:
     """The user's own modules of these names: `import counts` in a function's body, sys.modules["counts"]."""
     found = [sys.modules.get(each) for each in sorted(words - {"builtins"}) if is_foreign(each)]
     return [each for each in found if isinstance(each, ModuleType)]
+
+
+def computes_names(code: CodeType) -> bool:
+    """Does it, or a function inside it, look up attributes by names that do not stand in it?"""
+    if COMPUTED & set(code.co_names) or ("getattr" in code.co_names and not gives_names(code)):
+        return True
+    return any(computes_names(each) for each in code.co_consts if isinstance(each, CodeType))
+
+
+def gives_names(code: CodeType) -> bool:
+    """Is the second argument of each getattr a text that stands in the code?"""
+    steps = list(get_instructions(code))
+    starts = [i for i, each in enumerate(steps) if each.argval == "getattr" and each.opname.startswith("LOAD_")]
+    return all(is_text(steps[start + 1 :]) for start in starts)
+
+
+def is_text(steps: Iterable[Instruction]) -> bool:
+    """Of a call's instructions: is its second argument one constant, and nothing done to it? By the stack's depth."""
+    depth, found = 0, None
+    for each in steps:
+        if each.opname.startswith(CALLS) and each.arg == depth:
+            return bool(found)
+        depth += stack_effect(each.opcode, each.arg if each.opcode >= HAVE_ARGUMENT else None)
+        if depth < 2:
+            found = None  # still the first argument
+        elif depth == 2:
+            found = found is None and each.opname == "LOAD_CONST" and isinstance(each.argval, str)
+    return False
 
 
 def opens_files(code: CodeType) -> bool:

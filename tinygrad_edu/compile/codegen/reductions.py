@@ -48,10 +48,7 @@ class Reductions(Lookups, Threads):
     ) -> None:
         """A running sum or maximum: in a variable where the inner loops are reduced, else in the array of results."""
         if op_name(node) in ("scatter", "settle"):
-            before[0] += self.fill(node, self.constant("0.0"))
-            look = self.look_up(node, points, node.sizes) if op_name(node) == "scatter" else None
-            where = look or slide(node, points)
-            inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.item(node.parents[0], points)}")
+            self.write_scatter(node, points, before[0], inside)
             return
         axes = broadcasting.axes_of(node.parents[0], node.options["axis"])
         kept = [axis for axis in range(len(points)) if axis not in axes]
@@ -60,12 +57,7 @@ class Reductions(Lookups, Threads):
         where = [points[a] if a in kept else "0" for a in range(len(points)) if a in kept or keepdims]
         start = self.constant(STARTS[op_name(node)])
         item = self.item(node.parents[0], points)
-        blocked = (
-            op_name(node) == "sum"
-            and self.dtype == "float32"
-            and not shared
-            and in_long_rows(points, axes, self.accurate)
-        )
+        blocked = not shared and self.adds_in_blocks(node, points, axes)
         if all(axis >= depth for axis in axes):
             name = self.fresh(node)
             if blocked:
@@ -80,8 +72,7 @@ class Reductions(Lookups, Threads):
                 after[depth].append(f"{self.arrays[node]}[{', '.join(where)}] = {name}")
             else:
                 self.text[node] = Symbol(name)
-                if node in self.outputs:
-                    after[0].append(f"{self.outputs[node]} = {name}")
+                after[0] += [f"{self.outputs[node]} = {name}"] if node in self.outputs else []
         elif blocked:  # the inner sums first, as NumPy
             name, inner = self.fresh(node), innermost(points) - 1
             before[0] += self.fill(node, start)
@@ -90,6 +81,22 @@ class Reductions(Lookups, Threads):
         else:
             before[0] += self.fill(node, start)
             inside.append(self.accumulate(node, f"{self.arrays[node]}[{', '.join(where)}]", item, in_order=True))
+
+    def write_scatter(self, node: Traced, points: list[str], before: list[str], inside: list[str]) -> None:
+        """Items added to the entries that an index, or the windows of a convolution, choose."""
+        before += self.fill(node, self.constant("0.0"))
+        look = self.look_up(node, points, node.sizes) if op_name(node) == "scatter" else None
+        where = look or slide(node, points)
+        inside.append(f"{self.arrays[node]}[{', '.join(where)}] += {self.item(node.parents[0], points)}")
+
+    def adds_in_blocks(self, node: Traced, points: Sequence[str], axes: Collection[int]) -> bool:
+        """Is it a sum of float32 that goes on in the innermost loop, and not one of rows?
+
+        Rows of 4 would take 2 ns more each. Where all digits are asked for, rows are added in float64 too.
+        """
+        loops = [axis for axis, point in enumerate(points) if point != "0"]
+        whole = bool(loops) and loops[-1] in axes and (loops[0] in axes or self.accurate)
+        return whole and op_name(node) == "sum" and self.dtype == "float32"
 
     def sum_in_blocks(self, name: str, item: str, before: list[str], after: list[str]) -> str:
         """A long sum of float32: in float64, block by block, because each addition to a large sum loses digits.
@@ -132,12 +139,6 @@ class Reductions(Lookups, Threads):
 def innermost(points: Sequence[str]) -> int:
     """The depth of the innermost loop; 0 for none."""
     return max((depth for depth, point in enumerate(points, start=1) if point != "0"), default=0)
-
-
-def in_long_rows(points: Sequence[str], axes: Collection[int], every_row: bool) -> bool:
-    """Is the innermost loop part of a sum that is not one of rows? (Rows of 4 would take 2 ns more each.)"""
-    loops = [axis for axis, point in enumerate(points) if point != "0"]
-    return bool(loops) and loops[-1] in axes and (loops[0] in axes or every_row)
 
 
 def in_blocks(indent: str, point: str, size: str, blocks: Sequence[tuple[str, str]]) -> list[str]:
