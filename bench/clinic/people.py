@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Collection
 from math import sqrt
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench.clinic import people_cells, people_course, people_layers, people_networks, people_steps
@@ -80,6 +81,9 @@ def judged(name: str, wrong: bool) -> tuple[str, str, float]:
     return verdict(report, wrong, TRUE_NAMES.get(name, ())), "; ".join(said), time.thread_time() - begin
 
 
+TIMES: dict[str, list[float]] = {}  # kind of program → CPU seconds of each, for the card
+
+
 def own(only: str = "") -> Counter[str]:
     """Our own programs, a line each."""
     counts: Counter[str] = Counter()
@@ -88,6 +92,7 @@ def own(only: str = "") -> Counter[str]:
             found, said, seconds = judged(name, wrong)
             kind = "right twin" if not wrong else "course" if name in COURSE else "wrong"
             counts[f"{kind}: {found}"] += 1
+            TIMES.setdefault(kind, []).append(seconds)
             print(f"{found:8s} {kind:10s} {name} {seconds:.2f} s: {said[:150]}", flush=True)
     return counts
 
@@ -107,6 +112,7 @@ def of_file(path: str, only: str = "") -> Counter[str]:
             found, said = module.judge(name, module.CASES[name]()[0], outcome, report)
             kind = "wrong" if module.EXPECTED[name]["wrong"] else "right program"
             counts[f"{kind}: {found.lower()}"] += 1
+            TIMES.setdefault(kind, []).append(seconds)
             print(f"{found.lower():8s} {kind:10s} {name} {which} {seconds:.2f} s: {said[:150]}", flush=True)
     return counts
 
@@ -123,6 +129,12 @@ def card(title: str, counts: Counter[str]) -> str:
     return "\n".join(lines)
 
 
+def median_time() -> str:
+    """The median over all first hand-overs, right and wrong, and of each kind."""
+    times = {"all": [x for xs in TIMES.values() for x in xs], **TIMES}
+    return "median time: " + ", ".join(f"{kind} {median(xs):.2f} s (n = {len(xs)})" for kind, xs in times.items() if xs)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.clinic.people")
     parser.add_argument("files", nargs="*", help="files of programs with CASES, EXPECTED, ask and judge")
@@ -130,7 +142,7 @@ def main() -> None:
     chosen = parser.parse_args()
     cards = [card("own programs", own(chosen.only))]
     cards += [card(Path(path).name, of_file(path, chosen.only)) for path in chosen.files]
-    print("", *cards, sep="\n")
+    print("", *cards, "", median_time(), sep="\n")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ gradient_transposed derivative_at_preactivation statistics_as_constants softmax_
 softmax_over_samples gradient_clipped_by_norm gradient_clipped_by_value gradient_sign_only gradient_normalised
 gradient_reversed gradient_of_another_parameter repeated_index_counted_once hidden_gradient_not_handed_back
 cell_gradient_not_handed_back overlaps_counted_once kernel_flipped statistics_share_wrong loss_term_scaled
-maximum_without_its_mask"""
+maximum_without_its_mask stride_forgotten padding_forgotten backpropagation_truncated"""
 CODES = LISTED.split()
 
 

@@ -26,6 +26,7 @@ from tinygrad_edu.clinic.examiner.program import Change, Scope
 
 Array = np.ndarray[Any, Any]
 TURN = 6  # mutants of one slip that are tried before the next slip's turn
+BY_STEP = ("time_step_dropped",)  # slips that are made at one time step by their nature
 LATE = 6  # forms of one slip that are as likely as those of another
 MANY = 24  # copies of a layer that are tried one by one
 SCOPES: tuple[Scope, ...] = ("", "own", "below")
@@ -45,6 +46,7 @@ class Variant:
     """A change in one layer. `line`: the line of mathematics as the learner has it; `parameter`: where only one is hit.
 
     `repeats`: may it also stand in every layer at once? `chance`: a number in it was fitted to the learner's.
+    `everywhere`: it is made in all copies of the layer, at every time step.
     """
 
     layer: Layer
@@ -53,6 +55,7 @@ class Variant:
     parameter: str = ""
     repeats: bool = True
     chance: bool = False
+    everywhere: bool = False
 
 
 Generator = Callable[[Network, Learner], Iterator[Variant]]
@@ -114,8 +117,13 @@ class Mutant:
         one gives some numbers by chance, as |y - t| those of a flipped sign where all errors are negative.
         """
         place = bool(self.changes) if self.slip.code in ("sign_flipped", "constant_factor") else False
-        late = self.order >= LATE
+        late = self.one_of_many or (self.order >= LATE and self.slip.code not in BY_STEP)
         return (self.chance, SCOPES.index(self.scope), late, self.slip.rank, place, self.order, len(self.layers))
+
+    @property
+    def one_of_many(self) -> bool:
+        """Is it made at one time step alone, though it is no mistake about time steps?"""
+        return len(self.layers) == 1 and self.layers[0].time >= 0 and self.slip.code not in BY_STEP
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -186,6 +194,8 @@ def scope_variants(net: Network, entry: Slip, line: str, places: list[Variant], 
     changes = tuple(change for v in places for change in v.changes)
     scopes = SCOPES if any(change.owner >= 0 and not change.scope for change in changes) else ("",)
     layers = list({id(v.layer): v.layer for v in places}.values())
+    if places[0].everywhere:
+        layers = [x for x in net.layers if x.number == layers[0].number]
     parameter = places[0].parameter if len({v.parameter for v in places}) == 1 else ""
     kind = places[0].parameter and kind_of(places[0]) if not parameter else ""
     for scope in scopes:

@@ -49,5 +49,4 @@ class Comparison(Protocol):
 
 def far_fetched(mutant: Mutant) -> float:
     """How late a slip is tried in pairs: after plainer forms, wider scopes, and more places than one time step."""
-    one_of_many = len(mutant.layers) == 1 and mutant.layers[0].time >= 0 and mutant.slip.code != "time_step_dropped"
-    return min(mutant.order, 12) + 3.0 * bool(mutant.scope) + 4.0 * one_of_many + 5.0 * mutant.chance
+    return min(mutant.order, 12) + 3.0 * bool(mutant.scope) + 4.0 * mutant.one_of_many + 5.0 * mutant.chance

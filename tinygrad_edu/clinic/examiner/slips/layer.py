@@ -291,13 +291,9 @@ def delta_not_propagated(net: Network, _: Learner) -> Variants:
             yield below(layer, use, "∂L/∂{x} = Σ {d}", lambda g, k=axis: g.sum(k, keepdims=True))  # type: ignore[misc]
         for output in net.outputs:
             for text, g in {"∂L/∂a": net.gradient(output.end), "δ": net.gradient(output.z)}.items():
-                if stretches(g, a):
+                if g.ndim == a.ndim and all(n in (m, 1) for n, m in zip(g.shape, a.shape, strict=True)):
                     line = f"∂L/∂{{x}} = {text}{output.number}"
                     yield below(layer, use, line, lambda _, g=g, a=a: np.broadcast_to(g, a.shape))  # type: ignore[misc]
-
-
-def stretches(g: Array, a: Array) -> bool:
-    return g.ndim == a.ndim and all(n in (m, 1) for n, m in zip(g.shape, a.shape, strict=True))
 
 
 @slip(
@@ -315,7 +311,16 @@ def wrong_matrix_in_propagation(net: Network, _: Learner) -> Variants:
             for line, other in other_matrices(net, use.parameter, matrices):
                 if other.shape == W.shape:
                     yield below(layer, use, f"∂L/∂{{x}} = {{d}} {line}", backward_through(net, step, use, other))
+            yield from shifted_rows(net, layer, use, step)
             yield below(layer, use, "∂L/∂{x} = {d} 1ᵀ", backward_through(net, step, use, np.ones_like(W)))
+
+
+def shifted_rows(net: Network, layer: Layer, use: Use, step: Step) -> Variants:
+    """Where the bias is a row of the weights: the first or last rows, with the bias among them."""
+    whole, (begin, end) = step.operand(use.slot), inner(net, step, use)
+    for first in {0, whole.shape[0 if use.data == 0 else -1] - (end - begin)} - {begin}:
+        W = rows_of(whole, use, (first, first + end - begin))
+        yield below(layer, use, "∂L/∂{x} = {d} {W}ᵀ, the bias among its rows", backward_through(net, step, use, W))
 
 
 def other_matrices(net: Network, own: str, matrices: dict[str, tuple[Step, Use]]) -> Iterator[tuple[str, Array]]:

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
+from tinygrad_edu.clinic.examiner.catalogue import MANY, Learner, Variant, final, slip
 from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
 from tinygrad_edu.clinic.examiner.program import Change, Step, above
 from tinygrad_edu.clinic.examiner.slips.nodes import nearest
-from tinygrad_edu.clinic.examiner.slips.sums import nothing
+from tinygrad_edu.clinic.examiner.slips.sums import copies, nothing
 
 Array = np.ndarray[Any, Any]
 Variants = Iterator[Variant]
+DEEPEST = 4  # steps after which a truncation is looked for
 THROUGH = ("reshape", "transpose", "getitem", "pos", "concatenate")  # on a state's way to a product
 
 
@@ -33,7 +34,63 @@ def hidden_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
         changes = tuple(Change("edge", step, nothing, slot) for _, group in kept for step, slot in group)
         if changes:
             line = f"∂L/∂h_t = share of the output alone; {text} hands dh back"
-            yield Variant(found[0][0], line, changes, repeats=False)
+            yield Variant(found[0][0], line, changes, repeats=False, everywhere=True)
+
+
+@slip(
+    "backpropagation_truncated",
+    sentence="The gradient of each output is handed back through a few time steps only, and not to the first one.",
+    fix="Nothing is wrong if you truncate on purpose (it saves time in long sequences); the whole gradient goes back "
+    "from every step to the first.",
+    right="∂L/∂h_s = Σ over all later steps t of what the output at t hands back",
+    example="for s in range(t, max(t - 2, 0), -1): dWh += ...   # should go down to s = 0",
+)
+def backpropagation_truncated(net: Network, _: Learner) -> Variants:
+    for group, outputs in unrolled(net):
+        names = list(dict.fromkeys(n for x in group for n in x.names))
+        for depth in range(1, min(len(group) - 1, DEEPEST + 1)):
+            lost = lost_beyond(net, group, outputs, depth)
+            changes = tuple(
+                final(net, net.uses[n][0], lambda g, d=lost[n]: g - d)  # type: ignore[misc]
+                for n in names
+                if np.any(lost[n])
+            )
+            line = f"∂L/∂h of each step handed back through {depth} step{'s' * (depth > 1)}"
+            if changes:
+                yield Variant(group[0], line, changes, repeats=False, everywhere=True)
+
+
+def unrolled(net: Network) -> Iterator[tuple[list[Layer], list[Layer]]]:
+    """(the copies of a recurrent layer, the output layer of each of these steps)."""
+    ends = sorted(net.outputs, key=lambda x: x.time)
+    for group in copies(net):
+        feeds = {x.z for x in group}
+        if any(x.after & feeds for x in group) and len(group) == len(ends) <= MANY and not group[0].is_output:
+            yield group, ends
+
+
+def lost_beyond(net: Network, group: list[Layer], outputs: list[Layer], depth: int) -> dict[str, Any]:
+    """What the parameters get from outputs more than `depth` steps later: each output alone, whole and cut off."""
+    names = list(dict.fromkeys(n for x in group for n in x.names))
+    lost: dict[str, Any] = dict.fromkeys(names, 0.0)
+    for t in range(depth + 1, len(group)):
+        alone = [x.z for k, x in enumerate(outputs) if k != t]
+        whole, near = (gradients_without(net, cut, names) for cut in (alone, [*alone, group[t - depth - 1].z]))
+        lost = {n: lost[n] + whole[n] - near[n] for n in names}
+    return lost
+
+
+def gradients_without(net: Network, silenced: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
+    """The gradients where nothing goes back through these steps."""
+    program = net.program
+    done, _ = program.run([Change("into", step, np.zeros_like) for step in silenced])
+    return {
+        n: sum(
+            program.move_back(net.steps[u.step].parents[u.slot], (done.get(u.step) or program.handed[u.step])[u.slot])
+            for u in net.uses[n]
+        )
+        for n in names
+    }
 
 
 def handed_in_time(net: Network) -> Iterator[tuple[Layer, list[tuple[int, int]]]]:
@@ -94,9 +151,11 @@ def cell_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
         cuts = {"none of the steps": carries, "only the last step": carries[:-1]}
         for text, kept in cuts.items():
             changes = tuple(Change("edge", step.index, nothing, slot) for step, slot in kept)
-            yield Variant(nearest(net, kept[0][0]), f"{text} hands dc back", changes, repeats=False)
+            where = nearest(net, kept[0][0])
+            yield Variant(where, f"{text} hands dc back", changes, repeats=False, everywhere=True)
         whole = tuple(Change("edge", s.index, lambda g: g, slot) for s, slot in carries)
-        yield Variant(nearest(net, carries[0][0]), "dc_next = dc, without the gate f", whole, repeats=False)
+        where = nearest(net, carries[0][0])
+        yield Variant(where, "dc_next = dc, without the gate f", whole, repeats=False, everywhere=True)
         for step, slot in carries:
             cut = Change("edge", step.index, nothing, slot)
             yield Variant(nearest(net, step), "this step does not hand dc back", (cut,), repeats=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,3 +118,130 @@ def share_by_window(mask: Array, axis: Axis, share: Callable[[Array], Array]) ->
     size = float(np.prod([mask.shape[k] for k in axes]))
     made = share(mask.astype(float))
     return made * mask.size / size if np.all(made == 1.0 / mask.size) else made
+
+
+@slip(
+    "stride_forgotten",
+    sentence="On the way back the windows stand side by side: the stride of the forward pass is forgotten.",
+    fix="Use the forward's places: window (i, j) begins at (i·stride, j·stride), in dx as in x.",
+    right="∂L/∂x[i·s + a] = Σ d[i] K[a], and ∂L/∂K[a] = Σ d[i] x[i·s + a]",
+    example="dx[i:i+k, j:j+k] += d[i, j] * K     # should be dx[i*s:i*s+k, j*s:j*s+k]",
+)
+def stride_forgotten(net: Network, _: Learner) -> Variants:
+    for step, windows in windowed(net):
+        closer = side_by_side([net.steps[k].node.options["index"] for k in windows])
+        if closer:
+            lost = put_at(net, step, windows, closer) - add_up(net, step, windows)
+            change = Change("into", step.index, lambda g, lost=lost: g + lost)  # type: ignore[misc]
+            yield Variant(nearest(net, step), "∂L/∂x[i + a] = Σ d[i] K[a]", (change,), repeats=False)
+            moved = {k: step.y[index] for k, index in zip(windows, closer, strict=True)}
+            changes = own_windows(net, moved)
+            if changes:
+                yield Variant(nearest(net, net.steps[changes[0].step]), "∂L/∂K[a] = Σ d[i] x[i + a]", changes)
+
+
+def windowed(net: Network) -> Iterator[tuple[Step, list[int]]]:
+    """Each array that windows are taken of, and those windows in their order."""
+    for step in net.steps:
+        children = net.program.children.get(step.index, ())
+        windows = [k for k, _ in children if net.steps[k].operation == "getitem" and not net.steps[k].activation]
+        if len(windows) > 1 and not step.parameter and step.index in net.program.gradients:
+            yield step, sorted(windows, key=lambda k: net.steps[k].node.made)
+
+
+def side_by_side(places: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The same windows with the distance 1 between them; none where that is their distance."""
+    found = [list(x) if isinstance(x, tuple) else [x] for x in places]
+    sliced = [k for k in range(min(map(len, found))) if all(is_window(x[k]) for x in found)]
+    strides = {k: gap_between([x[k].start or 0 for x in found]) for k in sliced}
+    if max(strides.values(), default=1) < 2:
+        return []
+    for x in found:
+        for k, s in strides.items():
+            first = x[k].start or 0
+            x[k] = slice(first // s, first // s + x[k].stop - first)
+    return [tuple(x) for x in found]
+
+
+def is_window(x: Any) -> bool:
+    """Is it a slice from one entry to another, as x[i:i + k]?"""
+    return isinstance(x, slice) and x.step in (None, 1) and x.stop is not None and x.stop > (x.start or 0) >= 0
+
+
+def gap_between(starts: Sequence[int]) -> int:
+    """The distance at which windows begin; 1 where there is no common one."""
+    distances = np.diff(np.unique(starts))
+    return int(distances[0]) if distances.size and len(set(distances.tolist())) == 1 and np.min(starts) == 0 else 1
+
+
+def put_at(net: Network, step: Step, windows: Sequence[int], places: Sequence[Any]) -> Array:
+    """The gradients of windows, added up at other places."""
+    out = np.zeros_like(step.y)
+    for k, place in zip(windows, places, strict=True):
+        np.add.at(out, place, net.program.gradients[k])
+    return out
+
+
+def own_windows(net: Network, moved: Mapping[int, Array]) -> tuple[Change, ...]:
+    """Products of a kernel with a window, whose own gradient gets another window."""
+    found = []
+    for layer in net.layers:
+        for use in layer.weights:
+            step = net.steps[use.step]
+            window = moved.get(step.parents[use.data])
+            if window is not None and window.shape == step.operand(use.data).shape:
+                found.append(Change("edge", use.step, with_operand(step, use.slot, use.data, window), use.slot))
+    return tuple(found)
+
+
+@slip(
+    "padding_forgotten",
+    sentence="The gradient of a padded array is handed back without taking the padding off: it is shifted by it.",
+    fix="Cut the border off again: dx = dx_padded[p:-p, p:-p].",
+    right="∂L/∂x = the inside of ∂L/∂(padded x)",
+    example="dx = dx_padded[:H, :W]              # should be dx_padded[p:-p, p:-p]",
+)
+def padding_forgotten(net: Network, _: Learner) -> Variants:
+    for padded, x, axes, p in padded_arrays(net):
+        g = net.program.gradients[padded.index]
+        for text, begin in {"first": 0, "last": 2 * p}.items():
+            lost = g[cut_at(g, axes, p, begin)] - g[cut_at(g, axes, p, p)]
+            change = Change("into", x.index, lambda g, lost=lost: g + lost.reshape(g.shape))  # type: ignore[misc]
+            yield Variant(nearest(net, x), f"∂L/∂x = the {text} entries of ∂L/∂(padded x)", (change,), repeats=False)
+
+
+def padded_arrays(net: Network) -> Iterator[tuple[Step, Step, Axes, int]]:
+    """(padded, x, the axes with a border, its width): found by the numbers, however the border was made."""
+    for step in net.steps:
+        if step.index in net.program.gradients and step.operation in BORDERS and not step.activation:
+            x = step
+            for _ in range(len(BORDERS)):
+                if len(x.live) != 1 or (x.activation and x is not step):
+                    break
+                x = net.steps[x.parents[x.live[0]]]
+                found = None if x.parameter else border(step.y, x.y)
+                if found:
+                    yield step, x, *found
+                    break
+
+
+Axes = tuple[int, ...]
+BORDERS = ("pad", "getitem", "reshape", "concatenate", "add", "where")  # how people put an array into a larger one
+WIDEST = 3  # borders that are looked for
+
+
+def border(y: Array, x: Array) -> tuple[Axes, int] | None:
+    """The axes on which y is x with zeros around it, and how many; x may be laid out flat."""
+    for p, first in itertools.product(range(1, WIDEST + 1), range(y.ndim - 1)):
+        axes = (first, first + 1)
+        if y.size > x.size > 1 and all(y.shape[k] > 2 * p for k in axes):
+            inside = y[cut_at(y, axes, p, p)]
+            same = inside.size == x.size and np.array_equal(inside.ravel(), x.ravel())
+            if same and np.count_nonzero(y) == np.count_nonzero(x):
+                return axes, p
+    return None
+
+
+def cut_at(y: Array, axes: Axes, p: int, begin: int) -> tuple[slice, ...]:
+    """The part of the size of the inside, from entry `begin` on each of these axes."""
+    return tuple(slice(begin, begin + n - 2 * p) if k in axes else slice(None) for k, n in enumerate(y.shape))
