@@ -22,7 +22,7 @@ test: lint ## install everything, then lint, check types and run the tests, a wo
 	$(BIN)/python -m pytest -rs -n auto --dist worksteal
 
 test-fast: $(VENV)/.ready-test ## the tests of the inner loop, without the slow ones
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" tests
+	TINYGRAD_EDU_TEST_CACHE=.pytest_cache/programs $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" tests
 
 lint: $(VENV)/.ready-test ## ruff and mypy, without the tests
 	$(BIN)/ruff check .

@@ -5,10 +5,16 @@ TINYGRAD_EDU_TEST_CACHE names a folder that is kept instead: `make test-fast` fi
 
 import gc
 import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
+# Where PYTHONDONTWRITEBYTECODE is set, each of the hundreds of processes that tests start would compile the whole package
+# again (0.9 s of the 1.4 s that an import then takes), and each worker all tests. Bytecode goes to __pycache__ as usual.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 CASES = 3  # of each parametrized test in the inner loop: the first, the last, and one between them
 

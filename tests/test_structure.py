@@ -38,6 +38,8 @@ ROOMS = [
 ]
 TOP = {"demo", "cli", "expression", "__init__", "__main__"}
 
+FOLDERS = sorted(path.parent for path in (ROOT / "tinygrad_edu").rglob("__init__.py"))[1:]  # without the package itself
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -261,9 +263,35 @@ def test_contributing_names_the_rooms_in_their_order():
     assert re.findall(r"`(\w+)`", listed) == ROOMS
 
 
+def test_contributing_has_a_line_for_each_room_and_folder():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = text.partition("| room | what lives there |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`([\w/]+)`", "".join(line.split("|")[1] for line in rows.splitlines()[2:])))
+    folders = {path.relative_to(ROOT / "tinygrad_edu").as_posix() for path in FOLDERS}
+    short = {f"clinic/diagnosis/{name}" for name in named}  # in one row with the first of them
+    assert folders - named - short == {"clinic", "clinic/diagnosis"} - named
+    assert set(ROOMS) - named - {"ops", "clinic"} == set()
+
+
 def test_contributing_justifies_every_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = [*project["dependencies"], *(x for extra in project["optional-dependencies"].values() for x in extra)]
     table = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Dependencies")[2].partition("\n## ")[0]
     rows = {name.strip() for row in re.findall(r"^\| ([\w, -]+) \|", table, re.M) for name in row.split(",")}
     assert {re.match(r"[\w-]+", name)[0] for name in named} - rows == set()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_a_folder_says_where_to_begin_to_read(folder):
+    """Its `__init__` says what lives there, and of more than four modules at least three in their order."""
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    here = {path.stem for path in folder.iterdir()} - {"__init__"}
+    named = [name for name in re.findall(r"\b(\w+)(?:\.py|/)|`(\w+)`", text) for name in name if name]
+    missing = [
+        name for name in re.findall(r"\b(\w+)\.py\b", text) if not list((ROOT / "tinygrad_edu").rglob(f"{name}.py"))
+    ]
+    assert text
+    assert missing == []
+    modules = [path for path in folder.glob("*.py") if path.stem != "__init__"]
+    if len(modules) > 4 and folder.name != "cases":  # each case stands for itself
+        assert len(here & set(named)) >= 3, text

@@ -24,6 +24,17 @@ PLAN = {
 }  # fmt: skip
 
 
+WIDTHS = ([1], [1, 1, 1], [5, 4, 3, 2])
+NAMES = [  # of the plans, which are made when the first of them is wanted: the kernels take a second
+    *(f"{place} {name}" for name in activations() for place in ("activation", "output")),
+    *(f"loss {name}" for name in LOSSES),
+    *(f"optimizer {name}" for name in optimizers() if name not in NOT_HERE),
+    *(f"schedule {name}" for name in schedules.__all__ if name[0].islower() and name not in NOT_HERE),
+    *(f"init {name}" for name in INITIALIZERS if "normal" not in name and name not in ("orthogonal", "scikit_learn")),
+    *(f"hidden {widths}" for widths in WIDTHS),
+]
+
+
 def plans():
     """(name, plan) of a run for each row of each table."""
     _, known = all_kernels()
@@ -45,7 +56,7 @@ def plans():
         yield f"schedule {name}", PLAN | {"schedule": {"name": name, "parameters": parameters}}
     for name in known["init"]:
         yield f"init {name}", PLAN | {"init": name}
-    for widths in ([1], [1, 1, 1], [5, 4, 3, 2]):
+    for widths in WIDTHS:
         layers = [{"units": n, "activation": "tanh"} for n in widths]
         yield f"hidden {widths}", PLAN | {"layers": [*layers, last], "optimizer": "Adam", "batch": 30}
 
@@ -101,7 +112,11 @@ def in_the_page(tmp_path_factory):
     return dict(zip(chosen, found, strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name, _ in plans()])
+def test_every_plan_is_named():
+    assert set(dict(plans())) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_page_trains_as_fit_does(name, in_the_page):
     run, losses = in_python(dict(plans())[name]), in_the_page[name]
     whole = len(run.loss_curve)

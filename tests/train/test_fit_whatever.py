@@ -147,13 +147,19 @@ def test_many_optimizers_that_differ_are_not_one_program():
         )
 
 
+@pytest.fixture
+def few_updates_are_worth_compiling(monkeypatch):
+    """As 10,000 are otherwise, whose eager runs took 5 s each."""
+    monkeypatch.setattr("tinygrad_edu.train.online.COMPILE_FROM", 50)
+
+
 def online(compiled, loss):
     model = nn.Elman(4, 3, 1, seed=0)
-    return fit_online(model, X, Y, loss=loss, optimizer=optim.SGD(model.parameters(), lr=0.1), epochs=420,
+    return fit_online(model, X, Y, loss=loss, optimizer=optim.SGD(model.parameters(), lr=0.1), epochs=3,
                       compiled=compiled)  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("few_updates_are_worth_compiling")
 @pytest.mark.parametrize("make_loss", [lambda: counting_loss([0]), LossObject])
 def test_state_in_a_loss_is_not_frozen_online(make_loss):
     auto, eager = online("auto", make_loss()), online(False, make_loss())
@@ -163,7 +169,7 @@ def test_state_in_a_loss_is_not_frozen_online(make_loss):
         online(True, make_loss())
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("few_updates_are_worth_compiling")
 def test_online_is_never_worse_than_eager(monkeypatch):
     auto = online("auto", lambda z, t: np.mean((z - np.frombuffer(t.tobytes()).reshape(z.shape)) ** 2))
     assert auto.how.startswith("eager: AttributeError")

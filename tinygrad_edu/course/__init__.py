@@ -1,5 +1,8 @@
 """The course: exercises with gaps, graded by the examiner on random inputs.
 
+Read exercise.py first (what an exercise is), then catalog.py (all of them), submission.py and sandbox.py (a learner's
+file is read, its functions run in a process of their own), grading.py, naming.py (which mistake it was).
+
 `tinygrad-edu course FOLDER` writes them, `tinygrad-edu check FILE` grades one; `check` and `grade` do it from Python.
 """
 

@@ -1,4 +1,8 @@
-"""Small data sets, reproducible from a seed and without a download; and the orders and batches for training."""
+"""Small data sets, reproducible from a seed and without a download; and the orders and batches for training.
+
+Read datasets.py first, then preparation.py and batching.py; shipped.py holds measured data, strokes.py and
+glyph_images.py draw letters, image_folders.py reads pictures.
+"""
 
 from typing import TYPE_CHECKING
 

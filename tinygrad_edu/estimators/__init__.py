@@ -1,5 +1,9 @@
 """scikit-learn's MLPClassifier and MLPRegressor, trained by one compiled program: change the import, keep the numbers.
 
+Read perceptron.py first (what both classes share), then classifier.py and regressor.py, stochastic.py and lbfgs.py (the
+solvers), network.py with templates.py and memory.py (the compiled program), forward.py (predictions). general.py trains
+what that program does not know; exchange.py converts from and to scikit-learn's own.
+
 They need the extra `sklearn`. Everything beyond scikit-learn is off by default: see `perceptron.Perceptron`.
 """
 

@@ -1,4 +1,8 @@
-"""Optimizers, each one update rule for numbers and arrays alike; learning rate schedules; gradient clipping."""
+"""Optimizers, each one update rule for numbers and arrays alike; learning rate schedules; gradient clipping.
+
+Read rules.py first (the update rules), then optimizer.py, optimizers.py and variants.py (the classes), schedule.py and
+schedules.py (learning rates), named.py (what `fit` takes).
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,8 @@
-"""The report of a run: one HTML file with everything in it."""
+"""The report of a run: one HTML file with everything in it.
+
+Read record.py first (what a report is made from), then page.py (its parts in order), curves.py, layers.py, network.py
+and boundary.py (the parts). compare.py, animate.py and playground/ make pages of other kinds.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,5 @@
-"""Loops over time stay loops: one round is traced once and runs once for each entry."""
+"""Loops over time stay loops: one round is traced once and runs once for each entry.
+
+Read trace.py first (`scan` in a trace), then body.py (one round), reverse.py (its derivative) and repeats.py
+(repetitions of Python that become such loops).
+"""
