@@ -10,11 +10,16 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-# Where PYTHONDONTWRITEBYTECODE is set, each of the hundreds of processes that tests start would compile the whole package
-# again (0.9 s of the 1.4 s that an import then takes), and each worker all tests. Bytecode goes to __pycache__ as usual.
+# Where PYTHONDONTWRITEBYTECODE is set, each of the hundreds of processes that tests start would compile the package anew
+# (0.9 s of the 1.4 s that an import then takes), and each worker all tests. Bytecode goes to __pycache__, as usual.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 CASES = 3  # of each parametrized test in the inner loop: the first, the last, and one between them
 
