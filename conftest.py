@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Where PYTHONDONTWRITEBYTECODE is set, each of the hundreds of processes that tests start would compile the package anew
+# Where PYTHONDONTWRITEBYTECODE is set, each of hundreds of processes that tests start would compile the package anew
 # (0.9 s of the 1.4 s that an import then takes), and each worker all tests. Bytecode goes to __pycache__, as usual.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
