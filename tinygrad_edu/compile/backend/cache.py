@@ -32,7 +32,7 @@ from tinygrad_edu.compile.backend.aliases import IRValue, Signature
 from tinygrad_edu.compile.backend.parse import ieee
 
 GENERATOR = "1"  # raise it when the same text has to be compiled differently
-# these are imported by generated modules, and so become part of the machine code
+# generated modules import these, so their code is compiled into the program: a change there needs another one
 OWN = [
     Path(__file__).with_name(f"{name}.py")
     for name in ("intrinsics", "matmul", "llvm_statements", "llvm_expressions", "llvm_values", "alias_scopes")

@@ -1,4 +1,4 @@
-"""Where a view finds its numbers: index texts for a point of a loop."""
+"""Index expressions: which element of its source a view reads at the loop indices i0, i1, ..."""
 
 from __future__ import annotations
 

@@ -163,6 +163,11 @@ def place_pick(node: Traced, plan: Schedule) -> None:
 
 
 def place(node: Traced, plan: Schedule, names: Names) -> None:
+    """Into the earliest loop over the same sizes that comes after everything it reads; else into a new one at the end.
+
+    Nodes come in topological order, so all parents have a step. No step is ever inserted or moved: what was placed
+    before keeps its number, and one pass over the nodes is enough.
+    """
     sizes = loop_sizes(node, names)
     earliest = max((ready(p, sizes, plan, names) for p in node.parents), default=0)
     for i in range(earliest, len(plan.steps)):
@@ -195,7 +200,7 @@ def same_point(parent: Traced, sizes: Sizes, names: Names) -> bool:
 def mark_stored(order: list[Traced], roots: list[Traced], plan: Schedule) -> None:
     """Whatever a later step, a product or the caller reads must be in memory; single numbers are variables.
 
-    Done twice: the second round can use what the first one stores, and so recomputes more.
+    Two rounds: recomputing from a stored array is cheap, and what is stored is known only after the first round.
     """
     known: dict[Traced, None] = {}
     for _ in range(2):

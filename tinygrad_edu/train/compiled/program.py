@@ -37,9 +37,9 @@ ARRAY_NAMES = ("X", "Y", "W")  # of all samples
 class Recipe:
     """What is compiled: the loss of a batch, the parameters that it is differentiated by, and the update rule.
 
-    `clip_norm`, `clip_value`: are gradients scaled down to a length, and their entries cut to a size, given at run
-    time? `stops`: a rule (stopping, loss) → bool in
-    arithmetic of an array's entries, asked after each epoch, or None.
+    clip_norm, clip_value: are gradients scaled down to a length, or their entries cut to a size? Both bounds are given
+        at run time, so that another bound needs no other program.
+    stops: (stopping, loss) → bool in arithmetic of an array's entries, asked after each epoch; None to go on.
     """
 
     loss: Callable[..., Any]  # (x, y, ...) → one number
