@@ -98,7 +98,7 @@ def graph_of(outputs: Sequence[Node], names: Mapping[int, str] | None = None) ->
     ends = frozenset(numbers[id(node)] for node in outputs)
     whole = Graph(graph.nodes, graph.parents, graph.labels, graph.operations, ends, graph.inputs, numbers=graph.numbers)
     name_inputs(whole, {place: key for key, place in numbers.items() if place in whole.inputs})
-    whole.trained.update(trained_leaves(whole))
+    whole.trained.update(leaves_to_train(whole))
     return whole
 
 
@@ -135,7 +135,7 @@ def name_inputs(graph: Graph, keys: Mapping[int, Any]) -> None:
             graph.labels[place] = f"X[{sample},{feature}]" if several else f"x{feature}"
 
 
-def trained_leaves(graph: Graph) -> set[int]:
+def leaves_to_train(graph: Graph) -> set[int]:
     """The leaves that training changes, where no layer's label says so.
 
     Tensors that require a gradient beside data that do not; Values that are called as weights are.

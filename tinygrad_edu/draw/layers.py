@@ -59,10 +59,10 @@ def leaf_keys(graph: Graph, owned: Mapping[int, Owner]) -> dict[int, str]:
             keys[n] = owned[n].place or type(owned[n].module).__name__
         elif layer_of(label):
             keys[n] = layer_of(label)
-    return keys | inferred_keys(graph, keys)
+    return keys | infer_keys(graph, keys)
 
 
-def inferred_keys(graph: Graph, known: Mapping[int, str]) -> dict[int, str]:
+def infer_keys(graph: Graph, known: Mapping[int, str]) -> dict[int, str]:
     """A layer for each array of weights that nobody owns: the Tensors of a network written by hand."""
     found: dict[int, str] = {}
     for n in uses_of(graph):

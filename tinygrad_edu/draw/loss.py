@@ -41,7 +41,7 @@ def loss_of(graph: Graph) -> LossPart | None:
     if not roles.network:
         return None
     core, penalized = without_penalty(graph, roles, end)
-    found = named_loss(graph, roles, core) or unnamed_loss(graph, roles)
+    found = loss_of_name(graph, roles, core) or loss_without_name(graph, roles)
     if found is None:
         return None
     name, members = found
@@ -66,7 +66,7 @@ def without_penalty(graph: Graph, roles: Roles, end: int) -> tuple[int, bool]:
     return end, penalized
 
 
-def named_loss(graph: Graph, roles: Roles, end: int) -> tuple[str, set[int]] | None:
+def loss_of_name(graph: Graph, roles: Roles, end: int) -> tuple[str, set[int]] | None:
     """A loss of the table: of one array of outputs, or of several single outputs."""
     try:
         import numpy as np
@@ -121,7 +121,7 @@ def behind(graph: Graph, roles: Roles) -> list[int]:
     return found
 
 
-def unnamed_loss(graph: Graph, roles: Roles) -> tuple[str, set[int]] | None:
+def loss_without_name(graph: Graph, roles: Roles) -> tuple[str, set[int]] | None:
     """What comes after the network and looks like a loss."""
     members = behind(graph, roles)
     return ("loss", set(members)) if members and looks_like_a_loss(graph, members, roles.fixed) else None

@@ -27,7 +27,7 @@ DULL = {"identity", "pos", "neg", "positive", "negative", "copysign", "square", 
 
 
 @functools.cache
-def named_functions() -> dict[str, tuple[Operation, tuple[float, ...]]]:
+def functions_by_name() -> dict[str, tuple[Operation, tuple[float, ...]]]:
     """The rows of the table that a layer could have at its end, and what they give at the points.
 
     Of a function with two names the first one; none that is undefined at a point.
@@ -63,7 +63,7 @@ def name_on_floats(graph: Graph, entry: int, operations: Sequence[int]) -> str:
             return ""
         found.append(y)
         if place in (1, len(POINTS) - 1):
-            names = [name for name, (_, values) in named_functions().items() if all(map(near, found, values))]
+            names = [name for name, (_, values) in functions_by_name().items() if all(map(near, found, values))]
             if not names:
                 return ""
     return names[0]
@@ -121,7 +121,7 @@ def functions_of_an_array(x: ArrayLike, shape: tuple[int, ...]) -> Iterator[tupl
     for axis in [axis for axis in axes if x.shape[axis] > 1]:
         yield "softmax", functools.partial(named.softmax, axis=axis), CLOSE
         yield "log_softmax", functools.partial(named.log_softmax, axis=axis), CLOSE
-    for name, (row, _) in named_functions().items():
+    for name, (row, _) in functions_by_name().items():
         yield name, lambda x, row=row: row.on_arrays(*row.complete((x,))), CLOSE  # type: ignore[misc]
     yield from norms(x)
 

@@ -58,10 +58,10 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}{'' if amount == 1 else plural}"
 
 
-def nested_text(items: Any) -> str:
+def text_of_nested(items: Any) -> str:
     """The numbers of a small array, in the brackets of its shape; as deep as the array has axes."""
     if isinstance(items, list):
-        return f"[{', '.join(nested_text(item) for item in items)}]"
+        return f"[{', '.join(text_of_nested(item) for item in items)}]"
     return number(items)
 
 
@@ -119,7 +119,7 @@ def value_text(value: ArrayLike) -> str:
     """A number, or a small array in full; a large one as its norm."""
     if is_large(value):
         return f"|{number(norm(value))}|"
-    return nested_text(value.tolist()) if hasattr(value, "tolist") else number(value)
+    return text_of_nested(value.tolist()) if hasattr(value, "tolist") else number(value)
 
 
 def brief(data: ArrayLike) -> str:

@@ -35,7 +35,7 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
     if node.op is None:
         return unique.setdefault(node.name, node)
     if node.op.name == "scan":
-        return lowered_loop(node, parents, unique)
+        return lower_loop(node, parents, unique)
     if node.op.name == "stacked":
         parents = [p if is_in_memory(p, True) else rewritten(copy_node(p), [p], unique) for p in parents]
     other = in_other_words(node, parents) if node.op.name != "stacked" else None
@@ -53,7 +53,7 @@ def rewritten(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) ->
     return unique.setdefault(key, Traced(node.sizes, node.op, tuple(parents), options, node.name, node.label))
 
 
-def lowered_loop(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) -> Traced:
+def lower_loop(node: Traced, parents: list[Traced], unique: dict[Any, Traced]) -> Traced:
     """A loop whose round is lowered on its own, and whose inputs are in memory."""
     rounds = node.options["rounds"]
     key = ("scan", id(rounds), tuple(map(id, parents)))

@@ -134,7 +134,7 @@ class Repeat:
 
     def joined(self, x: Traced) -> int | None:
         """The place whose nodes, of all rounds in order, x is the stack of."""
-        places = [self.place.get(unshaped(p)) for p in x.parents] if op_name(x) == "stacked" else []
+        places = [self.place.get(without_shape(p)) for p in x.parents] if op_name(x) == "stacked" else []
         k = places[0][1] if places and places[0] else None
         return k if k is not None and places == [(r, k) for r in range(len(self.groups))] else None
 
@@ -261,7 +261,7 @@ def boxed(x: Traced) -> Traced:
     return x if x.sizes else reshape_node(x, (1,))
 
 
-def unshaped(x: Traced) -> Traced:
+def without_shape(x: Traced) -> Traced:
     while op_name(x) == "reshape":
         x = x.parents[0]
     return x

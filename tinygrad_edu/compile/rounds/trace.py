@@ -171,8 +171,8 @@ class Loop:
             leaf(shape or (1,), "entry", is_index(x), is_truth(x))
             for x, shape in zip(self.xs, self.entry_shapes, strict=True)
         ]
-        state = unflatten(self.state_nesting, unboxed(states, self.shapes))
-        x = unflatten(self.xs_nesting, unboxed(slices, self.entry_shapes)) if self.has_xs else None
+        state = unflatten(self.state_nesting, unbox(states, self.shapes))
+        x = unflatten(self.xs_nesting, unbox(slices, self.entry_shapes)) if self.has_xs else None
         result = self.step(state, x)
         if not (isinstance(result, tuple) and len(result) == 2) or outside != (len(trace.masks), len(trace.followed)):
             raise OneByOneError
@@ -212,7 +212,7 @@ def boxed(x: Traced) -> Traced:
     return x if x.sizes else reshape_node(x, (1,))
 
 
-def unboxed(leaves: list[Traced], shapes: list[Any]) -> Any:
+def unbox(leaves: list[Traced], shapes: list[Any]) -> Any:
     return iter([x if shape else reshape_node(x, ()) for x, shape in zip(leaves, shapes, strict=True)])
 
 
