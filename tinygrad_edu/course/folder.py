@@ -134,8 +134,8 @@ def sources() -> Iterator[tuple[str, str]]:
             points = sum(map(len, exercise.functions.values()))
             for i, each in enumerate(cells):
                 wanted = any(mark in line for line in each["source"] for mark in MARKS)
-                each["metadata"]["nbgrader"] = marked(f"{exercise.name}-{i}", solution=wanted)
-            check["metadata"]["nbgrader"] = marked(f"{exercise.name}-check", grade=True, points=points)
+                each["metadata"]["nbgrader"] = marked(each["cell_type"], f"{exercise.name}-{i}", solution=wanted)
+            check["metadata"]["nbgrader"] = marked("code", f"{exercise.name}-check", grade=True, points=points)
             asked = ", ".join(exercise.functions)
             text = f'check({asked}, exercise="{exercise.name}", hint=2).to_nbgrader(points={points})'
             check["source"] = ["from tinygrad_edu.course import check\n", "\n", text]
@@ -145,10 +145,10 @@ def sources() -> Iterator[tuple[str, str]]:
 MARKS = ("### BEGIN SOLUTION", "### END SOLUTION")
 
 
-def marked(name: str, solution: bool = False, grade: bool = False, points: int = 0) -> dict[str, Any]:
+def marked(kind: str, name: str, solution: bool = False, grade: bool = False, points: int = 0) -> dict[str, Any]:
     """What nbgrader keeps of a cell. Source: its format, schema version 3."""
     found = {
-        "grade_id": name, "schema_version": 3, "cell_type": "code", "task": False, "solution": solution,
+        "grade_id": name, "schema_version": 3, "cell_type": kind, "task": False, "solution": solution,
         "grade": grade, "locked": not solution,
     }  # fmt: skip
     return {**found, "points": points} if grade else found
