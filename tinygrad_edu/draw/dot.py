@@ -38,10 +38,16 @@ QUIET = "#595959"  # names of rows, notes, edge counts: contrast 7:1 on white, 5
 ALARM = "#b22222"  # numbers that are not finite; in bold type too
 GAP = '<TR><TD COLSPAN="2" HEIGHT="7" CELLPADDING="0"></TD></TR>'
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
+WHOLE = 28  # small letters of a label that stays whole: the longest name of a mistake, with its node
 LABEL = 24  # letters of a label in its box: the page says it in full
 WORDS = 44  # letters of a layer in words
 TITLE_WIDTH = 60  # letters on a line of the title
 COMMUTATIVE = {"add", "mul", "maximum", "minimum"}
+
+
+def label_text(label: str) -> str:
+    """A label as its box holds it."""
+    return label if len(label) <= WHOLE and label.isascii() and label.islower() else shorten(label, LABEL)
 
 
 def document(statements: Iterable[str], direction: str, title: str, note: str = "") -> str:
@@ -84,7 +90,7 @@ def full(
     functions, told = functions or {}, has_gradients(graph)
     for place in range(len(graph.nodes)):
         name = graph.name(place)
-        yield box(name, graph.kind(place), shorten(graph.labels[place], LABEL), node_rows(graph, place, told))
+        yield box(name, graph.kind(place), label_text(graph.labels[place]), node_rows(graph, place, told))
         if graph.operations[place]:
             yield from operation_statements(graph, place, derivatives, functions.get(place))
     if loss:
