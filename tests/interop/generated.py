@@ -21,7 +21,7 @@ from tinygrad_edu.interop.javascript import training_program
 from tinygrad_edu.interop.programs import network_program
 from tinygrad_edu.optim import schedules
 
-STEPS = 1000
+STEPS = {"float64": 1000, "float32": 100}  # in float32 a sign or a kink soon makes a step of a rounded bit
 LIMITS = {"float64": 1e-10, "float32": 1e-4}
 ACTIVATIONS = ("Tanh", "ReLU", "Sigmoid", "GELU", "SiLU", "ELU", "LeakyReLU", "Softplus")
 CLASS_LOSSES = ("cross_entropy", "bce_with_logits", "hinge")
@@ -47,7 +47,7 @@ class Recipe:
         self.batch = int(rng.integers(3, n + 1))
         while n % self.batch == 1:
             self.batch += 1  # a last batch of one sample has no variance for BatchNorm
-        self.epochs = -(-STEPS // -(-n // self.batch))
+        self.epochs = -(-STEPS[dtype] // -(-n // self.batch))
         self.settings = {"batch_size": self.batch}
         if rng.random() < 0.3:
             self.settings |= {"clip_norm": 1.0} if rng.random() < 0.5 else {"clip_value": 0.1}

@@ -3,11 +3,11 @@
    All text goes in as textContent: names are data, never markup. */
 const plots = (() => {
   const NS = "http://www.w3.org/2000/svg";
-  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
   /* The colours of the theme; beyond the eighth, hues far from each other. */
   const series = number => number < 8 ? `var(--series-${number + 1})` : `rgb(${further(number).join(" ")})`;
   function further(number) {
-    const hue = number * 137.508 % 360, light = dark.matches ? 0.72 : [0.32, 0.5][number % 2], wide = 0.6 * Math.min(light, 1 - light);
+    const hue = number * 137.508 % 360, light = isDark() ? 0.72 : [0.32, 0.5][number % 2], wide = 0.6 * Math.min(light, 1 - light);
     return [0, 8, 4].map(n => {
       const k = (n + hue / 30) % 12;
       return Math.round(255 * (light - wide * Math.max(-1, Math.min(k - 3, 9 - k, 1))));
