@@ -138,6 +138,9 @@ OTHERS = {
     "no bias": Network(mlp(bias=False), X, Y, settings=BATCHES),
     "norms": Network(mlp("relu", norm="batch"), X, Y, optimizer="sgd", settings={"batch_size": 6}),
     "dropout": Network(mlp("relu", dropout=0.3), X, Y, settings=BATCHES),
+    "deviations": Network(
+        lambda: nn.Sequential(nn.Linear(2, 3, rng=1), lambda x: x / np.std(x, axis=-1, keepdims=True)), X, Y
+    ),
     "functions between layers": Network(
         lambda: nn.Sequential(nn.Linear(2, 4, rng=1), tg.ops.tanh, np.sin, nn.Linear(4, 3, rng=2)),
         X, Y, settings=BATCHES,

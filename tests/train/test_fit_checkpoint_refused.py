@@ -114,7 +114,7 @@ def test_a_file_with_parts_missing_is_refused(change, kind, text, saved, tmp_pat
 @pytest.mark.parametrize("length", [0, 5, 200, -1])
 def test_a_truncated_file_is_refused(length, saved, tmp_path):
     (tmp_path / "run").write_bytes(saved.read_bytes()[:length])
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="not a complete safetensors file"):
         raise refused(tmp_path / "run")
     with pytest.raises(CheckpointError):
         Run.load(tmp_path / "run")

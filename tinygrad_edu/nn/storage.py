@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import uuid
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import packages
+from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.errors import CheckpointError
 
 Array = np.ndarray[Any, Any]
@@ -23,7 +25,14 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: M
     """Write arrays; an existing file stays whole until all of the new one is on the disk."""
     save = packages.find("safetensors.numpy", "a file of weights").save
     in_order = {name: np.array(array, order="C") for name, array in arrays.items()}  # transposed ones are copied
-    replace(Path(path).resolve(), save(in_order, dict(metadata or {}) or None))
+    texts = dict(metadata or {})
+    replace(Path(path).resolve(), save(in_order, {**texts, "checksum": checksum_of(in_order, texts)}))
+
+
+def checksum_of(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> str:
+    """Of all numbers and texts with their names: a damaged disk or a bad copy changes weights without a sign."""
+    parts = [(name, x.dtype.str, x.shape, checksum(x)) for name, x in sorted(arrays.items())]
+    return f"{zlib.crc32(repr((parts, sorted(texts.items()))).encode()):08x}"
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -52,12 +61,17 @@ def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, 
     try:
         arrays = load(data)
         header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])  # as the format's description says
-        return arrays, dict(header.get("__metadata__") or {})
+        texts = dict(header.get("__metadata__") or {})
+        stored = texts.pop("checksum", None)
+        intact = stored is None or stored == checksum_of(arrays, texts)  # other libraries write none
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise CheckpointError(
             f"{path} ({len(data):,} bytes) is not a complete safetensors file: {error}. The file was cut off or "
             "holds something else: save it again"
         ) from None
+    if not intact:
+        raise CheckpointError(f"{path}: the checksum differs, so some of its numbers are no longer what was saved")
+    return arrays, texts
 
 
 def contents(path: str | os.PathLike[str]) -> bytes:

@@ -148,6 +148,8 @@ class Expressions:
         """Of NaN nothing is true but that it is not equal."""
         kind = "int" if a.kind == b.kind == "bool" else common(a.kind, b.kind)
         a, b = self.cast(a, kind), self.cast(b, kind)
+        if kind == "int" and a.text == b.text and sign in ("==", "!="):  # is it NaN? C compilers warn of n != n
+            return Number(str(int(sign == "==")), "bool")
         sign = self.language.equality.get(sign, sign)
         return Number(f"{a.within(values.SHIFT)} {sign} {b.within(values.SHIFT)}", "bool", values.ORDER)
 
