@@ -98,7 +98,7 @@ def normalize_batch(
 
 @rule("cumsum", "cumprod")
 def running(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
-    if options["axis"] is None:
+    if options["axis"] is None or (not xs[0].ndim and options["axis"] in (0, -1)):  # NumPy's row of one number
         return operation(reshape(xs[0].inner, (size, xs[0].size)), axis=1)
     return operation(xs[0].inner, axis=axes_of(xs[0], options["axis"])[0] + 1)
 

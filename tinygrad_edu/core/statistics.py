@@ -128,15 +128,14 @@ def ediff1d(x: ArrayLike) -> Any:
 @compose()
 def trapezoid(y: ArrayLike, x: ArrayLike = None, dx: float = 1.0, axis: int = -1) -> Any:
     """∫ y dx along the axis by trapezoids: Σ (xᵢ₊₁ - xᵢ)(yᵢ₊₁ + yᵢ)/2, with steps dx where there is no x."""
-    axis = one_axis(y, axis)
-    before = (slice(None),) * axis
+    before = (slice(None),) * one_axis(y, axis)
     sums = getitem(y, (*before, slice(1, None))) + getitem(y, (*before, slice(None, -1)))
     if x is None:
         return sum(sums, axis=axis) * (0.5 * dx)
     steps = diff(x, axis=axis if np.ndim(x) > 1 else 0)
     if np.ndim(x) == 1:
-        steps = reshape(steps, (*np.shape(steps), *(1,) * (np.ndim(y) - 1 - axis)))
-    return sum(sums * steps, axis=axis) * 0.5
+        steps = reshape(steps, (*np.shape(steps), *(1,) * (np.ndim(y) - 1 - one_axis(y, axis))))
+    return sum(sums * steps, axis=axis) * 0.5  # of several axes, x may have more than y or fewer
 
 
 @compose()
@@ -199,7 +198,8 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike = None, r
 
 def products_so_far(x: ArrayLike, axis: int | None) -> Any:
     """Each as the product of a row with 1 after its place: n² numbers, but right if some are 0."""
-    x, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
+    as_row = axis is None or (not np.ndim(x) and axis in (0, -1))  # NumPy makes a row of one number
+    x, axis = (ravel(x), 0) if as_row else (x, one_axis(x, axis))
     last = swapaxes(x, axis, -1)
     n = np.shape(last)[-1]
     ahead = ops.where(ops.less_equal(offsets(n, n), 0.0), expand_dims(last, -2), 1.0)
@@ -210,7 +210,8 @@ def running_product_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike, axis: int | No
     """x̄ᵢ = Σ ȳⱼ·yⱼ / xᵢ over j ≥ i; with zeros by the n² products, whose pull-back has no quotient."""
     if np.all(x != 0.0):
         return reverse_cumsum(g * y, np.shape(x), axis) / x
-    x2, axis = (ravel(x), 0) if axis is None else (x, one_axis(x, axis))
+    as_row = axis is None or not np.ndim(x)
+    x2, axis = (ravel(x), 0) if as_row else (x, one_axis(x, axis))
     last, g = swapaxes(x2, axis, -1), swapaxes(reshape(g, np.shape(x2)), axis, -1)
     n = np.shape(last)[-1]
     i, k, j = (np.arange(n).reshape(shape) for shape in ((n, 1, 1), (1, n, 1), (1, 1, n)))

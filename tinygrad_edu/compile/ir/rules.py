@@ -21,7 +21,7 @@ from tinygrad_edu.errors import ShapeError
 
 def cumsum(x: Traced, axis: int | None) -> Traced:
     """Running sums along the last axis, which is the innermost loop."""
-    if axis is None:
+    if axis is None or (not x.ndim and axis in (0, -1)):  # NumPy's row of one number
         return cumsum(reshape_node(x, (x.size,)), 0)
     last, axis = x.ndim - 1, axis_of(x, axis)
     if axis != last:
