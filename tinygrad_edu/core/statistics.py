@@ -198,8 +198,9 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike = None, r
 
 def products_so_far(x: ArrayLike, axis: int | None) -> Any:
     """Each as the product of a row with 1 after its place: n² numbers, but right if some are 0."""
-    as_row = axis is None or (not np.ndim(x) and axis in (0, -1))  # NumPy makes a row of one number
-    x, axis = (ravel(x), 0) if as_row else (x, one_axis(x, axis))
+    if axis is None or (not np.ndim(x) and axis in (0, -1)):  # NumPy makes a row of one number
+        x, axis = ravel(x), 0
+    axis = one_axis(x, axis)
     last = swapaxes(x, axis, -1)
     n = np.shape(last)[-1]
     ahead = ops.where(ops.less_equal(offsets(n, n), 0.0), expand_dims(last, -2), 1.0)
@@ -210,8 +211,7 @@ def running_product_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike, axis: int | No
     """x̄ᵢ = Σ ȳⱼ·yⱼ / xᵢ over j ≥ i; with zeros by the n² products, whose pull-back has no quotient."""
     if np.all(x != 0.0):
         return reverse_cumsum(g * y, np.shape(x), axis) / x
-    as_row = axis is None or not np.ndim(x)
-    x2, axis = (ravel(x), 0) if as_row else (x, one_axis(x, axis))
+    x2, axis = (ravel(x), 0) if axis is None or not np.ndim(x) else (x, one_axis(x, axis))
     last, g = swapaxes(x2, axis, -1), swapaxes(reshape(g, np.shape(x2)), axis, -1)
     n = np.shape(last)[-1]
     i, k, j = (np.arange(n).reshape(shape) for shape in ((n, 1, 1), (1, n, 1), (1, 1, n)))
