@@ -15,7 +15,7 @@ from joblib.externals.loky import get_reusable_executor
 from sklearn.model_selection import GridSearchCV
 
 from tinygrad_edu import fit, fit_many, nn, optim
-from tinygrad_edu.clinic.diagnosis.proof.trial import Jobs
+from tinygrad_edu.clinic.diagnosis.proof.retrain import Jobs
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.data import iris, moons
 from tinygrad_edu.errors import NameNotFoundError, SettingError, TinygradError
