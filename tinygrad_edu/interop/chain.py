@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,12 @@ from tinygrad_edu.nn.module import Module
 Array = np.ndarray[Any, Any]
 LOG = "log_softmax"  # an activation that nn.MLP does not take: losses have it
 MOMENTUM = 0.1  # of the running statistics of nn.BatchNorm
+MERGES: dict[str, Callable[[Any, Any], Any]] = {  # of what both directions give
+    "concat": lambda forward, backward: np.concatenate([forward, backward], axis=-1),
+    "sum": lambda forward, backward: forward + backward,
+    "ave": lambda forward, backward: 0.5 * (forward + backward),
+    "mul": lambda forward, backward: forward * backward,
+}
 USUAL_NORMS = {("LayerNorm", 1e-5, MOMENTUM), ("BatchNorm", 1e-5, MOMENTUM)}  # those of nn.MLP
 NORMS = {"LayerNorm": "layer", "BatchNorm": "batch"}
 
@@ -23,10 +29,12 @@ NORMS = {"LayerNorm": "layer", "BatchNorm": "batch"}
 @dataclass(frozen=True)
 class Step:
     """kind: "linear", "activation", "dropout", "norm", "flatten", "embedding", "recurrent" or "outputs" (which of its
-    outputs a recurrent layer hands on, "last" or "all"); what it is called, how large, and its arrays.
+    outputs a recurrent layer hands on: "last" or "all"; of one that goes both ways "all" or "ends" and how they are
+    merged, such as "ends concat"); what it is called, how large, and its arrays.
 
     arrays: by the names of our layers, weight (out, in); empty where the library has not told them. options: further
-    arguments of a recurrent or norm layer. frozen: the arrays that are not trained.
+    arguments of a recurrent or norm layer. frozen: the arrays that are not trained. sources: the id of the parameter of
+    torch that an array was made of.
     """
 
     kind: str
@@ -38,6 +46,7 @@ class Step:
     arrays: dict[str, Array] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
+    sources: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,7 +172,7 @@ def layer_of(step: Step) -> Any:
     if step.kind == "recurrent":
         return fill_layer(getattr(nn, step.name)(*step.sizes, **step.options), step)
     if step.kind == "outputs":
-        return nn.last_output if step.name == "last" else all_outputs
+        return {"last": nn.last_output, "all": all_outputs}.get(step.name) or outputs_of_both(*step.name.split())
     if step.kind == "norm":
         return fill_layer(getattr(nn, step.name)(step.sizes[0], step.eps, **step.options), step)
     raise SettingError(f"{step.name or step.kind} has no counterpart here")
@@ -172,6 +181,18 @@ def layer_of(step: Step) -> Any:
 def all_outputs(found: tuple[Any, Any]) -> Any:
     """Those of all times, of what a recurrent layer gives."""
     return found[0]
+
+
+def outputs_of_both(which: str, merge: str) -> Callable[[tuple[Any, Any]], Any]:
+    """Those of a layer that goes both ways, merged: of all times, or at the end of each way."""
+
+    def outputs(found: tuple[Any, Any]) -> Any:
+        both = found[0]
+        half = both.shape[-1] // 2
+        forward, backward = both[..., :half], both[..., half:]
+        return MERGES[merge](forward, backward) if which == "all" else MERGES[merge](forward[:, -1], backward[:, 0])
+
+    return outputs
 
 
 def fill_layer(layer: Module, step: Step) -> Module:

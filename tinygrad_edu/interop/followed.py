@@ -188,6 +188,9 @@ def handoffs(call: Call) -> Iterator[tuple[list[Step], Any]]:
     outputs = call.result[0].transpose(0, 1) if call.times_first else call.result[0]
     yield [Step("outputs", "last")], outputs[:, -1]
     yield [Step("outputs", "all")], outputs
+    if call.layer.bidirectional:  # the last states of both ways, side by side
+        half, concatenate = outputs.shape[-1] // 2, import_module("torch").cat
+        yield [Step("outputs", "ends concat")], concatenate([outputs[:, -1, :half], outputs[:, 0, half:]], -1)
 
 
 def steps_of(layer: Any) -> list[Step]:

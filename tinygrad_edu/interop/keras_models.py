@@ -35,8 +35,9 @@ def from_keras(model: Model) -> Module:
     """A Keras model as a Module of this library: with its weights, or from its JSON as such a network begins.
 
     model: a keras.Sequential, a functional model whose layers follow one another, what `model.to_json()` gives, or the
-    dict of `model.get_config()`; of Dense, Activation and its kin, Dropout, LayerNormalization, BatchNormalization and
-    Flatten. What has the form of an nn.MLP becomes one.
+    dict of `model.get_config()`; of Dense, Activation and its kin, Dropout, LayerNormalization, BatchNormalization,
+    Flatten, Embedding, and SimpleRNN, GRU and LSTM, one way or Bidirectional. What has the form of an nn.MLP becomes
+    one.
     Errors: OperandError for what is no such model, SettingError for a layer that has no counterpart; both name it.
 
     >>> layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, 2]}},
@@ -86,7 +87,8 @@ def shape_after(made: list[Step], shape: tuple[int, ...]) -> tuple[int, ...]:
     if "embedding" in kinds:
         return (*shape, made[0].sizes[1])
     if "recurrent" in kinds:
-        return (*shape[:-1], made[0].sizes[1]) if kinds["outputs"].name == "all" else (made[0].sizes[1],)
+        outputs = kinds["outputs"]
+        return (*shape[:-1], *outputs.sizes) if outputs.name.startswith("all") else outputs.sizes
     return (*shape[:-1], made[0].sizes[1]) if "linear" in kinds else shape
 
 
@@ -187,4 +189,5 @@ LAYERS: dict[str, Callable[[Mapping[str, Any], int, list[Array]], list[Step]]] =
         )
     ],
     **{kind: partial(recurrent.of_keras, kind) for kind in recurrent.KERAS},
+    "Bidirectional": recurrent.bidirectional,
 }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.interop.chain import Step
+from tinygrad_edu.interop.chain import MERGES, Step
 
 Array = np.ndarray[Any, Any]
 GATES = {  # our names, in the order in which torch's and Keras' arrays have them
@@ -46,7 +46,8 @@ def of_torch(layer: Any) -> Step:
     if getattr(layer, "proj_size", 0):
         raise SettingError(f"{name}(proj_size={layer.proj_size}) has no counterpart")
     state = {key: value.detach().cpu().numpy().astype(float) for key, value in layer.state_dict().items()}
-    gates, arrays = GATES["torch"][name], dict[str, Array]()
+    gates, arrays, sources = GATES["torch"][name], dict[str, Array](), dict[str, int]()
+    ids = {key: id(p) for key, p in layer.named_parameters()}
     for level in range(layer.num_layers):
         for turned in range(1 + layer.bidirectional):
             end = f"_l{level}" + "_reverse" * turned
@@ -55,14 +56,24 @@ def of_torch(layer: Any) -> Step:
             first = "" if level == 0 and not turned else "levels.reverse."
             place = first if level == 0 else f"levels.deeper.{level - 1}.{turned}."
             arrays |= {f"{place}{key}": value for key, value in own.items()}
+            sources |= {f"{place}{key}": ids[f"{kind_of(key)}{end}"] for key in own}
     options = {
         "bias": bool(layer.bias), "num_layers": layer.num_layers, "bidirectional": bool(layer.bidirectional),
         "dropout": float(layer.dropout) if layer.num_layers > 1 else 0.0,
     }  # fmt: skip
     options |= {"activation": layer.nonlinearity} if name == "RNN" else {}
-    return Step("recurrent", name, (layer.input_size, layer.hidden_size), arrays=arrays, options=options)
+    return Step(
+        "recurrent", name, (layer.input_size, layer.hidden_size), arrays=arrays, options=options, sources=sources
+    )
 
 
+def kind_of(key: str) -> str:
+    """The array of torch that one of ours is a part of."""
+    name = key.rpartition(".")[2]
+    return {"bias": "bias_ih", "candidate_bias": "bias_hh"}.get(name, name)
+
+
+ALIKE = ("units", "activation", "use_bias", "return_sequences")  # both directions have to be alike in these
 KERAS = {"SimpleRNN": "RNN", "GRU": "GRU", "LSTM": "LSTM"}
 UNUSUAL = {
     "go_backwards": False, "stateful": False, "recurrent_dropout": 0.0, "dropout": 0.0, "unit_forget_bias": True,
@@ -72,21 +83,57 @@ UNUSUAL = {
 
 def of_keras(kind: str, config: Mapping[str, Any], width: int, weights: list[Array]) -> list[Step]:
     """SimpleRNN, GRU or LSTM of Keras, and which outputs it hands on. Errors: SettingError."""
-    name, activation = KERAS[kind], str(config.get("activation") or "linear")
-    for argument, usual in UNUSUAL.items():
-        if config.get(argument, usual) != usual:
-            raise SettingError(f"{kind}({argument}={config[argument]!r}): only {usual!r} has a counterpart")
-    if name != "RNN" and activation != "tanh":
-        raise SettingError(f"{kind}(activation={activation!r}): only 'tanh' has a counterpart")
-    units, bias = int(config["units"]), bool(config.get("use_bias", True))
-    arrays: dict[str, Array] = {}
-    if weights:
-        given = tuple(np.atleast_2d(weights[2])) if bias else ()
-        arrays = split(GATES["keras"][name], weights[0].T, weights[1].T, given)
-    options: dict[str, Any] = {"bias": bias}
-    options |= {"activation": {"linear": "identity"}.get(activation, activation)} if name == "RNN" else {}
-    every = bool(config.get("return_sequences", False))
+    refuse_unusual(kind, config, UNUSUAL)
+    arrays = arrays_of_keras(kind, config, weights)
+    every, units = bool(config.get("return_sequences", False)), int(config["units"])
     return [
-        Step("recurrent", name, (width, units), arrays=arrays, options=options),
-        Step("outputs", "all" if every else "last"),
+        Step("recurrent", KERAS[kind], (width, units), arrays=arrays, options=options_of_keras(kind, config)),
+        Step("outputs", "all" if every else "last", (units,)),
     ]
+
+
+def bidirectional(config: Mapping[str, Any], width: int, weights: list[Array]) -> list[Step]:
+    """Keras' Bidirectional of one of these; of its last outputs, each way's own. Errors: SettingError."""
+    kind, inner = str(config["layer"]["class_name"]), config["layer"]["config"]
+    if kind not in KERAS:
+        raise SettingError(f"Bidirectional({kind}) has no counterpart: {', '.join(KERAS)} have")
+    refuse_unusual(kind, inner, UNUSUAL)
+    other = (config.get("backward_layer") or {}).get("config", {})
+    refuse_unusual("backward_layer", other, {name: inner.get(name) for name in ALIKE if name in other})
+    merge = config.get("merge_mode", "concat")
+    if merge not in MERGES:
+        raise SettingError(f"Bidirectional(merge_mode={merge!r}): only {', '.join(MERGES)} have a counterpart")
+    half = len(weights) // 2
+    arrays = arrays_of_keras(kind, inner, weights[:half])
+    arrays |= {f"levels.reverse.{name}": W for name, W in arrays_of_keras(kind, inner, weights[half:]).items()}
+    every, units = bool(inner.get("return_sequences", False)), int(inner["units"])
+    options = options_of_keras(kind, inner) | {"bidirectional": True}
+    return [
+        Step("recurrent", KERAS[kind], (width, units), arrays=arrays, options=options),
+        Step("outputs", f"{'all' if every else 'ends'} {merge}", (2 * units if merge == "concat" else units,)),
+    ]
+
+
+def refuse_unusual(kind: str, config: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
+    for argument, only in usual.items():
+        if config.get(argument, only) != only:
+            raise SettingError(f"{kind}({argument}={config[argument]!r}): only {only!r} has a counterpart")
+    activation = config.get("activation") or "linear"
+    if kind in ("LSTM", "GRU") and activation != "tanh":
+        raise SettingError(f"{kind}(activation={activation!r}): only 'tanh' has a counterpart")
+
+
+def arrays_of_keras(kind: str, config: Mapping[str, Any], weights: list[Array]) -> dict[str, Array]:
+    """The arrays of one direction by our names; none where Keras has not told them."""
+    if not weights:
+        return {}
+    biases = tuple(np.atleast_2d(weights[2])) if config.get("use_bias", True) else ()
+    return split(GATES["keras"][KERAS[kind]], weights[0].T, weights[1].T, biases)
+
+
+def options_of_keras(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    options: dict[str, Any] = {"bias": bool(config.get("use_bias", True))}
+    activation = str(config.get("activation") or "linear")
+    if KERAS[kind] == "RNN":
+        options["activation"] = {"linear": "identity"}.get(activation, activation)
+    return options

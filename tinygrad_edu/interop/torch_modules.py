@@ -178,6 +178,11 @@ def arrays(layer: Model) -> dict[str, Array]:
     return state
 
 
+def sources(layer: Any) -> dict[str, int]:
+    """The id of each of its parameters."""
+    return {name: id(p) for name, p in layer.named_parameters()}
+
+
 def frozen(layer: Any) -> tuple[str, ...]:
     """The names of its parameters that training leaves as they are."""
     return tuple(name for name, p in layer.named_parameters() if not p.requires_grad)
@@ -186,7 +191,7 @@ def frozen(layer: Any) -> tuple[str, ...]:
 def linear(layer: Model) -> Step:
     return Step(
         "linear", sizes=(layer.in_features, layer.out_features), bias=layer.bias is not None, arrays=arrays(layer),
-        frozen=frozen(layer),
+        frozen=frozen(layer), sources=sources(layer),
     )  # fmt: skip
 
 
@@ -194,7 +199,7 @@ def layer_norm(layer: Model) -> Step:
     if len(layer.normalized_shape) != 1:
         raise SettingError(f"LayerNorm({layer.normalized_shape}): only the last axis has a counterpart")
     return Step(
-        "norm", "LayerNorm", tuple(layer.normalized_shape), eps=layer.eps, arrays=arrays(layer), frozen=frozen(layer),
+        "norm", "LayerNorm", tuple(layer.normalized_shape), eps=layer.eps, arrays=arrays(layer), frozen=frozen(layer), sources=sources(layer),
         options=scale_and_shift(layer),
     )  # fmt: skip
 
@@ -210,7 +215,7 @@ def batch_norm(layer: Any) -> Step:
     if not layer.track_running_stats:
         raise SettingError("BatchNorm1d(track_running_stats=False) has no counterpart: only one with statistics has")
     return Step(
-        "norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer), frozen=frozen(layer),
+        "norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer), frozen=frozen(layer), sources=sources(layer),
         options={"momentum": float(layer.momentum), **scale_and_shift(layer)},
     )  # fmt: skip
 
@@ -222,6 +227,10 @@ LAYERS: dict[str, Callable[[Any], Step]] = {
     "BatchNorm1d": batch_norm,
     "Flatten": lambda layer: Step("flatten"),
     "Embedding": lambda layer: Step(
-        "embedding", sizes=(layer.num_embeddings, layer.embedding_dim), arrays=arrays(layer), frozen=frozen(layer)
+        "embedding",
+        sizes=(layer.num_embeddings, layer.embedding_dim),
+        arrays=arrays(layer),
+        frozen=frozen(layer),
+        sources=sources(layer),
     ),
 }

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.errors import SettingError, unknown_name
+from tinygrad_edu.interop import rates
 from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.optim.schedule import Schedule
 
 TORCH_LOSSES = {  # classes and functions of torch: (our loss, does it broadcast shapes that do not match?)
     "MSELoss": ("mse", True), "mse_loss": ("mse", True), "L1Loss": ("mae", True), "l1_loss": ("mae", True),
@@ -79,8 +81,8 @@ def keras_loss(loss: Any) -> tuple[str, bool]:
     return KERAS_LOSSES[name], bool(config.get("from_logits", False))
 
 
-def optimizer_of(optimizer: Any, lr: float | None = None) -> tuple[str, float, dict[str, Any]]:
-    """(our name, rate, options) of an optimizer of torch or Keras, or of a name such as "adam"."""
+def optimizer_of(optimizer: Any, lr: float | None = None) -> tuple[str, Any, dict[str, Any]]:
+    """(our name, rate or schedule, options) of an optimizer of torch or Keras, or of a name such as "adam"."""
     kind = next((k for k in KINDS if k.lower() == name_of(optimizer).lower()), None)
     if kind is None:
         raise unknown_name("optimizer", name_of(optimizer), KINDS)
@@ -93,14 +95,16 @@ def optimizer_of(optimizer: Any, lr: float | None = None) -> tuple[str, float, d
     if group.get("amsgrad") or group.get("dampening"):
         raise SettingError(f"{kind}(amsgrad or dampening) has no counterpart")
     options = {ours: group[theirs] for theirs, ours in OPTIONS[kind] if theirs in group}
-    return kind, float(group["lr"]), options
+    return kind, float(group.get("initial_lr", group["lr"]) if lr is None else lr), options
 
 
-def of_keras(optimizer: Any, kind: str) -> tuple[float, dict[str, Any]]:
+def of_keras(optimizer: Any, kind: str) -> tuple[Any, dict[str, Any]]:
     """The rate and the options in the config of a Keras optimizer."""
     config = optimizer.get_config()
     rate = config.get("learning_rate", USUAL_RATE[kind])
-    if not isinstance(rate, (int, float)):
+    if isinstance(rate, Mapping):  # a schedule in its config
+        rate = rates.of_keras(rate)
+    elif not isinstance(rate, (int, float)):
         rate = float(getattr(optimizer, "learning_rate", USUAL_RATE[kind]))
     names = {"momentum": "momentum", "nesterov": "nesterov"} if kind == "SGD" else {}
     options = {ours: config[theirs] for theirs, ours in names.items() if config.get(theirs)}
@@ -111,4 +115,4 @@ def of_keras(optimizer: Any, kind: str) -> tuple[float, dict[str, Any]]:
         }
     if config.get("weight_decay"):
         options["weight_decay"] = float(config["weight_decay"])
-    return float(rate), options
+    return rate if isinstance(rate, Schedule) else float(rate), options

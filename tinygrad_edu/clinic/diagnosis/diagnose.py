@@ -42,13 +42,20 @@ def diagnose(
     epochs: int | None = None,
     batch_size: int | None = None,
     sample_weight: Any = None,
+    class_weight: Any = None,
+    validation: Any = None,
+    callbacks: Any = None,
+    scheduler: Any = None,
 ) -> Diagnosis:
     """Why a training run did not learn: symptoms are measured, and causes are named only with a proof.
 
     run_or_estimator: a Run of `fit` (X and y may be left out), a fitted MLPClassifier or MLPRegressor of ours or of
     scikit-learn's, a Pipeline that ends in one or a search over one (GridSearchCV), a torch.nn.Module, or a Keras model
     or its JSON; of these two loss, optimizer (an object or a name, with lr), epochs and batch_size say how it was
-    trained, in their own words (a compiled Keras model knows loss and optimizer itself). A Run of `Run.load` needs X
+    trained, in their own words (a compiled Keras model knows loss and optimizer itself, and one that was fitted its
+    epochs), and so do scheduler (of torch.optim.lr_scheduler), Keras' class_weight and callbacks (EarlyStopping,
+    ReduceLROnPlateau, LearningRateScheduler), and validation, (X, y) or the share that Keras calls validation_split.
+    A Run of `Run.load` needs X
     and y, and an nn.MLP with its weights; of other ones, and of `fit_online`, only the curve is looked at, and
     `not_checked` says why. goal: a loss, or a measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or
     {"mae": ...}; by default it is derived from what the data can give, and said so. sample_weight: what `fit` of an
@@ -65,7 +72,10 @@ def diagnose(
     >>> diagnose(run).causes[0].code
     'symmetric_init'
     """
-    how = {"loss": loss, "optimizer": optimizer, "lr": lr, "epochs": epochs, "batch_size": batch_size}
+    how = {
+        "loss": loss, "optimizer": optimizer, "lr": lr, "epochs": epochs, "batch_size": batch_size,
+        "class_weight": class_weight, "validation": validation, "callbacks": callbacks, "scheduler": scheduler,
+    }  # fmt: skip
     refuse(seeds, budget_s)
     if foreign.is_foreign(run_or_estimator):
         refuse_weights(sample_weight)
@@ -111,7 +121,8 @@ def of_foreign(
         if not torch or not callable(how["loss"]):
             raise
         return one_pass.looked_through(model, X, y, how["loss"], how["optimizer"], f"training again: {problem}")
-    found = of_subject(subject, goal, seeds, budget_s, [])
+    notes = [f"the run as it was: {note}" for note in subject.notes]
+    found = of_subject(subject, goal, seeds, budget_s, notes)
     if torch and callable(how["loss"]):  # what only torch's own objects show comes first
         seen = one_pass.looked_through(model, X, y, how["loss"], how["optimizer"], "")
         known = {cause.code for cause in found.causes}

@@ -284,7 +284,9 @@ def without_constants(record: Record) -> Iterator[Change]:
 
 
 def steady_rate(record: Record) -> Iterator[Change]:
-    """The first rate throughout."""
+    """The largest rate throughout."""
     setup = record.setup
-    yield from one(isinstance(setup.lr, Schedule) and setup.lr.kind != "constant", lr=setup.rate)
+    if isinstance(setup.lr, Schedule) and setup.lr.kind != "constant":
+        rates = setup.lr.rates(0, max(1, setup.steps(record.task.samples)))
+        yield {"lr": setup.rate if setup.lr.follows_loss else float(rates.max())}
     yield from one(setup.options.get("lr_decay", 0.0) > 0.0, options={"lr_decay": 0.0})

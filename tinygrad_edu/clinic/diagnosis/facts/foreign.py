@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.clinic.diagnosis.facts import foreign_training as told
 from tinygrad_edu.clinic.diagnosis.facts.foreign_starts import BY_DIALECT, of_steps
 from tinygrad_edu.clinic.diagnosis.facts.look import look_at
-from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, Setup
+from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, Setup, times_schedule
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
@@ -19,6 +21,7 @@ from tinygrad_edu.interop import keras_models, torch_modules, training
 from tinygrad_edu.interop.chain import Chain, Form
 from tinygrad_edu.interop.followed import chain_of_run
 from tinygrad_edu.nn.losses import LOSSES
+from tinygrad_edu.optim.schedule import as_schedule
 
 Array = np.ndarray[Any, Any]
 TAKEN = ("loss", "optimizer", "lr", "epochs", "batch_size")
@@ -37,40 +40,69 @@ def of_torch(module: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> S
     samples by default. Errors: those of from_torch, and SettingError for what is missing or has no counterpart.
     """
     require_settings(how, "loss", "optimizer", "epochs")
-    X, y = plain(X), plain(y)
-    chain, X = chain_and_inputs(module, X)
+    refuse_settings(how, "class_weight", "callbacks")
+    X, y, held_out = training_data(X, y, how)
+    chain, X, shaped = chain_and_inputs(module, X)
+    held_out = held_out and (shaped(held_out[0]), held_out[1])
     loss = training.torch_loss(how["loss"])
     if loss == "nll":  # after LogSoftmax it is the cross-entropy of what comes before
         loss, chain = "cross_entropy", without_last(chain, "log_softmax")
     terms = training.terms_of(how["loss"], how.get("batch_size") or len(X), y)
     if broadcasts(how["loss"], y, torch_modules.output_shape(module, X)):
         loss = broadcast_of(loss)
-    return subject(chain, X, y, loss, how, "torch", terms)
+    extra = told.of_torch(how, y, held_out)
+    extra.terms *= terms
+    return subject(chain, X, y, loss, how, "torch", extra)
 
 
-def chain_and_inputs(module: Model, X: Array) -> tuple[Chain, Array]:
-    """The layers of a module, and X in the shape in which they take it."""
+def chain_and_inputs(module: Model, X: Array) -> tuple[Chain, Array, Any]:
+    """The layers of a module, X in the shape in which they take it, and what brings inputs to that shape."""
     try:
-        return torch_modules.chain_of(module), X
+        return torch_modules.chain_of(module), X, np.asarray
     except TinygradError:
         chain, shaped = chain_of_run(module, X)
-        return chain, shaped(X)
+        return chain, shaped(X), shaped
+
+
+def training_data(X: Samples, y: Samples, how: Mapping[str, Any]) -> tuple[Array, Array, Any]:
+    """(X, y, what was held out)."""
+    return told.without_held_out(plain(X), plain(y), how.get("validation"))
+
+
+def refuse_settings(how: Mapping[str, Any], *names: str) -> None:
+    """Settings of the other library. Errors: SettingError."""
+    if given := [name for name in names if how.get(name) is not None]:
+        raise SettingError(f"{', '.join(given)}: in PyTorch that is a weight of the loss, or stands in the loop")
 
 
 def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Subject:
     """A Keras model, or its JSON, that was trained on X and y; what it was compiled with is read off the model."""
     how = {**compile_settings(model), **{name: x for name, x in how.items() if x is not None}}
+    how = {"batch_size": KERAS_BATCH, "epochs": epochs_of(model), **how}
     require_settings(how, "loss", "optimizer", "epochs")
-    X, y = plain(X), plain(y)
+    if how.get("scheduler") is not None:
+        raise SettingError("scheduler: Keras has schedules in the optimizer, and callbacks=")
+    X, y, held_out = training_data(X, y, how)
     chain = keras_models.chain_of(model, X.shape[1:])
     loss, logits = training.keras_loss(how["loss"])
     chain, loss = keras_form(chain, loss, logits)
+    y, *rest = (in_columns(each, loss) for each in (y, *(held_out or ())[1:]))
+    held_out = held_out and (held_out[0], *rest)
+    rate = training.optimizer_of(how["optimizer"], how.get("lr"))[1]
+    extra = told.of_keras(model, how, y, held_out, as_schedule(rate)(0))
+    return subject(chain, X, y, loss, how, "keras", extra)
+
+
+def in_columns(y: Array, loss: Any) -> Array:
+    """Targets (n,) as (n, 1), as Keras does it."""
     if loss == "bce" and y.ndim == 1:
-        y = y.reshape(-1, 1).astype(float)  # as Keras does
-    if loss in ("mse", "mae", "huber") and y.ndim == 1:
-        y = y.reshape(-1, 1)
-    how = {"batch_size": KERAS_BATCH, **{k: v for k, v in how.items() if v is not None}}
-    return subject(chain, X, y, loss, how, "keras")
+        return y.reshape(-1, 1).astype(float)
+    return y.reshape(-1, 1) if loss in ("mse", "mae", "huber") and y.ndim == 1 else y
+
+
+def epochs_of(model: Model) -> int | None:
+    """How many epochs its last fit was told, which its history keeps."""
+    return (getattr(getattr(model, "history", None), "params", None) or {}).get("epochs")
 
 
 def keras_form(chain: Chain, loss: str, logits: bool) -> tuple[Chain, Any]:
@@ -112,10 +144,7 @@ def plain(data: Samples) -> Array:
     """Tensors of other libraries as arrays."""
     if data is None:
         raise SettingError("diagnose(module, X, y, ...): X and y are needed, what it was trained on")
-    if hasattr(data, "detach"):
-        data = data.detach().cpu().numpy()
-    array = np.asarray(data)
-    return array if array.dtype.kind in "iub" else array.astype(float)
+    return told.as_array(data)
 
 
 def without_last(chain: Chain, name: str) -> Chain:
@@ -144,26 +173,55 @@ def broadcast_of(loss: str) -> Any:
 
 
 def subject(
-    chain: Chain, X: Array, y: Array, loss: Any, how: Mapping[str, Any], dialect: str, terms: int = 1
+    chain: Chain, X: Array, y: Array, loss: Any, how: Mapping[str, Any], dialect: str, extra: told.Extra
 ) -> Subject:
-    """The network and its training as a Setup. terms: how many a loss adds up that is a sum, not a mean."""
+    """The network and its training as a Setup."""
     optimizer, lr, options = training.optimizer_of(how["optimizer"], how.get("lr"))
     model, form = chain.module(), Form.of(chain.steps)
     if form and X.ndim > 2 and not any(step.kind == "flatten" for step in chain.steps):
         form, model = None, chain.sequential()  # a layer for each time, not for all of them at once
-    if terms > 1 and optimizer == "SGD":  # the sum over a batch is its mean at a larger rate
-        lr, options = lr * terms, {**options, "weight_decay": options.get("weight_decay", 0.0) / terms}
+    fields = {"lr": lr, "options": options, **extra.fields}
+    if dialect == "torch":
+        fields |= told.groups_of(how["optimizer"], chain, model, form, optimizer)
+    if extra.terms != 1.0 and optimizer == "SGD":  # a loss so many times the mean is the mean at a larger rate
+        fields |= {"terms": extra.terms, **larger_steps(fields, extra.terms)}
     setup = Setup(
-        **(structure(form, chain, dialect) if form else other(chain, dialect)), loss=loss, optimizer=optimizer, lr=lr,
-        options=options, epochs=int(how["epochs"]), batch_size=how.get("batch_size"), dialect=dialect,
-        terms=terms if optimizer == "SGD" else 1,
+        **(structure(form, chain, dialect) if form else other(chain, dialect)), loss=loss, optimizer=optimizer,
+        epochs=int(how["epochs"]), batch_size=how.get("batch_size"), dialect=dialect, **fields,
     )  # fmt: skip
+    y = targets_for(setup, loss, y)
+    task = look_at(task_of(X.reshape(len(X), -1) if form else X, y, setup))
+    if extra.held_out is not None:
+        task = replace(task, held_out=held_out_for(extra.held_out, setup, loss, bool(form)))
+    ended = f"{len(extra.losses) or how['epochs']} epochs done"
+    return Subject(
+        setup, task, model, {}, extra.losses / extra.terms, np.full(len(extra.losses), np.nan), ended, extra.validation,
+        restored=setup.restores and bool(setup.patience) and setup.validated, notes=extra.notes,
+    )  # fmt: skip
+
+
+def larger_steps(fields: Mapping[str, Any], terms: float) -> dict[str, Any]:
+    """Rates so many times as large, and a decay so much smaller."""
+
+    def smaller(options: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: x / terms if k == "weight_decay" else x for k, x in options.items()}
+
+    groups = [smaller(group) | {"lr": group["lr"] * terms} for group in fields.get("groups", ())]
+    lr = times_schedule(as_schedule(fields["lr"]), terms)
+    lr = lr(0) if lr.kind == "constant" else lr
+    return {"lr": lr, "options": smaller(fields["options"])} | ({"groups": tuple(groups)} if groups else {})
+
+
+def targets_for(setup: Setup, loss: Any, y: Array) -> Array:
+    """Targets as the loss takes them."""
     if not setup.own_loss and LOSSES[loss].link != "softmax" and y.ndim == 1:
         y = y.reshape(-1, 1)
-    y = y if y.ndim == 1 and setup.link == "softmax" else y.astype(float)
-    task = look_at(task_of(X.reshape(len(X), -1) if form else X, y, setup))
-    none = np.empty(0)
-    return Subject(setup, task, model, {}, none, none, f"{how['epochs']} epochs done")
+    return y if y.ndim == 1 and setup.link == "softmax" else y.astype(float)
+
+
+def held_out_for(held_out: tuple[Array, Array], setup: Setup, loss: Any, flat: bool) -> tuple[Array, Array]:
+    X, y = held_out[0], targets_for(setup, loss, held_out[1])
+    return X.reshape(len(X), -1) if flat else X, y
 
 
 def structure(form: Form, chain: Chain, dialect: str) -> dict[str, Any]:

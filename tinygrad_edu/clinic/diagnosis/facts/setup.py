@@ -14,7 +14,7 @@ from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.layers import MLP, Linear, find_activation, range_of
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.optim.schedule import as_schedule
+from tinygrad_edu.optim.schedule import Schedule, as_schedule
 from tinygrad_edu.train.recipe import Recipe
 
 Array = np.ndarray[Any, Any]
@@ -73,14 +73,50 @@ class Setup(Recipe):
     validated: bool = False
     estimator: EstimatorRule | None = None
     dialect: str = "fit"
-    terms: int = 1  # which the user's loss adds up, of which ours is the mean: lr is so many times the user's
+    terms: float = 1.0  # which the user's loss adds up, of which ours is the mean: lr is so many times the user's
+    restores: bool = True  # the best weights by validation, where a rule ends it
+    members: tuple[tuple[int, ...], ...] = ()  # of each group, which parameters of the network
 
     def but(self, change: Change) -> Setup:
         """The same with one change; `options` of the same optimizer are added to."""
         new = dict(change)
-        if "options" in new and new.get("optimizer", self.optimizer) == self.optimizer:
+        same = new.get("optimizer", self.optimizer) == self.optimizer
+        if self.groups:
+            new["groups"] = tuple(self.changed_group(group, new, same) for group in self.groups)
+        if "options" in new and same:
             new["options"] = {**self.options, **new["options"]}
         return replace(self, **new)
+
+    def changed_group(self, group: Change, new: Change, same: bool) -> dict[str, Any]:
+        """A group under a change for all: its rate stays as many times that of the others; its own options are lost
+        with another optimizer."""
+        kept = dict(group) if same else {"params": group["params"], "lr": group["lr"]}
+        if "lr" in new:
+            share = as_schedule(group["lr"])(0) / as_schedule(self.groups[0]["lr"])(0)
+            kept["lr"] = share * as_schedule(new["lr"])(0)
+        return kept | dict(new.get("options", {}))
+
+    def make_optimizer(self, parameters: Any) -> Any:
+        """The optimizer before its first step; in groups where the network has the parameters that they are of."""
+        parameters = list(parameters)
+        if not self.members or sum(map(len, self.members)) != len(parameters):
+            return super().make_optimizer(parameters)
+        base, first = super().make_optimizer(parameters), as_schedule(self.groups[0]["lr"])(0)
+        told = [{**group, "params": [parameters[i] for i in places]} for group, places in self.grouped]
+        if self.varies:  # the groups keep their rates' proportions
+            for group in told:
+                group["lr"] = times_schedule(self.lr, as_schedule(group["lr"])(0) / first)
+        return type(base)(told, lr=base.schedule, **self.options)
+
+    @property
+    def grouped(self) -> list[tuple[Change, tuple[int, ...]]]:
+        """Each group's settings and its parameters."""
+        return list(zip(self.groups, self.members, strict=True))
+
+    @property
+    def varies(self) -> bool:
+        """Does the rate change from step to step?"""
+        return isinstance(self.lr, Schedule) and self.lr.kind != "constant"
 
     @property
     def rate(self) -> float:
@@ -158,7 +194,7 @@ class Setup(Recipe):
         if name == "options":
             return [f"{key} {setting_text(old.get(key, 'default'))} → {setting_text(x)}" for key, x in new.items()]
         old = self.silenced if name == "dropout" else old
-        if name == "lr" and self.terms > 1:
+        if name == "lr" and self.terms != 1.0:
             old, new = as_schedule(old)(0) / self.terms, as_schedule(new)(0) / self.terms
         return [f"{NAMES.get(name, name)} {setting_text(old)} → {setting_text(new)}"]
 
@@ -166,6 +202,13 @@ class Setup(Recipe):
         """The fields in which another setup differs."""
         pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
         return {name: new for name, old, new in pairs if old is not new and not equal(old, new)}
+
+
+def times_schedule(lr: Schedule, factor: float) -> Any:
+    """All rates of a schedule times a factor; of one of unknown form the schedule itself."""
+    if "lr" not in lr.parameters:
+        return lr
+    return lr.maker(**{**lr.parameters, "lr": lr.parameters["lr"] * factor})
 
 
 NAMES = {"sizes": "layers", "init": "weights at the start"}

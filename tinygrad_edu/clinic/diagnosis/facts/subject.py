@@ -47,6 +47,7 @@ class Subject:
     validation: Array = field(default_factory=lambda: np.empty(0))
     moved: Array = field(default_factory=lambda: np.empty(0))
     restored: bool = False
+    notes: tuple[str, ...] = ()  # what of its training is not repeated
 
     @property
     def ended_early(self) -> bool:
@@ -111,10 +112,20 @@ def training(job: Any) -> dict[str, Any]:
     watched = job.held_out is not None and (job.progress.has_rule or job.optimizer.schedule.follows_loss)
     told = {field.name: getattr(recipe, field.name) for field in fields(Recipe)}
     return told | {
+        "members": members(job),
         "lr": 1.0 if recipe.lr is None else recipe.lr,
         "weights": job.settings.sample_weight,
         "validated": watched,
     }
+
+
+def members(job: Any) -> tuple[tuple[int, ...], ...]:
+    """Of each group of its optimizer, which parameters of the network; none where there are no groups."""
+    places = {id(p): i for i, p in enumerate(job.model.parameters())}
+    groups = [[places.get(id(p)) for p in group.params] for group in job.optimizer.groups]
+    if getattr(job.model, "backend", "tensor") == "scalar" or any(None in group for group in groups):
+        return ()  # a Value each, of which the network that is trained again has none
+    return tuple(tuple(i for i in group if i is not None) for group in groups)
 
 
 def structure(model: Module, start: Mapping[str, Array]) -> dict[str, Any]:

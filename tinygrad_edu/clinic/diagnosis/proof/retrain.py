@@ -113,6 +113,8 @@ def by_jobs(
             jobs = compiled_jobs(recipe, places, program, budget)
             for each in jobs:
                 each.restore_best()
+        for each in jobs if not setup.restores else ():
+            each.go_on()
         return [finish_job(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
 
 
