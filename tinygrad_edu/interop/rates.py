@@ -83,7 +83,7 @@ def plateau_of_torch(scheduler: Any, lr: float | None) -> Schedule:
 
 def rates_of(scheduler: Any, count: int) -> Array:
     """The rates of its first group, from the first on, (count,)."""
-    kind, parts = type(scheduler).__name__, getattr(scheduler, "_schedulers", ())
+    kind, parts = type(scheduler).__name__, list(getattr(scheduler, "_schedulers", ()))
     if kind == "SequentialLR":
         starts = [0, *scheduler._milestones]
         rows = [rates_of(part, count) for part in parts]

@@ -199,7 +199,8 @@ def layer_norm(layer: Model) -> Step:
     if len(layer.normalized_shape) != 1:
         raise SettingError(f"LayerNorm({layer.normalized_shape}): only the last axis has a counterpart")
     return Step(
-        "norm", "LayerNorm", tuple(layer.normalized_shape), eps=layer.eps, arrays=arrays(layer), frozen=frozen(layer), sources=sources(layer),
+        "norm", "LayerNorm", tuple(layer.normalized_shape), eps=layer.eps, arrays=arrays(layer),
+        frozen=frozen(layer), sources=sources(layer),
         options=scale_and_shift(layer),
     )  # fmt: skip
 
@@ -215,7 +216,8 @@ def batch_norm(layer: Any) -> Step:
     if not layer.track_running_stats:
         raise SettingError("BatchNorm1d(track_running_stats=False) has no counterpart: only one with statistics has")
     return Step(
-        "norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer), frozen=frozen(layer), sources=sources(layer),
+        "norm", "BatchNorm", (layer.num_features,), eps=layer.eps, arrays=arrays(layer),
+        frozen=frozen(layer), sources=sources(layer),
         options={"momentum": float(layer.momentum), **scale_and_shift(layer)},
     )  # fmt: skip
 

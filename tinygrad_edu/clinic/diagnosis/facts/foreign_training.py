@@ -27,13 +27,14 @@ HARMLESS = (  # callbacks that watch, and change nothing
 @dataclass
 class Extra:
     """fields: of a Setup; terms: how many times the mean of ours the loss is; held_out: samples that were not trained
-    on; losses, validation: the curves that are known; notes: what is not repeated."""
+    on; losses, validation, rates: the curves that are known; notes: what is not repeated."""
 
     fields: dict[str, Any] = field(default_factory=dict)
     terms: float = 1.0
     held_out: tuple[Array, Array] | None = None
     losses: Array = field(default_factory=lambda: np.empty(0))
     validation: Array = field(default_factory=lambda: np.empty(0))
+    rates: Array = field(default_factory=lambda: np.empty(0))
     notes: tuple[str, ...] = ()
 
     def weigh(self, weight: Array, counted: bool) -> None:
@@ -72,7 +73,8 @@ def weights_of_torch_loss(loss: Any, y: Array) -> tuple[Array | None, bool]:
     if positive is not None and positive.numel() == 1 and weight is None:
         return np.where(y.reshape(len(y), -1)[:, 0] > 0.5, float(positive), 1.0), True
     if weight is not None and positive is None and name in ("CrossEntropyLoss", "NLLLoss"):
-        return weight.detach().cpu().numpy().astype(float)[labels_of(y).astype(int)], False
+        counted = loss.reduction == "sum"  # a mean is divided by the sum of the weights
+        return weight.detach().cpu().numpy().astype(float)[labels_of(y).astype(int)], counted
     if positive is not None or weight is not None:
         raise SettingError(f"{name} with weights: only a weight for each class, or one pos_weight, has a counterpart")
     return None, False
@@ -121,7 +123,8 @@ def of_keras(model: Model, how: How, y: Array, held_out: Any, lr: float) -> Extr
     extra.losses, extra.validation = (np.array(history.get(name, ()), dtype=float) for name in ("loss", "val_loss"))
     if how.get("class_weight") is not None:
         extra.weigh(class_weights(how["class_weight"], y), counted=True)
-    first = next((float(history[name][0]) for name in ("learning_rate", "lr") if history.get(name)), lr)
+    extra.rates = np.array(history.get("learning_rate") or history.get("lr") or (), dtype=float)
+    first = float(extra.rates[0]) if extra.rates.size else lr
     for callback in how.get("callbacks") or ():
         kind = type(callback).__name__
         if kind in CALLBACKS:
@@ -170,8 +173,12 @@ def plateau(extra: Extra, callback: Any, how: How, lr: float, samples: int) -> N
 
 
 def scheduler(extra: Extra, callback: Any, how: How, lr: float, samples: int) -> None:
+    """keras.callbacks.LearningRateScheduler: the rates that the history has, else those of its function."""
     batches = -(-samples // int(how["batch_size"]))
-    extra.fields["lr"] = rates.by_epoch(callback.schedule, lr, int(how["epochs"]), batches)
+    if extra.rates.size:
+        extra.fields["lr"] = rates.of_table("LearningRateScheduler", extra.rates, batches)
+    else:
+        extra.fields["lr"] = rates.by_epoch(callback.schedule, lr, int(how["epochs"]), batches)
 
 
 CALLBACKS = {"EarlyStopping": early_stopping, "ReduceLROnPlateau": plateau, "LearningRateScheduler": scheduler}
