@@ -277,3 +277,17 @@ def test_bidirectional_goes_both_ways(merge, every):
     np.testing.assert_allclose(from_keras(model)(series).numpy(), wanted, rtol=1e-12)
     text = keras_json({"class_name": "Bidirectional", "config": both}, dense(1), shape=(5, 3))
     assert from_keras(text)(series).shape == ((4, 5, 1) if every else (4, 1))
+
+
+def test_weights_that_leave_the_rare_class_out_are_seen_and_balanced():
+    from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
+    from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+    from tinygrad_edu.clinic.diagnosis.symptoms.data import imbalance
+
+    seen = {}
+    for name, given in {"upside down": {0: 20.0, 1: 1.0}, "balanced": {0: 1.0, 1: 3.5}, "none": None}.items():
+        record = Record(foreign.of_keras(NET, X, CLASSES, {**HOW, "class_weight": given}))
+        seen[name] = (imbalance(record) is not None, list(BY_CODE["class_imbalance"].changes(record)))
+    assert seen["upside down"] == (True, [{"weights": "balanced"}])
+    assert seen["balanced"] == (False, [])
+    assert seen["none"] == (False, [{"weights": "balanced"}])

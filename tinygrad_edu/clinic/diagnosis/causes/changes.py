@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns, heavy_tail, padded
+from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
 from tinygrad_edu.clinic.diagnosis.symptoms.settings import mismatch
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.core.operation import Operation
@@ -281,6 +282,18 @@ def without_constants(record: Record) -> Iterator[Change]:
     if constants and len(constants) < total:
         kept = tuple(c for c in range(total) if c not in constants)
         yield {"columns": kept, "sizes": (len(kept), *record.setup.sizes[1:])}
+
+
+def balance(record: Record) -> Iterator[Change]:
+    """All classes alike; where samples have weights of their own, only if these leave a class out."""
+    weights, task = record.setup.weights, record.task
+    if task.classes < 2 or isinstance(weights, str):
+        return
+    totals = task.counts if weights is None else np.bincount(task.labels, weights, task.classes)  # type: ignore[arg-type]
+    present = totals[task.counts > 0]
+    yield from one(
+        weights is None or present.min() * len(present) < LIMITS["minority"] * present.sum(), weights="balanced"
+    )
 
 
 def steady_rate(record: Record) -> Iterator[Change]:

@@ -169,8 +169,8 @@ CAUSES: list[Cause] = [
     Cause(
         "class_imbalance",
         {"imbalance": 3.5},
-        lambda record: changes.one(record.task.classes > 1 and record.setup.weights is None, weights="balanced"),
-        "A class is so rare that leaving it out costs next to nothing.",
+        changes.balance,
+        "A class is so rare, or counts so little, that leaving it out costs next to nothing.",
         "Let all classes count alike (sample_weight, class_weight='balanced'), or draw the rare one more often.",
     ),
     Cause(

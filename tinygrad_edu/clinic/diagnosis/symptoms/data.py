@@ -123,13 +123,17 @@ def label_runs(record: Record) -> Measured:
 
 @symptom("minority", kind="data", below=True)
 def imbalance(record: Record) -> Measured:
-    """A class that is much rarer than the others."""
-    counts = record.task.counts[record.task.counts > 0]
-    if not record.task.classes or record.setup.weights is not None:
+    """A class that is much rarer than the others, or counts much less by the weights of its samples."""
+    task, weights = record.task, record.setup.weights
+    counts = task.counts[task.counts > 0]
+    if not task.classes or isinstance(weights, str):
         return None
-    value = float(counts.min() * len(counts) / counts.sum())
-    sentence = f"The rarest of {len(counts)} classes has {counts.min()} of {counts.sum()} samples."
-    return value, sentence
+    if weights is None:
+        value = float(counts.min() * len(counts) / counts.sum())
+        return value, f"The rarest of {len(counts)} classes has {counts.min()} of {counts.sum()} samples."
+    totals = np.bincount(task.labels, weights, task.classes)[task.counts > 0]  # type: ignore[arg-type]
+    part = float(totals.min() / totals.sum())
+    return part * len(totals), f"By its weights one of {len(totals)} classes counts for {part:.2%} of all."
 
 
 @symptom(kind="data")
