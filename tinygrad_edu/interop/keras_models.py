@@ -153,7 +153,9 @@ def dense(config: Mapping[str, Any], width: int, weights: list[Array]) -> list[S
     bias = bool(config.get("use_bias", True))
     names = ("weight", "bias")[: 1 + bias]
     arrays = {name: np.ascontiguousarray(w.T) for name, w in zip(names, weights, strict=False)}
-    return [Step("linear", sizes=(width, int(config["units"])), bias=bias, arrays=arrays), *activation(config)]
+    options = {"start": config.get("kernel_initializer")}  # which the diagnosis draws anew by
+    step = Step("linear", sizes=(width, int(config["units"])), bias=bias, arrays=arrays, options=options)
+    return [step, *activation(config)]
 
 
 def norm(name: str, parts: tuple[str, ...]) -> Callable[[Mapping[str, Any], int, list[Array]], list[Step]]:

@@ -291,3 +291,50 @@ def test_weights_that_leave_the_rare_class_out_are_seen_and_balanced():
     assert seen["upside down"] == (True, [{"weights": "balanced"}])
     assert seen["balanced"] == (False, [])
     assert seen["none"] == (False, [{"weights": "balanced"}])
+
+
+STARTS = {  # kernel_initializer of Keras: (mean, standard deviation) of a layer of 30 units with 50 inputs
+    "zeros": (0.0, 0.0), "ones": (1.0, 0.0), "he_normal": (0.0, math.sqrt(2 / 50)),
+    "lecun_uniform": (0.0, math.sqrt(1 / 50)), "glorot_normal": (0.0, math.sqrt(2 / 80)),
+    "glorot_uniform": (0.0, math.sqrt(2 / 80)),
+}  # fmt: skip
+CONFIGS = {
+    ("Constant", (("value", 0.3),)): (0.3, 0.0),
+    ("RandomNormal", (("mean", 1.0), ("stddev", 5.0))): (1.0, 5.0),
+    ("RandomUniform", (("minval", -3.0), ("maxval", 3.0))): (0.0, math.sqrt(3.0)),
+}
+
+
+def test_layers_begin_by_the_initializers_of_keras():
+    told = list(STARTS.items())
+    told += [({"class_name": name, "config": dict(config)}, wanted) for (name, config), wanted in CONFIGS.items()]
+    for initializer, (mean, deviation) in told:
+        layer = {"class_name": "Dense", "config": {"units": 30, "kernel_initializer": initializer}}
+        text = keras_json(layer, dense(1), shape=(50,))
+        setup = foreign.of_keras(text, RNG.normal(size=(60, 50)), SUM, {**HOW, "loss": "mse"}).setup
+        drawn = np.concatenate([setup.model(seed).layers[0].weight.numpy().ravel() for seed in range(4)])
+        assert drawn.mean() == pytest.approx(mean, abs=0.1 * deviation + 1e-9), initializer
+        assert drawn.std() == pytest.approx(deviation, rel=0.05, abs=1e-9), initializer
+
+
+@pytest.mark.torch
+def test_a_network_of_torch_that_began_with_zeros_or_ones_begins_so_again(torch):
+    T = torch.nn
+    for value in (0.0, 0.5):
+        model = T.Sequential(T.Linear(3, 6), T.Tanh(), T.Linear(6, 1)).double()
+        for p in model.parameters():
+            T.init.constant_(p, value)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for _ in range(5):
+            step_of_torch(torch, model, T.MSELoss(), optimizer, SUM[:, None])
+        how = {"loss": T.MSELoss(), "optimizer": optimizer, "epochs": 5}
+        started = foreign.of_torch(model, X, SUM[:, None], how).setup.model(1)
+        assert all(np.ptp(layer.weight.numpy(), axis=0).max() == 0.0 for layer in started.layers)
+        assert np.ptp(started.layers[1].weight.numpy()) == 0.0
+
+
+def test_words_of_weights():
+    from tinygrad_edu.clinic.diagnosis.words import lines
+
+    setup = foreign.of_keras(NET, X, CLASSES, {**HOW, "class_weight": {0: 9.0, 1: 1.0}}).setup
+    assert "class_weight" in lines(setup, {"weights": "balanced"})

@@ -29,24 +29,11 @@ Array = np.ndarray[Any, Any]
 
 
 def diagnose(
-    run_or_estimator: Any,
-    X: Samples = None,
-    y: Samples = None,
-    *,
-    goal: Any = None,
-    seeds: int = 5,
-    budget_s: float = 30.0,
-    loss: Any = None,
-    optimizer: Any = None,
-    lr: float | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    sample_weight: Any = None,
-    class_weight: Any = None,
-    validation: Any = None,
-    callbacks: Any = None,
-    scheduler: Any = None,
-) -> Diagnosis:
+    run_or_estimator: Any, X: Samples = None, y: Samples = None, *, goal: Any = None, seeds: int = 5,
+    budget_s: float = 30.0, loss: Any = None, optimizer: Any = None, lr: float | None = None, epochs: int | None = None,
+    batch_size: int | None = None, sample_weight: Any = None, class_weight: Any = None, validation: Any = None,
+    callbacks: Any = None, scheduler: Any = None,
+) -> Diagnosis:  # fmt: skip
     """Why a training run did not learn: symptoms are measured, and causes are named only with a proof.
 
     run_or_estimator: a Run of `fit` (X and y may be left out), a fitted MLPClassifier or MLPRegressor of ours or of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup, setting_text
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup, equal, setting_text
 from tinygrad_edu.optim.schedule import Schedule, as_schedule
 
 Words = Callable[[Setup, Setup], str]  # of the setup before and after
@@ -38,7 +38,7 @@ def lines(setup: Setup, change: Change) -> str:
 
 def write_settings(setup: Setup, new: Setup, change: Change, table: Mapping[str, Words]) -> Iterator[str]:
     for name in change:
-        if name in table and (getattr(setup, name) != getattr(new, name) or name in ("tol", "patience")):
+        if name in table and (not equal(getattr(setup, name), getattr(new, name)) or name in ("tol", "patience")):
             yield table[name](setup, new)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +13,15 @@ from tinygrad_edu.clinic.diagnosis.facts.initial_weights import (
     ZERO,
     LayerStart,
     Start,
-    distribution_of,
     glorot,
 )
 from tinygrad_edu.interop.chain import Chain, Step
 from tinygrad_edu.nn.module import Module
 
+Array = np.ndarray[Any, Any]
 ONE = Start("constant", 1.0, 0.0)
 GLOROT = Start("uniform", 0.0, 1.0)
+ZEROS = np.zeros(1)  # in place of the biases of a layer that has none
 
 
 def of_torch(chain: Chain) -> tuple[LayerStart, ...]:
@@ -27,16 +30,58 @@ def of_torch(chain: Chain) -> tuple[LayerStart, ...]:
     for layer in chain.linear:
         fan_in, fan_out = layer.sizes
         weight, bias = within(1.0 / math.sqrt(fan_in), (fan_out, fan_in)), within(1.0 / math.sqrt(fan_in), (fan_out,))
-        W = layer.arrays.get("weight")
-        if W is not None and len(W) > 1 and (W[0] == W).all():  # all units alike: they began so
-            weight, bias = distribution_of(W), distribution_of(layer.arrays.get("bias", np.zeros(1)))
+        if began_alike(layer):
+            weight, bias = alike(layer.arrays["weight"]), alike(layer.arrays.get("bias", ZEROS))
         found.append(LayerStart(weight, bias if layer.bias else ZERO))
     return tuple(found)
 
 
+def began_alike(layer: Step) -> bool:
+    """Are all its units alike, or does it take all units before it alike? A random start leaves none so."""
+    W = layer.arrays.get("weight")
+    if W is None or W.size < 2:
+        return False
+    return bool((len(W) > 1 and (W[0] == W).all()) or (W.shape[1] > 1 and (W[:, :1] == W).all()))
+
+
+def alike(array: Array) -> Start:
+    """One number for all, as they must have begun."""
+    return Start("constant", float(np.mean(array)), 0.0)
+
+
 def of_keras(chain: Chain) -> tuple[LayerStart, ...]:
-    """Glorot's weights, biases at 0."""
-    return tuple(LayerStart(GLOROT, ZERO) for _ in chain.linear)
+    """As the initializers of the layers say; Glorot's weights, biases at 0, where they say nothing."""
+    return tuple(
+        LayerStart(alike(layer.arrays["weight"]), alike(layer.arrays.get("bias", ZEROS)))
+        if began_alike(layer)
+        else LayerStart(initializer(layer.options.get("start"), layer.sizes), ZERO)
+        for layer in chain.linear
+    )
+
+
+def initializer(config: Any, sizes: tuple[int, ...]) -> Start:
+    """A kernel_initializer of Keras, in its config or by its name; Glorot's for one that is not known."""
+    fan_in, fan_out = sizes
+    name = config if isinstance(config, str) else str((config or {}).get("class_name", ""))
+    told = {} if isinstance(config, str) else (config or {}).get("config", {})
+    plainly, shape = name.replace("_", "").lower(), (fan_out, fan_in)
+    if plainly in ("zeros", "ones", "constant"):
+        return Start("constant", {"zeros": 0.0, "ones": 1.0}.get(plainly, float(told.get("value", 0.0))), 0.0)
+    if plainly in ("randomnormal", "truncatednormal", "normal"):
+        return shifted(float(told.get("mean", 0.0)), spread(float(told.get("stddev", 0.05)), shape, "normal"))
+    if plainly in ("randomuniform", "uniform"):
+        low, high = float(told.get("minval", -0.05)), float(told.get("maxval", 0.05))
+        return shifted((low + high) / 2.0, within((high - low) / 2.0, shape))
+    kind = "normal" if plainly.endswith("normal") else "uniform"
+    if plainly.startswith("he"):
+        return spread(math.sqrt(2.0 / fan_in), shape, kind)
+    if plainly.startswith("lecun"):
+        return spread(math.sqrt(1.0 / fan_in), shape, kind)
+    return Start(kind, 0.0, 1.0)
+
+
+def shifted(mean: float, start: Start) -> Start:
+    return replace(start, centre=mean)
 
 
 def of_steps(chain: Chain, pattern: Module, dialect: str) -> dict[str, Start]:
