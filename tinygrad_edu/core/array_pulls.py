@@ -79,7 +79,7 @@ def sweep(order: list[Any], seed: ArrayLike, general: Callable[..., Any]) -> dic
 def fit(share: ArrayLike, array: Array) -> Any:
     """A contribution in the shape and dtype of the array that it belongs to."""
     if share.shape != array.shape:
-        axes, narrow = stretched(share.shape, array.shape)
+        axes, narrow = find_stretched_axes(share.shape, array.shape)
         share = np.add.reduce(share, axis=axes)
         if narrow:
             share = share.reshape(array.shape)
@@ -87,7 +87,7 @@ def fit(share: ArrayLike, array: Array) -> Any:
 
 
 @functools.lru_cache(4096)
-def stretched(shape: Shape, narrow: Shape) -> tuple[Shape, bool]:
+def find_stretched_axes(shape: Shape, narrow: Shape) -> tuple[Shape, bool]:
     """(the axes along which `narrow` was stretched to `shape`, is a reshape needed after the sum over them?)"""
     extra = len(shape) - len(narrow)
     axes = tuple(i for i, n in enumerate(shape) if i < extra or (narrow[i - extra] == 1 and n != 1))
@@ -245,7 +245,9 @@ def pull_sum(x: Node, g: Array) -> Contributions:
     (p,) = x.parents
     array, axis = p.array, x.options["axis"]
     if axis is not None and not x.options["keepdims"]:
-        g = g.reshape(kept(array.shape, axis if axis.__class__ is int else tuple(np.atleast_1d(axis).tolist())))
+        g = g.reshape(
+            keepdims_form(array.shape, axis if axis.__class__ is int else tuple(np.atleast_1d(axis).tolist()))
+        )
     if array.size > LARGE:
         return [(p, np.broadcast_to(g, array.shape))]
     filled = np.empty(array.shape, array.dtype)
@@ -257,7 +259,7 @@ LARGE = 65_536  # numbers
 
 
 @functools.lru_cache(1024)
-def kept(shape: Shape, axis: int | Shape) -> Shape:
+def keepdims_form(shape: Shape, axis: int | Shape) -> Shape:
     """The shape of a reduction with keepdims=True."""
     axes = {i % len(shape) for i in ((axis,) if axis.__class__ is int else axis)} if shape else ()  # type: ignore
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
@@ -268,7 +270,7 @@ def pull_max(x: Node, g: Array) -> Any:
     (p,), axis = x.parents, x.options["axis"]
     if axis.__class__ not in (int, tuple) or not p.array.ndim or p.array.dtype is not g.dtype:
         return None
-    array, shape = p.array, kept(p.array.shape, axis)
+    array, shape = p.array, keepdims_form(p.array.shape, axis)
     hit = array == x.array.reshape(shape)
     counts = np.uint8 if array.size // max(x.array.size, 1) < 256 else np.intp
     share = 1.0 / np.add.reduce(hit.view(np.uint8), axis=axis, dtype=counts, keepdims=True).astype(g.dtype)

@@ -35,10 +35,10 @@ def install_for_arrays(
     stack.quick[list] = stack.quick[tuple] = stack_of(tensor, record, protect_view)
     concatenate.quick[list] = concatenate.quick[tuple] = concatenation_of(tensor, record)
     general = logsumexp.array_function
-    softmax.array_function = lambda x, axis=-1: normalized(x, axis, general, np.exp)
-    log_softmax.array_function = lambda x, axis=-1: normalized(x, axis, general, None)
+    softmax.array_function = lambda x, axis=-1: normalize(x, axis, general, np.exp)
+    log_softmax.array_function = lambda x, axis=-1: normalize(x, axis, general, None)
     for row in (softmax, log_softmax):
-        row.quick[tensor] = normalized_of(row, record)
+        row.quick[tensor] = normalization_of(row, record)
     gelu.quick[tensor] = form = gelu_of(tensor, record, no_options)
     tensor.gelu = with_name(form, gelu)  # type: ignore[attr-defined]
 
@@ -174,7 +174,7 @@ def normal_cdf(x: ArrayLike) -> Any:
     return np.multiply(0.5, y, y)
 
 
-def normalized_of(row: ArrayOperation, record: Callable[..., Any]) -> Callable[..., Any]:
+def normalization_of(row: ArrayOperation, record: Callable[..., Any]) -> Callable[..., Any]:
     """softmax or log_softmax along one axis."""
 
     def form(x: Node, *given: Axis, **options: Option) -> Any:
@@ -186,7 +186,7 @@ def normalized_of(row: ArrayOperation, record: Callable[..., Any]) -> Callable[.
     return form
 
 
-def normalized(x: ArrayLike, axis: Axis, general: Callable[..., Any], last: Callable[..., Any] | None) -> Any:
+def normalize(x: ArrayLike, axis: Axis, general: Callable[..., Any], last: Callable[..., Any] | None) -> Any:
     """x - log Σ eˣ along an axis, and `last` of it: the steps of `logsumexp` in one array."""
     if x.ndim == 0 or not x.size or axis.__class__ is not int:
         total = general(x, axis, True)
