@@ -23,7 +23,7 @@ from tinygrad_edu.clinic.examiner.search import TOLERANCE, Search
 Array = np.ndarray[Any, Any]
 BY_DIFFERENCES = 1e-5  # what central differences can tell apart
 DIGITS = 6e-4  # relative; below it gradients are right to three digits: rounded, or differences themselves
-STARTS = "loss_derivative_missing"  # the one mistake by which every gradient can be 0
+ZEROING = ("loss_derivative_missing", "wrong_activation_derivative", "relu_mask_wrong")  # what can make all of them 0
 HINT = 0.05  # relative; a slip that misses the numbers by more explains nothing
 WITHOUT_GRAPH = (
     *("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong"),
@@ -90,8 +90,8 @@ def all_empty(report: BackpropReport) -> bool:
 
 
 def explain_zeros(report: BackpropReport, search: Search) -> None:
-    """What is computed and comes out as 0: through a softmax, a backward pass that starts from 1 for each output."""
-    only = Search(search.net, search.learner, search.tolerances, codes=(STARTS,))
+    """What is computed and comes out as 0: a start from 1 for each output of a softmax, a mask that lets none through."""
+    only = Search(search.net, search.learner, search.tolerances, codes=ZEROING)
     found = only.exact() if not only.net.titled else []
     for e in sorted(found, key=lambda e: e.rank)[:1]:
         report.explanations, report.predicted = [tuple(put(only, m, e, True) for m in e.mutants)], e.gradients
