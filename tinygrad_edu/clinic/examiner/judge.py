@@ -90,7 +90,7 @@ def all_empty(report: BackpropReport) -> bool:
 
 
 def explain_zeros(report: BackpropReport, search: Search) -> None:
-    """What is computed and comes out as 0: a start from 1 for each output of a softmax, a mask that lets none through."""
+    """What is computed and comes out as 0: a softmax started from 1s, a mask that lets nothing through."""
     only = Search(search.net, search.learner, search.tolerances, codes=ZEROING)
     found = only.exact() if not only.net.titled else []
     for e in sorted(found, key=lambda e: e.rank)[:1]:
