@@ -333,6 +333,15 @@ def test_a_network_of_torch_that_began_with_zeros_or_ones_begins_so_again(torch)
         assert np.ptp(started.layers[1].weight.numpy()) == 0.0
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize("loss", ["CrossEntropyLoss", "NLLLoss"])
+def test_log_softmax_is_a_part_of_the_loss(loss, torch):
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LogSoftmax(dim=1))
+    how = {"loss": getattr(torch.nn, loss)(), "optimizer": "sgd", "epochs": 2}
+    setup = foreign.of_torch(model, X, CLASSES, how).setup
+    assert (setup.loss, setup.out_activation) == ("cross_entropy", "identity")
+
+
 def test_words_of_weights():
     from tinygrad_edu.clinic.diagnosis.words import lines
 

@@ -45,7 +45,7 @@ def of_torch(module: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> S
     chain, X, shaped = chain_and_inputs(module, X)
     held_out = held_out and (shaped(held_out[0]), held_out[1])
     loss = training.torch_loss(how["loss"])
-    if loss == "nll":  # after LogSoftmax it is the cross-entropy of what comes before
+    if loss in ("nll", "cross_entropy"):  # after LogSoftmax both are the cross-entropy of what comes before
         loss, chain = "cross_entropy", without_last(chain, "log_softmax")
     terms = training.terms_of(how["loss"], how.get("batch_size") or len(X), y)
     if broadcasts(how["loss"], y, torch_modules.output_shape(module, X)):
