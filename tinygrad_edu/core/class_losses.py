@@ -108,7 +108,7 @@ def of_class_numbers(
     if weight is not None:
         counts = pick(class_weights(name, weight, logs))
         each, counts = each * counts, counts if kept is None else counts * kept
-    return (each if kept is None else each * kept), counts
+    return (each if kept is None else ops.where(kept > 0.0, each, 0.0)), counts
 
 
 def picker(logs: ArrayLike, target: ArrayLike) -> Any:
