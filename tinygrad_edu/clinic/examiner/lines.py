@@ -85,7 +85,8 @@ class Trail:
             return self.kinds.get(made.inputs[0], UNKNOWN)
         if x.ndim == 1 and x.size not in self.truth.derivatives.shelves and self.truth.derivatives.has_each(x):
             return PART  # several derivatives, end to end
-        if x.size > 2 and 2 * np.unique(x[x != 0.0]).size <= x.size and self.truth.derivatives.has_each(x):
+        held = x[x != 0.0]
+        if x.size > 2 and 2 * np.unique(held).size <= held.size and self.truth.derivatives.has_each(x):
             return PART  # one derivative, its entries repeated: what a pooling hands back before its mask
         if not made.line:
             return FORWARD
