@@ -252,7 +252,7 @@ def test_classes_in_a_file_are_whole_numbers(tmp_path, capsys):
 
 
 WRONG = [  # arguments, exit code, words
-    (["missing.json"], 1, "missing.json"),
+    (["missing.json"], 2, "missing.json"),
     (["histograms.json"], 1, "is not a run"),
     (["run.safetensors", "--data", "missing.csv"], 2, "missing.csv"),
     (["run.safetensors", "--data", "histograms.json"], 2, "histograms.json has no samples"),

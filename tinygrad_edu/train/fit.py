@@ -67,11 +67,9 @@ def fit(
     resume_from: the file of an earlier run (Run.save) to continue; give everything else again.
     comm: mpi4py's MPI.COMM_WORLD, which splits each batch over the ranks of `mpiexec` (see train.mpi).
     comm_timeout_s: how many seconds a rank waits for the others before it ends them all.
-    A compiled run gives the numbers of the eager one. Code of your own is traced several times, which runs forward and
-    the loss before the first step, and its compiled step is compared with the eager one before the first epoch, after
-    epochs 1, 2, 4, 8 ... and at the end. Where they differ the run goes back to its start and is trained eagerly
-    (callbacks are called again; run.how says why); compiled=True raises TraceError. What these looks can miss: the
-    time, files or other programs, if they make a difference only between them.
+    Code of your own is traced a few times, and its compiled step compared with the eager one before the first epoch,
+    after 1, 2, 4, 8 ... epochs and at the end; if they differ the run starts again eagerly (run.how says why), or with
+    compiled=True raises TraceError. Only changes between comparisons by the time, files or other programs are missed.
     Errors: SettingError, ShapeError, DtypeError, CheckpointError, TraceError (compiled=True); the model is as before.
 
     >>> from tinygrad_edu import data, nn
