@@ -151,5 +151,7 @@ def row_slip(search: Search, name: str) -> FoundSlip:
 
 def without_repeats(explanations: list[tuple[FoundSlip, ...]]) -> list[tuple[FoundSlip, ...]]:
     """One explanation for each set of codes and places."""
-    unique = {tuple((s.code, s.where) for s in e): e for e in reversed(explanations)}
-    return list(reversed(unique.values()))
+    unique: dict[tuple[tuple[str, str], ...], tuple[FoundSlip, ...]] = {}
+    for e in explanations:  # the first of each counts, and its place
+        unique.setdefault(tuple((s.code, s.where) for s in e), e)
+    return list(unique.values())
