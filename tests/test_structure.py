@@ -88,10 +88,7 @@ def body_length(module: Module, function: Function) -> int:
 
 
 def total_length(function: Function) -> int:
-    """Lines from the first decorator on, without the docstring, as CONTRIBUTING.md says."""
-    text = function.body[0] if ast.get_docstring(function) is not None else None
-    told = text.end_lineno - text.lineno + 1 if text else 0
-    return function.end_lineno - min(node.lineno for node in (function, *function.decorator_list)) + 1 - told
+    return function.end_lineno - min(node.lineno for node in (function, *function.decorator_list)) + 1
 
 
 def median_function_is_short(modules: list[Module]) -> list[str]:
