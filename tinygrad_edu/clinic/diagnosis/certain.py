@@ -52,7 +52,7 @@ def softmax_of_one(record: Record) -> Certainty | None:
     return Certainty(
         "The last layer has one unit and a softmax.",
         "a softmax divides each output by the sum of all, here by itself: it is 1 for every input and all weights, and "
-        "its gradient is 0. No training is needed to see it.",
+        "its gradient is 0. No training is needed to see this.",
         next(open_output(record), None),
     )
 
@@ -130,7 +130,7 @@ def never_trained(record: Record) -> Certainty | None:
     shapes = ", ".join(str(n.shape) for n in strange[:4])
     return Certainty(
         f"{len(strange)} arrays that the output depends on, of shape {shapes}, are not in model.parameters().",
-        "the graph of one forward pass ends in them, they want a gradient, and no optimizer is given them.",
+        "the graph of one forward pass ends in them, they require a gradient, but no optimizer gets them.",
     )
 
 

@@ -35,8 +35,8 @@ def repeat_fit(subject: Subject) -> str | None:
     if np.isclose(ours, theirs, rtol=CLOSE):
         return ""
     return (
-        f"fitted again with random_state={rule.state} its first loss is {ours:.4g}, and this estimator's is "
-        f"{theirs:.4g}. It may have been trained on other data, by warm_start or partial_fit, or with sample_weight, "
+        f"fitted again with random_state={rule.state} its first loss is {ours:.4g}, but this estimator's is "
+        f"{theirs:.4g}. It may have been trained on other data, with warm_start or partial_fit, or with sample_weight, "
         "which diagnose takes too"
     )
 
@@ -50,7 +50,7 @@ def by_first_loss(subject: Subject, runs: Sequence[Trained]) -> str:
     low, high = ours.min() / room, ours.max() * room
     if low <= theirs <= high:
         return ""
-    return f"its first loss was {theirs:.4g}, and trained again it is {ours.min():.4g} to {ours.max():.4g}"
+    return f"its first loss was {theirs:.4g}, but trained again it is {ours.min():.4g} to {ours.max():.4g}"
 
 
 def by_epochs(subject: Subject, runs: Sequence[Trained]) -> str:
@@ -58,4 +58,4 @@ def by_epochs(subject: Subject, runs: Sequence[Trained]) -> str:
     ended = subject.diverged or any(run.diverged for run in runs)
     if ended or ours.min() / TIMES <= theirs <= ours.max() * TIMES:
         return ""
-    return f"it ended after {theirs} epochs, and trained again after {ours.min()} to {ours.max()}"
+    return f"it ended after {theirs} epochs, but trained again after {ours.min()} to {ours.max()}"

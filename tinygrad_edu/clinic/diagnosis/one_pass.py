@@ -31,7 +31,7 @@ def looked_through(module: Model, X: Samples, y: Samples, loss: Any, optimizer: 
         except Exception as problem:  # whatever somebody's own forward raises
             text = f"One pass ends in {type(problem).__name__}: {problem}"
             return Diagnosis(False, [], summary=text, not_checked=[why_not])
-    summary = "One pass shows nothing that is wrong for certain."
+    summary = "One pass shows nothing that is certainly wrong."
     summary = f"The module cannot learn as it is: {causes[0].code}." if causes else summary
     healthy = False if causes else None
     return Diagnosis(healthy, causes, summary=summary, symptoms=symptoms, not_checked=[why_not])
@@ -84,7 +84,7 @@ class Pass:
         if not self.close(ways[0], ways[2]):
             away = float((ways[0] - ways[2]).abs().max())
             yield otherwise(
-                "mixed_samples", f"X has shape {tuple(self.X.shape)}; in reverse order its samples get other outputs.",
+                "mixed_samples", f"X has shape {tuple(self.X.shape)}; in reverse order samples get different outputs.",
                 f"the largest difference is {away:.3g}, of outputs of at most {float(ways[0].abs().max()):.3g}. In "
                 "PyTorch: nn.LSTM(..., batch_first=True) for inputs (samples, times, features).",
             )  # fmt: skip
@@ -132,18 +132,18 @@ class Pass:
             shapes = ", ".join(str(tuple(leaf.shape)) for leaf in strange[:4])
             yield otherwise(
                 "unregistered_parameters", f"{len(strange)} tensors of shape {shapes} are not in model.parameters().",
-                "the loss of one pass depends on them, they want a gradient, and the module does not know them. In "
+                "the loss of one pass depends on them, they require a gradient, but the module does not know them. In "
                 "PyTorch: nn.ModuleList([...]) instead of a list, nn.Parameter(...) instead of a tensor.",
             )  # fmt: skip
         elif outside:
             yield otherwise(
                 "unregistered_parameters", f"The optimizer does not hold {named(outside)}.",
-                "it moves only what stands in its groups. In PyTorch: torch.optim.SGD(model.parameters(), lr=...), "
-                "made after the model has its last layers.",
+                "it only changes what is in its groups. In PyTorch: torch.optim.SGD(model.parameters(), lr=...), "
+                "made after the model has all its layers.",
             )  # fmt: skip
         elif idle and len(idle) < len(self.gradients):
             yield otherwise(
-                "unregistered_parameters", f"No gradient comes to {named(idle)}.",
+                "unregistered_parameters", f"No gradient reaches {named(idle)}.",
                 "the loss of one pass does not depend on them: their layers are not called, or their results are cut "
                 "off (detach, .item(), no_grad).",
             )  # fmt: skip
@@ -155,7 +155,7 @@ class Pass:
             cause = BY_CODE["wrong_output_activation"]
             yield FoundCause(
                 cause.code, cause.sentence, "The one output is 1 for every sample.",
-                "a softmax over one output is 1 whatever the weights, and its gradient is 0.",
+                "a softmax over one output is 1 whatever the weights are, and its gradient is 0.",
                 f"{cause.remedy} In PyTorch: no nn.Softmax() at the end, and nn.BCEWithLogitsLoss().",
             )  # fmt: skip
 
@@ -168,8 +168,8 @@ class Pass:
             cause = BY_CODE["wrong_loss"]
             best = -math.log(math.e / (math.e + rows.shape[1] - 1.0))
             yield FoundCause(
-                cause.code, cause.sentence, "The outputs of each sample lie between 0 and 1 and add up to 1.",
-                "CrossEntropyLoss takes logits and has its own softmax: of probabilities its least value is "
+                cause.code, cause.sentence, "The outputs of each sample are between 0 and 1 and add up to 1.",
+                "CrossEntropyLoss takes logits and has its own softmax: for probabilities its smallest value is "
                 f"{best:.3g}, and its gradient is small.",
                 f"{cause.remedy} In PyTorch: no nn.Softmax() before nn.CrossEntropyLoss().",
             )  # fmt: skip
@@ -192,7 +192,7 @@ class Pass:
             cause = BY_CODE["batch_norm_statistics"]
             yield FoundCause(
                 cause.code, cause.sentence, "The model has BatchNorm.",
-                f"by the statistics of these {len(self.X)} samples the loss is {own:.4g}, by the running ones, "
+                f"with the statistics of these {len(self.X)} samples the loss is {own:.4g}, with the running ones, "
                 f"which model.eval() uses, {running:.4g}.",
                 f"{cause.remedy} In PyTorch: nn.BatchNorm1d(..., momentum=0.1), which is 1 - Keras' momentum.",
             )  # fmt: skip
@@ -202,7 +202,9 @@ class Pass:
         value = float(self.value.detach())
         classes = round(math.exp(min(value, 7.0))) if value > 0.5 else 0
         if classes >= 2 and abs(value - math.log(classes)) < AT_CHANCE * value:
-            yield Symptom("at_chance", 1.0, 1.0, f"The loss is {value:.4g}, about log({classes}): what guessing costs.")
+            yield Symptom(
+                "at_chance", 1.0, 1.0, f"The loss is {value:.4g}, about log({classes}), the loss of guessing."
+            )
         zero = [name for name, size in self.gradients.items() if size == 0.0]
         if zero:
             yield Symptom("dead_end", 1.0, 1.0, f"The gradient of {named(zero)} is exactly 0 on {len(self.X)} samples.")

@@ -89,13 +89,13 @@ class Diagnosis:
         Errors: SettingError where no change repairs it.
         """
         if self.setup is None or self.task is None or self.model is None:
-            raise SettingError("apply(): a loss curve holds no model and no data; diagnose(run) does")
+            raise SettingError("apply(): a loss curve has no model and no data; use diagnose(run)")
         if self.healthy:
             return settings(self.setup, {}), self.model
         trial = self.causes[0].trial if self.causes else None
         if trial is None:
             what = self.causes[0].code if self.causes else "an unknown cause"
-            raise SettingError(f"apply(): no change of settings is known to repair {what}")
+            raise SettingError(f"apply(): no change of settings is known to fix {what}")
         best = max(zip(trial.worths, range(trial.count), strict=True))[1]
         run: Trained = trial.runs[best]
         return settings(trial.setup, {"seed": run.seed}), apply_setup(

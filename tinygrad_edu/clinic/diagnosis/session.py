@@ -155,7 +155,7 @@ class Consultation:
         if reconstructs(task) and len(setup.sizes) > 2 and task.X.ndim == 2:
             width = min(setup.sizes[1:-1])
             share = min(principal(task, width), 1.0)
-            source = f"the first {width} principal components tell, the best linear code of that width"
+            source = f"the first {width} principal components, the best linear code of that width"
             return derive_goal(share, source, task)
         if setup.own_loss and setup.estimator is None and not task.classes and not certainties(self.record):
             return yardstick.loss_goal(setup, task, self.trials.bench.budget)
@@ -184,7 +184,7 @@ class Consultation:
             return
         if share <= max(permuted) + MARGIN:
             self.random = (
-                f"a network that learns such tasks explains {share:.1%} of the targets of samples held out; of "
+                f"a network that learns such tasks explains {share:.1%} of the targets of held-out samples, and of "
                 f"permuted targets {min(permuted):.1%} to {max(permuted):.1%}"
             )
 
@@ -271,7 +271,7 @@ class Consultation:
         as_is = self.trials.as_is
         if as_is.share < MOST_OF and self.near():
             middle = abs(float(np.median(as_is.worths)))
-            rest = f"and other seeds come to {middle:.3g} in the median"
+            rest = f"and other seeds reach {middle:.3g} in the median"
         else:
             rest = f"and so do {self.others().replace(' other seeds do', ' other seeds')}"
         return self.card(True, [], f"{verdict} ({self.measured()}), {rest}.")
@@ -279,9 +279,11 @@ class Consultation:
     def nothing(self) -> Diagnosis:
         """No change does significantly better."""
         hasty = any(row.endswith("no time left") for row in self.trials.not_checked)
-        rest = "; there was no time for some: a larger budget_s has more" if hasty else ""
+        rest = "; there was no time for some: give a larger budget_s" if hasty else ""
         return self.card(
-            False, [], f"The run misses the goal ({self.measured()}), and no change that was tried repairs it{rest}."
+            False,
+            [],
+            f"The run misses the goal ({self.measured()}), and none of the changes that were tried fixes it{rest}.",
         )
 
     def named(self, causes: list[FoundCause]) -> Diagnosis:
@@ -290,9 +292,9 @@ class Consultation:
         code = causes[0].code
         verdict = f"The run misses the goal ({self.measured()})"
         if code == "overfitting":
-            verdict = f"The run learns its training samples ({self.measured()}), and no others"
+            verdict = f"The run learns its training samples ({self.measured()}) but no others"
         elif code == "labels_random":
-            verdict = f"There is nothing that the run could learn ({self.measured().partition(',')[0]})"
+            verdict = f"There is nothing for the run to learn ({self.measured().partition(',')[0]})"
         elif reaches:
             verdict = f"This run reaches the goal by luck ({self.measured()}); {self.others()}"
         return self.card(False, causes, f"{verdict}: {code}.")
@@ -332,8 +334,8 @@ class Consultation:
         yield from self.trials.bench.budget.notes()
         yield from dict.fromkeys([*self.trials.not_checked, *self.trials.bench.failed])
         if copies(self.task):
-            yield f"copies: of {self.task.samples} samples many are written down more than once; each counts once here"
+            yield f"copies: many of the {self.task.samples} samples occur more than once; each counts once here"
         if self.task.samples < yardstick.FEWEST:
             yield f"labels_random: {self.task.samples} samples are too few to tell"
         if self.subject.setup.pattern is not None:
-            yield "causes that need another structure: this is no nn.MLP, and only its training was varied"
+            yield "causes that need another structure: this is not an nn.MLP, so only its training was varied"

@@ -178,11 +178,11 @@ def part(t: Trials, name: str, without: Trial, whole: Trial, kept: list[str]) ->
         len(kept) > 1
     )
     proof = (
-        f"{short(t.as_is)}; a network that learns the task, brought back to this run as far as it goes on learning, "
+        f"{short(t.as_is)}; a network that learns the task, changed back to this run as far as it still learns, "
         f"differs from it in {setup.difference(whole.change)}: {whole.reached} of {whole.count}{others}."
     )
     evidence = cause.evidence(t.symptoms)
     what = setup.difference(fields)
-    sentence = cause.sentence if evidence else f"What stands between this run and one that learns is {what}."
+    sentence = cause.sentence if evidence else f"The difference between this run and one that learns is {what}."
     remedy = cause.remedy if evidence else f"Change {what}."
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(whole.change), whole)

@@ -107,7 +107,7 @@ SCIKIT: dict[str, Words] = {
     ),
     "activation": lambda old, new: f"activation={ {'sigmoid': 'logistic'}.get(new.activation, new.activation)!r}",
     "shuffle": lambda old, new: f"shuffle={new.shuffle}",
-    "init": lambda old, new: "weights at the start cannot be chosen; try other random_state=",
+    "init": lambda old, new: "the initial weights cannot be chosen; try other random_state=",
     "weights": lambda old, new: "fit(X, y, sample_weight=compute_sample_weight('balanced', y))",
     "rows": lambda old, new: (
         "fit(X[~outliers], y[~outliers]), or TransformedTargetRegressor(model, transformer=QuantileTransformer())"

@@ -47,8 +47,8 @@ def oscillation(losses: Array) -> Measured:
         return None
     return Symptom(
         "oscillation", swing, limit,
-        f"In the second half the loss rises in {turns:.0%} of the epochs, and moves by {swing:.0%} of its whole range "
-        "from one to the next.",
+        f"In the second half the loss rises in {turns:.0%} of the epochs, and changes by {swing:.0%} of its whole "
+        "range from one epoch to the next.",
     )  # fmt: skip
 
 
@@ -114,8 +114,8 @@ def negative(losses: Array) -> Measured:
         return None
     return Symptom(
         "negative", math.inf, 1.0,
-        f"The loss comes to {least:.4g}: no squared error is below 0, and no cross-entropy either unless targets lie "
-        "outside of 0 to 1 (labels -1 and 1?); a log-density may.",
+        f"The loss reaches {least:.4g}: a squared error is never below 0, nor is a cross-entropy unless targets are "
+        "outside [0, 1] (labels -1 and 1?); a log-density may be.",
     )  # fmt: skip
 
 

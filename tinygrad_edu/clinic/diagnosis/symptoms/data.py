@@ -55,14 +55,18 @@ def input_scale(record: Record) -> Measured:
         (
             float(std.max() / std.min()),
             "spread",
-            f"the standard deviations run from {std.min():.3g} to {std.max():.3g}",
+            f"the standard deviations range from {std.min():.3g} to {std.max():.3g}",
         ),
         (float(std.max()), "scale", f"the largest standard deviation is {std.max():.3g}"),
         (1.0 / float(std.max()), "scale", f"the largest standard deviation is {std.max():.3g}"),
-        (float((np.abs(mean) / std).max()), "offset", f"a mean is {(np.abs(mean) / std).max():.3g} deviations from 0"),
+        (
+            float((np.abs(mean) / std).max()),
+            "offset",
+            f"a mean is {(np.abs(mean) / std).max():.3g} standard deviations from 0",
+        ),
     ]
     value, limit, text = max(worst, key=lambda row: row[0] / LIMITS[row[1]])
-    return beyond("input_scale", value, limit, f"The features are not of one scale: {text}.")
+    return beyond("input_scale", value, limit, f"The features have different scales: {text}.")
 
 
 def scalable(record: Record) -> bool:
@@ -86,8 +90,8 @@ def target_outside(record: Record) -> Measured:
     t = record.task.judged.truth
     share = float(np.mean((t < low) | (t > high)))
     sentence = (
-        f"{share:.0%} of the targets lie outside of what a {record.setup.out_activation} output can give, {low:g} to "
-        f"{high:g}: they run from {t.min():.3g} to {t.max():.3g}."
+        f"{share:.0%} of the targets are outside the range of a {record.setup.out_activation} output, {low:g} to "
+        f"{high:g}: they range from {t.min():.3g} to {t.max():.3g}."
     )
     return share, sentence
 
@@ -100,7 +104,7 @@ def target_scale(record: Record) -> Measured:
     t = record.task.judged.truth
     std, mean = float(t.std()), float(np.abs(t.mean(axis=0)).max())
     value = max(std, mean / 2.0)
-    return value, f"The targets have mean {mean:.3g} and deviation {std:.3g}."
+    return value, f"The targets have mean {mean:.3g} and standard deviation {std:.3g}."
 
 
 @symptom("runs", kind="data", below=True)
@@ -133,7 +137,9 @@ def imbalance(record: Record) -> Measured:
         return value, f"The rarest of {len(counts)} classes has {counts.min()} of {counts.sum()} samples."
     totals = np.bincount(task.labels, weights, task.classes)[task.counts > 0]  # type: ignore[arg-type]
     part = float(totals.min() / totals.sum())
-    return part * len(totals), f"By its weights one of {len(totals)} classes counts for {part:.2%} of all."
+    return part * len(
+        totals
+    ), f"By the sample weights, one of {len(totals)} classes counts for {part:.2%} of the total."
 
 
 @symptom(kind="data")
@@ -146,7 +152,7 @@ def no_structure(record: Record) -> Measured:
         return None
     return Symptom(
         "no_structure", max(chance, 1e-3), max(told, 1e-3),
-        f"The nearest samples tell {max(told, 0.0):.1%} of the targets; those of permuted targets up to {chance:.1%}.",
+        f"The nearest samples explain {max(told, 0.0):.1%} of the targets; with permuted targets up to {chance:.1%}.",
     )  # fmt: skip
 
 
@@ -159,7 +165,9 @@ def heavy_tail(record: Record) -> Measured:
     usual, most = np.quantile(away, 0.9, axis=0), away.max(axis=0)
     ratio = np.where(usual > 0.0, most / np.maximum(usual, 1e-300), 0.0)
     column = int(ratio.argmax())
-    sentence = f"Of feature {column} nine tenths lie within {usual[column]:.3g} of its median, and the farthest at "
+    sentence = (
+        f"Nine tenths of feature {column} are within {usual[column]:.3g} of its median, and the farthest value is at "
+    )
     return float(ratio[column]), f"{sentence}{most[column]:.3g}."
 
 
@@ -174,7 +182,7 @@ def target_outliers(record: Record) -> Measured:
     text = f", {count} of them {most:g}" if count > 2 else ""
     return Symptom(
         "target_outliers", math.inf, 1.0,
-        f"{int(rows.sum())} of {len(t)} targets lie far from all the others, which run from {usual.min():.3g} to "
+        f"{int(rows.sum())} of {len(t)} targets are far from all the others, which range from {usual.min():.3g} to "
         f"{usual.max():.3g}: the farthest is {t[rows].flat[int(np.abs(t[rows]).argmax())]:.4g}{text}.",
     )  # fmt: skip
 
@@ -201,7 +209,7 @@ def padded(record: Record) -> Measured:
     if record.setup.pattern is None or X.ndim != 3 or X.dtype.kind != "f":
         return None
     share = 1.0 - float(lengths(X).sum()) / (len(X) * X.shape[1])
-    return share, f"{share:.0%} of the steps of the sequences are padding with zeros behind what they hold."
+    return share, f"{share:.0%} of the steps of the sequences are zeros that pad their end."
 
 
 def of_data(record: Record) -> list[Symptom]:

@@ -47,7 +47,7 @@ def saturated_output(record: Record) -> Measured:
 
 def dead_at(state: State, when: str) -> tuple[float, str]:
     share, number = worst(state.hidden, lambda layer: layer.dead)
-    return share, f"{when}, {share:.0%} of the units of hidden layer {number} let nothing through for any sample."
+    return share, f"{when}, {share:.0%} of the units of hidden layer {number} pass no gradient for any sample."
 
 
 @symptom("dead", kind="network")
@@ -66,7 +66,9 @@ def vanishing(record: Record) -> Measured:
     ratio = record.start.ratio
     if len(record.start.hidden) < 2 or not math.isfinite(ratio):
         return None
-    sentence = f"At the start the gradient by the sums of the first layer is {ratio:.1e} of that by those of the last."
+    sentence = (
+        f"At the start the gradient at the first layer's pre-activations is {ratio:.1e} of that at the last layer's."
+    )
     return ratio, sentence
 
 
@@ -75,7 +77,9 @@ def exploding(record: Record) -> Measured:
     ratio = record.start.ratio
     if len(record.start.hidden) < 2 or not math.isfinite(ratio):
         return None
-    sentence = f"At the start the gradient by the first layer's sums is {ratio:.3g} times that by those of the last."
+    sentence = (
+        f"At the start the gradient at the first layer's pre-activations is {ratio:.3g} times that at the last layer's."
+    )
     return ratio, sentence
 
 
@@ -85,13 +89,13 @@ def alike(record: Record) -> Measured:
     numbers = [layer.number + 1 for layer in record.start.hidden if layer.alike]
     if not numbers:
         return None
-    return Symptom("alike", math.inf, 1.0, f"All units of hidden layer {numbers[0]} begin with the same weights.")
+    return Symptom("alike", math.inf, 1.0, f"All units of hidden layer {numbers[0]} start with the same weights.")
 
 
 @symptom("gain", kind="network")
 def large_weights(record: Record) -> Measured:
     gain, number = worst(record.start.layers, lambda layer: layer.gain)
-    sentence = f"The weights of layer {number} begin {gain:.2g} times as large as Glorot's."
+    sentence = f"The initial weights of layer {number} are {gain:.2g} times as large as Glorot's."
     return gain, sentence
 
 
@@ -170,8 +174,8 @@ def noisy_batches(record: Record) -> Measured:
     if not noise < NONE:
         return None
     sentence = (
-        f"At the start the gradients of batches of {batch} lie {noise:.2g} times the length of the whole gradient away "
-        f"from it; those of batches of {math.ceil(noise**2 * batch):,} would lie about once its length away."
+        f"At the start the gradients of batches of {batch} differ from the whole gradient by {noise:.2g} times its "
+        f"length; those of batches of {math.ceil(noise**2 * batch):,} would differ by about its length."
     )
     return noise, sentence
 
@@ -182,7 +186,7 @@ def initial_loss(record: Record) -> Measured:
     if not record.setup.takes_logits or not record.task.classes:
         return None
     first, usual = record.start.value, math.log(max(2, record.task.classes))
-    sentence = f"The loss begins at {first:.3g}; a network that knows nothing has log({max(2, record.task.classes)}) = "
+    sentence = f"The loss starts at {first:.3g}; a network that knows nothing has log({max(2, record.task.classes)}) = "
     return first / usual, f"{sentence}{usual:.3g}."
 
 
@@ -190,7 +194,7 @@ def initial_loss(record: Record) -> Measured:
 def output_dead(record: Record) -> Measured:
     """Outputs that let nothing through, so that nothing below them learns."""
     share = max((state.layers[-1].dead for state in (record.start, record.end) if state.layers), default=0.0)
-    return share, f"{share:.0%} of the outputs let nothing through for any sample."
+    return share, f"{share:.0%} of the outputs pass no gradient for any sample."
 
 
 @symptom("clipped", kind="network", below=True)
@@ -214,7 +218,7 @@ def batch_statistics(record: Record) -> Measured:
     running = record.end.value
     own = record.state(record.trained_copy(), fresh=True).value
     return (running - own) / max(abs(own), 0.05), (
-        f"By the running statistics of BatchNorm the loss is {running:.3g}, by those of the samples {own:.3g}."
+        f"With BatchNorm's running statistics the loss is {running:.3g}, with those of the samples {own:.3g}."
     )
 
 

@@ -32,7 +32,9 @@ def spread_over_seeds(curves: Sequence[Array]) -> Measured:
         value, rest = math.inf, f"the last loss of {lost} is not finite, and {most}."
     elif fall > 0.0:
         value = (float(last.max()) - best) / fall
-        rest = f"the last loss runs from {best:.3g} to {last.max():.3g}, {value:.0%} of the way down from {first:.3g}."
+        rest = (
+            f"the last loss ranges from {best:.3g} to {last.max():.3g}, {value:.0%} of the way down from {first:.3g}."
+        )
     else:
         return None
     return value, f"Of {len(curves)} seeds, with nothing else changed, {rest}"

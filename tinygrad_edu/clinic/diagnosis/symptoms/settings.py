@@ -17,7 +17,7 @@ from tinygrad_edu.optim.schedule import as_schedule
 
 @symptom("few_steps", kind="data", below=True)
 def few_steps(record: Record) -> Measured:
-    sentence = f"{record.steps} steps were made in all."
+    sentence = f"{record.steps} steps were made in total."
     return record.steps, sentence
 
 
@@ -40,7 +40,7 @@ def high_momentum(record: Record) -> Measured:
     options = record.setup.options
     value = max(float(options.get("momentum", 0.0)), float(options.get("betas", (0.0, 0.0))[0]))
     steps = 1.0 / max(1.0 - value, 1e-9)
-    sentence = f"The momentum {value:g} averages over {steps:,.0f} steps, of {record.steps} in all."
+    sentence = f"The momentum {value:g} averages over {steps:,.0f} steps, of {record.steps} in total."
     limit = LIMITS["momentum"]
     return Symptom("high_momentum", steps, 1.0 / (1.0 - limit), sentence) if value > limit else None
 
@@ -66,7 +66,7 @@ def frozen(record: Record) -> Measured:
     if decays:
         rates = rates / (1.0 + record.setup.options["lr_decay"] * np.arange(steps))
     value = float(rates[steps // 3 :].mean() / max(rates.max(), 1e-300))
-    sentence = f"In the last two thirds the learning rate is {value:.2g} of its largest value, in the mean."
+    sentence = f"Over the last two thirds the learning rate is on average {value:.2g} of its largest value."
     return max(value, 1e-12), sentence
 
 
@@ -75,7 +75,7 @@ def rate_large(record: Record) -> Measured:
     if record.setup.optimizer not in ADAPTIVE:
         return None
     name, rate = record.setup.optimizer, record.setup.rate
-    sentence = f"The learning rate {rate:g} is about what each weight moves in a step of {name}."
+    sentence = f"The learning rate {rate:g} is about how far each weight moves in a step of {name}."
     return record.setup.rate, sentence
 
 
@@ -84,7 +84,9 @@ def rate_small(record: Record) -> Measured:
     """All the way that an adaptive optimizer can take, steps times rate, is short."""
     if record.setup.optimizer not in ADAPTIVE:
         return None
-    sentence = f"With {record.setup.optimizer} a weight moves by about the rate, {record.setup.rate:g}, in each of "
+    sentence = (
+        f"With {record.setup.optimizer} a weight moves by about the learning rate, {record.setup.rate:g}, in each of "
+    )
     return record.setup.rate, f"{sentence}{record.steps} steps."
 
 
@@ -123,16 +125,16 @@ def mismatch(setup: Setup, task: Task) -> str:
     if setup.takes_logits and out in ("softmax", setup.link):
         return f"{loss} takes logits and has its own {setup.link}; the last activation is {out}."
     if setup.for_classes and not task.chance:
-        return f"{loss} is for classes, and the targets are numbers."
+        return f"{loss} is for classes, but the targets are numbers."
     if setup.link == "exp" and (task.truth < 0.0).any():
-        return f"{loss} is for counts, and targets lie below 0."
+        return f"{loss} is for counts, but some targets are below 0."
     if task.classes and not setup.for_classes:
-        return f"{NUMBERED if task.counted else CLASSES}, and {loss} is for numbers."
+        return f"{NUMBERED if task.counted else CLASSES}, but {loss} is for numbers."
     return ""
 
 
 CLASSES = "The targets are classes"
-NUMBERED = "The targets are the numbers of classes, as if 2 were twice 1"
+NUMBERED = "The targets are class numbers, as if 2 were twice 1"
 
 
 @symptom(kind="data")
@@ -144,7 +146,7 @@ def bent_logits(record: Record) -> Measured:
     low, high = setup.out_range
     return Symptom(
         "bent_logits", math.inf, 1.0,
-        f"{setup.loss_name} takes logits of any size, and a last {setup.out_activation} gives {low:g} to {high:g}.",
+        f"{setup.loss_name} takes logits of any size, but a last {setup.out_activation} gives {low:g} to {high:g}.",
     )  # fmt: skip
 
 
@@ -158,14 +160,14 @@ def squashed(record: Record) -> Measured:
     return Symptom(
         "squashed", math.inf, 1.0,
         f"The gradient of {setup.loss_name} has the slope of {setup.out_activation} as a factor: an output that is "
-        "wrong and sure of it hardly moves.",
+        "confidently wrong hardly moves.",
     )  # fmt: skip
 
 
 @symptom("dropout", kind="data")
 def much_dropout(record: Record) -> Measured:
     share = record.setup.silenced
-    return share, f"Dropout silences {share:.0%} of the hidden units in each step."
+    return share, f"Dropout removes {share:.0%} of the hidden units in each step."
 
 
 @symptom(kind="data")
@@ -174,7 +176,7 @@ def linear(record: Record) -> Measured:
     hidden = record.setup.sizes[1:-1]
     if record.setup.pattern is not None or record.setup.activation != "identity" or not hidden:
         return None
-    sentence = f"The {len(hidden)} hidden layers have no activation: together they are one matrix."
+    sentence = f"The {len(hidden)} hidden layers have no activation: together they are a single matrix."
     return Symptom("linear", math.inf, 1.0, sentence.replace("The 1 hidden layers have", "The hidden layer has"))
 
 
