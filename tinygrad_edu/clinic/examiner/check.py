@@ -47,8 +47,8 @@ from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
 ELSEWHERE = (
-    "At your parameters the gradients are right, at others they are not: "
-    "these numbers are of random parameters near yours."
+    "At your parameters the gradients are right, but at others they are not: "
+    "these numbers are from random parameters near yours."
 )
 
 
@@ -113,7 +113,7 @@ def follow(learner: LearnerForward, weights: dict[str, Array], backward: Callabl
     recording = record_run(backward, learner.form.fill(weights))
     grads = of_call(recording.result, backward)
     if grads is None:
-        raise ExaminerError("the backward returned None: does it lack a `return grads`?")
+        raise ExaminerError("the backward returned None: is a `return grads` missing?")
     return recording, match_gradients([*weights], learner.form, grads, returned=True)
 
 

@@ -40,8 +40,8 @@ class Probe:
     def __str__(self) -> str:
         place = f"d{self.name}" + (f"[{', '.join(map(str, self.index))}]" if self.index else "")
         return (
-            f"To tell them apart, run your backward at report.probe.params: {place} is {self.first:.6g} there by "
-            f"{self.between[0]}, and {self.second:.6g} by {self.between[1]}."
+            f"To tell them apart, run your backward at report.probe.params: {place} is {self.first:.6g} there with "
+            f"{self.between[0]}, and {self.second:.6g} with {self.between[1]}."
         )
 
 

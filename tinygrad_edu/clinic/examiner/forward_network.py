@@ -48,9 +48,9 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
             return net, ""
         traced = loss_number(net.steps[-1].y)
         if abs(traced - loss) > (1e-5 if learner.single else 1e-9) * max(1.0, abs(loss)):
-            return None, f"traced, it gives {traced:.6g} in place of {loss:.6g}"
+            return None, f"traced, it gives {traced:.6g} instead of {loss:.6g}"
         if not agrees(learner, params, {n: total(net, n) for n in params}):
-            return None, "traced, it has another slope than the one that is measured"
+            return None, "traced, its slope differs from the measured one"
         return net, ""
     except ExaminerError:
         raise
@@ -65,7 +65,7 @@ def on_values(learner: LearnerForward, params: Mapping[str, Array], must: bool =
     try:
         net, note = network_on_values(learner, params)
         same = learner.part is not None or agrees(learner, params, {n: total(net, n) for n in params})
-        return (net, note) if same else (None, "on Values, it has another slope than the one that is measured")
+        return (net, note) if same else (None, "on Values, its slope differs from the measured one")
     except DetachedError as error:
         return None, f"{type(error).__name__}: {error}".split("\n")[0]
     except Exception as error:

@@ -34,7 +34,7 @@ def finite_array(what: str, given: Any) -> Array:
     try:
         array = np.array(given, dtype=float)
     except (TypeError, ValueError):
-        raise ExaminerError(f"{what} is no array of numbers: {given!r:.60}") from None
+        raise ExaminerError(f"{what} is not an array of numbers: {given!r:.60}") from None
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         place = "" if not array.ndim else f" (first at {tuple(map(int, bad[0]))})"
@@ -52,7 +52,7 @@ def check_names(params: Iterable[str], grads: Iterable[str], kind: str = "grads"
     if missing:
         advice = {
             "grads": f"A gradient that you do not compute is 0: pass np.zeros_like(params[{missing[0]!r}])",
-            "updated": f"A parameter that the step leaves as it is goes in unchanged: params[{missing[0]!r}]",
+            "updated": f"Pass a parameter that the step does not change as it is: params[{missing[0]!r}]",
         }
         raise NameNotFoundError(f"{kind} has nothing for {', '.join(map(repr, missing))}. {advice[kind]}")
     if extra:
@@ -180,7 +180,7 @@ def holds(given: Any, numbers: Array) -> bool:
 
 def loss_number(loss: Any) -> float:
     if loss is None:
-        raise ExaminerError("forward returned None: does it lack a `return loss`?")
+        raise ExaminerError("forward returned None: is a `return loss` missing?")
     try:
         array = np.asarray(loss, dtype=float)
     except (TypeError, ValueError):

@@ -300,18 +300,18 @@ def place_in_words(trail: Trail, made: Made, names: tuple[str, ...], wanted: Seq
     has, wants = delta_named(trail, made), labels_of(trail, wanted)
     if not trail.is_one(factor) and is_another(made.value, wanted):
         which = f"{factor:.4g} times {label or 'a derivative of the loss'}"
-        text = f"{what} is {which}, and no multiple of the one that is wanted here."
+        text = f"{what} is {which}, and not a multiple of the one needed here."
     elif not trail.is_one(factor):
         text = f"{what} is {factor:.4g} times {label or 'the derivative'}: a factor too many or too few."
     elif trail.is_share(made.key):
-        text = f"{what} is one path's share of {label or 'a derivative'}: what comes by other paths is left out."
+        text = f"{what} is one path's share of {label or 'a derivative'}: the shares of other paths are missing."
     elif trail.kinds.get(made.key) == RIGHT:
-        text = f"{what} is a derivative of the loss ({label}), but not the one that is wanted here." if label else (
-            f"{what} is a derivative of the loss, but not the one that is wanted here.")  # fmt: skip
+        text = f"{what} is a derivative of the loss ({label}), but not the one needed here." if label else (
+            f"{what} is a derivative of the loss, but not the one needed here.")  # fmt: skip
     elif has and wants and has not in wants:
         text = f"{what} is made with {has} here, where {' or '.join(wants)} belongs."
     else:
-        text = f"{what} is made of right values here and is no derivative of the loss: the first that is not."
+        text = f"{what} is made of right values but is not a derivative of the loss: the first one that is not."
     text = f"{text} It goes into the gradient of {', '.join(names)}."
     return FoundPlace(made.file, made.line, made.source, text, made.variable, names)
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 SCOPE = {
     "": "",
-    "own": " Only in this layer's own gradients: what goes down to the layer below is right.",
-    "below": " Only in what goes down to the layer below: this layer's own gradients are right.",
+    "own": " Only in this layer's own gradients: what it passes to the layer below is right.",
+    "below": " Only in what it passes to the layer below: this layer's own gradients are right.",
 }
 EXAMPLES = 3  # numbers shown side by side
-ALIKE = "No other weights that were tried tell them apart: on these data they are the same."
+ALIKE = "None of the other weights that were tried tells them apart: on this data they are the same."
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class BackpropReport:
             return ["This mistake is not in the catalogue. Look at these lines:"]
         text = "This mistake is not in the catalogue."
         if not self.followed:
-            return [text + " Hand over your backward itself, check_backprop(forward, params, backward), for the line."]
+            return [text + " For the line, pass your backward itself: check_backprop(forward, params, backward)."]
         return [text + " The line where it happens was not found."]
 
     def place_lines(self) -> list[str]:
@@ -187,8 +187,8 @@ class BackpropReport:
             slips = "One mistake gives" if count == 1 else "Two mistakes together give"
             return f"{slips} exactly your numbers (to {max(residual, 1e-16):.0e}):"
         return (
-            "No mistake of the catalogue, and no two together, give your numbers. "
-            f"The nearest, as a hint only (it misses them by {residual:.1%}):"
+            "No mistake in the catalogue, and no two together, give your numbers. "
+            f"The closest one, only as a hint (it misses them by {residual:.1%}):"
         )
 
     def numbers(self) -> list[str]:

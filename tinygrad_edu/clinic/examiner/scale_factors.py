@@ -48,7 +48,7 @@ class Factors:
     def compound(self, before: tuple[Mutant, ...], base: Mapping[str, Array]) -> Iterator[Explanation]:
         """c in the delta of every layer: c at the output, c² in the layer below, and so on; or from the second on."""
         names = [n for n in self.search.names if n in self.level]
-        for first, text in ((1, "every layer"), (0, "every layer, on its way down")):
+        for first, text in ((1, "every layer"), (0, "every layer, on the way down")):
             for n in [n for n in names if self.level[n] + first == 1 and self.deepest + first > 1][:1]:
                 c = self.ratio(n, base)
                 powers = {m: (c or 0.0) ** (self.level[m] + first) for m in names}

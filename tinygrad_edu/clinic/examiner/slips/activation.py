@@ -44,7 +44,7 @@ def activations_of(net: Network) -> Iterator[tuple[Layer, Activation, Array, Arr
 
 @slip(
     "missing_activation_derivative",
-    sentence="The derivative of the activation {f} is missing: the error is passed through {a} = {f}({z}) unchanged.",
+    sentence="The derivative of the activation {f} is missing: the error passes through {a} = {f}({z}) unchanged.",
     fix="Multiply by the derivative of {f}, elementwise: {d} = ∂L/∂{a} * {slope}.",
     right="{d} = ∂L/∂{a} ∘ {slope}",
     example="d1 = d2 @ W2.T                      # should be (d2 @ W2.T) * a1 * (1 - a1)",
@@ -56,7 +56,7 @@ def missing_activation_derivative(net: Network, _: Learner) -> Variants:
 
 @slip(
     "derivative_at_activation",
-    sentence="The derivative of {f} is taken at the activation {a} in place of the pre-activation {z}: {f}'({f}({z})).",
+    sentence="The derivative of {f} is taken at the activation {a} instead of the pre-activation {z}: {f}'({f}({z})).",
     fix="Call {f}' with {z}, or write it from the output: {slope}.",
     right="{d} = ∂L/∂{a} ∘ {f}'({z})",
     example="d1 = (d2 @ W2.T) * sigmoid_prime(a1)   # should be sigmoid_prime(z1)",
@@ -68,7 +68,7 @@ def derivative_at_activation(net: Network, _: Learner) -> Variants:
 
 @slip(
     "derivative_at_preactivation",
-    sentence="The form of the derivative that wants the output {a} is given the pre-activation {z}.",
+    sentence="The form of the derivative that takes the output {a} is given the pre-activation {z}.",
     fix="Put the output into it: {slope}.",
     right="{d} = ∂L/∂{a} ∘ {slope}",
     example="d1 = (d2 @ W2.T) * z1 * (1 - z1)     # should be a1 * (1 - a1)",
@@ -81,7 +81,7 @@ def derivative_at_preactivation(net: Network, _: Learner) -> Variants:
 
 @slip(
     "derivative_at_error",
-    sentence="The derivative of {f} is taken at the error that arrives, in place of {z}: {f}'(error).",
+    sentence="The derivative of {f} is taken at the incoming error instead of {z}: {f}'(error).",
     fix="The derivative belongs to the forward pass: take it at {z}, or from the output as {slope}.",
     right="{d} = error ∘ {f}'({z})",
     example="delta = error * sigmoid_prime(error)  # should be error * sigmoid_prime(z)",
@@ -139,7 +139,7 @@ def wrong_activation_derivative(net: Network, _: Learner) -> Variants:
 
 @slip(
     "relu_mask_wrong",
-    sentence="The mask of the ReLU lets the wrong units through.",
+    sentence="The ReLU's mask lets the wrong units through.",
     fix="A ReLU passes the gradient exactly where its input was positive: {d} = ∂L/∂{a} * ({z} > 0).",
     right="{d} = ∂L/∂{a} ∘ [{z} > 0]",
     example="d1 = d2 @ W2.T; d1[d1 < 0] = 0      # should be d1[z1 <= 0] = 0",
@@ -165,8 +165,8 @@ def masks_of_others(net: Network, layer: Layer, z: Array) -> Variants:
 
 @slip(
     "missing_softmax_ce_simplification",
-    sentence="With the cross-entropy the derivative of {f} cancels, but the delta has it a second time or in part.",
-    fix="Of softmax or sigmoid with cross-entropy, all that remains is {d} = ({a} - t)/n.",
+    sentence="With the cross-entropy the derivative of {f} cancels, but the delta contains it again or in part.",
+    fix="For softmax or sigmoid with cross-entropy, all that remains is {d} = ({a} - t)/n.",
     right="{d} = ({a} - t)/n",
     example="d2 = (p - t) * p * (1 - p)          # should be p - t",
 )
@@ -242,8 +242,8 @@ def starts(net: Network, layer: Layer) -> dict[str, Array]:
 
 @slip(
     "upstream_gradient_dropped",
-    sentence="A local derivative is written down alone: it is not multiplied into the gradient that comes from above.",
-    fix="Chain rule: what comes from above times the local derivative.",
+    sentence="A local derivative stands alone: it is not multiplied by the gradient that comes from above.",
+    fix="Chain rule: the gradient from above times the local derivative.",
     right="{d} = ∂L/∂{a} ∘ {slope}",
     example="d1 = a1 * (1 - a1)                  # should be (d2 @ W2.T) * a1 * (1 - a1)",
 )

@@ -36,8 +36,8 @@ def of_right_shape(net: Network, learner: Learner) -> Iterator[tuple[Any, Use, A
 
 @slip(
     "gradient_clipped_by_norm",
-    sentence="These are the right gradients, all shortened by one factor to a chosen norm.",
-    fix="Nothing is wrong if you clip on purpose: compare the gradients before they are clipped.",
+    sentence="These are the right gradients, all scaled by one factor to a chosen norm.",
+    fix="Nothing is wrong if you clip on purpose: compare the gradients before clipping.",
     before="constant_factor",
     right="∂L/∂w = right gradient, as before clipping",
     example="g *= max_norm / (total + 1e-6)      # right for the step; the gradient itself is longer",
@@ -56,7 +56,7 @@ def gradient_clipped_by_norm(net: Network, learner: Learner) -> Variants:
 @slip(
     "gradient_clipped_by_value",
     sentence="The gradient of {W} is right, with its large entries cut off.",
-    fix="Nothing is wrong if you clip on purpose: compare the gradients before they are clipped.",
+    fix="Nothing is wrong if you clip on purpose: compare the gradients before clipping.",
     right="∂L/∂{W} = right gradient, as before clipping",
     example="np.clip(dW, -1, 1, out=dW)          # right for the step; the gradient itself is larger",
 )
@@ -70,7 +70,7 @@ def gradient_clipped_by_value(net: Network, learner: Learner) -> Variants:
 
 @slip(
     "gradient_sign_only",
-    sentence="Of the gradient of {W} only the signs are left.",
+    sentence="Only the signs of the gradient of {W} are left.",
     fix="Use the gradient itself: its size says how far to go.",
     right="∂L/∂{W} = {x}ᵀ {d}",
     example="dW = np.sign(dW)                    # should be dW",
@@ -115,7 +115,7 @@ def gradient_reversed(net: Network, learner: Learner) -> Variants:
 
 @slip(
     "gradient_of_another_parameter",
-    sentence="The gradient of {W} is that of another parameter: a line copied and not changed.",
+    sentence="The gradient of {W} is that of another parameter: perhaps a line was copied and not changed.",
     fix="Look for the other parameter's delta in the line of {W}.",
     right="∂L/∂{W} = its own input times its own delta",
     example="dbi += d_f                          # should be d_i",
@@ -130,7 +130,7 @@ def gradient_of_another_parameter(net: Network, learner: Learner) -> Variants:
 
 @slip(
     "repeated_index_counted_once",
-    sentence="A row of {W} that is used several times gets the gradient of one use only: overwritten, not added to.",
+    sentence="A row of {W} that is used several times gets the gradient of one use only: overwritten, not added.",
     fix="np.add.at(dW, index, d) adds every time; dW[index] = d and dW[index] += d keep one of several.",
     right="∂L/∂{W}[i] = Σ over every use of row i",
     example="dC[ix] += d                         # should be np.add.at(dC, ix, d)",

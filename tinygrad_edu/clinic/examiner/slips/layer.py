@@ -78,7 +78,7 @@ def below(layer: Layer, use: Use, line: str, function: OfGradient, **options: Op
 @slip(
     "not_transposed",
     sentence="{W} is not transposed where the delta is propagated back through it.",
-    fix="Forward goes through {W}, backward through its transpose: {d} @ {W}.T.",
+    fix="The forward pass goes through {W}, the backward pass through its transpose: {d} @ {W}.T.",
     right="∂L/∂{x} = {d} {W}ᵀ",
     example="d1 = (d2 @ W2) * a1 * (1 - a1)      # should be d2 @ W2.T",
 )
@@ -97,7 +97,7 @@ def not_transposed(net: Network, _: Learner) -> Variants:
 @slip(
     "updated_weights_used",
     sentence="The delta is propagated through {W} after {W} has been updated.",
-    fix="Compute every gradient first, from the weights of the forward pass; update afterwards.",
+    fix="Compute every gradient first, with the weights of the forward pass; update afterwards.",
     right="∂L/∂{x} = {d} {W}ᵀ with the {W} of the forward pass",
     example="W2 -= lr * dW2; d1 = d2 @ W2.T      # should use the W2 from before the update",
 )
@@ -114,7 +114,7 @@ def updated_weights_used(net: Network, learner: Learner) -> Variants:
 
 @slip(
     "weight_instead_of_input",
-    sentence="The gradient of {W} is the delta times the weight, where the input of the layer belongs.",
+    sentence="The gradient of {W} is the delta times the weight instead of the layer's input.",
     fix="z = Σ w·x, so ∂z/∂w is the input x: multiply the delta by {x}.",
     right="∂L/∂{W} = {x}ᵀ {d}",
     example="dw = delta * w                      # should be delta * x",
@@ -153,7 +153,7 @@ def parameters(net: Network) -> Iterator[tuple[Layer, Use]]:
 @slip(
     "wrong_layer_input",
     sentence="The gradient of {W} is made with an array that is not the input of this layer.",
-    fix="Use what came into the layer in the forward pass: {x}.",
+    fix="Use the layer's input in the forward pass: {x}.",
     right="∂L/∂{W} = {x}ᵀ {d}",
     example="dW2 = z1.T @ d2                     # should be a1.T @ d2",
 )
@@ -223,7 +223,7 @@ def missing_bias_gradient(net: Network, _: Learner) -> Variants:
 
 @slip(
     "bias_not_summed",
-    sentence="The gradient of the bias is not summed over the samples: it has a row for each of them.",
+    sentence="The gradient of the bias is not summed over the samples: it has a row for each sample.",
     fix="Sum over the samples: d{b} = {d}.sum(axis=0).",
     right="∂L/∂{b} = Σ over the samples of {d}",
     example="db1 = d1                            # should be d1.sum(axis=0)",
@@ -335,7 +335,7 @@ def other_matrices(net: Network, own: str, matrices: dict[str, tuple[Step, Use]]
 
 @slip(
     "gradient_transposed",
-    sentence="The gradient of {W} is transposed; {W} is square, so no shape complains.",
+    sentence="The gradient of {W} is transposed; {W} is square, so the shapes do not reveal it.",
     fix="∂L/∂W has the input along the rows of W and the delta along its columns: {x}.T @ {d}.",
     right="∂L/∂{W} = {x}ᵀ {d}",
     example="dW2 = d2.T @ a1                     # should be a1.T @ d2",

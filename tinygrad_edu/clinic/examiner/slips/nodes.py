@@ -34,7 +34,7 @@ def statistics(net: Network) -> list[Step]:
 
 @slip(
     "statistics_as_constants",
-    sentence="The mean and the variance of the norm are taken as constants: no gradient goes through them.",
+    sentence="The mean and the variance of the norm are treated as constants: no gradient goes through them.",
     fix="They depend on the inputs: dx = (dxhat - mean(dxhat) - xhat·mean(dxhat·xhat)) / std.",
     right="∂L/∂x = the share through x + the share through the mean + the share through the variance",
     example="dx = dxhat / std                    # should also go through mean and std",
@@ -67,7 +67,7 @@ def statistics_share_wrong(net: Network, _: Learner) -> Variants:
 
 @slip(
     "softmax_without_its_dot",
-    sentence="The softmax's backward is s·g alone: the term - s·Σ(g·s) is missing.",
+    sentence="The softmax's backward is only s·g: the term - s·Σ(g·s) is missing.",
     fix="ds = s * (g - np.sum(g * s, axis=-1, keepdims=True)): each output depends on every input.",
     right="∂L/∂z = s ∘ (g - Σ g·s)",
     example="dz = s * g                          # should be s * (g - np.sum(g * s, -1, keepdims=True))",
@@ -82,7 +82,7 @@ def softmax_without_its_dot(net: Network, _: Learner) -> Variants:
 
 @slip(
     "dropout_mask_forgotten",
-    sentence="The gradient goes back past the dropout without its mask: units that were dropped get a gradient too.",
+    sentence="The gradient passes the dropout without its mask: units that were dropped get a gradient too.",
     fix="Multiply by the same mask, with the same scale, as in the forward pass: dh *= mask.",
     right="∂L/∂h = mask ∘ ∂L/∂(h ∘ mask)",
     example="dh = dout @ W.T                     # should be (dout @ W.T) * mask",

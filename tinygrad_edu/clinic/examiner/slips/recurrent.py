@@ -21,8 +21,8 @@ THROUGH = ("reshape", "transpose", "getitem", "pos", "concatenate")  # on a stat
 
 @slip(
     "hidden_gradient_not_handed_back",
-    sentence="The gradient of the hidden state is not handed back in time: each step knows its own output alone.",
-    fix="dh of step t is what its output gives plus what step t + 1 hands back: dh = Wyᵀ dy + dh_next, "
+    sentence="The gradient of the hidden state is not passed back in time: each step only knows its own output.",
+    fix="dh of step t is the share of its output plus what step t + 1 passes back: dh = Wyᵀ dy + dh_next, "
     "and dh_next = Whᵀ dz at the end of every step.",
     right="∂L/∂h_t = share of the output at t + share of step t + 1",
     example="dh_prev = Wh.T @ dz                 # and never used; should be dh_next = Wh.T @ dz",
@@ -39,8 +39,8 @@ def hidden_gradient_not_handed_back(net: Network, _: Learner) -> Variants:
 
 @slip(
     "backpropagation_truncated",
-    sentence="The gradient of each output is handed back through a few time steps only, and not to the first one.",
-    fix="Nothing is wrong if you truncate on purpose (it saves time in long sequences); the whole gradient goes back "
+    sentence="The gradient of each output is passed back through only a few time steps, not to the first one.",
+    fix="Nothing is wrong if you truncate on purpose (it saves time on long sequences); the whole gradient goes back "
     "from every step to the first.",
     right="∂L/∂h_s = Σ over all later steps t of what the output at t hands back",
     example="for s in range(t, max(t - 2, 0), -1): dWh += ...   # should go down to s = 0",
@@ -139,8 +139,8 @@ def reaches(net: Network, index: int, ends: set[int]) -> bool:
 @slip(
     "cell_gradient_not_handed_back",
     sentence="The gradient of the state that is carried along (the cell of an LSTM, the old state of a GRU) is not "
-    "handed back to the step before.",
-    fix="dc of step t is what h_t gives plus what step t + 1 hands back: dc = dh·o·(1 - tanh²c) + dc_next, and "
+    "passed back to the step before.",
+    fix="dc of step t is the share of h_t plus what step t + 1 passes back: dc = dh·o·(1 - tanh²c) + dc_next, and "
     "dc_next = f·dc at the end of every step.",
     right="∂L/∂c_t = share through h_t + f_(t+1) ∘ ∂L/∂c_(t+1)",
     example="dc = dh * o * (1 - tanh(c)**2)      # should be ... + dc_next, with dc_next = dc * f",

@@ -19,8 +19,8 @@ TERMS = 4  # of a loss; more are the samples of a loop
 
 @slip(
     "only_last_sample",
-    sentence="Only one sample of the batch reaches the gradient: it is overwritten in the loop, not added to.",
-    fix="Begin with zeros and add every sample: dW += ..., not dW = ....",
+    sentence="Only one sample of the batch is in the gradient: the loop overwrites it instead of adding to it.",
+    fix="Start with zeros and add every sample: dW += ..., not dW = ....",
     right="∂L/∂{W} = Σ over all samples",
     example="for x, t in zip(X, T): dW = np.outer(x, delta)   # should be dW += ...",
 )
@@ -101,8 +101,8 @@ def silent(use: Use) -> Change:
 
 @slip(
     "time_step_dropped",
-    sentence="Not every time step counts: a weight that is used at each step gets the sum over all of them.",
-    fix="Add the contribution of every step, and hand the delta on to the step before.",
+    sentence="Not every time step is counted: a weight that is used at each step gets the sum over all of them.",
+    fix="Add the contribution of every step, and pass the delta on to the step before.",
     right="∂L/∂{W} = Σ over all time steps",
     example="for t in reversed(range(1, T)): dW += ...   # should go down to t = 0",
 )
@@ -159,7 +159,7 @@ def penalty_of(net: Network, name: str) -> Array | float:
 
 @slip(
     "regularisation_missing",
-    sentence="The loss has a penalty on {W}, but the gradient of {W} has not.",
+    sentence="The loss has a penalty on {W}, but the gradient of {W} does not.",
     fix="Add the derivative of the penalty: for (λ/2)·Σw² that is λ·{W}.",
     right="∂L/∂{W} = data term + penalty term",
     example="dW1 = X.T @ d1                      # should be X.T @ d1 + lam * W1",
@@ -174,7 +174,7 @@ def regularisation_missing(net: Network, _: Learner) -> Variants:
 
 @slip(
     "regularisation_on_bias",
-    sentence="The penalty is added to the gradient of the bias too, but the loss has it on the weights only.",
+    sentence="The penalty is added to the gradient of the bias too, but in the loss it is only on the weights.",
     fix="Leave the penalty out of the bias's gradient, or put the bias into the penalty of the loss.",
     right="∂L/∂{b} = Σ over the samples of {d}",
     example="db1 = d1.sum(0) + lam * b1          # should be d1.sum(0)",
@@ -249,8 +249,8 @@ def sign_flipped(net: Network, _: Learner) -> Variants:
 @slip(
     "constant_factor",
     sentence="This gradient is right up to a constant factor: {factor}.",
-    fix="Compare with the loss: a mean divides by n, a square brings a 2, a half takes it away. "
-    "Lr belongs in the update, not in the gradient.",
+    fix="Compare with the loss: a mean divides by n, a square brings a factor 2, a half removes it. "
+    "The learning rate belongs in the update, not in the gradient.",
     right="∂L/∂{W} = 1 · right gradient",
     example="dW = X.T @ delta                    # should be X.T @ delta / n for a mean",
 )
@@ -291,7 +291,7 @@ def gradient_of(net: Network, name: str) -> Any:
     sentence="One of the terms that make up the loss counts {factor} times in the gradient: it has another factor "
     "in the loss.",
     fix="Differentiate each term with the factor that it has in the loss: np.mean divides by the number "
-    "of all entries, not of the samples alone.",
+    "of all entries, not only of the samples.",
     right="∂L/∂w = Σ over the terms of ∂(term)/∂w, each counted once",
     example="d_rec = 2 * (y - x) / n             # of np.mean((y - x)**2): should be / x.size",
 )

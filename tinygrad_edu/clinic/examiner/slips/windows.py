@@ -21,9 +21,9 @@ Variants = Iterator[Variant]
 
 @slip(
     "overlaps_counted_once",
-    sentence="Where windows overlap, the gradients of several windows fall on one entry: they are overwritten there, "
+    sentence="Where windows overlap, an entry gets the gradients of several windows: they are overwritten there, "
     "not added.",
-    fix="dx[window] += its share, beginning with zeros; with =, only the last window counts.",
+    fix="dx[window] += its share, starting from zeros; with =, only the last window counts.",
     right="∂L/∂x = Σ over all windows in which x stands",
     example="dx[i*s:i*s+k] = mask * d[i]         # should be +=",
 )
@@ -63,9 +63,9 @@ def write_over(net: Network, step: Step, windows: Sequence[int], whole: bool) ->
 
 @slip(
     "kernel_flipped",
-    sentence="On the way back through the convolution the kernel of {W} is turned round, against the forward pass.",
+    sentence="On the way back through the convolution the kernel {W} is flipped, unlike in the forward pass.",
     fix="Where the forward multiplies the window by K as it is (a correlation), window by window the input gets d·K; "
-    "as a whole that is a full convolution of d with K: flip once, not twice and not never.",
+    "as a whole that is a full convolution of d with K: flip exactly once.",
     right="∂L/∂x[i + j] = Σ d[i] K[j]",
     example="dx = correlate2d(d, K, 'full')      # should be convolve2d(d, K, 'full')",
 )
@@ -122,8 +122,8 @@ def share_by_window(mask: Array, axis: Axis, share: Callable[[Array], Array]) ->
 
 @slip(
     "stride_forgotten",
-    sentence="On the way back the windows stand side by side: the stride of the forward pass is forgotten.",
-    fix="Use the forward's places: window (i, j) begins at (i·stride, j·stride), in dx as in x.",
+    sentence="On the way back the windows are placed side by side: the stride of the forward pass is forgotten.",
+    fix="Use the same places as in the forward pass: window (i, j) starts at (i·stride, j·stride), in dx as in x.",
     right="∂L/∂x[i·s + a] = Σ d[i] K[a], and ∂L/∂K[a] = Σ d[i] x[i·s + a]",
     example="dx[i:i+k, j:j+k] += d[i, j] * K     # should be dx[i*s:i*s+k, j*s:j*s+k]",
 )
@@ -196,7 +196,7 @@ def own_windows(net: Network, moved: Mapping[int, Array]) -> tuple[Change, ...]:
 
 @slip(
     "padding_forgotten",
-    sentence="The gradient of a padded array is handed back without taking the padding off: it is shifted by it.",
+    sentence="The gradient of a padded array is passed back without removing the padding, so it is shifted.",
     fix="Cut the border off again: dx = dx_padded[p:-p, p:-p].",
     right="∂L/∂x = the inside of ∂L/∂(padded x)",
     example="dx = dx_padded[:H, :W]              # should be dx_padded[p:-p, p:-p]",
