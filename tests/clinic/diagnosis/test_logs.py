@@ -53,3 +53,9 @@ def test_names_are_compared_in_one_spelling():
     assert {plain(name) for name in ("trainLoss", "Train/Loss", "train loss", "TRAIN_LOSS", "Train Loss")} == {
         "train_loss"
     }
+
+
+def test_a_long_path_in_a_log_is_passed_over_at_once():
+    words = "/".join(["some-longer-name-of-a-folder"] * 8)  # with two ways to read each word it never ends
+    log = f"saved as {words} !\nEpoch 1 loss: 0.5\nsaved as {words} !\nEpoch 2 loss: 0.25\n"
+    assert columns_of_log(log) == {"loss": [0.5, 0.25]}

@@ -12,7 +12,7 @@ SETS = r"train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?|eval(?:uation)?|dev|lea
 AVERAGES = r"time|avg\.?|average|mean|mini-?batch|running|total|epoch"
 METRICS = r"loss|acc(?:uracy)?|error|mse|mae|score|lr|rate"
 ENTRY = re.compile(
-    rf"(?P<name>(?<![\w./])(?:(?:{SETS}|{AVERAGES})(?:'s)?[ _/.-])*[a-z]\w*(?:[/.-]\w*[a-z]\w*)*"
+    rf"(?P<name>(?<![\w./])(?:(?:{SETS}|{AVERAGES})(?:'s)?[ _/.-])*[a-z]\w*(?:[/.-][^\Wa-z]*[a-z]\w*)*"
     rf"(?:'s \w+)?(?:[ _/.-]?(?:{METRICS}))?)[\"']?(?:\s*(?:=|:|\bis\b)\s*|(?<=loss)\s+(?=[-+]?\d+\.\d))"
     r"(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|[-+]?inf)\b(?!\s*/\s*\d)",
     re.IGNORECASE,
