@@ -109,6 +109,12 @@ UNCLEAR = {
     "two.csv": (csv(("epoch", "loss_g", "loss_d"), EPOCHS, LOSS, VALID), "which is the training loss: loss_g, loss_d"),
     "validation.csv": (csv(("epoch", "val_loss"), EPOCHS, VALID), "no training loss beside val_loss"),
     "accuracy.json": (json.dumps({"accuracy": ACC}), "it has: accuracy"),
+    "alone.csv": (csv(("Accuracy",), ACC), "it has: Accuracy"),
+    "held_out.csv": (csv(("val_loss",), VALID), "no training loss beside val_loss"),
+    "scale.csv": (csv(("epoch", "loss_scale", "loss_weight"), EPOCHS, LOSS, LOSS), "no column of a loss"),
+    "short.json": (json.dumps({"columns": ["loss", "acc"], "data": [[0.9, 0.1], [0.8]]}), "it has: columns, data"),
+    "flat.json": (json.dumps({"columns": ["loss"], "data": LOSS}), "it has: columns, data"),
+    "count.json": (json.dumps({"columns": 2, "data": [[0.9, 0.1]]}), "it has: data"),
 }
 
 

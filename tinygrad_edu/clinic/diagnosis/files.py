@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.histories import History, columns_of, history_of, is_loss, plain
+from tinygrad_edu.clinic.diagnosis.histories import HELD_OUT, NO_LOSS, History, columns_of, history_of, is_loss, plain
 from tinygrad_edu.clinic.diagnosis.logs import ENTRY, columns_of_log
 from tinygrad_edu.errors import CheckpointError, InputFileError, SettingError
 from tinygrad_edu.nn import storage
@@ -172,12 +172,17 @@ def from_csv(path: Path, found: str) -> History:
         return History(np.array([cell(path, line, row, -1) for line, row in rows]), NONE)
     if not rows[1:]:
         missing(path)
-    if len(header) == 1:
+    if len(header) == 1 and not says_otherwise(header[0]):
         return History(np.array([cell(path, line, row, 0) for line, row in rows[1:]]), NONE)
     names = [name.strip() for name in header]
     if tuple(map(plain, names)) == TENSORBOARD:
         names[2] = path.stem
     return history_of({name: column(path, rows[1:], i, is_loss(name)) for i, name in enumerate(names)})
+
+
+def says_otherwise(header: str) -> bool:
+    """Is the only column said to be another measure, or of samples held out?"""
+    return bool(NO_LOSS.search(plain(header)) or HELD_OUT.search(plain(header)))
 
 
 def column(path: Path, rows: list[tuple[int, list[str]]], place: int, needed: bool) -> list[float]:

@@ -38,7 +38,7 @@ HELD_OUT = re.compile(
 LOSS = re.compile(
     r"(^|_)(loss|losses|nll|cost|objective|cross_?entropy|mse|mae|rmse|rmsle|mape|l1|l2|error|err|deviance)(_|$)|loss$"
 )
-NO_LOSS = re.compile(r"(^|_)(time|acc|accuracy|auc|f1|precision|recall|score|map\d*|lr|rate)(_|$)")
+NO_LOSS = re.compile(r"(^|_)(time|acc|accuracy|auc|f1|precision|recall|score|map\d*|lr|rate|scale|weight)(_|$)")
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def columns_of(record: Any) -> Columns | None:
         for inner in ("history", "metrics", "log_history", "logs"):
             if isinstance(record.get(inner), (Mapping, list)) and columns_of(record[inner]):
                 return columns_of(record[inner])
-        if {"columns", "data"} <= set(record) and isinstance(record["data"], list):  # pandas, orient="split"
+        if is_split(record.get("columns"), record.get("data")):
             return {str(name): [row[i] for row in record["data"]] for i, name in enumerate(record["columns"])}
         rows = [x for x in record.values() if isinstance(x, Mapping)]
         if rows and all(str(key).isdigit() for key in record) and len(rows) == len(record):  # orient="index"
@@ -188,6 +188,13 @@ def columns_of(record: Any) -> Columns | None:
         names = dict.fromkeys(name for row in flat for name in row)
         return {name: [row.get(name) for row in flat] for name in names}
     return None
+
+
+def is_split(names: Any, rows: Any) -> bool:
+    """Are they the two entries that pandas writes with orient="split": names, and rows with a cell for each?"""
+    if not isinstance(names, list) or not isinstance(rows, list):
+        return False
+    return all(isinstance(row, (list, tuple)) and len(row) == len(names) for row in rows)
 
 
 def columns_in(name: str, entry: Any) -> Iterator[tuple[str, Any]]:
