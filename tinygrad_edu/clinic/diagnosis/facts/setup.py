@@ -205,10 +205,16 @@ class Setup(Recipe):
 
 
 def times_schedule(lr: Schedule, factor: float) -> Any:
-    """All rates of a schedule times a factor; of one of unknown form the schedule itself."""
-    if "lr" not in lr.parameters:
-        return lr
-    return lr.maker(**{**lr.parameters, "lr": lr.parameters["lr"] * factor})
+    """All rates of a schedule, and of those that it is made of, times a factor; one of unknown form stays as it is."""
+
+    def times(name: str, x: Any) -> Any:
+        if isinstance(x, Schedule):
+            return times_schedule(x, factor)
+        if isinstance(x, tuple):
+            return tuple(times("", each) for each in x)
+        return x * factor if name in ("lr", "final") else x
+
+    return lr.maker(**{name: times(name, x) for name, x in lr.parameters.items()})
 
 
 NAMES = {"sizes": "layers", "init": "weights at the start"}
