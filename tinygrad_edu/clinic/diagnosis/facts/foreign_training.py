@@ -70,13 +70,15 @@ def weights_of_torch_loss(loss: Any, y: Array) -> tuple[Array | None, bool]:
     if getattr(loss, "label_smoothing", 0.0):
         raise SettingError(f"{name}(label_smoothing={loss.label_smoothing}) has no counterpart")
     positive, weight = getattr(loss, "pos_weight", None), getattr(loss, "weight", None)
-    if positive is not None and positive.numel() == 1 and weight is None:
-        return np.where(y.reshape(len(y), -1)[:, 0] > 0.5, float(positive), 1.0), True
+    if positive is not None and positive.numel() == 1 and weight is None and y.size == len(y):
+        return np.where(y.reshape(-1) > 0.5, float(positive), 1.0), True
     if weight is not None and positive is None and name in ("CrossEntropyLoss", "NLLLoss"):
         counted = loss.reduction == "sum"  # a mean is divided by the sum of the weights
         return weight.detach().cpu().numpy().astype(float)[labels_of(y).astype(int)], counted
     if positive is not None or weight is not None:
-        raise SettingError(f"{name} with weights: only a weight for each class, or one pos_weight, has a counterpart")
+        raise SettingError(
+            f"{name} with weights: only a weight for each class, or a pos_weight of one output, has a counterpart"
+        )
     return None, False
 
 
