@@ -85,3 +85,9 @@ def test_a_mistake_that_would_spoil_a_right_result_is_not_named(tmp_path, monkey
     exercise = find("dropout")
     text = exercise.solution.replace("dx = dy * mask / (1.0 - p)", "dx = dy * mask")
     assert tg.clinic.grade(written(tmp_path, exercise, text), hint=2).mistakes == ("no_scale_backward",)
+
+
+def test_a_sign_is_called_a_sign():
+    right = np.array([[1.0, -2.0], [0.5, 3.0]])
+    case = relations.Case("dx", -right, right, {"dx": right}, {"x": 2.0 * right})
+    assert relations.relation([case]) == ("sign", "The sign is wrong.")

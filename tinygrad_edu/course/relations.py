@@ -106,6 +106,7 @@ def factor(c: Case) -> Found:
         return
     if abs(ratio + 1.0) < SAME:
         yield "sign", "The sign is wrong."
+        return
     yield "constant_factor", f"{ratio:.4g} times the right one, on every input."
     for what, size in sizes(c.inputs):
         for words, number in (
