@@ -64,7 +64,7 @@ def test_a_compiler_that_is_not_done_in_time_is_left():
     def compiler():
         time.sleep(1.5)
 
-    program = SimpleNamespace(ready=lambda: False, course=lambda job: SimpleNamespace(first_batch=compiler))
+    program = SimpleNamespace(ready=lambda: False, course=lambda job: SimpleNamespace(one_step=compiler))
     budget, start = Budget(0.3), time.perf_counter()
     with pytest.raises(NoTimeError, match="compiler"):
         retrain.compile_within(program, None, budget)
@@ -111,3 +111,16 @@ def test_a_price_grows_with_the_work(sizes):
     assert prices.compiled(setup.but({"sizes": (3, 400, 1)})) > once
     assert prices.eager(setup) > once
     assert Prices(subject.task).compiled(setup) == once  # the same number each time
+
+
+def test_a_new_program_is_compiled_within_the_budget(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYGRAD_EDU_CACHE", str(tmp_path))
+    subject = subject_of(regression(epochs=3), None, None)
+    setup = subject.setup.but({"sizes": (3, 11, 1), "init": "glorot_uniform"})  # a size of its own
+    job = retrain.Jobs(setup, subject.task).job((float("nan"), 1))
+    program = retrain.training_program(job)
+    if not program.ready():
+        before = [p.array.copy() for p in job.model.parameters()]
+        retrain.compile_within(program, job, Budget(60.0))
+        assert program.ready()
+        assert all(np.array_equal(p.array, w) for p, w in zip(job.model.parameters(), before, strict=True))

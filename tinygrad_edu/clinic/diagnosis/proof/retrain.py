@@ -218,7 +218,7 @@ def compile_within(program: Any, job: Job, budget: Budget) -> None:
 
     def make() -> None:
         try:
-            program.course(job).first_batch()
+            program.course(job).one_step()
         except Exception as problem:  # of whatever kind, it belongs to the thread that waits
             problems.append(problem)
 
