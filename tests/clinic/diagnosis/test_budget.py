@@ -12,8 +12,8 @@ from sklearn.neural_network import MLPClassifier
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
+from tinygrad_edu.clinic.diagnosis.proof import baseline, retrain
 from tinygrad_edu.clinic.diagnosis.proof import budget as module
-from tinygrad_edu.clinic.diagnosis.proof import retrain
 from tinygrad_edu.clinic.diagnosis.proof.budget import Budget, NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.price import Prices
 from tinygrad_edu.data import moons
@@ -58,6 +58,20 @@ def test_the_card_says_what_the_clock_has_cut(monkeypatch):
     monkeypatch.setattr(module, "time", slower(2000.0))
     found = diagnose(run, budget_s=30.0)
     assert any("the clock ended this diagnosis" in row for row in found.not_checked) or found.healthy is None
+
+
+def test_a_run_is_not_called_bad_where_no_time_is_left_to_know_what_is_possible(monkeypatch):
+    def late(*_):
+        raise NoTimeError("no time left")
+
+    monkeypatch.setattr(baseline, "measure_baseline", late)
+    X = RNG.normal(size=(60, 3))
+    y = X[:, :1] + 2.0 * RNG.normal(size=(60, 1))  # of which a right model explains a fifth
+    model = nn.MLP([3, 4, 1], seed=0)
+    run = fit(model, X, y, loss="mse", optimizer=optim.Adam(model.parameters(), lr=0.01), epochs=30)
+    found = diagnose(run, budget_s=60.0)
+    assert found.healthy is None
+    assert found.summary == "There was no time to find out what can be reached; budget_s=60."
 
 
 def test_a_compiler_that_is_not_done_in_time_is_left():

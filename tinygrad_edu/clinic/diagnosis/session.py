@@ -71,7 +71,10 @@ class Consultation:
             self.record.losses = np.append(runs[0].losses, [np.nan] * runs[0].diverged)
         t.symptoms = of_data(self.record) + of_network(self.record)
         t.symptoms += of_seeds([np.append(run.losses, [np.nan] * run.diverged) for run in runs])
-        t.judge_first(runs, self.goal_in_time([run.estimate for run in runs]))
+        try:
+            t.judge_first(runs, self.goal([run.estimate for run in runs]))
+        except NoTimeError as error:  # without a yardstick nothing is said of how good the run is
+            return self.not_trained(str(error), "There was no time to find out what can be reached")
         self.hit = not self.subject.diverged and t.bench.goal.is_reached(self.estimate, self.task)
         if not self.hit and (found := self.certain()):
             return self.named(found)
@@ -135,14 +138,6 @@ class Consultation:
         return bool(np.median(self.trials.as_is.worths) >= aim - room)
 
     # The goal
-
-    def goal_in_time(self, estimates: Sequence[Any]) -> Goal:
-        """`goal`, or all that is possible where the clock runs out before it is known what is reasonable."""
-        try:
-            return self.goal(estimates)
-        except NoTimeError:
-            self.trials.bench.budget.cut.append("what a reference network reaches, of which the goal is made")
-            return derive_goal(1.0, yardstick.POSSIBLE.source, self.task)
 
     def goal(self, estimates: Sequence[Any]) -> Goal:
         """As asked for, or what a yardstick makes reasonable; all that is possible where that is reached anyway."""
@@ -299,8 +294,8 @@ class Consultation:
             verdict = f"This run reaches the goal by luck ({self.measured()}); {self.others()}"
         return self.card(False, causes, f"{verdict}: {code}.")
 
-    def not_trained(self, why: str) -> Diagnosis:
-        """Not even as it is: what one pass shows, and what the data show, is all there is."""
+    def not_trained(self, why: str, unknown: str = "There was no time to train it again") -> Diagnosis:
+        """Not even as it is, or with no goal: what one pass shows, and what the data show, is all there is."""
         t, record = self.trials, self.record
         t.symptoms = of_data(record) + (of_network(record) if record.losses.size else [])
         found = [
@@ -308,7 +303,7 @@ class Consultation:
             for code, certainty in certainties(record).items()
         ]
         t.not_checked.append(f"every cause that is proved by training again: {why}")
-        said = f"The run cannot learn: {found[0].code}" if found else "There was no time to train it again"
+        said = f"The run cannot learn: {found[0].code}" if found else unknown
         return Diagnosis(
             False if found else None, found, None, f"{said}; budget_s={t.budget:g}.", t.symptoms, [], t.not_checked,
             time.perf_counter() - t.began, self.subject.setup, self.task, self.subject.model,
