@@ -206,3 +206,13 @@ def test_the_sources_for_nbgrader_give_the_credit_of_what_is_right(tmp_path):
     assert run_cell(layer, ("dz.sum(axis=0)", "dz[-1]")) == 2.0
     with pytest.raises(AssertionError, match="The derivative of tanh is missing"):
         run_cell(layer, ("dz = dy * (1.0 - y * y)", "dz = dy"))
+
+
+def test_files_of_one_name_in_two_folders_keep_their_results_apart(tmp_path):
+    paths = [tmp_path / place / "02_mlp_layer.py" for place in ("first", "second")]
+    for path, text in zip(paths, (LAYER.solution, LAYER.text), strict=True):
+        path.parent.mkdir()
+        path.write_text(f"# exercise: mlp_layer\n{text}")
+    found = folder.together(folder.grade_folder(tmp_path, "mlp_layer"))
+    names = [name.split()[0] for name in found.parts]
+    assert names == ["first/02_mlp_layer.py"] * 3 + ["second/02_mlp_layer.py"] * 3

@@ -217,11 +217,12 @@ def grade_path(path: Path, exercise: str, seconds: float, hint: int) -> Graded:
 
 def together(found: Sequence[Graded]) -> Grade:
     """One grade for several files of one learner: each file counts the same, and has its results among the parts."""
-    several = len(found) > 1
+    several, top = len(found) > 1, os.path.commonpath([each.path.parent for each in found])
     parts: dict[str, tuple[float, str]] = {}
     for each in found:
         own = each.grade.parts if each.grade else {"": (0.0, each.problem)}
-        parts |= {f"{each.path.name} {name}".strip() if several else name: part for name, part in own.items()}
+        path = each.path.relative_to(top).as_posix()  # two folders may have files of one name
+        parts |= {f"{path} {name}".strip() if several else name: part for name, part in own.items()}
     score = sum(each.grade.score for each in found if each.grade) / len(found)
     text = "\n\n".join(str(each.grade) if each.grade else f"{each.path.name}: {each.problem}" for each in found)
     codes = tuple(code for each in found if each.grade for code in each.grade.mistakes)
