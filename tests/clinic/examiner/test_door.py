@@ -255,3 +255,16 @@ def test_a_right_program_in_single_precision_is_right():
         net.b -= np.float32(0.1) * d1.sum(0)
 
     assert tg.clinic.check_program(net, step=train, loss=lambda: np.mean(run() ** 2), lr=0.1).ok
+
+
+def test_a_gradient_that_nobody_has_written_is_no_mistake_of_the_catalogue():
+    X, t = np.random.default_rng(0).normal(size=(2, 5, 3))
+    params = {"W": np.random.default_rng(1).normal(size=(3, 3))}
+
+    def forward(p):
+        e = np.exp(X @ p["W"])
+        return np.mean((e / e.sum(axis=1, keepdims=True) - t) ** 2)
+
+    found = tg.clinic.grade(forward, params, {"W": np.zeros((3, 3))})
+    assert found.mistakes == ()
+    assert "Not written yet?" in found.text

@@ -115,5 +115,5 @@ def grade_of(report: BackpropReport) -> Grade:
     right = sum(share for share, _ in parts.values())
     score = right / max(len(parts), 1)
     status = "right" if report.ok else "partly" if right else "wrong"
-    codes = tuple(dict.fromkeys(slip.code for slip in report.slips if slip.certain))
-    return Grade(score, str(report), parts, status, codes)
+    codes = dict.fromkeys(slip.code for slip in report.slips if slip.certain and not report.unwritten)
+    return Grade(score, str(report), parts, status, tuple(codes))

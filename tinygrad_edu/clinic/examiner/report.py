@@ -149,7 +149,7 @@ class BackpropReport:
     def slip_lines(self) -> list[str]:
         if self.ok:
             return []
-        if self.missing and set(self.missing) == set(self.wrong):
+        if self.unwritten:
             found = [f"If they are computed: {slip}. {slip.sentence}" for e in self.explanations[:1] for slip in e]
             return ["", self.nothing_yet(), *found]
         if not self.explanations and self.note.startswith("Right to"):
@@ -161,6 +161,11 @@ class BackpropReport:
             found += ["", *slip_card(slip)]
         found += [*self.place_lines(), "", *self.numbers(), *self.others()]
         return found
+
+    @property
+    def unwritten(self) -> bool:
+        """Are all wrong gradients missing or 0, as in an exercise that nobody has begun?"""
+        return bool(self.missing) and set(self.missing) == set(self.wrong)
 
     def nothing_yet(self) -> str:
         names = ", ".join(self.missing)
