@@ -69,7 +69,7 @@ def order(c: Case) -> Found:
     for other, numbers in c.results.items():
         if other != c.name and same(c.got, numbers) and not same(numbers, c.right):
             wanted = ", ".join(c.results)
-            yield "another_order", f"In its place stands {other}: return the results in the order {wanted}."
+            yield "another_order", f"{other} is in its place: return the results in the order {wanted}."
 
 
 def shape(c: Case) -> Found:
@@ -79,7 +79,7 @@ def shape(c: Case) -> Found:
     elif c.got.shape != c.right.shape and c.got.size == c.right.size and same(c.got.reshape(c.right.shape), c.right):
         yield (
             "another_shape",
-            f"Its numbers are right, its shape is not: {c.got.ndim} axes for {c.right.ndim} (keepdims?).",
+            f"Its numbers are right, but its shape is not: {c.got.ndim} axes instead of {c.right.ndim} (keepdims?).",
         )
 
 
@@ -115,7 +115,7 @@ def factor(c: Case) -> Found:
         ):  # fmt: skip
             for sign, own in (("", number), (" and of the wrong sign", -number)):
                 if abs(ratio / own - 1.0) < SAME:
-                    yield "size_factor", f"{words} {what}{sign}, in comparison with the right one."
+                    yield "size_factor", f"{words} {what}{sign}, compared with the right one."
 
 
 def sizes(inputs: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

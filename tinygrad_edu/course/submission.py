@@ -69,7 +69,7 @@ def read(path: str | Path) -> Submission:
     try:
         text = storage.contents(path).decode("utf-8-sig")
     except UnicodeDecodeError:
-        return Submission(path.name, problem="it is no text in UTF-8")
+        return Submission(path.name, problem="it is not UTF-8 text")
     except (OSError, ValueError) as error:
         raise InputFileError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if path.suffix != ".ipynb":

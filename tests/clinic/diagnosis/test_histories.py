@@ -178,3 +178,11 @@ def test_words_that_are_no_log():
     assert columns_of("text") is None
     with pytest.raises(SettingError):
         history_of({})
+
+
+def test_a_log_with_thousands_separators_is_no_table(tmp_path):
+    (tmp_path / "log.txt").write_text("epoch 1 loss 1,234.5\nepoch 2 loss 1,100.2\n")
+    with pytest.raises(InputFileError, match="without thousands separators"):
+        read_history(tmp_path / "log.txt")
+    (tmp_path / "dated.csv").write_text("2024-01-01,0.5\n2024-01-02,0.4\n")
+    assert read_history(tmp_path / "dated.csv").losses.tolist() == [0.5, 0.4]

@@ -46,7 +46,7 @@ def text(path: Path) -> str:
     except UnicodeDecodeError:
         wide = content(path)[:2] in (b"\xff\xfe", b"\xfe\xff")
         what = ", it is in UTF-16" if wide else ""
-        raise InputFileError(f'{path} is no text in UTF-8{what}: save it as UTF-8 (in Excel: "CSV UTF-8")') from None
+        raise InputFileError(f'{path} is not UTF-8 text{what}: save it as UTF-8 (in Excel: "CSV UTF-8")') from None
 
 
 def read_curve(path: Path) -> Array:
@@ -169,6 +169,7 @@ def from_csv(path: Path, found: str) -> History:
         raise InputFileError(f"{path} has no numbers: the loss of each epoch is needed")
     header = rows[0][1]
     if any(number(entry) is not None for entry in header):
+        refuse_words(path, rows[0])
         return History(np.array([cell(path, line, row, -1) for line, row in rows]), NONE)
     if not rows[1:]:
         missing(path)
@@ -178,6 +179,17 @@ def from_csv(path: Path, found: str) -> History:
     if tuple(map(plain, names)) == TENSORBOARD:
         names[2] = path.stem
     return history_of({name: column(path, rows[1:], i, is_loss(name)) for i, name in enumerate(names)})
+
+
+def refuse_words(path: Path, row: tuple[int, list[str]]) -> None:
+    """A line of a log whose numbers have commas, "loss 1,234.5", is not a row of numbers: 234.5 is not the loss."""
+    line, cells = row
+    words = [entry for entry in cells if number(entry) is None and re.search(r"loss|epoch", entry, re.IGNORECASE)]
+    if words:
+        raise InputFileError(
+            f"{path}, line {line}: {words[0].strip()!r:.60} stands beside numbers, so commas cannot separate columns "
+            "here: write numbers without thousands separators, or columns with a header"
+        )
 
 
 def says_otherwise(header: str) -> bool:
