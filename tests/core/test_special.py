@@ -47,6 +47,16 @@ def test_floats_keep_the_digits_of_small_shares(name):
     np.testing.assert_allclose(tg.jit(lambda x: f(x) + 0.0)(np.asarray(at)), expected, rtol=1e-13, atol=1e-15)
 
 
+def test_the_slope_of_log_ndtr_far_below_zero():
+    x = np.array([-29.99, -30.01, -1e3, -1e6, -1e8, -1e10])
+    expected = -x + 1.0 / -x * (1.0 - 2.0 / x**2)  # of φ(x)/Φ(x)
+    for f in (tg.ops.log_ndtr, tg.jit(tg.ops.log_ndtr)):
+        np.testing.assert_allclose(tg.grad(lambda x, f=f: np.sum(f(x)))(x), expected, rtol=1e-7)
+    np.testing.assert_allclose([tg.grad(tg.ops.log_ndtr)(float(v)) for v in x], expected, rtol=1e-7)
+    second = tg.grad(tg.grad(tg.ops.log_ndtr))(-1e6)
+    np.testing.assert_allclose(second, -1.0, rtol=1e-7)
+
+
 def test_the_ends_of_ndtri():
     expected = [-np.inf, np.inf, np.nan, np.nan]
     np.testing.assert_array_equal([tg.ops.ndtri(x) for x in (0.0, 1.0, -0.1, 1.1)], expected)

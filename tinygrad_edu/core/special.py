@@ -35,7 +35,7 @@ def ndtr(x: float) -> float:
 
 
 @op(
-    partials=lambda y, x: (INVERSE_SQRT_TWO_PI * exp(-0.5 * x * x - y),),
+    partials=lambda y, x: (mills_inverse(y, x),),
     domain=([(-3.0, 3.0)], [(-40.0, -20.0)]),
     scipy="log_ndtr",
     activation=False,
@@ -49,10 +49,21 @@ def log_ndtr(x: float) -> float:
     above = where(x < 0.0, 0.0, x)
     near = where(x < 0.0, log(0.5 * math.erfc(-SQRT_HALF * below)), log1p(-0.5 * math.erfc(SQRT_HALF * above)))
     w = where(x < -30.0, x, -30.0)
-    q = 1.0 / (w * w)
-    tail = 1.0 - q * (3.0 - q * (15.0 - q * (105.0 - q * (945.0 - q * 10395.0))))
-    far = -0.5 * w * w - log(-w) + log1p(-q * tail) + math.log(INVERSE_SQRT_TWO_PI)
+    far = -0.5 * w * w - log(-w) + log1p(-laplace(w)) + math.log(INVERSE_SQRT_TWO_PI)
     return where(x < -30.0, far, near)  # type: ignore[no-any-return]
+
+
+def laplace(x: float) -> float:
+    """1 - Φ(x)·|x|/φ(x) for x ≤ -30."""
+    q = 1.0 / (x * x)
+    return q * (1.0 - q * (3.0 - q * (15.0 - q * (105.0 - q * (945.0 - q * 10395.0)))))
+
+
+def mills_inverse(y: float, x: float) -> float:
+    """φ(x)/Φ(x), where y = log Φ(x). Far below 0 both terms of -x²/2 - y are huge, and their difference is lost."""
+    w = where(x < -30.0, x, -30.0)
+    near = INVERSE_SQRT_TWO_PI * exp(where(x < -30.0, 0.0, -0.5 * x * x - y))
+    return where(x < -30.0, -w / (1.0 - laplace(w)), near)  # type: ignore[no-any-return]
 
 
 @op(
