@@ -75,6 +75,17 @@ def test_fills_of_other_kinds_and_shapes():
         np.testing.assert_array_equal(tg.jit(f)(x), f(x))
 
 
+def test_fills_of_a_mask_are_of_the_dtype_asked_for():
+    """As booleans, 1 + 1 would be True."""
+
+    def f(x):
+        ones, zeros = np.ones_like(x > 0.0, dtype=np.float64), np.zeros_like(x > 0.0, dtype=float)
+        return np.sum(x) * 0.0 + np.sum(ones + ones) - np.sum(zeros - ones)
+
+    for name, run in routes(f, np.arange(3.0)):
+        assert float(run()) == 9.0, name
+
+
 def test_each_row_is_asked_of_plain_numbers_elsewhere():
     assert set(WITHOUT_NUMBERS) - set(BITS) <= without_derivative()
 

@@ -22,6 +22,7 @@ from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 
 
 class NumbersNeededError(Exception):
@@ -179,7 +180,8 @@ class Batched(Tensor):
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __array_function__(self, function: Any, types: ArrayLike, arguments: ArrayLike, options: Option) -> Any:
-        asked = {name: x for name, x in options.items() if name != "dtype" or np.dtype(x).kind != "f"}
+        fills = function in WITHOUT_NUMBERS  # of a mask too, in the dtype that is asked for
+        asked = {name: x for name, x in options.items() if fills or name != "dtype" or np.dtype(x).kind != "f"}
         return call_function(function, arguments, asked)
 
     def __repr__(self) -> str:

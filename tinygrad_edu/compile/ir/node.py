@@ -27,6 +27,7 @@ from tinygrad_edu.core.numpy_protocol import call_function
 from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import TraceError
 
 DECOMPOSITIONS: dict[str, Callable[..., Traced]] = {}  # filled by rules.py: recorded as other operations
@@ -173,7 +174,8 @@ class Traced(Tensor):
         return ops.equal(self, 0.0)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        asked = {name: x for name, x in options.items() if name != "dtype" or x not in (self.dtype, np.float64)}
+        done = () if function in WITHOUT_NUMBERS else (self.dtype, np.float64)  # a fill of a mask may be of floats
+        asked = {name: x for name, x in options.items() if name != "dtype" or x not in done}
         return call_function(function, arguments, asked)
 
     def __repr__(self) -> str:
