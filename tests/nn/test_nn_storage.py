@@ -158,5 +158,6 @@ def test_every_flipped_bit_is_noticed(tmp_path):
             loaded.load(path)
             assert_same(loaded.state_dict(), model().state_dict())
     save = pytest.importorskip("safetensors.numpy").save
-    path.write_bytes(save(model().state_dict()))
-    model().load(path)
+    for metadata in (None, {"checksum": "of another kind"}):
+        path.write_bytes(save(model().state_dict(), metadata))
+        model().load(path)

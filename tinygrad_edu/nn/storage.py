@@ -18,6 +18,7 @@ from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.errors import CheckpointError
 
 Array = np.ndarray[Any, Any]
+CHECKSUM = "tinygrad_edu.checksum"  # a name of our own: files of other libraries may hold a "checksum" too
 MOST = 2**32  # bytes; a larger file is a mistake, or meant to fill the memory
 
 
@@ -26,7 +27,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: M
     save = packages.find("safetensors.numpy", "a file of weights").save
     in_order = {name: np.array(array, order="C") for name, array in arrays.items()}  # transposed ones are copied
     texts = dict(metadata or {})
-    replace(Path(path).resolve(), save(in_order, {**texts, "checksum": checksum_of(in_order, texts)}))
+    replace(Path(path).resolve(), save(in_order, {**texts, CHECKSUM: checksum_of(in_order, texts)}))
 
 
 def checksum_of(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> str:
@@ -62,7 +63,7 @@ def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, 
         arrays = load(data)
         header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])  # as the format's description says
         texts = dict(header.get("__metadata__") or {})
-        stored = texts.pop("checksum", None)
+        stored = texts.pop(CHECKSUM, None)
         intact = stored is None or stored == checksum_of(arrays, texts)  # other libraries write none
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise CheckpointError(
