@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import fit, fit_many, nn, optim
+from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.train import choose
 
@@ -289,3 +290,21 @@ def test_a_batch_size_that_a_callback_sets(compiled):
             runs.append(fit(model, X, Y, loss="mse", optimizer=optim.SGD(model.parameters(), lr=0.1), epochs=5,
                             compiled=way, callbacks=[halve]))  # fmt: skip
     np.testing.assert_allclose(runs[1].loss_curve, runs[0].loss_curve, rtol=1e-9)
+
+
+class Scaled(nn.Module):
+    """It scales its inputs down itself, and does something else when it is traced."""
+
+    def __init__(self):
+        self.a = nn.Linear(1, 1, rng=0)
+
+    def forward(self, x):
+        return self.a(x * 1e-9) * (1.0 if type(x) in (np.ndarray, Tensor) else 2.0)
+
+
+def test_large_inputs_hide_no_difference():
+    """Such as times in seconds, whose squares are 3e18."""
+    model, times = Scaled(), 1.7e9 + 1e8 * X[:, :1]
+    with pytest.raises(TraceError, match="the compiled loss is"):
+        fit(model, times, times * 1e-9, loss="mse", optimizer=optim.SGD(model.parameters(), lr=0.01), epochs=5,
+            compiled=True)  # fmt: skip

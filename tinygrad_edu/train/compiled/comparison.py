@@ -90,6 +90,9 @@ class Comparison:
         inputs = max((np.abs(a).max(initial=0.0) for a in self.job.data if a.dtype.kind == "f"), default=0.0)
         floor = SMALL * np.nan_to_num(max(inputs, size[2], self.scale[2])) ** 2
         close = CLOSE[self.course.program.dtype] * (np.maximum(size, self.scale) + floor)
+        targets = np.abs(self.job.data[1]).max(initial=1.0)
+        if size[0] > SMALL * targets**2:  # no rounding error, however large the inputs are that a model may scale down
+            close[0] = min(close[0], 0.01 * size[0])
         for what, a, b, limit in zip(SOURCES, found, eager, close, strict=True):
             if not same(a, b, limit):
                 i = int(np.argmax(np.nan_to_num(np.abs(a - b), nan=np.inf)))
