@@ -35,3 +35,17 @@ def test_quantiles_of_rows_of_nan():
             expected = np.nanquantile(x, q, axis=1)
         found = np.nanquantile(tg.Tensor(x, requires_grad=True), q, axis=1)
         np.testing.assert_array_equal(found.data, expected)
+
+
+def test_powers_without_columns_are_refused():
+    with pytest.raises(tg.errors.ShapeError, match=r"vander\(N=0\) of 2 numbers would have no columns"):
+        np.vander(tg.Tensor([1.0, 2.0]), 0)
+
+
+def test_lines_of_a_program_in_a_folder_named_numpy(tmp_path):
+    (tmp_path / "numpy").mkdir()
+    path = tmp_path / "numpy" / "lesson.py"
+    path.write_text("with tg.record_lines():\n    y = np.stack([tg.Tensor([2.0]) * 3.0])\n")
+    names = {"tg": tg, "np": np, "__name__": "lesson"}
+    exec(compile(path.read_text(), str(path), "exec"), names)
+    assert str(names["y"].place) == "lesson.py, line 2"

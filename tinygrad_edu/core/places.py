@@ -17,7 +17,6 @@ from typing import NamedTuple
 from tinygrad_edu.core.modes import switch_mode
 
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-BETWEEN = (f"{os.sep}numpy{os.sep}", "<__array_function__")  # NumPy's own Python between a program and us
 
 
 class Place(NamedTuple):
@@ -52,14 +51,15 @@ def record_lines() -> Iterator[None]:
 def find_place() -> Place | None:
     """The innermost line outside this package and NumPy that is being run; None where there is none."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and is_inside(frame.f_code.co_filename):
+    while frame is not None and is_inside(frame):
         frame = frame.f_back
     return None if frame is None else place_of(frame)
 
 
-def is_inside(file: str) -> bool:
-    """Is it a file of this package, or one of those between it and the program?"""
-    return file.startswith(OURS) or any(part in file for part in BETWEEN)
+def is_inside(frame: FrameType) -> bool:
+    """Is it of this package, or NumPy's own Python between a program and us?"""
+    file, module = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
+    return file.startswith((OURS, "<__array_function__")) or module.partition(".")[0] == "numpy"
 
 
 def place_of(frame: FrameType) -> Place:

@@ -35,7 +35,10 @@ def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Any:
     """
     if np.ndim(x) != 1:
         raise ShapeError(f"vander takes one row of numbers, and x has shape {np.shape(x)}")
+    columns = np.shape(x)[0] if N is None else N
+    if columns < 1:
+        raise ShapeError(f"vander(N={N}) of {np.shape(x)[0]} numbers would have no columns")
     powers: list[Any] = [x**0.0]
-    for _ in range(1, np.shape(x)[0] if N is None else N):
+    for _ in range(1, columns):
         powers.append(powers[-1] * x)
     return stack(powers if increasing else powers[::-1], axis=-1)
