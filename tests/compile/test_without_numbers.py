@@ -124,6 +124,12 @@ MASKS = {
 }
 
 
+def test_nan_in_a_mask_stays_nan():
+    """It would hide a mistake if it counted as "sees no key"."""
+    found = nn.scaled_dot_product_attention(Q, K, V, np.full((4, 4), np.nan))
+    assert np.isnan(found).all()
+
+
 def by_hand(mask, causal):
     """softmax over the keys that are seen, one query at a time."""
     seen, added = (mask, 0.0) if mask.dtype == bool else (mask > -np.inf, np.where(mask > -np.inf, mask, 0.0))

@@ -60,7 +60,7 @@ def attend(
         plain = np.asarray(mask) if isinstance(mask, (list, tuple)) else mask
         allowed = getattr(getattr(plain, "dtype", None), "kind", "") == "b"
         scores = ops.where(plain, scores, -math.inf) if allowed else scores + plain
-        allows = plain if allowed else plain > -math.inf
+        allows = plain if allowed else plain != -math.inf  # NaN is no mask, and stays NaN
         weights = softmax_of_some(scores, allows if seen is None else allows & seen)
     weights = weights if dropout is None else dropout(weights)
     return weights @ value, weights
