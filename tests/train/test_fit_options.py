@@ -119,7 +119,7 @@ def test_the_best_weights_are_restored():
 
 def test_the_sentence_of_patience_has_numbers():
     run = trained("compiled", **OPTIONS["patience"])
-    expected = "the loss improved by less than a share of 0.05 for 3 epochs in a row"
+    expected = "the loss improved by less than 0.05 (relative) for 3 epochs in a row"
     assert run.stop_reason == f"stopped after {run.n_epochs} epochs: {expected}"
 
 

@@ -23,7 +23,7 @@ def reason(job: Job, interrupted: bool = False, stopped: bool = False) -> str:
     if stopped and job.progress.rule[PATIENCE]:
         what = "validation loss" if job.held_out else "loss"
         return (
-            f"stopped after {done} epochs: the {what} improved by less than a share of {s.tol or 0.0:g} for "
+            f"stopped after {done} epochs: the {what} improved by less than {s.tol or 0.0:g} (relative) for "
             f"{s.patience} epochs in a row"
         )
     if stopped:
