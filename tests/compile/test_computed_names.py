@@ -1,6 +1,7 @@
 """What a compiled function reads by a computed name, or where no name leads, is compared before each call too."""
 
 import contextvars
+import operator
 import os
 import sys
 import time
@@ -18,11 +19,19 @@ MODULE = types.ModuleType("settings_of_a_test")
 sys.modules["settings_of_a_test"] = MODULE
 
 
+ENVIRONMENT, GETTER, CALLER = os.environ, operator.attrgetter("k1"), operator.methodcaller("second")
+
+
 class Net(nn.Module):
+    of_class = 1.0
+
     def __init__(self):
         self.l0, self.l1, self.which, self.k0, self.k1 = nn.Linear(3, 3, rng=0), nn.Linear(3, 3, rng=1), "l0", 1.0, 2.0
         self.names, self.byte, self.variable = ["k0"], bytearray([2]), contextvars.ContextVar("v", default=1.0)
         self.value, self.view = tg.Value(2.0), types.MappingProxyType(CONSTANTS)
+
+    def second(self):
+        return self.k1
 
 
 CONSTANTS = {"a": 1.0}
@@ -44,6 +53,14 @@ READS = {
     "the environment": (
         lambda n, x: x * float(os.environ.get("OF_A_TEST", "1")), lambda n: os.environ.update(OF_A_TEST="3")
     ),
+    "the environment by another name": (
+        lambda n, x: x * float(ENVIRONMENT.get("OF_A_TEST", "1")), lambda n: os.environ.update(OF_A_TEST="3")
+    ),
+    "an attribute of the class": (
+        lambda n, x: x * getattr(n, "of_" + "class"), lambda n: setattr(n, "of_class", n.of_class + 1.0)
+    ),
+    "attrgetter": (lambda n, x: x * GETTER(n), lambda n: setattr(n, "k1", 5.0)),
+    "methodcaller": (lambda n, x: x * CALLER(n), lambda n: setattr(n, "k1", 5.0)),
     "a module by its name": (lambda n, x: x * sys.modules["settings_of_a_test"].k, lambda n: setattr(MODULE, "k", 4.0)),
     "bytes": (lambda n, x: x * n.byte[0], lambda n: n.byte.__setitem__(0, 7)),
     "a ContextVar": (lambda n, x: x * n.variable.get(), lambda n: n.variable.set(4.0)),

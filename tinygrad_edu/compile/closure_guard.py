@@ -22,7 +22,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextvars import ContextVar
 from functools import partial
 from itertools import repeat
-from operator import attrgetter, is_
+from operator import attrgetter, is_, methodcaller
 from types import CellType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
@@ -207,6 +207,8 @@ class Walk:
         attributes, own = getattr(x, "__dict__", {}), is_own_class(type(x))
         every = not own or EVERY in self.known
         keys = set(attributes) if every else {k for k in self.known if k in attributes or hasattr(type(x), k)}
+        if own and every:  # an attribute of the class may be hidden by one of the object later
+            keys.update(*(attributes_of(kind) for kind in type(x).__mro__ if is_own_class(kind)))
         keys |= OF_MODULES if getattr(type(x), "keeps_state", False) else set()
         yield from self.of_dict(name, attributes, sorted(keys))
         for kind in type(x).__mro__ if own else ():
@@ -234,6 +236,11 @@ class Walk:
     def of_items(self, name: str, x: Any) -> Iterator[Place]:
         found = self.entries(name, x.__iter__, x)
         yield from ((f"{name}[{i}]", each) for i, each in enumerate(found))
+
+    def of_getter(self, name: str, x: Any) -> Iterator[Place]:
+        """operator.attrgetter("a.b") and methodcaller("a") look up the names that they hold."""
+        self.names |= {each for text in x.__reduce__()[1] if isinstance(text, str) for each in text.split(".")}
+        return iter(())
 
     def of_bytes(self, name: str, x: Any) -> Iterator[Place]:
         self.entries(name, lambda: (bytes(x),))
@@ -266,7 +273,8 @@ class Walk:
 LOOKS: list[tuple[Any, Callable[..., Iterator[Place]]]] = [
     (Tensor, Walk.of_tensor),
     (np.ndarray, Walk.of_array),
-    ((dict, MappingProxyType), Walk.of_mapping),
+    ((dict, MappingProxyType, type(os.environ)), Walk.of_mapping),
+    ((attrgetter, methodcaller), Walk.of_getter),
     ((array, bytearray, memoryview), Walk.of_bytes),
     (ContextVar, Walk.of_variable),
     (Value, Walk.of_value),
