@@ -34,6 +34,9 @@ class Reductions(Lookups, Threads):
     def fresh(self, x: Traced) -> str:
         raise NotImplementedError
 
+    def constant(self, text: str) -> str:
+        raise NotImplementedError
+
     def item(self, x: Traced, points: Sequence[str]) -> str:
         raise NotImplementedError
 
@@ -62,12 +65,11 @@ class Reductions(Lookups, Threads):
             name = self.fresh(node)
             if blocked:
                 inside.append(self.sum_in_blocks(name, item, before[depth], after[depth]))
+            elif not kept and shared:
+                inside.append(self.sum_in_parts(node, name, item, before[depth], after[depth]))
             else:
                 before[depth].append(f"{name} = {start}")
-                if not kept and shared:
-                    self.partial.append(name)
-                part = f"{name}_part" if not kept and shared else name
-                inside.append(self.accumulate(node, part, item, self.accurate))
+                inside.append(self.accumulate(node, name, item, self.accurate))
             if node in self.arrays:
                 after[depth].append(f"{self.arrays[node]}[{', '.join(where)}] = {name}")
             else:
@@ -112,6 +114,15 @@ class Reductions(Lookups, Threads):
         self.blocks.append((block, total))
         self.sums = True
         return f"{block} = plus({block}, {item})"
+
+    def sum_in_parts(self, node: Traced, name: str, item: str, before: list[str], after: list[str]) -> str:
+        """A sum of which each thread adds up its own part, in float64."""
+        total = free_name(f"{name}_sum", self.taken)
+        self.taken.add(total)
+        self.partial.append(total)
+        before.append(f"{total} = 0.0")
+        after.append(f"{name} = np.float32({total})" if self.dtype == "float32" else f"{name} = {total}")
+        return self.accumulate(node, f"{total}_part", item, self.accurate)
 
     def fill(self, x: Traced, start: str) -> list[str]:
         """A loop: Numba takes 0.5 s to compile x[...] = start."""

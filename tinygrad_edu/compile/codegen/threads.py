@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tinygrad_edu.compile.codegen.index_maps import bare
 from tinygrad_edu.compile.ir.node import Traced, op_name
 from tinygrad_edu.compile.passes.fuse import Loop, is_reduction
@@ -19,14 +17,11 @@ class Threads:
     parallel: bool
     partial: list[str]  # sums of which each thread of the current loop adds up its own part
 
-    def constant(self, text: str) -> Any:
-        raise NotImplementedError
-
     def in_parts(self, nest: list[str], loop: Loop) -> list[str]:
         """The outermost loop in parts, one for each thread, with sums of its own. (An unsigned index cannot be < 0.)"""
         n = bare(loop.sizes[0])
         nest[0] = f"for i0 in range(np.uint64(part * ({n}) // {PARTS}), np.uint64((part + 1) * ({n}) // {PARTS})):"
-        starts = [f"{name}_part = {self.constant('0.0')}" for name in self.partial]
+        starts = [f"{name}_part = 0.0" for name in self.partial]
         sums = [f"{name} += {name}_part" for name in self.partial]
         return [f"for part in prange({PARTS}):", *(INDENT + line for line in [*starts, *nest, *sums])]
 
