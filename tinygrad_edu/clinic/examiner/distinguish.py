@@ -26,8 +26,8 @@ class Probe:
 
     between: the two explanations in words, in that order.
 
-    >>> print(Probe({"w": 2.0}, "w", (), ("the factor 2 is missing", "the sign is wrong"), 4.0, -8.0))
-    To tell them apart, run your backward at report.probe.params: dw is 4 there by the factor 2 is missing, and ...
+    >>> print(Probe({"w": 2.0}, "w", (), ("a missing factor 2", "a wrong sign"), 4.0, -8.0))
+    To tell them apart, run your backward at report.probe.params: dw is 4 there with a missing factor 2, and ...
     """
 
     params: dict[str, Any]
