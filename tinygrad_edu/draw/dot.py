@@ -40,7 +40,7 @@ GAP = '<TR><TD COLSPAN="2" HEIGHT="7" CELLPADDING="0"></TD></TR>'
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
 WHOLE = 28  # small letters of a label that stays whole: the longest name of a mistake, with its node
 LABEL = 24  # letters of a label in its box: the page says it in full
-WORDS = 44  # letters of a layer in words
+WORDS = 60  # letters of a layer in words: a grouped, strided convolution has 56
 TITLE_WIDTH = 60  # letters on a line of the title
 COMMUTATIVE = {"add", "mul", "maximum", "minimum"}
 

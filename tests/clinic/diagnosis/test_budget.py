@@ -90,8 +90,8 @@ ENDLESS = {"epochs": 50_000_000, "tol": None, "patience": None}
 
 
 def by_lbfgs():
-    X = np.random.default_rng(0).normal(size=(1000, 20))
-    y = (X[:, 0] * X[:, 1] > 0).astype(int)  # so wide that an iteration takes a while, and none is the last
+    rng = np.random.default_rng(0)  # labels by chance: hundreds of iterations, of 30 ms each, are far from the last one
+    X, y = rng.normal(size=(6000, 20)), rng.integers(0, 2, size=6000)
     model = MLPClassifier((40, 40), solver="lbfgs", max_iter=2, alpha=0.0, random_state=0).fit(X, y)
     return model.set_params(tol=0.0), X, y
 

@@ -204,7 +204,7 @@ def test_a_model_of_other_layers_is_trained_again_as_it_is():
     run = trained(*MOONS, model=model, optimizer=lambda p: optim.Adam(p, lr=1e-6))
     found = diagnose(run, budget_s=60)
     assert codes(found)[0] == "lr_too_low"
-    assert any("no nn.MLP" in row for row in found.not_checked)
+    assert any("not an nn.MLP" in row for row in found.not_checked)
 
 
 # Data that cannot be learned from, and questions that cannot be answered

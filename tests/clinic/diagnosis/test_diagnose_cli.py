@@ -119,7 +119,7 @@ def test_a_file_that_cannot_be_opened_is_refused(tmp_path, capsys):
 def test_an_image_is_no_curve(tmp_path, capsys):
     path = tmp_path / "curve.csv"
     path.write_bytes(b"\xff\xd8\xff\xe0 no text")
-    assert "is no text" in refused(capsys, path)
+    assert "is not UTF-8 text" in refused(capsys, path)
 
 
 # Pickles
