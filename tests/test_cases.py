@@ -145,7 +145,7 @@ def test_scaled_cells_are_trained(ran):
 def test_or_xor_one_change_each(ran):
     share = {change: trial.reached / trial.runs for change, trial in trials(ran("or_xor")).items()}
     assert share["as in the question: XOR, 0.2, N(0, 1)"] == 0.0
-    assert 0.1 < share["the data as they were: OR"] < 0.5
+    assert 0.1 < share["the data as it really was: OR"] < 0.5
     assert share["OR, learning rate 0.3"] > 0.6
     assert share["OR, learning rate 0.5"] > 0.95
     assert share["OR, weights from N(0, 2²)"] > 0.4

@@ -342,5 +342,5 @@ OF_BATCHES = [
 
 @pytest.mark.parametrize("settings", OF_BATCHES)
 def test_lbfgs_takes_none_of_them(settings):
-    with pytest.raises(ValueError, match=rf"{next(iter(settings))}: for steps of batches"):
+    with pytest.raises(ValueError, match=rf"{next(iter(settings))}: this needs batches"):
         small(solver="lbfgs", **settings).fit(X, Y)

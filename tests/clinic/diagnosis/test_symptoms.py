@@ -166,7 +166,7 @@ def test_gradient_noise_is_that_of_a_mean_of_so_many(batch):
 
 def test_the_sentence_of_noise_names_both_batches():
     sentence = symptoms.noisy_batches(record(**ILL[symptoms.noisy_batches])).sentence
-    assert "batches of 1 lie" in sentence
+    assert "batches of 1 differ" in sentence
     assert symptoms.noisy_batches(record(batch_size=None)) is None
 
 

@@ -291,7 +291,7 @@ REFUSED = [
     (with_noise, W, W, ExaminerError, "not deterministic"),
     (in_place, W, W, ExaminerError, r"writes into params\['w'\]"),
     (lambda p: p["w"] * 2.0, W, W, ShapeError, r"returned shape \(3,\)"),
-    (lambda p: None, W, W, ExaminerError, "lack a `return"),
+    (lambda p: None, W, W, ExaminerError, "is a `return loss` missing"),
     (lambda p: np.sum(p["w"]) * np.nan, W, W, ExaminerError, "the loss is nan"),
 ]
 
