@@ -113,7 +113,7 @@ def test_every_kind_of_training_ends_at_the_clock_and_leaves_no_thread(kind):
     assert time.perf_counter() - start < 12.0
     while threading.active_count() > before and time.perf_counter() - start < 20.0:
         time.sleep(0.05)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # threads of earlier tests may have ended meanwhile
 
 
 @pytest.mark.parametrize("sizes", [(3, 12, 1), (3, 32, 32, 1)])
