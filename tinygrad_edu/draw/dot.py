@@ -38,7 +38,7 @@ QUIET = "#595959"  # names of rows, notes, edge counts: contrast 7:1 on white, 5
 ALARM = "#b22222"  # numbers that are not finite; in bold type too
 GAP = '<TR><TD COLSPAN="2" HEIGHT="7" CELLPADDING="0"></TD></TR>'
 FONT = 'fontname="Helvetica,Arial,sans-serif"'
-WHOLE = 28  # small letters of a label that stays whole: the longest name of a mistake, with its node
+WHOLE = 40  # small letters of a label that stays whole: the longest name of a mistake, with its node
 LABEL = 24  # letters of a label in its box: the page says it in full
 WORDS = 60  # letters of a layer in words: a grouped, strided convolution has 56
 TITLE_WIDTH = 60  # letters on a line of the title

@@ -315,7 +315,7 @@ def test_grads_or_updated_and_not_both():
 
 
 UPDATED = [
-    ({"v": np.ones(3)}, r"updated has nothing for 'w'.*goes in unchanged"),
+    ({"v": np.ones(3)}, r"updated has nothing for 'w'.*does not change as it is"),
     ({"w": np.ones(3), "W": np.ones(3)}, "unknown updated parameter 'W'"),
 ]
 
