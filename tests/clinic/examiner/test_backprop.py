@@ -287,7 +287,7 @@ REFUSED = [
     (lambda p: np.sum(p["w"]), W, {"w": np.ones(2)}, ShapeError, r"grads\['w'\] has shape \(2,\).*\(3,\)"),
     (lambda p: np.sum(p["w"]), W, {"w": np.array([1.0, np.nan, 1.0])}, ExaminerError, r"grads\['w'\].*first at \(1,\)"),
     (lambda p: np.sum(p["w"]), {"w": np.array([np.inf])}, {"w": np.ones(1)}, ExaminerError, r"params\['w'\]"),
-    (lambda p: np.sum(p["w"]), W, {"w": ["a"]}, ExaminerError, "no array of numbers"),
+    (lambda p: np.sum(p["w"]), W, {"w": ["a"]}, ExaminerError, "not an array of numbers"),
     (with_noise, W, W, ExaminerError, "not deterministic"),
     (in_place, W, W, ExaminerError, r"writes into params\['w'\]"),
     (lambda p: p["w"] * 2.0, W, W, ShapeError, r"returned shape \(3,\)"),
