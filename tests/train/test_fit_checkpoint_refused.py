@@ -60,7 +60,7 @@ OTHER = [
     ({"seed": 1}, SettingError, "seed was 0 and is 1 now"),
     ({"clip_norm": 1.0}, SettingError, r"clip_norm was None and is 1\.0 now"),
     ({"tol": 0.1}, SettingError, r"tol was None and is 0\.1 now"),
-    ({"epochs": 3}, SettingError, "epochs=3: this run has done 3 epochs"),
+    ({"epochs": 3}, SettingError, "epochs=3: this run has already done 3 epochs"),
 ]
 
 
