@@ -171,7 +171,7 @@ def test_other_things_that_it_cannot_do(tmp_path):
     with pytest.raises(SettingError, match="not by LBFGS: use fit"):
         fit_many(lambda seed: nn.MLP([2, 1], seed=seed), X, Y, loss="mse", optimizer=LBFGS, epochs=1, seeds=[0])
     elman = nn.Elman(2, 2, 1)
-    with pytest.raises(SettingError, match="not by LBFGS: use SGD"):
+    with pytest.raises(SettingError, match="not with LBFGS: use SGD"):
         fit_online(elman, X, Y, loss="mse", optimizer=LBFGS(elman.parameters()), epochs=1)
 
 

@@ -198,7 +198,9 @@ def test_a_rank_that_fails_in_the_middle_of_a_step_is_named_on_every_rank(tmp_pa
     )
     assert code == 0, err
     assert "rank 1: MemoryError: no room for the seventh batch" in out
-    assert "rank 0: SettingError: comm: rank 1 of 2 could not compute its gradient, so all stop. Its error: MemoryE" in out
+    assert (
+        "rank 0: SettingError: comm: rank 1 of 2 could not compute its gradient, so all stop. Its error: MemoryE" in out
+    )
     assert out.count("@True") == 2
 
 
