@@ -30,7 +30,8 @@ REFUSED = {
 }
 
 
-DECIDES = {"sort", "partition", "median", "percentile", "quantile", "interp"}  # by numbers, which entries to take
+QUANTILES = {"median", "percentile", "quantile", "nanmedian", "nanpercentile", "nanquantile"}
+DECIDES = {"sort", "partition", "interp"} | QUANTILES  # by numbers, which entries to take
 
 
 REFUSAL = "cannot be compiled: .* call the function without jit"
