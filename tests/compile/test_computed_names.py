@@ -61,7 +61,7 @@ READS = {
     ),
     "attrgetter": (lambda n, x: x * GETTER(n), lambda n: setattr(n, "k1", 5.0)),
     "methodcaller": (lambda n, x: x * CALLER(n), lambda n: setattr(n, "k1", 5.0)),
-    "a module by its name": (lambda n, x: x * sys.modules["settings_of_a_test"].k, lambda n: vars(MODULE).update(k=MODULE.k + 1)),
+    "a module by its name": (lambda n, x: x * sys.modules["settings_of_a_test"].k, lambda n: setattr(MODULE, "k", 4.0)),
     "bytes": (lambda n, x: x * n.byte[0], lambda n: n.byte.__setitem__(0, 7)),
     "a ContextVar": (lambda n, x: x * n.variable.get(), lambda n: n.variable.set(4.0)),
     "the number of a Value": (lambda n, x: x * n.value.data, lambda n: setattr(n.value, "data", 5.0)),
