@@ -25,9 +25,9 @@ def session(path):
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-def outputs(session, x):
+def outputs(session, x, dtype=np.float32):
     whole = session.get_inputs()[0].type == "tensor(int64)"
-    return session.run(None, {"x": np.asarray(x, np.int64 if whole else np.float32)})
+    return session.run(None, {"x": np.asarray(x, np.int64 if whole else dtype)})
 
 
 def close(found, expected, atol=1e-6):
@@ -60,23 +60,27 @@ UNARY = [
 NOT_IN_ONNX = {"gammaln", "log_ndtr", "ndtri"}
 
 
+class OneRow(nn.Module):
+    """A model that is one operation of the table, and inputs all over its domain."""
+
+    def __init__(self, name):
+        self.operation, self.weight = TABLE[name], tg.Tensor(np.ones(1), requires_grad=True)
+        self.x = np.concatenate([np.linspace(*interval, 40) for (interval, *_) in TABLE[name].domain])[:, None]
+
+    def forward(self, x):
+        return 1.0 * self.operation(x * self.weight)
+
+
 @pytest.mark.parametrize("name", UNARY)
 def test_every_row_of_the_table_of_one_argument(name, tmp_path):
-    class Own(nn.Module):
-        def __init__(self):
-            self.weight = tg.Tensor(np.ones(1), requires_grad=True)
-
-        def forward(self, x):
-            return 1.0 * TABLE[name](x * self.weight)
-
-    x = np.concatenate([np.linspace(*interval, 40) for (interval, *_) in TABLE[name].domain])[:, None]
+    model = OneRow(name)
     if name in NOT_IN_ONNX:
         with pytest.raises(TraceError, match="no counterpart in ONNX"):
-            tg.export(Own(), tmp_path / "net.onnx", x)
+            tg.export(model, tmp_path / "net.onnx", model.x)
         return
-    found = session(tg.export(Own(), tmp_path / "net.onnx", x))
+    found = session(tg.export(model, tmp_path / "net.onnx", model.x))
     with np.errstate(all="ignore"):
-        close(outputs(found, x)[0], Own()(in_float32(x)).data, atol=2e-6)
+        close(outputs(found, model.x)[0], model(in_float32(model.x)).data, atol=2e-6)
 
 
 def test_convolutions_are_convolutions_and_softmax_is_softmax(tmp_path):

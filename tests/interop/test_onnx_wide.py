@@ -5,24 +5,16 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.interop.networks import X, mlp
-from tests.interop.test_onnx import NETWORKS, NOT_IN_ONNX, ROWS, UNARY, onnx, session
+from tests.interop.test_onnx import NETWORKS, NOT_IN_ONNX, ROWS, UNARY, OneRow, close, onnx, outputs, session
 from tinygrad_edu import nn
 from tinygrad_edu.compile.onnx_graph.formulas import NOT_WIDE
-from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.errors import SettingError, TraceError
 
 
 def wide_outputs(found, x):
-    whole = found.get_inputs()[0].type == "tensor(int64)"
-    (output,) = found.run(None, {"x": np.asarray(x, np.int64 if whole else np.float64)})
+    (output,) = outputs(found, x, np.float64)
     assert output.dtype == np.float64
     return output
-
-
-def near(found, expected, limit):
-    expected = np.asarray(expected)
-    size = max(1.0, np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
-    np.testing.assert_allclose(found, expected, rtol=0.0, atol=limit * size)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -37,7 +29,7 @@ def test_float64_is_the_model_itself(name, tmp_path):
     found, _ = session(path), model.eval()
     for rows in ROWS:
         with np.errstate(all="ignore"):
-            near(wide_outputs(found, network.X[:rows]), model(network.X[:rows]).data, 1e-13)
+            close(wide_outputs(found, network.X[:rows]), model(network.X[:rows]).data, 1e-13)
 
 
 REFUSED = {name for name, words in NOT_WIDE.items() if not words}
@@ -45,21 +37,14 @@ REFUSED = {name for name, words in NOT_WIDE.items() if not words}
 
 @pytest.mark.parametrize("name", UNARY)
 def test_every_row_of_the_table_in_float64(name, tmp_path):
-    class Own(nn.Module):
-        def __init__(self):
-            self.weight = tg.Tensor(np.ones(1), requires_grad=True)
-
-        def forward(self, x):
-            return 1.0 * TABLE[name](x * self.weight)
-
-    x = np.concatenate([np.linspace(*interval, 40) for (interval, *_) in TABLE[name].domain])[:, None]
+    model = OneRow(name)
     if name in REFUSED | NOT_IN_ONNX:
         with pytest.raises(TraceError, match=r"not computed in float64|no counterpart"):
-            tg.export(Own(), tmp_path / "net.onnx", x, dtype="float64")
+            tg.export(model, tmp_path / "net.onnx", model.x, dtype="float64")
         return
-    found = session(tg.export(Own(), tmp_path / "net.onnx", x, dtype="float64"))
+    found = session(tg.export(model, tmp_path / "net.onnx", model.x, dtype="float64"))
     with np.errstate(all="ignore"):
-        near(wide_outputs(found, x), Own()(x).data, 1e-13)
+        close(wide_outputs(found, model.x), model(model.x).data, 1e-13)
 
 
 RECURRENT = {
@@ -81,7 +66,7 @@ def test_a_series_is_a_loop_whatever_its_length(kind, dtype, tmp_path):
         assert "Scan" in [node.op_type for node in nodes]
         sizes.append(len(nodes))
         (output,) = session(path).run(None, {"x": x[:2]})
-        near(output, model.eval()(x[:2].astype(float)).data, 1e-13 if dtype == "float64" else 1e-6)
+        close(output, model.eval()(x[:2].astype(float)).data, 1e-13 if dtype == "float64" else 1e-6)
     assert sizes[0] == sizes[1]
 
 
@@ -107,7 +92,7 @@ def test_a_loop_of_ones_own(tmp_path):
     x = np.random.default_rng(0).normal(size=(4, 6, 2))
     path = tg.export(Cell(), tmp_path / "net.onnx", x, dtype="float64")
     assert [node.op_type for node in onnx.load(path).graph.node].count("Scan") == 1
-    near(wide_outputs(session(path), x), Cell()(x).data, 1e-13)
+    close(wide_outputs(session(path), x), Cell()(x).data, 1e-13)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int64", "words", 3])
