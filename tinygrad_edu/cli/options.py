@@ -111,19 +111,19 @@ def demo_options(commands: Any) -> None:
         help="numbers, names, + - * / ** and operations such as tanh(x)",
     )
     draw.add_argument("variables", nargs="*", type=assignment, metavar="name=number", help="a value for each name")
-    draw.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("out/graph.svg"),
-        help="file to write: .svg, .png, .pdf, .dot or .html (default: out/graph.svg)",
-    )
+    add_output(draw, "out/graph.svg", ": .svg, .png, .pdf, .dot or .html")
     draw.set_defaults(run=run_draw)
     case = commands.add_parser("case", help="a real network that did not converge: symptom, cause and remedy")
     case.add_argument("name", nargs="?", help="the case; without a name, all are listed")
     case.add_argument("--quick", action="store_true", help="fewer seeds and shorter training, the same pictures")
     case.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture (default: out)")
     case.set_defaults(run=run_case)
+
+
+def add_output(parser: argparse.ArgumentParser, default: str, kinds: str = "") -> None:
+    """The option -o of a command that writes a file."""
+    words = f"file to write{kinds} (default: {default})"
+    parser.add_argument("-o", "--output", type=Path, default=Path(default), help=words)
 
 
 class PrintCompletion(argparse.Action):
@@ -166,9 +166,7 @@ def report_options(commands: Any) -> None:
         "--diagnose", action="store_true", help="add a diagnosis; with --data, causes are proved by training again"
     )
     report.add_argument("--title", default="", help="title of the page")
-    report.add_argument(
-        "-o", "--output", type=Path, default=Path("out/report.html"), help="file to write (default: out/report.html)"
-    )
+    add_output(report, "out/report.html")
     report.set_defaults(run=run_report)
 
 
@@ -178,13 +176,7 @@ def play_options(commands: Any) -> None:
         "--csv", type=Path, help="CSV file of your own samples, one in each row, the target in the last column"
     )
     play.add_argument("--title", default="", help="title of the page")
-    play.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("out/playground.html"),
-        help="file to write (default: out/playground.html)",
-    )
+    add_output(play, "out/playground.html")
     play.set_defaults(run=run_play)
 
 
