@@ -1,6 +1,7 @@
 """What a compiled function reads by a computed name, or where no name leads, is compared before each call too."""
 
 import contextvars
+import gc
 import operator
 import os
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
+from tinygrad_edu.compile.backend.held_modules import Held
 from tinygrad_edu.compile.user_code import computes_names
 from tinygrad_edu.errors import TraceError
 
@@ -89,6 +91,20 @@ def test_a_change_is_seen(name, monkeypatch):
     change(net)
     np.testing.assert_allclose(f(x), eager(), rtol=1e-12)
     assert not np.allclose(f(x), before)
+
+
+def test_a_module_that_is_let_go_while_all_are_looked_at(monkeypatch):
+    """Programs that nothing uses any more go at any moment, also while a guard looks at sys.modules."""
+    own = types.ModuleType("program_that_goes")
+    held = Held(own)
+    held.take_functions()
+    monkeypatch.setitem(sys.modules, "program_that_goes", held)
+    del vars(own)["__own_module__"], own
+    gc.collect()
+    monkeypatch.setitem(sys.modules, "program_that_goes", held)
+    assert vars(held) == {}
+    f = tg.jit(lambda x: x * sys.modules["settings_of_a_test"].k)
+    assert f(np.ones(1)) == MODULE.k
 
 
 NAMES = [

@@ -25,6 +25,19 @@ OF_TRUTH = {
     "three": lambda x, m: ((x > 0) * m + (x < 0)) * x,
     "counted": lambda x, m: np.sum((x > 0) + m, axis=0) + np.sum(m),
     "with numbers": lambda x, m: (x > 0) + x + (x > 0) * 2.0,
+    # Arithmetic makes numbers of truth values, which + adds up.
+    "times 1": lambda x, m: (x > 0) * 1.0 + (x > 0.7) * 1.0,
+    "1 times": lambda x, m: 1 * (x > 0) + 1 * m,
+    "by 1": lambda x, m: (x > 0) / 1.0 + m / 1,
+    "less 0": lambda x, m: ((x > 0) - 0.0) + (m - 0),
+    "plus -0": lambda x, m: ((x > 0) + -0.0) + (-0.0 + m),
+    "to the power of 1": lambda x, m: (x > 0) ** 1.0 + m**1.0,
+    "times ones": lambda x, m: (x > 0) * np.ones(3) + m * np.ones((2, 3)),
+    "stacked": lambda x, m: np.stack([(x > 0) * 1.0, m * 1.0]).sum(axis=0),
+    "a type": lambda x, m: np.where(x > 0, 1.0, 0.0) + np.where(m, 1.0, 0.0),
+    "where one of them is chosen": lambda x, m: np.where(True, (x > 0) * 1.0, x) + np.where(False, x, m * 1.0),
+    "less one another": lambda x, m: (x > 0) * 1.0 - m * 1.0,
+    "true times": lambda x, m: True * (x > 0) + m * True,
     "closed over": lambda x, m: (M + (x > 0)) * x + (m & M),
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.clinic import check_backprop
+from tinygrad_edu.clinic.examiner import search
 
 TARGET = np.array([0.3, -0.8])
 
@@ -127,6 +128,14 @@ def test_a_kernel_that_is_turned_round_on_the_way_back(matrix, flipped):
     report = check_backprop(net.loss, net.params, net.backward(net.params, flipped))
     assert report.certain
     assert report.slips[0].code == "kernel_flipped"
+
+
+def test_a_slow_machine_finds_the_same(monkeypatch):
+    """The slips one by one get more time as long as none of them explains the gradients."""
+    monkeypatch.setattr(search, "ALONE", 0.0)
+    monkeypatch.setattr(search, "AGAIN", 0.0)
+    net = TwoConvolutions(True)
+    assert check_backprop(net.loss, net.params, net.backward(net.params, (2, 3))).slips[0].code == "kernel_flipped"
 
 
 class Cell:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -21,11 +20,13 @@ from tinygrad_edu.clinic.examiner.slips import nodes as slips_nodes
 from tinygrad_edu.clinic.examiner.slips import recurrent as slips_recurrent
 from tinygrad_edu.clinic.examiner.slips import sums as slips_sums
 from tinygrad_edu.clinic.examiner.slips import windows as slips_windows
+from tinygrad_edu.clinic.examiner.thread_clock import ThreadClock
 
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-6
 BUDGET, AT_LEAST = 1.4, 0.4  # seconds for the whole search, and for the pairs in any case
 ALONE = 3.0  # seconds for the slips one by one; ten thousand weights in three layers take 0.5
+PATIENCE = 12.0  # seconds for them while none of them gives the learner's numbers: a slow machine is to find the same
 AGAIN = 1.0  # seconds for the second pass over them in any case, which makes ready for factors and pairs
 GRACE = 0.1  # seconds to look for others that give the same numbers
 FLOOR = 1e-12  # of the largest gradient: below it a gradient is rounding
@@ -55,7 +56,7 @@ class Search:
         codes: Collection[str] = (),
     ) -> None:
         self.net, self.learner, self.tolerances = net, learner, tolerances
-        self.unsummed, self.codes, self.begin = frozenset(unsummed), codes, time.thread_time()
+        self.unsummed, self.codes, self.clock = frozenset(unsummed), codes, ThreadClock()
         self.names = [name for name in learner.params if name in learner.grads]
         self.cache: dict[frozenset[Change], tuple[int, tuple[dict[int, Contributions], dict[int, Array]]]] = {}
         self.at_uses: set[Change] = set()
@@ -153,7 +154,7 @@ class Search:
         """The slips that alone give the learner's numbers. Most differ at the first parameter already."""
         found: list[Explanation] = []
         names = sorted(self.names, key=lambda n: (self.fits(n, self.true[n]), -self.depth[n]))
-        for mutant in self.mutants():
+        for mutant in self.mutants(PATIENCE, found):
             gradients = self.as_long_as_it_fits(mutant, names)
             if len(gradients) == len(names) and any(self.apart(gradients[n], self.true[n]) for n in names):
                 ordered = {name: gradients[name] for name in self.names}
@@ -173,12 +174,12 @@ class Search:
             gradients[name] = gradient
         return gradients
 
-    def mutants(self) -> Iterator[Mutant]:
-        """Everything to try, as long as there is time."""
+    def mutants(self, seconds: float, found: Sequence[Explanation] = ()) -> Iterator[Mutant]:
+        """Everything to try, as long as there is time: once something is `found`, ALONE."""
         edges = {(use.step, use.slot) for uses in self.net.uses.values() for use in uses}
-        end = max(self.begin + ALONE, time.thread_time() + AGAIN)
+        in_any_case = self.clock.seconds() + AGAIN
         for mutant in mutants(self.net, self.learner, self.codes):
-            if time.thread_time() > end:
+            if self.clock.is_past(max(ALONE if found else seconds, in_any_case)):
                 return
             self.at_uses.update(c for c in mutant.changes if c.kind == "edge" and (c.step, c.slot) in edges)
             yield mutant
@@ -186,7 +187,7 @@ class Search:
     def singles(self) -> list[Explanation]:
         """Each slip alone; those that change nothing are left out, since nothing can speak for them."""
         found: list[Explanation] = []
-        for mutant in self.mutants():
+        for mutant in self.mutants(ALONE):
             try:
                 gradients = {name: self.gradient((mutant,), name) for name in self.names}
             except ValueError:  # in these shapes it cannot be made
@@ -220,14 +221,14 @@ class Search:
         one, as two that are both made at one weight: so then the rest of the groups.
         """
         groups = {group[0]: group for group in self.distinct(singles)}
-        limit, found = max(self.begin + BUDGET, time.thread_time() + AT_LEAST), 0
+        limit, found = max(BUDGET, self.clock.seconds() + AT_LEAST), 0
         for members in (slice(0, 1), slice(1, MEMBERS)):
             for a, b, unknown in self.candidates(list(groups)):
                 pairs = itertools.islice(itertools.product(groups[a], groups[b]), members.start, members.stop)
                 if any(self.agree((x.mutants[0], y.mutants[0]), unknown) for x, y in pairs):
-                    found, limit = found + 1, min(limit, time.thread_time() + GRACE)
+                    found, limit = found + 1, min(limit, self.clock.seconds() + GRACE)
                     yield from self.alike(groups[a], groups[b])
-                if found >= ENOUGH or time.thread_time() > limit:
+                if found >= ENOUGH or self.clock.is_past(limit):
                     return
             if found:
                 return

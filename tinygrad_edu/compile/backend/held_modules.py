@@ -51,7 +51,8 @@ class Held(ModuleType):
 
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
-        return vars(self.module())
+        module = self.module()
+        return {} if module is None else vars(module)
 
 
 def in_use(name: str) -> Any:

@@ -19,7 +19,7 @@ from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
-from tinygrad_edu.compile.ir.truth import dtype_of, is_comparison, is_truth, refuse_numbers
+from tinygrad_edu.compile.ir.truth import dtype_of, is_comparison, is_truth, refuse_numbers, replaces
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES
@@ -263,14 +263,14 @@ def simplify(operation: Operation, node: Traced) -> Traced:
     if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes:
         return POWERS[values[1]](node.parents[0])  # type: ignore[no-any-return]
     neutral = NEUTRAL.get(operation.name)
-    if operation.name == "where" and values[0] is not None:
-        chosen = node.parents[1] if values[0] else node.parents[2]
-        return chosen if chosen.ndim == node.ndim and chosen.sizes == node.sizes else shapes_like(chosen, node)  # type: ignore[no-any-return]
+    if operation.name == "where" and values[0] is not None and not is_truth(node.parents[1 if values[0] else 2]):
+        chosen = node.parents[1 if values[0] else 2]
+        return chosen if replaces(chosen, node) else shapes_like(chosen, node)  # type: ignore[no-any-return]
     if neutral is not None:
         a, b = node.parents
-        if same(values[1], neutral) and a.sizes == node.sizes:
+        if same(values[1], neutral) and replaces(a, node):
             return a  # type: ignore[no-any-return]
-        if operation.name in ("add", "mul") and same(values[0], neutral) and b.sizes == node.sizes:
+        if operation.name in ("add", "mul") and same(values[0], neutral) and replaces(b, node):
             return b  # type: ignore[no-any-return]
     return node
 

@@ -29,6 +29,11 @@ def is_truth(x: Any) -> bool:
     return is_comparison(x) or (x.op.name in MOVES | JOINS and all(map(is_truth, x.parents)))
 
 
+def replaces(x: Any, node: Any) -> bool:
+    """May x stand for a node of the same numbers? (x > 0)·1.0 are numbers, which + adds up: x > 0 are truth values."""
+    return bool(len(x.sizes) == len(node.sizes) and x.sizes == node.sizes and is_truth(x) == is_truth(node))
+
+
 def dtype_of(x: Any) -> np.dtype[Any]:
     """As NumPy has it for truth values and for inputs of whole numbers: attention tells a mask of booleans by it."""
     return np.dtype(bool if is_truth(x) else np.int64 if x.integer else np.float64)

@@ -195,7 +195,7 @@
       if (plan.patience && (!best || watched < best.loss)) best = { loss: watched, epoch, state: net.snapshot() };
     }
     if (rule && kernels.stops(rule, 0, watched)) {
-      stopped = plan.patience ? `stopped after ${epoch} epochs: the ${held ? "validation loss" : "loss"} improved by less than ${plots.brief(plan.tol || 0)} of itself for ${plan.patience} epochs in a row`
+      stopped = plan.patience ? `stopped after ${epoch} epochs: the ${held ? "validation loss" : "loss"} improved by less than ${plots.brief(plan.tol || 0)} (relative) for ${plan.patience} epochs in a row`
         : `converged after ${epoch} epochs: the loss changed by ${plots.brief(Math.abs(watched - curve.at(-2)))}, at most ${plots.brief(plan.tol)} of itself`;
     } else if (epoch >= plan.limit) stopped = `all ${epoch} epochs done`;
     if (stopped && best && best.epoch !== epoch) {
