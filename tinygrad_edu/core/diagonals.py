@@ -62,7 +62,12 @@ def diag(v: ArrayLike, k: int = 0) -> Any:
         raise ShapeError(f"diag takes a row or a matrix, not the shape {np.shape(v)}")
     row = pad(v, (0, abs(k)))
     n = np.shape(row)[0]
-    return ops.where(ops.equal(offsets(n, n), float(k)), reshape(row, (n, 1) if k > 0 else (1, n)), 0.0)
+    return ops.where(ops.equal(offsets(n, n), float(k)), reshape(row, (n, 1) if k > 0 else (1, n)), zero_of(v))
+
+
+def zero_of(x: ArrayLike) -> float:
+    """What fills the rest: a mask stays a mask."""
+    return False if getattr(x, "dtype", None) == np.bool_ else 0.0
 
 
 @compose()
@@ -74,13 +79,13 @@ def diagflat(v: ArrayLike, k: int = 0) -> Any:
 @compose()
 def tril(x: ArrayLike, k: int = 0) -> Any:
     """x with 0 above its k-th diagonal."""
-    return ops.where(ops.less_equal(matrix_offsets(x), float(k)), x, 0.0)
+    return ops.where(ops.less_equal(matrix_offsets(x), float(k)), x, zero_of(x))
 
 
 @compose()
 def triu(x: ArrayLike, k: int = 0) -> Any:
     """x with 0 below its k-th diagonal."""
-    return ops.where(ops.greater_equal(matrix_offsets(x), float(k)), x, 0.0)
+    return ops.where(ops.greater_equal(matrix_offsets(x), float(k)), x, zero_of(x))
 
 
 def matrix_offsets(x: ArrayLike) -> Any:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.codegen.formulas import literal
+from tinygrad_edu.compile.ir import truth as truths
 from tinygrad_edu.compile.ir.dims import ACTIVE, lengths, text_of
 from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
-from tinygrad_edu.compile.ir.truth import dtype_of, is_comparison, is_truth, refuse_numbers, replaces
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES
@@ -62,15 +62,16 @@ class Traced(Tensor):
         options: Mapping[str, Any] | None = None,
         name: str = "",
         label: str = "",
+        truth: bool = False,
     ) -> None:
         self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
         self.label, self.grad, self.requires_grad, self.spent, self.integer = label, None, True, False, False
-        self.truth = False
+        self.truth = truth
         self.made = next(COUNTER)
 
     shape = property(lambda self: self.sizes)
     ndim = property(lambda self: len(self.sizes))
-    dtype = property(dtype_of)
+    dtype = property(truths.dtype_of)
 
     @property
     def size(self) -> Any:
@@ -93,9 +94,7 @@ class Traced(Tensor):
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
         refuse_own(operation)
-        parents = tuple([as_node(x) for x in arguments])
-        if operation.name == "add" and is_truth(parents[0]) and is_truth(parents[1]):
-            operation = ops.maximum  # True + True is True
+        operation, parents = truths.on_truths(operation, tuple([as_node(x) for x in arguments]))
         return simplify(operation, Traced(elementwise_shape(operation.name, parents), operation, parents))
 
     @staticmethod
@@ -106,6 +105,9 @@ class Traced(Tensor):
         if not (primitive or rewrite or operation.made_of):
             raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")
         parents: tuple[Traced, ...] = tuple([as_node(x) for x in arrays])
+        if operation.name in truths.SUMS_OF_TRUTHS and all(map(truths.is_truth, parents)):
+            counts = Traced.__apply_array__(operation, [x.detach() for x in parents], options)
+            return ops.greater(counts, 0.0)  # type: ignore[no-any-return]
         if rewrite:
             other = rewrite(*parents, **options)
             kept = bool(ACTIVE.traces) and operation.name in ACTIVE.traces[-1].keep
@@ -152,25 +154,25 @@ class Traced(Tensor):
         return int(self.sizes[0])
 
     def __and__(self, other: Any) -> Any:
-        refuse_numbers("&", self, other)
+        truths.refuse_numbers("&", self, other)
         return self * other  # of two conditions, each 0 or 1
 
     __rand__ = __and__
 
     def __or__(self, other: Any) -> Any:
-        refuse_numbers("|", self, other)
+        truths.refuse_numbers("|", self, other)
         return ops.maximum(self, other)
 
     __ror__ = __or__
 
     def __xor__(self, other: Any) -> Any:
-        refuse_numbers("^", self, other)
+        truths.refuse_numbers("^", self, other)
         return ops.not_equal(self, other)
 
     __rxor__ = __xor__
 
     def __invert__(self) -> Any:
-        refuse_numbers("~", self)
+        truths.refuse_numbers("~", self)
         return ops.equal(self, 0.0)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
@@ -189,9 +191,9 @@ class Traced(Tensor):
 DETACHED = Operation(ops.pos.function, None, EVERYWHERE, ops.pos.numpy_name, "")
 
 
-def constant(x: Any) -> Traced:
+def constant(x: Any, truth: bool = False) -> Traced:
     """A number that is written into the program's text."""
-    return Traced((), name=x.text if isinstance(x, Size) else literal(float(x)))
+    return Traced((), name=x.text if isinstance(x, Size) else literal(float(x)), truth=truth)
 
 
 def as_node(x: Any) -> Traced:
@@ -199,9 +201,7 @@ def as_node(x: Any) -> Traced:
     if isinstance(x, Traced):
         return x
     if isinstance(x, (int, float, np.number, np.bool_, Size)):
-        made = constant(x)
-        made.truth = isinstance(x, (bool, np.bool_))
-        return made
+        return constant(x, isinstance(x, (bool, np.bool_)))
     if not ACTIVE.traces:
         raise TraceError(f"{x!r:.60} meets a traced value outside of a trace")
     node: Traced = ACTIVE.traces[-1].capture(x)
@@ -257,20 +257,19 @@ def simplify(operation: Operation, node: Traced) -> Traced:
     values = [spread_value(x) for x in node.parents]
     known = [v for v in values if v is not None]
     if len(known) == len(values):
-        number = constant(operation.on_floats(*known))
-        number.truth = is_truth(node)
+        number = constant(operation.on_floats(*known), truths.is_truth(node))
         return shapes_like(number, node) if node.sizes else number
     if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes:
         return POWERS[values[1]](node.parents[0])  # type: ignore[no-any-return]
     neutral = NEUTRAL.get(operation.name)
-    if operation.name == "where" and values[0] is not None and not is_truth(node.parents[1 if values[0] else 2]):
+    if operation.name == "where" and values[0] is not None and not truths.is_truth(node.parents[1 if values[0] else 2]):
         chosen = node.parents[1 if values[0] else 2]
-        return chosen if replaces(chosen, node) else shapes_like(chosen, node)  # type: ignore[no-any-return]
+        return chosen if truths.replaces(chosen, node) else shapes_like(chosen, node)  # type: ignore[no-any-return]
     if neutral is not None:
         a, b = node.parents
-        if same(values[1], neutral) and replaces(a, node):
+        if same(values[1], neutral) and truths.replaces(a, node):
             return a  # type: ignore[no-any-return]
-        if operation.name in ("add", "mul") and same(values[0], neutral) and replaces(b, node):
+        if operation.name in ("add", "mul") and same(values[0], neutral) and truths.replaces(b, node):
             return b  # type: ignore[no-any-return]
     return node
 
@@ -339,7 +338,7 @@ def times(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:
     if partial.__class__ is float and value == 0.0:
         return None
     product = g * d
-    finite = is_comparison(d) or (value is not None and math.isfinite(value))
+    finite = truths.is_comparison(d) or (value is not None and math.isfinite(value))
     if not guarded or finite:
         return product
     if again:

@@ -5,16 +5,18 @@ In a program they are 0.0 and 1.0, but NumPy's + and & treat them differently fr
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.operation import Operation
+from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.errors import TraceError
 
-# Operations that only move numbers, and those that make truth values from truth values.
+# Operations that only move numbers.
 MOVES = {"reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide", "concatenate", "max", "min"}
-JOINS = {"mul", "maximum", "minimum"}
+SUMS_OF_TRUTHS = {"matmul", "diagonal"}  # recorded as sums, of which NumPy says whether any entry is true
 
 
 def is_comparison(x: Any) -> bool:
@@ -22,11 +24,35 @@ def is_comparison(x: Any) -> bool:
     return isinstance(x.op, Operation) and x.op.partials is None and x.op.name != "pos"
 
 
+@functools.cache
+def kind_of_truths(operation: Operation) -> str:
+    """What NumPy makes of truth values alone: "b" for truth values, else numbers (or an error, as for True - True)."""
+    function = getattr(np, operation.numpy_name or operation.name, None)
+    if function is None:
+        return "f"
+    try:
+        return str(np.asarray(function(*[np.ones(1, bool)] * len(operation.parameters))).dtype.kind)
+    except TypeError:
+        return "f"
+
+
 def is_truth(x: Any) -> bool:
-    """Is a node True or False: an input of such values, a comparison, or made of these alone?"""
+    """Is a node True or False: an input of such values, a comparison, or what NumPy keeps boolean of these alone?"""
     if x.op is None:
         return bool(x.truth)
-    return is_comparison(x) or (x.op.name in MOVES | JOINS and all(map(is_truth, x.parents)))
+    if is_comparison(x):
+        return True
+    keeps = x.op.name in MOVES or (isinstance(x.op, Operation) and kind_of_truths(x.op) == "b")
+    return keeps and all(map(is_truth, x.parents[1:] if x.op.name == "where" else x.parents))
+
+
+def on_truths(operation: Operation, parents: Sequence[Any]) -> tuple[Operation, Sequence[Any]]:
+    """What an operation is on these: True + True is True, and True² is 1, which two of them add up to 2."""
+    if operation.partials is None or operation.name == "pos" or not all(map(is_truth, parents)):
+        return operation, parents
+    if kind_of_truths(operation) == "b":
+        return (TABLE["maximum"] if operation.name == "add" else operation), parents
+    return operation, tuple([x * 1.0 for x in parents])
 
 
 def replaces(x: Any, node: Any) -> bool:
