@@ -16,7 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.histories import HELD_OUT, NO_LOSS, History, columns_of, history_of, is_loss, plain
+from tinygrad_edu.clinic.diagnosis.histories import (
+    BARE,
+    HELD_OUT,
+    NO_LOSS,
+    Columns,
+    History,
+    columns_of,
+    history_of,
+    is_blank,
+    is_loss,
+    plain,
+)  # fmt: skip
 from tinygrad_edu.clinic.diagnosis.logs import ENTRY, columns_of_log
 from tinygrad_edu.errors import CheckpointError, InputFileError, SettingError
 from tinygrad_edu.nn import storage
@@ -154,6 +165,8 @@ def quote_value(x: Any) -> str:
 
 def from_text(path: Path, found: str) -> History:
     """CSV, or what a console has shown."""
+    if (metric := of_mlflow(path, found)) is not None:
+        return metric
     first = found.lstrip().partition("\n")[0]
     separated = any(mark in first for mark in ",;\t") or number(first.strip()) is not None
     columns = None if separated and not ENTRY.search(first) else columns_of_log(found)
@@ -168,6 +181,7 @@ def from_csv(path: Path, found: str) -> History:
     if not rows:
         raise InputFileError(f"{path} has no numbers: the loss of each epoch is needed")
     header = rows[0][1]
+    rows = [rows[0], *(row for row in rows[1:] if row[1] != header)]  # a log that was gone on with has it again
     if any(number(entry) is not None for entry in header):
         refuse_words(path, rows[0])
         return History(np.array([cell(path, line, row, -1) for line, row in rows]), NONE)
@@ -176,9 +190,43 @@ def from_csv(path: Path, found: str) -> History:
     if len(header) == 1 and not says_otherwise(header[0]):
         return History(np.array([cell(path, line, row, 0) for line, row in rows[1:]]), NONE)
     names = [name.strip() for name in header]
+    if long := long_form(names, rows[1:]):
+        return history_of(long)
+    if twice := [name for name in dict.fromkeys(names) if is_loss(name) and names.count(name) > 1]:
+        raise SettingError(f"{', '.join(twice)}: several columns have this name. Which is the training loss?")
     if tuple(map(plain, names)) == TENSORBOARD:
         names[2] = path.stem
     return history_of({name: column(path, rows[1:], i, is_loss(name)) for i, name in enumerate(names)})
+
+
+METRIC, WHOSE = ("metric", "variable", "name", "tag", "key"), ("data", "set", "split", "phase", "stage", "subset")
+
+
+def long_form(names: list[str], rows: list[tuple[int, list[str]]]) -> Columns:
+    """Columns by name of a table with a row for each number, as R and pandas.melt write it; none where it is no such.
+
+    >>> long_form(["epoch", "value", "metric", "data"], [(2, ["1", "0.5", "loss", "training"])])
+    {'training_loss': ['0.5']}
+    """
+    short = [plain(name) for name in names]
+    metric = next((short.index(name) for name in METRIC if name in short), None)
+    whose = next((short.index(name) for name in WHOSE if name in short), None)
+    found: Columns = {}
+    if metric is None or "value" not in short:
+        return found
+    for _, row in rows:
+        if len(row) == len(names):
+            name = row[metric] if whose is None else f"{row[whose]}_{row[metric]}"
+            found.setdefault(name, []).append(row[short.index("value")])
+    return found
+
+
+def of_mlflow(path: Path, found: str) -> History | None:
+    """A file of one metric in MLflow's folders: time in milliseconds, value, step; its name is the metric's."""
+    rows = [line.split() for line in found.splitlines() if line.strip()]
+    if not all(len(row) == 3 and row[0].isdigit() and len(row[0]) == 13 and row[2].isdigit() for row in rows):
+        return None
+    return history_of({path.name: [row[1] for row in rows]})
 
 
 def refuse_words(path: Path, row: tuple[int, list[str]]) -> None:
@@ -193,13 +241,14 @@ def refuse_words(path: Path, row: tuple[int, list[str]]) -> None:
 
 
 def says_otherwise(header: str) -> bool:
-    """Is the only column said to be another measure, or of samples held out?"""
-    return bool(NO_LOSS.search(plain(header)) or HELD_OUT.search(plain(header)))
+    """Is the only column said to be another measure, or of samples held out, or not said what it counts?"""
+    short = plain(header)
+    return bool(NO_LOSS.search(short) or HELD_OUT.search(short)) or short in BARE
 
 
 def column(path: Path, rows: list[tuple[int, list[str]]], place: int, needed: bool) -> list[float]:
     """The numbers of a column without its blank cells; a word in it is an error where the column is a loss."""
-    filled = [(line, row) for line, row in rows if place >= len(row) or row[place].strip()]
+    filled = [(line, row) for line, row in rows if place >= len(row) or not is_blank(row[place])]
     if not needed and any(place >= len(row) or number(row[place]) is None for _, row in filled):
         return []
     return [cell(path, line, row, place) for line, row in filled]

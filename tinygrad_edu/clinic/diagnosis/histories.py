@@ -102,10 +102,23 @@ def is_bound(name: str) -> bool:
 
 
 def falls_bare(name: str, made: Mapping[str, Array]) -> bool:
-    """Is it "train", or "test" beside it, where what "train" counts goes down, as an accuracy does not?"""
+    """Is it "train", or "test" beside it, where what "train" counts can only be a loss?"""
     bare = next((each for each in made if plain(each) in BARE and len(made[each]) > 1), None)
-    falls = bare is not None and bool(made[bare][-1] < made[bare][0])
-    return falls and (name == bare or not kind(name)) and plain(name) not in COUNTERS
+    if bare is None or plain(name) in COUNTERS or not (name == bare or not kind(name)):
+        return False
+    beside = next((made[each] for each in made if each != bare and HELD_OUT.search(plain(each))), np.empty(0))
+    return no_accuracy(made[bare], beside)
+
+
+def no_accuracy(train: Array, held_out: Array) -> bool:
+    """Does it fall, and not as a share or a percentage that is right would?
+
+    That is so where it is out of their ranges, or where the samples held out end above: of an accuracy they end below.
+    """
+    most = float(np.max(train, initial=-np.inf, where=np.isfinite(train)))
+    like_share, like_percentage = most <= 1.0, 10.0 < most <= 100.0
+    above = held_out.size > 0 and bool(held_out[-1] > train[-1])
+    return bool(train[-1] < train[0]) and (above or not (like_share or like_percentage))
 
 
 def first_of_two(held_out: list[str], made: Mapping[str, Array]) -> tuple[list[str], list[str]]:
@@ -164,8 +177,11 @@ def numbers(name: str, values: ArrayLike) -> Array:
         return np.empty(0)
 
 
+NOTHING = ("", "-", "--", "no log", "none", "null", "na", "n/a", "<na>")  # what stands where nothing was measured
+
+
 def is_blank(x: ArrayLike) -> bool:
-    return x is None or (isinstance(x, str) and not x.strip())
+    return x is None or (isinstance(x, str) and x.strip().lower() in NOTHING)
 
 
 # Records of JSON

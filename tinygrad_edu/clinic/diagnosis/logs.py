@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from tinygrad_edu.clinic.diagnosis.histories import COUNTERS, HELD_OUT, Columns, is_loss, plain
+from tinygrad_edu.clinic.diagnosis.histories import COUNTERS, HELD_OUT, Columns, is_blank, is_loss, plain
 
 Cells = list[str]
 SETS = r"train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?|eval(?:uation)?|dev|learn"
@@ -105,7 +105,7 @@ def table_by(split: Callable[[str], Cells], lines: Iterable[str]) -> Columns | N
     start = next(heads, None)
     if start is None:
         return None
-    names = rows[start]
+    names = told_apart(rows[start], rows[start - 1] if start else [])
     wide = [row for row in rows[start + 1 :] if len(row) in (len(names), len(names) + 1) and is_number(row[0])]
     widths = {len(row) for row in wide}
     if len(wide) < FEWEST_LINES or len(widths) > 1:
@@ -113,7 +113,15 @@ def table_by(split: Callable[[str], Cells], lines: Iterable[str]) -> Columns | N
     first = widths.pop() - len(names)  # pandas numbers the rows, and that column has no name
     columns = {name: [row[i + first] for row in wide] for i, name in enumerate(names)}
     found = {name: [float(x) for x in cells if is_number(x)] for name, cells in columns.items()}
-    return found if any(is_loss(name) and len(x) == len(wide) for name, x in found.items()) else None
+    whole = [name for name in names if all(is_number(x) or is_blank(x) for x in columns[name])]
+    return found if any(is_loss(name) and found[name] for name in whole) else None
+
+
+def told_apart(names: Cells, above: Cells) -> Cells:
+    """Names of columns; where some are the same, with what stands above them: Matlab's "Validation" over "Loss"."""
+    if len(set(names)) == len(names) or len(above) != len(names):
+        return names
+    return [f"{first} {name}".strip() for first, name in zip(above, names, strict=True)]
 
 
 def is_number(entry: str) -> bool:
