@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +21,9 @@ from tinygrad_edu.clinic.examiner.statements import MISSING, Assignment, Stateme
 
 Array = np.ndarray[Any, Any]
 Key = tuple[Any, ...]
-MOST, SECONDS = 60_000, 8.0  # statements that are followed, and for how long
+MOST = 60_000  # statements that are followed
+WORK = 8.0  # for which they are: about seconds, counted so that a slow machine follows as far
+NOTE, NUMBER = 4e-6, 8e-9  # of it, for each value that is noted and for each of its numbers
 RESULT = "the result"  # in place of a name, for what is returned
 NAMES = 40  # names of one value that are kept
 INSIDE = 400  # values of one container that are looked at
@@ -56,12 +57,14 @@ class Recording:
     result: Any = None
     complete: bool = True
     error: BaseException | None = None
+    work: float = 0.0
 
     def note(self, value: Any, *, again: bool = False, **where: Any) -> Key | None:
         """The key of a value; what is new is entered with where it comes from."""
         array = as_numbers(value)
         if array is None:
             return None
+        self.work += NOTE + NUMBER * array.size
         key = key_of(array)
         if key not in self.made:
             self.made[key] = Made(key, array.copy(), len(self.made), **where)
@@ -111,7 +114,7 @@ class Recorder:
         self.recording = Recording()
         self.open: dict[int, tuple[Any, Statement, list[Before]]] = {}
         self.own: dict[Any, bool] = {}
-        self.begin, self.count = time.monotonic(), 0
+        self.count = 0
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Recording:
         before = sys.gettrace()
@@ -143,7 +146,7 @@ class Recorder:
     def start(self, frame: Any) -> None:
         statement = statements_of(frame.f_code.co_filename).get(frame.f_lineno)
         self.count += 1
-        if self.count > MOST or (self.count % 64 == 0 and time.monotonic() - self.begin > SECONDS):
+        if self.count > MOST or self.recording.work > WORK:
             self.recording.complete = False
         if statement is not None and frame.f_code.co_name != "<lambda>":
             names, world = frame.f_locals, frame.f_globals

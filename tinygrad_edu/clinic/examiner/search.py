@@ -20,15 +20,15 @@ from tinygrad_edu.clinic.examiner.slips import nodes as slips_nodes
 from tinygrad_edu.clinic.examiner.slips import recurrent as slips_recurrent
 from tinygrad_edu.clinic.examiner.slips import sums as slips_sums
 from tinygrad_edu.clinic.examiner.slips import windows as slips_windows
-from tinygrad_edu.clinic.examiner.thread_clock import ThreadClock
+from tinygrad_edu.clinic.examiner.work import GRADIENT, MUTANT, RESIDUAL, USE, Work
 
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-6
-BUDGET, AT_LEAST = 1.4, 0.4  # seconds for the whole search, and for the pairs in any case
-ALONE = 3.0  # seconds for the slips one by one; ten thousand weights in three layers take 0.5
-PATIENCE = 12.0  # seconds for them while none of them gives the learner's numbers: a slow machine is to find the same
-AGAIN = 1.0  # seconds for the second pass over them in any case, which makes ready for factors and pairs
-GRACE = 0.1  # seconds to look for others that give the same numbers
+BUDGET, AT_LEAST = 1.4, 0.4  # work (see there) for the whole search, and for the pairs in any case
+ALONE = 3.0  # work for the slips one by one; ten thousand weights in three layers take 0.5
+PATIENCE = 12.0  # work for them while none of them gives the learner's numbers
+AGAIN = 1.0  # work for the second pass over them in any case, which makes ready for factors and pairs
+GRACE = 0.1  # work to look for others that give the same numbers
 FLOOR = 1e-12  # of the largest gradient: below it a gradient is rounding
 ENOUGH = 4  # explanations of one kind
 MEMBERS = 12  # pairs of two groups of slips that give the same numbers
@@ -56,7 +56,7 @@ class Search:
         codes: Collection[str] = (),
     ) -> None:
         self.net, self.learner, self.tolerances = net, learner, tolerances
-        self.unsummed, self.codes, self.clock = frozenset(unsummed), codes, ThreadClock()
+        self.unsummed, self.codes, self.work = frozenset(unsummed), codes, Work()
         self.names = [name for name in learner.params if name in learner.grads]
         self.cache: dict[frozenset[Change], tuple[int, tuple[dict[int, Contributions], dict[int, Array]]]] = {}
         self.at_uses: set[Change] = set()
@@ -84,6 +84,7 @@ class Search:
                 total = change.function(total)
         for mutant in chosen:
             total = mutant.scales.get(name, 1.0) * total
+        self.work.charge(GRADIENT + USE * len(self.net.uses.get(name, ())), np.size(total))
         return np.asarray(total)
 
     def acts(self, change: Change, scope: str, use: Use) -> bool:
@@ -111,11 +112,13 @@ class Search:
         found = self.cache.get(active)
         if found is None or found[0] > until:
             found = (until, self.net.program.run(active, until))
+            self.work.charge_steps(self.net.steps, [*found[1][1]])
             self.cache[active] = found
         return found[1]
 
     def residual(self, name: str, gradient: Array) -> float:
         given = self.learner.grads[name]
+        self.work.charge(RESIDUAL, gradient.size)
         scale = max(float(np.linalg.norm(given)), float(np.linalg.norm(gradient)), self.floor)
         difference = float(np.linalg.norm(given - gradient)) if given.shape == gradient.shape else np.inf
         return 0.0 if difference <= self.floor else difference / scale
@@ -174,13 +177,14 @@ class Search:
             gradients[name] = gradient
         return gradients
 
-    def mutants(self, seconds: float, found: Sequence[Explanation] = ()) -> Iterator[Mutant]:
-        """Everything to try, as long as there is time: once something is `found`, ALONE."""
+    def mutants(self, most: float, found: Sequence[Explanation] = ()) -> Iterator[Mutant]:
+        """Everything to try, up to so much work: once something is `found`, ALONE."""
         edges = {(use.step, use.slot) for uses in self.net.uses.values() for use in uses}
-        in_any_case = self.clock.seconds() + AGAIN
+        in_any_case = self.work.done + AGAIN
         for mutant in mutants(self.net, self.learner, self.codes):
-            if self.clock.is_past(max(ALONE if found else seconds, in_any_case)):
+            if self.work.done > max(ALONE if found else most, in_any_case):
                 return
+            self.work.charge(MUTANT)
             self.at_uses.update(c for c in mutant.changes if c.kind == "edge" and (c.step, c.slot) in edges)
             yield mutant
 
@@ -221,14 +225,14 @@ class Search:
         one, as two that are both made at one weight: so then the rest of the groups.
         """
         groups = {group[0]: group for group in self.distinct(singles)}
-        limit, found = max(BUDGET, self.clock.seconds() + AT_LEAST), 0
+        limit, found = max(BUDGET, self.work.done + AT_LEAST), 0
         for members in (slice(0, 1), slice(1, MEMBERS)):
             for a, b, unknown in self.candidates(list(groups)):
                 pairs = itertools.islice(itertools.product(groups[a], groups[b]), members.start, members.stop)
                 if any(self.agree((x.mutants[0], y.mutants[0]), unknown) for x, y in pairs):
-                    found, limit = found + 1, min(limit, self.clock.seconds() + GRACE)
+                    found, limit = found + 1, min(limit, self.work.done + GRACE)
                     yield from self.alike(groups[a], groups[b])
-                if found >= ENOUGH or self.clock.is_past(limit):
+                if found >= ENOUGH or self.work.done > limit:
                     return
             if found:
                 return

@@ -13,7 +13,6 @@ sample is (0, 0): its update leaves the first weights as they are, and the first
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +25,8 @@ Array = np.ndarray[Any, Any]
 MOST = 6  # updates that are followed
 EVENTS = 4_000  # changes that are kept
 MEMORY = 200_000_000  # bytes of all that is kept, about
-SECONDS = 4.0  # for which a step is watched
+WORK = 4.0  # for which a step is watched: about seconds, counted so that a slow machine sees as much
+LOOK, NUMBER = 4e-6, 3e-9  # of it, for each parameter and for each of its numbers that is compared
 SHORT = 3  # lines between two changes that are no pause
 
 
@@ -102,7 +102,7 @@ class Watcher:
         self.now = {n: np.array(x, dtype=float) for n, x in self.held.items()}
         self.watched = Watched(dict(self.now))
         self.own: dict[Any, bool] = {}
-        self.end, self.lines = time.monotonic() + SECONDS, 0
+        self.work, self.lines = 0.0, 0
 
     def enter(self, frame: Any, event: str, argument: Any) -> Any:
         code = frame.f_code
@@ -120,6 +120,7 @@ class Watcher:
         held = dict(self.read())
         for name, x in held.items():
             new = np.array(x, dtype=float)
+            self.work += LOOK + NUMBER * new.size
             if new.shape != self.now[name].shape:
                 raise EnoughError
             anew = isinstance(x, np.ndarray) and x is not self.held[name]
@@ -129,7 +130,7 @@ class Watcher:
                 self.now[name] = new
         self.held = held
         kept = sum(event.new.nbytes for event in self.watched.events[-1:]) * len(self.watched.events)
-        if time.monotonic() > self.end or len(self.watched.events) > EVENTS or kept > MEMORY:
+        if self.work > WORK or len(self.watched.events) > EVENTS or kept > MEMORY:
             raise EnoughError
 
 
