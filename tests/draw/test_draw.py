@@ -287,9 +287,9 @@ def test_collapse_and_max_nodes_are_obeyed():
 @pytest.mark.slow
 def test_a_chain_of_a_hundred_thousand_nodes_collapses_in_linear_time():
     node = chain(100_000)
-    start = time.perf_counter()
+    start = time.process_time()
     drawing = draw(node)
-    assert time.perf_counter() - start < 10  # 0.4 s measured
+    assert time.process_time() - start < 10  # 0.4 s measured
     assert "100,001 nodes drawn as 2 boxes" in drawing.dot
 
 

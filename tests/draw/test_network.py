@@ -150,6 +150,7 @@ def test_every_activation_can_be_drawn_with_the_health_of_its_units(name):
     [
         (Value(1.0), {}, "draws a model, not Value"),
         (tg.nn.MLP([2, 1]), {"color": "health"}, "inputs=X"),
+        (tg.nn.MLP([2, 1]), {"color": "gradient"}, "Call loss.backward() first"),
         (tg.nn.LayerNorm(3), {}, "no matrix called weight"),
     ],
 )
@@ -181,3 +182,17 @@ def test_local_derivatives_stand_on_the_edges():
     assert 'n0 -> op2 [label=" -3 "]' in dot
     assert 'n1 -> op2 [label=" 2 "]' in dot
     assert "label" not in next(line for line in draw(a * b).dot.splitlines() if "n0 -> op2" in line)
+
+
+def test_local_derivatives_of_tensors_stand_on_the_edges():
+    """Elementwise in numbers, of a product of matrices the other factor, of a sum 1; the same numbers as of Values."""
+    x = np.array([[0.5, -1.0]])
+    W = tg.Tensor([[0.3], [0.2]], requires_grad=True, label="W")
+    h = tg.ops.matmul(x, W)
+    h.label = "h"
+    dot = draw((tg.ops.tanh(h) * 4.0).sum(), derivatives=True).dot
+    slope = 1.0 - np.tanh(0.5 * 0.3 - 0.2) ** 2
+    labels = re.findall(r'label=" (.*?) "', dot)
+    assert labels == ["@ Wᵀ", "Xᵀ @", f"{slope:.4g}", "4", f"{np.tanh(-0.05):.4g}", "1"]
+    large = tg.Tensor(np.arange(6.0), requires_grad=True)
+    assert 'label=" |' in draw(tg.ops.tanh(large), derivatives=True).dot

@@ -1,7 +1,7 @@
 """Pictures of computation graphs: `draw`, and the `Drawing` that it returns.
 
 Read graph.py first (the graph as plain lists), then plan.py (what is drawn of it), layers.py and recognize.py (what
-nodes amount to), dot.py, render.py and drawing.py. network.py draws a circle for each unit, page.py and story.py the
+nodes amount to), dot.py, render.py and drawing.py. network.py draws a circle for each unit (where: stand.py; in which state: units.py, health.py), page.py and story.py the
 interactive page, latex.py a formula.
 """
 
@@ -51,7 +51,8 @@ def draw(
     style: "graph"; or "network" for a model of linear layers: a circle for each unit, an edge for each weight.
     color: what the network shows: "weight", "gradient", or "health" of its units on `inputs` (saturated,
     dead, vanishing).
-    derivatives: write the local derivative ∂result/∂argument on each edge of a graph of Values.
+    derivatives: write the local derivative ∂result/∂argument on each edge: of Tensors elementwise ("1" where all are
+    equal, |norm| where they are many), of a product of matrices the other factor, transposed.
     fold: a function that was written out, 1/(1 + e^-x), is one node, which the page (.html) unfolds; False: never.
     Errors: DrawError for a target without a graph; SettingError, NameNotFoundError for wrong settings.
 

@@ -61,3 +61,47 @@ def rule_of(node: Node, slot: int, mine: str, names: list[str]) -> str:
     if getattr(operation, "name", "") == "matmul" and matrices == [True, True]:
         return f"∂L/∂{parent} += " + (f"{g} @ {names[1]}ᵀ" if slot == 0 else f"{names[0]}ᵀ @ {g}")
     return f"∂L/∂{parent} += {g} · ∂{mine}/∂{parent}"
+
+
+def derivatives_of(node: Node, names: list[str]) -> list[str]:
+    """The local derivative ∂node/∂parent for each parent, as text; "" where it is no number for each element.
+
+    Of an elementwise operation, and of one that ends in a single number, a sum or a mean: exact. Of a product of
+    matrices the other factor, transposed. Equal numbers as one.
+    """
+    parents = getattr(node, "parents", ())
+    axes = [len(getattr(plain(x), "shape", ())) for x in parents]
+    if getattr(node.op, "name", "") == "matmul" and axes == [2, 2]:
+        return [f"@ {names[1]}ᵀ", f"{names[0]}ᵀ @"]
+    if any(size(plain(x)) > MOST for x in (node, *parents)):
+        return []
+    import numpy
+
+    with numpy.errstate(all="ignore"):
+        found = local_arrays(node)
+    return [derivative_text(found[k]) if k in found else "" for k in range(len(parents))]
+
+
+def local_arrays(node: Node) -> dict[int, Any]:
+    """By the place of the parent: the derivative of each element of the node by the element it was made of."""
+    import numpy
+
+    from tinygrad_edu.core.backward import pull
+
+    data = plain(node)
+    partials_on_arrays = getattr(node.op, "partials_on_arrays", None)
+    if partials_on_arrays is not None:
+        return dict(enumerate(partials_on_arrays(node.array, [getattr(x, "array", x) for x in node.parents])))
+    wanted = [k for k, x in enumerate(node.parents) if x.__class__ is node.__class__ and x.requires_grad]
+    if size(data) != 1 or not wanted:
+        return {}
+    return {k: share for k, (_, share) in zip(wanted, pull(node, numpy.ones_like(data)), strict=True)}
+
+
+def derivative_text(partial: Any) -> str:
+    """Equal numbers as one, a few in full, many as their norm."""
+    import numpy
+
+    partial = numpy.asarray(plain(partial), dtype=float)
+    first = partial.reshape(-1)[:1]
+    return number(first[0]) if first.size and (partial == first).all() else value_text(partial)

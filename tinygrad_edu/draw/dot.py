@@ -84,7 +84,7 @@ def full(
 ) -> Iterator[str]:
     """Every node: a box for its numbers, and before it an ellipse for the operation that made it.
 
-    derivatives: the local derivatives on the edges into an operation, where the node keeps them (Values);
+    derivatives: the local derivatives on the edges into an operation;
     functions: the nodes that stand for several operations; loss: its nodes get a frame.
     """
     functions, told = functions or {}, has_gradients(graph)
@@ -122,7 +122,7 @@ def operation_statements(graph: Graph, place: int, derivatives: bool, function: 
     if function:
         options = count(sum(map(bool, function.operations)), "operation")
     yield ellipse(name, graph.operations[place], options, folded=bool(function))
-    partials = getattr(node, "partials", ()) if derivatives and not function else ()
+    partials = local_derivatives(graph, place) if derivatives and not function else []
     parents = [graph.name(parent) for parent in graph.parents[place]]
     yield from arrows(name, parents, graph.operations[place], partials)
     yield f"{name} -> {graph.name(place)}"
@@ -142,7 +142,18 @@ def frame(graph: Graph, loss: LossPart) -> Iterator[str]:
         )
 
 
-def arrows(name: str, parents: Sequence[str], operation: str, partials: Sequence[Any] = ()) -> Iterator[str]:
+def local_derivatives(graph: Graph, place: int) -> list[str]:
+    """∂node/∂parent for each parent: of a Value the number it keeps, of a Tensor see array_numbers.py."""
+    node, parents = graph.nodes[place], graph.parents[place]
+    if hasattr(node, "partials"):
+        return [number(plain(partial)) for partial in node.partials]
+    from tinygrad_edu.draw.array_numbers import derivatives_of  # NumPy, without which Values are drawn
+
+    names = [clean(graph.labels[parent]) or f"argument {k}" for k, parent in enumerate(parents, 1)]
+    return derivatives_of(node, names)
+
+
+def arrows(name: str, parents: Sequence[str], operation: str, partials: Sequence[str] = ()) -> Iterator[str]:
     """The edges into an operation, numbered where their order matters: a - b is not b - a.
 
     Graphviz moves arguments up and down to avoid crossings, and its ordering=in, which keeps them in order,
@@ -151,7 +162,7 @@ def arrows(name: str, parents: Sequence[str], operation: str, partials: Sequence
     numbered = len(parents) > 1 and operation not in COMMUTATIVE
     for position, parent in enumerate(parents, 1):
         labels = [f'headlabel="{position}"'] if numbered else []
-        labels += [f'label=" {number(plain(partials[position - 1]))} "'] if len(partials) >= position else []
+        labels += [f'label=" {quote(text)[1:-1]} "'] if (text := "".join(partials[position - 1 : position])) else []
         yield f"{parent} -> {name}" + (f" [{', '.join(labels)}]" if labels else "")
 
 

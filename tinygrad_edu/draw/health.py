@@ -2,100 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from tinygrad_edu.core.aliases import Model, Samples
-from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.draw.stages import owners_of_stages
-from tinygrad_edu.errors import DrawError
-from tinygrad_edu.train.histograms import NEARLY_FLAT, ends_in_activation, ends_of_layers, evaluation_mode, slope
+import numpy as np
 
-Health = Literal["healthy", "saturated", "dead", "vanishing", ""]
+from tinygrad_edu.core.aliases import Model, Samples
+from tinygrad_edu.core.graph import topological
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.draw.stages import candidates_of
+from tinygrad_edu.draw.units import Unit, measure_units
+from tinygrad_edu.errors import DrawError
+from tinygrad_edu.train.histograms import NEARLY_FLAT, VALUES_AT_MOST, evaluation_mode, nodes_in
+
+Health = Literal["dead", "saturated", "vanishing", "healthy", ""]
 MOSTLY = 0.9  # of the samples: from here on a unit counts as saturated
 VANISHING = 1e-3  # of the largest gradient of any unit: what reaches the unit hardly changes its weights
 
 
 def health_of(model: Model, inputs: Samples) -> Mapping[int, list[Health]]:
-    """By the number of the column in the picture: the state of its units on these samples.
+    """By the number of the column in the picture: the state of its units on these samples; "" if none can be told.
 
     A unit is dead if its activation has next to no slope for every sample, saturated if it has for most of them, and
     vanishing if next to nothing of the output's gradient reaches it: the root of the mean square over the samples, by
-    that of the unit where it is largest.
+    that of the unit where it is largest. Of a recurrent layer each step counts as a sample; a gate that is flat makes
+    its unit saturated. Of a model of Values the first samples are measured.
     Errors: DrawError without inputs.
     """
     if inputs is None:
         raise DrawError('color="health" is measured on samples: pass some, draw(model, style="network", inputs=X)')
-    import numpy
+    with evaluation_mode(model), np.errstate(all="ignore"):
+        output = model(samples_for(model, inputs))
+        output = output[0] if isinstance(output, tuple) else output  # a recurrent layer hands on its state too
+        total = with_random_signs(output)
+        total.backward()
+        units = measure_units(model, topological(total), output)
+    lengths = {column: [unit.length() for _, unit in sorted(each.items())] for column, each in units.items()}
+    largest = max((length for each in lengths.values() for length in each), default=0.0)
+    last, states = max(units, default=0), candidates_of(model)
+    return {
+        column: [
+            state(unit, length < VANISHING * largest and column < last, states)
+            for (_, unit), length in zip(sorted(each.items()), lengths[column], strict=True)
+        ]
+        for column, each in units.items()
+    }
 
-    with evaluation_mode(model), numpy.errstate(all="ignore"):
-        output = model(samples_for(inputs))
-        if not isinstance(output, Tensor):
-            return {}
-        signs = numpy.random.default_rng(0).choice([-1.0, 1.0], size=output.shape)
-        (output * signs).sum().backward()
-        ends = {column: nodes for column, nodes in ends_by_column(model, output) if len(nodes) == 1}
-        lengths = {column: lengths_of(nodes[0]) for column, nodes in ends.items()}
-        largest = max((float(each.max()) for each in lengths.values() if each.size), default=0.0)
-        last = max(ends, default=0)
-        return {k: states_of(nodes[0], lengths[k], largest if k < last else 0.0) for k, nodes in ends.items()}
 
-
-def samples_for(inputs: Samples) -> Any:
+def samples_for(model: Model, inputs: Samples) -> Any:
     """Whole numbers stay so, for an embedding; one sample becomes a batch of one."""
-    import numpy
-
-    array = numpy.atleast_2d(numpy.asarray(inputs))
-    return array if array.dtype.kind in "iu" else array.astype(float)
-
-
-def ends_by_column(model: Model, output: Any) -> Iterator[tuple[int, list[Any]]]:
-    """(column, the nodes with which its layers end); of a layer and the norm behind it, those of the norm."""
-    modules = dict(model.named_modules())
-    columns = owners_of_stages(model)
-    for name, nodes in ends_of_layers(model, output).items():
-        column = columns.get(id(modules.get(name, model)))
-        if column is not None:
-            yield column, [before_reshape(node) for node in nodes]
+    array = np.atleast_2d(np.asarray(inputs))
+    array = array if array.dtype.kind in "iu" else array.astype(float)
+    return array if all(isinstance(p, Tensor) for p in model.parameters()) else array[:VALUES_AT_MOST]
 
 
-def before_reshape(node: Any) -> Any:
-    """The node whose numbers are only put into another shape, as Flatten does."""
-    while getattr(node.op, "name", "") == "reshape":
-        node = node.parents[0]
-    return node
+def with_random_signs(output: Any) -> Any:
+    """The sum of all outputs, with signs, so that a unit's effects on several of them do not cancel."""
+    rng = np.random.default_rng(0)
+    if isinstance(output, Tensor):
+        return (output * rng.choice([-1.0, 1.0], size=output.shape)).sum()
+    values = nodes_in(output)
+    return sum(value * sign for value, sign in zip(values, rng.choice([-1.0, 1.0], len(values)).tolist(), strict=True))
 
 
-def by_unit(array: Any, node: Any) -> Any:
-    """(entries, units) of what belongs to a node: channels stand behind the samples in an image, else at the end."""
-    import numpy
-
-    if node.array.ndim > 3:
-        array = numpy.moveaxis(array, 1, -1)
-    return numpy.reshape(array, (-1, array.shape[-1]))
-
-
-def lengths_of(node: Any) -> Any:
-    """The root mean square of the gradient that reaches each unit."""
-    import numpy
-
-    if node.grad is None:
-        return numpy.empty(0)
-    return numpy.sqrt(numpy.mean(by_unit(numpy.asarray(node.grad), node) ** 2, axis=0))
-
-
-def states_of(node: Any, lengths: Any, largest: float) -> list[Health]:
-    """The state of each unit of a layer that ends in this node; "" where nothing can be told of it."""
-    if not ends_in_activation(node):
-        return ["vanishing" if length < VANISHING * largest else "" for length in lengths]
-    slopes = by_unit(slope(node), node).T
-    faint = [length < VANISHING * largest for length in lengths] or [False] * len(slopes)
-    return [state(column, each) for column, each in zip(slopes, faint, strict=True)]
-
-
-def state(slopes: Any, vanishing: bool) -> Health:
-    """Of one unit, from its slopes, one for each sample."""
-    flat = abs(slopes) < NEARLY_FLAT
-    if flat.all():
+def state(unit: Unit, faint: bool, candidates: set[str]) -> Health:
+    """Of one unit. `candidates`: the parts of recurrent layers that become the state; other parts are gates."""
+    if not all(np.isfinite(part).all() for each in [*unit.slopes.values(), unit.gradients] for part in each):
+        return ""
+    flat = {name: np.abs(np.concatenate(each)) < NEARLY_FLAT for name, each in unit.slopes.items()}
+    gates = set(flat) - candidates if set(flat) & candidates else set()
+    if any(each.all() for name, each in flat.items() if name not in gates):
         return "dead"
-    return "saturated" if flat.mean() >= MOSTLY else "vanishing" if vanishing else "healthy"
+    if any(each.mean() >= MOSTLY for each in flat.values()):
+        return "saturated"
+    return "vanishing" if faint else "healthy" if flat else ""

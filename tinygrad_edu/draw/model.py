@@ -60,12 +60,13 @@ def tensor_run(model: Model, inputs: Samples) -> Any:
     """The answer to a Tensor; of a model that takes whole numbers, such as an embedding, to these."""
     import numpy
 
-    try:
-        return model(tensor_sample(inputs))
-    except (TinygradError, IndexError, TypeError):
-        if is_node(inputs) or numpy.asarray(inputs).dtype.kind not in "iu":
-            raise
-        return model(numpy.asarray(inputs))
+    with numpy.errstate(all="ignore"):  # a run that diverged is drawn too: the picture shows its NaN in red
+        try:
+            return model(tensor_sample(inputs))
+        except (TinygradError, IndexError, TypeError):
+            if is_node(inputs) or numpy.asarray(inputs).dtype.kind not in "iu":
+                raise
+            return model(numpy.asarray(inputs))
 
 
 def tensor_sample(inputs: Samples) -> Any:

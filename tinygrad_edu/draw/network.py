@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from typing import Any, Literal
 
 from tinygrad_edu.core.aliases import Model, Samples
-from tinygrad_edu.draw.dot import COLOURS, FONT, QUIET, heading
+from tinygrad_edu.draw.dot import ALARM, COLOURS, FONT, QUIET, heading
+from tinygrad_edu.draw.stand import LINE, MOST_UNITS, ROW, columns, depth_of_captions, in_runs, lowest, places
 from tinygrad_edu.draw.text import count, escape
 from tinygrad_edu.errors import DrawError
 
 Colour = Literal["weight", "gradient", "health"]
-MOST_UNITS = 12  # circles of a layer; the rest is a number
-COLUMN, ROW = 1.9, 0.52  # inches between layers and between units
-LINE = 0.185  # inches from a line of a caption to the next
 POSITIVE, NEGATIVE = "#0072b2", "#d55e00"  # of Okabe and Ito's palette
 WIDEST = 4.0  # points of the edge with the largest number
 FAINT = 0.02  # of the largest: thinner edges are left out, as they could not be seen
@@ -44,20 +43,21 @@ def draw_network(model: Model, inputs: Samples, colour: Colour, title: str) -> t
     Errors: DrawError for a model that is no such chain, or without inputs where they are needed.
     """
     chain = chain_for(model, inputs, colour)
+    if colour == "gradient" and not any(edge.any() for edge in chain.edges):
+        raise DrawError('color="gradient": every gradient is zero or missing. Call loss.backward() first')
     units = states(model, inputs) if colour == "health" else {}
     kind = "gradients of the weights" if colour == "gradient" else "weights"
-    note = f"Edges: {kind}; blue positive, orange negative"
+    broken = sum(not isfinite(x) for edge in chain.edges for x in edge.ravel().tolist())
+    note = f"Edges: {kind}; blue positive, orange negative" + f"; {broken:,} NaN or infinite, dashed" * bool(broken)
     tinted = [units.get(place, ()) for place in range(len(chain.widths))]
+    legend = health_legend(chain, tinted) if colour == "health" else ()
     lines = [
         'digraph "network" {',
         f"  graph [layout=neato, splines=line, bgcolor=white, pad=0.25, {FONT}]",
         f"  node [shape=circle, style=filled, fixedsize=true, width=0.36, fontsize=10, {FONT}]",
         "  edge [dir=none]",
         *heading(title, note + health_note(units)),
-        *(
-            f"  {line}"
-            for line in [*circles(chain, tinted), *captions(chain), *health_legend(chain, units), *edges(chain)]
-        ),
+        *(f"  {line}" for line in [*circles(chain, tinted), *captions(chain), *legend, *edges(chain)]),
         "}",
     ]
     return "\n".join(lines) + "\n", summary(model, chain)
@@ -119,56 +119,56 @@ def activations(model: Model, layers: int) -> list[str]:
     return [f", {name}" if name else "" for name in [*[hidden] * (layers - 1), last]]
 
 
-def places(width: int) -> list[tuple[int, float]]:
-    """(unit, its height in inches) of the circles of a layer: all, or the first ones."""
-    shown = width if width <= MOST_UNITS else MOST_UNITS - 1
-    rows = min(width, MOST_UNITS)
-    return [(unit, ROW * ((rows - 1) / 2 - unit)) for unit in range(shown)]
-
-
 def circles(chain: Chain, tints: Sequence[Sequence[str]]) -> Iterator[str]:
     """A circle for each unit, and the number of those that are left out."""
-    for layer, width in enumerate(chain.widths):
+    for column in columns(chain.captions, chain.widths):
+        layer, width = column.layer, chain.widths[column.layer]
         kind = "input" if layer == 0 else "output" if layer == len(chain.widths) - 1 else "result"
         fill, border = COLOURS[kind]  # type: ignore[index]
         for unit, height in places(width):
             tint = TINTS[tints[layer][unit]] if len(tints[layer]) == width else fill
             label = f"x{unit}" if layer == 0 else f"y{unit}" if kind == "output" else ""
             yield (
-                f'u{layer}_{unit} [pos="{COLUMN * layer:.3f},{height:.3f}!", label="{label}", '
+                f'{column.name}_{unit} [pos="{column.x:.3f},{column.y + height:.3f}!", label="{label}", '
                 f'fillcolor="{tint}", color="{border}"]'
             )
         if width > MOST_UNITS:
             height = places(width)[-1][1] - ROW
-            text = f"+ {width - MOST_UNITS + 1:,}"
-            yield f'm{layer} [shape=plaintext, style="", pos="{COLUMN * layer:.3f},{height:.3f}!", label="{text}"]'
+            at, text = f"{column.x:.3f},{column.y + height:.3f}!", f"+ {width - MOST_UNITS + 1:,}"
+            yield f'm{column.name} [shape=plaintext, style="", pos="{at}", label="{text}"]'
 
 
 def captions(chain: Chain) -> Iterator[str]:
     """Below each layer what it is: Linear 2→16, tanh."""
-    lowest = -ROW * (min(max(chain.widths), MOST_UNITS) - 1) / 2 - 0.55
-    for layer, text in enumerate(chain.captions):
-        lines = escape(text, 120).replace(", ", "<BR/>")
-        height = lowest - LINE / 2 * lines.count("<BR/>")  # so that the first lines stand side by side
+    for column in columns(chain.captions, chain.widths):
+        lines = escape(chain.captions[column.layer], 120).replace(", ", "<BR/>")
+        # so that the first lines stand side by side
+        height = column.y + lowest(chain.widths) - 0.55 - LINE / 2 * lines.count("<BR/>")
         yield (
-            f'c{layer} [shape=plaintext, style="", fixedsize=false, pos="{COLUMN * layer:.3f},{height:.3f}!", '
+            f'c{column.name} [shape=plaintext, style="", fixedsize=false, pos="{column.x:.3f},{height:.3f}!", '
             f'label=<<FONT COLOR="{QUIET}">{lines}</FONT>>]'
         )
 
 
 def edges(chain: Chain) -> Iterator[str]:
     """An edge for each weight between circles that are shown, as wide as its number is large in this layer."""
+    last = {
+        column.layer: column.name for column in columns(chain.captions, chain.widths)
+    }  # of two the one to go on from
     for layer, matrix in enumerate(chain.edges):
-        largest = float(abs(matrix).max()) if matrix.size else 0.0
+        largest = max((abs(x) for x in matrix.ravel().tolist() if isfinite(x)), default=0.0)
         for unit, _ in places(matrix.shape[0]):
             for source, _ in places(matrix.shape[1]):
-                share = float(matrix[unit, source]) / largest if largest else 0.0
-                if abs(share) >= FAINT:
-                    yield f"u{layer}_{source} -> u{layer + 1}_{unit} [{line_style(share)}]"
+                number = float(matrix[unit, source])
+                share = number / (largest or 1.0) if isfinite(number) else number
+                if not abs(share) < FAINT:
+                    yield f"{last[layer]}_{source} -> u{layer + 1}_{unit} [{line_style(share)}]"
 
 
 def line_style(share: float) -> str:
     """Of an edge, by its number as a share of the largest one."""
+    if not isfinite(share):
+        return f'color="{ALARM}", style=dashed, penwidth={WIDEST:.2f}'
     return f'color="{POSITIVE if share > 0 else NEGATIVE}", penwidth={WIDEST * abs(share):.2f}'
 
 
@@ -179,22 +179,34 @@ def health_note(units: Mapping[int, Sequence[str]]) -> str:
     return f". Units: {', '.join(told)}" if told else ""
 
 
-def health_legend(chain: Chain, units: Mapping[int, Sequence[str]]) -> Iterator[str]:
+def health_legend(chain: Chain, tinted: Sequence[Sequence[str]]) -> Iterator[str]:
     """Below the captions, from left to right: a circle in the colour of each state that occurs, and its name."""
-    met = [state for state in TINTS if state and any(state in layer for layer in units.values())]
-    lines = max(text.count(", ") for text in chain.captions) + 1
-    height = -ROW * (min(max(chain.widths), MOST_UNITS) - 1) / 2 - 0.75 - LINE * lines
-    for place, state in enumerate(met):
-        x = 1.25 * place
-        look = f'label="", width=0.2, fillcolor="{TINTS[state]}", color="#6e6e6e"'
+    met = [state for state in TINTS if state and any(state in layer for layer in tinted)]
+    bottom = min(column.y for column in columns(chain.captions, chain.widths)) + lowest(chain.widths)
+    height = bottom - depth_of_captions(chain.captions) - 0.47
+    for place, state in enumerate([*met, *unmeasured(chain, tinted)]):
+        x, middle = 1.25 * place, 1.25 * place + 0.2 + 0.043 * len(state)
+        look = f'label="", width=0.2, fillcolor="{TINTS.get(state, TINTS[""])}", color="#6e6e6e"'
         yield f'h{place} [pos="{x:.3f},{height:.3f}!", {look}]'
         yield (
-            f'w{place} [shape=plaintext, style="", fixedsize=false, pos="{x + 0.5:.3f},{height:.3f}!", '
+            f'w{place} [shape=plaintext, style="", fixedsize=false, pos="{middle:.3f},{height:.3f}!", '
             f'label=<<FONT COLOR="{QUIET}">{state}</FONT>>]'
         )
 
 
+def unmeasured(chain: Chain, tinted: Sequence[Sequence[str]]) -> list[str]:
+    """What the legend says of hidden units without a state: layers without an activation, attention."""
+    hidden = list(zip(chain.widths, tinted, strict=True))[1:-1]
+    return ["not measured"] if any(len(states) != width or "" in states for width, states in hidden) else []
+
+
 def summary(model: Model, chain: Chain) -> str:
     """The picture in words."""
-    widths, size = "-".join(map(str, chain.widths)), sum(array.size for array in model.state_dict().values())
-    return f"Network {widths}: {'; '.join(chain.captions[1:])}; {count(size, 'parameter')}"
+    widths, size = short_widths(chain.widths), sum(array.size for array in model.state_dict().values())
+    return f"Network {widths}: {'; '.join(in_runs(chain.captions[1:]))}; {count(size, 'parameter')}"
+
+
+def short_widths(widths: Sequence[int]) -> str:
+    """2-16-1; equal layers one behind the other as one where there are many."""
+    texts = [str(width) for width in widths]
+    return "-".join(texts if len(texts) <= 10 else in_runs(texts))

@@ -56,7 +56,9 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
     heading, alternative = html.escape(clean(title, 120) or "Computation graph"), html.escape(summary)
     pictures = "".join(place_picture(view, svg, alternative, place) for place, (view, svg) in enumerate(svgs.items()))
     script, style = asset("graph.js"), asset("graph.css")
-    legend = "".join(legend_entry(kind, *colours) for kind, colours in COLOURS.items())
+    legend = "".join(
+        legend_entry(kind, *colours) for kind, colours in COLOURS.items() if story
+    )  # a network has its own
     body = f"""
 <header><h1>{heading}</h1><p class="summary">{alternative}</p></header>
 {CONTROLS}
@@ -65,7 +67,7 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
 <div class="sheet" id="sheet">{pictures}</div>
 <aside aria-label="The chosen node" aria-live="polite" id="panel"><p class="hint">{HINT}</p></aside>
 </main>
-<ul class="legend" aria-label="Colours">{legend}</ul>
+<ul class="legend" aria-label="Colours"{" hidden" * (not legend)}>{legend}</ul>
 <script type="application/json" id="story">{as_json({**NOTHING, **story})}</script>
 <script>{script}</script>
 """

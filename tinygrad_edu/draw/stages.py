@@ -52,21 +52,25 @@ def stages_of(model: Model, gradients: bool) -> list[Stage]:
         for stage in stages_of_layer(layer, gradients):
             matrix = None if stage.matrix is None else fit_to_width(stage.matrix, width)
             width = width if matrix is None else matrix.shape[0]
-            found.append(Stage(matrix, stage.caption, (layer,)))
+            found.append(Stage(matrix, stage.caption, stage.owners or (layer,)))
     return join_stages(found)
 
 
-def owners_of_stages(model: Model) -> dict[int, int]:
+def columns_of(model: Model) -> list[tuple[int, tuple[Any, ...]]]:
+    """(units, the layers that end in them) of each column of the picture behind the inputs; no units if unknown."""
+    if not hasattr(model, "sizes"):
+        stages = stages_of(model, gradients=False)
+        return [(0 if stage.matrix is None else len(stage.matrix), stage.owners) for stage in stages]
+    norms = dict(enumerate(getattr(model, "norms", ())))
+    behind = [(layer, norms[k]) if k in norms else (layer,) for k, layer in enumerate(model.layers)]
+    return list(zip(model.sizes[1:], behind, strict=True))
+
+
+def columns_by_module(model: Model) -> dict[int, int]:
     """By the id of a module: the column of the picture in which its units stand, from 1 on."""
-    if hasattr(model, "sizes"):
-        owners: list[tuple[Any, ...]] = [(layer,) for layer in model.layers]
-        for place, norm in enumerate(getattr(model, "norms", ())):
-            owners[place] = (*owners[place], norm)
-    else:
-        owners = [stage.owners for stage in stages_of(model, gradients=False)]
     found: dict[int, int] = {}
-    for column, each in enumerate(owners, 1):
-        for owner in each:
+    for column, (_, owners) in enumerate(columns_of(model), 1):
+        for owner in owners:
             inside = owner.modules() if isinstance(owner, Module) else ()
             found.update((id(module), column) for module in inside)
     return found
@@ -86,15 +90,26 @@ def stages_of_layer(layer: Any, gradients: bool) -> Iterator[Stage]:
     elif isinstance(layer, Convolution):
         yield Stage(by_channels(layer, arrays["weight"]), words)
     elif isinstance(layer, Recurrent):
-        gates = [name for name, child in layer.named_children() if isinstance(child, Gate)]
-        chosen = next((name for name in gates if name in ("candidate", "cell_gate")), gates[-1])
-        yield Stage(arrays[f"{chosen}.weight_ih"], words)
+        yield Stage(arrays[f"{candidate_of(layer)}.weight_ih"], words)
         if "output.weight" in arrays:
-            yield Stage(arrays["output.weight"], f"Linear {'→'.join(map(str, arrays['output.weight'].shape[::-1]))}")
+            caption = f"Linear {'→'.join(map(str, arrays['output.weight'].shape[::-1]))}"
+            yield Stage(arrays["output.weight"], caption, (layer.output,))
     elif "out.weight" in arrays:
         yield Stage(arrays["out.weight"], words)
     else:
         yield Stage(None, words)
+
+
+def candidate_of(layer: Recurrent) -> str:
+    """The name of the sum that becomes the new state; what stands beside it only lets through."""
+    gates = [name for name, child in layer.named_children() if isinstance(child, Gate)]
+    return next((name for name in gates if name in ("candidate", "cell_gate")), gates[-1])
+
+
+def candidates_of(model: Model) -> set[str]:
+    """The places of all of them in a model."""
+    found = [(place, each) for place, each in model.named_modules() if isinstance(each, Recurrent)]
+    return {f"{place}.{candidate_of(each)}" if place else candidate_of(each) for place, each in found}
 
 
 SHOWN = {  # what the one matrix of a layer is, where it has more weights than that

@@ -41,7 +41,8 @@ class Answer:
         if self.classes:
             return f"{int(self.right.sum())} of {len(self.right)} samples are on the right side."
         error = float(np.sqrt(np.mean((self.target - self.given) ** 2)))
-        return f"The answers are off by {figure(error)} (root mean square over {len(self.target)} samples)."
+        amount = f"{len(self.target)} sample{'s' * (len(self.target) != 1)}"
+        return f"The answers are off by {figure(error)} (root mean square over {amount})."
 
 
 def answers_of(record: Record, X: Array) -> Array:
@@ -56,6 +57,19 @@ def answers_of(record: Record, X: Array) -> Array:
 def choose_samples(count: int) -> Array:
     """The samples that are drawn: all, or MOST_POINTS evenly chosen."""
     return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).astype(int))
+
+
+def limits_around(X: Array, share: float) -> tuple[Array, Array]:
+    """(lowest, highest) of each input, a share of its spread wider; of one that never changes far enough to be read.
+
+    >>> limits_around(np.array([[3.0, 0.0], [3.0, 10.0]]), 0.1)
+    (array([ 2., -1.]), array([ 4., 11.]))
+    """
+    low, high = X.min(axis=0), X.max(axis=0)
+    size = np.maximum(np.abs(low), np.abs(high))
+    same = high - low <= 1e-6 * size  # rounding: numbers beside the axis would all look alike
+    room = np.where(same, np.maximum(1.0, 0.1 * size), share * (high - low))
+    return low - room, high + room
 
 
 def predict(model: Module, X: Array) -> Array:

@@ -11,7 +11,7 @@ from tinygrad_edu.charts.palette import MARKS, SERIES
 from tinygrad_edu.charts.pictures import Canvas, picture
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.reporting.answers import Answer, answer, answers_of, choose_samples
+from tinygrad_edu.reporting.answers import Answer, answer, answers_of, choose_samples, limits_around
 from tinygrad_edu.reporting.confusion import confusion
 from tinygrad_edu.reporting.projection import against, components
 from tinygrad_edu.reporting.record import Record
@@ -19,6 +19,7 @@ from tinygrad_edu.reporting.tables import behind
 
 Array = np.ndarray[Any, Any]
 SIDE, SIDE_OF_VALUES = 121, 31  # points of the grid along one side; a model of Values takes 0.1 ms for each
+MOST_NAMED = 60  # classes in the legend; so many more look like one of these
 MOST_BESIDE = 5  # classes of a matrix that stands beside the picture; that of more stands below it
 MARKERS = "os^DvPX*"
 SHADES = (0.08, 0.16, 0.24, 0.32)  # from the boundary outwards
@@ -83,7 +84,9 @@ def frame_picture(
 ) -> str:
     """A picture with room for so many rows of its legend above it."""
     note, (left, below, right, above) = f'<p class="note">{about}</p>' if about else "", AROUND
-    drawn = picture(what, draw, SIZE, (left, below, right, above + 0.2 * (rows - 1)))
+    more = 0.2 * (rows - 1)
+    size = (SIZE[0], SIZE[1] + max(0.0, more - 0.8))  # of many classes the page is longer, not the plane flat
+    drawn = picture(what, draw, size, (left, below, right, above + more))
     return f"<figure><figcaption>{words}</figcaption>{drawn}{note}{behind_it}</figure>"
 
 
@@ -94,8 +97,8 @@ def columns_of(found: Answer) -> int:
 
 
 def legend_rows(found: Answer) -> int:
-    """Rows of the legend: one entry for each class, and one for what is wrong."""
-    return -(-(len(found.names) + 1) // columns_of(found))
+    """Rows of the legend: one entry for each class that it names, and one for what is wrong."""
+    return -(-(min(len(found.names), MOST_NAMED) + 1) // columns_of(found))
 
 
 def behind_it(head: Sequence[str], X: Array, found: Answer) -> str:
@@ -127,8 +130,7 @@ def rows(X: Array, found: Answer) -> list[list[float]]:
 
 def curve(canvas: Canvas, record: Record, X: Array, found: Answer) -> None:
     """The answer along the one input, and the samples."""
-    room = 0.05 * float(np.ptp(X)) or 1.0
-    x = np.linspace(X.min() - room, X.max() + room, 300)[:, None].astype(X.dtype)
+    x = np.linspace(*limits_around(X, 0.05), 300).astype(X.dtype)
     some = choose_samples(len(X))
     canvas.axes.plot(X[some, 0], found.target[some], "o", color=MARKS["series-2"], markersize=4, label="samples")
     canvas.axes.plot(x[:, 0], answers_of(record, x)[:, 0], color=MARKS["series-1"], label="network")
@@ -138,8 +140,7 @@ def curve(canvas: Canvas, record: Record, X: Array, found: Answer) -> None:
 
 def plane(canvas: Canvas, record: Record, X: Array, found: Answer) -> None:
     """The plane of two inputs: regions of classes and the lines between them, or heights."""
-    room = 0.08 * np.ptp(X, axis=0) + 1e-9
-    low, high = X.min(axis=0) - room, X.max(axis=0) + room
+    low, high = limits_around(X, 0.08)
     side = SIDE_OF_VALUES if is_slow(record) else SIDE
     across, up = np.linspace(low[0], high[0], side), np.linspace(low[1], high[1], side)
     grid = np.stack([g.ravel() for g in np.meshgrid(across, up)], axis=1).astype(X.dtype)
@@ -177,10 +178,13 @@ def unit(colour: str) -> list[float]:
 
 def regions(canvas: Canvas, grid: tuple[Array, Array], scores: Array) -> None:
     """The region of each class: where its score is above all others."""
+    second, first = np.sort(np.ma.filled(scores, -np.inf), axis=0)[-2:]
     for place, score in enumerate(scores):
-        margin = score - np.max(np.delete(scores, place, axis=0), axis=0)
+        margin = score - np.where(score == first, second, first)  # of the best of the others
+        if not margin.max() > 0.0:
+            continue  # of many classes most are chosen nowhere
         shade = (*unit(MARKS[SERIES[place % len(SERIES)]]), 0.22)
-        canvas.axes.contourf(*grid, margin, levels=[0.0, max(float(margin.max()), 0.0) + 1.0], colors=[shade])
+        canvas.axes.contourf(*grid, margin, levels=[0.0, float(margin.max()) + 1.0], colors=[shade])
         canvas.axes.contour(*grid, margin, levels=[0.0], colors=MARKS["ink"], linewidths=1.2)
 
 
@@ -191,9 +195,8 @@ def samples(canvas: Canvas, X: Array, found: Answer) -> None:
     for place, name in enumerate(found.classes):
         those = points[target == name].T
         colour, marker = MARKS[SERIES[place % len(SERIES)]], MARKERS[place % len(MARKERS)]
-        canvas.axes.plot(
-            *those, marker, color=colour, markersize=5, linestyle="none", label=f"class {clean(found.names[place], 24)}"
-        )
+        label = f"class {clean(found.names[place], 24)}" if place < MOST_NAMED else "_nolegend_"
+        canvas.axes.plot(*those, marker, color=colour, markersize=5, linestyle="none", label=label)
     if not found.classes:
         canvas.axes.plot(*points.T, "o", color=MARKS["series-2"], markersize=4, label="samples")
     elif not found.right[some].all():

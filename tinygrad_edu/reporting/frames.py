@@ -15,7 +15,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.draw.network import chain_for
 from tinygrad_edu.draw.stages import say_what_is_shown
 from tinygrad_edu.errors import DrawError, TinygradError
-from tinygrad_edu.reporting.answers import Answer, answer, choose_samples, predict
+from tinygrad_edu.reporting.answers import Answer, answer, choose_samples, limits_around, predict
 from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.train.histograms import evaluation_mode, layer_of, rows_of
 
@@ -57,8 +57,7 @@ def ground_of(record: Record) -> Ground:
     found = answer(record, predict(model, X[chosen]), y[chosen])
     if found is None:
         return Ground("", nothing, why=f"The targets have the shape {y.shape[1:]}: one number or class is needed.")
-    room = (0.05 if X.shape[1] == 1 else 0.08) * np.ptp(X, axis=0) + 1e-9
-    low, high = X.min(axis=0) - room, X.max(axis=0) + room
+    low, high = limits_around(X, 0.05 if X.shape[1] == 1 else 0.08)
     limits = tuple(zip(low.tolist(), high.tolist(), strict=True))
     if X.shape[1] == 1:
         return Ground("line", np.linspace(low, high, POINTS).astype(X.dtype), limits, found, samples=X[chosen])

@@ -175,9 +175,21 @@ def spread(values: Array, logarithmic: bool = False) -> Spread:
     room = 0.0 if high - low > 1e-9 * max(abs(low), abs(high)) else max(abs(low), 1.0) * 1e-6
     counts, _ = np.histogram(np.clip(shown, low, high), BINS, (low - room, high + room))
     count = max(values.size, 1)
-    size = float(np.sqrt(np.mean(finite**2))) if finite.size else float("nan")
+    size = root_mean_square(finite)
     broken = 1.0 - finite.size / count
     return Spread(tuple(quantiles.tolist()), tuple(counts.tolist()), float(np.sum(finite == 0.0)) / count, broken, size)
+
+
+def root_mean_square(numbers: Array) -> float:
+    """√mean(x²), also where a square would overflow; NaN of no numbers.
+
+    >>> root_mean_square(np.array([3e200, 3e200])), root_mean_square(np.zeros(2))
+    (3e+200, 0.0)
+    """
+    largest = float(np.max(np.abs(numbers), initial=0.0))
+    if not 0.0 < largest < np.inf:
+        return largest if numbers.size else float("nan")
+    return largest * float(np.sqrt(np.mean((numbers / largest) ** 2)))
 
 
 def measure_layers(
