@@ -1,8 +1,9 @@
 """Pictures of computation graphs: `draw`, and the `Drawing` that it returns.
 
 Read graph.py first (the graph as plain lists), then plan.py (what is drawn of it), layers.py and recognize.py (what
-nodes amount to), dot.py, render.py and drawing.py. network.py draws a circle for each unit (where: stand.py; in which state: units.py, health.py), page.py and story.py the
-interactive page, latex.py a formula.
+nodes amount to), dot.py, render.py and drawing.py. network.py draws a circle for each unit (stand.py says where,
+units.py
+and health.py in which state), page.py and story.py the interactive page, latex.py a formula.
 """
 
 from __future__ import annotations
