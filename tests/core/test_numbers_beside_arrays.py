@@ -62,6 +62,29 @@ def test_errors_of_the_function_itself_stay():
 
     with pytest.raises(ValueError, match="no such key"):
         tg.grad(f)(1.0)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError, AttributeError])
+@pytest.mark.parametrize("call", [tg.grad, tg.value_and_grad, tg.hessian, lambda f: lambda t: tg.vjp(f, t)])
+def test_a_function_that_raises_is_called_once(kind, call):
+    calls = []
+
+    def f(t):
+        calls.append(t)
+        raise kind("of the user's own")
+
+    with pytest.raises(kind, match="own"):
+        call(f)(1.0)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("wrong", [lambda: int("a"), lambda: [1].index(2), lambda: [].remove(1), lambda: float("x")])
+def test_a_wrong_value_in_it_too(wrong):
+    calls = []
+    with pytest.raises(ValueError):
+        tg.grad(lambda t: (calls.append(t), wrong(), t)[2])(1.0)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("result", [lambda x: (x.sum(), np.ones(3)), lambda x: [x.sum(), 1.0], lambda x: {"y": x}])

@@ -242,7 +242,9 @@ def test_other_ways_of_compiling_compare_too():
     model = Kind()
     with pytest.raises(TraceError, match="something else when it is traced"):
         fit(model, X, Y, loss="mse", optimizer=optim.LBFGS(model.parameters()), epochs=3, compiled=True)
-    with pytest.raises(TraceError, match="something else when it is traced"):
+    with pytest.raises(TraceError, match=r'something else when it is traced.*With compiled="auto", .* eagerly'):
+        fit(Kind(), X, Y, loss="mse", optimizer="sgd", epochs=3, compiled=True)
+    with pytest.raises(TraceError, match=r"something else when it is traced.*`fit` trains such models eagerly"):
         fit_many(lambda seed: Kind(seed=seed), X, Y, loss="mse", optimizer="sgd", epochs=3, seeds=range(2), threads=1)
 
 

@@ -20,6 +20,7 @@ def polyval(p: ArrayLike | Sequence[Any], x: ArrayLike) -> Any:
     >>> polyval([1.0, 0.0, -2.0], 3.0)
     7.0
     """
+    x = np.asarray(x) if isinstance(x, (list, tuple)) else x
     y: Any = x * 0.0
     for i in range(len(p)):
         y = y * x + p[i]

@@ -16,6 +16,7 @@ from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import (
     Axes,
     concatenate,
+    each,
     expand_dims,
     flip,
     getitem,
@@ -154,12 +155,6 @@ def matrix_transpose(x: ArrayLike) -> Any:
 
 
 # joined
-
-
-def each(function: Callable[[Any], Any], xs: Sequence[Any]) -> Any:
-    """The result for one array, a tuple of them for several."""
-    found = tuple(map(function, xs))
-    return found[0] if len(found) == 1 else found
 
 
 def of_one_axis(x: ArrayLike) -> Any:

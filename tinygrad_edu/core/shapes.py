@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -200,10 +200,20 @@ def flip(x: ArrayLike, axis: Axes | None = None) -> Any:
     return getitem(x, tuple(slice(None, None, -1 if i in backwards else None) for i in range(np.ndim(x))))
 
 
-@compose()
-def atleast_2d(x: ArrayLike) -> Any:
-    """A number or row as a matrix of one row; anything larger as it is."""
+def each(function: Callable[[Any], Any], xs: Sequence[Any]) -> Any:
+    """The result for one array, a tuple of them for several."""
+    found = tuple(map(function, xs))
+    return found[0] if len(found) == 1 else found
+
+
+def of_two_axes(x: ArrayLike) -> Any:
     return x if np.ndim(x) >= 2 else reshape(x, (1, math.prod(np.shape(x))))
+
+
+@compose()
+def atleast_2d(*xs: ArrayLike) -> Any:
+    """A number or row as a matrix of one row; anything larger as it is."""
+    return each(of_two_axes, xs)
 
 
 @compose()

@@ -27,6 +27,7 @@ from tinygrad_edu.core.modes import MODES, recording
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.user_errors import is_of_user
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandError, ShapeError
 
@@ -109,7 +110,8 @@ def call_with_nodes(f: Function, primals: tuple[Any, ...], dtype: Option) -> tup
     try:
         return variables, f(*variables)
     except (TypeError, ValueError, AttributeError, DetachedError) as error:
-        if dtype is not None or MODES.value_trace is not None or any(is_node(x) for x in tree_leaves(primals)):
+        nodes = MODES.value_trace is not None or any(is_node(x) for x in tree_leaves(primals))
+        if dtype is not None or nodes or is_of_user(error):
             raise
         arrays = tree_map(functools.partial(variable, dtype=np.dtype(float)), primals)
         try:
@@ -316,11 +318,8 @@ def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Node, again: bool) ->
     if again and MODES.tensor_trace is not None:
         found = tensor_gradients(y, inputs, seed)
     elif again:
-        full = (
-            ops.mul(seed, np.ones(y.shape, y.dtype))
-            if is_node(seed)
-            else Tensor(np.broadcast_to(seed, y.shape), dtype=y.dtype)
-        )
+        ones = np.ones(y.shape, y.dtype)
+        full = ops.mul(seed, ones) if is_node(seed) else Tensor(np.broadcast_to(seed, y.shape), dtype=y.dtype)
         found = tensor_gradients(y, inputs, full)
     else:
         with np.errstate(all="ignore"):

@@ -15,6 +15,7 @@ from tinygrad_edu.interop.c99_training import CTrainingFile
 from tinygrad_edu.interop.prediction import PredictionProgram, sample_for
 from tinygrad_edu.interop.programs import NetworkProgram, network_program
 from tinygrad_edu.interop.torch_weights import save_torch_state_dict
+from tinygrad_edu.nn.storage import replace
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
 
@@ -60,7 +61,7 @@ def export(
     program = program_of(model, X, y, loss, optimizer, train, settings, hidden=path.suffix != ".c")
     name = NAMES[path.suffix] if name is None else name
     text = c_text(program, name, main, samples) if path.suffix == ".c" else js_text(program, name, path.suffix)
-    path.write_text(text, encoding="utf-8", newline="\n")
+    replace(path.resolve(), text.encode())
     return path
 
 
@@ -172,7 +173,7 @@ def write_onnx(path: Path, model: Any, X: Any, dtype: str) -> Path:
         made = OnnxModel(model.eval(), sample, ["output"], names, dtype).model()
     finally:
         model.train(training)
-    path.write_bytes(made.SerializeToString())
+    replace(path.resolve(), made.SerializeToString())
     return path
 
 

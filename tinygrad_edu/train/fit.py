@@ -154,7 +154,11 @@ class Training:
         self.point.restore()
         done = len(self.job.losses)
         if self.compiled is True:
-            if back or self.stepper.start == done:
+            if back:
+                raise TakenBackError(
+                    f'{error}. With compiled="auto", the default, such a model trains eagerly'
+                ) from error
+            if self.stepper.start == done:
                 raise error
             return choose(self.job, True)[0]
         self.job.how = f"eager{f' after {done} epochs' if done else ''}: {error}{note_of_parts(self.job)}"

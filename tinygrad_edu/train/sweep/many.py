@@ -27,6 +27,7 @@ from tinygrad_edu.train.fit import train_job as train_on
 from tinygrad_edu.train.job import Job, job_like, job_of
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
+from tinygrad_edu.train.stepper import TakenBackError
 from tinygrad_edu.train.sweep import workers
 
 Array = np.ndarray[Any, Any]
@@ -175,13 +176,13 @@ class ManyJobs:
                 active = [program.course(job) for job in some]
                 first = None if jobs else program.comparison(active[0])  # all others' traces are the same as its
                 if first is not None:
-                    first.look()
+                    compare(first.look)
                 while active:
                     blocks = [course.block() for course in active]
                     list(pool.map(run_all, [blocks[i::threads] for i in range(threads)]))
                     active = [c for c, block in zip(active, blocks, strict=True) if goes_on(c, block)]
                 if first is not None:
-                    first.confirm()
+                    compare(first.confirm)
                 jobs += some
                 if shown is not None:
                     shown.update(len(some))
@@ -212,6 +213,16 @@ class ManyJobs:
         if shown is not None:
             shown.update()
         return outcome(job)
+
+
+def compare(both_ways: Callable[[], None]) -> None:
+    """The compiled numbers with the eager ones. Errors: TakenBackError, which says how such models can be trained."""
+    try:
+        both_ways()
+    except TakenBackError as error:
+        raise TakenBackError(
+            f"{error}. `fit` trains such models eagerly, one by one; fit_many only compiles"
+        ) from error
 
 
 def goes_on(course: Any, block: Any) -> bool:
