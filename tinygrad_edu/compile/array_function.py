@@ -12,6 +12,7 @@ from tinygrad_edu.compile import packed, uncompiled
 from tinygrad_edu.compile.call import Call, prepare_call, refuse_too_large
 from tinygrad_edu.compile.in_graph import array_node
 from tinygrad_edu.compile.ir.node import Traced, as_node
+from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.program import Program, Trace, number_array
 from tinygrad_edu.compile.quick_call import QuickCalls
 from tinygrad_edu.compile.rounds.repeats import roll
@@ -166,7 +167,7 @@ class ArrayFunction:
         ]
         own = list(trace.inputs.values())
         for node, x in zip(own, given, strict=True):
-            node.integer, node.truth = holds_integers(x), getattr(x, "dtype", None) == np.bool_
+            hold(node, x)
         with explain_failure(self.f, arguments):
             trace.results = trace.run(lambda: with_repeats_rolled(with_constants(tree_map(as_traced, self.f(*nodes)))))
             outputs = list(tree_leaves(trace.results))
@@ -265,7 +266,3 @@ def signature(arguments: Sequence[Any], by: str) -> tuple[Any, ...] | None:
         else:
             return None
     return tuple(found)
-
-
-def holds_integers(x: ArrayLike) -> bool:
-    return getattr(getattr(x, "dtype", None), "kind", "") in ("i", "u")

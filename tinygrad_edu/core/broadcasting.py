@@ -29,6 +29,17 @@ def sum(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     return reduce_axes("sum", x, axis, keepdims)
 
 
+def sum_products(x: ArrayLike, axis: Axes = None) -> Any:
+    """Their sum over the axes; of truth values, as NumPy multiplies and adds masks, whether any is true."""
+    total = sum(x, axis=axis)
+    return total > 0 if is_mask(x) else total
+
+
+def is_mask(x: ArrayLike) -> bool:
+    """An array of truth values, or a node that stands for one?"""
+    return getattr(x, "dtype", None) == np.bool_
+
+
 def unbroadcast(g: ArrayLike, shape: Shape) -> Any:
     """Sum a gradient over the axes along which its array was stretched: from g's shape back to `shape`.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis
-from tinygrad_edu.core.broadcasting import broadcast_to, sum
+from tinygrad_edu.core.broadcasting import broadcast_to, sum_products
 from tinygrad_edu.core.diagonals import diagonal
 from tinygrad_edu.core.linalg import matmul, outer
 from tinygrad_edu.core.operation import compose
@@ -109,7 +109,7 @@ def reduce_term(letters: str, x: ArrayLike, wanted: str) -> tuple[str, Any]:
             x = diagonal(x, 0, first, second)
             letters = letters[:first] + letters[first + 1 : second] + letters[second + 1 :] + c
     alone = tuple(i for i, c in enumerate(letters) if c not in wanted)
-    return "".join(c for c in letters if c in wanted), sum(x, axis=alone) if alone else x
+    return "".join(c for c in letters if c in wanted), sum_products(x, axis=alone) if alone else x
 
 
 def product_of(a: tuple[str, Any], b: tuple[str, Any], wanted: str) -> tuple[str, Any]:
@@ -191,7 +191,7 @@ def kron(a: ArrayLike, b: ArrayLike) -> Any:
 @compose(method=False)
 def vecdot(a: ArrayLike, b: ArrayLike, axis: int = -1) -> Any:
     """Σ aᵢ·bᵢ along an axis of both."""
-    return sum(moveaxis(a, axis, -1) * moveaxis(b, axis, -1), axis=-1)
+    return sum_products(moveaxis(a, axis, -1) * moveaxis(b, axis, -1), axis=-1)
 
 
 @compose(method=False)
@@ -235,7 +235,7 @@ def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Any:
     n, m = np.shape(a)[0], np.shape(v)[0]
     # Shift each row of the table of products one place further: pad by one column, then reshape to rows shorter by one.
     table = ravel(pad(outer(v, a), ((0, 0), (0, m))))
-    y = sum(reshape(getitem(table, slice(0, m * (n + m - 1))), (m, n + m - 1)), axis=0)
+    y = sum_products(reshape(getitem(table, slice(0, m * (n + m - 1))), (m, n + m - 1)), axis=0)
     if mode == "full":
         return y
     start, length = ((m - 1) // 2, n) if mode == "same" else (m - 1, n - m + 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
-from tinygrad_edu.core.broadcasting import sum
+from tinygrad_edu.core.broadcasting import is_mask, sum
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import offsets
 from tinygrad_edu.core.rearrange import moveaxis
@@ -67,7 +67,7 @@ def diag(v: ArrayLike, k: int = 0) -> Any:
 
 def zero_of(x: ArrayLike) -> float:
     """What fills the rest: a mask stays a mask."""
-    return False if getattr(x, "dtype", None) == np.bool_ else 0.0
+    return False if is_mask(x) else 0.0
 
 
 @compose()

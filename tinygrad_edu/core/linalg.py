@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.broadcasting import sum, unbroadcast
+from tinygrad_edu.core.broadcasting import sum_products, unbroadcast
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, transpose
 
@@ -86,4 +86,4 @@ def inner(a: ArrayLike, b: ArrayLike) -> Any:
 @compose()
 def vdot(a: ArrayLike, b: ArrayLike) -> Any:
     """Σ of all aᵢ·bᵢ."""
-    return sum(ravel(a) * ravel(b))
+    return sum_products(ravel(a) * ravel(b))

@@ -27,6 +27,8 @@ def is_nan(x: ArrayLike) -> Any:
 def nan_to_num(x: ArrayLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """x with other numbers for NaN and infinities (by default 0 and the largest finite ones). Their gradient is 0."""
     dtype = getattr(x, "dtype", np.dtype(float))
+    if dtype.kind in "biu":
+        return ops.pos(x)
     largest = float(np.finfo(dtype if dtype.kind == "f" else float).max)
     y = ops.where(ops.equal(x, math.inf), largest if posinf is None else posinf, x)
     y = ops.where(ops.equal(x, -math.inf), -largest if neginf is None else neginf, y)
@@ -71,6 +73,8 @@ def nanstd(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = Fa
 
 def without_nan(reduce: ArrayLike, x: ArrayLike, axis: Axes, keepdims: bool, lowest: float) -> Any:
     """The largest or smallest of the entries that are not NaN; NaN if there are none."""
+    if getattr(x, "dtype", np.dtype(float)).kind in "biu":
+        return reduce(x, axis=axis, keepdims=keepdims)
     y = reduce(ops.where(is_nan(x), lowest, x), axis=axis, keepdims=keepdims)
     return ops.where(ops.equal(count_known(x, axis, keepdims), 0.0), math.nan, y)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.broadcasting import is_mask
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.shapes import stack
 from tinygrad_edu.errors import ShapeError
@@ -21,7 +22,7 @@ def polyval(p: ArrayLike | Sequence[Any], x: ArrayLike) -> Any:
     7.0
     """
     x = np.asarray(x) if isinstance(x, (list, tuple)) else x
-    y: Any = x * 0.0
+    y: Any = x * (False if is_mask(x) else 0)
     for i in range(len(p)):
         y = y * x + p[i]
     return y

@@ -30,7 +30,7 @@ def max(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
 @array_op(
     vjp=lambda g, y, x, axis, keepdims: (choose(g, y, x, axis),),
     shape=lambda x, axis, keepdims: shape_of_extreme(x, axis, keepdims),
-    made_of=lambda x, axis, keepdims: -max(-x, axis=axis, keepdims=keepdims),
+    made_of=lambda x, axis, keepdims: -max(-(x * 1.0), axis=axis, keepdims=keepdims),
 )
 def min(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """The smallest over the axes.  x̄ = ȳ where x is the smallest, shared equally by ties."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count, is_mask, sum
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import in_dtype_of, numbers, offsets
@@ -105,7 +105,8 @@ def diff(x: ArrayLike, n: int = 1, axis: int = -1, prepend: ArrayLike = None, ap
     x = concatenate([as_piece(end, x, axis) for end in ends if end is not None], axis=axis) if n else x
     before = (slice(None),) * axis
     for _ in range(n):
-        x = getitem(x, (*before, slice(1, None))) - getitem(x, (*before, slice(None, -1)))
+        later, earlier = getitem(x, (*before, slice(1, None))), getitem(x, (*before, slice(None, -1)))
+        x = ops.not_equal(later, earlier) if is_mask(x) else later - earlier
     return x
 
 

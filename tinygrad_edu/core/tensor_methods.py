@@ -22,7 +22,7 @@ SPREADS = ("std", "var")
 NUMPYS = frozenset({"axis", "keepdims"})  # options that NumPy and we name alike
 
 
-@array_op(vjp=lambda g, _y, _x, dtype: (g,), linear=True, made_of=lambda x, dtype: +x)
+@array_op(vjp=lambda g, _y, _x, dtype: (g,), linear=True, made_of=lambda x, dtype: x * 1.0)
 def astype(x: ArrayLike, /, dtype: Option) -> Any:
     """x in another dtype of floats.  x̄ = ȳ, in the dtype of x."""
     return np.asarray(x).astype(dtype)

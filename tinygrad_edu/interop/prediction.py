@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.compile.backend.parse import parse
 from tinygrad_edu.compile.ir.dims import Size
+from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.languages import writer as writers
 from tinygrad_edu.compile.languages.expressions import Expressions
 from tinygrad_edu.compile.languages.language import Language
@@ -39,7 +40,7 @@ class PredictionProgram:
             raise TraceError(f"programs are written for float64 and float32, not {self.dtype}")
         self.real = REAL[self.dtype]
         x = self.trace.input("x", np.broadcast_to(0.0, (2, *self.X.shape[1:])))
-        x.integer = self.X.dtype.kind in "iu"
+        hold(x, self.X)
         layers: dict[str, Any] = {}
         training = model.training
         try:

@@ -46,12 +46,12 @@ def refuse_own(operation: Operation) -> None:
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
-    __slots__ = ("integer", "made", "name", "sizes", "truth")
+    __slots__ = ("integer", "kind", "made", "name", "sizes")
 
     name: str  # of an input: its name in the program; of a constant: its text
     sizes: tuple[Any, ...]
     integer: bool  # an input of whole numbers, which may be an index
-    truth: bool  # an input of truth values
+    kind: truths.Kind  # the dtype that NumPy would give it
     made: int  # the order in which nodes were made
 
     def __init__(
@@ -62,11 +62,11 @@ class Traced(Tensor):
         options: Mapping[str, Any] | None = None,
         name: str = "",
         label: str = "",
-        truth: bool = False,
+        kind: truths.Kind = None,
     ) -> None:
         self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
         self.label, self.grad, self.requires_grad, self.spent, self.integer = label, None, True, False, False
-        self.truth = truth
+        self.kind = truths.kind_of_node(op, parents) if kind is None else kind
         self.made = next(COUNTER)
 
     shape = property(lambda self: self.sizes)
@@ -94,8 +94,7 @@ class Traced(Tensor):
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
         refuse_own(operation)
-        operation, parents = truths.on_truths(operation, tuple([as_node(x) for x in arguments]))
-        return simplify(operation, Traced(elementwise_shape(operation.name, parents), operation, parents))
+        return truths.apply_as_numpy(operation, tuple([as_node(x) for x in arguments]), record)  # type: ignore[no-any-return]
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
@@ -106,7 +105,7 @@ class Traced(Tensor):
             raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")
         parents: tuple[Traced, ...] = tuple([as_node(x) for x in arrays])
         if operation.name in truths.SUMS_OF_TRUTHS and all(map(truths.is_truth, parents)):
-            counts = Traced.__apply_array__(operation, [x.detach() for x in parents], options)
+            counts = Traced.__apply_array__(operation, [truths.as_float(x) for x in parents], options)
             return ops.greater(counts, 0.0)  # type: ignore[no-any-return]
         if rewrite:
             other = rewrite(*parents, **options)
@@ -191,9 +190,9 @@ class Traced(Tensor):
 DETACHED = Operation(ops.pos.function, None, EVERYWHERE, ops.pos.numpy_name, "")
 
 
-def constant(x: Any, truth: bool = False) -> Traced:
+def constant(x: Any, kind: truths.Kind = truths.FLOAT) -> Traced:
     """A number that is written into the program's text."""
-    return Traced((), name=x.text if isinstance(x, Size) else literal(float(x)), truth=truth)
+    return Traced((), name=x.text if isinstance(x, Size) else literal(float(x)), kind=kind)
 
 
 def as_node(x: Any) -> Traced:
@@ -201,14 +200,18 @@ def as_node(x: Any) -> Traced:
     if isinstance(x, Traced):
         return x
     if isinstance(x, (int, float, np.number, np.bool_, Size)):
-        return constant(x, isinstance(x, (bool, np.bool_)))
+        return constant(x, truths.kind_of_number(x))
     if not ACTIVE.traces:
         raise TraceError(f"{x!r:.60} meets a traced value outside of a trace")
     node: Traced = ACTIVE.traces[-1].capture(x)
     if node.op is None and not isinstance(x, Tensor):
-        kind = np.asarray(x).dtype.kind
-        node.integer, node.truth = kind in "iu", kind == "b"
+        truths.hold(node, np.asarray(x))
     return node
+
+
+def record(operation: Operation, parents: Sequence[Traced]) -> Traced:
+    """An elementwise operation as a node."""
+    return simplify(operation, Traced(elementwise_shape(operation.name, parents), operation, tuple(parents)))
 
 
 def op_name(x: Traced) -> str:
@@ -257,13 +260,13 @@ def simplify(operation: Operation, node: Traced) -> Traced:
     values = [spread_value(x) for x in node.parents]
     known = [v for v in values if v is not None]
     if len(known) == len(values):
-        number = constant(operation.on_floats(*known), truths.is_truth(node))
+        number = constant(operation.on_floats(*known), node.kind)
         return shapes_like(number, node) if node.sizes else number
     if operation.name == "pow" and values[1] in POWERS and node.parents[0].sizes == node.sizes:
         return POWERS[values[1]](node.parents[0])  # type: ignore[no-any-return]
     neutral = NEUTRAL.get(operation.name)
-    if operation.name == "where" and values[0] is not None and not truths.is_truth(node.parents[1 if values[0] else 2]):
-        chosen = node.parents[1 if values[0] else 2]
+    chosen = node.parents[1 if values[0] else 2] if operation.name == "where" else node
+    if operation.name == "where" and values[0] is not None and chosen.kind == node.kind:
         return chosen if truths.replaces(chosen, node) else shapes_like(chosen, node)  # type: ignore[no-any-return]
     if neutral is not None:
         a, b = node.parents
@@ -322,7 +325,8 @@ def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
     # A gradient of 0 stays 0 if the derivative may be infinite. Others may become infinite by overflow: if the
     # gradients of a program contain NaN, it is compiled again with this guard everywhere.
     guarded = x.op.domain is not EVERYWHERE or ACTIVE.traces[-1].careful
-    return [times(g, d, guarded, again) for d in x.op.partials(x, *x.parents)]
+    parents = x.parents if x.op.name == "mul" else [truths.as_float(p) for p in x.parents]
+    return [times(g, d, guarded, again) for d in x.op.partials(x, *parents)]
 
 
 NONLINEAR = ("prod",)  # of the primitives that are not in the table

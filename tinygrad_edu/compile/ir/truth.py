@@ -1,22 +1,35 @@
-"""Which nodes of a trace are truth values.
+"""Which dtype NumPy would give to a node: truth values, whole numbers of some width, or floats.
 
-In a program they are 0.0 and 1.0, but NumPy's + and & treat them differently from numbers.
+A program computes with floats alone, and NumPy does not: True + True is True, 7 // 0 of whole numbers is 0, 200 + 100
+of uint8 is 44. NumPy itself is asked what becomes of an operation's dtypes; what floats would do differently is written
+out, or refused by name.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.errors import TraceError
 
-# Operations that only move numbers.
-MOVES = {"reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide", "concatenate", "max", "min"}
+Kind = Any  # a dtype; `int` for Python's whole numbers, which take on that of an array beside them
+FLOAT, TRUTH, WHOLE = np.dtype(np.float64), np.dtype(np.bool_), np.dtype(np.int64)
+
+# Operations that only move or choose numbers, and those that add them up.
+MOVES = {
+    *("reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide", "concatenate", "max", "min"),
+    *("stacked", "diagonal"),
+}
+ADDS = {"sum", "prod", "cumsum", "cumprod"}
 SUMS_OF_TRUTHS = {"matmul", "diagonal"}  # recorded as sums, of which NumPy says whether any entry is true
+REMAINDERS = {"floor_divide", "mod", "fmod"}  # of whole numbers by 0 they are 0
+ARITHMETIC = {"add", "sub", "mul", "div"}
+BITS = 16  # up to this width sums and products of whole numbers wrap round; a float holds all those of 32 bits
 
 
 def is_comparison(x: Any) -> bool:
@@ -24,52 +37,145 @@ def is_comparison(x: Any) -> bool:
     return isinstance(x.op, Operation) and x.op.partials is None and x.op.name != "pos"
 
 
-@functools.cache
-def kind_of_truths(operation: Operation) -> str:
-    """What NumPy makes of truth values alone: "b" for truth values, else numbers (or an error, as for True - True)."""
-    function = getattr(np, operation.numpy_name or operation.name, None)
-    if function is None:
-        return "f"
-    try:
-        return str(np.asarray(function(*[np.ones(1, bool)] * len(operation.parameters))).dtype.kind)
-    except TypeError:
-        return "f"
-
-
 def is_truth(x: Any) -> bool:
     """Is a node True or False: an input of such values, a comparison, or what NumPy keeps boolean of these alone?"""
-    if x.op is None:
-        return bool(x.truth)
-    if is_comparison(x):
-        return True
-    keeps = x.op.name in MOVES or (isinstance(x.op, Operation) and kind_of_truths(x.op) == "b")
-    return keeps and all(map(is_truth, x.parents[1:] if x.op.name == "where" else x.parents))
+    return x.kind is TRUTH or x.kind == TRUTH
 
 
-def on_truths(operation: Operation, parents: Sequence[Any]) -> tuple[Operation, Sequence[Any]]:
-    """What an operation is on these: True + True is True, and True² is 1, which two of them add up to 2."""
-    if operation.partials is None or operation.name == "pos" or not all(map(is_truth, parents)):
-        return operation, parents
-    if kind_of_truths(operation) == "b":
-        return (TABLE["maximum"] if operation.name == "add" else operation), parents
-    return operation, tuple([x * 1.0 for x in parents])
+def is_whole(kind: Kind) -> bool:
+    return kind is int or kind.kind in "iu"
+
+
+@functools.cache
+def kind_by_numpy(operation: Operation, *kinds: Kind) -> Kind:
+    """What NumPy makes of these; FLOAT for fractions of any width. Errors: TypeError, as for True - True."""
+    function = None if operation.scipy_name else getattr(np, operation.numpy_name, None)
+    if function is None:
+        return FLOAT
+    with np.errstate(all="ignore"):
+        found = np.asarray(function(*[1 if kind is int else np.ones(1, kind) for kind in kinds])).dtype
+    return found if found.kind in "biu" else FLOAT
+
+
+def kind_of_node(op: Any, parents: Sequence[Any]) -> Kind:
+    """The dtype of what an operation gives."""
+    kinds = [x.kind for x in parents]
+    if isinstance(op, Operation):
+        if op.name == "pos":
+            return kinds[0]
+        if op.partials is None:
+            return TRUTH
+        if all(kind is FLOAT for kind in kinds):
+            return FLOAT
+        try:
+            return kind_by_numpy(op, *kinds)
+        except TypeError:
+            return FLOAT
+    name = op.name if op is not None else ""
+    if name in MOVES:  # the index of a gather only says where
+        kinds = kinds[:1] if name == "gather" else kinds
+        return FLOAT if FLOAT in kinds else np.result_type(*[WHOLE if kind is int else kind for kind in kinds])
+    if name in ADDS or name == "matmul":
+        return FLOAT if FLOAT in kinds else WHOLE
+    return FLOAT
+
+
+def hold(node: Any, numbers: Any) -> None:
+    """An input holds numbers of this dtype, which may make it an index."""
+    dtype = getattr(numbers, "dtype", None) or FLOAT
+    node.integer = dtype.kind in "iu"
+    node.kind = dtype if dtype.kind in "biu" else FLOAT
+
+
+def kind_of_number(x: Any) -> Kind:
+    """Python's own whole numbers take on the dtype of an array beside them."""
+    if isinstance(x, (bool, np.bool_)):
+        return TRUTH
+    return int if isinstance(x, (int, Size)) else x.dtype if isinstance(x, np.integer) else FLOAT
+
+
+def as_float(x: Any) -> Any:
+    """The same numbers as floats."""
+    return x if x.kind is FLOAT else x * 1.0
+
+
+Make = Callable[[Operation, Sequence[Any]], Any]
+
+
+def apply_as_numpy(operation: Operation, parents: Sequence[Any], make: Make) -> Any:
+    """make(operation, parents), as NumPy has it for truth values and whole numbers. Errors: TraceError."""
+    if operation.partials is None or operation.name == "pos" or all(x.kind is FLOAT for x in parents):
+        return make(operation, parents)
+    try:
+        kind = kind_by_numpy(operation, *[x.kind for x in parents])
+    except TypeError as error:
+        raise TraceError(f"{operation.name} of truth values: {error}") from None
+    if kind == TRUTH:
+        return make(TABLE["maximum"] if operation.name == "add" else operation, parents)  # True + True is True
+    parents = as_numbers(operation, parents)
+    if not is_whole(kind):
+        return make(operation, parents)
+    refuse_fractions(operation, parents)
+    if operation.name in REMAINDERS and not is_nonzero(parents[1]):
+        a, b = parents
+        none = TABLE["equal"](b, 0)
+        return TABLE["where"](none, 0, make(operation, (a, TABLE["where"](none, 1, b))))
+    return wrap(make(operation, parents), kind, operation)
+
+
+def as_numbers(operation: Operation, parents: Sequence[Any]) -> Sequence[Any]:
+    """Truth values as floats where the result may be one of them: Python's text adds up the truth values themselves."""
+    if operation.name in ARITHMETIC and not all(map(is_truth, parents)):
+        return parents
+    first = operation.name == "where"  # the condition
+    return [as_float(x) if is_truth(x) and i >= first else x for i, x in enumerate(parents)]
+
+
+def is_nonzero(x: Any) -> bool:
+    """Is it a constant other than 0?"""
+    return x.op is None and not x.sizes and x.name.replace(".", "").isdigit() and float(x.name) != 0.0
+
+
+def refuse_fractions(operation: Operation, parents: Sequence[Any]) -> None:
+    """Errors: TraceError where whole numbers would have to be cut off, which NumPy does or refuses in turn."""
+    power = operation.name == "pow" and parents[1].op is None and parents[1].name.startswith("-")
+    if operation.name == "reciprocal" or power:
+        raise TraceError(
+            f"{'whole numbers to the power of one below 0' if power else 'the reciprocal of whole numbers'}, which "
+            "NumPy has no fractions for: write 1.0 / x, or x.astype(float) first"
+        )
+
+
+def wrap(x: Any, kind: Kind, operation: Operation) -> Any:
+    """Of narrow whole numbers what NumPy keeps: 200 + 100 of uint8 is 44. Unsigned ones below 0: TraceError."""
+    if kind is int or x.op is None or operation.name in ("where", "maximum", "minimum", *REMAINDERS):
+        return x
+    limits = np.iinfo(kind)
+    if limits.bits > BITS:
+        if kind.kind == "u" and operation.name in ("sub", "neg"):
+            raise TraceError(f"{operation.name} of {kind}, which wraps round below 0: write x.astype(np.int64) first")
+        return x
+    low = float(limits.min)
+    found = TABLE["mod"](as_float(x) - low, 2.0**limits.bits) + low
+    found.kind = kind
+    return found
 
 
 def replaces(x: Any, node: Any) -> bool:
     """May x stand for a node of the same numbers? (x > 0)·1.0 are numbers, which + adds up: x > 0 are truth values."""
-    return bool(len(x.sizes) == len(node.sizes) and x.sizes == node.sizes and is_truth(x) == is_truth(node))
+    return bool(len(x.sizes) == len(node.sizes) and x.sizes == node.sizes and x.kind == node.kind)
 
 
 def dtype_of(x: Any) -> np.dtype[Any]:
-    """As NumPy has it for truth values and for inputs of whole numbers: attention tells a mask of booleans by it."""
-    return np.dtype(bool if is_truth(x) else np.int64 if x.integer else np.float64)
+    """As NumPy has it: attention tells a mask of booleans by it, and a loss class numbers."""
+    return WHOLE if x.kind is int else x.kind
 
 
 def refuse_numbers(sign: str, *operands: Any) -> None:
     """&, |, ^ and ~ of whole numbers work on their bits. Errors: TraceError if x is not a truth value."""
     for x in operands:
         plain = isinstance(x, (bool, np.bool_)) or (isinstance(x, np.ndarray) and x.dtype.kind == "b")
-        if not plain and not (hasattr(x, "truth") and is_truth(x)):
+        if not plain and not (hasattr(x, "sizes") and is_truth(x)):
             raise TraceError(
                 f"{sign} of whole numbers, which works on their bits, cannot be compiled: between comparisons it can"
             )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.ir.dims import length
+from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.onnx_graph.arrays import KEPT, Arrays
 from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, WHOLE, Edge, Nodes
 from tinygrad_edu.compile.program import Trace
@@ -30,7 +31,7 @@ class OnnxModel:
         self.trace = Trace(keep=frozenset() if wide else KEPT)  # onnxruntime convolves float32 alone
         sample = np.asarray(sample)
         x = self.trace.input("x", np.broadcast_to(0.0, (2, *sample.shape[1:])))
-        x.integer = sample.dtype.kind in "iu"
+        hold(x, sample)
         found = self.trace.run(lambda: function(x))
         roots = found if isinstance(found, tuple) else (found,)
         self.nodes = Nodes(real=np.float64 if wide else np.float32)

@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_edu.compile.ir.dims import ACTIVE, NAME, Size, text_of
 from tinygrad_edu.compile.ir.node import Traced, is_constant, op_name
 from tinygrad_edu.compile.ir.parts import Part, Parts
+from tinygrad_edu.compile.ir.truth import FLOAT, Kind
 from tinygrad_edu.compile.passes.lower import VIEWS
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.graph import topological
@@ -76,14 +77,15 @@ def pick(scan: Traced, part: Part) -> Traced:
     rounds = scan.options["rounds"]
     kind, i = part
     sizes = rounds.states[i].sizes if kind == "state" else (rounds.count, *rounds.outputs[i].sizes)
-    return Traced(sizes, PICK, (scan,), {"part": part})
+    held = rounds.states[i].kind if kind == "state" else rounds.outputs[i].kind
+    return Traced(sizes, PICK, (scan,), {"part": part}, kind=held)
 
 
-def leaf(sizes: tuple[Any, ...], name: str, integer: bool = False, truth: bool = False) -> Traced:
+def leaf(sizes: tuple[Any, ...], name: str, integer: bool = False, kind: Kind = FLOAT) -> Traced:
     """A new leaf, known to the current trace: nothing outside the loop may depend on it."""
     leaves = ACTIVE.traces[-1].leaves
-    node = Traced(sizes, name=f"{name}_at{len(leaves)}")
-    node.integer, node.truth = integer, truth
+    node = Traced(sizes, name=f"{name}_at{len(leaves)}", kind=kind)
+    node.integer = integer
     leaves.add(node)
     return node
 
@@ -106,7 +108,7 @@ def substitute(roots: Sequence[Traced], exchange: Mapping[Traced, Traced]) -> li
             if x not in done:
                 parents = tuple([done[p] for p in x.parents])
                 same = all(p is q for p, q in zip(parents, x.parents, strict=True))
-                done[x] = x if same else Traced(x.sizes, x.op, parents, x.options, x.name, x.label)
+                done[x] = x if same else Traced(x.sizes, x.op, parents, x.options, x.name, x.label, x.kind)
     return [done[root] for root in roots]
 
 
@@ -127,7 +129,7 @@ def closed(roots: Sequence[Traced], own: Iterable[Traced]) -> tuple[list[Traced]
         if x in inside or op_name(x) in VIEWS:
             pending += x.parents
         elif not is_constant(x):
-            stands_for[x] = leaf(x.sizes, "given", x.integer)
+            stands_for[x] = leaf(x.sizes, "given", x.integer, x.kind)
     return substitute(roots, stands_for), list(stands_for.values()), list(stands_for)
 
 

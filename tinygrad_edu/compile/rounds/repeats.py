@@ -242,7 +242,7 @@ class Repeat:
         if key[1] in self.exchange:  # the second round reads it in another role elsewhere
             raise NoLoopError
         self.entries[key] = stack
-        entry = leaf(stack.sizes[1:], "entry")
+        entry = leaf(stack.sizes[1:], "entry", kind=stack.kind)
         self.exchange[key[1]] = entry if key[1].sizes else reshape_node(entry, ())
 
     def carry(self, k: int, first: Traced, node: Traced) -> None:
@@ -252,7 +252,7 @@ class Repeat:
         if other or self.states.setdefault(k, first) is not first:
             raise NoLoopError
         if k not in self.leaves:
-            self.leaves[k] = leaf(first.sizes, "state")
+            self.leaves[k] = leaf(first.sizes, "state", kind=first.kind)
             self.exchange[node] = reshape_node(self.leaves[k], node.sizes)
 
 

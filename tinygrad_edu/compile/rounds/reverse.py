@@ -182,9 +182,9 @@ class Reverse:
                 continue
             seen.add(x)
             if x in self.meant:
-                given[self.meant[x]] = exchange[x] = leaf(x.sizes, "given", x.integer)
+                given[self.meant[x]] = exchange[x] = leaf(x.sizes, "given", x.integer, x.kind)
             elif self.is_of_forward(x):
-                slices.append(leaf(x.sizes or (1,), "kept", x.integer))
+                slices.append(leaf(x.sizes or (1,), "kept", x.integer, x.kind))
                 stacks.append(self.stack_of_forward(x))
                 exchange[x] = slices[-1] if x.sizes else reshape_node(slices[-1], ())
             else:

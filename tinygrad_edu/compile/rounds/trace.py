@@ -19,7 +19,7 @@ from tinygrad_edu.compile.ir.dims import ACTIVE, at_least, text_of
 from tinygrad_edu.compile.ir.indexing import reshape_node
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS, Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import elementwise_shape
-from tinygrad_edu.compile.ir.truth import is_truth
+from tinygrad_edu.compile.ir.truth import FLOAT, WHOLE, is_truth
 from tinygrad_edu.compile.rounds.body import SCAN, Rounds, closed, description, leaf, pick
 from tinygrad_edu.core import broadcasting
 from tinygrad_edu.core.aliases import ArrayLike
@@ -125,6 +125,7 @@ class Loop:
         self.first = [as_node(x) for x in first]
         self.xs = [as_node(x) for x in entries] if self.has_xs else []
         self.shapes = [x.sizes for x in self.first]
+        self.kinds = [WHOLE if x.kind is int else x.kind for x in self.first]
         self.entry_shapes = [x.sizes[1:] for x in self.xs]
         self.count = self.counted(length)
 
@@ -153,8 +154,12 @@ class Loop:
 
     def settled(self) -> Round:
         """A round that leaves the shape of its state unchanged: (1, h) at first may be (n, h) from then on."""
-        for _ in range(3):
+        for _ in range(4):
             found = self.round()
+            kinds = [s.kind if a.kind == s.kind else FLOAT for a, s in zip(found.after, found.states, strict=True)]
+            if kinds != self.kinds:  # 0 at first may be 0.5 from then on
+                self.kinds = kinds
+                continue
             shapes = [elementwise_shape("scan", (a, s)) for a, s in zip(found.after, found.states, strict=True)]
             if all(same(a.sizes, s) for a, s in zip(found.states, shapes, strict=True)):
                 if not all(same(a.sizes, s) for a, s in zip(found.after, shapes, strict=True)):
@@ -166,9 +171,9 @@ class Loop:
     def round(self) -> Round:
         trace = ACTIVE.traces[-1]
         outside, known = (len(trace.masks), len(trace.followed)), set(trace.captured)
-        states = [leaf(shape or (1,), "state") for shape in self.shapes]
+        states = [leaf(shape or (1,), "state", kind=k) for shape, k in zip(self.shapes, self.kinds, strict=True)]
         slices = [
-            leaf(shape or (1,), "entry", is_index(x), is_truth(x))
+            leaf(shape or (1,), "entry", is_index(x), x.kind)
             for x, shape in zip(self.xs, self.entry_shapes, strict=True)
         ]
         state = unflatten(self.state_nesting, unbox(states, self.shapes))

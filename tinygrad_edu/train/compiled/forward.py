@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.passes.fuse import Names
 from tinygrad_edu.compile.program import Array, Trace
 from tinygrad_edu.compile.rounds.repeats import roll
@@ -58,7 +59,7 @@ def trace_once(
     inputs = []
     for name, array in zip(BATCH_NAMES, data, strict=False):
         x = trace.input(name, np.broadcast_to(0.0, (rows, *array.shape[1:])), named=1)
-        x.integer = is_whole(array)
+        hold(x, array)
         inputs.append(x)
     trace.results = trace.run(lambda: loss(*inputs))
     trace.run(partial(roll_repeats, trace))
