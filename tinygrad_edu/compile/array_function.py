@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile import packed, uncompiled
-from tinygrad_edu.compile.call import Call, prepare_call, refuse_too_large
+from tinygrad_edu.compile.call import Call, prepare_call, refuse_inexact, refuse_too_large
 from tinygrad_edu.compile.in_graph import array_node
 from tinygrad_edu.compile.ir.node import Traced, as_node
 from tinygrad_edu.compile.ir.truth import hold
@@ -237,6 +237,8 @@ def check_argument(x: ArrayLike) -> Any:
     refuse_too_large(array)
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"a compiled function takes real numbers and arrays of them, not {x!r:.60} ({array.dtype})")
+    if not array.ndim and array.dtype.kind in "iu":
+        refuse_inexact(int(array), "float64")
     return array if array.ndim else float(array)
 
 

@@ -14,9 +14,10 @@ from tinygrad_edu.compile.untraceable import untraceable
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import SettingError, ShapeError
+from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
 
 LARGEST = 2**63 - 1  # whole number
+EXACT = {"float64": 2**53, "float32": 2**24}  # all whole numbers up to here are floats of this dtype
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ class Call:
     def inputs(self, given: Iterable[Any]) -> list[Any]:
         """All inputs in C order and the program's dtype."""
         arrays = [*given, *[x for x, _, _ in self.captured]]
-        return [lay_out(x, dtype) for x, dtype in zip(arrays, self.dtypes, strict=True)]
+        found = [lay_out(x, dtype) for x, dtype in zip(arrays, self.dtypes, strict=True)]
+        for i in self.program.whole:
+            refuse_inexact(found[i], self.program.dtype)
+        return found
 
     def run(self, inputs: list[Any]) -> tuple[list[float], list[Array]]:
         """(the single numbers, the arrays) that the program computes."""
@@ -88,6 +92,8 @@ def lay_out(x: ArrayLike, dtype: Dtype) -> Any:
     if x.__class__ is Tensor:
         x = x.array
     if dtype.__class__ is type:
+        if x.__class__ is int:
+            refuse_inexact(x, "float64")
         return dtype(x)
     if x.__class__ is np.ndarray and x.dtype == np.uint64:
         refuse_too_large(x)
@@ -99,6 +105,17 @@ def refuse_too_large(x: Array) -> None:
     """Whole numbers are read as int64, in which 2⁶⁴ - 1 would be -1."""
     if x.dtype == np.uint64 and x.size and x.max() > LARGEST:
         raise ShapeError(f"whole numbers up to {x.max()}: none above {LARGEST} can be an index; as numbers give floats")
+
+
+def refuse_inexact(x: Any, dtype: str) -> None:
+    """Errors: DtypeError for whole numbers that floats of the program's dtype would round."""
+    limit = EXACT[dtype]
+    low, high = (x, x) if x.__class__ is int else (int(x.min(initial=0)), int(x.max(initial=0)))
+    if high > limit or low < -limit:
+        raise DtypeError(
+            f"whole numbers from {low} to {high}: a compiled function computes with {dtype}, which holds them up to "
+            f"{limit:,} alone; subtract an offset first, or call the function without jit"
+        )
 
 
 def outside(what: str, program: Program, inputs: Sequence[Any]) -> Exception:

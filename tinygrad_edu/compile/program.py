@@ -20,6 +20,7 @@ from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, evaluate
 from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
 from tinygrad_edu.compile.passes.fuse import Names, own_nodes, schedule, without_reshape
 from tinygrad_edu.compile.passes.lower import lower
+from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
 from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.core.graph import topological
@@ -174,6 +175,8 @@ class Body:
         self.trace, self.dtype, self.accurate = trace, dtype, accurate
         trace.refuse_leaks(list(results.values()))
         nodes = trace.run(lambda: lower(list(results.values())))
+        whole = read_as_numbers(nodes)
+        self.whole = [i for i, x in enumerate(trace.inputs.values()) if x in whole]
         self.names = Names(trace.conditions.equal)
         roots = own_nodes([without_reshape(x, self.names) for x in nodes])
         plan = schedule(roots, self.names)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
-from tinygrad_edu.core.broadcasting import is_mask, sum
+from tinygrad_edu.core.broadcasting import is_mask, is_whole, sum
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import offsets
 from tinygrad_edu.core.rearrange import moveaxis
@@ -66,8 +66,8 @@ def diag(v: ArrayLike, k: int = 0) -> Any:
 
 
 def zero_of(x: ArrayLike) -> float:
-    """What fills the rest: a mask stays a mask."""
-    return False if is_mask(x) else 0.0
+    """What fills the rest: a mask stays a mask, and whole numbers whole."""
+    return False if is_mask(x) else 0 if is_whole(x) else 0.0
 
 
 @compose()

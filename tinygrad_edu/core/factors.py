@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
-from tinygrad_edu.core.broadcasting import axes_of, count, keepdims_shape, sum
+from tinygrad_edu.core.broadcasting import as_floats, axes_of, count, keepdims_shape, sum
 from tinygrad_edu.core.diagonals import tril
 from tinygrad_edu.core.linear_systems import OWN_GRADIENT, inv, lapack, solve, square, swap_last_axes
 from tinygrad_edu.core.operation import array_op, compose
@@ -166,7 +166,7 @@ def norm(x: ArrayLike, ord: Option = None, axis: Axis = None, keepdims: bool = F
     not 0. Of matrices (two axes) "fro" for the length, 1 and inf for the largest sum of a column and a row, 2 for the
     largest singular value, "nuc" for the sum of all, -1, -inf and -2 for the smallest.
     """
-    axes = axes_of(x, axis)
+    x, axes = as_floats(x), axes_of(x, axis)
     if ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2):
         return root(sum(x * x, axis=axis, keepdims=keepdims))
     if len(axes) == 1:

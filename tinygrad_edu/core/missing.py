@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.broadcasting import Axes, axes_of, sum
+from tinygrad_edu.core.broadcasting import Axes, as_floats, axes_of, is_mask, is_whole, sum
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.positions import in_dtype_of
 from tinygrad_edu.core.rearrange import roll
@@ -27,7 +27,7 @@ def is_nan(x: ArrayLike) -> Any:
 def nan_to_num(x: ArrayLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
     """x with other numbers for NaN and infinities (by default 0 and the largest finite ones). Their gradient is 0."""
     dtype = getattr(x, "dtype", np.dtype(float))
-    if dtype.kind in "biu":
+    if is_whole(x):
         return ops.pos(x)
     largest = float(np.finfo(dtype if dtype.kind == "f" else float).max)
     y = ops.where(ops.equal(x, math.inf), largest if posinf is None else posinf, x)
@@ -73,7 +73,7 @@ def nanstd(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = Fa
 
 def without_nan(reduce: ArrayLike, x: ArrayLike, axis: Axes, keepdims: bool, lowest: float) -> Any:
     """The largest or smallest of the entries that are not NaN; NaN if there are none."""
-    if getattr(x, "dtype", np.dtype(float)).kind in "biu":
+    if is_whole(x):
         return reduce(x, axis=axis, keepdims=keepdims)
     y = reduce(ops.where(is_nan(x), lowest, x), axis=axis, keepdims=keepdims)
     return ops.where(ops.equal(count_known(x, axis, keepdims), 0.0), math.nan, y)
@@ -109,7 +109,9 @@ def nancumprod(x: ArrayLike, axis: int | None = None) -> Any:
 @compose()
 def round(x: ArrayLike, decimals: int = 0) -> Any:
     """x to that many decimal places, a half rounded to the even digit. The gradient is 0."""
-    scale = 10.0**decimals
+    if decimals >= 0 and is_whole(x) and not is_mask(x):
+        return ops.pos(x)
+    x, scale = as_floats(x), 10.0**decimals
     return ops.rint(x) if decimals == 0 else ops.rint(x * scale) / scale
 
 

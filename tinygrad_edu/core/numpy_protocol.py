@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
+from tinygrad_edu.core.broadcasting import as_floats, is_whole
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_names import (
     INSTEAD,
@@ -31,6 +32,7 @@ from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 
 # Their gradient is 0, so for a Tensor that requires none the plain numbers are enough.
 STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, np.fix})
+OF_FLOATS = frozenset({np.fabs, np.float_power})  # rows that others share: of whole numbers these give floats
 SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read off the node; its numbers are not needed
 JOINS = {np.stack: COMPOSED["stack"], np.concatenate: ARRAY_TABLE["concatenate"]}  # called as NumPy's are
 
@@ -78,7 +80,7 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
         return operation(*inputs, **options)  # matmul, vecdot and their like
     if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and (x.ndim or x.dtype == object) for x in inputs):
         return operation.on_arrays(*map(box_value, inputs))
-    return operation(*inputs)
+    return operation(*(map(as_floats, inputs) if ufunc in OF_FLOATS else inputs))
 
 
 def call_function(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -144,7 +146,8 @@ def bounds(
     low, high = options.pop("min", a_min), options.pop("max", a_max)
     for name, value in {"out": out, **options}.items():
         refuse_option(np.clip, name, value)
-    return x, -np.inf if low is None else low, np.inf if high is None else high
+    none = (x, x) if is_whole(x) else (-np.inf, np.inf)  # whole numbers stay whole
+    return x, none[0] if low is None else low, none[1] if high is None else high
 
 
 def by_name(

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count, is_mask, sum
+from tinygrad_edu.core.broadcasting import Axes, as_floats, axes_of, broadcast_to, count, is_mask, sum
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import in_dtype_of, numbers, offsets
@@ -145,7 +145,7 @@ def gradient(f: Any, *spacing: ArrayLike, axis: Axes = None, edge_order: int = 1
 
     spacing: nothing, one step for all axes, or for each axis a step or the coordinates. A list for several axes.
     """
-    along = axes_of(f, axis)
+    f, along = as_floats(f), axes_of(f, axis)
     steps = spacing or (1.0,)
     steps = steps * len(along) if len(steps) == 1 else steps
     if len(steps) != len(along):

@@ -15,6 +15,8 @@ import numpy as np
 
 from tinygrad_edu.compile.codegen.formulas import literal
 from tinygrad_edu.compile.ir import truth as truths
+from tinygrad_edu.compile.ir.constants import is_constant as is_constant
+from tinygrad_edu.compile.ir.constants import op_name, same, spread_value, value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, lengths, text_of
 from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
@@ -104,17 +106,17 @@ class Traced(Tensor):
         if not (primitive or rewrite or operation.made_of):
             raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")
         parents: tuple[Traced, ...] = tuple([as_node(x) for x in arrays])
-        if operation.name in truths.SUMS_OF_TRUTHS and all(map(truths.is_truth, parents)):
+        if operation.name == "matmul" and truths.counts(parents):  # True·True + True·True is True
             counts = Traced.__apply_array__(operation, [truths.as_float(x) for x in parents], options)
             return ops.greater(counts, 0.0)  # type: ignore[no-any-return]
         if rewrite:
-            other = rewrite(*parents, **options)
+            other = truths.settle(operation, parents, rewrite(*parents, **options))
             kept = bool(ACTIVE.traces) and operation.name in ACTIVE.traces[-1].keep
             return Traced(other.sizes, operation, parents, options) if kept else other
         if primitive:
             return Traced(primitive(parents, **options), operation, parents, options)
         if operation.shape is None:
-            return operation.made_of(*parents, **options)  # type: ignore[misc, no-any-return]
+            return truths.settle(operation, parents, operation.made_of(*parents, **options))  # type: ignore[misc, no-any-return]
         return Traced(operation.shape(*parents, **options), operation, parents, options)
 
     @staticmethod
@@ -146,6 +148,10 @@ class Traced(Tensor):
     def detach(self) -> Traced:
         """The same numbers without a gradient."""
         return Traced(self.sizes, DETACHED, (self,))
+
+    def astype(self, dtype: Any) -> Any:
+        """Floats as they are; truth values and whole numbers in any dtype."""
+        return super().astype(dtype) if np.dtype(dtype).kind == "f" else truths.convert(self, np.dtype(dtype))
 
     def __len__(self) -> int:
         if not self.sizes:
@@ -214,45 +220,11 @@ def record(operation: Operation, parents: Sequence[Traced]) -> Traced:
     return simplify(operation, Traced(elementwise_shape(operation.name, parents), operation, tuple(parents)))
 
 
-def op_name(x: Traced) -> str:
-    """The operation that computes a node; None for an input or a constant."""
-    return x.op.name if x.op is not None else ""
-
-
-def value_of(x: Traced) -> float | None:
-    """The number that a constant is, if it is one and not a size."""
-    if x.op is not None or x.sizes:
-        return None
-    try:
-        return float(x.name.replace("math.", ""))
-    except ValueError:
-        return None
-
-
-def is_constant(x: Traced) -> bool:
-    """A number, a size, or the counter of a loop: text that may stand anywhere in the program."""
-    if x.op is not None or (ACTIVE.traces and ACTIVE.traces[-1].inputs.get(x.name) is x):
-        return False
-    return x.name.startswith("range(") if x.sizes else True
-
-
-def spread_value(x: Traced) -> float | None:
-    """The number that every entry is, if it is written in the program's text."""
-    while op_name(x) in ("reshape", "transpose", "broadcast_to"):
-        x = x.parents[0]
-    return value_of(x)
-
-
 POWERS: dict[float | None, Callable[[Any], Any]] = {2.0: ops.square, 0.5: ops.sqrt, -1.0: ops.reciprocal}
 
 
 # What leaves every number unchanged. Adding 0.0 is not among it: -0.0 + 0.0 would be 0.0.
 NEUTRAL = {"add": -0.0, "sub": 0.0, "mul": 1.0, "div": 1.0, "pow": 1.0}
-
-
-def same(value: float | None, neutral: float) -> bool:
-    """Equal, with the same sign of 0?"""
-    return value == neutral and math.copysign(1.0, value) == math.copysign(1.0, neutral)
 
 
 def simplify(operation: Operation, node: Traced) -> Traced:

@@ -23,10 +23,9 @@ FLOAT, TRUTH, WHOLE = np.dtype(np.float64), np.dtype(np.bool_), np.dtype(np.int6
 # Operations that only move or choose numbers, and those that add them up.
 MOVES = {
     *("reshape", "transpose", "broadcast_to", "window", "place", "gather", "slide", "concatenate", "max", "min"),
-    *("stacked", "diagonal"),
+    *("stacked", "diagonal", "entries_along"),
 }
 ADDS = {"sum", "prod", "cumsum", "cumprod"}
-SUMS_OF_TRUTHS = {"matmul", "diagonal"}  # recorded as sums, of which NumPy says whether any entry is true
 REMAINDERS = {"floor_divide", "mod", "fmod"}  # of whole numbers by 0 they are 0
 ARITHMETIC = {"add", "sub", "mul", "div"}
 BITS = 16  # up to this width sums and products of whole numbers wrap round; a float holds all those of 32 bits
@@ -73,11 +72,40 @@ def kind_of_node(op: Any, parents: Sequence[Any]) -> Kind:
             return FLOAT
     name = op.name if op is not None else ""
     if name in MOVES:  # the index of a gather only says where
-        kinds = kinds[:1] if name == "gather" else kinds
+        kinds = kinds[:1] if name in ("gather", "entries_along") else kinds
         return FLOAT if FLOAT in kinds else np.result_type(*[WHOLE if kind is int else kind for kind in kinds])
     if name in ADDS or name == "matmul":
         return FLOAT if FLOAT in kinds else WHOLE
     return FLOAT
+
+
+def settle(operation: Any, parents: Sequence[Any], found: Any) -> Any:
+    """What a rewriting has made of an operation, with the dtype of the operation itself."""
+    if operation.name in MOVES and found.op is not None and parents[0].kind is not FLOAT:
+        found.kind = kind_of_node(operation, parents)
+    return found
+
+
+def counts(parents: Sequence[Any]) -> bool:
+    """Are both sides of @ truth values? Errors: TraceError for whole numbers so narrow that NumPy's sums wrap round."""
+    kinds = [x.kind for x in parents]
+    if FLOAT in kinds or int in kinds:
+        return False
+    kind = np.result_type(*kinds)
+    if kind.kind in "iu" and kind.itemsize * 8 <= BITS:
+        raise TraceError(f"products of {kind} wrap round, which is not compiled: write x.astype(np.int64) first")
+    return bool(kind == TRUTH)
+
+
+def convert(x: Any, dtype: np.dtype[Any]) -> Any:
+    """Truth values and whole numbers in another dtype of these. Errors: TraceError for floats, which NumPy cuts off."""
+    if x.kind is FLOAT or dtype.kind not in "biu":
+        raise TraceError(f"astype({dtype}) of floats cannot be compiled: write np.trunc(x) for its numbers")
+    if dtype == TRUTH:
+        return TABLE["not_equal"](x, 0)
+    found = TABLE["pos"](as_float(x))
+    found.kind = dtype
+    return wrap(found, dtype, TABLE["add"])
 
 
 def hold(node: Any, numbers: Any) -> None:
@@ -115,7 +143,7 @@ def apply_as_numpy(operation: Operation, parents: Sequence[Any], make: Make) -> 
     parents = as_numbers(operation, parents)
     if not is_whole(kind):
         return make(operation, parents)
-    refuse_fractions(operation, parents)
+    refuse_fractions(operation, kind, parents)
     if operation.name in REMAINDERS and not is_nonzero(parents[1]):
         a, b = parents
         none = TABLE["equal"](b, 0)
@@ -136,9 +164,11 @@ def is_nonzero(x: Any) -> bool:
     return x.op is None and not x.sizes and x.name.replace(".", "").isdigit() and float(x.name) != 0.0
 
 
-def refuse_fractions(operation: Operation, parents: Sequence[Any]) -> None:
+def refuse_fractions(operation: Operation, kind: Kind, parents: Sequence[Any]) -> None:
     """Errors: TraceError where whole numbers would have to be cut off, which NumPy does or refuses in turn."""
     power = operation.name == "pow" and parents[1].op is None and parents[1].name.startswith("-")
+    if operation.name == "pow" and kind is not int and np.iinfo(kind).bits <= BITS and not is_truth(parents[0]):
+        raise TraceError(f"powers of {kind} wrap round, which is not compiled: write x.astype(np.int64) first")
     if operation.name == "reciprocal" or power:
         raise TraceError(
             f"{'whole numbers to the power of one below 0' if power else 'the reciprocal of whole numbers'}, which "

@@ -1,0 +1,42 @@
+"""Nodes that are numbers in the program's text: which they are, and what they are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tinygrad_edu.compile.ir.dims import ACTIVE
+
+
+def op_name(x: Any) -> str:
+    """The operation that computes a node; None for an input or a constant."""
+    return x.op.name if x.op is not None else ""
+
+
+def value_of(x: Any) -> float | None:
+    """The number that a constant is, if it is one and not a size."""
+    if x.op is not None or x.sizes:
+        return None
+    try:
+        return float(x.name.replace("math.", ""))
+    except ValueError:
+        return None
+
+
+def is_constant(x: Any) -> bool:
+    """A number, a size, or the counter of a loop: text that may stand anywhere in the program."""
+    if x.op is not None or (ACTIVE.traces and ACTIVE.traces[-1].inputs.get(x.name) is x):
+        return False
+    return x.name.startswith("range(") if x.sizes else True
+
+
+def spread_value(x: Any) -> float | None:
+    """The number that every entry is, if it is written in the program's text."""
+    while op_name(x) in ("reshape", "transpose", "broadcast_to"):
+        x = x.parents[0]
+    return value_of(x)
+
+
+def same(value: float | None, neutral: float) -> bool:
+    """Equal, with the same sign of 0?"""
+    return value == neutral and math.copysign(1.0, value) == math.copysign(1.0, neutral)
