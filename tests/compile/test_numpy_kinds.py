@@ -13,12 +13,12 @@ import pytest
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
 from tinygrad_edu.core.numpy_names import differentiable
-from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.errors import DtypeError, TinygradError, TraceError
 
 X = np.array([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0], [0.3, 0.0, 2.0]])
 OPERANDS = {
     "b": [X > 0.4, np.array([[True, False, True], [False, False, True], [True, True, True]]), X < 0.0],
-    "i": [np.array([[3, 0, -2], [1, 2, 0], [-1, 2, 5]]), np.array([[2, 0, 1], [0, -3, 4], [1, 1, -2]]), np.eye(3, dtype=int)],
+    "i": [np.array([[3, 0, -2], [1, 2, 0], [-1, 2, 5]]), np.array([[2, 0, 1], [0, -3, 4], [1, 1, -2]]), X.astype(int)],
     "u": [np.array([[200, 3, 0], [255, 7, 128], [100, 1, 2]], np.uint8)] * 3,
     "f": [X, X.T, X + 1.0],
 }  # fmt: skip
@@ -73,4 +73,66 @@ def test_compiled_functions(part):
             refused += 1
             continue
         compare(name, [x.dtype for x in operands], found, expected)
-    assert tried > 20 and refused < 0.6 * tried
+    assert tried > 20
+    assert refused < 0.6 * tried
+
+
+WHOLE = np.array([3, 2, 0, -5])
+MORE = {
+    "a quotient and a half": lambda i, x: (i // 2 + i / 2) * x,
+    "a remainder": lambda i, x: i % 3 * x + np.fmod(i, 3) + divmod(i, -2)[0],
+    "by 0": lambda i, x: (7 // i + 7 % i) * x,
+    "squares": lambda i, x: i**2 / 3 + 2 ** np.abs(i) * x,
+    "truth values as whole numbers": lambda i, x: (
+        (x > 0).astype(int) + (i > 0).astype(np.int64) + (i > 2).astype(float)
+    ),
+    "whole numbers as truth values": lambda i, x: (i.astype(bool) + i.astype(bool)) * x,
+    "cut to 8 bits": lambda i, x: (i.astype(np.uint8) + np.uint8(3)) * x,
+    "in a loop": lambda i, x: tg.scan(lambda s, e: (s + e // 2, s % 2), 0, i * 3)[0] * x,
+    "a state that becomes a float": lambda i, x: tg.scan(lambda s, e: (s / 2 + e, s), 1, i)[1] + x,
+    "stacked": lambda i, x: np.stack([i // 2, i > 0]).max(axis=0) / 2 + np.concatenate([i, x > 0])[:4] // 2 * x,
+    "chosen": lambda i, x: np.where(x > 0, i, x > 1) // 2 + np.where(i > 0, x > 0, i > 1) * 1.0,
+    "a gradient": lambda i, x: tg.grad(lambda w: ((i // 2 + (w > 0)) * w**2 / (i * i + 1)).sum())(x),
+    "over a batch": lambda i, x: tg.vmap(lambda k, v: (k // 2 + k / 2) * v + (v > 0) + (k > 0))(i, x),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_programs(name):
+    x = np.array([0.5, -1.0, 2.0, 0.0])
+    with np.errstate(all="ignore"), without_numba():
+        expected, found = MORE[name](WHOLE, x), tg.jit(MORE[name])(WHOLE, x)
+    np.testing.assert_allclose(np.asarray(found, float), np.asarray(expected, float))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda i: -(i > 0) * 1.0,
+        lambda i: (i > 0) - (i > 1),
+        lambda i: i**-1,
+        lambda i: np.reciprocal(i),
+        lambda i: i << 1,
+        lambda i: i.astype(np.uint32) - 1,
+        lambda i: i.astype(np.uint8) @ i.astype(np.uint8),
+        lambda i: (i / 2).astype(int),
+    ],
+)
+def test_what_numpy_refuses_or_cuts_off_is_refused(f):
+    with without_numba(), pytest.raises(TraceError):
+        tg.jit(f)(WHOLE)
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(np.float64, 2**53), (np.float32, 2**24)])
+def test_whole_numbers_that_floats_would_round(dtype, limit):
+    x, most = np.ones(2, dtype), np.array([limit, -limit])
+    with without_numba():
+        f = tg.jit(lambda x, i: x * (i - limit + 1))
+        assert f(x, most).tolist() == [1.0, dtype(1 - 2 * limit)]
+        with pytest.raises(DtypeError, match="whole numbers from"):
+            f(x, most * 2 + 1)
+        with pytest.raises(DtypeError, match="whole numbers from"):
+            tg.jit(lambda x: x * (most * 2 + 1))(x)
+        with pytest.raises(DtypeError, match="whole numbers from"):
+            tg.jit(lambda x, n: x * (n % 10))(x, 2**53 + 1)
+        tg.jit(lambda x, i: x[i])(x, np.array([0, 1]))  # an index

@@ -30,7 +30,7 @@ def test_export(ending, before, tmp_path):
     path, model = tmp_path / f"net.{ending}", nn.MLP([2, 3, 1])
     if before is not None:
         path.write_bytes(before)
-    with files_of_at_most(100), pytest.raises(OSError):
+    with files_of_at_most(100), pytest.raises(OSError, match="large"):
         tg.export(model, path)
     assert [x.name for x in tmp_path.iterdir()] == ([] if before is None else [path.name])
     assert before is None or path.read_bytes() == before

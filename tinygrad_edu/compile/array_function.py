@@ -75,6 +75,8 @@ class ArrayFunction:
             if uncompiled.is_way(arguments):
                 return uncompiled.results(self.f, arguments)
             found = self.results(call, inputs)
+            if call.program.trace.differentiated and any(map(has_nan, tree_leaves(found))):  # perhaps 0·∞, which is 0
+                return self.results(*self.prepare(arguments, by=CAREFUL))
             self.quick.keep((), call, arguments)
             return found
         if not isinstance(call.program.trace.results, Traced):
@@ -188,7 +190,7 @@ class ArrayFunction:
         by: str,
     ) -> Program:
         """The program of a trace; `own`, its inputs that are arguments."""
-        if by:
+        if by.removesuffix(CAREFUL):
             closed_over = [trace.inputs[k] for k, x in trace.captured.items() if getattr(x, "requires_grad", False)]
             wanted = select_inputs(own, arguments, by) if by.startswith("arguments") else closed_over
             found = trace.gradients(wanted)

@@ -55,6 +55,7 @@ class Trace:
     reserved: Container[str] = TRAINING  # names that stand around the program
     fixed: bool = False  # are sizes plain numbers, so that the program serves these alone?
     careful: bool = False  # does a gradient of 0 stay 0 whatever derivative it meets? See differentiate
+    differentiated: bool = False  # has a transform inside the function asked for derivatives?
     draws: bool = False  # is it of a training step, which may draw random numbers and change what a model keeps?
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters

@@ -60,6 +60,7 @@ class QuickCall:
         self.gradients = [
             (i, isinstance(arguments[i], (list, tuple, dict)), [names.index(name) for name in parts[i]]) for i in wanted
         ]
+        self.careful = call.program.trace.differentiated and not wanted  # NaN may be 0·∞ here too
         self.key = object()  # of the workspace; by identity, since the sizes themselves take 0.3 µs to hash
 
     def run(self, leaves: Sequence[Any]) -> list[Any] | None:
@@ -72,7 +73,8 @@ class QuickCall:
             self.code(*leaves, *self.program.workspace(self.sizes, self.key), *out, numbers)
         except Exception:
             return None
-        return numbers.tolist() + out
+        found = numbers.tolist() + out
+        return None if self.careful and any(map(has_nan, found)) else found
 
     def value_and_gradients(self, leaves: Sequence[Any], arguments: Sequence[Any]) -> tuple[Any, list[Any]] | None:
         """(result, a gradient for each wanted argument, nested like it), or None.

@@ -171,6 +171,8 @@ def contributions(
     """g·∂y/∂xᵢ for every input xᵢ."""
     if isinstance(operation, ArrayOperation):
         found = operation.vjp(g, y, *inputs, **options)
+        if operation.careful and any(has_nan(getattr(x, "array", x)) for x in found):
+            found = operation.careful(g, y, *inputs, **options)
         if hasattr(g, "array") or np.any(g):  # of a Tensor that is 0 the derivative is not 0
             return found
         return [x if x is None else np.zeros_like(x) for x in found]  # even beside NaN

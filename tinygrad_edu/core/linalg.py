@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.broadcasting import sum_products, unbroadcast
+from tinygrad_edu.core.broadcasting import sum, sum_products, unbroadcast
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import expand_dims, ravel, reshape, swapaxes, transpose
 
 
-@array_op(vjp=(lambda g, _y, a, b: share_of_left(g, a, b), lambda g, _y, a, b: share_of_right(g, a, b)))
+@array_op(
+    vjp=(lambda g, _y, a, b: share_of_left(g, a, b), lambda g, _y, a, b: share_of_right(g, a, b)),
+    careful=lambda g, _y, a, b: shares_with_care(g, a, b),
+)
 def matmul(a: ArrayLike, b: ArrayLike, /) -> Any:
     """a @ b for vectors, matrices and stacks of matrices.  Ā = Ȳ @ Bᵀ, B̄ = Aᵀ @ Ȳ."""
     floats = a.__class__ is np.ndarray is b.__class__ and a.dtype is b.dtype and a.dtype.kind == "f"
@@ -51,6 +55,20 @@ def share_of_right(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
     rows = a if a.ndim > 1 else reshape(a, (1, a.shape[0]))
     columns = b.shape if b.ndim > 1 else (b.shape[0], 1)
     return reshape(unbroadcast(swapaxes(rows, -1, -2) @ as_matrices(g, a, b), columns), b.shape)
+
+
+def shares_with_care(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Any, Any]:
+    """Ā and B̄, where an entry of Ȳ that is 0 adds 0, also beside an infinite one: (n, m, k) products, added up."""
+    rows = a if a.ndim > 1 else reshape(a, (1, a.shape[0]))
+    columns = b if b.ndim > 1 else reshape(b, (b.shape[0], 1))
+    g = expand_dims(as_matrices(g, a, b), -1)  # (..., n, m, 1)
+    none = ops.equal(g, 0.0)
+    left = sum(ops.where(none, 0.0, g * expand_dims(swapaxes(columns, -1, -2), -3)), axis=-2)
+    right = swapaxes(sum(ops.where(none, 0.0, g * expand_dims(rows, -2)), axis=-3), -1, -2)
+    return (
+        reshape(unbroadcast(left, np.shape(rows)), a.shape),
+        reshape(unbroadcast(right, np.shape(columns)), b.shape),
+    )
 
 
 def as_matrices(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:

@@ -174,6 +174,9 @@ class ArrayOperation(Body):
     shape(*arrays, **options)     with a body: the shape of y. The trace then keeps y as one node, which the row's own
                                   pull-back differentiates, and puts in the body afterwards
     instead                       without a body: what to write in a compiled function instead
+
+    careful(g, y, *arrays)        the pull-back once more, slower, where entries of g that are 0 add 0 beside infinite
+                                  ones too: it is called if the other one gives NaN
     """
 
     def __init__(
@@ -185,6 +188,7 @@ class ArrayOperation(Body):
         shape: Callable[..., tuple[Any, ...]] | None = None,
         made_of: Callable[..., Any] | None = None,
         instead: str = "",
+        careful: Callable[..., tuple[Any, ...]] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name: str = function.__name__
@@ -194,6 +198,7 @@ class ArrayOperation(Body):
         self.vjp = whole if isinstance(vjp, tuple) else vjp
         self.function, self.numpy_name = function, numpy
         self.linear, self.shape, self.made_of, self.instead = linear, shape, made_of, instead
+        self.careful = careful
         parameters = inspect.signature(function).parameters.values()
         self.arrays = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
@@ -294,7 +299,7 @@ def array_op(
 ) -> Callable[[Callable[..., Any]], ArrayOperation]:
     """Declare an operation on whole arrays: positional-only parameters are arrays, the others options.
 
-    `compiled`: shape=, made_of= or instead=, as `ArrayOperation` says.
+    `compiled`: shape=, made_of=, instead= or careful=, as `ArrayOperation` says.
     """
 
     def declare(function: Callable[..., Any]) -> ArrayOperation:

@@ -127,6 +127,7 @@ class Traced(Tensor):
     @staticmethod
     def derivatives(root: Any, inputs: Sequence[Any], seed: Any) -> list[Traced]:
         """seed·∂root/∂input as further nodes: a transform inside a compiled function."""
+        ACTIVE.traces[-1].differentiated = True
         return differentiate(as_node(root), [as_node(x) for x in inputs], seed, again=True)
 
     @staticmethod
@@ -287,6 +288,9 @@ def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
     if x.op is None:
         return []
     if not isinstance(x.op, Operation):
+        careful = ACTIVE.traces[-1].careful and getattr(x.op, "careful", None)
+        if careful:
+            return careful(g, x, *x.parents, **x.options)  # type: ignore[no-any-return]
         found = x.op.vjp(g, x, *x.parents, **x.options)
         if not ACTIVE.traces[-1].careful or getattr(x.op, "linear", x.op.name not in NONLINEAR):
             return found
@@ -314,7 +318,7 @@ def times(g: Traced, partial: Any, guarded: bool, again: bool) -> Any:
     if partial.__class__ is float and value == 0.0:
         return None
     product = g * d
-    finite = truths.is_comparison(d) or (value is not None and math.isfinite(value))
+    finite = d.kind is not truths.FLOAT or (value is not None and math.isfinite(value))
     if not guarded or finite:
         return product
     if again:

@@ -1,0 +1,55 @@
+"""Where an entry of the gradient of a @ b is 0, it adds 0 beside an infinite factor too, in every back end."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.compile.programs import without_numba
+
+SHAPES = [((2, 3), (3, 2)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (3, 2)), ((3,), (2, 3, 2))]
+FUNCTIONS = {
+    "one entry": lambda y: y.ravel()[1],
+    "those that are small": lambda y: np.where(np.abs(y) < 9.0, y, 0.0).sum(),
+    "clipped": lambda y: np.clip(y, -1.0, 1.0).sum(),
+}
+
+
+def entry_by_entry(g, a, b):
+    """The products of single numbers, 0·inf left out: (Ā, B̄) of matrices and stacks."""
+    rows, columns = np.atleast_2d(a), b if b.ndim > 1 else b[:, None]
+    lead = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
+    g = g.reshape((*lead, rows.shape[-2], columns.shape[-1]))
+    kept = np.where(g == 0.0, 0.0, 1.0)
+    with np.errstate(all="ignore"):
+        left = np.where(kept[..., None] > 0, g[..., None] * np.swapaxes(columns, -1, -2)[..., None, :, :], 0.0).sum(-2)
+        right = np.where(kept[..., None] > 0, g[..., None] * rows[..., :, None, :], 0.0).sum(-3)
+    return [
+        sum_to(left, rows.shape).reshape(a.shape),
+        sum_to(np.swapaxes(right, -1, -2), columns.shape).reshape(b.shape),
+    ]
+
+
+def sum_to(x, shape):
+    extra = x.ndim - len(shape)
+    return x.sum(axis=tuple(range(extra))) if extra else x
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_zero_beside_infinity(name):
+    rest = FUNCTIONS[name]
+    for (left, right), of_right in itertools.product(SHAPES, (False, True)):
+        a, b = np.random.default_rng(0).normal(size=left), np.random.default_rng(1).normal(size=right)
+        (b if of_right else a).flat[0] = np.inf
+        f = tg.jit(lambda a, b: rest(a @ b))
+        with np.errstate(all="ignore"), without_numba():
+            expected = entry_by_entry(np.asarray(tg.grad(rest)(a @ b)), a, b)
+            for i in (0, 1):
+                ways = [
+                    tg.grad(f.f, i),
+                    tg.jit(tg.grad(f.f, i)),
+                    lambda *x, i=i, f=f: f.value_and_grad(*x, argnum=i)[1],
+                ]
+                for way in ways:
+                    np.testing.assert_allclose(way(a, b), expected[i], err_msg=f"{left} {right}")
