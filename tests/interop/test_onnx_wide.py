@@ -47,6 +47,16 @@ def test_every_row_of_the_table_in_float64(name, tmp_path):
         close(wide_outputs(found, model.x), model(model.x).data, 1e-13)
 
 
+@pytest.mark.parametrize("name", ["expm1", "log1p", "sinh", "asinh", "atanh", "tanh", "acosh"])
+def test_all_digits_of_small_numbers(name, tmp_path):
+    small = 10.0 ** -np.arange(0.5, 18.0)
+    model = OneRow(name)
+    model.x = 1.0 + small[:13, None] if name == "acosh" else np.r_[small, -small, 0.0][:, None]
+    found = session(tg.export(model, tmp_path / "net.onnx", model.x, dtype="float64"))
+    exact = getattr(np, {"asinh": "arcsinh", "atanh": "arctanh", "acosh": "arccosh"}.get(name, name))(model.x)
+    np.testing.assert_allclose(wide_outputs(found, model.x), exact, rtol=1e-14)
+
+
 RECURRENT = {
     "RNN": lambda: nn.RNN(2, 3, num_layers=2, rng=1),
     "GRU": lambda: nn.GRU(2, 3, bidirectional=True, rng=1),

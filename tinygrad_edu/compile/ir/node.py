@@ -140,8 +140,11 @@ class Traced(Tensor):
         return DECOMPOSITIONS["rows_of_classes"](labels, self.sizes[-1])
 
     def __bool__(self) -> bool:
+        own = [x.label for x in topological(self, lambda x: x.parents) if x.op is None and not is_constant(x)]
+        outside = own and ACTIVE.traces and all(name in ACTIVE.traces[-1].captured for name in own)
         raise TraceError(
             "a compiled function cannot branch on a traced value: choose with tg.ops.where(condition, a, b)"
+            + (", or decide by closed-over Tensors before the call and pass the answer, a flag" * bool(outside))
         )
 
     data = array
@@ -301,7 +304,8 @@ def contributions(x: Traced, g: Traced, again: bool) -> Sequence[Any]:
     # A gradient of 0 stays 0 if the derivative may be infinite. Others may become infinite by overflow: if the
     # gradients of a program contain NaN, it is compiled again with this guard everywhere.
     guarded = x.op.domain is not EVERYWHERE or ACTIVE.traces[-1].careful
-    parents = x.parents if x.op.name == "mul" else [truths.as_float(p) for p in x.parents]
+    whole = x.op.name not in ("mul", "where")  # their partials are the same of truth values
+    parents = [truths.as_float(p) if whole and p.sizes else p for p in x.parents]
     return [times(g, d, guarded, again) for d in x.op.partials(x, *parents)]
 
 

@@ -193,7 +193,8 @@ def wrap(x: Any, kind: Kind, operation: Operation) -> Any:
 
 def replaces(x: Any, node: Any) -> bool:
     """May x stand for a node of the same numbers? (x > 0)·1.0 are numbers, which + adds up: x > 0 are truth values."""
-    return bool(len(x.sizes) == len(node.sizes) and x.sizes == node.sizes and x.kind == node.kind)
+    number = x.kind is int and node.kind is FLOAT  # a length
+    return bool(len(x.sizes) == len(node.sizes) and x.sizes == node.sizes and (number or x.kind == node.kind))
 
 
 def dtype_of(x: Any) -> np.dtype[Any]:

@@ -152,10 +152,17 @@ class Formulas:
         return x if x.kind == TRUTH else self.compare(ast.NotEq, self.number(x), self.nodes.constant(0.0))
 
 
-# Functions that ONNX lacks, in terms of those it has: right to float32's rounding of 1, not of numbers near 0.
+# Functions that ONNX lacks, in terms of those it has. Near 0 the rounding of eᵃ and of 1 + a is divided out again:
+# Higham, Accuracy and Stability of Numerical Algorithms, 1.14.1 (Kahan's form).
 IN_WORDS: Mapping[str, str] = {
-    "expm1": "math.exp(a) - 1.0",
-    "log1p": "math.log(1.0 + a)",
+    "expm1": (
+        "math.exp(a) - 1.0 if not math.fabs(a) < 1.0 else"
+        " a if math.exp(a) == 1.0 else (math.exp(a) - 1.0) * (a / math.log(math.exp(a)))"
+    ),
+    "log1p": (
+        "math.log(1.0 + a) if not math.fabs(a) < 1.0 else"
+        " a if 1.0 + a == 1.0 else math.log(1.0 + a) * (a / ((1.0 + a) - 1.0))"
+    ),
     "copysign": "math.fabs(a) if b >= 0.0 else -math.fabs(a)",
     "erfc": "1.0 - math.erf(a)",
     "log2": "math.log(a) * 1.4426950408889634",
@@ -169,11 +176,17 @@ IN_WORDS: Mapping[str, str] = {
 # What onnxruntime has no kernel for in float64; "" where there is no formula of a few operations either.
 NOT_WIDE: Mapping[str, str] = {
     "tan": "math.sin(a) / math.cos(a)",
-    "sinh": "0.5 * (math.exp(a) - math.exp(-a))",
+    "sinh": (
+        "0.5 * (math.exp(a) - math.exp(-a)) if not math.fabs(a) < 1.0 else"
+        " 0.5 * (math.expm1(a) + math.expm1(a) / (math.expm1(a) + 1.0))"
+    ),
     "cosh": "0.5 * (math.exp(a) + math.exp(-a))",
-    "asinh": "math.copysign(math.log(math.fabs(a) + math.sqrt(a * a + 1.0)), a)",
-    "acosh": "math.log(a + math.sqrt(a * a - 1.0))",
-    "atanh": "0.5 * math.log((1.0 + a) / (1.0 - a))",
+    "asinh": (
+        "math.copysign(math.log(math.fabs(a) + math.sqrt(a * a + 1.0)) if not math.fabs(a) < 1.0 else"
+        " math.log1p(math.fabs(a) + a * a / (1.0 + math.sqrt(a * a + 1.0))), a)"
+    ),
+    "acosh": "math.log1p((a - 1.0) + math.sqrt((a - 1.0) * (a + 1.0)))",
+    "atanh": "math.copysign(0.5 * math.log1p(2.0 * math.fabs(a) / (1.0 - math.fabs(a))), a)",
     "erf": (
         "math.copysign(math.fabs(a) * erf_polynomial(a * a) if math.fabs(a) < 1.0 else"
         " 1.0 - math.exp(log_erfc_polynomial(math.minimum(math.fabs(a), 6.0))), a)"
