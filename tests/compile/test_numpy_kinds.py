@@ -136,3 +136,22 @@ def test_whole_numbers_that_floats_would_round(dtype, limit):
         with pytest.raises(DtypeError, match="whole numbers from"):
             tg.jit(lambda x, n: x * (n % 10))(x, 2**53 + 1)
         tg.jit(lambda x, i: x[i])(x, np.array([0, 1]))  # an index
+
+
+BESIDE = {
+    "the largest": lambda x: (x * np.max(x > 0.2, axis=0)).sum(),
+    "a size": lambda x: (x * np.abs(x > 0.2) ** 2).sum(),
+    "a mean": lambda x: (x * np.mean(x > 0.2) + np.cumsum(x > 0.0)).sum(),
+    "a product": lambda x: (x * ((x > 0.2) @ (x > 0.0))).sum(),
+    "no number": lambda x: np.sum(np.where(np.any(x > 3.0), x, 2.0 * x) * np.prod(x > -9.0)),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_no_gradient_flows_through_truth_values(name):
+    f, rows = BESIDE[name], X
+    expected = np.stack([tg.grad(f)(row) for row in rows])
+    with without_numba():
+        for way in (tg.vmap(tg.grad(f)), tg.jit(tg.vmap(tg.grad(f))), tg.vmap(tg.jit(tg.grad(f)))):
+            np.testing.assert_allclose(way(rows), expected)
+        np.testing.assert_allclose(tg.jit(tg.grad(f))(rows[0]), expected[0])

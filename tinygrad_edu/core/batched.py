@@ -131,7 +131,7 @@ class Batched(Tensor):
         order = topological(root, own_parents)
         needed: set[Any] = {x for x in inputs if isinstance(x, Batched)}
         for x in order:
-            if any(p in needed for p in own_parents(x)):
+            if any(p in needed for p in own_parents(x)) and not is_flat(x.op):
                 needed.add(x)
 
         def pull(x: Batched, g: Node) -> list[tuple[Any, Any]]:
@@ -217,6 +217,11 @@ def sample(x: Node) -> Any:
 
 def as_sample(x: Node) -> Any:
     return x if is_sample(x) else Batched(x if isinstance(x, Tensor) else np.asarray(x), True)
+
+
+def is_flat(operation: ArrayLike) -> bool:
+    """Is it a comparison? What is made of truth values has no gradient, as where they are plain arrays."""
+    return isinstance(operation, Operation) and operation.partials is None
 
 
 def own_parents(x: Node) -> list[Any]:

@@ -262,7 +262,8 @@ def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0, again
     order = topological(root, lambda x: x.parents)
     needed = set(wanted)
     for x in order:
-        if any(p in needed for p in x.parents):
+        flat = isinstance(x.op, Operation) and x.op.partials is None  # a comparison, or what is detached
+        if not flat and any(p in needed for p in x.parents):
             needed.add(x)
 
     def pull(x: Traced, g: Any) -> list[tuple[Traced, Any]]:
