@@ -2,8 +2,7 @@
 
 Read graph.py first (the graph as plain lists), then plan.py (what is drawn of it), layers.py and recognize.py (what
 nodes amount to), dot.py, render.py and drawing.py. network.py draws a circle for each unit (stand.py says where,
-units.py
-and health.py in which state), page.py and story.py the interactive page, latex.py a formula.
+units.py and health.py in which state), page.py and story.py the interactive page, latex.py a formula.
 """
 
 from __future__ import annotations

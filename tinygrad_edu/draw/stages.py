@@ -93,7 +93,7 @@ def stages_of_layer(layer: Any, gradients: bool) -> Iterator[Stage]:
         yield Stage(arrays[f"{candidate_of(layer)}.weight_ih"], words)
         if "output.weight" in arrays:
             caption = f"Linear {'→'.join(map(str, arrays['output.weight'].shape[::-1]))}"
-            yield Stage(arrays["output.weight"], caption, (layer.output,))
+            yield Stage(arrays["output.weight"], caption, (dict(layer.named_children()).get("output", layer),))
     elif "out.weight" in arrays:
         yield Stage(arrays["out.weight"], words)
     else:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tinygrad_edu.charts.text import clean
+from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.draw.array_numbers import rule_of, share_text, shares_of
 from tinygrad_edu.draw.graph import Graph, is_node
-from tinygrad_edu.draw.text import brief, number, option_text, plain, size, symbol
+from tinygrad_edu.draw.text import brief, is_large, norm, number, option_text, plain, size, symbol
 
 Node = Any
 LONGEST = 300  # letters of a label or a line in the panel
@@ -44,12 +45,12 @@ def tell_node(graph: Graph, place: int, layer: str) -> dict[str, Any]:
     facts = {"id": f"n{place}", "kind": graph.kind(place), "layer": layer, "name": name_of(graph, place)}
     facts |= whole_label(graph, place) | tell_place(node)
     if not is_node(node):
-        return {**facts, "value": brief(node), "parents": []}
+        return {**facts, "value": spell(node), "parents": []}
     gradient = plain(getattr(node, "grad", None))
     return {
         **facts,
-        "value": brief(node.data),
-        "gradient": "" if gradient is None else brief(gradient),
+        "value": spell(node.data),
+        "gradient": "" if gradient is None else spell(gradient),
         "shape": list(getattr(node.data, "shape", ())),
         **(tell_result(graph, place) if graph.operations[place] else {"parents": []}),
     }
@@ -68,7 +69,7 @@ def tell_result(graph: Graph, place: int) -> dict[str, Any]:
         "formula": formula(node),
         "forward": f"{mine} = {call(operation, names, options)}"
         + (f" = {call(operation, values, options)}" if all(values) else "")
-        + f" = {brief(node.data)}",
+        + f" = {spell(node.data)}",
         "backward": [back for k in range(len(names)) if (back := hand_back(graph, place, names, k, shares))],
     }
 
@@ -105,25 +106,33 @@ def tell_place(node: Node) -> dict[str, str]:
 
 
 def name_of(graph: Graph, place: int) -> str:
-    """A node's label, the number of a constant, or v3 for the fourth node."""
-    if not is_node(graph.nodes[place]):
-        return brief(graph.nodes[place]) if size(graph.nodes[place]) == 1 else f"c{place}"
-    return clean(graph.labels[place]) or f"v{place}"
+    """A node's label, as in the picture; else the number of a constant, or v3 for the fourth node."""
+    label, node = clean(graph.labels[place]), graph.nodes[place]
+    if label or is_node(node):
+        return label or f"v{place}"
+    return brief(node) if size(node) == 1 else f"c{place}"
+
+
+def spell(data: ArrayLike) -> str:
+    """A number, or a small array in full; a large one as its shape and norm.
+
+    >>> spell(-0.5)
+    '-0.5'
+    """
+    data = plain(data)
+    return f"{tuple(data.shape)}, norm {number(norm(data))}" if is_large(data) else brief(data)
 
 
 def brief_number(node: Node) -> str:
-    """A single number as text, in brackets where it is negative; "" for an array."""
+    """A single number as text; "" for an array."""
     data = plain(getattr(node, "data", node)) if is_node(node) else node
-    if size(data) != 1:
-        return ""
-    text = brief(data)
-    return f"({text})" if text.startswith("-") else text
+    return brief(data) if size(data) == 1 else ""
 
 
 def call(operation: str, arguments: list[str], options: str) -> str:
     """An operation as one writes it: a · b, a @ b, tanh(x), sum(x, axis=0)."""
     if operation in INFIX and len(arguments) == 2:
-        return f" {symbol(operation)} ".join(arguments)
+        return f" {symbol(operation)} ".join(f"({text})" if text[:1] == "-" else text for text in arguments)
     return f"{operation}({', '.join([*arguments, *filter(None, [options])])})"
 
 
