@@ -28,16 +28,54 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def entries(name: str) -> str:
-    """What mkdocstrings makes an entry of: `::: tinygrad_edu.nn.Linear`, a line for each."""
+    """A table of contents, then what mkdocstrings makes entries of: a line `::: tinygrad_edu.nn.Linear` for each."""
     module = importlib.import_module(f"tinygrad_edu.{name}")
-    named = [(x, getattr(module, x)) for x in public(module)]
-    paths = [place(module, x, thing) for x, thing in named if not of_a_row(thing)]
-    own = [f"{path}.{path.rpartition('.')[2]}" if path in sys.modules else path for path in paths]  # train.fit.fit
+    named = {x: getattr(module, x) for x in in_order(module)}
+    own = {x: found(module, x, thing) for x, thing in named.items() if not of_a_row(thing)}
     rows = [
-        f"| `nn.{x}` | {cell(thing.__doc__.split('This is the layer')[0])} |" for x, thing in named if of_a_row(thing)
+        f"| `nn.{x}` | {cell(thing.__doc__.split('This is the layer')[0])} |"
+        for x, thing in named.items()
+        if of_a_row(thing)
     ]
     table = ["| layer | its operation |", "|---|---|", *rows] if rows else []
-    return "\n\n".join([*(f"::: {path}" for path in own), "\n".join(table)])
+    listed = contents(named, own) if len(own) > 3 else ""
+    bases = "\n    options:\n      show_bases: true" if name == "errors" else ""
+    return "\n\n".join([listed, *(f"::: {path}{bases}" for path in own.values()), "\n".join(table)])
+
+
+def in_order(module: ModuleType) -> list[str]:
+    """Functions first in a module that is mainly functions, else classes first; constants last."""
+    names = public(module)
+    kinds = {x: kind(getattr(module, x)) for x in names}
+    functions_first = sum(x == "function" for x in kinds.values()) >= sum(x == "class" for x in kinds.values())
+    order = ["function", "class"] if functions_first else ["class", "function"]
+    return sorted(names, key=lambda x: [*order, "constant"].index(kinds[x]))
+
+
+def kind(thing: Any) -> str:
+    return "class" if inspect.isclass(thing) else "function" if callable(thing) else "constant"
+
+
+def found(module: ModuleType, name: str, thing: Any) -> str:
+    """The address of a name's entry: that of the function, where a module has its name (train.fit.fit)."""
+    path = place(module, name, thing)
+    return f"{path}.{path.rpartition('.')[2]}" if path in sys.modules else path
+
+
+def contents(named: dict[str, Any], own: dict[str, str]) -> str:
+    """What a page holds: each name as a link, with the first sentence of its docstring."""
+    lines = [
+        f"| [`{x}`][{path}] | {cell(first_sentence(named[x]))} |"
+        for x, path in own.items()
+        if kind(named[x]) != "constant"
+    ]
+    return "\n".join(["| name | what it is |", "|---|---|", *lines])
+
+
+def first_sentence(thing: Any) -> str:
+    """The first paragraph up to its first full stop."""
+    text = inspect.getdoc(getattr(thing, "function", thing)) or ""
+    return re.split(r"(?<=[^.]\.)\s|\n\n", text, maxsplit=1)[0]
 
 
 def of_a_row(thing: Any) -> bool:
@@ -122,8 +160,13 @@ def signature(operation: Any) -> str:
 
 def cell(text: str | None) -> str:
     """Text in a cell of a table."""
-    one_line = " ".join((text or "").split())
-    return re.sub(r"([*_>\[\]])", r"\\\1", one_line).replace("<", "&lt;").replace("|", "&#124;")
+    parts = re.split(r"(`[^`]*`)", " ".join((text or "").split()))  # between backticks a backslash would be shown
+    return "".join(part if part.startswith("`") else plain(part) for part in parts)
+
+
+def plain(text: str) -> str:
+    """Text whose every character stands for itself."""
+    return re.sub(r"([*_>\[\]])", r"\\\1", text).replace("<", "&lt;").replace("|", "&#124;")
 
 
 # A program

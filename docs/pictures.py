@@ -31,7 +31,7 @@ def drawings() -> dict[str, Any]:
     forward, p, X, h, d1, d2 = (learner[name] for name in ("forward", "p", "X", "h", "d1", "d2"))
     report = tg.clinic.check_backprop(forward, p, {"W1": X.T @ d1, "W2": h.T @ d2})
     return {
-        "examples/tanh.svg": tg.draw(neuron["y"], title="tanh(a*b + c)"),
+        "docs/tanh.svg": tg.draw(neuron["y"], title="tanh(a*b + c)"),
         "docs/mistake.svg": report.draw(),
     }
 

@@ -1,4 +1,4 @@
-"""02. The same with Value: the computer remembers the steps and walks them back.
+"""02. The same with Value: the computer records the steps and runs them backwards.
 
 You will learn what a node keeps (its number, the operation, its parents, the local derivatives), that `backward()` is
 a loop over nodes, and why a number that is used twice gets the sum of two gradients.
@@ -25,7 +25,7 @@ gradients[y] = 1.0
 for node in reversed(topological(y)):
     for parent, local in zip(node.parents, node.partials, strict=True):
         gradients[parent] += gradients[node] * local
-print("\nthe four lines above, against backward(): ", end="")
+print("\nbackward() by hand, against backward(): ", end="")
 print("the same" if all(gradients[x] == x.grad for x in (a, b, c)) else "they differ")
 
 # x stands in both factors of x·x and once more in the sum: 2x from the product and 1 from the sum.

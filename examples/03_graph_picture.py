@@ -1,7 +1,7 @@
-"""03. A picture of the graph: every number and every gradient, where it stands.
+"""03. A picture of the graph: every number, and its gradient beside it.
 
 You will learn to draw whatever you have computed, to read the picture, and what a whole network of one neuron looks
-like. The pictures go to out/: open the .html one in a browser: it zooms, and steps through both passes.
+like. The pictures go to out/. Open the .html file in a browser: you can zoom, and step through both passes.
 
     python examples/03_graph_picture.py
 """

@@ -1,4 +1,4 @@
-"""04. Gradient descent on one weight: when it crawls, when it arrives, when it flies away.
+"""04. Gradient descent on one weight: when it is slow, when it converges, when it diverges.
 
 You will learn that the learning rate alone decides between the three, and why: the slope of the loss changes by the
 curvature, so that each step multiplies the distance to the best weight by 1 - rate · curvature.

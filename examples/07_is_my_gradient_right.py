@@ -1,7 +1,7 @@
-"""07. Is my gradient right? Two checks that need no second opinion.
+"""07. Is my gradient right? Two checks that need nothing but the function.
 
 You will learn to check a gradient by central differences (`gradcheck` names the entry that is wrong) and by the slope
-of Taylor's remainder (2 for a right gradient, about 1 for a wrong one, even when it is wrong by 0.1 %).
+of Taylor's remainder (2 for a right gradient, about 1 for a wrong one, even when it is wrong by 0.1%).
 
     python examples/07_is_my_gradient_right.py
 """

@@ -1,4 +1,4 @@
-"""08. Compiled: read the program that was made from your function.
+"""08. Compiled: read the program that the compiler writes from your function.
 
 You will learn what `tg.jit` does: it runs the function once on symbols, writes forward and backward as a Python program
 that you could have written yourself, and has it compiled. The program is kept as text: `.source`.

@@ -20,9 +20,9 @@ def trained(rate, init="glorot_uniform"):
 
 
 runs = {
-    "a run that is well": trained(rate=0.1),
-    "all weights begin at 0": trained(rate=0.1, init="zeros"),
-    "a learning rate from somewhere": trained(rate=0.0005),
+    "a healthy run": trained(rate=0.1),
+    "all weights start at 0": trained(rate=0.1, init="zeros"),
+    "a learning rate that is far too low": trained(rate=0.0005),
 }
 for title, run in runs.items():
     print(f"== {title}: loss {run.loss_curve[0]:.3g} -> {run.loss_curve[-1]:.3g}")

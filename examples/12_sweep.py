@@ -40,7 +40,7 @@ for i, rate in enumerate(RATES):
     blown = np.mean(runs.n_epochs[i] < EPOCHS)  # NaN and infinity end a run
     print(f"{rate:6.2f}   {runs.success_rate(0.01)[i]:26.0%} {median:>32} {blown:18.0%}")
 
-print("\nThe same rate, the same data, another seed: one run of a sweep is an anecdote.")
+print("\nSame rate, same data, another seed, another result: a single run is an anecdote.")
 
 try:
     from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ else:
     figure = Figure(figsize=(12, 3), layout="constrained")
     for axes, rate, curves in zip(figure.subplots(1, len(RATES), sharey=True), RATES, runs.loss_curves, strict=True):
         axes.semilogy(range(1, EPOCHS + 1, 10), curves.T[::10], color="#0072b2", alpha=0.3, linewidth=0.8)
-        axes.set(xlabel="epoch", title=f"rate {rate:g}", ylim=(1e-6, 10.0))
+        axes.set(xlabel="epoch", title=f"rate {rate:g}", xlim=(0, EPOCHS), ylim=(1e-6, 10.0))
     figure.axes[0].set_ylabel("loss, a line for each seed")
     Path("out").mkdir(exist_ok=True)
     figure.savefig("out/12_sweep.svg")

@@ -1,7 +1,7 @@
-"""16. Where a head looks.
+"""16. What attention looks at.
 
-You will learn what attention computes, by a task that cannot be solved without it: a row of letters is given, then a
-question, and the answer stands after the place where the asked letter stood.
+You will learn what attention computes, from a task that needs it: in "d4e7b1f2b" the last letter is a question, and the
+answer is the digit that followed this letter before, here 1.
 
     python examples/16_attention.py
 """
@@ -75,7 +75,11 @@ else:
     shown = axis.imshow(model.weights.data[0, 0], cmap="Blues", vmin=0.0, vmax=1.0)
     axis.set_xticks(range(len(text)), text)
     axis.set_yticks(range(len(text)), text)
-    axis.set(xlabel="what is looked at", ylabel="who looks", title=f"answer to {''.join(text)}: {answers[0]}")
+    axis.set(
+        xlabel="position attended to (key)",
+        ylabel="position that asks (query)",
+        title=f"answer to {''.join(text)}: {answers[0]}",
+    )
     figure.colorbar(shown, label="weight")
     Path("out").mkdir(exist_ok=True)
     figure.savefig("out/16_attention.svg")

@@ -116,14 +116,13 @@ def charted():
     return rows, results
 
 
-def test_bars_run_from_1_to_the_ratio_and_marks_stand_where_it_is_required():
+def test_bars_run_from_1_to_the_ratio():
     pytest.importorskip("matplotlib")
     axes = chart.figure(cells(*charted())).axes[0]
     assert axes.get_xscale() == "log"
     bars = [(bar.get_x() + bar.get_width(), tuple(bar.get_facecolor())) for bar in axes.patches]
     assert [round(end, 9) for end, _ in bars] == [40.0, 0.5, 1.5]
     assert bars[0][1] == bars[2][1] != bars[1][1]
-    assert [lines.get_segments()[0][0][0] for lines in axes.collections] == [3.0, 0.8]
     low, high = axes.get_xlim()
     assert low < 0.5
     assert high > 40.0
@@ -134,7 +133,8 @@ def test_the_chart_is_svg_with_its_text_and_the_same_each_time(tmp_path):
     paths = [tmp_path / "a.svg", tmp_path / "b.svg"]
     assert all(chart.write([*charted()[0], WEIGHT], charted()[1], path) for path in paths)
     texts = [node.text for node in ElementTree.parse(paths[0]).iter("{http://www.w3.org/2000/svg}text")]
-    assert {"won & met vs. micrograd", "lost < vs. micrograd", "40.0x", "0.500x", "required"} <= set(texts)
+    assert {"won & met vs. micrograd", "lost < vs. micrograd", "40.0x", "0.500x"} <= set(texts)
+    assert "required" not in texts  # what we ask of ourselves is no news to a reader
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
@@ -151,7 +151,7 @@ def contrast(colour, ground):
 
 
 @pytest.mark.parametrize("ground", ["#ffffff", "#0d1117", "#000000"])
-@pytest.mark.parametrize("colour", [chart.INK, chart.FASTER, chart.SLOWER, chart.MARK])
+@pytest.mark.parametrize("colour", [chart.INK, chart.FASTER, chart.SLOWER])
 def test_colours_show_on_light_and_dark_grounds(colour, ground):
     assert contrast(colour, ground) > (4.2 if colour == chart.INK else 3.0) - 0.01  # 3: WCAG's least for graphics
 

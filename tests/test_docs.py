@@ -102,7 +102,7 @@ def loaded(name):
         ("Adds.\nlr, decay: numbers.", "Adds.\n\nlr, decay: numbers."),
         ("the best\nfirst: wrapped\nand so: on.", "the best\nfirst: wrapped\nand so: on."),
         ("Adds.\n\n>>> 1 * 1\n1", "Adds.\n\n\n```pycon\n>>> 1 * 1\n1\n```"),
-        ("A\n├── b\n└── c\nD", "A\n\n```text\n├── b\n└── c\n```\n\nD"),
+        ("Tree:\n\nA\n├── b\n└── c\nD", "Tree:\n\n\n```text\nA\n├── b\n└── c\n```\n\nD"),
     ],
 )
 def test_a_docstring_becomes_markdown(text, markdown):
@@ -118,8 +118,29 @@ def test_what_is_said_of_arguments_goes_into_a_table():
     assert (prose, rest) == ("Steps.", "Errors: SettingError.")
     assert said == {"lr": "rates", "eps": "rates", "beta": "the decay"}
     assert made.divided("A note: nothing of arguments.", ["x"]) == ("A note: nothing of arguments.", {}, "")
-    shown = made.table({"lr": ("float | None", "0.1")}, {"lr": "a|b"})
-    assert shown.splitlines()[-1] == "| `lr` | `float | None` | `0.1` | a&#124;b |"
+    prose, said, _ = made.divided("Steps. Args: `lr`, the rate; `a` and `b`, sizes. In place.", ["lr", "a", "b"])
+    assert (prose, said) == ("Steps. In place.", {"lr": "the rate", "a": "sizes", "b": "sizes"})
+    shown = made.table({"lr": ("float | None", "0.1"), "eta": ("", "")}, {"lr": "a|b", "eta": "a|b"})
+    assert shown.splitlines()[-2:] == ["| `lr` | `float | None` | `0.1` | a&#124;b |", "| `eta` |  |  | see `lr` |"]
+
+
+@pytest.mark.slow
+def test_every_argument_in_the_reference_has_a_meaning(site):
+    """A docstring says what it is, or docs/arguments.py."""
+    for page in (site / "reference").glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        for table in re.findall(r"<th>argument</th>.*?</table>", text, re.DOTALL):
+            rows = [re.findall(r"<td>(.*?)</td>", row, re.DOTALL) for row in table.split("<tr>")[1:]]
+            assert [row[0] for row in rows if not row[3].strip()] == [], page.name
+
+
+def test_what_is_said_of_arguments_is_said_of_one_that_exists():
+    """docs/arguments.py names functions and classes of the package, and arguments that they have."""
+    known, words = loaded("arguments"), set()
+    for path in (ROOT / "tinygrad_edu").rglob("*.py"):
+        words |= set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+    names = {part for name in [*known.EVERYWHERE, *known.HERE] for part in name.split(".")}
+    assert names - words == set()
 
 
 def test_a_mark_that_nothing_generates_ends_the_build():

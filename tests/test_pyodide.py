@@ -38,22 +38,43 @@ print(json.dumps(found))
 """
 
 
+PROGRAMS = {
+    "operations": PROGRAM,
+    **{
+        name: f"exec(open('/checkout/examples/{name}.py').read(), {{'__name__': '__main__'}})"
+        for name in ["01_chain_rule_by_hand", "02_with_value", "04_gradient_descent"]
+    },
+    "drawing": "import tinygrad_edu as tg\nprint(tg.draw(tg.Value(2.0) * 3.0))",
+}
+# One start of Pyodide for all of them (it takes most of the time): name -> [what it printed, its error].
+RUN_ALL = """
+import contextlib, io, json, traceback
+said = {}
+for name, text in PROGRAMS.items():
+    printed, error = io.StringIO(), ""
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(text, {"__name__": "program", "POINTS": POINTS})
+        except BaseException:
+            error = traceback.format_exc()
+    said[name] = [printed.getvalue(), error]
+print(json.dumps(said))
+"""
+
+
 @pytest.fixture(scope="module")
-def pyodide(tmp_path_factory):
-    """Runs a program under Pyodide; returns what it printed."""
+def printed(tmp_path_factory):
+    """What each of the programs printed under Pyodide."""
     node, folder = shutil.which("node"), Path(os.environ.get("PYODIDE", PYODIDE))
     if node is None or not (folder / "pyodide.mjs").is_file():
         pytest.skip(f"needs node and {folder}: npm install --prefix .venv pyodide")
-
-    def run(text):
-        program = tmp_path_factory.mktemp("pyodide") / "program.py"
-        program.write_text(text, encoding="utf-8")
-        command = [node, str(ROOT / "tests" / "pyodide.mjs"), str(folder), str(ROOT), str(program)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr[-2000:]  # node quotes the whole runtime before it
-        return done.stdout
-
-    return run
+    program = tmp_path_factory.mktemp("pyodide") / "program.py"
+    points = {name: inside(TABLE[name]) for name in PLAIN}
+    program.write_text(f"POINTS = {points!r}\nPROGRAMS = {PROGRAMS!r}\n{RUN_ALL}", encoding="utf-8")
+    command = [node, str(ROOT / "tests" / "pyodide.mjs"), str(folder), str(ROOT), str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)  # about 8 s of processor
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]  # node quotes the whole runtime before it
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def inside(row):
@@ -62,9 +83,13 @@ def inside(row):
     return [low + share * (high - low) for (low, high), share in zip(intervals, (0.4, 0.7, 0.55), strict=False)]
 
 
-def test_every_operation_on_values_is_the_same(pyodide):
-    points = {name: inside(TABLE[name]) for name in PLAIN}
-    there = json.loads(pyodide(f"POINTS = {points!r}\n{PROGRAM}").splitlines()[-1])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_ends_without_an_error(printed, name):
+    assert printed[name][1] == ""
+
+
+def test_every_operation_on_values_is_the_same(printed):
+    points, there = {name: inside(TABLE[name]) for name in PLAIN}, json.loads(printed["operations"][0].splitlines()[-1])
     without = {name for name, found in there.items() if isinstance(found, str)}
     assert len(without) < len(points) / 4, without
     assert all("scipy" in there[name] for name in without)  # named, not a traceback
@@ -75,12 +100,10 @@ def test_every_operation_on_values_is_the_same(pyodide):
         assert there[name] == pytest.approx([y.data, *[x.grad for x in leaves]], rel=RTOL, nan_ok=True), name
 
 
-@pytest.mark.parametrize("name", ["01_chain_rule_by_hand", "02_with_value", "04_gradient_descent"])
-def test_a_program_of_the_tutorial_runs(pyodide, name):
-    said = pyodide(f"exec(open('/checkout/examples/{name}.py').read(), {{'__name__': '__main__'}})")
-    assert len(said.splitlines()) > 5
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name[0].isdigit()])
+def test_a_program_of_the_tutorial_prints_its_evidence(printed, name):
+    assert len(printed[name][0].splitlines()) > 5
 
 
-def test_a_drawing_without_graphviz_says_what_is_missing(pyodide):
-    said = pyodide("import tinygrad_edu as tg\nprint(tg.draw(tg.Value(2.0) * 3.0))")
-    assert "No picture without Graphviz" in said
+def test_a_drawing_without_graphviz_says_what_is_missing(printed):
+    assert "No picture without Graphviz" in printed["drawing"][0]

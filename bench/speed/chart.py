@@ -1,4 +1,4 @@
-"""The ratios as a picture: a bar for each row and peer from 1x, and a mark where it is required to end."""
+"""The ratios as a picture: a bar for each row and peer, from 1x."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.speed.workload import Row, Workload
 
 ADVICE = 'No chart without Matplotlib: `pip install "tinygrad_edu[viz]"` brings it.'
 # On a transparent ground, so all colours stand out from white and from black: contrast 3.6 to 5.3 with each.
-INK, FASTER, SLOWER, MARK = "#777c84", "#2a8bc9", "#d9661f", "#d13c8c"
+INK, FASTER, SLOWER = "#777c84", "#2a8bc9", "#d9661f"
 
 
 def available() -> bool:
@@ -53,19 +53,22 @@ def figure(shown: Sequence[Cell]) -> Any:
 
 
 def bar(axes: Any, y: int, cell: Cell) -> None:
-    """From 1x to the ratio, leftwards where the peer is faster; the number beyond both the bar and the mark."""
+    """From 1x to the ratio, leftwards where the peer is faster; the number beyond the bar."""
     axes.barh(y, cell.ratio - 1.0, left=1.0, height=0.62, color=SLOWER if cell.lost else FASTER)
-    if cell.required is not None:
-        axes.vlines(cell.required, y - 0.42, y + 0.42, color=MARK, linewidth=2.6)
-    at = max(1.0, cell.ratio, cell.required or 0.0)
     axes.annotate(
-        f"{number(cell.ratio)}x", (at, y), xytext=(5, 0), textcoords="offset points", va="center", color=INK, fontsize=9
+        f"{number(cell.ratio)}x",
+        (max(1.0, cell.ratio), y),
+        xytext=(5, 0),
+        textcoords="offset points",
+        va="center",
+        color=INK,
+        fontsize=9,
     )
 
 
 def limits(shown: Sequence[Cell]) -> tuple[float, float]:
-    """From below the smallest bar or mark, 1x included, to beyond the largest, with room for its number."""
-    ends = [1.0, *(cell.ratio for cell in shown), *(cell.required for cell in shown if cell.required)]
+    """From below the smallest bar, 1x included, to beyond the largest, with room for its number."""
+    ends = [1.0, *(cell.ratio for cell in shown)]
     return min(ends) / 1.4, max(ends) * 2.5
 
 
@@ -81,12 +84,7 @@ def plain(axes: Any) -> None:
 
 
 def legend(axes: Any) -> None:
-    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    entries = [
-        Patch(color=FASTER, label="tinygrad_edu is faster"),
-        Patch(color=SLOWER, label="the peer is faster"),
-        Line2D([], [], color=MARK, linewidth=2.6, label="required"),
-    ]
-    axes.figure.legend(handles=entries, loc="outside lower center", ncols=3, frameon=False, labelcolor=INK, fontsize=9)
+    entries = [Patch(color=FASTER, label="tinygrad_edu is faster"), Patch(color=SLOWER, label="the peer is faster")]
+    axes.figure.legend(handles=entries, loc="outside lower center", ncols=2, frameon=False, labelcolor=INK, fontsize=9)
