@@ -18,7 +18,9 @@ def program(word: str) -> str:
 
 def names(word: str) -> dict[str, Any]:
     """What that program leaves behind; this file is the project's own, and so is README."""
-    found: dict[str, Any] = {}
+    import tinygrad_edu as tg
+
+    found: dict[str, Any] = {"tg": tg}  # which README's first program imports
     exec(program(word), found)
     return found
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.course.test_course import NUMERIC, in_this_process, written
-from tinygrad_edu.course import find, relations, sandbox
+from tests.course.test_course import NUMERIC, in_this_process, numeric, written
+from tinygrad_edu.course import find, relations, sandbox, suspects
 from tinygrad_edu.course.exercise import Mistake
 
 
@@ -91,3 +91,20 @@ def test_a_sign_is_called_a_sign():
     right = np.array([[1.0, -2.0], [0.5, 3.0]])
     case = relations.Case("dx", -right, right, {"dx": right}, {"x": 2.0 * right})
     assert relations.relation([case]) == ("sign", "The sign is wrong.")
+
+
+@numeric
+def test_no_two_mistakes_give_the_same_numbers_under_two_names(exercise):
+    """A learner would get two names for one mistake: such ways are written under one code."""
+    cases = [exercise.inputs(np.random.default_rng(seed)) for seed in (1, 2)]
+    found = {s: [s.results(exercise, case) for case in cases] for s in suspects.classics(exercise)}
+    alike = [
+        (a.codes, b.codes)
+        for a, b in itertools.combinations(found, 2)
+        if a.codes != b.codes
+        and all(
+            one.keys() == other.keys() and all(relations.same(one[name], other[name]) for name in one)
+            for one, other in zip(found[a], found[b], strict=True)
+        )
+    ]
+    assert alike == []
