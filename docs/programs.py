@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"<!-- program: (\w+) -->")
 SOURCE = re.compile(r"<!-- source: (\w+) -->")  # the text alone: it takes a cluster, or minutes
 PICTURES = "tutorial/pictures"  # where they stand in the site
-TIMEOUT_S = 300
+TIMEOUT_S = 900  # the longest takes 8 s on a quiet machine
 
 
 @dataclass(frozen=True)

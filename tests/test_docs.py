@@ -171,7 +171,7 @@ def site(tmp_path_factory):
         "--site-dir",
         str(folder),
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500)  # 40 s where nothing waits
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

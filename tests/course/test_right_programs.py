@@ -9,7 +9,9 @@ from tests.course.test_wrong_programs import program
 from tinygrad_edu.course import find, grading, sandbox, submission
 
 TEXT = Path(__file__).with_name("right_programs.txt").read_text(encoding="utf-8")
-PROGRAMS = [(*block.split("\n", 1)[0].split(": ", 1), block.split("\n", 1)[1]) for block in ("\n" + TEXT).split("\n== ")[1:]]
+PROGRAMS = [
+    (*block.split("\n", 1)[0].split(": ", 1), block.split("\n", 1)[1]) for block in ("\n" + TEXT).split("\n== ")[1:]
+]
 
 
 @pytest.mark.parametrize(("name", "style", "body"), PROGRAMS, ids=[f"{name}-{style}" for name, style, _ in PROGRAMS])
