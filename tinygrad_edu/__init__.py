@@ -23,7 +23,8 @@ HOMES = {
     "core.value": ("Value",),
     "core.tensor": ("Tensor",),
     "core.modes": ("no_grad", "detect_anomaly"),
-    "core.transforms": ("grad", "value_and_grad", "vjp", "vmap", "jvp", "jacobian", "hessian", "hvp"),
+    "core.transforms": ("grad", "value_and_grad", "vjp", "jvp"),
+    "core.jacobians": ("jacobian", "hessian", "hvp"),
     "core.places": ("record_lines",),
     "core.check": ("gradcheck", "taylor_slope"),
     "core.own_operations": ("operation",),
@@ -47,12 +48,13 @@ if TYPE_CHECKING:
     from tinygrad_edu import cases, clinic, course, data, errors, estimators, nn, ops, optim, train
     from tinygrad_edu.compile.jit import jit
     from tinygrad_edu.core.check import gradcheck, taylor_slope
+    from tinygrad_edu.core.jacobians import hessian, hvp, jacobian
     from tinygrad_edu.core.modes import detect_anomaly, no_grad
     from tinygrad_edu.core.own_operations import operation
     from tinygrad_edu.core.places import record_lines
     from tinygrad_edu.core.scan import scan
     from tinygrad_edu.core.tensor import Tensor
-    from tinygrad_edu.core.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from tinygrad_edu.core.transforms import grad, jvp, value_and_grad, vjp
     from tinygrad_edu.core.value import Value
     from tinygrad_edu.core.vmap import vmap
     from tinygrad_edu.draw import Drawing, draw

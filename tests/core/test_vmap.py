@@ -53,6 +53,33 @@ def test_gradients_for_each_sample(name, call, shapes):
         np.testing.assert_allclose(found[i], expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize(("name", "call", "shapes"), CALLS[::8], ids=IDS[::8])
+def test_a_pull_back_made_outside_takes_one_seed_for_each_sample(name, call, shapes):
+    """All rows of a Jacobian at once: its graph is of whole arrays, and the seeds alone are samples."""
+    arrays = drawn(shapes)
+    y, pull = tg.vjp(lambda *xs: leaves(call(tg.ops, *xs))[-1], *arrays)
+    seeds = RNG.normal(size=(SAMPLES, *np.shape(y)))
+    found = tg.vmap(pull)(seeds)
+    for g, *expected in zip(found, *[pull(seed) for seed in seeds], strict=True):
+        assert type(g) is np.ndarray
+        np.testing.assert_allclose(g, np.stack(expected), rtol=1e-10, atol=1e-12)
+
+
+def test_pull_backs_in_vmaps_of_vmaps_in_programs_and_of_numbers():
+    f, w, seeds = lambda w: np.tanh(np.outer(w, w)), np.array([0.3, -0.2, 0.9]), RNG.normal(size=(4, 3, 3))
+    expected = np.stack([tg.vjp(f, w)[1](u)[0] for u in seeds])
+    pull = tg.vjp(f, w)[1]
+    twice = tg.vmap(tg.vmap(pull))(np.stack([seeds, seeds]))[0]
+    np.testing.assert_allclose(twice, [expected] * 2, rtol=1e-10, atol=1e-13)
+    inside = lambda w, seeds: tg.vmap(tg.vjp(f, w)[1])(seeds)[0]  # noqa: E731
+    np.testing.assert_allclose(tg.jit(inside)(w, seeds), expected, rtol=1e-10, atol=1e-13)
+    around = tg.vmap(lambda w: inside(w, seeds))(np.stack([w, w]))[1]
+    np.testing.assert_allclose(around, expected, rtol=1e-10, atol=1e-13)
+    total = lambda w: np.sum(inside(w, seeds) ** 2)  # noqa: E731
+    assert tg.gradcheck(total, w)
+    np.testing.assert_allclose(tg.vmap(tg.vjp(lambda a: a**3, 2.0)[1])(np.array([1.0, 2.0]))[0], [12.0, 24.0])
+
+
 @pytest.mark.parametrize("row", SMOOTH.values(), ids=SMOOTH)
 def test_every_elementwise_operation(row):
     x = next(points(row, size=SAMPLES))

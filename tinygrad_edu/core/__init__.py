@@ -14,7 +14,7 @@ Whole arrays, half an hour more:
 7. `backward`       the pull-back at one node, and broadcasting undone
 8. `shapes`, `broadcasting`, `reductions`, `linalg`   array operations, each with its pull-back
 9. `numpy_protocol` how `np.tanh(x)` finds the operation
-10. `transforms`    grad, vjp, jvp, jacobian, hessian: functions of functions
+10. `transforms`    grad, vjp, jvp: functions of functions; `jacobians` makes matrices of them
 
 Skip these at first: `fast_paths`, `fast_backward`, `fast_tensors`, `fast_arrays`, `array_pulls`, `flat_node` and
 `collector` do the same as the above, for speed; `write_guard` and `checksum` notice arrays that were written to;

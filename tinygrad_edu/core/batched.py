@@ -23,6 +23,7 @@ from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
+from tinygrad_edu.core.write_guard import refuse_changed
 
 
 class NumbersNeededError(Exception):
@@ -127,16 +128,16 @@ class Batched(Tensor):
     @staticmethod
     def derivatives(root: Node, inputs: Sequence[Any], seed: Node) -> list[Any]:
         """seed·∂root/∂input for each sample, as further nodes."""
-        root = sample(root)
-        order = topological(root, own_parents)
-        needed: set[Any] = {x for x in inputs if isinstance(x, Batched)}
+        parents = own_parents if is_sample(root) else wanting  # vmap(pull) after y, pull = vjp(f, x) outside
+        order = topological(root, parents)
+        needed: set[Any] = set(inputs)
         for x in order:
-            if any(p in needed for p in own_parents(x)) and not is_flat(x.op):
+            if any(p in needed for p in parents(x)) and not is_flat(x.op):
                 needed.add(x)
 
-        def pull(x: Batched, g: Node) -> list[tuple[Any, Any]]:
+        def pull(x: Tensor, g: Node) -> list[tuple[Any, Any]]:
             found = zip(x.parents, contributions(x, g), strict=True)
-            wanted = [(p, c) for p, c in found if isinstance(p, Batched) and p in needed and c is not None]
+            wanted = [(p, c) for p, c in found if isinstance(p, Tensor) and p in needed and c is not None]
             return [(p, unbroadcast(as_sample(c), p.shape)) for p, c in wanted]
 
         start = seed if isinstance(seed, Batched) else np.broadcast_to(np.asarray(seed, root.dtype), root.shape)
@@ -228,10 +229,17 @@ def own_parents(x: Node) -> list[Any]:
     return [p for p in x.parents if isinstance(p, Batched)]
 
 
-def contributions(x: Batched, g: Node) -> Sequence[Any]:
+def wanting(x: Node) -> list[Any]:
+    """The parents that require a gradient, in the graph around the innermost vmap."""
+    return [p for p in x.parents if isinstance(p, Tensor) and p.requires_grad]
+
+
+def contributions(x: Tensor, g: Node) -> Sequence[Any]:
     """g·∂x/∂parent for each parent; None where it is 0."""
     if x.op is None:
         return []
+    if x.__class__ is Tensor:  # of arrays that somebody may have written to since
+        refuse_changed(x)
     if isinstance(x.op, ArrayOperation):
         return x.op.vjp(g, x, *x.parents, **x.options)
     if x.op.partials is None:

@@ -33,8 +33,13 @@ def tree_map(function: Callable[..., Any], tree: ArrayLike, *others: ArrayLike) 
     if isinstance(tree, dict):
         return {key: tree_map(function, branch, *[other[key] for other in others]) for key, branch in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return type(tree)([tree_map(function, *branches) for branches in zip(tree, *others, strict=True)])
+        return rebuild(type(tree), [tree_map(function, *branches) for branches in zip(tree, *others, strict=True)])
     return function(tree, *others)
+
+
+def rebuild(kind: type[Any], branches: Iterable[Any]) -> Any:
+    """A list or tuple of that class; a named tuple takes its fields one by one."""
+    return kind(*branches) if hasattr(kind, "_fields") else kind(branches)
 
 
 def with_leaves(tree: ArrayLike, leaves: Iterable[Any]) -> Any:
@@ -73,4 +78,5 @@ def unflatten(nesting: ArrayLike, found: Iterator[Any]) -> Any:
     if nesting[0] is dict:
         return {key: unflatten(branch, found) for key, branch in zip(*nesting[1:], strict=True)}
     kind, branches = nesting
-    return kind(islice(found, branches) if isinstance(branches, int) else [unflatten(x, found) for x in branches])
+    each = islice(found, branches) if isinstance(branches, int) else [unflatten(x, found) for x in branches]
+    return rebuild(kind, each)

@@ -19,6 +19,7 @@ from tinygrad_edu.errors import GradcheckError, NonScalarBackwardError, OperandE
 
 __all__ = ["grad", "gradcheck", "value_and_grad"]
 Function = Callable[..., Any]
+Argnum = int | Sequence[int]
 STEP = 1e-6  # of a central difference, as in core.check
 
 
@@ -29,7 +30,7 @@ class _Depth(threading.local):
 DEPTH = _Depth()
 
 
-def grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
+def grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) -> Function:
     """The gradient of a function of numbers, as a function of the same arguments.
 
     >>> grad(lambda a, b: a * b, argnum=(0, 1))(2.0, 5.0)
@@ -38,21 +39,22 @@ def grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
 
     @functools.wraps(f)
     def gradient(*arguments: ArrayLike, **options: Option) -> Any:
-        return value_and_grad(f, argnum)(*arguments, **options)[1]
+        return value_and_grad(f, argnum, argnums=argnums)(*arguments, **options)[1]
 
     return gradient
 
 
-def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
+def value_and_grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) -> Function:
     """(f, gradient) in one pass, as a function of the same arguments.
 
     >>> value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
     """
+    which = argnum if argnums is None else argnums
 
     @functools.wraps(f)
     def both(*arguments: ArrayLike, **options: Option) -> tuple[Any, Any]:
-        chosen = places_of(argnum, len(arguments))
+        chosen = places_of(which, len(arguments))
         nested = DEPTH.level > 0 or any(isinstance(arguments[i], Value) for i in chosen)
         given = list(arguments)
         for i in chosen:
@@ -64,7 +66,7 @@ def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
         finally:
             DEPTH.level -= 1
         y, found = (y, found) if nested else (number(y), tuple(map(number, found)))
-        return y, found if is_several(argnum) else found[0]
+        return y, found if is_several(which) else found[0]
 
     return both
 

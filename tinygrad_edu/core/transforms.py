@@ -1,4 +1,4 @@
-"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp, on both back ends.
+"""Derivatives of functions: grad, vjp, jvp, on both back ends; `jacobians` makes matrices of them.
 
 A plain number goes through the scalar back end, an array through the tensor back end, and so does a number beside an
 array; dicts, lists and tuples of them count as one argument. Inside another transform the results stay nodes, so that
@@ -23,7 +23,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.argnums import is_several, places_of
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
-from tinygrad_edu.core.modes import MODES, recording
+from tinygrad_edu.core.modes import MODES, recording, switch_mode
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
@@ -32,6 +32,7 @@ from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandError, ShapeError
 
 Function = Callable[..., Any]
+Argnum = int | Sequence[int]
 
 
 class _Depth(threading.local):
@@ -51,54 +52,84 @@ def inside_transform() -> Iterator[None]:
         DEPTH.level -= 1
 
 
-def grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
+def grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False) -> Function:
     """The gradient ∂f/∂x of a function with one number as its result, as a function of the same arguments.
 
-    Args: `argnum`, the argument to differentiate by (several: a tuple of gradients).
+    Args: `argnum`, the argument to differentiate by (several: a tuple of gradients); `argnums`, the same under
+    JAX's name; `has_aux`, f returns (number, anything else), and the result is (gradient, anything else).
     Errors: NonScalarBackwardError where f gives more than one number; use `jacobian` there.
 
     >>> round(grad(lambda w, x: (w * x).tanh())(0.5, 2.0), 6)
     0.839949
     """
+    both = value_and_grad(f, argnum, argnums=argnums, has_aux=has_aux)
 
     @functools.wraps(f)
     def gradient(*arguments: ArrayLike, **options: Option) -> Any:
-        return value_and_grad(f, argnum)(*arguments, **options)[1]
+        y, found = both(*arguments, **options)
+        return (found, y[1]) if has_aux else found
 
     return gradient
 
 
-def value_and_grad(f: Function, argnum: int | Sequence[int] = 0) -> Function:
+def value_and_grad(
+    f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False
+) -> Function:
     """(f, ∂f/∂x) in one pass, as a function of the same arguments.
 
     argnum: the index of the argument to differentiate with respect to.
+    argnums: the same, under JAX's name.
+    has_aux: f returns (number, anything else), and the result is ((number, anything else), gradient).
 
     >>> value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
+    >>> value_and_grad(lambda x: (x * x, {"half": x / 2}), has_aux=True)(3.0)
+    ((9.0, {'half': 1.5}), 6.0)
     """
+    which = argnum if argnums is None else argnums
 
     @functools.wraps(f)
     def both(*arguments: ArrayLike, **options: Option) -> tuple[Any, Any]:
-        chosen = places_of(argnum, len(arguments))
-        y, pull = pull_back(
-            lambda *x: f(*replace_arguments(arguments, chosen, x), **options),
-            [arguments[i] for i in chosen],
-            dtype_of_arrays(arguments),
-        )
-        if isinstance(y, (tuple, list, dict)):
-            raise NonScalarBackwardError(
-                f"grad needs one number as the result, and this gives a {type(y).__name__} of {len(y)}: "
-                "return the number alone, and compute the rest outside"
-            )
-        if np.size(y) != 1:
-            raise NonScalarBackwardError(
-                f"grad needs a function with one number as its result; this one gives shape {np.shape(y)}. "
-                "Reduce it, as in f(x).sum(), or use jacobian"
-            )
+        chosen, extra = places_of(which, len(arguments)), list[Any]()
+
+        def number(*x: Node) -> Any:
+            result = f(*replace_arguments(arguments, chosen, x), **options)
+            if not has_aux:
+                return result
+            y, extra[:] = split_pair(result)
+            return y
+
+        y, pull = pull_back(number, [arguments[i] for i in chosen], dtype_of_arrays(arguments))
+        refuse_several_numbers(y)
         gradients = pull(1.0)
-        return y, gradients if is_several(argnum) else gradients[0]
+        if has_aux:
+            y = y, extra[0] if is_node(y) else plain(extra[0])
+        return y, gradients if is_several(which) else gradients[0]
 
     return both
+
+
+def split_pair(result: ArrayLike) -> tuple[Any, list[Any]]:
+    """What `has_aux=True` asks of a function: (the number, [anything else])."""
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        raise OperandError(
+            f"has_aux=True needs a function that returns (number, anything else), not {type(result).__name__}"
+            + (f" of {len(result)}" if isinstance(result, (tuple, list, dict)) else "")
+        )
+    return result[0], [result[1]]
+
+
+def refuse_several_numbers(y: Node) -> None:
+    if isinstance(y, (tuple, list, dict)):
+        raise NonScalarBackwardError(
+            f"grad needs one number as the result, and this gives a {type(y).__name__} of {len(y)}: "
+            "return the number alone, and compute the rest outside, or return (number, rest) with has_aux=True"
+        )
+    if np.size(y) != 1:
+        raise NonScalarBackwardError(
+            f"grad needs a function with one number as its result; this one gives shape {np.shape(y)}. "
+            "Reduce it, as in f(x).sum(), or use jacobian"
+        )
 
 
 def call_with_nodes(f: Function, primals: tuple[Any, ...], dtype: Option) -> tuple[Any, Any]:
@@ -144,11 +175,21 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, 
         variables, y = call_with_nodes(f, primals, dtype)
 
     def pull(seed: Node) -> tuple[Any, ...]:
-        again = nested or DEPTH.level > 0 or is_node(seed)
-        found = iter(derivatives(y, list(tree_leaves(variables)), seed, again))
+        further = nested or DEPTH.level > 0
+        again = further or is_node(seed)
+        final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # samples in a vmap: no graph of theirs
+        with switch_mode("recording", MODES.recording and not final):
+            found = iter(derivatives(y, list(tree_leaves(variables)), seed, again))
         return tuple(tree_map(lambda x: next(found) if again else plain_like(x, next(found)), primals))
 
     return (y if nested else plain(y)), pull
+
+
+def is_wanted(seed: Node) -> bool:
+    """Does what is behind a sample of seeds require a gradient?"""
+    while hasattr(seed, "inner"):
+        seed = seed.inner
+    return getattr(seed, "requires_grad", False)
 
 
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -176,67 +217,6 @@ def seed_variable(y: Node) -> Any:
     if is_object(y):
         return np.reshape(np.array([Value(0.0) for _ in y.flat], dtype=object), y.shape)
     return variable(np.zeros(np.shape(y)) if isinstance(y, Tensor) else 0.0)
-
-
-def jacobian(f: Function, argnum: int = 0) -> Function:
-    """All ∂yᵢ/∂xⱼ as a function of the same arguments; shape of y, then shape of x.
-
-    f: a function of arrays.
-    argnum: the index of the argument to differentiate with respect to.
-
-    >>> jacobian(lambda x: x * x)(np.array([1.0, 2.0])).tolist()
-    [[2.0, 0.0], [0.0, 4.0]]
-    """
-
-    @functools.wraps(f)
-    def matrix(*arguments: ArrayLike, **options: Option) -> Any:
-        (i,) = places_of(argnum, len(arguments), several=False)
-        y, pull = vjp(lambda x: f(*replace_arguments(arguments, [i], [x]), **options), arguments[i])
-        if not np.ndim(y):
-            return pull(1.0)[0]
-        rows = [pull(one_hot(row, y))[0] for row in range(np.size(y))]
-        stacked = np.stack(rows)
-        return stacked.reshape(np.shape(y) + np.shape(arguments[i]))
-
-    return matrix
-
-
-def one_hot(i: int, y: Node) -> Any:
-    seed = np.zeros(np.size(y))
-    seed[i] = 1.0
-    return seed.reshape(np.shape(y))
-
-
-def hessian(f: Function, argnum: int = 0) -> Function:
-    """All ∂²f/∂xᵢ∂xⱼ of a function with one number as its result, as a function of the same arguments.
-
-    f: a function of arrays that gives one number.
-    argnum: the index of the argument to differentiate with respect to.
-
-    >>> hessian(lambda x: (x * x * x).sum())(np.array([1.0, 2.0])).tolist()
-    [[6.0, 0.0], [0.0, 12.0]]
-    """
-    return jacobian(grad(f, argnum), argnum)
-
-
-def hvp(f: Function, primals: Node, tangents: Node) -> Any:
-    """The Hessian of f at the primals times the tangents, without the matrix: the gradient of ∇f·t.
-
-    `hvp(f, x, v)` for one argument, `hvp(f, (x, y), (v, w))` for several.
-
-    >>> hvp(lambda x: (x * x * x).sum(), np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
-    [6.0, 0.0]
-    """
-    several = isinstance(primals, (tuple, list))
-    x, t = (tuple(primals), tuple(tangents)) if several else ((primals,), (tangents,))
-    gradient = grad(f, tuple(range(len(x))))
-
-    def along(*arguments: ArrayLike) -> Any:
-        pairs = zip(tree_leaves(gradient(*arguments)), tree_leaves(t), strict=True)
-        return functools.reduce(lambda a, b: a + b, [ops_sum(as_node(g) * v) for g, v in pairs])
-
-    found = grad(along, tuple(range(len(x))))(*x)
-    return found if several and len(x) > 1 else (found if several else found[0])
 
 
 def ops_sum(x: Node) -> Any:
@@ -276,6 +256,8 @@ def variable(x: Node, dtype: Option = None) -> Any:
 
 def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any]:
     """ȳ·∂y/∂x for each input, as nodes when they are to be differentiated again."""
+    if isinstance(y, Value) and isinstance(seed, Tensor):  # one seed for each sample of a vmap: it is linear in them
+        return [ops.mul(seed, g) for g in plain_gradients(y, inputs, 1.0)]
     if isinstance(y, Value):
         return value.gradients(y, inputs, seed) if again else plain_gradients(y, inputs, seed)
     if isinstance(y, Tensor):
