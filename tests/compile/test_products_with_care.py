@@ -1,12 +1,14 @@
 """Where an entry of the gradient of a @ b is 0, it adds 0 beside an infinite factor too, in every back end."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
+from tinygrad_edu.core.linalg import one_by_one_with_care, product_with_care
 
 SHAPES = [((2, 3), (3, 2)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (3, 2)), ((3,), (2, 3, 2))]
 FUNCTIONS = {
@@ -53,3 +55,28 @@ def test_zero_beside_infinity(name):
                 ]
                 for way in ways:
                     np.testing.assert_allclose(way(a, b), expected[i], err_msg=f"{left} {right}")
+
+
+SPECIAL = np.array([0.0, -0.0, 1.0, -2.0, np.inf, -np.inf, np.nan])
+
+
+@pytest.mark.parametrize("kinds", [4, 5, 6, 7])
+def test_products_by_blas_are_those_of_the_entries(kinds):
+    """Of all mixtures of the first so many special numbers, and of stacks."""
+    rng = np.random.default_rng(kinds)
+    for _ in range(200):
+        g, x = rng.choice(SPECIAL[:kinds], size=(2, 3, 3)), rng.choice(SPECIAL[:kinds], size=(3, 4))
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(product_with_care(g, x), one_by_one_with_care(g, x))
+
+
+def test_a_large_product_beside_infinity_takes_no_memory_of_its_single_products():
+    a, w = (tg.Tensor(np.ones(shape), requires_grad=True) for shape in [(600, 500), (500, 600)])
+    w.data[3, 5] = np.inf
+    tracemalloc.start()
+    with np.errstate(all="ignore"):
+        np.clip(a @ w, -1.0, 1.0).sum().backward()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 30 * a.data.nbytes  # the 600 x 500 x 600 products are 600 times as much
+    assert not np.isnan(a.grad).any()
