@@ -29,6 +29,8 @@ UNUSUAL: list[
 def no_grad() -> Iterator[None]:
     """Compute without recording a graph, in this thread, until the block ends.
 
+    In it `w -= rate * w.grad` writes into a leaf w that requires a gradient, as in PyTorch; elsewhere it makes a node.
+
     >>> from tinygrad_edu import Value, no_grad
     >>> with no_grad():
     ...     y = Value(2.0) * 3.0

@@ -53,6 +53,7 @@ OF_TENSOR = {
     "cuda": "x itself: this library computes on the CPU",
     "to": "x itself: this library computes on the CPU; for another dtype Tensor(x.data, dtype=...)",
     "device": "nothing in its place: this library computes on the CPU",
+    "at": "np.where(mask, value, x) in place of x.at[mask].set(value)",
     "partials": "x.op and x.parents: a Tensor keeps no derivatives, backward() computes them",
     **dict.fromkeys(["m", "v", "_m", "_v", "velocity", "momentum"], "a dict by Tensor"),
 }

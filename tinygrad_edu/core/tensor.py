@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.core import augmented
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
@@ -223,6 +224,9 @@ class Tensor(TensorMethods, Operators):
             return self.one_number("float(x)")
         raise DetachedError(f"float({self!r}) would lose its gradient: x.item() gives the plain number")
 
+    def __int__(self) -> int:
+        return int(float(self))
+
     def one_number(self, call: str) -> float:
         """The number of a Tensor that holds one. Errors: TypeError, as of a list, that names `call`."""
         if self.size != 1:
@@ -316,6 +320,7 @@ def number(x: Node) -> Any:
 
 
 install_for_tensors(Tensor, record, NO_OPTIONS)
+augmented.install(Tensor)
 install_for_arrays(Tensor, record, protect_view, NO_OPTIONS)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name) and getattr(entry, "method", True):
