@@ -165,8 +165,8 @@ SUBMISSIONS = {  # body of backward: (score, status, a part of the text)
     "by names": (FIRST + "    return {'db': dz.sum(axis=0), 'dx': dz @ W.T, 'dW': x.T @ dz}\n", 1.0, "right", "3 of 3"),
     "lists": (FIRST + "    return [(dz @ W.T).tolist(), x.T @ dz, dz.sum(axis=0)]\n", 1.0, "right", "3 of 3"),
     "other shapes": (FIRST + "    return (dz @ W.T).T, x.T @ dz, dz\n", 1 / 3, "partly", "is needed"),
-    "text": ("    return 'dx', 'dW', 'db'\n", 0.0, "wrong", "no array of numbers"),
-    "complex": (FIRST + "    return 1j * x, 1j * W, 1j * b\n", 0.0, "wrong", "no array of numbers"),
+    "text": ("    return 'dx', 'dW', 'db'\n", 0.0, "wrong", "not an array of numbers"),
+    "complex": (FIRST + "    return 1j * x, 1j * W, 1j * b\n", 0.0, "wrong", "not an array of numbers"),
     "nan": (FIRST + "    return x / 0.0, W * np.nan, b\n", 0.0, "wrong", "NaN or infinity"),
     "a crash": ("    z = x @ W.T.T.T\n    return z[99], 1, 2\n", 0.0, "crashed", "line 2: ValueError"),
     "a wrong name": ("    return dz, dW, db\n", 0.0, "crashed", "line 2: NameError"),
@@ -189,7 +189,7 @@ SUBMISSIONS = {  # body of backward: (score, status, a part of the text)
         "            a[i] = old + 1e-6\n            up = np.sum(dy * np.tanh(x @ W + b))\n"
         "            a[i] = old - 1e-6\n"
         "            g[i] = (up - np.sum(dy * np.tanh(x @ W + b))) / 2e-6\n            a[i] = old\n        return g\n"
-        "    return d(x), d(W), d(b)\n", 0.0, "wrong", "differences in place of the derivative",
+        "    return d(x), d(W), d(b)\n", 0.0, "wrong", "finite differences instead of the derivative",
     ),
     "imports the library": ("    import tinygrad_edu as tg\n" + RIGHT, 0.0, "refused", "imports tinygrad_edu"),
     "imports torch": ("    import torch\n" + RIGHT, 0.0, "refused", "it imports torch"),

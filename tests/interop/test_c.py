@@ -291,7 +291,7 @@ def test_a_number_of_rows_that_the_program_is_not_made_for(tmp_path):
     assert net.train(X[:9], Y[:9], 2, 1)[1] is None
     other = network_program(OfRows(), X[:8], Y[:8], loss="mse", optimizer="sgd", batch_size=8, hidden=False)
     net = Library(other, CTrainingFile(other, "net", None).text(), tmp_path, "other")
-    assert "for so many rows" in net.train(X[:8], Y[:8], 4, 1)[1]
+    assert "for that many rows" in net.train(X[:8], Y[:8], 4, 1)[1]
     assert net.train(X[:8], Y[:8], 3, 1)[1] is None
 
 

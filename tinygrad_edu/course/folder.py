@@ -32,7 +32,7 @@ if __name__ == "__main__":
 """
 README = """# The course
 
-{count} exercises, about {hours:.0f} hours. In each file, replace `...` by your own lines, then run it, or
+{count} exercises, about {hours:.0f} hours. In each file, replace `...` with your own lines, then run it, or
 
     tinygrad-edu check {first}.py
     tinygrad-edu check {first}.py --hint 2     names the mistake and its line
@@ -104,7 +104,7 @@ def save(folder: str | os.PathLike[str], files: dict[str, bytes], force: bool) -
     new = {name: content for name, content in files.items() if force or not (folder / name).exists()}
     if not new:
         raise SettingError(
-            f"{folder} holds all {len(files)} files already: name another folder; --force writes over these, and over "
+            f"{folder} holds all {len(files)} files already: name another folder; --force overwrites them, and "
             "what you have written into them"
         )
     for name, content in new.items():

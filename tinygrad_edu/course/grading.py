@@ -104,7 +104,7 @@ def grade(given: Submission, exercise: Exercise, hint: int, seconds: float, seed
 def begin(exercise: Exercise) -> str:
     """Where to start."""
     name = next(iter(exercise.functions))
-    return f"Replace `...` in `{name}` by your own lines; the comment above says what it returns."
+    return f"Replace `...` in `{name}` with your own lines; the comment above says what it returns."
 
 
 def nothing(exercise: Exercise, given: Submission, status: str, text: str) -> Grade:
@@ -148,7 +148,7 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
     if got is None:
         return np.inf, f"it is missing in what is returned{count_of(result)}"
     if isinstance(got, str):
-        return np.inf, f"it is no array of numbers, but {got}"
+        return np.inf, f"it is not an array of numbers, but {got}"
     right = np.asarray(right, dtype=float)
     if got.shape != right.shape:
         return np.inf, f"it has the shape {got.shape}, and {right.shape} is needed"
@@ -210,7 +210,7 @@ def doubt(outcome: Outcome) -> str:
     """What is suspected where a wrong result is nearly right and no mistake is known."""
     if outcome.said or outcome.right or outcome.error >= NUMERICAL:
         return ""
-    return " (right to a few digits only: differences in place of the derivative?)"
+    return " (right to a few digits only: finite differences instead of the derivative?)"
 
 
 def hints(marking: Marking, hint: int) -> list[str]:

@@ -94,7 +94,7 @@ def grade_answers(exercise: Exercise, given: Submission, hint: int, seconds: flo
         return Grade(0.0, f"{exercise.title}: nothing is written yet.", dict.fromkeys(SICK, (0.0, "empty")), "empty")
     result = sandbox.run(given.source, [("answers", {}, 0)], seconds)[0]
     if result.error or not isinstance(result.value, dict):
-        said = result.error or f"answers() returns {result.value!r:.60}, and a dict is needed"
+        said = result.error or f"answers() returns {result.value!r:.60}, but a dict is needed"
         return Grade(0.0, f"{exercise.title}: {said}", dict.fromkeys(SICK, (0.0, said)), "crashed", (), exercise.name)
     parts = {name: judge(name, result.value.get(name), hint) for name in SICK}
     score = sum(share for share, _ in parts.values()) / len(parts)

@@ -95,7 +95,7 @@ def of_text(text: str, name: str = "submission") -> Submission:
         line = getattr(error, "lineno", None)
         where = f"line {line}: " if line else ""
         return Submission(
-            name, problem=f"{where}it is no Python ({getattr(error, 'msg', None) or 'it cannot be parsed'})"
+            name, problem=f"{where}it is not valid Python ({getattr(error, 'msg', None) or 'it cannot be parsed'})"
         )
     kept = [node for node in tree.body if is_kept(node)]
     problem = next((said for node in kept if (said := first_forbidden(node))), "") or imports_problem(tree)

@@ -16,17 +16,17 @@ from tinygrad_edu.course.exercise import Exercise, compile_text
 # What each kind of small change is called in a list of the commonest mistakes.
 KINDS: Mapping[str, str] = {
     "missing_factor": "A factor or a division is missing.",
-    "divided_for_multiplied": "Multiplied in place of divided, or the other way round.",
+    "divided_for_multiplied": "Multiplied instead of divided, or the other way round.",
     "missing_term": "A term of a sum is missing.",
     "sign": "A sign is the wrong way round.",
     "transpose": "A transpose is missing, or one too many.",
     "wrong_axis": "A sum or a mean runs over the wrong axis.",
-    "sum_for_mean": "A sum in place of a mean, or the other way round.",
-    "one_sample": "One sample in place of the sum over all of them.",
-    "sample_variance": "The variance is divided by n - 1 in place of n.",
+    "sum_for_mean": "A sum instead of a mean, or the other way round.",
+    "one_sample": "One sample instead of the sum over all of them.",
+    "sample_variance": "The variance is divided by n - 1 instead of n.",
     "missing_function": "A function is not applied.",
     "wrong_power": "A power is missing, or is a product.",
-    "overwritten": "Overwritten in place of added.",
+    "overwritten": "Overwritten instead of added.",
     "wrong_order": "Two lines are in the wrong order.",
     "wrong_variable": "Another variable stands in the place of the right one.",
 }
@@ -126,7 +126,7 @@ def other_axes(tree: ast.Module, functions: Sequence[ast.FunctionDef]) -> Iterat
                 program = compile(ast.fix_missing_locations(tree), "solution", "exec")
                 for call, keywords in zip(calls, kept, strict=True):
                     call.keywords = keywords
-                said = f"{place}, sums and means run over axis {other}, in place of {axis}."
+                said = f"{place}, sums and means run over axis {other} instead of {axis}."
                 yield Suspect(("wrong_axis",), (said,), program)
 
 
@@ -226,7 +226,7 @@ def reductions(node: ast.AST, _: Any) -> Iterator[Change]:
     for other in {0: (1, None), 1: (0, None)}.get(axis, (0, 1, 2, (0, 1), (1, 2), None)):
         keywords = [ast.keyword("axis", ast.parse(repr(other), mode="eval").body)]
         keywords += [word for word in node.keywords if word.arg != "axis"]
-        said = f"the {what} of {text(node.func.value)} runs over axis {other}, in place of {axis}."
+        said = f"the {what} of {text(node.func.value)} runs over axis {other} instead of {axis}."
         yield ast.Call(node.func, node.args, keywords), "wrong_axis", said.replace("axis None", "all axes")
     if what in ("sum", "mean"):
         wrong = {"sum": "mean", "mean": "sum"}[what]

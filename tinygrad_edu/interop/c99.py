@@ -34,7 +34,7 @@ HEAD = """\
 """
 FILTER = "\nint main(void)\n{\n    return predict_rows();\n}\n"
 WIDTH = 120
-WRONG_ROWS = "the network computes something else for so many rows"
+WRONG_ROWS = "the network computes something else for that many rows"
 Argument = tuple[str, Sequence[str]]  # the text of an array or a number, and those of the array's sizes
 
 

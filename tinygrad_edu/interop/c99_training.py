@@ -28,7 +28,7 @@ class CTrainingFile(CFile):
         self.chunk = self.batch
         super().__init__(program, name)
         if len(self.job.data) > 2:
-            raise TraceError("weights of samples are not written out: leave sample_weight out")
+            raise TraceError("weights of samples cannot be exported: leave sample_weight out")
         captured = [getattr(x, "array", x) for x in self.training.step.trace.captured.values()]
         batch = [np.broadcast_to(0.0, (self.batch, *a.shape[1:])) for a in self.job.data]
         self.sizes = sizes_in(self.training.step.trace, [*batch, *captured])

@@ -136,7 +136,7 @@ def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[
         )
     job, own = run.job, run.job.optimizer
     if len(job.data) > 2 or job.chances is not None:
-        raise TraceError("weights of samples are not written out: this run has them (sample_weight)")
+        raise TraceError("weights of samples cannot be exported: this run has them (sample_weight)")
     if job.minimizer is not None:
         own = job.minimizer
 

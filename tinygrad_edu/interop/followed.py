@@ -117,7 +117,7 @@ class Run:
         """Layers that are called twice, and dropout that is no layer, which a row of steps would lose."""
         trained = [call.layer for call in self.calls if list(call.layer.parameters())]
         if len({id(layer) for layer in trained}) < len(trained):
-            raise OperandError(f"{self.kind}: it calls a layer more than once: it is no row of layers")
+            raise OperandError(f"{self.kind}: it calls a layer more than once: it is not a chain of layers")
         if not any(type(m).__name__ == "Dropout" or getattr(m, "dropout", 0.0) for m in self.module.modules()):
             self.refuse_hidden_dropout()
 
@@ -146,7 +146,7 @@ class Run:
             return [], functools.partial(reshape, shape=tuple(given.shape[1:]))
         if self.X.ndim == 3 and self.same(given, self.X.transpose(1, 2)):
             return [], swap_axes
-        raise OperandError(f"{self.kind}: what it does to X before {type(first.layer).__name__} is no reshape")
+        raise OperandError(f"{self.kind}: what it does to X before {type(first.layer).__name__} is not a reshape")
 
     def between(self, before: Call, given: Any, layer: Any) -> list[Step]:
         """The steps from the result of one layer to what the next one was given."""
@@ -161,7 +161,7 @@ class Run:
                     flat = result.ndim > 2 and given.ndim == 2 and given.shape[1] > result.shape[-1]
                     return [*steps, *more, *[Step("flatten")] * flat]
         to = "its result" if layer is None else type(layer).__name__
-        raise OperandError(f"{self.kind}: what it does between {type(before.layer).__name__} and {to} is no layer")
+        raise OperandError(f"{self.kind}: what it does between {type(before.layer).__name__} and {to} is not a layer")
 
     def functions(self, value: Any) -> Iterator[tuple[str, Callable[[Any], Any]]]:
         for path, name in FUNCTIONS:

@@ -54,7 +54,7 @@ def network_program(
     bare = replace(given, tol=None, patience=None)  # the rule is asked after each epoch, beside the loops
     job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), bare)
     if job.minimizer is not None:
-        raise TraceError("L-BFGS searches along a line, which is no loop over batches: it is not written out")
+        raise TraceError("L-BFGS searches along a line instead of looping over batches: it cannot be exported")
     programs.refuse_frozen(job.optimizer)
     programs.refuse_groups(job.optimizer)
     return NetworkProgram(job, hidden, given)
@@ -91,7 +91,7 @@ class NetworkProgram(PredictionProgram):
         if schedule.kind == "constant":
             return False
         if schedule.follows_loss:
-            raise TraceError(f"{schedule!r} follows the losses, which the program that is written out cannot")
+            raise TraceError(f"{schedule!r} follows the losses, which an exported program cannot do")
         writer.read(text_of_schedule(schedule))
         writer.entry("rate", [Number("t", "double")], called)
         writer.made.clear()  # its operations are those of the C library, others' are our own
@@ -168,7 +168,7 @@ class NetworkProgram(PredictionProgram):
         for rng in generators(self.job.model):
             state: Any = rng.bit_generator.state
             if state["bit_generator"] != "PCG64" or state["has_uint32"]:
-                raise TraceError(f"Dropout draws from {state['bit_generator']}: only a fresh PCG64 is written out")
+                raise TraceError(f"Dropout draws from {state['bit_generator']}: only a fresh PCG64 can be exported")
             found.append({key: str(state["state"][key]) for key in ("state", "inc")})
         return found
 
@@ -221,5 +221,5 @@ def text_of_schedule(schedule: Any) -> str:
     try:
         body = Body(trace, {"result": trace.run(lambda: schedule.at(t))}, "float64", accurate=True)
     except (TinygradError, TypeError, ValueError) as error:
-        raise TraceError(f"the schedule {schedule!r:.60} cannot be written out: {first_line(error)}") from error
+        raise TraceError(f"the schedule {schedule!r:.60} cannot be exported: {first_line(error)}") from error
     return f"{body.functions}\n\ndef rate(t):\n" + "\n".join(indent([*body.lines, "return result"]))

@@ -130,7 +130,7 @@ def trace_calls(module: Model) -> Iterator[Any]:
         inputs = node.all_input_nodes
         if len(inputs) > 1 or (inputs and last is not None and inputs[0] is not last):
             raise OperandError(
-                f"{kind}: {node.name} takes more than what the layer before it gives: it is no row of layers"
+                f"{kind}: {node.name} takes more than what the layer before it gives: it is not a chain of layers"
             )
         last = node
         yield from convert_node(module, node, kind)
@@ -147,7 +147,7 @@ def convert_node(module: Model, node: Any, kind: str) -> Iterator[Any]:
         elif name in SHAPES:
             yield "Flatten"
         else:
-            raise OperandError(f"{kind}: its forward calls {name}, which is no layer that can be taken over")
+            raise OperandError(f"{kind}: its forward calls {name}, which is not a layer that can be converted")
     elif node.op == "get_attr":
         raise OperandError(f"{kind}: its forward uses {node.target} itself, not by a layer")
 

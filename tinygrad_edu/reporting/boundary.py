@@ -67,7 +67,7 @@ def projection(X: Array, found: Answer) -> str:
         what = f"Predictions of the network over the targets. {found.words}"
         return frame_picture(found.words, what, lambda c: against(c, found), behind_it([], X, found))
     if X.dtype.kind != "f":
-        return f"<p>{found.words} The inputs are whole numbers, of which there is no picture.</p>"
+        return f"<p>{found.words} The inputs are whole numbers: there is no picture for these.</p>"
     places, share = components(X)
     about = f"First two principal components of the standardized inputs, {share:.0%} of their variance."
 

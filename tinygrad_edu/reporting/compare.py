@@ -120,7 +120,7 @@ def plain_curve(losses: ArrayLike) -> Array:
     except (TypeError, ValueError):
         curve = np.empty((0, 0))
     if curve.ndim != 1:
-        raise SettingError(f"compare: {type(losses).__name__} is no run, no fitted estimator, and no list of losses")
+        raise SettingError(f"compare: {type(losses).__name__} is not a run, a fitted estimator or a list of losses")
     return curve
 
 

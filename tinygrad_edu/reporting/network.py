@@ -92,7 +92,7 @@ def states_of(record: Record) -> Mapping[str, LayerState]:
 def graph(record: Record, found: Mapping[str, Health]) -> str:
     """The picture, or a sentence that says why there is none."""
     if record.outputs is not None:
-        return "<p>This estimator is no network of layers.</p>"
+        return "<p>This estimator is not a network of layers.</p>"
     if record.model is None:
         return "<p>The model is not in this record, so its graph is not drawn.</p>"
     try:

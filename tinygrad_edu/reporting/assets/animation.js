@@ -39,7 +39,7 @@
         note.before(names);
         plots.legend(names, ground.classes.map((name, k) => ({ name: `class ${name}`, colour: plots.series(k), dash: "" })));
       }
-      note.textContent = ground.classes.length ? "Colours: the class it would choose, deeper where it is surer. Dots: the samples." : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
+      note.textContent = ground.classes.length ? "Colours: the predicted class, deeper where the network is more certain. Dots: the samples." : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
       return frame => {
         const bytes = Uint8Array.from(atob(frame.cells), c => c.charCodeAt(0));
         picture.show(Float64Array.from(bytes, b => b === 255 ? NaN : many ? 10 + Math.floor(b / ground.levels) + (b % ground.levels) / ground.levels : (b - 127) / 127));

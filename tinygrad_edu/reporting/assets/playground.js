@@ -219,7 +219,7 @@
       note.textContent = "Line: its answer. Dots: the samples.";
     } else if (dataset.features === 2) {
       plane = plots.plane(host, { x: grid.limits[0], y: grid.limits[1], side: SIDE, points: points(), names: ["feature 1", "feature 2"] });
-      note.textContent = dataset.classes.length ? `Colours: the class it would choose, deeper where it is surer. Classes: ${dataset.classes.join(", ")}.${held ? " Rings: held out." : ""}` : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
+      note.textContent = dataset.classes.length ? `Colours: the predicted class, deeper where the network is more certain. Classes: ${dataset.classes.join(", ")}.${held ? " Rings: held out." : ""}` : "Colours: its answer, from low (blue) to high (orange). Dots: the samples.";
     } else note.textContent = `${dataset.features} features: there is no plane to draw. The number of right answers is above.`;
   }
   function points() {
