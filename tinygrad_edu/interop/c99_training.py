@@ -84,8 +84,13 @@ class CTrainingFile(CFile):
             "before": lines(8, [f"memcpy(source_before__{i}, source__{i}, sizeof source__{i});" for i in sources]),
             "back": lines(12, [f"memcpy(source__{i}, source_before__{i}, sizeof source__{i});" for i in sources]),
             "train_arguments": call(self.train_values(), self.program.training_arguments),
-            "batch_check": self.batch_check(),
+            "batch_check": self.batch_check(), "kept_parts": self.kept_parts(),
         }  # fmt: skip
+
+    def kept_parts(self) -> str:
+        """The arrays besides the weights that training changes, for the file that `main` keeps."""
+        kept = [i for i, x in enumerate(self.program.given) if x["variable"] in self.training.followed]
+        return "".join(f", {{given__{i}, sizeof given__{i}}}" for i in kept)
 
     def resets(self) -> dict[str, str]:
         """What `reset` does besides the weights."""

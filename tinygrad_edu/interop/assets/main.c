@@ -1,22 +1,31 @@
 /* PROGRAM predict [WEIGHTS]              reads inputs, and writes the outputs for each
    PROGRAM train EPOCHS [SEED [WEIGHTS]]  reads inputs and targets, up to @samples@ samples, and writes each epoch's loss
 
-   WEIGHTS is a file: `train` writes it, `predict` reads it. */
+   WEIGHTS is a file of the weights, and of what else training changes and predicting needs, as the running means of a
+   batch norm: `train` writes it, `predict` reads it. */
 static @x_type@ table_X[@samples@ * @inputs@];
 static @y_type@ table_y[@samples@ * @targets@];
 static int64_t table_order[@samples@];
 
 static int file_of(const char *name, const char *mode)
 {
+    struct {
+        void *at;
+        size_t size;
+    } parts[] = {{state, @total@ * sizeof *state}@kept_parts@};
     FILE *file = fopen(name, mode);
-    size_t done = 0;
+    size_t missing = 1;
     if (file) {
-        done = mode[0] == 'r' ? fread(state, sizeof *state, @total@, file) : fwrite(state, sizeof *state, @total@, file);
-        if (fclose(file)) {
-            done = 0;
+        missing = 0;
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+            void *at = parts[i].at;
+            size_t size = parts[i].size;
+            missing += size - (mode[0] == 'r' ? fread(at, 1, size, file) : fwrite(at, 1, size, file));
         }
+        missing += mode[0] == 'r' && fgetc(file) != EOF;
+        missing += fclose(file) != 0;
     }
-    return done == @total@ ? 0 : fail("the file of weights cannot be read or written", 0);
+    return missing == 0 ? 0 : fail("the file of weights cannot be read or written", 0);
 }
 
 static int train_rows(long epochs, int shuffled)
