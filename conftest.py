@@ -32,6 +32,7 @@ pytest_plugins = [
     "tests.browser",  # the fixture `browser`, started once for all tests of pages
     "tests.bench_rows",  # `toy`, a row of bench
     "tests.case_runs",  # `ran`, the report of each case
+    "tests.example_runs",  # `seen`, what each program of the guided path prints and writes
 ]
 
 
@@ -59,11 +60,16 @@ def pytest_collection_modifyitems(items):
                 item.add_marker("slow")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def session_cache(tmp_path_factory):
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory):
+    """One folder for all parallel workers."""
     base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # one cache for all parallel workers
-    folder = Path(os.environ.get("TINYGRAD_EDU_TEST_CACHE") or shared / "programs").absolute()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(autouse=True, scope="session")
+def session_cache(shared_folder):
+    folder = Path(os.environ.get("TINYGRAD_EDU_TEST_CACHE") or shared_folder / "programs").absolute()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TINYGRAD_EDU_CACHE", str(folder))

@@ -1,11 +1,13 @@
 """Programs of the guided path in a page: `<!-- program: 01_... -->` becomes the text, its output and its pictures.
 
 Each program is run while the site is built, in a folder of its own, so that a page shows what the program prints
-today. A formatter cannot rewrite the mark: it is a comment of HTML, not a line of Python.
+today. A formatter cannot rewrite the mark: it is a comment of HTML, not a line of Python. Where SEEN names a folder,
+what it holds of a program is taken in place of a run: the tests have just run it there.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -21,38 +23,51 @@ MARK = re.compile(r"<!-- program: (\w+) -->")
 SOURCE = re.compile(r"<!-- source: (\w+) -->")  # the text alone: it takes a cluster, or minutes
 PICTURES = "tutorial/pictures"  # where they stand in the site
 TIMEOUT_S = 900  # the longest takes 8 s on a quiet machine
+SEEN = "TINYGRAD_EDU_EXAMPLES_SEEN"
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A program that was run: its text, what it printed, and the pictures it wrote (SVG text by file name)."""
+    """A program that was run: its text, what it printed, and the files it wrote into out/ (text by file name)."""
 
     text: str
     output: str
-    pictures: dict[str, str]
+    written: dict[str, str]
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        from tinygrad_edu.draw.page import fluid
+
+        return {name: fluid(text) for name, text in sorted(self.written.items()) if name.endswith(".svg")}
 
     @property
     def markdown(self) -> str:
         shown = "\n\n".join(f"![{alt_text(name)}](pictures/{name})" for name in self.pictures)
-        return f"```python\n{self.text}\n```\n\nIt prints:\n\n```text\n{self.output}\n```\n\n{shown}"
+        return f"```python\n{self.text}\n```\n\nIt prints:\n\n```text\n{self.output.rstrip()}\n```\n\n{shown}"
 
 
 @cache
 def run(name: str) -> Ran:
     """Run examples/NAME.py. Errors: FileNotFoundError, or RuntimeError with what it printed; they end the build."""
-    from tinygrad_edu.draw.page import fluid
-
     file = (ROOT / "examples" / f"{name}.py").resolve(strict=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", "PYTHONHASHSEED": "0"}
+    text = file.read_text(encoding="utf-8").rstrip()
+    seen = Path(os.environ.get(SEEN, "")) / f"{name}.json"
+    if SEEN in os.environ and seen.exists():
+        return Ran(text, **json.loads(seen.read_text(encoding="utf-8")))
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, str(file)], cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
-        )
-        if done.returncode:
-            raise RuntimeError(f"examples/{name}.py failed:\n{done.stderr}")
-        written = sorted(Path(folder).glob("out/*.svg"))
-        pictures = {path.name: fluid(path.read_text(encoding="utf-8")) for path in written}
-    return Ran(file.read_text(encoding="utf-8").rstrip(), done.stdout.rstrip(), pictures)
+        output = printed_by(file, folder)
+        return Ran(text, output, {path.name: path.read_text(encoding="utf-8") for path in Path(folder).glob("out/*")})
+
+
+def printed_by(file: Path, folder: str) -> str:
+    """What the program prints in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", "PYTHONHASHSEED": "0"}
+    done = subprocess.run(
+        [sys.executable, str(file)], cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    if done.returncode:
+        raise RuntimeError(f"examples/{file.name} failed:\n{done.stderr}")
+    return done.stdout
 
 
 def listing(name: str) -> str:

@@ -4,15 +4,15 @@ import ast
 import re
 import runpy
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.example_runs import EXAMPLES
+from tests.example_runs import example as path
 from tinygrad_edu.draw import render
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 # number: what it must have shown, and the pictures that it writes
 EVIDENCE = {
     "01": (r"a   -0\.91513696 +-0\.9151369\d +\d+e-1\d\n", ()),
@@ -43,11 +43,6 @@ EVIDENCE = {
 NUMBERED = pytest.mark.parametrize("number", EVIDENCE)
 
 
-def path(number):
-    (found,) = EXAMPLES.glob(f"{number}_*.py")
-    return found
-
-
 def test_the_path_has_no_gap_and_every_program_is_listed_here():
     numbers = sorted(file.name[:2] for file in EXAMPLES.glob("[0-9]*.py"))
     assert numbers == sorted(EVIDENCE)
@@ -66,16 +61,12 @@ def test_an_example_is_short_and_says_first_what_one_learns(number):
 
 @NUMBERED
 @pytest.mark.skipif(not render.available(), reason="needs Graphviz: the extra viz")
-def test_an_example_shows_its_evidence_and_its_picture(number, tmp_path, monkeypatch, capsys):
-    pytest.importorskip("matplotlib")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [str(path(number))])
-    runpy.run_path(str(path(number)), run_name="__main__")
-    printed = capsys.readouterr().out
+def test_an_example_shows_its_evidence_and_its_picture(number, seen):
+    _, record = seen(number)
     evidence, pictures = EVIDENCE[number]
-    assert re.search(evidence, printed), printed
-    assert sorted(file.name for file in tmp_path.glob("out/*")) == sorted(pictures)
-    assert all("<svg" in (tmp_path / "out" / name).read_text(encoding="utf-8") for name in pictures)
+    assert re.search(evidence, record["output"]), record["output"]
+    assert sorted(record["written"]) == sorted(pictures)
+    assert all("<svg" in text for text in record["written"].values())
 
 
 @pytest.mark.parametrize("number", ["04", "07"])

@@ -224,7 +224,7 @@ def everything_with(run, folder):
 
 
 def test_reports_and_diagnoses_of_what_was_read(good, tmp_path):
-    """Of forty hostile files that can be read."""
+    """Of twenty hostile files that can be read."""
     rng = np.random.default_rng(0)
     files = list(hostile.texts(json.loads(good["run.json"])))
     path, seen = tmp_path / "run.json", 0
@@ -236,7 +236,7 @@ def test_reports_and_diagnoses_of_what_was_read(good, tmp_path):
             continue
         refusal(lambda folder, run=run: everything_with(run, folder), tmp_path, TinygradError)
         seen += 1
-        if seen == 40:
+        if seen == 20:
             return
     raise AssertionError(f"only {seen} could be read")
 

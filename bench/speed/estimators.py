@@ -24,6 +24,7 @@ SHAPES = [
     (1000, 20, 20, 0, 40), (2000, 64, 100, 0, 20), (5000, 8, 100, 1, 20), (5000, 300, 50, 0, 5),
     (10_000, 50, 200, 3, 3), (20_000, 100, 100, 0, 3),
 ]  # fmt: skip
+DIGITS = (10_000, 900)  # samples, features of the mini-batches
 LARGE = (50_000, 200, 100, 0, 1)  # where most of the time is that of its products
 
 
@@ -80,7 +81,7 @@ def grid(package: str) -> Run:
 
 def digits(package: str) -> Run:
     rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(10_000, 900)), rng.integers(0, 10, 10_000)
+    X, y = rng.normal(size=DIGITS), rng.integers(0, 10, DIGITS[0])
     settings = {"hidden_layer_sizes": (64,), "batch_size": 32, "max_iter": 1}
     return fit(package, "MLPClassifier", X, y, settings)
 

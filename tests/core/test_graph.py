@@ -100,7 +100,7 @@ def test_doubling_is_linear_in_nodes_and_exact_in_gradient(leaf):
     assert len(topological(y, parents)) == len(visited) == 65
     start = time.perf_counter()
     y.backward()
-    assert time.perf_counter() - start < 1.0  # 2⁶⁴ paths; a walk along each would not end
+    assert time.perf_counter() - start < 10.0  # 2⁶⁴ paths; a walk along each would not end
     assert float(x.grad) == 2.0**64
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.browser import prefer, press, resize, shown, text_outside, webdriver
+from tests.pace import slowness
 from tinygrad_edu import Value
 from tinygrad_edu.draw import draw, render
 
@@ -183,7 +184,7 @@ def test_a_graph_of_300_nodes_opens_in_under_a_second(browser, tmp_path):
     start = time.perf_counter()
     browser.get(address)
     assert browser.find_element("css selector", "#said").text
-    assert time.perf_counter() - start < 3.0  # under a second on a machine of its own
+    assert time.perf_counter() - start < 3.0 * slowness(time.perf_counter)  # under a second on a machine of its own
 
 
 def test_a_collapsed_graph_zooms_and_has_its_steps(browser, tmp_path):

@@ -1,6 +1,5 @@
-"""Generated programs on every back end, bounded in time; `python -m tests.fuzz SECONDS` runs more of the same."""
+"""Generated programs on every back end; `python -m tests.fuzz SECONDS` runs more of the same."""
 
-import time
 from unittest import mock
 
 import numpy as np
@@ -11,11 +10,8 @@ from tests.fuzz.compare import differences
 from tests.fuzz.generator import Case, Step, case
 from tinygrad_edu import jit, ops
 
-COUNT = {
-    True: 400,
-    False: 60,
-}  # programs as Python, as machine code: the same ones on every machine that is fast enough
-SECONDS = 25  # of each of the two: about 150 programs of Python, 25 of machine code, on a machine with other work
+# Programs as Python, as machine code: 0.1 and 0.7 s each. `python -m tests.fuzz` runs as many as one likes.
+COUNT = {True: 60, False: 10}
 DTYPES = (np.float64, np.float32)
 # What the generator has found, by seed: each once differed.
 FOUND = [15, 35, 36, 72, 136, 156, 158, 194, 1088, 1344, 1364, 1421, 1436, 2028, 10_089, 10_167, 10_269]
@@ -35,10 +31,7 @@ def test_what_was_once_wrong(seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("plain", [True, False], ids=["as Python", "as machine code"])
 def test_generated_programs_agree(plain):
-    end = time.monotonic() + SECONDS
     for seed in range(10_000, 10_000 + COUNT[plain]):
-        if time.monotonic() > end:
-            break
         found = problems(seed, plain)
         assert not found, "\n".join(found)
 

@@ -10,6 +10,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.browser import focus, prefer, press, resize, shown
+from tests.pace import slowness
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.reporting.live_page import asset
 
@@ -285,8 +286,8 @@ def test_it_works_in_the_frame_of_a_notebook(browser, tmp_path):
     browser.get((tmp_path / "notebook.html").as_uri())
     browser.switch_to.frame(0)
     while not browser.find_elements("css selector", "#certain li"):  # the last thing that the page writes
-        assert time.perf_counter() - start < 10.0
-    assert time.perf_counter() - start < 3.0  # under a second on a machine of its own
+        assert time.perf_counter() - start < 60.0
+    assert time.perf_counter() - start < 3.0 * slowness(time.perf_counter)  # under a second on a machine of its own
     browser.find_element("css selector", "#one").click()
     assert text(browser, "#epoch") == "1"
     browser.switch_to.default_content()

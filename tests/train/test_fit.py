@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.pace import slowness
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import moons, or_gate, xor_gate
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError, TraceError
@@ -139,7 +140,7 @@ def test_ctrl_c_ends_a_compiled_run_within_half_a_second():
     timer = threading.Timer(0.5, interrupt)
     timer.start()
     run = trained(True, epochs=5_000_000)
-    assert time.perf_counter() - sent[0] < 0.5
+    assert time.perf_counter() - sent[0] < 0.5 * slowness(time.perf_counter)
     assert 0 < run.n_epochs < 5_000_000
     assert run.stop_reason.startswith(f"interrupted after {run.n_epochs:} of")
     np.testing.assert_allclose(weights(run), weights(trained(True, epochs=run.n_epochs)), rtol=1e-12)

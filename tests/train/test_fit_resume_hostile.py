@@ -93,11 +93,14 @@ HARMLESS = {"stop_reason", "seen"}  # a text, and a number within bounds
 
 @pytest.mark.slow
 def test_every_fact(saved, tmp_path):
-    """Missing, and each of the hostile values; a value that is taken trains on to the end."""
+    """Missing, and a third of the hostile values, in turn; a value that is taken trains on to the end.
+
+    Each of them meets a third of the places, of every kind: all in all are 2,300 resumes, which take 10 s.
+    """
     arrays, texts, facts = saved
     refused = taken = 0
-    for place in places(facts):
-        for x in [put, *HOSTILE]:
+    for i, place in enumerate(places(facts)):
+        for x in [put, *HOSTILE[i % 3 :: 3]]:
             error = tried(tmp_path / "bad", arrays, texts, put(facts, place, x))
             refused, taken = refused + (error is not None), taken + (error is None)
             if x is put and place[-1] not in HARMLESS and place[0] != "config":

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.pace import slowness
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.cases import lynx_elman
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError, TraceError
@@ -120,7 +121,7 @@ def test_a_pattern_takes_no_longer_than_in_c():
         start = time.process_time()
         ran(2000, compiled=True)
         seconds.append(time.process_time() - start)
-    assert min(seconds) / (2000 * patterns) < 1.0e-6
+    assert min(seconds) / (2000 * patterns) < 1.0e-6 * slowness(time.process_time)
 
 
 # Eager and compiled are one

@@ -1,5 +1,6 @@
 """Sweeps over processes and clusters: wherever a run goes, whatever happens there, its numbers are the serial ones."""
 
+import inspect
 import os
 import signal
 import subprocess
@@ -260,10 +261,15 @@ def test_two_workers_that_start_together_leave_one_sound_program(home, client):
     assert sorted(client.run(found).values()) == [(0, 0), (1, 0)]
 
 
-ELSEWHERE = """
-from tests.train.test_sweeps import many, found
-{change}
-runs = many(epochs=2, seeds=range(2))
+ELSEWHERE = f"""
+import sys
+from tinygrad_edu import data, fit_many, nn, optim
+{{change}}
+{inspect.getsource(found)}
+runs = fit_many(
+    lambda seed: nn.MLP([2, 6, 1], seed=seed), *data.moons(90), loss="mse", optimizer=lambda p: optim.SGD(p, lr=0.1),
+    epochs=2, seeds=range(2), batch_size=32,
+)
 print(*found(), float(runs.losses.sum()))
 """
 MACHINES = {

@@ -75,14 +75,17 @@ def test_a_run_is_not_called_bad_where_no_time_is_left_to_know_what_is_possible(
 
 
 def test_a_compiler_that_is_not_done_in_time_is_left():
+    done = threading.Event()
+
     def compiler():
-        time.sleep(1.5)
+        done.wait(60.0)
 
     program = SimpleNamespace(ready=lambda: False, course=lambda job: SimpleNamespace(one_step=compiler))
     budget, start = Budget(0.3), time.perf_counter()
     with pytest.raises(NoTimeError, match="compiler"):
         retrain.compile_within(program, None, budget)
-    assert time.perf_counter() - start < 1.2
+    assert time.perf_counter() - start < 30.0
+    done.set()
     assert budget.cut == ["compiling"]
 
 
@@ -110,8 +113,8 @@ def test_every_kind_of_training_ends_at_the_clock_and_leaves_no_thread(kind):
     subject, before, start = subject_of(*make()), threading.active_count(), time.perf_counter()
     with pytest.raises(NoTimeError):
         retrain.train_setup(subject.setup.but(change), subject.task, [1, 2], 1, Budget(2.0))
-    assert time.perf_counter() - start < 12.0
-    while threading.active_count() > before and time.perf_counter() - start < 20.0:
+    assert time.perf_counter() - start < 60.0  # to the end of any of them are hours
+    while threading.active_count() > before and time.perf_counter() - start < 90.0:
         time.sleep(0.05)
     assert threading.active_count() <= before  # threads of earlier tests may have ended meanwhile
 

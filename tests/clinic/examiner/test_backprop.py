@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from bench.clinic.slipped import Injected, Learner
+from tests.pace import slowness
 from tinygrad_edu.clinic import check_backprop, check_step
 from tinygrad_edu.errors import ExaminerError, NameNotFoundError, SettingError, ShapeError
 
@@ -249,13 +250,13 @@ IN_TWO_SECONDS = {
 
 @pytest.mark.parametrize("name", IN_TWO_SECONDS)
 def test_three_layers_of_ten_thousand_weights_in_two_seconds(name):
-    """Measured: right 0.01 s, one slip 0.2 s, two 0.3-0.5 s. Processor time, so that a busy machine does not count."""
+    """Measured: right 0.01 s, one slip 0.2 s, two 0.3-0.5 s. Processor time, and more of it on a slower machine."""
     assert sum(x.size for x in LARGE.params.values()) > 10_000
     slips = IN_TWO_SECONDS[name]
     grads = LARGE.backward(slips)
     begin = time.thread_time()
     report = check_backprop(LARGE.forward, LARGE.params, grads, lr=0.3)
-    assert time.thread_time() - begin < 2.0
+    assert time.thread_time() - begin < 2.0 * slowness()
     assert {s.code for s in slips} == {s.code for s in (report.explanations or [()])[0]}
 
 
@@ -267,7 +268,7 @@ def test_numbers_that_nothing_explains_take_no_longer():
         begin = time.thread_time()
         assert not check_backprop(LARGE.forward, LARGE.params, grads, lr=0.3).certain
         seconds.append(time.thread_time() - begin)
-    assert min(seconds) < 3.0
+    assert min(seconds) < 3.0 * slowness()
 
 
 def with_noise(p):
