@@ -43,6 +43,8 @@ def pytest_collection():
     try:
         return (yield)
     finally:
+        gc.freeze()
+        gc.unfreeze()  # what was collected is old now: no collection of young objects walks through it
         gc.enable()
 
 

@@ -4,6 +4,7 @@ import contextlib
 import math
 import sys
 import threading
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import jit, ops
+from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.backend.parse import ieee
 from tinygrad_edu.compile.program import Program
+from tinygrad_edu.train.compiled.programs import PROGRAMS
 
 INPUTS = {"x": "nm", "y": "m", "z": "n1", "w": "mk", "s": ""}  # letters name the sizes
 UNARY = ["tanh", "exp", "sigmoid", "sin", "relu", "abs", "square", "softplus", "atan", "erf", "gelu", "neg", "sign"]
@@ -36,6 +39,30 @@ def plain(program, **words):
 def without_numba():
     """Programs that are made in this block run as plain Python: no compile time, the same text."""
     with mock.patch.object(Program, "compile", plain), np.errstate(all="ignore"):
+        yield
+
+
+class InPython:
+    """A generated module whose functions are run by Python alone."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __getattr__(self, name):
+        return plain(SimpleNamespace(text=self.text, name=name))
+
+
+@contextlib.contextmanager
+def training_without_numba(unless=False):
+    """Training programs that are made in this block run as plain Python, and are not kept for another test.
+
+    unless: they are compiled as ever: for the few of a table that stand for the others.
+    """
+    if unless:
+        yield
+        return
+    loading = mock.patch.object(cache, "load", lambda text, _: InPython(text))
+    with loading, mock.patch.dict(PROGRAMS, clear=True), np.errstate(all="ignore"):
         yield
 
 

@@ -25,7 +25,7 @@ def made(f):
 
 @pytest.mark.slow
 @given(programs(), st.lists(SIZES, min_size=1, max_size=3), st.booleans())
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_random_programs_at_several_sizes(steps, sizes, accurate):
     f = function_of(steps)
     with without_numba():

@@ -4,10 +4,13 @@ Each is held against central differences, once and for its gradient again, and c
 name. The list is the one that autograd libraries are compared by: 114 of it work in HIPS autograd, 70 in MyGrad.
 """
 
+import contextlib
+
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.compile.programs import without_numba
 from tinygrad_edu.errors import DetachedError, TraceError, UnsupportedNumpyError
 
 A = np.array([[0.9, 0.2, 0.1], [0.2, 0.8, 0.3], [0.1, 0.3, 0.7]])
@@ -224,11 +227,16 @@ def test_what_is_refused_names_what_to_use(name):
     assert message in str(raised.value)
 
 
-@pytest.mark.parametrize("name", sorted(CALLS.keys() - REFUSED.keys()))
+TAKEN = sorted(CALLS.keys() - REFUSED.keys())
+
+
+@pytest.mark.parametrize("name", TAKEN)
 def test_compiled_they_are_the_same_or_refused_by_name(name):
+    """Every eighth as machine code: they are made of a few primitives, each of which tests/compile compiles."""
     f = one_number(name)
     try:
-        y, gradient = tg.jit(f, accurate=True).value_and_grad(POINT)
+        with contextlib.nullcontext() if TAKEN.index(name) % 8 == 0 else without_numba():
+            y, gradient = tg.jit(f, accurate=True).value_and_grad(POINT)
     except TraceError as error:
         refusal = str(error)
         y, gradient = None, None

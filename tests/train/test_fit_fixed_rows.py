@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.compile.programs import training_without_numba
 from tests.train.test_fit_options import assert_same
 from tinygrad_edu import Tensor, fit, nn, optim
 from tinygrad_edu.errors import TraceError
@@ -34,7 +35,10 @@ STARTS = {
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("batch_size", [6, 24, None, 1, 5])
 def test_code_that_turns_the_number_of_rows_into_a_number(start, batch_size):
-    """Compiled for that batch size; a last batch of another one is refused, and compiled="auto" goes on without."""
+    """Compiled for that batch size; a last batch of another one is refused, and compiled="auto" goes on without.
+
+    As machine code for two of them: what is decided is decided by the trace.
+    """
     series = np.random.default_rng(0).normal(size=(24, 5, 2))
 
     def train(compiled):
@@ -50,4 +54,5 @@ def test_code_that_turns_the_number_of_rows_into_a_number(start, batch_size):
             train(True)
         assert train("auto").how.startswith("eager")
     else:
-        assert_same(train(True), train(False))
+        with training_without_numba(unless=(start, batch_size) in {("rows", 6), ("none", 5)}):
+            assert_same(train(True), train(False))
