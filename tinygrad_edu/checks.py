@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Container, Iterable
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from tinygrad_edu.errors import SettingError
@@ -113,6 +114,31 @@ def unless(words: Container[Any], check: Any, name: str, x: object, *arguments: 
 def meaning(what: str) -> str:
     """What a setting means, at the end of an error."""
     return f", {what}" if what else ""
+
+
+def function(name: str, x: object, owner: str = "") -> None:
+    """Something that can be called.
+
+    >>> function("f", 3.0, "grad")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: grad(f=3.0): a function is needed
+    """
+    if not callable(x):
+        raise SettingError(f"{argument(name, x, owner)}: a function is needed")
+
+
+def path(name: str, x: object, owner: str = "") -> Path:
+    """Where a file is: a text or a Path.
+
+    >>> path("path", None, "export")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.SettingError: export(path=None): the path of a file is needed
+    """
+    if not isinstance(x, (str, Path)):
+        raise SettingError(f"{argument(name, x, owner)}: the path of a file is needed")
+    return Path(x)
 
 
 def argument(name: str, x: object, owner: str) -> str:

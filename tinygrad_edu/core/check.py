@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.transforms import plain, vjp
 from tinygrad_edu.errors import GradcheckError
@@ -35,6 +36,7 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
     >>> gradcheck(ops.tanh, 0.3)
     True
     """
+    checks.function("f", f, "gradcheck")
     places = [i for i, x in enumerate(arguments) if is_real(x)]
     point = [as_float64(x) if i in places else x for i, x in enumerate(arguments)]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.argnums import is_several, places_of
 from tinygrad_edu.core.pytree import tree_leaves, tree_map, with_leaves
@@ -28,6 +29,7 @@ def jacobian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) 
 
 def make_jacobian(f: Function, which: Argnum, of_trees: bool = False) -> Function:
     """The same; `of_trees`: f may give dicts, lists and tuples of arrays, with a Jacobian for each."""
+    checks.function("f", f, "jacobian")
 
     @functools.wraps(f)
     def matrix(*arguments: ArrayLike, **options: Option) -> Any:

@@ -1,8 +1,7 @@
 """Derivatives of functions: grad, vjp, jvp, on both back ends; `jacobians` makes matrices of them.
 
-A plain number goes through the scalar back end, an array through the tensor back end, and so does a number beside an
-array; dicts, lists and tuples of them count as one argument. Inside another transform the results stay nodes, so that
-grad(grad(f)) works.
+Numbers go through the scalar back end, arrays and numbers beside them through the tensor back end; dicts, lists and
+tuples of them count as one argument. Inside another transform the results stay nodes: grad(grad(f)) works.
 
 >>> grad(grad(lambda x: x**3))(2.0)
 12.0
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.argnums import is_several, places_of
@@ -86,6 +86,7 @@ def value_and_grad(
     >>> value_and_grad(lambda x: (x * x, {"half": x / 2}), has_aux=True)(3.0)
     ((9.0, {'half': 1.5}), 6.0)
     """
+    checks.function("f", f, "grad")
     which = argnum if argnums is None else argnums
 
     @functools.wraps(f)
@@ -164,6 +165,7 @@ def vjp(f: Function, *primals: Node) -> tuple[Any, Function]:
     >>> y, pull(1.0)
     (10.0, (5.0, 2.0))
     """
+    checks.function("f", f, "vjp")
     return pull_back(f, primals, dtype_of_arrays(primals))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tinygrad_edu import checks
 from tinygrad_edu.errors import InputFileError
 from tinygrad_edu.nn import storage
 
@@ -63,7 +64,7 @@ def is_finished(node: ast.FunctionDef) -> bool:
 
 def read(path: str | Path) -> Submission:
     """A script, or the code of a notebook. Errors: InputFileError where it cannot be read."""
-    path = Path(path)
+    path = checks.path("given", path, "grade")
     if path.suffix not in SUFFIXES and path.is_file():
         raise InputFileError(f"{path} is not an exercise: a script (.py) or a notebook (.ipynb) is needed")
     try:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.data.arguments import finite, pairs
 from tinygrad_edu.data.preparation import class_labels
@@ -78,7 +79,7 @@ def read_image_folders(path: str | Path) -> tuple[Array, Array, list[str]]:
         ...
     tinygrad_edu.errors.ImageError: no such folder: this is not a folder; one folder for each class is needed
     """
-    root = Path(path)
+    root = checks.path("path", path, "read_image_folders")
     folders = visible(root)
     names = [folder.name for folder in folders]
     files = [visible(folder) for folder in folders]

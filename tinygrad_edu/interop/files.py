@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.compile.onnx_graph.model import OnnxModel
 from tinygrad_edu.errors import SettingError, TraceError
 from tinygrad_edu.interop import c99, javascript
@@ -49,7 +50,7 @@ def export(
     >>> "net_predict(" in text, "malloc" in text
     (True, False)
     """
-    path = Path(path)
+    path = checks.path("path", path, "export")
     refuse(model, path, main, samples)
     if path.suffix == ".onnx":
         return write_onnx(path, model, X, numbers_of(dtype))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,8 @@ def entries_of(runs: Any, names: Sequence[str] | None) -> list[Entry]:
         given, runs = [str(name) for name in runs], list(runs.values())
         names = given if names is None else names
     single = isinstance(runs, (Run, ManyRuns)) or hasattr(runs, "loss_curve_")
+    if not single and not isinstance(runs, Iterable):
+        raise SettingError(f"compare takes runs, a list or dict of them, not {runs!r:.80}")
     found = [runs] if single else list(runs)
     if names is not None and len(names) != len(found):
         raise SettingError(f"compare: {len(names)} names for {count(len(found), 'run')}: one for each is needed")

@@ -27,6 +27,7 @@ from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.resume import resume
 from tinygrad_edu.train.run import Run
+from tinygrad_edu.train.samples import parameters_of
 from tinygrad_edu.train.snapshot import Point, for_certain
 from tinygrad_edu.train.stepper import Epochs, Stepper, TakenBackError
 from tinygrad_edu.train.taken_back import Beginning, beginning
@@ -85,7 +86,7 @@ def begin_job(
     model: Module, X: Samples, y: Samples, optimizer: Any, given: Mapping[str, Any], resume_from: Any = None
 ) -> Job:
     """The job, at its start or as the file of an earlier run left it."""
-    job = job_of(model, X, y, optimizer_for(optimizer, model.parameters()), Settings(**given))
+    job = job_of(model, X, y, optimizer_for(optimizer, parameters_of(model)), Settings(**given))
     if resume_from is not None:
         resume(job, resume_from)
     return job

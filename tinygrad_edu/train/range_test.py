@@ -17,6 +17,7 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.named import optimizer_for
 from tinygrad_edu.train.job import job_of
 from tinygrad_edu.train.recipe import Settings
+from tinygrad_edu.train.samples import parameters_of
 from tinygrad_edu.train.snapshot import Snapshot
 
 MEMORY = 0.9  # of the running mean of the losses
@@ -95,7 +96,7 @@ def lr_range_test(
     checks.whole("steps", steps, 3)
     if not checks.number("end", end, "(0, inf)") > start:
         raise SettingError(f"end={end}: the last rate has to be above start={start}")
-    made = optimizer_for(optimizer, model.parameters())
+    made = optimizer_for(optimizer, parameters_of(model))
     job = job_of(model, X, y, made, Settings(loss=loss, epochs=1, batch_size=batch_size, seed=seed))
     before, training = Snapshot(model, made), model.training
     try:

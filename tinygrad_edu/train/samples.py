@@ -25,6 +25,13 @@ def dtype_of(model: Module) -> Any:
     return next((p.dtype for _, p in model.named_parameters() if isinstance(p, Tensor)), np.dtype(float))
 
 
+def parameters_of(model: Any) -> Any:
+    """What an optimizer trains. Errors: SettingError for what is no model."""
+    if not hasattr(model, "named_parameters"):
+        raise SettingError(f"a model is trained, such as nn.MLP([2, 4, 1]) or a Module of yours, not {model!r:.80}")
+    return model.parameters()
+
+
 def samples(data: Samples, name: str, dtype: Dtype) -> Array:
     """An array with a row for each sample, finite and in that dtype; a plain row of numbers is one column."""
     array = check_samples(data, name)

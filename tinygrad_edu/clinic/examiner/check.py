@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.clinic.examiner.book import truth_of
 from tinygrad_edu.clinic.examiner.gradients import Given, match_gradients, of_call
 from tinygrad_edu.clinic.examiner.inputs import (
@@ -74,6 +75,7 @@ def check_backprop(
     >>> check_backprop(forward, {"W": W}, {"W": -2 * X.T @ (X @ W - t)}).slips[0].sentence
     'The sign is wrong: this gradient points uphill.'
     """
+    checks.function("forward", forward, "check_backprop")
     form, weights = parameters(params)
     rate = check_rate(lr)
     if (grads is None) == (updated is None):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.clinic.examiner.book import total, truth_of
 from tinygrad_edu.clinic.examiner.check import deltas_of, difference, factors_of, rounding
 from tinygrad_edu.clinic.examiner.forward_network import network_of
@@ -56,6 +57,8 @@ def check_program(
     >>> check_program(net, step=train, loss=lambda: (net["w"] - 1.0) ** 2, lr=0.1).ok, net
     (True, {'w': 3.0})
     """
+    checks.function("step", step, "check_program")
+    checks.function("loss", loss, "check_program")
     rate, name = check_rate(lr), variable_of(obj)
     with preserve(obj, step, loss) as state:
         program = LearnerProgram(obj, step, loss, state, name)

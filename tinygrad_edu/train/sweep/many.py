@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD
 from tinygrad_edu.core.aliases import ArrayLike, Samples
@@ -145,8 +146,9 @@ class ManyJobs:
         `like`: another of these runs, whose data have been checked; that takes as long as 1,000 epochs on XOR.
         """
         rate, seed = place
+        checks.function("make_model", self.make_model, "fit_many")
         model = self.make_model(seed)
-        made = optimizer_for(self.optimizer, model.parameters())
+        made = optimizer_for(self.optimizer, samples.parameters_of(model))
         if isinstance(made, Optimizer):
             if not math.isnan(rate):
                 made.lr = rate
