@@ -36,8 +36,8 @@ def pointer(array):
 class Library:
     """A network in C, called from Python."""
 
-    def __init__(self, program, text, folder, name="net"):
-        self.program, self.lib = program, ctypes.CDLL(compile_c(text, folder, "-O1", "-shared", "-fPIC", name=name))
+    def __init__(self, program, text, folder, name="net", level="-O1"):
+        self.program, self.lib = program, ctypes.CDLL(compile_c(text, folder, level, "-shared", "-fPIC", name=name))
         for function in (self.lib.net_train, self.lib.net_predict):
             function.restype = ctypes.c_char_p
         self.lib.net_change.restype = self.lib.net_gradient_norm.restype = ctypes.c_double
