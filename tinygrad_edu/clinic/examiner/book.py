@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.network import Network, Use, terms_of
+from tinygrad_edu.clinic.examiner.layers import Use
+from tinygrad_edu.clinic.examiner.network import Network, terms_of
 from tinygrad_edu.clinic.examiner.program import Change, above
 
 Array = np.ndarray[Any, Any]
@@ -147,6 +148,7 @@ def truth_of(net: Network, params: Mapping[str, Array], single: bool = False) ->
     if net.scalars is not None:
         truth.values.numbers.append(net.scalars[0])
         truth.derivatives.numbers.append(net.scalars[1])
+        truth.wholes.numbers.append(net.scalars[1][: net.scalars[0].size])
     names = {layer.z: f"∂L/∂z{layer.number}" for layer in net.layers if not layer.title}
     names |= {layer.end: f"∂L/∂a{layer.number}" for layer in net.layers if layer.end != layer.z and not layer.title}
     for step in net.steps:

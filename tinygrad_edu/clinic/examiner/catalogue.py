@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.activations import ACTIVATIONS
-from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
+from tinygrad_edu.clinic.examiner.layers import Layer, Use
+from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.program import Change, Scope
 
 Array = np.ndarray[Any, Any]

@@ -58,6 +58,8 @@ class Trail:
         for key, made in self.made.items():  # in the order of execution: inputs first
             self.kinds[key] = self.kind(made)
         self.wrong = {key_of(np.asarray(x, dtype=float)) for x in wrong}
+        ends = [self.made[key] for key in self.wrong if key in self.made]
+        self.updates = self.wrong | {k for made in ends for k in made.inputs if made.total}  # and what is subtracted
         self.pardoned = self.detours()
 
     def kind(self, made: Made) -> str:
@@ -111,9 +113,11 @@ class Trail:
 
     def is_share(self, key: Key) -> bool:
         """Is it what one path gives to a derivative that has several, and no complete derivative?"""
-        if self.kinds.get(key) != RIGHT or self.truth.singly:
+        if self.kinds.get(key) != RIGHT:
             return False
         x = self.made[key].value
+        if self.truth.singly:
+            return x.size == 1 and not self.truth.wholes.has_number(float(x))
         whole = self.truth.wholes.find(x) if x.size > 1 else ("", 1.0)
         return whole is None or not self.is_one(whole[1])
 
@@ -208,7 +212,8 @@ def find_places(
                 last = last_named(first_share(trail, made), names[0]) if trail.kinds.get(key) == RIGHT else made
                 order.append(((strict, small(made), -len(unique), made.order, 1), last, names))
             wanted = [d for name in unique for d in (deltas or {}).get(name, ())]
-            for earlier in misnamed(trail, made, wanted):
+            before = made_wrong(trail, made) if key in trail.updates else []
+            for earlier in [*misnamed(trail, made, wanted), *before]:
                 order.append(((strict, small(made), -len(unique), made.order, 0), earlier, unique))
     places: dict[tuple[str, int], FoundPlace] = {}
     for _, made, names in sorted(order, key=lambda x: x[0]):
@@ -219,6 +224,18 @@ def find_places(
             replace(there, explains=names) if there else place_in_words(trail, made, names, wanted)
         )
     return [*places.values()][:MOST]
+
+
+def made_wrong(trail: Trail, update: Made) -> list[Made]:
+    """Of a new parameter w - lr·d: where d was made, if it is one path's share of the derivative."""
+    waiting, found = [update], []
+    while waiting:
+        made = waiting.pop()
+        inputs = [trail.made[k] for k in made.inputs if k in trail.made]
+        if made.total:  # w -= ...: what is subtracted, which is made on the same line
+            waiting += [x for x in inputs if x.line == made.line and not x.total and x.key not in trail.wrong]
+        found += [first_share(trail, x) for x in inputs if x.line and trail.is_share(x.key)]
+    return found if len(found) == 1 else []
 
 
 def first_share(trail: Trail, made: Made) -> Made:

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward
-from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
+from tinygrad_edu.clinic.examiner.layers import Layer, Use
+from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.patch_math import operations_for_math
 from tinygrad_edu.clinic.examiner.program import Program
 from tinygrad_edu.clinic.examiner.reachable import walk

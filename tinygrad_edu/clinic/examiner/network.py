@@ -10,63 +10,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.activations import sigmoid, softmax
+from tinygrad_edu.clinic.examiner.layers import Layer, Use, neighbours
 from tinygrad_edu.clinic.examiner.program import Program, Step
 
 Array = np.ndarray[Any, Any]
 PRODUCTS = ("matmul", "mul")
 PASSING = ("add", "sub", "reshape", "transpose", "getitem", "pos")  # between the product and the activation
 PENALTY = ("square", "mul", "pow", "abs", "sum", "add", "sqrt", "div", "matmul", "reshape", "squared_error")
-
-
-@dataclass(frozen=True, eq=False)
-class Use:
-    """A place where a parameter enters: slot `slot` of `step`; `data` is the slot of what it is multiplied by."""
-
-    step: int
-    slot: int
-    parameter: str
-    data: int = -1
-
-    @property
-    def is_weight(self) -> bool:
-        return self.data >= 0
-
-
-@dataclass(eq=False)
-class Layer:
-    """A layer at one time: z, the uses of its parameters, and the step of its activation (-1 without one)."""
-
-    z: int
-    uses: list[Use]
-    activation: int = -1
-    number: int = 0
-    is_output: bool = False
-    time: int = -1  # which time step, where a layer is used several times
-    after: frozenset[int] = frozenset()  # the z of the layers whose values come in
-    unit: str = "time step"  # or "sample", where the forward takes one after the other
-    title: str = ""  # in place of a layer's name, where there are no layers
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(use.parameter for use in self.uses))
-
-    @property
-    def weights(self) -> list[Use]:
-        return [use for use in self.uses if use.is_weight]
-
-    @property
-    def biases(self) -> list[Use]:
-        return [use for use in self.uses if not use.is_weight]
-
-    @property
-    def end(self) -> int:
-        return self.z if self.activation < 0 else self.activation
-
-    @property
-    def where(self) -> str:
-        if self.title:
-            return self.title
-        return "output layer" if self.is_output else f"hidden layer {self.number}"
 
 
 @dataclass(eq=False)
@@ -172,10 +122,12 @@ class Network:
         groups: dict[tuple[str, ...], list[Layer]] = {}
         for layer in self.layers:
             layer.is_output = layer in last
-            groups.setdefault(self.lasting(layer), []).append(layer)
+            groups.setdefault(neighbours(self.steps, self.layers, layer) or self.lasting(layer), []).append(layer)
         for number, group in enumerate(groups.values(), 1):
             copies = {layer.z for layer in group}
             unit = "time step" if any(layer.after & copies for layer in group) else "sample"
+            unit = "use" if len({self.steps[z].y.shape for z in copies}) > 1 else unit  # W to encode, Wᵀ to decode
+            unit = "neuron" if neighbours(self.steps, self.layers, group[0]) else unit
             for time, layer in enumerate(
                 sorted(group, key=lambda x: self.steps[x.z].node.made)
             ):  # as they were computed

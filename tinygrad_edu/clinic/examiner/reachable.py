@@ -84,7 +84,7 @@ def is_packaged(x: Any) -> bool:
 
 def plain_python(x: Any) -> Any:
     """The learner's own function inside a compiled one (of Numba); None for what is none."""
-    inner = vars(x).get("py_func") if hasattr(x, "__dict__") and type(x).__module__.startswith("numba") else None
+    inner = vars(x).get("py_func") if hasattr(x, "__dict__") and str(type(x).__module__).startswith("numba") else None
     return inner if isinstance(inner, types.FunctionType) else None
 
 

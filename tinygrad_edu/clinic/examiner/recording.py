@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,15 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.patch_math import is_installed
 from tinygrad_edu.clinic.examiner.reachable import attributes
-from tinygrad_edu.clinic.examiner.statements import MISSING, Assignment, Statement, look_up, statements_of
+from tinygrad_edu.clinic.examiner.statements import (
+    MISSING,
+    Assignment,
+    Statement,
+    look_up,
+    reads_of_item,
+    sources,
+    statements_of,
+)
 
 Array = np.ndarray[Any, Any]
 Key = tuple[Any, ...]
@@ -162,7 +170,20 @@ class Recorder:
         target = assignment.target
         whole = look_up(target.value, names, world) if isinstance(target, ast.Subscript) else None
         around = self.recording.note(whole) if isinstance(whole, np.ndarray) else None
-        return Before(assignment, tuple(dict.fromkeys(inputs)), kept, around)
+        return Before(assignment, tuple(dict.fromkeys(inputs)), kept, around, self.items(assignment, names, world))
+
+    def items(self, assignment: Assignment, names: Any, world: Any) -> list[tuple[Key, ...]]:
+        """The inputs of each item of a list that is made item by item."""
+        if assignment.each is None:
+            return []
+        lists = [look_up(x, names, world) for x in sources(assignment.each.generators[0]).values()]
+        if not all(isinstance(x, (list, tuple)) and len(x) <= INSIDE for x in lists):
+            return []
+        found = []
+        for k in range(min(map(len, lists))):
+            keys = [key for x in reads_of_item(assignment.each, k) for key in self.inputs(x, names, world)]
+            found.append(tuple(dict.fromkeys(keys)))
+        return found
 
     def inputs(self, read: ast.expr, names: Any, world: Any) -> list[Key]:
         """The keys of what a chain stands for; a part of an array is entered as a view of the array."""
@@ -202,8 +223,17 @@ class Recorder:
     def enter_returned(self, before: Before, returned: Any, where: dict[str, Any]) -> None:
         key = before.assignment.key
         part = returned if key is None else item_of_returned(returned, key)
-        for value in values_in(part):
-            self.recording.note(value, variable=RESULT, **where)
+        self.enter_values(before, part, RESULT, where)
+
+    def enter_values(self, before: Before, new: Any, name: str, where: dict[str, Any]) -> None:
+        """What was made; of a list that was made item by item, each item with its own inputs."""
+        if before.items and isinstance(new, list) and len(new) == len(before.items):
+            for item, inputs in zip(new, before.items, strict=True):
+                for value in values_in(item):
+                    self.recording.note(value, variable=name, **{**where, "inputs": inputs})
+            return
+        for value in values_in(new):
+            self.recording.note(value, variable=name, **where)
 
     def enter_written(self, before: Before, names: Any, world: Any, where: dict[str, Any]) -> None:
         target = before.assignment.target
@@ -217,8 +247,7 @@ class Recorder:
             total = {**where, "inputs": tuple(k for k in (part, before_key) if k)}
             self.recording.note(new, variable=name, total=True, **total)
         else:
-            for value in values_in(new):
-                self.recording.note(value, variable=name, **where)
+            self.enter_values(before, new, name, where)
         if isinstance(target, ast.Subscript):
             self.enter_container(target, names, world, where, before)
 
@@ -240,6 +269,7 @@ class Before:
     inputs: tuple[Key, ...]
     old: Any
     around: Key | None = None  # the array of which the target is a part
+    items: Sequence[tuple[Key, ...]] = ()  # the inputs of each item, where it is a list that is made item by item
 
 
 def item_of_returned(returned: Any, key: Any) -> Any:

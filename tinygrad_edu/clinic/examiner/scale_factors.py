@@ -14,7 +14,8 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import CATALOGUE, Mutant, parameter_layer
 from tinygrad_edu.clinic.examiner.explanation import Comparison, Explanation
-from tinygrad_edu.clinic.examiner.network import Layer, Network
+from tinygrad_edu.clinic.examiner.layers import Layer
+from tinygrad_edu.clinic.examiner.network import Network
 
 Array = np.ndarray[Any, Any]
 FREE = 2  # numbers that a factor without a name must explain: fewer could be chance
@@ -159,7 +160,11 @@ def groups(net: Network, names: Sequence[str]) -> list[Group]:
 
 def common_factors(net: Network, lr: float | None) -> dict[str, float]:
     """Factors that have a reason."""
-    n, m = float(net.samples), float(max((net.steps[x.end].y.size // net.samples for x in net.outputs), default=1))
+    copies = max((layer.time + 1 for layer in net.layers if layer.unit == "sample"), default=1)
+    n, m = (
+        float(net.samples * max(copies, 1)),
+        float(max((net.steps[x.end].y.size // net.samples for x in net.outputs), default=1)),
+    )
     found = {
         "1": 1.0,
         "2": 2.0,

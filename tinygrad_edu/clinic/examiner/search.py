@@ -10,7 +10,8 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Mutant, mutants
 from tinygrad_edu.clinic.examiner.explanation import Explanation, Gradients, far_fetched
-from tinygrad_edu.clinic.examiner.network import Network, Use
+from tinygrad_edu.clinic.examiner.layers import Use
+from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.program import Change, Contributions, fit
 from tinygrad_edu.clinic.examiner.scale_factors import Factors
 from tinygrad_edu.clinic.examiner.slips import activation as slips_activation

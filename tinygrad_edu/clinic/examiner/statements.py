@@ -12,6 +12,7 @@ must not run any of it.
 from __future__ import annotations
 
 import ast
+import copy
 import linecache
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Assignment:
     reads: tuple[ast.expr, ...]
     adds: bool = False
     key: Any = None  # in what is returned: which item
+    each: ast.ListComp | None = None  # the value is a list, and each item is made of items of other lists
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,57 @@ def pair_targets(target: ast.expr, value: ast.expr) -> Iterator[Assignment]:
         yield Assignment(target, tuple(r for r in reads(value) if ast.unparse(r) != ast.unparse(target)), adds=True)
     else:
         for t in flat(target):
-            yield Assignment(t, reads(value))
+            yield Assignment(t, reads(value), each=item_by_item(value))
 
 
 def sum_of_itself(target: ast.expr, value: ast.expr) -> bool:
-    """x = x + ..., written out."""
-    names = isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.Sub))
-    return names and ast.unparse(value.left) == ast.unparse(target)  # type: ignore[attr-defined]
+    """x = x + ..., written out, of one term or of more."""
+    first: ast.AST = value
+    while isinstance(first, ast.BinOp) and isinstance(first.op, (ast.Add, ast.Sub)):
+        first = first.left
+    return first is not value and ast.unparse(first) == ast.unparse(target)
+
+
+def item_by_item(value: ast.expr) -> ast.ListComp | None:
+    """[w - lr * g for w, g in zip(ws, gs)]: one loop over lists that have names, without a condition."""
+    if not isinstance(value, ast.ListComp) or len(value.generators) != 1 or value.generators[0].ifs:
+        return None
+    return value if sources(value.generators[0]) else None
+
+
+def sources(loop: ast.comprehension) -> dict[str, ast.expr]:
+    """Name of the loop → the list whose items it stands for, in a loop over a list, zip or enumerate."""
+    call = loop.iter.func.id if isinstance(loop.iter, ast.Call) and isinstance(loop.iter.func, ast.Name) else ""
+    lists = loop.iter.args if isinstance(loop.iter, ast.Call) else [loop.iter]
+    targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+    if call == "enumerate" and len(targets) == 2 and len(lists) == 1:
+        targets = targets[1:]
+    elif call not in ("", "zip") or (isinstance(loop.iter, ast.Call) and not call):
+        return {}
+    plain = len(lists) == len(targets) and all(isinstance(t, ast.Name) for t in targets)
+    return {t.id: x for t, x in zip(targets, lists, strict=True) if is_chain(x)} if plain else {}  # type: ignore[attr-defined]
+
+
+class Item(ast.NodeTransformer):
+    """The names of a loop replaced by the k-th items of their lists."""
+
+    def __init__(self, lists: Mapping[str, ast.expr], k: int) -> None:
+        self.lists, self.k = lists, k
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        lists = self.lists.get(node.id)
+        return node if lists is None else ast.Subscript(lists, ast.Constant(self.k), ast.Load())
+
+
+@lru_cache(maxsize=4096)
+def reads_of_item(value: ast.ListComp, k: int) -> tuple[ast.expr, ...]:
+    """What the k-th item is made of.
+
+    >>> made = ast.parse("[w - lr * g for w, g in zip(ws, net.gs)]", mode="eval").body
+    >>> [ast.unparse(x) for x in reads_of_item(made, 1)]
+    ['ws[1]', 'lr', 'net.gs[1]']
+    """
+    return reads(Item(sources(value.generators[0]), k).visit(copy.deepcopy(value.elt)))
 
 
 def return_assignments(value: ast.expr) -> Iterator[Assignment]:
@@ -103,7 +149,7 @@ def return_assignments(value: ast.expr) -> Iterator[Assignment]:
         for key, v in zip(value.keys, value.values, strict=True):
             yield Assignment(None, reads(v), key=key.value if isinstance(key, ast.Constant) else MISSING)
     else:
-        yield Assignment(None, reads(value))
+        yield Assignment(None, reads(value), each=item_by_item(value))
 
 
 def flat(target: ast.expr) -> Iterator[ast.expr]:

@@ -135,6 +135,25 @@ def reversed_kernel(x: ArrayLike, kernel: Any, mode: str = "full") -> Any:
     return slide(x, kernel[tuple(slice(None, None, -1) for _ in np.shape(kernel))], mode)
 
 
+def as_strided(x: Any, shape: Any = None, strides: Any = None, **options: Any) -> Any:
+    """Windows that share memory, as one gather: every address of theirs is that of an entry of x."""
+    shape, strides = x.shape if shape is None else shape, x.strides if strides is None else strides
+    if not isinstance(x, TracedArray):
+        return np.lib.stride_tricks.as_strided(x, shape, strides, **options)
+    own, wanted = addresses(x.shape, x.strides), addresses(shape, strides)
+    order = np.argsort(own, axis=None)
+    at = np.minimum(np.searchsorted(own.ravel()[order], wanted), own.size - 1)
+    if not np.array_equal(own.ravel()[order][at], wanted):
+        raise LostError("as_strided reads memory beside its array")
+    return wrap(gather([unwrap(x)], order[at]))
+
+
+def addresses(shape: Sequence[int], strides: Sequence[int]) -> Array:
+    """How many bytes after the first each entry stands."""
+    steps = [np.arange(n) * s for n, s in zip(shape, strides, strict=True)]
+    return np.asarray(sum(np.ix_(*steps), np.zeros((1,) * len(steps), dtype=int)))
+
+
 def add_at(ufunc: Any, inputs: Sequence[Any], options: Option) -> Any:
     """np.add.at(x, index, values)."""
     x, index, values = inputs[0], plain_index(inputs[1]), unwrap(inputs[2]) if len(inputs) > 2 else 0.0

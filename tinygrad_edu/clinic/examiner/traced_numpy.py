@@ -20,7 +20,7 @@ from tinygrad_edu.clinic.examiner import traced_functions as traced_functions  #
 from tinygrad_edu.clinic.examiner.patch_math import exchange as exchanged_math
 from tinygrad_edu.clinic.examiner.reachable import places, plain_python, preserve
 from tinygrad_edu.clinic.examiner.traced_array import TracedArray, array, constant, has_nodes, unwrap, wrap
-from tinygrad_edu.clinic.examiner.traced_functions import reversed_kernel, slide, slide_late
+from tinygrad_edu.clinic.examiner.traced_functions import as_strided, reversed_kernel, slide, slide_late
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 from tinygrad_edu.core.tensor import Tensor
 
@@ -110,9 +110,17 @@ OURS: dict[str, Any] = {
     "vectorize": Vectorized,
     "c_": Columns(),
 }
+LIBRARY, STRIDES = NumPy("numpy.lib"), NumPy("numpy.lib.stride_tricks")
+vars(LIBRARY).update(vars(np.lib), stride_tricks=STRIDES)
+vars(STRIDES).update(vars(np.lib.stride_tricks), as_strided=as_strided)
 TRACED_NUMPY = NumPy("numpy")
 vars(TRACED_NUMPY).update(OURS)
-BY_IDENTITY = {id(getattr(np, name)): made for name, made in OURS.items()}
+BY_IDENTITY = {id(getattr(np, name)): made for name, made in OURS.items()} | {
+    id(np.lib): LIBRARY,
+    id(np.lib.stride_tricks): STRIDES,
+    id(np.lib.stride_tricks.as_strided): as_strided,
+}
+vars(TRACED_NUMPY).update(lib=LIBRARY)
 
 
 def of_scipy() -> dict[int, Any]:

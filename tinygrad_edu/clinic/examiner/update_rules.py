@@ -294,6 +294,18 @@ def adagrad_without_root(gradients: Iterable[Array], n: Numbers, start: Start) -
 
 
 @rule(
+    "w - lr·(g₁ + g₂ + ... + g)",
+    sentence="The gradients of earlier steps are still in the sum: they are not set to 0 before the backward pass.",
+    fix="Set every gradient to 0 at the beginning of a step (optimizer.zero_grad() in PyTorch).",
+)  # fmt: skip
+def gradients_not_set_to_zero(gradients: Iterable[Array], _: Numbers, start: Start) -> Iterator[Array]:
+    whole: Any = 0.0
+    for g in gradients:
+        whole = whole + g
+        yield whole
+
+
+@rule(
     "v = μv + g; w - lr·(g + v)", "mu",
     sentence="The gradient is subtracted twice: it is in the velocity already.",
     fix="v = μv + g, and then w -= lr·v alone.",

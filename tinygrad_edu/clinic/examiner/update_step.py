@@ -63,7 +63,7 @@ def right_rule(walk: Walk) -> FoundRule | None:
 def find_rule(walk: Walk) -> FoundRule | None:
     """The rule that gives every change: a right one if any does."""
     found = simple_rule(walk) or search_table(walk, sorted(RULES.values(), key=lambda r: not r.right))
-    if (found is None or not found.rule.right or len(walk.changes) < 2) and first_is_right(walk):
+    if (found is None or len(walk.changes) < 2) and first_is_right(walk):
         return FoundRule(RULES["gradient_descent"], walk.lr or 0.0, {}, " in its first step")
     return found
 
@@ -172,9 +172,10 @@ def decay_of(walk: Walk, rests: Sequence[Array]) -> float | None:
 
 
 def assigned(walk: Walk) -> FoundRule | None:
-    """Is the new weight a multiple of the gradient?"""
+    """Is the new weight a multiple of the gradient? What the step leaves as it is says nothing."""
+    moved = np.concatenate([np.full(d.size, np.any(d)) for _, d in walk.parts(walk.changes[0])])
     for c in (walk.lr, None):
-        new, g = walk.flat(walk.weights[1]), walk.slopes[0]
+        new, g = walk.flat(walk.weights[1]) * moved, walk.slopes[0] * moved
         ratio = (
             proportion(walk, new, g) if c is None else next((s * c for s in (1, -1) if walk.same(new, s * c * g)), None)
         )

@@ -71,15 +71,31 @@ class Rebuild:
     def compute(self, numbers: list[Value]) -> Any:
         if all(not x.parents and x not in self.places for x in numbers):
             return np.array([x.data for x in numbers])
-        if all(x in self.neurons for x in numbers):
+        own = {self.neurons[x].key for x in numbers if x in self.neurons}
+        if all(x in self.neurons for x in numbers) and (len(own) < len(numbers) or len(numbers) == 1):
             return self.layer(numbers)
         if all(x in self.places for x in numbers):
             return self.entries([self.places[x] for x in numbers])
+        if len({key for x in numbers if (key := self.neuron_behind(x)) is not None}) == len(numbers) > 1:
+            return concatenate([self.array([x]) for x in numbers], axis=0)  # neurons with weights of their own
         first = numbers[0]
         if any(x.op is not first.op for x in numbers) or first.op is None:
             return self.mixed(numbers)
         parts = [self.array([x.parents[k] for x in numbers]) for k in range(len(first.parents))]
         return first.op(*parts)
+
+    def neuron_behind(self, number: Value) -> tuple[Any, ...] | None:
+        """The neuron of which a number is a function, where it is one of a single neuron that shares no weights."""
+        found, waiting, seen = set(), [number], set()
+        while waiting:
+            x = waiting.pop()
+            if x in self.neurons:
+                found.add(self.neurons[x].key)
+            elif x not in seen:
+                seen.add(x)
+                waiting += [p for p in x.parents if p.parents]
+        key = found.pop() if len(found) == 1 else None
+        return key if key is not None and len(self.layers[key]) == 1 else None
 
     def mixed(self, numbers: list[Value]) -> Any:
         """Constants beside computed numbers, such as a 1 for the bias."""

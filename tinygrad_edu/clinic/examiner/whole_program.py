@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -34,6 +35,7 @@ Array = np.ndarray[Any, Any]
 STEPS = 3  # in a row: one tells gradient descent, three tell momentum from Adam
 Examined = tuple[int, tuple[int, ...], BackpropReport]  # the update, the samples that it was made on, what was found
 BIAS = re.compile(r"(^|[._])(b\d*|bias(es)?\d*)(\[\d+\])*$", re.IGNORECASE)  # what a step may not leave as it is
+NUMBER = re.compile(r"\d+")  # layers[0].W and layers[2].W are of one kind
 UPDATES = 2  # wrong ones that are examined: what one sample leaves open (a target of 0), another may tell
 RATES = ("lr", "learning_rate", "alpha", "rate", "eta", "step_size", "learningrate", "l_rate")
 
@@ -85,7 +87,8 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     if not changed:
         raise ExaminerError(f"step() changed nothing that can be reached from {program.name or 'the object'}")
     chosen = {n: before[n] for n in changed if program.matters(before[n])}
-    idle = [n for n in numbers if n not in changed and n in after and BIAS.search(n)]
+    kinds = {NUMBER.sub("#", n) for n in chosen}
+    idle = [n for n in numbers if n not in changed and n in after and (BIAS.search(n) or NUMBER.sub("#", n) in kinds)]
     chosen |= {n: before[n] for n in idle if chosen and program.matters(before[n])}
     if not chosen:
         raise ExaminerError(
@@ -266,7 +269,7 @@ class Verdict:
             zero = dict.fromkeys(self.weights, 0.0)
             note = f"{text} {note}".strip()
             return BackpropReport(zero, {}, [], right, right, method=method, note=note, network=net, followed=True)
-        report = self.wrong_update(net, right, method, note)
+        report = self.wrong_update(net, right, method, note, walk)
         slip = FoundSlip(
             rule.rule.name, "update", ", ".join(self.weights), tuple(self.weights), 0.0, True, rule.rule.sentence,
             rule.rule.fix, rule.rule.formula, "w - lr·g, with g right", "",
@@ -275,18 +278,24 @@ class Verdict:
         self.add_places(report, net, walk)
         return report
 
-    def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str) -> BackpropReport:
-        lr = self.lr or 1.0
-        given = {n: (x - self.new[n]) / lr for n, x in self.weights.items()}
-        errors = {n: relative(given[n], g) for n, g in right.items()}
-        wrong = {n: e for n, e in errors.items() if e > self.tolerance}
-        text = "The gradients are right, the update is not."
+    def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str, walk: Walk) -> BackpropReport:
+        """What is known of an update that is not right: the numbers of the first step that shows it."""
+        lr, text = self.lr or 1.0, "The gradients are right, the update is not."
+        for k, (before, after) in enumerate(itertools.pairwise(walk.weights)):
+            given = {n: (x - after[n]) / lr for n, x in before.items()}
+            right = walk.gradients[k]
+            errors = {n: relative(given[n], g) for n, g in right.items()}
+            wrong = {n: e for n, e in errors.items() if e > self.tolerance}
+            if wrong:
+                break
+        if k:
+            text = f"{text} It shows in step {k + 1}."
         note = f"{text} {note}".strip()
         return BackpropReport(errors, wrong, [], given, right, method=method, note=note, network=net, followed=True)
 
     def other_update(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
         """The right gradients are made, and something that is no known rule is done with them."""
-        report = self.wrong_update(net, right, method, note)
+        report = self.wrong_update(net, right, method, note, walk)
         self.add_places(report, net, walk)
         return report
 
@@ -297,6 +306,9 @@ class Verdict:
         tolerances = self.tolerances(self.weights, implied)
         report = judge(self.learner, self.weights, Given(implied), self.lr, tolerances)
         report.followed = True
+        if report.missing:
+            left = f"The step leaves {', '.join(report.missing)} as they are: are their gradients computed, and used?"
+            report.note = f"{left} {report.note}".strip()
         if not report.ok and report.network is not None:
             self.add_places(report, report.network, None)
         return report

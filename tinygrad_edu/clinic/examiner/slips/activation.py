@@ -17,7 +17,8 @@ from tinygrad_edu.clinic.examiner.activations import (
     tanh_slope,
 )
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
-from tinygrad_edu.clinic.examiner.network import Layer, Network, proportion
+from tinygrad_edu.clinic.examiner.layers import Layer
+from tinygrad_edu.clinic.examiner.network import Network, proportion
 from tinygrad_edu.clinic.examiner.program import Change
 
 Array = np.ndarray[Any, Any]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, parameter_layer, slip
-from tinygrad_edu.clinic.examiner.network import Layer, Network, Use
+from tinygrad_edu.clinic.examiner.layers import Layer, Use
+from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.slips.sums import gradient_of
 
 Array = np.ndarray[Any, Any]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, slip
-from tinygrad_edu.clinic.examiner.network import Layer, Network
+from tinygrad_edu.clinic.examiner.layers import Layer
+from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.program import Change, Step
 
 Array = np.ndarray[Any, Any]

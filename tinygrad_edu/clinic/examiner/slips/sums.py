@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, slip
-from tinygrad_edu.clinic.examiner.network import Layer, Network, Use, below_term, proportion, terms_of
+from tinygrad_edu.clinic.examiner.layers import Layer, Use
+from tinygrad_edu.clinic.examiner.network import Network, below_term, proportion, terms_of
 from tinygrad_edu.clinic.examiner.program import Change, Step
 from tinygrad_edu.clinic.examiner.slips.layer import parameters
 
@@ -82,12 +83,12 @@ def of_one_parameter(group: list[Layer], kept: Layer, line: str) -> Variants:
         yield Variant(group[0], line, tuple(changes), name)
 
 
-def copies(net: Network) -> list[list[Layer]]:
+def copies(net: Network, units: Sequence[str] = ("time step", "sample")) -> list[list[Layer]]:
     """The layers that are used several times."""
     groups: dict[int, list[Layer]] = {}
     for layer in sorted(net.layers, key=lambda x: x.time):
         groups.setdefault(layer.number, []).append(layer)
-    return [group for group in groups.values() if len(group) > 1]
+    return [group for group in groups.values() if len(group) > 1 and group[0].unit in units]
 
 
 def nothing(_: Array) -> Array:
@@ -119,6 +120,20 @@ def time_step_dropped(net: Network, _: Learner) -> Variants:
             for t, layer in enumerate(group):
                 change = Change("into", layer.z, np.zeros_like)
                 yield Variant(layer, f"the loss of step {t + 1} left out", (change,), repeats=False)
+
+
+@slip(
+    "shared_weight_counted_once",
+    sentence="{W} is used in more than one place, and not every use is in its gradient.",
+    fix="Add what every use of {W} gives: of a weight that encodes and, transposed, decodes, both.",
+    right="∂L/∂{W} = Σ over all uses of {W}",
+    example="dW = x.T @ d_hidden                 # the decoder uses W.T: + d_out.T @ hidden",
+)
+def shared_weight_counted_once(net: Network, _: Learner) -> Variants:
+    for group in copies(net, ("use",)):
+        shared = [use for x in group for use in x.uses if sum(use.parameter in y.names for y in group) > 1]
+        for k, use in enumerate(shared):
+            yield Variant(group[0], f"use {k + 1} of {{W}} left out", (silent(use),), use.parameter, repeats=False)
 
 
 def step_left_out(group: list[Layer], layer: Layer, t: int) -> Variants:
@@ -228,6 +243,8 @@ def decay_that_fits(net: Network, learner: Learner, layer: Layer, use: Use) -> V
     G = gradient_of(net, use.parameter)
     if w.size >= 3 and use.is_weight and np.shape(G) == g.shape:
         c = float(np.vdot(w, g - G) / (np.vdot(w, w) or 1.0))
+        if learner.lr and abs(c * learner.lr - 1.0) < 1e-6:
+            return  # w = lr·g for w -= lr·g: no penalty
         change = final(net, use, lambda g: g + c * w, 0)
         line = "∂L/∂{W} = right gradient + c·{W}, with a c that the loss has not"
         yield Variant(layer, line, (change,), use.parameter, chance=True)
