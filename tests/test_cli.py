@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tinygrad_edu import __version__
-from tinygrad_edu.cli import main
+from tinygrad_edu.cli import commands, main, parser
 from tinygrad_edu.draw import drawing, render
 
 PICTURES = {"xor_scalar.svg", "xor_scalar.png", "xor_tensor.svg", "xor_tensor.png", "loss.png"}
@@ -218,6 +218,20 @@ def test_an_output_without_greek_letters_is_no_error(tmp_path):
 
 
 # demo
+
+
+@pytest.mark.parametrize(
+    ("on_the_path", "called", "shown"),
+    [(None, ".venv/bin/tinygrad-edu", ".venv/bin/tinygrad-edu"), ("/bin/x", ".venv/bin/tinygrad-edu", "tinygrad-edu"),
+     (None, "/bin/pytest", "tinygrad-edu")],
+)  # fmt: skip
+def test_what_comes_after_the_demo_can_be_typed_as_it_stands(on_the_path, called, shown, monkeypatch):
+    monkeypatch.setattr(commands.shutil, "which", lambda name: on_the_path)
+    monkeypatch.setattr(commands.sys, "argv", [called])
+    lines = commands.NEXT.format(program=commands.program()).splitlines()[2:]
+    assert all(line.startswith(f"  {shown} ") for line in lines)
+    for line in lines:
+        assert parser().parse_args(line.removeprefix(f"  {shown} ").split("    ")[0].split())
 
 
 @pytest.mark.slow

@@ -281,6 +281,16 @@ def test_hints_come_in_stages(tmp_path):
     assert "dW = x.T @ dz" in path.read_text().splitlines()[line - 1]
 
 
+def test_results_of_one_line_are_told_in_one_sentence(tmp_path):
+    chain = find("chain_rule")
+    text = chain.solution.replace(
+        "    return d_a, d_b, d_c", "    d_a, d_b, d_c = -d_a, -d_b, -d_c\n    return d_a, d_b, d_c"
+    )
+    told = tg.clinic.grade(written(tmp_path, chain, text), hint=2).text
+    assert "d_a, d_b, d_c are computed in line" in told
+    assert told.count("computed in line") == 1
+
+
 def test_two_mistakes_are_both_named(tmp_path):
     text = LAYER.solution.replace("dW = x.T @ dz", "dW = x.T @ dz / len(x)").replace("dz.sum(axis=0)", "dz[-1]")
     grade = tg.clinic.grade(written(tmp_path, LAYER, text), hint=2)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +15,25 @@ if TYPE_CHECKING:
     from tinygrad_edu.course.folder import Graded
 
 
+# What a newcomer may do after the demo.
+NEXT = """
+Next:
+  {program} examples my-examples    the tutorial's programs, to run and change
+  {program} course my-course        exercises that grade themselves
+  {program} play                    a network to build and train in the browser"""
+
+
 def run_demo(chosen: argparse.Namespace) -> None:
     from tinygrad_edu.demo import demo
 
     demo(chosen.out, chosen.steps, chosen.seed)
+    print(NEXT.format(program=program()))
+
+
+def program() -> str:
+    """How this command line is called: by its name, or where that is not on the PATH, as it was now."""
+    called = sys.argv[0]
+    return "tinygrad-edu" if shutil.which("tinygrad-edu") or Path(called).stem != "tinygrad-edu" else called
 
 
 def run_draw(chosen: argparse.Namespace) -> None:

@@ -223,11 +223,20 @@ def hints(marking: Marking, hint: int) -> list[str]:
         ]
     judged = marking.found.mistakes or marking.found.unknown
     lines = ["", *(marking.found.lines() if judged else [])]
-    lines += [f"  {o.name} is computed in line {n}" for o in wrong if (n := line_of(marking.given, o))]
+    lines += [f"  {said}" for said in lines_of(marking.given, wrong)]
     if hint == 3:
         formulas = marking.exercise.formulas
         lines += ["", "The formulas:", *(f"  {formulas[o.name]}" for o in wrong if o.name in formulas)]
     return lines
+
+
+def lines_of(given: Submission, wrong: Sequence[Outcome]) -> list[str]:
+    """A sentence for each line in which wrong results are computed."""
+    names: dict[int, list[str]] = {}
+    for outcome in wrong:
+        names.setdefault(line_of(given, outcome), []).append(outcome.name)
+    told = {n: some for n, some in names.items() if n}
+    return [f"{', '.join(some)} {'is' if len(some) == 1 else 'are'} computed in line {n}" for n, some in told.items()]
 
 
 def line_of(given: Submission, outcome: Outcome) -> int:
