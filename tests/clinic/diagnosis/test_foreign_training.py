@@ -3,12 +3,14 @@
 import json
 import math
 import types
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tinygrad_edu.clinic.diagnosis.facts import foreign
 from tinygrad_edu.clinic.diagnosis.facts.foreign_training import class_weights
+from tinygrad_edu.clinic.diagnosis.proof import retrain
 from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.interop import from_keras, rates
@@ -204,6 +206,43 @@ def test_early_stopping_ends_and_restores_as_it_says(restores):
         assert len(run.losses) < 60
         last[chosen] = run.model.parameters()[0].array
     assert not np.allclose(last[True], last[False])
+
+
+def epochs_of_keras(losses, patience, min_delta):
+    """EarlyStopping as its documentation has it: an epoch counts that is better than the best by min_delta."""
+    best, waited = np.inf, 0
+    for epoch, loss in enumerate(losses, 1):
+        waited += 1
+        if loss < best - min_delta:
+            best, waited = loss, 0
+        elif waited >= patience and epoch > 1:
+            return epoch
+    return len(losses)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gains_below_min_delta_add_up_as_in_keras(seed):
+    rng = np.random.default_rng(seed)
+    for patience, min_delta in ((1, 0.05), (3, 0.02), (5, 0.3)):
+        losses = np.exp(-np.arange(80) / 15) + 0.02 * rng.normal(size=80)
+        stop = callback("EarlyStopping", monitor="loss", patience=patience, min_delta=min_delta)
+        setup = foreign.of_keras(NET, X, CLASSES, {**HOW, "callbacks": [stop]}).setup
+        rule = retrain.Patience(setup)
+        job = SimpleNamespace(held_out=None, settings=SimpleNamespace(seed=1), losses=[])
+        for loss in losses:
+            job.losses.append(float(loss))
+            if rule(job):
+                break
+        assert len(job.losses) == epochs_of_keras(losses, patience, min_delta)
+
+
+def test_min_delta_ends_a_training_and_restores_the_best():
+    stop = callback("EarlyStopping", monitor="val_loss", patience=2, min_delta=0.5, restore_best_weights=True)
+    how = {**HOW, "callbacks": [stop], "validation": 0.5}
+    subject = foreign.of_keras(NET, X, CLASSES, how)
+    runs = train_setup(subject.setup, subject.task, [1, 2])
+    assert [len(run.losses) for run in runs] == [3, 3]  # the first epoch is the best, by half, for good
+    assert not any(run.diverged for run in runs)
 
 
 def test_other_callbacks():

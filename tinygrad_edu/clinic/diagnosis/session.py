@@ -297,7 +297,8 @@ class Consultation:
     def not_trained(self, why: str, unknown: str = "There was no time to train it again") -> Diagnosis:
         """Not even as it is, or with no goal: what one pass shows, and what the data show, is all there is."""
         t, record = self.trials, self.record
-        t.symptoms = of_data(record) + (of_network(record) if record.losses.size else [])
+        late = t.bench.budget.clock_left <= 0.0  # passes through the network may take long
+        t.symptoms = of_data(record) + (of_network(record) if record.losses.size and not late else [])
         found = [
             FoundCause(code, texts_of(code)[0], certainty.seen, certainty.proof, texts_of(code)[1])
             for code, certainty in certainties(record).items()

@@ -73,7 +73,7 @@ def control(t: Trials, trial: Trial) -> Trial | None:
     old, new = t.record.setup.rate, trial.setup.rate
     factor = old / new if 0.0 < new != old else float(rng.choice([1.0 / 1.1, 1.1]))
     lr = times(t.record.setup.lr, factor)
-    return None if lr is None or not t.affordable({}) else t.bench.trial({"lr": lr}, "control")
+    return None if not t.affordable({}) else t.bench.trial({"lr": lr}, "control")
 
 
 def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> FoundCause:

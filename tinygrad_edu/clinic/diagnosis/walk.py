@@ -103,8 +103,7 @@ def own_optimizer(t: Trials, whole: Trial, kept: list[str]) -> Trial:
         return whole
     rest = {key: value for key, value in whole.change.items() if key not in GROUPS["steps"].fields}
     for factor in RATES:
-        lr = times(setup.lr, factor)
-        trial = t.trial({**rest, "lr": lr}, "reference") if lr is not None else None
+        trial = t.trial({**rest, "lr": times(setup.lr, factor)}, "reference")
         if trial is not None and trial.share >= ENOUGH:
             return trial
     return whole

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts.encoding import encoding, whole
 from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, Record
-from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup, times_schedule
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
 from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns, heavy_tail, padded
 from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
@@ -31,12 +31,8 @@ def one(possible: bool, **change: Any) -> Iterator[Change]:
 
 
 def times(lr: Any, factor: float) -> Any:
-    """The rate, or the first rate of a schedule, times a factor."""
-    if not isinstance(lr, Schedule):
-        return float(f"{float(lr) * factor:.6g}")
-    if "lr" in lr.parameters:
-        return lr.maker(**{**lr.parameters, "lr": lr.parameters["lr"] * factor})
-    return None
+    """The rate, or all rates of a schedule, times a factor."""
+    return times_schedule(lr, factor) if isinstance(lr, Schedule) else float(f"{float(lr) * factor:.6g}")
 
 
 def lower_rate(record: Record) -> Iterator[Change]:
@@ -47,8 +43,7 @@ def lower_rate(record: Record) -> Iterator[Change]:
         factors.insert(0, float(f"{0.5 / reach:.1g}"))
     factors += [0.001] * (record.subject.diverged or record.setup.rate >= 10.0)
     for factor in dict.fromkeys(factors):
-        if (new := times(lr, factor)) is not None:
-            yield {"lr": new}
+        yield {"lr": times(lr, factor)}
 
 
 def higher_rate(record: Record) -> Iterator[Change]:
@@ -62,8 +57,7 @@ def higher_rate(record: Record) -> Iterator[Change]:
         factors += [10.0**k for k in range(3, 12) if 10.0**k < most]  # the smallest that is enough
         factors.append(float(f"{most:.1g}"))
     for factor in dict.fromkeys(factors):
-        if (new := times(lr, factor)) is not None:
-            yield {"lr": new}
+        yield {"lr": times(lr, factor)}
 
 
 def scale_inputs(record: Record) -> Iterator[Change]:

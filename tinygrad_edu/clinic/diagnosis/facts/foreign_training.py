@@ -139,13 +139,10 @@ def of_keras(model: Model, how: How, y: Array, held_out: Any, lr: float) -> Extr
 
 
 def early_stopping(extra: Extra, callback: Any, how: How, lr: float, samples: int) -> None:
-    """keras.callbacks.EarlyStopping as patience and tol."""
-    held = watches_held_out(extra, callback)
-    curve = extra.validation if held else extra.losses
-    best = float(np.abs(curve).min()) if curve.size else 0.0
-    least = abs(float(getattr(callback, "min_delta", 0.0)))
+    """keras.callbacks.EarlyStopping as patience, and min_delta."""
     extra.fields |= {
-        "patience": max(1, int(callback.patience)), "tol": min(least / best, 0.99) if best else 0.0, "validated": held,
+        "patience": max(1, int(callback.patience)), "tol": 0.0, "validated": watches_held_out(extra, callback),
+        "min_delta": abs(float(getattr(callback, "min_delta", 0.0))),
         "restores": bool(getattr(callback, "restore_best_weights", False)),
     }  # fmt: skip
     if getattr(callback, "start_from_epoch", 0) or getattr(callback, "baseline", None) is not None:

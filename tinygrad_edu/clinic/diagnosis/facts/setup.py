@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -75,6 +75,7 @@ class Setup(Recipe):
     dialect: str = "fit"
     terms: float = 1.0  # which the user's loss adds up, of which ours is the mean: lr is so many times the user's
     restores: bool = True  # the best weights by validation, where a rule ends it
+    min_delta: float = 0.0  # by which a loss has to be lower than the best one to count, for patience; as Keras counts
     members: tuple[tuple[int, ...], ...] = ()  # of each group, which parameters of the network
 
     def but(self, change: Change) -> Setup:
@@ -205,9 +206,11 @@ class Setup(Recipe):
 
 
 def times_schedule(lr: Schedule, factor: float) -> Any:
-    """All rates of a schedule, and of those that it is made of, times a factor; one of unknown form stays as it is."""
+    """All rates of a schedule, and of those that it is made of, times a factor; a function of the step too."""
 
     def times(name: str, x: Any) -> Any:
+        if name == "function":
+            return scaled_function(x, factor)
         if isinstance(x, Schedule):
             return times_schedule(x, factor)
         if isinstance(x, tuple):
@@ -215,6 +218,16 @@ def times_schedule(lr: Schedule, factor: float) -> Any:
         return x * factor if name in ("lr", "final") else x
 
     return lr.maker(**{name: times(name, x) for name, x in lr.parameters.items()})
+
+
+def scaled_function(function: Callable[[int], float], factor: float) -> Callable[[int], float]:
+    """A function of the step, times a factor, which its name says."""
+
+    def scaled(t: int) -> float:
+        return factor * function(t)
+
+    scaled.__name__ = f"{factor:g} * {getattr(function, '__name__', function)}"
+    return scaled
 
 
 NAMES = {"sizes": "layers", "init": "weights at the start"}

@@ -42,7 +42,7 @@ class Budget:
 
     @property
     def pace(self) -> float:
-        """Seconds by the clock for one of work, of late; the least, as some of them waited for the compiler."""
+        """Seconds by the clock for one of work, of late; the least, as some of them were held up by other work."""
         return min(self.paces[-PACES:], default=1.0)
 
     def allows(self, price: float, what: str = "") -> bool:
@@ -54,9 +54,12 @@ class Budget:
         self.cut += [what] if what else []
         return False
 
-    def charge(self, price: float, seconds: float) -> None:
-        """Work that was done, and how long it took."""
+    def charge(self, price: float) -> None:
+        """Work that was done."""
         self.spent += price + OVERHEAD
+
+    def time_training(self, price: float, seconds: float) -> None:
+        """How long a training took, without what a compiler took before it: it shows how fast the machine is now."""
         if price > SHOWS:
             self.paces.append(seconds / price)
 
@@ -79,5 +82,6 @@ class Budget:
     def floor(self, seconds: float) -> Budget:
         """The same, but of so many seconds by the clock at least."""
         made = Budget(self.seconds)
+        made.paces, made.cut = self.paces, self.cut
         made.ends = max(self.ends, time.perf_counter() + seconds)
         return made

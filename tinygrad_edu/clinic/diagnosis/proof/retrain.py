@@ -65,8 +65,32 @@ class Jobs(ManyJobs):
         options |= {"sample_weight": weight if weight is None else np.asarray(weight)[rows]}
         if setup.validated and task.held_out is not None and (setup.tol or setup.patience or follows(setup.lr)):
             options["validation"] = hold_out(setup, task)
+        if setup.patience and setup.min_delta:
+            options |= {"tol": None, "patience": None, "callbacks": (Patience(setup),)}
         y = np.ascontiguousarray(task.targets(setup)[rows])
         super().__init__(setup.model, setup.make_optimizer, task.inputs_for(setup), y, options)
+
+
+class Patience:
+    """EarlyStopping as Keras counts: gains below min_delta are no new best, but add up; a callback of several jobs."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.best: dict[int | None, tuple[float, int, Any]] = {}  # by the seed of a job: loss, epoch, weights
+
+    def __call__(self, job: Job) -> bool:
+        """Was that the last epoch?"""
+        watched = job.progress.validation[-1] if job.held_out is not None else job.losses[-1]
+        best, since, state = self.best.get(job.settings.seed, (math.inf, 0, None))
+        now = len(job.losses)
+        if watched < best - self.setup.min_delta:
+            kept = job.model.state_dict() if self.setup.restores else None
+            self.best[job.settings.seed] = watched, now, kept
+            return False
+        ends = now - since >= (self.setup.patience or math.inf) and now > 1
+        if ends and state is not None:
+            job.model.load_state_dict(state)
+        return ends
 
 
 def follows(lr: Any) -> bool:
@@ -88,13 +112,15 @@ def train_setup(
 
     Errors: NoTimeError where the budget's clock runs out, as soon as it is known.
     """
-    budget, prices, began = budget or Budget(), Prices(task), time.perf_counter()
+    budget, prices = budget or Budget(), Prices(task)
     budget.refuse_if_over()
     if setup.estimator is not None and not (setup.optimizer != lbfgs.NAME and lbfgs.refusal(setup, task)):
+        began = time.perf_counter()
         found = by_estimators(setup, task, seeds, budget)
+        budget.time_training(prices.compiled(setup) * len(seeds), time.perf_counter() - began)
     else:
         found = by_jobs(setup, task, seeds, times, budget, prices)
-    budget.charge(prices.compiled(setup) * len(seeds), time.perf_counter() - began)
+    budget.charge(prices.compiled(setup) * len(seeds))
     return found
 
 
@@ -106,6 +132,8 @@ def by_jobs(
     first = recipe.job(places[0])
     eager = prices.eager(setup) * len(seeds)
     program = None if first.minimizer else program_for(first, eager, times, budget)
+    price = prices.compiled(setup) * len(seeds) if program is not None or first.minimizer else eager
+    began = time.perf_counter()
     with np.errstate(all="ignore"):
         if program is None:
             jobs = eagerly(recipe, places, budget)
@@ -113,6 +141,7 @@ def by_jobs(
             jobs = compiled_jobs(recipe, places, program, budget)
             for each in jobs:
                 each.restore_best()
+        budget.time_training(price, time.perf_counter() - began)
         for each in jobs if not setup.restores else ():
             each.go_on()
         return [finish_job(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
@@ -200,8 +229,8 @@ def program_for(first: Job, eager: float, times: int, budget: Budget) -> Any:
     slowed = min(max(1.0, spent / max(time.thread_time() - own, 1e-4)), MOST_SLOWED)
     if not program.at_hand():
         compiling, left = program.compile_seconds(), budget.clock_left
-        too_long = compiling * slowed > PART * left and eager * slowed < left
-        if eager * times <= compiling or too_long:
+        share = PART if eager * slowed < left else 1.0
+        if eager * times <= compiling or compiling * slowed > share * left:
             return None
     compile_within(program, first, budget)
     return program

@@ -51,7 +51,7 @@ class Trials:
         most = int(SHARE * self.budget / max(bench.price(setup, 1), 1e-9))
         bench.seeds = bench.seeds[: max(FEWEST, min(len(bench.seeds), most))]
         runs = train_setup(setup, task, bench.seeds, OFTEN, bench.budget.floor(FLOOR))
-        bench.budget.charge(bench.price(setup), time.perf_counter() - self.began)
+        bench.budget.charge(bench.price(setup))
         return runs
 
     def judge_first(self, runs: list[Trained], goal: Goal) -> None:
