@@ -241,3 +241,16 @@ def test_every_field_that_a_cause_changes_has_words(dialect):
     if dialect in ("torch", "keras"):
         assert all(told)
     assert all(text.endswith(".") for text in told if text)
+
+
+@pytest.mark.parametrize("last", ["softmax", "identity"])
+def test_a_loss_that_does_not_fit_is_named_in_a_good_run_where_the_fitting_one_outdoes_it(last):
+    rng = np.random.default_rng(22)
+    labels = np.arange(300) % 8
+    X = rng.normal(0, 2.2, (8, 4))[labels] + rng.normal(0, 1.0, (300, 4))
+    model = nn.MLP([4, 24, 8], activation="relu", out_activation=last, seed=1)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    run = fit(model, X, labels, loss="cross_entropy", optimizer=optimizer, epochs=40, batch_size=32, seed=1)
+    found = diagnose(run)
+    assert found.healthy == (last == "identity")
+    assert [cause.code for cause in found.causes] == ["wrong_loss"] * (last == "softmax")

@@ -20,6 +20,7 @@ from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstr
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
+from tinygrad_edu.clinic.diagnosis.outdone import outdone_by_the_fitting_loss
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
 from tinygrad_edu.clinic.diagnosis.proof.budget import NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit_goal
@@ -89,7 +90,7 @@ class Consultation:
     def of_good_run(self) -> Diagnosis:
         """It reaches the goal: do others, too, and is anything plain in its way?"""
         t = self.trials
-        if causes := self.held_back():
+        if causes := self.held_back() or outdone_by_the_fitting_loss(t):
             return self.named(causes)
         if t.as_is.share < MOST_OF and not self.near():
             t.as_is = t.extend(t.as_is)
