@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tinygrad_edu.clinic.diagnosis.facts import foreign
+from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
+from tinygrad_edu.clinic.diagnosis.facts import foreign, foreign_starts
 from tinygrad_edu.clinic.diagnosis.facts.foreign_training import class_weights
 from tinygrad_edu.clinic.diagnosis.proof import retrain
 from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
@@ -370,6 +371,32 @@ def test_a_network_of_torch_that_began_with_zeros_or_ones_begins_so_again(torch)
         started = foreign.of_torch(model, X, SUM[:, None], how).setup.model(1)
         assert all(np.ptp(layer.weight.numpy(), axis=0).max() == 0.0 for layer in started.layers)
         assert np.ptp(started.layers[1].weight.numpy()) == 0.0
+
+
+def test_units_that_float32_has_rounded_apart_are_alike():
+    row = np.array([0.5, -1.5])
+    near = np.tile(row, (4, 1)) * (1.0 + 1e-5 * RNG.normal(size=(4, 2)))
+    for weight, same in ((near, True), (near.T, True), (RNG.normal(size=(4, 2)), False)):
+        assert foreign_starts.began_alike(SimpleNamespace(arrays={"weight": weight})) == same
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("begin", ["negative", "default"])
+def test_a_start_is_read_off_layers_that_are_dead(begin, torch):
+    T = torch.nn
+    model = T.Sequential(T.Linear(3, 8), T.ReLU(), T.Linear(8, 1))
+    if begin == "negative":  # for inputs from 0 to 1 every unit is dead
+        T.init.uniform_(model[0].weight, -1.0, 0.0)
+        T.init.constant_(model[0].bias, -0.3)
+    inputs = np.abs(X) / np.abs(X).max()
+    how = {"loss": T.MSELoss(), "optimizer": torch.optim.Adam(model.parameters(), lr=0.01), "epochs": 3}
+    subject = foreign.of_torch(model, inputs, SUM[:, None], how)
+    found = with_its_start(subject, train_setup(subject.setup, subject.task, [1, 2, 3]))
+    if begin == "default":
+        assert found is None
+        return
+    again = train_setup(found.setup, found.task, [1, 2, 3])
+    assert all(np.ptp(run.estimate) == 0.0 for run in again)  # dead from the start, as that network was
 
 
 @pytest.mark.torch

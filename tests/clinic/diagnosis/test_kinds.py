@@ -250,7 +250,7 @@ def test_a_loss_that_does_not_fit_is_named_in_a_good_run_where_the_fitting_one_o
     X = rng.normal(0, 2.2, (8, 4))[labels] + rng.normal(0, 1.0, (300, 4))
     model = nn.MLP([4, 24, 8], activation="relu", out_activation=last, seed=1)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
-    run = fit(model, X, labels, loss="cross_entropy", optimizer=optimizer, epochs=40, batch_size=32, seed=1)
+    run = tg.fit(model, X, labels, loss="cross_entropy", optimizer=optimizer, epochs=40, batch_size=32, seed=1)
     found = diagnose(run)
     assert found.healthy == (last == "identity")
     assert [cause.code for cause in found.causes] == ["wrong_loss"] * (last == "softmax")

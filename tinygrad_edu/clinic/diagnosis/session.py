@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis import fidelity, overfitting
+from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
 from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
@@ -24,7 +25,7 @@ from tinygrad_edu.clinic.diagnosis.outdone import outdone_by_the_fitting_loss
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
 from tinygrad_edu.clinic.diagnosis.proof.budget import NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit_goal
-from tinygrad_edu.clinic.diagnosis.proof.retrain import answers
+from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, answers
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
@@ -64,9 +65,10 @@ class Consultation:
     def found(self) -> Diagnosis:
         t = self.trials
         try:
-            runs = t.first()
+            runs = self.first_runs()
         except NoTimeError as error:
             return self.not_trained(str(error))
+        t = self.trials
         self.estimate = answers(self.subject.model, self.subject.setup, self.task)
         if not self.record.losses.size:  # of another library only the network is known
             self.record.losses = np.append(runs[0].losses, [np.nan] * runs[0].diverged)
@@ -84,6 +86,14 @@ class Consultation:
         if causes := self.overfitted():
             return self.named(causes)
         return self.of_good_run() if self.hit and not self.random else self.of_bad_run()
+
+    def first_runs(self) -> list[Trained]:
+        """The run as it is from other seeds; from another start, where the network shows that it had one."""
+        runs = self.trials.first()
+        if other := with_its_start(self.subject, runs):
+            self.subject, self.record = other, Record(other)
+            runs = self.trials.anew(self.record)
+        return runs
 
     # Verdicts
 

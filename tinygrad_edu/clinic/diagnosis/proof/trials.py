@@ -54,6 +54,11 @@ class Trials:
         bench.budget.charge(bench.price(setup))
         return runs
 
+    def anew(self, record: Record) -> list[Trained]:
+        """The same for a record with another setup, which the budget pays for, too."""
+        self.record, self.bench.setup = record, record.setup
+        return self.first()
+
     def judge_first(self, runs: list[Trained], goal: Goal) -> None:
         """The first runs by the goal."""
         self.bench.goal = goal
