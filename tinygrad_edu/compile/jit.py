@@ -13,6 +13,7 @@ from tinygrad_edu.compile.forms import Forms
 from tinygrad_edu.compile.in_graph import meets_graph
 from tinygrad_edu.compile.quick_call import QuickCall, signature
 from tinygrad_edu.compile.scalar.function import ScalarFunction
+from tinygrad_edu.compile.static_arguments import Named, StaticArguments
 from tinygrad_edu.core import transforms
 from tinygrad_edu.core.argnums import is_several, places_of
 from tinygrad_edu.core.modes import MODES
@@ -180,10 +181,35 @@ class CompiledFunction:
 
 
 @overload
-def jit(f: Function, accurate: bool = False, parallel: bool = False) -> CompiledFunction: ...
+def jit(
+    f: Function,
+    accurate: bool = False,
+    parallel: bool = False,
+    *,
+    static_argnums: tuple[()] = (),
+    static_argnames: tuple[()] = (),
+) -> CompiledFunction: ...
 @overload
-def jit(*, accurate: bool = False, parallel: bool = False) -> Callable[[Function], CompiledFunction]: ...
-def jit(f: Function | None = None, accurate: bool = False, parallel: bool = False) -> Any:
+def jit(
+    f: Function,
+    accurate: bool = False,
+    parallel: bool = False,
+    *,
+    static_argnums: Named = (),
+    static_argnames: Named = (),
+) -> StaticArguments: ...
+@overload
+def jit(
+    *, accurate: bool = False, parallel: bool = False, static_argnums: Named = (), static_argnames: Named = ()
+) -> Callable[[Function], Any]: ...
+def jit(
+    f: Function | None = None,
+    accurate: bool = False,
+    parallel: bool = False,
+    *,
+    static_argnums: Named = (),
+    static_argnames: Named = (),
+) -> Any:
     """Compile a function: traced at its first call, run at compiled speed from then on.
 
     In programs of arrays, exp, expm1, log, log1p, tanh, erf and what is made of them use our own fast kernels (within
@@ -200,6 +226,9 @@ def jit(f: Function | None = None, accurate: bool = False, parallel: bool = Fals
     `.item()` or `float(...)` from a Value or Tensor that it also computes with, or computes from such an array by
     NumPy alone, are frozen into the program: compute with the Value or Tensor itself. For arguments, these are refused.
 
+    `static_argnums`, `static_argnames` (one or several): arguments such as a size or a number of rounds, which decide
+    what the function does; there is a program for each of their values, as in JAX.
+
     The result also has `f.value_and_grad(*arguments)`, `f.backward(*arguments)` and `f.source`.
     Errors: TraceError for a function that cannot be compiled but would give a result without jit.
 
@@ -211,9 +240,11 @@ def jit(f: Function | None = None, accurate: bool = False, parallel: bool = Fals
     >>> f.value_and_grad(0.5, 0.0)
     (0.0, 0.0)
     """
-    if f is None:
-        return functools.partial(CompiledFunction, accurate=accurate, parallel=parallel)
-    return CompiledFunction(f, accurate, parallel)
+    compiled: Callable[[Function], Any] = functools.partial(CompiledFunction, accurate=accurate, parallel=parallel)
+    if static_argnums != () or static_argnames != ():
+        whole = functools.partial(StaticArguments, compiled=compiled, numbers=static_argnums, names=static_argnames)
+        return whole if f is None else whole(f)
+    return compiled if f is None else compiled(f)
 
 
 def at_work() -> bool:
