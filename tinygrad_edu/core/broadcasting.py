@@ -47,7 +47,7 @@ def refuse_narrow(x: ArrayLike) -> None:
 
 def is_mask(x: ArrayLike) -> bool:
     """An array of truth values, or a node that stands for one?"""
-    return getattr(x, "dtype", None) == np.bool_
+    return bool(getattr(x, "dtype", None) == np.bool_)
 
 
 def is_whole(x: ArrayLike) -> bool:

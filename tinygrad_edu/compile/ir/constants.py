@@ -10,7 +10,7 @@ from tinygrad_edu.compile.ir.dims import ACTIVE
 
 def op_name(x: Any) -> str:
     """The operation that computes a node; None for an input or a constant."""
-    return x.op.name if x.op is not None else ""
+    return str(x.op.name) if x.op is not None else ""
 
 
 def value_of(x: Any) -> float | None:
@@ -27,7 +27,7 @@ def is_constant(x: Any) -> bool:
     """A number, a size, or the counter of a loop: text that may stand anywhere in the program."""
     if x.op is not None or (ACTIVE.traces and ACTIVE.traces[-1].inputs.get(x.name) is x):
         return False
-    return x.name.startswith("range(") if x.sizes else True
+    return bool(x.name.startswith("range(")) if x.sizes else True
 
 
 def spread_value(x: Any) -> float | None:

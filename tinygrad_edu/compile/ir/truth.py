@@ -38,11 +38,11 @@ def is_comparison(x: Any) -> bool:
 
 def is_truth(x: Any) -> bool:
     """Is a node True or False: an input of such values, a comparison, or what NumPy keeps boolean of these alone?"""
-    return x.kind is TRUTH or x.kind == TRUTH
+    return bool(x.kind == TRUTH)
 
 
 def is_whole(kind: Kind) -> bool:
-    return kind is int or kind.kind in "iu"
+    return bool(kind is int or kind.kind in "iu")
 
 
 @functools.cache
@@ -161,7 +161,7 @@ def as_numbers(operation: Operation, parents: Sequence[Any]) -> Sequence[Any]:
 
 def is_nonzero(x: Any) -> bool:
     """Is it a constant other than 0?"""
-    return x.op is None and not x.sizes and x.name.replace(".", "").isdigit() and float(x.name) != 0.0
+    return bool(x.op is None and not x.sizes and x.name.replace(".", "").isdigit() and float(x.name) != 0.0)
 
 
 def refuse_fractions(operation: Operation, kind: Kind, parents: Sequence[Any]) -> None:
