@@ -16,7 +16,9 @@ import numpy as np
 from tinygrad_edu.compile.codegen.formulas import literal
 from tinygrad_edu.compile.ir import truth as truths
 from tinygrad_edu.compile.ir.constants import is_constant as is_constant
-from tinygrad_edu.compile.ir.constants import op_name, same, spread_value, value_of
+from tinygrad_edu.compile.ir.constants import op_name as op_name
+from tinygrad_edu.compile.ir.constants import same, spread_value
+from tinygrad_edu.compile.ir.constants import value_of as value_of
 from tinygrad_edu.compile.ir.dims import ACTIVE, lengths, text_of
 from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
@@ -243,7 +245,7 @@ def simplify(operation: Operation, node: Traced) -> Traced:
     neutral = NEUTRAL.get(operation.name)
     chosen = node.parents[1 if values[0] else 2] if operation.name == "where" else node
     if operation.name == "where" and values[0] is not None and chosen.kind == node.kind:
-        return chosen if truths.replaces(chosen, node) else shapes_like(chosen, node)  # type: ignore[no-any-return]
+        return chosen if truths.replaces(chosen, node) else shapes_like(chosen, node)
     if neutral is not None:
         a, b = node.parents
         if same(values[1], neutral) and truths.replaces(a, node):
