@@ -136,7 +136,7 @@ def uses(folder):
         "weights": lambda: tg.nn.MLP([2, 3, 1]).save(folder / "model.safetensors"),
         "a run with weights": saved,
         "a run's record": record,
-        "a report": lambda: tg.report(fit(), path=folder / "page.html"),
+        "a report": lambda: tg.report(fit(), path=folder / "page.html", diagnosis=None),  # that is the use "diagnose"
         "a picture": picture,
         "a picture's source": lambda: tg.draw(tg.Value(1.0)).source(),
         "a curve's diagnosis": lambda: command("diagnose", str(folder / "run.json")),
