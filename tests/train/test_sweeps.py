@@ -262,8 +262,7 @@ def test_two_workers_that_start_together_leave_one_sound_program(home, client):
 
 
 ELSEWHERE = f"""
-import sys
-from tinygrad_edu import data, fit_many, nn, optim
+import sys; from tinygrad_edu import data, fit_many, nn, optim
 {{change}}
 {inspect.getsource(found)}
 runs = fit_many(

@@ -63,14 +63,12 @@ def check_program(
     checks.function("loss", loss, "check_program")
     rate, name = check_rate(lr), variable_of(obj)
     with preserve(obj, step, loss) as state:
-        program = LearnerProgram(obj, step, loss, state, name)
-        return examine_program(program, rate)
+        return examine_program(LearnerProgram(obj, step, loss, state, name), rate)
 
 
 def variable_of(obj: Any) -> str:
     """What the caller calls the object."""
-    frame = sys._getframe(2)
-    names = [n for n, x in frame.f_locals.items() if x is obj and not n.startswith("_")]
+    names = [n for n, x in sys._getframe(2).f_locals.items() if x is obj and not n.startswith("_")]
     return names[0] if names and not isinstance(obj, dict) else ""
 
 
