@@ -262,13 +262,11 @@ def test_two_workers_that_start_together_leave_one_sound_program(home, client):
 
 
 ELSEWHERE = f"""
-import sys; from tinygrad_edu import data, fit_many, nn, optim
+import sys; from tinygrad_edu import data, fit_many, nn, optim; from tinygrad_edu.optim import schedules
 {{change}}
-{inspect.getsource(found)}
-runs = fit_many(
-    lambda seed: nn.MLP([2, 6, 1], seed=seed), *data.moons(90), loss="mse", optimizer=lambda p: optim.SGD(p, lr=0.1),
-    epochs=2, seeds=range(2), batch_size=32,
-)
+{inspect.getsource(found)}{inspect.getsource(sgd)}
+make, settings = lambda seed: nn.MLP([2, 6, 1], seed=seed), dict(loss="mse", epochs=2, seeds=range(2), batch_size=32)
+runs = fit_many(make, *data.moons(90), optimizer=sgd, **settings)
 print(*found(), float(runs.losses.sum()))
 """
 MACHINES = {
