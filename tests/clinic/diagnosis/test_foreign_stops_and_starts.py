@@ -8,6 +8,7 @@ import pytest
 from tests.clinic.diagnosis.test_foreign_training import CLASSES, HOW, NET, RNG, SUM, X, callback, torch
 from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
 from tinygrad_edu.clinic.diagnosis.facts import foreign, foreign_starts
+from tinygrad_edu.clinic.diagnosis.one_pass import looked_through
 from tinygrad_edu.clinic.diagnosis.proof import retrain
 from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
 
@@ -75,3 +76,12 @@ def test_a_start_is_read_off_layers_that_are_dead(begin, torch):
         return
     again = train_setup(found.setup, found.task, [1, 2, 3])
     assert all(np.ptp(run.estimate) == 0.0 for run in again)  # dead from the start, as that network was
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("raw", [True, False])
+def test_raw_outputs_are_no_log_probabilities(raw, torch):
+    T = torch.nn
+    model = T.Sequential(T.Linear(3, 4), *([] if raw else [T.LogSoftmax(dim=1)]))
+    seen = looked_through(model, X.astype(np.float32), CLASSES, T.NLLLoss(), None, "")
+    assert [cause.code for cause in seen.causes] == ["wrong_loss"] * raw

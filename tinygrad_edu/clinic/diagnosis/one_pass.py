@@ -70,6 +70,7 @@ class Pass:
         yield from self.not_trained()
         yield from self.softmax_of_one()
         yield from self.two_softmaxes()
+        yield from self.no_log_probabilities()
         yield from self.batch_statistics()
 
     def mixed_samples(self) -> Iterator[FoundCause]:
@@ -172,6 +173,21 @@ class Pass:
                 "CrossEntropyLoss takes logits and has its own softmax: for probabilities its smallest value is "
                 f"{best:.3g}, and its gradient is small.",
                 f"{cause.remedy} In PyTorch: no nn.Softmax() before nn.CrossEntropyLoss().",
+            )  # fmt: skip
+
+    def no_log_probabilities(self) -> Iterator[FoundCause]:
+        """Raw outputs where the loss takes logarithms of probabilities: it has no smallest value."""
+        if type(self.loss).__name__ != "NLLLoss" or self.output.ndim != 2:
+            return
+        total = self.output.detach().exp().sum(1)
+        if bool(((total - 1.0).abs() > 1e-2).any()):
+            cause = BY_CODE["wrong_loss"]
+            yield FoundCause(
+                cause.code, cause.sentence,
+                f"NLLLoss takes log-probabilities; exponentials of the outputs sum to {float(total[0]):.3g}, not 1.",
+                "the loss of a sample is minus its output for the right class: it falls without end as outputs grow, "
+                "whatever the other outputs are.",
+                f"{cause.remedy} In PyTorch: nn.CrossEntropyLoss(), or nn.LogSoftmax(dim=1) before nn.NLLLoss().",
             )  # fmt: skip
 
     def batch_statistics(self) -> Iterator[FoundCause]:
