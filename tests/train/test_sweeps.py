@@ -86,7 +86,8 @@ def test_every_run_has_the_whole_schedule_to_itself(schedule):
         lr = plateau() if getattr(schedule, "follows_loss", False) else schedule
         settings = {"loss": "mse", "epochs": 20, "batch_size": 32, "seed": seed, "compiled": True}
         run = fit(model, X, Y, optimizer=optim.SGD(model.parameters(), lr=lr), **settings)
-        assert runs.loss_curves[0, seed].tolist() == run.loss_curve.tolist()
+        # Equal bit for bit until runs went side by side, where the losses of a batch are added in another order.
+        np.testing.assert_allclose(runs.loss_curves[0, seed], run.loss_curve, rtol=1e-14)
 
 
 def test_given_rates_replace_the_schedule():
@@ -262,11 +263,14 @@ def test_two_workers_that_start_together_leave_one_sound_program(home, client):
 
 
 ELSEWHERE = f"""
-import sys; from tinygrad_edu import data, fit_many, nn, optim; from tinygrad_edu.optim import schedules
+import sys
+from tinygrad_edu import data, fit_many, nn, optim
 {{change}}
-{inspect.getsource(found)}{inspect.getsource(sgd)}
-make, settings = lambda seed: nn.MLP([2, 6, 1], seed=seed), dict(loss="mse", epochs=2, seeds=range(2), batch_size=32)
-runs = fit_many(make, *data.moons(90), optimizer=sgd, **settings)
+{inspect.getsource(found)}
+runs = fit_many(
+    lambda seed: nn.MLP([2, 6, 1], seed=seed), *data.moons(90), loss="mse", optimizer=lambda p: optim.SGD(p, lr=0.1),
+    epochs=2, seeds=range(2), batch_size=32,
+)
 print(*found(), float(runs.losses.sum()))
 """
 MACHINES = {

@@ -242,8 +242,10 @@ class Program(Body):
     @property
     def text(self) -> str:
         """The module: the operations, then the program as one function."""
-        options = {"accurate": self.accurate, "parallel": self.parallel}
-        return module_writer.module(self.functions, self.name, ", ".join(self.parameters), self.body(), **options)
+        return module_writer.module(
+            self.functions, self.name, ", ".join(self.parameters), self.body(), accurate=self.accurate,
+            parallel=self.parallel,
+        )  # fmt: skip
 
     def body(self) -> str:
         """The lines of the program: shapes, sizes, loops."""

@@ -34,6 +34,7 @@ from tinygrad_edu.nn.parameters import (
 Parameter = Value | Tensor
 # Every module of this process, by id: a picture of a loss looks up here which module owns a parameter.
 ALIVE: weakref.WeakValueDictionary[int, Module] = weakref.WeakValueDictionary()
+CONTAINERS = (list, tuple, dict)
 PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold no parameter and no module
 
 
@@ -250,7 +251,12 @@ def arrays_in(module: Module, prefix: str, path: tuple[Module, ...]) -> Iterator
     """(name, leaf) of everything but modules and named buffers, in the order in which the attributes were set."""
     path = (*path, module)
     for name, attribute in module.members():
-        for place, leaf in leaves_of(attribute, prefix + name) if name not in module.buffer_names else ():
+        if name in module.buffer_names:
+            continue
+        whole = (prefix + name, attribute)
+        for place, leaf in leaves_of(attribute, whole[0]) if isinstance(attribute, CONTAINERS) else (whole,):
+            if type(leaf) in PLAIN:
+                continue
             if not isinstance(leaf, Module):
                 yield place, leaf
             elif not any(leaf is above for above in path):

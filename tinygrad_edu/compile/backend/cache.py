@@ -35,7 +35,7 @@ GENERATOR = "1"  # raise it when the same text has to be compiled differently
 # generated modules import these, so their code is compiled into the program: a change there needs another one
 OWN = [
     Path(__file__).with_name(f"{name}.py")
-    for name in ("intrinsics", "matmul", "llvm_statements", "llvm_expressions", "llvm_values", "alias_scopes")
+    for name in ("intrinsics", "matmul", "llvm_statements", "llvm_expressions", "llvm_values", "alias_scopes", "lanes")
 ]
 NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)
 VARIABLE = "TINYGRAD_EDU_CACHE"

@@ -11,7 +11,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from tinygrad_edu.compile.backend import intrinsics
+from tinygrad_edu.compile.backend import intrinsics, lanes
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 from tinygrad_edu.compile.backend.llvm_values import (
     BOOL,
@@ -19,14 +19,17 @@ from tinygrad_edu.compile.backend.llvm_values import (
     FLOAT,
     INT,
     NAMED,
-    REAL,
     Array,
+    Vector,
+    alignment,
     cast,
     common,
+    element,
+    is_real,
     kind_of,
     parts,
     rebuilt,
-)
+)  # fmt: skip
 from tinygrad_edu.compile.backend.matmul import Matrix, product
 
 # for two real numbers, for two whole ones
@@ -99,11 +102,11 @@ class Expressions:
         if isinstance(op, ast.Pow):
             return self.mathematics("pow", [a, b])
         kind = common(a.type, b.type)
-        if not isinstance(kind, REAL) and isinstance(op, ast.Div):
+        if not is_real(kind) and isinstance(op, ast.Div):
             kind = DOUBLE
         elif kind == BOOL and not isinstance(op, (ast.BitAnd, ast.BitOr)):
             kind = INT
-        a, b, real = cast(self.builder, a, kind), cast(self.builder, b, kind), isinstance(kind, REAL)
+        a, b, real = cast(self.builder, a, kind), cast(self.builder, b, kind), is_real(kind)
         if isinstance(op, WHOLE) and kind == INT:
             return self.whole(op, a, b)
         name = ARITHMETIC.get(type(op), ("", ""))[not real]
@@ -127,7 +130,7 @@ class Expressions:
             return self.builder.not_(bool_(self, x))
         if not isinstance(node.op, ast.USub):
             raise self.refusal(node, "is not in the language of llvm_statements.py")
-        return self.builder.fneg(x, flags=self.flags) if isinstance(x.type, REAL) else self.builder.neg(int_(self, x))
+        return self.builder.fneg(x, flags=self.flags) if is_real(x.type) else self.builder.neg(int_(self, x))
 
     def on_Compare(self, node: ast.Compare) -> Any:  # noqa: N802
         if len(node.ops) > 1 or type(node.ops[0]) not in COMPARISONS:
@@ -137,7 +140,7 @@ class Expressions:
     def compare(self, sign: str, a: IRValue, b: IRValue) -> Any:
         kind = INT if a.type == b.type == BOOL else common(a.type, b.type)  # a single set bit would be -1
         a, b = cast(self.builder, a, kind), cast(self.builder, b, kind)
-        if not isinstance(kind, REAL):
+        if not is_real(kind):
             return self.builder.icmp_signed(sign, a, b)
         # For NaN only "not equal" is true.
         return (self.builder.fcmp_unordered if sign == "!=" else self.builder.fcmp_ordered)(sign, a, b)
@@ -147,8 +150,10 @@ class Expressions:
         return reduce(make, map(self.visit, node.values))
 
     def on_IfExp(self, node: ast.IfExp) -> Any:  # noqa: N802
-        test = self.condition(node.test)
+        test = self.test(node.test)
         if any(isinstance(x, ast.Subscript) for side in (node.body, node.orelse) for x in ast.walk(side)):
+            if isinstance(test.type, Vector):
+                raise self.refusal(node, "reads an array in some of the runs that go side by side")
             return self.one_side(test, node.body, node.orelse)  # the other side may be outside its array
         return self.select(test, self.visit(node.body), self.visit(node.orelse))
 
@@ -170,13 +175,20 @@ class Expressions:
         return made
 
     def condition(self, node: ast.AST) -> Any:
-        """One bit; for a number, whether it differs from 0, as NaN does."""
+        """One bit, which decides where the program goes."""
+        x = self.test(node)
+        if isinstance(x.type, Vector):
+            raise self.refusal(node, "is true in some of the runs that go side by side, and not in others")
+        return x
+
+    def test(self, node: ast.AST) -> Any:
+        """One bit; for a number, whether it differs from 0, as NaN does; for a vector, a bit for each run."""
         x = self.visit(node)
-        return x if x.type == BOOL else bool_(self, x)
+        return x if element(x.type) == BOOL else bool_(self, x)
 
     def select(self, test: IRValue, a: IRValue, b: IRValue) -> Any:
         if not isinstance(a, (tuple, Array)):
-            kind = common(a.type, b.type)
+            kind = common(common(a.type, b.type), test.type)
             return self.builder.select(test, cast(self.builder, a, kind), cast(self.builder, b, kind))
         words = [self.builder.select(test, x, y) for x, y in zip(parts(a), parts(b), strict=True)]
         return rebuilt(kind_of(a), iter(words))
@@ -198,7 +210,8 @@ class Expressions:
             return self.visit(node.value)[ast.literal_eval(node.slice)]  # x.shape[1]
         if self.is_part(node):
             return self.part(node)
-        x = self.mark(self.builder.load(self.address(node)), node)
+        place = self.address(node)
+        x = self.mark(self.builder.load(place, align=alignment(place.type.pointee)), node)
         return self.builder.zext(x, INT) if x.type == ir.IntType(32) else x  # uint32
 
     def is_part(self, node: ast.Subscript) -> bool:
@@ -250,11 +263,14 @@ class Expressions:
         if owner == "math" and function.attr in MATHS:
             return self.mathematics(function.attr, [self.visit(x) for x in given])
         if function.attr == "view" and isinstance(given[0], ast.Attribute):
-            return self.builder.bitcast(self.visit(function.value), NAMED[given[0].attr])
+            x, kind = self.visit(function.value), NAMED[given[0].attr]
+            return self.builder.bitcast(x, Vector(kind, x.type.count) if isinstance(x.type, Vector) else kind)
         raise self.refusal(node, "calls what is not in the language of llvm_statements.py")
 
     def mathematics(self, name: str, given: list[Any]) -> Any:
-        kind = FLOAT if all(x.type == FLOAT for x in given) else DOUBLE
+        kind = FLOAT if all(element(x.type) == FLOAT for x in given) else DOUBLE
+        if any(isinstance(x.type, Vector) for x in given):
+            return lanes.mathematics(self, name, given, kind)
         numbers = [cast(self.builder, x, kind) for x in given]
         signature, module = ir.FunctionType(kind, [kind] * len(numbers)), self.builder.module
         if name in LIBRARY:
@@ -277,6 +293,8 @@ def copy(at_work: Expressions, source: Array, out: Array) -> None:
 
 
 def gather(at_work: Expressions, source: Array, order: Array, place: IRValue, out: Array) -> None:
+    if isinstance(out.data.type.pointee, Vector):
+        return lanes.gather_rows(at_work.builder, source, order, place, out)
     intrinsics.gather_rows(at_work.builder, source.data, order.data, place, out.data, out.shape, out.size)
 
 
@@ -285,7 +303,10 @@ def uniform(at_work: Expressions, source: Array) -> Any:
 
 
 def dot(at_work: Expressions, *operands: Array) -> None:
-    product(at_work.builder, *(Matrix(x.data, x.shape, x.in_rows) for x in operands))
+    matrices = [Matrix(x.data, x.shape, x.in_rows) for x in operands]
+    if isinstance(matrices[2].number, Vector):
+        return lanes.product(at_work.builder, *matrices)
+    product(at_work.builder, *matrices)
 
 
 def larger(at_work: Expressions, a: IRValue, b: IRValue) -> Any:
@@ -294,10 +315,6 @@ def larger(at_work: Expressions, a: IRValue, b: IRValue) -> Any:
 
 def smaller(at_work: Expressions, a: IRValue, b: IRValue) -> Any:
     return at_work.select(at_work.compare("<", b, a), b, a)
-
-
-def float_(at_work: Expressions, x: IRValue) -> Any:
-    return cast(at_work.builder, x, DOUBLE)
 
 
 def int_(at_work: Expressions, x: IRValue) -> Any:
@@ -309,7 +326,7 @@ def bool_(at_work: Expressions, x: IRValue) -> Any:
 
 
 def absolute(at_work: Expressions, x: IRValue) -> Any:
-    if isinstance(x.type, REAL):
+    if is_real(x.type):
         return at_work.mathematics("fabs", [x])
     return at_work.select(at_work.compare("<", x, x.type(0)), at_work.builder.neg(x), x)
 
@@ -327,5 +344,6 @@ def array_at(name: str) -> Callable[..., Array]:
 WORDS: dict[str, Callable[..., Any]] = {
     "view": view, "room": view, "copy": copy, "gather": gather, "dot": dot, "product": dot, "uniform": uniform,
     "float64_at": array_at("float64"), "float32_at": array_at("float32"), "int64_at": array_at("int64"),
-    "max": larger, "min": smaller, "float": float_, "int": int_, "bool": bool_, "abs": absolute,
+    "some": lanes.some, "max": larger, "min": smaller, "float": lambda at_work, x: cast(at_work.builder, x, DOUBLE),
+    "int": int_, "bool": bool_, "abs": absolute,
 }  # fmt: skip

@@ -25,10 +25,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from tinygrad_edu.compile.backend import lanes
 from tinygrad_edu.compile.backend.alias_scopes import Scopes
 from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Signature
 from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
-from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, array_of, cast, kind_of, parts, rebuilt
+from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, alignment, array_of, cast, kind_of, parts, rebuilt
 from tinygrad_edu.compile.backend.parse import parse
 
 COUNTER = count()
@@ -43,6 +44,7 @@ class Text:
         self.functions = {node.name: node for node in statements if isinstance(node, ast.FunctionDef)}
         assigned = [node for node in statements if isinstance(node, ast.Assign)]
         self.constants = {node.targets[0].id: node.value for node in assigned if isinstance(node.targets[0], ast.Name)}
+        self.lanes, self.each, self.one = 0, frozenset[str](), frozenset[str]()  # see lanes.py
         self.shared: dict[Any, int] = {}  # functions of machine code, by name and the kinds of their arguments
         self.number = next(COUNTER)
 
@@ -60,8 +62,11 @@ class Text:
         return sorted(found)
 
 
-def direct(fastmath: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]:
-    """Decorator: the function becomes an intrinsic of Numba that takes its arguments as one tuple."""
+def direct(fastmath: Iterable[str] = (), **_: Any) -> Callable[[Callable[..., None]], Any]:
+    """Decorator: the function becomes an intrinsic of Numba that takes its arguments as one tuple.
+
+    `lanes`, `each` and `one` are read from the text: see lanes.py.
+    """
 
     def word_for(function: Callable[..., None]) -> Any:
         of_program = weakref.ref(function)  # Numba keeps every intrinsic for ever, but must not keep the program
@@ -73,11 +78,14 @@ def direct(fastmath: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]
                 function = of_program()
                 assert function is not None
                 text = Text(text_around(function))
+                text.lanes, text.each, text.one = lanes.settings_of(text.functions[function.__name__])
                 values = cgutils.unpack_tuple(builder, arguments[0])
                 known = [
                     array_of(target, builder, t, x) if isinstance(t, types.Array) else x
                     for t, x in zip(given.types, values, strict=True)
                 ]
+                if text.lanes:
+                    known = lanes.side_by_side(builder, text, function.__name__, known)
                 Statements(builder, text, function.__name__, known, target=target).run()
                 return target.get_dummy_value()
 
@@ -156,6 +164,8 @@ class Statements(Expressions):
 
     def bind(self, name: str, value: IRValue) -> Slot:
         """Assign to a variable, which has one place for each type that it takes."""
+        if self.text.lanes and name not in self.text.one:
+            value = lanes.of_each_run(self.builder, value, self.text.lanes)
         key = (self.depth, self.function.name, name, kind_of(value))
         if key not in self.slots:
             self.slots[key] = (kind_of(value), [cgutils.alloca_once(self.builder, x.type) for x in parts(value)])
@@ -196,7 +206,8 @@ class Statements(Expressions):
         else:
             assert isinstance(target, ast.Subscript)
             place = self.address(target)
-            self.mark(self.builder.store(cast(self.builder, value, place.type.pointee), place), target)
+            kind = place.type.pointee
+            self.mark(self.builder.store(cast(self.builder, value, kind), place, align=alignment(kind)), target)
 
     def on_Expr(self, node: ast.Expr) -> None:  # noqa: N802
         if not isinstance(node.value, ast.Constant):  # a docstring

@@ -15,6 +15,7 @@ DOUBLE, FLOAT, INT, BOOL = ir.DoubleType(), ir.FloatType(), ir.IntType(64), ir.I
 NAMED = {"float64": DOUBLE, "float32": FLOAT, "int64": INT, "int32": ir.IntType(32)}
 SIZES = {DOUBLE: 8, FLOAT: 4, INT: 8}
 REAL = (ir.DoubleType, ir.FloatType)
+Vector = ir.VectorType  # numbers of several runs side by side (lanes.py)
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,22 @@ class Array:
 
     @property
     def size(self) -> int:
-        return SIZES[self.data.type.pointee]
+        kind = self.data.type.pointee
+        return SIZES[element(kind)] * (kind.count if isinstance(kind, Vector) else 1)
+
+
+def element(kind: IRValue) -> Any:
+    """The type of each number, where there are several side by side."""
+    return kind.element if isinstance(kind, Vector) else kind
+
+
+def is_real(kind: IRValue) -> bool:
+    return isinstance(element(kind), REAL)
+
+
+def alignment(kind: IRValue) -> int | None:
+    """Of numbers side by side, which lie in NumPy's memory, no more than that of one; None for the type's own."""
+    return SIZES.get(kind.element, 4) if isinstance(kind, Vector) else None
 
 
 def array_of(target: IRValue, builder: Builder, kind: IRValue, value: IRValue) -> Array:
@@ -61,6 +77,8 @@ def rebuilt(kind: IRValue, words: Iterator[Any]) -> Any:
 
 def common(a: IRValue, b: IRValue) -> Any:
     """The type of a + b, as in Numba: for a whole number and a float32 it is float64; a truth value does not count."""
+    if isinstance(a, Vector) or isinstance(b, Vector):
+        return Vector(common(element(a), element(b)), (a if isinstance(a, Vector) else b).count)
     if BOOL in (a, b):
         return b if a == BOOL else a
     if DOUBLE in (a, b) or isinstance(a, REAL) != isinstance(b, REAL):
@@ -70,14 +88,28 @@ def common(a: IRValue, b: IRValue) -> Any:
 
 def cast(builder: Builder, x: IRValue, kind: IRValue) -> Any:
     """A number as one of another type."""
+    if isinstance(x.type, Vector) and not isinstance(kind, Vector):
+        kind = Vector(kind, x.type.count)
     if x.type == kind:
         return x
-    real, to_real = isinstance(x.type, REAL), isinstance(kind, REAL)
+    if isinstance(kind, Vector) and not isinstance(x.type, Vector):
+        return everywhere(builder, cast(builder, x, kind.element), kind.count)
+    own, wanted = element(x.type), element(kind)
+    real, to_real = isinstance(own, REAL), isinstance(wanted, REAL)
     if real and to_real:
-        return builder.fpext(x, kind) if kind == DOUBLE else builder.fptrunc(x, kind)
+        return builder.fpext(x, kind) if wanted == DOUBLE else builder.fptrunc(x, kind)
     if to_real:
-        return builder.uitofp(x, kind) if x.type == BOOL else builder.sitofp(x, kind)
+        return builder.uitofp(x, kind) if own == BOOL else builder.sitofp(x, kind)
     if real:
         return builder.fptosi(x, kind)
-    wider = kind.width > x.type.width
-    return (builder.zext if x.type == BOOL else builder.sext)(x, kind) if wider else builder.trunc(x, kind)
+    wider = wanted.width > own.width
+    return (builder.zext if own == BOOL else builder.sext)(x, kind) if wider else builder.trunc(x, kind)
+
+
+def everywhere(builder: Builder, x: IRValue, width: int) -> Any:
+    """A vector that holds this number in every place."""
+    if isinstance(x, ir.Constant):
+        return Vector(x.type, width)(x)
+    empty = ir.Constant(Vector(x.type, width), ir.Undefined)
+    one = builder.insert_element(empty, x, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, empty, ir.Constant(Vector(ir.IntType(32), width), [0] * width))

@@ -15,6 +15,8 @@ from llvmlite import binding, ir
 from numba.core import cgutils
 
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
+from tinygrad_edu.compile.backend.llvm_values import alignment as alignment_of
+from tinygrad_edu.compile.backend.llvm_values import cast, everywhere
 
 CHARACTER, SIZE = ir.IntType(8), ir.IntType(64)
 POINTER = CHARACTER.as_pointer()
@@ -60,17 +62,18 @@ class Matrix:
 
 
 def call_function(builder: Builder, write: Callable[..., None], operands: list[Matrix], sizes: Sequence[Any]) -> None:
-    """Call a function of three matrices; `write` makes its body, once for each module and kind of number."""
-    module, number = builder.module, operands[0].number
-    name = f"{write.__name__}_{number}"
+    """Call a function of three matrices; `write` makes its body, once for each module and kinds of numbers."""
+    module, numbers = builder.module, [x.number for x in operands]
+    name = f"{write.__name__}_{'_'.join(map(str, numbers))}"
     if name not in module.globals:
-        matrix = [number.as_pointer(), SIZE, SIZE]  # its sizes, the strides of its rows and columns
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), matrix * 3 + [SIZE] * 3), name)
+        # of each matrix: its numbers, the strides of its rows and columns
+        given = [kind for number in numbers for kind in (number.as_pointer(), SIZE, SIZE)]
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), given + [SIZE] * 3), name)
         function.linkage = "internal"
         for pointer in function.args[0:9:3]:
             pointer.add_attribute("noalias")
         inside = ir.IRBuilder(function.append_basic_block())
-        write(inside, number, *function.args)
+        write(inside, numbers[-1], *function.args)
         inside.ret_void()
     given = [part for x in operands for part in (x.data, *x.steps)]
     builder.call(module.globals[name], [*given, *sizes])
@@ -86,14 +89,19 @@ def loops(
     def item(x: IRValue, i: Any, row: Any, j: Any, column: Any) -> Any:
         return builder.gep(x, [builder.add(builder.mul(i, row), builder.mul(j, column))])
 
+    def load(place: IRValue) -> Any:
+        """Where runs go side by side (lanes.py), a matrix may be the same for all of them."""
+        return cast(builder, builder.load(place, align=alignment_of(place.type.pointee)), number)
+
     with cgutils.for_range(builder, n) as i, cgutils.for_range(builder, m) as j:
         builder.store(number(0.0), total)
         with cgutils.for_range(builder, k) as inner:
-            left = builder.load(item(a, i.index, a_row, inner.index, a_column))
-            right = builder.load(item(b, inner.index, b_row, j.index, b_column))
+            left = load(item(a, i.index, a_row, inner.index, a_column))
+            right = load(item(b, inner.index, b_row, j.index, b_column))
             term = builder.fmul(left, right, flags=["contract"])
             builder.store(builder.fadd(builder.load(total), term, flags=["contract"]), total)
-        builder.store(builder.load(total), item(out, i.index, out_row, j.index, out_column))
+        result, place = builder.load(total), item(out, i.index, out_row, j.index, out_column)
+        builder.store(result, place, align=alignment_of(number))
 
 
 def panels(
@@ -163,13 +171,6 @@ def store(builder: Builder, sums: Sequence[Any], at: IRValue, step: IRValue, col
 
 def load(builder: Builder, at: IRValue, vector: Any) -> Any:
     return builder.load(builder.bitcast(at, vector.as_pointer()), align=alignment(vector.element))
-
-
-def everywhere(builder: Builder, x: IRValue, width: int) -> Any:
-    """A vector that holds this number in every place."""
-    empty = ir.Constant(ir.VectorType(x.type, width), ir.Undefined)
-    one = builder.insert_element(empty, x, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width))
 
 
 def least(builder: Builder, a: IRValue, b: IRValue) -> Any:

@@ -20,7 +20,7 @@ def {name}(
 {lines}
 """
 SHELL = """
-@direct({fast})
+@direct({options})
 def loops(
 {parameters}
 ):
@@ -37,12 +37,21 @@ def {name}(
 """
 
 
-def module(functions: str, name: str, parameters: str, lines: str, *, accurate: bool, parallel: bool = False) -> str:
-    """The module's text: the functions, and one of that name that has these lines as its body and calls them."""
+def module(
+    functions: str, name: str, parameters: str, lines: str, *, accurate: bool, parallel: bool = False, lanes: str = ""
+) -> str:
+    """The module's text: the functions, and one of that name that has these lines as its body and calls them.
+
+    lanes: further arguments of `direct` for runs that are trained side by side (backend/lanes.py).
+    Errors: NotImplementedError for such runs if only Numba understands the program.
+    """
     texts = {"name": name, "lines": lines, "parameters": list_names(parameters, 4), "inner": list_names(parameters, 8)}
     head = HEADER + PRANGE * parallel + functions
-    text = head + SHELL.format(fast="" if accurate else FAST.removeprefix(", "), **texts)
+    options = ", ".join(filter(None, ["" if accurate else FAST.removeprefix(", "), lanes]))
+    text = head + SHELL.format(options=options, **texts)
     if parallel or not is_understood(text):
+        if lanes:
+            raise NotImplementedError("no program of runs side by side: Numba has to compile it whole")
         text = head + WHOLE.format(options=("" if accurate else FAST) + ", parallel=True" * parallel, **texts)
     return text
 

@@ -115,7 +115,7 @@ EPOCHS = """\
 {clip}
 {update}
         losses[epoch] = total / n
-        if control[0] != 0 or losses[epoch] - losses[epoch] != 0.0:
+        if control[0] != 0 or {bad}:
             control[2] = control[0] == 0
             copy(saved, state)
 {restore}

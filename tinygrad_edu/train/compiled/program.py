@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import accumulate
 from typing import Any
@@ -31,6 +31,9 @@ from tinygrad_edu.train.compiled.forward import FIXED_ROWS, forward_trace, is_wh
 Rule = Callable[..., tuple[Any, ...]]
 MEMORY_NAMES = ("m0", "m1", "m2")
 ARRAY_NAMES = ("X", "Y", "W")  # of all samples
+BAD, BAD_ONE = "losses[epoch] - losses[epoch] != 0.0", "some({})"
+# What each of several runs side by side has of its own.
+EACH = ("orders", "state", "saved", "gradient", "work", "rates", "losses", "norms", "changes")
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,16 @@ class TrainingProgram:
         self.kept_in: list[int] = []  # which of a model's buffers each of the followed arrays is
         self.foreign = False  # does the user's own code take part?
         self.signature = self.step.trace.signature
+        self.limited = recipe.clip_norm or recipe.clip_value or recipe.stops is not None
+        self.recipe = replace(recipe, loss=float, parameters=())  # of the model that was traced nothing is kept
         self.text = self.module_text(recipe)
+        self.abreast: dict[bool, Any] = {}  # of runs side by side: with orders, and without (side_by_side.py)
 
-    def module_text(self, recipe: Recipe) -> str:
-        """The operations, and one function that trains."""
+    def module_text(self, recipe: Recipe, lanes: int = 0, ordered: bool = False) -> str:
+        """The operations, and one function that trains.
+
+        lanes: so many runs side by side (side_by_side.py); ordered: each of them takes its samples in an order.
+        """
         plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("squares", "moved")}
         stops = recipe.stops
         lines = EPOCHS.format(
@@ -103,7 +112,8 @@ class TrainingProgram:
             sizes=join(1, (f"{name} = sizes[{i}]" for i, name in enumerate(self.size_names))),
             parameters=join(1, self.parameter_lines()),
             vectors=join(1, self.vector_lines()),
-            batch=join(3, self.batch_lines()),
+            batch=join(3, self.batch_lines(ordered if lanes else None)),
+            bad=BAD_ONE.format(BAD) if lanes else BAD,
             step=join(3, self.step_lines()),
             clip=join(3, clip_lines(recipe, plus)),
             update=join(3, self.update.lines),
@@ -112,7 +122,8 @@ class TrainingProgram:
         )
         rule = '\n@njit(error_model="numpy")\n' + function_text("stops", stops) + "\n" if stops else ""
         functions = merge(self.step.functions, self.update.functions) + rule
-        return module_writer.module(functions, "epochs", self.arguments(), lines, accurate=self.accurate)
+        own = f"lanes={lanes}, each={EACH}, one={('t', 'first', *self.floats)}" if lanes else ""
+        return module_writer.module(functions, "epochs", self.arguments(), lines, accurate=self.accurate, lanes=own)
 
     def arguments(self) -> str:
         """What the function takes, in order."""
@@ -138,20 +149,23 @@ class TrainingProgram:
         for i, name in enumerate(self.floats):
             yield f"{name} = settings[{i}]"
 
-    def batch_lines(self) -> Iterable[str]:
+    def batch_lines(self, ordered: bool | None) -> Iterable[str]:
         """The batch's own sizes, its samples, and arrays for its intermediate results."""
         yield from (f"{rows} = size" for rows in sorted(self.rows))
         inputs = [(name, array, self.step.trace.inputs[name]) for name, array in self.data.items()]
         shapes = [pair(self.step.names.shape(x)) for _, _, x in inputs]
         yield "at, place = 0, 0"
-        yield "if orders.shape[1] == 0:"
-        for (name, array, _), shape in zip(inputs, shapes, strict=True):
-            yield "    " + IN_TURN.format(name=name, array=array, shape=shape)
-        yield "else:"
-        for (name, array, x), shape in zip(inputs, shapes, strict=True):
+        named = [(*each, shape) for each, shape in zip(inputs, shapes, strict=True)]
+        in_turn = [IN_TURN.format(name=name, array=array, shape=shape) for name, array, _, shape in named]
+        in_order = []
+        for name, array, x, shape in named:
             memory, place = ("whole", "place") if x.integer else ("work", "at")
             text = IN_ORDER.format(name=name, array=array, shape=shape, memory=memory, place=place)
-            yield from indent(text.splitlines())
+            in_order += text.splitlines()
+        if ordered is None:  # asked when it runs
+            yield from ["if orders.shape[1] == 0:", *indent(in_turn), "else:", *indent(in_order)]
+        else:
+            yield from in_order if ordered else in_turn
         for name, mask in self.masks.items():
             extent = self.step.names.shape(mask.node)
             yield f"{name}, {name}_rows = view(work, at, {pair(extent)}), view(work, at, ({product(extent)},))"

@@ -158,6 +158,27 @@ def structure_of(x: object) -> Any:
     return (type(x), x) if known else None
 
 
+def same_structure(a: object, b: object) -> bool:
+    """Is `structure_of` the same of both, which have one? In a tenth of its time."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Tensor):
+        assert isinstance(b, Tensor)
+        return (a.shape, a.dtype, a.label, a.requires_grad) == (b.shape, b.dtype, b.label, b.requires_grad)
+    if isinstance(a, Module):
+        assert isinstance(b, Module)
+        x, y = vars(a), vars(b)
+        if a.training != b.training or (x.keys() ^ y.keys()) - {"training"}:  # which it has once somebody has set it
+            return False
+        return all(name in APART or same_structure(x[name], y[name]) for name in x)
+    if isinstance(a, (list, tuple)):
+        assert isinstance(b, (list, tuple))
+        return len(a) == len(b) and all(map(same_structure, a, b))
+    return bool(a == b)
+
+
 def trace_job(job: Job) -> TrainingProgram:
     """The program of a trace; what the user's own code keeps in Python is then as it was before.
 

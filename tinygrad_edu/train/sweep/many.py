@@ -18,7 +18,7 @@ from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.compile.backend.blas_threads import ONE_THREAD
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import SettingError, TraceError
+from tinygrad_edu.errors import CompileError, SettingError, TraceError
 from tinygrad_edu.names import LossName, OptimizerName
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer, optimizer_for
@@ -32,8 +32,25 @@ from tinygrad_edu.train.stepper import TakenBackError
 from tinygrad_edu.train.sweep import workers
 
 Array = np.ndarray[Any, Any]
-Outcome = tuple[Array, Array]  # the losses of a run, its model's answers on X
+Outcome = tuple[Array, Any]  # the losses of a run, its model's answers on X or the function that computes them
 TOGETHER = 32  # runs whose buffers are in memory at once
+ABREAST = 512  # the same, where runs go side by side
+
+
+class WhenAsked:
+    """A field that may be given as a function without arguments, which is called when the field is first read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = f"_{name}"
+
+    def __set__(self, instance: Any, given: Any) -> None:
+        vars(instance)[self.name] = given
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            raise AttributeError("a field without a default")  # which dataclass asks for
+        vars(instance)[self.name] = found = now(vars(instance)[self.name])
+        return found
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,10 @@ class ManyRuns:
     losses: Array
     loss_curves: Array
     n_epochs: Array
-    predictions: Array
+    predictions: Array = WhenAsked()  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_predictions": self.predictions}
 
     def success_rate(self, goal: float) -> Array:
         """The share of seeds whose last loss is at most `goal`, for each learning rate."""
@@ -145,19 +165,25 @@ class ManyJobs:
 
         `like`: another of these runs, whose data have been checked; that takes as long as 1,000 epochs on XOR.
         """
+        model, made, seed, _ = self.start(place)
+        settings = Settings(seed=seed, **self.settings)
+        if like is None or not isinstance(made, Optimizer) or samples.dtype_of(model) != like.data[0].dtype:
+            return job_of(model, self.X, self.y, made, settings)
+        return job_like(like, model, made, settings)
+
+    def start(self, place: tuple[float, int]) -> tuple[Module, Any, int, list[Any]]:
+        """The model, the optimizer, the seed and the parameters of a run."""
         rate, seed = place
         checks.function("make_model", self.make_model, "fit_many")
         model = self.make_model(seed)
-        made = optimizer_for(self.optimizer, samples.parameters_of(model))
+        parameters = samples.parameters_of(model)
+        made = optimizer_for(self.optimizer, list(parameters))
         if isinstance(made, Optimizer):
             if not math.isnan(rate):
                 made.lr = rate
             elif made.schedule.follows_loss:  # it keeps what it has seen: one for each run
                 made.lr = copy.deepcopy(made.schedule)
-        settings = Settings(seed=seed, **self.settings)
-        if like is None or not isinstance(made, Optimizer) or samples.dtype_of(model) != like.data[0].dtype:
-            return job_of(model, self.X, self.y, made, settings)
-        return job_like(like, model, made, settings)
+        return model, made, seed, parameters
 
     def outcomes(
         self,
@@ -194,18 +220,49 @@ class ManyJobs:
         """All runs, by `count` workers elsewhere, or in threads of this process."""
         if count:
             return workers.spread(partial(self.train_places, threads=threads or 1), places, count, shown)
-        return self.train_places(places, threads or os.cpu_count() or 1, shown)
+        return self.train_here(places, threads or os.cpu_count() or 1, shown)
 
-    def train_places(
-        self, places: Sequence[tuple[float, int]], threads: int, shown: Bar | None = None
-    ) -> list[Outcome]:
-        """The same as arrays; a worker elsewhere makes the program itself. Without a compiler, run after run."""
+    def train_here(self, places: Sequence[tuple[float, int]], threads: int, shown: Bar | None = None) -> list[Outcome]:
+        """The outcomes of these runs. Without a compiler, run after run."""
         if compiler.missing():
             return [self.eager(place, shown) for place in places]
         with ONE_THREAD:  # which shares the processors among the runs, and gives their last bits on any number
             first = self.job(places[0])
             program = training_program(first)
-            return [outcome(job) for job in self.outcomes(places, program, threads, shown, first)]
+            abreast = self.abreast(places, first, program, threads, shown)
+            rest = [place for place, found in zip(places, abreast, strict=True) if found is None]
+            one_by_one = iter(self.outcomes(rest, program, threads, shown, first))
+            return [found or outcome(next(one_by_one)) for found in abreast]
+
+    def train_places(self, places: Sequence[tuple[float, int]], threads: int) -> list[Outcome]:
+        """The same as arrays, which go from one process to another; a worker elsewhere makes the program itself."""
+        return [(losses, now(answers)) for losses, answers in self.train_here(places, threads)]
+
+    def abreast(
+        self, places: Sequence[tuple[float, int]], first: Job, program: Any, threads: int, shown: Bar | None
+    ) -> list[Outcome | None]:
+        """The outcomes of the runs that can be trained side by side in vectors; None for the others."""
+        from tinygrad_edu.train.compiled.side_by_side import Answers, put_state, side_by_side
+
+        way = side_by_side(first, program)
+        found: list[Outcome | None] = [None] * len(places)
+        if way is None:
+            return found
+        answers, together = Answers(first.model, first.data[0]), min(ABREAST, way.at_a_time(threads))
+        for at in range(0, len(places), together):
+            starts = {at + i: self.start(place) for i, place in enumerate(places[at : at + together])}
+            taken = {i: start for i, start in starts.items() if way.takes(start)}
+            try:
+                outcomes = way.train(list(taken.values()), threads) if taken else ((), (), ())
+            except CompileError:  # the compiler may refuse them here and take them one by one
+                return found
+            for i, start, losses, state, bad in zip(taken, taken.values(), *outcomes, strict=True):
+                if not bad:
+                    put_state(start, state.copy(), way.steps)
+                    found[i] = losses, partial(answers, state[0].copy())
+            if shown is not None:
+                shown.update(sum(found[i] is not None for i in taken))
+        return found
 
     def eager(self, place: tuple[float, int], shown: Bar | None) -> Outcome:
         """One run, operation by operation."""
@@ -238,6 +295,11 @@ def run_all(blocks: Sequence[Any]) -> None:
         block.run()
 
 
+def now(given: Array | Callable[[], Array]) -> Array:
+    """An array, or what a function of no arguments returns."""
+    return given() if callable(given) else given
+
+
 def outcome(job: Job) -> Outcome:
     return np.array(job.losses), job.model.eval()(job.data[0]).array
 
@@ -250,12 +312,16 @@ def collect(outcomes: Sequence[Outcome], seeds: Sequence[int], rates: ArrayLike,
         curve[: len(losses)] = losses
     lengths = np.array([len(losses) for losses, _ in outcomes])
     last = np.array([losses[-1] if len(losses) else np.nan for losses, _ in outcomes])
-    predictions = np.array([answers for _, answers in outcomes])
+
+    def predictions() -> Array:
+        found = np.array([now(given) for _, given in outcomes])
+        return found.reshape(*shape, *found.shape[1:])
+
     return ManyRuns(
         np.array(seeds),
         np.atleast_1d(np.array(rates, dtype=float)),
         last.reshape(shape),
         curves.reshape(*shape, epochs),
         lengths.reshape(shape),
-        predictions.reshape(*shape, *predictions.shape[1:]),
+        predictions,  # type: ignore[arg-type]
     )

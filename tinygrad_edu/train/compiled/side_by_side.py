@@ -1,0 +1,222 @@
+"""Small runs of one kind side by side: one call of compiled code trains eight models, each in its own vector lane.
+
+A network of four units and four samples does not fill a register of the processor; eight of them do. Each run does the
+arithmetic it would do alone (compile/backend/lanes.py), but sums over a batch, as of its losses, are added in another
+order: the results are equal up to rounding, as those of a compiled and an eager run are, and what a run gives does not
+depend on its neighbours, bit for bit.
+Runs that need more than plain steps, such as a stopping rule, clipping or random numbers, are trained one by one.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compile.backend import cache
+from tinygrad_edu.errors import CompileError, first_line
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.optim import Optimizer
+from tinygrad_edu.train.compiled.program import TrainingProgram, views
+from tinygrad_edu.train.compiled.programs import CompiledJob, kind_of, same_structure
+from tinygrad_edu.train.job import AT_A_TIME, Job
+
+Array = np.ndarray[Any, Any]
+LANES = 8
+LARGEST = 1 << 20  # bytes of weights and intermediate results of all lanes, which have to fit the caches of a core
+MEMORY = 1 << 26  # bytes of orders, rates and curves of all runs that are started together
+PRODUCTS = 10**10  # of a weight and a sample, forward, in all runs that are started together: some seconds
+
+# A run before its start: its model, its optimizer, the seed of its orders, the parameters of the model.
+Start = tuple[Module, Optimizer, int, Sequence[Any]]
+
+
+class SideBySide:
+    """The program for runs like the first one."""
+
+    def __init__(self, program: TrainingProgram, first: Job) -> None:
+        self.program, self.first = program, first
+        self.ordered = orders_of(first, first.settings.seed).shape[1] > 0
+        self.layout = program.layout(first.optimizer.params, first.data, first.batch_size)
+        self.total = sum(p.size for p in first.optimizer.params)
+        self.steps = first.settings.epochs * first.batches
+        if self.ordered not in program.abreast:
+            text = program.module_text(program.recipe, LANES, self.ordered)
+            program.abreast[self.ordered] = cache.load(text, "training")
+        self.code = program.abreast[self.ordered].epochs
+        self.arrays = [np.reshape(a, (len(a), -1)) for a in first.data]
+        self.settings = np.array([float(first.optimizer.settings[name]) for name in program.floats])
+
+    def at_a_time(self, threads: int) -> int:
+        """How many runs are started together: no more than memory holds, or than are trained in some seconds."""
+        epochs, samples = self.first.settings.epochs, self.first.samples
+        numbers = self.steps + 3 * epochs + epochs * samples * self.ordered
+        products = epochs * samples * self.total
+        return int(max(LANES * threads, min(MEMORY // (8 * numbers), PRODUCTS // products)))
+
+    def takes(self, start: Start) -> bool:
+        """Does this run differ from the first one only in numbers?"""
+        model, own, _, parameters = start
+        known = self.first.optimizer
+        same = (
+            type(own) is type(known)
+            and len(own.params) == len(known.params)
+            and own.settings == known.settings
+            and not own.groups
+            and not any(own.t)
+            and own.schedule.kind != "by_function"
+            and not own.schedule.follows_loss
+        )
+        return (
+            same and list(map(id, own.params)) == list(map(id, parameters)) and same_structure(model, self.first.model)
+        )
+
+    def train(self, starts: Sequence[Start], threads: int) -> tuple[Array, Array, Array]:
+        """(losses (n, epochs), states (n, 1 + memories, weights), which runs met NaN (n,)).
+
+        A state is the weights and the optimizer's memories. Runs that met NaN have to be trained one by one; their
+        neighbours start again, so that the result of a run does not depend on its neighbours. Errors: CompileError.
+        """
+        n, epochs, rows = len(starts), self.first.settings.epochs, 1 + self.program.memories
+        losses, bad = np.empty((n, epochs)), np.zeros(n, dtype=bool)
+        states, waiting = np.empty((n, rows, self.total), dtype=self.program.dtype), np.arange(n)
+        parts = [p.array.ravel() for _, optimizer, *_ in starts for p in optimizer.params]
+        states[:, 0] = np.concatenate(parts).reshape(n, self.total)
+        with ThreadPoolExecutor(threads) as pool:
+            while len(waiting):
+                groups = [Group(self, starts, states, waiting[i : i + LANES]) for i in range(0, len(waiting), LANES)]
+                with stop_if_interrupted(groups):
+                    self.run(groups[:1])  # which may compile the program
+                    list(pool.map(self.run, [groups[1 + i :: threads] for i in range(threads)]))
+                waiting = np.array([i for group in groups for i in group.hand_in(losses, states, bad)], dtype=int)
+        return losses, states, bad
+
+    def run(self, groups: Sequence[Group]) -> None:
+        """Group after group, in the same memory. Errors: CompileError."""
+        dtype, size, state = self.program.dtype, (self.total, LANES), (1 + self.program.memories, self.total, LANES)
+        saved, gradient = aligned(state, dtype), aligned(size, dtype)
+        work, curves = aligned((self.layout.work, LANES), dtype), np.empty((2, self.first.settings.epochs, LANES))
+        whole, stopping = np.zeros(0, dtype=np.int64), self.first.progress.rule.copy()
+        for group in groups:
+            try:
+                cache.call_first(
+                    self.code, *self.arrays, group.orders, self.first.batch_size, group.state, saved, gradient, work,
+                    whole, self.layout.sizes, group.rates, self.settings, 0.0, stopping, group.losses, *curves,
+                    group.control,
+                )  # fmt: skip
+            except Exception as error:
+                raise CompileError(f"the compiler: {first_line(error)}") from error
+
+
+class Group:
+    """The runs of one call, at `places` in the arrays of all runs. Spare lanes repeat the last run."""
+
+    def __init__(self, way: SideBySide, starts: Sequence[Start], states: Array, places: Array) -> None:
+        self.places = places
+        lanes = [starts[i] for i in places]
+        lanes += [lanes[-1]] * (LANES - len(lanes))
+        program, epochs = way.program, way.first.settings.epochs
+        self.state = aligned((1 + program.memories, way.total, LANES), program.dtype)
+        self.state[0, :, : len(places)] = states[places, 0].T
+        self.state[0, :, len(places) :] = states[places[-1], 0, :, None]
+        for i in range(program.memories):
+            for lane, (_, optimizer, *_) in enumerate(lanes):
+                self.state[1 + i, :, lane] = np.concatenate([m[i].ravel() for m in optimizer.memory])
+        self.rates = np.stack([optimizer.rates(0, way.steps) for _, optimizer, *_ in lanes], axis=1)
+        self.orders = np.empty((epochs, 0, LANES), dtype=np.int64)
+        if way.ordered:
+            self.orders = np.stack([orders_of(way.first, seed) for _, _, seed, _ in lanes], axis=2)
+        self.losses = np.empty((epochs, LANES))
+        self.control = np.zeros(3, dtype=np.int64)
+
+    def hand_in(self, losses: Array, states: Array, bad: Array) -> list[int]:
+        """Write the results of its runs; if one met NaN, mark it and return the places of the others."""
+        n, done = len(self.places), int(self.control[1])
+        if not self.control[2]:
+            losses[self.places], states[self.places] = self.losses[:, :n].T, self.state[:, :, :n].transpose(2, 0, 1)
+            return []
+        met = ~np.isfinite(self.losses[done, :n])
+        bad[self.places[met]] = True
+        return list(self.places[~met])
+
+
+@contextmanager
+def stop_if_interrupted(groups: Sequence[Group]) -> Iterator[None]:
+    """Where this thread is interrupted, let the others end at their next step: their pool waits for them."""
+    try:
+        yield
+    except BaseException:
+        for group in groups:
+            group.control[0] = 1
+        raise
+
+
+def put(model: Module, params: Sequence[Any], weights: Array) -> None:
+    """Put a run's weights, one vector, into its parameters."""
+    for p, part in zip(params, views(weights, [p.shape for p in params]), strict=True):
+        p.assign(part)
+    model.eval()
+
+
+def put_state(start: Start, state: Array, steps: int) -> None:
+    """Put a run's weights and its optimizer's memories (1 + memories, weights) where a run by itself leaves them."""
+    model, optimizer, *_ = start
+    put(model, optimizer.params, state[0])
+    rows = [views(row, [p.shape for p in optimizer.params]) for row in state[1:]]
+    for i in range(len(optimizer.params)):
+        optimizer.memory[i] = tuple([row[i] for row in rows])
+        optimizer.t[i] = steps
+
+
+class Answers:
+    """Predictions of runs when they are asked for, whatever has become of their models: by a model kept for this."""
+
+    def __init__(self, model: Module, X: Array) -> None:
+        self.model, self.X, self.lock = copy.deepcopy(model), X.copy(), Lock()
+
+    def __call__(self, weights: Array) -> Array:
+        with self.lock:
+            put(self.model, self.model.parameters(), weights)
+            return np.asarray(self.model(self.X).array)
+
+
+def aligned(shape: tuple[int, ...], dtype: str) -> Array:
+    """Zeros that start at a cache line, so that no vector spans two of them."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 64, dtype=np.uint8)
+    first = -memory.ctypes.data % 64
+    return memory[first : first + size].view(dtype).reshape(shape)
+
+
+def orders_of(job: Job, seed: int) -> Array:
+    """The orders of all epochs of a run with that seed: (epochs, samples), or (epochs, 0) without shuffling."""
+    rng, count = np.random.default_rng(seed), job.settings.epochs
+    found = [job.orders(rng, count)]
+    while sum(map(len, found)) < count:
+        found.append(job.orders(rng, count - sum(map(len, found))))
+    return np.concatenate(found)
+
+
+def side_by_side(job: Job, compiled: CompiledJob) -> SideBySide | None:
+    """The program that trains runs like this one side by side; None if they have to be trained one by one."""
+    program = compiled.program
+    asked = program.given or program.masks or program.followed or program.foreign or program.limited
+    if asked or compiled.kind is not kind_of or job.watched or job.progress.has_rule:
+        return None
+    if program.step.trace.fixed or any(x.integer for x in program.step.trace.inputs.values()):
+        return None
+    layout = program.layout(job.optimizer.params, job.data, job.batch_size)
+    numbers = layout.work + (3 + program.memories) * sum(p.size for p in job.optimizer.params)
+    many = job.settings.epochs * job.samples > AT_A_TIME
+    if numbers * LANES * np.dtype(program.dtype).itemsize > LARGEST or many or job.steps == 0:
+        return None
+    try:
+        return SideBySide(program, job)
+    except NotImplementedError:
+        return None
