@@ -267,10 +267,8 @@ import sys
 from tinygrad_edu import data, fit_many, nn, optim
 {{change}}
 {inspect.getsource(found)}
-runs = fit_many(
-    lambda seed: nn.MLP([2, 6, 1], seed=seed), *data.moons(90), loss="mse", optimizer=lambda p: optim.SGD(p, lr=0.1),
-    epochs=2, seeds=range(2), batch_size=32,
-)
+sgd, settings = lambda p: optim.SGD(p, lr=0.1), dict(loss="mse", epochs=2, seeds=range(2), batch_size=32)
+runs = fit_many(lambda seed: nn.MLP([2, 6, 1], seed=seed), *data.moons(90), optimizer=sgd, **settings)
 print(*found(), float(runs.losses.sum()))
 """
 MACHINES = {
@@ -292,7 +290,8 @@ def test_another_kind_of_machine_compiles_its_own(home):
 
     outcomes = [run(change) for change in (*MACHINES.values(), "")]
     assert [stats for stats, _ in outcomes] == [(0, 1)] * len(MACHINES) + [(1, 0)]
-    assert len({total for _, total in outcomes}) == 1
+    totals = [float(total) for _, total in outcomes]  # another instruction set may round the last digit otherwise
+    assert totals == pytest.approx([totals[0]] * len(totals), rel=1e-14)
     assert len(list(home.glob("tinygrad_edu_training_*"))) == len(MACHINES)
 
 
