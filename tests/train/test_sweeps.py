@@ -263,12 +263,11 @@ def test_two_workers_that_start_together_leave_one_sound_program(home, client):
 
 
 ELSEWHERE = f"""
-import sys
-from tinygrad_edu import data, fit_many, nn, optim
+import sys; from tinygrad_edu import data, fit_many, nn, optim; from tinygrad_edu.optim import schedules
 {{change}}
-{inspect.getsource(found)}
-sgd, settings = lambda p: optim.SGD(p, lr=0.1), dict(loss="mse", epochs=2, seeds=range(2), batch_size=32)
-runs = fit_many(lambda seed: nn.MLP([2, 6, 1], seed=seed), *data.moons(90), optimizer=sgd, **settings)
+{inspect.getsource(found)}{inspect.getsource(sgd)}
+make, settings = lambda seed: nn.MLP([2, 6, 1], seed=seed), dict(loss="mse", epochs=2, seeds=range(2), batch_size=32)
+runs = fit_many(make, *data.moons(90), optimizer=sgd, **settings)
 print(*found(), float(runs.losses.sum()))
 """
 MACHINES = {

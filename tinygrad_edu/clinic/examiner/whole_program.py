@@ -63,14 +63,12 @@ def check_program(
     checks.function("loss", loss, "check_program")
     rate, name = check_rate(lr), variable_of(obj)
     with preserve(obj, step, loss) as state:
-        program = LearnerProgram(obj, step, loss, state, name)
-        return examine_program(program, rate)
+        return examine_program(LearnerProgram(obj, step, loss, state, name), rate)
 
 
 def variable_of(obj: Any) -> str:
     """What the caller calls the object."""
-    frame = sys._getframe(2)
-    names = [n for n, x in frame.f_locals.items() if x is obj and not n.startswith("_")]
+    names = [n for n, x in sys._getframe(2).f_locals.items() if x is obj and not n.startswith("_")]
     return names[0] if names and not isinstance(obj, dict) else ""
 
 
@@ -282,14 +280,12 @@ class Verdict:
         """What is known of an update that is not right: the numbers of the first step that shows it."""
         lr, text = self.lr or 1.0, "The gradients are right, the update is not."
         for k, (before, after) in enumerate(itertools.pairwise(walk.weights)):
-            given = {n: (x - after[n]) / lr for n, x in before.items()}
-            right = walk.gradients[k]
+            given, right = {n: (x - after[n]) / lr for n, x in before.items()}, walk.gradients[k]
             errors = {n: relative(given[n], g) for n, g in right.items()}
             wrong = {n: e for n, e in errors.items() if e > self.tolerance}
             if wrong:
                 break
-        if k:
-            text = f"{text} It shows in step {k + 1}."
+        text += f" It shows in step {k + 1}." if k else ""
         note = f"{text} {note}".strip()
         return BackpropReport(errors, wrong, [], given, right, method=method, note=note, network=net, followed=True)
 
@@ -307,8 +303,8 @@ class Verdict:
         report = judge(self.learner, self.weights, Given(implied), self.lr, tolerances)
         report.followed = True
         if report.missing:
-            left = f"The step leaves {', '.join(report.missing)} as they are: are their gradients computed, and used?"
-            report.note = f"{left} {report.note}".strip()
+            left = ", ".join(report.missing)
+            report.note = f"The step leaves {left} as before: is its gradient computed, and used? {report.note}".strip()
         if not report.ok and report.network is not None:
             self.add_places(report, report.network, None)
         return report

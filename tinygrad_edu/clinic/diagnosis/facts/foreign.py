@@ -192,7 +192,7 @@ def subject(
     y = targets_for(setup, loss, y)
     task = look_at(task_of(X.reshape(len(X), -1) if form else X, y, setup))
     if extra.held_out is not None:
-        task = replace(task, held_out=held_out_for(extra.held_out, setup, loss, bool(form)))
+        task = replace(task, held_out=arrange_held_out(extra.held_out, setup, loss, bool(form)))
     ended = f"{len(extra.losses) or how['epochs']} epochs done"
     return Subject(
         setup, task, model, {}, extra.losses / extra.terms, np.full(len(extra.losses), np.nan), ended, extra.validation,
@@ -219,7 +219,7 @@ def targets_for(setup: Setup, loss: Any, y: Array) -> Array:
     return y if y.ndim == 1 and setup.link == "softmax" else y.astype(float)
 
 
-def held_out_for(held_out: tuple[Array, Array], setup: Setup, loss: Any, flat: bool) -> tuple[Array, Array]:
+def arrange_held_out(held_out: tuple[Array, Array], setup: Setup, loss: Any, flat: bool) -> tuple[Array, Array]:
     X, y = held_out[0], targets_for(setup, loss, held_out[1])
     return X.reshape(len(X), -1) if flat else X, y
 

@@ -71,10 +71,10 @@ def initializer(config: Any, sizes: tuple[int, ...]) -> Start:
     if plainly in ("zeros", "ones", "constant"):
         return Start("constant", {"zeros": 0.0, "ones": 1.0}.get(plainly, float(told.get("value", 0.0))), 0.0)
     if plainly in ("randomnormal", "truncatednormal", "normal"):
-        return shifted(float(told.get("mean", 0.0)), spread(float(told.get("stddev", 0.05)), shape, "normal"))
+        return shift(float(told.get("mean", 0.0)), spread(float(told.get("stddev", 0.05)), shape, "normal"))
     if plainly in ("randomuniform", "uniform"):
         low, high = float(told.get("minval", -0.05)), float(told.get("maxval", 0.05))
-        return shifted((low + high) / 2.0, within((high - low) / 2.0, shape))
+        return shift((low + high) / 2.0, within((high - low) / 2.0, shape))
     kind = "normal" if plainly.endswith("normal") else "uniform"
     if plainly.startswith("he"):
         return spread(math.sqrt(2.0 / fan_in), shape, kind)
@@ -83,7 +83,7 @@ def initializer(config: Any, sizes: tuple[int, ...]) -> Start:
     return Start(kind, 0.0, 1.0)
 
 
-def shifted(mean: float, start: Start) -> Start:
+def shift(mean: float, start: Start) -> Start:
     return replace(start, centre=mean)
 
 
