@@ -45,7 +45,7 @@ CURVES = [  # name of the file, what is in it
     ("no_suffix", " " + json.dumps(FALLING)),
     ("named.csv", "epoch,Loss,validation\n" + LINES),
     ("last.csv", "\n".join(f"{i},{x}" for i, x in enumerate(FALLING))),
-    ("header.csv", "epoch,train\n\n" + "\n".join(f"{i},{x}" for i, x in enumerate(FALLING)) + "\n\n"),
+    ("header.csv", "epoch,train loss\n\n" + "\n".join(f"{i},{x}" for i, x in enumerate(FALLING)) + "\n\n"),
     ("one_column.csv", "\n".join(map(str, FALLING))),
     ("semicolons.csv", "epoch;loss;other\r\n" + LINES.replace(",", ";")),
     ("tabs.tsv", "loss\tother\n" + "\n".join(f"{x}\t3" for x in FALLING)),
