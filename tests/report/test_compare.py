@@ -80,7 +80,7 @@ def test_estimators_and_plain_losses_are_curves_too(runs):
 @pytest.mark.parametrize(
     ("runs", "names", "said"),
     [
-        ([], None, "0 curves"), (["abc"], None, "no list of losses"), ([object()], None, "object is no run"),
+        ([], None, "0 curves"), (["abc"], None, "str is not a run"), ([object()], None, "object is not a run"),
         ([[1.0, 2.0]], ["a", "b"], "2 names for 1 run"), ([[1.0]] * 33, None, "33 curves"), ([[]], None, "0 curves"),
     ],
 )  # fmt: skip

@@ -142,7 +142,8 @@ class Traced(Tensor):
         return DECOMPOSITIONS["rows_of_classes"](labels, self.sizes[-1])
 
     def __bool__(self) -> bool:
-        own = [x.label for x in topological(self, lambda x: x.parents) if x.op is None and not is_constant(x)]
+        nodes = [x for x in topological(self, lambda x: x.parents) if isinstance(x, Traced)]
+        own = [x.label for x in nodes if x.op is None and not is_constant(x)]
         outside = own and ACTIVE.traces and all(name in ACTIVE.traces[-1].captured for name in own)
         raise TraceError(
             "a compiled function cannot branch on a traced value: choose with tg.ops.where(condition, a, b)"
