@@ -18,6 +18,7 @@ from tinygrad_edu.compile.codegen.names import GENERATED, TRAINING, free_name, i
 from tinygrad_edu.compile.codegen.templates import ARGUMENTS, CLIP, EPOCHS, HEADER
 from tinygrad_edu.core.operation import TABLE, op
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.train.compiled.program import BAD, BAD_ONE
 
 NAMESPACE = {name: lambda *x, row=row: row.on_floats(*map(float, x)) for name, row in ROWS.items()} | {"math": math}
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -3.0, 700.0, math.inf, -math.inf, math.nan]
@@ -165,6 +166,7 @@ IN_BATCH = "            at, place, stops = 0, 0, 0"
 
 def test_what_the_training_program_calls_its_own_is_reserved():
     pieces = {"plus_squares": "+=", "plus_moved": "+=", "batch": IN_BATCH, "clip": CLIP_TEXT}
+    pieces["bad"] = BAD_ONE.format(BAD)  # of runs side by side
     lines = EPOCHS.format_map(defaultdict(str, pieces))
     text = module_writer.module("", "epochs", f"X, Y, W, {ARGUMENTS}", lines, accurate=False)
     tree = ast.parse(text.removeprefix(HEADER))

@@ -24,7 +24,7 @@ TRAINING = frozenset(
         *("t", "lr", "w", "g", "m0", "m1", "m2", "losses", "norms", "changes", "control", "loss", "weights"),
         *("W", "whole", "stopping", "stops", "clip_norm", "clip_value", "factor", "moved", "place", "previous", "tol"),
         *("n", "at", "start", "size", "epoch", "epochs", "first", "total", "squares", "i", "j", "k"),
-        *("before", "after", "next_state", "step", "update", "keep"),
+        *("before", "after", "next_state", "step", "update", "keep", "some"),
     ]
 )
 RESERVED = frozenset(
