@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.backend import cache
-from tinygrad_edu.errors import CompileError, first_line
+from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train.compiled.program import TrainingProgram, views
@@ -211,7 +211,10 @@ def side_by_side(job: Job, compiled: CompiledJob) -> SideBySide | None:
         return None
     if program.step.trace.fixed or any(x.integer for x in program.step.trace.inputs.values()):
         return None
-    layout = program.layout(job.optimizer.params, job.data, job.batch_size)
+    try:
+        layout = program.layout(job.optimizer.params, job.data, job.batch_size)
+    except TraceError:  # runs one by one say what is wrong with the data
+        return None
     numbers = layout.work + (3 + program.memories) * sum(p.size for p in job.optimizer.params)
     many = job.settings.epochs * job.samples > AT_A_TIME
     if numbers * LANES * np.dtype(program.dtype).itemsize > LARGEST or many or job.steps == 0:
