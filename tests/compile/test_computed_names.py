@@ -19,6 +19,8 @@ from tinygrad_edu.errors import TraceError
 
 MODULE = types.ModuleType("settings_of_a_test")
 sys.modules["settings_of_a_test"] = MODULE
+MODULE_NAME, INNER = "settings_of_a_test", types.ModuleType("settings_of_a_test.inner")
+sys.modules["settings_of_a_test.inner"] = INNER
 
 
 ENVIRONMENT, GETTER, CALLER = os.environ, operator.attrgetter("k1"), operator.methodcaller("second")
@@ -64,6 +66,12 @@ READS = {
     "attrgetter": (lambda n, x: x * GETTER(n), lambda n: setattr(n, "k1", 5.0)),
     "methodcaller": (lambda n, x: x * CALLER(n), lambda n: setattr(n, "k1", 5.0)),
     "a module by its name": (lambda n, x: x * sys.modules["settings_of_a_test"].k, lambda n: setattr(MODULE, "k", 4.0)),
+    "a module by a name in a variable": (
+        lambda n, x: x * sys.modules[MODULE_NAME].k, lambda n: setattr(MODULE, "k", 4.0)
+    ),
+    "a module by a name with a dot": (
+        lambda n, x: x * sys.modules["settings_of_a_test.inner"].k, lambda n: setattr(INNER, "k", 4.0)
+    ),
     "bytes": (lambda n, x: x * n.byte[0], lambda n: n.byte.__setitem__(0, 7)),
     "a ContextVar": (lambda n, x: x * n.variable.get(), lambda n: n.variable.set(4.0)),
     "the number of a Value": (lambda n, x: x * n.value.data, lambda n: setattr(n.value, "data", 5.0)),
@@ -76,7 +84,7 @@ READS = {
 def test_a_change_is_seen(name, monkeypatch):
     monkeypatch.delenv("OF_A_TEST", raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    MODULE.k = 2.0
+    MODULE.k = INNER.k = 2.0
     read, change = READS[name]
     net, x = Net(), np.array([0.3, -0.5, 0.7])
     f = tg.jit(lambda x: read(net, x))

@@ -142,6 +142,7 @@ def test_debug_flags_and_callbacks_of_a_program_are_served():
 
 
 COST = """
+import gc
 import time
 from tinygrad_edu import Value
 def chain(n):
@@ -156,18 +157,27 @@ def cost(n, times):
         chain(n)
         best = min(best, (time.process_time() - start) / n)
     return best
-print(cost(1_000_000, 2) / cost(2_000, 100))
+spared, small, callbacks = cost(1_000_000, 1), cost(2_000, 100), gc.callbacks[:]
+gc.callbacks.clear()
+collected = cost(1_000_000, 1)
+gc.callbacks[:] = callbacks
+spared = min(spared, cost(1_000_000, 1))
+print(spared / small, collected / small)
 """
 
 
 @pytest.mark.slow
 def test_a_node_of_a_million_costs_what_a_node_of_two_thousand_does():
-    """1.3 on a quiet machine, which is the processor's cache, and 3.0 with all collections; here others work too."""
+    """1.3 times on a quiet machine, which is the processor's cache, and 3.0 times with all collections.
+
+    Where memory is slow, as in a crowded machine, both grow: 2.3 and 4 were seen. So one is compared with the other.
+    """
     ratios = []
     for _ in range(3):
         found = subprocess.run([sys.executable, "-c", COST], capture_output=True, text=True, check=True)
-        ratios.append(float(found.stdout))
-        if ratios[-1] < 1.8:
+        spared, collected = map(float, found.stdout.split())
+        ratios.append((spared, collected))
+        if spared < 1.8 or spared < 0.7 * collected:
             return
         time.sleep(1.0)
-    assert min(ratios) < 1.8, ratios
+    raise AssertionError(ratios)

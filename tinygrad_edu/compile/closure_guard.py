@@ -16,6 +16,7 @@ Arrays that the program reads again at each call are not compared; all others ar
 from __future__ import annotations
 
 import os
+import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -250,6 +251,9 @@ class Walk:
         yield from ((name, each) for each in self.entries(name, lambda: (x.get(ABSENT),)))
 
     def of_mapping(self, name: str, x: Mapping[Any, Any]) -> Iterator[Place]:
+        if x is sys.modules:  # thousands of entries, of which those count that are named
+            yield from self.of_dict(name, x, sorted(key for key in x if self.known.issuperset(key.split("."))))
+            return
         self.entries(name, x.__iter__, x)
         yield from ((f"{name}[...]", each) for each in self.entries(name, x.values, x))
 

@@ -65,7 +65,8 @@ def texts_in(x: Any) -> set[str]:
         return set().union(*map(texts_in, x.co_consts))
     if isinstance(x, tuple):
         return set().union(*map(texts_in, x))
-    return {x} if isinstance(x, str) and x.isidentifier() else set()
+    parts = x.split(".") if isinstance(x, str) else [""]  # of sys.modules["a.b"], attrgetter("a.b")
+    return set(parts) if all(map(str.isidentifier, parts)) else set()
 
 
 def modules_of(words: set[str]) -> list[ModuleType]:
