@@ -269,7 +269,48 @@ def linspace(a, b, num, endpoint=True):
     return (1.0 - share) * a + share * b
 
 
+def nanquantile(x, q, axis=None, method="linear"):
+    return over(lambda rows: torch.nanquantile(rows, torch.as_tensor(q, dtype=x.dtype), dim=-1, interpolation=method))(
+        x, axis=axis
+    )
+
+
+def running(function, neutral):
+    def along(x, axis=None):
+        x = torch.where(torch.isnan(x), neutral, x)
+        return function(x.reshape(-1), 0) if axis is None else function(x, axis)
+
+    return along
+
+
+def polyval(p, x):
+    y = 0.0 * x
+    for c in p:
+        y = y * x + c
+    return y
+
+
+def vander(x, n=None, increasing=False):
+    """torch.vander writes in place and has no gradient."""
+    powers = [x**k for k in range(len(x) if n is None else n)]
+    return torch.stack(powers if increasing else powers[::-1], dim=-1)
+
+
+def cond(x, p=None):
+    """torch.linalg.cond of these norms writes in place and has no gradient."""
+    p = 2 if p is None else p
+    return torch.linalg.matrix_norm(x, p) * torch.linalg.matrix_norm(torch.linalg.inv(x), p)
+
+
 NUMPYS |= {
+    "nancumsum": running(torch.cumsum, 0.0),
+    "nancumprod": running(torch.cumprod, 1.0),
+    "nanmedian": over(lambda x: torch.nanquantile(x, 0.5, dim=-1)),
+    "nanquantile": nanquantile,
+    "nanpercentile": lambda x, q, axis=None: nanquantile(x, np.asarray(q) / 100.0, axis),
+    "polyval": polyval,
+    "vander": vander,
+    "cond": cond,
     "linspace": linspace,
     "fftshift": lambda x, axes=None: torch.fft.fftshift(x, axes),
     "ifftshift": lambda x, axes=None: torch.fft.ifftshift(x, axes),

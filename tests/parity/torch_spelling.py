@@ -46,6 +46,9 @@ ELEMENTWISE = {
     "betaln": lambda a, b: torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b),
     "ndtr": torch.special.ndtr,
     "entr": torch.special.entr,
+    "log_ndtr": torch.special.log_ndtr,
+    "ndtri": torch.special.ndtri,
+    "xlog1py": torch.special.xlog1py,
     "polygamma": lambda n, x: torch.polygamma(int(n.reshape(-1)[0]), x) + 0.0 * n,
 }
 
