@@ -19,7 +19,7 @@ from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, switch_mode
 from tinygrad_edu.core.numpy_protocol import call_function
-from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
+from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
@@ -218,11 +218,6 @@ def sample(x: Node) -> Any:
 
 def as_sample(x: Node) -> Any:
     return x if is_sample(x) else Batched(x if isinstance(x, Tensor) else np.asarray(x), True)
-
-
-def is_flat(operation: ArrayLike) -> bool:
-    """Is it a comparison? What is made of truth values has no gradient, as where they are plain arrays."""
-    return isinstance(operation, Operation) and operation.partials is None
 
 
 def own_parents(x: Node) -> list[Any]:

@@ -39,10 +39,17 @@ def sum_products(x: ArrayLike, axis: Axes = None) -> Any:
 def refuse_narrow(x: ArrayLike) -> None:
     """Errors: TraceError for nodes of 8 or 16 bits, whose sums of products NumPy keeps that narrow."""
     dtype = getattr(x, "dtype", None)
-    if hasattr(x, "parents") and dtype is not None and dtype.kind in "iu" and dtype.itemsize < 4:
-        raise TraceError(
-            f"sums of products of {dtype} wrap round, which is not compiled: write x.astype(np.int64) first"
-        )
+    if hasattr(x, "parents") and dtype is not None and is_narrow(dtype):
+        raise narrow_error("sums of products", dtype)
+
+
+def is_narrow(dtype: np.dtype[Any]) -> bool:
+    """Whole numbers of 8 or 16 bits, whose sums and products wrap round? A float holds all those of 32 bits."""
+    return dtype.kind in "iu" and dtype.itemsize < 4
+
+
+def narrow_error(what: str, dtype: np.dtype[Any]) -> TraceError:
+    return TraceError(f"{what} of {dtype} wrap round, which is not compiled: write x.astype(np.int64) first")
 
 
 def is_mask(x: ArrayLike) -> bool:

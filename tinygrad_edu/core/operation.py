@@ -163,6 +163,11 @@ class Operation(Curve):
             return self.array_partials(y, *map(of_numpy, arguments))
 
 
+def is_flat(operation: Operation | ArrayOperation | None) -> bool:
+    """Has it no derivative, as a comparison? What is made of truth values has no gradient."""
+    return isinstance(operation, Operation) and operation.partials is None
+
+
 class ArrayOperation(Body):
     """An operation on whole arrays: y = function(*arrays, **options), and its pull-back
     vjp(g, y, *arrays, **options) = (g·∂y/∂array₁, ...), written with operations, so that it runs on

@@ -28,7 +28,7 @@ from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_protocol import call_function
-from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation
+from tinygrad_edu.core.operation import EVERYWHERE, ArrayOperation, Operation, is_flat
 from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
@@ -265,8 +265,7 @@ def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0, again
     order = topological(root, lambda x: x.parents)
     needed = set(wanted)
     for x in order:
-        flat = isinstance(x.op, Operation) and x.op.partials is None  # a comparison, or what is detached
-        if not flat and any(p in needed for p in x.parents):
+        if not is_flat(x.op) and any(p in needed for p in x.parents):
             needed.add(x)
 
     def pull(x: Traced, g: Any) -> list[tuple[Traced, Any]]:

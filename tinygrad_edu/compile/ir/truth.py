@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.ir.dims import Size
-from tinygrad_edu.core.operation import TABLE, Operation
+from tinygrad_edu.core.broadcasting import is_narrow, narrow_error
+from tinygrad_edu.core.operation import TABLE, Operation, is_flat
 from tinygrad_edu.errors import TraceError
 
 Kind = Any  # a dtype; `int` for Python's whole numbers, which take on that of an array beside them
@@ -28,12 +29,11 @@ MOVES = {
 ADDS = {"sum", "prod", "cumsum", "cumprod"}
 REMAINDERS = {"floor_divide", "mod", "fmod"}  # of whole numbers by 0 they are 0
 ARITHMETIC = {"add", "sub", "mul", "div"}
-BITS = 16  # up to this width sums and products of whole numbers wrap round; a float holds all those of 32 bits
 
 
 def is_comparison(x: Any) -> bool:
     """Is it computed by a comparison? `pos` without a derivative stands for what is detached."""
-    return isinstance(x.op, Operation) and x.op.partials is None and x.op.name != "pos"
+    return is_flat(x.op) and x.op.name != "pos"
 
 
 def is_truth(x: Any) -> bool:
@@ -92,8 +92,8 @@ def counts(parents: Sequence[Any]) -> bool:
     if FLOAT in kinds or int in kinds:
         return False
     kind = np.result_type(*kinds)
-    if kind.kind in "iu" and kind.itemsize * 8 <= BITS:
-        raise TraceError(f"products of {kind} wrap round, which is not compiled: write x.astype(np.int64) first")
+    if is_narrow(kind):
+        raise narrow_error("products", kind)
     return bool(kind == TRUTH)
 
 
@@ -167,8 +167,8 @@ def is_nonzero(x: Any) -> bool:
 def refuse_fractions(operation: Operation, kind: Kind, parents: Sequence[Any]) -> None:
     """Errors: TraceError where whole numbers would have to be cut off, which NumPy does or refuses in turn."""
     power = operation.name == "pow" and parents[1].op is None and parents[1].name.startswith("-")
-    if operation.name == "pow" and kind is not int and np.iinfo(kind).bits <= BITS and not is_truth(parents[0]):
-        raise TraceError(f"powers of {kind} wrap round, which is not compiled: write x.astype(np.int64) first")
+    if operation.name == "pow" and kind is not int and is_narrow(kind) and not is_truth(parents[0]):
+        raise narrow_error("powers", kind)
     if operation.name == "reciprocal" or power:
         raise TraceError(
             f"{'whole numbers to the power of one below 0' if power else 'the reciprocal of whole numbers'}, which "
@@ -180,11 +180,11 @@ def wrap(x: Any, kind: Kind, operation: Operation) -> Any:
     """Of narrow whole numbers what NumPy keeps: 200 + 100 of uint8 is 44. Unsigned ones below 0: TraceError."""
     if kind is int or x.op is None or operation.name in ("where", "maximum", "minimum", *REMAINDERS):
         return x
-    limits = np.iinfo(kind)
-    if limits.bits > BITS:
+    if not is_narrow(kind):
         if kind.kind == "u" and operation.name in ("sub", "neg"):
             raise TraceError(f"{operation.name} of {kind}, which wraps round below 0: write x.astype(np.int64) first")
         return x
+    limits = np.iinfo(kind)
     low = float(limits.min)
     found = TABLE["mod"](as_float(x) - low, 2.0**limits.bits) + low
     found.kind = kind
