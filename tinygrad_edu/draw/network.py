@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import isfinite
 from typing import Any, Literal
 
 from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.draw.dot import ALARM, COLOURS, FONT, QUIET, heading
-from tinygrad_edu.draw.stand import LINE, MOST_UNITS, ROW, columns, depth_of_captions, in_runs, lowest, places
+from tinygrad_edu.draw.stand import LINE, MOST_UNITS, ROW, Column, columns, depth_of_captions, in_runs, lowest, places
 from tinygrad_edu.draw.text import count, escape
 from tinygrad_edu.errors import DrawError
 
@@ -34,6 +35,10 @@ class Chain:
     widths: tuple[int, ...]
     edges: tuple[Any, ...]
     captions: tuple[str, ...]
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        return columns(self.captions, self.widths)
 
 
 def draw_network(model: Model, inputs: Samples, colour: Colour, title: str) -> tuple[str, str]:
@@ -121,7 +126,7 @@ def activations(model: Model, layers: int) -> list[str]:
 
 def circles(chain: Chain, tints: Sequence[Sequence[str]]) -> Iterator[str]:
     """A circle for each unit, and the number of those that are left out."""
-    for column in columns(chain.captions, chain.widths):
+    for column in chain.columns:
         layer, width = column.layer, chain.widths[column.layer]
         kind = "input" if layer == 0 else "output" if layer == len(chain.widths) - 1 else "result"
         fill, border = COLOURS[kind]  # type: ignore[index]
@@ -140,7 +145,7 @@ def circles(chain: Chain, tints: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def captions(chain: Chain) -> Iterator[str]:
     """Below each layer what it is: Linear 2→16, tanh."""
-    for column in columns(chain.captions, chain.widths):
+    for column in chain.columns:
         lines = escape(chain.captions[column.layer], 120).replace(", ", "<BR/>")
         # so that the first lines stand side by side
         height = column.y + lowest(chain.widths) - 0.55 - LINE / 2 * lines.count("<BR/>")
@@ -152,9 +157,7 @@ def captions(chain: Chain) -> Iterator[str]:
 
 def edges(chain: Chain) -> Iterator[str]:
     """An edge for each weight between circles that are shown, as wide as its number is large in this layer."""
-    last = {
-        column.layer: column.name for column in columns(chain.captions, chain.widths)
-    }  # of two the one to go on from
+    last = {column.layer: column.name for column in chain.columns}  # of two the one to go on from
     for layer, matrix in enumerate(chain.edges):
         largest = max((abs(x) for x in matrix.ravel().tolist() if isfinite(x)), default=0.0)
         for unit, _ in places(matrix.shape[0]):
@@ -182,7 +185,7 @@ def health_note(units: Mapping[int, Sequence[str]]) -> str:
 def health_legend(chain: Chain, tinted: Sequence[Sequence[str]]) -> Iterator[str]:
     """Below the captions, from left to right: a circle in the colour of each state that occurs, and its name."""
     met = [state for state in TINTS if state and any(state in layer for layer in tinted)]
-    bottom = min(column.y for column in columns(chain.captions, chain.widths)) + lowest(chain.widths)
+    bottom = min(column.y for column in chain.columns) + lowest(chain.widths)
     height = bottom - depth_of_captions(chain.captions) - 0.47
     for place, state in enumerate([*met, *unmeasured(chain, tinted)]):
         x, middle = 1.25 * place, 1.25 * place + 0.2 + 0.043 * len(state)

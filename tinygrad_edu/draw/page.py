@@ -56,9 +56,8 @@ def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, 
     heading, alternative = html.escape(clean(title, 120) or "Computation graph"), html.escape(summary)
     pictures = "".join(place_picture(view, svg, alternative, place) for place, (view, svg) in enumerate(svgs.items()))
     script, style = asset("graph.js"), asset("graph.css")
-    legend = "".join(
-        legend_entry(kind, *colours) for kind, colours in COLOURS.items() if story
-    )  # a network has its own
+    entries = COLOURS.items() if story else ()  # a network has its own
+    legend = "".join(legend_entry(kind, *colours) for kind, colours in entries)
     body = f"""
 <header><h1>{heading}</h1><p class="summary">{alternative}</p></header>
 {CONTROLS}

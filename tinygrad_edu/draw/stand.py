@@ -34,7 +34,7 @@ def columns(captions: Sequence[str], widths: Sequence[int]) -> list[Column]:
 
 def row_height(captions: Sequence[str], widths: Sequence[int]) -> float:
     """Inches from one row to the next."""
-    return ROW * (min(max(widths), MOST_UNITS) - 1) + 0.36 + depth_of_captions(captions) + 0.35
+    return 0.36 - 2.0 * lowest(widths) + depth_of_captions(captions) + 0.35
 
 
 def depth_of_captions(captions: Sequence[str]) -> float:
