@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu import Tensor, nn
+from tinygrad_edu.draw import drawing
 from tinygrad_edu.errors import CheckpointError, DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn import storage
 
@@ -161,3 +162,19 @@ def test_every_flipped_bit_is_noticed(tmp_path):
     for metadata in (None, {"checksum": "of another kind"}):
         path.write_bytes(save(model().state_dict(), metadata))
         model().load(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("replace", [storage.replace, drawing.replace])
+def test_a_pipe_is_written_to_and_stays_a_pipe(replace, tmp_path):
+    """A rename would put a file in its place: as root, in that of /dev/stdout or /dev/full too."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        replace(path, b"all of it")
+        assert os.read(reader, 100) == b"all of it"
+        assert path.is_fifo()
+        assert [x.name for x in tmp_path.iterdir()] == ["pipe"]
+    finally:
+        os.close(reader)

@@ -257,6 +257,7 @@ WRONG = [
     ({"X": np.zeros((3, 2)), "y": np.zeros((4, 1))}, ShapeError, "X has 3 rows and y has 4"),
     ({"X": np.full((3, 2), np.nan), "y": np.zeros((3, 1))}, SettingError, "NaN"),
     ({"X": np.zeros((3, 5)), "y": np.zeros((3, 1))}, ShapeError, "5"),
+    ({"X": np.zeros((0, 2)), "y": np.zeros((0, 1))}, SettingError, "no samples"),
 ]
 
 

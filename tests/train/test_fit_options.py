@@ -183,6 +183,19 @@ def test_many_models_with_frozen_arrays_of_their_own_are_refused():
         fit_many(Scaled, X, Y, loss="mse", epochs=2, seeds=range(2), optimizer=lambda p: optim.SGD(p, lr=0.1))
 
 
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_batchnorm_of_images_takes_a_last_batch_of_one(batch_size):
+    """Its variance is that of many places."""
+    images, y = np.random.default_rng(0).normal(size=(4, 1, 3, 3)), np.ones((4, 1))
+
+    def losses_of(compiled):
+        model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(9, 1, rng=0))
+        run = fit(model, images, y, loss="mse", optimizer="sgd", epochs=2, batch_size=batch_size, compiled=compiled)
+        return run.loss_curve
+
+    np.testing.assert_allclose(losses_of(True), losses_of(False), rtol=1e-12)
+
+
 def test_batchnorm_refuses_a_last_batch_of_one_before_it_trains():
     model = nn.MLP([2, 5, 1], seed=1, norm="batch")
     optimizer = optim.SGD(model.parameters(), lr=0.05)

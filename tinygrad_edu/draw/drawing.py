@@ -161,6 +161,9 @@ class Drawing:
 def replace(path: Path, content: bytes) -> None:
     """Write a file in one step: readers see the old content or the new, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe, in whose place a rename puts a file
+        path.write_bytes(content)
+        return
     draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         draft.write_bytes(content)

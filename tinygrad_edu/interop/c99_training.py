@@ -120,7 +120,7 @@ class CTrainingFile(CFile):
     def batch_check(self) -> str:
         """What has to be true of the size of a batch, and of the last one, which may be smaller."""
         if not self.training.rows:
-            return f'if (batch != {self.batch}) {{ return "batches of {self.batch} are needed"; }}'
+            return f'if (batch != {self.batch} || n % batch) {{ return "batches of {self.batch} are needed"; }}'
         checked = self.training.step.trace, self.sizes, list(self.training.data)
         texts = [self.check(*checked, rows) for rows in ("batch", "(n % batch ? n % batch : batch)")]
         return lines(4, [text for text in texts if text])

@@ -16,6 +16,7 @@ from tinygrad_edu.interop.c99_training import CTrainingFile
 from tinygrad_edu.interop.prediction import PredictionProgram, sample_for
 from tinygrad_edu.interop.programs import NetworkProgram, network_program
 from tinygrad_edu.interop.torch_weights import save_torch_state_dict
+from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.storage import replace
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
@@ -169,11 +170,8 @@ def write_onnx(path: Path, model: Any, X: Any, dtype: str) -> Path:
         return Path(model.to_onnx(path))
     sample = inputs_for(model, sample_for(model) if X is None else X)
     names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
-    training = model.training
-    try:
+    with modes_kept(model):
         made = OnnxModel(model.eval(), sample, ["output"], names, dtype).model()
-    finally:
-        model.train(training)
     replace(path.resolve(), made.SerializeToString())
     return path
 

@@ -25,6 +25,7 @@ from tinygrad_edu.interop.prediction import (
     named_sizes,
     numbers,
 )
+from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.optim import optimizer_for
 from tinygrad_edu.optim.schedule import as_schedule
 from tinygrad_edu.train.compiled import programs
@@ -68,12 +69,9 @@ class NetworkProgram(PredictionProgram):
         self.rule = None if given.tol is None and given.patience is None else (given.tol or 0.0, given.patience or 0)
         if common_steps(self.optimizer):
             raise SettingError("the optimizer has made steps already: export with a new one")
-        mode = job.model.training
-        try:
+        with modes_kept(job.model):
             job.model.train()
             self.training = programs.trace_job(job)
-        finally:
-            job.model.train(mode)
         self.names = {id(p): name for name, p in job.model.named_parameters()}
         self.captured = self.training.step.trace.captured
         super().__init__(job.model, job.data[0], accurate=job.settings.accurate, hidden=hidden)

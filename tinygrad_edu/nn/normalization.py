@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks, ops
-from tinygrad_edu.compile.ir.dims import ACTIVE
+from tinygrad_edu.compile.ir.dims import ACTIVE, at_least
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import SettingError, ShapeError
@@ -166,7 +166,7 @@ class BatchNorm(Normalization):
         if not compiled:
             refuse_trace(type(self).__name__, "changes its running statistics at every step")
         samples, axes = math.prod((*x.shape[:axis], *x.shape[axis + 1 :])), tuple(i for i in range(x.ndim) if i != axis)
-        if not compiled and samples < 2:
+        if not at_least(samples, 2):  # in a trace, a condition of the program
             raise ShapeError(
                 f"{type(self).__name__} in training needs at least two samples for a variance, and the input has shape "
                 f"{x.shape}: use larger batches (the last one of an epoch may hold a single sample), or call eval() "

@@ -37,7 +37,13 @@ def checksum_of(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> str:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write under another name first, then rename: a file system renames completely or not at all."""
+    """Write under another name first, then rename: a file system renames completely or not at all.
+
+    What is no file, such as a pipe or /dev/stdout, is written to: a rename would put a file in its place.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(data)
+        return
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with part.open("xb") as file:

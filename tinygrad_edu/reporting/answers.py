@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.reporting.record import Record
@@ -74,12 +75,8 @@ def limits_around(X: Array, share: float) -> tuple[Array, Array]:
 
 def predict(model: Module, X: Array) -> Array:
     """The outputs as plain numbers, (samples, outputs), in eval mode."""
-    training = model.training
-    try:
-        with no_grad(), np.errstate(all="ignore"):
-            output = model.eval()(X)
-    finally:
-        model.train(training)
+    with modes_kept(model), no_grad(), np.errstate(all="ignore"):
+        output = model.eval()(X)
     if isinstance(output, Tensor):
         return np.asarray(output.array, dtype=float).reshape(len(X), -1)
     return np.array([float(v.data) for v in np.ravel(output)]).reshape(len(X), -1)

@@ -63,6 +63,8 @@ def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histog
     data = tuple(job.data[:2]) if job is not None else None
     if X is not None and run.model is not None:
         data = pair(run.model, loss, X, whole(y))
+        if not len(data[0]):
+            raise SettingError("X has no samples: there is nothing to measure on")
     watching = [callback for callback in job.settings.callbacks if isinstance(callback, Histograms)] if job else []
     held_out = job.held_out if job is not None else None
     return Record(run, data, loss, histograms or (watching[-1] if watching else None), held_out)

@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import CompileError, SettingError
 from tinygrad_edu.names import LossName, OptimizerName, OrderName
+from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
 from tinygrad_edu.train import progress_bar
@@ -106,7 +107,7 @@ class Training:
     """
 
     def __init__(self, job: Job, compiled: bool | str) -> None:
-        self.job, self.compiled, self.training = job, compiled, job.model.training
+        self.job, self.compiled, self.modes = job, compiled, Modes(job.model)
         self.point, self.stepper = Point(job), Stepper(job, progress_bar.NoBar())
         self.measured: Point | None = None  # before the callbacks of an epoch
         self.beginning: Beginning | None = None  # of a run whose compiled epochs may have to be taken back
@@ -124,7 +125,7 @@ class Training:
             return for_certain(lambda: self.finish(reason(self.job, interrupted=True)))
         except BaseException:
             for_certain(self.back_to_point)
-            for_certain(lambda: self.job.model.train(self.training))
+            for_certain(self.modes.restore)
             raise
 
     def all_epochs(self, shown: Bar) -> str:
@@ -224,7 +225,7 @@ class Training:
         """Restore the best weights, if asked for, and make the record; doing it twice is the same as once."""
         self.point.restore()
         run = record(self.job, ending + self.job.restore_best(), self.compiled)
-        self.job.model.train(self.training)
+        self.modes.restore()
         return run
 
 

@@ -19,6 +19,7 @@ from tinygrad_edu.core.limits import FLAT
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError
+from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.layers import is_activation
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.storage import contents, parse_json, replace
@@ -216,14 +217,14 @@ def rows_of(model: Module, X: Array, samples: int = 256) -> Array:
 @contextmanager
 def evaluation_mode(model: Module) -> Iterator[None]:
     """Eval mode, without gradients; everything is as before afterwards."""
-    training, parameters = model.training, model.parameters()
+    modes, parameters = Modes(model), model.parameters()
     before = [(p.grad, p.spent) for p in parameters]
     model.eval()
     model.zero_grad()
     try:
         yield
     finally:
-        model.train(training)
+        modes.restore()
         for parameter, (grad, spent) in zip(parameters, before, strict=True):
             parameter.grad, parameter.spent = grad, spent
 

@@ -15,6 +15,7 @@ from tinygrad_edu.data.batching import orders
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.dropout import Dropout
+from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
@@ -172,10 +173,9 @@ class Job:
 
     def validate(self, X: Array, y: Array) -> float:
         """The loss of the held-out samples; keeps the best state so far if the run may stop early."""
-        training, progress = self.model.training, self.progress
-        with no_grad():
+        progress = self.progress
+        with modes_kept(self.model), no_grad():
             loss = float(self.loss(self.model.eval()(X), y).item())
-        self.model.train(training)
         progress.validation.append(loss)
         if self.settings.patience and (progress.best is None or loss < progress.best[0]):
             progress.best = (loss, progress.epochs, self.model.state_dict())
@@ -183,12 +183,8 @@ class Job:
 
     def refuse_indices(self) -> None:
         """Raise the error of a layer that gets an index out of range, if there is one."""
-        training = self.model.training
-        try:
-            with no_grad():
-                self.model.eval()(self.data[0])
-        finally:
-            self.model.train(training)
+        with modes_kept(self.model), no_grad():
+            self.model.eval()(self.data[0])
 
     def restore_best(self) -> str:
         """Restore the best weights by validation, if they are not the last ones, and say so."""

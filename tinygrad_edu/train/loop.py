@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 
@@ -79,10 +80,8 @@ def one_minus_mae(model: Module, X: Array, y: Array) -> float:
 
 def outputs(model: Module, X: Array) -> Array:
     """The model's outputs in eval mode as plain numbers, on either back end."""
-    training = model.training
-    with no_grad():
+    with modes_kept(model), no_grad():
         output = model.eval()(X)
-    model.train(training)
     if not isinstance(output, np.ndarray):
         return np.asarray(output.array)
     return np.array([p.data for p in output.flat]).reshape(output.shape)

@@ -13,6 +13,7 @@ from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.names import LossName
+from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.named import optimizer_for
 from tinygrad_edu.train.job import job_of
@@ -98,7 +99,7 @@ def lr_range_test(
         raise SettingError(f"end={end}: the last rate has to be above start={start}")
     made = optimizer_for(optimizer, parameters_of(model))
     job = job_of(model, X, y, made, Settings(loss=loss, epochs=1, batch_size=batch_size, seed=seed))
-    before, training = Snapshot(model, made), model.training
+    before, modes = Snapshot(model, made), Modes(model)
     try:
         model.train()
         with np.errstate(all="ignore"):
@@ -106,7 +107,7 @@ def lr_range_test(
     finally:
         before.restore()
         made.zero_grad()
-        model.train(training)
+        modes.restore()
 
 
 def steps_at(job: Any, rates: ArrayLike, stop_at: float, rng: np.random.Generator) -> RangeTest:

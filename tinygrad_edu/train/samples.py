@@ -13,6 +13,7 @@ from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
+from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.losses import Loss
 from tinygrad_edu.nn.module import Module
 
@@ -116,13 +117,9 @@ def first_that_works(call: Callable[[Array], Any], model: Module, forms: Sequenc
 @contextmanager
 def aside(model: Module) -> Iterator[None]:
     """A look at what a model gives, without gradients, dropout or statistics of a batch."""
-    training = model.training
-    try:
-        with no_grad():
-            model.eval()
-            yield
-    finally:
-        model.train(training)
+    with modes_kept(model), no_grad():
+        model.eval()
+        yield
 
 
 def output_shape(model: Module, inputs: Array) -> tuple[int, ...]:

@@ -191,8 +191,9 @@ class Block:
 
 
 def refuse_batch_of_one(job: Job, program: TrainingProgram) -> None:
-    """BatchNorm has no variance of one sample."""
-    if program.followed and 1 in (job.batch_size, job.samples % job.batch_size):
+    """BatchNorm has no variance of one sample, unless it is one of many places, as an image is."""
+    alone = 1 in (job.batch_size, job.samples % job.batch_size)
+    if program.followed and alone and program.sizes_of(program.captures(job.optimizer.params), job.data, 1) is None:
         raise ShapeError(
             f"BatchNorm needs at least two samples in every batch, and {job.samples} samples in batches of "
             f"{job.batch_size} leave a batch of one: use another batch_size"
