@@ -11,7 +11,8 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import array_op
 from tinygrad_edu.core.shapes import one_axis, reshape
-from tinygrad_edu.errors import ShapeError, TraceError
+from tinygrad_edu.core.whole_numbers import is_mask, refuse_narrow
+from tinygrad_edu.errors import ShapeError
 
 Axes = int | Sequence[int] | None
 Shape = tuple[int, ...]
@@ -34,37 +35,6 @@ def sum_products(x: ArrayLike, axis: Axes = None) -> Any:
     refuse_narrow(x)
     total = sum(x, axis=axis)
     return total > 0 if is_mask(x) else total
-
-
-def refuse_narrow(x: ArrayLike) -> None:
-    """Errors: TraceError for nodes of 8 or 16 bits, whose sums of products NumPy keeps that narrow."""
-    dtype = getattr(x, "dtype", None)
-    if hasattr(x, "parents") and dtype is not None and is_narrow(dtype):
-        raise narrow_error("sums of products", dtype)
-
-
-def is_narrow(dtype: np.dtype[Any]) -> bool:
-    """Whole numbers of 8 or 16 bits, whose sums and products wrap round? A float holds all those of 32 bits."""
-    return dtype.kind in "iu" and dtype.itemsize < 4
-
-
-def narrow_error(what: str, dtype: np.dtype[Any]) -> TraceError:
-    return TraceError(f"{what} of {dtype} wrap round, which is not compiled: write x.astype(np.int64) first")
-
-
-def is_mask(x: ArrayLike) -> bool:
-    """An array of truth values, or a node that stands for one?"""
-    return bool(getattr(x, "dtype", None) == np.bool_)
-
-
-def is_whole(x: ArrayLike) -> bool:
-    """An array of whole numbers or truth values, or a node that stands for one?"""
-    return getattr(getattr(x, "dtype", None), "kind", "f") in "biu"
-
-
-def as_floats(x: ArrayLike) -> Any:
-    """Whole numbers and truth values as floats, where NumPy computes with floats whatever it is given."""
-    return x * 1.0 if is_whole(x) else x
 
 
 def unbroadcast(g: ArrayLike, shape: Shape) -> Any:

@@ -8,11 +8,12 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis
-from tinygrad_edu.core.broadcasting import is_mask, is_whole, sum
+from tinygrad_edu.core.broadcasting import sum
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import offsets
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.shapes import pad, put, ravel, reshape
+from tinygrad_edu.core.whole_numbers import is_mask, is_whole
 from tinygrad_edu.errors import ShapeError
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
-from tinygrad_edu.core.broadcasting import as_floats, axes_of, count, keepdims_shape, sum
+from tinygrad_edu.core.broadcasting import axes_of, count, keepdims_shape, sum
 from tinygrad_edu.core.diagonals import tril
 from tinygrad_edu.core.linear_systems import OWN_GRADIENT, inv, lapack, solve, square, swap_last_axes
 from tinygrad_edu.core.operation import array_op, compose
@@ -20,6 +20,7 @@ from tinygrad_edu.core.positions import numbers
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.reductions import max, min, root
 from tinygrad_edu.core.shapes import expand_dims, getitem, reshape, transpose
+from tinygrad_edu.core.whole_numbers import as_floats
 from tinygrad_edu.errors import OperandError, ShapeError
 
 # factors of symmetric matrices; as in NumPy, only the lower triangle is read

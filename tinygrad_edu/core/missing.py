@@ -10,13 +10,14 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.broadcasting import Axes, as_floats, axes_of, is_mask, is_whole, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, sum
 from tinygrad_edu.core.operation import compose
 from tinygrad_edu.core.positions import in_dtype_of
 from tinygrad_edu.core.rearrange import roll
 from tinygrad_edu.core.reductions import max, min, prod
 from tinygrad_edu.core.shapes import cumsum, reshape
 from tinygrad_edu.core.statistics import cumprod
+from tinygrad_edu.core.whole_numbers import as_floats, is_mask, is_whole
 
 
 def is_nan(x: ArrayLike) -> Any:

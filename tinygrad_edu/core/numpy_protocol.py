@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Option
-from tinygrad_edu.core.broadcasting import as_floats, is_whole
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.numpy_names import (
     INSTEAD,
@@ -27,6 +26,7 @@ from tinygrad_edu.core.numpy_names import (
 )
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.whole_numbers import as_floats, is_whole
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 

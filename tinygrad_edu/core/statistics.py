@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.broadcasting import Axes, as_floats, axes_of, broadcast_to, count, is_mask, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count, sum
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import in_dtype_of, numbers, offsets
@@ -26,6 +26,7 @@ from tinygrad_edu.core.shapes import (
     swapaxes,
     transpose,
 )
+from tinygrad_edu.core.whole_numbers import as_floats, is_mask
 from tinygrad_edu.errors import ShapeError
 
 # averages

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.ir.dims import Size
-from tinygrad_edu.core.broadcasting import is_narrow, narrow_error
 from tinygrad_edu.core.operation import TABLE, Operation, is_flat
+from tinygrad_edu.core.whole_numbers import is_narrow, narrow_error
 from tinygrad_edu.errors import TraceError
 
 Kind = Any  # a dtype; `int` for Python's whole numbers, which take on that of an array beside them
