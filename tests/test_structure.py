@@ -17,6 +17,7 @@ SHAPELESS = {"utils", "helpers", "misc"}  # names that do not say what is inside
 ROOMS = [
     "errors",
     "packages",
+    "whole_files",
     "elsewhere",
     "checks",
     "names",

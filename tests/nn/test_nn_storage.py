@@ -6,7 +6,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from tinygrad_edu import Tensor, nn
+from tinygrad_edu import Tensor, nn, whole_files
 from tinygrad_edu.draw import drawing
 from tinygrad_edu.errors import CheckpointError, DtypeError, SettingError, ShapeError
 from tinygrad_edu.nn import storage
@@ -165,7 +165,7 @@ def test_every_flipped_bit_is_noticed(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-@pytest.mark.parametrize("replace", [storage.replace, drawing.replace])
+@pytest.mark.parametrize("replace", [whole_files.replace, drawing.replace])
 def test_a_pipe_is_written_to_and_stays_a_pipe(replace, tmp_path):
     """A rename would put a file in its place: as root, in that of /dev/stdout or /dev/full too."""
     path = tmp_path / "pipe"

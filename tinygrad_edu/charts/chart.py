@@ -23,7 +23,7 @@ from tinygrad_edu.charts.palette import DARK, LIGHT, MARKS, SERIES, variables
 from tinygrad_edu.charts.pictures import ADVICE, HEIGHT, WIDTH, Canvas, picture, style
 from tinygrad_edu.charts.text import clean, shorten
 from tinygrad_edu.errors import DrawError
-from tinygrad_edu.nn.storage import replace
+from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
 SUFFIXES = (".svg", ".png", ".pdf", ".html")

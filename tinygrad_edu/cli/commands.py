@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinygrad_edu import whole_files
 from tinygrad_edu.errors import ExpressionError, InputFileError
 
 if TYPE_CHECKING:
@@ -124,7 +125,6 @@ def run_check(chosen: argparse.Namespace) -> None:
     """Print the grade; of a folder a line for each file, and the commonest mistakes."""
     from tinygrad_edu.course import folder, grade_folder
     from tinygrad_edu.course.grading import grade_file
-    from tinygrad_edu.nn import storage
 
     try:
         if chosen.path.is_dir():
@@ -143,7 +143,7 @@ def run_check(chosen: argparse.Namespace) -> None:
         print(f"wrote {folder.together(found).to_gradescope(chosen.gradescope)}")
     if chosen.csv:
         chosen.csv.parent.mkdir(parents=True, exist_ok=True)
-        storage.replace(chosen.csv.resolve(), folder.as_csv(found).encode())
+        whole_files.replace(chosen.csv.resolve(), folder.as_csv(found).encode())
         print(f"wrote {chosen.csv}")
 
 

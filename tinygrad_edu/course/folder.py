@@ -20,7 +20,7 @@ from tinygrad_edu.course.exercise import BEGIN, END, Exercise
 from tinygrad_edu.course.grading import grade_file
 from tinygrad_edu.course.submission import SUFFIXES
 from tinygrad_edu.errors import InputFileError, SettingError, TinygradError
-from tinygrad_edu.nn.storage import replace
+from tinygrad_edu.whole_files import replace
 
 FIRST = "01_chain_rule_by_hand.py"
 CHECK = """

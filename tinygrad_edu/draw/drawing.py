@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-import threading
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import packages
+from tinygrad_edu import packages, whole_files
 from tinygrad_edu.draw.latex import Latex
 from tinygrad_edu.draw.page import fluid, page
 from tinygrad_edu.draw.render import ADVICE, available, render
@@ -159,17 +158,9 @@ class Drawing:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file in one step: readers see the old content or the new, never half of it."""
+    """Write a file in one step, in a folder that is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe, in whose place a rename puts a file
-        path.write_bytes(content)
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        draft.write_bytes(content)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    whole_files.replace(path, content)
 
 
 def file_form(path: Path) -> str:

@@ -11,7 +11,7 @@ from tinygrad_edu.compile.onnx_graph.model import OnnxModel
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.estimators.aliases import Estimator
 from tinygrad_edu.estimators.exchange import network
-from tinygrad_edu.nn.storage import replace
+from tinygrad_edu.whole_files import replace
 
 
 def write_onnx(estimator: Estimator, path: str | Path) -> Path:

@@ -17,9 +17,9 @@ from tinygrad_edu.interop.prediction import PredictionProgram, sample_for
 from tinygrad_edu.interop.programs import NetworkProgram, network_program
 from tinygrad_edu.interop.torch_weights import save_torch_state_dict
 from tinygrad_edu.nn.layer_modes import modes_kept
-from tinygrad_edu.nn.storage import replace
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
+from tinygrad_edu.whole_files import replace
 
 NAMES = {".c": "net", ".js": "network", ".mjs": "network"}  # by the ending of the path
 FROM_JOB = ("batch_size", "clip_norm", "clip_value", "tol", "patience", "accurate")

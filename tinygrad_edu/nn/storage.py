@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import uuid
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from tinygrad_edu import packages
 from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.errors import CheckpointError
+from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
 CHECKSUM = "tinygrad_edu.checksum"  # a name of our own: files of other libraries may hold a "checksum" too
@@ -34,25 +34,6 @@ def checksum_of(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> str:
     """Of all numbers and texts with their names: a damaged disk or a bad copy changes weights without a sign."""
     parts = [(name, x.dtype.str, x.shape, checksum(x)) for name, x in sorted(arrays.items())]
     return f"{zlib.crc32(repr((parts, sorted(texts.items()))).encode()):08x}"
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write under another name first, then rename: a file system renames completely or not at all.
-
-    What is no file, such as a pipe or /dev/stdout, is written to: a rename would put a file in its place.
-    """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        path.write_bytes(data)
-        return
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Array]:

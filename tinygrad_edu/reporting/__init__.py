@@ -53,8 +53,8 @@ def report(
     ...     report(run, path=folder + "/xor.html", diagnosis=None).read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
-    from tinygrad_edu.nn.storage import replace
     from tinygrad_edu.reporting.page import page
+    from tinygrad_edu.whole_files import replace
 
     known, record = known_and_record(run, X, y, histograms)
     if isinstance(diagnosis, str) and diagnosis == "auto":

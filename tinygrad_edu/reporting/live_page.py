@@ -16,7 +16,7 @@ from tinygrad_edu.charts.palette import DARK, LIGHT, variables
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.page import as_json
 from tinygrad_edu.errors import SettingError
-from tinygrad_edu.nn.storage import replace
+from tinygrad_edu.whole_files import replace
 
 SCRIPT = re.compile(r"\w+\.js")
 FRAME_HEIGHT = 760  # pixels, in a notebook

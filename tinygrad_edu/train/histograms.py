@@ -22,7 +22,8 @@ from tinygrad_edu.errors import CheckpointError
 from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.layers import is_activation
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.storage import contents, parse_json, replace
+from tinygrad_edu.nn.storage import contents, parse_json
+from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
 BINS = 40

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import whole_files
 from tinygrad_edu.charts.chart import Chart, Line, Panel, describe
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
@@ -88,7 +89,7 @@ class Run:
         record = {name: getattr(self, name).tolist() for name in CURVES}
         record |= {"stop_reason": self.stop_reason, "how": self.how, "config": plain(self.config)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        storage.replace(path.resolve(), json.dumps(record, indent=1).encode())
+        whole_files.replace(path.resolve(), json.dumps(record, indent=1).encode())
         return path
 
     @classmethod
