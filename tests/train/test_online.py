@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.pace import slowness
+from tests.pace import crowding, slowness
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.cases import lynx_elman
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError, TraceError
@@ -117,11 +117,11 @@ def test_a_pattern_takes_no_longer_than_in_c():
     """RSNNS's C++ takes 0.7 to 1.0 µs. Processor time, the best of some runs: other programs may be running."""
     patterns, seconds = len(lynx()[0]), []
     ran(1, compiled=True)  # compiled before the clock starts
-    for _ in range(5):
+    for _ in range(15):  # 0.65 to 0.95 µs from process to process, by where its arrays lie
         start = time.process_time()
         ran(2000, compiled=True)
         seconds.append(time.process_time() - start)
-    assert min(seconds) / (2000 * patterns) < 1.0e-6 * slowness(time.process_time)
+    assert min(seconds) / (2000 * patterns) < 1.0e-6 * slowness(time.process_time) * crowding()
 
 
 # Eager and compiled are one
