@@ -18,8 +18,13 @@ demo: $(VENV)/.ready-demo ## install what the demo needs and run it
 examples: $(VENV)/.ready-test ## run the guided path, then the cases in full; pictures go to out/
 	@for file in examples/[01]*.py examples/case_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
-test: lint ## install everything, then lint, check types and run the tests, a worker for each processor
-	$(BIN)/python -m pytest -rs -n auto --dist worksteal
+# mypy runs beside the tests: it has one thread, and takes a minute.
+test: $(VENV)/.ready-test ## install everything, then lint, check types and run the tests, a worker for each processor
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@{ $(BIN)/mypy > $(VENV)/types.txt 2>&1; echo $$? > $(VENV)/types.status; } & types=$$!; \
+		$(BIN)/python -m pytest -rs -n auto --dist worksteal; tests=$$?; \
+		wait $$types; cat $(VENV)/types.txt; exit $$((tests + $$(cat $(VENV)/types.status)))
 
 test-fast: $(VENV)/.ready-test ## the tests of the inner loop, without the slow ones
 	TINYGRAD_EDU_TEST_CACHE=.pytest_cache/programs $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" tests
@@ -48,8 +53,9 @@ clean: ## remove .venv and everything generated
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Set-up. Each stamp file stands for one finished step, which is repeated only when pyproject.toml changes.
-# The names of the packages are printed while pip works through them. It compiles their modules, which takes 10 s of 20:
-# where PYTHONDONTWRITEBYTECODE is set, each process would else compile those of Numba again (0.4 s of a first `fit`).
+# The names of the packages are printed while pip works through them. Their modules are compiled after that, with all
+# processors (35 s, where pip with its one takes 60): where PYTHONDONTWRITEBYTECODE is set, each process would else
+# compile those of Numba again (0.4 s of a first `fit`).
 
 $(VENV)/.ready-demo:  EXTRAS := viz
 $(VENV)/.ready-test:  EXTRAS := viz,sklearn,test,dev,docs
@@ -61,7 +67,9 @@ $(VENV)/.ready-demo $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-site 
 	@rm -f $@
 	@echo "Installing tinygrad_edu with the extras $(EXTRAS) into $(VENV): this takes half a minute to two minutes"
 	@start=$$(date +%s); { $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
-		--editable ".[$(EXTRAS)]" && touch $@; } | awk '/^Collecting/ { printf "%s ", $$2; fflush() } END { print "" }'; \
+		--no-compile --editable ".[$(EXTRAS)]" && touch $@; } | \
+		awk '/^Collecting/ { printf "%s ", $$2; fflush() } END { print "" }'; \
+		test -e $@ && $(BIN)/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib; \
 		test -e $@ && echo "Installed in $$(($$(date +%s) - start)) s"
 
 # The version check is written so that Python 2 can run it as well. --clear: what an interrupted run left is no use.
