@@ -17,6 +17,7 @@ from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
 
 Signature = tuple[Any, ...]
+EMPTY = np.empty  # a look-up less at each call
 MOST = 64  # signatures that are kept: sizes that change at every call would fill the memory
 
 
@@ -62,18 +63,21 @@ class QuickCall:
         ]
         self.careful = call.program.trace.differentiated and not wanted  # NaN may be 0·∞ here too
         self.key = object()  # of the workspace; by identity, since the sizes themselves take 0.3 µs to hash
+        # Threads can share a workspace that is empty.
+        self.space = None if self.program.buffers else self.program.workspace(self.sizes, self.key)
 
     def run(self, leaves: Sequence[Any]) -> list[Any] | None:
         """All results, or None if the long path is needed: for another layout, or for an error, which it explains."""
         for i in self.arrays:
             if not leaves[i].flags.carray:  # in C order, aligned, and may be written to
                 return None
-        numbers, out = np.empty(self.count), [np.empty(shape, self.dtype) for shape in self.shapes]
+        numbers, out = EMPTY(self.count), [EMPTY(shape, self.dtype) for shape in self.shapes] if self.shapes else []
         try:
-            self.code(*leaves, *self.program.workspace(self.sizes, self.key), *out, numbers)
+            self.code(*leaves, *(self.space or self.program.workspace(self.sizes, self.key)), *out, numbers)
         except Exception:
             return None
-        found = numbers.tolist() + out
+        found: list[Any] = numbers.tolist()
+        found += out
         return None if self.careful and any(map(has_nan, found)) else found
 
     def value_and_gradients(self, leaves: Sequence[Any], arguments: Sequence[Any]) -> tuple[Any, list[Any]] | None:
