@@ -30,14 +30,14 @@ class Certainty:
 
 
 Check = Callable[[Record], Certainty | None]
-CHECKS: dict[str, Check] = {}
+CHECKS: list[tuple[str, Check]] = []  # with the code of its cause
 
 
 def certain(code: str) -> Callable[[Check], Check]:
     """Declare a check that is certain, by the code of its cause."""
 
     def declare(check: Check) -> Check:
-        CHECKS[code] = check
+        CHECKS.append((code, check))
         return check
 
     return declare
@@ -54,6 +54,24 @@ def softmax_of_one(record: Record) -> Certainty | None:
         "a softmax divides each output by the sum of all, here by itself: it is 1 for every input and all weights, and "
         "its gradient is 0. No training is needed to see this.",
         next(open_output(record), None),
+    )
+
+
+@certain("wrong_output_activation")
+def no_probabilities(record: Record) -> Certainty | None:
+    """The loss takes probabilities, and the last activation makes none."""
+    setup = record.setup
+    low, high = setup.out_range
+    if setup.pattern is not None or setup.loss_name != "bce" or (low >= 0.0 and high <= 1.0):
+        return None
+    with no_grad():
+        p = np.asarray(record.subject.model.eval()(record.task.inputs(setup)))
+    outside = int(np.sum(~((p > 0.0) & (p < 1.0))))
+    return Certainty(
+        f"bce takes probabilities, but a last {setup.out_activation} gives {low:g} to {high:g}.",
+        f"log(p) and log(1 - p) exist for p between 0 and 1 only; {outside} of the {p.size} outputs of this network "
+        "are not between them, and pass no gradient where the loss cuts them off.",
+        next(open_output(record), None) or standard_loss(setup, record.task),
     )
 
 
@@ -136,13 +154,13 @@ def never_trained(record: Record) -> Certainty | None:
 
 def certainties(record: Record) -> dict[str, Certainty]:
     """All that is certain, by code."""
-    found = {}
-    for code, check in CHECKS.items():
+    found: dict[str, Certainty] = {}
+    for code, check in CHECKS:
         try:
             with np.errstate(all="ignore"):  # of a run that diverged the weights overflow
                 certainty = check(record)
         except TinygradError:  # a model that cannot be called as it is measured has no such certainty
             certainty = None
         if certainty is not None:
-            found[code] = certainty
+            found.setdefault(code, certainty)
     return found

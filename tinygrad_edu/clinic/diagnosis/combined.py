@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -83,8 +84,14 @@ def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCau
     if not t.beats(whole):  # of more seeds it is not enough
         return []
     least = min((without for _, without in rows), key=lambda x: x.share, default=None)
-    rows.sort(key=lambda row: least is not None and row[1].beats(least))  # what can be spared best comes last
+    rows.sort(key=lambda row: (least is not None and row[1].beats(least), quarters(t, row[1], whole)))
     return [part(t, trial, without, whole, len(kept)) for trial, without in rows]
+
+
+def quarters(t: Trials, without: Trial, whole: Trial) -> int:
+    """How many quarters of the way the others go alone: what can be spared best comes last."""
+    way, gone = whole.worth - t.as_is.worth, without.worth - t.as_is.worth
+    return int(4.0 * min(max(gone / way, 0.0), 1.0)) if way > 0.0 and math.isfinite(gone / way) else 0
 
 
 def part(t: Trials, trial: Trial, without: Trial, whole: Trial, count: int) -> FoundCause:

@@ -101,6 +101,8 @@ def of_foreign(
     model: Model, X: Samples, y: Samples, how: dict[str, Any], goal: Any, seeds: int, budget_s: float
 ) -> Diagnosis:
     """A network of PyTorch or Keras: trained again as one of ours, or at least looked through."""
+    if (found := beyond_two_classes(model, y, how)) is not None:
+        return found
     torch = not keras_models.is_keras(model)  # whose models on torch are modules of torch, too
     try:
         subject = foreign.of_torch(model, X, y, how) if torch else foreign.of_keras(model, X, y, how)
@@ -117,6 +119,29 @@ def of_foreign(
         if more and not found.healthy:
             found = replace(found, causes=[*more, *found.causes], summary=seen.summary)
     return found
+
+
+def beyond_two_classes(model: Model, y: Samples, how: dict[str, Any]) -> Diagnosis | None:
+    """Targets below 0 or above 1 for a loss of two classes, which both libraries take without a word."""
+    targets = None if y is None else foreign.plain(y)
+    if targets is None or targets.dtype.kind not in "fiu" or not foreign.binary_loss(model, how):
+        return None
+    low, high = targets.min(initial=0.0), targets.max(initial=1.0)
+    if low >= 0.0 and high <= 1.0:
+        return None
+    values = np.unique(targets)
+    how_to = (
+        f"Code the classes as 0 and 1: y = (y == {values[1]:g}), as floats."
+        if len(values) == 2
+        else "For numbers take the squared error (MSELoss, loss='mse') and a last layer without an activation."
+    )
+    return certain(
+        f"The loss is for targets from 0 to 1, and these go from {targets.min():.6g} to {targets.max():.6g}.",
+        "of a target t and a probability p it is -t log(p) - (1 - t) log(1 - p). For t above 1 or below 0 it falls "
+        "without end as p nears 1 or 0, so it gets negative, and the network says 1 or 0 for every input.",
+        how_to,
+        "wrong_loss",
+    )
 
 
 def of_subject(subject: Subject, goal: Any, seeds: int, budget_s: float, notes: list[str]) -> Diagnosis:
@@ -158,8 +183,7 @@ def nothing_in(X: Array) -> Diagnosis:
     )
 
 
-def certain(evidence: str, proof: str, remedy: str) -> Diagnosis:
-    code = "constant_or_nonfinite_input"
+def certain(evidence: str, proof: str, remedy: str, code: str = "constant_or_nonfinite_input") -> Diagnosis:
     cause = FoundCause(code, BY_CODE[code].sentence, evidence, proof, remedy)
     return Diagnosis(False, [cause], summary=f"The run cannot learn: {code}.")
 

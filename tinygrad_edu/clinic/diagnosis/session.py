@@ -125,7 +125,7 @@ class Consultation:
         if causes and lucky and t.suspicion(causes[0].code) < CLEAR:
             causes, lucky = [*lucky, *causes], []
         causes = steady(t, [*causes, *lucky]) or (walk_back(t) if t.slow else []) or together(t) or walk_back(t)
-        causes = causes or single(t, 1e-9, self.looked_at) or by_lower_goal(t)
+        causes = causes or single(t, 1e-9, self.looked_at) or self.represented() or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 
     def held_back(self) -> list[FoundCause]:
@@ -203,7 +203,7 @@ class Consultation:
         for change in other_form(self.record):
             trial = t.trial(change, cause.code)
             if trial is not None and t.beats(trial):
-                proof = f"{self.random}. {short(t.as_is)}; {short(trial)}."
+                proof = f"{self.random and self.random + '. '}{short(t.as_is)}; {short(trial)}."
                 return [FoundCause(cause.code, cause.sentence, "", proof, cause.remedy, dict(change), trial)]
         t.by(before)
         return []
@@ -258,7 +258,7 @@ class Consultation:
         low, high = as_is.interval
         proof = (
             f"from {as_is.count} other seeds, with nothing else changed, {as_is.reached} reach the goal "
-            f"(90 % interval {low:.0%} to {high:.0%})."
+            f"(90% interval {low:.0%} to {high:.0%})."
         )
         return [FoundCause("unlucky_init", sentence, seen, proof, remedy, {"seed": seed}, as_is)]
 
@@ -271,7 +271,7 @@ class Consultation:
     def others(self) -> str:
         as_is = self.trials.as_is
         low, high = as_is.interval
-        return f"{as_is.reached} of {as_is.count} other seeds do (90 % interval {low:.0%} to {high:.0%})"
+        return f"{as_is.reached} of {as_is.count} other seeds do (90% interval {low:.0%} to {high:.0%})"
 
     def healthy(self, verdict: str) -> Diagnosis:
         as_is = self.trials.as_is

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.causes.changes import times
-from tinygrad_edu.clinic.diagnosis.causes.table import Cause
+from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, Cause
 from tinygrad_edu.clinic.diagnosis.companions import ALWAYS, SUSPECTED, with_companion
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
@@ -16,6 +16,7 @@ from tinygrad_edu.clinic.diagnosis.result import FoundCause
 
 Row = tuple[float, Cause, Trial]  # a cause that a trial proves, and how much it is suspected
 HALF = 0.5  # of the seeds: a change that helps so many is a part of a repair
+READ = ("bent_logits", "mismatched")  # symptoms that need no run to be seen
 BEYOND_CHANCE = 0.1  # largest probability that a change which always helps has done so by chance
 
 
@@ -50,9 +51,15 @@ def complete(t: Trials, partly: Sequence[Row], proved: Sequence[Row]) -> list[Ro
 
 
 def always(t: Trials, trial: Trial) -> bool:
-    """Does it reach the goal from every seed, and the run as it is not, beyond chance?"""
+    """Does it reach the goal from every seed, and the run as it is not, beyond chance or by what can be read?"""
     better = trial.share >= ALWAYS and trial.share > t.as_is.share
-    return better and chance(trial.reached, trial.count, t.as_is.reached, t.as_is.count) < BEYOND_CHANCE
+    few = chance(trial.reached, trial.count, t.as_is.reached, t.as_is.count) < BEYOND_CHANCE
+    return better and (few or can_be_read(t, BY_CODE[trial.code]))
+
+
+def can_be_read(t: Trials, cause: Cause) -> bool:
+    """Do the settings alone show it, as a last relu before a loss that takes logits? That comes before luck."""
+    return any(symptom.code in READ and cause.symptoms.get(symptom.code, 0.0) > 0.0 for symptom in t.symptoms)
 
 
 def rank(t: Trials, proved: list[Row]) -> list[FoundCause]:
@@ -63,7 +70,7 @@ def rank(t: Trials, proved: list[Row]) -> list[FoundCause]:
     order = sorted(proved, key=lambda row: (best.interval[0] > row[2].interval[1], -row[0]))
     check = control(t, order[0][2])
     if check is not None:
-        order = [row for row in order if row[2].share > check.share]
+        order = [row for row in order if row[2].share > check.share or can_be_read(t, row[1])]
     return [make_cause(t, cause, trial, check) for _, cause, trial in order]
 
 

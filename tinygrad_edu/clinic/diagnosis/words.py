@@ -16,6 +16,8 @@ TITLES = {
     "fit": "In NumPy",
 }
 
+COUNTS = "np.rint(X / step)"
+
 
 def lines(setup: Setup, change: Change) -> str:
     """The change as its user would write it; "" where the tool has no words of its own.
@@ -87,7 +89,7 @@ def scikit_inputs(old: Setup, new: Setup) -> str:
         "standardized": "StandardScaler()",
         "logarithms": "FunctionTransformer(lambda X: np.sign(X) * np.log1p(np.abs(X))), StandardScaler()",
         "without extremes": "RobustScaler(), FunctionTransformer(lambda X: X.clip(-5, 5))",
-        "bits": "FunctionTransformer(lambda n: n.astype(int) >> np.arange(16) & 1)",
+        "bits": f"FunctionTransformer(lambda X: ({COUNTS}.astype(int) >> np.arange(16)) & 1)",
     }.get(str(new.inputs), str(new.inputs))
     return f"make_pipeline({before}, model)"
 
@@ -139,7 +141,7 @@ SCALED = {
     "standardized": "X = (X - X.mean(0)) / X.std(0)",
     "logarithms": "X = X.sign() * X.abs().log1p()",
     "without extremes": "X = X.clamp(low, high), by quantiles of each feature",
-    "bits": "X = (X.int() >> torch.arange(16)) & 1",
+    "bits": "X = ((X / step).round().int() >> torch.arange(16)) & 1, step the smallest difference of two values",
     "padding first": "padding in front of each sequence, or pack_padded_sequence(x, lengths)",
 }
 
@@ -247,7 +249,7 @@ FIT: dict[str, Words] = {
     "inputs": lambda old, new: {
         "logarithms": "X = np.sign(X) * np.log1p(np.abs(X) / s), s small against the usual deviation, and scaled",
         "without extremes": "X = np.clip(X, low, high) by quantiles; look for what stands for a missing number",
-        "bits": "X = (X.astype(int) >> np.arange(16)) & 1, the digits of each number",
+        "bits": f"X = ({COUNTS}.astype(int) >> np.arange(16)) & 1, its digits, step the smallest difference",
         "padding first": "the zeros in front of each sequence, as in X[i, -length:] = sequence",
     }.get(str(new.inputs), ""),
     "rows": lambda old, new: "X[~outliers], y[~outliers]",

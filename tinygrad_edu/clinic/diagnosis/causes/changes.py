@@ -224,7 +224,8 @@ def open_output(record: Record) -> Iterator[Change]:
     setup, task = record.setup, record.task
     if setup.pattern is not None or setup.out_activation == "identity":
         return
-    usual = fitting(setup.but({"loss": "mse"}), task) if task.classes else {}
+    kept = not task.classes or setup.takes_logits
+    usual = {} if kept else fitting(setup.but({"loss": "mse"}), task)
     yield usual or {"out_activation": "identity"}
 
 

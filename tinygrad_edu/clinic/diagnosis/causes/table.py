@@ -219,7 +219,7 @@ CAUSES: list[Cause] = [
         "wrong_output_activation",
         {"output_dead": 2.5, "bent_logits": 2.5},
         changes.open_output,
-        "The last activation passes almost no gradient: the outputs cannot follow the targets.",
+        "The last activation does not fit the loss, or passes almost no gradient: outputs cannot follow the targets.",
         "Remove the last activation, and use the loss that goes with that (bce_with_logits, cross_entropy, mse).",
     ),
     Cause(

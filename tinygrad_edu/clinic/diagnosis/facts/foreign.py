@@ -55,6 +55,18 @@ def of_torch(module: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> S
     return subject(chain, X, y, loss, how, "torch", extra)
 
 
+def binary_loss(model: Model, how: Mapping[str, Any]) -> bool:
+    """Is the loss of two classes? Neither library refuses targets that are not 0 and 1 there."""
+    loss = how.get("loss") if how.get("loss") is not None else compile_settings(model).get("loss")
+    if loss is None:
+        return False
+    try:
+        name = training.torch_loss(loss) if torch_modules.is_torch(model) else training.keras_loss(loss)[0]
+    except TinygradError:
+        return False
+    return name in ("bce", "bce_with_logits")
+
+
 def chain_and_inputs(module: Model, X: Array) -> tuple[Chain, Array, Any]:
     """The layers of a module, X in the shape in which they take it, and what brings inputs to that shape."""
     try:

@@ -56,7 +56,7 @@ class Trial:
         return wilson(self.reached, self.count)
 
     def beats(self, other: Trial) -> bool:
-        """Do so many more seeds reach the goal that the 90 % intervals are apart?"""
+        """Do so many more seeds reach the goal that the 90% intervals are apart?"""
         return self.interval[0] > other.interval[1]
 
     def again(self, bench: Bench) -> Trial:
@@ -65,7 +65,7 @@ class Trial:
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"{self.words}: {self.reached} of {self.count} reach the goal (90 % interval {low:.0%} to {high:.0%})"
+        return f"{self.words}: {self.reached} of {self.count} reach the goal (90% interval {low:.0%} to {high:.0%})"
 
 
 def wilson(hits: int, count: int) -> tuple[float, float]:

@@ -23,7 +23,7 @@ def worst(layers: list[Layer], share: Callable[[Layer], float]) -> tuple[float, 
 def saturated_at(state: State, when: str) -> tuple[float, str]:
     share, number = worst(state.hidden, lambda layer: layer.saturated)
     flat = f"{share:.0%} of the activations in hidden layer {number} are saturated"
-    return share, f"{when}, {flat}: the slope there is below 5 % of its maximum."
+    return share, f"{when}, {flat}: the slope there is below 5% of its maximum."
 
 
 @symptom("saturated", kind="network")

@@ -144,9 +144,12 @@ def bent_logits(record: Record) -> Measured:
     if not setup.takes_logits or setup.out_activation in ("identity", "log_softmax", "softmax", setup.link):
         return None
     low, high = setup.out_range
+    half = setup.link == "sigmoid" and low >= 0.0
+    least = ": no probability below 0.5 comes out of that" if half else ""
     return Symptom(
         "bent_logits", math.inf, 1.0,
-        f"{setup.loss_name} takes logits of any size, but a last {setup.out_activation} gives {low:g} to {high:g}.",
+        f"{setup.loss_name} takes logits of any size, but a last {setup.out_activation} gives {low:g} to {high:g}"
+        f"{least}.",
     )  # fmt: skip
 
 

@@ -1,0 +1,68 @@
+"""Faults that can be read off the settings come before luck, and inputs in another form where nothing else helps."""
+
+import json
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn, optim
+from tinygrad_edu.clinic import diagnose
+from tinygrad_edu.clinic.diagnosis.certain import certainties
+from tinygrad_edu.clinic.diagnosis.facts.foreign import of_keras
+from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
+from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
+from tinygrad_edu.clinic.diagnosis.words import DIALECTS, lines
+
+X, y = tg.data.moons(80, seed=1)
+LABELS = (y > 0).astype(float)
+
+
+def run_of(activation, loss, epochs=2, data=(X, LABELS), sizes=(2, 8, 1), seed=0):
+    model = nn.MLP(list(sizes), activation="tanh", out_activation=activation, seed=seed)
+    optimizer = optim.Adam(model.parameters(), lr=0.02)
+    return tg.fit(model, *data, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=20)
+
+
+def keras_json(last):
+    head = {"class_name": "InputLayer", "config": {"batch_shape": [None, 2]}}
+    made = [{"class_name": "Dense", "config": {"units": u, "activation": a}} for u, a in ((8, "relu"), (1, last))]
+    return json.dumps({"class_name": "Sequential", "config": {"layers": [head, *made]}})
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "hard_sigmoid", "linear", "relu", "tanh", "softplus"])
+def test_a_loss_of_probabilities_after_what_makes_none_is_certain(activation):
+    how = {"loss": "binary_crossentropy", "optimizer": "adam", "lr": 0.01, "epochs": 2}
+    found = certainties(Record(of_keras(keras_json(activation), X, LABELS, how)))
+    assert ("wrong_output_activation" in found) == (activation not in ("sigmoid", "hard_sigmoid"))
+
+
+@pytest.mark.parametrize(("targets", "unfit"), [(LABELS, False), (2.0 * LABELS - 1.0, True), (LABELS + 1.0, True),
+                                                (250.0 + 60.0 * X[:, :1], True), (0.9 * LABELS, False)])  # fmt: skip
+def test_targets_that_are_no_two_classes_are_a_finding_and_no_error(targets, unfit):
+    how = {"loss": "binary_crossentropy", "optimizer": "adam", "lr": 0.01, "epochs": 2}
+    found = diagnose(keras_json("sigmoid"), X, targets, budget_s=1.0, **how)
+    assert ([cause.code for cause in found.causes] == ["wrong_loss"]) == unfit
+
+
+@pytest.mark.slow
+def test_a_last_relu_before_logits_comes_before_luck():
+    data = X, (X[:, :1] > 0.5).astype(float)
+    runs = (run_of("relu", "bce_with_logits", 60, data, seed=seed) for seed in range(30))
+    stuck = next(run for run in runs if run.loss_curve[-1] > 0.69)
+    found = diagnose(stuck)
+    assert found.causes[0].code == "wrong_output_activation"
+    assert "no probability below 0.5" in found.causes[0].evidence
+    assert found.causes[0].change == {"out_activation": "identity"}
+
+
+def test_a_number_whose_bits_decide_is_read_in_another_form():
+    n = np.arange(256.0)[:, None]
+    found = diagnose(run_of("sigmoid", "bce", 100, (n / 256.0, (n % 8 < 4).astype(float)), (1, 8, 1)))
+    assert found.causes[0].code == "representation"
+
+
+@pytest.mark.parametrize("dialect", [name for name, words in DIALECTS.items() if name != "keras"])
+def test_the_words_for_bits_are_right_for_numbers_that_are_no_whole_ones(dialect):
+    setup = Setup(sizes=(1, 4, 1), dialect=dialect)
+    assert "step" in lines(setup, {"inputs": "bits", "sizes": (8, 4, 1)})
