@@ -23,6 +23,7 @@ ROOMS = [
     "names",
     "core",
     "ops",
+    "stats",
     "compile",
     "nn",
     "optim",

@@ -41,11 +41,24 @@ HOMES = {
     "train.range_test": ("lr_range_test",),
     "train.sweep.many": ("fit_many",),
 }
-MODULES = ("cases", "clinic", "compare", "course", "errors", "estimators", "nn", "ops", "optim", "data", "train")
+MODULES = (
+    "cases",
+    "clinic",
+    "compare",
+    "course",
+    "errors",
+    "estimators",
+    "nn",
+    "ops",
+    "optim",
+    "data",
+    "stats",
+    "train",
+)
 WHERE = {name: module for module, names in HOMES.items() for name in names}
 
 if TYPE_CHECKING:
-    from tinygrad_edu import cases, clinic, course, data, errors, estimators, nn, ops, optim, train
+    from tinygrad_edu import cases, clinic, course, data, errors, estimators, nn, ops, optim, stats, train
     from tinygrad_edu.compile.jit import jit
     from tinygrad_edu.core.check import gradcheck, taylor_slope
     from tinygrad_edu.core.jacobians import hessian, hvp, jacobian
@@ -71,7 +84,7 @@ __all__ = [
     "Drawing", "Tensor", "Value", "animate", "cases", "clinic", "compare", "course", "data", "detect_anomaly", "draw",
     "errors", "estimators", "export", "fit", "fit_many", "from_keras", "from_torch", "grad", "gradcheck", "hessian",
     "hvp", "jacobian", "jit", "jvp", "lr_range_test", "nn", "no_grad", "operation", "ops", "optim", "playground",
-    "record_lines", "report", "scan", "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
+    "record_lines", "report", "scan", "stats", "taylor_slope", "train", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 

@@ -33,6 +33,8 @@ SPELLINGS = (
     Spelling("PyTorch", "torch.exp(x), torch.tanh(x)", "np.exp(x) and np.tanh(x)", ("exp", "tanh", "log")),
     Spelling("PyTorch", "torch.relu(x), F.softmax(x, 1)", "tg.ops.relu(x) and tg.ops.softmax(x, 1)",
              ("relu", "sigmoid", "softmax", "functional", "nn.functional")),
+    Spelling("PyTorch", "torch.inference_mode(), torch.set_grad_enabled(False)", "tg.no_grad()",
+             ("inference_mode", "set_grad_enabled", "enable_grad", "is_grad_enabled")),
     Spelling("PyTorch", "torch.autograd.grad", "tg.grad", ("autograd",)),
     Spelling("PyTorch", "torch.func.vmap", "tg.vmap", ("func",)),
     Spelling("PyTorch", "torch.compile(f)", "tg.jit(f)"),

@@ -64,7 +64,7 @@ class ArrayFunction:
         for name, x in call.program.trace.captured.items():
             if f"d_{name}" in found:
                 g = np.asarray(found[f"d_{name}"], dtype=x.dtype)
-                x.grad = g if x.grad is None else x.grad + g
+                x.gradient = g if x.gradient is None else x.gradient + g
         return found["result"]
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:

@@ -50,7 +50,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
         if quick and any(has_nan(g) for x, g in found.items() if not x.parents):
             found = cotangents(order, seed, pull_with_care)
     with ACCUMULATING:
-        spent = [x for x in found if not x.parents and is_forgotten(x.grad, x.spent)]
+        spent = [x for x in found if not x.parents and is_forgotten(x.gradient, x.spent)]
         if spent:
             warn_forgotten(spent, stacklevel=4)
         while found:
@@ -77,7 +77,8 @@ def check_seed(root: Node, grad: ArrayLike) -> Any:
 
 def is_forgotten(grad: ArrayLike, spent: ArrayLike) -> bool:
     """Has an optimizer used this gradient of a leaf, with no reset since?"""
-    return spent is not False and grad is not None and spent is grad and bool(grad.any())
+    used = spent is not False and grad is not None and (spent is grad or spent is grad.base)
+    return used and bool(grad.any())
 
 
 def count_references(found: dict[Node, Any]) -> int:
@@ -97,11 +98,11 @@ def store(x: Node, g: Node, alone: bool) -> None:
     if g.__class__ is not np.ndarray:
         g = np.asarray(g)
     if x.parents:
-        x.grad = g
-    elif x.grad is None:
-        x.grad = g if alone and g.base is None else g.copy()
+        x.gradient = g
+    elif x.gradient is None:
+        x.gradient = g if alone and g.base is None else g.copy()
     else:
-        x.grad = x.grad + g
+        x.gradient = x.gradient + g
 
 
 def wanting(x: Node) -> list[Node]:

@@ -76,7 +76,7 @@ class Batched(Tensor):
     ) -> None:
         self.inner, self.common, self.level = inner, common, len(LEVELS.open)
         self.op, self.parents, self.options = op, tuple(parents), options or {}
-        self.grad, self.label, self.requires_grad, self.spent = None, "", True, False
+        self.gradient, self.label, self.requires_grad, self.spent = None, "", True, False
 
     shape = property(lambda self: tuple(np.shape(self.inner)) if self.common else tuple(np.shape(self.inner))[1:])
     ndim = property(lambda self: len(self.shape))

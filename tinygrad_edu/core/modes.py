@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,9 +25,8 @@ UNUSUAL: list[
 ] = []  # one entry for each thread whose modes are not the default: if it is empty (5 ns to see), all have it (40 ns)
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Compute without recording a graph, in this thread, until the block ends.
+def no_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Compute without recording a graph, in this thread, until the block ends; or a decorator, with or without ().
 
     In it `w -= rate * w.grad` writes into a leaf w that requires a gradient, as in PyTorch; elsewhere it makes a node.
 
@@ -37,6 +36,12 @@ def no_grad() -> Iterator[None]:
     >>> y.parents
     ()
     """
+    block = not_recording()
+    return block if function is None else block(function)
+
+
+@contextmanager
+def not_recording() -> Iterator[None]:
     with switch_mode("recording", False):
         yield
 

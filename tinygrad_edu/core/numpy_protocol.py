@@ -220,7 +220,7 @@ def wants_gradient(arguments: ArrayLike) -> bool:
 
 def number(x: ArrayLike) -> Any:
     """A copy of a node's numbers: a result of NumPy may be a view of it."""
-    return x.data if hasattr(x, "parents") else x
+    return (x.numpy() if hasattr(x, "requires_grad") else x.data) if hasattr(x, "parents") else x
 
 
 def plain_of(x: ArrayLike) -> Any:

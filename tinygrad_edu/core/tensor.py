@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core import augmented
+from tinygrad_edu.core import augmented, plain_arrays
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
@@ -28,6 +28,7 @@ from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
 from tinygrad_edu.core.places import Place, find_place
+from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.printing import in_percent_format
 from tinygrad_edu.core.spellings import OF_TENSOR, tell
 from tinygrad_edu.core.tensor_methods import TensorMethods, array_method, count_of
@@ -62,7 +63,7 @@ class Tensor(TensorMethods, Operators):
 
     __slots__ = (
         "array",
-        "grad",
+        "gradient",
         "guard",
         "kept",
         "label",
@@ -76,7 +77,7 @@ class Tensor(TensorMethods, Operators):
     )
 
     array: Array
-    grad: Array | None
+    gradient: Array | None  # as backward left it; users read `grad`
     label: str
     requires_grad: bool
     parents: tuple[Any, ...]  # Tensors, and plain numbers and arrays for constants
@@ -124,17 +125,18 @@ class Tensor(TensorMethods, Operators):
         made = record(operation, y, operands, options)
         return made if y.base is None else protect_view(made)
 
+    grad = property(plain_arrays.read_gradient, plain_arrays.set_gradient)
+
     @property
     def data(self) -> Array:
         """The array itself (read-only if it is a view). Writing to it between forward and backward is noticed."""
-        guard_of(self).hand_out(self.array)
-        return self.array
+        return self.numpy().view(PlainArray)
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
         if self.parents:
             raise GraphError(f"{self!r} was computed by {self.op}; only the data of a leaf can be replaced")
-        if value is self.array:  # after x.data -= step; views of it still look at it
+        if plain_arrays.is_view_of(value, self.array):  # after x.data -= step; views of it still look at it
             guard_of(self).report()
         else:
             self.assign(float_array(value, None if np.asarray(value).dtype in FLOATS else self.array.dtype))
@@ -154,13 +156,14 @@ class Tensor(TensorMethods, Operators):
 
     def detach(self) -> Tensor:
         """The same numbers (shared, not copied) as a leaf without history and without gradient."""
-        alias = leaf(self.data, self.label)
+        alias = leaf(self.numpy(), self.label)
         alias.guard = WriteGuard(guard_of(self).known)
         return alias
 
     def numpy(self) -> Array:
         """The array itself, without the graph."""
-        return self.data
+        guard_of(self).hand_out(self.array)
+        return self.array
 
     def item(self) -> float:
         """The one number that this Tensor holds. Errors: ShapeError when it holds more."""
@@ -261,7 +264,7 @@ class Tensor(TensorMethods, Operators):
 
 def start(x: Tensor, array: Array, label: str = "") -> None:
     """A Tensor without history."""
-    x.array, x.grad, x.label, x.requires_grad = array, None, label, False
+    x.array, x.gradient, x.label, x.requires_grad = array, None, label, False
     x.op, x.parents, x.options = None, (), NO_OPTIONS
     x.made, x.guard, x.spent = 0, None, False
 
@@ -277,7 +280,7 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
     """The result of an operation; it keeps its parents where a gradient may be asked for."""
     made = new(Tensor)  # what `leaf` does, without two calls: this runs once for each operation
     made.array = y if y.__class__ is np.ndarray else np.asarray(y)
-    made.grad = made.guard = made.op = None
+    made.gradient = made.guard = made.op = None
     made.label, made.parents, made.options = "", (), NO_OPTIONS
     made.made, made.spent, made.requires_grad = 0, False, False
     if UNUSUAL:
@@ -321,6 +324,7 @@ def number(x: Node) -> Any:
 
 install_for_tensors(Tensor, record, NO_OPTIONS)
 augmented.install(Tensor)
+plain_arrays.install(Tensor, leaf, lambda x: guard_of(x).report())
 install_for_arrays(Tensor, record, protect_view, NO_OPTIONS)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name) and getattr(entry, "method", True):

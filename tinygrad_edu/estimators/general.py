@@ -93,7 +93,7 @@ class LikeScikitLearn:
         self.t += 1
         rule: Any = rules.adam if self.adam else rules.sgd
         for i, p in enumerate(parameters):
-            w, *self.memory[i] = rule(p.array, p.grad, *self.memory[i], self.t, lr, **self.settings)
+            w, *self.memory[i] = rule(p.array, p.gradient, *self.memory[i], self.t, lr, **self.settings)
             p.assign(np.asarray(w, dtype=p.dtype))
 
 
@@ -165,7 +165,7 @@ class Epochs:
         if mass == 0.0:
             raise ZeroDivisionError(int(rows.size))
         for p in parameters:
-            p.grad = None
+            p.gradient = None
         loss = self.cost(self.network.forward(self.X[rows]), self.Y[rows], weight)
         loss.backward()
         penalty = choices.penalties(self.model, [W.array for W in self.network.coefs]) / mass

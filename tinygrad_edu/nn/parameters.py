@@ -83,7 +83,7 @@ def index_name(name: str, index: tuple[int, ...]) -> str:
 def clear(x: Value | Tensor) -> None:
     """Reset the gradient: to 0 for a Value, to None for a Tensor."""
     if isinstance(x, Tensor):
-        x.grad = None
+        x.gradient = None
     else:
         x.grad, x.spent = 0.0, False
 
@@ -98,7 +98,7 @@ def numbers(array: ArrayLike) -> np.ndarray[Any, Any]:
 def gradient(array: ArrayLike) -> np.ndarray[Any, Any]:
     if not isinstance(array, Tensor):
         return each(array, "grad")
-    return np.zeros_like(array.array) if array.grad is None else array.grad.copy()
+    return np.zeros_like(array.array) if array.gradient is None else np.array(array.gradient)
 
 
 def refuse_names(arrays: Mapping[str, Any], state: Mapping[str, Any]) -> None:

@@ -114,10 +114,10 @@ class Optimizer:
         for own in self.groups or [self]:
             lr = own.schedule(steps)
             for p, i in zip(own.params, places, strict=False):  # in this order, so that an interrupt loses nothing
-                if p.grad is not None:
+                w, g = (p.array, p.gradient) if isinstance(p, Tensor) else (p.data, p.grad)
+                if g is not None:
                     self.t[i] += 1
-                    w = p.array if isinstance(p, Tensor) else p.data
-                    w, *memory = own.rule(w, p.grad, *self.memory[i], self.t[i], lr, **own.settings)
+                    w, *memory = own.rule(w, g, *self.memory[i], self.t[i], lr, **own.settings)
                     self.memory[i] = tuple(memory)
                     replace(p, w)
 
@@ -168,6 +168,6 @@ def replace(p: Value | Tensor, w: ArrayLike) -> None:
     """Write the new weight, and mark this gradient as used."""
     if isinstance(p, Tensor):
         p.assign(np.asarray(w))  # arithmetic turns a 0-d array into a NumPy scalar
-        p.spent = p.grad
+        p.spent = p.gradient
     else:
         p.data, p.spent = w, True

@@ -69,7 +69,7 @@ class Traced(Tensor):
         kind: truths.Kind = None,
     ) -> None:
         self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
-        self.label, self.grad, self.requires_grad, self.spent, self.integer = label, None, True, False, False
+        self.label, self.gradient, self.requires_grad, self.spent, self.integer = label, None, True, False, False
         self.kind = truths.kind_of_node(op, parents) if kind is None else kind
         self.made = next(COUNTER)
 

@@ -1,0 +1,188 @@
+"""PyTorch's names on the plain arrays that `x.data` and `x.grad` give: w.grad.zero_(), w.data.sub_(...), w.grad.norm().
+
+Gradients and data are NumPy arrays here and Tensors in PyTorch, whose tutorials all say `w.grad.zero_()`. So what a
+user reads is a view of the same memory that knows these names too; the engine itself keeps `np.ndarray`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.errors import GraphError, ShapeError
+
+Array = np.ndarray[Any, Any]
+Item = TypeVar("Item", bound=np.generic)
+
+# name: what x.name(...) writes into x
+UPDATES: dict[str, Callable[..., Any]] = {
+    "zero_": lambda x: 0.0,
+    "fill_": lambda x, value: value,
+    "copy_": lambda x, src: src,
+    "add_": lambda x, other, alpha=1: x + alpha * other,
+    "sub_": lambda x, other, alpha=1: x - alpha * other,
+    "mul_": lambda x, other: x * other,
+    "div_": lambda x, other: x / other,
+    "pow_": lambda x, exponent: x**exponent,
+    "neg_": lambda x: -x,
+    "abs_": lambda x: np.abs(x),
+    "exp_": lambda x: np.exp(x),
+    "sqrt_": lambda x: np.sqrt(x),
+    "clamp_": lambda x, min=None, max=None: np.clip(x, min, max),
+    "clip_": lambda x, min=None, max=None: np.clip(x, min, max),
+    "clamp_min_": lambda x, min: np.maximum(x, min),
+    "clamp_max_": lambda x, max: np.minimum(x, max),
+    "addcmul_": lambda x, tensor1, tensor2, value=1: x + value * tensor1 * tensor2,
+    "addcdiv_": lambda x, tensor1, tensor2, value=1: x + value * tensor1 / tensor2,
+    "lerp_": lambda x, end, weight: x + weight * (end - x),
+    "masked_fill_": lambda x, mask, value: np.where(mask, value, x),
+    # PyTorch draws from one generator for all; np.random.seed(...) sets NumPy's, as torch.manual_seed does PyTorch's
+    "normal_": lambda x, mean=0.0, std=1.0: np.random.normal(mean, std, x.shape),
+    "uniform_": lambda x, a=0.0, b=1.0: np.random.uniform(a, b, x.shape),
+}  # "from" is a word of Python: uniform_'s bounds have no names in PyTorch that could be written
+OF_NODES = {"backward", "assign", "requires_grad", "requires_grad_", "grad", "zero_grad_", "retain_grad"}
+
+
+class PlainArray(np.ndarray[Any, np.dtype[Item]]):
+    """A NumPy array that also has PyTorch's names, each with the meaning that it has on a Tensor.
+
+    What NumPy has is NumPy's, its arithmetic gives plain arrays, and names that end in an underscore write into it.
+    Other names are those of a Tensor of these numbers: `w.grad.norm()`, `w.grad.clamp(-1, 1)`.
+
+    >>> from tinygrad_edu import Tensor
+    >>> w = Tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> w.grad.norm(), w.grad.zero_(), 2.0 * w.grad
+    (10.0, array([0., 0.]), array([0., 0.]))
+    """
+
+    tensor: type  # Tensor, and how one is made of an array without a copy: set by tensor.py, which stands above
+    make_tensor: Callable[[Array], Any]
+
+    def __array_wrap__(self, array: Any, context: Option = None, return_scalar: bool = False) -> Any:
+        return array[()] if return_scalar else array.view(np.ndarray)
+
+    def __repr__(self) -> str:
+        return repr(np.asarray(self))
+
+    def __reduce__(self) -> Any:
+        return np.asarray(self).__reduce__()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_NODES:
+            raise AttributeError(f"a plain array has no {name!r}: tg.Tensor(x, requires_grad=True) is a leaf that has")
+        try:
+            known = callable(getattr(PlainArray.tensor, name))
+        except AttributeError as error:  # with what to write instead, where that is known
+            raise AttributeError(str(error).replace("'Tensor'", "'PlainArray'")) from None
+        if not known or name.startswith("__"):  # a node's slot, or a protocol that somebody asks for
+            raise AttributeError(f"'PlainArray' object has no attribute {name!r}")
+        return as_plain(getattr(PlainArray.make_tensor(np.asarray(self)), name))
+
+    @property
+    def data(self) -> Any:
+        """The array itself."""
+        return self
+
+    def detach(self) -> Any:
+        """The array itself: it has no history."""
+        return self
+
+    def clone(self) -> Any:
+        """A copy."""
+        return self.copy()
+
+    def numpy(self) -> Array:
+        """The array itself, as NumPy's own class."""
+        return np.asarray(self)
+
+    cpu = contiguous = detach
+
+    def norm(self, p: float = 2, dim: Axis = None, keepdim: bool = False) -> Any:
+        """(Σ|x|ᵖ)^(1/p), of all numbers or along axes."""
+        return np.linalg.norm(np.ravel(self) if dim is None else self, p, dim, keepdim and dim is not None)
+
+    def view(self, *shape: Any, **options: Option) -> Any:
+        """PyTorch's, the same numbers in another shape, where sizes are given; else NumPy's, in another dtype."""
+        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        whole = bool(sizes) and all(isinstance(n, (int, np.integer)) for n in sizes)
+        return self.reshape(tuple(sizes)) if whole else super().view(*shape, **options)
+
+
+def as_plain(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of Tensors whose results are plain arrays."""
+
+    def plain_method(*arguments: ArrayLike, **options: Option) -> Any:
+        found = method(*arguments, **options)
+        return found.data if hasattr(found, "parents") else found
+
+    return plain_method
+
+
+def write(array: Array, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
+    """Write what an update gives into the array. Errors: ShapeError where it does not fit, GraphError for a view."""
+    if not array.flags.writeable:
+        raise GraphError(f"{name} would write into a view, whose base the graph still needs: take a copy, +x")
+    given = [getattr(x, "array", x) for x in arguments]
+    try:
+        array[...] = UPDATES[name](array, *given, **{key: getattr(x, "array", x) for key, x in options.items()})
+    except ValueError as error:
+        raise ShapeError(
+            f"{name} writes into an array of shape {array.shape}, and what is given does not fit: {error}"
+        ) from None
+
+
+def update_array(name: str) -> Callable[..., Any]:
+    """The method x.name(...) of plain arrays."""
+
+    def update(self: PlainArray[Any], *arguments: ArrayLike, **options: Option) -> Any:
+        write(self, name, arguments, options)
+        return self
+
+    update.__name__, update.__doc__ = name, f"PyTorch's `{name}`: writes into the array, and gives it back."
+    return update
+
+
+def update_leaf(name: str, report: Callable[[Node], None]) -> Callable[..., Any]:
+    """The method x.name(...) of Tensors: writes into a leaf where no graph is recorded."""
+
+    def update(self: Node, *arguments: ArrayLike, **options: Option) -> Any:
+        if self.parents or (self.requires_grad and MODES.recording):
+            x = self.label or "x"
+            advice = f"make a new node, as in {x} = {x} + y" if self.parents else "write it under `with tg.no_grad():`"
+            raise GraphError(f"{x}.{name}(...) would overwrite numbers that a gradient may need: {advice}")
+        write(self.array, name, arguments, options)
+        report(self)
+        return self
+
+    update.__name__, update.__doc__ = name, f"PyTorch's `{name}`: writes into a leaf, under no_grad, and gives it back."
+    return update
+
+
+def install(tensor: type, make_tensor: Callable[[Array], Any], report: Callable[[Node], None]) -> None:
+    """Give plain arrays and Tensors the names of updates."""
+    PlainArray.tensor, PlainArray.make_tensor = tensor, staticmethod(make_tensor)
+    for name in UPDATES:
+        setattr(PlainArray, name, update_array(name))
+        setattr(tensor, name, update_leaf(name, report))
+
+
+def read_gradient(x: Node) -> Any:
+    """The gradient that backward left, as what a user reads; the same object each time."""
+    found = x.gradient
+    if found.__class__ is np.ndarray:
+        found = x.gradient = found.view(PlainArray)
+    return found
+
+
+def set_gradient(x: Node, gradient: ArrayLike) -> None:
+    x.gradient = getattr(gradient, "array", gradient)
+
+
+def is_view_of(value: ArrayLike, array: Array) -> bool:
+    """Is it what `x.data` gave for this array, written to in place?"""
+    return value.__class__ is PlainArray and value.base is array and value.shape == array.shape

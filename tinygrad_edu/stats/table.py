@@ -1,0 +1,98 @@
+"""The distributions of numbers, one row each."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.stats.distribution import Distribution
+
+INF, TINY = math.inf, 5e-324
+POSITIVE, SHARE = (TINY, INF), (0.0, 1.0)
+HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
+
+
+def everywhere(*_: ArrayLike) -> tuple[float, float]:
+    return -INF, INF
+
+
+def from_0(*_: ArrayLike) -> tuple[float, float]:
+    return 0.0, INF
+
+
+def from_0_to_1(*_: ArrayLike) -> tuple[float, float]:
+    return 0.0, 1.0
+
+
+def log_choose(n: ArrayLike, k: ArrayLike) -> Any:
+    """log of n over k."""
+    return ops.gammaln(n + 1.0) - ops.gammaln(k + 1.0) - ops.gammaln(n - k + 1.0)
+
+
+ROWS = (
+    Distribution("norm", {}, lambda z: -0.5 * z * z - HALF_LOG_TWO_PI, everywhere, known={
+        "cdf": ops.ndtr, "sf": lambda z: ops.ndtr(-z), "logcdf": ops.log_ndtr, "logsf": lambda z: ops.log_ndtr(-z)}),
+    Distribution("t", {"df": POSITIVE}, lambda z, df: (
+        ops.gammaln(0.5 * df + 0.5) - ops.gammaln(0.5 * df) - 0.5 * ops.log(math.pi * df)
+        - (0.5 * df + 0.5) * ops.log1p(z * z / df)), everywhere),
+    Distribution("cauchy", {}, lambda z: -ops.log1p(z * z) - math.log(math.pi), everywhere, known={
+        "cdf": lambda z: ops.atan2(1.0, -z) / math.pi, "sf": lambda z: ops.atan2(1.0, z) / math.pi}),
+    Distribution("laplace", {}, lambda z: -ops.abs(z) - math.log(2.0), everywhere, known={
+        "cdf": lambda z: below_laplace(z), "sf": lambda z: below_laplace(-z),
+        "logcdf": lambda z: log_below_laplace(z), "logsf": lambda z: log_below_laplace(-z)}),
+    Distribution("logistic", {}, lambda z: -ops.abs(z) - 2.0 * ops.log1p(ops.exp(-ops.abs(z))), everywhere, known={
+        "cdf": ops.sigmoid, "sf": lambda z: ops.sigmoid(-z),
+        "logcdf": lambda z: -ops.softplus(-z), "logsf": lambda z: -ops.softplus(z)}),
+    Distribution("gumbel_r", {}, lambda z: -z - ops.exp(-z), everywhere, known={
+        "logcdf": lambda z: -ops.exp(-z), "sf": lambda z: -ops.expm1(-ops.exp(-z))}),
+    # from 0 on
+    Distribution("expon", {}, lambda z: -z, from_0, known={
+        "cdf": lambda z: -ops.expm1(-z), "logsf": lambda z: -z}),
+    Distribution("gamma", {"a": POSITIVE}, lambda z, a: ops.xlogy(a - 1.0, z) - z - ops.gammaln(a), from_0),
+    Distribution("chi2", {"df": POSITIVE}, lambda z, df: (
+        ops.xlogy(0.5 * df - 1.0, z) - 0.5 * z - ops.gammaln(0.5 * df) - 0.5 * math.log(2.0) * df), from_0),
+    Distribution("invgamma", {"a": POSITIVE}, lambda z, a: (
+        -(a + 1.0) * ops.log(z) - ops.gammaln(a) - 1.0 / z), lambda a: (TINY, INF)),
+    Distribution("lognorm", {"s": POSITIVE}, lambda z, s: (
+        -0.5 * (ops.log(z) / s) ** 2 - ops.log(s * z) - HALF_LOG_TWO_PI), lambda s: (TINY, INF), known={
+        "cdf": lambda z, s: ops.ndtr(ops.log(z) / s), "sf": lambda z, s: ops.ndtr(-ops.log(z) / s),
+        "logcdf": lambda z, s: ops.log_ndtr(ops.log(z) / s), "logsf": lambda z, s: ops.log_ndtr(-ops.log(z) / s)}),
+    Distribution("halfnorm", {}, lambda z: -0.5 * z * z - HALF_LOG_TWO_PI + math.log(2.0), from_0, known={
+        "cdf": lambda z: ops.erf(math.sqrt(0.5) * z), "sf": lambda z: 2.0 * ops.ndtr(-z),
+        "logsf": lambda z: ops.log_ndtr(-z) + math.log(2.0)}),
+    Distribution("weibull_min", {"c": POSITIVE}, lambda z, c: ops.log(c) + ops.xlogy(c - 1.0, z) - z**c, from_0, known={
+        "cdf": lambda z, c: -ops.expm1(-(z**c)), "logsf": lambda z, c: -(z**c)}),
+    Distribution("pareto", {"b": POSITIVE}, lambda z, b: ops.log(b) - (b + 1.0) * ops.log(z), lambda b: (1.0, INF),
+                 inside=2.0, known={"cdf": lambda z, b: 1.0 - z**-b, "logsf": lambda z, b: -b * ops.log(z)}),
+    # from 0 to 1
+    Distribution("uniform", {}, lambda z: 0.0 * z, from_0_to_1, known={"cdf": lambda z: z, "sf": lambda z: 1.0 - z}),
+    Distribution("beta", {"a": POSITIVE, "b": POSITIVE}, lambda z, a, b: (
+        ops.xlog1py(b - 1.0, -z) + ops.xlogy(a - 1.0, z) - ops.betaln(a, b)), from_0_to_1),
+    # whole numbers
+    Distribution("bernoulli", {"p": SHARE}, lambda k, p: ops.xlogy(k, p) + ops.xlog1py(1.0 - k, -p),
+                 lambda p: (0.0, 1.0), 0.0, {"cdf": lambda k, p: 1.0 - p * (1.0 - k), "sf": lambda k, p: p * (1.0 - k)},
+                 discrete=True),
+    Distribution("binom", {"n": (0.0, INF), "p": SHARE}, lambda k, n, p: (
+        log_choose(n, k) + ops.xlogy(k, p) + ops.xlog1py(n - k, -p)), lambda n, p: (0.0, n), 0.0, discrete=True),
+    Distribution("geom", {"p": POSITIVE}, lambda k, p: ops.xlog1py(k - 1.0, -p) + ops.log(p), lambda p: (1.0, INF), 1.0,
+                 {"cdf": lambda k, p: -ops.expm1(k * ops.log1p(-p)), "logsf": lambda k, p: k * ops.log1p(-p)},
+                 discrete=True),
+    Distribution("nbinom", {"n": POSITIVE, "p": SHARE}, lambda k, n, p: (
+        log_choose(n + k - 1.0, k) + n * ops.log(p) + ops.xlog1py(k, -p)), lambda n, p: (0.0, INF), 0.0, discrete=True),
+    Distribution("poisson", {"mu": (0.0, INF)}, lambda k, mu: ops.xlogy(k, mu) - ops.gammaln(k + 1.0) - mu,
+                 lambda mu: (0.0, INF), 0.0, discrete=True),
+)  # fmt: skip
+TABLE = {row.name: row for row in ROWS}
+
+
+def below_laplace(z: ArrayLike) -> Any:
+    """e^z/2 below 0, 1 - e^-z/2 above."""
+    half = 0.5 * ops.exp(-ops.abs(z))
+    return ops.where(ops.less(z, 0.0), half, 1.0 - half)
+
+
+def log_below_laplace(z: ArrayLike) -> Any:
+    far = -ops.abs(z)
+    return ops.where(ops.less(z, 0.0), far - math.log(2.0), ops.log1p(-0.5 * ops.exp(far)))
