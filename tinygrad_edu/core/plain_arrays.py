@@ -56,7 +56,7 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
     >>> from tinygrad_edu import Tensor
     >>> w = Tensor([3.0, 4.0], requires_grad=True)
     >>> (w * w).sum().backward()
-    >>> w.grad.norm(), w.grad.zero_(), 2.0 * w.grad
+    >>> w.grad.norm().item(), w.grad.zero_(), 2.0 * w.grad
     (10.0, array([0., 0.]), array([0., 0.]))
     """
 

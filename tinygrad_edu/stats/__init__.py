@@ -7,7 +7,7 @@ of vectors.
 
 >>> import tinygrad_edu as tg
 >>> from tinygrad_edu import stats
->>> float(stats.norm.logpdf(0.5).round(6)), float(stats.gamma.pdf(2.0, 3.0).round(6))
+>>> round(stats.norm.logpdf(0.5), 6), round(stats.gamma.pdf(2.0, 3.0), 6)
 (-1.043939, 0.270671)
 >>> tg.grad(lambda scale: stats.norm.logpdf(2.0, 0.0, scale))(1.0)  # x² - 1
 3.0

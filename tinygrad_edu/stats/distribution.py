@@ -36,6 +36,10 @@ class Distribution:
     known: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # cdf, logcdf, sf or logsf inside the support
     discrete: bool = False
 
+    @property
+    def __name__(self) -> str:
+        return self.name
+
     def __call__(self, *parameters: ArrayLike, **named: ArrayLike) -> Frozen:
         return Frozen(self, parameters, named)
 
