@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.examples_linalg import LINEAR_ALGEBRA
 from tests.examples_numpy import NUMPYS
 
 Shape = tuple[int, ...]
@@ -208,7 +209,7 @@ COMPOSED: dict[str, list[Example]] = {
     "adaptive_avg_pool2d": [(lambda n, x: n.adaptive_avg_pool2d(x, (2, 3)), (2, 3, 4))],
 }
 
-EXAMPLES = ARRAYS | COMPOSED | NUMPYS
+EXAMPLES = ARRAYS | COMPOSED | NUMPYS | LINEAR_ALGEBRA
 CALLS = [(name, call, shapes) for name, calls in EXAMPLES.items() for call, *shapes in calls]
 IDS = [f"{name}-{'-'.join(map(str, shapes))}" for name, _, shapes in CALLS]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.compile.programs import agree, checked, eager, normal, without_numba
 from tests.examples import CALLS, IDS, drawn
-from tests.examples_numpy import LAPACK, NORMS
+from tests.examples_linalg import LAPACK, NORMS
 from tinygrad_edu import Tensor, jit, nn, ops
 from tinygrad_edu.compile.ir.dims import Size, evaluate, length, text_of
 from tinygrad_edu.compile.ir.node import DECOMPOSITIONS

@@ -9,7 +9,7 @@ import scipy.special
 import tinygrad_edu as tg
 from tests import windows
 from tests.examples import CALLS, COMPOSED, EXAMPLES, IDS, drawn
-from tests.examples_numpy import LAPACK, NORMS, PACKED
+from tests.examples_linalg import LAPACK, NORMS, PACKED
 from tinygrad_edu.core import operation
 from tinygrad_edu.errors import SettingError, ShapeError
 
@@ -87,6 +87,7 @@ class Reference:
     lower_factor = staticmethod(np.linalg.cholesky)
     eigen_columns = staticmethod(lambda x: np.concatenate([np.linalg.eigh(x)[0][None], np.linalg.eigh(x)[1]]))
     singular_rows = staticmethod(lambda x: packed(*np.linalg.svd(x, full_matrices=False)))
+    qr_rows = staticmethod(lambda x: np.concatenate(np.linalg.qr(x)))
     mse = staticmethod(lambda p, t: np.mean((p - t) ** 2))
     kl_div = staticmethod(lambda p, t: np.mean(t * (np.log(t) - p)))
     nll, multi_margin = map(staticmethod, (nll, multi_margin))

@@ -206,7 +206,13 @@ def singular_rows(x):
     return torch.cat([u.mT, s[:, None], v], 1)
 
 
+def qr(x, mode="reduced"):
+    factors = torch.linalg.qr(x, "reduced" if mode == "r" else mode)  # torch's own "r" has no gradient
+    return factors.R if mode == "r" else tuple(factors)
+
+
 NUMPYS = {
+    "qr": qr, "qr_rows": lambda x: torch.cat(qr(x)),
     "repeat": repeat, "roll": roll, "meshgrid": meshgrid, "rollaxis": rollaxis, "append": append, "delete": delete_at,
     "insert": insert, "block": block, "select": select, "apply_along_axis": apply_along_axis, "sort": sort,
     "partition": partition, "average": average, "cov": cov, "diff": diff, "trapezoid": trapezoid, "gradient": gradient,

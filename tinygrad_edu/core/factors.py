@@ -19,7 +19,7 @@ from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import numbers
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.reductions import max, min, root
-from tinygrad_edu.core.shapes import expand_dims, getitem, reshape, transpose
+from tinygrad_edu.core.shapes import concatenate, expand_dims, getitem, reshape, transpose
 from tinygrad_edu.core.whole_numbers import as_floats
 from tinygrad_edu.errors import OperandError, ShapeError
 
@@ -154,6 +154,49 @@ def svd(x: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> An
 def svdvals(x: ArrayLike) -> Any:
     """The singular values in descending order."""
     return svd(x, compute_uv=False)
+
+
+# orthogonal columns times a triangle
+
+
+@array_op(vjp=lambda g, y, x: (qr_vjp(g, y, np.shape(x)[-2]),), numpy="-", **OWN_GRADIENT)
+def qr_rows(x: ArrayLike, /) -> Any:
+    """Q (m, n), and below it R (n, n), of m ≥ n."""
+    return np.concatenate(lapack("qr", x), axis=-2)
+
+
+def qr_vjp(g: ArrayLike, y: ArrayLike, m: int) -> Any:
+    """(Q̄ + Q·copyltu(R·R̄ᵀ - Q̄ᵀ·Q))·R⁻ᵀ; copyltu mirrors the lower triangle (Seeger et al., 2017, arXiv:1710.08717)."""
+    (q, r), (gq, gr) = (
+        (getitem(z, (..., slice(m), slice(None))), getitem(z, (..., slice(m, None), slice(None)))) for z in (y, g)
+    )
+    inner = r @ swap_last_axes(gr) - swap_last_axes(gq) @ q
+    return swap_last_axes(solve(r, swap_last_axes(gq + q @ mirror(inner))))
+
+
+class QR(NamedTuple):
+    """Orthonormal columns Q and an upper triangle R: x = Q·R."""
+
+    Q: Any
+    R: Any
+
+
+@compose(numpy="linalg.qr", method=False)
+def qr(x: ArrayLike, mode: str = "reduced") -> Any:
+    """Q and R with x = Q·R, of a matrix whose first columns are linearly independent; R alone for mode="r".
+
+    Errors: OperandError for the further columns of mode="complete", which have no derivative, and for mode="raw".
+    """
+    m, n = np.shape(x)[-2:]
+    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
+        raise OperandError(
+            f'qr(mode={mode!r}) of shape {np.shape(x)}: only what x determines has a derivative, mode="reduced" or "r"'
+        )
+    y = qr_rows(x if m >= n else getitem(x, (..., slice(m))))
+    q, r = getitem(y, (..., slice(m), slice(None))), getitem(y, (..., slice(m, None), slice(None)))
+    if m < n:
+        r = concatenate([r, swap_last_axes(q) @ getitem(x, (..., slice(m, None)))], axis=-1)
+    return r if mode == "r" else QR(q, r)
 
 
 # lengths

@@ -50,8 +50,10 @@ def one_option(
     function, (name,) = row.array_function, row.options
 
     def form(x: Node, *given: Axis, **options: Option) -> Any:
+        if options:
+            return row.call((x, *given), options)
         given = given or default
-        if len(given) != 1 or options:
+        if len(given) != 1:
             return row.call((x, *given), options)
         (value,) = given
         if value.__class__ is np.ndarray:

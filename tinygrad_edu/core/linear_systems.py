@@ -68,10 +68,13 @@ def solve_vjp(g: ArrayLike, y: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[A
     return left, unbroadcast(sum(back, axis=-1), b.shape) if vector else unbroadcast(back, b.shape)
 
 
-@array_op(vjp=lambda g, y, x, rcond: (pinv_vjp(g, y, x),), numpy="linalg.pinv", **OWN_GRADIENT)
-def pinv(x: ArrayLike, /, rcond: float | None = None) -> Any:
-    """The pseudo-inverse, of a matrix whose rank does not change nearby.  x̄ by Golub and Pereyra (1973)."""
-    return lapack("pinv", x, rcond=rcond)
+@array_op(vjp=lambda g, y, x, rcond, rtol: (pinv_vjp(g, y, x),), numpy="linalg.pinv", **OWN_GRADIENT)
+def pinv(x: ArrayLike, /, rcond: float | None = None, rtol: float | None = None) -> Any:
+    """The pseudo-inverse, of a matrix whose rank does not change nearby.  x̄ by Golub and Pereyra (1973).
+
+    rcond, or rtol: singular values below this share of the largest count as 0; by default NumPy's 1e-15, the same.
+    """
+    return lapack("pinv", x, **({"rcond": rcond} if rtol is None else {"rcond": rtol}))
 
 
 def pinv_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:

@@ -44,7 +44,6 @@ INSTEAD = {
     "fill_diagonal": "np.where(np.eye(n, dtype=bool), new, x), which makes a new array",
     "resize": "np.tile and np.reshape",
     "unwrap": "the angles themselves, or np.sin and np.cos of them",
-    "linalg.qr": "np.linalg.cholesky(x.T @ x).T, which is R up to signs",
     "linalg.lstsq": "np.linalg.solve(a.T @ a, a.T @ b) or np.linalg.pinv(a) @ b",
     "linalg.eig": "np.linalg.eigh of a symmetric matrix (the others have complex eigenvalues)",
     "linalg.eigvals": "np.linalg.eigvalsh of a symmetric matrix (the others have complex eigenvalues)",

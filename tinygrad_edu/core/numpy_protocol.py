@@ -158,7 +158,15 @@ def by_name(
     if len(arguments) > len(names):
         return list(arguments), options
     named = dict(zip(names, arguments, strict=False)) | options
+    count = max(count, nameless(function))
     return [named.pop(name) for name in names[:count] if name in named], named
+
+
+@functools.cache
+def nameless(function: Any) -> int:
+    """How many arguments are given by their places alone, as x1 and x2 of np.linalg.cross."""
+    parameters = inspect.signature(function).parameters.values()
+    return sum(x.kind is x.POSITIONAL_ONLY for x in parameters)
 
 
 @functools.cache

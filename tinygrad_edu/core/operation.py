@@ -243,14 +243,16 @@ class ArrayOperation(Body):
         if len(arguments) == count and not options and not self.variadic:  # the usual case, in a tenth of the time
             return arguments, self.options
         arrays = tuple(arguments[0]) if self.variadic else arguments[:count]
-        given = dict(zip(self.options, arguments[count:], strict=False)) | options
-        unknown = given.keys() - self.options.keys()
-        if unknown or len(arguments) < count or len(arguments) > count + len(self.options):
+        named = dict(zip(self.options, arguments[count:], strict=False))
+        if self.variadic and any(getattr(x, "shape", ()) for x in named.values()):
+            raise OperandError(f"{self.name} takes its arrays in one list: {self.name}([a, b], axis=0)")
+        strange = options.keys() - self.options.keys() | options.keys() & named.keys()  # unknown, or given twice
+        if strange or len(arguments) < count or len(arguments) > count + len(self.options):
             raise OperandError(
-                f"{self.name} takes {count} array{'s' * (count > 1)} and the options {list(self.options)}; "
+                f"{self.name} takes {count} array{'s' * (count > 1)} and the options {list(self.options)}, each once; "
                 f"given: {len(arguments)} positional arguments, options {sorted(options)}"
             )
-        return arrays, self.options | given
+        return arrays, self.options | named | options
 
 
 class Composed(Body):

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.operation import array_op, compose
-from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors import OperandError, ShapeError
 
 Axes = int | Sequence[int]
 
@@ -159,6 +159,8 @@ def expand_dims(x: ArrayLike, axis: Axes) -> Any:
 @compose()
 def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     """Arrays of one shape joined along a new axis."""
+    if np.ndim(axis):
+        raise OperandError("stack takes its arrays in one list: stack([a, b], axis=0)")
     return concatenate([expand_dims(x, axis) for x in xs], axis=axis)
 
 
