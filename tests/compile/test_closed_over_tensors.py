@@ -99,7 +99,9 @@ def test_what_is_no_array_of_numbers_is_refused(what):
 def test_a_branch_on_what_is_closed_over_says_what_to_do():
     w = tg.Tensor([1.0, 2.0])
     for condition in (lambda x: np.isnan(w).any(), lambda x: (w > 0).all(), lambda x: w[0] * 2.0 > 1.0):
-        with pytest.raises(TraceError, match=r"before the call and pass the answer, a flag$"):
+        with pytest.raises(
+            TraceError, match=r"by the \.data of a closed-over Tensor, which is compared before each call$"
+        ):
             tg.jit(lambda x, c=condition: x if c(x) else -x)(np.ones(2))
     with pytest.raises(TraceError, match=r"where\(condition, a, b\)$"):
         tg.jit(lambda x: x if (x * w).sum() > 0 else -x)(np.ones(2))

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.compile import packed, uncompiled
 from tinygrad_edu.compile.call import Call, prepare_call, refuse_inexact, refuse_too_large
-from tinygrad_edu.compile.in_graph import array_node
+from tinygrad_edu.compile.in_graph import array_node, refuse_change
 from tinygrad_edu.compile.ir.node import Traced, as_node
 from tinygrad_edu.compile.ir.truth import hold
 from tinygrad_edu.compile.program import Program, Trace, number_array
@@ -21,6 +21,7 @@ from tinygrad_edu.compile.untraceable import compiling, explain_failure
 from tinygrad_edu.compile.variants import parameter_names
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.backward import has_nan
+from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.conversion import FLOATS
 from tinygrad_edu.core.pytree import flatten, tree_leaves, tree_map, unflatten, with_leaves
 from tinygrad_edu.core.tensor import Tensor
@@ -43,8 +44,11 @@ class ArrayFunction:
         accurate: bool = False,
         parallel: bool = False,
         run_trace: Callable[[Function], Any] = lambda trace: trace(),
+        first_change: Callable[[], str] = str,
     ) -> None:
+        """`first_change`: the name of what the function closes over and has changed in Python since it was traced."""
         self.f, self.accurate, self.parallel, self.run_trace = f, accurate, parallel, run_trace
+        self.first_change = first_change
         self.programs: dict[Any, list[Program]] = {}
         self.calls: dict[Any, Call] = {}
         self.quick = QuickCalls()
@@ -64,7 +68,10 @@ class ArrayFunction:
         for name, x in call.program.trace.captured.items():
             if f"d_{name}" in found:
                 g = np.asarray(found[f"d_{name}"], dtype=x.dtype)
-                x.gradient = g if x.gradient is None else x.gradient + g
+                if x.parents:  # computed before the call: on to its leaves
+                    x.backward(g, retain_graph=True)
+                else:
+                    x.gradient = g if x.gradient is None else x.gradient + g
         return found["result"]
 
     def call(self, arguments: Sequence[Any], name: str) -> Any:
@@ -82,7 +89,20 @@ class ArrayFunction:
         if not isinstance(call.program.trace.results, Traced):
             return self.f(*arguments)
         kept = tree_map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tuple(arguments))
-        return array_node(name, self.results(call, inputs), lambda: self.f(*kept), wanted)
+        again = self.unless_changed(name, lambda: self.f(*kept), call)
+        return array_node(name, self.results(call, inputs), again, wanted)
+
+    def unless_changed(self, name: str, again: Callable[[], Any], call: Call) -> Callable[[], Any]:
+        """Run it again for the gradient. Errors: SavedArrayChangedError if what the first run has read has changed."""
+        others = [x for x, _, _ in call.captured if not getattr(x, "requires_grad", False)]  # the graph knows the rest
+        before = [(x, number_array(x), checksum(number_array(x))) for x in others]
+
+        def run() -> Any:
+            changed = [x for x, array, known in before if number_array(x) is not array or checksum(array) != known]
+            refuse_change(name, self.first_change() or ("an array" if changed else ""))
+            return again()
+
+        return run
 
     def results(self, call: Call, inputs: list[Any]) -> Any:
         if isinstance(call.program.trace.results, Traced):

@@ -10,7 +10,8 @@ a class that also keeps an optimizer and a list of losses is not searched if the
 computes a name (getattr(self, f"layer{i}"), vars(self), eval), all attributes of the objects that it reaches count as
 named. What it asks the system for (the time, files, settings of another library) is not compared.
 
-Arrays that the program reads again at each call are not compared; all others are compared by checksum.
+Of Values, Tensors and arrays only the numbers that Python has read in the trace are compared (see unread.py), by
+checksum: the program reads all others again at each call.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ from __future__ import annotations
 import os
 import sys
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from itertools import repeat
-from operator import attrgetter, is_, methodcaller
+from operator import attrgetter, methodcaller
 from types import CellType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.entries import Content, Entries
+from tinygrad_edu.compile.unread import NUMBERS, Put, Readings, arrays_in
 from tinygrad_edu.compile.user_code import (
     ATOMS,
     ENVIRONMENT,
@@ -38,13 +41,11 @@ from tinygrad_edu.compile.user_code import (
     is_foreign,
     is_own_class,
     modules_of,
-    same,
     slots_of,
     words_in,
     wrapped_in,
 )
 from tinygrad_edu.compile.user_code import own as attributes_of
-from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 
@@ -55,57 +56,13 @@ MOST = 20_000  # things that are noted; the rest are assumed not to change
 OF_MODULES = {"forward", "training", "hooks"}  # read of every module by the library's own code
 NOT_CALLED = {"__init__", "__new__", "__repr__", "__str__", "__del__", "__eq__", "__hash__"}  # by a trace
 
+DEFAULTS = ("__defaults__", "__kwdefaults__")
+
 Place = tuple[str, Any]
 
 
-class Entries:
-    """Some entries of a namespace, or all items of a container. `live` gives them as they are; `sized` has a length."""
-
-    __slots__ = ("keys", "live", "name", "sized", "was")
-
-    def __init__(
-        self, name: str, live: Callable[[], Iterable[Any]], sized: Any = None, keys: Sequence[str] = ()
-    ) -> None:
-        self.name, self.live, self.sized, self.keys, self.was = name, live, sized, keys, list(live())
-
-    def holds(self) -> bool:
-        """Are they the same objects, or equal numbers and texts? (0.4 µs)"""
-        if self.sized is not None and len(self.sized) != len(self.was):
-            return False
-        return all(map(is_, self.live(), self.was)) or self.equal()
-
-    def what(self) -> str:
-        """The name of the first entry that has changed."""
-        pairs = zip(self.keys, self.live(), self.was, strict=False)
-        key = next((key for key, now, was in pairs if not same_atom(now, was)), "")
-        return ".".join(part for part in (self.name, key) if part)
-
-    def equal(self) -> bool:
-        """The same, number by number."""
-        now = list(self.live())
-        if len(now) != len(self.was) or not all(map(same_atom, now, self.was)):
-            return False
-        self.was = now
-        return True
-
-
-class Content:
-    """The numbers of an array or Tensor."""
-
-    __slots__ = ("name", "thing", "was")
-
-    def __init__(self, name: str, thing: Any) -> None:
-        self.name, self.thing, self.was = name, thing, numbers(thing)
-
-    def what(self) -> str:
-        return self.name
-
-    def holds(self) -> bool:
-        return bool(numbers(self.thing) == self.was)
-
-
 class Guard:
-    """All that a function can read, as it is now."""
+    """All that a function can read, as it is now: the entries, and the numbers of arrays, Tensors and Values."""
 
     def __init__(self, f: Callable[..., Any]) -> None:
         names: set[str] = set(OF_MODULES)
@@ -114,8 +71,11 @@ class Guard:
             if walk.names == names:
                 break
             names = walk.names
-        self.checks: list[Entries | Content] = walk.checks
-        self.names = names
+        self.entries, self.things, self.names = walk.checks, walk.things, names
+        self.places = [(x.put, *place) for x in walk.checks if x.put for place in zip(x.at, x.was, strict=True)]
+        self.hidden = walk.hidden()
+        self.contents: dict[Any, Content] = {}  # by the id of a thing, and what of it is compared
+        self.checks: list[Entries | Content] = [*self.entries]
 
     def first_change(self) -> str:
         """The name of the first thing that has changed; "" if nothing has."""
@@ -131,13 +91,18 @@ class Guard:
                 return False
         return True
 
-    def leave_out(self, read_anew: Container[int]) -> None:
-        """Drop what the trace itself has changed, and the numbers of arrays that the program reads at each call."""
-        self.checks = [
-            check
-            for check in self.checks
-            if not (isinstance(check, Content) and id(check.thing) in read_anew) and check.holds()
-        ]
+    def compare(self, read: Readings, unread: Container[int]) -> None:
+        """From now on compare what a trace has read, and all numbers of what is not known to be unread.
+
+        What the trace itself has changed is not compared.
+        """
+        self.entries = [check for check in self.entries if check.holds()]
+        for name, thing in self.things:
+            known = read.get(id(thing), set())
+            for aspect in known if id(thing) in unread else known | {NUMBERS}:
+                if (id(thing), aspect) not in self.contents:
+                    self.contents[id(thing), aspect] = Content(name, thing, aspect)
+        self.checks = [*self.entries, *(content for content in self.contents.values() if content.holds())]
 
 
 class Walk:
@@ -145,12 +110,16 @@ class Walk:
 
     def __init__(self, f: Callable[..., Any], names: set[str]) -> None:
         self.names, self.known = set(names), names
-        self.checks: list[Entries | Content] = []
+        self.checks: list[Entries] = []
+        self.things: list[Place] = []  # arrays, Tensors and Values
         self.tensors: list[Tensor] = []
+        self.arrivals: list[Any] = []  # each array and tuple, as often as it is come upon
         seen: dict[int, Any] = {}
         places: list[Place] = [(getattr(f, "__name__", "the function"), f)]
         while places and len(seen) < MOST:
             name, x = places.pop()
+            if isinstance(x, (np.ndarray, tuple)):
+                self.arrivals.append(x)
             if (not isinstance(x, ATOMS) or is_own_class(type(x))) and id(x) not in seen:
                 seen[id(x)] = x
                 places += self.inside(name, x)
@@ -168,18 +137,33 @@ class Walk:
         if (wrapped := wrapped_in(x)) is not None:
             yield name, wrapped
 
+    def hidden(self) -> set[int]:
+        """The ids of arrays that are found where nothing can stand in for them, such as in a partial or a deque."""
+        noted = Counter(id(x) for check in self.checks for x in check.was)
+        arrived = Counter(map(id, self.arrivals))
+        fixed = [x for check in self.checks if not (check.put or isinstance(check.sized, tuple)) for x in check.was]
+        unnoted = [x for x in self.arrivals if arrived[id(x)] > noted[id(x)]]
+        return {id(array) for x in (*fixed, *unnoted) for array in arrays_in(x)}
+
     def entries(
-        self, name: str, live: Callable[[], Iterable[Any]], sized: Any = None, keys: Sequence[str] = ()
+        self,
+        name: str,
+        live: Callable[[], Iterable[Any]],
+        sized: Any = None,
+        keys: Sequence[str] = (),
+        put: Put | None = None,
+        at: Sequence[Any] = (),
     ) -> Sequence[Any]:
         """Note them; what they are now."""
-        self.checks.append(Entries(name, live, sized, keys))
+        self.checks.append(Entries(name, live, sized, keys, put, at))
         found: Sequence[Any] = self.checks[-1].was
         self.names |= {each for each in found if isinstance(each, str) and each.isidentifier()}  # which = "layer2"
         return found
 
     def of_dict(self, name: str, space: Mapping[str, Any], keys: Sequence[str]) -> Iterator[Place]:
         """These entries of a namespace; one that is missing may be added later."""
-        found = self.entries(name, partial(map, space.get, keys, repeat(ABSENT)), None, keys)
+        put = space.__setitem__ if isinstance(space, dict) else None
+        found = self.entries(name, partial(map, space.get, keys, repeat(ABSENT)), None, keys, put)
         yield from ((f"{name}.{key}" if name else key, x) for key, x in zip(keys, found, strict=True))
 
     def of_function(self, name: str, x: FunctionType) -> Iterator[Place]:
@@ -193,13 +177,22 @@ class Walk:
             self.entries("os.environ", lambda: [*os.environ.keys(), *os.environ.values()])
         for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
             yield from self.of_cell(free, cell)
-        defaults = self.entries(f"the defaults of {name}", lambda: (x.__defaults__, x.__kwdefaults__))
+        defaults = self.entries(
+            f"the defaults of {name}",
+            lambda: (x.__defaults__, x.__kwdefaults__),
+            None,
+            (),
+            partial(setattr, x),
+            DEFAULTS,
+        )
         yield from ((name, each) for each in defaults)
         yield from self.of_dict("", x.__globals__, sorted(names & x.__globals__.keys()))
 
     def of_cell(self, name: str, x: CellType) -> Iterator[Place]:
         try:
-            yield from ((name, each) for each in self.entries(name, lambda: (x.cell_contents,)))
+            put = partial(setattr, x)
+            found = self.entries(name, lambda: (x.cell_contents,), None, (), put, ("cell_contents",))
+            yield from ((name, each) for each in found)
         except ValueError:  # it has no contents yet
             return
 
@@ -219,7 +212,8 @@ class Walk:
                 yield from self.of_slots(name, x, slots) if slots else ()
 
     def of_slots(self, name: str, x: Any, slots: Sequence[str]) -> Iterator[Place]:
-        yield from ((name, each) for each in self.entries(name, lambda: [getattr(x, s, ABSENT) for s in slots]))
+        found = self.entries(name, lambda: [getattr(x, s, ABSENT) for s in slots], None, (), partial(setattr, x), slots)
+        yield from ((name, each) for each in found)
 
     def of_class(self, name: str, x: type) -> Iterator[Place]:
         if is_own_class(x):
@@ -235,7 +229,8 @@ class Walk:
         yield from self.of_dict(name, vars(x), named)
 
     def of_items(self, name: str, x: Any) -> Iterator[Place]:
-        found = self.entries(name, x.__iter__, x)
+        put = x.__setitem__ if isinstance(x, list) else None
+        found = self.entries(name, x.__iter__, x, (), put, range(len(x)))
         yield from ((f"{name}[{i}]", each) for i, each in enumerate(found))
 
     def of_getter(self, name: str, x: Any) -> Iterator[Place]:
@@ -254,22 +249,23 @@ class Walk:
         if x is sys.modules:  # thousands of entries, of which those count that are named
             yield from self.of_dict(name, x, sorted(key for key in x if self.known.issuperset(key.split("."))))
             return
-        self.entries(name, x.__iter__, x)
-        yield from ((f"{name}[...]", each) for each in self.entries(name, x.values, x))
+        put = x.__setitem__ if isinstance(x, dict) else None
+        found = self.entries(name, x.values, x, (), put, self.entries(name, x.__iter__, x))
+        yield from ((f"{name}[...]", each) for each in found)
 
     def of_array(self, name: str, x: Any) -> Iterator[Place]:
         if x.dtype.kind == "O":
             yield from ((name, each) for each in self.entries(name, lambda: x.flat, x.flat))
         else:
-            self.checks.append(Content(name, x))
+            self.things.append((name, x))
 
     def of_value(self, name: str, x: Value) -> Iterator[Place]:
         if not x.parents:
-            self.checks.append(Content(name, x))
+            self.things.append((name, x))
         return iter(())
 
     def of_tensor(self, name: str, x: Tensor) -> Iterator[Place]:
-        self.checks.append(Content(name, x))
+        self.things.append((name, x))
         self.tensors.append(x)
         return iter(())
 
@@ -292,15 +288,3 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[Place]]]] = [
     (type, Walk.of_class),
     (ModuleType, Walk.of_module),
 ]
-
-
-def same_atom(a: Any, b: Any) -> bool:
-    return a is b or (isinstance(a, ATOMS) and same(a, b))
-
-
-def numbers(x: Any) -> Any:
-    """Shape, dtype and checksum of an array; the number of a Value."""
-    if isinstance(x, Value):
-        return x.data
-    held = x.array if isinstance(x, Tensor) else x
-    return held.shape, held.dtype, checksum(held)

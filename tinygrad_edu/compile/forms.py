@@ -11,9 +11,11 @@ from tinygrad_edu.compile.array_function import ArrayFunction
 from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
+from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
 from tinygrad_edu.compile.variants import Variants
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import TraceError
 
 Function = Callable[..., Any]
@@ -39,29 +41,57 @@ class Watch:
         return self.guard.first_change() if self.guard is not None else ""
 
     def run_trace(self, trace: Callable[[], Any]) -> Any:
-        """A program, traced a second time if its trace has changed something in Python.
+        """A program, traced a second time if its trace has changed something in Python, or it reads arrays.
 
         A list that it fills is harmless; a counter or a generator whose numbers end up in the program is not.
         Errors: TraceError if the second trace gives another program.
         """
         guard, state = self.guard or Guard(self.f), PythonState(f=self.f)
-        program = trace()
+        nodes = [x for _, x in guard.things if isinstance(x, (Tensor, Value))]
+        with readings(nodes) as read:
+            program = trace()
         changed = state.opaque or state.first_change()
         if changed or guard.names & VOLATILE:
-            after = PythonState(f=self.f)
-            try:
-                again = trace()
-            finally:
-                after.restore()
-            if program.signature() != again.signature():
-                raise TraceError(
-                    f"{self.name} computes something else at each call, which a compiled program cannot do: "
-                    f"{state.opaque or (f'it changes {changed}' if changed else 'it asks for the time or for chance')}"
-                    ". Give the numbers as an argument"
-                )
-        guard.leave_out({id(x) for x in program.read_anew()})
+            self.refuse_difference(program, trace, state, changed)
+        unread = {id(x) for x in nodes}
+        if any(isinstance(x, np.ndarray) for x in program.read_anew()):
+            unread |= self.look_for_readers(guard, program, trace, read)
+        guard.compare(read, unread)
         self.guard = guard
         return program
+
+    def refuse_difference(self, program: Any, trace: Callable[[], Any], state: PythonState, changed: str) -> None:
+        """Errors: TraceError if another trace gives another program."""
+        after = PythonState(f=self.f)
+        try:
+            again = trace()
+        finally:
+            after.restore()
+        if program.signature() != again.signature():
+            raise TraceError(
+                f"{self.name} computes something else at each call, which a compiled program cannot do: "
+                f"{state.opaque or (f'it changes {changed}' if changed else 'it asks for the time or for chance')}"
+                ". Give the numbers as an argument"
+            )
+
+    def look_for_readers(self, guard: Guard, program: Any, trace: Callable[[], Any], read: Readings) -> set[int]:
+        """The ids of the arrays whose numbers no trace asks for: a further one, with stand-ins for them, says so.
+
+        What it asks for goes to `read`.
+        """
+        after = PythonState(f=self.f)
+        arrays = {id(x) for _, x in guard.things if type(x) is np.ndarray} - guard.hidden
+        try:
+            with stand_ins(guard.places, guard.hidden), readings(()) as found:
+                again = trace()
+            if program.signature() != again.signature():
+                return set()
+        except Exception:
+            return set()
+        finally:
+            after.restore()
+        read.update({x: found[x] for x in arrays & found.keys()})
+        return {x for x in arrays if NUMBERS not in read.get(x, ())}
 
 
 class Forms:
@@ -70,7 +100,7 @@ class Forms:
     def __init__(self, f: Function, name: str, accurate: bool, parallel: bool, compiled: Callable[..., Any]) -> None:
         self.f, self.name, self.watch = f, name, Watch(f, name)
         self.scalars = ScalarFunction(f, self.watch.run_trace)
-        self.arrays = ArrayFunction(f, accurate, parallel, self.watch.run_trace)
+        self.arrays = ArrayFunction(f, accurate, parallel, self.watch.run_trace, self.watch.first_change)
         self.of_tensors: set[Any] = set()  # nestings of plain numbers for which the function computes with Tensors
         self.of_values: set[Any] = set()  # nestings of arrays without axes for which it computes with Values
         self.newest: ScalarFunction | ArrayFunction | None = None

@@ -23,6 +23,7 @@ from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.core.tensor import Tensor, record
 from tinygrad_edu.core.transforms import DEPTH
 from tinygrad_edu.core.value import Value, node
+from tinygrad_edu.errors import SavedArrayChangedError
 
 Thunk = Callable[[], Any]
 PLAIN = frozenset([float, int, np.ndarray])
@@ -67,6 +68,15 @@ class ArrayCall(ArrayOperation):
         return tuple(Tensor(z) if isinstance(g, Tensor) and isinstance(z, np.ndarray) else z for z in zeros)
 
     tensors: Sequence[Tensor] = ()
+
+
+def refuse_change(name: str, what: str) -> None:
+    """Errors: SavedArrayChangedError where what a compiled call closes over has changed before its backward pass."""
+    if what:
+        raise SavedArrayChangedError(
+            f"{name} closes over {what}, which has changed since the call, and the gradient runs {name} again. Change "
+            f"it after backward(), or take the gradient by {name}.value_and_grad"
+        )
 
 
 def run_already(*_: Any) -> Any:

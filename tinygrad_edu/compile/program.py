@@ -23,11 +23,13 @@ from tinygrad_edu.compile.passes.lower import lower
 from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
 from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
 from tinygrad_edu.compile.rounds import trace as rounds  # noqa: F401  (fills DECOMPOSITIONS)
+from tinygrad_edu.compile.unread import read_of
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.modes import tracing
 from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.readings import refuse_masked
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.core.write_guard import CLOCK
 from tinygrad_edu.errors import NonScalarBackwardError, OperandError, TraceError
 
 Array = np.ndarray[Any, Any]
@@ -64,6 +66,7 @@ class Trace:
         frozenset()
     )  # operations that are recorded whole, for an interpreter that has its own form of them
     written_out: frozenset[Any] | None = frozenset()  # steps of loops that are traced round by round; None: all of them
+    begun: int = field(default_factory=lambda: next(CLOCK))  # Tensors made later belong to the trace
     leaves: set[Traced] = field(default_factory=set)  # nodes inside the rounds of loops: they mean nothing outside
 
     node = staticmethod(as_node)
@@ -99,19 +102,24 @@ class Trace:
             if known is array:
                 return self.inputs[name]
         if isinstance(array, Tensor) and array.parents:
-            return self.lift(array)
+            if array.made > self.begun:
+                return self.lift(array)
+            if self.draws:
+                raise TraceError(
+                    f"{array!r:.60} was computed before training, from what training may change: compute it in forward"
+                )
         if not isinstance(array, Tensor) and np.asarray(array).dtype.kind not in "fiub":
             raise OperandError(f"{array!r:.60} in a compiled function is neither a number nor an array of them")
-        node = self.input(getattr(array, "label", "") or "given", array)
+        node = self.input(getattr(array, "label", "") or "given", read_of(array))
         self.captured[node.name] = array
         return node
 
     def lift(self, root: Tensor) -> Traced:
-        """A Tensor that was computed before it met a traced value, such as W.T, as part of the program."""
+        """What the function has computed of its own Tensors before it met a traced value, as part of the program."""
         done: dict[Any, Traced] = {}
         for x in topological(root):
             inputs = [done.get(p, p) if isinstance(p, Tensor) else p for p in x.parents]
-            done[x] = replay(x, inputs) if x.parents else self.capture(x)
+            done[x] = replay(x, inputs) if x.made > self.begun else self.capture(x)
         return done[root]
 
     def mark(self) -> Any:
@@ -233,7 +241,13 @@ class Program(Body):
 
     def signature(self) -> Any:
         """Equal for two traces that compute the same from the same numbers."""
-        return self.text, [(x.shape, x.dtype, x.tobytes()) for x in map(number_array, self.read_anew())]
+        numbers = [(x.shape, x.dtype, x.tobytes()) for x in map(number_array, self.read_anew())]
+        return (
+            self.parameters,
+            self.body(),
+            self.functions,
+            numbers,
+        )  # the text takes as long to put together as a trace
 
     def read_anew(self) -> Sequence[Any]:
         """What the function closes over and the program reads at each call."""

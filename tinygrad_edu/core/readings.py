@@ -67,7 +67,7 @@ def plain_array(name: str, argument: ArrayLike) -> Any:
     import numpy
 
     refuse_masked(argument)
-    array = numpy.asarray(argument)
+    array = argument if argument.__class__ is numpy.ndarray else numpy.asarray(argument)
     strange = array.dtype.kind == "O" and not array.ndim and not hasattr(array[()], "parents")  # Fraction, csr_matrix
     if array.dtype.kind in "cUSVMm" or strange:
         raise DtypeError(f"{name} works on real numbers, not on {argument!r:.60} of dtype {array.dtype}")

@@ -182,7 +182,7 @@ def split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0)
 def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None) -> Any:
     """The entries at `indices` along an axis (of the flattened array by default)."""
     if not hasattr(indices, "parents") and not isinstance(indices, (int, np.integer)):  # in a trace it has no numbers
-        indices = np.asarray(indices)
+        indices = indices if indices.__class__ is np.ndarray else np.asarray(indices)
     if axis is None:
         return getitem(ravel(x), indices)
     return getitem(x, (*(slice(None),) * one_axis(x, axis), indices))

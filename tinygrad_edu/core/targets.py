@@ -16,7 +16,7 @@ def plain_numbers(x: ArrayLike) -> Any:
     """The plain numbers of an array, a list or a Tensor; None for Values and for what is being traced."""
     if MODES.tensor_trace is not None and hasattr(x, "parents"):
         return None
-    array = np.asarray(getattr(x, "array", x))
+    array = np.asarray(getattr(x, "to_check" if hasattr(x, "to_check") else "array", x))
     return None if array.dtype.kind == "O" else array
 
 

@@ -24,6 +24,7 @@ from tinygrad_edu.compile.ir.dims import Size as Size
 from tinygrad_edu.compile.ir.parts import Parts
 from tinygrad_edu.compile.ir.shape_rules import SHAPES, elementwise_shape
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes as order_of_axes
+from tinygrad_edu.compile.unread import original
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES
@@ -147,7 +148,7 @@ class Traced(Tensor):
         outside = own and ACTIVE.traces and all(name in ACTIVE.traces[-1].captured for name in own)
         raise TraceError(
             "a compiled function cannot branch on a traced value: choose with tg.ops.where(condition, a, b)"
-            + (", or decide by closed-over Tensors before the call and pass the answer, a flag" * bool(outside))
+            + (", or decide by the .data of a closed-over Tensor, which is compared before each call" * bool(outside))
         )
 
     data = array
@@ -216,6 +217,7 @@ def as_node(x: Any) -> Traced:
         return constant(x, truths.kind_of_number(x))
     if not ACTIVE.traces:
         raise TraceError(f"{x!r:.60} meets a traced value outside of a trace")
+    x = original(x)
     node: Traced = ACTIVE.traces[-1].capture(x)
     if node.op is None and not isinstance(x, Tensor):
         truths.hold(node, np.asarray(x))

@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.unread import ARRAY, FORM, make_class, readings
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 
-ARRAY: Any = vars(Tensor)["array"]  # where a Tensor keeps its numbers, whatever its class says of `array`
-GRAD: Any = vars(Tensor)["grad"]
 OF_A_JOB = {"model", "optimizer", "loss", "batch_loss", "data", "samples", "batch_size", "settings", "held_out"}
 OF_AN_OPTIMIZER = {"params", "groups", "rule", "memories"}  # of these nothing moves
 MOVED = 1.25  # what numbers are multiplied by as they may be later
@@ -39,46 +38,30 @@ class Lookout:
 
     def __init__(self, model: Module, optimizer: Optimizer, others: Any = ()) -> None:
         self.found: list[str] = []
-        names = {id(x): name for name, x in (*model.named_arrays(), *model.named_buffers())}
+        self.names = {id(x): name for name, x in (*model.named_arrays(), *model.named_buffers())}
         tensors = {id(x): x for x in (*optimizer.params, *(x for _, x in model.named_buffers()))}
-        moving = [x for x in tensors.values() if isinstance(x, Tensor) and not x.parents]
-        self.swaps: list[Any] = [
-            (x, type(x), self.like_tensor(type(x), names.get(id(x), "a parameter"))) for x in moving
-        ]
+        self.moving = [x for x in tensors.values() if isinstance(x, Tensor) and not x.parents]
         things: list[Any] = [("optimizer", optimizer, OF_AN_OPTIMIZER), *others]
         things += [("schedule", schedule, ()) for schedule in optimizer.schedules if schedule.follows_loss]
-        self.swaps += [(x, type(x), self.like(type(x), name, free)) for name, x, free in things]
+        self.swaps: list[Any] = [(x, type(x), self.like(type(x), name, free)) for name, x, free in things]
 
-    def __enter__(self) -> Lookout:
-        for x, _, watched in self.swaps:
-            x.__class__ = watched
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for x, kind, _ in self.swaps:
-            x.__class__ = kind
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Until the block ends."""
+        try:
+            for x, _, watched in self.swaps:
+                x.__class__ = watched
+            with readings(self.moving) as read:
+                yield
+        finally:
+            for x, kind, _ in self.swaps:
+                x.__class__ = kind
+        self.found += [self.names.get(x, "a parameter") for x, parts in read.items() if parts != {FORM}]
 
     def note(self, name: str) -> None:
         """Somebody asks for it."""
         if MODES.tensor_trace is not None:
             self.found.append(name)
-
-    def like_tensor(self, kind: type, name: str) -> type:
-        """A Tensor's class that notes when its numbers are asked for; shape and dtype may be."""
-        note = self.note
-
-        def slot(member: Any) -> property:
-            def get(x: Any) -> Any:
-                note(name)
-                return member.__get__(x)
-
-            return property(get, member.__set__)
-
-        def of_array(attribute: str) -> property:
-            return property(lambda x: getattr(ARRAY.__get__(x), attribute))
-
-        free = {each: of_array(each) for each in ("shape", "dtype", "ndim", "size")}
-        return make_class(kind, {"array": slot(ARRAY), "grad": slot(GRAD), **free})
 
     def like(self, kind: type, name: str, free: Container[str]) -> type:
         """A class that notes which of an object's attributes are asked for, but those that do not move."""
@@ -99,12 +82,6 @@ class Lookout:
                 f"forward or the loss looks at the numbers of {self.found[0]}, which training changes: a compiled "
                 "program would keep what they were at first. Compute with the Tensor itself where that is meant"
             )
-
-
-def make_class(kind: type, attributes: dict[str, Any]) -> type:
-    """A class of the same name and layout, so that objects may change to it and back."""
-    own = {"__slots__": (), "__module__": kind.__module__, "__qualname__": kind.__qualname__, **attributes}
-    return type(kind.__name__, (kind,), own)
 
 
 @contextmanager
@@ -138,7 +115,8 @@ def later(x: Any) -> Any:
 
 def refuse_frozen_numbers(model: Module, optimizer: Optimizer, trace: Callable[[], Any], others: Any = ()) -> Any:
     """A trace, its result; Errors: TraceError where numbers that training changes were asked for in it."""
-    with Lookout(model, optimizer, others) as lookout:
+    lookout = Lookout(model, optimizer, others)
+    with lookout.looking():
         found = trace()
     lookout.refuse()
     return found
