@@ -139,7 +139,8 @@ class SignAndLog(NamedTuple):
 @compose(numpy="linalg.slogdet", method=False)
 def slogdet(x: ArrayLike) -> SignAndLog:
     """(sign, log |det x|) without overflow; the sign, -1, 0 or 1, has derivative 0."""
-    return SignAndLog(np.sign(lapack("slogdet", numbers(x, "slogdet"))[0]), log_abs_det(x))
+    log = log_abs_det(x)  # first: it says why this is not compiled
+    return SignAndLog(np.sign(lapack("slogdet", numbers(x, "slogdet"))[0]), log)
 
 
 # powers
