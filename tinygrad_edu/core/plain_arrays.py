@@ -64,6 +64,8 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
     make_tensor: Callable[[Array], Any]
 
     def __array_wrap__(self, array: Any, context: Option = None, return_scalar: bool = False) -> Any:
+        if array is self:  # the result of x -= step, which Tensor.data has to know as what it gave
+            return self
         return array[()] if return_scalar else array.view(np.ndarray)
 
     def __repr__(self) -> str:
