@@ -1,4 +1,4 @@
-"""Case 3: "99 % after 100 epochs" was promised for this network, and after 1,900 it is at 97 %.
+"""Case 3: "99% after 100 epochs" was promised for this network, and after 1,900 it is at 97%.
 
     python examples/case_3_or_xor.py [--quick]
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,9 @@ def test_draw_writes_into_out_by_default(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(drawing.Drawing, "picture", lambda self, form: b"a picture")
     assert main(["draw", "1/a", "a=0"]) == 0
-    assert "1/a = inf" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "1/a = inf" in out
+    assert re.search("Not a finite number: .* gave inf", out)
     assert files(tmp_path / "out") == {"graph.svg"}
 
 
@@ -159,11 +162,22 @@ def test_help_is_printed(arguments, capsys):
     assert ("name=number" if "draw" in arguments else "report") in out
 
 
-def test_without_shtab_completion_names_the_extra(monkeypatch, capsys):
+@pytest.mark.parametrize("command", sorted(parser()._subparsers._group_actions[0].choices))
+def test_the_help_of_a_command_says_what_it_does(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    about = out.split("\n\n")[1]
+    assert re.fullmatch(r"[A-Z].*\.", about, re.DOTALL)
+    for example in re.findall(r"example: tinygrad-edu (.*)", out):
+        parser().parse_args(shlex.split(example))
+
+
+def test_without_shtab_completion_names_the_package(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert main(["--print-completion", "bash"]) == 1
     err = capsys.readouterr().err
-    assert "the extra `completion`" in err
+    assert "needs shtab: `pip install shtab`" in err
     assert err.count("\n") == 1
 
 

@@ -9,6 +9,10 @@ import tinygrad_edu as tg
 from tinygrad_edu.elsewhere import SOUGHT, SPELLINGS
 
 RUN = tg.fit(tg.nn.MLP([2, 2, 1]), *tg.data.xor_gate(), loss="mse", optimizer="sgd", epochs=1)
+PLACES = {
+    "": tg, "nn": tg.nn, "nn.losses": tg.nn.losses, "optim": tg.optim, "clinic": tg.clinic, "data": tg.data,
+    "train": tg.train, "estimators": tg.estimators,
+}  # fmt: skip
 MEANT = {"tg": tg, "np": np, "y": tg.Value(2.0) * 3.0, "model": tg.nn.MLP([2, 1]), "run": RUN, "print": print}
 
 
@@ -43,9 +47,9 @@ def test_a_name_of_another_library_is_answered(name):
     assert not hasattr(thing, last)
 
 
-@pytest.mark.parametrize("module", ["", "nn", "optim", "data", "train", "clinic"])
+@pytest.mark.parametrize("module", ["", "nn", "nn.losses", "optim", "data", "train", "clinic"])
 def test_completion_shows_the_public_names_alone(module):
-    room = getattr(tg, module) if module else tg
+    room = PLACES[module]
     assert set(dir(room)) - {"__version__"} == set(room.__all__)
     assert all(hasattr(room, name) for name in dir(room))
 
@@ -64,3 +68,24 @@ def test_an_attribute_that_a_program_sets_wins():
 def test_a_misspelled_name_is_corrected():
     with pytest.raises(AttributeError, match=r"no attribute 'Adm'. Did you mean Adam"):
         tg.optim.Adm  # noqa: B018
+
+
+@pytest.mark.parametrize("shelf", PLACES)
+def test_a_name_that_is_looked_for_in_the_wrong_module_is_told_where_it_is(shelf):
+    for name in PLACES[shelf].__all__:
+        for wrong, module in PLACES.items():
+            key = ".".join(filter(None, [wrong, name]))
+            if hasattr(module, name) or key in SOUGHT:
+                continue
+            with pytest.raises(AttributeError) as told:
+                getattr(module, name)
+            place = str(told.value).rpartition("It is ")[2]
+            thing = tg
+            for part in place.split(".")[1:]:
+                thing = getattr(thing, part)
+            assert place.endswith(f".{name}"), told.value
+
+
+def test_help_names_the_ways_in():
+    for name in ("Value", "draw", "fit", "optim", "clinic", "report", "export", "jit", "estimators"):
+        assert name in tg.__doc__

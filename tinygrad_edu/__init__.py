@@ -1,5 +1,14 @@
 """tinygrad_edu: learn backprop in plain Python, and find out why a network does not converge.
 
+To learn backprop      Value, Tensor; draw(y) shows every gradient; grad(f)
+To train               nn.MLP([2, 8, 1]), optim, fit(model, X, y, ...), fit_many; data has small data sets
+To find a mistake      clinic.check_backprop (a backward pass), clinic.diagnose (a run that does not converge)
+To look                report(run), animate(run), compare(runs), playground()
+To go on elsewhere     export (C, JavaScript, ONNX), from_torch, from_keras, estimators (for scikit-learn)
+To compile             jit(f)
+
+`help(tg.fit)` explains one of them; `tinygrad-edu` on the command line has a demo, a course and examples.
+
 Names are loaded when they are first used, so that `from tinygrad_edu import Value` loads the scalar engine alone,
 without NumPy.
 

@@ -1,7 +1,7 @@
 """The main job: OR and XOR, learned by the same network on both back ends side by side.
 
 A 2-3-1 tanh network without bias, weights drawn from N(0, 1), one sample a step, learning rate 0.2 on half the squared
-error: the network of a real question about convergence ("99 % after 100 epochs" was promised, 97 % after 1,900 seen,
+error: the network of a real question about convergence ("99% after 100 epochs" was promised, 97% after 1,900 seen,
 where an "epoch" was a single sample).
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -104,6 +105,7 @@ SPELLINGS = (
     Spelling("autograd", "@primitive, defvjp(f, ...)", "tg.operation", ("primitive", "defvjp", "extend")),
     Spelling("MyGrad", "mg.tensor(x), mg.no_autodiff", "tg.Tensor(x) and tg.no_grad()", ("no_autodiff",)),
 )  # fmt: skip
+SHELVES = ("", "nn", "nn.losses", "optim", "optim.schedules", "clinic", "data", "train", "estimators", "ops")
 SOUGHT = {name: spelling for spelling in SPELLINGS for name in spelling.sought}
 
 
@@ -114,14 +116,36 @@ def advice(module: str, name: str, known: Iterable[str]) -> str:
     module 'tinygrad_edu.nn' has no attribute 'MSELoss'. For nn.MSELoss()(p, t) of PyTorch write tg.nn.losses.mse(p, t)
     >>> print(advice("nn", "Liner", ["Linear", "MLP"]))
     module 'tinygrad_edu.nn' has no attribute 'Liner'. Did you mean Linear?
+    >>> print(advice("nn", "Adam", ["Linear", "MLP"]))
+    module 'tinygrad_edu.nn' has no attribute 'Adam'. It is tg.optim.Adam
     """
     place = f"module '{'.'.join(filter(None, ['tinygrad_edu', module]))}' has no attribute {name!r}"
     spelling = SOUGHT.get(".".join(filter(None, [module, name])))
     if spelling:
         return f"{place}. For {spelling.theirs} of {spelling.library} write {spelling.ours}"
     names = sorted(known)
+    if shelf := on_a_shelf(name):
+        return f"{place}. It is {shelf}"
     near = difflib.get_close_matches(name, names, n=3) or [x for x in names if x.lower() == name.lower()]
     return f"{place}. Did you mean {' or '.join(near)}?" if near else f"{place}. It has: {', '.join(names)}"
+
+
+def on_a_shelf(name: str) -> str:
+    """Where in the package a public name is, "tg.optim.Adam"; "" if nowhere, or without NumPy.
+
+    >>> on_a_shelf("mlp"), on_a_shelf("mse"), on_a_shelf("erf"), on_a_shelf("no_such_name")
+    ('tg.nn.MLP', 'tg.nn.losses.mse', 'tg.ops.erf', '')
+    """
+    public: dict[str, str] = {}
+    for shelf in SHELVES:
+        try:
+            module = importlib.import_module(".".join(filter(None, ["tinygrad_edu", shelf])))
+            names = getattr(module, "__all__", None) or dir(module)
+        except ImportError:  # NumPy or scikit-learn is not installed
+            continue
+        for each in names:
+            public.setdefault(each, ".".join(filter(None, ["tg", shelf, each])))
+    return public.get(name) or next((place for each, place in public.items() if each.lower() == name.lower()), "")
 
 
 def habits(module: str, known: list[str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

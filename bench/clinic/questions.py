@@ -3,7 +3,7 @@
 PATH: a module of cases in the form of bench.clinic.question_cases, which are taken without one: CASES by name, each
 with truth, accept, healthy, refusal and build(seed, cured), which trains as the person did or with the true cure. The
 table says, by tool (the name up to its first _), how many first causes are right, false alarms of healthy runs, and
-fixes of the first cause that hold from fresh seeds, with 90 % Wilson intervals. Failures are listed.
+fixes of the first cause that hold from fresh seeds, with 90% Wilson intervals. Failures are listed.
 """
 
 from __future__ import annotations

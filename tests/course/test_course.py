@@ -170,6 +170,9 @@ SUBMISSIONS = {  # body of backward: (score, status, a part of the text)
     "nan": (FIRST + "    return x / 0.0, W * np.nan, b\n", 0.0, "wrong", "NaN or infinity"),
     "a crash": ("    z = x @ W.T.T.T\n    return z[99], 1, 2\n", 0.0, "crashed", "line 2: ValueError"),
     "a wrong name": ("    return dz, dW, db\n", 0.0, "crashed", "line 2: NameError"),
+    "not yet computed": (
+        FIRST + "    dx = dz @ W.T\n    return dx, dW, db\n", 0.0, "crashed", "the others first, set dW = None",
+    ),
     "a loop": ("    while True:\n        pass\n", 0.0, "slow", "does a loop never end"),
     "a loop that catches": (
         "    while True:\n        try:\n            pass\n        except BaseException:\n            pass\n",
@@ -332,6 +335,7 @@ def test_the_lab(tmp_path):
     ):
         found = tg.clinic.grade(written(tmp_path, exercise, f"def answers():\n    return {answer}\n"))
         assert found.score == 0.0
+        assert ('5 is not of the form {"cause": "lr_too_low", "change"' in found.text) == (answer == "{'net_1': 5}")
     with pytest.raises(NameNotFoundError):
         lab.train("net_7")
 

@@ -158,5 +158,7 @@ def test_dtypes_of_models():
 
 
 def test_the_widths_in_two_lists_as_in_micrograd():
-    with pytest.raises(SettingError, match=r"write all widths in one list, \[3, 4, 4, 1\]"):
+    with pytest.raises(SettingError, match=r"MLP\(3, \[4, 4, 1\]\): write all widths in one list, MLP\(\[3, 4, 4, 1\]"):
         nn.MLP(3, [4, 4, 1])
+    with pytest.raises(SettingError, match=r"write all widths in one list, as in MLP\(\[2, 8, 1\]"):
+        nn.MLP(2, 8, 1)

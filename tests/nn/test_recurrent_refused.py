@@ -113,6 +113,13 @@ def test_the_two_back_ends_do_not_mix():
         made("RNN")([[tg.Value(1.0), tg.Value(2.0)]])
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_a_layer_behind_a_recurrent_one_says_what_to_unpack(kind):
+    model = tg.nn.Sequential(made(kind), tg.nn.Linear(3, 1))
+    with pytest.raises(OperandError, match=r"Linear takes one array, not a tuple of 2. .* outputs, state = rnn"):
+        model(np.ones((4, 2)))
+
+
 @both
 @every
 def test_whole_numbers_lists_and_empty_batches(kind, backend):

@@ -162,5 +162,5 @@ def accuracies():
 
 @pytest.mark.parametrize(("gate", "steps", "median"), MEDIANS)
 def test_the_median_of_two_hundred_seeds_is_the_figure_of_case_3(gate, steps, median, accuracies):
-    """Steps are samples, not epochs: 2,000 of them are 500 rounds, and 99 % is out of reach for most seeds."""
+    """Steps are samples, not epochs: 2,000 of them are 500 rounds, and 99% is out of reach for most seeds."""
     assert np.median(accuracies[gate][steps]) == pytest.approx(median, abs=0.001)

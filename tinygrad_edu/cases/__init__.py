@@ -20,7 +20,7 @@ from tinygrad_edu.errors import TinygradError, unknown_name
 CASES = {
     "body_metrics": "MLPClassifier on eleven people: four runs end after 200, 39, 4 and 158 epochs",
     "grid_search": "which activation, solver and width are best for them?",
-    "or_xor": "2-3-1 on OR and XOR: 99 % after 100 epochs promised, 97 % after 1,900 seen",
+    "or_xor": "2-3-1 on OR and XOR: 99% after 100 epochs promised, 97% after 1,900 seen",
     "image_order": "images in one folder per class: does their order matter?",
     "one_one_one": "a 1-1-1 network: outputs go to the mean, a weight to infinity",
     "delta_rule": "the delta rule on AND: why is it better without σ'?",

@@ -149,7 +149,7 @@ def spread(found: Outcomes) -> str:
     """The range of the outcomes."""
     low, high = np.percentile(found.losses, (5, 95))
     return (
-        f"Of {len(found.epochs):,} seeds, 90 % end with a loss between {low:.2f} and {high:.2f}, the earliest after "
+        f"Of {len(found.epochs):,} seeds, 90% end with a loss between {low:.2f} and {high:.2f}, the earliest after "
         f"{found.epochs.min():.0f} epochs."
     )
 

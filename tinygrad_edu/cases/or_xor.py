@@ -1,4 +1,4 @@
-"""Case 3: a 2-3-1 tanh network in NumPy. "99 % after 100 epochs" was promised, 97 % after 1,900 was seen.
+"""Case 3: a 2-3-1 tanh network in NumPy. "99% after 100 epochs" was promised, 97% after 1,900 was seen.
 
 The network has no bias and weights from N(0, 1); each step learns one sample, in turn, at the rate 0.2 from ½(p - t)².
 Accuracy is 1 - the mean absolute error over the four samples.
@@ -56,7 +56,7 @@ def accuracies(
 
 
 def clinic_verdict(quick: bool = False) -> tuple[str, Diagnosis]:
-    """The clinic's diagnosis of one run of 1,900 steps, with the promised 99 % as the goal."""
+    """The clinic's diagnosis of one run of 1,900 steps, with the promised 99% as the goal."""
     model = network(seed=1)
     optimizer = SGD(model.parameters(), lr=LEARNING_RATE / 2.0)  # of (p - t)² instead of half of it
     seen = fit(
@@ -77,14 +77,14 @@ def run(quick: bool = False) -> Report:
     shown = trials(seeds)
     return Report(
         name="or_xor",
-        question="99 % was promised after 100 epochs, but after 1,900 it is 97 %. What is wrong with the network?",
+        question="99% was promised after 100 epochs, but after 1,900 it is 97%. What is wrong with the network?",
         figures=tuple(figures),
         goal=f"{GOAL:.0%} after {SEEN:,} steps",
         trials=tuple(shown),
         findings=(step_counts(seeds),),
         diagnosed=clinic_verdict(quick),
         answer="nothing but the counting. The data called XOR was OR, and an epoch was one sample: the 1,900 epochs "
-        "are really 475. On OR this network reaches 99 % after about 2,000 steps at the rate 0.2, and after half as "
+        "are really 475. On OR this network reaches 99% after about 2,000 steps at the rate 0.2, and after half as "
         "many at 0.5, or at 0.3 with a lucky seed; real XOR needs many more.",
         draw=lambda canvas: draw(canvas, seeds, shown),
     )
@@ -129,5 +129,5 @@ def draw(canvas: Canvas, seeds: int, shown: Sequence[Trial]) -> None:
     left.axhline(GOAL, color="black", linewidth=0.8, linestyle=":")
     at_moments(left, [(100, "100 steps"), (400, "100 epochs"), (SEEN, "1,900 steps")])
     left.set(xscale="log", xlabel="steps of one sample", ylabel="accuracy", ylim=(0.5, 1.0))
-    left.set_title(f"median of {seeds} seeds; band: 10 to 90 %")
+    left.set_title(f"median of {seeds} seeds; band: 10 to 90%")
     bars(right, shown, f"{GOAL:.0%} after {SEEN:,} steps")

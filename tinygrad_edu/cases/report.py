@@ -72,9 +72,9 @@ class Report:
     """What a case found; print it. `goal`: what a run of `trials` has to reach; `draw(figure)` draws the picture.
 
     >>> trials = (Trial("learning rate 0.5", reached=9, runs=10, measured=""),)
-    >>> report = Report("or_xor", "Why 97 %?", "Too few steps.", draw=print, goal="99 %", trials=trials)
+    >>> report = Report("or_xor", "Why 97%?", "Too few steps.", draw=print, goal="99%", trials=trials)
     >>> report.reproduced, str(report).splitlines()[0]
-    (True, 'or_xor: Why 97 %?')
+    (True, 'or_xor: Why 97%?')
     """
 
     name: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinygrad_edu import whole_files
-from tinygrad_edu.errors import ExpressionError, InputFileError
+from tinygrad_edu.errors import AnomalyError, ExpressionError, InputFileError
 
 if TYPE_CHECKING:
     from tinygrad_edu.course.folder import Graded
@@ -52,7 +52,20 @@ def run_draw(chosen: argparse.Namespace) -> None:
     print(f"{chosen.expression} = {root.data!r}")
     for name, leaf in leaves.items():
         print(f"  d/d{name} = {leaf.grad!r:<24} at {name} = {leaf.data:g}")
+    explain_anomaly(chosen.expression, variables)
     print(f"wrote {draw(root, title=chosen.expression).save(chosen.output)}")
+
+
+def explain_anomaly(expression: str, variables: Mapping[str, float]) -> None:
+    """Say which operation gave the first NaN or infinity, if there is one."""
+    from tinygrad_edu.core.modes import detect_anomaly
+    from tinygrad_edu.expression import evaluate
+
+    try:
+        with detect_anomaly():
+            evaluate(expression, variables)[0].backward()
+    except AnomalyError as error:
+        print(f"Not a finite number: {error}")
 
 
 def run_case(chosen: argparse.Namespace) -> None:

@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     top = Parser(
         prog="tinygrad-edu", description="Learn backprop, and see every gradient.",
-        epilog="tinygrad-edu COMMAND --help says more of a command; begin with tinygrad-edu demo.",
+        epilog="tinygrad-edu COMMAND --help: the options of a command. Begin with tinygrad-edu demo.",
     )  # fmt: skip
     top.add_argument("--version", action="version", version=__version__)
     top.add_argument(
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     report_options(commands)
     play_options(commands)
     course_options(commands)
-    cache = commands.add_parser("cache", help="the compiled programs on this disk: list or delete them")
+    cache = command(commands, "cache", "the compiled programs on this disk: list or delete them")
     cache.add_argument(
         "action",
         nargs="?",
@@ -97,14 +97,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def demo_options(commands: Any) -> None:
-    demo = commands.add_parser("demo", help="train OR and XOR on both back ends, and draw what happens")
+    demo = command(commands, "demo", "train OR and XOR on both back ends, and draw what happens")
     demo.add_argument("--steps", type=positive, default=2000, help="training steps for each gate (default: 2000)")
     demo.add_argument("--seed", type=int, default=0, help="seed of the initial weights (default: 0)")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder for the pictures (default: out)")
     demo.set_defaults(run=run_demo)
-    draw = commands.add_parser(
-        "draw", help='gradients and picture of an expression: draw "tanh(a*b + c)" a=2 b=-3 c=10'
-    )
+    words = "value, gradients and picture of an expression"
+    draw = command(commands, "draw", words, '"tanh(a*b + c)" a=2 b=-3 c=10')
     draw.add_argument(
         "expression",
         type=str.strip,
@@ -113,7 +112,8 @@ def demo_options(commands: Any) -> None:
     draw.add_argument("variables", nargs="*", type=assignment, metavar="name=number", help="a value for each name")
     add_output(draw, "out/graph.svg", ": .svg, .png, .pdf, .dot or .html")
     draw.set_defaults(run=run_draw)
-    case = commands.add_parser("case", help="a real network that did not converge: symptom, cause and remedy")
+    words = "a real network that did not converge: symptom, cause and remedy"
+    case = command(commands, "case", words, "by_hand")
     case.add_argument("name", nargs="?", help="the case; without a name, all are listed")
     case.add_argument("--quick", action="store_true", help="fewer seeds and shorter training, the same pictures")
     case.add_argument("--out", type=Path, default=Path("out"), help="folder for the picture (default: out)")
@@ -126,18 +126,25 @@ def add_output(parser: argparse.ArgumentParser, default: str, kinds: str = "") -
     parser.add_argument("-o", "--output", type=Path, default=Path(default), help=words)
 
 
+def command(commands: Any, name: str, words: str, example: str = "") -> Any:
+    """The parser of one command; `words` stand in the list of commands and at the top of its own help."""
+    example = f"example: tinygrad-edu {name} {example}" if example else ""
+    return commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.", epilog=example)
+
+
 class PrintCompletion(argparse.Action):
     """Print the script for a shell, and end; shtab writes it from the parser."""
 
     def __call__(self, parser: argparse.ArgumentParser, chosen: Any, shell: Any, option: str | None = None) -> None:
         from tinygrad_edu import packages
 
-        print(packages.find("shtab", "--print-completion (the extra `completion`)").complete(parser, shell=shell))
+        print(packages.find("shtab", "--print-completion").complete(parser, shell=shell))
         parser.exit(0)
 
 
 def diagnose_options(commands: Any) -> None:
-    diagnose = commands.add_parser("diagnose", help="why does it not converge? a loss curve, or an estimator and data")
+    words = "why a network does not converge: from its loss curve, or from an estimator and its data"
+    diagnose = command(commands, "diagnose", words, "losses.csv")
     diagnose.add_argument(
         "file",
         type=Path,
@@ -158,7 +165,8 @@ def diagnose_options(commands: Any) -> None:
 
 
 def report_options(commands: Any) -> None:
-    report = commands.add_parser("report", help="a training run as one HTML page, from a file that Run.save wrote")
+    words = "a training run as one HTML page, from a file that run.save wrote"
+    report = command(commands, "report", words, "run.safetensors --diagnose")
     report.add_argument("run_file", type=Path, metavar="RUN", help="what run.save(...) wrote")
     report.add_argument("--data", type=Path, help="CSV file of samples to measure on, the target in the last column")
     report.add_argument("--histograms", type=Path, help="what train.Histograms.save(...) wrote")
@@ -171,7 +179,7 @@ def report_options(commands: Any) -> None:
 
 
 def play_options(commands: Any) -> None:
-    play = commands.add_parser("play", help="write the playground: a page in which you build and train a network")
+    play = command(commands, "play", "write the playground: a page in which you build and train a network")
     play.add_argument(
         "--csv", type=Path, help="CSV file of your own samples, one in each row, the target in the last column"
     )
@@ -181,7 +189,7 @@ def play_options(commands: Any) -> None:
 
 
 def course_options(commands: Any) -> None:
-    course = commands.add_parser("course", help="write the exercises into a folder: scripts and notebooks to fill in")
+    course = command(commands, "course", "write the exercises into a folder: scripts and notebooks to fill in")
     course.add_argument(
         "folder", type=Path, nargs="?", help="folder to write to (default: course; for solutions: solutions)"
     )
@@ -194,13 +202,14 @@ def course_options(commands: Any) -> None:
     )
     course.add_argument("--force", action="store_true", help="overwrite existing files")
     course.set_defaults(run=run_course)
-    examples = commands.add_parser("examples", help="copy the tutorial's programs, the cases and the notebooks")
+    examples = command(commands, "examples", "copy the tutorial's programs, the cases and the notebooks")
     examples.add_argument(
         "folder", type=Path, nargs="?", default=Path("examples"), help="folder to write to (default: examples)"
     )
     examples.add_argument("--force", action="store_true", help="overwrite existing files")
     examples.set_defaults(run=run_examples)
-    check = commands.add_parser("check", help="grade an exercise, or a folder of submissions")
+    words = "grade an exercise of the course, or a folder of submissions"
+    check = command(commands, "check", words, "course/01_chain_rule.py --hint 2")
     check.add_argument("path", type=Path, help="a script, a notebook, or a folder of them")
     check.add_argument(
         "--hint",

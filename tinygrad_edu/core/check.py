@@ -18,7 +18,7 @@ from tinygrad_edu.core.transforms import plain, vjp
 from tinygrad_edu.errors import GradcheckError
 
 STEP = 1e-6  # relative; truncation h² and rounding ε/h of a central difference are both near 1e-11 of f there
-# A gradient wrong by 0.1 % shows where h·f″ < 0.002·f′: with h from 1e-3 to 1e-6, 4 of 5280 such points of the table
+# A gradient wrong by 0.1% shows where h·f″ < 0.002·f′: with h from 1e-3 to 1e-6, 4 of 5280 such points of the table
 # passed as right (285 with h from 1e-2 to 2e-4), and no right one had a slope below 1.9.
 TAYLOR_STEPS = [0.001 * 4.0**-k for k in range(6)]
 
@@ -62,7 +62,7 @@ def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) ->
     """The slope of log |f(x + hv) - f(x) - h·∇f·v| over log h, for a random direction v.
 
     2 for a right gradient (the remainder is of second order), about 1 for a wrong one (even if it is wrong by only
-    0.1 %), inf if f is linear along v, so that the remainder is rounding.
+    0.1%), inf if f is linear along v, so that the remainder is rounding.
     arguments: the point.
     seed: of the random direction.
 

@@ -38,6 +38,8 @@ README = """# The course
     tinygrad-edu check {first}.py --hint 2     names the mistake and its line
     tinygrad-edu check {first}.py --hint 3     gives the formula
 
+A part at a time: return `None` for the gradients that you have not written yet.
+
 | exercise | minutes |
 |---|--:|
 {rows}

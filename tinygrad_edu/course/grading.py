@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,7 +129,7 @@ def mark(
         for name, outcome in outcomes.items():
             error, said = compare(name, got.get(name), right[name], result)
             outcome.error = max(outcome.error, error)
-            outcome.said = outcome.said or said
+            outcome.said = outcome.said or said + later(result, names)
             outcome.crashed |= bool(result.error)
     marking.outcomes += outcomes.values()
 
@@ -156,6 +157,12 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
         return np.inf, "it holds NaN or infinity"
     size = float(np.linalg.norm(right)) or 1.0
     return float(np.linalg.norm(got - right)) / size, ""
+
+
+def later(result: sandbox.Result, names: Sequence[str]) -> str:
+    """What to do where a result is returned that is not computed yet: the others can be graded already."""
+    missing = re.match(r"NameError: name '(\w+)' is not defined", result.error)
+    return f". To check the others first, set {missing[1]} = None" if missing and missing[1] in names else ""
 
 
 def count_of(result: sandbox.Result) -> str:

@@ -105,8 +105,10 @@ def grade_answers(exercise: Exercise, given: Submission, hint: int, seconds: flo
 
 def judge(name: str, answer: Any, hint: int) -> tuple[float, str]:
     """(share, what is said) of one network."""
-    if not isinstance(answer, dict):
+    if answer is None:
         return 0.0, "no answer"
+    if not isinstance(answer, dict):
+        return 0.0, f'{answer!r:.60} is not of the form {{"cause": "lr_too_low", "change": {{"lr": 0.1}}}}'
     right = answer.get("cause") == CAUSES[name]
     count, problem = recovers(name, answer.get("change", {}))
     cure = problem or f"with {answer.get('change')} {count} of {len(SEEDS)} seeds reach {GOAL:.0%}"

@@ -12,7 +12,7 @@ EDGE = re.compile(r"(\w+) -> (\w+)(?: \[(.*)\])?")
 TAG = re.compile(r"<[^>]*>")
 LETTER, BOLD = 6.3, 6.9  # points, of Helvetica at 12 points on average
 BETWEEN_RANKS, BESIDE, MARGIN = 27.0, 16.0, 12.0  # points
-STAIRS, SLACK = 200.0, 1.3  # rows are shifted against each other: measured on 20 graphs: -30 % to +40 % of the layout
+STAIRS, SLACK = 200.0, 1.3  # rows are shifted against each other: measured on 20 graphs: -30% to +40% of the layout
 
 
 def widths(statements: Iterable[str]) -> tuple[float, float]:

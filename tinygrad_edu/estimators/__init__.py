@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu.elsewhere import advice
 from tinygrad_edu.errors import MissingPackageError
 
 NEEDED = ("sklearn", "scipy", "joblib", "threadpoolctl", "numpy")
@@ -26,7 +27,7 @@ __all__ = ["MLPClassifier", "MLPRegressor"]
 
 def __getattr__(name: str) -> Any:
     if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It has: {', '.join(__all__)}")
+        raise AttributeError(advice("estimators", name, __all__))
     try:
         return getattr(importlib.import_module(f"{__name__}.{HOMES[name]}"), name)
     except ModuleNotFoundError as error:

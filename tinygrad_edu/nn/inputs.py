@@ -11,7 +11,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Model
 from tinygrad_edu.core.conversion import plain
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.errors import SettingError, ShapeError, TraceError
+from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
 
 SHARED = np.random.default_rng(0)  # the generator of layers that are given none; each draws what comes next
 
@@ -45,6 +45,11 @@ def as_input_of(x: ArrayLike, layer: Model, shape: tuple[int, ...]) -> Any:
 
 def of_back_end(x: ArrayLike, layer: Model) -> Any:
     """An array of the layer's dtype (a plain one: a Tensor keeps its own), and no Tensor for a layer of Values."""
+    if isinstance(x, tuple) and x and isinstance(x[0], Tensor):
+        raise OperandError(
+            f"{type(layer).__name__} takes one array, not a tuple of {len(x)}. A recurrent layer returns (outputs, "
+            "state): unpack it, as in outputs, state = rnn(x), and pass the outputs on"
+        )
     x, weight = as_array(x), getattr(layer, "weight", None)
     weight = next((array for _, array in layer.named_arrays()), None) if weight is None else weight
     if isinstance(x, Tensor):

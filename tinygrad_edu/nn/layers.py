@@ -150,7 +150,12 @@ class MLP(Module):
         sizes = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,)
         if isinstance(activation, (list, tuple)) and all(map(checks.is_whole, activation)):
             raise SettingError(
-                f"MLP({list(sizes)}, {activation!r}): write all widths in one list, {[*sizes, *activation]}"
+                f"MLP({sizes[0] if len(sizes) == 1 else list(sizes)}, {activation!r}): write all widths in one list, "
+                f"MLP({[*sizes, *activation]})"
+            )
+        if len(sizes) == 1 and checks.is_whole(activation):
+            raise SettingError(
+                f"MLP({sizes[0]}, {activation}, ...): write all widths in one list, as in MLP([2, 8, 1])"
             )
         if len(sizes) < 2:
             raise SettingError(f"MLP({list(sizes)}) needs at least two widths: the input's and the output's")

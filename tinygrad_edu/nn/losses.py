@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tinygrad_edu.core import array_operations as array_operations  # adds its losses to the table
 from tinygrad_edu.core.losses import Loss
 from tinygrad_edu.core.operation import COMPOSED
+from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.errors import unknown_name
 
 # Each is declared once, in core, and found by its name here and everywhere.
@@ -38,3 +39,6 @@ def find(name: str | Callable[..., Any]) -> Callable[..., Any]:
 
 __all__ = ["LOSSES", "Loss"]
 __all__ += list(LOSSES)
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = habits(__name__, __all__)

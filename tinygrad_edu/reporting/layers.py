@@ -17,7 +17,7 @@ from tinygrad_edu.train.histograms import LOGARITHMIC, Histograms, Snapshot, Spr
 HOW = "tg.fit(..., callbacks=[tg.train.Histograms()])"
 KINDS = {"activations": "what each layer hands on", "gradients": "of its weights and biases", "weights": "and biases"}
 MOST_LAYERS = 12  # drawn; of more, so many evenly chosen: 12 layers are 72 charts, two seconds and 0.5 MB
-BANDS = ((0, 6, 0.13), (1, 5, 0.2), (2, 4, 0.35))  # (level from, to, opacity): all, 90 %, half of the entries
+BANDS = ((0, 6, 0.13), (1, 5, 0.2), (2, 4, 0.35))  # (level from, to, opacity): all, 90%, half of the entries
 SIZES = {"bands": (3.4, 2.1), "bars": (3.4, 1.7)}  # inches
 AROUND = {"bands": (0.58, 0.48, 0.16, 0.14), "bars": (0.58, 0.4, 0.16, 0.08)}
 
@@ -174,7 +174,7 @@ def describe(spread: Spread) -> str:
 
 
 def numbers(course: Course, title: str) -> str:
-    head = ["epoch", "lowest", "5 %", "25 %", "median", "75 %", "95 %", "highest", "zeros", "root mean square"]
+    head = ["epoch", "lowest", "5%", "25%", "median", "75%", "95%", "highest", "zeros", "root mean square"]
     unit = " (log10 of the size)" if course.kind in LOGARITHMIC else ""
     rows = [
         (str(epoch), *spread.quantiles, f"{spread.zeros:.1%}", spread.size)

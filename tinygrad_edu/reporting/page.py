@@ -68,7 +68,7 @@ def sections(record: Record, diagnosis: Any) -> list[Section]:
         "network": ("Network", "Measured on up to 256 samples, after the last epoch.", lambda: network_html(record)),
         "layers": (
             "Layers over time",
-            "Bands: all, 90 % and 50 % of the entries; the line is the median.",
+            "Bands: all, 90% and 50% of the entries; the line is the median.",
             lambda: layers_html(record.histograms),
         ),
         "settings": ("Reproduce this run", "", lambda: settings_html(record.run, record.program)),

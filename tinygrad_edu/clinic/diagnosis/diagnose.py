@@ -47,7 +47,7 @@ def diagnose(
     `not_checked` says why. goal: a loss, or a measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or
     {"mae": ...}; by default it is derived from what the data can give, and said so. sample_weight: what `fit` of an
     estimator was given, which does not keep it. seeds: the starts that each change is tried from. budget_s: seconds.
-    The proof of a cause: of the same seeds, so many more reach the goal with one change than as is that the 90 %
+    The proof of a cause: of the same seeds, so many more reach the goal with one change than as is that the 90%
     Wilson intervals are apart.
     Errors: OperandError for what is no training run, SettingError for settings, NameNotFoundError for a measure.
 

@@ -37,6 +37,20 @@ void @name@_reset(void)
     return state;
 }
 
+/* What training changes besides the weights and predicting needs, as the running mean and variance of a batch norm:
+   where part 0, 1, ... is, and its bytes; NULL behind the last one. Whoever keeps the weights keeps these too. */
+void *@name@_statistics(int part, size_t *bytes)
+{
+    struct {
+        void *at;
+        size_t bytes;
+    } parts[] = {{NULL, 0}@kept_parts@};
+    int count = (int)(sizeof parts / sizeof *parts);
+    part = part < 0 || part + 1 >= count ? 0 : part + 1;
+    *bytes = parts[part].bytes;
+    return parts[part].at;
+}
+
 int64_t @name@_steps(void)
 {
     return (int64_t)steps;

@@ -16,6 +16,7 @@ function create(weights = program.weights) {
     const kept = program.given.map(typed), constants = program.constants.map(typed);
     const generators = program.generators.map(x => new Generator(BigInt(x.state), BigInt(x.inc)));
     const sources = program.masks.map(mask => generators[mask.generator]);
+    const first = {kept: kept.map(x => x.data.slice()), generators: generators.map(x => x.point())};
     let work = new Real(0), whole = new Int32Array(0);
 
     // The shape of everything that the program is given, with so many samples; then every size by its name.
@@ -33,6 +34,7 @@ function create(weights = program.weights) {
     const net = {
         shapes,
         weights: views,
+        statistics: kept.map(x => x.data),
         gradients: cut(gradient),
         settings: Object.assign({}, program.info.settings, program.rate ? {lr: program.rate} : {}),
         batchSize: program.info.batchSize,
@@ -134,8 +136,10 @@ function create(weights = program.weights) {
             this.steps = point.steps;
         },
 
-        // Weights and memories as before the first step.
+        // Weights, memories, running statistics and random numbers as before the first step.
         reset(weights = arrays) {
+            kept.forEach((x, i) => { x.data.set(first.kept[i]); });
+            generators.forEach((x, i) => x.go_to(first.generators[i]));
             this.weights.forEach((own, i) => own.set(weights[i].data || weights[i]));
             program.starts.forEach((x, k) => state.fill(x === "lr" ? this.settings.lr : x, (k + 1) * total, (k + 2) * total));
             this.steps = 0;

@@ -65,9 +65,9 @@
   function networkPicture() {
     const host = part("network", ".frame"), note = part("network", ".note");
     if (typeof data.network === "string") { note.textContent = data.network; return () => {}; }
+    at("network").classList.toggle("wide", data.network.widths.length > 5); // before its width is asked for
     const picture = plots.network(host, data.network);
     note.textContent = `Edges: blue positive, orange negative; the wider, the larger within their layer. ${data.network.shown}`.trim();
-    at("network").classList.toggle("wide", data.network.widths.length > 5);
     return frame => {
       picture.show(frame.weights);
       picture.label(`Network ${data.network.widths.join("-")}; largest weight of each layer ${frame.weights.map(w => plots.brief(Math.max(...w.map(Math.abs)))).join(", ")}`);

@@ -258,10 +258,12 @@ const plots = (() => {
   }
 
   /* Circles for units and edges for weights, those of each layer as wide as their share of its largest weight. A deep
-     network goes on in a further row, which begins with the layer that the row above ends with. */
+     network goes on in a further row, which begins with the layer that the row above ends with; on a narrow page after
+     fewer layers, so that the captions stay 9 px high. */
   function network(host, { widths, captions, most = 12, across = 8 }) {
     const svg = make(host, "svg", { role: "img" });
     const shown = widths.map(width => Math.min(width, width > most ? most - 1 : most)), rows = widths.map(w => Math.min(w, most));
+    if (host.clientWidth) across = Math.max(1, Math.min(across, Math.floor((host.clientWidth / 0.75 - 96) / 118)));
     const layers = widths.length - 1, bands = Math.max(1, Math.ceil(layers / across)), per = Math.max(1, Math.ceil(layers / bands));
     const step = 34, column = 118, band = Math.max(...rows) * step + 52 + 15 * 2 * (bands > 1), width = column * per + 96;
     const place = (layer, unit, row) => [48 + column * (layer - row * per), row * band + 14 + step * (unit + 0.5 + (Math.max(...rows) - rows[layer]) / 2)];

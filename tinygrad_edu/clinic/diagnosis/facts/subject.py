@@ -170,9 +170,12 @@ HALF = Loss(half_squared_error, losses.mse.check)
 def of_estimator(model: Model, X: Samples, y: Samples) -> Subject:
     """A fitted MLPClassifier or MLPRegressor, of ours or of scikit-learn's."""
     if not hasattr(model, "coefs_") or not hasattr(model, "get_params"):
+        if isinstance(model, Module):
+            raise OperandError("diagnose takes the run, not the model alone: diagnose(tg.fit(model, X, y, ...))")
+        given = " ".join(repr(model).split())
         raise OperandError(
             f"diagnose takes a Run of fit, a fitted MLPClassifier or MLPRegressor (also inside a Pipeline or a search "
-            f"such as GridSearchCV), a torch.nn.Module or a Keras model, not {model!r:.60}. Of anything else "
+            f"such as GridSearchCV), a torch.nn.Module or a Keras model, not {given:.60}. Of anything else "
             "diagnose_curve(losses) says what the curve of its losses can tell"
         )
     X = np.asarray(require(X, "X").toarray() if hasattr(X, "toarray") else require(X, "X"), dtype=float)

@@ -115,7 +115,7 @@ def explicit_goal(goal: float | Mapping[str, float], setup: Setup, task: Task) -
 
 
 SHARE, LOWER = 0.9, 0.7  # of what the yardstick reaches
-SHARE_OF_NUMBERS = 0.95  # a curve that explains 90 % of a sine's variance is seen to miss it
+SHARE_OF_NUMBERS = 0.95  # a curve that explains 90% of a sine's variance is seen to miss it
 
 
 def derive_goal(yardstick: float, source: str, task: Task, part: float = SHARE) -> Goal:

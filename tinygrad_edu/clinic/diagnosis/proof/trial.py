@@ -19,7 +19,7 @@ from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, train_setup
 from tinygrad_edu.errors import TinygradError
 
 Array = np.ndarray[Any, Any]
-Z = 1.645  # of the normal distribution: 90 % of it lie within; 0 of 5 and 4 of 5 are then apart, 1 of 5 and 4 are not
+Z = 1.645  # of the normal distribution: 90% of it lie within; 0 of 5 and 4 of 5 are then apart, 1 of 5 and 4 are not
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Beyond which number a measurement is a symptom. All are ratios, apart from counts of steps and of units.
 
-The comments give what 5 and 95 % of healthy runs show, by `python -m bench.clinic.thresholds`, which measures them on
+The comments give what 5 and 95% of healthy runs show, by `python -m bench.clinic.thresholds`, which measures them on
 the healthy problems for tuning; "rare" where such runs have none of it to measure.
 """
 
@@ -37,7 +37,7 @@ LIMITS = {
     "rate_small": 4e-4,  # likewise
     "noise": 2.0,  # distance of a batch's gradient from the whole one over its length: 0.19 to 0.87
     "seeds": 0.35,  # spread of the last loss over seeds, over the way down to the best: 0.001 to 0.11
-    "tails": 8.0,  # largest deviation of a feature from its median over its 90 % one: rare
+    "tails": 8.0,  # largest deviation of a feature from its median over its 90% one: rare
     "target_small": 0.05,  # standard deviation of targets: 0.68 to 0.71
     "dropout": 0.45,  # share of hidden units that is silent: 0 to 0.2
     "clipped": 0.1,  # longest gradient that is followed over the length of the gradient at the start: rare
