@@ -106,6 +106,12 @@ class Form:
     @classmethod
     def of(cls, steps: Sequence[Step]) -> Form | None:
         """linear, norm?, activation?, dropout? again and again, the last one without norm and dropout."""
+        found = cls.read(steps)
+        return found if found is not None and found.uniform() else None
+
+    @classmethod
+    def read(cls, steps: Sequence[Step]) -> Form | None:
+        """The same of hidden layers that may differ; None where there is something else between them."""
         found, place = cls(), 0
         order = {"linear": 0, "norm": 1, "activation": 2, "dropout": 3}
         for step in steps:
@@ -119,7 +125,7 @@ class Form:
                 return None
             found.note(step)
             place = order[step.kind]
-        return found if found.uniform() else None
+        return found
 
     def add(self, step: Step) -> None:
         self.layers.append(step)

@@ -8,10 +8,13 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
+from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.certain import certainties
 from tinygrad_edu.clinic.diagnosis.facts.foreign import of_keras
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
+from tinygrad_edu.clinic.diagnosis.facts.task import task_of
+from tinygrad_edu.clinic.diagnosis.proof.baseline import weak_relation
 from tinygrad_edu.clinic.diagnosis.words import DIALECTS, lines
 
 X, y = tg.data.moons(80, seed=1)
@@ -24,9 +27,12 @@ def run_of(activation, loss, epochs=2, data=(X, LABELS), sizes=(2, 8, 1), seed=0
     return tg.fit(model, *data, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=20)
 
 
-def keras_json(last):
+def keras_json(last, *hidden):
     head = {"class_name": "InputLayer", "config": {"batch_shape": [None, 2]}}
-    made = [{"class_name": "Dense", "config": {"units": u, "activation": a}} for u, a in ((8, "relu"), (1, last))]
+    made = [
+        {"class_name": "Dense", "config": {"units": u, "activation": a}}
+        for u, a in (*(hidden or [(8, "relu")]), (1, last))
+    ]
     return json.dumps({"class_name": "Sequential", "config": {"layers": [head, *made]}})
 
 
@@ -66,3 +72,31 @@ def test_a_number_whose_bits_decide_is_read_in_another_form():
 def test_the_words_for_bits_are_right_for_numbers_that_are_no_whole_ones(dialect):
     setup = Setup(sizes=(1, 4, 1), dialect=dialect)
     assert "step" in lines(setup, {"inputs": "bits", "sizes": (8, 4, 1)})
+
+
+@pytest.mark.parametrize(("weight", "found"), [(0.27, True), (0.0, False)])
+def test_a_weak_relation_is_told_from_none_by_a_linear_fit(weight, found):
+    shares = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        inputs = rng.normal(size=(500, 3))
+        targets = weight * inputs[:, :1] + rng.normal(size=(500, 1))
+        shares.append(weak_relation(task_of(inputs, targets, Setup(sizes=(3, 4, 1)))))
+    assert (sum(share > 0.0 for share in shares) >= 4) == found
+    assert max(shares) < 0.2
+
+
+def test_dense_layers_of_unlike_activations_are_tried_as_one_network():
+    how = {"loss": "mse", "optimizer": "sgd", "lr": 0.01, "epochs": 2}
+    unlike = of_keras(keras_json("linear", (8, "linear"), (6, "tanh")), X, LABELS, how)
+    assert unlike.hidden == ("identity", "tanh")
+    assert unlike.plain["sizes"] == (2, 8, 6, 1)
+    record = Record(unlike)
+    changes = {"no_activation": "tanh", "too_small_network": "tanh", "wrong_loss": "tanh"}
+    for code, activation in changes.items():
+        setup = unlike.setup.but(next(BY_CODE[code].changes(record)))
+        assert (setup.pattern, setup.activation) == (None, activation)
+        assert setup.model(0)(X).shape == LABELS.shape
+    assert "pattern" not in unlike.setup.difference(unlike.plain)
+    alike = of_keras(keras_json("linear", (8, "tanh"), (6, "tanh")), X, LABELS, how)
+    assert (alike.hidden, alike.plain) == ((), {})

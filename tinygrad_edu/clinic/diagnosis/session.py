@@ -174,6 +174,9 @@ class Consultation:
             return most
         found = yardstick.measure_baseline(self.record, self.trials.bench.budget)
         if found.share < NO_STRUCTURE and rows.samples >= yardstick.FEWEST:
+            if weak := yardstick.weak_relation(rows):
+                source = yardstick.LINEAR if weak > found.share else found.source
+                return derive_goal(max(found.share, weak), source, self.task)
             self.look_for_structure(found.own)
         return derive_goal(max(found.share, LEAST), found.source, self.task)
 
@@ -344,5 +347,5 @@ class Consultation:
             yield f"copies: many of the {self.task.samples} samples occur more than once; each counts once here"
         if self.task.samples < yardstick.FEWEST:
             yield f"labels_random: {self.task.samples} samples are too few to tell"
-        if self.subject.setup.pattern is not None:
+        if self.subject.setup.pattern is not None and not self.subject.plain:
             yield "causes that need another structure: this is not an nn.MLP, so only its training was varied"

@@ -59,19 +59,20 @@ GROUPS = {  # the least suspected first, so that they are undone first
 
 def walk_back(t: Trials) -> list[FoundCause]:
     """The changes that cannot be undone, each with its proof; none where the reference fails, or there is no time."""
-    setup, task = t.record.setup, t.record.task
+    plain, task = t.record.subject.plain, t.record.task
+    setup = t.record.setup.but(plain)
     if setup.optimizer in ("LBFGS", "lbfgs") and setup.estimator is None:
         return []
     goal = reference(task) if setup.pattern is None else well_trained(setup, task)
     kept = [name for name, group in GROUPS.items() if differs(setup, goal, group)]
-    build: Callable[[list[str]], dict[str, Any]] = lambda names: change(setup, goal, names)  # noqa: E731
+    build: Callable[[list[str]], dict[str, Any]] = lambda names: {**plain, **change(setup, goal, names)}  # noqa: E731
     whole = t.trial(build(kept), "reference")
     if whole is None or whole.share < ENOUGH or not t.beats(whole):
         return []
     needed: dict[str, Trial] = {}
     for name in list(kept):
         rest = [other for other in kept if other != name]
-        trial = t.trial(build(rest), "reference") if rest else t.as_is
+        trial = t.trial(build(rest), "reference") if rest or plain else t.as_is
         if trial is None:  # no time left: the others are not known to be needed
             break
         trial = t.confirm(trial) if trial.share >= ENOUGH else trial

@@ -39,7 +39,7 @@ def lines(setup: Setup, change: Change) -> str:
 
 
 def write_settings(setup: Setup, new: Setup, change: Change, table: Mapping[str, Words]) -> Iterator[str]:
-    for name in change:
+    for name in setup.told(change):
         if name in table and (not equal(getattr(setup, name), getattr(new, name)) or name in ("tol", "patience")):
             yield table[name](setup, new)
 

@@ -139,12 +139,13 @@ def clip_the_gradient(record: Record) -> Iterator[Change]:
 
 def fitting_loss(record: Record) -> Iterator[Change]:
     """The loss for these targets, on outputs without an activation."""
-    setup, task = record.setup, record.task
+    plain, task = record.subject.plain, record.task
+    setup = record.setup.but(plain)
     change = fitting(setup, task)
     if setup.own_loss and setup.estimator is None:
         change = standard_loss(setup, task)
     if change and setup.pattern is None:
-        yield change
+        yield {**plain, **change}
 
 
 def standard_loss(setup: Setup, task: Task) -> dict[str, Any]:
@@ -171,9 +172,11 @@ def fitting(setup: Setup, task: Task) -> dict[str, Any]:
 
 def larger_network(record: Record) -> Iterator[Change]:
     """Four times the hidden units, at least 16; a hidden layer where there is none."""
-    first, *hidden, last = record.setup.sizes
+    plain = record.subject.plain
+    first, *hidden, last = plain.get("sizes", record.setup.sizes)
     wide = [max(16, min(WIDER * width, 128)) for width in hidden] or [16]
-    return one(record.setup.pattern is None and max(hidden, default=0) < 64, sizes=(first, *wide, last))
+    flat = record.setup.pattern is None or bool(plain)
+    return one(flat and max(hidden, default=0) < 64, **{**plain, "sizes": (first, *wide, last)})
 
 
 def more_epochs(record: Record) -> Iterator[Change]:
@@ -215,6 +218,8 @@ def less_dropout(record: Record) -> Iterator[Change]:
 def some_activation(record: Record) -> Iterator[Change]:
     """What lets a network bend."""
     bare = record.setup.pattern is None and record.setup.activation == "identity" and len(record.setup.sizes) > 2
+    if "identity" in record.subject.hidden:
+        yield record.subject.plain
     yield from one(bare, activation="relu")
     yield from one(bare, activation="tanh")
 

@@ -18,7 +18,7 @@ from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError
 from tinygrad_edu.interop import keras_models, torch_modules, training
-from tinygrad_edu.interop.chain import Chain, Form
+from tinygrad_edu.interop.chain import LOG, Chain, Form
 from tinygrad_edu.interop.followed import chain_of_run
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import as_schedule
@@ -209,6 +209,7 @@ def subject(
     return Subject(
         setup, task, model, {}, extra.losses / extra.terms, np.full(len(extra.losses), np.nan), ended, extra.validation,
         restored=setup.restores and bool(setup.patience) and setup.validated, notes=extra.notes,
+        **({} if form or X.ndim != 2 else as_plain(chain)),
     )  # fmt: skip
 
 
@@ -243,6 +244,21 @@ def structure(form: Form, chain: Chain, dialect: str) -> dict[str, Any]:
         "activation": form.activation, "out_activation": form.out_activation, "bias": form.layers[0].bias,
         "norm": form.norm, "dropout": max(form.dropouts, default=0.0), "init": BY_DIALECT[dialect](chain),
     }  # fmt: skip
+
+
+def as_plain(chain: Chain) -> dict[str, Any]:
+    """Of dense layers that differ, the change to an nn.MLP of the same widths, and the hidden activations."""
+    form = Form.read(chain.steps)
+    if form is None or len(form.layers) < 2 or LOG in form.activations:
+        return {}
+    hidden = tuple(form.activations[:-1])
+    kinds = [name for name in hidden if name != "identity"]
+    usual = max(kinds, key=kinds.count, default="relu")
+    return {"hidden": hidden, "plain": {
+        "pattern": None, "sizes": (form.layers[0].sizes[0], *(layer.sizes[1] for layer in form.layers)),
+        "activation": usual, "out_activation": form.out_activation, "dropout": max(form.dropouts),
+        "init": "he_uniform" if "relu" in usual else "glorot_uniform",
+    }}  # fmt: skip
 
 
 def other(chain: Chain, dialect: str) -> dict[str, Any]:

@@ -188,13 +188,23 @@ class Setup(Recipe):
 
     def differences(self, change: Change) -> list[str]:
         """Each setting that a change changes, in words."""
-        return [part for name in change for part in self.parts(name, change[name])]
+        return [part for name in self.told(change) for part in self.parts(name, change[name])]
+
+    def told(self, change: Change) -> list[str]:
+        """The fields of a change that a reader is told: of unlike layers that become alike, widths and activation."""
+        implied = ("pattern", "out_activation", "dropout", "init") if self.becomes_plain(change) else ()
+        return [name for name in change if name not in implied]
+
+    def becomes_plain(self, change: Change) -> bool:
+        return self.pattern is not None and change.get("pattern", self.pattern) is None
 
     def parts(self, name: str, new: Any) -> list[str]:
         old = getattr(self, name)
         if name == "options":
             return [f"{key} {setting_text(old.get(key, 'default'))} → {setting_text(x)}" for key, x in new.items()]
         old = self.silenced if name == "dropout" else old
+        if self.pattern is not None and name in OF_UNLIKE:
+            return [f"{OF_UNLIKE[name]} → {setting_text(new)}"]
         if name == "lr" and self.terms != 1.0:
             old, new = as_schedule(old)(0) / self.terms, as_schedule(new)(0) / self.terms
         return [f"{NAMES.get(name, name)} {setting_text(old)} → {setting_text(new)}"]
@@ -230,6 +240,7 @@ def scaled_function(function: Callable[[int], float], factor: float) -> Callable
     return scaled
 
 
+OF_UNLIKE = {"sizes": "layers", "activation": "activation of all hidden layers", "out_activation": "last activation"}
 NAMES = {"sizes": "layers", "init": "weights at the start"}
 
 

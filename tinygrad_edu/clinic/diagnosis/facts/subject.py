@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.clinic.diagnosis.facts import lbfgs
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Start, of_layers, of_module
 from tinygrad_edu.clinic.diagnosis.facts.look import look_at
-from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, EstimatorRule, Setup, layers_of
+from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, Change, EstimatorRule, Setup, layers_of
 from tinygrad_edu.clinic.diagnosis.facts.task import Task, task_of
 from tinygrad_edu.clinic.diagnosis.facts.twin import of_tensors
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
@@ -48,6 +48,8 @@ class Subject:
     moved: Array = field(default_factory=lambda: np.empty(0))
     restored: bool = False
     notes: tuple[str, ...] = ()  # what of its training is not repeated
+    plain: Change = field(default_factory=dict)  # of dense layers that differ: the same widths as an nn.MLP
+    hidden: tuple[str, ...] = ()  # and the activations of its hidden layers
 
     @property
     def ended_early(self) -> bool:

@@ -14,12 +14,15 @@ from tinygrad_edu.clinic.diagnosis.facts.task import Array, Task
 from tinygrad_edu.clinic.diagnosis.proof.budget import Budget
 from tinygrad_edu.clinic.diagnosis.proof.goal import WORDS, Goal
 from tinygrad_edu.clinic.diagnosis.proof.retrain import answers, train_setup
+from tinygrad_edu.data import standardize
 from tinygrad_edu.nn import losses
 
 FEWEST = 40  # samples; of fewer none are held out
 FOLDS = 4
 STEPS = 1200
 WIDTH = 24
+WIDEST, MOST_ROWS = 100, 5000  # features and samples of a linear fit
+ORDERS, CLEARLY = 60, 0.01  # orders of the targets that it is compared with, and by how much it has to be better
 PERMUTED = 6  # times that the reference is trained on permuted targets
 
 
@@ -93,7 +96,32 @@ def measure_baseline(record: Record, budget: Budget) -> Yardstick:
 SMALL = "a network with scaled inputs, 2 x 24 tanh units and Adam at 0.01 reaches in 1,200 steps"
 HELD_OUT = f"{SMALL}, on samples held out"
 NEIGHBOURS = "the mean of the 5 nearest samples tells"
+LINEAR = "a linear fit tells of samples held out"
 POSSIBLE = Yardstick(1.0, "is possible")
+
+
+def weak_relation(task: Task) -> float:
+    """The share that a linear fit tells of samples held out, where that is more than of any permuted targets; else 0.
+
+    A network of the reference's size learns noise by heart, and of a relation that explains a few percent it tells less
+    than nothing; a line has few weights. Of 60 orders all do worse by chance once in 61 times.
+    """
+    if task.X.ndim != 2 or task.X.shape[1] > WIDEST or task.samples > MOST_ROWS:
+        return 0.0
+    A = np.column_stack([np.ones(task.samples), standardize(task.X)[0]])
+    rng = np.random.default_rng(2)
+    folds = rng.permutation(task.samples) % FOLDS
+    hats = [(folds == k, A[folds == k] @ np.linalg.pinv(A[folds != k])) for k in range(FOLDS)]
+
+    def share(order: Array) -> float:
+        shuffled, estimate = part(task, np.arange(task.samples), order), np.empty(task.truth.shape)
+        for held, hat in hats:
+            estimate[held] = hat @ shuffled.truth[~held]
+        return shuffled.share(estimate)
+
+    own = share(np.arange(task.samples))
+    chance = max(share(rng.permutation(task.samples)) for _ in range(ORDERS)) if own > 0.0 else 0.0
+    return own if own > max(chance, 0.0) + CLEARLY else 0.0
 
 
 def of_permuted(task: Task, budget: Budget) -> Sequence[float]:

@@ -93,9 +93,10 @@ def rate_small(record: Record) -> Measured:
 @symptom(kind="data")
 def small_net(record: Record) -> Measured:
     """Few hidden units, or none."""
-    if record.setup.pattern is not None:
+    plain = record.subject.plain
+    if record.setup.pattern is not None and not plain:
         return None
-    hidden = record.setup.sizes[1:-1]
+    hidden = plain.get("sizes", record.setup.sizes)[1:-1]
     narrow = min(hidden, default=0)
     sentence = f"The narrowest hidden layer has {narrow} units." if hidden else "There is no hidden layer."
     return (
@@ -176,7 +177,10 @@ def much_dropout(record: Record) -> Measured:
 @symptom(kind="data")
 def linear(record: Record) -> Measured:
     """Layers without an activation are one matrix, however many they are."""
-    hidden = record.setup.sizes[1:-1]
+    hidden, kinds = record.setup.sizes[1:-1], record.subject.hidden
+    if bare := kinds.count("identity"):
+        sentence = f"{bare} of the {len(kinds)} hidden layers has no activation: with the next it is a single matrix."
+        return Symptom("linear", math.inf, 1.0, sentence.replace("has", "have" if bare > 1 else "has"))
     if record.setup.pattern is not None or record.setup.activation != "identity" or not hidden:
         return None
     sentence = f"The {len(hidden)} hidden layers have no activation: together they are a single matrix."
