@@ -89,3 +89,12 @@ def test_a_name_that_is_looked_for_in_the_wrong_module_is_told_where_it_is(shelf
 def test_help_names_the_ways_in():
     for name in ("Value", "draw", "fit", "optim", "clinic", "report", "export", "jit", "estimators"):
         assert name in tg.__doc__
+
+
+def test_loading_a_module_of_ours_looks_for_no_advice(monkeypatch):
+    """`from tinygrad_edu import checks` asks for the attribute first: advice then loaded modules half."""
+    import tinygrad_edu.elsewhere as elsewhere
+
+    monkeypatch.setattr(elsewhere, "on_a_shelf", lambda name: pytest.fail(f"{name} was looked for"))
+    for package, name in (("", "checks"), ("nn", "inputs"), ("clinic", "diagnosis"), ("", "__wrapped__")):
+        assert elsewhere.advice(package, name, ["MLP"]).endswith(f"has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -119,7 +119,10 @@ def advice(module: str, name: str, known: Iterable[str]) -> str:
     >>> print(advice("nn", "Adam", ["Linear", "MLP"]))
     module 'tinygrad_edu.nn' has no attribute 'Adam'. It is tg.optim.Adam
     """
-    place = f"module '{'.'.join(filter(None, ['tinygrad_edu', module]))}' has no attribute {name!r}"
+    package = ".".join(filter(None, ["tinygrad_edu", module]))
+    place = f"module '{package}' has no attribute {name!r}"
+    if name.startswith("_") or is_module(f"{package}.{name}"):
+        return place
     spelling = SOUGHT.get(".".join(filter(None, [module, name])))
     if spelling:
         return f"{place}. For {spelling.theirs} of {spelling.library} write {spelling.ours}"
@@ -128,6 +131,15 @@ def advice(module: str, name: str, known: Iterable[str]) -> str:
         return f"{place}. It is {shelf}"
     near = difflib.get_close_matches(name, names, n=3) or [x for x in names if x.lower() == name.lower()]
     return f"{place}. Did you mean {' or '.join(near)}?" if near else f"{place}. It has: {', '.join(names)}"
+
+
+def is_module(path: str) -> bool:
+    """Is it a module that `from package import module` is about to load? It asks the package for an attribute first,
+    and nothing else may be imported in the midst of that."""
+    try:
+        return importlib.util.find_spec(path) is not None
+    except ImportError:  # the place is a module and no package
+        return False
 
 
 def on_a_shelf(name: str) -> str:
