@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.collector import Collector
+from tinygrad_edu.core.collector import Collector, frozen_by_program
 
 VALUE = tg.Value
 
@@ -18,9 +18,9 @@ VALUE = tg.Value
 @pytest.fixture(autouse=True)
 def settings():
     """Whatever a test does: the collector's settings are what they were."""
-    before = gc.isenabled(), gc.get_threshold(), gc.get_freeze_count(), list(gc.callbacks), gc.get_debug()
+    before = gc.isenabled(), gc.get_threshold(), frozen_by_program(), list(gc.callbacks), gc.get_debug()
     yield
-    assert (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count(), list(gc.callbacks), gc.get_debug()) == before
+    assert (gc.isenabled(), gc.get_threshold(), frozen_by_program(), list(gc.callbacks), gc.get_debug()) == before
 
 
 def chain(n):
@@ -43,7 +43,8 @@ def test_collections_are_called_off_while_a_graph_is_built():
     gc.collect()
     before = our_callback().called_off
     root = chain(100_000)
-    assert our_callback().called_off > before + 5
+    young, middle, _ = gc.get_threshold()
+    assert our_callback().called_off > before + 100_000 // (young * middle) // 3  # 4; Python 3.13: 1
     assert root.parents
 
 

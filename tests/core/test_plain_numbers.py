@@ -100,6 +100,7 @@ def test_the_same_are_refused_where_a_gradient_would_be_lost(f):
         f(tg.Tensor(DATA, requires_grad=True))
 
 
+@pytest.mark.filterwarnings("ignore:.*fix.*:DeprecationWarning")  # of NumPy 2.5
 @pytest.mark.parametrize("f", [np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, np.fix])
 def test_steps_of_detached_numbers_are_plain_arrays(f):
     x = tg.Tensor(DATA, requires_grad=True)

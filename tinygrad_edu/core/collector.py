@@ -17,6 +17,9 @@ import gc
 from typing import Any
 
 FIRST_WAIT = 285  # collections skipped in a row, one after every 7,000 new objects: 2,000,000 objects
+INTERPRETERS = (
+    1000  # Python 3.12 itself begins with 375 frozen objects; a program freezes all it has, tens of thousands
+)
 
 
 class Collector:
@@ -43,7 +46,7 @@ class Collector:
     def useless(self) -> bool:
         """Has the collector started by itself, while a graph is being built, and not been skipped for too long?"""
         by_itself = gc.isenabled() and gc.get_count()[0] > gc.get_threshold()[0]
-        if self.called_off >= self.wait or not by_itself or gc.get_freeze_count() or not self.building():
+        if self.called_off >= self.wait or not by_itself or frozen_by_program() or not self.building():
             return False
         self.called_off += 1
         return True
@@ -52,6 +55,10 @@ class Collector:
         """Is a graph being built, so that most objects since the last collection are nodes?"""
         young = gc.get_objects(generation=0)
         return 2 * sum(type(x) is self.node for x in young) > len(young)
+
+
+def frozen_by_program() -> bool:
+    return gc.get_freeze_count() > INTERPRETERS
 
 
 def spare(node: type) -> None:

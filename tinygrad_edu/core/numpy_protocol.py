@@ -31,7 +31,7 @@ from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 
 # Their gradient is 0, so for a Tensor that requires none the plain numbers are enough.
-STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, np.fix})
+STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, getattr(np, "fix", np.trunc)})
 OF_FLOATS = frozenset({np.fabs, np.float_power})  # rows that others share: of whole numbers these give floats
 SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read off the node; its numbers are not needed
 JOINS = {np.stack: COMPOSED["stack"], np.concatenate: ARRAY_TABLE["concatenate"]}  # called as NumPy's are
