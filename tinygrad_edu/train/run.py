@@ -13,6 +13,8 @@ import numpy as np
 
 from tinygrad_edu import whole_files
 from tinygrad_edu.charts.chart import Chart, Line, Panel, describe
+from tinygrad_edu.core.spellings import Missing, tell
+from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
 from tinygrad_edu.train import checkpoint, stored
@@ -161,3 +163,6 @@ def from_json(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, A
         return {name: record[name] for name in CURVES}, {k: record[k] for k in ("stop_reason", "how", "config")}
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is not a run that Run.save has written: {error!r}") from None
+
+
+tell(Run, instead_of("train.Run"), Missing)
