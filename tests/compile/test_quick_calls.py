@@ -27,6 +27,7 @@ ARRAYS = {
     "longer": RNG.normal(size=(5, 2)),
     "empty": np.zeros((0, 2)),
     "a Tensor": tg.Tensor(W),
+    "its data": tg.Tensor(W).data,
 }
 
 
@@ -176,3 +177,11 @@ def test_nested_arguments_are_quick_too(name):
             found, expected = (g.value_and_grad(given, x, argnum=argnum) for g in (f, slow))
             tree_map(same, found, expected)
     assert len(f.arrays.quick.known) == 3
+
+
+def test_data_of_a_tensor_is_as_quick_as_its_array():
+    f = made()
+    warm(f, tg.Tensor(W).data, 2.0)
+    leaves = []
+    assert f.again((), (W, 2.0), leaves) is not None
+    assert f.again((), (tg.Tensor(W).data, 2.0), leaves) is f.again((), (W, 2.0), [])

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.core.backward import has_nan
+from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
 
 Signature = tuple[Any, ...]
@@ -36,6 +37,9 @@ def signature(arguments: Iterable[Any], leaves: list[Any]) -> Signature:
         if kind is np.ndarray:
             found.append((x.shape, x.dtype))
             leaves.append(x)
+        elif kind is PlainArray:  # x.data and x.grad
+            found.append((x.shape, x.dtype))
+            leaves.append(np.asarray(x))
         elif kind is list or kind is tuple:
             found.append((kind, signature(x, leaves)))
         elif kind is dict:
