@@ -1,6 +1,7 @@
 """Faults that can be read off the settings come before luck, and inputs in another form where nothing else helps."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.certain import certainties
+from tinygrad_edu.clinic.diagnosis.companions import with_usual_companion
 from tinygrad_edu.clinic.diagnosis.facts.foreign import of_keras
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
@@ -100,3 +102,20 @@ def test_dense_layers_of_unlike_activations_are_tried_as_one_network():
     assert "pattern" not in unlike.setup.difference(unlike.plain)
     alike = of_keras(keras_json("linear", (8, "tanh"), (6, "tanh")), X, LABELS, how)
     assert (alike.hidden, alike.plain) == ((), {})
+
+
+def test_a_change_that_helps_most_seeds_gets_the_calm_or_the_time_that_makes_it_all():
+    """A trial of 4 of 5; with a third of the rate 4 of 5 again, with three times the epochs 5 of 5."""
+    setup, asked = Setup(sizes=(2, 4, 1), lr=0.3, epochs=6), []
+
+    def trial(change, code):
+        asked.append(dict(change))
+        return SimpleNamespace(share=1.0 if "epochs" in change else 0.8, change=change, code=code)
+
+    tried = SimpleNamespace(record=SimpleNamespace(setup=setup), trial=trial, confirm=lambda found: found)
+    first = SimpleNamespace(change={"shuffle": True}, share=0.8, code="not_shuffled")
+    whole = with_usual_companion(tried, first)
+    assert asked == [{"shuffle": True, "lr": 0.1}, {"shuffle": True, "epochs": 18}]
+    assert whole.change == asked[1]
+    first.change = {"lr": 0.03}  # a rate that is the mend itself stays
+    assert with_usual_companion(tried, first).change == {"lr": 0.03, "epochs": 18}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
-from tinygrad_edu.clinic.diagnosis.companions import ALWAYS, merge, promising, with_companion
+from tinygrad_edu.clinic.diagnosis.companions import ALWAYS, merge, promising, with_companion, with_usual_companion
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
@@ -36,7 +36,7 @@ def steady(t: Trials, causes: list[FoundCause]) -> list[FoundCause]:
     if not causes or causes[0].trial is None or causes[0].trial.share >= ALWAYS or set(causes[0].change) == {"seed"}:
         return causes
     first, trial = causes[0], causes[0].trial
-    whole = with_companion(t, trial)
+    whole = with_companion(t, trial) or with_usual_companion(t, trial)
     if whole is None:
         return causes
     more = t.record.setup.difference({name: x for name, x in whole.change.items() if name not in trial.change})
