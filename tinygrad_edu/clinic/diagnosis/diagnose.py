@@ -27,6 +27,8 @@ from tinygrad_edu.train.run import Run
 
 Array = np.ndarray[Any, Any]
 
+ROUNDED = 1e-6  # by which a scaling to 0 and 1 may miss them
+
 
 def diagnose(
     run_or_estimator: Any, X: Samples = None, y: Samples = None, *, goal: Any = None, seeds: int = 5,
@@ -127,7 +129,7 @@ def beyond_two_classes(model: Model, y: Samples, how: dict[str, Any]) -> Diagnos
     if targets is None or targets.dtype.kind not in "fiu" or not foreign.binary_loss(model, how):
         return None
     low, high = targets.min(initial=0.0), targets.max(initial=1.0)
-    if low >= 0.0 and high <= 1.0:
+    if low >= -ROUNDED and high <= 1.0 + ROUNDED:
         return None
     values = np.unique(targets)
     how_to = (
