@@ -175,8 +175,7 @@ class Consultation:
         found = yardstick.measure_baseline(self.record, self.trials.bench.budget)
         if found.share < NO_STRUCTURE and rows.samples >= yardstick.FEWEST:
             if weak := yardstick.weak_relation(rows):
-                source = yardstick.LINEAR if weak > found.share else found.source
-                return derive_goal(max(found.share, weak), source, self.task)
+                return derive_goal(*max((found.share, found.source), (weak, yardstick.LINEAR)), self.task)
             self.look_for_structure(found.own)
         return derive_goal(max(found.share, LEAST), found.source, self.task)
 
