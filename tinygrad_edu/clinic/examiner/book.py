@@ -140,9 +140,12 @@ class Truth:
         self.wholes.add(array, label, parts=True)
 
 
-def truth_of(net: Network, params: Mapping[str, Array], single: bool = False) -> Truth:
-    """All that a right backward pass of this network can compute; `single`: to single precision."""
-    truth = Truth.within(SINGLE if single else SAME, net.scalars is not None)
+def truth_of(net: Network, params: Mapping[str, Array], single: bool = False, slack: float = 0.0) -> Truth:
+    """All that a right backward pass of this network can compute; `single`: to single precision.
+
+    slack: relative; how far right gradients are off as it is (the loss is log(p + 1e-8), their backward that of log p).
+    """
+    truth = Truth.within(max(SINGLE if single else SAME, min(4.0 * slack, SINGLE)), net.scalars is not None)
     for x in params.values():
         truth.values.add(x, parts=True)
     if net.scalars is not None:

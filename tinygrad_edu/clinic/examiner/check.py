@@ -20,7 +20,7 @@ compares; `report` says what was found, `marking` draws it, `probe` tells equals
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.clinic.examiner.book import truth_of
+from tinygrad_edu.clinic.examiner.factor_lines import ratios_of
 from tinygrad_edu.clinic.examiner.gradients import Given, match_gradients, of_call
 from tinygrad_edu.clinic.examiner.inputs import (
     Forward,
@@ -37,7 +38,7 @@ from tinygrad_edu.clinic.examiner.inputs import (
     parameters,
 )
 from tinygrad_edu.clinic.examiner.judge import judge
-from tinygrad_edu.clinic.examiner.lines import find_places
+from tinygrad_edu.clinic.examiner.lines import Told, find_places
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.reachable import preserve
 from tinygrad_edu.clinic.examiner.recording import Recording, record_run
@@ -148,10 +149,22 @@ def add_places(report: BackpropReport, recording: Recording, weights: Mapping[st
     if report.network is not None and report.method == "traced":
         factors = factors_of(report.network, rate)
         ends = {n: report.raw.get(n, report.given[n]) for n in report.wrong if n in report.given}
-        report.places = find_places(
-            recording, truth_of(report.network, weights), ends, factors, deltas_of(report.network)
-        )
+        truth, deltas = truth_of(report.network, weights, slack=slack_of(report)), deltas_of(report.network)
+        right = [report.given[n] for n in report.right if n not in report.wrong and n in report.given]
+        report.places = find_places(recording, truth, ends, factors, deltas, told_by(report, right))
     report.followed = True
+
+
+def slack_of(report: BackpropReport) -> float:
+    """How far the right gradients are from right: rounding, or a little number in their loss."""
+    return max((e for n, e in report.errors.items() if n not in report.wrong), default=0.0)
+
+
+def told_by(report: BackpropReport, right: Sequence[Any], *, updates: bool = False, at_end: bool = False) -> Told:
+    """What the numbers of a report tell of the line of its mistake; right: values that are as they should be."""
+    codes = {slip.code for slip in report.explanations[0]} if report.certain and report.explanations else set()
+    ratios, dropped = ratios_of(report.given, report.right, report.wrong), "upstream_gradient_dropped" in codes
+    return Told(ratios, right, dropped, updates, at_end)
 
 
 def deltas_of(net: Network) -> dict[str, list[Array]]:

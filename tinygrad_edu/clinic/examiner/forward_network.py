@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.book import total
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward, loss_number
-from tinygrad_edu.clinic.examiner.lists import network_on_values, small_enough, stand_in, total
+from tinygrad_edu.clinic.examiner.lists import network_on_values, small_enough, stand_in
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.tracing import record
 from tinygrad_edu.errors import DetachedError, ExaminerError

@@ -70,7 +70,8 @@ class LearnerProgram:
             for kind, key in leaf.path[:-1]:
                 end = getattr(end, key) if kind == "attribute" else end[key]
             kind, key = leaf.path[-1]
-            Place(end, key, None, attribute=kind == "attribute").put(new)
+            module = isinstance(end, types.ModuleType)
+            Place(vars(end) if module else end, key, None, attribute=kind == "attribute" and not module).put(new)
 
     def find_spots(self) -> None:
         self.spots: dict[int, list[Place]] = {}

@@ -10,20 +10,22 @@ the line that explains most of the wrong gradients, and was run first, comes fir
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import linecache
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.book import NOTHING, Truth
+from tinygrad_edu.clinic.examiner.book import Truth
+from tinygrad_edu.clinic.examiner.factor_lines import Ratio, delta_left_out, lines_of_factors
 from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made, Recording, key_of
+from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGHT, SCALED, UNKNOWN, Trail
 
 Array = np.ndarray[Any, Any]
+PLAIN = re.compile(r"return [\w.\[\], ]+")
 MOST = 5  # places that are shown
-RIGHT, FORWARD, MADE, SCALED, PART, UNKNOWN = "right", "forward", "made", "scaled", "part", "unknown"
-# What counts as known, pass by pass: all of these; no scaled derivatives; nothing that is made of the forward's values
-PASSES = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -46,138 +48,15 @@ class FoundPlace:
         return f"{self.file}:{self.line}: {self.source}\n  {self.sentence}"
 
 
-class Trail:
-    """A recording with what each of its values is."""
+@dataclass(frozen=True)
+class Told:
+    """What the numbers tell: gradients that are multiples of the right ones; right ends; that a delta is left out."""
 
-    def __init__(self, recording: Recording, truth: Truth, factors: Iterable[float], wrong: Iterable[Any] = ()) -> None:
-        self.made, self.truth = recording.made, truth
-        self.factors = [*factors]
-        self.kinds: dict[Key, str] = {}
-        self.found: dict[Key, tuple[str, float]] = {}
-        self.both: set[Key] = set()  # derivatives that are values of the forward too: y - t, a mean with its KL term
-        for key, made in self.made.items():  # in the order of execution: inputs first
-            self.kinds[key] = self.kind(made)
-        self.wrong = {key_of(np.asarray(x, dtype=float)) for x in wrong}
-        ends = [self.made[key] for key in self.wrong if key in self.made]
-        self.updates = self.wrong | {k for made in ends for k in made.inputs if made.total}  # and what is subtracted
-        self.pardoned = self.detours()
-
-    def kind(self, made: Made) -> str:
-        x = made.value
-        if float(np.linalg.norm(x)) < NOTHING or not np.isfinite(x).all():
-            return FORWARD
-        found = self.truth.derivatives.find(x)
-        if found is None and self.truth.singly and x.size > 1 and self.truth.derivatives.has_each(x):
-            found = ("", 1.0)
-        if found is not None:
-            self.found[made.key] = found
-        of_forward = self.truth.values.find(x)
-        if found is not None and of_forward and self.is_one(of_forward[1]) and self.is_plain(found[1]):
-            self.both.add(made.key)
-        if found is not None and self.is_one(found[1]):
-            return RIGHT
-        if (of_forward and self.is_one(of_forward[1])) or (self.truth.singly and self.truth.values.has_each(x)):
-            return FORWARD
-        if found is not None and self.is_plain(found[1]):
-            return SCALED
-        part = self.truth.parts.find(x) if x.size > 1 else None
-        if part and self.is_one(abs(part[1])):
-            return PART
-        if made.view:
-            return self.kinds.get(made.inputs[0], UNKNOWN)
-        if x.ndim == 1 and x.size not in self.truth.derivatives.shelves and self.truth.derivatives.has_each(x):
-            return PART  # several derivatives, end to end
-        held = x[x != 0.0]
-        if x.size > 2 and 2 * np.unique(held).size <= held.size and self.truth.derivatives.has_each(x):
-            return PART  # one derivative, its entries repeated: what a pooling hands back before its mask
-        if not made.line:
-            return FORWARD
-        kinds = [self.kinds.get(k, UNKNOWN) for k in made.inputs]
-        of_values = kinds and all(k in (FORWARD, MADE) for k in kinds) and self.both.isdisjoint(made.inputs)
-        return MADE if of_values else UNKNOWN
-
-    def is_plain(self, factor: float) -> bool:
-        """Is it a factor by which people scale their deltas?"""
-        near = max(1e-6, self.truth.same)
-        return self.is_one(factor) or any(abs(factor / c - 1.0) < near for c in self.factors)
-
-    def is_one(self, factor: float) -> bool:
-        return abs(factor - 1.0) <= self.truth.same
-
-    def whole_of(self, key: Key) -> Made | None:
-        """The value itself, or the one of which it is a part or the transpose."""
-        made = self.made.get(key)
-        while made is not None and made.view and not made.line and made.inputs:
-            made = self.made.get(made.inputs[0])
-        return made
-
-    def is_share(self, key: Key) -> bool:
-        """Is it what one path gives to a derivative that has several, and no complete derivative?"""
-        if self.kinds.get(key) != RIGHT:
-            return False
-        x = self.made[key].value
-        if self.truth.singly:
-            return x.size == 1 and not self.truth.wholes.has_number(float(x))
-        whole = self.truth.wholes.find(x) if x.size > 1 else ("", 1.0)
-        return whole is None or not self.is_one(whole[1])
-
-    def detours(self) -> set[Key]:
-        """The unknown values from which a right derivative was made later: not by taking a part, which may be right."""
-        pardoned: set[Key] = set()
-        right = [self.made[key] for key, kind in self.kinds.items() if kind in (RIGHT, PART)]
-        waiting = [key for made in right if not made.view and made.key not in self.wrong for key in self.told(made)]
-        while waiting:
-            key = waiting.pop()
-            if key not in pardoned and self.kinds.get(key) in (UNKNOWN, SCALED, MADE):
-                pardoned.add(key)
-                waiting += self.told(self.made[key])
-        return pardoned
-
-    def told(self, made: Made) -> list[Key]:
-        """The inputs for which a right value speaks: one number can be the right sum of an array that is not right."""
-        alone = made.value.size == 1 and not self.truth.singly
-        return [k for k in made.inputs if not alone or k not in self.made or self.made[k].value.size == 1]
-
-    def known(self, key: Key, strict: int) -> bool:
-        """Is it right, or on a way of the learner's own to something right?"""
-        kind = self.kinds.get(key, UNKNOWN)
-        lenient = (kind == SCALED and strict < 1) or (kind == MADE and strict < 2)
-        return kind in (RIGHT, FORWARD, PART) or key in self.pardoned or lenient
-
-    def suspects(self, end: Key, strict: int) -> set[Key]:
-        """The unknown values behind `end` that are made of known things only."""
-        found: set[Key] = set()
-        seen: set[Key] = set()
-        waiting = [(end, False)]
-        while waiting:
-            key, adds_on = waiting.pop()
-            made = self.made.get(key)
-            if key in seen or made is None:
-                continue
-            seen.add(key)
-            if self.known(key, strict) and key != end:
-                continue
-            open_inputs = [k for k in made.inputs if not self.known(k, strict)]
-            waiting += [(k, made.total) for k in open_inputs]
-            if made.line and (not adds_on and self.adds_right_things(made) if made.total else not open_inputs):
-                found.add(key)
-        return found
-
-    def adds_right_things(self, made: Made) -> bool:
-        """A sum that grew line by line: is all that was added right, so that it is the adding that is not?"""
-        seen: set[Key] = set()
-        waiting = [made.key]
-        while waiting:
-            total = self.made[waiting.pop()]
-            seen.add(total.key)
-            for key in total.inputs:
-                inner = self.made.get(key)
-                if inner is None or key in seen or self.known(key, PASSES[-1]):
-                    continue
-                if not inner.total:
-                    return False
-                waiting.append(key)
-        return True
+    ratios: Mapping[str, Ratio]
+    right: Sequence[Any] = ()
+    delta_left_out: bool = False
+    updates: bool = False  # are the ends new parameters, and not gradients?
+    at_end: bool = False  # is the last line, which writes the new parameter, itself the mistake?
 
 
 def find_places(
@@ -186,10 +65,12 @@ def find_places(
     ends: Mapping[str, Any],
     factors: Sequence[float] = (),
     deltas: Mapping[str, Sequence[Array]] | None = None,
+    told: Told | None = None,
 ) -> list[FoundPlace]:
     """The lines behind the wrong gradients (`ends`: name → the learner's numbers), best first.
 
     deltas: name → the derivatives by the products in which the parameter stands, of which its gradient is made.
+    told: what the numbers of the gradients tell of the mistake.
     """
     trail = Trail(recording, truth, factors, ends.values())
     in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
@@ -198,7 +79,7 @@ def find_places(
         """A single number (a norm, a step count) is suspected last where all is done in arrays."""
         return int(in_arrays and made.value.size == 1)
 
-    order: list[tuple[tuple[int, ...], Made, tuple[str, ...]]] = []
+    order: list[tuple[tuple[int, ...], Made, tuple[str, ...]]] = told_places(trail, ends, told) if told else []
     for strict in PASSES:
         reached: dict[Key, list[str]] = {}
         for name, value in ends.items():
@@ -224,6 +105,24 @@ def find_places(
             replace(there, explains=names) if there else place_in_words(trail, made, names, wanted)
         )
     return [*places.values()][:MOST]
+
+
+def told_places(
+    trail: Trail, ends: Mapping[str, Any], told: Told
+) -> list[tuple[tuple[int, ...], Made, tuple[str, ...]]]:
+    """What the numbers tell comes before all other lines: where factors came in, and what stands for a delta."""
+    if trail.truth.singly:
+        return []
+    keys = {n: found[0] for n, value in ends.items() if (found := ends_of(trail, value))}
+    right = [key for value in told.right for key in ends_of(trail, value)[:1]]
+    if told.at_end:
+        return [((-1, 0, k, 0, 0), trail.made[key], (n,)) for k, (n, key) in enumerate(keys.items())]
+    found = lines_of_factors(trail, keys, told.ratios, right, updates=told.updates)
+    left_out = (
+        delta_left_out(trail, keys.values(), (FORWARD, MADE, PART)) if told.delta_left_out and len(keys) > 1 else None
+    )
+    found += [(left_out, tuple(keys))] if left_out is not None else []
+    return [((-1, 0, k, 0, 0), made, names) for k, (made, names) in enumerate(found)]
 
 
 def made_wrong(trail: Trail, update: Made) -> list[Made]:
@@ -262,7 +161,9 @@ def misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Made]:
         if trail.kinds.get(inner.key) == RIGHT and trail.is_share(inner.key):
             found += [inner] if alone else []
         elif trail.kinds.get(inner.key) in (RIGHT, SCALED) and inner.value.size != made.value.size:
-            found += renamed(inner, made.order) if is_another(inner.value, wanted) else []
+            found += (
+                (renamed(inner, made.order) or passed_on(inner, made.order)) if is_another(inner.value, wanted) else []
+            )
     return found
 
 
@@ -274,6 +175,13 @@ def renamed(made: Made, before: int) -> list[Made]:
     named = [n for last, n in itertools.pairwise(made.named) if last[2] != RESULT]
     alias = [n for n in named if n[3] <= before and n[2] not in (RESULT, made.variable)]
     return [replace(made, file=n[0], line=n[1], variable=n[2]) for n in alias[-1:]]
+
+
+def passed_on(made: Made, before: int) -> list[Made]:
+    """The last `return` of more than a name that handed a value on unchanged: a layer that left its derivative out."""
+    own = [n for n in made.named if n[2] == RESULT and n[3] <= before and n[1] != made.line]
+    more = [n for n in own if not PLAIN.fullmatch(linecache.getline(n[0], n[1]).strip())]
+    return [replace(made, file=n[0], line=n[1], variable=n[2]) for n in more[-1:]]
 
 
 def is_another(x: Array, wanted: Sequence[Array]) -> bool:

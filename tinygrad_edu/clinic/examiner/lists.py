@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.book import total
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward
 from tinygrad_edu.clinic.examiner.layers import Layer, Use
 from tinygrad_edu.clinic.examiner.network import Network
@@ -110,12 +111,3 @@ def stand_in(params: Mapping[str, Array], gradients: Mapping[str, Array]) -> Net
     net.uses = {n: [Use(u.step, u.slot, n, 1 - u.slot) for u in uses] for n, uses in net.uses.items()}
     net.layers = [Layer(use.step, [use], title=f"gradient of {n}") for n in params for use in net.uses[n]]
     return net
-
-
-def total(net: Network, name: str) -> Any:
-    program = net.program
-    parts = [
-        program.move_back(program.steps[u.step].parents[u.slot], program.handed[u.step][u.slot])
-        for u in net.uses.get(name, ())
-    ]
-    return sum(parts[1:], parts[0]) if parts else 0.0

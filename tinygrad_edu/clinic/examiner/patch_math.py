@@ -21,7 +21,7 @@ def logarithm(x: ArrayLike, *base: Any) -> Any:
     return ops.log(x) / ops.log(base[0]) if base else ops.log(x)
 
 
-def total(numbers: Iterable[Any]) -> Any:
+def add_up(numbers: Iterable[Any]) -> Any:
     listed = list(numbers)
     return sum(listed) if any(isinstance(x, Value) for x in listed) else math.fsum(listed)
 
@@ -34,7 +34,7 @@ def plain(test: Callable[[float], bool]) -> Callable[[Any], bool]:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **TABLE,
     "fabs": ops.abs,
-    "fsum": total,
+    "fsum": add_up,
     "log": logarithm,
     "log2": lambda x: logarithm(x, 2.0),
     "log10": lambda x: logarithm(x, 10.0),

@@ -86,8 +86,10 @@ class Recording:
 
 
 def as_numbers(x: Any) -> Array | None:
-    """A float, or an array of floats."""
+    """A float, or an array of floats; a mask is one of zeros and ones."""
     if isinstance(x, np.ndarray):
+        if x.dtype.kind == "b" and x.size > 1:
+            return np.asarray(x, dtype=float)
         return np.asarray(x) if x.dtype.kind == "f" and x.size else None
     if isinstance(x, (float, np.floating)):
         return np.asarray(float(x))
@@ -212,13 +214,20 @@ class Recorder:
             return
         _, statement, befores = waiting
         names, world, file = frame.f_locals, frame.f_globals, frame.f_code.co_filename
-        for before in befores:
+        for before in [self.late(b, names, world) for b in befores] if statement.in_line else befores:
             where = {"file": file, "line": statement.first, "inputs": before.inputs}
             if before.assignment.target is None:
                 if returned is not MISSING:
                     self.enter_returned(before, returned, where)
             else:
                 self.enter_written(before, names, world, where)
+
+    def late(self, before: Before, names: Any, world: Any) -> Before:
+        """An assignment of a loop on one line: its names are bound when the line ends, and not when it begins."""
+        written = before.assignment.target
+        reads = [x for x in before.assignment.reads if written is None or ast.unparse(x) != ast.unparse(written)]
+        inputs = [key for read in reads for key in self.inputs(read, names, world)]
+        return Before(before.assignment, tuple(dict.fromkeys(inputs)), None)
 
     def enter_returned(self, before: Before, returned: Any, where: dict[str, Any]) -> None:
         key = before.assignment.key

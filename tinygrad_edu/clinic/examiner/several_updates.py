@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.book import total
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward
-from tinygrad_edu.clinic.examiner.lists import total
 from tinygrad_edu.clinic.examiner.loss_parts import parts_of, some_parts
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.recording import Recording
@@ -106,8 +106,8 @@ class SeveralUpdates:
             assert first is not None
             n, batch = len(self.updates), len(first.chosen)
             on = "all samples" if batch == self.samples.count else "one sample" if batch == 1 else f"{batch} samples"
-            many = f"{'at least ' if not self.updates.complete else ''}{n} updates, each on {on}"
-            return FoundRule(RULES["gradient_descent"], self.lr or first.factor, {}, f" in {many}")
+            many = f" in {'at least ' if not self.updates.complete else ''}{n} updates, each on {on}"
+            return FoundRule(RULES["gradient_descent"], self.lr or first.factor, {}, many if n > 1 else f", on {on}")
         for choice in self.orders():
             walk = self.walk(self.points, [self.gradient(k, c) for k, c in enumerate(choice)])
             found = right_rule(walk)
@@ -223,6 +223,8 @@ class SeveralUpdates:
         """The update in words."""
         count = f"{'at least ' if not self.updates.complete else ''}{len(self.updates)}"
         first = ", ".join(str(j + 1) for j in chosen[:SHOWN])
+        if len(self.updates) == 1:
+            return f"The step is one update, on sample{'s' if len(chosen) > 1 else ''} {first}."
         which = f"sample{'s' if len(chosen) > 1 else ''} {first}{', ...' if len(chosen) > SHOWN else ''}"
         data = "all of the data" if len(chosen) == self.samples.count else which
         return f"The step makes {count} updates; this is update {k + 1}, on {data}."
@@ -272,6 +274,7 @@ def batches_in(recording: Recording, net: Network, count: int, axis: int) -> lis
     found: list[Chosen] = []
     for made in recording.made.values():
         x = made.value if axis == 0 or made.value.ndim < 2 else made.value.T
+        x = x[None] if x.ndim == 1 else x
         if x.ndim == 2 and x.shape[1] == table.shape[1 - axis] and len(x) < count and len(rows) == count:
             chosen = tuple(rows.get(row.tobytes(), -1) for row in np.ascontiguousarray(x))
             found += [chosen] if -1 not in chosen and chosen not in found else []

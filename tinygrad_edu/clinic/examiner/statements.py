@@ -15,7 +15,7 @@ import ast
 import copy
 import linecache
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.reachable import attributes
 
 MISSING = object()
+LOOPS = (ast.For, ast.While)
 NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -47,6 +48,7 @@ class Statement:
     returns: tuple[Assignment, ...] = ()
     calls: bool = False
     again: bool = field(default=False)  # the head of a loop
+    in_line: bool = False  # the body of a loop that stands on one line: what it reads is bound after the line begins
 
     @classmethod
     def of(cls, node: ast.stmt) -> Statement:
@@ -205,9 +207,10 @@ def statements_of(filename: str) -> dict[int, Statement]:
     except (SyntaxError, ValueError):
         return {}
     found: dict[int, Statement] = {}
+    loops = {node.lineno for node in ast.walk(tree) if isinstance(node, LOOPS) and node.body[0].lineno == node.lineno}
     for node in ast.walk(tree):  # breadth first: inner statements come later and overwrite
         if isinstance(node, ast.stmt) and not isinstance(node, NESTED):
-            made = Statement.of(node)
+            made = replace(Statement.of(node), in_line=node.lineno in loops)
             last = node.body[0].lineno - 1 if getattr(node, "body", None) else node.end_lineno or node.lineno  # type: ignore[attr-defined]
             found.update(dict.fromkeys(range(node.lineno, max(last, node.lineno) + 1), made))
     return found

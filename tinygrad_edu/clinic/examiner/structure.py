@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import copy
+import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,7 +76,7 @@ def leaves(x: Any, name: str, path: tuple[tuple[str, Any], ...], above: set[int]
     """The leaves below x, in order."""
     if is_leaf(x):
         yield Leaf(name or "params", path, x)
-    elif id(x) not in above and len(path) < DEEPEST:
+    elif id(x) not in above and len(path) < DEEPEST and not (path and isinstance(x, types.ModuleType)):
         for kind, key, inner in parts(x):
             yield from leaves(inner, f"{name}{suffix(kind, key, name)}", (*path, (kind, key)), above | {id(x)})
 
@@ -83,10 +84,17 @@ def leaves(x: Any, name: str, path: tuple[tuple[str, Any], ...], above: set[int]
 def parts(x: Any) -> list[tuple[str, Any, Any]]:
     """(kind, key, what is there) of a container."""
     if isinstance(x, Mapping):
-        return [("item", key, inner) for key, inner in x.items()]
+        return [("item", key, inner) for key, inner in x.items() if not is_dunder(key)]
+    if isinstance(x, types.ModuleType):
+        return [("attribute", key, inner) for key, inner in [*vars(x).items()] if not is_dunder(key)]
     if isinstance(x, (list, tuple)):
         return [("item", k, inner) for k, inner in enumerate(x)]
     return [("attribute", key, inner) for key, inner in attributes(x).items()]
+
+
+def is_dunder(key: Any) -> bool:
+    """Is it one of Python's own names, as a module and `globals()` have them?"""
+    return isinstance(key, str) and key.startswith("__") and key.endswith("__")
 
 
 def suffix(kind: str, key: Any, name: str) -> str:

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.moments import starts
+from tinygrad_edu.clinic.examiner.report import FoundSlip
 from tinygrad_edu.clinic.examiner.rule_screen import Screen
 from tinygrad_edu.clinic.examiner.step_walk import FITS, Walk
 from tinygrad_edu.clinic.examiner.update_rules import RULES, Start, UpdateRule
 
 Array = np.ndarray[Any, Any]
 MANY, ENTRIES = 5_000, 200  # numbers in all parameters above which the rules are tried on a few of each first
+RIGHT_STEP = "w - lr·g, with g right"
 CLIPPED = 1e-4  # relative; clip_grad_norm divides by ‖g‖ + 1e-6
 USUAL = {
     "mu": (0.9, 0.8, 0.95, 0.99, 0.5, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1),
@@ -32,6 +34,14 @@ ASSIGNED = UpdateRule(
     "The new weight is the change itself: it is assigned, not added to the old weight.",
     "w -= lr * g (or w += lr * (-g)), not w = lr * g.",
 )  # fmt: skip
+
+
+def update_slip(rule: UpdateRule, names: Sequence[str]) -> FoundSlip:
+    """A wrong rule as a found mistake."""
+    which = ", ".join(names)
+    return FoundSlip(
+        rule.name, "update", which, tuple(names), 0.0, True, rule.sentence, rule.fix, rule.formula, RIGHT_STEP, ""
+    )
 
 
 @dataclass(frozen=True)

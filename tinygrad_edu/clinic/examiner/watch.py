@@ -117,7 +117,10 @@ class Watcher:
         return self.step
 
     def look(self) -> None:
-        held = dict(self.read())
+        try:
+            held = dict(self.read())
+        except (LookupError, AttributeError):  # the program has thrown a parameter away
+            raise EnoughError from None
         for name, x in held.items():
             new = np.array(x, dtype=float)
             self.work += LOOK + NUMBER * new.size

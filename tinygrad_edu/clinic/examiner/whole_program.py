@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,26 +13,29 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.clinic.examiner.book import total, truth_of
-from tinygrad_edu.clinic.examiner.check import deltas_of, difference, factors_of, rounding
+from tinygrad_edu.clinic.examiner.check import deltas_of, difference, factors_of, rounding, slack_of, told_by
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate
 from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, form_of, same, whole_numbers
 from tinygrad_edu.clinic.examiner.lines import find_places
+from tinygrad_edu.clinic.examiner.made_gradients import gradients_are_made
 from tinygrad_edu.clinic.examiner.moments import moments_of
 from tinygrad_edu.clinic.examiner.reachable import places, preserve
 from tinygrad_edu.clinic.examiner.recording import Recording, record_run
-from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip
+from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.clinic.examiner.several_updates import SeveralUpdates, samples_of
 from tinygrad_edu.clinic.examiner.step_walk import Walk
-from tinygrad_edu.clinic.examiner.update_step import FoundRule, find_rule, simple_rule
-from tinygrad_edu.clinic.examiner.watch import readings, watch_updates
+from tinygrad_edu.clinic.examiner.update_rules import UpdateRule
+from tinygrad_edu.clinic.examiner.update_step import ASSIGNED, FoundRule, find_rule, simple_rule, update_slip
+from tinygrad_edu.clinic.examiner.watch import Updates, readings, watch_updates
 from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
 STEPS = 3  # in a row: one tells gradient descent, three tell momentum from Adam
+Known = tuple[dict[str, Array], str, str]  # the right gradients, the method, a note
 Examined = tuple[int, tuple[int, ...], BackpropReport]  # the update, the samples that it was made on, what was found
 BIAS = re.compile(r"(^|[._])(b\d*|bias(es)?\d*)(\[\d+\])*$", re.IGNORECASE)  # what a step may not leave as it is
 NUMBER = re.compile(r"\d+")  # layers[0].W and layers[2].W are of one kind
@@ -88,15 +91,17 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     kinds = {NUMBER.sub("#", n) for n in chosen}
     idle = [n for n in numbers if n not in changed and n in after and (BIAS.search(n) or NUMBER.sub("#", n) in kinds)]
     chosen |= {n: before[n] for n in idle if chosen and program.matters(before[n])}
+    gone = [n for n in numbers if n not in after and chosen and program.matters(before[n])]
+    chosen |= {n: before[n] for n in gone}
     if not chosen:
         raise ExaminerError(
             f"step() changed {', '.join(changed)}, but loss() does not depend on any of them: does it measure "
-            "the same object?"
+            "the same object? Or does the step only give a name to new weights (w = w - lr * g in a loop over them)?"
         )
     learner = LearnerForward(program.loss(chosen), form_of(chosen), program.state, program.roots, whole=True)
     weights = {n: numbers[n] for n in chosen}
-    new = {n: after[n] for n in chosen}
-    return Verdict(program, learner, weights, new, rate, recording, (states[0], later[0]), counts).report()
+    new = {n: after.get(n, numbers[n]) for n in chosen}
+    return Verdict(program, learner, weights, new, rate, recording, (states[0], later[0]), counts, gone).report()
 
 
 @dataclass(eq=False)
@@ -111,6 +116,7 @@ class Verdict:
     recording: Recording
     states: tuple[list[Array], list[Array]]
     counts: list[int]
+    gone: Sequence[str] = ()  # what the step has thrown away
 
     def report(self) -> BackpropReport:
         start = self.learner.checked_loss(self.weights)
@@ -131,8 +137,12 @@ class Verdict:
         if rule is not None:
             return self.by_rule(net, right, rule, walk, method, note)
         report = self.by_gradient(right)
+        if not report.certain and (names := self.assigned(report, right)):
+            return self.by_wrong_rule(ASSIGNED, names, net, walk, (right, method, note))
         fitted = any(slip.mutant is not None and slip.mutant.chance for slip in (report.explanations or [()])[0])
-        if (not report.certain or fitted) and self.made(right, net):  # a factor without a reason explains no update
+        if (not report.certain or fitted) and gradients_are_made(
+            self.recording, right, factors_of(net, self.lr), self.lr
+        ):  # a factor without a reason explains no update
             return self.other_update(net, right, walk, method, note)
         return report
 
@@ -142,14 +152,19 @@ class Verdict:
         self.program.state.restore()
         watched = watch_updates(self.program.step, lambda: {n: self.program.held(x) for n, x in leaves.items()})
         self.program.state.restore()
-        found = readings(watched) if method == "traced" else []
+        found = [*readings(watched)] if method == "traced" else []
+        one = Updates([self.weights, self.new], total=1)
 
         def walk(points: list[dict[str, Array]], gradients: list[dict[str, Array]]) -> Walk:
             numbers = [float(x) for x in floats_in(self.program.roots)[1]]
             return Walk(points, gradients, self.lr, numbers, ((), ()), (), self.single)
 
-        samples = samples_of(self.learner, self.weights, net, self.recording) if found else None
-        return [SeveralUpdates(samples, x, self.lr, walk) for x in found if samples is not None]
+        if method != "traced" or self.gone:
+            return []
+        samples = samples_of(self.learner, self.weights, net, self.recording)
+        if not found and len(samples.batches) == 1:  # a single update, and it took but a part of the data
+            found = [one]
+        return [SeveralUpdates(samples, x, self.lr, walk) for x in found]
 
     def by_updates(
         self, ways: list[SeveralUpdates], net: Any, right: dict[str, Array], walk: Walk, method: str, note: str
@@ -204,7 +219,8 @@ class Verdict:
             try:
                 for _ in range(k + 1):
                     self.program.step()
-                now = {n: x for n, x in self.program.numbers().items() if n in self.weights}
+                held = self.program.numbers()
+                now = {n: held[n] for n in self.weights}
                 self.program.state.restore()
                 gradients.append(self.gradient_at(weights[-1]))
             except Exception:  # the program need not run several steps: what is known is used
@@ -229,35 +245,6 @@ class Verdict:
         net, _, _ = network_of(self.learner, params, self.learner.loss(params))
         return {n: np.asarray(total(net, n)) + np.zeros(x.shape) for n, x in params.items()}
 
-    def made(self, right: Mapping[str, Array], net: Any) -> bool:
-        """Are the right gradients, or plain multiples of them, among the values that the step made?"""
-        scales = np.abs(factors_of(net, self.lr))
-        return all(self.line_of(g, scales) is not None for g in right.values() if np.linalg.norm(g) > 1e-12)
-
-    def line_of(self, g: Array, scales: Array) -> int | None:
-        flat = g.ravel()
-        norm = float(np.linalg.norm(flat))
-        for made in self.recording.made.values():
-            if made.line and made.value.size == flat.size and flat.size > 1:
-                x = made.value.ravel()
-                cosine = abs(float(np.vdot(x, flat))) / (norm * float(np.linalg.norm(x)) or 1.0)
-                scale = float(np.linalg.norm(x)) / norm
-                if cosine > 1.0 - 1e-12 and np.any(np.abs(scales / scale - 1.0) < 1e-6):
-                    return made.line
-        rates = [s * c for s in (1.0, -1.0) for c in ((1.0, self.lr) if self.lr else (1.0,))]
-        numbers = [m.value.reshape(()) for m in self.recording.made.values() if m.value.size == 1 and m.line]
-        single = np.sort([float(x) for x in numbers])
-        for c in rates if single.size else ():
-            at = (
-                np.clip(np.searchsorted(single, c * flat), 1, len(single) - 1)
-                if single.size > 1
-                else np.zeros(flat.size, int)
-            )
-            gaps = np.minimum(np.abs(single[at] - c * flat), np.abs(single[at - 1] - c * flat))
-            if np.all(gaps <= 1e-9 * np.abs(flat)):
-                return 1
-        return None
-
     def by_rule(
         self, net: Any, right: dict[str, Array], rule: FoundRule, walk: Walk, method: str, note: str
     ) -> BackpropReport:
@@ -267,13 +254,21 @@ class Verdict:
             zero = dict.fromkeys(self.weights, 0.0)
             note = f"{text} {note}".strip()
             return BackpropReport(zero, {}, [], right, right, method=method, note=note, network=net, followed=True)
-        report = self.wrong_update(net, right, method, note, walk)
-        slip = FoundSlip(
-            rule.rule.name, "update", ", ".join(self.weights), tuple(self.weights), 0.0, True, rule.rule.sentence,
-            rule.rule.fix, rule.rule.formula, "w - lr·g, with g right", "",
-        )  # fmt: skip
-        report.explanations = [(slip,)]
-        self.add_places(report, net, walk)
+        return self.by_wrong_rule(rule.rule, [*self.weights], net, walk, (right, method, note))
+
+    def assigned(self, report: BackpropReport, right: Mapping[str, Array]) -> list[str]:
+        """The wrong parameters, if each of them is lr·g now, in place of w - lr·g."""
+        lr = self.lr or self.rate_of(dict(right))
+        close = [n for n in report.wrong if relative(self.new[n], lr * right[n]) < self.tolerance]
+        return close if 0 < len(close) == len(report.wrong) < len(right) else []
+
+    def by_wrong_rule(
+        self, rule: UpdateRule, names: Sequence[str], net: Any, walk: Walk, known: Known
+    ) -> BackpropReport:
+        """The gradients are right, and what is done with those of the named parameters is not."""
+        report = self.wrong_update(net, *known, walk)
+        report.explanations = [(update_slip(rule, names),)]
+        self.add_places(report, net, walk, assigned=rule is ASSIGNED)
         return report
 
     def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str, walk: Walk) -> BackpropReport:
@@ -302,7 +297,10 @@ class Verdict:
         tolerances = self.tolerances(self.weights, implied)
         report = judge(self.learner, self.weights, Given(implied), self.lr, tolerances)
         report.followed = True
-        if report.missing:
+        if self.gone:
+            report.explanations = []
+            report.note = f"After the step {', '.join(self.gone)} is gone: what held it is shorter."
+        elif report.missing:
             left = ", ".join(report.missing)
             report.note = f"The step leaves {left} as before: is its gradient computed, and used? {report.note}".strip()
         if not report.ok and report.network is not None:
@@ -323,8 +321,9 @@ class Verdict:
         return float(np.median(ratios)) if ratios else (held[0] if held else 1.0)
 
     def add_places(
-        self, report: BackpropReport, net: Any, walk: Walk | None, ends: tuple[Any, Any] | None = None
-    ) -> None:
+        self, report: BackpropReport, net: Any, walk: Walk | None, ends: tuple[Any, Any] | None = None, *,
+        assigned: bool = False,
+    ) -> None:  # fmt: skip
         """The lines at which the step leaves what is right, from the changed parameters back.
 
         ends: the parameters before and after the update that is examined, by default those of the whole step.
@@ -333,14 +332,16 @@ class Verdict:
             return
         before, after = ends or (self.weights, self.new)
         lr = self.lr or 1.0
-        truth = truth_of(net, before, self.single)
+        truth = truth_of(net, before, self.single, slack_of(report))
         for n, g in report.right.items():
             truth.add_whole(before[n] - lr * g, f"the right new {n}")
-            truth.add_whole(lr * g, f"lr·∂L/∂{n}")
+            if not (assigned and n in report.wrong):
+                truth.add_whole(lr * g, f"lr·∂L/∂{n}")
         for n, x in moments_of(walk) if walk is not None else ():
             truth.add_whole(x, f"an average of ∂L/∂{n}")
         wrong = {n: after[n] for n in report.wrong}
-        report.places = find_places(self.recording, truth, wrong, factors_of(net, self.lr), deltas_of(net))
+        told = told_by(report, [after[n] for n in report.right if n not in wrong], updates=True, at_end=assigned)
+        report.places = find_places(self.recording, truth, wrong, factors_of(net, self.lr), deltas_of(net), told)
 
 
 def relative(a: Array, b: Array) -> float:

@@ -224,7 +224,7 @@ def missing_bias_gradient(net: Network, _: Learner) -> Variants:
 
 @slip(
     "bias_not_summed",
-    sentence="The gradient of the bias is not summed over the samples: it has a row for each sample.",
+    sentence="The gradient of the bias is not the sum over the samples.",
     fix="Sum over the samples: d{b} = {d}.sum(axis=0).",
     right="∂L/∂{b} = Σ over the samples of {d}",
     example="db1 = d1                            # should be d1.sum(axis=0)",

@@ -1,0 +1,177 @@
+"""The line that brings a factor in: where a wrong gradient is a plain multiple of the right one.
+
+A factor alone marks no line: people write -∂L/∂z and add it, or n·∂L/∂z and divide later. What is compared is what each
+line makes of what it is given. A line that turns δ into 2·∂L/∂W has brought in the 2, and `W -= lr * dW` after it has
+not. A factor that was to be taken out and was not (a forgotten / n) is looked for where the gradient itself is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made
+
+Array = np.ndarray[Any, Any]
+SAME = 1e-5  # relative
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A wrong parameter: its gradient as it is and as it should be, and c with given = c·right."""
+
+    given: Array
+    right: Array
+    factor: float
+
+
+def ratios_of(given: Mapping[str, Array], right: Mapping[str, Array], wrong: Mapping[str, Any]) -> dict[str, Ratio]:
+    """The wrong gradients that are a multiple of the right ones.
+
+    >>> {n: r.factor for n, r in ratios_of({"w": np.full(2, 6.0)}, {"w": np.full(2, 3.0)}, {"w": 1.0}).items()}
+    {'w': 2.0}
+    """
+    found = {}
+    for name in wrong:
+        a, b = np.asarray(given.get(name, 0.0), dtype=float), np.asarray(right[name], dtype=float)
+        c = multiple_of(a, b)
+        if c is not None and abs(c - 1.0) > SAME and b.size > 1:
+            found[name] = Ratio(a, b, c)
+    return found
+
+
+def multiple_of(a: Array, b: Array) -> float | None:
+    """c with a = c·b, where b may stand turned."""
+    if a.size != b.size or not np.isfinite(a).all():
+        return None
+    for turned in (b, b.T):
+        x, y = a.ravel(), turned.ravel()
+        c = float(np.vdot(y, x)) / (float(np.vdot(y, y)) or np.inf)
+        if c and np.linalg.norm(x - c * y) <= SAME * np.linalg.norm(x):
+            return c
+    return None
+
+
+class Factors:
+    """A trail, and what factor each of its lines brings in."""
+
+    def __init__(self, trail: Any) -> None:
+        self.trail, self.made = trail, trail.made
+
+    def of(self, key: Key) -> float | None:
+        """The value as a multiple of a derivative."""
+        found = self.trail.found.get(key) if key in self.made else None
+        if found is None or self.trail.kinds[key] == "forward":  # of one sample, h is a multiple of ∂L/∂W = h ⊗ δ
+            return None
+        return found[1] if self.made[key].value.size > 1 else None
+
+    def given_to(self, made: Made) -> float | None:
+        """The factor of the derivatives that a line reads: 1 where it reads none, nothing where they differ."""
+        factors = [c for k in made.inputs if k in self.made and (c := self.of(k)) is not None]
+        if not factors:
+            return 1.0
+        return factors[0] if all(abs(c / factors[0] - 1.0) < SAME for c in factors) else None
+
+    def brought_in(self, made: Made) -> float | None:
+        after, before = self.of(made.key), self.given_to(made)
+        return after / before if after is not None and before else None
+
+    def behind(self, end: Key) -> Iterator[Made]:
+        """The value itself and all of which it is made."""
+        seen, waiting = {end}, [end]
+        while waiting:
+            made = self.made.get(waiting.pop())
+            if made is not None:
+                yield made
+                fresh = [k for k in made.inputs if k not in seen]
+                seen.update(fresh)
+                waiting += fresh
+
+    def update_of(self, end: Key, ratio: Ratio) -> tuple[float | None, list[Made]]:
+        """(the factor that the line of the update brings in, the values made on it)."""
+        made = self.made[end]
+        same_line = [made, *(self.made[k] for k in made.inputs if k in self.made and made.total)]
+        line = [m for m in same_line if m.line == made.line and m.file == made.file]
+        held = [self.made[k].value for m in line for k in m.inputs if k in self.made and self.made[k] not in line]
+        factors = [c for x in held if (c := multiple_of(x, ratio.right)) is not None]
+        if factors:
+            return ratio.factor / factors[0], line
+        signs = {
+            c for m in line if not m.total and (c := self.given_to(m)) is not None and any(self.of(k) for k in m.inputs)
+        }
+        plain = abs(abs(ratio.factor) - 1.0) < SAME and len(signs) == 1  # the gradient is made on the line itself
+        return (ratio.factor * float(np.sign(signs.pop())) if plain else None), line
+
+
+def lines_of_factors(
+    trail: Any, ends: Mapping[str, Key], ratios: Mapping[str, Ratio], right: list[Key], *, updates: bool
+) -> list[tuple[Made, tuple[str, ...]]]:
+    """The values at which the factor of each wrong gradient came in, with the names that it goes into; best first.
+
+    ends: name → the value that is wrong, a gradient or (updates) a new parameter; right: values that are right, behind
+    which nothing is to blame.
+    """
+    factors = Factors(trail)
+    innocent = {made.key for key in right for made in factors.behind(key)}
+    names: dict[Key, list[str]] = {}
+    exact: dict[Key, bool] = {}
+    for name, ratio in ratios.items():
+        for made, is_exact in blamed(factors, ends[name], ratio, innocent, updates) if name in ends else ():
+            names.setdefault(made.key, []).append(name)
+            exact[made.key] = is_exact
+    ranked = sorted(names, key=lambda k: (-len(names[k]), not exact[k], trail.made[k].order))
+    done: set[str] = set()
+    found = []
+    for key in ranked:
+        if not done.issuperset(names[key]):
+            done.update(names[key])
+            found.append((trail.made[key], tuple(names[key])))
+    return found
+
+
+def blamed(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], updates: bool) -> list[tuple[Made, bool]]:
+    """The values behind one wrong parameter that may have brought its factor in; (value, exactly that factor)."""
+    at_update, line = factors.update_of(end, ratio) if updates else (None, [])
+    on_line = {made.key for made in line}
+    found: list[tuple[Made, bool]] = []
+    for made in factors.behind(end):
+        c = factors.brought_in(made) if made.line and made.key not in on_line | innocent else None
+        if c is not None and abs(c - 1.0) > SAME and factors.trail.is_plain(c / ratio.factor):
+            found.append((made, abs(c / ratio.factor - 1.0) < SAME))
+    update = factors.made[end]
+    if at_update is not None and abs(at_update - 1.0) > SAME and factors.trail.is_plain(at_update / ratio.factor):
+        begins = [made for made, _ in found if not any(factors.of(k) for k in made.inputs if k in factors.made)]
+        if begins and len(found) > len(begins):  # -∂L/∂z that is added in the end: a way to write it
+            return [x for x in found if x[0] not in begins]
+        return [*found, (update, True)]
+    if not found and (at_update is not None or not updates):  # a factor that was to be taken out and was not
+        own = [m for m in factors.behind(end) if m.line and m.key not in on_line and not m.view
+               and multiple_of(m.value, ratio.right) is not None]  # fmt: skip
+        found = [(min(own, key=lambda m: m.order), False)] if own else []
+    return found
+
+
+def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) -> Made | None:
+    """Where wrong gradients are made of values of the forward alone: what stands where their delta belongs.
+
+    That is the last such value of which two of them are made, under the last name that it was given.
+    of_values: the kinds that count as values of the forward; only the later ones of them can stand for a delta.
+    """
+    factors = Factors(trail)
+    forward = {(m.file, m.line) for m in trail.made.values() if trail.kinds[m.key] == of_values[0]}
+    counts: dict[Key, int] = {}
+    for end in ends:
+        for m in factors.behind(end):
+            kinds = {trail.kinds.get(k) for k in m.inputs}
+            plain = m.line and m.key != end and not m.view and m.inputs and (m.file, m.line) not in forward
+            if plain and trail.kinds.get(m.key) in of_values[1:] and kinds.issubset(of_values):
+                counts[m.key] = counts.get(m.key, 0) + 1
+    shared = [trail.made[key] for key, n in counts.items() if n > 1]  # of a weight and of its bias
+    if not shared:
+        return None
+    made: Made = max(shared, key=lambda m: m.order)
+    named = [n for n in made.named if n[2] != RESULT]
+    return replace(made, file=named[-1][0], line=named[-1][1], variable=named[-1][2]) if named else made

@@ -1,0 +1,50 @@
+"""Does a step make the right gradients somewhere, whatever it does with them afterwards?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.recording import Recording
+
+Array = np.ndarray[Any, Any]
+
+
+def gradients_are_made(
+    recording: Recording, right: Mapping[str, Array], factors: Iterable[float], lr: float | None
+) -> bool:
+    """Are the right gradients, or plain multiples of them, among the values that the step made?
+
+    >>> gradients_are_made(Recording(), {"w": np.ones(2)}, [1.0], None)
+    False
+    """
+    scales = np.abs([*factors])
+    return all(is_made(recording, g, scales, lr) for g in right.values() if np.linalg.norm(g) > 1e-12)
+
+
+def is_made(recording: Recording, g: Array, scales: Array, lr: float | None) -> bool:
+    """Is this gradient a value of the run, whole or number by number?"""
+    flat = g.ravel()
+    norm = float(np.linalg.norm(flat))
+    for made in recording.made.values():
+        if made.line and made.value.size == flat.size and flat.size > 1:
+            x = made.value.ravel()
+            cosine = abs(float(np.vdot(x, flat))) / (norm * float(np.linalg.norm(x)) or 1.0)
+            scale = float(np.linalg.norm(x)) / norm
+            if cosine > 1.0 - 1e-12 and np.any(np.abs(scales / scale - 1.0) < 1e-6):
+                return True
+    rates = [s * c for s in (1.0, -1.0) for c in ((1.0, lr) if lr else (1.0,))]
+    numbers = [m.value.reshape(()) for m in recording.made.values() if m.value.size == 1 and m.line]
+    single = np.sort([float(x) for x in numbers])
+    for c in rates if single.size else ():
+        at = (
+            np.clip(np.searchsorted(single, c * flat), 1, len(single) - 1)
+            if single.size > 1
+            else np.zeros(flat.size, int)
+        )
+        gaps = np.minimum(np.abs(single[at] - c * flat), np.abs(single[at - 1] - c * flat))
+        if np.all(gaps <= 1e-9 * np.abs(flat)):
+            return True
+    return False
