@@ -38,7 +38,7 @@ from tinygrad_edu.clinic.examiner.inputs import (
     parameters,
 )
 from tinygrad_edu.clinic.examiner.judge import judge
-from tinygrad_edu.clinic.examiner.lines import Told, find_places
+from tinygrad_edu.clinic.examiner.lines import Hints, find_places
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.reachable import preserve
 from tinygrad_edu.clinic.examiner.recording import Recording, record_run
@@ -151,7 +151,7 @@ def add_places(report: BackpropReport, recording: Recording, weights: Mapping[st
         ends = {n: report.raw.get(n, report.given[n]) for n in report.wrong if n in report.given}
         truth, deltas = truth_of(report.network, weights, slack=slack_of(report)), deltas_of(report.network)
         right = [report.given[n] for n in report.right if n not in report.wrong and n in report.given]
-        report.places = find_places(recording, truth, ends, factors, deltas, told_by(report, right))
+        report.places = find_places(recording, truth, ends, factors, deltas, hints_of(report, right))
     report.followed = True
 
 
@@ -160,11 +160,11 @@ def slack_of(report: BackpropReport) -> float:
     return max((e for n, e in report.errors.items() if n not in report.wrong), default=0.0)
 
 
-def told_by(report: BackpropReport, right: Sequence[Any], *, updates: bool = False, at_end: bool = False) -> Told:
+def hints_of(report: BackpropReport, right: Sequence[Any], *, updates: bool = False, at_end: bool = False) -> Hints:
     """What the numbers of a report tell of the line of its mistake; right: values that are as they should be."""
     codes = {slip.code for slip in report.explanations[0]} if report.certain and report.explanations else set()
     ratios, dropped = ratios_of(report.given, report.right, report.wrong), "upstream_gradient_dropped" in codes
-    return Told(ratios, right, dropped, updates, at_end)
+    return Hints(ratios, right, dropped, updates, at_end)
 
 
 def deltas_of(net: Network) -> dict[str, list[Array]]:

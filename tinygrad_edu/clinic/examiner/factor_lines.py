@@ -38,7 +38,7 @@ def ratios_of(given: Mapping[str, Array], right: Mapping[str, Array], wrong: Map
     for name in wrong:
         a, b = np.asarray(given.get(name, 0.0), dtype=float), np.asarray(right[name], dtype=float)
         c = multiple_of(a, b)
-        if c is not None and abs(c - 1.0) > SAME and b.size > 1:
+        if c is not None and abs(c - 1.0) > SAME:
             found[name] = Ratio(a, b, c)
     return found
 
@@ -68,15 +68,15 @@ class Factors:
             return None
         return found[1] if self.made[key].value.size > 1 else None
 
-    def given_to(self, made: Made) -> float | None:
+    def factor_before(self, made: Made) -> float | None:
         """The factor of the derivatives that a line reads: 1 where it reads none, nothing where they differ."""
         factors = [c for k in made.inputs if k in self.made and (c := self.of(k)) is not None]
         if not factors:
             return 1.0
         return factors[0] if all(abs(c / factors[0] - 1.0) < SAME for c in factors) else None
 
-    def brought_in(self, made: Made) -> float | None:
-        after, before = self.of(made.key), self.given_to(made)
+    def factor_change(self, made: Made) -> float | None:
+        after, before = self.of(made.key), self.factor_before(made)
         return after / before if after is not None and before else None
 
     def behind(self, end: Key) -> Iterator[Made]:
@@ -97,10 +97,14 @@ class Factors:
         line = [m for m in same_line if m.line == made.line and m.file == made.file]
         held = [self.made[k].value for m in line for k in m.inputs if k in self.made and self.made[k] not in line]
         factors = [c for x in held if (c := multiple_of(x, ratio.right)) is not None]
+        if ratio.right.size == 1:
+            factors = [c for c in factors if abs(c / ratio.factor - 1.0) < SAME]
         if factors:
             return ratio.factor / factors[0], line
         signs = {
-            c for m in line if not m.total and (c := self.given_to(m)) is not None and any(self.of(k) for k in m.inputs)
+            c
+            for m in line
+            if not m.total and (c := self.factor_before(m)) is not None and any(self.of(k) for k in m.inputs)
         }
         plain = abs(abs(ratio.factor) - 1.0) < SAME and len(signs) == 1  # the gradient is made on the line itself
         return (ratio.factor * float(np.sign(signs.pop())) if plain else None), line
@@ -119,7 +123,7 @@ def lines_of_factors(
     names: dict[Key, list[str]] = {}
     exact: dict[Key, bool] = {}
     for name, ratio in ratios.items():
-        for made, is_exact in blamed(factors, ends[name], ratio, innocent, updates) if name in ends else ():
+        for made, is_exact in candidates(factors, ends[name], ratio, innocent, updates) if name in ends else ():
             names.setdefault(made.key, []).append(name)
             exact[made.key] = is_exact
     ranked = sorted(names, key=lambda k: (-len(names[k]), not exact[k], trail.made[k].order))
@@ -132,13 +136,15 @@ def lines_of_factors(
     return found
 
 
-def blamed(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], updates: bool) -> list[tuple[Made, bool]]:
+def candidates(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], updates: bool) -> list[tuple[Made, bool]]:
     """The values behind one wrong parameter that may have brought its factor in; (value, exactly that factor)."""
+    if ratio.right.size == 1 and not factors.trail.is_plain(ratio.factor):
+        return []  # one number is a multiple of any
     at_update, line = factors.update_of(end, ratio) if updates else (None, [])
     on_line = {made.key for made in line}
     found: list[tuple[Made, bool]] = []
     for made in factors.behind(end):
-        c = factors.brought_in(made) if made.line and made.key not in on_line | innocent else None
+        c = factors.factor_change(made) if made.line and made.key not in on_line | innocent else None
         if c is not None and abs(c - 1.0) > SAME and factors.trail.is_plain(c / ratio.factor):
             found.append((made, abs(c / ratio.factor - 1.0) < SAME))
     update = factors.made[end]
@@ -149,7 +155,8 @@ def blamed(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], updates
         return [*found, (update, True)]
     if not found and (at_update is not None or not updates):  # a factor that was to be taken out and was not
         own = [m for m in factors.behind(end) if m.line and m.key not in on_line and not m.view
-               and multiple_of(m.value, ratio.right) is not None]  # fmt: skip
+               and (c := multiple_of(m.value, ratio.right)) is not None
+               and (ratio.right.size > 1 or abs(c / ratio.factor - 1.0) < SAME)]  # fmt: skip
         found = [(min(own, key=lambda m: m.order), False)] if own else []
     return found
 

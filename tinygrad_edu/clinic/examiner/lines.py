@@ -25,6 +25,7 @@ from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGH
 
 Array = np.ndarray[Any, Any]
 PLAIN = re.compile(r"return [\w.\[\], ]+")
+Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # the rank, the value, the gradients that it goes into
 MOST = 5  # places that are shown
 
 
@@ -49,7 +50,7 @@ class FoundPlace:
 
 
 @dataclass(frozen=True)
-class Told:
+class Hints:
     """What the numbers tell: gradients that are multiples of the right ones; right ends; that a delta is left out."""
 
     ratios: Mapping[str, Ratio]
@@ -65,21 +66,20 @@ def find_places(
     ends: Mapping[str, Any],
     factors: Sequence[float] = (),
     deltas: Mapping[str, Sequence[Array]] | None = None,
-    told: Told | None = None,
+    hints: Hints | None = None,
 ) -> list[FoundPlace]:
     """The lines behind the wrong gradients (`ends`: name → the learner's numbers), best first.
 
     deltas: name → the derivatives by the products in which the parameter stands, of which its gradient is made.
-    told: what the numbers of the gradients tell of the mistake.
+    hints: what the numbers of the gradients tell of the mistake.
     """
     trail = Trail(recording, truth, factors, ends.values())
     in_arrays = not truth.singly and any(np.size(value) > 1 for value in ends.values())
 
-    def small(made: Made) -> int:
-        """A single number (a norm, a step count) is suspected last where all is done in arrays."""
+    def small(made: Made) -> int:  # a single number (a norm, a step count) is suspected last where all is in arrays
         return int(in_arrays and made.value.size == 1)
 
-    order: list[tuple[tuple[int, ...], Made, tuple[str, ...]]] = told_places(trail, ends, told) if told else []
+    order = places_by_hints(trail, ends, hints)
     for strict in PASSES:
         reached: dict[Key, list[str]] = {}
         for name, value in ends.items():
@@ -107,19 +107,17 @@ def find_places(
     return [*places.values()][:MOST]
 
 
-def told_places(
-    trail: Trail, ends: Mapping[str, Any], told: Told
-) -> list[tuple[tuple[int, ...], Made, tuple[str, ...]]]:
+def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) -> list[Ranked]:
     """What the numbers tell comes before all other lines: where factors came in, and what stands for a delta."""
-    if trail.truth.singly:
+    if hints is None or trail.truth.singly:
         return []
     keys = {n: found[0] for n, value in ends.items() if (found := ends_of(trail, value))}
-    right = [key for value in told.right for key in ends_of(trail, value)[:1]]
-    if told.at_end:
+    right = [key for value in hints.right for key in ends_of(trail, value)[:1]]
+    if hints.at_end:
         return [((-1, 0, k, 0, 0), trail.made[key], (n,)) for k, (n, key) in enumerate(keys.items())]
-    found = lines_of_factors(trail, keys, told.ratios, right, updates=told.updates)
+    found = lines_of_factors(trail, keys, hints.ratios, right, updates=hints.updates)
     left_out = (
-        delta_left_out(trail, keys.values(), (FORWARD, MADE, PART)) if told.delta_left_out and len(keys) > 1 else None
+        delta_left_out(trail, keys.values(), (FORWARD, MADE, PART)) if hints.delta_left_out and len(keys) > 1 else None
     )
     found += [(left_out, tuple(keys))] if left_out is not None else []
     return [((-1, 0, k, 0, 0), made, names) for k, (made, names) in enumerate(found)]
@@ -162,7 +160,9 @@ def misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Made]:
             found += [inner] if alone else []
         elif trail.kinds.get(inner.key) in (RIGHT, SCALED) and inner.value.size != made.value.size:
             found += (
-                (renamed(inner, made.order) or passed_on(inner, made.order)) if is_another(inner.value, wanted) else []
+                (renamed(inner, made.order) or last_return(inner, made.order))
+                if is_another(inner.value, wanted)
+                else []
             )
     return found
 
@@ -177,7 +177,7 @@ def renamed(made: Made, before: int) -> list[Made]:
     return [replace(made, file=n[0], line=n[1], variable=n[2]) for n in alias[-1:]]
 
 
-def passed_on(made: Made, before: int) -> list[Made]:
+def last_return(made: Made, before: int) -> list[Made]:
     """The last `return` of more than a name that handed a value on unchanged: a layer that left its derivative out."""
     own = [n for n in made.named if n[2] == RESULT and n[3] <= before and n[1] != made.line]
     more = [n for n in own if not PLAIN.fullmatch(linecache.getline(n[0], n[1]).strip())]

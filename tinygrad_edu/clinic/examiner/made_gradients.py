@@ -48,3 +48,9 @@ def is_made(recording: Recording, g: Array, scales: Array, lr: float | None) -> 
         if np.all(gaps <= 1e-9 * np.abs(flat)):
             return True
     return False
+
+
+def relative(a: Array, b: Array) -> float:
+    """‖a - b‖ by the larger of both."""
+    scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
+    return float(np.linalg.norm(a - b)) / scale if scale else 0.0

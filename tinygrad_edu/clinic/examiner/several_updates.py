@@ -100,20 +100,34 @@ class SeveralUpdates:
 
     def rule(self) -> FoundRule | None:
         """What all of the updates are, if they are right steps."""
+        if len(self.updates) == 1:  # on a part of the data, and on the part that was seen
+            one = self.multiple(0, self.changes(0), self.samples.batches[0])
+            if one is None or not self.allowed(one):
+                return None
+            return FoundRule(RULES["gradient_descent"], self.lr or one.factor, {}, self.on(one))
         fitted = [self.fit(k) for k in range(len(self.updates))]
         if all(f is not None and self.allowed(f) for f in fitted):
             first = fitted[0]
             assert first is not None
-            n, batch = len(self.updates), len(first.chosen)
-            on = "all samples" if batch == self.samples.count else "one sample" if batch == 1 else f"{batch} samples"
-            many = f" in {'at least ' if not self.updates.complete else ''}{n} updates, each on {on}"
-            return FoundRule(RULES["gradient_descent"], self.lr or first.factor, {}, many if n > 1 else f", on {on}")
+            n = len(self.updates)
+            many = f" in {'at least ' if not self.updates.complete else ''}{n} updates, each{self.on(first)[1:]}"
+            return FoundRule(RULES["gradient_descent"], self.lr or first.factor, {}, many)
         for choice in self.orders():
             walk = self.walk(self.points, [self.gradient(k, c) for k, c in enumerate(choice)])
             found = right_rule(walk)
             if found is not None:
                 return replace(found, extra=f"{found.extra} in several updates")
         return None
+
+    def on(self, found: Fitted) -> str:
+        batch = len(found.chosen)
+        few = "one sample" if batch == 1 else f"{batch} samples"
+        return f", on {'all samples' if batch == self.samples.count else few}"
+
+    def is_likely(self, whole: Mapping[str, Array]) -> bool:
+        """Is a single update rather one on the samples that were seen than one on all of the data?"""
+        seen = likeness(self.changes(0), self.gradient(0, self.samples.batches[0]))
+        return seen > likeness(self.changes(0), whole)
 
     def seen(self, k: int) -> list[Chosen]:
         """The samples whose data the program took for update k, if they were seen."""

@@ -107,6 +107,7 @@ OURS: dict[str, Any] = {
     **{name: of_lists(name) for name in LISTS},
     **{name: maker(name) for name in MAKERS},
     **{name: conversion(name) for name in CONVERSIONS},
+    "copy": conversion("array"),  # of a list of arrays too, into which states are written later
     "vectorize": Vectorized,
     "c_": Columns(),
 }

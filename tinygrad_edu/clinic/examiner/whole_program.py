@@ -13,14 +13,14 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.clinic.examiner.book import total, truth_of
-from tinygrad_edu.clinic.examiner.check import deltas_of, difference, factors_of, rounding, slack_of, told_by
+from tinygrad_edu.clinic.examiner.check import deltas_of, difference, factors_of, hints_of, rounding, slack_of
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate
 from tinygrad_edu.clinic.examiner.judge import judge
 from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, form_of, same, whole_numbers
 from tinygrad_edu.clinic.examiner.lines import find_places
-from tinygrad_edu.clinic.examiner.made_gradients import gradients_are_made
+from tinygrad_edu.clinic.examiner.made_gradients import gradients_are_made, relative
 from tinygrad_edu.clinic.examiner.moments import moments_of
 from tinygrad_edu.clinic.examiner.reachable import places, preserve
 from tinygrad_edu.clinic.examiner.recording import Recording, record_run
@@ -48,12 +48,12 @@ def check_program(
 ) -> BackpropReport:
     """Examine a program that updates itself: its gradients, and its update.
 
-    obj: what holds the parameters (an object, a list of layers, a dict). step: trains it once; loss: measures it, on
-    the same data. lr: the learning rate, where it is known. What a step changes and the loss depends on is a parameter,
-    and so is a bias (by its name) that the step leaves as it is; each is named by its path. A right step of SGD,
-    momentum, Nesterov, Adam, RMSprop or Adagrad, clipped or with weight decay, is right, and so is one that makes
-    several of them, on one sample or a few each. Everything that the program can reach is left as it was, also when its
-    step raises.
+    obj: what holds the parameters: an object, a list of layers, a dict, a module or its globals(). step: trains it
+    once; loss: measures it, on the same data. lr: the learning rate, where it is known. What a step changes and the
+    loss depends on is a parameter, and so is a bias (by its name) that the step leaves as it is; each is named by its
+    path. A right step of SGD, momentum, Nesterov, Adam, RMSprop or Adagrad, clipped or with weight decay, is right, and
+    so is one that makes several of them, on one sample or a few each. Everything that the program can reach is left as
+    it was, also when its step raises.
     Errors: ExaminerError where the step changes nothing, or the loss cannot be judged.
 
     >>> net = {"w": 3.0}
@@ -130,15 +130,15 @@ class Verdict:
         """A rule that gives the steps; several updates in one; else the gradients that the first step implies."""
         rule = simple_rule(walk)
         if rule is None or not rule.rule.right:
-            several = self.several(net, method)
+            several = self.several(net, right, method)
             if several:
                 return self.by_updates(several, net, right, walk, method, note)
             rule = rule or find_rule(walk)
         if rule is not None:
             return self.by_rule(net, right, rule, walk, method, note)
-        report = self.by_gradient(right)
-        if not report.certain and (names := self.assigned(report, right)):
+        if names := self.find_assignments(right):
             return self.by_wrong_rule(ASSIGNED, names, net, walk, (right, method, note))
+        report = self.by_gradient(right)
         fitted = any(slip.mutant is not None and slip.mutant.chance for slip in (report.explanations or [()])[0])
         if (not report.certain or fitted) and gradients_are_made(
             self.recording, right, factors_of(net, self.lr), self.lr
@@ -146,14 +146,13 @@ class Verdict:
             return self.other_update(net, right, walk, method, note)
         return report
 
-    def several(self, net: Any, method: str) -> list[SeveralUpdates]:
+    def several(self, net: Any, right: dict[str, Array], method: str) -> list[SeveralUpdates]:
         """The updates of the step one by one, where it makes more than one, in each way to tell them apart."""
         leaves = {n: leaf for n, leaf in self.program.leaves().items() if n in self.weights}
         self.program.state.restore()
         watched = watch_updates(self.program.step, lambda: {n: self.program.held(x) for n, x in leaves.items()})
         self.program.state.restore()
         found = [*readings(watched)] if method == "traced" else []
-        one = Updates([self.weights, self.new], total=1)
 
         def walk(points: list[dict[str, Array]], gradients: list[dict[str, Array]]) -> Walk:
             numbers = [float(x) for x in floats_in(self.program.roots)[1]]
@@ -163,7 +162,8 @@ class Verdict:
             return []
         samples = samples_of(self.learner, self.weights, net, self.recording)
         if not found and len(samples.batches) == 1:  # a single update, and it took but a part of the data
-            found = [one]
+            one = SeveralUpdates(samples, Updates([self.weights, self.new], total=1), self.lr, walk)
+            return [one] if one.is_likely(right) else []
         return [SeveralUpdates(samples, x, self.lr, walk) for x in found]
 
     def by_updates(
@@ -256,11 +256,14 @@ class Verdict:
             return BackpropReport(zero, {}, [], right, right, method=method, note=note, network=net, followed=True)
         return self.by_wrong_rule(rule.rule, [*self.weights], net, walk, (right, method, note))
 
-    def assigned(self, report: BackpropReport, right: Mapping[str, Array]) -> list[str]:
-        """The wrong parameters, if each of them is lr·g now, in place of w - lr·g."""
-        lr = self.lr or self.rate_of(dict(right))
-        close = [n for n in report.wrong if relative(self.new[n], lr * right[n]) < self.tolerance]
-        return close if 0 < len(close) == len(report.wrong) < len(right) else []
+    def find_assignments(self, right: dict[str, Array]) -> list[str]:
+        """The wrong parameters, if each of them is lr·g now, in place of w - lr·g, and others are right."""
+        lr = self.lr or self.rate_of(right)
+        steps = {n: relative(difference(x, self.new[n]), lr * right[n]) for n, x in self.weights.items()}
+        wrong = [n for n, error in steps.items() if error > 1e-3 and np.any(self.weights[n])]
+        close = all(relative(self.new[n], lr * right[n]) < 1e-5 for n in wrong)
+        others = [steps[n] for n in right if n not in wrong]
+        return wrong if close and others and max(others) < 1e-5 else []
 
     def by_wrong_rule(
         self, rule: UpdateRule, names: Sequence[str], net: Any, walk: Walk, known: Known
@@ -340,10 +343,5 @@ class Verdict:
         for n, x in moments_of(walk) if walk is not None else ():
             truth.add_whole(x, f"an average of ∂L/∂{n}")
         wrong = {n: after[n] for n in report.wrong}
-        told = told_by(report, [after[n] for n in report.right if n not in wrong], updates=True, at_end=assigned)
-        report.places = find_places(self.recording, truth, wrong, factors_of(net, self.lr), deltas_of(net), told)
-
-
-def relative(a: Array, b: Array) -> float:
-    scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))
-    return float(np.linalg.norm(a - b)) / scale if scale else 0.0
+        hints = hints_of(report, [after[n] for n in report.right if n not in wrong], updates=True, at_end=assigned)
+        report.places = find_places(self.recording, truth, wrong, factors_of(net, self.lr), deltas_of(net), hints)
