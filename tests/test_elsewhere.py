@@ -98,3 +98,14 @@ def test_loading_a_module_of_ours_looks_for_no_advice(monkeypatch):
     monkeypatch.setattr(elsewhere, "on_a_shelf", lambda name: pytest.fail(f"{name} was looked for"))
     for package, name in (("", "checks"), ("nn", "inputs"), ("clinic", "diagnosis"), ("", "__wrapped__")):
         assert elsewhere.advice(package, name, ["MLP"]).endswith(f"has no attribute {name!r}")
+
+
+OF_MODULES = [x for x in SOUGHT if x.rpartition(".")[0] in ("", "nn", "optim", "data")]
+
+
+@pytest.mark.parametrize("name", OF_MODULES)
+def test_an_import_of_such_a_name_shows_the_advice_too(name):
+    *places, last = name.split(".")
+    with pytest.raises(ImportError) as told:
+        exec(f"from {'.'.join(['tinygrad_edu', *places])} import {last}")
+    assert SOUGHT[name].ours in str(told.value)

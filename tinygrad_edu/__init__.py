@@ -100,7 +100,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in WHERE and name not in MODULES:
         elsewhere = importlib.import_module(f"{__name__}.elsewhere")  # read where a name is missing, not at the start
-        raise AttributeError(elsewhere.advice("", name, __all__))
+        raise elsewhere.unknown_error(elsewhere.advice("", name, __all__))
     try:
         found = importlib.import_module(f"{__name__}.{WHERE.get(name, name)}")
     except ModuleNotFoundError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import opcode
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -162,6 +164,17 @@ def on_a_shelf(name: str) -> str:
     return public.get(name) or next((place for each, place in public.items() if each.lower() == name.lower()), "")
 
 
+def unknown_error(text: str) -> Exception:
+    """The error for a name that a module does not have, for its `__getattr__` to raise.
+
+    Of `from tinygrad_edu import jacfwd` Python shows its own ImportError in place of an AttributeError, and the advice
+    would be lost; so there, which the caller's instruction tells, it is an ImportError itself.
+    """
+    caller = sys._getframe(2)
+    imports = opcode.opname[caller.f_code.co_code[caller.f_lasti]] == "IMPORT_FROM"
+    return ImportError(text) if imports else AttributeError(text)
+
+
 def habits(module: str, known: list[str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a module: an error with advice, and the public names only.
 
@@ -173,7 +186,7 @@ def habits(module: str, known: list[str]) -> tuple[Callable[[str], Any], Callabl
     def unknown(name: str) -> Any:
         if name.startswith("__"):  # asked by Python itself and by tools, which expect the short answer
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        raise AttributeError(advice(module.partition(".")[2], name, known))
+        raise unknown_error(advice(module.partition(".")[2], name, known))
 
     return unknown, lambda: sorted(known)
 

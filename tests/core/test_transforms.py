@@ -325,3 +325,22 @@ def test_arguments_are_counted_from_either_end(transform, point):
 def test_what_is_no_argument_is_refused_by_name(transform, argnum):
     with pytest.raises(SettingError, match="argnum="):
         ALL[transform](product, argnum)(2.0, 5.0, 3.0)
+
+
+def test_none_in_an_argument_is_not_a_number():
+    w = np.array([1.0, 2.0])
+    loss = lambda p: (p["w"] ** 2).sum() if p["b"] is None else (p["w"] ** 2).sum() + p["b"]  # noqa: E731
+    found = tg.grad(loss)({"w": w, "b": None})
+    np.testing.assert_array_equal(found["w"], 2 * w)
+    assert found["b"] is None
+    assert tg.grad(lambda p: p[0] ** 2)((3.0, None)) == (6.0, None)
+    assert tg.jvp(loss, ({"w": w, "b": None},), ({"w": np.ones(2), "b": None},)) == (5.0, 6.0)
+
+
+@pytest.mark.parametrize("transform", [tg.grad, tg.value_and_grad, tg.jacobian, tg.hessian])
+def test_options_of_jax_are_answered(transform):
+    assert transform(np.sum, holomorphic=False)
+    with pytest.raises(SettingError, match="real and the imaginary part"):
+        transform(np.sum, holomorphic=True)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'order'"):
+        transform(np.sum, order=2)

@@ -234,3 +234,23 @@ def test_an_error_leaves_nothing_behind():
         tg.vmap(lambda x: 1 / 0)(np.ones(3))
     assert at_work.LEVELS.open == []
     assert tg.Tensor([1.0]).sum().item() == 1.0
+
+
+def test_each_result_has_its_own_axis():
+    x = np.arange(6.0).reshape(3, 2)
+    a, b = tg.vmap(lambda row: (row * 2.0, row.sum() * row), out_axes=(0, 1))(x)
+    np.testing.assert_array_equal(a, 2.0 * x)
+    np.testing.assert_array_equal(b, (x.sum(1, keepdims=True) * x).T)
+    found = tg.vmap(lambda row, w: {"y": (row * w, row), "w": w * 2.0}, (0, None), {"y": (1, 0), "w": None})(
+        x, np.ones(2)
+    )
+    np.testing.assert_array_equal(found["y"][0], x.T)
+    np.testing.assert_array_equal(found["w"], [2.0, 2.0])
+    one_by_one = tg.vmap(lambda row: (row * 2.0 if row[0] > 1 else row, row), out_axes=(1, 0))(x)
+    np.testing.assert_array_equal(one_by_one[0], np.where(x[:, :1] > 1, 2 * x, x).T)
+
+
+@pytest.mark.parametrize("out_axes", [(0, 1), {"a": 0}, (0, (1, 1)), None])
+def test_out_axes_that_do_not_fit_are_named(out_axes):
+    with pytest.raises(SettingError, match="out_axes"):
+        tg.vmap(lambda row: row, out_axes=out_axes)(np.ones((3, 2)))

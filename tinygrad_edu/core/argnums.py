@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from tinygrad_edu import checks
 from tinygrad_edu.errors import SettingError
+
+INSTEAD = {  # options of JAX's transforms: why they have no place here
+    "holomorphic": "all numbers here are real: take the real and the imaginary part as two arguments",
+    "allow_int": "whole numbers have no gradient: leave the argument out of argnums",
+    "reduce_axes": "sum over the axes in the function",
+}
+
+
+def refuse_options(transform: str, options: Mapping[str, Any]) -> None:
+    """What is not known. Errors: SettingError for options of JAX that ask for something, TypeError for others."""
+    for name, given in options.items():
+        if name not in INSTEAD:
+            raise TypeError(f"{transform}() got an unexpected keyword argument {name!r}")
+        if given:
+            raise SettingError(f"{transform}({name}={given!r}): {INSTEAD[name]}")
 
 
 def is_several(argnum: int | Sequence[int]) -> bool:

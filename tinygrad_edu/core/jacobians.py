@@ -9,12 +9,12 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.argnums import is_several, places_of
+from tinygrad_edu.core.argnums import is_several, places_of, refuse_options
 from tinygrad_edu.core.pytree import tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.transforms import Argnum, Function, as_node, grad, ops_sum, replace_arguments, vjp
 
 
-def jacobian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) -> Function:
+def jacobian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, **options: Option) -> Function:
     """All ∂yᵢ/∂xⱼ as a function of the same arguments; shape of y, then shape of x.
 
     f: a function of arrays; of dicts, lists and tuples of them there is a Jacobian for each array.
@@ -24,6 +24,7 @@ def jacobian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) 
     >>> jacobian(lambda x: x * x)(np.array([1.0, 2.0])).tolist()
     [[2.0, 0.0], [0.0, 4.0]]
     """
+    refuse_options("jacobian", options)
     return make_jacobian(f, argnum if argnums is None else argnums)
 
 
@@ -61,7 +62,7 @@ def one_hot(i: int, y: Node) -> Any:
     return seed.reshape(np.shape(y))
 
 
-def hessian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) -> Function:
+def hessian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, **options: Option) -> Function:
     """All ∂²f/∂xᵢ∂xⱼ of a function with one number as its result, as a function of the same arguments.
 
     f: a function of arrays that gives one number.
@@ -71,6 +72,7 @@ def hessian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) -
     >>> hessian(lambda x: (x * x * x).sum())(np.array([1.0, 2.0])).tolist()
     [[6.0, 0.0], [0.0, 12.0]]
     """
+    refuse_options("hessian", options)
     which = argnum if argnums is None else argnums
     return make_jacobian(grad(f, which), which, of_trees=True)
 

@@ -135,7 +135,7 @@ ALIASES = {"newshape": "shape", "correction": "ddof"}
 NEUTRAL = {
     "order": ("C",), "mode": ("constant", "raise"), "copy": (True, False), "subok": (True, False),
     "kind": ("quicksort", "mergesort", "heapsort", "stable", "introselect"), "stable": (True, False),
-    "overwrite_input": (True, False), "hermitian": (False,),
+    "overwrite_input": (True, False), "hermitian": (False,), "casting": ("same_kind",),
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.argnums import is_several, places_of
+from tinygrad_edu.core.argnums import is_several, places_of, refuse_options
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording, switch_mode
@@ -52,7 +52,9 @@ def inside_transform() -> Iterator[None]:
         DEPTH.level -= 1
 
 
-def grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False) -> Function:
+def grad(
+    f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False, **options: Option
+) -> Function:
     """The gradient ∂f/∂x of a function with one number as its result, as a function of the same arguments.
 
     Args: `argnum`, the argument to differentiate by (several: a tuple of gradients); `argnums`, the same under
@@ -62,7 +64,7 @@ def grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_
     >>> round(grad(lambda w, x: (w * x).tanh())(0.5, 2.0), 6)
     0.839949
     """
-    both = value_and_grad(f, argnum, argnums=argnums, has_aux=has_aux)
+    both = value_and_grad(f, argnum, argnums=argnums, has_aux=has_aux, **options)
 
     @functools.wraps(f)
     def gradient(*arguments: ArrayLike, **options: Option) -> Any:
@@ -73,7 +75,7 @@ def grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_
 
 
 def value_and_grad(
-    f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False
+    f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False, **options: Option
 ) -> Function:
     """(f, ∂f/∂x) in one pass, as a function of the same arguments.
 
@@ -87,6 +89,7 @@ def value_and_grad(
     ((9.0, {'half': 1.5}), 6.0)
     """
     checks.function("f", f, "grad")
+    refuse_options("grad", options)
     which = argnum if argnums is None else argnums
 
     @functools.wraps(f)
@@ -181,10 +184,22 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, 
         again = further or is_node(seed)
         final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # samples in a vmap: no graph of theirs
         with switch_mode("recording", MODES.recording and not final):
-            found = iter(derivatives(y, list(tree_leaves(variables)), seed, again))
-        return tuple(tree_map(lambda x: next(found) if again else plain_like(x, next(found)), primals))
+            found = iter(derivatives(y, given_leaves(variables), seed, again))
+        return tuple(tree_map(lambda x: like(x, found, again), primals))
 
     return (y if nested else plain(y)), pull
+
+
+def given_leaves(tree: ArrayLike) -> list[Any]:
+    """The leaves without None, which in an argument stands for what is not given, as in JAX."""
+    return [x for x in tree_leaves(tree) if x is not None]
+
+
+def like(x: Node, found: Iterator[Any], again: bool) -> Any:
+    """The next gradient, as what x is."""
+    if x is None:
+        return None
+    return next(found) if again else plain_like(x, next(found))
 
 
 def is_wanted(seed: Node) -> bool:
@@ -206,7 +221,8 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     with inside_transform():
         y, pull = vjp(f, *primals)
         dummy = seed_variable(y)
-        weighted = [as_node(g) * t for g, t in zip(tree_leaves(pull(dummy)), tree_leaves(list(tangents)), strict=True)]
+        pairs = zip(given_leaves(pull(dummy)), given_leaves(list(tangents)), strict=True)
+        weighted = [as_node(g) * t for g, t in pairs]
         total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
         dummies = list(dummy.flat) if is_object(dummy) else [dummy]
         found = derivatives(total, dummies, 1.0, nested)
@@ -244,6 +260,8 @@ def variable(x: Node, dtype: Option = None) -> Any:
 
     `dtype`: of the arrays beside it, where a number becomes an array without axes.
     """
+    if x is None:
+        return None
     if isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
         return ops.pos(x)
     batched = hasattr(MODES.tensor_trace, "of_samples")  # in a vmap numbers are Tensors, too

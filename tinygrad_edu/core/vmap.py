@@ -106,7 +106,7 @@ def first_axis(x: Node, axis: int) -> Any:
 
 
 def all_at_once(
-    f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: int, size: ArrayLike
+    f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: ArrayLike, size: ArrayLike
 ) -> Any:
     nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(list(arguments)))
     wholes = [x if axis is None else first_axis(as_tensor(x), axis) for x, axis in pairs_of(arguments, axes)]
@@ -114,7 +114,21 @@ def all_at_once(
         leaves = [x if axis is None else Batched(x, False) for x, axis in zip(wholes, tree_leaves(axes), strict=True)]
         y = f(*with_leaves(list(arguments), leaves), **options)
         with outside():
-            return tree_map(lambda leaf: finish(leaf, size, out_axes, nested, len(LEVELS.open) + 1), y)
+            axes = axes_of_results(out_axes, y)
+            return tree_map(lambda leaf, axis: finish(leaf, size, axis, nested, len(LEVELS.open) + 1), y, axes)
+
+
+def axes_of_results(out_axes: ArrayLike, y: ArrayLike) -> Any:
+    """The axis for each leaf of a result, from one number for all or a nesting of them. Errors: SettingError."""
+    if not isinstance(out_axes, (tuple, list, dict)):
+        return tree_map(lambda _: out_axes, y)
+    keys = list(out_axes) if isinstance(out_axes, dict) else list(range(len(out_axes)))
+    alike = isinstance(y, dict) == isinstance(out_axes, dict) and isinstance(y, (tuple, list, dict))
+    if not alike or keys != (list(y) if isinstance(y, dict) else list(range(len(y)))):
+        what = f"a {type(y).__name__} of {len(y)}" if isinstance(y, (tuple, list, dict)) else "one array"
+        raise SettingError(f"vmap: out_axes={out_axes!r} does not fit the result, {what}")
+    found = [axes_of_results(out_axes[key], y[key]) for key in keys]
+    return dict(zip(keys, found, strict=True)) if isinstance(y, dict) else found
 
 
 def as_tensor(x: Node) -> Any:
@@ -124,10 +138,14 @@ def as_tensor(x: Node) -> Any:
     return Tensor(x)
 
 
-def finish(y: Node, size: ArrayLike, axis: int, nested: bool, level: int) -> Any:
+def finish(y: Node, size: ArrayLike, axis: int | None, nested: bool, level: int) -> Any:
     """A result with all samples along the axis: plain numbers where plain numbers went in."""
     of_samples = isinstance(y, Batched) and y.level == level
     inner = y.inner if of_samples else y
+    if axis is None and of_samples and not y.common:
+        raise SettingError("vmap: out_axes=None is for a result that is the same for all samples, and this one differs")
+    if axis is None:
+        return inner.array if isinstance(inner, Tensor) and not nested else inner
     if not of_samples or y.common:
         if not isinstance(inner, (Tensor, np.ndarray, float, int, np.number)):
             raise OperandError(
@@ -140,7 +158,7 @@ def finish(y: Node, size: ArrayLike, axis: int, nested: bool, level: int) -> Any
 
 
 def one_after_the_other(
-    f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: int, size: ArrayLike
+    f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: ArrayLike, size: ArrayLike
 ) -> Any:
     """The function on each sample, and the results stacked."""
     if not size:
@@ -149,14 +167,16 @@ def one_after_the_other(
     for i in range(int(size)):
         leaves = [x if axis is None else sample_of(x, axis, i) for x, axis in pairs_of(arguments, axes)]
         results.append(f(*with_leaves(list(arguments), leaves), **options))
-    return tree_map(lambda *ys: stack_samples(ys, out_axes), *results)
+    return tree_map(lambda axis, *ys: stack_samples(ys, axis), axes_of_results(out_axes, results[0]), *results)
 
 
 def sample_of(x: Node, axis: int, i: int) -> Any:
     return getitem(x, (*(slice(None),) * (axis % np.ndim(x)), i))
 
 
-def stack_samples(ys: Sequence[Any], axis: int) -> Any:
+def stack_samples(ys: Sequence[Any], axis: int | None) -> Any:
+    if axis is None:
+        return ys[0]
     return (
         stack(ys, axis=axis) if any(isinstance(y, Tensor) for y in ys) else np.stack([np.asarray(y) for y in ys], axis)
     )

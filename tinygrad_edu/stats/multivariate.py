@@ -16,21 +16,25 @@ from tinygrad_edu.core.diagonals import diagonal
 from tinygrad_edu.core.factors import cholesky
 from tinygrad_edu.core.linear_systems import solve
 from tinygrad_edu.core.shapes import reshape, transpose
-from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.stats.distribution import as_floats
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 
 
-def normal_logpdf(x: ArrayLike, mean: ArrayLike = 0.0, cov: ArrayLike = 1.0) -> Any:
+def normal_logpdf(x: ArrayLike, mean: ArrayLike = 0.0, cov: ArrayLike = 1.0, allow_singular: bool = False) -> Any:
     """The logarithm of the density of a normal distribution of vectors.
 
     -½(d·log 2π + log |Σ| + (x - μ)ᵀΣ⁻¹(x - μ)), by the Cholesky factor of Σ.
 
     `x`: (..., d), or (n,) of numbers where d = 1. `mean`: (d,). `cov`: Σ (d, d), its diagonal (d,) or one number for
-    all of it; of a matrix the lower half is read, and its gradient is symmetric.
-    Errors: ShapeError; NumPy's LinAlgError for a matrix that is not positive definite.
+    all of it; of a matrix the lower half is read, and its gradient is symmetric. `allow_singular`: SciPy's; not here.
+    Errors: ShapeError; NumPy's LinAlgError for a matrix that is not positive definite; SettingError.
     """
+    if allow_singular:
+        raise SettingError(
+            "allow_singular=True: a singular covariance has no gradient here; add a little to its diagonal"
+        )
     x, mean, cov = as_floats(x), as_floats(mean), as_floats(cov)
     size = max(np.shape(cov)[-1:] + np.shape(mean)[-1:] + (1,))
     x = in_vectors(x, size)
@@ -81,6 +85,13 @@ def multinomial_logpmf(x: ArrayLike, n: ArrayLike, p: ArrayLike) -> Any:
     return ops.where(ops.equal(sum(x, axis=-1), n), y, -math.inf)
 
 
+class OfVectors(SimpleNamespace):
+    """The functions of one distribution of vectors."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"it has {' and '.join(vars(self))}, not {name!r}: scipy.stats has that on plain numbers")
+
+
 def with_density(log_density: Callable[..., Any], kind: str) -> Any:
     """A distribution: the logarithm of its density, and the density."""
 
@@ -88,7 +99,7 @@ def with_density(log_density: Callable[..., Any], kind: str) -> Any:
         return ops.exp(log_density(*arguments, **named))
 
     density.__doc__ = f"e to the power of: {log_density.__doc__}"
-    return SimpleNamespace(**{f"log{kind}": log_density, kind: density})
+    return OfVectors(**{f"log{kind}": log_density, kind: density})
 
 
 VECTORS = {
