@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core import augmented, plain_arrays
+from tinygrad_edu.core import augmented, plain_arrays, torch_names
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
@@ -191,10 +191,6 @@ class Tensor(TensorMethods, Operators):
         """The same numbers in another shape: x.reshape(2, 3), x.reshape((2, 3)) or x.reshape(-1)."""
         return ARRAY_TABLE["reshape"](self, unpack(shape))  # type: ignore[no-any-return]
 
-    def flatten(self) -> Tensor:
-        """All numbers in one row."""
-        return self.reshape(-1)
-
     def __getitem__(self, index: ArrayLike) -> Tensor:
         return ARRAY_TABLE["getitem"](self, index)  # type: ignore[no-any-return]
 
@@ -329,4 +325,5 @@ install_for_arrays(Tensor, record, protect_view, NO_OPTIONS)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name) and getattr(entry, "method", True):
         setattr(Tensor, name, array_method(entry))
-tell(Tensor, OF_TENSOR)
+torch_names.install(Tensor)
+tell(Tensor, OF_TENSOR | torch_names.INSTEAD)

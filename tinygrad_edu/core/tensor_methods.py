@@ -243,13 +243,17 @@ class TensorMethods:
 
     ndimension = dim
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False, dim: int | None = None) -> Any:
+    def argmax(
+        self, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
+    ) -> Any:
         """Where the largest stands; of several axes along one of them."""
-        return np.argmax(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
+        return np.argmax(self.array, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False, dim: int | None = None) -> Any:
+    def argmin(
+        self, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
+    ) -> Any:
         """Where the smallest stands."""
-        return np.argmin(self.array, axis=axis if dim is None else dim, keepdims=keepdims)
+        return np.argmin(self.array, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
 
     def argsort(self, axis: int = -1, dim: int | None = None) -> Any:
         """Where each number of the sorted ones stands."""
@@ -310,7 +314,7 @@ def array_method(operation: Any) -> Callable[..., Any]:
 
 
 def translate_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """dim= and keepdim= as axis= and keepdims=; the deviation by dim= is PyTorch's, over n - 1.
+    """dim= and keepdim= as axis= and keepdims=; the deviation by either is PyTorch's, over n - 1.
 
     Errors: OperandError where PyTorch's method of that name gives indices too.
     """
@@ -321,7 +325,7 @@ def translate_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
         )
     found = {{"dim": "axis", "keepdim": "keepdims"}.get(k, k): x for k, x in options.items()}
     if name in SPREADS:
-        torchs = "dim" in options and "ddof" not in options
+        torchs = bool(options.keys() & {"dim", "keepdim"}) and "ddof" not in options
         unbiased = found.pop("unbiased", None)
         ddof = found.pop("correction", 1 if unbiased or (torchs and unbiased is None) else None)
         found |= {} if ddof is None and unbiased is None else {"ddof": ddof or 0}

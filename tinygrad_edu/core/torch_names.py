@@ -1,0 +1,96 @@
+"""More of PyTorch's methods, one line each: what a program of a course calls on its tensors.
+
+Where PyTorch gives whole numbers or truth values, these are plain arrays, without gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike, Node
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
+
+
+def flatten(x: Node, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """The axes from start_dim to end_dim as one; all of them by default."""
+    first, last = start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
+    return ARRAY_TABLE["reshape"](x, (*x.shape[:first], -1, *x.shape[last + 1 :]))
+
+
+def narrow(x: Node, dim: int, start: int, length: int) -> Any:
+    """`length` entries from `start` on along an axis."""
+    return x[(*(slice(None),) * (dim % x.ndim), slice(start, start + length))]
+
+
+def select(x: Node, dim: int, index: int) -> Any:
+    """One entry along an axis, without it."""
+    return x[(*(slice(None),) * (dim % x.ndim), index)]
+
+
+def numbers(x: ArrayLike) -> Any:
+    return getattr(x, "array", x)
+
+
+# name: the method, of x and what it is called with
+METHODS: dict[str, Callable[..., Any]] = {
+    "flatten": flatten,
+    "narrow": narrow,
+    "select": select,
+    "movedim": lambda x, source, destination: COMPOSED["moveaxis"](x, source, destination),
+    "mv": lambda x, vec: ARRAY_TABLE["matmul"](x, vec),
+    "addmm": lambda x, mat1, mat2, beta=1, alpha=1: beta * x + alpha * ARRAY_TABLE["matmul"](mat1, mat2),
+    "inverse": lambda x: ARRAY_TABLE["inv"](x),
+    "rsqrt": lambda x: 1.0 / ops.sqrt(x),
+    "lerp": lambda x, end, weight: x + weight * (end - x),
+    "frac": lambda x: x - ops.trunc(x),
+    "remainder": lambda x, other: ops.mod(x, other),
+    "lgamma": lambda x: ops.gammaln(x),
+    "clamp_min": lambda x, min: ops.maximum(x, min),
+    "clamp_max": lambda x, max: ops.minimum(x, max),
+    "amax": lambda x, dim=None, keepdim=False: ARRAY_TABLE["max"](x, axis=dim, keepdims=keepdim),
+    "amin": lambda x, dim=None, keepdim=False: ARRAY_TABLE["min"](x, axis=dim, keepdims=keepdim),
+    # plain numbers and arrays
+    "nelement": lambda x: int(x.array.size),
+    "long": lambda x: x.array.astype(np.int64),
+    "int": lambda x: x.array.astype(np.int32),
+    "bool": lambda x: x.array.astype(bool),
+    "isnan": lambda x: np.isnan(x.array),
+    "isinf": lambda x: np.isinf(x.array),
+    "isfinite": lambda x: np.isfinite(x.array),
+    "logical_not": lambda x: np.logical_not(x.array),
+    "count_nonzero": lambda x, dim=None: np.count_nonzero(x.array, axis=dim),
+    "unique": lambda x: np.unique(x.array),
+    "isclose": lambda x, other, rtol=1e-5, atol=1e-8: np.isclose(x.array, numbers(other), rtol, atol),
+    "allclose": lambda x, other, rtol=1e-5, atol=1e-8: np.allclose(x.array, numbers(other), rtol, atol),
+    "new_zeros": lambda x, *shape: x.detach().__class__(np.zeros(sizes(shape), x.dtype)),
+    "new_ones": lambda x, *shape: x.detach().__class__(np.ones(sizes(shape), x.dtype)),
+    "new_full": lambda x, size, fill_value: x.detach().__class__(np.full(size, fill_value, x.dtype)),
+}
+INSTEAD = {
+    "half": 'x.float(): float32 and float64 are there, which models take as dtype="float32"',
+    "register_hook": "x.grad, which inner nodes keep after backward()",
+    "scatter_": "np.eye(classes)[index] for one-hot rows, or np.where(mask, value, x)",
+    "sort": "np.sort(x), and x.argsort() for the order",
+    "histc": "np.histogram(x.data)",
+    "multinomial": "rng.choice(len(p), p=p), with a rng of np.random.default_rng(seed) and p = x.data",
+    "bernoulli": "rng.uniform(size=x.shape) < x.data, with a rng of np.random.default_rng(seed)",
+    "detach_": "x = x.detach()",
+    "type": "x.astype(dtype)",
+    "pin_memory": "x itself: this library computes on the CPU",
+    "share_memory_": "x itself: this library computes on the CPU",
+}
+
+
+def sizes(shape: tuple[Any, ...]) -> Any:
+    return shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+
+
+def install(tensor: type) -> None:
+    """Give Tensors these names."""
+    for name, method in METHODS.items():
+        if not hasattr(tensor, name):
+            setattr(tensor, name, method)
