@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.plain_arrays import UPDATES
+from tinygrad_edu.core.plain_arrays import UPDATES, PlainArray
 from tinygrad_edu.errors import ForgottenZeroGradWarning, GraphError, ShapeError
 
 START = np.array([[0.5, -2.0, 3.0], [1.5, 0.25, -1.0]])
@@ -151,3 +151,16 @@ def test_no_grad_is_a_decorator_with_and_without_parentheses():
     w = leaf()
     assert [f(w).parents for f in (tg.no_grad(lambda x: x * 2.0), tg.no_grad()(lambda x: x * 2.0))] == [(), ()]
     assert (w * 2.0).parents
+
+
+def test_a_write_in_place_leaves_the_array_where_it_is():
+    w = with_gradient()
+    array, gradient = w.array, w.grad
+    w.data -= 1.0
+    w.data[0] *= 2.0
+    w.grad *= 0.5
+    np.clip(w.grad, -1, 1, out=w.grad)
+    assert w.array is array
+    assert w.grad is gradient
+    np.testing.assert_allclose(gradient, np.clip(START, -1, 1))
+    assert type(w.grad) is type(w.data) is PlainArray
