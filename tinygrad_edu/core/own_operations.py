@@ -158,7 +158,7 @@ class OwnArrayOperation(ArrayOperation):
     """An operation on whole arrays that a user declared: the results of its pull-back are checked."""
 
     def __init__(self, function: Callable[..., Any], vjp: Callable[..., Any], made_of: ArrayLike) -> None:
-        instead = "an operation of one's own with vjp= has no loops; give it made_of=, or call the function without jit"
+        instead = "an operation of your own with vjp= has no loops; give it made_of=, or call the function without jit"
         super().__init__(function, vjp, "-", False, made_of=made_of, instead=instead)
         parameters = inspect.signature(function).parameters.values()
         if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):

@@ -51,9 +51,9 @@ def draw(
     style: "graph"; or "network" for a model of linear layers: a circle for each unit, an edge for each weight.
     color: what the network shows: "weight", "gradient", or "health" of its units on `inputs` (saturated,
     dead, vanishing).
-    derivatives: write the local derivative ∂result/∂argument on each edge: of Tensors elementwise ("1" where all are
-    equal, |norm| where they are many), of a product of matrices the other factor, transposed.
-    fold: a function that was written out, 1/(1 + e^-x), is one node, which the page (.html) unfolds; False: never.
+    derivatives: write the local derivative ∂result/∂argument on each edge. For Tensors: the elementwise ones (one
+    number where all are equal, |norm| where there are many), for a product of matrices the other factor, transposed.
+    fold: draw a function that was written out, such as 1/(1 + e^-x), as one node, which the page (.html) unfolds.
     Errors: DrawError for a target without a graph; SettingError, NameNotFoundError for wrong settings.
 
     >>> from tinygrad_edu import Value

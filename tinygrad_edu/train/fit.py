@@ -57,12 +57,12 @@ def fit(
     shuffle: a new order in each epoch (True), none (False), or the name of an order of data.batches.
     seed: the seed of the orders, and of the held-out share.
     compiled: True, False, or "auto", which compiles if that is estimated to pay.
-    tol: stop when the loss of an epoch differs from the one before by at most tol of it.
-    patience: stop when the loss has not improved by more than tol of the best one for so many epochs.
+    tol: stop when an epoch changes the loss by no more than this fraction.
+    patience: stop after so many epochs in a row that do not lower the best loss by more than the fraction tol.
     validation: (X, y), or a share of the samples to hold out; tol and patience then use its loss.
     sample_weight: one for each sample, (samples,).
-    clip_norm: the largest length of the gradient, which is scaled down to it, after clip_value.
-    clip_value: the largest size of each entry of the gradient, which is clipped to it.
+    clip_norm: scale the gradient down to this norm where it is longer, after clip_value.
+    clip_value: clip each entry of the gradient to ±clip_value.
     callbacks: functions of the Job, called after each epoch; one that returns True ends the run.
     progress: whether to show a progress bar; by default in a terminal.
     accurate: use the C library's exp, tanh and log in compiled code: right to the last digit, and slower.
@@ -71,7 +71,7 @@ def fit(
     comm_timeout_s: how many seconds a rank waits for the others before it ends them all.
     Code of your own is traced a few times, and its compiled step compared with the eager one before the first epoch,
     after 1, 2, 4, 8 ... epochs and at the end; if they differ the run starts again eagerly (run.how says why), or with
-    compiled=True raises TraceError. Only changes between comparisons by the time, files or other programs are missed.
+    compiled=True raises TraceError. What time, files or other programs change in between goes unnoticed.
     Errors: SettingError, ShapeError, DtypeError, CheckpointError, TraceError (compiled=True); the model is as before.
 
     >>> from tinygrad_edu import data, nn

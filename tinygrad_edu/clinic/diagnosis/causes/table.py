@@ -59,7 +59,8 @@ CAUSES: list[Cause] = [
         {"input_scale": 1.6, "heavy_tail": 1.2, "sharp": 0.1, "saturated_start": 0.2},
         changes.scale_inputs,
         "The inputs are not scaled: large features drown out the others, saturate units and force small steps.",
-        "Scale each feature to mean 0 and deviation 1 on the training data (data.standardize, StandardScaler).",
+        "Scale each feature to mean 0 and standard deviation 1 on the training data "
+        "(data.standardize, StandardScaler).",
     ),
     Cause(
         "targets_out_of_range",
