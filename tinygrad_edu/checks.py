@@ -6,6 +6,7 @@ A bool is not a number here: `epochs=True` is a mistake, not 1.
 from __future__ import annotations
 
 import numbers
+import os
 from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -136,9 +137,10 @@ def path(name: str, x: object, owner: str = "") -> Path:
         ...
     tinygrad_edu.errors.SettingError: export(path=None): the path of a file is needed
     """
-    if not isinstance(x, (str, Path)):
+    found = os.fspath(x) if isinstance(x, (str, os.PathLike)) else None
+    if not isinstance(found, str) or not found or "\0" in found:
         raise SettingError(f"{argument(name, x, owner)}: the path of a file is needed")
-    return Path(x)
+    return Path(found)
 
 
 def argument(name: str, x: object, owner: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -10,8 +11,13 @@ def replace(path: Path, data: bytes) -> None:
     """Write under another name first, then rename: a file system renames completely or not at all.
 
     What is no file, such as a pipe or /dev/stdout, is written to: a rename would put a file in its place.
+    Errors: OSError; where the folder is missing, or the path is a folder, it names that.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a folder is there, and a file was to be written", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
+    if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
     part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.charts.axes import drawable, plain_numbers, thin_points
 from tinygrad_edu.charts.document import document
 from tinygrad_edu.charts.palette import DARK, LIGHT, MARKS, SERIES, variables
@@ -95,7 +96,7 @@ class Chart:
         path: missing folders are made; the file is replaced in one step. Errors: DrawError for another suffix, or
         without Matplotlib.
         """
-        path = Path(path)
+        path = checks.path("path", path, "save")
         suffix = path.suffix.lower()
         if suffix not in SUFFIXES:
             raise DrawError(f"cannot save a chart as {path.name!r}. Use one of {', '.join(SUFFIXES)}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu import packages, whole_files
+from tinygrad_edu import checks, packages, whole_files
 from tinygrad_edu.draw.latex import Latex
 from tinygrad_edu.draw.page import fluid, page
 from tinygrad_edu.draw.render import ADVICE, available, render
@@ -68,7 +68,7 @@ class Drawing:
         ...     draw(Value(2.0, label="a").tanh()).save(folder + "/tanh.dot").name
         'tanh.dot'
         """
-        path = Path(path)
+        path = checks.path("path", path, "save")
         suffix = file_form(path)
         content = self.dot.encode() if suffix == ".dot" else self.content(suffix)
         if content is None:

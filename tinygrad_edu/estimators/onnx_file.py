@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.compile.onnx_graph.model import OnnxModel
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.estimators.aliases import Estimator
@@ -28,7 +29,7 @@ def write_onnx(estimator: Estimator, path: str | Path) -> Path:
     made = OnnxModel(answer, sample, ["output" if classes is None else "probabilities"], names)
     if classes is not None and not is_multilabel(estimator):
         made.add_label("probabilities", classes)
-    target = Path(path).resolve()
+    target = checks.path("path", path, "to_onnx").resolve()
     replace(target, made.model().SerializeToString())
     return target
 

@@ -16,7 +16,7 @@ from tinygrad_edu.interop.c99_training import CTrainingFile
 from tinygrad_edu.interop.prediction import PredictionProgram, sample_for
 from tinygrad_edu.interop.programs import NetworkProgram, network_program
 from tinygrad_edu.interop.torch_weights import save_torch_state_dict
-from tinygrad_edu.nn.layer_modes import modes_kept
+from tinygrad_edu.nn.layer_modes import mode_here
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import inputs_for
 from tinygrad_edu.whole_files import replace
@@ -131,7 +131,10 @@ def of_estimator(model: Any) -> Any:
 def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[Any, ...]:
     """What a run was made with; its optimizer as it was at the start."""
     if run.job is None:
-        raise SettingError("this run was read from a file and does not hold its data: export run.model with X, y, ...")
+        raise SettingError(
+            "this run does not hold its data, as none of fit_online or out of a file does: export run.model with X, "
+            "y, loss and optimizer, or run.model alone"
+        )
     if any(x is not None for x in given) or any(settings.values()):
         raise SettingError(
             "a run brings data, loss, optimizer and settings with it: leave them out, or export run.model"
@@ -170,8 +173,8 @@ def write_onnx(path: Path, model: Any, X: Any, dtype: str) -> Path:
         return Path(model.to_onnx(path))
     sample = inputs_for(model, sample_for(model) if X is None else X)
     names = {id(p): name for name, p in [*model.named_parameters(), *model.named_buffers()]}
-    with modes_kept(model):
-        made = OnnxModel(model.eval(), sample, ["output"], names, dtype).model()
+    with mode_here(model, training=False):
+        made = OnnxModel(model, sample, ["output"], names, dtype).model()
     replace(path.resolve(), made.SerializeToString())
     return path
 

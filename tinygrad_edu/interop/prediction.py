@@ -18,7 +18,7 @@ from tinygrad_edu.compile.languages.values import Number
 from tinygrad_edu.compile.languages.writer import Writer
 from tinygrad_edu.compile.program import Program, Trace
 from tinygrad_edu.errors import SettingError, TraceError
-from tinygrad_edu.nn.layer_modes import modes_kept
+from tinygrad_edu.nn.layer_modes import mode_here
 from tinygrad_edu.nn.layers import MLP, Sequential
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.train.compiled.forward import FIXED_ROWS, rows_of_trace
@@ -43,8 +43,7 @@ class PredictionProgram:
         x = self.trace.input("x", np.broadcast_to(0.0, (2, *self.X.shape[1:])))
         hold(x, self.X)
         layers: dict[str, Any] = {}
-        with modes_kept(model):
-            model.eval()
+        with mode_here(model, training=False):
             output = self.trace.run(lambda: outputs(model, x, layers) if hidden else model(x))
         if rows_of_trace(self.trace).isdigit():
             raise TraceError(FIXED_ROWS)

@@ -25,7 +25,7 @@ from tinygrad_edu.interop.prediction import (
     named_sizes,
     numbers,
 )
-from tinygrad_edu.nn.layer_modes import modes_kept
+from tinygrad_edu.nn.layer_modes import mode_here
 from tinygrad_edu.optim import optimizer_for
 from tinygrad_edu.optim.schedule import as_schedule
 from tinygrad_edu.train.compiled import programs
@@ -69,8 +69,7 @@ class NetworkProgram(PredictionProgram):
         self.rule = None if given.tol is None and given.patience is None else (given.tol or 0.0, given.patience or 0)
         if common_steps(self.optimizer):
             raise SettingError("the optimizer has made steps already: export with a new one")
-        with modes_kept(job.model):
-            job.model.train()
+        with mode_here(job.model, training=True):
             self.training = programs.trace_job(job)
         self.names = {id(p): name for name, p in job.model.named_parameters()}
         self.captured = self.training.step.trace.captured

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from weakref import WeakValueDictionary
 
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import FORCED, Module
+
+LOCKS: WeakValueDictionary[int, Any] = WeakValueDictionary()  # by the id of a model, while a thread uses its lock
+NEW = threading.Lock()  # of LOCKS
 
 
 class Modes:
@@ -21,7 +27,7 @@ class Modes:
 
 @contextmanager
 def modes_kept(model: Module) -> Iterator[None]:
-    """What is done to the modes inside is undone at the end.
+    """What is done to the modes inside is undone at the end; one thread at a time does so with a model.
 
     >>> from tinygrad_edu.nn import Dropout, Sequential
     >>> model = Sequential(Dropout(0.5), Dropout(0.5))
@@ -31,8 +37,31 @@ def modes_kept(model: Module) -> Iterator[None]:
     >>> model[0].training, model[1].training
     (True, False)
     """
-    modes = Modes(model)
+    with NEW:
+        lock = LOCKS.setdefault(id(model), threading.RLock())
+    with lock:
+        modes = Modes(model)
+        try:
+            yield
+        finally:
+            modes.restore()
+
+
+@contextmanager
+def mode_here(model: Module, training: bool) -> Iterator[None]:
+    """All layers inside in one mode for this thread alone: the model itself, which others may use, is not changed.
+
+    >>> from tinygrad_edu.nn import Dropout, Sequential
+    >>> model = Sequential(Dropout(0.5))
+    >>> with mode_here(model, training=False):
+    ...     model[0].training
+    False
+    >>> model[0].training
+    True
+    """
+    before = FORCED.modes
+    FORCED.modes = {**before, **{id(module): training for module in model.modules()}}
     try:
         yield
     finally:
-        modes.restore()
+        FORCED.modes = before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
@@ -38,6 +39,13 @@ CONTAINERS = (list, tuple, dict)
 PLAIN = frozenset([bool, int, float, str, type(None)])  # attributes that hold no parameter and no module
 
 
+class _Forced(threading.local):
+    modes: dict[int, bool] = {}  # noqa: RUF012  # for this thread alone, by the id of a module; see layer_modes.py
+
+
+FORCED = _Forced()
+
+
 class Module:
     """The base of layers and models: finds the parameters among its attributes, in the order they were set.
 
@@ -50,7 +58,19 @@ class Module:
     ['weight', 'bias']
     """
 
-    training = True
+    @property
+    def training(self) -> bool:
+        """Is it in training mode, and not in evaluation mode?"""
+        forced = FORCED.modes.get(id(self)) if FORCED.modes else None
+        return bool(self.__dict__.get("training", True)) if forced is None else forced
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        if id(self) in FORCED.modes:
+            FORCED.modes[id(self)] = mode
+        else:
+            self.__dict__["training"] = mode
+
     keeps_state = True  # a trace counts its attributes as seen: compile/python_state.py
     buffer_names: tuple[str, ...] = ()
     hooks: Hooks | None = None

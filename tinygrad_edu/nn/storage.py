@@ -7,12 +7,11 @@ import os
 import stat
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import packages
+from tinygrad_edu import checks, packages
 from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.errors import CheckpointError
 from tinygrad_edu.whole_files import replace
@@ -24,10 +23,11 @@ MOST = 2**32  # bytes; a larger file is a mistake, or meant to fill the memory
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
     """Write arrays; an existing file stays whole until all of the new one is on the disk."""
+    path = checks.path("path", path, "save").resolve()
     save = packages.find("safetensors.numpy", "a file of weights").save
     in_order = {name: np.array(array, order="C") for name, array in arrays.items()}  # transposed ones are copied
     texts = dict(metadata or {})
-    replace(Path(path).resolve(), save(in_order, {**texts, CHECKSUM: checksum_of(in_order, texts)}))
+    replace(path, save(in_order, {**texts, CHECKSUM: checksum_of(in_order, texts)}))
 
 
 def checksum_of(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> str:
@@ -67,13 +67,14 @@ def contents(path: str | os.PathLike[str]) -> bytes:
 
     Errors: CheckpointError if it is not a regular file, or larger than MOST; OSError if it cannot be read.
     """
+    path = checks.path("path", path, "load")
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a device or the like"
         raise CheckpointError(f"{path} is {kind}: a regular file is needed")
     if found.st_size > MOST:
         raise CheckpointError(f"{path} has {found.st_size:,} bytes: only files of up to {MOST:,} are read")
-    return Path(path).read_bytes()
+    return path.read_bytes()
 
 
 def parse_json(data: bytes | str) -> Any:

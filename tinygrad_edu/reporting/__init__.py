@@ -11,6 +11,7 @@ from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import Samples
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def report(
     known, record = known_and_record(run, X, y, histograms)
     if isinstance(diagnosis, str) and diagnosis == "auto":
         diagnosis = diagnosed(known, X, y) if record.outputs is None else None
-    path = Path(path)
+    path = checks.path("path", path, "report")
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, page(record, diagnosis, title).encode())
     return path

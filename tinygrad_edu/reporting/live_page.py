@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from tinygrad_edu import checks
 from tinygrad_edu.charts.document import document
 from tinygrad_edu.charts.palette import DARK, LIGHT, variables
 from tinygrad_edu.charts.text import clean
@@ -43,7 +44,7 @@ class Page:
         ...     Page("<!DOCTYPE html>...", "A page").save(folder + "/page.html").name
         'page.html'
         """
-        path = Path(path)
+        path = checks.path("path", path, "save")
         if path.suffix.lower() not in (".html", ".htm"):
             raise SettingError(f"cannot save a page as {path.name!r}: a name that ends in .html is needed")
         path.parent.mkdir(parents=True, exist_ok=True)

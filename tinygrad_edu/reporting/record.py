@@ -12,7 +12,7 @@ from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import NameNotFoundError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.train import Histograms, Run
-from tinygrad_edu.train.samples import pair, whole
+from tinygrad_edu.train.samples import output_shape, pair, whole
 
 Array = np.ndarray[Any, Any]
 
@@ -65,6 +65,7 @@ def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histog
         data = pair(run.model, loss, X, whole(y))
         if not len(data[0]):
             raise SettingError("X has no samples: there is nothing to measure on")
+        output_shape(run.model, data[0])  # its own error, where the samples do not fit the model
     watching = [callback for callback in job.settings.callbacks if isinstance(callback, Histograms)] if job else []
     held_out = job.held_out if job is not None else None
     return Record(run, data, loss, histograms or (watching[-1] if watching else None), held_out)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.errors import CheckpointError, SettingError
@@ -52,7 +53,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        self.path, self.every = Path(path), whole("every", every, owner="Checkpoint")
+        self.path, self.every = checks.path("path", path, "Checkpoint"), whole("every", every, owner="Checkpoint")
 
     def __call__(self, job: Job) -> None:
         if len(job.losses) % self.every == 0:
@@ -68,7 +69,7 @@ def write(job: Job, path: str | os.PathLike[str]) -> Path:
         raise SettingError(
             f"{path}: a run of L-BFGS cannot be resumed, because SciPy keeps its memory: save it as .json"
         )
-    path = Path(path)
+    path = checks.path("path", path, "save")
     path.parent.mkdir(parents=True, exist_ok=True)
     storage.write(path, arrays(job), {"format": FORMAT, "run": json.dumps(facts(job))})
     return path

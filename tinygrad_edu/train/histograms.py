@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.checks import whole
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.graph import parent_nodes, topological
@@ -111,7 +112,7 @@ class Histograms:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the snapshots as JSON, in one step; returns the path."""
-        path = Path(path)
+        path = checks.path("path", path, "save")
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, json.dumps({"snapshots": [asdict(snapshot) for snapshot in self.snapshots]}).encode())
         return path

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import whole_files
+from tinygrad_edu import checks, whole_files
 from tinygrad_edu.charts.chart import Chart, Line, Panel, describe
 from tinygrad_edu.core.spellings import Missing, tell
 from tinygrad_edu.elsewhere import instead_of
@@ -82,7 +82,7 @@ class Run:
         safetensors: weights, the optimizer's memory, curves, settings, the state of random generators.
         Errors: SettingError for a run that `fit` cannot go on with, or that has gone on since.
         """
-        path = Path(path)
+        path = checks.path("path", path, "save")
         if self.job is not None and getattr(self.job, "ranks", None) and self.job.ranks.rank:
             return path  # rank 0 writes
         if path.suffix != ".json":
@@ -101,7 +101,8 @@ class Run:
         model: takes the weights of the file, if it has any; an MLP is made anew without one. A schedule or a function
         in `config` is its name. Errors: CheckpointError for a file of another form; those of load_state_dict.
         """
-        found, facts = checkpoint.curves(path) if Path(path).suffix != ".json" else from_json(path)
+        path = checks.path("path", path, "load")
+        found, facts = checkpoint.curves(path) if path.suffix != ".json" else from_json(path)
         state = found.pop("state", {})
         try:
             record: dict[str, Any] = stored.check_curves(found)

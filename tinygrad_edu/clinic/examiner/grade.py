@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tinygrad_edu import checks
 from tinygrad_edu.clinic.examiner.check import check_backprop
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.errors import ExaminerError
@@ -62,7 +63,7 @@ class Grade:
 
         Source: Gradescope's autograder specification, "Output format".
         """
-        path, each = Path(path), points / max(len(self.parts), 1)
+        path, each = checks.path("path", path, "to_gradescope"), points / max(len(self.parts), 1)
         tests = [
             {
                 "name": name, "score": round(share * each, 6), "max_score": round(each, 6), "output": said,
