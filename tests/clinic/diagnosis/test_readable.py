@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
@@ -17,6 +18,7 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.clinic.diagnosis.proof.baseline import weak_relation
+from tinygrad_edu.clinic.diagnosis.symptoms.data import extent
 from tinygrad_edu.clinic.diagnosis.words import DIALECTS, lines
 
 X, y = tg.data.moons(80, seed=1)
@@ -119,3 +121,16 @@ def test_a_change_that_helps_most_seeds_gets_the_calm_or_the_time_that_makes_it_
     assert whole.change == asked[1]
     first.change = {"lr": 0.03}  # a rate that is the mend itself stays
     assert with_usual_companion(tried, first).change == {"lr": 0.03, "epochs": 18}
+
+
+def test_a_feature_that_is_seldom_there_is_not_one_of_another_unit():
+    rng = np.random.default_rng(0)
+    usual, there = rng.normal(size=(400, 3)), rng.random(400) < 0.03
+    for value, differs in ((0.05, False), (1.0, False), (300.0, True)):
+        least, most = extent(np.column_stack([usual, there * value]))
+        assert (most / least > 10.0) == differs
+    least, most = extent(np.column_stack([usual, 0.01 * rng.normal(size=400)]))
+    assert most / least > 10.0
+    pixels = load_digits().data
+    least, most = extent(pixels[:, np.ptp(pixels, axis=0) > 0])
+    assert most / least < 10.0

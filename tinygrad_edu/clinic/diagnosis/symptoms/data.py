@@ -15,6 +15,7 @@ from tinygrad_edu.clinic.diagnosis.symptoms.limits import LIMITS
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, beyond, looks, symptom
 
 Array = np.ndarray[Any, Any]
+SELDOM = 0.9  # of the samples have the same value of a feature that says something of the others only
 
 
 def constant_columns(task: Task) -> list[int]:
@@ -51,12 +52,9 @@ def input_scale(record: Record) -> Measured:
     if not X.size:
         return None
     std, mean = X.std(axis=0), X.mean(axis=0)
+    least, most = extent(X)
     worst = [
-        (
-            float(std.max() / std.min()),
-            "spread",
-            f"the standard deviations range from {std.min():.3g} to {std.max():.3g}",
-        ),
+        (most / least, "spread", f"the standard deviations range from {least:.3g} to {most:.3g}"),
         (float(std.max()), "scale", f"the largest standard deviation is {std.max():.3g}"),
         (1.0 / float(std.max()), "scale", f"the largest standard deviation is {std.max():.3g}"),
         (
@@ -67,6 +65,18 @@ def input_scale(record: Record) -> Measured:
     ]
     value, limit, text = max(worst, key=lambda row: row[0] / LIMITS[row[1]])
     return beyond("input_scale", value, limit, f"The features have different scales: {text}.")
+
+
+def extent(X: Array) -> tuple[float, float]:
+    """The smallest and the largest size of a feature: its standard deviation.
+
+    One that is nearly always the same, as a pixel at the edge or a rare word, has a small deviation because it is
+    seldom there, not for its unit: it is never the smallest, and of it a third of the largest deviation counts.
+    """
+    away, std = np.abs(X - np.median(X, axis=0)), X.std(axis=0)
+    seldom = (away == 0.0).mean(axis=0) >= SELDOM
+    sizes = np.where(seldom, np.maximum(std, away.max(axis=0) / 3.0), std)
+    return float(sizes[~seldom].min(initial=sizes.max()) if not seldom.all() else sizes.min()), float(sizes.max())
 
 
 def scalable(record: Record) -> bool:
