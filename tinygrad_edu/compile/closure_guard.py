@@ -23,14 +23,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
-from itertools import repeat
 from operator import attrgetter, methodcaller
 from types import CellType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.entries import Content, Entries
+from tinygrad_edu.compile.entries import ABSENT, Content, Entries, Names
 from tinygrad_edu.compile.unread import NUMBERS, Put, Readings, arrays_in
 from tinygrad_edu.compile.user_code import (
     ATOMS,
@@ -49,7 +48,6 @@ from tinygrad_edu.compile.user_code import own as attributes_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 
-ABSENT = object()
 EVERY = "*"  # among the names: all attributes count as named
 WISH = attrgetter("requires_grad")
 MOST = 20_000  # things that are noted; the rest are assumed not to change
@@ -75,7 +73,14 @@ class Guard:
         self.places = [(x.put, *place) for x in walk.checks if x.put for place in zip(x.at, x.was, strict=True)]
         self.hidden = walk.hidden()
         self.contents: dict[Any, Content] = {}  # by the id of a thing, and what of it is compared
-        self.checks: list[Entries | Content] = [*self.entries]
+        self.sort_checks(self.entries)
+
+    def sort_checks(self, checks: Sequence[Entries | Content]) -> None:
+        """All of them; and for `holds` the single names, (get, name, what it gave), and the others."""
+        self.checks = checks
+        lookups = [(check, check.lookups if isinstance(check, Entries) else []) for check in checks]
+        self.names_alone = [each for _, found in lookups for each in found]
+        self.others = [check for check, found in lookups if not found]
 
     def first_change(self) -> str:
         """The name of the first thing that has changed; "" if nothing has."""
@@ -86,7 +91,10 @@ class Guard:
 
     def holds(self) -> bool:
         """Is everything the same?"""
-        for check in self.checks:  # noqa: SIM110 (a generator takes twice as long)
+        for get, name, was in self.names_alone:
+            if get(name, ABSENT) is not was:  # 0.06 µs where `Entries.holds` takes 0.25
+                return not self.first_change()
+        for check in self.others:  # noqa: SIM110 (a generator takes twice as long)
             if not check.holds():
                 return False
         return True
@@ -102,7 +110,7 @@ class Guard:
             for aspect in known if id(thing) in unread else known | {NUMBERS}:
                 if (id(thing), aspect) not in self.contents:
                     self.contents[id(thing), aspect] = Content(name, thing, aspect)
-        self.checks = [*self.entries, *(content for content in self.contents.values() if content.holds())]
+        self.sort_checks([*self.entries, *(content for content in self.contents.values() if content.holds())])
 
 
 class Walk:
@@ -162,8 +170,10 @@ class Walk:
 
     def of_dict(self, name: str, space: Mapping[str, Any], keys: Sequence[str]) -> Iterator[Place]:
         """These entries of a namespace; one that is missing may be added later."""
+        if not keys:
+            return
         put = space.__setitem__ if isinstance(space, dict) else None
-        found = self.entries(name, partial(map, space.get, keys, repeat(ABSENT)), None, keys, put)
+        found = self.entries(name, Names(space.get, keys), None, keys, put)
         yield from ((f"{name}.{key}" if name else key, x) for key, x in zip(keys, found, strict=True))
 
     def of_function(self, name: str, x: FunctionType) -> Iterator[Place]:
@@ -179,7 +189,7 @@ class Walk:
             yield from self.of_cell(free, cell)
         defaults = self.entries(
             f"the defaults of {name}",
-            lambda: (x.__defaults__, x.__kwdefaults__),
+            Names(partial(getattr, x), DEFAULTS),
             None,
             (),
             partial(setattr, x),
@@ -191,7 +201,9 @@ class Walk:
     def of_cell(self, name: str, x: CellType) -> Iterator[Place]:
         try:
             put = partial(setattr, x)
-            found = self.entries(name, lambda: (x.cell_contents,), None, (), put, ("cell_contents",))
+            found = self.entries(
+                name, Names(partial(getattr, x), ("cell_contents",)), None, (), put, ("cell_contents",)
+            )
             yield from ((name, each) for each in found)
         except ValueError:  # it has no contents yet
             return
@@ -212,7 +224,7 @@ class Walk:
                 yield from self.of_slots(name, x, slots) if slots else ()
 
     def of_slots(self, name: str, x: Any, slots: Sequence[str]) -> Iterator[Place]:
-        found = self.entries(name, lambda: [getattr(x, s, ABSENT) for s in slots], None, (), partial(setattr, x), slots)
+        found = self.entries(name, Names(partial(getattr, x), slots), None, (), partial(setattr, x), slots)
         yield from ((name, each) for each in found)
 
     def of_class(self, name: str, x: type) -> Iterator[Place]:
