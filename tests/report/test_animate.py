@@ -206,6 +206,14 @@ def test_a_deep_network_can_be_read(browser, tmp_path, depth):
         count = "return document.querySelectorAll('#network line.edge').length"
         assert browser.execute_script(count) == 2 * 4 + 16 * (depth - 1) + 4
 
+    resize(browser, 400)  # where the captions of 30 layers were 4 px high
+    browser.get(address)
+    heights = "return [...document.querySelectorAll('#network text')].map(x => 12 * x.getScreenCTM().d)"
+    found = browser.execute_script(heights)
+    assert len(found) > depth
+    assert min(found) >= 8.5
+    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
 
 @pytest.mark.slow
 def test_one_epoch_is_a_dot_that_is_seen(browser, tmp_path):
