@@ -7,7 +7,7 @@ import scipy.stats
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
 from tinygrad_edu import stats
-from tinygrad_edu.errors import OperandError, ShapeError
+from tinygrad_edu.errors import DetachedError, OperandError, ShapeError
 from tinygrad_edu.stats.table import TABLE
 
 RNG = np.random.default_rng(0)
@@ -146,3 +146,8 @@ def test_densities_of_vectors(case):
     if np.ndim(arguments[-1]) < 2:
         with without_numba():
             np.testing.assert_allclose(tg.jit(f)(*arguments[1:]), f(*arguments[1:]), rtol=1e-12)
+
+
+def test_scipys_own_density_of_a_tensor_names_ours():
+    with pytest.raises(DetachedError, match=r"tg\.stats for scipy\.stats"):
+        scipy.stats.norm.logpdf(tg.Tensor([0.5], requires_grad=True))
