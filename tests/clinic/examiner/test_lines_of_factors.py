@@ -258,3 +258,24 @@ def test_states_written_into_a_copy_of_a_list_are_followed():
     assert (
         tg.clinic.check_backprop(forward, params, {n: np.zeros_like(x) for n, x in params.items()}).method == "traced"
     )
+
+
+def test_momentum_over_minibatches_in_a_random_order_is_right():
+    r = np.random.default_rng(8)
+    X, T = r.normal(size=(6, 2)), np.eye(3)[[0, 1, 2, 2, 1, 0]]  # the rows of T are wider, and many are alike
+    net = {"W": r.normal(size=(2, 3)), "v": np.zeros((2, 3))}
+
+    def errors(rows):
+        z = np.exp(X[rows] @ net["W"])
+        return z / z.sum(axis=1, keepdims=True)
+
+    def step():
+        order = np.random.permutation(6)
+        for rows in (order[:3], order[3:]):
+            x, d = X[rows], errors(rows) - T[rows]
+            net["v"] = 0.9 * net["v"] - 0.1 * x.T @ d / len(x)
+            net["W"] = net["W"] + net["v"]
+
+    np.random.seed(0)
+    loss = lambda: -np.mean(np.sum(T * np.log(errors(np.arange(6))), axis=1))  # noqa: E731
+    assert tg.clinic.check_program(net, step=step, loss=loss, lr=0.1).ok

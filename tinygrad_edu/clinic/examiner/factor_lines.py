@@ -144,7 +144,7 @@ def candidates(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], upd
     on_line = {made.key for made in line}
     found: list[tuple[Made, bool]] = []
     for made in factors.behind(end):
-        c = factors.factor_change(made) if made.line and made.key not in on_line | innocent else None
+        c = factors.factor_change(made) if made.line and made.inputs and made.key not in on_line | innocent else None
         if c is not None and abs(c - 1.0) > SAME and factors.trail.is_plain(c / ratio.factor):
             found.append((made, abs(c / ratio.factor - 1.0) < SAME))
     update = factors.made[end]

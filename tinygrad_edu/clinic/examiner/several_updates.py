@@ -113,10 +113,11 @@ class SeveralUpdates:
             many = f" in {'at least ' if not self.updates.complete else ''}{n} updates, each{self.on(first)[1:]}"
             return FoundRule(RULES["gradient_descent"], self.lr or first.factor, {}, many)
         for choice in self.orders():
-            walk = self.walk(self.points, [self.gradient(k, c) for k, c in enumerate(choice)])
-            found = right_rule(walk)
-            if found is not None:
-                return replace(found, extra=f"{found.extra} in several updates")
+            for scale in self.scales(choice[0]) if self.lr else (1.0,):  # a mean over all, and over a minibatch
+                slopes = [{n: scale * g for n, g in self.gradient(k, c).items()} for k, c in enumerate(choice)]
+                found = right_rule(self.walk(self.points, slopes))
+                if found is not None:
+                    return replace(found, extra=f"{found.extra} in several updates")
         return None
 
     def on(self, found: Fitted) -> str:
@@ -283,8 +284,12 @@ def batches_in(recording: Recording, net: Network, count: int, axis: int) -> lis
     tables = [np.asarray(x, dtype=float) for x in data if np.ndim(x) == 2 and np.shape(x)[axis] == count > 1]
     if not tables:
         return []
-    table = max(tables, key=np.size)
-    rows = {row.tobytes(): k for k, row in enumerate(np.ascontiguousarray(table if axis == 0 else table.T))}
+    # the widest whose rows tell the samples apart: of labels, many are alike
+    rows: dict[bytes, int] = {}
+    for table in sorted(tables, key=np.size, reverse=True):
+        rows = {row.tobytes(): k for k, row in enumerate(np.ascontiguousarray(table if axis == 0 else table.T))}
+        if len(rows) == count:
+            break
     found: list[Chosen] = []
     for made in recording.made.values():
         x = made.value if axis == 0 or made.value.ndim < 2 else made.value.T

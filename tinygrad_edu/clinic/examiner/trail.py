@@ -133,7 +133,11 @@ class Trail:
                 continue
             open_inputs = [k for k in made.inputs if not self.known(k, strict)]
             waiting += [(k, made.total) for k in open_inputs]
-            if made.line and (not adds_on and self.adds_right_things(made) if made.total else not open_inputs):
+            if (
+                made.line
+                and (made.inputs or key == end)
+                and (not adds_on and self.adds_right_things(made) if made.total else not open_inputs)
+            ):
                 found.add(key)
         return found
 
