@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from tinygrad_edu import checks
-from tinygrad_edu.errors import SettingError
+from tinygrad_edu.errors import OperandError, SettingError
 
 INSTEAD = {  # options of JAX's transforms: why they have no place here
     "holomorphic": "all numbers here are real: take the real and the imaginary part as two arguments",
@@ -53,3 +53,12 @@ def places_of(argnum: int | Sequence[int], count: int, several: bool = True) -> 
     if len(set(places)) < len(places):
         raise SettingError(f"argnum={argnum!r} names an argument twice")
     return places
+
+
+def at_places(arguments: Sequence[Any], places: Sequence[int]) -> list[Any]:
+    """The arguments meant. Errors: OperandError for None, which has numbers only beside others, as in a dict."""
+    chosen = [arguments[i] for i in places]
+    for i, x in zip(places, chosen, strict=True):
+        if x is None:
+            raise OperandError(f"argument {i} is None: a derivative is with respect to numbers")
+    return chosen

@@ -20,7 +20,7 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.argnums import is_several, places_of, refuse_options
+from tinygrad_edu.core.argnums import at_places, is_several, places_of, refuse_options
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording, switch_mode
@@ -103,7 +103,7 @@ def value_and_grad(
             y, extra[:] = split_pair(result)
             return y
 
-        y, pull = pull_back(number, [arguments[i] for i in chosen], dtype_of_arrays(arguments))
+        y, pull = pull_back(number, at_places(arguments, chosen), dtype_of_arrays(arguments))
         refuse_several_numbers(y)
         gradients = pull(1.0)
         if has_aux:
