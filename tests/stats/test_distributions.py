@@ -1,5 +1,8 @@
 """Every row of the table of distributions: SciPy's values, the gradients of finite differences, eager and compiled."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -151,3 +154,9 @@ def test_densities_of_vectors(case):
 def test_scipys_own_density_of_a_tensor_names_ours():
     with pytest.raises(DetachedError, match=r"tg\.stats for scipy\.stats"):
         scipy.stats.norm.logpdf(tg.Tensor([0.5], requires_grad=True))
+
+
+def test_the_page_of_the_reference_names_every_distribution():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "stats.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert sorted(re.findall(r"`(\w+)`", "\n".join(rows))) == stats.__all__
