@@ -164,3 +164,31 @@ def test_a_write_in_place_leaves_the_array_where_it_is():
     assert w.grad is gradient
     np.testing.assert_allclose(gradient, np.clip(START, -1, 1))
     assert type(w.grad) is type(w.data) is PlainArray
+
+
+CLASSES = np.array([2, 1])
+COUNTS = {  # as PyTorch's programs count what is right: the call, and the same by NumPy
+    "a share": (lambda x: (x > 0.4).float().mean(), np.mean(START > 0.4)),
+    "how many": (lambda x: (x > 0.4).sum().item(), np.sum(START > 0.4)),
+    "classes": (lambda x: (x.argmax(1) == CLASSES).float().mean().item(), 0.5),
+    "classes the other way round": (lambda x: np.equal(CLASSES, x.argmax(dim=1)).float().mean(), 0.5),
+    "both": (lambda x: ((x > 0.0) & (x < 2.0)).int().tolist(), ((START > 0.0) & (START < 2.0)).astype(int).tolist()),
+    "not": (lambda x: (~(x.detach() > 0.0)).sum().item(), np.sum(START <= 0.0)),
+    "of data": (lambda x: (x.data.argmax(1) == CLASSES).float().mean(), 0.5),
+    "a mask": (lambda x: x[x.argmax(1) == CLASSES].tolist(), START[:1].tolist()),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_what_is_right_is_counted_as_in_pytorch(name):
+    call, expected = COUNTS[name]
+    np.testing.assert_allclose(call(leaf()), expected)
+
+
+def test_a_mask_that_changes_later_changes_no_gradient():
+    x = leaf()
+    mask = x > 0.0
+    y = np.where(mask, 2.0 * x, 5.0 * x).sum()
+    mask[...] = ~mask
+    y.backward()
+    np.testing.assert_array_equal(x.grad, np.where(START > 0.0, 2.0, 5.0))

@@ -146,7 +146,7 @@ def test_comparisons_give_plain_booleans(row):
     assert type(row(tg.Value(1.0), 2.0)) is bool
     assert type(row(1.0, tg.Value(2.0))) is bool
     y = row(tg.Tensor([1.0, 2.0], requires_grad=True), 2.0)
-    assert type(y) is np.ndarray
+    assert isinstance(y, np.ndarray)
     assert y.dtype == bool
 
 

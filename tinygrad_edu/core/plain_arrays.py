@@ -50,7 +50,8 @@ OF_NODES = {"backward", "assign", "requires_grad", "requires_grad_", "grad", "ze
 class PlainArray(np.ndarray[Any, np.dtype[Item]]):
     """A NumPy array that also has PyTorch's names, each with the meaning that it has on a Tensor.
 
-    What NumPy has is NumPy's, its arithmetic gives plain arrays, and names that end in an underscore write into it.
+    What NumPy has is NumPy's, its arithmetic gives plain arrays, its comparisons give arrays of this kind, and names
+    that end in an underscore write into it.
     Other names are those of a Tensor of these numbers: `w.grad.norm()`, `w.grad.clamp(-1, 1)`.
 
     >>> from tinygrad_edu import Tensor
@@ -66,7 +67,10 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
     def __array_wrap__(self, array: Any, context: Option = None, return_scalar: bool = False) -> Any:
         if array is self:  # the result of x -= step, which Tensor.data has to know as what it gave
             return self
-        return array[()] if return_scalar else array.view(np.ndarray)
+        if return_scalar:
+            return array[()]
+        # (x.argmax(1) == y).float().mean() is how PyTorch's programs count
+        return array.view(PlainArray if array.dtype.kind == "b" else np.ndarray)
 
     def __repr__(self) -> str:
         return repr(np.asarray(self))

@@ -105,7 +105,7 @@ class Tensor(TensorMethods, Operators):
         except ValueError as error:
             raise shape_error(operation, operands, error) from None
         if operation.partials is None:
-            return y  # a comparison: a plain array of booleans
+            return y.view(PlainArray) if y.__class__ is np.ndarray else y  # a comparison: yes or no of each entry
         if y.dtype.kind != "f":  # where(x, 1, 0)
             y = y.astype(dtype_of(operands))
         return record(operation, y, tuple(operands), NO_OPTIONS)

@@ -247,13 +247,13 @@ class TensorMethods:
         self, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
         """Where the largest stands; of several axes along one of them."""
-        return np.argmax(self.array, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
+        return np.argmax(self.data, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
 
     def argmin(
         self, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
         """Where the smallest stands."""
-        return np.argmin(self.array, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
+        return np.argmin(self.data, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
 
     def argsort(self, axis: int = -1, dim: int | None = None) -> Any:
         """Where each number of the sorted ones stands."""

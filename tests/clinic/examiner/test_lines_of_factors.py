@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.clinic.examiner import reachable
 
 MODULE = """
 import numpy as np
@@ -279,3 +280,30 @@ def test_momentum_over_minibatches_in_a_random_order_is_right():
     np.random.seed(0)
     loss = lambda: -np.mean(np.sum(T * np.log(errors(np.arange(6))), axis=1))  # noqa: E731
     assert tg.clinic.check_program(net, step=step, loss=loss, lr=0.1).ok
+
+
+def test_globals_are_put_back_without_being_emptied_and_builtins_are_not_touched(tmp_path):
+    """Other threads go on meanwhile: one that found no `len` ended pytest's own."""
+    net = module_of(MODULE.replace("SIGN", "-"), tmp_path)
+    world = vars(net)
+    assert reachable.BUILTINS is world["__builtins__"]
+    assert not any(x is reachable.BUILTINS for x in reachable.walk([world]))
+    assert not {"__builtins__", "__loader__", "__spec__"} & {place.key for place in reachable.places([world])}
+    before, seen = dict(world), []
+    with reachable.preserve(world):
+        world["added"] = Watched(lambda: seen.append("__builtins__" in world))
+        world["W1"] = None
+    del before["__builtins__"]
+    assert all(world[name] is x for name, x in before.items())
+    assert "added" not in world
+    assert seen == [True]
+
+
+class Watched:
+    """Looks when it is let go."""
+
+    def __init__(self, look):
+        self.look = look
+
+    def __del__(self):
+        self.look()

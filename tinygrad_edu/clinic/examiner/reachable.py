@@ -7,6 +7,7 @@ mutable in them. Nothing is called and no property is read: only what lies there
 
 from __future__ import annotations
 
+import builtins
 import random
 import sys
 import types
@@ -23,6 +24,7 @@ from tinygrad_edu.clinic.examiner.patch_math import is_installed
 Array = np.ndarray[Any, Any]
 LIMIT = 200_000  # objects that are looked at; a program with more has its data in lists, and only arrays matter then
 ATOMS = (int, float, complex, str, bytes, bool, type(None), range, slice, types.BuiltinFunctionType, np.generic)
+BUILTINS = vars(builtins)  # every thread needs them: they are not looked at, let alone put back
 
 
 def walk(roots: Iterable[Any]) -> Iterator[Any]:
@@ -31,7 +33,7 @@ def walk(roots: Iterable[Any]) -> Iterator[Any]:
     waiting = deque(roots)
     while waiting and len(seen) < LIMIT:
         x = waiting.popleft()
-        if isinstance(x, ATOMS) or id(x) in seen:
+        if isinstance(x, ATOMS) or id(x) in seen or x is BUILTINS:
             continue
         seen[id(x)] = x  # kept, so that no id is given away again
         yield x
@@ -41,7 +43,7 @@ def walk(roots: Iterable[Any]) -> Iterator[Any]:
 def inside(x: Any) -> Iterable[Any]:
     """What a thing holds."""
     if isinstance(x, dict):
-        return [*x.values()]
+        return [value for _, value in items_of(x)]
     if isinstance(x, (list, tuple, set, frozenset, deque)):
         return [*x]
     if isinstance(x, types.MethodType):
@@ -59,10 +61,14 @@ def inside(x: Any) -> Iterable[Any]:
     if isinstance(x, property):
         return [f for f in (x.fget, x.fset) if f]
     if isinstance(x, types.ModuleType):
-        return (
-            [] if is_installed(vars(x)) else [value for name, value in [*vars(x).items()] if not name.startswith("__")]
-        )
+        return [] if is_installed(vars(x)) else [value for _, value in items_of(vars(x))]
     return [*attributes(x).values(), type(x), *partial_of(x)]
+
+
+def items_of(x: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    """The items of a dict; of the globals of a module those of the program, not __builtins__ or __loader__."""
+    world = "__builtins__" in x
+    return [(key, value) for key, value in [*x.items()] if not (world and str(key).startswith("__"))]
 
 
 def partial_of(x: Any) -> list[Any]:
@@ -153,14 +159,14 @@ def places(roots: Iterable[Any]) -> Iterator[Place]:
     worlds: set[tuple[int, str]] = set()
     for x in walk(roots):
         if isinstance(x, dict):
-            yield from (Place(x, key, value) for key, value in [*x.items()])
+            yield from (Place(x, key, value) for key, value in items_of(x))
         elif isinstance(x, list):
             yield from (Place(x, key, value) for key, value in enumerate([*x]))
         elif isinstance(x, types.FunctionType):
             yield from of_function(x, worlds)
         elif isinstance(x, types.ModuleType):
-            own = () if is_installed(vars(x)) else [*vars(x).items()]
-            yield from (Place(vars(x), name, value) for name, value in own if not name.startswith("__"))
+            own = () if is_installed(vars(x)) else items_of(vars(x))
+            yield from (Place(vars(x), name, value) for name, value in own)
         else:
             yield from (Place(x, name, value, attribute=True) for name, value in attributes(x).items())
 
@@ -244,6 +250,10 @@ def refill(container: Any, before: Any) -> None:
         return
     if isinstance(container, list):
         container[:] = before
+    elif isinstance(container, dict) and "__builtins__" in container:  # globals, which are never empty
+        for name in container.keys() - before.keys():
+            del container[name]
+        container.update(before)
     else:
         container.clear()
         container.extend(before) if isinstance(container, deque) else container.update(before)
