@@ -244,13 +244,13 @@ class TensorMethods:
     ndimension = dim
 
     def argmax(
-        self, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
+        self: Any, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
         """Where the largest stands; of several axes along one of them."""
         return np.argmax(self.data, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
 
     def argmin(
-        self, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
+        self: Any, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
         """Where the smallest stands."""
         return np.argmin(self.data, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
