@@ -30,6 +30,14 @@ def set_on(model: Estimator) -> bool:
     return bool(getattr(model, "_skl_callbacks", None)) or hasattr(model, "_parent_callback_ctx")
 
 
+def listen(model: Estimator) -> bool:
+    """Does a callback hear of its epochs? GridSearchCV of 1.9 gives every candidate its context, also where none does.
+
+    An epoch at a time takes seven times as long as all in one call: 14 s for 757 fits.
+    """
+    return bool(getattr(model, "_skl_callbacks", None))
+
+
 def fit_begins(model: Estimator, X: Samples, y: Samples, epochs: int | None) -> None:
     """The task of the whole fit, of at most this many epochs."""
     if set_on(model):
@@ -48,7 +56,7 @@ def fit_ended(model: Estimator, X: Samples, y: Samples) -> None:
 def epoch_begins(model: Estimator, X: Samples, y: Samples) -> None:
     """The task of one epoch."""
     context = getattr(model, "_callback_fit_ctx", None)
-    if context is not None:
+    if context is not None and listen(model):
         model._epoch_ctx = context.subcontext(task_name="epoch")
         model._epoch_ctx.call_on_fit_task_begin(
             estimator=model, X=X, y=y, reconstruction_attributes=lambda: prediction_state(model)

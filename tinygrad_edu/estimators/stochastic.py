@@ -142,7 +142,7 @@ class Training:
     def each_epoch(self) -> bool:
         """Is there something to do after every epoch?"""
         model = self.model
-        return bool(self.validation or self.held or model.callbacks or callbacks.set_on(model)) or (
+        return bool(self.validation or self.held or model.callbacks or callbacks.listen(model)) or (
             model.stop_loss is not None
         )
 
