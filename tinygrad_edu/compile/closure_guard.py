@@ -20,7 +20,7 @@ import os
 import sys
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from operator import attrgetter, methodcaller
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.entries import ABSENT, Content, Entries, Names
-from tinygrad_edu.compile.unread import NUMBERS, Put, Readings, arrays_in
+from tinygrad_edu.compile.unread import NUMBERS, Readings, arrays_in
 from tinygrad_edu.compile.user_code import (
     ATOMS,
     ENVIRONMENT,
@@ -132,7 +132,7 @@ class Walk:
                 seen[id(x)] = x
                 places += self.inside(name, x)
         if self.tensors:
-            self.entries("requires_grad of a Tensor", partial(map, WISH, self.tensors))
+            self.note(Entries("requires_grad of a Tensor", partial(map, WISH, self.tensors)))
 
     def inside(self, name: str, x: Any) -> Iterator[Place]:
         """What one thing leads to."""
@@ -153,27 +153,19 @@ class Walk:
         unnoted = [x for x in self.arrivals if arrived[id(x)] > noted[id(x)]]
         return {id(array) for x in (*fixed, *unnoted) for array in arrays_in(x)}
 
-    def entries(
-        self,
-        name: str,
-        live: Callable[[], Iterable[Any]],
-        sized: Any = None,
-        keys: Sequence[str] = (),
-        put: Put | None = None,
-        at: Sequence[Any] = (),
-    ) -> Sequence[Any]:
-        """Note them; what they are now."""
-        self.checks.append(Entries(name, live, sized, keys, put, at))
-        found: Sequence[Any] = self.checks[-1].was
-        self.names |= {each for each in found if isinstance(each, str) and each.isidentifier()}  # which = "layer2"
-        return found
+    def note(self, entries: Entries) -> Sequence[Any]:
+        """Compare them from now on; what they are now."""
+        self.checks.append(entries)
+        texts = [x for x in entries.was if isinstance(x, str)]
+        self.names |= {text for text in texts if text.isidentifier()}  # which = "layer2"
+        return entries.was
 
     def of_dict(self, name: str, space: Mapping[str, Any], keys: Sequence[str]) -> Iterator[Place]:
         """These entries of a namespace; one that is missing may be added later."""
         if not keys:
             return
         put = space.__setitem__ if isinstance(space, dict) else None
-        found = self.entries(name, Names(space.get, keys), None, keys, put)
+        found = self.note(Entries(name, Names(space.get, keys), None, keys, put))
         yield from ((f"{name}.{key}" if name else key, x) for key, x in zip(keys, found, strict=True))
 
     def of_function(self, name: str, x: FunctionType) -> Iterator[Place]:
@@ -184,26 +176,17 @@ class Walk:
         self.names |= names | ({EVERY} if computes_names(x.__code__) else set())
         yield from ((each.__name__, each) for each in modules_of(names))
         if names & ENVIRONMENT:
-            self.entries("os.environ", lambda: [*os.environ.keys(), *os.environ.values()])
+            self.note(Entries("os.environ", lambda: [*os.environ.keys(), *os.environ.values()]))
         for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
             yield from self.of_cell(free, cell)
-        defaults = self.entries(
-            f"the defaults of {name}",
-            Names(partial(getattr, x), DEFAULTS),
-            None,
-            (),
-            partial(setattr, x),
-            DEFAULTS,
-        )
+        held = Names(partial(getattr, x), DEFAULTS)
+        defaults = self.note(Entries(f"the defaults of {name}", held, put=partial(setattr, x)))
         yield from ((name, each) for each in defaults)
         yield from self.of_dict("", x.__globals__, sorted(names & x.__globals__.keys()))
 
     def of_cell(self, name: str, x: CellType) -> Iterator[Place]:
         try:
-            put = partial(setattr, x)
-            found = self.entries(
-                name, Names(partial(getattr, x), ("cell_contents",)), None, (), put, ("cell_contents",)
-            )
+            found = self.note(Entries(name, Names(partial(getattr, x), ("cell_contents",)), put=partial(setattr, x)))
             yield from ((name, each) for each in found)
         except ValueError:  # it has no contents yet
             return
@@ -224,7 +207,7 @@ class Walk:
                 yield from self.of_slots(name, x, slots) if slots else ()
 
     def of_slots(self, name: str, x: Any, slots: Sequence[str]) -> Iterator[Place]:
-        found = self.entries(name, Names(partial(getattr, x), slots), None, (), partial(setattr, x), slots)
+        found = self.note(Entries(name, Names(partial(getattr, x), slots), put=partial(setattr, x)))
         yield from ((name, each) for each in found)
 
     def of_class(self, name: str, x: type) -> Iterator[Place]:
@@ -242,7 +225,7 @@ class Walk:
 
     def of_items(self, name: str, x: Any) -> Iterator[Place]:
         put = x.__setitem__ if isinstance(x, list) else None
-        found = self.entries(name, x.__iter__, x, (), put, range(len(x)))
+        found = self.note(Entries(name, x.__iter__, x, (), put, range(len(x))))
         yield from ((f"{name}[{i}]", each) for i, each in enumerate(found))
 
     def of_getter(self, name: str, x: Any) -> Iterator[Place]:
@@ -251,23 +234,23 @@ class Walk:
         return iter(())
 
     def of_bytes(self, name: str, x: Any) -> Iterator[Place]:
-        self.entries(name, lambda: (bytes(x),))
+        self.note(Entries(name, lambda: (bytes(x),)))
         return iter(())
 
     def of_variable(self, name: str, x: ContextVar[Any]) -> Iterator[Place]:
-        yield from ((name, each) for each in self.entries(name, lambda: (x.get(ABSENT),)))
+        yield from ((name, each) for each in self.note(Entries(name, lambda: (x.get(ABSENT),))))
 
     def of_mapping(self, name: str, x: Mapping[Any, Any]) -> Iterator[Place]:
         if x is sys.modules:  # thousands of entries, of which those count that are named
             yield from self.of_dict(name, x, sorted(key for key in x if self.known.issuperset(key.split("."))))
             return
         put = x.__setitem__ if isinstance(x, dict) else None
-        found = self.entries(name, x.values, x, (), put, self.entries(name, x.__iter__, x))
+        found = self.note(Entries(name, x.values, x, (), put, self.note(Entries(name, x.__iter__, x))))
         yield from ((f"{name}[...]", each) for each in found)
 
     def of_array(self, name: str, x: Any) -> Iterator[Place]:
         if x.dtype.kind == "O":
-            yield from ((name, each) for each in self.entries(name, lambda: x.flat, x.flat))
+            yield from ((name, each) for each in self.note(Entries(name, lambda: x.flat, x.flat)))
         else:
             self.things.append((name, x))
 

@@ -49,10 +49,10 @@ class Entries:
         at: Sequence[Any] = (),
     ) -> None:
         self.name, self.live, self.sized, self.keys, self.was = name, live, sized, keys, list(map(original, live()))
-        self.put, self.at = put, at or keys
+        self.put, self.at = put, at or (live.keys if isinstance(live, Names) else keys)
         self.lookups: list[tuple[Callable[..., Any], str, Any]] = []  # (get, key, what it gave) of a few names
         if isinstance(live, Names) and len(self.was) <= FEW:
-            self.lookups = [(live.get, key, x) for key, x in zip(live.keys, self.was, strict=True)]
+            self.lookups = [(live.get, key, x) for key, x in zip(self.at, self.was, strict=True)]
 
     def holds(self) -> bool:
         """Are they the same objects, or equal numbers and texts? (0.4 µs)"""

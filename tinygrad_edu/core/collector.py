@@ -17,9 +17,7 @@ import gc
 from typing import Any
 
 FIRST_WAIT = 285  # collections skipped in a row, one after every 7,000 new objects: 2,000,000 objects
-INTERPRETERS = (
-    1000  # Python 3.12 itself begins with 375 frozen objects; a program freezes all it has, tens of thousands
-)
+INTERPRETERS = 1000  # Python 3.12 begins with 375 frozen objects of its own; a program freezes tens of thousands
 
 
 class Collector:

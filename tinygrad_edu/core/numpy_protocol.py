@@ -165,18 +165,20 @@ def by_name(
 @functools.cache
 def nameless(function: Any) -> int:
     """How many arguments are given by their places alone, as x1 and x2 of np.linalg.cross."""
-    parameters = inspect.signature(function).parameters.values()
-    return sum(x.kind is x.POSITIONAL_ONLY for x in parameters)
+    return sum(x.kind is x.POSITIONAL_ONLY for x in parameters_of(function))
 
 
 @functools.cache
 def parameter_names(function: Any) -> tuple[str, ...]:
+    return tuple(x.name for x in parameters_of(function) if x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD))
+
+
+def parameters_of(function: Any) -> list[inspect.Parameter]:
     """Empty if NumPy's C code has no signature."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        return list(inspect.signature(function).parameters.values())
     except ValueError:
-        return ()
-    return tuple(x.name for x in parameters if x.kind in (x.POSITIONAL_ONLY, x.POSITIONAL_OR_KEYWORD))
+        return []
 
 
 @functools.cache
