@@ -21,6 +21,7 @@ from tinygrad_edu.errors import OperandError
 from tinygrad_edu.interop import recurrent
 from tinygrad_edu.interop.chain import Chain, Step
 from tinygrad_edu.interop.torch_modules import ACTIVATIONS, LAYERS, chain_of, is_torch, step_of
+from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
 
 Array = np.ndarray[Any, Any]
@@ -97,14 +98,12 @@ class Run:
         self.X = given.long() if indices else given.to(first.dtype)
         layers = [m for m in module.modules() if type(m).__name__ in KNOWN]
         hooks = [layer.register_forward_hook(self.note) for layer in layers]
-        training = module.training
         try:
-            with torch.no_grad():
+            with modes_kept(module), torch.no_grad():
                 self.output = module.eval()(self.X)
         except Exception as problem:  # whatever a forward of somebody's own raises
             raise OperandError(f"{self.kind}: its forward ends in {type(problem).__name__}: {problem}") from None
         finally:
-            module.train(training)
             for hook in hooks:
                 hook.remove()
         if not self.calls or not hasattr(self.output, "shape"):

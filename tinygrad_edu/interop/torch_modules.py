@@ -16,6 +16,7 @@ from tinygrad_edu.core.aliases import Model
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.interop.chain import Chain, Step
+from tinygrad_edu.nn.layer_modes import modes_kept
 
 Array = np.ndarray[Any, Any]
 ACTIVATIONS = {  # of torch.nn, by class: our name
@@ -91,17 +92,15 @@ def run_twin(module: Any, rows: Array) -> Array | None:
 
 def output_shape(module: Any, X: Any) -> tuple[int, ...]:
     """The shape of what it gives for a few samples; () where it cannot be called so."""
-    torch, training = import_module("torch"), module.training
+    torch = import_module("torch")
     first = next(module.parameters(), torch.zeros(1))
     rows = torch.as_tensor(np.asarray(X)[:2])
     rows = rows if rows.dtype == torch.int64 else rows.to(first.dtype)
     try:
-        with torch.no_grad():
+        with modes_kept(module), torch.no_grad():
             return tuple(module.eval()(rows).shape)
     except Exception:  # whatever a forward of somebody's own raises
         return ()
-    finally:
-        module.train(training)
 
 
 def parts(module: Any) -> Iterator[Any]:

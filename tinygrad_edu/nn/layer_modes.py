@@ -29,6 +29,8 @@ class Modes:
 def modes_kept(model: Module) -> Iterator[None]:
     """What is done to the modes inside is undone at the end; one thread at a time does so with a model.
 
+    model: one of ours, or a module of PyTorch.
+
     >>> from tinygrad_edu.nn import Dropout, Sequential
     >>> model = Sequential(Dropout(0.5), Dropout(0.5))
     >>> _ = model[1].eval()

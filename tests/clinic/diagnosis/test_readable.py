@@ -134,3 +134,24 @@ def test_a_feature_that_is_seldom_there_is_not_one_of_another_unit():
     pixels = load_digits().data
     least, most = extent(pixels[:, np.ptp(pixels, axis=0) > 0])
     assert most / least < 10.0
+
+
+def test_layers_frozen_by_their_own_eval_are_as_before_the_diagnosis():
+    X, y = tg.data.moons(40, seed=0)
+    model = tg.nn.Sequential(tg.nn.Linear(2, 4), np.tanh, tg.nn.Dropout(0.1), tg.nn.Linear(4, 1))
+    run = tg.fit(model, X, y, loss="mse", optimizer=tg.optim.SGD(model.parameters(), lr=1e-4), epochs=2)
+    model.train()
+    model[2].eval()
+    tg.clinic.diagnose(run, budget_s=1.0, seeds=3)
+    assert [module.training for module in model.modules()] == [True, True, False, True]
+
+
+@pytest.mark.torch
+def test_so_are_those_of_a_module_of_pytorch():
+    torch = pytest.importorskip("torch")
+    X, y = tg.data.moons(40, seed=0)
+    module = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Dropout(0.1), torch.nn.Linear(4, 1))
+    module[2].eval()
+    sgd = torch.optim.SGD(module.parameters(), lr=1e-4)
+    tg.clinic.diagnose(module, X, y, loss=torch.nn.MSELoss(), optimizer=sgd, epochs=2, budget_s=1.0, seeds=3)
+    assert [each.training for each in module.modules()] == [True, True, True, False, True]

@@ -43,6 +43,12 @@ def certain(code: str) -> Callable[[Check], Check]:
     return declare
 
 
+def outputs_of(record: Record, rows: slice) -> Array:
+    """What the network gives for these samples."""
+    with no_grad():
+        return np.asarray(record.subject.model.eval()(record.task.inputs(record.setup)[rows]))
+
+
 @certain("wrong_output_activation")
 def softmax_of_one(record: Record) -> Certainty | None:
     """A softmax over one output is 1 whatever the weights."""
@@ -64,8 +70,7 @@ def no_probabilities(record: Record) -> Certainty | None:
     low, high = setup.out_range
     if setup.pattern is not None or setup.loss_name != "bce" or (low >= 0.0 and high <= 1.0):
         return None
-    with no_grad():
-        p = np.asarray(record.subject.model.eval()(record.task.inputs(setup)))
+    p = outputs_of(record, slice(None))
     outside = int(np.sum(~((p > 0.0) & (p < 1.0))))
     return Certainty(
         f"bce takes probabilities, but a last {setup.out_activation} gives {low:g} to {high:g}.",
@@ -95,7 +100,7 @@ def random_losses(record: Record) -> tuple[float, float, float] | None:
     """The loss of random predictions, of the same with permuted targets, and of other ones; None where none differ."""
     setup, rng, rows = record.setup, np.random.default_rng(0), slice(0, ROWS)
     with no_grad(), np.errstate(all="ignore"):
-        shape = np.shape(record.subject.model.eval()(record.task.inputs(setup)[rows]))
+        shape: Any = outputs_of(record, rows).shape
         p, other, t = rng.uniform(0.1, 0.9, shape), rng.uniform(0.1, 0.9, shape), record.task.targets(setup)[rows]
         order = rng.permutation(len(t))
         if np.array_equal(t, t[order]):
@@ -116,7 +121,7 @@ def blind_to_order(record: Record) -> Certainty | None:
     near = 1e-9 * max(abs(paired), 1e-12)
     if not (np.isfinite(paired) and abs(paired - permuted) <= near) or abs(paired - other) <= near:
         return None
-    outputs = np.shape(record.subject.model.eval()(record.task.inputs(setup)[:ROWS]))
+    outputs = outputs_of(record, slice(ROWS)).shape
     return Certainty(
         f"Predictions have shape {outputs}, targets {record.task.targets(setup)[:ROWS].shape}.",
         f"the loss of {outputs[0]} random predictions is {paired:.6g} with the targets as they are, and {permuted:.6g} "

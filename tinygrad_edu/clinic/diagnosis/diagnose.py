@@ -23,6 +23,7 @@ from tinygrad_edu.clinic.diagnosis.symptoms.data import constant_columns
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
 from tinygrad_edu.errors import SettingError, TinygradError
 from tinygrad_edu.interop import keras_models
+from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.train.run import Run
 
 Array = np.ndarray[Any, Any]
@@ -152,7 +153,8 @@ def of_subject(subject: Subject, goal: Any, seeds: int, budget_s: float, notes: 
     asked = np.ptp(t, axis=0).max(initial=0.0) > 1e-12 * max(float(np.abs(t).max(initial=0.0)), 1e-300)
     if flat and asked and len(constant_columns(subject.task)) == subject.task.X.shape[1]:
         return nothing_in(subject.task.X)
-    found = Consultation(subject, goal, range(1, seeds + 1), budget_s).result()
+    with modes_kept(subject.model):
+        found = Consultation(subject, goal, range(1, seeds + 1), budget_s).result()
     return replace(found, not_checked=[*notes, *found.not_checked])
 
 

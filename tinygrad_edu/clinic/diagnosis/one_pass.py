@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
+from tinygrad_edu.nn.layer_modes import modes_kept
 
 ROWS = 256
 CLOSE = 1e-5  # relative: float32 rounds at 6e-8
@@ -46,17 +47,15 @@ class Pass:
         kind = next((p.dtype for p in self.named.values()), torch.float32)
         self.X, self.y = self.tensor(X, kind), self.tensor(y, kind)
         before = {name: p.grad for name, p in self.named.items()}
-        training = module.training
-        module.eval()
         try:
-            self.output = module(self.X)
+            with modes_kept(module):
+                self.output = module.eval()(self.X)
             self.value = loss(self.output, self.y)
             module.zero_grad(set_to_none=True)
             self.leaves = list(leaves_of(self.value.grad_fn))
             self.value.backward()
             self.gradients = {name: None if p.grad is None else float(p.grad.norm()) for name, p in self.named.items()}
         finally:
-            module.train(training)
             for name, p in self.named.items():
                 p.grad = before[name]
 
@@ -91,11 +90,8 @@ class Pass:
             )  # fmt: skip
 
     def eval_of(self, X: Samples) -> Any:
-        training = self.module.training
-        try:
+        with modes_kept(self.module):
             return self.module.eval()(X)
-        finally:
-            self.module.train(training)
 
     def close(self, a: ArrayLike, b: ArrayLike) -> bool:
         return a.shape == b.shape and bool(self.torch.allclose(a, b, 1e-3, 1e-4 * float(a.abs().max())))
