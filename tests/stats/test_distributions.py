@@ -160,3 +160,10 @@ def test_the_page_of_the_reference_names_every_distribution():
     page = (Path(__file__).parents[2] / "docs" / "reference" / "stats.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert sorted(re.findall(r"`(\w+)`", "\n".join(rows))) == stats.__all__
+
+
+@pytest.mark.parametrize("frozen", [stats.lognorm(1.0), stats.invgamma(3.0)], ids=["lognorm", "invgamma"])
+def test_at_0_the_density_is_0_in_float32_too(frozen):
+    x = tg.Tensor(np.zeros(1, np.float32), requires_grad=True)
+    frozen.pdf(x).sum().backward()
+    assert (frozen.pdf(x).data[0], frozen.logpdf(x).data[0], x.grad[0]) == (0.0, -np.inf, 0.0)

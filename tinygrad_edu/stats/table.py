@@ -9,7 +9,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.stats.distribution import Distribution
 
-INF, TINY = math.inf, 5e-324
+INF, TINY = math.inf, 1e-45  # above 0 in float32 too
 POSITIVE, SHARE = (TINY, INF), (0.0, 1.0)
 HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
