@@ -8,6 +8,7 @@ import pytest
 from tinygrad_edu import Value, checks, clinic, data, fit, nn, optim, train
 from tinygrad_edu.data import xor_gate
 from tinygrad_edu.errors import NameNotFoundError, SettingError
+from tinygrad_edu.train.compiled.moving import Lookout
 
 X, Y = xor_gate()
 NOT_WHOLE = [True, False, np.True_, 1.5, math.nan, math.inf, "3", None, [3], np.array([1, 2]), -1, -(10**30)]
@@ -124,6 +125,16 @@ def test_an_optimizer_by_name_or_as_a_function_of_the_parameters(given):
     again = fit(other, X, Y, loss="mse", optimizer=optim.Adam(other.parameters()), epochs=4)
     np.testing.assert_array_equal(run.loss_curve, again.loss_curve)
     assert run.config["optimizer"] == "Adam"
+
+
+def test_a_class_that_watches_an_optimizer_is_not_found_by_its_name():
+    model = nn.MLP([2, 3, 1], seed=0)
+    for name in ("SGD", "Adam", "RMSprop"):
+        kind = getattr(optim, name)
+        lookout = Lookout(model, kind(model.parameters()))  # its classes live as long as it does
+        assert optim.find(name) is kind
+        with lookout.looking():
+            assert type(optim.optimizer_for(name, model.parameters())) is kind
 
 
 def test_every_optimizer_has_a_name():

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -25,11 +26,24 @@ BINARY = ["add", "sub", "mul", "maximum", "minimum"]
 ONE_AT_A_TIME = threading.Lock()
 
 
+@contextlib.contextmanager
+def numba_hidden():
+    """A block in which numba cannot be imported.
+
+    Only these two names are put back after it. mock.patch.dict would put back all of sys.modules, and so forget every
+    module that the block imports first: the next import would make its classes anew, beside the old ones.
+    """
+    # One thread at a time: two that put back what they found would leave None behind.
+    with ONE_AT_A_TIME, pytest.MonkeyPatch.context() as patch:
+        for name in ("numba", "tinygrad_edu.compile.backend.intrinsics"):
+            patch.setitem(sys.modules, name, None)
+        yield
+
+
 def plain(program, **words):
     """The program's function, run by Python alone: where Numba is not installed, njit changes nothing."""
     space = {}
-    # One thread at a time: two that put back what they found would leave None behind.
-    with ONE_AT_A_TIME, mock.patch.dict(sys.modules, {"numba": None, "tinygrad_edu.compile.backend.intrinsics": None}):
+    with numba_hidden():
         exec(compile(ieee(program.text), program.name, "exec"), space)
     space.update(words)
     return space[program.name]

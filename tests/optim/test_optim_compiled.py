@@ -1,11 +1,9 @@
 """Update rules lifted by the compiler: one loop over all weights, and the same numbers as step by step."""
 
-import sys
-from unittest import mock
-
 import numpy as np
 import pytest
 
+from tests.compile.programs import numba_hidden
 from tests.optim.test_optim import DIFFERENT, every_recipe
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.compile.codegen.templates import HEADER
@@ -27,7 +25,7 @@ def function_of(body):
     """The update as plain Python: where Numba is not installed, njit changes nothing."""
     lines = [f"def update({', '.join(body.trace.inputs)}, weights):", *(f"    {line}" for line in body.lines)]
     space = {}
-    with mock.patch.dict(sys.modules, {"numba": None, "tinygrad_edu.compile.backend.intrinsics": None}):
+    with numba_hidden():
         exec(HEADER + body.functions + "\n" + "\n".join(lines), space)
     return space["update"]
 

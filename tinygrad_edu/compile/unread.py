@@ -63,6 +63,7 @@ def note(thing: object, what: str) -> None:
 def make_class(kind: type, attributes: dict[str, Any]) -> type:
     """A class of the same name and layout, so that objects may change to it and back."""
     own = {"__slots__": (), "__module__": kind.__module__, "__qualname__": kind.__qualname__, **attributes}
+    own["stands_for"] = kind  # so that nobody who asks a class for its subclasses takes this one for the user's
     return type(kind.__name__, (kind,), own)
 
 

@@ -13,11 +13,12 @@ from tinygrad_edu.optim.optimizer import Optimizer
 
 
 def subclasses(kind: type) -> Iterator[type]:
-    """Every subclass, at any depth."""
+    """Every subclass, at any depth, without those that only stand for another one while a function is traced."""
     each: type
     for each in kind.__subclasses__():
-        yield each
-        yield from subclasses(each)
+        if "stands_for" not in vars(each):
+            yield each
+            yield from subclasses(each)
 
 
 def optimizer_classes() -> dict[str, Any]:
