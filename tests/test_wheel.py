@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -59,6 +60,18 @@ def test_the_wheel_says_what_it_is(wheel):
     assert "\nLicense-Expression: MIT\n" in metadata
     (entry,) = [archive.read(n).decode() for n in archive.namelist() if n.endswith("entry_points.txt")]
     assert "tinygrad-edu = tinygrad_edu.cli:main" in entry
+
+
+def test_the_page_of_a_registry_has_no_link_that_leads_nowhere(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = [archive.read(n).decode() for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+    page = metadata.split("\n\n", 1)[1]
+    assert page.startswith("# tinygrad_edu\n")
+    assert "the tutorial (`docs/tutorial/index.md`)" in page
+    assert not re.findall(r"\]\((?!https://)|<!--|<img|\[[a-z ]+\]:", page)
+    said = {word for word in re.findall(r"`([\w/-]+\.(?:md|py))`", page) if "/" in word or word.isupper()}
+    assert said
+    assert all((ROOT / name).is_file() for name in said)
 
 
 def test_registries_would_take_them(built, wheel):
