@@ -17,11 +17,13 @@ from tinygrad_edu.course import folder
 
 ROOT = Path(__file__).parents[1]
 INSTALL = "%pip install -q tinygrad-edu"  # in JupyterLite: from the site itself
+KERNEL = {"name": "python", "display_name": "Python (Pyodide)"}  # a notebook that names none is asked for one first
 
 
 def with_install(text: str) -> str:
-    """A notebook that begins by installing the package."""
+    """A notebook that begins by installing the package, for the browser's Python."""
     notebook = json.loads(text)
+    notebook["metadata"]["kernelspec"] = KERNEL
     first = {"cell_type": "code", "id": "install", "metadata": {}, "source": [INSTALL], "execution_count": None}
     notebook["cells"].insert(0, {**first, "outputs": []})
     return json.dumps(notebook, indent=1)

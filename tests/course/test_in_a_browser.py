@@ -32,8 +32,9 @@ def test_the_site_for_browsers_holds_the_notebooks_which_install_the_package_fir
     notebooks = browser.write_contents(tmp_path)
     assert len(notebooks) == len(course.EXERCISES) + 2
     for notebook in notebooks:
-        first = json.loads(notebook.read_text(encoding="utf-8"))["cells"][0]
-        assert first["source"] == [browser.INSTALL]
+        found = json.loads(notebook.read_text(encoding="utf-8"))
+        assert found["cells"][0]["source"] == [browser.INSTALL]
+        assert found["metadata"]["kernelspec"] == browser.KERNEL
 
 
 def test_the_examples_are_copied_and_a_changed_one_is_kept(tmp_path):
