@@ -13,10 +13,10 @@ from typing import Literal
 
 ActivationName = Literal[
     "abs", "acos", "asin", "asinh", "atan", "celu", "clip", "cos", "cosh", "elu", "erf", "exp", "expm1", "gelu",
-    "hard_sigmoid", "hard_swish", "hard_tanh", "hardsigmoid", "hardswish", "hardtanh", "identity", "leaky_relu", "log",
-    "log1p", "log_sigmoid", "logistic", "logsigmoid", "mish", "neg", "pos", "reciprocal", "relu", "relu6", "selu",
-    "sigmoid", "sign", "silu", "sin", "sinh", "softmax", "softplus", "softsign", "sqrt", "square", "swish", "tan",
-    "tanh",
+    "gelu_tanh", "hard_sigmoid", "hard_swish", "hard_tanh", "hardsigmoid", "hardswish", "hardtanh", "identity",
+    "leaky_relu", "log", "log1p", "log_sigmoid", "logistic", "logsigmoid", "mish", "neg", "pos", "reciprocal", "relu",
+    "relu6", "selu", "sigmoid", "sign", "silu", "sin", "sinh", "softmax", "softplus", "softsign", "sqrt", "square",
+    "swish", "tan", "tanh",
 ] | str
 
 BackEndName = Literal[

@@ -74,9 +74,8 @@ def test_numpys_meaning(text, expected):
     [
         ("x.repeat(2, 1)", OperandError, r"x\.tile\(2, 1\)"),
         ("x.transpose(0, 1)", OperandError, r"x\.T"),
-        ("x.max(dim=1)", OperandError, r"x\.argmax\(axis"),
         ("x.astype(int)", DtypeError, r"x\.data\.astype"),
-        ("x.to('cuda:0')", DtypeError, "float32 or float64"),
+        ("x.to('cuda:0')", DtypeError, "computes on the CPU"),
         ("x[None].t()", OperandError, r"x\.permute"),
         ("(+x).requires_grad_().cumsum_(0)", AttributeError, "no attribute 'cumsum_'"),
         ("x.cuda()", AttributeError, "CPU"),

@@ -37,6 +37,19 @@ def is_float(dtype: Option) -> bool:
         return False
 
 
+def dtype_asked(caller: str, target: ArrayLike, device: Option, dtype: Option) -> Any:
+    """The dtype that PyTorch's x.to(target) asks for; None where it names the CPU or nothing. Errors: DtypeError."""
+    for place in (device, target):
+        if str(place).split(":")[0] in ("cuda", "mps", "xpu"):
+            raise DtypeError(
+                f"{caller}.to({str(place)!r}): this library computes on the CPU: leave it out, or write 'cpu'"
+            )
+    if dtype is None:
+        dtype = target if isinstance(target, type) else getattr(target, "dtype", target)
+    text = str(dtype)  # PyTorch's own print as torch.float32
+    return None if dtype is None or text.split(":")[0] == "cpu" else text[6:] if text.startswith("torch.") else dtype
+
+
 def plain(data: ArrayLike) -> Array:
     """The array inside a Tensor, an array as it is, lists as an array."""
     refuse_masked(data)

@@ -44,6 +44,7 @@ from tinygrad_edu.core.transcendental import *  # noqa: F403
 
 SQRT_HALF = math.sqrt(0.5)
 INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
+SQRT_TWO_OVER_PI = math.sqrt(2.0 / math.pi)
 SIX_WIDE = ([(-6.0, -3.3)], [(-2.7, 2.7)], [(3.3, 6.0)])  # the pieces of a ramp from -3 to 3
 SMALLEST = math.exp(-100.0)
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # mean 0 and variance 1 are a fixed point
@@ -95,6 +96,16 @@ def elu(x: float, alpha: float = 1.0) -> float:
 def gelu(x: float) -> float:
     """x·Φ(x), Φ the normal distribution function.  dy/dx = Φ(x) + x·φ(x). (Hendrycks and Gimpel 2016)"""
     return x * normal_cdf(x)  # type: ignore[no-any-return]
+
+
+@op(partials=lambda _, x: (gelu_tanh_slope(x, tanh(SQRT_TWO_OVER_PI * (x + 0.044715 * x * x * x))),))
+def gelu_tanh(x: float) -> float:
+    """x(1 + t)/2, t = tanh u, u = √(2/π)(x + 0.044715·x³), close to gelu.  dy/dx = (1 + t)/2 + x(1 - t²)/2·du/dx."""
+    return 0.5 * x * (1.0 + tanh(SQRT_TWO_OVER_PI * (x + 0.044715 * x * x * x)))  # type: ignore[no-any-return]
+
+
+def gelu_tanh_slope(x: ArrayLike, t: ArrayLike) -> Any:
+    return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * SQRT_TWO_OVER_PI * (1.0 + 0.134145 * x * x)
 
 
 def normal_cdf(x: ArrayLike) -> Any:

@@ -6,6 +6,7 @@ user reads is a view of the same memory that knows these names too; the engine i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -44,7 +45,30 @@ UPDATES: dict[str, Callable[..., Any]] = {
     "normal_": lambda x, mean=0.0, std=1.0: np.random.normal(mean, std, x.shape),
     "uniform_": lambda x, a=0.0, b=1.0: np.random.uniform(a, b, x.shape),
 }  # "from" is a word of Python: uniform_'s bounds have no names in PyTorch that could be written
+TORCHS = frozenset({"dim", "keepdim", "descending", "unbiased", "correction"})
+OF_EITHER = ("sum", "mean", "std", "var", "max", "min", "prod", "argmax", "argmin", "any", "all", "cumsum", "cumprod",
+             "sort")  # fmt: skip
 OF_NODES = {"backward", "assign", "requires_grad", "requires_grad_", "grad", "zero_grad_", "retain_grad"}
+
+
+class Count(int):
+    """How many numbers there are; called as PyTorch does it, the shape: x.size() and x.size(0)."""
+
+    shape: tuple[int, ...] = ()
+
+    def __call__(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one axis."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def __reduce__(self) -> Any:
+        return int, (int(self),)
+
+
+def count_of(x: ArrayLike) -> Count:
+    """The `size` of an array."""
+    count = Count(math.prod(x.shape))
+    count.shape = x.shape
+    return count
 
 
 class PlainArray(np.ndarray[Any, np.dtype[Item]]):
@@ -89,6 +113,8 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
             raise AttributeError(f"'PlainArray' object has no attribute {name!r}")
         return as_plain(getattr(PlainArray.make_tensor(np.asarray(self)), name))
 
+    size = property(count_of)
+
     @property
     def data(self) -> Any:
         """The array itself."""
@@ -123,10 +149,29 @@ def as_plain(method: Callable[..., Any]) -> Callable[..., Any]:
     """A method of Tensors whose results are plain arrays."""
 
     def plain_method(*arguments: ArrayLike, **options: Option) -> Any:
-        found = method(*arguments, **options)
-        return found.data if hasattr(found, "parents") else found
+        return plain_of(method(*arguments, **options))
 
     return plain_method
+
+
+def plain_of(found: Any) -> Any:
+    """Tensors as their data, in lists and pairs too."""
+    if isinstance(found, (list, tuple)):
+        return type(found)([plain_of(x) for x in found])
+    return found.data if hasattr(found, "parents") else found.plain() if hasattr(found, "plain") else found
+
+
+def of_either(name: str) -> Callable[..., Any]:
+    """The method x.name(...): NumPy's, or with PyTorch's words, as in (x > 0).sum(dim=1), that of a Tensor."""
+    numpys = getattr(np.ndarray, name)
+
+    def method(self: PlainArray[Any], *arguments: ArrayLike, **options: Option) -> Any:
+        if options.keys() & TORCHS:
+            return PlainArray.__getattr__(self, name)(*arguments, **options)
+        return numpys(self, *arguments, **options)
+
+    method.__name__, method.__doc__ = name, numpys.__doc__
+    return method
 
 
 def write(array: Array, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> None:
@@ -175,6 +220,8 @@ def install(tensor: type, make_tensor: Callable[[Array], Any], report: Callable[
     for name in UPDATES:
         setattr(PlainArray, name, update_array(name))
         setattr(tensor, name, update_leaf(name, report))
+    for name in OF_EITHER:
+        setattr(PlainArray, name, of_either(name))
 
 
 def read_gradient(x: Node) -> Any:

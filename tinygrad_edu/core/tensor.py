@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core import augmented, plain_arrays, torch_names
+from tinygrad_edu.core import augmented, pairs, plain_arrays, torch_names
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
@@ -146,13 +146,14 @@ class Tensor(TensorMethods, Operators):
         self.array = array
         guard_of(self).replace()
 
-    def backward(self, grad: ArrayLike = None, *, retain_graph: bool = False) -> None:
+    def backward(self, grad: ArrayLike = None, *, retain_graph: bool = False, gradient: ArrayLike = None) -> None:
         """Add d(self)/d(leaf) to the `.grad` of every leaf that requires it; inner nodes show this pass's gradient.
 
-        `grad`: d(root)/d(self), of this Tensor's shape; 1 by default, which needs a single number.
+        `grad`: d(root)/d(self), of this Tensor's shape; 1 by default, which needs a single number. PyTorch's name for
+        it, `gradient`, is taken too.
         Errors: NonScalarBackwardError, BackwardTwiceError (unless `retain_graph`), SavedArrayChangedError.
         """
-        backward(self, grad, retain_graph)
+        backward(self, gradient if grad is None else grad, retain_graph)
 
     def detach(self) -> Tensor:
         """The same numbers (shared, not copied) as a leaf without history and without gradient."""
@@ -322,6 +323,7 @@ install_for_tensors(Tensor, record, NO_OPTIONS)
 augmented.install(Tensor)
 plain_arrays.install(Tensor, leaf, lambda x: guard_of(x).report())
 install_for_arrays(Tensor, record, protect_view, NO_OPTIONS)
+pairs.install(Tensor)
 for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name) and getattr(entry, "method", True):
         setattr(Tensor, name, array_method(entry))

@@ -13,11 +13,12 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
-from tinygrad_edu.core.conversion import is_float, unpack
+from tinygrad_edu.core.conversion import dtype_asked, is_float, unpack
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
-from tinygrad_edu.errors import DtypeError, OperandError
+from tinygrad_edu.core.plain_arrays import Count as Count
+from tinygrad_edu.core.plain_arrays import count_of as count_of
+from tinygrad_edu.errors import DtypeError, OperandError, ShapeError
 
-PAIRS = ("max", "min", "median", "sort", "cummax", "cummin", "mode", "kthvalue")  # torch gives indices beside them
 SPREADS = ("std", "var")
 NUMPYS = frozenset({"axis", "keepdims"})  # options that NumPy and we name alike
 
@@ -26,26 +27,6 @@ NUMPYS = frozenset({"axis", "keepdims"})  # options that NumPy and we name alike
 def astype(x: ArrayLike, /, dtype: Option) -> Any:
     """x in another dtype of floats.  x̄ = ȳ, in the dtype of x."""
     return np.asarray(x).astype(dtype)
-
-
-class Count(int):
-    """How many numbers there are; called as PyTorch does it, the shape: x.size() and x.size(0)."""
-
-    shape: tuple[int, ...] = ()
-
-    def __call__(self, dim: int | None = None) -> Any:
-        """The shape, or the length of one axis."""
-        return self.shape if dim is None else self.shape[dim]
-
-    def __reduce__(self) -> Any:
-        return int, (int(self),)
-
-
-def count_of(x: ArrayLike) -> Count:
-    """The `size` of a Tensor."""
-    count = Count(x.array.size)
-    count.shape = x.array.shape
-    return count
 
 
 class TensorMethods:
@@ -125,6 +106,23 @@ class TensorMethods:
         parts = COMPOSED["split"](self, self.shape[dim], axis=dim)
         return [COMPOSED["squeeze"](part, axis=dim) for part in parts]
 
+    def split(self, split_size: Any, dim: int = 0, axis: int | None = None) -> list[Any]:
+        """Parts of that size along an axis, the last one shorter; or of the sizes listed. With axis= np.split.
+
+        Errors: ShapeError for a list of sizes whose sum is not the length of the axis.
+        """
+        if axis is not None:
+            return COMPOSED["split"](self, split_size, axis=axis)  # type: ignore[no-any-return]
+        n = self.shape[dim]
+        if isinstance(split_size, (int, np.integer)):
+            return COMPOSED["split"](self, list(range(split_size, n, split_size)), axis=dim)  # type: ignore[no-any-return]
+        *ends, total = np.cumsum(split_size).tolist()
+        if total != n:
+            raise ShapeError(
+                f"x.split({list(split_size)}, dim={dim}): the sizes add up to {total}, and the axis has {n}"
+            )
+        return COMPOSED["split"](self, ends, axis=dim)  # type: ignore[no-any-return]
+
     def chunk(self, chunks: int, dim: int = 0) -> list[Any]:
         """At most so many parts along an axis, all but the last of one length."""
         n = self.shape[dim]
@@ -202,9 +200,8 @@ class TensorMethods:
 
     def to(self, target: ArrayLike = None, *_: ArrayLike, **options: Option) -> Any:
         """x.to("float32") or x.to(other); a device is the CPU, here always. Errors: DtypeError."""
-        dtype = options.get("dtype", getattr(target, "dtype", target))
-        on_cpu = dtype is None or str(dtype).split(":")[0] == "cpu"
-        return self if on_cpu else self.astype(dtype)
+        asked = dtype_asked("x", target, options.get("device"), options.get("dtype"))
+        return self if asked is None else self.astype(asked)
 
     def cpu(self) -> Any:
         """x itself: its array lies in the memory of the CPU."""
@@ -224,6 +221,7 @@ class TensorMethods:
         """Nothing to do: inner nodes show their gradient after backward()."""
 
     is_leaf = property(lambda self: not self.parents)
+    device = property(lambda self: "cpu")  # as NumPy's arrays say it, so that device=x.device can stay
     nbytes = property(lambda self: self.array.nbytes)
     itemsize = property(lambda self: self.array.itemsize)
 
@@ -314,15 +312,7 @@ def array_method(operation: Any) -> Callable[..., Any]:
 
 
 def translate_options(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """dim= and keepdim= as axis= and keepdims=; the deviation by either is PyTorch's, over n - 1.
-
-    Errors: OperandError where PyTorch's method of that name gives indices too.
-    """
-    if name in PAIRS and "dim" in options:
-        raise OperandError(
-            f"x.{name}(dim=) gives numbers and indices in PyTorch: here x.{name}(axis=...) gives the numbers, and "
-            "x.argmax(axis=...), x.argmin(...) or x.argsort(...) the indices"
-        )
+    """dim= and keepdim= as axis= and keepdims=; the deviation by either is PyTorch's, over n - 1."""
     found = {{"dim": "axis", "keepdim": "keepdims"}.get(k, k): x for k, x in options.items()}
     if name in SPREADS:
         torchs = bool(options.keys() & {"dim", "keepdim"}) and "ddof" not in options

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.aliases import ArrayLike, Node
+from tinygrad_edu.core.aliases import ArrayLike, Dtype, Node
+from tinygrad_edu.core.conversion import dtype_asked
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 
 
@@ -66,15 +67,14 @@ METHODS: dict[str, Callable[..., Any]] = {
     "unique": lambda x: np.unique(x.array),
     "isclose": lambda x, other, rtol=1e-5, atol=1e-8: np.isclose(x.array, numbers(other), rtol, atol),
     "allclose": lambda x, other, rtol=1e-5, atol=1e-8: np.allclose(x.array, numbers(other), rtol, atol),
-    "new_zeros": lambda x, *shape: x.detach().__class__(np.zeros(sizes(shape), x.dtype)),
-    "new_ones": lambda x, *shape: x.detach().__class__(np.ones(sizes(shape), x.dtype)),
-    "new_full": lambda x, size, fill_value: x.detach().__class__(np.full(size, fill_value, x.dtype)),
+    "new_zeros": lambda x, *shape, dtype=None, **_: new_like(x, np.zeros(sizes(shape)), dtype),
+    "new_ones": lambda x, *shape, dtype=None, **_: new_like(x, np.ones(sizes(shape)), dtype),
+    "new_full": lambda x, size, fill_value, dtype=None, **_: new_like(x, np.full(size, fill_value), dtype),
 }
 INSTEAD = {
     "half": 'x.float(): float32 and float64 are there, which models take as dtype="float32"',
     "register_hook": "x.grad, which inner nodes keep after backward()",
     "scatter_": "np.eye(classes)[index] for one-hot rows, or np.where(mask, value, x)",
-    "sort": "np.sort(x), and x.argsort() for the order",
     "histc": "np.histogram(x.data)",
     "multinomial": "rng.choice(len(p), p=p), with a rng of np.random.default_rng(seed) and p = x.data",
     "bernoulli": "rng.uniform(size=x.shape) < x.data, with a rng of np.random.default_rng(seed)",
@@ -83,6 +83,11 @@ INSTEAD = {
     "pin_memory": "x itself: this library computes on the CPU",
     "share_memory_": "x itself: this library computes on the CPU",
 }
+
+
+def new_like(x: Node, array: Any, dtype: Dtype) -> Any:
+    """A Tensor in the dtype asked for, or in that of x."""
+    return x.detach().__class__(array, dtype=dtype_asked("x", None, None, dtype) or x.dtype)
 
 
 def sizes(shape: tuple[Any, ...]) -> Any:

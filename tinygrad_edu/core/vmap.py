@@ -12,6 +12,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.batched import LEVELS, Batched, NumbersNeededError, batch, outside
 from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.pytree import tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.rearrange import moveaxis
 from tinygrad_edu.core.shapes import getitem, stack
@@ -171,7 +172,8 @@ def one_after_the_other(
 
 
 def sample_of(x: Node, axis: int, i: int) -> Any:
-    return getitem(x, (*(slice(None),) * (axis % np.ndim(x)), i))
+    found = getitem(x, (*(slice(None),) * (axis % np.ndim(x)), i))
+    return found.view(PlainArray) if isinstance(found, np.ndarray) else found  # with the names that f may call
 
 
 def stack_samples(ys: Sequence[Any], axis: int | None) -> Any:

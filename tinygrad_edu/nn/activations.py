@@ -35,7 +35,7 @@ def find_activation(name: Any) -> Function:
     """The operation of an activation, found by its name in upper or lower case, or from a layer such as nn.Tanh()."""
     kind = name if isinstance(name, type) else type(name)
     if issubclass(kind, Activation) and getattr(name, "settings", {}) in ({}, dict(kind.options)):
-        return kind.operation  # type: ignore[no-any-return]
+        return name.operation  # type: ignore[no-any-return]
     if isinstance(name, str):
         found = OTHER_NAMES.get(name.lower(), name.lower())
         if found in FUNCTIONS:
@@ -80,6 +80,9 @@ class Activation(Module):
     def __init__(self, *settings: Any, **named: Any) -> None:
         defaults, name = dict(self.options), type(self).__name__
         named.pop("inplace", None)  # PyTorch's argument; nothing is overwritten here
+        if (row := VARIANTS.get((name, named.get("approximate", "")))) is not None:
+            self.operation = TABLE[row]
+            del named["approximate"]
         given = dict(zip(defaults, settings, strict=False)) | {ALIASES.get(k, k): x for k, x in named.items()}
         unknown = sorted(given.keys() - defaults.keys())
         if unknown or len(settings) > len(defaults):
@@ -90,12 +93,16 @@ class Activation(Module):
 
     def forward(self, x: ArrayLike) -> Any:
         """x of any shape → the same shape."""
-        return type(self).operation(as_array(x), *self.settings.values())
+        return self.operation(as_array(x), *self.settings.values())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.settings.items())})"
 
 
+VARIANTS = {
+    ("GELU", "none"): "gelu",
+    ("GELU", "tanh"): "gelu_tanh",
+}  # of a class with its `approximate`, PyTorch's argument, the row
 SPELLED = {  # classes whose name does not follow from their row's name: PyTorch's names
     "relu": "ReLU", "leaky_relu": "LeakyReLU", "relu6": "ReLU6", "elu": "ELU", "gelu": "GELU", "silu": "SiLU",
     "selu": "SELU", "celu": "CELU", "hard_tanh": "Hardtanh", "hard_sigmoid": "Hardsigmoid", "hard_swish": "Hardswish",

@@ -31,6 +31,11 @@ def scaled_dot_product_attention(
     mask: ArrayLike = None,
     causal: bool = False,
     dropout: Any = None,
+    *,
+    attn_mask: ArrayLike = None,
+    is_causal: bool = False,
+    dropout_p: float = 0.0,
+    scale: float | None = None,
 ) -> Any:
     """softmax(Q Kᵀ/√d + mask) V, of queries (..., T, d), keys (..., S, d) and values (..., S, e) → (..., T, e).
 
@@ -38,12 +43,20 @@ def scaled_dot_product_attention(
     in front. `causal`: query t sees only the keys 0..t. `dropout`: a layer for the weights. (Vaswani et al. 2017)
     A query that may look at no key gets 0, as in PyTorch.
     value: what is averaged, (..., S, e).
+    attn_mask: PyTorch's name for `mask`.
+    is_causal: PyTorch's name for `causal`.
+    dropout_p: PyTorch's rate, 0 alone: a layer draws, dropout=nn.Dropout(0.1). Errors: SettingError.
+    scale: what the products are multiplied by, 1/√d by default.
 
     >>> q = np.array([[1.0, 0.0], [0.0, 1.0]])
     >>> scaled_dot_product_attention(q, q, q, causal=True).round(3).tolist()
     [[1.0, 0.0], [0.33, 0.67]]
     """
-    return attend(query, key, value, mask, causal, dropout)[0]
+    if dropout_p:
+        raise SettingError(f"dropout_p={dropout_p}: a layer draws the mask here, dropout=nn.Dropout({dropout_p})")
+    query = query if scale is None else query * (scale * math.sqrt(int(np.shape(query)[-1])))
+    mask = attn_mask if mask is None else mask
+    return attend(query, key, value, mask, causal or is_causal, dropout)[0]
 
 
 def attend(

@@ -49,6 +49,8 @@ class ModuleList(Module, MutableSequence[Any]):
 class ModuleDict(Module, MutableMapping[str, Any]):
     """A dict of modules that is a module: `self.heads = nn.ModuleDict({...})` has the parameters `heads.mean.weight`.
 
+    As in PyTorch `self.heads.mean` is `self.heads["mean"]`.
+
     >>> from tinygrad_edu import nn
     >>> heads = nn.ModuleDict({"mean": nn.Linear(2, 1), "scale": nn.Linear(2, 1)})
     >>> [name for name, _ in heads.named_arrays()]
@@ -61,6 +63,14 @@ class ModuleDict(Module, MutableMapping[str, Any]):
     def members(self) -> Iterator[tuple[str, Any]]:
         """(name, module)."""
         yield from list(self.entries.items())
+
+    def __getattr__(self, name: str) -> Any:
+        entries = self.__dict__.get("entries", {})
+        if name not in entries:
+            raise AttributeError(
+                f"ModuleDict has no attribute {name!r}; its modules are {', '.join(entries) or 'none'}"
+            )
+        return entries[name]
 
     def __getitem__(self, name: str) -> Any:
         return self.entries[name]

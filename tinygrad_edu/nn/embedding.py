@@ -19,8 +19,10 @@ from tinygrad_edu.nn.inputs import random_generator, refuse_widths
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameters import parameter
 from tinygrad_edu.nn.sequence import detach
+from tinygrad_edu.nn.torch_names import torch_arguments
 
 
+@torch_arguments(num_embeddings="entries", embedding_dim="features")
 class Embedding(Module):
     """y = W[index], with W of shape (entries, features); a row that is read n times gets the sum of n gradients.
 

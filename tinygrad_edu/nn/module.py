@@ -31,6 +31,7 @@ from tinygrad_edu.nn.parameters import (
     refuse_dtypes,
     refuse_names,
 )
+from tinygrad_edu.nn.torch_names import TorchNames
 
 Parameter = Value | Tensor
 # Every module of this process, by id: a picture of a loss looks up here which module owns a parameter.
@@ -46,7 +47,7 @@ class _Forced(threading.local):
 FORCED = _Forced()
 
 
-class Module:
+class Module(TorchNames):
     """The base of layers and models: finds the parameters among its attributes, in the order they were set.
 
     An attribute is a parameter, a module, or a list, tuple or dict of them, nested as deeply as you like. `training`
@@ -71,6 +72,7 @@ class Module:
         else:
             self.__dict__["training"] = mode
 
+    waits = False  # a lazy layer, until its first input
     keeps_state = True  # a trace counts its attributes as seen: compile/python_state.py
     buffer_names: tuple[str, ...] = ()
     hooks: Hooks | None = None
@@ -131,8 +133,15 @@ class Module:
         yield from ((name, leaf) for name, leaf in arrays_in(self, "", ()) if is_kept(leaf))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """(name, parameter): `layers.0.weight`, and on the scalar back end `layers.0.weight[1,2]`."""
+        """(name, parameter): `layers.0.weight`, and on the scalar back end `layers.0.weight[1,2]`.
+
+        A parameter that two layers share has its first name only.
+        """
+        seen: set[int] = set()
         for name, array in self.named_arrays():
+            if id(array) in seen:
+                continue
+            seen.add(id(array))
             if isinstance(array, np.ndarray):
                 for index in np.ndindex(array.shape):
                     yield index_name(name, index), array.item(index)
@@ -153,12 +162,15 @@ class Module:
 
     def label_parameters(self) -> None:
         """Label every parameter with its name, for pictures and errors."""
-        for name, parameter in self.named_parameters():
+        waiting = [(place, module) for place, module in self.named_modules() if module.waits]
+        for place, module in waiting:
+            vars(module)["place"] = f"{place}."
+        for name, parameter in () if waiting else self.named_parameters():
             parameter.label = name
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
-        """Call a function on every module inside, and on this one last."""
-        for module in list(self.modules())[::-1]:
+        """Call a function on every module, in PyTorch's order: what is inside one before it, and this one last."""
+        for module in list(inside_first(self, ())):
             function(module)
         return self
 
@@ -171,8 +183,8 @@ class Module:
             convert(array, dtype)
         return self
 
-    def zero_grad(self) -> None:
-        """Reset the gradients, before the next backward pass."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Reset the gradients, before the next backward pass; either way a Tensor's gradient is None after it."""
         for parameter in self.parameters():
             clear(parameter)
 
@@ -243,6 +255,9 @@ class Module:
             raise type(error)(f"{path}: {error}") from None
 
     def __repr__(self) -> str:
+        waiting = [f"  {name}: {type(x).__name__}" for name, x in self.named_modules() if x.waits]
+        if waiting:
+            return "\n".join([f"{type(self).__name__}: no weights before the first input", *waiting])
         parameters, buffers = dict(self.named_arrays()), dict(self.named_buffers())
         lines = [f"  {name}: {array.shape}" for name, array in parameters.items()]
         lines += [f"  {name}: {array.shape}, not trained" for name, array in buffers.items()]
@@ -270,6 +285,11 @@ def leaves_of(attribute: Any, name: str) -> Iterator[tuple[str, Any]]:
 def arrays_in(module: Module, prefix: str, path: tuple[Module, ...]) -> Iterator[tuple[str, Any]]:
     """(name, leaf) of everything but modules and named buffers, in the order in which the attributes were set."""
     path = (*path, module)
+    if module.waits:
+        raise SettingError(
+            f"{prefix}{type(module).__name__} has no weights before its first input: call the model once, "
+            "as in model(X[:1]), and make the optimizer then"
+        )
     for name, attribute in module.members():
         if name in module.buffer_names:
             continue
@@ -290,6 +310,15 @@ def modules_in(module: Module, name: str, path: tuple[Module, ...]) -> Iterator[
     for place, child in module.named_children():
         if not any(child is above for above in path):
             yield from modules_in(child, f"{name}.{place}" if name else place, path)
+
+
+def inside_first(module: Module, path: tuple[Module, ...]) -> Iterator[Module]:
+    """All inside a module in the order of its attributes, each after what it contains; then the module."""
+    path = (*path, module)
+    for child in module.children():
+        if not any(child is above for above in path):
+            yield from inside_first(child, path)
+    yield module
 
 
 tell(Module, instead_of("nn.Module"), Missing)

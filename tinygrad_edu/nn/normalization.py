@@ -17,6 +17,7 @@ from tinygrad_edu.names import BackEndName
 from tinygrad_edu.nn.inputs import as_input, as_input_of, refuse_trace, refuse_widths
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameters import buffer, fill, numbers, parameter
+from tinygrad_edu.nn.torch_names import torch_arguments
 
 
 class Normalization(Module):
@@ -53,6 +54,7 @@ class Normalization(Module):
         return numbers
 
 
+@torch_arguments(normalized_shape="features", elementwise_affine="affine")
 class LayerNorm(Normalization):
     """y = γ·(x - μ)/√(σ² + ε) + β, with mean μ and variance σ² of each sample over its features.
 
@@ -87,6 +89,7 @@ class LayerNorm(Normalization):
         return self.normalize(centred, ops.mean(ops.square(centred), axis=axes, keepdims=True))
 
 
+@torch_arguments(normalized_shape="features", elementwise_affine="affine")
 class RMSNorm(Normalization):
     """y = γ·x/√(mean x² + ε), the mean over the features of each sample: not centred, no β. (Zhang and Sennrich 2019)
 
@@ -214,6 +217,7 @@ class OverChannels(Normalization):
         return ops.reshape(numbers, (*self.shape, *(1,) * (axes - 2)))
 
 
+@torch_arguments(num_features="features")
 class BatchNorm1d(OverChannels, BatchNorm):
     """BatchNorm over the channels of (batch, channels) or (batch, channels, length), as PyTorch's.
 
@@ -232,6 +236,7 @@ class BatchNorm1d(OverChannels, BatchNorm):
     layouts = ("(batch, {n})", "(batch, {n}, length)")
 
 
+@torch_arguments(num_features="features")
 class BatchNorm2d(OverChannels, BatchNorm):
     """BatchNorm over the channels of images (batch, channels, height, width), as PyTorch's.
 

@@ -15,8 +15,10 @@ from tinygrad_edu.nn.layers import Linear, find_activation
 from tinygrad_edu.nn.levels import levels
 from tinygrad_edu.nn.parameters import parameter
 from tinygrad_edu.nn.sequence import Gate, Init, Recurrent, Start
+from tinygrad_edu.nn.torch_names import torch_arguments
 
 
+@torch_arguments(input_size="in_features", hidden_size="hidden_features", nonlinearity="activation")
 class RNN(Recurrent):
     """The plain recurrent layer, hₜ = f(xₜ W_ihᵀ + hₜ₋₁ W_hhᵀ + b); its output is h.
 
@@ -73,6 +75,7 @@ class RNN(Recurrent):
         return h, h
 
 
+@torch_arguments(input_size="in_features", hidden_size="hidden_features")
 class GRU(Recurrent):
     """Gated recurrent units: h′ = (1 - z)∘n + z∘h, with a candidate n that sees h through the gate r.
 
@@ -138,6 +141,7 @@ class GRU(Recurrent):
         return h, h
 
 
+@torch_arguments(input_size="in_features", hidden_size="hidden_features")
 class LSTM(Recurrent):
     """Long short-term memory: gates write to, erase and read a cell c; the state is (h, c).
 

@@ -34,6 +34,7 @@ class LBFGS:
     no entry of the gradient is larger (it also stops when the loss falls by less than 2.2e-9 of itself); `history`, how
     many past steps its estimate of the curvature uses. Defaults are SciPy's. There is no learning rate: a line search
     finds the length of each step.
+    others: none are taken; those of PyTorch's LBFGS are named in the error. Errors: SettingError.
 
     >>> from tinygrad_edu import Tensor
     >>> w = Tensor([5.0, -3.0], requires_grad=True)
@@ -43,8 +44,19 @@ class LBFGS:
     """
 
     def __init__(
-        self, params: Parameters, max_iter: int = 15_000, tol: float = 1e-5, history: int = 10, max_fun: int = 15_000
+        self,
+        params: Parameters,
+        max_iter: int = 15_000,
+        tol: float = 1e-5,
+        history: int = 10,
+        max_fun: int = 15_000,
+        **others: Any,
     ) -> None:
+        if others:
+            raise SettingError(
+                f"LBFGS takes max_iter, tol, history and max_fun, not {', '.join(sorted(others))}: it is SciPy's. "
+                "Its line search finds the length of a step; PyTorch's history_size is history, its tolerance_grad tol"
+            )
         self.params = check_parameters(params)
         for name, x in (("max_iter", max_iter), ("history", history), ("max_fun", max_fun)):
             whole(name, x, 1)
@@ -90,7 +102,7 @@ class LBFGS:
             )
         return self.minimize(closure).loss
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients."""
         for p in self.params:
             clear(p)

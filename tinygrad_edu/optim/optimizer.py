@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any
@@ -41,6 +42,11 @@ class Optimizer:
     rule: Callable[..., tuple[Any, ...]]
     memories: int  # how many numbers the rule remembers for each weight
     groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is kept by the whole optimizer
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = without_options_of_speed(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, params: Parameters, lr: LearningRate, **settings: Any) -> None:
         grouped = are_groups(params)
@@ -132,8 +138,8 @@ class Optimizer:
         for own, each in zip(self.groups or [self], state[2] if self.groups else [state[2]], strict=True):
             own.schedule.load_state(each)
 
-    def zero_grad(self) -> None:
-        """Forget the gradients, before the next backward pass."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, before the next backward pass; either way a Tensor's gradient is None after it."""
         for p in self.params:
             clear(p)
 
@@ -141,6 +147,16 @@ class Optimizer:
         settings = {"lr": self.schedule if self.schedule.kind != "constant" else self.lr, **self.settings}
         size = sum(getattr(p, "size", 1) for p in self.params)
         return f"<{type(self).__name__} of {size:,} numbers, {', '.join(f'{k}={x!r}' for k, x in settings.items())}>"
+
+
+def without_options_of_speed(init: Callable[..., None]) -> Callable[..., None]:
+    """The constructor of an optimizer that takes, and forgets, what only changes how PyTorch computes: fused=True."""
+
+    @functools.wraps(init)
+    def start(self: Optimizer, *arguments: Any, **options: Any) -> None:
+        init(self, *arguments, **{k: x for k, x in options.items() if k not in ("fused", "foreach", "capturable")})
+
+    return start
 
 
 def check_parameters(params: Iterable[Any]) -> list[Any]:

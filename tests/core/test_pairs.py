@@ -1,0 +1,122 @@
+"""Numbers and where they stand: PyTorch's max, min, sort, topk, median, mode, kthvalue, cummax, and its split."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.compile.programs import without_numba
+from tinygrad_edu.core.pairs import METHODS
+from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(3, 4))
+TIES, UNKNOWN = np.round(X), np.where(np.arange(12).reshape(3, 4) == 6, np.nan, X)
+CALLS = [
+    "max(dim=1)", "max(dim=-1, keepdim=True)", "max(0, keepdim=True)", "max(1, True)", "min(dim=0)",
+    "min(1, keepdim=False)", "sort(dim=1)", "sort(descending=True)", "sort(dim=0, descending=True, stable=True)",
+    "topk(2)", "topk(2, dim=0, largest=False)", "topk(0, 1)", "kthvalue(2)", "kthvalue(2, dim=0, keepdim=True)",
+    "median(dim=1)", "median(dim=0, keepdim=True)", "mode()", "mode(dim=0, keepdim=True)", "cummax(dim=1)", "cummin(0)",
+]  # fmt: skip
+
+
+def test_every_method_has_a_call():
+    assert {call.partition("(")[0] for call in CALLS} == METHODS.keys()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("x", [X, TIES, UNKNOWN], ids=["plain", "ties", "nan"])
+def test_what_pytorch_gives(call, x):
+    import torch
+
+    if "mode" in call and x is UNKNOWN:
+        pytest.skip("PyTorch does not say which is the most frequent number where one is NaN")
+    theirs, ours = torch.tensor(x, requires_grad=True), tg.Tensor(x, requires_grad=True)
+    expected, found = eval(f"x.{call}", {"x": theirs}), eval(f"x.{call}", {"x": ours})
+    values, indices = found
+    assert found[0] is found.values is values
+    assert found[1] is indices
+    np.testing.assert_array_equal(values.data, expected.values.detach().numpy())
+    assert indices.shape == tuple(expected.indices.shape)
+    assert indices.dtype.kind == "i"
+    if x is TIES:  # which of several equal numbers is not said
+        if given := re.search(r"dim=(-?\d).*keepdim=True", call):
+            np.testing.assert_array_equal(np.take_along_axis(x, indices, int(given[1])), values.data)
+        return
+    np.testing.assert_array_equal(indices, expected.indices.numpy())
+    if x is X:
+        weight = np.cos(np.arange(values.size)).reshape(values.shape)
+        (values * weight).sum().backward()
+        (expected.values * torch.tensor(weight)).sum().backward()
+        np.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-12)
+
+
+def test_numpys_calls_give_numbers_alone():
+    x = tg.Tensor(X)
+    np.testing.assert_array_equal(x.max(1).data, X.max(1))
+    np.testing.assert_array_equal(x.min(axis=0, keepdims=True).data, X.min(axis=0, keepdims=True))
+    np.testing.assert_array_equal(x.max(-x).data, np.maximum(X, -X))
+    assert x.median().item() == np.median(X)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "names"),
+    [
+        ("sort()", OperandError, r"np\.sort\(x\), or x\.sort\(dim=-1\)"),
+        ("max(keepdim=True)", OperandError, r"x\.max\(dim=1, keepdim=True\)"),
+        ("topk(5)", SettingError, "has 4 entries"),
+        ("kthvalue(0)", SettingError, "counted from 1"),
+        ("split([1, 1], dim=1)", ShapeError, "add up to 2, and the axis has 4"),
+    ],
+)
+def test_mistakes_are_named(call, error, names):
+    with pytest.raises(error, match=names):
+        eval(f"x.{call}", {"x": tg.Tensor(X)})
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("call", ["split(2, dim=1)", "split([1, 2, 1], dim=1)", "split(2)", "split((1, 2))"])
+def test_split_is_pytorchs(call):
+    import torch
+
+    expected, found = eval(f"x.{call}", {"x": torch.tensor(X)}), eval(f"x.{call}", {"x": tg.Tensor(X)})
+    assert [part.shape for part in found] == [tuple(part.shape) for part in expected]
+    np.testing.assert_array_equal(np.concatenate([part.data.ravel() for part in found]),
+                                  torch.cat([part.reshape(-1) for part in expected]).numpy())  # fmt: skip
+
+
+def test_split_with_an_axis_is_numpys():
+    assert [part.shape for part in tg.Tensor(X).split(2, axis=1)] == [(3, 2), (3, 2)]
+
+
+def test_compiled_values_and_refused_indices():
+    def f(x):
+        return (x.max(1, keepdim=True).values * x).sum() + sum(part.sum() ** 2 for part in x.split(3, dim=1))
+
+    with without_numba():
+        np.testing.assert_allclose(tg.jit(f)(X), f(tg.Tensor(X)).item(), rtol=1e-12)
+        for call in ("max(dim=1).indices", "topk(2).values", "median(dim=1).values"):
+            with pytest.raises(TraceError, match=r"cannot be compiled"):
+                tg.jit(lambda x, call=call: eval(f"x.{call}", {"x": x}))(X)
+
+
+def test_for_each_sample():
+    np.testing.assert_array_equal(tg.vmap(lambda x: x.max(dim=0).values)(X), X.max(1))
+    np.testing.assert_array_equal(tg.vmap(lambda x: x.topk(2).values)(X), -np.sort(-X)[:, :2])
+
+
+def test_plain_arrays_know_the_words_too():
+    x = tg.Tensor(X)
+    assert (x > 0).sum(dim=1).tolist() == (X > 0).sum(1).tolist()
+    assert (x > 0).any(dim=0).tolist() == (X > 0).any(0).tolist()
+    values, indices = x.data.max(dim=1)
+    assert type(values) is type(x.data)
+    assert indices.tolist() == X.argmax(1).tolist()
+    assert x.data.max(1).tolist() == X.max(1).tolist()
+    np.testing.assert_allclose(x.data.std(dim=0), X.std(0, ddof=1))
+    np.testing.assert_array_equal(x.data.topk(2).values, -np.sort(-X)[:, :2])
+    assert x.data.size() == (3, 4)
+    assert x.data.size(1) == 4
+    assert x.data.size == 12

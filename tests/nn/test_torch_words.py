@@ -1,0 +1,166 @@
+"""Modules in PyTorch's words: places and dtypes, lazy layers, cells, names of arguments, the order of apply."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.compile.programs import without_numba
+from tinygrad_edu import nn
+from tinygrad_edu.errors import DtypeError, SettingError
+
+RNG = np.random.default_rng(0)
+
+
+def test_places_and_dtypes():
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm(3))
+    assert model.to("cpu") is model
+    assert model.cpu() is model
+    assert model.to(device="cpu:0") is model
+    for call, dtype in (("to('float32')", "f4"), ("double()", "f8"), ("float()", "f4"), ("to(np.float64)", "f8"),
+                        ("to('cpu', dtype='float32')", "f4"), ("to(tg.Tensor([1.0]))", "f8")):  # fmt: skip
+        eval(f"model.{call}", {"model": model, "np": np, "tg": tg})
+        assert {array.dtype for array in model.state_dict().values()} == {np.dtype(dtype)}
+    assert len(list(model.buffers())) == 2
+
+
+@pytest.mark.parametrize("target", ["cuda", "cuda:1", "mps", "int32", 3])
+def test_other_places_and_dtypes_are_refused(target):
+    for thing in (nn.Linear(2, 1), tg.Tensor([1.0])):
+        with pytest.raises(DtypeError, match=r"CPU|float32 or float64|float32"):
+            thing.to(target)
+
+
+def test_apply_goes_in_pytorchs_order():
+    torch = pytest.importorskip("torch")
+    found = {}
+    for library, kind in ((torch.nn, torch.nn.Module), (nn, nn.Module)):
+        L, S = library.Linear, library.Sequential
+        names = found.setdefault(kind, [])
+        S(L(2, 3), S(L(3, 4), library.Tanh()), L(4, 1)).apply(
+            lambda m, names=names: names.append((type(m).__name__, getattr(m, "in_features", 0)))
+        )
+    assert found[nn.Module] == found[torch.nn.Module]
+
+
+def test_a_module_dict_has_attributes():
+    both = nn.ModuleDict({"a": nn.Linear(2, 3), "f": np.tanh})
+    assert both.a is both["a"]
+    assert both.f is np.tanh
+    with pytest.raises(AttributeError, match="its modules are a, f"):
+        both.b  # noqa: B018
+
+
+def test_tied_weights_are_named_once():
+    model = nn.Sequential(nn.Embedding(5, 2), nn.Linear(2, 5, bias=False))
+    model[1].weight = model[0].weight
+    assert [name for name, _ in model.named_parameters()] == ["layers.0.weight"]
+    assert len(tg.optim.SGD([p for _, p in model.named_parameters()]).params) == 1
+    assert len(model.state_dict()) == 2
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_third_argument_is_no_number_of_layers(kind):
+    with pytest.raises(SettingError, match=rf"{kind}\(3, 4, num_layers=2\)"):
+        getattr(nn, kind)(3, 4, 2)
+    with pytest.raises(SettingError, match="batch, time, features"):
+        getattr(nn, kind)(3, 4, batch_first=False)
+
+
+SAME = [  # in PyTorch's words, and in ours
+    ("LSTM(input_size=3, hidden_size=4, batch_first=True, rng=0)", "LSTM(3, 4, rng=0)"),
+    ("GRU(3, hidden_size=4, rng=0)", "GRU(3, 4, rng=0)"),
+    ("RNN(3, 4, nonlinearity='relu', rng=0)", "RNN(3, 4, 'relu', rng=0)"),
+    ("LSTMCell(input_size=3, hidden_size=4, rng=0)", "LSTMCell(3, 4, rng=0)"),
+    ("BatchNorm1d(num_features=3)", "BatchNorm1d(3)"), ("BatchNorm2d(num_features=3)", "BatchNorm2d(3)"),
+    ("LayerNorm(normalized_shape=3, elementwise_affine=False)", "LayerNorm(3, affine=False)"),
+    ("Embedding(num_embeddings=3, embedding_dim=2, rng=0)", "Embedding(3, 2, rng=0)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("theirs", "ours"), SAME)
+def test_names_of_arguments(theirs, ours):
+    a, b = eval(f"nn.{theirs}").state_dict(), eval(f"nn.{ours}").state_dict()
+    assert a.keys() == b.keys()
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.torch
+def test_gelu_of_either_kind():
+    import torch
+
+    x = RNG.normal(size=20)
+    for approximate in ("none", "tanh"):
+        expected = torch.nn.GELU(approximate=approximate)(torch.tensor(x))
+        np.testing.assert_allclose(nn.GELU(approximate=approximate)(x), expected.numpy(), rtol=1e-12, atol=1e-15)
+    with pytest.raises(SettingError, match="no settings"):
+        nn.GELU(approximate="other")
+    assert nn.MLP([2, 3, 1], nn.GELU(approximate="tanh")).activation.name == "gelu_tanh"
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("shape", [(5, 3), (3,)])
+def test_a_cell_is_pytorchs(kind, shape):
+    import torch
+
+    gates = {"LSTM": ["input_gate", "forget_gate", "cell_gate", "output_gate"], "GRU": ["reset", "update", "candidate"],
+             "RNN": ["hidden"]}[kind]  # fmt: skip
+    theirs, ours = getattr(torch.nn, f"{kind}Cell")(3, 4).double(), getattr(nn, f"{kind}Cell")(3, 4, rng=0)
+    state = {name: each.detach().numpy() for name, each in theirs.state_dict().items()}
+    parts = {name: np.split(array, len(gates)) for name, array in state.items()}
+    for i, name in enumerate(gates):
+        gate = getattr(ours, name)
+        gate.weight_ih.data, gate.weight_hh.data = parts["weight_ih"][i], parts["weight_hh"][i]
+        gate.bias.data = parts["bias_ih"][i] + (0.0 if name == "candidate" else parts["bias_hh"][i])
+    if kind == "GRU":
+        ours.candidate_bias.data = parts["bias_hh"][2]
+    h, e = None, None
+    for x in RNG.normal(size=(3, *shape)):
+        h, e = ours(x, h), theirs(torch.tensor(x), e)
+    found, expected = (h, e) if kind == "LSTM" else ((h,), (e,))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.data, b.detach().numpy(), rtol=1e-12, atol=1e-14)
+
+
+IMAGES = RNG.normal(size=(4, 1, 8, 8))
+
+
+def lazy_model():
+    return nn.Sequential(nn.LazyConv2d(2, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
+
+
+def test_a_lazy_layer_waits_for_its_first_input():
+    model = lazy_model()
+    for look in (model.parameters, model.state_dict, lambda: tg.optim.SGD(model.parameters())):
+        with pytest.raises(SettingError, match=r"layers\.0\.LazyConv2d has no weights before its first input"):
+            look()
+    assert "LazyLinear" in repr(model)
+    assert len(list(model.modules())) == 6
+    model.eval().train()
+    assert model(IMAGES).shape == (4, 3)
+    assert [type(layer).__name__ for layer in model] == ["Conv2d", "BatchNorm2d", "ReLU", "Flatten", "Linear"]
+    assert [p.label for p in model.parameters()][-1] == "layers.4.bias"
+    assert model[4].weight.shape == (3, 72)
+
+
+def test_a_lazy_model_is_trained():
+    with without_numba():
+        model = lazy_model()
+        model(IMAGES)
+        run = tg.fit(model, IMAGES, np.array([0, 1, 2, 0]), loss="cross_entropy", optimizer="adam", epochs=3)
+    assert run.loss_curve[-1] < run.loss_curve[0]
+
+
+def test_a_lazy_layer_checks_its_arguments_at_once():
+    with pytest.raises(TypeError, match="out_features"):
+        nn.LazyLinear()
+
+
+def test_attention_in_pytorchs_words():
+    q = RNG.normal(size=(2, 5, 4))
+    ours = nn.scaled_dot_product_attention(q, q, q, is_causal=True)
+    np.testing.assert_array_equal(ours, nn.scaled_dot_product_attention(q, q, q, causal=True))
+    np.testing.assert_allclose(nn.scaled_dot_product_attention(q, q, q, scale=0.5),
+                               nn.scaled_dot_product_attention(q, q, q), rtol=1e-12)  # fmt: skip
+    with pytest.raises(SettingError, match=r"nn\.Dropout\(0\.1\)"):
+        nn.scaled_dot_product_attention(q, q, q, dropout_p=0.1)

@@ -1,0 +1,87 @@
+"""PyTorch's schedulers: the same rates, epoch by epoch, in every group."""
+
+import math
+
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import SettingError
+from tinygrad_edu.optim import lr_scheduler
+
+CALLS = {
+    "StepLR": [{"step_size": 3, "gamma": 0.5}, {"step_size": 1}],
+    "MultiStepLR": [{"milestones": [2, 5, 5, 9], "gamma": 0.3}],
+    "ExponentialLR": [{"gamma": 0.9}],
+    "ConstantLR": [{}, {"factor": 0.5, "total_iters": 3}],
+    "LinearLR": [{}, {"start_factor": 0.1, "end_factor": 0.7, "total_iters": 4}],
+    "CosineAnnealingLR": [{"T_max": 5}, {"T_max": 4, "eta_min": 0.01}],
+    "CosineAnnealingWarmRestarts": [{"T_0": 3}, {"T_0": 2, "T_mult": 2, "eta_min": 0.01}],
+    "LambdaLR": [{"lr_lambda": lambda e: 0.9**e}, {"lr_lambda": [lambda e: 1.0 / (1 + e), lambda e: 0.5]}],
+    "ReduceLROnPlateau": [
+        {"patience": 1, "factor": 0.5},
+        {"mode": "max", "patience": 0, "cooldown": 2, "min_lr": 0.02},
+    ],
+}
+LOSSES = [1.0, 0.9, 0.95, 0.94, 0.96, 0.5, 0.51, 0.52, 0.53, 0.54, 0.55, 0.2, 0.3, 0.3, 0.3, math.inf]
+
+
+def test_every_scheduler_has_a_call():
+    assert CALLS.keys() == lr_scheduler.CLASSES.keys() - {"LRScheduler"}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "options"), [(name, each) for name, calls in CALLS.items() for each in calls])
+def test_the_rates_are_pytorchs(name, options):
+    import torch
+
+    leaf = torch.nn.Parameter(torch.zeros(1))
+    theirs = torch.optim.SGD([{"params": [leaf], "lr": 0.2}, {"params": [torch.nn.Parameter(torch.zeros(1))]}], lr=0.1)
+    ours = tg.optim.SGD([{"params": [tg.Value(1.0)], "lr": 0.2}, {"params": [tg.Value(1.0)]}], lr=0.1)
+    expected = getattr(torch.optim.lr_scheduler, name)(theirs, **options)
+    found = getattr(lr_scheduler, name)(ours, **options)
+    for loss in LOSSES:
+        rates = [group["lr"] for group in theirs.param_groups]
+        assert [group["lr"] for group in ours.param_groups] == pytest.approx(rates, rel=1e-12, abs=1e-17)
+        assert found.get_last_lr() == pytest.approx(rates, rel=1e-12, abs=1e-17)
+        theirs.step()
+        for scheduler in (expected, found):
+            scheduler.step(loss) if name == "ReduceLROnPlateau" else scheduler.step()
+
+
+@pytest.mark.parametrize(("name", "options"), [(name, calls[0]) for name, calls in CALLS.items()])
+def test_a_kept_state_goes_on(name, options):
+    schedulers = []
+    for _ in range(2):
+        optimizer = tg.optim.SGD([tg.Value(1.0)], lr=0.1)
+        schedulers.append(getattr(lr_scheduler, name)(optimizer, **options))
+    first, second = schedulers
+    advance = [(lambda s, x=x: s.step(x) if name == "ReduceLROnPlateau" else s.step()) for x in LOSSES]
+    for step in advance[:6]:
+        step(first)
+    second.load_state_dict(first.state_dict())
+    if name == "ReduceLROnPlateau":  # as in PyTorch, its rate is the optimizer's, which keeps it
+        second.optimizer.lr = first.optimizer.lr
+    for step in advance[6:]:
+        step(first), step(second)
+        assert first.get_last_lr() == second.get_last_lr()
+
+
+def test_bad_settings_are_named():
+    optimizer = tg.optim.SGD([tg.Value(1.0)], lr=0.1)
+    for make, text in (
+        (lambda: lr_scheduler.StepLR(optimizer, 0), "step_size"),
+        (lambda: lr_scheduler.StepLR(0.1, 3), "takes an optimizer"),
+        (lambda: lr_scheduler.StepLR(tg.optim.SGD([tg.Value(1.0)], lr=lambda t: 0.1), 3), "a schedule already"),
+    ):
+        with pytest.raises(SettingError, match=text):
+            make()
+    with pytest.raises(AttributeError, match=r"tg\.optim\.schedules\.one_cycle"):
+        lr_scheduler.OneCycleLR  # noqa: B018
+
+
+def test_what_only_changes_how_pytorch_computes_is_taken():
+    assert tg.optim.AdamW([tg.Value(1.0)], lr=0.1, fused=True, foreach=False).lr == 0.1
+    with pytest.raises(TypeError, match="maximize"):
+        tg.optim.AdamW([tg.Value(1.0)], maximize=True)
+    with pytest.raises(SettingError, match="history_size is history"):
+        tg.optim.LBFGS([tg.Value(1.0)], lr=0.8)

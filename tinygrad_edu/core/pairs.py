@@ -1,0 +1,178 @@
+"""PyTorch's results in two parts, numbers and where they stand: x.max(dim=1), x.sort(dim=0), x.topk(3), x.mode().
+
+NumPy's x.max(1) gives the numbers alone. So `dim=` or `keepdim=`, PyTorch's words, ask for both; the names that NumPy's
+arrays do not have (topk, kthvalue, mode, cummax) mean what they mean in PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.core import ops, reductions
+from tinygrad_edu.core.aliases import Node
+from tinygrad_edu.core.operation import COMPOSED
+from tinygrad_edu.core.plain_arrays import PlainArray
+from tinygrad_edu.core.positions import numbers
+from tinygrad_edu.errors import OperandError, SettingError
+
+
+class Pair:
+    """(values, indices): unpacked, indexed or read by name. The indices are found when they are asked for.
+
+    >>> from tinygrad_edu import Tensor
+    >>> values, indices = Tensor([[1.0, 3.0], [5.0, 4.0]]).max(dim=1)
+    >>> values, indices
+    (Tensor([3., 5.]), array([1, 0]))
+    """
+
+    __slots__ = ("find", "found", "values")
+
+    def __init__(self, values: Node, find: Callable[[], Any]) -> None:
+        self.values, self.find, self.found = values, find, None
+
+    @property
+    def indices(self) -> Any:
+        """Where the values stand along the axis: whole numbers, a plain array."""
+        if self.found is None:
+            self.found = self.find()
+        return self.found
+
+    def plain(self) -> Pair:
+        """The same with plain numbers as values."""
+        return Pair(self.values.data, self.find)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.values, self.indices))
+
+    def __getitem__(self, i: int) -> Any:
+        return (self.values, self.indices)[i] if i not in (0, -2) else self.values
+
+    def __len__(self) -> int:
+        return 2
+
+    def __repr__(self) -> str:
+        return f"Pair(values={self.values!r}, indices={self.indices!r})"
+
+
+def extreme(name: str) -> Callable[..., Any]:
+    """x.max or x.min: NumPy's, and with dim= or keepdim= PyTorch's pair. Ties share the gradient equally."""
+    operation, position, larger = getattr(reductions, name), getattr(np, f"arg{name}"), getattr(ops, f"{name}imum")
+
+    def bound(x: Node, *given: Any, dim: int | None = None, keepdim: bool | None = None, **options: Any) -> Any:
+        if given and hasattr(given[0], "shape") and np.ndim(given[0]):  # x.max(other): entry by entry
+            return larger(x, given[0])
+        if dim is None and keepdim is None and len(given) < 2:
+            return operation(x, *given, **options)
+        axis = dim if dim is not None else given[0] if given else None
+        if axis is None:
+            raise OperandError(f"x.{name}(keepdim=...) needs an axis, x.{name}(dim=1, keepdim=True)")
+        kept = bool(keepdim) if keepdim is not None else len(given) > 1 and bool(given[1])
+        values = operation(x, axis=axis, keepdims=kept, **options)
+        return Pair(values, lambda: whole(position(numbers(x, f"x.{name}(dim=).indices"), axis=axis, keepdims=kept)))
+
+    bound.__name__, bound.__doc__ = name, operation.__doc__
+    return bound
+
+
+def entries(x: Node, index: Any, dim: int, keepdim: bool = True) -> Pair:
+    """The entries of x at one index for each place along an axis, and the index."""
+    values = COMPOSED["take_along_axis"](x, index, axis=dim)
+    if not keepdim:
+        values, index = COMPOSED["squeeze"](values, axis=dim), np.squeeze(index, axis=dim)
+    return Pair(values, lambda: whole(index))
+
+
+def order(x: Node, dim: int, descending: bool, name: str) -> Any:
+    """Where each number of the sorted ones stands; NaN counts as the largest, and equal numbers keep their order."""
+    held = numbers(x, name)
+    if not descending:
+        return np.argsort(held, axis=dim, kind="stable")
+    turned = np.flip(held, axis=dim)  # sorted backwards, so that equal numbers keep their order here too
+    return np.flip(held.shape[dim] - 1 - np.argsort(turned, axis=dim, kind="stable"), axis=dim)
+
+
+def sort(x: Node, dim: int | None = None, descending: bool | None = None, stable: bool = False) -> Pair:
+    """The entries in order along an axis, and where they stood. Errors: OperandError for x.sort(), which changes x in
+    NumPy."""
+    if dim is None and descending is None:
+        raise OperandError(
+            "x.sort() changes x in NumPy and gives (values, indices) in PyTorch: write np.sort(x), or x.sort(dim=-1)"
+        )
+    dim = -1 if dim is None else dim
+    return entries(x, order(x, dim, bool(descending), "x.sort"), dim)
+
+
+def topk(x: Node, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Pair:
+    """The k largest (or smallest) entries along an axis in order, and where they stand. Errors: SettingError."""
+    n = x.shape[dim]
+    if not 0 <= k <= n:
+        raise SettingError(f"x.topk({k}): axis {dim} has {n} entries")
+    return entries(x, np.take(order(x, dim, largest, "x.topk"), range(k), axis=dim), dim)
+
+
+def kthvalue(x: Node, k: int, dim: int = -1, keepdim: bool = False) -> Pair:
+    """The k-th smallest entry along an axis, counted from 1, and where it stands. Errors: SettingError."""
+    n = x.shape[dim]
+    if not 1 <= k <= n:
+        raise SettingError(f"x.kthvalue({k}): axis {dim} has {n} entries, and k is counted from 1")
+    return entries(x, np.take(order(x, dim, False, "x.kthvalue"), [k - 1], axis=dim), dim, keepdim)
+
+
+def median(x: Node, axis: Any = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False) -> Any:
+    """NumPy's median; with dim= PyTorch's pair, of two numbers in the middle the lower one."""
+    if dim is None:
+        return COMPOSED["median"](x, axis=axis, keepdims=keepdims or keepdim)
+    held = numbers(x, "x.median(dim=)")
+    middle = np.take(order(x, dim, False, "x.median(dim=)"), [(held.shape[dim] - 1) // 2], axis=dim)
+    unknown = np.isnan(held)  # one NaN makes the median NaN
+    first = np.argmax(unknown, axis=dim, keepdims=True)
+    return entries(x, np.where(unknown.any(axis=dim, keepdims=True), first, middle), dim, keepdim)
+
+
+def mode(x: Node, dim: int = -1, keepdim: bool = False) -> Pair:
+    """The most frequent entry along an axis, of several the smallest, and where it stands last."""
+    held = np.moveaxis(numbers(x, "x.mode"), dim, -1)
+    times = (held[..., None, :] == held[..., :, None]).sum(axis=-1)
+    smallest = np.where(times == times.max(axis=-1, keepdims=True), held, np.inf).min(axis=-1, keepdims=True)
+    last = held.shape[-1] - 1 - np.argmax((held == smallest)[..., ::-1], axis=-1)
+    return entries(x, np.expand_dims(last, dim), dim, keepdim)
+
+
+def running(name: str, accumulate: Any, beats: Any) -> Callable[..., Pair]:
+    """x.cummax or x.cummin: the largest (smallest) so far along an axis, and where it stands last."""
+
+    def bound(x: Node, dim: int) -> Pair:
+        held = np.moveaxis(numbers(x, f"x.{name}"), dim, -1)
+        hit = np.isnan(held) | beats(held, accumulate(held, axis=-1))
+        index = np.maximum.accumulate(np.where(hit, np.arange(held.shape[-1]), 0), axis=-1)
+        return entries(x, np.moveaxis(index, -1, dim), dim)
+
+    bound.__name__, bound.__doc__ = name, running.__doc__
+    return bound
+
+
+def whole(index: Any) -> Any:
+    """Whole numbers as an array that knows PyTorch's names too."""
+    return index.view(PlainArray) if isinstance(index, np.ndarray) else index
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "max": extreme("max"),
+    "min": extreme("min"),
+    "sort": sort,
+    "topk": topk,
+    "kthvalue": kthvalue,
+    "median": median,
+    "mode": mode,
+    "cummax": running("cummax", np.maximum.accumulate, np.greater_equal),
+    "cummin": running("cummin", np.minimum.accumulate, np.less_equal),
+}
+
+
+def install(tensor: type) -> None:
+    """Give Tensors these methods."""
+    for name, method in METHODS.items():
+        setattr(tensor, name, method)

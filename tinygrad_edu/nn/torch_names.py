@@ -1,0 +1,92 @@
+"""PyTorch's words for what a model is asked on a machine with one place and two dtypes: model.to("cpu"), .double()."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from tinygrad_edu.core.aliases import ArrayLike, Dtype, Option
+from tinygrad_edu.core.conversion import dtype_asked
+from tinygrad_edu.errors import SettingError
+
+
+class TorchNames:
+    """Methods of a Module under PyTorch's names."""
+
+    if TYPE_CHECKING:  # what a Module has
+        astype: Any
+        named_buffers: Any
+
+    def to(self, target: ArrayLike = None, *_: ArrayLike, device: Option = None, dtype: Dtype = None) -> Self:
+        """The model itself, its parameters converted where a dtype is given; the device is the CPU.
+
+        target: "cpu", "float32", "float64", or what has a dtype. Errors: DtypeError for another
+        dtype or device.
+
+        >>> from tinygrad_edu import nn
+        >>> nn.Linear(2, 1).to("cpu").to("float32").weight.dtype
+        dtype('float32')
+        """
+        asked = dtype_asked("model", target, device, dtype)
+        return self if asked is None else self.astype(asked)
+
+    def cpu(self) -> Self:
+        """The model itself: its parameters lie in the memory of the CPU."""
+        return self
+
+    def float(self) -> Self:
+        """All parameters and buffers as float32."""
+        return self.astype("float32")  # type: ignore[no-any-return]
+
+    def double(self) -> Self:
+        """All parameters and buffers as float64."""
+        return self.astype("float64")  # type: ignore[no-any-return]
+
+    def buffers(self) -> Iterator[Any]:
+        """The buffers, which are kept but not trained."""
+        yield from (buffer for _, buffer in self.named_buffers())
+
+    def add_module(self, name: str, module: Any) -> None:
+        """Make a module the attribute `name`."""
+        setattr(self, name, module)
+
+    register_module = register_parameter = add_module
+
+
+def torch_arguments(**names: str) -> Callable[[type], Any]:
+    """Let a layer's constructor take PyTorch's names of arguments too: `num_features` for our `features`.
+
+    Of recurrent layers `batch_first`, too. Errors: SettingError where time is to come first, or for a third argument
+    that is a number of layers in PyTorch.
+    """
+
+    def decorate(layer: type) -> type:
+        init = layer.__init__  # type: ignore[misc]
+
+        @functools.wraps(init)
+        def of_either_name(self: Any, *arguments: Any, **options: Any) -> None:
+            for theirs in options.keys() & names.keys():
+                options[names[theirs]] = options.pop(theirs)
+            if "input_size" in names:
+                refuse_other_order(layer.__name__, arguments, options)
+            init(self, *arguments, **options)
+
+        layer.__init__ = of_either_name  # type: ignore[misc]
+        return layer
+
+    return decorate
+
+
+def refuse_other_order(name: str, arguments: Sequence[Any], options: dict[str, Any]) -> None:
+    """What PyTorch's recurrent layers would do otherwise. Errors: SettingError."""
+    if not options.pop("batch_first", True):
+        raise SettingError(
+            f"{name}(batch_first=False): series are (batch, time, features) here. Leave it out and give "
+            "x.swapaxes(0, 1)"
+        )
+    if len(arguments) > 2 and isinstance(arguments[2], int) and not isinstance(arguments[2], bool):
+        raise SettingError(
+            f"{name}{tuple(arguments)}: the third argument is num_layers in PyTorch, and not here: write "
+            f"{name}({arguments[0]}, {arguments[1]}, num_layers={arguments[2]})"
+        )
