@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import repeat
 from operator import is_
 from typing import Any
@@ -16,6 +17,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 
 ABSENT = object()
+NOTHING: tuple[Any, ...] = (ABSENT, None)  # where a trace may keep what it has made
 FEW = 3  # names that are looked up one by one, 0.06 µs each; `Entries.holds` takes 0.25 for any number
 
 
@@ -24,11 +26,67 @@ class Names:
 
     __slots__ = ("get", "keys")
 
-    def __init__(self, get: Callable[..., Any], keys: Sequence[str]) -> None:
+    def __init__(self, get: Callable[..., Any], keys: Sequence[Any]) -> None:
         self.get, self.keys = get, keys
 
     def __call__(self) -> Iterable[Any]:
         return map(self.get, self.keys, repeat(ABSENT))
+
+    def lookups(self) -> Iterable[tuple[Callable[..., Any], Any]]:
+        return ((self.get, key) for key in self.keys)
+
+    def at(self, kept: Sequence[int]) -> Names:
+        """The ones at these indices."""
+        return Names(self.get, [self.keys[i] for i in kept])
+
+
+class Facts:
+    """One attribute each of many things, such as the class of an object: called, what they are now."""
+
+    __slots__ = ("keys", "names", "things")
+
+    def __init__(self) -> None:
+        self.things: list[Any] = []
+        self.keys: list[str] = []
+        self.names: list[str] = []
+
+    def add(self, name: str, thing: Any, key: str) -> None:
+        self.things.append(thing)
+        self.keys.append(key)
+        self.names.append(f"{name}.{key}")
+
+    def __call__(self) -> Iterable[Any]:
+        return map(getattr, self.things, self.keys, repeat(ABSENT))
+
+    def lookups(self) -> Iterable[tuple[Callable[..., Any], Any]]:
+        return ((partial(getattr, thing), key) for thing, key in zip(self.things, self.keys, strict=True))
+
+    def at(self, kept: Sequence[int]) -> Facts:
+        """The ones at these indices."""
+        found = Facts()
+        found.things, found.keys = [self.things[i] for i in kept], [self.keys[i] for i in kept]
+        return found
+
+
+class Lacks:
+    """A namespace that has none of these names yet, though somebody may ask for them. (0.1 µs)"""
+
+    __slots__ = ("name", "names", "present", "space")
+
+    def __init__(self, name: str, space: Mapping[str, Any], names: set[str]) -> None:
+        self.name, self.space, self.present, self.names = name, space, space.keys(), names
+
+    def holds(self) -> bool:
+        return self.present.isdisjoint(self.names)
+
+    def what(self) -> str:
+        return ".".join(part for part in (self.name, min(self.names & self.present, default="")) if part)
+
+    def settle(self) -> list[Check]:
+        """What is compared after a trace, which may itself have put a name there."""
+        come = [name for name in sorted(self.names & self.present) if is_plain(self.space[name])]
+        self.names = self.names - self.present
+        return [self, *([Entries(self.name, Names(self.space.get, come), None, come)] if come else [])]
 
 
 class Entries:
@@ -37,7 +95,7 @@ class Entries:
     `put(at, x)` replaces the one that is at this key or index, if that is possible.
     """
 
-    __slots__ = ("at", "keys", "live", "lookups", "name", "put", "sized", "was")
+    __slots__ = ("at", "keys", "live", "lookups", "loose", "name", "put", "sized", "was")
 
     def __init__(
         self,
@@ -49,14 +107,17 @@ class Entries:
         at: Sequence[Any] = (),
     ) -> None:
         self.name, self.live, self.sized, self.keys, self.was = name, live, sized, keys, list(map(original, live()))
+        self.loose = sized is None and not isinstance(live, (Names, Facts))  # it may give more of them later
         self.put, self.at = put, at or (live.keys if isinstance(live, Names) else keys)
         self.lookups: list[tuple[Callable[..., Any], str, Any]] = []  # (get, key, what it gave) of a few names
-        if isinstance(live, Names) and len(self.was) <= FEW:
-            self.lookups = [(live.get, key, x) for key, x in zip(self.at, self.was, strict=True)]
+        if isinstance(live, (Names, Facts)) and len(self.was) <= FEW:
+            self.lookups = [(*place, x) for place, x in zip(live.lookups(), self.was, strict=True)]
 
     def holds(self) -> bool:
         """Are they the same objects, or equal numbers and texts? (0.4 µs)"""
         if self.sized is not None and len(self.sized) != len(self.was):
+            return False
+        if self.loose and len(list(self.live())) != len(self.was):
             return False
         return all(map(is_, self.live(), self.was)) or self.equal()
 
@@ -74,6 +135,28 @@ class Entries:
         self.was = now
         return True
 
+    def settle(self) -> list[Check]:
+        """What is compared after a trace: what the trace has changed is not, the other entries are.
+
+        Numbers that it has put where there was nothing are: from then on the function finds them there.
+        """
+        if self.holds():
+            return [self]
+        if isinstance(self.live, (Names, Facts)):
+            pairs = list(enumerate(zip(self.live(), self.was, strict=True)))
+            kept = [
+                i
+                for i, (now, was) in pairs
+                if same_atom(now, was) or (any(was is each for each in NOTHING) and is_plain(now))
+            ]
+            return [Entries(self.name, self.live.at(kept), None, [self.keys[i] for i in kept] if self.keys else ())]
+        if isinstance(self.sized, dict):
+            return [Entries(self.name, Names(self.sized.get, [k for k, x in self.sized.items() if is_plain(x)]))]
+        if isinstance(self.sized, list):
+            kept = [i for i, (now, was) in enumerate(zip(self.live(), self.was, strict=False)) if same_atom(now, was)]
+            return [Entries(self.name, Names(partial(item_of, self.sized), kept))]
+        return []
+
 
 class Content:
     """The numbers of an array, Tensor or Value; or its form, or its gradient."""
@@ -89,6 +172,24 @@ class Content:
 
     def holds(self) -> bool:
         return bool(ASPECTS[self.aspect](self.thing) == self.was)
+
+    def settle(self) -> list[Check]:
+        return [self] if self.holds() else []
+
+
+Check = Entries | Lacks | Content
+
+
+def is_plain(x: Any) -> bool:
+    """Is it made of plain numbers and texts?"""
+    if isinstance(x, (list, tuple)):
+        return all(map(is_plain, x))
+    return isinstance(x, (*ATOMS, np.ndarray))
+
+
+def item_of(items: Sequence[Any], i: int, default: Any) -> Any:
+    """The item of a list, which may have become shorter."""
+    return items[i] if i < len(items) else default
 
 
 def same_atom(a: Any, b: Any) -> bool:

@@ -19,14 +19,16 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextvars import ContextVar
 from functools import lru_cache, partial
-from types import CellType, FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.user_code import (
     ATOMS,
     ENVIRONMENT,
+    attribute_space,
     closed_over,
     holds_attributes,
     is_foreign,
@@ -126,9 +128,9 @@ class PythonState:
                 yield from look(self, name, x)
                 break
         else:
-            if hasattr(x, "__next__"):
+            if hasattr(type(x), "__next__"):
                 self.opaque = f"{name} is an iterator ({type(x).__name__}), which moves on with each step"
-            owner = getattr(x, "__self__", None)  # of a method of C, such as rng.normal
+            owner = getattr(x, "__self__", None) if isinstance(x, BuiltinMethodType) else None  # such as rng.normal
             yield from [(name, owner)] if owner is not None else []
         if holds_attributes(x):
             yield from self.of_instance(name, x)
@@ -141,6 +143,9 @@ class PythonState:
             self.keep(TORCH, torch, lambda: read().numpy(), lambda was: write(torch.from_numpy(was.copy())))
 
     def of_tensor(self, name: str, x: Tensor) -> Iterator[tuple[str, Any]]:
+        if isinstance(x, Traced):  # which a trace has left behind
+            return iter(())
+
         def write(was: Any) -> None:
             x.assign(was["numbers"])
             x.requires_grad = was["requires_grad"]
@@ -233,7 +238,7 @@ class PythonState:
 
     def of_instance(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
         """The attributes of an object, and what its class keeps."""
-        attributes = getattr(x, "__dict__", {})
+        attributes = attribute_space(x)
 
         def write(was: Any) -> None:
             attributes.clear()
@@ -260,6 +265,7 @@ class PythonState:
                     setattr(x, key, each)
 
         self.foreign = True
+        yield from ((kind.__name__, kind) for kind in (*x.__mro__[1:], type(x)) if is_own_class(kind))
         for key, each in self.keep(name, x, lambda: own(x), write, ".{0}").items():
             yield f"{name}.{key}", each
 

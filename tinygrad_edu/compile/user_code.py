@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,10 +20,24 @@ LIBRARIES = {
 }  # fmt: skip
 ATOMS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), np.generic, np.dtype, range, slice)
 ENVIRONMENT = {"environ", "getenv"}  # names by which code reads os.environ
-COMPUTED = {"__dict__", "__getattribute__", "attrgetter", "eval", "exec", "globals", "locals", "vars"}
+PROBES = {"getattr", "hasattr"}  # names by which code asks for what may be missing; it may catch an error too
+COMPUTED = {
+    "__dict__",
+    "__match_args__",
+    "astuple",
+    "fields",
+    "__getattribute__",
+    "attrgetter",
+    "eval",
+    "exec",
+    "globals",
+    "locals",
+    "vars",
+}
 CALLS = "PRECALL" if "PRECALL" in opmap else "CALL"  # of Python 3.11, and of later ones
 HEAP = 1 << 9  # the flag of a type that was made by a class statement
 HOLDERS = {"argparse", "collections", "queue", "types", "_thread"}  # whose objects hold what the user puts there
+OPEN = {"numpy", "scipy", "sklearn"}  # and all modules of these
 
 
 def is_foreign(name: str | None) -> bool:
@@ -56,8 +71,35 @@ def names_in(code: CodeType) -> set[str]:
 
 
 def words_in(code: CodeType) -> set[str]:
-    """The names in a function's code, and texts that may be names of attributes."""
-    return names_in(code).union(*map(texts_in, code.co_consts))
+    """The names in a function's code, texts that may be names of attributes, and what it does without a name."""
+    return names_in(code).union(doings_of(code), *map(texts_in, code.co_consts))
+
+
+def doings_of(code: CodeType) -> set[str]:
+    """`format` for f-strings, `__eq__` for ==, `getattr` for code that catches errors, as of a missing attribute."""
+    found = set().union(*(doings_of(each) for each in code.co_consts if isinstance(each, CodeType)))
+    for each in get_instructions(code):
+        if each.opname.startswith("FORMAT_"):
+            found.add("format")
+        elif each.opname == "MATCH_CLASS":
+            found.add("__match_args__")
+        elif each.opname == "POP_EXCEPT":
+            found |= PROBES
+        elif each.opname == "COMPARE_OP" and str(each.argval).startswith(("==", "!=", "bool(==)", "bool(!=)")):
+            found.add("__eq__")
+    return found
+
+
+def globals_in(code: CodeType) -> set[str]:
+    """The names that a function's code looks up among the globals, and then among the builtins."""
+    inner = [globals_in(each) for each in code.co_consts if isinstance(each, CodeType)]
+    found = {each.argval for each in get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return found.union(*inner)
+
+
+def reads_globals(code: CodeType) -> bool:
+    """Does it read globals by names that do not stand in it?"""
+    return not {"globals", "eval", "exec"}.isdisjoint(names_in(code))
 
 
 def texts_in(x: Any) -> set[str]:
@@ -65,6 +107,8 @@ def texts_in(x: Any) -> set[str]:
         return set().union(*map(texts_in, x.co_consts))
     if isinstance(x, tuple):
         return set().union(*map(texts_in, x))
+    if isinstance(x, str) and "{" in x:
+        return set(re.findall(r"[^\W\d]\w*", x))  # of "{0.k}".format(a)
     parts = x.split(".") if isinstance(x, str) else [""]  # of sys.modules["a.b"], attrgetter("a.b")
     return set(parts) if all(map(str.isidentifier, parts)) else set()
 
@@ -112,17 +156,35 @@ def opens_files(code: CodeType) -> bool:
     return any(opens_files(each) for each in code.co_consts if isinstance(each, CodeType))
 
 
+def is_made(x: ArrayLike) -> bool:
+    """Is it a function that dataclass or namedtuple has written, which names every field?"""
+    code = x.__code__ if isinstance(x, FunctionType) else None
+    return code is not None and (code.co_qualname.startswith("__create_fn__") or code.co_filename.startswith("<attrs"))
+
+
+def attribute_space(x: ArrayLike) -> dict[str, Any]:
+    """The dictionary of its attributes, without asking what the user's class says; empty if it has none."""
+    asked = isinstance(type(x).__getattribute__, FunctionType)
+    try:
+        found = object.__getattribute__(x, "__dict__") if asked else x.__dict__
+    except (AttributeError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def holds_attributes(x: ArrayLike) -> bool:
     """Does it have attributes in which the user's code may keep numbers?"""
     kind = type(x)
     if isinstance(x, (type, FunctionType, MethodType, ModuleType)):
         return False
-    return is_own_class(kind) or getattr(kind, "keeps_state", False) or kind.__module__ in HOLDERS
+    if kind.__module__ in HOLDERS or kind.__module__.partition(".")[0] in OPEN:
+        return True
+    return is_own_class(kind) or bool(getattr(kind, "keeps_state", False))
 
 
 def wrapped_in(x: ArrayLike) -> Any:
     """The function that this one wraps, as functools.wraps and tg.jit record it."""
-    return (getattr(x, "__dict__", None) or {}).get("__wrapped__")
+    return attribute_space(x).get("__wrapped__")
 
 
 def closed_over(x: FunctionType) -> Iterator[tuple[str, Any]]:
@@ -136,7 +198,14 @@ def closed_over(x: FunctionType) -> Iterator[tuple[str, Any]]:
 
 def slots_of(kind: type) -> list[str]:
     slots = vars(kind).get("__slots__", ())
-    return [slots] if isinstance(slots, str) else [each for each in slots if each not in ("__dict__", "__weakref__")]
+    names = [slots] if isinstance(slots, str) else [each for each in slots if each not in ("__dict__", "__weakref__")]
+    return [spell_private(each, kind) for each in names]
+
+
+def spell_private(name: str, kind: type) -> str:
+    """How a class spells a private name of its own: __k of A is _A__k."""
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{kind.__name__.lstrip('_')}{name}" if private else name
 
 
 def same(a: ArrayLike, b: ArrayLike) -> bool:

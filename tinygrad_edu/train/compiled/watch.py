@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any
 
+from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.errors import first_line
@@ -24,6 +25,7 @@ class Watch:
     def look(self) -> None:
         """Note what there is now."""
         self.state = PythonState(**self.job.roots)
+        self.guard = Guard(list(self.job.roots.values()))  # knows of more places, but not how to put them back
         self.outer = self.of_job()
 
     def trace_signature(self) -> Any:
@@ -54,7 +56,7 @@ class Watch:
         """What makes another program necessary; "" where a trace finds what it found before."""
         c = self.course
         moving = {id(x) for x in (*c.parameters, *c.kept, *generators(self.job.model))}  # they change as it trains
-        what = self.state.first_change(but=moving)
+        what = self.state.first_change(but=moving) or self.guard.first_change()
         if self.outer != self.of_job():
             return what or "what the job or its optimizer consists of"
         if what:
