@@ -38,6 +38,12 @@ ARRAYS: dict[str, list[Example]] = {
         (lambda n, x: n.put(x, ROWS, (5, 2)), (4, 2)),
         (lambda n, x: n.put(x, MASK, (4,)), (3,)),
     ],
+    "index_put": [
+        (lambda n, x, v: n.index_put(x, v, 1), (3, 2), (2,)),
+        (lambda n, x, v: n.index_put(x, v, (slice(None), [0, 2])), (2, 3), (1,)),
+        (lambda n, x, v: n.index_put(x, v, [2, 0]), (3, 2), (2, 2)),
+        (lambda n, x, v: n.index_put(x, v, MASK), (4, 2), ()),
+    ],
     "concatenate": [
         (lambda n, a, b: n.concatenate([a, b], 0), (2, 3), (1, 3)),
         (lambda n, a, b: n.concatenate([a, b, a], axis=-1), (2, 3), (2, 1)),

@@ -28,7 +28,7 @@ LOSSES = {
     "poisson",
     "cross_entropy",
 }
-ALONE = {"getitem", "put", "softmax", "log_softmax", "logsumexp", *PACKED, *windows.FUNCTIONS} | LOSSES
+ALONE = {"getitem", "put", "index_put", "softmax", "log_softmax", "logsumexp", *PACKED, *windows.FUNCTIONS} | LOSSES
 OF_LOOPS = [call for calls in NORMS.values() for call, *_ in calls]  # of norms, those that need no LAPACK
 
 
@@ -70,6 +70,12 @@ def numpys(name):
     return getattr(np, name, None) or getattr(np.linalg, name, None) or getattr(np.fft, name, None)
 
 
+def index_put(x, value, index):
+    y = x.copy()
+    y[index] = value
+    return y
+
+
 class Reference:
     """NumPy and SciPy, and our own formula where they have none."""
 
@@ -82,7 +88,7 @@ class Reference:
     softmax = staticmethod(lambda x, axis=-1: scipy.special.softmax(x, axis=axis))
     log_softmax = staticmethod(lambda x, axis=-1: scipy.special.log_softmax(x, axis=axis))
     logsumexp = staticmethod(scipy.special.logsumexp)
-    entries_along = staticmethod(np.take_along_axis)
+    entries_along, index_put = staticmethod(np.take_along_axis), staticmethod(index_put)
     log_abs_det = staticmethod(lambda x: np.linalg.slogdet(x)[1])
     lower_factor = staticmethod(np.linalg.cholesky)
     eigen_columns = staticmethod(lambda x: np.concatenate([np.linalg.eigh(x)[0][None], np.linalg.eigh(x)[1]]))

@@ -270,9 +270,8 @@ def test_detach_shares_the_numbers_and_cuts_the_history():
 
 
 def test_an_assignment_that_would_lose_a_gradient_is_refused():
-    for x in (leaf(1.0, 2.0), leaf(1.0, 2.0) * 2.0):
-        with pytest.raises(GraphError, match="would lose the gradient of what it overwrites"):
-            x[0] = 5.0
+    with pytest.raises(GraphError, match="would lose the gradient of what it overwrites"):
+        leaf(1.0, 2.0)[0] = 5.0
     with pytest.raises(GraphError, match="only the data of a leaf can be replaced"):
         (leaf(1.0) * 2.0).data = [5.0]
 

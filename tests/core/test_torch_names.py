@@ -11,7 +11,9 @@ SQUARE = np.array([[2.0, 0.5], [-0.3, 1.5]])
 CALLS = {
     "flatten": [(X[None], 1), (X[None], 0, 1), (X,)], "narrow": [(X, 1, 1, 2), (X, -1, 0, 1)],
     "select": [(X, 1, 2), (X, 0, 0)], "movedim": [(X, 0, 1)], "mv": [(X, X[0])], "addmm": [(X, SQUARE, X)],
-    "inverse": [(SQUARE,)], "rsqrt": [(X**2,)], "lerp": [(X, 2 * X, 0.3)], "frac": [(X,)], "remainder": [(X, 2.0)],
+    "inverse": [(SQUARE,)],
+    "repeat_interleave": [(X, 2, 1), (X, 3)],
+    "rsqrt": [(X**2,)], "lerp": [(X, 2 * X, 0.3)], "frac": [(X,)], "remainder": [(X, 2.0)],
     "lgamma": [(X**2,)], "amax": [(X, 1), (X, 0, True)], "amin": [(X, 1)], "nelement": [(X,)], "long": [(X,)],
     "int": [(X,)], "bool": [(X,)], "isnan": [(X,)], "isinf": [(X,)], "isfinite": [(X,)], "logical_not": [(X,)],
     "count_nonzero": [(X,), (X, 1)], "unique": [(X,)], "isclose": [(X, X + 1e-9)], "allclose": [(X, X + 1e-9)],

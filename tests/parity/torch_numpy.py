@@ -206,6 +206,12 @@ def singular_rows(x):
     return torch.cat([u.mT, s[:, None], v], 1)
 
 
+def index_put(x, value, index):
+    y = x.clone()
+    y[index] = value
+    return y
+
+
 def qr(x, mode="reduced"):
     factors = torch.linalg.qr(x, "reduced" if mode == "r" else mode)  # torch's own "r" has no gradient
     return factors.R if mode == "r" else tuple(factors)
@@ -226,6 +232,7 @@ NUMPYS = {
     "hsplit": torch.hsplit, "vsplit": torch.vsplit, "dsplit": torch.dsplit,
     "unstack": lambda x, axis=0: torch.unbind(x, axis),
     "diagonal": torch.diagonal, "trace": lambda x, *o: torch.diagonal(x, *o).sum(-1),
+    "index_put": index_put,
     "entries_along": lambda x, i, axis: torch.take_along_dim(*broadcast_but(x, i, axis), axis),
     "take_along_axis": lambda x, i, axis: torch.take_along_dim(*broadcast_but(x, i, axis), axis),
     "median": over(lambda x: torch.quantile(x, 0.5, dim=-1)), "quantile": over(quantile),

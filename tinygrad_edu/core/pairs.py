@@ -61,7 +61,7 @@ def extreme(name: str) -> Callable[..., Any]:
     """x.max or x.min: NumPy's, and with dim= or keepdim= PyTorch's pair. Ties share the gradient equally."""
     operation, position, larger = getattr(reductions, name), getattr(np, f"arg{name}"), getattr(ops, f"{name}imum")
 
-    def bound(x: Node, *given: Any, dim: int | None = None, keepdim: bool | None = None, **options: Any) -> Any:
+    def method(x: Node, *given: Any, dim: int | None = None, keepdim: bool | None = None, **options: Any) -> Any:
         if given and hasattr(given[0], "shape") and np.ndim(given[0]):  # x.max(other): entry by entry
             return larger(x, given[0])
         if dim is None and keepdim is None and len(given) < 2:
@@ -73,8 +73,8 @@ def extreme(name: str) -> Callable[..., Any]:
         values = operation(x, axis=axis, keepdims=kept, **options)
         return Pair(values, lambda: whole(position(numbers(x, f"x.{name}(dim=).indices"), axis=axis, keepdims=kept)))
 
-    bound.__name__, bound.__doc__ = name, operation.__doc__
-    return bound
+    method.__name__, method.__doc__ = name, operation.__doc__
+    return method
 
 
 def entries(x: Node, index: Any, dim: int, keepdim: bool = True) -> Pair:
@@ -144,14 +144,14 @@ def mode(x: Node, dim: int = -1, keepdim: bool = False) -> Pair:
 def running(name: str, accumulate: Any, beats: Any) -> Callable[..., Pair]:
     """x.cummax or x.cummin: the largest (smallest) so far along an axis, and where it stands last."""
 
-    def bound(x: Node, dim: int) -> Pair:
+    def method(x: Node, dim: int) -> Pair:
         held = np.moveaxis(numbers(x, f"x.{name}"), dim, -1)
         hit = np.isnan(held) | beats(held, accumulate(held, axis=-1))
         index = np.maximum.accumulate(np.where(hit, np.arange(held.shape[-1]), 0), axis=-1)
         return entries(x, np.moveaxis(index, -1, dim), dim)
 
-    bound.__name__, bound.__doc__ = name, running.__doc__
-    return bound
+    method.__name__, method.__doc__ = name, running.__doc__
+    return method
 
 
 def whole(index: Any) -> Any:

@@ -27,6 +27,7 @@ from tinygrad_edu.core.fast_tensors import install_for_tensors
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
+from tinygrad_edu.core.overwrite import overwrite
 from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.printing import in_percent_format
@@ -196,6 +197,10 @@ class Tensor(TensorMethods, Operators):
         return ARRAY_TABLE["getitem"](self, index)  # type: ignore[no-any-return]
 
     def __setitem__(self, index: ArrayLike, value: ArrayLike) -> None:
+        in_graph = self.parents or getattr(value, "requires_grad", False)
+        if in_graph and MODES.recording and MODES.tensor_trace is None and (self.parents or not self.requires_grad):
+            overwrite(self, plain_index(index), value)
+            return
         if self.parents or (self.requires_grad and MODES.recording):
             raise GraphError(
                 f"{self!r}[...] = value would lose the gradient of what it overwrites: build the result with "
@@ -237,7 +242,8 @@ class Tensor(TensorMethods, Operators):
         if self.requires_grad and MODES.recording and not is_compiled(self):
             raise DetachedError(
                 f"a plain array made of {self!r} would silently lose its gradient. To join several Tensors use "
-                "np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_; use NumPy's "
+                "np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_; to fill an "
+                "array make it a Tensor, out = tg.Tensor(np.zeros(shape)), then out[i] = x; use NumPy's "
                 "functions or tg.ops on the Tensor itself (tg.ops.logsumexp, softmax, erf, sigmoid for SciPy's, "
                 "tg.stats for scipy.stats); or leave the graph on purpose with x.data or x.detach()"
             )

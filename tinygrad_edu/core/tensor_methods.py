@@ -178,7 +178,7 @@ class TensorMethods:
 
     copy = clone
 
-    def astype(self, dtype: Option) -> Any:
+    def astype(self, dtype: Option, copy: bool = True) -> Any:
         """The same numbers as float32 or float64, through which the gradient flows. Errors: DtypeError for others."""
         if not is_float(dtype):
             raise DtypeError(

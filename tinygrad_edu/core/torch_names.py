@@ -45,6 +45,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "mv": lambda x, vec: ARRAY_TABLE["matmul"](x, vec),
     "addmm": lambda x, mat1, mat2, beta=1, alpha=1: beta * x + alpha * ARRAY_TABLE["matmul"](mat1, mat2),
     "inverse": lambda x: ARRAY_TABLE["inv"](x),
+    "repeat_interleave": lambda x, repeats, dim=None: COMPOSED["repeat"](x, repeats, axis=dim),
     "rsqrt": lambda x: 1.0 / ops.sqrt(x),
     "lerp": lambda x, end, weight: x + weight * (end - x),
     "frac": lambda x: x - ops.trunc(x),

@@ -107,6 +107,12 @@ def was_written(uses: Sequence[tuple[Node, int]]) -> bool:
 def refuse_changed(x: Node) -> None:
     """An array whose value the derivative reads must still be what it was in the forward pass."""
     operation, kind = x.op, x.__class__
+    later = [p for p in x.parents if p.__class__ is kind and p.made > x.made]
+    if later:
+        raise SavedArrayChangedError(
+            f"{later[0]!r} was written to, as in y[0] = 1.0, after {operation.name} had used it: the gradient of that "
+            "use would flow into the new numbers. Write first, or write to a copy, as in z = +y"
+        )
     saves = operation.saves if isinstance(operation, Operation) else None
     if saves is None and is_linear(operation):
         return

@@ -33,6 +33,10 @@ class Lazy(Module):
         inspect.signature(self.layer).bind(1, *arguments, **options)  # a TypeError now, not at the first input
         self.given = arguments, options
 
+    def __getattr__(self, name: str) -> Any:
+        more = "" if name.startswith("_") else " before its first input: call the model once, as in model(X[:1])"
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{more}")
+
     def describe(self) -> str:
         return type(self).__name__
 

@@ -157,7 +157,7 @@ class Traced(Tensor):
         """The same numbers without a gradient."""
         return Traced(self.sizes, DETACHED, (self,))
 
-    def astype(self, dtype: Any) -> Any:
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
         """Floats as they are; truth values and whole numbers in any dtype."""
         return super().astype(dtype) if np.dtype(dtype).kind == "f" else truths.convert(self, np.dtype(dtype))
 

@@ -1,0 +1,153 @@
+"""y[index] = value in a graph: the numbers and gradients of the program as it is written, or an error in backward."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import GraphError, SavedArrayChangedError, TraceError
+
+RNG = np.random.default_rng(0)
+W, X, U = RNG.normal(size=(4, 3)), RNG.normal(size=(5, 4)), RNG.normal(size=(3, 3))
+ROWS, CLASSES = np.arange(5), np.array([0, 2, 1, 1, 0])
+
+
+def hinge_of_classes(w):
+    """CS231n's vectorized SVM loss."""
+    scores = X @ w
+    margins = np.maximum(0.0, scores - scores[ROWS, CLASSES].reshape(-1, 1) + 1.0)
+    margins[ROWS, CLASSES] = 0.0
+    return margins.sum()
+
+
+def softmax_by_hand(w):
+    """What makemore and CS231n write: the gradient of the logits."""
+    d = np.exp(X @ w) * 1.0
+    d[ROWS, CLASSES] -= 1.0
+    return (d * d).sum()
+
+
+def recurrent(w):
+    """An RNN that fills an array of states."""
+    h = tg.Tensor(np.zeros((6, 3)))
+    for t in range(1, 6):
+        h[t] = np.tanh(h[t - 1] @ U + X[t - 1] @ w)
+    return (h * h).sum()
+
+
+def twice_the_same_entry(w):
+    z = w * 2.0
+    z[[0, 0, 1]] = w[1:] * w[1:]
+    return (z * z * z).sum()
+
+
+def masks(w):
+    z = w * 2.0
+    z[W > 0] = np.exp(-w[W > 0])
+    z[W < -1.0] = 0.5
+    return (z * z).sum()
+
+
+def broadcast(w):
+    z = w * 2.0
+    z[:, 1] = (w * w).sum()
+    z[1:3] = w[0]
+    z[0, 0] = w[0, 1] * 3.0
+    return (z * z).sum()
+
+
+def of_itself(w):
+    z = np.exp(w)
+    z[:] = z * z
+    z[0] = z[1]
+    z[2] = z
+    return (z * z).sum()
+
+
+def of_itself_alone(w):
+    z = w * 1.0
+    z[...] = z
+    z[0] += 1.0
+    z[0] *= z[1]
+    return (z * z).sum()
+
+
+PROGRAMS = [hinge_of_classes, softmax_by_hand, recurrent, twice_the_same_entry, masks, broadcast, of_itself_alone]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
+def test_gradients_are_those_of_the_program(program):
+    assert tg.gradcheck(program, W)
+    plain = program(W) if program is not recurrent else program(tg.Tensor(W)).item()
+    assert program(tg.Tensor(W, requires_grad=True)).item() == plain
+
+
+@pytest.mark.parametrize("program", [softmax_by_hand, recurrent, masks], ids=lambda f: f.__name__)
+def test_second_derivatives(program):
+    step = 1e-6 * np.cos(np.arange(12.0)).reshape(W.shape)
+    change = (tg.grad(program)(W + step) - tg.grad(program)(W - step)) / 2.0
+    np.testing.assert_allclose(tg.hvp(program, W, step), change, rtol=1e-5, atol=1e-12)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("program", [hinge_of_classes, masks, broadcast], ids=lambda f: f.__name__)
+def test_what_pytorch_gives(program):
+    import torch
+
+    theirs, ours = torch.tensor(W, requires_grad=True), tg.Tensor(W, requires_grad=True)
+    scope = {**vars(torch), "maximum": lambda low, x: x.clamp(low)}
+    in_torch = type(program)(
+        program.__code__, {**program.__globals__, "np": type("np", (), scope), "X": torch.tensor(X)}
+    )
+    in_torch(theirs).backward()
+    program(ours).backward()
+    np.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "use", [lambda z: z.sum(), lambda z: (z * z).sum(), lambda z: np.exp(z).sum(), lambda z: z[1, 1]]
+)
+def test_a_use_before_the_write_is_found_in_backward(use):
+    w = tg.Tensor(W, requires_grad=True)
+    z = w * 2.0
+    early = use(z)
+    z[0] = 1.0
+    z.sum().backward()  # which does not need the early use
+    with pytest.raises(SavedArrayChangedError, match=r"Write first, or write to a copy"):
+        (early + z.sum()).backward()
+
+
+def test_a_write_keeps_the_old_numbers_elsewhere():
+    w = tg.Tensor(W, requires_grad=True)
+    z = np.exp(w)
+    held, view = z.data, z[1]
+    z[1] = 0.0
+    assert held[1].tolist() == view.data.tolist() == np.exp(W)[1].tolist()
+    assert z.data[1].tolist() == [0.0, 0.0, 0.0]
+    assert z.op.name == "index_put"
+    assert z.requires_grad
+
+
+def test_a_constant_array_gets_values_of_a_graph():
+    w, out = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True), tg.Tensor(np.zeros(3))
+    out[0] = w[1] * 2.0
+    out[2] = w.sum()
+    (out * out).sum().backward()
+    assert w.grad.tolist() == [12.0, 28.0, 12.0]
+
+
+def test_where_nothing_is_recorded_the_array_itself_is_written_to():
+    w = tg.Tensor(W, requires_grad=True)
+    with tg.no_grad():
+        w[0] = 5.0
+    x = tg.Tensor(W)
+    x[1] = 7.0
+    assert w.data[0].tolist() == [5.0] * 3
+    assert x.data[1].tolist() == [7.0] * 3
+    assert not x.parents
+    with pytest.raises(GraphError, match="would lose the gradient"):
+        w[0] = 1.0
+
+
+def test_compiled_it_is_refused():
+    with pytest.raises((GraphError, TraceError), match="where"):
+        tg.jit(masks)(W)
