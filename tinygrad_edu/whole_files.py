@@ -14,7 +14,7 @@ def replace(path: Path, data: bytes) -> None:
     Errors: OSError; where the folder is missing, or the path is a folder, it names that.
     """
     if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "a folder is there, and a file was to be written", str(path))
+        raise IsADirectoryError(errno.EISDIR, "there is a folder where a file is to be written", str(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder to write into", str(path.parent))
     if path.exists() and not path.is_file():

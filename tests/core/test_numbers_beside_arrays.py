@@ -89,5 +89,5 @@ def test_a_wrong_value_in_it_too(wrong):
 
 @pytest.mark.parametrize("result", [lambda x: (x.sum(), np.ones(3)), lambda x: [x.sum(), 1.0], lambda x: {"y": x}])
 def test_several_results_are_refused(result):
-    with pytest.raises(NonScalarBackwardError, match=r"this gives a (tuple|list|dict) of"):
+    with pytest.raises(NonScalarBackwardError, match=r"this function returned a (tuple|list|dict) of"):
         tg.value_and_grad(result)(X)

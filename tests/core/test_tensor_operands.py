@@ -79,7 +79,7 @@ SHAPES = [
     (lambda: X.sum(axis=3), "sum of x (32, 4): axis 3 is out of bounds for array of dimension 2"),
     (lambda: X[40], "getitem of x (32, 4): index 40 is out of bounds for axis 0 with size 32"),
     (lambda: X.squeeze(axis=0), "drops axes of size 1 only, and the shape is (32, 4)"),
-    (lambda: tg.ops.split(X, 3), "axis 0 has 32 entries, which 3 equal sections do not divide"),
+    (lambda: tg.ops.split(X, 3), "axis 0 has 32 entries, which cannot be split into 3 equal sections"),
     (lambda: X.item(), "item() gives one number"),
 ]
 

@@ -122,7 +122,7 @@ def test_no_work_is_written_over(tmp_path):
     (tmp_path / "13_adam.py").unlink()
     assert [path.name for path in folder.write(tmp_path, notebooks=False)] == ["13_adam.py"]
     assert own.read_text() == "my work"
-    with pytest.raises(SettingError, match="holds all 15 files already: name another folder; --force"):
+    with pytest.raises(SettingError, match="already holds all 15 files: name another folder, or use --force"):
         folder.write(tmp_path, notebooks=False)
     folder.write(tmp_path, notebooks=False, force=True)
     assert own.read_text() != "my work"

@@ -167,6 +167,7 @@ LOST = {
 @pytest.mark.parametrize("name", LOST)
 def test_a_diagnosis_refuses_what_it_would_lose(name):
     with pytest.raises(
-        SettingError, match=f"{name}=.*: a diagnosis trains an estimator again with what scikit-learn has"
+        SettingError,
+        match=f"{name}=.*: a diagnosis trains an estimator again by scikit-learn, which does not have this",
     ):
         diagnose(small(**{name: LOST[name]}).fit(X, NUMBERS), X, NUMBERS)

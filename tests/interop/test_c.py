@@ -245,8 +245,8 @@ def test_a_run_brings_everything_with_it(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"path": "net.txt"}, "the ending says what is written"),
-        ({"path": "net.js", "main": True}, "main and samples belong to C"),
+        ({"path": "net.txt"}, "the ending says what to write"),
+        ({"path": "net.js", "main": True}, "main= and samples= are for C only"),
         ({"path": "net.c", "loss": "mse"}, "needs X, y, loss and optimizer"),
         ({"path": "net.c", "train": True}, "needs X, y, loss and optimizer"),
     ],

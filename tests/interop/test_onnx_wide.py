@@ -109,5 +109,5 @@ def test_a_loop_of_ones_own(tmp_path):
 def test_other_numbers_are_refused(dtype, tmp_path):
     with pytest.raises(SettingError, match="float32 or float64"):
         tg.export(mlp()(), tmp_path / "net.onnx", X, dtype=dtype)
-    with pytest.raises(SettingError, match="dtype belongs to ONNX"):
+    with pytest.raises(SettingError, match="dtype= is for ONNX only"):
         tg.export(mlp()(), tmp_path / "net.c", X, dtype="float64")

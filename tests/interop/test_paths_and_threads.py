@@ -41,7 +41,7 @@ def test_a_missing_folder_is_named_and_nothing_else(tmp_path, name):
     with pytest.raises(FileNotFoundError, match=rf"no such folder to write into: '{tmp_path}/nowhere'$"):
         call(tmp_path / "nowhere" / f"net{ending}")
     Path(tmp_path, f"folder{ending}").mkdir()
-    with pytest.raises(IsADirectoryError, match=rf"a folder is there.*folder{ending}'$"):
+    with pytest.raises(IsADirectoryError, match=rf"there is a folder where.*folder{ending}'$"):
         call(tmp_path / f"folder{ending}")
     assert [each.name for each in tmp_path.iterdir()] == [f"folder{ending}"]
 
@@ -55,7 +55,7 @@ def test_samples_of_another_width_are_refused(show):
 def test_a_run_of_fit_online_is_not_called_one_of_a_file(tmp_path):
     series = np.linspace(0.0, 1.0, 8)[:, None]
     run = train.fit_online(nn.Elman(1, 2, 1, seed=0), series, series, loss="mse", optimizer="adam", epochs=1)
-    with pytest.raises(SettingError, match="as none of fit_online or out of a file does"):
+    with pytest.raises(SettingError, match="as a run of fit_online or one loaded from a file never does"):
         tg.export(run, tmp_path / "net.c")
 
 

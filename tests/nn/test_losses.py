@@ -320,7 +320,7 @@ BAD_SETTINGS = [
     ({"sample_weight": [1.0, 2.0]}, ShapeError, r"sample_weight has shape \(2,\).* \(3,\), for each entry \(3, 2\)"),
     ({"sample_weight": 2.0}, ShapeError, r"sample_weight has shape \(\)"),
     ({"sample_weight": [1.0, -2.0, 1.0]}, SettingError, "between -2 and 1"),
-    ({"sample_weight": [0.0, 0.0, 0.0]}, SettingError, "not all are 0"),
+    ({"sample_weight": [0.0, 0.0, 0.0]}, SettingError, "at least one must be above 0"),
     ({"sample_weight": [1.0, np.nan, 1.0]}, SettingError, "finite"),
     ({"sample_weight": ["a", "b", "c"]}, DtypeError, "weights are real numbers"),
     ({"delta": 0.0}, SettingError, r"huber\(delta=0\.0\)"),

@@ -91,9 +91,9 @@ STATES = [
     ("RNN", (4, 2), np.ones((1, 3)), r"shape \(1, 3\).*needs \(3,\)"),
     ("GRU", (5, 4, 2), np.ones((4, 3)), r"needs \(5, 3\): 3 hidden units, for each sample"),
     ("Elman", (4, 2), np.ones(4), "state context has shape"),
-    ("LSTM", (4, 2), np.ones(3), r"the state is \(h, c\); here are 1 arrays"),
+    ("LSTM", (4, 2), np.ones(3), r"the state is \(h, c\); arrays given: 1"),
     ("LSTM", (4, 2), (np.ones(3), np.ones(2)), "state c has shape"),
-    ("RNN", (4, 2), (np.ones(3), np.ones(3)), "one array, h; here are 2"),
+    ("RNN", (4, 2), (np.ones(3), np.ones(3)), "one array, h; arrays given: 2"),
 ]
 
 

@@ -151,5 +151,5 @@ def test_bad_settings_are_refused(settings, text):
 
 
 def test_a_step_without_a_closure_says_what_to_write():
-    with pytest.raises(SettingError, match=r"give step.*a function that computes it"):
+    with pytest.raises(SettingError, match=r"give step.*a function that computes"):
         LBFGS([Value(1.0)]).step()

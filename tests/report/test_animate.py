@@ -110,7 +110,7 @@ def test_other_things_are_refused(tmp_path):
         tg.animate(tg.nn.MLP([2, 1]))
     with pytest.raises(SettingError, match="frames"):
         tg.animate(of_plane(epochs=2), frames=1)
-    with pytest.raises(SettingError, match=r"ends in \.html"):
+    with pytest.raises(SettingError, match=r"end in \.html"):
         tg.animate(of_plane(epochs=2)).save(tmp_path / "page.png")
 
 

@@ -253,7 +253,7 @@ def test_other_data_than_that_of_the_training(bare, tmp_path):
 
 
 WRONG = [
-    ({"X": np.zeros((3, 2))}, SettingError, "X and y are needed"),
+    ({"X": np.zeros((3, 2))}, SettingError, "give both X and y"),
     ({"X": np.zeros((3, 2)), "y": np.zeros((4, 1))}, ShapeError, "X has 3 rows and y has 4"),
     ({"X": np.full((3, 2), np.nan), "y": np.zeros((3, 1))}, SettingError, "NaN"),
     ({"X": np.zeros((3, 5)), "y": np.zeros((3, 1))}, ShapeError, "5"),

@@ -213,7 +213,7 @@ def test_a_run_is_read_back(tmp_path):
         assert (found.stop_reason, found.how) == (run.stop_reason, run.how)
         assert found.config["lr"] == "step(lr=0.1, every=4, factor=0.1)"
         assert {**found.config, "lr": 0} == json.loads(json.dumps({**run.config, "lr": 0}))
-        with pytest.raises(SettingError, match="nothing to go on with"):
+        with pytest.raises(SettingError, match="was not made by fit"):
             found.resume(20)
     assert found.model(X).data.tolist() == run.model(X).data.tolist()
     assert Run.load(tmp_path / "run.json").model is None

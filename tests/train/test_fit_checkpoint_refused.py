@@ -123,7 +123,7 @@ def test_a_truncated_file_is_refused(length, saved, tmp_path):
 @pytest.mark.parametrize("text", ["", "[1, 2]", '{"loss_curve": [1.0]}'])
 def test_other_json_is_refused(text, tmp_path):
     (tmp_path / "run.json").write_text(text, encoding="utf-8")
-    with pytest.raises(CheckpointError, match="is not a run that"):
+    with pytest.raises(CheckpointError, match="is not a run written by"):
         Run.load(tmp_path / "run.json")
 
 
@@ -151,7 +151,7 @@ def test_a_run_that_went_on_is_not_saved_as_it_was(tmp_path):
     run = trained("eager", epochs=2)
     later = run.resume(4)
     for call in (lambda: run.save(tmp_path / "run"), lambda: run.resume(8)):
-        with pytest.raises(SettingError, match="this run of 2 epochs was trained on since"):
+        with pytest.raises(SettingError, match="training has gone on since this run of 2 epochs"):
             call()
     run.save(tmp_path / "run.json")
     later.save(tmp_path / "run")
@@ -162,7 +162,7 @@ def test_runs_that_fit_has_not_made_have_curves_alone(tmp_path):
     model = nn.Elman(1, 3, 1)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     run = fit_online(model, np.ones((5, 1)), np.ones((5, 1)), loss="mse", optimizer=optimizer, epochs=2)
-    with pytest.raises(SettingError, match="nothing to go on with"):
+    with pytest.raises(SettingError, match="was not made by fit"):
         run.save(tmp_path / "run")
     assert Run.load(run.save(tmp_path / "run.json")).loss_curve.tolist() == run.loss_curve.tolist()
 

@@ -94,7 +94,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(way, parts):
 
 def test_a_run_is_resumed_only_to_more_epochs():
     run = trained("eager", epochs=3)
-    with pytest.raises(SettingError, match="has done 3 epochs"):
+    with pytest.raises(SettingError, match="has already done 3 epochs"):
         run.resume(3)
 
 
@@ -240,7 +240,7 @@ BAD = [
     ({"validation": 1.0}, SettingError, "holds out 30"),
     ({"validation": (X, Y[:3])}, ShapeError, "X has 30 rows and y has 3"),
     ({"sample_weight": WEIGHTS[:4]}, ShapeError, "needs one weight"),
-    ({"sample_weight": -WEIGHTS}, SettingError, "none below 0"),
+    ({"sample_weight": -WEIGHTS}, SettingError, "none may be below 0"),
     ({"sample_weight": WEIGHTS * np.nan}, SettingError, "NaN or infinite"),
     ({"sample_weight": WEIGHTS, "validation": 0.2}, SettingError, "split the samples yourself"),
 ]

@@ -266,7 +266,7 @@ def test_auto_says_which_way_it_went():
 
 REFUSED = [
     ({"X": np.ones((5, 2))}, ShapeError, r"\(5, 2\).*1 features"),
-    ({"X": np.ones((4, 1))}, ShapeError, "X has 4 times, but y has 5"),
+    ({"X": np.ones((4, 1))}, ShapeError, "X has 4 time steps, but y has 5"),
     ({"X": np.full((5, 1), np.nan)}, SettingError, "NaN"),
     ({"X": np.ones((5, 1, 1))}, ShapeError, r"\(5, 1, 1\)"),
     ({"y": np.array(["a"] * 5)}, DtypeError, "numbers are needed"),

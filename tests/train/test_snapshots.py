@@ -95,7 +95,7 @@ def test_settings_are_checked(settings):
 
 def test_a_run_out_of_a_file_is_refused(tmp_path):
     run = tg.train.Run.load(trained().save(tmp_path / "run.safetensors"))
-    with pytest.raises(SettingError, match="out of a file"):
+    with pytest.raises(SettingError, match="loaded from a file"):
         snapshots_of(run, 5)
 
 

@@ -192,7 +192,7 @@ def test_every_run_is_done_once_in_order(runs):
 BAD = [
     ({"parallel": "lokky"}, NameNotFoundError, "backend of joblib 'lokky'. Did you mean 'loky'"),
     ({"parallel": "dask"}, SettingError, "create a Dask Client"),
-    ({"parallel": "loky", "seeds": []}, SettingError, "a seed and a learning rate or more"),
+    ({"parallel": "loky", "seeds": []}, SettingError, "at least one seed and one learning rate"),
     ({"parallel": "loky", "loss": "msse"}, NameNotFoundError, "Did you mean 'mse'"),
 ]
 

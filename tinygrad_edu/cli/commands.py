@@ -85,12 +85,12 @@ def run_diagnose(chosen: argparse.Namespace) -> None:
 
     if not files.is_pickle(chosen.file):
         if chosen.data is not None:
-            raise InputFileError(f"--data goes with a pickled estimator, and {chosen.file} is none")
+            raise InputFileError(f"--data is for a pickled estimator, and {chosen.file} is not one")
         print(clinic.diagnose_history(chosen.file))
         return
     estimator = files.read_estimator(chosen.file, chosen.trust_pickle)
     if chosen.data is None:
-        raise InputFileError(f"{chosen.file} is an estimator: --data FILE.csv is needed, what it was trained on")
+        raise InputFileError(f"{chosen.file} is an estimator: give the data it was trained on with --data FILE.csv")
     data = files.read_data(chosen.data, getattr(estimator, "classes_", None))
     print(clinic.diagnose(estimator, *data, budget_s=chosen.budget))
 

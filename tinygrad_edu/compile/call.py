@@ -104,7 +104,10 @@ def lay_out(x: ArrayLike, dtype: Dtype) -> Any:
 def refuse_too_large(x: Array) -> None:
     """Whole numbers are read as int64, in which 2⁶⁴ - 1 would be -1."""
     if x.dtype == np.uint64 and x.size and x.max() > LARGEST:
-        raise ShapeError(f"whole numbers up to {x.max()}: none above {LARGEST} can be an index; as numbers give floats")
+        raise ShapeError(
+            f"whole numbers up to {x.max()}: an index cannot be above {LARGEST}; if they are numbers to compute with, "
+            "give floats"
+        )
 
 
 def refuse_inexact(x: Any, dtype: str) -> None:
@@ -113,8 +116,8 @@ def refuse_inexact(x: Any, dtype: str) -> None:
     low, high = (x, x) if x.__class__ is int else (int(x.min(initial=0)), int(x.max(initial=0)))
     if high > limit or low < -limit:
         raise DtypeError(
-            f"whole numbers from {low} to {high}: a compiled function computes with {dtype}, which holds them up to "
-            f"{limit:,} alone; subtract an offset first, or call the function without jit"
+            f"whole numbers from {low} to {high}: a compiled function computes with {dtype}, which holds whole numbers "
+            f"only up to {limit:,}; subtract an offset first, or call the function without jit"
         )
 
 

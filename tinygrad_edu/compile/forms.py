@@ -68,10 +68,10 @@ class Watch:
         finally:
             after.restore()
         if program.signature() != again.signature():
+            seen = f"it changes {changed}" if changed else "it depends on the time or on random numbers"
             raise TraceError(
                 f"{self.name} computes something else at each call, which a compiled program cannot do: "
-                f"{state.opaque or (f'it changes {changed}' if changed else 'it asks for the time or for chance')}"
-                ". Give the numbers as an argument"
+                f"{state.opaque or seen}. Give the numbers as an argument"
             )
 
     def look_for_readers(self, guard: Guard, program: Any, trace: Callable[[], Any], read: Readings) -> set[int]:

@@ -60,5 +60,5 @@ def at_places(arguments: Sequence[Any], places: Sequence[int]) -> list[Any]:
     chosen = [arguments[i] for i in places]
     for i, x in zip(places, chosen, strict=True):
         if x is None:
-            raise OperandError(f"argument {i} is None: a derivative is with respect to numbers")
+            raise OperandError(f"argument {i} is None: a derivative is taken with respect to numbers")
     return chosen

@@ -41,7 +41,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
     if root.spent is True and root.parents and not retain_graph:
         raise BackwardTwiceError(
             f"backward() has already run from {root!r}: its gradients would be counted twice. "
-            "Compute it again, or say retain_graph=True to add them on purpose"
+            "Compute it again, or pass retain_graph=True to add them on purpose"
         )
     with np.errstate(all="ignore"):  # 1/0 in a derivative is inf; a path whose gradient is 0 ignores it
         order, uses = gradient_order(root) if root.parents else ([root], [])

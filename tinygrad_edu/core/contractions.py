@@ -59,7 +59,7 @@ def parse(operands: Sequence[Any]) -> tuple[list[str], str, list[Any]]:
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(xs):
-        raise OperandError(f"einsum({text!r}) names {len(inputs)} arrays, and {len(xs)} are given")
+        raise OperandError(f"einsum({text!r}) names {len(inputs)} arrays, but {len(xs)} were given")
     used = {c for c in text if c.isalpha()}
     free = [c for c in map(chr, range(ord("A"), ord("Z") + 1)) if c not in used] + [chr(c) for c in range(192, 256)]
     extra = [np.ndim(x) - len(s.replace("...", "")) if "..." in s else 0 for s, x in zip(inputs, xs, strict=True)]
@@ -71,7 +71,9 @@ def parse(operands: Sequence[Any]) -> tuple[list[str], str, list[Any]]:
     refuse_bad_letters(text, inputs, xs)
     output = output.replace("...", longest)
     if len({*output}) < len(output) or not {*output} <= {*"".join(inputs)}:
-        raise OperandError(f"einsum({text!r}): each letter of the result occurs once in it, and in some array")
+        raise OperandError(
+            f"einsum({text!r}): each letter of the result must occur once in it, and in at least one array"
+        )
     return inputs, output, xs
 
 
@@ -98,7 +100,9 @@ def refuse_bad_letters(text: str, inputs: Sequence[str], xs: Sequence[Any]) -> N
                     f"einsum({text!r}): a diagonal {c}{c} of array {i}, of shape {np.shape(x)}: not square"
                 )
             if n != 1 and sizes.setdefault(c, n) != n:
-                raise ShapeError(f"einsum({text!r}): the letter {c} is {sizes[c]} long, and {n} in array {i}")
+                raise ShapeError(
+                    f"einsum({text!r}): the letter {c} stands for {sizes[c]} entries, but for {n} in array {i}"
+                )
 
 
 def reduce_term(letters: str, x: ArrayLike, wanted: str) -> tuple[str, Any]:
@@ -228,7 +232,7 @@ def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Any:
     mode: "full", "same" (as long as the longer row) or "valid" (only where the rows overlap in full).
     """
     if np.ndim(a) != 1 or np.ndim(v) != 1 or not np.shape(a)[0] or not np.shape(v)[0]:
-        raise ShapeError(f"convolve: two rows that are not empty, not shapes {np.shape(a)} and {np.shape(v)}")
+        raise ShapeError(f"convolve needs two rows that are not empty, not the shapes {np.shape(a)} and {np.shape(v)}")
     if mode not in ("full", "same", "valid"):
         raise OperandError(f'convolve(mode={mode!r}): the modes are "full", "same" and "valid"')
     a, v = (a, v) if np.shape(a)[0] >= np.shape(v)[0] else (v, a)

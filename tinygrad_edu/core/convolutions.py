@@ -116,7 +116,9 @@ def transpose_convolution(
     stride, dilation = each_axis(name, "stride", stride, n, 1), each_axis(name, "dilation", dilation, n, 1)
     padding, more = each_axis(name, "padding", padding, n, 0), each_axis(name, "output_padding", output_padding, n, 0)
     if any(m >= max(s, d) for m, s, d in zip(more, stride, dilation, strict=True)):
-        raise SettingError(f"{name}(output_padding={more}): smaller than the stride {stride} or the dilation is needed")
+        raise SettingError(
+            f"{name}(output_padding={more}): it must be smaller than the stride {stride} or the dilation"
+        )
     y = add_border(conv_transpose(x, weight, None, stride, dilation, groups), [(0, k) for k in more], 0.0)
     refuse_nothing_left(name, np.shape(y)[2:], padding)
     return add_bias(crop(y, padding), bias, batched)

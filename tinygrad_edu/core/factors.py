@@ -141,7 +141,7 @@ def svd(x: ArrayLike, full_matrices: bool = True, compute_uv: bool = True) -> An
     if compute_uv and full_matrices and m != n:
         raise OperandError(
             f"svd of shape {np.shape(x)} with full_matrices=True has columns that x does not determine, so that they "
-            "have no derivative: say full_matrices=False"
+            "have no derivative: pass full_matrices=False"
         )
     y = singular_rows(x)
     s = getitem(y, (..., m))
@@ -216,7 +216,7 @@ def norm(x: ArrayLike, ord: Option = None, axis: Axis = None, keepdims: bool = F
     if len(axes) == 1:
         return vector_norm_of(x, ord, axes[0], keepdims)
     if len(axes) != 2:
-        raise ShapeError(f"norm(ord={ord!r}) is of vectors or matrices, one axis or two, not of {len(axes)} axes")
+        raise ShapeError(f"norm(ord={ord!r}) is for vectors or matrices, one axis or two, not {len(axes)} axes")
     y = matrix_norm_of(moveaxis(x, axes, (-2, -1)), ord)
     return reshape(y, keepdims_shape(x, axes)) if keepdims else y
 

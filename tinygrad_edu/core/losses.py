@@ -269,7 +269,8 @@ def refuse_bad_weights(name: str, weight: ArrayLike) -> None:
     if weight is None or (np.isfinite(weight).all() and (weight >= 0.0).all() and weight.any()):
         return
     raise SettingError(
-        f"{name}: a sample_weight is a finite number of at least 0, and not all are 0; these lie between "
+        f"{name}: every sample_weight must be a finite number of at least 0, and at least one must be above 0; these "
+        "lie between "
         f"{np.min(weight, initial=math.inf):g} and {np.max(weight, initial=-math.inf):g}"
     )
 
@@ -279,7 +280,8 @@ def without_ignored(name: str, target: ArrayLike, ignored: ArrayLike) -> tuple[A
     labels = plain_numbers(target)
     if labels is None:
         raise TraceError(
-            f"{name}(ignore_index=) looks at each class number: train with compiled=False, or weight samples"
+            f"{name}(ignore_index=) looks at each class number, which a compiled program cannot do: train with "
+            "compiled=False, or use sample_weight"
         )
     if labels.dtype.kind not in "iu":
         raise SettingError(f"{name}(ignore_index={ignored!r}) is for class numbers, and the targets are {labels.dtype}")

@@ -39,7 +39,7 @@ class OwnOperation(Operation):
                 return float(y)
             except TypeError:
                 raise OperandError(
-                    f"operation {self.name}: its function gives one number for plain floats, not {y!r:.60}"
+                    f"operation {self.name}: its function must return one number for plain floats, not {y!r:.60}"
                 ) from None
 
         return number

@@ -85,25 +85,24 @@ def operation(
 def place(function: Callable[..., Any]) -> tuple[str, str, int]:
     code = getattr(function, "__code__", None)
     if code is None:
-        raise SettingError(f"operation({function!r}): an operation is declared of a function that is written with def")
+        raise SettingError(f"operation({function!r}): an operation is declared from a function written with def")
     return function.__module__, code.co_filename, code.co_firstlineno
 
 
 def refuse_taken(name: str, function: Any, replace: bool) -> None:
     """A name means one operation. The same lines run again (a cell, a reload) may declare it again."""
     if not name.isidentifier():
-        raise SettingError(f"operation: a function named {name!r} has no name to be found by: write it with def")
+        raise SettingError(f"operation: a function named {name!r} has no usable name: write it with def")
     with suppress(ModuleNotFoundError):  # without NumPy there are none
         import tinygrad_edu.core.array_operations  # noqa: F401  (their names are taken, too)
     if name in TABLE or name in ARRAY_TABLE or name in COMPOSED:
-        raise SettingError(f"operation {name}: tg.ops.{name} is there already; choose another name")
+        raise SettingError(f"operation {name}: tg.ops.{name} exists already; choose another name")
     module, file, line = place(function)
     interactive = module == "__main__" and (file.startswith("<") or "ipykernel" in file)
     if name in OWN and not replace and not interactive and PLACES[name] != (module, file, line):
         _, file, line = PLACES[name]
         raise SettingError(
-            f"operation {name} is declared twice: the first time in {file}, line {line}. Choose another name, or say "
-            "replace=True"
+            f"operation {name} was already declared in {file}, line {line}. Choose another name, or say replace=True"
         )
 
 
@@ -112,7 +111,9 @@ def elementwise(function: Any, partials: ArrayLike, domain: Sequence[Box]) -> Ow
     name, parameters = function.__name__, inspect.signature(function).parameters
     kinds = {p.kind for p in parameters.values()}
     if not parameters or kinds - {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
-        raise OperandError(f"operation {name}: its function takes one float for each input, by position, no *args")
+        raise OperandError(
+            f"operation {name}: its function must take one float for each input, by position, without *args"
+        )
     wanted = f"partials(y, {', '.join(parameters)})"
     try:
         inspect.signature(partials).bind(*range(1 + len(parameters)))

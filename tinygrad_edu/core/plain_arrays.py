@@ -104,7 +104,9 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
 
     def __getattr__(self, name: str) -> Any:
         if name in OF_NODES:
-            raise AttributeError(f"a plain array has no {name!r}: tg.Tensor(x, requires_grad=True) is a leaf that has")
+            raise AttributeError(
+                f"a plain array has no {name!r}: tg.Tensor(x, requires_grad=True) is a leaf that has one"
+            )
         try:
             known = callable(getattr(PlainArray.tensor, name))
         except AttributeError as error:  # with what to write instead, where that is known
@@ -183,7 +185,7 @@ def write(array: Array, name: str, arguments: tuple[Any, ...], options: Mapping[
         array[...] = UPDATES[name](array, *given, **{key: getattr(x, "array", x) for key, x in options.items()})
     except ValueError as error:
         raise ShapeError(
-            f"{name} writes into an array of shape {array.shape}, and what is given does not fit: {error}"
+            f"{name} writes into an array of shape {array.shape}, and the value does not fit: {error}"
         ) from None
 
 

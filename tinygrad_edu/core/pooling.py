@@ -167,7 +167,10 @@ def settings(
     stride = size if stride is None else each_axis(name, "stride", stride, axes, 1)
     padding, dilation = each_axis(name, "padding", padding, axes, 0), each_axis(name, "dilation", dilation, axes, 1)
     if any(2 * p > k for p, k in zip(padding, size, strict=True)):
-        raise SettingError(f"{name}(padding={padding}): at most half of the kernel_size {size}, or windows hold no x")
+        raise SettingError(
+            f"{name}(padding={padding}): must be at most half of kernel_size {size}, or some windows would hold no "
+            "entry of x"
+        )
     widths = [(p, p) for p in padding]
     spatial = np.shape(x)[-axes:]
     if ceil_mode:

@@ -43,7 +43,7 @@ def numbers(x: ArrayLike, operation: str) -> Array:
     if trace is not None and isinstance(x, trace) and not hasattr(trace, "of_samples"):
         raise TraceError(
             f"{operation} cannot be compiled: which entries it takes depends on their numbers. For the largest and "
-            "smallest use max and min; else call the function without jit, which computes it eagerly"
+            "smallest use max and min; otherwise call the function without jit"
         )
     held = np.asarray(getattr(x, "array", x))
     return np.vectorize(lambda v: getattr(v, "data", v), otypes=[float])(held) if held.dtype == object else held

@@ -99,7 +99,7 @@ def moveaxis(x: ArrayLike, source: Axes, destination: Axes) -> Any:
     rank = np.ndim(x)
     old, new = (axes_of(x, axes) for axes in (source, destination))
     if len(old) != len(new):
-        raise ShapeError(f"moveaxis: {len(old)} axes cannot go to {len(new)} places")
+        raise ShapeError(f"moveaxis: {len(old)} axes cannot be moved to {len(new)} places")
     order = [i for i in range(rank) if i not in old]
     for place, axis in sorted(zip(new, old, strict=True)):
         order.insert(place, axis)

@@ -76,7 +76,9 @@ def variable(x: Node) -> Value:
     if isinstance(x, Value):
         return ops.pos(x)  # type: ignore[no-any-return]
     if not isinstance(x, (int, float)):
-        raise OperandError(f"without NumPy a derivative is by a number, not {type(x).__name__} {x!r:.40}")
+        raise OperandError(
+            f"without NumPy a derivative is taken with respect to a number, not {type(x).__name__} {x!r:.40}"
+        )
     return Value(x)
 
 

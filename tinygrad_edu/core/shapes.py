@@ -149,7 +149,8 @@ def expand_dims(x: ArrayLike, axis: Axes) -> Any:
     dimensions = np.ndim(x) + len(axes)
     if any(not -dimensions <= i < dimensions for i in axes) or len({i % dimensions for i in axes}) < len(axes):
         raise ShapeError(
-            f"expand_dims: the result has {dimensions} axes, of which {axis} names one twice or one too many"
+            f"expand_dims: the result has {dimensions} axes, and {axis} names one of them twice, or one that does not "
+            "exist"
         )
     places = {i % dimensions for i in axes}
     sizes = iter(np.shape(x))
@@ -172,7 +173,7 @@ def split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0)
     at = at.item() if isinstance(at, np.ndarray) and not at.ndim else at
     if isinstance(at, (int, np.integer)):
         if at < 1 or length % at:
-            raise ShapeError(f"split: axis {axis} has {length} entries, which {at} equal sections do not divide")
+            raise ShapeError(f"split: axis {axis} has {length} entries, which cannot be split into {at} equal sections")
         at = [length // at * i for i in range(1, at)]
     before = (slice(None),) * one_axis(x, axis)
     return [getitem(x, (*before, slice(a, b))) for a, b in zip([0, *at], [*at, length], strict=True)]

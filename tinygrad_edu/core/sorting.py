@@ -152,7 +152,9 @@ def shares_of(name: str, q: ArrayLike, method: str) -> Any:
     """q as an array. Errors: SettingError if one is no share, or the method has no derivative."""
     q = np.asarray(q, dtype=float)
     if method not in METHODS:
-        raise SettingError(f"{name}(method={method!r}): of NumPy's methods {', '.join(METHODS)} have a derivative here")
+        raise SettingError(
+            f"{name}(method={method!r}): of NumPy's methods, only {', '.join(METHODS)} have a derivative here"
+        )
     if not ((q >= 0.0) & (q <= 1.0)).all():
         raise SettingError(f"{name}: q is a share from 0 to 1 (a percentile from 0 to 100), not {q.tolist()}")
     return q

@@ -81,8 +81,8 @@ class Elsewhere(Missing):
 
     def __set__(self, x: Node, value: ArrayLike) -> None:
         raise AttributeError(
-            f"a {type(x).__name__} takes no attribute {self.name!r}: it holds what the engine needs and no more. "
-            f"Keep yours beside it, as in {self.name} = {{x: ...}}, a dict by node"
+            f"a {type(x).__name__} takes no attribute {self.name!r}: it holds only what the engine needs. "
+            f"Keep yours in a dict by node, as in {self.name} = {{x: ...}}"
         )
 
 
@@ -97,8 +97,8 @@ def tell(back_end: type, names: dict[str, str], descriptor: type[Missing] = Else
     >>> Value(2.0).m = 0.0
     Traceback (most recent call last):
         ...
-    AttributeError: a Value takes no attribute 'm': it holds what the engine needs and no more. Keep yours beside it, \
-as in m = {x: ...}, a dict by node
+    AttributeError: a Value takes no attribute 'm': it holds only what the engine needs. Keep yours in a dict \
+by node, as in m = {x: ...}
     """
     for name, instead in names.items():
         if not hasattr(back_end, name):

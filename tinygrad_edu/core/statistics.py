@@ -55,7 +55,7 @@ def spread_weights(weights: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
     if np.shape(weights) != tuple(np.shape(x)[i] for i in along):
         raise ShapeError(
             f"average: weights of shape {np.shape(weights)} for x of shape {np.shape(x)} and axis={axis!r}: they need "
-            "the shape of x, or of its axes that are averaged over"
+            "the shape of x, or of the axes that are averaged over"
         )
     turned = transpose(weights, np.argsort(along).tolist())
     return reshape(turned, tuple(n if i in along else 1 for i, n in enumerate(np.shape(x))))
@@ -159,7 +159,9 @@ def slopes(f: Any, step: ArrayLike, axis: int, edge_order: int) -> Any:
     """Along one axis: parabolas through three neighbours, at both ends lines or parabolas."""
     n = np.shape(f)[axis]
     if edge_order not in (1, 2) or n <= edge_order:
-        raise ShapeError(f"gradient: axis {axis} of {n} entries needs edge_order 1 or 2, and more entries than that")
+        raise ShapeError(
+            f"gradient: axis {axis} of {n} entries needs edge_order 1 or 2, and more than edge_order entries"
+        )
     before = (slice(None),) * axis
     h = diff(step) if np.ndim(step) else step * np.ones(n - 1)
     h = in_dtype_of(reshape(h, (n - 1, *(1,) * (np.ndim(f) - 1 - axis))), f)
@@ -183,7 +185,9 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike = None, r
     """
     at, known = numbers(x, "interp"), numbers(xp, "interp")
     if known.ndim != 1 or np.shape(fp) != known.shape or not known.size:
-        raise ShapeError(f"interp: xp and fp are rows of one length, not of shapes {known.shape} and {np.shape(fp)}")
+        raise ShapeError(
+            f"interp: xp and fp must be rows of the same length, not of shapes {known.shape} and {np.shape(fp)}"
+        )
     low = np.clip(np.searchsorted(known, at, side="right") - 1, 0, np.maximum(known.size - 2, 0))
     high = np.minimum(low + 1, known.size - 1)
     node = next((v for v in (x, fp, xp) if hasattr(v, "parents")), x)

@@ -144,7 +144,7 @@ def one_hot(labels: ArrayLike, classes: int, dtype: Option) -> Any:
 
 def untraceable(name: str, logits: tuple[Any, ...], target: tuple[Any, ...]) -> Any:
     raise ShapeError(
-        f"{name}: logits {logits} and target {target} differ in shape. Of Values, classes are given as one row of "
+        f"{name}: logits {logits} and target {target} differ in shape. With Values, give classes as one row of "
         "probabilities for each sample"
     )
 

@@ -61,7 +61,9 @@ class TensorMethods:
     def t(self) -> Any:
         """A matrix with rows and columns exchanged; a row of numbers as it is."""
         if self.ndim > 2:
-            raise OperandError(f"t() is of matrices, and {self!r:.60} has {self.ndim} axes: name them, x.permute(...)")
+            raise OperandError(
+                f"t() is for matrices, and {self!r:.60} has {self.ndim} axes: name their order with x.permute(...)"
+            )
         return ARRAY_TABLE["transpose"](self)
 
     def transpose(self, *axes: Axis) -> Any:

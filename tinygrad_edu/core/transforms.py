@@ -126,8 +126,8 @@ def split_pair(result: ArrayLike) -> tuple[Any, list[Any]]:
 def refuse_several_numbers(y: Node) -> None:
     if isinstance(y, (tuple, list, dict)):
         raise NonScalarBackwardError(
-            f"grad needs one number as the result, and this gives a {type(y).__name__} of {len(y)}: "
-            "return the number alone, and compute the rest outside, or return (number, rest) with has_aux=True"
+            f"grad needs one number as the result, but this function returned a {type(y).__name__} of {len(y)}: "
+            "return the number only, and compute the rest outside, or return (number, rest) with has_aux=True"
         )
     if np.size(y) != 1:
         raise NonScalarBackwardError(

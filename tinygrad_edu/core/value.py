@@ -107,7 +107,7 @@ class Value(FlatNode):
         if getattr(self, "spent", False) and self.parents and not retain_graph:
             raise BackwardTwiceError(
                 f"backward() has already run from {self!r}: its gradients would be counted twice. "
-                "Compute the expression again, or say retain_graph=True to add them on purpose"
+                "Compute the expression again, or pass retain_graph=True to add them on purpose"
             )
         if self.left is None:  # a leaf: d(self)/d(self)
             self.grad += 1.0

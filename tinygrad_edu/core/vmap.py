@@ -68,7 +68,7 @@ def axes_for(arguments: Sequence[Any], in_axes: ArrayLike) -> list[Any]:
     each = list(in_axes) if isinstance(in_axes, (tuple, list)) else [in_axes] * len(arguments)
     if len(each) != len(arguments):
         raise SettingError(
-            f"vmap: in_axes={in_axes!r} has {len(each)} entries, and there are {len(arguments)} arguments"
+            f"vmap: in_axes={in_axes!r} has {len(each)} entries, but there are {len(arguments)} arguments"
         )
     found = []
     for axis, argument in zip(each, arguments, strict=True):
@@ -96,7 +96,7 @@ def number_of_samples(arguments: Sequence[Any], axes: ArrayLike) -> Any:
             )
         sizes.append(np.shape(x)[axis])
     if not sizes:
-        raise SettingError("vmap: in_axes names no axis that counts samples")
+        raise SettingError("vmap: in_axes names no axis to map over")
     if any(n != sizes[0] for n in sizes):
         raise ShapeError(f"vmap: the arguments have {', '.join(map(str, sizes))} samples; all need the same number")
     return sizes[0]
@@ -144,7 +144,9 @@ def finish(y: Node, size: ArrayLike, axis: int | None, nested: bool, level: int)
     of_samples = isinstance(y, Batched) and y.level == level
     inner = y.inner if of_samples else y
     if axis is None and of_samples and not y.common:
-        raise SettingError("vmap: out_axes=None is for a result that is the same for all samples, and this one differs")
+        raise SettingError(
+            "vmap: out_axes=None is for a result that is the same for all samples, but this one differs between them"
+        )
     if axis is None:
         return inner.array if isinstance(inner, Tensor) and not nested else inner
     if not of_samples or y.common:
@@ -163,7 +165,9 @@ def one_after_the_other(
 ) -> Any:
     """The function on each sample, and the results stacked."""
     if not size:
-        raise ShapeError("vmap of no samples, of a function that looks at their numbers: its result has no shape")
+        raise ShapeError(
+            "vmap over no samples, of a function that looks at their numbers: the shape of the result cannot be known"
+        )
     results = []
     for i in range(int(size)):
         leaves = [x if axis is None else sample_of(x, axis, i) for x, axis in pairs_of(arguments, axes)]

@@ -108,7 +108,7 @@ def refuse_channels(
             + (f" ({groups} groups)" if groups > 1 else "")
         )
     if groups > 1 and fix_length(weight[0]) % groups:
-        raise SettingError(f"{name}(groups={groups}): {weight[0]} channels cannot be shared out to {groups} groups")
+        raise SettingError(f"{name}(groups={groups}): {weight[0]} channels cannot be divided into {groups} groups")
 
 
 def refuse_wide(name: str, shape: Sequence[Any], size: Sequence[int], dilation: Sequence[int]) -> None:

@@ -106,8 +106,8 @@ def save(folder: str | os.PathLike[str], files: dict[str, bytes], force: bool) -
     new = {name: content for name, content in files.items() if force or not (folder / name).exists()}
     if not new:
         raise SettingError(
-            f"{folder} holds all {len(files)} files already: name another folder; --force overwrites them, and "
-            "what you have written into them"
+            f"{folder} already holds all {len(files)} files: name another folder, or use --force, which "
+            "overwrites them with everything you wrote into them"
         )
     for name, content in new.items():
         replace((folder / name).resolve(), content)

@@ -101,7 +101,7 @@ def squares(X: Samples) -> Array:
         raise ShapeError(f"X has shape {array.shape}: images have shape (samples, height, width)")
     if array.min() < 0.0 or array.max() > 1.0:
         raise SettingError(
-            f"greys run from {array.min():g} to {array.max():g}: they have to be in [0, 1]; divide bytes by 255"
+            f"grey values run from {array.min():g} to {array.max():g}: they have to be in [0, 1]; divide bytes by 255"
         )
     return np.rint(array * 255.0).astype(np.uint8)
 
@@ -117,7 +117,7 @@ def folder_names(labels: Array, names: Sequence[str] | None) -> list[str]:
             raise SettingError(f"{name!r} is not a folder name on every system: use letters, digits, - and _")
     if len({name.casefold() for name in chosen}) < len(chosen):
         raise SettingError(
-            f"names={chosen!r}: two are equal, or differ only in upper and lower case, which some systems ignore"
+            f"names={chosen!r}: two are equal, or differ only in upper and lower case, which some file systems ignore"
         )
     return chosen
 

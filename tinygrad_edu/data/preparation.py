@@ -47,7 +47,9 @@ def no_single(y: Array) -> None:
     counts = np.bincount(class_numbers(y))
     if counts.min() < 2:
         i = int(np.flatnonzero(class_numbers(y) == counts.argmin())[0])
-        raise SettingError(f"stratify: class {y[i]!s} has a single sample (row {i}), and two parts need two or more")
+        raise SettingError(
+            f"stratify: class {y[i]!s} has a single sample (row {i}), and a split into two parts needs at least two"
+        )
 
 
 class Scaling(NamedTuple):
@@ -128,7 +130,7 @@ def class_labels(labels: Samples, classes: int | None = None) -> Array:
     """Class numbers as (samples,), checked to be integers below `classes`."""
     numbers = rows("labels", labels)
     if numbers.dtype.kind not in "iu":
-        raise DtypeError(f"labels hold {numbers.dtype}: they have to be class numbers 0, 1, 2, ... of an integer type")
+        raise DtypeError(f"labels hold {numbers.dtype}: class numbers 0, 1, 2, ... of an integer type are needed")
     if numbers.size != len(numbers):
         raise ShapeError(f"labels have shape {numbers.shape}: give one class for each sample")
     flat: Array = numbers.ravel()

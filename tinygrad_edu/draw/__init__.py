@@ -80,7 +80,7 @@ def check_settings(direction: str, max_nodes: int, time_limit: float, collapse: 
         if given not in get_args(allowed):
             raise unknown_name(name, given, get_args(allowed))
     if not max_nodes >= 1:
-        raise SettingError(f"max_nodes={max_nodes}: the largest graph to draw in full has 1 node or more")
+        raise SettingError(f"max_nodes={max_nodes}: the size of the largest graph to draw in full, at least 1 node")
     if not time_limit > 0:
         raise SettingError(f"time_limit={time_limit}: the layout needs a number of seconds above 0")
 

@@ -99,7 +99,7 @@ class Drawing:
         \\tanh\\left(a \\cdot b + 1\\right)
         """
         if not self.equations:
-            raise DrawError(f"no formula: {self.summary}. Draw a smaller part of the graph")
+            raise DrawError(f"there is no formula for so large a graph ({self.summary}): draw a smaller part of it")
         return Latex(self.equations)
 
     def content(self, suffix: str) -> bytes | None:

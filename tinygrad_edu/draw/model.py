@@ -26,7 +26,9 @@ def sample_run(model: Model, inputs: Samples = None) -> tuple[list[Any], dict[in
     with record_lines():
         outputs = flat(model(scalar_sample(given)) if is_scalar(model) else tensor_run(model, given))
     if not outputs or not all(map(is_node, outputs)):
-        raise DrawError(f"{type(model).__name__} made {outputs[:1]!r:.80} of a sample input: nothing to draw")
+        raise DrawError(
+            f"{type(model).__name__} turned a sample input into {outputs[:1]!r:.80}: there is nothing to draw"
+        )
     return outputs, names
 
 

@@ -88,8 +88,7 @@ def chain_of(model: Model, colour: Colour) -> Chain:
     if not matrices or any(a.shape[0] != b.shape[1] for a, b in pairwise(matrices)):
         what = ", ".join(f"{name} {state[name].shape}" for name in names) or "no matrix called weight"
         raise DrawError(
-            f'style="network" draws linear layers one behind the other; {type(model).__name__} has {what}. '
-            'Use style="graph"'
+            f'style="network" draws a chain of linear layers; {type(model).__name__} has {what}. Use style="graph"'
         )
     shown = [model.gradients()[name] for name in names] if colour == "gradient" else matrices
     widths = (matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices))
@@ -109,7 +108,7 @@ def chain_of_stages(model: Model, inputs: Samples, colour: Colour) -> Chain:
     if first is None or any(a.matrix.shape[0] != b.matrix.shape[1] for a, b in pairwise(stages)):  # type: ignore[union-attr]
         what = ", ".join(f"{stage.caption} {getattr(stage.matrix, 'shape', '')}".strip() for stage in stages)
         raise DrawError(
-            f'style="network" draws layers one behind the other, and {type(model).__name__} has '
+            f'style="network" draws a chain of layers, and {type(model).__name__} has '
             f'{what if first is not None else "no matrix called weight; pass inputs="}. Use style="graph"'
         )
     matrices = [stage.matrix for stage in stages]

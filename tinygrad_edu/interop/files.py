@@ -56,7 +56,9 @@ def export(
     if path.suffix == ".onnx":
         return write_onnx(path, model, X, numbers_of(dtype))
     if dtype is not None:
-        raise SettingError("dtype belongs to ONNX: other files have the numbers of the model (model.astype(dtype))")
+        raise SettingError(
+            "dtype= is for ONNX only: other files are written in the model's own dtype (model.astype(dtype) changes it)"
+        )
     if path.suffix == ".safetensors":
         return write_weights(path, model)
     settings = dict(zip(FROM_JOB, (batch_size, clip_norm, clip_value, tol, patience, accurate), strict=True))
@@ -83,7 +85,8 @@ def refuse_others(model: Any) -> None:
     if not (isinstance(model, Run) or hasattr(model, "out_activation_") or hasattr(model, "named_parameters")):
         raise SettingError(
             f"export takes a Module, a Run, or a fitted MLPClassifier or MLPRegressor, not {type(model).__name__}: of "
-            "a Pipeline give the last step (pipe[-1], whose inputs are scaled already), of a search best_estimator_"
+            "a Pipeline give the last step (pipe[-1], whose inputs are scaled already), for a search give "
+            "best_estimator_"
         )
 
 
@@ -91,9 +94,9 @@ def refuse_ending(path: Path, main: bool, samples: int | None) -> None:
     """Errors: SettingError for an ending that is not known, or settings that belong to another one."""
     if path.suffix not in (*NAMES, *FORWARD):
         known = ", ".join([*NAMES, *FORWARD])
-        raise SettingError(f"{path.name!r}: the ending says what is written, one of {known}")
+        raise SettingError(f"{path.name!r}: the ending says what to write: {known}")
     if path.suffix != ".c" and (main or samples is not None):
-        raise SettingError("main and samples belong to C: write to a path that ends in .c")
+        raise SettingError("main= and samples= are for C only: write to a path that ends in .c")
 
 
 def refuse_scalar(model: Any, path: Path) -> None:
@@ -113,7 +116,9 @@ def program_of(
         model, X, y, loss, optimizer, settings = of_run(model, (X, y, loss, optimizer), settings)
     given = (y is not None) + (loss is not None) + (optimizer is not None)
     if (train is None and 0 < given < 3) or (train and given < 3):
-        raise SettingError("a file that trains needs X, y, loss and optimizer; one that predicts alone, train=False")
+        raise SettingError(
+            "a file that trains needs X, y, loss and optimizer; for one that only predicts, pass train=False"
+        )
     if train is False or not given:
         return PredictionProgram(model, X, accurate=settings["accurate"], hidden=hidden)
     return network_program(model, X, y, loss=loss, optimizer=optimizer, hidden=hidden, **settings)
@@ -132,8 +137,8 @@ def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[
     """What a run was made with; its optimizer as it was at the start."""
     if run.job is None:
         raise SettingError(
-            "this run does not hold its data, as none of fit_online or out of a file does: export run.model with X, "
-            "y, loss and optimizer, or run.model alone"
+            "this run does not hold its data, as a run of fit_online or one loaded from a file never does: export "
+            "run.model with X, y, loss and optimizer, or run.model only"
         )
     if any(x is not None for x in given) or any(settings.values()):
         raise SettingError(

@@ -107,7 +107,7 @@ class Run:
             for hook in hooks:
                 hook.remove()
         if not self.calls or not hasattr(self.output, "shape"):
-            raise OperandError(f"{self.kind}: it calls no layer that is known, or gives several results")
+            raise OperandError(f"{self.kind}: it calls no known layer, or returns several results")
 
     def note(self, layer: Any, given: tuple[Any, ...], result: Any) -> None:
         self.calls.append(Call(layer, given[0], result))
@@ -116,7 +116,7 @@ class Run:
         """Layers that are called twice, and dropout that is no layer, which a row of steps would lose."""
         trained = [call.layer for call in self.calls if list(call.layer.parameters())]
         if len({id(layer) for layer in trained}) < len(trained):
-            raise OperandError(f"{self.kind}: it calls a layer more than once: it is not a chain of layers")
+            raise OperandError(f"{self.kind}: it calls a layer more than once: the model is not a chain of layers")
         if not any(type(m).__name__ == "Dropout" or getattr(m, "dropout", 0.0) for m in self.module.modules()):
             self.refuse_hidden_dropout()
 
@@ -128,7 +128,9 @@ class Run:
         except Exception:  # it cannot be copied: nothing is known
             return
         if not self.same(one, other):
-            raise OperandError(f"{self.kind}: two passes of it differ: dropout as a function, or a state at random")
+            raise OperandError(
+                f"{self.kind}: two passes of it differ: it uses dropout as a function, or a random state"
+            )
 
     def entry(self) -> tuple[list[Step], Shaped]:
         """What is done to X before the first layer."""
@@ -137,7 +139,7 @@ class Run:
         if first.times_first and self.same(first.given, self.X) and self.X.shape[0] != self.X.shape[1]:
             raise OperandError(
                 f"{self.kind}: {type(first.layer).__name__} is not batch_first, and is given (samples, times, "
-                f"features), {tuple(self.X.shape)}: it takes samples for times"
+                f"features), {tuple(self.X.shape)}: it would take samples for times"
             )
         if self.same(given, self.X):
             return [], plain_shape
@@ -176,7 +178,7 @@ class Run:
             ours = np.asarray(chain.module().eval()(shaped(self.X.numpy().astype(float))).numpy())
         theirs = self.output.numpy()
         if ours.size != theirs.size or not np.allclose(ours.reshape(theirs.shape), theirs, 10 * CLOSE, 10 * CLOSE):
-            raise OperandError(f"{self.kind}: its layers, one after the other, do not give what it gives")
+            raise OperandError(f"{self.kind}: its layers, applied one after the other, do not give its result")
 
 
 def handoffs(call: Call) -> Iterator[tuple[list[Step], Any]]:

@@ -103,7 +103,8 @@ def layers_of(model: Any) -> list[Mapping[str, Any]]:
         nodes = layer.get("inbound_nodes") or []
         if len(nodes) > 1 or json.dumps(nodes, default=str).count("keras_history") > 1:
             raise OperandError(
-                f"{layer['config'].get('name')}: it takes more than one layer gives: it is not a chain of layers"
+                f"{layer['config'].get('name')}: it takes the results of more than one layer: the model is not a "
+                "chain of layers"
             )
     if not layers:
         raise OperandError("the Keras model has no layers")

@@ -48,7 +48,7 @@ class PredictionProgram:
         if rows_of_trace(self.trace).isdigit():
             raise TraceError(FIXED_ROWS)
         if not hasattr(output, "sizes"):
-            raise TraceError(f"the model gives {type(output).__name__}, not one array: it cannot be exported")
+            raise TraceError(f"the model returns {type(output).__name__}, not one array: it cannot be exported")
         results = {f"result{i}": each for i, each in enumerate([output, *layers.values()])}
         self.hidden, self.predicting = list(layers), Program(self.trace, results, self.dtype, accurate)
         self.refuse_weights()

@@ -68,7 +68,7 @@ class NetworkProgram(PredictionProgram):
         self.job, self.optimizer = job, job.optimizer
         self.rule = None if given.tol is None and given.patience is None else (given.tol or 0.0, given.patience or 0)
         if common_steps(self.optimizer):
-            raise SettingError("the optimizer has made steps already: export with a new one")
+            raise SettingError("the optimizer has already taken steps: export with a new one")
         with mode_here(job.model, training=True):
             self.training = programs.trace_job(job)
         self.names = {id(p): name for name, p in job.model.named_parameters()}

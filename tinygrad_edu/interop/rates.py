@@ -73,7 +73,7 @@ def plateau_of_torch(scheduler: Any, lr: float | None) -> Schedule:
     group = scheduler.optimizer.param_groups[0]
     first = lr if lr is not None else group.get("initial_lr", None if scheduler.last_epoch > 0 else group["lr"])
     if first is None:
-        raise SettingError("ReduceLROnPlateau does not keep the rate that it began with: give lr=")
+        raise SettingError("ReduceLROnPlateau does not keep the rate it started with: give lr=")
     final = float(np.ravel(getattr(scheduler, "min_lrs", 0.0))[0])
     return schedules.reduce_on_plateau(
         float(first), float(scheduler.factor), int(scheduler.patience), float(scheduler.threshold),
@@ -123,7 +123,7 @@ def stepped(scheduler: Any, count: int) -> Array:
                 found.append(float(twin.optimizer.param_groups[0]["lr"]))
     except Exception as problem:  # of a scheduler of somebody's own, or one that ends, as OneCycleLR does
         if not found:
-            raise SettingError(f"{type(scheduler).__name__}: its rates cannot be told ({problem})") from None
+            raise SettingError(f"{type(scheduler).__name__}: its rates cannot be found out ({problem})") from None
     return np.array(found + found[-1:] * (count - len(found)))
 
 

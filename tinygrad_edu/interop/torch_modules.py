@@ -54,7 +54,9 @@ def refuse_sharing(kind: str, found: Sequence[Any]) -> None:
     """Two layers of the same weights would be trained apart here. Errors: OperandError."""
     weights = [id(p) for part in found if not isinstance(part, str) for p in part.parameters()]
     if len(set(weights)) < len(weights):
-        raise OperandError(f"{kind}: two of its layers share their weights: here they would be trained apart")
+        raise OperandError(
+            f"{kind}: two of its layers share their weights, which would become two sets of weights here"
+        )
 
 
 def refuse_other_outputs(module: Any, chain: Chain) -> None:
@@ -74,7 +76,8 @@ def refuse_other_outputs(module: Any, chain: Chain) -> None:
     shapes = theirs.shape, (*theirs.shape, 1)  # of one output, which a forward may squeeze
     if ours.shape not in shapes or not np.allclose(ours.reshape(theirs.shape), theirs, 1e-6, 1e-8, equal_nan=True):
         raise OperandError(
-            f"{type(module).__name__}: its layers, one after the other, do not give what it gives: a hook, an axis, a "
+            f"{type(module).__name__}: its layers, applied one after the other, do not give its result: a hook, an "
+            "axis, a "
             "shape or an argument has no counterpart here"
         )
 
@@ -129,7 +132,8 @@ def trace_calls(module: Model) -> Iterator[Any]:
         inputs = node.all_input_nodes
         if len(inputs) > 1 or (inputs and last is not None and inputs[0] is not last):
             raise OperandError(
-                f"{kind}: {node.name} takes more than what the layer before it gives: it is not a chain of layers"
+                f"{kind}: {node.name} takes more than the result of the layer before it: the model is not a chain of "
+                "layers"
             )
         last = node
         yield from convert_node(module, node, kind)
@@ -148,7 +152,7 @@ def convert_node(module: Model, node: Any, kind: str) -> Iterator[Any]:
         else:
             raise OperandError(f"{kind}: its forward calls {name}, which is not a layer that can be converted")
     elif node.op == "get_attr":
-        raise OperandError(f"{kind}: its forward uses {node.target} itself, not by a layer")
+        raise OperandError(f"{kind}: its forward uses {node.target} directly, not through a layer")
 
 
 def step_of(part: Any) -> list[Step]:

@@ -95,4 +95,4 @@ def check_members(module: Any) -> Any:
     """Modules, parameters and functions as given; anything else would not be trained. Errors: OperandError."""
     if isinstance(module, Module) or is_parameter(module) or callable(module):
         return module
-    raise OperandError(f"a list or dict of modules holds modules and parameters, not {module!r:.60}")
+    raise OperandError(f"a list or dict of modules may hold modules and parameters, not {module!r:.60}")

@@ -28,7 +28,7 @@ def is_parameter(attribute: Any) -> bool:
         if any(of_values) and not all(of_values):
             other = attribute.flat[of_values.index(False)]
             raise OperandError(
-                f"an array of a module holds Values beside {preview(other)}: an array of parameters holds Values alone"
+                f"an array of a module mixes Values with {preview(other)}: an array of parameters may hold Values only"
             )
         return all(of_values)
     return isinstance(attribute, Tensor) and attribute.requires_grad
@@ -125,7 +125,7 @@ def refuse_dtypes(arrays: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     for name in arrays.keys() & found.keys():
         own, given = numbers(arrays[name]).dtype, found[name].dtype
         if own != given:
-            raise DtypeError(f"{name} is {own}, and the file holds {given}: to convert, use load_state_dict")
+            raise DtypeError(f"{name} is {own}, and the file holds {given}: load_state_dict converts it")
 
 
 def each(values: np.ndarray[Any, Any], attribute: str) -> np.ndarray[Any, Any]:

@@ -125,7 +125,7 @@ class Recurrent(Module):
         given = state if isinstance(state, tuple) else (state,)
         if len(given) != len(self.states):
             wanted = f"({', '.join(self.states)})" if len(self.states) > 1 else f"one array, {self.states[0]}"
-            raise ShapeError(f"{type(self).__name__}: the state is {wanted}; here are {len(given)} arrays")
+            raise ShapeError(f"{type(self).__name__}: the state is {wanted}; arrays given: {len(given)}")
         rows = tuple(self.check_state(s, name, x) for s, name in zip(given, self.states, strict=True))
         return rows if len(rows) > 1 else rows[0]
 
@@ -188,7 +188,7 @@ def series(x: ArrayLike, layer: Model) -> Any:
             f"(batch, time, {layer.in_features}) is needed: {layer.in_features} features at each time.{hint}"
         )
     if x.shape[-2] == 0:
-        raise ShapeError(f"{type(layer).__name__}: the input has shape {x.shape}: at least one time is needed")
+        raise ShapeError(f"{type(layer).__name__}: the input has shape {x.shape}: at least one time step is needed")
     return as_input(x, layer)
 
 

@@ -54,7 +54,7 @@ def animate(
     if not isinstance(run, Run):
         raise OperandError(f"animate takes a run, which tg.fit returns, not {type(run).__name__}")
     if (X is None) != (y is None):
-        raise SettingError(f"animate(run, {'X' if y is None else 'y'}) alone: X and y are needed, or neither of them")
+        raise SettingError(f"animate(run, {'X' if y is None else 'y'}) only: give both X and y, or neither")
     page = film(record_of(run, X, y), snapshots_of(run, whole("frames", frames, 2)), title)
     if path is not None:
         page.save(path)

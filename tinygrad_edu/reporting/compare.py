@@ -69,7 +69,7 @@ def entries_of(runs: Any, names: Sequence[str] | None) -> list[Entry]:
         names = given if names is None else names
     single = isinstance(runs, (Run, ManyRuns)) or hasattr(runs, "loss_curve_")
     if not single and not isinstance(runs, Iterable):
-        raise SettingError(f"compare takes runs, a list or dict of them, not {runs!r:.80}")
+        raise SettingError(f"compare takes runs, or a list or dict of them, not {runs!r:.80}")
     found = [runs] if single else list(runs)
     if names is not None and len(names) != len(found):
         raise SettingError(f"compare: {len(names)} names for {count(len(found), 'run')}: one for each is needed")
@@ -78,7 +78,7 @@ def entries_of(runs: Any, names: Sequence[str] | None) -> list[Entry]:
     entries = [entry for entry in entries if len(entry.curve)]
     if not 1 <= len(entries) <= MOST_RUNS:
         raise SettingError(
-            f"compare: {len(entries)} curves with epochs in them; from 1 to {MOST_RUNS} can be told apart"
+            f"compare: {len(entries)} curves have epochs; a chart can show 1 to {MOST_RUNS} that can be told apart"
         )
     return entries
 

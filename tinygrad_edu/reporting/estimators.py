@@ -33,8 +33,8 @@ def record_of_estimator(estimator: Any, X: Samples, y: Samples) -> Record:
     """
     if not is_estimator(estimator):
         raise OperandError(
-            f"report takes a Run of fit, a file that Run.save has written, or a fitted estimator with predict and "
-            f"get_params, as scikit-learn has them, not {type(estimator).__name__} {estimator!r:.60}"
+            f"report takes a Run of fit, a file written by Run.save, or a fitted estimator with predict and "
+            f"get_params, as in scikit-learn, not {type(estimator).__name__} {estimator!r:.60}"
         )
     if X is None or y is None:
         raise SettingError("report(estimator, X, y): an estimator does not keep its data: give X and y")

@@ -46,7 +46,7 @@ class Page:
         """
         path = checks.path("path", path, "save")
         if path.suffix.lower() not in (".html", ".htm"):
-            raise SettingError(f"cannot save a page as {path.name!r}: a name that ends in .html is needed")
+            raise SettingError(f"cannot save a page as {path.name!r}: the name must end in .html")
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path.resolve(), self.text.encode())
         return path

@@ -57,7 +57,7 @@ def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histog
     Errors: SettingError for one of them alone; ShapeError and DtypeError for what does not fit the model.
     """
     if (X is None) != (y is None):
-        raise SettingError(f"report({'X' if y is None else 'y'}) alone: X and y are needed, or neither of them")
+        raise SettingError(f"report({'X' if y is None else 'y'}) only: give both X and y, or neither")
     job = run.job
     loss = job.loss if job is not None else loss_of(run)
     data = tuple(job.data[:2]) if job is not None else None

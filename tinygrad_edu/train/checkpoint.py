@@ -137,7 +137,8 @@ def read(path: str | os.PathLike[str]) -> Found:
     found, metadata = storage.read_all(path)
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path} holds arrays, but not a run as Run.save writes it ({FORMAT!r}): for weights alone use model.load"
+            f"{path} holds arrays, but not a run in the form that Run.save writes ({FORMAT!r}): for weights alone use "
+            "model.load"
         )
     try:
         facts = storage.parse_json(metadata["run"])

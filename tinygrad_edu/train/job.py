@@ -270,7 +270,10 @@ def refuse_for_lbfgs(model: Module, settings: Settings, n: int) -> None:
         if getattr(settings, name) is not None:
             raise SettingError(f"{name}={getattr(settings, name)!r}: L-BFGS needs the unchanged gradient")
     if any(getattr(module, "p", 0.0) for _, module in model.named_modules() if isinstance(module, Dropout)):
-        raise SettingError("Dropout drops other units in each evaluation, but L-BFGS needs one loss: use p=0, or Adam")
+        raise SettingError(
+            "Dropout drops other units in each evaluation, but L-BFGS needs a loss that stays the same: use p=0, or "
+            "Adam"
+        )
 
 
 def split(data: tuple[Array, ...], settings: Settings) -> Any:

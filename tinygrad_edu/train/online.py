@@ -115,7 +115,7 @@ def check_series(
             f"{model.in_features} features"
         )
     if len(inputs) != len(targets):
-        raise ShapeError(f"X has {len(inputs)} times, but y has {len(targets)}: each time needs one target")
+        raise ShapeError(f"X has {len(inputs)} time steps, but y has {len(targets)}: each time step needs one target")
     for name, n in (("times", len(inputs)), ("epochs", epochs), ("steps", steps)):
         whole(name, n)
     return Series(model, inputs, targets, function, optimizer, epochs, min(steps, len(inputs)))
@@ -171,7 +171,7 @@ def program_for(job: Series) -> Any:
         if len({each.text for each in made}) > 1:
             raise TraceError("the loss computes something else at each call, which a compiled program cannot do")
         if state.foreign and (changed := state.first_change()):
-            raise TraceError(f"each step changes {changed}, which a compiled program would do once only")
+            raise TraceError(f"each step changes {changed}, which a compiled program would do only once")
         return made[0]
     finally:
         state.restore()

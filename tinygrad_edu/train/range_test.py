@@ -96,7 +96,7 @@ def lr_range_test(
     checks.number("start", start, "(0, inf)")
     checks.whole("steps", steps, 3)
     if not checks.number("end", end, "(0, inf)") > start:
-        raise SettingError(f"end={end}: the last rate has to be above start={start}")
+        raise SettingError(f"end={end}: it must be above start={start}")
     made = optimizer_for(optimizer, parameters_of(model))
     job = job_of(model, X, y, made, Settings(loss=loss, epochs=1, batch_size=batch_size, seed=seed))
     before, modes = Snapshot(model, made), Modes(model)

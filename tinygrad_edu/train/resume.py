@@ -119,7 +119,7 @@ def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> Non
     }
     wrong = [name for name, bad in problems.items() if bad]
     if wrong:
-        raise CheckpointError(f"it is not what Run.save writes: {', '.join(wrong)} cannot be right")
+        raise CheckpointError(f"it was not written by Run.save, or was changed: {', '.join(wrong)} cannot be right")
 
 
 def is_best(best: Any, done: int) -> bool:

@@ -56,7 +56,9 @@ class Run:
         """
         self.refuse_moved(f"resume({epochs})")
         if self.again is None or epochs <= self.n_epochs:
-            raise SettingError(f"resume({epochs}): this run has done {self.n_epochs} epochs, more of them are needed")
+            raise SettingError(
+                f"resume({epochs}): this run has already done {self.n_epochs} epochs: give a larger number"
+            )
         return self.again(epochs)
 
     @property
@@ -109,7 +111,7 @@ class Run:
             facts = stored.check_facts(facts)
             made = stored.rebuilt(facts["config"], state) if state and model is None else model
         except ValueError as error:
-            raise CheckpointError(f"{path} is not a run that Run.save has written: {error}") from None
+            raise CheckpointError(f"{path} is not a run written by Run.save: {error}") from None
         if state and model is not None:
             model.load_state_dict(state)
         return cls(model=made, **record, **facts)
@@ -128,9 +130,11 @@ class Run:
     def refuse_moved(self, what: str) -> None:
         """The model, the optimizer and the job are one with this record only while nothing has trained them on."""
         if self.job is None:
-            raise SettingError(f"{what}: fit has not made this run: there is nothing to go on with")
+            raise SettingError(f"{what}: this run was not made by fit, so it cannot be resumed")
         if len(self.job.losses) != self.n_epochs or self.job.optimizer.t != self.job.steps_made:
-            raise SettingError(f"{what}: this run of {self.n_epochs} epochs was trained on since: use the later run")
+            raise SettingError(
+                f"{what}: training has gone on since this run of {self.n_epochs} epochs: use the later run"
+            )
 
     def __repr__(self) -> str:
         last = f"{self.loss_curve[-1]:.4g}" if self.n_epochs else "none"
@@ -163,7 +167,7 @@ def from_json(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, A
         record = storage.parse_json(data)
         return {name: record[name] for name in CURVES}, {k: record[k] for k in ("stop_reason", "how", "config")}
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a run that Run.save has written: {error!r}") from None
+        raise CheckpointError(f"{path} is not a run written by Run.save: {error!r}") from None
 
 
 tell(Run, instead_of("train.Run"), Missing)

@@ -29,7 +29,7 @@ def dtype_of(model: Module) -> Any:
 def parameters_of(model: Any) -> Any:
     """What an optimizer trains. Errors: SettingError for what is no model."""
     if not hasattr(model, "named_parameters"):
-        raise SettingError(f"a model is trained, such as nn.MLP([2, 4, 1]) or a Module of yours, not {model!r:.80}")
+        raise SettingError(f"fit trains a model, such as nn.MLP([2, 4, 1]) or your own Module, not {model!r:.80}")
     return model.parameters()
 
 
@@ -52,7 +52,8 @@ def as_array(data: Samples, name: str) -> Array:
     except ValueError:
         raise ShapeError(
             f"{name} is a {type(data).__name__} of {len(data)}, which differ in shape: one array is needed, with a row "
-            "of as many numbers for each sample. Several inputs go side by side into one array, and forward splits it"
+            "of as many numbers for each sample. Put several inputs side by side into one array, and split it in "
+            "forward"
         ) from None
 
 
@@ -175,6 +176,7 @@ def weights(sample_weight: Samples, X: Array, dtype: Dtype) -> Array:
     same_length(X, found, "sample_weight")
     if found.min() < 0.0 or not found.any():
         raise SettingError(
-            f"sample_weight runs from {found.min():g} to {found.max():g}: none below 0 and one above are needed"
+            f"sample_weight runs from {found.min():g} to {found.max():g}: none may be below 0, and at least one must "
+            "be above 0"
         )
     return np.ascontiguousarray(found)

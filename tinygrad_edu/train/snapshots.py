@@ -66,7 +66,7 @@ def snapshots_of(run: Run, most: int) -> dict[int, State]:
     job = run.job
     if job is None or not run.n_epochs:
         raise SettingError(
-            "only a run of fit of at least one epoch, not one out of a file, can be shown epoch by epoch"
+            "only a run of fit with at least one epoch can be shown epoch by epoch, not one loaded from a file"
         )
     kept = [callback for callback in job.settings.callbacks if isinstance(callback, Snapshots) and callback.states]
     if kept:
@@ -105,8 +105,8 @@ def retrain(run: Run, epochs: Sequence[int]) -> dict[int, State]:
     same = len(found) >= run.n_epochs and np.allclose(found[: run.n_epochs], run.loss_curve, rtol=CLOSE, atol=1e-12)
     if not same:
         raise SettingError(
-            "trained again from its start, this run takes another course: it draws random numbers (dropout), its "
-            "optimizer had made steps before, or data or settings have changed since. Keep its weights as it trains: "
+            "trained again from its start, this run gives other losses: it draws random numbers (dropout), its "
+            "optimizer had taken steps before, or data or settings have changed since. Keep its weights as it trains: "
             "fit(..., callbacks=[tg.train.Snapshots()])"
         )
     return states

@@ -92,9 +92,9 @@ KINDS: dict[str, Callable[[Any], bool]] = {
 def check_curve(name: str, found: Any) -> Array:
     """A number for each epoch; null stands for one that was not finite."""
     if not isinstance(found, (list, np.ndarray)):
-        raise ValueError(f"{name} is no list of numbers")
+        raise ValueError(f"{name} is not a list of numbers")
     if isinstance(found, list) and not all(x is None or isinstance(x, (int, float)) for x in found):
-        raise ValueError(f"{name} holds something else than numbers")
+        raise ValueError(f"{name} holds something other than numbers")
     try:
         made = np.array([np.nan if x is None else x for x in found] if isinstance(found, list) else found, dtype=float)
     except (OverflowError, TypeError, ValueError) as error:
@@ -118,14 +118,14 @@ def check_facts(found: Mapping[str, Any]) -> dict[str, Any]:
     """Why it ended, how it ran, and the settings."""
     for name in ("stop_reason", "how"):
         if not text(found[name]):
-            raise ValueError(f"{name} is {type(found[name]).__name__}, and no text")
+            raise ValueError(f"{name} is {type(found[name]).__name__}, not text")
     config = found["config"]
     if not isinstance(config, dict):
-        raise ValueError(f"config is {type(config).__name__}, and no settings by name")
+        raise ValueError(f"config is {type(config).__name__}, not settings by name")
     if {"model", "optimizer"} <= config.keys():  # of `fit` or `fit_online`, not of an estimator
         for name in KINDS.keys() & config.keys():
             if not KINDS[name](config[name]):
-                raise ValueError(f"config: {name}={brief(config[name])} is nothing that a run is told")
+                raise ValueError(f"config: {name}={brief(config[name])} is not a setting of a run")
     return dict(found)
 
 
@@ -151,7 +151,7 @@ def rebuilt(config: Mapping[str, Any], state: Mapping[str, Array]) -> Any:
         found = state.get(f"layers.{i}.weight")
         if found is None or found.shape != (n_out, n_in):
             there = "is missing" if found is None else f"has the shape {found.shape}"
-            raise ValueError(f"a model of widths {brief(sizes)} is named, and its layers.{i}.weight {there}")
+            raise ValueError(f"it names a model of widths {brief(sizes)}, but its layers.{i}.weight {there}")
     try:
         made = MLP(**{**config["model"], "init": "zeros"})
         take(made, str(config["dtype"]), state)

@@ -84,7 +84,7 @@ def test_losses_that_are_not_finite_are_losses(text, tmp_path, capsys):
 BAD = [  # name, what is in it, what the sentence names
     ("empty.json", "", "is empty"),
     ("blank.csv", " \n\n", "is empty"),
-    ("cut.json", "[1.0, 0.5", "line 1: no JSON"),
+    ("cut.json", "[1.0, 0.5", "line 1: not valid JSON"),
     (
         "other.json",
         '{"accuracy": [1.0]}',
@@ -152,13 +152,13 @@ def test_a_trusted_file_that_is_no_pickle_is_refused(tmp_path, capsys):
     path.write_text("no pickle")
     assert "cannot be unpickled" in refused(capsys, path, "--trust-pickle")
     path.write_bytes(pickle.dumps({"not": "an estimator"}))
-    assert "--data FILE.csv is needed" in refused(capsys, path, "--trust-pickle")
+    assert "give the data it was trained on with --data FILE.csv" in refused(capsys, path, "--trust-pickle")
 
 
 def test_data_go_with_an_estimator_only(tmp_path, capsys):
     path = tmp_path / "curve.json"
     path.write_text("[1.0]")
-    assert "--data goes with a pickled estimator" in refused(capsys, path, "--data", path)
+    assert "--data is for a pickled estimator" in refused(capsys, path, "--data", path)
 
 
 @pytest.fixture

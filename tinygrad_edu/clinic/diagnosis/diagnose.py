@@ -71,13 +71,13 @@ def diagnose(
         refuse_weights(sample_weight)
         return of_foreign(run_or_estimator, X, y, how, goal, seeds, budget_s)
     if given := [name for name, x in how.items() if x is not None]:
-        raise SettingError(f"{', '.join(given)}: a run of fit and an estimator know it themselves: leave it out")
+        raise SettingError(f"{', '.join(given)}: a run of fit and an estimator already know this: leave it out")
     return nonfinite(X) or of_our_own(run_or_estimator, X, y, sample_weight, goal, seeds, budget_s)
 
 
 def refuse_weights(weight: Any) -> None:
     if weight is not None:
-        raise SettingError("sample_weight is taken of an estimator only: a run of fit knows it itself")
+        raise SettingError("sample_weight is for estimators only: a run of fit already knows its own")
 
 
 def refuse(seeds: int, budget_s: float) -> None:

@@ -88,8 +88,8 @@ def from_json(path: Path, found: str) -> History:
         if columns is not None:
             return history_of(columns)
         if isinstance(problem, json.JSONDecodeError):
-            raise InputFileError(f"{path}, line {problem.lineno}: no JSON, {problem.msg}") from None
-        raise InputFileError(f"{path}: no JSON that can be read, {problem}") from None
+            raise InputFileError(f"{path}, line {problem.lineno}: not valid JSON: {problem.msg}") from None
+        raise InputFileError(f"{path}: not valid JSON: {problem}") from None
     return of_record(path, named_after(path, record))
 
 
@@ -235,8 +235,9 @@ def refuse_words(path: Path, row: tuple[int, list[str]]) -> None:
     words = [entry for entry in cells if number(entry) is None and re.search(r"loss|epoch", entry, re.IGNORECASE)]
     if words:
         raise InputFileError(
-            f"{path}, line {line}: {words[0].strip()!r:.60} stands beside numbers, so commas cannot separate columns "
-            "here: write numbers without thousands separators, or columns with a header"
+            f"{path}, line {line}: {words[0].strip()!r:.60} stands among numbers, so commas cannot separate the "
+            "columns: "
+            "write numbers without thousands separators, or columns with a header"
         )
 
 
@@ -264,7 +265,7 @@ def table(path: Path, found: str) -> list[tuple[int, list[str]]]:
         rows = [(reader.line_num, row) for row in reader if any(x.strip() for x in row)]
         return [(line, [with_point(x) for x in row]) for line, row in rows] if points else rows
     except csv.Error as problem:
-        raise InputFileError(f"{path}, line {reader.line_num}: no CSV, {problem}") from None
+        raise InputFileError(f"{path}, line {reader.line_num}: not valid CSV: {problem}") from None
 
 
 def with_point(entry: str) -> str:
@@ -320,7 +321,7 @@ def read_estimator(path: Path, trusted: bool) -> Any:
     if not trusted:
         raise InputFileError(
             f"{path} is a pickle, and a pickle can run code when it is loaded: give --trust-pickle only if you made it "
-            "yourself or trust who did"
+            "yourself, or trust whoever did"
         )
     try:
         if path.suffix.lower() == ".joblib":

@@ -117,7 +117,7 @@ class TracedArray(np.ndarray[Any, Any]):
             new = unwrap(array(value))
         if isinstance(new, Tensor) and self.dtype.kind != "f":
             raise LostError(
-                f"an array of {self.dtype} cuts what is written into it; np.zeros(..., dtype=float) does not"
+                f"an array of {self.dtype} truncates what is written into it; np.zeros(..., dtype=float) does not"
             )
         if isinstance(new, Tensor) or self.node is not None or self.pending:
             self.settle_if_lost()

@@ -112,7 +112,7 @@ class Rebuild:
         names = list(dict.fromkeys(name for (name, _), _ in group[0].products))
         parts = [self.product(name, group) for name in names]
         if any(len(n.biases) != len(group[0].biases) for n in group):
-            raise NoLayersError("some neurons of a layer have a bias and some have not")
+            raise NoLayersError("some neurons of a layer have a bias and some do not")
         parts += [self.entries(list(column)) for column in zip(*(n.biases for n in group), strict=True)]
         return functools.reduce(lambda a, b: a + b, parts)
 

@@ -243,7 +243,7 @@ def refuse_other_shapes(xs: Sequence[Traced], axis: int) -> None:
     first = xs[0].sizes
     if any(x.ndim != len(first) or any(x.sizes[i] != n for i, n in enumerate(first) if i != axis) for x in xs):
         listed = ", ".join(f"{n} {lengths(x)}" for n, x in zip(names_of(xs), xs, strict=True))
-        raise ShapeError(f"concatenate of {listed}: the shapes may differ along axis {axis} alone")
+        raise ShapeError(f"concatenate of {listed}: the shapes may differ only along axis {axis}")
 
 
 def pad(x: Traced, pad_width: Any, constant_values: Any) -> Traced:

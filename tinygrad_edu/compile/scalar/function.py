@@ -42,7 +42,7 @@ class TracedValue(Value):
         if MODES.value_trace is not None:
             raise TraceError(
                 "the number of a traced Value would be frozen in the program: a compiled function consists of "
-                "operations alone. To choose by a number use tg.ops.where(condition, a, b)"
+                "operations only. To choose by a number use tg.ops.where(condition, a, b)"
             )
         return NUMBER.__get__(self)  # type: ignore[no-any-return]
 

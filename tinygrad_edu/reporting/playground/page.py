@@ -46,7 +46,7 @@ def playground(
     <Playground with 12 data sets: .save("page.html") writes it>
     """
     if (X is None) != (y is None):
-        raise SettingError(f"playground({'X' if y is None else 'y'}) alone: X and y are needed, or neither of them")
+        raise SettingError(f"playground({'X' if y is None else 'y'}) only: give both X and y, or neither")
     own = [] if X is None else [own_data(X, y)]
     return write_playground(own, path, title)
 

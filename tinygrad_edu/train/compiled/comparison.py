@@ -127,7 +127,7 @@ class Comparison:
             before.restore()
             python.restore()
         if changed:
-            raise TakenBackError(f"each step changes {changed}, which a compiled program would do once only")
+            raise TakenBackError(f"each step changes {changed}, which a compiled program would do only once")
         return *found, after
 
 

@@ -73,7 +73,7 @@ class CompiledJob:
         Where its sizes do not fit the program, the model's own error says which.
         """
         if job is not self.job and self.kind(job) != self.own_kind:
-            raise TraceError("the models differ in more than their weights: train them one by one by fit")
+            raise TraceError("the models differ in more than their weights: train them one by one with fit")
         try:
             return Course(self.program, job)
         except TraceError:
@@ -110,7 +110,7 @@ def program_for(job: Job) -> CompiledJob:
 def refuse_groups(optimizer: Optimizer) -> None:
     """A program has one rate and one set of settings."""
     if optimizer.groups:
-        raise TraceError("groups of parameters with settings of their own are trained operation by operation")
+        raise TraceError("groups of parameters with their own settings are trained operation by operation")
 
 
 def refuse_stateful_rate(job: Job) -> None:
@@ -118,7 +118,10 @@ def refuse_stateful_rate(job: Job) -> None:
     ahead, and may end before it has used them. Errors: TraceError."""
     found = state_of_rate(job)
     if found:
-        raise TraceError(f"the function of the learning rate {found}: it is asked step by step, operation by operation")
+        raise TraceError(
+            f"the function of the learning rate {found}: it is called at each step, so training runs operation by "
+            "operation"
+        )
 
 
 def kind_of(job: Job) -> Any:
@@ -196,7 +199,7 @@ def trace_job(job: Job) -> TrainingProgram:
                 refuse_difference(program.signature, trace(job))
             changed = what_a_step_changes(job, state)
             if changed:
-                raise TraceError(f"each step changes {changed}, which a compiled program would do once only")
+                raise TraceError(f"each step changes {changed}, which a compiled program would do only once")
         return program
     finally:
         state.restore()
@@ -279,4 +282,4 @@ def refuse_frozen(optimizer: Optimizer) -> None:
     """A parameter that needs no gradient gets no update. Errors: TraceError."""
     frozen = [p for p in optimizer.params if isinstance(p, Tensor) and not p.requires_grad]
     if frozen:
-        raise TraceError(f"the optimizer holds {frozen[0]!r:.60}, whose requires_grad is False: leave it out of it")
+        raise TraceError(f"the optimizer holds {frozen[0]!r:.60}, whose requires_grad is False: leave it out")

@@ -210,7 +210,7 @@ def common_steps(optimizer: Optimizer) -> int:
     """How many steps all parameters have seen. Errors: TraceError where they differ."""
     steps: Sequence[int] = sorted(set(optimizer.t))
     if len(steps) > 1:
-        raise TraceError(f"the parameters have seen different numbers of steps, {steps}: train on without compiling")
+        raise TraceError(f"the parameters have taken different numbers of steps, {steps}: go on with compiled=False")
     return steps[0]
 
 

@@ -75,8 +75,8 @@ def refuse(job: Job) -> None:
         raise SettingError("comm with L-BFGS: its search runs in one process; train with SGD or Adam on the ranks")
     if job.loss not in LOSSES.values():
         raise SettingError(
-            f"comm with loss={job.loss!r:.60}: only losses of nn.losses are known to be means over rows, which "
-            "add up over the parts of a batch"
+            f"comm with loss={job.loss!r:.60}: only the losses of nn.losses are known to be means over rows, "
+            "which can be put together from the parts of a batch"
         )
     if next(iter(job.model.named_buffers()), None):
         raise SettingError(

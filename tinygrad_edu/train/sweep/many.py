@@ -135,7 +135,9 @@ def refuse_own_arrays(job: Job, program: Any) -> None:
     own = {id(x) for x in attributes if isinstance(x, (Tensor, np.ndarray))}
     for name in set(program.given) - set(program.followed):
         if id(program.step.trace.captured[name]) in own:
-            raise TraceError(f"{name} is not trained, and may differ between the models: train them one by one by fit")
+            raise TraceError(
+                f"{name} is not trained, and may differ between the models: train them one by one with fit"
+            )
 
 
 @dataclass(frozen=True)
@@ -151,11 +153,13 @@ class ManyJobs:
     def first(self, rates: Sequence[float], seeds: Sequence[int]) -> Job:
         """The first run, which none of the others may differ from in kind. Errors: those of `fit_many`."""
         if not seeds or not rates:
-            raise SettingError(f"fit_many needs a seed and a learning rate or more, not {len(seeds)} and {len(rates)}")
+            raise SettingError(
+                f"fit_many needs at least one seed and one learning rate, not {len(seeds)} and {len(rates)}"
+            )
         first = self.job((rates[0], seeds[0]))
         made = first.minimizer or first.optimizer
         if not isinstance(made, Optimizer):
-            raise SettingError(f"fit_many trains by steps of an optimizer, not by {type(made).__name__}: use fit")
+            raise SettingError(f"fit_many trains with steps of an optimizer, not with {type(made).__name__}: use fit")
         if not compiler.missing():
             refuse_own_arrays(first, training_program(first).program)
         return first

@@ -84,7 +84,9 @@ def training_data(X: Samples, y: Samples, how: Mapping[str, Any]) -> tuple[Array
 def refuse_settings(how: Mapping[str, Any], *names: str) -> None:
     """Settings of the other library. Errors: SettingError."""
     if given := [name for name in names if how.get(name) is not None]:
-        raise SettingError(f"{', '.join(given)}: in PyTorch that is a weight of the loss, or stands in the loop")
+        raise SettingError(
+            f"{', '.join(given)}: in PyTorch this is a weight of the loss, or part of your training loop"
+        )
 
 
 def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Subject:
@@ -93,7 +95,7 @@ def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Su
     how = {"batch_size": KERAS_BATCH, "epochs": epochs_of(model), **how}
     require_settings(how, "loss", "optimizer", "epochs")
     if how.get("scheduler") is not None:
-        raise SettingError("scheduler: Keras has schedules in the optimizer, and callbacks=")
+        raise SettingError("scheduler=: in Keras a schedule is part of the optimizer, or a callback: give callbacks=")
     X, y, held_out = training_data(X, y, how)
     chain = keras_models.chain_of(model, X.shape[1:])
     loss, logits = training.keras_loss(how["loss"])
@@ -147,7 +149,8 @@ def require_settings(how: Mapping[str, Any], *names: str) -> None:
     missing = [name for name in names if how.get(name) is None]
     if missing:
         raise SettingError(
-            f"diagnose(module, X, y, ...): {', '.join(f'{name}=' for name in missing)} missing, how it was trained: "
+            f"diagnose(module, X, y, ...): {', '.join(f'{name}=' for name in missing)} missing. Say how it was "
+            "trained: "
             "loss=, optimizer=, epochs= and batch_size="
         )
 
@@ -155,7 +158,7 @@ def require_settings(how: Mapping[str, Any], *names: str) -> None:
 def plain(data: Samples) -> Array:
     """Tensors of other libraries as arrays."""
     if data is None:
-        raise SettingError("diagnose(module, X, y, ...): X and y are needed, what it was trained on")
+        raise SettingError("diagnose(module, X, y, ...): X and y are needed: the data it was trained on")
     return told.as_array(data)
 
 

@@ -99,7 +99,7 @@ def without_held_out(X: Array, y: Array, validation: Any) -> tuple[Array, Array,
         return X[:kept], y[:kept], (X[kept:], y[kept:])
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise SettingError(
-            "validation: (X, y), what fit was given as validation_data, or a share, its validation_split"
+            "validation= takes what fit was given: validation_data as (X, y), or the share validation_split"
         )
     held = as_array(validation[0]), as_array(validation[1])
     if held[0].shape[1:] != X.shape[1:] or len(held[0]) != len(held[1]):

@@ -97,7 +97,9 @@ def of_run(run: Run, X: Samples, y: Samples) -> Subject:
     """A record of `fit`."""
     job = run.job
     if job is None:
-        raise OperandError("this Run is not one of fit's: diagnose_curve(run.loss_curve) says what the curve can tell")
+        raise OperandError(
+            "this Run was not made by fit: diagnose_curve(run.loss_curve) says what its curve alone can tell"
+        )
     X, y = (job.data[0] if X is None else X), (job.data[1] if y is None else y)
     model = of_tensors(run.model)
     setup = Setup(**structure(model, job.start), **training(job))
@@ -177,8 +179,8 @@ def of_estimator(model: Model, X: Samples, y: Samples) -> Subject:
         given = " ".join(repr(model).split())
         raise OperandError(
             f"diagnose takes a Run of fit, a fitted MLPClassifier or MLPRegressor (also inside a Pipeline or a search "
-            f"such as GridSearchCV), a torch.nn.Module or a Keras model, not {given:.60}. Of anything else "
-            "diagnose_curve(losses) says what the curve of its losses can tell"
+            f"such as GridSearchCV), a torch.nn.Module or a Keras model, not {given:.60}. For anything else, "
+            "diagnose_curve(losses) says what the loss curve alone can tell"
         )
     X = np.asarray(require(X, "X").toarray() if hasattr(X, "toarray") else require(X, "X"), dtype=float)
     refuse_other_data(model, X, require(y, "y"))
@@ -303,8 +305,8 @@ def refuse_beyond(model: Model) -> None:
     names = [f"{name}={getattr(model, name)!r:.40}" for name, is_given in given.items() if is_given]
     if names:
         raise SettingError(
-            f"{', '.join(names)}: a diagnosis trains an estimator again with what scikit-learn has; train the model by "
-            "tg.fit, and give the diagnosis that run"
+            f"{', '.join(names)}: a diagnosis trains an estimator again by scikit-learn, which does not have this: "
+            "train the model with tg.fit, and diagnose that run"
         )
 
 
