@@ -216,7 +216,7 @@ BAD = [
     ),
     (lambda: declared(lambda x: x, partials=lambda y, x: 1.0), OperandError, "as a tuple, as in"),
     (lambda: declared(lambda x: x, partials=lambda x: (1.0,)), OperandError, r"called as partials\(y, x\)"),
-    (lambda: declared(lambda *x: x, partials=lambda y, x: (1.0,)), OperandError, r"no \*args"),
+    (lambda: declared(lambda *x: x, partials=lambda y, x: (1.0,)), OperandError, r"without \*args"),
     (lambda: declared(lambda x: (x, x), partials=lambda y, x: (1.0,)), OperandError, "must return one number"),
     (
         lambda: declared(lambda x: x, partials=lambda y, x: (math.exp(x),)),
