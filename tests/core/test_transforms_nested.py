@@ -50,3 +50,30 @@ def test_jacobians_of_several_and_of_nested_arguments():
     flat = tg.hessian(lambda v: np.sum(outer(v[:2], v[2:])))(np.concatenate([w, x]))
     np.testing.assert_allclose(np.block([[found.w.w, found.w.b], [found.b.w, found.b.b]]), flat, rtol=1e-12)
     assert tg.jit(lambda p: Pair(p.b * 2, p.w))(Pair(w, x)).b.tolist() == w.tolist()
+
+
+def test_the_hessian_by_a_dict_calls_the_function_once():
+    calls = []
+
+    def f(p):
+        calls.append(1)
+        return (np.tanh(p["w"] @ p["v"]) * p["b"]).sum()
+
+    rng = np.random.default_rng(0)
+    p = {"w": rng.normal(size=(2, 3)), "v": rng.normal(size=3), "b": np.array(0.5)}
+    found, x = tg.hessian(f)(p), np.concatenate([p["w"].ravel(), p["v"], [0.5]])
+    assert len(calls) == 1
+    whole = tg.hessian(lambda x: (np.tanh(x[:6].reshape(2, 3) @ x[6:9]) * x[9]).sum())(x)
+    np.testing.assert_allclose(found["w"]["v"].reshape(6, 3), whole[:6, 6:9], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(found["b"]["w"].ravel(), whole[9, :6], rtol=1e-12, atol=1e-14)
+
+
+def test_a_pull_back_of_nested_results():
+    _, pull = tg.vjp(lambda x: {"a": x * x, "b": [np.sin(x).sum()]}, np.array([1.0, 2.0]))
+    seeds = {"a": np.array([1.0, 10.0]), "b": [2.0]}
+    np.testing.assert_allclose(pull(seeds)[0], [2.0 + 2.0 * np.cos(1.0), 40.0 + 2.0 * np.cos(2.0)], rtol=1e-12)
+    np.testing.assert_allclose(pull({"a": None, "b": [1.0]})[0], np.cos([1.0, 2.0]), rtol=1e-12)
+    again = tg.grad(lambda x: tg.vjp(lambda x: (x * x, x**3), x)[1]((x, x))[0].sum())
+    np.testing.assert_allclose(again(np.array([1.5])), [4 * 1.5 + 9 * 1.5**2], rtol=1e-12)
+    with pytest.raises(OperandError, match="nested alike"):
+        pull({"a": np.ones(2), "b": [1.0, 2.0]})

@@ -13,8 +13,10 @@ from tinygrad_edu.core import factors as factors
 from tinygrad_edu.core import linear_systems as linear_systems
 from tinygrad_edu.core import losses as losses
 from tinygrad_edu.core import missing as missing
+from tinygrad_edu.core import overwrite as overwrite
 from tinygrad_edu.core import polynomials as polynomials
 from tinygrad_edu.core import pooling as pooling
 from tinygrad_edu.core import rearrange as rearrange
 from tinygrad_edu.core import sorting as sorting
+from tinygrad_edu.core import special_arrays as special_arrays
 from tinygrad_edu.core import statistics as statistics

@@ -37,23 +37,29 @@ def make_jacobian(f: Function, which: Argnum, of_trees: bool = False) -> Functio
         places = places_of(which, len(arguments))
         primals = tuple(arguments[i] for i in places)
         y, pull = vjp(lambda *x: f(*replace_arguments(arguments, places, x), **options), *primals)
-        if of_trees and isinstance(y, (dict, list, tuple)):
-            parts = range(len(list(tree_leaves(y))))
-            return with_leaves(y, [make_jacobian(part_of(f, i), which)(*arguments, **options) for i in parts])
-        if not np.ndim(y):
-            found = pull(1.0)
-        else:
-            rows = [pull(one_hot(row, y)) for row in range(np.size(y))]
-            shape = np.shape(y)
-            found = tree_map(lambda x, *each: np.stack(each).reshape(shape + np.shape(x)), primals, *rows)
-        return found if is_several(which) else found[0]
+        if not (of_trees and isinstance(y, (dict, list, tuple))):
+            found = all_rows(pull, y, primals)
+            return found if is_several(which) else found[0]
+        leaves = list(tree_leaves(y))
+        each = [all_rows(functools.partial(pull_leaf, pull, y, i), leaf, primals) for i, leaf in enumerate(leaves)]
+        return with_leaves(y, [found if is_several(which) else found[0] for found in each])
 
     return matrix
 
 
-def part_of(f: Function, i: int) -> Function:
-    """The function that gives leaf i of what f gives."""
-    return lambda *arguments, **options: list(tree_leaves(f(*arguments, **options)))[i]
+def all_rows(pull: Function, y: Node, primals: tuple[Any, ...]) -> Any:
+    """∂yᵢ/∂xⱼ for the array y and every primal, from the pull-back of one row after the other."""
+    if not np.ndim(y):
+        return pull(1.0)
+    rows = [pull(one_hot(row, y)) for row in range(np.size(y))]
+    shape = np.shape(y)
+    return tree_map(lambda x, *each: np.stack(each).reshape(shape + np.shape(x)), primals, *rows)
+
+
+def pull_leaf(pull: Function, y: ArrayLike, i: int, seed: ArrayLike) -> Any:
+    """The pull-back of leaf i of a nesting y."""
+    seeds: list[Any] = [None] * len(list(tree_leaves(y)))
+    return pull(with_leaves(y, [*seeds[:i], seed, *seeds[i + 1 :]]))
 
 
 def one_hot(i: int, y: Node) -> Any:

@@ -55,7 +55,10 @@ INSTEAD = {
     "maximum.accumulate": "np.max of slices",
     "minimum.accumulate": "np.min of slices",
 }
-WHOLE_MODULES = {"fft": "products with np.cos and np.sin: its complex numbers are not supported"}
+WHOLE_MODULES = {
+    "fft": "products with np.cos and np.sin: of n numbers np.cos(a) @ x and -np.sin(a) @ x are the real and the "
+    "imaginary part, with a = 2 * np.pi * np.outer(np.arange(n), np.arange(n)) / n. Complex numbers are not supported"
+}
 
 # A ufunc's methods, as operations of the arrays they reduce, run along or pair.
 METHODS: dict[str, Mapping[str, Callable[..., Any]]] = {

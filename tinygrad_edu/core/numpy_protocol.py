@@ -26,6 +26,7 @@ from tinygrad_edu.core.numpy_names import (
 )
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.special_arrays import SCIPYS
 from tinygrad_edu.core.whole_numbers import as_floats, is_whole
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
@@ -41,7 +42,8 @@ JOINS = {np.stack: COMPOSED["stack"], np.concatenate: ARRAY_TABLE["concatenate"]
 def scipys() -> dict[Any, Any]:
     """Universal functions of scipy.special, which is not loaded for this: a caller who passes one has loaded it."""
     special = importlib.import_module("scipy.special")
-    named = [(getattr(special, row.scipy_name or row.name, None), row) for row in TABLE.values()]
+    named: list[tuple[Any, Any]] = [(getattr(special, x.scipy_name or x.name, None), x) for x in TABLE.values()]
+    named += [(getattr(special, theirs, None), ARRAY_TABLE[ours]) for theirs, ours in SCIPYS.items()]
     return {ufunc: row for ufunc, row in named if isinstance(ufunc, np.ufunc)}
 
 

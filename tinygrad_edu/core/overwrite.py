@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node
-from tinygrad_edu.core.operation import array_op
+from tinygrad_edu.core.operation import ARRAY_TABLE, array_op
 from tinygrad_edu.core.shapes import as_tuple, getitem, is_basic
 from tinygrad_edu.core.write_guard import WriteGuard
 
 
 @array_op(
     vjp=(
-        lambda g, _y, _x, _value, index: index_put(g, np.zeros((), g.dtype), index),
+        lambda g, _y, _x, _value, index: ARRAY_TABLE["index_put"](g, np.zeros((), g.dtype), index),
         lambda g, _y, _x, value, index: share_of(g, value, index),
     ),
     numpy="-",

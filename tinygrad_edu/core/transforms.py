@@ -181,7 +181,7 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, 
 
     def pull(seed: Node) -> tuple[Any, ...]:
         further = nested or DEPTH.level > 0
-        again = further or is_node(seed)
+        again = further or any(map(is_node, tree_leaves(seed)))
         final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # samples in a vmap: no graph of theirs
         with switch_mode("recording", MODES.recording and not final):
             found = iter(derivatives(y, given_leaves(variables), seed, again))
@@ -276,10 +276,12 @@ def variable(x: Node, dtype: Option = None) -> Any:
 
 def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any]:
     """ȳ·∂y/∂x for each input, as nodes when they are to be differentiated again."""
+    if isinstance(y, (dict, list, tuple)) and isinstance(seed, type(y)):
+        return sum_over_leaves(y, seed, lambda leaf, part: derivatives(leaf, inputs, part, again))
     if isinstance(y, Value) and isinstance(seed, Tensor):  # one seed for each sample of a vmap: it is linear in them
-        return [ops.mul(seed, g) for g in plain_gradients(y, inputs, 1.0)]
+        return [ops.mul(seed, g) for g in value.plain_gradients(y, inputs, 1.0)]
     if isinstance(y, Value):
-        return value.gradients(y, inputs, seed) if again else plain_gradients(y, inputs, seed)
+        return value.gradients(y, inputs, seed) if again else value.plain_gradients(y, inputs, seed)
     if isinstance(y, Tensor):
         return tensor_derivatives(y, inputs, seed, again)
     if is_object(y):
@@ -293,22 +295,20 @@ def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any
     return [zero_like(x) for x in inputs]  # y is a plain number: it depends on none of them
 
 
+def sum_over_leaves(y: ArrayLike, seeds: ArrayLike, each: Callable[[Any, Any], list[Any]]) -> list[Any]:
+    """Of a nesting of results and one of seeds alike: the sum of what each pair gives; None as a seed counts as 0."""
+    if tree_map(lambda _: 0, y) != tree_map(lambda _: 0, seeds):
+        raise OperandError("the pull-back of a nesting needs seeds that are nested alike")
+    parts = [each(x, s) for x, s in zip(tree_leaves(y), tree_leaves(seeds), strict=True) if s is not None]
+    return [functools.reduce(ops.add, contributions) for contributions in zip(*parts, strict=True)]
+
+
 def weight_sum(y: Node, weights: ArrayLike) -> Any:
     """Σ wᵢ·yᵢ of an array of Values, made of numbers: its gradient is the pull-back of the weights."""
     if np.shape(weights) not in (y.shape, ()):
         raise ShapeError(f"the pull-back needs a seed of the result's shape {y.shape}, not {np.shape(weights)}")
     each = np.broadcast_to(np.asarray(weights, dtype=object), y.shape)
     return functools.reduce(ops.add, [ops.mul(v, w) for v, w in zip(y.flat, each.flat, strict=True)], Value(0.0))
-
-
-def plain_gradients(y: Value, inputs: list[Any], seed: Node) -> list[Any]:
-    """The same as numbers, from the partials that the nodes kept."""
-    pairs = cotangents(
-        topological(y, value.PARENTS),
-        float(seed),
-        lambda x, g: [(p, g * d if g else 0.0) for p, d in zip(x.parents, x.partials, strict=True)],
-    )
-    return [pairs.get(x, 0.0) for x in inputs]
 
 
 def tensor_derivatives(y: Tensor, inputs: list[Any], seed: Node, again: bool) -> list[Any]:

@@ -283,3 +283,13 @@ stop_gradients(TABLE.values())
 install_for_values(Value)
 spare(Value)
 tell(Value, OF_VALUE)
+
+
+def plain_gradients(y: Value, inputs: list[Any], seed: float) -> list[Any]:
+    """The derivatives of a number by each input times the seed, as numbers, from the partials that the nodes kept."""
+    pairs = cotangents(
+        topological(y, PARENTS),
+        float(seed),
+        lambda x, g: [(p, g * d if g else 0.0) for p, d in zip(x.parents, x.partials, strict=True)],
+    )
+    return [pairs.get(x, 0.0) for x in inputs]

@@ -1,0 +1,56 @@
+"""SciPy's functions without a formula of a few lines: SciPy's values, right derivatives of first and second order."""
+
+import numpy as np
+import pytest
+import scipy.special
+
+import tinygrad_edu as tg
+from tests.compile.programs import without_numba
+from tinygrad_edu.core.special_arrays import SCIPYS
+from tinygrad_edu.errors import TraceError, UnsupportedNumpyError
+
+X = np.array([0.31, 0.48, 0.7, 0.85])
+FIRST = {"jv": 2.5, "jn": 2.5, "yv": 2.5, "yn": 3, "iv": 2.5, "kv": 2.5, "kn": 3, "ive": 2.5, "gammainc": 1.5}
+FIRST |= {"gammaincc": 1.5, "betainc": (1.5, 2.5)}
+PAIRS = ("beta", "rel_entr")
+
+
+def call_of(name):
+    """SciPy's function of the arguments that have a derivative, and these."""
+    f, first = getattr(scipy.special, name), FIRST.get(name, ())
+    first = first if isinstance(first, tuple) else (first,)
+    return (lambda *xs: f(*first, *xs)), ((X, X[::-1].copy()) if name in PAIRS else (X + 0.1 * (name != "betainc"),))
+
+
+@pytest.mark.parametrize("name", SCIPYS)
+def test_values_and_derivatives(name):
+    f, arguments = call_of(name)
+    np.testing.assert_array_equal(f(*map(tg.Tensor, arguments)).data, f(*arguments))
+    assert tg.gradcheck(lambda *xs: f(*xs).sum(), *arguments)
+    first = tg.grad(lambda x: f(x, *arguments[1:]).sum())
+    assert tg.gradcheck(lambda x: (first(x) ** 2).sum(), arguments[0])
+    np.testing.assert_allclose(tg.vmap(lambda *xs: f(*xs).sum())(*[x[:, None] for x in arguments]), f(*arguments))
+
+
+@pytest.mark.parametrize("name", [name for name in FIRST if name not in ("yn", "kn")])
+def test_a_parameter_has_no_derivative(name):
+    arguments = [tg.Tensor(X, requires_grad=True), *np.broadcast_to(0.5, (getattr(scipy.special, name).nin - 1, 4))]
+    with pytest.raises(UnsupportedNumpyError, match="as plain numbers"):
+        getattr(scipy.special, name)(*arguments)
+    with tg.no_grad():
+        getattr(scipy.special, name)(*arguments)
+
+
+def test_what_is_refused():
+    with pytest.raises(UnsupportedNumpyError, match="arrays and Tensors"):
+        scipy.special.j0(tg.Value(1.0))
+    with without_numba(), pytest.raises(TraceError, match="call the function without jit"):
+        tg.jit(lambda x: scipy.special.j0(x).sum())(X)
+    with pytest.raises(UnsupportedNumpyError, match=r"np\.cos\(a\) @ x and -np\.sin\(a\) @ x"):
+        np.fft.rfft(tg.Tensor(X, requires_grad=True))
+
+
+def test_what_is_advised_for_the_fourier_transform():
+    n = 5
+    x, a = np.cos(np.arange(n) ** 2.0), 2 * np.pi * np.outer(np.arange(n), np.arange(n)) / n
+    np.testing.assert_allclose(np.cos(a) @ x + 1j * (-np.sin(a) @ x), np.fft.fft(x), rtol=1e-12)

@@ -1,0 +1,124 @@
+"""Functions of `scipy.special` that SciPy computes and whose derivatives are such functions again: Bessel functions,
+incomplete gamma and beta functions, exponential integrals.
+
+No formula of a few lines gives them for all numbers, so they are for arrays and Tensors, and are not compiled. The
+order of a Bessel function and the parameters of an incomplete function have no derivative here: asking is an error.
+
+>>> from tinygrad_edu import Tensor
+>>> from scipy import special
+>>> x = Tensor([0.5, 2.0], requires_grad=True)
+>>> special.j0(x).sum().backward()
+>>> bool((abs(x.grad + special.j1([0.5, 2.0])) < 1e-15).all())
+True
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tinygrad_edu.core import ops
+from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.operation import ARRAY_TABLE, ArrayOperation
+from tinygrad_edu.errors import UnsupportedNumpyError
+
+WITHOUT_JIT = "SciPy computes it: call the function without jit, which computes it eagerly"
+TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
+SCIPYS: dict[str, str] = {}  # SciPy's name: the row's
+Partial = Callable[..., Any]  # dy/dx, of y and the arguments
+
+
+@functools.cache
+def scipys(name: str) -> Any:
+    return getattr(importlib.import_module("scipy.special"), name)
+
+
+class Special(ArrayOperation):
+    """A row of this file. `fixed`: the places and names of the arguments that have no derivative."""
+
+    fixed: tuple[tuple[int, str], ...] = ()
+
+    def call(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if any(hasattr(x, "partials") for x in arguments):
+            raise UnsupportedNumpyError(
+                f"scipy.special.{self.name} is for arrays and Tensors here: of a Value x take tg.Tensor(x.data)"
+            )
+        for i, name in self.fixed if MODES.recording else ():
+            x: Any = arguments[i] if i < len(arguments) else None
+            x = x.inner if hasattr(type(x), "of_samples") else x  # of a sample in vmap, what it is of
+            if getattr(x, "requires_grad", False):
+                raise UnsupportedNumpyError(
+                    f"scipy.special.{self.name} has no derivative by {name} here: give {name} as plain numbers"
+                )
+        return super().call(arguments, options)
+
+
+def declare(name: str, *rules: Partial | str, others: tuple[str, ...] = ()) -> None:
+    """A row: SciPy's function, with a derivative by each argument, or the name of an argument that has none.
+
+    `others`: further names that SciPy has for it.
+    """
+    partials = [rule if callable(rule) else lambda *_: math.nan for rule in rules]
+    pulls = tuple([lambda g, y, *xs, rule=rule: g * rule(y, *xs) for rule in partials])
+
+    def one(x: ArrayLike, /) -> Any:
+        return scipys(name)(x)
+
+    def two(a: ArrayLike, b: ArrayLike, /) -> Any:
+        return scipys(name)(a, b)
+
+    def three(a: ArrayLike, b: ArrayLike, c: ArrayLike, /) -> Any:
+        return scipys(name)(a, b, c)
+
+    function = (one, two, three)[len(rules) - 1]
+    function.__name__, function.__doc__ = name, f"SciPy's `special.{name}`, of arrays and Tensors; not compiled."
+    row = Special(function, pulls, "-", False, instead=WITHOUT_JIT)
+    row.fixed = tuple([(i, rule) for i, rule in enumerate(rules) if isinstance(rule, str)])
+    ARRAY_TABLE[name] = row
+    SCIPYS.update(dict.fromkeys((name, *others), name))
+
+
+def of(name: str, *arguments: ArrayLike) -> Any:
+    return ARRAY_TABLE[name](*arguments)
+
+
+# Bessel functions (Abramowitz and Stegun 9.1.27, 9.6.26)
+declare("jv", "v", lambda _, v, x: 0.5 * (of("jv", v - 1.0, x) - of("jv", v + 1.0, x)), others=("jn",))
+declare("yv", "v", lambda _, v, x: 0.5 * (of("yv", v - 1.0, x) - of("yv", v + 1.0, x)), others=("yn",))
+declare("iv", "v", lambda _, v, x: 0.5 * (of("iv", v - 1.0, x) + of("iv", v + 1.0, x)))
+declare("kv", "v", lambda _, v, x: -0.5 * (of("kv", v - 1.0, x) + of("kv", v + 1.0, x)), others=("kn",))
+declare("ive", "v", lambda y, v, x: 0.5 * (of("ive", v - 1.0, x) + of("ive", v + 1.0, x)) - ops.sign(x) * y)
+declare("j0", lambda _, x: -of("j1", x))
+declare("j1", lambda _, x: 0.5 * (of("j0", x) - of("jv", 2.0, x)))
+declare("y0", lambda _, x: -of("y1", x))
+declare("y1", lambda _, x: 0.5 * (of("y0", x) - of("yv", 2.0, x)))
+declare("i0", lambda _, x: of("i1", x))
+declare("i1", lambda _, x: 0.5 * (of("i0", x) + of("iv", 2.0, x)))
+declare("i0e", lambda y, x: of("i1e", x) - ops.sign(x) * y)
+declare("i1e", lambda y, x: 0.5 * (of("i0e", x) + of("ive", 2.0, x)) - ops.sign(x) * y)
+declare("k0", lambda _, x: -of("k1", x))
+declare("k1", lambda _, x: -0.5 * (of("k0", x) + of("kv", 2.0, x)))
+
+# Γ, and the incomplete gamma and beta functions
+declare("gamma", lambda y, x: y * ops.digamma(x))
+declare("rgamma", lambda y, x: -y * ops.digamma(x))
+declare("beta", lambda y, a, b: y * (ops.digamma(a) - ops.digamma(a + b)),
+        lambda y, a, b: y * (ops.digamma(b) - ops.digamma(a + b)))  # fmt: skip
+declare("gammainc", "a", lambda _, a, x: ops.exp(ops.xlogy(a - 1.0, x) - x - ops.gammaln(a)))
+declare("gammaincc", "a", lambda _, a, x: -ops.exp(ops.xlogy(a - 1.0, x) - x - ops.gammaln(a)))
+declare("betainc", "a", "b", lambda _, a, b, x: ops.exp(
+    ops.xlogy(a - 1.0, x) + ops.xlog1py(b - 1.0, -x) - ops.betaln(a, b)))  # fmt: skip
+
+# Exponential integrals and the relatives of the error function
+declare("expi", lambda _, x: ops.exp(x) / x)
+declare("exp1", lambda _, x: -ops.exp(-x) / x)
+declare("erfcx", lambda y, x: 2.0 * x * y - TWO_OVER_SQRT_PI)
+declare("erfi", lambda _, x: TWO_OVER_SQRT_PI * ops.exp(x * x))
+declare("dawsn", lambda y, x: 1.0 - 2.0 * x * y)
+declare("erfcinv", lambda y, _: -ops.exp(y * y) / TWO_OVER_SQRT_PI)
+declare("exp10", lambda y, _: math.log(10.0) * y)
+declare("rel_entr", lambda _, a, b: ops.log(a / b) + 1.0, lambda _, a, b: -a / b)
