@@ -24,7 +24,7 @@ from tinygrad_edu.core.write_guard import WriteGuard
     ),
     numpy="-",
     linear=True,
-    instead="choose by a condition, np.where(mask, value, x), or join the parts with np.stack or np.concatenate",
+    instead="choose by a condition, np.where(mask, value, x), or call the function without jit",
 )
 def index_put(x: ArrayLike, value: ArrayLike, /, index: Axis) -> Any:
     """x with `value` at `index`, where x[index] = value would put it.  x̄ = ȳ, and 0 there; value's is ȳ[index]."""
