@@ -1,6 +1,7 @@
 """Compiled programs of the tests go to a folder of the session: it begins empty, and the user's own stays as it is.
 
 TINYGRAD_EDU_TEST_CACHE names a folder that is kept instead: `make test-fast` finds there what its last run compiled.
+How well they are optimized: tests/compiler_of_tests.py.
 """
 
 import gc
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import compiler_of_tests
 
 # Where PYTHONDONTWRITEBYTECODE is set, each of hundreds of processes that tests start would compile the package anew
 # (0.9 s of the 1.4 s that an import then takes), and each worker all tests. Bytecode goes to __pycache__, as usual.
@@ -55,8 +58,10 @@ def pytest_runtest_setup(item):
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` reads the markers
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items, config):
     """`-m "not slow"` runs every test function on CASES of its cases; the others are marked slow."""
+    if not any("::" in each for each in config.args) and (wrong := misspelled(items)):
+        raise pytest.UsageError(f"as_python names cases that are not there: {wrong}")
     cases = defaultdict(list)
     for item in items:
         if item.get_closest_marker("slow") is None:
@@ -66,6 +71,40 @@ def pytest_collection_modifyitems(items):
         for i, item in enumerate(each):
             if i not in kept:
                 item.add_marker("slow")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    compiler_of_tests.choose(item)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """A test marked as_python runs its programs as Python, but for the cases that the marker names."""
+    marker = pyfuncitem.get_closest_marker("as_python")
+    if marker is None or case_of(pyfuncitem) in marker.kwargs.get("but", ()):
+        return (yield)
+    from tests.compile.programs import training_without_numba, without_numba
+
+    with without_numba(), training_without_numba():
+        return (yield)
+
+
+def case_of(item):
+    """What stands between the brackets of a parametrized test's name."""
+    return item.callspec.id if hasattr(item, "callspec") else ""
+
+
+def misspelled(items):
+    """Cases named by markers as_python that no test has: they would be run as Python without a word."""
+    named, found = set(), set()
+    for item in items:
+        function, marker = item.nodeid.partition("[")[0], item.get_closest_marker("as_python")
+        if marker is not None:
+            named |= {(function, case) for case in marker.kwargs.get("but", ())}
+            found.add((function, case_of(item)))
+    return sorted(named - found)
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +117,7 @@ def shared_folder(tmp_path_factory):
 @pytest.fixture(autouse=True, scope="session")
 def session_cache(shared_folder):
     folder = Path(os.environ.get("TINYGRAD_EDU_TEST_CACHE") or shared_folder / "programs").absolute()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINYGRAD_EDU_CACHE", str(folder))
+        compiler_of_tests.begin(folder, patch)
         yield
+        compiler_of_tests.end()

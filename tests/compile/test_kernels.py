@@ -1,12 +1,16 @@
 """The fast exp, log, tanh and erf of compiled programs: error bounds, limits, symmetry, and float32 throughout."""
 
 import ast
+import functools
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 from numba import njit, types
+from numba.core.compiler import run_frontend
+from numba.core.registry import cpu_target
+from numba.core.typed_passes import type_inference_stage
 
 from tinygrad_edu.compile.codegen.formulas import definitions, in_float32
 from tinygrad_edu.compile.codegen.math_approximations import FUNCTIONS, kernels
@@ -135,12 +139,39 @@ def test_plain_python_gives_the_same_numbers(name: str) -> None:
     assert ulps(y, compiled(name, x)).max() <= BOUND
 
 
+@functools.cache
+def float32_functions() -> dict[str, Any]:
+    """All rows beside each other, so that what many of them call is compiled once."""
+    return module(sorted(TABLE), "float32", njit(error_model="numpy"))
+
+
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_float32_stays_float32(name: str) -> None:
-    """A float64 anywhere in the computation would come out as a float64 result."""
-    function = module([name], "float32", njit(error_model="numpy"))[name]
-    function(*[np.float32(0.5)] * len(TABLE[name].parameters))
-    assert function.nopython_signatures[0].return_type in (types.float32, types.boolean)
+    """A float64 anywhere in the computation would come out as a float64 result, for which Numba's types are enough."""
+    function = float32_functions()[name]
+    found = type_inference_stage(
+        cpu_target.typing_context,
+        cpu_target.target_context,
+        run_frontend(function.py_func),
+        (types.float32,) * len(TABLE[name].parameters),
+        None,
+    )
+    assert found.return_type in (types.float32, types.boolean)
+
+
+def test_the_types_of_float32_are_those_of_what_is_compiled() -> None:
+    for name in ("tanh", "gelu", "pow"):
+        function = float32_functions()[name]
+        function(*[np.float32(0.5)] * len(TABLE[name].parameters))
+        assert function.nopython_signatures[0].return_type == types.float32
+
+
+def test_a_float64_is_seen() -> None:
+    function = njit(lambda x: x * np.float64(2.0))
+    found = type_inference_stage(
+        cpu_target.typing_context, cpu_target.target_context, run_frontend(function.py_func), (types.float32,), None
+    )
+    assert found.return_type == types.float64
 
 
 def test_float32_text_has_no_float64_constant() -> None:

@@ -21,6 +21,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.as_python(but=("fused", "rows", "columns", "lookup"))
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_threads_change_nothing_but_the_order_of_sums(name):
     f, shapes = FUNCTIONS[name]

@@ -142,6 +142,7 @@ def by_hand(mask, causal):
     return y
 
 
+@pytest.mark.as_python(but=("booleans-True", "numbers-False", "for each sample-True"))
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("name", MASKS)
 def test_masks_of_attention(name, causal):

@@ -59,6 +59,7 @@ def data_in_place(job):
 NUMBERS_WRITTEN = [clip, decay_in_place, scale_lr, forget, data_in_place]
 
 
+@pytest.mark.as_python(but=("MLP-clip", "own-scale_lr"))
 @pytest.mark.slow
 @pytest.mark.parametrize("callback", NUMBERS_WRITTEN)
 @pytest.mark.parametrize("make", [lambda: nn.MLP([4, 6, 1], seed=0), lambda: makes(Net.forward)], ids=["MLP", "own"])
@@ -116,6 +117,7 @@ STRUCTURE_WRITTEN = [
 ]  # fmt: skip
 
 
+@pytest.mark.as_python(but=("average",))
 @pytest.mark.parametrize("callback", STRUCTURE_WRITTEN)
 def test_what_a_callback_changes_in_python_is_noticed(callback):
     auto = assert_as_eager(lambda: makes(Net.forward), make_settings=lambda: {"callbacks": [callback]}, how="")

@@ -132,6 +132,7 @@ run.save(path + ".json")
 """
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("way", ["compiled", "eager"])
 def test_in_another_process(way, tmp_path):
     def run(path, epochs, start):

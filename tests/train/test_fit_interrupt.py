@@ -128,7 +128,7 @@ def interrupted_at(moment, case, compiled):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("compiled", [False, True])
 def test_at_any_line(case, compiled):
-    """Moments spread over all lines of the package that a short run comes to: 270 in all.
+    """Moments spread over all lines of the package that a short run comes to: 160 in all.
 
     The end, where results are put in place, is looked at more closely: each of its lines by some case.
     """
@@ -138,7 +138,7 @@ def test_at_any_line(case, compiled):
     *_, lines = interrupted_at(0, case, compiled)
     which = list(CASES).index(case)
     rng, wholes = np.random.default_rng(which), {}
-    for moment in [*range(lines - 30 + which % 3, lines + 1, 3), *rng.integers(1, lines, 20)]:
+    for moment in [*range(lines - 30 + which % 3, lines + 1, 3), *rng.integers(1, lines, 10)]:
         found, kept, _ = interrupted_at(int(moment), case, compiled)
         assert_whole(case, compiled, found, kept, wholes)
 

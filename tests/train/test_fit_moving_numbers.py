@@ -150,6 +150,7 @@ def assert_same(found, eager):
 READERS = {**PARAMETERS, **OPTIMIZER, **JOB, **ELSEWHERE}
 
 
+@pytest.mark.as_python
 @pytest.mark.parametrize("place", ["forward", "loss"])
 @pytest.mark.parametrize("name", READERS)
 def test_nothing_that_a_step_changes_is_frozen(name, place):
@@ -177,6 +178,7 @@ HARMLESS = {
 }
 
 
+@pytest.mark.as_python(but=("all parameters",))
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_does_not_move_is_compiled(name):
     found = run(HARMLESS[name], True)
@@ -192,6 +194,7 @@ def out_of_sight(net):
     return sys.modules["_".join(["counts", "of", "a", "test"])].scale
 
 
+@pytest.mark.as_python(but=("2",))
 @pytest.mark.parametrize("epoch", [1, 2, 3, 5])
 def test_a_run_that_went_wrong_is_taken_back_to_its_start(epoch):
     seen = []
@@ -260,6 +263,7 @@ class Noisy(Net):
         return self.b(self.drop(np.tanh(self.norm(self.a(x)))))
 
 
+@pytest.mark.as_python(but=("8-callbacks0-float64", "10-callbacks1-float32"))
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("callbacks", [[], [lambda job: None]])
 @pytest.mark.parametrize("batch_size", [8, 10, 24])
@@ -280,6 +284,7 @@ def test_dropout_and_statistics_are_those_of_the_steps_alone(dtype, callbacks, b
     assert runs[0][2:] == runs[1][2:]
 
 
+@pytest.mark.as_python(but=("auto",))
 @pytest.mark.parametrize("compiled", ["auto", True])
 def test_a_batch_size_that_a_callback_sets(compiled):
     def halve(job):

@@ -56,6 +56,7 @@ OPTIONS = {
 }  # fmt: skip
 
 
+@pytest.mark.as_python(but=("clip both", "labels and weights", "drawn"))
 @pytest.mark.parametrize("option", OPTIONS)
 def test_compiled_and_eager_do_the_same(option):
     assert_same(trained("compiled", **OPTIONS[option]), trained("eager", **OPTIONS[option]))
@@ -147,6 +148,7 @@ def with_layers(name, compiled, parts=(6,), lr=0.05):
     return run
 
 
+@pytest.mark.as_python(but=("once-norm", "in parts-dropout"))
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("settings", [{}, {"parts": (2, 5, 6)}, {"lr": 1e60}], ids=["once", "in parts", "to NaN"])

@@ -235,6 +235,7 @@ def normalized():
     return model
 
 
+@pytest.mark.as_python(but=("settings1",))
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"clip_norm": 0.1}, {"clip_value": 0.01}])
 def test_running_statistics_are_those_of_the_steps_alone(settings):

@@ -39,6 +39,9 @@ HARD = {
 }
 
 
+@pytest.mark.as_python(
+    but=("float64-columns by a list", "float64-np.sort", "float64-a loop over rows", "float32-float max")
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HARD)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -119,6 +122,7 @@ UNLIKE = {
 }
 
 
+@pytest.mark.as_python(but=("norm",))
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", UNLIKE)
 def test_many_models_of_unlike_layers_are_not_one_program(setting):

@@ -113,6 +113,7 @@ def test_the_published_test_of_convergence_never_fires():
     assert run.converged_at(1e-4) < 1000
 
 
+@pytest.mark.optimized
 def test_a_pattern_takes_no_longer_than_in_c():
     """RSNNS's C++ takes 0.7 to 1.0 µs. Processor time, the best of some runs: other programs may be running."""
     patterns, seconds = len(lynx()[0]), []
@@ -157,6 +158,7 @@ def same_runs(model_of, optimizer_of, epochs=4, loss="mse"):
             np.testing.assert_allclose(m, n, rtol=1e-9, atol=1e-14)
 
 
+@pytest.mark.as_python(but=("Adam",))
 @pytest.mark.parametrize("optimizer_of", OPTIMIZERS, ids=["momentum", "Adam", "schedule"])
 def test_each_optimizer_compiled(optimizer_of):
     same_runs(lambda: nn.Elman(1, 4, 1, seed=2), optimizer_of)

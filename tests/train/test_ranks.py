@@ -18,7 +18,11 @@ from tinygrad_edu.train import Run
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel mpich
 missing = importlib.util.find_spec("mpi4py") is None or not MPIEXEC.exists()
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(missing, reason="needs mpi4py and mpich: the extra mpi")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.optimized,
+    pytest.mark.skipif(missing, reason="needs mpi4py and mpich: the extra mpi"),
+]
 SECONDS = 120
 START = """
 import json, os, signal, sys, time

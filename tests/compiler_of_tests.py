@@ -1,0 +1,55 @@
+"""How much LLVM optimizes the programs of a test.
+
+Half of the time of compiling a program is that of LLVM's passes. Where a test asks what the library does with a
+program, and not how quick the machine code is or in which order it adds, they are left out: the library's own text
+and its translation are the same. Whether optimized programs give the same numbers is asked by the folders that are
+not in PLAIN, where all of them are compiled as for users.
+
+TINYGRAD_EDU_TEST_OPTIMIZED=1 compiles everything as for users; a test marked `optimized` always is.
+"""
+
+import importlib.util
+import os
+
+PLAIN = tuple(f"tests/{name}/" for name in ("clinic", "course", "draw", "interop", "nn", "optim", "report", "train"))
+VARIABLE = "TINYGRAD_EDU_CACHE"
+STATE = {"optimized": True, "folder": None, "patch": None}
+
+
+def begin(folder, patch):
+    """From now on programs go to this folder; each way of compiling has a part of its own."""
+    STATE.update(folder=folder, patch=patch)
+    set_folder()
+
+
+def end():
+    set_passes(True)
+    STATE.update(folder=None, patch=None, optimized=True)
+
+
+def choose(item):
+    """Before a test and its fixtures."""
+    plain = item.nodeid.startswith(PLAIN) and item.get_closest_marker("optimized") is None
+    optimized = not plain or bool(os.environ.get("TINYGRAD_EDU_TEST_OPTIMIZED"))
+    if optimized is not STATE["optimized"]:
+        set_passes(optimized)
+        STATE["optimized"] = optimized
+        set_folder()
+
+
+def set_folder():
+    if STATE["folder"] is not None:
+        own = STATE["folder"] / ("optimized" if STATE["optimized"] else "plain")
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        STATE["patch"].setenv(VARIABLE, str(own))
+
+
+def set_passes(optimized):
+    """Numba reads this number for each program. Its code generator is made before, for optimized programs."""
+    if importlib.util.find_spec("numba") is None:
+        return
+    from numba.core import config
+    from numba.core.registry import cpu_target
+
+    cpu_target.target_context.codegen()
+    config.OPT = type(config.OPT)(3 if optimized else 0)
