@@ -11,7 +11,8 @@ TINYGRAD_EDU_TEST_OPTIMIZED=1 compiles everything as for users; a test marked `o
 import importlib.util
 import os
 
-PLAIN = tuple(f"tests/{name}/" for name in ("clinic", "course", "draw", "interop", "nn", "optim", "report", "train"))
+ROOMS = ("clinic", "course", "draw", "interop", "nn", "optim", "report", "train")
+PLAIN = (*(f"tests/{name}/" for name in ROOMS), "tests/test_bench.py")
 VARIABLE = "TINYGRAD_EDU_CACHE"
 STATE = {"optimized": True, "folder": None, "patch": None}
 

@@ -67,9 +67,10 @@ def opened(browser, tmp_path):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_the_first_view_shows_whole_nodes_of_a_readable_size(opened, nodes, name, way):
-    drawing = draw(nodes[name], **WAYS[way])
+    page = opened(draw(nodes[name], **WAYS[way]), 400)
     for width in (400, 1200):
-        page = opened(drawing, width)
+        resize(page, width)
+        page.refresh()
         drawn = len(page.find_elements("css selector", "#sheet svg:not([hidden]) g.node"))
         assert page.execute_script(SEEN) >= min(drawn, 2), width
 

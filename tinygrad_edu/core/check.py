@@ -26,8 +26,8 @@ TAYLOR_STEPS = [0.001 * 4.0**-k for k in range(6)]
 def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, atol: float = 1e-7) -> bool:
     """True if the gradient of f by every argument agrees with central differences, (f(x + h) - f(x - h))/2h.
 
-    Args: `arguments`, numbers, arrays, Values or Tensors (computed in float64); anything else is passed on as it is.
     A result of many numbers is weighted with fixed random numbers and summed.
+    arguments: numbers, arrays, Values or Tensors (computed in float64); anything else is passed on as it is.
     rtol: the relative difference allowed.
     atol: the absolute difference allowed.
     Errors: GradcheckError that names the argument, the index and both numbers.

@@ -89,9 +89,12 @@ def conv2d(
     dilation: PerAxis = 1,
     groups: int = 1,
 ) -> Any:
-    """The same of images x (batch, channels, height, width), with `weight` (out, channels/groups, height, width).
+    """conv1d along both axes of images x (batch, channels, height, width).
 
-    `stride`, `padding`, `dilation`: a number, or one for each of the two axes.
+    weight: (out, channels/groups, height, width).
+    bias: one number for each output channel, or None.
+    stride, padding, dilation: a number, or one for each of the two axes.
+    groups: how many groups the channels are split into, which do not mix.
 
     >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), padding=1).tolist()
     [[[[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]]]
@@ -165,7 +168,9 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: PerAxis = 1,
 ) -> Any:
-    """The same of images, with `weight` (channels, out/groups, height, width).
+    """conv_transpose1d along both axes of images x (batch, channels, height, width).
+
+    `weight` (channels, out/groups, height, width); the other arguments are numbers, or one for each axis.
 
     >>> conv_transpose2d(np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)), padding=1).tolist()
     [[[[4.0]]]]

@@ -51,7 +51,7 @@ def max_pool2d(
     dilation: PerAxis = 1,
     ceil_mode: bool = False,
 ) -> Any:
-    """The same over the last two axes.
+    """The largest of each window over the last two axes.  x̄ = ȳ where x is the largest, shared equally by ties.
 
     >>> max_pool2d(np.arange(16.0).reshape(4, 4), 2).tolist()
     [[5.0, 7.0], [13.0, 15.0]]
@@ -87,7 +87,7 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Any:
-    """The same over the last two axes.
+    """The mean of each window over the last two axes.  x̄ = the ȳ of every window that x is in, over their size.
 
     >>> avg_pool2d(np.arange(16.0).reshape(4, 4), 2).tolist()
     [[2.5, 4.5], [10.5, 12.5]]

@@ -24,9 +24,12 @@ def scan(
     It runs on arrays, Tensors and arrays of Values, and every round is differentiated. In a compiled function the
     rounds are steps of one program that share their machine code.
 
-    Args: `step`, a function (state, x) → (new state, y); `state`, the first state; `xs`, arrays of shape (T, ...):
-    round t gets entry [t]; `length`, T if xs is None. State, xs and y may be nested in dicts, lists and tuples; y may
-    be None. ys holds each y stacked along a new first axis, (T, ...).
+    State, xs and y may be nested in dicts, lists and tuples; y may be None. ys holds each y stacked along a new first
+    axis, (T, ...).
+    step: a function (state, x) → (new state, y).
+    state: the first state.
+    xs: arrays of shape (T, ...), of which round t gets entry [t].
+    length: T, where xs is None.
     Errors: ShapeError if the arrays differ in length, or there is no round at all; OperandError if step does not
     return a pair.
 

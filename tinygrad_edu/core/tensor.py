@@ -51,8 +51,10 @@ new = object.__new__
 class Tensor(TensorMethods, Operators):
     """An array of float32 or float64 that remembers how it was computed.
 
-    Args: `data`, an array, nested lists of floats or a number (copied); `requires_grad`, whether gradients are wanted;
-    `dtype`, float32 or float64 (integers are converted only when it is given); `label`, for pictures and errors.
+    data: an array, nested lists of floats, or a number (copied).
+    requires_grad: whether gradients are wanted.
+    dtype: float32 or float64; integers are converted only when it is given.
+    label: the name shown in pictures and errors.
     Attributes: `.grad`, an array of the same shape after `backward()`, else None.
     Errors: DtypeError for integers, complex numbers, objects and text.
 

@@ -57,8 +57,8 @@ def grad(
 ) -> Function:
     """The gradient ∂f/∂x of a function with one number as its result, as a function of the same arguments.
 
-    Args: `argnum`, the argument to differentiate by (several: a tuple of gradients); `argnums`, the same under
-    JAX's name; `has_aux`, f returns (number, anything else), and the result is (gradient, anything else).
+    argnum: the index of the argument to differentiate by, or several; `argnums`, the same under JAX's name.
+    has_aux: f returns (number, anything else), and the result is (gradient, anything else).
     Errors: NonScalarBackwardError where f gives more than one number; use `jacobian` there.
 
     >>> round(grad(lambda w, x: (w * x).tanh())(0.5, 2.0), 6)

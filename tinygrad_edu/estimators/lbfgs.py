@@ -47,7 +47,24 @@ DERIVATIVES: dict[str, Callable[[Array, Array], None]] = {
 }  # fmt: skip
 
 
-class Objective:
+class AtOnePoint:
+    """A loss whose evaluation leaves its gradient behind: SciPy asks for the one, then for the other."""
+
+    w: Array  # the weights of the last evaluation
+    g: Array  # the gradient there
+
+    def loss(self, w: Array) -> Any:
+        """The loss at these weights; computes the gradient as well."""
+        raise NotImplementedError
+
+    def gradient(self, w: Array) -> Array:
+        """The gradient at these weights. One function for both would cost 12 µs a call."""
+        if (w != self.w).any():
+            self.loss(w)
+        return self.g
+
+
+class Objective(AtOnePoint):
     """Loss and gradient of all samples at a vector of all weights, without allocating arrays for them."""
 
     def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
@@ -72,12 +89,6 @@ class Objective:
         self.differentiate(layers)
         return loss
 
-    def gradient(self, w: Array) -> Array:
-        """The gradient, which SciPy asks for at the same point; one function for both would cost 12 µs a call."""
-        if (w != self.w).any():
-            self.loss(w)
-        return self.g
-
     def differentiate(self, layers: list[Any]) -> None:
         """The gradient, from the layers' activations."""
         d = layers[-1] - self.Y
@@ -94,7 +105,7 @@ class Objective:
                 DERIVATIVES[self.activations[i - 1]](d, layers[i])
 
 
-class GeneralObjective:
+class GeneralObjective(AtOnePoint):
     """The same for what goes beyond scikit-learn, with Tensors in float64."""
 
     def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
@@ -125,12 +136,6 @@ class GeneralObjective:
         self.g[:] = np.concatenate([np.ravel(np.zeros(p.shape) if p.grad is None else p.grad) for p in self.parameters])
         own = self.cost.as_reported(float(loss.item()), self.Y, self.weight)
         return own + choices.penalties(self.model, [W.array for W in self.network.coefs]) / mass
-
-    def gradient(self, w: Array) -> Array:
-        """The gradient at the weights where SciPy has asked for the loss."""
-        if (w != self.w).any():
-            self.loss(w)
-        return self.g
 
 
 def minimize_loss(model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:

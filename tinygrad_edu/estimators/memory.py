@@ -27,12 +27,24 @@ WEIGHTLESS = 4  # the event, in addition to those of rules.end_of_epoch, that a 
 NO_WORDS = np.empty(0, np.uint32)
 
 
-class Memory:
-    """Data, weights and progress of one run.
+class NamedNumbers:
+    """The numbers named in WHOLE and NUMBERS, as items, in the two arrays that the program reads and writes."""
 
-    `weights` (n,), `gradient` (n,) and `moments` (2, n) are views. The numbers named in WHOLE and NUMBERS are read as
-    items and set with `update`.
-    """
+    whole: Array
+    numbers: Array
+
+    def __getitem__(self, name: str) -> Any:
+        return self.whole[WHOLE.index(name)] if name in WHOLE else self.numbers[NUMBERS.index(name)]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in WHOLE:
+            self.whole[WHOLE.index(name)] = value
+        else:
+            self.numbers[NUMBERS.index(name)] = value
+
+
+class Memory(NamedNumbers):
+    """Data, weights and progress of one run; `weights` (n,), `gradient` (n,) and `moments` (2, n) are views."""
 
     def __init__(
         self,
@@ -62,16 +74,10 @@ class Memory:
         self.at_once = max(1, int(AT_ONCE / (batch * n)))
         self.update(batch=batch, layers=len(layers) - 1, steps=self.at_once, shift=work)
 
-    def __getitem__(self, name: str) -> Any:
-        return self.whole[WHOLE.index(name)] if name in WHOLE else self.numbers[NUMBERS.index(name)]
-
     def update(self, **values: float) -> None:
         """Set numbers by name."""
         for name, value in values.items():
-            if name in WHOLE:
-                self.whole[WHOLE.index(name)] = value
-            else:
-                self.numbers[NUMBERS.index(name)] = value
+            self[name] = value
 
     def arguments(self, words: Array, curves: Array) -> tuple[Array, ...]:
         """The program's arguments."""

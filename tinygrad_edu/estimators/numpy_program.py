@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.estimators import forward, rules
-from tinygrad_edu.estimators.memory import NUMBERS, WEIGHTLESS, WHOLE, WIDTHS, Array, parts, shapes_of
+from tinygrad_edu.estimators.memory import WEIGHTLESS, WIDTHS, Array, NamedNumbers, parts, shapes_of
 
 NAMES = ("identity", "logistic", "tanh", "relu", "exp", "softmax")  # by their codes
 LOSSES = ("squared_error", "poisson", "log_loss", "binary_log_loss")
@@ -38,7 +38,7 @@ def run(
     state["total"] = state.total
 
 
-class State:
+class State(NamedNumbers):
     """The named numbers of a run, and views of its weights, gradient and moments."""
 
     def __init__(self, whole: Array, numbers: Array, memory: Array) -> None:
@@ -52,15 +52,6 @@ class State:
         self.by_coefs, self.by_intercepts = parts(self.g, shapes)
         self.penalized = sum(W.size for W in self.coefs)
         self.total = float(self["total"])
-
-    def __getitem__(self, name: str) -> Any:
-        return self.whole[WHOLE.index(name)] if name in WHOLE else self.numbers[NUMBERS.index(name)]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name in WHOLE:
-            self.whole[WHOLE.index(name)] = value
-        else:
-            self.numbers[NUMBERS.index(name)] = value
 
 
 def rows_of(X: Array, values: Array, columns: Array, ends: Array) -> Any:

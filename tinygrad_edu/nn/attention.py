@@ -104,11 +104,16 @@ class MultiHeadAttention(Module):
     """Attention in `num_heads` subspaces in parallel: y = concat(head₁, ..., headₕ) W_oᵀ + b_o.
 
     headᵢ = softmax(Qᵢ Kᵢᵀ/√d) Vᵢ, with Q = q W_qᵀ + b_q and so on, d = embed_dim/num_heads. (Vaswani et al. 2017)
-    Args: `embed_dim`, the width of input and output; `dropout`, of the attention weights in training; `causal`, whether
-    each position sees only itself and earlier ones; `init`, how the weights are initialized; `rng`, a random generator
-    or a seed; `dtype`, "float32" or "float64". Layers: `query`, `key`, `value` and `out`.
+    The layers are `query`, `key`, `value` and `out`.
+    embed_dim: the width of input and output.
+    num_heads: h, which has to divide the width.
+    dropout: the share of the attention weights that are set to 0 in training.
     bias: whether to add a learned bias.
+    causal: whether each position sees only itself and earlier ones.
+    init: how the weights are initialized: a function of nn.init, or its name.
+    rng: a random generator, or a seed.
     backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
     Errors: SettingError for bad settings, ShapeError for an input of another width.
 
     >>> layer = MultiHeadAttention(8, 2, causal=True, rng=0)
@@ -183,11 +188,17 @@ class TransformerEncoderLayer(Module):
 
     x ← x + attention(norm(x)), x ← x + W₂ f(W₁ norm(x) + b₁) + b₂ with `norm_first`; without it, as in the paper and in
     PyTorch, x ← norm(x + attention(x)) and so on. (Vaswani et al. 2017; Xiong et al. 2020)
-    Args: `d_model`, the width; `nhead`, the number of heads; `dim_feedforward`, the width between the two layers;
-    `dropout`, after attention, and within and after the network; `activation`, f, by name; `layer_norm_eps`, ε of the
-    norms; `causal`: see MultiHeadAttention.
+    d_model: the width of input and output.
+    nhead: the number of heads.
+    dim_feedforward: the width between the two layers of the network.
+    dropout: the share of numbers set to 0 in training: after attention, and within and after the network.
+    activation: f, by name.
+    layer_norm_eps: ε of the norms.
+    norm_first: whether the norms come before attention and network, or after them.
     bias: whether to add a learned bias.
-    init: how the input weights are initialized: a function of nn.init, or its name.
+    causal: whether each position sees only itself and earlier ones.
+    init: how the weights are initialized: a function of nn.init, or its name.
+    rng: a random generator, or a seed.
     backend: "tensor", or "scalar" for Values.
     dtype: "float64" or "float32".
 

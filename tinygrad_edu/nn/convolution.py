@@ -127,12 +127,18 @@ class Forward(Convolution):
 class Conv1d(Forward):
     """y[o, i] = Σ w[o, c, k]·x[c, i·stride + k·dilation] + b[o], of x (batch, in_channels, length).
 
-    Args: `kernel_size`, the length of the window; `padding`, how many zeros are added on each side, or "same" or
-    "valid"; `groups`, how many groups the channels are split into, which do not mix; `init`, how the weight is
-    initialized (nn.init); `rng`, a random generator or a seed; `dtype`, "float32" or "float64".
+    in_channels: the number of channels in the input.
     out_channels: the number of channels in the output.
+    kernel_size: the length of the window.
+    stride: the distance from one window to the next.
+    padding: how many zeros are added on each side, or "same" or "valid".
+    dilation: the spacing of the numbers within a window.
+    groups: how many groups the channels are split into, which do not mix.
     bias: whether to add a learned bias.
+    init: how the weight is initialized: a function of nn.init, or its name.
+    rng: a random generator, or a seed.
     backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
     Errors: SettingError for settings, ShapeError for an input that does not fit.
 
     >>> Conv1d(2, 3, 5, padding="same")(np.ones((4, 2, 10))).shape

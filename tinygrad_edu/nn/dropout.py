@@ -15,10 +15,10 @@ from tinygrad_edu.nn.module import Module
 class Dropout(Module):
     """In training each number becomes 0 with probability p and is divided by 1 - p otherwise; after eval(), y = x.
 
-    So the mean of y is x either way. Args: `p`, in [0, 1); `rng`, a random generator or a seed, from which both back
-    ends draw the same numbers. Errors: SettingError for p and rng; TraceError if anything but `fit` compiles it in
-    training.
-    (Srivastava et al. 2014)
+    So the mean of y is x either way. (Srivastava et al. 2014)
+    p: the probability, in [0, 1).
+    rng: a random generator or a seed, from which both back ends draw the same numbers.
+    Errors: SettingError for p and rng; TraceError if anything but `fit` compiles it in training.
 
     >>> layer = Dropout(0.5, rng=1)
     >>> layer([1.0, 1.0, 1.0, 1.0])

@@ -26,10 +26,14 @@ from tinygrad_edu.nn.torch_names import torch_arguments
 class Embedding(Module):
     """y = W[index], with W of shape (entries, features); a row that is read n times gets the sum of n gradients.
 
-    Args: `init`, how W is initialized, N(0, 1) by default; `padding_idx`, a row that starts at 0 and is never trained;
-    `rng`, the random generator or a seed; `dtype`, "float32" or "float64". Indices are integers from 0; floats with
-    integer values, which `fit` may pass, are accepted too.
+    Indices are integers from 0; floats with integer values, which `fit` may pass, are accepted too.
+    entries: the number of rows of W.
+    features: the width of a row.
+    padding_idx: a row that starts at 0 and is never trained.
+    init: how W is initialized; N(0, 1) by default.
+    rng: the random generator, or a seed.
     backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
     Errors: DtypeError for an index that is not an integer, SettingError for one out of range and for bad settings.
 
     >>> layer = Embedding(5, 2)

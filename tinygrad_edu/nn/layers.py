@@ -33,11 +33,13 @@ NORMS = {"layer": LayerNorm, "batch": BatchNorm}
 class Linear(Module):
     """y = x Wᵀ + b, with W of shape (out, in) and b of shape (out,).
 
-    Args: `init`, how W is initialized (a name or a function of nn.init); b starts at 0 unless `init` draws it too;
-    `rng`, the random generator or a seed; `dtype`, "float32" or "float64", the default.
     in_features: the width of the input's last axis.
     out_features: the width of the output's last axis.
-    bias: whether to add a learned bias.
+    bias: whether to add a learned bias; it starts at 0 unless `init` draws it too.
+    init: how W is initialized: a function of nn.init, or its name.
+    rng: the random generator, or a seed.
+    backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
 
     >>> layer = Linear(2, 3, backend="scalar")
     >>> layer([1.0, 2.0]).shape
@@ -117,11 +119,15 @@ class Sequential(Module):
 class MLP(Module):
     """A fully connected network, xₗ₊₁ = f(xₗ Wₗᵀ + bₗ); the same numbers on both back ends for one seed.
 
-    Args: `sizes`, the widths from input to output; `activation`, of the hidden layers, and `out_activation`, of
-    the last ("identity" for none), any operation of one argument by name; `init`, see nn.init; `seed`, an integer;
-    `backend`, "tensor", or "scalar" for NumPy arrays of Values; `norm`, "layer" or "batch", before the activation of
-    each hidden layer; `dropout`, the share of hidden units set to 0 in training, after the activation; `dtype`,
-    "float32" or "float64", the default.
+    sizes: the widths of all layers, from the input to the output.
+    activation: of the hidden layers, the name of any operation of one argument.
+    out_activation: of the last layer; "identity" for none.
+    init: how the weights are initialized: a function of nn.init, or its name.
+    seed: the seed that the weights are drawn from.
+    backend: "tensor", or "scalar" for NumPy arrays of Values.
+    norm: "layer" or "batch", before the activation of each hidden layer.
+    dropout: the share of hidden units that are set to 0 in training, after the activation.
+    dtype: "float64" or "float32".
     Errors: SettingError and NameNotFoundError for bad settings, ShapeError for an input of another width.
 
     >>> model = MLP([2, 3, 1], seed=1)

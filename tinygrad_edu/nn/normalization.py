@@ -58,10 +58,12 @@ class Normalization(Module):
 class LayerNorm(Normalization):
     """y = γ·(x - μ)/√(σ² + ε) + β, with mean μ and variance σ² of each sample over its features.
 
-    Args: `features`, the width of the last axis, or the widths of the last few; `affine=False` leaves out γ and β,
-    `bias=False` only β; `dtype`, "float32" or "float64".
+    features: the width of the last axis, or the widths of the last few.
     eps: ε, added to the variance to keep the division finite.
+    affine: whether to learn a scale γ and a shift β.
+    bias: whether to learn β, where γ is learned.
     backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
     Errors: SettingError for bad settings, ShapeError for an input of another width. (Ba et al. 2016)
 
     >>> LayerNorm(3)(np.array([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]])).data.round(3)
@@ -93,9 +95,11 @@ class LayerNorm(Normalization):
 class RMSNorm(Normalization):
     """y = γ·x/√(mean x² + ε), the mean over the features of each sample: not centred, no β. (Zhang and Sennrich 2019)
 
-    Args: `features`, the width of the last axis, or the widths of the last few; `eps`, None for the distance from 1 to
-    the next float, as in PyTorch; `affine=False` leaves out γ; `dtype`, "float32" or "float64".
+    features: the width of the last axis, or the widths of the last few.
+    eps: ε; None for the distance from 1 to the next float, as in PyTorch.
+    affine: whether to learn the scale γ.
     backend: "tensor", or "scalar" for Values.
+    dtype: "float64" or "float32".
 
     >>> RMSNorm(2)([[3.0, 4.0]]).data.round(3).tolist()
     [[0.849, 1.131]]
@@ -258,7 +262,9 @@ class BatchNorm2d(OverChannels, BatchNorm):
 class GroupNorm(OverChannels):
     """y = γ·(x - μ)/√(σ² + ε) + β, with μ and σ² of each sample over all numbers of a group of channels.
 
-    Args: `num_groups`, which has to divide `num_channels`; γ and β have one number for each channel. (Wu and He 2018)
+    γ and β have one number for each channel. (Wu and He 2018)
+    num_groups: the number of groups, which has to divide `num_channels`.
+    num_channels: the number of channels in the input.
     eps: ε, added to the variance to keep the division finite.
     affine: whether to learn a scale γ and a shift β.
     backend: "tensor", or "scalar" for Values.

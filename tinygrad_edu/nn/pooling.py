@@ -68,7 +68,7 @@ class MaxPool1d(MaxPool):
 
 
 class MaxPool2d(MaxPool):
-    """The same over the last two axes, of images (batch, channels, height, width).
+    """The maximum of each window over the last two axes, of images (batch, channels, height, width).
 
     kernel_size: the size of the window: one number, or one for each axis.
     stride: the distance from one window to the next.
@@ -116,7 +116,7 @@ class AvgPool1d(AvgPool):
 
 
 class AvgPool2d(AvgPool):
-    """The same over the last two axes, of images (batch, channels, height, width).
+    """The mean of each window over the last two axes, of images (batch, channels, height, width).
 
     kernel_size: the size of the window: one number, or one for each axis.
     stride: the distance from one window to the next.

@@ -22,14 +22,19 @@ from tinygrad_edu.nn.torch_names import torch_arguments
 class RNN(Recurrent):
     """The plain recurrent layer, hₜ = f(xₜ W_ihᵀ + hₜ₋₁ W_hhᵀ + b); its output is h.
 
-    Args: `activation`, f, any operation of one argument by name; `horizon`, how many steps a gradient flows back (None:
-    all); `init`, of the input weights, and `recurrent_init`, of the recurrent ones (nn.init; the same by default);
-    `rng`, a random generator or a seed; `num_layers`, how many are stacked, with `dropout` between them;
-    `bidirectional`, whether a second one reads the series backward; `dtype`, "float32" or "float64". h starts at 0.
     in_features: the width of the input's last axis.
-    hidden_features: the number of hidden units, the width of the state.
+    hidden_features: the number of hidden units, the width of the state h, which starts at 0.
+    activation: f, the name of any operation of one argument.
     bias: whether to add a learned bias.
+    horizon: how many time steps the gradient flows back; None for all of them.
+    init: how the input weights are initialized: a function of nn.init, or its name.
+    recurrent_init: how the recurrent weights are initialized; as the input weights by default.
+    rng: a random generator, or a seed.
     backend: "tensor", or "scalar" for Values.
+    num_layers: the number of stacked layers.
+    bidirectional: whether a second layer reads the series backward.
+    dropout: the share of numbers set to 0 between layers during training, in [0, 1).
+    dtype: "float64" or "float32".
     Errors: SettingError and NameNotFoundError for bad settings, ShapeError for an input or a state that does not fit.
 
     >>> outputs, h = RNN(2, 3, rng=0)(np.ones((5, 4, 2)))  # five series of four times
@@ -221,11 +226,14 @@ class Elman(Recurrent):
     With `horizon=1` the gradient takes c as a constant (the truncated gradient); None is full backpropagation through
     time.
 
-    Args: `self_feedback`, λ, and `context_start`, the initial c: as in RSNNS; `activation`, of the hidden units,
-    `out_activation`, f, and `out_bias`, whether the output has a bias; the others as for MLP and RNN.
     in_features: the width of the input's last axis.
     hidden_features: the number of hidden units, the width of the state.
     out_features: the width of the output's last axis.
+    activation: of the hidden units.
+    out_activation: f, of the output.
+    out_bias: whether the output has a bias.
+    self_feedback: λ, the share of the context that is kept.
+    context_start: the numbers that c starts with, as in RSNNS.
     init: how the input weights are initialized: a function of nn.init, or its name.
     recurrent_init: the same for the recurrent weights.
     seed: the seed that the weights are drawn from.

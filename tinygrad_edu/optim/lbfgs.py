@@ -30,11 +30,14 @@ class Minimum:
 class LBFGS:
     """Minimises a loss of all samples by a quasi-Newton method: SciPy's L-BFGS-B. (Liu and Nocedal 1989)
 
-    Args: `params`, Values or Tensors; `max_iter` and `max_fun`, limits on iterations and evaluations; `tol`, stop when
-    no entry of the gradient is larger (it also stops when the loss falls by less than 2.2e-9 of itself); `history`, how
-    many past steps its estimate of the curvature uses. Defaults are SciPy's. There is no learning rate: a line search
-    finds the length of each step.
-    others: none are taken; those of PyTorch's LBFGS are named in the error. Errors: SettingError.
+    There is no learning rate: a line search finds the length of each step. The defaults are SciPy's.
+    params: Values or Tensors, such as model.parameters().
+    max_iter: the largest number of iterations.
+    max_fun: the largest number of evaluations of the loss.
+    tol: stop when no entry of the gradient is larger; it also stops when the loss falls by less than 2.2e-9 of itself.
+    history: how many past steps the estimate of the curvature uses.
+    others: none are taken; those of PyTorch's LBFGS are named in the error.
+    Errors: SettingError.
 
     >>> from tinygrad_edu import Tensor
     >>> w = Tensor([5.0, -3.0], requires_grad=True)

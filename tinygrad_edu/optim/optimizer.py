@@ -25,9 +25,11 @@ Parameters = Iterable[Any]  # Values or Tensors, or dicts of them and of setting
 class Optimizer:
     """Changes parameters by a rule, from the gradients that backward() left in them.
 
-    Args: `params`, Values or Tensors, such as model.parameters(); `lr`, the learning rate η ≥ 0 or a schedule of it;
-    and the rule's own. `optimizer.lr` is the rate that the next step uses; setting it replaces the schedule.
-    For parameter groups with their own settings, give `params` as a list of {"params": ..., "lr": ..., ...}.
+    params: Values or Tensors, such as model.parameters(); for parameter groups with settings of their own, a list of
+    {"params": ..., "lr": ..., ...}.
+    lr: the learning rate η ≥ 0, or a schedule of it.
+    Further arguments are those of the rule. `optimizer.lr` is the rate that the next step uses; setting it replaces the
+    schedule.
     A Tensor without a gradient (None) is not changed; a Value always has one, 0 if the loss does not depend on it.
     Errors: SettingError for settings out of range or a parameter listed twice, OperandError for anything that is not a
     parameter.

@@ -103,7 +103,7 @@ class AdamW(Adam):
     lr: the learning rate η, or a schedule of it; 0.001.
     betas: (β₁, β₂), how much of the running means of g and g² is kept at each step, in [0, 1).
     eps: ε in the denominator; it keeps the division finite when the gradient is 0.
-    weight_decay: λ; ηλw is subtracted from each weight, apart from Adam's step.
+    weight_decay: λ; ηλw is subtracted from each weight, in addition to Adam's step.
     amsgrad: divide by the largest v so far instead of the current one.
 
     >>> from tinygrad_edu import Value

@@ -104,7 +104,7 @@ class Lion(WithBetas):
     params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.0001.
     betas: (β₁, β₂), the shares of momentum in the step, and in the running mean.
-    weight_decay: λ; ηλw is subtracted from each weight, apart from Adam's step.
+    weight_decay: λ; ηλw is subtracted from each weight, in addition to the step of ±η.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)

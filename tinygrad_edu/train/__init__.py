@@ -1,8 +1,9 @@
 """Training: `fit`, `fit_many`, `fit_online` for series in time, and the plain loop.
 
-Read recipe.py first (how a run is trained), then job.py (one call of `fit`), fit.py (the loop over epochs), stepper.py
-with eager.py and compiled/ (the ways of training), progress.py and run.py (what is recorded). checkpoint.py and
-resume.py go on with a run; sweep/ trains many, mpi/ on several machines.
+Read recipe.py first (how a run is trained), then job.py (one call of `fit`), fit.py (the loop over epochs), choose.py
+(which way of training, and why), stepper.py with eager.py and compiled/ (the ways), last_whole.py (where an interrupt
+leads back to), progress.py and run.py (what is recorded). checkpoint.py and resume.py go on with a run; sweep/ trains
+many, mpi/ on several machines.
 """
 
 from typing import TYPE_CHECKING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tinygrad_edu import checks
@@ -22,32 +23,49 @@ clock = time.perf_counter
 LOAD_SECONDS = 0.3  # a compiled program from the disk
 
 
-def stepper_for(job: Job, course: Any, shown: Bar) -> Stepper:
-    """How a job is trained, with its compiled session if it has one."""
-    if job.minimizer:
-        return LbfgsStepper(job, shown, course)
-    if job.ranks:
-        return data_parallel.RankStepper(job, shown, course)
-    if course is None:
-        return EagerStepper(job, shown)
-    from tinygrad_edu.train.compiled.stepper import CompiledStepper
+@dataclass(frozen=True)
+class Way:
+    """A way of training: the sentence that says which and why, and the compiled session, if there is one."""
 
-    return CompiledStepper(job, shown, course)
+    how: str
+    course: Any = None
+
+    @property
+    def foreign(self) -> bool:
+        """Does it run compiled code of the user's own, which is compared with the eager steps?"""
+        return self.course is not None and bool(self.course.program.foreign)
+
+    def stepper(self, job: Job, shown: Bar) -> Stepper:
+        """What does the epochs of a job in this way."""
+        if job.minimizer:
+            return LbfgsStepper(job, shown, self.course)
+        if job.ranks:
+            return data_parallel.RankStepper(job, shown, self.course)
+        if self.course is None:
+            return EagerStepper(job, shown)
+        from tinygrad_edu.train.compiled.stepper import CompiledStepper
+
+        return CompiledStepper(job, shown, self.course)
 
 
-def choose(job: Job, compiled: bool | str) -> tuple[Any, str]:
-    """(the compiled session or None, how the run is trained and why)."""
+def way_of(job: Job, compiled: bool | str) -> Way:
+    """How a job is trained. Errors: TraceError where compiled=True is given, and it cannot be compiled."""
+    return choose_together(job, compiled) if job.ranks else choose(job, compiled)
+
+
+def choose(job: Job, compiled: bool | str) -> Way:
+    """`way_of`, for a job of this process alone."""
     checks.one_of("compiled", compiled, (True, False, "auto"))
     if not compiled:
-        return None, "eager: asked for"
+        return Way("eager: asked for")
     if not all(isinstance(p, Tensor) for p in job.model.parameters()):
         if compiled is True:
             raise TraceError('compiled=True needs a model with backend="tensor"')
-        return None, "eager: the scalar back end"
+        return Way("eager: the scalar back end")
     if compiled is True:
-        return session_or_error(job), "compiled: asked for"
+        return Way("compiled: asked for", session_or_error(job))
     if job.how and not job.compiled:  # the eager form would round differently
-        return None, "eager: as before"
+        return Way("eager: as before")
     return session_or_eager(job)
 
 
@@ -63,35 +81,35 @@ def session_or_error(job: Job) -> Any:
     return program.course(job)
 
 
-def session_or_eager(job: Job) -> tuple[Any, str]:
+def session_or_eager(job: Job) -> Way:
     """`choose` for "auto": whatever a trace or the compiler cannot do is trained operation by operation."""
     state = PythonState(**job.roots)
     if state.opaque:
-        return None, f"eager: {state.opaque}"
+        return Way(f"eager: {state.opaque}")
     try:
         if job.how:
-            return training_program(job).course(job), "compiled: as before"
+            return Way("compiled: as before", training_program(job).course(job))
         seconds = eager_seconds(job)
         if seconds < LOAD_SECONDS:
-            return None, f"eager: {job.steps:,} steps, an estimated {seconds:.2g} s in all, are not worth compiling"
+            return Way(f"eager: {job.steps:,} steps, an estimated {seconds:.2g} s in all, are not worth compiling")
         program, how = program_if_worth(job, seconds)
-        return program and program.course(job), how
+        return Way(how, program and program.course(job))
     except Exception as error:
-        return None, f"eager: {first_line(error)}"
+        return Way(f"eager: {first_line(error)}")
     finally:
         for_certain(state.restore)
 
 
-def choose_together(job: Job, compiled: bool | str) -> tuple[Any, str]:
-    """`choose`, for the gradient alone; rank 0 decides for all."""
+def choose_together(job: Job, compiled: bool | str) -> Way:
+    """`way_of`, for the gradient alone; rank 0 decides for all."""
     bare = data_parallel.gradient_job(job)
     bare.how = job.how
 
-    found = data_parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
-    compiles = data_parallel.of_rank_0(job.ranks, found[0] is not None)
-    other = compiles != (found[0] is not None)
-    found = data_parallel.together(job.ranks, lambda: choose(bare, compiles) if other else found, "follow rank 0")
-    return found[0], f"{found[1]}; the gradient of each step, on {job.ranks.size} ranks"
+    own: Way = data_parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
+    compiles = data_parallel.of_rank_0(job.ranks, own.course is not None)
+    other = compiles != (own.course is not None)
+    way: Way = data_parallel.together(job.ranks, lambda: choose(bare, compiles) if other else own, "follow rank 0")
+    return replace(way, how=f"{way.how}; the gradient of each step, on {job.ranks.size} ranks")
 
 
 def program_if_worth(job: Job, seconds: float) -> tuple[Any, str]:

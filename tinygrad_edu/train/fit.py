@@ -18,10 +18,11 @@ from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, Optimizer, optimizer_for
 from tinygrad_edu.train import progress_bar
-from tinygrad_edu.train.choose import choose, choose_together, stepper_for
+from tinygrad_edu.train.choose import Way, choose, way_of
 from tinygrad_edu.train.config import config
 from tinygrad_edu.train.ending import reason
 from tinygrad_edu.train.job import Job, job_of, note_of_parts
+from tinygrad_edu.train.last_whole import LastWhole
 from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.progress_bar import Bar
@@ -29,9 +30,9 @@ from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.resume import resume
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import parameters_of
-from tinygrad_edu.train.snapshot import Point, for_certain
+from tinygrad_edu.train.snapshot import for_certain
 from tinygrad_edu.train.stepper import Epochs, Stepper, TakenBackError
-from tinygrad_edu.train.taken_back import Beginning, beginning
+from tinygrad_edu.train.taken_back import Beginning
 
 SETTINGS = [field.name for field in fields(Settings)]
 
@@ -99,19 +100,12 @@ def train_job(job: Job, compiled: bool | str) -> Run:
 
 
 class Training:
-    """One call of `fit`: a stepper gives whole epochs, which are recorded and checked for the end here.
-
-    `point`: the last whole epoch, to which Ctrl-C, NaN and errors lead back wherever they occur. An epoch is whole once
-    the callbacks have run, because they may write. Callbacks that have only read so far may be interrupted: they are
-    called again when the run continues, because one of them may have been about to write for the first time.
-    """
+    """One call of `fit`: a stepper gives whole epochs, which are recorded and checked for the end here."""
 
     def __init__(self, job: Job, compiled: bool | str) -> None:
         self.job, self.compiled, self.modes = job, compiled, Modes(job.model)
-        self.point, self.stepper = Point(job), Stepper(job, progress_bar.NoBar())
-        self.measured: Point | None = None  # before the callbacks of an epoch
+        self.whole, self.stepper = LastWhole(job), Stepper(job, progress_bar.NoBar())
         self.beginning: Beginning | None = None  # of a run whose compiled epochs may have to be taken back
-        self.only_look: bool | None = None  # whether the callbacks of earlier epochs only read
 
     def run(self) -> Run:
         """Run it; returns the record, also after Ctrl-C."""
@@ -121,10 +115,10 @@ class Training:
                 ending = self.all_epochs(shown)
             return self.finish(ending)
         except KeyboardInterrupt:
-            for_certain(self.back_to_whole_epoch)
+            for_certain(self.end_whole)
             return for_certain(lambda: self.finish(reason(self.job, interrupted=True)))
         except BaseException:
-            for_certain(self.back_to_point)
+            for_certain(self.back_to_whole)
             for_certain(self.modes.restore)
             raise
 
@@ -133,27 +127,27 @@ class Training:
         job = self.job
         job.go_on()
         over = job.progress.pending and job.call_back()
-        self.point = Point(job)
-        course, job.how = choose_together(job, self.compiled) if job.ranks else choose(job, self.compiled)
-        self.beginning = beginning(job, course)
-        job.how, job.ending = job.how + note_of_parts(job), ""
+        self.whole.is_now()
+        way = way_of(job, self.compiled)
+        self.beginning = Beginning(job) if way.foreign else None
+        job.how, job.ending = way.how + note_of_parts(job), ""
         if over or job.progress.stopped:  # the stopping rule has ended it before
             return reason(job, stopped=True)
         while True:
-            self.stepper = stepper_for(job, course, shown)
+            self.stepper = way.stepper(job, shown)
             try:
                 return self.epochs_of(self.stepper)
             except CompileError as error:
                 for_certain(self.stepper.close)
-                course = self.another_way(error)
+                way = self.another_way(error)
 
-    def another_way(self, error: CompileError) -> Any:
+    def another_way(self, error: CompileError) -> Way:
         """Make a new program if compiling was asked for and epochs were done since the last; else go on eagerly."""
         back = isinstance(error, TakenBackError)
         if back and self.beginning is not None:
             for_certain(self.beginning.restore)
-            self.point, self.measured = Point(self.job), None
-        self.point.restore()
+            self.whole.is_now()
+        self.whole.restore()
         done = len(self.job.losses)
         if self.compiled is True:
             if back:
@@ -162,17 +156,18 @@ class Training:
                 ) from error
             if self.stepper.start == done:
                 raise error
-            return choose(self.job, True)[0]
-        self.job.how = f"eager{f' after {done} epochs' if done else ''}: {error}{note_of_parts(self.job)}"
-        return None
+            return choose(self.job, True)
+        way = Way(f"eager{f' after {done} epochs' if done else ''}: {error}")
+        self.job.how = way.how + note_of_parts(self.job)
+        return way
 
     def epochs_of(self, stepper: Stepper) -> str:
         """Record the epochs that a stepper gives; returns why they ended."""
         with closing(stepper.epochs()) as epochs:
             for done in epochs:
-                over = self.keep(done)
+                over = self.keep(done, stepper)
                 if done.bad is not None:
-                    self.point.restore()
+                    self.whole.restore()
                     stepper.confirm()
                     return stepper.bad_ending(done.bad)
                 if over:
@@ -182,48 +177,41 @@ class Training:
                 stepper.read_again()
         stepper.confirm()
         for_certain(stepper.close)
-        self.point.restore()  # of an epoch that was begun
+        self.whole.restore()  # of an epoch that was begun
         return reason(self.job, interrupted=True) if stepper.interrupted else stepper.ending()
 
-    def keep(self, done: Epochs) -> bool:
+    def keep(self, done: Epochs, stepper: Stepper) -> bool:
         """Record epochs and apply the rules; is it over?"""
-        job, over = self.job, False
-        job.progress.record(done.losses, done.grad_norms, done.update_norms)
+        progress, over = self.job.progress, False
+        progress.record(done.losses, done.grad_norms, done.update_norms)
         if done.looked:
-            over = job.progress.follow_program(len(done.losses))
+            over = progress.follow_program(len(done.losses))
         elif len(done.losses):
-            over = self.stepper.look(self.note)
+            over = stepper.look(self.whole.note)
         if len(done.losses):
-            if self.measured is not None:
-                self.only_look = self.only_look is not False and self.measured.is_now()
-            self.point, self.measured = Point(job), None
+            self.whole.follow_callbacks()
         return over
 
-    def note(self) -> None:
-        """The state before the callbacks."""
-        self.measured = Point(self.job) if self.job.settings.callbacks else None
-
-    def back_to_point(self) -> None:
+    def back_to_whole(self) -> None:
         """Go back to the last whole epoch; doing it twice is the same as once."""
-        if self.measured is not None and self.only_look and self.measured.is_now():
-            self.point = self.measured
+        self.whole.count_interrupted()
         self.stepper.close()
-        self.point.restore()
+        self.whole.restore()
 
-    def back_to_whole_epoch(self) -> None:
-        """The same after Ctrl-C, including the epochs that a compiled block has done meanwhile."""
-        self.back_to_point()
-        self.measured, left = None, self.stepper.settle()
+    def end_whole(self) -> None:
+        """The same after Ctrl-C, with the epochs that a compiled block has done meanwhile."""
+        self.back_to_whole()
+        self.whole.measured, left = None, self.stepper.settle()
         if left is not None and len(left.losses):
             progress = self.job.progress
             progress.record(left.losses, left.grad_norms, left.update_norms)
             progress.seen = progress.epochs if left.looked else progress.seen
             self.job.measure()
-            self.point = Point(self.job)
+            self.whole.is_now()
 
     def finish(self, ending: str) -> Run:
         """Restore the best weights, if asked for, and make the record; doing it twice is the same as once."""
-        self.point.restore()
+        self.whole.restore()
         run = record(self.job, ending + self.job.restore_best(), self.compiled)
         self.modes.restore()
         return run

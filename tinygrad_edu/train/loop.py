@@ -45,9 +45,11 @@ def train(model: Module, X: Array, y: Array, loss: Loss, optimizer: Optimizer, b
 def accuracy(model: Module, X: Array, y: Array, threshold: float | None = None) -> float:
     """The share of samples that a model gets right, from 0 to 1.
 
-    Args: `X` (samples, ...); `y`, class numbers, one-hot rows, or one column of two levels such as 0 and 1, or -1
-    and 1. With several outputs the largest one is the answer. With one output the answer is the upper level if the
-    output is above `threshold`, by default midway between the levels; for logits use 0.
+    With several outputs the largest one is the answer. With one output the answer is the upper level if the output is
+    above `threshold`.
+    X: the inputs, (samples, ...).
+    y: class numbers, one-hot rows, or one column of two levels such as 0 and 1, or -1 and 1.
+    threshold: midway between the levels by default; for logits use 0.
 
     >>> from tinygrad_edu import nn
     >>> from tinygrad_edu.data import or_gate

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import Point
@@ -11,6 +9,8 @@ from tinygrad_edu.train.snapshot import Point
 
 class Beginning:
     """Model, optimizer, record, and what model, loss and callbacks keep in Python, as they were.
+
+    For a compiled run with code of the user's own, whose numbers are compared with the eager ones.
 
     With callbacks also the data, which they may write to, and all that the job consists of.
     """
@@ -27,8 +27,3 @@ class Beginning:
         self.job.sizes[:] = self.sizes
         self.python.restore()
         self.point.restore()
-
-
-def beginning(job: Job, course: Any) -> Beginning | None:
-    """That of a compiled run with code of the user's own, whose numbers are compared with the eager ones."""
-    return Beginning(job) if course is not None and course.program.foreign else None

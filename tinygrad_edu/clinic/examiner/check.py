@@ -210,10 +210,12 @@ def rounding(w: Array, g: Array, lr: float) -> float:
 
 
 def check_step(step: Callable[[Any], Any], forward: Forward, params: Any, *, lr: float) -> BackpropReport:
-    """The same for a whole training step, step(params) → new params (or params changed in place).
+    """Check a whole training step of gradient descent, as `check_backprop` checks gradients.
 
     The gradient is what the step has subtracted, divided by lr: (w - w_new)/lr.
-    Errors: as `check_backprop`.
+    step: params → new params; or it changes params in place and returns nothing.
+    forward: params → the loss. params: the weights to check at. lr: the learning rate of the step.
+    Errors: those of `check_backprop`.
 
     >>> forward = lambda p: 0.5 * np.sum((2.0 * p["w"] - 1.0) ** 2)
     >>> def step(p):

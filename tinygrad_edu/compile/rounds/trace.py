@@ -65,7 +65,7 @@ def scan(step: Step, state: Any, xs: Any, length: int | None) -> tuple[Any, Any]
 def first_that_works(traced: Callable[..., Found]) -> Found:
     """A trace with loops and symbolic sizes; if that fails, one without loops; then both for these sizes alone.
 
-    Args: `traced`, (the loops to unroll, or None for all; fixed=: are sizes plain numbers?) → what is made of it.
+    traced: (the loops to unroll, or None for all; fixed=: are sizes plain numbers?) → what is made of it.
     Errors: that of the trace without loops, which is the most informative.
     """
     fixed = partial(traced, fixed=True)

@@ -1,0 +1,42 @@
+"""The last whole epoch of a run, to which Ctrl-C, NaN and errors lead back wherever they occur."""
+
+from __future__ import annotations
+
+from tinygrad_edu.train.job import Job
+from tinygrad_edu.train.snapshot import Point
+
+
+class LastWhole:
+    """An epoch is whole once the callbacks have run, because they may write.
+
+    Callbacks that have only read so far may be interrupted: they are called again when the run continues, because one
+    of them may have been about to write for the first time.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.point = job, Point(job)
+        self.measured: Point | None = None  # before the callbacks of an epoch
+        self.only_look: bool | None = None  # whether the callbacks of earlier epochs only read
+
+    def is_now(self) -> None:
+        """What has been recorded is whole."""
+        self.point, self.measured = Point(self.job), None
+
+    def note(self) -> None:
+        """The state before the callbacks."""
+        self.measured = Point(self.job) if self.job.settings.callbacks else None
+
+    def follow_callbacks(self) -> None:
+        """The callbacks of an epoch have run, where there are any: it is whole."""
+        if self.measured is not None:
+            self.only_look = self.only_look is not False and self.measured.is_now()
+        self.is_now()
+
+    def count_interrupted(self) -> None:
+        """The epoch whose callbacks were interrupted is whole, too, if they have written nothing so far."""
+        if self.measured is not None and self.only_look and self.measured.is_now():
+            self.point = self.measured
+
+    def restore(self) -> None:
+        """Go back to it; doing it twice is the same as once."""
+        self.point.restore()
