@@ -17,7 +17,7 @@ def spoiled(exercise, mistake):
     found = set()
     for function in exercise.functions:
         right, theirs = exercise.right(function, inputs), exercise.right(function, inputs, mistake)
-        found |= {n for n in right if n not in theirs or not relations.same(theirs[n], right[n], 1e-6)}
+        found |= {n for n in right if n not in theirs or not relations.are_the_same(theirs[n], right[n], 1e-6)}
     return found
 
 
@@ -28,7 +28,9 @@ def apart(exercise, a, b):
     for mistake in (a, b):
         for function in exercise.functions:
             one, two = exercise.right(function, inputs, mistake), exercise.right(function, inputs, both)
-            if any(name in one and not relations.same(two[name], one[name]) for name in spoiled(exercise, mistake)):
+            if any(
+                name in one and not relations.are_the_same(two[name], one[name]) for name in spoiled(exercise, mistake)
+            ):
                 return False
     return True
 
@@ -103,7 +105,7 @@ def test_no_two_mistakes_give_the_same_numbers_under_two_names(exercise):
         for a, b in itertools.combinations(found, 2)
         if a.codes != b.codes
         and all(
-            one.keys() == other.keys() and all(relations.same(one[name], other[name]) for name in one)
+            one.keys() == other.keys() and all(relations.are_the_same(one[name], other[name]) for name in one)
             for one, other in zip(found[a], found[b], strict=True)
         )
     ]

@@ -19,7 +19,7 @@ from tinygrad_edu.draw import render as render_module
 from tinygrad_edu.draw.collapse import collapse_graph
 from tinygrad_edu.draw.dot import LABEL
 from tinygrad_edu.draw.graph import graph_of, layer_of
-from tinygrad_edu.draw.text import escape, number, option_text, quote, rows
+from tinygrad_edu.draw.text import escape, four_digits, option_text, quote, rows
 
 NASTY = 'a"b<c>|{}\\N \\ &amp; é𝒳 -->]]> "];x->y'
 needs_graphviz = pytest.mark.skipif(not render_module.available(), reason="needs Graphviz: the extra viz")
@@ -169,7 +169,7 @@ def test_direction_and_title():
     ],
 )  # fmt: skip
 def test_numbers_have_four_digits(value, text):
-    assert number(value) == text
+    assert four_digits(value) == text
 
 
 @pytest.mark.parametrize(

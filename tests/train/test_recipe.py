@@ -12,7 +12,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.named import optimizer_classes
-from tinygrad_edu.train.config import plain
+from tinygrad_edu.train.config import as_json
 from tinygrad_edu.train.recipe import CHECKS, Plan, Recipe, Settings
 from tinygrad_edu.train.stored import KINDS
 
@@ -44,7 +44,7 @@ def test_fit_is_told_every_setting_by_its_name():
 def test_a_record_gives_the_recipe_back(optimizer):
     run = run_of(optimizer)
     recipe = run.job.recipe
-    config = json.loads(json.dumps(plain(run.config)))
+    config = json.loads(json.dumps(as_json(run.config)))
     assert all(KINDS[name](config[name]) for name in KINDS.keys() & config.keys())
     again = Recipe.of_record(config)
     assert again == replace(recipe, batch_size=run.job.batch_size)
@@ -56,7 +56,7 @@ def test_a_record_gives_the_recipe_back(optimizer):
 @pytest.mark.parametrize("lr", [0.25, schedules.cosine(0.1, 9), schedules.inverse_time(0.1)])
 def test_the_learning_rate_comes_back_from_its_text(lr):
     run = run_of("Adam", lr=lr)
-    again = Recipe.of_record(json.loads(json.dumps(plain(run.config))))
+    again = Recipe.of_record(json.loads(json.dumps(as_json(run.config))))
     assert repr(again.lr) == repr(run.job.recipe.lr)
     assert again.make_optimizer(run.model.parameters()).lr == pytest.approx(float(schedules.as_schedule(lr)(0)))
 

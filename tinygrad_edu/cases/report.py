@@ -38,13 +38,13 @@ class Figure:
         found = self.found
         if self.tolerance > 0.0 and math.isfinite(found):  # one decimal more than what is compared
             found = round(found, max(0, 1 - math.floor(math.log10(self.tolerance))))
-        return f"{self.what:<52} {number(self.published):<22} {number(found)}{mark}"
+        return f"{self.what:<52} {all_digits(self.published):<22} {all_digits(found)}{mark}"
 
 
-def number(x: float) -> str:
+def all_digits(x: float) -> str:
     """Whole numbers without a point, others with all their digits.
 
-    >>> number(200.0), number(0.984)
+    >>> all_digits(200.0), all_digits(0.984)
     ('200', '0.984')
     """
     return f"{x:.0f}" if float(x).is_integer() else repr(float(x))

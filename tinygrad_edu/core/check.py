@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.transforms import plain, vjp
+from tinygrad_edu.core.transforms import unwrap, vjp
 from tinygrad_edu.errors import GradcheckError
 
 STEP = 1e-6  # relative; truncation h² and rounding ε/h of a central difference are both near 1e-11 of f there
@@ -108,7 +108,7 @@ def as_float64(x: ArrayLike) -> Any:
 def evaluate(f: Callable[..., Any], inputs: Sequence[Any], weights: ArrayLike) -> float:
     """The weighted sum of f's results, as a plain number."""
     y = vjp(f, *inputs)[0]
-    return float(np.sum(weights * plain(y)))
+    return float(np.sum(weights * unwrap(y)))
 
 
 def numerical_gradient(f: Callable[..., Any], inputs: Sequence[Any], which: int, weights: ArrayLike) -> Any:

@@ -194,7 +194,7 @@ def column_stack(xs: Sequence[Any]) -> Any:
 def block(arrays: ArrayLike) -> Any:
     """An array put together from nested lists of blocks: inner lists side by side, outer ones below each other."""
     depth = nesting(arrays)
-    rank = max(depth, *(np.ndim(x) for x in flat(arrays)))
+    rank = max(depth, *(np.ndim(x) for x in leaves_of_lists(arrays)))
 
     def join(tree: ArrayLike, level: int) -> Any:
         if not isinstance(tree, list):
@@ -209,8 +209,8 @@ def nesting(tree: ArrayLike) -> int:
     return 1 + max(map(nesting, tree)) if isinstance(tree, list) else 0
 
 
-def flat(tree: ArrayLike) -> list[Any]:
-    return [x for branch in tree for x in flat(branch)] if isinstance(tree, list) else [tree]
+def leaves_of_lists(tree: ArrayLike) -> list[Any]:
+    return [x for branch in tree for x in leaves_of_lists(branch)] if isinstance(tree, list) else [tree]
 
 
 @compose(method=False)

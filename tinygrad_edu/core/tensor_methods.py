@@ -152,15 +152,15 @@ class TensorMethods:
 
     def masked_select(self, mask: ArrayLike) -> Any:
         """The entries where the mask is True, in one row."""
-        return ARRAY_TABLE["getitem"](self, np.broadcast_to(np.asarray(plain(mask), bool), self.shape))
+        return ARRAY_TABLE["getitem"](self, np.broadcast_to(np.asarray(numbers_of(mask), bool), self.shape))
 
     def index_select(self, dim: int, index: Axis) -> Any:
         """The entries at whole numbers along an axis."""
-        return COMPOSED["take"](self, plain(index), axis=dim)
+        return COMPOSED["take"](self, numbers_of(index), axis=dim)
 
     def gather(self, dim: int, index: Axis) -> Any:
         """One entry along an axis for each whole number: np.take_along_axis."""
-        return COMPOSED["take_along_axis"](self, plain(index), axis=dim)
+        return COMPOSED["take_along_axis"](self, numbers_of(index), axis=dim)
 
     def clamp(self, min: ArrayLike = None, max: ArrayLike = None) -> Any:
         """x kept between two bounds, of which either may be left out."""
@@ -296,7 +296,7 @@ class TensorMethods:
         return ops.less_equal(self, other)
 
 
-def plain(x: ArrayLike) -> Any:
+def numbers_of(x: ArrayLike) -> Any:
     """The numbers of a Tensor; anything else as it is."""
     return getattr(x, "array", x)
 

@@ -107,7 +107,7 @@ def value_and_grad(
         refuse_several_numbers(y)
         gradients = pull(1.0)
         if has_aux:
-            y = y, extra[0] if is_node(y) else plain(extra[0])
+            y = y, extra[0] if is_node(y) else unwrap(extra[0])
         return y, gradients if is_several(which) else gradients[0]
 
     return both
@@ -187,7 +187,7 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, 
             found = iter(derivatives(y, given_leaves(variables), seed, again))
         return tuple(tree_map(lambda x: like(x, found, again), primals))
 
-    return (y if nested else plain(y)), pull
+    return (y if nested else unwrap(y)), pull
 
 
 def given_leaves(tree: ArrayLike) -> list[Any]:
@@ -227,7 +227,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         dummies = list(dummy.flat) if is_object(dummy) else [dummy]
         found = derivatives(total, dummies, 1.0, nested)
         tangent = np.reshape(np.array(found, dtype=object), y.shape) if is_object(dummy) else found[0]
-    return (y, tangent) if nested else (plain(y), plain_like(plain(y), tangent))
+    return (y, tangent) if nested else (unwrap(y), plain_like(unwrap(y), tangent))
 
 
 def seed_variable(y: Node) -> Any:
@@ -335,16 +335,16 @@ def zero_like(x: Node) -> Any:
     return Tensor(np.zeros(x.shape, x.dtype)) if isinstance(x, Tensor) else Value(0.0)
 
 
-def plain(x: Node) -> Any:
+def unwrap(x: Node) -> Any:
     """A node as the number or array that it holds; lists and tuples of nodes too."""
     if isinstance(x, Tensor):
         return x.array if x.ndim else x.array.item()
     if is_object(x):
-        return np.reshape([float(plain(v)) for v in x.flat], x.shape)
-    return tree_map(plain, x) if isinstance(x, (list, tuple, dict)) else getattr(x, "data", x) if is_node(x) else x
+        return np.reshape([float(unwrap(v)) for v in x.flat], x.shape)
+    return tree_map(unwrap, x) if isinstance(x, (list, tuple, dict)) else getattr(x, "data", x) if is_node(x) else x
 
 
 def plain_like(x: Node, g: Node) -> Any:
     """A gradient as what x is: a float for a number, an array for an array."""
     array: Any = getattr(g, "array", getattr(g, "data", g)) if is_node(g) else g
-    return np.asarray(plain(array)) if isinstance(x, np.ndarray) else float(array)
+    return np.asarray(unwrap(array)) if isinstance(x, np.ndarray) else float(array)

@@ -61,12 +61,12 @@ def decode(x: Any) -> Any:
     return x
 
 
-def plain(x: Any) -> Any:
+def as_json(x: Any) -> Any:
     """A result that is no arrays, as JSON's own kinds."""
     if isinstance(x, dict):
-        return {str(name): plain(each) for name, each in x.items()}
+        return {str(name): as_json(each) for name, each in x.items()}
     if isinstance(x, (list, tuple)):
-        return [plain(each) for each in x]
+        return [as_json(each) for each in x]
     return x if isinstance(x, (str, int, float, bool, type(None))) else repr(x)[:80]
 
 
@@ -89,7 +89,7 @@ def called(function: Any, arguments: dict[str, Any], count: int) -> dict[str, An
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "submission"]
         return {"error": f"{type(error).__name__}: {error}"[:500], "line": frames[-1].lineno if frames else 0}
     if not count:
-        return {"value": plain(found)}
+        return {"value": as_json(found)}
     if isinstance(found, dict):
         return {"named": {str(name): encode(x) for name, x in found.items()}}
     several = isinstance(found, tuple) or (isinstance(found, list) and count > 1)  # one result may be a list of lists

@@ -80,7 +80,7 @@ class Evidence:
     def begins_alike(self, suspect: Suspect) -> bool:
         """Does it give one wrong result of the first case? Most suspects are cleared by that."""
         first = suspect.results(self.exercise, self.inputs[0])
-        return any(name in first and relations.same(self.got[0][name], first[name]) for name in self.wrong)
+        return any(name in first and relations.are_the_same(self.got[0][name], first[name]) for name in self.wrong)
 
     def explains(self, suspect: Suspect) -> list[str]:
         """The wrong results whose numbers it gives in every case, and which it changes."""
@@ -88,14 +88,16 @@ class Evidence:
         return [
             name
             for name in self.wrong
-            if all(name in t and relations.same(g[name], t[name]) for g, t in zip(self.got, theirs, strict=True))
+            if all(
+                name in t and relations.are_the_same(g[name], t[name]) for g, t in zip(self.got, theirs, strict=True)
+            )
             and self.changes(suspect, name)
         ]
 
     def changes(self, suspect: Suspect, name: str) -> bool:
         """Does it change this result?"""
         pairs = zip(self.numbers(suspect), self.right, strict=True)
-        return any(name not in t or not relations.same(t[name], r[name], CHANGED) for t, r in pairs)
+        return any(name not in t or not relations.are_the_same(t[name], r[name], CHANGED) for t, r in pairs)
 
     def at_odds(self, suspect: Suspect, some: Sequence[str]) -> bool:
         """Would it also change a result that it does not explain?"""
@@ -113,13 +115,13 @@ def find(evidence: Evidence) -> Findings:
     left the relation to the right numbers, and small changes of the solution; last, what the examiner says.
     """
     classics = suspects.classics(evidence.exercise)
-    found = whole(evidence, classics) or cover(evidence, classics) or together(evidence)
+    found = explain_all(evidence, classics) or cover(evidence, classics) or together(evidence)
     if found is None:
         found = partly(evidence, classics)
     return found if found.mistakes else ask_examiner(evidence)
 
 
-def whole(evidence: Evidence, given: Iterable[Suspect], how: str = "one of") -> Findings | None:
+def explain_all(evidence: Evidence, given: Iterable[Suspect], how: str = "one of") -> Findings | None:
     """Those that explain all that is wrong, and spoil nothing else."""
     fit = [s for s in given if len(evidence.explains(s)) == len(evidence.wrong)]
     fit = [s for s in fit if not evidence.at_odds(s, evidence.wrong)]
@@ -161,7 +163,7 @@ def parts(
 
 def together(evidence: Evidence) -> Findings | None:
     """Two classic mistakes at once."""
-    return whole(evidence, filter(evidence.begins_alike, suspects.pairs(evidence.exercise)), "together")
+    return explain_all(evidence, filter(evidence.begins_alike, suspects.pairs(evidence.exercise)), "together")
 
 
 def partly(evidence: Evidence, classics: Sequence[Suspect]) -> Findings:
@@ -170,7 +172,7 @@ def partly(evidence: Evidence, classics: Sequence[Suspect]) -> Findings:
     related = {name: relations.relation(evidence.cases(name)) for name in rest}
     small = [s for s in suspects.small_changes(evidence.exercise) if evidence.begins_alike(s)]
     if not found and None in related.values():
-        one = whole(evidence, small, "together")
+        one = explain_all(evidence, small, "together")
         if one is not None:
             return one
     for name, said in related.items():

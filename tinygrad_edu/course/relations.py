@@ -38,7 +38,7 @@ class Case:
     inputs: Mapping[str, Any]
 
 
-def same(a: Any, b: Any, within: float = SAME) -> bool:
+def are_the_same(a: Any, b: Any, within: float = SAME) -> bool:
     """Do two arrays hold the same numbers, NaN and infinity in the same places?"""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape:
@@ -67,16 +67,20 @@ Found = Iterator[tuple[str, str]]
 
 def order(c: Case) -> Found:
     for other, numbers in c.results.items():
-        if other != c.name and same(c.got, numbers) and not same(numbers, c.right):
+        if other != c.name and are_the_same(c.got, numbers) and not are_the_same(numbers, c.right):
             wanted = ", ".join(c.results)
             yield "another_order", f"{other} is in its place: return the results in the order {wanted}."
 
 
 def shape(c: Case) -> Found:
     """Transposed, or with axes of length 1 more or less."""
-    if c.got.ndim == 2 and same(c.got.T, c.right) and not same(c.got, c.right):
+    if c.got.ndim == 2 and are_the_same(c.got.T, c.right) and not are_the_same(c.got, c.right):
         yield "another_shape", "Transposed: exchange the two factors of the product, or use .T."
-    elif c.got.shape != c.right.shape and c.got.size == c.right.size and same(c.got.reshape(c.right.shape), c.right):
+    elif (
+        c.got.shape != c.right.shape
+        and c.got.size == c.right.size
+        and are_the_same(c.got.reshape(c.right.shape), c.right)
+    ):
         yield (
             "another_shape",
             f"Its numbers are right, but its shape is not: {c.got.ndim} axes instead of {c.right.ndim} (keepdims?).",
@@ -86,9 +90,9 @@ def shape(c: Case) -> Found:
 def sums(c: Case) -> Found:
     if c.got.ndim > c.right.ndim:
         for axes in axes_of(c.got.ndim):
-            if same(c.got.sum(axis=axes), c.right):
+            if are_the_same(c.got.sum(axis=axes), c.right):
                 yield "not_summed", f"Still to be summed over axis {axes[0] if len(axes) == 1 else axes}."
-    if c.got.shape == c.right.shape[1:] and same(c.got, c.right.sum(axis=0)) and c.right.ndim > 1:
+    if c.got.shape == c.right.shape[1:] and are_the_same(c.got, c.right.sum(axis=0)) and c.right.ndim > 1:
         yield "summed_too_far", "Summed over its first axis, which it should keep."
 
 
@@ -102,7 +106,7 @@ def factor(c: Case) -> Found:
     if square == 0.0:
         return
     ratio = float(np.sum(c.got * c.right)) / square
-    if abs(ratio) < NEAR or abs(ratio - 1.0) < NEAR or not same(c.got, ratio * c.right):
+    if abs(ratio) < NEAR or abs(ratio - 1.0) < NEAR or not are_the_same(c.got, ratio * c.right):
         return
     if abs(ratio + 1.0) < SAME:
         yield "sign", "The sign is wrong."
@@ -133,7 +137,7 @@ def input_term(c: Case) -> Found:
     for name, x in c.inputs.items():
         if np.shape(x) == c.right.shape == c.got.shape and np.size(x):
             for sign, words in ((1.0, "added to"), (-1.0, "taken away from")):
-                if same(c.got, c.right + sign * np.asarray(x)):
+                if are_the_same(c.got, c.right + sign * np.asarray(x)):
                     yield "input_added", f"{name} itself is {words} it: begin from zeros."
 
 
@@ -143,7 +147,7 @@ def nothing(c: Case) -> Found:
 
 
 def rounding(c: Case) -> Found:
-    if same(c.got, c.right, SINGLE) and np.array_equal(c.got, c.got.astype(np.float32)):
+    if are_the_same(c.got, c.right, SINGLE) and np.array_equal(c.got, c.got.astype(np.float32)):
         yield "single_precision", "Right to 7 digits, as in float32: compute in float64, as the inputs are."
 
 

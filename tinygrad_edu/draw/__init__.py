@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.draw.drawing import Drawing
 from tinygrad_edu.draw.graph import Graph, graph_of, is_node
-from tinygrad_edu.draw.model import flat, is_model, sample_run
+from tinygrad_edu.draw.model import is_model, nodes_in, sample_run
 from tinygrad_edu.draw.network import Colour, draw_network
 from tinygrad_edu.draw.owners import owners_of
 from tinygrad_edu.draw.plan import Collapse, Direction, Plan, draw_graph
@@ -98,7 +98,7 @@ def graph_to_draw(target: Any, inputs: Samples = None) -> Graph:
         graph = graph_of(*sample_run(target, inputs))
     else:
         listed = isinstance(target, list | tuple) or getattr(getattr(target, "dtype", None), "kind", "") == "O"
-        nodes = flat(target) if listed and not is_node(target) else [target]
+        nodes = nodes_in(target) if listed and not is_node(target) else [target]
         strange = [node for node in nodes if not is_node(node)] if nodes else [target]
         if strange:
             what = f"{type(strange[0]).__name__} {strange[0]!r:.60}"

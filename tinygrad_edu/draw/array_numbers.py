@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.draw.text import is_large, norm, number, plain, size, value_text
+from tinygrad_edu.draw.text import data_of, four_digits, is_large, norm, size, value_text
 
 Node = Any
 MOST = 200_000  # numbers in the arrays of a node: above, the page says the rule alone
@@ -13,9 +13,9 @@ MOST = 200_000  # numbers in the arrays of a node: above, the page says the rule
 
 def shares_of(node: Node) -> dict[int, Any]:
     """By the place of the parent, its part of the gradient: ∂L/∂node · ∂node/∂parent. Nothing before `backward`."""
-    grad = plain(getattr(node, "grad", None))
+    grad = data_of(getattr(node, "grad", None))
     inputs = getattr(node, "parents", ())
-    if not hasattr(grad, "dtype") or any(size(plain(x)) > MOST for x in (node, *inputs)):
+    if not hasattr(grad, "dtype") or any(size(data_of(x)) > MOST for x in (node, *inputs)):
         return {}
     import numpy
 
@@ -35,14 +35,14 @@ def share_text(share: ArrayLike, node: Node, slot: int) -> str:
     if not is_large(share):
         return value_text(share)
     first = f"; first element {first_product(share, node, slot)}"
-    return f"array of shape {tuple(share.shape)}, norm {number(norm(share))}{first}"
+    return f"array of shape {tuple(share.shape)}, norm {four_digits(norm(share))}{first}"
 
 
 def first_product(share: ArrayLike, node: Node, slot: int) -> str:
     """The first element: "0.5 · 0.91 = 0.455" of an elementwise operation, else the number alone."""
-    end = number(share.reshape(-1)[0])
+    end = four_digits(share.reshape(-1)[0])
     partials_on_arrays = getattr(node.op, "partials_on_arrays", None)
-    grad = plain(node.grad)
+    grad = data_of(node.grad)
     if partials_on_arrays is None or grad.shape != share.shape:
         return end
     import numpy
@@ -50,14 +50,14 @@ def first_product(share: ArrayLike, node: Node, slot: int) -> str:
     with numpy.errstate(all="ignore"):
         partial = partials_on_arrays(node.array, [getattr(x, "array", x) for x in node.parents])[slot]
     partial = numpy.broadcast_to(partial, share.shape).reshape(-1)[0]
-    return f"{number(grad.reshape(-1)[0])} · {number(partial)} = {end}"
+    return f"{four_digits(grad.reshape(-1)[0])} · {four_digits(partial)} = {end}"
 
 
 def rule_of(node: Node, slot: int, mine: str, names: list[str]) -> str:
     """The chain rule for one parent, as one writes it: of a product of matrices the transposed other factor."""
     g, parent = f"∂L/∂{mine}", names[slot]
     operation = getattr(node, "op", None)
-    matrices = [len(getattr(plain(getattr(x, "data", x)), "shape", ())) == 2 for x in getattr(node, "parents", ())]
+    matrices = [len(getattr(data_of(getattr(x, "data", x)), "shape", ())) == 2 for x in getattr(node, "parents", ())]
     if getattr(operation, "name", "") == "matmul" and matrices == [True, True]:
         return f"∂L/∂{parent} += " + (f"{g} @ {names[1]}ᵀ" if slot == 0 else f"{names[0]}ᵀ @ {g}")
     return f"∂L/∂{parent} += {g} · ∂{mine}/∂{parent}"
@@ -70,10 +70,10 @@ def derivatives_of(node: Node, names: list[str]) -> list[str]:
     matrices the other factor, transposed. Equal numbers as one.
     """
     parents = getattr(node, "parents", ())
-    axes = [len(getattr(plain(x), "shape", ())) for x in parents]
+    axes = [len(getattr(data_of(x), "shape", ())) for x in parents]
     if getattr(node.op, "name", "") == "matmul" and axes == [2, 2]:
         return [f"@ {names[1]}ᵀ", f"{names[0]}ᵀ @"]
-    if any(size(plain(x)) > MOST for x in (node, *parents)):
+    if any(size(data_of(x)) > MOST for x in (node, *parents)):
         return []
     import numpy
 
@@ -88,7 +88,7 @@ def local_arrays(node: Node) -> dict[int, Any]:
 
     from tinygrad_edu.core.backward import pull
 
-    data = plain(node)
+    data = data_of(node)
     partials_on_arrays = getattr(node.op, "partials_on_arrays", None)
     if partials_on_arrays is not None:
         return dict(enumerate(partials_on_arrays(node.array, [getattr(x, "array", x) for x in node.parents])))
@@ -102,6 +102,6 @@ def derivative_text(partial: Any) -> str:
     """Equal numbers as one, a few in full, many as their norm."""
     import numpy
 
-    partial = numpy.asarray(plain(partial), dtype=float)
+    partial = numpy.asarray(data_of(partial), dtype=float)
     first = partial.reshape(-1)[:1]
-    return number(first[0]) if first.size and (partial == first).all() else value_text(partial)
+    return four_digits(first[0]) if first.size and (partial == first).all() else value_text(partial)

@@ -11,7 +11,7 @@ from tinygrad_edu.draw.blocks import Blocks, blocks_of
 from tinygrad_edu.draw.graph import Graph, Kind
 from tinygrad_edu.draw.layers import Layers, find_layers, with_constants
 from tinygrad_edu.draw.loss import LossPart
-from tinygrad_edu.draw.text import norm, plain, size
+from tinygrad_edu.draw.text import data_of, norm, size
 
 By = Literal["layer", "operation"]
 ROOTS: dict[By, str] = {"layer": "inputs", "operation": "leaves"}  # titles of the group with the key ""
@@ -45,7 +45,7 @@ class Group:
         elif kind == "parameter":
             self.add_parameter(graph.nodes[number])
         elif kind == "input":
-            self.values += size(plain(graph.data(number)))
+            self.values += size(data_of(graph.data(number)))
             self.names += [graph.labels[number]] if graph.labels[number] else []
             self.shape = getattr(graph.data(number), "shape", None) if len(self.names) < 2 else None
         if number in graph.outputs:
@@ -53,7 +53,7 @@ class Group:
 
     def add_parameter(self, node: Any) -> None:
         """Count the numbers of a parameter, and lengthen the norms."""
-        data, grad = plain(node.data), plain(node.grad)
+        data, grad = data_of(node.data), data_of(node.grad)
         self.parameters += size(data)
         self.data = math.hypot(self.data, norm(data))
         if grad is not None:
@@ -89,7 +89,7 @@ def collapse_graph(graph: Graph, by: By, loss: LossPart | None = None, join: boo
     for number, place in enumerate(ends):
         groups[place].add(graph, number)
     for key, group in zip(places, groups, strict=True):
-        group.kind, group.repeats = kind_of(key, group), blocks.repeats.get(key, 1)
+        group.kind, group.repeats = color_kind(key, group), blocks.repeats.get(key, 1)
         group.words = blocks.words.get(key) or layers.words.get(key, "")
         group.steps = steps_of(graph, layers, key, keys)
     edges = Counter((ends[parent], end) for end, above in zip(ends, graph.parents, strict=True) for parent in above)
@@ -114,7 +114,7 @@ def steps_of(graph: Graph, layers: Layers, key: str, keys: list[str]) -> int:
     return max(uses.values(), default=0)
 
 
-def kind_of(key: str, group: Group) -> Kind:
+def color_kind(key: str, group: Group) -> Kind:
     """The colour of a group."""
     if not key:
         return "input"

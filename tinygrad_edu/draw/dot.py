@@ -12,11 +12,11 @@ from tinygrad_edu.draw.graph import Graph, Kind, is_node
 from tinygrad_edu.draw.loss import LossPart
 from tinygrad_edu.draw.text import (
     count,
+    data_of,
     escape,
+    four_digits,
     is_large,
-    number,
     option_text,
-    plain,
     quote,
     rows,
     symbol,
@@ -103,7 +103,7 @@ def has_gradients(graph: Graph) -> bool:
 
 
 def is_zero(grad: Any) -> bool:
-    grad = plain(grad)
+    grad = data_of(grad)
     return not (grad.any() if hasattr(grad, "any") else grad)
 
 
@@ -146,7 +146,7 @@ def local_derivatives(graph: Graph, place: int) -> list[str]:
     """∂node/∂parent for each parent: of a Value the number it keeps, of a Tensor see array_numbers.py."""
     node, parents = graph.nodes[place], graph.parents[place]
     if hasattr(node, "partials"):
-        return [number(plain(partial)) for partial in node.partials]
+        return [four_digits(data_of(partial)) for partial in node.partials]
     from tinygrad_edu.draw.array_numbers import derivatives_of  # NumPy, without which Values are drawn
 
     names = [clean(graph.labels[parent]) or f"argument {k}" for k, parent in enumerate(parents, 1)]

@@ -9,7 +9,7 @@ from tinygrad_edu.draw.collapse import LOSS, Collapsed, Group
 from tinygrad_edu.draw.dot import LABEL, Lines, box, has_gradients
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.loss import LossPart
-from tinygrad_edu.draw.text import brief, count, list_names, number, size, symbol
+from tinygrad_edu.draw.text import brief, count, four_digits, list_names, size, symbol
 
 MANY_OPERATIONS = 6  # in the box of a group; the rest is summed up
 
@@ -45,7 +45,7 @@ def group_sections(graph: Graph, group: Group, by: str, gradients: bool) -> Iter
     yield input_lines(group)
     if group.parameters:
         norms = [("|data|", group.data), ("|grad|", group.grad if gradients else None)]
-        shown = [(name, number(norm)) for name, norm in norms if norm is not None]
+        shown = [(name, four_digits(norm)) for name, norm in norms if norm is not None]
         yield [("parameters", f"{group.parameters:,}"), *shown]
     yield [("steps", f"{group.steps}")] if group.steps > 1 else []
     yield operation_lines(group, by) if by == "operation" or not group.words else []

@@ -8,7 +8,7 @@ from typing import Any
 
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.graph import Graph
-from tinygrad_edu.draw.text import number, option_text, plain, single, size
+from tinygrad_edu.draw.text import data_of, four_digits, option_text, single, size
 
 MOST_OPERATIONS = 400  # in a formula that anybody would read
 SUM, PRODUCT, SIGN, POWER, ATOM = range(5)  # how tightly a formula holds together
@@ -137,7 +137,7 @@ def literal(text: str) -> str:
 
 def constant(graph: Graph, n: int) -> Part:
     """A plain number."""
-    text = number(single(plain(graph.data(n))))
+    text = four_digits(single(data_of(graph.data(n))))
     if text.strip("-") in ("inf", "nan"):
         text = text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
     mantissa, _, exponent = text.partition("e")

@@ -10,7 +10,7 @@ from typing import Any
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.recompute import parts_ending_at, recompute, users_of
 from tinygrad_edu.draw.roles import Roles, first_fixed_beside, is_number, looks_like_a_loss, roles_of
-from tinygrad_edu.draw.text import number as digits
+from tinygrad_edu.draw.text import four_digits as digits
 from tinygrad_edu.draw.text import single, size
 from tinygrad_edu.errors import TinygradError
 

@@ -24,7 +24,7 @@ def sample_run(model: Model, inputs: Samples = None) -> tuple[list[Any], dict[in
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     given = zeros(model) if inputs is None else inputs
     with record_lines():
-        outputs = flat(model(scalar_sample(given)) if is_scalar(model) else tensor_run(model, given))
+        outputs = nodes_in(model(scalar_sample(given)) if is_scalar(model) else tensor_run(model, given))
     if not outputs or not all(map(is_node, outputs)):
         raise DrawError(
             f"{type(model).__name__} turned a sample input into {outputs[:1]!r:.80}: there is nothing to draw"
@@ -82,7 +82,7 @@ def tensor_sample(inputs: Samples) -> Any:
     return Tensor(numpy.atleast_2d(numpy.asarray(inputs, dtype=float)), label="x", requires_grad=True)
 
 
-def flat(outputs: Any) -> list[Any]:
+def nodes_in(outputs: Any) -> list[Any]:
     """The nodes in lists, tuples and object arrays, first to last."""
     found: list[Any] = []
     stack = [outputs]

@@ -88,7 +88,7 @@ def name_on_arrays(graph: Graph, entry: int, operations: Sequence[int], data: Ar
                 return ""
             tried.append((x, y))
         for name, function, tolerance in functions_of_an_array(tried[0][0], wanted):
-            if all(same(function(x), y, tolerance) for x, y in tried):
+            if all(are_close(function(x), y, tolerance) for x, y in tried):
                 return name
     return ""
 
@@ -101,7 +101,7 @@ def rows_tried(data: Any, result: Any) -> tuple[tuple[int, ...], tuple[int, ...]
     return (rows, *data.shape[1:]), (rows, *result.shape[1:])
 
 
-def same(a: Any, b: Any, tolerance: float) -> bool:
+def are_close(a: Any, b: Any, tolerance: float) -> bool:
     import numpy as np
 
     return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, rtol=tolerance, atol=tolerance))

@@ -79,7 +79,7 @@ def columns_by_module(model: Model) -> dict[int, int]:
 def stages_of_layer(layer: Any, gradients: bool) -> Iterator[Stage]:
     """The steps of one layer or function: two of an Elman network, whose output is a layer of its own."""
     if not isinstance(layer, Module) or isinstance(layer, Activation):
-        yield Stage(None, name_of(getattr(layer, "operation", layer)))
+        yield Stage(None, function_name(getattr(layer, "operation", layer)))
         return
     arrays = layer.gradients() if gradients else layer.state_dict()
     words = layer.describe() or type(layer).__name__
@@ -127,7 +127,7 @@ def say_what_is_shown(model: Model) -> str:
     return f"Shown are {', '.join(said)}." if said else ""
 
 
-def name_of(function: Any) -> str:
+def function_name(function: Any) -> str:
     """A function as text: the name of an operation, or its own."""
     return str(getattr(function, "name", None) or getattr(function, "__name__", None) or type(function).__name__)
 

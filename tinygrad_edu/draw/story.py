@@ -9,7 +9,7 @@ from tinygrad_edu.charts.text import clean
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.draw.array_numbers import rule_of, share_text, shares_of
 from tinygrad_edu.draw.graph import Graph, is_node
-from tinygrad_edu.draw.text import brief, is_large, norm, number, option_text, plain, size, symbol
+from tinygrad_edu.draw.text import brief, data_of, four_digits, is_large, norm, option_text, size, symbol
 
 Node = Any
 LONGEST = 300  # letters of a label or a line in the panel
@@ -42,11 +42,11 @@ def story(
 def tell_node(graph: Graph, place: int, layer: str) -> dict[str, Any]:
     """One node: what stands in its panel, and what each step says about it."""
     node = graph.nodes[place]
-    facts = {"id": f"n{place}", "kind": graph.kind(place), "layer": layer, "name": name_of(graph, place)}
+    facts = {"id": f"n{place}", "kind": graph.kind(place), "layer": layer, "name": node_name(graph, place)}
     facts |= whole_label(graph, place) | tell_place(node)
     if not is_node(node):
         return {**facts, "value": spell(node), "parents": []}
-    gradient = plain(getattr(node, "grad", None))
+    gradient = data_of(getattr(node, "grad", None))
     return {
         **facts,
         "value": spell(node.data),
@@ -60,9 +60,9 @@ def tell_result(graph: Graph, place: int) -> dict[str, Any]:
     """Of a result: the operation, its formula, the line of the forward pass, and what it hands back to each parent."""
     node, operation = graph.nodes[place], graph.operations[place]
     options = option_text(getattr(node, "options", None))
-    names = [name_of(graph, parent) for parent in graph.parents[place]]
+    names = [node_name(graph, parent) for parent in graph.parents[place]]
     values = [brief_number(graph.nodes[parent]) for parent in graph.parents[place]]
-    mine, shares = name_of(graph, place), shares_of(node)
+    mine, shares = node_name(graph, place), shares_of(node)
     return {
         "parents": [f"n{parent}" for parent in graph.parents[place]],
         "operation": symbol(operation),
@@ -81,13 +81,13 @@ def hand_back(
     parent, node = graph.parents[place][slot], graph.nodes[place]
     if graph.kind(parent) == "constant":
         return None
-    told = {"parent": f"n{parent}", "rule": rule_of(node, slot, name_of(graph, place), names), "numbers": ""}
+    told = {"parent": f"n{parent}", "rule": rule_of(node, slot, node_name(graph, place), names), "numbers": ""}
     partials = getattr(node, "partials", ())
     if slot in shares:
         told["numbers"] = share_text(shares[slot], node, slot)
-    elif len(partials) > slot and size(plain(node.grad)) == 1:
-        g, d = float(plain(node.grad)), float(plain(partials[slot]))
-        told["numbers"] = f"{number(g)} · {number(d)} = {number(g * d)}"
+    elif len(partials) > slot and size(data_of(node.grad)) == 1:
+        g, d = float(data_of(node.grad)), float(data_of(partials[slot]))
+        told["numbers"] = f"{four_digits(g)} · {four_digits(d)} = {four_digits(g * d)}"
     return told
 
 
@@ -105,7 +105,7 @@ def tell_place(node: Node) -> dict[str, str]:
     return {"place": clean(str(place)), "source": clean(place.source, LONGEST), "part": clean(place.part, LONGEST)}
 
 
-def name_of(graph: Graph, place: int) -> str:
+def node_name(graph: Graph, place: int) -> str:
     """A node's label, as in the picture; else the number of a constant, or v3 for the fourth node."""
     label, node = clean(graph.labels[place]), graph.nodes[place]
     if label or is_node(node):
@@ -119,13 +119,13 @@ def spell(data: ArrayLike) -> str:
     >>> spell(-0.5)
     '-0.5'
     """
-    data = plain(data)
-    return f"{tuple(data.shape)}, norm {number(norm(data))}" if is_large(data) else brief(data)
+    data = data_of(data)
+    return f"{tuple(data.shape)}, norm {four_digits(norm(data))}" if is_large(data) else brief(data)
 
 
 def brief_number(node: Node) -> str:
     """A single number as text; "" for an array."""
-    data = plain(getattr(node, "data", node)) if is_node(node) else node
+    data = data_of(getattr(node, "data", node)) if is_node(node) else node
     return brief(data) if size(data) == 1 else ""
 
 

@@ -36,10 +36,10 @@ def symbol(operation: str) -> str:
     return SYMBOLS.get(operation, operation)
 
 
-def number(value: ArrayLike) -> str:
+def four_digits(value: ArrayLike) -> str:
     """Four significant digits; below a million without an exponent.
 
-    >>> number(-3.0), number(2 ** -0.5), number(0.000012), number(54321.6), number(-0.0)
+    >>> four_digits(-3.0), four_digits(2 ** -0.5), four_digits(0.000012), four_digits(54321.6), four_digits(-0.0)
     ('-3', '0.7071', '1.2e-05', '54322', '0')
     """
     x = float(value)
@@ -62,10 +62,10 @@ def text_of_nested(items: Any) -> str:
     """The numbers of a small array, in the brackets of its shape; as deep as the array has axes."""
     if isinstance(items, list):
         return f"[{', '.join(text_of_nested(item) for item in items)}]"
-    return number(items)
+    return four_digits(items)
 
 
-def plain(value: ArrayLike) -> Any:
+def data_of(value: ArrayLike) -> Any:
     """A number or an array; of a node (a gradient can be one, for higher order) its data."""
     return value.data if hasattr(value, "parents") else value
 
@@ -107,25 +107,25 @@ def rows(data: ArrayLike, grad: Any) -> list[tuple[str, str]]:
     >>> rows(0.5, -3.0)
     [('data', '0.5'), ('grad', '-3')]
     """
-    data, grad = plain(data), plain(grad)
+    data, grad = data_of(data), data_of(grad)
     if not is_large(data):
         pairs = [("data", data), ("grad", grad)]
         return [(name, value_text(value)) for name, value in pairs if value is not None]
-    lines = [("shape", str(tuple(data.shape))), ("|data|", number(norm(data)))]
-    return lines if grad is None else [*lines, ("|grad|", number(norm(grad)))]
+    lines = [("shape", str(tuple(data.shape))), ("|data|", four_digits(norm(data)))]
+    return lines if grad is None else [*lines, ("|grad|", four_digits(norm(grad)))]
 
 
 def value_text(value: ArrayLike) -> str:
     """A number, or a small array in full; a large one as its norm."""
     if is_large(value):
-        return f"|{number(norm(value))}|"
-    return text_of_nested(value.tolist()) if hasattr(value, "tolist") else number(value)
+        return f"|{four_digits(norm(value))}|"
+    return text_of_nested(value.tolist()) if hasattr(value, "tolist") else four_digits(value)
 
 
 def brief(data: ArrayLike) -> str:
     """A number, or a small array in full; a large one as its shape and norm."""
-    data = plain(data)
-    return f"{tuple(data.shape)} |data| {number(norm(data))}" if is_large(data) else value_text(data)
+    data = data_of(data)
+    return f"{tuple(data.shape)} |data| {four_digits(norm(data))}" if is_large(data) else value_text(data)
 
 
 def option_text(options: Mapping[str, Any] | None) -> str:

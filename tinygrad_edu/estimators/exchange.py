@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.errors import OperandError
 from tinygrad_edu.estimators.aliases import Estimator
-from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
+from tinygrad_edu.estimators.memory import Array, join_arrays, parts, shapes_of
 from tinygrad_edu.estimators.stochastic import Optimizer
 from tinygrad_edu.nn.layers import Linear, Sequential, find_activation
 from tinygrad_edu.train.run import Run
@@ -70,7 +70,7 @@ def optimizer_from(model: Estimator, theirs: Estimator) -> Optimizer:
     memories = [theirs.ms, theirs.vs] if model.solver == "adam" else [theirs.velocities]
     made.t = getattr(theirs, "t", 0)
     for row, memory in zip(made.moments, memories, strict=False):
-        row[:] = flat(memory)
+        row[:] = join_arrays(memory)
     return made
 
 

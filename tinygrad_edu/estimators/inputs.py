@@ -21,7 +21,7 @@ def samples_and_targets(
     model: Estimator, X: Samples, y: Samples, reset: bool, kinds: str, **options: Any
 ) -> tuple[Any, Array]:
     """X (samples, features), dense or CSR or CSC, and y; `kinds` of y's numbers that need no conversion."""
-    if reset and plain(X) and type(y) is np.ndarray and y.shape == X.shape[:1] and usable(y, kinds):
+    if reset and is_plain_matrix(X) and type(y) is np.ndarray and y.shape == X.shape[:1] and usable(y, kinds):
         model.n_features_in_ = X.shape[1]
         model.__dict__.pop("feature_names_in_", None)
         return X, y
@@ -33,7 +33,7 @@ def samples_and_targets(
 
 def samples(model: Estimator, X: Samples) -> Any:
     """X for a fitted model."""
-    if plain(X) and X.shape[1] == model.n_features_in_ and not hasattr(model, "feature_names_in_"):
+    if is_plain_matrix(X) and X.shape[1] == model.n_features_in_ and not hasattr(model, "feature_names_in_"):
         return X
     return validate_data(model, X, accept_sparse=["csr", "csc"], reset=False)
 
@@ -44,7 +44,7 @@ def usable(y: Array, kinds: str) -> bool:
         return y.dtype.kind in kinds and (y.dtype.kind != "f" or bool(np.isfinite(y.sum())))
 
 
-def plain(X: Samples) -> bool:
+def is_plain_matrix(X: Samples) -> bool:
     """Is it a finite, non-empty matrix of floats in this machine's byte order?"""
     if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0 or X.dtype not in FLOATS:
         return False

@@ -21,7 +21,7 @@ from tinygrad_edu.compile.backend.blas_threads import for_product
 from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.estimators import choices, forward, general, messages
 from tinygrad_edu.estimators.aliases import Estimator
-from tinygrad_edu.estimators.memory import Array, flat, parts, shapes_of
+from tinygrad_edu.estimators.memory import Array, join_arrays, parts, shapes_of
 
 STOPPED = 99  # SciPy's status where a callback has ended it
 # With fewer multiplications, waiting for a second BLAS thread costs more than it saves (45 ms against 6 per fit).
@@ -70,7 +70,7 @@ class Objective(AtOnePoint):
     def __init__(self, model: Estimator, X: Samples, Y: Array, weight: Array | None) -> None:
         self.X, self.Y, self.weight, self.alpha = X, Y.astype(float), weight, model.alpha
         self.activations, self.code = model._activations(), model._loss_code()
-        self.w = flat(model.coefs_, model.intercepts_).astype(float)  # SciPy's, for float32 samples too
+        self.w = join_arrays(model.coefs_, model.intercepts_).astype(float)  # SciPy's, for float32 samples too
         self.g = np.empty_like(self.w)
         shapes = shapes_of([X.shape[1], *(b.size for b in model.intercepts_)])
         (self.coefs, self.intercepts), (self.by_coefs, self.by_intercepts) = (

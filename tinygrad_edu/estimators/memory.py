@@ -97,7 +97,7 @@ def shapes_of(widths: Sequence[int]) -> list[tuple[int, ...]]:
     return [*pairwise(widths), *((width,) for width in widths[1:])]
 
 
-def flat(*parts: Sequence[Array]) -> Array:
+def join_arrays(*parts: Sequence[Array]) -> Array:
     """Arrays concatenated to one vector."""
     return np.concatenate([np.ravel(array) for arrays in parts for array in arrays])
 

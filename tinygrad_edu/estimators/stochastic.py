@@ -18,7 +18,7 @@ from tinygrad_edu.compile.backend.blas_threads import for_product
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, Samples
 from tinygrad_edu.estimators import callbacks, general, messages, rules
 from tinygrad_edu.estimators.aliases import Estimator
-from tinygrad_edu.estimators.memory import NO_WORDS, WEIGHTLESS, Array, Memory, flat, parts
+from tinygrad_edu.estimators.memory import NO_WORDS, WEIGHTLESS, Array, Memory, join_arrays, parts
 from tinygrad_edu.estimators.network import SCHEDULES, SOLVERS, program
 from tinygrad_edu.estimators.shuffling import Words
 
@@ -96,7 +96,7 @@ class Training:
 
     def set_up(self, model: Estimator, optimizer: Optimizer) -> None:
         memory = self.memory
-        memory.weights[:] = flat(model.coefs_, model.intercepts_)
+        memory.weights[:] = join_arrays(model.coefs_, model.intercepts_)
         memory.moments[:] = optimizer.moments
         patience = math.inf if self.held else model.n_iter_no_change
         record = -math.inf if self.held else -model.best_loss_
@@ -152,7 +152,7 @@ class Training:
         if self.incremental:
             model.stopped_ = bool(ended)
             if ended and self.held:
-                self.memory.weights[:] = flat(model._best_coefs, model._best_intercepts)
+                self.memory.weights[:] = join_arrays(model._best_coefs, model._best_intercepts)
         elif not ended:
             warnings.warn(messages.not_converged(model), ConvergenceWarning, stacklevel=messages.callers())
 

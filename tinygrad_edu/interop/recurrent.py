@@ -56,7 +56,7 @@ def of_torch(layer: Any) -> Step:
             first = "" if level == 0 and not turned else "levels.reverse."
             place = first if level == 0 else f"levels.deeper.{level - 1}.{turned}."
             arrays |= {f"{place}{key}": value for key, value in own.items()}
-            sources |= {f"{place}{key}": ids[f"{kind_of(key)}{end}"] for key in own}
+            sources |= {f"{place}{key}": ids[f"{torch_array(key)}{end}"] for key in own}
     options = {
         "bias": bool(layer.bias), "num_layers": layer.num_layers, "bidirectional": bool(layer.bidirectional),
         "dropout": float(layer.dropout) if layer.num_layers > 1 else 0.0,
@@ -67,7 +67,7 @@ def of_torch(layer: Any) -> Step:
     )
 
 
-def kind_of(key: str) -> str:
+def torch_array(key: str) -> str:
     """The array of torch that one of ours is a part of."""
     name = key.rpartition(".")[2]
     return {"bias": "bias_ih", "candidate_bias": "bias_hh"}.get(name, name)

@@ -46,13 +46,13 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def name_of(thing: Any) -> str:
+def thing_name(thing: Any) -> str:
     return thing if isinstance(thing, str) else str(getattr(thing, "__name__", type(thing).__name__))
 
 
 def torch_loss(loss: Any) -> str:
     """Our name of a torch loss. Errors: SettingError for one that has none."""
-    name = name_of(loss)
+    name = thing_name(loss)
     if name in TORCH_LOSSES:
         if name == "PoissonNLLLoss" and not getattr(loss, "log_input", True):
             raise SettingError("PoissonNLLLoss(log_input=False) has no counterpart: only log_input=True has")
@@ -73,7 +73,7 @@ def terms_of(loss: Any, batch: int, y: Any) -> int:
 def keras_loss(loss: Any) -> tuple[str, bool]:
     """(our name of a Keras loss, or "categorical", does it take logits?). Errors: SettingError for one without."""
     config = loss.get_config() if hasattr(loss, "get_config") else {}
-    name = str(config.get("name") or name_of(loss))
+    name = str(config.get("name") or thing_name(loss))
     if name in LOSSES and name not in KERAS_LOSSES:
         return name, LOSSES[name].link != "identity"
     if name not in KERAS_LOSSES:
@@ -83,9 +83,9 @@ def keras_loss(loss: Any) -> tuple[str, bool]:
 
 def optimizer_of(optimizer: Any, lr: float | None = None) -> tuple[str, Any, dict[str, Any]]:
     """(our name, rate or schedule, options) of an optimizer of torch or Keras, or of a name such as "adam"."""
-    kind = next((k for k in KINDS if k.lower() == name_of(optimizer).lower()), None)
+    kind = next((k for k in KINDS if k.lower() == thing_name(optimizer).lower()), None)
     if kind is None:
-        raise unknown_name("optimizer", name_of(optimizer), KINDS)
+        raise unknown_name("optimizer", thing_name(optimizer), KINDS)
     if isinstance(optimizer, str):
         return kind, USUAL_RATE[kind] if lr is None else float(lr), {}
     groups = getattr(optimizer, "param_groups", None)

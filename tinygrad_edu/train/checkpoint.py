@@ -16,7 +16,7 @@ from tinygrad_edu.checks import whole
 from tinygrad_edu.core.checksum import checksum
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
-from tinygrad_edu.train.config import config, plain
+from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import generators
 
@@ -90,7 +90,7 @@ def arrays(job: Job) -> dict[str, Array]:
 
 def facts(job: Job) -> dict[str, Any]:
     """Everything but the arrays. NaN and infinity are written as Python's json writes them."""
-    found: dict[str, Any] = plain(
+    found: dict[str, Any] = as_json(
         {
             "config": config(job),
             "stop_reason": job.ending or f"not finished: saved after {len(job.losses)} of {job.settings.epochs} epochs",

@@ -57,16 +57,16 @@ def name_of(x: object) -> str:
     return str(getattr(x, "name", getattr(x, "__name__", x)))
 
 
-def plain(x: object) -> Any:
+def as_json(x: object) -> Any:
     """The same in JSON's types: a schedule as its printed text, a function as its name.
 
-    >>> plain({"lr": 0.1, "loss": len, "betas": (0.9, np.float64(0.99))})
+    >>> as_json({"lr": 0.1, "loss": len, "betas": (0.9, np.float64(0.99))})
     {'lr': 0.1, 'loss': 'builtins.len', 'betas': [0.9, 0.99]}
     """
     if isinstance(x, dict):
-        return {name: plain(each) for name, each in x.items()}
+        return {name: as_json(each) for name, each in x.items()}
     if isinstance(x, (list, tuple)):
-        return [plain(each) for each in x]
+        return [as_json(each) for each in x]
     if isinstance(x, (np.generic, np.ndarray)):
         return x.tolist()
     if isinstance(x, (str, int, float, type(None))):

@@ -16,7 +16,7 @@ from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, Tinyg
 from tinygrad_edu.nn.module import arrays_to_keep
 from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
 from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, read
-from tinygrad_edu.train.config import config, plain
+from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.progress import curve
 from tinygrad_edu.train.rate_state import state_of_rate
@@ -80,7 +80,7 @@ def state_for(job: Job, state: Mapping[str, Array]) -> dict[str, Array]:
 
 def refuse_other_settings(job: Job, theirs: Mapping[str, Any]) -> None:
     """All that the run was told has to be the same, but for the number of epochs and where the weights began."""
-    ours = json.loads(json.dumps(plain(config(job))))
+    ours = json.loads(json.dumps(as_json(config(job))))
     pairs = [(name, theirs.get(name), x) for name, x in ours.items() if name not in ("epochs", "model")]
     if isinstance(ours["model"], dict) and isinstance(theirs["model"], dict):
         pairs += [(name, theirs["model"].get(name), x) for name, x in ours["model"].items() if name not in START]

@@ -18,7 +18,7 @@ from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import storage
 from tinygrad_edu.train import checkpoint, stored
-from tinygrad_edu.train.config import plain
+from tinygrad_edu.train.config import as_json
 
 Array = np.ndarray[Any, Any]
 CURVES = ("loss_curve", "grad_norms", "update_norms", "validation_curve")
@@ -91,7 +91,7 @@ class Run:
             self.refuse_moved(f"save({str(path)!r})")
             return checkpoint.write(self.job, path)
         record = {name: getattr(self, name).tolist() for name in CURVES}
-        record |= {"stop_reason": self.stop_reason, "how": self.how, "config": plain(self.config)}
+        record |= {"stop_reason": self.stop_reason, "how": self.how, "config": as_json(self.config)}
         path.parent.mkdir(parents=True, exist_ok=True)
         whole_files.replace(path.resolve(), json.dumps(record, indent=1).encode())
         return path
@@ -109,7 +109,7 @@ class Run:
         try:
             record: dict[str, Any] = stored.check_curves(found)
             facts = stored.check_facts(facts)
-            made = stored.rebuilt(facts["config"], state) if state and model is None else model
+            made = stored.rebuild_mlp(facts["config"], state) if state and model is None else model
         except ValueError as error:
             raise CheckpointError(f"{path} is not a run written by Run.save: {error}") from None
         if state and model is not None:

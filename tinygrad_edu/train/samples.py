@@ -132,10 +132,10 @@ def output_shape(model: Module, inputs: Array) -> tuple[int, ...]:
     return tuple(np.shape(output[0] if isinstance(output, tuple) else output))
 
 
-def whole(y: Samples) -> Array:
+def as_classes(y: Samples) -> Array:
     """Classes as whole numbers, which they are not in a file: only where every entry is one.
 
-    >>> whole([0.0, 2.0]), whole([0.5, 2.0])
+    >>> as_classes([0.0, 2.0]), as_classes([0.5, 2.0])
     (array([0, 2]), array([0.5, 2. ]))
     """
     numbers = np.asarray(getattr(y, "array", y))

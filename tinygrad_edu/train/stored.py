@@ -21,15 +21,15 @@ DTYPES = ("float32", "float64")
 WIDEST = 2**31  # of a layer; the weights in the file say whether it is so
 
 
-def whole(x: object) -> bool:
+def is_index(x: object) -> bool:
     return isinstance(x, int) and not isinstance(x, bool) and 0 <= x < 2**63
 
 
-def real(x: object) -> bool:
+def is_real(x: object) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e300  # a comparison: no conversion
 
 
-def text(x: object) -> bool:
+def is_text(x: object) -> bool:
     return isinstance(x, str)
 
 
@@ -37,17 +37,17 @@ def either(*checks: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda x: any(check(x) for check in checks)
 
 
-def none(x: object) -> bool:
+def is_none(x: object) -> bool:
     return x is None
 
 
-def truth(x: object) -> bool:
+def is_truth(x: object) -> bool:
     return isinstance(x, bool)
 
 
-def settings(x: object) -> bool:
+def are_settings(x: object) -> bool:
     """Names with plain numbers, texts, truth values, or lists of them."""
-    plain = either(real, text, truth, none)
+    plain = either(is_real, is_text, is_truth, is_none)
     listed = either(plain, lambda each: isinstance(each, list) and all(map(plain, each)))
     return isinstance(x, dict) and all(name.isidentifier() and listed(each) for name, each in x.items())
 
@@ -55,10 +55,10 @@ def settings(x: object) -> bool:
 def mlp_or_text(x: object) -> bool:
     """The arguments of an MLP, or what another model prints."""
     if not isinstance(x, dict):
-        return text(x)
+        return is_text(x)
     sizes = x.get("sizes")
-    wide = isinstance(sizes, list) and len(sizes) > 1 and all(whole(n) and 0 < n < WIDEST for n in sizes)
-    return wide and settings({name: each for name, each in x.items() if name != "sizes"})
+    wide = isinstance(sizes, list) and len(sizes) > 1 and all(is_index(n) and 0 < n < WIDEST for n in sizes)
+    return wide and are_settings({name: each for name, each in x.items() if name != "sizes"})
 
 
 def passes(name: str) -> Callable[[Any], bool]:
@@ -66,7 +66,7 @@ def passes(name: str) -> Callable[[Any], bool]:
 
     def check(x: object) -> bool:
         try:
-            return (not isinstance(x, int) or whole(abs(x)) or truth(x)) and CHECKS[name](name, x) == x
+            return (not isinstance(x, int) or is_index(abs(x)) or is_truth(x)) and CHECKS[name](name, x) == x
         except TinygradError:
             return False
 
@@ -77,15 +77,15 @@ def passes(name: str) -> Callable[[Any], bool]:
 KINDS: dict[str, Callable[[Any], bool]] = {
     "model": mlp_or_text,
     "dtype": lambda x: x in DTYPES,
-    "loss": text,
-    "optimizer": text,
-    "lr": either(none, real, text),
-    "optimizer_settings": settings,
-    "samples": whole,
-    "sample_weight": truth,
-    "validation": either(none, real, text),
+    "loss": is_text,
+    "optimizer": is_text,
+    "lr": either(is_none, is_real, is_text),
+    "optimizer_settings": are_settings,
+    "samples": is_index,
+    "sample_weight": is_truth,
+    "validation": either(is_none, is_real, is_text),
     **{name: passes(name) for name in CHECKS},
-    "steps": whole,
+    "steps": is_index,
 }
 
 
@@ -117,7 +117,7 @@ def check_curves(found: Mapping[str, Any]) -> dict[str, Array]:
 def check_facts(found: Mapping[str, Any]) -> dict[str, Any]:
     """Why it ended, how it ran, and the settings."""
     for name in ("stop_reason", "how"):
-        if not text(found[name]):
+        if not is_text(found[name]):
             raise ValueError(f"{name} is {type(found[name]).__name__}, not text")
     config = found["config"]
     if not isinstance(config, dict):
@@ -138,7 +138,7 @@ def brief(x: object) -> str:
     return found if len(found) <= 60 else f"{found[:60]}..."
 
 
-def rebuilt(config: Mapping[str, Any], state: Mapping[str, Array]) -> Any:
+def rebuild_mlp(config: Mapping[str, Any], state: Mapping[str, Array]) -> Any:
     """An MLP of the form and dtype that the settings name, with these weights; None for any other model.
 
     The widths are compared with the weights first: 5 kB of settings could ask for any memory.

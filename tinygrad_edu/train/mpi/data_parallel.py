@@ -28,7 +28,7 @@ from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim import SGD, clip_by_norm, clip_by_value, flat
 from tinygrad_edu.train.batches import batches
 from tinygrad_edu.train.checkpoint import prints
-from tinygrad_edu.train.config import config, plain
+from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.mpi.ranks import Ranks
@@ -101,7 +101,7 @@ def facts(job: Job) -> dict[str, Any]:
         "steps": job.optimizer.t,
         "epochs done": len(job.losses),
     }
-    told: dict[str, Any] = json.loads(json.dumps(plain(found)))
+    told: dict[str, Any] = json.loads(json.dumps(as_json(found)))
     return told | {f"{name} (shape, CRC)": mark for name, mark in prints(job).items()}
 
 

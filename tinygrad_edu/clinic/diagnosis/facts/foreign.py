@@ -170,7 +170,7 @@ def without_last(chain: Chain, name: str) -> Chain:
 
 def broadcasts(loss: Any, y: Array, shape: tuple[int, ...]) -> bool:
     """Does this loss of torch make a square of outputs (n, 1) and targets (n,), or the other way round?"""
-    may = training.TORCH_LOSSES.get(training.name_of(loss), ("", False))[1]
+    may = training.TORCH_LOSSES.get(training.thing_name(loss), ("", False))[1]
     column_and_row = shape[1:] == (1,) and y.ndim == 1
     row_and_column = len(shape) == 1 and y.shape[1:] == (1,)
     return may and len(y) > 1 and (column_and_row or row_and_column)

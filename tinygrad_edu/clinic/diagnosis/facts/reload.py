@@ -15,8 +15,8 @@ from tinygrad_edu.optim.schedule_text import schedule_of
 from tinygrad_edu.train.job import Job, job_of
 from tinygrad_edu.train.recipe import Recipe, Settings
 from tinygrad_edu.train.run import Run
-from tinygrad_edu.train.samples import whole
-from tinygrad_edu.train.stored import rebuilt
+from tinygrad_edu.train.samples import as_classes
+from tinygrad_edu.train.stored import rebuild_mlp
 
 
 def why_not(run: Run, X: Any, y: Any) -> str:
@@ -54,12 +54,12 @@ def unreadable(config: Mapping[str, Any]) -> str:
 def with_job(run: Run, X: Any, y: Any) -> Run:
     """The same with what was trained, as `fit` keeps it. Errors: those of fit for X and y."""
     config = run.config
-    model = rebuilt(config, MLP(**config["model"]).state_dict())
+    model = rebuild_mlp(config, MLP(**config["model"]).state_dict())
     share = config["validation"]
     whole_set = isinstance(share, (int, float)) and len(X) - round(share * len(X)) == config["samples"]
     recipe = Recipe.of_record(config)
     settings = Settings(**recipe.plan, validation=share if whole_set else None)
-    job: Job = job_of(model, X, whole(y), recipe.make_optimizer(model.parameters()), settings)
+    job: Job = job_of(model, X, as_classes(y), recipe.make_optimizer(model.parameters()), settings)
     return replace(run, job=job)
 
 
