@@ -192,7 +192,7 @@ class Walk(Notes):
         kinds = [kind for each in (x, type(x)) for kind in each.__mro__ if is_own_class(kind)]
         named = {key for kind in kinds for key in self.names_of_class(kind, makes)}
         if "__subclasses__" in self.known:
-            yield from self.of_parts(name, x.__subclasses__)
+            yield from self.of_parts(name, partial(type.__subclasses__, x))  # of `type` itself, too
         if isinstance(x, ABCMeta) and self.known & ASKED:
             self.note(Entries(f"what counts as {name}", lambda: (get_cache_token(),)))
         for kind in kinds:
