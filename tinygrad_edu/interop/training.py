@@ -90,7 +90,9 @@ def optimizer_of(optimizer: Any, lr: float | None = None) -> tuple[str, Any, dic
         return kind, USUAL_RATE[kind] if lr is None else float(lr), {}
     groups = getattr(optimizer, "param_groups", None)
     if groups is None:
-        return kind, *of_keras(optimizer, kind)
+        rate, options = of_keras(optimizer, kind)
+        own = kind == "Adam" and options.get("weight_decay")  # Keras takes it off the weights, not into the gradient
+        return "AdamW" if own else kind, rate, options
     group = groups[0]
     if group.get("amsgrad") or group.get("dampening"):
         raise SettingError(f"{kind}(amsgrad or dampening) has no counterpart")

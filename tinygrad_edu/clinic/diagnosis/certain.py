@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.causes.changes import open_output, standard_loss
+from tinygrad_edu.clinic.diagnosis.causes.changes import open_output, standard_loss, targets_in_range
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
-from tinygrad_edu.clinic.diagnosis.facts.setup import Change
+from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup
 from tinygrad_edu.core.graph import parent_nodes, topological
 from tinygrad_edu.core.modes import no_grad
 from tinygrad_edu.core.tensor import Tensor
@@ -18,15 +18,23 @@ from tinygrad_edu.errors import TinygradError
 
 Array = np.ndarray[Any, Any]
 ROWS = 64
+REACHED = 0.9  # of the variance of the targets: with less a range is too narrow
 
 
 @dataclass(frozen=True)
 class Certainty:
-    """What was found: the sentence of what was seen, the proof, and the change that mends it, if there is one."""
+    """What was found: the sentence of what was seen, the proof, and the change that mends it, if there is one.
+
+    other: another change that may; remedy: in the place of the usual one; best: the best estimate of the targets (n, k)
+    that such a network can give, which is no fault where it is good enough.
+    """
 
     seen: str
     proof: str
     change: Change | None = None
+    other: Change | None = None
+    remedy: str = ""
+    best: Array | None = None
 
 
 Check = Callable[[Record], Certainty | None]
@@ -53,7 +61,7 @@ def outputs_of(record: Record, rows: slice) -> Array:
 def softmax_of_one(record: Record) -> Certainty | None:
     """A softmax over one output is 1 whatever the weights."""
     setup = record.setup
-    if setup.pattern is not None or setup.out_activation != "softmax" or setup.sizes[-1] != 1:
+    if setup.out_activation != "softmax" or setup.sizes[-1] != 1:
         return None
     return Certainty(
         "The last layer has one unit and a softmax.",
@@ -68,16 +76,28 @@ def no_probabilities(record: Record) -> Certainty | None:
     """The loss takes probabilities, and the last activation makes none."""
     setup = record.setup
     low, high = setup.out_range
-    if setup.pattern is not None or setup.loss_name != "bce" or (low >= 0.0 and high <= 1.0):
+    if setup.loss_name != "bce" or (low >= 0.0 and high <= 1.0) or unseen_output(setup):
         return None
     p = outputs_of(record, slice(None))
     outside = int(np.sum(~((p > 0.0) & (p < 1.0))))
+    bare = setup.out_activation == "identity"
+    gives = f"a last {setup.out_activation} gives {low:g} to {high:g}"
+    gives = "the network ends without an activation, so that it gives any number" if bare else gives
     return Certainty(
-        f"bce takes probabilities, but a last {setup.out_activation} gives {low:g} to {high:g}.",
+        f"Binary cross-entropy takes probabilities, but {gives}.",
         f"log(p) and log(1 - p) exist for p between 0 and 1 only; {outside} of the {p.size} outputs of this network "
         "are not between them, and pass no gradient where the loss cuts them off.",
         next(open_output(record), None) or standard_loss(setup, record.task),
+        remedy=OPEN if bare else "",
     )
+
+
+OPEN = "End the network with a sigmoid, or keep the raw outputs and take the loss that is made for them."
+
+
+def unseen_output(setup: Setup) -> bool:
+    """Another Module, of which it is not known in what it ends."""
+    return setup.pattern is not None and setup.sizes[-1] == 0
 
 
 @certain("wrong_loss")
@@ -154,6 +174,30 @@ def never_trained(record: Record) -> Certainty | None:
     return Certainty(
         f"{len(strange)} arrays that the output depends on, of shape {shapes}, are not in model.parameters().",
         "the graph of one forward pass ends in them, they require a gradient, but no optimizer gets them.",
+    )
+
+
+@certain("targets_out_of_range")
+def out_of_reach(record: Record) -> Certainty | None:
+    """Numbers that the last activation cannot give: of each, the nearest that it can is the best there is."""
+    setup, task = record.setup, record.task
+    low, high = setup.out_range
+    t = task.truth
+    if task.classes or task.several or setup.own_loss or setup.for_classes or setup.targets or unseen_output(setup):
+        return None
+    best = np.clip(t, low, high)
+    share = task.judged.share(task.judgeable(best))
+    if setup.link != "identity" or share >= REACHED:
+        return None
+    away = float(np.mean(best != t))
+    changes = [*targets_in_range(record)]
+    return Certainty(
+        f"{away:.0%} of the targets are outside the range of a {setup.out_activation} output, {low:g} to {high:g}: "
+        f"they go from {t.min():.3g} to {t.max():.3g}.",
+        f"a network that gives for each target the nearest number that it can has an R² of {share:.3g}, and no network "
+        "that ends so can do better. No training is needed to see this.",
+        *(changes[i] if i < len(changes) else None for i in (0, 1)),
+        best=best,
     )
 
 

@@ -8,11 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts import lbfgs
+from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained
+from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 
 TIMES = 2.0  # the run's epochs may lie so far outside of those of the repetitions
 FIRST = 3.0  # likewise its first loss, times the spread of theirs
+FOREIGN = ("torch", "keras")  # whose training is known only as far as it was told
+SURELY = 20  # repetitions of which all do well: of a run that is one of them, the others would do so once in 21 times
+OTHERS_LEARN = "{} of {} repetitions from other seeds reach the goal"
+UNTOLD = (
+    "what diagnose was not told and cannot see: other data, weights or layers that were set or frozen by hand, a rate "
+    "that was changed on the way, several calls of fit"
+)
 CLOSE = 1e-3  # relative, of a first loss from the same random_state: rounding is far below
 
 
@@ -24,6 +33,17 @@ def differs(subject: Subject, runs: Sequence[Trained]) -> str:
     if exact is not None:
         return exact
     return by_first_loss(subject, runs) or by_epochs(subject, runs)
+
+
+def all_others_learn(record: Record, as_is: Trial) -> bool:
+    """Do all repetitions do well, where this run failed, and what was told of it may not be all?
+
+    Where a layer of it is dead, which does happen by luck, that is the more likely cause.
+    """
+    if record.setup.dialect not in FOREIGN or as_is.share < 1.0:
+        return False
+    few = as_is.count < SURELY and not record.subject.notes
+    return not few and not any(layer.dead == 1.0 for layer in record.end.hidden)
 
 
 def repeat_fit(subject: Subject) -> str | None:

@@ -15,18 +15,18 @@ from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
 from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
+from tinygrad_edu.clinic.diagnosis.certain_mended import certain_causes
 from tinygrad_edu.clinic.diagnosis.combined import steady, together
 from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
-from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.outdone import outdone_by_the_fitting_loss
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
 from tinygrad_edu.clinic.diagnosis.proof.budget import NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal, derive_goal, explicit_goal
 from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, answers
-from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
+from tinygrad_edu.clinic.diagnosis.proof.trial import short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.single import by_lower_goal, single
@@ -37,6 +37,7 @@ from tinygrad_edu.clinic.diagnosis.walk import walk_back
 from tinygrad_edu.clinic.diagnosis.words import lines
 
 MOST_OF = 0.8  # of other seeds reach the goal where a run is healthy
+MOSTLY = 0.5  # of them reach it where bad luck is likelier than a fault that few starts survive
 LUCK = 0.3  # of them reach it where another start may be all that is needed
 PLAIN = 2.0  # suspicion of a cause that is tried in a good run too
 CLEAR = 1.5  # suspicion of a cause that comes before luck
@@ -79,7 +80,7 @@ class Consultation:
         except NoTimeError as error:  # without a yardstick nothing is said of how good the run is
             return self.not_trained(str(error), "There was no time to find out what can be reached")
         self.hit = not self.subject.diverged and t.bench.goal.is_reached(self.estimate, self.task)
-        if not self.hit and (found := self.certain()):
+        if not self.hit and (found := certain_causes(t)):
             return self.named(found)
         if other := fidelity.differs(self.subject, runs):
             return self.not_repeated(other)
@@ -120,11 +121,15 @@ class Consultation:
             return self.named(self.represented() or [self.labels_random()])
         if t.as_is.reached > 0:
             t.as_is = t.extend(t.as_is)
+        if fidelity.all_others_learn(self.record, t.as_is):
+            return self.not_repeated(fidelity.OTHERS_LEARN.format(t.as_is.reached, t.as_is.count))
         lucky = self.unlucky()
-        causes = single(t, CLEAR if lucky else SUSPECTED, self.looked_at, bool(lucky))
-        if causes and lucky and t.suspicion(causes[0].code) < CLEAR:
+        likely = bool(lucky) and t.as_is.share >= MOSTLY
+        causes = single(t, CLEAR if likely else SUSPECTED, self.looked_at, likely)
+        if causes and likely and t.suspicion(causes[0].code) < CLEAR:
             causes, lucky = [*lucky, *causes], []
-        causes = steady(t, [*causes, *lucky]) or (walk_back(t) if t.slow else []) or together(t) or walk_back(t)
+        first = [*causes, *lucky] if likely or causes else []
+        causes = steady(t, first) or (walk_back(t) if t.slow else []) or together(t) or walk_back(t) or lucky
         causes = causes or single(t, 1e-9, self.looked_at) or self.represented() or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 
@@ -217,31 +222,6 @@ class Consultation:
 
     # Causes that no single trial of the table proves
 
-    def certain(self) -> list[FoundCause]:
-        """What one pass shows, with a trial of what mends it."""
-        found, t = [], self.trials
-        for code, certainty in certainties(self.record).items():
-            sentence, remedy = texts_of(code)
-            trial = self.mended(certainty.change, code) if certainty.change else None
-            proof = certainty.proof + (f" {short(t.as_is)}; {short(trial)}." if trial else "")
-            found.append(
-                FoundCause(code, sentence, certainty.seen, proof, remedy, dict(trial.change if trial else {}), trial)
-            )
-        return found
-
-    def mended(self, change: Change, code: str) -> Trial | None:
-        """What mends a certain cause, and one usual thing more where that is not all that is wrong."""
-        t = self.trials
-        best = t.trial(change, code)
-        more: list[Change] = [{"epochs": 10 * self.subject.setup.epochs}, {"inputs": "standardized"}]
-        for extra in more if best is not None and best.share < MOST_OF and self.record.flat is not None else ():
-            trial = t.trial({**change, **extra}, code)
-            if trial is not None and best is not None and trial.share > best.share:
-                best = trial
-            if best is not None and best.share >= MOST_OF:
-                break
-        return best
-
     def overfitted(self) -> list[FoundCause]:
         """The validation curve turns up, though the training samples are learned."""
         losses = self.subject.losses
@@ -326,6 +306,7 @@ class Consultation:
     def not_repeated(self, how: str) -> Diagnosis:
         """Nothing can be proved of a run that is another one when it is trained again."""
         self.trials.not_checked.append("every cause that is proved by training again")
+        self.trials.not_checked += [fidelity.UNTOLD] * (self.subject.setup.dialect in fidelity.FOREIGN)
         return self.card(None, [], f"My repetition does not repeat your run: {how}.")
 
     def card(self, healthy: bool | None, causes: list[FoundCause], summary: str) -> Diagnosis:

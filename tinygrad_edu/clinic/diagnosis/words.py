@@ -190,6 +190,21 @@ TORCH: dict[str, Words] = {
 # Keras
 
 
+def keras_options(old: Setup, new: Setup) -> str:
+    """A decay that is a part of the gradient comes from the layers' regularizers; that of AdamW is its own."""
+    before, after = (setup.options.get("weight_decay", 0.0) for setup in (old, new))
+    if before == after or old.optimizer == "AdamW":
+        return keras_optimizer(old, new)
+    rest = new.but({"options": {"weight_decay": before}})
+    penalty = f"keras.regularizers.L2({after / 2.0:.4g})" if after else "None"
+    return "; ".join(
+        [
+            f"Dense(..., kernel_regularizer={penalty})",
+            *([keras_optimizer(old, rest)] if rest.options != old.options else []),
+        ]
+    )
+
+
 def keras_optimizer(old: Setup, new: Setup) -> str:
     usual = {key: value for key, value in new.options.items() if old.options.get(key) != value}
     more = "".join(
@@ -221,7 +236,7 @@ KERAS: dict[str, Words] = {
     "epochs": lambda old, new: f"model.fit(..., epochs={new.epochs})",
     "lr": keras_optimizer,
     "optimizer": keras_optimizer,
-    "options": keras_optimizer,
+    "options": keras_options,
     "batch_size": lambda old, new: f"model.fit(..., batch_size={new.batch_size})",
     "shuffle": lambda old, new: f"model.fit(..., shuffle={bool(new.shuffle)})",
     "inputs": lambda old, new: {

@@ -144,8 +144,13 @@ def fitting_loss(record: Record) -> Iterator[Change]:
     change = fitting(setup, task)
     if setup.own_loss and setup.estimator is None:
         change = standard_loss(setup, task)
-    if change and setup.pattern is None:
+    if change and fits(setup, change):
         yield {**plain, **change}
+
+
+def fits(setup: Setup, change: Change) -> bool:
+    """Can the network be changed so? Of another Module only the last activation can, where it is known."""
+    return setup.pattern is None or (setup.sizes[-1] > 0 and "sizes" not in change)
 
 
 def standard_loss(setup: Setup, task: Task) -> dict[str, Any]:
@@ -182,7 +187,7 @@ def larger_network(record: Record) -> Iterator[Change]:
 def more_epochs(record: Record) -> Iterator[Change]:
     """Ten and thirty times as many, if that does not take for ever; where steps were few, a hundred times."""
     setup = record.setup
-    if isinstance(setup.lr, Schedule) and setup.lr.kind != "constant":
+    if (isinstance(setup.lr, Schedule) and setup.lr.kind != "constant") or blocked(record):
         return
     per_epoch = max(1, setup.steps(record.task.samples) // setup.epochs)
     factors = (10, 30, 100) if record.steps < 1000 else (10, 30)
@@ -194,7 +199,12 @@ def more_epochs(record: Record) -> Iterator[Change]:
 def no_stopping(record: Record) -> Iterator[Change]:
     """To the last epoch."""
     ruled = record.setup.tol is not None or record.setup.patience is not None
-    return one(ruled and record.subject.ended_early, tol=None, patience=None)
+    return one(ruled and record.subject.ended_early and not blocked(record), tol=None, patience=None)
+
+
+def blocked(record: Record) -> bool:
+    """Is a hidden layer all dead in the end? No gradient passes it: what comes before would never move again."""
+    return any(layer.dead == 1.0 for layer in record.end.hidden)
 
 
 def without_outliers(record: Record) -> Iterator[Change]:
@@ -227,11 +237,12 @@ def some_activation(record: Record) -> Iterator[Change]:
 def open_output(record: Record) -> Iterator[Change]:
     """No last activation, and the loss that makes probabilities itself where there are classes."""
     setup, task = record.setup, record.task
-    if setup.pattern is not None or setup.out_activation == "identity":
+    if setup.out_activation == "identity":
         return
     kept = not task.classes or setup.takes_logits
     usual = {} if kept else fitting(setup.but({"loss": "mse"}), task)
-    yield usual or {"out_activation": "identity"}
+    if fits(setup, usual):
+        yield usual or {"out_activation": "identity"}
 
 
 def no_clipping(record: Record) -> Iterator[Change]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.clinic.diagnosis.facts import foreign_training as told
+from tinygrad_edu.clinic.diagnosis.facts import penalties
 from tinygrad_edu.clinic.diagnosis.facts.foreign_starts import BY_DIALECT, of_steps
 from tinygrad_edu.clinic.diagnosis.facts.look import look_at
 from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, Setup, times_schedule
@@ -20,6 +21,7 @@ from tinygrad_edu.errors import SettingError, TinygradError
 from tinygrad_edu.interop import keras_models, torch_modules, training
 from tinygrad_edu.interop.chain import LOG, Chain, Form
 from tinygrad_edu.interop.followed import chain_of_run
+from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import as_schedule
 
@@ -102,14 +104,14 @@ def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Su
     chain, loss = keras_form(chain, loss, logits)
     y, *rest = (in_columns(each, loss) for each in (y, *(held_out or ())[1:]))
     held_out = held_out and (held_out[0], *rest)
-    rate = training.optimizer_of(how["optimizer"], how.get("lr"))[1]
-    extra = told.of_keras(model, how, y, held_out, as_schedule(rate)(0))
-    return subject(chain, X, y, loss, how, "keras", extra)
+    kind, rate, _ = training.optimizer_of(how["optimizer"], how.get("lr"))
+    extra = told.of_keras(model, how, y, held_out, kind, as_schedule(rate)(0))
+    return subject(chain, X, y, loss, how | {"model": model}, "keras", extra)
 
 
 def in_columns(y: Array, loss: Any) -> Array:
     """Targets (n,) as (n, 1), as Keras does it."""
-    if loss == "bce" and y.ndim == 1:
+    if loss in ("bce", BCE_OF_KERAS) and y.ndim == 1:
         return y.reshape(-1, 1).astype(float)
     return y.reshape(-1, 1) if loss in ("mse", "mae", "huber") and y.ndim == 1 else y
 
@@ -129,9 +131,20 @@ def keras_form(chain: Chain, loss: str, logits: bool) -> tuple[Chain, Any]:
         return chain, "cross_entropy" if width > 1 else categorical_of_one_unit
     if loss == "bce" and logits:
         return chain, "bce_with_logits"
+    if loss == "bce" and last != "sigmoid":
+        return chain, BCE_OF_KERAS
     if loss == "poisson_of_rates":
         return without_last(chain, "exp"), "poisson"
     return chain, loss
+
+
+def bce(prediction: ArrayLike, target: ArrayLike) -> Any:
+    """Keras' binary cross-entropy: it cuts predictions off before it takes their logarithms, and refuses none."""
+    return LOSSES["bce"].function(ops.clip(prediction, CUT, 1.0 - CUT), target)
+
+
+CUT = 1e-7  # keras.config.epsilon()
+BCE_OF_KERAS = losses.Loss(bce, LOSSES["bce_with_logits"].check, for_classes=True)
 
 
 def categorical_of_one_unit(prediction: ArrayLike, target: ArrayLike) -> Any:
@@ -198,6 +211,8 @@ def subject(
     fields = {"lr": lr, "options": options, **extra.fields}
     if dialect == "torch":
         fields |= told.groups_of(how["optimizer"], chain, model, form, optimizer)
+    else:
+        fields |= penalties.decays(how["model"], chain, model, form, fields, optimizer)
     if extra.terms != 1.0 and optimizer == "SGD":  # a loss so many times the mean is the mean at a larger rate
         fields |= {"terms": extra.terms, **larger_steps(fields, extra.terms)}
     setup = Setup(
@@ -230,7 +245,7 @@ def larger_steps(fields: Mapping[str, Any], terms: float) -> dict[str, Any]:
 
 def targets_for(setup: Setup, loss: Any, y: Array) -> Array:
     """Targets as the loss takes them."""
-    if not setup.own_loss and LOSSES[loss].link != "softmax" and y.ndim == 1:
+    if not setup.own_loss and setup.link != "softmax" and y.ndim == 1:
         y = y.reshape(-1, 1)
     return y if y.ndim == 1 and setup.link == "softmax" else y.astype(float)
 
@@ -265,6 +280,17 @@ def as_plain(chain: Chain) -> dict[str, Any]:
 
 
 def other(chain: Chain, dialect: str) -> dict[str, Any]:
-    """Another network: a copy of its form, which begins as such layers do there."""
-    pattern = chain.bare().sequential()
-    return {"sizes": (0, 0), "init": of_steps(chain, pattern, dialect), "pattern": pattern, "dropout": AS_IT_IS}
+    """Another network: a copy of its form, which begins as such layers do there, and its last activation."""
+    last = chain.steps[-1] if chain.steps else None
+    ends = last is not None and last.kind == "activation" and last.name != LOG
+    pattern = (Chain(chain.steps[:-1]) if ends else chain).bare().sequential()
+    return {
+        "sizes": (0, width_of(chain)), "init": of_steps(chain, pattern, dialect), "pattern": pattern,
+        "dropout": AS_IT_IS, "out_activation": last.name if ends and last else "identity",
+    }  # fmt: skip
+
+
+def width_of(chain: Chain) -> int:
+    """The numbers that it gives for a sample, or for each of its times; 0 where that cannot be read."""
+    last = next((step for step in reversed(chain.steps) if step.kind in ("linear", "outputs")), None)
+    return last.sizes[-1] if last is not None and last.sizes else 0

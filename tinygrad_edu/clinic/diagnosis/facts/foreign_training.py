@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.diagnosis.facts import penalties
 from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.interop import rates
@@ -118,8 +119,8 @@ def as_array(data: Samples) -> Array:
 # Keras
 
 
-def of_keras(model: Model, how: How, y: Array, held_out: Any, lr: float) -> Extra:
-    """What `model.fit` was told, and what its history keeps. lr: the rate that its optimizer has."""
+def of_keras(model: Model, how: How, y: Array, held_out: Any, kind: str, lr: float) -> Extra:
+    """What `model.fit` was told, and what its history keeps. kind: of its optimizer, by our name, and lr its rate."""
     extra = Extra(held_out=held_out)
     history = getattr(getattr(model, "history", None), "history", None) or {}
     extra.losses, extra.validation = (np.array(history.get(name, ()), dtype=float) for name in ("loss", "val_loss"))
@@ -128,13 +129,14 @@ def of_keras(model: Model, how: How, y: Array, held_out: Any, lr: float) -> Extr
     extra.rates = np.array(history.get("learning_rate") or history.get("lr") or (), dtype=float)
     first = float(extra.rates[0]) if extra.rates.size else lr
     for callback in how.get("callbacks") or ():
-        kind = type(callback).__name__
-        if kind in CALLBACKS:
-            CALLBACKS[kind](extra, callback, how, first, len(y))
-        elif kind not in HARMLESS:
-            extra.notes += (f"the callback {kind}, which is not repeated",)
-    if regularized(model):
+        name = type(callback).__name__
+        if name in CALLBACKS:
+            CALLBACKS[name](extra, callback, how, first, len(y))
+        elif name not in HARMLESS:
+            extra.notes += (f"the callback {name}, which is not repeated",)
+    if penalties.regularized(model):
         extra.losses = np.empty(0)  # they hold the penalty too
+    extra.notes += tuple(penalties.not_repeated(model, kind))
     return extra
 
 
@@ -181,10 +183,6 @@ def scheduler(extra: Extra, callback: Any, how: How, lr: float, samples: int) ->
 
 
 CALLBACKS = {"EarlyStopping": early_stopping, "ReduceLROnPlateau": plateau, "LearningRateScheduler": scheduler}
-
-
-def regularized(model: Model) -> bool:
-    return any(getattr(layer, "kernel_regularizer", None) is not None for layer in getattr(model, "layers", ()))
 
 
 # PyTorch

@@ -12,7 +12,7 @@ from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Star
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.dropout import Dropout
-from tinygrad_edu.nn.layers import MLP, Linear, find_activation, range_of
+from tinygrad_edu.nn.layers import MLP, Linear, Sequential, find_activation, range_of
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.schedule import Schedule, as_schedule
 from tinygrad_edu.train.recipe import Recipe
@@ -47,10 +47,10 @@ class Setup(Recipe):
     """How a network is trained. A change of it is a dict of fields.
 
     sizes ... dropout: of `nn.MLP`; `pattern` stands for it where the network is another Module, whose parameters are
-    then drawn anew. init: how each layer was found to begin, or a name of `nn.init`. inputs, targets: None, or
-    "standardized"; targets also "in range". coding: None for targets as they are given, else "numbers" or "zero_one"
-    for classes. columns: the features kept. rows: None for all samples, or
-    "without outliers". validated: does what was held out decide when it ends? estimator: what else an estimator was
+    then drawn anew; sizes are then (0, width of the output), or (0, 0) where that is not known. init: how each layer
+    was found to begin, or a name of `nn.init`. inputs, targets: None, or "standardized"; targets also "in range".
+    coding: None for targets as they are given, else "numbers" or "zero_one" for classes. columns: the features kept.
+    rows: None for all samples, or "without outliers". validated: does what was held out decide when it ends? estimator: what else an estimator was
     told. dialect: the tool whose words a remedy is told in. The rest: of the recipe that `fit` leaves.
     """
 
@@ -172,7 +172,8 @@ class Setup(Recipe):
     def model(self, seed: int) -> Module:
         """The network as it begins from a seed."""
         if self.pattern is not None:
-            return redrawn(self.pattern, self.init, seed, None if self.dropout == AS_IT_IS else self.dropout)
+            made = redrawn(self.pattern, self.init, seed, None if self.dropout == AS_IT_IS else self.dropout)
+            return made if self.out_activation == "identity" else ended(made, self.out_activation)
         named = isinstance(self.init, str) or callable(self.init)
         made = MLP(
             self.sizes, self.activation, self.out_activation, self.bias, self.init if named else "glorot_uniform", seed,
@@ -200,6 +201,8 @@ class Setup(Recipe):
 
     def parts(self, name: str, new: Any) -> list[str]:
         old = getattr(self, name)
+        if name == "coding":
+            return [CODINGS.get(str(new), "targets as they are")]
         if name == "options":
             return [f"{key} {setting_text(old.get(key, 'default'))} → {setting_text(x)}" for key, x in new.items()]
         old = self.silenced if name == "dropout" else old
@@ -241,6 +244,7 @@ def scaled_function(function: Callable[[int], float], factor: float) -> Callable
 
 
 OF_UNLIKE = {"sizes": "layers", "activation": "activation of all hidden layers", "out_activation": "last activation"}
+CODINGS = {"zero_one": "classes as 0 and 1", "numbers": "classes as numbers from 0"}
 NAMES = {"sizes": "layers", "init": "weights at the start"}
 
 
@@ -283,6 +287,12 @@ def redrawn(pattern: Module, starts: Mapping[str, Start] | str, seed: int, dropo
         if isinstance(array, Tensor) and not isinstance(starts, str):
             array.data = starts[name].draw(rng, array.shape).astype(array.dtype)
     return made
+
+
+def ended(pattern: Module, activation: str) -> Module:
+    """The same with an activation at the end: the names of its parameters stay."""
+    layers = list(pattern) if isinstance(pattern, Sequential) else [pattern]
+    return Sequential(*layers, find_activation(activation))
 
 
 def layers_of(model: Module) -> list[Linear] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 from tinygrad_edu.errors import TinygradError
 
@@ -28,6 +29,7 @@ class Budget:
         self.seconds, self.spent = seconds, 0.0
         self.ends = self.began + seconds - min(SPARE, 0.1 * seconds)
         self.paces: list[float] = []
+        self.forms: set[Any] = set()  # of programs that an estimator has made already
         self.cut: list[str] = []  # what the clock ended, though there was work left
 
     @property
@@ -63,6 +65,12 @@ class Budget:
         if price > SHOWS:
             self.paces.append(seconds / price)
 
+    def is_known(self, form: Any) -> bool:
+        """Has an estimator trained this form before? The first time the compiler works, too, and hides the pace."""
+        known = form in self.forms
+        self.forms.add(form)
+        return known
+
     def notes(self) -> list[str]:
         """What the clock has cut, for the card."""
         if not self.cut:
@@ -82,6 +90,6 @@ class Budget:
     def floor(self, seconds: float) -> Budget:
         """The same, but of so many seconds by the clock at least."""
         made = Budget(self.seconds)
-        made.paces, made.cut = self.paces, self.cut
+        made.paces, made.forms, made.cut = self.paces, self.forms, self.cut
         made.ends = max(self.ends, time.perf_counter() + seconds)
         return made

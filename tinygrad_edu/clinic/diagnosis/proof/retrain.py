@@ -117,11 +117,17 @@ def train_setup(
     if setup.estimator is not None and not (setup.optimizer != lbfgs.NAME and lbfgs.refusal(setup, task)):
         began = time.perf_counter()
         found = by_estimators(setup, task, seeds, budget)
-        budget.time_training(prices.compiled(setup) * len(seeds), time.perf_counter() - began)
+        if budget.is_known((setup.sizes, setup.activation, setup.optimizer, setup.batch_size)):
+            budget.time_training(prices.compiled(setup) * runs_done(setup, found), time.perf_counter() - began)
     else:
         found = by_jobs(setup, task, seeds, times, budget, prices)
-    budget.charge(prices.compiled(setup) * len(seeds))
+    budget.charge(prices.compiled(setup) * runs_done(setup, found))
     return found
+
+
+def runs_done(setup: Setup, runs: Sequence[Trained]) -> float:
+    """How many runs of all epochs they come to: a rule, or NaN, may have ended some of them early."""
+    return sum(min(1.0, len(run.losses) / setup.epochs) if len(run.losses) else 1.0 for run in runs)
 
 
 def by_jobs(
@@ -141,10 +147,12 @@ def by_jobs(
             jobs = compiled_jobs(recipe, places, program, budget)
             for each in jobs:
                 each.restore_best()
-        budget.time_training(price, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
         for each in jobs if not setup.restores else ():
             each.go_on()
-        return [finish_job(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
+        found = [finish_job(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
+        budget.time_training(price * runs_done(setup, found) / len(seeds), seconds)
+        return found
 
 
 def eagerly(recipe: Jobs, places: Sequence[tuple[float, int]], budget: Budget) -> list[Job]:

@@ -51,6 +51,8 @@ def decay(record: Record) -> Measured:
     value *= record.setup.rate if record.setup.optimizer == "AdamW" and value > 1.0 else 1.0
     if record.setup.optimizer == "AdamW":
         value /= 30.0  # decoupled: PyTorch's default is 0.01
+    if record.setup.dialect == "keras" and record.setup.optimizer != "AdamW":  # see facts.penalties
+        return value, f"A kernel_regularizer is L2({value / 2.0:g}), which is a weight decay of {value:g}."
     return value, f"The weight decay is {record.setup.options.get('weight_decay'):g}." if value else ""
 
 
