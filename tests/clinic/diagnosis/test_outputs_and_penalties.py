@@ -18,7 +18,8 @@ from tinygrad_edu.clinic.diagnosis.facts.foreign import of_keras
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.proof.budget import Budget
-from tinygrad_edu.clinic.diagnosis.proof.retrain import runs_done, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.retrain import count_runs, train_setup
+from tinygrad_edu.clinic.diagnosis.symptoms.settings import squashed
 from tinygrad_edu.clinic.diagnosis.words import lines
 from tinygrad_edu.nn.losses import bce
 
@@ -131,7 +132,7 @@ def test_runs_that_a_rule_ended_early_cost_what_they_took():
     run = tg.fit(model, FLAT, LABELS, loss="mse", optimizer=optim.SGD(model.parameters(), lr=1e-9), epochs=50, tol=0.5)
     subject, budget = subject_of(run, None, None), Budget(30.0)
     runs = train_setup(subject.setup, subject.task, (1, 2), budget=budget)
-    assert runs_done(subject.setup, runs) == sum(len(r.losses) for r in runs) / 50 < 0.5
+    assert count_runs(subject.setup, runs) == sum(len(r.losses) for r in runs) / 50 < 0.5
     whole = Budget(30.0)
     train_setup(subject.setup.but({"tol": None}), subject.task, (1, 2), budget=whole)
     assert budget.spent < whole.spent
@@ -147,3 +148,13 @@ def test_more_epochs_are_not_tried_of_a_network_that_no_gradient_passes(dead):
     )
     assert [*changes.more_epochs(record)] == [] if dead else [*changes.more_epochs(record)]
     assert [*changes.no_stopping(record)] == ([] if dead else [{"tol": None, "patience": None}])
+
+
+@pytest.mark.parametrize(("outputs", "slow"), [([0.45, 0.55, 0.5, 0.5], False), ([0.02, 0.01, 0.98, 0.03], True)])
+def test_a_squared_error_is_slow_where_the_slope_behind_wrong_outputs_is_lost(outputs, slow):
+    X, y = np.eye(4), np.array([[1.0], [0.0], [0.0], [0.0]])
+    model = nn.MLP([4, 1], out_activation="sigmoid", seed=0)
+    p = np.array(outputs)
+    model.load_state_dict({"layers.0.weight": [np.log(p / (1.0 - p))], "layers.0.bias": [0.0]})
+    run = tg.fit(model, X, y, loss="mse", optimizer=optim.SGD(model.parameters(), lr=1e-9), epochs=1)
+    assert (squashed(Record(subject_of(run, None, None))) is not None) == slow

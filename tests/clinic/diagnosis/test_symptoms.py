@@ -97,7 +97,7 @@ ILL = {  # symptom: what makes it
     symptoms_settings.no_bias: {"net": {"bias": False}},
     symptoms_settings.mismatched: {"y": (MOONS[1] > 0).astype(float), "loss": "bce_with_logits",
                                "net": {"out_activation": "sigmoid"}},
-    symptoms_settings.squashed: {"net": {"out_activation": "tanh"}},
+    symptoms_settings.squashed: {"net": {"init": nn.init.normal(20.0), "out_activation": "tanh"}},
     symptoms_settings.bent_logits: {"y": (MOONS[1] > 0).astype(float), "loss": "bce_with_logits",
                                     "net": {"out_activation": "relu"}},
     symptoms_data.heavy_tail: {"X": np.exp(2.0 * MOONS[0] ** 2)},

@@ -76,7 +76,7 @@ def no_probabilities(record: Record) -> Certainty | None:
     """The loss takes probabilities, and the last activation makes none."""
     setup = record.setup
     low, high = setup.out_range
-    if setup.loss_name != "bce" or (low >= 0.0 and high <= 1.0) or unseen_output(setup):
+    if setup.loss_name != "bce" or (low >= 0.0 and high <= 1.0) or has_unknown_end(setup):
         return None
     p = outputs_of(record, slice(None))
     outside = int(np.sum(~((p > 0.0) & (p < 1.0))))
@@ -95,7 +95,7 @@ def no_probabilities(record: Record) -> Certainty | None:
 OPEN = "End the network with a sigmoid, or keep the raw outputs and take the loss that is made for them."
 
 
-def unseen_output(setup: Setup) -> bool:
+def has_unknown_end(setup: Setup) -> bool:
     """Another Module, of which it is not known in what it ends."""
     return setup.pattern is not None and setup.sizes[-1] == 0
 
@@ -183,20 +183,21 @@ def out_of_reach(record: Record) -> Certainty | None:
     setup, task = record.setup, record.task
     low, high = setup.out_range
     t = task.truth
-    if task.classes or task.several or setup.own_loss or setup.for_classes or setup.targets or unseen_output(setup):
+    if task.classes or task.several or setup.own_loss or setup.for_classes or setup.targets or has_unknown_end(setup):
         return None
     best = np.clip(t, low, high)
     share = task.judged.share(task.judgeable(best))
     if setup.link != "identity" or share >= REACHED:
         return None
     away = float(np.mean(best != t))
-    changes = [*targets_in_range(record)]
+    change, other, *_ = (*targets_in_range(record), None, None)
     return Certainty(
         f"{away:.0%} of the targets are outside the range of a {setup.out_activation} output, {low:g} to {high:g}: "
         f"they go from {t.min():.3g} to {t.max():.3g}.",
         f"a network that gives for each target the nearest number that it can has an R² of {share:.3g}, and no network "
         "that ends so can do better. No training is needed to see this.",
-        *(changes[i] if i < len(changes) else None for i in (0, 1)),
+        change,
+        other,
         best=best,
     )
 

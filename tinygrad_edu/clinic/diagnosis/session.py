@@ -15,12 +15,12 @@ from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
 from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
-from tinygrad_edu.clinic.diagnosis.certain_mended import certain_causes
 from tinygrad_edu.clinic.diagnosis.combined import steady, together
 from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
+from tinygrad_edu.clinic.diagnosis.mending import certain_causes
 from tinygrad_edu.clinic.diagnosis.outdone import outdone_by_the_fitting_loss
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
 from tinygrad_edu.clinic.diagnosis.proof.budget import NoTimeError

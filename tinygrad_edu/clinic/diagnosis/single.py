@@ -11,7 +11,7 @@ from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, Cause
 from tinygrad_edu.clinic.diagnosis.companions import ALWAYS, SUSPECTED, with_companion
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
-from tinygrad_edu.clinic.diagnosis.proof.trials import Trials, chance
+from tinygrad_edu.clinic.diagnosis.proof.trials import SURE, Trials, chance
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
 
 Row = tuple[float, Cause, Trial]  # a cause that a trial proves, and how much it is suspected
@@ -63,15 +63,20 @@ def can_be_read(t: Trials, cause: Cause) -> bool:
 
 
 def rank(t: Trials, proved: list[Row]) -> list[FoundCause]:
-    """By effect, where the intervals are apart, then by what they reach where that differs much, then by suspicion."""
+    """By effect, where the intervals are apart; then what is enough from all seeds before what is not; by suspicion."""
     if not proved:
         return []
     best = max((trial for _, _, trial in proved), key=lambda trial: trial.interval[0])
-    order = sorted(proved, key=lambda row: (best.interval[0] > row[2].interval[1], -row[0]))
+    order = sorted(proved, key=lambda row: (best.interval[0] > row[2].interval[1], not enough(t, row), -row[0]))
     check = control(t, order[0][2])
     if check is not None:
         order = [row for row in order if row[2].share > check.share or can_be_read(t, row[1])]
     return [make_cause(t, cause, trial, check) for _, cause, trial in order]
+
+
+def enough(t: Trials, row: Row) -> bool:
+    """Did it help from all of the seeds, of which no few were tried? Or can it be read off the settings anyway?"""
+    return (row[2].share >= ALWAYS and row[2].count >= SURE) or can_be_read(t, row[1])
 
 
 def control(t: Trials, trial: Trial) -> Trial | None:

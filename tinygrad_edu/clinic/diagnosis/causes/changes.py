@@ -187,7 +187,7 @@ def larger_network(record: Record) -> Iterator[Change]:
 def more_epochs(record: Record) -> Iterator[Change]:
     """Ten and thirty times as many, if that does not take for ever; where steps were few, a hundred times."""
     setup = record.setup
-    if (isinstance(setup.lr, Schedule) and setup.lr.kind != "constant") or blocked(record):
+    if (isinstance(setup.lr, Schedule) and setup.lr.kind != "constant") or passes_no_gradient(record):
         return
     per_epoch = max(1, setup.steps(record.task.samples) // setup.epochs)
     factors = (10, 30, 100) if record.steps < 1000 else (10, 30)
@@ -199,10 +199,10 @@ def more_epochs(record: Record) -> Iterator[Change]:
 def no_stopping(record: Record) -> Iterator[Change]:
     """To the last epoch."""
     ruled = record.setup.tol is not None or record.setup.patience is not None
-    return one(ruled and record.subject.ended_early and not blocked(record), tol=None, patience=None)
+    return one(ruled and record.subject.ended_early and not passes_no_gradient(record), tol=None, patience=None)
 
 
-def blocked(record: Record) -> bool:
+def passes_no_gradient(record: Record) -> bool:
     """Is a hidden layer all dead in the end? No gradient passes it: what comes before would never move again."""
     return any(layer.dead == 1.0 for layer in record.end.hidden)
 

@@ -120,7 +120,7 @@ CAUSES: list[Cause] = [
     ),
     Cause(
         "wrong_loss",
-        {"mismatched": 1.5, "for_numbers": 0.1, "squashed": 0.2, "saturated_output": 0.5, "own_loss": 1.0},
+        {"mismatched": 1.5, "for_numbers": 0.3, "squashed": 1.0, "saturated_output": 0.5, "own_loss": 1.0},
         changes.fitting_loss,
         "The loss does not fit the targets or the last activation.",
         "Classes: cross_entropy or bce_with_logits on outputs without an activation. Numbers: mse.",

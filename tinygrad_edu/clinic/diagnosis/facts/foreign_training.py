@@ -134,9 +134,9 @@ def of_keras(model: Model, how: How, y: Array, held_out: Any, kind: str, lr: flo
             CALLBACKS[name](extra, callback, how, first, len(y))
         elif name not in HARMLESS:
             extra.notes += (f"the callback {name}, which is not repeated",)
-    if penalties.regularized(model):
+    if penalties.has_penalty(model):
         extra.losses = np.empty(0)  # they hold the penalty too
-    extra.notes += tuple(penalties.not_repeated(model, kind))
+    extra.notes += tuple(penalties.notes_of(model, kind))
     return extra
 
 

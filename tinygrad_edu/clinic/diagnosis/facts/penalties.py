@@ -16,7 +16,7 @@ OTHERS = (*PENALTIES[1:], "kernel_constraint", "bias_constraint")
 SEPARATE = ("AdamW", "Rprop")  # whose decay is no part of the gradient, or not there
 
 
-def regularized(model: Model) -> bool:
+def has_penalty(model: Model) -> bool:
     """Does the loss of its history hold a penalty?"""
     return any(config.get(name) is not None for _, config in layers(model) for name in PENALTIES)
 
@@ -26,7 +26,7 @@ def layers(model: Model) -> list[tuple[str, Mapping[str, Any]]]:
     return [(str(layer["class_name"]), layer["config"]) for layer in keras_models.layers_of(model)]
 
 
-def not_repeated(model: Model, optimizer: str) -> Iterator[str]:
+def notes_of(model: Model, optimizer: str) -> Iterator[str]:
     """What of them has no counterpart, for the notes of a diagnosis."""
     for kind, config in layers(model):
         unlike = [name for name in OTHERS if config.get(name) is not None]

@@ -50,8 +50,9 @@ class Setup(Recipe):
     then drawn anew; sizes are then (0, width of the output), or (0, 0) where that is not known. init: how each layer
     was found to begin, or a name of `nn.init`. inputs, targets: None, or "standardized"; targets also "in range".
     coding: None for targets as they are given, else "numbers" or "zero_one" for classes. columns: the features kept.
-    rows: None for all samples, or "without outliers". validated: does what was held out decide when it ends? estimator: what else an estimator was
-    told. dialect: the tool whose words a remedy is told in. The rest: of the recipe that `fit` leaves.
+    rows: None for all samples, or "without outliers". validated: does what was held out decide when it ends?
+    estimator: what else an estimator was told. dialect: the tool whose words a remedy is told in. The rest: of the
+    recipe that `fit` leaves.
     """
 
     sizes: tuple[int, ...]
@@ -173,7 +174,7 @@ class Setup(Recipe):
         """The network as it begins from a seed."""
         if self.pattern is not None:
             made = redrawn(self.pattern, self.init, seed, None if self.dropout == AS_IT_IS else self.dropout)
-            return made if self.out_activation == "identity" else ended(made, self.out_activation)
+            return made if self.out_activation == "identity" else append_activation(made, self.out_activation)
         named = isinstance(self.init, str) or callable(self.init)
         made = MLP(
             self.sizes, self.activation, self.out_activation, self.bias, self.init if named else "glorot_uniform", seed,
@@ -289,7 +290,7 @@ def redrawn(pattern: Module, starts: Mapping[str, Start] | str, seed: int, dropo
     return made
 
 
-def ended(pattern: Module, activation: str) -> Module:
+def append_activation(pattern: Module, activation: str) -> Module:
     """The same with an activation at the end: the names of its parameters stay."""
     layers = list(pattern) if isinstance(pattern, Sequential) else [pattern]
     return Sequential(*layers, find_activation(activation))

@@ -118,14 +118,14 @@ def train_setup(
         began = time.perf_counter()
         found = by_estimators(setup, task, seeds, budget)
         if budget.is_known((setup.sizes, setup.activation, setup.optimizer, setup.batch_size)):
-            budget.time_training(prices.compiled(setup) * runs_done(setup, found), time.perf_counter() - began)
+            budget.time_training(prices.compiled(setup) * count_runs(setup, found), time.perf_counter() - began)
     else:
         found = by_jobs(setup, task, seeds, times, budget, prices)
-    budget.charge(prices.compiled(setup) * runs_done(setup, found))
+    budget.charge(prices.compiled(setup) * count_runs(setup, found))
     return found
 
 
-def runs_done(setup: Setup, runs: Sequence[Trained]) -> float:
+def count_runs(setup: Setup, runs: Sequence[Trained]) -> float:
     """How many runs of all epochs they come to: a rule, or NaN, may have ended some of them early."""
     return sum(min(1.0, len(run.losses) / setup.epochs) if len(run.losses) else 1.0 for run in runs)
 
@@ -151,7 +151,7 @@ def by_jobs(
         for each in jobs if not setup.restores else ():
             each.go_on()
         found = [finish_job(seed, each, setup, task) for seed, each in zip(seeds, jobs, strict=True)]
-        budget.time_training(price * runs_done(setup, found) / len(seeds), seconds)
+        budget.time_training(price * count_runs(setup, found) / len(seeds), seconds)
         return found
 
 

@@ -13,7 +13,7 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.budget import Budget, NoTimeError
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
-from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, runs_done, train_setup
+from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained, count_runs, train_setup
 from tinygrad_edu.clinic.diagnosis.proof.trial import Bench, Trial, judge_runs
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
 
@@ -51,7 +51,7 @@ class Trials:
         most = int(SHARE * self.budget / max(bench.price(setup, 1), 1e-9))
         bench.seeds = bench.seeds[: max(FEWEST, min(len(bench.seeds), most))]
         runs = train_setup(setup, task, bench.seeds, OFTEN, bench.budget.floor(FLOOR))
-        bench.budget.charge(bench.price(setup, 1) * runs_done(setup, runs))
+        bench.budget.charge(bench.price(setup, 1) * count_runs(setup, runs))
         return runs
 
     def anew(self, record: Record) -> list[Trained]:

@@ -158,16 +158,29 @@ def bent_logits(record: Record) -> Measured:
 
 @symptom(kind="data")
 def squashed(record: Record) -> Measured:
-    """The gradient of a squared error has the slope of the last activation as a factor."""
+    """The gradient of a squared error has the slope of the last activation as a factor, and that is small by now."""
     setup, task = record.setup, record.task
     squashing = np.isfinite(setup.out_range).all()
-    if not task.classes or setup.for_classes or setup.loss_name not in LOSSES or not squashing:
+    if not task.classes or setup.for_classes or setup.loss_name not in LOSSES or not squashing or slopes_left(record):
         return None
     return Symptom(
         "squashed", math.inf, 1.0,
         f"The gradient of {setup.loss_name} has the slope of {setup.out_activation} as a factor: an output that is "
         "confidently wrong hardly moves.",
     )  # fmt: skip
+
+
+def slopes_left(record: Record) -> bool:
+    """Is the slope of the last activation still most of its largest, where outputs are wrong?"""
+    last = record.end.layers[-1] if record.end.layers else None
+    if last is None or last.activation is None or last.slopes.shape != np.shape(record.end.y):
+        return False
+    wrong = (record.end.output().numpy() - record.end.y) ** 2
+    most = abs(float(last.activation.slope(0.0))) * max(float(wrong.sum()), 1e-300)
+    return bool(np.isfinite(wrong).all() and (wrong * np.abs(last.slopes)).sum() > SLOPE_LEFT * most)
+
+
+SLOPE_LEFT = 0.7  # of the largest: with so much of it the factor explains no slow learning
 
 
 @symptom("dropout", kind="data")

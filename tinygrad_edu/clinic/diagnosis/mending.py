@@ -23,7 +23,7 @@ def certain_causes(t: Trials) -> list[FoundCause]:
         if certainty.best is not None and t.bench.goal.is_reached(certainty.best, t.record.task):
             continue
         sentence, usual = texts_of(code)
-        trial = mended(t, [x for x in (certainty.change, certainty.other) if x], code)
+        trial = mend(t, [x for x in (certainty.change, certainty.other) if x], code)
         proof = certainty.proof + (f" {with_more(t, trial, certainty.change or {})}" if trial else "")
         remedy = (certainty.remedy or usual) + FIRST * (trial is not None and trial.share < ENOUGH)
         change = dict(trial.change) if trial else {}
@@ -31,7 +31,7 @@ def certain_causes(t: Trials) -> list[FoundCause]:
     return found
 
 
-def mended(t: Trials, changes: Sequence[Change], code: str) -> Trial | None:
+def mend(t: Trials, changes: Sequence[Change], code: str) -> Trial | None:
     """What mends a certain cause, and the usual things more where that is not all that is wrong."""
     best: Trial | None = None
     for extra in usual_things(t) if changes else ():
