@@ -51,7 +51,8 @@ def is_foreign(name: str | None) -> bool:
 
 def is_own_class(kind: type) -> bool:
     """Is it a class that the user has written in Python?"""
-    return is_foreign(kind.__module__) and bool(kind.__flags__ & HEAP)
+    name: Any = kind.__module__  # Cython's metaclasses have a descriptor there
+    return isinstance(name, str) and is_foreign(name) and bool(kind.__flags__ & HEAP)
 
 
 def own(kind: type) -> dict[str, Any]:
