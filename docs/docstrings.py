@@ -1,7 +1,7 @@
 """A griffe extension: the package's docstrings, which are plain text with doctests, as Markdown.
 
 Doctests become code blocks, the letters of formulas lose their meaning to Markdown, and where a sentence has ended, a
-line with `Errors:` or `Args:` in front begins a paragraph. What a docstring says of arguments (`lr: the rate.`) goes
+line with `Errors:` in front begins a paragraph. What a docstring says of arguments (`lr: the rate.`) goes
 into a table, beside their types and defaults, which the signature gives. What it does not say of `rng`, `backend` and
 the like, which mean the same everywhere, docs/arguments.py says.
 """
@@ -24,6 +24,7 @@ PARAGRAPH = re.compile(r"^(Errors|Args|Attributes|Source|Returns|[a-z_]\w*(?:, [
 SPECIAL = re.compile(r"([\\*_>\[\]#])")
 CODE = re.compile(r"(`[^`]*`)")
 LISTED = re.compile(r"(?:^|\s)Args:\s(.*)\Z", re.S)  # "Args: `lr`, the rate; `beta`, the decay. And so on."
+START = re.compile(r"(?:^|(?<=[.;:)] )|(?<=\n))\s*(\w+(?:, \w+)*): ", re.M)  # "lr, eps: " where a sentence begins
 ITEM = re.compile(r"(?:^|; |, and )`(\w+)(?:=\w+)?`(?: and `(\w+)`)?(,|:)? ")
 
 
@@ -61,8 +62,7 @@ def divided(text: str, names: list[str]) -> tuple[str, dict[str, str], str]:
     """
     end = re.search(r"^\s*(?:Errors|Source)\b|^\s*>>> |(?<=\.) Errors:", text, re.M)
     prose, rest = (text[: end.start()], text[end.start() :].strip()) if end else (text, "")
-    either = "|".join(sorted(map(re.escape, names), key=len, reverse=True)) or r"(?!)"
-    starts = list(re.finditer(rf"(?:^|(?<=[.;:)] )|(?<=\n))\s*((?:{either})(?:, (?:{either}))*): ", prose, re.M))
+    starts = [start for start in START.finditer(prose) if set(start[1].split(", ")) <= set(names)] if names else []
     said = {}
     for i, start in enumerate(starts):
         end_of = starts[i + 1].start() if i + 1 < len(starts) else len(prose)

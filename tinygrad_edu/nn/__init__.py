@@ -18,7 +18,7 @@ from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.embedding import Embedding
 from tinygrad_edu.nn.hooks import watch
 from tinygrad_edu.nn.layers import MLP, Linear, Sequential
-from tinygrad_edu.nn.lazy import LAYERS as LAZY_LAYERS
+from tinygrad_edu.nn.lazy import LazyBatchNorm1d, LazyBatchNorm2d, LazyConv1d, LazyConv2d, LazyLinear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm, BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from tinygrad_edu.nn.parameters import Parameter
@@ -26,7 +26,6 @@ from tinygrad_edu.nn.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, Fla
 from tinygrad_edu.nn.recurrent import GRU, LSTM, RNN, Elman
 from tinygrad_edu.nn.sequence import detach, last_output
 
-globals().update(LAZY_LAYERS)  # nn.LazyLinear, ...
 globals().update(LAYERS)  # nn.ReLU, nn.Tanh, ...
 
 __all__ = [
@@ -52,6 +51,11 @@ __all__ = [
     "GroupNorm",
     "LSTMCell",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyLinear",
     "Linear",
     "MaxPool1d",
     "MaxPool2d",
@@ -71,7 +75,7 @@ __all__ = [
     "scaled_dot_product_attention",
     "watch",
 ]  # fmt: skip
-__all__ += [*LAYERS, *LAZY_LAYERS]
+__all__ += LAYERS
 
 
 if TYPE_CHECKING:

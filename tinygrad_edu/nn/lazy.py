@@ -50,17 +50,64 @@ class Lazy(Module):
         return self.forward(x)
 
 
-def lazy(layer: type[Module], axis: int) -> type[Lazy]:
-    """The lazy form of a layer."""
-    name = f"Lazy{layer.__name__}"
-    text = (
-        f"{layer.__name__} without its first argument, the width of the input, learned from its first input.\n\n"
-        f"The other arguments are those of {layer.__name__}; see Lazy."
-    )
-    return type(name, (Lazy,), {"layer": layer, "axis": axis, "__doc__": text, "__module__": __name__})
+class LazyLinear(Lazy):
+    """Linear without its first argument, the width of the input, which it learns from its first input.
+
+    The other arguments are those of Linear; see Lazy.
+
+    >>> LazyLinear(2)(np.ones((4, 3))).shape
+    (4, 2)
+    """
+
+    layer, axis = Linear, -1
 
 
-LAYERS = {f"Lazy{layer.__name__}": lazy(layer, axis) for layer, axis in {
-    Linear: -1, Conv1d: 1, Conv2d: 1, BatchNorm1d: 1, BatchNorm2d: 1,
-}.items()}  # fmt: skip
-globals().update(LAYERS)  # pickle looks for a class in the module that the class names
+class LazyConv1d(Lazy):
+    """Conv1d without its first argument, the channels of the input, which it learns from its first input.
+
+    The other arguments are those of Conv1d; see Lazy.
+
+    >>> LazyConv1d(2, 3)(np.ones((4, 5, 8))).shape
+    (4, 2, 6)
+    """
+
+    layer, axis = Conv1d, 1
+
+
+class LazyConv2d(Lazy):
+    """Conv2d without its first argument, the channels of the input, which it learns from its first input.
+
+    The other arguments are those of Conv2d; see Lazy.
+
+    >>> LazyConv2d(2, 3)(np.ones((4, 5, 8, 8))).shape
+    (4, 2, 6, 6)
+    """
+
+    layer, axis = Conv2d, 1
+
+
+class LazyBatchNorm1d(Lazy):
+    """BatchNorm1d without its first argument, the channels of the input, which it learns from its first input.
+
+    The other arguments are those of BatchNorm1d; see Lazy.
+
+    >>> LazyBatchNorm1d()(np.ones((4, 2, 5))).shape
+    (4, 2, 5)
+    """
+
+    layer, axis = BatchNorm1d, 1
+
+
+class LazyBatchNorm2d(Lazy):
+    """BatchNorm2d without its first argument, the channels of the input, which it learns from its first input.
+
+    The other arguments are those of BatchNorm2d; see Lazy.
+
+    >>> LazyBatchNorm2d()(np.ones((4, 2, 5, 5))).shape
+    (4, 2, 5, 5)
+    """
+
+    layer, axis = BatchNorm2d, 1
+
+
+LAYERS = {each.__name__: each for each in (LazyLinear, LazyConv1d, LazyConv2d, LazyBatchNorm1d, LazyBatchNorm2d)}
