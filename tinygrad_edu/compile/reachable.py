@@ -12,6 +12,7 @@ from abc import ABCMeta, get_cache_token
 from array import array
 from collections import defaultdict, deque
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from contextlib import suppress
 from contextvars import ContextVar
 from enum import Enum
 from functools import partial
@@ -76,7 +77,8 @@ class Walk(Notes):
                 self.arrivals.append(x)
             if (not isinstance(x, ATOMS) or is_own_class(type(x))) and id(x) not in self.seen:
                 self.seen[id(x)] = x
-                places += self.inside(name, x)
+                with suppress(Exception):  # of an object that lets nobody look at it
+                    places.extend(self.inside(name, x))
         if self.facts.things:
             self.note(Entries("", self.facts, keys=self.facts.names))
 
@@ -191,9 +193,9 @@ class Walk(Notes):
         self.seen[id(x), makes] = x
         kinds = [kind for each in (x, type(x)) for kind in each.__mro__ if is_own_class(kind)]
         named = {key for kind in kinds for key in self.names_of_class(kind, makes)}
-        if "__subclasses__" in self.known:
-            yield from self.of_parts(name, partial(type.__subclasses__, x))  # of `type` itself, too
-        if isinstance(x, ABCMeta) and self.known & ASKED:
+        if kinds and "__subclasses__" in self.known:
+            yield from self.of_parts(name, partial(type.__subclasses__, x))
+        if kinds and isinstance(x, ABCMeta) and self.known & ASKED:
             self.note(Entries(f"what counts as {name}", lambda: (get_cache_token(),)))
         for kind in kinds:
             self.facts.add(kind.__name__, kind, "__mro__")

@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.broadcasting import sum, unbroadcast
 from tinygrad_edu.core.linalg import matmul
+from tinygrad_edu.core.one_name import refuse_second_name
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import in_dtype_of, numbers
 from tinygrad_edu.core.rearrange import matrix_transpose
@@ -74,6 +75,8 @@ def pinv(x: ArrayLike, /, rcond: float | None = None, rtol: float | None = None)
 
     rcond, or rtol: singular values below this share of the largest count as 0; by default NumPy's 1e-15, the same.
     """
+    if rcond is not None and rtol is not None:
+        refuse_second_name("pinv", ["rcond", "rtol"])
     return lapack("pinv", x, **({"rcond": rcond} if rtol is None else {"rcond": rtol}))
 
 

@@ -24,6 +24,7 @@ from tinygrad_edu.core.numpy_names import (
     outer,
     without_derivative,
 )
+from tinygrad_edu.core.one_name import SECOND, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE, ArrayOperation, Operation
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.core.special_arrays import SCIPYS
@@ -98,6 +99,8 @@ def call_function(function: Any, arguments: Sequence[Any], options: dict[str, An
 
 def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
     """Our function of that name. Errors: if it has no derivative, or if an option of NumPy's would change it."""
+    if options and not SECOND.isdisjoint(options):
+        refuse_second_name(f"np.{name_of(function)}", [*parameter_names(function)[: len(arguments)], *options])
     same = JOINS.get(function)
     if same is not None and len(arguments) <= 2 and options.keys() <= {"axis"}:
         return same(*arguments, **options)

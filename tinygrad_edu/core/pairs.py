@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops, reductions
 from tinygrad_edu.core.aliases import Node
+from tinygrad_edu.core.one_name import refuse_second_name
 from tinygrad_edu.core.operation import COMPOSED
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.positions import numbers
@@ -64,6 +65,9 @@ def extreme(name: str) -> Callable[..., Any]:
     def method(x: Node, *given: Any, dim: int | None = None, keepdim: bool | None = None, **options: Any) -> Any:
         if given and hasattr(given[0], "shape") and np.ndim(given[0]):  # x.max(other): entry by entry
             return larger(x, given[0])
+        words = {"dim": dim, "keepdim": keepdim}
+        given_words = [word for word, value in words.items() if value is not None]
+        refuse_second_name(f"x.{name}", [*("axis", "keepdims")[: len(given)], *given_words, *options])
         if dim is None and keepdim is None and len(given) < 2:
             return operation(x, *given, **options)
         axis = dim if dim is not None else given[0] if given else None

@@ -160,6 +160,10 @@ def plain_of(found: Any) -> Any:
     """Tensors as their data, in lists and pairs too."""
     if isinstance(found, (list, tuple)):
         return type(found)([plain_of(x) for x in found])
+    if MODES.tensor_trace is not None and isinstance(found, MODES.tensor_trace):
+        return found  # a node of the program that is being traced: it has no numbers yet
+    if type(found) is np.ndarray:
+        return found.view(PlainArray)
     return found.data if hasattr(found, "parents") else found.plain() if hasattr(found, "plain") else found
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core import augmented, pairs, plain_arrays, torch_names
+from tinygrad_edu.core import augmented, one_name, pairs, plain_arrays, torch_names
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
@@ -336,4 +336,6 @@ for name, entry in {**ARRAY_TABLE, **COMPOSED}.items():
     if not hasattr(Tensor, name) and getattr(entry, "method", True):
         setattr(Tensor, name, array_method(entry))
 torch_names.install(Tensor)
+for kind in (TensorMethods, Tensor):
+    one_name.install(kind)
 tell(Tensor, OF_TENSOR | torch_names.INSTEAD)

@@ -14,9 +14,12 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.conversion import dtype_asked, is_float, unpack
+from tinygrad_edu.core.one_name import places_of, refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, array_op
 from tinygrad_edu.core.plain_arrays import Count as Count
+from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.plain_arrays import count_of as count_of
+from tinygrad_edu.core.positions import numbers
 from tinygrad_edu.errors import DtypeError, OperandError, ShapeError
 
 SPREADS = ("std", "var")
@@ -200,10 +203,19 @@ class TensorMethods:
         """In the dtype of another."""
         return self.astype(other.dtype)
 
-    def to(self, target: ArrayLike = None, *_: ArrayLike, **options: Option) -> Any:
+    def to(
+        self,
+        target: ArrayLike = None,
+        *_: ArrayLike,
+        device: Option = None,
+        dtype: Option = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+    ) -> Any:
         """x.to("float32") or x.to(other); a device is the CPU, here always. Errors: DtypeError."""
-        asked = dtype_asked("x", target, options.get("device"), options.get("dtype"))
-        return self if asked is None else self.astype(asked)
+        asked = dtype_asked("x", target, device, dtype)
+        x = self.clone() if copy else self
+        return x if asked is None else x.astype(asked)
 
     def cpu(self) -> Any:
         """x itself: its array lies in the memory of the CPU."""
@@ -247,29 +259,33 @@ class TensorMethods:
         self: Any, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
         """Where the largest stands; of several axes along one of them."""
-        return np.argmax(self.data, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
+        return np.argmax(
+            numbers(self, "x.argmax").view(PlainArray), axis=axis if dim is None else dim, keepdims=keepdims or keepdim
+        )
 
     def argmin(
         self: Any, axis: int | None = None, keepdims: bool = False, dim: int | None = None, keepdim: bool = False
     ) -> Any:
         """Where the smallest stands."""
-        return np.argmin(self.data, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
+        return np.argmin(
+            numbers(self, "x.argmin").view(PlainArray), axis=axis if dim is None else dim, keepdims=keepdims or keepdim
+        )
 
     def argsort(self, axis: int = -1, dim: int | None = None) -> Any:
         """Where each number of the sorted ones stands."""
-        return np.argsort(self.array, axis=axis if dim is None else dim)
+        return np.argsort(numbers(self, "x.argsort"), axis=axis if dim is None else dim)
 
     def any(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is one of them not 0?"""
-        return np.any(self, axis=axis if dim is None else dim, keepdims=keepdims)
+        return as_plain_array(np.any(self, axis=axis if dim is None else dim, keepdims=keepdims))
 
     def all(self: Any, axis: Axis = None, keepdims: bool = False, dim: ArrayLike = None) -> Any:
         """Is none of them 0?"""
-        return np.all(self, axis=axis if dim is None else dim, keepdims=keepdims)
+        return as_plain_array(np.all(self, axis=axis if dim is None else dim, keepdims=keepdims))
 
     def nonzero(self) -> Any:
         """NumPy's: one array of indices for each axis."""
-        return np.nonzero(self.array)
+        return np.nonzero(numbers(self, "x.nonzero"))
 
     def eq(self, other: ArrayLike) -> Any:
         """x == other, entry by entry."""
@@ -296,6 +312,11 @@ class TensorMethods:
         return ops.less_equal(self, other)
 
 
+def as_plain_array(x: ArrayLike) -> Any:
+    """An array with PyTorch's words; anything else, such as a node of a trace, as it is."""
+    return x.view(PlainArray) if type(x) is np.ndarray else x
+
+
 def numbers_of(x: ArrayLike) -> Any:
     """The numbers of a Tensor; anything else as it is."""
     return getattr(x, "array", x)
@@ -304,8 +325,11 @@ def numbers_of(x: ArrayLike) -> Any:
 def array_method(operation: Any) -> Callable[..., Any]:
     """A method for an operation on whole arrays, which also takes PyTorch's names of its options."""
 
+    places = tuple(operation.options) if hasattr(operation, "options") else places_of(operation)[1:]
+
     def bound(self: ArrayLike, *arguments: ArrayLike, **options: Option) -> Any:
         if options and not options.keys() <= NUMPYS:
+            refuse_second_name(f"x.{operation.name}", [*places[: len(arguments)], *options])
             options = translate_options(operation.name, options)
         return operation(self, *arguments, **options)
 

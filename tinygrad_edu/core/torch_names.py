@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core import ops
-from tinygrad_edu.core.aliases import ArrayLike, Dtype, Node
+from tinygrad_edu.core.aliases import ArrayLike, Dtype, Node, Option
 from tinygrad_edu.core.conversion import dtype_asked
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
+from tinygrad_edu.core.plain_arrays import PlainArray
+from tinygrad_edu.core.positions import numbers
 
 
 def flatten(x: Node, start_dim: int = 0, end_dim: int = -1) -> Any:
@@ -32,7 +34,12 @@ def select(x: Node, dim: int, index: int) -> Any:
     return x[(*(slice(None),) * (dim % x.ndim), index)]
 
 
-def numbers(x: ArrayLike) -> Any:
+def whole(x: Node, name: str, dtype: Dtype) -> Any:
+    """The numbers as whole ones, a plain array that has PyTorch's words too. Errors: TraceError in a trace."""
+    return numbers(x, name).astype(dtype).view(PlainArray)
+
+
+def array_of(x: ArrayLike) -> Any:
     return getattr(x, "array", x)
 
 
@@ -57,20 +64,22 @@ METHODS: dict[str, Callable[..., Any]] = {
     "amin": lambda x, dim=None, keepdim=False: ARRAY_TABLE["min"](x, axis=dim, keepdims=keepdim),
     # plain numbers and arrays
     "nelement": lambda x: int(x.array.size),
-    "long": lambda x: x.array.astype(np.int64),
-    "int": lambda x: x.array.astype(np.int32),
-    "bool": lambda x: x.array.astype(bool),
-    "isnan": lambda x: np.isnan(x.array),
-    "isinf": lambda x: np.isinf(x.array),
-    "isfinite": lambda x: np.isfinite(x.array),
-    "logical_not": lambda x: np.logical_not(x.array),
-    "count_nonzero": lambda x, dim=None: np.count_nonzero(x.array, axis=dim),
-    "unique": lambda x: np.unique(x.array),
-    "isclose": lambda x, other, rtol=1e-5, atol=1e-8: np.isclose(x.array, numbers(other), rtol, atol),
-    "allclose": lambda x, other, rtol=1e-5, atol=1e-8: np.allclose(x.array, numbers(other), rtol, atol),
-    "new_zeros": lambda x, *shape, dtype=None, **_: new_like(x, np.zeros(sizes(shape)), dtype),
-    "new_ones": lambda x, *shape, dtype=None, **_: new_like(x, np.ones(sizes(shape)), dtype),
-    "new_full": lambda x, size, fill_value, dtype=None, **_: new_like(x, np.full(size, fill_value), dtype),
+    "long": lambda x: whole(x, "x.long", np.int64),
+    "int": lambda x: whole(x, "x.int", np.int32),
+    "bool": lambda x: whole(x, "x.bool", bool),
+    "isnan": lambda x: np.isnan(x),
+    "isinf": lambda x: np.isinf(x),
+    "isfinite": lambda x: np.isfinite(x),
+    "logical_not": lambda x: np.logical_not(numbers(x, "x.logical_not")),
+    "count_nonzero": lambda x, dim=None: np.count_nonzero(numbers(x, "x.count_nonzero"), axis=dim),
+    "unique": lambda x: np.unique(numbers(x, "x.unique")),
+    "isclose": lambda x, other, rtol=1e-5, atol=1e-8: np.isclose(x, other, rtol, atol),
+    "allclose": lambda x, other, rtol=1e-5, atol=1e-8: np.allclose(
+        numbers(x, "x.allclose"), array_of(other), rtol, atol
+    ),
+    "new_zeros": lambda x, *shape, **options: new_like(x, np.zeros(sizes(shape)), **options),
+    "new_ones": lambda x, *shape, **options: new_like(x, np.ones(sizes(shape)), **options),
+    "new_full": lambda x, size, fill_value, **options: new_like(x, np.full(size, fill_value), **options),
 }
 INSTEAD = {
     "half": 'x.float(): float32 and float64 are there, which models take as dtype="float32"',
@@ -86,9 +95,10 @@ INSTEAD = {
 }
 
 
-def new_like(x: Node, array: Any, dtype: Dtype) -> Any:
+def new_like(x: Node, array: Any, dtype: Dtype = None, device: Option = None, requires_grad: bool = False) -> Any:
     """A Tensor in the dtype asked for, or in that of x."""
-    return x.detach().__class__(array, dtype=dtype_asked("x", None, None, dtype) or x.dtype)
+    asked = dtype_asked("x", None, device, dtype) or x.dtype
+    return x.detach().__class__(array, dtype=asked, requires_grad=requires_grad)
 
 
 def sizes(shape: tuple[Any, ...]) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.limits import lowest_and_highest
+from tinygrad_edu.core.one_name import rename
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.errors import SettingError, unknown_name
 from tinygrad_edu.nn.inputs import as_array
@@ -83,7 +84,8 @@ class Activation(Module):
         if (row := VARIANTS.get((name, named.get("approximate", "")))) is not None:
             self.operation = TABLE[row]
             del named["approximate"]
-        given = dict(zip(defaults, settings, strict=False)) | {ALIASES.get(k, k): x for k, x in named.items()}
+        placed = dict(zip(defaults, settings, strict=False))
+        given = placed | rename(name, list(placed), named, ALIASES)
         unknown = sorted(given.keys() - defaults.keys())
         if unknown or len(settings) > len(defaults):
             raise SettingError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu import checks, ops
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
+from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.names import ActivationName, BackEndName, InitializerName
 from tinygrad_edu.nn import init as initializers
@@ -24,6 +25,7 @@ Init = InitializerName | initializers.Initializer
 SHORTEST = 256  # the smallest side of a mask that is kept
 
 
+@functools.partial(one_name_each, "scaled_dot_product_attention")
 def scaled_dot_product_attention(
     query: ArrayLike,
     key: ArrayLike,

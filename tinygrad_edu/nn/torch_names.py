@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, Option
 from tinygrad_edu.core.conversion import dtype_asked
+from tinygrad_edu.core.one_name import places_of, rename
 from tinygrad_edu.errors import SettingError
 
 
@@ -63,11 +64,12 @@ def torch_arguments(**names: str) -> Callable[[type], Any]:
 
     def decorate(layer: type) -> type:
         init = layer.__init__  # type: ignore[misc]
+        places = places_of(init)[1:]
 
         @functools.wraps(init)
         def of_either_name(self: Any, *arguments: Any, **options: Any) -> None:
-            for theirs in options.keys() & names.keys():
-                options[names[theirs]] = options.pop(theirs)
+            if not names.keys().isdisjoint(options):
+                options = rename(layer.__name__, places[: len(arguments)], options, names)
             if "input_size" in names:
                 refuse_other_order(layer.__name__, arguments, options)
             init(self, *arguments, **options)
