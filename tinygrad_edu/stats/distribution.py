@@ -29,12 +29,13 @@ class Distribution:
     """
 
     name: str
-    shapes: dict[str, tuple[float, float]]  # its parameters beside loc and scale, and their bounds
+    shapes: dict[str, Callable[[Any], Any]]  # its parameters beside loc and scale, and whether a value is one
     log_density: Callable[..., Any]  # of the standard place, given z inside the support
     support: Callable[..., tuple[Any, Any]]  # of the parameters; both ends belong to it
     inside: float = 0.5  # a number to compute with, in place of those outside
     known: Mapping[str, Callable[..., Any]] = field(default_factory=dict)  # cdf, logcdf, sf or logsf inside the support
     discrete: bool = False
+    above: bool = False  # the lower end does not belong to the support
 
     @property
     def __name__(self) -> str:
@@ -66,7 +67,11 @@ class Distribution:
         compute = self.density if name.endswith(("pdf", "pmf")) else self.distribution
 
         def method(x: ArrayLike, *parameters: ArrayLike, **named: ArrayLike) -> Any:
-            return compute(name, x, *self.sort_parameters(name, parameters, named))
+            shapes, loc, scale = self.sort_parameters(name, parameters, named)
+            x, loc, scale, *shapes = in_one_dtype(x, loc, scale, *shapes)
+            known = zip(self.shapes.values(), shapes, strict=True)
+            shapes = [ops.where(is_one(value), value, math.nan) for is_one, value in known]
+            return compute(name, x, shapes, loc, scale)
 
         method.__name__ = name
         return method
@@ -81,14 +86,13 @@ class Distribution:
                 f"tg.stats.{self.name}.{method}(x, {', '.join(self.parameters)}): given {len(given)} parameters by "
                 f"place and {sorted(named)} by name" + (f"; missing {', '.join(missing)}" if missing else "")
             )
-        shapes = [or_nan(as_floats(found[name]), found[name], *bounds) for name, bounds in self.shapes.items()]
-        return shapes, as_floats(found["loc"]), as_floats(found["scale"])
+        return [found[name] for name in self.shapes], found["loc"], found["scale"]
 
     def density(self, name: str, x: ArrayLike, shapes: list[Any], loc: ArrayLike, scale: ArrayLike) -> Any:
         """The density or its logarithm."""
         z = self.place(x, loc, scale)
         low, high = self.support(*shapes)
-        inside = within(z, low, high)
+        inside = self.within(z, low, high)
         whole = ops.equal(ops.floor(z), z) if self.discrete else True
         y = self.log_density(ops.where(inside, ops.where(whole, z, self.inside), self.inside), *shapes)
         y = y if self.discrete else y - ops.log(positive(scale))
@@ -100,13 +104,15 @@ class Distribution:
         z = self.place(x, loc, scale)
         z = ops.floor(z) if self.discrete else z
         low, high = self.support(*shapes)
-        safe = ops.where(within(z, low, high), z, self.inside)
+        safe = ops.where(self.within(z, low, high), z, self.inside)
         log, of_lower = name.startswith("log"), name.endswith("cdf")
         given = self.known.get(name)
         y = given(safe, *shapes) if given else self.other_way(name, safe, shapes)
         none, all_ = (-INF, 0.0) if log else (0.0, 1.0)
         below, above = (none, all_) if of_lower else (all_, none)
         y = ops.where(ops.less(z, low), below, ops.where(ops.greater(z, high), above, y))
+        y = ops.where(ops.equal(z, low), below, y) if self.above else y
+        y = ops.where(ops.equal(z, -INF), below, ops.where(ops.equal(z, INF), above, y))
         return where_known(y, z, *shapes)
 
     def other_way(self, name: str, z: ArrayLike, shapes: list[Any]) -> Any:
@@ -120,9 +126,14 @@ class Distribution:
         rest = self.known[tail](z, *shapes) if tail in self.known else ops.exp(self.known[f"log{tail}"](z, *shapes))
         return ops.where(ops.less(y, 0.5), near_0, ops.log1p(-ops.where(ops.less(y, 0.5), 0.0, rest)))
 
+    def within(self, z: ArrayLike, low: ArrayLike, high: ArrayLike) -> Any:
+        """Does it lie in the support?"""
+        starts = ops.greater(z, low) if self.above else ops.greater_equal(z, low)
+        return ops.where(starts, ops.less_equal(z, high), False)
+
     def place(self, x: ArrayLike, loc: ArrayLike, scale: ArrayLike) -> Any:
         """x measured from loc in units of scale; NaN where scale is not above 0."""
-        z = as_floats(x) - loc
+        z = x - loc
         return z if self.discrete else z / positive(scale)
 
 
@@ -147,20 +158,20 @@ def as_floats(x: ArrayLike) -> Any:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
+def in_one_dtype(*given: ArrayLike) -> list[Any]:
+    """All of them as floats, in the dtype of the arrays and Tensors among them: plain numbers decide nothing."""
+    dtypes = [x.dtype for x in given if getattr(getattr(x, "dtype", None), "kind", "") == "f"]
+    if not dtypes:
+        return [as_floats(x) for x in given]
+    dtype = np.result_type(*dtypes)
+    return [x if hasattr(x, "parents") else np.asarray(x, dtype=dtype) for x in given]
+
+
 def where_known(y: ArrayLike, *inputs: ArrayLike) -> Any:
     """y, and NaN where one of the inputs is."""
     for x in inputs:
         y = ops.where(ops.not_equal(x, x), math.nan, y)
     return y
-
-
-def within(z: ArrayLike, low: ArrayLike, high: ArrayLike) -> Any:
-    return ops.where(ops.less(z, low), False, ops.less_equal(z, high))
-
-
-def or_nan(y: ArrayLike, x: ArrayLike, low: float, high: float) -> Any:
-    """y where x lies between the bounds, elsewhere NaN."""
-    return ops.where(within(x, low, high), y, math.nan)
 
 
 def positive(scale: ArrayLike) -> Any:

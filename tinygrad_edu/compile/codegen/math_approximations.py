@@ -28,6 +28,7 @@ LOG2_E = 1.4426950408889634
 LN2_HIGH = 0.6931471803691238  # log 2 to 32 bits, so that its products with exponents are exact, and the rest
 LN2_LOW = 1.9082149292705877e-10
 EXP_OVERFLOWS, EXP_VANISHES, EXPM1_SETTLES = 710.0, -746.0, -40.0
+EXP_LARGEST = 709.782712893384  # the logarithm of the largest float
 SMALLEST_NORMAL = 2.0**-1022
 SCALE, SCALE_BITS = 2.0**54, 54.0  # makes a denormal number normal
 ERF_SETTLES = 6.0
@@ -116,7 +117,8 @@ def exp(x: ArrayLike) -> Any:
     n = x * LOG2_E + SHIFT - SHIFT
     half = 0.5 * n + SHIFT - SHIFT
     r = x - n * LN2_HIGH - n * LN2_LOW
-    return (1.0 + (r + r * r * exp_polynomial(r))) * power_of_two(half) * power_of_two(n - half)
+    y = (1.0 + (r + r * r * exp_polynomial(r))) * power_of_two(half) * power_of_two(n - half)
+    return math.inf if x > EXP_LARGEST else y  # the last product may become part of a sum, which would not overflow
 
 
 def expm1(x: ArrayLike) -> Any:
@@ -126,7 +128,8 @@ def expm1(x: ArrayLike) -> Any:
     n = x * LOG2_E + SHIFT - SHIFT
     r = x - n * LN2_HIGH - n * LN2_LOW
     power = power_of_two(n - 1.0)
-    return 2.0 * (power * (r + r * r * exp_polynomial(r)) + (power - 0.5))
+    y = 2.0 * (power * (r + r * r * exp_polynomial(r)) + (power - 0.5))
+    return math.inf if x > EXP_LARGEST else y
 
 
 def tanh(x: ArrayLike) -> Any:
@@ -226,6 +229,7 @@ FLOAT32: Mapping[str, Any] = {
     "LN2_HIGH": 0.693359375,  # to 10 bits
     "LN2_LOW": -0.00021219444,
     "EXP_OVERFLOWS": 89.0,
+    "EXP_LARGEST": 88.72283935546875,
     "EXP_VANISHES": -104.0,
     "EXPM1_SETTLES": -18.0,
     "SMALLEST_NORMAL": 2.0**-126,
