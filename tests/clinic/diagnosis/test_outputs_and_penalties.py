@@ -158,3 +158,39 @@ def test_a_squared_error_is_slow_where_the_slope_behind_wrong_outputs_is_lost(ou
     model.load_state_dict({"layers.0.weight": [np.log(p / (1.0 - p))], "layers.0.bias": [0.0]})
     run = tg.fit(model, X, y, loss="mse", optimizer=optim.SGD(model.parameters(), lr=1e-9), epochs=1)
     assert (squashed(Record(subject_of(run, None, None))) is not None) == slow
+
+
+@pytest.mark.parametrize("centre", [0.0, 50.0])
+def test_scaled_inputs_are_tried_with_the_rate_that_they_allow(centre):
+    X = centre + (15.0 if centre else 1.0) * RNG.normal(size=(30, 1))
+    model = nn.MLP([1, 1], seed=0)
+    run = tg.fit(model, X, 0.5 * X + 100.0, loss="mse", optimizer=optim.SGD(model.parameters(), lr=3e-4), epochs=2)
+    record = Record(subject_of(run, None, None))
+    rates = [change["lr"] for change in changes.scale_inputs(record) if "lr" in change]
+    assert len(rates) == 1 if centre else rates == [] or record.reach < 0.05
+    for rate in rates:  # the largest stable one of the mean squared error of standardized inputs is 1
+        assert 0.1 <= rate <= 1.0
+
+
+def test_what_stays_as_it_is_is_not_told_as_a_change():
+    model = nn.MLP([3, 4, 1], seed=0)
+    optimizer = optim.Adam(model.parameters())
+    setup = subject_of(tg.fit(model, FLAT, LABELS, loss="mse", optimizer=optimizer, epochs=1), None, None).setup
+    same = {"optimizer": "Adam", "loss": "mse", "coding": None, "options": dict(setup.options), "lr": setup.lr}
+    assert setup.differences(same) == []
+    wider = {**same, "sizes": (3, 8, 1), "init": "glorot_uniform", "epochs": 5}
+    assert setup.difference(wider) == "layers 3-4-1 → 3-8-1, epochs 1 → 5"
+
+
+def test_a_rate_is_told_as_it_was_given_where_the_loss_is_a_sum():
+    setup = replace(keras_subject(*BEFORE["dense"], activation="sigmoid").setup, lr=0.02, terms=20.0)
+    assert setup.told_rate == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize("inputs", ["standardized", "logarithms", "without extremes", "bits", "padding first"])
+@pytest.mark.parametrize("dialect", ["keras", "torch", "sklearn"])
+def test_each_form_of_inputs_has_words_in_each_tool(inputs, dialect):
+    setup = replace(keras_subject(*BEFORE["dense"], activation="sigmoid").setup, dialect=dialect)
+    said = lines(setup, {"inputs": inputs})
+    assert said
+    assert not said.rstrip(".").endswith(f": {inputs}")

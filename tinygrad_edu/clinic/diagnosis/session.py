@@ -197,8 +197,8 @@ class Consultation:
             return
         if share <= max(permuted) + MARGIN:
             self.random = (
-                f"a network that learns such tasks explains {share:.1%} of the targets of held-out samples, and of "
-                f"permuted targets {min(permuted):.1%} to {max(permuted):.1%}"
+                f"a network that learns such tasks explains {max(share, 0.0):.1%} of the targets of held-out samples, "
+                f"and of permuted targets {max(min(permuted), 0.0):.1%} to {max(*permuted, 0.0):.1%}"
             )
 
     def represented(self) -> list[FoundCause]:
@@ -326,6 +326,7 @@ class Consultation:
         if copies(self.task):
             yield f"copies: many of the {self.task.samples} samples occur more than once; each counts once here"
         if self.task.samples < yardstick.FEWEST:
-            yield f"labels_random: {self.task.samples} samples are too few to tell"
+            few = f"{self.task.samples} samples are" if self.task.samples > 1 else "one sample is"
+            yield f"labels_random: {few} too few to tell"
         if self.subject.setup.pattern is not None and not self.subject.plain:
             yield "causes that need another structure: this is not an nn.MLP, so only its training was varied"

@@ -92,7 +92,17 @@ def make_cause(t: Trials, cause: Cause, trial: Trial, check: Trial | None) -> Fo
     proof = f"{short(t.as_is)}; {short(trial)}"
     proof += f"; as a control, {short(check)}." if check is not None else "."
     evidence = cause.evidence(t.symptoms)
-    return FoundCause(cause.code, cause.sentence, evidence, proof, cause.remedy, dict(trial.change), trial)
+    remedy = f"{cause.remedy} {faster(t, trial)}".strip()
+    return FoundCause(cause.code, cause.sentence, evidence, proof, remedy, dict(trial.change), trial)
+
+
+def faster(t: Trials, trial: Trial) -> str:
+    """Inputs that are scaled take a larger rate, and may need it."""
+    if not {"inputs", "lr"} <= set(trial.change) or trial.setup.varies or trial.setup.rate <= t.record.setup.rate:
+        return ""
+    return (
+        f"Then raise the learning rate, here to {trial.setup.told_rate:.3g}: it was small only for inputs like these."
+    )
 
 
 def by_lower_goal(t: Trials) -> list[FoundCause]:

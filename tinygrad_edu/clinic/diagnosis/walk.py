@@ -81,7 +81,8 @@ def walk_back(t: Trials) -> list[FoundCause]:
         else:
             needed[name] = trial
     whole = own_optimizer(t, whole, kept)
-    return [part(t, name, needed[name], whole, kept) for name in suspects_first(t, kept, needed) if name in needed]
+    order = [name for name in suspects_first(t, kept, needed) if name in needed]
+    return [part(t, name, needed[name], whole, kept, name == order[0]) for name in order]
 
 
 def well_trained(setup: Setup, task: Task) -> Setup:
@@ -169,20 +170,20 @@ def of_activation(setup: Setup) -> tuple[str, ...]:
     return ("dead_relu",) if row.rectifies else ("saturated_activations", "vanishing_gradient")
 
 
-def part(t: Trials, name: str, without: Trial, whole: Trial, kept: list[str]) -> FoundCause:
-    """One group that cannot be undone."""
+def part(t: Trials, name: str, without: Trial, whole: Trial, kept: list[str], first: bool) -> FoundCause:
+    """One group that cannot be undone; of the first one the proof lists the others, too."""
     setup = t.record.setup
     cause = BY_CODE[code_of(t, name, whole)]
     fields = {key: value for key, value in whole.change.items() if key in GROUPS[name].fields}
-    others = f"; with all of it but this ({setup.difference(fields)}): {without.reached} of {without.count}" * (
-        len(kept) > 1
-    )
-    proof = (
-        f"{short(t.as_is)}; a network that learns the task, changed back to this run as far as it still learns, "
-        f"differs from it in {setup.difference(whole.change)}: {whole.reached} of {whole.count}{others}."
-    )
-    evidence = cause.evidence(t.symptoms)
     what = setup.difference(fields)
+    others = f"; with all of it but this ({what}): {without.reached} of {without.count}" * (len(kept) > 1)
+    all_of_it = (
+        f"a network that learns the task, changed back to this run as far as it still learns, differs from it in "
+        f"{setup.difference(whole.change)}"
+    )
+    whole_text = all_of_it if first else "with all the changes of the first cause"
+    proof = f"{short(t.as_is)}; {whole_text}: {whole.reached} of {whole.count}{others}."
+    evidence = cause.evidence(t.symptoms)
     sentence = cause.sentence if evidence else f"The difference between this run and one that learns is {what}."
     remedy = cause.remedy if evidence else f"Change {what}."
     return FoundCause(cause.code, sentence, evidence, proof, remedy, dict(whole.change), whole)

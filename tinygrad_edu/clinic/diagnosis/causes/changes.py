@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tinygrad_edu.optim.schedule import Schedule
 
 MOST_STEPS = 20_000  # of a run with more epochs
 WIDER = 4
+MUCH_SLOWER = 0.05  # of the largest stable rate
 
 
 def one(possible: bool, **change: Any) -> Iterator[Change]:
@@ -67,8 +69,19 @@ def scale_inputs(record: Record) -> Iterator[Change]:
     if heavy_tail(record) is not None:
         yield {"inputs": "without extremes"} if sentinel(record.task.X) else {"inputs": "logarithms"}
     yield {"inputs": "standardized"}
+    yield from faster_when_scaled(record)
     if heavy_tail(record) is not None:
         yield {"inputs": "logarithms"} if sentinel(record.task.X) else {"inputs": "without extremes"}
+
+
+def faster_when_scaled(record: Record) -> Iterator[Change]:
+    """Scaled inputs and the rate that they allow: the one given may be so small because they were not."""
+    setup = record.setup
+    if setup.optimizer != "SGD" or setup.varies or record.task.X.ndim != 2:
+        return
+    scaled = Record(replace(record.subject, setup=setup.but({"inputs": "standardized"}), start={}))
+    if 0.0 < scaled.reach < MUCH_SLOWER * min(record.reach, 1.0):
+        yield {"inputs": "standardized", "lr": times(setup.lr, float(f"{0.5 / scaled.reach:.1g}"))}
 
 
 def sentinel(X: Samples) -> bool:

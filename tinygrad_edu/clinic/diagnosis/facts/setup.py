@@ -126,6 +126,11 @@ class Setup(Recipe):
         return float(as_schedule(self.lr)(0))
 
     @property
+    def told_rate(self) -> float:
+        """The same as the user gave it, of whose loss ours is a part."""
+        return self.rate / self.terms
+
+    @property
     def link(self) -> str:
         """The operation that makes of outputs what they say about the targets; of a loss of one's own, none."""
         return str(getattr(self.loss_row, "link", "identity"))
@@ -195,6 +200,8 @@ class Setup(Recipe):
     def told(self, change: Change) -> list[str]:
         """The fields of a change that a reader is told: of unlike layers that become alike, widths and activation."""
         implied = ("pattern", "out_activation", "dropout", "init") if self.becomes_plain(change) else ()
+        if "sizes" in change and not isinstance(self.init, str):  # of other layers there is no start as it was
+            implied = (*implied, "init")
         return [name for name in change if name not in implied]
 
     def becomes_plain(self, change: Change) -> bool:
@@ -203,15 +210,19 @@ class Setup(Recipe):
     def parts(self, name: str, new: Any) -> list[str]:
         old = getattr(self, name)
         if name == "coding":
+            if new == old:
+                return []
             return [CODINGS.get(str(new), "targets as they are")]
         if name == "options":
-            return [f"{key} {setting_text(old.get(key, 'default'))} → {setting_text(x)}" for key, x in new.items()]
+            texts = {key: (setting_text(old.get(key, "default")), setting_text(x)) for key, x in new.items()}
+            return [f"{key} {before} → {after}" for key, (before, after) in texts.items() if before != after]
         old = self.silenced if name == "dropout" else old
         if self.pattern is not None and name in OF_UNLIKE:
             return [f"{OF_UNLIKE[name]} → {setting_text(new)}"]
         if name == "lr" and self.terms != 1.0:
             old, new = as_schedule(old)(0) / self.terms, as_schedule(new)(0) / self.terms
-        return [f"{NAMES.get(name, name)} {setting_text(old)} → {setting_text(new)}"]
+        before, after = setting_text(old), setting_text(new)
+        return [f"{NAMES.get(name, name)} {before} → {after}"] if before != after else []
 
     def changes_to(self, other: Setup) -> dict[str, Any]:
         """The fields in which another setup differs."""

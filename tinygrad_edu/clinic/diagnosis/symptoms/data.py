@@ -64,7 +64,8 @@ def input_scale(record: Record) -> Measured:
         ),
     ]
     value, limit, text = max(worst, key=lambda row: row[0] / LIMITS[row[1]])
-    return beyond("input_scale", value, limit, f"The features have different scales: {text}.")
+    what = "The feature is not scaled" if len(std) == 1 else "The features have different scales"
+    return beyond("input_scale", value, limit, f"{what}: {text.replace('largest ', '') if len(std) == 1 else text}.")
 
 
 def extent(X: Array) -> tuple[float, float]:

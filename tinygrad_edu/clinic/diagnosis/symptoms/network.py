@@ -126,9 +126,10 @@ def sharp(record: Record) -> Measured:
     reach = record.reach
     if math.isnan(reach):
         return None
+    curvature = record.start.sharpness * record.setup.terms
     sentence = (
-        f"The largest eigenvalue of the Hessian at the start is {record.start.sharpness:.3g}: lr = "
-        f"{record.setup.rate:.3g} is {reach:.2g} times the largest stable one."
+        f"The largest eigenvalue of the Hessian at the start is {curvature:.3g}: lr = {record.setup.told_rate:.3g} is "
+        f"{reach:.3g} times the largest stable one."
     )
     return reach, sentence
 
@@ -139,8 +140,8 @@ def slow(record: Record) -> Measured:
     if math.isnan(reach) or record.setup.options.get("momentum", 0.0) > 0.5:
         return None
     sentence = (
-        f"lr = {record.setup.rate:.3g} is {reach:.1e} of the largest stable one at the start, 2/λ = "
-        f"{2.0 / max(record.start.sharpness, 1e-300):.3g}."
+        f"lr = {record.setup.told_rate:.3g} is {reach:.1e} of the largest stable one at the start, 2/λ = "
+        f"{2.0 / max(record.start.sharpness * record.setup.terms, 1e-300):.3g}."
     )
     return reach, sentence
 
