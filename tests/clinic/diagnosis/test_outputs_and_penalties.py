@@ -194,3 +194,19 @@ def test_each_form_of_inputs_has_words_in_each_tool(inputs, dialect):
     said = lines(setup, {"inputs": inputs})
     assert said
     assert not said.rstrip(".").endswith(f": {inputs}")
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.1, 0.9)])
+def test_one_hot_rows_are_classes_whatever_their_two_levels(low, high):
+    labels = np.arange(40) % 3
+    y = low + (high - low) * np.eye(3)[labels]
+    task = subject_of(run_on(y, (3, 4, 3)), None, None).task
+    assert task.classes == 3
+    assert task.labels.tolist() == labels.tolist()
+    assert task.accuracy(y) == 1.0
+    assert not subject_of(run_on(y + 0.01 * FLAT, (3, 4, 3)), None, None).task.classes
+
+
+def run_on(y, sizes):
+    model = nn.MLP(list(sizes), seed=0)
+    return tg.fit(model, FLAT, y, loss="mse", optimizer=optim.SGD(model.parameters(), lr=1e-3), epochs=1)

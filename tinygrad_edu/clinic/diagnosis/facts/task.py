@@ -216,7 +216,8 @@ def task_of(X: Samples, y: Samples, setup: Setup) -> Task:
     if not are_classes(codes, setup, len(y)):
         return Task(X, given, rows)
     if rows.shape[1] > 1:
-        codes, labels = np.eye(rows.shape[1]), rows.argmax(axis=1)
+        low, high = codes.min(), codes.max()
+        codes, labels = low + (high - low) * np.eye(rows.shape[1]), rows.argmax(axis=1)
     return Task(X, given, rows, labels.reshape(-1).astype(np.int64), codes)
 
 
@@ -226,6 +227,7 @@ def are_classes(codes: Array, setup: Setup, samples: int) -> bool:
     if not 2 <= count <= min(MOST_CLASSES, max(2, samples // 2)):
         return False
     if width > 1:
-        return bool(np.isin(codes, (0.0, 1.0)).all() and (codes.sum(axis=1) == 1.0).all())
+        high = codes == codes.max()  # one-hot, of 0 and 1, or of -1 and 1, or of 0.1 and 0.9
+        return bool((high | (codes == codes.min())).all() and (high.sum(axis=1) == 1).all())
     counting = np.array_equal(codes[:, 0], np.arange(count)) and setup.link != "exp"
     return count == 2 or setup.for_classes or bool(counting and count * 5 <= samples)

@@ -169,12 +169,17 @@ def no_structure(record: Record) -> Measured:
 
 @symptom("tails", kind="data")
 def heavy_tail(record: Record) -> Measured:
-    """A feature of which a few samples lie many times as far out as the others; scaling by deviation hides the rest."""
+    """A feature of which a few samples lie many times as far out as the others; scaling by deviation hides the rest.
+
+    Among features of one unit, as pixels are, what others often reach is not far out.
+    """
     if not flat(record):
         return None
     away = np.abs(record.task.X - np.median(record.task.X, axis=0))
     usual, most = np.quantile(away, 0.9, axis=0), away.max(axis=0)
-    ratio = np.where(usual > 0.0, most / np.maximum(usual, 1e-300), 0.0)
+    least, largest = extent(record.task.X)
+    alike = largest <= LIMITS["spread"] * least
+    ratio = np.where(usual > 0.0, most / np.maximum(usual.max() if alike else usual, 1e-300), 0.0)
     column = int(ratio.argmax())
     sentence = (
         f"Nine tenths of feature {column} are within {usual[column]:.3g} of its median, and the farthest value is at "
