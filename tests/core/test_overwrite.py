@@ -116,15 +116,39 @@ def test_a_use_before_the_write_is_found_in_backward(use):
         (early + z.sum()).backward()
 
 
-def test_a_write_keeps_the_old_numbers_elsewhere():
+def test_views_and_who_holds_the_array_see_a_write_as_in_numpy():
     w = tg.Tensor(W, requires_grad=True)
     z = np.exp(w)
-    held, view = z.data, z[1]
-    z[1] = 0.0
-    assert held[1].tolist() == view.data.tolist() == np.exp(W)[1].tolist()
-    assert z.data[1].tolist() == [0.0, 0.0, 0.0]
+    held, view, alias, turned = z.data, z[1], z.detach(), z.T
+    z[1] = view * 2.0
+    assert held[1].tolist() == view.data.tolist() == alias.data[1].tolist() == turned.data[:, 1].tolist()
+    assert z.data[1].tolist() == (2.0 * np.exp(W))[1].tolist()
     assert z.op.name == "index_put"
-    assert z.requires_grad
+    z.sum().backward()
+    np.testing.assert_allclose(w.grad[1], 2.0 * np.exp(W)[1])
+    for stale in (view, turned, turned * w.T):
+        with pytest.raises(SavedArrayChangedError, match="was written to"):
+            stale.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "view", [lambda x: x[0], lambda x: x.T, lambda x: x.reshape(12), lambda x: x.reshape(12)[2:5], lambda x: x[:, None]]
+)
+def test_a_write_into_a_view_is_refused(view):
+    w, value = tg.Tensor(W, requires_grad=True), tg.Tensor(2.0, requires_grad=True)
+    for x in (w * 1.0, tg.Tensor(W)):
+        for written in (5.0, value):
+            with pytest.raises(GraphError, match=r"would not get what is written to it"):
+                view(x)[...] = written
+        np.testing.assert_array_equal(x.data, W)
+    with tg.no_grad(), pytest.raises(GraphError, match=r"would not get what is written to it"):
+        view(w)[...] = 5.0
+
+
+def test_a_view_of_what_nobody_has_is_written_to():
+    x = tg.Tensor(np.arange(6.0)).reshape(2, 3)
+    x[0] = 9.0
+    assert x.data.tolist() == [[9.0, 9.0, 9.0], [3.0, 4.0, 5.0]]
 
 
 def test_a_constant_array_gets_values_of_a_graph():

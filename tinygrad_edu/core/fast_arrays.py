@@ -70,7 +70,7 @@ def one_option(
         except (ValueError, IndexError, TypeError):
             return row.call((x, value), {})  # for its explanation
         made = record(row, y, (x,), {name: value})
-        return made if made.array.base is None else protect_view(made)
+        return made if made.array.base is None else protect_view(made, x)
 
     return form
 
@@ -114,8 +114,8 @@ def stack_of(tensor: type, record: Callable[..., Any], protect_view: Callable[..
         at = axis % (len(shape) + 1)
         wide = (*shape[:at], 1, *shape[at:])
         parts = [record(reshape, x.array.reshape(wide), (x,), {"shape": wide}) for x in xs]
-        for part in parts:
-            protect_view(part)
+        for part, x in zip(parts, xs, strict=True):
+            protect_view(part, x)
         return record(concatenate, np.concatenate([x.array for x in parts], axis), tuple(parts), {"axis": axis})
 
     return form

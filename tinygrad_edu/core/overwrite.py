@@ -1,12 +1,17 @@
 """x[index] = value for a Tensor in a graph: from then on x is the result of an operation, as in PyTorch.
 
 The name that the program has must mean the new numbers, and what was computed from the old ones must keep them. So the
-old node goes on living under another identity, `before`, and x itself becomes index_put(before, value). What leads to
-`value` read x before the write, and is told of `before`; anything else that did is found in backward, by the ticks.
+old node goes on living under another identity, `before`, with a copy of the old numbers, and x itself becomes
+index_put(before, value). What leads to `value` read x before the write, and is told of `before`; anything else that did
+is found in backward, by the ticks.
+
+The numbers are written into the array that x has: views of x and whoever holds x.data see them, as in NumPy. A write
+into a view would have to be recorded for its base as well, and is refused.
 """
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -14,7 +19,8 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node
 from tinygrad_edu.core.operation import ARRAY_TABLE, array_op
 from tinygrad_edu.core.shapes import as_tuple, getitem, is_basic
-from tinygrad_edu.core.write_guard import WriteGuard
+from tinygrad_edu.core.write_guard import WriteGuard, guard_of
+from tinygrad_edu.errors import GraphError
 
 
 @array_op(
@@ -28,7 +34,7 @@ from tinygrad_edu.core.write_guard import WriteGuard
 )
 def index_put(x: ArrayLike, value: ArrayLike, /, index: Axis) -> Any:
     """x with `value` at `index`, where x[index] = value would put it.  x̄ = ȳ, and 0 there; value's is ȳ[index]."""
-    y = x.astype(np.result_type(x, value) if x.dtype.kind != "O" else object)
+    y = x.copy()
     y[index] = value
     return y
 
@@ -40,7 +46,8 @@ def share_of(g: ArrayLike, value: ArrayLike, index: Axis) -> Any:
         share = share * last_writers(index, g.shape)
     extra = np.ndim(share) - np.ndim(value)
     axes = [i for i in range(np.ndim(share)) if i < extra or np.shape(value)[i - extra] < np.shape(share)[i]]
-    return share.sum(axis=tuple(axes), keepdims=True).reshape(np.shape(value)) if axes else share.reshape(value.shape)
+    share = share.sum(axis=tuple(axes), keepdims=True) if axes else share
+    return share.reshape(np.shape(value)).astype(value.dtype)
 
 
 def last_writers(index: Axis, shape: tuple[int, ...]) -> Any:
@@ -54,20 +61,56 @@ def last_writers(index: Axis, shape: tuple[int, ...]) -> Any:
 
 def overwrite(x: Node, index: Axis, value: ArrayLike) -> None:
     """x[index] = value, recorded. `x` is a Tensor in a graph, or a constant that is given a value of a graph."""
+    refuse_view(x)
+    if not x.parents and guard_of(x).has_views():
+        raise GraphError(
+            f"{x!r} is a constant with views (such as x[0], x.T or x.reshape) made before, which would not learn where "
+            "the new numbers come from: write first and then take the views, or write to a copy, z = +x"
+        )
+    before = put_aside(x)
+    y = index_put(before, of_old_numbers(value, x, before), index)
+    if not x.array.flags.writeable:  # a view of what only its operation has seen
+        x.array = before.array.copy()
+    x.array[...] = y.array
+    x.gradient, x.requires_grad, x.spent = None, y.requires_grad, False
+    x.op, x.parents, x.options, x.made = y.op, y.parents, y.options, y.made
+    x.guard.note_own_write(x.array, y.made)
+
+
+def put_aside(x: Node) -> Any:
+    """Another node with the history of x and a copy of its numbers."""
+    guard_of(x).look(x.array)  # somebody may have written to it in another way
     before: Any = object.__new__(x.__class__)
     for slot in x.__slots__:
         if hasattr(x, slot):
             setattr(before, slot, getattr(x, slot))
-    if x is value:
-        value = before
-    for node in nodes_since(value, x.made):
-        if any(parent is x for parent in node.parents):
-            node.parents = tuple([before if parent is x else parent for parent in node.parents])
-    y = index_put(before, value, index)
-    x.array, x.gradient, x.requires_grad, x.spent = y.array, None, y.requires_grad, False
-    x.op, x.parents, x.options, x.made = y.op, y.parents, y.options, y.made
-    x.guard = WriteGuard()
-    x.guard.written = y.made
+    before.array, before.guard = x.array.copy(), WriteGuard()
+    before.guard.written = x.guard.written
+    return before
+
+
+def refuse_view(x: Node) -> None:
+    """Errors: GraphError where x looks at the memory of another Tensor, which a write to x alone would not reach."""
+    of_parent = any(np.may_share_memory(x.array, p.array) for p in x.parents if isinstance(p, x.__class__))
+    fixed = not x.parents and not x.array.flags.writeable  # as a detached view is
+    if of_parent or fixed or (x.guard is not None and x.guard.views_another()):
+        raise GraphError(
+            f"{x!r} is a part or another form of a Tensor, which would not get what is written to it: write to that "
+            "one, as in y[i, j] = value for y[i][j] = value, or to a copy, z = +x"
+        )
+
+
+def of_old_numbers(value: ArrayLike, x: Node, before: Node) -> Any:
+    """The value, computed from `before` in place of x. A view of x in it is put aside too: x will change it."""
+    other = {id(x): before}
+    for node in sorted(nodes_since(value, x.made), key=lambda node: node.made):
+        parents = tuple([other.get(id(parent), parent) for parent in node.parents])
+        if all(map(operator.is_, parents, node.parents)):
+            continue
+        if np.may_share_memory(node.array, x.array):
+            other[id(node)] = put_aside(node)
+        other.get(id(node), node).parents = parents
+    return other.get(id(value), value)
 
 
 def nodes_since(value: Node, made: int) -> list[Any]:

@@ -27,7 +27,7 @@ from tinygrad_edu.core.fast_tensors import install_for_tensors
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
-from tinygrad_edu.core.overwrite import overwrite
+from tinygrad_edu.core.overwrite import overwrite, refuse_view
 from tinygrad_edu.core.places import Place, find_place
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.printing import in_percent_format
@@ -126,7 +126,7 @@ class Tensor(TensorMethods, Operators):
         except (ValueError, IndexError) as error:
             raise shape_error(operation, operands, error) from None
         made = record(operation, y, operands, options)
-        return made if y.base is None else protect_view(made)
+        return made if y.base is None else protect_view(made, *operands)
 
     grad = property(plain_arrays.read_gradient, plain_arrays.set_gradient)
 
@@ -161,12 +161,15 @@ class Tensor(TensorMethods, Operators):
     def detach(self) -> Tensor:
         """The same numbers (shared, not copied) as a leaf without history and without gradient."""
         alias = leaf(self.numpy(), self.label)
-        alias.guard = WriteGuard(guard_of(self).known)
+        alias.guard = WriteGuard(guard_of(self).known, guard_of(self).viewed)
         return alias
 
     def numpy(self) -> Array:
         """The array itself, without the graph."""
-        guard_of(self).hand_out(self.array)
+        guard = guard_of(self)
+        if guard.viewed is not None:
+            guard.look(self.array)
+        guard.hand_out(self.array)
         return self.array
 
     def item(self) -> float:
@@ -203,6 +206,8 @@ class Tensor(TensorMethods, Operators):
         if in_graph and MODES.recording and MODES.tensor_trace is None and (self.parents or not self.requires_grad):
             overwrite(self, plain_index(index), value)
             return
+        if MODES.tensor_trace is None and not self.parents:
+            refuse_view(self)
         if self.parents or (self.requires_grad and MODES.recording):
             raise GraphError(
                 f"{self!r}[...] = value would lose the gradient of what it overwrites: build the result with "

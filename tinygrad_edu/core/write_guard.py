@@ -8,7 +8,8 @@ compares the two where the derivative reads the array, and raises SavedArrayChan
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -19,6 +20,8 @@ from tinygrad_edu.core.operation import ArrayOperation, Operation
 from tinygrad_edu.errors import SavedArrayChangedError
 
 Array = np.ndarray[Any, Any]
+ArrayRef = Callable[[], Array | None]  # a weak reference
+GuardRef = Callable[[], "WriteGuard | None"]
 Node = Any  # a Tensor; named so here because tensor.py stands above this file
 CLOCK = count(1)
 SMALL = 65_536  # bytes
@@ -32,11 +35,13 @@ class WriteGuard:
     until nobody holds it any more: after `w.data -= step` that is at the next use.
     """
 
-    __slots__ = ("known", "written")
+    __slots__ = ("__weakref__", "known", "viewed", "views", "written")
 
-    def __init__(self, known: int | bytes | None = None) -> None:
+    def __init__(self, known: int | bytes | None = None, viewed: tuple[GuardRef, ArrayRef] | None = None) -> None:
         self.written = 0  # the tick of the last write
         self.known = known  # the fingerprint of an array that somebody outside holds
+        self.views: list[tuple[ArrayRef, Array, WriteGuard]] = []  # of a constant: see `share`
+        self.viewed = viewed  # the guard and the array of the constant that this one is a view of
 
     def hand_out(self, array: Array) -> None:
         """Somebody outside holds the array from now on."""
@@ -46,17 +51,54 @@ class WriteGuard:
     def report(self) -> None:
         """It was written to just now."""
         self.written = next(CLOCK)
+        self.update_views()
+
+    def note_own_write(self, array: Array, made: int) -> None:
+        """It was written to at that tick, by us."""
+        self.written, self.known = made, None if self.known is None else fingerprint(array)
+
+    def views_another(self) -> bool:
+        """Was it taken from an array that still lives? Then a write to it would be expected there too."""
+        return self.viewed is not None and self.viewed[0]() is not None
+
+    def has_views(self) -> bool:
+        """Are there views of it that somebody has?"""
+        return any(copy() is not None for copy, _, _ in self.views)
+
+    def share(self, array: Array, copy: Array, view: Array, guard: WriteGuard) -> None:
+        """A view of a constant is a copy, which no write in the program of the view can change unseen.
+
+        array: the constant's; copy: the view's; view: where its numbers come from; guard: the guard of the view.
+        """
+        if len(self.views) & (len(self.views) - 1) == 0:  # at 1, 2, 4, 8, ...: those that nobody has any more go
+            self.views = [each for each in self.views if each[0]() is not None]
+        self.views.append((weakref.ref(copy), view, guard))
+        # A view of a view keeps the guard between, which hands on what is written to the constant.
+        guard.viewed = weakref.ref(self) if self.viewed is None else lambda: self, weakref.ref(array)
+
+    def update_views(self) -> None:
+        """The views of a constant get its new numbers."""
+        for copy, view, guard in self.views:
+            array = copy()
+            if array is not None:
+                array[...] = view
+                guard.report()
 
     def replace(self) -> None:
         """Another array has taken its place just now, which nobody outside holds yet."""
-        self.known, self.written = None, next(CLOCK)
+        self.known, self.written, self.views = None, next(CLOCK), []
 
     def look(self, array: Array) -> int:
         """The tick of the last write: just now, where the fingerprint has changed."""
+        if self.viewed is not None:
+            base, held = self.viewed[0](), self.viewed[1]()
+            if base is not None and held is not None:
+                base.look(held)
         if self.known is not None:
             now = fingerprint(array)
             if now != self.known:
-                self.known, self.written = now, next(CLOCK)
+                self.known = now
+                self.report()
             if sys.getrefcount(array) <= HELD and array.base is None:  # whoever held it has let go of it, views too
                 self.known = None
         return self.written
@@ -134,14 +176,20 @@ def has_changed_since(node: Node, made: int) -> bool:
         if node.guard is not None and node.guard.look(node.array) > made:
             return True
         bases = [p for p in node.parents if hasattr(p, "array") and np.may_share_memory(p.array, node.array)]
+        if any(base.made > node.made for base in bases):  # what was written may have been computed from the view
+            return True
         node = bases[0] if bases else None
     return False
 
 
-def protect_view(view: Node) -> Node:
-    """A write through a view would reach its base unseen: it is read-only, or a copy where the graph holds no base."""
+def protect_view(view: Node, *parents: Any) -> Node:
+    """A write through a view would reach its base unseen: it is read-only, or a copy (`share`) of a constant."""
     if view.parents:
         view.array.flags.writeable = False
     else:
-        view.array = view.array.copy(order="K")
+        held = view.array
+        view.array = held.copy(order="K")
+        base = next((p for p in parents if p.__class__ is view.__class__ and np.may_share_memory(p.array, held)), None)
+        if base is not None:
+            guard_of(base).share(base.array, view.array, held, guard_of(view))
     return view
