@@ -3,8 +3,34 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
+import platform
+import zlib
 from pathlib import Path
+
+# Two machines may share a folder, and each knows its own processes alone.
+HOST = f"{zlib.crc32(platform.node().encode()) % 0x10000:04x}"
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed while they wrote this file have left beside it."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.{HOST}-*-*.part"):
+        writer = part.name.removesuffix(".part").split("-")[-2]
+        if writer.isdigit() and not is_alive(int(writer)):
+            part.unlink(missing_ok=True)
+
+
+def is_alive(process: int) -> bool:
+    """Is there such a process? Where nobody can be asked without ending it, as on Windows, yes."""
+    try:
+        if os.name == "posix":
+            os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # it belongs to somebody else
+    return True
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -20,7 +46,8 @@ def replace(path: Path, data: bytes) -> None:
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
-    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    remove_leftovers(path)
+    part = path.with_name(f".{path.name}.{HOST}-{os.getpid()}-{os.urandom(2).hex()}.part")
     try:
         with part.open("xb") as file:
             file.write(data)

@@ -1,6 +1,8 @@
 """Checkpoints: what is saved comes back exactly; what is damaged or does not fit is refused, the model untouched."""
 
 import os
+import subprocess
+import sys
 from contextlib import suppress
 
 import numpy as np
@@ -178,3 +180,15 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(replace, tmp_path):
         assert [x.name for x in tmp_path.iterdir()] == ["pipe"]
     finally:
         os.close(reader)
+
+
+def test_what_a_killed_process_left_of_a_file_goes_with_the_next_write(tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    names = [f".net.npz.{host}-{process}-00aa.part" for host, process in (
+        (whole_files.HOST, killed.pid), (whole_files.HOST, os.getpid()), ("otherhost", killed.pid))]  # fmt: skip
+    for name in (*names, ".other.npz.part", ".net.npz.part"):
+        (tmp_path / name).write_bytes(b"half")
+    whole_files.replace(tmp_path / "net.npz", b"whole")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([*names[1:], ".other.npz.part", ".net.npz.part", "net.npz"])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.core import augmented, one_name, pairs, plain_arrays, torch_names
+from tinygrad_edu.core import augmented, copies, one_name, pairs, plain_arrays, torch_names
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
@@ -334,6 +334,7 @@ def number(x: Node) -> Any:
 
 install_for_tensors(Tensor, record, NO_OPTIONS)
 augmented.install(Tensor)
+copies.install(Tensor)
 plain_arrays.install(Tensor, leaf, lambda x: guard_of(x).report())
 install_for_arrays(Tensor, record, protect_view, NO_OPTIONS)
 pairs.install(Tensor)

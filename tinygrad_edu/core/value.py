@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from tinygrad_edu.core import ops
+from tinygrad_edu.core import copies, ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.collector import spare
 from tinygrad_edu.core.fast_backward import accumulate, inner_nodes
@@ -282,6 +282,7 @@ def identity(x: Value) -> Value:
 stop_gradients(TABLE.values())
 install_for_values(Value)
 spare(Value)
+copies.install(Value)
 tell(Value, OF_VALUE)
 
 

@@ -25,6 +25,7 @@ from tinygrad_edu.train.job import Job, job_of, note_of_parts
 from tinygrad_edu.train.last_whole import LastWhole
 from tinygrad_edu.train.mpi import data_parallel
 from tinygrad_edu.train.mpi.ranks import Ranks
+from tinygrad_edu.train.one_thread import claim, release
 from tinygrad_edu.train.progress_bar import Bar
 from tinygrad_edu.train.recipe import Loss, Settings
 from tinygrad_edu.train.resume import resume
@@ -105,10 +106,12 @@ class Training:
     def __init__(self, job: Job, compiled: bool | str) -> None:
         self.job, self.compiled, self.modes = job, compiled, Modes(job.model)
         self.whole, self.stepper = LastWhole(job), Stepper(job, progress_bar.NoBar())
+        self.claimed: list[int] = []  # the parameters that no other thread may train meanwhile
         self.beginning: Beginning | None = None  # of a run whose compiled epochs may have to be taken back
 
     def run(self) -> Run:
-        """Run it; returns the record, also after Ctrl-C."""
+        """Run it; returns the record, also after Ctrl-C. Errors: GraphError if another thread trains this model."""
+        self.claimed = claim(self.job.model.parameters())
         try:
             self.job.model.train()
             with bar(self.job) as shown, np.errstate(all="ignore"):  # an overflow ends the run, which says where
@@ -120,6 +123,7 @@ class Training:
         except BaseException:
             for_certain(self.back_to_whole)
             for_certain(self.modes.restore)
+            for_certain(lambda: release(self.claimed))
             raise
 
     def all_epochs(self, shown: Bar) -> str:
@@ -211,6 +215,7 @@ class Training:
 
     def finish(self, ending: str) -> Run:
         """Restore the best weights, if asked for, and make the record; doing it twice is the same as once."""
+        release(self.claimed)
         self.whole.restore()
         run = record(self.job, ending + self.job.restore_best(), self.compiled)
         self.modes.restore()

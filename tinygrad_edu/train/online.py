@@ -22,6 +22,7 @@ from tinygrad_edu.optim import Optimizer, optimizer_for
 from tinygrad_edu.train.config import network
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import refuse_other_parameters
+from tinygrad_edu.train.one_thread import claim, release
 from tinygrad_edu.train.recipe import Plan, Recipe
 from tinygrad_edu.train.run import Run
 from tinygrad_edu.train.samples import samples
@@ -80,6 +81,16 @@ def fit_online(
     """
     checked_optimizer = optimizer_for(optimizer, model.parameters()) if isinstance(model, Recurrent) else optimizer
     job = check_series(model, X, y, loss, checked_optimizer, epochs, steps)
+    claimed = claim(model.parameters())
+    try:
+        return train_series(job, epochs, steps, compiled)
+    finally:
+        release(claimed)
+
+
+def train_series(job: Series, epochs: int, steps: int, compiled: bool | str) -> Run:
+    """Train it, compiled if that is asked for or pays."""
+    model = job.model
     program, how = choose(job, compiled)
     try:
         done, reason = record_run(job, program.blocks(job) if program else eager_blocks(job))

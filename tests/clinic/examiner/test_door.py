@@ -268,3 +268,52 @@ def test_a_gradient_that_nobody_has_written_is_no_mistake_of_the_catalogue():
     found = tg.clinic.grade(forward, params, {"W": np.zeros((3, 3))})
     assert found.mistakes == ()
     assert "Not written yet?" in found.text
+
+
+def net_of(x):
+    """A program that holds its weight as x makes it, and takes steps by hand."""
+    data, net = np.random.default_rng(0).normal(size=(20, 3)), type("Net", (), {})()
+    y, net.weight = data @ np.ones((3, 1)), x(np.zeros((3, 1)))
+
+    def step():
+        held = net.weight.data if hasattr(net.weight, "backward") else net.weight
+        held -= 0.2 * data.T @ (data @ held - y) / len(y)
+
+    def loss():
+        held = net.weight.data if hasattr(net.weight, "backward") else net.weight
+        return float(np.mean((data @ held - y) ** 2))
+
+    return net, step, loss
+
+
+def test_weights_that_are_tensors_are_refused_by_name_and_others_do_not_disturb():
+    net, step, loss = net_of(lambda w: tg.Tensor(w, requires_grad=True))
+    with pytest.raises(ExaminerError, match=r"weight: a Tensor gets its gradient from backward\(\)"):
+        tg.clinic.check_program(net, step=step, loss=loss, lr=0.1)
+    net, step, loss = net_of(np.array)
+    net.other = tg.Tensor([1.0], requires_grad=True)
+    assert tg.clinic.check_program(net, step=step, loss=loss, lr=0.1).ok
+
+
+def test_the_right_gradient_made_and_another_one_taken():
+    """No report says at once that the gradients are right and that one of them is wrong."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 3))
+    net = {"W": rng.normal(size=(3, 4)), "V": rng.normal(size=(4, 1))}
+    y = np.sum(x, axis=1, keepdims=True)
+
+    def loss():
+        return float(np.mean((np.tanh(x @ net["W"]) @ net["V"] - y) ** 2))
+
+    def step():
+        h = np.tanh(x @ net["W"])
+        d = 2 * (h @ net["V"] - y) / len(x)
+        taken = x.T @ (d @ net["V"].T * (1 - h**2))
+        taken = x.T @ (d @ net["V"].T * (1 - np.tanh(h) ** 2))
+        net["V"] -= 0.1 * h.T @ d
+        net["W"] -= 0.1 * taken
+
+    text = str(tg.clinic.check_program(net, step=step, loss=loss, lr=0.1))
+    assert "1 of 2 gradients are right, 1 wrong" in text
+    assert "gradients are right, the update" not in text
+    assert not text.startswith("All")

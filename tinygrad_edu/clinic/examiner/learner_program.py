@@ -11,7 +11,8 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.inputs import finite_array
 from tinygrad_edu.clinic.examiner.reachable import Place, State, places, walk
-from tinygrad_edu.clinic.examiner.structure import Leaf, Structure
+from tinygrad_edu.clinic.examiner.structure import Leaf, Structure, without_graph
+from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
 
@@ -48,7 +49,11 @@ class LearnerProgram:
         return f"{self.name}{leaf.name}" if leaf.name.startswith("[") else f"{self.name}.{leaf.name}"
 
     def numbers(self) -> dict[str, Array]:
-        return {name: finite_array(name, leaf.given) for name, leaf in self.leaves().items() if self.finite(leaf)}
+        return {
+            name: finite_array(name, without_graph(leaf.given))
+            for name, leaf in self.leaves().items()
+            if self.finite(leaf)
+        }
 
     def finite(self, leaf: Leaf) -> bool:
         return bool(np.isfinite(leaf.array).all())
@@ -91,6 +96,7 @@ class LearnerProgram:
 
     def matters(self, leaf: Leaf) -> bool:
         """Does the loss depend on it?"""
+        refuse_tensor(leaf)
         rng = np.random.default_rng(0)
         plain = self.number_or_none()
         for size in (0.1, 1.0):
@@ -108,6 +114,15 @@ class LearnerProgram:
             return float(np.asarray(self.measure(), dtype=float).reshape(-1)[0])
         except ArithmeticError:
             return None
+
+
+def refuse_tensor(leaf: Leaf) -> None:
+    """Errors: ExaminerError for a weight whose gradient is not made by hand."""
+    if hasattr(type(leaf.given), "backward"):
+        raise ExaminerError(
+            f"{leaf.name}: a {type(leaf.given).__name__} gets its gradient from backward(), which needs no "
+            "examination. To have gradients of your own examined, keep the weights as arrays of NumPy"
+        )
 
 
 def form_of(leaves: Mapping[str, Leaf]) -> Structure:

@@ -37,7 +37,7 @@ class Leaf:
 
     @property
     def array(self) -> Array:
-        return np.array(self.given, dtype=float)
+        return np.array(without_graph(self.given), dtype=float)
 
 
 @dataclass
@@ -70,6 +70,11 @@ class Structure:
         for leaf in self.leaves:
             made = place_at(made, leaf.path, (put or plain)(numbers[leaf.name], leaf.given))
         return made
+
+
+def without_graph(x: Any) -> Any:
+    """The numbers of a Tensor, ours or PyTorch's; anything else as it is."""
+    return x.detach().numpy() if hasattr(type(x), "detach") else x
 
 
 def leaves(x: Any, name: str, path: tuple[tuple[str, Any], ...], above: set[int]) -> Iterator[Leaf]:

@@ -1,0 +1,54 @@
+"""A copy of a graph of any length, and what pickle says to one that is too long for it."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+from tinygrad_edu.errors import GraphError
+
+MAKES = {"Value": lambda: tg.Value(1.5), "Tensor": lambda: tg.Tensor([1.5, 2.0], requires_grad=True)}
+
+
+def total(x):
+    return x if isinstance(x, tg.Value) else x.sum()
+
+
+@pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
+def test_a_long_graph(make):
+    x = make()
+    y = x
+    for _ in range(20_000):
+        y = y * 1.0 + 0.0
+    other = copy.deepcopy(total(y))
+    other.backward()
+    assert x.grad is None or x.grad == 0.0
+    assert np.all(other.data == total(y).data)
+    with pytest.raises(GraphError, match=r"copy\.deepcopy\(x\) copies a graph of any length"):
+        pickle.dumps(y)
+    assert np.all(pickle.loads(pickle.dumps(y.detach())).data == y.data)
+
+
+@pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "pickle"])
+def test_what_is_shared_stays_shared(make, way):
+    x = make()
+    h = x * 2.0
+    x2, h2, y2 = way([x, h, total(h * h + x)])
+    y2.backward()
+    assert h2.parents[0] is x2
+    np.testing.assert_allclose(x2.grad, 8.0 * x2.data + 1.0)
+    np.testing.assert_allclose(h2.grad, 2.0 * h2.data)
+    assert x.grad is None or x.grad == 0.0
+
+
+def test_models_and_results():
+    for backend in ("tensor", "scalar"):
+        model = nn.MLP([2, 3, 1], seed=0, backend=backend)
+        other = copy.deepcopy(model)
+        assert all(a is not b for a, b in zip(model.parameters(), other.parameters(), strict=True))
+        x = [[0.1, 0.2]] if backend == "tensor" else [0.1, 0.2]
+        assert repr(other(x)) == repr(model(x))

@@ -1,0 +1,51 @@
+"""copy.deepcopy and pickle of a node, which has a graph behind it.
+
+Python's own copy goes from a node to its parents, their parents, and so on, and ends after a few hundred. Here a copy
+takes the nodes in their order, parents first, so that none goes deeper than one step. A pickle cannot: its nodes are
+read back from the outside in. A long graph says so by name.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import Any
+
+from tinygrad_edu.core.aliases import Node
+from tinygrad_edu.core.graph import topological
+from tinygrad_edu.errors import GraphError
+
+reduce_object: Any = object.__reduce_ex__  # what Python itself says of an object
+STEPS_OF_PICKLE = 4  # of Python's recursion limit for each node, at least
+
+
+def copy_node(node: Node, memo: dict[int, Any]) -> Any:
+    """copy.deepcopy(node): the node and all that it was made of, each once."""
+    for each in topological(node):
+        if id(each) not in memo:
+            make, arguments, state, *_ = reduce_object(each, 4)
+            made = memo[id(each)] = make(*arguments)
+            for held in state if isinstance(state, tuple) else (state,):
+                for key, value in (held or {}).items():
+                    setattr(made, key, copy.deepcopy(value, memo))
+    return memo[id(node)]
+
+
+def pickle_node(node: Node, protocol: Any) -> Any:
+    """What pickle keeps of a node. Errors: GraphError where Python could not go through its graph."""
+    most = sys.getrecursionlimit() // STEPS_OF_PICKLE
+    for side in (0, -1):
+        x, depth = node, 0
+        while depth <= most and getattr(x, "parents", None):  # constants have none
+            x, depth = x.parents[side], depth + 1
+        if depth > most:
+            raise GraphError(
+                f"{node!r:.60} has more than {most} operations behind it, more than pickle can go through: pickle "
+                "x.detach(), the numbers alone, or model.state_dict(); copy.deepcopy(x) copies a graph of any length"
+            )
+    return reduce_object(node, protocol)
+
+
+def install(kind: Any) -> None:
+    """Let the nodes of a class be copied and pickled so."""
+    kind.__deepcopy__, kind.__reduce_ex__ = copy_node, pickle_node
