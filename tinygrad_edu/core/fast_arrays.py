@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.broadcasting import REDUCE, sum
 from tinygrad_edu.core.fast_paths import with_name
 from tinygrad_edu.core.operation import ArrayOperation
-from tinygrad_edu.core.ops import gelu, normal_cdf
+from tinygrad_edu.core.ops import gelu
 from tinygrad_edu.core.reductions import log_softmax, logsumexp, mean, softmax
 from tinygrad_edu.core.shapes import concatenate, getitem, reshape, stack, transpose
 
@@ -151,7 +152,7 @@ def of_one_shape(xs: Sequence[Any], tensor: type) -> bool:
 
 
 def gelu_of(tensor: type, record: Callable[..., Any], no_options: Any) -> Callable[..., Any]:
-    """x·Φ(x), which keeps Φ(x) for its derivative: it takes SciPy 17 ns a number, an exponential NumPy 2 ns."""
+    """x·Φ(x), which keeps Φ(x) for its derivative: `erf` takes SciPy 35 ns, an exponential NumPy 2 ns."""
     general = getattr(tensor, "gelu")  # noqa: B009  (it is put there by name)
 
     def form(x: Node, *others: ArrayLike) -> Any:
@@ -164,6 +165,15 @@ def gelu_of(tensor: type, record: Callable[..., Any], no_options: Any) -> Callab
         return made
 
     return form
+
+
+def normal_cdf(x: ArrayLike) -> Any:
+    """Φ(x) = (1 + erf(x/√2))/2, in one array."""
+    y = ops.erf.array_function(ops.SQRT_HALF * x)
+    if y.__class__ is not np.ndarray:
+        return 0.5 * (1.0 + y)
+    np.add(1.0, y, y)
+    return np.multiply(0.5, y, y)
 
 
 def normalization_of(row: ArrayOperation, record: Callable[..., Any]) -> Callable[..., Any]:
