@@ -15,9 +15,11 @@ from tinygrad_edu import ops
 from tinygrad_edu.compile.codegen import math_approximations, module_writer
 from tinygrad_edu.compile.codegen.formulas import Symbol, definitions, in_float32, literal, partial_texts, text_of
 from tinygrad_edu.compile.codegen.names import GENERATED, TRAINING, free_name, is_free
-from tinygrad_edu.compile.codegen.templates import ARGUMENTS, CLIP, EPOCHS, HEADER
+from tinygrad_edu.compile.codegen.templates import CLIP, EPOCHS, HEADER
 from tinygrad_edu.core.operation import TABLE, op
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.train.compiled.fixed_sizes import AnySizes, FixedSizes
+from tinygrad_edu.train.compiled.packed_call import COMMON
 from tinygrad_edu.train.compiled.program import BAD, BAD_ONE
 
 NAMESPACE = {name: lambda *x, row=row: row.on_floats(*map(float, x)) for name, row in ROWS.items()} | {"math": math}
@@ -164,11 +166,13 @@ CLIP_TEXT = "\n".join(f"            {line}" for line in CLIP.format(plus_squares
 IN_BATCH = "            at, place, stops = 0, 0, 0"
 
 
-def test_what_the_training_program_calls_its_own_is_reserved():
-    pieces = {"plus_squares": "+=", "plus_moved": "+=", "batch": IN_BATCH, "clip": CLIP_TEXT}
+@pytest.mark.parametrize("sizes", [AnySizes, FixedSizes((), 1, (2, 1), 2, 3, 4)])
+def test_what_the_training_program_calls_its_own_is_reserved(sizes):
+    pieces = {"plus_squares": "+=", "plus_moved": "+=", "batch": IN_BATCH, "clip": CLIP_TEXT, **sizes.parts()}
     pieces["bad"] = BAD_ONE.format(BAD)  # of runs side by side
+    pieces["sizes"] = "\n".join(f"    {line}" for line in sizes.lines(()))
     lines = EPOCHS.format_map(defaultdict(str, pieces))
-    text = module_writer.module("", "epochs", f"X, Y, W, {ARGUMENTS}", lines, accurate=False)
+    text = module_writer.module("", "epochs", f"X, Y, W, {', '.join(COMMON)}", lines, accurate=False)
     tree = ast.parse(text.removeprefix(HEADER))
     names = {x.arg if isinstance(x, ast.arg) else x.id for x in ast.walk(tree) if isinstance(x, (ast.arg, ast.Name))}
     assert {name for name in names if free_name(name, ()) == name} == set()

@@ -21,6 +21,7 @@ from tinygrad_edu.train.stepper import Stepper
 
 clock = time.perf_counter
 LOAD_SECONDS = 0.3  # a compiled program from the disk
+OF_SIZES = ", by a program for these sizes"  # which rounds differently: a run that is resumed goes on with the same
 
 
 @dataclass(frozen=True)
@@ -63,22 +64,26 @@ def choose(job: Job, compiled: bool | str) -> Way:
             raise TraceError('compiled=True needs a model with backend="tensor"')
         return Way("eager: the scalar back end")
     if compiled is True:
+<<<<<<< HEAD
         return Way("compiled: asked for", session_or_error(job))
+=======
+        return session_or_error(job, "compiled: asked for")
+>>>>>>> c4cd6f9 (Small networks that are trained long have a program for their sizes alone, in registers; training programs take addresses; shorter tanh and exp; a module is walked in one go; fit_many makes the next runs while others train)
     if job.how and not job.compiled:  # the eager form would round differently
         return Way("eager: as before")
     return session_or_eager(job)
 
 
-def session_or_error(job: Job) -> Any:
-    """The session of a job. Errors: the eager error, if there is one, else TraceError."""
+def session_or_error(job: Job, how: str) -> tuple[Any, str]:
+    """The session of a job, and how it runs. Errors: the eager error, if there is one, else TraceError."""
     try:
-        program = training_program(job)
+        program = own_program(job)
     except TraceError:
         raise
     except Exception as error:
         refuse_as_eager(job)
         raise TraceError(f"compiled=True: {first_line(error)}. With compiled=False it trains") from error
-    return program.course(job)
+    return program.course(job), add_sizes(program, how)
 
 
 def session_or_eager(job: Job) -> Way:
@@ -88,7 +93,12 @@ def session_or_eager(job: Job) -> Way:
         return Way(f"eager: {state.opaque}")
     try:
         if job.how:
+<<<<<<< HEAD
             return Way("compiled: as before", training_program(job).course(job))
+=======
+            program = own_program(job)
+            return program.course(job), add_sizes(program, "compiled: as before")
+>>>>>>> c4cd6f9 (Small networks that are trained long have a program for their sizes alone, in registers; training programs take addresses; shorter tanh and exp; a module is walked in one go; fit_many makes the next runs while others train)
         seconds = eager_seconds(job)
         if seconds < LOAD_SECONDS:
             return Way(f"eager: {job.steps:,} steps, an estimated {seconds:.2g} s in all, are not worth compiling")
@@ -103,7 +113,7 @@ def session_or_eager(job: Job) -> Way:
 def choose_together(job: Job, compiled: bool | str) -> Way:
     """`way_of`, for the gradient alone; rank 0 decides for all."""
     bare = data_parallel.gradient_job(job)
-    bare.how = job.how
+    bare.how, bare.ranks = job.how, job.ranks
 
     own: Way = data_parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
     compiles = data_parallel.of_rank_0(job.ranks, own.course is not None)
@@ -115,14 +125,14 @@ def choose_together(job: Job, compiled: bool | str) -> Way:
 def program_if_worth(job: Job, seconds: float) -> tuple[Any, str]:
     """Use a program that exists already, or that takes less time to compile than it saves."""
     try:
-        program = training_program(job)
+        program = own_program(job)
     except TraceError as error:
         return None, f"eager: {error}"
     estimate = f"{job.steps:,} steps would take an estimated {seconds:.2g} s eagerly"
     if program.at_hand():
-        return program, f"compiled: {estimate}, and the program is in the cache"
+        return program, add_sizes(program, f"compiled: {estimate}, and the program is in the cache")
     if seconds > program.compile_seconds():
-        return program, f"compiled: {estimate}"
+        return program, add_sizes(program, f"compiled: {estimate}")
     needed = f"the {program.compile_seconds():.2g} s that a new program of {program.lines} lines takes to compile"
     return None, f"eager: {estimate}, less than {needed}"
 
@@ -150,6 +160,19 @@ def refuse_as_eager(job: Job) -> None:
         job.optimizer.zero_grad()
         before.restore()
         state.restore()
+
+
+def own_program(job: Job) -> Any:
+    """The compiled form of this job, one for its sizes alone where that pays. Errors: TraceError."""
+    program = training_program(job)
+    if not job.ranks and (not job.how or OF_SIZES in job.how):
+        program.fix_sizes(as_before=bool(job.how))
+    return program
+
+
+def add_sizes(program: Any, how: str) -> str:
+    """How a run goes, and whether its program is for its sizes alone."""
+    return how + OF_SIZES * (program.sizes is not None)
 
 
 def training_program(job: Job) -> Any:

@@ -18,8 +18,12 @@ NUMBERS = (bool, int, float, str)
 
 def generators(model: Module) -> list[np.random.Generator]:
     """The random generators of its layers."""
-    found = [x for _, module in model.named_modules() for x in vars(module).values()]
-    return [x for x in found if isinstance(x, np.random.Generator)]
+    return generators_in([vars(module) for module in model.modules()])
+
+
+def generators_in(attributes: list[dict[str, Any]]) -> list[np.random.Generator]:
+    """The random generators among the attributes of modules."""
+    return [x for kept in attributes for x in kept.values() if isinstance(x, np.random.Generator)]
 
 
 def for_certain(work: Callable[[], Result]) -> Result:
@@ -40,8 +44,8 @@ class Snapshot:
         self.weights, self.memory = model.state_dict(), optimizer.state()
         own = {id(p) for p in model.parameters()}
         self.others = [(p, numbers(p)) for p in optimizer.params if id(p) not in own and hasattr(p, "array")]
-        self.generators = [(rng, rng.bit_generator.state) for rng in generators(model)]
-        modules = [vars(module) for _, module in model.named_modules()]
+        modules = [vars(module) for module in model.modules()]
+        self.generators = [(rng, rng.bit_generator.state) for rng in generators_in(modules)]
         self.plain = [(kept, {k: x for k, x in kept.items() if type(x) in NUMBERS}) for kept in modules]
 
     def restore(self) -> None:

@@ -141,4 +141,6 @@ def fresh_job(job: Job, epochs: int, keep: Callable[[Any], None]) -> Job:
         part.schedule = part.schedule.maker(**part.schedule.parameters)
     optimizer.begin()
     settings = replace(job.settings, epochs=epochs, callbacks=(keep,), progress=False)
-    return Job(model, optimizer, settings, job.data, job.held_out, job.loss, job.chances, minimizer, start=job.start)
+    again = Job(model, optimizer, settings, job.data, job.held_out, job.loss, job.chances, minimizer, start=job.start)
+    again.how = job.how  # a program for its sizes alone rounds differently
+    return again

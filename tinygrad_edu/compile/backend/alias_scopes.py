@@ -18,7 +18,7 @@ from tinygrad_edu.compile.backend.aliases import IRValue
 
 Roots = Mapping[str, frozenset[str]]
 NOWHERE: frozenset[str] = frozenset()
-OWN_MEMORY = ("room", "float64_at", "float32_at", "int64_at")
+OWN_MEMORY = ("room", "stack", "float64_at", "float32_at", "int64_at")
 
 
 def roots_of(function: ast.FunctionDef) -> Roots:

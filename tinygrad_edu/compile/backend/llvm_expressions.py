@@ -11,7 +11,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from tinygrad_edu.compile.backend import intrinsics, lanes
+from tinygrad_edu.compile.backend import intrinsics, lanes, own_memory
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 from tinygrad_edu.compile.backend.llvm_values import (
     BOOL,
@@ -344,6 +344,7 @@ def array_at(name: str) -> Callable[..., Array]:
 WORDS: dict[str, Callable[..., Any]] = {
     "view": view, "room": view, "copy": copy, "gather": gather, "dot": dot, "product": dot, "uniform": uniform,
     "float64_at": array_at("float64"), "float32_at": array_at("float32"), "int64_at": array_at("int64"),
-    "some": lanes.some, "max": larger, "min": smaller, "float": lambda at_work, x: cast(at_work.builder, x, DOUBLE),
+    "stack": own_memory.stack, "stopped": own_memory.read_flag, "some": lanes.some,
+    "max": larger, "min": smaller, "float": lambda at_work, x: cast(at_work.builder, x, DOUBLE),
     "int": int_, "bool": bool_, "abs": absolute,
 }  # fmt: skip

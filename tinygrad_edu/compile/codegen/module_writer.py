@@ -38,20 +38,22 @@ def {name}(
 
 
 def module(
-    functions: str, name: str, parameters: str, lines: str, *, accurate: bool, parallel: bool = False, lanes: str = ""
-) -> str:
+    functions: str, name: str, parameters: str, lines: str, *, accurate: bool, parallel: bool = False, lanes: str = "",
+    whole: bool = True,
+) -> str:  # fmt: skip
     """The module's text: the functions, and one of that name that has these lines as its body and calls them.
 
     lanes: further arguments of `direct` for runs that are trained side by side (backend/lanes.py).
-    Errors: NotImplementedError for such runs if only Numba understands the program.
+    whole: may Numba compile all of it? Not such runs, nor what uses words that it lacks.
+    Errors: NotImplementedError if only Numba understands a program that it may not compile.
     """
     texts = {"name": name, "lines": lines, "parameters": list_names(parameters, 4), "inner": list_names(parameters, 8)}
     head = HEADER + PRANGE * parallel + functions
     options = ", ".join(filter(None, ["" if accurate else FAST.removeprefix(", "), lanes]))
     text = head + SHELL.format(options=options, **texts)
     if parallel or not is_understood(text):
-        if lanes:
-            raise NotImplementedError("no program of runs side by side: Numba has to compile it whole")
+        if lanes or not whole:
+            raise NotImplementedError("Numba would have to compile this program whole")
         text = head + WHOLE.format(options=("" if accurate else FAST) + ", parallel=True" * parallel, **texts)
     return text
 

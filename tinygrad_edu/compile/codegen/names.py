@@ -24,7 +24,7 @@ TRAINING = frozenset(
         *("t", "lr", "w", "g", "m0", "m1", "m2", "losses", "norms", "changes", "control", "loss", "weights"),
         *("W", "whole", "stopping", "stops", "clip_norm", "clip_value", "factor", "moved", "place", "previous", "tol"),
         *("n", "at", "start", "size", "epoch", "epochs", "first", "total", "squares", "i", "j", "k"),
-        *("before", "after", "next_state", "step", "update", "keep", "some"),
+        *("before", "after", "next_state", "step", "update", "keep", "some", "given_state", "given_gradient"),
     ]
 )
 RESERVED = frozenset(
@@ -33,7 +33,7 @@ RESERVED = frozenset(
         *dir(builtins),
         *vars(ops),
         *vars(math_approximations),
-        *("njit", "direct", "loops"),
+        *("njit", "direct", "loops", "stack", "stopped"),
         *("copy", "dot", "gather", "prange", "view"),
         "entry",
         "work",

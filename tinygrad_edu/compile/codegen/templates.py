@@ -30,6 +30,12 @@ except ImportError:  # the same numbers without Numba, slowly
 
     room = view  # memory that nothing else is read or written through
 
+    def stack(like, shape):
+        return np.empty(shape, like.dtype)
+
+    def stopped(control):
+        return control[0] != 0
+
     def gather(source, order, place, out):
         out[...] = source[order.reshape(-1)[place : place + len(out)]]
 
@@ -72,7 +78,7 @@ CONTRACT = ', fastmath={"contract"}'
 FAST = ', fastmath={"contract", "arcp"}'
 # A loop with a sum is vectorised only where the items may be added in another order. This holds for the one addition.
 PLUS = """\
-@njit(fastmath={"reassoc"}, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(fastmath={"contract", "reassoc"}, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def plus(total, item):  # in several partial sums
     return total + item
 
@@ -85,10 +91,6 @@ def entry(index, n):  # -1 is the last one
 
 """
 # control: [stop when not 0, whole epochs done, 1 after NaN]; a run that is stopped or meets NaN goes back one epoch.
-ARGUMENTS = (
-    "orders, batch, state, saved, gradient, work, whole, sizes, rates, settings, t, stopping, losses, norms, changes, "
-    "control"
-)
 RATE = "rates[int(t - first) - 1]"  # of a step, in EPOCHS
 EPOCHS = """\
     n = X.shape[0]
@@ -104,9 +106,9 @@ EPOCHS = """\
 {keep}
         total = 0.0
         for start in range(0, n, batch):
-            if control[0] != 0:
+            if {asked}:
                 break
-            size = min(batch, n - start)
+            size = {size}
 {batch}
 {step}
             total += loss * size
@@ -119,6 +121,7 @@ EPOCHS = """\
             control[2] = control[0] == 0
             copy(saved, state)
 {restore}
+{leave_bad}
             return
         squares, moved = 0.0, 0.0
         for i in range(g.size):
@@ -126,13 +129,14 @@ EPOCHS = """\
             moved {plus_moved} (w[i] - before[i]) * (w[i] - before[i])
         norms[epoch], changes[epoch] = math.sqrt(squares), math.sqrt(moved)
         control[1] = epoch + 1
-{stop}"""
+{stop}
+{leave}"""
 # The samples of a batch, copied together in their order; without an order they are read where they lie.
-IN_TURN = "{name} = view({array}, start * {array}.shape[1], {shape})"
+IN_TURN = "{name} = view({array}, start * {columns}, {shape})"
 IN_ORDER = """\
-{name}, {name}_rows = view({memory}, {place}, {shape}), view({memory}, {place}, (size, {array}.shape[1]))
+{name}, {name}_rows = view({memory}, {place}, {shape}), view({memory}, {place}, (size, {columns}))
 gather({array}, orders, epoch * n + start, {name}_rows)
-{place} += size * {array}.shape[1]"""
+{place} += size * {columns}"""
 # As optim.clip_by_value: what is NaN stays.
 CLIP_VALUE = """\
 for i in range(g.size):

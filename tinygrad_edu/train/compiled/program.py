@@ -19,14 +19,16 @@ import numpy as np
 from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.compile.codegen import module_writer
 from tinygrad_edu.compile.codegen.formulas import function_text
-from tinygrad_edu.compile.codegen.templates import ARGUMENTS, CLIP, CLIP_VALUE, EPOCHS, IN_ORDER, IN_TURN
+from tinygrad_edu.compile.codegen.templates import CLIP, CLIP_VALUE, EPOCHS, IN_ORDER, IN_TURN
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.passes.fuse import Loop
 from tinygrad_edu.compile.program import Array, Body, Trace, indent, shape_of
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import TraceError
+from tinygrad_edu.train.compiled.fixed_sizes import AnySizes, FixedSizes, OfSizes
 from tinygrad_edu.train.compiled.forward import FIXED_ROWS, forward_trace, is_whole
+from tinygrad_edu.train.compiled.packed_call import COMMON, TAKEN, Kind, PackedCode, unpack
 
 Rule = Callable[..., tuple[Any, ...]]
 MEMORY_NAMES = ("m0", "m1", "m2")
@@ -97,38 +99,63 @@ class TrainingProgram:
         self.limited = recipe.clip_norm or recipe.clip_value or recipe.stops is not None
         self.recipe = replace(recipe, loss=float, parameters=())  # of the model that was traced nothing is kept
         self.text = self.module_text(recipe)
+        self.of_sizes: dict[FixedSizes, OfSizes | None] = {}  # the same for one set of sizes
         self.abreast: dict[bool, Any] = {}  # of runs side by side: with orders, and without (side_by_side.py)
 
-    def module_text(self, recipe: Recipe, lanes: int = 0, ordered: bool = False) -> str:
+    def module_text(
+        self, recipe: Recipe, lanes: int = 0, ordered: bool = False, sizes: Any = None, packed: bool = False
+    ) -> str:
         """The operations, and one function that trains.
 
         lanes: so many runs side by side (side_by_side.py); ordered: each of them takes its samples in an order.
+        sizes: the FixedSizes that it is for alone; packed: does it take addresses (packed_call.py)?
+        Errors: NotImplementedError for lanes, sizes or addresses where Numba alone understands the program.
         """
         plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("squares", "moved")}
         stops = recipe.stops
         lines = EPOCHS.format(
             keep=join(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
             restore=join(3, (f"copy({name}_kept, {name})" for name in self.followed)),
-            sizes=join(1, (f"{name} = sizes[{i}]" for i, name in enumerate(self.size_names))),
+            sizes=join(1, (sizes or AnySizes).lines(self.size_names)),
             parameters=join(1, self.parameter_lines()),
             vectors=join(1, self.vector_lines()),
-            batch=join(3, self.batch_lines(ordered if lanes else None)),
+            batch=join(3, self.batch_lines(ordered if lanes else None, sizes)),
             bad=BAD_ONE.format(BAD) if lanes else BAD,
             step=join(3, self.step_lines()),
             clip=join(3, clip_lines(recipe, plus)),
             update=join(3, self.update.lines),
-            stop=join(2, ["if stops(stopping, losses[epoch]):", "    return"] if stops else []),
+            stop=join(2, ["if stops(stopping, losses[epoch]):", "    break"] if stops else []),
             **plus,
+            **(sizes or AnySizes).parts(),
         )
         rule = '\n@njit(error_model="numpy")\n' + function_text("stops", stops) + "\n" if stops else ""
         functions = merge(self.step.functions, self.update.functions) + rule
         own = f"lanes={lanes}, each={EACH}, one={('t', 'first', *self.floats)}" if lanes else ""
-        return module_writer.module(functions, "epochs", self.arguments(), lines, accurate=self.accurate, lanes=own)
+        options: dict[str, Any] = {"accurate": self.accurate, "lanes": own, "whole": not (sizes or packed)}
+        if packed:
+            lines = f"{join(1, unpack(self.kinds()))}\n{lines}"
+        return module_writer.module(functions, "epochs", TAKEN if packed else self.arguments(), lines, **options)
 
     def arguments(self) -> str:
         """What the function takes, in order."""
-        kept, drawn = [f"{name}_kept" for name in self.followed], [f"{name}_rng" for name in self.masks]
-        return ", ".join([*self.data.values(), ARGUMENTS, *self.given, *kept, *drawn])
+        return ", ".join(self.kinds())
+
+    def kinds(self) -> dict[str, Kind]:
+        """(dtype, axes) of each argument, in order; the samples are given as matrices."""
+        inputs = self.step.trace.inputs
+
+        def kind(name: str, axes: int | None = None) -> Kind:
+            x = inputs[name]
+            return "int64" if x.integer else self.dtype, len(x.sizes) if axes is None else axes
+
+        common = {name: (self.dtype if dtype == "real" else dtype, axes) for name, (dtype, axes) in COMMON.items()}
+        return {
+            **{array: kind(name, 2) for name, array in self.data.items()},
+            **common,
+            **{name: kind(name) for name in self.given},
+            **{f"{name}_kept": kind(name) for name in self.followed},
+            **{f"{name}_rng": ("int64", 1) for name in self.masks},
+        }
 
     def parameter_lines(self) -> Iterable[str]:
         """Views of each parameter and its gradient; of a single number, its place."""
@@ -149,18 +176,19 @@ class TrainingProgram:
         for i, name in enumerate(self.floats):
             yield f"{name} = settings[{i}]"
 
-    def batch_lines(self, ordered: bool | None) -> Iterable[str]:
+    def batch_lines(self, ordered: bool | None, fixed: FixedSizes | None) -> Iterable[str]:
         """The batch's own sizes, its samples, and arrays for its intermediate results."""
         yield from (f"{rows} = size" for rows in sorted(self.rows))
         inputs = [(name, array, self.step.trace.inputs[name]) for name, array in self.data.items()]
         shapes = [pair(self.step.names.shape(x)) for _, _, x in inputs]
         yield "at, place = 0, 0"
-        named = [(*each, shape) for each, shape in zip(inputs, shapes, strict=True)]
-        in_turn = [IN_TURN.format(name=name, array=array, shape=shape) for name, array, _, shape in named]
+        columns = fixed.columns if fixed else [f"{array}.shape[1]" for array in self.data.values()]
+        named = [(*each, shape, k) for each, shape, k in zip(inputs, shapes, columns, strict=True)]
+        in_turn = [IN_TURN.format(name=name, array=array, shape=shape, columns=k) for name, array, _, shape, k in named]
         in_order = []
-        for name, array, x, shape in named:
+        for name, array, x, shape, k in named:
             memory, place = ("whole", "place") if x.integer else ("work", "at")
-            text = IN_ORDER.format(name=name, array=array, shape=shape, memory=memory, place=place)
+            text = IN_ORDER.format(name=name, array=array, shape=shape, columns=k, memory=memory, place=place)
             in_order += text.splitlines()
         if ordered is None:  # asked when it runs
             yield from ["if orders.shape[1] == 0:", *indent(in_turn), "else:", *indent(in_order)]
@@ -231,41 +259,18 @@ class TrainingProgram:
         return self.step.sizes([*batch, *captured])
 
     @cached_property
+    def machine_text(self) -> str:
+        """The text that is compiled: the same, with the addresses of arrays as arguments if that is possible."""
+        try:
+            return self.module_text(self.recipe, packed=True)
+        except NotImplementedError:
+            return self.text
+
+    @cached_property
     def code(self) -> Callable[..., None]:
         """The compiled `epochs`."""
-        return cache.load(self.text, "training").epochs  # type: ignore[no-any-return]
-
-
-class Buffers:
-    """The memory of one run: the flat state and gradient, and room for a batch and its intermediate results."""
-
-    def __init__(
-        self, program: TrainingProgram, parameters: Sequence[Tensor], data: Sequence[Array], batch: int
-    ) -> None:
-        dtype, layout = program.dtype, program.layout(parameters, data, batch)
-        total = sum(p.size for p in parameters)
-        self.state = np.zeros((1 + program.memories, total), dtype)
-        work, whole = np.zeros(layout.work, dtype), np.zeros(layout.whole, dtype=np.int64)
-        self.drawn = layout.drawn
-        self.fixed = (self.state, np.zeros_like(self.state), np.zeros(total, dtype), work, whole, layout.sizes)
-        captured = dict(zip(program.step.trace.captured, program.captures(parameters), strict=True))
-        found = [captured[name] for name in program.given]
-        kinds = [np.int64 if program.step.trace.inputs[name].integer else dtype for name in program.given]
-        self.given: list[Any] = [
-            np.array(a, k) if np.ndim(a) else np.dtype(k).type(a) for a, k in zip(found, kinds, strict=True)
-        ]
-        self.names = list(program.given)
-        self.followed = [self.given[program.given.index(name)] for name in program.followed]
-        self.given += [np.zeros_like(a) for a in self.followed]
-        self.places = [list(program.step.trace.captured).index(name) for name in program.given]
-
-    def read(self, captured: Sequence[Any]) -> None:
-        """What the program is given besides the parameters, as it is now."""
-        for i, place in enumerate(self.places):
-            if np.ndim(self.given[i]):
-                self.given[i][...] = captured[place]
-            else:
-                self.given[i] = self.given[i].dtype.type(captured[place])
+        found = cache.load(self.machine_text, "training").epochs
+        return found if self.machine_text is self.text else PackedCode(found, self.kinds())
 
 
 def step_body(recipe: Recipe, data: Sequence[Array], batch: int) -> Body:

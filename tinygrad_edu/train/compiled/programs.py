@@ -19,10 +19,12 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train import samples
 from tinygrad_edu.train.compiled.comparison import Comparison
+from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes, OfSizes
 from tinygrad_edu.train.compiled.forward import forward_trace
 from tinygrad_edu.train.compiled.moving import OF_A_JOB, as_later, refuse_frozen_numbers
 from tinygrad_edu.train.compiled.program import Recipe, TrainingProgram
 from tinygrad_edu.train.compiled.session import Course, common_dtype
+from tinygrad_edu.train.compiled.sizes_of_job import choose_sizes
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import generators
@@ -40,6 +42,16 @@ class CompiledJob:
     def __init__(self, program: TrainingProgram, job: Job, kind: Callable[[Job], Any]) -> None:
         """`kind`: what has to be equal for another job that this program is to train."""
         self.program, self.job, self.kind = program, job, kind
+        self.sizes: FixedSizes | None = None  # of this very job, where it has a program for them alone
+
+    def fix_sizes(self, as_before: bool) -> None:
+        """Take a program for the sizes of this job alone, if it is worth it, or as it was before."""
+        self.sizes = choose_sizes(self.program, self.job, as_before)
+
+    @property
+    def form(self) -> TrainingProgram | OfSizes:
+        """The program of any sizes, or the one for those of this job."""
+        return (self.sizes and self.program.of_sizes[self.sizes]) or self.program
 
     @cached_property
     def own_kind(self) -> Any:
@@ -47,16 +59,16 @@ class CompiledJob:
 
     def at_hand(self) -> bool:
         """Is the machine code there already, in this process or on the disk?"""
-        return cache.holds(self.program.text, "training")
+        return cache.holds(self.form.machine_text, "training")
 
     def ready(self) -> bool:
         """Has this process compiled or loaded it?"""
-        return bool(getattr(self.program.code, "overloads", True))
+        return bool(getattr(self.form.code, "overloads", True))
 
     @property
     def lines(self) -> int:
         """Lines of the program's text."""
-        return self.program.text.count("\n")
+        return self.form.text.count("\n")
 
     def compile_seconds(self) -> float:
         """How long a new program takes to compile.
@@ -75,7 +87,7 @@ class CompiledJob:
         if job is not self.job and self.kind(job) != self.own_kind:
             raise TraceError("the models differ in more than their weights: train them one by one with fit")
         try:
-            return Course(self.program, job)
+            return Course(self.program, job, self.sizes if job is self.job else None)
         except TraceError:
             with samples.aside(job.model):
                 job.batch_loss(*[a[: samples.ROWS] for a in job.data])
@@ -103,6 +115,9 @@ def program_for(job: Job) -> CompiledJob:
         if found.given or found.step.trace.fixed:  # arrays of this very model, or its very sizes
             return CompiledJob(found, job, kind_of)
         found.forget()
+        for other in PROGRAMS.values():  # of another width
+            if other.text == found.text:
+                found.of_sizes = other.of_sizes
         PROGRAMS[key] = found
     return CompiledJob(PROGRAMS[key], job, kind_of)
 

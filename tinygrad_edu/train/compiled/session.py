@@ -14,7 +14,9 @@ from tinygrad_edu.compile.backend import cache
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, ShapeError, TraceError, first_line
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.train.compiled.program import Buffers, TrainingProgram, views
+from tinygrad_edu.train.compiled.buffers import Buffers
+from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes
+from tinygrad_edu.train.compiled.program import TrainingProgram, views
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stepper import Epochs
@@ -28,9 +30,11 @@ STEP, PRODUCTS = 4e-4, 1e7
 class Course:
     """A compiled run, block of epochs after block of epochs: ask for one, run it, hand it back."""
 
-    def __init__(self, program: TrainingProgram, job: Job) -> None:
+    def __init__(self, program: TrainingProgram, job: Job, sizes: FixedSizes | None = None) -> None:
+        """`sizes`: those of a program that is for them alone, which was chosen for this job."""
         refuse_batch_of_one(job, program)
         self.program, self.job, self.rng = program, job, job.generator()
+        self.form = (sizes and program.of_sizes[sizes]) or program
         self.optimizer: Optimizer = job.optimizer
         self.parameters: Sequence[Tensor] = job.optimizer.params
         self.buffers = Buffers(program, self.parameters, job.data, job.batch_size)
@@ -92,7 +96,7 @@ class Course:
         size, rate = self.job.batch_size, self.optimizer.rates(self.steps, 1)
         try:
             cache.call_first(
-                self.program.code, *[a[:size] for a in self.arrays], np.empty((1, 0), dtype=np.int64), size,
+                self.form.code, *[a[:size] for a in self.arrays], np.empty((1, 0), dtype=np.int64), size,
                 *self.buffers.fixed, rate, self.settings(), float(self.steps), self.job.progress.rule.copy(),
                 losses, norms, changes, control, *self.buffers.given, *self.sources,
             )  # fmt: skip
@@ -156,7 +160,7 @@ class Block:
         start = time.perf_counter()
         try:
             cache.call_first(
-                c.program.code, *c.arrays, self.orders, job.batch_size, *c.buffers.fixed, rates, c.settings(),
+                c.form.code, *c.arrays, self.orders, job.batch_size, *c.buffers.fixed, rates, c.settings(),
                 float(self.steps), self.stopping, self.losses, self.norms, self.changes, self.control,
                 *c.buffers.given, *c.sources,
             )  # fmt: skip

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -52,6 +52,8 @@ class SideBySide:
         self.code = program.abreast[self.ordered].epochs
         self.arrays = [np.reshape(a, (len(a), -1)) for a in first.data]
         self.settings = np.array([float(first.optimizer.settings[name]) for name in program.floats])
+        self.groups: list[Group] = []  # that are being trained
+        self.ended = False
 
     def at_a_time(self, threads: int) -> int:
         """How many runs are started together: no more than memory holds, or than are trained in some seconds."""
@@ -91,11 +93,29 @@ class SideBySide:
         with ThreadPoolExecutor(threads) as pool:
             while len(waiting):
                 groups = [Group(self, starts, states, waiting[i : i + LANES]) for i in range(0, len(waiting), LANES)]
-                with stop_if_interrupted(groups):
+                self.groups = groups
+                with self.stop_at_errors():
                     self.run(groups[:1])  # which may compile the program
                     list(pool.map(self.run, [groups[1 + i :: threads] for i in range(threads)]))
                 waiting = np.array([i for group in groups for i in group.hand_in(losses, states, bad)], dtype=int)
         return losses, states, bad
+
+    @contextmanager
+    def stop_at_errors(self) -> Iterator[None]:
+        """Where this thread is interrupted, let the others end at their next step: their pool waits for them."""
+        try:
+            if self.ended:
+                self.stop()
+            yield
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End all runs, whichever thread they are in, at their next step."""
+        self.ended = True
+        for group in self.groups:
+            group.control[0] = 1
 
     def run(self, groups: Sequence[Group]) -> None:
         """Group after group, in the same memory. Errors: CompileError."""
@@ -146,15 +166,32 @@ class Group:
         return list(self.places[~met])
 
 
-@contextmanager
-def stop_if_interrupted(groups: Sequence[Group]) -> Iterator[None]:
-    """Where this thread is interrupted, let the others end at their next step: their pool waits for them."""
-    try:
-        yield
-    except BaseException:
-        for group in groups:
-            group.control[0] = 1
-        raise
+class Ahead:
+    """Trains runs in a thread of its own while Python makes the next ones, which takes as long for small networks."""
+
+    def __init__(self, way: SideBySide, threads: int) -> None:
+        self.way, self.threads, self.pool = way, threads, ThreadPoolExecutor(1)
+        self.starts: Mapping[int, Start] = {}
+        self.outcomes: Future[Any] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.way.stop()
+        self.pool.shutdown()
+
+    def train(self, starts: Mapping[int, Start]) -> list[tuple[Any, ...]]:
+        """Begin these runs; of those begun before: (key, start, losses, state, did it meet NaN). Errors: CompileError.
+
+        starts: runs by a key of their own; none, to wait for the last.
+        """
+        before = zip(self.starts, self.starts.values(), *self.outcomes.result(), strict=True) if self.outcomes else ()
+        done = list(before)
+        self.starts, work = starts, list(starts.values())
+        self.outcomes = self.pool.submit(self.way.train, work, self.threads) if work else None
+        return done
 
 
 def put(model: Module, params: Sequence[Any], weights: Array) -> None:

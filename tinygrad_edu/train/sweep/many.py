@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -34,7 +35,7 @@ from tinygrad_edu.train.sweep import workers
 Array = np.ndarray[Any, Any]
 Outcome = tuple[Array, Any]  # the losses of a run, its model's answers on X or the function that computes them
 TOGETHER = 32  # runs whose buffers are in memory at once
-ABREAST = 512  # the same, where runs go side by side
+ABREAST = 128  # the same, where runs go side by side, and as many are made meanwhile
 
 
 class WhenAsked:
@@ -246,26 +247,23 @@ class ManyJobs:
         self, places: Sequence[tuple[float, int]], first: Job, program: Any, threads: int, shown: Bar | None
     ) -> list[Outcome | None]:
         """The outcomes of the runs that can be trained side by side in vectors; None for the others."""
-        from tinygrad_edu.train.compiled.side_by_side import Answers, put_state, side_by_side
+        from tinygrad_edu.train.compiled.side_by_side import Ahead, Answers, put_state, side_by_side
 
         way = side_by_side(first, program)
         found: list[Outcome | None] = [None] * len(places)
         if way is None:
             return found
         answers, together = Answers(first.model, first.data[0]), min(ABREAST, way.at_a_time(threads))
-        for at in range(0, len(places), together):
-            starts = {at + i: self.start(place) for i, place in enumerate(places[at : at + together])}
-            taken = {i: start for i, start in starts.items() if way.takes(start)}
-            try:
-                outcomes = way.train(list(taken.values()), threads) if taken else ((), (), ())
-            except CompileError:  # the compiler may refuse them here and take them one by one
-                return found
-            for i, start, losses, state, bad in zip(taken, taken.values(), *outcomes, strict=True):
-                if not bad:
-                    put_state(start, state.copy(), way.steps)
-                    found[i] = losses, partial(answers, state[0].copy())
-            if shown is not None:
-                shown.update(sum(found[i] is not None for i in taken))
+        with Ahead(way, threads) as ahead, suppress(CompileError):  # the compiler may take them one by one
+            for at in range(0, len(places) + together, together):  # and a last time for what is still trained
+                starts = {at + i: self.start(place) for i, place in enumerate(places[at : at + together])}
+                trained = ahead.train({i: start for i, start in starts.items() if way.takes(start)})
+                for i, start, losses, state, bad in trained:
+                    if not bad:
+                        put_state(start, state.copy(), way.steps)
+                        found[i] = losses, partial(answers, state[0].copy())
+                if shown is not None:
+                    shown.update(sum(found[i] is not None for i, *_ in trained))
         return found
 
     def eager(self, place: tuple[float, int], shown: Bar | None) -> Outcome:
