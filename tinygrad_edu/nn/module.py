@@ -129,13 +129,13 @@ class Module(TorchNames):
 
     def named_arrays(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
         """(name, parameter array): a Tensor, or on the scalar back end a NumPy array of Values."""
-        for name, leaf in inside(self)[1]:
+        for name, leaf in with_weights(self)[1]:
             if is_parameter(leaf):
                 yield prefix + name, leaf
 
     def named_buffers(self) -> Iterator[tuple[str, Any]]:
         """(name, array) of the buffers, which are kept but not trained, such as BatchNorm's running mean."""
-        yield from buffers_in(*inside(self))
+        yield from buffers_in(*with_weights(self))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter): `layers.0.weight`, and on the scalar back end `layers.0.weight[1,2]`.
@@ -272,8 +272,20 @@ class Module(TorchNames):
 
 def arrays_to_keep(module: Module) -> dict[str, Any]:
     """What a checkpoint holds: parameters and buffers by name."""
-    modules, leaves = inside(module)
+    modules, leaves = with_weights(module)
     return {**{name: leaf for name, leaf in leaves if is_parameter(leaf)}, **dict(buffers_in(modules, leaves))}
+
+
+def with_weights(module: Module) -> tuple[Named[Module], Named[Any]]:
+    """What is inside a module. Errors: SettingError where a layer of it has no weights yet."""
+    modules, leaves = inside(module)
+    for name, each in modules:
+        if each.waits:
+            raise SettingError(
+                f"{name}{'.' if name else ''}{type(each).__name__} has no weights before its first input: call the "
+                "model once, as in model(X[:1]), and make the optimizer then"
+            )
+    return modules, leaves
 
 
 def buffers_in(modules: Named[Module], leaves: Named[Any]) -> Iterator[tuple[str, Any]]:
@@ -294,27 +306,6 @@ def leaves_of(attribute: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield name, attribute
 
 
-<<<<<<< HEAD
-def arrays_in(module: Module, prefix: str, path: tuple[Module, ...]) -> Iterator[tuple[str, Any]]:
-    """(name, leaf) of everything but modules and named buffers, in the order in which the attributes were set."""
-    path = (*path, module)
-    if module.waits:
-        raise SettingError(
-            f"{prefix}{type(module).__name__} has no weights before its first input: call the model once, "
-            "as in model(X[:1]), and make the optimizer then"
-        )
-    for name, attribute in module.members():
-        if name in module.buffer_names:
-            continue
-        whole = (prefix + name, attribute)
-        for place, leaf in leaves_of(attribute, whole[0]) if isinstance(attribute, CONTAINERS) else (whole,):
-            if type(leaf) in PLAIN:
-                continue
-            if not isinstance(leaf, Module):
-                yield place, leaf
-            elif not any(leaf is above for above in path):
-                yield from arrays_in(leaf, f"{place}.", path)
-=======
 def inside(module: Module) -> tuple[Named[Module], Named[Any]]:
     """All that a module contains, in the order in which the attributes were set: (name, module), itself under "" first;
     and (name, leaf) of everything else but named buffers.
@@ -325,7 +316,6 @@ def inside(module: Module) -> tuple[Named[Module], Named[Any]]:
     leaves: Named[Any] = []
     collect(module, "", (), modules, leaves)
     return modules, leaves
->>>>>>> c4cd6f9 (Small networks that are trained long have a program for their sizes alone, in registers; training programs take addresses; shorter tanh and exp; a module is walked in one go; fit_many makes the next runs while others train)
 
 
 def collect(module: Module, name: str, path: tuple[Module, ...], modules: Named[Module], leaves: Named[Any]) -> None:

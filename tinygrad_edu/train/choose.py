@@ -64,18 +64,14 @@ def choose(job: Job, compiled: bool | str) -> Way:
             raise TraceError('compiled=True needs a model with backend="tensor"')
         return Way("eager: the scalar back end")
     if compiled is True:
-<<<<<<< HEAD
-        return Way("compiled: asked for", session_or_error(job))
-=======
         return session_or_error(job, "compiled: asked for")
->>>>>>> c4cd6f9 (Small networks that are trained long have a program for their sizes alone, in registers; training programs take addresses; shorter tanh and exp; a module is walked in one go; fit_many makes the next runs while others train)
     if job.how and not job.compiled:  # the eager form would round differently
         return Way("eager: as before")
     return session_or_eager(job)
 
 
-def session_or_error(job: Job, how: str) -> tuple[Any, str]:
-    """The session of a job, and how it runs. Errors: the eager error, if there is one, else TraceError."""
+def session_or_error(job: Job, how: str) -> Way:
+    """A job with its session. Errors: the eager error, if there is one, else TraceError."""
     try:
         program = own_program(job)
     except TraceError:
@@ -83,7 +79,7 @@ def session_or_error(job: Job, how: str) -> tuple[Any, str]:
     except Exception as error:
         refuse_as_eager(job)
         raise TraceError(f"compiled=True: {first_line(error)}. With compiled=False it trains") from error
-    return program.course(job), add_sizes(program, how)
+    return way_with(program, job, how)
 
 
 def session_or_eager(job: Job) -> Way:
@@ -93,12 +89,7 @@ def session_or_eager(job: Job) -> Way:
         return Way(f"eager: {state.opaque}")
     try:
         if job.how:
-<<<<<<< HEAD
-            return Way("compiled: as before", training_program(job).course(job))
-=======
-            program = own_program(job)
-            return program.course(job), add_sizes(program, "compiled: as before")
->>>>>>> c4cd6f9 (Small networks that are trained long have a program for their sizes alone, in registers; training programs take addresses; shorter tanh and exp; a module is walked in one go; fit_many makes the next runs while others train)
+            return way_with(own_program(job), job, "compiled: as before")
         seconds = eager_seconds(job)
         if seconds < LOAD_SECONDS:
             return Way(f"eager: {job.steps:,} steps, an estimated {seconds:.2g} s in all, are not worth compiling")
@@ -173,6 +164,11 @@ def own_program(job: Job) -> Any:
 def add_sizes(program: Any, how: str) -> str:
     """How a run goes, and whether its program is for its sizes alone."""
     return how + OF_SIZES * (program.sizes is not None)
+
+
+def way_with(program: Any, job: Job, how: str) -> Way:
+    """A job with a session of its program."""
+    return Way(add_sizes(program, how), program.course(job))
 
 
 def training_program(job: Job) -> Any:
