@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.compile.programs import without_numba
 from tests.core.test_table import ROWS, total
 
 # Conventions at a kink, at infinity, far out
@@ -149,3 +150,18 @@ def test_an_infinite_derivative_is_shown_as_infinite(make):
     x = make(0.0)
     x.sqrt().backward()
     assert float(x.grad) == INF
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4, 1e10, 1e17, 2e50])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_shares_of_large_logits_add_up_to_one(name, scale):
+    """log Σ eˣ of numbers near 1e17 has lost the log 2 by which they share: the two shares were 1, not a half."""
+    x, f = np.array([[scale, scale, 0.0], [-scale, 1.0, 1.0]]), getattr(tg.ops, name)
+    half = np.array([0.5, 0.5, 0.0])
+    expected = half if scale > 1.0 else np.exp(x[0]) / np.exp(x[0]).sum()
+    nodes = np.vectorize(tg.Value, otypes=[object])(x)
+    found = [f(x), f(tg.Tensor(x)).data, np.vectorize(lambda v: v.data)(f(nodes))]
+    with without_numba():
+        found.append(tg.jit(lambda x: f(x) + 0.0)(x))
+    for y in found:
+        np.testing.assert_allclose((y if name == "softmax" else np.exp(y))[0], expected, rtol=1e-15, atol=1e-300)

@@ -61,6 +61,18 @@ def test_numpys_calls_give_numbers_alone():
     assert x.median().item() == np.median(X)
 
 
+def test_numpys_call_knows_where_its_numbers_stand():
+    x = tg.Tensor(X, requires_grad=True)
+    for found, axis, keep in ((x.max(1), 1, False), (x.min(0, keepdims=True), 0, True)):
+        where = (X.argmax if found.op.name == "max" else X.argmin)(axis=axis, keepdims=keep)
+        assert found.indices.tolist() == where.tolist()
+        assert found.values is found
+    for other in (x * 2.0, x.max(), tg.Tensor(X).max(1)):
+        assert not hasattr(other, "values")
+        with pytest.raises(AttributeError, match=r"x\.max\(dim=1\)\.indices"):
+            other.indices  # noqa: B018
+
+
 @pytest.mark.parametrize(
     ("call", "error", "names"),
     [
@@ -117,6 +129,7 @@ def test_plain_arrays_know_the_words_too():
     assert x.data.max(1).tolist() == X.max(1).tolist()
     np.testing.assert_allclose(x.data.std(dim=0), X.std(0, ddof=1))
     np.testing.assert_array_equal(x.data.topk(2).values, -np.sort(-X)[:, :2])
+    assert (x.argmax(1) + 1).float().tolist() == (X.argmax(1) + 1).tolist()
     assert x.data.size() == (3, 4)
     assert x.data.size(1) == 4
     assert x.data.size == 12

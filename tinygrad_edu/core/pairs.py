@@ -176,7 +176,30 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 
 
-def install(tensor: type) -> None:
+def values_of(x: Node) -> Any:
+    """x.max(1).values: what NumPy's call gives are the values themselves."""
+    refuse_others(x, "values")
+    return x
+
+
+def indices_of(x: Node) -> Any:
+    """x.max(1).indices, from the node that NumPy's call has recorded."""
+    refuse_others(x, "indices")
+    name, axis, kept = x.op.name, x.options["axis"], x.options["keepdims"]
+    return whole(getattr(np, f"arg{name}")(numbers(x.parents[0], f"x.{name}(...).indices"), axis=axis, keepdims=kept))
+
+
+def refuse_others(x: Node, name: str) -> None:
+    """Errors: AttributeError for what no recorded maximum or minimum along an axis has given."""
+    if x.op not in (reductions.max, reductions.min) or not isinstance(x.options["axis"], int):
+        raise AttributeError(
+            f"'Tensor' object has no attribute {name!r}. Write x.max(dim=1).{name}: with dim= x.max, x.min, x.sort and "
+            "x.topk give values and indices, as in PyTorch"
+        )
+
+
+def install(tensor: Any) -> None:
     """Give Tensors these methods."""
+    tensor.values, tensor.indices = property(values_of), property(indices_of)
     for name, method in METHODS.items():
         setattr(tensor, name, method)

@@ -74,8 +74,8 @@ def count_of(x: ArrayLike) -> Count:
 class PlainArray(np.ndarray[Any, np.dtype[Item]]):
     """A NumPy array that also has PyTorch's names, each with the meaning that it has on a Tensor.
 
-    What NumPy has is NumPy's, its arithmetic gives plain arrays, its comparisons give arrays of this kind, and names
-    that end in an underscore write into it.
+    What NumPy has is NumPy's, its arithmetic with floats gives plain arrays, whole numbers and comparisons give arrays
+    of this kind, and names that end in an underscore write into it.
     Other names are those of a Tensor of these numbers: `w.grad.norm()`, `w.grad.clamp(-1, 1)`.
 
     >>> from tinygrad_edu import Tensor
@@ -93,8 +93,8 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
             return self
         if return_scalar:
             return array[()]
-        # (x.argmax(1) == y).float().mean() is how PyTorch's programs count
-        return array.view(PlainArray if array.dtype.kind == "b" else np.ndarray)
+        # (x.argmax(1) == y).float().mean() and (counts + 1).float() are how PyTorch's programs count
+        return array.view(PlainArray if array.dtype.kind in "biu" else np.ndarray)
 
     def __repr__(self) -> str:
         return repr(np.asarray(self))

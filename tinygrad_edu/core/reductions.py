@@ -126,21 +126,39 @@ def finite(x: ArrayLike) -> Any:
         return (x - x) == 0.0
 
 
+def centered(x: ArrayLike, axis: Axes) -> Any:
+    """x minus the largest along the axis: exact where large numbers are near each other, as x - log Σ eˣ is not."""
+    if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
+        return x * 1.0
+    largest = max(x, axis=axis, keepdims=True)
+    return x - ops.where(finite(largest), largest, 0.0)
+
+
+def shares(x: ArrayLike, axis: Axes) -> Any:
+    e = ops.exp(centered(x, axis))
+    return e / sum(e, axis=axis, keepdims=True)
+
+
+def log_shares(x: ArrayLike, axis: Axes) -> Any:
+    c = centered(x, axis)
+    return c - ops.log(sum(ops.exp(c), axis=axis, keepdims=True))
+
+
 @array_op(
     vjp=lambda g, y, _x, axis: (y * (g - sum(g * y, axis=axis, keepdims=True)),),
     shape=shape_of_normalized,
-    made_of=lambda x, axis: ops.exp(x - logsumexp(x, axis=axis, keepdims=True)),
+    made_of=shares,
 )
 def softmax(x: ArrayLike, /, axis: Axes = -1) -> Any:
     """eˣ / Σ eˣ along the axis.  x̄ = y·(ȳ - Σ ȳ·y)."""
-    return ops.exp(x - logsumexp(x, axis=axis, keepdims=True))
+    return shares(x, axis)
 
 
 @array_op(
     vjp=lambda g, y, _x, axis: (g - ops.exp(y) * sum(g, axis=axis, keepdims=True),),
     shape=shape_of_normalized,
-    made_of=lambda x, axis: x - logsumexp(x, axis=axis, keepdims=True),
+    made_of=log_shares,
 )
 def log_softmax(x: ArrayLike, /, axis: Axes = -1) -> Any:
     """x - log Σ eˣ along the axis.  x̄ = ȳ - softmax(x)·Σ ȳ."""
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    return log_shares(x, axis)
