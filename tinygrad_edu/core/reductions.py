@@ -126,22 +126,24 @@ def finite(x: ArrayLike) -> Any:
         return (x - x) == 0.0
 
 
-def centered(x: ArrayLike, axis: Axes) -> Any:
-    """x minus the largest along the axis: exact where large numbers are near each other, as x - log Σ eˣ is not."""
+def shift_of(x: ArrayLike, axis: Axes) -> Any:
+    """The largest along the axis, 0 where it is not finite. To take it out of x first, and to leave it out, is exact
+    where large numbers are near each other, as x - log Σ eˣ is not."""
     if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
-        return x * 1.0
+        return 0.0
     largest = max(x, axis=axis, keepdims=True)
-    return x - ops.where(finite(largest), largest, 0.0)
+    return ops.where(finite(largest), largest, 0.0)
 
 
 def shares(x: ArrayLike, axis: Axes) -> Any:
-    e = ops.exp(centered(x, axis))
+    e = ops.exp(x - shift_of(x, axis))
     return e / sum(e, axis=axis, keepdims=True)
 
 
 def log_shares(x: ArrayLike, axis: Axes) -> Any:
-    c = centered(x, axis)
-    return c - ops.log(sum(ops.exp(c), axis=axis, keepdims=True))
+    shift = shift_of(x, axis)
+    total = sum(ops.exp(x - shift), axis=axis, keepdims=True)
+    return (x + -shift) - ops.log(total)  # not x - shift again: a compiled program would keep that matrix
 
 
 @array_op(
