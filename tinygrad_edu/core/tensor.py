@@ -152,8 +152,7 @@ class Tensor(TensorMethods, Operators):
     def backward(self, grad: ArrayLike = None, *, retain_graph: bool = False, gradient: ArrayLike = None) -> None:
         """Add d(self)/d(leaf) to the `.grad` of every leaf that requires it; inner nodes show this pass's gradient.
 
-        `grad`: d(root)/d(self), of this Tensor's shape; 1 by default, which needs a single number. PyTorch's name for
-        it, `gradient`, is taken too.
+        `grad`, PyTorch's `gradient`: d(root)/d(self), of this Tensor's shape; 1 by default, which needs one number.
         Errors: NonScalarBackwardError, BackwardTwiceError (unless `retain_graph`), SavedArrayChangedError.
         """
         backward(self, gradient if grad is None else grad, retain_graph)
