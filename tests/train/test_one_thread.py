@@ -1,5 +1,6 @@
-"""Two fits of one model at once are refused by name, whichever parts they share."""
+"""Two threads fit one model one after the other; a callback that waits for another fit of it is refused by name."""
 
+import sys
 import threading
 
 import numpy as np
@@ -43,7 +44,7 @@ def sharing(model):
     [(lambda model: model, "tensor"), (lambda model: model, "scalar"), (sharing, "tensor")],
     ids=["itself", "of Values", "a part"],
 )
-def test_another_thread_is_refused(other, backend):
+def test_a_thread_that_a_callback_waits_for_is_refused(other, backend):
     model, errors = nn.MLP([3, 4, 1], seed=0, backend=backend), []
 
     def call_back(job):
@@ -63,14 +64,38 @@ def test_other_models_and_a_fit_inside_a_callback_train():
     assert not TRAINERS
 
 
-def test_series_too():
-    model = nn.Elman(1, 4, 1, seed=1)
+def train_series(model):
     series = np.sin(np.arange(30.0))[:, None]
-    TRAINERS.update(dict.fromkeys(map(id, model.parameters()), -1))
+    tg.train.fit_online(model, series, series, loss="mse", optimizer="sgd", epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("make", "train"),
+    [(lambda: nn.MLP([3, 4, 1], seed=0), fit), (lambda: nn.Elman(1, 4, 1, seed=1), train_series)],
+    ids=["fit", "fit_online"],
+)
+def test_two_threads_train_one_after_the_other(make, train):
+    """The weights are those of as many fits in one thread."""
+    model, expected = make(), make()
+    threads = [threading.Thread(target=train, args=(model,)) for _ in range(4)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
     try:
-        with pytest.raises(GraphError, match="another thread"):
-            tg.train.fit_online(model, series, series, loss="mse", optimizer="sgd", epochs=1)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     finally:
-        TRAINERS.clear()
-    tg.train.fit_online(model, series, series, loss="mse", optimizer="sgd", epochs=1)
+        sys.setswitchinterval(before)
+    for _ in threads:
+        train(expected)
+    for found, wanted in zip(model.parameters(), expected.parameters(), strict=True):
+        np.testing.assert_array_equal(found.data, wanted.data)
+    assert not TRAINERS
+
+
+def test_a_thread_that_has_died_trains_nothing():
+    model = nn.MLP([3, 4, 1], seed=0)
+    TRAINERS.update(dict.fromkeys(map(id, model.parameters()), -1))
+    fit(model)
     assert not TRAINERS

@@ -215,10 +215,10 @@ class Training:
 
     def finish(self, ending: str) -> Run:
         """Restore the best weights, if asked for, and make the record; doing it twice is the same as once."""
-        release(self.claimed)
         self.whole.restore()
         run = record(self.job, ending + self.job.restore_best(), self.compiled)
         self.modes.restore()
+        release(self.claimed)
         return run
 
 

@@ -19,6 +19,7 @@ from tinygrad_edu.nn.layer_modes import modes_kept
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import LBFGS, SGD, Optimizer
 from tinygrad_edu.train import samples
+from tinygrad_edu.train.one_thread import calling_back
 from tinygrad_edu.train.progress import Curve, Progress
 from tinygrad_edu.train.recipe import Loss, Recipe, Settings
 
@@ -152,7 +153,9 @@ class Job:
     def call_back(self) -> bool:
         """All callbacks of the last epoch: True if it was the last one."""
         for callback in self.settings.callbacks:
-            if callback(self):
+            with calling_back():
+                over = callback(self)
+            if over:
                 self.progress.pending = False
                 self.progress.callback_reason = (
                     f"stopped after {len(self.losses)} epochs by {getattr(callback, '__name__', callback)}"
