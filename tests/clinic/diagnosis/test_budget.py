@@ -23,7 +23,7 @@ RNG = np.random.default_rng(0)
 SPENT = re.compile(r"[\d.]+ s\b")
 
 
-def regression(scale=1.0, lr=0.01, epochs=40):
+def regression(scale=1.0, lr=0.01, epochs=12):
     X = RNG.normal(size=(120, 3)) * [1.0, scale, scale * 10.0]
     y = (X[:, :1] + X[:, 1:2] / scale) ** 2
     model = nn.MLP([3, 12, 1], seed=0)
