@@ -38,8 +38,10 @@ class Cell(Module):
         if state is None:
             weight = next(array for _, array in self.named_arrays())
             dtype = weight.dtype if isinstance(weight, Tensor) else float
-            rows = tuple(np.zeros((*x.shape[:-1], self.hidden_features), dtype) for _ in self.states)
-            state = rows if len(rows) > 1 else rows[0]
+            zeros = tuple(
+                np.zeros(self.hidden_features, dtype) for _ in self.states
+            )  # of every row: exports know no rows
+            state = zeros if len(zeros) > 1 else zeros[0]
         return self.step(x, state)[1]
 
 
