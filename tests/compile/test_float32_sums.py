@@ -45,6 +45,7 @@ SHAPES = [(0,), (1,), (5,), (1024,), (1025,), (2500,), (1, 7), (7, 1), (0, 3), (
           (1, 1, 1), (2, 3, 40), (1, 2000, 1)]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_all_axes_of_small_shapes(rank):
     for axis in [c for n in range(1, rank + 1) for c in itertools.combinations(range(rank), n)]:

@@ -178,6 +178,7 @@ def test_blocks_that_are_alike(kind, n, native):
     assert "for round_at" in compiled.source
 
 
+@pytest.mark.slow
 def test_lines_of_a_transformer_hardly_grow_with_its_blocks():
     lines = []
     for n in (5, 10):

@@ -54,6 +54,7 @@ def test_every_row_of_the_table(dtype):
         np.testing.assert_array_equal(np.asarray(run()), f(x), err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 4), (0, 4), (1, 1)])
 def test_axes(shape):
     x = np.round(np.random.default_rng(0).normal(size=shape))

@@ -37,6 +37,7 @@ def trained(network, back_end):
     return tg.fit(model, X, X.sum(axis=1, keepdims=True), loss="mse", optimizer=optimizer, epochs=30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_back_end_goes_through_every_door_alike(network, door, tmp_path):

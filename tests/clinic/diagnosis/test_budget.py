@@ -42,6 +42,7 @@ def slower(times):
     return SimpleNamespace(perf_counter=lambda: times * time.process_time())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("make", [lambda: (regression(200.0),), lambda: (regression(lr=1e-5),), classifier])
 def test_the_same_call_gives_the_same_card_on_a_machine_several_times_as_slow(make, monkeypatch):

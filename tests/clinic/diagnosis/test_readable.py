@@ -66,6 +66,7 @@ def test_a_last_relu_before_logits_comes_before_luck():
     assert found.causes[0].change == {"out_activation": "identity"}
 
 
+@pytest.mark.slow
 def test_a_number_whose_bits_decide_is_read_in_another_form():
     n = np.arange(256.0)[:, None]
     found = diagnose(run_of("sigmoid", "bce", 100, (n / 256.0, (n % 8 < 4).astype(float)), (1, 8, 1)))

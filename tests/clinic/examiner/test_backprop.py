@@ -260,6 +260,7 @@ def test_three_layers_of_ten_thousand_weights_in_two_seconds(name):
     assert {s.code for s in slips} == {s.code for s in (report.explanations or [()])[0]}
 
 
+@pytest.mark.slow
 def test_numbers_that_nothing_explains_take_no_longer():
     """Measured: 1.0-1.4 s, and 2.2 s beside another process on the same core: CPU seconds swell with its load."""
     noise, seconds = np.random.default_rng(1), []
