@@ -39,6 +39,7 @@ SPELLINGS = (
     Spelling("PyTorch", "torch.inference_mode(), torch.set_grad_enabled(False)", "tg.no_grad()",
              ("inference_mode", "set_grad_enabled", "enable_grad", "is_grad_enabled")),
     Spelling("PyTorch", "torch.autograd.grad", "tg.grad", ("autograd",)),
+    Spelling("PyTorch", "class Own(torch.autograd.Function)", "tg.operation", ("Function",)),
     Spelling("PyTorch", "torch.func.vmap", "tg.vmap", ("func",)),
     Spelling("PyTorch", "torch.compile(f)", "tg.jit(f)"),
     Spelling("PyTorch", "nn.MSELoss()(p, t)", "tg.nn.losses.mse(p, t)", ("nn.MSELoss",)),

@@ -164,3 +164,9 @@ def test_attention_in_pytorchs_words():
                                nn.scaled_dot_product_attention(q, q, q), rtol=1e-12)  # fmt: skip
     with pytest.raises(SettingError, match=r"nn\.Dropout\(0\.1\)"):
         nn.scaled_dot_product_attention(q, q, q, dropout_p=0.1)
+
+
+def test_the_older_word_for_a_sum():
+    p, t = np.array([[1.0, 2.0]]), np.zeros((1, 2))
+    assert nn.losses.mse(p, t, size_average=False) == 5.0
+    assert nn.losses.mse(p, t, size_average=True) == 2.5

@@ -90,6 +90,8 @@ class Loss(Composed):
         **options: Option,
     ) -> Any:
         prediction, target = as_floats(as_arrays(prediction)), as_arrays(target)
+        if "size_average" in options:  # PyTorch's before 0.4.1, in many courses
+            reduction = "sum" if options.pop("size_average") is False else reduction
         if options and not options.keys() <= set(self.options):
             unknown = sorted(options.keys() - set(self.options))
             raise SettingError(f"{self.name} has the settings {', '.join([*self.options, *COMMON])}, not {unknown}")
