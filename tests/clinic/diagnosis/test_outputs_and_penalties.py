@@ -210,3 +210,20 @@ def test_one_hot_rows_are_classes_whatever_their_two_levels(low, high):
 def run_on(y, sizes):
     model = nn.MLP(list(sizes), seed=0)
     return tg.fit(model, FLAT, y, loss="mse", optimizer=optim.SGD(model.parameters(), lr=1e-3), epochs=1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.05, 16.0])
+def test_numbers_behind_a_softmax_are_certain_where_their_sums_are_not_1(scale):
+    y = scale * RNG.uniform(0.0, 1.0, (40, 6))
+    model = nn.MLP([3, 4, 6], out_activation="softmax", seed=0)
+    run = tg.fit(model, FLAT, y, loss="mse", optimizer=optim.SGD(model.parameters(), lr=1e-3), epochs=1)
+    found = certainties(Record(subject_of(run, None, None)))
+    assert found["wrong_output_activation"].change == {"out_activation": "identity"}
+    best = found["wrong_output_activation"].best
+    np.testing.assert_allclose(best.sum(axis=1), 1.0)
+    for _ in range(20):  # no other point of the simplex is nearer
+        other = RNG.dirichlet(np.ones(6), len(y))
+        assert (((y - best) ** 2).sum(axis=1) <= ((y - other) ** 2).sum(axis=1) + 1e-12).all()
+    shares = y / y.sum(axis=1, keepdims=True)
+    run = tg.fit(model, FLAT, shares, loss="mse", optimizer=optim.SGD(model.parameters(), lr=1e-3), epochs=1)
+    assert "wrong_output_activation" not in certainties(Record(subject_of(run, None, None)))

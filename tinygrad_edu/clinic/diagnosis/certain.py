@@ -177,6 +177,36 @@ def never_trained(record: Record) -> Certainty | None:
     )
 
 
+@certain("wrong_output_activation")
+def sums_to_one(record: Record) -> Certainty | None:
+    """Numbers whose rows do not sum to 1, behind a softmax over all outputs."""
+    setup, task = record.setup, record.task
+    t = task.truth
+    unlike = task.classes or task.several or setup.own_loss or setup.targets or setup.link != "identity"
+    if unlike or setup.out_activation != "softmax" or t.shape[1] < 2:
+        return None
+    best = on_simplex(t)
+    share = task.judged.share(task.judgeable(best))
+    if share >= REACHED:
+        return None
+    low, high = t.sum(axis=1).min(), t.sum(axis=1).max()
+    return Certainty(
+        f"The last activation is a softmax over all {t.shape[1]} outputs, but these targets are numbers.",
+        f"the outputs of a softmax sum to 1 for every sample, and these targets to {low:.3g} to {high:.3g}: the "
+        f"nearest outputs that there are have an R² of {share:.3g}. No training is needed to see this.",
+        next(open_output(record), None),
+        best=best,
+    )
+
+
+def on_simplex(t: Array) -> Array:
+    """The nearest row of numbers from 0 that sum to 1, of each row (Duchi et al. 2008, figure 1)."""
+    u = -np.sort(-t, axis=1)
+    over = (np.cumsum(u, axis=1) - 1.0) / np.arange(1, t.shape[1] + 1)
+    last = np.count_nonzero(u > over, axis=1) - 1
+    return np.asarray(np.maximum(t - over[np.arange(len(t)), last][:, None], 0.0))
+
+
 @certain("targets_out_of_range")
 def out_of_reach(record: Record) -> Certainty | None:
     """Numbers that the last activation cannot give: of each, the nearest that it can is the best there is."""
