@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -61,11 +61,30 @@ def direction(flat: Array) -> Array:
     return np.asarray(few / length if length > 0.0 else few)
 
 
-class Book:
-    """Arrays by size; single numbers in one sorted list."""
+@dataclass(frozen=True)
+class Batch:
+    """A program that works on a part of the data: which samples, of how many, and what it makes of a derivative.
 
-    def __init__(self, same: float = SAME) -> None:
-        self.same = same
+    scale: the loss may be a mean over all samples, and what the program computes one over these.
+    """
+
+    rows: tuple[int, ...]
+    count: int
+    scale: float = 1.0
+
+    def of(self, x: Array) -> Iterator[Array]:
+        """What the program has of an array of all samples, in its own order."""
+        if self.scale != 1.0:
+            yield self.scale * x
+        for axis in (k for k, n in enumerate(x.shape) if n == self.count):
+            yield self.scale * x.take(self.rows, axis=axis)
+
+
+class Book:
+    """Arrays by size; single numbers in one sorted list; of a batch, what there is of each."""
+
+    def __init__(self, same: float = SAME, batch: Batch | None = None) -> None:
+        self.same, self.batch = same, batch
         self.shelves: dict[int, Shelf] = {}
         self.numbers: list[Array] = []
         self.ordered: Array | None = None
@@ -74,6 +93,10 @@ class Book:
     def add(self, array: Any, label: str = "", *, parts: bool = False) -> None:
         """Enter an array, in every order of its axes; with its rows and columns if `parts`."""
         x = np.asarray(array, dtype=float)
+        for y in (x, *(self.batch.of(x) if self.batch is not None else ())):
+            self.enter(y, label, parts)
+
+    def enter(self, x: Array, label: str, parts: bool) -> None:
         if not x.size or not np.isfinite(x).all() or np.linalg.norm(x) < NOTHING:
             return
         self.numbers.append(x.ravel())
@@ -130,9 +153,10 @@ class Truth:
     same: float = SAME
 
     @classmethod
-    def within(cls, same: float, singly: bool) -> Truth:
+    def within(cls, same: float, singly: bool, batch: Batch | None = None) -> Truth:
         """Empty books whose entries are found again to this precision."""
-        return cls(Book(same), Book(same), Book(same), Book(same), singly, same)
+        values = Book(same, replace(batch, scale=1.0) if batch is not None else None)
+        return cls(values, Book(same, batch), Book(same, batch), Book(same, batch), singly, same)
 
     def add_whole(self, array: Any, label: str) -> None:
         """A complete derivative, or what a right optimizer makes of one."""
@@ -140,12 +164,20 @@ class Truth:
         self.wholes.add(array, label, parts=True)
 
 
-def truth_of(net: Network, params: Mapping[str, Array], single: bool = False, slack: float = 0.0) -> Truth:
+def truth_of(
+    net: Network,
+    params: Mapping[str, Array],
+    single: bool = False,
+    slack: float = 0.0,
+    batch: Batch | None = None,
+) -> Truth:
     """All that a right backward pass of this network can compute; `single`: to single precision.
 
+    batch: the samples that the program had, where that is not all of them in their order.
     slack: relative; how far right gradients are off as it is (the loss is log(p + 1e-8), their backward that of log p).
     """
-    truth = Truth.within(max(SINGLE if single else SAME, min(4.0 * slack, SINGLE)), net.scalars is not None)
+    same = max(SINGLE if single else SAME, min(4.0 * slack, SINGLE))
+    truth = Truth.within(same, net.scalars is not None, batch)
     for x in params.values():
         truth.values.add(x, parts=True)
     if net.scalars is not None:

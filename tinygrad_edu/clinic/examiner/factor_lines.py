@@ -164,7 +164,8 @@ def candidates(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], upd
 def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) -> Made | None:
     """Where wrong gradients are made of values of the forward alone: what stands where their delta belongs.
 
-    That is the last such value of which two of them are made, under the last name that it was given.
+    That is the last such value of which two of them are made, under the last name that it was given; or a value of the
+    forward that the backward pass hands on (`return self.mask`).
     of_values: the kinds that count as values of the forward; only the later ones of them can stand for a delta.
     """
     factors = Factors(trail)
@@ -173,12 +174,54 @@ def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) ->
     for end in ends:
         for m in factors.behind(end):
             kinds = {trail.kinds.get(k) for k in m.inputs}
-            plain = m.line and m.key != end and not m.view and m.inputs and (m.file, m.line) not in forward
-            if plain and trail.kinds.get(m.key) in of_values[1:] and kinds.issubset(of_values):
+            if m.line and m.key != end and m.inputs and kinds.issubset(of_values):
                 counts[m.key] = counts.get(m.key, 0) + 1
     shared = [trail.made[key] for key, n in counts.items() if n > 1]  # of a weight and of its bias
-    if not shared:
-        return None
-    made: Made = max(shared, key=lambda m: m.order)
-    named = [n for n in made.named if n[2] != RESULT]
+    made = [m for m in shared if not m.view and trail.kinds[m.key] in of_values[1:] and (m.file, m.line) not in forward]
+    if made:
+        last: Made = max(made, key=lambda m: m.order)
+        return at_naming(last, [n for n in last.named if n[2] != RESULT])
+    begin = min(
+        (m.order for m in trail.made.values() if m.line and trail.kinds[m.key] == "right"), default=len(trail.made)
+    )
+    handed = [
+        (m, n) for m in shared for n in m.named if n[3] > begin and n[2] == RESULT and (n[0], n[1]) not in forward
+    ]
+    return at_naming(*max(((m, [n]) for m, n in handed), key=lambda x: x[1][0][3])) if handed else None
+
+
+def at_naming(made: Made, named: Sequence[tuple[str, int, str, int]]) -> Made:
+    """A value at the line that gave it the last of these names."""
     return replace(made, file=named[-1][0], line=named[-1][1], variable=named[-1][2]) if named else made
+
+
+def lonely_numbers(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str, ...]]]:
+    """Where a single number is added to all entries of a wrong gradient or weight: an array belongs there.
+
+    It is the line that made the number, where that is a derivative by a name (d = p - 1 for d = (p - 1)·x).
+    """
+    factors, found = Factors(trail), dict[str, Made]()
+    for name, end in ends.items():
+        for m in factors.behind(end):
+            inputs = [trail.made[k] for k in m.inputs if k in trail.made]
+            even = m.value.size > 1 and np.ptp(m.value) < 1e-9 * np.abs(m.value).max()
+            if not (even and inputs and m.line and all(x.value.size == 1 for x in inputs)):
+                continue
+            if m.variable.startswith("what is added"):
+                made = [x for x in inputs if x.line and trail.kinds[x.key] != "forward"]
+                found[name] = (made or [m])[-1]
+                break
+    return [(m, (name,)) for name, m in found.items()]
+
+
+def too_late(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str, ...]]]:
+    """Right gradients of wrong parameters that a line makes after the update, so that nothing reads them."""
+    read = {k for m in trail.made.values() for k in m.inputs}
+    wanted = {f"∂L/∂{name}": name for name in ends}
+    found: list[tuple[Made, tuple[str, ...]]] = []
+    for m in trail.made.values():
+        label, factor = trail.found.get(m.key, ("", 0.0))
+        if m.line and m.key not in read and m.value.size > 1 and label in wanted and trail.is_one(factor):
+            name = wanted[label]
+            found += [(m, (name,))] if m.order > trail.made[ends[name]].order else []
+    return found

@@ -24,6 +24,10 @@ Array = np.ndarray[Any, Any]
 BY_DIFFERENCES = 1e-5  # what central differences can tell apart
 DIGITS = 6e-4  # relative; below it gradients are right to three digits: rounded, or differences themselves
 ZEROING = ("loss_derivative_missing", "wrong_activation_derivative", "relu_mask_wrong")  # what can make all of them 0
+EMPTY = (  # what makes a gradient 0 only where the weight, the input or a sample's share happens to be 0
+    *("gradient_times_weight", "only_last_sample", "wrong_layer_input", "weight_instead_of_input"),
+    "gradient_of_another_parameter",
+)
 HINT = 0.05  # relative; a slip that misses the numbers by more explains nothing
 WITHOUT_GRAPH = (
     *("gradient_times_weight", "gradient_transposed", "missing_bias_gradient", "regularisation_wrong"),
@@ -121,6 +125,8 @@ def explain(report: BackpropReport, search: Search, unsummed: set[str]) -> None:
     right = all(search.fits(n, search.true[n]) for n in search.names)
     found = [Explanation((), 0.0, search.true)] if right else search.explanations()
     found = [e for e in found if search.certain(e) or worth_a_hint(e, report)]
+    if report.wrong.keys() <= {*report.missing}:  # a 0 says nothing for what gives it on these numbers by chance
+        found = [e for e in found if not any(m.slip.code in EMPTY for m in e.mutants)]
     for e in found:
         certain = search.certain(e)
         slips = [put(search, m, e, certain) for m in e.mutants] + rows

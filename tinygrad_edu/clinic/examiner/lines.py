@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.book import Truth
-from tinygrad_edu.clinic.examiner.factor_lines import Ratio, delta_left_out, lines_of_factors
+from tinygrad_edu.clinic.examiner.factor_lines import Ratio, delta_left_out, lines_of_factors, lonely_numbers, too_late
 from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made, Recording, key_of
 from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGHT, SCALED, UNKNOWN, Trail
 
 Array = np.ndarray[Any, Any]
 PLAIN = re.compile(r"return [\w.\[\], ]+")
 Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # the rank, the value, the gradients that it goes into
+ONE_SAMPLE = "of one sample"
 MOST = 5  # places that are shown
 
 
@@ -115,12 +116,27 @@ def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) 
     right = [key for value in hints.right for key in ends_of(trail, value)[:1]]
     if hints.at_end:
         return [((-1, 0, k, 0, 0), trail.made[key], (n,)) for k, (n, key) in enumerate(keys.items())]
-    found = lines_of_factors(trail, keys, hints.ratios, right, updates=hints.updates)
-    left_out = (
-        delta_left_out(trail, keys.values(), (FORWARD, MADE, PART)) if hints.delta_left_out and len(keys) > 1 else None
-    )
+    found = one_sample_alone(trail, keys) + too_late(trail, keys)
+    found += lines_of_factors(trail, keys, hints.ratios, right, updates=hints.updates)
+    no_delta = hints.delta_left_out or any(trail.kinds[k] == MADE for k in keys.values())
+    left_out = delta_left_out(trail, keys.values(), (FORWARD, MADE, PART)) if no_delta and len(keys) > 1 else None
     found += [(left_out, tuple(keys))] if left_out is not None else []
+    found += lonely_numbers(trail, keys)
     return [((-1, 0, k, 0, 0), made, names) for k, (made, names) in enumerate(found)]
+
+
+def one_sample_alone(trail: Trail, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str, ...]]]:
+    """Where the share of one sample takes the place of the sum over all of them, and is subtracted."""
+    found: list[tuple[Made, tuple[str, ...]]] = []
+    for name, end in ends.items():
+        last = trail.made[end]
+        at_end = [x for k in last.inputs if (x := trail.made.get(k)) and (x.file, x.line) == (last.file, last.line)]
+        for key in (k for made in (last, *at_end) for k in made.inputs):
+            label, factor = trail.found.get(key, ("", 0.0))
+            share = trail.made.get(key)
+            if share is not None and label == f"∂L/∂{name} {ONE_SAMPLE}" and trail.is_plain(abs(factor)):
+                found.append(((renamed(share, last.order) or [share])[-1], (name,)))
+    return found
 
 
 def made_wrong(trail: Trail, update: Made) -> list[Made]:
@@ -157,7 +173,8 @@ def misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Made]:
         if inner is None or not inner.line or inner.key in trail.both:
             continue
         if trail.kinds.get(inner.key) == RIGHT and trail.is_share(inner.key):
-            found += [inner] if alone else []
+            of_sample = trail.found[inner.key][0].endswith(ONE_SAMPLE)
+            found += ((renamed(inner, made.order) if of_sample else []) or [inner]) if alone else []
         elif trail.kinds.get(inner.key) in (RIGHT, SCALED) and inner.value.size != made.value.size:
             found += (
                 (renamed(inner, made.order) or last_return(inner, made.order))

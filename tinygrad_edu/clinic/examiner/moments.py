@@ -12,6 +12,7 @@ from tinygrad_edu.clinic.examiner.step_walk import Walk
 from tinygrad_edu.clinic.examiner.update_rules import FRESH, Start
 
 Array = np.ndarray[Any, Any]
+BETAS = (0.9, 0.999, 0.99, 0.95)  # as people choose them
 KEPT = 16  # arrays of one size that a program keeps, which are looked through
 
 

@@ -65,8 +65,8 @@ class Screen:
         return np.repeat(np.arange(1, len(sizes) + 1), sizes)
 
     def rates(self, made: Array) -> Array:
-        """The rate that fits each row best."""
-        return np.asarray((made @ self.change / np.sum(made * made, axis=1))[:, None])
+        """The rate that fits each row best; any where the first step changes nothing."""
+        return np.asarray(np.nan_to_num((made @ self.change / np.sum(made * made, axis=1))[:, None]))
 
     def decays(self, rest: Array) -> Array:
         """Is what is left of the change one multiple of w, or nothing, at each of the entries?"""

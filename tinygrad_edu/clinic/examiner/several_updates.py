@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.book import total
+from tinygrad_edu.clinic.examiner.book import Batch, total, truth_of
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward
 from tinygrad_edu.clinic.examiner.loss_parts import parts_of, some_parts
@@ -206,6 +206,20 @@ class SeveralUpdates:
         return chosen if np.ptp(shares[list(chosen)]) <= UNEVEN * largest else ()
 
     # wrong
+
+    def batch(self, chosen: Chosen, scale: float) -> Batch:
+        """The samples of an update, for what its lines make of them."""
+        return Batch(chosen, self.samples.count, scale)
+
+    def scale_in_run(self, net: Network, recording: Recording, k: int, chosen: Chosen) -> float:
+        """By what the derivatives of the run are multiples of those of the loss: its mean may be over fewer samples."""
+        scales = self.scales(chosen)
+        truth, votes = truth_of(net, self.points[k], batch=self.batch(chosen, 1.0)), dict.fromkeys(scales, 0)
+        for made in recording.made.values():
+            found = truth.derivatives.find(made.value) if made.line and made.value.size > 2 else None
+            for c in scales if found else ():
+                votes[c] += abs(found[1] / c - 1.0) < 1e-6  # type: ignore[index]
+        return max(scales, key=lambda c: votes[c])
 
     def clearness(self) -> tuple[int, float]:
         """How well the update that is examined can be told to be that of some samples."""

@@ -99,7 +99,12 @@ class Trail:
         """The unknown values from which a right derivative was made later: not by taking a part, which may be right."""
         pardoned: set[Key] = set()
         right = [self.made[key] for key, kind in self.kinds.items() if kind in (RIGHT, PART)]
-        waiting = [key for made in right if not made.view and made.key not in self.wrong for key in self.told(made)]
+        waiting = [
+            key
+            for made in right
+            if not made.view and made.key not in self.wrong and not is_mask(made.value)
+            for key in self.told(made)
+        ]
         while waiting:
             key = waiting.pop()
             if key not in pardoned and self.kinds.get(key) in (UNKNOWN, SCALED, MADE):
@@ -156,3 +161,8 @@ class Trail:
                     return False
                 waiting.append(key)
         return True
+
+
+def is_mask(x: Any) -> bool:
+    """Zeros and ones: such arrays are alike by chance."""
+    return x.size > 1 and bool(np.all((x == 0.0) | (x == 1.0)))

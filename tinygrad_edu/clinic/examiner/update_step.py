@@ -17,7 +17,8 @@ from tinygrad_edu.clinic.examiner.moments import starts
 from tinygrad_edu.clinic.examiner.report import FoundSlip
 from tinygrad_edu.clinic.examiner.rule_screen import Screen
 from tinygrad_edu.clinic.examiner.step_walk import FITS, Walk
-from tinygrad_edu.clinic.examiner.update_rules import RULES, Start, UpdateRule
+from tinygrad_edu.clinic.examiner.update_mistakes import RULES
+from tinygrad_edu.clinic.examiner.update_rules import Start, UpdateRule
 
 Array = np.ndarray[Any, Any]
 MANY, ENTRIES = 5_000, 200  # numbers in all parameters above which the rules are tried on a few of each first
@@ -134,10 +135,19 @@ def clipped(walk: Walk) -> FoundRule | None:
     by_name = [[(x, g) for (_, x), (_, g) in zip(walk.parts(d), walk.parts(s), strict=True)] for d, s in steps]
     if all(norm_clipped([x for step in by_name for x in [step[k]]], lr) for k in range(len(walk.names))):
         return FoundRule(found.rule, lr, {}, ", with each gradient clipped to a norm")
-    limit = max(float(np.abs(d / lr).max()) for d, _ in steps)
-    if all(np.allclose(d / lr, np.clip(g, -limit, limit), rtol=1e-6, atol=1e-9 * limit) for d, g in steps):
+    by_value = [numbers_at_limit(d / lr, g) for step in by_name for d, g in step]
+    limits = [x for found in by_value if found for x in found]
+    if None not in by_value and len(limits) > 1 and max(limits) - min(limits) <= 1e-6 * max(limits):
         return FoundRule(found.rule, lr, {}, ", with gradients clipped by value")
     return None
+
+
+def numbers_at_limit(d: Array, g: Array) -> list[float] | None:
+    """The numbers of |g| that were cut down to a limit, if d is g but for those; none is cut in d = g itself."""
+    limit = float(np.abs(d).max())
+    if not np.allclose(d, np.clip(g, -limit, limit), rtol=1e-6, atol=1e-9 * limit) or (not limit and np.any(g)):
+        return None
+    return [limit] * int(np.sum(np.abs(g) > limit * (1.0 + 1e-6)))
 
 
 def one_norm(norms: Sequence[float]) -> bool:
@@ -166,19 +176,26 @@ def decayed(walk: Walk) -> FoundRule | None:
 
 
 def decay_of(walk: Walk, rests: Sequence[Array]) -> float | None:
-    """c where what is left of each change is c·w, or nothing, parameter by parameter."""
+    """c where what is left of each change is c·w, or nothing, parameter by parameter; all matrices alike."""
     rates: list[float] = []
+    left: set[str] = set()
     for rest, weights, change in zip(rests, walk.weights, walk.changes, strict=False):
         w, d = dict(walk.parts(walk.flat(weights))), dict(walk.parts(change))
         for name, x in walk.parts(rest):
             small = 1e-7 * np.linalg.norm(d[name]) + 1e-14 * np.linalg.norm(w[name])
             if np.linalg.norm(x) <= small:
+                left.add(name)
                 continue
             c = float(np.vdot(w[name], x)) / (float(np.vdot(w[name], w[name])) or 1.0)
             if not 0.0 < c < 0.5 or np.linalg.norm(x - c * w[name]) > small + 1e-5 * np.linalg.norm(x):
                 return None
             rates.append(c)
-    return rates[0] if rates and max(rates) - min(rates) <= 1e-4 * max(rates) else None
+    matrices = {n for n, w in walk.weights[0].items() if sum(k > 1 for k in w.shape) > 1}
+    return (
+        rates[0]
+        if rates and max(rates) - min(rates) <= 1e-4 * max(rates) and (matrices <= left or not matrices & left)
+        else None
+    )
 
 
 def assigned(walk: Walk) -> FoundRule | None:
@@ -229,7 +246,8 @@ def fitted(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Start) 
     """Does the rule with these numbers give every change, with the lr that is told or that the first step shows?"""
     slopes, changes = walk.slopes, walk.changes
     first = rule.steps(slopes[:1], numbers, start)[0]
-    lr = walk.lr or proportion(walk, changes[0], first)
+    k = 1 if len(slopes) > 1 and not np.any(first) else 0  # where the rate shows
+    lr = walk.lr or proportion(walk, changes[k], first if not k else rule.steps(slopes[:2], numbers, start)[1])
     if not lr or lr < 0.0 or not walk.same(changes[0], lr * first):
         return with_decay(walk, rule, numbers, start, lr) if lr and rule.right and "adam" in rule.name else None
     steps = rule.steps(slopes, numbers, start)

@@ -1,0 +1,340 @@
+"""The verdict on one step of a program: its gradients, or what it does with them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.book import Batch, total, truth_of
+from tinygrad_edu.clinic.examiner.check import (
+    add_places,
+    deltas_of,
+    difference,
+    factors_of,
+    hints_of,
+    rounding,
+    slack_of,
+)
+from tinygrad_edu.clinic.examiner.forward_network import network_of
+from tinygrad_edu.clinic.examiner.gradients import Given
+from tinygrad_edu.clinic.examiner.inputs import LearnerForward
+from tinygrad_edu.clinic.examiner.judge import judge
+from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in
+from tinygrad_edu.clinic.examiner.lines import find_places
+from tinygrad_edu.clinic.examiner.made_gradients import gradients_are_made, relative
+from tinygrad_edu.clinic.examiner.moments import moments_of
+from tinygrad_edu.clinic.examiner.reachable import places
+from tinygrad_edu.clinic.examiner.recording import Recording
+from tinygrad_edu.clinic.examiner.report import BackpropReport
+from tinygrad_edu.clinic.examiner.search import TOLERANCE
+from tinygrad_edu.clinic.examiner.several_updates import SeveralUpdates, ratio, samples_of
+from tinygrad_edu.clinic.examiner.step_walk import Walk
+from tinygrad_edu.clinic.examiner.update_mistakes import RULES
+from tinygrad_edu.clinic.examiner.update_rules import UpdateRule
+from tinygrad_edu.clinic.examiner.update_step import (
+    ASSIGNED,
+    FoundRule,
+    by_table,
+    find_rule,
+    right_rule,
+    simple_rule,
+    update_slip,
+)
+from tinygrad_edu.clinic.examiner.used_gradients import Used, gradients_of_step
+from tinygrad_edu.clinic.examiner.watch import Updates, readings, watch_updates
+
+Array = np.ndarray[Any, Any]
+STEPS = 3  # in a row: one tells gradient descent, three tell momentum from Adam
+Known = tuple[dict[str, Array], str, str]  # the right gradients, the method, a note
+Examined = tuple[int, tuple[int, ...], BackpropReport, float]  # update, samples that it was made on, result, scale
+UPDATES = 2  # wrong ones that are examined: what one sample leaves open (a target of 0), another may tell
+RATES = ("lr", "learning_rate", "alpha", "rate", "eta", "step_size", "learningrate", "l_rate")
+LATE = "The first step changes no parameter, the second one does: is the update made before what it needs is computed?"
+
+
+@dataclass(eq=False)
+class Verdict:
+    """One step against the right gradients."""
+
+    program: LearnerProgram
+    learner: LearnerForward
+    weights: dict[str, Array]
+    new: dict[str, Array]
+    lr: float | None
+    recording: Recording
+    states: tuple[list[Array], list[Array]]
+    counts: list[int]
+    gone: Sequence[str] = ()  # what the step has thrown away
+    late: bool = False  # it is the second step that changes them
+
+    def report(self) -> BackpropReport:
+        start = self.learner.checked_loss(self.weights)
+        net, method, note = network_of(self.learner, self.weights, start)
+        right = {n: np.asarray(total(net, n)) + np.zeros(x.shape) for n, x in self.weights.items()}
+        if all(self.new[n].shape == x.shape for n, x in self.weights.items()):
+            return self.by_walk(net, right, self.walk(right), method, note)
+        return self.by_gradient(right)
+
+    def by_late_walk(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
+        """The first step changes nothing: right steps come after it, or each uses what the one before has computed."""
+        rest = replace(walk, weights=walk.weights[1:], gradients=walk.gradients[1:])
+        two = replace(walk, weights=walk.weights[:3], gradients=walk.gradients[:2])  # layers may be updated on the way
+        rule = right_rule(rest) if len(rest.gradients) > 1 else None
+        rule = rule or by_table(two, [RULES["gradient_of_the_step_before"]])
+        if rule is not None:
+            return self.by_rule(net, right, rule, walk, method, f"The first step changes nothing. {note}".strip())
+        return self.by_gradient(right)
+
+    def by_walk(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
+        """A rule that gives the steps; several updates in one; else the gradients that the first step implies."""
+        if self.late:
+            return self.by_late_walk(net, right, walk, method, note)
+        rule = simple_rule(walk)
+        if rule is None or not rule.rule.right:
+            several = self.several(net, right, method)
+            if report := self.by_updates(several, net, right, walk, method, note):
+                return report
+            rule = rule or find_rule(walk)
+        if rule is not None:
+            return self.by_rule(net, right, rule, walk, method, note)
+        if names := self.find_assignments(right):
+            return self.by_wrong_rule(ASSIGNED, names, net, walk, (right, method, note))
+        if (used := gradients_of_step(self.recording, walk)) and not (report := self.by_used(used)).ok:
+            return report
+        report = self.by_gradient(right)
+        fitted = any(slip.mutant is not None and slip.mutant.chance for slip in (report.explanations or [()])[0])
+        if (not report.certain or fitted) and gradients_are_made(
+            self.recording, right, factors_of(net, self.lr), self.lr
+        ):  # a factor without a reason explains no update
+            return self.other_update(net, right, walk, method, note)
+        return report
+
+    def several(self, net: Any, right: dict[str, Array], method: str) -> list[SeveralUpdates]:
+        """The updates of the step one by one, where it makes more than one, in each way to tell them apart."""
+        leaves = {n: leaf for n, leaf in self.program.leaves().items() if n in self.weights}
+        self.program.state.restore()
+        watched = watch_updates(self.program.step, lambda: {n: self.program.held(x) for n, x in leaves.items()})
+        self.program.state.restore()
+        found = [*readings(watched)] if method == "traced" else []
+
+        def walk(points: list[dict[str, Array]], gradients: list[dict[str, Array]]) -> Walk:
+            numbers = [float(x) for x in floats_in(self.program.roots)[1]]
+            return Walk(points, gradients, self.lr, numbers, ((), ()), (), self.single)
+
+        if method != "traced" or self.gone:
+            return []
+        samples = samples_of(self.learner, self.weights, net, self.recording)
+        if not found and len(samples.batches) == 1:  # a single update, and it took but a part of the data
+            one = SeveralUpdates(samples, Updates([self.weights, self.new], total=1), self.lr, walk)
+            return [one] if one.is_likely(right) else []
+        return [SeveralUpdates(samples, x, self.lr, walk) for x in found]
+
+    def by_updates(
+        self, ways: list[SeveralUpdates], net: Any, right: dict[str, Array], walk: Walk, method: str, note: str
+    ) -> BackpropReport | None:
+        """All of the updates are right, or the first that is not is examined on the samples that it was made on."""
+        for several in ways:
+            rule = several.rule()
+            if rule is not None:
+                return self.by_rule(net, right, rule, walk, method, note)
+        steps = {n: (difference(x, self.new[n]), right[n]) for n, x in self.weights.items() if x.size > 1}
+        if not ways or any(ratio(d, g) is not None for d, g in steps.values() if d.shape == g.shape):
+            return None  # one gradient at one point, written row by row
+        several = max(ways, key=lambda x: x.clearness())
+        k, chosen, report, scale = self.plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])
+        report.followed = True
+        report.note = f"{several.which(k, chosen)} {report.note}".strip()
+        if report.network is not None and not report.ok:
+            scale = scale if report.certain else several.scale_in_run(report.network, self.recording, k, chosen)
+            ends, batch = (several.points[k], several.points[k + 1]), several.batch(chosen, scale)
+            self.add_places(report, report.network, None, ends, batch=batch)
+        return report
+
+    def of_update(self, several: SeveralUpdates, k: int) -> list[Examined]:
+        """One update on the samples that it was made on, once for each scale that the loss may have beside it."""
+        chosen, found = several.nearest(k), []
+        for rate, implied in several.implied(k, chosen):
+            tolerances = self.tolerances(several.points[k], implied)
+            report = judge(several.samples.of(chosen), several.points[k], Given(implied), self.lr and rate, tolerances)
+            found.append((k, chosen, report, rate / (self.lr or rate)))
+        return found
+
+    def plainest(self, updates: list[list[Examined]]) -> Examined:
+        """The update and the scale at which the fewest slips explain the numbers, and explain those of the others too.
+
+        One sample can leave open what it is: with a target of 0, y - t is y.
+        """
+        found: list[tuple[tuple[bool, bool, int], Examined]] = []
+        for n, (_, _, report, _) in enumerate(updates[0]):
+            others = [e for update in updates[1:] for _, _, r, _ in update if r.certain for e in r.explanations]
+            common = report.keep_common(others) if report.certain and others else False
+            number = len((report.explanations or [()])[0])
+            found.append(((not report.certain, bool(others) and not common, number), updates[0][n]))
+        key, best = min(found, key=lambda x: x[0])
+        later = [x for update in updates[1:] for x in update if x[2].certain]
+        return later[0] if key[0] and later else best
+
+    def tolerances(self, weights: Mapping[str, Array], implied: Mapping[str, Array]) -> dict[str, float]:
+        lr, lost = self.lr or 1.0, 2e8 if self.single else 1.0  # of single precision's rounding to double's
+        return {n: self.tolerance + lost * rounding(x, implied[n], lr) for n, x in weights.items()}
+
+    def walk(self, right: dict[str, Array]) -> Walk:
+        """The step, a few times in a row, with the right gradient at each point."""
+        weights, gradients = [self.weights, self.new], [right]
+        numbers = [float(x) for x in floats_in(self.program.roots)[1]]
+        for k in range(1, STEPS):
+            self.program.state.restore()
+            try:
+                for _ in range(k + 1):
+                    self.program.step()
+                held = self.program.numbers()
+                now = {n: held[n] for n in self.weights}
+                self.program.state.restore()
+                gradients.append(self.gradient_at(weights[-1]))
+            except Exception:  # the program need not run several steps: what is known is used
+                self.program.state.restore()
+                break
+            if any(now[n].shape != x.shape for n, x in self.weights.items()):
+                break
+            weights.append(now)
+        taken = gradients[: len(weights) - 1]
+        return Walk(weights, taken, self.lr, numbers, self.states, self.counts, self.single)
+
+    @property
+    def single(self) -> bool:
+        """Does the program compute in single precision?"""
+        return self.learner.single
+
+    @property
+    def tolerance(self) -> float:
+        return 1e-4 if self.single else TOLERANCE
+
+    def gradient_at(self, params: dict[str, Array]) -> dict[str, Array]:
+        net, _, _ = network_of(self.learner, params, self.learner.loss(params))
+        return {n: np.asarray(total(net, n)) + np.zeros(x.shape) for n, x in params.items()}
+
+    def by_rule(
+        self, net: Any, right: dict[str, Array], rule: FoundRule, walk: Walk, method: str, note: str
+    ) -> BackpropReport:
+        """A step whose rule is known: all is right, or the gradients are and the rule is not."""
+        if rule.rule.right:
+            text = f"The step is {rule}."
+            zero = dict.fromkeys(self.weights, 0.0)
+            note = f"{text} {note}".strip()
+            return BackpropReport(zero, {}, [], right, right, method=method, note=note, network=net, followed=True)
+        return self.by_wrong_rule(rule.rule, [*self.weights], net, walk, (right, method, note))
+
+    def find_assignments(self, right: dict[str, Array]) -> list[str]:
+        """The wrong parameters, if each of them is lr·g now, in place of w - lr·g, and others are right."""
+        lr = self.lr or self.rate_of(right)
+        steps = {n: relative(difference(x, self.new[n]), lr * right[n]) for n, x in self.weights.items()}
+        wrong = [n for n, error in steps.items() if error > 1e-3 and np.any(self.weights[n])]
+        close = all(relative(self.new[n], lr * right[n]) < 1e-5 for n in wrong)
+        others = [steps[n] for n in right if n not in wrong]
+        return wrong if close and others and max(others) < 1e-5 else []
+
+    def by_wrong_rule(
+        self, rule: UpdateRule, names: Sequence[str], net: Any, walk: Walk, known: Known
+    ) -> BackpropReport:
+        """The gradients are right, and what is done with those of the named parameters is not."""
+        report = self.wrong_update(net, *known, walk)
+        report.explanations = [(update_slip(rule, names),)]
+        self.add_places(report, net, walk, assigned=rule is ASSIGNED)
+        return report
+
+    def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str, walk: Walk) -> BackpropReport:
+        """What is known of an update that is not right: the numbers of the first step that shows it."""
+        lr, text = self.lr or 1.0, "The gradients are right, the update is not."
+        for k, (before, after) in enumerate(itertools.pairwise(walk.weights)):
+            given, right = {n: (x - after[n]) / lr for n, x in before.items()}, walk.gradients[k]
+            errors = {n: relative(given[n], g) for n, g in right.items()}
+            wrong = {n: e for n, e in errors.items() if e > self.tolerance}
+            if wrong:
+                break
+        text += f" It shows in step {k + 1}." if k else ""
+        note = f"{text} {note}".strip()
+        return BackpropReport(errors, wrong, [], given, right, method=method, note=note, network=net, followed=True)
+
+    def other_update(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
+        """The right gradients are made, and something that is no known rule is done with them."""
+        report = self.wrong_update(net, right, method, note, walk)
+        self.add_places(report, net, walk)
+        return report
+
+    def by_gradient(self, right: dict[str, Array]) -> BackpropReport:
+        """The gradients that the step implies, against the right ones."""
+        lr = self.lr or self.rate_of(right)
+        implied = {n: difference(x, self.new[n]) / lr for n, x in self.weights.items()}
+        tolerances = self.tolerances(self.weights, implied)
+        report = judge(self.learner, self.weights, Given(implied), self.lr, tolerances)
+        report.followed = True
+        if self.late:
+            report.explanations, report.missing, report.note = [], (), LATE
+        elif self.gone:
+            report.explanations = []
+            report.note = f"After the step {', '.join(self.gone)} is gone: what held it is shorter."
+        elif report.missing:
+            left = ", ".join(report.missing)
+            report.note = f"The step leaves {left} as before: is its gradient computed, and used? {report.note}".strip()
+        if not report.ok and report.network is not None:
+            self.add_places(report, report.network, None)
+        return report
+
+    def by_used(self, used: Used) -> BackpropReport:
+        """The gradients that the step was made of, where what it subtracts are not they."""
+        tolerances = dict.fromkeys(self.weights, self.tolerance)
+        report = judge(self.learner, self.weights, Given(used.gradients), None, tolerances)
+        report.followed, words = True, used.words
+        if not report.ok and {*used.seen}.isdisjoint(report.wrong):  # the mistake is in what is not clipped
+            words = f"The step clips gradients to ±{used.limit:.6g}, which is right."
+            cut = {n: np.clip(report.right[n], -used.limit, used.limit) for n in used.seen}
+            self.add_places(report, report.network, None, also=cut)
+        elif not report.ok and report.network is not None:
+            add_places(report, self.recording, self.weights, self.lr)
+        report.note = f"{words} {report.note}".strip()
+        return report
+
+    def rate_of(self, right: dict[str, Array]) -> float:
+        """The learning rate where it is not told: of the parameters whose change is a multiple of the gradient."""
+        ratios = []
+        for n, g in right.items():
+            d = difference(self.weights[n], self.new[n])
+            c = float(np.vdot(g, d)) / (float(np.vdot(g, g)) or 1.0) if d.shape == g.shape else 0.0
+            if c > 0.0 and np.linalg.norm(d - c * g) <= 1e-6 * np.linalg.norm(d):
+                ratios.append(c)
+        held = [
+            p.value for p in places(self.program.roots) if str(p.key).lower() in RATES and isinstance(p.value, float)
+        ]
+        return float(np.median(ratios)) if ratios else (held[0] if held else 1.0)
+
+    def add_places(
+        self, report: BackpropReport, net: Any, walk: Walk | None, ends: tuple[Any, Any] | None = None, *,
+        assigned: bool = False, also: Mapping[str, Array] | None = None, batch: Batch | None = None,
+    ) -> None:  # fmt: skip
+        """The lines at which the step leaves what is right, from the changed parameters back.
+
+        ends: the parameters before and after the update that is examined, by default those of the whole step.
+        also: what else is subtracted rightly, by name: a clipped gradient. batch: the samples that it was made on.
+        """
+        if report.method != "traced":
+            return
+        before, after = ends or (self.weights, self.new)
+        lr = (self.lr or 1.0) * (batch.scale if batch is not None else 1.0)
+        truth = truth_of(net, before, self.single, slack_of(report), batch)
+        for n, g in report.right.items():
+            truth.add_whole(before[n] - lr * g, f"the right new {n}")
+            if not (assigned and n in report.wrong):
+                truth.add_whole(lr * g, f"lr·∂L/∂{n}")
+        for n, g in (also or {}).items():
+            truth.add_whole(g, f"∂L/∂{n}, clipped")
+            truth.add_whole(lr * g, f"lr·∂L/∂{n}, clipped")
+            truth.add_whole(before[n] - lr * g, f"the right new {n}")
+        for n, x in moments_of(walk) if walk is not None else ():
+            truth.add_whole(x, f"an average of ∂L/∂{n}")
+        wrong = {n: after[n] for n in report.wrong}
+        hints = hints_of(report, [after[n] for n in report.right if n not in wrong], updates=True, at_end=assigned)
+        report.places = find_places(self.recording, truth, wrong, factors_of(net, self.lr), deltas_of(net), hints)
