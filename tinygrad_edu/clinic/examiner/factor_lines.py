@@ -169,25 +169,34 @@ def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) ->
     of_values: the kinds that count as values of the forward; only the later ones of them can stand for a delta.
     """
     factors = Factors(trail)
-    forward = {(m.file, m.line) for m in trail.made.values() if trail.kinds[m.key] == of_values[0]}
+    backward = (m.order for m in trail.made.values() if m.line and trail.kinds[m.key] == "right")
+    begin = min(backward, default=len(trail.made))
+    values = (m for m in trail.made.values() if trail.kinds[m.key] == of_values[0] and m.order < begin)
+    forward = {(m.file, m.line) for m in values}
     counts: dict[Key, int] = {}
     for end in ends:
         for m in factors.behind(end):
-            kinds = {trail.kinds.get(k) for k in m.inputs}
-            if m.line and m.key != end and m.inputs and kinds.issubset(of_values):
+            kinds = {trail.kinds.get(k) for k in (*m.inputs, m.key)}
+            if m.key != end and (m.inputs if m.line else m.named) and kinds.issubset(of_values):
                 counts[m.key] = counts.get(m.key, 0) + 1
     shared = [trail.made[key] for key, n in counts.items() if n > 1]  # of a weight and of its bias
-    made = [m for m in shared if not m.view and trail.kinds[m.key] in of_values[1:] and (m.file, m.line) not in forward]
+    made = [
+        m
+        for m in shared
+        if m.line and not m.view and trail.kinds[m.key] in of_values[1:] and (m.file, m.line) not in forward
+    ]
     if made:
         last: Made = max(made, key=lambda m: m.order)
         return at_naming(last, [n for n in last.named if n[2] != RESULT])
-    begin = min(
-        (m.order for m in trail.made.values() if m.line and trail.kinds[m.key] == "right"), default=len(trail.made)
-    )
     handed = [
         (m, n) for m in shared for n in m.named if n[3] > begin and n[2] == RESULT and (n[0], n[1]) not in forward
     ]
     return at_naming(*max(((m, [n]) for m, n in handed), key=lambda x: x[1][0][3])) if handed else None
+
+
+def made_of_no_delta(trail: Any, end: Key) -> bool:
+    """Does no derivative of the loss go into a wrong value?"""
+    return all(trail.kinds[m.key] not in ("right", "scaled") for m in Factors(trail).behind(end))
 
 
 def at_naming(made: Made, named: Sequence[tuple[str, int, str, int]]) -> Made:

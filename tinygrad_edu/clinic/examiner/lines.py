@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.book import Truth
-from tinygrad_edu.clinic.examiner.factor_lines import Ratio, delta_left_out, lines_of_factors, lonely_numbers, too_late
+from tinygrad_edu.clinic.examiner.factor_lines import (
+    Ratio,
+    delta_left_out,
+    lines_of_factors,
+    lonely_numbers,
+    made_of_no_delta,
+    too_late,
+)
 from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made, Recording, key_of
 from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGHT, SCALED, UNKNOWN, Trail
 
@@ -118,7 +125,7 @@ def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) 
         return [((-1, 0, k, 0, 0), trail.made[key], (n,)) for k, (n, key) in enumerate(keys.items())]
     found = one_sample_alone(trail, keys) + too_late(trail, keys)
     found += lines_of_factors(trail, keys, hints.ratios, right, updates=hints.updates)
-    no_delta = hints.delta_left_out or any(trail.kinds[k] == MADE for k in keys.values())
+    no_delta = hints.delta_left_out or any(made_of_no_delta(trail, k) for k in keys.values())
     left_out = delta_left_out(trail, keys.values(), (FORWARD, MADE, PART)) if no_delta and len(keys) > 1 else None
     found += [(left_out, tuple(keys))] if left_out is not None else []
     found += lonely_numbers(trail, keys)
@@ -134,7 +141,9 @@ def one_sample_alone(trail: Trail, ends: Mapping[str, Key]) -> list[tuple[Made, 
         for key in (k for made in (last, *at_end) for k in made.inputs):
             label, factor = trail.found.get(key, ("", 0.0))
             share = trail.made.get(key)
-            if share is not None and label == f"∂L/∂{name} {ONE_SAMPLE}" and trail.is_plain(abs(factor)):
+            if share is None or (share.file, share.line) == (last.file, last.line):
+                continue
+            if label == f"∂L/∂{name} {ONE_SAMPLE}" and trail.is_plain(abs(factor)):
                 found.append(((renamed(share, last.order) or [share])[-1], (name,)))
     return found
 

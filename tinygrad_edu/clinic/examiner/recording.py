@@ -123,6 +123,7 @@ class Recorder:
     def __init__(self) -> None:
         self.recording = Recording()
         self.open: dict[int, tuple[Any, Statement, list[Before]]] = {}
+        self.results: dict[int, dict[str, list[Key]]] = {}  # frame → what the functions that it called have returned
         self.own: dict[Any, bool] = {}
         self.count = 0
 
@@ -147,11 +148,22 @@ class Recorder:
         try:
             if event in ("line", "return"):
                 self.finish(frame, argument if event == "return" else MISSING)
+                self.results.pop(id(frame), None)
+            if event == "return" and id(frame.f_back) in self.open:
+                self.hand_back(frame, argument)
             if event == "line":
                 self.start(frame)
         except Exception:  # whatever a learner's object does when it is looked at, their program goes on
             self.recording.complete = False
         return self.step
+
+    def hand_back(self, frame: Any, result: Any) -> None:
+        """What a function of the learner's has made and returns is read by the line that called it."""
+        arrays = [x for x in map(as_numbers, values_in(result)) if x is not None]
+        keys = [key for x in arrays if (key := key_of(x)) in self.recording.made]
+        self.recording.work += sum(NOTE + NUMBER * x.size for x in arrays)
+        held = self.results.setdefault(id(frame.f_back), {})
+        held.setdefault(frame.f_code.co_name, []).extend(keys[:INSIDE])
 
     def start(self, frame: Any) -> None:
         statement = statements_of(frame.f_code.co_filename).get(frame.f_lineno)
@@ -214,8 +226,11 @@ class Recorder:
             return
         _, statement, befores = waiting
         names, world, file = frame.f_locals, frame.f_globals, frame.f_code.co_filename
+        results = self.results.get(id(frame), {})
         for before in [self.late(b, names, world) for b in befores] if statement.in_line else befores:
-            where = {"file": file, "line": statement.first, "inputs": before.inputs}
+            inner = [k for name, keys in results.items() if name in before.assignment.called for k in keys]
+            inputs = tuple(dict.fromkeys((*before.inputs, *inner)))
+            where = {"file": file, "line": statement.first, "inputs": inputs}
             if before.assignment.target is None:
                 if returned is not MISSING:
                     self.enter_returned(before, returned, where)

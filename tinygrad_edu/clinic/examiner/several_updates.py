@@ -292,8 +292,22 @@ def samples_of(learner: LearnerForward, params: Mapping[str, Array], net: Networ
     return Samples(learner, count, axis, batches_in(recording, net, count, axis))
 
 
-def batches_in(recording: Recording, net: Network, count: int, axis: int) -> list[Chosen]:
-    """Which samples a step took one after the other: arrays in its run whose rows are rows of the forward's data."""
+def order_in(recording: Recording, net: Network) -> Batch | None:
+    """The order in which a step has all of the data, where that is not the forward's."""
+    across = next((net.batch_axis(layer) for layer in net.outputs), None)
+    axis = 1 if across == -1 else 0
+    count = net.steps[net.outputs[0].z].y.shape[across] if across is not None else 0
+    plain = tuple(range(count))
+    found = batches_in(recording, net, count, axis, whole=True)
+    orders = [x for x in found if tuple(sorted(x)) == plain != x]
+    return Batch(orders[0], count) if len(orders) == 1 else None
+
+
+def batches_in(recording: Recording, net: Network, count: int, axis: int, *, whole: bool = False) -> list[Chosen]:
+    """Which samples a step took one after the other: arrays in its run whose rows are rows of the forward's data.
+
+    whole: all of the data count too.
+    """
     data = [x for step in net.steps for x, p in zip(step.node.parents, step.parents, strict=True) if p < 0]
     tables = [np.asarray(x, dtype=float) for x in data if np.ndim(x) == 2 and np.shape(x)[axis] == count > 1]
     if not tables:
@@ -308,7 +322,7 @@ def batches_in(recording: Recording, net: Network, count: int, axis: int) -> lis
     for made in recording.made.values():
         x = made.value if axis == 0 or made.value.ndim < 2 else made.value.T
         x = x[None] if x.ndim == 1 else x
-        if x.ndim == 2 and x.shape[1] == table.shape[1 - axis] and len(x) < count and len(rows) == count:
+        if x.ndim == 2 and x.shape[1] == table.shape[1 - axis] and len(x) < count + whole and len(rows) == count:
             chosen = tuple(rows.get(row.tobytes(), -1) for row in np.ascontiguousarray(x))
             found += [chosen] if -1 not in chosen and chosen not in found else []
     return found

@@ -37,6 +37,7 @@ class Assignment:
     adds: bool = False
     key: Any = None  # in what is returned: which item
     each: ast.ListComp | None = None  # the value is a list, and each item is made of items of other lists
+    called: frozenset[str] = frozenset()  # functions whose results it is made of
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,25 @@ class Statement:
         if isinstance(node, ast.AugAssign):
             adds = isinstance(node.op, (ast.Add, ast.Sub))
             read = (*reads(node.value), *(() if adds else (load(node.target),)))
-            return cls(first, (Assignment(node.target, read, adds),))
+            return cls(first, (Assignment(node.target, read, adds, called=called_in(node.value)),))
         if isinstance(node, ast.Return) and node.value is not None:
             return cls(first, (), tuple(return_assignments(node.value)))
         if isinstance(node, ast.For):
             return cls(first, tuple(Assignment(t, reads(node.iter)) for t in flat(node.target)), again=True)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             read = reads(node.value)
-            return cls(first, tuple(Assignment(load(x), read) for x in read), calls=True)
+            called = called_in(*node.value.args, *node.value.keywords)
+            return cls(first, tuple(Assignment(load(x), read, called=called) for x in read), calls=True)
         return cls(first, ())
+
+
+def called_in(*values: ast.AST) -> frozenset[str]:
+    """The names of the functions that are called in expressions: f and g of f(x) + net.g(y)."""
+    calls = (n.func for value in values for n in ast.walk(value) if isinstance(n, ast.Call))
+    names = (
+        f.attr if isinstance(f, ast.Attribute) else f.id for f in calls if isinstance(f, (ast.Attribute, ast.Name))
+    )
+    return frozenset(names)
 
 
 def load(target: ast.expr) -> ast.expr:
@@ -86,12 +97,13 @@ def pair_targets(target: ast.expr, value: ast.expr) -> Iterator[Assignment]:
         for key, v in zip(value.keys, value.values, strict=True):
             if key is not None:
                 place = ast.Subscript(load(target), key, ast.Load())
-                yield Assignment(place, reads(v))
+                yield Assignment(place, reads(v), called=called_in(v))
     elif sum_of_itself(target, value):
-        yield Assignment(target, tuple(r for r in reads(value) if ast.unparse(r) != ast.unparse(target)), adds=True)
+        others = tuple(r for r in reads(value) if ast.unparse(r) != ast.unparse(target))
+        yield Assignment(target, others, adds=True, called=called_in(value))
     else:
         for t in flat(target):
-            yield Assignment(t, reads(value), each=item_by_item(value))
+            yield Assignment(t, reads(value), each=item_by_item(value), called=called_in(value))
 
 
 def sum_of_itself(target: ast.expr, value: ast.expr) -> bool:
@@ -146,12 +158,13 @@ def reads_of_item(value: ast.ListComp, k: int) -> tuple[ast.expr, ...]:
 
 def return_assignments(value: ast.expr) -> Iterator[Assignment]:
     if isinstance(value, (ast.Tuple, ast.List)):
-        yield from (Assignment(None, reads(v), key=k) for k, v in enumerate(value.elts))
+        yield from (Assignment(None, reads(v), key=k, called=called_in(v)) for k, v in enumerate(value.elts))
     elif isinstance(value, ast.Dict):
         for key, v in zip(value.keys, value.values, strict=True):
-            yield Assignment(None, reads(v), key=key.value if isinstance(key, ast.Constant) else MISSING)
+            place = key.value if isinstance(key, ast.Constant) else MISSING
+            yield Assignment(None, reads(v), key=place, called=called_in(v))
     else:
-        yield Assignment(None, reads(value), each=item_by_item(value))
+        yield Assignment(None, reads(value), each=item_by_item(value), called=called_in(value))
 
 
 def flat(target: ast.expr) -> Iterator[ast.expr]:

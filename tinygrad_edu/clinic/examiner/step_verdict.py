@@ -31,7 +31,7 @@ from tinygrad_edu.clinic.examiner.reachable import places
 from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
-from tinygrad_edu.clinic.examiner.several_updates import SeveralUpdates, ratio, samples_of
+from tinygrad_edu.clinic.examiner.several_updates import SeveralUpdates, order_in, ratio, samples_of
 from tinygrad_edu.clinic.examiner.step_walk import Walk
 from tinygrad_edu.clinic.examiner.update_mistakes import RULES
 from tinygrad_edu.clinic.examiner.update_rules import UpdateRule
@@ -256,6 +256,8 @@ class Verdict:
             if wrong:
                 break
         text += f" It shows in step {k + 1}." if k else ""
+        still = [n for n in wrong if not np.any(given[n])]
+        text += f" The step leaves {', '.join(still)} as before." if still else ""
         note = f"{text} {note}".strip()
         return BackpropReport(errors, wrong, [], given, right, method=method, note=note, network=net, followed=True)
 
@@ -323,6 +325,7 @@ class Verdict:
         if report.method != "traced":
             return
         before, after = ends or (self.weights, self.new)
+        batch = batch or order_in(self.recording, net)
         lr = (self.lr or 1.0) * (batch.scale if batch is not None else 1.0)
         truth = truth_of(net, before, self.single, slack_of(report), batch)
         for n, g in report.right.items():

@@ -121,7 +121,7 @@ def of_clipping(walk: Walk, behind: Mapping[str, list[Made]]) -> Used | None:
     limits: list[float] = []
     for name, d in steps.items() if walk.lr else ():
         limit = float(np.abs(d).max())
-        uncut = next((v for v in whole(behind[name], d) if is_cut(d, v, limit)), None) if limit else None
+        uncut = next((v for v in whole(before_cut(behind[name], d), d) if is_cut(d, v, limit)), None) if limit else None
         if uncut is not None:
             found[name] = uncut
             limits.append(limit)
@@ -130,6 +130,13 @@ def of_clipping(walk: Walk, behind: Mapping[str, list[Made]]) -> Used | None:
         return None
     words = f"The step clips gradients to ±{max(limits):.6g}; those before the clipping are not all right."
     return Used({**steps, **found}, words, [*found], max(limits))
+
+
+def before_cut(values: Sequence[Made], d: Array) -> list[Made]:
+    """The values of which the clipped one was made, if that is a value of the run."""
+    by_key = {made.key: made for made in values}
+    cut = [m for m in values if np.abs(m.value.ravel() - d.ravel()).max() <= CUT * np.abs(d).max()]
+    return [by_key[k] for m in cut for k in m.inputs if k in by_key] or [m for m in values if m.line]
 
 
 def whole(values: Iterable[Made], like: Array) -> Iterator[Array]:
