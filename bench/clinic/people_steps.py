@@ -215,8 +215,8 @@ def dictionary_of_parameters_with_adagrad(slip: bool) -> Handed:
     def train():
         p = 1 / (1 + np.exp(-(X @ state["w"] + state["b"])))
         g = np.append(X.T @ (p - y) / 9, np.mean(p - y))
-        state["cache"] = state["cache"] + (g if slip else g * g)
-        step = 0.1 * g / (np.sqrt(np.abs(state["cache"])) + 1e-8)  # SLIP
+        state["cache"] = state["cache"] + (g if slip else g * g)  # SLIP
+        step = 0.1 * g / (np.sqrt(np.abs(state["cache"])) + 1e-8)
         state["w"] = state["w"] - step[:3]
         state["b"] = state["b"] - step[3]
 

@@ -23,7 +23,7 @@ def test_case_9_is_the_gradient_multiplied_by_the_weight():
     report = by_hand.examine_step()
     assert named(report) == {("gradient_times_weight", "every weight")}
     assert report.note == ""
-    assert "W_l ∘ (right gradient)" in str(report)
+    assert "W_l ∘ the right gradient" in str(report)
 
 
 def test_the_code_in_plain_python_is_the_network_of_the_case():

@@ -17,6 +17,9 @@ from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made
 
 Array = np.ndarray[Any, Any]
 SAME = 1e-5  # relative
+TOO_LATE = "is the right gradient, but it comes too late: no line reads it after this one."
+LONELY = "is one single number for all entries of the gradient: an array belongs here."
+NO_DELTA = "is made in the forward pass: the gradient that comes from above does not go into it."
 
 
 @dataclass(frozen=True)
@@ -187,11 +190,13 @@ def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) ->
     ]
     if made:
         last: Made = max(made, key=lambda m: m.order)
-        return at_naming(last, [n for n in last.named if n[2] != RESULT])
+        return replace(at_naming(last, [n for n in last.named if n[2] != RESULT]), remark=NO_DELTA)
     handed = [
         (m, n) for m in shared for n in m.named if n[3] > begin and n[2] == RESULT and (n[0], n[1]) not in forward
     ]
-    return at_naming(*max(((m, [n]) for m, n in handed), key=lambda x: x[1][0][3])) if handed else None
+    if not handed:
+        return None
+    return replace(at_naming(*min(((m, [n]) for m, n in handed), key=lambda x: x[1][0][3])), remark=NO_DELTA)
 
 
 def made_of_no_delta(trail: Any, end: Key) -> bool:
@@ -220,7 +225,7 @@ def lonely_numbers(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tupl
                 made = [x for x in inputs if x.line and trail.kinds[x.key] != "forward"]
                 found[name] = (made or [m])[-1]
                 break
-    return [(m, (name,)) for name, m in found.items()]
+    return [(replace(m, remark=LONELY), (name,)) for name, m in found.items()]
 
 
 def too_late(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str, ...]]]:
@@ -232,5 +237,6 @@ def too_late(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str,
         label, factor = trail.found.get(m.key, ("", 0.0))
         if m.line and m.key not in read and m.value.size > 1 and label in wanted and trail.is_one(factor):
             name = wanted[label]
-            found += [(m, (name,))] if m.order > trail.made[ends[name]].order else []
+            late = m.order > trail.made[ends[name]].order
+            found += [(replace(m, remark=TOO_LATE), (name,))] if late else []
     return found

@@ -34,6 +34,8 @@ Array = np.ndarray[Any, Any]
 PLAIN = re.compile(r"return [\w.\[\], ]+")
 Ranked = tuple[tuple[int, ...], Made, tuple[str, ...]]  # the rank, the value, the gradients that it goes into
 ONE_SAMPLE = "of one sample"
+ONE_ALONE = "is what one sample alone gives to ∂L/∂{}: the other samples are left out."
+ADDED = "what is added to "
 MOST = 5  # places that are shown
 
 
@@ -144,7 +146,8 @@ def one_sample_alone(trail: Trail, ends: Mapping[str, Key]) -> list[tuple[Made, 
             if share is None or (share.file, share.line) == (last.file, last.line):
                 continue
             if label == f"∂L/∂{name} {ONE_SAMPLE}" and trail.is_plain(abs(factor)):
-                found.append(((renamed(share, last.order) or [share])[-1], (name,)))
+                place = (renamed(share, last.order) or [share])[-1]
+                found.append((replace(place, remark=ONE_ALONE.format(name)), (name,)))
     return found
 
 
@@ -247,24 +250,38 @@ def ends_of(trail: Trail, value: Any) -> list[Key]:
 def place_in_words(trail: Trail, made: Made, names: tuple[str, ...], wanted: Sequence[Array]) -> FoundPlace:
     """What is wrong with a line, in words."""
     label, factor = trail.found.get(made.key, ("", 1.0))
-    what = f"`{made.variable}`" if made.variable.isidentifier() or "." in made.variable else made.variable
-    has, wants = delta_named(trail, made), labels_of(trail, wanted)
-    if not trail.is_one(factor) and is_another(made.value, wanted):
-        which = f"{factor:.4g} times {label or 'a derivative of the loss'}"
-        text = f"{what} is {which}, and not a multiple of the one needed here."
+    what, has, wants = subject_of(made), delta_named(trail, made), labels_of(trail, wanted)
+    label = label or "a derivative of the loss"
+    if made.remark:
+        text = f"{what} {made.remark}"
+    elif not trail.is_one(factor) and is_another(made.value, wanted):
+        text = f"{what} is {factor:.4g} times {label}, and not a multiple of the one that is needed here."
     elif not trail.is_one(factor):
-        text = f"{what} is {factor:.4g} times {label or 'the derivative'}: a factor too many or too few."
+        text = f"{what} is {factor:.4g} times {label}: a factor is missing, or there is one too many."
+    elif label.endswith(ONE_SAMPLE):
+        text = f"{what} is {label} alone: what the other samples give is missing."
     elif trail.is_share(made.key):
-        text = f"{what} is one path's share of {label or 'a derivative'}: the shares of other paths are missing."
+        text = f"{what} is only a part of {label}: the parts that come on other paths are missing."
     elif trail.kinds.get(made.key) == RIGHT:
-        text = f"{what} is a derivative of the loss ({label}), but not the one needed here." if label else (
-            f"{what} is a derivative of the loss, but not the one needed here.")  # fmt: skip
+        text = f"{what} is {label}, but not the derivative that is needed here."
     elif has and wants and has not in wants:
-        text = f"{what} is made with {has} here, where {' or '.join(wants)} belongs."
+        text = f"{what} is made with {has}, where {' or '.join(wants)} belongs."
     else:
-        text = f"{what} is made of right values but is not a derivative of the loss: the first one that is not."
+        text = f"Everything that this line reads is right, and {lower(what)} is not a derivative of the loss."
     text = f"{text} It goes into the gradient of {', '.join(names)}."
     return FoundPlace(made.file, made.line, made.source, text, made.variable, names)
+
+
+def subject_of(made: Made) -> str:
+    """A value by the name that its line gives it, as the subject of a sentence."""
+    added = made.variable.removeprefix(ADDED)
+    if added != made.variable:
+        return f"What is added to `{added}`"
+    return "What this line returns" if made.variable == RESULT else f"`{made.variable}`"
+
+
+def lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def delta_named(trail: Trail, made: Made) -> str:

@@ -50,6 +50,7 @@ class Made:
     inputs: tuple[Key, ...] = ()
     total: bool = False
     view: bool = False  # only a part of its one input, or that turned
+    remark: str = ""  # what is wrong with it, in words, where more is known than its numbers tell
     named: list[tuple[str, int, str, int]] = field(default_factory=list)  # (file, line, variable, when) of each naming
 
     @property

@@ -254,7 +254,8 @@ def describe_mutant(
     line, right, sentence, fix = (
         text.format_map(words) for text in (mutant.line, entry.right, entry.sentence, entry.fix)
     )
-    name = mutant.parameter or ", ".join(dict.fromkeys(n for layer in mutant.layers for n in layer.names))
+    hit = [*dict.fromkeys(n for layer in mutant.layers for n in layer.names)]
+    name = mutant.parameter or ", ".join([n for n in hit if n in explains] or hit)
     return FoundSlip(
         entry.code, mutant.where, name, explains, residual, certain, sentence + SCOPE[mutant.scope], fix, line, right,
         entry.example, mutant,

@@ -55,7 +55,7 @@ class Factors:
                 powers = {m: (c or 0.0) ** (self.level[m] + first) for m in names}
                 if c and abs(c - 1.0) > 1e-6 and all(self.search.fits(m, powers[m] * base[m]) for m in names):
                     layers = tuple(self.search.net.layers)
-                    group = Group(frozenset(names), text, "δ = c·(right delta), again in each layer", layers)
+                    group = Group(frozenset(names), text, "δ = c·the right delta, again in each layer", layers)
                     yield self.explanation(before, self.mutant(group, c, powers), base)
 
     def combine(self) -> Iterator[Explanation]:
@@ -116,7 +116,7 @@ class Factors:
         entry = CATALOGUE["sign_flipped" if flipped else "constant_factor"]
         text = "-1" if flipped else factor_name(factor, self.known) or f"{factor:.6g}"
         parameter = next(iter(group.names)) if len(group.names) == 1 else ""
-        line = group.line.replace("c·", "-" if flipped else f"{text} · ")
+        line = group.line.replace("c·", "-1 · " if flipped else f"{text} · ")
         chance = not flipped and not factor_name(factor, self.known)
         return Mutant(
             entry,
@@ -140,20 +140,21 @@ class Factors:
 def groups(net: Network, names: Sequence[str]) -> list[Group]:
     """Where a factor can stand: at the loss, in a delta, in what goes further down, in one gradient."""
     given, layers = set(names), {layer.number: layer for layer in net.layers}
-    found = [Group(frozenset(names), "the loss", "∂L/∂{a} = c·(right derivative of the loss)", tuple(net.outputs))]
+    found = [Group(frozenset(names), "the loss", "∂L/∂{a} = c·the right derivative of the loss", tuple(net.outputs))]
     for name in names:
         layer = parameter_layer(net, name)
         where = layer.where if layer else "its gradient"
-        line = "∂L/∂{W} = c·(right gradient)" if layer else f"∂L/∂{name} = c·(right gradient)"
+        line = "∂L/∂{W} = c·the right gradient" if layer else f"∂L/∂{name} = c·the right gradient"
         found.append(Group(frozenset([name]), where, line, (layer,) if layer else ()))
     for number, layer in sorted(layers.items(), reverse=True):
         mine = frozenset(n for x in net.layers if x.number == number for n in x.names) & given
         lower = frozenset(n for x in net.layers if x.number <= number for n in x.names) & given
-        found.append(Group(lower, f"{layer.where} and all below it", "{d} = c·(right delta)", (layer,)))
-        found.append(Group(mine, layer.where, "{d} = c·(right delta), in this layer's own gradients", (layer,)))
+        found.append(Group(lower, f"{layer.where} and all below it", "{d} = c·the right delta", (layer,)))
+        found.append(Group(mine, layer.where, "{d} = c·the right delta, in this layer's own gradients", (layer,)))
     for kind, chosen in {"every weight": "weights", "every bias": "biases"}.items():
         uses = frozenset(u.parameter for x in net.layers for u in getattr(x, chosen)) & given
-        found.append(Group(uses, kind, "∂L/∂{W} = c·(right gradient)", tuple(net.layers)))
+        what = "{b}" if chosen == "biases" else "{W}"
+        found.append(Group(uses, kind, f"∂L/∂{what} = c·the right gradient", tuple(net.layers)))
     unique = {g.names: g for g in reversed(found) if g.names}
     return [g for g in found if unique.get(g.names) is g]
 
@@ -179,20 +180,26 @@ def common_factors(net: Network, lr: float | None) -> dict[str, float]:
     }
     if n > 1.0:
         found |= {
-            f"n = {n:g} samples": n,
-            f"1/n, n = {n:g} samples": 1 / n,
-            f"n/2, n = {n:g}": n / 2,
-            f"2/n, n = {n:g}": 2 / n,
+            f"{n:g} (n, the number of samples)": n,
+            f"1/{n:g} (one over the number n of samples)": 1 / n,
+            f"{n / 2:g} (n/2, with n = {n:g} samples)": n / 2,
+            f"2/{n:g} (2/n, with n = {n:g} samples)": 2 / n,
         }
     if m > 1.0:
-        found |= {f"m = {m:g} outputs": m, f"1/m, m = {m:g} outputs": 1 / m, f"m/2, m = {m:g}": m / 2}
+        found |= {
+            f"{m:g} (m, the number of outputs)": m,
+            f"1/{m:g} (one over the number m of outputs)": 1 / m,
+            f"{m / 2:g} (m/2, with m = {m:g} outputs)": m / 2,
+        }
     if n > 1.0 and m > 1.0:
         found |= {
-            f"n·m = {n * m:g} numbers": n * m,
-            f"1/(n·m), n·m = {n * m:g}": 1 / (n * m),
-            f"n·m/2 = {n * m / 2:g}": n * m / 2,
+            f"{n * m:g} (n·m: {n:g} samples times {m:g} outputs)": n * m,
+            f"1/{n * m:g} (one over n·m: {n:g} samples times {m:g} outputs)": 1 / (n * m),
+            f"{n * m / 2:g} (n·m/2, with {n:g} samples and {m:g} outputs)": n * m / 2,
         }
-    return found | ({f"lr = {lr:g}": lr, f"1/lr = {1 / lr:g}": 1 / lr} if lr else {})
+    return found | (
+        {f"{lr:g} (the learning rate)": lr, f"{1 / lr:g} (one over the learning rate)": 1 / lr} if lr else {}
+    )
 
 
 def factor_name(factor: float, known: Mapping[str, float]) -> str:

@@ -51,7 +51,7 @@ def gradient_clipped_by_norm(net: Network, learner: Learner) -> Variants:
     if found and net.outputs and 0.0 < given < right and abs(given - limit) <= ROUND * limit and len(found) > 1:
         c = given / right
         changes = tuple(final(net, use, lambda g, c=c: c * g) for _, use, _, _ in found)  # type: ignore[misc]
-        yield Variant(net.outputs[-1], f"∂L/∂w = {limit:g}/‖∂L/∂w‖ · (right gradient)", changes, repeats=False)
+        yield Variant(net.outputs[-1], f"∂L/∂w = {limit:g}/‖∂L/∂w‖ · the right gradient", changes, repeats=False)
 
 
 @slip(
@@ -79,7 +79,7 @@ def gradient_clipped_by_value(net: Network, learner: Learner) -> Variants:
 def gradient_sign_only(net: Network, learner: Learner) -> Variants:
     for layer, use, _, given in of_right_shape(net, learner):
         if given.size > 2:
-            yield Variant(layer, "∂L/∂{W} = sign(right gradient)", (final(net, use, np.sign),), use.parameter)
+            yield Variant(layer, "∂L/∂{W} = sign(the right gradient)", (final(net, use, np.sign),), use.parameter)
 
 
 @slip(

@@ -138,7 +138,7 @@ def gradient_times_weight(net: Network, learner: Learner) -> Variants:
     for layer, use in parameters(net):
         W = learner.params[use.parameter]
         change = final(net, use, lambda g, W=W: g * W)  # type: ignore[misc]
-        yield Variant(layer, "∂L/∂{W} = {W} ∘ (right gradient)", (change,), use.parameter)
+        yield Variant(layer, "∂L/∂{W} = {W} ∘ the right gradient", (change,), use.parameter)
 
 
 def parameters(net: Network) -> Iterator[tuple[Layer, Use]]:
