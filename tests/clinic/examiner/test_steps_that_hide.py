@@ -164,3 +164,21 @@ def test_one_number_is_no_limit():
     report = check_program(net, step=step, loss=loss, lr=0.01)
     assert list(report.wrong) == ["b"]
     assert "clip" not in report.note
+
+
+def test_a_setting_with_the_name_of_a_weight_is_no_weight():
+    class Layer:
+        def __init__(self):
+            self.kernel, self.kernel_size, self.b_in, self.w_no = np.array([0.5, -1.0, 2.0]), 3, np.array(1.0), 2
+
+        def __call__(self, x):
+            return np.array([x[k : k + self.kernel_size] @ self.kernel + self.b_in for k in range(self.w_no)])
+
+    layer, x = Layer(), np.array([1.0, 2.0, -1.0, 0.5])
+
+    def step():
+        y = layer(x)
+        layer.kernel = layer.kernel - 0.1 * sum(y[k] * x[k : k + 3] for k in range(2))
+        layer.b_in = layer.b_in - 0.1 * y.sum()
+
+    assert check_program(layer, step=step, loss=lambda: 0.5 * np.sum(layer(x) ** 2), lr=0.1).ok

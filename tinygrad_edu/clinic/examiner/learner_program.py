@@ -103,7 +103,10 @@ class LearnerProgram:
             moved = leaf.array + size * rng.normal(size=np.shape(leaf.array))
             self.state.restore()
             self.put(leaf, Structure.of(leaf.given).fill({"params": moved}))
-            other = self.number_or_none()
+            try:
+                other = self.number_or_none()
+            except Exception:  # a size or an index, which cannot be moved a little: whatever the program raises then
+                other = plain
             self.state.restore()
             if plain != other:
                 return True

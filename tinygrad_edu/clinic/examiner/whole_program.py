@@ -68,7 +68,8 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     if not chosen and not late:
         raise ExaminerError(words_of_no_change(program, changed))
     chosen = chosen or late or {}
-    idle = left_as_they_are(numbers, changed, after, chosen)
+    settings = [n for n, leaf in before.items() if isinstance(leaf.given, (int, np.integer))]
+    idle = left_as_they_are(numbers, changed, after, chosen, settings)
     chosen |= {n: before[n] for n in idle if program.matters(before[n])}
     gone = [n for n in numbers if n not in after and program.matters(before[n])]
     chosen |= {n: before[n] for n in gone}
