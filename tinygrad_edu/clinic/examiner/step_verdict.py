@@ -248,7 +248,7 @@ class Verdict:
 
     def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str, walk: Walk) -> BackpropReport:
         """What is known of an update that is not right: the numbers of the first step that shows it."""
-        lr, text = self.lr or 1.0, "The gradients are right, the update is not."
+        lr, text = self.lr or 1.0, "The right gradients are made, but the step takes other numbers: see the table."
         for k, (before, after) in enumerate(itertools.pairwise(walk.weights)):
             given, right = {n: (x - after[n]) / lr for n, x in before.items()}, walk.gradients[k]
             errors = {n: relative(given[n], g) for n, g in right.items()}
