@@ -182,3 +182,26 @@ def test_a_setting_with_the_name_of_a_weight_is_no_weight():
         layer.b_in = layer.b_in - 0.1 * y.sum()
 
     assert check_program(layer, step=step, loss=lambda: 0.5 * np.sum(layer(x) ** 2), lr=0.1).ok
+
+
+def test_units_that_hold_each_other_hold_each_number_once():
+    class Unit:
+        def __init__(self, w, b):
+            self.w, self.b, self.others = w, b, []
+
+    first, last, x = Unit(0.7, 0.1), Unit(-1.2, 0.3), 1.5
+    first.others, last.others = [last], [first]
+
+    def loss():
+        return 0.5 * (last.w * np.tanh(first.w * x + first.b) + last.b - 1.0) ** 2
+
+    def step():
+        a = np.tanh(first.w * x + first.b)
+        d = last.w * a + last.b - 1.0
+        e = d * last.w * (1 - a * a)
+        last.w, last.b = last.w - 0.1 * d * a, last.b - 0.1 * d
+        first.w, first.b = first.w - 0.1 * e * x, first.b - 0.1 * e
+
+    report = check_program([first, last], step=step, loss=loss, lr=0.1)
+    assert report.ok
+    assert len(report.errors) == 4

@@ -34,14 +34,21 @@ class LearnerProgram:
     def leaves(self) -> dict[str, Leaf]:
         """The numbers in the object, each once, by their path."""
         found: dict[str, Leaf] = {}
-        seen: set[int] = set()
+        seen: set[Any] = set()
         for leaf in Structure.of(self.obj).leaves:
             array = isinstance(leaf.given, (np.ndarray, list))
-            if array and id(leaf.given) in seen:
-                continue
-            seen.add(id(leaf.given))
-            found[self.named(leaf)] = leaf
+            place = id(leaf.given) if array else self.place_of(leaf)  # two units may hold each other
+            if place not in seen:
+                seen.add(place)
+                found[self.named(leaf)] = leaf
         return found
+
+    def place_of(self, leaf: Leaf) -> tuple[Any, ...]:
+        """What holds a number, and under which name."""
+        end = self.obj
+        for kind, key in leaf.path[:-1]:
+            end = getattr(end, key) if kind == "attribute" else end[key]
+        return (id(end), *leaf.path[-1:])
 
     def named(self, leaf: Leaf) -> str:
         if not self.name or not leaf.path:

@@ -268,7 +268,7 @@ def sign_flipped(net: Network, _: Learner) -> Variants:
     sentence="This gradient is right up to a constant factor: {factor}.",
     fix="Compare with the loss: a mean divides by n, a square brings a factor 2, a half removes it. "
     "The learning rate belongs in the update, not in the gradient.",
-    right="the right gradient, times 1",
+    right="∂L/∂{W} = the right gradient, times 1",
     example="dW = X.T @ delta                    # should be X.T @ delta / n for a mean",
 )
 def constant_factor(net: Network, learner: Learner) -> Variants:
