@@ -145,6 +145,7 @@ HERE = {
     "scaled_dot_product_attention.key": "the keys, (..., S, d)",
     "scaled_dot_product_attention.mask": "booleans, True if a query may look at a key, or numbers to add; (T, S)",
     "scaled_dot_product_attention.query": "the queries, (..., T, d)",
+    "scaled_dot_product_attention.scale": "what the products are multiplied by, 1/√d by default",
     "spirals.arms": "how many arms, each a class",
     "spirals.turns": "how many turns an arm makes from the centre to its end",
     "train.batches": "the rows of each step: an index, a slice or an array of indices",

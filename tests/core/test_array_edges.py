@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.errors import DetachedError, TinygradError
 
 SHAPES = [(), (1,), (3,), (0,), (1, 1), (2, 3), (3, 3), (0, 3), (3, 0), (1, 3), (2, 1, 3), (0, 2, 3)]
 AXES = [None, 0, 1, 2, -1, -2, -3]
@@ -208,3 +208,19 @@ def test_products_of_stacks_with_empty_axes(front, rows, columns):
         assert (A.grad.shape, B.grad.shape) == (a.shape, b.shape)
         first, second = tg.hvp(lambda s, t: ((s @ t) ** 2).sum(), (a, b), (a, b))
         assert (first.shape, second.shape) == (a.shape, b.shape)
+
+
+@pytest.mark.parametrize("indices", [True, np.True_, [True, False], np.array([[True], [False]]), 1, np.int64(2)])
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_truths_that_take_takes_are_1_and_0(indices, axis):
+    """As in NumPy; x[mask] is what takes the entries where a mask is True."""
+    x = np.arange(12.0).reshape(3, 4)
+    found = np.take(tg.Tensor(x, requires_grad=True), indices, axis=axis)
+    np.testing.assert_array_equal(found.data, np.take(x, indices, axis=axis))
+
+
+def test_a_plain_table_by_indices_of_a_trace_says_what_to_write():
+    table = np.arange(5.0)
+    with pytest.raises(DetachedError, match=r"np\.take\(tg\.Tensor\(table\), i\)"):
+        tg.jit(lambda i: np.take(table, i))(np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(np.take(table, np.array([1, 2])), [1.0, 2.0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.operation import array_op, compose
-from tinygrad_edu.errors import OperandError, ShapeError
+from tinygrad_edu.errors import DetachedError, OperandError, ShapeError
 
 Axes = int | Sequence[int]
 
@@ -181,9 +181,17 @@ def split(x: ArrayLike, indices_or_sections: int | Sequence[int], axis: int = 0)
 
 @compose()
 def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None) -> Any:
-    """The entries at `indices` along an axis (of the flattened array by default)."""
+    """The entries at `indices` along an axis (of the flattened array by default); True and False are 1 and 0."""
+    if isinstance(indices, (bool, np.bool_)):
+        indices = int(indices)
+    if hasattr(indices, "parents") and not hasattr(x, "parents"):
+        raise DetachedError(
+            f"take: the array is plain and the indices are a {type(indices).__name__}: make the array a Tensor too, "
+            "np.take(tg.Tensor(table), i)"
+        )
     if not hasattr(indices, "parents") and not isinstance(indices, (int, np.integer)):  # in a trace it has no numbers
         indices = indices if indices.__class__ is np.ndarray else np.asarray(indices)
+        indices = indices.astype(np.intp) if indices.dtype.kind == "b" else indices
     if axis is None:
         return getitem(ravel(x), indices)
     return getitem(x, (*(slice(None),) * one_axis(x, axis), indices))

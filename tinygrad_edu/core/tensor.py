@@ -249,9 +249,10 @@ class Tensor(TensorMethods, Operators):
             raise DetachedError(
                 f"a plain array made of {self!r} would silently lose its gradient. To join several Tensors use "
                 "np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_; to fill an "
-                "array make it a Tensor, out = tg.Tensor(np.zeros(shape)), then out[i] = x; use NumPy's "
-                "functions or tg.ops on the Tensor itself (tg.ops.logsumexp, softmax, erf, sigmoid for SciPy's, "
-                "tg.stats for scipy.stats); or leave the graph on purpose with x.data or x.detach()"
+                "array make it a Tensor, out = tg.Tensor(np.zeros(shape)), then out[i] = x; to take the entries that "
+                "it names, np.take(tg.Tensor(table), i); use NumPy's functions or tg.ops on the Tensor itself "
+                "(tg.ops.logsumexp, softmax, erf, sigmoid for SciPy's, tg.stats for scipy.stats); or leave the graph "
+                "on purpose with x.data or x.detach()"
             )
         return np.array(self.array, dtype=dtype, copy=True if copy is None else copy)
 
