@@ -161,14 +161,14 @@ def test_other_things_that_it_cannot_do(tmp_path):
     model = nn.MLP([2, 4, 1], dropout=0.5)
     with pytest.raises(SettingError, match="Dropout drops other units in each evaluation"):
         fit(model, X, Y, loss="mse", optimizer=LBFGS(model.parameters()), epochs=1)
-    with pytest.raises(TypeError):
+    with pytest.raises(SettingError, match="LBFGS takes"):
         LBFGS(model.parameters(), lr=optim.schedules.cosine(0.1, steps=3))  # it has none: a line search finds the step
     run = trained("eager")
     for call in (lambda: run.resume(20), lambda: run.save(tmp_path / "run")):
         with pytest.raises(SettingError, match=r"SciPy keeps its memory"):
             call()
     assert run.save(tmp_path / "run.json").exists()
-    with pytest.raises(SettingError, match="not by LBFGS: use fit"):
+    with pytest.raises(SettingError, match="not with LBFGS: use fit"):
         fit_many(lambda seed: nn.MLP([2, 1], seed=seed), X, Y, loss="mse", optimizer=LBFGS, epochs=1, seeds=[0])
     elman = nn.Elman(2, 2, 1)
     with pytest.raises(SettingError, match="not with LBFGS: use SGD"):

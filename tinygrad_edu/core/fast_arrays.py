@@ -17,10 +17,9 @@ from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.broadcasting import REDUCE, sum
 from tinygrad_edu.core.fast_paths import with_name
 from tinygrad_edu.core.operation import ArrayOperation
-from tinygrad_edu.core.ops import INVERSE_SQRT_TWO_PI, gelu
+from tinygrad_edu.core.ops import gelu
 from tinygrad_edu.core.reductions import log_shares, log_softmax, mean, shares, softmax
 from tinygrad_edu.core.shapes import concatenate, getitem, reshape, stack, transpose
-from tinygrad_edu.core.special import ndtr
 
 PLAIN = (int, slice, type(None), type(Ellipsis))  # what in an index cannot be written to later
 
@@ -39,8 +38,6 @@ def install_for_arrays(
     log_softmax.array_function = lambda x, axis=-1: normalize(x, axis, log_shares, True)
     for row in (softmax, log_softmax):
         row.quick[tensor] = normalization_of(row, record)
-    gelu.array_function = lambda x: x * normal_cdf(x)
-    gelu.array_partials = lambda _, x: (normal_cdf(x) + x * INVERSE_SQRT_TWO_PI * ops.exp(-0.5 * x * x),)
     gelu.quick[tensor] = form = gelu_of(tensor, record, no_options)
     tensor.gelu = with_name(form, gelu)  # type: ignore[attr-defined]
 
@@ -170,8 +167,12 @@ def gelu_of(tensor: type, record: Callable[..., Any], no_options: Any) -> Callab
 
 
 def normal_cdf(x: ArrayLike) -> Any:
-    """Φ(x) of an array by SciPy's `ndtr`: half the time of erf, and exact far below 0 too."""
-    return ndtr.array_function(x)
+    """Φ(x) = (1 + erf(x/√2))/2, in one array."""
+    y = ops.erf.array_function(ops.SQRT_HALF * x)
+    if y.__class__ is not np.ndarray:
+        return 0.5 * (1.0 + y)
+    np.add(1.0, y, y)
+    return np.multiply(0.5, y, y)
 
 
 def normalization_of(row: ArrayOperation, record: Callable[..., Any]) -> Callable[..., Any]:
