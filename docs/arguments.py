@@ -6,6 +6,7 @@ A docstring that lists an argument comes first; then what is said here of `Name.
 EVERYWHERE = {
     "X": "the inputs, a row for each sample: (samples, features)",
     "y": "the targets, a row for each sample: (samples,) or (samples, outputs)",
+    "argnums": "JAX's name for argnum: which arguments to differentiate with respect to",
     "backend": '"tensor", or "scalar" for Values',
     "batch_size": "how many samples there are in a batch; None for all of them",
     "bias": "whether to add a learned bias",
@@ -32,6 +33,7 @@ EVERYWHERE = {
     "rng": "the random generator, or a seed for one",
     "sample_weight": "the weight of each sample in the loss, (samples,)",
     "samples": "how many samples",
+    "scale": "what the numbers are multiplied by",
     "seed": "an integer; the same seed gives the same random numbers",
     "stride": "the step from one window to the next: one number, or one for each axis",
     "title": "the heading",
@@ -145,7 +147,6 @@ HERE = {
     "scaled_dot_product_attention.key": "the keys, (..., S, d)",
     "scaled_dot_product_attention.mask": "booleans, True if a query may look at a key, or numbers to add; (T, S)",
     "scaled_dot_product_attention.query": "the queries, (..., T, d)",
-    "scaled_dot_product_attention.scale": "what the products are multiplied by, 1/√d by default",
     "spirals.arms": "how many arms, each a class",
     "spirals.turns": "how many turns an arm makes from the centre to its end",
     "train.batches": "the rows of each step: an index, a slice or an array of indices",
