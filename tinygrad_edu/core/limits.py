@@ -26,7 +26,11 @@ def lowest_and_highest(function: Callable[[Any], Any]) -> tuple[float, float]:
     ends = numpy.array([0.0, 1.0, math.pi / 2.0, math.pi])  # of logarithms, inverses, tangents, cosines
     points = numpy.concatenate([-far, -ends, dense, ends, far])
     with numpy.errstate(all="ignore"):
-        found = numpy.asarray(function(points), dtype=float)
+        found = numpy.asarray(function(points), dtype=float).reshape(len(points), -1)
+        known = numpy.where(numpy.isnan(found), 0.0, found)
+        ends = points[[known.min(axis=1).argmin(), known.max(axis=1).argmax()], None]
+        near = numpy.asarray(function((ends + numpy.linspace(-0.01, 0.01, 401)).ravel()), dtype=float)  # a net's step
+    found = numpy.concatenate([found.ravel(), near.ravel()])
     found = found[~numpy.isnan(found)]
     low, high = float(found.min(initial=math.inf)), float(found.max(initial=-math.inf))
     return (-math.inf if low < -ENDLESS else round(low, 12) + 0.0), (
