@@ -27,7 +27,7 @@ test: $(VENV)/.ready-test ## install everything, then lint, check types and run 
 		wait $$types; cat $(VENV)/types.txt; exit $$((tests + $$(cat $(VENV)/types.status)))
 
 test-fast: $(VENV)/.ready-test ## the tests of the inner loop, without the slow ones
-	TINYGRAD_EDU_TEST_CACHE=.pytest_cache/programs $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" tests
+	TINYGRAD_EDU_TEST_PLAIN=1 TINYGRAD_EDU_TEST_CACHE=.pytest_cache/programs $(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" tests
 
 lint: $(VENV)/.ready-test ## ruff and mypy, without the tests
 	$(BIN)/ruff check .

@@ -1,11 +1,9 @@
-"""How much LLVM optimizes the programs of a test.
+"""How much LLVM optimizes the programs of a test in the inner loop.
 
-Half of the time of compiling a program is that of LLVM's passes. Where a test asks what the library does with a
-program, and not how quick the machine code is or in which order it adds, they are left out: the library's own text
-and its translation are the same. Whether optimized programs give the same numbers is asked by the folders that are
-not in PLAIN, where all of them are compiled as for users.
-
-TINYGRAD_EDU_TEST_OPTIMIZED=1 compiles everything as for users; a test marked `optimized` always is.
+Half of the time of compiling a program is that of LLVM's passes. `make test-fast` sets TINYGRAD_EDU_TEST_PLAIN=1: where
+a test asks what the library does with a program, and not how quick the machine code is or in which order it adds, they
+are left out; the library's own text and its translation are the same. A test marked `optimized` has them, unless the
+process has made its program before. `make test` and `.ci/run` compile everything as for users.
 """
 
 import importlib.util
@@ -31,7 +29,7 @@ def end():
 def choose(item):
     """Before a test and its fixtures."""
     plain = item.nodeid.startswith(PLAIN) and item.get_closest_marker("optimized") is None
-    optimized = not plain or bool(os.environ.get("TINYGRAD_EDU_TEST_OPTIMIZED"))
+    optimized = not plain or not os.environ.get("TINYGRAD_EDU_TEST_PLAIN")
     if optimized is not STATE["optimized"]:
         set_passes(optimized)
         STATE["optimized"] = optimized
