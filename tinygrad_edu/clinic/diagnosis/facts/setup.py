@@ -213,6 +213,8 @@ class Setup(Recipe):
             if new == old:
                 return []
             return [CODINGS.get(str(new), "targets as they are")]
+        if name == "rows" and new is not None:
+            return [f"the samples {new}"]
         if name == "options":
             texts = {key: (setting_text(old.get(key, "default")), setting_text(x)) for key, x in new.items()}
             return [f"{key} {before} → {after}" for key, (before, after) in texts.items() if before != after]

@@ -77,8 +77,8 @@ class Budget:
             return []
         what = ", ".join(dict.fromkeys(self.cut))
         return [
-            f"the clock ended this diagnosis ({what}) after {self.spent:.0f} s of work, of {self.seconds:g}. On a "
-            "machine with less else to do, or with a larger budget_s, the same call may find more"
+            f"the clock ended this diagnosis ({what}) after {self.spent:.1f} of {self.seconds:g} s of work. On a "
+            "machine that is less busy, or with a larger budget_s, the same call may find more"
         ]
 
     def refuse_if_over(self, what: str = "") -> None:
