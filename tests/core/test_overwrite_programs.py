@@ -32,23 +32,30 @@ def lines_of(seed):
     """A program on w, (3, 4), whose last line is the loss; the names it gives."""
     draw = random.Random(seed)
     lines, shapes = ["v0 = w * 1.5", "v1 = zeros((3, 4))"], {"v0": (3, 4), "v1": (3, 4)}
+    graph = {"v0"}  # what depends on w: a view of a constant keeps its numbers here, unlike NumPy's
     for _ in range(draw.randint(2, 9)):
         name = draw.choice(list(shapes))
         shape, new, kind = shapes[name], f"v{len(shapes)}", draw.random()
         equal = [other for other in shapes if shapes[other] == shape]
         if kind < 0.25:
-            form = draw.choice(["{0} * {1}", "{0} + {1}", "np.tanh({0})", "{0} * 2.0"])
-            lines.append(f"{new} = {form.format(name, draw.choice(equal))}")
+            form, other = draw.choice(["{0} * {1}", "{0} + {1}", "np.tanh({0})", "{0} * 2.0"]), draw.choice(equal)
+            lines.append(f"{new} = {form.format(name, other)}")
             shapes[new] = shape
-        elif kind < 0.45 and 0 not in shape and shape[-1] > 1:
+            if name in graph or ("{1}" in form and other in graph):
+                graph.add(new)
+        elif kind < 0.45 and 0 not in shape and shape[-1] > 1 and name in graph:
             text, shapes[new] = draw.choice(views(name, shape))
             lines.append(f"{new} = {text}")
+            graph.add(new)
         else:
             index, there = draw.choice(places(shape))
             values = ["0.5", "w.sum()", f"{name}[{index}] * 1.5"]
             values += [f"{other} * 2.0" for other in shapes if shapes[other] == there]
             values += [other for other in shapes if shapes[other] == there]
-            lines.append(f"{name}[{index}] {draw.choice(['=', '=', '+=', '*='])} {draw.choice(values)}")
+            value = draw.choice(values)
+            lines.append(f"{name}[{index}] {draw.choice(['=', '=', '+=', '*='])} {value}")
+            if value == "w.sum()" or value.partition(" ")[0] in graph:
+                graph.add(name)
     used = draw.sample(list(shapes), min(len(shapes), 2))
     return [*lines, "loss = " + " + ".join(f"({name} * {name}).sum()" for name in used)], list(shapes)
 

@@ -62,19 +62,17 @@ def last_writers(index: Axis, shape: tuple[int, ...]) -> Any:
 def overwrite(x: Node, index: Axis, value: ArrayLike) -> None:
     """x[index] = value, recorded. `x` is a Tensor in a graph, or a constant that is given a value of a graph."""
     refuse_view(x)
-    if not x.parents and guard_of(x).has_views():
-        raise GraphError(
-            f"{x!r} is a constant with views (such as x[0], x.T or x.reshape) made before, which would not learn where "
-            "the new numbers come from: write first and then take the views, or write to a copy, z = +x"
-        )
     before = put_aside(x)
-    y = index_put(before, of_old_numbers(value, x, before), index)
+    value, used = of_old_numbers(value, x, before)
+    y = index_put(before, value, index)
     if not x.array.flags.writeable:  # a view of what only its operation has seen
         x.array = before.array.copy()
     x.array[...] = y.array
     x.gradient, x.requires_grad, x.spent = None, y.requires_grad, False
     x.op, x.parents, x.options, x.made = y.op, y.parents, y.options, y.made
     x.guard.note_own_write(x.array, y.made)
+    if not used and before.op in (None, index_put):  # nobody needs its numbers: an array that is filled is kept once
+        before.array = np.broadcast_to(np.zeros((), before.array.dtype), before.array.shape)
 
 
 def put_aside(x: Node) -> Any:
@@ -100,17 +98,21 @@ def refuse_view(x: Node) -> None:
         )
 
 
-def of_old_numbers(value: ArrayLike, x: Node, before: Node) -> Any:
-    """The value, computed from `before` in place of x. A view of x in it is put aside too: x will change it."""
-    other = {id(x): before}
+def of_old_numbers(value: ArrayLike, x: Node, before: Node) -> tuple[Any, bool]:
+    """The value, computed from `before` in place of x. A view of x in it is put aside too: x will change it.
+
+    Returns also whether anything is computed from `before`.
+    """
+    other, used = {id(x): before}, value is x
     for node in sorted(nodes_since(value, x.made), key=lambda node: node.made):
         parents = tuple([other.get(id(parent), parent) for parent in node.parents])
         if all(map(operator.is_, parents, node.parents)):
             continue
+        used = True
         if np.may_share_memory(node.array, x.array):
             other[id(node)] = put_aside(node)
         other.get(id(node), node).parents = parents
-    return other.get(id(value), value)
+    return other.get(id(value), value), used
 
 
 def nodes_since(value: Node, made: int) -> list[Any]:

@@ -21,7 +21,6 @@ from tinygrad_edu.errors import SavedArrayChangedError
 
 Array = np.ndarray[Any, Any]
 ArrayRef = Callable[[], Array | None]  # a weak reference
-GuardRef = Callable[[], "WriteGuard | None"]
 Node = Any  # a Tensor; named so here because tensor.py stands above this file
 CLOCK = count(1)
 SMALL = 65_536  # bytes
@@ -35,13 +34,16 @@ class WriteGuard:
     until nobody holds it any more: after `w.data -= step` that is at the next use.
     """
 
-    __slots__ = ("__weakref__", "known", "viewed", "views", "written")
+    __slots__ = ("known", "viewed", "written")
 
-    def __init__(self, known: int | bytes | None = None, viewed: tuple[GuardRef, ArrayRef] | None = None) -> None:
+    def __init__(self, known: int | bytes | None = None, viewed: tuple[ArrayRef, ...] = ()) -> None:
         self.written = 0  # the tick of the last write
         self.known = known  # the fingerprint of an array that somebody outside holds
-        self.views: list[tuple[ArrayRef, Array, WriteGuard]] = []  # of a constant: see `share`
-        self.viewed = viewed  # the guard and the array of the constant that this one is a view of
+        self.viewed = viewed  # of a constant that is a copy of a view: weak references to what it was a view of
+
+    def __getstate__(self) -> Any:
+        """For copies and pickles, which are views of nothing."""
+        return None, {"known": self.known, "written": self.written, "viewed": ()}
 
     def hand_out(self, array: Array) -> None:
         """Somebody outside holds the array from now on."""
@@ -51,7 +53,6 @@ class WriteGuard:
     def report(self) -> None:
         """It was written to just now."""
         self.written = next(CLOCK)
-        self.update_views()
 
     def note_own_write(self, array: Array, made: int) -> None:
         """It was written to at that tick, by us."""
@@ -59,46 +60,18 @@ class WriteGuard:
 
     def views_another(self) -> bool:
         """Was it taken from an array that still lives? Then a write to it would be expected there too."""
-        return self.viewed is not None and self.viewed[0]() is not None
-
-    def has_views(self) -> bool:
-        """Are there views of it that somebody has?"""
-        return any(copy() is not None for copy, _, _ in self.views)
-
-    def share(self, array: Array, copy: Array, view: Array, guard: WriteGuard) -> None:
-        """A view of a constant is a copy, which no write in the program of the view can change unseen.
-
-        array: the constant's; copy: the view's; view: where its numbers come from; guard: the guard of the view.
-        """
-        if len(self.views) & (len(self.views) - 1) == 0:  # at 1, 2, 4, 8, ...: those that nobody has any more go
-            self.views = [each for each in self.views if each[0]() is not None]
-        self.views.append((weakref.ref(copy), view, guard))
-        # A view of a view keeps the guard between, which hands on what is written to the constant.
-        guard.viewed = weakref.ref(self) if self.viewed is None else lambda: self, weakref.ref(array)
-
-    def update_views(self) -> None:
-        """The views of a constant get its new numbers."""
-        for copy, view, guard in self.views:
-            array = copy()
-            if array is not None:
-                array[...] = view
-                guard.report()
+        return any(array() is not None for array in self.viewed)
 
     def replace(self) -> None:
         """Another array has taken its place just now, which nobody outside holds yet."""
-        self.known, self.written, self.views = None, next(CLOCK), []
+        self.known, self.written = None, next(CLOCK)
 
     def look(self, array: Array) -> int:
         """The tick of the last write: just now, where the fingerprint has changed."""
-        if self.viewed is not None:
-            base, held = self.viewed[0](), self.viewed[1]()
-            if base is not None and held is not None:
-                base.look(held)
         if self.known is not None:
             now = fingerprint(array)
             if now != self.known:
-                self.known = now
-                self.report()
+                self.known, self.written = now, next(CLOCK)
             if sys.getrefcount(array) <= HELD and array.base is None:  # whoever held it has let go of it, views too
                 self.known = None
         return self.written
@@ -183,13 +156,13 @@ def has_changed_since(node: Node, made: int) -> bool:
 
 
 def protect_view(view: Node, *parents: Any) -> Node:
-    """A write through a view would reach its base unseen: it is read-only, or a copy (`share`) of a constant."""
+    """A write through a view would reach its base unseen: it is read-only, or a copy where no graph holds the base."""
     if view.parents:
         view.array.flags.writeable = False
     else:
-        held = view.array
-        view.array = held.copy(order="K")
-        base = next((p for p in parents if p.__class__ is view.__class__ and np.may_share_memory(p.array, held)), None)
-        if base is not None:
-            guard_of(base).share(base.array, view.array, held, guard_of(view))
+        of = [p.guard.viewed for p in parents if p.__class__ is view.__class__ and p.guard is not None]
+        alive = [array for viewed in of for array in viewed if array() is not None]
+        own = [weakref.ref(view.array.base)] if isinstance(view.array.base, np.ndarray) else []
+        view.guard = WriteGuard(viewed=(*alive, *own))
+        view.array = view.array.copy(order="K")
     return view
