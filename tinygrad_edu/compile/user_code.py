@@ -76,8 +76,17 @@ def words_in(code: CodeType) -> set[str]:
     return names_in(code).union(doings_of(code), *map(texts_in, code.co_consts))
 
 
+EQUAL = {"__eq__", "__hash__"}
+ORDER = {"__lt__", "__gt__", "__le__", "__ge__"}  # either side may be asked
+SORTERS = {"max", "min", "sorted", "sort", "bisect", "bisect_left", "bisect_right", "insort", "heappush", "heappop",
+           "heapify", "nlargest", "nsmallest"}  # fmt: skip
+SEEKERS = {"index", "count", "remove", "set", "frozenset", "dict"}
+
+
 def doings_of(code: CodeType) -> set[str]:
-    """`format` for f-strings, `__eq__` for ==, `getattr` for code that catches errors, as of a missing attribute."""
+    """`format` for f-strings and %, `__eq__` for == and `in`, `__lt__` and its like for < and what sorts, `getattr` for
+    code that catches errors, as of a missing attribute.
+    """
     found = set().union(*(doings_of(each) for each in code.co_consts if isinstance(each, CodeType)))
     for each in get_instructions(code):
         if each.opname.startswith("FORMAT_"):
@@ -86,9 +95,14 @@ def doings_of(code: CodeType) -> set[str]:
             found.add("__match_args__")
         elif each.opname == "POP_EXCEPT":
             found |= PROBES
-        elif each.opname == "COMPARE_OP" and str(each.argval).startswith(("==", "!=", "bool(==)", "bool(!=)")):
-            found.add("__eq__")
-    return found
+        elif each.opname == "COMPARE_OP":
+            found |= EQUAL if "=" in (sign := str(each.argval)) and not {"<", ">"} & set(sign) else ORDER
+        elif each.opname == "CONTAINS_OP":
+            found |= EQUAL
+        elif each.opname == "BINARY_OP" and each.argrepr in ("%", "%="):
+            found.add("format")
+    found |= ORDER if not SORTERS.isdisjoint(code.co_names) else set()
+    return found | (EQUAL if not SEEKERS.isdisjoint(code.co_names) else set())
 
 
 def globals_in(code: CodeType) -> set[str]:

@@ -9,7 +9,9 @@ from tinygrad_edu.train.compiled.program import TrainingProgram
 from tinygrad_edu.train.job import Job
 
 SAMPLES = 100_000  # of all epochs, from which it is made: 2 ms are saved then, more with each epoch
-LARGEST = 512  # weights times samples of a batch: what is written out takes 0.3 to 0.5 s to compile, as in loops
+# Of weights times samples of a batch, of intermediate results, of columns: what is written out takes 0.3 to 0.5 s to
+# compile, as much as loops.
+LARGEST = 512
 
 
 def sizes_of(program: TrainingProgram, job: Job) -> FixedSizes | None:
@@ -27,6 +29,8 @@ def sizes_of(program: TrainingProgram, job: Job) -> FixedSizes | None:
     except TraceError:  # the course says what is wrong
         return None
     columns = tuple(int(a.size // len(a)) for a in job.data)
+    if layout.work > LARGEST or sum(columns) > LARGEST:  # LLVM would write out each of them: 15 s for 784
+        return None
     sizes = tuple(map(int, layout.sizes))
     return FixedSizes(sizes, job.batch_size, columns, 1 + program.memories, total, max(1, layout.work))
 
