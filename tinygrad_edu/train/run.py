@@ -52,6 +52,8 @@ class Run:
     def resume(self, epochs: int) -> Run:
         """Go on to so many epochs in all: the same numbers as without a pause. One that its own rule ended stays so.
 
+        A long run of a small network may be trained by a program for its sizes (`run.how` says so), which rounds in
+        another way: numbers then agree to the last bit only with a run that was trained by the same one.
         Errors: SettingError for a number of epochs that is not above those done, or a run that cannot go on.
         """
         self.refuse_moved(f"resume({epochs})")
