@@ -81,10 +81,10 @@ def test_missing_and_empty_gradients_are_said_to_be_missing():
     report = tg.clinic.check_backprop(forward, P, zeros)
     assert not report.ok
     assert report.explanations == []
-    assert "are all 0. Not written yet?" in str(report)
+    assert "The gradients of W, b, v are all 0. Not written yet?" in str(report)
     report = tg.clinic.check_backprop(forward, P, dict.fromkeys(P))
     assert set(report.missing) == set(P)
-    assert "have no gradient" in str(report)
+    assert "The gradients of W, b, v are missing." in str(report)
     some = tg.clinic.check_backprop(forward, P, {"W": G["W"], "b": G["b"]})
     assert list(some.wrong) == ["v"]
 

@@ -107,7 +107,7 @@ def test_a_mean_in_place_of_a_sum_shows_although_adam_hides_its_size(optimizer):
 def test_a_weight_that_a_step_leaves_out_is_not_overlooked(mistake, name):
     report = examine(Net("sgd", mistake))
     assert list(report.wrong) == [name]
-    assert f"The step leaves {name} as before" in report.note
+    assert f"The step leaves {name} unchanged" in report.note
 
 
 def test_a_frozen_layer_is_no_mistake():
@@ -128,7 +128,7 @@ def test_a_frozen_layer_is_no_mistake():
 
     net = {"old": first, "new": last}
     report = check_program(net, step=step, loss=loss, lr=0.1)
-    assert {n for n in report.wrong if "W" in n} == set()
+    assert report.ok
 
 
 def test_an_update_before_the_backward_pass_is_named():

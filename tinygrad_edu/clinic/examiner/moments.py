@@ -40,6 +40,14 @@ def moments(walk: Walk, power: int) -> Array | None:
     return None
 
 
+def keeps_average(walk: Walk) -> bool:
+    """Is there an array that the first step has turned into an average of gradients, from 0 or from what it was?"""
+    g = max((g for _, g in walk.parts(walk.slopes[0])), key=lambda x: x.size)
+    shares = (float(np.vdot(g, x)) / (float(np.vdot(g, g)) or 1.0) for x in sized(walk.states[1], g.size))
+    fresh = ((c, x) for c, x in zip(shares, sized(walk.states[1], g.size), strict=True) if 0.0 < c < 0.99)
+    return any(np.linalg.norm(x - c * g) <= 1e-9 * np.linalg.norm(x) for c, x in fresh) or moments(walk, 1) is not None
+
+
 def mixtures(walk: Walk, g: Array) -> Iterator[tuple[float, float]]:
     """(a, b) with after = a·before + b·g, of the arrays of g's size."""
     for before, after in itertools.product(*(sized(s, g.size) for s in walk.states)):

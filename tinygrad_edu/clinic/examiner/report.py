@@ -170,8 +170,10 @@ class BackpropReport:
     def nothing_yet(self) -> str:
         names = ", ".join(self.missing)
         given = [n for n in self.missing if n in self.given]
-        what = "are all 0" if len(given) == len(self.missing) else "have no gradient"
-        return f"{names}: {what}. Not written yet?"
+        one, zero = len(self.missing) == 1, len(given) == len(self.missing)
+        if one:
+            return f"The gradient of {names} is {'0 everywhere' if zero else 'missing'}. Not written yet?"
+        return f"The gradients of {names} are {'all 0' if zero else 'missing'}. Not written yet?"
 
     def unnamed(self) -> list[str]:
         """What can be said where no slip of the catalogue explains the numbers."""
@@ -277,7 +279,7 @@ def letters_of(net: Network, mutant: Mutant) -> Mapping[str, str]:
             "a": "a_l",
             "d": "δ_l",
             "x": "a_(l-1)",
-            "W": mutant.parameter or "W_l",
+            "W": mutant.parameter or ("b_l" if mutant.where == "every bias" else "W_l"),
             "b": "b_l",
         }
         words["slope"] = words["slope"].replace(mark, "a_l") if mark else words["slope"]

@@ -33,6 +33,7 @@ from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.clinic.examiner.several_updates import SeveralUpdates, order_in, ratio, samples_of
 from tinygrad_edu.clinic.examiner.step_walk import Walk
+from tinygrad_edu.clinic.examiner.unknown_rule import UNKNOWN, is_rule_of_its_own
 from tinygrad_edu.clinic.examiner.update_mistakes import RULES
 from tinygrad_edu.clinic.examiner.update_rules import UpdateRule
 from tinygrad_edu.clinic.examiner.update_step import (
@@ -222,11 +223,13 @@ class Verdict:
     ) -> BackpropReport:
         """A step whose rule is known: all is right, or the gradients are and the rule is not."""
         if rule.rule.right:
-            text = f"The step is {rule}."
-            zero = dict.fromkeys(self.weights, 0.0)
-            note = f"{text} {note}".strip()
-            return BackpropReport(zero, {}, [], right, right, method=method, note=note, network=net, followed=True)
-        return self.by_wrong_rule(rule.rule, [*self.weights], net, walk, (right, method, note))
+            return self.all_right(net, right, method, f"The step is {rule}. {note}".strip())
+        names = [n for n, x in self.weights.items() if rule.rule is not ASSIGNED or np.any(x != self.new[n])]
+        return self.by_wrong_rule(rule.rule, names, net, walk, (right, method, note))
+
+    def all_right(self, net: Any, right: dict[str, Array], method: str, note: str) -> BackpropReport:
+        zero = dict.fromkeys(self.weights, 0.0)
+        return BackpropReport(zero, {}, [], right, right, method=method, note=note, network=net, followed=True)
 
     def find_assignments(self, right: dict[str, Array]) -> list[str]:
         """The wrong parameters, if each of them is lr·g now, in place of w - lr·g, and others are right."""
@@ -248,22 +251,28 @@ class Verdict:
 
     def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str, walk: Walk) -> BackpropReport:
         """What is known of an update that is not right: the numbers of the first step that shows it."""
-        lr, text = self.lr or 1.0, "The right gradients are made, but the step takes other numbers: see the table."
+        lr, text = (
+            self.lr or 1.0,
+            "The right gradients are computed, but the step subtracts other numbers: see the table.",
+        )
         for k, (before, after) in enumerate(itertools.pairwise(walk.weights)):
             given, right = {n: (x - after[n]) / lr for n, x in before.items()}, walk.gradients[k]
             errors = {n: relative(given[n], g) for n, g in right.items()}
             wrong = {n: e for n, e in errors.items() if e > self.tolerance}
             if wrong:
                 break
-        text += f" It shows in step {k + 1}." if k else ""
         still = [n for n in wrong if not np.any(given[n])]
-        text += f" The step leaves {', '.join(still)} as before." if still else ""
+        text += "does not use all of them." if len(still) == len(wrong) else "subtracts other numbers: see the table."
+        text += f" It shows in step {k + 1}." if k else ""
+        text += f" The step leaves {', '.join(still)} unchanged." if still else ""
         note = f"{text} {note}".strip()
         return BackpropReport(errors, wrong, [], given, right, method=method, note=note, network=net, followed=True)
 
     def other_update(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
         """The right gradients are made, and something that is no known rule is done with them."""
         report = self.wrong_update(net, right, method, note, walk)
+        if is_rule_of_its_own(self.recording, walk, report.wrong, factors_of(net, self.lr), self.lr):
+            return self.all_right(net, right, method, f"{UNKNOWN} {note}".strip())
         self.add_places(report, net, walk)
         return report
 
@@ -280,8 +289,9 @@ class Verdict:
             report.explanations = []
             report.note = f"After the step {', '.join(self.gone)} is gone: what held it is shorter."
         elif report.missing:
-            left = ", ".join(report.missing)
-            report.note = f"The step leaves {left} as before: is its gradient computed, and used? {report.note}".strip()
+            left, one = ", ".join(report.missing), len(report.missing) == 1
+            asked = "is its gradient computed, and used?" if one else "are their gradients computed, and used?"
+            report.note = f"The step leaves {left} unchanged: {asked} {report.note}".strip()
         if not report.ok and report.network is not None:
             self.add_places(report, report.network, None)
         return report

@@ -1,42 +1,122 @@
-"""Parameters that a step leaves as they are although it trains what stands beside them."""
+"""Numbers that a step leaves as they are: forgotten parameters, or such as are kept fixed on purpose.
+
+That a step leaves a weight alone is no mistake by itself: a reservoir, a random first layer, sample weights and a
+frozen layer are meant to stay. It is one where the program shows that it meant to train it: it makes a gradient for it,
+or it trains the other half of the pair (b1 of W1, b_h of W_hh).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
-BIAS = re.compile(r"(^|[._])(b\d*|bias(es)?\d*)(\[\d+\])*$", re.IGNORECASE)  # what a step may not leave as it is
-WEIGHT = re.compile(  # the same, where something beside it is changed: W_xh, by, layers[0].weight.data
+import numpy as np
+
+from tinygrad_edu.clinic.examiner.recording import Recording
+
+Array = np.ndarray[Any, Any]
+WEIGHTS, BIASES = ("weights", "weight", "kernel", "filters", "filter", "theta", "w", "u", "v"), ("biases", "bias", "b")
+NAME = re.compile(rf"({'|'.join((*WEIGHTS, *BIASES))})s?_?([a-z0-9_]*)((?:\[\d+\])*)", re.IGNORECASE)
+DATA = re.compile(r"\.(data|value|val)(?=(\[\d+\])*$)")
+LIKE_A_WEIGHT = re.compile(  # what a reader may take for a weight: W_xh, by, layers[0].weight.data
     r"(^|[._])(w|u|v|b|weight|bias|theta|kernel|filter|gamma)(e?s)?(_?[a-z]{1,3})?\d*(\.(data|value|val))?(\[\d+\])*$",
     re.IGNORECASE,
 )
 HELD = re.compile(r"(\.(data|value|val))?(\[\d+\])*$")
 NUMBER = re.compile(r"\d+")  # layers[0].W and layers[2].W are of one kind
+GRADIENT = ("d", "g", "grad", "grads", "gradient", "gradients", "nabla")  # dW1, grad_W1, grads['W1']
 
 
-def left_as_they_are(
-    names: Collection[str],
-    changed: Collection[str],
-    after: Collection[str],
-    trained: Collection[str],
-    settings: Collection[str] = (),
+def forgotten(
+    idle: Collection[str], arrays: Mapping[str, Array], trained: Collection[str], recording: Recording
 ) -> list[str]:
-    """Of all names of numbers, those that a step should have changed: biases, and what is like a trained one.
+    """Of the names that a step leaves as they are, those that it was meant to change.
 
-    Like it is layers[2].W where layers[0].W is trained, and a weight by its name that is held beside a trained one.
-    A layer of which nothing is trained is frozen. settings: names of whole numbers, which are no weights.
+    >>> arrays = {"W1": np.ones((3, 4)), "b1": np.ones(4), "wd": np.ones(()), "Win": np.ones((2, 3))}
+    >>> forgotten(["b1", "wd", "Win"], arrays, ["W1"], Recording())
+    ['b1']
+    """
+    made = {*gradient_names(recording)}
+    return [n for n in idle if is_half_of_pair(n, arrays, trained) or has_gradient(n, arrays, trained, made)]
 
-    >>> names = ["net.Why", "net.by", "net.x", "old.W"]
-    >>> left_as_they_are(names, changed=["net.Why"], after=names, trained=["net.Why"])
-    ['net.by']
+
+def like_weights(idle: Collection[str], arrays: Mapping[str, Array], trained: Collection[str]) -> list[str]:
+    """Of the names that a step leaves as they are, the arrays that a reader may take for weights: worth a remark.
+
+    >>> like_weights(["Win", "wd", "x"], {"Win": np.ones(3), "wd": np.ones(()), "x": np.ones(3)}, ["W1"])
+    ['Win']
     """
     kinds, holders = {NUMBER.sub("#", n) for n in trained}, {holder_of(n) for n in trained}
+    return [
+        n
+        for n in idle
+        if arrays[n].size > 1 and (NUMBER.sub("#", n) in kinds or (LIKE_A_WEIGHT.search(n) and holder_of(n) in holders))
+    ]
 
-    def alike(name: str) -> bool:
-        return bool(WEIGHT.search(name)) and holder_of(name) in holders and name not in settings
 
-    still = [n for n in names if n not in changed and n in after]
-    return [n for n in still if BIAS.search(n) or NUMBER.sub("#", n) in kinds or alike(n)]
+def remark_on(names: Collection[str]) -> str:
+    """What is said of weights that stay, which is no accusation.
+
+    >>> remark_on(["Win"])
+    'Win is used by the loss and the step leaves it as it is: right if you keep it fixed.'
+    """
+    if not names:
+        return ""
+    one = len(names) == 1
+    verb, them, what = ("is", "it", "it is") if one else ("are", "them", "they are")
+    return f"{', '.join(names)} {verb} used by the loss and the step leaves {them} as {what}: right if you keep {them} fixed."
+
+
+# pairs
+
+
+def is_half_of_pair(name: str, arrays: Mapping[str, Array], trained: Collection[str]) -> bool:
+    """Is the other half trained: the weight of this bias, the bias of this weight, w[0] of this w[1]?"""
+    mine, beside = arrays[name], [n for n in trained if holder_of(n) == holder_of(name)]
+    if mine.size == 1 and any(arrays[n].size == 1 and of_one_list(n, name) for n in beside):
+        return True
+    if is_bias(name):
+        return any(fits(arrays[n], mine) and belong(n, name) for n in beside)
+    others = [n for n in beside if not is_bias(n) and not parts_of(n)[1] + parts_of(n)[2]]
+    if not parts_of(name)[1] + parts_of(name)[2] and others:  # w beside theta and b: the bias is that of theta
+        return False
+    return any(is_bias(n) and fits(mine, arrays[n]) and belong(name, n) for n in beside)
+
+
+def parts_of(name: str) -> tuple[str, str, str]:
+    """(weight or bias, what marks its layer, its place in a list) of the last part of a name.
+
+    >>> parts_of("net.W_xh"), parts_of("net.biases[1]"), parts_of("net.rate")
+    (('w', 'xh', ''), ('biases', '', '[1]'), ('', '', ''))
+    """
+    found = NAME.fullmatch(DATA.sub("", name).rpartition(".")[2])
+    return (found[1].lower(), found[2].lower(), found[3]) if found else ("", "", "")
+
+
+def is_bias(name: str) -> bool:
+    return parts_of(name)[0] in BIASES
+
+
+def belong(weight: str, bias: str) -> bool:
+    """Do the names say that this bias is that of this weight: W1 and b1, W_xh and b_h, weights_in_hidden, bias_hidden?"""
+    (kind, layer, place), (_, own, at) = parts_of(weight), parts_of(bias)
+    if kind not in WEIGHTS or place != at:
+        return False
+    ends = (layer.split("_")[0], layer.split("_")[-1]) if "_" in layer else (layer[:1], layer[1:])
+    return layer == own or ((len(layer) == 2 or "_" in layer) and own in ends and layer.isidentifier())
+
+
+def fits(weight: Array, bias: Array) -> bool:
+    """Can the shapes be those of one layer: a bias for each unit?"""
+    if bias.size == 1:
+        return weight.ndim < 2 or 1 in weight.shape
+    return bias.size in weight.shape
+
+
+def of_one_list(a: str, b: str) -> bool:
+    """w[0] and w[1], w1 and w2: of single numbers, the weights of one unit."""
+    return parts_of(b)[0] in (*WEIGHTS, *BIASES) and NUMBER.sub("#", a) == NUMBER.sub("#", b)
 
 
 def holder_of(name: str) -> str:
@@ -46,3 +126,37 @@ def holder_of(name: str) -> str:
     ('net.layers[0]', '')
     """
     return HELD.sub("", name).rpartition(".")[0]
+
+
+# gradients of their own
+
+
+def has_gradient(
+    name: str, arrays: Mapping[str, Array], trained: Collection[str], made: Collection[tuple[str, tuple[int, ...]]]
+) -> bool:
+    """Does the program make dW1 of the shape of W1? In layers that all have a W, dW does not tell of which it is."""
+    own, shape = plain(last_of(name)), arrays[name].shape
+    if any(plain(last_of(n)) == own for n in trained):
+        return False
+    return any(s == shape and is_gradient(n, own) for n, s in made)
+
+
+def is_gradient(variable: str, own: str) -> bool:
+    written = plain(last_of(variable))
+    return any(written in (mark + own, own + mark) for mark in GRADIENT)
+
+
+def last_of(name: str) -> str:
+    return DATA.sub("", name).rpartition(".")[2]
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone: grads['W_xh'] is gradswxh."""
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def gradient_names(recording: Recording) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """(name, shape) of every value that got a name while the step ran."""
+    for made in recording.made.values():
+        for variable in {made.variable, *(v for _, _, v, _ in made.named)} - {""}:
+            yield variable, made.value.shape

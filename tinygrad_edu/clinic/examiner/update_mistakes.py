@@ -171,6 +171,18 @@ def momentum_added_twice(gradients: Iterable[Array], n: Numbers, start: Start) -
 
 
 @rule(
+    "v = μv + g; w - lr·(g + μv + v)", "mu",
+    sentence="Nesterov's step has the velocity in it already: it is added once more.",
+    fix="v = μv + g, and then w -= lr·(g + μv) alone.",
+)  # fmt: skip
+def nesterov_added_twice(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    v = start[0]
+    for g in gradients:
+        v = n["mu"] * v + g
+        yield g + n["mu"] * v + v
+
+
+@rule(
     "v = μv - g; w - lr·v", "mu",
     sentence="The gradient enters the velocity with the other sign: the step goes uphill.",
     fix="Either v = μv + g and w -= lr·v, or v = μv - lr·g and w += v.",

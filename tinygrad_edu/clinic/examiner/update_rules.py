@@ -44,6 +44,11 @@ class UpdateRule:
         """Does it divide by the size of the gradients?"""
         return "eps" in self.numbers
 
+    @property
+    def signs(self) -> bool:
+        """Does it take the sign of something, whose size does not show?"""
+        return "sign(" in self.formula
+
     def steps(self, gradients: Iterable[Array], numbers: Numbers, start: Start = FRESH) -> list[Array]:
         """What is subtracted at each step, divided by lr."""
         with np.errstate(all="ignore"):
@@ -171,3 +176,113 @@ def adamax(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Arr
         t += 1
         m, u = n["mu"] * m + (1.0 - n["mu"]) * g, np.maximum(n["beta2"] * u, np.abs(g))
         yield np.asarray(m / (1.0 - n["mu"] ** t) / (u + n["eps"]))
+
+
+@rule(ADAM + ", with the largest v so far (AMSGrad)", "mu", "beta2", "eps")
+def amsgrad(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    m, v, t = start
+    largest = v
+    for g in gradients:
+        t += 1
+        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
+        largest = np.maximum(largest, v)
+        yield m / (1.0 - n["mu"] ** t) / (np.sqrt(largest / (1.0 - n["beta2"] ** t)) + n["eps"])
+
+
+@rule("AMSGrad, with the largest v̂ so far", "mu", "beta2", "eps")
+def amsgrad_of_corrected(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    m, v, t = start
+    largest: Any = 0.0
+    for g in gradients:
+        t += 1
+        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
+        largest = np.maximum(largest, v / (1.0 - n["beta2"] ** t))
+        yield m / (1.0 - n["mu"] ** t) / (np.sqrt(largest) + n["eps"])
+
+
+@rule("AMSGrad as published: w - lr·m/(√max v + ε)", "mu", "beta2", "eps")
+def amsgrad_uncorrected(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    m, v, _ = start
+    largest = v
+    for g in gradients:
+        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
+        largest = np.maximum(largest, v)
+        yield m / (np.sqrt(largest) + n["eps"])
+
+
+def nadam_like(
+    gradients: Iterable[Array], n: Numbers, start: Start, share: Callable[[int], float], first: int = 0
+) -> Iterator[Array]:
+    """NAdam, whose β₁ of step t is β₁·share(t); the sum of both shares is corrected by their products."""
+    m, v, t = start
+    product = np.prod([n["mu"] * share(k) for k in range(1, t + 1)], axis=0) if t else 1.0
+    for g in gradients:
+        t += 1
+        now, later = n["mu"] * share(t), n["mu"] * share(t + 1)
+        product = product * now
+        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
+        step = (1.0 - now) * g / (1.0 - product) + later * m / (1.0 - product * (later if not first else 1.0))
+        yield step / (np.sqrt(v / (1.0 - n["beta2"] ** t)) + n["eps"])
+
+
+@rule("NAdam: Adam with β₁·m/(1-β₁ᵗ⁺¹) + (1-β₁)·g/(1-β₁ᵗ) for m̂", "mu", "beta2", "eps")
+def nadam(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    yield from nadam_like(gradients, n, start, lambda t: 1.0)
+
+
+@rule("NAdam: Adam with (β₁·m + (1-β₁)·g)/(1-β₁ᵗ) for m̂", "mu", "beta2", "eps")
+def nadam_of_one_correction(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    yield from nadam_like(gradients, n, start, lambda t: 1.0, first=1)
+
+
+@rule("NAdam, with μₜ = β₁(1 - 0.96^(0.004·t)/2) for β₁ (Dozat 2016)", "mu", "beta2", "eps")
+def nadam_with_schedule(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    yield from nadam_like(gradients, n, start, lambda t: 1.0 - 0.5 * 0.96 ** (0.004 * t))
+
+
+@rule("s = ρs + (1 - ρ)g²; v = μv + g/(√s + ε); w - lr·v", "beta2", "mu", "eps")
+def rmsprop_with_momentum(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    v: Any = 0.0
+    s = start[1]
+    for g in gradients:
+        s = n["beta2"] * s + (1.0 - n["beta2"]) * g * g
+        v = n["mu"] * v + g / (np.sqrt(s) + n["eps"])
+        yield v
+
+
+@rule("m = ρm + (1 - ρ)g; s = ρs + (1 - ρ)g²; w - lr·g/(√(s - m²) + ε)", "beta2", "eps")
+def rmsprop_centered(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    m, s, _ = start
+    for g in gradients:
+        m, s = n["beta2"] * m + (1.0 - n["beta2"]) * g, n["beta2"] * s + (1.0 - n["beta2"]) * g * g
+        yield g / (np.sqrt(np.maximum(s - m * m, 0.0)) + n["eps"])
+
+
+@rule("s = ρs + (1 - ρ)g²; Δ = g·√(d + ε)/√(s + ε); d = ρd + (1 - ρ)Δ²; w - lr·Δ", "beta2", "eps")
+def adadelta(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    d: Any = 0.0
+    s = start[1]
+    for g in gradients:
+        s = n["beta2"] * s + (1.0 - n["beta2"]) * g * g
+        step = g * np.sqrt(d + n["eps"]) / np.sqrt(s + n["eps"])
+        d = n["beta2"] * d + (1.0 - n["beta2"]) * step * step
+        yield step
+
+
+@rule("w - lr·sign(β₁m + (1 - β₁)g); m = β₂m + (1 - β₂)g", "mu", "beta2")
+def lion(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    m = start[0]
+    for g in gradients:
+        yield np.sign(n["mu"] * m + (1.0 - n["mu"]) * g)
+        m = n["beta2"] * m + (1.0 - n["beta2"]) * g
+
+
+@rule("Δ·1.2 where g keeps its sign, Δ/2 where it turns, and no step there; w - Δ·sign(g)")
+def rprop(gradients: Iterable[Array], _: Numbers, start: Start) -> Iterator[Array]:
+    step: Any = 1.0
+    before: Any = 0.0
+    for g in gradients:
+        turn = g * before
+        step = step * np.where(turn > 0.0, 1.2, np.where(turn < 0.0, 0.5, 1.0))
+        before = np.where(turn < 0.0, 0.0, g)
+        yield step * np.sign(before)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.moments import starts
+from tinygrad_edu.clinic.examiner.moments import keeps_average, starts
 from tinygrad_edu.clinic.examiner.report import FoundSlip
 from tinygrad_edu.clinic.examiner.rule_screen import Screen
 from tinygrad_edu.clinic.examiner.step_walk import FITS, Walk
@@ -55,7 +55,11 @@ class FoundRule:
     extra: str = ""  # clipped, with weight decay
 
     def __str__(self) -> str:
-        shown = {"mu": "β₁" if "adam" in self.rule.name else "μ", "beta2": "β₂", "eps": "ε"}
+        shown = {
+            "mu": "β₁" if "β₁m" in self.rule.formula or "adam" in self.rule.name else "μ",
+            "beta2": "β₂",
+            "eps": "ε",
+        }
         numbers = [f"lr = {self.lr:.6g}"] + [
             f"{shown.get(k, k)} = {x:g}" for k, x in self.numbers.items() if k in shown
         ]
@@ -203,6 +207,8 @@ def assigned(walk: Walk) -> FoundRule | None:
     moved = np.concatenate([np.full(d.size, np.any(d)) for _, d in walk.parts(walk.changes[0])])
     for c in (walk.lr, None):
         new, g = walk.flat(walk.weights[1]) * moved, walk.slopes[0] * moved
+        if not np.any(walk.flat(walk.weights[0]) * moved):  # from 0, w + c·g is c·g
+            return None
         ratio = (
             proportion(walk, new, g) if c is None else next((s * c for s in (1, -1) if walk.same(new, s * c * g)), None)
         )
@@ -221,6 +227,8 @@ def by_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
     """Every rule with every set of numbers, in their order."""
     screen = Screen(walk)
     for rule in rules:
+        if rule.signs and not tells_signs(walk, rule):
+            continue
         choices = choices_of(walk, rule)
         for start in starts(walk):
             likely = screen.pass_on(rule, rule.numbers, choices, start)
@@ -230,6 +238,13 @@ def by_table(walk: Walk, rules: Sequence[UpdateRule]) -> FoundRule | None:
                 if found is not None:
                     return found
     return None
+
+
+def tells_signs(walk: Walk, rule: UpdateRule) -> bool:
+    """Can a rule of signs be told from the sign of the gradient: by more than one step, and by the average of Lion?"""
+    if len(walk.changes) < 2:
+        return False
+    return "mu" not in rule.numbers or keeps_average(walk)
 
 
 def choices_of(walk: Walk, rule: UpdateRule) -> list[list[float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from tinygrad_edu import checks
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward, check_rate
 from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, form_of, same, whole_numbers
 from tinygrad_edu.clinic.examiner.reachable import preserve
-from tinygrad_edu.clinic.examiner.recording import record_run
+from tinygrad_edu.clinic.examiner.recording import Recording, record_run
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.step_verdict import Verdict
-from tinygrad_edu.clinic.examiner.untouched import left_as_they_are
+from tinygrad_edu.clinic.examiner.structure import Leaf
+from tinygrad_edu.clinic.examiner.untouched import forgotten, like_weights, remark_on
 from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
@@ -28,10 +29,11 @@ def check_program(
 
     obj: what holds the parameters: an object, a list of layers, a dict, a module or its globals(). step: trains it
     once; loss: measures it, on the same data. lr: the learning rate, where it is known. What a step changes and the
-    loss depends on is a parameter, and so is a bias (by its name) that the step leaves as it is; each is named by its
-    path. A right step of SGD, momentum, Nesterov, Adam, RMSprop or Adagrad, clipped or with weight decay, is right, and
-    so is one that makes several of them, on one sample or a few each. Everything that the program can reach is left as
-    it was, also when its step raises.
+    loss depends on is a parameter; each is named by its path. What the step leaves as it is counts as forgotten where
+    the program makes a gradient for it or trains its other half (W1 of b1); other weights that stay get a remark. A right step of
+    the optimizers of `tg.optim`, clipped or with weight decay, is right, and so is one that makes several of them, on
+    one sample or a few each; of a rule that is not known only the gradients are judged. Everything that the program can
+    reach is left as it was, also when its step raises.
     Errors: ExaminerError where the step changes nothing, or the loss cannot be judged.
 
     >>> net = {"w": 3.0}
@@ -68,17 +70,33 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     if not chosen and not late:
         raise ExaminerError(words_of_no_change(program, changed))
     chosen = chosen or late or {}
-    settings = [n for n, leaf in before.items() if isinstance(leaf.given, (int, np.integer))]
-    idle = left_as_they_are(numbers, changed, after, chosen, settings)
-    chosen |= {n: before[n] for n in idle if program.matters(before[n])}
+    left, remark = left_alone(program, before, numbers, {*changed, *(numbers.keys() - after.keys())}, chosen, recording)
+    chosen |= {n: before[n] for n in left}
     gone = [n for n in numbers if n not in after and program.matters(before[n])]
     chosen |= {n: before[n] for n in gone}
     learner = LearnerForward(program.loss(chosen), form_of(chosen), program.state, program.roots, whole=True)
     weights = {n: numbers[n] for n in chosen}
     new = {n: after.get(n, numbers[n]) for n in chosen}
-    return Verdict(
+    report = Verdict(
         program, learner, weights, new, rate, recording, (states[0], later[0]), counts, gone, bool(late)
     ).report()
+    report.note = f"{report.note} {remark}".strip()
+    return report
+
+
+def left_alone(
+    program: LearnerProgram,
+    leaves: Mapping[str, Leaf],
+    numbers: Mapping[str, Array],
+    changed: Collection[str],
+    trained: Collection[str],
+    recording: Recording,
+) -> tuple[list[str], str]:
+    """(parameters that the step has forgotten, a remark on weights that it may keep fixed on purpose)."""
+    idle = [n for n in numbers if n not in changed and not isinstance(leaves[n].given, (int, np.integer))]
+    left = [n for n in forgotten(idle, numbers, trained, recording) if program.matters(leaves[n])]
+    kept = [n for n in like_weights(idle, numbers, trained) if n not in left and program.matters(leaves[n])]
+    return left, remark_on(kept)
 
 
 def names_of_second_step(program: LearnerProgram, numbers: Mapping[str, Array]) -> list[str]:
