@@ -5,7 +5,8 @@ import inspect
 import numpy as np
 import pytest
 
-from tinygrad_edu.clinic import check_program
+from tinygrad_edu.clinic import check_backprop, check_program
+from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.untouched import belong, forgotten
 from tinygrad_edu.optim import rules
 
@@ -125,8 +126,6 @@ def test_names_that_are_of_one_layer(weight, bias, pair):
 
 
 def test_a_bias_has_a_number_for_each_unit():
-    from tinygrad_edu.clinic.examiner.recording import Recording
-
     arrays = {"W": np.ones((3, 4)), "b": np.ones(()), "bias": np.ones(4)}  # b: a threshold
     assert forgotten(["b", "bias"], arrays, ["W"], Recording()) == ["bias"]
 
@@ -186,4 +185,24 @@ def test_an_update_that_no_rule_gives_accuses_no_gradient(update):
 
 def test_right_gradients_that_go_uphill_or_for_one_parameter_alone_are_no_unknown_rule():
     assert not examine(Net(lambda net, name, w, g: w + 0.05 * np.cbrt(g))).ok
-    assert not examine(Net(lambda net, name, w, g: w - 0.05 * (np.cbrt(g) if name == "b1" else g))).ok
+    report = examine(Net(lambda net, name, w, g: w - 0.05 * (np.cbrt(g) if name == "b1" else g)))
+    assert str(report).startswith("The gradients are right, the update of net.b1 is not.")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [(["W1"], "The gradient of W1 is 0"), (["W1", "b1"], "The gradients of W1, b1 are all 0")]
+)
+def test_gradients_of_0_are_spoken_of_in_the_right_number(names, said):
+    zero = {"W1": np.zeros((3, 2)), "b1": np.zeros(2), "W2": np.zeros(())}
+    params = {"W1": np.ones((3, 2)), "b1": np.ones(2), "W2": 2.0}
+    loss = lambda p: float(np.sum((X @ p["W1"] + p["b1"]) ** 2) * p["W2"])  # noqa: E731
+    z = X @ params["W1"] + 1.0
+    right = {"W1": 4 * X.T @ z, "b1": 4 * z.sum(0), "W2": np.sum(z**2)}
+    assert said in str(check_backprop(loss, params, right | {n: zero[n] for n in names}))
+
+
+def test_the_card_of_a_factor_in_biases_speaks_of_biases():
+    net = Net(lambda net, name, w, g: w - 0.05 * g * (2 if name.startswith("b") else 1))
+    slip = examine(net).slips[0]
+    assert (slip.code, slip.where) == ("constant_factor", "every bias")
+    assert "W_l" not in slip.line + slip.right

@@ -78,6 +78,7 @@ class BackpropReport:
     places: lines of the learner's backward, best first, where it was handed over as a callable and could be followed.
     followed: could it be followed?
     missing: names with no gradient, or one that is 0 throughout.
+    update_alone: are the gradients right, and what a step makes of them is not?
 
     >>> from tinygrad_edu.clinic import check_backprop
     >>> x, W = np.array([[1.0, 2.0]]), np.array([[0.5], [-1.0]])
@@ -100,6 +101,7 @@ class BackpropReport:
     places: list[FoundPlace] = field(default_factory=list)
     followed: bool = False
     missing: tuple[str, ...] = ()
+    update_alone: bool = False
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -137,6 +139,8 @@ class BackpropReport:
         head = (
             f"All {right} gradients are right."
             if self.ok
+            else f"The gradients are right, the update of {', '.join(self.wrong)} is not."
+            if self.update_alone
             else f"{right} of {len(self.errors)} gradients are right, {len(self.wrong)} wrong."
         )
         width = max(map(len, self.errors), default=1)

@@ -34,6 +34,7 @@ from tinygrad_edu.clinic.examiner.search import TOLERANCE
 from tinygrad_edu.clinic.examiner.several_updates import SeveralUpdates, order_in, ratio, samples_of
 from tinygrad_edu.clinic.examiner.step_walk import Walk
 from tinygrad_edu.clinic.examiner.unknown_rule import UNKNOWN, is_rule_of_its_own
+from tinygrad_edu.clinic.examiner.untouched import unchanged, unused_or_changed
 from tinygrad_edu.clinic.examiner.update_mistakes import RULES
 from tinygrad_edu.clinic.examiner.update_rules import UpdateRule
 from tinygrad_edu.clinic.examiner.update_step import (
@@ -251,10 +252,7 @@ class Verdict:
 
     def wrong_update(self, net: Any, right: dict[str, Array], method: str, note: str, walk: Walk) -> BackpropReport:
         """What is known of an update that is not right: the numbers of the first step that shows it."""
-        lr, text = (
-            self.lr or 1.0,
-            "The right gradients are computed, but the step subtracts other numbers: see the table.",
-        )
+        lr = self.lr or 1.0
         for k, (before, after) in enumerate(itertools.pairwise(walk.weights)):
             given, right = {n: (x - after[n]) / lr for n, x in before.items()}, walk.gradients[k]
             errors = {n: relative(given[n], g) for n, g in right.items()}
@@ -262,11 +260,11 @@ class Verdict:
             if wrong:
                 break
         still = [n for n in wrong if not np.any(given[n])]
-        text += "does not use all of them." if len(still) == len(wrong) else "subtracts other numbers: see the table."
-        text += f" It shows in step {k + 1}." if k else ""
+        text = unused_or_changed(still, wrong) + (f" It shows in step {k + 1}." if k else "")
         text += f" The step leaves {', '.join(still)} unchanged." if still else ""
-        note = f"{text} {note}".strip()
-        return BackpropReport(errors, wrong, [], given, right, method=method, note=note, network=net, followed=True)
+        report = BackpropReport(errors, wrong, [], given, right, method=method, network=net, followed=True)
+        report.note, report.update_alone = f"{text} {note}".strip(), True
+        return report
 
     def other_update(self, net: Any, right: dict[str, Array], walk: Walk, method: str, note: str) -> BackpropReport:
         """The right gradients are made, and something that is no known rule is done with them."""
@@ -289,9 +287,7 @@ class Verdict:
             report.explanations = []
             report.note = f"After the step {', '.join(self.gone)} is gone: what held it is shorter."
         elif report.missing:
-            left, one = ", ".join(report.missing), len(report.missing) == 1
-            asked = "is its gradient computed, and used?" if one else "are their gradients computed, and used?"
-            report.note = f"The step leaves {left} unchanged: {asked} {report.note}".strip()
+            report.note = f"{unchanged(report.missing)} {report.note}".strip()
         if not report.ok and report.network is not None:
             self.add_places(report, report.network, None)
         return report

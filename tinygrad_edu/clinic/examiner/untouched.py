@@ -23,6 +23,7 @@ LIKE_A_WEIGHT = re.compile(  # what a reader may take for a weight: W_xh, by, la
     r"(^|[._])(w|u|v|b|weight|bias|theta|kernel|filter|gamma)(e?s)?(_?[a-z]{1,3})?\d*(\.(data|value|val))?(\[\d+\])*$",
     re.IGNORECASE,
 )
+PRIVATE = re.compile(r"^_+(?:[A-Za-z0-9]+__(?=[A-Za-z]))?")  # _bias, and __w in a class Net: _Net__w
 HELD = re.compile(r"(\.(data|value|val))?(\[\d+\])*$")
 NUMBER = re.compile(r"\d+")  # layers[0].W and layers[2].W are of one kind
 GRADIENT = ("d", "g", "grad", "grads", "gradient", "gradients", "nabla")  # dW1, grad_W1, grads['W1']
@@ -63,9 +64,25 @@ def remark_on(names: Collection[str]) -> str:
     """
     if not names:
         return ""
-    one = len(names) == 1
-    verb, them, what = ("is", "it", "it is") if one else ("are", "them", "they are")
-    return f"{', '.join(names)} {verb} used by the loss and the step leaves {them} as {what}: right if you keep {them} fixed."
+    verb, them, what = ("is", "it", "it is") if len(names) == 1 else ("are", "them", "they are")
+    stays = f"{verb} used by the loss and the step leaves {them} as {what}"
+    return f"{', '.join(names)} {stays}: right if you keep {them} fixed."
+
+
+def unchanged(names: Collection[str]) -> str:
+    """What is said of parameters that a step has forgotten.
+
+    >>> unchanged(["W1", "b1"])
+    'The step leaves W1, b1 unchanged: are their gradients computed, and used?'
+    """
+    asked = "is its gradient" if len(names) == 1 else "are their gradients"
+    return f"The step leaves {', '.join(names)} unchanged: {asked} computed, and used?"
+
+
+def unused_or_changed(still: Collection[str], wrong: Collection[str]) -> str:
+    """What a step does with right gradients, where it leaves `still` of the `wrong` parameters as they are."""
+    other = "does not use all of them." if len(still) == len(wrong) else "subtracts other numbers: see the table."
+    return f"The right gradients are computed, but the step {other}"
 
 
 # pairs
@@ -90,7 +107,7 @@ def parts_of(name: str) -> tuple[str, str, str]:
     >>> parts_of("net.W_xh"), parts_of("net.biases[1]"), parts_of("net.rate")
     (('w', 'xh', ''), ('biases', '', '[1]'), ('', '', ''))
     """
-    found = NAME.fullmatch(DATA.sub("", name).rpartition(".")[2])
+    found = NAME.fullmatch(last_of(name))
     return (found[1].lower(), found[2].lower(), found[3]) if found else ("", "", "")
 
 
@@ -99,7 +116,11 @@ def is_bias(name: str) -> bool:
 
 
 def belong(weight: str, bias: str) -> bool:
-    """Do the names say that this bias is that of this weight: W1 and b1, W_xh and b_h, weights_in_hidden, bias_hidden?"""
+    """Do the names say that this bias is that of this weight?
+
+    >>> belong("W1", "b1"), belong("W_xh", "b_h"), belong("weights_in_hidden", "bias_hidden"), belong("W1", "b2")
+    (True, True, True, False)
+    """
     (kind, layer, place), (_, own, at) = parts_of(weight), parts_of(bias)
     if kind not in WEIGHTS or place != at:
         return False
@@ -147,7 +168,12 @@ def is_gradient(variable: str, own: str) -> bool:
 
 
 def last_of(name: str) -> str:
-    return DATA.sub("", name).rpartition(".")[2]
+    """The last part of a name, without what marks it as private.
+
+    >>> last_of("net.W1.data"), last_of("net._Net__w"), last_of("net._bias")
+    ('W1', 'w', 'bias')
+    """
+    return PRIVATE.sub("", DATA.sub("", name).rpartition(".")[2])
 
 
 def plain(text: str) -> str:
