@@ -20,6 +20,8 @@ CALLS = {
     "ReduceLROnPlateau": [
         {"patience": 1, "factor": 0.5},
         {"mode": "max", "patience": 0, "cooldown": 2, "min_lr": 0.02},
+        {"mode": "max", "patience": 0, "threshold": 0.02, "threshold_mode": "abs", "min_lr": [0.03, 0.01]},
+        {"patience": 0, "threshold": 0.015, "threshold_mode": "abs", "eps": 0.002},
     ],
 }
 LOSSES = [1.0, 0.9, 0.95, 0.94, 0.96, 0.5, 0.51, 0.52, 0.53, 0.54, 0.55, 0.2, 0.3, 0.3, 0.3, math.inf]
@@ -48,6 +50,71 @@ def test_the_rates_are_pytorchs(name, options):
             scheduler.step(loss) if name == "ReduceLROnPlateau" else scheduler.step()
 
 
+def rates_of(library, schedulers, optimizer, calls):
+    """The rates of ten epochs, with one set by hand in the fifth."""
+    made = [getattr(schedulers, name)(optimizer, **options) for name, options in calls]
+    found = []
+    for epoch, loss in enumerate(LOSSES[:10]):
+        if library is not tg:
+            optimizer.step()
+        if epoch == 4:
+            optimizer.param_groups[0]["lr"] = 0.07
+        for (name, _), scheduler in zip(calls, made, strict=True):
+            scheduler.step(loss) if name == "ReduceLROnPlateau" else scheduler.step()
+        found.append([optimizer.param_groups[0]["lr"], *(scheduler.get_last_lr()[0] for scheduler in made)])
+    return found, [list(getattr(scheduler, "base_lrs", [])) for scheduler in made if hasattr(scheduler, "milestones")]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("first", CALLS)
+def test_several_at_once_and_a_rate_set_by_hand_are_pytorchs(first):
+    import torch
+
+    one = {name: next(each for each in calls if "lr_lambda" not in each or callable(each["lr_lambda"]))
+           for name, calls in CALLS.items()}  # fmt: skip
+    for calls in ([(first, one[first]), *([(second, one[second])] if second else [])] for second in ("", *one)):
+        ours = tg.optim.SGD([tg.Value(1.0)], lr=0.1)
+        theirs = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+        found, base = rates_of(tg, lr_scheduler, ours, calls)
+        expected, their_base = rates_of(torch, torch.optim.lr_scheduler, theirs, calls)
+        for a, b in zip(found, expected, strict=True):
+            assert a == pytest.approx(b, rel=1e-10, abs=1e-15), calls
+        assert base == their_base
+
+
+@pytest.mark.torch
+def test_restarts_take_a_fraction_of_an_epoch():
+    import torch
+
+    ours = lr_scheduler.CosineAnnealingWarmRestarts(tg.optim.SGD([tg.Value(1.0)], lr=0.1), 2, 2)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 2, 2)
+    optimizer.step()
+    for epoch in (0.5, 1.25, 3.0, None, 7.5, None):
+        ours.step(epoch), theirs.step(epoch)
+        assert ours.get_last_lr() == pytest.approx(theirs.get_last_lr(), rel=1e-12)
+
+
+def test_a_plateau_keeps_its_rate_when_its_state_is_loaded():
+    optimizer = tg.optim.SGD([tg.Value(1.0)], lr=0.1)
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+    for _ in range(3):
+        scheduler.step(1.0)
+    assert optimizer.lr == pytest.approx(0.001)
+    scheduler.load_state_dict(scheduler.state_dict())
+    assert optimizer.lr == pytest.approx(0.001)
+
+
+def test_a_scheduler_of_ones_own():
+    class Halves(lr_scheduler.LRScheduler):
+        def get_lr(self):
+            return [group["lr"] * 0.5 for group in self.optimizer.param_groups]
+
+    optimizer = tg.optim.SGD([tg.Value(1.0)], lr=0.1)
+    Halves(optimizer, last_epoch=-1).step()
+    assert optimizer.lr == 0.025
+
+
 @pytest.mark.parametrize(("name", "options"), [(name, calls[0]) for name, calls in CALLS.items()])
 def test_a_kept_state_goes_on(name, options):
     schedulers = []
@@ -72,6 +139,17 @@ def test_bad_settings_are_named():
         (lambda: lr_scheduler.StepLR(optimizer, 0), "step_size"),
         (lambda: lr_scheduler.StepLR(0.1, 3), "takes an optimizer"),
         (lambda: lr_scheduler.StepLR(tg.optim.SGD([tg.Value(1.0)], lr=lambda t: 0.1), 3), "a schedule already"),
+        (lambda: lr_scheduler.StepLR(optimizer, 2, last_epoch=3), r"last_epoch=3.*load_state_dict"),
+        (lambda: lr_scheduler.StepLR(optimizer, 2).step(3), r"step\(3\): it counts"),
+        (lambda: lr_scheduler.ConstantLR(optimizer, 0.5, "a"), "total_iters='a'"),
+        (lambda: lr_scheduler.MultiStepLR(optimizer, 5), "milestones=5"),
+        (lambda: lr_scheduler.MultiStepLR(optimizer, ["a"]), "milestones='a'"),
+        (lambda: lr_scheduler.LinearLR(optimizer, 0.0), "start_factor=0.0"),
+        (lambda: lr_scheduler.LambdaLR(optimizer, None), "lr_lambda=None"),
+        (lambda: lr_scheduler.LambdaLR(optimizer, [abs, abs]), "2 entries, and the optimizer 1 groups"),
+        (lambda: lr_scheduler.LambdaLR(optimizer, lambda e: None), "a number is needed"),
+        (lambda: lr_scheduler.ReduceLROnPlateau(optimizer, threshold_mode="x"), "threshold_mode='x'"),
+        (lambda: lr_scheduler.ReduceLROnPlateau(optimizer, min_lr=[0.1, 0.1]), "2 entries"),
     ):
         with pytest.raises(SettingError, match=text):
             make()

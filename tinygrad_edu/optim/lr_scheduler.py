@@ -1,82 +1,23 @@
 """PyTorch's learning rate schedulers, for loops that say scheduler.step() after each epoch.
 
-They set the optimizer's rates from outside. In a program of your own, give the optimizer a schedule instead, as in
-`SGD(params, lr=schedules.step(0.1, every=30))`: that needs no second object, and `fit` compiles it.
+They set the optimizer's rates from outside, each from the rate that it finds there, as in PyTorch: so several work
+together on one optimizer, and a rate set by hand is kept. In a program of your own, give the optimizer a schedule
+instead, as in `SGD(params, lr=schedules.step(0.1, every=30))`: that needs no second object, and `fit` compiles it.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import checks
 from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.errors import SettingError
+from tinygrad_edu.optim.lr_scheduler_base import LRScheduler, refuse_other_length
 from tinygrad_edu.optim.optimizer import Optimizer
 
 Rate = Callable[[int], float]
-
-
-class LRScheduler:
-    """A scheduler: `step()` after each epoch sets the rate of every group to its first rate times `factor(epoch)`.
-
-    optimizer: whose rates it sets, starting at once.
-    Errors: SettingError for settings out of range, or an optimizer whose rate is a schedule already.
-
-    >>> from tinygrad_edu import Value, optim
-    >>> optimizer = optim.SGD([Value(1.0)], lr=0.1)
-    >>> scheduler = optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
-    >>> for epoch in range(3):
-    ...     scheduler.step()
-    >>> optimizer.lr, scheduler.get_last_lr()
-    (0.05, [0.05])
-    """
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise SettingError(f"{type(self).__name__} takes an optimizer, not {optimizer!r:.60}")
-        scheduled = [own.schedule for own in optimizer.parts if own.schedule.kind != "constant"]
-        if scheduled:
-            raise SettingError(
-                f"{type(self).__name__}: the optimizer's rate is a schedule already, {scheduled[0]!r}: make it "
-                "with a number"
-            )
-        self.optimizer, self.last_epoch = optimizer, 0
-        self.base_lrs = [own.lr for own in optimizer.parts]
-        self.set_rates()
-
-    def factor(self, epoch: int) -> float:
-        """What the first rate is multiplied by in an epoch, counted from 0."""
-        raise NotImplementedError(f"{type(self).__name__} has no factor(epoch)")
-
-    def rate(self, base: float, epoch: int, group: int) -> float:
-        """The rate of a group in an epoch."""
-        return base * self.factor(epoch)
-
-    def set_rates(self) -> None:
-        """Write the rates of this epoch into the optimizer."""
-        for i, own in enumerate(self.optimizer.parts):
-            own.lr = self.rate(self.base_lrs[i], self.last_epoch, i)
-
-    def step(self) -> None:
-        """The next epoch."""
-        self.last_epoch += 1
-        self.set_rates()
-
-    def get_last_lr(self) -> list[float]:
-        """The rate of each group."""
-        return [own.lr for own in self.optimizer.parts]
-
-    def state_dict(self) -> dict[str, Any]:
-        """What has to be kept to go on later: numbers and lists."""
-        return {name: x for name, x in vars(self).items() if isinstance(x, (int, float, list)) or x is None}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a kept state."""
-        vars(self).update(state)
-        self.set_rates()
 
 
 class LambdaLR(LRScheduler):
@@ -85,14 +26,20 @@ class LambdaLR(LRScheduler):
     lr_lambda: f, or a list with one for each group.
     """
 
-    def __init__(self, optimizer: Optimizer, lr_lambda: Rate | Sequence[Rate]) -> None:
-        self.lr_lambdas = list(lr_lambda) if isinstance(lr_lambda, Sequence) else None
-        self.lr_lambda = lr_lambda
-        super().__init__(optimizer)
+    def __init__(self, optimizer: Optimizer, lr_lambda: Rate | Sequence[Rate], last_epoch: int = -1) -> None:
+        many = isinstance(lr_lambda, Sequence)
+        self.lr_lambdas: Any = list(lr_lambda) if many else [lr_lambda] * len(getattr(optimizer, "parts", ""))
+        for f in self.lr_lambdas:
+            checks.function("lr_lambda", f, "LambdaLR")
+        refuse_other_length("LambdaLR", "lr_lambda", self.lr_lambdas, optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def rate(self, base: float, epoch: int, group: int) -> float:
-        f: Any = self.lr_lambda if self.lr_lambdas is None else self.lr_lambdas[group]
-        return base * float(f(epoch))
+    def get_lr(self) -> list[float]:
+        factors = [f(self.last_epoch) for f in self.lr_lambdas]
+        return [
+            base * checks.number("lr_lambda(epoch)", x, owner="LambdaLR")
+            for base, x in zip(self.base_lrs, factors, strict=True)
+        ]
 
     def state_dict(self) -> dict[str, Any]:
         """As for every scheduler; functions are not kept."""
@@ -106,13 +53,13 @@ class StepLR(LRScheduler):
     gamma: γ.
     """
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         self.step_size = checks.whole("step_size", step_size, 1, "StepLR")
         self.gamma = checks.number("gamma", gamma, "[0, inf)", "StepLR")
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        return self.gamma ** (epoch // self.step_size)
+    def rate(self, lr: float, base: float) -> float:
+        return lr * self.gamma if self.last_epoch and self.last_epoch % self.step_size == 0 else lr
 
 
 class MultiStepLR(LRScheduler):
@@ -122,12 +69,17 @@ class MultiStepLR(LRScheduler):
     gamma: γ.
     """
 
-    def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1) -> None:
-        self.milestones, self.gamma = sorted(milestones), checks.number("gamma", gamma, "[0, inf)", "MultiStepLR")
-        super().__init__(optimizer)
+    def __init__(
+        self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
+        if isinstance(milestones, str) or not isinstance(milestones, Iterable):
+            raise SettingError(f"MultiStepLR(milestones={milestones!r}): a list of epochs is needed, such as [30, 80]")
+        self.milestones = sorted(checks.whole("milestones", each, 0, "MultiStepLR") for each in milestones)
+        self.gamma = checks.number("gamma", gamma, "[0, inf)", "MultiStepLR")
+        super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        return self.gamma ** bisect_right(self.milestones, epoch)
+    def rate(self, lr: float, base: float) -> float:
+        return lr * self.gamma ** self.milestones.count(self.last_epoch)
 
 
 class ExponentialLR(LRScheduler):
@@ -136,12 +88,12 @@ class ExponentialLR(LRScheduler):
     gamma: γ.
     """
 
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = checks.number("gamma", gamma, "[0, inf)", "ExponentialLR")
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        return self.gamma**epoch
+    def rate(self, lr: float, base: float) -> float:
+        return lr * self.gamma if self.last_epoch else lr
 
 
 class ConstantLR(LRScheduler):
@@ -151,32 +103,48 @@ class ConstantLR(LRScheduler):
     total_iters: for how many epochs.
     """
 
-    def __init__(self, optimizer: Optimizer, factor: float = 1.0 / 3.0, total_iters: int = 5) -> None:
-        self.first, self.total_iters = checks.number("factor", factor, "[0, inf)", "ConstantLR"), total_iters
-        super().__init__(optimizer)
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1.0 / 3.0, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
+        self.factor = checks.number("factor", factor, "[0, 1]", "ConstantLR")
+        self.total_iters = checks.whole("total_iters", total_iters, 1, "ConstantLR")
+        super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        return self.first if epoch < self.total_iters else 1.0
+    def rate(self, lr: float, base: float) -> float:
+        if self.last_epoch == self.total_iters:
+            return lr / self.factor if self.factor else base
+        return lr if self.last_epoch else lr * self.factor
 
 
 class LinearLR(LRScheduler):
     """η rises or falls evenly from η₀·start_factor to η₀·end_factor within `total_iters` epochs.
 
-    start_factor: what the rate is multiplied by at first.
-    end_factor: and in the end.
+    start_factor: what the rate is multiplied by at first, in (0, 1].
+    end_factor: and in the end, in [0, 1].
     total_iters: the number of epochs between them.
     """
 
     def __init__(
-        self, optimizer: Optimizer, start_factor: float = 1.0 / 3.0, end_factor: float = 1.0, total_iters: int = 5
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1.0 / 3.0,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
     ) -> None:
-        self.start_factor, self.end_factor = start_factor, end_factor
+        self.start_factor = checks.number("start_factor", start_factor, "(0, 1]", "LinearLR")
+        self.end_factor = checks.number("end_factor", end_factor, "[0, 1]", "LinearLR")
         self.total_iters = checks.whole("total_iters", total_iters, 1, "LinearLR")
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
     def factor(self, epoch: int) -> float:
-        share = min(epoch, self.total_iters) / self.total_iters
-        return self.start_factor + (self.end_factor - self.start_factor) * share
+        """What the first rate is multiplied by in an epoch."""
+        return self.start_factor + (self.end_factor - self.start_factor) * epoch / self.total_iters
+
+    def rate(self, lr: float, base: float) -> float:
+        if self.last_epoch > self.total_iters:
+            return lr
+        return lr * self.factor(self.last_epoch) / (self.factor(self.last_epoch - 1) if self.last_epoch else 1.0)
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -186,13 +154,18 @@ class CosineAnnealingLR(LRScheduler):
     eta_min: η_min.
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max = checks.whole("T_max", T_max, 1, "CosineAnnealingLR")
-        self.eta_min = eta_min
-        super().__init__(optimizer)
+        self.eta_min = checks.number("eta_min", eta_min, "[0, inf)", "CosineAnnealingLR")
+        super().__init__(optimizer, last_epoch)
 
-    def rate(self, base: float, epoch: int, group: int) -> float:
-        return self.eta_min + (base - self.eta_min) * (1.0 + math.cos(math.pi * epoch / self.T_max)) / 2.0
+    def rate(self, lr: float, base: float) -> float:
+        if not self.last_epoch:
+            return lr
+        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # it was η_min, of which no share is left
+            return lr + (base - self.eta_min) * wave(1.0 + 1.0 / self.T_max)
+        share = wave(self.last_epoch / self.T_max) / wave((self.last_epoch - 1) / self.T_max)
+        return self.eta_min + (lr - self.eta_min) * share
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
@@ -204,22 +177,26 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     """
 
     def __init__(
-        self,
-        optimizer: Optimizer,
-        T_0: int,
-        T_mult: int = 1,
-        eta_min: float = 0.0,
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
         self.T_0 = checks.whole("T_0", T_0, 1, "CosineAnnealingWarmRestarts")
         self.T_mult = checks.whole("T_mult", T_mult, 1, "CosineAnnealingWarmRestarts")
-        self.eta_min = eta_min
-        super().__init__(optimizer)
+        self.eta_min = checks.number("eta_min", eta_min, "[0, inf)", "CosineAnnealingWarmRestarts")
+        self.place = 0.0
+        super().__init__(optimizer, last_epoch)
 
-    def rate(self, base: float, epoch: int, group: int) -> float:
-        length = self.T_0
+    def step(self, epoch: float | None = None) -> None:
+        """The next epoch, or the one given, which may be a fraction: epoch + batch/batches."""
+        at = self.place + 1.0 if epoch is None else epoch
+        self.place = checks.number("epoch", at, "[0, inf)", "CosineAnnealingWarmRestarts.step")
+        self.last_epoch = math.floor(self.place)
+        self.set_rates()
+
+    def rate(self, lr: float, base: float) -> float:
+        epoch, length = self.place if self.T_mult > 1 else self.place % self.T_0, self.T_0
         while epoch >= length:
             epoch, length = epoch - length, length * self.T_mult
-        return self.eta_min + (base - self.eta_min) * (1.0 + math.cos(math.pi * epoch / length)) / 2.0
+        return self.eta_min + (base - self.eta_min) * wave(epoch / length)
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -228,9 +205,11 @@ class ReduceLROnPlateau(LRScheduler):
     mode: "min" or "max", the direction in which the metric improves.
     factor: what the rate is multiplied by.
     patience: how many epochs without improvement are borne.
-    threshold: the share by which the best metric must be beaten.
+    threshold: by how much the best metric must be beaten.
+    threshold_mode: "rel", by that share of the best metric, or "abs", by that number.
     cooldown: epochs after a fall that are not counted.
-    min_lr: the lowest rate.
+    min_lr: the lowest rate, or a list with one for each group.
+    eps: a fall by less is left out.
     """
 
     def __init__(
@@ -240,36 +219,54 @@ class ReduceLROnPlateau(LRScheduler):
         factor: float = 0.1,
         patience: int = 10,
         threshold: float = 1e-4,
-        *,
+        threshold_mode: str = "rel",
         cooldown: int = 0,
-        min_lr: float = 0.0,
+        min_lr: float | Sequence[float] = 0.0,
+        eps: float = 1e-8,
     ) -> None:
         name = "ReduceLROnPlateau"
         self.sign = 1.0 if checks.one_of("mode", mode, ("min", "max"), name) == "min" else -1.0
-        self.multiplier = checks.number("factor", factor, "[0, 1)", name)
-        self.patience, self.cooldown = checks.whole("patience", patience, 0, name), cooldown
-        self.threshold, self.min_lr = threshold, min_lr
+        self.relative = checks.one_of("threshold_mode", threshold_mode, ("rel", "abs"), name) == "rel"
+        self.factor = checks.number("factor", factor, "[0, 1)", name)
+        self.patience = checks.whole("patience", patience, 0, name)
+        self.cooldown = checks.whole("cooldown", cooldown, 0, name)
+        self.threshold = checks.number("threshold", threshold, owner=name)
+        self.eps = checks.number("eps", eps, "[0, inf)", name)
         self.best, self.num_bad_epochs, self.resting = math.inf * self.sign, 0, 0
         super().__init__(optimizer)
+        many = list(min_lr) if isinstance(min_lr, (list, tuple)) else [min_lr] * len(self.base_lrs)
+        self.min_lrs = [checks.number("min_lr", x, "[0, inf)", name) for x in many]
+        refuse_other_length(name, "min_lr", many, optimizer)
 
-    def rate(self, base: float, epoch: int, group: int) -> float:
-        return base
+    def rate(self, lr: float, base: float) -> float:
+        return lr
 
-    def step(self, metrics: float) -> None:  # type: ignore[override]
+    def bar(self) -> float:
+        """What the next metric has to beat."""
+        if self.relative:
+            return self.best * (1.0 - self.sign * self.threshold)
+        return self.best - self.sign * self.threshold
+
+    def step(self, metrics: float, epoch: None = None) -> None:  # type: ignore[override]
         """The next epoch, which had this metric, such as the validation loss."""
         metric = float(metrics)
-        self.last_epoch += 1
-        if self.sign * metric < self.sign * self.best * (1.0 - self.sign * self.threshold):
+        super().step(epoch)
+        if self.sign * metric < self.sign * self.bar():
             self.best, self.num_bad_epochs = metric, 0
         else:
             self.num_bad_epochs += 1
         if self.resting:
             self.resting, self.num_bad_epochs = self.resting - 1, 0
         if self.num_bad_epochs > self.patience:
-            for own in self.optimizer.parts:
-                lower = max(own.lr * self.multiplier, self.min_lr)
-                own.lr = lower if own.lr - lower > 1e-8 else own.lr  # as in PyTorch, whose eps this is
+            now = self._last_lr
+            lower = [max(lr * self.factor, least) for lr, least in zip(now, self.min_lrs, strict=True)]
+            self.write([new if lr - new > self.eps else lr for lr, new in zip(now, lower, strict=True)])
             self.resting, self.num_bad_epochs = self.cooldown, 0
+
+
+def wave(x: float) -> float:
+    """From 1 at 0 along a cosine to 0 at 1, and back."""
+    return (1.0 + math.cos(math.pi * x)) / 2.0
 
 
 CLASSES = {name: kind for name, kind in globals().items() if isinstance(kind, type) and issubclass(kind, LRScheduler)}

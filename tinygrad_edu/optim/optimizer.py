@@ -43,6 +43,7 @@ class Optimizer:
 
     rule: Callable[..., tuple[Any, ...]]
     memories: int  # how many numbers the rule remembers for each weight
+    initial_lr: float | None = None  # the rate before the first scheduler of optim.lr_scheduler
     groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is kept by the whole optimizer
 
     def __init_subclass__(cls, **options: Any) -> None:
