@@ -150,7 +150,7 @@ def test_masks_of_attention(name, causal):
     mask = MASKS[name]
 
     def attend(q, k, v, m):
-        return nn.scaled_dot_product_attention(q, k, v, m, causal)
+        return nn.scaled_dot_product_attention(q, k, v, m, is_causal=causal)
 
     each = 0 if mask.ndim == 4 else None
     stacked = np.broadcast_to(mask, (3, *mask.shape[-3:]))

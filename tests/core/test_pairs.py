@@ -41,16 +41,37 @@ def test_what_pytorch_gives(call, x):
     np.testing.assert_array_equal(values.data, expected.values.detach().numpy())
     assert indices.shape == tuple(expected.indices.shape)
     assert indices.dtype.kind == "i"
-    if x is TIES:  # which of several equal numbers is not said
-        if given := re.search(r"dim=(-?\d).*keepdim=True", call):
-            np.testing.assert_array_equal(np.take_along_axis(x, indices, int(given[1])), values.data)
-        return
-    np.testing.assert_array_equal(indices, expected.indices.numpy())
-    if x is X:
+    if np.array_equal(indices, expected.indices.numpy()):  # the whole gradient goes to these entries
         weight = np.cos(np.arange(values.size)).reshape(values.shape)
         (values * weight).sum().backward()
         (expected.values * torch.tensor(weight)).sum().backward()
         np.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-12)
+    if x is TIES and not call.startswith(("max", "min")):  # which of several equal numbers is not said
+        if given := re.search(r"dim=(-?\d).*keepdim=True", call):
+            np.testing.assert_array_equal(np.take_along_axis(x, indices, int(given[1])), values.data)
+        return
+    np.testing.assert_array_equal(indices, expected.indices.numpy())
+
+
+TIED = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 0.0], [np.nan, 1.0, np.nan], [-np.inf, -np.inf, -np.inf]])
+
+
+@pytest.mark.parametrize(("name", "at"), [("max", [1, 0, 0, 0]), ("min", [0, 2, 0, 0])])
+def test_the_first_of_several_gets_the_whole_gradient(name, at):
+    def f(x):
+        return (getattr(x, name)(dim=1).values * np.array([1.0, 2.0, 3.0, 4.0])).sum()
+
+    expected = np.eye(3)[at] * np.arange(1.0, 5.0)[:, None]
+    x = tg.Tensor(TIED, requires_grad=True)
+    f(x).backward()
+    np.testing.assert_array_equal(x.grad, expected)
+    with without_numba():
+        np.testing.assert_array_equal(tg.jit(f).value_and_grad(TIED)[1], expected)
+        each = tg.vmap(tg.grad(lambda row: getattr(row, name)(dim=0).values))(TIED)
+    np.testing.assert_array_equal(each, np.eye(3)[at])
+    y = tg.Tensor(TIED[:2], requires_grad=True)
+    getattr(y, name)(1).sum().backward()  # NumPy's: shared
+    assert y.grad.max() == (0.5 if name == "max" else 1.0)
 
 
 def test_numpys_calls_give_numbers_alone():
@@ -78,6 +99,11 @@ def test_numpys_call_knows_where_its_numbers_stand():
     [
         ("sort()", OperandError, r"np\.sort\(x\), or x\.sort\(dim=-1\)"),
         ("max(keepdim=True)", OperandError, r"x\.max\(dim=1, keepdim=True\)"),
+        ("max(dim=(0, 1))", OperandError, r"amax\(dim=\(0, 1\)\)"),
+        ("split(-2)", SettingError, "split_size=-2"),
+        ("split(0)", SettingError, "split_size=0"),
+        ("split(2.5)", SettingError, r"split_size=2\.5"),
+        ("chunk(0)", SettingError, "chunks=0"),
         ("topk(5)", SettingError, "has 4 entries"),
         ("kthvalue(0)", SettingError, "counted from 1"),
         ("split([1, 1], dim=1)", ShapeError, "add up to 2, and the axis has 4"),

@@ -6,7 +6,7 @@ import pytest
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
 from tinygrad_edu import nn
-from tinygrad_edu.errors import DtypeError, SettingError
+from tinygrad_edu.errors import DtypeError, OperandError, SettingError, ShapeError
 
 RNG = np.random.default_rng(0)
 
@@ -162,8 +162,89 @@ def test_attention_in_pytorchs_words():
     np.testing.assert_array_equal(ours, nn.scaled_dot_product_attention(q, q, q, causal=True))
     np.testing.assert_allclose(nn.scaled_dot_product_attention(q, q, q, scale=0.5),
                                nn.scaled_dot_product_attention(q, q, q), rtol=1e-12)  # fmt: skip
-    with pytest.raises(SettingError, match=r"nn\.Dropout\(0\.1\)"):
-        nn.scaled_dot_product_attention(q, q, q, dropout_p=0.1)
+    for wrong in ({"dropout_p": 0.1}, {"dropout_p": True}, {"is_causal": 1}, {"scale": "a"}):
+        with pytest.raises(SettingError, match=r"nn\.Dropout\(0\.1\)|is_causal|scale"):
+            nn.scaled_dot_product_attention(q, q, q, **wrong)
+
+
+@pytest.mark.torch
+def test_the_places_of_attentions_arguments_are_pytorchs():
+    import torch
+
+    q, mask = RNG.normal(size=(2, 5, 4)), RNG.uniform(size=(5, 5)) > 0.3
+    t, there = torch.tensor(q), torch.nn.functional.scaled_dot_product_attention
+    for ours, theirs, options in (((None, 0.0, True), (None, 0.0, True), {}), ((mask,), (torch.tensor(mask),), {}),
+                                  ((None, 0.0, True), (None, 0.0, True), {"scale": 0.3})):  # fmt: skip
+        expected = there(t, t, t, *theirs, **options).numpy()
+        np.testing.assert_allclose(nn.scaled_dot_product_attention(q, q, q, *ours, **options), expected, rtol=1e-11)
+        listed = nn.scaled_dot_product_attention(*[q.tolist()] * 3, *ours, **options)
+        np.testing.assert_allclose(listed, expected, rtol=1e-11)
+    with pytest.raises(SettingError, match=r"nn\.Dropout\(0\.5\)"):
+        nn.scaled_dot_product_attention(q, q, q, None, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("make", "right", "wrong"),
+    [
+        (lambda: nn.LazyConv2d(2, 3), (5, 8, 9), [(8,), (5, 2, 2)]),
+        (lambda: nn.LazyConv1d(2, 3), (5, 9), [(), (5, 2)]),
+        (lambda: nn.LazyLinear(4), (2, 3), [(), (0,)]),
+        (lambda: nn.LazyBatchNorm1d(), (4, 3), [(3,), (2, 3, 4, 5)]),
+        (lambda: nn.LazyBatchNorm2d(), (4, 3, 2, 2), [(4, 3, 2), ()]),
+    ],
+)
+def test_a_refused_first_input_leaves_a_layer_lazy(make, right, wrong):
+    layer = make()
+    for refused in (*(np.ones(shape) for shape in wrong), np.full(right, "a")):
+        with pytest.raises((ShapeError, SettingError, OperandError, DtypeError)):
+            layer(refused)
+        assert layer.waits
+    assert layer(np.ones(right)).shape == make()(np.ones(right)).shape
+    assert not layer.waits
+
+
+@pytest.mark.torch
+def test_a_lazy_layer_takes_what_pytorchs_takes():
+    import torch
+
+    for name, arguments, shape in (("LazyConv2d", (2, 3), (5, 8, 9)), ("LazyConv2d", (2, 3), (4, 5, 8, 9)),
+                                   ("LazyConv1d", (2, 3), (5, 9)), ("LazyConv1d", (2, 3), (4, 5, 9)),
+                                   ("LazyLinear", (4,), (3,))):  # fmt: skip
+        for dtype in ("float", "double"):
+            theirs = getattr(getattr(torch.nn, name)(*arguments), dtype)()
+            ours = getattr(nn.Sequential(getattr(nn, name)(*arguments)), dtype)()
+            expected = theirs(torch.ones(shape, dtype=next(theirs.parameters()).dtype))
+            found = ours(np.ones(shape))
+            assert found.shape == tuple(expected.shape)
+            assert str(expected.dtype) == f"torch.{ours[0].weight.dtype}"
+    with pytest.raises(DtypeError, match="float32 or float64"):
+        nn.LazyLinear(3).to("int32")
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("GRUCell(3, 4, 1)", r"GRUCell\(bias=1\): True or False"),
+        ("GRUCell(3, 4)(np.ones((2, 3)), (np.ones((2, 4)), np.ones((2, 4))))", "one array h, and is a tuple of 2"),
+        ("RNNCell(3, 4)(np.ones((2, 7, 3)))", r"one time.*nn\.RNN"),
+        ("GRUCell(3, 4)(np.ones((2, 3)), np.ones((2, 5)))", r"h has shape \(2, 5\)"),
+        ("LSTMCell(3, 4)(np.ones((2, 3)), np.ones((2, 4)))", r"has to be \(h, c\), and is of shape \(2, 4\)"),
+        ("LSTMCell(3, 4)(np.ones((2, 3)), (np.ones((2, 4)), np.ones((2, 3))))", r"c has shape \(2, 3\)"),
+        ("Linear(2, 3, device='cuda')", r"Linear\(device='cuda'\): this library computes on the CPU"),
+    ],
+)
+def test_what_a_cell_does_not_read_is_refused(call, text):
+    with pytest.raises((SettingError, ShapeError), match=text):
+        eval(f"nn.{call}")
+
+
+def test_what_means_nothing_here_is_taken():
+    for call in ("Linear(2, 3, device='cpu')", "Conv2d(1, 2, 3, device=None)", "LSTMCell(2, 3, device='cpu:0')",
+                 "LayerNorm(3, device='cpu')", "Dropout(0.5, True)", "Dropout(inplace=True)"):  # fmt: skip
+        eval(f"nn.{call}")
+    assert nn.Embedding(5, 2, 0).padding_idx == 0
+    assert repr(nn.GELU(approximate="tanh")) == "GELU(approximate='tanh')"
+    assert repr(nn.GELU(approximate="none")) == repr(nn.GELU()) == "GELU()"
 
 
 def test_the_older_word_for_a_sum():

@@ -159,7 +159,11 @@ def test_bad_settings_are_named():
 
 def test_what_only_changes_how_pytorch_computes_is_taken():
     assert tg.optim.AdamW([tg.Value(1.0)], lr=0.1, fused=True, foreach=False).lr == 0.1
-    with pytest.raises(TypeError, match="maximize"):
-        tg.optim.AdamW([tg.Value(1.0)], maximize=True)
+    assert tg.optim.SGD([tg.Value(1.0)], lr=0.1, maximize=False, dampening=0, differentiable=False).lr == 0.1
+    for name, text in (("maximize", r"\(-objective\)"), ("dampening", "whole gradient"), ("differentiable", "grad")):
+        with pytest.raises(SettingError, match=f"{name}.*{text}"):
+            tg.optim.SGD([tg.Value(1.0)], **{name: 0.5})
+    with pytest.raises(SettingError, match="nesterov=0"):
+        tg.optim.SGD([tg.Value(1.0)], 0.1, 0.9, 0, 1e-4)  # PyTorch's order, with dampening in fourth place
     with pytest.raises(SettingError, match="history_size is history"):
         tg.optim.LBFGS([tg.Value(1.0)], lr=0.8)

@@ -13,8 +13,10 @@ import numpy as np
 
 from tinygrad_edu.core import ops, reductions
 from tinygrad_edu.core.aliases import Node
+from tinygrad_edu.core.missing import is_nan
+from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.one_name import refuse_second_name
-from tinygrad_edu.core.operation import COMPOSED
+from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.positions import numbers
 from tinygrad_edu.errors import OperandError, SettingError
@@ -59,8 +61,12 @@ class Pair:
 
 
 def extreme(name: str) -> Callable[..., Any]:
-    """x.max or x.min: NumPy's, and with dim= or keepdim= PyTorch's pair. Ties share the gradient equally."""
-    operation, position, larger = getattr(reductions, name), getattr(np, f"arg{name}"), getattr(ops, f"{name}imum")
+    """x.max or x.min: NumPy's, and with dim= or keepdim= PyTorch's pair.
+
+    x.max(1) alone is NumPy's array, so `values, indices = x.max(1)` unpacks its rows: write x.max(dim=1).
+    Of NumPy's array ties share the gradient equally; of the pair the entry at `indices` gets it, the first one.
+    """
+    operation, larger = getattr(reductions, name), getattr(ops, f"{name}imum")
 
     def method(x: Node, *given: Any, dim: int | None = None, keepdim: bool | None = None, **options: Any) -> Any:
         if given and hasattr(given[0], "shape") and np.ndim(given[0]):  # x.max(other): entry by entry
@@ -73,12 +79,34 @@ def extreme(name: str) -> Callable[..., Any]:
         axis = dim if dim is not None else given[0] if given else None
         if axis is None:
             raise OperandError(f"x.{name}(keepdim=...) needs an axis, x.{name}(dim=1, keepdim=True)")
+        if isinstance(axis, (tuple, list)):
+            raise OperandError(f"x.{name}(dim={axis!r}): indices need one axis; x.a{name}(dim={axis!r}) takes several")
         kept = bool(keepdim) if keepdim is not None else len(given) > 1 and bool(given[1])
-        values = operation(x, axis=axis, keepdims=kept, **options)
-        return Pair(values, lambda: whole(position(numbers(x, f"x.{name}(dim=).indices"), axis=axis, keepdims=kept)))
+        return first_of(x, name, axis, kept, options)
 
     method.__name__, method.__doc__ = name, operation.__doc__
     return method
+
+
+def first_of(x: Node, name: str, axis: int, kept: bool, options: dict[str, Any]) -> Pair:
+    """The extreme along an axis and where it stands first, to which the whole gradient goes."""
+    operation, trace = getattr(reductions, name), MODES.tensor_trace
+    along = x.shape[axis] if isinstance(axis, int) and -x.ndim <= axis < x.ndim else 0
+    if options or along == 0:  # the operation says what is wrong, or knows the start of a maximum of nothing
+        return Pair(operation(x, axis=axis, keepdims=kept, **options), lambda: located(x, name, axis, kept))
+    if trace is None or not isinstance(x, trace) or hasattr(trace, "of_samples"):
+        held = numbers(x, f"x.{name}(dim=)")
+        return entries(x, getattr(np, f"arg{name}")(held, axis=axis, keepdims=True), axis, kept)
+    top = operation(x, axis=axis, keepdims=True)
+    hit = ops.where(is_nan(top), is_nan(x), ops.equal(x, top))  # NaN is equal to nothing, itself included
+    hit = ops.where(hit, 1.0, 0.0)
+    first = hit * ARRAY_TABLE["cumsum"](hit, axis=axis)
+    values = ARRAY_TABLE["sum"](ops.where(ops.equal(first, 1.0), x, 0.0), axis=axis, keepdims=kept)
+    return Pair(values, lambda: located(x, name, axis, kept))
+
+
+def located(x: Node, name: str, axis: int, kept: bool) -> Any:
+    return whole(getattr(np, f"arg{name}")(numbers(x, f"x.{name}(dim=).indices"), axis=axis, keepdims=kept))
 
 
 def entries(x: Node, index: Any, dim: int, keepdim: bool = True) -> Pair:

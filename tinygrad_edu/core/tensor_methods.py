@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu import checks
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
 from tinygrad_edu.core.conversion import dtype_asked, is_float, unpack
@@ -119,8 +120,9 @@ class TensorMethods:
         if axis is not None:
             return COMPOSED["split"](self, split_size, axis=axis)  # type: ignore[no-any-return]
         n = self.shape[dim]
-        if isinstance(split_size, (int, np.integer)):
-            return COMPOSED["split"](self, list(range(split_size, n, split_size)), axis=dim)  # type: ignore[no-any-return]
+        if checks.is_number(split_size):
+            size = checks.whole("split_size", split_size, 1, "x.split")
+            return COMPOSED["split"](self, list(range(size, n, size)), axis=dim)  # type: ignore[no-any-return]
         *ends, total = np.cumsum(split_size).tolist()
         if total != n:
             raise ShapeError(
@@ -131,6 +133,7 @@ class TensorMethods:
     def chunk(self, chunks: int, dim: int = 0) -> list[Any]:
         """At most so many parts along an axis, all but the last of one length."""
         n = self.shape[dim]
+        checks.whole("chunks", chunks, 1, "x.chunk")
         length = max(math.ceil(n / chunks), 1)
         return COMPOSED["split"](self, list(range(length, n, length)), axis=dim)  # type: ignore[no-any-return]
 

@@ -98,7 +98,10 @@ class Activation(Module):
         return self.operation(as_array(x), *self.settings.values())
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={x!r}' for name, x in self.settings.items())})"
+        name, row = type(self).__name__, getattr(self.operation, "name", "")
+        kinds = [kind for (owner, kind), other in VARIANTS.items() if (owner, other) == (name, row)]
+        settings = self.settings if kinds in ([], ["none"]) else {**self.settings, "approximate": kinds[0]}
+        return f"{name}({', '.join(f'{k}={x!r}' for k, x in settings.items())})"
 
 
 VARIANTS = {

@@ -16,7 +16,7 @@ from tinygrad_edu.names import ActivationName, BackEndName, InitializerName
 from tinygrad_edu.nn import init as initializers
 from tinygrad_edu.nn.activations import find_activation
 from tinygrad_edu.nn.dropout import Dropout
-from tinygrad_edu.nn.inputs import as_input, random_generator, refuse_widths
+from tinygrad_edu.nn.inputs import as_array, as_input, random_generator, refuse_widths
 from tinygrad_edu.nn.layers import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
@@ -30,35 +30,41 @@ def scaled_dot_product_attention(
     query: ArrayLike,
     key: ArrayLike,
     value: ArrayLike,
+    attn_mask: ArrayLike = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
     mask: ArrayLike = None,
     causal: bool = False,
     dropout: Any = None,
-    *,
-    attn_mask: ArrayLike = None,
-    is_causal: bool = False,
-    dropout_p: float = 0.0,
-    scale: float | None = None,
 ) -> Any:
     """softmax(Q Kᵀ/√d + mask) V, of queries (..., T, d), keys (..., S, d) and values (..., S, e) → (..., T, e).
 
-    `mask`: booleans, True if a query may look at a key, or numbers that are added to the scores; (T, S), or with axes
-    in front. `causal`: query t sees only the keys 0..t. `dropout`: a layer for the weights. (Vaswani et al. 2017)
+    Names and order of the arguments are PyTorch's. (Vaswani et al. 2017)
     A query that may look at no key gets 0, as in PyTorch.
     value: what is averaged, (..., S, e).
-    attn_mask: PyTorch's name for `mask`.
-    is_causal: PyTorch's name for `causal`.
+    attn_mask: booleans, True if a query may look at a key, or numbers that are added to the scores; (T, S), or with
+    axes in front.
     dropout_p: PyTorch's rate, 0 alone: a layer draws, dropout=nn.Dropout(0.1). Errors: SettingError.
+    is_causal: whether query t sees only the keys 0..t.
     scale: what the products are multiplied by, 1/√d by default.
+    mask: a short name of attn_mask.
+    causal: a short name of is_causal.
+    dropout: a layer for the weights.
 
     >>> q = np.array([[1.0, 0.0], [0.0, 1.0]])
     >>> scaled_dot_product_attention(q, q, q, causal=True).round(3).tolist()
     [[1.0, 0.0], [0.33, 0.67]]
     """
-    if dropout_p:
+    what = "the share of weights that are dropped; is_causal comes after it"
+    if checks.number("dropout_p", dropout_p, "[0, 1]", "scaled_dot_product_attention", what):
         raise SettingError(f"dropout_p={dropout_p}: a layer draws the mask here, dropout=nn.Dropout({dropout_p})")
-    query = query if scale is None else query * (scale * math.sqrt(int(np.shape(query)[-1])))
-    mask = attn_mask if mask is None else mask
-    return attend(query, key, value, mask, causal or is_causal, dropout)[0]
+    causal = checks.flag("is_causal", causal or is_causal, "scaled_dot_product_attention")
+    query, key, value = (as_array(x) if isinstance(x, (list, tuple)) else x for x in (query, key, value))
+    if scale is not None:
+        query = query * (checks.number("scale", scale) * math.sqrt(int(np.shape(query)[-1])))
+    return attend(query, key, value, attn_mask if mask is None else mask, causal, dropout)[0]
 
 
 def attend(

@@ -8,8 +8,9 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, State
 from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.names import ActivationName, BackEndName
-from tinygrad_edu.nn.inputs import as_input, random_generator, refuse_widths
+from tinygrad_edu.nn.inputs import as_array, as_input, random_generator, refuse_widths
 from tinygrad_edu.nn.layers import find_activation
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.parameters import parameter
@@ -33,8 +34,14 @@ class Cell(Module):
         return f"{type(self).__name__} {self.in_features}→{self.hidden_features}"
 
     def forward(self, x: ArrayLike, state: State = None) -> Any:
-        """The next state: h, and of an LSTM (h, c)."""
+        """The next state: h, and of an LSTM (h, c). Errors: ShapeError for a series, or another state."""
         x = as_input(x, self)
+        if x.ndim > 2:
+            raise ShapeError(
+                f"{type(self).__name__} reads one time, (batch, {self.in_features}) or ({self.in_features},), and x "
+                f"has shape {x.shape}: give it x[:, t], or the whole series to nn.{type(self).__name__[:-4]}"
+            )
+        state = self.check_state(state)
         if state is None:
             weight = next(array for _, array in self.named_arrays())
             dtype = weight.dtype if isinstance(weight, Tensor) else float
@@ -43,6 +50,21 @@ class Cell(Module):
             )  # of every row: exports know no rows
             state = zeros if len(zeros) > 1 else zeros[0]
         return self.step(x, state)[1]
+
+    def check_state(self, state: State) -> Any:
+        """The state, an array for each of its names. Errors: ShapeError."""
+        several, name, width = len(self.states) > 1, type(self).__name__, self.hidden_features
+        if state is None:
+            return None
+        wanted = f"({', '.join(self.states)})" if several else "one array h"
+        if isinstance(state, tuple) is not several or (several and len(state) != len(self.states)):
+            given = f"a tuple of {len(state)}" if isinstance(state, tuple) else f"of shape {np.shape(state)}"
+            raise ShapeError(f"{name}: the state has to be {wanted}, and is {given}")
+        parts = tuple(as_array(part) for part in (state if several else (state,)))
+        for part, label in zip(parts, self.states, strict=True):
+            if part.ndim not in (1, 2) or part.shape[-1] != width:
+                raise ShapeError(f"{name}: {label} has shape {part.shape}, not (batch, {width}) or ({width},)")
+        return parts if several else parts[0]
 
 
 @torch_arguments(input_size="in_features", hidden_size="hidden_features", nonlinearity="activation")

@@ -17,6 +17,7 @@ class Dropout(Module):
 
     So the mean of y is x either way. (Srivastava et al. 2014)
     p: the probability, in [0, 1).
+    inplace: PyTorch's argument; nothing is overwritten here.
     rng: a random generator or a seed, from which both back ends draw the same numbers.
     Errors: SettingError for p and rng; TraceError if anything but `fit` compiles it in training.
 
@@ -27,7 +28,7 @@ class Dropout(Module):
     array([1., 1.])
     """
 
-    def __init__(self, p: float = 0.5, *, rng: Any = None) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: Any = None) -> None:
         number("p", p, "[0, 1)", "Dropout")
         self.p, self.rng = p, random_generator("Dropout", rng)
 

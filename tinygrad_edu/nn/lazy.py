@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.core.aliases import ArrayLike, Dtype
+from tinygrad_edu.core.tensor import Tensor
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.convolution import Conv1d, Conv2d
+from tinygrad_edu.nn.inputs import as_array
 from tinygrad_edu.nn.layers import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm1d, BatchNorm2d
+from tinygrad_edu.nn.parameters import convert
 
 
 class Lazy(Module):
@@ -27,6 +31,7 @@ class Lazy(Module):
 
     layer: type[Module]
     axis: int  # of the input, whose length is the layer's first argument
+    least = 1  # how many axes an input has
     waits = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -40,9 +45,27 @@ class Lazy(Module):
     def describe(self) -> str:
         return type(self).__name__
 
+    def wait_for(self, dtype: Dtype) -> None:
+        """Make the weights in this dtype, when they are made. Errors: DtypeError."""
+        convert(Tensor([0.0]), dtype)  # its check of the dtype
+        self.given = self.given[0], {**self.given[1], "dtype": dtype}
+
     def forward(self, x: ArrayLike) -> Any:
-        """Make the weights, and give the output of the layer."""
-        width, (arguments, options) = np.shape(x)[self.axis], self.__dict__.pop("given")
+        """Make the weights, and give the output of the layer; if it refuses the input, the layer stays lazy."""
+        kind, kept, shape = type(self), dict(vars(self)), np.shape(as_array(x))
+        if len(shape) < self.least:
+            raise ShapeError(f"{kind.__name__}: the first input has shape {shape}: {self.least} axes are needed")
+        try:
+            return self.begin(x, shape[self.axis])
+        except BaseException:
+            self.__class__ = kind
+            vars(self).clear()
+            vars(self).update(kept)
+            raise
+
+    def begin(self, x: ArrayLike, width: int) -> Any:
+        """Become the layer, and give its output."""
+        arguments, options = self.__dict__.pop("given")
         self.__class__ = self.layer  # type: ignore[assignment]
         self.__init__(width, *arguments, **options)  # type: ignore[misc]
         for name, parameter in self.named_parameters():
@@ -71,7 +94,7 @@ class LazyConv1d(Lazy):
     (4, 2, 6)
     """
 
-    layer, axis = Conv1d, 1
+    layer, axis, least = Conv1d, -2, 2
 
 
 class LazyConv2d(Lazy):
@@ -83,7 +106,7 @@ class LazyConv2d(Lazy):
     (4, 2, 6, 6)
     """
 
-    layer, axis = Conv2d, 1
+    layer, axis, least = Conv2d, -3, 3
 
 
 class LazyBatchNorm1d(Lazy):
@@ -95,7 +118,7 @@ class LazyBatchNorm1d(Lazy):
     (4, 2, 5)
     """
 
-    layer, axis = BatchNorm1d, 1
+    layer, axis, least = BatchNorm1d, 1, 2
 
 
 class LazyBatchNorm2d(Lazy):
@@ -107,7 +130,7 @@ class LazyBatchNorm2d(Lazy):
     (4, 2, 5, 5)
     """
 
-    layer, axis = BatchNorm2d, 1
+    layer, axis, least = BatchNorm2d, 1, 4
 
 
 LAYERS = {each.__name__: each for each in (LazyLinear, LazyConv1d, LazyConv2d, LazyBatchNorm1d, LazyBatchNorm2d)}

@@ -113,8 +113,7 @@ class Module(TorchNames):
 
     def modules(self) -> Iterator[Module]:
         """This module and every module inside it."""
-        for _, module in self.named_modules():
-            yield module
+        yield from (module for _, module in self.named_modules())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the modules directly inside this one, including those in lists and dicts."""
@@ -148,8 +147,7 @@ class Module(TorchNames):
                 continue
             seen.add(id(array))
             if isinstance(array, np.ndarray):
-                for index in np.ndindex(array.shape):
-                    yield index_name(name, index), array.item(index)
+                yield from ((index_name(name, at), array.item(at)) for at in np.ndindex(array.shape))
             else:
                 yield name, array
 
@@ -184,7 +182,9 @@ class Module(TorchNames):
 
         Make the optimizer afterwards. Errors: DtypeError for another dtype, and for Values, which have 64 bits.
         """
-        for array in arrays_to_keep(self).values():
+        for module in filter(lambda each: each.waits, self.modules()):
+            module.wait_for(dtype)
+        for array in arrays_to_keep(self, waiting=True).values():
             convert(array, dtype)
         return self
 
@@ -270,9 +270,9 @@ class Module(TorchNames):
         return "\n".join([f"{type(self).__name__}: {count(parameters):,} parameters{more}", *lines])
 
 
-def arrays_to_keep(module: Module) -> dict[str, Any]:
-    """What a checkpoint holds: parameters and buffers by name."""
-    modules, leaves = with_weights(module)
+def arrays_to_keep(module: Module, waiting: bool = False) -> dict[str, Any]:
+    """What a checkpoint holds: parameters and buffers by name; with `waiting` lazy layers, which have none yet, too."""
+    modules, leaves = inside(module) if waiting else with_weights(module)
     return {**{name: leaf for name, leaf in leaves if is_parameter(leaf)}, **dict(buffers_in(modules, leaves))}
 
 

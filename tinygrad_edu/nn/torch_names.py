@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Dtype, Option
 from tinygrad_edu.core.conversion import dtype_asked
 from tinygrad_edu.core.one_name import places_of, rename
@@ -18,6 +19,12 @@ class TorchNames:
     if TYPE_CHECKING:  # what a Module has
         astype: Any
         named_buffers: Any
+        wait_for: Any  # a lazy layer
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls) and cls.__module__.startswith("tinygrad_edu.nn."):
+            cls.__init__ = on_the_cpu(cls.__init__)  # type: ignore[method-assign]
 
     def to(self, target: ArrayLike = None, *_: ArrayLike, device: Option = None, dtype: Dtype = None) -> Self:
         """The model itself, its parameters converted where a dtype is given; the device is the CPU.
@@ -55,6 +62,20 @@ class TorchNames:
     register_module = register_parameter = add_module
 
 
+def on_the_cpu(init: Callable[..., None]) -> Callable[..., None]:
+    """The constructor of a layer that takes, and forgets, device="cpu". Errors: SettingError for another device."""
+
+    @functools.wraps(init)
+    def start(self: Any, *arguments: Any, **options: Any) -> None:
+        device = options.pop("device", None)
+        if device is not None and str(device).split(":")[0] != "cpu":
+            name = type(self).__name__
+            raise SettingError(f"{name}(device={str(device)!r}): this library computes on the CPU: leave device out")
+        init(self, *arguments, **options)
+
+    return start
+
+
 def torch_arguments(**names: str) -> Callable[[type], Any]:
     """Let a layer's constructor take PyTorch's names of arguments too: `num_features` for our `features`.
 
@@ -82,6 +103,9 @@ def torch_arguments(**names: str) -> Callable[[type], Any]:
 
 def refuse_other_order(name: str, arguments: Sequence[Any], options: dict[str, Any]) -> None:
     """What PyTorch's recurrent layers would do otherwise. Errors: SettingError."""
+    if name.endswith("Cell"):
+        checks.flag("bias", arguments[2] if len(arguments) > 2 else True, name)
+        return
     if not options.pop("batch_first", True):
         raise SettingError(
             f"{name}(batch_first=False): series are (batch, time, features) here. Leave it out and give "

@@ -27,8 +27,8 @@ class LambdaLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Rate | Sequence[Rate], last_epoch: int = -1) -> None:
-        many = isinstance(lr_lambda, Sequence)
-        self.lr_lambdas: Any = list(lr_lambda) if many else [lr_lambda] * len(getattr(optimizer, "parts", ""))
+        groups = len(getattr(optimizer, "parts", ""))
+        self.lr_lambdas = list(lr_lambda) if isinstance(lr_lambda, Sequence) else [lr_lambda] * groups
         for f in self.lr_lambdas:
             checks.function("lr_lambda", f, "LambdaLR")
         refuse_other_length("LambdaLR", "lr_lambda", self.lr_lambdas, optimizer)

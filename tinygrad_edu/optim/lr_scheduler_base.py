@@ -91,7 +91,8 @@ class LRScheduler:
         vars(self).update({name: x for name, x in state.items() if name != "rates"})
         if "rates" in state:
             refuse_other_length(type(self).__name__, "rates", state["rates"], self.optimizer)
-            last, _ = self._last_lr, self.write(state["rates"])
+            last = self._last_lr
+            self.write(state["rates"])
             self._last_lr = last
 
 

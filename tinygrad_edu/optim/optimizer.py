@@ -19,6 +19,12 @@ from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
 
+OF_SPEED = ("fused", "foreach", "capturable")  # PyTorch's arguments that change no result
+INSTEAD = {  # PyTorch's argument: what to write
+    "maximize": "Minimize the negative: (-objective).backward()",
+    "dampening": "Momentum takes the whole gradient: v = μv + g",
+    "differentiable": "A step has no gradient: write the update yourself, w = w - lr * tg.grad(f)(w)",
+}
 Parameters = Iterable[Any]  # Values or Tensors, or dicts of them and of settings
 
 
@@ -153,11 +159,17 @@ class Optimizer:
 
 
 def without_options_of_speed(init: Callable[..., None]) -> Callable[..., None]:
-    """The constructor of an optimizer that takes, and forgets, what only changes how PyTorch computes: fused=True."""
+    """The constructor of an optimizer that takes, and forgets, what only changes how PyTorch computes: fused=True.
+
+    Errors: SettingError for what would change the result and is not here.
+    """
 
     @functools.wraps(init)
     def start(self: Optimizer, *arguments: Any, **options: Any) -> None:
-        init(self, *arguments, **{k: x for k, x in options.items() if k not in ("fused", "foreach", "capturable")})
+        for name in INSTEAD.keys() & options.keys():
+            if options.pop(name):
+                raise SettingError(f"{type(self).__name__}({name}=...) is not here. {INSTEAD[name]}")
+        init(self, *arguments, **{k: x for k, x in options.items() if k not in OF_SPEED})
 
     return start
 

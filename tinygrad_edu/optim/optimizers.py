@@ -40,7 +40,7 @@ class SGD(Optimizer):
     ) -> None:
         number("momentum", momentum, "[0, 1)")
         number("weight_decay", weight_decay, "[0, inf)")
-        if nesterov and momentum == 0.0:
+        if flag("nesterov", nesterov) and momentum == 0.0:
             raise SettingError("nesterov=True looks ahead along the momentum, which is 0: set momentum, e.g. to 0.9")
         super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
