@@ -133,8 +133,7 @@ class TensorMethods:
     def chunk(self, chunks: int, dim: int = 0) -> list[Any]:
         """At most so many parts along an axis, all but the last of one length."""
         n = self.shape[dim]
-        checks.whole("chunks", chunks, 1, "x.chunk")
-        length = max(math.ceil(n / chunks), 1)
+        length = max(math.ceil(n / checks.whole("chunks", chunks, 1, "x.chunk")), 1)
         return COMPOSED["split"](self, list(range(length, n, length)), axis=dim)  # type: ignore[no-any-return]
 
     def repeat(self, *repeats: Axis, axis: int | None = None) -> Any:
