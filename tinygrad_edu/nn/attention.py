@@ -46,12 +46,13 @@ def scaled_dot_product_attention(
     value: what is averaged, (..., S, e).
     attn_mask: booleans, True if a query may look at a key, or numbers that are added to the scores; (T, S), or with
     axes in front.
-    dropout_p: PyTorch's rate, 0 alone: a layer draws, dropout=nn.Dropout(0.1). Errors: SettingError.
+    dropout_p: PyTorch's rate, 0 alone: a layer draws, dropout=nn.Dropout(0.1).
     is_causal: whether query t sees only the keys 0..t.
     scale: what the products are multiplied by, 1/√d by default.
     mask: a short name of attn_mask.
     causal: a short name of is_causal.
     dropout: a layer for the weights.
+    Errors: SettingError for another dropout_p, or what is no number or no True or False.
 
     >>> q = np.array([[1.0, 0.0], [0.0, 1.0]])
     >>> scaled_dot_product_attention(q, q, q, causal=True).round(3).tolist()
