@@ -31,8 +31,8 @@ Parameters = Iterable[Any]  # Values or Tensors, or dicts of them and of setting
 class Optimizer:
     """Changes parameters by a rule, from the gradients that backward() left in them.
 
-    params: Values or Tensors, such as model.parameters(); or a list of {"params": ..., "lr": ..., ...}, parameter groups
-    with settings of their own.
+    params: Values or Tensors, such as model.parameters(); or a list of {"params": ..., "lr": ..., ...}, groups
+    of parameters with settings of their own.
     lr: the learning rate η ≥ 0, or a schedule of it.
     Further arguments are those of the rule. `optimizer.lr` is the rate that the next step uses; setting it replaces the
     schedule.
