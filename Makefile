@@ -23,7 +23,7 @@ test: $(VENV)/.ready-test ## install everything, then lint, check types and run 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@{ $(BIN)/mypy > $(VENV)/types.txt 2>&1; echo $$? > $(VENV)/types.status; } & types=$$!; \
-		$(BIN)/python -m pytest -rs -n auto --dist worksteal; tests=$$?; \
+		TINYGRAD_EDU_TEST_PLAIN=1 $(BIN)/python -m pytest -rs -n auto --dist worksteal; tests=$$?; \
 		wait $$types; cat $(VENV)/types.txt; exit $$((tests + $$(cat $(VENV)/types.status)))
 
 test-fast: $(VENV)/.ready-test ## the tests of the inner loop, without the slow ones

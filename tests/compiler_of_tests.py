@@ -1,9 +1,10 @@
-"""How much LLVM optimizes the programs of a test in the inner loop.
+"""How much LLVM optimizes the programs of a test.
 
-Half of the time of compiling a program is that of LLVM's passes. `make test-fast` sets TINYGRAD_EDU_TEST_PLAIN=1: where
-a test asks what the library does with a program, and not how quick the machine code is or in which order it adds, they
-are left out; the library's own text and its translation are the same. A test marked `optimized` has them, unless the
-process has made its program before. `make test` and `.ci/run` compile everything as for users.
+Half of the time of compiling a program is that of LLVM's passes. `make test` and `make test-fast` set
+TINYGRAD_EDU_TEST_PLAIN=1: where a test asks what the library does with a program, and not how quick the machine code is
+or in which order it adds, they are left out; the library's own text and its translation are the same. Whether optimized
+programs give the same numbers is asked by the folders that are not in PLAIN, and by tests marked `optimized`, unless
+the process has made their program before. Without the variable everything is compiled as for users.
 """
 
 import importlib.util

@@ -21,6 +21,8 @@ from tinygrad_edu.train.compiled.programs import program_for
 from tinygrad_edu.train.job import job_of
 from tinygrad_edu.train.recipe import Settings
 
+pytestmark = pytest.mark.optimized  # the numbers of machine code as users have it
+
 OPTIMIZERS = {
     "sgd": lambda p: optim.SGD(p, lr=0.1),
     "nesterov": lambda p: optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-3),

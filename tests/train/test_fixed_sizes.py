@@ -14,6 +14,8 @@ from tinygrad_edu.compile.backend.own_memory import read_flag
 from tinygrad_edu.train.choose import OF_SIZES
 from tinygrad_edu.train.compiled import programs, sizes_of_job
 
+pytestmark = pytest.mark.optimized  # the numbers of machine code as users have it
+
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(12, 3)), RNG.normal(size=(12, 2))
 OPTIMIZERS = {

@@ -30,8 +30,8 @@ def run_of(net, X, y, loss="mse", lr=1e-5, epochs=10):
 
 
 def diagnosed(i, run):
-    """Every twelfth row is diagnosed to the end, which takes some seconds; the others have time to look at the run."""
-    whole = i % 12 == 0
+    """Every 24th row is diagnosed to the end, which takes some seconds; the others have time to look at the run."""
+    whole = i % 24 == 0
     found = diagnose(run, budget_s=60.0 if whole else 0.05, seeds=3)
     assert found.healthy is False or (not whole and "no time" in str(found))
     assert "Error" not in str(found)
