@@ -1,5 +1,6 @@
 """jit of functions of arrays: arguments, results and errors of all kinds, the source, threads and memory."""
 
+import functools
 import gc
 import re
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import agree, checked, eager, normal, plain, shifted, without_numba
+from tests.threads import at_once
 from tinygrad_edu import Tensor, jit, nn, ops
 from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.errors import NonScalarBackwardError, ShapeError, TraceError
@@ -283,11 +285,7 @@ def test_two_threads_get_their_own_numbers():
     def work(k):
         wrong.extend(k for _ in range(300) if not np.array_equal(f(*jobs[k]), expected[k]))
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert not at_once(*(functools.partial(work, k) for k in range(4)))
     assert not wrong
 
 

@@ -1,11 +1,12 @@
 """Calls that go straight to the machine code: the numbers, errors and seams of the long way."""
 
-import threading
+import functools
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.threads import at_once
 from tinygrad_edu.compile.backend import compiler
 from tinygrad_edu.core.pytree import tree_leaves, tree_map
 from tinygrad_edu.errors import AnomalyError, ShapeError
@@ -139,11 +140,7 @@ def test_threads_do_not_share_their_intermediate_results():
         for _ in range(200):
             found[i].add(f(inputs[i]))
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert not at_once(*(functools.partial(work, i) for i in range(4)))
     assert found == [{y} for y in expected]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.threads import at_once
 from tinygrad_edu import Tensor, Value
 from tinygrad_edu.core.graph import topological
 
@@ -182,9 +183,5 @@ def test_graphs_of_several_threads_do_not_meet(leaf):
         return float(x.grad)
 
     found = {}
-    threads = [threading.Thread(target=lambda i=i: found.update({i: gradient(float(i))})) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert not at_once(*(lambda i=i: found.update({i: gradient(float(i))}) for i in range(8)))
     assert found == {i: 101.0 * i for i in range(8)}

@@ -1,42 +1,22 @@
 """Several threads that run backward into one leaf: the gradients add up, whatever order they come in."""
 
-import sys
-import threading
-
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.threads import at_once
 from tinygrad_edu.errors import ForgottenZeroGradWarning
 
 THREADS, ROUNDS = 4, 60
 
 
-@pytest.fixture(autouse=True)
-def often_switched():
-    """Threads take turns every 10 µs in place of every 5 ms, so that a race that there is shows."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
-
-
 def in_threads(work):
-    failures = []
+    def rounds():
+        for _ in range(ROUNDS):
+            work()
 
-    def run():
-        try:
-            for _ in range(ROUNDS):
-                work()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not [x for x in failures if not isinstance(x, ForgottenZeroGradWarning)]  # fit zeroes in every thread
+    errors = at_once(*[rounds] * THREADS)
+    assert not [x for x in errors if not isinstance(x, ForgottenZeroGradWarning)]  # fit zeroes in every thread
 
 
 def test_tensors():

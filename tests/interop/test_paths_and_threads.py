@@ -1,13 +1,13 @@
 """Where a file goes is checked by one gate; an export changes nothing that another thread can see."""
 
-import sys
-import threading
+import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.threads import at_once
 from tinygrad_edu import nn, train
 from tinygrad_edu.errors import SettingError, ShapeError
 
@@ -64,21 +64,13 @@ def test_threads_that_export_one_model_leave_its_modes_alone(tmp_path):
         nn.Linear(3, 4, rng=0), nn.Dropout(0.5, rng=1), nn.Dropout(0.5, rng=2), nn.Linear(4, 1, rng=3)
     )
     model[2].eval()
-    before, seen, switch = [each.training for each in model.modules()], [], sys.getswitchinterval()
+    before, seen = [each.training for each in model.modules()], []
 
     def work(k):
         for i in range(3):
             tg.export(model, tmp_path / f"{k}{i}.js", np.zeros((2, 3)))
             seen.append([each.training for each in model.modules()])  # in the middle of other threads' exports
 
-    sys.setswitchinterval(1e-5)
-    try:
-        threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(switch)
+    assert not at_once(*(functools.partial(work, k) for k in range(4)))
     assert seen == [before] * 12
     assert len({path.read_text() for path in tmp_path.iterdir()}) == 1

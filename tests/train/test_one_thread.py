@@ -1,12 +1,12 @@
 """Two threads fit one model one after the other; a callback that waits for another fit of it is refused by name."""
 
-import sys
-import threading
+import functools
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.threads import at_once
 from tinygrad_edu import nn
 from tinygrad_edu.errors import GraphError
 from tinygrad_edu.train.one_thread import TRAINERS
@@ -21,18 +21,7 @@ def fit(model, **options):
 
 def in_thread(work):
     """The error that it ends with in a thread of its own, or None."""
-    found = []
-
-    def run():
-        try:
-            work()
-        except Exception as error:
-            found.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return found[0] if found else None
+    return next(iter(at_once(work)), None)
 
 
 def sharing(model):
@@ -77,17 +66,8 @@ def train_series(model):
 def test_two_threads_train_one_after_the_other(make, train):
     """The weights are those of as many fits in one thread."""
     model, expected = make(), make()
-    threads = [threading.Thread(target=train, args=(model,)) for _ in range(4)]
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
-    for _ in threads:
+    assert not at_once(*[functools.partial(train, model)] * 4)
+    for _ in range(4):
         train(expected)
     for found, wanted in zip(model.parameters(), expected.parameters(), strict=True):
         np.testing.assert_array_equal(found.data, wanted.data)
