@@ -178,11 +178,10 @@ def contributions(
             return found
         return [x if x is None else np.zeros_like(x) for x in found]  # even beside NaN
     assert operation.partials is not None
-    rule = operation.partials if hasattr(g, "array") else operation.array_partials
     try:
-        partials = rule(y, *inputs)
+        partials = operation.partials(y, *inputs)
     except ArithmeticError:  # of plain numbers
-        partials = rule(y, *map(of_numpy, inputs))
+        partials = operation.partials(y, *map(of_numpy, inputs))
     flat = flat_inputs(operation)
     return [np.zeros_like(getattr(g, "array", g)) if i in flat else times(g, d) for i, d in enumerate(partials)]
 

@@ -28,8 +28,9 @@ def lowest_and_highest(function: Callable[[Any], Any]) -> tuple[float, float]:
     with numpy.errstate(all="ignore"):
         found = numpy.asarray(function(points), dtype=float).reshape(len(points), -1)
         known = numpy.where(numpy.isnan(found), 0.0, found)
-        ends = points[[known.min(axis=1).argmin(), known.max(axis=1).argmax()], None]
-        near = numpy.asarray(function((ends + numpy.linspace(-0.01, 0.01, 401)).ravel()), dtype=float)  # a net's step
+        extremes = points[[known.min(axis=1).argmin(), known.max(axis=1).argmax()], None]
+        close = extremes + numpy.linspace(-0.01, 0.01, 401)  # a step of the net to either side
+        near = numpy.asarray(function(close.ravel()), dtype=float)
     found = numpy.concatenate([found.ravel(), near.ravel()])
     found = found[~numpy.isnan(found)]
     low, high = float(found.min(initial=math.inf)), float(found.max(initial=-math.inf))

@@ -213,8 +213,7 @@ def values_of(x: Node) -> Any:
 def indices_of(x: Node) -> Any:
     """x.max(1).indices, from the node that NumPy's call has recorded."""
     refuse_others(x, "indices")
-    name, axis, kept = x.op.name, x.options["axis"], x.options["keepdims"]
-    return whole(getattr(np, f"arg{name}")(numbers(x.parents[0], f"x.{name}(...).indices"), axis=axis, keepdims=kept))
+    return located(x.parents[0], x.op.name, x.options["axis"], x.options["keepdims"])
 
 
 def refuse_others(x: Node, name: str) -> None:

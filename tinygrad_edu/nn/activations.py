@@ -104,10 +104,7 @@ class Activation(Module):
         return f"{name}({', '.join(f'{k}={x!r}' for k, x in settings.items())})"
 
 
-VARIANTS = {
-    ("GELU", "none"): "gelu",
-    ("GELU", "tanh"): "gelu_tanh",
-}  # of a class with its `approximate`, PyTorch's argument, the row
+VARIANTS = {("GELU", "none"): "gelu", ("GELU", "tanh"): "gelu_tanh"}  # (class, PyTorch's `approximate`) → the row
 SPELLED = {  # classes whose name does not follow from their row's name: PyTorch's names
     "relu": "ReLU", "leaky_relu": "LeakyReLU", "relu6": "ReLU6", "elu": "ELU", "gelu": "GELU", "silu": "SiLU",
     "selu": "SELU", "celu": "CELU", "hard_tanh": "Hardtanh", "hard_sigmoid": "Hardsigmoid", "hard_swish": "Hardswish",

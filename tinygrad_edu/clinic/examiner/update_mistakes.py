@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.update_rules import RULES, Array, Numbers, Start, adam_like, rule
+from tinygrad_edu.clinic.examiner.update_rules import (
+    RULES,
+    Array,
+    Numbers,
+    Start,
+    adam_like,
+    mean_squares,
+    moments,
+    rule,
+    sums_of_squares,
+    velocities,
+)
 
 __all__ = ["RULES"]
 
@@ -71,12 +82,9 @@ def counted_adam(gradients: Iterable[Array], n: Numbers, start: Start, first: in
 
     `place`: for every number, which parameter it belongs to (from 1); `count`: how many there are.
     """
-    m, v, t = start
     place, count = n["place"], n["count"]
-    for g in gradients:
-        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
-        now = t * count + place + first
-        t += 1
+    for _, m, v, t in moments(gradients, n, start):
+        now = (t - 1) * count + place + first
         yield m / (1.0 - n["mu"] ** now) / (np.sqrt(v / (1.0 - n["beta2"] ** now)) + n["eps"])
 
 
@@ -116,10 +124,7 @@ def adam_step_one_too_high(gradients: Iterable[Array], n: Numbers, start: Start)
     fix="w -= lr·g/(√s + ε).",
 )  # fmt: skip
 def rmsprop_without_root(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    s = start[1]
-    for g in gradients:
-        s = n["beta2"] * s + (1.0 - n["beta2"]) * g * g
-        yield g / (s + n["eps"])
+    yield from (g / (s + n["eps"]) for g, s in mean_squares(gradients, n, start))
 
 
 @rule(
@@ -128,10 +133,7 @@ def rmsprop_without_root(gradients: Iterable[Array], n: Numbers, start: Start) -
     fix="w -= lr·g/(√s + ε).",
 )  # fmt: skip
 def adagrad_without_root(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    s = start[1]
-    for g in gradients:
-        s = s + g * g
-        yield g / (s + n["eps"])
+    yield from (g / (s + n["eps"]) for g, s in sums_of_squares(gradients, start))
 
 
 @rule(
@@ -152,10 +154,7 @@ def gradients_not_set_to_zero(gradients: Iterable[Array], _: Numbers, start: Sta
     fix="v = μv + g, and then w -= lr·v alone.",
 )  # fmt: skip
 def momentum_counted_twice(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    v = start[0]
-    for g in gradients:
-        v = n["mu"] * v + g
-        yield g + v
+    yield from (g + v for g, v in velocities(gradients, n, start))
 
 
 @rule(
@@ -164,10 +163,7 @@ def momentum_counted_twice(gradients: Iterable[Array], n: Numbers, start: Start)
     fix="v = μv + g, and then w -= lr·v (or lr·(g + μv) for Nesterov's).",
 )  # fmt: skip
 def momentum_added_twice(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    v = start[0]
-    for g in gradients:
-        v = n["mu"] * v + g
-        yield v + n["mu"] * v
+    yield from (v + n["mu"] * v for _, v in velocities(gradients, n, start))
 
 
 @rule(
@@ -176,10 +172,7 @@ def momentum_added_twice(gradients: Iterable[Array], n: Numbers, start: Start) -
     fix="v = μv + g, and then w -= lr·(g + μv) alone.",
 )  # fmt: skip
 def nesterov_added_twice(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    v = start[0]
-    for g in gradients:
-        v = n["mu"] * v + g
-        yield g + n["mu"] * v + v
+    yield from (g + n["mu"] * v + v for g, v in velocities(gradients, n, start))
 
 
 @rule(

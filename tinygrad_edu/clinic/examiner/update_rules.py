@@ -69,6 +69,42 @@ def rule(formula: str, *numbers: str, sentence: str = "", fix: str = "") -> Call
     return declare
 
 
+# What the rules share: a generator over the steps, with the averages after each
+
+
+def velocities(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[tuple[Array, Array]]:
+    """(g, v = μv + g)."""
+    v = start[0]
+    for g in gradients:
+        v = n["mu"] * v + g
+        yield g, v
+
+
+def sums_of_squares(gradients: Iterable[Array], start: Start) -> Iterator[tuple[Array, Array]]:
+    """(g, s = s + g²)."""
+    s = start[1]
+    for g in gradients:
+        s = s + g * g
+        yield g, s
+
+
+def mean_squares(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[tuple[Array, Array]]:
+    """(g, s = ρs + (1 - ρ)g²)."""
+    s = start[1]
+    for g in gradients:
+        s = n["beta2"] * s + (1.0 - n["beta2"]) * g * g
+        yield g, s
+
+
+def moments(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[tuple[Array, Array, Array, int]]:
+    """(g, m = β₁m + (1 - β₁)g, v = β₂v + (1 - β₂)g², t)."""
+    m, v, t = start
+    for g in gradients:
+        t += 1
+        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
+        yield g, m, v, t
+
+
 @rule("w - lr·g")
 def gradient_descent(gradients: Iterable[Array], _: Numbers, start: Start) -> Iterator[Array]:
     yield from gradients
@@ -76,10 +112,7 @@ def gradient_descent(gradients: Iterable[Array], _: Numbers, start: Start) -> It
 
 @rule("v = μv + g; w - lr·v", "mu")
 def momentum(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    v = start[0]
-    for g in gradients:
-        v = n["mu"] * v + g
-        yield v
+    yield from (v for _, v in velocities(gradients, n, start))
 
 
 @rule("v = βv + (1 - β)g; w - lr·v", "mu")
@@ -92,54 +125,32 @@ def averaged_momentum(gradients: Iterable[Array], n: Numbers, start: Start) -> I
 
 @rule("v = μv + g; w - lr·(g + μv)", "mu")
 def nesterov(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    v = start[0]
-    for g in gradients:
-        v = n["mu"] * v + g
-        yield g + n["mu"] * v
+    yield from (g + n["mu"] * v for g, v in velocities(gradients, n, start))
 
 
 @rule("s = s + g²; w - lr·g/(√s + ε)", "eps")
 def adagrad(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    s = start[1]
-    for g in gradients:
-        s = s + g * g
-        yield g / (np.sqrt(s) + n["eps"])
+    yield from (g / (np.sqrt(s) + n["eps"]) for g, s in sums_of_squares(gradients, start))
 
 
 @rule("s = s + g²; w - lr·g/√(s + ε)", "eps")
 def adagrad_eps_inside(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    s = start[1]
-    for g in gradients:
-        s = s + g * g
-        yield g / np.sqrt(s + n["eps"])
+    yield from (g / np.sqrt(s + n["eps"]) for g, s in sums_of_squares(gradients, start))
 
 
 @rule("s = ρs + (1 - ρ)g²; w - lr·g/(√s + ε)", "beta2", "eps")
 def rmsprop(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    s = start[1]
-    for g in gradients:
-        s = n["beta2"] * s + (1.0 - n["beta2"]) * g * g
-        yield g / (np.sqrt(s) + n["eps"])
+    yield from (g / (np.sqrt(s) + n["eps"]) for g, s in mean_squares(gradients, n, start))
 
 
 @rule("s = ρs + (1 - ρ)g²; w - lr·g/√(s + ε)", "beta2", "eps")
 def rmsprop_eps_inside(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    s = start[1]
-    for g in gradients:
-        s = n["beta2"] * s + (1.0 - n["beta2"]) * g * g
-        yield g / np.sqrt(s + n["eps"])
+    yield from (g / np.sqrt(s + n["eps"]) for g, s in mean_squares(gradients, n, start))
 
 
-def adam_like(
-    gradients: Iterable[Array], n: Numbers, start: Start, correct: Callable[..., Any], second: int = 2
-) -> Iterator[Array]:
+def adam_like(gradients: Iterable[Array], n: Numbers, start: Start, correct: Callable[..., Any]) -> Iterator[Array]:
     """Adam, where `correct(m, v, t, n)` makes a step of the two averages."""
-    m, v, t = start
-    for g in gradients:
-        t += 1
-        m = n["mu"] * m + (1.0 - n["mu"]) * g
-        v = n["beta2"] * v + (1.0 - n["beta2"]) * g**second
-        yield correct(m, v, t, n)
+    yield from (correct(m, v, t, n) for _, m, v, t in moments(gradients, n, start))
 
 
 ADAM = "m = β₁m + (1-β₁)g; v = β₂v + (1-β₂)g²; w - lr·m̂/(√v̂ + ε), m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ)"
@@ -180,32 +191,24 @@ def adamax(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Arr
 
 @rule(ADAM + ", with the largest v so far (AMSGrad)", "mu", "beta2", "eps")
 def amsgrad(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    m, v, t = start
-    largest = v
-    for g in gradients:
-        t += 1
-        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
+    largest = start[1]
+    for _, m, v, t in moments(gradients, n, start):
         largest = np.maximum(largest, v)
         yield m / (1.0 - n["mu"] ** t) / (np.sqrt(largest / (1.0 - n["beta2"] ** t)) + n["eps"])
 
 
 @rule("AMSGrad, with the largest v̂ so far", "mu", "beta2", "eps")
 def amsgrad_of_corrected(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    m, v, t = start
     largest: Any = 0.0
-    for g in gradients:
-        t += 1
-        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
+    for _, m, v, t in moments(gradients, n, start):
         largest = np.maximum(largest, v / (1.0 - n["beta2"] ** t))
         yield m / (1.0 - n["mu"] ** t) / (np.sqrt(largest) + n["eps"])
 
 
 @rule("AMSGrad as published: w - lr·m/(√max v + ε)", "mu", "beta2", "eps")
 def amsgrad_uncorrected(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
-    m, v, _ = start
-    largest = v
-    for g in gradients:
-        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
+    largest = start[1]
+    for _, m, v, _ in moments(gradients, n, start):
         largest = np.maximum(largest, v)
         yield m / (np.sqrt(largest) + n["eps"])
 
@@ -214,13 +217,11 @@ def nadam_like(
     gradients: Iterable[Array], n: Numbers, start: Start, share: Callable[[int], float], first: int = 0
 ) -> Iterator[Array]:
     """NAdam, whose β₁ of step t is β₁·share(t); the sum of both shares is corrected by their products."""
-    m, v, t = start
-    product = np.prod([n["mu"] * share(k) for k in range(1, t + 1)], axis=0) if t else 1.0
-    for g in gradients:
-        t += 1
+    before = start[2]
+    product = np.prod([n["mu"] * share(k) for k in range(1, before + 1)], axis=0) if before else 1.0
+    for g, m, v, t in moments(gradients, n, start):
         now, later = n["mu"] * share(t), n["mu"] * share(t + 1)
         product = product * now
-        m, v = n["mu"] * m + (1.0 - n["mu"]) * g, n["beta2"] * v + (1.0 - n["beta2"]) * g * g
         step = (1.0 - now) * g / (1.0 - product) + later * m / (1.0 - product * (later if not first else 1.0))
         yield step / (np.sqrt(v / (1.0 - n["beta2"] ** t)) + n["eps"])
 
@@ -243,9 +244,7 @@ def nadam_with_schedule(gradients: Iterable[Array], n: Numbers, start: Start) ->
 @rule("s = ρs + (1 - ρ)g²; v = μv + g/(√s + ε); w - lr·v", "beta2", "mu", "eps")
 def rmsprop_with_momentum(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
     v: Any = 0.0
-    s = start[1]
-    for g in gradients:
-        s = n["beta2"] * s + (1.0 - n["beta2"]) * g * g
+    for g, s in mean_squares(gradients, n, start):
         v = n["mu"] * v + g / (np.sqrt(s) + n["eps"])
         yield v
 
@@ -261,9 +260,7 @@ def rmsprop_centered(gradients: Iterable[Array], n: Numbers, start: Start) -> It
 @rule("s = ρs + (1 - ρ)g²; Δ = g·√(d + ε)/√(s + ε); d = ρd + (1 - ρ)Δ²; w - lr·Δ", "beta2", "eps")
 def adadelta(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
     d: Any = 0.0
-    s = start[1]
-    for g in gradients:
-        s = n["beta2"] * s + (1.0 - n["beta2"]) * g * g
+    for g, s in mean_squares(gradients, n, start):
         step = g * np.sqrt(d + n["eps"]) / np.sqrt(s + n["eps"])
         d = n["beta2"] * d + (1.0 - n["beta2"]) * step * step
         yield step

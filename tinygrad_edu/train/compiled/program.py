@@ -258,6 +258,10 @@ class TrainingProgram:
         batch = [np.broadcast_to(0.0, (rows, *a.shape[1:])) for a in data]
         return self.step.sizes([*batch, *captured])
 
+    def form(self, sizes: FixedSizes | None) -> TrainingProgram | OfSizes:
+        """The program for these sizes alone, or the one of any sizes."""
+        return (sizes and self.of_sizes[sizes]) or self
+
     @cached_property
     def machine_text(self) -> str:
         """The text that is compiled: the same, with the addresses of arrays as arguments if that is possible."""

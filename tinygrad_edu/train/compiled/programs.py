@@ -50,8 +50,8 @@ class CompiledJob:
 
     @property
     def form(self) -> TrainingProgram | OfSizes:
-        """The program of any sizes, or the one for those of this job."""
-        return (self.sizes and self.program.of_sizes[self.sizes]) or self.program
+        """The program that trains this job."""
+        return self.program.form(self.sizes)
 
     @cached_property
     def own_kind(self) -> Any:

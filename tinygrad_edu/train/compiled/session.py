@@ -34,7 +34,7 @@ class Course:
         """`sizes`: those of a program that is for them alone, which was chosen for this job."""
         refuse_batch_of_one(job, program)
         self.program, self.job, self.rng = program, job, job.generator()
-        self.form = (sizes and program.of_sizes[sizes]) or program
+        self.form = program.form(sizes)
         self.optimizer: Optimizer = job.optimizer
         self.parameters: Sequence[Tensor] = job.optimizer.params
         self.buffers = Buffers(program, self.parameters, job.data, job.batch_size)
