@@ -285,7 +285,8 @@ def test_many_runs_equal_single_runs():
             model, *xor_gate(), loss="mse", optimizer=optimizer(model.parameters()), epochs=200, batch_size=2,
             seed=seed, compiled=True,
         )  # fmt: skip
-        np.testing.assert_array_equal(runs.loss_curves[0, seed], one.loss_curve)
+        # sums over a batch are added in another order side by side, and whether that shows depends on the processor
+        np.testing.assert_allclose(runs.loss_curves[0, seed], one.loss_curve, rtol=1e-9)
 
 
 def test_a_grid_of_learning_rates():

@@ -22,7 +22,8 @@ QUOTIENTS = ([(0.4, 0.9), (1.0, 1.5)], [(-3.4, -2.6), (2.0, 2.5)], [(3.2, 3.8), 
 def floor(x: float) -> float:
     """The largest whole number that is not above x.  dy/dx = 0."""
     small = abs(x) < WHOLE  # NaN and infinity are not, and stay what they are
-    return where(small, float(math.floor(where(small, x, 0.0))), x)  # type: ignore[no-any-return]
+    whole = math.copysign(float(math.floor(where(small, x, 0.0))), x)  # Python's floor makes 0 of -0.0
+    return where(small, whole, x)  # type: ignore[no-any-return]
 
 
 @op(partials=lambda *_: (0.0,), domain=BETWEEN, activation=False)
