@@ -139,7 +139,6 @@ HERE = {
     "reduce_on_plateau.final": "the smallest rate",
     "reduce_on_plateau.patience": "epochs in a row without a better loss before the rate is lowered",
     "reduce_on_plateau.threshold": "the smallest relative fall of the loss that counts",
-    "report.path": "the HTML file to write",
     "run.name": "the name of the case",
     "run.out": "the folder for the picture",
     "run.picture": "whether to draw the picture",

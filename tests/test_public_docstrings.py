@@ -57,6 +57,24 @@ def test_every_argument_is_named(name):
     assert not without_a_word(PUBLIC[name])
 
 
+def inside_a_line(x):
+    """The arguments whose meaning begins after other sentences of the same line, where nobody who scans finds it."""
+    doc = inspect.getdoc(x) or ""
+    return [name for name in inspect.signature(x).parameters if re.search(rf"[.;)] {name}(?:, \w+)*: ", doc)]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_argument_has_a_line_of_its_own(name):
+    assert not inside_a_line(PUBLIC[name])
+
+
+def test_an_argument_inside_a_line_is_found():
+    def f(x, y):
+        """x: a number. y: another."""
+
+    assert inside_a_line(f) == ["y"]
+
+
 def test_a_missing_word_is_found():
     def f(x, y):
         """Takes x alone; xy is another word."""

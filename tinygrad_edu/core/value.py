@@ -45,7 +45,8 @@ SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "square": 
 class Value(FlatNode):
     """A number that remembers how it was computed.
 
-    data: a real number. label: the name shown in pictures and errors.
+    data: a real number.
+    label: the name shown in pictures and errors.
     Attributes: `.grad`, d(root)/d(self) after `root.backward()`; `.op`, `.parents` and `.partials`, the operation,
     its inputs and ∂self/∂input. Errors: OperandError where `data` is not a real number.
 

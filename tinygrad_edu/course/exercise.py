@@ -31,9 +31,11 @@ class Mistake:
 class Exercise:
     """One exercise of the course.
 
-    name, number: as in its file. minutes: how long it takes. inputs: random arguments for all functions, by name.
-    functions: each function to fill in, with the names of what it returns. formulas: what is right, for the last hint,
-    by the name of what is returned.
+    name, number: as in its file.
+    minutes: how long it takes.
+    inputs: random arguments for all functions, by name.
+    functions: each function to fill in, with the names of what it returns.
+    formulas: what is right, for the last hint, by the name of what is returned.
     """
 
     name: str

@@ -200,7 +200,8 @@ def grade_folder(
 ) -> list[Graded]:
     """Every script and notebook below a folder, each in a process of its own; what is no exercise is named as such.
 
-    seconds: how long each submission may run. hint: how much each text tells, from 1.
+    seconds: how long each submission may run.
+    hint: how much each text tells, from 1.
     Errors: InputFileError where the folder holds none.
     """
     folder = Path(folder)

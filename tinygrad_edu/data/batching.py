@@ -30,11 +30,16 @@ Seed = int | np.random.Generator
 def orders(y: Samples, epochs: int, order: OrderName = "shuffled", seed: Seed = 0, weights: ArrayLike = None) -> Array:
     """The indices of the samples in the order in which each epoch sees them: (epochs, samples), integers.
 
-    y has one row for each sample; only "sorted" and "stratified" use it, as classes of shape (samples,) or
-    (samples, 1) or as one-hot rows. seed: a number, or a Generator, which is left where the last epoch ends: epochs
-    drawn a few at a time are the same as all at once. "stratified" keeps the count of each class in any stretch of
-    samples near its share (of 3,000 random data sets, the worst batch of one was off by 3 samples, of half of them by
-    less than 1), and exactly there in batches of a size for which all shares are whole numbers.
+    "stratified" keeps the count of each class in any stretch of samples near its share (of 3,000 random data sets, the
+    worst batch of one was off by 3 samples, of half of them by less than 1), and exactly there in batches of a size for
+    which all shares are whole numbers.
+    y: a row for each sample; only "sorted" and "stratified" use it, as classes of shape (samples,) or (samples, 1) or
+    as one-hot rows.
+    epochs: the number of orders.
+    order: "shuffled", "given", "sorted", "stratified" or "weighted".
+    seed: a number, or a Generator, which is left where the last epoch ends: epochs drawn a few at a time are the same
+    as all at once.
+    weights: one for each sample, with order="weighted", which draws samples in proportion to them.
     Errors: NameNotFoundError for an unknown order; SettingError for epochs or weights that do not fit; ShapeError.
 
     >>> orders([0, 1, 0, 1], epochs=2, order="sorted").tolist()
@@ -146,9 +151,12 @@ def batches(
 ) -> Batches:
     """Batches (X[rows], y[rows]); each loop over the result is one epoch, in a new order.
 
-    X (samples, ...), y (samples, ...); every batch has batch_size rows, the last of an epoch the rest. order: one
-    of "shuffled", "given", "sorted", "stratified", "weighted", as `orders` explains. The k-th loop sees the k-th row
-    of `orders` with the same seed. weights: one for each sample, with order="weighted".
+    The k-th loop sees the k-th row of `orders` with the same seed.
+    X, y: (samples, ...) each.
+    batch_size: the rows of a batch; the last one of an epoch has the rest.
+    order: "shuffled", "given", "sorted", "stratified" or "weighted", as `orders` explains.
+    seed: the seed of the orders, as in `orders`.
+    weights: one for each sample, with order="weighted".
     Errors: ShapeError for other lengths or no samples; SettingError for a batch_size below 1 or weights that do not
     fit; NameNotFoundError for an unknown order.
 

@@ -32,10 +32,12 @@ PGM = re.compile(rb"P5(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)\s")
 def write_image_folders(path: str | Path, X: Samples, y: Samples, names: Sequence[str] | None = None) -> None:
     """Write images as path/NAME/NUMBER.pgm, NAME being the class and NUMBER the place in X.
 
-    X (samples, height, width), or (samples, side²) for square images, grey from 0 (black) to 1, kept to 1/255;
-    y (samples,) class numbers; names: one for each class, else the numbers with leading zeros. A class without images
-    gets no folder. The folder is named `path` only once it is complete: an interrupted write leaves none, or one with
-    ".partial-" in its name, which is never read.
+    A class without images gets no folder. The folder is named `path` only once it is complete: an interrupted write
+    leaves none, or one with ".partial-" in its name, which is never read.
+    path: the folder to make.
+    X: (samples, height, width), or (samples, side²) for square images, grey from 0 (black) to 1, kept to 1/255.
+    y: (samples,) class numbers.
+    names: one for each class; by default the numbers with leading zeros.
     Errors: SettingError for greys outside [0, 1], names that cannot be folders, or a path that is there already;
     ShapeError, DtypeError.
 

@@ -27,12 +27,16 @@ SUFFIXES = (".svg", ".png", ".pdf", ".dot", ".html")
 class Drawing:
     """A picture of a computation graph as it was when `draw` was called; a notebook shows it as SVG.
 
-    dot: the picture in the DOT language; summary: what it shows, in words; title: what stands above it.
-    time_limit: seconds for the layout; collapsed_dot: drawn instead of `dot` when that takes longer;
-    advice: what to do when this takes too long too, or is "".
+    dot: the picture in the DOT language.
+    summary: what the picture shows, in words.
+    title: the text above the picture.
+    time_limit: the seconds that the layout may take.
+    collapsed_dot: a smaller picture, drawn where the layout of `dot` takes longer; "" where there is none.
+    advice: what to do where the smaller picture takes too long too.
+    views: what else the page (.html) shows, as DOT text by name: "nodes", "unfolded" (functions in all their
+    operations) and "layers".
+    story: what the page says of each node, by the node's name in `dot`.
     equations: the formulas of the graph in LaTeX, see `latex`.
-    views: what else the page (.html) shows: by name, "nodes", "unfolded" (functions in all their operations) and
-    "layers", as DOT text; story: what the page tells of each node.
 
     >>> from tinygrad_edu import Value
     >>> from tinygrad_edu.draw import draw

@@ -40,7 +40,8 @@ def export(
     without loss and optimizer, or with train=False, the file predicts alone, and X is one sample or more. Optimizers
     begin anew. The stopping rule looks at the training loss: that of a run which held samples out is left out.
     name: what functions (C) or the constant (JavaScript) are called by, default "net" and "network".
-    main: C only, a program of its own that reads CSV; samples: how many it has room for.
+    main: C only, a program of its own that reads CSV.
+    samples: C only, the number of samples that this program has room for.
     dtype: ONNX only, "float32" (the default, which every runtime computes) or "float64".
     Errors: SettingError for a path or settings that do not go together; TraceError for what cannot be written.
 

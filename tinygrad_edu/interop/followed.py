@@ -42,8 +42,9 @@ def from_torch(module: Any, X: Any = None) -> Module:
 
     module: a torch.nn.Sequential, or a module whose forward calls one layer after the other (found by torch.fx), of
     Linear, activations, Dropout, LayerNorm, BatchNorm1d, Embedding and Flatten. What has the form of an nn.MLP becomes
-    one. X: some inputs; with them RNN, GRU and LSTM are taken too, and forwards that torch.fx cannot follow: the module
-    is run on X, and what goes from layer to layer is compared.
+    one.
+    X: some inputs. With them RNN, GRU and LSTM are taken too, and forwards that torch.fx cannot follow: the module is
+    run on X, and what goes from layer to layer is compared.
     Errors: OperandError for what is no torch module or no such row of layers, SettingError for a layer that has no
     counterpart; both name it.
 

@@ -46,7 +46,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam with bias correction; weight decay λ is added to the gradient; amsgrad: with the largest v. See rules.adam.
+    """Adam with bias correction; weight decay λ is added to the gradient. See rules.adam.
 
     params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.001.

@@ -36,12 +36,14 @@ def report(
     It shows the curves, what the network has learned (boundary, confusion matrix, projection of many inputs), its
     diagnosis, its graph in the colours of its health, how activations, gradients and weights of each layer were spread
     over time, and the settings to do it again.
-
-    run: of `fit`, a file that `Run.save` has written, or a fitted estimator, of ours or of scikit-learn's, also inside
-    a Pipeline or a search; of one that is no MLP, what can be told from its answers. X, y: the data to measure on,
-    those of the training by default; an estimator needs them. diagnosis: of `tg.clinic.diagnose`; it is made by
-    default, in seconds, and left out for None. histograms: a `train.Histograms`; one that `fit` was given as a callback
-    is found, and without one a short run is trained again for them. title: the heading.
+    run: a Run of `fit`, the file that `Run.save` has written, or a fitted estimator of this library or of scikit-learn,
+    also inside a Pipeline or a search. Of an estimator that is no MLP the page shows what its answers tell.
+    X: the inputs to measure on, a row for each sample; by default those of the training. An estimator needs them.
+    y: their targets, a row for each sample; given together with X.
+    path: the HTML file to write; missing folders are made.
+    diagnosis: what `tg.clinic.diagnose` has returned; "auto" makes one, which takes seconds; None leaves it out.
+    histograms: a `train.Histograms`; by default that of `fit`'s callbacks, else of the run, if short, trained again.
+    title: the heading of the page; "" for "Training report".
     Errors: CheckpointError for a file of another form; ShapeError, DtypeError, SettingError for X and y; OperandError
     for what is neither a run nor an estimator.
 

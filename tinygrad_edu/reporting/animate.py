@@ -39,9 +39,12 @@ def animate(
     gradient in each layer. The weights on the way come from a `train.Snapshots` callback of the run; without one the
     run is trained again from its start, which has to give the same losses.
 
-    run: of `fit`, in this process. X, y: the samples to show, those of the training by default. path: where the page
-    is written right away (`.save(path)` of the result does it later). frames: how many epochs are shown at most, the
-    first and the last among them (60). title: the heading.
+    run: a Run of `fit`, made in this process.
+    X: the inputs to show, a row for each sample; by default those of the training.
+    y: their targets; given together with X.
+    path: where to write the page now; `.save(path)` of the result writes it later.
+    frames: the largest number of epochs to show, the first and the last among them; at least 2.
+    title: the heading of the page.
     Errors: SettingError for a run whose weights on the way cannot be found, OperandError for what is no run.
 
     >>> from tinygrad_edu import fit, nn, optim

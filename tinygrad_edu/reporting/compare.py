@@ -38,10 +38,13 @@ class Entry:
 def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
     """The loss curves of several runs on one chart, the validation loss of each dashed.
 
-    runs: a list, or a dict by name, of runs of `fit`, outcomes of `fit_many` (a curve for each learning rate: the
-    median of the seeds, the band that holds half of them, and each seed behind it), fitted estimators, or plain lists
-    of losses; at most 32 curves. names: one for each; by default the settings in which the runs differ.
     A notebook shows the chart; `.save("runs.html")` writes it (.svg, .png, .pdf too), the page with a table of numbers.
+    Of `fit_many` it shows a curve for each learning rate: the median of the seeds, the band that holds half of them,
+    and each seed behind it.
+
+    runs: a list of runs, or a dict of them by name, at most 32 curves: runs of `fit`, outcomes of `fit_many`, fitted
+    estimators, or plain lists of losses, one an epoch.
+    names: a name for each run; by default the keys of the dict, else the settings in which the runs differ.
     Errors: SettingError for other things, no curve at all, or names that are not as many.
 
     >>> from tinygrad_edu import fit, nn, optim

@@ -76,9 +76,10 @@ class Snapshot:
 class Histograms:
     """A callback for `fit` that keeps histograms of activations, gradients and weights of each layer.
 
-    every: epochs between two snapshots; once there are more than `most`, it doubles and every second snapshot is
-    dropped. samples: how many samples are measured, in eval mode (at most 16 for a model of Values). The run itself is
-    not changed.
+    The run itself is not changed.
+    every: the epochs between two snapshots.
+    most: the largest number of snapshots; beyond it, `every` doubles and every second snapshot is dropped.
+    samples: how many samples are measured, in eval mode (at most 16 for a model of Values).
     Errors: SettingError for numbers that are not positive integers.
 
     >>> from tinygrad_edu import fit, nn, optim

@@ -80,11 +80,12 @@ def lr_range_test(
 ) -> RangeTest:
     """Train for `steps` batches while the rate grows from `start` to `end` by equal factors, then put everything back.
 
-    optimizer: a name, a function of the parameters, or an optimizer, as in fit. stop_at: the test ends once the
-    smoothed loss is this many times the lowest one, or not finite. Afterwards model and optimizer are as before.
+    Afterwards model and optimizer are as before.
     X: the inputs, a row for each sample.
     y: the targets, a row for each sample.
+    optimizer: a name, a function of the parameters, or an optimizer, as in fit.
     batch_size: the samples of one update.
+    stop_at: the test ends once the smoothed loss is this many times the lowest one, or not finite.
     Errors: SettingError for bad settings; those of fit for data that does not fit.
 
     >>> from tinygrad_edu import nn

@@ -39,24 +39,27 @@ def diagnose(
 ) -> Diagnosis:  # fmt: skip
     """Why a training run did not learn: symptoms are measured, and causes are named only with a proof.
 
-    run_or_estimator: a Run of `fit` (X and y may be left out), a fitted MLPClassifier or MLPRegressor of ours or of
-    scikit-learn's, a Pipeline that ends in one or a search over one (GridSearchCV), a torch.nn.Module, or a Keras model
-    or its JSON; of these two loss, optimizer (an object or a name, with lr), epochs and batch_size say how it was
-    trained, in their own words (a compiled Keras model knows loss and optimizer itself, and one that was fitted its
-    epochs), and so do scheduler (of torch.optim.lr_scheduler), Keras' class_weight and callbacks (EarlyStopping,
-    ReduceLROnPlateau, LearningRateScheduler), and validation, (X, y) or the share that Keras calls validation_split.
-    A Run of `Run.load` needs X
-    and y, and an nn.MLP with its weights; of other ones, and of `fit_online`, only the curve is looked at, and
-    `not_checked` says why. goal: a loss, or a measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or
-    {"mae": ...}; by default it is derived from what the data can give, and said so. sample_weight: what `fit` of an
-    estimator was given, which does not keep it. seeds: the starts that each change is tried from. budget_s: seconds.
     The proof of a cause: of the same seeds, so many more reach the goal with one change than as is that the 90%
-    Wilson intervals are apart.
+    Wilson intervals are apart. Of a Run of `Run.load` without the weights of an nn.MLP, and of `fit_online`, only the
+    curve is looked at, and `not_checked` says why.
+    run_or_estimator: a Run of `fit`; a fitted MLPClassifier or MLPRegressor of this library or of scikit-learn, also
+    in a Pipeline or a search (GridSearchCV); a torch.nn.Module; or a Keras model or its JSON. Other arguments say how
+    these two were trained; a compiled Keras model knows its loss and optimizer, and a fitted one its epochs.
+    X, y: the data of the training; only a Run of `fit` knows its own.
+    goal: a loss, or a measure such as {"accuracy": 0.95}, {"r2": ...}, {"mse": ...} or {"mae": ...}; by default it is
+    derived from what the data can give, and said so.
+    seeds: the number of starts that each change is tried from.
+    budget_s: the seconds that all trials may take together.
+    loss, optimizer, lr: as torch or Keras name them; optimizer is an object, or a name with lr.
+    epochs, batch_size: of the training of a torch or Keras model.
+    sample_weight: the weights that `fit` of an estimator was given, which does not keep them.
+    class_weight, callbacks: of Keras; of the callbacks EarlyStopping, ReduceLROnPlateau, LearningRateScheduler.
+    validation: (X, y), or the share that Keras calls validation_split.
+    scheduler: of torch.optim.lr_scheduler.
     Errors: OperandError for what is no training run, SettingError for settings, NameNotFoundError for a measure.
 
-    >>> from tinygrad_edu import nn, optim
+    >>> from tinygrad_edu import fit, nn, optim
     >>> from tinygrad_edu.data import xor_gate
-    >>> from tinygrad_edu.train import fit
     >>> model = nn.MLP([2, 8, 1], init="zeros")
     >>> run = fit(model, *xor_gate(), loss="mse", optimizer=optim.Adam(model.parameters(), lr=0.05), epochs=200)
     >>> diagnose(run).causes[0].code
@@ -195,8 +198,9 @@ def certain(evidence: str, proof: str, remedy: str, code: str = "constant_or_non
 def diagnose_curve(losses: ArrayLike, validation: Any = None) -> Diagnosis:
     """What loss curves alone can tell, the loss of each epoch, and what they cannot.
 
-    losses: of the training samples; validation: of samples held out, where there are any.
     No cause is named: that needs a proof, and a proof needs the model and the data. `healthy` is None.
+    losses: the loss of the training samples, one number an epoch.
+    validation: the loss of samples held out, where there are any.
     Errors: SettingError if `losses` is not a 1-D sequence of numbers.
 
     >>> print(diagnose_curve([1.0, 0.9, 2.0, 5.0, 20.0, 90.0, 400.0, 2000.0]).symptoms[0])

@@ -59,14 +59,16 @@ def check_backprop(
 ) -> BackpropReport:
     """Compare gradients written by hand with the right ones, and name the mistake that gives the wrong ones.
 
-    forward: params → loss, plain NumPy or pure Python, as it is. params: arrays, numbers or lists, in a dict, a list, a
-    tuple or an object, nested. grads: the gradients that the learner's backward computes, in the same form or as a dict
-    (`dW1` is the gradient of `W1`); or the backward itself, a function of params, which is then followed line by line;
-    or updated: the parameters after one step w - lr·∂loss/∂w, with that lr.
-    lr: also tells whether a delta went through weights that had been updated.
     A mistake is certain when the backward pass with it gives the learner's numbers to 1e-6 (relative, each gradient).
-    The learner's objects are left as they were. Errors: ExaminerError, NameNotFoundError, ShapeError, SettingError for
-    what cannot be judged; each says what.
+    The learner's objects are left as they were.
+
+    forward: params → loss, plain NumPy or pure Python, as it is.
+    params: arrays, numbers or lists, in a dict, a list, a tuple or an object, nested.
+    grads: the gradients that the learner's backward computes, in the form of params or as a dict (`dW1` is the gradient
+    of `W1`); or the backward itself, a function of params, which is then followed line by line.
+    lr: the learning rate; with it, a delta that went through weights that had been updated is found too.
+    updated: in place of grads, the parameters after one step w - lr·∂loss/∂w; needs lr.
+    Errors: ExaminerError, NameNotFoundError, ShapeError, SettingError for what cannot be judged; each says what.
 
     >>> X, t, W = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[1.0], [0.0]]), np.array([[0.5], [-1.0]])
     >>> def forward(p):
@@ -214,7 +216,9 @@ def check_step(step: Callable[[Any], Any], forward: Forward, params: Any, *, lr:
 
     The gradient is what the step has subtracted, divided by lr: (w - w_new)/lr.
     step: params → new params; or it changes params in place and returns nothing.
-    forward: params → the loss. params: the weights to check at. lr: the learning rate of the step.
+    forward: params → the loss.
+    params: the weights to check at.
+    lr: the learning rate of the step.
     Errors: those of `check_backprop`.
 
     >>> forward = lambda p: 0.5 * np.sum((2.0 * p["w"] - 1.0) ** 2)

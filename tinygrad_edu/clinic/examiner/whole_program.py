@@ -27,13 +27,16 @@ def check_program(
 ) -> BackpropReport:
     """Examine a program that updates itself: its gradients, and its update.
 
-    obj: what holds the parameters: an object, a list of layers, a dict, a module or its globals(). step: trains it
-    once; loss: measures it, on the same data. lr: the learning rate, where it is known. What a step changes and the
-    loss depends on is a parameter; each is named by its path. What the step leaves as it is counts as forgotten where
-    the program makes a gradient for it or trains its other half (W1 of b1); other weights that stay get a remark. A
-    right step of an optimizer of `tg.optim`, clipped or with weight decay, is right, and so is one that makes several
-    of them, on one sample or a few each; where the rule is not known, the gradients alone are judged. Everything that
-    the program can reach is left as it was, also when its step raises.
+    What a step changes and the loss depends on is a parameter; each is named by its path. What the step leaves as it
+    is counts as forgotten where the program makes a gradient for it or trains its other half (W1 of b1); other weights
+    that stay get a remark. A right step of an optimizer of `tg.optim`, clipped or with weight decay, is right, and so
+    is one that makes several of them, on one sample or a few each; where the rule is not known, the gradients alone
+    are judged. Everything that the program can reach is left as it was, also when its step raises.
+
+    obj: what holds the parameters: an object, a list of layers, a dict, a module or its globals().
+    step: a function without arguments that trains the program once.
+    loss: a function without arguments that measures the loss, on the same data.
+    lr: the learning rate, where it is known.
     Errors: ExaminerError where the step changes nothing, or the loss cannot be judged.
 
     >>> net = {"w": 3.0}

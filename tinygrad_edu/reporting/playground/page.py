@@ -37,8 +37,10 @@ def playground(
     the page, which trains by functions that the compiler makes of the library's own table, written in JavaScript. It
     exports the Python that gives the same losses. One file; nothing is loaded, and nothing leaves it.
 
-    X (samples, features), up to 5,000 and 16; y, numbers or 2 to 8 classes: your data, beside those that are made.
-    path: where the page is written right away (`.save(path)` of the result does it later). title: the heading.
+    X: inputs of your own, (samples, features), up to 5,000 and 16; the page offers them beside its own data sets.
+    y: their targets: a number for each sample, or 2 to 8 classes; given together with X.
+    path: where to write the page now; `.save(path)` of the result writes it later.
+    title: the heading of the page.
     Errors: ShapeError, DtypeError, SettingError for data that the page cannot show.
 
     >>> from tinygrad_edu.data import moons
