@@ -7,6 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
+from tinygrad_edu.core import scalar_transforms
 from tinygrad_edu.core.one_name import GROUPS, SAME
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.errors import TinygradError
@@ -107,6 +108,32 @@ LAYERS_TWICE = [
 @pytest.mark.parametrize(("layer", "places", "options"), LAYERS_TWICE)
 def test_layers(layer, places, options):
     refuses(layer, places, options)
+
+
+TRANSFORMS = [
+    tg.grad,
+    tg.value_and_grad,
+    tg.jacobian,
+    tg.hessian,
+    scalar_transforms.grad,
+    scalar_transforms.value_and_grad,
+]
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_transforms(transform):
+    def f(x, y):
+        return x * y
+
+    assert transform(f, argnums=1)(2.0, 3.0) == transform(f, 1)(2.0, 3.0) == transform(f, argnum=1)(2.0, 3.0)
+    for places, options in [((0,), {"argnums": 1}), ((), {"argnum": 0, "argnums": 1}), ((1,), {"argnum": 0})]:
+        refuses(transform, (f, *places), options)
+
+
+def test_backward():
+    one, two = np.ones(3), np.full(3, 2.0)
+    for places, options in [((one,), {"gradient": two}), ((), {"grad": one, "gradient": two})]:
+        refuses((tg.Tensor(one, requires_grad=True) * 2.0).backward, places, options)
 
 
 def test_options_that_nothing_reads_are_refused():

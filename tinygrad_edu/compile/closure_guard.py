@@ -68,12 +68,16 @@ class Guard:
                 return False
         return True
 
+    def settle(self) -> None:
+        """Of what the trace itself has changed, compare the rest from now on."""
+        self.entries = [settled for check in self.entries for settled in check.settle()]
+
     def compare(self, read: Readings, unread: Container[int]) -> None:
         """From now on compare what a trace has read, and all numbers of what is not known to be unread.
 
         Of what the trace itself has changed the rest is compared.
         """
-        self.entries = [settled for check in self.entries for settled in check.settle()]
+        self.settle()
         for name, thing in self.things:
             known = read.get(id(thing), set())
             for aspect in known if id(thing) in unread else known | {NUMBERS}:

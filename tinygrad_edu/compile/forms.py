@@ -12,7 +12,7 @@ from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.scalar.function import ScalarFunction, TracedValue
 from tinygrad_edu.compile.unread import NUMBERS, Readings, readings, stand_ins
-from tinygrad_edu.compile.variants import Variants
+from tinygrad_edu.compile.variants import PLAIN, Variants
 from tinygrad_edu.core.modes import MODES, tracing
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
@@ -22,7 +22,6 @@ Function = Callable[..., Any]
 Task = Callable[[Any, Sequence[Any]], Any]  # of a ScalarFunction or ArrayFunction and the arguments
 # Names of what gives other answers from call to call without a state that could be compared.
 VOLATILE = {"SystemRandom", "datetime", "default_rng", "os", "perf_counter", "secrets", "time", "urandom", "uuid"}
-PLAIN = frozenset([float, int])
 
 
 class Watch:
@@ -52,7 +51,8 @@ class Watch:
             program = trace()
         changed = state.opaque or state.first_change()
         if changed or guard.names & VOLATILE:
-            self.refuse_difference(program, trace, state, changed)
+            earlier, guard = guard, self.refuse_difference(program, trace, state, changed)
+            guard.contents.update(earlier.contents)  # which the programs traced before have read
         unread = {id(x) for x in nodes}
         if any(isinstance(x, np.ndarray) for x in program.read_anew()):
             unread |= self.look_for_readers(guard, program, trace, read)
@@ -60,11 +60,15 @@ class Watch:
         self.guard = guard
         return program
 
-    def refuse_difference(self, program: Any, trace: Callable[[], Any], state: PythonState, changed: str) -> None:
-        """Errors: TraceError if another trace gives another program."""
-        after = PythonState(f=self.f)
+    def refuse_difference(self, program: Any, trace: Callable[[], Any], state: PythonState, changed: str) -> Guard:
+        """What the function closes over after its trace, such as a list that the trace has made.
+
+        Errors: TraceError if another trace gives another program.
+        """
+        after, guard = PythonState(f=self.f), Guard(self.f)
         try:
             again = trace()
+            guard.settle()  # what each trace changes, such as a list of losses that it fills, is not compared
         finally:
             after.restore()
         if program.signature() != again.signature():
@@ -73,6 +77,7 @@ class Watch:
                 f"{self.name} computes something else at each call, which a compiled program cannot do: "
                 f"{state.opaque or seen}. Give the numbers as an argument"
             )
+        return guard
 
     def look_for_readers(self, guard: Guard, program: Any, trace: Callable[[], Any], read: Readings) -> set[int]:
         """The ids of the arrays whose numbers no trace asks for: a further one, with stand-ins for them, says so.
@@ -110,8 +115,7 @@ class Forms:
         """Run the task in the form that fits these arguments; `nested`: are gradients among its results?"""
         if MODES.value_trace is not None or MODES.tensor_trace is not None:
             raise TraceError(f"{self.name}: a gradient that is added to .grad cannot be part of a compiled function")
-        numbers = PLAIN.issuperset(map(type, given)) or not self.variants.concern(nesting, given)
-        if not numbers:
+        if self.variants.concern(nesting, given):
             return self.variants.run(task, nesting, given, nested)
         self.variants.newest = None
         try:

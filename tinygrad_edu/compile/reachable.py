@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compile.entries import ABSENT, Entries, Names
+from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.notes import Notes, Place
 from tinygrad_edu.compile.user_code import (
     ATOMS,
@@ -276,6 +277,8 @@ class Walk(Notes):
         return iter(())
 
     def of_tensor(self, name: str, x: Tensor) -> Iterator[Place]:
+        if isinstance(x, Traced):  # which a trace has left behind: it has no numbers
+            return iter(())
         self.things.append((name, x))
         self.facts.add(name, x, "requires_grad")
         return iter(())

@@ -13,6 +13,7 @@ from tinygrad_edu.errors import OperandError, TraceError
 
 Function = Callable[..., Any]
 Task = Callable[[Any, Sequence[Any]], Any]
+PLAIN = frozenset([float, int])  # which are numbers, without a longer look
 MOST = 256  # forms that are kept
 
 
@@ -32,7 +33,8 @@ class Variants:
     def concern(self, nesting: Any, given: Sequence[Any]) -> bool:
         """Is any argument given by name, or part of the program?"""
         named = nesting[1][1][1]
-        return bool(named) or nesting in self.by_value or any(map(is_fixed, given))
+        fixed = not PLAIN.issuperset(map(type, given)) and any(map(is_fixed, given))
+        return fixed or bool(named) or nesting in self.by_value
 
     def run(self, task: Task, nesting: Any, given: Sequence[Any], nested: bool) -> Any:
         """The task with the compiled form for these arguments."""

@@ -10,10 +10,12 @@ import numpy as np
 from tinygrad_edu import checks
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.argnums import is_several, places_of, refuse_options
+from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.pytree import tree_leaves, tree_map, with_leaves
 from tinygrad_edu.core.transforms import Argnum, Function, as_node, grad, ops_sum, replace_arguments, vjp
 
 
+@functools.partial(one_name_each, "jacobian")
 def jacobian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, **options: Option) -> Function:
     """All ∂yᵢ/∂xⱼ as a function of the same arguments; shape of y, then shape of x.
 
@@ -68,6 +70,7 @@ def one_hot(i: int, y: Node) -> Any:
     return seed.reshape(np.shape(y))
 
 
+@functools.partial(one_name_each, "hessian")
 def hessian(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, **options: Option) -> Function:
     """All ∂²f/∂xᵢ∂xⱼ of a function with one number as its result, as a function of the same arguments.
 

@@ -14,6 +14,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 SAME = (
     ("axis", "dim"), ("keepdims", "keepdim"), ("ddof", "correction", "unbiased"), ("rcond", "rtol"), ("a_min", "min"),
     ("a_max", "max"), ("shape", "newshape"), ("mask", "attn_mask"), ("causal", "is_causal"),
+    ("argnum", "argnums"), ("grad", "gradient"),
 )  # fmt: skip
 GROUPS = {name: group for group in SAME for name in group}
 SECOND = frozenset(name for group in SAME for name in group[1:])  # one of them is there wherever an option is twice

@@ -24,6 +24,11 @@ def tree_leaves(tree: ArrayLike) -> Iterator[Any]:
         yield tree
 
 
+def given_leaves(tree: ArrayLike) -> list[Any]:
+    """The leaves without None, which in an argument stands for what is not given, as in JAX."""
+    return [x for x in tree_leaves(tree) if x is not None]
+
+
 def tree_map(function: Callable[..., Any], tree: ArrayLike, *others: ArrayLike) -> Any:
     """The same nesting with function(leaf, its counterparts in the other trees) at every leaf.
 

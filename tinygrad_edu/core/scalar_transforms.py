@@ -14,6 +14,7 @@ from typing import Any
 from tinygrad_edu.core import ops, value
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.argnums import is_several, places_of
+from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import GradcheckError, NonScalarBackwardError, OperandError
 
@@ -30,6 +31,7 @@ class _Depth(threading.local):
 DEPTH = _Depth()
 
 
+@functools.partial(one_name_each, "grad")
 def grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) -> Function:
     """The gradient of a function of numbers, as a function of the same arguments.
 
@@ -39,11 +41,12 @@ def grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) -> F
 
     @functools.wraps(f)
     def gradient(*arguments: ArrayLike, **options: Option) -> Any:
-        return value_and_grad(f, argnum, argnums=argnums)(*arguments, **options)[1]
+        return value_and_grad(f, argnum if argnums is None else argnums)(*arguments, **options)[1]
 
     return gradient
 
 
+@functools.partial(one_name_each, "value_and_grad")
 def value_and_grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None) -> Function:
     """(f, gradient) in one pass, as a function of the same arguments.
 

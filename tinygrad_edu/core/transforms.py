@@ -24,8 +24,9 @@ from tinygrad_edu.core.argnums import at_places, is_several, places_of, refuse_o
 from tinygrad_edu.core.backward import pull_with_care, tensor_gradients, wanting
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, recording, switch_mode
+from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
-from tinygrad_edu.core.pytree import tree_leaves, tree_map
+from tinygrad_edu.core.pytree import given_leaves, tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.user_errors import is_of_user
 from tinygrad_edu.core.value import Value
@@ -52,6 +53,7 @@ def inside_transform() -> Iterator[None]:
         DEPTH.level -= 1
 
 
+@functools.partial(one_name_each, "grad")
 def grad(
     f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False, **options: Option
 ) -> Function:
@@ -64,7 +66,7 @@ def grad(
     >>> round(grad(lambda w, x: (w * x).tanh())(0.5, 2.0), 6)
     0.839949
     """
-    both = value_and_grad(f, argnum, argnums=argnums, has_aux=has_aux, **options)
+    both = value_and_grad(f, argnum if argnums is None else argnums, has_aux=has_aux, **options)
 
     @functools.wraps(f)
     def gradient(*arguments: ArrayLike, **options: Option) -> Any:
@@ -74,6 +76,7 @@ def grad(
     return gradient
 
 
+@functools.partial(one_name_each, "value_and_grad")
 def value_and_grad(
     f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = None, has_aux: bool = False, **options: Option
 ) -> Function:
@@ -188,11 +191,6 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, 
         return tuple(tree_map(lambda x: like(x, found, again), primals))
 
     return (y if nested else unwrap(y)), pull
-
-
-def given_leaves(tree: ArrayLike) -> list[Any]:
-    """The leaves without None, which in an argument stands for what is not given, as in JAX."""
-    return [x for x in tree_leaves(tree) if x is not None]
 
 
 def like(x: Node, found: Iterator[Any], again: bool) -> Any:

@@ -1,0 +1,89 @@
+"""Arguments given by place, by name or left at their default: jit takes them as Python does, in every order.
+
+For each signature the calls of its row run one after another through one compiled function, twice, so that a form
+made for one call meets all the others.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tests.compile.programs import without_numba
+from tinygrad_edu import jit
+
+X = np.array([1.0, -2.0, 0.5])
+
+
+def call(*arguments, **named):
+    return arguments, named
+
+
+ROWS = {
+    "a default": (
+        lambda x, y=2.0: x * y,
+        [call(3.0), call(3.0, y=5.0), call(3.0, 4.0), call(x=3.0, y=7.0), call(y=2.0, x=1.0), call(X[0], y=2)],
+    ),
+    "names only": (
+        lambda x, *, k=2.0, m=3.0: x * k - m,
+        [call(3.0), call(3.0, k=1.0), call(3.0, m=1.0), call(3.0, m=1.0, k=2.0), call(3.0, k=2.0, m=1.0)],
+    ),
+    "any names": (
+        lambda x, **k: x * sum(k.values()),
+        [call(3.0, a=2.0), call(3.0, a=2.0, b=4.0), call(3.0, b=2.0, a=1.0), call(3.0, c=1.0)],
+    ),
+    "their order": (lambda x, **k: x * next(iter(k.values())), [call(3.0, a=2.0, b=4.0), call(3.0, b=5.0, a=1.0)]),
+    "any number": (lambda *a: a[0] * sum(a), [call(3.0), call(3.0, 2.0), call(3.0, 2.0, 1.0)]),
+    "all by name": (lambda a, b: a - 2.0 * b, [call(a=1.0, b=2.0), call(b=1.0, a=2.0), call(1.0, b=3.0)]),
+    "None": (
+        lambda x, b=None: x * 2.0 if b is None else x * b,
+        [call(3.0), call(3.0, b=4.0), call(3.0, 4.0), call(3.0, None), call(3.0, b=None)],
+    ),
+    "a flag": (
+        lambda x, t=False: x * 2.0 if t else x,
+        [call(3.0), call(3.0, t=True), call(3.0, True), call(3.0, False), call(3.0, t=False)],
+    ),
+    "text": (lambda x, mode="a": x * len(mode), [call(3.0), call(3.0, mode="bb"), call(3.0, "ccc")]),
+    "a nesting": (
+        lambda d, s=1.0: d["a"] * d["b"][0] * s,
+        [call({"a": 2.0, "b": [3.0]}), call({"a": 2.0, "b": [3.0]}, s=4.0), call({"b": [3.0], "a": 2.0}, 4.0)],
+    ),
+    "a count": (
+        lambda x, n=2: sum([x * x for _ in range(n)]),
+        [call(3.0), call(4.0, n=3), call(3.0, n=1), call(3.0, 4), call(2.0)],
+    ),
+    "an array": (
+        lambda x, y=2.0, power=1: np.sum(x**power * y),
+        [call(X), call(X, y=5.0), call(X, 5.0), call(X, power=2), call(X[:2], power=2, y=X[:2]), call(x=X, y=X)],
+    ),
+}  # fmt: skip
+
+
+def plain_numbers(tree):
+    return np.asarray(getattr(tree, "data", tree), float).tolist()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_calls_of_one_function(name):
+    f, calls = ROWS[name]
+    with without_numba():
+        compiled = jit(f)
+        for given, named in itertools.chain(calls, reversed(calls)):
+            assert plain_numbers(compiled(*given, **named)) == pytest.approx(plain_numbers(f(*given, **named)))
+            if given and isinstance(given[0], (float, np.ndarray)):
+                y, slope = compiled.value_and_grad(*given, **named)
+                wanted, right = tg.value_and_grad(f)(*given, **named)
+                assert y == pytest.approx(plain_numbers(wanted))
+                assert np.allclose(plain_numbers(slope), plain_numbers(right))
+
+
+@pytest.mark.parametrize("given", [1.0, X])
+def test_names_that_the_function_does_not_have(given):
+    compiled = jit(lambda x, y: np.sum(x * y))
+    with without_numba():
+        compiled(given, given)
+        for named in ({"bogus": 1.0}, {"x": 1.0}, {"argnums": 1}):
+            for way in (compiled, compiled.value_and_grad, compiled.backward):
+                with pytest.raises(TypeError):
+                    way(given, given, **named)
