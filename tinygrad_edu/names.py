@@ -42,7 +42,8 @@ NormName = Literal[
 ] | str
 
 OptimizerName = Literal[
-    "adadelta", "adagrad", "adam", "adamax", "adamw", "lbfgs", "lion", "nadam", "rmsprop", "rprop", "sgd",
+    "adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "lbfgs", "lion", "nadam", "radam", "rmsprop", "rprop",
+    "sgd",
 ] | str
 
 OrderName = Literal[
@@ -55,5 +56,6 @@ ScikitLearnLossName = Literal[
 ] | str
 
 SolverName = Literal[
-    "adadelta", "adagrad", "adam", "adamax", "adamw", "lbfgs", "lion", "nadam", "rmsprop", "rprop", "sgd",
+    "adadelta", "adagrad", "adam", "adamax", "adamw", "asgd", "lbfgs", "lion", "nadam", "radam", "rmsprop", "rprop",
+    "sgd",
 ] | str

@@ -16,6 +16,19 @@ CALLS = {
     "LinearLR": [{}, {"start_factor": 0.1, "end_factor": 0.7, "total_iters": 4}],
     "CosineAnnealingLR": [{"T_max": 5}, {"T_max": 4, "eta_min": 0.01}],
     "CosineAnnealingWarmRestarts": [{"T_0": 3}, {"T_0": 2, "T_mult": 2, "eta_min": 0.01}],
+    "PolynomialLR": [{}, {"total_iters": 7, "power": 2.0}],
+    "MultiplicativeLR": [{"lr_lambda": lambda e: 0.9 if e % 2 else 1.05}],
+    "OneCycleLR": [
+        {"max_lr": 0.3, "total_steps": 20},
+        {"max_lr": [0.3, 0.1], "epochs": 3, "steps_per_epoch": 7, "anneal_strategy": "linear", "pct_start": 0.2},
+        {"max_lr": 0.3, "total_steps": 16, "three_phase": True, "div_factor": 4.0, "final_div_factor": 10.0},
+    ],
+    "CyclicLR": [
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 3},
+        {"base_lr": [0.01, 0.02], "max_lr": 0.1, "step_size_up": 2, "step_size_down": 4, "mode": "triangular2"},
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 2, "mode": "exp_range", "gamma": 0.9, "base_momentum": 0.5},
+        {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 2, "scale_fn": lambda cycle: 1.0 / cycle},
+    ],
     "LambdaLR": [{"lr_lambda": lambda e: 0.9**e}, {"lr_lambda": [lambda e: 1.0 / (1 + e), lambda e: 0.5]}],
     "ReduceLROnPlateau": [
         {"patience": 1, "factor": 0.5},
@@ -24,11 +37,47 @@ CALLS = {
         {"patience": 0, "threshold": 0.015, "threshold_mode": "abs", "eps": 0.002},
     ],
 }
+JOINED = {
+    "a warm-up": lambda S, o: S.SequentialLR(o, [S.LinearLR(o, 0.1, total_iters=3), S.CosineAnnealingLR(o, 6)], [3]),
+    "three": lambda S, o: S.SequentialLR(
+        o, [S.ConstantLR(o, 0.5, 2), S.StepLR(o, 2, 0.5), S.MultiStepLR(o, [1, 2])], [2, 7]
+    ),
+    "without a closed form": lambda S, o: S.SequentialLR(
+        o, [S.LambdaLR(o, lambda e: 1.0 / (1 + e)), S.MultiplicativeLR(o, lambda e: 0.9)], [4]
+    ),
+    "restarts": lambda S, o: S.SequentialLR(o, [S.ExponentialLR(o, 0.8), S.CosineAnnealingWarmRestarts(o, 3)], [5]),
+    "a polynomial": lambda S, o: S.SequentialLR(o, [S.PolynomialLR(o, 4), S.LinearLR(o, 0.2)], [6]),
+    "all at once": lambda S, o: S.ChainedScheduler([S.ConstantLR(o, 0.1, 4), S.ExponentialLR(o, 0.9)], optimizer=o),
+}
 LOSSES = [1.0, 0.9, 0.95, 0.94, 0.96, 0.5, 0.51, 0.52, 0.53, 0.54, 0.55, 0.2, 0.3, 0.3, 0.3, math.inf]
 
 
 def test_every_scheduler_has_a_call():
-    assert CALLS.keys() == lr_scheduler.CLASSES.keys() - {"LRScheduler"}
+    assert CALLS.keys() == lr_scheduler.CLASSES.keys() - {"LRScheduler", "SequentialLR", "ChainedScheduler"}
+
+
+def two_groups(library, leaf, rates=(0.2, 0.1)):
+    groups = [{"params": [leaf()], "lr": lr} for lr in rates]
+    return library.optim.SGD(groups, lr=0.1, momentum=0.5)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", JOINED)
+def test_joined_schedulers_are_pytorchs(name):
+    import torch
+
+    theirs = two_groups(torch, lambda: torch.nn.Parameter(torch.zeros(1)))
+    pairs = [(two_groups(tg, lambda: tg.Value(1.0)), lr_scheduler) for _ in range(2)]
+    expected = JOINED[name](torch.optim.lr_scheduler, theirs)
+    found, other = (JOINED[name](module, optimizer) for optimizer, module in pairs)
+    for epoch in range(14):
+        rates = [group["lr"] for group in theirs.param_groups]
+        assert [group["lr"] for group in found.optimizer.param_groups] == pytest.approx(rates, rel=1e-12, abs=1e-17)
+        assert found.get_last_lr() == pytest.approx(expected.get_last_lr(), rel=1e-12, abs=1e-17)
+        if epoch == 6:  # another one goes on from here
+            other.load_state_dict(found.state_dict())
+            found = other
+        theirs.step(), expected.step(), found.step()
 
 
 @pytest.mark.torch
@@ -45,6 +94,8 @@ def test_the_rates_are_pytorchs(name, options):
         rates = [group["lr"] for group in theirs.param_groups]
         assert [group["lr"] for group in ours.param_groups] == pytest.approx(rates, rel=1e-12, abs=1e-17)
         assert found.get_last_lr() == pytest.approx(rates, rel=1e-12, abs=1e-17)
+        momenta = [group["momentum"] for group in theirs.param_groups]
+        assert [group["momentum"] for group in ours.param_groups] == pytest.approx(momenta, rel=1e-12)
         theirs.step()
         for scheduler in (expected, found):
             scheduler.step(loss) if name == "ReduceLROnPlateau" else scheduler.step()
@@ -148,22 +199,30 @@ def test_bad_settings_are_named():
         (lambda: lr_scheduler.LambdaLR(optimizer, None), "lr_lambda=None"),
         (lambda: lr_scheduler.LambdaLR(optimizer, [abs, abs]), "2 entries, and the optimizer 1 groups"),
         (lambda: lr_scheduler.LambdaLR(optimizer, lambda e: None), "a number is needed"),
+        (lambda: lr_scheduler.OneCycleLR(optimizer, 0.1), "epochs=None"),
+        (lambda: lr_scheduler.OneCycleLR(optimizer, 0.1, 9, anneal_strategy="x"), "anneal_strategy='x'"),
+        (lambda: [s := lr_scheduler.OneCycleLR(optimizer, 0.1, 1), s.step(), s.step()], "step 2 of total_steps=1"),
+        (lambda: lr_scheduler.CyclicLR(tg.optim.Rprop([tg.Value(1.0)]), 0.1, 1.0), "Rprop has no momentum"),
+        (lambda: lr_scheduler.CyclicLR(optimizer, 0.1, 1.0, scale_fn=3), "scale_fn=3"),
+        (lambda: lr_scheduler.SequentialLR(optimizer, [], []), "0 schedulers have 0 milestones"),
+        (lambda: lr_scheduler.ChainedScheduler([optimizer]), "a list of schedulers"),
+        (
+            lambda: lr_scheduler.ChainedScheduler([lr_scheduler.ReduceLROnPlateau(optimizer)]),
+            "ReduceLROnPlateau needs a metric",
+        ),
         (lambda: lr_scheduler.ReduceLROnPlateau(optimizer, threshold_mode="x"), "threshold_mode='x'"),
         (lambda: lr_scheduler.ReduceLROnPlateau(optimizer, min_lr=[0.1, 0.1]), "2 entries"),
     ):
         with pytest.raises(SettingError, match=text):
             make()
-    with pytest.raises(AttributeError, match=r"tg\.optim\.schedules\.one_cycle"):
-        lr_scheduler.OneCycleLR  # noqa: B018
 
 
 def test_what_only_changes_how_pytorch_computes_is_taken():
     assert tg.optim.AdamW([tg.Value(1.0)], lr=0.1, fused=True, foreach=False).lr == 0.1
     assert tg.optim.SGD([tg.Value(1.0)], lr=0.1, maximize=False, dampening=0, differentiable=False).lr == 0.1
-    for name, text in (("maximize", r"\(-objective\)"), ("dampening", "whole gradient"), ("differentiable", "grad")):
-        with pytest.raises(SettingError, match=f"{name}.*{text}"):
-            tg.optim.SGD([tg.Value(1.0)], **{name: 0.5})
-    with pytest.raises(SettingError, match="nesterov=0"):
-        tg.optim.SGD([tg.Value(1.0)], 0.1, 0.9, 0, 1e-4)  # PyTorch's order, with dampening in fourth place
+    with pytest.raises(SettingError, match=r"differentiable.*tg\.grad"):
+        tg.optim.SGD([tg.Value(1.0)], differentiable=True)
+    with pytest.raises(SettingError, match=r"SGD: 0, 0\.0001 without a name.*dampening, weight_decay"):
+        tg.optim.SGD([tg.Value(1.0)], 0.1, 0.9, 0, 1e-4)  # the fourth place is PyTorch's dampening
     with pytest.raises(SettingError, match="history_size is history"):
         tg.optim.LBFGS([tg.Value(1.0)], lr=0.8)

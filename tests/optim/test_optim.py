@@ -7,6 +7,7 @@ from tinygrad_edu import Tensor, Value, nn
 from tinygrad_edu.data import moons
 from tinygrad_edu.nn import losses
 from tinygrad_edu.optim import (
+    ASGD,
     SGD,
     Adadelta,
     Adagrad,
@@ -15,6 +16,7 @@ from tinygrad_edu.optim import (
     AdamW,
     Lion,
     NAdam,
+    RAdam,
     RMSprop,
     Rprop,
     rules,
@@ -56,6 +58,16 @@ RECIPES = [
     (Adadelta, {"lr": 0.5, "rho": 0.8, "eps": 1e-3, "weight_decay": 0.05}),
     (Lion, {"lr": 0.01}),
     (Lion, {"lr": 0.02, "betas": (0.8, 0.9), "weight_decay": 0.3}),
+    (RAdam, {}),
+    (RAdam, {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.05}),
+    (RAdam, {"lr": 0.02, "betas": (0.8, 0.5), "weight_decay": 0.3, "decoupled_weight_decay": True}),
+    (NAdam, {"lr": 0.05, "weight_decay": 0.3, "decoupled_weight_decay": True}),
+    (ASGD, {}),
+    (ASGD, {"lr": 0.1, "lambd": 0.02, "alpha": 0.5, "t0": 3.0, "weight_decay": 0.05}),
+    (SGD, {"lr": 0.1, "momentum": 0.8, "dampening": 0.3, "weight_decay": 0.02}),
+    (SGD, {"lr": 0.1, "dampening": 0.5}),
+    (SGD, {"lr": 0.01, "momentum": 0.5, "weight_decay": 0.02, "maximize": True}),
+    (AdamW, {"lr": 0.01, "weight_decay": 0.3, "maximize": True, "amsgrad": True}),
     (Rprop, {"lr": 0.1}),
     (Rprop, {"lr": 0.01, "etas": (0.7, 1.5)}),
     (Rprop, {"lr": 0.01, "step_sizes": (5e-3, 0.02)}),

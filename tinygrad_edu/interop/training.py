@@ -34,6 +34,7 @@ OPTIONS = {  # by optimizer: (name in torch's groups, name here)
     "Adagrad": (("lr_decay", "lr_decay"), ("eps", "eps"), ("weight_decay", "weight_decay")),
     "Rprop": (("etas", "etas"), ("step_sizes", "step_sizes")),
 }
+RARE = ("amsgrad", "centered", "dampening", "initial_accumulator_value")  # of any of them, where it is set
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,10 @@ def optimizer_of(optimizer: Any, lr: float | None = None) -> tuple[str, Any, dic
         own = kind == "Adam" and options.get("weight_decay")  # Keras takes it off the weights, not into the gradient
         return "AdamW" if own else kind, rate, options
     group = groups[0]
-    if group.get("amsgrad") or group.get("dampening"):
-        raise SettingError(f"{kind}(amsgrad or dampening) has no counterpart")
+    if group.get("maximize"):
+        raise SettingError(f"{kind}(maximize=True) makes the loss larger: a diagnosis is of training that lowers it")
     options = {ours: group[theirs] for theirs, ours in OPTIONS[kind] if theirs in group}
+    options |= {name: group[name] for name in RARE if group.get(name)}
     return kind, float(group.get("initial_lr", group["lr"]) if lr is None else lr), options
 
 

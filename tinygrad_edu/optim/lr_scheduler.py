@@ -15,6 +15,8 @@ from tinygrad_edu import checks
 from tinygrad_edu.elsewhere import habits
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.optim.lr_scheduler_base import LRScheduler, refuse_other_length
+from tinygrad_edu.optim.lr_scheduler_cycles import CyclicLR, OneCycleLR
+from tinygrad_edu.optim.lr_scheduler_joined import ChainedScheduler, SequentialLR
 from tinygrad_edu.optim.optimizer import Optimizer
 
 Rate = Callable[[int], float]
@@ -44,6 +46,27 @@ class LambdaLR(LRScheduler):
     def state_dict(self) -> dict[str, Any]:
         """As for every scheduler; functions are not kept."""
         return {name: x for name, x in super().state_dict().items() if name != "lr_lambdas"}
+
+
+class MultiplicativeLR(LambdaLR):
+    """η ← η·f(epoch): each epoch's factor on the rate of the one before.
+
+    lr_lambda: f, or a list with one for each group.
+    """
+
+    def get_lr(self) -> list[float]:
+        return self.multiplied() if self.last_epoch else [own.lr for own in self.optimizer.parts]
+
+    def multiplied(self) -> list[float]:
+        """The rates times the factors of this epoch."""
+        factors = [checks.number("lr_lambda(epoch)", f(self.last_epoch), owner="MultiplicativeLR")
+                   for f in self.lr_lambdas]  # fmt: skip
+        return [own.lr * x for own, x in zip(self.optimizer.parts, factors, strict=True)]
+
+    def begin_again(self) -> None:
+        """Epoch 0, whose factor counts where another scheduler went before."""
+        self.last_epoch = 0
+        self.write(self.multiplied())
 
 
 class StepLR(LRScheduler):
@@ -147,6 +170,23 @@ class LinearLR(LRScheduler):
         return lr * self.factor(self.last_epoch) / (self.factor(self.last_epoch - 1) if self.last_epoch else 1.0)
 
 
+class PolynomialLR(LRScheduler):
+    """η = η₀·(1 - epoch/total_iters)^power, and 0 from then on.
+
+    total_iters: the number of epochs until the rate is 0.
+    power: 1 for an even fall.
+    """
+
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
+        self.total_iters = checks.whole("total_iters", total_iters, 1, "PolynomialLR")
+        self.power = checks.number("power", power, "[0, inf)", "PolynomialLR")
+        super().__init__(optimizer, last_epoch)
+
+    def rate(self, lr: float, base: float) -> float:
+        left = self.total_iters - self.last_epoch
+        return lr if left < 0 or not self.last_epoch else lr * (left / (left + 1.0)) ** self.power
+
+
 class CosineAnnealingLR(LRScheduler):
     """η = η_min + (η₀ - η_min)(1 + cos(π·epoch/T_max))/2.
 
@@ -191,6 +231,10 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.place = checks.number("epoch", at, "[0, inf)", "CosineAnnealingWarmRestarts.step")
         self.last_epoch = math.floor(self.place)
         self.set_rates()
+
+    def begin_again(self) -> None:
+        """Epoch 0 of the first period."""
+        self.step(0.0)
 
     def rate(self, lr: float, base: float) -> float:
         epoch, length = self.place if self.T_mult > 1 else self.place % self.T_0, self.T_0
@@ -238,6 +282,10 @@ class ReduceLROnPlateau(LRScheduler):
         self.min_lrs = [checks.number("min_lr", x, "[0, inf)", name) for x in many]
         refuse_other_length(name, "min_lr", many, optimizer)
 
+    def first_rates(self) -> list[float]:
+        """Those it finds; other schedulers do not go back to them."""
+        return [own.lr for own in self.optimizer.parts]
+
     def rate(self, lr: float, base: float) -> float:
         return lr
 
@@ -269,7 +317,11 @@ def wave(x: float) -> float:
     return (1.0 + math.cos(math.pi * x)) / 2.0
 
 
-CLASSES = {name: kind for name, kind in globals().items() if isinstance(kind, type) and issubclass(kind, LRScheduler)}
+CLASSES = {
+    "LRScheduler": LRScheduler,
+    **{name: kind for name, kind in globals().items() if isinstance(kind, type) and issubclass(kind, LRScheduler)},
+    **{kind.__name__: kind for kind in (OneCycleLR, CyclicLR, SequentialLR, ChainedScheduler)},
+}
 __all__ = list(CLASSES)
 
 if not TYPE_CHECKING:

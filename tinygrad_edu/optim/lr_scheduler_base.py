@@ -28,6 +28,18 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        self.accept(optimizer, last_epoch)
+        self.base_lrs = self.first_rates()
+        self.set_rates()
+
+    def first_rates(self) -> list[float]:
+        """The rates before the first scheduler of this optimizer, which keeps them."""
+        for own in self.optimizer.parts:
+            own.initial_lr = own.lr if own.initial_lr is None else own.initial_lr
+        return [float(own.initial_lr or 0.0) for own in self.optimizer.parts]
+
+    def accept(self, optimizer: Optimizer, last_epoch: int) -> None:
+        """Take the optimizer. Errors: SettingError for what is none, has a schedule, or is to go on later."""
         name = type(self).__name__
         if not isinstance(optimizer, Optimizer):
             raise SettingError(f"{name} takes an optimizer, not {optimizer!r:.60}")
@@ -37,10 +49,6 @@ class LRScheduler:
             )
         self.optimizer, self.last_epoch = optimizer, 0
         self.refuse_schedules()
-        for own in optimizer.parts:
-            own.initial_lr = own.lr if own.initial_lr is None else own.initial_lr
-        self.base_lrs = [float(own.initial_lr or 0.0) for own in optimizer.parts]
-        self.set_rates()
 
     def refuse_schedules(self) -> None:
         """Errors: SettingError for an optimizer whose rate is a schedule."""
@@ -72,9 +80,19 @@ class LRScheduler:
 
     def step(self, epoch: float | None = None) -> None:
         """The next epoch. Errors: SettingError for a number of an epoch, which the scheduler counts itself."""
+        self.refuse_epoch(epoch)
+        self.last_epoch += 1
+        self.set_rates()
+
+    def refuse_epoch(self, epoch: float | None) -> None:
         if epoch is not None:
             raise SettingError(f"{type(self).__name__}.step({epoch!r}): it counts the epochs itself: write step()")
-        self.last_epoch += 1
+
+    def begin_again(self) -> None:
+        """Epoch 0 of this scheduler, from the first rates, as SequentialLR asks for."""
+        self.last_epoch = 0
+        for own, base in zip(self.optimizer.parts, self.base_lrs, strict=True):
+            own.lr = base
         self.set_rates()
 
     def get_last_lr(self) -> list[float]:

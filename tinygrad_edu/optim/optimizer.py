@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import flag
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.conversion import preview
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import OperandError, SettingError
 from tinygrad_edu.nn.parameters import clear
+from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.groups import Group, are_groups, members
 from tinygrad_edu.optim.groups import make_group as group_optimizer
 from tinygrad_edu.optim.schedule import Array, LearningRate, as_schedule
 
 OF_SPEED = ("fused", "foreach", "capturable")  # PyTorch's arguments that change no result
 INSTEAD = {  # PyTorch's argument: what to write
-    "maximize": "Minimize the negative: (-objective).backward()",
-    "dampening": "Momentum takes the whole gradient: v = μv + g",
     "differentiable": "A step has no gradient: write the update yourself, w = w - lr * tg.grad(f)(w)",
 }
 Parameters = Iterable[Any]  # Values or Tensors, or dicts of them and of settings
@@ -34,6 +35,7 @@ class Optimizer:
     params: Values or Tensors, such as model.parameters(); or a list of {"params": ..., "lr": ..., ...}, groups
     of parameters with settings of their own.
     lr: the learning rate η ≥ 0, or a schedule of it.
+    maximize: with True, steps go up: the rule gets the negative gradient; False.
     Further arguments are those of the rule. `optimizer.lr` is the rate that the next step uses; setting it replaces the
     schedule.
     A Tensor without a gradient (None) is not changed; a Value always has one, 0 if the loss does not depend on it.
@@ -49,18 +51,21 @@ class Optimizer:
 
     rule: Callable[..., tuple[Any, ...]]
     memories: int  # how many numbers the rule remembers for each weight
+    maximize: bool = False  # whether steps go up
     initial_lr: float | None = None  # the rate before the first scheduler of optim.lr_scheduler
     groups: Sequence[Optimizer] = ()  # each group has its own settings; the memory is kept by the whole optimizer
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
-            cls.__init__ = without_options_of_speed(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = with_pytorchs_options(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, params: Parameters, lr: LearningRate, **settings: Any) -> None:
         grouped = are_groups(params)
         self.params = check_parameters([p for group in params for p in members(group)] if grouped else params)
         self.settings = settings
+        if self.maximize:
+            self.rule = functools.partial(rules.ascend, self.rule)
         self.t = [0] * len(self.params)  # how many updates each parameter has had: fewer if it had no gradient at times
         self.schedule = as_schedule(lr)
         if grouped:
@@ -104,6 +109,10 @@ class Optimizer:
     @property
     def options(self) -> dict[str, Any]:
         """The settings it was made with, by argument name, without parameters and lr."""
+        return {**self.arguments(), **({"maximize": True} if self.maximize else {})}
+
+    def arguments(self) -> dict[str, Any]:
+        """The same as its own constructor names them."""
         return dict(self.settings)
 
     @property
@@ -158,20 +167,36 @@ class Optimizer:
         return f"<{type(self).__name__} of {size:,} numbers, {', '.join(f'{k}={x!r}' for k, x in settings.items())}>"
 
 
-def without_options_of_speed(init: Callable[..., None]) -> Callable[..., None]:
-    """The constructor of an optimizer that takes, and forgets, what only changes how PyTorch computes: fused=True.
+def with_pytorchs_options(init: Callable[..., None]) -> Callable[..., None]:
+    """The constructor of an optimizer with what all of PyTorch's take: maximize=True, and options of speed.
 
-    Errors: SettingError for what would change the result and is not here.
+    Errors: SettingError for what would change the result and is not here, and for an argument without its name whose
+    place is another one's in PyTorch.
     """
+    kinds = [p.kind for p in inspect.signature(init).parameters.values()]
+    places = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) - 1
+    named_only = inspect.Parameter.KEYWORD_ONLY in kinds
 
     @functools.wraps(init)
     def start(self: Optimizer, *arguments: Any, **options: Any) -> None:
         for name in INSTEAD.keys() & options.keys():
             if options.pop(name):
                 raise SettingError(f"{type(self).__name__}({name}=...) is not here. {INSTEAD[name]}")
+        if named_only and len(arguments) > places:
+            refuse_unnamed(self, arguments[places:])
+        if "maximize" in options:
+            self.maximize = flag("maximize", options.pop("maximize"), type(self).__name__)
         init(self, *arguments, **{k: x for k, x in options.items() if k not in OF_SPEED})
 
     return start
+
+
+def refuse_unnamed(optimizer: Optimizer, given: Sequence[Any]) -> None:
+    """Errors: SettingError."""
+    raise SettingError(
+        f"{type(optimizer).__name__}: {', '.join(map(repr, given))} without a name: after momentum, PyTorch's order is "
+        "dampening, weight_decay, nesterov, and other libraries have another one. Name it, as in weight_decay=1e-4"
+    )
 
 
 def check_parameters(params: Iterable[Any]) -> list[Any]:

@@ -12,13 +12,14 @@ from tinygrad_edu.optim.schedule import LearningRate
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum μ, Nesterov momentum, and weight decay λ. See rules.sgd.
+    """Gradient descent with momentum μ, Nesterov momentum, and weight decay λ. See rules.sgd, rules.sgd_damped.
 
     params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
     lr: the learning rate η, or a schedule of it; 0.001.
     momentum: μ, the share of the last step that is kept, in [0, 1).
     weight_decay: λ; λw is added to the gradient.
-    nesterov: Nesterov momentum: use the gradient at the look-ahead point; needs momentum > 0.
+    nesterov: Nesterov momentum: use the gradient at the look-ahead point; needs momentum > 0, and no dampening.
+    dampening: τ, the share of each gradient but the first that momentum leaves out, in [0, 1].
 
     >>> from tinygrad_edu import Value
     >>> SGD([Value(1.0)], lr=0.1, momentum=-1.0)
@@ -35,14 +36,22 @@ class SGD(Optimizer):
         params: Parameters,
         lr: LearningRate = 1e-3,
         momentum: float = 0.0,
+        *,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        dampening: float = 0.0,
     ) -> None:
         number("momentum", momentum, "[0, 1)")
         number("weight_decay", weight_decay, "[0, inf)")
+        number("dampening", dampening, "[0, 1]")
         if flag("nesterov", nesterov) and momentum == 0.0:
             raise SettingError("nesterov=True looks ahead along the momentum, which is 0: set momentum, e.g. to 0.9")
-        super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+        if nesterov and dampening:
+            raise SettingError(f"nesterov=True needs the whole gradient: dampening={dampening!r} must be 0")
+        more = {}
+        if dampening and momentum:  # without momentum there is nothing to dampen, as in PyTorch
+            more, self.rule = {"dampening": dampening}, rules.sgd_damped  # type: ignore[assignment]
+        super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, **more)
 
 
 class Adam(Optimizer):
@@ -86,9 +95,8 @@ class Adam(Optimizer):
             self.rule, self.memories = rules.amsgrad, 3  # type: ignore[assignment]
         super().__init__(params, lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=weight_decay, **more)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """See Optimizer.options."""
+    def arguments(self) -> dict[str, Any]:
+        """See Optimizer.arguments."""
         rest = dict(self.settings)
         amsgrad = {"amsgrad": True} if rest.pop("decoupled", None) is not None else {}
         return {"betas": (rest.pop("beta1"), rest.pop("beta2")), **rest, **amsgrad}
@@ -206,9 +214,8 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value = float(initial_accumulator_value)
         super().__init__(params, lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """See Optimizer.options."""
+    def arguments(self) -> dict[str, Any]:
+        """See Optimizer.arguments."""
         return {**self.settings, "initial_accumulator_value": self.initial_accumulator_value}
 
     def start(self) -> tuple[float, ...]:
@@ -255,9 +262,8 @@ class Rprop(Optimizer):
         bounds = {"smallest": float(step_sizes[0]), "largest": float(step_sizes[1])}
         super().__init__(params, lr, eta_minus=etas[0], eta_plus=etas[1], **bounds)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """See Optimizer.options."""
+    def arguments(self) -> dict[str, Any]:
+        """See Optimizer.arguments."""
         low, high, smallest, largest = (self.settings[k] for k in ("eta_minus", "eta_plus", "smallest", "largest"))
         return {"etas": (low, high), "step_sizes": (smallest, largest)}
 

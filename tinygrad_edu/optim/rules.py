@@ -3,6 +3,7 @@
 A rule uses only arithmetic and operations of the table, so that it runs on floats (Values) and on arrays (Tensors), and
 can be compiled: rule(w, g, memory..., t, settings...) → (new w, new memory...), where t = 1, 2, 3, ... counts steps.
 It selects values with ops.where; `if` is for settings such as `nesterov`, which are fixed when a program is compiled.
+Adam and its relatives are in rules_of_adam.py.
 Factors computed from settings alone, such as 1-α, come last in a product: the compiler reads a formula from its end,
 and so computes them before the single loop over the weights.
 """
@@ -13,8 +14,21 @@ from typing import Any
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
+from tinygrad_edu.optim.rules_of_adam import adam, adamax, adamw, amsgrad, nadam, radam
 
-__all__ = ["adadelta", "adagrad", "adam", "adamax", "adamw", "amsgrad", "lion", "nadam", "rmsprop", "rprop", "sgd"]
+__all__ = [
+    "adadelta", "adagrad", "adam", "adamax", "adamw", "amsgrad", "ascend", "asgd", "lion", "nadam", "radam", "rmsprop",
+    "rprop", "sgd", "sgd_damped",
+]  # fmt: skip
+
+
+def ascend(rule: Any, w: ArrayLike, g: ArrayLike, *rest: Any, **settings: Any) -> tuple[Any, ...]:
+    """The step of a rule with -g for g, which makes the objective larger.
+
+    >>> ascend(sgd, 1.0, 0.5, 0.0, 1, lr=0.1, momentum=0.0, weight_decay=0.0, nesterov=False)
+    (1.05, -0.5)
+    """
+    return rule(w, -g, *rest, **settings)  # type: ignore[no-any-return]
 
 
 def sgd(
@@ -31,152 +45,52 @@ def sgd(
     return w - lr * step, v
 
 
-def adam(
+def sgd_damped(
     w: ArrayLike,
     g: ArrayLike,
-    m: ArrayLike,
     v: ArrayLike,
     t: int,
     lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
+    momentum: float,
+    weight_decay: float,
+    nesterov: bool,
+    dampening: float,
+) -> tuple[Any, Any]:
+    """v ← μv + (1-τ)g,  w ← w - η·v, where g includes λw; the first v is g, as in PyTorch.
+
+    >>> settings = {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.0, "nesterov": False, "dampening": 0.75}
+    >>> sgd_damped(1.0, 4.0, 2.0, 2, **settings), sgd_damped(1.0, 4.0, 0.0, 1, **settings)
+    ((0.8, 2.0), (0.6, 4.0))
+    """
+    v = momentum * v + (g + weight_decay * w) * ops.where(t > 1.0, 1.0 - dampening, 1.0)
+    return w - lr * v, v
+
+
+def asgd(
+    w: ArrayLike,
+    g: ArrayLike,
+    average: ArrayLike,
+    rate: ArrayLike,
+    t: int,
+    lr: float,
+    lambd: float,
+    alpha: float,
+    t0: float,
     weight_decay: float,
 ) -> tuple[Any, Any, Any]:
-    """m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,  w ← w - η·m̂/(√v̂ + ε), m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
+    """w ← (1 - λᵗη)w - η·g,  a ← a + (w - a)·μ,  η ← η₀/(1 + λᵗ·η₀·t)^α,  μ = 1/max(1, t - 1 - t₀); g includes λw.
 
-    Kingma and Ba 2015, algorithm 1; g includes λw.
+    Polyak and Juditsky 1992, as in PyTorch: a is the average of the weights after step t₀, and each step uses the η of
+    the step before. `lambd` is λᵗ.
 
-    >>> w, m, v = adam(1.0, 4.0, 0.0, 0.0, 1, lr=0.1, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.0)
-    >>> round(w, 6), round(m, 6), round(v, 6)
-    (0.9, 0.4, 0.16)
-    """
-    return adam_step(w, g + weight_decay * w, m, v, t, lr, beta1, beta2, eps)
-
-
-def adamw(
-    w: ArrayLike,
-    g: ArrayLike,
-    m: ArrayLike,
-    v: ArrayLike,
-    t: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-) -> tuple[Any, Any, Any]:
-    """w ← w - η·λw, then Adam's step with the plain gradient: the decay is decoupled from m and v.
-
-    Loshchilov and Hutter 2019, algorithm 2, with its λ written as η·λ, so that the decay follows the learning rate.
-
-    >>> adamw(1.0, 0.0, 0.0, 0.0, 1, lr=0.1, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.5)
-    (0.95, 0.0, 0.0)
-    """
-    return adam_step(w - lr * weight_decay * w, g, m, v, t, lr, beta1, beta2, eps)
-
-
-def adam_step(
-    w: ArrayLike, g: ArrayLike, m: ArrayLike, v: ArrayLike, t: int, lr: float, beta1: float, beta2: float, eps: float
-) -> tuple[Any, Any, Any]:
-    """The part that Adam and AdamW share: see `adam`."""
-    m = beta1 * m + (1.0 - beta1) * g
-    v = beta2 * v + (1.0 - beta2) * g * g
-    m_hat = m / (1.0 - beta1**t)
-    v_hat = v / (1.0 - beta2**t)
-    return w - lr * m_hat / (v_hat**0.5 + eps), m, v
-
-
-def amsgrad(
-    w: ArrayLike,
-    g: ArrayLike,
-    m: ArrayLike,
-    v: ArrayLike,
-    largest: ArrayLike,
-    t: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
-) -> tuple[Any, Any, Any, Any]:
-    """Adam with the largest v so far instead of v, so that steps do not grow again when gradients are rare.
-
-    Reddi, Kale and Kumar 2018, with Adam's bias correction as in PyTorch; λ as in `adam`, or `decoupled` as in `adamw`.
-
-    >>> settings = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0, "decoupled": False}
-    >>> [round(x, 6) for x in amsgrad(1.0, 4.0, 0.0, 0.0, 0.64, 1, **settings)]
-    [0.95, 0.4, 0.16, 0.64]
-    """
-    w, g = (w - lr * weight_decay * w, g) if decoupled else (w, g + weight_decay * w)
-    m = beta1 * m + (1.0 - beta1) * g
-    v = beta2 * v + (1.0 - beta2) * g * g
-    largest = ops.maximum(largest, v)
-    m_hat = m / (1.0 - beta1**t)
-    v_hat = largest / (1.0 - beta2**t)
-    return w - lr * m_hat / (v_hat**0.5 + eps), m, v, largest
-
-
-def nadam(
-    w: ArrayLike,
-    g: ArrayLike,
-    m: ArrayLike,
-    v: ArrayLike,
-    product: ArrayLike,
-    t: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    momentum_decay: float,
-) -> tuple[Any, Any, Any, Any]:
-    """Adam with Nesterov momentum: w ← w - η·(μₜ₊₁·m/(1 - Π μ) + (1-μₜ)·g/(1 - Π μ))/(√v̂ + ε).
-
-    μₜ = β₁(1 - 0.96^(tψ)/2).
-
-    The first product runs to t + 1, the second to t; the product is the third memory and starts at 1. g includes λw.
-    (Dozat 2016; ψ, the momentum decay, as in PyTorch)
-
-    >>> settings = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 0.0, "weight_decay": 0.0, "momentum_decay": 0.0}
-    >>> [round(x, 6) for x in nadam(1.0, 4.0, 0.0, 0.0, 1.0, 1, **settings)]
-    [0.894357, 0.4, 0.16, 0.45]
+    >>> asgd(1.0, 2.0, 0.0, 0.25, 1, lr=0.25, lambd=0.0, alpha=0.75, t0=10.0, weight_decay=0.0)
+    (0.5, 0.5, 0.25)
     """
     g = g + weight_decay * w
-    now = beta1 * (1.0 - 0.5 * 0.96 ** (t * momentum_decay))
-    later = beta1 * (1.0 - 0.5 * 0.96 ** ((t + 1.0) * momentum_decay))
-    product = product * now
-    m = beta1 * m + (1.0 - beta1) * g
-    v = beta2 * v + (1.0 - beta2) * g * g
-    spread = (v / (1.0 - beta2**t)) ** 0.5 + eps
-    step = g * (1.0 - now) / (1.0 - product) + m * later / (1.0 - product * later)
-    return w - lr * step / spread, m, v, product
-
-
-def adamax(
-    w: ArrayLike,
-    g: ArrayLike,
-    m: ArrayLike,
-    u: ArrayLike,
-    t: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-) -> tuple[Any, Any, Any]:
-    """m ← β₁m + (1-β₁)g,  u ← max(β₂u, |g| + ε),  w ← w - η·m/((1-β₁ᵗ)·u), where g includes λw.
-
-    Kingma and Ba 2015, algorithm 2: Adam with a running maximum of |g| instead of the mean square.
-
-    >>> adamax(1.0, 4.0, 0.0, 0.0, 1, lr=0.5, beta1=0.5, beta2=0.99, eps=0.0, weight_decay=0.0)
-    (0.5, 2.0, 4.0)
-    """
-    g = g + weight_decay * w
-    m = beta1 * m + (1.0 - beta1) * g
-    u = ops.maximum(beta2 * u, ops.abs(g) + eps)
-    return w - m / u * (lr / (1.0 - beta1**t)), m, u
+    w = w * (1.0 - lambd * rate) - rate * g
+    average = average + (w - average) / ops.maximum(t - 1.0 - t0, 1.0)
+    later = lr / (1.0 + lambd * lr * t) ** alpha
+    return w, average, rate + (later - rate)  # the memories are of one shape: `later` is a number
 
 
 def lion(

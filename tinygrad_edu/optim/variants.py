@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tinygrad_edu.checks import divisor, number, pair
+from tinygrad_edu.checks import divisor, flag, number, pair
 from tinygrad_edu.optim import rules
 from tinygrad_edu.optim.optimizer import Optimizer, Parameters
 from tinygrad_edu.optim.schedule import LearningRate
@@ -20,11 +20,11 @@ class WithBetas(Optimizer):
         number("weight_decay", rest["weight_decay"], "[0, inf)")
         super().__init__(params, lr, beta1=betas[0], beta2=betas[1], **rest)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """See Optimizer.options."""
+    def arguments(self) -> dict[str, Any]:
+        """See Optimizer.arguments."""
         rest = dict(self.settings)
-        return {"betas": (rest.pop("beta1"), rest.pop("beta2")), **rest}
+        decoupled = {"decoupled_weight_decay": rest.pop("decoupled")} if "decoupled" in rest else {}
+        return {"betas": (rest.pop("beta1"), rest.pop("beta2")), **rest, **decoupled}
 
 
 class NAdam(WithBetas):
@@ -36,6 +36,7 @@ class NAdam(WithBetas):
     eps: ε in the denominator; it keeps the division finite when the gradient is 0.
     weight_decay: λ; λw is added to the gradient.
     momentum_decay: ψ, which sets how fast the momentum grows at first.
+    decoupled_weight_decay: whether λ is applied apart from the gradient, as in AdamW.
 
     >>> from tinygrad_edu import Value
     >>> w = Value(1.0)
@@ -55,10 +56,12 @@ class NAdam(WithBetas):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         divisor("eps", eps)
         number("momentum_decay", momentum_decay, "[0, inf)")
-        super().__init__(params, lr, betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
+        more = {"momentum_decay": momentum_decay, "decoupled": flag("decoupled_weight_decay", decoupled_weight_decay)}
+        super().__init__(params, lr, betas, eps=eps, weight_decay=weight_decay, **more)
 
     def start(self) -> tuple[float, ...]:
         """The product of momenta starts at 1."""
@@ -94,6 +97,80 @@ class Adamax(WithBetas):
     ) -> None:
         divisor("eps", eps)
         super().__init__(params, lr, betas, eps=eps, weight_decay=weight_decay)
+
+
+class RAdam(WithBetas):
+    """Adam that starts with plain momentum, until √v is an average of enough gradients. See rules.radam.
+
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
+    lr: the learning rate η, or a schedule of it; 0.001.
+    betas: (β₁, β₂), how much of the running means of g and g² is kept at each step, in [0, 1).
+    eps: ε in the denominator; it keeps the division finite when the gradient is 0.
+    weight_decay: λ; λw is added to the gradient.
+    decoupled_weight_decay: whether λ is applied apart from the gradient, as in AdamW.
+
+    >>> from tinygrad_edu import Value
+    >>> w = Value(1.0)
+    >>> optimizer = RAdam([w], lr=0.1)
+    >>> (w * w).backward(); optimizer.step(); w.data
+    0.8
+    """
+
+    rule = staticmethod(rules.radam)
+    memories = 2
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: LearningRate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        divisor("eps", eps)
+        decoupled = flag("decoupled_weight_decay", decoupled_weight_decay)
+        super().__init__(params, lr, betas, eps=eps, weight_decay=weight_decay, decoupled=decoupled)
+
+
+class ASGD(Optimizer):
+    """Gradient descent that keeps the average of its weights, `optimizer.memory[i][0]` of parameter i. See rules.asgd.
+
+    params: Values or Tensors, such as model.parameters(), or parameter groups as dicts.
+    lr: the learning rate η₀, or a schedule of it; 0.01.
+    lambd: how fast the rate falls, and how much of each weight is taken off.
+    alpha: the power of t by which the rate falls.
+    t0: the step after which weights are averaged; up to there the average is the weight itself.
+    weight_decay: λ; λw is added to the gradient.
+
+    >>> from tinygrad_edu import Value
+    >>> w = Value(1.0)
+    >>> optimizer = ASGD([w], lr=0.25, lambd=0.0)
+    >>> (w * w).backward(); optimizer.step(); w.data, optimizer.memory[0][0]
+    (0.5, 0.5)
+    """
+
+    rule = staticmethod(rules.asgd)
+    memories = 2
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: LearningRate = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0.0,
+    ) -> None:
+        number("lambd", lambd, "[0, inf)")
+        number("alpha", alpha, "[0, inf)")
+        number("t0", t0, "[0, inf)")
+        number("weight_decay", weight_decay, "[0, inf)")
+        super().__init__(params, lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay)
+
+    def start(self) -> tuple[float, ...]:
+        """No average, and the first rate."""
+        return 0.0, self.lr
 
 
 class Lion(WithBetas):

@@ -140,7 +140,7 @@ def loop_sizes(x: Traced, names: Names) -> Sizes:
 def schedule(roots: list[Traced], names: Names) -> Schedule:
     """Greedy: every node joins the first loop over its sizes that comes late enough; if there is none, it opens one."""
     plan = Schedule()
-    order = list(dict.fromkeys(node for root in roots for node in topological(root, lambda x: x.parents)))
+    order = numbers_first(list(dict.fromkeys(n for root in roots for n in topological(root, lambda x: x.parents))))
     for node in order:
         if node.op is None or is_view(node):
             continue
@@ -153,6 +153,18 @@ def schedule(roots: list[Traced], names: Names) -> Schedule:
             place(node, plan, names)
     mark_stored(order, roots, plan)
     return plan
+
+
+def numbers_first(order: Sequence[Traced]) -> list[Traced]:
+    """The same topological order, but what is computed of single numbers alone comes before every loop over arrays.
+
+    Otherwise a loop that reads such a number late could not be joined with one that was opened before it.
+    """
+    alone: set[Traced] = set()
+    for x in order:
+        if not x.sizes and all(p in alone for p in x.parents):
+            alone.add(x)
+    return [*(x for x in order if x in alone), *(x for x in order if x not in alone)]
 
 
 def place_pick(node: Traced, plan: Schedule) -> None:
