@@ -68,9 +68,15 @@ class Guard:
                 return False
         return True
 
-    def settle(self) -> None:
-        """Of what the trace itself has changed, compare the rest from now on."""
-        self.entries = [settled for check in self.entries for settled in check.settle()]
+    def settle(self, earlier: Guard | None = None) -> None:
+        """Of what the trace itself has changed, compare the rest from now on.
+
+        `earlier`: the guard before a trace. Of a list that each trace adds to, what was there before is compared.
+        """
+        checks = [check for check in (earlier or self).entries if isinstance(check, Entries)]
+        counts = dict(found for check in checks if (found := check.items()) is not None)
+        first = {id(check): counts.get(id(check.sized), 0) for check in self.entries if isinstance(check, Entries)}
+        self.entries = [settled for check in self.entries for settled in check.settle(first.get(id(check)))]
 
     def compare(self, read: Readings, unread: Container[int]) -> None:
         """From now on compare what a trace has read, and all numbers of what is not known to be unread.

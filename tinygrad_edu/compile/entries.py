@@ -82,7 +82,7 @@ class Lacks:
     def what(self) -> str:
         return ".".join(part for part in (self.name, min(self.names & self.present, default="")) if part)
 
-    def settle(self) -> list[Check]:
+    def settle(self, first: int | None = None) -> list[Check]:
         """What is compared after a trace, which may itself have put a name there."""
         come = [name for name in sorted(self.names & self.present) if is_plain(self.space[name])]
         self.names = self.names - self.present
@@ -127,6 +127,13 @@ class Entries:
         key = next((key for key, now, was in pairs if not same_atom(now, was)), "")
         return ".".join(part for part in (self.name, key) if part)
 
+    def items(self) -> tuple[int, int] | None:
+        """(id, how many items are compared) of a list."""
+        if isinstance(self.sized, list):
+            return id(self.sized), len(self.was)
+        get = self.live.get if isinstance(self.live, Names) else None
+        return (id(get.args[0]), len(self.was)) if isinstance(get, partial) and get.func is item_of else None
+
     def equal(self) -> bool:
         """The same, number by number."""
         now = list(map(original, self.live()))  # another thread may be tracing
@@ -135,10 +142,11 @@ class Entries:
         self.was = now
         return True
 
-    def settle(self) -> list[Check]:
+    def settle(self, first: int | None = None) -> list[Check]:
         """What is compared after a trace: what the trace has changed is not, the other entries are.
 
-        Numbers that it has put where there was nothing are: from then on the function finds them there.
+        Numbers that it has put where there was nothing are: from then on the function finds them there. `first`: of
+        a list that has changed, how many items may be compared. Default: all.
         """
         if self.holds():
             return [self]
@@ -153,7 +161,8 @@ class Entries:
         if isinstance(self.sized, dict):
             return [Entries(self.name, Names(self.sized.get, [k for k, x in self.sized.items() if is_plain(x)]))]
         if isinstance(self.sized, list):
-            kept = [i for i, (now, was) in enumerate(zip(self.live(), self.was, strict=False)) if same_atom(now, was)]
+            old = zip(self.live(), self.was[:first], strict=False)
+            kept = [i for i, (now, was) in enumerate(old) if same_atom(now, was)]
             return [Entries(self.name, Names(partial(item_of, self.sized), kept))]
         return []
 
@@ -173,7 +182,7 @@ class Content:
     def holds(self) -> bool:
         return bool(ASPECTS[self.aspect](self.thing) == self.was)
 
-    def settle(self) -> list[Check]:
+    def settle(self, first: int | None = None) -> list[Check]:
         return [self] if self.holds() else []
 
 

@@ -51,8 +51,7 @@ class Watch:
             program = trace()
         changed = state.opaque or state.first_change()
         if changed or guard.names & VOLATILE:
-            earlier, guard = guard, self.refuse_difference(program, trace, state, changed)
-            guard.contents.update(earlier.contents)  # which the programs traced before have read
+            guard = self.refuse_difference(program, trace, state, changed, guard)
         unread = {id(x) for x in nodes}
         if any(isinstance(x, np.ndarray) for x in program.read_anew()):
             unread |= self.look_for_readers(guard, program, trace, read)
@@ -60,7 +59,9 @@ class Watch:
         self.guard = guard
         return program
 
-    def refuse_difference(self, program: Any, trace: Callable[[], Any], state: PythonState, changed: str) -> Guard:
+    def refuse_difference(
+        self, program: Any, trace: Callable[[], Any], state: PythonState, changed: str, earlier: Guard
+    ) -> Guard:
         """What the function closes over after its trace, such as a list that the trace has made.
 
         Errors: TraceError if another trace gives another program.
@@ -68,7 +69,7 @@ class Watch:
         after, guard = PythonState(f=self.f), Guard(self.f)
         try:
             again = trace()
-            guard.settle()  # what each trace changes, such as a list of losses that it fills, is not compared
+            guard.settle(earlier)  # what each trace changes, such as a list of losses that it fills, is not compared
         finally:
             after.restore()
         if program.signature() != again.signature():
@@ -77,6 +78,7 @@ class Watch:
                 f"{self.name} computes something else at each call, which a compiled program cannot do: "
                 f"{state.opaque or seen}. Give the numbers as an argument"
             )
+        guard.contents.update(earlier.contents)  # which the programs traced before have read
         return guard
 
     def look_for_readers(self, guard: Guard, program: Any, trace: Callable[[], Any], read: Readings) -> set[int]:

@@ -67,6 +67,8 @@ class Trace:
     )  # operations that are recorded whole, for an interpreter that has its own form of them
     written_out: frozenset[Any] | None = frozenset()  # steps of loops that are traced round by round; None: all of them
     begun: int = field(default_factory=lambda: next(CLOCK))  # Tensors made later belong to the trace
+    lookups: list[Traced] = field(default_factory=list)  # whatever reads at an index
+    dropped: list[Traced] = field(default_factory=list)  # those of them that no result depends on
     leaves: set[Traced] = field(default_factory=set)  # nodes inside the rounds of loops: they mean nothing outside
 
     node = staticmethod(as_node)
@@ -126,11 +128,18 @@ class Trace:
         """What `reset` needs to go back to this moment."""
         found = self.conditions
         sets = set(found.equal), set(found.answers), set(found.signs)
-        return dict(self.inputs), dict(self.captured), dict(self.masks), list(self.followed), Conditions(*sets)
+        lists = list(self.followed), list(self.lookups)
+        return dict(self.inputs), dict(self.captured), dict(self.masks), *lists, Conditions(*sets)
 
     def reset(self, mark: Any) -> None:
         """Forget what was traced since then."""
-        self.inputs, self.captured, self.masks, self.followed, self.conditions = mark
+        self.inputs, self.captured, self.masks, self.followed, self.lookups, self.conditions = mark
+
+    def find_dropped(self, results: Iterable[Traced]) -> None:
+        """Note the lookups without a use. Their indices are checked all the same, as NumPy does."""
+        inner = [x for x in self.lookups if not any(p in self.leaves for p in topological(x, lambda x: x.parents))]
+        used = {x for root in results for x in topological(root, lambda x: x.parents)} if inner else set()
+        self.dropped = [x for x in inner if x not in used]
 
     def refuse_leaks(self, results: Iterable[Traced]) -> None:
         """Errors: TraceError if a result depends on a value that exists only inside one round of a loop."""
@@ -183,7 +192,8 @@ class Body:
     ) -> None:
         self.trace, self.dtype, self.accurate = trace, dtype, accurate
         trace.refuse_leaks(list(results.values()))
-        nodes = trace.run(lambda: lower(list(results.values())))
+        lowered = trace.run(lambda: lower([*results.values(), *trace.dropped]))
+        nodes = lowered[: len(results)]
         whole = read_as_numbers(nodes)
         self.whole = [i for i, x in enumerate(trace.inputs.values()) if x in whole]
         self.names = Names(trace.conditions.equal)
@@ -194,6 +204,8 @@ class Body:
         places = [scalar.format(i=self.scalars.index(k), key=k) if k in self.scalars else k for k in results]
         writer = Writer(plan, self.names, dict(zip(roots, places, strict=True)), dtype, accurate, **style)
         writer.taken.update(trace.inputs, trace.masks, results)
+        for lookup in lowered[len(results) :]:
+            writer.require_range(lookup)
         self.lines = writer.body()
         self.buffers, self.functions, self.steps = writer.buffers, writer.functions(), plan.steps
 

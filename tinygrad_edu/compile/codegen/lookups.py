@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_edu.compile.codegen.index_maps import bare, bracket, through
-from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.ir.node import Traced, op_name
 from tinygrad_edu.compile.passes.fuse import Names, is_view
 
 INDENT = "    "
@@ -27,12 +27,12 @@ class Lookups:
         """The points of a gather or scatter with the array's whole number in place of its own indices."""
         axis, index = x.options["axis"], x.parents[1]
         end, n, self.entries = axis + index.ndim, self.names.of(sizes[axis]), True
-        self.require(index, f"-{bracket(n)}", n, "an index is out of range for its axis")
+        self.require_index(index, n)
         return [*points[:axis], f"entry({self.whole_number(index, points[axis:end])}, {n})", *points[end:]]
 
     def class_number(self, labels: Traced, points: Sequence[str], classes: Any) -> str:
         """A class label at a point, which has to be below the number of classes."""
-        self.require(labels, "0", self.names.of(classes), "a class has no column in the logits")
+        self.require_class(labels, classes)
         return self.whole_number(labels, points)
 
     def whole_number(self, index: Traced, points: Sequence[str]) -> str:
@@ -42,6 +42,21 @@ class Lookups:
             points, index = through(index, points, self.names), index.parents[0]
         at = ["0" if self.names.of(m) == "1" else i for m, i in zip(index.sizes, points, strict=True)]
         return f"{index.name}[{', '.join(at)}]" if at else index.name
+
+    def require_range(self, x: Traced) -> None:
+        """The check of a gather, scatter or class number that nothing reads."""
+        if op_name(x) == "class_of":
+            self.require_class(x.parents[0], x.options["classes"])
+        elif op_name(x) in ("gather", "scatter"):
+            source, index = x.parents
+            sizes = source.sizes if op_name(x) == "gather" else x.sizes
+            self.require_index(index, self.names.of(sizes[x.options["axis"]]))
+
+    def require_index(self, index: Traced, n: str) -> None:
+        self.require(index, f"-{bracket(n)}", n, "an index is out of range for its axis")
+
+    def require_class(self, labels: Traced, classes: Any) -> None:
+        self.require(labels, "0", self.names.of(classes), "a class has no column in the logits")
 
     def require(self, index: Traced, low: str, high: str, error: str) -> None:
         """Every whole number of the index lies in low ≤ i < high, or the program ends before it reads anything."""

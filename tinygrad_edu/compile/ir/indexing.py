@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.ir.dims import Size, at_least, axis_length, length, lengths, plus, text_of
+from tinygrad_edu.compile.ir.dims import ACTIVE, Size, at_least, axis_length, length, lengths, plus, text_of
 from tinygrad_edu.compile.ir.node import Traced, as_node, op_name
 from tinygrad_edu.compile.ir.shape_rules import names_of
 from tinygrad_edu.compile.ir.slices import Span, entry, span
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.operation import ARRAY_TABLE
+from tinygrad_edu.core.sorting import choose_by_position
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError
 
 Sizes = tuple[Any, ...]
@@ -64,12 +65,18 @@ def covers(x: Traced, starts: Sizes, steps: Sequence[int], sizes: Sizes) -> bool
 def gather(x: Traced, index: Traced, axis: int) -> Traced:
     """x at every whole number of `index` along the axis."""
     sizes = (*x.sizes[:axis], *index.sizes, *x.sizes[axis + 1 :])
-    return Traced(sizes, GATHER, (x, index), {"axis": axis})
+    return note_lookup(Traced(sizes, GATHER, (x, index), {"axis": axis}))
 
 
 def scatter(x: Traced, index: Traced, sizes: Sizes, axis: int) -> Traced:
     """Zeros of `sizes`, with every x added at its index along the axis."""
-    return Traced(tuple(sizes), SCATTER, (x, index), {"axis": axis})
+    return note_lookup(Traced(tuple(sizes), SCATTER, (x, index), {"axis": axis}))
+
+
+def note_lookup(x: Traced) -> Traced:
+    """The node itself; the trace has to know it even if no result reads it, because its index may be out of range."""
+    ACTIVE.traces[-1].lookups.append(x)
+    return x
 
 
 def rows_of_classes(labels: Any, classes: Any) -> Traced:
@@ -79,17 +86,31 @@ def rows_of_classes(labels: Any, classes: Any) -> Traced:
             raise SettingError(f"class {labels} has no column in the logits, which have {length(classes)}")
         return ops.equal(Traced.positions(classes), float(labels))  # type: ignore[no-any-return]
     index = whole_numbers(labels, "as class labels")
-    column = Traced(index.sizes, CLASS_OF, (index,), {"classes": classes})
+    column = note_lookup(Traced(index.sizes, CLASS_OF, (index,), {"classes": classes}))
     return ops.equal(Traced.positions(classes), reshape_node(column, (*column.sizes, 1)))  # type: ignore[no-any-return]
+
+
+def entries_along(x: Traced, index: Traced, axis: int) -> Traced:
+    """x at one index for each place along the axis, whose range is checked before the program if it is an input."""
+    where = as_node(index)
+    if is_whole_input(where):
+        at = axis % x.ndim  # along other axes the index may be repeated, also not at all
+        repeated = [n if m == 1 and i != at else m for i, (m, n) in enumerate(zip(where.sizes, x.sizes, strict=True))]
+        gather(x, ARRAY_TABLE["broadcast_to"](where, tuple(repeated)), at)
+    return choose_by_position(x, index, axis)  # type: ignore[no-any-return]
+
+
+def is_whole_input(index: Traced) -> bool:
+    """Is it an input of whole numbers, perhaps in another shape?"""
+    while op_name(index) in ("reshape", "transpose", "broadcast_to", "window"):
+        index = index.parents[0]
+    return index.integer
 
 
 def whole_numbers(x: Any, use: str = "as an index") -> Traced:
     """An array of integers that can be an index. Errors: TraceError for anything else."""
     index = as_node(np.asarray(x) if isinstance(x, (list, tuple)) else x)
-    source = index
-    while op_name(source) in ("reshape", "transpose", "broadcast_to", "window"):
-        source = source.parents[0]
-    if not source.integer:
+    if not is_whole_input(index):
         raise TraceError(
             f"{x!r:.60} {use}: a compiled function needs an array of integers here, as an argument or closed over. "
             "The result of a boolean mask has a size that depends on the numbers: use tg.ops.where instead"

@@ -80,6 +80,7 @@ def stack_shape(a: Traced, b: Traced) -> tuple[Any, ...]:
 DECOMPOSITIONS |= {
     "getitem": indexing.getitem,
     "put": indexing.put,
+    "entries_along": indexing.entries_along,
     "concatenate": indexing.concatenate,
     "pad": indexing.pad,
     "cumsum": cumsum,

@@ -32,6 +32,7 @@ class NoLoopError(Exception):
 def roll(roots: Sequence[Traced]) -> list[Traced]:
     """The same results, with repetitions as loops, the longest first."""
     found = list(roots)
+    ACTIVE.traces[-1].find_dropped(found)
     if ACTIVE.traces[-1].written_out is None:
         return found
     for _ in range(TRIED):
