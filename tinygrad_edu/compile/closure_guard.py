@@ -17,7 +17,9 @@ checksum: the program reads all others again at each call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from itertools import chain
+from operator import is_
 from typing import Any
 
 from tinygrad_edu.compile.entries import ABSENT, Check, Content, Entries
@@ -49,7 +51,8 @@ class Guard:
         self.checks = checks
         lookups = [(check, check.lookups if isinstance(check, Entries) else []) for check in checks]
         self.names_alone = [each for _, found in lookups for each in found]
-        self.others = [check for check, found in lookups if not found]
+        self.lists = Lists(filter(is_of_list, checks))
+        self.others = [check for check, found in lookups if not found and not is_of_list(check)]
 
     def first_change(self) -> str:
         """The name of the first thing that has changed; "" if nothing has."""
@@ -63,6 +66,10 @@ class Guard:
         for get, name, was in self.names_alone:
             if get(name, ABSENT) is not was:  # 0.06 µs where `Entries.holds` takes 0.25
                 return not self.first_change()
+        if not self.lists.hold():
+            changed = self.first_change()
+            self.sort_checks(self.checks)  # equal numbers may be other objects by now
+            return not changed
         for check in self.others:  # noqa: SIM110 (a generator takes twice as long)
             if not check.holds():
                 return False
@@ -90,3 +97,21 @@ class Guard:
                 if (id(thing), aspect) not in self.contents:
                     self.contents[id(thing), aspect] = Content(name, thing, aspect)
         self.sort_checks([*self.entries, *(content for content in self.contents.values() if content.holds())])
+
+
+class Lists:
+    """Many lists, such as the rows of samples, compared at once: 0.08 µs each where `Entries.holds` takes 0.25."""
+
+    def __init__(self, checks: Iterable[Any]) -> None:
+        pairs = [(check.sized, check.was) for check in checks]
+        self.live, self.lengths = [live for live, _ in pairs], [len(was) for _, was in pairs]
+        self.items = [x for _, was in pairs for x in was]
+
+    def hold(self) -> bool:
+        """Have they the same lengths, and the same objects in them?"""
+        same_lengths = list(map(len, self.live)) == self.lengths
+        return same_lengths and all(map(is_, chain.from_iterable(self.live), self.items))
+
+
+def is_of_list(check: Check) -> bool:
+    return isinstance(check, Entries) and type(check.sized) is list

@@ -196,6 +196,8 @@ def constant(x: Node) -> Value:
 
 
 def is_array(x: Node) -> bool:
+    if isinstance(x, Value):  # which has a word to say to whoever asks for its `ndim` (0.5 µs)
+        return False
     return getattr(x, "ndim", 0) > 0 and not hasattr(x, "parents")
 
 

@@ -13,7 +13,8 @@ from tinygrad_edu.compile.codegen.formulas import literal, partial_texts
 from tinygrad_edu.compile.codegen.names import free_name
 from tinygrad_edu.compile.in_graph import number_node
 from tinygrad_edu.compile.ir.node import refuse_own
-from tinygrad_edu.compile.scalar.tape import LEAF, Tape
+from tinygrad_edu.compile.scalar.tape import Tape
+from tinygrad_edu.compile.scalar.tape_loops import LEAF
 from tinygrad_edu.compile.untraceable import explain_failure
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.graph import cotangents, topological
@@ -115,7 +116,7 @@ class Program:
             raise OperandError(
                 f"a compiled function returns numbers that it computes from its arguments, not {self.result!r:.80}"
             )
-        self.tape = Tape(outputs, inputs)
+        self.tape = Tape(outputs, inputs, lambda leaf: isinstance(leaf, TracedValue))
         self.input_rows = np.array([self.tape.row(x) for x in inputs], dtype=np.int64)
         self.output_rows = self.tape.outputs
         self.closed_over = [x for x in self.tape.leaves if not isinstance(x, TracedValue)]
@@ -227,10 +228,10 @@ def number(x: Any) -> float:
 def python_lines(program: Program, name: str) -> Iterable[str]:
     """The trace as a Python function that returns the results and the gradients of the inputs."""
     tape = program.tape
-    nodes = list(tape.rows)
+    nodes = list(tape.rows.items())
     at = row_names(program)
     yield f"def {name}({', '.join(at[i] for i in program.input_rows)}):"
-    for i, node in enumerate(nodes):
+    for node, i in nodes:
         inputs = ", ".join(at[tape.rows[p]] for p in node.parents)
         if node.op is not None:
             yield f"    {at[i]} = {node.op.name}({inputs})"
@@ -239,7 +240,7 @@ def python_lines(program: Program, name: str) -> Iterable[str]:
     yield "    # backward: d_v is the derivative of the result with respect to v"
     yield f"    {' = '.join(f'd_{x}' for x in at)} = 0.0"
     yield f"    d_{at[program.output_rows[-1]]} = 1.0"
-    for i, node in reversed(list(enumerate(nodes))):
+    for node, i in reversed(nodes):
         if node.op is not None and node.op.partials is not None:
             letters = [at[tape.rows[p]] for p in node.parents]
             indent = "    "
