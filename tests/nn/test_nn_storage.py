@@ -58,8 +58,8 @@ def test_pytorch_reads_it(tmp_path):
 
 def test_transposed_and_empty_arrays_and_numbers_are_kept(tmp_path):
     arrays = {"t": np.arange(6.0).reshape(2, 3).T, "e": np.zeros((0, 2)), "n": np.array(2.5), "f": np.ones(2, "f4")}
-    storage.write(tmp_path / "a", arrays)
-    found = storage.read(tmp_path / "a")
+    storage.write_arrays(tmp_path / "a", arrays)
+    found = storage.read_arrays(tmp_path / "a")
     assert_same(arrays, found)
     assert {name: a.dtype for name, a in found.items()} == {name: a.dtype for name, a in arrays.items()}
     assert found["n"].shape == ()
@@ -108,7 +108,7 @@ UNFIT = [
 @pytest.mark.parametrize(("state", "error", "text"), UNFIT)
 def test_a_file_that_does_not_fit_is_refused(state, error, text, backend, tmp_path):
     path, loaded = tmp_path / "m.safetensors", model(backend, seed=1)
-    storage.write(path, state)
+    storage.write_arrays(path, state)
     before = loaded.state_dict()
     with pytest.raises(error, match=rf"m\.safetensors: .*{text}"):
         loaded.load(path)

@@ -10,14 +10,14 @@ from tinygrad_edu.compile.codegen.templates import HEADER
 from tinygrad_edu.compile.passes.fuse import Loop
 from tinygrad_edu.data import moons
 from tinygrad_edu.train import fit
-from tinygrad_edu.train.compiled.program import Recipe, update_body
+from tinygrad_edu.train.compiled.program import CompiledTask, update_body
 
 STEPS = 20
 
 
 def body_of(optimizer, dtype="float64"):
     return update_body(
-        Recipe(None, optimizer.params, optimizer.rule, optimizer.settings, optimizer.memories, dtype, True)
+        CompiledTask(None, optimizer.params, optimizer.rule, optimizer.settings, optimizer.memories, dtype, True)
     )
 
 

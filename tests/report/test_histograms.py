@@ -9,7 +9,7 @@ from tinygrad_edu.data import moons, xor_gate
 from tinygrad_edu.errors import CheckpointError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.train import Histograms, fit
-from tinygrad_edu.train.histograms import BINS, LEVELS, measure_layers, spread
+from tinygrad_edu.train.histograms import BINS, LEVELS, measure_layers, spread_of
 
 SHAPES = [  # settings of the network, compiled
     ({}, False),
@@ -157,12 +157,12 @@ def test_saturated_activations_are_those_with_a_twentieth_of_the_largest_slope(
 
 
 def test_numbers_that_are_not_finite_and_zeros_are_counted_apart():
-    found = spread(np.array([0.0, 0.0, np.nan, np.inf, 1.0]))
+    found = spread_of(np.array([0.0, 0.0, np.nan, np.inf, 1.0]))
     assert (found.zeros, found.broken, found.quantiles[-1]) == (0.4, 0.4, 1.0)
-    logarithmic = spread(np.array([0.0, 1e-3, -10.0, 0.1]), logarithmic=True)
+    logarithmic = spread_of(np.array([0.0, 1e-3, -10.0, 0.1]), logarithmic=True)
     assert logarithmic.quantiles[::3] == pytest.approx((-3.0, -1.0, 1.0))
-    assert np.isnan(spread(np.zeros(3), logarithmic=True).quantiles).all()
-    assert sum(spread(np.full(7, 3.0)).counts) == 7
+    assert np.isnan(spread_of(np.zeros(3), logarithmic=True).quantiles).all()
+    assert sum(spread_of(np.full(7, 3.0)).counts) == 7
 
 
 # Bounded memory, files, errors

@@ -18,7 +18,7 @@ from tinygrad_edu.reporting.network import health, healths, network_html
 from tinygrad_edu.reporting.record import Record, record_of
 from tinygrad_edu.reporting.settings import program_lines
 from tinygrad_edu.train import Histograms, Run, fit
-from tinygrad_edu.train.histograms import LayerState, measure_layers, spread
+from tinygrad_edu.train.histograms import LayerState, measure_layers, spread_of
 
 pytest.importorskip("matplotlib")
 
@@ -27,7 +27,7 @@ pytest.importorskip("matplotlib")
 
 
 def state(gradient=1.0, stuck=0.0, saturated=0.0, weights=(1.0, 2.0)):
-    spreads = spread(np.ones(3)), spread(np.full(3, gradient), True), spread(np.array(weights))
+    spreads = spread_of(np.ones(3)), spread_of(np.full(3, gradient), True), spread_of(np.array(weights))
     return LayerState(*spreads, stuck, saturated)
 
 

@@ -138,7 +138,7 @@ def test_in_another_process(way, tmp_path):
     def run(path, epochs, start):
         command = [sys.executable, "-c", PROGRAM, way, str(tmp_path / path), str(epochs), start]
         subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env=os.environ, timeout=300)
-        return storage.read(tmp_path / path), (tmp_path / f"{path}.json").read_text(encoding="utf-8")
+        return storage.read_arrays(tmp_path / path), (tmp_path / f"{path}.json").read_text(encoding="utf-8")
 
     run("parts", 4, "new")
     parts, whole = run("parts", 9, "again"), run("whole", 9, "new")

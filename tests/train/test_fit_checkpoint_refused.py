@@ -76,7 +76,7 @@ def test_another_task_is_refused(settings, kind, text, saved):
 def damaged(saved, path, change):
     arrays, texts = storage.read_all(saved)
     change(arrays, texts)
-    storage.write(path, arrays, texts)
+    storage.write_arrays(path, arrays, texts)
 
 
 def facts(change):

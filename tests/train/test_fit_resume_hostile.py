@@ -50,7 +50,7 @@ def saved(tmp_path_factory):
 def tried(path, arrays, texts, facts):
     """The error, if there is one: then everything is as it was, and the same objects train on from there."""
     text = json.dumps(facts) if not isinstance(facts, str) else facts
-    storage.write(path, arrays, {**texts, "run": text})
+    storage.write_arrays(path, arrays, {**texts, "run": text})
     model, optimizer = begin()
     before = state(model, optimizer)
     try:
@@ -133,7 +133,7 @@ def test_other_json(saved, text, tmp_path):
 
 def test_an_interrupt_while_it_is_put_in_place(saved, tmp_path, monkeypatch):
     arrays, texts, _ = saved
-    storage.write(tmp_path / "run", arrays, texts)
+    storage.write_arrays(tmp_path / "run", arrays, texts)
     model, optimizer = begin()
     before = state(model, optimizer)
 

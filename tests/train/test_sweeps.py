@@ -151,7 +151,7 @@ def test_every_run_is_done_once_in_order(runs):
 
     shown = Shown()
     with joblib.parallel_config("threading", n_jobs=2):
-        done = workers.spread(lambda part: [10 * x for x in part], range(runs), 2, shown)
+        done = workers.spread_tasks(lambda part: [10 * x for x in part], range(runs), 2, shown)
     assert done == [10 * x for x in range(runs)]
     assert shown.total == runs
 

@@ -76,7 +76,7 @@ def sweep(order: list[Any], seed: ArrayLike, general: Callable[..., Any]) -> dic
     return found
 
 
-def fit(share: ArrayLike, array: Array) -> Any:
+def fit_to_array(share: ArrayLike, array: Array) -> Any:
     """A contribution in the shape and dtype of the array that it belongs to."""
     if share.shape != array.shape:
         axes, narrow = find_stretched_axes(share.shape, array.shape)
@@ -99,16 +99,16 @@ def find_stretched_axes(shape: Shape, narrow: Shape) -> tuple[Shape, bool]:
 
 def pull_add(x: Node, g: Array) -> Contributions:
     kind = x.__class__
-    return [(p, fit(g, p.array)) for p in x.parents if p.__class__ is kind and p.requires_grad]
+    return [(p, fit_to_array(g, p.array)) for p in x.parents if p.__class__ is kind and p.requires_grad]
 
 
 def pull_sub(x: Node, g: Array) -> Contributions:
     a, b = x.parents
     kind, found = x.__class__, []
     if a.__class__ is kind and a.requires_grad:
-        found.append((a, fit(g, a.array)))
+        found.append((a, fit_to_array(g, a.array)))
     if b.__class__ is kind and b.requires_grad:
-        found.append((b, fit(np.negative(g), b.array)))
+        found.append((b, fit_to_array(np.negative(g), b.array)))
     return found
 
 
@@ -116,9 +116,9 @@ def pull_mul(x: Node, g: Array) -> Contributions:
     a, b = x.parents
     kind, found = x.__class__, []
     if a.__class__ is kind and a.requires_grad:
-        found.append((a, fit(g * (b.array if b.__class__ is kind else b), a.array)))
+        found.append((a, fit_to_array(g * (b.array if b.__class__ is kind else b), a.array)))
     if b.__class__ is kind and b.requires_grad:
-        found.append((b, fit(g * (a.array if a.__class__ is kind else a), b.array)))
+        found.append((b, fit_to_array(g * (a.array if a.__class__ is kind else a), b.array)))
     return found
 
 
@@ -127,9 +127,9 @@ def pull_div(x: Node, g: Array) -> Contributions:
     kind, found = x.__class__, []
     over = b.array if b.__class__ is kind else b if b.__class__ is np.ndarray else b or np.float64(b)
     if a.__class__ is kind and a.requires_grad:
-        found.append((a, fit(g * (1.0 / over), a.array)))
+        found.append((a, fit_to_array(g * (1.0 / over), a.array)))
     if b.__class__ is kind and b.requires_grad:
-        found.append((b, fit(g * (-x.array / over), b.array)))
+        found.append((b, fit_to_array(g * (-x.array / over), b.array)))
     return found
 
 
@@ -139,7 +139,7 @@ def pull_pow(x: Node, g: Array) -> Any:
     if n.__class__ is not float and n.__class__ is not int:
         return None
     power = np.power(base.array, np.float64(n - 1.0 if n != 0.0 else 0.0))  # in float64 beside float32, as in the row
-    return [(base, fit(g * (n * power), base.array))]
+    return [(base, fit_to_array(g * (n * power), base.array))]
 
 
 # elementwise operations of one: what they read is there, and the result has its parent's shape and dtype

@@ -34,7 +34,7 @@ def for_arrays(x: Any) -> Any:
         return x
     with BINDING:
         if x not in BOUND:
-            BOUND[x] = Names(x) if isinstance(x, types.ModuleType) else bind_function(x)
+            BOUND[x] = LazyNames(x) if isinstance(x, types.ModuleType) else bind_function(x)
         return BOUND[x]
 
 
@@ -91,7 +91,7 @@ class Body:
         return for_arrays(self.function)  # type: ignore[no-any-return]
 
 
-class Names:
+class LazyNames:
     """A module whose names are bound when they are first read: `ops.exp` is np.exp."""
 
     def __init__(self, module: types.ModuleType) -> None:

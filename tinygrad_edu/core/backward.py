@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
-from tinygrad_edu.core.array_pulls import fit, gradient_order, install, sweep
+from tinygrad_edu.core.array_pulls import fit_to_array, gradient_order, install, sweep
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.flat_rows import flat_inputs
 from tinygrad_edu.core.graph import ACCUMULATING, cotangents, topological
@@ -122,14 +122,14 @@ def pull(x: Node, g: Node) -> Contributions:
             if p.__class__ is kind and p.requires_grad:
                 small = d.__class__ is np.ndarray and d.size < LARGE
                 share = g * d if small else multiply_into(g, d, partials, x.array, arrays)
-                found.append((p, fit(share, p.array)))
+                found.append((p, fit_to_array(share, p.array)))
         return found
     if operation.pulls:
         parts = zip(x.parents, operation.array_pulls, strict=True)
         wanted = [(p, f) for p, f in parts if p.__class__ is kind and p.requires_grad]
-        return [(p, fit(f(g, x.array, *arrays, **x.options), p.array)) for p, f in wanted]
+        return [(p, fit_to_array(f(g, x.array, *arrays, **x.options), p.array)) for p, f in wanted]
     each = zip(x.parents, operation.array_vjp(g, x.array, *arrays, **x.options), strict=True)
-    return [(p, fit(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
+    return [(p, fit_to_array(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
 
 
 def multiply_into(g: Node, d: ArrayLike, partials: Sequence[Any], y: Node, arrays: Sequence[Any]) -> Any:
@@ -148,7 +148,7 @@ def pull_with_care(x: Node, g: Node) -> Contributions:
     kind = x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
     each = zip(x.parents, contributions(x.op, g, x.array, arrays, x.options), strict=True)
-    found = [(p, fit(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
+    found = [(p, fit_to_array(c, p.array)) for p, c in each if p.__class__ is kind and p.requires_grad]
     if MODES.anomaly:
         refuse_bad_gradient(x, g, found)
     return found
@@ -159,10 +159,10 @@ def pull_tensors(x: Node, g: Node) -> Contributions:
     refuse_changed(x)
     found = zip(x.parents, contributions(x.op, g, x, x.parents, x.options), strict=True)
     wanted = wanting(x)
-    return [(p, unbroadcast(as_node(c, x), p.shape)) for p, c in found if any(p is w for w in wanted)]
+    return [(p, unbroadcast(contribution_as_node(c, x), p.shape)) for p, c in found if any(p is w for w in wanted)]
 
 
-def as_node(contribution: ArrayLike, like: Node) -> Node:
+def contribution_as_node(contribution: ArrayLike, like: Node) -> Node:
     return contribution if contribution.__class__ is like.__class__ else like.__class__(contribution, dtype=like.dtype)
 
 

@@ -24,7 +24,7 @@ def broadcast_to(x: ArrayLike, /, shape: int | Sequence[int]) -> Any:
     return np.broadcast_to(x, shape)
 
 
-@array_op(vjp=lambda g, _y, x, axis, keepdims: (spread(g, x, axis),), linear=True)
+@array_op(vjp=lambda g, _y, x, axis, keepdims: (spread_gradient(g, x, axis),), linear=True)
 def sum(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ x over the axes.  x̄ = ȳ at every x."""
     return reduce_axes("sum", x, axis, keepdims)
@@ -68,12 +68,12 @@ def keepdims_shape(x: ArrayLike, axis: Axes) -> tuple[int, ...]:
     return tuple(1 if i in reduced else n for i, n in enumerate(np.shape(x)))
 
 
-def count(x: ArrayLike, axis: Axes) -> int:
+def count_reduced(x: ArrayLike, axis: Axes) -> int:
     """The number of entries that go into each result."""
     return math.prod(np.shape(x)[i] for i in axes_of(x, axis))
 
 
-def spread(g: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
+def spread_gradient(g: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
     """The gradient of a reduction, repeated to the shape of its input."""
     return broadcast_to(reshape(g, keepdims_shape(x, axis)), x.shape)
 

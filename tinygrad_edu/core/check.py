@@ -37,7 +37,7 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
     True
     """
     checks.function("f", f, "gradcheck")
-    places = [i for i, x in enumerate(arguments) if is_real(x)]
+    places = [i for i, x in enumerate(arguments) if holds_floats(x)]
     point = [as_float64(x) if i in places else x for i, x in enumerate(arguments)]
 
     def at_real_arguments(*chosen: ArrayLike) -> Any:
@@ -49,8 +49,8 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
     inputs = [point[i] for i in places]
     y, pull = vjp(at_real_arguments, *inputs)
     weights: Any = np.random.default_rng(0).uniform(0.5, 1.5, np.shape(y)) if np.ndim(y) else 1.0
-    again = evaluate(at_real_arguments, inputs, weights)
-    refuse_random(again, evaluate(at_real_arguments, inputs, weights))
+    again = weighted_sum(at_real_arguments, inputs, weights)
+    refuse_random(again, weighted_sum(at_real_arguments, inputs, weights))
     for i, x, analytic in zip(places, inputs, pull(weights if np.ndim(y) else float(weights)), strict=True):
         refuse_difference(
             i, analytic, numerical_gradient(at_real_arguments, inputs, places.index(i), weights), x, rtol, atol
@@ -77,8 +77,8 @@ def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) ->
     weights = rng.uniform(0.5, 1.5, np.shape(y))
     gradients = pull(weights if np.ndim(y) else float(weights))
     slope = sum(float(np.sum(np.asarray(g) * w)) for g, w in zip(gradients, v, strict=True))
-    base = evaluate(f, x, weights)
-    remainders = [abs(evaluate(f, move_arguments(x, v, h), weights) - base - h * slope) for h in TAYLOR_STEPS]
+    base = weighted_sum(f, x, weights)
+    remainders = [abs(weighted_sum(f, move_arguments(x, v, h), weights) - base - h * slope) for h in TAYLOR_STEPS]
     return fit_slope(remainders, 1e-14 * (1.0 + abs(base) + abs(slope)))
 
 
@@ -95,7 +95,7 @@ def move_arguments(x: Sequence[Any], v: Sequence[Any], h: float) -> list[Any]:
     return [np.asarray(a + h * w) if isinstance(a, np.ndarray) else float(a + h * w) for a, w in zip(x, v, strict=True)]
 
 
-def is_real(x: ArrayLike) -> bool:
+def holds_floats(x: ArrayLike) -> bool:
     held = getattr(x, "data", x) if hasattr(x, "parents") else x
     return isinstance(held, float) or (isinstance(held, np.ndarray) and held.dtype.kind == "f")
 
@@ -105,7 +105,7 @@ def as_float64(x: ArrayLike) -> Any:
     return np.array(held, dtype=np.float64) if isinstance(held, np.ndarray) else float(held)
 
 
-def evaluate(f: Callable[..., Any], inputs: Sequence[Any], weights: ArrayLike) -> float:
+def weighted_sum(f: Callable[..., Any], inputs: Sequence[Any], weights: ArrayLike) -> float:
     """The weighted sum of f's results, as a plain number."""
     y = vjp(f, *inputs)[0]
     return float(np.sum(weights * unwrap(y)))
@@ -122,7 +122,7 @@ def numerical_gradient(f: Callable[..., Any], inputs: Sequence[Any], which: int,
             shifted = x.copy()
             shifted[index] = end
             held = shifted if isinstance(inputs[which], np.ndarray) else float(shifted)
-            ends.append(evaluate(f, [*inputs[:which], held, *inputs[which + 1 :]], weights))
+            ends.append(weighted_sum(f, [*inputs[:which], held, *inputs[which + 1 :]], weights))
         gradient[index] = (ends[0] - ends[1]) / (2.0 * h)
     return gradient
 

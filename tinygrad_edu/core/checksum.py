@@ -43,7 +43,7 @@ def checksum(array: Array) -> int:
 
 def block_sums(pieces: Array) -> Array:
     """Σ w·x of each block, modulo 2⁶⁴ as is all arithmetic of uint64."""
-    factors, room = weights(), np.empty(min(BLOCK, pieces.size), dtype=np.uint64)
+    factors, room = odd_weights(), np.empty(min(BLOCK, pieces.size), dtype=np.uint64)
     sums = np.empty(-(-pieces.size // BLOCK), dtype=np.uint64)
     for i in range(sums.size):
         block = pieces[i * BLOCK : (i + 1) * BLOCK]
@@ -54,6 +54,6 @@ def block_sums(pieces: Array) -> Array:
 
 
 @functools.cache
-def weights() -> Array:
+def odd_weights() -> Array:
     """Random odd numbers, the same in every process and release, since checkpoints keep fingerprints of the data."""
     return np.asarray(np.random.PCG64(2**32 - 5).random_raw(BLOCK)) | np.uint64(1)

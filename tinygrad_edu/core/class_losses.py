@@ -24,9 +24,9 @@ from tinygrad_edu.core.targets import (
     float_dtype,
     one_hot,
     plain_numbers,
-    positive,
-    refuse,
-    shape_of,
+    positive_setting,
+    quick_shape,
+    refuse_targets,
 )
 from tinygrad_edu.errors import ShapeError
 
@@ -72,7 +72,7 @@ def of_rows(
     name: str, logs: ArrayLike, target: ArrayLike, weight: ArrayLike, smoothing: float, kept: ArrayLike, numbered: bool
 ) -> tuple[Any, Any]:
     """(-Σ w·t·log p of each row, the weight of each row in a mean)."""
-    classes = shape_of(logs)[-1]
+    classes = quick_shape(logs)[-1]
     if not smoothing and numbered and picker(logs, target) is not None:
         return of_class_numbers(name, logs, target, weight, kept)
     target = one_hot(target, classes, float_dtype(logs)) if are_class_numbers(target) else target
@@ -124,11 +124,13 @@ def picker(logs: ArrayLike, target: ArrayLike) -> Any:
 def class_weights(name: str, weight: ArrayLike, logs: ArrayLike) -> Any:
     """One finite number of at least 0 for each class. Errors: ShapeError, SettingError."""
     weight = in_dtype_of(logs, as_arrays(weight))
-    if shape_of(weight) != shape_of(logs)[-1:]:
-        raise ShapeError(f"{name}: weight has shape {shape_of(weight)}; one for each class is {shape_of(logs)[-1:]}")
+    if quick_shape(weight) != quick_shape(logs)[-1:]:
+        raise ShapeError(
+            f"{name}: weight has shape {quick_shape(weight)}; one for each class is {quick_shape(logs)[-1:]}"
+        )
     numbers = plain_numbers(weight)
     if numbers is not None:
-        refuse(
+        refuse_targets(
             name, numbers, ~np.isfinite(numbers) | (numbers < 0.0), "as the weight of a class is not finite or below 0"
         )
     return weight
@@ -149,7 +151,7 @@ def kl_div(prediction: ArrayLike, target: ArrayLike, log_target: bool = False) -
         return ops.exp(target) * (target - prediction)
     numbers = plain_numbers(target)
     if numbers is not None:
-        refuse("kl_div", numbers, numbers < 0.0, "is no probability: logarithms need log_target=True")
+        refuse_targets("kl_div", numbers, numbers < 0.0, "is no probability: logarithms need log_target=True")
     some = target > 0.0
     return ops.where(some, target * (ops.log(ops.where(some, target, 1.0)) - prediction), 0.0)
 
@@ -168,11 +170,11 @@ def multi_margin(
     1.0
     """
     checks.one_of("p", p, (1, 2), "multi_margin")
-    positive("multi_margin", "margin", margin)
+    positive_setting("multi_margin", "margin", margin)
     right = broadcasting.sum(weighted(prediction, target), axis=-1, keepdims=True)
     excess = ops.relu(margin - right + prediction)
     wrong = (excess if p == 1 else excess * excess) * (1.0 - target)
-    each = broadcasting.sum(wrong, axis=-1) / (shape_of(prediction)[-1] * 1.0)
+    each = broadcasting.sum(wrong, axis=-1) / (quick_shape(prediction)[-1] * 1.0)
     if weight is None:
         return each
     return each * broadcasting.sum(target * class_weights("multi_margin", weight, prediction), axis=-1)

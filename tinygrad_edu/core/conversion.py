@@ -17,7 +17,7 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
 def float_array(data: ArrayLike, dtype: Option = None) -> Array:
     """A copy as a float32 or float64 array; integers only if a dtype is given."""
-    array = plain(data)
+    array = as_plain_array(data)
     if dtype is not None and not is_float(dtype):
         raise DtypeError(f"a Tensor holds float32 or float64, not dtype={dtype!r}")
     if getattr(data, "requires_grad", False):
@@ -50,7 +50,7 @@ def dtype_asked(caller: str, target: ArrayLike, device: Option, dtype: Option) -
     return None if dtype is None or text.split(":")[0] == "cpu" else text[6:] if text.startswith("torch.") else dtype
 
 
-def plain(data: ArrayLike) -> Array:
+def as_plain_array(data: ArrayLike) -> Array:
     """The array inside a Tensor, an array as it is, lists as an array."""
     refuse_masked(data)
     try:
@@ -96,7 +96,7 @@ def array_operand(x: ArrayLike) -> Array:
             f"{preview(x)} is a Value and does not mix with Tensors: use Tensor({x.data!r}, requires_grad=True), "
             "or stay with Values throughout"
         )
-    array = plain(x)
+    array = as_plain_array(x)
     if array.dtype.kind not in "fiub":
         raise OperandError(f"{preview(x)} (dtype {array.dtype}) cannot be combined with a Tensor. {remedy(array)}")
     return array

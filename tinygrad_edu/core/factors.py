@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Option
-from tinygrad_edu.core.broadcasting import axes_of, count, keepdims_shape, sum
+from tinygrad_edu.core.broadcasting import axes_of, count_reduced, keepdims_shape, sum
 from tinygrad_edu.core.diagonals import tril
 from tinygrad_edu.core.linear_systems import OWN_GRADIENT, inv, lapack, solve, square, swap_last_axes
 from tinygrad_edu.core.operation import array_op, compose
@@ -251,7 +251,7 @@ def vector_norm(x: ArrayLike, axis: Axis = None, keepdims: bool = False, ord: Op
     """The length over the axes, all of them as one vector by default; `ord` as in `norm`."""
     inner = axes_of(x, axis)
     outer = [i for i in range(np.ndim(x)) if i not in inner]
-    rows = reshape(transpose(x, [*outer, *inner]), (*(np.shape(x)[i] for i in outer), count(x, inner)))
+    rows = reshape(transpose(x, [*outer, *inner]), (*(np.shape(x)[i] for i in outer), count_reduced(x, inner)))
     y = norm(rows, ord, -1)
     return reshape(y, keepdims_shape(x, inner)) if keepdims else y
 

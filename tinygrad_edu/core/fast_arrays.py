@@ -18,7 +18,7 @@ from tinygrad_edu.core.broadcasting import REDUCE, sum
 from tinygrad_edu.core.fast_paths import with_name
 from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.ops import gelu
-from tinygrad_edu.core.reductions import log_shares, log_softmax, mean, shares, softmax
+from tinygrad_edu.core.reductions import exp_shares, log_shares, log_softmax, mean, softmax
 from tinygrad_edu.core.shapes import concatenate, getitem, reshape, stack, transpose
 
 PLAIN = (int, slice, type(None), type(Ellipsis))  # what in an index cannot be written to later
@@ -34,7 +34,7 @@ def install_for_arrays(
     mean.quick[tensor] = mean_of
     stack.quick[list] = stack.quick[tuple] = stack_of(tensor, record, protect_view)
     concatenate.quick[list] = concatenate.quick[tuple] = concatenation_of(tensor, record)
-    softmax.array_function = lambda x, axis=-1: normalize(x, axis, shares, False)
+    softmax.array_function = lambda x, axis=-1: normalize(x, axis, exp_shares, False)
     log_softmax.array_function = lambda x, axis=-1: normalize(x, axis, log_shares, True)
     for row in (softmax, log_softmax):
         row.quick[tensor] = normalization_of(row, record)

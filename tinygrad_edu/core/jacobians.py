@@ -12,7 +12,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Node, Option
 from tinygrad_edu.core.argnums import is_several, places_of, refuse_options
 from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.pytree import tree_leaves, tree_map, with_leaves
-from tinygrad_edu.core.transforms import Argnum, Function, as_node, grad, ops_sum, replace_arguments, vjp
+from tinygrad_edu.core.transforms import Argnum, Function, as_variable, grad, ops_sum, replace_arguments, vjp
 
 
 @functools.partial(one_name_each, "jacobian")
@@ -100,7 +100,7 @@ def hvp(f: Function, primals: Node, tangents: Node) -> Any:
 
     def along(*arguments: ArrayLike) -> Any:
         pairs = zip(tree_leaves(gradient(*arguments)), tree_leaves(t), strict=True)
-        return functools.reduce(lambda a, b: a + b, [ops_sum(as_node(g) * v) for g, v in pairs])
+        return functools.reduce(lambda a, b: a + b, [ops_sum(as_variable(g) * v) for g, v in pairs])
 
     found = grad(along, tuple(range(len(x))))(*x)
     return found if several and len(x) > 1 else (found if several else found[0])

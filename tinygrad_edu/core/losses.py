@@ -26,7 +26,7 @@ import numpy as np
 
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
-from tinygrad_edu.core.conversion import plain
+from tinygrad_edu.core.conversion import as_plain_array
 from tinygrad_edu.core.operation import COMPOSED, Composed
 from tinygrad_edu.core.shapes import expand_dims
 from tinygrad_edu.core.targets import (
@@ -36,10 +36,10 @@ from tinygrad_edu.core.targets import (
     like_prediction,
     plain_numbers,
     plus_or_minus_one,
-    positive,
+    positive_setting,
     probabilities,
+    quick_shape,
     refuse_text,
-    shape_of,
 )
 from tinygrad_edu.errors import SettingError, ShapeError, TraceError, unknown_name
 
@@ -98,7 +98,7 @@ class Loss(Composed):
         if "ignore_index" in options:
             target, options["kept"] = without_ignored(self.name, target, options.pop("ignore_index"))
         if self.numbered:
-            options["numbered"] = len(shape_of(target)) < len(shape_of(prediction))
+            options["numbered"] = len(quick_shape(target)) < len(quick_shape(prediction))
         target = in_dtype_of(prediction, self.check(self.name, prediction, target))
         if reduction == "mean":
             refuse_empty(self.name, prediction)
@@ -150,7 +150,7 @@ def huber(prediction: ArrayLike, target: ArrayLike, delta: float = 1.0) -> Any:
     >>> float(huber([0.5], [0.0])), float(huber([3.0], [0.0]))
     (0.125, 2.5)
     """
-    positive("huber", "delta", delta)
+    positive_setting("huber", "delta", delta)
     return ops.huber_loss(prediction, target, delta)
 
 
@@ -232,7 +232,7 @@ def reduce_costs(name: str, each: ArrayLike, reduction: str, sample_weight: Arra
         return each
     total = broadcasting.sum(each)
     if reduction == "batchmean":
-        return total / (shape_of(each)[0] * 1.0)
+        return total / (quick_shape(each)[0] * 1.0)
     if reduction == "sum":
         return total
     sum_of_weights = total_weight(each, weight, counts)
@@ -243,19 +243,19 @@ def reduce_costs(name: str, each: ArrayLike, reduction: str, sample_weight: Arra
 
 def total_weight(each: ArrayLike, weight: ArrayLike, counts: ArrayLike) -> Any:
     """Σ w over all entries: their number if there are no weights."""
-    shape = shape_of(each)
+    shape = quick_shape(each)
     if counts is not None:
         return broadcasting.sum(counts if weight is None else counts * weight)
     if weight is None:
         return math.prod(shape) * 1.0
-    repeats = math.prod(n for n, own in zip(shape, shape_of(weight), strict=True) if own == 1)
+    repeats = math.prod(n for n, own in zip(shape, quick_shape(weight), strict=True) if own == 1)
     return broadcasting.sum(weight) * (repeats * 1.0)
 
 
 def weight_for(name: str, each: ArrayLike, sample_weight: ArrayLike) -> Any:
     """The weights in a shape that broadcasts over the costs: (n,) → (n, 1, ...)."""
     weight = in_dtype_of(each, as_arrays(sample_weight))
-    shape, given = shape_of(each), shape_of(weight)
+    shape, given = quick_shape(each), quick_shape(weight)
     if given != shape and given != shape[:1]:
         raise ShapeError(
             f"{name}: sample_weight has shape {given}; one for each sample would be {shape[:1]}, for each entry {shape}"
@@ -293,7 +293,7 @@ def without_ignored(name: str, target: ArrayLike, ignored: ArrayLike) -> tuple[A
 
 def as_arrays(x: ArrayLike) -> Any:
     """Lists as arrays."""
-    return plain(x) if isinstance(x, (list, tuple)) else x
+    return as_plain_array(x) if isinstance(x, (list, tuple)) else x
 
 
 def as_floats(x: ArrayLike) -> Any:
@@ -308,7 +308,7 @@ def in_dtype_of(like: ArrayLike, numbers: ArrayLike) -> Any:
 
 
 def refuse_empty(name: str, prediction: ArrayLike) -> None:
-    if 0 in shape_of(prediction):
+    if 0 in quick_shape(prediction):
         raise ShapeError(
-            f"{name}: the mean of no numbers is undefined, and the prediction has shape {shape_of(prediction)}"
+            f"{name}: the mean of no numbers is undefined, and the prediction has shape {quick_shape(prediction)}"
         )

@@ -56,7 +56,7 @@ def call_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str
         except (DetachedError, UnsupportedNumpyError):
             if wants_gradient([inputs, options]):
                 raise
-    return getattr(ufunc, method)(*tree_map(number, inputs), **tree_map(number, options))
+    return getattr(ufunc, method)(*tree_map(copy_numbers, inputs), **tree_map(copy_numbers, options))
 
 
 def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
@@ -94,13 +94,13 @@ def call_function(function: Any, arguments: Sequence[Any], options: dict[str, An
         except (DetachedError, UnsupportedNumpyError):
             if wants_gradient([list(arguments), options]):
                 raise
-    return function(*tree_map(number, list(arguments)), **tree_map(number, options))
+    return function(*tree_map(copy_numbers, list(arguments)), **tree_map(copy_numbers, options))
 
 
 def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
     """Our function of that name. Errors: if it has no derivative, or if an option of NumPy's would change it."""
     if options and not SECOND.isdisjoint(options):
-        refuse_second_name(f"np.{name_of(function)}", [*parameter_names(function)[: len(arguments)], *options])
+        refuse_second_name(f"np.{dotted_name(function)}", [*parameter_names(function)[: len(arguments)], *options])
     same = JOINS.get(function)
     if same is not None and len(arguments) <= 2 and options.keys() <= {"axis"}:
         return same(*arguments, **options)
@@ -113,7 +113,7 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if function in without_derivative():
         return plain_answer(function, arguments, options)
     if function not in differentiable():
-        raise UnsupportedNumpyError(refusal(name_of(function)))
+        raise UnsupportedNumpyError(refusal(dotted_name(function)))
     entry = differentiable()[function]
     if isinstance(entry, types.FunctionType):
         return entry(*arguments, **options)
@@ -206,10 +206,10 @@ def refuse_option(function: Any, name: str, value: ArrayLike) -> None:
         return
     if name == "out":
         raise DetachedError(
-            f"np.{name_of(function)}(out=) would write into a plain array and lose the gradient: use the result"
+            f"np.{dotted_name(function)}(out=) would write into a plain array and lose the gradient: use the result"
         )
     raise UnsupportedNumpyError(
-        f"np.{name_of(function)}({name}={value!r:.60}) has no derivative here; without {name} it has one"
+        f"np.{dotted_name(function)}({name}={value!r:.60}) has no derivative here; without {name} it has one"
     )
 
 
@@ -233,7 +233,7 @@ def wants_gradient(arguments: ArrayLike) -> bool:
     return traced or (MODES.recording and any(getattr(x, "requires_grad", True) for x in nodes))
 
 
-def number(x: ArrayLike) -> Any:
+def copy_numbers(x: ArrayLike) -> Any:
     """A copy of a node's numbers: a result of NumPy may be a view of it."""
     return (x.numpy() if hasattr(x, "requires_grad") else x.data) if hasattr(x, "parents") else x
 
@@ -243,7 +243,7 @@ def plain_of(x: ArrayLike) -> Any:
     return (x.array if hasattr(x, "requires_grad") else x.data) if hasattr(x, "parents") else x
 
 
-def name_of(function: Any) -> str:
+def dotted_name(function: Any) -> str:
     module = getattr(function, "__module__", "numpy").removeprefix("numpy").strip(".")
     return f"{module}.{function.__name__}" if module in ("linalg", "fft") else str(function.__name__)
 

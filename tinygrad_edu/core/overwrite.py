@@ -26,7 +26,7 @@ from tinygrad_edu.errors import GraphError
 @array_op(
     vjp=(
         lambda g, _y, _x, _value, index: ARRAY_TABLE["index_put"](g, np.zeros((), g.dtype), index),
-        lambda g, _y, _x, value, index: share_of(g, value, index),
+        lambda g, _y, _x, value, index: gradient_of_value(g, value, index),
     ),
     numpy="-",
     linear=True,
@@ -39,7 +39,7 @@ def index_put(x: ArrayLike, value: ArrayLike, /, index: Axis) -> Any:
     return y
 
 
-def share_of(g: ArrayLike, value: ArrayLike, index: Axis) -> Any:
+def gradient_of_value(g: ArrayLike, value: ArrayLike, index: Axis) -> Any:
     """ȳ at the index, summed where the value was broadcast; where an entry is written twice, the last value counts."""
     share = getitem(g, index)
     if not is_basic(index):

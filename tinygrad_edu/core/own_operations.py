@@ -76,13 +76,13 @@ def operation(
             made = elementwise(function, partials, domain)
         elif vjp is not None:
             made = OwnArrayOperation(function, vjp, made_of)
-        OWN[name], PLACES[name] = made, place(function)
+        OWN[name], PLACES[name] = made, place_in_source(function)
         return made
 
     return declare if function is None else declare(function)
 
 
-def place(function: Callable[..., Any]) -> tuple[str, str, int]:
+def place_in_source(function: Callable[..., Any]) -> tuple[str, str, int]:
     code = getattr(function, "__code__", None)
     if code is None:
         raise SettingError(f"operation({function!r}): an operation is declared from a function written with def")
@@ -97,7 +97,7 @@ def refuse_taken(name: str, function: Any, replace: bool) -> None:
         import tinygrad_edu.core.array_operations  # noqa: F401  (their names are taken, too)
     if name in TABLE or name in ARRAY_TABLE or name in COMPOSED:
         raise SettingError(f"operation {name}: tg.ops.{name} exists already; choose another name")
-    module, file, line = place(function)
+    module, file, line = place_in_source(function)
     interactive = module == "__main__" and (file.startswith("<") or "ipykernel" in file)
     if name in OWN and not replace and not interactive and PLACES[name] != (module, file, line):
         _, file, line = PLACES[name]

@@ -106,7 +106,7 @@ def first_of(x: Node, name: str, axis: int, kept: bool, options: dict[str, Any])
 
 
 def located(x: Node, name: str, axis: int, kept: bool) -> Any:
-    return whole(getattr(np, f"arg{name}")(numbers(x, f"x.{name}(dim=).indices"), axis=axis, keepdims=kept))
+    return as_torch_array(getattr(np, f"arg{name}")(numbers(x, f"x.{name}(dim=).indices"), axis=axis, keepdims=kept))
 
 
 def entries(x: Node, index: Any, dim: int, keepdim: bool = True) -> Pair:
@@ -114,7 +114,7 @@ def entries(x: Node, index: Any, dim: int, keepdim: bool = True) -> Pair:
     values = COMPOSED["take_along_axis"](x, index, axis=dim)
     if not keepdim:
         values, index = COMPOSED["squeeze"](values, axis=dim), np.squeeze(index, axis=dim)
-    return Pair(values, lambda: whole(index))
+    return Pair(values, lambda: as_torch_array(index))
 
 
 def order(x: Node, dim: int, descending: bool, name: str) -> Any:
@@ -186,7 +186,7 @@ def running(name: str, accumulate: Any, beats: Any) -> Callable[..., Pair]:
     return method
 
 
-def whole(index: Any) -> Any:
+def as_torch_array(index: Any) -> Any:
     """Whole numbers as an array that knows PyTorch's names too."""
     return index.view(PlainArray) if isinstance(index, np.ndarray) else index
 

@@ -9,7 +9,15 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.broadcasting import Axes, axes_of, count, keepdims_shape, reduce_axes, spread, sum
+from tinygrad_edu.core.broadcasting import (
+    Axes,
+    axes_of,
+    count_reduced,
+    keepdims_shape,
+    reduce_axes,
+    spread_gradient,
+    sum,
+)
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.shapes import reshape, transpose
 from tinygrad_edu.errors import ShapeError
@@ -18,17 +26,17 @@ from tinygrad_edu.errors import ShapeError
 @compose()
 def mean(x: ArrayLike, axis: Axes = None, keepdims: bool = False) -> Any:
     """Σ x / n over the axes."""
-    return sum(x, axis=axis, keepdims=keepdims) / (count(x, axis) * 1.0)
+    return sum(x, axis=axis, keepdims=keepdims) / (count_reduced(x, axis) * 1.0)
 
 
-@array_op(vjp=lambda g, y, x, axis, keepdims: (choose(g, y, x, axis),))
+@array_op(vjp=lambda g, y, x, axis, keepdims: (pull_to_extremes(g, y, x, axis),))
 def max(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """The largest over the axes.  x̄ = ȳ where x is the largest, shared equally by ties."""
     return reduce_axes("max", x, axis, keepdims)
 
 
 @array_op(
-    vjp=lambda g, y, x, axis, keepdims: (choose(g, y, x, axis),),
+    vjp=lambda g, y, x, axis, keepdims: (pull_to_extremes(g, y, x, axis),),
     shape=lambda x, axis, keepdims: shape_of_extreme(x, axis, keepdims),
     made_of=lambda x, axis, keepdims: -max(-(x * 1.0), axis=axis, keepdims=keepdims),
 )
@@ -37,13 +45,13 @@ def min(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     return reduce_axes("min", x, axis, keepdims)
 
 
-def choose(g: ArrayLike, y: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
+def pull_to_extremes(g: ArrayLike, y: ArrayLike, x: ArrayLike, axis: Axes) -> Any:
     hit = x == reshape(y, keepdims_shape(x, axis))
     ties = np.sum(hit, axis=axes_of(x, axis), keepdims=True, dtype=x.dtype)
-    return spread(g, x, axis) * (hit / ties)
+    return spread_gradient(g, x, axis) * (hit / ties)
 
 
-@array_op(vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * products_of_others(x, y, axis),))
+@array_op(vjp=lambda g, y, x, axis, keepdims: (spread_gradient(g, x, axis) * products_of_others(x, y, axis),))
 def prod(x: ArrayLike, /, axis: Axes = None, keepdims: bool = False) -> Any:
     """Π x over the axes.  x̄ = ȳ · the product of all others."""
     return reduce_axes("prod", x, axis, keepdims)
@@ -56,7 +64,7 @@ def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
     inner = axes_of(x, axis)
     order = [i for i in range(np.ndim(x)) if i not in inner] + list(inner)
     outer_shape = tuple(x.shape[i] for i in order[: x.ndim - len(inner)])
-    n = count(x, axis)
+    n = count_reduced(x, axis)
     rows = reshape(transpose(x, order), (*outer_shape, 1, n))
     others = prod(ops.where(np.eye(n, dtype=bool), 1.0, rows), axis=-1)
     back = [int(i) for i in np.argsort(order)]
@@ -67,7 +75,7 @@ def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
 def var(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """Σ (x - mean)² / max(n - ddof, 0) over the axes; as in NumPy inf or nan where that is 0."""
     deviation = x - mean(x, axis=axis, keepdims=True)
-    free = ops.maximum(count(x, axis) * 1.0 - ddof, 0.0)  # as in NumPy: never below 0, and NaN for one number
+    free = ops.maximum(count_reduced(x, axis) * 1.0 - ddof, 0.0)  # as in NumPy: never below 0, and NaN for one number
     return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / free
 
 
@@ -87,13 +95,15 @@ def shift_sum(x: ArrayLike, axis: Axes, keepdims: bool) -> Any:
     if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
         return sum(x, axis=axis, keepdims=keepdims) - math.inf  # the log of the sum of nothing
     largest = max(x, axis=axis, keepdims=True)
-    shift = ops.where(finite(largest), largest, 0.0)
+    shift = ops.where(are_finite(largest), largest, 0.0)
     total = ops.log(sum(ops.exp(x - shift), axis=axis, keepdims=True)) + shift
     return total if keepdims else reshape(total, rest_shape(x, axis))
 
 
 @array_op(
-    vjp=lambda g, y, x, axis, keepdims: (spread(g, x, axis) * ops.exp(x - reshape(y, keepdims_shape(x, axis))),),
+    vjp=lambda g, y, x, axis, keepdims: (
+        spread_gradient(g, x, axis) * ops.exp(x - reshape(y, keepdims_shape(x, axis))),
+    ),
     shape=lambda x, axis, keepdims: keepdims_shape(x, axis) if keepdims else rest_shape(x, axis),
     made_of=shift_sum,
 )
@@ -120,7 +130,7 @@ def shape_of_normalized(x: ArrayLike, axis: Axes) -> tuple[Any, ...]:
     return np.shape(x)
 
 
-def finite(x: ArrayLike) -> Any:
+def are_finite(x: ArrayLike) -> Any:
     """Which are neither NaN nor infinite: x - x is 0 for those alone. Works on arrays of Values too."""
     with np.errstate(invalid="ignore"):
         return (x - x) == 0.0
@@ -132,10 +142,10 @@ def shift_of(x: ArrayLike, axis: Axes) -> Any:
     if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
         return 0.0
     largest = max(x, axis=axis, keepdims=True)
-    return ops.where(finite(largest), largest, 0.0)
+    return ops.where(are_finite(largest), largest, 0.0)
 
 
-def shares(x: ArrayLike, axis: Axes) -> Any:
+def exp_shares(x: ArrayLike, axis: Axes) -> Any:
     e = ops.exp(x - shift_of(x, axis))
     return e / sum(e, axis=axis, keepdims=True)
 
@@ -149,11 +159,11 @@ def log_shares(x: ArrayLike, axis: Axes) -> Any:
 @array_op(
     vjp=lambda g, y, _x, axis: (y * (g - sum(g * y, axis=axis, keepdims=True)),),
     shape=shape_of_normalized,
-    made_of=shares,
+    made_of=exp_shares,
 )
 def softmax(x: ArrayLike, /, axis: Axes = -1) -> Any:
     """eˣ / Σ eˣ along the axis.  x̄ = y·(ȳ - Σ ȳ·y)."""
-    return shares(x, axis)
+    return exp_shares(x, axis)
 
 
 @array_op(

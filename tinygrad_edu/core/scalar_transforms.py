@@ -68,7 +68,7 @@ def value_and_grad(f: Function, argnum: Argnum = 0, *, argnums: Argnum | None = 
             found = tuple(gradients(y, [given[i] for i in chosen]))
         finally:
             DEPTH.level -= 1
-        y, found = (y, found) if nested else (number(y), tuple(map(number, found)))
+        y, found = (y, found) if nested else (number_inside(y), tuple(map(number_inside, found)))
         return y, found if is_several(which) else found[0]
 
     return both
@@ -94,7 +94,7 @@ def gradients(y: Node, inputs: list[Value]) -> list[Any]:
     return value.gradients(y, inputs, 1.0)
 
 
-def number(x: Node) -> Any:
+def number_inside(x: Node) -> Any:
     return x.data if isinstance(x, Value) else x
 
 
@@ -106,7 +106,7 @@ def gradcheck(f: Function, *arguments: float, rtol: float = 1e-5, atol: float = 
     """
     for i, x in enumerate(arguments):
         analytic, h = grad(f, i)(*arguments), STEP * max(1.0, abs(x))
-        ends = [number(f(*arguments[:i], Value(end), *arguments[i + 1 :])) for end in (x + h, x - h)]
+        ends = [number_inside(f(*arguments[:i], Value(end), *arguments[i + 1 :])) for end in (x + h, x - h)]
         numerical = (ends[0] - ends[1]) / (2.0 * h)
         if not abs(analytic - numerical) <= atol + rtol * max(abs(analytic), abs(numerical)):
             raise GradcheckError(

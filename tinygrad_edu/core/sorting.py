@@ -67,10 +67,10 @@ def entries_along(x: ArrayLike, /, index: Axis, axis: int) -> Any:
 def sort(x: ArrayLike, axis: int | None = -1) -> Any:
     """The entries in order along the axis (of the flattened array for None); NaN at the end."""
     x, axis = (ravel(x), 0) if axis is None else (x, axis)
-    return in_order(x, axis, "sort")
+    return take_sorted(x, axis, "sort")
 
 
-def in_order(x: ArrayLike, axis: int, operation: str) -> Any:
+def take_sorted(x: ArrayLike, axis: int, operation: str) -> Any:
     return take_along_axis(x, np.argsort(numbers(x, operation), axis=axis, kind="stable"), axis)
 
 
@@ -165,7 +165,7 @@ def ordered_rows(x: ArrayLike, axis: Axes, keepdims: bool) -> tuple[Any, tuple[A
     rows, shape = rows_over(x, axis), keepdims_shape(x, axis) if keepdims else rest_shape(x, axis)
     if np.shape(rows)[-1] == 0:
         raise ShapeError("the median or a quantile of no numbers is undefined: an axis is 0 long")
-    return in_order(rows, -1, "a median or quantile"), shape
+    return take_sorted(rows, -1, "a median or quantile"), shape
 
 
 def between(ordered: ArrayLike, low: int, high: int, share: float) -> Any:

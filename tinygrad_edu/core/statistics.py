@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count, sum
+from tinygrad_edu.core.broadcasting import Axes, axes_of, broadcast_to, count_reduced, sum
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.operation import array_op, compose
 from tinygrad_edu.core.positions import in_dtype_of, numbers, offsets
@@ -39,7 +39,7 @@ def average(
     """Σ w·x / Σ w over the axes; the mean without weights. `returned`: a pair with Σ w, in the shape of the result."""
     if weights is None:
         y = mean(x, axis=axis, keepdims=keepdims)
-        return (y, broadcast_to(count(x, axis) * 1.0, np.shape(y))) if returned else y
+        return (y, broadcast_to(count_reduced(x, axis) * 1.0, np.shape(y))) if returned else y
     weights = weights if hasattr(weights, "parents") else np.asarray(weights)
     if np.shape(weights) != np.shape(x):
         weights = broadcast_to(spread_weights(weights, x, axis), np.shape(x))
@@ -80,7 +80,7 @@ def cov(m: ArrayLike, y: ArrayLike = None, rowvar: bool = True, bias: bool = Fal
         rows = concatenate([rows, transpose(others) if not rowvar and np.ndim(y) > 1 else others])
     off = rows - mean(rows, axis=1, keepdims=True)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    n = count(rows, 1)
+    n = count_reduced(rows, 1)
     found = matmul(off, transpose(off)) / (float((n - ddof) * (n > ddof)) if isinstance(n, int) else n * 1.0 - ddof)
     return reshape(found, ()) if np.shape(found) == (1, 1) else found
 

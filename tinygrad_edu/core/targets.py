@@ -20,7 +20,7 @@ def plain_numbers(x: ArrayLike) -> Any:
     return None if array.dtype.kind == "O" else array
 
 
-def shape_of(x: ArrayLike) -> tuple[Any, ...]:
+def quick_shape(x: ArrayLike) -> tuple[Any, ...]:
     """np.shape, which takes 2 µs to ask a Tensor."""
     shape = getattr(x, "shape", None)
     return np.shape(x) if shape is None else shape
@@ -28,14 +28,14 @@ def shape_of(x: ArrayLike) -> tuple[Any, ...]:
 
 def like_prediction(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     """Finite numbers in the prediction's shape: (n,) against (n, 1) would silently compare all pairs."""
-    p, t = shape_of(prediction), shape_of(target)
+    p, t = quick_shape(prediction), quick_shape(target)
     if p != t:
         fix = f" Did you mean target.reshape{p}?" if sizes_agree(p, t) else ""
         raise ShapeError(f"{name}: prediction {p} and target {t} differ in shape.{fix}")
     numbers = plain_numbers(target)
     if numbers is not None:
         refuse_text(name, "targets", numbers)
-        refuse(name, numbers, not_finite(numbers), "is not a finite number: remove or replace such samples")
+        refuse_targets(name, numbers, not_finite(numbers), "is not a finite number: remove or replace such samples")
     return target
 
 
@@ -52,7 +52,7 @@ def refuse_text(name: str, what: str, numbers: ArrayLike) -> None:
         raise DtypeError(f"{name}: {what} are real numbers, not {numbers.dtype}")
 
 
-def refuse(name: str, numbers: ArrayLike, bad: ArrayLike, why: str) -> None:
+def refuse_targets(name: str, numbers: ArrayLike, bad: ArrayLike, why: str) -> None:
     """Name the first bad target and its place."""
     if np.any(bad):
         at = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))
@@ -80,7 +80,9 @@ def from_0_to_1(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
     target, numbers = like_prediction(name, prediction, target), plain_numbers(target)
     if outside(numbers):
         bad = (numbers < 0.0) | (numbers > 1.0)
-        refuse(name, numbers, bad, "is not between 0 and 1. For classes -1 and 1 use hinge, or write (target + 1)/2")
+        refuse_targets(
+            name, numbers, bad, "is not between 0 and 1. For classes -1 and 1 use hinge, or write (target + 1)/2"
+        )
     return target
 
 
@@ -95,26 +97,26 @@ def plus_or_minus_one(name: str, prediction: ArrayLike, target: ArrayLike) -> An
     numbers = plain_numbers(target)
     if numbers is not None:
         zeros = " For classes 0 and 1 write 2*target - 1" if np.all((numbers == 0) | (numbers == 1)) else ""
-        refuse(name, numbers, np.abs(numbers * 1.0) != 1.0, f"is neither -1 nor 1.{zeros}")
+        refuse_targets(name, numbers, np.abs(numbers * 1.0) != 1.0, f"is neither -1 nor 1.{zeros}")
     return target
 
 
 def classes_or_probabilities(name: str, logits: ArrayLike, target: ArrayLike) -> Any:
     """Class indices as rows of 0 and 1; rows of probabilities as they are."""
     found = class_numbers_or_probabilities(name, logits, target)
-    return one_hot(found, shape_of(logits)[-1], float_dtype(logits)) if are_class_numbers(found) else found
+    return one_hot(found, quick_shape(logits)[-1], float_dtype(logits)) if are_class_numbers(found) else found
 
 
 def class_numbers_or_probabilities(name: str, logits: ArrayLike, target: ArrayLike) -> Any:
     """Class indices, each of which has a column, where they are known; otherwise as `classes_or_probabilities`."""
-    shape, labels = shape_of(logits), plain_numbers(target)
-    if shape_of(target) == shape and shape and (labels is None or labels.dtype.kind == "f"):
+    shape, labels = quick_shape(logits), plain_numbers(target)
+    if quick_shape(target) == shape and shape and (labels is None or labels.dtype.kind == "f"):
         return like_prediction(name, logits, target)
     rows_of = getattr(logits, "rows_of", None)  # of a trace: sizes have names there, and labels perhaps no numbers
-    if rows_of is not None and shape and shape_of(target) == shape[:-1]:
+    if rows_of is not None and shape and quick_shape(target) == shape[:-1]:
         return rows_of(target)
     if labels is None:
-        return untraceable(name, shape, shape_of(target))
+        return untraceable(name, shape, quick_shape(target))
     refuse_text(name, "targets", labels)
     if labels.shape == shape:
         return labels.astype(float_dtype(logits))
@@ -155,7 +157,7 @@ def float_dtype(logits: ArrayLike) -> Any:
     return dtype if dtype is not None and dtype.kind == "f" else np.dtype(float)
 
 
-def positive(name: str, setting: str, number: ArrayLike) -> None:
+def positive_setting(name: str, setting: str, number: ArrayLike) -> None:
     """A setting above 0."""
     if not hasattr(number, "parents"):
         checks.number(setting, number, "(0, inf)", name)

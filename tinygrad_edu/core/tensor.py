@@ -110,7 +110,7 @@ class Tensor(TensorMethods, Operators):
         if operation.partials is None:
             return y.view(PlainArray) if y.__class__ is np.ndarray else y  # a comparison: yes or no of each entry
         if y.dtype.kind != "f":  # where(x, 1, 0)
-            y = y.astype(dtype_of(operands))
+            y = y.astype(first_dtype(operands))
         return record(operation, y, tuple(operands), NO_OPTIONS)
 
     @staticmethod
@@ -120,7 +120,7 @@ class Tensor(TensorMethods, Operators):
             return MODES.tensor_trace.__apply_array__(operation, arrays, options)
         if "index" in options:
             options = {**options, "index": plain_index(options["index"])}
-        operands = tuple([x if x.__class__ is Tensor else whole(x, arrays) for x in arrays])
+        operands = tuple([x if x.__class__ is Tensor else float_operand(x, arrays) for x in arrays])
         try:
             y = operation.array_function(*[x.array if x.__class__ is Tensor else x for x in operands], **options)
         except (ValueError, IndexError) as error:
@@ -209,7 +209,7 @@ class Tensor(TensorMethods, Operators):
                 f"{self!r}[...] = value would lose the gradient of what it overwrites: build the result with "
                 "tg.ops.where or concatenate, or change a leaf under tg.no_grad()"
             )
-        self.array[plain_index(index)] = number(value)
+        self.array[plain_index(index)] = array_inside(value)
         guard_of(self).report()
 
     def __len__(self) -> int:
@@ -312,20 +312,20 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
 
 def operand(x: Node, others: Sequence[Any]) -> Any:
     """A constant beside Tensors, in their dtype."""
-    return elementwise_operand(x, dtype_of(others))
+    return elementwise_operand(x, first_dtype(others))
 
 
-def whole(x: Node, others: Sequence[Any]) -> Any:
+def float_operand(x: Node, others: Sequence[Any]) -> Any:
     """The same for an operation on whole arrays."""
     array = array_operand(x)
-    return array if array.dtype.kind == "f" else array.astype(dtype_of(others))
+    return array if array.dtype.kind == "f" else array.astype(first_dtype(others))
 
 
-def dtype_of(operands: Sequence[Any]) -> Any:
+def first_dtype(operands: Sequence[Any]) -> Any:
     return next(x.array.dtype for x in operands if x.__class__ is Tensor)
 
 
-def number(x: Node) -> Any:
+def array_inside(x: Node) -> Any:
     return x.array if x.__class__ is Tensor else x
 
 

@@ -34,7 +34,7 @@ def select(x: Node, dim: int, index: int) -> Any:
     return x[(*(slice(None),) * (dim % x.ndim), index)]
 
 
-def whole(x: Node, name: str, dtype: Dtype) -> Any:
+def as_whole_array(x: Node, name: str, dtype: Dtype) -> Any:
     """The numbers as whole ones, a plain array that has PyTorch's words too. Errors: TraceError in a trace."""
     return numbers(x, name).astype(dtype).view(PlainArray)
 
@@ -64,9 +64,9 @@ METHODS: dict[str, Callable[..., Any]] = {
     "amin": lambda x, dim=None, keepdim=False: ARRAY_TABLE["min"](x, axis=dim, keepdims=keepdim),
     # plain numbers and arrays
     "nelement": lambda x: int(x.array.size),
-    "long": lambda x: whole(x, "x.long", np.int64),
-    "int": lambda x: whole(x, "x.int", np.int32),
-    "bool": lambda x: whole(x, "x.bool", bool),
+    "long": lambda x: as_whole_array(x, "x.long", np.int64),
+    "int": lambda x: as_whole_array(x, "x.int", np.int32),
+    "bool": lambda x: as_whole_array(x, "x.bool", bool),
     "isnan": lambda x: np.isnan(x),
     "isinf": lambda x: np.isinf(x),
     "isfinite": lambda x: np.isfinite(x),

@@ -220,7 +220,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         y, pull = vjp(f, *primals)
         dummy = seed_variable(y)
         pairs = zip(given_leaves(pull(dummy)), given_leaves(list(tangents)), strict=True)
-        weighted = [as_node(g) * t for g, t in pairs]
+        weighted = [as_variable(g) * t for g, t in pairs]
         total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
         dummies = list(dummy.flat) if is_object(dummy) else [dummy]
         found = derivatives(total, dummies, 1.0, nested)
@@ -243,7 +243,7 @@ def is_node(x: Node) -> bool:
     return isinstance(x, (Value, Tensor))
 
 
-def as_node(x: Node) -> Any:
+def as_variable(x: Node) -> Any:
     return x if is_node(x) else variable(x)
 
 

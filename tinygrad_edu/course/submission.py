@@ -68,7 +68,7 @@ def read(path: str | Path) -> Submission:
     if path.suffix not in SUFFIXES and path.is_file():
         raise InputFileError(f"{path} is not an exercise: a script (.py) or a notebook (.ipynb) is needed")
     try:
-        text = storage.contents(path).decode("utf-8-sig")
+        text = storage.file_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         return Submission(path.name, problem="it is not UTF-8 text")
     except (OSError, ValueError) as error:

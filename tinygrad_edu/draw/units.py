@@ -15,7 +15,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.draw.stages import columns_by_module, columns_of
 from tinygrad_edu.nn.convolution import Convolution
 from tinygrad_edu.nn.sequence import Gate
-from tinygrad_edu.train.histograms import ends_in_activation, ends_of_layers, layer_of, root_mean_square, slope
+from tinygrad_edu.train.histograms import ends_in_activation, ends_of_layers, layer_name, root_mean_square, slope_at
 
 Array = np.ndarray[Any, Any]
 
@@ -67,7 +67,7 @@ def starts_of(model: Model) -> dict[int, Origin]:
     convolutional = {columns.get(id(each)) for each in modules.values() if isinstance(each, Convolution)}
     found = {}
     for place, array in model.named_arrays():
-        layer = layer_of(place, model)
+        layer = layer_name(place, model)
         module = modules.get(layer, model)
         column = columns.get(id(module))
         if column is None:
@@ -146,7 +146,7 @@ def before_reshape(node: Node) -> Node:
 
 def each_unit(node: Node, origin: Origin, width: int) -> Iterator[tuple[int, Array | None, Array]]:
     """(unit, its slopes or None, its gradients) of what a node holds; nothing if it is not of so many units."""
-    slopes = slope(node) if ends_in_activation(node) else None
+    slopes = slope_at(node) if ends_in_activation(node) else None
     if not isinstance(node, Tensor):
         place = origin.unit or 0
         yield place, None if slopes is None else np.ravel(slopes), np.array([float(node.grad)])

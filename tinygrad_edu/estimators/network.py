@@ -17,7 +17,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.estimators import numpy_program, rules
 from tinygrad_edu.estimators.memory import CHANGED, NUMBERS, WEIGHTLESS, WHOLE, WIDTHS
 from tinygrad_edu.estimators.templates import ARGUMENTS, CLIP, DROPOUT, DROPOUT_BACK, NETWORK
-from tinygrad_edu.train.compiled.program import Recipe, merge, update_body
+from tinygrad_edu.train.compiled.program import CompiledTask, merge, update_body
 
 ACTIVATIONS: dict[str, Any] = {
     "logistic": ops.sigmoid, "tanh": ops.tanh, "relu": ops.relu, "exp": ops.exp,
@@ -52,7 +52,7 @@ def rule_bodies(dtype: str) -> list[Body]:
     """w, m0 and m1 after a step of each of SOLVERS."""
 
     def body(rule: Callable[..., Any], memories: int, **settings: Any) -> Body:
-        return update_body(Recipe(lambda x, y: x, [], rule, settings, memories, dtype))[0]
+        return update_body(CompiledTask(lambda x, y: x, [], rule, settings, memories, dtype))[0]
 
     plain, nesterov = (body(rules.sgd, 1, momentum=0.9, nesterov=flag) for flag in (False, True))
     return [plain, nesterov, body(rules.adam, 2, **ADAM)]

@@ -22,7 +22,7 @@ from tinygrad_edu.nn.layer_modes import mode_here
 from tinygrad_edu.nn.layers import MLP, Sequential
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.train.compiled.forward import FIXED_ROWS, rows_of_trace
-from tinygrad_edu.train.samples import dtype_of, inputs_for
+from tinygrad_edu.train.samples import dtype_of_parameters, inputs_for
 
 REAL = {"float64": "double", "float32": "single"}
 WORK: dict[str, tuple[str, int]] = {"work": ("real", 1), "results": ("real", 1)}
@@ -36,7 +36,7 @@ class PredictionProgram:
 
     def __init__(self, model: Any, X: Any, *, accurate: bool = False, hidden: bool = False) -> None:
         self.model, self.X = model, inputs_for(model, sample_for(model) if X is None else X)
-        self.trace, self.dtype = Trace(), str(dtype_of(model))
+        self.trace, self.dtype = Trace(), str(dtype_of_parameters(model))
         if self.dtype not in REAL:
             raise TraceError(f"programs are written for float64 and float32, not {self.dtype}")
         self.real = REAL[self.dtype]

@@ -55,7 +55,7 @@ def torch_state_dict(model: Model) -> dict[str, Array]:
 
 def save_torch_state_dict(model: Model, path: str | os.PathLike[str]) -> None:
     """Write `torch_state_dict(model)` as safetensors: `net.load_state_dict(safetensors.torch.load_file(path))`."""
-    storage.write(path, torch_state_dict(model), {"format": "pt"})
+    storage.write_arrays(path, torch_state_dict(model), {"format": "pt"})
 
 
 def load_torch_state_dict(model: Model, state: Mapping[str, Any] | str | os.PathLike[str]) -> None:
@@ -65,7 +65,9 @@ def load_torch_state_dict(model: Model, state: Mapping[str, Any] | str | os.Path
     CheckpointError for a file that cannot be read.
     """
     arrays = (
-        storage.read(state) if isinstance(state, (str, os.PathLike)) else {k: as_array(x) for k, x in state.items()}
+        storage.read_arrays(state)
+        if isinstance(state, (str, os.PathLike))
+        else {k: as_array(x) for k, x in state.items()}
     )
     known = [entry for entry in entries(model) if entry.ours]
     names = [name for entry in known for name in entry.theirs]

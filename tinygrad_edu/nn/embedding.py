@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.checks import whole as whole_number
 from tinygrad_edu.core.aliases import ArrayLike, Dtype
-from tinygrad_edu.core.conversion import plain
+from tinygrad_edu.core.conversion import as_plain_array
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import DtypeError, SettingError
@@ -69,7 +69,9 @@ class Embedding(Module):
     def forward(self, index: ArrayLike) -> Any:
         """index of any shape (...) → (..., features)."""
         traced = MODES.tensor_trace is not None and isinstance(index, Tensor)
-        whole = index if traced else self.check_index(plain(index))  # in a trace the compiler checks the numbers
+        whole = (
+            index if traced else self.check_index(as_plain_array(index))
+        )  # in a trace the compiler checks the numbers
         rows = self.weight[whole]
         if self.padding_idx is None:
             return rows

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.checks import is_whole, whole
 from tinygrad_edu.core.aliases import ArrayLike, Model
-from tinygrad_edu.core.conversion import plain
+from tinygrad_edu.core.conversion import as_plain_array
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
@@ -18,7 +18,7 @@ SHARED = np.random.default_rng(0)  # the generator of layers that are given none
 
 def as_array(x: ArrayLike) -> Any:
     """Lists as arrays and integers as floats; Tensors unchanged."""
-    x = x if isinstance(x, (Tensor, np.ndarray)) else plain(x)
+    x = x if isinstance(x, (Tensor, np.ndarray)) else as_plain_array(x)
     return x.astype(float) if isinstance(x, np.ndarray) and x.dtype.kind in "iub" else x
 
 

@@ -242,7 +242,7 @@ class Module(TorchNames):
         """
         from tinygrad_edu.nn import storage
 
-        storage.write(path, self.state_dict(), {"module": type(self).__name__})
+        storage.write_arrays(path, self.state_dict(), {"module": type(self).__name__})
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Load parameters and buffers from a file that `save` has written; if it does not fit, nothing is changed.
@@ -252,7 +252,7 @@ class Module(TorchNames):
         """
         from tinygrad_edu.nn import storage
 
-        found = storage.read(path)
+        found = storage.read_arrays(path)
         try:
             refuse_dtypes(arrays_to_keep(self), found)
             self.load_state_dict(found)

@@ -21,7 +21,9 @@ CHECKSUM = "tinygrad_edu.checksum"  # a name of our own: files of other librarie
 MOST = 2**32  # bytes; a larger file is a mistake, or meant to fill the memory
 
 
-def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
+def write_arrays(
+    path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write arrays; an existing file stays whole until all of the new one is on the disk."""
     path = checks.path("path", path, "save").resolve()
     save = packages.find("safetensors.numpy", "a file of weights").save
@@ -36,16 +38,16 @@ def checksum_of(arrays: Mapping[str, Array], texts: Mapping[str, str]) -> str:
     return f"{zlib.crc32(repr((parts, sorted(texts.items()))).encode()):08x}"
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Array]:
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
     """The arrays of a file by name. Errors: CheckpointError if it is cut off or of another format."""
     return read_all(path)[0]
 
 
 def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
-    """The arrays of a file, and the texts stored with them. Errors: as `read`."""
+    """The arrays of a file, and the texts stored with them. Errors: as `read_arrays`."""
     load = packages.find("safetensors.numpy", "a file of weights").load
     SafetensorError = packages.find("safetensors", "a file of weights").SafetensorError
-    data = contents(path)
+    data = file_bytes(path)
     try:
         arrays = load(data)
         header = parse_json(data[8 : 8 + int.from_bytes(data[:8], "little")])  # as the format's description says
@@ -62,7 +64,7 @@ def read_all(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, 
     return arrays, texts
 
 
-def contents(path: str | os.PathLike[str]) -> bytes:
+def file_bytes(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a regular file: a pipe would block, and a device may never end.
 
     Errors: CheckpointError if it is not a regular file, or larger than MOST; OSError if it cannot be read.

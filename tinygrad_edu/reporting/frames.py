@@ -17,7 +17,7 @@ from tinygrad_edu.draw.stages import say_what_is_shown
 from tinygrad_edu.errors import DrawError, TinygradError
 from tinygrad_edu.reporting.answers import Answer, answer, choose_samples, limits_around, predict
 from tinygrad_edu.reporting.record import Record
-from tinygrad_edu.train.histograms import evaluation_mode, layer_of, rows_of
+from tinygrad_edu.train.histograms import evaluation_mode, layer_name, rows_to_measure
 
 Array = np.ndarray[Any, Any]
 SIDE, SIDE_OF_VALUES = 48, 16  # cells along one side of the plane; a model of Values takes 0.1 ms for each
@@ -147,7 +147,7 @@ class Camera:
         self.ground = ground_of(record)
         self.inputs = None if record.data is None else record.data[0]
         self.chain = chain(record.model, self.inputs)
-        self.rows = rows_of(record.model, record.data[0]) if record.data is not None else np.empty(0, dtype=int)
+        self.rows = rows_to_measure(record.model, record.data[0]) if record.data is not None else np.empty(0, dtype=int)
 
     def frame(self, epoch: int, state: Mapping[str, Array]) -> dict[str, Any]:
         """Epoch, cells over the inputs, weights by layer, and the length of the gradient by layer."""
@@ -170,7 +170,7 @@ class Camera:
             with evaluation_mode(self.model), np.errstate(all="ignore"):
                 self.record.loss(self.model(X), y).backward()
                 for name, gradient in self.model.gradients().items():
-                    layer = layer_of(name, self.model)
+                    layer = layer_name(name, self.model)
                     squares[layer] = squares.get(layer, 0.0) + float(np.sum(np.asarray(gradient, dtype=float) ** 2))
         except TinygradError:
             return {}

@@ -21,7 +21,7 @@ from tinygrad_edu.draw.text import escape
 from tinygrad_edu.errors import DrawError
 from tinygrad_edu.reporting.record import Record
 from tinygrad_edu.reporting.tables import figure, scrolling, table, text
-from tinygrad_edu.train.histograms import LayerState, evaluation_mode, measure_layers, nodes_in, rows_of
+from tinygrad_edu.train.histograms import LayerState, evaluation_mode, measure_layers, nodes_in, rows_to_measure
 
 # Signs to look at, not verdicts: what really is the matter, a diagnosis proves. A layer is worth a look where the
 # clinic sees a symptom too, beyond what healthy runs show; it is in trouble where next to nothing gets through.
@@ -114,7 +114,7 @@ def picture_of(record: Record) -> Drawing:
     assert model is not None
     if not record.measurable or record.data is None:
         return of_layers(model)
-    X, y = (array[rows_of(model, record.data[0])] for array in record.data)
+    X, y = (array[rows_to_measure(model, record.data[0])] for array in record.data)
     with evaluation_mode(model), np.errstate(all="ignore"):
         output = model(X)
         record.loss(output, y).backward()

@@ -12,7 +12,7 @@ from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import NameNotFoundError, SettingError
 from tinygrad_edu.nn import losses
 from tinygrad_edu.train import Histograms, Run
-from tinygrad_edu.train.samples import as_classes, output_shape, pair
+from tinygrad_edu.train.samples import as_classes, output_shape, samples_and_targets
 
 Array = np.ndarray[Any, Any]
 
@@ -62,7 +62,7 @@ def record_of(run: Run, X: Samples = None, y: Samples = None, histograms: Histog
     loss = job.loss if job is not None else loss_of(run)
     data = tuple(job.data[:2]) if job is not None else None
     if X is not None and run.model is not None:
-        data = pair(run.model, loss, X, as_classes(y))
+        data = samples_and_targets(run.model, loss, X, as_classes(y))
         if not len(data[0]):
             raise SettingError("X has no samples: there is nothing to measure on")
         output_shape(run.model, data[0])  # its own error, where the samples do not fit the model

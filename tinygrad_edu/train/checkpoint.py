@@ -57,13 +57,13 @@ class Checkpoint:
 
     def __call__(self, job: Job) -> None:
         if len(job.losses) % self.every == 0:
-            write(job, self.path)
+            write_checkpoint(job, self.path)
 
 
 # Writing
 
 
-def write(job: Job, path: str | os.PathLike[str]) -> Path:
+def write_checkpoint(job: Job, path: str | os.PathLike[str]) -> Path:
     """Save everything the run needs to continue; an existing file stays until the new one is completely on the disk."""
     if job.minimizer:
         raise SettingError(
@@ -71,7 +71,7 @@ def write(job: Job, path: str | os.PathLike[str]) -> Path:
         )
     path = checks.path("path", path, "save")
     path.parent.mkdir(parents=True, exist_ok=True)
-    storage.write(path, arrays(job), {"format": FORMAT, "run": json.dumps(facts(job))})
+    storage.write_arrays(path, arrays(job), {"format": FORMAT, "run": json.dumps(facts(job))})
     return path
 
 
@@ -132,7 +132,7 @@ class Found:
         return {name[len(place) + 1 :]: x for name, x in self.arrays.items() if name.startswith(f"{place}.")}
 
 
-def read(path: str | os.PathLike[str]) -> Found:
+def read_checkpoint(path: str | os.PathLike[str]) -> Found:
     """The complete file. Errors: CheckpointError if it is cut off, or not the record of a run."""
     found, metadata = storage.read_all(path)
     if metadata.get("format") != FORMAT:
@@ -149,7 +149,7 @@ def read(path: str | os.PathLike[str]) -> Found:
 
 def curves(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parts of a Run: its curves and the state of its model, and the rest."""
-    found = read(path)
+    found = read_checkpoint(path)
     try:
         record = {name: found.arrays[f"curve.{own}"] for name, own in zip(RECORD, CURVES, strict=True)}
         return {**record, "state": found.state("model")}, {k: found.facts[k] for k in ("stop_reason", "how", "config")}

@@ -106,10 +106,10 @@ def choose_together(job: Job, compiled: bool | str) -> Way:
     bare = data_parallel.gradient_job(job)
     bare.how, bare.ranks = job.how, job.ranks
 
-    own: Way = data_parallel.together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
+    own: Way = data_parallel.fail_together(job.ranks, lambda: choose(bare, compiled), "choose how to run")
     compiles = data_parallel.of_rank_0(job.ranks, own.course is not None)
     other = compiles != (own.course is not None)
-    way: Way = data_parallel.together(job.ranks, lambda: choose(bare, compiles) if other else own, "follow rank 0")
+    way: Way = data_parallel.fail_together(job.ranks, lambda: choose(bare, compiles) if other else own, "follow rank 0")
     return replace(way, how=f"{way.how}; the gradient of each step, on {job.ranks.size} ranks")
 
 

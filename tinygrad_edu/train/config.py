@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim.schedule import Schedule
-from tinygrad_edu.train.samples import dtype_of
+from tinygrad_edu.train.samples import dtype_of_parameters
 
 GIVEN = ("sizes", "activation", "out_activation", "bias", "init", "seed", "backend", "dropout", "norm")
 
@@ -21,7 +21,7 @@ def config(job: Any) -> dict[str, Any]:
     has no lr), `nn.MLP(**c["model"])` a model that is an MLP; the rest are arguments of `fit` by their names.
     """
     return {
-        **network(job.model),
+        **describe_model(job.model),
         **job.recipe.record,
         "batch_size": job.batch_size,
         "samples": job.samples,
@@ -30,9 +30,9 @@ def config(job: Any) -> dict[str, Any]:
     }
 
 
-def network(model: Module) -> dict[str, Any]:
+def describe_model(model: Module) -> dict[str, Any]:
     """What is trained."""
-    return {"model": model_arguments(model), "dtype": str(dtype_of(model))}
+    return {"model": model_arguments(model), "dtype": str(dtype_of_parameters(model))}
 
 
 def validation_share(job: Any) -> Any:
@@ -46,14 +46,14 @@ def model_arguments(model: Module) -> Any:
     if type(model) is not MLP:
         return repr(model)
     return {name: getattr(model, name) for name in GIVEN} | {
-        "activation": name_of(model.activation),
-        "out_activation": name_of(model.out_activation),
+        "activation": setting_name(model.activation),
+        "out_activation": setting_name(model.out_activation),
         "sizes": list(model.sizes),
         "dropout": model.dropout.p if model.dropout else 0.0,
     }
 
 
-def name_of(x: object) -> str:
+def setting_name(x: object) -> str:
     return str(getattr(x, "name", getattr(x, "__name__", x)))
 
 

@@ -23,7 +23,7 @@ from tinygrad_edu.errors import CheckpointError
 from tinygrad_edu.nn.layer_modes import Modes
 from tinygrad_edu.nn.layers import is_activation
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.storage import contents, parse_json
+from tinygrad_edu.nn.storage import file_bytes, parse_json
 from tinygrad_edu.whole_files import replace
 
 Array = np.ndarray[Any, Any]
@@ -123,7 +123,7 @@ class Histograms:
         """The histograms that `save` has written. Errors: CheckpointError for a file of another form."""
         found = cls()
         try:
-            record = parse_json(contents(path))
+            record = parse_json(file_bytes(path))
             found.snapshots = [snapshot_from(entry) for entry in record["snapshots"]]
             refuse_other_layers(found.snapshots)
         except CheckpointError:
@@ -166,7 +166,7 @@ def spread_from(quantiles: Any, counts: Any, zeros: float, broken: float, size: 
     return Spread(*numbers, float(zeros), float(broken), float(size))
 
 
-def spread(values: Array, logarithmic: bool = False) -> Spread:
+def spread_of(values: Array, logarithmic: bool = False) -> Spread:
     """The spread of an array.
 
     >>> spread(np.array([0.0, 1.0, 2.0, 3.0, 4.0])).quantiles
@@ -200,7 +200,7 @@ def measure_layers(
     model: Module, loss: Callable[..., Any], data: tuple[Array, ...], samples: int = 256
 ) -> dict[str, LayerState]:
     """The state of each layer for some samples of data, (X, y) or (X, y, weights); the model is not changed."""
-    rows = rows_of(model, data[0], samples)
+    rows = rows_to_measure(model, data[0], samples)
     X, y, *weights = (array[rows] for array in data)
     with evaluation_mode(model), np.errstate(all="ignore"):
         output = model(X)
@@ -210,7 +210,7 @@ def measure_layers(
     return {name: layer_state(name, model, gradients, nodes, len(rows)) for name, nodes in ends.items()}
 
 
-def rows_of(model: Module, X: Array, samples: int = 256) -> Array:
+def rows_to_measure(model: Module, X: Array, samples: int = 256) -> Array:
     """The samples to measure on, evenly spaced, because data may be sorted."""
     scalar = not all(isinstance(p, Tensor) for p in model.parameters())
     count = min(len(X), samples, VALUES_AT_MOST if scalar else samples)
@@ -233,23 +233,23 @@ def evaluation_mode(model: Module) -> Iterator[None]:
 
 
 def layer_state(name: str, model: Module, gradients: Mapping[str, Array], nodes: list[Any], samples: int) -> LayerState:
-    weights = [array for place, array in model.state_dict().items() if layer_of(place, model) == name]
-    slopes = [gradients[place] for place in gradients if layer_of(place, model) == name]
+    weights = [array for place, array in model.state_dict().items() if layer_name(place, model) == name]
+    slopes = [gradients[place] for place in gradients if layer_name(place, model) == name]
     return LayerState(
-        spread(join([data_of(node) for node in nodes])),
-        spread(join(slopes), logarithmic=True),
-        spread(join(weights)),
+        spread_of(join_arrays([data_of(node) for node in nodes])),
+        spread_of(join_arrays(slopes), logarithmic=True),
+        spread_of(join_arrays(weights)),
         stuck(nodes, samples),
         saturated(nodes),
     )
 
 
-def layer_of(place: str, model: Module) -> str:
+def layer_name(place: str, model: Module) -> str:
     """The layer of a parameter: layers.0 for layers.0.weight; the model itself if no layer is named."""
     return place.rpartition(".")[0] or type(model).__name__
 
 
-def join(arrays: list[Array]) -> Array:
+def join_arrays(arrays: list[Array]) -> Array:
     return np.concatenate([np.ravel(array) for array in arrays]) if arrays else np.empty(0)
 
 
@@ -270,7 +270,7 @@ def ends_of_layers(model: Module, output: ArrayLike) -> dict[str, list[Any]]:
     A node belongs to the deepest layer whose parameters it depends on; the deeper one is met later on the way down.
     """
     found: dict[str, dict[Any, None]] = {}
-    names = {id(node): layer_of(place, model) for place, array in model.named_arrays() for node in nodes_in(array)}
+    names = {id(node): layer_name(place, model) for place, array in model.named_arrays() for node in nodes_in(array)}
     sink = _Sink(nodes_in(output))
     keys, depth = {id(sink): "the output"}, {"": 0}
     for node in topological(sink, lambda node: list(parent_nodes(node))[::-1]):
@@ -292,7 +292,7 @@ def nodes_in(array: ArrayLike) -> list[Any]:
 
 def stuck(nodes: list[Any], samples: int) -> float:
     """The share of units whose activation is flat for all samples; NaN if the layer does not end in an activation."""
-    slopes = join([slope(node) for node in nodes])
+    slopes = join_arrays([slope_at(node) for node in nodes])
     if not slopes.size or slopes.size % samples:
         return float("nan")
     return float(np.mean(np.all(np.abs(slopes.reshape(samples, -1)) < FLAT, axis=0)))
@@ -303,7 +303,7 @@ def saturated(nodes: list[Any]) -> float:
     operation = nodes[0].op
     if not ends_in_activation(nodes[0]) or not operation.saturates:
         return float("nan")
-    slopes = join([slope(node) for node in nodes])
+    slopes = join_arrays([slope_at(node) for node in nodes])
     return float(np.mean(np.abs(slopes) < NEARLY_FLAT * abs(float(operation.slope(0.0)))))
 
 
@@ -311,7 +311,7 @@ def ends_in_activation(node: Node) -> bool:
     return isinstance(node.op, Operation) and is_activation(node.op)
 
 
-def slope(node: Node) -> Array:
+def slope_at(node: Node) -> Array:
     """The derivative of the activation that made a node, one for each entry."""
     operation = node.op
     if not ends_in_activation(node):

@@ -216,18 +216,18 @@ def job_like(first: Job, model: Module, optimizer: Optimizer, settings: Settings
 def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:
     """The data checked against model and settings. Errors: ShapeError, DtypeError, SettingError."""
     loss = losses.find(settings.loss)
-    if not samples.as_array(X, "X").size:
+    if not samples.as_sample_array(X, "X").size:
         raise SettingError("samples=0: there is nothing to train on")
-    data: tuple[Array, ...] = samples.pair(model, loss, X, y)
+    data: tuple[Array, ...] = samples.samples_and_targets(model, loss, X, y)
     held_out = chances = minimizer = None
     if isinstance(settings.validation, (int, float)):
-        data, held_out = split(data, settings)
+        data, held_out = hold_out(data, settings)
     elif settings.validation is not None:
-        held_out = samples.pair(model, loss, *two(settings.validation))
+        held_out = samples.samples_and_targets(model, loss, *two(settings.validation))
     if settings.sample_weight is not None:
         if isinstance(settings.validation, (int, float)):
             raise SettingError("validation as a share does not go with sample_weight: split the samples yourself")
-        weights = samples.weights(settings.sample_weight, data[0], samples.dtype_of(model))
+        weights = samples.check_weights(settings.sample_weight, data[0], samples.dtype_of_parameters(model))
         data, chances = (data, weights.astype(float)) if settings.drawn else ((*data, weights), None)
     refuse_other_parameters(model, optimizer)
     if isinstance(optimizer, LBFGS):
@@ -279,7 +279,7 @@ def refuse_for_lbfgs(model: Module, settings: Settings, n: int) -> None:
         )
 
 
-def split(data: tuple[Array, ...], settings: Settings) -> Any:
+def hold_out(data: tuple[Array, ...], settings: Settings) -> Any:
     """A share of the samples, drawn from the seed, held out for validation."""
     share, n = float(settings.validation), len(data[0])
     count = round(share * n)

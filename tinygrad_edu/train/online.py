@@ -19,14 +19,14 @@ from tinygrad_edu.names import LossName, OptimizerName
 from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.sequence import Recurrent, detach
 from tinygrad_edu.optim import Optimizer, optimizer_for
-from tinygrad_edu.train.config import network
+from tinygrad_edu.train.config import describe_model
 from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import refuse_other_parameters
 from tinygrad_edu.train.one_thread import claim, release
 from tinygrad_edu.train.recipe import Plan, Recipe
 from tinygrad_edu.train.run import Run
-from tinygrad_edu.train.samples import samples
-from tinygrad_edu.train.samples import targets as checked_targets
+from tinygrad_edu.train.samples import as_samples
+from tinygrad_edu.train.samples import check_targets as checked_targets
 from tinygrad_edu.train.snapshot import Snapshot, for_certain
 
 Array = np.ndarray[Any, Any]
@@ -91,7 +91,7 @@ def fit_online(
 def train_series(job: Series, epochs: int, steps: int, compiled: bool | str) -> Run:
     """Train it, compiled if that is asked for or pays."""
     model = job.model
-    program, how = choose(job, compiled)
+    program, how = choose_way(job, compiled)
     try:
         done, reason = record_run(job, program.blocks(job) if program else eager_blocks(job))
     except CompileError as error:
@@ -101,7 +101,7 @@ def train_series(job: Series, epochs: int, steps: int, compiled: bool | str) -> 
         done, reason = record_run(job, eager_blocks(job))
     losses, norms = np.array(done).reshape(-1, 2).T.copy()
     recipe = Recipe.of(Plan(loss=job.loss, epochs=epochs), job.optimizer)
-    config = {**network(model), **recipe.stepping, "epochs": epochs, "steps": steps}
+    config = {**describe_model(model), **recipe.stepping, "epochs": epochs, "steps": steps}
     return Run(losses, norms, reason, how, model, config)
 
 
@@ -119,7 +119,10 @@ def check_series(
         )
     refuse_other_parameters(model, optimizer)
     function = losses.find(loss)
-    inputs, targets = samples(X, "X", np.dtype(float)), checked_targets(samples(y, "y", np.dtype(float)), function)
+    inputs, targets = (
+        as_samples(X, "X", np.dtype(float)),
+        checked_targets(as_samples(y, "y", np.dtype(float)), function),
+    )
     if inputs.ndim != 2 or inputs.shape[1] != model.in_features:
         raise ShapeError(
             f"X has shape {inputs.shape}: {inputs.shape[1]} features at each time, but the model takes "
@@ -132,7 +135,7 @@ def check_series(
     return Series(model, inputs, targets, function, optimizer, epochs, min(steps, len(inputs)))
 
 
-def choose(job: Series, compiled: bool | str) -> tuple[Any, str]:
+def choose_way(job: Series, compiled: bool | str) -> tuple[Any, str]:
     """(the compiled program or None, which way the run goes and why)."""
     one_of("compiled", compiled, (True, False, "auto"))
     if compiled is False:

@@ -15,7 +15,7 @@ from tinygrad_edu.train.stopping import has_fired, stopping, stops
 Curve: TypeAlias = "array[float]"
 
 
-def curve(numbers: ArrayLike = b"") -> Curve:
+def as_curve(numbers: ArrayLike = b"") -> Curve:
     """Numbers of each epoch, from the bytes of an array or a list: without an object for each (75 µs in a thousand)."""
     return array("d", numbers)
 
@@ -29,9 +29,9 @@ class Progress:
 
     tol: float | None = None
     patience: int | None = None
-    losses: Curve = field(default_factory=curve)
-    grad_norms: Curve = field(default_factory=curve)
-    update_norms: Curve = field(default_factory=curve)
+    losses: Curve = field(default_factory=as_curve)
+    grad_norms: Curve = field(default_factory=as_curve)
+    update_norms: Curve = field(default_factory=as_curve)
     validation: list[float] = field(default_factory=list)
     best: Any = None  # (loss, epoch, state) of the best epoch by validation
     last: Any = None  # the state after the last epoch, where the model holds the best one

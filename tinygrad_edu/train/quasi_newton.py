@@ -104,7 +104,7 @@ class LbfgsStepper(Stepper):
 
     def bad_ending(self, order: ArrayLike) -> str:
         """Where the loss was NaN or infinite, at the weights `order`."""
-        return not_finite(self.job, order, self.search.at)
+        return not_finite_sentence(self.job, order, self.search.at)
 
 
 def watches(course: Any) -> Any:
@@ -212,7 +212,7 @@ def ending(job: Job, minimizer: LBFGS, found: Any) -> str:
     return f"stopped after {done} epochs: the line search found no lower loss (SciPy: {message})"
 
 
-def not_finite(job: Job, bad: Array, good: Array) -> str:
+def not_finite_sentence(job: Job, bad: Array, good: Array) -> str:
     """The sentence for a loss that is NaN or infinite, with the operation that made it so."""
     done, where, params = len(job.losses), "", job.optimizer.params
     flat.assign(params, bad)

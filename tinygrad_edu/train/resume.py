@@ -15,10 +15,10 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CheckpointError, SettingError, ShapeError, TinygradError, first_line
 from tinygrad_edu.nn.module import arrays_to_keep
 from tinygrad_edu.nn.parameters import fitting, refuse_dtypes, refuse_names
-from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, read
+from tinygrad_edu.train.checkpoint import CURVES, STATES, Array, Found, prints, read_checkpoint
 from tinygrad_edu.train.config import as_json, config
 from tinygrad_edu.train.job import Job
-from tinygrad_edu.train.progress import curve
+from tinygrad_edu.train.progress import as_curve
 from tinygrad_edu.train.rate_state import state_of_rate
 from tinygrad_edu.train.snapshot import Point, for_certain, generators
 from tinygrad_edu.train.stopping import PATIENCE, TOL, WAITED
@@ -31,7 +31,7 @@ def resume(job: Job, path: str | os.PathLike[str]) -> None:
 
     Errors: CheckpointError for the file, SettingError for settings, data and names, ShapeError and DtypeError.
     """
-    found, before, start, how = read(path), Point(job), job.start, job.how
+    found, before, start, how = read_checkpoint(path), Point(job), job.start, job.how
     try:
         change_of(job, found).make()
     except BaseException as error:
@@ -113,7 +113,7 @@ def refuse_other_facts(job: Job, found: Found, states: Mapping[str, Any]) -> Non
         "pending": not is_flag(facts["pending"]),
         "how": not isinstance(facts["how"], str) or not facts["how"].startswith(("compiled", "eager")),
         "the stopping rule": not is_rule(facts["stopping"], job.progress.rule.tolist(), done),
-        "the schedule": not alike(facts["schedule"], job.optimizer.state()[2]),
+        "the schedule": not has_same_form(facts["schedule"], job.optimizer.state()[2]),
         "the optimizer's steps": found.arrays["steps"].dtype.kind not in "iu"
         or bool((found.arrays["steps"] < 0).any()),
     }
@@ -133,14 +133,14 @@ def is_best(best: Any, done: int) -> bool:
 
 def is_rule(given: Any, own: list[float], done: int) -> bool:
     """The numbers of the same stopping rule, after so many epochs."""
-    same = alike(given, own) and given[TOL] == own[TOL] and given[PATIENCE] == own[PATIENCE]
+    same = has_same_form(given, own) and given[TOL] == own[TOL] and given[PATIENCE] == own[PATIENCE]
     return same and 0 <= given[WAITED] <= done
 
 
-def alike(given: Any, own: Any) -> bool:
+def has_same_form(given: Any, own: Any) -> bool:
     """Is it of the same form: numbers where the other has numbers, lists of the same length, and so on?"""
     if isinstance(own, (list, tuple)):
-        return isinstance(given, list) and len(given) == len(own) and all(map(alike, given, own))
+        return isinstance(given, list) and len(given) == len(own) and all(map(has_same_form, given, own))
     if is_flag(own):
         return is_flag(given)
     if is_whole(own):
@@ -194,7 +194,7 @@ class Change:
         job.optimizer.load_state((arrays["steps"].tolist(), self.memory, facts["schedule"]))
         progress.rule[:] = facts["stopping"]
         for name, own in CURVES.items():
-            getattr(progress, own)[:] = curve(arrays[f"curve.{name}"].tolist())
+            getattr(progress, own)[:] = as_curve(arrays[f"curve.{name}"].tolist())
         progress.seen, progress.stopped, job.how = facts["seen"], facts["stopped"], facts["how"]
         progress.pending = facts["pending"]
         for rng, state in self.generator_states():

@@ -91,7 +91,7 @@ class Run:
             return path  # rank 0 writes
         if path.suffix != ".json":
             self.refuse_moved(f"save({str(path)!r})")
-            return checkpoint.write(self.job, path)
+            return checkpoint.write_checkpoint(self.job, path)
         record = {name: getattr(self, name).tolist() for name in CURVES}
         record |= {"stop_reason": self.stop_reason, "how": self.how, "config": as_json(self.config)}
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +164,7 @@ def panel(title: str, curves: Mapping[str, Array]) -> Panel:
 
 def from_json(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Curves, and the rest."""
-    data = storage.contents(path)
+    data = storage.file_bytes(path)
     try:
         record = storage.parse_json(data)
         return {name: record[name] for name in CURVES}, {k: record[k] for k in ("stop_reason", "how", "config")}

@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 ROWS = 2  # samples that are tried
 
 
-def dtype_of(model: Module) -> Any:
+def dtype_of_parameters(model: Module) -> Any:
     """The dtype of the first Tensor among the parameters; float64 for Values."""
     return next((p.dtype for _, p in model.named_parameters() if isinstance(p, Tensor)), np.dtype(float))
 
@@ -33,13 +33,13 @@ def parameters_of(model: Any) -> Any:
     return model.parameters()
 
 
-def samples(data: Samples, name: str, dtype: Dtype) -> Array:
+def as_samples(data: Samples, name: str, dtype: Dtype) -> Array:
     """An array with a row for each sample, finite and in that dtype; a plain row of numbers is one column."""
     array = check_samples(data, name)
     return np.ascontiguousarray(array if array.ndim > 1 else array[:, None], dtype=dtype)
 
 
-def as_array(data: Samples, name: str) -> Array:
+def as_sample_array(data: Samples, name: str) -> Array:
     """Errors: ShapeError where the rows of a list, or the arrays of a tuple, differ in shape; DtypeError for what is
     no plain array: one of scipy.sparse, or one with masked entries."""
     refuse_masked(data)
@@ -59,7 +59,7 @@ def as_array(data: Samples, name: str) -> Array:
 
 def check_samples(data: Samples, name: str) -> Array:
     """Finite numbers, one row or one number for each sample."""
-    array = as_array(data, name)
+    array = as_sample_array(data, name)
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"{name} holds {array.dtype}: numbers are needed")
     if not array.ndim:
@@ -74,22 +74,22 @@ def check_samples(data: Samples, name: str) -> Array:
     return array
 
 
-def pair(model: Module, loss: Any, X: Samples, y: Samples) -> tuple[Array, Array]:
+def samples_and_targets(model: Module, loss: Any, X: Samples, y: Samples) -> tuple[Array, Array]:
     """X and y for this model and loss: whole numbers stay what they are as indices and as classes.
 
     Errors: DtypeError, ShapeError, SettingError for what does not fit.
     """
-    inputs, labels = inputs_for(model, X), as_array(y, "y")
+    inputs, labels = inputs_for(model, X), as_sample_array(y, "y")
     same_length(inputs, np.atleast_1d(labels), "y")
     if getattr(loss, "takes_class_numbers", False) and (labels.ndim == 1 or labels.dtype.kind in "iu"):
         outputs = output_shape(model, inputs)
         if labels.ndim == 1 or labels.shape[1:] == outputs[1:-1]:
             return inputs, classes(labels, outputs[-1])
-    columns = samples(y, "y", dtype_of(model))
+    columns = as_samples(y, "y", dtype_of_parameters(model))
     if labels.dtype.kind in "iu" and not isinstance(loss, Loss):
         forms = columns, np.ascontiguousarray(labels, dtype=np.int64)
         return inputs, first_that_works(lambda t: loss(model(inputs[:ROWS]), t[:ROWS]), model, forms)
-    return inputs, targets(columns, loss)
+    return inputs, check_targets(columns, loss)
 
 
 def inputs_for(model: Module, X: Samples) -> Array:
@@ -98,7 +98,7 @@ def inputs_for(model: Module, X: Samples) -> Array:
     Does it? A layer may say so, as Embedding does. Of another model it shows when numbers with a point are an error.
     """
     array = check_samples(X, "X")
-    numbers = samples(X, "X", dtype_of(model))
+    numbers = as_samples(X, "X", dtype_of_parameters(model))
     if any(getattr(module, "takes_indices", False) for _, module in model.named_modules()):
         return np.ascontiguousarray(array, dtype=np.int64) if (array == np.floor(array)).all() else numbers
     if array.dtype.kind not in "iu":
@@ -144,7 +144,7 @@ def as_classes(y: Samples) -> Array:
     return numbers
 
 
-def targets(y: Array, loss: Any) -> Array:
+def check_targets(y: Array, loss: Any) -> Array:
     """Targets that the loss can mean, all of them: the last batch is not to be the first to be refused."""
     if isinstance(loss, Loss):
         loss.check(loss.name, np.zeros_like(y), y)
@@ -170,9 +170,9 @@ def classes(y: Array, count: int) -> Array:
     return np.ascontiguousarray(y, dtype=np.int64)
 
 
-def weights(sample_weight: Samples, X: Array, dtype: Dtype) -> Array:
+def check_weights(sample_weight: Samples, X: Array, dtype: Dtype) -> Array:
     """A weight for each sample, none below 0 and not all 0."""
-    found = samples(sample_weight, "sample_weight", dtype)[:, 0]
+    found = as_samples(sample_weight, "sample_weight", dtype)[:, 0]
     same_length(X, found, "sample_weight")
     if found.min() < 0.0 or not found.any():
         raise SettingError(

@@ -154,13 +154,13 @@ def rebuild_mlp(config: Mapping[str, Any], state: Mapping[str, Array]) -> Any:
             raise ValueError(f"it names a model of widths {brief(sizes)}, but its layers.{i}.weight {there}")
     try:
         made = MLP(**{**config["model"], "init": "zeros"})
-        take(made, str(config["dtype"]), state)
+        take_state(made, str(config["dtype"]), state)
     except (TinygradError, TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"its model cannot be made: {error}") from None
     return made
 
 
-def take(model: MLP, dtype: str, state: Mapping[str, Array]) -> None:
+def take_state(model: MLP, dtype: str, state: Mapping[str, Array]) -> None:
     """Dtype and numbers."""
     for p in model.parameters():
         if isinstance(p, Tensor):

@@ -44,7 +44,7 @@ def is_pickle(path: Path) -> bool:
 
 def content(path: Path) -> bytes:
     try:
-        return storage.contents(path)
+        return storage.file_bytes(path)
     except CheckpointError as problem:
         raise InputFileError(str(problem)) from None
     except (OSError, ValueError) as problem:  # ValueError: a name with a zero in it

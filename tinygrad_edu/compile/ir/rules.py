@@ -43,7 +43,7 @@ def prod_vjp(g: Any, _y: Any, x: ArrayLike, axis: Axis, keepdims: bool) -> tuple
     zeros = broadcasting.sum(zero, axis=axis, keepdims=True)
     nothing = 0.0 * others
     found = ops.where(zero, ops.where(zeros == 1.0, others, nothing), ops.where(zeros == 0.0, others / x, nothing))
-    return (broadcasting.spread(g, x, axis) * found,)
+    return (broadcasting.spread_gradient(g, x, axis) * found,)
 
 
 PROD = Primitive("prod", prod_vjp)

@@ -32,7 +32,7 @@ TRACED = "forward or the loss does something else when it is traced"
 SOURCES = {"loss": TRACED, "gradient": TRACED, "weight": "the optimizer's step does something else than its rule"}
 
 
-def call(work: Callable[[], Any]) -> Any:
+def call_here(work: Callable[[], Any]) -> Any:
     """work(), here."""
     return work()
 
@@ -50,7 +50,7 @@ class Comparison:
         """Epochs until the next comparison; None where there is none."""
         return max(1, self.next - len(self.job.losses)) if self.wanted else None
 
-    def look(self, run: Callable[[Callable[[], Any]], Any] = call) -> None:
+    def look(self, run: Callable[[Callable[[], Any]], Any] = call_here) -> None:
         """Compare, if it is time; `run` does the compiled step, which takes a while at first. Errors: see `compare`."""
         done = len(self.job.losses)
         if self.wanted and done >= self.next:
@@ -60,7 +60,7 @@ class Comparison:
     def confirm(self) -> None:
         """Compare at the end of a run."""
         if self.wanted and self.seen not in (-1, len(self.job.losses)):
-            self.compare(call)
+            self.compare(call_here)
 
     def compare(self, run: Callable[[Callable[[], Any]], Any]) -> None:
         """Loss, gradient and update of the first batch, both ways.
@@ -94,7 +94,7 @@ class Comparison:
         if size[0] > SMALL * targets**2:  # no rounding error, however large the inputs are that a model may scale down
             close[0] = min(close[0], 0.01 * size[0])
         for what, a, b, limit in zip(SOURCES, found, eager, close, strict=True):
-            if not same(a, b, limit):
+            if not agree(a, b, limit):
                 i = int(np.argmax(np.nan_to_num(np.abs(a - b), nan=np.inf)))
                 when = f"after {self.seen} epochs" if self.seen else "of the first batch"
                 raise TakenBackError(f"{SOURCES[what]}: {when} the compiled {what} is {a[i]:.6g}, the eager {b[i]:.6g}")
@@ -131,7 +131,7 @@ class Comparison:
         return *found, after
 
 
-def same(a: Array, b: Array, limit: float) -> bool:
+def agree(a: Array, b: Array, limit: float) -> bool:
     """Are all numbers as near as this, and NaN or infinite at the same places?"""
     finite = np.isfinite(a)
     return bool(np.array_equal(finite, np.isfinite(b)) and np.all(np.abs(a[finite] - b[finite]) <= limit))

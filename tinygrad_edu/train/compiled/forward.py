@@ -64,7 +64,7 @@ def trace_once(
     trace.results = trace.run(lambda: loss(*inputs))
     trace.run(partial(roll_repeats, trace))
     trace.refuse_leaks([trace.results] if isinstance(trace.results, Traced) else [])
-    trace.signature = signature(trace, known)
+    trace.signature = forward_signature(trace, known)
     return trace
 
 
@@ -75,7 +75,7 @@ def roll_repeats(trace: Trace) -> None:
         trace.followed = [(kept, x) for (kept, _), x in zip(trace.followed, new, strict=True)]
 
 
-def signature(trace: Trace, known: Mapping[int, int]) -> Any:
+def forward_signature(trace: Trace, known: Mapping[int, int]) -> Any:
     """Equal for two traces that are the same program on the same arrays: every operation, constant and array."""
     number: dict[Any, int] = {}
     nodes = []

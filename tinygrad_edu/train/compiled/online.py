@@ -18,7 +18,7 @@ from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.sequence import Recurrent
 from tinygrad_edu.optim import Optimizer
-from tinygrad_edu.train.compiled.program import pair, product, views
+from tinygrad_edu.train.compiled.program import product_of, tuple_of, views
 from tinygrad_edu.train.compiled.session import common_dtype, common_steps
 
 Array = np.ndarray[Any, Any]
@@ -179,10 +179,10 @@ class OnlineProgram:
         for names in self.names:
             extent = self.step.names.shape(self.trace.inputs[names[0]])
             for k, name in enumerate(names):
-                yield f"{name} = view(before, {k} * total_size + at, {pair(extent)})"
-                yield f"new_{name} = view(after, {k} * total_size + at, {pair(extent)})"
-            yield f"d_{names[0]} = view(gradient, at, {pair(extent)})"
-            yield f"at += {product(extent)}"
+                yield f"{name} = view(before, {k} * total_size + at, {tuple_of(extent)})"
+                yield f"new_{name} = view(after, {k} * total_size + at, {tuple_of(extent)})"
+            yield f"d_{names[0]} = view(gradient, at, {tuple_of(extent)})"
+            yield f"at += {product_of(extent)}"
 
     def state_lines(self) -> Iterator[str]:
         """The state and the next one: a row for each part of it."""
@@ -193,8 +193,8 @@ class OnlineProgram:
     def room_lines(self) -> Iterator[str]:
         """Arrays for intermediate results."""
         for name, extent in self.step.buffers.items():
-            yield f"{name} = room(work, at, {pair(extent)})"
-            yield f"at += {product(extent)}"
+            yield f"{name} = room(work, at, {tuple_of(extent)})"
+            yield f"at += {product_of(extent)}"
 
     def blocks(self, job: Any) -> Iterator[list[tuple[float, float]]]:
         """(mean loss, length of the last gradient) of some epochs, again and again; model and optimizer follow.

@@ -39,7 +39,7 @@ EACH = ("orders", "state", "saved", "gradient", "work", "rates", "losses", "norm
 
 
 @dataclass(frozen=True)
-class Recipe:
+class CompiledTask:
     """What is compiled: the loss of a batch, the parameters that it is differentiated by, and the update rule.
 
     clip_norm, clip_value: are gradients scaled down to a length, or their entries cut to a size? Both bounds are given
@@ -75,7 +75,7 @@ class TrainingProgram:
     Errors: TraceError where the loss uses what cannot be compiled.
     """
 
-    def __init__(self, recipe: Recipe, data: Sequence[Array], batch: int) -> None:
+    def __init__(self, recipe: CompiledTask, data: Sequence[Array], batch: int) -> None:
         self.step = step_body(recipe, data, batch)
         self.update, self.floats = update_body(recipe)
         self.floats += ["clip_norm"] * recipe.clip_norm + ["clip_value"] * recipe.clip_value
@@ -103,7 +103,7 @@ class TrainingProgram:
         self.abreast: dict[bool, Any] = {}  # of runs side by side: with orders, and without (side_by_side.py)
 
     def module_text(
-        self, recipe: Recipe, lanes: int = 0, ordered: bool = False, sizes: Any = None, packed: bool = False
+        self, recipe: CompiledTask, lanes: int = 0, ordered: bool = False, sizes: Any = None, packed: bool = False
     ) -> str:
         """The operations, and one function that trains.
 
@@ -114,17 +114,17 @@ class TrainingProgram:
         plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("squares", "moved")}
         stops = recipe.stops
         lines = EPOCHS.format(
-            keep=join(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
-            restore=join(3, (f"copy({name}_kept, {name})" for name in self.followed)),
-            sizes=join(1, (sizes or AnySizes).lines(self.size_names)),
-            parameters=join(1, self.parameter_lines()),
-            vectors=join(1, self.vector_lines()),
-            batch=join(3, self.batch_lines(ordered if lanes else None, sizes)),
+            keep=indented(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
+            restore=indented(3, (f"copy({name}_kept, {name})" for name in self.followed)),
+            sizes=indented(1, (sizes or AnySizes).lines(self.size_names)),
+            parameters=indented(1, self.parameter_lines()),
+            vectors=indented(1, self.vector_lines()),
+            batch=indented(3, self.batch_lines(ordered if lanes else None, sizes)),
             bad=BAD_ONE.format(BAD) if lanes else BAD,
-            step=join(3, self.step_lines()),
-            clip=join(3, clip_lines(recipe, plus)),
-            update=join(3, self.update.lines),
-            stop=join(2, ["if stops(stopping, losses[epoch]):", "    break"] if stops else []),
+            step=indented(3, self.step_lines()),
+            clip=indented(3, clip_lines(recipe, plus)),
+            update=indented(3, self.update.lines),
+            stop=indented(2, ["if stops(stopping, losses[epoch]):", "    break"] if stops else []),
             **plus,
             **(sizes or AnySizes).parts(),
         )
@@ -133,7 +133,7 @@ class TrainingProgram:
         own = f"lanes={lanes}, each={EACH}, one={('t', 'first', *self.floats)}" if lanes else ""
         options: dict[str, Any] = {"accurate": self.accurate, "lanes": own, "whole": not (sizes or packed)}
         if packed:
-            lines = f"{join(1, unpack(self.kinds()))}\n{lines}"
+            lines = f"{indented(1, unpack(self.kinds()))}\n{lines}"
         return module_writer.module(functions, "epochs", TAKEN if packed else self.arguments(), lines, **options)
 
     def arguments(self) -> str:
@@ -162,10 +162,10 @@ class TrainingProgram:
         for name in self.parameters:
             shape = self.step.names.shape(self.step.trace.inputs[name])
             if shape:
-                yield f"{name}, d_{name} = view(state, at, {pair(shape)}), view(gradient, at, {pair(shape)})"
+                yield f"{name}, d_{name} = view(state, at, {tuple_of(shape)}), view(gradient, at, {tuple_of(shape)})"
             else:
                 yield f"at_{name} = at"
-            yield f"at += {product(shape)}"
+            yield f"at += {product_of(shape)}"
 
     def vector_lines(self) -> Iterable[str]:
         """All weights as one vector, their gradients, the optimizer's memories, its settings."""
@@ -180,7 +180,7 @@ class TrainingProgram:
         """The batch's own sizes, its samples, and arrays for its intermediate results."""
         yield from (f"{rows} = size" for rows in sorted(self.rows))
         inputs = [(name, array, self.step.trace.inputs[name]) for name, array in self.data.items()]
-        shapes = [pair(self.step.names.shape(x)) for _, _, x in inputs]
+        shapes = [tuple_of(self.step.names.shape(x)) for _, _, x in inputs]
         yield "at, place = 0, 0"
         columns = fixed.columns if fixed else [f"{array}.shape[1]" for array in self.data.values()]
         named = [(*each, shape, k) for each, shape, k in zip(inputs, shapes, columns, strict=True)]
@@ -196,13 +196,13 @@ class TrainingProgram:
             yield from in_order if ordered else in_turn
         for name, mask in self.masks.items():
             extent = self.step.names.shape(mask.node)
-            yield f"{name}, {name}_rows = view(work, at, {pair(extent)}), view(work, at, ({product(extent)},))"
+            yield f"{name}, {name}_rows = view(work, at, {tuple_of(extent)}), view(work, at, ({product_of(extent)},))"
             yield f"for i in range({name}_rows.size):"
             yield f"    {name}_rows[i] = {1.0 / (1.0 - mask.p)!r} if uniform({name}_rng) >= {mask.p!r} else 0.0"
-            yield f"at += {product(extent)}"
+            yield f"at += {product_of(extent)}"
         for name, sizes in self.results().items():
-            yield f"{name} = room(work, at, {pair(sizes)})"
-            yield f"at += {product(sizes)}"
+            yield f"{name} = room(work, at, {tuple_of(sizes)})"
+            yield f"at += {product_of(sizes)}"
 
     def results(self) -> dict[str, Sequence[str]]:
         """What a step computes into memory of its own: intermediate results, and what is kept for the next step."""
@@ -277,7 +277,7 @@ class TrainingProgram:
         return found if self.machine_text is self.text else PackedCode(found, self.kinds())
 
 
-def step_body(recipe: Recipe, data: Sequence[Array], batch: int) -> Body:
+def step_body(recipe: CompiledTask, data: Sequence[Array], batch: int) -> Body:
     """Loss and gradients of one batch."""
     trace = forward_trace(recipe.loss, data, batch)
     found = {id(array): name for name, array in trace.captured.items()}
@@ -291,7 +291,7 @@ def step_body(recipe: Recipe, data: Sequence[Array], batch: int) -> Body:
     return Body(trace, results, recipe.dtype, recipe.accurate)
 
 
-def update_body(recipe: Recipe) -> tuple[Body, list[str]]:
+def update_body(recipe: CompiledTask) -> tuple[Body, list[str]]:
     """The rule as one loop over all weights, and which of its settings are given at run time.
 
     Settings that are 0, or not floats, belong to the program's structure.
@@ -319,7 +319,7 @@ class Nothing(float):
         return 0.0
 
 
-def clip_lines(recipe: Recipe, plus: Mapping[str, str]) -> list[str]:
+def clip_lines(recipe: CompiledTask, plus: Mapping[str, str]) -> list[str]:
     """What is done to the gradients before the update."""
     text = CLIP_VALUE * recipe.clip_value + CLIP.format(**plus) * recipe.clip_norm
     return text.splitlines()
@@ -331,16 +331,16 @@ def merge(*texts: str) -> str:
     return "\n\n".join(pieces)
 
 
-def join(depth: int, lines: Iterable[str]) -> str:
+def indented(depth: int, lines: Iterable[str]) -> str:
     return "\n".join(indent(lines, depth))
 
 
-def pair(shape: Sequence[str]) -> str:
+def tuple_of(shape: Sequence[str]) -> str:
     """A shape as a tuple: (a, b), (a,)."""
     return f"({', '.join(shape)}{',' * (len(shape) == 1)})"
 
 
-def product(shape: Sequence[str]) -> str:
+def product_of(shape: Sequence[str]) -> str:
     return " * ".join(shape) or "1"
 
 

@@ -22,7 +22,7 @@ from tinygrad_edu.train.compiled.comparison import Comparison
 from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes, OfSizes
 from tinygrad_edu.train.compiled.forward import forward_trace
 from tinygrad_edu.train.compiled.moving import OF_A_JOB, as_later, refuse_frozen_numbers
-from tinygrad_edu.train.compiled.program import Recipe, TrainingProgram
+from tinygrad_edu.train.compiled.program import CompiledTask, TrainingProgram
 from tinygrad_edu.train.compiled.session import Course, common_dtype
 from tinygrad_edu.train.compiled.sizes_of_job import choose_sizes
 from tinygrad_edu.train.job import Job
@@ -273,7 +273,7 @@ def refuse_difference(before: Any, now: object) -> None:
 
 def trace_once(job: Job) -> TrainingProgram:
     optimizer, settings = job.optimizer, job.settings
-    recipe = Recipe(
+    recipe = CompiledTask(
         job.batch_loss,
         optimizer.params,
         optimizer.rule,

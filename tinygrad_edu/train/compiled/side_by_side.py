@@ -52,7 +52,7 @@ class SideBySide:
         self.code = program.abreast[self.ordered].epochs
         self.arrays = [np.reshape(a, (len(a), -1)) for a in first.data]
         self.settings = np.array([float(first.optimizer.settings[name]) for name in program.floats])
-        self.groups: list[Group] = []  # that are being trained
+        self.groups: list[LaneGroup] = []  # that are being trained
         self.ended = False
 
     def at_a_time(self, threads: int) -> int:
@@ -92,7 +92,9 @@ class SideBySide:
         states[:, 0] = np.concatenate(parts).reshape(n, self.total)
         with ThreadPoolExecutor(threads) as pool:
             while len(waiting):
-                groups = [Group(self, starts, states, waiting[i : i + LANES]) for i in range(0, len(waiting), LANES)]
+                groups = [
+                    LaneGroup(self, starts, states, waiting[i : i + LANES]) for i in range(0, len(waiting), LANES)
+                ]
                 self.groups = groups
                 with self.stop_at_errors():
                     self.run(groups[:1])  # which may compile the program
@@ -117,7 +119,7 @@ class SideBySide:
         for group in self.groups:
             group.control[0] = 1
 
-    def run(self, groups: Sequence[Group]) -> None:
+    def run(self, groups: Sequence[LaneGroup]) -> None:
         """Group after group, in the same memory. Errors: CompileError."""
         dtype, size, state = self.program.dtype, (self.total, LANES), (1 + self.program.memories, self.total, LANES)
         saved, gradient = aligned(state, dtype), aligned(size, dtype)
@@ -134,7 +136,7 @@ class SideBySide:
                 raise CompileError(f"the compiler: {first_line(error)}") from error
 
 
-class Group:
+class LaneGroup:
     """The runs of one call, at `places` in the arrays of all runs. Spare lanes repeat the last run."""
 
     def __init__(self, way: SideBySide, starts: Sequence[Start], states: Array, places: Array) -> None:

@@ -33,7 +33,7 @@ from tinygrad_edu.train.eager import gradient_norm
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.mpi.ranks import Ranks
 from tinygrad_edu.train.progress_bar import Bar
-from tinygrad_edu.train.samples import dtype_of
+from tinygrad_edu.train.samples import dtype_of_parameters
 from tinygrad_edu.train.snapshot import Snapshot, generators
 from tinygrad_edu.train.stepper import Epochs, Stepper
 
@@ -49,7 +49,7 @@ def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
         refuse(job)
         return job, facts(job)
 
-    job, told = together(ranks, make_and_check, "begin")
+    job, told = fail_together(ranks, make_and_check, "begin")
     ranks.agree(told, "before the first step")
     assert isinstance(job, Job)
     if ranks.rank:  # rank 0 alone writes and prints
@@ -58,7 +58,7 @@ def prepare(ranks: Ranks, make: Callable[[], Job]) -> Job:
     return job
 
 
-def together(ranks: Ranks, work: Callable[[], Any], what: str) -> Any:
+def fail_together(ranks: Ranks, work: Callable[[], Any], what: str) -> Any:
     """The result of this rank's work; if it fails on any rank, an error on every rank."""
     result, error = None, None
     try:
@@ -171,7 +171,7 @@ class RankStepper(Stepper):
         self.gradient: Any = CompiledGradient(course) if course else EagerGradient(job)
         self.asked_to_end = False  # by Ctrl-C on this rank; `interrupted`: on any rank, at the same step on all
         sizes = [getattr(p, "size", 1) for p in job.optimizer.params]
-        self.buffer = np.zeros(sum(sizes) + 3, dtype_of(job.model))
+        self.buffer = np.zeros(sum(sizes) + 3, dtype_of_parameters(job.model))
         job.optimizer.zero_grad()
         job.batch_loss(*[array[:1] for array in job.data[:2]]).backward()
         self.used = [p.grad is not None for p in job.optimizer.params]  # the rule leaves the others as they are
@@ -246,7 +246,7 @@ class RankStepper(Stepper):
     def look(self, measured: Callable[[], None]) -> bool:
         """After an epoch: run the callbacks on rank 0; did any rank fail, have they drifted apart, is it over?"""
         what = "finish an epoch (validation, callbacks, checkpoint)"
-        over = bool(together(self.ranks, partial(self.job.look, measured), what))
+        over = bool(fail_together(self.ranks, partial(self.job.look, measured), what))
         state = self.job.model.state_dict().values()
         self.ranks.agree({"weights": marks(state), "lr": self.job.optimizer.lr}, f"after epoch {len(self.job.losses)}")
         first = self.ranks.texts(self.job.progress.callback_reason if over else "", "the end of an epoch")[0]

@@ -172,7 +172,7 @@ class ManyJobs:
         """
         model, made, seed, _ = self.start(place)
         settings = Settings(seed=seed, **self.settings)
-        if like is None or not isinstance(made, Optimizer) or samples.dtype_of(model) != like.data[0].dtype:
+        if like is None or not isinstance(made, Optimizer) or samples.dtype_of_parameters(model) != like.data[0].dtype:
             return job_of(model, self.X, self.y, made, settings)
         return job_like(like, model, made, settings)
 
@@ -209,13 +209,13 @@ class ManyJobs:
                 active = [program.course(job) for job in some]
                 first = None if jobs else program.comparison(active[0])  # all others' traces are the same as its
                 if first is not None:
-                    compare(first.look)
+                    compare_ways(first.look)
                 while active:
                     blocks = [course.block() for course in active]
                     list(pool.map(run_all, [blocks[i::threads] for i in range(threads)]))
                     active = [c for c, block in zip(active, blocks, strict=True) if goes_on(c, block)]
                 if first is not None:
-                    compare(first.confirm)
+                    compare_ways(first.confirm)
                 jobs += some
                 if shown is not None:
                     shown.update(len(some))
@@ -224,7 +224,7 @@ class ManyJobs:
     def spread(self, places: Sequence[tuple[float, int]], count: int, threads: int | None, shown: Bar) -> list[Outcome]:
         """All runs, by `count` workers elsewhere, or in threads of this process."""
         if count:
-            return workers.spread(partial(self.train_places, threads=threads or 1), places, count, shown)
+            return workers.spread_tasks(partial(self.train_places, threads=threads or 1), places, count, shown)
         return self.train_here(places, threads or os.cpu_count() or 1, shown)
 
     def train_here(self, places: Sequence[tuple[float, int]], threads: int, shown: Bar | None = None) -> list[Outcome]:
@@ -276,7 +276,7 @@ class ManyJobs:
         return outcome(job)
 
 
-def compare(both_ways: Callable[[], None]) -> None:
+def compare_ways(both_ways: Callable[[], None]) -> None:
     """The compiled numbers with the eager ones. Errors: TakenBackError, which says how such models can be trained."""
     try:
         both_ways()

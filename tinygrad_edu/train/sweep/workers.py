@@ -54,7 +54,9 @@ def configure(name: str) -> Any:
         raise SettingError(f"parallel={name!r}: {error}") from error
 
 
-def spread(task: Callable[[Sequence[Any]], Sequence[Any]], places: Sequence[Any], count: int, shown: Bar) -> list[Any]:
+def spread_tasks(
+    task: Callable[[Sequence[Any]], Sequence[Any]], places: Sequence[Any], count: int, shown: Bar
+) -> list[Any]:
     """task(some places), some for each task of `count` workers; the results in the order of the places.
 
     What the task holds goes with each of its calls. As an argument of its own joblib would leave large data with one

@@ -24,7 +24,7 @@ from tinygrad_edu.nn import losses
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import BatchNorm
-from tinygrad_edu.train.histograms import NEARLY_FLAT, data_of, ends_in_activation, ends_of_layers, slope
+from tinygrad_edu.train.histograms import NEARLY_FLAT, data_of, ends_in_activation, ends_of_layers, slope_at
 
 Array = np.ndarray[Any, Any]
 ROWS = 512  # samples that a measurement looks at
@@ -140,7 +140,7 @@ class State:
         """One layer, which ends in a node of the graph."""
         row = node.op if ends_in_activation(node) else None
         weights: dict[str, Array] = self.model.state_dict()
-        return Layer(number, data_of(node), slope(node), row, weights[weight], self.gradients[weight])
+        return Layer(number, data_of(node), slope_at(node), row, weights[weight], self.gradients[weight])
 
     @property
     def hidden(self) -> list[Layer]:
