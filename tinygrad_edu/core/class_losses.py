@@ -152,7 +152,7 @@ def kl_div(prediction: ArrayLike, target: ArrayLike, log_target: bool = False) -
     numbers = plain_numbers(target)
     if numbers is not None:
         refuse_targets("kl_div", numbers, numbers < 0.0, "is no probability: logarithms need log_target=True")
-    some = target > 0.0
+    some = target != 0.0  # the logarithm of one below 0, which a trace cannot refuse, is NaN
     return ops.where(some, target * (ops.log(ops.where(some, target, 1.0)) - prediction), 0.0)
 
 

@@ -213,7 +213,7 @@ def logistic_loss(z: float, t: float) -> float:
 
 @op(
     partials=lambda _, p, t: (
-        (p - t) / maximum(p * (1.0 - p), 1e-12),
+        where(p * (1.0 - p) >= 0.0, (p - t) / maximum(p * (1.0 - p), 1e-12), math.nan),
         log(maximum(1.0 - p, SMALLEST)) - log(maximum(p, SMALLEST)),
     ),
     domain=([(0.1, 0.9), (0.1, 0.9)],),
@@ -221,9 +221,11 @@ def logistic_loss(z: float, t: float) -> float:
 def log_loss(p: float, t: float) -> float:
     """-(t·log p + (1 - t)·log(1 - p)).  ∂/∂p = (p - t)/(p(1 - p)), ∂/∂t = log(1 - p) - log p.
 
-    As in PyTorch the logarithms are at least -100, and p(1 - p) in the derivative at least 1e-12.
+    As in PyTorch the logarithms are at least -100, and p(1 - p) in the derivative at least 1e-12. Where p is no
+    probability both are NaN: a compiled program, which cannot refuse it, does not go on with it.
     """
-    return -(t * log(maximum(p, SMALLEST)) + (1.0 - t) * log(maximum(1.0 - p, SMALLEST)))  # type: ignore[no-any-return]
+    cost = -(t * log(maximum(p, SMALLEST)) + (1.0 - t) * log(maximum(1.0 - p, SMALLEST)))
+    return where(p * (1.0 - p) >= 0.0, cost, math.nan)  # type: ignore[no-any-return]
 
 
 @op(

@@ -1,12 +1,15 @@
-"""What the targets of a loss may be. Numbers are checked if there are any: not in a trace, and not Values."""
+"""What the targets of a loss may be: numbers are checked. In a trace there are none yet; there a target that the loss
+does not take becomes NaN, and so does the loss, unless all targets have been checked before (`mark_checked`)."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import checks
+from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.errors import DtypeError, SettingError, ShapeError
@@ -18,6 +21,18 @@ def plain_numbers(x: ArrayLike) -> Any:
         return None
     array = np.asarray(getattr(x, "to_check" if hasattr(x, "to_check") else "array", x))
     return None if array.dtype.kind == "O" else array
+
+
+def mark_checked(target: ArrayLike) -> Any:
+    """Targets of which the numbers have been checked before they were traced."""
+    if hasattr(target, "checked"):
+        target.checked = True
+    return target
+
+
+def are_unknown(target: ArrayLike) -> bool:
+    """Is it being traced, with numbers that nobody has checked?"""
+    return MODES.tensor_trace is not None and hasattr(target, "parents") and not getattr(target, "checked", False)
 
 
 def quick_shape(x: ArrayLike) -> tuple[Any, ...]:
@@ -83,7 +98,7 @@ def from_0_to_1(name: str, prediction: ArrayLike, target: ArrayLike) -> Any:
         refuse_targets(
             name, numbers, bad, "is not between 0 and 1. For classes -1 and 1 use hinge, or write (target + 1)/2"
         )
-    return target
+    return ops.where(target * (1.0 - target) >= 0.0, target, math.nan) if are_unknown(target) else target
 
 
 def outside(numbers: ArrayLike) -> bool:
@@ -98,7 +113,7 @@ def plus_or_minus_one(name: str, prediction: ArrayLike, target: ArrayLike) -> An
     if numbers is not None:
         zeros = " For classes 0 and 1 write 2*target - 1" if np.all((numbers == 0) | (numbers == 1)) else ""
         refuse_targets(name, numbers, np.abs(numbers * 1.0) != 1.0, f"is neither -1 nor 1.{zeros}")
-    return target
+    return ops.where(ops.abs(target) == 1.0, target, math.nan) if are_unknown(target) else target
 
 
 def classes_or_probabilities(name: str, logits: ArrayLike, target: ArrayLike) -> Any:

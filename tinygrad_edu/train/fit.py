@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
@@ -47,7 +47,7 @@ def fit(
     progress: bool | None = None, accurate: bool = False, resume_from: str | os.PathLike[str] | None = None,
     comm: Any = None, comm_timeout_s: float = 300.0,
 ) -> Run:  # fmt: skip
-    """Train `model` in place on X and y, and record the run; NaN or Ctrl-C leave it as after the last whole epoch.
+    """Train `model` in place on X and y, and record the run; NaN, Ctrl-C and errors leave it at the last whole epoch.
 
     model: a Module, whose parameters are Values or Tensors.
     X: the inputs, a row for each sample; integers if the model uses them as indices.
@@ -74,7 +74,7 @@ def fit(
     Code of your own is traced a few times, and its compiled step compared with the eager one before the first epoch,
     after 1, 2, 4, 8 ... epochs and at the end; if they differ the run starts again eagerly (run.how says why), or with
     compiled=True raises TraceError. What time, files or other programs change in between goes unnoticed.
-    Errors: SettingError, ShapeError, DtypeError, CheckpointError, TraceError (compiled=True); the model is as before.
+    Errors: SettingError, ShapeError, DtypeError, CheckpointError, TraceError (compiled=True).
 
     >>> from tinygrad_edu import data, nn
     >>> run = fit(nn.MLP([2, 8, 1], seed=1), *data.xor_gate(), loss="mse", optimizer="adam", epochs=100)
@@ -224,19 +224,30 @@ class Training:
 
 def record(job: Job, ending: str, compiled: bool | str) -> Run:
     """What has happened so far."""
+    progress = job.progress
+    job.ending, job.steps_made = ending, list(job.optimizer.t)
+    losses, grad_norms, update_norms, validation = map(np.array, progress.curves)
+    return Run(
+        losses, grad_norms, ending, job.how, job.model, config(job), update_norms, validation, Again(job, compiled), job
+    )
 
-    def resume(epochs: int) -> Run:
+
+@dataclass(frozen=True)
+class Again:
+    """How `Run.resume` goes on; a copy of a run goes on with its own copy of the job."""
+
+    job: Job
+    compiled: bool | str
+
+    def __call__(self, epochs: int) -> Run:
+        """Train up to so many epochs in all."""
+        job = self.job
         if job.minimizer:
             raise SettingError(
                 "L-BFGS cannot be resumed: SciPy keeps its memory. Call fit, which starts afresh from these weights"
             )
         job.settings, job.progress.callback_reason = replace(job.settings, epochs=epochs), ""
-        return train_job(job, compiled)
-
-    progress = job.progress
-    job.ending, job.steps_made = ending, list(job.optimizer.t)
-    losses, grad_norms, update_norms, validation = map(np.array, progress.curves)
-    return Run(losses, grad_norms, ending, job.how, job.model, config(job), update_norms, validation, resume, job)
+        return train_job(job, self.compiled)
 
 
 def bar(job: Job) -> Any:

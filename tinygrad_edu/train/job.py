@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.compile.user_code import is_own_class
 from tinygrad_edu.core.aliases import ArrayLike, Samples
 from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.targets import mark_checked
 from tinygrad_edu.data.batching import orders
 from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.nn import losses
@@ -141,7 +142,8 @@ class Job:
                 "the model returns a tuple, as recurrent layers return (outputs, state): train it with fit_online, or "
                 "select one output, as in nn.Sequential(layer, nn.last_output, nn.Linear(...))"
             )
-        return self.loss(output, batch[1], **weight)
+        target = mark_checked(batch[1]) if isinstance(self.loss, losses.Loss) else batch[1]
+        return with_backward(self.loss(output, target, **weight))
 
     def look(self, measured: Callable[[], None] = lambda: None) -> bool:
         """The work after an epoch that Python watches: True if it was the last one. measured: before callbacks."""
@@ -211,6 +213,15 @@ def job_like(first: Job, model: Module, optimizer: Optimizer, settings: Settings
     """The same task with another model of the same kind, whose data have been checked; the clinic never sees it."""
     refuse_other_parameters(model, optimizer)
     return Job(model, optimizer, settings, first.data, first.held_out, first.loss, first.chances, keeps_start=False)
+
+
+def with_backward(loss: ArrayLike) -> Any:
+    """What a loss gives. Errors: SettingError where it is nothing, or a number that nothing leads back from."""
+    if not hasattr(loss, "backward"):
+        found = "None: is a `return` missing?" if loss is None else f"{loss!r:.60}, a plain {type(loss).__name__}"
+        fix = "" if loss is None else ": return the Tensor itself, without float(), .item(), .data or .detach()"
+        raise SettingError(f"the loss returned {found}{fix}")
+    return loss
 
 
 def job_of(model: Module, X: Samples, y: Samples, optimizer: Optimizer | LBFGS, settings: Settings) -> Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -107,12 +107,19 @@ def inputs_for(model: Module, X: Samples) -> Array:
 
 
 def first_that_works(call: Callable[[Array], Any], model: Module, forms: Sequence[Array]) -> Array:
-    """The first form of an array that a call takes; where none does, the first, whose error is then the user's."""
+    """The first form of an array that a call takes; where none does, the one of which it refuses the numbers alone, or
+    the first: its error is then the user's."""
+    fitting = []
     for form in forms:
-        with suppress(Exception), aside(model):
-            call(form)
+        try:
+            with aside(model):
+                call(form)
             return form
-    return forms[0]
+        except SettingError:
+            fitting.append(form)
+        except Exception:  # of the user's own code: any
+            continue
+    return (fitting or forms)[0]
 
 
 @contextmanager

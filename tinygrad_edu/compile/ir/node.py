@@ -51,13 +51,14 @@ def refuse_own(operation: Operation) -> None:
 class Traced(Tensor):
     """A Tensor during tracing: an operation, its inputs and a shape, without numbers."""
 
-    __slots__ = ("integer", "kind", "made", "name", "sizes")
+    __slots__ = ("checked", "integer", "kind", "made", "name", "sizes")
 
     name: str  # of an input: its name in the program; of a constant: its text
     sizes: tuple[Any, ...]
     integer: bool  # an input of whole numbers, which may be an index
     kind: truths.Kind  # the dtype that NumPy would give it
     made: int  # the order in which nodes were made
+    checked: bool  # targets of a loss that have been checked before (core/targets.py)
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class Traced(Tensor):
         self.sizes, self.op, self.parents, self.options, self.name = sizes, op, parents, options or {}, name
         self.label, self.gradient, self.requires_grad, self.spent, self.integer = label, None, True, False, False
         self.kind = truths.kind_of_node(op, parents) if kind is None else kind
-        self.made = next(COUNTER)
+        self.made, self.checked = next(COUNTER), False
 
     shape = property(lambda self: self.sizes)
     ndim = property(lambda self: len(self.sizes))

@@ -17,6 +17,7 @@ from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train.compiled.buffers import Buffers
 from tinygrad_edu.train.compiled.fixed_sizes import FixedSizes
 from tinygrad_edu.train.compiled.program import TrainingProgram, views
+from tinygrad_edu.train.ending import first_bad
 from tinygrad_edu.train.job import Job
 from tinygrad_edu.train.snapshot import generators
 from tinygrad_edu.train.stepper import Epochs
@@ -167,6 +168,7 @@ class Block:
         except IndexError:
             c.rewind(self.drawn, 0)
             job.refuse_indices()
+            first_bad(job, self.orders[0])  # the same epoch eagerly, which says what the index is of
             raise
         except Exception as error:
             c.rewind(self.drawn, 0)

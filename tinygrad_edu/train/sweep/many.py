@@ -118,8 +118,11 @@ def fit_many(
     >>> runs.success_rate(0.05)
     array([1.])
     """
-    chosen = [int(seed) for seed in seeds]
-    rates = [math.nan] if learning_rates is None else [float(rate) for rate in learning_rates]
+    chosen = [checks.seed("seeds", seed, "fit_many") for seed in several("seeds", seeds, "range(5)")]
+    rates = [math.nan]  # the optimizer's own
+    if learning_rates is not None:
+        given = several("learning_rates", learning_rates, "(0.01, 0.1)")
+        rates = [checks.number("learning_rates", rate, "[0, inf)", "fit_many") for rate in given]
     settings = {"loss": loss, "epochs": epochs, "batch_size": batch_size, "shuffle": shuffle, "tol": tol}
     recipe = ManyJobs(make_model, optimizer, X, y, settings)
     first = recipe.first(rates, chosen)
@@ -128,6 +131,13 @@ def fit_many(
     with shown_bar as shown, workers.backend(parallel) as count:
         outcomes = recipe.spread(places, count, threads, shown)
     return collect(outcomes, chosen, first.optimizer.lr if learning_rates is None else rates, epochs)
+
+
+def several(name: str, given: Any, example: str) -> list[Any]:
+    """The seeds or rates of the runs."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise SettingError(f"fit_many({name}={given!r:.60}): give several, such as {name}={example}")
+    return list(given)
 
 
 def refuse_own_arrays(job: Job, program: Any) -> None:
