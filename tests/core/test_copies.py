@@ -1,6 +1,7 @@
 """A copy of a graph of any length, and what pickle says to one that is too long for it."""
 
 import copy
+import itertools
 import pickle
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.errors import GraphError
+from tinygrad_edu.core import tensor, write_guard
+from tinygrad_edu.errors import GraphError, SavedArrayChangedError
 
 MAKES = {"Value": lambda: tg.Value(1.5), "Tensor": lambda: tg.Tensor([1.5, 2.0], requires_grad=True)}
 
@@ -52,3 +54,54 @@ def test_models_and_results():
         assert all(a is not b for a, b in zip(model.parameters(), other.parameters(), strict=True))
         x = [[0.1, 0.2]] if backend == "tensor" else [0.1, 0.2]
         assert repr(other(x)) == repr(model(x))
+
+
+@pytest.fixture
+def in_another_process(monkeypatch):
+    """Reads a pickle as a process would whose clock of writes has just begun."""
+
+    def load(data):
+        for module in (tensor, write_guard):
+            monkeypatch.setattr(module, "CLOCK", itertools.count(1))
+        return pickle.loads(data)
+
+    return load
+
+
+def train(model):
+    optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(5):
+        model(X).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def write(model):
+    for p in model.parameters():
+        p.data *= 0.5
+        p.data = p.data - 0.1
+
+
+X = np.ones((3, 2))
+
+
+@pytest.mark.parametrize("change", [train, write, lambda model: None])
+def test_a_model_goes_on_in_another_process(change, in_another_process):
+    model = nn.MLP([2, 4, 1], seed=0)
+    change(model)
+    h = np.tanh(model(X))
+    other, g = in_another_process(pickle.dumps((model, h)))
+    assert np.array_equal(g.data, h.data)
+    np.sum(other(X) ** 2).backward()
+    assert all(np.any(p.grad) for p in other.parameters())
+    (g * g).sum().backward()  # the graph that came with it
+    for p, q in zip(model.parameters(), in_another_process(pickle.dumps(other)).parameters(), strict=True):
+        assert np.array_equal(p.data, q.data)
+
+
+def test_a_write_before_the_pickle_is_still_seen(in_another_process):
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    y = (x * x).sum()
+    x.data[0] = 5.0
+    with pytest.raises(SavedArrayChangedError):
+        in_another_process(pickle.dumps(y)).backward()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.core import overwrite
 from tinygrad_edu.errors import GraphError, SavedArrayChangedError, TraceError
 
 RNG = np.random.default_rng(0)
@@ -175,3 +176,31 @@ def test_where_nothing_is_recorded_the_array_itself_is_written_to():
 def test_compiled_it_is_refused():
     with pytest.raises((GraphError, TraceError), match="where"):
         tg.jit(masks)(W)
+
+
+def fill_one(h, t, filled):
+    filled[t] = h
+    return h
+
+
+def fill_a_new_one(h, t, filled):
+    y = tg.Tensor(np.zeros(3))
+    y[0] = h[0]
+    return h + y
+
+
+def go_through_a_new_one(h, t, filled):
+    y = tg.Tensor(np.zeros(3)) * 1.0
+    y[:2], y[2] = h[1:], h[0]
+    return y
+
+
+@pytest.mark.parametrize("step", [fill_one, fill_a_new_one, go_through_a_new_one])
+def test_a_long_loop_is_not_walked_for_each_write(step, monkeypatch):
+    walked, nodes_since = [], overwrite.nodes_since
+    monkeypatch.setattr(overwrite, "nodes_since", lambda *given: walked.extend(found := nodes_since(*given)) or found)
+    h, filled = tg.Tensor(np.ones(3), requires_grad=True), tg.Tensor(np.zeros((100, 3)))
+    for t in range(100):
+        h = step(np.tanh(h), t, filled)
+    (h.sum() + filled.sum()).backward()
+    assert 100 <= len(walked) <= 800

@@ -121,7 +121,7 @@ class Trace:
         done: dict[Any, Traced] = {}
         for x in topological(root):
             inputs = [done.get(p, p) if isinstance(p, Tensor) else p for p in x.parents]
-            done[x] = replay(x, inputs) if x.made > self.begun else self.capture(x)
+            done[x] = replay(x, inputs) if x.op is not None and x.made > self.begun else self.capture(x)
         return done[root]
 
     def mark(self) -> Any:

@@ -16,6 +16,7 @@ from tinygrad_edu.core.graph import topological
 from tinygrad_edu.errors import GraphError
 
 reduce_object: Any = object.__reduce_ex__  # what Python itself says of an object
+BEFORE = 2**62  # ticks; what is read from a pickle was made before all that this process makes, and in its old order
 STEPS_OF_PICKLE = 4  # of Python's recursion limit for each node, at least
 
 
@@ -43,7 +44,18 @@ def pickle_node(node: Node, protocol: Any) -> Any:
                 f"{node!r:.60} has more than {most} operations behind it, more than pickle can go through: pickle "
                 "x.detach(), the numbers alone, or model.state_dict(); copy.deepcopy(x) copies a graph of any length"
             )
-    return reduce_object(node, protocol)
+    make, arguments, state, *rest = reduce_object(node, protocol)
+    return (make, arguments, with_older_ticks(state), *rest)
+
+
+def with_older_ticks(state: Any) -> Any:
+    """The state of a Tensor with its ticks of this process's clock before the beginning of any other's."""
+    if not isinstance(state, tuple) or "made" not in state[1]:
+        return state
+    slots = dict(state[1])
+    guard = slots.get("guard")
+    slots |= {"made": slots["made"] - BEFORE, "guard": None if guard is None else guard.earlier(BEFORE)}
+    return state[0], slots
 
 
 def install(kind: Any) -> None:

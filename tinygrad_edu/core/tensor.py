@@ -87,7 +87,7 @@ class Tensor(TensorMethods, Operators):
     op: AnyOperation | None
     options: Mapping[str, Any]
     place: Place | None  # of the program that made it, only if `record_lines` was on
-    made: int  # the tick of write_guard's clock at which it was computed
+    made: int  # the tick of write_guard's clock at which it was made or computed
     guard: WriteGuard | None  # knows of writes to the array, once somebody could have written to it
     kept: Any  # what the forward pass of a few operations leaves for the derivative; not there for the others
     spent: Any  # of a root: True when backward has run; of a leaf: the gradient array that an optimizer has used
@@ -273,7 +273,7 @@ def start(x: Tensor, array: Array, label: str = "") -> None:
     """A Tensor without history."""
     x.array, x.gradient, x.label, x.requires_grad = array, None, label, False
     x.op, x.parents, x.options = None, (), NO_OPTIONS
-    x.made, x.guard, x.spent = 0, None, False
+    x.made, x.guard, x.spent = next(CLOCK), None, False
 
 
 def leaf(array: Array, label: str = "") -> Tensor:
@@ -296,6 +296,7 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
         if MODES.lines:
             made.place = find_place()
         if not MODES.recording:
+            made.made = next(CLOCK)
             return made
     for x in operands:
         if x.__class__ is Tensor:
@@ -307,6 +308,8 @@ def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options:
             operands = tuple([x.copy() if x.__class__ is np.ndarray else x for x in operands])
     if made.requires_grad or (UNUSUAL and MODES.tensor_trace is not None):
         made.op, made.parents, made.options, made.made = operation, operands, options, next(CLOCK)
+    else:
+        made.made = next(CLOCK)
     return made
 
 

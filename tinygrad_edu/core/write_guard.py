@@ -45,6 +45,12 @@ class WriteGuard:
         """For copies and pickles, which are views of nothing."""
         return None, {"known": self.known, "written": self.written, "viewed": ()}
 
+    def earlier(self, ticks: int) -> WriteGuard:
+        """The same so many ticks ago, of an array that is a view of none."""
+        guard = WriteGuard(self.known)
+        guard.written = self.written - ticks
+        return guard
+
     def hand_out(self, array: Array) -> None:
         """Somebody outside holds the array from now on."""
         if self.known is None:
