@@ -1,5 +1,6 @@
 """Charts of runs: run.plot(), tg.compare, their files, their words, and what they refuse."""
 
+import importlib
 import re
 import xml.etree.ElementTree as ET
 
@@ -8,10 +9,13 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.report.runs import HOSTILE, Page
-from tinygrad_edu.charts.chart import Chart, Line, Panel, draw_panel, label, names_of
+from tinygrad_edu.charts.chart import DASHES, Chart, Line, Panel, draw_panel, label, legend_height, names_of, series
+from tinygrad_edu.charts.palette import MARKS
+from tinygrad_edu.charts.pictures import HEIGHT, WIDTH, Canvas, style
 from tinygrad_edu.errors import DrawError, SettingError
+from tinygrad_edu.reporting import compare
 
-pytest.importorskip("matplotlib")
+matplotlib = pytest.importorskip("matplotlib")
 X, Y = tg.data.moons(60, noise=0.2, seed=0)
 
 
@@ -164,3 +168,37 @@ def test_long_names_that_differ_at_their_end_are_told_apart_in_the_legend():
     names = ["a network of many words, with lr=" + "0" * 30 + end for end in ("1", "2", "1, validation")]
     assert len({label(name) for name in names}) == 3
     assert all(len(label(name)) <= 40 for name in names)
+
+
+@pytest.mark.parametrize("count", [2, 9, 16, 17, 32])
+@pytest.mark.parametrize("validation", [False, True])
+def test_no_two_lines_of_a_chart_look_the_same(count, validation):
+    curve = np.linspace(1.0, 0.5, 3)
+    entries = [compare.Entry(f"run {i}", curve, curve if validation else np.empty(0)) for i in range(count)]
+    drawn, note = compare.drawable_pairs(entries)
+    lines = [line for place, entry in enumerate(drawn) for line in compare.lines(entry, place, drawn)]
+    looks = {(series(line.colour), DASHES[line.dash % len(DASHES)]) for line in lines}
+    assert len(looks) == len(lines) >= count
+    assert bool(note) == (validation and count > 16), "what is left out is said"
+    assert len(lines) == (2 * count if validation and count <= 16 else count)
+
+
+def test_rates_are_rounded_where_that_tells_the_runs_apart(runs):
+    def names(*rates):
+        return [line.name for line in tg.compare([run(rate, epochs=1) for rate in rates]).panels[0].lines]
+
+    assert names(0.3 / 11, 0.4 / 11) == ["lr=0.02727", "lr=0.03636"]
+    assert names(0.1, 0.100001) == ["lr=0.1", "lr=0.100001"]
+
+
+@pytest.mark.parametrize("rows", [2, 6, 24, 32])
+def test_the_space_of_a_legend_is_the_height_it_takes(rows):
+    panel = Panel("Loss", [Line(f"a name as long as a legend has: {i}", np.ones(2), i) for i in range(rows)])
+    with matplotlib.rc_context(style(dict(MARKS))):
+        figure = importlib.import_module("matplotlib.figure").Figure(
+            figsize=(WIDTH, HEIGHT + legend_height(panel)), dpi=72
+        )
+        draw_panel(Canvas(figure, figure.add_axes((0.14, 0.4, 0.8, 0.5))), panel)
+        figure.canvas.draw()
+        taken = figure.axes[0].get_legend().get_window_extent().height / 72
+    assert taken < legend_height(panel) < taken + 0.15

@@ -30,7 +30,7 @@ Array = np.ndarray[Any, Any]
 SUFFIXES = (".svg", ".png", ".pdf", ".html")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # told apart without colour too
 WIDEST = 3.3  # inches of a name in the legend, beside its line
-LEGEND_ROW, LETTER = 0.21, 0.085  # inches of a row of the legend, and of a letter in it
+LEGEND_ROW, LEGEND_FRAME, LETTER = 0.195, 0.1, 0.085  # inches of a row of the legend, around it, of a letter in it
 SIZE = re.compile(r' width="([\d.]+pt)" height="[\d.]+pt"')
 # Matplotlib's one rule is for "*": inside a notebook that is the whole page. The picture itself hands it down as well.
 RULE = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
@@ -257,7 +257,7 @@ def columns(panel: Panel) -> int:
 def legend_height(panel: Panel) -> float:
     """Inches of the legend below the axes."""
     names = names_of(panel)
-    return LEGEND_ROW * -(-len(names) // columns(panel)) + 0.08 if len(names) > 1 else 0.0
+    return LEGEND_ROW * -(-len(names) // columns(panel)) + LEGEND_FRAME if len(names) > 1 else 0.0
 
 
 def describe(panel: Panel) -> str:

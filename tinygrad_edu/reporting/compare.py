@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tinygrad_edu.train import ManyRuns, Run
 
 Array = np.ndarray[Any, Any]
 MOST_RUNS, MOST_SEEDS = 32, 30  # curves that 8 colours and 4 dashes tell apart; seeds that are drawn behind a median
+MOST_PAIRS = MOST_RUNS // 2  # runs whose validation loss has a dash of its own too
 READABLE = 40  # letters of a name in the legend
 QUIET = {"samples", "seed"}  # settings that are named only where nothing else tells the runs apart
 HEAD = ["run", "epochs", "first loss", "last loss", "lowest loss", "in epoch", "validation, lowest", "why it ended"]
@@ -42,8 +44,8 @@ def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
     Of `fit_many` it shows a curve for each learning rate: the median of the seeds, the band that holds half of them,
     and each seed behind it.
 
-    runs: a list of runs, or a dict of them by name, at most 32 curves: runs of `fit`, outcomes of `fit_many`, fitted
-    estimators, or plain lists of losses, one an epoch.
+    runs: a list of runs, or a dict of them by name, at most 32 curves, or 16 with their validation losses: runs of
+    `fit`, outcomes of `fit_many`, fitted estimators, or plain lists of losses, one an epoch.
     names: a name for each run; by default the keys of the dict, else the settings in which the runs differ.
     Errors: SettingError for other things, no curve at all, or names that are not as many.
 
@@ -58,9 +60,12 @@ def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
     entries = entries_of(runs, names)
     losses = {entry.loss for entry in entries}
     title = f"Loss ({losses.pop()})" if len(losses) == 1 and "" not in losses else "Loss"
-    panel = Panel(title, [line for place, entry in enumerate(entries) for line in lines(entry, place)], bands(entries))
+    drawn, note = drawable_pairs(entries)
+    panel = Panel(
+        title, [line for place, entry in enumerate(drawn) for line in lines(entry, place, drawn)], bands(drawn)
+    )
     told = "; ".join(f"{entry.name} {figure(entry.curve[0])} → {figure(last(entry.curve))}" for entry in entries[:8])
-    more = f"; and {len(entries) - 8} more" if len(entries) > 8 else ""
+    more = (f"; and {len(entries) - 8} more" if len(entries) > 8 else "") + note
     numbers = table("What the curves show", HEAD, [row(entry) for entry in entries])
     return Chart([panel], f"Loss of {count(len(entries), 'run')}: {told}{more}", below=scrolling("Numbers", numbers))
 
@@ -135,15 +140,30 @@ def names_by_difference(runs: Sequence[Any]) -> list[str]:
     shared = [key for key in configs[0] if all(key in c for c in configs)] if configs else []
     keys = [key for key in shared if len({c[key] for c in configs}) > 1]
     keys = [key for key in keys if key.rpartition(".")[2] not in QUIET] or keys
-    choices = [[settings_text(config, keys[:many]) for config in configs] for many in (3, 2, 1)]
+    ways = [(many, rounded) for rounded in (True, False) for many in (3, 2, 1)]
+    choices = [[settings_text(config, keys[:many], rounded) for config in configs] for many, rounded in ways]
     apart = [names for names in choices if all(names) and len(set(names)) == len(runs)]
     if apart:  # by what differs where that can be read, else by as little as tells the runs apart
-        return next((names for names in apart if max(map(len, names), default=0) <= READABLE), apart[-1])
+        return next((names for names in apart if longest(names) <= READABLE), min(apart, key=longest))
     return ["" if isinstance(run, ManyRuns) and len(runs) == 1 else f"run {place}" for place, run in enumerate(runs, 1)]
 
 
-def settings_text(config: Mapping[str, str], keys: Sequence[str]) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]}={config[key]}" for key in keys)
+def longest(names: Sequence[str]) -> int:
+    return max(map(len, names), default=0)
+
+
+def settings_text(config: Mapping[str, str], keys: Sequence[str], rounded: bool) -> str:
+    """Such as lr=0.1, activation=tanh."""
+    return ", ".join(f"{key.rpartition('.')[2]}={round_text(config[key]) if rounded else config[key]}" for key in keys)
+
+
+def round_text(setting: str) -> str:
+    """A number with a fraction to four digits; any other setting as it is.
+
+    >>> round_text("0.036363636363636365"), round_text("1e-05"), round_text("4-16-1"), round_text("123456")
+    ('0.03636', '1e-05', '4-16-1', '123456')
+    """
+    return figure(float(setting)) if re.fullmatch(r"-?\d+(\.\d+(e-?\d+)?|e-\d+)", setting) else setting
 
 
 def flat_settings(config: Any, prefix: str = "") -> dict[str, str]:
@@ -160,9 +180,18 @@ def flat_settings(config: Any, prefix: str = "") -> dict[str, str]:
     return found
 
 
-def lines(entry: Entry, place: int) -> Iterator[Line]:
-    """The seeds behind it, the curve, and the validation loss in another dash."""
-    dash = place // 8
+def drawable_pairs(entries: list[Entry]) -> tuple[list[Entry], str]:
+    """(what is drawn, a sentence on what is not): a run with a validation loss takes two dashes of its colour."""
+    if len(entries) <= MOST_PAIRS or not any(entry.validation.size for entry in entries):
+        return entries, ""
+    note = f". The validation losses are in the table only: a chart shows those of up to {MOST_PAIRS} runs"
+    return [replace(entry, validation=np.empty(0)) for entry in entries], note
+
+
+def lines(entry: Entry, place: int, entries: Sequence[Entry]) -> Iterator[Line]:
+    """The seeds behind it, the curve, and the validation loss in another dash: no two lines look the same."""
+    pairs = any(each.validation.size for each in entries)
+    dash = (1 + pairs) * (place // 8)
     if entry.seeds is not None:
         yield from (Line("", curve, place, faint=True) for curve in entry.seeds[:MOST_SEEDS])
     yield Line(entry.name, entry.curve, place, dash)
