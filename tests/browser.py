@@ -77,13 +77,13 @@ OUTSIDE = """
     for (const text of texts) {
       const t = text.getBBox();
       const wide = Math.max(box.x - t.x, t.x + t.width - box.x - box.width);
-      if (wide > 1.5) out.push(text.textContent + ": " + wide.toFixed(1));
+      if (wide > -arguments[1]) out.push(text.textContent + ": " + wide.toFixed(1));
     }
   }
   return out;
 """
 
 
-def text_outside(browser, selector):
-    """Texts that run out of the box of their node, and by how many points."""
-    return browser.execute_script(OUTSIDE, selector)
+def text_outside(browser, selector, inside=-1.5):
+    """Texts that end less than `inside` points before the edge of their node's box, and by how many they leave it."""
+    return browser.execute_script(OUTSIDE, selector, inside)

@@ -92,7 +92,9 @@
     const best = amount(first) > 1 ? first : most([first, ...nodes.map(node => ({ x: node.left - edge, y: node.top - edge }))]);
     place(svg, { ...centred(best, nodes.filter(node => inside(best, node)), seen, tall), ...seen });
   }
-  /* The reader's fonts can be wider than those of the layout: text that would leave its box is set closer. */
+  /* The reader's fonts can be wider than those of the layout: text that would come closer to the edge of its box than
+     3 points (the layout leaves 5) is set closer. */
+  const EDGE = 3;
   function fitText(svg) {
     if (svg.fits) return;
     svg.fits = true;
@@ -102,7 +104,7 @@
       if (!shapes.length) continue;
       const box = shapes.reduce((a, b) => b.width > a.width ? b : a);
       for (const text of group.querySelectorAll("text")) {
-        const at = text.getBBox(), right = at.x + at.width - box.x - box.width + 1, left = box.x + 1 - at.x;
+        const at = text.getBBox(), right = at.x + at.width - box.x - box.width + EDGE, left = box.x + EDGE - at.x;
         const both = text.getAttribute("text-anchor") === "middle" ? 2 : 1;
         const over = both * Math.max(0, right, left);
         if (over > 0 && over < at.width / 2) found.push([text, at.width - over]);
