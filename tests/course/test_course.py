@@ -161,7 +161,8 @@ SUBMISSIONS = {  # body of backward: (score, status, a part of the text)
     "a gap above right code": ("    ...  # your code here\n" + RIGHT, 1.0, "right", "3 of 3"),
     "a gap above some code": (FIRST + "    ...\n    return dx, dz, db\n", 0.0, "empty", "nothing is written"),
     "one of three": (FIRST + "    return dz @ W.T\n", 1 / 3, "partly", "it is missing in what is returned"),
-    "two of three": (FIRST + "    return None, x.T @ dz, dz.sum(axis=0)\n", 2 / 3, "partly", "missing"),
+    "two of three": (FIRST + "    return None, x.T @ dz, dz.sum(axis=0)\n", 2 / 3, "partly", "it is None: still to"),
+    "one by name": (FIRST + "    return {'dW': x.T @ dz, 'db': None, 'dx': 1}\n", 1 / 3, "partly", "it is None: still to"),
     "by names": (FIRST + "    return {'db': dz.sum(axis=0), 'dx': dz @ W.T, 'dW': x.T @ dz}\n", 1.0, "right", "3 of 3"),
     "lists": (FIRST + "    return [(dz @ W.T).tolist(), x.T @ dz, dz.sum(axis=0)]\n", 1.0, "right", "3 of 3"),
     "other shapes": (FIRST + "    return (dz @ W.T).T, x.T @ dz, dz\n", 1 / 3, "partly", "is needed"),
@@ -169,6 +170,8 @@ SUBMISSIONS = {  # body of backward: (score, status, a part of the text)
     "complex": (FIRST + "    return 1j * x, 1j * W, 1j * b\n", 0.0, "wrong", "not an array of numbers"),
     "nan": (FIRST + "    return x / 0.0, W * np.nan, b\n", 0.0, "wrong", "NaN or infinity"),
     "a crash": ("    z = x @ W.T.T.T\n    return z[99], 1, 2\n", 0.0, "crashed", "line 2: ValueError"),
+    "a transpose too few": (FIRST + "    return dz @ W, x.T @ dz, dz.sum(axis=0)\n", 0.0, "crashed", "Is a .T missing"),
+    "a wrong axis": (FIRST + "    return dz + dz.sum(axis=1), 1, 2\n", 0.0, "crashed", "keepdims=True missing"),
     "a wrong name": ("    return dz, dW, db\n", 0.0, "crashed", "line 2: NameError"),
     "not yet computed": (
         FIRST + "    dx = dz @ W.T\n    return dx, dW, db\n", 0.0, "crashed", "the others first, set dW = None",

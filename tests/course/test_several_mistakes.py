@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.course.test_course import NUMERIC, in_this_process, numeric, written
+from tests.course.test_course import LAYER, NUMERIC, SUBMISSIONS, in_this_process, numeric, written
 from tinygrad_edu.course import find, relations, sandbox, suspects
 from tinygrad_edu.course.exercise import Mistake
 
@@ -110,3 +110,13 @@ def test_no_two_mistakes_give_the_same_numbers_under_two_names(exercise):
         )
     ]
     assert alike == []
+
+
+def test_a_crash_and_differences_are_told_once(tmp_path):
+    """The line of a crash is in its sentence, and differences are no mistake in a formula."""
+    crash = tg.clinic.grade(written(tmp_path, LAYER, LAYER.solution.replace("dz @ W.T", "dz @ W")), hint=2).text
+    assert "computed in line" not in crash
+    body, *_ = SUBMISSIONS["differences"]
+    told = tg.clinic.grade(written(tmp_path, LAYER, f"def backward(x, W, b, dy):\n{body}"), hint=2).text
+    assert "finite differences" in told
+    assert "No known mistake" not in told

@@ -127,7 +127,7 @@ def mark(
         right = marking.exercise.right(function, case)
         got = by_name(names, result)
         for name, outcome in outcomes.items():
-            error, said = compare(name, got.get(name), right[name], result)
+            error, said = compare(names, name, got.get(name), right[name], result)
             outcome.error = max(outcome.error, error)
             outcome.said = outcome.said or said + later(result, names)
             outcome.crashed |= bool(result.error)
@@ -141,13 +141,13 @@ def by_name(names: Sequence[str], result: sandbox.Result) -> dict[str, Any]:
     return dict(zip(names, result.outputs, strict=False))
 
 
-def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[float, str]:
-    """(relative error, what else is the matter)."""
+def compare(names: Sequence[str], name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[float, str]:
+    """(relative error, what else is the matter), of one of the `names` that are returned."""
     if result.error:
         where = f"line {result.line}: " if result.line else ""
-        return np.inf, f"{where}{result.error}"
+        return np.inf, f"{where}{result.error}{advice(result.error)}"
     if got is None:
-        return np.inf, f"it is missing in what is returned{count_of(result)}"
+        return np.inf, absent(names, name, result)
     if isinstance(got, str):
         return np.inf, f"it is not an array of numbers, but {got}"
     right = np.asarray(right, dtype=float)
@@ -159,10 +159,31 @@ def compare(name: str, got: Any, right: Any, result: sandbox.Result) -> tuple[fl
     return float(np.linalg.norm(got - right)) / size, ""
 
 
+def advice(error: str) -> str:
+    """What to look at where the shapes of two arrays do not match: the commonest crash, told in NumPy's words alone.
+
+    >>> advice("ValueError: shapes (4,6) and (5,6) not aligned: 6 (dim 1) != 5 (dim 0)")
+    '. Is a .T missing, or one too many, or are the factors in the wrong order?'
+    """
+    if "not aligned" in error or "mismatch in its core dimension" in error:
+        return ". Is a .T missing, or one too many, or are the factors in the wrong order?"
+    if "could not be broadcast" in error:
+        return ". Is a sum over the wrong axis, or is keepdims=True missing?"
+    return ""
+
+
 def later(result: sandbox.Result, names: Sequence[str]) -> str:
     """What to do where a result is returned that is not computed yet: the others can be graded already."""
     missing = re.match(r"NameError: name '(\w+)' is not defined", result.error)
     return f". To check the others first, set {missing[1]} = None" if missing and missing[1] in names else ""
+
+
+def absent(names: Sequence[str], name: str, result: sandbox.Result) -> str:
+    """Of a result that is None, or not there at all."""
+    there = name in result.named if result.named is not None else names.index(name) < len(result.outputs)
+    if there and any(x is not None for x in (result.named or {}).values() or result.outputs):
+        return "it is None: still to be written"
+    return f"it is missing in what is returned{count_of(result)}"
 
 
 def count_of(result: sandbox.Result) -> str:
@@ -228,9 +249,10 @@ def hints(marking: Marking, hint: int) -> list[str]:
             "",
             f"Wrong: {', '.join(o.name for o in wrong)}. More: --hint 2 names the mistake, --hint 3 the formula.",
         ]
-    judged = marking.found.mistakes or marking.found.unknown
+    # What is right to a few digits has been told already: it is no formula, so no mistake in one.
+    judged = marking.found.mistakes or (marking.found.unknown and not all(doubt(o) for o in wrong))
     lines = ["", *(marking.found.lines() if judged else [])]
-    lines += [f"  {said}" for said in lines_of(marking.given, wrong)]
+    lines += [f"  {said}" for said in lines_of(marking.given, [o for o in wrong if not o.crashed])]
     if hint == 3:
         formulas = marking.exercise.formulas
         lines += ["", "The formulas:", *(f"  {formulas[o.name]}" for o in wrong if o.name in formulas)]

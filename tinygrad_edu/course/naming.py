@@ -43,7 +43,7 @@ class Findings:
     def lines(self) -> list[str]:
         """For the learner."""
         if not self.mistakes:
-            return ["No known mistake gives these numbers: check each step against the formulas above."]
+            return ["No known mistake gives these numbers: check each step against the formulas of the exercise."]
         many = len({finding.sentence for finding in self.mistakes}) > 1
         if self.how != "each":
             words = {"one of": "one of these mistakes", "together": "these mistakes, made together"}[self.how]

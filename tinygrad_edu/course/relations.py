@@ -114,12 +114,12 @@ def factor(c: Case) -> Found:
     yield "constant_factor", f"{ratio:.4g} times the right one, on every input."
     for what, size in sizes(c.inputs):
         for words, number in (
-            ("Multiplied by", size), ("Divided by", 1.0 / size), ("Multiplied by the root of", size**0.5),
-            ("Divided by the root of", size**-0.5),
+            ("multiplied by", size), ("divided by", 1.0 / size), ("multiplied by the root of", size**0.5),
+            ("divided by the root of", size**-0.5),
         ):  # fmt: skip
-            for sign, own in (("", number), (" and of the wrong sign", -number)):
+            for sign, own in (("", number), (" and with the wrong sign", -number)):
                 if abs(ratio / own - 1.0) < SAME:
-                    yield "size_factor", f"{words} {what}{sign}, compared with the right one."
+                    yield "size_factor", f"The right one, {words} {what}{sign}."
 
 
 def sizes(inputs: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -86,7 +86,7 @@ def small_changes(exercise: Exercise) -> Iterator[Suspect]:
                     put(parent, key, index, ast.fix_missing_locations(ast.copy_location(new, node)))
                     program = compile(tree, "solution", "exec")
                     put(parent, key, index, node)
-                    yield Suspect((kind,), (where(parent, node, function) + said,), program)
+                    yield Suspect((kind,), (say(where(parent, node, function) + said),), program)
     yield from other_orders(tree, functions)
     yield from other_axes(tree, functions)
 
@@ -156,6 +156,11 @@ def put(parent: ast.AST, key: str, index: int, node: ast.AST) -> None:
         setattr(parent, key, node)
     else:
         getattr(parent, key)[index] = node
+
+
+def say(sentence: str) -> str:
+    """Names of the solution as the exercise writes them: m̂ for m_hat."""
+    return sentence.replace("_hat", "\u0302")
 
 
 def where(parent: ast.AST, node: ast.AST, function: ast.FunctionDef) -> str:
