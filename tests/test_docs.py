@@ -261,6 +261,21 @@ def test_the_tutorial_shows_each_program_its_output_and_its_pictures(site, progr
 
 
 @pytest.mark.slow
+def test_sessions_and_output_have_the_classes_that_the_style_names(site):
+    """Output is wrapped, and the button that copies a session leaves prompts and output out: wide.css does both."""
+    pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
+    style = (DOCS / "wide.css").read_text(encoding="utf-8")
+    named = set(re.findall(r"\.(language-\w+|g[pot])\b", style))
+    assert named >= {"language-text", "language-pycon", "gp", "go"}
+    assert [
+        name for name in named if not any(re.search(rf'class="[^"]*\b{name}\b', text) for text in pages.values())
+    ] == []
+    assert [
+        path for path, text in pages.items() if re.search(r"language-python[^>]*>(<[^>]*>)*&gt;&gt;&gt;", text)
+    ] == []
+
+
+@pytest.mark.slow
 def test_no_page_shows_a_mark(site):
     marks = re.compile(r"--8\s*(<|&lt;)|(<|&lt;)!-- (program|source|generated|reference)")
     assert [path.name for path in site.rglob("*.html") if marks.search(path.read_text(encoding="utf-8"))] == []

@@ -162,7 +162,7 @@ SUBMISSIONS = {  # body of backward: (score, status, a part of the text)
     "a gap above some code": (FIRST + "    ...\n    return dx, dz, db\n", 0.0, "empty", "nothing is written"),
     "one of three": (FIRST + "    return dz @ W.T\n", 1 / 3, "partly", "it is missing in what is returned"),
     "two of three": (FIRST + "    return None, x.T @ dz, dz.sum(axis=0)\n", 2 / 3, "partly", "it is None: still to"),
-    "one by name": (FIRST + "    return {'dW': x.T @ dz, 'db': None, 'dx': 1}\n", 1 / 3, "partly", "it is None: still to"),
+    "one by name": (FIRST + "    return {'dW': x.T @ dz, 'db': None}\n", 1 / 3, "partly", "it is None: still to"),
     "by names": (FIRST + "    return {'db': dz.sum(axis=0), 'dx': dz @ W.T, 'dW': x.T @ dz}\n", 1.0, "right", "3 of 3"),
     "lists": (FIRST + "    return [(dz @ W.T).tolist(), x.T @ dz, dz.sum(axis=0)]\n", 1.0, "right", "3 of 3"),
     "other shapes": (FIRST + "    return (dz @ W.T).T, x.T @ dz, dz\n", 1 / 3, "partly", "is needed"),
