@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tinygrad_edu.errors import MissingPackageError
@@ -26,6 +29,22 @@ def find(module: str, what: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise missing(module, what) from error
+
+
+@contextmanager
+def forgetting_halves() -> Iterator[None]:
+    """Imports inside; if one is interrupted, what it has left of a package is forgotten, so that it can be repeated.
+
+    Python forgets the package itself, but keeps its modules: Numba's would be broken until the process ends.
+    """
+    before = set(sys.modules)
+    try:
+        yield
+    except BaseException:
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] not in sys.modules:
+                del sys.modules[name]
+        raise
 
 
 def missing(module: str, what: str) -> MissingPackageError:

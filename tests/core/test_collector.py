@@ -1,4 +1,4 @@
-"""The garbage collector and large graphs of Values: a node costs the same, nothing leaks, no setting is changed."""
+"""The garbage collector and large graphs of Values: a node costs the same, nothing leaks, Ctrl-C is heard."""
 
 import gc
 import inspect
@@ -10,17 +10,19 @@ import weakref
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.core.collector import Collector, frozen_by_program
+from tinygrad_edu.core.collector import LARGE, WAIT
 
 VALUE = tg.Value
 
 
 @pytest.fixture(autouse=True)
 def settings():
-    """Whatever a test does: the collector's settings are what they were."""
-    before = gc.isenabled(), gc.get_threshold(), frozen_by_program(), list(gc.callbacks), gc.get_debug()
+    """A program that has built no large graph, and the settings of this one put back."""
+    thresholds, before = gc.get_threshold(), (gc.isenabled(), list(gc.callbacks), gc.get_debug())
+    gc.set_threshold(700, 10, 10)
     yield
-    assert (gc.isenabled(), gc.get_threshold(), frozen_by_program(), list(gc.callbacks), gc.get_debug()) == before
+    gc.set_threshold(*thresholds)
+    assert (gc.isenabled(), list(gc.callbacks), gc.get_debug()) == before
 
 
 def chain(n):
@@ -35,17 +37,30 @@ class Cycle:
         self.itself = self
 
 
-def our_callback():
-    return next(x for x in gc.callbacks if isinstance(x, Collector))
+def middle_collections(work):
+    before = gc.get_stats()[1]["collections"]
+    kept = work()
+    return gc.get_stats()[1]["collections"] - before + (kept is None)
 
 
-def test_collections_are_called_off_while_a_graph_is_built():
-    gc.collect()
-    before = our_callback().called_off
-    root = chain(100_000)
-    young, middle, _ = gc.get_threshold()
-    assert our_callback().called_off > before + 100_000 // (young * middle) // 3  # 4; Python 3.13: 1
-    assert root.parents
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="its collector has no middle generation")
+def test_older_objects_are_spared_once_a_large_graph_has_been_built():
+    assert middle_collections(lambda: chain(2 * LARGE)) > 5
+    chain(2 * LARGE).backward()
+    assert middle_collections(lambda: chain(2 * LARGE)) == 0
+
+
+def test_other_programs_are_collected_as_ever():
+    for _ in range(20):
+        chain(1000).backward()
+    assert gc.get_threshold() == (700, 10, 10)
+
+
+@pytest.mark.parametrize("own", [(0, 10, 10), (700, 0, 10), (700, 10**6, 10), (10**7, 10, 10)])
+def test_a_threshold_of_the_program_s_own_is_kept(own):
+    gc.set_threshold(*own)
+    chain(2 * LARGE).backward()
+    assert gc.get_threshold() == own
 
 
 def test_a_graph_is_freed_at_once():
@@ -75,7 +90,8 @@ ASKED_FOR = """
 class Cycle:
     def __init__(self):
         self.itself = self
-root = chain(30_000)
+root = chain(60_000)
+root.backward()
 for _ in range(20):
     gone = weakref.ref(Cycle())
     assert gone() is not None
@@ -91,36 +107,12 @@ def test_a_collection_that_a_program_asks_for_takes_place():
 
 
 def test_garbage_in_cycles_beside_values_is_collected_in_the_end():
+    chain(2 * LARGE).backward()
     gone = [weakref.ref(Cycle())]
     kept = []
-    for _ in range(100):
-        if gone[0]() is None:
-            break
-        kept.append(chain(50_000))
+    while gone[0]() is not None and len(kept) < 2 * WAIT // 100_000:
+        kept.append(chain(100_000))
     assert gone[0]() is None
-    assert len(kept) < 90
-
-
-def test_other_programs_are_collected_as_ever():
-    gc.collect()
-    before = our_callback().called_off
-    kept = [[Cycle()] for _ in range(200_000)]
-    assert our_callback().called_off in (before, 0)
-    assert kept
-
-
-FROZEN = """
-gc.freeze()
-count = gc.get_freeze_count()
-assert count > 1000
-root = chain(200_000)
-assert gc.get_freeze_count() >= count - 100  # some may have been freed by their reference counts
-assert root.parents
-"""
-
-
-def test_frozen_objects_of_a_program_stay_frozen():
-    run(FROZEN)
 
 
 def test_a_collector_that_is_switched_off_stays_off():
@@ -132,18 +124,31 @@ def test_a_collector_that_is_switched_off_stays_off():
         gc.enable()
 
 
-def test_debug_flags_and_callbacks_of_a_program_are_served():
-    seen = []
-    gc.callbacks.append(lambda phase, info: seen.append(phase))
+HEARD = """
+import signal, time
+def ring(*_): raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, ring)
+chain(60_000).backward()
+heard = 0
+for k in range(20):
+    signal.setitimer(signal.ITIMER_REAL, .02 + .001 * k)
+    end, keep = time.time() + .2, []
     try:
-        chain(100_000)
-    finally:
-        gc.callbacks.pop()
-    assert set(seen) == {"start", "stop"}
+        while time.time() < end:
+            keep.append([[] for _ in range(50)])
+    except KeyboardInterrupt:
+        heard += 1
+print(heard)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no setitimer")
+def test_every_interrupt_is_heard():
+    """Python forgets what a function in gc.callbacks raises: with one, 15 of these 20 were lost."""
+    assert run(HEARD) == "20\n"
 
 
 COST = """
-import gc
 import time
 from tinygrad_edu import Value
 def chain(n):
@@ -158,18 +163,15 @@ def cost(n, times):
         chain(n)
         best = min(best, (time.process_time() - start) / n)
     return best
-spared, small, callbacks = cost(1_000_000, 1), cost(2_000, 100), gc.callbacks[:]
-gc.callbacks.clear()
-collected = cost(1_000_000, 1)
-gc.callbacks[:] = callbacks
-spared = min(spared, cost(1_000_000, 1))
+small, collected = cost(2_000, 100), cost(1_000_000, 1)  # which is the first large graph
+spared = cost(1_000_000, 2)
 print(spared / small, collected / small)
 """
 
 
 @pytest.mark.slow
 def test_a_node_of_a_million_costs_what_a_node_of_two_thousand_does():
-    """1.3 times on a quiet machine, which is the processor's cache, and 3.0 times with all collections.
+    """1.2 times on a quiet machine, which is the processor's cache, and 2.4 times with all collections.
 
     Where memory is slow, as in a crowded machine, both grow: 2.3 and 4 were seen. So one is compared with the other.
     """

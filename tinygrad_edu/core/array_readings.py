@@ -21,8 +21,9 @@ from tinygrad_edu.core.modes import UNUSUAL
 from tinygrad_edu.core.readings import bind
 
 PACKAGE = __name__.rpartition(".")[0]  # functions of this room are read anew; those of others are left as they are
-BOUND: dict[Any, Any] = {}  # by function and by module; a function stands here before its own names are bound
-BINDING = threading.RLock()  # so that no other thread is given one of those
+BOUND: dict[Any, Any] = {}  # by function and by module
+BEGUN: dict[Any, Any] = {}  # the same, before all names that they read are bound
+BINDING = threading.RLock()
 
 
 def for_arrays(x: Any) -> Any:
@@ -32,10 +33,25 @@ def for_arrays(x: Any) -> Any:
     name = getattr(x, "__module__" if isinstance(x, types.FunctionType) else "__name__", None)
     if not isinstance(x, (types.FunctionType, types.ModuleType)) or not str(name).startswith(PACKAGE):
         return x
-    with BINDING:
-        if x not in BOUND:
-            BOUND[x] = LazyNames(x) if isinstance(x, types.ModuleType) else bind_function(x)
+    if x in BOUND:
         return BOUND[x]
+    with BINDING:
+        return BEGUN[x] if x in BEGUN else bind_all(x)
+
+
+def bind_all(x: Any) -> Any:
+    """x bound, with all that it reads; where Ctrl-C or an error comes in between, none of it, and once more later."""
+    outermost = not BEGUN
+    try:
+        found = LazyNames(x) if isinstance(x, types.ModuleType) else bind_function(x)
+        if outermost:
+            BOUND.update(BEGUN | {x: found})
+        else:
+            BEGUN[x] = found
+        return found
+    finally:
+        if outermost:
+            BEGUN.clear()
 
 
 def bind_for_arrays(function: Any) -> Any:
@@ -49,7 +65,7 @@ def bind_function(function: types.FunctionType) -> Any:
     names: dict[str, Any] = {"__builtins__": builtins}  # some of NumPy's C code looks for them by this name
     made = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
     made.__kwdefaults__ = function.__kwdefaults__
-    BOUND[function] = made  # a function that calls itself finds this one
+    BEGUN[function] = made  # a function that calls itself finds this one
     given = function.__globals__
     names.update({name: for_arrays(given[name]) for name in global_names(function.__code__) if name in given})
     return made

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.fft  # which NumPy imports when it is asked for: Ctrl-C in the middle of that would break it for good
 
 from tinygrad_edu.core import array_operations as array_operations  # its operations enter the tables
 from tinygrad_edu.core.aliases import ArrayLike

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.core import copies, ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.collector import spare
+from tinygrad_edu.core.collector import spare_older
 from tinygrad_edu.core.fast_backward import accumulate, inner_nodes
 from tinygrad_edu.core.fast_paths import install_for_values
 from tinygrad_edu.core.flat_node import CONSTANT, FlatNode
@@ -120,6 +120,7 @@ class Value(FlatNode):
             accumulate(order)  # parent.grad += node.grad · ∂node/∂parent, from the root down
             if MODES.anomaly:
                 refuse_bad_gradient(order)
+        spare_older(len(order))
 
     @property
     def _prev(self) -> tuple[Value, ...]:
@@ -284,7 +285,6 @@ def identity(x: Value) -> Value:
 
 stop_gradients(TABLE.values())
 install_for_values(Value)
-spare(Value)
 copies.install(Value)
 tell(Value, OF_VALUE)
 

@@ -10,6 +10,7 @@ else may write to (private_folders.py). Anything damaged is compiled again.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import hashlib
 import os
@@ -91,6 +92,7 @@ def temporary(wanted: Path, reason: str) -> Path:
     """A private folder for this process, if the usual one cannot be used."""
     if not TEMPORARY:
         TEMPORARY.append(Path(tempfile.mkdtemp(prefix="tinygrad_edu-")))
+        atexit.register(private_folders.remove, TEMPORARY[0], os.getpid())
         warnings.warn(
             f"compiled programs cannot be kept in {wanted}: {reason}. They go to {TEMPORARY[0]} and are compiled again "
             f"next time; set {VARIABLE} to a folder that only you can write to",
@@ -152,12 +154,17 @@ def call_first(function: Any, *arguments: IRValue) -> Any:
     """function(*arguments), compiled first if this is the first call.
 
     Python's cyclic garbage collector is off meanwhile: it finds nothing to free and takes an eighth of the time.
+    Errors: KeyboardInterrupt also where LLVM has forgotten it, as it does if it calls Python just then.
     """
     if getattr(function, "overloads", True) or not gc.isenabled():
         return function(*arguments)
     gc.disable()
     try:
         return function(*arguments)
+    except RuntimeError as error:
+        if "no compiled object yet" in str(error):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         gc.enable()
 

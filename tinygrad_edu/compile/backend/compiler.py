@@ -11,8 +11,9 @@ from tinygrad_edu import packages
 def missing() -> str:
     """Why nothing can be compiled here, in a sentence that says what to do; "" if it can."""
     try:
-        import llvmlite  # noqa: F401
-        from numba import config
+        with packages.forgetting_halves():
+            import llvmlite  # noqa: F401
+            from numba import config
     except ImportError:
         return "Numba is not installed (`pip install numba` brings the compiler)"
     if not packages.available("scipy"):

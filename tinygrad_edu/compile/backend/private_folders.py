@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -41,6 +42,12 @@ def danger_within(folder: Path) -> str:
 def inside(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         yield from (Path(place, name) for name in (*folders, *files))
+
+
+def remove(path: Path, process: int) -> None:
+    """Remove a folder when the process ends that has made it, and not when one forked from it does."""
+    if os.getpid() == process:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def close(path: Path) -> None:
