@@ -160,8 +160,9 @@ def test_at_random_times(case, compiled):
     try:
         for _ in range(12):
             kept, found = [], None
-            signal.setitimer(signal.ITIMER_REAL, float(10.0 ** rng.uniform(-4.0, -1.7)), 3.0)  # C may swallow one
+            delay = float(10.0 ** rng.uniform(-4.0, -1.7))
             try:
+                signal.setitimer(signal.ITIMER_REAL, delay, 3.0)  # C may swallow one
                 found = run(case, compiled, 10**6, kept)
             except KeyboardInterrupt:
                 pass
