@@ -90,7 +90,9 @@ def holds(problem: Problem, diagnosis: Any) -> bool:
 @cache
 def fingerprint() -> str:
     """Of the sources that a result depends on, when they were loaded."""
-    files = [*sorted((ROOT / "tinygrad_edu" / "clinic").glob("*.py")), *sorted((ROOT / "bench").glob("problems*.py"))]
+    clinic, problems = ROOT / "tinygrad_edu" / "clinic" / "diagnosis", ROOT / "bench" / "clinic"
+    files = [*sorted(clinic.rglob("*.py")), *sorted(problems.glob("problems*.py"))]
+    assert len(files) > 1, f"no sources at {clinic} and {problems}"
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 

@@ -30,6 +30,9 @@ SILENT = (
     "ActivityRegularization",
 )  # nothing at prediction, or nothing to learn
 
+FEW = 3  # samples that show whether the layers do what the model does
+SAME = 1e-3  # relative: float32, through many layers
+
 
 def from_keras(model: Model) -> Module:
     """A Keras model as a Module of this library: with its weights, or from its JSON as such a network begins.
@@ -49,6 +52,11 @@ def from_keras(model: Model) -> Module:
     return chain_of(model).module()
 
 
+def is_object(model: Model) -> bool:
+    """Is it the model itself, which can be called, and not its JSON or its config?"""
+    return not isinstance(model, (str, Mapping)) and callable(model)
+
+
 def is_keras(model: Model) -> bool:
     """Is it a Keras model, or the JSON or the config of one?"""
     if isinstance(model, str):
@@ -65,6 +73,7 @@ def chain_of(model: Any, shape: tuple[int, ...] | None = None) -> Chain:
     layers = layers_of(model)
     weights = weights_of(model, len(layers))
     shape, steps = shape or shape_of(model) or input_shape(layers), []
+    sample = shape
     for layer, own in zip(layers, weights, strict=True):
         kind, config = str(layer["class_name"]), layer["config"]
         if kind in SILENT:
@@ -76,7 +85,29 @@ def chain_of(model: Any, shape: tuple[int, ...] | None = None) -> Chain:
         made = LAYERS[kind](config, shape[-1], own)
         steps += made
         shape = shape_after(made, shape)
-    return Chain(tuple(steps))
+    chain = Chain(tuple(steps))
+    if is_object(model) and getattr(model, "built", True):
+        refuse_other_outputs(model, chain, sample)
+    return chain
+
+
+def refuse_other_outputs(model: Model, chain: Chain, shape: tuple[int, ...]) -> None:
+    """A model of any form has a list of layers; only one pass shows whether they are a row. Errors: OperandError."""
+    rng, first = np.random.default_rng(0), chain.steps[0] if chain.steps else None
+    counts = first is not None and first.kind == "embedding"
+    X = rng.integers(0, first.sizes[0], (FEW, *shape)) if first and counts else rng.normal(size=(FEW, *shape))
+    theirs, ours = np.asarray(plain_array(model(X, training=False))), chain.module().eval()(X).numpy()
+    same = ours.shape == theirs.shape and np.allclose(ours, theirs, SAME, SAME * np.abs(theirs).max(), equal_nan=True)
+    if not same:
+        raise OperandError(
+            "from_keras takes a chain of layers, but these layers, one after the other, give other outputs than the "
+            "model does (does it add results, use a layer twice, scale its inputs, or have a call of its own?)"
+        )
+
+
+def plain_array(tensor: Any) -> Any:
+    """What a back end of Keras returns, without its graph."""
+    return tensor.detach().cpu() if hasattr(tensor, "detach") else tensor
 
 
 def shape_after(made: list[Step], shape: tuple[int, ...]) -> tuple[int, ...]:

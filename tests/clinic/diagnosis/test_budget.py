@@ -90,6 +90,37 @@ def test_a_compiler_that_is_not_done_in_time_is_left():
     assert budget.cut == ["compiling"]
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_where_steps_without_a_compiler_are_cheap_it_may_take_half_of_the_time(quick, monkeypatch):
+    """On a busy machine a compiler may take any time, and as soon as there is another way a result waits for none."""
+    done = threading.Event()
+
+    class Slow:
+        """A program that is never done."""
+
+        def at_hand(self):
+            return False
+
+        ready = at_hand
+
+        def compile_seconds(self):
+            return 0.01
+
+        def course(self, job):
+            return SimpleNamespace(one_step=lambda: done.wait(60.0))
+
+    monkeypatch.setattr(retrain, "training_program", lambda job: Slow())
+    budget, eager = Budget(0.6), 0.05 if quick else 1000.0
+    if quick:
+        assert retrain.program_for(None, eager, 1, budget) is None
+        assert budget.clock_left > 0.1
+        assert not budget.cut
+    else:
+        with pytest.raises(NoTimeError, match="compiler"):
+            retrain.program_for(None, eager, 1, budget)
+    done.set()
+
+
 ENDLESS = {"epochs": 50_000_000, "tol": None, "patience": None}
 
 

@@ -8,9 +8,9 @@ import pytest
 from tests.clinic.diagnosis.test_foreign_training import CLASSES, HOW, NET, RNG, SUM, X, callback, torch
 from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
 from tinygrad_edu.clinic.diagnosis.facts import foreign, foreign_starts
-from tinygrad_edu.clinic.diagnosis.one_pass import looked_through
 from tinygrad_edu.clinic.diagnosis.proof import retrain
 from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
+from tinygrad_edu.clinic.diagnosis.torch_pass import looked_through
 
 assert torch  # the fixture
 

@@ -42,6 +42,18 @@ def test_curves(look):
     assert look(well) is None
 
 
+def test_noise_about_a_level_is_no_falling_loss():
+    """Of runs that have come down to a level few may be said to fall still; of falling ones, most are."""
+    rng, epochs = np.random.default_rng(0), np.arange(60)
+    level, falling = 0.2 + 0.8 * np.exp(-epochs / 6.0), 1.0 - 0.01 * epochs
+    said = [
+        sum(curve.improving(base + rng.normal(0.0, 0.01, 60)) is not None for _ in range(200))
+        for base in (level, falling)
+    ]
+    assert said[0] <= 6
+    assert said[1] >= 190
+
+
 def test_no_number_of_epochs_is_promised():
     """When a loss would halve was said with an interval, and the truth lay in it in 0 of 15 runs."""
     assert "after" not in curve.improving(T**-0.5).sentence

@@ -1,6 +1,7 @@
 """What targets are, and what a repair gives back: numbered classes, several labels, a Pipeline, changes that hold."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from tinygrad_edu.clinic.diagnosis.facts.nearest_neighbours import neighbour_sha
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.clinic.diagnosis.proof.baseline import reference, reference_share
+from tinygrad_edu.clinic.diagnosis.proof.goal import derive_goal
+from tinygrad_edu.clinic.diagnosis.session import Consultation
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.train import fit
 
@@ -121,3 +124,21 @@ def test_an_activation_before_a_loss_of_logits_is_the_cause():
     optimizer = optim.SGD(model.parameters(), lr=0.2)
     run = fit(model, ROWS, labels, loss="cross_entropy", optimizer=optimizer, epochs=20, batch_size=20)
     assert "wrong_output_activation" in [cause.code for cause in diagnose(run, budget_s=60.0).causes]
+
+
+@pytest.mark.parametrize(("found", "of", "close"), [(56, 70, True), (40, 70, False), (30, 40, True)])
+def test_a_derived_goal_that_is_missed_by_less_than_the_standard_error_is_no_failure(found, of, close):
+    """The error of an accuracy over two classes, of which the rare one makes nearly all of it."""
+    labels = np.r_[np.zeros(600), np.ones(of)]
+    task = task_of(np.zeros((len(labels), 1)), labels[:, None], Setup(sizes=(1, 1), loss="bce_with_logits"))
+    estimate = np.r_[np.zeros(600), np.ones(found), np.zeros(of - found)][:, None]
+    goal = derive_goal(0.9 if of == 70 else 0.85, "a reference reaches", task)
+    p = found / of
+    assert goal.error(estimate, task) == pytest.approx(np.sqrt(p * (1.0 - p) / of) / 2.0)
+    assert not goal.is_reached(estimate, task)
+    as_is = SimpleNamespace(reached=2, worths=(goal.number - 0.01, goal.number))
+    session = SimpleNamespace(trials=SimpleNamespace(bench=SimpleNamespace(goal=goal), as_is=as_is), task=task)
+    session.estimate, session.near = estimate, lambda: True
+    assert Consultation.misses_by_chance(session) == close
+    as_is.reached = 0
+    assert not Consultation.misses_by_chance(session)

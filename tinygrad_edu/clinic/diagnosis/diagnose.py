@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks
-from tinygrad_edu.clinic.diagnosis import files, one_pass
+from tinygrad_edu.clinic.diagnosis import files, keras_pass, torch_pass
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.facts import foreign, reload
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject, subject_of, with_weights
@@ -113,18 +113,36 @@ def of_foreign(
     try:
         subject = foreign.of_torch(model, X, y, how) if torch else foreign.of_keras(model, X, y, how)
     except TinygradError as problem:
-        if not torch or not callable(how["loss"]):
+        if (seen := look_instead(model, X, y, how, f"training again: {problem}")) is None:
             raise
-        return one_pass.looked_through(model, X, y, how["loss"], how["optimizer"], f"training again: {problem}")
+        return seen
     notes = [f"the run as it was: {note}" for note in subject.notes]
     found = of_subject(subject, goal, seeds, budget_s, notes)
-    if torch and callable(how["loss"]):  # what only torch's own objects show comes first
-        seen = one_pass.looked_through(model, X, y, how["loss"], how["optimizer"], "")
+    seen = None if found.healthy else look_once(model, X, y, how)
+    if seen is not None:  # what only the objects of the other library show comes first
         known = {cause.code for cause in found.causes}
         more = [cause for cause in seen.causes if cause.code not in known]
-        if more and not found.healthy:
-            found = replace(found, causes=[*more, *found.causes], summary=seen.summary)
+        if more:
+            found = replace(found, healthy=False, causes=[*more, *found.causes], summary=seen.summary)
     return found
+
+
+def look_instead(model: Model, X: Samples, y: Samples, how: dict[str, Any], why_not: str) -> Diagnosis | None:
+    """One pass of a network that has no counterpart here; None where something is missing that only its owner knows."""
+    if keras_models.is_keras(model) and not foreign.has_no_counterpart(model, X, how):
+        return None
+    return look_once(model, X, y, how, why_not)
+
+
+def look_once(model: Model, X: Samples, y: Samples, how: dict[str, Any], why_not: str = "") -> Diagnosis | None:
+    """One pass of the object itself, with its loss; None where one of them is missing."""
+    if not keras_models.is_keras(model):
+        told = callable(how["loss"])
+        return torch_pass.looked_through(model, X, y, how["loss"], how["optimizer"], why_not) if told else None
+    loss = how["loss"] if how["loss"] is not None else getattr(model, "loss", None)
+    if loss is None or X is None or y is None or not keras_models.is_object(model):
+        return None
+    return keras_pass.looked_through(model, X, y, loss, why_not)
 
 
 def beyond_two_classes(model: Model, y: Samples, how: dict[str, Any]) -> Diagnosis | None:

@@ -1,246 +1,279 @@
-"""A torch.nn.Module of any form: what one forward and one backward pass show for certain, without training it again."""
+"""A network of another library, of any form: what one pass shows for certain, without training it again."""
 
 from __future__ import annotations
 
-import copy
 import math
-import warnings
-from collections.abc import Iterator
-from importlib import import_module
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
-from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE
+import numpy as np
+
+from tinygrad_edu.clinic.diagnosis.causes.table import texts_of
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Symptom
-from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
-from tinygrad_edu.nn.layer_modes import modes_kept
+from tinygrad_edu.core.aliases import Samples
+from tinygrad_edu.nn.layers import find_activation, range_of
 
+Array = np.ndarray[Any, Any]
 ROWS = 256
 CLOSE = 1e-5  # relative: float32 rounds at 6e-8
 AT_CHANCE = 0.02
 OFF, LEAST = 3.0, 0.02  # times the loss by a batch's own statistics, at least so much, that running ones may give
+REACHED = 0.9  # of what the targets hold: a network that explains so much has no fault that matters
+SUMS = 1e-4  # by which probabilities in float32 may miss a sum of 1
+MOST_CLASSES = 20  # values of targets that a loss of one's own may take for classes
+FOR_NUMBERS = ("mse", "mae", "huber")
 
 
-def looked_through(module: Model, X: Samples, y: Samples, loss: Any, optimizer: Any, why_not: str) -> Diagnosis:
-    """The certain causes, and what was noticed. why_not: why it was not trained again."""
-    torch = import_module("torch")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of shapes that broadcast, which is what is looked for
-        try:
-            seen = Pass(torch, module, X, y, loss, optimizer)
-            causes, symptoms = list(seen.causes()), list(seen.symptoms())
-        except Exception as problem:  # whatever somebody's own forward raises
-            text = f"One pass ends in {type(problem).__name__}: {problem}"
-            return Diagnosis(False, [], summary=text, not_checked=[why_not])
+def look_through(make: Callable[[], Pass], why_not: str) -> Diagnosis:
+    """The certain causes, and what was noticed. why_not: why the network was not trained again."""
+    try:
+        seen = make()
+        causes, symptoms = list(seen.causes()), list(seen.symptoms())
+        explained = seen.explained(seen.output)
+    except Exception as problem:  # whatever somebody's own forward raises
+        text = f"One pass ends in {type(problem).__name__}: {problem}"
+        return Diagnosis(False, [], summary=text, not_checked=[why_not])
+    mixed = any(cause.code == "mixed_samples" for cause in causes)  # then good answers are those of whole batches only
+    if causes and explained >= REACHED and not mixed:
+        noticed = [Symptom(cause.code, 1.0, 1.0, cause.evidence) for cause in causes]
+        text = f"As it is, the network explains {explained:.1%} of the targets of {len(seen.y)} samples."
+        return Diagnosis(None, [], summary=text, symptoms=[*noticed, *symptoms], not_checked=[why_not])
     summary = "One pass shows nothing that is certainly wrong."
     summary = f"The module cannot learn as it is: {causes[0].code}." if causes else summary
-    healthy = False if causes else None
-    return Diagnosis(healthy, causes, summary=summary, symptoms=symptoms, not_checked=[why_not])
+    return Diagnosis(False if causes else None, causes, summary=summary, symptoms=symptoms, not_checked=[why_not])
+
+
+def rows_of(X: Any, rows: slice) -> Any:
+    """Some samples of an array, or of each of several inputs."""
+    if isinstance(X, Mapping):
+        return {name: x[rows] for name, x in X.items()}
+    return [x[rows] for x in X] if isinstance(X, (list, tuple)) else X[rows]
 
 
 class Pass:
-    """One forward and one backward pass, which leave no trace in the module."""
+    """One pass of the first samples: `output` and the loss `value`; each library says how to get them.
 
-    def __init__(self, torch: Any, module: Model, X: Samples, y: Samples, loss: Any, optimizer: Any) -> None:
-        self.torch, self.module, self.loss, self.optimizer = torch, module, loss, optimizer
-        self.named = dict(module.named_parameters())
-        kind = next((p.dtype for p in self.named.values()), torch.float32)
-        self.X, self.y = self.tensor(X, kind), self.tensor(y, kind)
-        before = {name: p.grad for name, p in self.named.items()}
-        try:
-            with modes_kept(module):
-                self.output = module.eval()(self.X)
-            self.value = loss(self.output, self.y)
-            module.zero_grad(set_to_none=True)
-            self.leaves = list(leaves_of(self.value.grad_fn))
-            self.value.backward()
-            self.gradients = {name: None if p.grad is None else float(p.grad.norm()) for name, p in self.named.items()}
-        finally:
-            for name, p in self.named.items():
-                p.grad = before[name]
+    words: by the code of a cause, what to do in that library; loss_kind: the loss by our name, "" where it has none;
+    ends_in: our name of the last activation, "" where it is not known.
+    """
 
-    def tensor(self, data: Samples, kind: Any) -> Any:
-        found = self.torch.as_tensor(data)[:ROWS]
-        return found.to(kind) if found.is_floating_point() else found
+    words: ClassVar[Mapping[str, str]] = {}
+    X: Any
+    y: Array
+    output: Array
+    value: float
+    loss_kind: str = ""
+    takes_logits: bool = False
+    ends_in: str = ""
+
+    def forward(self, X: Any) -> Array:
+        """What the network says about samples when it is used."""
+        raise NotImplementedError
+
+    def loss_of(self, output: Array, y: Array) -> float:
+        """The loss of any outputs."""
+        raise NotImplementedError
 
     def causes(self) -> Iterator[FoundCause]:
-        yield from self.mixed_samples()
-        yield from self.broadcast()
-        yield from self.not_trained()
-        yield from self.softmax_of_one()
-        yield from self.two_softmaxes()
-        yield from self.no_log_probabilities()
-        yield from self.batch_statistics()
+        for check in (
+            self.mixed_samples, self.broadcast, self.not_trained, self.softmax_of_one, self.two_softmaxes,
+            self.no_probabilities, self.two_sigmoids, self.out_of_reach, self.batch_statistics,
+        ):  # fmt: skip
+            yield from check()
+
+    def named(self, code: str, seen: str, proof: str, words: str = "") -> FoundCause:
+        """A cause, with what to do in the words of the library."""
+        sentence, remedy = texts_of(code)
+        how = self.words.get(words or code, "")
+        return FoundCause(code, sentence, seen, proof, f"{remedy} {how}".strip())
 
     def mixed_samples(self) -> Iterator[FoundCause]:
-        """Outputs that are others when the same samples come in another order."""
+        """Outputs that are others when the same samples come in another order, or without half of the others."""
+        back, half = slice(None, None, -1), slice(len(self.y) // 2)
         try:
-            with self.torch.no_grad():
-                ways = [self.eval_of(self.X), self.eval_of(self.X), self.eval_of(self.X.flip(0)).flip(0)]
+            once, again = self.forward(self.X), self.forward(self.X)
+            turned, fewer = self.forward(rows_of(self.X, back))[back], self.forward(rows_of(self.X, half))
         except Exception:  # a forward that takes one size of batch
             return
-        if any(way.shape[:1] != self.X.shape[:1] for way in ways) or not self.close(ways[0], ways[1]):
+        if any(way.shape[:1] != self.y.shape[:1] for way in (once, again, turned)) or not close(once, again):
             return
-        if not self.close(ways[0], ways[2]):
-            away = float((ways[0] - ways[2]).abs().max())
-            yield otherwise(
-                "mixed_samples", f"X has shape {tuple(self.X.shape)}; in reverse order samples get different outputs.",
-                f"the largest difference is {away:.3g}, of outputs of at most {float(ways[0].abs().max()):.3g}. In "
-                "PyTorch: nn.LSTM(..., batch_first=True) for inputs (samples, times, features).",
-            )  # fmt: skip
-
-    def eval_of(self, X: Samples) -> Any:
-        with modes_kept(self.module):
-            return self.module.eval()(X)
-
-    def close(self, a: ArrayLike, b: ArrayLike) -> bool:
-        return a.shape == b.shape and bool(self.torch.allclose(a, b, 1e-3, 1e-4 * float(a.abs().max())))
+        for how, ours, theirs in (("in reverse order", once, turned), ("in half a batch", once[half], fewer)):
+            if not close(ours, theirs):
+                away = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else math.inf
+                yield self.named(
+                    "mixed_samples", f"X has shape {shape_of(self.X)}; {how} samples get different outputs.",
+                    f"the largest difference is {away:.3g}, of outputs of at most {np.abs(once).max():.3g}.",
+                )  # fmt: skip
+                return
 
     def broadcast(self) -> Iterator[FoundCause]:
         """The loss of permuted targets is the same."""
-        if tuple(self.output.shape) == tuple(self.y.shape) or len(self.y) < 3:
+        if self.output.shape == self.y.shape or len(self.y) < 3:
             return
-        order = self.torch.randperm(len(self.y), generator=self.torch.Generator().manual_seed(0))
-        noise = self.torch.rand(self.output.shape, generator=self.torch.Generator().manual_seed(1)).to(
-            self.output.dtype
-        )
+        order = np.random.default_rng(0).permutation(len(self.y))
+        noise = np.asarray(np.random.default_rng(1).random(self.output.shape), self.output.dtype)
         try:
-            paired, permuted = float(self.loss(noise, self.y)), float(self.loss(noise, self.y[order]))
+            paired, permuted = self.loss_of(noise, self.y), self.loss_of(noise, self.y[order])
         except Exception:  # a loss that needs the outputs of its own network
             return
         different = bool((self.y != self.y[order]).any())
         if different and abs(paired - permuted) <= CLOSE * max(abs(paired), 1e-12):
-            yield otherwise(
-                "broadcast_in_loss", f"Outputs have shape {tuple(self.output.shape)}, targets {tuple(self.y.shape)}.",
+            yield self.named(
+                "broadcast_in_loss", f"Outputs have shape {self.output.shape}, targets {self.y.shape}.",
                 f"the loss of {len(self.y)} random outputs is {paired:.6g} with the targets as they are, and "
-                f"{permuted:.6g} with the targets permuted. In PyTorch: loss(model(X), y.reshape(-1, 1)).",
+                f"{permuted:.6g} with the targets permuted.",
             )  # fmt: skip
 
     def not_trained(self) -> Iterator[FoundCause]:
-        """Parameters that get no gradient, or that no optimizer holds."""
-        held = None
-        if hasattr(self.optimizer, "param_groups"):
-            held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
-        outside = [name for name, p in self.named.items() if held is not None and id(p) not in held]
-        idle = [name for name, size in self.gradients.items() if size is None and self.named[name].requires_grad]
-        known = {id(p) for p in self.named.values()}
-        strange = [leaf for leaf in self.leaves if id(leaf) not in known]
-        if strange:
-            shapes = ", ".join(str(tuple(leaf.shape)) for leaf in strange[:4])
-            yield otherwise(
-                "unregistered_parameters", f"{len(strange)} tensors of shape {shapes} are not in model.parameters().",
-                "the loss of one pass depends on them, they require a gradient, but the module does not know them. In "
-                "PyTorch: nn.ModuleList([...]) instead of a list, nn.Parameter(...) instead of a tensor.",
-            )  # fmt: skip
-        elif outside:
-            yield otherwise(
-                "unregistered_parameters", f"The optimizer does not hold {named(outside)}.",
-                "it only changes what is in its groups. In PyTorch: torch.optim.SGD(model.parameters(), lr=...), "
-                "made after the model has all its layers.",
-            )  # fmt: skip
-        elif idle and len(idle) < len(self.gradients):
-            yield otherwise(
-                "unregistered_parameters", f"No gradient reaches {named(idle)}.",
-                "the loss of one pass does not depend on them: their layers are not called, or their results are cut "
-                "off (detach, .item(), no_grad).",
-            )  # fmt: skip
+        """Parameters that do not change."""
+        yield from ()
 
     def softmax_of_one(self) -> Iterator[FoundCause]:
         """One output that is 1 for every sample."""
-        shape = tuple(self.output.shape)
-        if len(shape) == 2 and shape[1] == 1 and bool((self.output == 1.0).all()):
-            cause = BY_CODE["wrong_output_activation"]
-            yield FoundCause(
-                cause.code, cause.sentence, "The one output is 1 for every sample.",
-                "a softmax over one output is 1 whatever the weights are, and its gradient is 0.",
-                f"{cause.remedy} In PyTorch: no nn.Softmax() at the end, and nn.BCEWithLogitsLoss().",
+        shape = self.output.shape
+        if len(shape) == 2 and shape[1] == 1 and bool((self.output == 1.0).all()) and self.ends_in in ("softmax", ""):
+            yield self.named(
+                "wrong_output_activation", "The one output is 1 for every sample.",
+                "a softmax over one output is 1 whatever the weights are, and its gradient is 0.", "softmax_of_one",
             )  # fmt: skip
+
+    @property
+    def sums_to_one(self) -> bool:
+        """Are the outputs of each sample probabilities of several classes?"""
+        rows = self.output
+        several = rows.ndim == 2 and rows.shape[1] > 1
+        return several and bool((rows >= 0.0).all() and (np.abs(rows.sum(1) - 1.0) < SUMS).all())
 
     def two_softmaxes(self) -> Iterator[FoundCause]:
         """Probabilities where the loss takes logits and makes probabilities of them itself."""
-        if type(self.loss).__name__ != "CrossEntropyLoss" or self.output.ndim != 2 or self.output.shape[1] < 2:
+        if self.loss_kind != "cross_entropy" or not self.takes_logits or not self.sums_to_one:
             return
-        rows = self.output.detach()
-        if bool((rows >= 0.0).all()) and bool(((rows.sum(1) - 1.0).abs() < 1e-4).all()):
-            cause = BY_CODE["wrong_loss"]
-            best = -math.log(math.e / (math.e + rows.shape[1] - 1.0))
-            yield FoundCause(
-                cause.code, cause.sentence, "The outputs of each sample are between 0 and 1 and add up to 1.",
-                "CrossEntropyLoss takes logits and has its own softmax: for probabilities its smallest value is "
-                f"{best:.3g}, and its gradient is small.",
-                f"{cause.remedy} In PyTorch: no nn.Softmax() before nn.CrossEntropyLoss().",
+        best = -math.log(math.e / (math.e + self.output.shape[1] - 1.0))
+        yield self.named(
+            "wrong_loss", "The outputs of each sample are between 0 and 1 and add up to 1.",
+            "the loss takes logits and has its own softmax: for probabilities its smallest value is "
+            f"{best:.3g}, and its gradient is small.", "two_softmaxes",
+        )  # fmt: skip
+
+    def no_probabilities(self) -> Iterator[FoundCause]:
+        """Outputs that are no probabilities, for a loss that takes their logarithms."""
+        if self.takes_logits or self.loss_kind not in ("bce", "cross_entropy"):
+            return
+        low, high = float(self.output.min()), float(self.output.max())
+        if low < 0.0 or (self.loss_kind == "bce" and high > 1.0):
+            outside = float(np.mean((self.output < 0.0) | (self.output > 1.0)))
+            yield self.named(
+                "wrong_output_activation",
+                f"The loss takes probabilities; the outputs go from {low:.3g} to {high:.3g}.",
+                f"log(p) exists for p above 0 only; {outside:.0%} of the outputs are not between 0 and 1, and pass no "
+                "gradient where the loss cuts them off.", "no_probabilities",
             )  # fmt: skip
 
-    def no_log_probabilities(self) -> Iterator[FoundCause]:
-        """Raw outputs where the loss takes logarithms of probabilities: it has no smallest value."""
-        if type(self.loss).__name__ != "NLLLoss" or self.output.ndim != 2:
+    def two_sigmoids(self) -> Iterator[FoundCause]:
+        """Probabilities of two classes where the loss takes logits."""
+        if self.loss_kind == "bce" and self.takes_logits and self.ends_in == "sigmoid":
+            yield self.named(
+                "wrong_loss", "The network ends in a sigmoid, and the loss has its own.",
+                "of a logit between 0 and 1 the sigmoid is between 0.5 and 0.731: no sample can be given less than "
+                "half, whatever the weights are.", "two_sigmoids",
+            )  # fmt: skip
+
+    def out_of_reach(self) -> Iterator[FoundCause]:
+        """Numbers that the last activation cannot give: of each, the nearest that it can is the best there is."""
+        several = len(np.unique(self.y)) > MOST_CLASSES
+        numbers = self.loss_kind in FOR_NUMBERS or (not self.loss_kind and several)
+        if not numbers or not self.ends_in or self.y.size != self.output.size:
             return
-        total = self.output.detach().exp().sum(1)
-        if bool(((total - 1.0).abs() > 1e-2).any()):
-            cause = BY_CODE["wrong_loss"]
-            yield FoundCause(
-                cause.code, cause.sentence,
-                f"NLLLoss takes log-probabilities; exponentials of the outputs sum to {float(total[0]):.3g}, not 1.",
-                "the loss of a sample is minus its output for the right class: it falls without end as outputs grow, "
-                "whatever the other outputs are.",
-                f"{cause.remedy} In PyTorch: nn.CrossEntropyLoss(), or nn.LogSoftmax(dim=1) before nn.NLLLoss().",
+        low, high = range_of(find_activation(self.ends_in))
+        t = self.y.astype(float)
+        share = explained_by(np.clip(t, low, high), t)
+        if share < REACHED:
+            yield self.named(
+                "targets_out_of_range",
+                f"The targets go from {t.min():.3g} to {t.max():.3g}; a {self.ends_in} gives {low:g} to {high:g}.",
+                "a network that gives for each target the nearest number that it can has an R² of "
+                f"{share:.3g}, and no network that ends so can do better.",
             )  # fmt: skip
 
     def batch_statistics(self) -> Iterator[FoundCause]:
-        """BatchNorm that, after training, gives other numbers by its running statistics than by those of the data."""
-        if not any("BatchNorm" in type(module).__name__ for module in self.module.modules()):
+        """BatchNorm that does well by the statistics of the data, and badly by its running ones."""
+        output = self.by_own_statistics()
+        if output is None:
             return
-        try:
-            twin = copy.deepcopy(self.module).train()
-            for module in twin.modules():
-                if "Dropout" in type(module).__name__:
-                    module.eval()
-            with self.torch.no_grad():
-                own = float(self.loss(twin(self.X), self.y))
-        except Exception:  # it cannot be copied, or not be run so
-            return
-        running = float(self.value.detach())
-        if running > OFF * max(own, LEAST):
-            cause = BY_CODE["batch_norm_statistics"]
-            yield FoundCause(
-                cause.code, cause.sentence, "The model has BatchNorm.",
-                f"with the statistics of these {len(self.X)} samples the loss is {own:.4g}, with the running ones, "
-                f"which model.eval() uses, {running:.4g}.",
-                f"{cause.remedy} In PyTorch: nn.BatchNorm1d(..., momentum=0.1), which is 1 - Keras' momentum.",
+        own, explained = self.loss_of(output, self.y), self.explained(output)
+        if self.value > OFF * max(own, LEAST) and (explained >= REACHED or explained == -math.inf):
+            yield self.named(
+                "batch_norm_statistics", "The model has BatchNorm.",
+                f"with the statistics of these {len(self.y)} samples the loss is {own:.4g}, with the running ones, "
+                f"which are used after training, {self.value:.4g}.",
             )  # fmt: skip
+
+    def by_own_statistics(self) -> Array | None:
+        """The output when BatchNorm uses those of these samples; None where there is no BatchNorm."""
+        return None
+
+    def fixed(self) -> list[str]:
+        """What was told not to learn, which may well be meant: layers that were trained before."""
+        return []
 
     def symptoms(self) -> Iterator[Symptom]:
         """Numbers that are worth a look."""
-        value = float(self.value.detach())
-        classes = round(math.exp(min(value, 7.0))) if value > 0.5 else 0
+        value = self.value
+        if fixed := self.fixed():
+            yield Symptom("fixed_weights", 1.0, 1.0, f"Told not to learn: {names_in_short(fixed)}.")
+        classes = {"bce": 2, "cross_entropy": self.output.shape[-1], "nll": self.output.shape[-1]}.get(
+            self.loss_kind, 0
+        )
         if classes >= 2 and abs(value - math.log(classes)) < AT_CHANCE * value:
             yield Symptom(
                 "at_chance", 1.0, 1.0, f"The loss is {value:.4g}, about log({classes}), the loss of guessing."
             )
-        zero = [name for name, size in self.gradients.items() if size == 0.0]
-        if zero:
-            yield Symptom("dead_end", 1.0, 1.0, f"The gradient of {named(zero)} is exactly 0 on {len(self.X)} samples.")
+        if len(self.y) > 1 and np.ptp(self.output, axis=0).max(initial=0.0) <= CLOSE * np.abs(self.output).max():
+            yield Symptom("dead_end", 1.0, 1.0, f"The output is the same for each of {len(self.y)} samples.")
         if not math.isfinite(value):
             yield Symptom("divergence", math.inf, 1.0, f"The loss is {value}.")
 
+    def explained(self, output: Array) -> float:
+        """How much of the targets an output tells: R², or the share above guessing; -inf where unclear."""
+        if self.loss_kind in FOR_NUMBERS and self.y.size == output.size:
+            return explained_by(output.reshape(self.y.shape), self.y.astype(float))
+        if self.loss_kind in ("cross_entropy", "nll") and output.ndim == 2:
+            labels = self.y if self.y.ndim == 1 or self.y.shape[1] == 1 else self.y.argmax(1)
+            return above_chance(output.argmax(1), labels.reshape(-1))
+        if self.loss_kind == "bce" and self.y.size == output.size:
+            half = 0.0 if self.takes_logits else 0.5
+            return above_chance(output.reshape(-1) > half, self.y.reshape(-1) > 0.5)
+        return -math.inf
 
-def leaves_of(node: Any) -> Iterator[Any]:
-    """The tensors that want a gradient, at the ends of the graph of a loss."""
-    seen, waiting = set[Any](), [node]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if hasattr(node, "variable"):
-            yield node.variable
-        waiting += [parent for parent, _ in node.next_functions]
+
+def shape_of(X: Any) -> str:
+    """Of inputs, or of each of several."""
+    several = X.values() if isinstance(X, Mapping) else X if isinstance(X, (list, tuple)) else [X]
+    return ", ".join(str(tuple(np.shape(x))) for x in several)
 
 
-def named(names: list[str]) -> str:
+def close(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and bool(np.allclose(a, b, 1e-3, 1e-4 * float(np.abs(a).max(initial=0.0))))
+
+
+def explained_by(estimate: Array, t: Array) -> float:
+    """R²; -inf of numbers that are all the same, or of an estimate that is none."""
+    spread = float(((t - t.mean(0)) ** 2).sum())
+    share = 1.0 - float(((estimate - t) ** 2).sum()) / spread if spread > 0.0 else -math.inf
+    return share if math.isfinite(share) else -math.inf
+
+
+def above_chance(said: Array, labels: Array) -> float:
+    """(accuracy - share of the commonest class) / (1 - that share)."""
+    usual = max(np.unique(labels, return_counts=True)[1]) / len(labels)
+    return float((np.mean(said == labels) - usual) / (1.0 - usual)) if usual < 1.0 else -math.inf
+
+
+def names_in_short(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
-def otherwise(code: str, seen: str, proof: str) -> FoundCause:
-    sentence, remedy = PROVED_OTHERWISE[code]
-    return FoundCause(code, sentence, seen, proof, remedy)
+def cut(X: Samples) -> Any:
+    """The first samples."""
+    return rows_of(X, slice(ROWS))

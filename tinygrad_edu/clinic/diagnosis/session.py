@@ -20,6 +20,7 @@ from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
+from tinygrad_edu.clinic.diagnosis.frozen import fixed_weights
 from tinygrad_edu.clinic.diagnosis.mending import certain_causes
 from tinygrad_edu.clinic.diagnosis.outdone import outdone_by_the_fitting_loss
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
@@ -80,13 +81,15 @@ class Consultation:
         except NoTimeError as error:  # without a yardstick nothing is said of how good the run is
             return self.not_trained(str(error), "There was no time to find out what can be reached")
         self.hit = not self.subject.diverged and t.bench.goal.is_reached(self.estimate, self.task)
+        self.all_but = not self.hit and not self.subject.diverged and self.misses_by_chance()
         if not self.hit and (found := certain_causes(t)):
             return self.named(found)
         if other := fidelity.differs(self.subject, runs):
             return self.not_repeated(other)
         if causes := self.overfitted():
             return self.named(causes)
-        return self.of_good_run() if self.hit and not self.random else self.of_bad_run()
+        good = (self.hit or self.all_but) and not self.random
+        return self.of_good_run() if good else self.of_bad_run()
 
     def first_runs(self) -> list[Trained]:
         """The run as it is from other seeds; from another start, where the network shows that it had one."""
@@ -106,7 +109,8 @@ class Consultation:
         if t.as_is.share < MOST_OF and not self.near():
             t.as_is = t.extend(t.as_is)
         if t.as_is.share >= MOST_OF or self.near():
-            return self.healthy("Healthy: this run reaches the goal")
+            misses = "misses the goal by less than its standard error" if self.all_but else "reaches the goal"
+            return self.healthy(f"Healthy: this run {misses}")
         causes = single(t, SUSPECTED, self.looked_at) or together(t)
         if causes:
             return self.named(causes)
@@ -145,6 +149,14 @@ class Consultation:
             t.by(before)
             self.looked_at.clear()
         return causes
+
+    def misses_by_chance(self) -> bool:
+        """Is a derived goal missed by less than the standard error, and do others of the same setup reach it?"""
+        goal, as_is = self.trials.bench.goal, self.trials.as_is
+        if goal.derived is None or as_is.reached == 0:
+            return False
+        away = goal.number - goal.worth(self.estimate, self.task)
+        return away < goal.error(self.estimate, self.task) and self.near()
 
     def near(self) -> bool:
         """Do other seeds come about as far, though some miss the goal by a little?"""
@@ -304,7 +316,9 @@ class Consultation:
         )  # fmt: skip
 
     def not_repeated(self, how: str) -> Diagnosis:
-        """Nothing can be proved of a run that is another one when it is trained again."""
+        """Nothing can be proved of a run that is another one when trained again, but that all of it has to learn."""
+        if self.subject.fixed and not self.hit and self.trials.as_is.share >= MOST_OF:
+            return self.named([fixed_weights(self.subject, self.trials.as_is)])
         self.trials.not_checked.append("every cause that is proved by training again")
         self.trials.not_checked += [fidelity.UNTOLD] * (self.subject.setup.dialect in fidelity.FOREIGN)
         return self.card(None, [], f"My repetition does not repeat your run: {how}.")

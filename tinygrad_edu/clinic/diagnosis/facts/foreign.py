@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import AS_IT_IS, Setup, times_sch
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.core.aliases import ArrayLike, Model, Samples
-from tinygrad_edu.errors import SettingError, TinygradError
+from tinygrad_edu.errors import OperandError, SettingError, TinygradError
 from tinygrad_edu.interop import keras_models, torch_modules, training
 from tinygrad_edu.interop.chain import LOG, Chain, Form
 from tinygrad_edu.interop.followed import chain_of_run
@@ -54,7 +54,8 @@ def of_torch(module: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> S
         loss = broadcast_of(loss)
     extra = told.of_torch(how, y, held_out)
     extra.terms *= terms
-    return subject(chain, X, y, loss, how, "torch", extra)
+    fixed = [name for name, p in module.named_parameters() if not p.requires_grad]
+    return with_fixed(subject(chain, X, y, loss, how, "torch", extra), fixed)
 
 
 def binary_loss(model: Model, how: Mapping[str, Any]) -> bool:
@@ -98,6 +99,7 @@ def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Su
     require_settings(how, "loss", "optimizer", "epochs")
     if how.get("scheduler") is not None:
         raise SettingError("scheduler=: in Keras a schedule is part of the optimizer, or a callback: give callbacks=")
+    refuse_several_inputs(X)
     X, y, held_out = training_data(X, y, how)
     chain = keras_models.chain_of(model, X.shape[1:])
     loss, logits = training.keras_loss(how["loss"])
@@ -106,7 +108,36 @@ def of_keras(model: Model, X: Samples, y: Samples, how: Mapping[str, Any]) -> Su
     held_out = held_out and (held_out[0], *rest)
     kind, rate, _ = training.optimizer_of(how["optimizer"], how.get("lr"))
     extra = told.of_keras(model, how, y, held_out, kind, as_schedule(rate)(0))
-    return subject(chain, X, y, loss, how | {"model": model}, "keras", extra)
+    layers = model.layers if keras_models.is_object(model) else []
+    fixed = [layer.name for layer in layers if layer.get_weights() and not getattr(layer, "trainable", True)]
+    return with_fixed(subject(chain, X, y, loss, how | {"model": model}, "keras", extra), fixed)
+
+
+def with_fixed(found: Subject, fixed: Sequence[str]) -> Subject:
+    """A network of which parts were told not to learn: here all of it does."""
+    if not fixed:
+        return found
+    note = f"{len(fixed)} of its weights or layers were told not to learn ({fixed[0]}, ...); here all of them learn"
+    return replace(found, fixed=tuple(fixed), notes=(*found.notes, note))
+
+
+def refuse_several_inputs(X: Samples) -> None:
+    if isinstance(X, Mapping) or (isinstance(X, (list, tuple)) and len(X) and np.ndim(X[0]) > 1):
+        raise OperandError(f"the model takes {len(X)} inputs: it is not a chain of layers")
+
+
+def has_no_counterpart(model: Model, X: Samples, how: Mapping[str, Any]) -> bool:
+    """Is it the model itself, its loss or its optimizer that cannot be had here, whatever else is said of its run?"""
+    if not keras_models.is_object(model):
+        return False
+    try:
+        refuse_several_inputs(X)
+        keras_models.chain_of(model, np.shape(X)[1:])
+        training.keras_loss(how["loss"] if how.get("loss") is not None else model.loss)
+        training.optimizer_of(how.get("optimizer") or model.optimizer, how.get("lr"))
+    except (TinygradError, AttributeError):
+        return True
+    return False
 
 
 def in_columns(y: Array, loss: Any) -> Array:

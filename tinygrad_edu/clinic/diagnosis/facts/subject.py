@@ -50,6 +50,7 @@ class Subject:
     notes: tuple[str, ...] = ()  # what of its training is not repeated
     plain: Change = field(default_factory=dict)  # of dense layers that differ: the same widths as an nn.MLP
     hidden: tuple[str, ...] = ()  # and the activations of its hidden layers
+    fixed: tuple[str, ...] = ()  # weights of another library's network that were told not to learn
 
     @property
     def ended_early(self) -> bool:

@@ -47,6 +47,14 @@ class Goal:
         found = self.measured(estimate, task)
         return found >= self.number if self.measure in RISING else found <= self.number
 
+    def error(self, estimate: Array, task: Task) -> float:
+        """The standard error of an accuracy, sqrt(Σ r (1 - r) / n) / k of k classes; 0 for other measures."""
+        if self.measure != "accuracy" or task.several:
+            return 0.0
+        counts = task.judged.counts[task.judged.counts > 0]
+        r = task.judged.recalls(task.judgeable(estimate))
+        return float(np.sqrt(np.sum(r * (1.0 - r) / counts)) / len(r)) if len(r) == len(counts) else 0.0
+
     def worth(self, estimate: Array, task: Task) -> float:
         """The measure as a number that is better the larger it is."""
         found = self.measured(estimate, task)

@@ -235,22 +235,23 @@ def program_for(first: Job, eager: float, times: int, budget: Budget) -> Any:
         return None
     spent = time.perf_counter() - wall
     slowed = min(max(1.0, spent / max(time.thread_time() - own, 1e-4)), MOST_SLOWED)
+    left = budget.clock_left
+    share = PART if eager * slowed < PART * left else 1.0
     if not program.at_hand():
-        compiling, left = program.compile_seconds(), budget.clock_left
-        share = PART if eager * slowed < left else 1.0
+        compiling = program.compile_seconds()
         if eager * times <= compiling or compiling * slowed > share * left:
             return None
-    compile_within(program, first, budget)
-    return program
+    return program if compile_within(program, first, budget, share) else None
 
 
-def compile_within(program: Any, job: Job, budget: Budget) -> None:
-    """Its machine code, made now. Errors: NoTimeError where that is not done when the clock runs out.
+def compile_within(program: Any, job: Job, budget: Budget, share: float = 1.0) -> bool:
+    """Its machine code, made now: is it done within this share of the time that is left?
 
     A compiler cannot be stopped: it is left to a thread, which goes on for itself, and the cache has the program then.
+    Errors: NoTimeError where it is not done and all the time was for it.
     """
     if not math.isfinite(budget.ends) or program.ready():
-        return
+        return True
     problems: list[Exception] = []
 
     def make() -> None:
@@ -261,12 +262,15 @@ def compile_within(program: Any, job: Job, budget: Budget) -> None:
 
     thread = threading.Thread(target=make)  # no daemon: an interpreter that ends within a compiler may crash
     thread.start()
-    thread.join(max(0.0, budget.clock_left))
+    thread.join(max(0.0, share * budget.clock_left))
+    if thread.is_alive() and share < 1.0:
+        return False
     if thread.is_alive():
         budget.cut.append("compiling")
         raise NoTimeError("no time left: the compiler took all of it")
     if problems:
         raise problems[0]
+    return True
 
 
 def finish_job(seed: int, job: Job, setup: Setup, task: Task) -> Trained:

@@ -13,6 +13,8 @@ from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, lo
 Array = np.ndarray[Any, Any]
 FEWEST = 8  # epochs that say anything
 MOST_CLASSES = 1000
+MEDIAN_OF_NORMAL = 0.6745  # of the absolute values of a standard normal distribution
+SURELY = 3.0  # standard errors by which the last tenth of a curve has to be below the one before
 FALL = 0.05  # of its first value: a loss that fell so far has learned something
 MANY = 150  # numbers, of which more may be losses of batches
 WINDOWS = 40  # means that are made of them
@@ -81,13 +83,23 @@ def improving(losses: Array) -> Measured:
     part = max(3, len(losses) // 10)
     before, after = float(np.mean(losses[-2 * part : -part])), float(np.mean(losses[-part:]))
     fall = (before - after) / before
-    if fall <= limit:
+    if fall <= limit or before - after <= SURELY * noise_of(losses[len(losses) // 2 :]) * math.sqrt(2.0 / part):
         return None
     return Symptom(
         "improving", fall, limit,
         f"The loss was still falling when training ended: by {fall:.1%} between the last two blocks of {part} "
         "epochs.",
     )  # fmt: skip
+
+
+def noise_of(losses: Array) -> float:
+    """The standard deviation about a smooth curve, by second differences: of noise theirs is sqrt(6) times as large.
+
+    >>> round(noise_of(np.exp(-np.arange(40) / 8)), 3)
+    0.0
+    """
+    bends = np.abs(np.diff(losses, 2))
+    return float(np.median(bends)) / (MEDIAN_OF_NORMAL * math.sqrt(6.0)) if bends.size else 0.0
 
 
 @symptom("chance", kind="curve", below=True)
