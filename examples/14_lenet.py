@@ -20,7 +20,7 @@ X, y = glyphs(1500, size=SIZE, shift=1.0, seed=0)
 images = X.reshape(-1, 1, SIZE, SIZE)  # (batch, channels, height, width)
 train, test = slice(0, 1200), slice(1200, None)
 
-# LeCun et al. 1998, smaller: kernels of 5 by 5, the largest of each 2 by 2, twice; then two layers of all to all.
+# LeCun et al. 1998, smaller: kernels of 5 by 5, the largest of each 2 by 2, twice; then two fully connected layers.
 model = nn.Sequential(
     nn.Conv2d(1, 6, 5, padding=2, rng=0),  # (1, 16, 16) -> (6, 16, 16)
     nn.ReLU(),
@@ -45,7 +45,7 @@ right = np.mean(model(images[test]).data.argmax(axis=1) == y[test])
 print(f"{run.n_epochs} epochs in {seconds:.1f} s, loss {run.loss_curve[0]:.2f} -> {run.loss_curve[-1]:.2f}")
 print(f"of {len(y[test])} digits that it has not seen it reads {right:.0%}")
 
-# A network of all to all with as many weights, on the same pixels.
+# A fully connected network with about as many weights, on the same pixels.
 flat = nn.MLP([SIZE * SIZE, 30, 10], activation="relu", seed=0)
 tg.fit(
     flat, X[train], y[train], loss="cross_entropy", optimizer=optim.Adam(flat.parameters(), lr=3e-3), epochs=6,

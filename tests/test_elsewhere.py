@@ -1,12 +1,15 @@
 """Names of other libraries: what is advised exists, and whoever writes the name that they know is told."""
 
 import ast
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu import names
 from tinygrad_edu.elsewhere import SOUGHT, SPELLINGS
+from tinygrad_edu.spelling import near_names
 
 RUN = tg.fit(tg.nn.MLP([2, 2, 1]), *tg.data.xor_gate(), loss="mse", optimizer="sgd", epochs=1)
 PLACES = {
@@ -109,3 +112,13 @@ def test_an_import_of_such_a_name_shows_the_advice_too(name):
     with pytest.raises(ImportError) as told:
         exec(f"from {'.'.join(['tinygrad_edu', *places])} import {last}")
     assert SOUGHT[name].ours in str(told.value)
+
+
+@pytest.mark.parametrize("table", ["ActivationName", "InitializerName", "LossName", "OptimizerName"])
+def test_a_name_with_two_letters_exchanged_is_found(table):
+    """ "tahn" is tanh, not tan: every neighbouring pair of letters of every name."""
+    known = get_args(get_args(getattr(names, table))[0])
+    assert len(known) > 5
+    for name in known:
+        swaps = {name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in range(len(name) - 1)} - set(known)
+        assert [each for each in swaps if near_names(each, known) != [name]] == []

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 MEDIAN_BODY, LONGEST_FUNCTION, LONGEST_FILE = 7, 45, 350
 SHAPELESS = {"utils", "helpers", "misc"}  # names that do not say what is inside
 ROOMS = [
+    "spelling",
     "errors",
     "packages",
     "whole_files",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import opcode
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+
+from tinygrad_edu.spelling import near_names
 
 
 class Spelling(NamedTuple):
@@ -138,7 +139,7 @@ def advice(module: str, name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if shelf := on_a_shelf(name):
         return f"{place}. It is {shelf}"
-    near = difflib.get_close_matches(name, names, n=3) or [x for x in names if x.lower() == name.lower()]
+    near = near_names(name, names, most=3) or [x for x in names if x.lower() == name.lower()]
     return f"{place}. Did you mean {' or '.join(near)}?" if near else f"{place}. It has: {', '.join(names)}"
 
 

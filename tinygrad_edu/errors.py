@@ -27,9 +27,10 @@ TinygradError
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterable, Sequence
+
+from tinygrad_edu.spelling import near_names, spelled
 
 
 class TinygradError(Exception):
@@ -331,11 +332,6 @@ def first_line(error: BaseException) -> str:
     return text if isinstance(error, TinygradError) and text else f"{type(error).__name__}: {text}"
 
 
-def spelled(name: str) -> str:
-    """A name without what people spell in several ways: capitals, and the line between two words."""
-    return name.lower().replace("-", "_").replace(" ", "_")
-
-
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> NameNotFoundError:
     """The error for a name that is not in a table, with the nearest known one.
 
@@ -344,6 +340,6 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> NameNotFoundE
     """
     names = sorted(known)
     plain = {spelled(each): each for each in names}
-    nearest = difflib.get_close_matches(spelled(str(name)), plain, n=1)
+    nearest = near_names(spelled(str(name)), plain)
     hint = f" Did you mean {plain[nearest[0]]!r}?" if nearest else ""
     return NameNotFoundError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}")

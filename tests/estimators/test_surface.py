@@ -206,8 +206,8 @@ def test_verbose_of_the_training_loss(capsys):
 TRENDS = [
     ([3.0, 2.5, 2.0], "The loss still falls, by 0.5 per epoch over the last 3, to 2 "),
     ([2.0, 2.5, 3.0], "The loss no longer falls: over the last 3 epochs it rose by 0.5 per epoch, to 3: lower"),
-    ([1.0], "One epoch shows no trend: raise max_iter=9"),
-    ([1.0, np.nan], "The loss is nan: lower learning_rate_init=0.5 or scale the data"),
+    ([1.0], "One epoch shows no trend: raise max_iter (it is 9)"),
+    ([1.0, np.nan], "The loss is nan: lower learning_rate_init (it is 0.5) or scale the data"),
 ]
 
 

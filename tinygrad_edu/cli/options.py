@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from tinygrad_edu.cli.commands import (
     run_play,
     run_report,
 )  # fmt: skip
+from tinygrad_edu.spelling import near_names
 
 SHELLS = ("bash", "zsh", "tcsh")
 
@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
 
 def question(given: str, known: Iterable[str]) -> str:
     """A question where something known is near."""
-    nearest = difflib.get_close_matches(given.lower(), list(known), n=1, cutoff=0.5)
+    nearest = near_names(given.lower(), known, cutoff=0.5)
     return f" Did you mean {nearest[0]}?" if nearest else ""
 
 

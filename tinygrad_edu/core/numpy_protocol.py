@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import inspect
@@ -31,6 +30,7 @@ from tinygrad_edu.core.special_arrays import SCIPYS
 from tinygrad_edu.core.whole_numbers import as_floats, is_whole
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
+from tinygrad_edu.spelling import near_names
 
 # Their gradient is 0, so for a Tensor that requires none the plain numbers are enough.
 STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, getattr(np, "fix", np.trunc)})
@@ -254,7 +254,7 @@ def refusal(name: str, module: str = "np") -> str:
     hint = INSTEAD.get(bare) or WHOLE_MODULES.get(bare.partition(".")[0])
     if hint is None:
         known = sorted({entry.numpy_name for entry in differentiable().values() if hasattr(entry, "numpy_name")} - {""})
-        nearest = difflib.get_close_matches(bare, [x for x in known if find(x) is not None], n=3)
+        nearest = near_names(bare, [x for x in known if find(x) is not None], most=3)
         hint = ", ".join("np." + x for x in nearest) or "what dir(tg.ops) lists"
     return (
         f"{module}.{name} has no derivative here. Use {hint}; dir(tg.ops) lists all that have one, and tg.operation "

@@ -93,8 +93,8 @@ def refuse_view(x: Node) -> None:
     fixed = not x.parents and not x.array.flags.writeable  # as a detached view is
     if of_parent or fixed or (x.guard is not None and x.guard.views_another()):
         raise GraphError(
-            f"{x!r} is a part or another form of a Tensor, which would not get what is written to it: write to that "
-            "one, as in y[i, j] = value for y[i][j] = value, or to a copy, z = +x"
+            f"{x!r} is a view of another Tensor, which would not get what is written to the view: write to that "
+            "Tensor, y[i, j] = value in place of y[i][j] = value, or to a copy, z = +x"
         )
 
 

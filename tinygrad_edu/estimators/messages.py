@@ -41,18 +41,19 @@ def trend(model: Estimator) -> str:
     """A sentence: does the loss still fall, and by how much per epoch?"""
     recent = np.array(model.loss_curve_[-10:])
     if not np.isfinite(recent).all():
-        return f"The loss is {recent[-1]}: lower learning_rate_init={model.learning_rate_init:g} or scale the data."
+        rate = f"learning_rate_init (it is {model.learning_rate_init:g})"
+        return f"The loss is {recent[-1]}: lower {rate} or scale the data."
     if len(recent) < 2:
-        return f"One epoch shows no trend: raise max_iter={model.max_iter}."
+        return f"One epoch shows no trend: raise max_iter (it is {model.max_iter})."
     fall = (recent[0] - recent[-1]) / (len(recent) - 1)
     if fall > 0.0:
         return (
             f"The loss still falls, by {fall:.2g} per epoch over the last {len(recent)}, to {recent[-1]:.4g} "
-            f"(tol={model.tol:g}): raise max_iter, or learning_rate_init={model.learning_rate_init:g}."
+            f"(tol={model.tol:g}): raise max_iter, or learning_rate_init (it is {model.learning_rate_init:g})."
         )
     return (
         f"The loss no longer falls: over the last {len(recent)} epochs it rose by {-fall:.2g} per epoch, to "
-        f"{recent[-1]:.4g}: lower learning_rate_init={model.learning_rate_init:g}."
+        f"{recent[-1]:.4g}: lower learning_rate_init (it is {model.learning_rate_init:g})."
     )
 
 

@@ -94,9 +94,9 @@ def measure_baseline(record: Record, budget: Budget) -> Yardstick:
 
 
 SMALL = "a network with scaled inputs, 2 x 24 tanh units and Adam at 0.01 reaches in 1,200 steps"
-HELD_OUT = f"{SMALL}, on samples held out"
-NEIGHBOURS = "the mean of the 5 nearest samples tells"
-LINEAR = "a linear fit tells of samples held out"
+HELD_OUT = f"{SMALL} on held-out samples"
+NEIGHBOURS = "the mean of the 5 nearest samples predicts"
+LINEAR = "a linear fit explains of held-out samples"
 POSSIBLE = Yardstick(1.0, "is possible")
 
 

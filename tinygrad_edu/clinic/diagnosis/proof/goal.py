@@ -130,9 +130,9 @@ def derive_goal(yardstick: float, source: str, task: Task, part: float = SHARE) 
     """A goal from the share of the task (see Task.share) that something simple reaches on the same data."""
     part = SHARE_OF_NUMBERS if part == SHARE and not task.chance else part
     share, known = part * min(max(yardstick, 0.0), 1.0), (yardstick, source)
-    why = f"{part:.0%} of what {source}"
+    why = f"{part:.0%} of {'the way from chance to ' if task.chance else ''}what {source}"
     if task.chance:
         number = task.chance + share * (1.0 - task.chance)
-        text = f"{WORDS['accuracy']} {number:.3f} (derived: {why}, above chance)"
+        text = f"{WORDS['accuracy']} {number:.3f} (derived: {why})"
         return Goal("accuracy", number, text, derived=known)
     return Goal("r2", share, f"{WORDS['r2']} {share:.3f} (derived: {why})", derived=known)

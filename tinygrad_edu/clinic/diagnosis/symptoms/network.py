@@ -155,8 +155,8 @@ def quiet_batches(record: Record) -> Measured:
     made = -(-record.task.samples // record.batch)
     return Symptom(
         "quiet_batches", float(made), float(max(4, made * 4)),
-        f"A batch of {record.batch} of the {record.task.samples} samples makes {made} step{'s' * (made > 1)} in an "
-        f"epoch, {record.steps} in all; batches of an eighth of that have gradients that differ by {noise:.2g} of "
+        f"A batch of {record.batch} of the {record.task.samples} samples makes {made} step{'s' * (made > 1)} per "
+        f"epoch, {record.steps} in all; the gradients of batches an eighth as large differ by only {noise:.2g} of "
         "their length.",
     )  # fmt: skip
 

@@ -33,7 +33,8 @@ def spread_over_seeds(curves: Sequence[Array]) -> Measured:
     elif fall > 0.0:
         value = (float(last.max()) - best) / fall
         rest = (
-            f"the last loss ranges from {best:.3g} to {last.max():.3g}, {value:.0%} of the way down from {first:.3g}."
+            f"the last losses range from {best:.3g} to {last.max():.3g}: the spread is {value:.0%} of the best one's "
+            f"fall from {first:.3g}."
         )
     else:
         return None
