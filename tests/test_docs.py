@@ -288,6 +288,18 @@ def test_a_how_to_shows_the_whole_program(site, program):
     assert text in unmarked(site / "how-to/beyond-one-machine.html")
 
 
+def test_the_guide_to_the_engine_names_what_is_there():
+    """Each function and file that it tells the reader to open has that name in `core`, or is the reader's to use."""
+    page = (DOCS / "explanation" / "read-the-engine.md").read_text(encoding="utf-8")
+    told = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
+    paths = list((ROOT / "tinygrad_edu" / "core").glob("*.py"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    known = {path.stem for path in paths} | set(re.findall(r"(?:def|class) (\w+)", text)) | set(TABLE) | set(dir(tg))
+    named = {code.removesuffix(".py") for code in re.findall(r"`(\w+(?:\.py)?)`", told)}
+    assert len(named) > 30
+    assert named - known == set()
+
+
 def test_a_program_that_is_not_there_ends_the_build():
     with pytest.raises(FileNotFoundError):
         loaded("programs").on_page_markdown("<!-- program: 99_nothing -->")
