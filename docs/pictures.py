@@ -1,12 +1,26 @@
-"""The pictures of README.md: `python docs/pictures.py` draws them anew, from the programs that README shows."""
+"""The pictures of README.md and of the how-to pages, drawn anew from the programs that these show.
+
+`python docs/pictures.py` draws those of README; `python docs/pictures.py pages` photographs the pages that the how-to
+programs write, in Chromium. Each photograph keeps a fingerprint of the page's words: a test compares it with today's.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
+import os
 import re
+import shutil
+import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+ASSETS = ROOT / "tinygrad_edu" / "reporting" / "assets"
+PHOTOGRAPHS = ROOT / "docs" / "how-to" / "pictures"
 SESSION = re.compile(r"^(?:>>>|\.\.\.) ?(.*)$", re.M)
 
 
@@ -38,6 +52,79 @@ def drawings() -> dict[str, Any]:
     }
 
 
+# Photographs: the file that the program of the how-to page of that name writes, what is done in it, its pixels.
+PAGES = {
+    "report": ("moons.html", "", (1000, 1130)),
+    "animate": ("moons.html", "const at = document.querySelector('input[type=range]'); at.value = 45; "
+                "at.dispatchEvent(new Event('input'))", (1000, 1100)),
+    "playground": ("circles.html", "for (let i = 0; i < 150; i++) document.getElementById('one').click()",
+                   (1300, 1040)),
+}  # fmt: skip
+TEMPLATES = {"animate": "animation.html", "playground": "playground.html"}  # whose words a photograph shows
+
+
+def fingerprint(name: str) -> str:
+    """Of the words of a page, so that a photograph with other words than today's is noticed."""
+    words = re.sub(r"<[^>]*>|\s+", " ", (ASSETS / TEMPLATES[name]).read_text(encoding="utf-8"))
+    return hashlib.sha256(" ".join(words.split()).encode()).hexdigest()
+
+
+def write_page(name: str) -> str:
+    """The page of a how-to's first program, as a file in the present folder."""
+    import tinygrad_edu as tg
+
+    file, *_ = PAGES[name]
+    if name == "playground":  # the page of the command, with the data that stand there first
+        tg.playground().save(file)
+    else:
+        text = (ROOT / "docs" / "how-to" / f"{name}.md").read_text(encoding="utf-8")
+        first = re.findall(r"```python\n(.*?)```", text, re.S)[0]
+        exec("\n".join(SESSION.findall(first)), {})
+    return Path(file).resolve().as_uri()
+
+
+def photograph(browser: Any, name: str) -> None:
+    """The page in its light colours, as docs/how-to/pictures/NAME.png."""
+    from PIL import Image, PngImagePlugin
+
+    _, action, (wide, high) = PAGES[name]
+    screen = {"width": wide, "height": high, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    browser.get(write_page(name))
+    browser.execute_script(action)
+    time.sleep(1.0)  # until it has been drawn
+    png = base64.b64decode(browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"])
+    said = PngImagePlugin.PngInfo()
+    if name in TEMPLATES:
+        said.add_text("words", fingerprint(name))
+    Image.open(io.BytesIO(png)).convert("RGB").save(PHOTOGRAPHS / f"{name}.png", pnginfo=said, optimize=True)
+
+
+def photograph_pages() -> None:
+    """All of PAGES, and the two charts of compare-runs.md."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in ("--headless=new", "--no-sandbox", "--hide-scrollbars"):
+        options.add_argument(flag)
+    driver = webdriver.ChromeService(shutil.which("chromedriver"))  # given, so that Selenium looks for none elsewhere
+    browser = webdriver.Chrome(options=options, service=driver)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for name in PAGES:
+            photograph(browser, name)
+        text = (ROOT / "docs" / "how-to" / "compare-runs.md").read_text(encoding="utf-8")
+        found: dict[str, Any] = {}
+        exec("\n".join(SESSION.findall("\n".join(re.findall(r"```python\n(.*?)```", text, re.S)))), found)
+        found["chart"].save(PHOTOGRAPHS / "compare.png")
+        found["tg"].compare(found["runs"]).save(PHOTOGRAPHS / "seeds.png")
+    browser.quit()
+
+
 if __name__ == "__main__":
-    for file, drawing in drawings().items():
-        print(f"wrote {drawing.save(ROOT / file)}")
+    if sys.argv[1:] == ["pages"]:
+        photograph_pages()
+    else:
+        for file, drawing in drawings().items():
+            print(f"wrote {drawing.save(ROOT / file)}")

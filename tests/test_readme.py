@@ -46,14 +46,28 @@ def labels(text):
     return re.findall(r"<text[^>]*>([^<]*)</text>", text)
 
 
-def test_its_pictures_are_those_of_its_programs():
-    pytest.importorskip("pygraphviz", reason="needs the extra viz")
+@pytest.fixture(scope="module")
+def pictures():
+    """docs/pictures.py, which draws them."""
     spec = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "pictures.py")
-    pictures = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(pictures)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["animate", "playground"])
+def test_a_photograph_shows_the_words_of_today(pictures, name):
+    """The fingerprint that was kept with it; `python docs/pictures.py pages` takes it anew."""
+    Image = pytest.importorskip("PIL.Image", reason="needs the extra viz")
+    with Image.open(pictures.PHOTOGRAPHS / f"{name}.png") as image:
+        assert image.text["words"] == pictures.fingerprint(name), f"python {pictures.__file__} pages"
+
+
+def test_its_pictures_are_those_of_its_programs(pictures):
+    pytest.importorskip("pygraphviz", reason="needs the extra viz")
     for file, drawing in pictures.drawings().items():
         assert labels(drawing._repr_svg_()) == labels((ROOT / file).read_text(encoding="utf-8")), (
-            f"python {spec.origin}"
+            f"python {pictures.__file__}"
         )
 
 
