@@ -65,7 +65,8 @@ def check_backprop(
     forward: params → loss, plain NumPy or pure Python, as it is.
     params: arrays, numbers or lists, in a dict, a list, a tuple or an object, nested.
     grads: the gradients that the learner's backward computes, in the form of params or as a dict (`dW1` is the gradient
-    of `W1`); or the backward itself, a function of params, which is then followed line by line.
+    of `W1`); or the backward itself, a function of params, which is then followed line by line. The lowest layers,
+    where nothing is handed over for them, are taken for frozen (`report.kept`) and not judged.
     lr: the learning rate; with it, a delta that went through weights that had been updated is found too.
     updated: in place of grads, the parameters after one step w - lr·∂loss/∂w; needs lr.
     Errors: ExaminerError, NameNotFoundError, ShapeError, SettingError for what cannot be judged; each says what.
@@ -134,7 +135,7 @@ def elsewhere(
     moved = {n: x + 0.1 * rng.normal(size=x.shape) * (1.0 + np.abs(x)) for n, x in weights.items()}
     try:
         recording, there = follow(learner, moved, backward)
-        if there.missing or all(np.array_equal(g, here.grads[n]) for n, g in there.grads.items()):
+        if there.missing != here.missing or all(np.array_equal(g, here.grads[n]) for n, g in there.grads.items()):
             return None  # it does not read the parameters that it is given
         report = judge(learner, moved, there, rate)
     except Exception:  # the program need not work at other parameters, whatever it raises

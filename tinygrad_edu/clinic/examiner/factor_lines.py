@@ -19,6 +19,7 @@ Array = np.ndarray[Any, Any]
 SAME = 1e-5  # relative
 TOO_LATE = "is the right gradient, but it comes too late: no line reads it after this one."
 LONELY = "is one single number for all entries of the gradient: an array belongs here."
+FIRST = "is the first value of the backward pass, and it is no derivative of the loss."
 NO_DELTA = "is made in the forward pass: the gradient that comes from above does not go into it."
 
 
@@ -38,7 +39,7 @@ def ratios_of(given: Mapping[str, Array], right: Mapping[str, Array], wrong: Map
     {'w': 2.0}
     """
     found = {}
-    for name in wrong:
+    for name in (n for n in wrong if n in right):  # of a gradient that is missing, nothing was compared
         a, b = np.asarray(given.get(name, 0.0), dtype=float), np.asarray(right[name], dtype=float)
         c = multiple_of(a, b)
         if c is not None and abs(c - 1.0) > SAME:
@@ -199,6 +200,19 @@ def delta_left_out(trail: Any, ends: Iterable[Key], of_values: Sequence[str]) ->
     return replace(at_naming(*min(((m, [n]) for m, n in handed), key=lambda x: x[1][0][3])), remark=NO_DELTA)
 
 
+def first_of_backward(trail: Any, ends: Iterable[Key]) -> Made | None:
+    """Where all gradients are wrong: the first value behind all of them that is not one of the forward pass.
+
+    With a wrong derivative of the loss nothing after it is a derivative of the loss, right as its own line may be.
+    """
+    factors = Factors(trail)
+    behind = [{m.key for m in factors.behind(end)} for end in ends]
+    shared = [trail.made[key] for key in set.intersection(*behind)] if behind else []
+    forward = {(m.file, m.line) for m in trail.made.values() if m.line and trail.kinds[m.key] == "forward"}
+    made = [m for m in shared if m.line and m.inputs and (m.file, m.line) not in forward and m.value.size > 1]
+    return replace(min(made, key=lambda m: m.order), remark=FIRST) if made else None
+
+
 def made_of_no_delta(trail: Any, end: Key) -> bool:
     """Does no derivative of the loss go into a wrong value?"""
     return all(trail.kinds[m.key] not in ("right", "scaled") for m in Factors(trail).behind(end))
@@ -235,7 +249,8 @@ def too_late(trail: Any, ends: Mapping[str, Key]) -> list[tuple[Made, tuple[str,
     found: list[tuple[Made, tuple[str, ...]]] = []
     for m in trail.made.values():
         label, factor = trail.found.get(m.key, ("", 0.0))
-        if m.line and m.key not in read and m.value.size > 1 and label in wanted and trail.is_one(factor):
+        whole = m.line and m.key not in read and m.value.size > 1 and trail.truth.wholes.find(m.value)
+        if whole and label in wanted and trail.is_one(factor):
             name = wanted[label]
             late = m.order > trail.made[ends[name]].order
             found += [(replace(m, remark=TOO_LATE), (name,))] if late else []

@@ -112,9 +112,9 @@ def grade_of(report: BackpropReport) -> Grade:
     parts = {
         name: (0.0 if name in report.wrong else 1.0, f"relative error {error:.2g}")
         for name, error in report.errors.items()
-    }
+    } | dict.fromkeys(report.kept, (0.0, "no gradient was handed over"))
     right = sum(share for share, _ in parts.values())
     score = right / max(len(parts), 1)
-    status = "right" if report.ok else "partly" if right else "wrong"
+    status = "right" if score == 1.0 else "partly" if right else "wrong"
     codes = dict.fromkeys(slip.code for slip in report.slips if slip.certain and not report.unwritten)
     return Grade(score, str(report), parts, status, tuple(codes))

@@ -24,10 +24,11 @@ AFTER = r"(?:_gradients?|_grads?|_g|_d|grad|\.grad|\.g|\.d)"
 
 @dataclass
 class Given:
-    """The gradients by parameter; `missing`: the parameters for which there is none."""
+    """The gradients by parameter; `missing`: parameters for which there is none, `absent`: those not named at all."""
 
     grads: dict[str, Array]
     missing: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     single: frozenset[str] = field(default_factory=frozenset)  # in single precision
     stretched: frozenset[str] = field(default_factory=frozenset)  # given as one number for a whole array
 
@@ -138,7 +139,8 @@ def finish_arrays(form: Structure, found: Mapping[str, Any]) -> Given:
             stretched += [leaf.name] if array.size < int(np.prod(shape)) else []
             array = np.array(np.broadcast_to(array, shape))
         grads[leaf.name] = array
-    return Given(grads, tuple(missing), frozenset(single), frozenset(stretched))
+    absent = tuple(name for name in missing if name not in found)
+    return Given(grads, tuple(missing), absent, frozenset(single), frozenset(stretched))
 
 
 def broadcasts(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

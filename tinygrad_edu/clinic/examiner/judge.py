@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +18,10 @@ from tinygrad_edu.clinic.examiner.inputs import (
     check_shapes,
 )
 from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport, FoundSlip, describe_mutant
 from tinygrad_edu.clinic.examiner.search import TOLERANCE, Search
+from tinygrad_edu.clinic.examiner.untouched import forgotten
 
 Array = np.ndarray[Any, Any]
 BY_DIFFERENCES = 1e-5  # what central differences can tell apart
@@ -51,7 +54,10 @@ def judge(
         return network_of(learner, p, learner.loss(p))[0]
 
     exact = tolerances or {n: 1e-4 if n in given.single else TOLERANCE for n in weights}
-    report = examine(net, Learner(weights, given.grads, rate), exact, network_at, method, note, given.missing)
+    kept = kept_fixed(net, weights, given)
+    note = f"{words_of_kept(kept)} {note}".strip()
+    missing = tuple(n for n in given.missing if n not in kept)
+    report = examine(net, Learner(weights, given.grads, rate), exact, network_at, method, note, missing, kept)
     if report.probe is not None:
         report.probe = replace(report.probe, params=learner.form.fill(report.probe.params))
     return report
@@ -65,8 +71,12 @@ def examine(
     method: str,
     note: str,
     missing: tuple[str, ...] = (),
+    kept: tuple[str, ...] = (),
 ) -> BackpropReport:
-    """Compare, and search for what explains the difference; `network_at` gives the network at other parameters."""
+    """Compare, and search for what explains the difference; `network_at` gives the network at other parameters.
+
+    missing: parameters with no gradient; kept: those of frozen layers, which are not judged.
+    """
     if method != "traced":
         tolerances = {name: max(t, BY_DIFFERENCES) for name, t in tolerances.items()}
     present = {n: x for n, x in learner.params.items() if n in learner.grads}
@@ -74,9 +84,10 @@ def examine(
     search = Search(net, learner, tolerances, unsummed, WITHOUT_GRAPH if net.titled else ())
     right = search.true if not unsummed else Search(net, learner, tolerances).true
     errors = {n: np.inf if n in unsummed else search.residual(n, right[n]) for n in search.names}
-    errors = {n: errors.get(n, np.inf) for n in learner.params}
+    errors = {n: errors.get(n, np.inf) for n in learner.params if n not in kept}
     wrong = {n: e for n, e in errors.items() if n in missing or e > tolerances[n]}
     report = BackpropReport(errors, wrong, [], dict(learner.grads), right, method=method, note=note, network=net)
+    report.kept = kept
     report.missing = tuple(n for n in wrong if n in missing or not np.any(learner.grads[n]))
     if any(n not in report.missing for n in wrong) or (report.missing and not all_empty(report)):
         explain(report, search, unsummed)
@@ -86,6 +97,30 @@ def examine(
     if wrong and not missing and not report.certain and max(wrong.values()) <= DIGITS:
         right_to_digits(report)
     return report
+
+
+def kept_fixed(net: Network, weights: Mapping[str, Array], given: Given) -> tuple[str, ...]:
+    """The parameters below all that have a gradient, which are named by none: a frozen layer hands over nothing.
+
+    One above a trained layer is forgotten, and so is the other half of a trained pair (W1 of b1).
+    """
+    trained = [n for n in weights if n in given.grads]
+    halves = forgotten(given.absent, weights, trained, Recording()) if trained else given.absent
+    first = {n: min((use.step for use in uses), default=-1) for n, uses in net.uses.items()}
+    order = {n: k for k, n in enumerate(weights)} if net.titled else first
+    lowest = min((order.get(n, -1) for n in trained), default=-1)
+    return tuple(n for n in given.absent if n not in halves and order.get(n, lowest) < lowest)
+
+
+def words_of_kept(names: Sequence[str]) -> str:
+    """What is said of parameters for which there is no gradient, which is no accusation.
+
+    >>> words_of_kept(["W1"])
+    'No gradient of W1 was handed over: right if you keep it fixed, missing if you train it.'
+    """
+    them = "it" if len(names) == 1 else "them"
+    text = f"No gradient of {', '.join(names)} was handed over: right if you keep {them} fixed, missing if you train"
+    return f"{text} {them}." if names else ""
 
 
 def all_empty(report: BackpropReport) -> bool:

@@ -15,6 +15,7 @@ from tinygrad_edu.clinic.examiner.structure import Leaf, Structure, without_grap
 from tinygrad_edu.errors import ExaminerError
 
 Array = np.ndarray[Any, Any]
+RATES = ("lr", "learning_rate", "alpha", "rate", "eta", "step_size", "learningrate", "l_rate")
 
 
 @dataclass(eq=False)
@@ -169,3 +170,17 @@ def constants_of(code: types.CodeType) -> list[Any]:
 
 def whole_numbers(numbers: Iterable[Any]) -> list[int]:
     return [*dict.fromkeys(int(x) for x in numbers if isinstance(x, int) and 0 <= x < 10**7)]
+
+
+def rate_of(
+    program: LearnerProgram, weights: Mapping[str, Array], new: Mapping[str, Array], right: Mapping[str, Array]
+) -> float:
+    """The learning rate where it is not told: of the parameters whose change is a multiple of the gradient."""
+    ratios = []
+    for n, g in right.items():
+        d = weights[n] - new[n] if weights[n].shape == new[n].shape else np.empty(0)
+        c = float(np.vdot(g, d)) / (float(np.vdot(g, g)) or 1.0) if d.shape == g.shape else 0.0
+        if c > 0.0 and np.linalg.norm(d - c * g) <= 1e-6 * np.linalg.norm(d):
+            ratios.append(c)
+    held = [p.value for p in places(program.roots) if str(p.key).lower() in RATES and isinstance(p.value, float)]
+    return float(np.median(ratios)) if ratios else (held[0] if held else 1.0)

@@ -22,6 +22,7 @@ from tinygrad_edu.clinic.examiner.book import Truth
 from tinygrad_edu.clinic.examiner.factor_lines import (
     Ratio,
     delta_left_out,
+    first_of_backward,
     lines_of_factors,
     lonely_numbers,
     made_of_no_delta,
@@ -29,6 +30,7 @@ from tinygrad_edu.clinic.examiner.factor_lines import (
 )
 from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made, Recording, key_of
 from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGHT, SCALED, UNKNOWN, Trail
+from tinygrad_edu.clinic.examiner.untouched import is_gradient, last_of, plain
 
 Array = np.ndarray[Any, Any]
 PLAIN = re.compile(r"return [\w.\[\], ]+")
@@ -104,6 +106,7 @@ def find_places(
                 order.append(((strict, small(made), -len(unique), made.order, 1), last, names))
             wanted = [d for name in unique for d in (deltas or {}).get(name, ())]
             before = made_wrong(trail, made) if key in trail.updates else []
+            order += [((strict, 0, -len(unique), x.order, 1), x, unique) for x in wrong_statistics(trail, made)]
             for earlier in [*misnamed(trail, made, wanted), *before]:
                 order.append(((strict, small(made), -len(unique), made.order, 0), earlier, unique))
     places: dict[tuple[str, int], FoundPlace] = {}
@@ -128,7 +131,12 @@ def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) 
     found = one_sample_alone(trail, keys) + too_late(trail, keys)
     found += lines_of_factors(trail, keys, hints.ratios, right, updates=hints.updates)
     no_delta = hints.delta_left_out or any(made_of_no_delta(trail, k) for k in keys.values())
-    left_out = delta_left_out(trail, keys.values(), (FORWARD, MADE, PART)) if no_delta and len(keys) > 1 else None
+    left_out = None
+    if no_delta and len(keys) > 1:
+        everything = not hints.right and all(made_of_no_delta(trail, k) for k in keys.values())
+        left_out = (first_of_backward(trail, keys.values()) if everything else None) or delta_left_out(
+            trail, keys.values(), (FORWARD, MADE, PART)
+        )
     found += [(left_out, tuple(keys))] if left_out is not None else []
     found += lonely_numbers(trail, keys)
     return [((-1, 0, k, 0, 0), made, names) for k, (made, names) in enumerate(found)]
@@ -163,6 +171,20 @@ def made_wrong(trail: Trail, update: Made) -> list[Made]:
     return found if len(found) == 1 else []
 
 
+def wrong_statistics(trail: Trail, made: Made) -> list[Made]:
+    """The one input of a wrong value that is no derivative itself, though a right value was made of it.
+
+    ∂L/∂σ² goes into ∂L/∂μ times a sum that is 0: a right ∂L/∂μ does not speak for it.
+    """
+    inputs = [trail.made[k] for k in made.inputs if k in trail.made and trail.kinds[k] == UNKNOWN]
+    if len(inputs) != 1 or trail.kinds.get(made.key) != UNKNOWN or made.total:
+        return []
+    (inner,) = inputs
+    made_rightly = all(trail.kinds.get(k) in (RIGHT, FORWARD, PART) for k in inner.inputs)
+    smaller = 1 < inner.value.size < made.value.size
+    return [inner] if inner.key in trail.pardoned and inner.line and smaller and made_rightly else []
+
+
 def first_share(trail: Trail, made: Made) -> Made:
     """Where one path's share of a derivative was made, which has been handed on since as if it were the whole."""
     while trail.is_share(made.key):
@@ -170,7 +192,17 @@ def first_share(trail: Trail, made: Made) -> Made:
         if len(shares) != 1 or shares[0].key in trail.both or shares[0].order >= made.order:
             break
         made = shares[0]
-    return made
+    return handed_on(trail, made) or made
+
+
+def handed_on(trail: Trail, made: Made) -> Made | None:
+    """The last naming of a share, where its line has made others too: a function called once for each path is right."""
+    label = trail.found[made.key][0]
+    same = [m for m in trail.made.values() if (m.file, m.line) == (made.file, made.line) and m.key != made.key]
+    named = [n for n in made.named if n[2] != RESULT and (n[0], n[1]) != (made.file, made.line)]
+    if not label or not named or not any(trail.is_share(m.key) and trail.found[m.key][0] == label for m in same):
+        return None
+    return replace(made, file=named[-1][0], line=named[-1][1], variable=named[-1][2], named=[])
 
 
 def misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Made]:
@@ -225,8 +257,13 @@ def cosine(a: Array, b: Array) -> float:
 
 
 def last_named(made: Made, name: str) -> Made:
-    """A right derivative that is handed out as another: the line that gave it the other's name."""
-    for file, line, variable, _ in reversed(made.named):
+    """A right derivative that is handed out as another: the line that gave it the other's name, such as dW1 of W1.
+
+    The first line that did: to hand dW1 on under that name is right. Else the last whose name has the other's in it.
+    """
+    own = plain(last_of(name))
+    first = [n for n in made.named if n[2] != RESULT and is_gradient(n[2], own)][:1]
+    for file, line, variable, _ in first or reversed(made.named):
         if name.rpartition(".")[2] in variable:
             return replace(made, file=file, line=line, variable=variable)
     return made

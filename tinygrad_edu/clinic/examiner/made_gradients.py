@@ -50,6 +50,17 @@ def is_made(recording: Recording, g: Array, scales: Array, lr: float | None) -> 
     return False
 
 
+def assigned_ones(
+    weights: Mapping[str, Array], new: Mapping[str, Array], right: Mapping[str, Array], lr: float
+) -> list[str]:
+    """The parameters that are lr·g now, in place of w - lr·g, if all others are right."""
+    steps = {n: relative(x - new[n], lr * right[n]) for n, x in weights.items()}
+    wrong = [n for n, error in steps.items() if error > 1e-3 and np.any(weights[n])]
+    close = all(relative(new[n], lr * right[n]) < 1e-5 for n in wrong)
+    others = [steps[n] for n in right if n not in wrong]
+    return wrong if close and others and max(others) < 1e-5 else []
+
+
 def relative(a: Array, b: Array) -> float:
     """‖a - b‖ by the larger of both."""
     scale = max(float(np.linalg.norm(a)), float(np.linalg.norm(b)))

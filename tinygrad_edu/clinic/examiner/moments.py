@@ -13,6 +13,7 @@ from tinygrad_edu.clinic.examiner.update_rules import FRESH, Start
 
 Array = np.ndarray[Any, Any]
 BETAS = (0.9, 0.999, 0.99, 0.95)  # as people choose them
+MOST_KEPT = 1e3  # of an average in itself; above 1 where the corrected average was kept in its place
 KEPT = 16  # arrays of one size that a program keeps, which are looked through
 
 
@@ -35,7 +36,7 @@ def moments(walk: Walk, power: int) -> Array | None:
     for a, b in mixtures(walk, slopes[largest]):
         found = [kept_as(walk, slopes[n], a, b) for n in walk.names]
         if all(x is not None for x in found):
-            unit = 1.0 if abs(a + b - 1.0) < 1e-6 or abs(b - 1.0) < 1e-6 else b
+            unit = 1.0 if abs(a + b - 1.0) < 1e-6 or abs(b - 1.0) < 1e-6 or a > 1.0 else b
             return np.asarray(np.concatenate([x for x in found if x is not None]) / unit)
     return None
 
@@ -54,7 +55,7 @@ def mixtures(walk: Walk, g: Array) -> Iterator[tuple[float, float]]:
         basis = np.stack([before, g], axis=1)
         if np.linalg.norm(before) > 0.0 and g.size > 2:
             (a, b), *_ = np.linalg.lstsq(basis, after, rcond=None)
-            if 0.0 < a <= 1.0 and b and np.linalg.norm(basis @ (a, b) - after) <= 1e-9 * np.linalg.norm(after):
+            if 0.0 < a <= MOST_KEPT and b and np.linalg.norm(basis @ (a, b) - after) <= 1e-9 * np.linalg.norm(after):
                 yield float(a), float(b)
 
 

@@ -185,7 +185,9 @@ class Recorder:
         target = assignment.target
         whole = look_up(target.value, names, world) if isinstance(target, ast.Subscript) else None
         around = self.recording.note(whole) if isinstance(whole, np.ndarray) else None
-        return Before(assignment, tuple(dict.fromkeys(inputs)), kept, around, self.items(assignment, names, world))
+        held = frozenset(self.inputs(target, names, world)) if assignment.grows and target is not None else frozenset()
+        items = self.items(assignment, names, world)
+        return Before(assignment, tuple(dict.fromkeys(inputs)), kept, around, items, held)
 
     def items(self, assignment: Assignment, names: Any, world: Any) -> list[tuple[Key, ...]]:
         """The inputs of each item of a list that is made item by item."""
@@ -258,7 +260,9 @@ class Recorder:
                     self.recording.note(value, variable=name, **{**where, "inputs": inputs})
             return
         for value in values_in(new):
-            self.recording.note(value, variable=name, **where)
+            array = as_numbers(value) if before.held else None
+            if array is None or key_of(array) not in before.held:
+                self.recording.note(value, variable=name, **where)
 
     def enter_written(self, before: Before, names: Any, world: Any, where: dict[str, Any]) -> None:
         target = before.assignment.target
@@ -295,6 +299,7 @@ class Before:
     old: Any
     around: Key | None = None  # the array of which the target is a part
     items: Sequence[tuple[Key, ...]] = ()  # the inputs of each item, where it is a list that is made item by item
+    held: frozenset[Key] = frozenset()  # what a list or dict held before it was given more
 
 
 def item_of_returned(returned: Any, key: Any) -> Any:

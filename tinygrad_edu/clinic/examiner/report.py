@@ -78,6 +78,7 @@ class BackpropReport:
     places: lines of the learner's backward, best first, where it was handed over as a callable and could be followed.
     followed: could it be followed?
     missing: names with no gradient, or one that is 0 throughout.
+    kept: names of the lowest layers with no gradient, which are taken for frozen and not judged.
     update_alone: are the gradients right, and what a step makes of them is not?
 
     >>> from tinygrad_edu.clinic import check_backprop
@@ -101,6 +102,7 @@ class BackpropReport:
     places: list[FoundPlace] = field(default_factory=list)
     followed: bool = False
     missing: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     update_alone: bool = False
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 

@@ -152,6 +152,7 @@ class Search:
                 certain += Factors(self, singles).combine()
             if all(e.by_chance for e in certain):
                 certain += self.pairs(singles)
+        certain = [e for e in certain if sum(m.chance for m in e.mutants) < 2]  # with two free numbers much can be made
         if certain:
             return sorted(certain, key=lambda e: (e.rank[0], self.too_exact(e), e.rank))
         near = [e for e in singles if np.isfinite(e.residual)]

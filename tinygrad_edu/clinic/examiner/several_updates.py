@@ -17,6 +17,7 @@ from tinygrad_edu.clinic.examiner.book import Batch, total, truth_of
 from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward
 from tinygrad_edu.clinic.examiner.loss_parts import parts_of, some_parts
+from tinygrad_edu.clinic.examiner.made_gradients import gradients_are_made
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.step_walk import Walk
@@ -27,6 +28,7 @@ from tinygrad_edu.clinic.examiner.watch import Updates
 Array = np.ndarray[Any, Any]
 Chosen = tuple[int, ...]
 MOST_PARTS = 64  # samples whose gradients are all computed; of more, blocks in the order of the data are tried
+LOOKED_AT = 4  # updates whose gradients are looked for in a run
 SHOWN = 6  # samples that are listed
 UNEVEN = 1e-6  # relative; how far the shares of samples in one minibatch may differ
 
@@ -43,7 +45,9 @@ class Samples:
 
     def of(self, chosen: Chosen) -> LearnerForward:
         """The forward whose loss is that of these samples alone."""
-        return self.learner if len(chosen) == self.count else replace(self.learner, part=some_parts(chosen, self.axis))
+        if is_each_once(chosen, self.count):
+            return self.learner
+        return replace(self.learner, part=some_parts(chosen, self.axis))
 
     def gradient(self, params: Mapping[str, Array], chosen: Chosen) -> dict[str, Array]:
         key = (hash(b"".join(x.tobytes() for x in params.values())), chosen)
@@ -120,10 +124,20 @@ class SeveralUpdates:
                     return replace(found, extra=f"{found.extra} in several updates")
         return None
 
+    def are_made(self, recording: Recording) -> bool:
+        """Does the run make the right gradient of each update, and go downhill with it, by a rule of its own?"""
+
+        def is_made(k: int, chosen: Chosen) -> bool:
+            g, d = self.gradient(k, chosen), self.changes(k)
+            downhill = sum(float(np.vdot(g[n], d[n])) for n in g) >= 0.0 and all(g[n].shape == d[n].shape for n in g)
+            return downhill and gradients_are_made(recording, g, [1.0], self.lr)
+
+        return any(all(is_made(k, c) for k, c in enumerate(choice[:LOOKED_AT])) for choice in self.orders())
+
     def on(self, found: Fitted) -> str:
         batch = len(found.chosen)
         few = "one sample" if batch == 1 else f"{batch} samples"
-        return f", on {'all samples' if batch == self.samples.count else few}"
+        return f", on {'all samples' if is_each_once(found.chosen, self.samples.count) else few}"
 
     def is_likely(self, whole: Mapping[str, Array]) -> bool:
         """Is a single update rather one on the samples that were seen than one on all of the data?"""
@@ -255,7 +269,7 @@ class SeveralUpdates:
         if len(self.updates) == 1:
             return f"The step is one update, on sample{'s' if len(chosen) > 1 else ''} {first}."
         which = f"sample{'s' if len(chosen) > 1 else ''} {first}{', ...' if len(chosen) > SHOWN else ''}"
-        data = "all of the data" if len(chosen) == self.samples.count else which
+        data = "all of the data" if is_each_once(chosen, self.samples.count) else which
         return f"The step makes {count} updates; this is update {k + 1}, on {data}."
 
     def implied(self, k: int, chosen: Chosen) -> Iterator[tuple[float, dict[str, Array]]]:
@@ -292,6 +306,11 @@ def samples_of(learner: LearnerForward, params: Mapping[str, Array], net: Networ
     return Samples(learner, count, axis, batches_in(recording, net, count, axis))
 
 
+def is_each_once(chosen: Chosen, count: int) -> bool:
+    """All of the data, in any order? Of a batch that is drawn with replacement, some samples come twice."""
+    return len(chosen) == count and len({*chosen}) == count
+
+
 def order_in(recording: Recording, net: Network) -> Batch | None:
     """The order in which a step has all of the data, where that is not the forward's."""
     across = next((net.batch_axis(layer) for layer in net.outputs), None)
@@ -306,7 +325,7 @@ def order_in(recording: Recording, net: Network) -> Batch | None:
 def batches_in(recording: Recording, net: Network, count: int, axis: int, *, whole: bool = False) -> list[Chosen]:
     """Which samples a step took one after the other: arrays in its run whose rows are rows of the forward's data.
 
-    whole: all of the data count too.
+    whole: all of the data, each sample once, count too.
     """
     data = [x for step in net.steps for x, p in zip(step.node.parents, step.parents, strict=True) if p < 0]
     tables = [np.asarray(x, dtype=float) for x in data if np.ndim(x) == 2 and np.shape(x)[axis] == count > 1]
@@ -322,7 +341,8 @@ def batches_in(recording: Recording, net: Network, count: int, axis: int, *, who
     for made in recording.made.values():
         x = made.value if axis == 0 or made.value.ndim < 2 else made.value.T
         x = x[None] if x.ndim == 1 else x
-        if x.ndim == 2 and x.shape[1] == table.shape[1 - axis] and len(x) < count + whole and len(rows) == count:
+        if x.ndim == 2 and x.shape[1] == table.shape[1 - axis] and len(x) <= count and len(rows) == count:
             chosen = tuple(rows.get(row.tobytes(), -1) for row in np.ascontiguousarray(x))
-            found += [chosen] if -1 not in chosen and chosen not in found else []
+            taken = -1 not in chosen and chosen not in found and (whole or not is_each_once(chosen, count))
+            found += [chosen] if taken else []
     return found

@@ -25,6 +25,7 @@ from tinygrad_edu.clinic.examiner.reachable import attributes
 
 MISSING = object()
 LOOPS = (ast.For, ast.While)
+GROWING = ("append", "insert", "extend", "appendleft", "update", "setdefault")
 NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -38,6 +39,7 @@ class Assignment:
     key: Any = None  # in what is returned: which item
     each: ast.ListComp | None = None  # the value is a list, and each item is made of items of other lists
     called: frozenset[str] = frozenset()  # functions whose results it is made of
+    grows: bool = False  # the target is a list or a dict that has been given more
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,22 @@ class Statement:
         if isinstance(node, ast.For):
             return cls(first, tuple(Assignment(t, reads(node.iter)) for t in flat(node.target)), again=True)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            read = reads(node.value)
-            called = called_in(*node.value.args, *node.value.keywords)
-            return cls(first, tuple(Assignment(load(x), read, called=called) for x in read), calls=True)
+            return cls(first, tuple(of_bare_call(node.value)), calls=True)
         return cls(first, ())
+
+
+def of_bare_call(call: ast.Call) -> Iterator[Assignment]:
+    """What a bare call may write to: all that it is given; of grads.append(dW) the list, and what it is given more.
+
+    >>> [ast.unparse(a.target) for a in of_bare_call(ast.parse("net.grads.append(x * d)").body[0].value)]
+    ['net.grads', 'x', 'd']
+    """
+    given = (*call.args, *call.keywords)
+    called, read = called_in(*given), reads(call)
+    if isinstance(call.func, ast.Attribute) and call.func.attr in GROWING and is_chain(call.func.value):
+        read = tuple({ast.unparse(x): x for part in given for x in reads(part)}.values())
+        yield Assignment(load(call.func.value), read, called=called, grows=True)
+    yield from (Assignment(load(x), read, called=called) for x in read)
 
 
 def called_in(*values: ast.AST) -> frozenset[str]:

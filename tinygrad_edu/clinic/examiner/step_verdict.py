@@ -23,11 +23,10 @@ from tinygrad_edu.clinic.examiner.forward_network import network_of
 from tinygrad_edu.clinic.examiner.gradients import Given
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward
 from tinygrad_edu.clinic.examiner.judge import judge
-from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in
+from tinygrad_edu.clinic.examiner.learner_program import LearnerProgram, floats_in, rate_of
 from tinygrad_edu.clinic.examiner.lines import find_places
-from tinygrad_edu.clinic.examiner.made_gradients import gradients_are_made, relative
+from tinygrad_edu.clinic.examiner.made_gradients import assigned_ones, gradients_are_made, relative
 from tinygrad_edu.clinic.examiner.moments import moments_of
-from tinygrad_edu.clinic.examiner.reachable import places
 from tinygrad_edu.clinic.examiner.recording import Recording
 from tinygrad_edu.clinic.examiner.report import BackpropReport
 from tinygrad_edu.clinic.examiner.search import TOLERANCE
@@ -39,6 +38,7 @@ from tinygrad_edu.clinic.examiner.update_mistakes import RULES
 from tinygrad_edu.clinic.examiner.update_rules import UpdateRule
 from tinygrad_edu.clinic.examiner.update_step import (
     ASSIGNED,
+    DECAY,
     FoundRule,
     by_table,
     find_rule,
@@ -54,7 +54,6 @@ STEPS = 3  # in a row: one tells gradient descent, three tell momentum from Adam
 Known = tuple[dict[str, Array], str, str]  # the right gradients, the method, a note
 Examined = tuple[int, tuple[int, ...], BackpropReport, float]  # update, samples that it was made on, result, scale
 UPDATES = 2  # wrong ones that are examined: what one sample leaves open (a target of 0), another may tell
-RATES = ("lr", "learning_rate", "alpha", "rate", "eta", "step_size", "learningrate", "l_rate")
 LATE = "The first step changes no parameter, the second one does: is the update made before what it needs is computed?"
 
 
@@ -96,6 +95,8 @@ class Verdict:
         if self.late:
             return self.by_late_walk(net, right, walk, method, note)
         rule = simple_rule(walk)
+        if rule is not None and net.penalties and (twice := self.penalty_again(right, rule)):
+            return twice
         if rule is None or not rule.rule.right:
             several = self.several(net, right, method)
             if report := self.by_updates(several, net, right, walk, method, note):
@@ -103,7 +104,7 @@ class Verdict:
             rule = rule or find_rule(walk)
         if rule is not None:
             return self.by_rule(net, right, rule, walk, method, note)
-        if names := self.find_assignments(right):
+        if names := assigned_ones(self.weights, self.new, right, self.lr or self.rate(right)):
             return self.by_wrong_rule(ASSIGNED, names, net, walk, (right, method, note))
         if (used := gradients_of_step(self.recording, walk)) and not (report := self.by_used(used)).ok:
             return report
@@ -148,6 +149,8 @@ class Verdict:
             return None  # one gradient at one point, written row by row
         several = max(ways, key=lambda x: x.clearness())
         k, chosen, report, scale = self.plainest([self.of_update(several, k) for k in several.wrong()[:UPDATES]])
+        if not report.certain and several.are_made(self.recording):
+            return self.all_right(net, right, method, f"{UNKNOWN} {note}".strip())
         report.followed = True
         report.note = f"{several.which(k, chosen)} {report.note}".strip()
         if report.network is not None and not report.ok:
@@ -232,14 +235,15 @@ class Verdict:
         zero = dict.fromkeys(self.weights, 0.0)
         return BackpropReport(zero, {}, [], right, right, method=method, note=note, network=net, followed=True)
 
-    def find_assignments(self, right: dict[str, Array]) -> list[str]:
-        """The wrong parameters, if each of them is lr·g now, in place of w - lr·g, and others are right."""
-        lr = self.lr or self.rate_of(right)
-        steps = {n: relative(difference(x, self.new[n]), lr * right[n]) for n, x in self.weights.items()}
-        wrong = [n for n, error in steps.items() if error > 1e-3 and np.any(self.weights[n])]
-        close = all(relative(self.new[n], lr * right[n]) < 1e-5 for n in wrong)
-        others = [steps[n] for n in right if n not in wrong]
-        return wrong if close and others and max(others) < 1e-5 else []
+    def penalty_again(self, right: dict[str, Array], rule: FoundRule) -> BackpropReport | None:
+        """The report on a step that looks like one with weight decay, where the loss itself has that penalty.
+
+        The loss's gradient holds λw already: to subtract it once more is no decay, it is the penalty counted twice.
+        """
+        report = self.by_gradient(right) if DECAY in rule.extra else None
+        slips = report.explanations[0] if report is not None and report.certain else ()
+        again = [s.code == "regularisation_wrong" and not (s.mutant and s.mutant.chance) for s in slips]
+        return report if again and all(again) else None
 
     def by_wrong_rule(
         self, rule: UpdateRule, names: Sequence[str], net: Any, walk: Walk, known: Known
@@ -276,7 +280,7 @@ class Verdict:
 
     def by_gradient(self, right: dict[str, Array]) -> BackpropReport:
         """The gradients that the step implies, against the right ones."""
-        lr = self.lr or self.rate_of(right)
+        lr = self.lr or self.rate(right)
         implied = {n: difference(x, self.new[n]) / lr for n, x in self.weights.items()}
         tolerances = self.tolerances(self.weights, implied)
         report = judge(self.learner, self.weights, Given(implied), self.lr, tolerances)
@@ -306,18 +310,8 @@ class Verdict:
         report.note = f"{words} {report.note}".strip()
         return report
 
-    def rate_of(self, right: dict[str, Array]) -> float:
-        """The learning rate where it is not told: of the parameters whose change is a multiple of the gradient."""
-        ratios = []
-        for n, g in right.items():
-            d = difference(self.weights[n], self.new[n])
-            c = float(np.vdot(g, d)) / (float(np.vdot(g, g)) or 1.0) if d.shape == g.shape else 0.0
-            if c > 0.0 and np.linalg.norm(d - c * g) <= 1e-6 * np.linalg.norm(d):
-                ratios.append(c)
-        held = [
-            p.value for p in places(self.program.roots) if str(p.key).lower() in RATES and isinstance(p.value, float)
-        ]
-        return float(np.median(ratios)) if ratios else (held[0] if held else 1.0)
+    def rate(self, right: dict[str, Array]) -> float:
+        return rate_of(self.program, self.weights, self.new, right)
 
     def add_places(
         self, report: BackpropReport, net: Any, walk: Walk | None, ends: tuple[Any, Any] | None = None, *,

@@ -158,7 +158,10 @@ class TracedArray(np.ndarray[Any, Any]):
         return number
 
     def item(self, *place: Any) -> Any:
-        return float(self[place] if place else self) if self.dtype.kind == "f" else self.numbers.item(*place)
+        if self.dtype.kind != "f":
+            return self.numbers.item(*place)
+        number = self.reshape(-1)[place or 0] if len(place) < 2 else self[place]
+        return number.reshape(())  # a number that remembers: it may be divided by n before it is the loss
 
     def dot(self, other: Any, out: Any = None) -> Any:
         return np.dot(self, other)

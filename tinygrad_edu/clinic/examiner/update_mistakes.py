@@ -66,6 +66,20 @@ def adam_bias_correction_of_one(gradients: Iterable[Array], n: Numbers, start: S
 
 
 @rule(
+    "m = m̂, v = v̂", "mu", "beta2", "eps",
+    sentence="The averages are overwritten by their corrected values, which the next step corrects once more.",
+    fix="Keep m and v as they are; give the corrected ones names of their own: m_hat = m / (1 - β₁ᵗ).",
+)  # fmt: skip
+def adam_averages_overwritten(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    m, v, t = start
+    for g in gradients:
+        t += 1
+        m = (n["mu"] * m + (1.0 - n["mu"]) * g) / (1.0 - n["mu"] ** t)
+        v = (n["beta2"] * v + (1.0 - n["beta2"]) * g * g) / (1.0 - n["beta2"] ** t)
+        yield m / (np.sqrt(v) + n["eps"])
+
+
+@rule(
     "w - lr·m̂/(v̂ + ε)", "mu", "beta2", "eps",
     sentence="Adam divides by the average of g² itself: its square root is missing.",
     fix="w -= lr·m̂/(√v̂ + ε).",

@@ -115,6 +115,14 @@ def momentum(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[A
     yield from (v for _, v in velocities(gradients, n, start))
 
 
+@rule("w - lr·(g + μ·g of the step before)", "mu")
+def last_gradient_once_more(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
+    before: Any = 0.0
+    for g in gradients:
+        yield g + n["mu"] * before
+        before = g
+
+
 @rule("v = βv + (1 - β)g; w - lr·v", "mu")
 def averaged_momentum(gradients: Iterable[Array], n: Numbers, start: Start) -> Iterator[Array]:
     v = start[0]

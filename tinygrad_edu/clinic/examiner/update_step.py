@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.moments import keeps_average, starts
+from tinygrad_edu.clinic.examiner.rate_schedule import FALLING, is_schedule
 from tinygrad_edu.clinic.examiner.report import FoundSlip
 from tinygrad_edu.clinic.examiner.rule_screen import Screen
 from tinygrad_edu.clinic.examiner.step_walk import FITS, Walk
@@ -22,6 +23,7 @@ from tinygrad_edu.clinic.examiner.update_rules import Start, UpdateRule
 
 Array = np.ndarray[Any, Any]
 MANY, ENTRIES = 5_000, 200  # numbers in all parameters above which the rules are tried on a few of each first
+DECAY = ", with weight decay"
 RIGHT_STEP = "w - lr·g, with g right"
 CLIPPED = 1e-4  # relative; clip_grad_norm divides by ‖g‖ + 1e-6
 USUAL = {
@@ -78,9 +80,18 @@ def right_rule(walk: Walk) -> FoundRule | None:
 def find_rule(walk: Walk) -> FoundRule | None:
     """The rule that gives every change: a right one if any does."""
     found = simple_rule(walk) or search_table(walk, sorted(RULES.values(), key=lambda r: not r.right))
+    found = found or in_mid_schedule(walk)
     if (found is None or len(walk.changes) < 2) and first_is_right(walk):
         return FoundRule(RULES["gradient_descent"], walk.lr or 0.0, {}, " in its first step")
     return found
+
+
+def in_mid_schedule(walk: Walk) -> FoundRule | None:
+    """A right rule with a rate that has fallen below the one that is told, and goes on falling."""
+    if walk.lr is None or len(walk.changes) < 3:
+        return None
+    found = search_table(replace(walk, lr=None), [r for r in RULES.values() if r.right])
+    return found if found is not None and found.extra == FALLING and found.lr < walk.lr else None
 
 
 def simple_rule(walk: Walk) -> FoundRule | None:
@@ -116,7 +127,8 @@ def plain(walk: Walk) -> FoundRule | None:
         return None
     first = rates[0] or 0.0
     told = walk.lr is None or abs(first / walk.lr - 1.0) < FITS * 10
-    return FoundRule(RULES["gradient_descent"], first) if told else None
+    falling = is_schedule(rates) and first <= (walk.lr or first)
+    return FoundRule(RULES["gradient_descent"], first, {}, FALLING * falling) if told or falling else None
 
 
 def proportion(walk: Walk, d: Array, g: Array) -> float | None:
@@ -176,7 +188,7 @@ def decayed(walk: Walk) -> FoundRule | None:
     if lr is None:
         return None
     rate = decay_of(walk, [d - lr * g for d, g in zip(walk.changes, walk.slopes, strict=True)])
-    return rate and FoundRule(RULES["gradient_descent"], lr, {}, f", with weight decay {rate / lr:.4g}")  # type: ignore[return-value]
+    return rate and FoundRule(RULES["gradient_descent"], lr, {}, f"{DECAY} {rate / lr:.4g}")  # type: ignore[return-value]
 
 
 def decay_of(walk: Walk, rests: Sequence[Array]) -> float | None:
@@ -268,7 +280,8 @@ def fitted(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Start) 
     steps = rule.steps(slopes, numbers, start)
     if all(walk.same(d, lr * s) for d, s in zip(changes, steps, strict=True)):
         return FoundRule(rule, lr, numbers)
-    return None
+    rates = [proportion(walk, d, s) for d, s in zip(changes, steps, strict=True)] if rule.right else []
+    return FoundRule(rule, lr, numbers, FALLING) if is_schedule(rates) else None
 
 
 def with_decay(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Start, lr: float) -> FoundRule | None:
@@ -276,4 +289,4 @@ def with_decay(walk: Walk, rule: UpdateRule, numbers: dict[str, Any], start: Sta
     steps = rule.steps(walk.slopes, numbers, start)
     rests = [d - lr * s for d, s in zip(walk.changes, steps, strict=True)]
     rate = decay_of(walk, rests)
-    return FoundRule(rule, lr, numbers, f", with weight decay {rate / lr:.4g}") if rate else None
+    return FoundRule(rule, lr, numbers, f"{DECAY} {rate / lr:.4g}") if rate else None

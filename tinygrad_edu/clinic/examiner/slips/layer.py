@@ -105,7 +105,8 @@ def not_transposed(net: Network, _: Learner) -> Variants:
 def updated_weights_used(net: Network, learner: Learner) -> Variants:
     for layer, use, step in propagating(net):
         name = use.parameter
-        for rate in RATES if learner.lr is None else (learner.lr, -learner.lr):
+        rates = RATES if learner.lr is None else (learner.lr, -learner.lr)
+        for rate in rates if name in learner.grads else ():
             W = net.program.move(step.parents[use.slot], learner.params[name] - rate * learner.grads[name])
             line = f"∂L/∂{{x}} = {{d}} ({{W}} {'-' if rate > 0 else '+'} lr·d{{W}})ᵀ" + (
                 f", lr = {rate:g}" if learner.lr is None else ""

@@ -14,6 +14,7 @@ from tinygrad_edu.clinic.examiner.program import Change, Step
 from tinygrad_edu.clinic.examiner.slips.layer import parameters
 
 Array = np.ndarray[Any, Any]
+TWINS = 3  # branches that share their weights
 Variants = Iterator[Variant]
 TERMS = 4  # of a loss; more are the samples of a loop
 
@@ -134,6 +135,19 @@ def shared_weight_counted_once(net: Network, _: Learner) -> Variants:
         shared = [use for x in group for use in x.uses if sum(use.parameter in y.names for y in group) > 1]
         for k, use in enumerate(shared):
             yield Variant(group[0], f"use {k + 1} of {{W}} left out", (silent(use),), use.parameter, repeats=False)
+    yield from branches_left_out(net)
+
+
+def branches_left_out(net: Network) -> Variants:
+    """One branch of twins (a siamese network) left out of all weights that the branches share."""
+    shared = [sorted(uses, key=lambda u: u.step) for uses in net.uses.values() if len(uses) > 1]
+    count = len(shared[0]) if shared else 0
+    if not (len(shared) > 1 and count <= TWINS and all(len(uses) == count for uses in shared) and net.outputs):
+        return
+    for branch in range(count):
+        left_out = tuple(silent(uses[branch]) for uses in shared)
+        line = f"use {branch + 1} of all shared weights left out"
+        yield Variant(net.outputs[-1], line, left_out, repeats=False, everywhere=True)
 
 
 def step_left_out(group: list[Layer], layer: Layer, t: int) -> Variants:
@@ -239,9 +253,9 @@ def regularisation_wrong(net: Network, learner: Learner) -> Variants:
 
 def decay_that_fits(net: Network, learner: Learner, layer: Layer, use: Use) -> Variants:
     """c·w with the c that fits the learner's numbers best; only where numbers enough could contradict it."""
-    w, g = learner.params[use.parameter], learner.grads[use.parameter]
+    w, g = learner.params[use.parameter], learner.grads.get(use.parameter)
     G = gradient_of(net, use.parameter)
-    if w.size >= 3 and use.is_weight and np.shape(G) == g.shape:
+    if g is not None and w.size >= 3 and use.is_weight and np.shape(G) == g.shape:
         c = float(np.vdot(w, g - G) / (np.vdot(w, w) or 1.0))
         if learner.lr and abs(c * learner.lr - 1.0) < 1e-6:
             return  # w = lr·g for w -= lr·g: no penalty
@@ -286,8 +300,9 @@ def measure_factors(net: Network, learner: Learner) -> list[float]:
     """The factors of the data terms, where the learner's gradient less the penalty is a multiple of them."""
     found = []
     for name, uses in net.uses.items():
-        if any(u in net.penalties for u in uses) and learner.params[name].size > 1:
-            R, given = penalty_of(net, name), learner.grads[name]
+        given = learner.grads.get(name)
+        if given is not None and any(u in net.penalties for u in uses) and learner.params[name].size > 1:
+            R = penalty_of(net, name)
             D = gradient_of(net, name) - R
             c = proportion(D, given - R) if np.shape(given) == np.shape(D) else None
             found += [c] if c is not None and abs(c - 1.0) > 1e-6 else []
