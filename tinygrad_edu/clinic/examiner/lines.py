@@ -109,15 +109,20 @@ def find_places(
             order += [((strict, 0, -len(unique), x.order, 1), x, unique) for x in wrong_statistics(trail, made)]
             for earlier in [*misnamed(trail, made, wanted), *before]:
                 order.append(((strict, small(made), -len(unique), made.order, 0), earlier, unique))
+    return by_line(trail, order, deltas or {})[:MOST]
+
+
+def by_line(trail: Trail, order: list[Ranked], deltas: Mapping[str, Sequence[Array]]) -> list[FoundPlace]:
+    """One place for each line, best first, with all gradients that it explains."""
     places: dict[tuple[str, int], FoundPlace] = {}
     for _, made, names in sorted(order, key=lambda x: x[0]):
         there = places.get((made.file, made.line))
         names = tuple(dict.fromkeys((*(there.explains if there else ()), *names)))
-        wanted = [d for name in names for d in (deltas or {}).get(name, ())]
+        wanted = [d for name in names for d in deltas.get(name, ())]
         places[made.file, made.line] = (
             replace(there, explains=names) if there else place_in_words(trail, made, names, wanted)
         )
-    return [*places.values()][:MOST]
+    return [*places.values()]
 
 
 def places_by_hints(trail: Trail, ends: Mapping[str, Any], hints: Hints | None) -> list[Ranked]:
