@@ -88,10 +88,28 @@ def test_numpys_call_knows_where_its_numbers_stand():
         where = (X.argmax if found.op.name == "max" else X.argmin)(axis=axis, keepdims=keep)
         assert found.indices.tolist() == where.tolist()
         assert found.values is found
-    for other in (x * 2.0, x.max(), tg.Tensor(X).max(1)):
+    for other in (x * 2.0, x.max(), tg.Tensor(X).max(), tg.Tensor(X)):
         assert not hasattr(other, "values")
         with pytest.raises(AttributeError, match=r"x\.max\(dim=1\)\.indices"):
             other.indices  # noqa: B018
+
+
+def test_it_knows_without_a_graph_too():
+    def found(x):
+        return [(y.values.data.tolist(), y.indices.tolist()) for y in (x.max(1), x.min(axis=0), x.max(1, keepdim=True))]
+
+    x = tg.Tensor(X, requires_grad=True)
+    wanted = found(x)
+    with tg.no_grad():
+        assert found(x) == found(x * 1.0) == wanted
+    assert found(tg.Tensor(X)) == found(x.detach()) == wanted
+
+
+@pytest.mark.parametrize("call", ["topk(1)", "kthvalue(1)", "median()", "mode()", "cummax()", "cummin()", "sort()"])
+@pytest.mark.parametrize("dim", [7, -3, "a", 1.5, True, (0, 1)])
+def test_what_is_no_axis(call, dim):
+    with pytest.raises((ShapeError, SettingError), match="dim="):
+        eval(f"x.{call[:-1]}{', ' * (call[-2] != '(')}dim=dim)", {"x": tg.Tensor(X), "dim": dim})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The formulas of core.special for floats and compiled programs against SciPy's functions, far from the origin too."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.special
@@ -146,3 +148,16 @@ def test_erfinv_is_scipys():
         near = np.abs(found - expected) <= 1e-15 * np.abs(expected) + 2.3e-16 * slope
     assert (near | (found == expected) | (np.isnan(found) & np.isnan(expected))).all()
     np.testing.assert_allclose(tg.jit(lambda x: tg.ops.erfinv(x) + 0.0)(x[:51]), expected[:51], rtol=1e-13)
+
+
+NUMBERS = [0.0, -0.0, -1.0, -2.0, np.inf, -np.inf, np.nan, 1.0, -0.5, 2.5, 7.0]
+
+
+def test_betaln_at_poles_and_at_infinity():
+    """The table's own formula, for a Value, a tape and a program, gives what SciPy gives."""
+    for a, b in itertools.product(NUMBERS, repeat=2):
+        wanted = scipy.special.betaln(a, b)
+        with np.errstate(all="ignore"):
+            ways = [tg.ops.betaln(tg.Value(a), tg.Value(b)).data, tg.ops.betaln(tg.Tensor(a), tg.Tensor(b)).item()]
+            ways += [tg.ops.betaln.ieee_function(a, b)]
+        np.testing.assert_allclose(ways, wanted, rtol=1e-9, err_msg=f"{a}, {b}")

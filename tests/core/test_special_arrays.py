@@ -54,3 +54,23 @@ def test_what_is_advised_for_the_fourier_transform():
     n = 5
     x, a = np.cos(np.arange(n) ** 2.0), 2 * np.pi * np.outer(np.arange(n), np.arange(n)) / n
     np.testing.assert_allclose(np.cos(a) @ x + 1j * (-np.sin(a) @ x), np.fft.fft(x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", SCIPYS)
+def test_precision_of_the_arrays(name):
+    f, arguments = call_of(name)
+    xs = [tg.Tensor(x.astype(np.float32), requires_grad=True) for x in arguments]
+    y = f(*xs)
+    y.sum().backward()
+    assert {y.dtype, *(x.grad.dtype for x in xs)} == {np.dtype(np.float32)}
+
+
+def test_the_slope_of_the_reciprocal_gamma_function():
+    """d/dx 1/Γ(x) at 0, -1, -2, -3 is (-1)ⁿ·n!, and its second derivative there -2·(-1)ⁿ·n!·ψ(n + 1)."""
+    x = -np.arange(4.0)
+    factorials = np.array([1.0, -1.0, 2.0, -6.0])
+    f = lambda x: scipy.special.rgamma(x).sum()  # noqa: E731
+    np.testing.assert_allclose(tg.grad(f)(x), factorials, rtol=1e-12)
+    np.testing.assert_allclose(
+        np.diag(tg.hessian(f)(x)), -2.0 * factorials * scipy.special.digamma(1.0 - x), rtol=1e-12
+    )

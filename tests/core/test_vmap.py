@@ -9,7 +9,7 @@ from tests.examples import CALLS, IDS, drawn
 from tinygrad_edu.core import vmap as at_work
 from tinygrad_edu.core.batch_rules import RULES
 from tinygrad_edu.core.operation import ARRAY_TABLE
-from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
+from tinygrad_edu.errors import DetachedError, OperandError, SettingError, ShapeError, TraceError
 
 SAMPLES = 3
 RNG = np.random.default_rng(0)
@@ -254,3 +254,49 @@ def test_each_result_has_its_own_axis():
 def test_out_axes_that_do_not_fit_are_named(out_axes):
     with pytest.raises(SettingError, match="out_axes"):
         tg.vmap(lambda row: row, out_axes=out_axes)(np.ones((3, 2)))
+
+
+def fill_a_tensor(row):
+    y = tg.Tensor(np.zeros(3))
+    y[0], y[1:] = row[0] * 2.0, row[1:]
+    return y
+
+
+def fill_an_array(row):
+    y = np.zeros(3)
+    y[0], y[2] = row[0], row[1]
+    return y
+
+
+def write_over(row):
+    y = row * 1.0
+    y[0] = 5.0
+    return y
+
+
+def write_over_the_sample(row):
+    row[0] = 5.0
+    return row
+
+
+def read_as_plain(row):
+    return np.asarray(row) * float(row[0])
+
+
+@pytest.mark.parametrize("f", [fill_a_tensor, fill_an_array, write_over, write_over_the_sample, read_as_plain])
+def test_functions_that_write(f):
+    """They run sample by sample."""
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    found = tg.vmap(f)(x)
+    assert np.array_equal(x, np.arange(1.0, 7.0).reshape(2, 3))
+    assert type(found) is np.ndarray
+    np.testing.assert_array_equal(found, [f(row.copy()) if f is not fill_a_tensor else f(row).data for row in x])
+
+
+def test_gradients_of_functions_that_write():
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    for f in (fill_a_tensor, write_over):
+        each = tg.vmap(tg.grad(lambda row, f=f: (f(row) ** 2).sum()))(x)
+        np.testing.assert_allclose(each, [tg.grad(lambda row, f=f: (f(row) ** 2).sum())(row) for row in x])
+    with pytest.raises(DetachedError, match=r"out\[i\] = x"):
+        tg.grad(lambda row: fill_an_array(row).sum())(x[0])

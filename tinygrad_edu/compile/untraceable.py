@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.modes import no_grad
+from tinygrad_edu.core.user_errors import without_numpys_words
 from tinygrad_edu.errors import TinygradError, TraceError
 
 
@@ -53,5 +54,6 @@ def compiling(name: str) -> Iterator[None]:
 
 def untraceable(name: str, error: Exception) -> TraceError:
     """The error, with the original one in its text."""
+    error = without_numpys_words(error)
     reason = " ".join(str(error).split())
     return TraceError(f"{name} cannot be compiled, and runs without jit: {type(error).__name__}: {reason:.300}")

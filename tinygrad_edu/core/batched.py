@@ -30,6 +30,17 @@ class NumbersNeededError(Exception):
     """The function reads the numbers of one sample, so it has to run sample by sample."""
 
 
+@contextmanager
+def numpys_words_taken_off() -> Iterator[None]:
+    """A block in which `a[i] = x` of an array a says by itself that it needs numbers; NumPy would hide it."""
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(error.__cause__, NumbersNeededError):
+            raise error.__cause__ from None
+        raise
+
+
 class _Levels(threading.local):
     def __init__(self) -> None:
         self.open: list[tuple[Any, Any]] = []  # for each active vmap: the trace around it, and the number of samples
@@ -96,6 +107,15 @@ class Batched(Tensor):
     data = array
 
     def __bool__(self) -> bool:
+        raise NumbersNeededError
+
+    def __float__(self) -> float:
+        raise NumbersNeededError
+
+    def __setitem__(self, index: ArrayLike, value: ArrayLike) -> None:
+        raise NumbersNeededError
+
+    def __array__(self, dtype: Option = None, copy: bool | None = None) -> Any:
         raise NumbersNeededError
 
     @staticmethod

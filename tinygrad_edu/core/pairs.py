@@ -6,11 +6,13 @@ arrays do not have (topk, kthvalue, mode, cummax) mean what they mean in PyTorch
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checks import is_whole
 from tinygrad_edu.core import ops, reductions
 from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.core.missing import is_nan
@@ -19,7 +21,7 @@ from tinygrad_edu.core.one_name import refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.positions import numbers
-from tinygrad_edu.errors import OperandError, SettingError
+from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 
 
 class Pair:
@@ -75,7 +77,7 @@ def extreme(name: str) -> Callable[..., Any]:
         given_words = [word for word, value in words.items() if value is not None]
         refuse_second_name(f"x.{name}", [*("axis", "keepdims")[: len(given)], *given_words, *options])
         if dim is None and keepdim is None and len(given) < 2:
-            return operation(x, *given, **options)
+            return remember(operation(x, *given, **options), x, operation, given, options)
         axis = dim if dim is not None else given[0] if given else None
         if axis is None:
             raise OperandError(f"x.{name}(keepdim=...) needs an axis, x.{name}(dim=1, keepdim=True)")
@@ -86,6 +88,14 @@ def extreme(name: str) -> Callable[..., Any]:
 
     method.__name__, method.__doc__ = name, operation.__doc__
     return method
+
+
+def remember(y: Node, x: Node, operation: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Node:
+    """Where no graph is recorded, let y = x.max(1) know what it was computed from, for y.indices."""
+    if y.op is None and MODES.tensor_trace is None:
+        axis = given[0] if given else options.get("axis")
+        y.options = {"of": x, "name": operation.name, "axis": axis, "keepdims": options.get("keepdims", False)}
+    return y
 
 
 def first_of(x: Node, name: str, axis: int, kept: bool, options: dict[str, Any]) -> Pair:
@@ -211,22 +221,42 @@ def values_of(x: Node) -> Any:
 
 
 def indices_of(x: Node) -> Any:
-    """x.max(1).indices, from the node that NumPy's call has recorded."""
+    """x.max(1).indices, from the node that NumPy's call has recorded, or what it remembers without a graph."""
     refuse_others(x, "indices")
-    return located(x.parents[0], x.op.name, x.options["axis"], x.options["keepdims"])
+    of, name = (x.parents[0], x.op.name) if x.op is not None else (x.options["of"], x.options["name"])
+    return located(of, name, x.options["axis"], x.options["keepdims"])
 
 
 def refuse_others(x: Node, name: str) -> None:
     """Errors: AttributeError for what no recorded maximum or minimum along an axis has given."""
-    if x.op not in (reductions.max, reductions.min) or not isinstance(x.options["axis"], int):
+    known = x.op in (reductions.max, reductions.min) or (x.op is None and "of" in x.options)
+    if not known or not isinstance(x.options["axis"], int):
         raise AttributeError(
             f"'Tensor' object has no attribute {name!r}. Write x.max(dim=1).{name}: with dim= x.max, x.min, x.sort and "
             "x.topk give values and indices, as in PyTorch"
         )
 
 
+def along_one_axis(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, which names what cannot be an axis. Errors: ShapeError, SettingError."""
+
+    @functools.wraps(method)
+    def call(x: Node, *given: Any, **options: Any) -> Any:
+        dim = options.get("dim")
+        if dim is not None and not isinstance(dim, (tuple, list)):
+            if not is_whole(dim):
+                raise SettingError(f"x.{name}(dim={dim!r}): an axis is a whole number")
+            if not -x.ndim <= dim < x.ndim:
+                raise ShapeError(f"x.{name}(dim={dim}): x has shape {x.shape}, with axes {-x.ndim} to {x.ndim - 1}")
+        elif isinstance(dim, (tuple, list)) and name not in ("max", "min"):
+            raise SettingError(f"x.{name}(dim={dim!r}) takes one axis")
+        return method(x, *given, **options)
+
+    return call
+
+
 def install(tensor: Any) -> None:
     """Give Tensors these methods."""
     tensor.values, tensor.indices = property(values_of), property(indices_of)
     for name, method in METHODS.items():
-        setattr(tensor, name, method)
+        setattr(tensor, name, along_one_axis(name, method))

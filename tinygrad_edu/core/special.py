@@ -172,9 +172,25 @@ def gammaln(x: float) -> float:
     scipy="betaln",
 )
 def betaln(a: float, b: float) -> float:
-    """log B(a, b) = log Γ(a) + log Γ(b) - log Γ(a + b).  ∂/∂a = ψ(a) - ψ(a + b)."""
-    pair = gammaln(a) + gammaln(b)  # infinite at the poles, and stays so
-    return where(pair == math.inf, math.inf, pair - gammaln(a + b))  # type: ignore[no-any-return]
+    """log B(a, b) = log Γ(a) + log Γ(b) - log Γ(a + b).  ∂/∂a = ψ(a) - ψ(a + b).
+
+    ∞ at the poles 0, -1, -2, ... of a and b; but for whole numbers with a + b < 1 the poles of Γ(a) and Γ(a + b)
+    cancel, and log B(1 - a - b, b) is left. For a → ∞ it is -b·log a.
+    """
+    low, high = where(a > b, b, a), where(a > b, a, b)
+    y = where(where(high == math.inf, low < high, False), -math.inf * low, gammaln(a) + gammaln(b) - gammaln(a + b))
+    left = 1.0 - low - high
+    cancel = where(is_pole(low), where(floor(high) == high, where(left > 0.0, low > -math.inf, False), False), False)
+    rest = (
+        gammaln(where(cancel, left, 1.0)) + gammaln(where(cancel, high, 1.0)) - gammaln(where(cancel, 1.0 - low, 1.0))
+    )
+    pole = where(is_pole(low), True, is_pole(high))
+    return where(cancel, rest, where(pole, math.inf, y))  # type: ignore[no-any-return]
+
+
+def is_pole(x: float) -> bool:
+    """Is Γ(x) infinite: at 0, -1, -2, ...?"""
+    return where(x <= 0.0, floor(x) == x, False)  # type: ignore[no-any-return]
 
 
 @op(partials=lambda _, x: (psi(1.0, x),), domain=([(0.3, 3.0)], [(-0.8, -0.2)]), scipy="digamma", activation=False)

@@ -20,6 +20,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.modes import MODES
@@ -47,6 +49,7 @@ class Special(ArrayOperation):
             raise UnsupportedNumpyError(
                 f"scipy.special.{self.name} is for arrays and Tensors here: of a Value x take tg.Tensor(x.data)"
             )
+        arguments = in_common_precision(arguments)
         for i, name in self.fixed if MODES.recording else ():
             x: Any = arguments[i] if i < len(arguments) else None
             x = x.inner if hasattr(type(x), "of_samples") else x  # of a sample in vmap, what it is of
@@ -55,6 +58,14 @@ class Special(ArrayOperation):
                     f"scipy.special.{self.name} has no derivative by {name} here: give {name} as plain numbers"
                 )
         return super().call(arguments, options)
+
+
+def in_common_precision(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Plain numbers beside arrays take these arrays' precision, as in NumPy."""
+    kinds = {x.dtype for x in arguments if hasattr(x, "dtype") and hasattr(x, "__array_ufunc__")}
+    if kinds != {np.dtype(np.float32)}:
+        return arguments
+    return tuple([np.float32(x) if x.__class__ in (float, int) else x for x in arguments])
 
 
 def declare(name: str, *rules: Partial | str, others: tuple[str, ...] = ()) -> None:
@@ -82,6 +93,14 @@ def declare(name: str, *rules: Partial | str, others: tuple[str, ...] = ()) -> N
     SCIPYS.update(dict.fromkeys((name, *others), name))
 
 
+def slope_of_rgamma(y: ArrayLike, x: ArrayLike) -> Any:
+    """-ψ(x)/Γ(x); below 0.5 the derivative of sin(πx)·Γ(1 - x)/π, which is the same without poles."""
+    low = ops.where(ops.less(x, 0.5), x, 0.0)
+    mirrored = ops.cos(math.pi * low) - ops.sin(math.pi * low) * ops.digamma(1.0 - low) / math.pi
+    high = ops.where(ops.less(x, 0.5), 1.0, x)
+    return ops.where(ops.less(x, 0.5), of("gamma", 1.0 - low) * mirrored, -y * ops.digamma(high))
+
+
 def of(name: str, *arguments: ArrayLike) -> Any:
     return ARRAY_TABLE[name](*arguments)
 
@@ -105,7 +124,7 @@ declare("k1", lambda _, x: -0.5 * (of("k0", x) + of("kv", 2.0, x)))
 
 # Γ, and the incomplete gamma and beta functions
 declare("gamma", lambda y, x: y * ops.digamma(x))
-declare("rgamma", lambda y, x: -y * ops.digamma(x))
+declare("rgamma", lambda y, x: slope_of_rgamma(y, x))
 declare("beta", lambda y, a, b: y * (ops.digamma(a) - ops.digamma(a + b)),
         lambda y, a, b: y * (ops.digamma(b) - ops.digamma(a + b)))  # fmt: skip
 declare("gammainc", "a", lambda _, a, x: ops.exp(ops.xlogy(a - 1.0, x) - x - ops.gammaln(a)))

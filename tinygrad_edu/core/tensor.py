@@ -46,6 +46,7 @@ Array = np.ndarray[Any, Any]
 AnyOperation = Operation | ArrayOperation
 NO_OPTIONS: Mapping[str, Any] = {}
 new = object.__new__
+TO_FILL = "To fill an array make it a Tensor: out = tg.Tensor(np.zeros(shape)), then out[i] = x"
 
 
 class Tensor(TensorMethods, Operators):
@@ -230,7 +231,7 @@ class Tensor(TensorMethods, Operators):
     def __float__(self) -> float:
         if in_percent_format() or not (self.requires_grad and MODES.recording) or is_compiled(self):
             return self.one_number("float(x)")
-        raise DetachedError(f"float({self!r}) would lose its gradient: x.item() gives the plain number")
+        raise DetachedError(f"float({self!r}) would lose its gradient: x.item() gives the plain number. {TO_FILL}")
 
     def __int__(self) -> int:
         return int(float(self))
@@ -245,11 +246,10 @@ class Tensor(TensorMethods, Operators):
         if self.requires_grad and MODES.recording and not is_compiled(self):
             raise DetachedError(
                 f"a plain array made of {self!r} would silently lose its gradient. To join several Tensors use "
-                "np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_; to fill an "
-                "array make it a Tensor, out = tg.Tensor(np.zeros(shape)), then out[i] = x; to take the entries that "
-                "it names, np.take(tg.Tensor(table), i); use NumPy's functions or tg.ops on the Tensor itself "
-                "(tg.ops.logsumexp, softmax, erf, sigmoid for SciPy's, tg.stats for scipy.stats); or leave the graph "
-                "on purpose with x.data or x.detach()"
+                f"np.stack([a, b]), np.concatenate or tg.ops.stack, not np.array([a, b]), np.r_ or np.c_. {TO_FILL}; "
+                "to take the entries that it names, np.take(tg.Tensor(table), i); use NumPy's functions or tg.ops on "
+                "the Tensor itself (tg.ops.logsumexp, softmax, erf, sigmoid for SciPy's, tg.stats for scipy.stats); or "
+                "leave the graph on purpose with x.data or x.detach()"
             )
         return np.array(self.array, dtype=dtype, copy=True if copy is None else copy)
 

@@ -28,7 +28,7 @@ from tinygrad_edu.core.one_name import one_name_each
 from tinygrad_edu.core.operation import is_object
 from tinygrad_edu.core.pytree import given_leaves, tree_leaves, tree_map
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.core.user_errors import is_of_user
+from tinygrad_edu.core.user_errors import is_of_user, without_numpys_words
 from tinygrad_edu.core.value import Value
 from tinygrad_edu.errors import DetachedError, NonScalarBackwardError, OperandError, ShapeError
 
@@ -148,6 +148,8 @@ def call_with_nodes(f: Function, primals: tuple[Any, ...], dtype: Option) -> tup
     try:
         return variables, f(*variables)
     except (TypeError, ValueError, AttributeError, DetachedError) as error:
+        if (other := without_numpys_words(error)) is not error:
+            raise other from None
         nodes = MODES.value_trace is not None or any(is_node(x) for x in tree_leaves(primals))
         if dtype is not None or nodes or is_of_user(error):
             raise

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from tinygrad_edu.errors import TinygradError
+
 LIBRARIES = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent))
+
+
+def without_numpys_words(error: Exception) -> Exception:
+    """Our error behind NumPy's "setting an array element with a sequence", which `a[i] = x` says of any failure."""
+    return error.__cause__ if isinstance(error, ValueError) and isinstance(error.__cause__, TinygradError) else error
 
 
 def is_of_user(error: Exception) -> bool:

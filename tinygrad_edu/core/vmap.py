@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.batched import LEVELS, Batched, NumbersNeededError, batch, outside
+from tinygrad_edu.core.batched import LEVELS, Batched, NumbersNeededError, batch, numpys_words_taken_off, outside
 from tinygrad_edu.core.broadcasting import broadcast_to
 from tinygrad_edu.core.modes import MODES
 from tinygrad_edu.core.plain_arrays import PlainArray
@@ -51,7 +51,8 @@ def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
         axes = axes_for(arguments, in_axes)
         size = number_of_samples(arguments, axes)
         try:
-            return all_at_once(f, arguments, options, axes, out_axes, size)
+            with numpys_words_taken_off():
+                return all_at_once(f, arguments, options, axes, out_axes, size)
         except NumbersNeededError:
             if MODES.tensor_trace is not None and MODES.tensor_trace is not Batched:
                 raise TraceError(
@@ -106,10 +107,15 @@ def first_axis(x: Node, axis: int) -> Any:
     return x if axis in (0, -np.ndim(x)) else moveaxis(x, axis, 0)
 
 
+def is_nested(arguments: ArrayLike) -> bool:
+    """Are the results part of a graph or trace around it?"""
+    return DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(list(arguments)))
+
+
 def all_at_once(
     f: Function, arguments: ArrayLike, options: Option, axes: ArrayLike, out_axes: ArrayLike, size: ArrayLike
 ) -> Any:
-    nested = DEPTH.level > 0 or MODES.tensor_trace is not None or any(is_node(x) for x in tree_leaves(list(arguments)))
+    nested = is_nested(arguments)
     wholes = [x if axis is None else first_axis(as_tensor(x), axis) for x, axis in pairs_of(arguments, axes)]
     with batch(size):
         leaves = [x if axis is None else Batched(x, False) for x, axis in zip(wholes, tree_leaves(axes), strict=True)]
@@ -172,17 +178,21 @@ def one_after_the_other(
     for i in range(int(size)):
         leaves = [x if axis is None else sample_of(x, axis, i) for x, axis in pairs_of(arguments, axes)]
         results.append(f(*with_leaves(list(arguments), leaves), **options))
-    return tree_map(lambda axis, *ys: stack_samples(ys, axis), axes_of_results(out_axes, results[0]), *results)
+    nested = is_nested(arguments)
+    return tree_map(lambda axis, *ys: stack_samples(ys, axis, nested), axes_of_results(out_axes, results[0]), *results)
 
 
 def sample_of(x: Node, axis: int, i: int) -> Any:
     found = getitem(x, (*(slice(None),) * (axis % np.ndim(x)), i))
-    return found.view(PlainArray) if isinstance(found, np.ndarray) else found  # with the names that f may call
+    if not isinstance(found, np.ndarray):
+        return found
+    return found.copy().view(PlainArray)  # with the names that f may call; f may write to it
 
 
-def stack_samples(ys: Sequence[Any], axis: int | None) -> Any:
+def stack_samples(ys: Sequence[Any], axis: int | None, nested: bool) -> Any:
     if axis is None:
         return ys[0]
-    return (
-        stack(ys, axis=axis) if any(isinstance(y, Tensor) for y in ys) else np.stack([np.asarray(y) for y in ys], axis)
-    )
+    if not any(isinstance(y, Tensor) for y in ys):
+        return np.stack([np.asarray(y) for y in ys], axis)
+    found = stack(ys, axis=axis)
+    return found if nested or found.requires_grad else found.array
