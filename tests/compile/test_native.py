@@ -64,6 +64,36 @@ SIZES = [
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("k", [17, 64, 127, 128, 150, 513, 1025])
+@pytest.mark.parametrize("n", [3, 4, 7, 8, 9, 16, 23, 24, 31])
+def test_products_by_tiles_at_their_edges_write_nothing_else(n, k, dtype):
+    """Tiles overlap in the last rows, and their last vectors are masked: around the result, nothing may change."""
+    tolerance = 1e-13 if dtype is np.float64 else 1e-5
+    for m in (1, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 50):
+        a, b, memory = normal(n, k, dtype=dtype), normal(k, m, dtype=dtype), np.full(n * m + 64, np.nan, dtype)
+        out, expected = memory[32:-32].reshape(n, m), a @ b
+        for left, right in ((a, b), (np.asfortranarray(a), b), (a, np.asfortranarray(b))):
+            out[...] = np.nan
+            product(left, right, out)
+            np.testing.assert_allclose(out, expected, rtol=tolerance, atol=k * tolerance)
+            assert np.isnan(memory[:32]).all()
+            assert np.isnan(memory[-32:]).all()
+
+
+@pytest.mark.parametrize("at", [0, 40, 63])
+def test_what_is_not_finite_stays_in_its_row_and_column(at):
+    a, b = normal(24, 150), normal(150, 20)
+    a[5, at], b[at, 7] = np.nan, np.inf
+    out = np.empty((24, 20))
+    for left, right in ((a, b), (np.asfortranarray(a), b), (a, np.asfortranarray(b))):
+        product(left, right, out)
+        finite = np.isfinite(out)
+        assert not finite[5].any()
+        assert not finite[:, 7].any()
+        assert finite.sum() == 23 * 19
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_products_of_every_layout(sizes, dtype):
     n, k, m = sizes

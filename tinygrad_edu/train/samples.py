@@ -35,7 +35,11 @@ def parameters_of(model: Any) -> Any:
 
 def as_samples(data: Samples, name: str, dtype: Dtype) -> Array:
     """An array with a row for each sample, finite and in that dtype; a plain row of numbers is one column."""
-    array = check_samples(data, name)
+    return in_rows(check_samples(data, name), dtype)
+
+
+def in_rows(array: Array, dtype: Dtype) -> Array:
+    """A plain row of numbers as one column, in that dtype."""
     return np.ascontiguousarray(array if array.ndim > 1 else array[:, None], dtype=dtype)
 
 
@@ -98,7 +102,7 @@ def inputs_for(model: Module, X: Samples) -> Array:
     Does it? A layer may say so, as Embedding does. Of another model it shows when numbers with a point are an error.
     """
     array = check_samples(X, "X")
-    numbers = as_samples(X, "X", dtype_of_parameters(model))
+    numbers = in_rows(array, dtype_of_parameters(model))
     if any(getattr(module, "takes_indices", False) for _, module in model.named_modules()):
         return np.ascontiguousarray(array, dtype=np.int64) if (array == np.floor(array)).all() else numbers
     if array.dtype.kind not in "iu":

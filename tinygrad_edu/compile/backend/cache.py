@@ -34,7 +34,7 @@ from tinygrad_edu.compile.backend.parse import ieee
 
 GENERATOR = "1"  # raise it when the same text has to be compiled differently
 # generated modules import these, so their code is compiled into the program: a change there needs another one
-MODULES = "intrinsics matmul llvm_statements llvm_expressions llvm_values alias_scopes lanes own_memory"
+MODULES = "intrinsics matmul tiles llvm_statements llvm_expressions llvm_values alias_scopes lanes own_memory"
 OWN = [Path(__file__).with_name(f"{name}.py") for name in MODULES.split()]
 NATIVE = "".join(path.read_text(encoding="utf-8") for path in OWN)
 VARIABLE = "TINYGRAD_EDU_CACHE"

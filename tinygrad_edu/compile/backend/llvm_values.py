@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import cgutils
 
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
@@ -113,3 +114,14 @@ def everywhere(builder: Builder, x: IRValue, width: int) -> Any:
     empty = ir.Constant(Vector(x.type, width), ir.Undefined)
     one = builder.insert_element(empty, x, ir.IntType(32)(0))
     return builder.shuffle_vector(one, empty, ir.Constant(Vector(ir.IntType(32), width), [0] * width))
+
+
+def lanes(number: IRValue) -> int:
+    """How many such numbers a vector register holds."""
+    return register_bytes() // SIZES[number]
+
+
+@functools.cache
+def register_bytes() -> int:
+    features = binding.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16

@@ -1,28 +1,34 @@
 """The product of two matrices in machine code: BLAS, or something faster if the sizes are small.
 
 Up to 64 multiplications: three loops, which need not wait for a lock of BLAS as two threads do (4·4·2: 56, 47 ns).
+For a·b, aᵀ·b and, with a long inner axis, a·bᵀ: tiles.py, up to 8 million multiplications, for which BLAS on two
+threads gains little or nothing; it takes 1.1 to 1.6 times as long on one.
 For a·bᵀ with a short inner axis, as in a layer with few inputs: panels. BLAS takes 1.1 to 6 times as long up to k = 16.
-(For a·b, panels would be slower.)
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba.core import cgutils
 
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 from tinygrad_edu.compile.backend.llvm_values import alignment as alignment_of
-from tinygrad_edu.compile.backend.llvm_values import cast, everywhere
+from tinygrad_edu.compile.backend.llvm_values import cast, everywhere, lanes, register_bytes
+from tinygrad_edu.compile.backend.tiles import SIDE, TILE_ROWS, along, tiles
 
 CHARACTER, SIZE = ir.IntType(8), ir.IntType(64)
 POINTER = CHARACTER.as_pointer()
 SMALL = 64  # multiplications
 SHORT = 16  # the longest inner axis of a product by panels
 ROWS = 8  # rows of a panel: as many sums at once as the processor has additions in flight
+ALONE = 2**23  # multiplications, above which two threads of BLAS are quicker than one without it
+DEEP = 1024  # the longest inner axis of a product by tiles
+LONG = 128  # the shortest inner axis of a product along it
+ROW_BYTES, BYTES = 2**12, 2**19  # of the longest, and of all rows of the left matrix
 
 
 def product(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
@@ -33,18 +39,60 @@ def product(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
         with small:
             call_function(builder, loops, [a, b, out], (n, k, m))
         with large:
-            (by_blas if b.in_rows else by_panels)(builder, a, b, out)
+            in_turn(builder, list(ways(builder, a, b, work)), a, b, out)
 
 
-def by_panels(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
-    """Is it a·bᵀ with a short inner axis?"""
-    (n, k), m = a.shape, out.shape[1]
-    short, tall = builder.icmp_signed("<=", k, SIZE(SHORT)), builder.icmp_signed(">=", n, SIZE(ROWS))
-    with builder.if_else(builder.and_(short, tall)) as (yes, no):
+def ways(builder: Builder, a: Matrix, b: Matrix, work: IRValue) -> Iterator[tuple[Any, Any]]:
+    """(the function that writes a product, when it is quicker than BLAS). Tiles need 32 registers."""
+    if not b.in_rows:
+        yield panels, all_of(builder, at_most(builder, a.shape[1], SHORT), at_least(builder, a.shape[0], ROWS))
+    if register_bytes() < 64:
+        return
+    if b.in_rows:
+        yield tiles, fits_tiles(builder, a, work)
+    elif a.in_rows:
+        yield along, is_along(builder, a, b, work)
+
+
+def in_turn(builder: Builder, choices: Sequence[tuple[Any, Any]], a: Matrix, b: Matrix, out: Matrix) -> None:
+    """The first way whose condition holds, or BLAS."""
+    if not choices:
+        by_blas(builder, a, b, out)
+        return
+    (write, condition), *others = choices
+    with builder.if_else(condition) as (yes, no):
         with yes:
-            call_function(builder, panels, [a, b, out], (n, k, m))
+            call_function(builder, write, [a, b, out], (*a.shape, out.shape[1]))
         with no:
-            by_blas(builder, a, b, out)
+            in_turn(builder, others, a, b, out)
+
+
+def fits_tiles(builder: Builder, a: Matrix, work: IRValue) -> Any:
+    """Whole tiles but for a quarter, and no more than one thread does best."""
+    n, k = a.shape
+    even = builder.icmp_signed("==", builder.srem(n, SIZE(TILE_ROWS)), SIZE(0))
+    rows = all_of(builder, at_least(builder, n, TILE_ROWS), builder.or_(even, at_least(builder, n, 3 * TILE_ROWS)))
+    return all_of(builder, rows, at_most(builder, k, DEEP), at_most(builder, work, ALONE))
+
+
+def is_along(builder: Builder, a: Matrix, b: Matrix, work: IRValue) -> Any:
+    """An inner axis worth the sums of vectors at its end; a few rows fit the first cache, all of a the second."""
+    (n, k), m, size = a.shape, b.shape[1], alignment(a.number)
+    long = all_of(builder, at_least(builder, k, LONG), at_most(builder, k, ROW_BYTES // size))
+    few = all_of(builder, at_most(builder, builder.mul(n, k), BYTES // size), at_most(builder, work, ALONE))
+    return all_of(builder, long, few, at_least(builder, n, SIDE), at_least(builder, m, SIDE))
+
+
+def at_least(builder: Builder, x: IRValue, limit: int) -> Any:
+    return builder.icmp_signed(">=", x, SIZE(limit))
+
+
+def at_most(builder: Builder, x: IRValue, limit: int) -> Any:
+    return builder.icmp_signed("<=", x, SIZE(limit))
+
+
+def all_of(builder: Builder, *conditions: IRValue) -> Any:
+    return functools.reduce(builder.and_, conditions)
 
 
 def by_blas(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
@@ -180,17 +228,6 @@ def least(builder: Builder, a: IRValue, b: IRValue) -> Any:
 def alignment(number: IRValue) -> int:
     """Bytes."""
     return 8 if isinstance(number, ir.DoubleType) else 4
-
-
-def lanes(number: IRValue) -> int:
-    """How many such numbers a vector register holds."""
-    return register_bytes() // alignment(number)
-
-
-@functools.cache
-def register_bytes() -> int:
-    features = binding.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
 
 
 def blas_arguments(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> list[Any]:
