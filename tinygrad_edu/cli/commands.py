@@ -167,7 +167,8 @@ def print_grades(found: Sequence[Graded]) -> None:
     for each in found:
         score = f"{each.grade.score:6.1%}  {each.grade.status}" if each.grade else f"     -  {each.problem}"
         print(f"{score}  {each.path}")
-    print("\n".join(["", "The commonest mistakes:", *(folder.commonest(found) or ["none that is known"])]))
+    mistakes = folder.commonest(found)
+    print("\n".join(["", *(["The commonest mistakes:", *mistakes] if mistakes else ["No mistake is named."])]))
 
 
 def run_cache(chosen: argparse.Namespace) -> None:

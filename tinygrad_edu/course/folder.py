@@ -247,8 +247,12 @@ def as_csv(found: Sequence[Graded]) -> str:
 
 
 def safe(cell: str) -> str:
-    """No formula to a spreadsheet: a cell of a learner's text that begins like one is quoted."""
-    return f"'{cell}" if cell[:1] in "=+-@\t\r" else cell
+    """No formula to a spreadsheet: a cell of a learner's text that begins like one is quoted.
+
+    >>> safe("=1+1"), safe("sign"), safe("")
+    ("'=1+1", 'sign', '')
+    """
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def commonest(found: Sequence[Graded], most: int = 10) -> list[str]:

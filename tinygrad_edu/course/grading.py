@@ -105,7 +105,7 @@ def grade(given: Submission, exercise: Exercise, hint: int, seconds: float, seed
 def begin(exercise: Exercise) -> str:
     """Where to start."""
     name = next(iter(exercise.functions))
-    return f"Replace `...` in `{name}` with your own lines; the comment above says what it returns."
+    return f"Replace `...` in `{name}` with your own lines; its docstring says what it returns."
 
 
 def nothing(exercise: Exercise, given: Submission, status: str, text: str) -> Grade:
