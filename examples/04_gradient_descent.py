@@ -49,7 +49,7 @@ else:
         axes.plot(way, "o-", markersize=3, label=f"rate {rate:.3f}")
     axes.axhline(3.0, color="black", linewidth=0.8)
     axes.set(xlabel="step", ylabel="weight (the best is 3)", ylim=(-4.0, 10.0), title="One weight, five learning rates")
-    axes.legend()
+    axes.legend(bbox_to_anchor=(1.0, 1.0), loc="upper left")  # beside the lines that leave the picture
     Path("out").mkdir(exist_ok=True)
     figure.savefig("out/04_descent.svg")
     print("\nwrote out/04_descent.svg")

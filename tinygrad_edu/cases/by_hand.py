@@ -181,10 +181,11 @@ def trial(change: str, seen: list[tuple[float, ...]]) -> Trial:
 def draw(canvas: Canvas, *courses: list[tuple[float, ...]]) -> None:
     """Both outputs over the passes."""
     names = ("gradient × weight, as published", "the gradient alone, rate 0.5", "as published, ReLU")
-    for i, axes in enumerate(canvas.subplots(1, 2)):
+    both = canvas.subplots(1, 2)
+    for i, axes in enumerate(both):
         for seen, name, colour in zip(courses, names, (RED, BLUE, GREEN), strict=True):
             axes.plot(range(1, len(seen) + 1), [outputs[i] for outputs in seen], color=colour, label=name)
-        axes.axhline(TARGET[i], color="black", linestyle=":", label=f"target {TARGET[i]}")
+        axes.axhline(TARGET[i], color="black", linestyle=":", label="target")
         axes.set(xscale="log", xlabel="forward passes", ylabel=f"output {i + 1}", ylim=(-0.05, 1.05))
         axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    both[0].legend(loc="upper right")  # the corner in which there is no line

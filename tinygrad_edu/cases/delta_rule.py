@@ -160,12 +160,13 @@ def draw(canvas: Canvas, without: Array, with_it: Array) -> None:
     for (rule, gradient), colour in zip(gradients(z, 1.0).items(), (BLUE, RED), strict=True):
         left.plot(z, gradient, color=colour, label=rule)
     left.set(xlabel="logit z of a unit whose target is 1", ylabel="gradient of the loss, ∂L/∂z")
-    left.set_title("wrong and saturated is on the left")
+    left.set_title("left: saturated, and wrong")
     epochs = PART * np.arange(1, len(without) + 1)
     for (rule, outputs), colour in zip(zip(RULES, (without, with_it), strict=True), (BLUE, RED), strict=True):
         right.plot(epochs, 1.0 - outputs[:, 0], color=colour, label=f"{rule}: 1 - p(1, 1)")
         right.plot(epochs, outputs[:, 2], color=colour, linestyle="--", label=f"{rule}: p(0, 1)")
     right.set(xlabel="epochs", ylabel="error of the output", yscale="log", title="the error that remains")
+    right.set_ylim(top=2.0)  # room for the legend above the lines
     for axes in (left, right):
         axes.legend()
         axes.grid(alpha=0.3)

@@ -150,8 +150,8 @@ def truncation(through_time: dict[int | None, Array]) -> str:
     ends = {horizon: curve[-1] for horizon, curve in through_time.items()}
     return (
         "RSNNS treats the context as a constant. At the start its gradient of the whole series and that through all of "
-        f"time point the same way up to {np.degrees(np.arccos(cosine)):.0f}°; after {len(through_time[1])} epochs of "
-        f"either, all else equal, the errors are {ends[1]:.3f} and {ends[None]:.3f}."
+        f"time point the same way to within {np.degrees(np.arccos(cosine)):.0f}°; after {len(through_time[1])} epochs "
+        f"of either, all else equal, the errors are {ends[1]:.3f} and {ends[None]:.3f}."
     )
 
 
