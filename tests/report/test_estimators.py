@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.report.runs import Page, of_moons
-from tinygrad_edu.clinic.diagnosis.card import Bar, bar_of, parts_of
+from tinygrad_edu.clinic.diagnosis.card import Bar, bar_of, split_proof
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.errors import OperandError, SettingError, ShapeError
 from tinygrad_edu.reporting.answers import Answer
@@ -165,7 +165,7 @@ def test_counted_runs_are_bars(sentence, bar):
 
 
 def test_brackets_keep_their_semicolons():
-    assert list(parts_of("a (b; c): 1 of 5; d")) == ["a (b; c): 1 of 5", "d"]
+    assert list(split_proof("a (b; c): 1 of 5; d")) == ["a (b; c): 1 of 5", "d"]
 
 
 def test_the_matrix_counts_as_scikit_learn_does():

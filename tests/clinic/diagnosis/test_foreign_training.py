@@ -343,7 +343,7 @@ def test_log_softmax_is_a_part_of_the_loss(loss, torch):
 
 
 def test_words_of_weights():
-    from tinygrad_edu.clinic.diagnosis.words import lines
+    from tinygrad_edu.clinic.diagnosis.words import change_lines
 
     setup = foreign.of_keras(NET, X, CLASSES, {**HOW, "class_weight": {0: 9.0, 1: 1.0}}).setup
-    assert "class_weight" in lines(setup, {"weights": "balanced"})
+    assert "class_weight" in change_lines(setup, {"weights": "balanced"})

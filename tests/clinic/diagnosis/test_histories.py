@@ -8,7 +8,7 @@ import pytest
 
 from tinygrad_edu.clinic import diagnose_curve, diagnose_history
 from tinygrad_edu.clinic.diagnosis.files import read_history
-from tinygrad_edu.clinic.diagnosis.histories import columns_of, history_of
+from tinygrad_edu.clinic.diagnosis.histories import history_of, json_columns
 from tinygrad_edu.clinic.diagnosis.logs import columns_of_log
 from tinygrad_edu.clinic.diagnosis.symptoms.curve import smooth
 from tinygrad_edu.errors import InputFileError, SettingError
@@ -175,7 +175,7 @@ def test_a_validation_loss_that_only_trembles_is_no_overfitting():
 
 def test_words_that_are_no_log():
     assert columns_of_log("There is nothing here.\nThe loss is great: 3 people.\n") is None
-    assert columns_of("text") is None
+    assert json_columns("text") is None
     with pytest.raises(SettingError):
         history_of({})
 

@@ -14,7 +14,7 @@ import tinygrad_edu as tg
 from bench.clinic import question_cases, questions
 from tinygrad_edu import nn, optim
 from tinygrad_edu.clinic import diagnose
-from tinygrad_edu.clinic.diagnosis.facts.encoding import FORMS, encoding, whole
+from tinygrad_edu.clinic.diagnosis.facts.encoding import FORMS, encoding, is_multiple_of_steps
 from tinygrad_edu.clinic.diagnosis.facts.look import look_at, principal, reconstructs, unique_rows
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
@@ -22,7 +22,7 @@ from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.clinic.diagnosis.overfitting import turn
 from tinygrad_edu.clinic.diagnosis.proof.retrain import train_setup
 from tinygrad_edu.clinic.diagnosis.proof.trials import chance
-from tinygrad_edu.clinic.diagnosis.words import DIALECTS, lines
+from tinygrad_edu.clinic.diagnosis.words import DIALECTS, change_lines
 from tinygrad_edu.errors import SettingError, ShapeError
 
 MOONS = make_moons(120, noise=0.2, random_state=0)
@@ -116,8 +116,8 @@ def test_other_forms_of_inputs_are_finite_and_the_same_for_new_data(name):
     made = encoding(name, X)
     assert np.isfinite(made(X)).all()
     np.testing.assert_allclose(made(X)[:3], made(X[:3]))
-    assert whole(np.arange(9.0)[:, None] / 4.0)
-    assert not whole(RNG.normal(size=(20, 1)))
+    assert is_multiple_of_steps(np.arange(9.0)[:, None] / 4.0)
+    assert not is_multiple_of_steps(RNG.normal(size=(20, 1)))
 
 
 def test_labels_and_widths_are_those_of_the_classifier():
@@ -237,7 +237,7 @@ def test_every_field_that_a_cause_changes_has_words(dialect):
         {"out_activation": "tanh"}, {"options": {"momentum": 0.9}}, {"shuffle": False}, {"sizes": (2, 16, 1)},
         {"loss": "mae"}, {"bias": False}, {"dropout": 0.0}, {"norm": None}, {"seed": 3},
     ]  # fmt: skip
-    told = [lines(setup, change) for change in changes]
+    told = [change_lines(setup, change) for change in changes]
     if dialect in ("torch", "keras"):
         assert all(told)
     assert all(text.endswith(".") for text in told if text)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.clinic.diagnosis.files import read_history
-from tinygrad_edu.clinic.diagnosis.histories import plain
+from tinygrad_edu.clinic.diagnosis.histories import comparable
 from tinygrad_edu.clinic.diagnosis.logs import columns_of_log
 from tinygrad_edu.errors import InputFileError
 
@@ -50,7 +50,7 @@ def test_what_a_line_says(line):
 
 
 def test_names_are_compared_in_one_spelling():
-    assert {plain(name) for name in ("trainLoss", "Train/Loss", "train loss", "TRAIN_LOSS", "Train Loss")} == {
+    assert {comparable(name) for name in ("trainLoss", "Train/Loss", "train loss", "TRAIN_LOSS", "Train Loss")} == {
         "train_loss"
     }
 

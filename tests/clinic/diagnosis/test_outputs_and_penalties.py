@@ -20,7 +20,7 @@ from tinygrad_edu.clinic.diagnosis.facts.subject import subject_of
 from tinygrad_edu.clinic.diagnosis.proof.budget import Budget
 from tinygrad_edu.clinic.diagnosis.proof.retrain import count_runs, train_setup
 from tinygrad_edu.clinic.diagnosis.symptoms.settings import squashed
-from tinygrad_edu.clinic.diagnosis.words import lines
+from tinygrad_edu.clinic.diagnosis.words import change_lines
 from tinygrad_edu.nn.losses import bce
 
 RNG = np.random.default_rng(0)
@@ -100,7 +100,7 @@ def test_an_l2_of_a_layer_is_a_decay_of_twice_that_of_its_kernel_alone(penalty, 
     assert found == {name: 0.1 if penalty and name == "layers.0.weight" else 0.0 for name in found}
     assert not subject.notes
     if penalty:
-        text = lines(subject.setup, {"options": {"weight_decay": 0.0}})
+        text = change_lines(subject.setup, {"options": {"weight_decay": 0.0}})
         assert text == "In Keras: Dense(..., kernel_regularizer=None)."
 
 
@@ -191,7 +191,7 @@ def test_a_rate_is_told_as_it_was_given_where_the_loss_is_a_sum():
 @pytest.mark.parametrize("dialect", ["keras", "torch", "sklearn"])
 def test_each_form_of_inputs_has_words_in_each_tool(inputs, dialect):
     setup = replace(keras_subject(*BEFORE["dense"], activation="sigmoid").setup, dialect=dialect)
-    said = lines(setup, {"inputs": inputs})
+    said = change_lines(setup, {"inputs": inputs})
     assert said
     assert not said.rstrip(".").endswith(f": {inputs}")
 

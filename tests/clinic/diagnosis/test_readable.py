@@ -19,7 +19,7 @@ from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
 from tinygrad_edu.clinic.diagnosis.proof.baseline import weak_relation
 from tinygrad_edu.clinic.diagnosis.symptoms.data import extent
-from tinygrad_edu.clinic.diagnosis.words import DIALECTS, lines
+from tinygrad_edu.clinic.diagnosis.words import DIALECTS, change_lines
 
 X, y = tg.data.moons(80, seed=1)
 LABELS = (y > 0).astype(float)
@@ -76,7 +76,7 @@ def test_a_number_whose_bits_decide_is_read_in_another_form():
 @pytest.mark.parametrize("dialect", [name for name, words in DIALECTS.items() if name != "keras"])
 def test_the_words_for_bits_are_right_for_numbers_that_are_no_whole_ones(dialect):
     setup = Setup(sizes=(1, 4, 1), dialect=dialect)
-    assert "step" in lines(setup, {"inputs": "bits", "sizes": (8, 4, 1)})
+    assert "step" in change_lines(setup, {"inputs": "bits", "sizes": (8, 4, 1)})
 
 
 @pytest.mark.parametrize(("weight", "found"), [(0.27, True), (0.0, False)])

@@ -14,7 +14,7 @@ from tinygrad_edu.clinic import diagnose
 from tinygrad_edu.clinic.diagnosis.facts.nearest_neighbours import neighbour_share
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import task_of
-from tinygrad_edu.clinic.diagnosis.proof.baseline import reference, reference_share
+from tinygrad_edu.clinic.diagnosis.proof.baseline import reference_of, reference_share
 from tinygrad_edu.clinic.diagnosis.proof.goal import derive_goal
 from tinygrad_edu.clinic.diagnosis.session import Consultation
 from tinygrad_edu.errors import SettingError
@@ -54,7 +54,7 @@ def test_several_labels_are_judged_as_labels():
     task = task_of(ROWS, Y, Setup(sizes=(3, 4, 2), loss="bce_with_logits"))
     assert task.several
     assert task.chance == 0.5
-    assert reference(task).loss == "bce_with_logits"
+    assert reference_of(task).loss == "bce_with_logits"
     assert task.share(Y) == 1.0
     assert task.share(np.zeros_like(Y)) == 0.0
     model = quietly(MLPClassifier((20,), max_iter=400, learning_rate_init=0.01, random_state=0), ROWS, Y.astype(int))

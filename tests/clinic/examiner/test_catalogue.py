@@ -14,7 +14,7 @@ from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.program import Change
 from tinygrad_edu.clinic.examiner.report import SCOPE, describe_mutant
 from tinygrad_edu.clinic.examiner.search import Search
-from tinygrad_edu.clinic.examiner.tracing import record
+from tinygrad_edu.clinic.examiner.tracing import trace_call
 
 LISTED = """sign_flipped constant_factor missing_activation_derivative derivative_at_activation derivative_at_error
 wrong_activation_derivative not_transposed updated_weights_used weight_instead_of_input gradient_times_weight
@@ -45,7 +45,7 @@ def test_a_slip_says_what_it_is_how_to_mend_it_and_gives_an_example(code):
 
 @pytest.mark.parametrize("net", examiner.networks()[::3], ids=examiner.describe)
 def test_every_text_can_be_filled_in(net):
-    network = Network(record(net.forward, net.params))
+    network = Network(trace_call(net.forward, net.params))
     for mutant in mutants(network, Given(net.params, net.backward(), 0.3)):
         assert isinstance(mutant, Mutant)
         found = describe_mutant(network, mutant, 0.0, True, ())
@@ -112,7 +112,7 @@ def test_each_scope_is_searched(name):
 def test_the_two_ways_of_running_back_agree(net):
     """The replayed backward pass of the trace and the one written by hand in bench.clinic.slipped."""
     right = net.backward()
-    search = Search(Network(record(net.forward, net.params)), Given(net.params, right), dict.fromkeys(right, 1e-6))
+    search = Search(Network(trace_call(net.forward, net.params)), Given(net.params, right), dict.fromkeys(right, 1e-6))
     for name, gradient in search.true.items():
         np.testing.assert_allclose(gradient, right[name], rtol=1e-9, atol=1e-12)
 
@@ -134,7 +134,7 @@ SPELLINGS = [(name, k) for name, forms in slipped.SPELLED.items() if name != "id
 def test_an_activation_is_found_however_it_is_spelled(name, k):
     X = np.random.default_rng(k).normal(size=(5, 3))
     W = np.random.default_rng(9).normal(size=(3, 3))
-    program = record(lambda p: np.sum((slipped.SPELLED[name][k](X @ p["W"]) - 0.3) ** 2), {"W": W})
+    program = trace_call(lambda p: np.sum((slipped.SPELLED[name][k](X @ p["W"]) - 0.3) ** 2), {"W": W})
     network = Network(program)
     assert [program.steps[layer.activation].activation for layer in network.layers] == [name]
     assert network.layers[0].z == program.steps[network.layers[0].activation].source
@@ -142,7 +142,7 @@ def test_an_activation_is_found_however_it_is_spelled(name, k):
 
 def test_the_steps_of_a_recurrent_net_are_one_layer():
     net = slipped_elman.Elman()
-    network = Network(record(net.forward, net.params))
+    network = Network(trace_call(net.forward, net.params))
     assert [(layer.where, layer.time) for layer in network.layers] == [
         *(("hidden layer 1", t) for t in range(4)),
         ("output layer", -1),

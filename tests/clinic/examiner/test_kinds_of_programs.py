@@ -15,7 +15,7 @@ from tinygrad_edu.clinic import examiner
 from tinygrad_edu.clinic.examiner import search
 from tinygrad_edu.clinic.examiner.traced_functions import as_strided
 from tinygrad_edu.clinic.examiner.traced_numpy import TRACED_NUMPY
-from tinygrad_edu.clinic.examiner.tracing import record
+from tinygrad_edu.clinic.examiner.tracing import trace_call
 from tinygrad_edu.clinic.examiner.work import Work
 
 CLOCKS = {"inputs.py"}  # a bar of finite differences says how long it takes, and stops nothing
@@ -46,7 +46,7 @@ def test_work_is_counted_and_ends_a_search(monkeypatch):
 def test_work_is_the_same_each_time():
     def done():
         rng = np.random.default_rng(0)
-        program = record(lambda p: np.sum(np.tanh(p["W"]) ** 2), {"W": rng.normal(size=(3, 2))})
+        program = trace_call(lambda p: np.sum(np.tanh(p["W"]) ** 2), {"W": rng.normal(size=(3, 2))})
         work = Work()
         work.charge_steps(program.steps, list(program.handed))
         return work.done
@@ -145,7 +145,7 @@ def test_as_strided_is_traced(stride, turned):
         windows = np.lib.stride_tricks.as_strided(image, shape, (stride * a, stride * b, a, b))
         return np.sum(np.tanh(np.einsum("ijkl,kl->ij", windows, p["K"])))
 
-    g = record(forward, {"x": x, "K": K}).gradients
+    g = trace_call(forward, {"x": x, "K": K}).gradients
     assert g
     report = tg.clinic.check_backprop(forward, {"x": x, "K": K}, tg.clinic.check_backprop(
         forward, {"x": x, "K": K}, {"x": np.ones_like(x), "K": np.ones_like(K)}).right)  # fmt: skip

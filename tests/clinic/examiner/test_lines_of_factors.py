@@ -288,7 +288,7 @@ def test_globals_are_put_back_without_being_emptied_and_builtins_are_not_touched
     world = vars(net)
     assert reachable.BUILTINS is world["__builtins__"]
     assert not any(x is reachable.BUILTINS for x in reachable.walk([world]))
-    assert not {"__builtins__", "__loader__", "__spec__"} & {place.key for place in reachable.places([world])}
+    assert not {"__builtins__", "__loader__", "__spec__"} & {place.key for place in reachable.spots_in([world])}
     before, seen = dict(world), []
     with reachable.preserve(world):
         world["added"] = Watched(lambda: seen.append("__builtins__" in world))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart, Start, glorot, of_layers
-from tinygrad_edu.clinic.diagnosis.facts.measurements import Record, State
+from tinygrad_edu.clinic.diagnosis.facts.measurements import Moment, Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.proof.retrain import Trained
 from tinygrad_edu.nn.layers import MLP
@@ -41,7 +41,7 @@ def with_its_start(subject: Subject, runs: Sequence[Trained]) -> Subject | None:
     return replace(subject, setup=setup.but({"init": (*seen, *setup.init[last + 1 :])}))
 
 
-def last_dead(state: State) -> int:
+def last_dead(state: Moment) -> int:
     """The last hidden layer of which all units are dead; -1 where there is none."""
     return max((layer.number for layer in state.hidden if layer.dead == 1.0), default=-1)
 

@@ -33,10 +33,10 @@ class Bar:
     def html(self) -> str:
         share, colour = 100.0 * self.reached / max(self.count, 1), GOOD if self.reached else BAD
         rest = self.rest.replace("reach the goal", "").strip(" .")
-        note = f' <small style="color:{MUTED}">{text(rest)}</small>' if rest else ""
+        note = f' <small style="color:{MUTED}">{safe_text(rest)}</small>' if rest else ""
         return (
             f'<div style="display:flex;flex-wrap:wrap;gap:.1rem .75rem;align-items:center;margin:.25rem 0">'
-            f'<span style="flex:1 1 14rem;min-width:0;{WRAP}">{text(self.words)}{note}</span>'
+            f'<span style="flex:1 1 14rem;min-width:0;{WRAP}">{safe_text(self.words)}{note}</span>'
             f'<span role="img" aria-label="{self.reached} of {self.count} runs reach the goal" style="flex:0 0 7rem;'
             f'height:.75rem;border:1px solid {LINE};border-radius:.4rem;overflow:hidden">'
             f'<span style="display:block;height:100%;width:{share:.0f}%;background:{colour}"></span></span>'
@@ -44,7 +44,7 @@ class Bar:
         )
 
 
-def text(value: object) -> str:
+def safe_text(value: object) -> str:
     """Anything as text that is safe in an element."""
     return html.escape(str(value))
 
@@ -61,7 +61,7 @@ def bar_of(sentence: str) -> Bar | None:
     return Bar(found["words"] or "", int(found["reached"]), int(found["count"]), found["rest"])
 
 
-def parts_of(proof: str) -> Iterator[str]:
+def split_proof(proof: str) -> Iterator[str]:
     """The parts of a proof between semicolons, those within brackets left alone."""
     depth, begin = 0, 0
     for place, letter in enumerate(proof):
@@ -72,15 +72,17 @@ def parts_of(proof: str) -> Iterator[str]:
     yield proof[begin:].strip()
 
 
-def shares(sentences: Iterable[str]) -> str:
+def bars_or_sentences(sentences: Iterable[str]) -> str:
     """Bars where runs are counted, else the sentences."""
     rows = ((bar_of(sentence), sentence) for sentence in sentences if sentence)
-    return "".join(bar.html if bar else f'<p style="margin:.25rem 0;{WRAP}">{text(said)}</p>' for bar, said in rows)
+    return "".join(
+        bar.html if bar else f'<p style="margin:.25rem 0;{WRAP}">{safe_text(said)}</p>' for bar, said in rows
+    )
 
 
-def row(name: str, value: str) -> str:
+def named_row(name: str, value: str) -> str:
     return (
-        f'<p style="margin:.35rem 0;{WRAP}"><span style="color:{MUTED}">{name}</span> {text(value)}</p>'
+        f'<p style="margin:.35rem 0;{WRAP}"><span style="color:{MUTED}">{name}</span> {safe_text(value)}</p>'
         if value
         else ""
     )
@@ -88,27 +90,29 @@ def row(name: str, value: str) -> str:
 
 def cause(number: int, found: Any) -> str:
     """One cause: what is wrong, what was seen, the proof in bars, and the remedy."""
-    proof = shares(parts_of(found.proof))
+    proof = bars_or_sentences(split_proof(found.proof))
     return (
-        f'<div style="{BOX}"><p style="margin:0 0 .35rem;{WRAP}"><b>{number}. {text(found.sentence)}</b> '
-        f"<code>{text(found.code)}</code></p>"
-        + row("Seen:", found.evidence)
+        f'<div style="{BOX}"><p style="margin:0 0 .35rem;{WRAP}"><b>{number}. {safe_text(found.sentence)}</b> '
+        f"<code>{safe_text(found.code)}</code></p>"
+        + named_row("Seen:", found.evidence)
         + (
             f'<div style="margin:.35rem 0"><span style="color:{MUTED}">Proof, by training again:</span>{proof}</div>'
             if found.proof
             else ""
         )
-        + row("Remedy:", found.remedy)
+        + named_row("Remedy:", found.remedy)
         + "</div>"
     )
 
 
 def folded(title: str, content: str) -> str:
-    return f'<details style="margin:.5rem 0"><summary>{text(title)}</summary>{content}</details>' if content else ""
+    return (
+        f'<details style="margin:.5rem 0"><summary>{safe_text(title)}</summary>{content}</details>' if content else ""
+    )
 
 
 def listed(sentences: Sequence[str]) -> str:
-    items = "".join(f"<li>{text(sentence)}</li>" for sentence in sentences)
+    items = "".join(f"<li>{safe_text(sentence)}</li>" for sentence in sentences)
     return f'<ul style="margin:.35rem 0;{WRAP}">{items}</ul>' if items else ""
 
 
@@ -121,12 +125,12 @@ def card(diagnosis: Any) -> str:
     return (
         f'<div style="border-left:4px solid {colour};padding-left:.8em;max-width:52rem">'
         f'<p style="margin:.2rem 0;{WRAP}"><b style="color:{colour}">{verdict}</b> &nbsp;'
-        f"<b>{text(diagnosis.summary)}</b></p>"
-        + (row("Goal:", f"{diagnosis.goal.sentence}.") if diagnosis.goal else "")
+        f"<b>{safe_text(diagnosis.summary)}</b></p>"
+        + (named_row("Goal:", f"{diagnosis.goal.sentence}.") if diagnosis.goal else "")
         + "".join(cause(number, found) for number, found in enumerate(diagnosis.causes, 1))
         + (f'<p style="margin:.5rem 0 0;color:{MUTED}">Noticed</p>{listed(noticed)}' if noticed else "")
-        + folded(f"Tried, not proved ({len(tried)})", shares([*as_is, *tried]) if tried else "")
+        + folded(f"Tried, not proved ({len(tried)})", bars_or_sentences([*as_is, *tried]) if tried else "")
         + folded(f"Not checked ({len(diagnosis.not_checked)})", listed(diagnosis.not_checked))
-        + folded("As text", f'<pre><span style="white-space:pre-wrap;{WRAP}">{text(diagnosis)}</span></pre>')
+        + folded("As text", f'<pre><span style="white-space:pre-wrap;{WRAP}">{safe_text(diagnosis)}</span></pre>')
         + "</div>"
     )

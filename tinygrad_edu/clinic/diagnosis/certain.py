@@ -125,7 +125,7 @@ def random_losses(record: Record) -> tuple[float, float, float] | None:
         order = rng.permutation(len(t))
         if np.array_equal(t, t[order]):
             return None
-        return loss_of(setup.loss, p, t), loss_of(setup.loss, p, t[order]), loss_of(setup.loss, other, t)
+        return loss_value(setup.loss, p, t), loss_value(setup.loss, p, t[order]), loss_value(setup.loss, other, t)
 
 
 @certain("broadcast_in_loss")
@@ -150,7 +150,7 @@ def blind_to_order(record: Record) -> Certainty | None:
     )
 
 
-def loss_of(loss: Any, p: Array, t: Array) -> float:
+def loss_value(loss: Any, p: Array, t: Array) -> float:
     """A loss of one's own; NaN where it cannot be computed of such arrays."""
     try:
         return float(np.asarray(getattr(found := loss(Tensor(p), t), "data", found)))

@@ -18,7 +18,7 @@ LONGER = 10  # times the epochs of a trial that is on its way
 PAIRS = 6  # sets of two that are tried before those of more
 
 
-def together(t: Trials) -> list[FoundCause]:
+def fewest_together(t: Trials) -> list[FoundCause]:
     """The fewest of the promising changes that are enough, the most suspected sets first."""
     for chosen in sets(promising(t)):
         trial = t.trial(merge([trial.change for trial in chosen]), "together")
@@ -85,7 +85,7 @@ def necessary(t: Trials, chosen: Sequence[Trial], whole: Trial) -> list[FoundCau
         return []
     least = min((without for _, without in rows), key=lambda x: x.share, default=None)
     rows.sort(key=lambda row: (least is not None and row[1].beats(least), halves(t, row[1], whole)))
-    return [part(t, trial, without, whole, len(kept)) for trial, without in rows]
+    return [cause_of_trial(t, trial, without, whole, len(kept)) for trial, without in rows]
 
 
 def halves(t: Trials, without: Trial, whole: Trial) -> int:
@@ -97,7 +97,7 @@ def halves(t: Trials, without: Trial, whole: Trial) -> int:
     return int(2.0 * min(max(gone / way, 0.0), 1.0)) if way > 0.0 and math.isfinite(gone / way) else 0
 
 
-def part(t: Trials, trial: Trial, without: Trial, whole: Trial, count: int) -> FoundCause:
+def cause_of_trial(t: Trials, trial: Trial, without: Trial, whole: Trial, count: int) -> FoundCause:
     cause = BY_CODE[trial.code]
     proof = (
         f"{short(t.as_is)}; {short(trial)}; {count} changes together "

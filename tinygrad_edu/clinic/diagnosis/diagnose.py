@@ -14,7 +14,7 @@ from tinygrad_edu.clinic.diagnosis import files, keras_pass, torch_pass
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.facts import foreign, reload
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject, subject_of, with_weights
-from tinygrad_edu.clinic.diagnosis.histories import History, columns_of, history_of
+from tinygrad_edu.clinic.diagnosis.histories import History, history_of, json_columns
 from tinygrad_edu.clinic.diagnosis.overfitting import turn
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis, FoundCause
 from tinygrad_edu.clinic.diagnosis.session import Consultation
@@ -147,7 +147,7 @@ def look_once(model: Model, X: Samples, y: Samples, how: dict[str, Any], why_not
 
 def beyond_two_classes(model: Model, y: Samples, how: dict[str, Any]) -> Diagnosis | None:
     """Targets below 0 or above 1 for a loss of two classes, which both libraries take without a word."""
-    targets = None if y is None else foreign.plain(y)
+    targets = None if y is None else foreign.data_as_array(y)
     if targets is None or targets.dtype.kind not in "fiu" or not foreign.binary_loss(model, how):
         return None
     low, high = targets.min(initial=0.0), targets.max(initial=1.0)
@@ -248,7 +248,7 @@ def diagnose_history(history: Any) -> Diagnosis:
     if isinstance(history, (str, os.PathLike)):
         return of_history(files.read_history(Path(history)))
     inner = getattr(history, "history", history)
-    columns = {str(k): list(v) for k, v in inner.items()} if hasattr(inner, "items") else columns_of(inner)
+    columns = {str(k): list(v) for k, v in inner.items()} if hasattr(inner, "items") else json_columns(inner)
     if columns is None:
         raise SettingError(f"history={history!r:.60}: a dict of columns, an object that has one, or a path is needed")
     return of_history(history_of(columns))

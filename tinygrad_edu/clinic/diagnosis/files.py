@@ -22,11 +22,11 @@ from tinygrad_edu.clinic.diagnosis.histories import (
     NO_LOSS,
     Columns,
     History,
-    columns_of,
+    comparable,
     history_of,
     is_blank,
     is_loss,
-    plain,
+    json_columns,
 )  # fmt: skip
 from tinygrad_edu.clinic.diagnosis.logs import ENTRY, columns_of_log
 from tinygrad_edu.errors import CheckpointError, InputFileError, SettingError
@@ -51,7 +51,7 @@ def content(path: Path) -> bytes:
         raise InputFileError(f"{path}: {getattr(problem, 'strerror', None) or problem}") from None
 
 
-def text(path: Path) -> str:
+def read_text(path: Path) -> str:
     try:
         return content(path).decode("utf-8-sig")  # spreadsheets put a mark in front
     except UnicodeDecodeError:
@@ -70,7 +70,7 @@ def read_history(path: Path) -> History:
 
     NaN and null stand for a loss that was not finite. A CSV without a header has the losses in its last column.
     """
-    found = text(path)
+    found = read_text(path)
     if not found.strip():
         raise InputFileError(f"{path} is empty: the loss of each epoch is needed")
     try:
@@ -84,7 +84,7 @@ def from_json(path: Path, found: str) -> History:
     try:
         record = storage.parse_json(found)
     except ValueError as problem:
-        columns = columns_of(printed(found)) or (None if path.suffix.lower() == ".json" else columns_of_log(found))
+        columns = json_columns(printed(found)) or (None if path.suffix.lower() == ".json" else columns_of_log(found))
         if columns is not None:
             return history_of(columns)
         if isinstance(problem, json.JSONDecodeError):
@@ -124,12 +124,12 @@ def named_after(path: Path, record: Any) -> Any:
 
 
 def of_record(path: Path, record: Any) -> History:
-    columns = columns_of(record)
+    columns = json_columns(record)
     if columns is None or (isinstance(record, dict) and not columns and any(name in record for name in CURVES)):
         losses = record if columns is None else next(record[n] for n in CURVES if n in record)
         return History(list_of_numbers(path, losses), NONE)
     for name in columns:
-        if plain(name) in CURVES and isinstance(record, dict) and isinstance(record.get(name), list):
+        if comparable(name) in CURVES and isinstance(record, dict) and isinstance(record.get(name), list):
             columns[name] = list_of_numbers(path, columns[name]).tolist()
     return history_of(columns)
 
@@ -168,7 +168,7 @@ def from_text(path: Path, found: str) -> History:
     if (metric := of_mlflow(path, found)) is not None:
         return metric
     first = found.lstrip().partition("\n")[0]
-    separated = any(mark in first for mark in ",;\t") or number(first.strip()) is not None
+    separated = any(mark in first for mark in ",;\t") or as_number(first.strip()) is not None
     columns = None if separated and not ENTRY.search(first) else columns_of_log(found)
     return from_csv(path, found) if columns is None else history_of(columns)
 
@@ -177,16 +177,16 @@ TENSORBOARD = ("wall_time", "step", "value")  # the header of a curve that it ex
 
 
 def from_csv(path: Path, found: str) -> History:
-    rows = table(path, found)
+    rows = lines_with_cells(path, found)
     if not rows:
         raise InputFileError(f"{path} has no numbers: the loss of each epoch is needed")
     header = rows[0][1]
     rows = [rows[0], *(row for row in rows[1:] if row[1] != header)]  # a log that was gone on with has it again
-    if any(number(entry) is not None for entry in header):
+    if any(as_number(entry) is not None for entry in header):
         refuse_words(path, rows[0])
         return History(np.array([cell(path, line, row, -1) for line, row in rows]), NONE)
     if not rows[1:]:
-        missing(path)
+        refuse_no_numbers(path)
     if len(header) == 1 and not says_otherwise(header[0]):
         return History(np.array([cell(path, line, row, 0) for line, row in rows[1:]]), NONE)
     names = [name.strip() for name in header]
@@ -194,7 +194,7 @@ def from_csv(path: Path, found: str) -> History:
         return history_of(long)
     if twice := [name for name in dict.fromkeys(names) if is_loss(name) and names.count(name) > 1]:
         raise SettingError(f"{', '.join(twice)}: several columns have this name. Which is the training loss?")
-    if tuple(map(plain, names)) == TENSORBOARD:
+    if tuple(map(comparable, names)) == TENSORBOARD:
         names[2] = path.stem
     return history_of({name: column(path, rows[1:], i, is_loss(name)) for i, name in enumerate(names)})
 
@@ -208,7 +208,7 @@ def long_form(names: list[str], rows: list[tuple[int, list[str]]]) -> Columns:
     >>> long_form(["epoch", "value", "metric", "data"], [(2, ["1", "0.5", "loss", "training"])])
     {'training_loss': ['0.5']}
     """
-    short = [plain(name) for name in names]
+    short = [comparable(name) for name in names]
     metric = next((short.index(name) for name in METRIC if name in short), None)
     whose = next((short.index(name) for name in WHOSE if name in short), None)
     found: Columns = {}
@@ -232,7 +232,7 @@ def of_mlflow(path: Path, found: str) -> History | None:
 def refuse_words(path: Path, row: tuple[int, list[str]]) -> None:
     """A line of a log whose numbers have commas, "loss 1,234.5", is not a row of numbers: 234.5 is not the loss."""
     line, cells = row
-    words = [entry for entry in cells if number(entry) is None and re.search(r"loss|epoch", entry, re.IGNORECASE)]
+    words = [entry for entry in cells if as_number(entry) is None and re.search(r"loss|epoch", entry, re.IGNORECASE)]
     if words:
         raise InputFileError(
             f"{path}, line {line}: {words[0].strip()!r:.60} stands among numbers, so commas cannot separate the "
@@ -243,19 +243,19 @@ def refuse_words(path: Path, row: tuple[int, list[str]]) -> None:
 
 def says_otherwise(header: str) -> bool:
     """Is the only column said to be another measure, or of samples held out, or not said what it counts?"""
-    short = plain(header)
+    short = comparable(header)
     return bool(NO_LOSS.search(short) or HELD_OUT.search(short)) or short in BARE
 
 
 def column(path: Path, rows: list[tuple[int, list[str]]], place: int, needed: bool) -> list[float]:
     """The numbers of a column without its blank cells; a word in it is an error where the column is a loss."""
     filled = [(line, row) for line, row in rows if place >= len(row) or not is_blank(row[place])]
-    if not needed and any(place >= len(row) or number(row[place]) is None for _, row in filled):
+    if not needed and any(place >= len(row) or as_number(row[place]) is None for _, row in filled):
         return []
     return [cell(path, line, row, place) for line, row in filled]
 
 
-def table(path: Path, found: str) -> list[tuple[int, list[str]]]:
+def lines_with_cells(path: Path, found: str) -> list[tuple[int, list[str]]]:
     """(number of the line, its cells) of each line that is not empty."""
     first = found.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
@@ -273,11 +273,11 @@ def with_point(entry: str) -> str:
     return entry.replace(",", ".") if re.fullmatch(r"\s*[-+]?\d*,\d+(e[-+]?\d+)?\s*", entry, re.IGNORECASE) else entry
 
 
-def missing(path: Path) -> Any:
+def refuse_no_numbers(path: Path) -> Any:
     raise InputFileError(f"{path} has a header and no numbers")
 
 
-def number(entry: str) -> float | None:
+def as_number(entry: str) -> float | None:
     try:
         return float(entry)
     except ValueError:
@@ -288,7 +288,7 @@ def cell(path: Path, line: int, row: list[str], column: int) -> float:
     """One number of a table."""
     if not -len(row) <= column < len(row):
         raise InputFileError(f"{path}, line {line}: it has {len(row)} columns, and number {column + 1} is needed")
-    found = number(row[column])
+    found = as_number(row[column])
     if found is None:
         raise InputFileError(f"{path}, line {line}: {row[column][:40]!r} is not a number")
     return found
@@ -296,9 +296,9 @@ def cell(path: Path, line: int, row: list[str], column: int) -> float:
 
 def read_data(path: Path, classes: Any = None) -> tuple[Array, Array]:
     """(X, y) of a CSV whose last column is the target, with or without a header; classes: those that y is one of."""
-    found = text(path)
-    rows = table(path, found) if found.strip() else []
-    if rows and any(number(entry) is None for entry in rows[0][1][:-1]):
+    found = read_text(path)
+    rows = lines_with_cells(path, found) if found.strip() else []
+    if rows and any(as_number(entry) is None for entry in rows[0][1][:-1]):
         rows = rows[1:]  # the header
     if not rows:
         raise InputFileError(f"{path} has no samples: a row for each is needed, its target in the last column")

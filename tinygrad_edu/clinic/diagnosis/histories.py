@@ -61,7 +61,7 @@ class History:
         return text + (f" (not looked at: {', '.join(self.others)})." if self.others else ".")
 
 
-def plain(name: str) -> str:
+def comparable(name: str) -> str:
     """A name of a column as it is compared: "Train/Loss" and trainLoss are train_loss."""
     apart = re.sub(r"([a-z])([A-Z][a-z])", r"\1_\2", str(name).strip())
     return re.sub(r"[^a-z0-9]+", "_", apart.lower()).strip("_")
@@ -69,9 +69,9 @@ def plain(name: str) -> str:
 
 def history_of(columns: Mapping[str, Sequence[Any]]) -> History:
     """Columns by name as a History. Errors: SettingError where none, or more than one, may be the training loss."""
-    made = {name: numbers(name, values) for name, values in columns.items() if not is_bound(name)}
+    made = {name: filled_cells(name, values) for name, values in columns.items() if not is_bound(name)}
     losses = [name for name in made if is_loss(name) or falls_bare(name, made)]
-    training = [name for name in losses if not HELD_OUT.search(plain(name))]
+    training = [name for name in losses if not HELD_OUT.search(comparable(name))]
     held_out = [name for name in losses if name not in training]
     if not training:
         training, held_out = first_of_two(held_out, made)
@@ -79,12 +79,12 @@ def history_of(columns: Mapping[str, Sequence[Any]]) -> History:
     if taken is None:
         raise SettingError(question(list(columns), training, held_out))
     same = [name for name in held_out if kind(name) == kind(taken)] or held_out
-    validation = [name for name in same if not re.search(r"(^|_)test", plain(name))]
+    validation = [name for name in same if not re.search(r"(^|_)test", comparable(name))]
     other = choose_name(validation, made) or choose_name(same, made)
     if other is None and "validation_curve" in made and made["validation_curve"].size:
         other = "validation_curve"
     used = {taken, other}
-    rest = tuple(name for name in made if name not in used and plain(name) not in COUNTERS)
+    rest = tuple(name for name in made if name not in used and comparable(name) not in COUNTERS)
     return History(made[taken], made[other] if other else np.empty(0), taken, other or "", rest)
 
 
@@ -92,7 +92,7 @@ COUNTERS = ("epoch", "epochs", "step", "steps", "iteration", "time", "index", ""
 
 
 def is_loss(name: str) -> bool:
-    short = plain(name)
+    short = comparable(name)
     return short in BEST or (bool(LOSS.search(short)) and not NO_LOSS.search(short))
 
 
@@ -103,10 +103,10 @@ def is_bound(name: str) -> bool:
 
 def falls_bare(name: str, made: Mapping[str, Array]) -> bool:
     """Is it "train", or "test" beside it, where what "train" counts can only be a loss?"""
-    bare = next((each for each in made if plain(each) in BARE and len(made[each]) > 1), None)
-    if bare is None or plain(name) in COUNTERS or not (name == bare or not kind(name)):
+    bare = next((each for each in made if comparable(each) in BARE and len(made[each]) > 1), None)
+    if bare is None or comparable(name) in COUNTERS or not (name == bare or not kind(name)):
         return False
-    beside = next((made[each] for each in made if each != bare and HELD_OUT.search(plain(each))), np.empty(0))
+    beside = next((made[each] for each in made if each != bare and HELD_OUT.search(comparable(each))), np.empty(0))
     return no_accuracy(made[bare], beside)
 
 
@@ -127,7 +127,7 @@ def first_of_two(held_out: list[str], made: Mapping[str, Array]) -> tuple[list[s
     It is taken for that where its loss ends below that of the other, as a training loss does.
     """
     numbered = [
-        name for name in held_out if re.match(r"(validation|valid|eval)_\d(_|$)", plain(name)) and len(made[name])
+        name for name in held_out if re.match(r"(validation|valid|eval)_\d(_|$)", comparable(name)) and len(made[name])
     ]
     pairs = len(numbered) == 2 and len({kind(name) for name in numbered}) == 1
     if pairs and made[numbered[0]][-1] <= made[numbered[1]][-1]:
@@ -140,7 +140,7 @@ WHOSE = r"(^|_)(train|training|learn|val|valid|validation|test|eval|dev|epoch)(_
 
 def kind(name: str) -> str:
     """A name without what says whose it is: train_loss_epoch and val_loss_epoch are of one kind."""
-    return re.sub(WHOSE, "", plain(name)).strip("_")
+    return re.sub(WHOSE, "", comparable(name)).strip("_")
 
 
 def choose_name(names: list[str], made: Mapping[str, Array]) -> str | None:
@@ -148,10 +148,10 @@ def choose_name(names: list[str], made: Mapping[str, Array]) -> str | None:
     names = [name for name in names if made[name].size]
     for usual in BEST:
         for name in names:
-            if plain(name) == usual:
+            if comparable(name) == usual:
                 return name
-    whole = [name for name in names if not plain(name).endswith("_step")] or names
-    whole.sort(key=lambda name: not re.match(r"train|learn", plain(name)))
+    whole = [name for name in names if not comparable(name).endswith("_step")] or names
+    whole.sort(key=lambda name: not re.match(r"train|learn", comparable(name)))
     return whole[0] if len(whole) == 1 or len({kind(name) for name in whole}) == 1 else None
 
 
@@ -164,7 +164,7 @@ def question(names: list[str], training: list[str], held_out: list[str]) -> str:
     return f"no column of a loss (loss_curve, losses, loss, train_loss); it has: {', '.join(names) or 'nothing'}"
 
 
-def numbers(name: str, values: ArrayLike) -> Array:
+def filled_cells(name: str, values: ArrayLike) -> Array:
     """A column without its blank cells, which other measurements stand beside."""
     if isinstance(values, Mapping):  # pandas: by the number of the row
         values = list(values.values())
@@ -187,17 +187,17 @@ def is_blank(x: ArrayLike) -> bool:
 # Records of JSON
 
 
-def columns_of(record: Any) -> Columns | None:
+def json_columns(record: Any) -> Columns | None:
     """The columns in a record of JSON, in each form that tools give them; None where it is none of these."""
     if isinstance(record, Mapping):
         for inner in ("history", "metrics", "log_history", "logs"):
-            if isinstance(record.get(inner), (Mapping, list)) and columns_of(record[inner]):
-                return columns_of(record[inner])
+            if isinstance(record.get(inner), (Mapping, list)) and json_columns(record[inner]):
+                return json_columns(record[inner])
         if is_split(record.get("columns"), record.get("data")):
             return {str(name): [row[i] for row in record["data"]] for i, name in enumerate(record["columns"])}
         rows = [x for x in record.values() if isinstance(x, Mapping)]
         if rows and all(str(key).isdigit() for key in record) and len(rows) == len(record):  # orient="index"
-            return columns_of(rows)
+            return json_columns(rows)
         return {k: v for name in record for k, v in columns_in(str(name), record[name])}
     if isinstance(record, list) and record and all(isinstance(row, Mapping) for row in record):
         flat = [dict(flat_of(row)) for row in record]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from tinygrad_edu.clinic.diagnosis.histories import COUNTERS, HELD_OUT, Columns, is_blank, is_loss, plain
+from tinygrad_edu.clinic.diagnosis.histories import COUNTERS, HELD_OUT, Columns, comparable, is_blank, is_loss
 
 Cells = list[str]
 SETS = r"train(?:ing)?|val(?:id(?:ation)?)?|test(?:ing)?|eval(?:uation)?|dev|learn"
@@ -48,7 +48,7 @@ def named_in(lines: Iterable[str]) -> Columns | None:
     for number, (line, set_name) in enumerate(with_heads(lines)):
         heading = EPOCH.search(line) or BOOSTED.search(line)
         here = next(filter(None, heading.groups()), here) if heading else here
-        if found := dict(entries(line, set_name)):  # of several lines of an epoch the last one holds its means
+        if found := dict(named_numbers(line, set_name)):  # of several lines of an epoch the last one holds its means
             epochs.setdefault(number if here is None else here, {}).update(found)
     names = dict.fromkeys(name for row in epochs.values() for name in row)
     columns = {name: [row[name] for row in epochs.values() if name in row] for name in names}
@@ -64,16 +64,16 @@ def with_heads(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
         head = found["set"] if found else ""
 
 
-def entries(line: str, head: str) -> Iterator[tuple[str, float]]:
+def named_numbers(line: str, head: str) -> Iterator[tuple[str, float]]:
     """(name, number) of each entry; one that does not say of which samples it is, is of those named before it."""
     if value := OF_R.match(line):
         yield "loss", float(value["number"])
     for m in ENTRY.finditer(line):
-        name, sets = plain(m["name"]), [head, *(x["set"] for x in SET.finditer(line[: m.start()]))]
+        name, sets = comparable(m["name"]), [head, *(x["set"] for x in SET.finditer(line[: m.start()]))]
         named = bool(re.match(rf"({SETS})(_|$)", name))
-        held_out = HELD_OUT.match(plain(sets[-1])) is not None
+        held_out = HELD_OUT.match(comparable(sets[-1])) is not None
         if name not in COUNTERS:
-            yield f"{plain(sets[-1])}_{name}" if held_out and not named else name, float(m["number"])
+            yield f"{comparable(sets[-1])}_{name}" if held_out and not named else name, float(m["number"])
 
 
 # Tables

@@ -91,14 +91,14 @@ class Diagnosis:
         if self.setup is None or self.task is None or self.model is None:
             raise SettingError("apply(): a loss curve has no model and no data; use diagnose(run)")
         if self.healthy:
-            return settings(self.setup, {}), self.model
+            return settings_by_name(self.setup, {}), self.model
         trial = self.causes[0].trial if self.causes else None
         if trial is None:
             what = self.causes[0].code if self.causes else "an unknown cause"
             raise SettingError(f"apply(): no change of settings is known to fix {what}")
         best = max(zip(trial.worths, range(trial.count), strict=True))[1]
         run: Trained = trial.runs[best]
-        return settings(trial.setup, {"seed": run.seed}), apply_setup(
+        return settings_by_name(trial.setup, {"seed": run.seed}), apply_setup(
             run.model, trial.setup, self.task, self.setup, run.seed
         )
 
@@ -120,18 +120,18 @@ class Diagnosis:
             ("Not checked:", self.not_checked),
         ):
             text += ["", title, *(f"   {row}" for row in rows)] if rows else []
-        return [line for part in text for line in fold(part)]
+        return [line for part in text for line in wrap_line(part)]
 
     def _repr_html_(self) -> str:
         return card(self)
 
 
-def fold(line: str) -> list[str]:
+def wrap_line(line: str) -> list[str]:
     """A line of the card in lines of its width."""
     indent = " " * (len(line) - len(line.lstrip()) + 3)
     return wrap(line.lstrip(), WIDTH, initial_indent=indent[3:], subsequent_indent=indent) or [""]
 
 
-def settings(setup: Setup, more: Mapping[str, Any]) -> dict[str, Any]:
+def settings_by_name(setup: Setup, more: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a setup by name, apart from the network itself."""
     return {**{k: v for k, v in vars(setup).items() if k != "pattern"}, **more}

@@ -15,7 +15,7 @@ from tinygrad_edu.clinic.diagnosis.beginning import with_its_start
 from tinygrad_edu.clinic.diagnosis.causes.changes import other_form
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, PROVED_OTHERWISE, texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
-from tinygrad_edu.clinic.diagnosis.combined import steady, together
+from tinygrad_edu.clinic.diagnosis.combined import fewest_together, steady
 from tinygrad_edu.clinic.diagnosis.companions import SUSPECTED
 from tinygrad_edu.clinic.diagnosis.facts.look import copies, principal, reconstructs
 from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
@@ -35,7 +35,7 @@ from tinygrad_edu.clinic.diagnosis.symptoms.data import of_data
 from tinygrad_edu.clinic.diagnosis.symptoms.network import of_network
 from tinygrad_edu.clinic.diagnosis.symptoms.seeds import of_seeds
 from tinygrad_edu.clinic.diagnosis.walk import walk_back
-from tinygrad_edu.clinic.diagnosis.words import lines
+from tinygrad_edu.clinic.diagnosis.words import change_lines
 
 MOST_OF = 0.8  # of other seeds reach the goal where a run is healthy
 MOSTLY = 0.5  # of them reach it where bad luck is likelier than a fault that few starts survive
@@ -111,7 +111,7 @@ class Consultation:
         if t.as_is.share >= MOST_OF or self.near():
             misses = "misses the goal by less than its standard error" if self.all_but else "reaches the goal"
             return self.healthy(f"Healthy: this run {misses}")
-        causes = single(t, SUSPECTED, self.looked_at) or together(t)
+        causes = single(t, SUSPECTED, self.looked_at) or fewest_together(t)
         if causes:
             return self.named(causes)
         if t.as_is.share >= LUCK:
@@ -133,7 +133,7 @@ class Consultation:
         if causes and likely and t.suspicion(causes[0].code) < CLEAR:
             causes, lucky = [*lucky, *causes], []
         first = [*causes, *lucky] if likely or causes else []
-        causes = steady(t, first) or (walk_back(t) if t.slow else []) or together(t) or walk_back(t) or lucky
+        causes = steady(t, first) or (walk_back(t) if t.slow else []) or fewest_together(t) or walk_back(t) or lucky
         causes = causes or single(t, 1e-9, self.looked_at) or self.represented() or by_lower_goal(t)
         return self.named(causes) if causes else self.nothing()
 
@@ -325,7 +325,7 @@ class Consultation:
 
     def card(self, healthy: bool | None, causes: list[FoundCause], summary: str) -> Diagnosis:
         t, setup = self.trials, self.subject.setup
-        causes = [replace(c, remedy=f"{c.remedy} {lines(setup, c.change)}".strip()) for c in causes]
+        causes = [replace(c, remedy=f"{c.remedy} {change_lines(setup, c.change)}".strip()) for c in causes]
         named = {cause.code for cause in causes} | {cause.trial.code for cause in causes if cause.trial}
         tried = [str(x) for x in t.done if x.code not in named and not x.beats(t.as_is)] if healthy is False else []
         return Diagnosis(

@@ -12,7 +12,7 @@ from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
-from tinygrad_edu.clinic.diagnosis.proof.baseline import STEPS, reference
+from tinygrad_edu.clinic.diagnosis.proof.baseline import STEPS, reference_of
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial, short
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
 from tinygrad_edu.clinic.diagnosis.result import FoundCause
@@ -27,7 +27,7 @@ SPARED = 0.3  # of the seeds, more than without another group, that reach it wit
 
 
 @dataclass(frozen=True)
-class Group:
+class SettingGroup:
     """Settings that are changed together; `codes`, the causes that they may stand for, the most suspected is named."""
 
     fields: tuple[str, ...]
@@ -35,25 +35,27 @@ class Group:
 
 
 GROUPS = {  # the least suspected first, so that they are undone first
-    "normalization": Group(("norm",), ("vanishing_gradient", "batch_norm_statistics")),
-    "dropout": Group(("dropout",), ("dropout_too_high",)),
-    "stopping": Group(("tol", "patience"), ("stopped_too_early",)),
-    "clipping": Group(("clip_norm", "clip_value"), ("clip_too_tight",)),
-    "order": Group(("shuffle",), ("not_shuffled",)),
-    "bias": Group(("bias",), ("missing_bias",)),
-    "weights": Group(("weights",), ("class_imbalance",)),
-    "start": Group(("init",), ("init_too_large", "symmetric_init", "saturated_activations", "dead_relu")),
-    "batches": Group(("batch_size",), ("batch_too_large_for_epochs",)),
-    "targets": Group(("targets",), ("targets_out_of_range",)),
-    "inputs": Group(("inputs",), ("inputs_not_scaled",)),
-    "layers": Group(("sizes",), ("too_small_network",)),
-    "activation": Group(("activation",), ("no_activation", "dead_relu", "saturated_activations", "vanishing_gradient")),
-    "steps": Group(
+    "normalization": SettingGroup(("norm",), ("vanishing_gradient", "batch_norm_statistics")),
+    "dropout": SettingGroup(("dropout",), ("dropout_too_high",)),
+    "stopping": SettingGroup(("tol", "patience"), ("stopped_too_early",)),
+    "clipping": SettingGroup(("clip_norm", "clip_value"), ("clip_too_tight",)),
+    "order": SettingGroup(("shuffle",), ("not_shuffled",)),
+    "bias": SettingGroup(("bias",), ("missing_bias",)),
+    "weights": SettingGroup(("weights",), ("class_imbalance",)),
+    "start": SettingGroup(("init",), ("init_too_large", "symmetric_init", "saturated_activations", "dead_relu")),
+    "batches": SettingGroup(("batch_size",), ("batch_too_large_for_epochs",)),
+    "targets": SettingGroup(("targets",), ("targets_out_of_range",)),
+    "inputs": SettingGroup(("inputs",), ("inputs_not_scaled",)),
+    "layers": SettingGroup(("sizes",), ("too_small_network",)),
+    "activation": SettingGroup(
+        ("activation",), ("no_activation", "dead_relu", "saturated_activations", "vanishing_gradient")
+    ),
+    "steps": SettingGroup(
         ("optimizer", "lr", "options"),
         ("lr_too_low", "lr_too_high", "momentum_too_high", "weight_decay_too_high", "schedule_freezes_early"),
     ),
-    "epochs": Group(("epochs",), ("too_few_epochs",)),
-    "output": Group(("loss", "coding", "out_activation"), ("wrong_loss", "wrong_output_activation")),
+    "epochs": SettingGroup(("epochs",), ("too_few_epochs",)),
+    "output": SettingGroup(("loss", "coding", "out_activation"), ("wrong_loss", "wrong_output_activation")),
 }
 
 
@@ -63,7 +65,7 @@ def walk_back(t: Trials) -> list[FoundCause]:
     setup = t.record.setup.but(plain)
     if setup.optimizer in ("LBFGS", "lbfgs") and setup.estimator is None:
         return []
-    goal = reference(task) if setup.pattern is None else well_trained(setup, task)
+    goal = reference_of(task) if setup.pattern is None else well_trained(setup, task)
     kept = [name for name, group in GROUPS.items() if differs(setup, goal, group)]
     build: Callable[[list[str]], dict[str, Any]] = lambda names: {**plain, **change(setup, goal, names)}  # noqa: E731
     whole = t.trial(build(kept), "reference")
@@ -82,7 +84,7 @@ def walk_back(t: Trials) -> list[FoundCause]:
             needed[name] = trial
     whole = own_optimizer(t, whole, kept)
     order = [name for name in suspects_first(t, kept, needed) if name in needed]
-    return [part(t, name, needed[name], whole, kept, name == order[0]) for name in order]
+    return [cause_of_group(t, name, needed[name], whole, kept, name == order[0]) for name in order]
 
 
 def well_trained(setup: Setup, task: Task) -> Setup:
@@ -111,7 +113,7 @@ def own_optimizer(t: Trials, whole: Trial, kept: list[str]) -> Trial:
     return whole
 
 
-def differs(setup: Setup, goal: Setup, group: Group) -> bool:
+def differs(setup: Setup, goal: Setup, group: SettingGroup) -> bool:
     return any(name in setup.changes_to(goal) for name in group.fields)
 
 
@@ -170,7 +172,7 @@ def of_activation(setup: Setup) -> tuple[str, ...]:
     return ("dead_relu",) if row.rectifies else ("saturated_activations", "vanishing_gradient")
 
 
-def part(t: Trials, name: str, without: Trial, whole: Trial, kept: list[str], first: bool) -> FoundCause:
+def cause_of_group(t: Trials, name: str, without: Trial, whole: Trial, kept: list[str], first: bool) -> FoundCause:
     """One group that cannot be undone; of the first one the proof lists the others, too."""
     setup = t.record.setup
     cause = BY_CODE[code_of(t, name, whole)]

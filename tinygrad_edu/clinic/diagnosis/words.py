@@ -19,7 +19,7 @@ TITLES = {
 COUNTS = "np.rint(X / step)"
 
 
-def lines(setup: Setup, change: Change) -> str:
+def change_lines(setup: Setup, change: Change) -> str:
     """The change as its user would write it; "" where the tool has no words of its own.
 
     >>> lines(Setup(sizes=(2, 4, 1), dialect="torch"), {"lr": 0.1})

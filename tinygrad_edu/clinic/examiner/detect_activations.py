@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.activations import ACTIVATIONS, softmax
-from tinygrad_edu.clinic.examiner.program import Program, Step, apply_node
+from tinygrad_edu.clinic.examiner.program import ForwardProgram, Step, apply_node
 from tinygrad_edu.core.aliases import ArrayLike
 
 Array = np.ndarray[Any, Any]
@@ -18,7 +18,7 @@ SOFTMAX = "softmax"
 FEW = 3  # numbers by which most functions are told apart before all are compared
 
 
-def mark_activations(program: Program) -> None:
+def mark_activations(program: ForwardProgram) -> None:
     """Set `activation` and `source` of every step that ends one.
 
     The last source found counts: a softmax does not change when the largest z is taken off, so it begins before that.
@@ -36,7 +36,7 @@ def mark_activations(program: Program) -> None:
                         step.partials = ACTIVATIONS[step.activation].slope_at_input(program.steps[source].y)
 
 
-def regions(program: Program, step: Step) -> Iterator[tuple[int, list[Step]]]:
+def regions(program: ForwardProgram, step: Step) -> Iterator[tuple[int, list[Step]]]:
     """(z, the steps from z to here) for each step z through which everything that comes here must pass."""
     region, frontier = [step], {p for p in step.parents if p >= 0}
     while frontier and len(region) <= (ROWS if step.operation == "div" and by_rows(region) else REACH):
@@ -58,7 +58,7 @@ def by_rows(region: list[Step]) -> bool:
     return len(region) > REACH and sum(x.operation not in ("getitem", "add") for x in region) <= 4
 
 
-def detect(program: Program, step: Step, source: int, region: list[Step]) -> str:
+def detect(program: ForwardProgram, step: Step, source: int, region: list[Step]) -> str:
     """The activation whose numbers the region computes from z: "tanh", "softmax:-1", or ""."""
     z = program.steps[source].y
     some, ends = z.ravel()[:FEW], step.y.ravel()[:FEW]
@@ -66,12 +66,12 @@ def detect(program: Program, step: Step, source: int, region: list[Step]) -> str
     if step.y.ndim and step.operation in ("div", "softmax", "mul", "exp"):
         axes = range(-min(step.y.ndim, 2), 0)
         candidates |= {f"{SOFTMAX}:{k}": lambda x, k=k: softmax(x, k) for k in axes if step.y.shape[k] > 1}  # type: ignore[misc]
-    found = [name for name, function in candidates.items() if same(function(z), step.y)]
+    found = [name for name, function in candidates.items() if near_in_shape(function(z), step.y)]
     pieces = {name: ACTIVATIONS[name].pieces for name in found if name in ACTIVATIONS}
     return next((n for n in found if is_confirmed(candidates[n], source, region, z, pieces.get(n, ((-2.0, 2.0),)))), "")
 
 
-def same(a: Array, b: Array) -> bool:
+def near_in_shape(a: Array, b: Array) -> bool:
     return a.shape == b.shape and near(a, b)
 
 
@@ -82,19 +82,19 @@ def near(a: Array, b: Array) -> bool:
 
 def is_confirmed(function: Any, source: int, region: list[Step], z: Array, pieces: Any = ((-2.0, 2.0),)) -> bool:
     """Does it hold for other numbers too? A mask that the forward has fixed can be judged by its own z only."""
-    masked = any(is_mask(x) for step in region for x in constants(step))
+    masked = any(is_like_mask(x) for step in region for x in constants(step))
     if masked:
         return bool((z > 0.0).any() and (z <= 0.0).any()) or all(step.operation != "mul" for step in region)
     rng = np.random.default_rng(0)
     drawn = [np.asarray(rng.uniform(low, high, z.shape)) for low, high in pieces]
-    return all(same(function(x), replay(source, region, x)) for x in (*drawn, *(-x for x in drawn)))
+    return all(near_in_shape(function(x), replay(source, region, x)) for x in (*drawn, *(-x for x in drawn)))
 
 
 def constants(step: Step) -> list[Any]:
     return [x for x, p in zip(step.node.parents, step.parents, strict=True) if p < 0]
 
 
-def is_mask(x: ArrayLike) -> bool:
+def is_like_mask(x: ArrayLike) -> bool:
     """Booleans, or an array of noughts and ones as (z > 0) * 1.0 makes it."""
     array = np.asarray(x)
     return array.dtype.kind == "b" or (array.size > 1 and bool(np.isin(array, (0.0, 1.0)).all()))

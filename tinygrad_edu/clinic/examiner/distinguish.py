@@ -53,7 +53,7 @@ def add_probe(report: BackpropReport, learner: Learner, network_at: NetworkAt) -
     for _ in range(TRIES):
         params = {name: np.round(rng.normal(size=x.shape), 2) for name, x in learner.params.items()}
         net, there = network_or_none(network_at, params), Learner(params, {}, learner.lr)
-        best, *others = (gradients(net, there, e) if net else {} for e in report.explanations[:OTHERS])
+        best, *others = (learner_gradients(net, there, e) if net else {} for e in report.explanations[:OTHERS])
         compared |= bool(best) and any(others)
         pairs = ((report.explanations[0], e) for e in report.explanations[1:OTHERS])
         tried = (largest(best, g, params, pair) for g, pair in zip(others, pairs, strict=True))
@@ -72,13 +72,13 @@ def network_or_none(network_at: NetworkAt, params: dict[str, Array]) -> Network 
         return None
 
 
-def gradients(net: Network, learner: Learner, explanation: Explained) -> dict[str, Array]:
+def learner_gradients(net: Network, learner: Learner, explanation: Explained) -> dict[str, Array]:
     """What the learner's backward gives at these parameters if the explanation holds; {} where that cannot be said.
 
     A slip may use the learner's own gradients (weights updated too early), so they are computed again with those that
     come out, once for each layer.
     """
-    found = Search(net, Learner(learner.params, zeros(learner.params), learner.lr), {}).true
+    found = Search(net, Learner(learner.params, zero_gradients(learner.params), learner.lr), {}).true
     with np.errstate(all="ignore"):
         for _ in range(1 + len({layer.number for layer in net.layers})):
             search = Search(net, Learner(learner.params, found, learner.lr), {})
@@ -87,14 +87,14 @@ def gradients(net: Network, learner: Learner, explanation: Explained) -> dict[st
                 return {}
             found = {name: search.gradient(chosen, name) for name in search.names}
     rows = {s.name for s in explanation if s.mutant and not (s.mutant.changes or s.mutant.scales)}  # of another shape
-    return {n: g for n, g in found.items() if n not in rows} if all(map(finite, found.values())) else {}
+    return {n: g for n, g in found.items() if n not in rows} if all(map(all_finite, found.values())) else {}
 
 
-def finite(g: Array) -> bool:
+def all_finite(g: Array) -> bool:
     return bool(np.isfinite(g).all())
 
 
-def zeros(params: Mapping[str, Array]) -> dict[str, Array]:
+def zero_gradients(params: Mapping[str, Array]) -> dict[str, Array]:
     return {name: np.zeros_like(x) for name, x in params.items()}
 
 

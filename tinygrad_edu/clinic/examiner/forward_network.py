@@ -11,7 +11,7 @@ from tinygrad_edu.clinic.examiner.book import total
 from tinygrad_edu.clinic.examiner.inputs import LearnerForward, loss_number
 from tinygrad_edu.clinic.examiner.lists import network_on_values, small_enough, stand_in
 from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.tracing import record
+from tinygrad_edu.clinic.examiner.tracing import trace_call
 from tinygrad_edu.errors import DetachedError, ExaminerError
 
 Array = np.ndarray[Any, Any]
@@ -44,7 +44,7 @@ def on_arrays(learner: LearnerForward, params: Mapping[str, Array], loss: float)
     """The forward traced on arrays, or why not."""
     try:
         learner.rewind()
-        net = Network(record(learner.function, params, learner.form, learner.roots, learner.part))
+        net = Network(trace_call(learner.function, params, learner.form, learner.roots, learner.part))
         if learner.part is not None:  # the whole has been compared before
             return net, ""
         traced = loss_number(net.steps[-1].y)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.checks import number, optional
-from tinygrad_edu.clinic.examiner.reachable import State
+from tinygrad_edu.clinic.examiner.reachable import MutableState
 from tinygrad_edu.clinic.examiner.structure import Structure
 from tinygrad_edu.errors import ExaminerError, NameNotFoundError, ShapeError, unknown_name
 
@@ -92,7 +92,7 @@ class LearnerForward:
 
     function: Forward
     form: Structure
-    state: State | None = None
+    state: MutableState | None = None
     held_by: tuple[Any, ...] = ()  # what the function reaches, where it is ours and the learner's is inside
     whole: bool = False  # put back everything before a call, not the generators alone
     part: Callable[[Any], Any] | None = None  # of the traced loss: the part of it that is examined

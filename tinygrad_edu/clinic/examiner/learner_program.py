@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.clinic.examiner.inputs import finite_array
-from tinygrad_edu.clinic.examiner.reachable import Place, State, places, walk
+from tinygrad_edu.clinic.examiner.reachable import MutableState, Place, spots_in, walk
 from tinygrad_edu.clinic.examiner.structure import Leaf, Structure, without_graph
 from tinygrad_edu.errors import ExaminerError
 
@@ -25,7 +25,7 @@ class LearnerProgram:
     obj: Any
     step: Callable[[], Any]
     measure: Callable[[], Any]
-    state: State
+    state: MutableState
     name: str
 
     @property
@@ -88,7 +88,7 @@ class LearnerProgram:
 
     def find_spots(self) -> None:
         self.spots: dict[int, list[Place]] = {}
-        for place in places(self.roots):
+        for place in spots_in(self.roots):
             if isinstance(place.value, np.ndarray):
                 self.spots.setdefault(id(place.value), []).append(place)
 
@@ -154,8 +154,8 @@ def floats_in(roots: Iterable[Any]) -> tuple[list[Array], list[Any]]:
             arrays.append(x.copy())
         elif isinstance(x, types.FunctionType):
             numbers += [c for c in constants_of(x.__code__) if isinstance(c, float)]
-    numbers += [place.value for place in places(roots) if isinstance(place.value, (int, float))]
-    for place in places(roots):
+    numbers += [place.value for place in spots_in(roots) if isinstance(place.value, (int, float))]
+    for place in spots_in(roots):
         if isinstance(place.value, tuple):
             numbers += [x for x in place.value if isinstance(x, (int, float))]
     return arrays, [x for x in numbers if not isinstance(x, bool)]
@@ -182,5 +182,5 @@ def rate_of(
         c = float(np.vdot(g, d)) / (float(np.vdot(g, g)) or 1.0) if d.shape == g.shape else 0.0
         if c > 0.0 and np.linalg.norm(d - c * g) <= 1e-6 * np.linalg.norm(d):
             ratios.append(c)
-    held = [p.value for p in places(program.roots) if str(p.key).lower() in RATES and isinstance(p.value, float)]
+    held = [p.value for p in spots_in(program.roots) if str(p.key).lower() in RATES and isinstance(p.value, float)]
     return float(np.median(ratios)) if ratios else (held[0] if held else 1.0)

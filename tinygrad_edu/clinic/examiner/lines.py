@@ -30,7 +30,7 @@ from tinygrad_edu.clinic.examiner.factor_lines import (
 )
 from tinygrad_edu.clinic.examiner.recording import RESULT, Key, Made, Recording, key_of
 from tinygrad_edu.clinic.examiner.trail import FORWARD, MADE, PART, PASSES, RIGHT, SCALED, UNKNOWN, Trail
-from tinygrad_edu.clinic.examiner.untouched import is_gradient, last_of, plain
+from tinygrad_edu.clinic.examiner.untouched import is_gradient, last_of, letters_and_digits
 
 Array = np.ndarray[Any, Any]
 PLAIN = re.compile(r"return [\w.\[\], ]+")
@@ -266,7 +266,7 @@ def last_named(made: Made, name: str) -> Made:
 
     The first line that did: to hand dW1 on under that name is right. Else the last whose name has the other's in it.
     """
-    own = plain(last_of(name))
+    own = letters_and_digits(last_of(name))
     first = [n for n in made.named if n[2] != RESULT and is_gradient(n[2], own)][:1]
     for file, line, variable, _ in first or reversed(made.named):
         if name.rpartition(".")[2] in variable:

@@ -27,11 +27,11 @@ from tinygrad_edu.clinic.examiner.inputs import LearnerForward
 from tinygrad_edu.clinic.examiner.layers import Layer, Use
 from tinygrad_edu.clinic.examiner.network import Network
 from tinygrad_edu.clinic.examiner.patch_math import operations_for_math
-from tinygrad_edu.clinic.examiner.program import Program
+from tinygrad_edu.clinic.examiner.program import ForwardProgram
 from tinygrad_edu.clinic.examiner.reachable import walk
 from tinygrad_edu.clinic.examiner.traced_numpy import object_world
-from tinygrad_edu.clinic.examiner.tracing import list_program, record
-from tinygrad_edu.clinic.examiner.vectorize import NoLayersError, rebuilt
+from tinygrad_edu.clinic.examiner.tracing import list_program, trace_call
+from tinygrad_edu.clinic.examiner.vectorize import NoLayersError, rebuild_loss
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.value import PARENTS, Value
@@ -84,7 +84,7 @@ def network_of_values(loss: Value, leaves: Mapping[str, Array], params: Mapping[
     exact = {n: np.array([w.grad for w in v]).reshape(params[n].shape) for n, v in leaves.items()}
     try:
         tensors = {n: Tensor(x, requires_grad=True, dtype=float, label=n) for n, x in params.items()}
-        net = Network(list_program(rebuilt(loss, leaves, tensors), tensors))
+        net = Network(list_program(rebuild_loss(loss, leaves, tensors), tensors))
         same = all(np.allclose(total(net, n), g, rtol=1e-9, atol=1e-14) for n, g in exact.items())
         reason = "" if same and net.layers else "written as arrays they give other gradients"
     except NoLayersError as error:
@@ -105,7 +105,7 @@ def scalars_of(loss: Value) -> tuple[Array, Array]:
 
 def stand_in(params: Mapping[str, Array], gradients: Mapping[str, Array]) -> Network:
     """A network with these gradients and no layers: the loss Σ w·∂L/∂w has the same slope."""
-    program: Program = record(lambda p: sum((p[n] * g).sum() for n, g in gradients.items()), params)
+    program: ForwardProgram = trace_call(lambda p: sum((p[n] * g).sum() for n, g in gradients.items()), params)
     net = Network(program)
     net.penalties, net.samples = [], 1  # what a single number is multiplied by could be taken for a penalty
     net.uses = {n: [Use(u.step, u.slot, n, 1 - u.slot) for u in uses] for n, uses in net.uses.items()}

@@ -36,7 +36,7 @@ class Part:
         return total_of(self.node[index]) * self.factor
 
 
-def name_of(node: Any) -> str:
+def operation_name(node: Any) -> str:
     return node.op.name if node.op else ""
 
 
@@ -44,14 +44,14 @@ def number_of(node: Any) -> Any:
     return node.array if isinstance(node, Tensor) else node.data
 
 
-def number(x: Any) -> float | None:
+def as_number(x: Any) -> float | None:
     """A plain number, or one that depends on nothing."""
     if isinstance(x, Value):
         return None if x.parents or x.label else float(x.data)
     return None if isinstance(x, Tensor) or np.size(x) != 1 else float(np.reshape(x, ()))
 
 
-def parts_of(loss: Any, axis: int = 0) -> list[Part]:
+def summands_of(loss: Any, axis: int = 0) -> list[Part]:
     """What is added to make the loss; rows of a batch along `axis`."""
     terms: list[tuple[Any, float]] = []
     waiting: list[tuple[Any, float]] = [(loss, 1.0)]
@@ -63,15 +63,15 @@ def parts_of(loss: Any, axis: int = 0) -> list[Part]:
         else:
             waiting += reversed(further)
     if len(terms) == 1:  # one reduction over a batch; else each term is a sample's
-        return rows(*terms[0], axis)
+        return sums_of_rows(*terms[0], axis)
     return [Part(node, c) for node, c in terms]
 
 
 def opened(node: Any, c: float) -> list[tuple[Any, float]] | None:
     """The parents of a sum, a difference, a scalar multiple, with their factors; None for what is none of these."""
-    if number(node) is not None:
+    if as_number(node) is not None:
         return []
-    operation, parents = name_of(node), node.parents
+    operation, parents = operation_name(node), node.parents
     if np.size(number_of(node)) > 1:
         return None
     if operation in ("add", "sub"):
@@ -81,7 +81,7 @@ def opened(node: Any, c: float) -> list[tuple[Any, float]] | None:
     if operation in ("reshape", "pos", "getitem") and np.size(number_of(parents[0])) == 1:
         return [(parents[0], c)]
     if operation in ("mul", "div"):
-        numbers = [number(p) for p in parents]
+        numbers = [as_number(p) for p in parents]
         if numbers[1] is not None:
             return [(parents[0], c * numbers[1] if operation == "mul" else c / numbers[1])]
         if numbers[0] is not None and operation == "mul":
@@ -89,13 +89,13 @@ def opened(node: Any, c: float) -> list[tuple[Any, float]] | None:
     return None
 
 
-def rows(node: Any, c: float, axis: int) -> list[Part]:
+def sums_of_rows(node: Any, c: float, axis: int) -> list[Part]:
     """A sum over an array as the sums of its rows, through sums over the other axes."""
-    if not isinstance(node, Tensor) or name_of(node) not in REDUCTIONS:
+    if not isinstance(node, Tensor) or operation_name(node) not in REDUCTIONS:
         return [Part(node, c)]
     inner = node.parents[0]
-    c = c / inner.array.size if name_of(node) == "mean" else c
-    while isinstance(inner, Tensor) and name_of(inner) == "neg":
+    c = c / inner.array.size if operation_name(node) == "mean" else c
+    while isinstance(inner, Tensor) and operation_name(inner) == "neg":
         inner, c = inner.parents[0], -c
     if inner.array.ndim <= axis or inner.array.shape[axis] < 2:
         axis = int(np.argmax(inner.array.shape)) if inner.array.ndim else 0
@@ -108,7 +108,7 @@ def some_parts(chosen: Sequence[int], axis: int = 0) -> Any:
     """A function of the loss: the sum of these of its parts."""
 
     def pick(loss: Any) -> Any:
-        parts = parts_of(loss, axis)
+        parts = summands_of(loss, axis)
         picked = [parts[k].loss for k in chosen]
         made = picked[0]
         for other in picked[1:]:

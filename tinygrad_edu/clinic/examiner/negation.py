@@ -33,7 +33,7 @@ def undo_negation(loss: Tensor) -> Tensor:
         for z in [opposite(node.parents[0])]
         if z is not None
     }
-    return rebuilt(nodes, turned) if turned else loss
+    return rebuild_last(nodes, turned) if turned else loss
 
 
 def in_a_sigmoid(node: Tensor, children: Mapping[int, Sequence[Tensor]]) -> bool:
@@ -84,7 +84,7 @@ def with_opposite(product: Tensor, slot: int) -> Any:
     return product.op(*parts, **product.options)  # type: ignore[misc]
 
 
-def rebuilt(nodes: Sequence[Tensor], turned: Mapping[int, Tensor]) -> Tensor:
+def rebuild_last(nodes: Sequence[Tensor], turned: Mapping[int, Tensor]) -> Tensor:
     """The last of the nodes, with exp(-z) in place of each exp in `turned`."""
     new: dict[int, Tensor] = {}
     for node in nodes:

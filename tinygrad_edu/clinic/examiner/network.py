@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.activations import sigmoid, softmax
 from tinygrad_edu.clinic.examiner.layers import Layer, Use, neighbours
-from tinygrad_edu.clinic.examiner.program import Program, Step
+from tinygrad_edu.clinic.examiner.program import ForwardProgram, Step
 
 Array = np.ndarray[Any, Any]
 PRODUCTS = ("matmul", "mul")
@@ -23,7 +23,7 @@ PENALTY = ("square", "mul", "pow", "abs", "sum", "add", "sqrt", "div", "matmul",
 class Network:
     """A program with what its steps mean."""
 
-    program: Program
+    program: ForwardProgram
     layers: list[Layer] = field(default_factory=list)
     uses: dict[str, list[Use]] = field(default_factory=dict)  # parameter → every use of it
     penalties: list[Use] = field(default_factory=list)  # uses in a regularisation term
@@ -205,7 +205,7 @@ class Network:
 
     def error_of(self, layer: Layer, p: Array) -> tuple[Array, float] | None:
         g = self.gradient(layer.end)
-        for t in targets(self.program, layer.end, p):
+        for t in constants_as_targets(self.program, layer.end, p):
             for shape in (p - t, (p - t) / (p * (1.0 - p)), -t / p):
                 factor = proportion(shape, g)
                 if factor is not None:
@@ -226,7 +226,7 @@ def proportion(shape: Array, g: Array) -> float | None:
     return factor if np.linalg.norm(g - factor * shape) <= 1e-7 * np.linalg.norm(g) and factor else None
 
 
-def targets(program: Program, end: int, p: Array) -> Iterator[Array]:
+def constants_as_targets(program: ForwardProgram, end: int, p: Array) -> Iterator[Array]:
     """Constants of the loss that could be targets of predictions p: same size, or class numbers as an index."""
     for step in program.steps[end + 1 :]:
         for x, parent in zip(step.node.parents, step.parents, strict=True):
@@ -250,7 +250,7 @@ def data_slot(steps: list[Step], step: Step, slot: int) -> int:
     return -1 if parent >= 0 and steps[parent].parameter else other
 
 
-def penalty_steps(program: Program) -> set[int]:
+def penalty_steps(program: ForwardProgram) -> set[int]:
     """The steps of terms added to the loss that depend on parameters alone: λ·Σ w² and its like."""
     terms = terms_of(program)
     found: set[int] = set()
@@ -261,7 +261,7 @@ def penalty_steps(program: Program) -> set[int]:
     return found
 
 
-def terms_of(program: Program) -> list[int]:
+def terms_of(program: ForwardProgram) -> list[int]:
     """The steps that are added to make the loss."""
     stack, terms = [len(program.steps) - 1], []
     while stack:
@@ -276,7 +276,7 @@ def terms_of(program: Program) -> list[int]:
     return terms
 
 
-def below_term(program: Program, term: int) -> set[int]:
+def below_term(program: ForwardProgram, term: int) -> set[int]:
     stack, seen = [term], set()
     while stack:
         index = stack.pop()
@@ -286,7 +286,7 @@ def below_term(program: Program, term: int) -> set[int]:
     return seen
 
 
-def is_penalty(program: Program, inside: set[int]) -> bool:
+def is_penalty(program: ForwardProgram, inside: set[int]) -> bool:
     steps = [program.steps[i] for i in inside]
     large = any(np.size(x) > 1 for s in steps for x, p in zip(s.node.parents, s.parents, strict=True) if p < 0)
     return not large and all(s.operation in PENALTY and not s.activation for s in steps)

@@ -26,7 +26,7 @@ def add_up(numbers: Iterable[Any]) -> Any:
     return sum(listed) if any(isinstance(x, Value) for x in listed) else math.fsum(listed)
 
 
-def plain(test: Callable[[float], bool]) -> Callable[[Any], bool]:
+def of_number(test: Callable[[float], bool]) -> Callable[[Any], bool]:
     """isnan and its like, of the number in a Value."""
     return lambda x: test(x.data if isinstance(x, Value) else x)
 
@@ -39,7 +39,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "log2": lambda x: logarithm(x, 2.0),
     "log10": lambda x: logarithm(x, 10.0),
     "hypot": lambda *x: ops.sqrt(sum(a * a for a in x)),
-    **{test.__name__: plain(test) for test in (math.isnan, math.isinf, math.isfinite)},
+    **{test.__name__: of_number(test) for test in (math.isnan, math.isinf, math.isfinite)},
 }
 
 
@@ -54,7 +54,7 @@ def operations_for_math(forward: Callable[..., Any]) -> Iterator[None]:
         cell
         for f in functions_of(forward)
         for cell in f.__closure__ or ()
-        if exchange(inside(cell)) is not inside(cell)
+        if exchange(cell_contents(cell)) is not cell_contents(cell)
     ]
     before, held = [world[name] for world, name in places], [cell.cell_contents for cell in cells]
     try:
@@ -101,14 +101,14 @@ def functions_of(x: ArrayLike) -> list[types.FunctionType]:
     if isinstance(x, types.MethodType):
         return [*functions_of(x.__func__), *functions_of(type(x.__self__))]
     if isinstance(x, types.FunctionType):
-        held = [inside(cell) for cell in x.__closure__ or ()]
+        held = [cell_contents(cell) for cell in x.__closure__ or ()]
         return [x, *(f for y in held if isinstance(y, types.FunctionType) and y is not x for f in functions_of(y))]
     if isinstance(x, type):
         return [f for f in vars(x).values() if isinstance(f, types.FunctionType)]
     return functions_of(type(x)) if callable(x) and not isinstance(x, types.BuiltinFunctionType) else []
 
 
-def inside(cell: types.CellType) -> Any:
+def cell_contents(cell: types.CellType) -> Any:
     """What a cell holds; None while it is empty."""
     try:
         return cell.cell_contents

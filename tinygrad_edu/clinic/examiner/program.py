@@ -73,7 +73,7 @@ class Change:
 
 
 @dataclass(eq=False)
-class Program:
+class ForwardProgram:
     """The steps of a forward, parents first; the last is the loss."""
 
     steps: list[Step]
@@ -135,7 +135,7 @@ class Program:
             step, arrived[index] = self.steps[index], g
             done[index] = handed = pull_step(step, g)
             for change in edges.get(index, ()):
-                handed[change.slot] = fit(change.function(g), handed[change.slot])
+                handed[change.slot] = stretch_to(change.function(g), handed[change.slot])
             dirty.update(p for p in (above(step)[k] for k in step.live) if not self.steps[p].parameter)
         return done, arrived
 
@@ -223,7 +223,7 @@ def sum_to_shape(contribution: Array, like: Array) -> Array:
     return np.asarray(np.sum(contribution, axis=tuple(stretched))).reshape(like.shape)
 
 
-def fit(contribution: Array, like: Array) -> Array:
+def stretch_to(contribution: Array, like: Array) -> Array:
     """A contribution of a slip in the shape of the right one: stretched, or summed over what was stretched."""
     if contribution.__class__ is np.ndarray and contribution.shape == like.shape:
         return contribution

@@ -1,8 +1,8 @@
 """What a learner's program can reach: its state, copied so that it can be put back bit for bit.
 
 A program keeps numbers in attributes, lists, dicts, closures, default arguments and globals of its own modules. From
-the callables and objects that are handed over, `places` finds every spot that holds something; `State` copies what is
-mutable in them. Nothing is called and no property is read: only what lies there is looked at.
+the callables and objects that are handed over, `spots_in` finds every spot that holds something; `MutableState` copies
+what is mutable in them. Nothing is called and no property is read: only what lies there is looked at.
 """
 
 from __future__ import annotations
@@ -98,21 +98,21 @@ def closure_of(f: types.FunctionType) -> list[Any]:
     """What a learner's function can reach: closures, defaults, and the globals that its code names."""
     if is_installed(f.__globals__):
         return []
-    names = set(names_in(f.__code__))
-    cells = [contents(cell) for cell in f.__closure__ or ()]
+    names = set(names_of_code(f.__code__))
+    cells = [contents_of_cell(cell) for cell in f.__closure__ or ()]
     world = [f.__globals__[name] for name in names if name in f.__globals__]
     return [*cells, *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values(), *world, *vars(f).values()]
 
 
-def names_in(code: types.CodeType) -> Iterator[str]:
+def names_of_code(code: types.CodeType) -> Iterator[str]:
     """The names that a function and the functions inside it use."""
     yield from code.co_names
     for x in code.co_consts:
         if isinstance(x, types.CodeType):
-            yield from names_in(x)
+            yield from names_of_code(x)
 
 
-def contents(cell: types.CellType) -> Any:
+def contents_of_cell(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
     except ValueError:  # it is still empty
@@ -154,7 +154,7 @@ class Place:
             self.owner[self.key] = new
 
 
-def places(roots: Iterable[Any]) -> Iterator[Place]:
+def spots_in(roots: Iterable[Any]) -> Iterator[Place]:
     """Every spot in dicts, lists, attributes, closures, defaults and named globals that the roots lead to."""
     worlds: set[tuple[int, str]] = set()
     for x in walk(roots):
@@ -174,20 +174,20 @@ def places(roots: Iterable[Any]) -> Iterator[Place]:
 def of_function(f: types.FunctionType, worlds: set[tuple[int, str]]) -> Iterator[Place]:
     if is_installed(f.__globals__):
         return
-    cells = [cell for cell in f.__closure__ or () if contents(cell) is not None]  # an empty one stays empty
-    yield from (Place(cell, "", contents(cell)) for cell in cells)
+    cells = [cell for cell in f.__closure__ or () if contents_of_cell(cell) is not None]  # an empty one stays empty
+    yield from (Place(cell, "", contents_of_cell(cell)) for cell in cells)
     if f.__defaults__:
         yield Place(f, "__defaults__", f.__defaults__, attribute=True)
     if f.__kwdefaults__:
         yield from (Place(f.__kwdefaults__, key, value) for key, value in [*f.__kwdefaults__.items()])
-    for name in set(names_in(f.__code__)):
+    for name in set(names_of_code(f.__code__)):
         if name in f.__globals__ and (id(f.__globals__), name) not in worlds:
             worlds.add((id(f.__globals__), name))
             yield Place(f.__globals__, name, f.__globals__[name])
 
 
 @dataclass
-class State:
+class MutableState:
     """A copy of all that is mutable: contents of arrays, containers and attributes, generators of random numbers."""
 
     arrays: list[tuple[Array, Array]] = field(default_factory=list)
@@ -198,7 +198,7 @@ class State:
     random: tuple[Any, Any] = ()  # type: ignore[assignment]
 
     @classmethod
-    def of(cls, roots: Iterable[Any]) -> State:
+    def of(cls, roots: Iterable[Any]) -> MutableState:
         roots = [*roots]
         state = cls(random=(np.random.get_state(), random.getstate()))
         for x in walk(roots):
@@ -246,7 +246,7 @@ class State:
 
 def refill(container: Any, before: Any) -> None:
     """The same things in the same order; what has not changed is not touched."""
-    if flat(container) == flat(before):
+    if identities_inside(container) == identities_inside(before):
         return
     if isinstance(container, list):
         container[:] = before
@@ -259,7 +259,7 @@ def refill(container: Any, before: Any) -> None:
         container.extend(before) if isinstance(container, deque) else container.update(before)
 
 
-def flat(container: Any) -> list[int]:
+def identities_inside(container: Any) -> list[int]:
     """What a container holds, by identity."""
     items = [x for item in container.items() for x in item] if isinstance(container, dict) else container
     return [*map(id, items)]
@@ -285,7 +285,7 @@ def rewind(generator: Any, before: Any) -> None:
 
 
 @contextmanager
-def preserve(*roots: Any) -> Iterator[State]:
+def preserve(*roots: Any) -> Iterator[MutableState]:
     """Whatever happens inside, errors too, the learner's objects are as before afterwards.
 
     >>> weights = {"w": np.zeros(2)}
@@ -294,7 +294,7 @@ def preserve(*roots: Any) -> Iterator[State]:
     >>> weights["w"]
     array([0., 0.])
     """
-    state = State.of(roots)
+    state = MutableState.of(roots)
     try:
         yield state
     finally:

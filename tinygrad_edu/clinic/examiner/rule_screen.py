@@ -26,7 +26,7 @@ class Screen:
 
     def __init__(self, walk: Walk) -> None:
         self.walk = walk
-        self.chosen = choose(walk)
+        self.chosen = largest_entries(walk)
         self.change, self.slope = walk.changes[0][self.chosen], walk.slopes[0][self.chosen]
         self.weight = walk.flat(walk.weights[0])[self.chosen]
         lengths = [float(np.linalg.norm(x)) for _, x in walk.parts(walk.changes[0])]
@@ -78,7 +78,7 @@ class Screen:
         return np.asarray((share > 0.0) & near)
 
 
-def choose(walk: Walk) -> Array:
+def largest_entries(walk: Walk) -> Array:
     """The entries with the largest gradients of every parameter."""
     each = max(1, min(OF_EACH, OF_ALL // len(walk.names)))
     begin, found = 0, []

@@ -22,7 +22,7 @@ FREE = 2  # numbers that a factor without a name must explain: fewer could be ch
 
 
 @dataclass(frozen=True)
-class Group:
+class FactorGroup:
     """Parameters that share a factor when the slip is at one place."""
 
     names: frozenset[str]
@@ -55,7 +55,7 @@ class Factors:
                 powers = {m: (c or 0.0) ** (self.level[m] + first) for m in names}
                 if c and abs(c - 1.0) > 1e-6 and all(self.search.fits(m, powers[m] * base[m]) for m in names):
                     layers = tuple(self.search.net.layers)
-                    group = Group(frozenset(names), text, "δ = c·the right delta, again in each layer", layers)
+                    group = FactorGroup(frozenset(names), text, "δ = c·the right delta, again in each layer", layers)
                     yield self.explanation(before, self.mutant(group, c, powers), base)
 
     def combine(self) -> Iterator[Explanation]:
@@ -80,7 +80,7 @@ class Factors:
         for group in self.fitting(wrong, factor, base):
             yield self.explanation(before, self.mutant(group, factor), base)
 
-    def fitting(self, wrong: Sequence[str], factor: float, base: Mapping[str, Array]) -> Iterator[Group]:
+    def fitting(self, wrong: Sequence[str], factor: float, base: Mapping[str, Array]) -> Iterator[FactorGroup]:
         """The groups that hold all wrong gradients, and of the right ones only those that a factor leaves right."""
         for group in self.groups:
             others = group.names - set(wrong)
@@ -111,7 +111,7 @@ class Factors:
         gradients = {n: mutant.scales.get(n, 1.0) * g for n, g in base.items()}
         return Explanation((*before, mutant), self.search.worst(gradients), gradients)
 
-    def mutant(self, group: Group, factor: float, scales: Mapping[str, float] | None = None) -> Mutant:
+    def mutant(self, group: FactorGroup, factor: float, scales: Mapping[str, float] | None = None) -> Mutant:
         flipped = abs(factor + 1.0) < 1e-5
         entry = CATALOGUE["sign_flipped" if flipped else "constant_factor"]
         text = "-1" if flipped else factor_name(factor, self.known) or f"{factor:.6g}"
@@ -132,29 +132,31 @@ class Factors:
             scales or dict.fromkeys(group.names, factor),
         )
 
-    def order(self, group: Group) -> int:
+    def order(self, group: FactorGroup) -> int:
         """The loss first, then what is smaller."""
         return self.groups.index(group) if group in self.groups else len(self.groups)
 
 
-def groups(net: Network, names: Sequence[str]) -> list[Group]:
+def groups(net: Network, names: Sequence[str]) -> list[FactorGroup]:
     """Where a factor can stand: at the loss, in a delta, in what goes further down, in one gradient."""
     given, layers = set(names), {layer.number: layer for layer in net.layers}
-    found = [Group(frozenset(names), "the loss", "∂L/∂{a} = c·the right derivative of the loss", tuple(net.outputs))]
+    found = [
+        FactorGroup(frozenset(names), "the loss", "∂L/∂{a} = c·the right derivative of the loss", tuple(net.outputs))
+    ]
     for name in names:
         layer = parameter_layer(net, name)
         where = layer.where if layer else "its gradient"
         line = "∂L/∂{W} = c·the right gradient" if layer else f"∂L/∂{name} = c·the right gradient"
-        found.append(Group(frozenset([name]), where, line, (layer,) if layer else ()))
+        found.append(FactorGroup(frozenset([name]), where, line, (layer,) if layer else ()))
     for number, layer in sorted(layers.items(), reverse=True):
         mine = frozenset(n for x in net.layers if x.number == number for n in x.names) & given
         lower = frozenset(n for x in net.layers if x.number <= number for n in x.names) & given
-        found.append(Group(lower, f"{layer.where} and all below it", "{d} = c·the right delta", (layer,)))
-        found.append(Group(mine, layer.where, "{d} = c·the right delta, in this layer's own gradients", (layer,)))
+        found.append(FactorGroup(lower, f"{layer.where} and all below it", "{d} = c·the right delta", (layer,)))
+        found.append(FactorGroup(mine, layer.where, "{d} = c·the right delta, in this layer's own gradients", (layer,)))
     for kind, chosen in {"every weight": "weights", "every bias": "biases"}.items():
         uses = frozenset(u.parameter for x in net.layers for u in getattr(x, chosen)) & given
         what = "{b}" if chosen == "biases" else "{W}"
-        found.append(Group(uses, kind, f"∂L/∂{what} = c·the right gradient", tuple(net.layers)))
+        found.append(FactorGroup(uses, kind, f"∂L/∂{what} = c·the right gradient", tuple(net.layers)))
     unique = {g.names: g for g in reversed(found) if g.names}
     return [g for g in found if unique.get(g.names) is g]
 

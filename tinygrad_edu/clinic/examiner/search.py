@@ -13,7 +13,7 @@ from tinygrad_edu.clinic.examiner.catalogue import Learner, Mutant, mutants
 from tinygrad_edu.clinic.examiner.explanation import Explanation, Gradients, far_fetched
 from tinygrad_edu.clinic.examiner.layers import Use
 from tinygrad_edu.clinic.examiner.network import Network
-from tinygrad_edu.clinic.examiner.program import Change, Contributions, fit
+from tinygrad_edu.clinic.examiner.program import Change, Contributions, stretch_to
 from tinygrad_edu.clinic.examiner.scale_factors import Factors
 from tinygrad_edu.clinic.examiner.slips import activation as slips_activation
 from tinygrad_edu.clinic.examiner.slips import finished as slips_finished
@@ -116,7 +116,7 @@ class Search:
             return g  # the delta at a bias, before it is summed
         handed = (done.get(use.step) or self.net.program.handed[use.step])[use.slot]
         for change in mine:
-            handed = fit(change.function(g), handed)
+            handed = stretch_to(change.function(g), handed)
         return self.net.program.move_back(self.net.steps[use.step].parents[use.slot], handed)
 
     def run(self, active: frozenset[Change], until: int) -> tuple[dict[int, Contributions], dict[int, Array]]:

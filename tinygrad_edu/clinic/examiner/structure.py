@@ -68,7 +68,7 @@ class Structure:
         """A new structure of this form with these numbers; what is no leaf is the learner's own."""
         made = renew_containers(self.given, set())
         for leaf in self.leaves:
-            made = place_at(made, leaf.path, (put or plain)(numbers[leaf.name], leaf.given))
+            made = place_at(made, leaf.path, (put or like_given)(numbers[leaf.name], leaf.given))
         return made
 
 
@@ -82,11 +82,11 @@ def leaves(x: Any, name: str, path: tuple[tuple[str, Any], ...], above: set[int]
     if is_leaf(x):
         yield Leaf(name or "params", path, x)
     elif id(x) not in above and len(path) < DEEPEST and not (path and isinstance(x, types.ModuleType)):
-        for kind, key, inner in parts(x):
+        for kind, key, inner in labelled_parts(x):
             yield from leaves(inner, f"{name}{suffix(kind, key, name)}", (*path, (kind, key)), above | {id(x)})
 
 
-def parts(x: Any) -> list[tuple[str, Any, Any]]:
+def labelled_parts(x: Any) -> list[tuple[str, Any, Any]]:
     """(kind, key, what is there) of a container."""
     if isinstance(x, Mapping):
         return [("item", key, inner) for key, inner in x.items() if not is_dunder(key)]
@@ -134,12 +134,12 @@ def is_rectangular(x: Any) -> bool:
         return True
     inner = [y for y in x if isinstance(y, (list, tuple)) and y]
     return len(inner) == len(x) and len(set(map(len, inner))) == 1 and all(map(is_rectangular, inner)) and (
-        len({shape_of(y) for y in inner}) == 1
+        len({shape_of_lists(y) for y in inner}) == 1
     )  # fmt: skip
 
 
-def shape_of(x: Any) -> tuple[int, ...]:
-    return (len(x), *shape_of(x[0])) if isinstance(x, (list, tuple)) and x else ()
+def shape_of_lists(x: Any) -> tuple[int, ...]:
+    return (len(x), *shape_of_lists(x[0])) if isinstance(x, (list, tuple)) and x else ()
 
 
 def renew_containers(x: Any, above: set[int]) -> Any:
@@ -179,12 +179,12 @@ def place_at(x: Any, path: tuple[tuple[str, Any], ...], new: Any) -> Any:
     return x
 
 
-def plain(numbers: Any, given: Any) -> Any:
+def like_given(numbers: Any, given: Any) -> Any:
     """Fresh numbers as the learner has them: a matrix, an array, a number, nested lists or tuples."""
     if isinstance(given, np.matrix):
         return np.atleast_2d(np.array(numbers, dtype=float)).view(np.matrix)
     if isinstance(given, np.ndarray):
         return np.array(numbers, dtype=given.dtype if given.dtype.kind == "f" else float)
     if isinstance(given, (list, tuple)):
-        return type(given)(plain(inner, like) for inner, like in zip(numbers, given, strict=True))
+        return type(given)(like_given(inner, like) for inner, like in zip(numbers, given, strict=True))
     return float(numbers)

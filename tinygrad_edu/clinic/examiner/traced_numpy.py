@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner import traced_functions as traced_functions  # it fills the tables of traced_array
 from tinygrad_edu.clinic.examiner.patch_math import exchange as exchanged_math
-from tinygrad_edu.clinic.examiner.reachable import places, plain_python, preserve
+from tinygrad_edu.clinic.examiner.reachable import plain_python, preserve, spots_in
 from tinygrad_edu.clinic.examiner.traced_array import TracedArray, array, constant, has_nodes, unwrap, wrap
 from tinygrad_edu.clinic.examiner.traced_functions import as_strided, reversed_kernel, slide, slide_late
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
@@ -192,7 +192,7 @@ def trace_form(x: Any) -> Any:
 def exchange_world(form: Callable[[Any], Any], *roots: Any) -> Iterator[None]:
     """What the roots lead to, in another form; afterwards all is as before, also what the program has changed."""
     with preserve(*roots):
-        for place in [*places(roots)]:
+        for place in [*spots_in(roots)]:
             new = form(place.value)
             if new is not place.value:
                 place.put(new)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.clinic.examiner.detect_activations import mark_activations
 from tinygrad_edu.clinic.examiner.negation import undo_negation
-from tinygrad_edu.clinic.examiner.program import MOVES, Program, Step
+from tinygrad_edu.clinic.examiner.program import MOVES, ForwardProgram, Step
 from tinygrad_edu.clinic.examiner.structure import Structure
 from tinygrad_edu.clinic.examiner.traced_array import WRITES, LostError, unwrap, wrap
 from tinygrad_edu.clinic.examiner.traced_numpy import trace_world
@@ -19,13 +19,13 @@ from tinygrad_edu.core.tensor import Tensor
 Array = np.ndarray[Any, Any]
 
 
-def record(
+def trace_call(
     forward: Callable[[Any], Any],
     params: Mapping[str, Array],
     form: Structure | None = None,
     roots: tuple[Any, ...] = (),
     part: Callable[[Any], Any] | None = None,
-) -> Program:
+) -> ForwardProgram:
     """Call the function on arrays that remember, in the learner's form, and list what it computed.
 
     roots: what the function reaches, if that is more than itself. part: takes from the loss what is to be listed, as
@@ -54,7 +54,7 @@ def graph_of(loss: Any) -> Tensor:
     return node
 
 
-def list_program(loss: Tensor, leaves: Mapping[str, Tensor]) -> Program:
+def list_program(loss: Tensor, leaves: Mapping[str, Tensor]) -> ForwardProgram:
     """The graph that leads to a loss as a program."""
     nodes = topological(loss, parent_nodes)
     place = {id(node): i for i, node in enumerate(nodes)}
@@ -64,7 +64,7 @@ def list_program(loss: Tensor, leaves: Mapping[str, Tensor]) -> Program:
         step.parameter = names.get(id(step.node), "")
         if step.operation in MOVES and len(step.parents) == 1:
             step.parameter = steps[step.parents[0]].parameter
-    program = Program(steps, {name: place[id(leaf)] for name, leaf in leaves.items() if id(leaf) in place})
+    program = ForwardProgram(steps, {name: place[id(leaf)] for name, leaf in leaves.items() if id(leaf) in place})
     with np.errstate(all="ignore"):
         mark_activations(program)
         program.settle()

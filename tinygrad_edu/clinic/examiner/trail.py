@@ -102,7 +102,7 @@ class Trail:
         waiting = [
             key
             for made in right
-            if not made.view and made.key not in self.wrong and not is_mask(made.value)
+            if not made.view and made.key not in self.wrong and not has_only_noughts_and_ones(made.value)
             for key in self.told(made)
         ]
         while waiting:
@@ -163,6 +163,6 @@ class Trail:
         return True
 
 
-def is_mask(x: Any) -> bool:
+def has_only_noughts_and_ones(x: Any) -> bool:
     """Zeros and ones: such arrays are alike by chance."""
     return x.size > 1 and bool(np.all((x == 0.0) | (x == 1.0)))

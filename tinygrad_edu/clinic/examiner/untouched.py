@@ -95,13 +95,15 @@ def is_half_of_pair(name: str, arrays: Mapping[str, Array], trained: Collection[
         return True
     if is_bias(name):
         return any(fits(arrays[n], mine) and belong(n, name) for n in beside)
-    others = [n for n in beside if not is_bias(n) and not parts_of(n)[1] + parts_of(n)[2]]
-    if not parts_of(name)[1] + parts_of(name)[2] and others:  # w beside theta and b: the bias is that of theta
+    others = [n for n in beside if not is_bias(n) and not parts_of_name(n)[1] + parts_of_name(n)[2]]
+    if (
+        not parts_of_name(name)[1] + parts_of_name(name)[2] and others
+    ):  # w beside theta and b: the bias is that of theta
         return False
     return any(is_bias(n) and fits(mine, arrays[n]) and belong(name, n) for n in beside)
 
 
-def parts_of(name: str) -> tuple[str, str, str]:
+def parts_of_name(name: str) -> tuple[str, str, str]:
     """(weight or bias, what marks its layer, its place in a list) of the last part of a name.
 
     >>> parts_of("net.W_xh"), parts_of("net.biases[1]"), parts_of("net.rate")
@@ -112,7 +114,7 @@ def parts_of(name: str) -> tuple[str, str, str]:
 
 
 def is_bias(name: str) -> bool:
-    return parts_of(name)[0] in BIASES
+    return parts_of_name(name)[0] in BIASES
 
 
 def belong(weight: str, bias: str) -> bool:
@@ -121,7 +123,7 @@ def belong(weight: str, bias: str) -> bool:
     >>> belong("W1", "b1"), belong("W_xh", "b_h"), belong("weights_in_hidden", "bias_hidden"), belong("W1", "b2")
     (True, True, True, False)
     """
-    (kind, layer, place), (_, own, at) = parts_of(weight), parts_of(bias)
+    (kind, layer, place), (_, own, at) = parts_of_name(weight), parts_of_name(bias)
     if kind not in WEIGHTS or place != at:
         return False
     ends = (layer.split("_")[0], layer.split("_")[-1]) if "_" in layer else (layer[:1], layer[1:])
@@ -137,7 +139,7 @@ def fits(weight: Array, bias: Array) -> bool:
 
 def of_one_list(a: str, b: str) -> bool:
     """w[0] and w[1], w1 and w2: of single numbers, the weights of one unit."""
-    return parts_of(b)[0] in (*WEIGHTS, *BIASES) and NUMBER.sub("#", a) == NUMBER.sub("#", b)
+    return parts_of_name(b)[0] in (*WEIGHTS, *BIASES) and NUMBER.sub("#", a) == NUMBER.sub("#", b)
 
 
 def holder_of(name: str) -> str:
@@ -156,14 +158,14 @@ def has_gradient(
     name: str, arrays: Mapping[str, Array], trained: Collection[str], made: Collection[tuple[str, tuple[int, ...]]]
 ) -> bool:
     """Does the program make dW1 of the shape of W1? In layers that all have a W, dW does not tell of which it is."""
-    own, shape = plain(last_of(name)), arrays[name].shape
-    if any(plain(last_of(n)) == own for n in trained):
+    own, shape = letters_and_digits(last_of(name)), arrays[name].shape
+    if any(letters_and_digits(last_of(n)) == own for n in trained):
         return False
     return any(s == shape and is_gradient(n, own) for n, s in made)
 
 
 def is_gradient(variable: str, own: str) -> bool:
-    written = plain(last_of(variable))
+    written = letters_and_digits(last_of(variable))
     return any(written in (mark + own, own + mark) for mark in GRADIENT)
 
 
@@ -176,7 +178,7 @@ def last_of(name: str) -> str:
     return PRIVATE.sub("", DATA.sub("", name).rpartition(".")[2])
 
 
-def plain(text: str) -> str:
+def letters_and_digits(text: str) -> str:
     """Letters and digits alone: grads['W_xh'] is gradswxh."""
     return re.sub(r"[^a-z0-9]", "", text.lower())
 

@@ -96,7 +96,7 @@ def in_mid_schedule(walk: Walk) -> FoundRule | None:
 
 def simple_rule(walk: Walk) -> FoundRule | None:
     """Gradient descent, clipped or with decay, and the assigned update: what a look at the change tells."""
-    return plain(walk) or assigned(walk) or clipped(walk) or decayed(walk)
+    return plain_descent(walk) or assigned(walk) or clipped(walk) or decayed(walk)
 
 
 def first_is_right(walk: Walk) -> bool:
@@ -120,7 +120,7 @@ def thinned(walk: Walk) -> Walk:
     return Walk(weights, gradients, walk.lr, walk.numbers, (kept[0], kept[1]), walk.counts, walk.single)
 
 
-def plain(walk: Walk) -> FoundRule | None:
+def plain_descent(walk: Walk) -> FoundRule | None:
     """w - lr·g, with an lr that may fall from step to step."""
     rates = [proportion(walk, d, g) for d, g in zip(walk.changes, walk.slopes, strict=True)]
     if any(c is None or c <= 0.0 for c in rates):

@@ -110,18 +110,22 @@ def is_average(x: Array, old: Array, square: Array, betas: Sequence[float]) -> b
 # clipping
 
 
-def steps_of(walk: Walk) -> dict[str, Array]:
+def gradients_by_step(walk: Walk) -> dict[str, Array]:
     return {n: (x - walk.weights[1][n]) / (walk.lr or 1.0) for n, x in walk.weights[0].items()}
 
 
 def of_clipping(walk: Walk, behind: Mapping[str, list[Made]]) -> Used | None:
     """g, of which np.clip(g, -limit, limit) was subtracted, for some parameters or all, with one limit."""
-    steps = steps_of(walk)
+    steps = gradients_by_step(walk)
     found: dict[str, Array] = {}
     limits: list[float] = []
     for name, d in steps.items() if walk.lr else ():
         limit = float(np.abs(d).max())
-        uncut = next((v for v in whole(before_cut(behind[name], d), d) if is_cut(d, v, limit)), None) if limit else None
+        uncut = (
+            next((v for v in in_shape_of(before_cut(behind[name], d), d) if is_cut(d, v, limit)), None)
+            if limit
+            else None
+        )
         if uncut is not None:
             found[name] = uncut
             limits.append(limit)
@@ -139,7 +143,7 @@ def before_cut(values: Sequence[Made], d: Array) -> list[Made]:
     return [by_key[k] for m in cut for k in m.inputs if k in by_key] or [m for m in values if m.line]
 
 
-def whole(values: Iterable[Made], like: Array) -> Iterator[Array]:
+def in_shape_of(values: Iterable[Made], like: Array) -> Iterator[Array]:
     return (made.value.reshape(like.shape) for made in values)
 
 
@@ -150,13 +154,15 @@ def is_cut(d: Array, v: Array, limit: float) -> bool:
 
 def of_shortening(walk: Walk, behind: Mapping[str, list[Made]]) -> Used | None:
     """g, of which g·limit/‖g‖ was subtracted, with the norm of all parameters together."""
-    steps = steps_of(walk)
+    steps = gradients_by_step(walk)
     norm = float(np.sqrt(sum(np.vdot(d, d) for d in steps.values())))
     if not walk.lr or not any(
         isinstance(x, (int, float)) and x > 0 and abs(norm / x - 1.0) < NORM for x in walk.numbers
     ):
         return None
-    shares = {n: {share: v for v in whole(behind[n], d) if (share := share_of(d, v))} for n, d in steps.items()}
+    shares = {
+        n: {share: v for v in in_shape_of(behind[n], d) if (share := share_below_one(d, v))} for n, d in steps.items()
+    }
     for share in shares[max(steps, key=lambda n: steps[n].size)]:
         found = {
             n: next((v for s, v in held.items() if abs(s / share - 1.0) < CUT), None) for n, held in shares.items()
@@ -168,7 +174,7 @@ def of_shortening(walk: Walk, behind: Mapping[str, list[Made]]) -> Used | None:
     return None
 
 
-def share_of(d: Array, v: Array) -> float | None:
+def share_below_one(d: Array, v: Array) -> float | None:
     """c < 1 with d = c·v."""
     square = float(np.vdot(v, v))
     c = float(np.vdot(v, d)) / square if square else 0.0

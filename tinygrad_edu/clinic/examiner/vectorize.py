@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.loss_parts import Part, parts_of
+from tinygrad_edu.clinic.examiner.loss_parts import Part, summands_of
 from tinygrad_edu.core.broadcasting import sum as total_of
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.linalg import matmul
@@ -149,7 +149,7 @@ class Rebuild:
         return flat if order == list(range(flat.shape[0])) else flat[np.array(order)]
 
 
-def rebuilt(loss: Value, leaves: Mapping[str, Array], tensors: Mapping[str, Tensor]) -> Any:
+def rebuild_loss(loss: Value, leaves: Mapping[str, Array], tensors: Mapping[str, Tensor]) -> Any:
     """The loss as a Tensor of arrays. Errors: NoLayersError where the numbers are no layers."""
     places = {w: (name, k) for name, v in leaves.items() for k, w in enumerate(v)}
     try:
@@ -165,7 +165,7 @@ def rebuilt(loss: Value, leaves: Mapping[str, Array], tensors: Mapping[str, Tens
 def samples_of(loss: Value, places: Mapping[Value, Place]) -> list[tuple[Value, float]]:
     """(loss, factor) of each sample: the summands of the loss, those together that have a neuron in common."""
     groups: list[tuple[set[int], list[Part]]] = []
-    for part in parts_of(loss):
+    for part in summands_of(loss):
         inside = {id(x) for x in topological(part.node, PARENTS) if x.parents and x not in places}
         shared = [group for group in groups if group[0] & inside]
         groups = [group for group in groups if not group[0] & inside]
@@ -198,13 +198,13 @@ def find_neurons(loss: Value, work: Rebuild) -> None:
         for parent in node.parents:
             children.setdefault(parent, []).append(node)
     for node in order:
-        if name_of(node) == "mul" and sum(p in work.places for p in node.parents) == 1:
+        if operation_name(node) == "mul" and sum(p in work.places for p in node.parents) == 1:
             end = climb_product(node, children, work)
             weight = next(p for p in node.parents if p in work.places)
             other = next(p for p in node.parents if p is not weight)
             work.neurons.setdefault(end, Neuron(end)).products.append((work.places[weight], other))
     for node in order:
-        for parent in node.parents if name_of(node) == "add" else ():
+        for parent in node.parents if operation_name(node) == "add" else ():
             if parent in work.places:
                 end = climb_product(node, children, work)
                 work.neurons.setdefault(end, Neuron(end)).biases.append(work.places[parent])
@@ -214,25 +214,25 @@ def find_neurons(loss: Value, work: Rebuild) -> None:
         raise NoLayersError("no sums of weights times inputs")
 
 
-def name_of(node: Value) -> str:
+def operation_name(node: Value) -> str:
     return node.op.name if node.op else ""
 
 
 def climb_product(node: Value, children: Mapping[Value, list[Value]], work: Rebuild) -> Value:
     """From a product along the sum to its end."""
-    while len(children.get(node, ())) == 1 and name_of(children[node][0]) == "add":
+    while len(children.get(node, ())) == 1 and operation_name(children[node][0]) == "add":
         node = children[node][0]
     return node
 
 
 def reduce_loss(work: Rebuild, loss: Value) -> Any:
     """The loss: a sum of terms that are made alike, times or divided by numbers."""
-    if name_of(loss) in ("mul", "div") and any(not p.parents and p not in work.places for p in loss.parents):
+    if operation_name(loss) in ("mul", "div") and any(not p.parents and p not in work.places for p in loss.parents):
         parts = [p.data if not p.parents else reduce_loss(work, p) for p in loss.parents]
         assert loss.op is not None
         return loss.op(*parts)
     terms = terms_of(loss)
-    if name_of(loss) == "neg":
+    if operation_name(loss) == "neg":
         return -reduce_loss(work, loss.parents[0])
     return total_of(work.array(terms))
 
@@ -242,7 +242,7 @@ def terms_of(node: Value) -> list[Value]:
     stack, found = [node], []
     while stack:
         top = stack.pop()
-        if name_of(top) == "add":
+        if operation_name(top) == "add":
             stack += reversed(top.parents)
         elif top.parents or top.data != 0.0:
             found.append(top)

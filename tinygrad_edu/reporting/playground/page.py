@@ -74,12 +74,12 @@ def write_playground(own: list[Dataset], path: str | os.PathLike[str] | None, ti
 def from_csv(file: Path) -> Dataset:
     """A CSV file whose last column is the target: numbers, or names of classes. Errors: InputFileError."""
     X, y = files.read_data(file, np.array(["text"]))
-    targets = [files.number(entry) for entry in y]
+    targets = [files.as_number(entry) for entry in y]
     known = y if any(target is None for target in targets) else np.array(targets, dtype=float)
-    found = files.text(file)
+    found = files.read_text(file)
     first = found.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    header = any(files.number(entry) is None for entry in files.table(file, found)[0][1][:-1])
+    header = any(files.as_number(entry) is None for entry in files.lines_with_cells(file, found)[0][1][:-1])
     kind = "" if known.dtype.kind == "U" else ".astype(float)"
     program = (
         "import csv", "",

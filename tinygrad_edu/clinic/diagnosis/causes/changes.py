@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.facts.encoding import encoding, whole
+from tinygrad_edu.clinic.diagnosis.facts.encoding import encoding, is_multiple_of_steps
 from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, Record
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change, Setup, times_schedule
 from tinygrad_edu.clinic.diagnosis.facts.task import Task
@@ -274,7 +274,7 @@ def other_form(record: Record) -> Iterator[Change]:
     setup, X = record.setup, record.task.X
     if setup.inputs is not None or setup.columns is not None or X.dtype.kind != "f":
         return
-    if setup.pattern is None and whole(X):
+    if setup.pattern is None and is_multiple_of_steps(X):
         width = encoding("bits", X)(X[:1]).shape[1]
         yield {"inputs": "bits", "sizes": (width, *setup.sizes[1:])}
     yield from one(padded(record) is not None, inputs="padding first")

@@ -52,7 +52,7 @@ def logarithm(X: Array, centre: Array, spread: Array) -> Array:
     return np.asarray(np.sign(X) * np.log1p(np.abs(X) / size))
 
 
-def clip(X: Array, centre: Array, spread: Array) -> Array:
+def clip_outliers(X: Array, centre: Array, spread: Array) -> Array:
     return np.asarray(np.clip(X, centre - WIDE * spread, centre + WIDE * spread))
 
 
@@ -97,7 +97,7 @@ def steps(X: Array) -> Array:
     return np.array(found)
 
 
-def whole(X: Array) -> bool:
+def is_multiple_of_steps(X: Array) -> bool:
     """Are all features whole multiples of a step, few enough of them that bits can tell them?"""
     if X.ndim != 2:
         return False
@@ -107,7 +107,7 @@ def whole(X: Array) -> bool:
 
 FORMS: dict[str, Callable[[Array, Array, Array], Array]] = {
     "logarithms": logarithm,
-    "without extremes": clip,
+    "without extremes": clip_outliers,
     "bits": bits,
     "padding first": padding_first,
 }

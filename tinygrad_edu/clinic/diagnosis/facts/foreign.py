@@ -81,7 +81,7 @@ def chain_and_inputs(module: Model, X: Array) -> tuple[Chain, Array, Any]:
 
 def training_data(X: Samples, y: Samples, how: Mapping[str, Any]) -> tuple[Array, Array, Any]:
     """(X, y, what was held out)."""
-    return told.without_held_out(plain(X), plain(y), how.get("validation"))
+    return told.without_held_out(data_as_array(X), data_as_array(y), how.get("validation"))
 
 
 def refuse_settings(how: Mapping[str, Any], *names: str) -> None:
@@ -199,7 +199,7 @@ def require_settings(how: Mapping[str, Any], *names: str) -> None:
         )
 
 
-def plain(data: Samples) -> Array:
+def data_as_array(data: Samples) -> Array:
     """Tensors of other libraries as arrays."""
     if data is None:
         raise SettingError("diagnose(module, X, y, ...): X and y are needed: the data it was trained on")

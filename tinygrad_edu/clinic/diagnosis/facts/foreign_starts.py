@@ -30,9 +30,12 @@ def of_torch(chain: Chain) -> tuple[LayerStart, ...]:
     found = []
     for layer in chain.linear:
         fan_in, fan_out = layer.sizes
-        weight, bias = within(1.0 / math.sqrt(fan_in), (fan_out, fan_in)), within(1.0 / math.sqrt(fan_in), (fan_out,))
+        weight, bias = (
+            uniform_start(1.0 / math.sqrt(fan_in), (fan_out, fan_in)),
+            uniform_start(1.0 / math.sqrt(fan_in), (fan_out,)),
+        )
         if began_alike(layer):
-            weight, bias = alike(layer.arrays["weight"]), alike(layer.arrays.get("bias", ZEROS))
+            weight, bias = constant_start(layer.arrays["weight"]), constant_start(layer.arrays.get("bias", ZEROS))
         found.append(LayerStart(weight, bias if layer.bias else ZERO))
     return tuple(found)
 
@@ -47,7 +50,7 @@ def began_alike(layer: Step) -> bool:
     return bool((len(W) > 1 and rows <= least) or (W.shape[1] > 1 and columns <= least))
 
 
-def alike(array: Array) -> Start:
+def constant_start(array: Array) -> Start:
     """One number for all, as they must have begun."""
     return Start("constant", float(np.mean(array)), 0.0)
 
@@ -55,7 +58,7 @@ def alike(array: Array) -> Start:
 def of_keras(chain: Chain) -> tuple[LayerStart, ...]:
     """As the initializers of the layers say; Glorot's weights, biases at 0, where they say nothing."""
     return tuple(
-        LayerStart(alike(layer.arrays["weight"]), alike(layer.arrays.get("bias", ZEROS)))
+        LayerStart(constant_start(layer.arrays["weight"]), constant_start(layer.arrays.get("bias", ZEROS)))
         if began_alike(layer)
         else LayerStart(initializer(layer.options.get("start"), layer.sizes), ZERO)
         for layer in chain.linear
@@ -71,19 +74,19 @@ def initializer(config: Any, sizes: tuple[int, ...]) -> Start:
     if plainly in ("zeros", "ones", "constant"):
         return Start("constant", {"zeros": 0.0, "ones": 1.0}.get(plainly, float(told.get("value", 0.0))), 0.0)
     if plainly in ("randomnormal", "truncatednormal", "normal"):
-        return shift(float(told.get("mean", 0.0)), spread(float(told.get("stddev", 0.05)), shape, "normal"))
+        return move_centre(float(told.get("mean", 0.0)), wide_start(float(told.get("stddev", 0.05)), shape, "normal"))
     if plainly in ("randomuniform", "uniform"):
         low, high = float(told.get("minval", -0.05)), float(told.get("maxval", 0.05))
-        return shift((low + high) / 2.0, within((high - low) / 2.0, shape))
+        return move_centre((low + high) / 2.0, uniform_start((high - low) / 2.0, shape))
     kind = "normal" if plainly.endswith("normal") else "uniform"
     if plainly.startswith("he"):
-        return spread(math.sqrt(2.0 / fan_in), shape, kind)
+        return wide_start(math.sqrt(2.0 / fan_in), shape, kind)
     if plainly.startswith("lecun"):
-        return spread(math.sqrt(1.0 / fan_in), shape, kind)
+        return wide_start(math.sqrt(1.0 / fan_in), shape, kind)
     return Start(kind, 0.0, 1.0)
 
 
-def shift(mean: float, start: Start) -> Start:
+def move_centre(mean: float, start: Start) -> Start:
     return replace(start, centre=mean)
 
 
@@ -98,23 +101,23 @@ def of_steps(chain: Chain, pattern: Module, dialect: str) -> dict[str, Start]:
     return found
 
 
-def within(bound: float, shape: tuple[int, ...]) -> Start:
+def uniform_start(bound: float, shape: tuple[int, ...]) -> Start:
     """Uniform between -bound and bound."""
-    return spread(bound / math.sqrt(3.0), shape)
+    return wide_start(bound / math.sqrt(3.0), shape)
 
 
-def spread(deviation: float, shape: tuple[int, ...], kind: str = "uniform") -> Start:
+def wide_start(deviation: float, shape: tuple[int, ...], kind: str = "uniform") -> Start:
     return Start(kind, 0.0, deviation / glorot(shape))
 
 
 def torch_rule(step: Step, name: str, shape: tuple[int, ...]) -> Start:
     if step.kind == "linear":
-        return within(1.0 / math.sqrt(step.sizes[0]), shape)
+        return uniform_start(1.0 / math.sqrt(step.sizes[0]), shape)
     if step.kind == "recurrent":  # one bias here is the sum of two there
         two = name.endswith(".bias") and "candidate" not in name
-        return within(math.sqrt((1.0 + two) / step.sizes[1]), shape)
+        return uniform_start(math.sqrt((1.0 + two) / step.sizes[1]), shape)
     if step.kind == "embedding":
-        return spread(1.0, shape, "normal")
+        return wide_start(1.0, shape, "normal")
     return ONE if name == "weight" else ZERO
 
 
@@ -124,12 +127,12 @@ def keras_rule(step: Step, name: str, shape: tuple[int, ...]) -> Start:
     if step.kind == "recurrent":  # all gates are one array there: Glorot's of its size, and orthogonal rows
         gates = {"LSTM": 4, "GRU": 3}.get(step.name, 1)
         if name.endswith("weight_ih"):
-            return spread(glorot((gates * shape[0], shape[1])), shape)
+            return wide_start(glorot((gates * shape[0], shape[1])), shape)
         if name.endswith("weight_hh"):
-            return spread(1.0 / math.sqrt(gates * shape[0]), shape, "normal")
+            return wide_start(1.0 / math.sqrt(gates * shape[0]), shape, "normal")
         return ONE if "forget_gate" in name else ZERO
     if step.kind == "embedding":
-        return within(0.05, shape)
+        return uniform_start(0.05, shape)
     return ONE if name == "weight" else ZERO
 
 

@@ -164,7 +164,7 @@ def watches_held_out(extra: Extra, callback: Any) -> bool:
     return held
 
 
-def plateau(extra: Extra, callback: Any, how: How, lr: float, samples: int) -> None:
+def read_plateau(extra: Extra, callback: Any, how: How, lr: float, samples: int) -> None:
     """keras.callbacks.ReduceLROnPlateau, which waits for one epoch less than ours."""
     extra.fields |= {"validated": extra.fields.get("validated", False) or watches_held_out(extra, callback)}
     extra.fields["lr"] = schedules.reduce_on_plateau(
@@ -182,7 +182,7 @@ def scheduler(extra: Extra, callback: Any, how: How, lr: float, samples: int) ->
         extra.fields["lr"] = rates.by_epoch(callback.schedule, lr, int(how["epochs"]), batches)
 
 
-CALLBACKS = {"EarlyStopping": early_stopping, "ReduceLROnPlateau": plateau, "LearningRateScheduler": scheduler}
+CALLBACKS = {"EarlyStopping": early_stopping, "ReduceLROnPlateau": read_plateau, "LearningRateScheduler": scheduler}
 
 
 # PyTorch
@@ -212,9 +212,9 @@ def of_torch(how: How, y: Array, held_out: Any) -> Extra:
 def groups_of(optimizer: Any, chain: Chain, model: Module, form: Form | None, kind: str) -> dict[str, Any]:
     """The groups of parameters of a torch optimizer as fields of a Setup; none where there is one."""
     groups: Sequence[Mapping[str, Any]] = getattr(optimizer, "param_groups", ())
-    if len(groups) < 2 or all(settings_of(group, kind) == settings_of(groups[0], kind) for group in groups):
+    if len(groups) < 2 or all(group_settings(group, kind) == group_settings(groups[0], kind) for group in groups):
         return {}
-    ids, names = dict(sources(chain, form)), [name for name, _ in model.named_parameters()]
+    ids, names = dict(torch_parameters(chain, form)), [name for name, _ in model.named_parameters()]
     members = tuple(
         tuple(i for i, name in enumerate(names) if ids.get(name) in {id(p) for p in group["params"]})
         for group in groups
@@ -224,17 +224,17 @@ def groups_of(optimizer: Any, chain: Chain, model: Module, form: Form | None, ki
             "the groups of the optimizer's parameters do not fit the layers: some are in none, or in two"
         )
     pairs = [(group, each) for group, each in zip(groups, members, strict=True) if each]
-    told = tuple({"params": len(each), **settings_of(group, kind)} for group, each in pairs)
+    told = tuple({"params": len(each), **group_settings(group, kind)} for group, each in pairs)
     return {"groups": told, "members": tuple(each for _, each in pairs)}
 
 
-def settings_of(group: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def group_settings(group: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """A group's settings by our names, with the rate that it began with."""
     found = {ours: group[theirs] for theirs, ours in OPTIONS[kind] if theirs in group}
     return {"lr": float(group.get("initial_lr", group["lr"])), **found}
 
 
-def sources(chain: Chain, form: Form | None) -> Iterator[tuple[str, int]]:
+def torch_parameters(chain: Chain, form: Form | None) -> Iterator[tuple[str, int]]:
     """(a parameter of the network made of the chain, which parameter of torch it is)."""
     if form is None:
         rows = [("layers", i, step) for i, step in enumerate(chain.steps)]

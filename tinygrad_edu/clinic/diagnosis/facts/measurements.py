@@ -72,7 +72,7 @@ class Layer:
         return len(self.weight) > 1 and bool(np.all(self.weight == self.weight[0]))
 
 
-class State:
+class Moment:
     """One moment of a network: `model` at the start or at the end."""
 
     def __init__(self, model: Module, setup: Setup, X: Array, y: Array, fresh: bool = False) -> None:
@@ -214,12 +214,12 @@ class Record:
         n = self.task.samples
         return np.arange(n) if n <= ROWS else np.sort(np.random.default_rng(0).choice(n, ROWS, replace=False))
 
-    def state(self, model: Module, fresh: bool = False) -> State:
+    def state(self, model: Module, fresh: bool = False) -> Moment:
         X, y = self.task.inputs(self.setup), self.task.targets(self.setup)
-        return State(model, self.setup, X[self.rows], y[self.rows], fresh)
+        return Moment(model, self.setup, X[self.rows], y[self.rows], fresh)
 
     @cached_property
-    def start(self) -> State:
+    def start(self) -> Moment:
         """The network as it began, or as one of the same kind begins."""
         model = self.setup.model(0)
         if self.subject.start:
@@ -227,7 +227,7 @@ class Record:
         return self.state(model, fresh=True)
 
     @cached_property
-    def end(self) -> State:
+    def end(self) -> Moment:
         return self.state(self.trained_copy())
 
     def trained_copy(self) -> Module:

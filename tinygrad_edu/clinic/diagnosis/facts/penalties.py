@@ -18,17 +18,17 @@ SEPARATE = ("AdamW", "Rprop")  # whose decay is no part of the gradient, or not 
 
 def has_penalty(model: Model) -> bool:
     """Does the loss of its history hold a penalty?"""
-    return any(config.get(name) is not None for _, config in layers(model) for name in PENALTIES)
+    return any(config.get(name) is not None for _, config in layer_configs(model) for name in PENALTIES)
 
 
-def layers(model: Model) -> list[tuple[str, Mapping[str, Any]]]:
+def layer_configs(model: Model) -> list[tuple[str, Mapping[str, Any]]]:
     """The kind and the config of each layer."""
     return [(str(layer["class_name"]), layer["config"]) for layer in keras_models.layers_of(model)]
 
 
 def notes_of(model: Model, optimizer: str) -> Iterator[str]:
     """What of them has no counterpart, for the notes of a diagnosis."""
-    for kind, config in layers(model):
+    for kind, config in layer_configs(model):
         unlike = [name for name in OTHERS if config.get(name) is not None]
         if decay_of(kind, config, optimizer) is None:
             unlike.append("kernel_regularizer")
@@ -49,7 +49,7 @@ def decays(
     model: Model, chain: Chain, module: Module, form: Form | None, fields: Mapping[str, Any], optimizer: str
 ) -> dict[str, Any]:
     """The fields of a Setup that say which parameters decay, and how fast; none where nothing does."""
-    found = [decay_of(*layer, optimizer) or 0.0 for layer in layers(model) if layer[0] == "Dense"]
+    found = [decay_of(*layer, optimizer) or 0.0 for layer in layer_configs(model) if layer[0] == "Dense"]
     kernels = list(kernel_names(chain, form))
     if not any(found) or len(kernels) != len(found):
         return {}

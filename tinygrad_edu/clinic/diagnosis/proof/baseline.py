@@ -35,7 +35,7 @@ class Yardstick:
     own: float = 0.0
 
 
-def reference(task: Task) -> Setup:
+def reference_of(task: Task) -> Setup:
     """Inputs scaled, two layers of 24 tanh units, Glorot's weights, Adam at 0.01, shuffled batches, 1,200 steps."""
     batch = min(task.samples, max(8, min(64, task.samples // 8)))
     numbers, binary = not task.chance, task.classes == 2 or task.several
@@ -54,7 +54,7 @@ def uneven(task: Task) -> bool:
     return bool(task.classes) and task.counts.max() > 2 * max(task.counts.min(), 1)
 
 
-def part(task: Task, rows: Array, order: Array | None = None) -> Task:
+def task_of_rows(task: Task, rows: Array, order: Array | None = None) -> Task:
     """Some samples; `order`: with the targets of others."""
     targets = rows if order is None else order[rows]
     labels = None if task.labels is None else task.labels[targets]
@@ -66,8 +66,8 @@ def reference_share(task: Task, budget: Budget | None = None, order: Array | Non
 
     times: how often this will be asked for, which decides whether compiling pays.
     """
-    whole = part(task, np.arange(task.samples), order)
-    setup = reference(whole)
+    whole = task_of_rows(task, np.arange(task.samples), order)
+    setup = reference_of(whole)
     if task.samples < FEWEST:
         return float(
             np.median([whole.share(run.estimate) for run in train_setup(setup, whole, range(3), times, budget)])
@@ -75,7 +75,7 @@ def reference_share(task: Task, budget: Budget | None = None, order: Array | Non
     folds = np.random.default_rng(0).permutation(task.samples) % FOLDS
     estimate = np.empty(whole.truth.shape)
     for fold in range(FOLDS):
-        learned = part(whole, np.flatnonzero(folds != fold))
+        learned = task_of_rows(whole, np.flatnonzero(folds != fold))
         (run,) = train_setup(setup, learned, [fold], FOLDS * times, budget)
         held = learned.standard(whole.X[folds == fold])
         estimate[folds == fold] = answers(run.model, setup, learned, held)
@@ -114,7 +114,7 @@ def weak_relation(task: Task) -> float:
     hats = [(folds == k, A[folds == k] @ np.linalg.pinv(A[folds != k])) for k in range(FOLDS)]
 
     def share(order: Array) -> float:
-        shuffled, estimate = part(task, np.arange(task.samples), order), np.empty(task.truth.shape)
+        shuffled, estimate = task_of_rows(task, np.arange(task.samples), order), np.empty(task.truth.shape)
         for held, hat in hats:
             estimate[held] = hat @ shuffled.truth[~held]
         return shuffled.share(estimate)
@@ -141,13 +141,17 @@ def loss_goal(setup: Setup, task: Task, budget: Budget) -> Goal:
     """
     loss, t = losses.find(setup.loss), task.truth
     levels = np.quantile(t, np.linspace(0.0, 1.0, CONSTANTS), axis=0)
-    constant = min(float(np.mean(number(loss(np.broadcast_to(c, t.shape).copy(), t)))) for c in levels)
+    constant = min(float(np.mean(data_inside(loss(np.broadcast_to(c, t.shape).copy(), t)))) for c in levels)
     own = replace(
-        reference(task), loss=setup.loss, targets=None, coding=None, sizes=(*reference(task).sizes[:-1], t.shape[1])
+        reference_of(task),
+        loss=setup.loss,
+        targets=None,
+        coding=None,
+        sizes=(*reference_of(task).sizes[:-1], t.shape[1]),
     )
     best = float(
         np.median(
-            [float(np.mean(number(loss(run.estimate, t)))) for run in train_setup(own, task, range(3), 3, budget)]
+            [float(np.mean(data_inside(loss(run.estimate, t)))) for run in train_setup(own, task, range(3), 3, budget)]
         )
     )
     aim = constant - OF_OWN_LOSS * (constant - best)
@@ -158,5 +162,5 @@ def loss_goal(setup: Setup, task: Task, budget: Budget) -> Goal:
     return Goal("loss", aim, text, setup.loss)
 
 
-def number(loss: Any) -> Any:
+def data_inside(loss: Any) -> Any:
     return getattr(loss, "data", loss)

@@ -88,7 +88,7 @@ def scalable(record: Record) -> bool:
     )
 
 
-def flat(record: Record) -> bool:
+def has_feature_columns(record: Record) -> bool:
     return record.setup.pattern is None and record.task.X.ndim == 2
 
 
@@ -173,7 +173,7 @@ def heavy_tail(record: Record) -> Measured:
 
     Among features of one unit, as pixels are, what others often reach is not far out.
     """
-    if not flat(record):
+    if not has_feature_columns(record):
         return None
     away = np.abs(record.task.X - np.median(record.task.X, axis=0))
     usual, most = np.quantile(away, 0.9, axis=0), away.max(axis=0)

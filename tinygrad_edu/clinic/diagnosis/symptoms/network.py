@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, Layer, Record, State, length
+from tinygrad_edu.clinic.diagnosis.facts.measurements import ADAPTIVE, Layer, Moment, Record, length
 from tinygrad_edu.clinic.diagnosis.symptoms.curve import of_curve
 from tinygrad_edu.clinic.diagnosis.symptoms.symptom import Measured, Symptom, looks, symptom
 from tinygrad_edu.nn.normalization import BatchNorm
@@ -20,7 +20,7 @@ def worst(layers: list[Layer], share: Callable[[Layer], float]) -> tuple[float, 
     return max(((share(layer), layer.number + 1) for layer in layers), default=(0.0, 0))
 
 
-def saturated_at(state: State, when: str) -> tuple[float, str]:
+def saturated_at(state: Moment, when: str) -> tuple[float, str]:
     share, number = worst(state.hidden, lambda layer: layer.saturated)
     flat = f"{share:.0%} of the activations in hidden layer {number} are saturated"
     return share, f"{when}, {flat}: the slope there is below 5% of its maximum."
@@ -45,7 +45,7 @@ def saturated_output(record: Record) -> Measured:
     return share, f"Before training {share:.0%} of the outputs are saturated."
 
 
-def dead_at(state: State, when: str) -> tuple[float, str]:
+def dead_at(state: Moment, when: str) -> tuple[float, str]:
     share, number = worst(state.hidden, lambda layer: layer.dead)
     return share, f"{when}, {share:.0%} of the units of hidden layer {number} pass no gradient for any sample."
 
