@@ -27,6 +27,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return MARK.sub(lambda found: GENERATED[found[1]](), markdown)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """The page whose source code is not searched: a word of it would hide the entry that explains the word."""
+    return html.replace(
+        '<details class="mkdocstrings-source"', '<details class="mkdocstrings-source" data-search-exclude'
+    )
+
+
 def entries(name: str) -> str:
     """A table of contents, then what mkdocstrings makes entries of: a line `::: tinygrad_edu.nn.Linear` for each."""
     module = importlib.import_module(f"tinygrad_edu.{name}")

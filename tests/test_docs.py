@@ -276,6 +276,13 @@ def test_sessions_and_output_have_the_classes_that_the_style_names(site):
 
 
 @pytest.mark.slow
+def test_the_reference_shows_the_source_and_the_search_leaves_it_out(site):
+    page = (site / "reference" / "optim.html").read_text(encoding="utf-8")
+    assert page.count("Source code in") == page.count("data-search-exclude") > 20
+    assert "Source code in" not in (site / "search" / "search_index.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 def test_no_page_shows_a_mark(site):
     marks = re.compile(r"--8\s*(<|&lt;)|(<|&lt;)!-- (program|source|generated|reference)")
     assert [path.name for path in site.rglob("*.html") if marks.search(path.read_text(encoding="utf-8"))] == []
