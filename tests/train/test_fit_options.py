@@ -240,6 +240,8 @@ BAD = [
     ({"validation": 3 * [X]}, SettingError, r"give \(X, y\), or a share of the samples"),
     ({"shuffle": "sort"}, NameNotFoundError, "Did you mean 'sorted'"),
     ({"validation": 1.0}, SettingError, "holds out 30"),
+    ({"validation": np.nan}, SettingError, "validation=nan"),
+    ({"validation": np.inf}, SettingError, "validation=inf"),
     ({"validation": (X, Y[:3])}, ShapeError, "X has 30 rows and y has 3"),
     ({"sample_weight": WEIGHTS[:4]}, ShapeError, "needs one weight"),
     ({"sample_weight": -WEIGHTS}, SettingError, "none may be below 0"),

@@ -21,7 +21,7 @@ class ModuleList(Module, MutableSequence[Any]):
     """
 
     def __init__(self, modules: Iterable[Any] = ()) -> None:
-        self.items = [check_members(module) for module in modules]
+        self.items = [check_members(module) for module in listed("ModuleList", modules)]
 
     def members(self) -> Iterator[tuple[str, Any]]:
         """(number, module)."""
@@ -31,13 +31,18 @@ class ModuleList(Module, MutableSequence[Any]):
         return type(self)(self.items[i]) if isinstance(i, slice) else self.items[i]
 
     def __setitem__(self, i: ArrayLike, module: Any) -> None:
-        self.items[i] = [check_members(x) for x in module] if isinstance(i, slice) else check_members(module)
+        many = isinstance(i, slice)
+        self.items[i] = [check_members(x) for x in listed("ModuleList", module)] if many else check_members(module)
 
     def __delitem__(self, i: ArrayLike) -> None:
         del self.items[i]
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def extend(self, values: Iterable[Any]) -> None:
+        """Add modules at the end."""
+        self.items += [check_members(module) for module in listed("ModuleList", values)]
 
     def insert(self, index: int, value: ArrayLike) -> None:
         """Put a module before the one at `index`."""
@@ -58,7 +63,7 @@ class ModuleDict(Module, MutableMapping[str, Any]):
     """
 
     def __init__(self, modules: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
-        self.entries = {str(name): check_members(module) for name, module in dict(modules).items()}
+        self.entries = {str(name): check_members(module) for name, module in pairs_of(modules)}
 
     def members(self) -> Iterator[tuple[str, Any]]:
         """(name, module)."""
@@ -89,6 +94,25 @@ class ModuleDict(Module, MutableMapping[str, Any]):
 
     __hash__ = object.__hash__
     __eq__ = object.__eq__
+
+
+def listed(name: str, modules: Any) -> list[Any]:
+    """The modules of a list, tuple or other iterable. Errors: OperandError."""
+    if isinstance(modules, Iterable) and not isinstance(modules, (str, bytes, type)):
+        return list(modules)
+    kind = "dict" if name == "ModuleDict" else "list"
+    given = type(modules).__name__ if isinstance(modules, Module) else f"{modules!r:.60}"
+    one = ": a single module goes into a list, [module]" if kind == "list" and callable(modules) else ""
+    raise OperandError(f"{name} takes a {kind} of modules, not {given}{one}")
+
+
+def pairs_of(modules: Any) -> list[tuple[str, Any]]:
+    """(name, module) of a dict, or of a list of such pairs. Errors: OperandError."""
+    found = list(modules.items()) if isinstance(modules, Mapping) else listed("ModuleDict", modules)
+    for pair in found:
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+            raise OperandError(f"ModuleDict takes a dict, or a list of pairs (name, module), not {pair!r:.60} in it")
+    return found
 
 
 def check_members(module: Any) -> Any:

@@ -87,16 +87,24 @@ class Sequential(Module):
 
     def __init__(self, *layers: Any) -> None:
         given = layers[0].values() if len(layers) == 1 and isinstance(layers[0], Mapping) else layers
-        self.layers = list(given)
-        strange = [layer for layer in self.layers if not callable(layer)]
-        if strange:
-            hint = ": write Sequential(*layers)" if isinstance(strange[0], (list, tuple)) else ""
-            raise OperandError(f"Sequential holds layers and functions, not {strange[0]!r:.60}{hint}")
+        self.layers = [self.check_layer(layer) for layer in given]
         self.label_parameters()
+
+    @staticmethod
+    def check_layer(layer: Any) -> Any:
+        """The layer. Errors: OperandError for what cannot be applied, and for a class in place of a layer."""
+        if isinstance(layer, type) and issubclass(layer, Module):
+            raise OperandError(
+                f"Sequential holds layers, and {layer.__name__} is a class of them: {layer.__name__}(...)"
+            )
+        if not callable(layer):
+            hint = ": write Sequential(*layers)" if isinstance(layer, (list, tuple)) else ""
+            raise OperandError(f"Sequential holds layers and functions, not {layer!r:.60}{hint}")
+        return layer
 
     def append(self, layer: Callable[..., Any]) -> Self:
         """Add a layer at the end."""
-        self.layers.append(layer)
+        self.layers.append(self.check_layer(layer))
         self.label_parameters()
         return self
 

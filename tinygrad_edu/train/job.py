@@ -293,6 +293,8 @@ def refuse_for_lbfgs(model: Module, settings: Settings, n: int) -> None:
 def hold_out(data: tuple[Array, ...], settings: Settings) -> Any:
     """A share of the samples, drawn from the seed, held out for validation."""
     share, n = float(settings.validation), len(data[0])
+    if not 0.0 <= share <= 1.0:
+        raise SettingError(f"validation={share:g}: a share of the samples lies between 0 and 1; or give (X, y)")
     count = round(share * n)
     if not 0 < count < n:
         raise SettingError(f"validation={share:g} of {n} samples holds out {count}: both parts need at least one")
