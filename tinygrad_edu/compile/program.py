@@ -62,9 +62,8 @@ class Trace:
     masks: dict[str, Mask] = field(default_factory=dict)
     followed: list[tuple[Tensor, Traced]] = field(default_factory=list)  # what a step changes besides the parameters
     signature: Any = None  # equal for traces that are the same program
-    keep: frozenset[str] = (
-        frozenset()
-    )  # operations that are recorded whole, for an interpreter that has its own form of them
+    # operations that are recorded whole, for an interpreter that has its own form of them
+    keep: frozenset[str] = frozenset()
     written_out: frozenset[Any] | None = frozenset()  # steps of loops that are traced round by round; None: all of them
     begun: int = field(default_factory=lambda: next(CLOCK))  # Tensors made later belong to the trace
     lookups: list[Traced] = field(default_factory=list)  # whatever reads at an index
@@ -96,6 +95,10 @@ class Trace:
         """State that is kept from step to step, such as a running mean, becomes `new` after this one."""
         if not self.draws:
             raise TraceError("BatchNorm changes its running statistics: compile it after eval(), or train it by tg.fit")
+        if any(known is kept for known, _ in self.followed):
+            raise TraceError(
+                "BatchNorm that forward uses twice changes its running statistics twice: that runs eagerly"
+            )
         self.followed.append((kept, new))
 
     def capture(self, array: Any) -> Traced:
@@ -254,12 +257,7 @@ class Program(Body):
     def signature(self) -> Any:
         """Equal for two traces that compute the same from the same numbers."""
         numbers = [(x.shape, x.dtype, x.tobytes()) for x in map(number_array, self.read_anew())]
-        return (
-            self.parameters,
-            self.body(),
-            self.functions,
-            numbers,
-        )  # the text takes as long to put together as a trace
+        return self.parameters, self.body(), self.functions, numbers  # (the text takes as long as a trace)
 
     def read_anew(self) -> Sequence[Any]:
         """What the function closes over and the program reads at each call."""

@@ -125,7 +125,7 @@ class Batched(Tensor):
         rank = max([rank, *(np.ndim(x) for x in parents if not isinstance(x, Batched))])
         with outside(), recording_for(parents):
             inner = operation(*[batch_rules.align(x, rank) for x in parents])
-        return Batched(inner, all(is_common(x) for x in parents), operation, parents)
+        return recorded(inner, all(is_common(x) for x in parents), operation, parents)
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Batched:
@@ -137,7 +137,7 @@ class Batched(Tensor):
                 inner = batch_rules.on_common(operation, parents, options)
             else:
                 inner = batch_rules.on_batch(operation, parents, options, size)
-        return Batched(inner, common, operation, parents, options)
+        return recorded(inner, common, operation, parents, options)
 
     @staticmethod
     def positions(n: Node) -> Any:
@@ -220,6 +220,11 @@ def recording_for(parents: Sequence[Any]) -> Iterator[None]:
     wanted = any(getattr(getattr(x, "inner", None), "requires_grad", False) for x in parents)
     with switch_mode("recording", MODES.recording and wanted):
         yield
+
+
+def recorded(inner: Node, common: bool, operation: Any, parents: Sequence[Any], options: Option = None) -> Batched:
+    """The result of an operation; under `no_grad` it has no history."""
+    return Batched(inner, common, operation, parents, options) if MODES.recording else Batched(inner, common)
 
 
 def is_sample(x: Node) -> bool:

@@ -100,28 +100,13 @@ class Traced(Tensor):
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:  # inside a vmap
             return MODES.tensor_trace.__apply__(operation, arguments)  # type: ignore[no-any-return]
         refuse_own(operation)
-        return truths.apply_as_numpy(operation, tuple([as_node(x) for x in arguments]), record)  # type: ignore[no-any-return]
+        return unless_recording(truths.apply_as_numpy(operation, tuple([as_node(x) for x in arguments]), record))
 
     @staticmethod
     def __apply_array__(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
         if MODES.tensor_trace is not Traced and MODES.tensor_trace is not None:
             return MODES.tensor_trace.__apply_array__(operation, arrays, options)  # type: ignore[no-any-return]
-        primitive, rewrite = SHAPES.get(operation.name), DECOMPOSITIONS.get(operation.name)
-        if not (primitive or rewrite or operation.made_of):
-            raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")
-        parents: tuple[Traced, ...] = tuple([as_node(x) for x in arrays])
-        if operation.name == "matmul" and truths.counts(parents):  # True·True + True·True is True
-            counts = Traced.__apply_array__(operation, [truths.as_float(x) for x in parents], options)
-            return ops.greater(counts, 0.0)  # type: ignore[no-any-return]
-        if rewrite:
-            other = truths.settle(operation, parents, rewrite(*parents, **options))
-            kept = bool(ACTIVE.traces) and operation.name in ACTIVE.traces[-1].keep
-            return Traced(other.sizes, operation, parents, options) if kept else other
-        if primitive:
-            return Traced(primitive(parents, **options), operation, parents, options)
-        if operation.shape is None:
-            return truths.settle(operation, parents, operation.made_of(*parents, **options))  # type: ignore[misc, no-any-return]
-        return Traced(operation.shape(*parents, **options), operation, parents, options)
+        return unless_recording(apply_array(operation, arrays, options))
 
     @staticmethod
     def positions(n: Any) -> Traced:
@@ -257,6 +242,31 @@ def simplify(operation: Operation, node: Traced) -> Traced:
         if operation.name in ("add", "mul") and same(values[0], neutral) and truths.replaces(b, node):
             return b  # type: ignore[no-any-return]
     return node
+
+
+def unless_recording(x: Traced) -> Traced:
+    """The node itself; under `no_grad` the same numbers without a gradient."""
+    return x if MODES.recording or x.dtype.kind != "f" else x.detach()
+
+
+def apply_array(operation: ArrayOperation, arrays: Sequence[Any], options: Mapping[str, Any]) -> Traced:
+    """An operation of arrays as a node, or as the nodes that it is made of."""
+    primitive, rewrite = SHAPES.get(operation.name), DECOMPOSITIONS.get(operation.name)
+    if not (primitive or rewrite or operation.made_of):
+        raise TraceError(f"{operation.name} cannot be compiled: {operation.instead or WITHOUT_JIT}")
+    parents: tuple[Traced, ...] = tuple([as_node(x) for x in arrays])
+    if operation.name == "matmul" and truths.counts(parents):  # True·True + True·True is True
+        counts = Traced.__apply_array__(operation, [truths.as_float(x) for x in parents], options)
+        return ops.greater(counts, 0.0)  # type: ignore[no-any-return]
+    if rewrite:
+        other = truths.settle(operation, parents, rewrite(*parents, **options))
+        kept = bool(ACTIVE.traces) and operation.name in ACTIVE.traces[-1].keep
+        return Traced(other.sizes, operation, parents, options) if kept else other
+    if primitive:
+        return Traced(primitive(parents, **options), operation, parents, options)
+    if operation.shape is None:
+        return truths.settle(operation, parents, operation.made_of(*parents, **options))  # type: ignore[misc, no-any-return]
+    return Traced(operation.shape(*parents, **options), operation, parents, options)
 
 
 def differentiate(root: Traced, inputs: Iterable[Traced], seed: Any = 1.0, again: bool = False) -> list[Traced]:

@@ -56,6 +56,8 @@ class TracedValue(Value):
         if any(map(is_array, arguments)):
             return over_arrays(operation, arguments)
         refuse_own(operation)
+        if not MODES.recording:  # a program of arrays can do it
+            raise TraceError("no_grad in a compiled function of numbers: give them as arrays, np.array(x)")
         parents = tuple([x if isinstance(x, Value) else TracedValue(x) for x in arguments])
         inputs = [NUMBER.__get__(x) for x in parents]
         y = operation.on_floats(*inputs)
