@@ -54,6 +54,8 @@ SPELLINGS = (
     Spelling("PyTorch", "nn.NLLLoss()(logp, c)", "tg.nn.losses.nll(logp, c)", ("nn.NLLLoss",)),
     Spelling("PyTorch", "nn.KLDivLoss()(logp, q)", "tg.nn.losses.kl_div(logp, q)", ("nn.KLDivLoss",)),
     Spelling("PyTorch", "nn.LSTM(3, 8, batch_first=True)", "tg.nn.LSTM(3, 8)"),
+    Spelling("PyTorch", "y, weights = nn.MultiheadAttention(8, 2, batch_first=True)(q, k, v)",
+             "tg.nn.MultiHeadAttention(8, 2)(q, k, v, need_weights=True)", ("nn.MultiheadAttention",)),
     Spelling("PyTorch", "nn.utils.clip_grad_norm_(p, 1.0)", "tg.optim.clip_by_norm(p, 1.0)", ("nn.utils",)),
     Spelling("PyTorch", "optim.lr_scheduler.StepLR(optimizer, 30)", "tg.optim.lr_scheduler.StepLR"),
     Spelling("PyTorch", "optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 100)", "tg.optim.lr_scheduler.OneCycleLR"),

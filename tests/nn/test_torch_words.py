@@ -66,6 +66,12 @@ def test_a_third_argument_is_no_number_of_layers(kind):
         getattr(nn, kind)(3, 4, batch_first=False)
 
 
+def test_time_does_not_come_first_in_attention():
+    for layer in (nn.MultiHeadAttention, nn.TransformerEncoderLayer):
+        with pytest.raises(SettingError, match=rf"{layer.__name__}\(batch_first=False\): series are \(batch"):
+            layer(4, 2, batch_first=False)
+
+
 SAME = [  # in PyTorch's words, and in ours
     ("LSTM(input_size=3, hidden_size=4, batch_first=True, rng=0)", "LSTM(3, 4, rng=0)"),
     ("GRU(3, hidden_size=4, rng=0)", "GRU(3, 4, rng=0)"),
@@ -73,6 +79,8 @@ SAME = [  # in PyTorch's words, and in ours
     ("LSTMCell(input_size=3, hidden_size=4, rng=0)", "LSTMCell(3, 4, rng=0)"),
     ("BatchNorm1d(num_features=3)", "BatchNorm1d(3)"), ("BatchNorm2d(num_features=3)", "BatchNorm2d(3)"),
     ("LayerNorm(normalized_shape=3, elementwise_affine=False)", "LayerNorm(3, affine=False)"),
+    ("MultiHeadAttention(4, 2, batch_first=True, rng=0)", "MultiHeadAttention(4, 2, rng=0)"),
+    ("TransformerEncoderLayer(4, 2, 8, batch_first=True, rng=0)", "TransformerEncoderLayer(4, 2, 8, rng=0)"),
     ("Embedding(num_embeddings=3, embedding_dim=2, rng=0)", "Embedding(3, 2, rng=0)"),
 ]  # fmt: skip
 

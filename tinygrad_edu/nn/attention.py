@@ -20,6 +20,7 @@ from tinygrad_edu.nn.inputs import as_array, as_input, random_generator, refuse_
 from tinygrad_edu.nn.layers import Linear
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
+from tinygrad_edu.nn.torch_names import batch_comes_first
 
 Init = InitializerName | initializers.Initializer
 SHORTEST = 256  # the smallest side of a mask that is kept
@@ -109,6 +110,7 @@ def triangle(n: int) -> Any:
     return made
 
 
+@batch_comes_first
 class MultiHeadAttention(Module):
     """Attention in `num_heads` subspaces in parallel: y = concat(head₁, ..., headₕ) W_oᵀ + b_o.
 
@@ -192,6 +194,7 @@ class MultiHeadAttention(Module):
         return ops.swapaxes(split, -2, -3)
 
 
+@batch_comes_first
 class TransformerEncoderLayer(Module):
     """A transformer block: attention, then a two-layer network at each position, each with a residual connection.
 

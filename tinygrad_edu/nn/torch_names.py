@@ -106,13 +106,31 @@ def refuse_other_order(name: str, arguments: Sequence[Any], options: dict[str, A
     if name.endswith("Cell"):
         checks.flag("bias", arguments[2] if len(arguments) > 2 else True, name)
         return
-    if not options.pop("batch_first", True):
-        raise SettingError(
-            f"{name}(batch_first=False): series are (batch, time, features) here. Leave it out and give "
-            "x.swapaxes(0, 1)"
-        )
+    refuse_time_first(name, options)
     if len(arguments) > 2 and isinstance(arguments[2], int) and not isinstance(arguments[2], bool):
         raise SettingError(
             f"{name}{tuple(arguments)}: the third argument is num_layers in PyTorch, and not here: write "
             f"{name}({arguments[0]}, {arguments[1]}, num_layers={arguments[2]})"
         )
+
+
+def refuse_time_first(name: str, options: dict[str, Any]) -> None:
+    """Take, and forget, batch_first=True. Errors: SettingError where time is to come first."""
+    if not options.pop("batch_first", True):
+        raise SettingError(
+            f"{name}(batch_first=False): series are (batch, time, features) here. Leave it out and give "
+            "x.swapaxes(0, 1)"
+        )
+
+
+def batch_comes_first(layer: type) -> Any:
+    """Let an attention layer's constructor take batch_first=True, as all programs for PyTorch give it."""
+    init = layer.__init__  # type: ignore[misc]
+
+    @functools.wraps(init)
+    def start(self: Any, *arguments: Any, **options: Any) -> None:
+        refuse_time_first(layer.__name__, options)
+        init(self, *arguments, **options)
+
+    layer.__init__ = start  # type: ignore[misc]
+    return layer
