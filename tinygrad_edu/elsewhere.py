@@ -67,6 +67,7 @@ SPELLINGS = (
     Spelling("PyTorch", "model.cuda()", 'model.to("cpu")', ("nn.Module.cuda",)),
     Spelling("PyTorch", "model.half()", "model.float()", ("nn.Module.half",)),
     Spelling("PyTorch", "values, indices = x.max(1)", "x.max(dim=1)"),
+    Spelling("PyTorch", "x.std(), x.var(), which divide by n - 1", "x.std(correction=1) and x.var(correction=1)"),
     Spelling("PyTorch", "optim.SGD(p, 0.1, 0.9, 0, 1e-4)", "tg.optim.SGD(p, 0.1, 0.9, weight_decay=1e-4)"),
     Spelling("PyTorch", "optim.RMSprop(p), whose alpha is 0.99", "tg.optim.RMSprop(p, alpha=0.99)"),
     Spelling("PyTorch", "optim.Rprop(p), whose lr is 0.01", "tg.optim.Rprop(p, lr=0.01)"),

@@ -16,7 +16,8 @@ CALLS = {
     "rsqrt": [(X**2,)], "lerp": [(X, 2 * X, 0.3)], "frac": [(X,)], "remainder": [(X, 2.0)],
     "lgamma": [(X**2,)], "amax": [(X, 1), (X, 0, True)], "amin": [(X, 1)], "nelement": [(X,)], "long": [(X,)],
     "int": [(X,)], "bool": [(X,)], "isnan": [(X,)], "isinf": [(X,)], "isfinite": [(X,)], "logical_not": [(X,)],
-    "count_nonzero": [(X,), (X, 1)], "unique": [(X,)], "isclose": [(X, X + 1e-9)], "allclose": [(X, X + 1e-9)],
+    "count_nonzero": [(X,), (X, 1)], "unique": [(X,)], "histc": [(X,), (X, 5, -1.0, 1.0), (X[:1, :1], 4)],
+    "isclose": [(X, X + 1e-9)], "allclose": [(X, X + 1e-9)],
     "new_zeros": [(X, 2, 3), (X, (2, 3))], "new_ones": [(X, 2)],
     "new_full": [(X, (2, 2), 7.0)],
 }  # fmt: skip

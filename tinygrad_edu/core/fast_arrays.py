@@ -16,6 +16,7 @@ from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.broadcasting import REDUCE, sum
 from tinygrad_edu.core.fast_paths import with_name
+from tinygrad_edu.core.freed_memory import keep_freed_memory
 from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.ops import gelu
 from tinygrad_edu.core.reductions import exp_shares, log_shares, log_softmax, mean, softmax
@@ -27,7 +28,8 @@ PLAIN = (int, slice, type(None), type(Ellipsis))  # what in an index cannot be w
 def install_for_arrays(
     tensor: type, record: Callable[..., Any], protect_view: Callable[..., Any], no_options: Any
 ) -> None:
-    """Give the quick forms for Tensors to their rows."""
+    """Give the quick forms for Tensors to their rows, in a process that keeps freed memory for them."""
+    keep_freed_memory()
     for row, default in (reshape, ()), (transpose, (None,)), (getitem, ()):
         row.quick[tensor] = one_option(row, default, record, protect_view)
     sum.quick[tensor] = sum_of(record)

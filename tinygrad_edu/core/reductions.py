@@ -73,7 +73,10 @@ def products_of_others(x: ArrayLike, y: ArrayLike, axis: Axes) -> Any:
 
 @compose()
 def var(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """Σ (x - mean)² / max(n - ddof, 0) over the axes; as in NumPy inf or nan where that is 0."""
+    """Σ (x - mean)² / max(n - ddof, 0) over the axes; as in NumPy inf or nan where that is 0.
+
+    In PyTorch's words, x.var(dim=0) or x.var(correction=1), it divides by n - 1, as there.
+    """
     deviation = x - mean(x, axis=axis, keepdims=True)
     free = ops.maximum(count_reduced(x, axis) * 1.0 - ddof, 0.0)  # as in NumPy: never below 0, and NaN for one number
     return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / free
@@ -81,7 +84,10 @@ def var(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False
 
 @compose()
 def std(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """√var, whose derivative counts as 0 where all numbers are equal, as in PyTorch."""
+    """√var, whose derivative counts as 0 where all numbers are equal, as in PyTorch.
+
+    It divides by n, as in NumPy; in PyTorch's words, x.std(dim=0) or x.std(correction=1), by n - 1, as there.
+    """
     return root(var(x, axis=axis, ddof=ddof, keepdims=keepdims))
 
 

@@ -24,7 +24,6 @@ from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
 from tinygrad_edu.core.fast_arrays import install_for_arrays
 from tinygrad_edu.core.fast_tensors import install_for_tensors
-from tinygrad_edu.core.freed_memory import keep_freed_memory
 from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.numpy_protocol import call_function, call_ufunc
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, ArrayOperation, Operation, is_compiled
@@ -333,7 +332,6 @@ def array_inside(x: Node) -> Any:
     return x.array if x.__class__ is Tensor else x
 
 
-keep_freed_memory()
 install_for_tensors(Tensor, record, NO_OPTIONS)
 augmented.install(Tensor)
 copies.install(Tensor)

@@ -39,6 +39,14 @@ def as_whole_array(x: Node, name: str, dtype: Dtype) -> Any:
     return numbers(x, name).astype(dtype).view(PlainArray)
 
 
+def count_in_bins(x: Node, bins: int = 100, min: float = 0.0, max: float = 0.0) -> Any:
+    """How many numbers fall into each of so many equal parts of [min, max], all numbers if both are 0."""
+    array = numbers(x, "x.histc")
+    low, high = (array.min(), array.max()) if min == max == 0.0 and array.size else (min, max)
+    low, high = (low - 1.0, high + 1.0) if low == high else (low, high)
+    return np.histogram(array, bins, (low, high))[0].astype(array.dtype).view(PlainArray)
+
+
 def array_of(x: ArrayLike) -> Any:
     return getattr(x, "array", x)
 
@@ -73,6 +81,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "logical_not": lambda x: np.logical_not(numbers(x, "x.logical_not")),
     "count_nonzero": lambda x, dim=None: np.count_nonzero(numbers(x, "x.count_nonzero"), axis=dim),
     "unique": lambda x: np.unique(numbers(x, "x.unique")),
+    "histc": count_in_bins,
     "isclose": lambda x, other, rtol=1e-5, atol=1e-8: np.isclose(x, other, rtol, atol),
     "allclose": lambda x, other, rtol=1e-5, atol=1e-8: np.allclose(
         numbers(x, "x.allclose"), array_of(other), rtol, atol
@@ -85,7 +94,6 @@ INSTEAD = {
     "half": 'x.float(): float32 and float64 are there, which models take as dtype="float32"',
     "register_hook": "x.grad, which inner nodes keep after backward()",
     "scatter_": "np.eye(classes)[index] for one-hot rows, or np.where(mask, value, x)",
-    "histc": "np.histogram(x.data)",
     "multinomial": "rng.choice(len(p), p=p), with a rng of np.random.default_rng(seed) and p = x.data",
     "bernoulli": "rng.uniform(size=x.shape) < x.data, with a rng of np.random.default_rng(seed)",
     "detach_": "x = x.detach()",
