@@ -48,6 +48,7 @@ OF_FIT = [
     ({"y": last(LABELS, 3), "loss": "cross_entropy", "outputs": 3}, SettingError, "classes from 0 to 3 .* 3 outputs"),
     ({"y": last(LABELS, -1), "loss": "cross_entropy", "outputs": 3}, SettingError, "classes from -1 to 2"),
     ({"y": LABELS * 1.0, "loss": "cross_entropy", "outputs": 3}, SettingError, "whole numbers from 0 to 2"),
+    ({"y": LABELS, "loss": "cross_entropy", "outputs": 1}, SettingError, "1 output: give it an output for each class"),
     ({"y": LABELS[:0], "loss": "cross_entropy", "outputs": 3}, ShapeError, "X has 12 rows and y has 0"),
     ({"y": last(LABELS * 1.0, np.nan), "loss": "cross_entropy", "outputs": 3}, SettingError, "whole numbers"),
     ({"batch_size": 0}, SettingError, "batch_size=0"),

@@ -85,9 +85,8 @@ def entries_of(runs: Any, names: Sequence[str] | None) -> list[Entry]:
     entries = [entry for run, name in zip(found, called, strict=True) for entry in entries_for(run, name)]
     entries = [entry for entry in entries if len(entry.curve)]
     if not 1 <= len(entries) <= MOST_RUNS:
-        raise SettingError(
-            f"compare: {len(entries)} curves have epochs; a chart can show 1 to {MOST_RUNS} that can be told apart"
-        )
+        told = count(len(entries), "curve")
+        raise SettingError(f"compare: {told} with an epoch; a chart shows 1 to {MOST_RUNS} that can be told apart")
     return entries
 
 

@@ -174,10 +174,12 @@ WHAT = {"y": "target", "sample_weight": "weight"}
 def classes(y: Array, count: int) -> Array:
     """Class numbers, each of which the model has an output for."""
     if y.dtype.kind not in "iu" or (y.size and not 0 <= y.min() <= y.max() < count):
-        raise SettingError(
-            f"y holds classes from {y.min()} to {y.max()} ({y.dtype}), the model has {count} outputs: "
-            f"whole numbers from 0 to {count - 1} are needed"
+        told = (
+            f"y holds classes from {y.min()} to {y.max()} ({y.dtype}), the model has {count} output{'s' * (count > 1)}"
         )
+        if count == 1:  # whole numbers from 0 to 0 would be no advice
+            raise SettingError(f"{told}: give it an output for each class, or take bce_with_logits for two classes")
+        raise SettingError(f"{told}: whole numbers from 0 to {count - 1} are needed")
     return np.ascontiguousarray(y, dtype=np.int64)
 
 
