@@ -42,6 +42,8 @@ def operator_of_tensors(
     function = operation.array_function
 
     def operator(self: Node, other: ArrayLike) -> Any:
+        if UNUSUAL:  # as in a trace, where Tensors that a function reads are inputs like others
+            return tensor.__apply__(operation, (self, other))
         try:
             if other.__class__ is tensor:  # no variable holds its array: the guard counts who does
                 return record(operation, function(self.array, other.array), (self, other), no_options)

@@ -1,6 +1,7 @@
 """The door: parameters and gradients in any form, a backward as a callable, a program that trains itself."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
@@ -63,6 +64,29 @@ G = dict(zip(P, gradients(W, B, V), strict=True))
 
 def forward(p):
     return loss_of(p["W"], p["b"], p["v"])
+
+
+def test_tensors_are_their_numbers():
+    """Of this library or of PyTorch, in the parameters, the gradients or both; a forward of arrays is still traced."""
+    kinds = (np.array, tg.Tensor, lambda x: tg.Tensor(x, requires_grad=True))
+    for of_weights, of_gradients in itertools.product(kinds, kinds):
+        report = tg.clinic.check_backprop(
+            forward, {k: of_weights(x) for k, x in P.items()}, {k: of_gradients(x) for k, x in G.items()}
+        )
+        assert report.ok
+        assert "traced" not in str(report)
+
+
+@pytest.mark.torch
+def test_a_forward_of_pytorch_s_tensors_is_compared_by_finite_differences():
+    torch = pytest.importorskip("torch")
+    weights = {k: torch.tensor(x, requires_grad=True) for k, x in P.items()}
+
+    def loss(p):
+        return torch.mean((torch.tanh(torch.tensor(X) @ p["W"] + p["b"]) @ p["v"] - torch.tensor(T)) ** 2)
+
+    loss(weights).backward()
+    assert tg.clinic.check_backprop(loss, weights, {k: x.grad for k, x in weights.items()}).ok
 
 
 @pytest.mark.parametrize("key", ["d{}", "d_{}", "grad_{}", "{}_grad", "g{}", "dL_d{}", "D{}", "nabla_{}"])

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.checks import number, optional
 from tinygrad_edu.clinic.examiner.reachable import MutableState
-from tinygrad_edu.clinic.examiner.structure import Structure
+from tinygrad_edu.clinic.examiner.structure import Structure, without_graph
 from tinygrad_edu.errors import ExaminerError, NameNotFoundError, ShapeError, unknown_name
 
 Array = np.ndarray[Any, Any]
@@ -32,7 +32,7 @@ def parameters(given: Any) -> tuple[Structure, dict[str, Array]]:
 
 def finite_array(what: str, given: Any) -> Array:
     try:
-        array = np.array(given, dtype=float)
+        array = np.array(without_graph(given), dtype=float)
     except (TypeError, ValueError):
         raise ExaminerError(f"{what} is not an array of numbers: {given!r:.60}") from None
     bad = np.argwhere(~np.isfinite(array))
@@ -173,7 +173,7 @@ def progress(count: int, each: float) -> Iterator[Callable[[], Any]]:
 def holds(given: Any, numbers: Array) -> bool:
     """Are these still the same numbers? Lists may have grown, and no longer make an array."""
     try:
-        return np.array_equal(np.asarray(given, dtype=float).reshape(-1), numbers.reshape(-1))
+        return np.array_equal(np.asarray(without_graph(given), dtype=float).reshape(-1), numbers.reshape(-1))
     except (TypeError, ValueError):
         return False
 
@@ -182,7 +182,7 @@ def loss_number(loss: Any) -> float:
     if loss is None:
         raise ExaminerError("forward returned None: is a `return loss` missing?")
     try:
-        array = np.asarray(loss, dtype=float)
+        array = np.asarray(without_graph(loss), dtype=float)
     except (TypeError, ValueError):
         raise ExaminerError(f"forward must return the loss, one number; it returned {loss!r:.60}") from None
     if array.size != 1:

@@ -58,7 +58,7 @@ class Structure:
     @property
     def in_lists(self) -> bool:
         """Pure Python: no array anywhere."""
-        return not any(isinstance(leaf.given, np.ndarray) for leaf in self.leaves)
+        return all(is_number(leaf.given) or isinstance(leaf.given, (list, tuple)) for leaf in self.leaves)
 
     def only(self, names: Any) -> Structure:
         """The same with fewer leaves; the rest is handed on as it is."""
@@ -180,11 +180,15 @@ def place_at(x: Any, path: tuple[tuple[str, Any], ...], new: Any) -> Any:
 
 
 def like_given(numbers: Any, given: Any) -> Any:
-    """Fresh numbers as the learner has them: a matrix, an array, a number, nested lists or tuples."""
+    """Fresh numbers as the learner has them: a matrix, an array, a number, nested lists or tuples, PyTorch's tensor."""
     if isinstance(given, np.matrix):
         return np.atleast_2d(np.array(numbers, dtype=float)).view(np.matrix)
     if isinstance(given, np.ndarray):
         return np.array(numbers, dtype=given.dtype if given.dtype.kind == "f" else float)
     if isinstance(given, (list, tuple)):
         return type(given)(like_given(inner, like) for inner, like in zip(numbers, given, strict=True))
+    if hasattr(given, "new_tensor"):  # PyTorch's
+        return given.detach().new_tensor(np.asarray(numbers))
+    if np.ndim(numbers) or hasattr(type(given), "__array__"):
+        return np.array(numbers, dtype=float)
     return float(numbers)
