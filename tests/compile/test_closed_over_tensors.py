@@ -1,5 +1,7 @@
 """What a compiled function closes over is read anew at each call."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import tinygrad_edu as tg
 from tests.compile.programs import checked, normal, without_numba
 from tests.compile.test_programs import made
 from tinygrad_edu import Tensor, jit, ops
+from tinygrad_edu.core.operation import TABLE
 from tinygrad_edu.errors import DtypeError, OperandError, TraceError
 
 # What a function closes over
@@ -109,3 +112,27 @@ def test_a_branch_on_what_is_closed_over_says_what_to_do():
     with without_numba():
         assert f(np.ones(2), bool(np.isnan(w.data).any())).tolist() == [-1.0, -2.0]
         assert f(np.ones(2), True).tolist() == [2.0, 4.0]
+
+
+OF_TWO = ("add", "sub", "mul", "truediv", "pow", "mod", "floordiv", "matmul", "iadd", "isub", "imul", "itruediv")
+
+
+def test_no_operator_and_no_method_takes_the_numbers_of_a_tensor_that_is_closed_over():
+    """The quick forms of eager code would: then a program has them for ever, or cannot be compiled at all."""
+    W, b, kinds = Tensor(np.full((2, 2), 0.3)), Tensor(np.full((2, 2), 0.7)), {}
+
+    def apply_all(x):
+        for name in OF_TWO:
+            for other in (b, 2.0, 3) if name != "matmul" else (b,):
+                kinds[name, str(other)] = getattr(operator, name)(W * 1.0 if name[0] == "i" else W, other)
+        for name in ("add", "sub", "mul", "truediv", "pow"):
+            kinds["reflected", name] = getattr(operator, name)(2.0, W)
+        for name, row in TABLE.items():
+            if len(row.parameters) == 1 and hasattr(W, name):
+                kinds["method", name] = getattr(W, name)()
+        return x * 1.0
+
+    with np.errstate(all="ignore"):
+        jit(apply_all)(np.ones(3))
+    assert len(kinds) > 60
+    assert {type(x).__name__ for x in kinds.values()} == {"Traced"}

@@ -152,7 +152,7 @@ def run(quick: bool = False) -> Report:
         examined=examine_update(),
         diagnosed=clinic_verdict(quick),
         answer="three causes at once, and each alone is enough: with any two of them fixed no run succeeds, with "
-        "all three every run does. That is why changing one thing at a time led nowhere.",
+        f"all three {trials[-1].reached} of {trials[-1].runs} do. So changing one thing at a time led nowhere.",
         draw=lambda canvas: draw(canvas, ends, trials),
     )
 

@@ -265,3 +265,10 @@ def test_strength_is_a_logarithm_of_the_ratio():
     assert Symptom("x", 10.0, 1.0, "").strength == 1.0
     assert Symptom("x", 0.01, 1.0, "").strength == 2.0
     assert Symptom("x", math.inf, 1.0, "").strength == 3.0
+
+
+@pytest.mark.parametrize("losses", [[0.0] + [1.0] * 20, list(range(50)), [0.01, *np.arange(1.0, 6.0, 0.1)]])
+def test_a_curve_that_rises_from_next_to_nothing_is_said_to_rise_and_nothing_else(losses):
+    found = curve.of_curve(np.array(losses, dtype=float))
+    assert [each.code for each in found] == ["divergence"]
+    assert len(found[0].sentence) < 80

@@ -29,10 +29,13 @@ def divergence(losses: Array) -> Measured:
         epoch = int(np.isfinite(losses).argmin()) + 1
         return Symptom("divergence", math.inf, limit, f"The loss is not finite in epoch {epoch}.")
     first, last = float(losses[0]), float(np.median(losses[-max(1, len(losses) // 10) :]))
-    if first <= 0.0 or last <= limit * first:
+    if last <= first:
         return None
-    sentence = f"The loss rises, from {first:.3g} to {last:.3g} ({last / first:.2g} times)."
-    return Symptom("divergence", last / first, limit, sentence)
+    times = 1.0 + (last - first) / abs(first) if first else math.inf  # of a loss that begins below 0, its distance
+    if times <= limit:
+        return None
+    ratio = f" ({times:.2g} times)" if first > 0.0 else ""
+    return Symptom("divergence", times, limit, f"The loss rises, from {first:.3g} to {last:.3g}{ratio}.")
 
 
 @symptom("oscillation", kind="curve")
@@ -63,7 +66,7 @@ def plateau(losses: Array) -> Measured:
     part = max(2, len(losses) // 5)
     fall = float(losses[-part] - losses[-1]) / max(abs(float(losses[0])), 1e-300)
     left = float(losses[-1]) / max(abs(float(losses[0])), 1e-300)
-    if abs(fall) > limit or left < LIMITS["left"]:
+    if abs(fall) > limit or left < LIMITS["left"] or divergence(losses) is not None:
         return None
     return Symptom(
         "plateau", fall, limit,
@@ -138,7 +141,7 @@ def flat(losses: Array) -> Measured:
     if len(losses) < FEWEST or not np.isfinite(losses).all():
         return None
     fall = float(losses[0] - losses.min()) / max(abs(float(losses[0])), 1e-300)
-    if fall >= limit:
+    if fall >= limit or divergence(losses) is not None:  # one that rises moves
         return None
     return Symptom(
         "flat", fall, limit, f"In {len(losses)} epochs the loss falls by only {fall:.2%} of its first value."
