@@ -10,6 +10,7 @@ import pytest
 import tinygrad_edu as tg
 from tests.interop.networks import ACTIVATIONS, OF_LAYERS, OTHERS, X, Y, mlp
 from tinygrad_edu import nn
+from tinygrad_edu.compile.onnx_graph.nodes import names_read
 from tinygrad_edu.core.operation import TABLE, Operation
 from tinygrad_edu.errors import SettingError, TraceError
 
@@ -45,7 +46,10 @@ def in_float32(x):
 def test_outputs_are_the_same_for_any_number_of_rows(name, tmp_path):
     network = NETWORKS[name]
     model = network.make()
-    found = session(tg.export(model, tmp_path / "net.onnx", network.X))
+    path = tg.export(model, tmp_path / "net.onnx", network.X)
+    graph = onnx.load(path).graph
+    assert {x.name for x in graph.initializer} <= set(names_read(graph.node)), "a runtime warns of what is not read"
+    found = session(path)
     assert model.training
     model.eval()
     for rows in ROWS:

@@ -78,7 +78,7 @@ class OnnxModel:
         outputs = [helper.make_tensor_value_info(name, real, self.sizes(root)) for name, _, root in self.results]
         if self.label_type is not None:
             outputs.append(helper.make_tensor_value_info("label", self.label_type, ["n"]))
-        graph = helper.make_graph(self.nodes.nodes, "network", inputs, outputs, self.nodes.initializers)
+        graph = helper.make_graph(self.nodes.nodes, "network", inputs, outputs, self.nodes.initializers_in_use())
         opset = [helper.make_opsetid("", OPSET)]
         found = helper.make_model(graph, opset_imports=opset, producer_name="tinygrad_edu", ir_version=IR_VERSION)
         self.nodes.onnx.checker.check_model(found, full_check=True)

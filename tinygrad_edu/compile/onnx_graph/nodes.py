@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -78,3 +78,17 @@ class Nodes:
         if x.kind == kind:
             return x
         return self.add("Cast", [x], kind, to=self.onnx_type(kind))
+
+    def initializers_in_use(self) -> list[Any]:
+        """Those that a node reads: a constant that was folded into another is of no use, and runtimes warn of it."""
+        read = set(names_read(self.nodes))
+        return [x for x in self.initializers if x.name in read]
+
+
+def names_read(nodes: Iterable[Any]) -> Iterator[str]:
+    """The inputs of nodes, and of the nodes of the graphs inside them (the body of a Scan), with what these return."""
+    for node in nodes:
+        yield from node.input
+        for inner in (attribute.g for attribute in node.attribute if attribute.HasField("g")):
+            yield from names_read(inner.node)
+            yield from (x.name for x in inner.output)
