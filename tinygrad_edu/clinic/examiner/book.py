@@ -25,6 +25,7 @@ SAMPLED = 128  # entries by which candidates are found before they are compared 
 PERMUTED = 20_000  # entries up to which all orders of the axes are entered
 ROWS = 300  # rows and columns of one derivative that are entered by themselves
 SUMMED, PAIRS = 5_000, 900  # numbers in a derivative, and pairs with values, of which sums are entered
+PATHS = 6  # uses of one value; more are steps in time or samples
 TERMS = 4  # of a loss; more are the samples of a loop
 OUTER = 200_000  # numbers in all shares of single samples that are entered
 
@@ -197,6 +198,7 @@ def truth_of(
             truth.add_whole(g, label)
             for slot, part in net.program.handed.get(step.index, {}).items():
                 truth.derivatives.add(part, names.get(above(step)[slot], label_of(net, above(step)[slot])), parts=True)
+    add_without_one_path(net, truth.derivatives, names)
     add_terms(net, truth.derivatives)
     add_samples(net, truth.derivatives)
     add_sums(net, truth.parts)
@@ -205,6 +207,23 @@ def truth_of(
         for uses in divided(net, name):
             truth.derivatives.add(total(net, name, uses), f"∂L/∂{name}, without or of its penalty alone")
     return truth
+
+
+def add_without_one_path(net: Network, book: Book, names: Mapping[int, str]) -> None:
+    """Of a value with three uses or more, its derivative less what one of them gives: a skip that is forgotten.
+
+    A norm uses its input three times (itself, its mean, its variance), and a residual block once more.
+    """
+    paths: dict[int, list[Array]] = {}
+    for step in net.steps:
+        for slot, part in net.program.handed.get(step.index, {}).items():
+            paths.setdefault(above(step)[slot], []).append(part)
+    for index, parts in paths.items():
+        whole = net.program.gradients.get(index)
+        if whole is not None and 2 < len(parts) <= PATHS:
+            for part in parts:
+                if np.shape(part) == whole.shape:
+                    book.add(whole - part, names.get(index) or label_of(net, index))
 
 
 def add_terms(net: Network, book: Book) -> None:

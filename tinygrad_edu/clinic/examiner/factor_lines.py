@@ -161,7 +161,9 @@ def candidates(factors: Factors, end: Key, ratio: Ratio, innocent: set[Key], upd
         own = [m for m in factors.behind(end) if m.line and m.key not in on_line and not m.view
                and (c := multiple_of(m.value, ratio.right)) is not None
                and (ratio.right.size > 1 or abs(c / ratio.factor - 1.0) < SAME)]  # fmt: skip
-        found = [(min(own, key=lambda m: m.order), False)] if own else []
+        first = min(own, key=lambda m: m.order, default=update)
+        is_right = updates and factors.trail.kinds[first.key] == "right"  # the gradient is: the update is not
+        found = [(update if is_right else first, False)] if own else []
     return found
 
 
@@ -208,6 +210,8 @@ def first_of_backward(trail: Any, ends: Iterable[Key]) -> Made | None:
     factors = Factors(trail)
     behind = [{m.key for m in factors.behind(end)} for end in ends]
     shared = [trail.made[key] for key in set.intersection(*behind)] if behind else []
+    if any(trail.kinds[key] == "part" for key in set.union(set(), *behind)):
+        return None  # several derivatives in one array
     forward = {(m.file, m.line) for m in trail.made.values() if m.line and trail.kinds[m.key] == "forward"}
     made = [m for m in shared if m.line and m.inputs and (m.file, m.line) not in forward and m.value.size > 1]
     return replace(min(made, key=lambda m: m.order), remark=FIRST) if made else None

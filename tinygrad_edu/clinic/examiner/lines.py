@@ -202,10 +202,14 @@ def first_share(trail: Trail, made: Made) -> Made:
 
 def handed_on(trail: Trail, made: Made) -> Made | None:
     """The last naming of a share, where its line has made others too: a function called once for each path is right."""
-    label = trail.found[made.key][0]
+    label = trail.found.get(made.key, ("", 0.0))[0]
     same = [m for m in trail.made.values() if (m.file, m.line) == (made.file, made.line) and m.key != made.key]
     named = [n for n in made.named if n[2] != RESULT and (n[0], n[1]) != (made.file, made.line)]
-    if not label or not named or not any(trail.is_share(m.key) and trail.found[m.key][0] == label for m in same):
+    if (
+        not label
+        or not named
+        or not any(trail.is_share(m.key) and trail.found.get(m.key, ("", 0.0))[0] == label for m in same)
+    ):
         return None
     return replace(made, file=named[-1][0], line=named[-1][1], variable=named[-1][2], named=[])
 

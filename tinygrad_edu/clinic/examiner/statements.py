@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.clinic.examiner.plain_source import Plain
 from tinygrad_edu.clinic.examiner.reachable import attributes
 
 MISSING = object()
@@ -107,8 +108,8 @@ def pair_targets(target: ast.expr, value: ast.expr) -> Iterator[Assignment]:
     if both and len(target.elts) == len(value.elts):  # type: ignore[attr-defined]
         for t, v in zip(target.elts, value.elts, strict=True):  # type: ignore[attr-defined]
             yield from pair_targets(t, v)
-    elif isinstance(value, ast.Dict) and isinstance(target, ast.Name):
-        for key, v in zip(value.keys, value.values, strict=True):
+    elif (items := items_of(value)) and is_chain(target):
+        for key, v in items:
             if key is not None:
                 place = ast.Subscript(load(target), key, ast.Load())
                 yield Assignment(place, reads(v), called=called_in(v))
@@ -118,6 +119,15 @@ def pair_targets(target: ast.expr, value: ast.expr) -> Iterator[Assignment]:
     else:
         for t in flat(target):
             yield Assignment(t, reads(value), each=item_by_item(value), called=called_in(value))
+
+
+def items_of(value: ast.expr) -> list[tuple[ast.expr | None, ast.expr]]:
+    """(key or place, item) of a dict, a list or a tuple that is written out."""
+    if isinstance(value, ast.Dict):
+        return [*zip(value.keys, value.values, strict=True)]
+    if isinstance(value, (ast.List, ast.Tuple)) and not any(isinstance(x, ast.Starred) for x in value.elts):
+        return [(ast.Constant(k), x) for k, x in enumerate(value.elts)]
+    return []
 
 
 def sum_of_itself(target: ast.expr, value: ast.expr) -> bool:
@@ -230,7 +240,7 @@ def statements_of(filename: str) -> dict[int, Statement]:
     """Line → the innermost statement that stands there; empty where the source is not to be had."""
     text = "".join(linecache.getlines(filename))
     try:
-        tree = ast.parse(text)
+        tree = Plain().visit(ast.parse(text))
     except (SyntaxError, ValueError):
         return {}
     found: dict[int, Statement] = {}
@@ -275,8 +285,10 @@ def spelled_otherwise(x: Any, name: str) -> list[str]:
 
 
 def item_of(x: Any, index: Any) -> Any:
-    if index is MISSING or not isinstance(x, (dict, list, tuple, np.ndarray)):
+    if index is MISSING or x is MISSING:
         return MISSING
+    if not isinstance(x, (dict, list, tuple, np.ndarray)):  # see Plain: an attribute by its name
+        return attribute_of(x, index) if isinstance(index, str) else MISSING
     try:
         return x[index]
     except (KeyError, IndexError, TypeError, ValueError):

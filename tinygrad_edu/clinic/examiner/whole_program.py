@@ -64,6 +64,7 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     states = floats_in(program.roots)
     recording = record_run(program.step)
     after, later = program.numbers(), floats_in(program.roots)
+    held = {id(leaf.given) for leaf in program.leaves().values()}
     counts = [k for k in whole_numbers(states[1]) if k + 1 in set(whole_numbers(later[1]))]
     program.state.restore()
     program.find_spots()
@@ -75,7 +76,8 @@ def examine_program(program: LearnerProgram, rate: float | None) -> BackpropRepo
     chosen = chosen or late or {}
     left, remark = left_alone(program, before, numbers, {*changed, *(numbers.keys() - after.keys())}, chosen, recording)
     chosen |= {n: before[n] for n in left}
-    gone = [n for n in numbers if n not in after and program.matters(before[n])]
+    lost = [n for n in numbers if n not in after and id(before[n].given) not in held]  # not just found elsewhere first
+    gone = [n for n in lost if program.matters(before[n])]
     chosen |= {n: before[n] for n in gone}
     learner = LearnerForward(program.loss(chosen), form_of(chosen), program.state, program.roots, whole=True)
     weights = {n: numbers[n] for n in chosen}

@@ -11,6 +11,7 @@ import numpy as np
 from tinygrad_edu.clinic.examiner.catalogue import Learner, Variant, final, parameter_layer, slip
 from tinygrad_edu.clinic.examiner.layers import Layer, Use
 from tinygrad_edu.clinic.examiner.network import Network
+from tinygrad_edu.clinic.examiner.scale_factors import common_factors, factor_name
 from tinygrad_edu.clinic.examiner.slips.sums import gradient_of
 
 Array = np.ndarray[Any, Any]
@@ -48,6 +49,8 @@ def gradient_clipped_by_norm(net: Network, learner: Learner) -> Variants:
     right = float(np.sqrt(sum(float(np.vdot(g, g)) for _, _, g, _ in found)))
     given = float(np.sqrt(sum(float(np.vdot(x, x)) for *_, x in found)))
     limit = float(f"{given:.2g}")
+    if right and factor_name(given / right, common_factors(net, learner.lr)) and limit != float(f"{given:.1g}"):
+        return  # of a factor that has a reason, a norm of two digits is chance
     if found and net.outputs and 0.0 < given < right and abs(given - limit) <= ROUND * limit and len(found) > 1:
         c = given / right
         changes = tuple(final(net, use, lambda g, c=c: c * g) for _, use, _, _ in found)  # type: ignore[misc]

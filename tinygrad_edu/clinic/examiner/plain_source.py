@@ -1,0 +1,40 @@
+"""Attributes by their names in one spelling, so that a program's lines need only be read in that one."""
+
+from __future__ import annotations
+
+import ast
+
+
+class Plain(ast.NodeTransformer):
+    """getattr(net, "W") and vars(net)["W"] as net["W"], setattr(net, "W", x) as net["W"] = x, to be looked up alike.
+
+    >>> ast.unparse(Plain().visit(ast.parse("setattr(net, k, getattr(net, k) - lr * vars(net)[f'd{k}'])")))
+    "net[k] = net[k] - lr * net[f'd{k}']"
+    """
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if is_call(node, "getattr") and len(node.args) > 1:
+            return ast.copy_location(ast.Subscript(node.args[0], node.args[1], ast.Load()), node)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        inside = node.value
+        if is_call(inside, "vars") and inside.args:  # type: ignore[attr-defined]
+            inside = inside.args[0]  # type: ignore[attr-defined]
+        elif isinstance(inside, ast.Attribute) and inside.attr == "__dict__":
+            inside = inside.value
+        return ast.copy_location(ast.Subscript(inside, node.slice, node.ctx), node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        self.generic_visit(node)
+        if not is_call(node.value, "setattr") or len(node.value.args) != 3:  # type: ignore[attr-defined]
+            return node
+        of, name, value = node.value.args  # type: ignore[attr-defined]
+        written = ast.Assign([ast.Subscript(of, name, ast.Store())], value)
+        return ast.fix_missing_locations(ast.copy_location(written, node))
+
+
+def is_call(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
