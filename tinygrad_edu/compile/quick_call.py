@@ -18,7 +18,7 @@ from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
 
 Signature = tuple[Any, ...]
-EMPTY = np.empty  # a look-up less at each call
+EMPTY, VDOT = np.empty, np.vdot  # a look-up less at each call
 MOST = 64  # signatures that are kept: sizes that change at every call would fill the memory
 
 
@@ -65,6 +65,8 @@ class QuickCall:
         self.gradients = [
             (i, isinstance(arguments[i], (list, tuple, dict)), [names.index(name) for name in parts[i]]) for i in wanted
         ]
+        self.places = [place for _, _, places in self.gradients for place in places]
+        self.one_array_each = not any(nested for _, nested, _ in self.gradients)
         self.careful = call.program.trace.differentiated and not wanted  # NaN may be 0·∞ here too
         self.key = object()  # of the workspace; by identity, since the sizes themselves take 0.3 µs to hash
         # Threads can share a workspace that is empty.
@@ -92,13 +94,17 @@ class QuickCall:
         found = self.run(leaves)
         if found is None:
             return None
-        gradients = []
-        for i, nested, places in self.gradients:
-            parts = [found[place] for place in places]
-            if any(map(has_nan, parts)):
+        for place in self.places:
+            x = found[place]
+            square = VDOT(x, x)  # written out: `has_nan` takes 0.1 µs more each time
+            if square != square:
                 return None
-            gradients.append(with_leaves(arguments[i], parts) if nested else parts[0])
-        return found[self.result], gradients
+        if self.one_array_each:
+            return found[self.result], [found[place] for place in self.places]
+        return found[self.result], [
+            with_leaves(arguments[i], [found[place] for place in places]) if nested else found[places[0]]
+            for i, nested, places in self.gradients
+        ]
 
 
 class QuickCalls:
