@@ -33,7 +33,7 @@ def look_through(make: Callable[[], Pass], why_not: str) -> Diagnosis:
         explained = seen.explained(seen.output)
     except Exception as problem:  # whatever somebody's own forward raises
         text = f"One pass ends in {type(problem).__name__}: {problem}"
-        return Diagnosis(False, [], summary=text, not_checked=[why_not])
+        return Diagnosis(None, [], summary=text, not_checked=[why_not])
     mixed = any(cause.code == "mixed_samples" for cause in causes)  # then good answers are those of whole batches only
     if causes and explained >= REACHED and not mixed:
         noticed = [Symptom(cause.code, 1.0, 1.0, cause.evidence) for cause in causes]
@@ -275,5 +275,5 @@ def names_in_short(names: Sequence[str]) -> str:
 
 
 def cut(X: Samples) -> Any:
-    """The first samples."""
-    return rows_of(X, slice(ROWS))
+    """The first samples; of a table, its numbers."""
+    return rows_of(X.to_numpy() if hasattr(X, "to_numpy") else X, slice(ROWS))

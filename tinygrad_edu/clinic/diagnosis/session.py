@@ -22,6 +22,7 @@ from tinygrad_edu.clinic.diagnosis.facts.measurements import Record
 from tinygrad_edu.clinic.diagnosis.facts.subject import Subject
 from tinygrad_edu.clinic.diagnosis.frozen import fixed_weights
 from tinygrad_edu.clinic.diagnosis.mending import certain_causes
+from tinygrad_edu.clinic.diagnosis.others import that_help_with_others
 from tinygrad_edu.clinic.diagnosis.outdone import outdone_by_the_fitting_loss
 from tinygrad_edu.clinic.diagnosis.proof import baseline as yardstick
 from tinygrad_edu.clinic.diagnosis.proof.budget import NoTimeError
@@ -144,7 +145,7 @@ class Consultation:
         if before.derived is None or t.suspects()[0][0] < PLAIN or self.random:
             return []
         t.by(derive_goal(1.0, yardstick.POSSIBLE.source, self.task))
-        causes = [] if t.as_is.reached else single(t, PLAIN, self.looked_at)
+        causes = [] if t.as_is.reached else that_help_with_others(t, single(t, PLAIN, self.looked_at))
         if not causes:
             t.by(before)
             self.looked_at.clear()
