@@ -193,6 +193,25 @@ def test_a_list_that_a_trace_fills_is_harmless():
     assert len(traces) == 1
 
 
+def test_every_change_in_lists_of_lists_is_seen_and_equal_numbers_are_none():
+    rows, traces = [[1.0, 2.0], [3.0, 4.0]], []
+
+    def of(x):
+        traces.append(x)
+        return sum(x * w for row in rows for w in row)
+
+    f = jit(of)
+    assert f(2.0) == 20.0
+    rows[1][0] = float("3")  # another object, the same number
+    assert (f(2.0), f(3.0), len(traces)) == (20.0, 30.0, 1)
+    for change in (
+        lambda: rows[1].__setitem__(0, 5.0), lambda: rows[0].append(1.0), lambda: rows[1].pop(), rows.pop,
+        lambda: rows.append([7.0]), lambda: rows.__setitem__(0, [8.0]),
+    ):  # fmt: skip
+        change()
+        assert f(1.0) == sum(w for row in rows for w in row)
+
+
 @pytest.mark.parametrize("flag", [True, False, np.True_])
 def test_a_flag_is_what_it_is(flag):
     f = lambda x, on: np.sum(x) if on is True or isinstance(on, np.bool_) else np.sum(x) * 10  # noqa: E731

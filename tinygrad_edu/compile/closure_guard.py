@@ -66,7 +66,7 @@ class Guard:
         for get, name, was in self.names_alone:
             if get(name, ABSENT) is not was:  # 0.06 µs where `Entries.holds` takes 0.25
                 return not self.first_change()
-        if not self.lists.hold():
+        if self.lists.live and not self.lists.hold():  # 0.3 µs even for no list
             changed = self.first_change()
             self.sort_checks(self.checks)  # equal numbers may be other objects by now
             return not changed
