@@ -192,7 +192,12 @@ def times(g: Node, partial: ArrayLike) -> Any:
     An example is log inside `where`: 0·inf would put NaN where no gradient flows.
     """
     product = g * partial
-    return ops.where(g == 0.0, 0.0, product) if has_nan(getattr(product, "array", product)) else product
+    if not has_nan(getattr(product, "array", product)):
+        return product
+    if not hasattr(product, "array"):
+        return ops.where(g == 0.0, 0.0, product)
+    infinite = ops.not_equal(partial * 0.0, 0.0)  # where it is not, the product can be differentiated by g, 0 or not
+    return g * ops.where(ops.equal(g, 0.0) * infinite, 0.0, partial)
 
 
 def has_nan(array: ArrayLike) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_edu.core import batch_rules, ops
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
+from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.broadcasting import unbroadcast
 from tinygrad_edu.core.graph import cotangents, topological
 from tinygrad_edu.core.modes import MODES, switch_mode
@@ -269,7 +270,18 @@ def contributions(x: Tensor, g: Node) -> Sequence[Any]:
 
 
 def times(g: Node, d: ArrayLike, singular: bool) -> Any:
-    """g·d; None where the derivative is 0 everywhere."""
+    """g·d; None where the derivative is 0 everywhere. It stays linear in g where g is 0, for the derivative by g."""
     if isinstance(d, float):
         return (g if d == 1.0 else g * d) if d else None
-    return ops.where(ops.equal(g, 0.0), 0.0, g * d) if singular else g * d
+    product = g * d
+    if not singular and not holds_nan(product):
+        return product
+    infinite = ops.not_equal(d * 0.0, 0.0)
+    return g * ops.where(ops.equal(g, 0.0) * infinite, 0.0, d)
+
+
+def holds_nan(x: Node) -> bool:
+    """Is one of its numbers NaN, as far as they are known?"""
+    while isinstance(x, Batched):
+        x = x.inner
+    return bool(has_nan(x.array if isinstance(x, Tensor) else x)) if x.__class__ in (Tensor, np.ndarray) else False

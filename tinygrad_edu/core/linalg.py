@@ -75,8 +75,9 @@ def shares_with_care(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Any, Any
 
 def one_by_one_with_care(g: ArrayLike, x: ArrayLike) -> Any:
     """g @ x as (n, m, k) products, added up: loops of a compiled program, and what can be differentiated again."""
-    g = expand_dims(g, -1)  # (..., n, m, 1)
-    return sum(ops.where(ops.equal(g, 0.0), 0.0, g * expand_dims(x, -3)), axis=-2)
+    g, x = expand_dims(g, -1), expand_dims(x, -3)  # (..., n, m, 1)
+    left_out = ops.equal(g, 0.0) * ops.not_equal(x * 0.0, 0.0)
+    return sum(g * ops.where(left_out, 0.0, x), axis=-2)
 
 
 def product_with_care(g: Array, x: Array) -> Array:

@@ -220,7 +220,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     nested = DEPTH.level > 0 or any(is_node(x) for x in tree_leaves([list(primals), list(tangents)]))
     with inside_transform():
         y, pull = vjp(f, *primals)
-        dummy = seed_variable(y)
+        dummy = seed_variable(y)  # 1, not 0: a gradient of 0 stays 0 also where the derivative is infinite
         pairs = zip(given_leaves(pull(dummy)), given_leaves(list(tangents)), strict=True)
         weighted = [as_variable(g) * t for g, t in pairs]
         total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
@@ -231,10 +231,10 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
 
 
 def seed_variable(y: Node) -> Any:
-    """Zeros like y, as nodes: what a pull-back is linear in."""
+    """Ones like y, as nodes: what a pull-back is linear in."""
     if is_object(y):
-        return np.reshape(np.array([Value(0.0) for _ in y.flat], dtype=object), y.shape)
-    return variable(np.zeros(np.shape(y)) if isinstance(y, Tensor) else 0.0)
+        return np.reshape(np.array([Value(1.0) for _ in y.flat], dtype=object), y.shape)
+    return variable(np.ones(np.shape(y)) if isinstance(y, Tensor) else 1.0)
 
 
 def ops_sum(x: Node) -> Any:
