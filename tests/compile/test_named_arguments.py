@@ -4,14 +4,17 @@ For each signature the calls of its row run one after another through one compil
 made for one call meets all the others.
 """
 
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
-from tinygrad_edu import jit
+from tinygrad_edu import jit, nn
+from tinygrad_edu.errors import AnomalyError
 
 X = np.array([1.0, -2.0, 0.5])
 
@@ -87,3 +90,39 @@ def test_names_that_the_function_does_not_have(given):
             for way in (compiled, compiled.value_and_grad, compiled.backward):
                 with pytest.raises(TypeError):
                     way(given, given, **named)
+
+
+@jit
+def decorated(x):
+    return np.sum(x**2)
+
+
+class Squares(nn.Module):
+    def __init__(self):
+        self.w = tg.Tensor(X, requires_grad=True)
+        self.total = jit(self.compute)
+
+    def compute(self, x):
+        return np.sum(x * self.w) ** 2
+
+
+def test_copies():
+    """A copy makes its own programs, and of a method it is the copied object's."""
+    model = Squares()
+    with without_numba():
+        for f in (decorated, jit(lambda x: np.sum(x**3)), model.total):
+            value = plain_numbers(f(X))
+            assert plain_numbers(copy.deepcopy(f)(X)) == plain_numbers(copy.copy(f)(X)) == value
+        other = copy.deepcopy(model)
+        other.w.data = X * 3.0
+        assert plain_numbers(other.total(X)) == pytest.approx(9.0 * plain_numbers(model.total(X)))
+        assert pickle.loads(pickle.dumps(decorated)) is decorated
+        assert pickle.loads(pickle.dumps(jit(np.square)))(X).tolist() == (X**2).tolist()
+
+
+def test_the_search_for_nan_reaches_into_it():
+    f = jit(lambda x: np.sum(np.log(x)))
+    with without_numba(), np.errstate(all="ignore"):
+        f.value_and_grad(X)
+        with tg.detect_anomaly(), pytest.raises(AnomalyError, match="log gave nan"):
+            f.value_and_grad(X)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from types import MethodType
@@ -51,6 +53,16 @@ class CompiledFunction:
         """As a method: the instance is the first argument, as for any function in a class."""
         return self if instance is None else MethodType(self, instance)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledFunction:
+        """A compiled function of the same function, which makes programs of its own."""
+        return type(self)(copy.deepcopy(self.f, memo), *self.options)
+
+    def __reduce__(self) -> Any:
+        """For pickle: its name, where that means this function, as under @jit; else the function without programs."""
+        name = getattr(self, "__qualname__", "")
+        named = getattr(sys.modules.get(getattr(self.f, "__module__", "")), name, None)
+        return name if named is self else (type(self), (self.f, *self.options))
+
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if MODES.usual and not named and not DEPTH.level:
             leaves: list[Any] = []
@@ -79,7 +91,7 @@ class CompiledFunction:
             quick = self.again((argnum,) if one else argnum, arguments, leaves)
             if quick is not None and (both := quick.value_and_gradients(leaves, arguments)) is not None:
                 return both[0], both[1][0] if one else tuple(both[1])
-        if at_work() or (MODES.recording and DEPTH.level):
+        if at_work() or MODES.anomaly or (MODES.recording and DEPTH.level):  # a program does not stop at a NaN
             return transforms.value_and_grad(self.f, argnum)(*arguments, **named)  # type: ignore[no-any-return]
         forms = self.fitting()
         if forms is None:
