@@ -34,7 +34,7 @@ lint: $(VENV)/.ready-test ## ruff and mypy, without the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/.ready-test ## sort imports, mend what ruff can mend, format, write the names of the tables as types
+format: $(VENV)/.ready-test ## sort imports, fix what ruff can fix, format, write the names of the tables as types
 	$(BIN)/python -m tests.literal_names
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .

@@ -247,7 +247,8 @@ def hints(marking: Marking, hint: int) -> list[str]:
     if hint == 1:
         return [
             "",
-            f"Wrong: {', '.join(o.name for o in wrong)}. More: --hint 2 names the mistake, --hint 3 the formula.",
+            f"Wrong: {', '.join(o.name for o in wrong)}. More: hint 2 names the mistake, hint 3 the formula "
+            "(check(..., hint=2), or --hint 2 on the command line).",
         ]
     # What is right to a few digits has been told already: it is no formula, so no mistake in one.
     judged = marking.found.mistakes or (marking.found.unknown and not all(doubt(o) for o in wrong))
