@@ -2,6 +2,7 @@
 run is not taken for bad luck."""
 
 import json
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -227,3 +228,16 @@ def test_numbers_behind_a_softmax_are_certain_where_their_sums_are_not_1(scale):
     shares = y / y.sum(axis=1, keepdims=True)
     run = tg.fit(model, FLAT, shares, loss="mse", optimizer=optim.SGD(model.parameters(), lr=1e-3), epochs=1)
     assert "wrong_output_activation" not in certainties(Record(subject_of(run, None, None)))
+
+
+def test_a_penalty_that_need_not_change_is_no_cause():
+    """scikit-learn's own alpha of 1e-4: a repaired rate keeps it, and it was called a weight decay that is too high."""
+    pytest.importorskip("sklearn", reason="needs scikit-learn")
+    X, y = tg.data.moons(120, noise=0.2, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = tg.estimators.MLPClassifier((8,), max_iter=30, random_state=0).fit(X, y.ravel())
+    causes = tg.clinic.diagnose(fitted, X, y.ravel(), budget_s=300.0).causes
+    assert "lr_too_low" in [cause.code for cause in causes]
+    assert "weight_decay_too_high" not in [cause.code for cause in causes]
+    assert "alpha" not in " ".join(cause.remedy for cause in causes)

@@ -101,13 +101,14 @@ def well_trained(setup: Setup, task: Task) -> Setup:
 
 
 def own_optimizer(t: Trials, whole: Trial, kept: list[str]) -> Trial:
-    """The same by the run's own optimizer at another rate, where that does as well."""
+    """The same by the run's own optimizer and its options at another rate, where that does as well."""
     setup = t.record.setup
-    if "steps" not in kept or whole.setup.optimizer == setup.optimizer:
+    own = whole.setup.optimizer == setup.optimizer
+    if "steps" not in kept or (own and whole.setup.options == setup.options):
         return whole
     rest = {key: value for key, value in whole.change.items() if key not in GROUPS["steps"].fields}
-    for factor in RATES:
-        trial = t.trial({**rest, "lr": times(setup.lr, factor)}, "reference")
+    for rate in [whole.setup.lr] if own else [times(setup.lr, factor) for factor in RATES]:
+        trial = t.trial({**rest, "lr": rate}, "reference")
         if trial is not None and trial.share >= ENOUGH:
             return trial
     return whole
@@ -154,14 +155,19 @@ def code_of(t: Trials, name: str, whole: Trial) -> str:
 
 
 def of_steps(t: Trials, new: Setup) -> tuple[str, ...]:
-    """What may be wrong with an optimizer and its rate: what it has, and which way the rate went."""
+    """What may be wrong with an optimizer and its rate: which way the rate went, and what the repaired one lacks."""
     setup = t.record.setup
     low = new.rate > setup.rate if new.optimizer == setup.optimizer else not t.record.reach > 1.0
     found = ["lr_too_low" if low else "lr_too_high"]
-    found += ["momentum_too_high"] * (float(setup.options.get("momentum", 0.0)) > 0.9)
-    found += ["weight_decay_too_high"] * (float(setup.options.get("weight_decay", 0.0)) > 0.0)
+    lowered = [name for name in ("momentum", "weight_decay") if option(setup, name) > option(new, name)]
+    found += ["momentum_too_high"] * ("momentum" in lowered and option(setup, "momentum") > 0.9)
+    found += ["weight_decay_too_high"] * ("weight_decay" in lowered)
     found += ["schedule_freezes_early"] * (isinstance(setup.lr, Schedule) and setup.lr.kind != "constant")
     return tuple(found)
+
+
+def option(setup: Setup, name: str) -> float:
+    return float(setup.options.get(name, 0.0))
 
 
 def of_activation(setup: Setup) -> tuple[str, ...]:
