@@ -196,3 +196,23 @@ def test_a_skip_that_is_forgotten_leaves_a_part_of_the_derivative():
     assert list(report.wrong) == ["W"]
     assert report.places[0].source.startswith("dz = d /")
     assert "only a part of" in report.places[0].sentence
+
+
+def test_a_part_of_a_derivative_that_is_handed_on_for_the_whole_is_pointed_at():
+    x, target = r.normal(size=(3, 4)), r.normal(size=(3, 6, 6))
+    p = {"W": r.normal(size=(4, 9)), "b": r.normal(size=9), "K": r.normal(size=(6, 6))}
+
+    def run(p):
+        h = np.tanh(x @ p["W"] + p["b"]).reshape(3, 3, 3)
+        up = h.repeat(2, axis=1).repeat(2, axis=2)
+        return h, up, up * p["K"]
+
+    def backward(p):
+        h, up, out = run(p)
+        d = out - target
+        dup = d * p["K"]
+        dh = dup[:, ::2, ::2]  # of four places, one
+        dz = (dh * (1 - h**2)).reshape(3, 9)
+        return {"W": x.T @ dz, "b": dz.sum(0), "K": (d * up).sum(axis=0)}
+
+    assert places_of(backward, lambda p: 0.5 * np.sum((run(p)[2] - target) ** 2), p)[0].startswith("dh = dup")

@@ -226,7 +226,7 @@ def misnamed(trail: Trail, made: Made, wanted: Sequence[Array]) -> list[Made]:
         if inner is None or not inner.line or inner.key in trail.both:
             continue
         if trail.kinds.get(inner.key) == RIGHT and trail.is_share(inner.key):
-            of_sample = trail.found[inner.key][0].endswith(ONE_SAMPLE)
+            of_sample = trail.found.get(inner.key, ("", 1.0))[0].endswith(ONE_SAMPLE)
             found += ((renamed(inner, made.order) if of_sample else []) or [inner]) if alone else []
         elif trail.kinds.get(inner.key) in (RIGHT, SCALED) and inner.value.size != made.value.size:
             found += (
