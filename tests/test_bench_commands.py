@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench import scaling
+from bench import growth, scaling
 from bench.speed import chart, command, first_call, readme
 from bench.speed.child import Result
 from bench.speed.timing import Timing
@@ -69,6 +69,28 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path):
 
 def test_the_package_has_no_command_that_would_run_a_folder_called_bench():
     assert "bench" not in parser().format_help()
+
+
+# bench.growth
+
+
+def test_time_and_memory_by_size_have_the_slope_of_the_work():
+    def prepare(n):
+        return lambda: [i for _ in range(n) for i in range(2_000)][:1]
+
+    for memory, unit in ((False, "s,"), (True, "MB,")):
+        table = growth.row(growth.Growth("a list", "items", (10, 40, 160), prepare, "1", 3, memory))
+        what, of, sizes, measured, slope, wanted = table.strip("| ").split(" | ")
+        assert (what, of, sizes, wanted) == ("a list", "items", "10 to 160", "1")
+        assert measured.count(unit) == 2
+        assert 0.7 < float(slope) < 1.3
+
+
+@pytest.mark.parametrize("row", [growth.GROWTH[0], growth.GROWTH[2]], ids=["Value", "Tensor"])
+def test_the_work_of_a_row_can_be_done_again(row):
+    work = row.prepare(10)
+    work()
+    work()
 
 
 # bench.scaling
