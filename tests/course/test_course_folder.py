@@ -99,9 +99,9 @@ def test_scripts_and_notebooks_are_the_same_exercise(exercise, course, tmp_path)
     script, book = course / f"{exercise.file}.py", course / f"{exercise.file}.ipynb"
     compile(script.read_text(encoding="utf-8"), str(script), "exec")
     nbformat.validate(nbformat.read(book, as_version=4))
-    assert submission.read(script).functions.keys() == submission.read(book).functions.keys()
+    assert submission.read_submission(script).functions.keys() == submission.read_submission(book).functions.keys()
     assert [tg.clinic.grade(path).status for path in (script, book)] == ["empty", "empty"]
-    solutions = dict(folder.contents(notebooks=True, solutions=True))
+    solutions = dict(folder.file_texts(notebooks=True, solutions=True))
     path = tmp_path / f"{exercise.file}.ipynb"
     path.write_text(solutions[path.name], encoding="utf-8")
     if exercise.number < 4:
@@ -213,6 +213,6 @@ def test_files_of_one_name_in_two_folders_keep_their_results_apart(tmp_path):
     for path, text in zip(paths, (LAYER.solution, LAYER.text), strict=True):
         path.parent.mkdir()
         path.write_text(f"# exercise: mlp_layer\n{text}")
-    found = folder.together(folder.grade_folder(tmp_path, "mlp_layer"))
+    found = folder.grade_together(folder.grade_folder(tmp_path, "mlp_layer"))
     names = [name.split()[0] for name in found.parts]
     assert names == ["first/02_mlp_layer.py"] * 3 + ["second/02_mlp_layer.py"] * 3

@@ -18,7 +18,7 @@ from tinygrad_edu.draw import draw
 from tinygrad_edu.draw import render as render_module
 from tinygrad_edu.draw.collapse import collapse_graph
 from tinygrad_edu.draw.dot import LABEL
-from tinygrad_edu.draw.graph import graph_of, layer_of
+from tinygrad_edu.draw.graph import graph_of, layer_in_label
 from tinygrad_edu.draw.text import escape, four_digits, option_text, quote, rows
 
 NASTY = 'a"b<c>|{}\\N \\ &amp; é𝒳 -->]]> "];x->y'
@@ -301,4 +301,4 @@ def test_a_chain_of_a_hundred_thousand_nodes_collapses_in_linear_time():
     ],
 )  # fmt: skip
 def test_labels_name_layers(label, layer):
-    assert layer_of(label) == layer
+    assert layer_in_label(label) == layer

@@ -59,7 +59,7 @@ def test_notebooks_get_svg_and_the_picture_is_made_once(monkeypatch):
     assert "<svg" in svg
     assert "Helvetica,Arial,sans-serif" in svg
     assert repr(drawing) == f"<{drawing.summary}>"
-    monkeypatch.setattr(render_module, "run", None)
+    monkeypatch.setattr(render_module, "run_layout", None)
     assert drawing._repr_svg_() == svg
 
 

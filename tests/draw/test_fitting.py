@@ -11,7 +11,7 @@ import tinygrad_edu as tg
 from tests.draw.test_recognition import RNG, SIGNS, T, X, encoder
 from tinygrad_edu import Tensor, Value, nn, ops
 from tinygrad_edu.draw import draw
-from tinygrad_edu.draw.text import norm
+from tinygrad_edu.draw.text import norm_of
 from tinygrad_edu.draw.widths import PAGE, widths
 
 # A page's width
@@ -135,7 +135,7 @@ def test_two_models_are_told_apart():
 @pytest.mark.parametrize("scale", [1.0, 1e200, 1e-300, 0.0, math.inf, math.nan])
 def test_the_norm_of_a_large_array_is_that_of_its_numbers(scale):
     array = np.linspace(0.5, 1.0, 5000) * scale
-    assert norm(array) == pytest.approx(math.hypot(*array.tolist()), nan_ok=True)
+    assert norm_of(array) == pytest.approx(math.hypot(*array.tolist()), nan_ok=True)
 
 
 @pytest.mark.parametrize("rows", [3, 4000])

@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tests.report.runs import HOSTILE, Page
-from tinygrad_edu.charts.chart import DASHES, Chart, Line, Panel, draw_panel, label, legend_height, names_of, series
+from tinygrad_edu.charts.chart import DASHES, Chart, Line, Panel, curve_names, draw_panel, label, legend_height, series
 from tinygrad_edu.charts.palette import MARKS
 from tinygrad_edu.charts.pictures import HEIGHT, WIDTH, Canvas, style
 from tinygrad_edu.errors import DrawError, SettingError
@@ -63,7 +63,7 @@ def test_runs_are_named_by_the_user(runs, kind):
 def test_many_seeds_are_a_median_a_band_and_the_seeds_behind():
     outcome = many()
     panel = tg.compare(outcome).panels[0]
-    assert names_of(panel) == ["lr=0.03", "lr=0.3"]
+    assert curve_names(panel) == ["lr=0.03", "lr=0.3"]
     assert sum(line.faint for line in panel.lines) == 12
     median = next(line.curve for line in panel.lines if line.name == "lr=0.3")
     assert median[-1] == pytest.approx(np.median(outcome.losses[1]))
@@ -176,7 +176,7 @@ def test_no_two_lines_of_a_chart_look_the_same(count, validation):
     curve = np.linspace(1.0, 0.5, 3)
     entries = [compare.Entry(f"run {i}", curve, curve if validation else np.empty(0)) for i in range(count)]
     drawn, note = compare.drawable_pairs(entries)
-    lines = [line for place, entry in enumerate(drawn) for line in compare.lines(entry, place, drawn)]
+    lines = [line for place, entry in enumerate(drawn) for line in compare.compare_lines(entry, place, drawn)]
     looks = {(series(line.colour), DASHES[line.dash % len(DASHES)]) for line in lines}
     assert len(looks) == len(lines) >= count
     assert bool(note) == (validation and count > 16), "what is left out is said"

@@ -154,7 +154,7 @@ class Chart:
             size = (WIDTH, HEIGHT + legend_height(panel))
             left, below, right, _ = AROUND
             around = (left, below + legend_height(panel), right, 0.1)
-            svg = picture(describe(panel), lambda canvas, panel=panel: draw_panel(canvas, panel), size, around)  # type: ignore[misc]
+            svg = picture(panel_words(panel), lambda canvas, panel=panel: draw_panel(canvas, panel), size, around)  # type: ignore[misc]
             yield f"<figure><figcaption>{html.escape(clean(panel.title))}</figcaption>{svg}</figure>"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
@@ -196,7 +196,7 @@ def draw_panel(canvas: Canvas, panel: Panel) -> None:
         plain_numbers(axes.yaxis)
     axes.yaxis.get_offset_text().set(x=1.0, horizontalalignment="right")  # the title is on the left
     axes.xaxis.get_major_locator().set_params(integer=True)
-    if len(names_of(panel)) > 1:
+    if len(curve_names(panel)) > 1:
         axes.legend(
             loc="upper left", bbox_to_anchor=(0.0, -0.42 / (HEIGHT - AROUND[1] - AROUND[3])), ncols=columns(panel),
             borderaxespad=0.0, columnspacing=1.2, handlelength=2.2, labelspacing=0.35,
@@ -244,23 +244,23 @@ def text_width(text: str) -> float:
     return (float(points) + 4.0 * sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)) / 72
 
 
-def names_of(panel: Panel) -> list[str]:
+def curve_names(panel: Panel) -> list[str]:
     return [line.name for line in panel.lines if not line.faint]
 
 
 def columns(panel: Panel) -> int:
     """As many columns of the legend as stand side by side."""
-    longest = max(text_width(label(name)) for name in names_of(panel))
+    longest = max(text_width(label(name)) for name in curve_names(panel))
     return max(1, min(4, int((WIDTH - AROUND[0]) / (0.55 + longest))))
 
 
 def legend_height(panel: Panel) -> float:
     """Inches of the legend below the axes."""
-    names = names_of(panel)
+    names = curve_names(panel)
     return LEGEND_ROW * -(-len(names) // columns(panel)) + LEGEND_FRAME if len(names) > 1 else 0.0
 
 
-def describe(panel: Panel) -> str:
+def panel_words(panel: Panel) -> str:
     """A panel in words, of many lines the first eight."""
     told = [tell(line) for line in panel.lines if not line.faint]
     return f"{panel.title}: {'; '.join(told[:8])}{f'; and {len(told) - 8} more' if len(told) > 8 else ''}"

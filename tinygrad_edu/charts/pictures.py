@@ -73,7 +73,7 @@ def picture(
     with mpl.rc_context(style(MARKS)), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a glyph that DejaVu lacks: the browser has its own fonts
         figure = Figure(figsize=size, dpi=72)
-        frames = draw(Canvas(figure, figure.add_axes(inside(size, around))))
+        frames = draw(Canvas(figure, figure.add_axes(axes_place(size, around))))
         figure.savefig(target, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = element(target.getvalue(), name)
     for slot, paths in (frames or {}).items():
@@ -81,7 +81,7 @@ def picture(
     return f'<div class="chart">{apply_theme(svg)}</div>'
 
 
-def inside(size: tuple[float, float], around: Margins) -> tuple[float, float, float, float]:
+def axes_place(size: tuple[float, float], around: Margins) -> tuple[float, float, float, float]:
     """Where the axes are, in parts of the figure: the same everywhere, so that charts below each other line up.
 
     A layout that fits itself draws each picture three times: with it a page takes 2.5 times as long.

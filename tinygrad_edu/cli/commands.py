@@ -153,7 +153,7 @@ def run_check(chosen: argparse.Namespace) -> None:
         found = [folder.Graded(chosen.path, None, str(error))]
         print(error)
     if chosen.gradescope:
-        print(f"wrote {folder.together(found).to_gradescope(chosen.gradescope)}")
+        print(f"wrote {folder.grade_together(found).to_gradescope(chosen.gradescope)}")
     if chosen.csv:
         chosen.csv.parent.mkdir(parents=True, exist_ok=True)
         whole_files.replace(chosen.csv.resolve(), folder.as_csv(found).encode())

@@ -21,7 +21,7 @@ NOTHING: tuple[Any, ...] = (ABSENT, None)  # where a trace may keep what it has 
 FEW = 3  # names that are looked up one by one, 0.06 µs each; `Entries.holds` takes 0.25 for any number
 
 
-class Names:
+class NamesRead:
     """Some names of a namespace: called, what is there now, and ABSENT where there is nothing yet."""
 
     __slots__ = ("get", "keys")
@@ -35,9 +35,9 @@ class Names:
     def lookups(self) -> Iterable[tuple[Callable[..., Any], Any]]:
         return ((self.get, key) for key in self.keys)
 
-    def at(self, kept: Sequence[int]) -> Names:
+    def at(self, kept: Sequence[int]) -> NamesRead:
         """The ones at these indices."""
-        return Names(self.get, [self.keys[i] for i in kept])
+        return NamesRead(self.get, [self.keys[i] for i in kept])
 
 
 class Facts:
@@ -86,7 +86,7 @@ class Lacks:
         """What is compared after a trace, which may itself have put a name there."""
         come = [name for name in sorted(self.names & self.present) if is_plain(self.space[name])]
         self.names = self.names - self.present
-        return [self, *([Entries(self.name, Names(self.space.get, come), None, come)] if come else [])]
+        return [self, *([Entries(self.name, NamesRead(self.space.get, come), None, come)] if come else [])]
 
 
 class Entries:
@@ -107,10 +107,10 @@ class Entries:
         at: Sequence[Any] = (),
     ) -> None:
         self.name, self.live, self.sized, self.keys, self.was = name, live, sized, keys, list(map(original, live()))
-        self.loose = sized is None and not isinstance(live, (Names, Facts))  # it may give more of them later
-        self.put, self.at = put, at or (live.keys if isinstance(live, Names) else keys)
+        self.loose = sized is None and not isinstance(live, (NamesRead, Facts))  # it may give more of them later
+        self.put, self.at = put, at or (live.keys if isinstance(live, NamesRead) else keys)
         self.lookups: list[tuple[Callable[..., Any], str, Any]] = []  # (get, key, what it gave) of a few names
-        if isinstance(live, (Names, Facts)) and len(self.was) <= FEW:
+        if isinstance(live, (NamesRead, Facts)) and len(self.was) <= FEW:
             self.lookups = [(*place, x) for place, x in zip(live.lookups(), self.was, strict=True)]
 
     def holds(self) -> bool:
@@ -131,7 +131,7 @@ class Entries:
         """(id, how many items are compared) of a list."""
         if isinstance(self.sized, list):
             return id(self.sized), len(self.was)
-        get = self.live.get if isinstance(self.live, Names) else None
+        get = self.live.get if isinstance(self.live, NamesRead) else None
         return (id(get.args[0]), len(self.was)) if isinstance(get, partial) and get.func is item_of else None
 
     def equal(self) -> bool:
@@ -150,7 +150,7 @@ class Entries:
         """
         if self.holds():
             return [self]
-        if isinstance(self.live, (Names, Facts)):
+        if isinstance(self.live, (NamesRead, Facts)):
             pairs = list(enumerate(zip(self.live(), self.was, strict=True)))
             kept = [
                 i
@@ -159,11 +159,11 @@ class Entries:
             ]
             return [Entries(self.name, self.live.at(kept), None, [self.keys[i] for i in kept] if self.keys else ())]
         if isinstance(self.sized, dict):
-            return [Entries(self.name, Names(self.sized.get, [k for k, x in self.sized.items() if is_plain(x)]))]
+            return [Entries(self.name, NamesRead(self.sized.get, [k for k, x in self.sized.items() if is_plain(x)]))]
         if isinstance(self.sized, list):
             old = zip(self.live(), self.was[:first], strict=False)
             kept = [i for i, (now, was) in enumerate(old) if same_atom(now, was)]
-            return [Entries(self.name, Names(partial(item_of, self.sized), kept))]
+            return [Entries(self.name, NamesRead(partial(item_of, self.sized), kept))]
         return []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from tinygrad_edu.compile.entries import Check, Entries, Facts, Lacks, Names
+from tinygrad_edu.compile.entries import Check, Entries, Facts, Lacks, NamesRead
 from tinygrad_edu.compile.unread import arrays_in
 
 Place = tuple[str, Any]
@@ -57,13 +57,13 @@ class Notes:
         if not keys:
             return
         put = space.__setitem__ if isinstance(space, dict) else None
-        found = self.note(Entries(name, Names(space.get, keys), None, keys, put))
+        found = self.note(Entries(name, NamesRead(space.get, keys), None, keys, put))
         yield from ((f"{name}.{key}" if name else key, x) for key, x in zip(keys, found, strict=True))
 
     def of_names(self, name: str, x: Any, keys: Sequence[str]) -> Iterator[Place]:
         """These attributes, by getattr."""
         if keys:
-            found = self.note(Entries(name, Names(partial(getattr, x), keys), keys=keys, put=partial(setattr, x)))
+            found = self.note(Entries(name, NamesRead(partial(getattr, x), keys), keys=keys, put=partial(setattr, x)))
             yield from ((name, each) for each in found)
 
     def of_parts(self, name: str, parts: Callable[[], Iterable[Any]]) -> Iterator[Place]:

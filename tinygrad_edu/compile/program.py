@@ -18,7 +18,7 @@ from tinygrad_edu.compile.codegen.names import TRAINING, free_name
 from tinygrad_edu.compile.ir import rules  # noqa: F401  (fills DECOMPOSITIONS)
 from tinygrad_edu.compile.ir.dims import ACTIVE, Conditions, evaluate
 from tinygrad_edu.compile.ir.node import Size, Traced, as_node, differentiate
-from tinygrad_edu.compile.passes.fuse import Names, own_nodes, schedule, without_reshape
+from tinygrad_edu.compile.passes.fuse import SizeNames, own_nodes, schedule, without_reshape
 from tinygrad_edu.compile.passes.lower import lower
 from tinygrad_edu.compile.passes.whole_numbers import read_as_numbers
 from tinygrad_edu.compile.rounds import reverse as of_loops  # noqa: F401  (fills PULL_BACKS)
@@ -199,7 +199,7 @@ class Body:
         nodes = lowered[: len(results)]
         whole = read_as_numbers(nodes)
         self.whole = [i for i, x in enumerate(trace.inputs.values()) if x in whole]
-        self.names = Names(trace.conditions.equal)
+        self.names = SizeNames(trace.conditions.equal)
         roots = own_nodes([without_reshape(x, self.names) for x in nodes])
         plan = schedule(roots, self.names)
         self.scalars = [key for key, x in results.items() if not x.sizes]

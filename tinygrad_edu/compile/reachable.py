@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compile.entries import ABSENT, Entries, Names
+from tinygrad_edu.compile.entries import ABSENT, Entries, NamesRead
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.notes import Notes, Place
 from tinygrad_edu.compile.user_code import (
@@ -114,7 +114,7 @@ class Walk(Notes):
             self.note(Entries("os.environ", lambda: [*os.environ.keys(), *os.environ.values()]))
         for free, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
             yield from self.of_cell(free, cell)
-        held = Names(partial(getattr, x), OF_FUNCTIONS)
+        held = NamesRead(partial(getattr, x), OF_FUNCTIONS)
         defaults = self.note(Entries(f"the defaults of {name}", held, put=partial(setattr, x)))
         yield from ((name, each) for each in defaults[1:])
         yield from self.of_dict(name, vars(x), self.known & vars(x).keys())
@@ -132,7 +132,9 @@ class Walk(Notes):
 
     def of_cell(self, name: str, x: CellType) -> Iterator[Place]:
         try:
-            found = self.note(Entries(name, Names(partial(getattr, x), ("cell_contents",)), put=partial(setattr, x)))
+            found = self.note(
+                Entries(name, NamesRead(partial(getattr, x), ("cell_contents",)), put=partial(setattr, x))
+            )
             yield from ((name, each) for each in found)
         except ValueError:  # it has no contents yet
             return

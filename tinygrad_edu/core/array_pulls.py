@@ -22,7 +22,7 @@ from tinygrad_edu.core.broadcasting import sum
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.reductions import log_softmax, softmax
 from tinygrad_edu.core.reductions import max as largest
-from tinygrad_edu.core.shapes import getitem, put, reshape, transpose
+from tinygrad_edu.core.shapes import getitem, inverse, put, reshape, transpose
 
 Array = np.ndarray[Any, Any]
 Contributions = list[tuple[Node, Any]]
@@ -226,13 +226,13 @@ def pull_reshape(x: Node, g: Array) -> Contributions:
 def pull_transpose(x: Node, g: Array) -> Contributions:
     (p,) = x.parents
     axes = x.options["axes"]
-    return [(p, g.transpose() if axes is None else g.transpose(inverse(tuple(axes))))]
+    return [(p, g.transpose() if axes is None else g.transpose(undo_order(tuple(axes))))]
 
 
 @functools.lru_cache(1024)
-def inverse(axes: Shape) -> Shape:
-    """The order of axes that undoes `axes`."""
-    return tuple(int(i) for i in np.argsort([axis % len(axes) for axis in axes]))
+def undo_order(axes: Shape) -> Shape:
+    """`inverse`, looked up for an order that was met before."""
+    return tuple(inverse(axes) or ())
 
 
 def pull_getitem(x: Node, g: Array) -> Contributions:

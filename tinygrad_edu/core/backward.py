@@ -235,7 +235,7 @@ def refuse_anomaly(operation: Operation | ArrayOperation, y: Node, operands: Seq
     """Under detect_anomaly: the first NaN or infinity of the forward pass, with its inputs."""
     if not np.isfinite(y).all():
         arrays = [
-            (name, getattr(x, "array", x)) for name, x in zip(names_of(operation, operands), operands, strict=True)
+            (name, getattr(x, "array", x)) for name, x in zip(label_names(operation, operands), operands, strict=True)
         ]
         inputs = "; ".join(
             f"{name}: "
@@ -246,7 +246,7 @@ def refuse_anomaly(operation: Operation | ArrayOperation, y: Node, operands: Seq
         raise AnomalyError(f"{operation.name} gave {bad_entries(np.asarray(y))}. Its inputs: {inputs}")
 
 
-def names_of(operation: Operation | ArrayOperation, operands: Sequence[Any]) -> list[str]:
+def label_names(operation: Operation | ArrayOperation, operands: Sequence[Any]) -> list[str]:
     """The labels if there are any, else the names of the operation's parameters."""
     parameters = operation.parameters if isinstance(operation, Operation) else operation.arrays
     given = list(parameters) if len(parameters) == len(operands) else [f"array {i}" for i in range(len(operands))]
@@ -258,7 +258,7 @@ def shape_error(operation: Operation | ArrayOperation, operands: Sequence[Any], 
     if isinstance(error, TinygradError):
         return error
     shapes = [np.shape(getattr(x, "array", x)) for x in operands]
-    names = names_of(operation, operands)
+    names = label_names(operation, operands)
     if isinstance(operation, Operation) or operation.name == "matmul":
         return ShapeError(explain(operation.name, names, shapes))
     listed = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))

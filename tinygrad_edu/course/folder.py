@@ -63,7 +63,7 @@ def write(
     nbgrader: write notebooks alone, as sources for `nbgrader generate_assignment`?
     Errors: SettingError where every file is there already; OSError.
     """
-    files = sources() if nbgrader else contents(notebooks, solutions)
+    files = exercise_sources() if nbgrader else file_texts(notebooks, solutions)
     return save(folder, {name: text.encode() for name, text in files}, force)
 
 
@@ -114,7 +114,7 @@ def save(folder: str | os.PathLike[str], files: dict[str, bytes], force: bool) -
     return [folder / name for name in new]
 
 
-def contents(notebooks: bool, solutions: bool) -> Iterator[tuple[str, str]]:
+def file_texts(notebooks: bool, solutions: bool) -> Iterator[tuple[str, str]]:
     """(name, text) of each file."""
     first = catalog.EXERCISES[0]
     rows = "\n".join(f"| {exercise.title[3:].split(' (')[0]} | {exercise.minutes} |" for exercise in catalog.EXERCISES)
@@ -127,7 +127,7 @@ def contents(notebooks: bool, solutions: bool) -> Iterator[tuple[str, str]]:
             yield f"{exercise.file}.ipynb", notebook(exercise, text)
 
 
-def sources() -> Iterator[tuple[str, str]]:
+def exercise_sources() -> Iterator[tuple[str, str]]:
     """(name, text) of a notebook for each exercise but the lab: the solution in nbgrader's marks, and a graded cell."""
     for exercise in catalog.EXERCISES:
         if exercise.formulas:
@@ -218,7 +218,7 @@ def grade_path(path: Path, exercise: str, seconds: float, hint: int) -> Graded:
         return Graded(path, None, str(error))
 
 
-def together(found: Sequence[Graded]) -> Grade:
+def grade_together(found: Sequence[Graded]) -> Grade:
     """One grade for several files of one learner: each file counts the same, and has its results among the parts."""
     several, top = len(found) > 1, os.path.commonpath([each.path.parent for each in found])
     parts: dict[str, tuple[float, str]] = {}

@@ -60,7 +60,7 @@ def grade_file(
     """
     checks.one_of("hint", hint, HINTS)
     checks.number("seconds", seconds, "(0, 3600]")
-    found = submission.of_functions(given) if callable(given) else submission.read(given)
+    found = submission.of_functions(given) if callable(given) else submission.read_submission(given)
     chosen = catalog.find(exercise or name_in(given, found) or (found.name if not callable(given) else ""))
     return grade(found, chosen, hint, seconds, secrets.randbits(32) if seed is None else checks.seed("seed", seed))
 
@@ -98,7 +98,7 @@ def grade(given: Submission, exercise: Exercise, hint: int, seconds: float, seed
         mark(marking, function, inputs, by_function.get(function))
     evidence = evidence_of(marking, inputs, by_function)
     if evidence.wrong:
-        marking.found = naming.find(evidence)
+        marking.found = naming.find_mistakes(evidence)
     return grade_of(marking, hint)
 
 

@@ -39,7 +39,7 @@ CAUSES = {
 MOST_EPOCHS = 5000
 
 
-def samples(scaled: bool) -> tuple[Any, Any]:
+def lab_samples(scaled: bool) -> tuple[Any, Any]:
     """Two moons; without scaling in metres and millimetres: one column is a thousand times the other, far from 0."""
     X, y = data.moons(80, seed=0)
     y = (y + 1.0) / 2.0
@@ -62,7 +62,7 @@ def train(name: str, seed: int = 0, **change: Any) -> Run:
     s = {**USUAL, **SICK[name], **change}
     if not (isinstance(s["epochs"], int) and 0 < s["epochs"] <= MOST_EPOCHS):
         raise SettingError(f"epochs={s['epochs']!r}: a whole number from 1 to {MOST_EPOCHS} is needed")
-    X, y = samples(bool(s["scale_inputs"]))
+    X, y = lab_samples(bool(s["scale_inputs"]))
     model = MLP([2, s["hidden"], 1], activation=s["activation"], init=s["init"], seed=seed)
     optimizer = SGD(model.parameters(), lr=s["lr"], momentum=s["momentum"])
     return fit(

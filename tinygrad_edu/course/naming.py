@@ -108,7 +108,7 @@ class Evidence:
         return [relations.Case(name, got[name], np.asarray(right[name]), right, given) for got, right, given in parts]
 
 
-def find(evidence: Evidence) -> Findings:
+def find_mistakes(evidence: Evidence) -> Findings:
     """The mistakes that give the learner's numbers.
 
     In this order: one classic mistake for all that is wrong; several, each for a part; two together; then for what is

@@ -62,7 +62,7 @@ def is_finished(node: ast.FunctionDef) -> bool:
     return bool(results) and named <= computed
 
 
-def read(path: str | Path) -> Submission:
+def read_submission(path: str | Path) -> Submission:
     """A script, or the code of a notebook. Errors: InputFileError where it cannot be read."""
     path = checks.path("given", path, "grade")
     if path.suffix not in SUFFIXES and path.is_file():

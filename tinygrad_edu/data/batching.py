@@ -47,7 +47,7 @@ def orders(y: Samples, epochs: int, order: OrderName = "shuffled", seed: Seed = 
     >>> orders([0, 0, 0, 1, 1, 1], epochs=1, order="stratified", seed=3).tolist()
     [[4, 0, 5, 1, 3, 2]]
     """
-    plan = Plan(rows("y", y), weights)
+    plan = OrderPlan(rows("y", y), weights)
     count = whole("epochs", epochs)
     if not isinstance(order, str) or order not in ORDERS:
         raise unknown_name("order", order, ORDERS)
@@ -60,7 +60,7 @@ def orders(y: Samples, epochs: int, order: OrderName = "shuffled", seed: Seed = 
 
 
 @dataclass(frozen=True)
-class Plan:
+class OrderPlan:
     """The data that an order is made from: the targets and, for "weighted", the weights."""
 
     y: Array
@@ -97,11 +97,11 @@ class Plan:
 
 
 ORDERS = {
-    "shuffled": Plan.shuffled,
-    "given": Plan.given,
-    "sorted": Plan.sorted,
-    "stratified": Plan.stratified,
-    "weighted": Plan.weighted,
+    "shuffled": OrderPlan.shuffled,
+    "given": OrderPlan.given,
+    "sorted": OrderPlan.sorted,
+    "stratified": OrderPlan.stratified,
+    "weighted": OrderPlan.weighted,
 }
 
 

@@ -17,7 +17,7 @@ from tinygrad_edu.draw.graph import Graph, graph_of, is_node
 from tinygrad_edu.draw.model import is_model, nodes_in, sample_run
 from tinygrad_edu.draw.network import Colour, draw_network
 from tinygrad_edu.draw.owners import owners_of
-from tinygrad_edu.draw.plan import Collapse, Direction, Plan, draw_graph
+from tinygrad_edu.draw.plan import Collapse, Direction, DrawPlan, draw_graph
 from tinygrad_edu.errors import DrawError, SettingError, unknown_name
 
 __all__ = ["Drawing", "draw"]
@@ -66,7 +66,7 @@ def draw(
     check_settings(direction, max_nodes, time_limit, collapse, style, color)
     if style == "network":
         return Drawing(*draw_network(model_to_draw(target), inputs, color, title), title, time_limit)
-    plan = Plan(direction, max_nodes, title, time_limit, collapse, derivatives, fold)
+    plan = DrawPlan(direction, max_nodes, title, time_limit, collapse, derivatives, fold)
     return draw_graph(graph_to_draw(target, inputs), plan)
 
 

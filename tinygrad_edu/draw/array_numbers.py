@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.draw.text import data_of, four_digits, is_large, norm, size, value_text
+from tinygrad_edu.draw.text import data_of, four_digits, is_large, norm_of, size, value_text
 
 Node = Any
 MOST = 200_000  # numbers in the arrays of a node: above, the page says the rule alone
@@ -35,7 +35,7 @@ def share_text(share: ArrayLike, node: Node, slot: int) -> str:
     if not is_large(share):
         return value_text(share)
     first = f"; first element {first_product(share, node, slot)}"
-    return f"array of shape {tuple(share.shape)}, norm {four_digits(norm(share))}{first}"
+    return f"array of shape {tuple(share.shape)}, norm {four_digits(norm_of(share))}{first}"
 
 
 def first_product(share: ArrayLike, node: Node, slot: int) -> str:

@@ -11,7 +11,7 @@ from tinygrad_edu.draw.blocks import Blocks, blocks_of
 from tinygrad_edu.draw.graph import Graph, Kind
 from tinygrad_edu.draw.layers import Layers, find_layers, with_constants
 from tinygrad_edu.draw.loss import LossPart
-from tinygrad_edu.draw.text import data_of, norm, size
+from tinygrad_edu.draw.text import data_of, norm_of, size
 
 By = Literal["layer", "operation"]
 ROOTS: dict[By, str] = {"layer": "inputs", "operation": "leaves"}  # titles of the group with the key ""
@@ -19,7 +19,7 @@ LOSS = "\0loss"  # the key of the loss: no label has this character
 
 
 @dataclass(slots=True)
-class Group:
+class Box:
     """What a box says about the nodes in it; `data` and `grad` are norms over all its parameters."""
 
     title: str
@@ -55,9 +55,9 @@ class Group:
         """Count the numbers of a parameter, and lengthen the norms."""
         data, grad = data_of(node.data), data_of(node.grad)
         self.parameters += size(data)
-        self.data = math.hypot(self.data, norm(data))
+        self.data = math.hypot(self.data, norm_of(data))
         if grad is not None:
-            self.grad = math.hypot(self.grad or 0.0, norm(grad))
+            self.grad = math.hypot(self.grad or 0.0, norm_of(grad))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Collapsed:
     group of each node."""
 
     by: By
-    groups: list[Group]
+    groups: list[Box]
     edges: Counter[tuple[int, int]]
     keys: list[str]
     places: list[int]
@@ -84,7 +84,7 @@ def collapse_graph(graph: Graph, by: By, loss: LossPart | None = None, join: boo
     blocks = blocks_of(graph, layers, keys) if by == "layer" and join else Blocks({}, {}, {})
     keys = [blocks.merged.get(key, key) for key in keys]
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    groups = [Group(names.get(key) or blocks.titles.get(key) or key or ROOTS[by]) for key in places]
+    groups = [Box(names.get(key) or blocks.titles.get(key) or key or ROOTS[by]) for key in places]
     ends = [places[key] for key in keys]
     for number, place in enumerate(ends):
         groups[place].add(graph, number)
@@ -114,7 +114,7 @@ def steps_of(graph: Graph, layers: Layers, key: str, keys: list[str]) -> int:
     return max(uses.values(), default=0)
 
 
-def color_kind(key: str, group: Group) -> Kind:
+def color_kind(key: str, group: Box) -> Kind:
     """The colour of a group."""
     if not key:
         return "input"

@@ -188,7 +188,7 @@ def box(name: str, kind: Kind, title: str, *sections: Lines, under: str = "") ->
     cells = f'<TR><TD COLSPAN="2"><B>{head}</B></TD></TR>' if head else ""
     if quiet:
         cells += f'<TR><TD COLSPAN="2"><FONT POINT-SIZE="10" COLOR="{QUIET}">{quiet}</FONT></TD></TR>'
-    cells += GAP.join("".join(row(*line) for line in lines) for lines in sections if lines)
+    cells += GAP.join("".join(table_row(*line) for line in lines) for lines in sections if lines)
     width = 2.2 if kind == "output" else 1
     return (
         f'{name} [shape=box, style="rounded,filled", fillcolor="{fill}", color="{border}", penwidth={width}, '
@@ -196,7 +196,7 @@ def box(name: str, kind: Kind, title: str, *sections: Lines, under: str = "") ->
     )
 
 
-def row(name: str, value: str) -> str:
+def table_row(name: str, value: str) -> str:
     """A name in quiet type and its value, in alarming type if it is not finite."""
     text = escape(value)
     if "nan" in value or "inf" in value:

@@ -42,7 +42,7 @@ class Graph:
             return "constant"
         if self.operations[number]:
             return "output" if number in self.outputs else "result"
-        return "parameter" if layer_of(self.labels[number]) or number in self.trained else "input"
+        return "parameter" if layer_in_label(self.labels[number]) or number in self.trained else "input"
 
     def name(self, number: int) -> str:
         """What a node is called in the DOT text and in the story."""
@@ -180,7 +180,7 @@ def operation_name(node: Node) -> str:
     return "" if operation is None else str(getattr(operation, "name", operation))
 
 
-def layer_of(label: str) -> str:
+def layer_in_label(label: str) -> str:
     """The layer that a parameter's label names, or "".
 
     >>> layer_of("layers.0.weight[1,2]"), layer_of("a")

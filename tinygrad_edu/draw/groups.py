@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tinygrad_edu.charts.text import shorten
-from tinygrad_edu.draw.collapse import LOSS, Collapsed, Group
+from tinygrad_edu.draw.collapse import LOSS, Box, Collapsed
 from tinygrad_edu.draw.dot import LABEL, Lines, box, has_gradients
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.loss import LossPart
@@ -29,18 +29,18 @@ def group_statements(graph: Graph, collapse: Collapsed, loss: LossPart | None = 
             yield f"g{above} -> g{below}" + (f' [label=" {amount:,} "]' if shown else "")
 
 
-def title_of(group: Group) -> str:
+def title_of(group: Box) -> str:
     """What a group is called: "Linear 4→16, tanh ×12"."""
     times = f" ×{group.repeats}" if group.repeats > 1 else ""
     return (group.words or symbol(group.title)) + times
 
 
-def place_of(group: Group) -> str:
+def place_of(group: Box) -> str:
     """The layer's place in the model, unless it is called the same."""
     return group.title if group.words and not group.words.startswith(group.title) else ""
 
 
-def group_sections(graph: Graph, group: Group, by: str, gradients: bool) -> Iterator[Lines]:
+def group_sections(graph: Graph, group: Box, by: str, gradients: bool) -> Iterator[Lines]:
     """What the box of a group says: its leaves, its operations, its output."""
     yield input_lines(group)
     if group.parameters:
@@ -56,7 +56,7 @@ def group_sections(graph: Graph, group: Group, by: str, gradients: bool) -> Iter
         yield [("out", str(group.shape))]
 
 
-def input_lines(group: Group) -> Lines:
+def input_lines(group: Box) -> Lines:
     """The inputs in a group: one with its shape, several with their names."""
     if not group.values:
         return []
@@ -67,7 +67,7 @@ def input_lines(group: Group) -> Lines:
     return [*names, ("values", f"{group.values:,}")]
 
 
-def loss_sections(graph: Graph, group: Group, loss: LossPart | None) -> Iterator[Lines]:
+def loss_sections(graph: Graph, group: Box, loss: LossPart | None) -> Iterator[Lines]:
     """What the box of the loss says."""
     numbers = {whole: n for n, whole in enumerate(graph.numbers)}
     targets = [numbers[n] for n in sorted(loss.targets if loss else ()) if n in numbers]
@@ -80,7 +80,7 @@ def loss_sections(graph: Graph, group: Group, loss: LossPart | None) -> Iterator
         yield [(shorten(graph.labels[end], LABEL) or "loss", brief(graph.nodes[end].data))]
 
 
-def operation_lines(group: Group, by: str) -> Lines:
+def operation_lines(group: Box, by: str) -> Lines:
     """How often each operation stands in a group."""
     shown = group.operations.most_common(MANY_OPERATIONS)
     rest = group.operations.total() - sum(amount for _, amount in shown)

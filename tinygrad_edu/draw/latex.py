@@ -81,13 +81,13 @@ def equations(graph: Graph) -> list[str]:
         for parent in parents:
             used[parent] += 1
     parts: list[Part] = []
-    names = names_of(graph)
+    names = symbol_names(graph)
     lines = []
     for n, operation in enumerate(graph.operations):
         if operation:
             part = formula(graph, n, [parts[parent] for parent in graph.parents[n]])
         else:
-            part = (names[n], ATOM) if n in names else constant(graph, n)
+            part = (names[n], ATOM) if n in names else number_formula(graph, n)
         wanted = n in graph.outputs or used[n] > 1 or bool(graph.labels[n])
         if operation and wanted:
             anonymous = n in graph.outputs and not graph.labels[n] and len(graph.outputs) == 1 and not used[n]
@@ -97,7 +97,7 @@ def equations(graph: Graph) -> list[str]:
     return lines or [parts[n][0] for n in sorted(graph.outputs)]
 
 
-def names_of(graph: Graph) -> Mapping[int, str]:
+def symbol_names(graph: Graph) -> Mapping[int, str]:
     """A name for each node but plain numbers, no two the same."""
     found: dict[int, str] = {}
     for n, label in enumerate(graph.labels):
@@ -135,7 +135,7 @@ def literal(text: str) -> str:
     return "".join(letter if letter.isascii() or letter.isalpha() else "?" for letter in letters)
 
 
-def constant(graph: Graph, n: int) -> Part:
+def number_formula(graph: Graph, n: int) -> Part:
     """A plain number."""
     text = four_digits(single(data_of(graph.data(n))))
     if text.strip("-") in ("inf", "nan"):

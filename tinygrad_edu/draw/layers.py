@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_edu.core import ops as ops  # its rows enter the table
 from tinygrad_edu.core.operation import TABLE
-from tinygrad_edu.draw.graph import Graph, is_node, layer_of, looks_up
+from tinygrad_edu.draw.graph import Graph, is_node, layer_in_label, looks_up
 from tinygrad_edu.draw.owners import Owner, owners_of
 from tinygrad_edu.draw.roles import PRODUCTS, RESHAPING
 
@@ -40,7 +40,7 @@ def find_layers(graph: Graph, apart: Mapping[int, str]) -> Layers:
     for n, key in enumerate(keys):
         inside.setdefault(key, []).append(n)
     for key in inside.keys() - {"", *apart.values()}:
-        words[key] = describe(graph, key, inside[key], uses, owners.get(key))
+        words[key] = layer_words(graph, key, inside[key], uses, owners.get(key))
     return Layers(keys, words, owners)
 
 
@@ -57,8 +57,8 @@ def leaf_keys(graph: Graph, owned: Mapping[int, Owner]) -> dict[int, str]:
             continue
         if n in owned:
             keys[n] = owned[n].place or type(owned[n].module).__name__
-        elif layer_of(label):
-            keys[n] = layer_of(label)
+        elif layer_in_label(label):
+            keys[n] = layer_in_label(label)
     return keys | infer_keys(graph, keys)
 
 
@@ -129,7 +129,7 @@ def with_constants(graph: Graph, keys: list[str]) -> list[str]:
     return keys
 
 
-def describe(
+def layer_words(
     graph: Graph, key: str, members: Sequence[int], uses: Mapping[int, tuple[int, int]], owner: Owner | None
 ) -> str:
     """A layer in words, with the activation behind it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_edu.draw.graph import Graph
 from tinygrad_edu.draw.recompute import parts_ending_at, recompute, users_of
-from tinygrad_edu.draw.roles import Roles, first_fixed_beside, is_number, looks_like_a_loss, roles_of
+from tinygrad_edu.draw.roles import Roles, first_fixed_beside, is_plain_number, looks_like_a_loss, roles_of
 from tinygrad_edu.draw.text import four_digits as digits
 from tinygrad_edu.draw.text import single, size
 from tinygrad_edu.errors import TinygradError
@@ -35,7 +35,7 @@ class LossPart:
 def loss_of(graph: Graph) -> LossPart | None:
     """The loss that a graph ends in; None where it ends in something else."""
     end = max(graph.outputs)
-    if len(graph.outputs) != 1 or not is_number(graph, end) or not graph.operations[end]:
+    if len(graph.outputs) != 1 or not is_plain_number(graph, end) or not graph.operations[end]:
         return None
     roles = roles_of(graph)
     if not roles.network:

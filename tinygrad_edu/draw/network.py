@@ -15,7 +15,17 @@ from typing import Any, Literal
 
 from tinygrad_edu.core.aliases import Model, Samples
 from tinygrad_edu.draw.dot import ALARM, COLOURS, FONT, QUIET, heading
-from tinygrad_edu.draw.stand import LINE, MOST_UNITS, ROW, Column, columns, depth_of_captions, in_runs, lowest, places
+from tinygrad_edu.draw.stand import (
+    LINE,
+    MOST_UNITS,
+    ROW,
+    Column,
+    circle_places,
+    columns,
+    depth_of_captions,
+    in_runs,
+    lowest,
+)
 from tinygrad_edu.draw.text import count, escape
 from tinygrad_edu.errors import DrawError
 
@@ -129,7 +139,7 @@ def circles(chain: Chain, tints: Sequence[Sequence[str]]) -> Iterator[str]:
         layer, width = column.layer, chain.widths[column.layer]
         kind = "input" if layer == 0 else "output" if layer == len(chain.widths) - 1 else "result"
         fill, border = COLOURS[kind]  # type: ignore[index]
-        for unit, height in places(width):
+        for unit, height in circle_places(width):
             tint = TINTS[tints[layer][unit]] if len(tints[layer]) == width else fill
             label = f"x{unit}" if layer == 0 else f"y{unit}" if kind == "output" else ""
             yield (
@@ -137,7 +147,7 @@ def circles(chain: Chain, tints: Sequence[Sequence[str]]) -> Iterator[str]:
                 f'fillcolor="{tint}", color="{border}"]'
             )
         if width > MOST_UNITS:
-            height = places(width)[-1][1] - ROW
+            height = circle_places(width)[-1][1] - ROW
             at, text = f"{column.x:.3f},{column.y + height:.3f}!", f"+ {width - MOST_UNITS + 1:,}"
             yield f'm{column.name} [shape=plaintext, style="", pos="{at}", label="{text}"]'
 
@@ -159,8 +169,8 @@ def edges(chain: Chain) -> Iterator[str]:
     last = {column.layer: column.name for column in chain.columns}  # of two the one to go on from
     for layer, matrix in enumerate(chain.edges):
         largest = max((abs(x) for x in matrix.ravel().tolist() if isfinite(x)), default=0.0)
-        for unit, _ in places(matrix.shape[0]):
-            for source, _ in places(matrix.shape[1]):
+        for unit, _ in circle_places(matrix.shape[0]):
+            for source, _ in circle_places(matrix.shape[1]):
                 number = float(matrix[unit, source])
                 share = number / (largest or 1.0) if isfinite(number) else number
                 if not abs(share) < FAINT:

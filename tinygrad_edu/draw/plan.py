@@ -31,7 +31,7 @@ FEW_NODES = 40  # drawn in full whatever their width
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DrawPlan:
     """The settings of `draw`, which explains them."""
 
     direction: Direction
@@ -63,7 +63,7 @@ class Scene:
         return self.collapsed[by]
 
 
-def draw_graph(graph: Graph, plan: Plan) -> Drawing:
+def draw_graph(graph: Graph, plan: DrawPlan) -> Drawing:
     """A graph in full, or in groups where it is too large to read."""
     loss = loss_of(graph)
     folded, functions = fold(graph, functions_in(graph)) if plan.fold else (graph, {})
@@ -94,7 +94,7 @@ def draw_graph(graph: Graph, plan: Plan) -> Drawing:
     )
 
 
-def views_of(scene: Scene, dot: str, by: By | None, plan: Plan, folds: bool) -> dict[str, str]:
+def views_of(scene: Scene, dot: str, by: By | None, plan: DrawPlan, folds: bool) -> dict[str, str]:
     """What the page shows, by name, the first one at the start; all of a graph only where that can be laid out."""
     views = {"layers" if by else "nodes": dot}
     if by and scene.statements:
@@ -116,7 +116,7 @@ def boxes_of_nodes(scene: Scene, boxes: Collapsed, functions: Iterable[Function]
     return [found[n] for n in range(len(scene.whole.nodes))]
 
 
-def reason_of(graph: Graph, plan: Plan) -> str:
+def reason_of(graph: Graph, plan: DrawPlan) -> str:
     """Why the page does not draw every node, and what to do about it."""
     nodes = count(len(graph.nodes), "node")
     told = "" if len(graph.nodes) <= MOST_TOLD else f" There are no steps above {MOST_TOLD:,} nodes."
@@ -127,17 +127,17 @@ def reason_of(graph: Graph, plan: Plan) -> str:
     )
 
 
-def may_be_full(graph: Graph, plan: Plan) -> bool:
+def may_be_full(graph: Graph, plan: DrawPlan) -> bool:
     """Is it worth writing down every node?"""
     return plan.collapse == "none" or (plan.collapse == "auto" and len(graph.nodes) <= plan.max_nodes)
 
 
-def lay_out(statements: Sequence[str], plan: Plan, note: str = "") -> str:
+def lay_out(statements: Sequence[str], plan: DrawPlan, note: str = "") -> str:
     """The DOT text, in the direction that was asked for or fits a page."""
     return document(statements, direction_for(statements, plan)[0], plan.title, note)
 
 
-def direction_for(statements: Sequence[str], plan: Plan) -> tuple[str, float]:
+def direction_for(statements: Sequence[str], plan: DrawPlan) -> tuple[str, float]:
     """(direction, estimated width): from left to right where that fits a page, else the narrower one."""
     along, across = widths(statements)
     if plan.direction != "auto":
@@ -145,7 +145,7 @@ def direction_for(statements: Sequence[str], plan: Plan) -> tuple[str, float]:
     return ("LR", along) if along <= max(PAGE, across) else ("TB", across)
 
 
-def grouping(scene: Scene, plan: Plan) -> By | None:
+def grouping(scene: Scene, plan: DrawPlan) -> By | None:
     """How to group the nodes; None for a graph to be drawn in full."""
     if plan.collapse == "layer" and not scene.layers:
         raise DrawError('no label names a layer, as "layers.0.weight" does. Try collapse="operation"')
@@ -158,7 +158,7 @@ def grouping(scene: Scene, plan: Plan) -> By | None:
     return best if nodes > plan.max_nodes or best == "layer" else None
 
 
-def fits_a_page(scene: Scene, plan: Plan) -> bool:
+def fits_a_page(scene: Scene, plan: DrawPlan) -> bool:
     """Can every node be read on a page? What has layers is better seen by them before it fills several."""
     many = len(scene.layers) > 1 and len(scene.folded.nodes) > MANY_NODES
     return not many and direction_for(scene.statements, plan)[1] <= PAGE
@@ -169,7 +169,7 @@ def best_grouping(scene: Scene) -> By:
     return "layer" if 1 <= len(scene.layers) <= MANY_LAYERS else "operation"
 
 
-def in_groups(scene: Scene, by: By, plan: Plan, reason: str = "") -> str:
+def in_groups(scene: Scene, by: By, plan: DrawPlan, reason: str = "") -> str:
     """The DOT text of the collapsed graph, with a note that says so."""
     groups = scene.groups(by)
     return lay_out(
@@ -196,7 +196,7 @@ def with_label(label: str, value: str) -> str:
     return f"{clean(label)} = {value}" if label else value
 
 
-def advice(graph: Graph, plan: Plan) -> str:
+def advice(graph: Graph, plan: DrawPlan) -> str:
     """What to do about a layout that takes too long."""
     return (
         f"The graph has {count(len(graph.nodes), 'node')}: pass a smaller max_nodes= (it is {plan.max_nodes}), "

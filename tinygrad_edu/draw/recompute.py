@@ -57,13 +57,13 @@ def recompute(graph: Graph, operations: Sequence[int], given: Mapping[int, Any])
             return None
         arguments = [known[p] if p in known else graph.data(p) for p in graph.parents[number]]
         try:
-            known[number] = run(node.op, arguments, getattr(node, "options", None) or {})
+            known[number] = compute_node(node.op, arguments, getattr(node, "options", None) or {})
         except (ArithmeticError, ValueError, TypeError, IndexError, AttributeError):
             return None  # out of its domain, or of a shape that only the graph's own numbers have
     return known[operations[-1]]
 
 
-def run(operation: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+def compute_node(operation: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
     """One operation on plain numbers or arrays."""
     if isinstance(operation, ArrayOperation):
         return operation.function(*arguments, **options)

@@ -51,7 +51,7 @@ def render(dot: str, form: str, time_limit: float) -> bytes | None:
     """
     complaints = []
     for command in commands(form):
-        picture, complaint = run(command, dot.encode(), time_limit)
+        picture, complaint = run_layout(command, dot.encode(), time_limit)
         if picture:
             return picture
         complaints.append(complaint)
@@ -60,7 +60,7 @@ def render(dot: str, form: str, time_limit: float) -> bytes | None:
     return None
 
 
-def run(command: list[str], text: bytes, time_limit: float) -> tuple[bytes, str]:
+def run_layout(command: list[str], text: bytes, time_limit: float) -> tuple[bytes, str]:
     """(picture, "") or (nothing, what went wrong)."""
     try:
         done = subprocess.run(command, input=text, capture_output=True, timeout=time_limit, check=False)

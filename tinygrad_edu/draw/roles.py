@@ -109,7 +109,7 @@ def looks_like_a_loss(graph: Graph, members: Sequence[int], fixed: frozenset[int
     )
 
 
-def is_number(graph: Graph, number: int) -> bool:
+def is_plain_number(graph: Graph, number: int) -> bool:
     return size(graph.data(number)) == 1
 
 

@@ -56,7 +56,7 @@ def stages_of(model: Model, gradients: bool) -> list[Stage]:
     return join_stages(found)
 
 
-def columns_of(model: Model) -> list[tuple[int, tuple[Any, ...]]]:
+def columns_of_stages(model: Model) -> list[tuple[int, tuple[Any, ...]]]:
     """(units, the layers that end in them) of each column of the picture behind the inputs; no units if unknown."""
     if not hasattr(model, "sizes"):
         stages = stages_of(model, gradients=False)
@@ -69,7 +69,7 @@ def columns_of(model: Model) -> list[tuple[int, tuple[Any, ...]]]:
 def columns_by_module(model: Model) -> dict[int, int]:
     """By the id of a module: the column of the picture in which its units stand, from 1 on."""
     found: dict[int, int] = {}
-    for column, (_, owners) in enumerate(columns_of(model), 1):
+    for column, (_, owners) in enumerate(columns_of_stages(model), 1):
         for owner in owners:
             inside = owner.modules() if isinstance(owner, Module) else ()
             found.update((id(module), column) for module in inside)

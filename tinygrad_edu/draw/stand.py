@@ -42,7 +42,7 @@ def depth_of_captions(captions: Sequence[str]) -> float:
     return 0.28 + LINE * (max(text.count(", ") for text in captions) + 1)
 
 
-def places(width: int) -> list[tuple[int, float]]:
+def circle_places(width: int) -> list[tuple[int, float]]:
     """(unit, its height in inches) of the circles of a layer: all, or the first ones.
 
     >>> places(2)

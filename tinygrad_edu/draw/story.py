@@ -9,7 +9,7 @@ from tinygrad_edu.charts.text import clean
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.draw.array_numbers import rule_of, share_text, shares_of
 from tinygrad_edu.draw.graph import Graph, is_node
-from tinygrad_edu.draw.text import brief, data_of, four_digits, is_large, norm, option_text, size, symbol
+from tinygrad_edu.draw.text import brief, data_of, four_digits, is_large, norm_of, option_text, size, symbol
 
 Node = Any
 LONGEST = 300  # letters of a label or a line in the panel
@@ -120,7 +120,7 @@ def spell(data: ArrayLike) -> str:
     '-0.5'
     """
     data = data_of(data)
-    return f"{tuple(data.shape)}, norm {four_digits(norm(data))}" if is_large(data) else brief(data)
+    return f"{tuple(data.shape)}, norm {four_digits(norm_of(data))}" if is_large(data) else brief(data)
 
 
 def brief_number(node: Node) -> str:

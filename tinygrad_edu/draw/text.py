@@ -70,7 +70,7 @@ def data_of(value: ArrayLike) -> Any:
     return value.data if hasattr(value, "parents") else value
 
 
-def norm(array: ArrayLike) -> float:
+def norm_of(array: ArrayLike) -> float:
     """The Euclidean norm of a number or an array; hypot also where the squares would overflow.
 
     >>> norm(-3.0), norm(1e200)
@@ -111,21 +111,21 @@ def rows(data: ArrayLike, grad: Any) -> list[tuple[str, str]]:
     if not is_large(data):
         pairs = [("data", data), ("grad", grad)]
         return [(name, value_text(value)) for name, value in pairs if value is not None]
-    lines = [("shape", str(tuple(data.shape))), ("|data|", four_digits(norm(data)))]
-    return lines if grad is None else [*lines, ("|grad|", four_digits(norm(grad)))]
+    lines = [("shape", str(tuple(data.shape))), ("|data|", four_digits(norm_of(data)))]
+    return lines if grad is None else [*lines, ("|grad|", four_digits(norm_of(grad)))]
 
 
 def value_text(value: ArrayLike) -> str:
     """A number, or a small array in full; a large one as its norm."""
     if is_large(value):
-        return f"|{four_digits(norm(value))}|"
+        return f"|{four_digits(norm_of(value))}|"
     return text_of_nested(value.tolist()) if hasattr(value, "tolist") else four_digits(value)
 
 
 def brief(data: ArrayLike) -> str:
     """A number, or a small array in full; a large one as its shape and norm."""
     data = data_of(data)
-    return f"{tuple(data.shape)} |data| {four_digits(norm(data))}" if is_large(data) else value_text(data)
+    return f"{tuple(data.shape)} |data| {four_digits(norm_of(data))}" if is_large(data) else value_text(data)
 
 
 def option_text(options: Mapping[str, Any] | None) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_edu.core.aliases import ArrayLike, Model, Node
 from tinygrad_edu.core.graph import parent_nodes
 from tinygrad_edu.core.tensor import Tensor
-from tinygrad_edu.draw.stages import columns_by_module, columns_of
+from tinygrad_edu.draw.stages import columns_by_module, columns_of_stages
 from tinygrad_edu.nn.convolution import Convolution
 from tinygrad_edu.nn.sequence import Gate
 from tinygrad_edu.train.histograms import ends_in_activation, ends_of_layers, layer_name, root_mean_square, slope_at
@@ -50,7 +50,7 @@ Origins: TypeAlias = Mapping[int, frozenset[Origin]]  # by the id of a node
 def measure_units(model: Model, order: Sequence[Node], output: ArrayLike) -> Units:
     """The units of each column, after a backward pass from the last node of this topological order."""
     origins = origins_of(order, starts_of(model))
-    widths = [width for width, _ in columns_of(model)]
+    widths = [width for width, _ in columns_of_stages(model)]
     units: Units = defaultdict(lambda: defaultdict(Unit))
     for origin, node in [*gates_in(order, origins), *ends_in(model, output, origins)]:
         for place, slopes, gradients in each_unit(node, origin, widths[origin.column - 1]):

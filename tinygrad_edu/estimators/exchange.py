@@ -119,7 +119,7 @@ def module(model: Estimator) -> Sequential:
     return made
 
 
-def network(model: Estimator) -> Sequential:
+def network_with_output(model: Estimator) -> Sequential:
     """The same network with its output activation: predict_proba and predict are computed from it."""
     made = module(model)
     made.layers.append(find_activation(model.out_activation_))

@@ -11,13 +11,13 @@ from tinygrad_edu import checks
 from tinygrad_edu.compile.onnx_graph.model import OnnxModel
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.estimators.aliases import Estimator
-from tinygrad_edu.estimators.exchange import network
+from tinygrad_edu.estimators.exchange import network_with_output
 from tinygrad_edu.whole_files import replace
 
 
 def write_onnx(estimator: Estimator, path: str | Path) -> Path:
     """See Perceptron.to_onnx."""
-    model, sample = network(estimator), np.zeros((1, estimator.n_features_in_), np.float32)
+    model, sample = network_with_output(estimator), np.zeros((1, estimator.n_features_in_), np.float32)
     classes = getattr(estimator, "classes_", None)
     one_column = classes is not None and estimator.n_outputs_ == 1
 

@@ -87,7 +87,7 @@ class Chain:
 
     def sequential(self) -> Sequential:
         """An nn.Sequential with an entry for each step."""
-        return Sequential(*map(layer_of, self.steps))
+        return Sequential(*map(step_as_layer, self.steps))
 
     def bare(self) -> Chain:
         """The same form, without what was learned."""
@@ -163,7 +163,7 @@ class Form:
         return NORMS[self.norms[0].name] if self.norms else None
 
 
-def layer_of(step: Step) -> Any:
+def step_as_layer(step: Step) -> Any:
     """One step as a layer or a function. Errors: SettingError for one that has no counterpart."""
     if step.kind == "activation":
         return ops.log_softmax if step.name == LOG else find_activation(step.name)

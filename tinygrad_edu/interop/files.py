@@ -129,9 +129,9 @@ def of_estimator(model: Any) -> Any:
     """The network of a fitted estimator, with the activation of its outputs; a model as it is."""
     if not hasattr(model, "out_activation_"):
         return model
-    from tinygrad_edu.estimators.exchange import network  # which needs scikit-learn
+    from tinygrad_edu.estimators.exchange import network_with_output  # which needs scikit-learn
 
-    return network(model)
+    return network_with_output(model)
 
 
 def of_run(run: Run, given: tuple[Any, ...], settings: dict[str, Any]) -> tuple[Any, ...]:

@@ -38,7 +38,7 @@ RARE = ("amsgrad", "centered", "dampening", "initial_accumulator_value")  # of a
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ForeignRecipe:
     """Loss and optimizer by our names, the learning rate, and the other options."""
 
     loss: str

@@ -20,14 +20,14 @@ from tinygrad_edu.nn.hooks import Handle, Hooks, register_hook
 from tinygrad_edu.nn.parameters import (
     clear,
     convert,
-    count,
+    copy_numbers_of,
+    count_numbers,
     fill,
     fitting,
     gradient,
     index_name,
     is_kept,
     is_parameter,
-    numbers,
     refuse_dtypes,
     refuse_names,
 )
@@ -106,7 +106,7 @@ class Module(TorchNames):
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """(name, module): this one under "", then every module inside it."""
-        modules = inside(self)[0]
+        modules = modules_inside(self)[0]
         if prefix:
             modules = [(f"{prefix}.{name}" if name else prefix, module) for name, module in modules]
         yield from modules
@@ -218,7 +218,7 @@ class Module(TorchNames):
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of the parameters' and buffers' numbers by name, equal on both back ends."""
-        return {name: numbers(array) for name, array in arrays_to_keep(self).items()}
+        return {name: copy_numbers_of(array) for name, array in arrays_to_keep(self).items()}
 
     def gradients(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies of the gradients by name, equal on both back ends; zeros before the first backward pass."""
@@ -266,19 +266,19 @@ class Module(TorchNames):
         parameters, buffers = dict(self.named_arrays()), dict(self.named_buffers())
         lines = [f"  {name}: {array.shape}" for name, array in parameters.items()]
         lines += [f"  {name}: {array.shape}, not trained" for name, array in buffers.items()]
-        more = f" and {count(buffers):,} numbers that are not trained" if buffers else ""
-        return "\n".join([f"{type(self).__name__}: {count(parameters):,} parameters{more}", *lines])
+        more = f" and {count_numbers(buffers):,} numbers that are not trained" if buffers else ""
+        return "\n".join([f"{type(self).__name__}: {count_numbers(parameters):,} parameters{more}", *lines])
 
 
 def arrays_to_keep(module: Module, waiting: bool = False) -> dict[str, Any]:
     """What a checkpoint holds: parameters and buffers by name; with `waiting` lazy layers, which have none yet, too."""
-    modules, leaves = inside(module) if waiting else with_weights(module)
+    modules, leaves = modules_inside(module) if waiting else with_weights(module)
     return {**{name: leaf for name, leaf in leaves if is_parameter(leaf)}, **dict(buffers_in(modules, leaves))}
 
 
 def with_weights(module: Module) -> tuple[Named[Module], Named[Any]]:
     """What is inside a module. Errors: SettingError where a layer of it has no weights yet."""
-    modules, leaves = inside(module)
+    modules, leaves = modules_inside(module)
     for name, each in modules:
         if each.waits:
             raise SettingError(
@@ -306,7 +306,7 @@ def leaves_of(attribute: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield name, attribute
 
 
-def inside(module: Module) -> tuple[Named[Module], Named[Any]]:
+def modules_inside(module: Module) -> tuple[Named[Module], Named[Any]]:
     """All that a module contains, in the order in which the attributes were set: (name, module), itself under "" first;
     and (name, leaf) of everything else but named buffers.
 

@@ -16,7 +16,7 @@ from tinygrad_edu.errors import SettingError, ShapeError
 from tinygrad_edu.names import BackEndName
 from tinygrad_edu.nn.inputs import as_input, as_input_of, refuse_trace, refuse_widths
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.parameters import buffer, fill, numbers, parameter
+from tinygrad_edu.nn.parameters import buffer, copy_numbers_of, fill, parameter
 from tinygrad_edu.nn.torch_names import torch_arguments
 
 
@@ -200,7 +200,10 @@ class BatchNorm(Normalization):
             new = (1.0 - self.momentum) * running + self.momentum * (batch * factor)
             ACTIVE.traces[-1].follow(running, new)
         else:
-            fill(running, (1.0 - self.momentum) * numbers(running) + self.momentum * (numbers(batch) * factor))
+            fill(
+                running,
+                (1.0 - self.momentum) * copy_numbers_of(running) + self.momentum * (copy_numbers_of(batch) * factor),
+            )
 
 
 class OverChannels(Normalization):

@@ -16,7 +16,7 @@ from tinygrad_edu.errors import DtypeError, OperandError, SettingError, ShapeErr
 BACK_ENDS = ("tensor", "scalar")
 
 
-def count(arrays: Mapping[str, Any]) -> int:
+def count_numbers(arrays: Mapping[str, Any]) -> int:
     """How many numbers the arrays hold; a shared array counts once."""
     return sum(array.size for array in {id(array): array for array in arrays.values()}.values())
 
@@ -88,7 +88,7 @@ def clear(x: Value | Tensor) -> None:
         x.grad, x.spent = 0.0, False
 
 
-def numbers(array: ArrayLike) -> np.ndarray[Any, Any]:
+def copy_numbers_of(array: ArrayLike) -> np.ndarray[Any, Any]:
     """A copy of the plain numbers in a Tensor, an array of Values or a plain array."""
     if isinstance(array, Tensor):
         return array.array.copy()
@@ -123,7 +123,7 @@ def fitting(name: str, array: ArrayLike, given: Any) -> np.ndarray[Any, Any]:
 def refuse_dtypes(arrays: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Check that a file has the module's dtypes: float32 is not silently read as float64, nor the other way."""
     for name in arrays.keys() & found.keys():
-        own, given = numbers(arrays[name]).dtype, found[name].dtype
+        own, given = copy_numbers_of(arrays[name]).dtype, found[name].dtype
         if own != given:
             raise DtypeError(f"{name} is {own}, and the file holds {given}: load_state_dict converts it")
 

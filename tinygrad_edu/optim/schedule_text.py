@@ -30,36 +30,36 @@ def schedule_of(text: Any) -> Schedule | None:
     if not isinstance(text, str) or len(text) > LONGEST:
         return None
     try:
-        made = read(ast.parse(text, mode="eval").body)
+        made = read_schedule(ast.parse(text, mode="eval").body)
     except (SyntaxError, ValueError, TypeError, OverflowError, RecursionError, MemoryError, TinygradError):
         return None
     return made if isinstance(made, Schedule) else None
 
 
-def read(node: ast.expr) -> Any:
+def read_schedule(node: ast.expr) -> Any:
     """A schedule with named settings, a list of them, or a plain number. Errors: ValueError for anything else."""
     if isinstance(node, ast.List):
-        return tuple([read(each) for each in node.elts])
+        return tuple([read_schedule(each) for each in node.elts])
     if not isinstance(node, ast.Call):
         return ast.literal_eval(node)
     if not isinstance(node.func, ast.Name) or node.func.id not in MAKERS or node.args:
         raise ValueError("not a schedule")
-    return MAKERS[node.func.id](**{str(each.arg): read(each.value) for each in node.keywords})
+    return MAKERS[node.func.id](**{str(each.arg): read_schedule(each.value) for each in node.keywords})
 
 
-def program_of(schedule: Any) -> str:
+def schedule_source(schedule: Any) -> str:
     """Python code that makes it again from its parameters; "..." stands for a user's function.
 
     >>> program_of(schedules.inverse_time(0.1, decay=1.0))
     'tg.optim.schedules.inverse_time(lr=0.1, decay=1.0)'
     """
     if isinstance(schedule, (tuple, list)):
-        return f"[{', '.join(map(program_of, schedule))}]"
+        return f"[{', '.join(map(schedule_source, schedule))}]"
     if not isinstance(schedule, Schedule):
         return repr(schedule) if isinstance(schedule, (int, float, type(None))) else "..."
     if schedule.kind not in MAKERS:
         return "..."
     if schedule.kind == "constant":
         return repr(schedule.parameters["lr"])
-    settings = ", ".join(f"{name}={program_of(x)}" for name, x in schedule.parameters.items())
+    settings = ", ".join(f"{name}={schedule_source(x)}" for name, x in schedule.parameters.items())
     return "..." if "..." in settings else f"tg.optim.schedules.{schedule.kind}({settings})"

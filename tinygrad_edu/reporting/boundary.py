@@ -90,7 +90,7 @@ def frame_picture(
     return f"<figure><figcaption>{words}</figcaption>{drawn}{note}{behind_it}</figure>"
 
 
-def columns_of(found: Answer) -> int:
+def legend_columns(found: Answer) -> int:
     """How many entries of the legend stand side by side: a letter is about 6 points, and the axes are 290 wide."""
     longest = max((len(f"class {name}") for name in found.names), default=7)
     return max(1, min(4, 290 // (6 * max(longest, len("wrong side")) + 24)))
@@ -98,7 +98,7 @@ def columns_of(found: Answer) -> int:
 
 def legend_rows(found: Answer) -> int:
     """Rows of the legend: one entry for each class that it names, and one for what is wrong."""
-    return -(-(min(len(found.names), MOST_NAMED) + 1) // columns_of(found))
+    return -(-(min(len(found.names), MOST_NAMED) + 1) // legend_columns(found))
 
 
 def behind_it(head: Sequence[str], X: Array, found: Answer) -> str:
@@ -203,4 +203,4 @@ def samples(canvas: Canvas, X: Array, found: Answer) -> None:
         wrong = points[~found.right[some]].T
         canvas.axes.plot(*wrong, "x", color=MARKS["ink"], markersize=9, markeredgewidth=1.8, label="wrong side")
     above: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.0, "handletextpad": 0.2}
-    canvas.axes.legend(ncols=columns_of(found), columnspacing=1.0, **above)
+    canvas.axes.legend(ncols=legend_columns(found), columnspacing=1.0, **above)

@@ -62,11 +62,11 @@ def compare(runs: Any, names: Sequence[str] | None = None) -> Chart:
     title = f"Loss ({losses.pop()})" if len(losses) == 1 and "" not in losses else "Loss"
     drawn, note = drawable_pairs(entries)
     panel = Panel(
-        title, [line for place, entry in enumerate(drawn) for line in lines(entry, place, drawn)], bands(drawn)
+        title, [line for place, entry in enumerate(drawn) for line in compare_lines(entry, place, drawn)], bands(drawn)
     )
     told = "; ".join(f"{entry.name} {figure(entry.curve[0])} → {figure(last(entry.curve))}" for entry in entries[:8])
     more = (f"; and {len(entries) - 8} more" if len(entries) > 8 else "") + note
-    numbers = table("What the curves show", HEAD, [row(entry) for entry in entries])
+    numbers = table("What the curves show", HEAD, [numbers_row(entry) for entry in entries])
     return Chart([panel], f"Loss of {count(len(entries), 'run')}: {told}{more}", below=scrolling("Numbers", numbers))
 
 
@@ -187,7 +187,7 @@ def drawable_pairs(entries: list[Entry]) -> tuple[list[Entry], str]:
     return [replace(entry, validation=np.empty(0)) for entry in entries], note
 
 
-def lines(entry: Entry, place: int, entries: Sequence[Entry]) -> Iterator[Line]:
+def compare_lines(entry: Entry, place: int, entries: Sequence[Entry]) -> Iterator[Line]:
     """The seeds behind it, the curve, and the validation loss in another dash: no two lines look the same."""
     pairs = any(each.validation.size for each in entries)
     dash = (1 + pairs) * (place // 8)
@@ -211,7 +211,7 @@ def last(curve: Array) -> float:
     return float(curve[-1])
 
 
-def row(entry: Entry) -> list[Any]:
+def numbers_row(entry: Entry) -> list[Any]:
     """The numbers of one curve."""
     finite = np.isfinite(entry.curve).any()
     best = int(np.nanargmin(entry.curve)) if finite else 0

@@ -88,7 +88,7 @@ def of_network(estimator: Any, last: Any, X: Array, y: Array) -> Record | None:
     )  # fmt: skip
     function = losses.find(loss)
     return Record(
-        run, (X, targets_of(last, y)), function, None, classes=names_of(last), program=program_of(estimator),
+        run, (X, targets_of(last, y)), function, None, classes=class_names(last), program=estimator_source(estimator),
         scores=np.empty(0) if scores is None else np.asarray(scores, dtype=float),
     )  # fmt: skip
 
@@ -127,7 +127,7 @@ def of_answers(estimator: Any, data: Samples, y: Array) -> Record:
     run = Run(np.empty(0), np.empty(0), said, "", None, settings_of(estimator))
     kept = {id(X): ready}
     return Record(
-        run, (X, targets), None, None, classes=names_of(estimator), program=program_of(estimator),
+        run, (X, targets), None, None, classes=class_names(estimator), program=estimator_source(estimator),
         outputs=lambda asked: kept[id(asked)] if id(asked) in kept else outputs(asked),
     )  # fmt: skip
 
@@ -144,7 +144,7 @@ def scores_of(last: Any, known: Array, X: Samples) -> Array:
     return np.asarray(predict(last, X)[:, None] == known[None, :], dtype=float)
 
 
-def names_of(last: Any) -> tuple[str, ...]:
+def class_names(last: Any) -> tuple[str, ...]:
     """The names of the classes, as y holds them."""
     classes = getattr(last, "classes_", ())
     return tuple(map(str, np.asarray(classes).tolist())) if not isinstance(classes, list) else ()
@@ -155,6 +155,6 @@ def settings_of(last: Any) -> Mapping[str, Any]:
     return {"estimator": type(last).__name__, **last.get_params(deep=False)}
 
 
-def program_of(estimator: Any) -> str:
+def estimator_source(estimator: Any) -> str:
     """Python that makes the estimator again, as it shows itself."""
     return f"model = {estimator!r}\nmodel.fit(X, y)"

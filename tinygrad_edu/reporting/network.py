@@ -15,7 +15,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.draw import Drawing, graph_to_draw
 from tinygrad_edu.draw.dot import ALARM, COLOURS, QUIET
 from tinygrad_edu.draw.layers import layers_of
-from tinygrad_edu.draw.plan import Plan, draw_graph
+from tinygrad_edu.draw.plan import DrawPlan, draw_graph
 from tinygrad_edu.draw.render import ADVICE
 from tinygrad_edu.draw.text import escape
 from tinygrad_edu.errors import DrawError
@@ -125,7 +125,7 @@ def of_layers(target: ArrayLike) -> Drawing:
     """A box for each layer, equal ones too: each has its own health."""
     graph = graph_to_draw(target)
     return draw_graph(
-        graph, Plan("auto", 300, "", 20.0, "layer" if layers_of(graph) else "auto", False, True, join=False)
+        graph, DrawPlan("auto", 300, "", 20.0, "layer" if layers_of(graph) else "auto", False, True, join=False)
     )
 
 

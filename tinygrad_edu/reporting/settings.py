@@ -17,7 +17,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.nn.layers import MLP
 from tinygrad_edu.nn.losses import LOSSES
 from tinygrad_edu.optim.schedule import Schedule
-from tinygrad_edu.optim.schedule_text import program_of, schedule_of
+from tinygrad_edu.optim.schedule_text import schedule_of, schedule_source
 from tinygrad_edu.reporting.tables import scrolling, table
 from tinygrad_edu.train import Run
 from tinygrad_edu.train.recipe import Settings
@@ -114,7 +114,7 @@ def write_setting(name: str, value: ArrayLike) -> str:
         return GIVEN[name]
     if name == "lr":
         schedule = schedule_of(value) if isinstance(value, str) else value
-        return program_of(schedule) if isinstance(schedule, (int, float, Schedule)) else "..."
+        return schedule_source(schedule) if isinstance(schedule, (int, float, Schedule)) else "..."
     if name == "loss" and isinstance(value, str) and value not in LOSSES:
         return "..."
     if callable(value):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import checks, whole_files
-from tinygrad_edu.charts.chart import Chart, Line, Panel, describe
+from tinygrad_edu.charts.chart import Chart, Line, Panel, panel_words
 from tinygrad_edu.core.spellings import Missing, tell
 from tinygrad_edu.elsewhere import instead_of
 from tinygrad_edu.errors import CheckpointError, SettingError
@@ -153,7 +153,7 @@ def chart_of(run: Run) -> Chart:
     lengths = {"gradient": run.grad_norms, "update": run.update_norms}
     panels = [panel(f"Loss ({name})" if name else "Loss", curves), panel("Norm of gradient and update", lengths)]
     epochs = f"{run.n_epochs:,} epoch{'' if run.n_epochs == 1 else 's'}"
-    return Chart([p for p in panels if p.lines], f"Loss over {epochs}: {describe(panels[0]).partition(': ')[2]}")
+    return Chart([p for p in panels if p.lines], f"Loss over {epochs}: {panel_words(panels[0]).partition(': ')[2]}")
 
 
 def panel(title: str, curves: Mapping[str, Array]) -> Panel:

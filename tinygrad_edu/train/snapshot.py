@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.parameters import fill, numbers
+from tinygrad_edu.nn.parameters import copy_numbers_of, fill
 from tinygrad_edu.optim import Optimizer
 
 Result = TypeVar("Result")
@@ -43,7 +43,7 @@ class Snapshot:
         self.parts = [(own, own.schedule, own.settings, dict(own.settings)) for own in (optimizer, *optimizer.groups)]
         self.weights, self.memory = model.state_dict(), optimizer.state()
         own = {id(p) for p in model.parameters()}
-        self.others = [(p, numbers(p)) for p in optimizer.params if id(p) not in own and hasattr(p, "array")]
+        self.others = [(p, copy_numbers_of(p)) for p in optimizer.params if id(p) not in own and hasattr(p, "array")]
         modules = [vars(module) for module in model.modules()]
         self.generators = [(rng, rng.bit_generator.state) for rng in generators_in(modules)]
         self.plain = [(kept, {k: x for k, x in kept.items() if type(x) in NUMBERS}) for kept in modules]

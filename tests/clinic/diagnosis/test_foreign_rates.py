@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygrad_edu.clinic.diagnosis.causes.changes import times
+from tinygrad_edu.clinic.diagnosis.causes.changes import scale_rate
 from tinygrad_edu.clinic.diagnosis.facts.foreign import larger_steps
 from tinygrad_edu.clinic.diagnosis.facts.foreign_training import weights_of_torch_loss
 from tinygrad_edu.errors import SettingError
@@ -30,10 +30,12 @@ SCHEDULES = {  # of optim.schedules, by name
 def test_every_schedule_can_be_scaled():
     assert {*SCHEDULES, "Plateau", "Schedule", "as_schedule"} == set(schedules.__all__)
     for name, lr in SCHEDULES.items():
-        twice = schedules.as_schedule(times(lr, 2.0))
+        twice = schedules.as_schedule(scale_rate(lr, 2.0))
         np.testing.assert_allclose(twice.rates(0, 20), 2.0 * schedules.as_schedule(lr).rates(0, 20), err_msg=name)
     function = SCHEDULES["by_function"]
-    assert repr(times(function, 2.0)) != repr(times(function, 3.0))  # trials are looked up by the words of a change
+    assert repr(scale_rate(function, 2.0)) != repr(
+        scale_rate(function, 3.0)
+    )  # trials are looked up by the words of a change
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

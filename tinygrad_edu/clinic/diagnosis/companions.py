@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tinygrad_edu.clinic.diagnosis.causes.changes import times
+from tinygrad_edu.clinic.diagnosis.causes.changes import scale_rate
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
 from tinygrad_edu.clinic.diagnosis.proof.trial import Trial
 from tinygrad_edu.clinic.diagnosis.proof.trials import Trials
@@ -35,7 +35,7 @@ def with_usual_companion(t: Trials, trial: Trial) -> Trial | None:
     What is mended may need the calmer steps, or the time, that nobody missed while it was broken.
     """
     setup = t.record.setup
-    for other in ({"lr": times(setup.lr, 1.0 / SLOWER)}, {"epochs": SLOWER * setup.epochs}):
+    for other in ({"lr": scale_rate(setup.lr, 1.0 / SLOWER)}, {"epochs": SLOWER * setup.epochs}):
         if not set(other).isdisjoint(trial.change):
             continue
         whole = t.trial(merge([trial.change, other]), trial.code)

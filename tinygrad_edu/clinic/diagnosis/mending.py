@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tinygrad_edu.clinic.diagnosis.causes.changes import larger_network, times
+from tinygrad_edu.clinic.diagnosis.causes.changes import larger_network, scale_rate
 from tinygrad_edu.clinic.diagnosis.causes.table import texts_of
 from tinygrad_edu.clinic.diagnosis.certain import certainties
 from tinygrad_edu.clinic.diagnosis.facts.setup import Change
@@ -58,7 +58,7 @@ def usual_things(t: Trials) -> Iterator[Change]:
     """Nothing, more epochs, scaled inputs, larger steps, and a larger network."""
     setup, task = t.record.setup, t.record.task
     longer: Change = {"epochs": 10 * setup.epochs}
-    faster: Change = {"lr": times(setup.lr, 10.0)}
+    faster: Change = {"lr": scale_rate(setup.lr, 10.0)}
     yield from ({}, longer)
     if t.record.flat is None:
         return

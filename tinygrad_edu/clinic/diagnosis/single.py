@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinygrad_edu.clinic.diagnosis.causes.changes import times
+from tinygrad_edu.clinic.diagnosis.causes.changes import scale_rate
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE, Cause
 from tinygrad_edu.clinic.diagnosis.companions import ALWAYS, SUSPECTED, with_companion
 from tinygrad_edu.clinic.diagnosis.proof.goal import Goal
@@ -84,7 +84,7 @@ def control(t: Trials, trial: Trial) -> Trial | None:
     rng = np.random.default_rng(0)
     old, new = t.record.setup.rate, trial.setup.rate
     factor = old / new if 0.0 < new != old else float(rng.choice([1.0 / 1.1, 1.1]))
-    lr = times(t.record.setup.lr, factor)
+    lr = scale_rate(t.record.setup.lr, factor)
     return None if not t.affordable({}) else t.bench.trial({"lr": lr}, "control")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tinygrad_edu.clinic.diagnosis.causes.changes import times
+from tinygrad_edu.clinic.diagnosis.causes.changes import scale_rate
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.clinic.diagnosis.facts.initial_weights import LayerStart
 from tinygrad_edu.clinic.diagnosis.facts.setup import Setup
@@ -107,7 +107,7 @@ def own_optimizer(t: Trials, whole: Trial, kept: list[str]) -> Trial:
     if "steps" not in kept or (own and whole.setup.options == setup.options):
         return whole
     rest = {key: value for key, value in whole.change.items() if key not in GROUPS["steps"].fields}
-    for rate in [whole.setup.lr] if own else [times(setup.lr, factor) for factor in RATES]:
+    for rate in [whole.setup.lr] if own else [scale_rate(setup.lr, factor) for factor in RATES]:
         trial = t.trial({**rest, "lr": rate}, "reference")
         if trial is not None and trial.share >= ENOUGH:
             return trial

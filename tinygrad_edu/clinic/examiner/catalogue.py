@@ -154,7 +154,7 @@ def mutants_of(net: Network, learner: Learner, entry: Slip) -> Iterator[Mutant]:
     groups: dict[tuple[str, str], list[Variant]] = {}
     try:
         for variant in entry.variants(net, learner):
-            kind = variant.parameter and kind_of(variant)
+            kind = variant.parameter and weight_or_bias(variant)
             groups.setdefault((variant.line, kind), []).append(variant)
     except (ValueError, IndexError):  # shapes in which this slip cannot be made; what it gave before is tried
         pass
@@ -165,7 +165,7 @@ def mutants_of(net: Network, learner: Learner, entry: Slip) -> Iterator[Mutant]:
                 yield from scope_variants(net, entry, line, places, order)
 
 
-def kind_of(variant: Variant) -> str:
+def weight_or_bias(variant: Variant) -> str:
     """weight or bias: what is done to every weight is one slip, what is done to all biases another."""
     return "weight" if any(use.parameter == variant.parameter for use in variant.layer.weights) else "bias"
 
@@ -198,7 +198,7 @@ def scope_variants(net: Network, entry: Slip, line: str, places: list[Variant], 
     if places[0].everywhere:
         layers = [x for x in net.layers if x.number == layers[0].number]
     parameter = places[0].parameter if len({v.parameter for v in places}) == 1 else ""
-    kind = places[0].parameter and kind_of(places[0]) if not parameter else ""
+    kind = places[0].parameter and weight_or_bias(places[0]) if not parameter else ""
     for scope in scopes:
         where = where_text(net, layers, kind)
         yield Mutant(entry, line, layers, changes, scope, parameter, where, order, chance=places[0].chance)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.patch_math import is_installed
+from tinygrad_edu.clinic.examiner.patch_math import cell_contents, is_installed
 
 Array = np.ndarray[Any, Any]
 LIMIT = 200_000  # objects that are looked at; a program with more has its data in lists, and only arrays matter then
@@ -99,7 +99,7 @@ def closure_of(f: types.FunctionType) -> list[Any]:
     if is_installed(f.__globals__):
         return []
     names = set(names_of_code(f.__code__))
-    cells = [contents_of_cell(cell) for cell in f.__closure__ or ()]
+    cells = [cell_contents(cell) for cell in f.__closure__ or ()]
     world = [f.__globals__[name] for name in names if name in f.__globals__]
     return [*cells, *(f.__defaults__ or ()), *(f.__kwdefaults__ or {}).values(), *world, *vars(f).values()]
 
@@ -110,13 +110,6 @@ def names_of_code(code: types.CodeType) -> Iterator[str]:
     for x in code.co_consts:
         if isinstance(x, types.CodeType):
             yield from names_of_code(x)
-
-
-def contents_of_cell(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # it is still empty
-        return None
 
 
 def attributes(x: Any) -> dict[str, Any]:
@@ -174,8 +167,8 @@ def spots_in(roots: Iterable[Any]) -> Iterator[Place]:
 def of_function(f: types.FunctionType, worlds: set[tuple[int, str]]) -> Iterator[Place]:
     if is_installed(f.__globals__):
         return
-    cells = [cell for cell in f.__closure__ or () if contents_of_cell(cell) is not None]  # an empty one stays empty
-    yield from (Place(cell, "", contents_of_cell(cell)) for cell in cells)
+    cells = [cell for cell in f.__closure__ or () if cell_contents(cell) is not None]  # an empty one stays empty
+    yield from (Place(cell, "", cell_contents(cell)) for cell in cells)
     if f.__defaults__:
         yield Place(f, "__defaults__", f.__defaults__, attribute=True)
     if f.__kwdefaults__:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.clinic.examiner.loss_parts import Part, summands_of
+from tinygrad_edu.clinic.examiner.loss_parts import Part, operation_name, summands_of
 from tinygrad_edu.core.broadcasting import sum as total_of
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.core.linalg import matmul
@@ -212,10 +212,6 @@ def find_neurons(loss: Value, work: Rebuild) -> None:
         neuron.bias_as_weight()
     if not work.neurons or any(not n.products for n in work.neurons.values()):
         raise NoLayersError("no sums of weights times inputs")
-
-
-def operation_name(node: Value) -> str:
-    return node.op.name if node.op else ""
 
 
 def climb_product(node: Value, children: Mapping[Value, list[Value]], work: Rebuild) -> Value:

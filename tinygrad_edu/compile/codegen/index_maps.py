@@ -9,10 +9,10 @@ from typing import Any
 from tinygrad_edu.compile.ir.dims import minus, plus
 from tinygrad_edu.compile.ir.node import Traced, op_name
 from tinygrad_edu.compile.ir.shape_rules import order_of_axes
-from tinygrad_edu.compile.passes.fuse import Names
+from tinygrad_edu.compile.passes.fuse import SizeNames
 
 
-def through(view: Traced, points: Sequence[str], names: Names) -> list[str]:
+def through(view: Traced, points: Sequence[str], names: SizeNames) -> list[str]:
     """The indices of a view's source for the indices of the view."""
     source = view.parents[0]
     if op_name(view) == "transpose":
@@ -80,7 +80,7 @@ def unravel(sizes: Sequence[str], given: Sequence[tuple[str, str]]) -> list[str]
     return found[::-1]
 
 
-def window(view: Traced, points: Sequence[str], names: Names) -> list[str]:
+def window(view: Traced, points: Sequence[str], names: SizeNames) -> list[str]:
     """start + step·i along every axis."""
     moved = []
     options = zip(view.options["starts"], view.options["steps"], strict=True)
@@ -94,7 +94,7 @@ def window(view: Traced, points: Sequence[str], names: Names) -> list[str]:
     return moved
 
 
-def landing(view: Traced, points: Sequence[str], names: Names) -> tuple[list[str], list[str]]:
+def landing(view: Traced, points: Sequence[str], names: SizeNames) -> tuple[list[str], list[str]]:
     """(conditions under which something was placed at the point, its index in the source)."""
     source, conditions, found = view.parents[0], [], []
     options = zip(view.options["starts"], view.options["steps"], strict=True)
@@ -116,7 +116,7 @@ def landing(view: Traced, points: Sequence[str], names: Names) -> tuple[list[str
     return conditions, found
 
 
-def inside(start: Any, step: int, n: Any, total: Any, i: str, offset: str, names: Names) -> list[str]:
+def inside(start: Any, step: int, n: Any, total: Any, i: str, offset: str, names: SizeNames) -> list[str]:
     """The ends of a part that was placed without gaps, unless they are those of the whole axis."""
     last = plus(start, n) if step > 0 else minus(start, n)  # one past the last
     low, high = (start, last) if step > 0 else (plus(last, 1), plus(start, 1))

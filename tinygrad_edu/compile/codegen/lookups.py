@@ -7,7 +7,7 @@ from typing import Any
 
 from tinygrad_edu.compile.codegen.index_maps import bare, bracket, through
 from tinygrad_edu.compile.ir.node import Traced, op_name
-from tinygrad_edu.compile.passes.fuse import Names, is_view
+from tinygrad_edu.compile.passes.fuse import SizeNames, is_view
 
 INDENT = "    "
 
@@ -19,7 +19,7 @@ class Lookups:
     not at all for operands that are broadcast along the axis, whose one entry is read whatever the index is.
     """
 
-    names: Names
+    names: SizeNames
     entries: bool  # does the text call `entry`?
     checks: dict[tuple[str, ...], None]  # the lines of each check, which come before all others
 

@@ -18,10 +18,10 @@ from tinygrad_edu.compile.ir.node import Traced, op_name, value_of
 from tinygrad_edu.compile.ir.truth import is_comparison
 from tinygrad_edu.compile.passes.fuse import (
     Loop,
-    Names,
     Product,
     Repeat,
     Schedule,
+    SizeNames,
     Stack,
     Step,
     base,
@@ -44,7 +44,7 @@ class Writer(Reductions):
     """Writes the body of one program; knows what every node is called."""
 
     plan: Schedule
-    names: Names
+    names: SizeNames
     outputs: dict[Traced, str]  # results for which the caller provides arrays
     dtype: str = "float64"
     accurate: bool = False  # use the C library's functions, and add sums from the first item to the last?

@@ -15,7 +15,7 @@ from tinygrad_edu.compile.ir.dims import NAME, Size, evaluate, length
 from tinygrad_edu.compile.ir.node import Traced, op_name, order_of_axes, value_of
 from tinygrad_edu.compile.onnx_graph.formulas import Formulas
 from tinygrad_edu.compile.onnx_graph.nodes import FLOAT, WHOLE, Edge, Nodes
-from tinygrad_edu.compile.passes.fuse import Names
+from tinygrad_edu.compile.passes.fuse import SizeNames
 from tinygrad_edu.compile.program import Trace
 from tinygrad_edu.core import broadcasting
 from tinygrad_edu.core.aliases import ArrayLike
@@ -34,7 +34,7 @@ class Arrays:
 
     def __init__(self, trace: Trace, nodes: Nodes, rows: str, known: Mapping[str, Edge]) -> None:
         self.trace, self.nodes, self.known = trace, nodes, known
-        self.formulas, self.names = Formulas(nodes), Names(trace.conditions.equal)
+        self.formulas, self.names = Formulas(nodes), SizeNames(trace.conditions.equal)
         sizes = [n for x in trace.inputs.values() for n in x.sizes if isinstance(n, Size)]
         self.lengths = {n.text: n.length for n in sizes}
         self.x, self.rows = known[rows], self.names.of(trace.inputs[rows].sizes[0])

@@ -20,7 +20,7 @@ Sizes = tuple[str, ...]
 
 
 @dataclass
-class Names:
+class SizeNames:
     """Sizes that were found to be equal share one name, preferably that of an axis rather than a product."""
 
     pairs: Iterable[tuple[str, str]]
@@ -113,7 +113,7 @@ def base(x: Traced) -> Traced:
     return x
 
 
-def without_reshape(x: Traced, names: Names) -> Traced:
+def without_reshape(x: Traced, names: SizeNames) -> Traced:
     """The node whose shape is kept by a reshape, as that of a sum over broadcast axes often is."""
     while op_name(x) == "reshape" and names.shape(x) == names.shape(x.parents[0]):
         x = x.parents[0]
@@ -132,12 +132,12 @@ def is_reduction(x: Traced) -> bool:
     return op_name(x) in REDUCTIONS
 
 
-def loop_sizes(x: Traced, names: Names) -> Sizes:
+def loop_sizes(x: Traced, names: SizeNames) -> Sizes:
     """The sizes over which a node is computed: a reduction over those of its input."""
     return names.shape(x.parents[0] if is_reduction(x) else x)
 
 
-def schedule(roots: list[Traced], names: Names) -> Schedule:
+def schedule(roots: list[Traced], names: SizeNames) -> Schedule:
     """Greedy: every node joins the first loop over its sizes that comes late enough; if there is none, it opens one."""
     plan = Schedule()
     order = numbers_first(list(dict.fromkeys(n for root in roots for n in topological(root, lambda x: x.parents))))
@@ -174,7 +174,7 @@ def place_pick(node: Traced, plan: Schedule) -> None:
     step.picks[node.options["part"]] = node
 
 
-def place(node: Traced, plan: Schedule, names: Names) -> None:
+def place(node: Traced, plan: Schedule, names: SizeNames) -> None:
     """Into the earliest loop over the same sizes that comes after everything it reads; else into a new one at the end.
 
     Nodes come in topological order, so all parents have a step. No step is ever inserted or moved: what was placed
@@ -195,7 +195,7 @@ def place(node: Traced, plan: Schedule, names: Names) -> None:
     plan.at[node] = i
 
 
-def ready(parent: Traced, sizes: Sizes, plan: Schedule, names: Names) -> int:
+def ready(parent: Traced, sizes: Sizes, plan: Schedule, names: SizeNames) -> int:
     """The first step that can use the parent: its own loop if it is read at the same point there, else the next."""
     source = base(parent)
     if source.op is None:
@@ -203,7 +203,7 @@ def ready(parent: Traced, sizes: Sizes, plan: Schedule, names: Names) -> int:
     return plan.at[source] + (0 if same_point(parent, sizes, names) else 1)
 
 
-def same_point(parent: Traced, sizes: Sizes, names: Names) -> bool:
+def same_point(parent: Traced, sizes: Sizes, names: SizeNames) -> bool:
     """Is the parent's number at a point of the loop computed at that very point?"""
     computed = parent.op is not None and op_name(parent) not in (*VIEWS, *KEPT)
     return computed and names.shape(parent) == sizes

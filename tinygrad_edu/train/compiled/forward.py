@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_edu.compile.ir.dims import Size
 from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.ir.truth import hold
-from tinygrad_edu.compile.passes.fuse import Names
+from tinygrad_edu.compile.passes.fuse import SizeNames
 from tinygrad_edu.compile.program import Array, Trace
 from tinygrad_edu.compile.rounds.repeats import roll
 from tinygrad_edu.compile.rounds.trace import first_that_works
@@ -42,7 +42,7 @@ def forward_trace(
 
 def rows_of_trace(trace: Trace) -> str:
     """The number of rows in a program: a name that serves every batch, or the number that the traced code fixed."""
-    return Names(trace.conditions.equal).of(next(iter(trace.inputs.values())).sizes[0])
+    return SizeNames(trace.conditions.equal).of(next(iter(trace.inputs.values())).sizes[0])
 
 
 def trace_once(

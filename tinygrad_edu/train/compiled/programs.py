@@ -107,19 +107,19 @@ def program_for(job: Job) -> CompiledJob:
     refuse_frozen(job.optimizer)
     refuse_groups(job.optimizer)
     refuse_stateful_rate(job)
-    key = kind_of(job)
+    key = program_key(job)
     if key is None:
         return CompiledJob(trace_job(job), job, relative_signature)
     if key not in PROGRAMS:
         found = trace_job(job)
         if found.given or found.step.trace.fixed:  # arrays of this very model, or its very sizes
-            return CompiledJob(found, job, kind_of)
+            return CompiledJob(found, job, program_key)
         found.forget()
         for other in PROGRAMS.values():  # of another width
             if other.text == found.text:
                 found.of_sizes = other.of_sizes
         PROGRAMS[key] = found
-    return CompiledJob(PROGRAMS[key], job, kind_of)
+    return CompiledJob(PROGRAMS[key], job, program_key)
 
 
 def refuse_groups(optimizer: Optimizer) -> None:
@@ -139,7 +139,7 @@ def refuse_stateful_rate(job: Job) -> None:
         )
 
 
-def kind_of(job: Job) -> Any:
+def program_key(job: Job) -> Any:
     """What the program of a job depends on, if that is known: models of nn with a loss of nn."""
     model, optimizer = job.model, job.optimizer
     all_of_it = list(map(id, optimizer.params)) == list(map(id, model.parameters()))

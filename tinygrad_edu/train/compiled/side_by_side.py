@@ -24,7 +24,7 @@ from tinygrad_edu.errors import CompileError, TraceError, first_line
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.train.compiled.program import TrainingProgram, views
-from tinygrad_edu.train.compiled.programs import CompiledJob, kind_of, same_structure
+from tinygrad_edu.train.compiled.programs import CompiledJob, program_key, same_structure
 from tinygrad_edu.train.job import AT_A_TIME, Job
 
 Array = np.ndarray[Any, Any]
@@ -196,7 +196,7 @@ class Ahead:
         return done
 
 
-def put(model: Module, params: Sequence[Any], weights: Array) -> None:
+def put_weights(model: Module, params: Sequence[Any], weights: Array) -> None:
     """Put a run's weights, one vector, into its parameters."""
     for p, part in zip(params, views(weights, [p.shape for p in params]), strict=True):
         p.assign(part)
@@ -206,7 +206,7 @@ def put(model: Module, params: Sequence[Any], weights: Array) -> None:
 def put_state(start: Start, state: Array, steps: int) -> None:
     """Put a run's weights and its optimizer's memories (1 + memories, weights) where a run by itself leaves them."""
     model, optimizer, *_ = start
-    put(model, optimizer.params, state[0])
+    put_weights(model, optimizer.params, state[0])
     rows = [views(row, [p.shape for p in optimizer.params]) for row in state[1:]]
     for i in range(len(optimizer.params)):
         optimizer.memory[i] = tuple([row[i] for row in rows])
@@ -221,7 +221,7 @@ class Answers:
 
     def __call__(self, weights: Array) -> Array:
         with self.lock:
-            put(self.model, self.model.parameters(), weights)
+            put_weights(self.model, self.model.parameters(), weights)
             return np.asarray(self.model(self.X).array)
 
 
@@ -246,7 +246,7 @@ def side_by_side(job: Job, compiled: CompiledJob) -> SideBySide | None:
     """The program that trains runs like this one side by side; None if they have to be trained one by one."""
     program = compiled.program
     asked = program.given or program.masks or program.followed or program.foreign or program.limited
-    if asked or compiled.kind is not kind_of or job.watched or job.progress.has_rule:
+    if asked or compiled.kind is not program_key or job.watched or job.progress.has_rule:
         return None
     if program.step.trace.fixed or any(x.integer for x in program.step.trace.inputs.values()):
         return None

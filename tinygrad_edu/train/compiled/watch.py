@@ -9,7 +9,7 @@ from tinygrad_edu.compile.closure_guard import Guard
 from tinygrad_edu.compile.python_state import PythonState
 from tinygrad_edu.compile.user_code import is_foreign
 from tinygrad_edu.errors import first_line
-from tinygrad_edu.train.compiled.programs import kind_of, trace_watched
+from tinygrad_edu.train.compiled.programs import program_key, trace_watched
 from tinygrad_edu.train.compiled.session import Course
 from tinygrad_edu.train.snapshot import generators
 
@@ -32,7 +32,7 @@ class Watch:
         """What a trace finds, or from what it is known to follow."""
         state = PythonState(**self.job.roots)
         try:
-            return kind_of(self.job) or trace_watched(self.job)
+            return program_key(self.job) or trace_watched(self.job)
         finally:
             state.restore()
 

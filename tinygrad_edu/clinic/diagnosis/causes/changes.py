@@ -32,7 +32,7 @@ def one(possible: bool, **change: Any) -> Iterator[Change]:
         yield change
 
 
-def times(lr: Any, factor: float) -> Any:
+def scale_rate(lr: Any, factor: float) -> Any:
     """The rate, or all rates of a schedule, times a factor."""
     return times_schedule(lr, factor) if isinstance(lr, Schedule) else float(f"{float(lr) * factor:.6g}")
 
@@ -45,7 +45,7 @@ def lower_rate(record: Record) -> Iterator[Change]:
         factors.insert(0, float(f"{0.5 / reach:.1g}"))
     factors += [0.001] * (record.subject.diverged or record.setup.rate >= 10.0)
     for factor in dict.fromkeys(factors):
-        yield {"lr": times(lr, factor)}
+        yield {"lr": scale_rate(lr, factor)}
 
 
 def higher_rate(record: Record) -> Iterator[Change]:
@@ -59,7 +59,7 @@ def higher_rate(record: Record) -> Iterator[Change]:
         factors += [10.0**k for k in range(3, 12) if 10.0**k < most]  # the smallest that is enough
         factors.append(float(f"{most:.1g}"))
     for factor in dict.fromkeys(factors):
-        yield {"lr": times(lr, factor)}
+        yield {"lr": scale_rate(lr, factor)}
 
 
 def scale_inputs(record: Record) -> Iterator[Change]:
@@ -81,7 +81,7 @@ def faster_when_scaled(record: Record) -> Iterator[Change]:
         return
     scaled = Record(replace(record.subject, setup=setup.but({"inputs": "standardized"}), start={}))
     if 0.0 < scaled.reach < MUCH_SLOWER * min(record.reach, 1.0):
-        yield {"inputs": "standardized", "lr": times(setup.lr, float(f"{0.5 / scaled.reach:.1g}"))}
+        yield {"inputs": "standardized", "lr": scale_rate(setup.lr, float(f"{0.5 / scaled.reach:.1g}"))}
 
 
 def sentinel(X: Samples) -> bool:

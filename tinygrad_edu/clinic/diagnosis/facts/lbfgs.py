@@ -96,7 +96,7 @@ def fit_network(
         except ValueError:  # the weights are no longer finite
             curve = np.array([np.nan])
     found = getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)])
-    return network(model, setup), np.append(np.array(found, dtype=float), curve)
+    return network_of_estimator(model, setup), np.append(np.array(found, dtype=float), curve)
 
 
 def weights_for(setup: Setup, task: Task) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def targets(setup: Setup, task: Task) -> Any:
     return y.astype(int) if setup.estimator and setup.estimator.kind == "MLPClassifier" else np.squeeze(y)
 
 
-def network(model: Any, setup: Setup) -> MLP:
+def network_of_estimator(model: Any, setup: Setup) -> MLP:
     """A fitted estimator as an nn.MLP that ends in logits or numbers."""
     made = MLP(setup.sizes, setup.activation)
     for layer, W, b in zip(made.layers, model.coefs_, model.intercepts_, strict=True):

@@ -190,7 +190,7 @@ def of_estimator(model: Model, X: Samples, y: Samples) -> Subject:
     curve = np.array(getattr(model, "loss_curve_", [getattr(model, "loss_", np.nan)]), dtype=float)
     held, task = getattr(model, "validation_losses_", None), look_at(task_of(X, y, setup))
     return Subject(
-        setup, task, lbfgs.network(model, setup), {}, curve, np.full(len(curve), np.nan),
+        setup, task, lbfgs.network_of_estimator(model, setup), {}, curve, np.full(len(curve), np.nan),
         f"{model.n_iter_} of {model.max_iter} epochs done",
         np.empty(0) if held is None else np.asarray(held, dtype=float), restored=bool(model.early_stopping),
     )  # fmt: skip

@@ -35,7 +35,7 @@ def holds_values(attribute: Any) -> bool:
 def with_tensors(attribute: Any, shared: Shared, trained: bool) -> Any:
     """An attribute of a module: arrays of Values, also in lists and dicts, as Tensors."""
     if holds_values(attribute):
-        array = parameters.numbers(attribute)
+        array = parameters.copy_numbers_of(attribute)
         return shared.setdefault(id(attribute), Tensor(array, requires_grad=trained))
     if isinstance(attribute, (list, tuple)):
         return type(attribute)(with_tensors(each, shared, trained) for each in attribute)
