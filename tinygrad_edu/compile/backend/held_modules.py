@@ -12,6 +12,10 @@ import weakref
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+# References to modules that are gone, whose stand-ins go at the next look. A callback in Python could not take them
+# away: a Ctrl-C that arrives while it runs would be lost, since Python only prints the errors of callbacks.
+GONE: list[Any] = []
+
 
 class Held(ModuleType):
     """The stand-in for a module, and its compiled functions."""
@@ -19,12 +23,8 @@ class Held(ModuleType):
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module.__name__)
         vars(module)["__own_module__"] = module  # the module lives as long as one of its functions
-
-        def release(_: Any, name: str = module.__name__) -> None:
-            if sys.modules.get(name) is self:
-                del sys.modules[name]
-
-        self.module = weakref.ref(module, release)
+        release_modules()
+        self.module = weakref.KeyedRef(module, GONE.append, module.__name__)
         self.functions: dict[str, Any] = {}
 
     def take_functions(self) -> SimpleNamespace:
@@ -55,7 +55,17 @@ class Held(ModuleType):
         return {} if module is None else vars(module)
 
 
+def release_modules() -> None:
+    """Take the stand-ins of modules that are gone out of sys.modules."""
+    while GONE:
+        reference = GONE.pop()
+        entry = sys.modules.get(reference.key)
+        if isinstance(entry, Held) and entry.module is reference:
+            del sys.modules[reference.key]
+
+
 def in_use(name: str) -> Any:
     """The functions of the program of that name, if it is loaded and used; else None."""
+    release_modules()
     entry = sys.modules.get(name)
     return entry.in_use() if isinstance(entry, Held) else None
