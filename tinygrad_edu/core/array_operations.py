@@ -20,3 +20,4 @@ from tinygrad_edu.core import rearrange as rearrange
 from tinygrad_edu.core import sorting as sorting
 from tinygrad_edu.core import special_arrays as special_arrays
 from tinygrad_edu.core import statistics as statistics
+from tinygrad_edu.core import tensor_methods as tensor_methods
