@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tinygrad_edu as tg
 from tinygrad_edu import Tensor, Value, fit, nn, optim
 from tinygrad_edu.data import moons
 from tinygrad_edu.errors import SettingError, TraceError
@@ -112,3 +113,52 @@ def test_one_group_where_none_were_given():
     assert dict(group)["betas"] == (0.9, 0.999)
     with pytest.raises(SettingError, match="cannot be set"):
         group["nesterov"] = True
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("name", "x"), [("dampening", 0.0), ("momentum", 0.0), ("momentum", 0.75), ("maximize", False)]
+)
+def test_settings_changed_in_between_are_pytorchs(name, x):
+    import torch
+
+    ends = []
+    for library, leaf in (tg, Tensor), (torch, torch.tensor):
+        w = leaf([1.0, 2.0], requires_grad=True)
+        optimizer = library.optim.SGD([w], lr=0.5, momentum=0.5, dampening=0.25, maximize=True)
+        for t in range(4):
+            if t == 2:
+                optimizer.param_groups[0][name] = x
+            w.grad = leaf([1.0, -3.0]) if library is torch else np.array([1.0, -3.0])
+            optimizer.step()
+        ends.append(w.detach().numpy())
+    np.testing.assert_allclose(*ends, rtol=1e-6)
+
+
+def test_a_direction_for_each_group():
+    a, b = Value(1.0), Value(1.0)
+    optimizer = optim.SGD([{"params": [a]}, {"params": [b], "maximize": True}], lr=0.5)
+    (a + b).backward(), optimizer.step()
+    assert (a.data, b.data) == (0.5, 1.5)
+
+
+def test_another_number_of_memories_needs_a_new_optimizer():
+    optimizer = optim.Adam([Value(1.0)], amsgrad=True)
+    with pytest.raises(SettingError, match="make a new optimizer"):
+        optimizer.param_groups[0]["amsgrad"] = False
+
+
+def test_classes_of_ones_own_pass_arguments_on():
+    class Own(optim.SGD):
+        def __init__(self, params, *arguments, extra=1, **more):
+            super().__init__(params, *arguments, **more)
+
+    class Plain(optim.Optimizer):
+        rule, memories = staticmethod(lambda w, g, t, lr: (w - lr * g,)), 0
+
+    for kind in (Own, Plain):
+        w = Value(1.0)
+        optimizer = kind([w], 0.5, maximize=True)
+        w.backward(), optimizer.step()
+        assert w.data == 1.5
+        assert "maximize=True" in repr(optimizer)

@@ -27,6 +27,7 @@ def make_group(optimizer: Any, group: Mapping[str, Any], lr: Any) -> Any:
     """An optimizer for one group; its settings are checked like any other's. Errors: SettingError."""
     own = {name: x for name, x in group.items() if name != "params"}
     known = list(inspect.signature(type(optimizer).__init__).parameters)[2:]
+    known.append("maximize")
     unknown = sorted(own.keys() - set(known))
     if unknown:
         raise SettingError(f"a group of {type(optimizer).__name__} has the settings {', '.join(known)}, not {unknown}")
@@ -50,7 +51,9 @@ class Group(MutableMapping[str, Any]):
             optimizer.lr = x
         elif name in optimizer.options:
             changed = type(optimizer)(optimizer.params, **{"lr": optimizer.schedule, **optimizer.options, name: x})
-            optimizer.settings = changed.settings
+            if changed.memories != optimizer.memories:
+                raise SettingError(f"{name} = {x!r}: another number of memories is needed for it, make a new optimizer")
+            optimizer.settings, optimizer.rule, optimizer.maximize = changed.settings, changed.rule, changed.maximize
         else:
             raise SettingError(f"{name!r} cannot be set; a group has lr and {', '.join(optimizer.options)}")
 

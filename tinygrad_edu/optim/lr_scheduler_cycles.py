@@ -51,6 +51,18 @@ class MomentumScheduler(LRScheduler):
             elif self.cycle_momentum:
                 group["momentum"] = mu
 
+    def state_dict(self) -> dict[str, Any]:
+        """As for every scheduler, with the optimizer's momenta."""
+        groups = self.optimizer.param_groups if self.cycle_momentum else []
+        return {**super().state_dict(), "momenta": [g["betas"][0] if "betas" in g else g["momentum"] for g in groups]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a kept state, with the rates and the momenta that the optimizer had then."""
+        super().load_state_dict({name: x for name, x in state.items() if name != "momenta"})
+        if self.cycle_momentum and "momenta" in state:
+            refuse_other_length(type(self).__name__, "momenta", state["momenta"], self.optimizer)
+            self.set_momenta(state["momenta"])
+
 
 class OneCycleLR(MomentumScheduler):
     """η rises from max_lr/div_factor to max_lr within the share pct_start of all steps, then falls far below: one step

@@ -63,6 +63,7 @@ class Optimizer:
     def __init__(self, params: Parameters, lr: LearningRate, **settings: Any) -> None:
         grouped = are_groups(params)
         self.params = check_parameters([p for group in params for p in members(group)] if grouped else params)
+        self.maximize = flag("maximize", settings.pop("maximize", self.maximize), type(self).__name__)
         self.settings = settings
         if self.maximize:
             self.rule = functools.partial(rules.ascend, self.rule)
@@ -109,7 +110,11 @@ class Optimizer:
     @property
     def options(self) -> dict[str, Any]:
         """The settings it was made with, by argument name, without parameters and lr."""
-        return {**self.arguments(), **({"maximize": True} if self.maximize else {})}
+        return {**self.arguments(), **self.direction()}
+
+    def direction(self) -> dict[str, Any]:
+        """maximize=True if the steps go up."""
+        return {"maximize": True} if self.maximize else {}
 
     def arguments(self) -> dict[str, Any]:
         """The same as its own constructor names them."""
@@ -163,6 +168,7 @@ class Optimizer:
 
     def __repr__(self) -> str:
         settings = {"lr": self.schedule if self.schedule.kind != "constant" else self.lr, **self.settings}
+        settings |= self.direction()
         size = sum(getattr(p, "size", 1) for p in self.params)
         return f"<{type(self).__name__} of {size:,} numbers, {', '.join(f'{k}={x!r}' for k, x in settings.items())}>"
 
@@ -175,7 +181,7 @@ def with_pytorchs_options(init: Callable[..., None]) -> Callable[..., None]:
     """
     kinds = [p.kind for p in inspect.signature(init).parameters.values()]
     places = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD) - 1
-    named_only = inspect.Parameter.KEYWORD_ONLY in kinds
+    named_only = inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds
 
     @functools.wraps(init)
     def start(self: Optimizer, *arguments: Any, **options: Any) -> None:

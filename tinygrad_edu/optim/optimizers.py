@@ -49,7 +49,7 @@ class SGD(Optimizer):
         if nesterov and dampening:
             raise SettingError(f"nesterov=True needs the whole gradient: dampening={dampening!r} must be 0")
         more = {}
-        if dampening and momentum:  # without momentum there is nothing to dampen, as in PyTorch
+        if dampening:
             more, self.rule = {"dampening": dampening}, rules.sgd_damped  # type: ignore[assignment]
         super().__init__(params, lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, **more)
 

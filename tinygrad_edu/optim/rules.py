@@ -56,13 +56,14 @@ def sgd_damped(
     nesterov: bool,
     dampening: float,
 ) -> tuple[Any, Any]:
-    """v ← μv + (1-τ)g,  w ← w - η·v, where g includes λw; the first v is g, as in PyTorch.
+    """v ← μv + (1-τ)g,  w ← w - η·v, where g includes λw; as in PyTorch the first v is g, and each is where μ = 0.
 
     >>> settings = {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.0, "nesterov": False, "dampening": 0.75}
     >>> sgd_damped(1.0, 4.0, 2.0, 2, **settings), sgd_damped(1.0, 4.0, 0.0, 1, **settings)
     ((0.8, 2.0), (0.6, 4.0))
     """
-    v = momentum * v + (g + weight_decay * w) * ops.where(t > 1.0, 1.0 - dampening, 1.0)
+    share = ops.where(t > 1.0, ops.where(momentum > 0.0, 1.0 - dampening, 1.0), 1.0)
+    v = momentum * v + (g + weight_decay * w) * share
     return w - lr * v, v
 
 
