@@ -7,6 +7,7 @@ import pytest
 
 from tinygrad_edu import Value, jit
 from tinygrad_edu.compile.scalar import wide_runs
+from tinygrad_edu.compile.scalar.tape import Tape
 from tinygrad_edu.compile.scalar.tape_loops import in_vectors
 from tinygrad_edu.compile.scalar.wide_runs import NARROW, SHARED, WIDE, lay_out
 from tinygrad_edu.core.operation import TABLE
@@ -104,3 +105,10 @@ def test_one_operand_for_all_and_one_for_each():
     assert order[:1].tolist() == [0]
     assert order[1:21].tolist() == list(range(1, 41, 2))
     assert runs.tolist() == [[21, 41, WIDE, SHARED, 1, 2]]
+
+
+def test_a_graph_of_one_leaf():
+    tape = Tape([Value(2.0)])
+    tape.forward()
+    tape.backward([3.0])
+    assert (tape.data.tolist(), tape.grad.tolist()) == ([2.0], [3.0])

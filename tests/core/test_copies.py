@@ -105,3 +105,14 @@ def test_a_write_before_the_pickle_is_still_seen(in_another_process):
     x.data[0] = 5.0
     with pytest.raises(SavedArrayChangedError):
         in_another_process(pickle.dumps(y)).backward()
+
+
+def test_a_shallow_copy_was_made_when_the_first_one_was():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    x.data = np.array([5.0, 2.0])
+    y = copy.copy(x * x)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, [10.0, 4.0])
+    a = tg.Value(3.0)
+    copy.copy(a * a).backward()
+    assert a.grad == 6.0

@@ -8,7 +8,7 @@ import pytest
 import tinygrad_edu as tg
 from tests.compile.programs import without_numba
 from tinygrad_edu.core.pairs import METHODS
-from tinygrad_edu.errors import OperandError, SettingError, ShapeError, TraceError
+from tinygrad_edu.errors import OperandError, SavedArrayChangedError, SettingError, ShapeError, TraceError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 4))
@@ -177,3 +177,19 @@ def test_plain_arrays_know_the_words_too():
     assert x.data.size() == (3, 4)
     assert x.data.size(1) == 4
     assert x.data.size == 12
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("write", ["x.data[:] = -x.data", "x[0] = -x[0]", "x.data = -x.data"])
+def test_indices_of_numbers_written_to_in_between_are_refused(write, recorded):
+    x = tg.Tensor(X, requires_grad=recorded)
+    y, other = x.max(1), x.max(np.int64(1))
+    assert y.indices.tolist() == other.indices.tolist() == X.argmax(1).tolist()
+    with tg.no_grad():
+        exec(write, {"x": x})
+    with pytest.raises(SavedArrayChangedError, match=r"values, indices = x\.max\(dim=1\)"):
+        y.indices  # noqa: B018
+
+
+def test_a_maximum_of_everything_does_not_keep_what_it_is_of():
+    assert not tg.Tensor(X).max().options

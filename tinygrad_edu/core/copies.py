@@ -26,10 +26,23 @@ def copy_node(node: Node, memo: dict[int, Any]) -> Any:
         if id(each) not in memo:
             make, arguments, state, *_ = reduce_object(each, 4)
             made = memo[id(each)] = make(*arguments)
-            for held in state if isinstance(state, tuple) else (state,):
-                for key, value in (held or {}).items():
-                    setattr(made, key, copy.deepcopy(value, memo))
+            for key, value in held_in(state):
+                setattr(made, key, copy.deepcopy(value, memo))
     return memo[id(node)]
+
+
+def copy_one(node: Node) -> Any:
+    """copy.copy(node): another node with the same numbers and parents, made when the first one was."""
+    make, arguments, state, *_ = reduce_object(node, 4)
+    made = make(*arguments)
+    for key, value in held_in(state):
+        setattr(made, key, value)
+    return made
+
+
+def held_in(state: Any) -> list[tuple[str, Any]]:
+    """(name, value) of all that an object holds, from what Python says of it."""
+    return [pair for held in (state if isinstance(state, tuple) else (state,)) for pair in (held or {}).items()]
 
 
 def pickle_node(node: Node, protocol: Any) -> Any:
@@ -60,4 +73,4 @@ def with_older_ticks(state: Any) -> Any:
 
 def install(kind: Any) -> None:
     """Let the nodes of a class be copied and pickled so."""
-    kind.__deepcopy__, kind.__reduce_ex__ = copy_node, pickle_node
+    kind.__copy__, kind.__deepcopy__, kind.__reduce_ex__ = copy_one, copy_node, pickle_node

@@ -21,7 +21,8 @@ from tinygrad_edu.core.one_name import refuse_second_name
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.positions import numbers
-from tinygrad_edu.errors import OperandError, SettingError, ShapeError
+from tinygrad_edu.core.write_guard import has_changed_since
+from tinygrad_edu.errors import OperandError, SavedArrayChangedError, SettingError, ShapeError
 
 
 class Pair:
@@ -92,8 +93,8 @@ def extreme(name: str) -> Callable[..., Any]:
 
 def remember(y: Node, x: Node, operation: Any, given: tuple[Any, ...], options: dict[str, Any]) -> Node:
     """Where no graph is recorded, let y = x.max(1) know what it was computed from, for y.indices."""
-    if y.op is None and MODES.tensor_trace is None:
-        axis = given[0] if given else options.get("axis")
+    axis = given[0] if given else options.get("axis")
+    if y.op is None and MODES.tensor_trace is None and is_whole(axis):
         y.options = {"of": x, "name": operation.name, "axis": axis, "keepdims": options.get("keepdims", False)}
     return y
 
@@ -224,13 +225,19 @@ def indices_of(x: Node) -> Any:
     """x.max(1).indices, from the node that NumPy's call has recorded, or what it remembers without a graph."""
     refuse_others(x, "indices")
     of, name = (x.parents[0], x.op.name) if x.op is not None else (x.options["of"], x.options["name"])
-    return located(of, name, x.options["axis"], x.options["keepdims"])
+    axis = x.options["axis"]
+    if of.made > x.made or has_changed_since(of, x.made):
+        raise SavedArrayChangedError(
+            f"{of!r:.60} was written to after {name}({axis}) had read it, so its indices are no longer those of these "
+            f"values: write values, indices = x.{name}(dim={axis}), which finds both at once"
+        )
+    return located(of, name, axis, x.options["keepdims"])
 
 
 def refuse_others(x: Node, name: str) -> None:
     """Errors: AttributeError for what no recorded maximum or minimum along an axis has given."""
     known = x.op in (reductions.max, reductions.min) or (x.op is None and "of" in x.options)
-    if not known or not isinstance(x.options["axis"], int):
+    if not known or not is_whole(x.options["axis"]):
         raise AttributeError(
             f"'Tensor' object has no attribute {name!r}. Write x.max(dim=1).{name}: with dim= x.max, x.min, x.sort and "
             "x.topk give values and indices, as in PyTorch"
@@ -246,7 +253,7 @@ def along_one_axis(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         if dim is not None and not isinstance(dim, (tuple, list)):
             if not is_whole(dim):
                 raise SettingError(f"x.{name}(dim={dim!r}): an axis is a whole number")
-            if not -x.ndim <= dim < x.ndim:
+            if not -max(x.ndim, 1) <= dim < max(x.ndim, 1):  # a single number counts as a row of one, as in PyTorch
                 raise ShapeError(f"x.{name}(dim={dim}): x has shape {x.shape}, with axes {-x.ndim} to {x.ndim - 1}")
         elif isinstance(dim, (tuple, list)) and name not in ("max", "min"):
             raise SettingError(f"x.{name}(dim={dim!r}) takes one axis")

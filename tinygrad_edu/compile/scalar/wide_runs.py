@@ -97,7 +97,7 @@ def runs_of(kinds: Array, inputs: Array, operands: Array, leaves: int) -> Array:
     pattern = np.where(even, steps @ [1, 2, 4], -1)  # from each row to the next
     ends = np.flatnonzero(np.diff(pattern, append=-2)) + 1
     found, at = list[Run](), leaves
-    for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+    for start, end in zip([0, *ends.tolist()][:-1], ends.tolist(), strict=True):
         first, stop = max(start, at), end + 1  # rows; the last of one pattern may be the first of the next
         if pattern[start] >= 0 and stop - first >= LEAST:
             used = operands[first]
