@@ -31,7 +31,7 @@ def with_install(text: str) -> str:
 
 def write_contents(contents: Path) -> list[Path]:
     """The notebooks of examples/ and of the course; returns their paths."""
-    folder.write_exercises(contents / "course")
+    folder.write(contents / "course")
     for notebook in (ROOT / "examples").glob("*.ipynb"):
         (contents / notebook.name).write_bytes(notebook.read_bytes())
     notebooks = sorted(contents.rglob("*.ipynb"))
