@@ -52,7 +52,7 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
     with ACCUMULATING:
         spent = [x for x in found if not x.parents and is_forgotten(x.gradient, x.spent)]
         if spent:
-            warn_forgotten(spent, stacklevel=4)
+            warn_forgotten(spent, stacklevel=5)  # one level is the check that grad has one name
         while found:
             x, g = found.popitem()
             alone = sys.getrefcount(g) <= ALONE
