@@ -20,7 +20,8 @@ import numpy as np
 
 from tinygrad_edu.core import augmented, copies, one_name, pairs, plain_arrays, torch_names
 from tinygrad_edu.core.aliases import ArrayLike, Node, Option
-from tinygrad_edu.core.backward import backward, refuse_anomaly, shape_error
+from tinygrad_edu.core.anomaly import refuse_anomaly
+from tinygrad_edu.core.backward import backward, shape_error
 from tinygrad_edu.core.conversion import FLOATS, array_operand, elementwise_operand, float_array, plain_index, unpack
 from tinygrad_edu.core.fast_arrays import install_for_arrays
 from tinygrad_edu.core.fast_tensors import install_for_tensors
