@@ -50,6 +50,12 @@ def test_older_objects_are_spared_once_a_large_graph_has_been_built():
     assert middle_collections(lambda: chain(2 * LARGE)) == 0
 
 
+def test_garbage_waits_no_longer_than_it_takes_to_build_the_next_graph():
+    for nodes, objects in (2 * LARGE, 8 * LARGE), (12 * LARGE, WAIT), (2 * LARGE, WAIT):
+        chain(nodes).backward()
+        assert 0.99 * objects < 700 * gc.get_threshold()[1] <= 1.01 * objects
+
+
 def test_other_programs_are_collected_as_ever():
     for _ in range(20):
         chain(1000).backward()
