@@ -1,6 +1,7 @@
 """What CONTRIBUTING.md says of names and types: functions are verbs or nouns, and few parameters are `Any`."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from tests.test_structure import ROOT, Function, Module, plant, read
 
 PARTICIPLES, ANY = 0.03, 0.10  # at most so large a share of the functions, of the parameters
+# Names of functions and classes that four files or more declare. Some mean the same everywhere (`is_number`, `find`,
+# `run` and `draw` of each case); of others each file means something else. None may be added.
+FILES, REPEATED = 4, 34
 IRREGULAR = (
     "become begun bent born bound bought broken brought built caught chosen dealt done drawn driven fallen fed felt "
     "forbidden forgotten found frozen given gone grown held hidden kept known laid led left lent lost made meant met "
@@ -71,15 +75,38 @@ def few_any(modules: list[Module]) -> list[str]:
     return [f"{len(found)} of {len(types)} parameters are Any, budget {ANY:.0%}", *found] * over
 
 
+def few_repeated(modules: list[Module]) -> list[str]:
+    """One word has one meaning: a name that many files declare says little of what it gives."""
+    files: defaultdict[str, set[str]] = defaultdict(set)
+    for module in modules:
+        for each in module.nodes[0].body:  # the module itself
+            if isinstance(each, Function | ast.ClassDef):
+                files[each.name].add(module.path.as_posix())
+    found = [f"{name}: {', '.join(sorted(where))}" for name, where in sorted(files.items()) if len(where) >= FILES]
+    over = len(found) > REPEATED
+    return [f"{len(found)} names are declared in {FILES} files or more, budget {REPEATED}", *found] * over
+
+
 SLIPS = [
     (few_participles, {"cli.py": "def lowered(x): ...\ndef lower(x): ..."}, "cli.py:1: lowered"),
     (few_any, {"cli.py": "def f(x: Any, y: int): ..."}, "cli.py:1: f(x)"),
+    (
+        few_repeated,
+        {f"f{i}.py": "".join(f"def f{k}(): ...\n" for k in range(REPEATED + 1)) for i in range(FILES)},
+        "f0.py",
+    ),
 ]
 
 
+@pytest.fixture(scope="module")
+def package() -> list[Module]:
+    """Parsed once for all checks."""
+    return read(ROOT)
+
+
 @pytest.mark.parametrize("check", [check for check, _, _ in SLIPS])
-def test_package(check):
-    found = check(read(ROOT))
+def test_package(check, package):
+    found = check(package)
     assert not found, "\n" + "\n".join(found)
 
 

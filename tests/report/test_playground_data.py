@@ -77,7 +77,7 @@ def test_data_that_cannot_be_shown_are_refused(X, y, error):
 
 @pytest.mark.parametrize("title", [row[0] for row in datasets.MADE])
 def test_the_program_of_a_data_set_makes_it(title):
-    found = next(each for each in datasets.made_data() if each.title == title)
+    found = next(each for each in datasets.make_data() if each.title == title)
     names = {"tg": tg, "np": np}
     exec("\n".join(found.program), names)
     np.testing.assert_array_equal(names["X"], found.X)
@@ -188,7 +188,7 @@ def test_every_loss_that_is_offered_is_taken_by_fit(opened):
     offered = "return [...document.getElementById('loss').options].map(option => option.value)"
     for place, (title, name, settings) in enumerate(datasets.MADE):
         choose(opened, dataset=str(place))
-        found = next(each for each in datasets.made_data() if each.title == title)
+        found = next(each for each in datasets.make_data() if each.title == title)
         losses = opened.execute_script(offered)
         assert len(losses) >= 2
         if found.classes:

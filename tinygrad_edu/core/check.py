@@ -49,8 +49,8 @@ def gradcheck(f: Callable[..., Any], *arguments: ArrayLike, rtol: float = 1e-5, 
     inputs = [point[i] for i in places]
     y, pull = vjp(at_real_arguments, *inputs)
     weights: Any = np.random.default_rng(0).uniform(0.5, 1.5, np.shape(y)) if np.ndim(y) else 1.0
-    again = weighted_sum(at_real_arguments, inputs, weights)
-    refuse_random(again, weighted_sum(at_real_arguments, inputs, weights))
+    again = sum_by_weights(at_real_arguments, inputs, weights)
+    refuse_random(again, sum_by_weights(at_real_arguments, inputs, weights))
     for i, x, analytic in zip(places, inputs, pull(weights if np.ndim(y) else float(weights)), strict=True):
         refuse_difference(
             i, analytic, numerical_gradient(at_real_arguments, inputs, places.index(i), weights), x, rtol, atol
@@ -77,8 +77,8 @@ def taylor_slope(f: Callable[..., Any], *arguments: ArrayLike, seed: int = 0) ->
     weights = rng.uniform(0.5, 1.5, np.shape(y))
     gradients = pull(weights if np.ndim(y) else float(weights))
     slope = sum(float(np.sum(np.asarray(g) * w)) for g, w in zip(gradients, v, strict=True))
-    base = weighted_sum(f, x, weights)
-    remainders = [abs(weighted_sum(f, move_arguments(x, v, h), weights) - base - h * slope) for h in TAYLOR_STEPS]
+    base = sum_by_weights(f, x, weights)
+    remainders = [abs(sum_by_weights(f, move_arguments(x, v, h), weights) - base - h * slope) for h in TAYLOR_STEPS]
     return fit_slope(remainders, 1e-14 * (1.0 + abs(base) + abs(slope)))
 
 
@@ -105,7 +105,7 @@ def as_float64(x: ArrayLike) -> Any:
     return np.array(held, dtype=np.float64) if isinstance(held, np.ndarray) else float(held)
 
 
-def weighted_sum(f: Callable[..., Any], inputs: Sequence[Any], weights: ArrayLike) -> float:
+def sum_by_weights(f: Callable[..., Any], inputs: Sequence[Any], weights: ArrayLike) -> float:
     """The weighted sum of f's results, as a plain number."""
     y = vjp(f, *inputs)[0]
     return float(np.sum(weights * unwrap(y)))
@@ -122,7 +122,7 @@ def numerical_gradient(f: Callable[..., Any], inputs: Sequence[Any], which: int,
             shifted = x.copy()
             shifted[index] = end
             held = shifted if isinstance(inputs[which], np.ndarray) else float(shifted)
-            ends.append(weighted_sum(f, [*inputs[:which], held, *inputs[which + 1 :]], weights))
+            ends.append(sum_by_weights(f, [*inputs[:which], held, *inputs[which + 1 :]], weights))
         gradient[index] = (ends[0] - ends[1]) / (2.0 * h)
     return gradient
 

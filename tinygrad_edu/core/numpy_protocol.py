@@ -100,7 +100,7 @@ def call_function(function: Any, arguments: Sequence[Any], options: dict[str, An
 def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
     """Our function of that name. Errors: if it has no derivative, or if an option of NumPy's would change it."""
     if options and not SECOND.isdisjoint(options):
-        refuse_second_name(f"np.{dotted_name(function)}", [*parameter_names(function)[: len(arguments)], *options])
+        refuse_second_name(f"np.{name_with_dots(function)}", [*parameter_names(function)[: len(arguments)], *options])
     same = JOINS.get(function)
     if same is not None and len(arguments) <= 2 and options.keys() <= {"axis"}:
         return same(*arguments, **options)
@@ -113,7 +113,7 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if function in without_derivative():
         return plain_answer(function, arguments, options)
     if function not in differentiable():
-        raise UnsupportedNumpyError(refusal(dotted_name(function)))
+        raise UnsupportedNumpyError(refusal(name_with_dots(function)))
     entry = differentiable()[function]
     if isinstance(entry, types.FunctionType):
         return entry(*arguments, **options)
@@ -206,10 +206,10 @@ def refuse_option(function: Any, name: str, value: ArrayLike) -> None:
         return
     if name == "out":
         raise DetachedError(
-            f"np.{dotted_name(function)}(out=) would write into a plain array and lose the gradient: use the result"
+            f"np.{name_with_dots(function)}(out=) would write into a plain array and lose the gradient: use the result"
         )
     raise UnsupportedNumpyError(
-        f"np.{dotted_name(function)}({name}={value!r:.60}) has no derivative here; without {name} it has one"
+        f"np.{name_with_dots(function)}({name}={value!r:.60}) has no derivative here; without {name} it has one"
     )
 
 
@@ -243,7 +243,7 @@ def plain_of(x: ArrayLike) -> Any:
     return (x.array if hasattr(x, "requires_grad") else x.data) if hasattr(x, "parents") else x
 
 
-def dotted_name(function: Any) -> str:
+def name_with_dots(function: Any) -> str:
     module = getattr(function, "__module__", "numpy").removeprefix("numpy").strip(".")
     return f"{module}.{function.__name__}" if module in ("linalg", "fft") else str(function.__name__)
 

@@ -35,7 +35,7 @@ def iris() -> tuple[Array, Array]:
     >>> X[0].tolist(), SPECIES[y[0]]
     ([5.1, 3.5, 1.4, 0.2], 'setosa')
     """
-    table = [line.split(",") for line in shipped_lines("iris.csv")]
+    table = [line.split(",") for line in lines_of_file("iris.csv")]
     X = np.array([row[:4] for row in table], dtype=float)
     return X, np.array([SPECIES.index(row[4]) for row in table])
 
@@ -51,7 +51,7 @@ def lynx() -> Array:
     >>> len(series), series[:3].tolist(), series.max()
     (114, [269.0, 321.0, 585.0], np.float64(6991.0))
     """
-    return np.array([line.split(",")[1] for line in shipped_lines("lynx.csv")], dtype=float)
+    return np.array([line.split(",")[1] for line in lines_of_file("lynx.csv")], dtype=float)
 
 
 def body_metrics(part: str = "train") -> tuple[Array, Array]:
@@ -72,6 +72,6 @@ def body_metrics(part: str = "train") -> tuple[Array, Array]:
     return table[:, :3].astype(float), table[:, 3]
 
 
-def shipped_lines(name: str) -> list[str]:
+def lines_of_file(name: str) -> list[str]:
     """The lines of a file of this folder, without its header."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8").split()[1:]

@@ -59,16 +59,16 @@ def report(
     from tinygrad_edu.reporting.page import page
     from tinygrad_edu.whole_files import replace
 
-    known, record = known_and_record(run, X, y, histograms)
+    known, record = run_and_record(run, X, y, histograms)
     if isinstance(diagnosis, str) and diagnosis == "auto":
-        diagnosis = diagnosed(known, X, y) if record.outputs is None else None
+        diagnosis = diagnosis_of(known, X, y) if record.outputs is None else None
     path = checks.path("path", path, "report")
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, page(record, diagnosis, title).encode())
     return path
 
 
-def known_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | None) -> tuple[Any, Record]:
+def run_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | None) -> tuple[Any, Record]:
     """(the Run or the estimator, what a page is made from)."""
     from tinygrad_edu.reporting.estimators import record_of_estimator
     from tinygrad_edu.reporting.record import record_of
@@ -81,7 +81,7 @@ def known_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | 
     return known, replace_fields(record, histograms=histograms or histograms_of(record))
 
 
-def diagnosed(known: Any, X: Samples, y: Samples) -> Any:
+def diagnosis_of(known: Any, X: Samples, y: Samples) -> Any:
     """The diagnosis of a run or an estimator; where there can be none, the reason."""
     from tinygrad_edu.clinic import diagnose
     from tinygrad_edu.errors import TinygradError

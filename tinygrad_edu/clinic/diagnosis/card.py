@@ -80,7 +80,7 @@ def bars_or_sentences(sentences: Iterable[str]) -> str:
     )
 
 
-def named_row(name: str, value: str) -> str:
+def row_of_name(name: str, value: str) -> str:
     return (
         f'<p style="margin:.35rem 0;{WRAP}"><span style="color:{MUTED}">{name}</span> {safe_text(value)}</p>'
         if value
@@ -94,24 +94,24 @@ def cause(number: int, found: Any) -> str:
     return (
         f'<div style="{BOX}"><p style="margin:0 0 .35rem;{WRAP}"><b>{number}. {safe_text(found.sentence)}</b> '
         f"<code>{safe_text(found.code)}</code></p>"
-        + named_row("Seen:", found.evidence)
+        + row_of_name("Seen:", found.evidence)
         + (
             f'<div style="margin:.35rem 0"><span style="color:{MUTED}">Proof, by training again:</span>{proof}</div>'
             if found.proof
             else ""
         )
-        + named_row("Remedy:", found.remedy)
+        + row_of_name("Remedy:", found.remedy)
         + "</div>"
     )
 
 
-def folded(title: str, content: str) -> str:
+def fold_away(title: str, content: str) -> str:
     return (
         f'<details style="margin:.5rem 0"><summary>{safe_text(title)}</summary>{content}</details>' if content else ""
     )
 
 
-def listed(sentences: Sequence[str]) -> str:
+def list_items(sentences: Sequence[str]) -> str:
     items = "".join(f"<li>{safe_text(sentence)}</li>" for sentence in sentences)
     return f'<ul style="margin:.35rem 0;{WRAP}">{items}</ul>' if items else ""
 
@@ -126,11 +126,11 @@ def card(diagnosis: Any) -> str:
         f'<div style="border-left:4px solid {colour};padding-left:.8em;max-width:52rem">'
         f'<p style="margin:.2rem 0;{WRAP}"><b style="color:{colour}">{verdict}</b> &nbsp;'
         f"<b>{safe_text(diagnosis.summary)}</b></p>"
-        + (named_row("Goal:", f"{diagnosis.goal.sentence}.") if diagnosis.goal else "")
+        + (row_of_name("Goal:", f"{diagnosis.goal.sentence}.") if diagnosis.goal else "")
         + "".join(cause(number, found) for number, found in enumerate(diagnosis.causes, 1))
-        + (f'<p style="margin:.5rem 0 0;color:{MUTED}">Noticed</p>{listed(noticed)}' if noticed else "")
-        + folded(f"Tried, not proved ({len(tried)})", bars_or_sentences([*as_is, *tried]) if tried else "")
-        + folded(f"Not checked ({len(diagnosis.not_checked)})", listed(diagnosis.not_checked))
-        + folded("As text", f'<pre><span style="white-space:pre-wrap;{WRAP}">{safe_text(diagnosis)}</span></pre>')
+        + (f'<p style="margin:.5rem 0 0;color:{MUTED}">Noticed</p>{list_items(noticed)}' if noticed else "")
+        + fold_away(f"Tried, not proved ({len(tried)})", bars_or_sentences([*as_is, *tried]) if tried else "")
+        + fold_away(f"Not checked ({len(diagnosis.not_checked)})", list_items(diagnosis.not_checked))
+        + fold_away("As text", f'<pre><span style="white-space:pre-wrap;{WRAP}">{safe_text(diagnosis)}</span></pre>')
         + "</div>"
     )

@@ -69,7 +69,7 @@ def comparable(name: str) -> str:
 
 def history_of(columns: Mapping[str, Sequence[Any]]) -> History:
     """Columns by name as a History. Errors: SettingError where none, or more than one, may be the training loss."""
-    made = {name: filled_cells(name, values) for name, values in columns.items() if not is_bound(name)}
+    made = {name: cells_with_numbers(name, values) for name, values in columns.items() if not is_bound(name)}
     losses = [name for name in made if is_loss(name) or falls_bare(name, made)]
     training = [name for name in losses if not HELD_OUT.search(comparable(name))]
     held_out = [name for name in losses if name not in training]
@@ -164,7 +164,7 @@ def question(names: list[str], training: list[str], held_out: list[str]) -> str:
     return f"no column of a loss (loss_curve, losses, loss, train_loss); it has: {', '.join(names) or 'nothing'}"
 
 
-def filled_cells(name: str, values: ArrayLike) -> Array:
+def cells_with_numbers(name: str, values: ArrayLike) -> Array:
     """A column without its blank cells, which other measurements stand beside."""
     if isinstance(values, Mapping):  # pandas: by the number of the row
         values = list(values.values())

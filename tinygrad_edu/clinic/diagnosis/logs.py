@@ -48,7 +48,9 @@ def named_in(lines: Iterable[str]) -> Columns | None:
     for number, (line, set_name) in enumerate(with_heads(lines)):
         heading = EPOCH.search(line) or BOOSTED.search(line)
         here = next(filter(None, heading.groups()), here) if heading else here
-        if found := dict(named_numbers(line, set_name)):  # of several lines of an epoch the last one holds its means
+        if found := dict(
+            names_and_numbers(line, set_name)
+        ):  # of several lines of an epoch the last one holds its means
             epochs.setdefault(number if here is None else here, {}).update(found)
     names = dict.fromkeys(name for row in epochs.values() for name in row)
     columns = {name: [row[name] for row in epochs.values() if name in row] for name in names}
@@ -64,7 +66,7 @@ def with_heads(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
         head = found["set"] if found else ""
 
 
-def named_numbers(line: str, head: str) -> Iterator[tuple[str, float]]:
+def names_and_numbers(line: str, head: str) -> Iterator[tuple[str, float]]:
     """(name, number) of each entry; one that does not say of which samples it is, is of those named before it."""
     if value := OF_R.match(line):
         yield "loss", float(value["number"])

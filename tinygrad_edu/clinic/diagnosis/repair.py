@@ -57,7 +57,7 @@ class RepairedEstimator(Module):
     def estimator(self) -> Any:
         """MLPClassifier or MLPRegressor of the user's library, in a Pipeline where inputs are scaled, fitted."""
         setup, task, seed = self.made_of
-        made = with_scalings(unfitted(setup, task, seed), setup, task)
+        made = with_scalings(estimator_for(setup, task, seed), setup, task)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             weight = weight_names(made, lbfgs.weights_for(setup, task))
@@ -81,7 +81,7 @@ class RepairedEstimator(Module):
         return dict(self.estimator.get_params(deep))
 
 
-def unfitted(setup: Setup, task: Task, seed: int) -> Any:
+def estimator_for(setup: Setup, task: Task, seed: int) -> Any:
     """The estimator that a setup describes, not fitted."""
     from sklearn import neural_network
 

@@ -82,11 +82,11 @@ def leaves(x: Any, name: str, path: tuple[tuple[str, Any], ...], above: set[int]
     if is_leaf(x):
         yield Leaf(name or "params", path, x)
     elif id(x) not in above and len(path) < DEEPEST and not (path and isinstance(x, types.ModuleType)):
-        for kind, key, inner in labelled_parts(x):
+        for kind, key, inner in parts_with_labels(x):
             yield from leaves(inner, f"{name}{suffix(kind, key, name)}", (*path, (kind, key)), above | {id(x)})
 
 
-def labelled_parts(x: Any) -> list[tuple[str, Any, Any]]:
+def parts_with_labels(x: Any) -> list[tuple[str, Any, Any]]:
     """(kind, key, what is there) of a container."""
     if isinstance(x, Mapping):
         return [("item", key, inner) for key, inner in x.items() if not is_dunder(key)]

@@ -58,7 +58,7 @@ class Dataset:
         }  # fmt: skip
 
 
-def made_data() -> Iterator[Dataset]:
+def make_data() -> Iterator[Dataset]:
     """The data sets of `tg.data`."""
     for title, name, settings in MADE:
         X, y = getattr(data, name)(**settings)

@@ -13,7 +13,7 @@ from tinygrad_edu.core.aliases import Samples
 from tinygrad_edu.errors import SettingError
 from tinygrad_edu.interop import javascript
 from tinygrad_edu.reporting.live_page import Page, asset, write_page
-from tinygrad_edu.reporting.playground.datasets import Dataset, made_data, own_data
+from tinygrad_edu.reporting.playground.datasets import Dataset, make_data, own_data
 from tinygrad_edu.reporting.playground.kernels import WIDEST, all_kernels
 
 WHOLE = ("steps", "every", "samples", "batch_size")  # settings of schedules that count
@@ -56,7 +56,7 @@ def playground(
 def write_playground(own: list[Dataset], path: str | os.PathLike[str] | None, title: str) -> Page:
     """The page with these data sets before those that are made."""
     text, known = all_kernels()
-    datasets = [*own, *made_data()]
+    datasets = [*own, *make_data()]
     facts = {**known, "mlp": list(known["activations"]), "whole": WHOLE}
     shown = [each.facts() for each in datasets]
     data = {"known": facts, "usual": USUAL, "widest": WIDEST, "datasets": shown}

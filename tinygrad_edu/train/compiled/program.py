@@ -114,17 +114,17 @@ class TrainingProgram:
         plus = {f"plus_{name}": "+=" if self.accurate else f"= {name} +" for name in ("squares", "moved")}
         stops = recipe.stops
         lines = EPOCHS.format(
-            keep=indented(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
-            restore=indented(3, (f"copy({name}_kept, {name})" for name in self.followed)),
-            sizes=indented(1, (sizes or AnySizes).lines(self.size_names)),
-            parameters=indented(1, self.parameter_lines()),
-            vectors=indented(1, self.vector_lines()),
-            batch=indented(3, self.batch_lines(ordered if lanes else None, sizes)),
+            keep=indent_lines(2, (f"copy({name}, {name}_kept)" for name in self.followed)),
+            restore=indent_lines(3, (f"copy({name}_kept, {name})" for name in self.followed)),
+            sizes=indent_lines(1, (sizes or AnySizes).lines(self.size_names)),
+            parameters=indent_lines(1, self.parameter_lines()),
+            vectors=indent_lines(1, self.vector_lines()),
+            batch=indent_lines(3, self.batch_lines(ordered if lanes else None, sizes)),
             bad=BAD_ONE.format(BAD) if lanes else BAD,
-            step=indented(3, self.step_lines()),
-            clip=indented(3, clip_lines(recipe, plus)),
-            update=indented(3, self.update.lines),
-            stop=indented(2, ["if stops(stopping, losses[epoch]):", "    break"] if stops else []),
+            step=indent_lines(3, self.step_lines()),
+            clip=indent_lines(3, clip_lines(recipe, plus)),
+            update=indent_lines(3, self.update.lines),
+            stop=indent_lines(2, ["if stops(stopping, losses[epoch]):", "    break"] if stops else []),
             **plus,
             **(sizes or AnySizes).parts(),
         )
@@ -133,7 +133,7 @@ class TrainingProgram:
         own = f"lanes={lanes}, each={EACH}, one={('t', 'first', *self.floats)}" if lanes else ""
         options: dict[str, Any] = {"accurate": self.accurate, "lanes": own, "whole": not (sizes or packed)}
         if packed:
-            lines = f"{indented(1, unpack(self.kinds()))}\n{lines}"
+            lines = f"{indent_lines(1, unpack(self.kinds()))}\n{lines}"
         return module_writer.module(functions, "epochs", TAKEN if packed else self.arguments(), lines, **options)
 
     def arguments(self) -> str:
@@ -331,7 +331,7 @@ def merge(*texts: str) -> str:
     return "\n\n".join(pieces)
 
 
-def indented(depth: int, lines: Iterable[str]) -> str:
+def indent_lines(depth: int, lines: Iterable[str]) -> str:
     return "\n".join(indent(lines, depth))
 
 

@@ -67,7 +67,7 @@ class Goal:
 RISING = ("accuracy", "r2")
 
 
-def balanced_accuracy(goal: Goal, estimate: Array, task: Task) -> float:
+def accuracy_by_class(goal: Goal, estimate: Array, task: Task) -> float:
     """The mean over classes of the share found."""
     return task.accuracy(estimate)
 
@@ -90,7 +90,7 @@ UNLINKED: dict[str, Callable[[Array], Array]] = {  # by the link of a loss: outp
 
 
 MEASURES: dict[str, Callable[[Goal, Array, Task], float]] = {
-    "accuracy": balanced_accuracy,
+    "accuracy": accuracy_by_class,
     "r2": lambda goal, estimate, task: task.share(estimate),
     "mse": lambda goal, estimate, task: float(np.mean((estimate - task.truth) ** 2)),
     "mae": lambda goal, estimate, task: float(np.mean(np.abs(estimate - task.truth))),
