@@ -300,3 +300,13 @@ def test_gradients_of_functions_that_write():
         np.testing.assert_allclose(each, [tg.grad(lambda row, f=f: (f(row) ** 2).sum())(row) for row in x])
     with pytest.raises(DetachedError, match=r"out\[i\] = x"):
         tg.grad(lambda row: fill_an_array(row).sum())(x[0])
+
+
+def test_what_cannot_be_written_into_an_array_says_what_to_do():
+    def fill(x):
+        out = np.zeros(2)
+        out[0] = x[0]
+        return out
+
+    with pytest.raises(DetachedError, match=r"To fill an array make it a Tensor"):
+        tg.vmap(fill)(tg.Tensor(np.ones((3, 2)), requires_grad=True))

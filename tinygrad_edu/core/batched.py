@@ -25,6 +25,7 @@ from tinygrad_edu.core.operators import install
 from tinygrad_edu.core.tensor import Tensor
 from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.core.write_guard import refuse_changed
+from tinygrad_edu.errors import TinygradError
 
 
 class NumbersNeededError(Exception):
@@ -33,11 +34,11 @@ class NumbersNeededError(Exception):
 
 @contextmanager
 def numpys_words_taken_off() -> Iterator[None]:
-    """A block in which `a[i] = x` of an array a says by itself that it needs numbers; NumPy would hide it."""
+    """A block in which `a[i] = x` of an array a says by itself what it needs; NumPy would hide it."""
     try:
         yield
     except ValueError as error:
-        if isinstance(error.__cause__, NumbersNeededError):
+        if isinstance(error.__cause__, (NumbersNeededError, TinygradError)):
             raise error.__cause__ from None
         raise
 

@@ -59,7 +59,8 @@ def vmap(f: Function, in_axes: ArrayLike = 0, out_axes: int = 0) -> Function:
                     "vmap of a function that looks at numbers of its samples cannot be compiled: choose with "
                     "tg.ops.where(condition, a, b), or call the function without jit"
                 ) from None
-        return one_after_the_other(f, arguments, options, axes, out_axes, size)
+        with numpys_words_taken_off():
+            return one_after_the_other(f, arguments, options, axes, out_axes, size)
 
     return over_batch
 
