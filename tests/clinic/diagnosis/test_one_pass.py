@@ -227,6 +227,26 @@ def test_layers_are_a_chain_only_if_the_model_gives_what_they_give(right):
             from_keras(model)
 
 
+@pytest.mark.parametrize("kind", ["batch_size=32", "half precision", "diverged"])
+def test_a_chain_of_any_kind_is_one(kind):
+    weights = W[:, :4] * np.where(np.arange(4) == 1, np.nan, 1.0) if kind == "diverged" else W[:, :4]
+
+    def call(X):
+        if kind == "batch_size=32" and len(X) != 32:
+            raise ValueError("expected shape=(32, 4)")
+        return np.maximum(X @ weights, 0.0).astype(np.float16 if kind == "half precision" else float)
+
+    model = Model([dense(4, "relu", weights)], call)
+    model.input_shape = (32 if kind == "batch_size=32" else None, 4)
+    assert from_keras(model)
+
+
+def test_without_keras_its_models_say_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    found = diagnose(Model(BRANCHES, lambda X: X[:, :1]), X, SUM, epochs=3)
+    assert "needs keras: `pip install keras`" in found.summary
+
+
 # PyTorch
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
+from tinygrad_edu import packages
 from tinygrad_edu.clinic.diagnosis.one_pass import Pass, cut, look_through
 from tinygrad_edu.clinic.diagnosis.result import Diagnosis
 from tinygrad_edu.core.aliases import Model, Samples
@@ -37,7 +37,7 @@ class KerasPass(Pass):
     }
 
     def __init__(self, model: Model, X: Samples, y: Samples, loss: Any) -> None:
-        self.keras, self.model = import_module("keras"), model
+        self.keras, self.model = packages.find("keras", "a pass of a Keras model"), model
         self.function = self.keras.losses.get(loss)
         self.X, self.y = cut(X), np.asarray(cut(y))
         self.output = self.forward(self.X)
