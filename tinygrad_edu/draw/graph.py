@@ -183,7 +183,7 @@ def operation_name(node: Node) -> str:
 def layer_in_label(label: str) -> str:
     """The layer that a parameter's label names, or "".
 
-    >>> layer_of("layers.0.weight[1,2]"), layer_of("a")
+    >>> layer_in_label("layers.0.weight[1,2]"), layer_in_label("a")
     ('layers.0', '')
     """
     match = IN_LAYER.fullmatch(label)

@@ -45,7 +45,7 @@ def depth_of_captions(captions: Sequence[str]) -> float:
 def circle_places(width: int) -> list[tuple[int, float]]:
     """(unit, its height in inches) of the circles of a layer: all, or the first ones.
 
-    >>> places(2)
+    >>> circle_places(2)
     [(0, 0.26), (1, -0.26)]
     """
     shown = width if width <= MOST_UNITS else MOST_UNITS - 1

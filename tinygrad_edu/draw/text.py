@@ -73,7 +73,7 @@ def data_of(value: ArrayLike) -> Any:
 def norm_of(array: ArrayLike) -> float:
     """The Euclidean norm of a number or an array; hypot also where the squares would overflow.
 
-    >>> norm(-3.0), norm(1e200)
+    >>> norm_of(-3.0), norm_of(1e200)
     (3.0, 1e+200)
     """
     if not hasattr(array, "reshape"):

@@ -50,7 +50,7 @@ def read_schedule(node: ast.expr) -> Any:
 def schedule_source(schedule: Any) -> str:
     """Python code that makes it again from its parameters; "..." stands for a user's function.
 
-    >>> program_of(schedules.inverse_time(0.1, decay=1.0))
+    >>> schedule_source(schedules.inverse_time(0.1, decay=1.0))
     'tg.optim.schedules.inverse_time(lr=0.1, decay=1.0)'
     """
     if isinstance(schedule, (tuple, list)):

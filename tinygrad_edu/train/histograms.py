@@ -169,7 +169,7 @@ def spread_from(quantiles: Any, counts: Any, zeros: float, broken: float, size: 
 def spread_of(values: Array, logarithmic: bool = False) -> Spread:
     """The spread of an array.
 
-    >>> spread(np.array([0.0, 1.0, 2.0, 3.0, 4.0])).quantiles
+    >>> spread_of(np.array([0.0, 1.0, 2.0, 3.0, 4.0])).quantiles
     (0.0, 0.2, 1.0, 2.0, 3.0, 3.8, 4.0)
     """
     finite = values[np.isfinite(values)].astype(float)

@@ -22,7 +22,7 @@ COUNTS = "np.rint(X / step)"
 def change_lines(setup: Setup, change: Change) -> str:
     """The change as its user would write it; "" where the tool has no words of its own.
 
-    >>> lines(Setup(sizes=(2, 4, 1), dialect="torch"), {"lr": 0.1})
+    >>> change_lines(Setup(sizes=(2, 4, 1), dialect="torch"), {"lr": 0.1})
     'In PyTorch: torch.optim.SGD(model.parameters(), lr=0.1).'
     """
     table = DIALECTS.get(setup.dialect)

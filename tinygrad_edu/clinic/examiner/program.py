@@ -109,8 +109,8 @@ class ForwardProgram:
 
         Steps that are as in the right pass are left out.
 
-        >>> from tinygrad_edu.clinic.examiner.tracing import record
-        >>> program = record(lambda p: (p["w"] * 3.0).tanh().sum(), {"w": np.array([0.0])})
+        >>> from tinygrad_edu.clinic.examiner.tracing import trace_call
+        >>> program = trace_call(lambda p: (p["w"] * 3.0).tanh().sum(), {"w": np.array([0.0])})
         >>> program.handed[1][0].tolist()
         [3.0]
         >>> double = Change("into", 2, lambda g: 2.0 * g)

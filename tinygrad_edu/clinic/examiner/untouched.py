@@ -106,7 +106,7 @@ def is_half_of_pair(name: str, arrays: Mapping[str, Array], trained: Collection[
 def parts_of_name(name: str) -> tuple[str, str, str]:
     """(weight or bias, what marks its layer, its place in a list) of the last part of a name.
 
-    >>> parts_of("net.W_xh"), parts_of("net.biases[1]"), parts_of("net.rate")
+    >>> parts_of_name("net.W_xh"), parts_of_name("net.biases[1]"), parts_of_name("net.rate")
     (('w', 'xh', ''), ('biases', '', '[1]'), ('', '', ''))
     """
     found = NAME.fullmatch(last_of(name))
