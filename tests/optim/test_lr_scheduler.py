@@ -229,3 +229,15 @@ def test_what_only_changes_how_pytorch_computes_is_taken():
         tg.optim.SGD([tg.Value(1.0)], 0.1, 0.9, 0, 1e-4)  # the fourth place is PyTorch's dampening
     with pytest.raises(SettingError, match="history_size is history"):
         tg.optim.LBFGS([tg.Value(1.0)], lr=0.8)
+
+
+@pytest.mark.parametrize(("steps", "rise"), [(10, 0.1), (10, 1.0), (1, 1.0), (1, 0.5)])
+def test_one_cycle_with_a_phase_of_no_steps_begins_or_ends_at_the_top(steps, rise):
+    """PyTorch divides by 0 there."""
+    scheduler = lr_scheduler.OneCycleLR(tg.optim.SGD([tg.Value(1.0)]), 0.5, steps, pct_start=rise)
+    rates = scheduler.get_last_lr()
+    for _ in range(steps - 1):
+        scheduler.step()
+        rates += scheduler.get_last_lr()
+    assert all(0.0 < rate <= 0.5 for rate in rates)
+    assert steps == 1 or max(rates) == 0.5

@@ -120,7 +120,7 @@ class OneCycleLR(MomentumScheduler):
         t, start = float(self.last_epoch), 0.0
         for i, end in enumerate(self.ends):
             if t <= end or i == len(self.ends) - 1:
-                share = self.anneal((t - start) / (end - start))
+                share = self.anneal((t - start) / (end - start)) if end > start else 0.0  # a phase of no steps
                 return marks[i + 1] + (marks[i] - marks[i + 1]) * share
             start = end
         raise AssertionError("there is a last phase")
