@@ -43,7 +43,7 @@ def index_along(shape: Axis, index: Axis, axis: int) -> tuple[Any, ...]:
 
 
 def choose_by_position(x: ArrayLike, index: Axis, axis: int) -> Any:
-    """The same where an index has one array at most: Σ over k of x[k] where the index is k; NaN where it is no k."""
+    """The same, compiled: Σ over k of x[k] where the index is k; NaN where it is no k."""
     last, places = moveaxis(x, axis, -1), moveaxis(index, axis, -1)
     n = np.shape(last)[-1]
     places = expand_dims(ops.where(ops.less(places, 0), places + n, places) * 1.0, -1)
@@ -56,7 +56,6 @@ def choose_by_position(x: ArrayLike, index: Axis, axis: int) -> Any:
     vjp=lambda g, _y, x, index, axis: (put(g, index_along(x.shape, index, axis), x.shape),),
     numpy="-",
     linear=True,
-    made_of=choose_by_position,
 )
 def entries_along(x: ArrayLike, /, index: Axis, axis: int) -> Any:
     """x at one index for each place along an axis.  x̄ = 0, plus ȳ at every index it was read."""
