@@ -162,3 +162,10 @@ def test_classes_of_ones_own_pass_arguments_on():
         w.backward(), optimizer.step()
         assert w.data == 1.5
         assert "maximize=True" in repr(optimizer)
+
+
+def test_what_came_later_is_no_setting_where_it_is_off():
+    """Checkpoints from before it came do not hold it, and a run is resumed with its own settings alone."""
+    assert list(optim.SGD([Value(1.0)]).options) == ["momentum", "weight_decay", "nesterov"]
+    assert list(optim.NAdam([Value(1.0)]).options) == ["betas", "eps", "weight_decay", "momentum_decay"]
+    assert optim.NAdam([Value(1.0)], decoupled_weight_decay=True).options["decoupled_weight_decay"] is True

@@ -60,7 +60,8 @@ class NAdam(WithBetas):
     ) -> None:
         divisor("eps", eps)
         number("momentum_decay", momentum_decay, "[0, inf)")
-        more = {"momentum_decay": momentum_decay, "decoupled": flag("decoupled_weight_decay", decoupled_weight_decay)}
+        apart = flag("decoupled_weight_decay", decoupled_weight_decay)
+        more = {"momentum_decay": momentum_decay, **({"decoupled": True} if apart else {})}
         super().__init__(params, lr, betas, eps=eps, weight_decay=weight_decay, **more)
 
     def start(self) -> tuple[float, ...]:
