@@ -116,3 +116,12 @@ def test_a_shallow_copy_was_made_when_the_first_one_was():
     a = tg.Value(3.0)
     copy.copy(a * a).backward()
     assert a.grad == 6.0
+
+
+def test_a_write_into_a_copied_leaf_reaches_no_other():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, label="x")
+    y, other = np.sum(x * x), copy.copy(x)
+    other.data[0] = 100.0
+    y.backward()
+    assert (x.grad.tolist(), x.data.tolist(), other.data.tolist()) == ([2.0, 4.0], [1.0, 2.0], [100.0, 2.0])
+    assert (other.label, other.requires_grad, other.grad) == ("x", True, None)

@@ -32,10 +32,16 @@ def copy_node(node: Node, memo: dict[int, Any]) -> Any:
 
 
 def copy_one(node: Node) -> Any:
-    """copy.copy(node): another node with the same numbers and parents, made when the first one was."""
+    """copy.copy(node): another node with the same numbers and parents, made when the first one was.
+
+    A leaf has an array of its own, as NumPy's copies have: a write into one that is shared would go unnoticed where
+    the other was used.
+    """
     make, arguments, state, *_ = reduce_object(node, 4)
-    made = make(*arguments)
+    made, is_leaf = make(*arguments), not node.parents
     for key, value in held_in(state):
+        if is_leaf and key != "options":
+            value = None if key == "guard" else copy.copy(value)
         setattr(made, key, value)
     return made
 
