@@ -59,7 +59,8 @@ PLACES = {
         '''
         @array_op(
             vjp=lambda g, y, x, axis, keepdims: (
-                choose(g, max(x, axis, keepdims), x, axis) - choose(g, min(x, axis, keepdims), x, axis),
+                pull_to_extremes(g, max(x, axis, keepdims), x, axis)
+                - pull_to_extremes(g, min(x, axis, keepdims), x, axis),
             ),
             shape=shape_of_extreme,
             made_of=lambda x, axis, keepdims: max(x, axis, keepdims) - min(x, axis, keepdims),
