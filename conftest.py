@@ -62,6 +62,11 @@ def pytest_runtest_setup(item):
         pytest.importorskip("torch", reason="PyTorch (torch) is not installed: python -m pip install torch==2.13.0")
 
 
+def pytest_runtest_teardown(item, nextitem):
+    if "browser" in getattr(item, "fixturenames", ()) and "browser" not in getattr(nextitem, "fixturenames", ()):
+        sys.modules["tests.browser"].leave_page()  # a plugin: pytest has imported it
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` reads the markers
 def pytest_collection_modifyitems(items, config):
     """`-m "not slow"` runs every test function on CASES of its cases; the others are marked slow."""

@@ -11,6 +11,7 @@ import shutil
 import pytest
 
 CI = bool(os.environ.get("CI"))
+STARTED = []  # the browser, once it runs
 try:
     webdriver = importlib.import_module("selenium.webdriver")
 except ModuleNotFoundError:
@@ -36,8 +37,16 @@ def browser(tmp_path_factory):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    STARTED.append(found)
     yield found
+    STARTED.clear()
     found.quit()
+
+
+def leave_page():
+    """A playground that goes on training took a seventh of a processor from the tests after it."""
+    for each in STARTED:
+        each.get("about:blank")
 
 
 def resize(browser, width):

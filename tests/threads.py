@@ -1,8 +1,11 @@
 """Work in several threads that take turns often, so that a race that there is shows."""
 
 import contextlib
+import os
+import signal
 import sys
 import threading
+import time
 
 
 @contextlib.contextmanager
@@ -33,3 +36,30 @@ def at_once(*works):
         for thread in threads:
             thread.join()
     return errors
+
+
+@contextlib.contextmanager
+def interrupted_after(seconds):
+    """Ctrl-C after so many seconds, and again every second until the work inside is done; the times of all.
+
+    Python forgets what a callback of its garbage collector raises, and Hypothesis has one: a Ctrl-C that comes just
+    then is lost. And a shell lets what it starts in the background ignore Ctrl-C.
+    """
+    done, sent = threading.Event(), []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def ring():
+        wait = seconds
+        while not done.wait(wait):
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+            wait = 1.0
+
+    thread = threading.Thread(target=ring)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        done.set()
+        thread.join()
+        signal.signal(signal.SIGINT, before)

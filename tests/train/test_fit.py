@@ -2,15 +2,13 @@
 
 import itertools
 import json
-import os
-import signal
-import threading
 import time
 
 import numpy as np
 import pytest
 
 from tests.pace import slowness
+from tests.threads import interrupted_after
 from tinygrad_edu import nn, optim
 from tinygrad_edu.data import moons, or_gate, xor_gate
 from tinygrad_edu.errors import DtypeError, NameNotFoundError, SettingError, ShapeError, TraceError
@@ -135,16 +133,10 @@ def test_tol_stops_at_the_epoch_that_converged_at_names(compiled):
 
 def test_ctrl_c_ends_a_compiled_run_within_half_a_second():
     trained(True)  # compiled before the clock starts
-    sent = []
-
-    def interrupt():
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(0.5, interrupt)
-    timer.start()
-    run = trained(True, epochs=5_000_000)
-    assert time.perf_counter() - sent[0] < 0.5 * slowness(time.perf_counter)
+    with interrupted_after(0.5) as sent:
+        run = trained(True, epochs=5_000_000)
+        ended = time.perf_counter()
+    assert ended - sent[-1] < 0.5 * slowness(time.perf_counter)
     assert 0 < run.n_epochs < 5_000_000
     assert run.stop_reason.startswith(f"interrupted after {run.n_epochs:} of")
     np.testing.assert_allclose(weights(run), weights(trained(True, epochs=run.n_epochs)), rtol=1e-12)

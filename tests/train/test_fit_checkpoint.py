@@ -2,16 +2,15 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.compile.programs import training_without_numba
+from tests.threads import interrupted_after
 from tinygrad_edu import fit, nn, optim
 from tinygrad_edu.data import moons
 from tinygrad_edu.errors import SettingError
@@ -152,10 +151,8 @@ def test_after_ctrl_c(way, tmp_path):
     """Somewhere in an epoch, with a rule that has to be where it was, and units dropped out."""
     settings = OPTIONS["dropout"] | {"tol": 1e-12, "patience": 10**6}
     trained(way, **settings, epochs=2)  # compiled before it is interrupted
-    timer = threading.Timer(0.4, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    run = trained(way, **settings, epochs=10**7)
-    timer.join()
+    with interrupted_after(0.4):
+        run = trained(way, **settings, epochs=10**7)
     assert "interrupted" in run.stop_reason
     run.save(tmp_path / "run")
     assert_equal(
