@@ -32,6 +32,7 @@ from tinygrad_edu.train.sweep.many import ManyJobs, goes_on, run_all
 Array = np.ndarray[Any, Any]
 PART = 0.5  # of the time left that a compiler may take where there is another way
 MOST_SLOWED = 8.0  # by other work on the machine
+SHORTEST = 5e-3  # seconds of work that tell how much others slow it: of less, one turn of theirs is all that shows
 TOGETHER = 32  # runs whose buffers are in memory at once
 
 
@@ -234,7 +235,7 @@ def program_for(first: Job, eager: float, times: int, budget: Budget) -> Any:
     except TraceError:
         return None
     spent = time.perf_counter() - wall
-    slowed = min(max(1.0, spent / max(time.thread_time() - own, 1e-4)), MOST_SLOWED)
+    slowed = min(max(1.0, spent / max(time.thread_time() - own, SHORTEST)), MOST_SLOWED)
     left = budget.clock_left
     share = PART if eager * slowed < PART * left else 1.0
     if not program.at_hand():
