@@ -57,11 +57,20 @@ def adam_step(
     w: ArrayLike, g: ArrayLike, m: ArrayLike, v: ArrayLike, t: int, lr: float, beta1: float, beta2: float, eps: float
 ) -> tuple[Any, Any, Any]:
     """The part that Adam and AdamW share: see `adam`."""
-    m = beta1 * m + (1.0 - beta1) * g
-    v = beta2 * v + (1.0 - beta2) * g * g
+    m, v = update_moments(m, v, g, beta1, beta2)
     m_hat = m / (1.0 - beta1**t)
     v_hat = v / (1.0 - beta2**t)
     return w - lr * m_hat / (v_hat**0.5 + eps), m, v
+
+
+def update_moments(m: ArrayLike, v: ArrayLike, g: ArrayLike, beta1: float, beta2: float) -> tuple[Any, Any]:
+    """m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²."""
+    return beta1 * m + (1.0 - beta1) * g, beta2 * v + (1.0 - beta2) * g * g
+
+
+def apply_decay(w: ArrayLike, g: ArrayLike, lr: float, weight_decay: float, decoupled: bool) -> tuple[Any, Any]:
+    """(w, g) with the weight decay λ: in g as in `adam`, or, if it is decoupled, in w as in `adamw`."""
+    return (w - lr * weight_decay * w, g) if decoupled else (w, g + weight_decay * w)
 
 
 def amsgrad(
@@ -86,9 +95,8 @@ def amsgrad(
     >>> [round(x, 6) for x in amsgrad(1.0, 4.0, 0.0, 0.0, 0.64, 1, **settings)]
     [0.95, 0.4, 0.16, 0.64]
     """
-    w, g = (w - lr * weight_decay * w, g) if decoupled else (w, g + weight_decay * w)
-    m = beta1 * m + (1.0 - beta1) * g
-    v = beta2 * v + (1.0 - beta2) * g * g
+    w, g = apply_decay(w, g, lr, weight_decay, decoupled)
+    m, v = update_moments(m, v, g, beta1, beta2)
     largest = ops.maximum(largest, v)
     m_hat = m / (1.0 - beta1**t)
     v_hat = largest / (1.0 - beta2**t)
@@ -121,15 +129,11 @@ def nadam(
     >>> [round(x, 6) for x in nadam(1.0, 4.0, 0.0, 0.0, 1.0, 1, **settings)]
     [0.894357, 0.4, 0.16, 0.45]
     """
-    if decoupled:
-        w = w - lr * weight_decay * w
-    else:
-        g = g + weight_decay * w
+    w, g = apply_decay(w, g, lr, weight_decay, decoupled)
     now = beta1 * (1.0 - 0.5 * 0.96 ** (t * momentum_decay))
     later = beta1 * (1.0 - 0.5 * 0.96 ** ((t + 1.0) * momentum_decay))
     product = product * now
-    m = beta1 * m + (1.0 - beta1) * g
-    v = beta2 * v + (1.0 - beta2) * g * g
+    m, v = update_moments(m, v, g, beta1, beta2)
     spread = (v / (1.0 - beta2**t)) ** 0.5 + eps
     step = g * (1.0 - now) / (1.0 - product) + m * later / (1.0 - product * later)
     return w - lr * step / spread, m, v, product
@@ -158,12 +162,8 @@ def radam(
     >>> [round(x, 6) for x in radam(1.0, 4.0, 0.0, 0.0, 1, **settings)]
     [-1.0, 2.0, 0.16]
     """
-    if decoupled:
-        w = w - lr * weight_decay * w
-    else:
-        g = g + weight_decay * w
-    m = beta1 * m + (1.0 - beta1) * g
-    v = beta2 * v + (1.0 - beta2) * g * g
+    w, g = apply_decay(w, g, lr, weight_decay, decoupled)
+    m, v = update_moments(m, v, g, beta1, beta2)
     limit = 2.0 / (1.0 - beta2) - 1.0
     length = limit - 2.0 * t * beta2**t / (1.0 - beta2**t)
     far, now = ops.maximum(limit, 5.0), ops.maximum(length, 5.0)  # below, r is not used and would be no number
