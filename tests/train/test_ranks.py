@@ -273,7 +273,7 @@ def test_nan_stops_all_at_the_same_step_for_the_same_reason(tmp_path):
     ("time.sleep(600)", 3.0, "has waited 3 s for"),
 ])  # fmt: skip
 def test_a_rank_that_dies_or_hangs_ends_the_job_and_leaves_a_whole_checkpoint(end, limit, words, tmp_path):
-    code, _, err = on_ranks(
+    code, out, err = on_ranks(
         f"""
         def loss_hook(model, count=[0]):
             call = type(model).__call__
@@ -290,7 +290,7 @@ def test_a_rank_that_dies_or_hangs_ends_the_job_and_leaves_a_whole_checkpoint(en
         tmp_path,
     )
     assert code != 0
-    assert words in err
+    assert words in err, (code, out, err)
     assert Run.load(tmp_path / "run.safetensors").n_epochs >= 1
 
 
