@@ -25,9 +25,9 @@ from tinygrad_edu.nn.parameters import (
     fill,
     fitting,
     gradient,
-    index_name,
     is_kept,
     is_parameter,
+    parameters_in,
     refuse_dtypes,
     refuse_names,
 )
@@ -141,15 +141,7 @@ class Module(TorchNames):
 
         A parameter that two layers share has its first name only.
         """
-        seen: set[int] = set()
-        for name, array in self.named_arrays():
-            if id(array) in seen:
-                continue
-            seen.add(id(array))
-            if isinstance(array, np.ndarray):
-                yield from ((index_name(name, at), array.item(at)) for at in np.ndindex(array.shape))
-            else:
-                yield name, array
+        yield from parameters_in(with_weights(self)[1])
 
     def parameters(self) -> list[Parameter]:
         """Every Tensor or Value that training changes; one that two layers share is listed once."""
@@ -165,10 +157,11 @@ class Module(TorchNames):
 
     def label_parameters(self) -> None:
         """Label every parameter with its name, for pictures and errors."""
-        waiting = [(place, module) for place, module in self.named_modules() if module.waits]
+        inside = modules_inside(self)
+        waiting = [(place, module) for place, module in inside[0] if module.waits]
         for place, module in waiting:
             vars(module)["place"] = f"{place}."
-        for name, parameter in () if waiting else self.named_parameters():
+        for name, parameter in () if waiting else parameters_in(inside[1]):
             parameter.label = name
 
     def apply(self, function: Callable[[Module], Any]) -> Self:
@@ -300,8 +293,10 @@ def leaves_of(attribute: Any, name: str) -> Iterator[tuple[str, Any]]:
     """What one attribute holds, apart from plain numbers and texts: itself, or the contents of a list or dict."""
     if isinstance(attribute, CONTAINERS):
         for key, each in attribute.items() if isinstance(attribute, dict) else enumerate(attribute):
-            if type(each) not in PLAIN:
+            if isinstance(each, CONTAINERS):
                 yield from leaves_of(each, f"{name}.{key}")
+            elif type(each) not in PLAIN:
+                yield f"{name}.{key}", each
     elif type(attribute) not in PLAIN:
         yield name, attribute
 
@@ -318,24 +313,21 @@ def modules_inside(module: Module) -> tuple[Named[Module], Named[Any]]:
     return modules, leaves
 
 
-def collect(module: Module, name: str, path: tuple[Module, ...], modules: Named[Module], leaves: Named[Any]) -> None:
-    """Add a module and all inside it; a reference back to a module that contains it, such as a parent, is left out."""
+def collect(module: Module, name: str, path: tuple[int, ...], modules: Named[Module], leaves: Named[Any]) -> None:
+    """Add a module and all inside it; a reference back to a module that contains it, such as a parent, is left out.
+
+    path: the ids of the modules that contain it.
+    """
     modules.append((name, module))
-    path, start, buffers = (*path, module), f"{name}." if name else "", module.buffer_names
+    path, start, buffers = (*path, id(module)), f"{name}." if name else "", module.buffer_names
     for own, attribute in module.members():
         found, place = leaves if own not in buffers else [], start + own
-        if isinstance(attribute, CONTAINERS):
-            for inner, leaf in leaves_of(attribute, place):
-                collect_one(leaf, inner, path, modules, found)
-        else:
-            collect_one(attribute, place, path, modules, found)
-
-
-def collect_one(leaf: Any, place: str, path: tuple[Module, ...], modules: Named[Module], leaves: Named[Any]) -> None:
-    if not isinstance(leaf, Module):
-        leaves.append((place, leaf))
-    elif not any(leaf is above for above in path):
-        collect(leaf, place, path, modules, leaves)
+        inside = leaves_of(attribute, place) if isinstance(attribute, CONTAINERS) else ((place, attribute),)
+        for inner, leaf in inside:
+            if not isinstance(leaf, Module):
+                found.append((inner, leaf))
+            elif id(leaf) not in path:
+                collect(leaf, inner, path, modules, found)
 
 
 def inside_first(module: Module, path: tuple[Module, ...]) -> Iterator[Module]:

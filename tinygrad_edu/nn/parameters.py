@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,19 @@ def is_parameter(attribute: Any) -> bool:
             )
         return all(of_values)
     return isinstance(attribute, Tensor) and attribute.requires_grad
+
+
+def parameters_in(leaves: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Value | Tensor]]:
+    """(name, parameter) of the parameters among what a module contains, each under its first name."""
+    seen: set[int] = set()
+    for name, array in leaves:
+        if id(array) in seen or not is_parameter(array):
+            continue
+        seen.add(id(array))
+        if isinstance(array, np.ndarray):
+            yield from ((index_name(name, at), array.item(at)) for at in np.ndindex(array.shape))
+        else:
+            yield name, array
 
 
 def is_kept(attribute: Any) -> bool:

@@ -223,7 +223,12 @@ def check_parameters(params: Iterable[Any]) -> list[Any]:
 
 
 def fill(p: Value | Tensor, x: float) -> Any:
-    return np.full_like(p.array, x) if isinstance(p, Tensor) else x
+    """That number for each weight."""
+    if not isinstance(p, Tensor):
+        return x
+    memory = np.empty_like(p.array)
+    memory.fill(x)  # np.full_like takes three times as long for a small one
+    return memory
 
 
 def replace(p: Value | Tensor, w: ArrayLike) -> None:

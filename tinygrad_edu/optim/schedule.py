@@ -156,9 +156,12 @@ def declare_schedule(
     def declare(formula: Callable[Concatenate[Any, Settings], Any]) -> Callable[Settings, Schedule]:
         signature = inspect.signature(formula)
         signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+        names = list(signature.parameters)
 
         @functools.wraps(formula)
         def make(*arguments: Settings.args, **options: Settings.kwargs) -> Schedule:
+            if len(arguments) == len(names) and not options:  # binding takes as long as all the rest
+                return Schedule(make, formula, tail, check_settings(dict(zip(names, arguments, strict=True))))
             given = signature.bind(*arguments, **options)
             given.apply_defaults()
             return Schedule(make, formula, tail, check_settings(given.arguments))

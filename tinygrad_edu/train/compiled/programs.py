@@ -184,13 +184,17 @@ def same_structure(a: object, b: object) -> bool:
         return False
     if isinstance(a, Tensor):
         assert isinstance(b, Tensor)
-        return (a.shape, a.dtype, a.label, a.requires_grad) == (b.shape, b.dtype, b.label, b.requires_grad)
+        p, q = a.array, b.array
+        return (p.shape, p.dtype, a.label, a.requires_grad) == (q.shape, q.dtype, b.label, b.requires_grad)
     if isinstance(a, Module):
         assert isinstance(b, Module)
         x, y = vars(a), vars(b)
-        if a.training != b.training or (x.keys() ^ y.keys()) - {"training"}:  # which it has once somebody has set it
+        if a.training != b.training:
             return False
-        return all(name in APART or same_structure(x[name], y[name]) for name in x)
+        if x.keys() != y.keys() and (x.keys() ^ y.keys()) - {"training"}:  # which it has once somebody has set it
+            return False
+        differ = [name for name, each in x.items() if each is not y.get(name) and name not in APART]
+        return all(same_structure(x[name], y[name]) for name in differ)
     if isinstance(a, (list, tuple)):
         assert isinstance(b, (list, tuple))
         return len(a) == len(b) and all(map(same_structure, a, b))

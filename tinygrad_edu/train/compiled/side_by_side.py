@@ -88,8 +88,11 @@ class SideBySide:
         n, epochs, rows = len(starts), self.first.settings.epochs, 1 + self.program.memories
         losses, bad = np.empty((n, epochs)), np.zeros(n, dtype=bool)
         states, waiting = np.empty((n, rows, self.total), dtype=self.program.dtype), np.arange(n)
-        parts = [p.array.ravel() for _, optimizer, *_ in starts for p in optimizer.params]
-        states[:, 0] = np.concatenate(parts).reshape(n, self.total)
+        weights = [p.array.ravel() for _, optimizer, *_ in starts for p in optimizer.params]
+        states[:, 0] = np.concatenate(weights).reshape(n, self.total)
+        for i in range(rows - 1):
+            memories = [memory[i].ravel() for _, optimizer, *_ in starts for memory in optimizer.memory]
+            states[:, 1 + i] = np.concatenate(memories).reshape(n, self.total)
         with ThreadPoolExecutor(threads) as pool:
             while len(waiting):
                 groups = [
@@ -141,16 +144,12 @@ class LaneGroup:
 
     def __init__(self, way: SideBySide, starts: Sequence[Start], states: Array, places: Array) -> None:
         self.places = places
-        lanes = [starts[i] for i in places]
-        lanes += [lanes[-1]] * (LANES - len(lanes))
+        filled = np.concatenate([places, np.repeat(places[-1:], LANES - len(places))])
+        lanes = [starts[i] for i in filled]
         program, epochs = way.program, way.first.settings.epochs
         self.state = aligned((1 + program.memories, way.total, LANES), program.dtype)
-        self.state[0, :, : len(places)] = states[places, 0].T
-        self.state[0, :, len(places) :] = states[places[-1], 0, :, None]
-        for i in range(program.memories):
-            for lane, (_, optimizer, *_) in enumerate(lanes):
-                self.state[1 + i, :, lane] = np.concatenate([m[i].ravel() for m in optimizer.memory])
-        self.rates = np.stack([optimizer.rates(0, way.steps) for _, optimizer, *_ in lanes], axis=1)
+        self.state[:] = states[filled].transpose(1, 2, 0)
+        self.rates = rates_of([optimizer for _, optimizer, *_ in lanes], way.steps)
         self.orders = np.empty((epochs, 0, LANES), dtype=np.int64)
         if way.ordered:
             self.orders = np.stack([orders_of(way.first, seed) for _, _, seed, _ in lanes], axis=2)
@@ -223,6 +222,14 @@ class Answers:
         with self.lock:
             put_weights(self.model, self.model.parameters(), weights)
             return np.asarray(self.model(self.X).array)
+
+
+def rates_of(optimizers: Sequence[Optimizer], steps: int) -> Array:
+    """The rates of each run: (steps, runs)."""
+    schedules = [(optimizer.schedule.kind, optimizer.schedule.parameters) for optimizer in optimizers]
+    if all(schedule == schedules[0] for schedule in schedules):
+        return np.repeat(optimizers[0].rates(0, steps)[:, None], len(optimizers), axis=1)
+    return np.stack([optimizer.rates(0, steps) for optimizer in optimizers], axis=1)
 
 
 def aligned(shape: tuple[int, ...], dtype: str) -> Array:
