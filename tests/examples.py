@@ -104,6 +104,10 @@ ARRAYS: dict[str, list[Example]] = {
         (lambda n, x: n.log_softmax(x), (2, 3)),
         (lambda n, x: n.log_softmax(x, axis=-2), (2, 3)),
     ],
+    "class_entropy": [
+        (lambda n, z: n.class_entropy(z, LABELS, 3.0), (3, 4)),
+        (lambda n, z: n.class_entropy(z, index=LABELS[:, None]), (3, 1, 4)),
+    ],
 }
 
 

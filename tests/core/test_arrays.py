@@ -29,7 +29,8 @@ LOSSES = {
     "poisson",
     "cross_entropy",
 }
-ALONE = {"getitem", "put", "index_put", "softmax", "log_softmax", "logsumexp", *PACKED, *windows.FUNCTIONS} | LOSSES
+ALONE = {"getitem", "put", "index_put", "softmax", "log_softmax", "logsumexp", "class_entropy"}
+ALONE |= {*PACKED, *windows.FUNCTIONS} | LOSSES
 OF_LOOPS = [call for calls in NORMS.values() for call, *_ in calls]  # of norms, those that need no LAPACK
 
 
@@ -47,6 +48,10 @@ def bce_with_logits(z, t):
 def cross_entropy(z, t):
     z, t = np.atleast_2d(z), np.eye(np.shape(z)[-1])[np.atleast_1d(t)] if np.asarray(t).dtype.kind == "i" else t
     return -np.mean(np.sum(t * scipy.special.log_softmax(z, axis=-1), axis=-1))
+
+
+def class_entropy(z, index, per=1.0):
+    return -np.sum(np.take_along_axis(scipy.special.log_softmax(z, axis=-1), index[..., None], -1)) / per
 
 
 def nll(p, t, weight=None):
@@ -97,7 +102,7 @@ class Reference:
     qr_rows = staticmethod(lambda x: np.concatenate(np.linalg.qr(x)))
     mse = staticmethod(lambda p, t: np.mean((p - t) ** 2))
     kl_div = staticmethod(lambda p, t: np.mean(t * (np.log(t) - p)))
-    nll, multi_margin = map(staticmethod, (nll, multi_margin))
+    nll, multi_margin, class_entropy = map(staticmethod, (nll, multi_margin, class_entropy))
 
     def __getattr__(self, name):
         return windows.FUNCTIONS.get(name) or numpys(name)

@@ -181,6 +181,11 @@ class Torch(metaclass=Otherwise):
     softmax = staticmethod(lambda x, axis=-1: torch.softmax(x, dim=axis))
     log_softmax = staticmethod(lambda x, axis=-1: torch.log_softmax(x, dim=axis))
     cross_entropy = staticmethod(lambda z, t: F.cross_entropy(z, torch.as_tensor(t)))
+    class_entropy = staticmethod(
+        lambda z, index, per=1.0: (
+            F.cross_entropy(z.mT if z.ndim > 2 else z, torch.as_tensor(index), reduction="sum") / per
+        )
+    )
     nll = staticmethod(
         lambda z, t, weight=None: F.nll_loss(
             z, torch.as_tensor(t), weight if weight is None else torch.as_tensor(weight)

@@ -16,8 +16,9 @@ Whole arrays, half an hour more:
 9. `numpy_protocol` how `np.tanh(x)` finds the operation
 10. `transforms`    grad, vjp, jvp: functions of functions; `jacobians` makes matrices of them
 
-Skip these at first: `fast_paths`, `fast_backward`, `fast_tensors`, `fast_arrays`, `array_pulls`, `flat_node` and
-`collector` do the same as the above, for speed; `write_guard` and `checksum` notice arrays that were written to;
+Skip these at first: `fast_paths`, `fast_backward`, `fast_tensors`, `fast_arrays`, `array_pulls`, `class_entropy`,
+`row_sums`, `flat_node` and `collector` do the same as the above, for speed; `write_guard` and `checksum` notice arrays
+that were written to;
 `readings` and `array_readings` bind one formula to floats or to arrays; `conversion`, `printing`, `spellings`,
 `shape_errors` hold checks and sentences; the rest is rows.
 """

@@ -19,6 +19,7 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.broadcasting import sum
+from tinygrad_edu.core.class_entropy import class_entropy, pull_class_entropy
 from tinygrad_edu.core.linalg import matmul
 from tinygrad_edu.core.reductions import log_softmax, softmax
 from tinygrad_edu.core.reductions import max as largest
@@ -194,6 +195,8 @@ def through_gelu(x: Node, g: Array) -> Any:
 UNARY = {
     ops.neg: lambda g, _y, _x: np.negative(g),
     ops.exp: lambda g, y, _x: g * y,
+    ops.log: lambda g, _y, x: g * (1.0 / x),
+    ops.sqrt: lambda g, y, _x: g * (0.5 / y),
     ops.tanh: through_tanh,
     ops.sigmoid: through_sigmoid,
     ops.relu: through_relu,
@@ -309,6 +312,7 @@ def install(pull: Callable[..., Any]) -> None:
     ops.add.pull, ops.sub.pull, ops.mul.pull, ops.div.pull = pull_add, pull_sub, pull_mul, pull_div
     ops.pow.pull, matmul.pull = or_pull(pull_pow), or_pull(pull_matmul)
     reshape.pull, transpose.pull, getitem.pull, sum.pull = pull_reshape, pull_transpose, pull_getitem, pull_sum
+    class_entropy.pull = or_pull(pull_class_entropy)
     softmax.pull, log_softmax.pull = or_pull(pull_softmax), or_pull(pull_log_softmax)
     ops.gelu.pull, largest.pull = or_pull(through_gelu), or_pull(pull_max)
     for row, slope in UNARY.items():

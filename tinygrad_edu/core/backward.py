@@ -63,12 +63,12 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
 def check_seed(root: Node, grad: ArrayLike) -> Any:
     """d(root)/d(self): 1 for a single number, else an array of root's shape that the caller must give."""
     if grad is None:
-        if root.size != 1:
+        if root.array.size != 1:
             raise NonScalarBackwardError(
                 f"backward() from shape {root.shape}: the gradient of {root.size} numbers needs a weight for each. "
                 "Reduce them first, as in y.sum().backward(), or pass grad= of that shape"
             )
-        return np.ones_like(root.array)
+        return np.ones_like(root.array) if root.array.ndim else np.array(1.0, root.array.dtype)
     seed = np.asarray(getattr(grad, "array", grad), dtype=root.dtype)
     if seed.shape != root.shape:
         raise ShapeError(f"backward(grad): the seed has shape {seed.shape}, the Tensor {root.shape}")

@@ -15,6 +15,8 @@ import numpy as np
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Axis, Node, Option
 from tinygrad_edu.core.broadcasting import REDUCE, sum
+from tinygrad_edu.core.class_entropy import form_on_tensors
+from tinygrad_edu.core.class_losses import cross_entropy
 from tinygrad_edu.core.fast_paths import with_name
 from tinygrad_edu.core.freed_memory import keep_freed_memory
 from tinygrad_edu.core.operation import ArrayOperation
@@ -40,6 +42,7 @@ def install_for_arrays(
     log_softmax.array_function = lambda x, axis=-1: normalize(x, axis, log_shares, True)
     for row in (softmax, log_softmax):
         row.quick[tensor] = normalization_of(row, record)
+    cross_entropy.quick[tensor] = form_on_tensors(record)
     gelu.quick[tensor] = form = gelu_of(tensor, record, no_options)
     tensor.gelu = with_name(form, gelu)  # type: ignore[attr-defined]
 

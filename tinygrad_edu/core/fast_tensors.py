@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinygrad_edu.core import ops
 from tinygrad_edu.core.aliases import ArrayLike, Node
 from tinygrad_edu.core.fast_paths import with_name
@@ -24,6 +26,7 @@ def install_for_tensors(tensor: ArrayLike, record: Callable[..., Any], no_option
         return self.square() if other.__class__ in (int, float) and other == 2 else general_power(self, other)
 
     tensor.__pow__ = to_the_power
+    tensor.__neg__ = negative_of_tensor(tensor, record, no_options)
     tensor.__matmul__ = product_of_tensors(tensor, record, no_options)
     for name, operation in {"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div}.items():
         setattr(tensor, f"__r{name}__", reflected_operator(tensor, record, no_options, operation))
@@ -54,6 +57,17 @@ def operator_of_tensors(
         return tensor.__apply__(operation, (self, other))
 
     return operator
+
+
+def negative_of_tensor(tensor: ArrayLike, record: Callable[..., Any], no_options: ArrayLike) -> Callable[[Any], Any]:
+    """-x of a Tensor."""
+
+    def negative(self: Node) -> Any:
+        if UNUSUAL:
+            return tensor.__apply__(ops.neg, (self,))
+        return record(ops.neg, np.negative(self.array), (self,), no_options)
+
+    return negative
 
 
 def reflected_operator(

@@ -27,6 +27,7 @@ import numpy as np
 from tinygrad_edu.core import broadcasting, ops
 from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.conversion import as_plain_array
+from tinygrad_edu.core.modes import UNUSUAL
 from tinygrad_edu.core.operation import COMPOSED, Composed
 from tinygrad_edu.core.shapes import expand_dims
 from tinygrad_edu.core.targets import (
@@ -89,6 +90,11 @@ class Loss(Composed):
         sample_weight: ArrayLike = None,
         **options: Option,
     ) -> Any:
+        quick = self.quick.get(prediction.__class__)
+        if quick is not None and not (UNUSUAL or options or sample_weight is not None):
+            found = quick(prediction, target, reduction)
+            if found is not None:
+                return found
         prediction, target = as_floats(as_arrays(prediction)), as_arrays(target)
         if "size_average" in options:  # PyTorch's before 0.4.1, in many courses
             reduction = "sum" if options.pop("size_average") is False else reduction

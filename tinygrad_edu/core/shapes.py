@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.operation import array_op, compose
+from tinygrad_edu.core.row_sums import sum_rows
 from tinygrad_edu.errors import DetachedError, OperandError, ShapeError
 
 Axes = int | Sequence[int]
@@ -43,36 +44,35 @@ def inverse(axes: Sequence[int] | None) -> list[int] | None:
 @array_op(vjp=lambda g, _y, x, index: (put(g, index, x.shape),), linear=True)
 def getitem(x: ArrayLike, /, index: Axis) -> Any:
     """x[index]: slices, integers, arrays of integers, boolean masks.  x̄ = 0, plus ȳ at every index it was read."""
+    if index.__class__ is np.ndarray and x.__class__ is np.ndarray and x.ndim > 1 and index.dtype.kind == "i":
+        return x.take(index, 0)  # the same numbers: 32 rows of 27 in 0.3 µs instead of 1.0
     return x[index]
 
 
 @array_op(vjp=lambda g, _y, _x, index, shape: (getitem(g, index),), numpy="-", linear=True)  # np.put writes into x
 def put(x: ArrayLike, /, index: Axis, shape: tuple[int, ...]) -> Any:
     """An array of zeros of that shape, with x added at `index` (twice where it stands twice).  x̄ = ȳ[index]."""
+    if index.__class__ is np.ndarray and index.dtype.kind == "i" and x.size and x.dtype.kind == "f":
+        return sum_entries((index,), x, shape)  # of the rows of a table
     out = np.zeros(shape, dtype=x.dtype)
     parts = [np.asarray(i) if isinstance(i, (list, range)) else i for i in as_tuple(index)]
     kinds = [getattr(i, "dtype", np.dtype(object)).kind for i in parts]
     if is_basic(index) or kinds == ["b"]:
         out[index] = x
     elif x.size and x.dtype.kind == "f" and set(kinds) <= {"i", "u"}:
-        add_entries(out, parts, x)
+        return sum_entries(parts, x, shape)
     else:
         np.add.at(out, index, x)
     return out
 
 
-def add_entries(out: ArrayLike, index: Sequence[Any], x: ArrayLike) -> None:
-    """np.add.at(out, index, x), number by number in the same order: NumPy's loop over rows takes 2 to 4 times as long.
-
-    `index`: an array of whole numbers for each of the first axes of `out`.
-    """
-    sizes = out.shape[: len(index)]
-    rows: Any = 0
-    for i, size in zip(index, sizes, strict=True):
-        rows = rows * size + i.astype(np.intp) % size
-    width = out.size // math.prod(sizes)
-    places = rows if width == 1 else rows.reshape(-1, 1) * width + np.arange(width)
-    np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
+def sum_entries(index: Sequence[Any], x: ArrayLike, shape: tuple[int, ...]) -> Any:
+    """np.add.at of zeros of that shape, x added at `index`: an array of whole numbers for each of the first axes."""
+    count, rows = shape[0], index[0].astype(np.intp)
+    for i, size in zip(index[1:], shape[1:], strict=False):
+        rows = rows * size + i.astype(np.intp) % size  # below 0 where the first is, and then counted from the end
+        count *= size
+    return sum_rows(rows.reshape(-1), x, count, math.prod(shape) // count).reshape(shape)
 
 
 def as_tuple(index: Axis) -> tuple[Any, ...]:
