@@ -36,9 +36,9 @@ class Ran:
 
     @property
     def pictures(self) -> dict[str, str]:
-        from tinygrad_edu.draw.page import fluid
+        from tinygrad_edu.charts.document import shrink_to_frame
 
-        return {name: fluid(text) for name, text in sorted(self.written.items()) if name.endswith(".svg")}
+        return {name: shrink_to_frame(text) for name, text in sorted(self.written.items()) if name.endswith(".svg")}
 
     @property
     def markdown(self) -> str:

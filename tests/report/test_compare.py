@@ -125,8 +125,9 @@ def test_other_suffixes_are_refused(tmp_path, runs):
 def test_a_notebook_gets_a_fluid_svg_and_a_png(runs):
     bundle = tg.compare(runs)._repr_mimebundle_()
     head = bundle["image/svg+xml"].partition(">")[0]
-    assert 'width="100%" style="max-width:' in head
-    assert "height=" not in head
+    assert 'pt" style="' in head
+    assert 'max-width: 100%; height: auto"' in head
+    assert ' height="' not in head
     assert "viewBox=" in head
     assert "<style" not in bundle["image/svg+xml"], "a rule would be for the whole notebook"
     ET.fromstring(bundle["image/svg+xml"])

@@ -35,6 +35,7 @@ SHOWN = {  # a cell, and must there be a picture for notebooks that are not trus
     "playground": ("tg.playground()", False),
     "diagnosis": ("tg.clinic.diagnose(run, X, y, budget_s=3)", False),
     "run": ("run", False),
+    "report": ("tg.report(run, diagnosis=None)", False),
 }
 
 
@@ -85,6 +86,21 @@ def test_what_a_cell_shows_is_not_cut_off(browser, bundles, tmp_path, name):
 
 
 @pytest.mark.filterwarnings("default")
+def test_jupyterlab_which_shows_svg_by_img_keeps_its_size(browser, bundles, tmp_path):
+    """Without a width of its own the picture was as wide as the cell, and its letters twice those of the page."""
+    svgs = [base64.b64encode(bundles[name]["image/svg+xml"].encode()).decode() for name in ("graph", "curves", "plot")]
+    images = "".join(f'<p><img style="max-width: 100%" src="data:image/svg+xml;base64,{svg}"></p>' for svg in svgs)
+    page = tmp_path / "images.html"
+    page.write_text(f"<!DOCTYPE html>{images}", encoding="utf-8")
+    resize(browser, 1800)
+    browser.get(page.as_uri())
+    found = browser.execute_script("return [...document.images].map(e => e.getBoundingClientRect().width)")
+    asked = [float(re.search(r'<svg[^>]* width="([\d.]+)pt"', bundles[name]["image/svg+xml"])[1]) * 96 / 72
+             for name in ("graph", "curves", "plot")]  # fmt: skip
+    assert found == pytest.approx(asked, abs=1)
+
+
+@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", [name for name, (_, picture) in SHOWN.items() if picture])
 def test_where_it_is_not_trusted_there_is_a_picture(bundles, name):
     png = base64.b64decode(bundles[name]["image/png"])
@@ -100,4 +116,6 @@ def test_every_bundle_has_words_and_no_script_of_its_own(bundles):
         assert bundle["text/plain"].strip(), name
         outside = re.sub(r'srcdoc="[^"]*"', "", bundle.get("text/html", ""))
         assert "<script" not in outside, name
+        assert "<iframe" not in outside or "run this cell again" in outside, name
+    assert 'href="out/report.html"' in bundles["report"]["text/html"]
     assert bundles["formula"]["text/latex"].startswith("$")

@@ -19,7 +19,7 @@ import numpy as np
 
 from tinygrad_edu import checks
 from tinygrad_edu.charts.axes import drawable, plain_numbers, thin_points
-from tinygrad_edu.charts.document import document
+from tinygrad_edu.charts.document import document, shrink_to_frame
 from tinygrad_edu.charts.palette import DARK, LIGHT, MARKS, SERIES, variables
 from tinygrad_edu.charts.pictures import ADVICE, HEIGHT, WIDTH, Canvas, picture, style
 from tinygrad_edu.charts.text import clean, shorten
@@ -31,10 +31,9 @@ SUFFIXES = (".svg", ".png", ".pdf", ".html")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))  # told apart without colour too
 WIDEST = 3.3  # inches of a name in the legend, beside its line
 LEGEND_ROW, LEGEND_FRAME, LETTER = 0.195, 0.1, 0.085  # inches of a row of the legend, around it, of a letter in it
-SIZE = re.compile(r' width="([\d.]+pt)" height="[\d.]+pt"')
 # Matplotlib's one rule is for "*": inside a notebook that is the whole page. The picture itself hands it down as well.
 RULE = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
-LINES = "stroke-linejoin: round; stroke-linecap: butt"
+LINES = "stroke-linejoin: round; stroke-linecap: butt; "
 AROUND = (0.66, 0.5, 0.14, 0.34)  # inches left, below, right and above of each panel
 
 
@@ -166,8 +165,7 @@ class Chart:
             return bundle
         name = f'<svg role="img" aria-label="{html.escape(clean(self.summary, 600))}"'
         named = svg[svg.index("<svg") :].replace("<svg", name, 1)
-        fluid = rf' width="100%" style="max-width:\1; {LINES}"'
-        bundle["image/svg+xml"] = SIZE.sub(fluid, RULE.sub("", named, count=1), count=1)
+        bundle["image/svg+xml"] = shrink_to_frame(RULE.sub("", named, count=1), LINES)
         bundle["image/png"] = base64.b64encode(self.picture("png")).decode()
         return bundle
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import checks, packages, whole_files
+from tinygrad_edu.charts.document import shrink_to_frame
 from tinygrad_edu.draw.latex import Latex
-from tinygrad_edu.draw.page import fluid, page
+from tinygrad_edu.draw.page import page
 from tinygrad_edu.draw.render import ADVICE, available, render
 from tinygrad_edu.errors import DrawError
 
@@ -154,7 +155,7 @@ class Drawing:
         svg, png = self.picture("svg"), self.picture("png")
         bundle = {"text/plain": repr(self)}
         if svg and png:
-            bundle |= {"image/svg+xml": fluid(svg.decode()), "image/png": base64.b64encode(png).decode()}
+            bundle |= {"image/svg+xml": shrink_to_frame(svg.decode()), "image/png": base64.b64encode(png).decode()}
         return bundle
 
     def __repr__(self) -> str:

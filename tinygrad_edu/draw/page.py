@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.charts.document import document
+from tinygrad_edu.charts.document import SIZE, document
 from tinygrad_edu.charts.text import clean
 from tinygrad_edu.draw.dot import COLOURS
 
@@ -35,16 +34,6 @@ CONTROLS = """<div class="bar" role="group" aria-label="View">
 <input type="range" id="step" min="0" value="0" aria-label="Step">
 <span class="hint" id="said" role="status"></span>
 </div>"""
-SIZE = re.compile(r'(<svg\b[^>]*?) width="([\d.]+pt)" height="[\d.]+pt"', re.DOTALL)
-
-
-def fluid(svg: str) -> str:
-    """The picture as wide as its frame at most: a fixed width in points is cut off where the frame is narrower.
-
-    >>> fluid('<svg width="300pt" height="20pt" viewBox="0 0 300 20"/>')
-    '<svg width="100%" style="max-width:300pt" viewBox="0 0 300 20"/>'
-    """
-    return SIZE.sub(r'\1 width="100%" style="max-width:\2"', svg, count=1)
 
 
 def page(svgs: Mapping[str, str], title: str, summary: str, story: Mapping[str, Any]) -> str:

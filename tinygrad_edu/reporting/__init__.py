@@ -56,6 +56,7 @@ def report(
     ...     report(run, path=folder + "/xor.html", diagnosis=None).read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
+    from tinygrad_edu.reporting.live_page import WrittenPage
     from tinygrad_edu.reporting.page import page
     from tinygrad_edu.whole_files import replace
 
@@ -65,7 +66,7 @@ def report(
     path = checks.path("path", path, "report")
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, page(record, diagnosis, title).encode())
-    return path
+    return WrittenPage(path)
 
 
 def run_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | None) -> tuple[Any, Record]:

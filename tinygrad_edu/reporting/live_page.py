@@ -5,11 +5,13 @@ from __future__ import annotations
 import html
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tinygrad_edu import checks
 from tinygrad_edu.charts.document import document
@@ -20,7 +22,25 @@ from tinygrad_edu.errors import SettingError
 from tinygrad_edu.whole_files import replace
 
 SCRIPT = re.compile(r"\w+\.js")
+ADVICE = "If nothing is shown above, the notebook is not trusted: run this cell again."  # the frame is taken out there
 FRAME_HEIGHT = 760  # pixels, in a notebook
+
+
+if sys.platform == "win32":
+    from pathlib import WindowsPath as LocalPath
+else:
+    from pathlib import PosixPath as LocalPath
+
+
+class WrittenPage(LocalPath):
+    """The path of a page that was written, which a notebook shows as a link to it.
+
+    >>> WrittenPage("out/report.html")._repr_html_()
+    '<a href="out/report.html" target="_blank">out/report.html</a>'
+    """
+
+    def _repr_html_(self) -> str:
+        return f'<a href="{quote(self.as_posix())}" target="_blank">{html.escape(str(self))}</a>'
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +69,7 @@ class Page:
             raise SettingError(f"cannot save a page as {path.name!r}: the name must end in .html")
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path.resolve(), self.text.encode())
-        return path
+        return WrittenPage(path)
 
     def _repr_html_(self) -> str:
         """A frame that may run the page's script and nothing else: it cannot reach the notebook around it."""
@@ -57,7 +77,8 @@ class Page:
         inside, name = (ascii_html(each) for each in (self.text, self.summary))
         style = f"width: 100%; height: {FRAME_HEIGHT}px; border: 0"
         may = "allow-scripts allow-downloads"
-        return f'<iframe sandbox="{may}" title="{name}" style="{style}" srcdoc="{inside}"></iframe>'
+        frame = f'<iframe sandbox="{may}" title="{name}" style="{style}" srcdoc="{inside}"></iframe>'
+        return f"{frame}<p>{name}. {ADVICE}</p>"
 
     def __repr__(self) -> str:
         return f'<{self.summary}: .save("page.html") writes it>'

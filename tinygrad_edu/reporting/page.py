@@ -118,7 +118,7 @@ def summary(record: Record) -> str:
         numbers = sum(int(getattr(p, "size", 1)) for p in record.model.parameters())
         entries.append(("Model", f"{type(record.model).__name__}, {count(numbers, 'parameter')}"))
     entries += [("Samples", f"{len(record.data[0]):,}")] if record.data is not None else []
-    entries += [("Mode", record.run.how)] if record.run.how else []
+    entries += [("Steps", record.run.how)] if record.run.how else []
     return (
         "<dl>" + "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in entries) + "</dl>"
     )

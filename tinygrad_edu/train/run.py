@@ -140,7 +140,7 @@ class Run:
 
     def __repr__(self) -> str:
         last = f"{self.loss_curve[-1]:.4g}" if self.n_epochs else "none"
-        return f"<Run of {self.n_epochs} epochs, loss {last}, {self.how}: {self.stop_reason}>"
+        return f"<Run of {self.n_epochs} epochs, loss {last}: {self.stop_reason}; {self.how}>"
 
 
 def chart_of(run: Run) -> Chart:
