@@ -56,17 +56,14 @@ def report(
     ...     report(run, path=folder + "/xor.html", diagnosis=None).read_text(encoding="utf-8")[:15]
     '<!DOCTYPE html>'
     """
-    from tinygrad_edu.reporting.live_page import WrittenPage
+    from tinygrad_edu.reporting.live_page import write_file
     from tinygrad_edu.reporting.page import page
-    from tinygrad_edu.whole_files import replace
 
     known, record = run_and_record(run, X, y, histograms)
     if isinstance(diagnosis, str) and diagnosis == "auto":
         diagnosis = diagnosis_of(known, X, y) if record.outputs is None else None
     path = checks.path("path", path, "report")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, page(record, diagnosis, title).encode())
-    return WrittenPage(path)
+    return write_file(path, page(record, diagnosis, title))
 
 
 def run_and_record(run: Any, X: Samples, y: Samples, histograms: Histograms | None) -> tuple[Any, Record]:

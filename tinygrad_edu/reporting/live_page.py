@@ -67,9 +67,7 @@ class Page:
         path = checks.path("path", path, "save")
         if path.suffix.lower() not in (".html", ".htm"):
             raise SettingError(f"cannot save a page as {path.name!r}: the name must end in .html")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path.resolve(), self.text.encode())
-        return WrittenPage(path)
+        return write_file(path, self.text)
 
     def _repr_html_(self) -> str:
         """A frame that may run the page's script and nothing else: it cannot reach the notebook around it."""
@@ -82,6 +80,13 @@ class Page:
 
     def __repr__(self) -> str:
         return f'<{self.summary}: .save("page.html") writes it>'
+
+
+def write_file(path: Path, text: str) -> WrittenPage:
+    """Write a page in one step; missing folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path.resolve(), text.encode())
+    return WrittenPage(path)
 
 
 def ascii_html(text: str) -> str:
