@@ -80,17 +80,33 @@ def test_products_by_tiles_at_their_edges_write_nothing_else(n, k, dtype):
             assert np.isnan(memory[-32:]).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("k", [24, 25, 129, 256, 257, 520])
+def test_a_matrix_that_is_turned_around_panel_by_panel(k, dtype):
+    """Panels of 256 rows and of one or two vectors, the last ones smaller."""
+    tolerance = 1e-13 if dtype is np.float64 else 1e-5
+    for n, m in itertools.product((32, 41, 129), (8, 32, 33, 49)):
+        a, b, memory = normal(n, k, dtype=dtype), normal(m, k, dtype=dtype), np.full(n * m + 64, np.nan, dtype)
+        out = memory[32:-32].reshape(n, m)
+        for left in (a, np.asfortranarray(a)):
+            product(left, b.T, out)
+            np.testing.assert_allclose(out, a @ b.T, rtol=tolerance, atol=k * tolerance)
+            assert np.isnan(memory[:32]).all()
+            assert np.isnan(memory[-32:]).all()
+
+
 @pytest.mark.parametrize("at", [0, 40, 63])
-def test_what_is_not_finite_stays_in_its_row_and_column(at):
-    a, b = normal(24, 150), normal(150, 20)
+@pytest.mark.parametrize(("n", "k", "m"), [(24, 150, 20), (40, 300, 40)])
+def test_what_is_not_finite_stays_in_its_row_and_column(n, k, m, at):
+    a, b = normal(n, k), normal(k, m)
     a[5, at], b[at, 7] = np.nan, np.inf
-    out = np.empty((24, 20))
+    out = np.empty((n, m))
     for left, right in ((a, b), (np.asfortranarray(a), b), (a, np.asfortranarray(b))):
         product(left, right, out)
         finite = np.isfinite(out)
         assert not finite[5].any()
         assert not finite[:, 7].any()
-        assert finite.sum() == 23 * 19
+        assert finite.sum() == (n - 1) * (m - 1)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

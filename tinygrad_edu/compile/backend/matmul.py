@@ -1,9 +1,10 @@
 """The product of two matrices in machine code: BLAS, or something faster if the sizes are small.
 
 Up to 64 multiplications: three loops, which need not wait for a lock of BLAS as two threads do (4·4·2: 56, 47 ns).
-For a·b, aᵀ·b and, with a long inner axis, a·bᵀ: tiles.py, up to 8 million multiplications, for which BLAS on two
-threads gains little or nothing; it takes 1.1 to 1.6 times as long on one.
-For a·bᵀ with a short inner axis, as in a layer with few inputs: panels. BLAS takes 1.1 to 6 times as long up to k = 16.
+For most shapes: tiles.py, up to 8 million multiplications, for which BLAS on two threads gains little or nothing; it
+takes 1.1 to 3 times as long on one.
+For a·bᵀ with a short inner axis where there are no tiles, as in a layer with few inputs: panels. BLAS takes 1.1 to 6
+times as long up to k = 16.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from numba.core import cgutils
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 from tinygrad_edu.compile.backend.llvm_values import alignment as alignment_of
 from tinygrad_edu.compile.backend.llvm_values import cast, everywhere, lanes, register_bytes
-from tinygrad_edu.compile.backend.tiles import SIDE, TILE_ROWS, along, tiles
+from tinygrad_edu.compile.backend.tiles import SIDE, TILE_ROWS, along, tiles, transposed
 
 CHARACTER, SIZE = ir.IntType(8), ir.IntType(64)
 POINTER = CHARACTER.as_pointer()
 SMALL = 64  # multiplications
 SHORT = 16  # the longest inner axis of a product by panels
+# (the longest inner axis, the fewest rows and columns of the result) of a·bᵀ by tiles: what is turned around is used by
+# each row, and half a vector of columns costs as much as a whole one.
+TURNED = ((24, TILE_ROWS, 4), (128, 128, 8), (2**62, 32, 32))
 ROWS = 8  # rows of a panel: as many sums at once as the processor has additions in flight
 ALONE = 2**23  # multiplications, above which two threads of BLAS are quicker than one without it
 DEEP = 1024  # the longest inner axis of a product by tiles
@@ -44,14 +48,17 @@ def product(builder: Builder, a: Matrix, b: Matrix, out: Matrix) -> None:
 
 def ways(builder: Builder, a: Matrix, b: Matrix, work: IRValue) -> Iterator[tuple[Any, Any]]:
     """(the function that writes a product, when it is quicker than BLAS). Tiles need 32 registers."""
-    if not b.in_rows:
-        yield panels, all_of(builder, at_most(builder, a.shape[1], SHORT), at_least(builder, a.shape[0], ROWS))
-    if register_bytes() < 64:
-        return
-    if b.in_rows:
-        yield tiles, fits_tiles(builder, a, work)
-    elif a.in_rows:
-        yield along, is_along(builder, a, b, work)
+    short = all_of(builder, at_most(builder, a.shape[1], SHORT), at_least(builder, a.shape[0], ROWS))
+    if register_bytes() >= 64:
+        if b.in_rows:
+            yield tiles, fits_tiles(builder, a, work)
+        else:
+            yield transposed, is_turned(builder, a, b, work)
+            yield panels, short
+        if a.in_rows and not b.in_rows:
+            yield along, is_along(builder, a, b, work)
+    elif not b.in_rows:
+        yield panels, short
 
 
 def in_turn(builder: Builder, choices: Sequence[tuple[Any, Any]], a: Matrix, b: Matrix, out: Matrix) -> None:
@@ -69,10 +76,26 @@ def in_turn(builder: Builder, choices: Sequence[tuple[Any, Any]], a: Matrix, b: 
 
 def fits_tiles(builder: Builder, a: Matrix, work: IRValue) -> Any:
     """Whole tiles but for a quarter, and no more than one thread does best."""
-    n, k = a.shape
-    even = builder.icmp_signed("==", builder.srem(n, SIZE(TILE_ROWS)), SIZE(0))
-    rows = all_of(builder, at_least(builder, n, TILE_ROWS), builder.or_(even, at_least(builder, n, 3 * TILE_ROWS)))
-    return all_of(builder, rows, at_most(builder, k, DEEP), at_most(builder, work, ALONE))
+    whole = whole_tiles(builder, a.shape[0])
+    return all_of(builder, whole, at_most(builder, a.shape[1], DEEP), at_most(builder, work, ALONE))
+
+
+def whole_tiles(builder: Builder, rows: IRValue) -> Any:
+    even = builder.icmp_signed("==", builder.srem(rows, SIZE(TILE_ROWS)), SIZE(0))
+    return all_of(
+        builder, at_least(builder, rows, TILE_ROWS), builder.or_(even, at_least(builder, rows, 3 * TILE_ROWS))
+    )
+
+
+def is_turned(builder: Builder, a: Matrix, b: Matrix, work: IRValue) -> Any:
+    """One of the three shapes for which turning b around is worth it."""
+    (n, k), m = a.shape, b.shape[1]
+    shapes = [
+        all_of(builder, at_most(builder, k, depth), at_least(builder, n, rows), at_least(builder, m, columns))
+        for depth, rows, columns in TURNED
+    ]
+    worth = functools.reduce(builder.or_, shapes)
+    return all_of(builder, whole_tiles(builder, n), worth, at_most(builder, work, ALONE))
 
 
 def is_along(builder: Builder, a: Matrix, b: Matrix, work: IRValue) -> Any:
