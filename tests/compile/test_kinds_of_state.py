@@ -153,3 +153,18 @@ def test_a_special_method(name, kind):
     setup = special(name, kind)
     assert never_stale(setup, "S[0] = 5.0", 1.0)
     assert never_stale(setup, f"A.{name} = lambda self, *_: {METHODS[name][1].replace('S', '[5.0]')}", 1.0)
+
+
+def test_a_class_whose_metaclass_has_no_hash_is_looked_into():
+    class Unhashable(type):
+        def __eq__(cls, other):
+            return cls is other
+
+    class Counter(metaclass=Unhashable):
+        def __init__(self):
+            self.n = 0
+
+    counter = Counter()
+    state = PythonState(counter=counter)
+    counter.n += 1
+    assert state.first_change() == "counter.n"

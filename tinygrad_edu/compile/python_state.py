@@ -17,6 +17,7 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Callable, Container, Iterator
+from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
@@ -28,6 +29,7 @@ from tinygrad_edu.compile.ir.node import Traced
 from tinygrad_edu.compile.user_code import (
     ATOMS,
     ENVIRONMENT,
+    ask_once,
     attribute_space,
     closed_over,
     holds_attributes,
@@ -48,8 +50,6 @@ MOST = 20_000  # things that are noted; with more, the run is eager
 RANDOM: tuple[Any, ...] = (np.random.mtrand._rand, random._inst)  # the generators that everyone shares
 TORCH = "the random numbers of torch"
 SHARED = ("the random numbers of numpy.random", "the module random", TORCH)  # their names, in the same order
-
-
 ABSENT = object()  # differs from everything
 
 
@@ -94,7 +94,7 @@ class PythonState:
         self.of_torch()
         while places and not self.opaque:
             name, x = places.pop()
-            if not isinstance(x, ATOMS) and id(x) not in self.seen:
+            if not is_atom(type(x)) and id(x) not in self.seen:
                 self.seen[id(x)] = x  # kept alive, so that its number stays its own
                 places += self.inside(name, x)
                 if len(self.kept) > MOST:
@@ -123,10 +123,9 @@ class PythonState:
 
     def inside(self, name: str, x: Any) -> Iterator[tuple[str, Any]]:
         """The things that one leads to, by name; notes what can change in it."""
-        for kinds, look in LOOKS:
-            if isinstance(x, kinds):
-                yield from look(self, name, x)
-                break
+        look = look_of(type(x))
+        if look is not None:
+            yield from look(self, name, x)
         else:
             if hasattr(type(x), "__next__"):
                 self.opaque = f"{name} is an iterator ({type(x).__name__}), which moves on with each step"
@@ -298,7 +297,7 @@ class PythonState:
             self.caches.append(x)
         return iter(())
 
-    def of_names(self, space: dict[str, Any], names: set[str]) -> Iterator[tuple[str, Any]]:
+    def of_names(self, space: dict[str, Any], names: AbstractSet[str]) -> Iterator[tuple[str, Any]]:
         """The globals of these names; of the user's own modules among them, their attributes of these names."""
         if (id(space), frozenset(names)) in self.spaces:
             return
@@ -337,3 +336,14 @@ LOOKS: list[tuple[Any, Callable[..., Iterator[tuple[str, Any]]]]] = [
     (type(lru_cache(len)), PythonState.of_cache),
     (ModuleType, lambda state, name, x: iter(())),
 ]
+
+
+@ask_once
+def look_of(kind: type) -> Callable[..., Iterator[tuple[str, Any]]] | None:
+    """How to look into things of this class; None where nothing is known to be in them."""
+    return next((look for kinds, look in LOOKS if issubclass(kind, kinds)), None)
+
+
+@ask_once
+def is_atom(kind: type) -> bool:
+    return issubclass(kind, ATOMS)

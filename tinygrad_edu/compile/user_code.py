@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dis import HAVE_ARGUMENT, Instruction, get_instructions, opmap, stack_effect
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -40,6 +42,20 @@ HOLDERS = {"argparse", "collections", "queue", "types", "_thread"}  # whose obje
 OPEN = {"numpy", "scipy", "sklearn"}  # and all modules of these
 
 
+def ask_once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A question about a class, answered once for each; a class of a metaclass without a hash is asked each time."""
+    kept = functools.lru_cache(512)(function)
+
+    def ask(kind: Any) -> Any:
+        try:
+            return kept(kind)
+        except TypeError:
+            return function(kind)
+
+    return ask
+
+
+@functools.lru_cache(4096)
 def is_foreign(name: str | None) -> bool:
     """Is a module of this name the user's own, so that its code may keep state?
 
@@ -60,7 +76,7 @@ def own(kind: type) -> dict[str, Any]:
     return {k: x for k, x in vars(kind).items() if not (k.startswith("__") and k.endswith("__")) or k == "__call__"}
 
 
-def select(space: dict[str, Any], names: set[str]) -> dict[str, Any]:
+def select(space: dict[str, Any], names: AbstractSet[str]) -> dict[str, Any]:
     """The globals of these names that are there."""
     return {each: space[each] for each in sorted(names & space.keys())}
 
@@ -71,9 +87,13 @@ def names_in(code: CodeType) -> set[str]:
     return set(code.co_names).union(*inner)
 
 
-def words_in(code: CodeType) -> set[str]:
-    """The names in a function's code, texts that may be names of attributes, and what it does without a name."""
-    return names_in(code).union(doings_of(code), *map(texts_in, code.co_consts))
+@functools.lru_cache(4096)
+def words_in(code: CodeType) -> frozenset[str]:
+    """The names in a function's code, texts that may be names of attributes, and what it does without a name.
+
+    It is asked for each function of a model at each look at its state, and takes 0.1 ms.
+    """
+    return frozenset(names_in(code).union(doings_of(code), *map(texts_in, code.co_consts)))
 
 
 EQUAL = {"__eq__", "__hash__"}
@@ -128,7 +148,7 @@ def texts_in(x: Any) -> set[str]:
     return set(parts) if all(map(str.isidentifier, parts)) else set()
 
 
-def modules_of(words: set[str]) -> list[ModuleType]:
+def modules_of(words: AbstractSet[str]) -> list[ModuleType]:
     """The user's own modules of these names: `import counts` in a function's body, sys.modules["counts"]."""
     found = [sys.modules.get(each) for each in sorted(words - {"builtins"}) if is_foreign(each)]
     return [each for each in found if isinstance(each, ModuleType)]
@@ -189,8 +209,13 @@ def attribute_space(x: ArrayLike) -> dict[str, Any]:
 
 def holds_attributes(x: ArrayLike) -> bool:
     """Does it have attributes in which the user's code may keep numbers?"""
-    kind = type(x)
-    if isinstance(x, (type, FunctionType, MethodType, ModuleType)):
+    return have_attributes(type(x))  # type: ignore[no-any-return]
+
+
+@ask_once
+def have_attributes(kind: type) -> bool:
+    """Do objects of this class?"""
+    if issubclass(kind, (type, FunctionType, MethodType, ModuleType)):
         return False
     if kind.__module__ in HOLDERS or kind.__module__.partition(".")[0] in OPEN:
         return True
@@ -234,6 +259,8 @@ def same(a: ArrayLike, b: ArrayLike) -> bool:
             return False
         return same(a.tolist(), b.tolist()) if a.dtype.kind == "O" else a.tobytes() == b.tobytes()
     if isinstance(a, (list, tuple)):
+        if set(map(type, a)) == {int} == set(map(type, b)):
+            return bool(a == b)  # the 625 numbers of a generator of `random`, in a twentieth of the time
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, Mapping):
         return a.keys() == b.keys() and all(same(x, b[key]) for key, x in a.items())

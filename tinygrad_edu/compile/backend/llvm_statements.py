@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import weakref
 from collections.abc import Callable, Container, Iterable
 from itertools import count
@@ -305,8 +306,12 @@ def agree(scopes: list[dict[str, Any]]) -> dict[str, Any]:
     return {name: slot for name, slot in scopes[0].items() if all(s.get(name) is slot for s in scopes)}
 
 
+@functools.lru_cache(256)
 def understands(text: str) -> bool:
-    """Is everything in a module's functions in the language? Rules that depend on types are not checked."""
+    """Is everything in a module's functions in the language? Rules that depend on types are not checked.
+
+    A model of the user's own is traced anew by each `fit`, mostly to the same text, and this is a third of that time.
+    """
     program = Text(text)
     known = program.functions.keys() | program.constants.keys() | WORDS.keys()
     statements = [x for function in program.functions.values() for x in function.body]
