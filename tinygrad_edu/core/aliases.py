@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-ArrayLike = Any  # a number, an array, nested lists, a Value, a Tensor, what a trace records: an operand
-Node = Any  # a Value or a Tensor, in modules that stand below both
-Axis = Any  # an axis, several, or None for all; in some functions also an index or a shape
+# a number, an array, nested lists, a Value, a Tensor or a node of a trace: anything an operation accepts
+ArrayLike = Any
+Node = Any  # a Value or a Tensor, for modules below both in the import order
+Axis = Any  # one axis, several axes, or None for all; for some functions also an index or a shape
 Option = Any  # one option of an operation, as NumPy's functions take them
-Samples = Any  # one row for each sample: an array, nested lists, a data frame; also weights of samples
+Samples = Any  # one row per sample: an array, nested lists or a data frame; also one weight per sample
 State = Any  # the state of a recurrent layer: an array, or a tuple of several
 Dtype = Any  # a dtype as NumPy takes it: "float32", np.float32, None
-Model = Any  # a Module of ours, a network of PyTorch or Keras, or an estimator
+Model = Any  # one of our Modules, a network of PyTorch or Keras, or an estimator

@@ -8,7 +8,7 @@ from typing import Any, cast
 from tinygrad_edu import checks
 from tinygrad_edu.errors import OperandError, SettingError
 
-INSTEAD = {  # options of JAX's transforms: why they have no place here
+INSTEAD = {  # options of JAX's transforms that do not exist here, and why
     "holomorphic": "all numbers here are real: take the real and the imaginary part as two arguments",
     "allow_int": "whole numbers have no gradient: leave the argument out of argnums",
     "reduce_axes": "sum over the axes in the function",

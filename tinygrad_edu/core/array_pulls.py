@@ -95,7 +95,7 @@ def find_stretched_axes(shape: Shape, narrow: Shape) -> tuple[Shape, bool]:
     return axes, tuple(n for i, n in enumerate(shape) if i not in axes) != narrow
 
 
-# elementwise operations of two: a parent may be a Tensor, a plain number or an array
+# binary elementwise operations: a parent may be a Tensor, a plain number or an array
 
 
 def pull_add(x: Node, g: Array) -> Contributions:
@@ -139,11 +139,12 @@ def pull_pow(x: Node, g: Array) -> Any:
     base, n = x.parents
     if n.__class__ is not float and n.__class__ is not int:
         return None
-    power = np.power(base.array, np.float64(n - 1.0 if n != 0.0 else 0.0))  # in float64 beside float32, as in the row
+    # float64 exponent even for float32 arrays, as in the table's own rule
+    power = np.power(base.array, np.float64(n - 1.0 if n != 0.0 else 0.0))
     return [(base, fit_to_array(g * (n * power), base.array))]
 
 
-# elementwise operations of one: what they read is there, and the result has its parent's shape and dtype
+# unary elementwise operations: the arrays they need are at hand, and the result has its parent's shape and dtype
 
 
 def unary(slope: Callable[[Array, Array, Array], Any]) -> Callable[..., Any]:
@@ -158,7 +159,8 @@ def unary(slope: Callable[[Array, Array, Array], Any]) -> Callable[..., Any]:
 
 def through_tanh(g: Array, y: Array, _: Array) -> Any:
     slope = y * y
-    if slope.__class__ is not np.ndarray:  # of no axes NumPy makes a number, which has no memory to write into
+    # for arrays without axes NumPy returns a scalar, which cannot be written in place
+    if slope.__class__ is not np.ndarray:
         return g * (1.0 - slope)
     np.subtract(1.0, slope, slope)
     return np.multiply(g, slope, slope)
@@ -258,7 +260,7 @@ def pull_sum(x: Node, g: Array) -> Contributions:
     return [(p, filled)]
 
 
-LARGE = 65_536  # numbers
+LARGE = 65_536  # entries; above this the gradient is a broadcast view, not a filled array
 
 
 @functools.lru_cache(1024)

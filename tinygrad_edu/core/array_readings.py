@@ -20,9 +20,9 @@ from tinygrad_edu.core.aliases import ArrayLike, Option
 from tinygrad_edu.core.modes import UNUSUAL
 from tinygrad_edu.core.readings import bind
 
-PACKAGE = __name__.rpartition(".")[0]  # functions of this room are read anew; those of others are left as they are
-BOUND: dict[Any, Any] = {}  # by function and by module
-BEGUN: dict[Any, Any] = {}  # the same, before all names that they read are bound
+PACKAGE = __name__.rpartition(".")[0]  # functions of this package are rebound for arrays; all others stay as they are
+BOUND: dict[Any, Any] = {}  # what is bound already, by function and by module
+BEGUN: dict[Any, Any] = {}  # functions being bound: not all the names they read are bound yet
 BINDING = threading.RLock()
 
 
@@ -62,10 +62,10 @@ def bind_for_arrays(function: Any) -> Any:
 
 def bind_function(function: types.FunctionType) -> Any:
     """The same code with its global names bound for arrays."""
-    names: dict[str, Any] = {"__builtins__": builtins}  # some of NumPy's C code looks for them by this name
+    names: dict[str, Any] = {"__builtins__": builtins}  # some of NumPy's C code looks up the builtins under this name
     made = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
     made.__kwdefaults__ = function.__kwdefaults__
-    BEGUN[function] = made  # a function that calls itself finds this one
+    BEGUN[function] = made  # so that a function that calls itself finds this version
     given = function.__globals__
     names.update({name: for_arrays(given[name]) for name in global_names(function.__code__) if name in given})
     return made

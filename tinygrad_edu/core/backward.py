@@ -28,9 +28,9 @@ from tinygrad_edu.errors import (
     warn_forgotten,
 )
 
-Node = Any  # a Tensor; named so here because tensor.py stands above this file
+Node = Any  # a Tensor; an alias, because tensor.py imports this file
 Contributions = list[tuple[Node, Any]]
-LARGE = 4096  # numbers
+LARGE = 4096  # entries; below this a new array is cheaper than working in place
 
 
 def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
@@ -52,7 +52,8 @@ def backward(root: Node, grad: ArrayLike, retain_graph: bool) -> None:
     with ACCUMULATING:
         spent = [x for x in found if not x.parents and is_forgotten(x.gradient, x.spent)]
         if spent:
-            warn_forgotten(spent, stacklevel=5)  # one level is the check that grad has one name
+            # 5 instead of 4: the check for second names of arguments (`grad`, `gradient`) adds a level
+            warn_forgotten(spent, stacklevel=5)
         while found:
             x, g = found.popitem()
             alone = sys.getrefcount(g) <= ALONE
@@ -115,7 +116,7 @@ def pull(x: Node, g: Node) -> Contributions:
     """(parent, contribution) for each parent that requires one: the chain rule at one node, on arrays."""
     operation, kind = x.op, x.__class__
     arrays = [p.array if p.__class__ is kind else p for p in x.parents]
-    if isinstance(operation, Operation):  # not `__class__ is`: a user's own operation is a subclass
+    if isinstance(operation, Operation):  # isinstance, not `__class__ is`: a user's own operation is a subclass
         partials = operation.partials_on_arrays(x.array, arrays)
         found = []
         for p, d in zip(x.parents, partials):  # noqa: B905  (`strict` would cost 60 ns)
@@ -174,13 +175,15 @@ def contributions(
         found = operation.vjp(g, y, *inputs, **options)
         if operation.careful and any(has_nan(getattr(x, "array", x)) for x in found):
             found = operation.careful(g, y, *inputs, **options)
-        if hasattr(g, "array") or np.any(g):  # of a Tensor that is 0 the derivative is not 0
+        # a gradient that is a Tensor is never cut off at 0: its own derivative need not be 0
+        if hasattr(g, "array") or np.any(g):
             return found
-        return [x if x is None else np.zeros_like(x) for x in found]  # even beside NaN
+        # a zero gradient gives 0 even where the derivative is NaN
+        return [x if x is None else np.zeros_like(x) for x in found]
     assert operation.partials is not None
     try:
         partials = operation.partials(y, *inputs)
-    except ArithmeticError:  # of plain numbers
+    except ArithmeticError:  # the inputs are plain Python numbers, for which 1/0 raises; NumPy's give inf
         partials = operation.partials(y, *map(of_numpy, inputs))
     flat = flat_inputs(operation)
     return [np.zeros_like(getattr(g, "array", g)) if i in flat else times(g, d) for i, d in enumerate(partials)]
@@ -196,7 +199,8 @@ def times(g: Node, partial: ArrayLike) -> Any:
         return product
     if not hasattr(product, "array"):
         return ops.where(g == 0.0, 0.0, product)
-    infinite = ops.not_equal(partial * 0.0, 0.0)  # where it is not, the product can be differentiated by g, 0 or not
+    # where the partial is finite, the product can be differentiated with respect to g even if g is 0
+    infinite = ops.not_equal(partial * 0.0, 0.0)
     return g * ops.where(ops.equal(g, 0.0) * infinite, 0.0, partial)
 
 

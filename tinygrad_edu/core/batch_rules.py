@@ -19,10 +19,11 @@ from tinygrad_edu.core.operation import ArrayOperation
 from tinygrad_edu.core.shapes import concatenate, getitem, reshape, stack
 from tinygrad_edu.errors import TraceError
 
-Sample = Any  # a Batched; named so here because batched.py stands above this file
+Sample = Any  # a Batched; an alias, because batched.py imports this file
 Rule = Callable[..., Any]
 RULES: dict[str, Rule] = {}
-LAST_TWO = ("inv", "pinv", "det", "log_abs_det", "lower_factor", "eigen_columns", "singular_rows")  # stacks as they are
+# these work on the last two axes, so a stack of samples can be passed as it is
+LAST_TWO = ("inv", "pinv", "det", "log_abs_det", "lower_factor", "eigen_columns", "singular_rows")
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -98,7 +99,8 @@ def normalize_batch(
 
 @rule("cumsum", "cumprod")
 def running(operation: ArrayOperation, xs: Sequence[Sample], options: Mapping[str, Any], size: ArrayLike) -> Any:
-    if options["axis"] is None or (not xs[0].ndim and options["axis"] in (0, -1)):  # NumPy's row of one number
+    # NumPy treats a single number as a row of one
+    if options["axis"] is None or (not xs[0].ndim and options["axis"] in (0, -1)):
         return operation(reshape(xs[0].inner, (size, xs[0].size)), axis=1)
     return operation(xs[0].inner, axis=axes_of(xs[0], options["axis"])[0] + 1)
 
@@ -114,7 +116,7 @@ def reshape_batch(operation: ArrayOperation, xs: Sequence[Sample], options: Mapp
             known = known * (1 if n == -1 else n)
         shape = tuple(xs[0].size // known if n == -1 else n for n in shape)
     if shape == xs[0].shape:
-        return xs[0].inner  # without a graph a view is copied
+        return xs[0].inner  # without recording, reshape would copy what is only a view
     return operation(xs[0].inner, (size, *shape))
 
 
@@ -200,7 +202,8 @@ def multiply_batch(
     right = with_axis(b, -1) if b.ndim == 1 else b
     rank = max(left.ndim, right.ndim)
     first, second = align(left, rank), align(right, rank)
-    y = first * second if left.shape[-1] == 1 else operation(first, second)  # columns times rows: 20 times as fast
+    # column times row as an elementwise product is 20 times as fast as matmul
+    y = first * second if left.shape[-1] == 1 else operation(first, second)
     kept = [n for i, n in enumerate(np.shape(y)) if not (
         (i == len(np.shape(y)) - 2 and a.ndim == 1) or (i == len(np.shape(y)) - 1 and b.ndim == 1))]  # fmt: skip
     return y if a.ndim > 1 and b.ndim > 1 else reshape(y, tuple(kept))

@@ -45,7 +45,7 @@ def numpys_words_taken_off() -> Iterator[None]:
 
 class _Levels(threading.local):
     def __init__(self) -> None:
-        self.open: list[tuple[Any, Any]] = []  # for each active vmap: the trace around it, and the number of samples
+        self.open: list[tuple[Any, Any]] = []  # per active vmap: (the trace around it, the number of samples)
 
 
 LEVELS = _Levels()
@@ -78,7 +78,7 @@ class Batched(Tensor):
 
     __slots__ = ("common", "inner", "level")
 
-    of_samples = True  # for code that holds the class alone, as in MODES.tensor_trace
+    of_samples = True  # tells code that sees only the class, as in MODES.tensor_trace, that this is a vmap
 
     inner: Any
     common: bool
@@ -150,7 +150,8 @@ class Batched(Tensor):
     @staticmethod
     def derivatives(root: Node, inputs: Sequence[Any], seed: Node) -> list[Any]:
         """seed·∂root/∂input for each sample, as further nodes."""
-        parents = own_parents if is_sample(root) else wanting  # vmap(pull) after y, pull = vjp(f, x) outside
+        # a root from outside: vmap(pull), where pull = vjp(f, x) was made before
+        parents = own_parents if is_sample(root) else wanting
         order = topological(root, parents)
         needed: set[Any] = set(inputs)
         for x in order:
@@ -203,7 +204,7 @@ class Batched(Tensor):
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     def __array_function__(self, function: Any, types: ArrayLike, arguments: ArrayLike, options: Option) -> Any:
-        fills = function in WITHOUT_NUMBERS  # of a mask too, in the dtype that is asked for
+        fills = function in WITHOUT_NUMBERS  # these fill boolean arrays too, so they keep the dtype asked for
         asked = {name: x for name, x in options.items() if fills or name != "dtype" or np.dtype(x).kind != "f"}
         return call_function(function, arguments, asked)
 
@@ -260,13 +261,13 @@ def contributions(x: Tensor, g: Node) -> Sequence[Any]:
     """g·∂x/∂parent for each parent; None where it is 0."""
     if x.op is None:
         return []
-    if x.__class__ is Tensor:  # of arrays that somebody may have written to since
+    if x.__class__ is Tensor:  # somebody may have written to its array in the meantime
         refuse_changed(x)
     if isinstance(x.op, ArrayOperation):
         return x.op.vjp(g, x, *x.parents, **x.options)
     if x.op.partials is None:
         return [None] * len(x.parents)
-    singular = x.op.domain is not EVERYWHERE  # its derivative may be infinite: 0 stays 0, as everywhere
+    singular = x.op.domain is not EVERYWHERE  # where the derivative may be infinite, a gradient of 0 stays 0
     return [times(g, d, singular) for d in x.op.partials(x, *x.parents)]
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-SMALL = 16_384  # bytes up to which CRC-32 is faster than the fixed cost of the sums, 4 µs
-BLOCK = 16_384  # pieces of 32 bits: a block, its weights and the products fit into a core's second-level cache (320 kB)
+SMALL = 16_384  # bytes; up to here CRC-32 takes less than the 4 µs overhead of the block sums
+# 32-bit words; a block, its weights and their products fit into the second-level cache of a core (320 kB)
+BLOCK = 16_384
 
 
 def checksum(array: Array) -> int:

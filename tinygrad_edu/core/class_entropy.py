@@ -44,7 +44,7 @@ def exponentials(z: ArrayLike, index: ArrayLike) -> Any:
     square = float(np.vdot(largest, largest))
     if square - square != 0.0:
         return None
-    shifted = np.subtract(z, largest, order="C")  # whose flat form is a view, whatever the order of z
+    shifted = np.subtract(z, largest, order="C")  # in C order, so that its flat form is a view whatever the order of z
     powers = np.exp(shifted)
     at = np.arange(0, powers.size, z.shape[-1])
     at += index.reshape(-1)
@@ -69,7 +69,8 @@ def form_on_tensors(record: Callable[..., Any]) -> Callable[..., Any]:
         ):
             return None
         index = classes.astype(np.intp, order="C")
-        if np.maximum.reduce(index.view(np.uintp), None) >= x.shape[-1]:  # one below 0 is a large number there
+        # read as unsigned, a negative class number is a huge one
+        if np.maximum.reduce(index.view(np.uintp), None) >= x.shape[-1]:
             return None
         found = exponentials(x, index)
         if found is None:

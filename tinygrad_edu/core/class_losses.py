@@ -84,7 +84,7 @@ def of_rows(
         each = -broadcasting.sum(weighted(logs, smooth * weight), axis=-1)
         counts = broadcasting.sum(target * weight, axis=-1)
         counts = counts if kept is None else counts * kept
-        counts = counts if numbered else None  # for probabilities the mean is over the rows
+        counts = counts if numbered else None  # with probabilities as targets the mean is over the rows
     return (each if kept is None else ops.where(kept > 0.0, each, 0.0)), counts
 
 
@@ -113,7 +113,7 @@ def of_class_numbers(
 
 def picker(logs: ArrayLike, target: ArrayLike) -> Any:
     """The function that takes each row's entry for its class; None for Values, whose pictures show the targets."""
-    if hasattr(logs, "rows_of"):  # a trace: its targets are rows of truths
+    if hasattr(logs, "rows_of"):  # in a trace the targets are boolean rows (True at the class)
         return lambda x: broadcasting.sum(ops.where(target, x, 0.0), axis=-1)
     if not are_class_numbers(target) or getattr(logs, "dtype", None) != float_dtype(logs):
         return None
@@ -152,7 +152,7 @@ def kl_div(prediction: ArrayLike, target: ArrayLike, log_target: bool = False) -
     numbers = plain_numbers(target)
     if numbers is not None:
         refuse_targets("kl_div", numbers, numbers < 0.0, "is no probability: logarithms need log_target=True")
-    some = target != 0.0  # the logarithm of one below 0, which a trace cannot refuse, is NaN
+    some = target != 0.0  # log of a negative target gives NaN; in a trace it cannot be refused
     return ops.where(some, target * (ops.log(ops.where(some, target, 1.0)) - prediction), 0.0)
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import gc
 
 LARGE = 50_000  # nodes
-WAIT, EACH = 2_000_000, 4  # new objects until a collection of older ones, at most and for each node
+WAIT, EACH = 2_000_000, 4  # new objects before older ones are collected again: at most in all, and per node
 
 
 def spare_older(nodes: int) -> None:

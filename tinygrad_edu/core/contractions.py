@@ -237,7 +237,7 @@ def convolve(a: ArrayLike, v: ArrayLike, mode: str = "full") -> Any:
         raise OperandError(f'convolve(mode={mode!r}): the modes are "full", "same" and "valid"')
     a, v = (a, v) if np.shape(a)[0] >= np.shape(v)[0] else (v, a)
     n, m = np.shape(a)[0], np.shape(v)[0]
-    # Shift each row of the table of products one place further: pad by one column, then reshape to rows shorter by one.
+    # Shift row i of the table of products by i places: pad with columns, then reshape to rows that are one shorter.
     table = ravel(pad(outer(v, a), ((0, 0), (0, m))))
     y = sum_products(reshape(getitem(table, slice(0, m * (n + m - 1))), (m, n + m - 1)), axis=0)
     if mode == "full":
@@ -263,7 +263,8 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
     xs[-1] = reshape(xs[-1], (*np.shape(xs[-1]), 1)) if np.ndim(xs[-1]) == 1 else xs[-1]
     sizes = [np.shape(xs[0])[0], *(np.shape(x)[1] for x in xs)]
     best: dict[tuple[int, int], tuple[int, int]] = {(i, i): (0, i) for i in range(len(xs))}
-    for width in range(1, len(xs)):  # the cheapest way for each piece of the chain, short ones first
+    # cheapest order for each part of the chain, shortest parts first (dynamic programming)
+    for width in range(1, len(xs)):
         for i in range(len(xs) - width):
             j = i + width
             best[i, j] = min(

@@ -19,7 +19,7 @@ from tinygrad_edu.core.aliases import ArrayLike, Axis
 from tinygrad_edu.core.operation import array_op
 from tinygrad_edu.core.windows import places, span_of, view_of_windows, window_counts
 
-CHUNK = 2**19  # bytes of columns that are made at once: they stay in the cache until the product has read them
+CHUNK = 2**19  # bytes of unfolded columns made at a time: they stay in the cache until the product has read them
 
 
 @array_op(
@@ -82,7 +82,7 @@ def conv_transpose(
     """
     counts, size, channels = x.shape[2:], w.shape[2:], w.shape[1] * groups
     shape = shape or span_of(size, counts, stride, dilation)
-    # With the batch as the last axis, the numbers to add for one place of the kernel are one long row.
+    # With the batch as the last axis, the numbers added for one kernel position are contiguous.
     given = np.moveaxis(x, (0, 1), (-2, -1)).reshape(-1, groups, len(w) // groups).swapaxes(0, 1)
     weight = w.reshape(groups, len(w) // groups, *w.shape[1:])
     out = np.zeros((*shape, len(x), channels), np.result_type(x, w))

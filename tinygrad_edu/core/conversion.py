@@ -33,7 +33,7 @@ def float_array(data: ArrayLike, dtype: Option = None) -> Array:
 def is_float(dtype: Option) -> bool:
     try:
         return np.dtype(dtype) in FLOATS
-    except TypeError:  # NumPy has no such dtype
+    except TypeError:  # not one of NumPy's dtypes
         return False
 
 
@@ -46,7 +46,7 @@ def dtype_asked(caller: str, target: ArrayLike, device: Option, dtype: Option) -
             )
     if dtype is None:
         dtype = target if isinstance(target, type) else getattr(target, "dtype", target)
-    text = str(dtype)  # PyTorch's own print as torch.float32
+    text = str(dtype)  # PyTorch's dtypes print as torch.float32
     return None if dtype is None or text.split(":")[0] == "cpu" else text[6:] if text.startswith("torch.") else dtype
 
 

@@ -15,9 +15,9 @@ from tinygrad_edu.core.aliases import Node
 from tinygrad_edu.core.graph import topological
 from tinygrad_edu.errors import GraphError
 
-reduce_object: Any = object.__reduce_ex__  # what Python itself says of an object
-BEFORE = 2**62  # ticks; what is read from a pickle was made before all that this process makes, and in its old order
-STEPS_OF_PICKLE = 4  # of Python's recursion limit for each node, at least
+reduce_object: Any = object.__reduce_ex__  # Python's default, on which `pickle_node` and the copies build
+BEFORE = 2**62  # ticks; nodes read from a pickle get ticks before all of this process, in their old order
+STEPS_OF_PICKLE = 4  # pickle uses at least this many levels of Python's recursion limit per node
 
 
 def copy_node(node: Node, memo: dict[int, Any]) -> Any:
@@ -56,7 +56,7 @@ def pickle_node(node: Node, protocol: Any) -> Any:
     most = sys.getrecursionlimit() // STEPS_OF_PICKLE
     for side in (0, -1):
         x, depth = node, 0
-        while depth <= most and getattr(x, "parents", None):  # constants have none
+        while depth <= most and getattr(x, "parents", None):  # constants have no parents
             x, depth = x.parents[side], depth + 1
         if depth > most:
             raise GraphError(

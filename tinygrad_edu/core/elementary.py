@@ -13,7 +13,7 @@ import math
 
 from tinygrad_edu.core.operation import op
 
-PIECES = ([(-3.0, -0.3)], [(0.3, 3.0)])  # both sides of a kink at 0
+PIECES = ([(-3.0, -0.3)], [(0.3, 3.0)])  # intervals on both sides of a kink at 0
 POSITIVE = ([(0.3, 3.0)],)
 
 # arithmetic

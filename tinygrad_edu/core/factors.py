@@ -23,7 +23,7 @@ from tinygrad_edu.core.shapes import concatenate, expand_dims, getitem, reshape,
 from tinygrad_edu.core.whole_numbers import as_floats
 from tinygrad_edu.errors import OperandError, ShapeError
 
-# factors of symmetric matrices; as in NumPy, only the lower triangle is read
+# factorizations of symmetric matrices; as in NumPy, only the lower triangle is read
 
 
 def mirror(x: ArrayLike, lower: bool = True) -> Any:
@@ -43,7 +43,7 @@ def cholesky_vjp(g: ArrayLike, y: ArrayLike) -> Any:
     inner = tril(swap_last_axes(y) @ g)
     inner = inner - 0.5 * (inner * np.eye(np.shape(y)[-1]))
     left = solve(swap_last_axes(y), inner)  # L⁻ᵀ·Φ
-    whole = swap_last_axes(solve(swap_last_axes(y), swap_last_axes(left)))  # ·L⁻¹
+    whole = swap_last_axes(solve(swap_last_axes(y), swap_last_axes(left)))  # L⁻ᵀ·Φ·L⁻¹
     return 0.5 * (whole + swap_last_axes(whole))
 
 

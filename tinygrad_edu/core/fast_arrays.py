@@ -24,7 +24,7 @@ from tinygrad_edu.core.ops import gelu
 from tinygrad_edu.core.reductions import exp_shares, log_shares, log_softmax, mean, softmax
 from tinygrad_edu.core.shapes import concatenate, getitem, reshape, stack, transpose
 
-PLAIN = (int, slice, type(None), type(Ellipsis))  # what in an index cannot be written to later
+PLAIN = (int, slice, type(None), type(Ellipsis))  # types in an index that cannot change later
 
 
 def install_for_arrays(
@@ -73,7 +73,7 @@ def one_option(
         try:
             y = function(x.array, value)
         except (ValueError, IndexError, TypeError):
-            return row.call((x, value), {})  # for its explanation
+            return row.call((x, value), {})  # raises with an explanation
         made = record(row, y, (x,), {name: value})
         return made if made.array.base is None else protect_view(made, x)
 
@@ -92,7 +92,7 @@ def sum_of(record: Callable[..., Any]) -> Callable[..., Any]:
         try:
             y = REDUCE["sum"](x.array, axis=axis, keepdims=keepdims)
         except (ValueError, TypeError):
-            return sum.call((x,), options)  # for its explanation
+            return sum.call((x,), options)  # raises with an explanation
         return record(sum, y, (x,), {"axis": axis, "keepdims": keepdims})
 
     return form
@@ -115,7 +115,7 @@ def stack_of(tensor: type, record: Callable[..., Any], protect_view: Callable[..
             return stack.call((xs, *given), options)
         shape = xs[0].array.shape
         if not -len(shape) - 1 <= axis <= len(shape):
-            return stack.call((xs, axis), {})  # for its explanation
+            return stack.call((xs, axis), {})  # raises with an explanation
         at = axis % (len(shape) + 1)
         wide = (*shape[:at], 1, *shape[at:])
         parts = [record(reshape, x.array.reshape(wide), (x,), {"shape": wide}) for x in xs]
@@ -136,7 +136,7 @@ def concatenation_of(tensor: type, record: Callable[..., Any]) -> Callable[..., 
         try:
             y = np.concatenate([x.array for x in xs], axis)
         except ValueError:
-            return concatenate.call((xs, axis), {})  # for its explanation
+            return concatenate.call((xs, axis), {})  # raises with an explanation
         return record(concatenate, y, tuple(xs), {"axis": axis})
 
     return form
@@ -157,7 +157,7 @@ def of_one_shape(xs: Sequence[Any], tensor: type) -> bool:
 
 def gelu_of(tensor: type, record: Callable[..., Any], no_options: Any) -> Callable[..., Any]:
     """x·Φ(x), which keeps Φ(x) for its derivative: `erf` takes SciPy 35 ns, an exponential NumPy 2 ns."""
-    general = getattr(tensor, "gelu")  # noqa: B009  (it is put there by name)
+    general = getattr(tensor, "gelu")  # noqa: B009  (the table adds it by name, so mypy does not know it)
 
     def form(x: Node, *others: ArrayLike) -> Any:
         if others:
@@ -198,7 +198,7 @@ def normalize(x: ArrayLike, axis: Axis, general: Callable[..., Any], logarithm: 
         return general(x, axis)
     largest = np.maximum.reduce(x, axis=axis, keepdims=True)
     square = float(np.vdot(largest, largest))
-    if square - square != 0.0:  # one of them is infinite or NaN, or very large
+    if square - square != 0.0:  # some maximum is infinite, NaN, or so large that its square overflows
         return general(x, axis)
     y = x - largest
     e = np.exp(y) if logarithm else np.exp(y, y)

@@ -24,11 +24,11 @@ def inner_nodes(root: Node) -> tuple[list[Any], list[Any]]:
     while True:
         mark = x.grad
         if mark is not listed:
-            ahead = None  # a parent that has to be listed before x
+            ahead = None  # a parent that must be listed before x
             if mark is not opened:
                 x.grad = opened
                 left, right = x.left, x.right
-                if left.__class__ is tuple:  # three parents and more: one after the other
+                if left.__class__ is tuple:  # three or more parents: one after the other
                     stack += (x, *inner_of(left, spent))
                     x = stack.pop()
                     continue

@@ -33,10 +33,10 @@ def install_for_values(value: ArrayLike) -> None:
             setattr(value, operation.name, method_of_value(value, operation))
 
 
-# In the operators below a number beside a Value stays a plain float in `left` or `right`; `Value.parents` makes it a
-# leaf when asked. One assignment a line: four in one would make a tuple first.
+# In the operators below, a number beside a Value stays a plain float in `left` or `right`; `Value.parents` turns it
+# into a leaf when asked. One assignment per line: four in one statement would build a tuple first.
 
-MOST = 2**53  # whole numbers up to here are exact as floats; for larger ones `__apply__` decides whether they fit
+MOST = 2**53  # integers up to here are exact as floats; for larger ones `__apply__` decides
 
 
 def sums(value: ArrayLike) -> dict[str, Callable[..., Any]]:
@@ -248,7 +248,7 @@ def powers(value: ArrayLike) -> dict[str, Callable[..., Any]]:
         made.left = self
         made.d_left = slope
         made.right = n
-        made.d_right = None  # y·log x, computed when it is asked for: see Value.partials
+        made.d_right = None  # y·log x, computed on demand: see Value.partials
         return made
 
     def square_number(self: Node, x: float) -> Any:

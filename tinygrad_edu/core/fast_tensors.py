@@ -45,15 +45,15 @@ def operator_of_tensors(
     function = operation.array_function
 
     def operator(self: Node, other: ArrayLike) -> Any:
-        if UNUSUAL:  # as in a trace, where Tensors that a function reads are inputs like others
+        if UNUSUAL:  # a trace for example, in which the Tensors a function reads from outside are inputs too
             return tensor.__apply__(operation, (self, other))
         try:
-            if other.__class__ is tensor:  # no variable holds its array: the guard counts who does
+            if other.__class__ is tensor:  # no local variable holds other.array: the write guard counts its references
                 return record(operation, function(self.array, other.array), (self, other), no_options)
             if other.__class__ is float or other.__class__ is int:
                 return record(operation, function(self.array, other), (self, other), no_options)
         except (ValueError, OverflowError):
-            pass  # for the explanation of the general form
+            pass  # the general form below raises with an explanation
         return tensor.__apply__(operation, (self, other))
 
     return operator
@@ -82,7 +82,7 @@ def reflected_operator(
         try:
             return record(operation, function(other, self.array), (other, self), no_options)
         except (ValueError, OverflowError):
-            return tensor.__apply__(operation, (other, self))  # for its explanation
+            return tensor.__apply__(operation, (other, self))  # raises with an explanation
 
     return operator
 
@@ -98,7 +98,7 @@ def product_of_tensors(tensor: ArrayLike, record: Callable[..., Any], no_options
         try:
             return record(operation, product(self.array, other.array), (self, other), options)
         except ValueError:
-            return general(self, other)  # for its explanation
+            return general(self, other)  # raises with an explanation
 
     matmul.__doc__ = operation.__doc__
     return matmul
@@ -109,7 +109,7 @@ def method_of_tensor(
 ) -> Callable[..., Any]:
     """A method of one Tensor."""
     general = getattr(tensor, operation.name)
-    function: Any = None  # found at the first call: SciPy's would be imported for it
+    function: Any = None  # looked up at the first call, so that SciPy is imported only if needed
 
     def method(self: Node, *others: ArrayLike) -> Any:
         nonlocal function

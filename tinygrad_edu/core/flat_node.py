@@ -14,7 +14,8 @@ from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.core.operators import Operators
 from tinygrad_edu.core.places import Place
 
-CONSTANT = "constant"  # in the unused slot `right` of a leaf: it was a plain number in an expression, not a Value
+# marks a leaf, in its unused slot `right`, that was a plain number in an expression and not a Value
+CONSTANT = "constant"
 
 
 class FlatNode(Operators):
@@ -25,12 +26,13 @@ class FlatNode(Operators):
     data: float
     grad: float
     op: Operation | None
-    left: Any  # None in a leaf, whose other three need not be set
+    left: Any  # None in a leaf; the three slots below may then be unset
     d_left: Any
-    right: Any  # None with one operand; for a leaf, perhaps CONSTANT
+    right: Any  # None with one operand; CONSTANT or unset in a leaf
     d_right: Any
-    place: Place | None  # of the program, only if `record_lines` was on
-    spent: bool  # of a root: backward has run; of a leaf: an optimizer has used the gradient; otherwise it may be unset
+    place: Place | None  # where the program made it; only with `record_lines` on
+    # of a root: backward has run; of a leaf: an optimizer has used the gradient; may be unset in other nodes
+    spent: bool
 
     @property
     def label(self) -> str:
@@ -73,7 +75,7 @@ class FlatNode(Operators):
             return self.d_left  # type: ignore[no-any-return]
         if self.right is None:
             return (self.d_left,)
-        if self.d_right is None:  # with respect to the exponent of x ** n: rarely needed, and it takes a logarithm
+        if self.d_right is None:  # derivative of x ** n with respect to n: rarely needed, and it takes a logarithm
             assert self.op is not None
             inputs = [x if x.__class__ is float else x.data for x in (self.left, self.right)]
             self.d_right = self.op.partials_on_floats(self.data, inputs)[1]

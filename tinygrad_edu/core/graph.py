@@ -9,9 +9,10 @@ from typing import Any
 
 Node = Any
 
-# Held while a backward pass adds to gradients: if two threads "read, add, write" at one leaf, one of them is lost.
+# Held while a backward pass adds to gradients: two threads doing "read, add, write" on one leaf could lose an update.
 ACCUMULATING = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a thread that holds it at a fork is missing in the child
+# the lock must be free in the child: the thread that held it at the fork does not exist there
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=ACCUMULATING.acquire, after_in_parent=ACCUMULATING.release, after_in_child=ACCUMULATING.release
     )

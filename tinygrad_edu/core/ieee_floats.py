@@ -13,7 +13,7 @@ from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
 
-# f(x) = ±∞, where Python raises ValueError: at these x, with the sign of the number here
+# x where f(x) = ±∞ and Python raises ValueError, and the sign of the infinity
 POLES = {"log": (0.0, -1.0), "log2": (0.0, -1.0), "log10": (0.0, -1.0), "log1p": (-1.0, -1.0)}
 
 

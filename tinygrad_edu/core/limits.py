@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu.core.aliases import ArrayLike
 
-FAR = (30.0, 47.0, 71.0)  # inputs at which a slope is near its limit; none is a multiple of sine's period
-ENDLESS = 300.0  # larger outputs count as infinite: log 1e300 is 690
-FLAT = 0.005  # a slope below this lets almost nothing through: tanh beyond ±0.9975
+FAR = (30.0, 47.0, 71.0)  # inputs far enough out for a slope to be near its limit; none is a multiple of sine's period
+ENDLESS = 300.0  # larger outputs count as infinite (log 1e300 is 690)
+FLAT = 0.005  # a slope below this lets almost no gradient through: tanh beyond ±0.9975
 
 
 def lowest_and_highest(function: Callable[[Any], Any]) -> tuple[float, float]:
@@ -23,13 +23,14 @@ def lowest_and_highest(function: Callable[[Any], Any]) -> tuple[float, float]:
     import numpy
 
     dense, far = numpy.linspace(-20.0, 20.0, 4001), numpy.logspace(-300.0, 300.0, 61)
-    ends = numpy.array([0.0, 1.0, math.pi / 2.0, math.pi])  # of logarithms, inverses, tangents, cosines
+    # where logarithms, inverses, tangents and cosines have their poles and extremes
+    ends = numpy.array([0.0, 1.0, math.pi / 2.0, math.pi])
     points = numpy.concatenate([-far, -ends, dense, ends, far])
     with numpy.errstate(all="ignore"):
         found = numpy.asarray(function(points), dtype=float).reshape(len(points), -1)
         known = numpy.where(numpy.isnan(found), 0.0, found)
         extremes = points[[known.min(axis=1).argmin(), known.max(axis=1).argmax()], None]
-        close = extremes + numpy.linspace(-0.01, 0.01, 401)  # a step of the net to either side
+        close = extremes + numpy.linspace(-0.01, 0.01, 401)  # one step of the grid `dense` to either side
         near = numpy.asarray(function(close.ravel()), dtype=float)
     found = numpy.concatenate([found.ravel(), near.ravel()])
     found = found[~numpy.isnan(found)]
@@ -64,7 +65,7 @@ def flat_sides(operation: Any) -> tuple[bool, bool]:
 class Curve:
     """What is asked of a row of the table as a function of its first argument: how an activation behaves."""
 
-    if TYPE_CHECKING:  # what a row has
+    if TYPE_CHECKING:  # the attributes of a table row that the methods below use
 
         def on_arrays(self, *arguments: ArrayLike) -> Any: ...
         def complete(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]: ...

@@ -31,7 +31,7 @@ def matmul(a: ArrayLike, b: ArrayLike, /) -> Any:
 def rows_by_matrix(a: ArrayLike, b: ArrayLike) -> Any:
     """A stack of matrices times one matrix is one product of all rows; NumPy would make one for each matrix."""
     out = np.empty((*a.shape[:-1], b.shape[1]), a.dtype)
-    rows = math.prod(a.shape[:-1])  # not -1, which cannot be told where b has no columns
+    rows = math.prod(a.shape[:-1])  # not -1: NumPy cannot infer it if b has no columns
     np.matmul(a.reshape(rows, a.shape[-1]), b, out=out.reshape(rows, b.shape[1]))
     return out
 
@@ -51,7 +51,7 @@ def share_of_right(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> Any:
     """B̄."""
     if a.ndim == 2 and b.ndim == 2:
         return a.T @ g
-    if b.ndim == 2 and a.ndim > 2 and a.size:  # the rows of all matrices of the stack
+    if b.ndim == 2 and a.ndim > 2 and a.size:  # all rows of the stack in one product
         rows = math.prod(a.shape[:-1])
         return reshape(a, (rows, a.shape[-1])).T @ reshape(g, (rows, g.shape[-1]))
     rows = a if a.ndim > 1 else reshape(a, (1, a.shape[0]))
@@ -75,7 +75,7 @@ def shares_with_care(g: ArrayLike, a: ArrayLike, b: ArrayLike) -> tuple[Any, Any
 
 def one_by_one_with_care(g: ArrayLike, x: ArrayLike) -> Any:
     """g @ x as (n, m, k) products, added up: loops of a compiled program, and what can be differentiated again."""
-    g, x = expand_dims(g, -1), expand_dims(x, -3)  # (..., n, m, 1)
+    g, x = expand_dims(g, -1), expand_dims(x, -3)  # (..., n, m, 1) and (..., 1, m, k)
     left_out = ops.equal(g, 0.0) * ops.not_equal(x * 0.0, 0.0)
     return sum(g * ops.where(left_out, 0.0, x), axis=-2)
 

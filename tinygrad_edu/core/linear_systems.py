@@ -82,8 +82,8 @@ def pinv(x: ArrayLike, /, rcond: float | None = None, rtol: float | None = None)
 
 def pinv_vjp(g: ArrayLike, y: ArrayLike, x: ArrayLike) -> Any:
     yt, gt = swap_last_axes(y), swap_last_axes(g)
-    outside = gt - x @ (y @ gt)  # the part of ȳᵀ outside x's columns
-    beside = gt - (gt @ y) @ x  # and outside its rows
+    outside = gt - x @ (y @ gt)  # the part of ȳᵀ outside the column space of x
+    beside = gt - (gt @ y) @ x  # the part outside its row space
     return -yt @ g @ yt + outside @ y @ yt + yt @ y @ beside
 
 
@@ -142,7 +142,7 @@ class SignAndLog(NamedTuple):
 @compose(numpy="linalg.slogdet", method=False)
 def slogdet(x: ArrayLike) -> SignAndLog:
     """(sign, log |det x|) without overflow; the sign, -1, 0 or 1, has derivative 0."""
-    log = log_abs_det(x)  # first: it says why this is not compiled
+    log = log_abs_det(x)  # first, because it explains why slogdet cannot be compiled
     return SignAndLog(np.sign(lapack("slogdet", numbers(x, "slogdet"))[0]), log)
 
 

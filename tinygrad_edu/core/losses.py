@@ -67,7 +67,7 @@ class Loss(Composed):
         self.check, self.link, self.for_classes = check, link, for_classes
         self.takes_class_numbers = check in (classes_or_probabilities, class_numbers_or_probabilities)
         options = list(inspect.signature(function).parameters)[2:]
-        self.numbered = "numbered" in options  # does it ask whether the targets are class numbers?
+        self.numbered = "numbered" in options  # whether the loss needs to know if its targets are class numbers
         self.options = ["ignore_index" if name == "kept" else name for name in options if name != "numbered"]
 
     @property
@@ -96,7 +96,7 @@ class Loss(Composed):
             if found is not None:
                 return found
         prediction, target = as_floats(as_arrays(prediction)), as_arrays(target)
-        if "size_average" in options:  # PyTorch's before 0.4.1, in many courses
+        if "size_average" in options:  # PyTorch's option before 0.4.1, still used in many courses
             reduction = "sum" if options.pop("size_average") is False else reduction
         if options and not options.keys() <= set(self.options):
             unknown = sorted(options.keys() - set(self.options))
@@ -243,7 +243,7 @@ def reduce_costs(name: str, each: ArrayLike, reduction: str, sample_weight: Arra
         return total
     sum_of_weights = total_weight(each, weight, counts)
     if isinstance(sum_of_weights, (float, np.floating)) and not sum_of_weights:
-        return total * 0.0 + math.nan  # every row is ignored: a mean of nothing, whose gradient is 0 as in PyTorch
+        return total * 0.0 + math.nan  # all rows are ignored, so the mean is 0/0; as in PyTorch its gradient is 0
     return total / sum_of_weights
 
 

@@ -13,10 +13,10 @@ from tinygrad_edu.core.aliases import ArrayLike
 class _Modes(threading.local):
     recording = True
     anomaly = False
-    lines = False  # every node remembers the line that made it
-    value_trace: Any = None  # during a trace: the class whose `__apply__` receives every operation on Values,
-    tensor_trace: Any = None  # or on Tensors, in place of theirs
-    usual = True  # recording, no search for NaN, no lines, no trace
+    lines = False  # record the source line of every node
+    value_trace: Any = None  # during a trace, the class whose `__apply__` receives every operation on Values
+    tensor_trace: Any = None  # the same for operations on Tensors
+    usual = True  # recording, and no anomaly detection, line recording or trace
 
 
 MODES = _Modes()
@@ -91,7 +91,7 @@ def _set(mode: str, value: ArrayLike) -> None:
     setattr(MODES, mode, value)
     traced = MODES.value_trace is not None or MODES.tensor_trace is not None
     usual = MODES.recording and not (MODES.anomaly or MODES.lines or traced)
-    # An interrupt between two of these lines leaves one entry too many, which costs time, never one too few.
+    # An interrupt between two of these lines can leave one entry too many (slower), never one too few (wrong).
     if MODES.usual and not usual:
         UNUSUAL.append(None)
         MODES.usual = False

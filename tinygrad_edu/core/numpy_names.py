@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.fft  # which NumPy imports when it is asked for: Ctrl-C in the middle of that would break it for good
+import numpy.fft  # now, because NumPy imports it lazily: Ctrl-C in the middle would leave it broken for good
 
-from tinygrad_edu.core import array_operations as array_operations  # its operations enter the tables
+from tinygrad_edu.core import array_operations as array_operations  # fills the tables below
 from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import ARRAY_TABLE, COMPOSED, TABLE
 
@@ -23,7 +23,7 @@ SECOND_NAMES = {
     "cumulative_prod": "cumprod",
 }  # fmt: skip
 
-# On the plain numbers: these have no derivative, and their result is an index, a shape, or yes or no.
+# Computed on the plain numbers: no derivative, and the result is an index, a shape or a boolean.
 WITHOUT_DERIVATIVE = (
     *("shape", "ndim", "size", "zeros_like", "ones_like", "empty_like", "full_like", "result_type", "can_cast"),
     *("argmax", "argmin", "argsort", "argpartition", "argwhere", "lexsort", "searchsorted", "digitize", "nanargmax"),
@@ -61,7 +61,7 @@ WHOLE_MODULES = {
     "imaginary part, with a = 2 * np.pi * np.outer(np.arange(n), np.arange(n)) / n. Complex numbers are not supported"
 }
 
-# A ufunc's methods, as operations of the arrays they reduce, run along or pair.
+# Methods of ufuncs as operations on the arrays that they reduce, accumulate or combine.
 METHODS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "reduce": {
         "add": lambda x, axis=0, keepdims=False: ARRAY_TABLE["sum"](x, axis=axis, keepdims=keepdims),

@@ -32,11 +32,12 @@ from tinygrad_edu.core.without_numbers import WITHOUT_NUMBERS
 from tinygrad_edu.errors import DetachedError, UnsupportedNumpyError
 from tinygrad_edu.spelling import near_names
 
-# Their gradient is 0, so for a Tensor that requires none the plain numbers are enough.
+# Step functions: their gradient is 0, so the plain numbers do for a Tensor that requires no gradient.
 STEPS = frozenset({np.round, np.around, np.rint, np.floor, np.ceil, np.trunc, getattr(np, "fix", np.trunc)})
-OF_FLOATS = frozenset({np.fabs, np.float_power})  # rows that others share: of whole numbers these give floats
-SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read off the node; its numbers are not needed
-JOINS = {np.stack: COMPOSED["stack"], np.concatenate: ARRAY_TABLE["concatenate"]}  # called as NumPy's are
+# they share a table row with another function, but return floats for integers
+OF_FLOATS = frozenset({np.fabs, np.float_power})
+SHAPE_OF = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}  # read from the node, whose numbers are not needed
+JOINS = {np.stack: COMPOSED["stack"], np.concatenate: ARRAY_TABLE["concatenate"]}  # same call signature as NumPy's
 
 
 @functools.cache
@@ -80,7 +81,7 @@ def call_operation(ufunc: Any, method: str, inputs: Sequence[Any], options: dict
         numpys = getattr(np, ufunc.__name__, None) is ufunc
         raise UnsupportedNumpyError(refusal(ufunc.__name__, "np" if numpys else "scipy.special"))
     if not isinstance(operation, Operation):
-        return operation(*inputs, **options)  # matmul, vecdot and their like
+        return operation(*inputs, **options)  # matmul, vecdot and similar: not elementwise
     if kind(inputs) == "Value" and any(isinstance(x, np.ndarray) and (x.ndim or x.dtype == object) for x in inputs):
         return operation.on_arrays(*map(box_value, inputs))
     return operation(*(map(as_floats, inputs) if ufunc in OF_FLOATS else inputs))
@@ -105,7 +106,7 @@ def call_differentiable(function: Any, arguments: Sequence[Any], options: dict[s
     if same is not None and len(arguments) <= 2 and options.keys() <= {"axis"}:
         return same(*arguments, **options)
     if function in SHAPE_OF and hasattr(arguments[0], "parents") and len(arguments) == 1 and not options:
-        return getattr(arguments[0], SHAPE_OF[function], function(0.0))  # a Value has the shape of a number
+        return getattr(arguments[0], SHAPE_OF[function], function(0.0))  # a Value has the shape of a single number
     if function is np.full_like and any(hasattr(x, "parents") for x in [*arguments[1:], *options.values()]):
         raise UnsupportedNumpyError(
             "np.full_like would lose the gradient of its fill value: write np.broadcast_to(value, np.shape(x))"
@@ -135,7 +136,7 @@ def plain_answer(function: Any, arguments: Sequence[Any], options: dict[str, Any
     return function(*tree_map(plain_of, list(arguments)), **tree_map(plain_of, options))
 
 
-# NumPy's options under our names, and the values of NumPy's options that ask for what is done anyway.
+# NumPy's option names and ours; and values of NumPy's options that ask for the default behaviour.
 ALIASES = {"newshape": "shape", "correction": "ddof"}
 NEUTRAL = {
     "order": ("C",), "mode": ("constant", "raise"), "copy": (True, False), "subok": (True, False),
@@ -151,7 +152,8 @@ def bounds(
     low, high = options.pop("min", a_min), options.pop("max", a_max)
     for name, value in {"out": out, **options}.items():
         refuse_option(np.clip, name, value)
-    none = (x, x) if is_whole(x) else (-np.inf, np.inf)  # whole numbers stay whole
+    # without bounds: x itself for integers, which keeps them integers
+    none = (x, x) if is_whole(x) else (-np.inf, np.inf)
     return x, none[0] if low is None else low, none[1] if high is None else high
 
 

@@ -17,7 +17,8 @@ SAME = (
     ("argnum", "argnums"), ("grad", "gradient"),
 )  # fmt: skip
 GROUPS = {name: group for group in SAME for name in group}
-SECOND = frozenset(name for group in SAME for name in group[1:])  # one of them is there wherever an option is twice
+# to give an option twice, at least one second name must be used
+SECOND = frozenset(name for group in SAME for name in group[1:])
 
 
 def refuse_second_name(function: str, given: Iterable[str]) -> None:

@@ -68,15 +68,15 @@ class Operation(Curve):
         self.numpy_name, self.scipy_name = numpy, scipy
         self.parameters = tuple(inspect.signature(function).parameters)
         self.defaults: tuple[float, ...] = function.__defaults__ or ()
-        self.quick: dict[type, Callable[..., Any]] = {}  # what it is on one argument of a class, written out for speed
-        self.pull: Callable[..., Any] | None = None  # its pull-back on arrays, written out for speed
+        self.quick: dict[type, Callable[..., Any]] = {}  # fast versions for one argument, by its class
+        self.pull: Callable[..., Any] | None = None  # hand-written pull-back (vector-Jacobian product) on arrays
         self.saves = values_to_save(partials, 1 + len(self.parameters)) if partials else ()
 
     def __repr__(self) -> str:
         return f"<operation {self.name}({', '.join(self.parameters)})>"
 
     def __reduce__(self) -> str:
-        return self.name  # pickle and copy by name: the row of the table itself, not a copy of it
+        return self.name  # pickle and copy by name, so that the table's own row comes back
 
     def __call__(self, *arguments: ArrayLike) -> Any:
         quick = self.quick.get(arguments[0].__class__) if len(arguments) == 1 else None
@@ -136,7 +136,7 @@ class Operation(Curve):
         if self.partials and any(is_object(argument) for argument in arguments):
             import numpy
 
-            return numpy.frompyfunc(self, len(arguments), 1)(*arguments)  # an array of Values
+            return numpy.frompyfunc(self, len(arguments), 1)(*arguments)  # an object array of Values
         return self.array_function(*arguments)
 
     @functools.cached_property
@@ -208,7 +208,7 @@ class ArrayOperation(Body):
         self.arrays = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.options = {p.name: p.default for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        self.pull: Callable[..., Any] | None = None  # its pull-back on arrays, written out for speed
+        self.pull: Callable[..., Any] | None = None  # hand-written pull-back (vector-Jacobian product) on arrays
 
     def __repr__(self) -> str:
         return f"<array operation {self.name}>"
@@ -223,7 +223,7 @@ class ArrayOperation(Body):
         if apply is not None:
             return apply(self, arrays, options)
         y = self.function(*[plain_array(self.name, array) for array in arrays], **options)
-        return y.item() if is_object(y) and y.ndim == 0 else y  # of Values: the one Value
+        return y.item() if is_object(y) and y.ndim == 0 else y  # for an array of Values, the single Value
 
     @functools.cached_property
     def array_pulls(self) -> tuple[Callable[..., Any], ...]:
@@ -240,7 +240,7 @@ class ArrayOperation(Body):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """(arrays, options with their defaults): concatenate([a, b], 1) becomes (a, b), axis=1."""
         count = 1 if self.variadic else len(self.arrays)
-        if len(arguments) == count and not options and not self.variadic:  # the usual case, in a tenth of the time
+        if len(arguments) == count and not options and not self.variadic:  # the usual case, ten times faster
             return arguments, self.options
         arrays = tuple(arguments[0]) if self.variadic else arguments[:count]
         named = dict(zip(self.options, arguments[count:], strict=False))

@@ -4,7 +4,7 @@
 out once more in `fast_paths.py`, for speed alone.
 """
 
-# An operation on a Value is a Value, on a Tensor a Tensor: `__apply__` decides, which mypy cannot know.
+# An operation on a Value gives a Value, on a Tensor a Tensor: `__apply__` decides, which mypy cannot know.
 # mypy: disable-error-code="no-any-return"
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Operators:
         """What an operation means for this class: every back end defines it in a few lines of its own."""
         raise NotImplementedError
 
-    if TYPE_CHECKING:  # what the tables add: x.leaky_relu(), x.sum()
+    if TYPE_CHECKING:  # methods added from the tables: x.leaky_relu(), x.sum()
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -90,7 +90,7 @@ class Operators:
     def __abs__(self) -> Self:
         return self.__apply__(ops.abs, (self,))
 
-    # comparisons: a plain bool, or an array of them
+    # comparisons: a plain bool, or an array of bools
 
     def __gt__(self, other: ArrayLike) -> Any:
         return self.__apply__(ops.greater, (self, other)) if comparable(other) else NotImplemented
@@ -110,9 +110,9 @@ class Operators:
     def __ne__(self, other: ArrayLike) -> Any:
         return self.__apply__(ops.not_equal, (self, other)) if comparable(other) else NotImplemented
 
-    __hash__ = object.__hash__  # a node is itself, whatever number it holds
+    __hash__ = object.__hash__  # by identity, whatever number the node holds
 
-    # the methods that networks are written with; the other rows of the table get theirs below
+    # methods that networks commonly use; those of the other table rows are added at the end of this file
 
     def exp(self) -> Self:
         return self.__apply__(ops.exp, (self,))

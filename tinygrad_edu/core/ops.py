@@ -18,7 +18,7 @@ import math
 from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike
-from tinygrad_edu.core.elementary import *  # noqa: F403  (a list of names would be a second place for every row)
+from tinygrad_edu.core.elementary import *  # noqa: F403  (a list of names would repeat every row of the table)
 from tinygrad_edu.core.elementary import (
     PIECES,
     abs,
@@ -45,9 +45,9 @@ from tinygrad_edu.core.transcendental import *  # noqa: F403
 SQRT_HALF = math.sqrt(0.5)
 INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 SQRT_TWO_OVER_PI = math.sqrt(2.0 / math.pi)
-SIX_WIDE = ([(-6.0, -3.3)], [(-2.7, 2.7)], [(3.3, 6.0)])  # the pieces of a ramp from -3 to 3
+SIX_WIDE = ([(-6.0, -3.3)], [(-2.7, 2.7)], [(3.3, 6.0)])  # the three pieces of a function with kinks at -3 and 3
 SMALLEST = math.exp(-100.0)
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # mean 0 and variance 1 are a fixed point
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # these make mean 0, variance 1 a fixed point
 
 # activations
 
@@ -174,7 +174,7 @@ def hard_swish(x: float) -> float:
     return x * hard_sigmoid(x)  # type: ignore[no-any-return]
 
 
-# losses of one entry: of a prediction p and its target t; losses.py makes means of them
+# losses of one entry, from a prediction p and its target t; losses.py takes their mean
 
 
 @op(partials=lambda _, p, t: (2.0 * (p - t), 2.0 * (t - p)))

@@ -65,19 +65,20 @@ def overwrite(x: Node, index: Axis, value: ArrayLike) -> None:
     before = put_aside(x)
     value, used = of_old_numbers(value, x, before)
     y = index_put(before, value, index)
-    if not x.array.flags.writeable:  # a view of what only its operation has seen
+    if not x.array.flags.writeable:  # a read-only view of an array that only its operation has seen
         x.array = before.array.copy()
     x.array[...] = y.array
     x.gradient, x.requires_grad, x.spent = None, y.requires_grad, False
     x.op, x.parents, x.options, x.made = y.op, y.parents, y.options, y.made
     x.guard.note_own_write(x.array, y.made)
-    if not used and before.op in (None, index_put):  # nobody needs its numbers: an array that is filled is kept once
+    # its numbers are not needed, so filling an array in a loop keeps one copy, not one per step
+    if not used and before.op in (None, index_put):
         before.array = np.broadcast_to(np.zeros((), before.array.dtype), before.array.shape)
 
 
 def put_aside(x: Node) -> Any:
     """Another node with the history of x and a copy of its numbers."""
-    guard_of(x).look(x.array)  # somebody may have written to it in another way
+    guard_of(x).look(x.array)  # notes writes that were made past the Tensor, directly to the array
     before: Any = object.__new__(x.__class__)
     for slot in x.__slots__:
         if hasattr(x, slot):
@@ -90,7 +91,7 @@ def put_aside(x: Node) -> Any:
 def refuse_view(x: Node) -> None:
     """Errors: GraphError where x looks at the memory of another Tensor, which a write to x alone would not reach."""
     of_parent = any(np.may_share_memory(x.array, p.array) for p in x.parents if isinstance(p, x.__class__))
-    fixed = not x.parents and not x.array.flags.writeable  # as a detached view is
+    fixed = not x.parents and not x.array.flags.writeable  # a detached view, for example
     if of_parent or fixed or (x.guard is not None and x.guard.views_another()):
         raise GraphError(
             f"{x!r} is a view of another Tensor, which would not get what is written to the view: write to that "

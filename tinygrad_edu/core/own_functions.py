@@ -14,12 +14,12 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.operation import Operation
 from tinygrad_edu.errors import OperandError, ShapeError
 
-NUMPYS_NAMES = {  # of what `math` has
+NUMPYS_NAMES = {  # NumPy's names for functions of `math`
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh",
     "atanh": "arctanh", "pow": "power",
 }  # fmt: skip
 SCIPYS_NAMES = {"erf": "erf", "erfc": "erfc", "gamma": "gamma", "lgamma": "gammaln"}
-PLAIN_WORDS = ("abs", "min", "max", "float", "int", "range")  # builtins that generated programs know, too
+PLAIN_WORDS = ("abs", "min", "max", "float", "int", "range")  # builtins that generated programs may use too
 
 
 class OwnOperation(Operation):

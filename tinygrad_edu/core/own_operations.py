@@ -93,8 +93,8 @@ def refuse_taken(name: str, function: Any, replace: bool) -> None:
     """A name means one operation. The same lines run again (a cell, a reload) may declare it again."""
     if not name.isidentifier():
         raise SettingError(f"operation: a function named {name!r} has no usable name: write it with def")
-    with suppress(ModuleNotFoundError):  # without NumPy there are none
-        import tinygrad_edu.core.array_operations  # noqa: F401  (their names are taken, too)
+    with suppress(ModuleNotFoundError):  # without NumPy there are no array operations
+        import tinygrad_edu.core.array_operations  # noqa: F401  (fills the tables: those names are taken too)
     if name in TABLE or name in ARRAY_TABLE or name in COMPOSED:
         raise SettingError(f"operation {name}: tg.ops.{name} exists already; choose another name")
     module, file, line = place_in_source(function)

@@ -72,7 +72,7 @@ def extreme(name: str) -> Callable[..., Any]:
     operation, larger = getattr(reductions, name), getattr(ops, f"{name}imum")
 
     def method(x: Node, *given: Any, dim: int | None = None, keepdim: bool | None = None, **options: Any) -> Any:
-        if given and hasattr(given[0], "shape") and np.ndim(given[0]):  # x.max(other): entry by entry
+        if given and hasattr(given[0], "shape") and np.ndim(given[0]):  # x.max(other) compares entry by entry
             return larger(x, given[0])
         words = {"dim": dim, "keepdim": keepdim}
         given_words = [word for word, value in words.items() if value is not None]
@@ -103,13 +103,13 @@ def first_of(x: Node, name: str, axis: int, kept: bool, options: dict[str, Any])
     """The extreme along an axis and where it stands first, to which the whole gradient goes."""
     operation, trace = getattr(reductions, name), MODES.tensor_trace
     along = x.shape[axis] if isinstance(axis, int) and -x.ndim <= axis < x.ndim else 0
-    if options or along == 0:  # the operation says what is wrong, or knows the start of a maximum of nothing
+    if options or along == 0:  # `operation` reports bad options and empty axes, or applies `initial`
         return Pair(operation(x, axis=axis, keepdims=kept, **options), lambda: located(x, name, axis, kept))
     if trace is None or not isinstance(x, trace) or hasattr(trace, "of_samples"):
         held = numbers(x, f"x.{name}(dim=)")
         return entries(x, getattr(np, f"arg{name}")(held, axis=axis, keepdims=True), axis, kept)
     top = operation(x, axis=axis, keepdims=True)
-    hit = ops.where(is_nan(top), is_nan(x), ops.equal(x, top))  # NaN is equal to nothing, itself included
+    hit = ops.where(is_nan(top), is_nan(x), ops.equal(x, top))  # is_nan, because NaN equals nothing, not even itself
     hit = ops.where(hit, 1.0, 0.0)
     first = hit * ARRAY_TABLE["cumsum"](hit, axis=axis)
     values = ARRAY_TABLE["sum"](ops.where(ops.equal(first, 1.0), x, 0.0), axis=axis, keepdims=kept)
@@ -133,7 +133,8 @@ def order(x: Node, dim: int, descending: bool, name: str) -> Any:
     held = numbers(x, name)
     if not descending:
         return np.argsort(held, axis=dim, kind="stable")
-    turned = np.flip(held, axis=dim)  # sorted backwards, so that equal numbers keep their order here too
+    # reversed before and after sorting, so that ties keep their order in descending order too
+    turned = np.flip(held, axis=dim)
     return np.flip(held.shape[dim] - 1 - np.argsort(turned, axis=dim, kind="stable"), axis=dim)
 
 

@@ -71,5 +71,5 @@ def place_of(frame: FrameType) -> Place:
     whole = source.strip()
     if start is None or end is None or last != line:
         return Place(code.co_filename, number, whole, whole)
-    part = source.encode()[start:end].decode(errors="replace")  # columns are bytes
+    part = source.encode()[start:end].decode(errors="replace")  # Python counts columns in bytes
     return Place(code.co_filename, number, whole, part or whole)

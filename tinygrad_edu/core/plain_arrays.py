@@ -19,7 +19,7 @@ from tinygrad_edu.errors import GraphError, ShapeError
 Array = np.ndarray[Any, Any]
 Item = TypeVar("Item", bound=np.generic)
 
-# name: what x.name(...) writes into x
+# x.name(...) writes the result of the function into x
 UPDATES: dict[str, Callable[..., Any]] = {
     "zero_": lambda x: 0.0,
     "fill_": lambda x, value: value,
@@ -41,10 +41,10 @@ UPDATES: dict[str, Callable[..., Any]] = {
     "addcdiv_": lambda x, tensor1, tensor2, value=1: x + value * tensor1 / tensor2,
     "lerp_": lambda x, end, weight: x + weight * (end - x),
     "masked_fill_": lambda x, mask, value: np.where(mask, value, x),
-    # PyTorch draws from one generator for all; np.random.seed(...) sets NumPy's, as torch.manual_seed does PyTorch's
+    # PyTorch draws from one global generator; here it is NumPy's, seeded by np.random.seed
     "normal_": lambda x, mean=0.0, std=1.0: np.random.normal(mean, std, x.shape),
     "uniform_": lambda x, a=0.0, b=1.0: np.random.uniform(a, b, x.shape),
-}  # "from" is a word of Python: uniform_'s bounds have no names in PyTorch that could be written
+}  # uniform_'s first bound is called "from" in PyTorch, which is a keyword of Python
 TORCHS = frozenset({"dim", "keepdim", "descending", "unbiased", "correction"})
 OF_EITHER = ("sum", "mean", "std", "var", "max", "min", "prod", "argmax", "argmin", "any", "all", "cumsum", "cumprod",
              "sort")  # fmt: skip
@@ -85,15 +85,15 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
     (10.0, array([0., 0.]), array([0., 0.]))
     """
 
-    tensor: type  # Tensor, and how one is made of an array without a copy: set by tensor.py, which stands above
+    tensor: type  # Tensor, and how to make one from an array without a copy; set by tensor.py, which imports this file
     make_tensor: Callable[[Array], Any]
 
     def __array_wrap__(self, array: Any, context: Option = None, return_scalar: bool = False) -> Any:
-        if array is self:  # the result of x -= step, which Tensor.data has to know as what it gave
+        if array is self:  # the result of `x -= step`, which Tensor.data must recognize as the array it gave out
             return self
         if return_scalar:
             return array[()]
-        # (x.argmax(1) == y).float().mean() and (counts + 1).float() are how PyTorch's programs count
+        # so that (x.argmax(1) == y).float().mean() and (counts + 1).float() work as in PyTorch
         return array.view(PlainArray if array.dtype.kind in "biu" else np.ndarray)
 
     def __repr__(self) -> str:
@@ -109,9 +109,9 @@ class PlainArray(np.ndarray[Any, np.dtype[Item]]):
             )
         try:
             known = callable(getattr(PlainArray.tensor, name))
-        except AttributeError as error:  # with what to write instead, where that is known
+        except AttributeError as error:  # Tensor's message may say what to write instead
             raise AttributeError(str(error).replace("'Tensor'", "'PlainArray'")) from None
-        if not known or name.startswith("__"):  # a node's slot, or a protocol that somebody asks for
+        if not known or name.startswith("__"):  # a slot of nodes, or a protocol that some library asks for
             raise AttributeError(f"'PlainArray' object has no attribute {name!r}")
         return as_plain(getattr(PlainArray.make_tensor(np.asarray(self)), name))
 
@@ -161,7 +161,7 @@ def plain_of(found: Any) -> Any:
     if isinstance(found, (list, tuple)):
         return type(found)([plain_of(x) for x in found])
     if MODES.tensor_trace is not None and isinstance(found, MODES.tensor_trace):
-        return found  # a node of the program that is being traced: it has no numbers yet
+        return found  # a node of a trace has no numbers yet
     if type(found) is np.ndarray:
         return found.view(PlainArray)
     return found.data if hasattr(found, "parents") else found.plain() if hasattr(found, "plain") else found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import sys
 
-# What "a % b" and "a %= b" are compiled to, as (instruction, argument).
+# The bytecode of "a % b" and "a %= b", as (instruction, argument).
 MODULO = {
     (step.opcode, step.arg)
     for text in ("a % b", "a %= b")

@@ -72,7 +72,7 @@ def flatten(tree: ArrayLike, found: list[Any]) -> Any:
         return None
     if any(issubclass(kind, (dict, list, tuple)) for kind in set(map(type, tree))):
         return type(tree), tuple([flatten(branch, found) for branch in tree])
-    found += tree  # leaves alone: quick for long lists
+    found += tree  # only leaves: a fast path for long lists
     return type(tree), len(tree)
 
 

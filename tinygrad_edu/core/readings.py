@@ -11,7 +11,7 @@ from tinygrad_edu.core.aliases import ArrayLike
 from tinygrad_edu.core.ieee_floats import MATH, Real
 from tinygrad_edu.errors import DtypeError
 
-NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a float too, but NumPy handles it
+NUMBERS = (float, int, bool)  # exact types: numpy.float64 is a subclass of float, but NumPy handles it
 
 
 def bind(function: Callable[..., Any], reading: str) -> Callable[..., Any]:
@@ -68,7 +68,8 @@ def plain_array(name: str, argument: ArrayLike) -> Any:
 
     refuse_masked(argument)
     array = argument if argument.__class__ is numpy.ndarray else numpy.asarray(argument)
-    strange = array.dtype.kind == "O" and not array.ndim and not hasattr(array[()], "parents")  # Fraction, csr_matrix
+    # a Fraction or a csr_matrix, for example
+    strange = array.dtype.kind == "O" and not array.ndim and not hasattr(array[()], "parents")
     if array.dtype.kind in "cUSVMm" or strange:
         raise DtypeError(f"{name} works on real numbers, not on {argument!r:.60} of dtype {array.dtype}")
     return array

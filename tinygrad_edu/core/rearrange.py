@@ -30,7 +30,7 @@ from tinygrad_edu.core.shapes import (
 )
 from tinygrad_edu.errors import ShapeError
 
-# repeated
+# repeat
 
 
 @compose()
@@ -90,7 +90,7 @@ def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False, indexing: 
     return tuple(broadcast_to(x, shape) for x in lines)
 
 
-# turned and moved
+# turn and move
 
 
 @compose()
@@ -154,7 +154,7 @@ def matrix_transpose(x: ArrayLike) -> Any:
     return swapaxes(x, -1, -2)
 
 
-# joined
+# join
 
 
 def of_one_axis(x: ArrayLike) -> Any:
@@ -239,7 +239,7 @@ def insert(x: ArrayLike, obj: ArrayLike, values: ArrayLike, axis: int | None = N
     return take(concatenate([x, values], axis=axis), order, axis=axis)
 
 
-# taken apart
+# split
 
 
 @compose()
@@ -282,7 +282,7 @@ def unstack(x: ArrayLike, axis: int = 0) -> tuple[Any, ...]:
     return tuple(getitem(x, (*before, i)) for i in range(np.shape(x)[axis]))
 
 
-# chosen and applied
+# choose and apply
 
 
 @compose(method=False)

@@ -78,7 +78,8 @@ def var(x: ArrayLike, axis: Axes = None, ddof: float = 0, keepdims: bool = False
     In PyTorch's words, x.var(dim=0) or x.var(correction=1), it divides by n - 1, as there.
     """
     deviation = x - mean(x, axis=axis, keepdims=True)
-    free = ops.maximum(count_reduced(x, axis) * 1.0 - ddof, 0.0)  # as in NumPy: never below 0, and NaN for one number
+    # as in NumPy: at least 0, so that the variance of one number is NaN
+    free = ops.maximum(count_reduced(x, axis) * 1.0 - ddof, 0.0)
     return sum(ops.square(deviation), axis=axis, keepdims=keepdims) / free
 
 
@@ -99,7 +100,7 @@ def root(squares: ArrayLike) -> Any:
 
 def shift_sum(x: ArrayLike, axis: Axes, keepdims: bool) -> Any:
     if any(np.shape(x)[i] == 0 for i in axes_of(x, axis)):
-        return sum(x, axis=axis, keepdims=keepdims) - math.inf  # the log of the sum of nothing
+        return sum(x, axis=axis, keepdims=keepdims) - math.inf  # log(sum of nothing) = -∞
     largest = max(x, axis=axis, keepdims=True)
     shift = ops.where(are_finite(largest), largest, 0.0)
     total = ops.log(sum(ops.exp(x - shift), axis=axis, keepdims=True)) + shift
@@ -132,7 +133,7 @@ def shape_of_extreme(x: ArrayLike, axis: Axes, keepdims: bool) -> tuple[Any, ...
 
 
 def shape_of_normalized(x: ArrayLike, axis: Axes) -> tuple[Any, ...]:
-    axes_of(x, axis)  # are they there?
+    axes_of(x, axis)  # raises if an axis does not exist
     return np.shape(x)
 
 
@@ -159,7 +160,8 @@ def exp_shares(x: ArrayLike, axis: Axes) -> Any:
 def log_shares(x: ArrayLike, axis: Axes) -> Any:
     shift = shift_of(x, axis)
     total = sum(ops.exp(x - shift), axis=axis, keepdims=True)
-    return (x + -shift) - ops.log(total)  # not x - shift again: a compiled program would keep that matrix
+    # `+ -shift` instead of `- shift`: a compiled program would reuse `x - shift` above and keep that matrix
+    return (x + -shift) - ops.log(total)
 
 
 @array_op(

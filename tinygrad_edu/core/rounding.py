@@ -13,16 +13,17 @@ import math
 from tinygrad_edu.core.elementary import abs, sign, where
 from tinygrad_edu.core.operation import op
 
-WHOLE = 2.0**52  # from here on every float is a whole number
-BETWEEN = ([(-2.9, -2.1)], [(-0.9, -0.6)], [(1.6, 1.9)])  # away from the steps of floor, ceil, trunc and rint
-QUOTIENTS = ([(0.4, 0.9), (1.0, 1.5)], [(-3.4, -2.6), (2.0, 2.5)], [(3.2, 3.8), (-3.0, -2.0)])  # a/b between steps
+WHOLE = 2.0**52  # from here on every float is an integer
+BETWEEN = ([(-2.9, -2.1)], [(-0.9, -0.6)], [(1.6, 1.9)])  # away from the jumps of floor, ceil, trunc and rint
+QUOTIENTS = ([(0.4, 0.9), (1.0, 1.5)], [(-3.4, -2.6), (2.0, 2.5)], [(3.2, 3.8), (-3.0, -2.0)])  # a/b between jumps
 
 
 @op(partials=lambda *_: (0.0,), domain=BETWEEN, activation=False)
 def floor(x: float) -> float:
     """The largest whole number that is not above x.  dy/dx = 0."""
-    small = abs(x) < WHOLE  # NaN and infinity are not, and stay what they are
-    whole = math.copysign(float(math.floor(where(small, x, 0.0))), x)  # Python's floor makes 0 of -0.0
+    small = abs(x) < WHOLE  # False for NaN and infinity, which are returned unchanged
+    # copysign keeps -0.0, which Python's floor turns into 0
+    whole = math.copysign(float(math.floor(where(small, x, 0.0))), x)
     return where(small, whole, x)  # type: ignore[no-any-return]
 
 
@@ -45,7 +46,7 @@ def rint(x: float) -> float:
     odd = low - 2.0 * floor(0.5 * low)
     share = x - low
     up = where(share == 0.5, odd == 1.0, share > 0.5)
-    return math.copysign(where(up, low + 1.0, low), x)  # of -0.3 it is -0.0
+    return math.copysign(where(up, low + 1.0, low), x)  # -0.3 rounds to -0.0
 
 
 @op(partials=lambda y, a, b: (1.0, (y - a) / b), domain=QUOTIENTS)

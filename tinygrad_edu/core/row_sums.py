@@ -10,8 +10,8 @@ import numpy as np
 
 from tinygrad_edu.core.aliases import ArrayLike
 
-LARGE = 4096  # numbers, from where SciPy's loop saves 6 µs and more of each call; to load it takes 0.1 s
-SMALL = 65_536  # numbers in a table whose places are kept
+LARGE = 4096  # entries; from here on SciPy's loop saves 6 µs or more per call (importing it takes 0.1 s)
+SMALL = 65_536  # entries of a table whose flat positions are cached
 
 
 def sum_rows(rows: ArrayLike, x: ArrayLike, count: int, width: int) -> Any:

@@ -21,11 +21,11 @@ from tinygrad_edu.errors import GradcheckError, NonScalarBackwardError, OperandE
 __all__ = ["grad", "gradcheck", "value_and_grad"]
 Function = Callable[..., Any]
 Argnum = int | Sequence[int]
-STEP = 1e-6  # of a central difference, as in core.check
+STEP = 1e-6  # relative step of a central difference, as in core.check
 
 
 class _Depth(threading.local):
-    level = 0  # how many transforms are running around this one
+    level = 0  # number of transforms running around this one
 
 
 DEPTH = _Depth()
@@ -88,7 +88,7 @@ def variable(x: Node) -> Value:
 def gradients(y: Node, inputs: list[Value]) -> list[Any]:
     """The derivatives of one number, as nodes."""
     if isinstance(y, (int, float)):
-        return [0.0 for _ in inputs]  # a plain number depends on none of them
+        return [0.0 for _ in inputs]  # a plain number depends on no input
     if not isinstance(y, Value):
         raise NonScalarBackwardError(f"grad needs a function with one number as its result, not {type(y).__name__}")
     return value.gradients(y, inputs, 1.0)

@@ -45,15 +45,16 @@ def inverse(axes: Sequence[int] | None) -> list[int] | None:
 def getitem(x: ArrayLike, /, index: Axis) -> Any:
     """x[index]: slices, integers, arrays of integers, boolean masks.  x̄ = 0, plus ȳ at every index it was read."""
     if index.__class__ is np.ndarray and x.__class__ is np.ndarray and x.ndim > 1 and index.dtype.kind == "i":
-        return x.take(index, 0)  # the same numbers: 32 rows of 27 in 0.3 µs instead of 1.0
+        return x.take(index, 0)  # the same numbers faster: 32 rows of 27 take 0.3 µs instead of 1.0
     return x[index]
 
 
-@array_op(vjp=lambda g, _y, _x, index, shape: (getitem(g, index),), numpy="-", linear=True)  # np.put writes into x
+# numpy="-": np.put is another function, which writes into x
+@array_op(vjp=lambda g, _y, _x, index, shape: (getitem(g, index),), numpy="-", linear=True)
 def put(x: ArrayLike, /, index: Axis, shape: tuple[int, ...]) -> Any:
     """An array of zeros of that shape, with x added at `index` (twice where it stands twice).  x̄ = ȳ[index]."""
     if index.__class__ is np.ndarray and index.dtype.kind == "i" and x.size and x.dtype.kind == "f":
-        return sum_entries((index,), x, shape)  # of the rows of a table
+        return sum_entries((index,), x, shape)  # the gradient of looking up rows in a table
     out = np.zeros(shape, dtype=x.dtype)
     parts = [np.asarray(i) if isinstance(i, (list, range)) else i for i in as_tuple(index)]
     kinds = [getattr(i, "dtype", np.dtype(object)).kind for i in parts]
@@ -70,7 +71,8 @@ def sum_entries(index: Sequence[Any], x: ArrayLike, shape: tuple[int, ...]) -> A
     """np.add.at of zeros of that shape, x added at `index`: an array of whole numbers for each of the first axes."""
     count, rows = shape[0], index[0].astype(np.intp)
     for i, size in zip(index[1:], shape[1:], strict=False):
-        rows = rows * size + i.astype(np.intp) % size  # below 0 where the first is, and then counted from the end
+        # a negative first index stays negative, so that it counts from the end
+        rows = rows * size + i.astype(np.intp) % size
         count *= size
     return sum_rows(rows.reshape(-1), x, count, math.prod(shape) // count).reshape(shape)
 
@@ -189,7 +191,8 @@ def take(x: ArrayLike, indices: ArrayLike, axis: int | None = None) -> Any:
             f"take: the array is plain and the indices are a {type(indices).__name__}: make the array a Tensor too, "
             "np.take(tg.Tensor(table), i)"
         )
-    if not hasattr(indices, "parents") and not isinstance(indices, (int, np.integer)):  # in a trace it has no numbers
+    # node indices of a trace have no numbers to convert
+    if not hasattr(indices, "parents") and not isinstance(indices, (int, np.integer)):
         indices = indices if indices.__class__ is np.ndarray else np.asarray(indices)
         indices = indices.astype(np.intp) if indices.dtype.kind == "b" else indices
     if axis is None:

@@ -92,7 +92,7 @@ def percentile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "lin
     return quantile(x, np.true_divide(q, 100.0), axis=axis, method=method, keepdims=keepdims)
 
 
-# where the place p between two entries goes: their numbers, and the weight of the second
+# position p between two entries -> (lower index, upper index, weight of the upper one)
 METHODS = {
     "linear": lambda p: (np.floor(p), np.ceil(p), p - np.floor(p)),
     "lower": lambda p: (np.floor(p), np.floor(p), 0.0 * p),
@@ -134,7 +134,7 @@ def nanquantile(x: ArrayLike, q: ArrayLike, axis: Axes = None, method: str = "li
     The arguments are those of `quantile`.
     """
     q = shares_of("nanquantile", q, method)
-    ordered, shape = ordered_rows(x, axis, keepdims)  # NaN at the end of each row
+    ordered, shape = ordered_rows(x, axis, keepdims)  # NaN is sorted to the end of each row
     known = np.sum(~np.isnan(numbers(ordered, "nanquantile")), axis=-1, keepdims=True)
     found = [at_share(ordered, *METHODS[method](share * np.maximum(known - 1, 0))) for share in q.ravel()]
     return reshape(stack(found), (*q.shape, *shape))

@@ -20,7 +20,7 @@ SQRT_PI = math.sqrt(math.pi)
 SQRT_HALF = math.sqrt(0.5)
 INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
-FAR = -12.0  # from which on the series is exact
+FAR = -12.0  # below this the asymptotic series is exact to double precision
 
 
 @op(partials=lambda _, x: (-TWO_OVER_SQRT_PI * exp(-x * x),), scipy="erfc", activation=False)
@@ -99,7 +99,7 @@ def newton(y: float, share: float) -> float:
     return y - (at - log(share)) * exp(0.5 * y * y + at) / INVERSE_SQRT_TWO_PI  # type: ignore[no-any-return]
 
 
-# the logistic function's relatives
+# relatives of the logistic function
 
 
 @op(partials=lambda _, x: (1.0 / (x * (1.0 - x)),), domain=([(0.1, 0.9)],), scipy="logit", activation=False)

@@ -30,8 +30,8 @@ from tinygrad_edu.errors import UnsupportedNumpyError
 
 WITHOUT_JIT = "SciPy computes it: call the function without jit, which computes it eagerly"
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
-SCIPYS: dict[str, str] = {}  # SciPy's name: the row's
-Partial = Callable[..., Any]  # dy/dx, of y and the arguments
+SCIPYS: dict[str, str] = {}  # SciPy's name -> the row's name
+Partial = Callable[..., Any]  # dy/dx as a function of y and the arguments
 
 
 @functools.cache
@@ -52,7 +52,7 @@ class Special(ArrayOperation):
         arguments = in_common_precision(arguments)
         for i, name in self.fixed if MODES.recording else ():
             x: Any = arguments[i] if i < len(arguments) else None
-            x = x.inner if hasattr(type(x), "of_samples") else x  # of a sample in vmap, what it is of
+            x = x.inner if hasattr(type(x), "of_samples") else x  # in a vmap, the array behind the sample
             if getattr(x, "requires_grad", False):
                 raise UnsupportedNumpyError(
                     f"scipy.special.{self.name} has no derivative by {name} here: give {name} as plain numbers"

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinygrad_edu.core.aliases import ArrayLike, Node
 
-# name: what to write for x.name, as this library has it
+# name: what to write here instead of x.name
 OF_TENSOR = {
     "view": "x.reshape(shape)",
     "permute": "x.transpose(axes)",

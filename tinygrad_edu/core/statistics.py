@@ -137,7 +137,7 @@ def trapezoid(y: ArrayLike, x: ArrayLike = None, dx: float = 1.0, axis: int = -1
     steps = diff(x, axis=axis if np.ndim(x) > 1 else 0)
     if np.ndim(x) == 1:
         steps = reshape(steps, (*np.shape(steps), *(1,) * (np.ndim(y) - 1 - one_axis(y, axis))))
-    return sum(sums * steps, axis=axis) * 0.5  # of several axes, x may have more than y or fewer
+    return sum(sums * steps, axis=axis) * 0.5  # the product broadcasts: x may have more axes than y, or fewer
 
 
 @compose()
@@ -204,7 +204,7 @@ def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: ArrayLike = None, r
 
 def products_so_far(x: ArrayLike, axis: int | None) -> Any:
     """Each as the product of a row with 1 after its place: n² numbers, but right if some are 0."""
-    if axis is None or (not np.ndim(x) and axis in (0, -1)):  # NumPy makes a row of one number
+    if axis is None or (not np.ndim(x) and axis in (0, -1)):  # NumPy treats a single number as a row of one
         x, axis = ravel(x), 0
     axis = one_axis(x, axis)
     last = swapaxes(x, axis, -1)

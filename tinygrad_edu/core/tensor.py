@@ -82,17 +82,17 @@ class Tensor(TensorMethods, Operators):
     )
 
     array: Array
-    gradient: Array | None  # as backward left it; users read `grad`
+    gradient: Array | None  # set by backward; users read `grad`
     label: str
     requires_grad: bool
     parents: tuple[Any, ...]  # Tensors, and plain numbers and arrays for constants
     op: AnyOperation | None
     options: Mapping[str, Any]
-    place: Place | None  # of the program that made it, only if `record_lines` was on
-    made: int  # the tick of write_guard's clock at which it was made or computed
-    guard: WriteGuard | None  # knows of writes to the array, once somebody could have written to it
-    kept: Any  # what the forward pass of a few operations leaves for the derivative; not there for the others
-    spent: Any  # of a root: True when backward has run; of a leaf: the gradient array that an optimizer has used
+    place: Place | None  # where the program made it; only with `record_lines` on
+    made: int  # tick of write_guard's clock at which it was made or computed
+    guard: WriteGuard | None  # notices writes to the array; made once somebody else can hold the array
+    kept: Any  # saved by the forward pass of a few operations for their derivative; unset for the others
+    spent: Any  # of a root: True once backward has run; of a leaf: the gradient array that an optimizer has used
 
     def __init__(self, data: ArrayLike, requires_grad: bool = False, dtype: Option = None, label: str = "") -> None:
         start(self, float_array(data, dtype), label)
@@ -110,8 +110,8 @@ class Tensor(TensorMethods, Operators):
         except ValueError as error:
             raise shape_error(operation, operands, error) from None
         if operation.partials is None:
-            return y.view(PlainArray) if y.__class__ is np.ndarray else y  # a comparison: yes or no of each entry
-        if y.dtype.kind != "f":  # where(x, 1, 0)
+            return y.view(PlainArray) if y.__class__ is np.ndarray else y  # a comparison: a boolean array
+        if y.dtype.kind != "f":  # where(x, 1, 0), for example
             y = y.astype(first_dtype(operands))
         return record(operation, y, tuple(operands), NO_OPTIONS)
 
@@ -141,7 +141,7 @@ class Tensor(TensorMethods, Operators):
     def data(self, value: ArrayLike) -> None:
         if self.parents:
             raise GraphError(f"{self!r} was computed by {self.op}; only the data of a leaf can be replaced")
-        if plain_arrays.is_view_of(value, self.array):  # after x.data -= step; views of it still look at it
+        if plain_arrays.is_view_of(value, self.array):  # after `x.data -= step`; views of the array still share it
             guard_of(self).report()
         else:
             self.assign(float_array(value, None if np.asarray(value).dtype in FLOATS else self.array.dtype))
@@ -221,7 +221,7 @@ class Tensor(TensorMethods, Operators):
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(MODES.tensor_trace.__bool__(self) if MODES.tensor_trace else self.array)  # refused in a trace
+        return bool(MODES.tensor_trace.__bool__(self) if MODES.tensor_trace else self.array)  # a trace refuses
 
     def __format__(self, spec: str) -> str:
         return format(self.one_number("f'{x:" + spec + "}'"), spec) if spec else str(self)
@@ -286,7 +286,7 @@ def leaf(array: Array, label: str = "") -> Tensor:
 
 def record(operation: AnyOperation, y: Node, operands: tuple[Any, ...], options: Mapping[str, Any]) -> Tensor:
     """The result of an operation; it keeps its parents where a gradient may be asked for."""
-    made = new(Tensor)  # what `leaf` does, without two calls: this runs once for each operation
+    made = new(Tensor)  # like `leaf`, but without two calls: this runs for every operation
     made.array = y if y.__class__ is np.ndarray else np.asarray(y)
     made.gradient = made.guard = made.op = None
     made.label, made.parents, made.options = "", (), NO_OPTIONS

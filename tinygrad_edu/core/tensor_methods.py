@@ -24,7 +24,7 @@ from tinygrad_edu.core.positions import numbers
 from tinygrad_edu.errors import DtypeError, OperandError, ShapeError
 
 SPREADS = ("std", "var")
-NUMPYS = frozenset({"axis", "keepdims"})  # options that NumPy and we name alike
+NUMPYS = frozenset({"axis", "keepdims"})  # options with the same name in NumPy and here
 
 
 @array_op(vjp=lambda g, _y, _x, dtype: (g,), linear=True, made_of=lambda x, dtype: x * 1.0)
@@ -37,7 +37,7 @@ class TensorMethods:
     """The names that are more than one operation by itself."""
 
     __slots__ = ()
-    if TYPE_CHECKING:  # what a Tensor has
+    if TYPE_CHECKING:  # attributes of Tensor used below
         array: Any
         grad: Any
         parents: Any
@@ -237,7 +237,7 @@ class TensorMethods:
         """Nothing to do: inner nodes show their gradient after backward()."""
 
     is_leaf = property(lambda self: not self.parents)
-    device = property(lambda self: "cpu")  # as NumPy's arrays say it, so that device=x.device can stay
+    device = property(lambda self: "cpu")  # as for NumPy's arrays, so that programs may keep device=x.device
     nbytes = property(lambda self: self.array.nbytes)
     itemsize = property(lambda self: self.array.itemsize)
 

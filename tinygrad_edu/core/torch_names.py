@@ -51,7 +51,7 @@ def array_of(x: ArrayLike) -> Any:
     return getattr(x, "array", x)
 
 
-# name: the method, of x and what it is called with
+# PyTorch's method -> the function that does it, called with x and the arguments
 METHODS: dict[str, Callable[..., Any]] = {
     "flatten": flatten,
     "narrow": narrow,
@@ -70,7 +70,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "clamp_max": lambda x, max: ops.minimum(x, max),
     "amax": lambda x, dim=None, keepdim=False: ARRAY_TABLE["max"](x, axis=dim, keepdims=keepdim),
     "amin": lambda x, dim=None, keepdim=False: ARRAY_TABLE["min"](x, axis=dim, keepdims=keepdim),
-    # plain numbers and arrays
+    # these return plain numbers and arrays
     "nelement": lambda x: int(x.array.size),
     "long": lambda x: as_whole_array(x, "x.long", np.int64),
     "int": lambda x: as_whole_array(x, "x.int", np.int32),

@@ -16,7 +16,8 @@ from tinygrad_edu.core.operation import op
 LN2, LN10 = math.log(2.0), math.log(10.0)
 DEGREE = math.pi / 180.0
 PI = math.pi
-SINC_SERIES = 0.5  # below this |πx| its derivative is summed as a series, which loses no digits to a difference
+# for |πx| below this the derivative is summed as a series: the difference in its formula would lose digits
+SINC_SERIES = 0.5
 
 # powers and logarithms
 

@@ -37,7 +37,7 @@ Argnum = int | Sequence[int]
 
 
 class _Depth(threading.local):
-    level = 0  # how many transforms are at work around this one
+    level = 0  # number of transforms running around this one
 
 
 DEPTH = _Depth()
@@ -187,7 +187,7 @@ def pull_back(f: Function, primals: Sequence[Any], dtype: Option) -> tuple[Any, 
     def pull(seed: Node) -> tuple[Any, ...]:
         further = nested or DEPTH.level > 0
         again = further or any(map(is_node, tree_leaves(seed)))
-        final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # samples in a vmap: no graph of theirs
+        final = hasattr(seed, "inner") and not further and not is_wanted(seed)  # vmap samples: record no graph
         with switch_mode("recording", MODES.recording and not final):
             found = iter(derivatives(y, given_leaves(variables), seed, again))
         return tuple(tree_map(lambda x: like(x, found, again), primals))
@@ -220,7 +220,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     nested = DEPTH.level > 0 or any(is_node(x) for x in tree_leaves([list(primals), list(tangents)]))
     with inside_transform():
         y, pull = vjp(f, *primals)
-        dummy = seed_variable(y)  # 1, not 0: a gradient of 0 stays 0 also where the derivative is infinite
+        dummy = seed_variable(y)  # seeded with 1: a gradient of 0 would stay 0 even where the derivative is infinite
         pairs = zip(given_leaves(pull(dummy)), given_leaves(list(tangents)), strict=True)
         weighted = [as_variable(g) * t for g, t in pairs]
         total = functools.reduce(lambda a, b: a + b, [ops_sum(x) for x in weighted])
@@ -264,7 +264,7 @@ def variable(x: Node, dtype: Option = None) -> Any:
         return None
     if isinstance(x, Value) or (isinstance(x, Tensor) and x.requires_grad):
         return ops.pos(x)
-    batched = hasattr(MODES.tensor_trace, "of_samples")  # in a vmap numbers are Tensors, too
+    batched = hasattr(MODES.tensor_trace, "of_samples")  # in a vmap numbers become Tensors too
     if MODES.tensor_trace is not None and (batched or dtype is not None or isinstance(x, (Tensor, np.ndarray))):
         return ops.pos(Tensor(x, dtype=dtype))
     if MODES.value_trace is not None:
@@ -278,7 +278,7 @@ def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any
     """ȳ·∂y/∂x for each input, as nodes when they are to be differentiated again."""
     if isinstance(y, (dict, list, tuple)) and isinstance(seed, type(y)):
         return sum_over_leaves(y, seed, lambda leaf, part: derivatives(leaf, inputs, part, again))
-    if isinstance(y, Value) and isinstance(seed, Tensor):  # one seed for each sample of a vmap: it is linear in them
+    if isinstance(y, Value) and isinstance(seed, Tensor):  # one seed per sample of a vmap: scale by it
         return [ops.mul(seed, g) for g in value.plain_gradients(y, inputs, 1.0)]
     if isinstance(y, Value):
         return value.gradients(y, inputs, seed) if again else value.plain_gradients(y, inputs, seed)
@@ -292,7 +292,7 @@ def derivatives(y: Node, inputs: list[Any], seed: Node, again: bool) -> list[Any
             + (": does it lack a `return`?" if y is None else "")
             + (": join them with np.stack or np.concatenate" if isinstance(y, (list, tuple)) else "")
         )
-    return [zero_like(x) for x in inputs]  # y is a plain number: it depends on none of them
+    return [zero_like(x) for x in inputs]  # y is a plain number, which depends on no input
 
 
 def sum_over_leaves(y: ArrayLike, seeds: ArrayLike, each: Callable[[Any, Any], list[Any]]) -> list[Any]:

@@ -18,7 +18,7 @@ class Arithmetic(Operators):
 
     __slots__ = ()
 
-    count: None  # so that a Tensor is no nested sequence of floats to the stubs, whose mean would be a float
+    count: None  # None, or the type stubs take a Tensor for a nested sequence of floats, whose mean is a float
 
     def __add__(self, other: Any) -> Any: ...
     def __radd__(self, other: Any) -> Any: ...

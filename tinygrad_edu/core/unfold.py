@@ -35,7 +35,7 @@ def fold(x: ArrayLike, /, shape: Sequence[int] | None, stride: Sequence[int], di
     lead, size, counts = x.shape[: -2 * n], x.shape[-2 * n : -n], x.shape[-n:]
     reach = span_of(size, counts, stride, dilation)
     shape = tuple(shape or reach)
-    apart = all(d == 1 and k <= s for k, s, d in zip(size, stride, dilation, strict=True))  # no two windows meet
+    apart = all(d == 1 and k <= s for k, s, d in zip(size, stride, dilation, strict=True))  # no two windows overlap
     whole = apart and tuple(size) == tuple(stride) and shape == reach
     out = (np.empty if whole else np.zeros)((*lead, *shape), x.dtype)
     for at in np.ndindex(*size):

@@ -57,7 +57,7 @@ class Value(FlatNode):
 
     __slots__ = ()
 
-    if TYPE_CHECKING:  # that a Value is no array, nor a sequence: np.tanh(v) is a Value, too
+    if TYPE_CHECKING:  # tells type checkers that a Value is neither array nor sequence, so that np.tanh(v) is a Value
         __array__: None
         __buffer__: None
         __len__: None
@@ -65,7 +65,7 @@ class Value(FlatNode):
     def __init__(self, data: ArrayLike, label: str = "") -> None:
         self.data = data if data.__class__ is float else real_number(data)
         self.grad, self._label, self.spent = 0.0, label, False
-        self.op = self.left = None  # no operation and no parents: a leaf
+        self.op = self.left = None  # a leaf: no operation, no parents
 
     @staticmethod
     def __apply__(operation: Operation, arguments: Sequence[Any]) -> Any:
@@ -82,7 +82,7 @@ class Value(FlatNode):
         try:
             y = operation.float_function(*inputs)
             partials = operation.float_partials(y, *inputs)
-        except (ArithmeticError, ValueError):  # 1/0, log 0, an overflow: what IEEE 754 says
+        except (ArithmeticError, ValueError):  # 1/0, log 0 or an overflow: the result is what IEEE 754 says
             y = operation.on_floats(*inputs)
             partials = operation.partials_on_floats(y, inputs)
         if operation.partials is None:
@@ -110,11 +110,11 @@ class Value(FlatNode):
                 f"backward() has already run from {self!r}: its gradients would be counted twice. "
                 "Compute the expression again, or pass retain_graph=True to add them on purpose"
             )
-        if self.left is None:  # a leaf: d(self)/d(self)
+        if self.left is None:  # a leaf: d(self)/d(self) = 1
             self.grad += 1.0
             return
         with ACCUMULATING:
-            order, spent = inner_nodes(self)  # a topological order; all their gradients are 0
+            order, spent = inner_nodes(self)  # a topological order, in which all gradients are 0 now
             refuse_forgotten(spent)
             self.grad, self.spent = 1.0, True
             accumulate(order)  # parent.grad += node.grad · ∂node/∂parent, from the root down
@@ -147,7 +147,8 @@ class Value(FlatNode):
 
     def __bool__(self) -> bool:
         if MODES.value_trace is not None:
-            MODES.value_trace.__bool__(self)  # refuses: a trace would keep one branch for all numbers
+            # raises: a trace would keep the branch taken for this number and use it for all
+            MODES.value_trace.__bool__(self)
         return bool(self.data)
 
     def __format__(self, spec: str) -> str:
@@ -197,7 +198,7 @@ def constant(x: Node) -> Value:
 
 
 def is_array(x: Node) -> bool:
-    if isinstance(x, Value):  # which has a word to say to whoever asks for its `ndim` (0.5 µs)
+    if isinstance(x, Value):  # its `ndim` raises an error with advice, which costs 0.5 µs
         return False
     return getattr(x, "ndim", 0) > 0 and not hasattr(x, "parents")
 
@@ -265,7 +266,7 @@ def check_partials(x: Value) -> tuple[Any, ...]:
 
 
 def refuse_anomaly(operation: Operation, y: float, parents: Sequence[Value]) -> None:
-    if y - y != 0.0:  # NaN and ±inf, of all numbers
+    if y - y != 0.0:  # true for exactly NaN and ±inf
         names = [p.label or f"argument {i}" for i, p in enumerate(parents)]
         inputs = ", ".join(f"{name} = {p.data!r}" for name, p in zip(names, parents, strict=True))
         raise AnomalyError(f"{operation.name}({', '.join(names)}) gave {y!r}. Its inputs: {inputs}")

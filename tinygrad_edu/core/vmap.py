@@ -187,7 +187,8 @@ def sample_of(x: Node, axis: int, i: int) -> Any:
     found = getitem(x, (*(slice(None),) * (axis % np.ndim(x)), i))
     if not isinstance(found, np.ndarray):
         return found
-    return found.copy().view(PlainArray)  # with the names that f may call; f may write to it
+    # with PyTorch's method names, which f may call; a copy, because f may write to it
+    return found.copy().view(PlainArray)
 
 
 def stack_samples(ys: Sequence[Any], axis: int | None, nested: bool) -> Any:

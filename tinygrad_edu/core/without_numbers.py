@@ -79,7 +79,7 @@ def isnan(x: Node) -> Any:
     return ops.not_equal(x, x)
 
 
-# By NumPy's names.
+# Keyed by NumPy's functions.
 WITHOUT_NUMBERS: Mapping[Any, Callable[..., Any]] = {
     np.zeros_like: fill_with(0.0),
     np.empty_like: fill_with(0.0),

@@ -21,9 +21,9 @@ from tinygrad_edu.errors import SavedArrayChangedError
 
 Array = np.ndarray[Any, Any]
 ArrayRef = Callable[[], Array | None]  # a weak reference
-Node = Any  # a Tensor; named so here because tensor.py stands above this file
+Node = Any  # a Tensor; an alias, because tensor.py imports this file
 CLOCK = count(1)
-SMALL = 65_536  # bytes
+SMALL = 65_536  # bytes up to which the fingerprint is the array's contents; above, a checksum
 
 
 class WriteGuard:
@@ -37,9 +37,9 @@ class WriteGuard:
     __slots__ = ("known", "viewed", "written")
 
     def __init__(self, known: int | bytes | None = None, viewed: tuple[ArrayRef, ...] = ()) -> None:
-        self.written = 0  # the tick of the last write
-        self.known = known  # the fingerprint of an array that somebody outside holds
-        self.viewed = viewed  # of a constant that is a copy of a view: weak references to what it was a view of
+        self.written = 0  # tick of the last write
+        self.known = known  # fingerprint of an array that somebody outside holds
+        self.viewed = viewed  # for a constant copied from a view: weak references to the arrays it was a view of
 
     def __getstate__(self) -> Any:
         """For copies and pickles, which are views of nothing."""
@@ -78,7 +78,8 @@ class WriteGuard:
             now = fingerprint(array)
             if now != self.known:
                 self.known, self.written = now, next(CLOCK)
-            if sys.getrefcount(array) <= HELD and array.base is None:  # whoever held it has let go of it, views too
+            # nobody else holds the array or a view of it any more
+            if sys.getrefcount(array) <= HELD and array.base is None:
                 self.known = None
         return self.written
 
@@ -116,7 +117,7 @@ def was_written(uses: Sequence[tuple[Node, int]]) -> bool:
 
     `uses`: Tensors with a guard, and the ticks at which an operation has used them.
     """
-    written: dict[Node, int] = {}  # a weight may be used a hundred times: its array is looked at once
+    written: dict[Node, int] = {}  # per weight: one may be used a hundred times, and its array is checked once
     for x, made in uses:
         if x not in written:
             written[x] = x.guard.look(x.array)
@@ -155,7 +156,8 @@ def has_changed_since(node: Node, made: int) -> bool:
         if node.guard is not None and node.guard.look(node.array) > made:
             return True
         bases = [p for p in node.parents if hasattr(p, "array") and np.may_share_memory(p.array, node.array)]
-        if any(base.made > node.made for base in bases):  # what was written may have been computed from the view
+        # the node's base was written later, possibly with numbers computed from this view
+        if any(base.made > node.made for base in bases):
             return True
         node = bases[0] if bases else None
     return False
