@@ -182,3 +182,65 @@ def test_data_of_a_tensor_is_as_quick_as_its_array():
     leaves = []
     assert f.again((), (W, 2.0), leaves) is not None
     assert f.again((), (tg.Tensor(W).data, 2.0), leaves) is f.again((), (W, 2.0), [])
+
+
+COUNT = 30  # arrays: so many are handed over by their addresses (packed.py)
+SAME_PROGRAM = ("as before", "others", "by columns", "every second", "read only", "its data", "longer")
+
+
+def many():
+    @tg.jit
+    def f(ws, k):
+        return functools.reduce(lambda total, w: total + np.sum(np.tanh(w) * k), ws, 0.0)
+
+    return f
+
+
+@pytest.fixture(scope="module")
+def of_many():
+    """A function of many arrays whose calls are quick, and one that takes the long way."""
+    quick, slow = many(), many()
+    warm(quick, [W] * COUNT, 2.0)
+    assert all(call.program.by_address for call in quick.arrays.quick.known.values())
+    return quick, slow
+
+
+@pytest.mark.parametrize("name", SAME_PROGRAM)
+def test_of_many_arrays_every_kind_gives_what_the_long_way_gives(of_many, name):
+    quick, slow = of_many
+    ws = [*[W * i for i in range(COUNT - 1)], ARRAYS[name]] if name != "longer" else [ARRAYS[name]] * COUNT
+    for _ in range(3):
+        for way in ("__call__", "value_and_grad"):
+            slow.arrays.quick.known.clear()
+            found, expected = getattr(quick, way)(ws, 2.0), getattr(slow, way)(ws, 2.0)
+            for a, b in zip(tree_leaves(found), tree_leaves(expected), strict=True):
+                same(a, b)
+        ws[0] = ws[0] + 1.0
+        ws[1] *= 0.5  # in place
+
+
+def test_of_many_arrays_results_are_new_and_threads_do_not_share_them(of_many):
+    quick, _ = of_many
+    inputs = [[W * i + j for j in range(COUNT)] for i in range(3)]
+    expected = [quick.value_and_grad(ws, 1.0) for ws in inputs]
+    for ws, (y, gradients) in zip(inputs, expected, strict=True):
+        assert y == pytest.approx(sum(float(np.sum(np.tanh(w))) for w in ws), rel=1e-12)
+        np.testing.assert_allclose(np.array(gradients), 1.0 - np.tanh(np.array(ws)) ** 2, rtol=1e-9, atol=1e-15)
+    wrong = []
+
+    def work(i):
+        for _ in range(100):
+            y, gradients = quick.value_and_grad(inputs[i], 1.0)
+            if y != expected[i][0] or not np.array_equal(gradients, expected[i][1]):
+                wrong.append(i)
+
+    assert not at_once(*(functools.partial(work, i) for i in range(3)))
+    assert not wrong
+
+
+def test_of_many_arrays_nan_in_a_gradient_is_computed_with_care():
+    f = tg.jit(lambda ws: functools.reduce(lambda y, w: y + np.sum(np.where(w > 0.0, np.sqrt(w), 0.0)), ws, 0.0))
+    good, bad = [np.array([1.0, 4.0])] * COUNT, [np.array([0.0, 4.0])] * COUNT
+    warm(f, good)
+    for ws, first in ((good, 0.5), (bad, 0.0), (good, 0.5)):
+        assert np.array(f.value_and_grad(ws)[1]).tolist() == [[first, 0.25]] * COUNT

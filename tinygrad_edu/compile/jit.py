@@ -18,7 +18,7 @@ from tinygrad_edu.compile.scalar.function import ScalarFunction
 from tinygrad_edu.compile.static_arguments import Named, StaticArguments
 from tinygrad_edu.core import transforms
 from tinygrad_edu.core.argnums import is_several, places_of
-from tinygrad_edu.core.modes import MODES
+from tinygrad_edu.core.modes import MODES, UNUSUAL
 from tinygrad_edu.core.pytree import flatten
 from tinygrad_edu.core.transforms import DEPTH
 from tinygrad_edu.errors import TraceError
@@ -64,7 +64,7 @@ class CompiledFunction:
         return name if named is self else (type(self), (self.f, *self.options))
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        if MODES.usual and not named and not DEPTH.level:
+        if not (named or (UNUSUAL and not MODES.usual) or DEPTH.level):
             leaves: list[Any] = []
             quick = self.again((), arguments, leaves)
             if quick is not None and (results := quick.run(leaves)) is not None:
@@ -86,7 +86,8 @@ class CompiledFunction:
         Inside a transform or another compiled function they are nodes, as from `tg.value_and_grad`.
         """
         one = argnum.__class__ is int
-        if MODES.usual and not named and not DEPTH.level and (one or argnum.__class__ is tuple):
+        usual = not (named or (UNUSUAL and not MODES.usual) or DEPTH.level)
+        if usual and (one or argnum.__class__ is tuple):
             leaves: list[Any] = []
             quick = self.again((argnum,) if one else argnum, arguments, leaves)
             if quick is not None and (both := quick.value_and_gradients(leaves, arguments)) is not None:
@@ -126,9 +127,10 @@ class CompiledFunction:
 
     def again(self, wanted: Any, arguments: Sequence[Any], leaves: list[Any]) -> QuickCall | None:
         """The short path of a call that has been made before, if what the function closes over has not changed."""
-        known = self.forms.arrays.quick.known
+        forms = self.forms
+        known = forms.arrays.quick.known
         quick = known.get((wanted, signature(arguments, leaves))) if known else None
-        return quick if quick is not None and self.forms.watch.fits() else None
+        return quick if quick is not None and ((guard := forms.watch.guard) is None or guard.holds()) else None
 
     def fitting(self) -> Forms | None:
         """The programs for what the function closes over as it is now; None where it has changed too often."""

@@ -7,12 +7,14 @@ for functions that close over no array; any call that differs takes the long pat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compile.ir.node import Traced
+from tinygrad_edu.compile.packed import parts_of
 from tinygrad_edu.core.backward import has_nan
 from tinygrad_edu.core.plain_arrays import PlainArray
 from tinygrad_edu.core.pytree import tree_leaves, with_leaves
@@ -68,6 +70,7 @@ class QuickCall:
         self.places = [place for _, _, places in self.gradients for place in places]
         self.one_array_each = not any(nested for _, nested, _ in self.gradients)
         self.careful = call.program.trace.differentiated and not wanted  # NaN may be 0·∞ here too
+        self.numbers_alone = not (self.shapes or self.careful)
         self.key = object()  # of the workspace; by identity, since the sizes themselves take 0.3 µs to hash
         # Threads can share a workspace that is empty.
         self.space = None if self.program.buffers else self.program.workspace(self.sizes, self.key)
@@ -77,14 +80,23 @@ class QuickCall:
         for i in self.arrays:
             if not leaves[i].flags.carray:  # in C order, aligned, and may be written to
                 return None
-        numbers, out = EMPTY(self.count), [EMPTY(shape, self.dtype) for shape in self.shapes] if self.shapes else []
+        numbers = EMPTY(self.count)
         try:
-            self.code(*leaves, *(self.space or self.program.workspace(self.sizes, self.key)), *out, numbers)
+            if self.numbers_alone:
+                self.code(*leaves, *(self.space or self.program.workspace(self.sizes, self.key)), numbers)
+                return numbers.tolist()
+            out = self.arrays_of(leaves, numbers)
         except Exception:
             return None
         found: list[Any] = numbers.tolist()
         found += out
         return None if self.careful and any(map(has_nan, found)) else found
+
+    def arrays_of(self, leaves: Sequence[Any], numbers: Any) -> list[Any]:
+        """The results that are arrays; the single ones go to `numbers`."""
+        out = [EMPTY(shape, self.dtype) for shape in self.shapes]
+        self.code(*leaves, *(self.space or self.program.workspace(self.sizes, self.key)), *out, numbers)
+        return out
 
     def value_and_gradients(self, leaves: Sequence[Any], arguments: Sequence[Any]) -> tuple[Any, list[Any]] | None:
         """(result, a gradient for each wanted argument, nested like it), or None.
@@ -107,6 +119,24 @@ class QuickCall:
         ]
 
 
+class PackedCall(QuickCall):
+    """The same for a program that receives the addresses of its many arrays (packed.py)."""
+
+    def __init__(self, call: Any, arguments: Sequence[Any], leaves: Sequence[Any], wanted: Sequence[int]) -> None:
+        super().__init__(call, arguments, leaves, wanted)
+        self.numbers_alone = False
+        self.lengths = np.array([self.sizes[name] for name in self.program.size_names], np.int64)
+        self.total = sum(map(math.prod, self.shapes))
+
+    def arrays_of(self, leaves: Sequence[Any], numbers: Any) -> list[Any]:
+        """The results that are arrays, one after the other in one array."""
+        program, out = self.program, EMPTY(self.total, self.dtype)
+        given = program.addresses([leaves[i] for i in program.places]), self.lengths
+        space = self.space or program.workspace(self.sizes, self.key)
+        program.code(*given, *[leaves[i] for i in program.others], *space, out, numbers)
+        return parts_of(out, self.shapes)
+
+
 class QuickCalls:
     """The calls of one function that can be repeated quickly, by (what is wanted, signature)."""
 
@@ -115,7 +145,7 @@ class QuickCalls:
 
     def keep(self, wanted: tuple[int, ...], call: Any, arguments: Sequence[Any]) -> None:
         """Remember a call that has just been made, if it is one of these."""
-        if call.captured or call.program.by_address or not isinstance(call.program.trace.results, Traced):
+        if call.captured or not isinstance(call.program.trace.results, Traced):
             return
         dtype, leaves = np.dtype(call.program.dtype), []  # type: tuple[Any, list[Any]]
         key = signature(arguments, leaves)
@@ -123,7 +153,8 @@ class QuickCalls:
             return
         if len(self.known) >= MOST:
             self.known.clear()
-        self.known[wanted, key] = QuickCall(call, arguments, leaves, wanted)
+        kind = PackedCall if call.program.by_address else QuickCall
+        self.known[wanted, key] = kind(call, arguments, leaves, wanted)
 
 
 def is_ready(x: Any, dtype: Any) -> bool:
