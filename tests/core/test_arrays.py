@@ -50,8 +50,8 @@ def cross_entropy(z, t):
     return -np.mean(np.sum(t * scipy.special.log_softmax(z, axis=-1), axis=-1))
 
 
-def class_entropy(z, index, per=1.0):
-    return -np.sum(np.take_along_axis(scipy.special.log_softmax(z, axis=-1), index[..., None], -1)) / per
+def class_entropy(z, index, divisor=1.0):
+    return -np.sum(np.take_along_axis(scipy.special.log_softmax(z, axis=-1), index[..., None], -1)) / divisor
 
 
 def nll(p, t, weight=None):

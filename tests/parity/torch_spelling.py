@@ -182,8 +182,8 @@ class Torch(metaclass=Otherwise):
     log_softmax = staticmethod(lambda x, axis=-1: torch.log_softmax(x, dim=axis))
     cross_entropy = staticmethod(lambda z, t: F.cross_entropy(z, torch.as_tensor(t)))
     class_entropy = staticmethod(
-        lambda z, index, per=1.0: (
-            F.cross_entropy(z.mT if z.ndim > 2 else z, torch.as_tensor(index), reduction="sum") / per
+        lambda z, index, divisor=1.0: (
+            F.cross_entropy(z.mT if z.ndim > 2 else z, torch.as_tensor(index), reduction="sum") / divisor
         )
     )
     nll = staticmethod(

@@ -22,17 +22,17 @@ from tinygrad_edu.core.targets import one_hot
 REDUCTIONS = ("mean", "sum")
 
 
-def written_out(z: ArrayLike, index: ArrayLike, per: float) -> Any:
-    return -(sum(entries_along(log_softmax(z), index[..., None], -1)) / per)
+def written_out(z: ArrayLike, index: ArrayLike, divisor: float) -> Any:
+    return -(sum(entries_along(log_softmax(z), index[..., None], -1)) / divisor)
 
 
 @array_op(
-    vjp=lambda g, _y, z, index, per: ((softmax(z) - one_hot(index, z.shape[-1], z.dtype)) * (g / per),),
+    vjp=lambda g, _y, z, index, divisor: ((softmax(z) - one_hot(index, z.shape[-1], z.dtype)) * (g / divisor),),
     made_of=written_out,
 )
-def class_entropy(z: ArrayLike, /, index: ArrayLike, per: float = 1.0) -> Any:
-    """Σ -log softmax(z) of each row at its class number, over `per`.  z̄ = (softmax(z) - one-hot rows)·ȳ/per."""
-    return written_out(z, index, per)
+def class_entropy(z: ArrayLike, /, index: ArrayLike, divisor: float = 1.0) -> Any:
+    """Σ -log softmax(z) of each row at its class number, over divisor.  z̄ = (softmax(z) - one-hot rows)·ȳ/divisor."""
+    return written_out(z, index, divisor)
 
 
 def exponentials(z: ArrayLike, index: ArrayLike) -> Any:
@@ -78,8 +78,8 @@ def form_on_tensors(record: Callable[..., Any]) -> Callable[..., Any]:
         shifted, powers, totals, at = found
         logs = shifted.reshape(-1)[at]
         logs -= np.log(totals).reshape(-1)
-        per = float(at.size) if reduction == "mean" else 1.0
-        made = record(class_entropy, -(np.add.reduce(logs) / per), (z,), {"index": index, "per": per})
+        divisor = float(at.size) if reduction == "mean" else 1.0
+        made = record(class_entropy, -(np.add.reduce(logs) / divisor), (z,), {"index": index, "divisor": divisor})
         if made.parents:
             made.kept = powers, totals, at
         return made
@@ -88,12 +88,12 @@ def form_on_tensors(record: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pull_class_entropy(x: Node, g: ArrayLike) -> Any:
-    """softmax(z)·ȳ/per, and ȳ/per less at each row's class, from the exponentials that the forward pass has kept."""
+    """softmax(z)·ȳ/divisor, less ȳ/divisor at each row's class, from the exponentials that the forward pass kept."""
     kept, (p,) = getattr(x, "kept", None), x.parents
     if kept is None:
         return None
     powers, totals, at = kept
     share = powers / totals
     share.reshape(-1)[at] -= 1.0
-    share *= g / x.options["per"]
+    share *= g / x.options["divisor"]
     return [(p, share)]

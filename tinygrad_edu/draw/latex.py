@@ -40,7 +40,7 @@ GREEK = [
 NAMED = {"sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min", "det"}  # commands of LaTeX
 OTHER_NAMES = {
     "maximum": r"\max", "minimum": r"\min", "log": r"\ln", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan",
-    "sigmoid": r"\sigma", "mean": r"\mathrm{mean}",
+    "sigmoid": r"\sigma", "mean": r"\mathrm{mean}", "class_entropy": r"\mathrm{cross\ entropy}",
 }  # fmt: skip
 RELATIONS = {
     "greater": ">", "greater_equal": r"\geq", "less": "<", "less_equal": r"\leq", "equal": "=", "not_equal": r"\neq",

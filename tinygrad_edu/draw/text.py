@@ -28,6 +28,7 @@ SYMBOLS = {  # by the names of the table of operations
     "maximum": "max",
     "minimum": "min",
     "getitem": "[ ]",
+    "class_entropy": "−log softmax[class]",
 }
 
 
@@ -144,9 +145,11 @@ def option_value(value: ArrayLike) -> str:
         ends = ("" if end is None else option_value(end) for end in (value.start, value.stop))
         return ":".join(ends) + ("" if value.step is None else f":{option_value(value.step)}")
     if isinstance(value, tuple | list):
-        return f"({', '.join(map(option_value, value))})"
+        inside = ", ".join(map(option_value, value))
+        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
     if hasattr(value, "tolist"):
-        return f"array{tuple(value.shape)}" if value.shape else option_value(value.tolist())
+        few = len(value.shape) < 2 and value.size <= SMALL  # the class numbers of a few samples
+        return option_value(value.tolist()) if few else f"array{tuple(value.shape)}"
     if value is Ellipsis:
         return "..."
     if value is None or isinstance(value, bool | int | float | str):
