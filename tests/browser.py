@@ -7,6 +7,7 @@ pages have to be looked at.
 import importlib
 import os
 import shutil
+import time
 
 import pytest
 
@@ -41,6 +42,17 @@ def browser(tmp_path_factory):
     yield found
     STARTED.clear()
     found.quit()
+
+
+def work_of(browser, address, ready):
+    """Opens a page until there is an element `ready`; seconds that its thread had of the processor."""
+    browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    browser.get(address)
+    ends = time.monotonic() + 60.0
+    while not browser.find_elements("css selector", ready):
+        assert time.monotonic() < ends, browser.get_log("browser")
+    counted = browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    return next(each["value"] for each in counted if each["name"] == "TaskDuration")
 
 
 def leave_page():

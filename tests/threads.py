@@ -40,7 +40,10 @@ def at_once(*works):
 
 @contextlib.contextmanager
 def interrupted_after(seconds):
-    """Ctrl-C after so many seconds, and again every second until the work inside is done; the times of all.
+    """Ctrl-C after so many seconds, and again every second until the work inside is done.
+
+    Gives the processor's time that this process had used up at each of them: what it does from then on is counted
+    without the turns that it loses to others.
 
     Python forgets what a callback of its garbage collector raises, and Hypothesis has one: a Ctrl-C that comes just
     then is lost. And a shell lets what it starts in the background ignore Ctrl-C.
@@ -51,7 +54,7 @@ def interrupted_after(seconds):
     def ring():
         wait = seconds
         while not done.wait(wait):
-            sent.append(time.perf_counter())
+            sent.append(time.process_time())
             os.kill(os.getpid(), signal.SIGINT)
             wait = 1.0
 

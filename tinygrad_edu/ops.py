@@ -21,7 +21,10 @@ from tinygrad_edu.errors import unknown_name
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
-    operation = TABLE.get(name) or OWN.get(name) or array_operations().get(name)
+    for table in (TABLE, OWN, ARRAY_TABLE, COMPOSED):  # the last two are empty until `array_operations` is imported
+        if name in table:
+            return table[name]
+    operation = array_operations().get(name)
     if operation is None:
         raise AttributeError(str(unknown_name("operation", name, __dir__())))
     return operation

@@ -103,8 +103,8 @@ def test_without_graphviz_notebooks_show_the_dot_text(monkeypatch):
 
 
 def fake_graphviz(monkeypatch, program):
-    """A Python program in the place of dot."""
-    monkeypatch.setattr(render_module, "commands", lambda form: iter([[sys.executable, "-c", program]]))
+    """A Python program in the place of dot, which begins within 10 ms of the processor: it reads no site-packages."""
+    monkeypatch.setattr(render_module, "commands", lambda form: iter([[sys.executable, "-I", "-S", "-c", program]]))
 
 
 SLEEP = "import time; time.sleep(60)"

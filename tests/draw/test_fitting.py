@@ -73,9 +73,9 @@ def test_a_large_network_of_values_is_drawn_in_linear_time():
 
     def seconds(samples):
         loss = nn.losses.mse(model(RNG.normal(size=(samples, 2))), np.ones((samples, 1)))
-        start = time.perf_counter()
+        start = time.thread_time()
         assert "grouped by layer" in draw(loss).dot
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     seconds(2)
     assert seconds(16) < 12 * seconds(4)  # four times as many nodes; a loop over pairs would take 16 times as long

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.browser import focus, prefer, press, resize, shown
+from tests.browser import focus, prefer, press, resize, shown, work_of
 from tests.pace import slowness
 from tinygrad_edu.clinic.diagnosis.causes.table import BY_CODE
 from tinygrad_edu.reporting.live_page import asset
@@ -228,12 +228,13 @@ def test_every_control_has_a_name_and_is_reached_by_tab(opened):
 def test_the_space_bar_plays_and_pauses(opened):
     opened.execute_script("document.activeElement.blur()")
     press(opened, "SPACE")
-    time.sleep(0.4)
     assert text(opened, "#play") == "Pause"
+    ends = time.monotonic() + 60
+    while int(text(opened, "#epoch")) <= 3:
+        assert time.monotonic() < ends
     press(opened, "SPACE")
     assert text(opened, "#play") == "Play"
     done = int(text(opened, "#epoch"))
-    assert done > 3
     time.sleep(0.2)
     assert int(text(opened, "#epoch")) == done
     focus(opened, "#reset")
@@ -241,6 +242,7 @@ def test_the_space_bar_plays_and_pauses(opened):
     assert text(opened, "#epoch") == "0"
 
 
+LAST = "#certain li"  # what the page writes last of all
 CERTAIN = {
     "no_activation": ([(4, "identity"), (3, "identity")], {}),
     "symmetric_init": ([(4, "tanh")], {"init": "zeros"}),
@@ -279,15 +281,19 @@ def test_the_program_is_downloaded(opened, tmp_path):
 
 
 @pytest.mark.slow
+def test_it_opens_in_under_a_second(browser, address):
+    assert work_of(browser, address, LAST) < 1.0 * slowness()  # 0.2 s measured
+
+
+@pytest.mark.slow
 def test_it_works_in_the_frame_of_a_notebook(browser, tmp_path):
     frame = tg.playground()._repr_html_()
     (tmp_path / "notebook.html").write_text(f"<!DOCTYPE html><title>n</title>{frame}", encoding="utf-8")
-    start = time.perf_counter()
     browser.get((tmp_path / "notebook.html").as_uri())
     browser.switch_to.frame(0)
-    while not browser.find_elements("css selector", "#certain li"):  # the last thing that the page writes
-        assert time.perf_counter() - start < 60.0
-    assert time.perf_counter() - start < 3.0 * slowness(time.perf_counter)  # under a second on a machine of its own
+    ends = time.monotonic() + 60
+    while not browser.find_elements("css selector", LAST):
+        assert time.monotonic() < ends, browser.get_log("browser")
     browser.find_element("css selector", "#one").click()
     assert text(browser, "#epoch") == "1"
     browser.switch_to.default_content()

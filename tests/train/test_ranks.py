@@ -32,7 +32,8 @@ from tinygrad_edu import fit, nn, optim
 from tinygrad_edu.data import moons
 from tinygrad_edu.train import Checkpoint
 comm, rank = MPI.COMM_WORLD, MPI.COMM_WORLD.Get_rank()
-sys.stdout = open(os.environ["OUTPUT"] + str(rank), "w", encoding="utf-8")  # in one pipe, lines of both would mix
+with open("/proc/self/maps") as maps, open(os.environ["FOLDER"] + f"/shared_{rank}", "w") as file:
+    file.writelines({line.split()[5] + "\\n" for line in maps if "/mpich_shm_" in line})
 X, y = moons(33, seed=0)
 
 def trained(make, size=[2, 5, 1], start=1, X=X, y=y, **settings):
@@ -42,19 +43,37 @@ def trained(make, size=[2, 5, 1], start=1, X=X, y=y, **settings):
 
 def told(error):
     print(f"rank {rank}: {type(error).__name__}: {error}", flush=True)
+
+for name, code in json.loads(os.environ["PROGRAMS"]).items():
+    sys.stdout = open(os.environ["FOLDER"] + f"/{name}_{rank}", "w", encoding="utf-8")  # in a pipe, lines would mix
+    comm.Barrier()  # a rank that is late to begin is no rank that hangs
+    exec(code, dict(globals()))
+    sys.stdout.close()
 """
 
 
-def on_ranks(code, folder, ranks=2):
-    """Return code, standard output and error of the program on so many ranks."""
-    file = folder / "program.py"
-    file.write_text(START + textwrap.dedent(code), encoding="utf-8")
+def on_ranks(programs, folder, ranks=2):
+    """Return code, what each program printed, and standard error of one job that runs them in turn on so many ranks."""
+    file, root = folder / "program.py", str(Path(__file__).parents[2])
+    file.write_text(START, encoding="utf-8")
+    texts = json.dumps({name: textwrap.dedent(code) for name, code in programs.items()})
+    given = {**os.environ, "PYTHONPATH": root, "FOLDER": str(folder), "PROGRAMS": texts}
     command = [MPIEXEC, "-n", str(ranks), sys.executable, str(file)]
-    root = str(Path(__file__).parents[2])
-    given = {**os.environ, "PYTHONPATH": root, "OUTPUT": str(folder / "rank_")}
     done = subprocess.run(command, cwd=root, env=given, capture_output=True, text=True, timeout=SECONDS)
-    out = "".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("rank_*")))
-    return done.returncode, out, done.stderr
+    for file in folder.glob("shared_*"):  # memory of the ranks, which those that are killed leave behind
+        for path in file.read_text(encoding="utf-8").splitlines():
+            Path(path).unlink(missing_ok=True)
+    out = {name: [each.read_text(encoding="utf-8") for each in sorted(folder.glob(f"{name}_*"))] for name in programs}
+    return done.returncode, {name: "".join(texts) for name, texts in out.items()}, done.stderr
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory):
+    """What each of PROGRAMS printed, and their folder: one job for all, since two ranks take two seconds to begin."""
+    folder = tmp_path_factory.mktemp("ranks")
+    code, out, err = on_ranks(PROGRAMS, folder)
+    assert code == 0, err
+    return out | {"folder": folder}
 
 
 MAKERS = {
@@ -74,158 +93,6 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_two_ranks_give_the_numbers_of_one_process(compiled, tmp_path):
-    cases = [(m, o) for m in MAKERS for o in OPTIONS]
-    if compiled:  # each is a program to compile, on both ranks
-        cases = [*((m, "uneven") for m in MAKERS), ("momentum", "weights")]
-    makers = ", ".join(f'"{name}": {text}' for name, text in MAKERS.items())
-    code, out, err = on_ranks(
-        f"""
-        makers, options = {{{makers}}}, {OPTIONS!r}
-        for m, o in {cases!r}:
-            run = trained(makers[m], accurate=True, **{{"compiled": {compiled}, **options[o]}})
-            weights = [w.tolist() for w in run.model.state_dict().values()]
-            told = [rank, m, o, run.loss_curve.tolist(), weights, run.stop_reason, run.how]
-            print("@" + json.dumps(told), flush=True)
-        """,
-        tmp_path,
-    )
-    assert code == 0, err
-    found = [json.loads(line[1:]) for line in out.splitlines() if line.startswith("@")]
-    assert len(found) == 2 * len(cases)
-    X, y = moons(33, seed=0)
-    for _, m, o, losses, weights, ending, how in found:
-        model = nn.MLP([2, 5, 1], seed=1)
-        settings = {"epochs": 4, **OPTIONS[o], "loss": "mse", "compiled": False}
-        alone = fit(model, X, y, optimizer=eval(MAKERS[m])(model.parameters()), **settings)
-        np.testing.assert_allclose(losses, alone.loss_curve, rtol=1e-12, err_msg=f"{m}, {o}")
-        for ours, theirs in zip(weights, model.state_dict().values(), strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13, err_msg=f"{m}, {o}")
-        assert ending == alone.stop_reason
-        assert how.startswith("compiled" if compiled else "eager")
-        assert "on 2 ranks" in how
-
-
-@pytest.mark.parametrize(("ranks", "dtype", "rtol"), [(3, "float64", 1e-12), (2, "float32", 2e-5)])
-def test_more_ranks_and_float32(ranks, dtype, rtol, tmp_path):
-    code, out, err = on_ranks(
-        f"""
-        model = nn.MLP([2, 5, 1], seed=1)
-        for p in model.parameters():
-            p.data = p.data.astype("{dtype}")
-        run = fit(model, X, y, loss="mse", epochs=4, batch_size=8, comm=comm, comm_timeout_s=60.0,
-                  optimizer=optim.Adam(model.parameters(), lr=0.02))
-        print("@" + json.dumps(run.loss_curve.tolist()), flush=True)
-        """,
-        tmp_path,
-        ranks,
-    )
-    assert code == 0, err
-    model = nn.MLP([2, 5, 1], seed=1)
-    for p in model.parameters():
-        p.data = p.data.astype(dtype)
-    optimizer = optim.Adam(model.parameters(), lr=0.02)
-    alone = fit(model, *moons(33, seed=0), loss="mse", epochs=4, batch_size=8, optimizer=optimizer, compiled=False)
-    lines = [line for line in out.splitlines() if line.startswith("@")]
-    assert len(lines) == ranks
-    for line in lines:
-        np.testing.assert_allclose(json.loads(line[1:]), alone.loss_curve, rtol=rtol)
-
-
-def test_a_run_on_ranks_is_resumed_on_ranks_and_in_one_process(tmp_path):
-    file = str(tmp_path / "run.safetensors")
-    code, out, err = on_ranks(
-        f"""
-        adam = lambda p: optim.Adam(p, lr=0.02)
-        trained(adam, epochs=2, callbacks=[Checkpoint({file!r})])
-        comm.Barrier()  # rank 0 has written the file
-        run = trained(adam, epochs=5, start=7, resume_from={file!r})
-        print("@" + json.dumps(run.loss_curve.tolist()), flush=True)
-        """,
-        tmp_path,
-    )
-    assert code == 0, err
-    whole, resumed = (nn.MLP([2, 5, 1], seed=seed) for seed in (1, 7))
-    X, y = moons(33, seed=0)
-    given = {"loss": "mse", "epochs": 5, "batch_size": 8, "compiled": False}
-    alone = fit(whole, X, y, optimizer=optim.Adam(whole.parameters(), lr=0.02), **given)
-    for line in [line for line in out.splitlines() if line.startswith("@")]:
-        np.testing.assert_allclose(json.loads(line[1:]), alone.loss_curve, rtol=1e-12)
-    found = fit(resumed, X, y, optimizer=optim.Adam(resumed.parameters(), lr=0.02), resume_from=file, **given)
-    np.testing.assert_allclose(found.loss_curve, alone.loss_curve, rtol=1e-12)
-
-
-def test_ctrl_c_on_one_rank_ends_all_after_the_same_whole_epoch(tmp_path):
-    code, out, err = on_ranks(
-        """
-        def stopping(job):
-            if len(job.losses) == 3:
-                os.kill(os.getpid(), signal.SIGINT)  # in the middle of what follows: the next step
-        run = trained(lambda p: optim.Adam(p, lr=0.02), epochs=100, callbacks=[stopping])
-        weights = [w.tolist() for w in run.model.state_dict().values()]
-        print("@" + json.dumps([run.n_epochs, run.stop_reason, weights]), flush=True)
-        """,
-        tmp_path,
-    )
-    assert code == 0, err
-    first, second = [json.loads(line[1:]) for line in out.splitlines() if line.startswith("@")]
-    assert first == second
-    assert first[0] == 3
-    assert "interrupted" in first[1]
-    model = nn.MLP([2, 5, 1], seed=1)
-    optimizer = optim.Adam(model.parameters(), lr=0.02)
-    fit(model, *moons(33, seed=0), loss="mse", epochs=3, batch_size=8, optimizer=optimizer, compiled=False)
-    for ours, theirs in zip(first[2], model.state_dict().values(), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)
-
-
-def test_a_rank_that_fails_in_the_middle_of_a_step_is_named_on_every_rank(tmp_path):
-    code, out, err = on_ranks(
-        """
-        class Failing(nn.MLP):
-            calls = 0
-            def forward(self, x):
-                Failing.calls += 1
-                if rank == 1 and Failing.calls == 7:
-                    raise MemoryError("no room for the seventh batch")
-                return super().forward(x)
-        try:
-            model = Failing([2, 5, 1], seed=1)
-            before = model.state_dict()
-            fit(model, X, y, loss="mse", epochs=4, batch_size=8, comm=comm, comm_timeout_s=60.0, compiled=False,
-                optimizer=optim.SGD(model.parameters(), lr=0.1))
-        except Exception as error:
-            told(error)
-        whole = all(np.isfinite(w).all() for w in model.state_dict().values())
-        print(f"@{whole}", flush=True)
-        """,
-        tmp_path,
-    )
-    assert code == 0, err
-    assert "rank 1: MemoryError: no room for the seventh batch" in out
-    assert (
-        "rank 0: SettingError: comm: rank 1 of 2 could not compute its gradient, so all stop. Its error: MemoryE" in out
-    )
-    assert out.count("@True") == 2
-
-
-def test_ranks_of_two_releases_do_not_begin(tmp_path):
-    code, out, err = on_ranks(
-        """
-        from tinygrad_edu.train.mpi import data_parallel
-        data_parallel.release = lambda: f"0.{rank}"
-        try:
-            trained(lambda p: optim.SGD(p, lr=0.1))
-        except Exception as error:
-            told(error)
-        """,
-        tmp_path,
-    )
-    assert code == 0, err
-    assert out.count("rank 1 has tinygrad_edu='0.1', rank 0 has tinygrad_edu='0.0'") == 2
-
-
 DISAGREE = {
     "seed": ("seed=rank", "rank 1 has seed=1, rank 0 has seed=0"),
     "epochs": ("epochs=4 + rank", "rank 1 has epochs=5, rank 0 has epochs=4"),
@@ -239,31 +106,176 @@ DISAGREE = {
     "own loss": ("loss=lambda p, t: ((p - t) ** 2).sum()", "means over rows"),
     "a callback raises": ("callbacks=[lambda job: 1 / 0]", "ZeroDivisionError: division by zero"),
 }
+CASES = {
+    "eager": [(m, o) for m in MAKERS for o in OPTIONS],
+    "compiled": [*((m, "uneven") for m in MAKERS), ("momentum", "weights")],  # each to be compiled, on both ranks
+}
+NUMBERS = f"""
+    makers, options = {{{", ".join(f'"{name}": {text}' for name, text in MAKERS.items())}}}, {OPTIONS!r}
+    for m, o in CASES:
+        run = trained(makers[m], accurate=True, **{{"compiled": COMPILED, **options[o]}})
+        weights = [w.tolist() for w in run.model.state_dict().values()]
+        told = [rank, m, o, run.loss_curve.tolist(), weights, run.stop_reason, run.how]
+        print("@" + json.dumps(told), flush=True)
+"""
+SINGLE = """
+    model = nn.MLP([2, 5, 1], seed=1)
+    for p in model.parameters():
+        p.data = p.data.astype(DTYPE)
+    run = fit(model, X, y, loss="mse", epochs=4, batch_size=8, comm=comm, comm_timeout_s=60.0,
+              optimizer=optim.Adam(model.parameters(), lr=0.02))
+    print("@" + json.dumps(run.loss_curve.tolist()), flush=True)
+"""
+PROGRAMS = {
+    "eager": NUMBERS.replace("CASES", repr(CASES["eager"])).replace("COMPILED", "False"),
+    "compiled": NUMBERS.replace("CASES", repr(CASES["compiled"])).replace("COMPILED", "True"),
+    "float32": SINGLE.replace("DTYPE", "'float32'"),
+    "resumed": """
+        adam = lambda p: optim.Adam(p, lr=0.02)
+        file = os.environ["FOLDER"] + "/run.safetensors"
+        trained(adam, epochs=2, callbacks=[Checkpoint(file)])
+        comm.Barrier()  # rank 0 has written the file
+        run = trained(adam, epochs=5, start=7, resume_from=file)
+        print("@" + json.dumps(run.loss_curve.tolist()), flush=True)
+    """,
+    "interrupted": """
+        def stopping(job):
+            if len(job.losses) == 3:
+                os.kill(os.getpid(), signal.SIGINT)  # in the middle of what follows: the next step
+        run = trained(lambda p: optim.Adam(p, lr=0.02), epochs=100, callbacks=[stopping])
+        weights = [w.tolist() for w in run.model.state_dict().values()]
+        print("@" + json.dumps([run.n_epochs, run.stop_reason, weights]), flush=True)
+    """,
+    "failing": """
+        class Failing(nn.MLP):
+            calls = 0
+            def forward(self, x):
+                type(self).calls += 1
+                if rank == 1 and self.calls == 7:
+                    raise MemoryError("no room for the seventh batch")
+                return super().forward(x)
+        try:
+            model = Failing([2, 5, 1], seed=1)
+            before = model.state_dict()
+            fit(model, X, y, loss="mse", epochs=4, batch_size=8, comm=comm, comm_timeout_s=60.0, compiled=False,
+                optimizer=optim.SGD(model.parameters(), lr=0.1))
+        except Exception as error:
+            told(error)
+        whole = all(np.isfinite(w).all() for w in model.state_dict().values())
+        print(f"@{whole}", flush=True)
+    """,
+    "releases": """
+        from tinygrad_edu.train.mpi import data_parallel
+        release, data_parallel.release = data_parallel.release, lambda: f"0.{rank}"
+        try:
+            trained(lambda p: optim.SGD(p, lr=0.1))
+        except Exception as error:
+            told(error)
+        data_parallel.release = release
+    """,
+    "disagree": f"""
+        adam = {MAKERS["Adam"]}
+        for call in [{", ".join(f"lambda: trained(adam, **dict({text}))" for text, _ in DISAGREE.values())}]:
+            try:
+                call()
+            except Exception as error:
+                told(error)
+    """,
+    "nan": """
+        run = trained(lambda p: optim.SGD(p, lr=1e200), model={"activation": "relu"})
+        print(f"@{run.n_epochs} {run.stop_reason}", flush=True)
+    """,
+}
 
 
-def test_what_does_not_fit_is_an_error_on_every_rank(tmp_path):
-    calls = "\n".join(f"    lambda: trained(adam, **dict({text}))," for text, _ in DISAGREE.values())
-    program = "adam = " + MAKERS["Adam"] + "\nfor call in [\n" + calls + "\n]:\n    try:\n        call()\n"
-    program += "    except Exception as error:\n        told(error)\n"
-    code, out, err = on_ranks(program, tmp_path)
-    assert code == 0, err
+def told_by(text):
+    """What each rank printed after an @, in the order of the ranks."""
+    return [json.loads(line[1:]) for line in text.splitlines() if line.startswith("@")]
+
+
+@pytest.mark.parametrize("way", CASES)
+def test_two_ranks_give_the_numbers_of_one_process(way, two_ranks):
+    found = told_by(two_ranks[way])
+    assert len(found) == 2 * len(CASES[way])
+    X, y = moons(33, seed=0)
+    for _, m, o, losses, weights, ending, how in found:
+        model = nn.MLP([2, 5, 1], seed=1)
+        settings = {"epochs": 4, **OPTIONS[o], "loss": "mse", "compiled": False}
+        alone = fit(model, X, y, optimizer=eval(MAKERS[m])(model.parameters()), **settings)
+        np.testing.assert_allclose(losses, alone.loss_curve, rtol=1e-12, err_msg=f"{m}, {o}")
+        for ours, theirs in zip(weights, model.state_dict().values(), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13, err_msg=f"{m}, {o}")
+        assert ending == alone.stop_reason
+        assert how.startswith(way)
+        assert "on 2 ranks" in how
+
+
+@pytest.mark.parametrize(("ranks", "dtype", "rtol"), [(3, "float64", 1e-12), (2, "float32", 2e-5)])
+def test_more_ranks_and_float32(ranks, dtype, rtol, tmp_path, two_ranks):
+    text = two_ranks[dtype] if ranks == 2 else None
+    if text is None:
+        code, out, err = on_ranks({dtype: SINGLE.replace("DTYPE", repr(dtype))}, tmp_path, ranks)
+        assert code == 0, err
+        text = out[dtype]
+    model = nn.MLP([2, 5, 1], seed=1)
+    for p in model.parameters():
+        p.data = p.data.astype(dtype)
+    optimizer = optim.Adam(model.parameters(), lr=0.02)
+    alone = fit(model, *moons(33, seed=0), loss="mse", epochs=4, batch_size=8, optimizer=optimizer, compiled=False)
+    found = told_by(text)
+    assert len(found) == ranks
+    for losses in found:
+        np.testing.assert_allclose(losses, alone.loss_curve, rtol=rtol)
+
+
+def test_a_run_on_ranks_is_resumed_on_ranks_and_in_one_process(two_ranks):
+    whole, resumed = (nn.MLP([2, 5, 1], seed=seed) for seed in (1, 7))
+    X, y = moons(33, seed=0)
+    given = {"loss": "mse", "epochs": 5, "batch_size": 8, "compiled": False}
+    alone = fit(whole, X, y, optimizer=optim.Adam(whole.parameters(), lr=0.02), **given)
+    assert len(told_by(two_ranks["resumed"])) == 2
+    for losses in told_by(two_ranks["resumed"]):
+        np.testing.assert_allclose(losses, alone.loss_curve, rtol=1e-12)
+    file = str(two_ranks["folder"] / "run.safetensors")
+    found = fit(resumed, X, y, optimizer=optim.Adam(resumed.parameters(), lr=0.02), resume_from=file, **given)
+    np.testing.assert_allclose(found.loss_curve, alone.loss_curve, rtol=1e-12)
+
+
+def test_ctrl_c_on_one_rank_ends_all_after_the_same_whole_epoch(two_ranks):
+    first, second = told_by(two_ranks["interrupted"])
+    assert first == second
+    assert first[0] == 3
+    assert "interrupted" in first[1]
+    model = nn.MLP([2, 5, 1], seed=1)
+    optimizer = optim.Adam(model.parameters(), lr=0.02)
+    fit(model, *moons(33, seed=0), loss="mse", epochs=3, batch_size=8, optimizer=optimizer, compiled=False)
+    for ours, theirs in zip(first[2], model.state_dict().values(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)
+
+
+def test_a_rank_that_fails_in_the_middle_of_a_step_is_named_on_every_rank(two_ranks):
+    out = two_ranks["failing"]
+    assert "rank 1: MemoryError: no room for the seventh batch" in out
+    assert (
+        "rank 0: SettingError: comm: rank 1 of 2 could not compute its gradient, so all stop. Its error: MemoryE" in out
+    )
+    assert out.count("@True") == 2
+
+
+def test_ranks_of_two_releases_do_not_begin(two_ranks):
+    assert two_ranks["releases"].count("rank 1 has tinygrad_edu='0.1', rank 0 has tinygrad_edu='0.0'") == 2
+
+
+def test_what_does_not_fit_is_an_error_on_every_rank(two_ranks):
     for rank in (0, 1):
-        lines = [line for line in out.splitlines() if line.startswith(f"rank {rank}: ")]
+        lines = [line for line in two_ranks["disagree"].splitlines() if line.startswith(f"rank {rank}: ")]
         assert len(lines) == len(DISAGREE)
         for line, (name, (_, words)) in zip(lines, DISAGREE.items(), strict=True):
             assert words in line or (words.endswith("zero") and "ZeroDivisionError" in line), (name, line)
 
 
-def test_nan_stops_all_at_the_same_step_for_the_same_reason(tmp_path):
-    code, out, err = on_ranks(
-        """
-        run = trained(lambda p: optim.SGD(p, lr=1e200), model={"activation": "relu"})
-        print(f"@{run.n_epochs} {run.stop_reason}", flush=True)
-        """,
-        tmp_path,
-    )
-    assert code == 0, err
-    first, second = [line for line in out.splitlines() if line.startswith("@")]
+def test_nan_stops_all_at_the_same_step_for_the_same_reason(two_ranks):
+    first, second = [line for line in two_ranks["nan"].splitlines() if line.startswith("@")]
     assert first == second
     assert "became NaN or infinite" in first
 
@@ -273,8 +285,7 @@ def test_nan_stops_all_at_the_same_step_for_the_same_reason(tmp_path):
     ("time.sleep(600)", 3.0, "has waited 3 s for"),
 ])  # fmt: skip
 def test_a_rank_that_dies_or_hangs_ends_the_job_and_leaves_a_whole_checkpoint(end, limit, words, tmp_path):
-    code, out, err = on_ranks(
-        f"""
+    program = f"""
         def loss_hook(model, count=[0]):
             call = type(model).__call__
             def counted(self, *x):
@@ -286,9 +297,8 @@ def test_a_rank_that_dies_or_hangs_ends_the_job_and_leaves_a_whole_checkpoint(en
         loss_hook(nn.MLP([2, 5, 1]))
         trained(lambda p: optim.Adam(p), epochs=1000, comm_timeout_s={limit},
                 callbacks=[Checkpoint({str(tmp_path / "run.safetensors")!r})])
-        """,
-        tmp_path,
-    )
+    """
+    code, out, err = on_ranks({"ending": program}, tmp_path)
     assert code != 0
     assert words in err, (code, out, err)
     assert Run.load(tmp_path / "run.safetensors").n_epochs >= 1

@@ -11,7 +11,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from tinygrad_edu.compile.backend import intrinsics, lanes, own_memory
+from tinygrad_edu.compile.backend import intrinsics, lanes, own_memory, parse
 from tinygrad_edu.compile.backend.aliases import Builder, IRValue
 from tinygrad_edu.compile.backend.llvm_values import (
     BOOL,
@@ -196,8 +196,8 @@ class Expressions:
     # Arrays
 
     def on_Attribute(self, node: ast.Attribute) -> Any:  # noqa: N802
-        if ast.unparse(node) in CONSTANTS:
-            return DOUBLE(CONSTANTS[ast.unparse(node)])
+        if (known := CONSTANTS.get(parse.dotted(node))) is not None:
+            return DOUBLE(known)
         x = self.visit(node.value)
         if node.attr == "T":
             return Array(x.data, x.shape[::-1], not x.in_rows)
@@ -257,7 +257,7 @@ class Expressions:
         return WORDS[name](self, *given)
 
     def method(self, function: ast.Attribute, node: ast.Call) -> Any:
-        owner, given = ast.unparse(function.value), node.args
+        owner, given = parse.dotted(function.value), node.args
         if owner == "np" and function.attr in NAMED:
             return cast(self.builder, self.visit(given[0]), NAMED[function.attr])
         if owner == "math" and function.attr in MATHS:

@@ -31,7 +31,7 @@ from tinygrad_edu.compile.backend.alias_scopes import Scopes
 from tinygrad_edu.compile.backend.aliases import Builder, Context, IRValue, Signature
 from tinygrad_edu.compile.backend.llvm_expressions import ARITHMETIC, COMPARISONS, MATHS, WHOLE, WORDS, Expressions
 from tinygrad_edu.compile.backend.llvm_values import INT, NAMED, alignment, array_of, cast, kind_of, parts, rebuilt
-from tinygrad_edu.compile.backend.parse import parse
+from tinygrad_edu.compile.backend.parse import dotted, parse
 
 COUNTER = count()
 Slot = Any  # (kind of value, where its machine words are stored)
@@ -269,7 +269,7 @@ class Statements(Expressions):
 
     def range_of(self, node: ast.For) -> tuple[Any, Any, Any, bool]:
         """Start, stop and step of a range, and does it rise? It falls if the step is written with a minus."""
-        if not (isinstance(node.iter, ast.Call) and ast.unparse(node.iter.func) == "range"):
+        if not (isinstance(node.iter, ast.Call) and dotted(node.iter.func) == "range"):
             raise self.refusal(node.iter, "is no range")
         given = node.iter.args
         start = self.visit(given[0]) if len(given) > 1 else INT(0)
@@ -318,13 +318,16 @@ def understands(text: str) -> bool:
     return all(knows(node, known) for x in statements for node in ast.walk(x))
 
 
+def library(owner: str) -> Container[str]:
+    """What may stand behind the dot."""
+    return MATHS if owner == "math" else NAMED if owner == "np" else ["view"]
+
+
 def knows(node: ast.AST, names: Container[str]) -> bool:
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == "IndexError":  # of a raise
-        return True
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in names or node.func.id in ("range", "IndexError")  # the error is that of a raise
     if isinstance(node, ast.Call):
-        owner = ast.unparse(node.func).rpartition(".")
-        library = {"math": MATHS, "np": NAMED}.get(owner[0], ["view"] if owner[0] else names)
-        return owner[2] in library or owner[2] == "range"
+        return isinstance(node.func, ast.Attribute) and node.func.attr in library(dotted(node.func.value))
     if isinstance(node, (ast.BinOp, ast.AugAssign)):
         return isinstance(node.op, (ast.Pow, *WHOLE, *ARITHMETIC))
     if isinstance(node, ast.Compare):
